@@ -1,0 +1,20 @@
+//! `lungs`: declarative experiments for predicting lung cancer from chest CT.
+//!
+//! One sentence is the whole program, and [`pipeline`] is that sentence as code:
+//!
+//! ```text
+//! spec.toml → Spec → Cohort → Prepared → Split → Trained → Scored → Report
+//! ```
+//!
+//! Each arrow is one function in one room (module). Rooms exchange plain structs; a stage never
+//! imports a later stage. `ARCHITECTURE.md` has the map.
+
+pub mod dicom;
+pub mod evaluation;
+pub mod files;
+pub mod model;
+pub mod phantom;
+pub mod prepare;
+pub mod random;
+pub mod report;
+pub mod volume;

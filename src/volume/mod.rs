@@ -1,0 +1,40 @@
+//! CT volumes in Hounsfield units and the pure kernels on them.
+//!
+//! Arrays are `[depth, height, width]`. Depth runs along the slice normal; for an axial,
+//! head-first supine series that is from feet to head, height from front to back, width from the
+//! patient's right to left.
+
+use ndarray::Array3;
+
+/// A CT volume: voxels in Hounsfield units and where they lie in the patient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Volume {
+    /// Hounsfield units, `[depth, height, width]`, in standard (row-major) layout.
+    pub hu: Array3<i16>,
+    /// Where the voxels are.
+    pub geometry: Geometry,
+}
+
+/// The place of a voxel grid in the patient (DICOM's LPS coordinates, millimetres).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Geometry {
+    /// Distance between voxel centres along depth, height, width.
+    pub spacing_mm: [f64; 3],
+    /// Position of the centre of voxel `[0, 0, 0]`: x to the patient's left, y to the back, z to
+    /// the head.
+    pub origin_mm: [f64; 3],
+    /// Unit vectors of increasing depth, height and width.
+    pub axes: [[f64; 3]; 3],
+}
+
+impl Geometry {
+    /// Patient coordinates of a (fractional) voxel index `[depth, height, width]`.
+    pub fn position_mm(&self, index: [f64; 3]) -> [f64; 3] {
+        std::array::from_fn(|xyz| {
+            self.origin_mm[xyz]
+                + (0..3)
+                    .map(|axis| index[axis] * self.spacing_mm[axis] * self.axes[axis][xyz])
+                    .sum::<f64>()
+        })
+    }
+}
