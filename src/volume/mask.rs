@@ -72,6 +72,12 @@ impl Mask {
         self.words[z * words..][..words].iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// Mean index along depth; not a number for the empty set.
+    pub fn mean_depth(&self) -> f64 {
+        let sum: usize = (0..self.dim[0]).map(|z| z * self.count_slice(z)).sum();
+        sum as f64 / self.count() as f64
+    }
+
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|&word| word == 0)

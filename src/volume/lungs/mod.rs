@@ -1,7 +1,7 @@
 //! Finding the lungs.
 //!
 //! ```text
-//! air (≤ −320 HU) ── enclosed in its slice, and inside the torso ── minus trachea ── opened ─┐
+//! air (≤ −320 HU) ── enclosed in its slice, and in the torso ── minus trachea and bowel gas ─┐
 //! torso: the largest piece of tissue left after 4.5 mm are peeled off (no table, no blanket) │
 //!                 lungs: the large regions that are not bare gas, and what lies between them ┘
 //! ```
@@ -12,6 +12,8 @@
 //! above and left out. [`segment_lungs_original`] is the original to the voxel.
 
 mod airways;
+mod bowel;
+mod coarse;
 mod original;
 mod regions;
 
@@ -170,11 +172,14 @@ pub fn segment_lungs_within(
     if air.is_empty() {
         return Err(SegmentationError::NoAir);
     }
-    let airways = airways::large_airways(volume, &air, middle_mm);
+    let coarse = coarse::Coarse::new(volume);
+    let airways = airways::large_airways(&coarse, &air, middle_mm);
     let mut lung_air = air;
     if let Some(airways) = &airways {
         lung_air.remove(airways);
     }
+    let bowel = bowel::bowel_gas(&coarse, &lung_air);
+    lung_air.remove(&bowel);
     let mut mask = regions::lungs_among(volume, &lung_air);
     fill_holes_2d(&mut mask, (HOLE_MM2 / pixel_mm2(geometry)) as usize);
     let found_ml = mask.count() as f64 * voxel_ml(geometry);
