@@ -206,6 +206,13 @@ impl Checks {
             model.width,
             "0.05 to 4 (1 is I3D)",
         );
+        let decay = model.batch_norm_decay;
+        self.need(
+            (0.0..1.0).contains(&decay),
+            "model.batch_norm_decay",
+            decay,
+            "at least 0, less than 1",
+        );
         self.need(!model.init.is_empty(), "model.init", &model.init, "\"random\" or a path");
         let loss = &document.loss;
         self.need(

@@ -264,6 +264,8 @@ pub struct Model {
     pub channels: usize,
     /// Multiplies the width of every layer; 1 is I3D.
     pub width: f64,
+    /// Share of a batch-norm moving average that one more batch leaves in place.
+    pub batch_norm_decay: f64,
 }
 
 impl Default for Model {
@@ -275,6 +277,7 @@ impl Default for Model {
             keep_prob: 0.7,
             channels: 1,
             width: 1.0,
+            batch_norm_decay: 0.999,
         }
     }
 }
