@@ -6,12 +6,11 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use dicom_core::Tag;
-use dicom_dictionary_std::{tags, uids};
-use dicom_encoding::TransferSyntaxIndex;
+use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
-use dicom_object::{InMemDicomObject, OpenFileOptions};
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions};
 
+use super::meta::{self, Meta};
 use super::{Found, Series, SliceFile, ValueHeader};
 
 /// What a file turned out to be.
@@ -50,94 +49,50 @@ fn read_bytes(path: &Path) -> std::io::Result<Kind> {
     let named_dicom = path.extension().is_some_and(|extension| {
         ["dcm", "dicom", "dic", "ima"].iter().any(|known| extension.eq_ignore_ascii_case(known))
     });
-    let magic = start.get(128..132) == Some(b"DICM") || start.starts_with(b"DICM");
-    if !magic && !named_dicom && !looks_like_a_data_set(&start) {
+    // Without the magic word or a name that says so, taking it for DICOM is only a guess.
+    let claims = meta::has_magic(&start) || named_dicom;
+    if !claims && !meta::looks_like_a_data_set(&start) {
         return Ok(Kind::Other);
     }
     if start.is_empty() {
         return Ok(Kind::Problem("is empty, expected a DICOM file".to_owned()));
     }
-
-    let (object, transfer_syntax) = match parse(&start, file, magic) {
-        Ok(Some(parsed)) => parsed,
-        Ok(None) => return Ok(Kind::Other),
-        Err(reason) if magic || named_dicom => return Ok(Kind::Problem(reason)),
-        Err(_) => return Ok(Kind::Other),
+    let problem = |reason| if claims { Kind::Problem(reason) } else { Kind::Other };
+    let meta = match meta::read(&start) {
+        Ok(meta) if meta.storage_class == DICOMDIR_CLASS => return Ok(Kind::Other),
+        Ok(meta) => meta,
+        Err(reason) => return Ok(problem(reason)),
+    };
+    let data_set = start.get(meta.data_set..).unwrap_or_default().chain(file);
+    let object = match parse(&meta, data_set, Some(tags::PIXEL_DATA)) {
+        Ok(object) => object,
+        Err(reason) => return Ok(problem(format!("is not readable as DICOM: {reason}"))),
     };
     if text(&object, tags::SERIES_INSTANCE_UID).is_empty() {
-        // Without the magic word or a name that says so, this was a guess, and a wrong one.
-        return Ok(if magic || named_dicom {
-            Kind::Problem(
-                "SeriesInstanceUID (0020,000E) is absent, expected on every image".to_owned(),
-            )
-        } else {
-            Kind::Other
-        });
+        let reason = "SeriesInstanceUID (0020,000E) is absent, expected on every image";
+        return Ok(problem(reason.to_owned()));
     }
     let modified_ns = facts
         .modified()
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .map_or(0, |since| since.as_nanos());
-    let slice = slice_file(&object, path, facts.len(), modified_ns, transfer_syntax);
+    let slice = slice_file(&object, path, facts.len(), modified_ns, meta.transfer_syntax);
     Ok(Kind::Slice(Box::new((series_texts(&object), slice))))
 }
 
-/// Parses the header; `None` for a DICOMDIR.
-fn parse(
-    start: &[u8],
-    rest: File,
-    magic: bool,
-) -> Result<Option<(InMemDicomObject, String)>, String> {
-    let options = OpenFileOptions::new().read_until(tags::PIXEL_DATA);
-    if magic || start.starts_with(&[2, 0]) {
-        let object = if magic {
-            options.from_reader(Cursor::new(start).chain(rest))
-        } else {
-            // A file meta group without the magic word in front of it.
-            let options = options.read_preamble(ReadPreamble::Never);
-            options.from_reader(Cursor::new(b"DICM").chain(Cursor::new(start)).chain(rest))
-        }
-        .map_err(|error| format!("is not readable as DICOM: {}", chain(&error)))?;
-        if object.meta().media_storage_sop_class_uid().trim_end_matches('\0') == DICOMDIR_CLASS {
-            return Ok(None);
-        }
-        let syntax = object.meta().transfer_syntax().trim_end_matches(['\0', ' ']).to_owned();
-        return Ok(Some((object.into_inner(), syntax)));
-    }
-    if !looks_like_a_data_set(start) {
-        let shown: String = start
-            .iter()
-            .take(12)
-            .map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' })
-            .collect();
-        return Err(format!(
-            "is not DICOM: starts with {shown:?}, expected \"DICM\" at byte 128 or a data set"
-        ));
-    }
-    // A bare data set: no file meta group, so the encoding shows in the first element only.
-    let explicit = start.get(4..6).is_some_and(|vr| vr.iter().all(u8::is_ascii_uppercase));
-    let uid =
-        if explicit { uids::EXPLICIT_VR_LITTLE_ENDIAN } else { uids::IMPLICIT_VR_LITTLE_ENDIAN };
-    let syntax = TransferSyntaxRegistry
-        .get(uid)
-        .ok_or_else(|| format!("transfer syntax {uid} is not registered"))?;
-    let object = InMemDicomObject::read_dataset_with_ts(Cursor::new(start).chain(rest), syntax)
-        .map_err(|error| format!("is not readable as DICOM: {}", chain(&error)))?;
-    Ok(Some((object, uid.to_owned())))
-}
-
-/// Whether the bytes could be a little-endian data set without preamble: it starts with a small
-/// element of group 0008 (or the file meta group 0002).
-fn looks_like_a_data_set(start: &[u8]) -> bool {
-    match start {
-        [group @ (2 | 8), 0, element, 0, vr0, vr1, _, _, ..] => {
-            let explicit = vr0.is_ascii_uppercase() && vr1.is_ascii_uppercase();
-            let short_implicit = *vr1 == 0 && start.get(6..8) == Some(&[0, 0]);
-            (explicit || (*group == 8 && short_implicit)) && *element <= 0x64
-        }
-        _ => false,
-    }
+/// Parses the data set that `meta` announces, up to the pixel data or whole.
+pub(super) fn parse(
+    meta: &Meta,
+    data_set: impl Read,
+    until: Option<Tag>,
+) -> Result<FileDicomObject<InMemDicomObject>, String> {
+    let options = OpenFileOptions::new().read_preamble(ReadPreamble::Never);
+    let options = match until {
+        Some(tag) => options.read_until(tag),
+        None => options,
+    };
+    options.from_reader(Cursor::new(meta.clean()).chain(data_set)).map_err(|error| chain(&error))
 }
 
 /// An error and its causes in one line.

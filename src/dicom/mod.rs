@@ -16,6 +16,7 @@
 mod error;
 mod geometry;
 mod header;
+mod meta;
 mod pixels;
 mod scan;
 #[cfg(test)]

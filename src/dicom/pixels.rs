@@ -6,12 +6,11 @@
 //! way, so that a cache can tell whether it has seen these inputs.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dicom_dictionary_std::uids;
 use dicom_encoding::TransferSyntaxIndex;
-use dicom_object::OpenFileOptions;
 use dicom_pixeldata::PixelDecoder;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use ndarray::{Array3, Axis};
@@ -20,8 +19,8 @@ use rayon::prelude::*;
 use crate::volume::{Geometry, Volume};
 
 use super::geometry::needed;
-use super::header::chain;
-use super::{Series, SeriesRefusal, SliceFile, Stack, Turn, ValueHeader, stack};
+use super::header::{chain, parse};
+use super::{Series, SeriesRefusal, SliceFile, Stack, Turn, ValueHeader, meta, stack};
 
 /// Attenuation of air, the least that means anything.
 const AIR_HU: i16 = -1024;
@@ -272,7 +271,9 @@ fn native_pixels<'a>(slice: &SliceFile, file: &'a [u8], pixels: usize) -> Option
 fn decode(slice: &SliceFile, file: &[u8], pixels: usize) -> Result<Vec<u8>, SeriesRefusal> {
     let uid = slice.transfer_syntax.as_str();
     let syntax = TransferSyntaxRegistry.get(uid);
-    let name = syntax.map_or("unknown", |syntax| syntax.name()).to_owned();
+    let retired =
+        if uid.starts_with("1.2.840.10008.1.2.4.") { "a retired JPEG process" } else { "unknown" };
+    let name = syntax.map_or(retired, |syntax| syntax.name()).to_owned();
     if !syntax.is_some_and(|syntax| syntax.can_decode_all()) {
         return Err(SeriesRefusal::UnsupportedSyntax {
             path: slice.path.clone(),
@@ -293,8 +294,8 @@ fn decode(slice: &SliceFile, file: &[u8], pixels: usize) -> Result<Vec<u8>, Seri
     }
     // A decoder that panics on a damaged file must not take the other series with it.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
-        let object =
-            OpenFileOptions::new().from_reader(Cursor::new(file)).map_err(|error| chain(&error))?;
+        let meta = meta::read(file)?;
+        let object = parse(&meta, file.get(meta.data_set..).unwrap_or_default(), None)?;
         let data = object.decode_pixel_data().map_err(|error| chain(&error))?;
         Ok(data.into_data())
     }))
