@@ -17,4 +17,6 @@ pub mod phantom;
 pub mod prepare;
 pub mod random;
 pub mod report;
+pub mod results;
+pub mod spec;
 pub mod volume;
