@@ -183,7 +183,8 @@ impl Labels {
         let paths = self.by_path.iter().map(|(path, said)| (path.display().to_string(), said));
         let uids = self.by_series.iter().chain(&self.by_exam).map(|(uid, s)| (uid.clone(), s));
         for (series, said) in uids.chain(paths) {
-            let differs = |other: &&Label| (other.label, other.part) != (said[0].label, said[0].part);
+            let differs =
+                |other: &&Label| (other.label, other.part) != (said[0].label, said[0].part);
             if let Some(other) = said.iter().find(differs) {
                 return Err(LabelsError::Conflict {
                     series,

@@ -78,7 +78,10 @@ pub(super) fn choose(scan: Scan, labels: &Labels, rules: &Select) -> Cohort {
         let reason = format!("label-without-series: {} names {name}, no series does", label.source);
         let patient = label.patient.clone().unwrap_or_default();
         let exam = label.exam.clone().unwrap_or_default();
-        (CohortRow { patient, exam, series: name, label: Some(label.label), reason, ..empty() }, None)
+        (
+            CohortRow { patient, exam, series: name, label: Some(label.label), reason, ..empty() },
+            None,
+        )
     }));
     let mut cohort = Cohort::default();
     for (row, series) in rows {
@@ -109,7 +112,7 @@ fn empty() -> CohortRow {
 /// A series as a row: chosen for now unless a rule speaks against it alone.
 fn describe(series: &Series, label: Option<&Label>, rules: &Select) -> CohortRow {
     let stack = dicom::stack(series);
-    let spacing = stack.as_ref().ok().map(|stack| stack.spacing_mm());
+    let spacing = stack.as_ref().ok().map(|stack| stack.geometry.spacing_mm[0]);
     let patient = label.and_then(|label| label.patient.clone());
     let exam = label.and_then(|label| label.exam.clone());
     let mut row = CohortRow {

@@ -116,3 +116,107 @@ fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Overrides, load};
+    use proptest::prelude::*;
+
+    fn spec(set: &[&str]) -> Spec {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spec.toml");
+        std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n").unwrap();
+        let set = set.iter().map(|s| s.to_string()).collect();
+        load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
+    }
+
+    fn row(patient: usize, exam: usize, label: u8) -> CohortRow {
+        CohortRow {
+            patient: format!("P{patient:03}"),
+            exam: format!("P{patient:03}-E{exam}"),
+            series: format!("1.{patient}.{exam}"),
+            path: String::new(),
+            label: Some(label),
+            split: None,
+            chosen: true,
+            reason: String::new(),
+            slices: 100,
+            slice_spacing_mm: Some(2.0),
+            kernel: String::new(),
+        }
+    }
+
+    fn cohort(labels: &[Vec<u8>]) -> Cohort {
+        let rows = labels.iter().enumerate().flat_map(|(patient, exams)| {
+            exams.iter().enumerate().map(move |(exam, label)| row(patient, exam, *label))
+        });
+        Cohort { rows: rows.collect(), chosen: Vec::new() }
+    }
+
+    proptest! {
+        /// The original split series, so patients leaked from training into validation.
+        #[test]
+        fn no_patient_is_ever_in_two_parts(
+            labels in prop::collection::vec(prop::collection::vec(0u8..2, 1..4), 12..60),
+            seed in 0u64..1000,
+        ) {
+            let spec = spec(&[&format!("experiment.seed={seed}"), "split.train=0.5", "split.test=0.2"]);
+            let mut cohort = cohort(&labels);
+            if assign(&mut cohort, &spec).is_ok() {
+                prop_assert!(cohort.rows.iter().all(|row| row.split.is_some()));
+                for a in &cohort.rows {
+                    for b in cohort.rows.iter().filter(|b| b.patient == a.patient) {
+                        prop_assert_eq!(a.split, b.split);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strata_keep_their_shares() {
+        let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
+        let mut cohort = cohort(&labels);
+        assign(&mut cohort, &spec(&[])).unwrap();
+        let count = |part, label| {
+            let here = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
+            cohort.rows.iter().filter(here).count()
+        };
+        assert_eq!((count(Part::Train, 1), count(Part::Valid, 1)), (14, 6));
+        assert_eq!((count(Part::Train, 0), count(Part::Valid, 0)), (56, 24));
+    }
+
+    #[test]
+    fn the_draw_depends_on_the_seed_and_not_on_the_order_of_rows() {
+        let labels: Vec<Vec<u8>> =
+            (0..40).map(|patient| vec![u8::from(patient % 2 == 0)]).collect();
+        let parts = |set: &[&str], reverse: bool| {
+            let mut cohort = cohort(&labels);
+            if reverse {
+                cohort.rows.reverse();
+            }
+            assign(&mut cohort, &spec(set)).unwrap();
+            cohort.rows.sort_by(|a, b| a.series.cmp(&b.series));
+            cohort.rows.iter().map(|row| row.split).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&[], false), parts(&[], true));
+        assert_ne!(parts(&[], false), parts(&["experiment.seed=38"], false));
+    }
+
+    #[test]
+    fn a_leak_is_named() {
+        let mut rows = vec![row(1, 1, 0), row(1, 2, 1)];
+        rows[0].split = Some(Part::Train);
+        rows[1].split = Some(Part::Valid);
+        let told = check_parts(&rows).unwrap_err().to_string();
+        assert!(told.starts_with("patient P001 is in two parts: train and valid."), "{told}");
+    }
+
+    #[test]
+    fn too_few_patients_are_told_with_their_number() {
+        let mut cohort = cohort(&[vec![1]]);
+        let told = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
+        assert!(told.contains("valid part: 1 patients in all, 1 with a positive exam"), "{told}");
+    }
+}
