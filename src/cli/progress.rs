@@ -1,6 +1,8 @@
 //! How training looks while it runs: bars on a terminal, lines elsewhere.
 
+use super::interrupt::Interrupt;
 use super::output::duration;
+use crate::pipeline::Stages;
 use crate::results::MetricsRow;
 use crate::spec::Part;
 use crate::training::Watch;
@@ -10,8 +12,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Shows training on standard output (lines) and standard error (bar).
-pub(super) struct Progress {
+pub(super) struct Progress<'a> {
     quiet: bool,
+    interrupt: &'a Interrupt,
     bar: ProgressBar,
     epoch: Mutex<Epoch>,
 }
@@ -30,8 +33,8 @@ struct Epoch {
 /// Silence between two lines of a log.
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
-impl Progress {
-    pub fn new(quiet: bool) -> Self {
+impl<'a> Progress<'a> {
+    pub fn new(quiet: bool, interrupt: &'a Interrupt) -> Self {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target =
             if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -39,11 +42,11 @@ impl Progress {
         let now = Instant::now();
         let epoch =
             Epoch { number: 0, epochs: 0, batches: 0, done: 0, first: 0, began: now, told: now };
-        Self { quiet, bar, epoch: Mutex::new(epoch) }
+        Self { quiet, interrupt, bar, epoch: Mutex::new(epoch) }
     }
 
-    /// A bar over a known number of things, for stages other than training.
-    pub fn over(&self, name: &str, count: usize) {
+    /// A bar over a known number of things.
+    fn over(&self, name: &str, count: usize) {
         let style = "{prefix:>12} [{bar:30}] {pos}/{len}  {elapsed} elapsed, {eta} left  {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             self.bar.set_style(style.progress_chars("=> "));
@@ -52,11 +55,6 @@ impl Progress {
         self.bar.set_length(count as u64);
         self.bar.set_prefix(name.to_owned());
         self.bar.set_message("");
-    }
-
-    /// Moves the bar.
-    pub fn advance(&self, by: usize) {
-        self.bar.inc(by as u64);
     }
 
     /// Takes the bar away.
@@ -73,7 +71,7 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
+impl Watch for Progress<'_> {
     fn epoch_begins(&self, number: usize, epochs: usize, batch: usize, batches: usize) {
         self.over(&format!("epoch {number}/{epochs}"), batches);
         self.bar.set_position(batch as u64);
@@ -113,7 +111,7 @@ impl Watch for Progress {
     }
 
     fn exams_scored(&self, exams: usize) {
-        self.advance(exams);
+        self.bar.inc(exams as u64);
     }
 
     fn epoch_ends(&self, rows: &[MetricsRow], best_so_far: Option<usize>) {
@@ -137,5 +135,28 @@ impl Watch for Progress {
 
     fn note(&self, text: &str) {
         self.line(text);
+    }
+}
+
+impl Stages for Progress<'_> {
+    fn stage_begins(&self, name: &str) {
+        self.over(name, 0);
+    }
+
+    fn stage_advances(&self, done: usize, of: usize) {
+        self.bar.set_length(of as u64);
+        self.bar.set_position(done as u64);
+    }
+
+    fn stage_ends(&self, name: &str, summary: &str) {
+        self.clear();
+        self.line(&format!("{name:<12} {summary}"));
+    }
+
+    fn training(&self, active: bool) {
+        if !active {
+            self.clear();
+        }
+        self.interrupt.set_training(active);
     }
 }

@@ -42,7 +42,7 @@ pub enum CohortError {
     /// No DICOM series at all.
     #[error(
         "no DICOM series in {root} ({skipped} other files, {problems} damaged ones); \
-         `data.root` must be a folder that holds CT series, at any depth{first_problem}"
+         expected a folder that holds CT series, at any depth{first_problem}"
     )]
     Nothing {
         /// The folder.
@@ -107,14 +107,11 @@ pub struct Cohort {
 pub fn gather(spec: &Spec) -> Result<Cohort, CohortError> {
     let (scan, labels) = read_sources(spec)?;
     if scan.series.is_empty() {
-        let first = scan.problems.first();
         return Err(CohortError::Nothing {
             root: spec.data.root.clone(),
             skipped: scan.skipped,
             problems: scan.problems.len(),
-            first_problem: first
-                .map(|problem| format!(". First: {}: {}", problem.path.display(), problem.reason))
-                .unwrap_or_default(),
+            first_problem: first_problem(&scan),
         });
     }
     let series_found = scan.series.len();
@@ -199,6 +196,14 @@ fn merge(all: &mut Scan, more: Scan) {
     }
     all.problems.extend(more.problems);
     all.skipped += more.skipped;
+}
+
+/// The first damaged file as the end of a sentence.
+pub(crate) fn first_problem(scan: &Scan) -> String {
+    let told = |problem: &dicom::Problem| {
+        format!(". The first: {}: {}", problem.path.display(), problem.reason)
+    };
+    scan.problems.first().map(told).unwrap_or_default()
 }
 
 /// The folder that holds a series' first file.

@@ -45,6 +45,17 @@ pub fn load_resolved(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
     load(path, &Overrides { environment: Vec::new(), set: set.to_vec() })
 }
 
+/// Defaults for data that no spec speaks of: `root` is the folder, `--set` lies above.
+pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    let root = toml::Value::String(root.display().to_string());
+    let mut layers = Layers::default();
+    layers.add_override("the command line".into(), "data.root", &root.to_string());
+    layers.add_override("the command line".into(), "data.labels", "\"\"");
+    // Nothing is trained: the depth of the crop is free.
+    layers.add_override("the command line".into(), "model.slices", "8");
+    layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
 /// Layers from the lowest up, and the texts of the files among them.
 #[derive(Default)]
 struct Layers {

@@ -20,7 +20,7 @@ mod layers;
 pub use canonical::{Difference, differences};
 pub use document::*;
 pub use error::{KeyProblem, SpecError};
-pub use layers::{Overrides, load, load_resolved};
+pub use layers::{Overrides, load, load_data, load_resolved};
 
 use std::ops::Deref;
 

@@ -2,7 +2,7 @@
 
 use super::TrainingError;
 use super::augment::augment;
-use crate::prepare::read_crop;
+use crate::prepare::load_prepared;
 use crate::random;
 use crate::spec::Spec;
 use crate::volume::Window;
@@ -90,7 +90,7 @@ fn read_batch(
     let mut voxels = vec![0.0f32; batch.len() * channels * one];
     for (place, slot) in batch.iter().zip(voxels.chunks_exact_mut(channels * one)) {
         let exam = &exams[*place];
-        let crop = read_crop(&exam.crop)?;
+        let crop = load_prepared(&exam.crop)?.volume.hu;
         let found = [crop.dim().0, crop.dim().1, crop.dim().2];
         let expected = [depth, height, width];
         if found != expected {

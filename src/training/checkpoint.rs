@@ -12,14 +12,11 @@
 //! No random state is kept, for there is none: every draw is a function of seed, epoch and exam.
 //! A folder is written under a hidden name and renamed, so it is whole or not there.
 
-use super::Classifier;
 use super::scoring::Scored;
 use crate::files::WriteError;
-use crate::model::{self, WeightsError};
+use crate::model::{self, I3d, WeightsError};
 use crate::results::{ResultsError, RunFolder, read_csv, write_csv};
-use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -82,7 +79,7 @@ struct SeenRow {
 pub(super) fn save(
     run: &RunFolder,
     position: Position,
-    classifier: &Classifier,
+    network: &I3d,
     optimizer: &ModuleOptimizer,
     seen: &[Scored],
     metadata: &BTreeMap<String, String>,
@@ -93,7 +90,7 @@ pub(super) fn save(
     let failed = |path: &Path, source| WriteError { path: path.to_owned(), source };
     remove(&partial)?;
     fs::create_dir_all(&partial).map_err(|e| failed(&partial, e))?;
-    model::save_weights(&classifier.network, &partial.join("weights.safetensors"), metadata)?;
+    model::save(network, &partial.join("weights.safetensors"), metadata)?;
     let record = optimizer.into_bytes().map_err(|e| CheckpointError::Damaged {
         path: target.clone(),
         message: format!("Adam's moments cannot be stored: {e}"),
@@ -148,24 +145,22 @@ pub fn latest_checkpoint(run: &RunFolder) -> Option<(Position, PathBuf)> {
 }
 
 /// Loads a checkpoint's weights into a network of the same shape.
-pub fn load_weights(classifier: Classifier, checkpoint: &Path) -> Result<Classifier, WeightsError> {
-    let network =
-        model::load_weights(classifier.network, &checkpoint.join("weights.safetensors"))?;
-    Ok(Classifier { network })
+pub fn load_weights(network: I3d, checkpoint: &Path) -> Result<I3d, WeightsError> {
+    Ok(model::load(network, &checkpoint.join("weights.safetensors"))?.0)
 }
 
 /// Loads weights, optimizer and what an unfinished epoch has seen.
 pub(super) fn load(
-    classifier: Classifier,
+    network: I3d,
     optimizer: ModuleOptimizer,
     checkpoint: &Path,
     position: Position,
-) -> Result<(Classifier, ModuleOptimizer, Vec<Scored>), CheckpointError> {
+) -> Result<(I3d, ModuleOptimizer, Vec<Scored>), CheckpointError> {
     let damaged = |message: String| CheckpointError::Damaged {
         path: checkpoint.to_owned(),
         message,
     };
-    let classifier = with_stable_ids(load_weights(classifier, checkpoint)?);
+    let network = load_weights(network, checkpoint)?;
     let record = fs::read(checkpoint.join("optimizer.bpk"))
         .map_err(|e| damaged(format!("optimizer.bpk: {e}")))?;
     let optimizer = optimizer
@@ -179,21 +174,5 @@ pub(super) fn load(
             .map(|row| Scored { exam: row.exam, logits: [row.logit_0, row.logit_1] })
             .collect();
     }
-    Ok((classifier, optimizer, seen))
-}
-
-/// Numbers the parameters in the order of the network. Burn's optimizer knows parameters by ids
-/// that are otherwise drawn anew by every process.
-pub(super) fn with_stable_ids(classifier: Classifier) -> Classifier {
-    struct Number(u64);
-
-    impl ModuleMapper for Number {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            self.0 += 1;
-            let (_, value, mapper) = param.consume();
-            Param::from_mapped_value(ParamId::from(self.0), value, mapper)
-        }
-    }
-
-    classifier.map(&mut Number(0))
+    Ok((network, optimizer, seen))
 }

@@ -1,18 +1,9 @@
-//! The network with its loss: what one step computes.
+//! What one step computes: the network's answer to a batch, its loss, and the gradients.
 
 use super::batches::HostBatch;
-use crate::model::{I3d, Loss, Mode};
-use burn::module::Module;
-use burn::optim::GradientsParams;
+use crate::model::{BatchMoments, I3d, Loss};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-
-/// The network and the loss it is trained with.
-#[derive(Module, Debug)]
-pub struct Classifier {
-    /// I3D.
-    pub network: I3d,
-}
 
 /// A batch on the device.
 #[derive(Debug)]
@@ -21,7 +12,7 @@ pub struct Batch {
     pub voxels: Tensor<5>,
     /// 0 or 1 for each exam.
     pub labels: Vec<usize>,
-    /// Loss of the step.
+    /// What is minimised.
     pub loss: Loss,
     /// Share of the optimizer step's exams that are in this batch: gradients of the batches of
     /// one step add up to the gradient of the mean over all its exams.
@@ -39,7 +30,24 @@ pub struct Scores {
     pub logits: Vec<[f64; 2]>,
 }
 
+/// What a training step gave besides gradients.
+#[derive(Debug)]
+pub struct Trained {
+    /// Loss and logits.
+    pub scores: Scores,
+    /// The batch's moments, for the network to absorb after the optimizer's step.
+    pub moments: BatchMoments,
+}
+
 impl ItemLazy for Scores {
+    type ItemSync = Self;
+
+    fn sync(self) -> Self {
+        self
+    }
+}
+
+impl ItemLazy for Trained {
     type ItemSync = Self;
 
     fn sync(self) -> Self {
@@ -50,33 +58,31 @@ impl ItemLazy for Scores {
 impl Batch {
     /// Moves a batch to the device.
     pub(super) fn new(host: HostBatch, labels: Vec<usize>, loss: Loss, device: &Device) -> Self {
-        let data = TensorData::new(host.voxels, host.shape);
-        let voxels = Tensor::from_data(data, device);
+        let voxels = Tensor::from_data(TensorData::new(host.voxels, host.shape), device);
         Self { voxels, labels, loss, share: 1.0, dropout_seed: 0 }
     }
 }
 
-impl TrainStep for Classifier {
+impl TrainStep for I3d {
     type Input = Batch;
-    type Output = Scores;
+    type Output = Trained;
 
-    fn step(&self, batch: Batch) -> TrainOutput<Scores> {
-        let mode = Mode::Train { dropout_seed: batch.dropout_seed };
-        let logits = self.network.forward(batch.voxels, mode);
+    fn step(&self, batch: Batch) -> TrainOutput<Trained> {
+        let (logits, moments) = self.forward_train(batch.voxels, batch.dropout_seed);
         let loss = batch.loss.mean(logits.clone(), &batch.labels);
         let gradients = (loss.clone() * batch.share).backward();
-        let gradients = GradientsParams::from_grads(gradients, self);
-        let scores = Scores { loss: f64::from(loss.into_scalar::<f32>()), logits: to_host(logits) };
-        TrainOutput { grads: gradients, item: scores }
+        let loss = f64::from(loss.into_scalar::<f32>());
+        let scores = Scores { loss, logits: to_host(logits) };
+        TrainOutput::new(self, gradients, Trained { scores, moments })
     }
 }
 
-impl InferenceStep for Classifier {
+impl InferenceStep for I3d {
     type Input = Batch;
     type Output = Scores;
 
     fn step(&self, batch: Batch) -> Scores {
-        let logits = to_host(self.network.forward(batch.voxels, Mode::Evaluate));
+        let logits = to_host(self.forward(batch.voxels));
         let losses = logits.iter().zip(&batch.labels);
         let sum: f64 = losses.map(|(logits, label)| batch.loss.of_exam(logits, *label)).sum();
         Scores { loss: sum / logits.len().max(1) as f64, logits }

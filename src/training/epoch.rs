@@ -2,7 +2,8 @@
 
 use super::batches::{Purpose, batch_order, read_ahead};
 use super::scoring::{Scored, loss_of};
-use super::{Batch, Classifier, Exam, Position, TrainingError, Watch, learning_rate};
+use super::{Batch, Exam, Position, TrainingError, Watch, learning_rate};
+use crate::model::I3d;
 use crate::random;
 use crate::results::StepRow;
 use crate::spec::Spec;
@@ -12,7 +13,7 @@ use burn::train::{Interrupter, TrainStep};
 
 /// What training changes.
 pub(super) struct Learner {
-    pub classifier: Classifier,
+    pub network: I3d,
     pub optimizer: ModuleOptimizer,
     pub position: Position,
     /// Exams of the unfinished epoch with the logits they got while training.
@@ -67,6 +68,7 @@ pub(super) fn train_epoch(
             }
             let exams_in_step: usize = group.iter().sum();
             let mut gradients = GradientsAccumulator::new();
+            let mut moments = Vec::with_capacity(group.len());
             let mut loss_of_step = 0.0;
             let step = learner.position.steps_done + 1;
             for exams_in_batch in &group {
@@ -80,12 +82,13 @@ pub(super) fn train_epoch(
                 let stream = format!("dropout/epoch-{epoch}/batch-{batch_number}");
                 batch.dropout_seed = random::stream_seed(seed, &stream);
                 let share = batch.share;
-                let output = TrainStep::step(&learner.classifier, batch);
-                let scores = output.item;
+                let output = TrainStep::step(&learner.network, batch);
+                let scores = output.item.scores;
                 if !scores.loss.is_finite() {
                     return Err(TrainingError::Diverged { loss: scores.loss, step, epoch });
                 }
-                gradients.accumulate(&learner.classifier, output.grads);
+                gradients.accumulate(&learner.network, output.grads);
+                moments.push(output.item.moments);
                 loss_of_step += scores.loss * share;
                 learner.seen.extend(
                     places.iter().zip(scores.logits).map(|(exam, logits)| Scored { exam: *exam, logits }),
@@ -94,11 +97,9 @@ pub(super) fn train_epoch(
                 setting.watch.batch_done(scores.loss);
             }
             let rate = learning_rate(train, step, setting.steps_in_all());
-            learner.classifier = learner.optimizer.step(
-                rate.into(),
-                learner.classifier.clone(),
-                gradients.grads(),
-            );
+            let network = learner.network.clone();
+            let network = learner.optimizer.step(rate.into(), network, gradients.grads());
+            learner.network = moments.iter().fold(network, I3d::absorb);
             learner.position.steps_done = step;
             learner.steps.push(StepRow { step, epoch, loss: loss_of_step, learning_rate: rate });
         }

@@ -1,11 +1,11 @@
 //! The run of epochs: train, score, record, keep, decide.
 
 use super::batches::Exam;
-use super::checkpoint::{self, Position, with_stable_ids};
+use super::checkpoint::{self, Position};
 use super::epoch::{Learner, Setting, train_epoch};
 use super::scoring::{loss_of, metrics_row, score};
-use super::{Classifier, TrainingError, Watch, selected_epoch, stops_early};
-use crate::model::{I3d, I3dConfig, load_weights};
+use super::{TrainingError, Watch, selected_epoch, stops_early};
+use crate::model::{self, I3d, I3dConfig, ModelError};
 use crate::results::{
     MetricsRow, PredictionRow, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
 };
@@ -15,7 +15,7 @@ use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// How training ended.
@@ -74,8 +74,7 @@ pub fn fit(
         let train_seconds = began.elapsed().as_secs_f64();
         let began = Instant::now();
         watch.validation_begins(valid.len());
-        let evaluated = Classifier { network: state.learner.classifier.network.valid() };
-        let scored = score(&evaluated, spec, valid, device, watch)?;
+        let scored = score(&state.learner.network.valid(), spec, valid, device, watch)?;
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
         let loss = loss_of(spec);
         let rows = [
@@ -118,7 +117,7 @@ impl State {
     ) -> Result<Self, TrainingError> {
         let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8);
         let mut learner = Learner {
-            classifier: initial(spec, &device.clone().autodiff())?,
+            network: initial(spec, &device.clone().autodiff())?,
             optimizer: adam.init(),
             position: Position::default(),
             seen: Vec::new(),
@@ -127,8 +126,8 @@ impl State {
         let (mut metrics, mut timings) = (Vec::new(), Vec::new());
         if let Some((position, folder)) = checkpoint::latest_checkpoint(run) {
             let loaded =
-                checkpoint::load(learner.classifier, learner.optimizer, &folder, position)?;
-            (learner.classifier, learner.optimizer, learner.seen) = loaded;
+                checkpoint::load(learner.network, learner.optimizer, &folder, position)?;
+            (learner.network, learner.optimizer, learner.seen) = loaded;
             learner.position = position;
             // Rows beyond the checkpoint belong to work that is done again.
             learner.steps = rows(run, Table::Steps)?;
@@ -159,8 +158,8 @@ impl State {
         run: &RunFolder,
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), TrainingError> {
-        let Learner { classifier, optimizer, position, seen, .. } = &self.learner;
-        checkpoint::save(run, *position, classifier, optimizer, seen, metadata)?;
+        let Learner { network, optimizer, position, seen, .. } = &self.learner;
+        checkpoint::save(run, *position, network, optimizer, seen, metadata)?;
         Ok(())
     }
 
@@ -209,7 +208,7 @@ fn rows<T: serde::de::DeserializeOwned>(
 }
 
 /// The network that a spec describes, with weights drawn from its seed.
-pub fn network(spec: &Spec, device: &Device) -> I3d {
+pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
     let config = I3dConfig {
         classes: 2,
         in_channels: spec.model.channels,
@@ -220,13 +219,33 @@ pub fn network(spec: &Spec, device: &Device) -> I3d {
     config.init(spec.experiment.seed, device)
 }
 
+/// The network of a finished run: the weights of its selected epoch.
+pub fn trained_network(
+    spec: &Spec,
+    run: &RunFolder,
+    epoch: usize,
+    device: &Device,
+) -> Result<I3d, TrainingError> {
+    Ok(checkpoint::load_weights(network(spec, device)?, &run.checkpoint(epoch))?)
+}
+
 /// The network before the first step.
-fn initial(spec: &Spec, device: &Device) -> Result<Classifier, TrainingError> {
-    let mut network = network(spec, device);
-    if spec.model.init != "random" {
-        network = load_weights(network, Path::new(&spec.model.init))?;
+fn initial(spec: &Spec, device: &Device) -> Result<I3d, TrainingError> {
+    let network = network(spec, device)?;
+    if spec.model.init == "random" {
+        return Ok(network);
     }
-    Ok(with_stable_ids(Classifier { network }))
+    let path = Path::new(&spec.model.init);
+    let file = if path.is_dir() { weights_of_run(path)? } else { path.to_owned() };
+    Ok(model::load(network, &file)?.0)
+}
+
+/// The weights of a run's selected epoch.
+fn weights_of_run(path: &Path) -> Result<PathBuf, TrainingError> {
+    let run = RunFolder::open(path)?;
+    let metrics: Vec<MetricsRow> = rows(&run, Table::Metrics)?;
+    let epoch = selected_epoch(&metrics, run.spec()?.train.select).unwrap_or_default();
+    Ok(run.checkpoint(epoch).join("weights.safetensors"))
 }
 
 /// What weights carry, so that they are not used on volumes prepared in another way.

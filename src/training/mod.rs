@@ -11,7 +11,8 @@
 //! so a checkpoint needs no generator state, and a run that was interrupted continues with the
 //! bytes it would have had. Burn gives the network, gradients, Adam and records; from burn-train
 //! come the [`TrainStep`](burn::train::TrainStep) and [`InferenceStep`](burn::train::InferenceStep)
-//! that [`Classifier`] implements and the [`Interrupter`](burn::train::Interrupter) that stops the
+//! that the network
+//! implements here and the [`Interrupter`](burn::train::Interrupter) that stops the
 //! loop.
 
 mod augment;
@@ -26,14 +27,14 @@ mod selection;
 
 pub use batches::{Exam, batch_order};
 pub use checkpoint::{CheckpointError, Position, latest_checkpoint, load_weights};
-pub use classifier::{Batch, Classifier, Scores};
-pub use fit::{Outcome, fit};
+pub use classifier::{Batch, Scores, Trained};
+pub use fit::{Outcome, fit, network, trained_network};
 pub use schedule::learning_rate;
 pub use scoring::{Scored, score};
 pub use selection::{selected_epoch, stops_early};
 
-use crate::model::WeightsError;
-use crate::prepare::PreparedError;
+use crate::model::{ModelError, WeightsError};
+use crate::prepare::LoadError;
 use crate::results::ResultsError;
 use std::path::PathBuf;
 
@@ -65,9 +66,12 @@ pub enum TrainingError {
     /// Weights cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The spec describes no network.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A prepared volume cannot be read.
     #[error(transparent)]
-    Prepared(#[from] PreparedError),
+    Prepared(#[from] LoadError),
     /// A prepared volume has another size than the spec says.
     #[error("{path} has the shape {found:?}, expected {expected:?}; prepare the data again")]
     Shape {

@@ -1,9 +1,9 @@
 //! The network's opinion of exams.
 
 use super::batches::{Purpose, read_ahead};
-use super::{Batch, Classifier, Exam, Scores, TrainingError, Watch};
+use super::{Batch, Exam, Scores, TrainingError, Watch};
 use crate::evaluation;
-use crate::model::Loss;
+use crate::model::{I3d, Loss};
 use crate::results::{MetricsRow, PredictionRow};
 use crate::spec::{Part, Spec};
 use burn::tensor::Device;
@@ -30,7 +30,7 @@ impl Scored {
     }
 
     /// The row of a predictions file.
-    pub(super) fn row(&self, exams: &[Exam]) -> PredictionRow {
+    pub fn row(&self, exams: &[Exam]) -> PredictionRow {
         let exam = &exams[self.exam];
         PredictionRow {
             exam: exam.exam.clone(),
@@ -46,7 +46,7 @@ impl Scored {
 /// Scores exams in evaluation mode: dropout off, moving statistics. Results are in the order of
 /// the exams, whatever the batch size.
 pub fn score(
-    classifier: &Classifier,
+    network: &I3d,
     spec: &Spec,
     exams: &[Exam],
     device: &Device,
@@ -62,7 +62,7 @@ pub fn score(
             let places = host.exams.clone();
             let labels = places.iter().map(|place| usize::from(exams[*place].label)).collect();
             let batch = Batch::new(host, labels, loss_of(spec), device);
-            let scores: Scores = InferenceStep::step(classifier, batch);
+            let scores: Scores = InferenceStep::step(network, batch);
             watch.exams_scored(places.len());
             scored.extend(
                 places.into_iter().zip(scores.logits).map(|(exam, logits)| Scored { exam, logits }),

@@ -7,21 +7,26 @@
 //! Each stage is one function that takes plain data and writes its product into the run folder.
 //! A stage whose product is there already reads it instead, so running again continues.
 
+pub mod predict;
+
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, ListError};
 use crate::device::{self, DeviceError, DeviceRequest};
+use crate::dicom::{self, Series};
 use crate::evaluation::{Evaluation, Options, Scored, evaluate};
 use crate::files::WriteError;
 use crate::phantom::{self, PhantomError};
-use crate::prepare::{self, PrepareError, Row, Settings};
+use crate::prepare::{self, Limits, PrepareError, Row, Settings, Status};
 use crate::report::{self, ReportError};
 use crate::results::{
     PredictionRow, Provenance, ResultsError, RunFolder, Table, now_utc, read_csv, write_csv,
 };
 use crate::spec::{Compat, Interpolation, Part, Spec, SpecError};
 use crate::training::{self, Exam, Outcome, TrainingError, Watch};
+use crate::volume;
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// A run could not go on.
@@ -54,6 +59,17 @@ pub enum PipelineError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Runs that prepare in different ways cannot be an ensemble.
+    #[error(
+        "{first} and {second} prepare series in different ways ([preprocess] of their specs): they \
+         cannot be averaged"
+    )]
+    MixedPreparation {
+        /// One run.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
     /// No chosen series could be prepared.
     #[error("none of the {series} chosen series could be prepared; the reasons: {reasons}")]
     NothingPrepared {
@@ -68,7 +84,8 @@ impl PipelineError {
     /// Whether the request was wrong, rather than the work failed.
     pub fn is_request(&self) -> bool {
         match self {
-            Self::Spec(_) | Self::Cohort(_) | Self::Device(_) => true,
+            Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
+            Self::MixedPreparation { .. } => true,
             Self::Results(error) => {
                 matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
             }
@@ -91,10 +108,10 @@ impl From<ListError> for PipelineError {
 
 /// What a run tells whoever watches, besides training itself.
 pub trait Stages: Watch {
-    /// A stage begins; `things` of it will be counted, 0 when unknown.
-    fn stage_begins(&self, name: &str, things: usize);
-    /// One more thing is done.
-    fn stage_advances(&self);
+    /// A stage begins.
+    fn stage_begins(&self, name: &str);
+    /// So many of so many things are done.
+    fn stage_advances(&self, done: usize, of: usize);
     /// The stage is over, with a line that sums it up.
     fn stage_ends(&self, name: &str, summary: &str);
     /// Training begins or ends: signals mean something else then.
@@ -195,8 +212,9 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
         seed: wanted.seed,
         ..Default::default()
     };
-    watch.stage_begins("phantom", 0);
-    let truth = phantom::write_cohort(&spec.data.root, &plan, &|_| watch.stage_advances())?;
+    watch.stage_begins("phantom");
+    let advance = |done, of| watch.stage_advances(done, of);
+    let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
     let told = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
     watch.stage_ends("phantom", &told);
     Ok(())
@@ -204,7 +222,7 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
 
 /// Finds series and labels and chooses one series per exam.
 pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
-    watch.stage_begins("cohort", 0);
+    watch.stage_begins("cohort");
     let cohort = cohort::gather(spec)?;
     let series = cohort.rows.iter().filter(|row| !row.series.is_empty()).count();
     let left_out = match cohort::count_reasons(&cohort.rows) {
@@ -222,46 +240,92 @@ pub fn prepare(
     cohort: &mut Cohort,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
-    watch.stage_begins("preparation", cohort.chosen.len());
-    let chosen = cohort.chosen.clone();
-    let series: Vec<_> = chosen.iter().map(|(_, series)| series).collect();
-    let advance = |_: &Row| watch.stage_advances();
-    let rows = prepare::prepare_all(&series, &settings(spec), &cache_folder(spec), &advance)?;
-    let mut refused = 0;
-    for ((place, _), row) in chosen.iter().zip(&rows) {
-        if let Some(reason) = row.refusal() {
-            cohort.refuse(*place, format!("not-prepared: {reason}"));
-            refused += 1;
-        }
+    let (places, series): (Vec<usize>, Vec<Series>) = cohort.chosen.iter().cloned().unzip();
+    let rows = prepare_series(spec, &series, &cache_folder(spec), watch)?;
+    for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
+        cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
     }
     if cohort.chosen.is_empty() {
         let reasons = cohort::count_reasons(&cohort.rows);
         return Err(PipelineError::NothingPrepared { series: rows.len(), reasons });
     }
+    Ok(rows)
+}
+
+/// Prepares series as `spec` says, into `cache`.
+pub fn prepare_series(
+    spec: &Spec,
+    series: &[Series],
+    cache: &Path,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    watch.stage_begins("preparation");
+    let series: Vec<&Series> = series.iter().collect();
+    let done = AtomicUsize::new(0);
+    let advance = |_: &Row| {
+        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, series.len());
+    };
+    let threads = spec.runtime.threads;
+    let rows = prepare::prepare_all(&series, &settings(spec), cache, &advance, threads)?;
+    let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
     let told = format!(
         "{} volumes in {}{}",
         rows.len() - refused,
-        cache_folder(spec).display(),
+        cache.display(),
         if refused > 0 { format!("; {refused} refused") } else { String::new() }
     );
     watch.stage_ends("preparation", &told);
     Ok(rows)
 }
 
+/// Series without a study.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// CT series.
+    pub series: Vec<Series>,
+    /// Series and files that are something else or damaged, with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Every CT series in folders, at any depth.
+pub fn series_of(paths: &[PathBuf]) -> Result<Found, PipelineError> {
+    let mut found = Found::default();
+    for path in paths {
+        let scan = dicom::scan(path).map_err(CohortError::from)?;
+        if scan.series.is_empty() {
+            let (root, skipped, problems) = (path.clone(), scan.skipped, scan.problems.len());
+            let first_problem = cohort::first_problem(&scan);
+            let nothing = CohortError::Nothing { root, skipped, problems, first_problem };
+            return Err(nothing.into());
+        }
+        found.left_out.extend(scan.problems.into_iter().map(|problem| {
+            (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
+        }));
+        found.series.extend(scan.series);
+    }
+    Ok(found)
+}
+
 /// The preprocessing part of a spec in the words of the prepare room.
 pub fn settings(spec: &Spec) -> Settings {
     let preprocess = &spec.preprocess;
+    let compat = preprocess.compat == Compat::Lungs015;
     Settings {
-        spacing_mm: preprocess.spacing_mm,
+        spacing_mm: [preprocess.spacing_mm; 3],
         interpolation: match preprocess.interpolation {
-            Interpolation::Cubic => crate::volume::Interpolation::Cubic,
-            Interpolation::Linear => crate::volume::Interpolation::Linear,
+            Interpolation::Cubic => volume::Interpolation::Cubic,
+            Interpolation::Linear => volume::Interpolation::Linear,
         },
+        grid: if compat { volume::Grid::AlignedEnds } else { volume::Grid::Physical },
         size: preprocess.size,
-        lower_hu: preprocess.window.lower_hu,
-        upper_hu: preprocess.window.upper_hu,
-        min_lung_ml: preprocess.min_lung_ml,
-        compat: preprocess.compat == Compat::Lungs015,
+        lower_hu: preprocess.window.lower_hu as f32,
+        upper_hu: preprocess.window.upper_hu as f32,
+        compat,
+        limits: Limits {
+            min_slices: spec.data.select.min_slices,
+            max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,
+            min_lung_ml: preprocess.min_lung_ml,
+        },
     }
 }
 
@@ -362,9 +426,10 @@ fn score_test(
     if test.is_empty() {
         return Ok(());
     }
-    watch.stage_begins("test", test.len());
-    let classifier = training::selected_classifier(spec, run, selected, device)?;
-    let rows = training::predict(&classifier, spec, test, device, watch)?;
+    watch.validation_begins(test.len());
+    let network = training::trained_network(spec, run, selected, device)?;
+    let scored = training::score(&network, spec, test, device, watch)?;
+    let rows: Vec<PredictionRow> = scored.iter().map(|one| one.row(test)).collect();
     write_csv(&run.predictions(Part::Test, selected), &rows)?;
     Ok(())
 }
