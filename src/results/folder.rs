@@ -109,6 +109,24 @@ impl RunFolder {
         }
     }
 
+    /// The run at `path`, or the newest finished one when `path` holds the runs of an experiment.
+    pub fn find(path: &Path) -> Result<Self, ResultsError> {
+        if let Ok(run) = Self::open(path) {
+            return Ok(run);
+        }
+        let mut runs: Vec<PathBuf> = fs::read_dir(path)
+            .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+            .unwrap_or_default();
+        runs.sort();
+        let finished = |path: &PathBuf| {
+            Self::open(path).ok().filter(|run| run.evaluation_file().is_file())
+        };
+        runs.iter()
+            .rev()
+            .find_map(finished)
+            .ok_or_else(|| ResultsError::NotARun { path: path.to_owned() })
+    }
+
     /// The spec that this run keeps.
     pub fn spec(&self) -> Result<Spec, ResultsError> {
         Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)

@@ -245,7 +245,6 @@ impl Checks {
             ("accumulate", train.accumulate),
             ("epochs", train.epochs),
             ("step_every", train.step_every),
-            ("early_stopping.patience", train.early_stopping.map_or(1, |stop| stop.patience)),
         ] {
             self.need(count >= 1, &format!("train.{key}"), count, "1 or more");
         }
@@ -254,7 +253,7 @@ impl Checks {
     fn runtime(&mut self, document: &Document) {
         let device = &document.runtime.device;
         self.need(
-            ["auto", "cpu", "cuda"].contains(&device.as_str()),
+            device.parse::<crate::device::DeviceRequest>().is_ok(),
             "runtime.device",
             device,
             "\"auto\", \"cpu\", \"cuda\", or a numbered one such as \"cuda:1\"",

@@ -343,8 +343,7 @@ pub struct Train {
     /// Which epoch the final evaluation and `predict` use.
     pub select: SelectEpoch,
     /// Stop when validation has not improved for `patience` epochs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub early_stopping: Option<EarlyStopping>,
+    pub early_stopping: EarlyStopping,
     /// `"best-and-last"` or `"all"`.
     pub keep_checkpoints: KeepCheckpoints,
     /// Random changes of training exams.
@@ -364,7 +363,7 @@ impl Default for Train {
             accumulate: 1,
             epochs: 37,
             select: SelectEpoch::BestValidAuc,
-            early_stopping: None,
+            early_stopping: EarlyStopping::default(),
             keep_checkpoints: KeepCheckpoints::BestAndLast,
             augment: Augment::default(),
         }
@@ -404,10 +403,10 @@ pub enum SelectEpoch {
 }
 
 /// `train.early_stopping`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct EarlyStopping {
-    /// Epochs without improvement that are borne.
+    /// Epochs without improvement that are borne; 0 never stops early.
     pub patience: usize,
 }
 

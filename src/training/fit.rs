@@ -55,10 +55,9 @@ pub fn fit(
     let metadata = metadata(spec);
     loop {
         let done = state.learner.position.epochs_done;
-        let patience_over = spec
-            .train
-            .early_stopping
-            .is_some_and(|stop| stops_early(&state.metrics, spec.train.select, stop.patience));
+        let patience = spec.train.early_stopping.patience;
+        let patience_over =
+            patience > 0 && stops_early(&state.metrics, spec.train.select, patience);
         if done >= spec.train.epochs || patience_over {
             let selected = selected_epoch(&state.metrics, spec.train.select).unwrap_or(done);
             return Ok(Outcome::Finished { selected, last: done });
