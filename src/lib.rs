@@ -9,6 +9,7 @@
 //! Each arrow is one function in one room (module). Rooms exchange plain structs; a stage never
 //! imports a later stage. `ARCHITECTURE.md` has the map.
 
+pub mod cohort;
 pub mod dicom;
 pub mod evaluation;
 pub mod files;
@@ -17,4 +18,6 @@ pub mod phantom;
 pub mod prepare;
 pub mod random;
 pub mod report;
+pub mod results;
+pub mod spec;
 pub mod volume;
