@@ -48,7 +48,8 @@ pub fn loss_curves(
     let values = || train.iter().chain(&valid).filter_map(|&(_, value)| value);
     let range = loss_range(values());
     let frame = frame_over(epochs.iter().map(|e| e.epoch), range);
-    let (x_ticks, y_ticks) = (epoch_ticks(&frame), ticks(range.0, range.1, 6));
+    let (x_ticks, y_ticks) =
+        (epoch_ticks(epochs.iter().map(|e| e.epoch)), ticks(range.0, range.1, 6));
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
     mark_chosen(&mut scene, &frame, chosen);
@@ -82,12 +83,14 @@ pub fn auc_accuracy_curves(
         epochs.iter().map(|e| (e.epoch, finite(get(e)))).collect()
     };
     let (auc, accuracy) = (column(|e| e.auc), column(|e| e.accuracy));
-    let (low, high) = (column(|e| e.auc_low), column(|e| e.auc_high));
+    let low = column(|e| e.auc.and(e.auc_low));
+    let high = column(|e| e.auc.and(e.auc_high));
     let least = auc.iter().chain(&accuracy).chain(&low).filter_map(|&(_, v)| v).fold(0.5, f64::min);
     let range = (((least - 1e-9) * 10.0).floor().clamp(0.0, 5.0) / 10.0, 1.0);
     let range = if least >= 0.5 { (0.5, 1.0) } else { range };
     let frame = frame_over(epochs.iter().map(|e| e.epoch), range);
-    let (x_ticks, y_ticks) = (epoch_ticks(&frame), ticks(range.0, range.1, 6));
+    let (x_ticks, y_ticks) =
+        (epoch_ticks(epochs.iter().map(|e| e.epoch)), ticks(range.0, range.1, 6));
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
     if range.0 < 0.5 {
@@ -104,17 +107,18 @@ pub fn auc_accuracy_curves(
     frame.draw_axes(&mut scene, &x_ticks, &y_ticks);
     frame.draw_labels(&mut scene, "Epoch", "Validation AUC, accuracy");
     let interval = format!("AUC {interval_name}");
-    let mut entries = vec![(Swatch::Line(BLUE, None), "AUC")];
+    let missing = |column: &[(u32, Option<f64>)]| column.iter().all(|(_, value)| value.is_none());
+    // Said in the legend, where it hides no accuracy.
+    let auc_label =
+        if missing(&auc) && !missing(&accuracy) { "AUC undefined: one class only" } else { "AUC" };
+    let mut entries = vec![(Swatch::Line(BLUE, None), auc_label)];
     if low.iter().zip(&high).any(|(low, high)| low.1.is_some() && high.1.is_some()) {
         entries.push((Swatch::Area(BLUE, BAND), interval.as_str()));
     }
     entries.push((Swatch::Line(VERMILION, TRAIN_DASH), "accuracy"));
     draw_legend_row(&mut scene, frame.left, 52.0, &entries);
-    let missing = |column: &[(u32, Option<f64>)]| column.iter().all(|(_, value)| value.is_none());
     if missing(&auc) && missing(&accuracy) {
         frame.say(&mut scene, "no validation figure was recorded");
-    } else if missing(&auc) {
-        frame.say(&mut scene, "AUC undefined: one class only");
     }
     draw(&scene)
 }
@@ -149,8 +153,12 @@ fn frame_over(epochs: impl Iterator<Item = u32>, y: (f64, f64)) -> Frame {
     Frame { left: 74.0, right: 700.0, top: 82.0, bottom: 386.0, x, y }
 }
 
-fn epoch_ticks(frame: &Frame) -> Vec<super::frame::Tick> {
-    whole_ticks(frame.x.0.ceil().max(0.0) as u32, frame.x.1.floor().max(0.0) as u32)
+/// The margins of the axis get no tick: there is no epoch 0.
+fn epoch_ticks(epochs: impl Iterator<Item = u32> + Clone) -> Vec<super::frame::Tick> {
+    match (epochs.clone().min(), epochs.max()) {
+        (Some(first), Some(last)) => whole_ticks(first, last),
+        _ => Vec::new(),
+    }
 }
 
 fn mark_chosen(scene: &mut Scene, frame: &Frame, chosen: Option<u32>) {

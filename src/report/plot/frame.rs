@@ -140,7 +140,6 @@ pub(super) fn draw_title(scene: &mut Scene, left: f64, title: &str) {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Swatch {
     Line(Colour, Option<Dash>),
-    LineWithDot(Colour, Option<Dash>),
     Area(Colour, f64),
 }
 
@@ -149,10 +148,6 @@ pub(super) fn draw_swatch(scene: &mut Scene, x: f64, y: f64, swatch: Swatch) {
     match swatch {
         Swatch::Line(colour, dash) => {
             scene.dashed(&[(x, y), (x + 24.0, y)], 2.0, colour, dash);
-        }
-        Swatch::LineWithDot(colour, dash) => {
-            scene.dashed(&[(x, y), (x + 24.0, y)], 2.0, colour, dash);
-            scene.disc((x + 12.0, y), 3.0, colour);
         }
         Swatch::Area(colour, opacity) => {
             let (top, bottom) = (y - 5.0, y + 5.0);

@@ -40,25 +40,25 @@ pub fn score_histogram(title: &str, probabilities: &[f64], labels: &[bool]) -> D
     let (x_ticks, y_ticks) = (ticks(0.0, 1.0, 10), ticks(0.0, top, 6));
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
-    for (counts, colour, dash) in &classes {
+    let outlines = classes.clone().map(|(counts, colour, dash)| {
         let mut steps = vec![frame.at(0.0, 0.0)];
         for (index, &count) in counts.iter().enumerate() {
-            let height = percent(count, counts);
+            let height = percent(count, &counts);
             steps.push(frame.at(index as f64 / BARS as f64, height));
             steps.push(frame.at((index + 1) as f64 / BARS as f64, height));
         }
         steps.push(frame.at(1.0, 0.0));
-        if counts.iter().any(|&count| count > 0) {
-            scene.polygon(steps.clone(), *colour, FILL);
-            scene.dashed(&steps, CURVE, *colour, *dash);
-        }
+        let any = counts.iter().any(|&count| count > 0);
+        (if any { steps } else { Vec::new() }, colour, dash)
+    });
+    for (steps, colour, _) in &outlines {
+        scene.polygon(steps.clone(), *colour, FILL);
+    }
+    for (steps, colour, dash) in &outlines {
+        scene.dashed(steps, CURVE, *colour, *dash);
     }
     frame.draw_axes(&mut scene, &x_ticks, &y_ticks);
-    frame.draw_labels(
-        &mut scene,
-        "Predicted probability of cancer",
-        "Share of the class's exams (%)",
-    );
+    frame.draw_labels(&mut scene, "Predicted probability of cancer", "Share of the class (%)");
     draw_classes(&mut scene, frame.left, &classes[0].0, &classes[1].0);
     if highest == 0.0 {
         frame.say(&mut scene, "no usable predictions");

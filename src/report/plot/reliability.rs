@@ -1,7 +1,7 @@
 //! The reliability diagram.
 
 use super::Drawing;
-use super::frame::{Frame, draw_title, ticks};
+use super::frame::{Frame, Tick, draw_title, ticks};
 use super::histogram::tally;
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text, text_width};
@@ -82,8 +82,7 @@ fn draw_strip(scene: &mut Scene, above: &Frame, probabilities: &[f64]) {
         ..*above
     };
     let marks = ticks(0.0, 1.0, 5);
-    let counts_marks: Vec<_> =
-        ticks(0.0, strip.y.1, 3).into_iter().filter(|tick| tick.at.fract() == 0.0).collect();
+    let counts_marks = few_whole_ticks(most);
     strip.draw_grid(scene, &marks, &counts_marks);
     for (index, &count) in counts.iter().enumerate() {
         let edge = |offset: usize| strip.x((index + offset) as f64 / BARS as f64);
@@ -96,4 +95,10 @@ fn draw_strip(scene: &mut Scene, above: &Frame, probabilities: &[f64]) {
     }
     strip.draw_axes(scene, &marks, &counts_marks);
     strip.draw_labels(scene, "Predicted probability of cancer", "Exams");
+}
+
+/// Whole counts from 0, about three of them.
+fn few_whole_ticks(most: usize) -> Vec<Tick> {
+    let marks = ticks(0.0, most as f64, 3).into_iter().filter(|tick| tick.at.fract() == 0.0);
+    marks.map(|tick| Tick { label: format!("{:.0}", tick.at), ..tick }).collect()
 }
