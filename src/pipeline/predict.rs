@@ -2,7 +2,6 @@
 
 use super::{PipelineError, Stages, prepare_series, series_of, settings};
 use crate::device::{self, DeviceRequest};
-use crate::evaluation::mean;
 use crate::prepare::Status;
 use crate::results::RunFolder;
 use crate::spec::Spec;
@@ -90,7 +89,8 @@ pub fn predict(
         }
     }
     for (place, opinions) in usable.into_iter().zip(opinions) {
-        predictions[place].probability = mean(&opinions);
+        let sum: f64 = opinions.iter().sum();
+        predictions[place].probability = (!opinions.is_empty()).then(|| sum / opinions.len() as f64);
     }
     predictions.extend(found.left_out.into_iter().map(|(path, reason)| Prediction {
         path,

@@ -21,8 +21,8 @@ pub fn augment(
     let mut random = random::stream(seed, &format!("augment/epoch-{epoch}/exam-{exam}"));
     // Every draw is made whether it is used or not, so that a rule does not change the others.
     let flips: [bool; 3] = std::array::from_fn(|_| random.random());
-    let reach = rules.shift_voxels as isize;
-    let shift: [isize; 3] = std::array::from_fn(|_| random.random_range(-reach..=reach));
+    let reach = rules.shift_voxels as i64;
+    let shift: [isize; 3] = std::array::from_fn(|_| random.random_range(-reach..=reach) as isize);
     let mut crop = shifted(crop, shift, fill_hu);
     let wanted = [rules.flip_depth, rules.flip_height, rules.flip_width];
     for axis in (0..3).filter(|axis| flips[*axis] && wanted[*axis]) {

@@ -2,7 +2,7 @@
 
 use super::batches::HostBatch;
 use crate::model::{BatchMoments, I3d, Loss};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 /// A batch on the device.
@@ -40,18 +40,14 @@ pub struct Trained {
 }
 
 impl ItemLazy for Scores {
-    type ItemSync = Self;
-
-    fn sync(self) -> Self {
-        self
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
     }
 }
 
 impl ItemLazy for Trained {
-    type ItemSync = Self;
-
-    fn sync(self) -> Self {
-        self
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
     }
 }
 
