@@ -119,6 +119,10 @@ impl ExamPlan {
         self.variants = variants;
         self.body.opaque = variants.opaque_lung;
         self.body.bowel_gas = variants.bowel_gas;
+        if variants.arms_down {
+            // Nobody scans arms into the artefacts of a cut-off field of view.
+            self.grid = self.grid.widened(2.0 * f64::from(self.body.half_width()) + 170.0);
+        }
         if variants.cut_at_top {
             let z0 = self.grid.origin_mm[2] - self.grid.body_offset_mm[2];
             let highest = f64::from(self.body.apex_z()) - 45.0;

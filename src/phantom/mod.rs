@@ -14,11 +14,15 @@
 //!
 //! [`write_cohort`] does all of it; [`render`] alone gives a volume to tests that need no files.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 mod airways;
 mod anatomy;
 mod cohort;
 mod exam;
 mod nodule;
+mod noise;
 mod patient;
 mod plan;
 mod render;
@@ -38,9 +42,6 @@ pub use nodule::{Nodule, NoduleKind};
 pub use plan::{Grid, PhantomPlan, Variants};
 pub use render::{Lungs, Rendered, render};
 pub use truth::Truth;
-
-use std::io;
-use std::path::{Path, PathBuf};
 
 /// A phantom cohort could not be made.
 #[derive(Debug, thiserror::Error)]

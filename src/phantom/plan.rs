@@ -163,6 +163,19 @@ impl Grid {
         }
     }
 
+    /// The same grid about the same centre with a field of view of at least `diameter_mm`.
+    pub(super) fn widened(&self, diameter_mm: f64) -> Self {
+        let matrix = self.shape[1] as f64;
+        let pixel = to_decimals((diameter_mm / matrix).max(self.spacing_mm[1]), 4);
+        let shift = (pixel - self.spacing_mm[1]) * (matrix - 1.0) / 2.0;
+        let [x, y, z] = self.origin_mm;
+        Self {
+            spacing_mm: [self.spacing_mm[0], pixel, pixel],
+            origin_mm: [to_decimals(x - shift, 3), to_decimals(y - shift, 3), z],
+            ..*self
+        }
+    }
+
     /// Body coordinates (x, y, z) of a voxel `[depth, height, width]`.
     pub(super) fn body_point(&self, [depth, height, width]: [f64; 3]) -> [f64; 3] {
         let [gap, row, column] = self.spacing_mm;
