@@ -98,7 +98,7 @@ pub(super) fn train_epoch(
             }
             let rate = learning_rate(train, step, setting.steps_in_all());
             let network = learner.network.clone();
-            let network = learner.optimizer.step(rate.into(), network, gradients.grads());
+            let network = learner.optimizer.step(rate, network, gradients.grads());
             learner.network = moments.iter().fold(network, I3d::absorb);
             learner.position.steps_done = step;
             learner.steps.push(StepRow { step, epoch, loss: loss_of_step, learning_rate: rate });
