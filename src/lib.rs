@@ -9,6 +9,7 @@
 //! Each arrow is one function in one room (module). Rooms exchange plain structs; a stage never
 //! imports a later stage. `ARCHITECTURE.md` has the map.
 
+pub mod device;
 pub mod dicom;
 pub mod evaluation;
 pub mod files;
