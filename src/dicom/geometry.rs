@@ -64,6 +64,14 @@ impl Turn {
     pub const NONE: Self = Self { from: [0, 1, 2], flip: [false; 3] };
 }
 
+impl Stack {
+    /// Distance between neighbouring slices, whichever axis of the volume they are stacked along.
+    pub fn slice_spacing_mm(&self) -> f64 {
+        let axis = self.turn.from.iter().position(|&axis| axis == 0).unwrap_or(0);
+        self.geometry.spacing_mm[axis]
+    }
+}
+
 /// Orders the slices of a CT series and finds the volume's geometry, from headers alone.
 ///
 /// # Errors
