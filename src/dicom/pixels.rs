@@ -134,6 +134,9 @@ fn check_duplicates(
     Ok(hashes)
 }
 
+/// No file of one slice is larger (4096 × 4096 pixels are 32 MiB); files are read whole.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
 /// Buffers of one worker, used for slice after slice.
 #[derive(Default)]
 struct Scratch {
@@ -215,6 +218,12 @@ fn read_file(slice: &SliceFile, buffer: &mut Vec<u8>) -> Result<(), SeriesRefusa
                 "the file changed while it was used: {length} bytes, {} when the folder was read",
                 slice.bytes
             ),
+        });
+    }
+    if length > MAX_FILE_BYTES {
+        return Err(SeriesRefusal::Unreadable {
+            path: slice.path.clone(),
+            message: format!("{length} bytes, expected at most {MAX_FILE_BYTES} for one slice"),
         });
     }
     // The buffer is as long as the longest file so far; only growing it costs a fill.
