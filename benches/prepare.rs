@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use lungs::dicom::{HuRule, read_volume, scan};
+use lungs::dicom::{HuRule, Series, read_volume, scan};
+use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_series};
+use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
@@ -19,8 +21,10 @@ fn main() {
     let found = scan(&folder).expect("the folder given can be read");
     let files: usize = found.series.iter().map(|series| series.slices.len()).sum();
     println!("{} series, {files} files, {} other", found.series.len(), found.skipped);
-    let cpu = measure("scan headers", || scan(&folder).map(|found| found.series.len()).ok());
-    println!("{:>24} files per core-second", (files as f64 / cpu).round());
+    let cpu = measure("scan headers, 50 times", || {
+        (0..50).map(|_| scan(&folder).map(|found| found.series.len()).ok()).sum()
+    });
+    println!("{:>24}  {:.0} files per core-second", "", 50.0 * files as f64 / cpu);
 
     let mut bytes = vec![0; 64 << 20];
     measure("read the bytes once", || {
@@ -36,11 +40,38 @@ fn main() {
     });
     for series in &found.series {
         println!("series {} ({} slices)", series.series_uid, series.slices.len());
-        measure("read volume", || {
-            read_volume(series, HuRule::Standard).map(|(volume, _)| volume.hu.len()).ok()
-        });
+        stages(series);
     }
+
+    let all: Vec<&Series> = found.series.iter().collect();
+    let settings = Settings::default();
+    let cache = tempfile::tempdir().expect("a temporary folder can be made");
+    let run = || prepare_all(&all, &settings, cache.path(), &|_| (), 0).ok();
+    println!("the whole folder");
+    measure("prepare, cold cache", || {
+        std::fs::remove_dir_all(cache.path()).ok()?;
+        run().map(|rows| rows.len())
+    });
     println!("peak memory {:.0} MB", status("VmHWM:") / 1024.0);
+    measure("prepare, nothing changed", || run().map(|rows| rows.len()));
+    let rows = run().unwrap_or_default();
+    if let Some(row) = rows.iter().find(|row| row.status == Status::Prepared) {
+        let path = cache.path().join(&row.cache_file);
+        measure("load one crop", || load_prepared(&path).map(|crop| crop.volume.hu.len()).ok());
+    }
+}
+
+/// The parts of preparing one series.
+fn stages(series: &Series) {
+    let read = || read_volume(series, HuRule::Standard).ok();
+    measure("read volume", || read().map(|(volume, _)| volume.hu.len()));
+    let Some((volume, _)) = read() else { return };
+    let smaller = || resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).ok();
+    measure("resample", || smaller().map(|volume| volume.hu.len()));
+    let Some(resampled) = smaller() else { return };
+    measure("segment lungs", || segment_lungs(&resampled).map(|lungs| lungs.mask.count()).ok());
+    drop((volume, resampled));
+    measure("prepare in memory", || prepare_series(series, &Settings::default()).row.slices);
 }
 
 /// Runs the work five times; prints and returns the least processor seconds.
