@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::volume::Geometry;
 
+use super::turn::{Axes, Turn, cross, dot, scale, scaled_to_unit, subtract, turn_to_body};
 use super::{Found, Series, SeriesRefusal, SliceFile};
 
 /// Slices nearer than this along the normal are at the same place.
@@ -22,8 +23,6 @@ const GAP_TOLERANCE_MM: f64 = 0.05;
 const TILT_LIMIT_DEGREES: f64 = 0.5;
 /// Farthest a slice may lie from the line through the first and last.
 const OFF_LINE_LIMIT_MM: f64 = 1.0;
-/// Largest angle between an image axis and its body axis.
-const OBLIQUE_LIMIT_DEGREES: f64 = 20.0;
 /// Largest difference of direction cosines that is rounding.
 const SAME_DIRECTION: f64 = 1e-3;
 /// Largest relative difference of pixel spacings that is rounding.
@@ -50,18 +49,12 @@ pub struct Stack {
     pub flags: Vec<String>,
 }
 
-/// A rearrangement of array axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// For depth, height, width: the stacked axis that becomes it.
-    pub from: [usize; 3],
-    /// For depth, height, width: whether that axis runs backwards.
-    pub flip: [bool; 3],
-}
-
-impl Turn {
-    /// Nothing to do.
-    pub const NONE: Self = Self { from: [0, 1, 2], flip: [false; 3] };
+impl Stack {
+    /// Distance between neighbouring slices, whichever axis of the volume they are stacked along.
+    pub fn slice_spacing_mm(&self) -> f64 {
+        let axis = self.turn.from.iter().position(|&axis| axis == 0).unwrap_or(0);
+        self.geometry.spacing_mm[axis]
+    }
 }
 
 /// Orders the slices of a CT series and finds the volume's geometry, from headers alone.
@@ -328,72 +321,13 @@ fn check_gaps(series: &Series, places: &[Place]) -> Result<(), SeriesRefusal> {
         .map(|(_, gap)| {
             let steps = (gap / spacing_mm).round();
             let whole = (gap - steps * spacing_mm).abs() <= tolerance_mm;
-            (steps >= 2.0 && steps < 1e6 && whole).then_some(steps as usize - 1)
+            ((2.0..1e6).contains(&steps) && whole).then_some(steps as usize - 1)
         })
         .sum();
     Err(match missing {
         Some(missing) => SeriesRefusal::MissingSlices { missing, after, gap_mm, spacing_mm },
         None => SeriesRefusal::UnevenSpacing { after, gap_mm, spacing_mm, tolerance_mm },
     })
-}
-
-/// The grid before it is turned: axes are slice, row, column.
-struct Axes {
-    directions: [[f64; 3]; 3],
-    spacing_mm: [f64; 3],
-    lengths: [usize; 3],
-    origin_mm: [f64; 3],
-}
-
-impl Axes {
-    /// Counts `axis` from its other end.
-    fn reverse(&mut self, axis: usize) {
-        let length_mm = (self.lengths[axis] - 1) as f64 * self.spacing_mm[axis];
-        let way = scale(self.directions[axis], length_mm);
-        self.origin_mm = std::array::from_fn(|xyz| self.origin_mm[xyz] + way[xyz]);
-        self.directions[axis] = scale(self.directions[axis], -1.0);
-    }
-}
-
-/// The flips and permutation that bring `directions` nearest to depth = head, height = back,
-/// width = patient's left.
-fn turn_to_body(directions: &[[f64; 3]; 3]) -> Result<Turn, SeriesRefusal> {
-    // Depth, height, width run along z, y, x of the patient's coordinates.
-    const BODY: [usize; 3] = [2, 1, 0];
-    const PERMUTATIONS: [[usize; 3]; 6] =
-        [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0], [2, 0, 1]];
-    let along = |from: [usize; 3], axis: usize| directions[from[axis]][BODY[axis]];
-    let fit = |from: [usize; 3]| (0..3).map(|axis| along(from, axis).abs()).sum::<f64>();
-    let from = PERMUTATIONS
-        .into_iter()
-        .reduce(|best, next| if fit(next) > fit(best) + 1e-9 { next } else { best })
-        .unwrap_or(PERMUTATIONS[0]);
-    let worst = (0..3).map(|axis| along(from, axis).abs()).fold(1.0, f64::min);
-    let degrees = worst.acos().to_degrees();
-    if degrees > OBLIQUE_LIMIT_DEGREES {
-        return Err(SeriesRefusal::Oblique { degrees, limit_degrees: OBLIQUE_LIMIT_DEGREES });
-    }
-    Ok(Turn { from, flip: std::array::from_fn(|axis| along(from, axis) < 0.0) })
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-fn subtract(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    std::array::from_fn(|xyz| a[xyz] - b[xyz])
-}
-
-fn scale(a: [f64; 3], by: f64) -> [f64; 3] {
-    a.map(|value| value * by)
-}
-
-fn scaled_to_unit(a: [f64; 3]) -> [f64; 3] {
-    scale(a, 1.0 / dot(a, a).sqrt())
 }
 
 #[cfg(test)]

@@ -13,21 +13,26 @@
 //! a slice lies where ImagePositionPatient and ImageOrientationPatient say. What cannot be
 //! established is refused with the value found and the value expected; nothing is filled in.
 
+mod decode;
 mod error;
 mod geometry;
 mod header;
+mod hounsfield;
 mod meta;
 mod pixels;
 mod scan;
 #[cfg(test)]
 pub(crate) mod testing;
+mod turn;
 
 use std::path::PathBuf;
 
 pub use error::{DicomError, SeriesRefusal};
-pub use geometry::{Stack, Turn, stack};
-pub use pixels::{HuRule, SeriesFacts, read_volume};
+pub use geometry::{Stack, stack};
+pub use hounsfield::HuRule;
+pub use pixels::{SeriesFacts, read_volume};
 pub use scan::scan;
+pub use turn::Turn;
 
 /// What a folder holds, in an order that depends on the files' contents and names alone.
 #[derive(Clone, Debug, Default, PartialEq)]

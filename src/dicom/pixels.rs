@@ -1,42 +1,18 @@
-//! Stored pixels become Hounsfield units.
-//!
-//! Stored values have 16 bits, so the whole way from stored bits to Hounsfield units (sign,
-//! padding, rescale, rounding, floor, clamp) is one table of 65,536 entries, made once for a
-//! series and looked up once per voxel. Each file is read once, whole; its hash is taken on the
-//! way, so that a cache can tell whether it has seen these inputs.
+//! A series becomes one volume: each file is read once, whole, slices in parallel. Its hash is
+//! taken on the way, so that a cache can tell whether it has seen these inputs.
 
 use std::fs::File;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dicom_dictionary_std::uids;
-use dicom_encoding::TransferSyntaxIndex;
-use dicom_pixeldata::PixelDecoder;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
 use crate::volume::{Geometry, Volume};
 
+use super::decode::{decode, native_pixels};
 use super::geometry::needed;
-use super::header::{chain, parse};
-use super::{Series, SeriesRefusal, SliceFile, Stack, Turn, ValueHeader, meta, stack};
-
-/// Attenuation of air, the least that means anything.
-const AIR_HU: i16 = -1024;
-
-/// How stored values become Hounsfield units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HuRule {
-    /// `slope · stored + intercept` in f32, rounded; padding pixels and everything below −1024
-    /// become −1024 (air); clamped to 16 bits.
-    Standard,
-    /// The arithmetic of the Python package `lungs` 0.1.5: stored −2000 becomes 0, then the
-    /// product with the slope is cut to int16 and the intercept added in int16; no floor.
-    #[serde(rename = "lungs-0.1.5")]
-    Lungs015,
-}
+use super::hounsfield::{TableKey, hu_table, look_up};
+use super::{HuRule, Series, SeriesRefusal, SliceFile, Stack, Turn, stack};
 
 /// What was found in a series on the way to its volume.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,6 +134,9 @@ fn check_duplicates(
     Ok(hashes)
 }
 
+/// No file of one slice is larger (4096 × 4096 pixels are 32 MiB); files are read whole.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
 /// Buffers of one worker, used for slice after slice.
 #[derive(Default)]
 struct Scratch {
@@ -241,234 +220,29 @@ fn read_file(slice: &SliceFile, buffer: &mut Vec<u8>) -> Result<(), SeriesRefusa
             ),
         });
     }
+    if length > MAX_FILE_BYTES {
+        return Err(SeriesRefusal::Unreadable {
+            path: slice.path.clone(),
+            message: format!("{length} bytes, expected at most {MAX_FILE_BYTES} for one slice"),
+        });
+    }
     // The buffer is as long as the longest file so far; only growing it costs a fill.
     buffer.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
     file.read_exact(buffer).map_err(unreadable)
 }
 
-/// The stored pixels of an uncompressed little-endian file, found from its end: a conforming
-/// file ends with the pixel data, whose element header says that it is just as long as the image.
-/// `None` when that is not so, and the whole file has to be parsed.
-fn native_pixels<'a>(slice: &SliceFile, file: &'a [u8], pixels: usize) -> Option<&'a [u8]> {
-    let bytes = pixels * (slice.values.bits_allocated.clone().ok()? as usize / 8);
-    let (start, stored) = file.split_at_checked(file.len().checked_sub(bytes)?)?;
-    let length = u32::try_from(bytes).ok()?.to_le_bytes();
-    let element: &[u8] = match slice.transfer_syntax.as_str() {
-        uids::IMPLICIT_VR_LITTLE_ENDIAN => &[0xE0, 0x7F, 0x10, 0],
-        uids::EXPLICIT_VR_LITTLE_ENDIAN if bytes % 2 == 0 => {
-            let header = start.len().checked_sub(12)?;
-            match start.get(header..header + 8)? {
-                [0xE0, 0x7F, 0x10, 0, b'O', b'W' | b'B', 0, 0] => &start[header..header + 8],
-                _ => return None,
-            }
-        }
-        _ => return None,
-    };
-    start.strip_suffix(&length)?.ends_with(element).then_some(stored)
-}
-
-/// The stored pixels as little-endian bytes, by the full parser and the codecs.
-fn decode(slice: &SliceFile, file: &[u8], pixels: usize) -> Result<Vec<u8>, SeriesRefusal> {
-    let uid = slice.transfer_syntax.as_str();
-    let syntax = TransferSyntaxRegistry.get(uid);
-    let retired =
-        if uid.starts_with("1.2.840.10008.1.2.4.") { "a retired JPEG process" } else { "unknown" };
-    let name = syntax.map_or(retired, |syntax| syntax.name()).to_owned();
-    if !syntax.is_some_and(|syntax| syntax.can_decode_all()) {
-        return Err(SeriesRefusal::UnsupportedSyntax {
-            path: slice.path.clone(),
-            uid: uid.to_owned(),
-            name,
-        });
-    }
-    let expected = pixels * slice.values.bits_allocated.clone().unwrap_or(16) as usize / 8;
-    let truncated = |found: usize| SeriesRefusal::Truncated {
-        path: slice.path.clone(),
-        found: found as u64,
-        expected: expected as u64,
-    };
-    if let Some(found) = bytes_after_pixel_header(file, expected)
-        && found < expected
-    {
-        return Err(truncated(found));
-    }
-    // A decoder that panics on a damaged file must not take the other series with it.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
-        let meta = meta::read(file)?;
-        let object = parse(&meta, file.get(meta.data_set..).unwrap_or_default(), None)?;
-        let data = object.decode_pixel_data().map_err(|error| chain(&error))?;
-        Ok(data.into_data())
-    }))
-    .unwrap_or_else(|_| Err("the decoder failed on damaged data".to_owned()));
-    match decoded {
-        Ok(data) if data.len() < expected => Err(truncated(data.len())),
-        Ok(mut data) => {
-            // Writers pad to an even length, and sometimes further.
-            data.truncate(expected);
-            Ok(data)
-        }
-        Err(message) => Err(SeriesRefusal::Undecodable { path: slice.path.clone(), name, message }),
-    }
-}
-
-/// How many bytes follow an explicit or implicit little-endian PixelData header that announces
-/// `expected` bytes; `None` when there is no such header.
-fn bytes_after_pixel_header(file: &[u8], expected: usize) -> Option<usize> {
-    let length = u32::try_from(expected).ok()?.to_le_bytes();
-    let implicit = [[0xE0, 0x7F, 0x10, 0], length].concat();
-    let explicit = [[0xE0, 0x7F, 0x10, 0], *b"OW\0\0", length].concat();
-    [explicit, implicit].iter().find_map(|header| {
-        let at = file.windows(header.len()).position(|window| window == header)?;
-        Some(file.len() - at - header.len())
-    })
-}
-
-/// Everything that decides what a stored value means.
-#[derive(Clone, Copy, PartialEq)]
-struct TableKey {
-    slope: f64,
-    intercept: f64,
-    bits: u32,
-    signed: bool,
-    padding: Option<(u16, u16)>,
-    rule: HuRule,
-}
-
-impl TableKey {
-    fn of(values: &ValueHeader, rule: HuRule) -> Self {
-        Self {
-            // Presence has been checked; the identity is never used.
-            slope: values.slope.clone().unwrap_or(1.0),
-            intercept: values.intercept.clone().unwrap_or(0.0),
-            bits: values.bits_allocated.clone().unwrap_or(16),
-            signed: values.signed,
-            padding: values
-                .padding
-                .map(|padding| (padding, values.padding_limit.unwrap_or(padding))),
-            rule,
-        }
-    }
-
-    /// Stored bits as the number they stand for.
-    fn number(&self, bits: u16) -> i32 {
-        match (self.signed, self.bits) {
-            (true, 8) => i32::from((bits as u8).cast_signed()),
-            (true, _) => i32::from(bits.cast_signed()),
-            (false, _) => i32::from(bits),
-        }
-    }
-}
-
-/// Hounsfield units of each of the 65,536 stored bit patterns (the first 256 for 8 bits).
-fn hu_table(key: &TableKey) -> Vec<i16> {
-    match key.rule {
-        HuRule::Standard => standard_table(key),
-        HuRule::Lungs015 => (0..=u16::MAX).map(|bits| lungs_015(key, bits)).collect(),
-    }
-}
-
-fn standard_table(key: &TableKey) -> Vec<i16> {
-    let (slope, intercept) = (key.slope as f32, key.intercept as f32);
-    let padding = key.padding.map(|(a, b)| {
-        let (a, b) = (key.number(a), key.number(b));
-        a.min(b)..=a.max(b)
-    });
-    (0..=u16::MAX)
-        .map(|bits| {
-            let stored = key.number(bits);
-            if padding.as_ref().is_some_and(|padding| padding.contains(&stored)) {
-                return AIR_HU;
-            }
-            // `as` saturates, so the clamp to 16 bits is part of the conversion.
-            ((slope * stored as f32 + intercept).round() as i16).max(AIR_HU)
-        })
-        .collect()
-}
-
-/// The original's arithmetic: `int16(slope · int16(stored)) + int16(intercept)`, wrapping as
-/// NumPy's does, with −2000 set to 0 first.
-fn lungs_015(key: &TableKey, bits: u16) -> i16 {
-    let stored = match key.number(bits) as i16 {
-        -2000 => 0,
-        stored => stored,
-    };
-    let sloped =
-        if key.slope == 1.0 { stored } else { (key.slope * f64::from(stored)) as i64 as i16 };
-    sloped.wrapping_add(key.intercept as i64 as i16)
-}
-
-/// Applies the table to stored little-endian samples of 8 or 16 bits.
-fn look_up(stored: &[u8], table: &[i16], out: &mut [i16]) {
-    if stored.len() == out.len() {
-        for (out, &byte) in out.iter_mut().zip(stored) {
-            *out = table[usize::from(byte)];
-        }
-        return;
-    }
-    // A fixed length lets the compiler see that no 16-bit index is out of bounds.
-    let Ok(table) = <&[i16; 1 << 16]>::try_from(table) else { return };
-    for (out, pair) in out.iter_mut().zip(stored.chunks_exact(2)) {
-        *out = table[usize::from(u16::from_le_bytes([pair[0], pair[1]]))];
-    }
-}
-
+/// Least and greatest value; two plain passes over what is in the cache become vector code.
 fn range(values: &[i16]) -> (i16, i16) {
-    values
-        .iter()
-        .fold((i16::MAX, i16::MIN), |(least, most), &value| (least.min(value), most.max(value)))
+    let least = values.iter().fold(i16::MAX, |least, &value| least.min(value));
+    let greatest = values.iter().fold(i16::MIN, |most, &value| most.max(value));
+    (least, greatest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dicom::testing::{TestSlice, write_series};
-
-    fn key(rule: HuRule) -> TableKey {
-        TableKey { slope: 1.0, intercept: 0.0, bits: 16, signed: true, padding: None, rule }
-    }
-
-    #[test]
-    fn padding_is_air_however_its_sign_is_written() {
-        // 63536 on signed pixels is −2000.
-        let key = TableKey { padding: Some((63_536, 63_536)), ..key(HuRule::Standard) };
-        let table = hu_table(&key);
-        assert_eq!(table[63_536], -1024);
-        assert_eq!(table[40], 40);
-        let range = TableKey { padding: Some((10, 20)), ..key };
-        let table = hu_table(&range);
-        assert_eq!([9, 10, 15, 20, 21].map(|stored| table[stored]), [9, -1024, -1024, -1024, 21]);
-    }
-
-    #[test]
-    fn values_are_rounded_floored_and_never_overflow() {
-        let key =
-            TableKey { slope: 0.5, intercept: -1000.2, signed: false, ..key(HuRule::Standard) };
-        let table = hu_table(&key);
-        assert_eq!(table[0], -1000);
-        assert_eq!(table[1], -1000); // −999.7
-        assert_eq!(table[65_535], 31_767); // 31767.3
-        let steep = hu_table(&TableKey { slope: 2.0, intercept: -4000.0, ..key });
-        assert_eq!((steep[0], steep[65_535]), (-1024, i16::MAX));
-    }
-
-    #[test]
-    fn the_originals_arithmetic_zeroes_minus_2000_and_keeps_the_rest() {
-        let key = TableKey { intercept: -1024.0, ..key(HuRule::Lungs015) };
-        let table = hu_table(&key);
-        assert_eq!(table[usize::from((-2000_i16).cast_unsigned())], -1024);
-        assert_eq!(table[usize::from((-1999_i16).cast_unsigned())], -3023);
-        // Cut towards zero, as a cast to an integer does.
-        assert_eq!(lungs_015(&TableKey { slope: 0.7, intercept: 0.0, ..key }, 5), 3);
-    }
-
-    #[test]
-    fn eight_bit_samples_use_the_first_256_entries() {
-        let key = TableKey { bits: 8, intercept: -100.0, ..key(HuRule::Standard) };
-        let table = hu_table(&TableKey { signed: true, ..key });
-        let mut out = [0; 3];
-        look_up(&[0, 127, 255], &table, &mut out);
-        assert_eq!(out, [-100, 27, -101]);
-    }
+    use dicom_dictionary_std::uids;
 
     fn volume_of(slices: &[TestSlice]) -> Result<(Volume, SeriesFacts), SeriesRefusal> {
         let folder = tempfile::tempdir().unwrap();
