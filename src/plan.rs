@@ -115,10 +115,7 @@ pub fn plan(
         spec_hash: spec.hash(),
         device: format!("{} ({})", facts.request, facts.name),
         parameters,
-        step_bytes: STEP_BYTES_PER_VOXEL
-            * voxels
-            * spec.model.width
-            * spec.train.batch_size as f64
+        step_bytes: STEP_BYTES_PER_VOXEL * voxels * spec.model.width * spec.train.batch_size as f64
             + 4.0 * weights,
         cache_bytes: chosen.map(|chosen| chosen * (depth * height * width * 2) as f64),
         run_bytes: chosen.map(|chosen| kept * 3.0 * weights + epochs * 200.0 * chosen),

@@ -89,7 +89,10 @@ fn tell(plan: &Plan) -> String {
     row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));
     row("memory", format!("about {} for a training step", bytes(plan.step_bytes)));
     if let (Some(cache), Some(run)) = (plan.cache_bytes, plan.run_bytes) {
-        row("disk", format!("{} of prepared volumes, up to {} of results", bytes(cache), bytes(run)));
+        row(
+            "disk",
+            format!("{} of prepared volumes, up to {} of results", bytes(cache), bytes(run)),
+        );
     }
     match (plan.preparation_seconds, plan.training_seconds) {
         (Some(preparation), Some(training)) => row(

@@ -38,11 +38,8 @@ impl Prepare {
     pub fn execute(&self, output: &Output) -> Done {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
-        let rows = if self.input.is_dir() {
-            self.folder(&progress)?
-        } else {
-            self.spec(&progress)?
-        };
+        let rows =
+            if self.input.is_dir() { self.folder(&progress)? } else { self.spec(&progress)? };
         let refused = rows.iter().filter(|row| row.status == Status::Refused);
         for row in refused.clone() {
             output.say(format!("refused      {}  {}: {}", row.series_uid, row.code, row.reason));

@@ -48,6 +48,7 @@ pub struct I3d {
     /// `[class]`.
     pub(super) head_bias: Param<Tensor<1>>,
     keep_prob: f64,
+    batch_norm_decay: f64,
 }
 
 /// The moments of every batch normalisation in one training pass; hand them to [`I3d::absorb`].
@@ -103,6 +104,7 @@ impl I3dConfig {
                 device,
             ),
             keep_prob: self.keep_prob,
+            batch_norm_decay: self.batch_norm_decay,
         })
     }
 
@@ -148,8 +150,9 @@ impl I3d {
 
     /// The network with its moving averages moved by one training batch.
     pub fn absorb(mut self, moments: &BatchMoments) -> Self {
+        let decay = self.batch_norm_decay;
         for ((_, unit), moments) in self.units_mut().into_iter().zip(&moments.0) {
-            unit.absorb(moments);
+            unit.absorb(moments, decay);
         }
         self
     }

@@ -28,8 +28,6 @@ use super::flex;
 
 /// What is added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;
-/// How much of a moving average one more batch leaves in place.
-pub(super) const DECAY: f64 = 0.999;
 
 /// Mean and population variance of each channel, `[channel]` each, without gradients.
 #[derive(Debug, Clone)]

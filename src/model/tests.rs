@@ -11,8 +11,13 @@ use rand::Rng;
 use super::*;
 use crate::random;
 
-const SMALL: I3dConfig =
-    I3dConfig { classes: 2, in_channels: 1, width_multiplier: 0.125, keep_prob: 0.7 };
+const SMALL: I3dConfig = I3dConfig {
+    classes: 2,
+    in_channels: 1,
+    width_multiplier: 0.125,
+    keep_prob: 0.7,
+    batch_norm_decay: 0.999,
+};
 
 fn volumes(shape: [usize; 5], device: &Device) -> Tensor<5> {
     let mut stream = random::stream(37, "volumes");

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::convolution::convolve_same;
 use super::initialization::truncated_normal;
-use super::normalization::{DECAY, Moments, normalize_by, normalize_by_batch};
+use super::normalization::{Moments, normalize_by, normalize_by_batch};
 use super::pooling::max_pool_same;
 
 /// Whether a forward pass normalises by its own batch, and if so, where it leaves the moments.
@@ -70,13 +70,13 @@ impl Unit {
         }
     }
 
-    /// Moves the moving averages by one batch: `moving ← moving − (moving − batch)·0.001`.
-    pub(super) fn absorb(&mut self, batch: &Moments) {
+    /// Moves the moving averages by one batch: `moving ← moving − (moving − batch)·(1 − decay)`.
+    pub(super) fn absorb(&mut self, batch: &Moments, decay: f64) {
         for (moving, batch) in
             [(&mut self.moving_mean, &batch.mean), (&mut self.moving_variance, &batch.variance)]
         {
             let old = moving.val().inner();
-            let new = old.clone() - (old - batch.clone()) * (1.0 - DECAY);
+            let new = old.clone() - (old - batch.clone()) * (1.0 - decay);
             replace(moving, new);
         }
     }

@@ -180,12 +180,12 @@ fn study(
     run: &RunFolder,
     watch: &dyn Stages,
 ) -> Result<Vec<CohortRow>, PipelineError> {
-    let (cohort_file, preparation_file) =
-        (run.table(Table::Cohort), run.table(Table::Preparation));
+    let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
     if cohort_file.is_file() && preparation_file.is_file() {
         let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
-        let there = prepared.iter().all(|row| row.cache_file.is_empty() || crop_path(spec, row).is_file());
+        let there =
+            prepared.iter().all(|row| row.cache_file.is_empty() || crop_path(spec, row).is_file());
         if there {
             cohort::check_parts(&rows)?;
             return Ok(rows);
@@ -360,7 +360,9 @@ fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams {
         prepared.iter().map(|row| (row.series_uid.as_str(), crop_path(spec, row))).collect();
     let mut exams = BTreeMap::<Part, Vec<Exam>>::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        let (Some(part), Some(crop)) = (row.split, crops.get(row.series.as_str())) else { continue };
+        let (Some(part), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
+            continue;
+        };
         exams.entry(part).or_default().push(Exam {
             patient: row.patient.clone(),
             exam: row.exam.clone(),
@@ -389,11 +391,16 @@ fn data_hash(exams: &Exams) -> String {
 /// The parts in words.
 pub fn split_check(rows: &[CohortRow]) -> String {
     let told = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
-        let rows: Vec<_> = rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
+        let rows: Vec<_> =
+            rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
         let patients: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
         let positive = rows.iter().filter(|row| row.label == Some(1)).count();
         (!rows.is_empty()).then(|| {
-            format!("{part} {} exams ({positive} positive) of {} patients", rows.len(), patients.len())
+            format!(
+                "{part} {} exams ({positive} positive) of {} patients",
+                rows.len(),
+                patients.len()
+            )
         })
     });
     told.collect::<Vec<_>>().join(", ") + "; no patient in two parts"

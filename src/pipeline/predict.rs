@@ -90,7 +90,8 @@ pub fn predict(
     }
     for (place, opinions) in usable.into_iter().zip(opinions) {
         let sum: f64 = opinions.iter().sum();
-        predictions[place].probability = (!opinions.is_empty()).then(|| sum / opinions.len() as f64);
+        predictions[place].probability =
+            (!opinions.is_empty()).then(|| sum / opinions.len() as f64);
     }
     predictions.extend(found.left_out.into_iter().map(|(path, reason)| Prediction {
         path,

@@ -21,8 +21,16 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             let told = |share: &crate::evaluation::Proportion| {
                 with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
             };
-            lines.push(format!("  {:<11} sensitivity at p ≥ 0.5  {}", "", told(&point.sensitivity)));
-            lines.push(format!("  {:<11} specificity at p ≥ 0.5  {}", "", told(&point.specificity)));
+            lines.push(format!(
+                "  {:<11} sensitivity at p ≥ 0.5  {}",
+                "",
+                told(&point.sensitivity)
+            ));
+            lines.push(format!(
+                "  {:<11} specificity at p ≥ 0.5  {}",
+                "",
+                told(&point.specificity)
+            ));
         }
         lines.push(format!(
             "  {:<11} cross-entropy {}   Brier {}",

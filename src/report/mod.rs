@@ -9,7 +9,9 @@
 //! Each as `.svg` and `.png`. Every picture is a function of those files and of `spec.toml`
 //! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte.
 
+mod compare;
 mod draw_run;
+mod headline;
 pub mod plot;
 
 use crate::evaluation::Evaluation;
@@ -19,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use compare::{Comparison, KeyDifference, PairedTest, compare, write_overlaid_roc};
 pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
+pub use headline::headline;
 
 /// What `evaluation.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -118,9 +118,8 @@ impl RunFolder {
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
             .unwrap_or_default();
         runs.sort();
-        let finished = |path: &PathBuf| {
-            Self::open(path).ok().filter(|run| run.evaluation_file().is_file())
-        };
+        let finished =
+            |path: &PathBuf| Self::open(path).ok().filter(|run| run.evaluation_file().is_file());
         runs.iter()
             .rev()
             .find_map(finished)

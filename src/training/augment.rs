@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn draws_belong_to_the_epoch_and_the_exam() {
-        let rules = Augment { flip_width: true, flip_depth: true, shift_voxels: 2, ..Augment::default() };
+        let rules =
+            Augment { flip_width: true, flip_depth: true, shift_voxels: 2, ..Augment::default() };
         let draw = |epoch, exam: &str| augment(numbered(), &rules, 1, epoch, exam, -1000);
         assert_eq!(draw(1, "a"), draw(1, "a"));
         let all: Vec<Array3<i16>> = (1..20).map(|epoch| draw(epoch, "a")).collect();

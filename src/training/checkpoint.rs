@@ -156,10 +156,8 @@ pub(super) fn load(
     checkpoint: &Path,
     position: Position,
 ) -> Result<(I3d, ModuleOptimizer, Vec<Scored>), CheckpointError> {
-    let damaged = |message: String| CheckpointError::Damaged {
-        path: checkpoint.to_owned(),
-        message,
-    };
+    let damaged =
+        |message: String| CheckpointError::Damaged { path: checkpoint.to_owned(), message };
     let network = load_weights(network, checkpoint)?;
     let record = fs::read(checkpoint.join("optimizer.bpk"))
         .map_err(|e| damaged(format!("optimizer.bpk: {e}")))?;

@@ -45,20 +45,15 @@ impl Setting<'_> {
 
 /// Trains until the end of the epoch, or until the interrupter asks to stop, which it does only
 /// between optimizer steps. Returns whether the epoch is complete.
-pub(super) fn train_epoch(
-    learner: &mut Learner,
-    setting: &Setting,
-) -> Result<bool, TrainingError> {
+pub(super) fn train_epoch(learner: &mut Learner, setting: &Setting) -> Result<bool, TrainingError> {
     let train = &setting.spec.train;
     let seed = setting.spec.experiment.seed;
     let epoch = learner.position.epochs_done + 1;
     let order = batch_order(setting.exams.len(), train.batch_size, seed, epoch);
     let todo: Vec<Vec<usize>> = order[learner.position.batches_done..].to_vec();
     // Batches of one optimizer step, so that each gets its share of the step's exams.
-    let groups: Vec<Vec<usize>> = todo
-        .chunks(train.accumulate)
-        .map(|group| group.iter().map(Vec::len).collect())
-        .collect();
+    let groups: Vec<Vec<usize>> =
+        todo.chunks(train.accumulate).map(|group| group.iter().map(Vec::len).collect()).collect();
     std::thread::scope(|scope| {
         let purpose = Purpose::Train { epoch };
         let (batches, _reader) = read_ahead(scope, setting.spec, setting.exams, todo, purpose);
@@ -91,7 +86,10 @@ pub(super) fn train_epoch(
                 moments.push(output.item.moments);
                 loss_of_step += scores.loss * share;
                 learner.seen.extend(
-                    places.iter().zip(scores.logits).map(|(exam, logits)| Scored { exam: *exam, logits }),
+                    places
+                        .iter()
+                        .zip(scores.logits)
+                        .map(|(exam, logits)| Scored { exam: *exam, logits }),
                 );
                 learner.position.batches_done += 1;
                 setting.watch.batch_done(scores.loss);

@@ -124,8 +124,7 @@ impl State {
         };
         let (mut metrics, mut timings) = (Vec::new(), Vec::new());
         if let Some((position, folder)) = checkpoint::latest_checkpoint(run) {
-            let loaded =
-                checkpoint::load(learner.network, learner.optimizer, &folder, position)?;
+            let loaded = checkpoint::load(learner.network, learner.optimizer, &folder, position)?;
             (learner.network, learner.optimizer, learner.seen) = loaded;
             learner.position = position;
             // Rows beyond the checkpoint belong to work that is done again.

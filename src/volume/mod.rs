@@ -3,6 +3,35 @@
 //! Arrays are `[depth, height, width]`. Depth runs along the slice normal; for an axial,
 //! head-first supine series that is from feet to head, height from front to back, width from the
 //! patient's right to left.
+//!
+//! | kernel | question |
+//! |---|---|
+//! | [`resample`] | the same volume at another spacing |
+//! | [`segment_lungs`] | where the lungs are |
+//! | [`Components`], [`fill_holes_2d`] | which voxels hang together |
+//! | [`crop`] | a box of fixed size out of it |
+//! | [`Window`] | what the network sees of it |
+//!
+//! Those with `original` in their name, and [`Grid::AlignedEnds`], do what `lungs` 0.1.5 did. All
+//! of them are pure functions of one volume on one thread: callers run one per series.
+
+mod components;
+mod crop;
+mod lungs;
+mod mask;
+mod resample;
+mod spline;
+mod window;
+
+pub use components::{Components, Connectivity, Region, fill_holes_2d};
+pub use crop::{crop, crop_original};
+pub use lungs::{
+    LungFlag, LungLimits, Lungs, SegmentationError, segment_lungs, segment_lungs_original,
+    segment_lungs_within,
+};
+pub use mask::{BoundingBox, Mask};
+pub use resample::{Grid, Interpolation, ResampleError, low_pass, resample};
+pub use window::Window;
 
 use ndarray::Array3;
 

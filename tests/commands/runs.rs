@@ -34,7 +34,8 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
         assert!(folder.join(name).is_file(), "{name} is missing");
     }
     // Figures depend on the processor; the words around them do not.
-    let words: String = run.stdout.lines().filter(|line| !line.contains("epoch ")).collect::<Vec<_>>().join("\n");
+    let words: String =
+        run.stdout.lines().filter(|line| !line.contains("epoch ")).collect::<Vec<_>>().join("\n");
     let words = words.lines().take(5).collect::<Vec<_>>().join("\n");
     settings().bind(|| insta::assert_snapshot!("run", words));
 
@@ -51,7 +52,8 @@ fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
     for threads in ["1", "2"] {
         let set = format!("runtime.threads={threads}");
         let cache = format!("data.cache=prepared-{threads}");
-        let run = place.lungs(&["run", "small.toml", "--set", &set, "--set", &cache, "--fresh", "-q"]);
+        let run =
+            place.lungs(&["run", "small.toml", "--set", &set, "--set", &cache, "--fresh", "-q"]);
         assert_eq!(run.code, 0, "{}", run.stderr);
         fs::rename(place.path("results"), place.path(&format!("results-{threads}"))).unwrap();
     }
@@ -152,8 +154,7 @@ fn check_tells_the_plan_without_doing_it() {
     let check = place.lungs(&["check", "small.toml"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     let plan = check.stdout.split("spec hash").nth(1).unwrap();
-    let plan: Vec<&str> =
-        plan.lines().skip(1).filter(|line| !line.starts_with("time")).collect();
+    let plan: Vec<&str> = plan.lines().skip(1).filter(|line| !line.starts_with("time")).collect();
     settings().bind(|| insta::assert_snapshot!("check", plan.join("\n")));
     assert!(!place.path("results").exists());
     assert!(!place.path("prepared").exists());

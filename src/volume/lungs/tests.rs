@@ -1,0 +1,226 @@
+use ndarray::Array3;
+
+use super::*;
+
+/// A chest of 2.5 mm voxels made of ellipsoids, in millimetres around the middle of the body.
+struct Chest {
+    /// `[x, y, z]` of the centre, radii, and Hounsfield units; later ones lie over earlier ones.
+    parts: Vec<([f64; 3], [f64; 3], i16)>,
+    /// How far the scan reaches to the feet and to the head.
+    scan_mm: [f64; 2],
+    /// Half the width of the field of view.
+    half_width_mm: f64,
+    outside_hu: i16,
+}
+
+const SPACING_MM: f64 = 2.5;
+const LUNG_HU: i16 = -850;
+const LEFT_LUNG: ([f64; 3], [f64; 3], i16) = ([75.0, 0.0, 0.0], [55.0, 75.0, 110.0], LUNG_HU);
+const RIGHT_LUNG: ([f64; 3], [f64; 3], i16) = ([-75.0, 0.0, 0.0], [55.0, 75.0, 110.0], LUNG_HU);
+/// From the middle of the chest up into the neck.
+const TRACHEA: ([f64; 3], [f64; 3], i16) = ([0.0, 5.0, 120.0], [10.0, 10.0, 100.0], -1000);
+
+impl Chest {
+    fn new() -> Self {
+        let body = ([0.0; 3], [165.0, 105.0, 1e6], 40);
+        Self {
+            parts: vec![body, LEFT_LUNG, RIGHT_LUNG, TRACHEA],
+            scan_mm: [-150.0, 170.0],
+            half_width_mm: 190.0,
+            outside_hu: -1000,
+        }
+    }
+
+    fn with(mut self, part: ([f64; 3], [f64; 3], i16)) -> Self {
+        self.parts.push(part);
+        self
+    }
+
+    fn without(mut self, part: ([f64; 3], [f64; 3], i16)) -> Self {
+        self.parts.retain(|kept| *kept != part);
+        self
+    }
+
+    fn volume(&self) -> Volume {
+        let across = (2.0 * self.half_width_mm / SPACING_MM) as usize;
+        let slices = ((self.scan_mm[1] - self.scan_mm[0]) / SPACING_MM) as usize;
+        let geometry = Geometry {
+            spacing_mm: [SPACING_MM; 3],
+            origin_mm: [-self.half_width_mm, -self.half_width_mm, self.scan_mm[0]],
+            axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        };
+        let hu = Array3::from_shape_fn((slices, across, across), |(z, y, x)| {
+            let mm = geometry.position_mm([z as f64, y as f64, x as f64]);
+            let within = |(centre, radii, _): &&([f64; 3], [f64; 3], i16)| {
+                (0..3).map(|i| ((mm[i] - centre[i]) / radii[i]).powi(2)).sum::<f64>() < 1.0
+            };
+            let hu = self.parts.iter().rev().find(within).map_or(self.outside_hu, |part| part.2);
+            // A little texture, the same in every run.
+            hu + ((z * 7 + y * 13 + x * 29) % 31) as i16 - 15
+        });
+        Volume { hu, geometry }
+    }
+
+    fn lungs(&self) -> Lungs {
+        segment_lungs(&self.volume()).unwrap()
+    }
+}
+
+/// The box in the patient: first and last x, y, z.
+fn box_mm(lungs: &Lungs, volume: &Volume) -> [[f64; 2]; 3] {
+    let end =
+        |end: usize| volume.geometry.position_mm(lungs.bounding_box.map(|range| range[end] as f64));
+    let (first, last) = (end(0), end(1));
+    std::array::from_fn(|i| [first[i], last[i]])
+}
+
+fn assert_normal(chest: &Chest) {
+    let lungs = chest.lungs();
+    let found = box_mm(&lungs, &chest.volume());
+    let right = [[-130.0, 130.0], [-75.0, 75.0], [-110.0, 110.0]];
+    for (found, right) in found.as_flattened().iter().zip(right.as_flattened()) {
+        assert!((found - right).abs() <= 2.0 * SPACING_MM, "{found} is not {right}: {lungs:?}");
+    }
+    // 4/3·π·55·75·110 mm³.
+    for ml in [lungs.left_ml, lungs.right_ml] {
+        assert!((ml - 1900.0).abs() < 80.0, "{ml} ml");
+    }
+    assert_eq!(lungs.flags, [], "{:?}", lungs.flags);
+}
+
+#[test]
+fn two_lungs_without_the_trachea() {
+    assert_normal(&Chest::new());
+}
+
+#[test]
+fn the_lungs_need_not_be_joined_and_may_be() {
+    let lungs = Chest::new().without(TRACHEA).lungs();
+    assert_eq!(lungs.flags, [LungFlag::TracheaNotFound]);
+    assert!((lungs.left_ml - lungs.right_ml).abs() < 60.0);
+    // A wide junction in front of the heart.
+    let joined = Chest::new().with(([0.0, -40.0, 0.0], [60.0, 6.0, 40.0], LUNG_HU)).lungs();
+    assert!((joined.left_ml - joined.right_ml).abs() < 100.0);
+}
+
+#[test]
+fn a_table_that_parts_the_air_and_is_hollow_changes_nothing() {
+    let chest = Chest::new().with(([0.0, 122.0, 0.0], [400.0, 14.0, 1e6], 100)).with((
+        [0.0, 122.0, 0.0],
+        [390.0, 10.0, 1e6],
+        -930,
+    ));
+    assert_normal(&chest);
+}
+
+#[test]
+fn arms_beside_the_body_and_the_air_between_change_nothing() {
+    let mut chest = Chest::new();
+    chest.half_width_mm = 240.0;
+    for side in [-1.0, 1.0] {
+        chest.parts.insert(0, ([side * 200.0, 20.0, 0.0], [38.0, 45.0, 1e6], 40));
+    }
+    assert_normal(&chest);
+}
+
+#[test]
+fn padding_below_any_hounsfield_unit_is_outside() {
+    let mut chest = Chest::new();
+    chest.outside_hu = -3024;
+    assert_normal(&chest);
+}
+
+#[test]
+fn bowel_gas_under_the_diaphragm_is_no_lung() {
+    let chest = Chest::new().with(([60.0, -20.0, -128.0], [45.0, 40.0, 18.0], -1000));
+    assert_normal(&chest);
+}
+
+#[test]
+fn a_collapsed_lung_leaves_one() {
+    let lungs = Chest::new().without(LEFT_LUNG).lungs();
+    assert_eq!(lungs.left_ml, 0.0);
+    assert!((lungs.right_ml - 1900.0).abs() < 80.0);
+    assert_eq!(lungs.flags, [LungFlag::OneLung]);
+    assert_eq!(lungs.flags[0].to_string(), "one-lung");
+    assert!(lungs.centre_mm[0] < -60.0);
+}
+
+#[test]
+fn a_scan_that_ends_in_the_lungs_is_flagged() {
+    let mut chest = Chest::new().without(TRACHEA);
+    chest.scan_mm = [-60.0, 170.0];
+    assert_eq!(chest.lungs().flags, [LungFlag::CutAtBottom, LungFlag::TracheaNotFound]);
+    chest.scan_mm = [-150.0, 60.0];
+    assert_eq!(chest.lungs().flags, [LungFlag::CutAtTop, LungFlag::TracheaNotFound]);
+    // From head to feet, the same scan.
+    let mut turned = chest.volume();
+    turned.hu.invert_axis(ndarray::Axis(0));
+    turned.hu = turned.hu.as_standard_layout().into_owned();
+    turned.geometry.origin_mm[2] += turned.geometry.spacing_mm[0] * (turned.hu.dim().0 - 1) as f64;
+    turned.geometry.axes[0][2] = -1.0;
+    let lungs = segment_lungs(&turned).unwrap();
+    assert_eq!(lungs.flags, [LungFlag::CutAtTop, LungFlag::TracheaNotFound]);
+}
+
+#[test]
+fn a_lung_cut_by_a_narrow_field_of_view_is_kept_and_flagged() {
+    let mut chest = Chest::new();
+    chest.half_width_mm = 100.0;
+    let lungs = chest.lungs();
+    assert!(lungs.flags.contains(&LungFlag::CutAtSide), "{:?}", lungs.flags);
+    assert!(lungs.left_ml > 1000.0 && lungs.right_ml > 1000.0);
+}
+
+#[test]
+fn nodules_and_vessels_belong_to_the_lung() {
+    let lungs = Chest::new().with(([75.0, 0.0, 0.0], [15.0, 15.0, 15.0], 40)).lungs();
+    assert!((lungs.left_ml - lungs.right_ml).abs() < 20.0);
+}
+
+#[test]
+fn what_is_no_chest_is_refused_with_its_measure() {
+    let refused = |hu: i16| {
+        let mut chest = Chest::new();
+        chest.parts = vec![([0.0; 3], [100.0, 80.0, 1e6], hu)];
+        segment_lungs(&chest.volume()).unwrap_err()
+    };
+    assert_eq!(refused(-1000), SegmentationError::NoBody);
+    assert_eq!(refused(40), SegmentationError::NoAir);
+    let small = Chest::new()
+        .without(LEFT_LUNG)
+        .without(RIGHT_LUNG)
+        .with(([50.0, 0.0, 0.0], [40.0; 3], LUNG_HU))
+        .volume();
+    let error = segment_lungs(&small).unwrap_err();
+    let SegmentationError::TooSmall { found_ml, limit_ml } = error else { panic!("{error}") };
+    assert!((200.0..300.0).contains(&found_ml) && limit_ml == 300.0);
+    let limits = LungLimits { min_volume_ml: 100.0, small_volume_ml: 1000.0 };
+    let lungs = segment_lungs_within(&small, &limits).unwrap();
+    assert_eq!(lungs.flags, [LungFlag::SmallLungVolume, LungFlag::OneLung]);
+}
+
+#[test]
+fn the_originals_refusals_carry_what_was_measured() {
+    let volume = Chest::new().volume();
+    assert_eq!(
+        segment_lungs_original(&volume).unwrap_err(),
+        SegmentationError::TooFewSlices { found: 128, limit: 180 }
+    );
+    let mut long = Chest::new();
+    long.scan_mm = [-250.0, 250.0];
+    let error = segment_lungs_original(&long.volume()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the lung box is 86 voxels long in depth, at least 100 needed by lungs-0.1.5"
+    );
+}
+
+#[test]
+fn an_empty_volume_is_refused() {
+    let mut volume = Chest::new().volume();
+    volume.hu = Array3::zeros((0, 0, 0));
+    assert_eq!(segment_lungs(&volume).unwrap_err(), SegmentationError::NoBody);
+    volume.hu = Array3::from_elem((1, 1, 1), 40);
+    assert_eq!(segment_lungs(&volume).unwrap_err(), SegmentationError::NoAir);
+}

@@ -1,0 +1,193 @@
+use ndarray::{Array3, s};
+use proptest::prelude::*;
+
+use super::*;
+
+fn volume(hu: Array3<i16>, spacing_mm: [f64; 3]) -> Volume {
+    let geometry = Geometry {
+        spacing_mm,
+        origin_mm: [-100.0, 20.0, 300.5],
+        axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+    };
+    Volume { hu, geometry }
+}
+
+fn any_grid() -> impl Strategy<Value = Grid> {
+    prop::sample::select(vec![Grid::Physical, Grid::AlignedEnds])
+}
+
+fn any_interpolation() -> impl Strategy<Value = Interpolation> {
+    prop::sample::select(vec![Interpolation::Cubic, Interpolation::Linear])
+}
+
+fn any_spacing() -> impl Strategy<Value = [f64; 3]> {
+    prop::array::uniform3(0.4..4.0f64)
+}
+
+fn noise(dim: [usize; 3], seed: u32) -> Array3<i16> {
+    let mut state = seed;
+    Array3::from_shape_simple_fn(dim, || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as i16 % 2000
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_constant_stays_constant(
+        dim in prop::array::uniform3(1usize..80), hu: i16, spacing in any_spacing(),
+        target in any_spacing(), grid in any_grid(), interpolation in any_interpolation(),
+    ) {
+        let constant = volume(Array3::from_elem(dim, hu), spacing);
+        let resampled = resample(&constant, target, interpolation, grid).unwrap();
+        prop_assert!(resampled.hu.iter().all(|&found| found == hu));
+    }
+
+    #[test]
+    fn the_same_spacing_gives_the_same_bytes(
+        dim in prop::array::uniform3(1usize..30), spacing in any_spacing(), seed: u32,
+        interpolation in any_interpolation(),
+    ) {
+        let old = volume(noise(dim, seed), spacing);
+        let new = resample(&old, spacing, interpolation, Grid::Physical).unwrap();
+        prop_assert_eq!(&new.hu, &old.hu);
+        prop_assert_eq!(new.geometry, old.geometry);
+    }
+
+    /// A function that is linear in the patient stays that function, which checks values and
+    /// geometry against each other. The spline bends where the volume ends: look inside.
+    #[test]
+    fn a_ramp_in_the_patient_stays_that_ramp(
+        dim in prop::array::uniform3(24usize..40), spacing in any_spacing(),
+        target in prop::array::uniform3(0.8..2.0f64), slope in prop::array::uniform3(-8.0..8.0f64),
+        grid in any_grid(), interpolation in any_interpolation(),
+    ) {
+        let ramp = |geometry: &Geometry, index: [f64; 3]| {
+            let mm = geometry.position_mm(index);
+            let from = [-100.0, 20.0, 300.5];
+            (0..3).map(|i| slope[i] * (mm[i] - from[i])).sum::<f64>()
+        };
+        let mut old = volume(Array3::zeros(dim), spacing);
+        let geometry = old.geometry;
+        for ((z, y, x), hu) in old.hu.indexed_iter_mut() {
+            *hu = ramp(&geometry, [z as f64, y as f64, x as f64]).round() as i16;
+        }
+        let new = resample(&old, target, interpolation, grid).unwrap();
+        for ((z, y, x), &hu) in new.hu.indexed_iter() {
+            let index = [z as f64, y as f64, x as f64];
+            let mm = new.geometry.position_mm(index);
+            // LPS is width, height, depth here.
+            let inside = (0..3).all(|i| {
+                let old_index = (mm[i] - geometry.origin_mm[i]) / spacing[2 - i];
+                old_index > 7.0 && old_index < dim[2 - i] as f64 - 8.0
+            });
+            if inside {
+                let error = f64::from(hu) - ramp(&new.geometry, index);
+                // Rounded twice; the spline through values each off by ½ can be 1.5³ · ½ off.
+                prop_assert!(error.abs() < 2.3, "{hu} at {mm:?} is {error} off");
+            }
+        }
+    }
+
+    #[test]
+    fn the_physical_grid_is_exact_and_within_the_old_one(
+        dim in prop::array::uniform3(1usize..40), spacing in any_spacing(),
+        target in any_spacing(),
+    ) {
+        let old = volume(Array3::zeros(dim), spacing);
+        let new = resample(&old, target, Interpolation::Linear, Grid::Physical).unwrap();
+        prop_assert_eq!(new.geometry.spacing_mm, target);
+        let len: [usize; 3] = new.hu.dim().into();
+        for axis in 0..3 {
+            let extent = (dim[axis] - 1) as f64 * spacing[axis];
+            let first = new.geometry.origin_mm[2 - axis] - old.geometry.origin_mm[2 - axis];
+            let last = first + (len[axis] - 1) as f64 * target[axis];
+            prop_assert!(first > -1e-4 && last < extent + 1e-4);
+            prop_assert!((first - (extent - last)).abs() < 1e-4, "left over unequally");
+            prop_assert!(extent - (last - first) < target[axis]);
+        }
+    }
+
+    #[test]
+    fn a_mirrored_volume_gives_the_mirrored_result(seed: u32, target in any_spacing()) {
+        let old = volume(noise([9, 10, 70], seed), [2.0, 0.7, 0.9]);
+        let mirrored = volume(old.hu.slice(s![..;-1, ..;-1, ..;-1]).to_owned(), [2.0, 0.7, 0.9]);
+        let a = resample(&old, target, Interpolation::Cubic, Grid::Physical).unwrap();
+        let b = resample(&mirrored, target, Interpolation::Cubic, Grid::Physical).unwrap();
+        for (a, b) in a.hu.iter().zip(b.hu.slice(s![..;-1, ..;-1, ..;-1])) {
+            prop_assert!((a - b).abs() <= 1);
+        }
+    }
+
+    /// An independent implementation of `scipy.ndimage.zoom`.
+    #[test]
+    fn aligned_ends_equal_ndarray_ndimage(
+        seed: u32, dim in prop::array::uniform3(16usize..70), target in prop::array::uniform3(0.7..3.0f64),
+    ) {
+        let old = volume(noise(dim, seed), [1.0; 3]);
+        let new = resample(&old, target, Interpolation::Cubic, Grid::AlignedEnds).unwrap();
+        let len: [usize; 3] = new.hu.dim().into();
+        let zoom = std::array::from_fn(|axis| len[axis] as f64 / dim[axis] as f64);
+        let mode = ndarray_ndimage::BorderMode::Nearest;
+        let expected = ndarray_ndimage::zoom(&old.hu.mapv(f64::from), zoom, 3, mode, true);
+        prop_assert_eq!(expected.dim(), new.hu.dim());
+        for (found, expected) in new.hu.iter().zip(&expected) {
+            prop_assert!((f64::from(*found) - expected).abs() < 0.51, "{found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn lengths_round_halves_to_even_as_numpy() {
+    let len = |n, spacing, target| NewAxis::new(n, spacing, target, Grid::AlignedEnds).len;
+    assert_eq!([len(5, 1.0, 2.0), len(7, 1.0, 2.0), len(140, 2.5, 1.5)], [2.0, 4.0, 233.0]);
+    assert_eq!(len(1, 0.1, 2.0), 1.0, "never no voxel at all");
+}
+
+#[test]
+fn scipy_itself() {
+    // scipy.ndimage.zoom(x, 10 / 6, order=3, mode="nearest"), SciPy 1.17.
+    let x = Array3::from_shape_vec((1, 1, 6), vec![0, 100, -300, 900, 50, 50]).unwrap();
+    let new = resample(
+        &volume(x, [1.0, 1.0, 1.0]),
+        [1.0, 1.0, 0.6],
+        Interpolation::Cubic,
+        Grid::AlignedEnds,
+    );
+    assert_eq!(
+        new.unwrap().hu.into_raw_vec_and_offset().0,
+        [0, 139, 41, -322, -75, 733, 780, 149, -77, 50]
+    );
+}
+
+#[test]
+fn the_low_pass_removes_what_a_coarser_grid_cannot_hold_and_leaves_a_ramp() {
+    // Voxels that alternate between ±1000 become alternating or constant nonsense at twice the
+    // spacing, unless they are averaged first.
+    let stripes =
+        Array3::from_shape_fn((1, 8, 64), |(_, _, x)| if x % 2 == 0 { 1000 } else { -1000 });
+    let stripes = low_pass(&volume(stripes, [1.0; 3]), [1.0, 1.0, 2.0]).unwrap();
+    assert!(stripes.hu.slice(s![.., .., 4..60]).iter().all(|hu| hu.abs() < 50));
+    let ramp = volume(Array3::from_shape_fn((1, 8, 64), |(_, _, x)| 10 * x as i16), [1.0; 3]);
+    let smooth = low_pass(&ramp, [1.0, 1.0, 2.0]).unwrap();
+    assert_eq!(smooth.hu.slice(s![.., .., 4..60]), ramp.hu.slice(s![.., .., 4..60]));
+    assert_eq!(low_pass(&ramp, [0.5; 3]).unwrap(), ramp, "nothing to remove when refining");
+}
+
+#[test]
+fn impossible_requests_say_what_is_wrong() {
+    let old = volume(Array3::zeros((2, 2, 2)), [1.0, 0.0, 1.0]);
+    let wrong = resample(&old, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "voxel spacing [1.0, 0.0, 1.0] mm: every spacing must be a positive number"
+    );
+    let old = volume(Array3::zeros((300, 2, 2)), [5e7, 1.0, 1.0]);
+    let wrong = resample(&old, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap_err();
+    assert!(matches!(wrong, ResampleError::TooLarge { .. }), "{wrong}");
+    let old = volume(Array3::zeros((0, 2, 2)), [1.0; 3]);
+    let wrong = resample(&old, [1.5; 3], Interpolation::Cubic, Grid::AlignedEnds).unwrap_err();
+    assert_eq!(wrong, ResampleError::Empty { shape: [0, 2, 2] });
+}

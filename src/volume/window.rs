@@ -1,0 +1,76 @@
+//! Hounsfield units to what the network sees.
+
+/// The range of Hounsfield units that is told apart; below and above it all is black and white.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Window {
+    /// Becomes −1, with everything below.
+    pub lower_hu: f32,
+    /// Becomes +1, with everything above.
+    pub upper_hu: f32,
+}
+
+impl Default for Window {
+    /// The lung window of the published recipe, −1000 to 400 HU.
+    fn default() -> Self {
+        Self { lower_hu: -1000.0, upper_hu: 400.0 }
+    }
+}
+
+impl Window {
+    /// One value: `(hu − lower) / (upper − lower) · 2 − 1`, clipped to [−1, 1].
+    ///
+    /// A window without width is a step: −1 up to `lower_hu`, +1 above it.
+    #[inline(always)]
+    pub fn value(&self, hu: i16) -> f32 {
+        let width = self.upper_hu - self.lower_hu;
+        if width > 0.0 {
+            ((f32::from(hu) - self.lower_hu) / width).clamp(0.0, 1.0) * 2.0 - 1.0
+        } else if f32::from(hu) > self.lower_hu {
+            1.0
+        } else {
+            -1.0
+        }
+    }
+
+    /// Windows a slice, or any run of voxels, into the caller's buffer, value by value; the shorter
+    /// of the two decides how many.
+    pub fn apply(&self, hu: &[i16], into: &mut [f32]) {
+        for (value, &hu) in into.iter_mut().zip(hu) {
+            *value = self.value(hu);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_published_window_at_its_limits_and_between() {
+        let window = Window::default();
+        let mut seen = [9.0; 6];
+        window.apply(&[-2048, -1000, -300, 400, 401, 3000], &mut seen);
+        assert_eq!(seen, [-1.0, -1.0, 0.0, 1.0, 1.0, 1.0]);
+        // Zero HU, the original's padding, is not air: (1000/1400)·2 − 1.
+        assert!((window.value(0) - 3.0 / 7.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_window_without_width_is_a_step() {
+        let window = Window { lower_hu: -500.0, upper_hu: -500.0 };
+        assert_eq!([-501, -500, -499].map(|hu| window.value(hu)), [-1.0, -1.0, 1.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn never_leaves_its_range_and_never_falls(
+            a: i16, b: i16, lower in -2000.0f32..1000.0, width in 1.0f32..4000.0,
+        ) {
+            let window = Window { lower_hu: lower, upper_hu: lower + width };
+            let (low, high) = (window.value(a.min(b)), window.value(a.max(b)));
+            prop_assert!((-1.0..=1.0).contains(&low) && (-1.0..=1.0).contains(&high));
+            prop_assert!(low <= high);
+        }
+    }
+}
