@@ -46,13 +46,16 @@ pub(super) fn kernel_gradient(
     lengths: &Lengths,
     geometry: &Geometry,
 ) -> Vec<f32> {
-    let (plane, length) = (lengths.output_plane(), lengths.column_length());
+    let (plane, length, filters) =
+        (lengths.output_plane(), lengths.column_length(), lengths.filters);
+    // Summed as [column element, filter]: of the two factors, both lying the wrong way for the
+    // product, `gemm` then rearranges the smaller one.
     let sample = |(input, gradient): (&[f32], &[f32])| {
-        let mut sum = vec![0.0; lengths.filters * length];
+        let mut sum = vec![0.0; length * filters];
         if lengths.is_pointwise(geometry) {
-            let gradient = Matrix::new(gradient, lengths.filters, plane, plane);
+            let gradient = Matrix::new(gradient, filters, plane, plane);
             let columns = Matrix::new(input, length, plane, plane);
-            multiply(&mut sum, length, false, gradient, columns.transposed());
+            multiply(&mut sum, filters, false, columns, gradient.transposed());
             return sum;
         }
         let mut columns = vec![0.0; lengths.tile_size()];
@@ -61,21 +64,22 @@ pub(super) fn kernel_gradient(
             gather(&mut columns, input, &rows, lengths, geometry);
             let columns = Matrix::new(&columns, length, tile, tile);
             let start = rows.start * lengths.output[2];
-            let gradient = Matrix::new(&gradient[start..], lengths.filters, tile, plane);
-            multiply(&mut sum, length, rows.start > 0, gradient, columns.transposed());
+            let gradient = Matrix::new(&gradient[start..], filters, tile, plane);
+            multiply(&mut sum, filters, rows.start > 0, columns, gradient.transposed());
         }
         sum
     };
     let sums: Vec<Vec<f32>> = input
         .par_chunks_exact(lengths.channels * lengths.input_plane())
-        .zip(gradient.par_chunks_exact(lengths.filters * plane))
+        .zip(gradient.par_chunks_exact(filters * plane))
         .map(sample)
         .collect();
-    let mut sums = sums.into_iter();
-    let mut total = sums.next().unwrap_or_else(|| vec![0.0; lengths.filters * length]);
+    let mut total = vec![0.0; filters * length];
     for sum in sums {
-        for (total, value) in total.iter_mut().zip(sum) {
-            *total += value;
+        for (index, row) in sum.chunks_exact(filters).enumerate() {
+            for (filter, value) in row.iter().enumerate() {
+                total[filter * length + index] += value;
+            }
         }
     }
     total

@@ -3,6 +3,10 @@
 //! Burn 0.22 has no 3-D pooling. Its 2-D max pool, first over height and width and then over
 //! depth, gives the same numbers, and serves on devices other than the CPU; on the CPU, where it
 //! would be a sixth of a training step, [`windows`] does it directly.
+//!
+//! Where several elements of a window are equally large (in the air around a body, always), the
+//! gradient goes to one of them, as PyTorch and cuDNN do. TensorFlow's CPU kernel gives the whole
+//! gradient to each, which makes a step's gradients differ from the original's run on a CPU.
 
 mod windows;
 
