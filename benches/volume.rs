@@ -26,9 +26,10 @@ fn chest() -> Volume {
         let lung = in_ellipse(x.abs() - 75.0, y, z, 58.0, 80.0, 125.0);
         let vessel = lung && (x * 0.21).sin() * (y * 0.23).sin() * (z * 0.19).sin() > 0.7;
         let trachea = z > 20.0 && x.hypot(y + 10.0) < 9.0;
+        let bronchi = (z - 25.0).abs() < 6.0 && (y + 10.0).abs() < 6.0 && x.abs() < 40.0;
         let table = (y - 118.0).abs() < 2.0 && x.abs() < 170.0;
         let mean = match () {
-            () if trachea => -1000,
+            () if trachea || bronchi => -1000,
             () if vessel => 30,
             () if lung => -860,
             () if in_ellipse(x, y, 0.0, 165.0, 105.0, 1.0) => 40,

@@ -144,6 +144,24 @@ impl Mask {
         }
     }
 
+    /// Adds, slice by slice, what lies between the first and last voxel of every column.
+    pub fn fill_columns(&mut self) {
+        let words_per_row = self.words_per_row.max(1);
+        for slice in self.words.chunks_exact_mut((self.dim[1] * words_per_row).max(1)) {
+            // What has a set voxel at or above it, and then also one at or below it.
+            let mut above = slice.to_vec();
+            for at in words_per_row..above.len() {
+                above[at] |= above[at - words_per_row];
+            }
+            for at in (words_per_row..slice.len()).rev() {
+                slice[at - words_per_row] |= slice[at];
+            }
+            for (below, above) in slice.iter_mut().zip(above) {
+                *below &= above;
+            }
+        }
+    }
+
     /// The voxels not in the set.
     pub fn complement(&self) -> Self {
         let mut other = Self::empty(self.dim);
@@ -306,6 +324,18 @@ mod tests {
                 [range(&|at| at.0), range(&|at| at.1), range(&|at| at.2)]
             });
             prop_assert_eq!(mask.bounding_box(), expected);
+        }
+
+        #[test]
+        fn columns_are_filled_between_their_ends(set in any_mask()) {
+            let mut mask = Mask::of(&set, |on| on);
+            mask.fill_columns();
+            for ((z, y, x), filled) in mask.to_array().indexed_iter() {
+                let column = set.slice(ndarray::s![z, .., x]);
+                let first = column.iter().position(|on| *on).unwrap_or(usize::MAX);
+                let last = column.iter().rposition(|on| *on).unwrap_or(0);
+                prop_assert_eq!(*filled, first <= y && y <= last);
+            }
         }
 
         #[test]

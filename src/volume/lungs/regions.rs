@@ -14,7 +14,7 @@ const OPENING_MM: f64 = 1.5;
 
 /// How far the opened lungs are grown again within the air: further than the opening took off, for
 /// the tips of the recesses beside the diaphragm, which are thinner than it and up to this long.
-const REGROWTH_MM: f64 = 10.5;
+const REGROWTH_MM: f64 = 9.0;
 
 /// Gas without lung tissue is darker than this (air is −1000, inflated lung about −850).
 const GAS_HU: i16 = -950;
@@ -57,35 +57,25 @@ pub(super) fn torso(tissue: &Mask, geometry: &Geometry) -> Option<Torso> {
 /// The voxels between the outermost torso voxels of their row and column, and of their row or
 /// column, slice by slice.
 fn between(torso: &Mask) -> (Mask, Mask) {
-    let [depth, height, width] = torso.dim();
-    let (mut both, mut either) = (Mask::empty(torso.dim()), Mask::empty(torso.dim()));
+    let [depth, height, _] = torso.dim();
+    let mut rows = Mask::empty(torso.dim());
     for z in 0..depth {
-        // First and last torso row of every column, and runs of every row.
-        let mut columns = vec![(usize::MAX, 0); width];
-        let mut rows = vec![(usize::MAX, 0); height];
-        for (y, row) in rows.iter_mut().enumerate() {
+        for y in 0..height {
+            let mut span: Option<(usize, usize)> = None;
             torso.for_runs(z, y, |start, end| {
-                *row = (row.0.min(start), end);
-                for column in &mut columns[start..end] {
-                    *column = (column.0.min(y), y);
-                }
+                span = Some((span.map_or(start, |(first, _)| first), end));
             });
-        }
-        for (y, row) in rows.into_iter().enumerate() {
-            if row.0 < row.1 {
-                either.fill_run(z, y, row.0, row.1);
-            }
-            for (x, column) in columns.iter().enumerate() {
-                if column.0 <= y && y <= column.1 {
-                    either.fill_run(z, y, x, x + 1);
-                    if row.0 <= x && x < row.1 {
-                        both.fill_run(z, y, x, x + 1);
-                    }
-                }
+            if let Some((start, end)) = span {
+                rows.fill_run(z, y, start, end);
             }
         }
     }
-    (both, either)
+    let mut columns = torso.clone();
+    columns.fill_columns();
+    let mut either = rows.clone();
+    either.add(&columns);
+    rows.keep(&columns);
+    (rows, either)
 }
 
 /// Air inside the torso that its slice encloses, and whether some of it is lung cut by the field of
@@ -108,12 +98,12 @@ pub(super) fn enclosed_air(volume: &Volume, tissue: &Mask, torso: &Torso) -> (Ma
         pieces.for_runs(|label, z, y, along| {
             if at_border[label] {
                 let (count, sum) = &mut sums[label];
-                for x in along {
-                    if torso.spanned.get([z, y, x]) {
+                torso.spanned.for_runs(z, y, |start, end| {
+                    for x in along.start.max(start)..along.end.min(end) {
                         *count += 1;
                         *sum += i64::from(volume.hu[[z, y, x]]);
                     }
-                }
+                });
             }
         });
         pieces.paint(&mut cut, |label| {
