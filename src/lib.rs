@@ -9,12 +9,20 @@
 //! Each arrow is one function in one room (module). Rooms exchange plain structs; a stage never
 //! imports a later stage. `ARCHITECTURE.md` has the map.
 
+pub mod cli;
+pub mod cohort;
+pub mod device;
 pub mod dicom;
 pub mod evaluation;
 pub mod files;
 pub mod model;
 pub mod phantom;
+pub mod pipeline;
+pub mod plan;
 pub mod prepare;
 pub mod random;
 pub mod report;
+pub mod results;
+pub mod spec;
+pub mod training;
 pub mod volume;

@@ -1,1 +1,297 @@
-//! (to be written)
+//! From predictions to figures that a reviewer accepts.
+//!
+//! Pure statistics over slices of numbers: no files, no clocks, no other room. A prediction is
+//! the log-odds `z = logit₁ − logit₀` of cancer; ranking figures use `z`, which does not saturate
+//! as probabilities do, and calibration uses the probability.
+//!
+//! ```text
+//!   &[Scored] ──evaluate──► Evaluation ──serde──► evaluation.json
+//!                             ├ auc            mid-ranks; logit DeLong; patient bootstrap
+//!                             ├ cross_entropy, accuracy
+//!                             ├ calibration    Brier, ECE, slope, intercept, reliability bins
+//!                             └ operating_points   Wilson intervals
+//! ```
+//!
+//! What is undefined (one class only, no exam, scores that are not finite) is `None` with a
+//! reason beside it; no figure is ever NaN, and no input makes these functions fail.
+//!
+//! Two models on the same exams are compared by [`delong_paired`].
+
+mod bootstrap;
+mod calibration;
+mod delong;
+mod interval;
+mod normal;
+mod operating;
+mod roc;
+#[cfg(test)]
+mod testing;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use bootstrap::{bootstrap_auc, percentile_interval};
+pub use calibration::{
+    Calibration, ReliabilityBin, brier, calibration_in_the_large, expected_calibration_error,
+    recalibration, reliability_bins,
+};
+pub use delong::{
+    Delong, PairedAucs, auc_with_interval, delong, delong_logit_interval, delong_paired,
+    delong_plain_interval, newcombe_interval,
+};
+pub use interval::{Estimate, Interval, Method, Proportion, wilson};
+pub use operating::{OperatingPoint, Rule, operating_points};
+pub use roc::{RocPoint, auc, roc};
+
+/// One exam with its label and prediction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// Whose exam; exams of one patient are resampled together.
+    pub patient_id: String,
+    /// Which exam.
+    pub exam_id: String,
+    /// Whether it is positive (cancer within the horizon).
+    pub label: bool,
+    /// Log-odds of cancer, `logit₁ − logit₀`.
+    pub logit: f64,
+    /// Predicted probability of cancer; the logistic function of `logit` unless recalibrated.
+    pub probability: f64,
+}
+
+/// What [`evaluate`] can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Nominal coverage of every interval.
+    pub level: f64,
+    /// Bootstrap replicates; 0 leaves the bootstrap out.
+    pub bootstrap_replicates: usize,
+    /// Seed of the bootstrap's streams.
+    pub seed: u64,
+    /// Bins of the reliability diagram and of the expected calibration error.
+    pub calibration_bins: usize,
+    /// Operating points wanted.
+    pub rules: Vec<Rule>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            level: 0.95,
+            bootstrap_replicates: 2000,
+            seed: 37,
+            calibration_bins: 10,
+            rules: vec![
+                Rule::Probability(0.5),
+                Rule::SensitivityAtSpecificity(0.9),
+                Rule::SpecificityAtSensitivity(0.9),
+                Rule::Youden,
+            ],
+        }
+    }
+}
+
+/// All figures of one set of predictions: what `evaluation.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Number of exams.
+    pub exams: usize,
+    /// Number of patients.
+    pub patients: usize,
+    /// Positive exams.
+    pub positives: usize,
+    /// Negative exams.
+    pub negatives: usize,
+    /// Ranking quality.
+    pub auc: AucFigures,
+    /// Mean over exams of `−log p(label)`.
+    pub cross_entropy: Estimate,
+    /// Exams whose probability falls on their label's side of one half (one half counts as
+    /// negative).
+    pub accuracy: Proportion,
+    /// Whether probabilities mean what they say.
+    pub calibration: Calibration,
+    /// Decisions at chosen thresholds.
+    pub operating_points: Vec<OperatingPoint>,
+    /// What a reader must know to read the figures rightly.
+    pub notes: Vec<String>,
+}
+
+/// The AUC and its intervals by three roads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AucFigures {
+    /// Area under the ROC curve, ties counting one half.
+    pub value: Option<f64>,
+    /// The interval to quote: DeLong on the logit scale, or Newcombe's at an AUC of 0 or 1.
+    pub interval: Option<Interval>,
+    /// AUC ± z·SE with DeLong's SE, for comparison with other software.
+    pub plain_interval: Option<Interval>,
+    /// Percentiles over patients resampled with replacement.
+    pub bootstrap_interval: Option<Interval>,
+    /// Replicates behind it, those with one class missing left out.
+    pub bootstrap_replicates: usize,
+    /// DeLong's standard error.
+    pub standard_error: Option<f64>,
+    /// Why the value or the interval is missing.
+    pub reason: Option<String>,
+}
+
+/// Every figure of `exams`; the order of the exams does not change a figure by more than rounding.
+///
+/// # Panics
+/// When `options.level` is not between 0 and 1 or `options.calibration_bins` is zero.
+pub fn evaluate(exams: &[Scored], options: &Options) -> Evaluation {
+    let level = options.level;
+    let labels: Vec<bool> = exams.iter().map(|exam| exam.label).collect();
+    let logits: Vec<f64> = exams.iter().map(|exam| exam.logit).collect();
+    let probabilities: Vec<f64> = exams.iter().map(|exam| exam.probability).collect();
+    let positives = labels.iter().filter(|&&label| label).count();
+    let patients = patient_numbers(exams);
+    let patient_count = patients.iter().max().map_or(0, |&last| last + 1);
+    let mut evaluation = Evaluation {
+        exams: exams.len(),
+        patients: patient_count,
+        positives,
+        negatives: exams.len() - positives,
+        auc: auc_figures(&logits, &labels, &patients, options),
+        cross_entropy: Estimate::undefined("there are no exams"),
+        accuracy: accuracy(&logits, &labels, level),
+        calibration: calibration::calibration(
+            &logits,
+            &probabilities,
+            &labels,
+            options.calibration_bins,
+            level,
+        ),
+        operating_points: operating_points(&logits, &labels, &options.rules, level),
+        notes: notes(exams.len(), patient_count),
+    };
+    if let Some(loss) = mean_cross_entropy(&logits, &labels) {
+        evaluation.cross_entropy = Estimate::plain(loss);
+    }
+    if let Some(reason) = why_unusable(exams) {
+        withdraw_all(&mut evaluation, &reason, options);
+    }
+    evaluation
+}
+
+/// Mean over exams of `−log p(label)` in nats, from the log-odds; `None` without exams.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn mean_cross_entropy(logits: &[f64], labels: &[bool]) -> Option<f64> {
+    assert_eq!(logits.len(), labels.len(), "one label per score");
+    let sum: f64 =
+        logits.iter().zip(labels).map(|(&z, &label)| calibration::cross_entropy(z, label)).sum();
+    (!labels.is_empty()).then(|| sum / labels.len() as f64)
+}
+
+/// Share of exams on the right side of a probability of one half. Log-odds of exactly 0 count as
+/// negative, as the larger of two equal logits is taken to be the first.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn accuracy(logits: &[f64], labels: &[bool], level: f64) -> Proportion {
+    assert_eq!(logits.len(), labels.len(), "one label per score");
+    let right = logits.iter().zip(labels).filter(|&(&z, &label)| (z > 0.0) == label).count();
+    Proportion::new(right, labels.len(), level, "exams")
+}
+
+fn auc_figures(
+    logits: &[f64],
+    labels: &[bool],
+    patients: &[usize],
+    options: &Options,
+) -> AucFigures {
+    let headline = auc_with_interval(logits, labels, options.level);
+    let variance = delong(logits, labels).and_then(|found| found.variance);
+    let replicates = match headline.value {
+        Some(_) => {
+            bootstrap_auc(logits, labels, patients, options.bootstrap_replicates, options.seed)
+        }
+        None => Vec::new(),
+    };
+    AucFigures {
+        value: headline.value,
+        interval: headline.interval,
+        plain_interval: headline
+            .value
+            .zip(variance)
+            .map(|(auc, variance)| delong_plain_interval(auc, variance, options.level)),
+        bootstrap_interval: percentile_interval(&replicates, options.level),
+        bootstrap_replicates: replicates.len(),
+        standard_error: variance.map(f64::sqrt),
+        reason: headline.reason,
+    }
+}
+
+/// Patients as indices, in the order of their names, so that the order of exams does not matter.
+fn patient_numbers(exams: &[Scored]) -> Vec<usize> {
+    let mut numbers: BTreeMap<&str, usize> =
+        exams.iter().map(|exam| (exam.patient_id.as_str(), 0)).collect();
+    numbers.values_mut().enumerate().for_each(|(index, number)| *number = index);
+    exams.iter().map(|exam| numbers[exam.patient_id.as_str()]).collect()
+}
+
+fn notes(exams: usize, patients: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    if patients < exams {
+        notes.push(format!(
+            "{exams} exams of {patients} patients: DeLong and Wilson intervals take exams as \
+             independent and may be too narrow; the bootstrap resamples patients"
+        ));
+    }
+    notes
+}
+
+/// The first exam whose prediction cannot be used, described; a diverged network gives these.
+fn why_unusable(exams: &[Scored]) -> Option<String> {
+    let unusable =
+        |exam: &&Scored| !exam.logit.is_finite() || !(0.0..=1.0).contains(&exam.probability);
+    let first = exams.iter().find(unusable)?;
+    Some(format!(
+        "{} of {} predictions are unusable, first exam {}: logit {}, probability {}",
+        exams.iter().filter(unusable).count(),
+        exams.len(),
+        first.exam_id,
+        first.logit,
+        first.probability
+    ))
+}
+
+/// Leaves the counts and replaces every figure by the reason.
+fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
+    let nothing = || Estimate::undefined(reason);
+    evaluation.auc = AucFigures {
+        value: None,
+        interval: None,
+        plain_interval: None,
+        bootstrap_interval: None,
+        bootstrap_replicates: 0,
+        standard_error: None,
+        reason: Some(reason.to_owned()),
+    };
+    evaluation.cross_entropy = nothing();
+    evaluation.accuracy = Proportion {
+        successes: 0,
+        total: 0,
+        value: None,
+        interval: None,
+        reason: Some(reason.to_owned()),
+    };
+    evaluation.calibration = Calibration {
+        brier: nothing(),
+        brier_of_prevalence: nothing(),
+        expected_calibration_error: nothing(),
+        slope: nothing(),
+        intercept: nothing(),
+        in_the_large: nothing(),
+        bins: Vec::new(),
+    };
+    evaluation.operating_points =
+        options.rules.iter().map(|&rule| OperatingPoint::undefined(rule, reason)).collect();
+}
+
+#[cfg(test)]
+#[path = "evaluate_tests.rs"]
+mod tests;

@@ -1,1 +1,138 @@
-//! (to be written)
+//! Series become prepared crops in a cache: read, resample, find the lungs, crop, keep.
+//!
+//! ```text
+//! Series ─read─▶ HU volume ─resample─▶ 1.5 mm ─segment─▶ lungs ─crop─▶ <cache>/<key>.npz
+//!                                                  │                   <cache>/<key>.json  facts
+//!                                                  └─draw────────────▶ <cache>/<key>.png   preview
+//! ```
+//!
+//! The key is a BLAKE3 hash of the input files' contents, the settings and [`ALGORITHM_VERSION`],
+//! so an entry can never be out of date: change anything that matters and the name changes. A
+//! second, tiny index from (path, size, time of change) to contents lets a re-run on an unchanged
+//! folder read no pixel. The `.json` is written last and marks the entry as complete.
+//!
+//! One bad series never stops the others: every series gets a [`Row`], with its reason.
+
+mod all;
+mod cache;
+mod npz;
+mod preview;
+mod refusal;
+mod series;
+
+use serde::{Deserialize, Serialize};
+
+use crate::volume::{Grid, Interpolation};
+
+pub use all::{PrepareError, prepare_all};
+pub use npz::{LoadError, Prepared, load_prepared};
+pub use preview::Picture;
+pub use refusal::Refusal;
+pub use series::{Outcome, prepare_series};
+
+/// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
+/// figures or pictures than before.
+pub const ALGORITHM_VERSION: u32 = 1;
+
+/// What decides the prepared crop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Voxel size after resampling, `[depth, height, width]`.
+    pub spacing_mm: [f64; 3],
+    /// How values between voxels are found.
+    pub interpolation: Interpolation,
+    /// Where the resampled voxels lie; with `compat` always [`Grid::AlignedEnds`].
+    pub grid: Grid,
+    /// Voxels of the crop, `[depth, height, width]`, centred on the lungs.
+    pub size: [usize; 3],
+    /// Lower bound of the window: what the crop is padded with (air), black in the preview.
+    pub lower_hu: f32,
+    /// Upper bound of the window: white in the preview.
+    pub upper_hu: f32,
+    /// The arithmetic of the Python package `lungs` 0.1.5 throughout: its Hounsfield units, grid,
+    /// lung mask, refusals, crop and padding with 0 HU.
+    pub compat: bool,
+    /// What is refused.
+    pub limits: Limits,
+}
+
+/// Which series are refused, beyond those that make no volume.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Fewest slices.
+    pub min_slices: usize,
+    /// Widest gap between slices.
+    pub max_slice_spacing_mm: f64,
+    /// Smallest volume of both lungs together.
+    pub min_lung_ml: f64,
+}
+
+impl Default for Settings {
+    /// The published recipe, with our corrections.
+    fn default() -> Self {
+        Self {
+            spacing_mm: [1.5; 3],
+            interpolation: Interpolation::Cubic,
+            grid: Grid::Physical,
+            size: [224; 3],
+            lower_hu: -1000.0,
+            upper_hu: 400.0,
+            compat: false,
+            limits: Limits { min_slices: 50, max_slice_spacing_mm: 5.0, min_lung_ml: 500.0 },
+        }
+    }
+}
+
+/// Whether a series was prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// The crop is in the cache.
+    Prepared,
+    /// It is not, for the row's reason.
+    Refused,
+}
+
+/// One line of `preparation.csv`. Values that were not reached before a refusal are empty.
+///
+/// Boxes and centres are in voxels of the resampled volume, first and last inclusive. `seconds` is
+/// the only column that differs between two runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the table's columns; names carry their units")]
+pub struct Row {
+    pub patient_id: String,
+    pub study_uid: String,
+    pub series_uid: String,
+    pub status: Status,
+    /// Short stable word for the refusal, empty when prepared.
+    pub code: String,
+    /// The refusal in a sentence, empty when prepared.
+    pub reason: String,
+    pub slices: Option<usize>,
+    pub rows: Option<usize>,
+    pub columns: Option<usize>,
+    pub spacing_d_mm: Option<f64>,
+    pub spacing_h_mm: Option<f64>,
+    pub spacing_w_mm: Option<f64>,
+    pub hu_min: Option<i16>,
+    pub hu_max: Option<i16>,
+    pub lung_left_ml: Option<f64>,
+    pub lung_right_ml: Option<f64>,
+    pub box_z0: Option<usize>,
+    pub box_z1: Option<usize>,
+    pub box_y0: Option<usize>,
+    pub box_y1: Option<usize>,
+    pub box_x0: Option<usize>,
+    pub box_x1: Option<usize>,
+    pub centre_z: Option<usize>,
+    pub centre_y: Option<usize>,
+    pub centre_x: Option<usize>,
+    pub crop_d: Option<usize>,
+    pub crop_h: Option<usize>,
+    pub crop_w: Option<usize>,
+    /// What was noticed and is safe, short stable words joined by `;`.
+    pub flags: String,
+    /// The crop's file name in the cache, empty when refused; `.png` beside it is the preview.
+    pub cache_file: String,
+    pub seconds: f64,
+}

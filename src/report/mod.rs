@@ -1,1 +1,58 @@
-//! (to be written)
+//! From a run's tables to pictures: nothing is drawn that the tables do not say.
+//!
+//! ```text
+//!   metrics.csv ──────────────────────────► plots/loss, plots/auc-accuracy
+//!   predictions/valid-epoch-010.csv ──────► plots/roc-epoch-010
+//!   evaluation.json (the selected epoch) ─► plots/roc, plots/calibration, plots/scores
+//! ```
+//!
+//! Each as `.svg` and `.png`. Every picture is a function of those files and of `spec.toml`
+//! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte.
+
+mod compare;
+mod draw_run;
+mod headline;
+pub mod plot;
+
+use crate::evaluation::Evaluation;
+use crate::files::WriteError;
+use crate::results::ResultsError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use compare::{Comparison, KeyDifference, PairedTest, compare, write_overlaid_roc};
+pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
+pub use headline::headline;
+
+/// What `evaluation.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The epoch whose weights the run stands for.
+    pub selected_epoch: usize,
+    /// Figures of that epoch by part of the cohort: `"valid"` and, where there is one, `"test"`.
+    pub parts: BTreeMap<String, Evaluation>,
+}
+
+/// A run could not be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// There is no epoch to draw yet.
+    #[error("{path} has no finished epoch to draw; continue the run, then plot it again")]
+    NothingToDraw {
+        /// The metrics table that is missing or empty.
+        path: PathBuf,
+    },
+    /// The run has no final figures yet.
+    #[error("{path} does not exist: the run is not finished; continue it first")]
+    NotFinished {
+        /// Where `evaluation.json` would be.
+        path: PathBuf,
+    },
+    /// A table of the run could not be read.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// A picture could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}

@@ -1,0 +1,103 @@
+//! Where preparation's time and memory go, on a folder of real series.
+//!
+//! `cargo bench --bench prepare -- DIR` (add `--profile dev` for the test profile). Prints, for
+//! each stage, wall and processor seconds of this process, the best of five, and the peak memory
+//! at the end.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use lungs::dicom::{HuRule, Series, read_volume, scan};
+use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_series};
+use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
+
+fn main() {
+    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let Some(folder) = folder.map(PathBuf::from) else {
+        eprintln!("give a folder of DICOM series: cargo bench --bench prepare -- DIR");
+        return;
+    };
+    let found = scan(&folder).expect("the folder given can be read");
+    let files: usize = found.series.iter().map(|series| series.slices.len()).sum();
+    println!("{} series, {files} files, {} other", found.series.len(), found.skipped);
+    let cpu = measure("scan headers, 50 times", || {
+        (0..50).map(|_| scan(&folder).map(|found| found.series.len()).ok()).sum()
+    });
+    println!("{:>24}  {:.0} files per core-second", "", 50.0 * files as f64 / cpu);
+
+    let mut bytes = vec![0; 64 << 20];
+    measure("read the bytes once", || {
+        use std::io::Read;
+        let mut total = 0;
+        for slice in found.series.iter().flat_map(|series| &series.slices) {
+            let mut file = std::fs::File::open(&slice.path).ok()?;
+            let wanted = bytes.get_mut(..slice.bytes as usize)?;
+            file.read_exact(wanted).ok()?;
+            total += slice.bytes;
+        }
+        Some(total as usize)
+    });
+    for series in &found.series {
+        println!("series {} ({} slices)", series.series_uid, series.slices.len());
+        stages(series);
+    }
+
+    let all: Vec<&Series> = found.series.iter().collect();
+    let settings = Settings::default();
+    let cache = tempfile::tempdir().expect("a temporary folder can be made");
+    let run = || prepare_all(&all, &settings, cache.path(), &|_| (), 0).ok();
+    println!("the whole folder");
+    measure("prepare, cold cache", || {
+        std::fs::remove_dir_all(cache.path()).ok()?;
+        run().map(|rows| rows.len())
+    });
+    println!("peak memory {:.0} MB", status("VmHWM:") / 1024.0);
+    measure("prepare, nothing changed", || run().map(|rows| rows.len()));
+    let rows = run().unwrap_or_default();
+    if let Some(row) = rows.iter().find(|row| row.status == Status::Prepared) {
+        let path = cache.path().join(&row.cache_file);
+        measure("load one crop", || load_prepared(&path).map(|crop| crop.volume.hu.len()).ok());
+    }
+}
+
+/// The parts of preparing one series.
+fn stages(series: &Series) {
+    let read = || read_volume(series, HuRule::Standard).ok();
+    measure("read volume", || read().map(|(volume, _)| volume.hu.len()));
+    let Some((volume, _)) = read() else { return };
+    let smaller = || resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).ok();
+    measure("resample", || smaller().map(|volume| volume.hu.len()));
+    let Some(resampled) = smaller() else { return };
+    measure("segment lungs", || segment_lungs(&resampled).map(|lungs| lungs.mask.count()).ok());
+    drop((volume, resampled));
+    measure("prepare in memory", || prepare_series(series, &Settings::default()).row.slices);
+}
+
+/// Runs the work five times; prints and returns the least processor seconds.
+fn measure(name: &str, mut work: impl FnMut() -> Option<usize>) -> f64 {
+    let (mut best_wall, mut best_cpu) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..5 {
+        let (start, cpu) = (Instant::now(), cpu_seconds());
+        black_box(work());
+        best_wall = best_wall.min(start.elapsed().as_secs_f64());
+        best_cpu = best_cpu.min(cpu_seconds() - cpu);
+    }
+    println!("{name:>24}: {best_wall:7.3} s wall, {best_cpu:7.3} core-seconds");
+    best_cpu
+}
+
+/// User and system time of this process so far (Linux; 10 ms steps).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok());
+    (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0
+}
+
+/// A line of `/proc/self/status` in kB.
+fn status(name: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}

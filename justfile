@@ -1,0 +1,53 @@
+# Daily commands. Each is one cargo line that also works without `just`.
+
+# CUDA is built in when a GPU answers; `just features="" …` builds for the CPU alone.
+features := `command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo "--features cuda" || echo ""`
+lungs := "cargo run --release --quiet " + features + " --"
+
+# List the recipes
+default:
+    @just --list
+
+# The main job: a whole experiment on synthetic CT, in minutes
+demo: (run "experiments/demo.toml")
+
+# Run an experiment, or continue it where it stopped: just run experiments/baseline.toml
+run SPEC *ARGS:
+    {{lungs}} run {{SPEC}} {{ARGS}}
+
+# Continue a run: just resume results/demo/2026-01-31T10-15-02Z-5f3a9c
+resume RUN *ARGS:
+    {{lungs}} run {{RUN}} {{ARGS}}
+
+# What a run would do and take, without doing it
+check SPEC *ARGS:
+    {{lungs}} check {{SPEC}} {{ARGS}}
+
+# Prepare CT series alone: just prepare data/ct --out prepared
+prepare INPUT *ARGS:
+    {{lungs}} prepare {{INPUT}} {{ARGS}}
+
+# Compare runs, or the newest runs of experiments: just compare results/demo results/demo-focal
+compare *RUNS:
+    {{lungs}} compare {{RUNS}}
+
+# Draw a run's plots again from its tables
+plot *RUNS:
+    {{lungs}} plot {{RUNS}}
+
+# Probability of cancer for CT folders: just predict results/demo/… data/new-patient
+predict RUN *PATHS:
+    {{lungs}} predict --model {{RUN}} {{PATHS}}
+
+# All tests
+test *ARGS:
+    cargo test {{ARGS}}
+
+# Measure: just bench volume | prepare | model
+bench NAME *ARGS:
+    cargo bench --bench {{NAME}} -- {{ARGS}}
+
+# What CI runs before the tests
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings

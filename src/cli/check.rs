@@ -1,0 +1,114 @@
+//! `lungs check`
+
+use super::interrupt::Interrupt;
+use super::output::{Output, bytes, columns, duration};
+use super::progress::Progress;
+use super::{Done, Failure};
+use crate::device::{self, DeviceRequest};
+use crate::pipeline;
+use crate::plan::{Plan, plan};
+use crate::spec::{Overrides, load};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Check a spec against the data without training.
+///
+/// Says what a run would do: the resolved spec, the series found, chosen and left out with their
+/// reasons, the parts, and what it takes in disk, memory and time.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .left_out\n  lungs check experiments/baseline.toml --verbose      every series that is left out"
+)]
+pub(super) struct Check {
+    /// A spec (.toml).
+    spec: PathBuf,
+
+    /// Override a key of the spec, as train.epochs=10. Can be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Print the plan as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn execute(&self, output: &Output) -> Done {
+        let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
+        let request: DeviceRequest = spec.runtime.device.parse().map_err(Failure::request)?;
+        let (device, facts) = device::open(&request).map_err(Failure::request)?;
+        let interrupt = Interrupt::listen();
+        // The plan is the answer; what leads to it is noise.
+        let progress = Progress::new(true, &interrupt);
+        let cohort = if spec.data.phantom.is_some() && !spec.data.root.exists() {
+            None
+        } else {
+            let mut cohort = pipeline::gather(&spec, &progress)?;
+            crate::cohort::assign(&mut cohort, &spec).map_err(Failure::request)?;
+            Some(cohort)
+        };
+        let plan = plan(&spec, cohort.as_ref(), &device, &facts).map_err(Failure::request)?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&plan).map_err(Failure::work)?;
+            output.answer(text);
+            return Ok(());
+        }
+        output.answer(format!("{}\n", spec.to_toml().trim_end()));
+        output.answer(tell(&plan));
+        for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
+            let what = if row.series.is_empty() { &row.path } else { &row.series };
+            output.detail(format!("left out  {what}  {}", row.reason));
+        }
+        Ok(())
+    }
+}
+
+fn tell(plan: &Plan) -> String {
+    let mut rows = vec![];
+    let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+    row("spec hash", plan.spec_hash.chars().take(12).collect());
+    row("device", plan.device.clone());
+    match &plan.cohort {
+        None => row("cohort", "synthetic; it is made when the run begins".into()),
+        Some(cohort) => {
+            row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
+            for left_out in &cohort.left_out {
+                row("  left out", format!("{} × {}", left_out.count, left_out.reason));
+            }
+            for part in &cohort.parts {
+                row(
+                    &part.name,
+                    format!(
+                        "{} exams of {} patients, {} positive",
+                        part.exams, part.patients, part.positive
+                    ),
+                );
+            }
+        }
+    }
+    row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));
+    row("memory", format!("about {} for a training step", bytes(plan.step_bytes)));
+    if let (Some(cache), Some(run)) = (plan.cache_bytes, plan.run_bytes) {
+        row(
+            "disk",
+            format!("{} of prepared volumes, up to {} of results", bytes(cache), bytes(run)),
+        );
+    }
+    match (plan.preparation_seconds, plan.training_seconds) {
+        (Some(preparation), Some(training)) => row(
+            "time",
+            format!(
+                "about {} of preparation, about {} of training ({})",
+                duration(preparation),
+                duration(training),
+                plan.time_basis
+            ),
+        ),
+        (Some(preparation), None) => row(
+            "time",
+            format!("about {} of preparation; {}", duration(preparation), plan.time_basis),
+        ),
+        _ => {}
+    }
+    columns(&rows)
+}

@@ -1,0 +1,85 @@
+//! The command line: one file per verb, holding its arguments, its wiring and what it prints.
+//!
+//! Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by a signal with
+//! everything kept that is needed to continue.
+
+mod check;
+mod compare;
+mod error;
+mod interrupt;
+mod output;
+mod phantom;
+mod plot;
+mod predict;
+mod prepare;
+mod progress;
+mod run;
+
+use clap::{Parser, Subcommand};
+use error::Failure;
+use output::Output;
+use std::process::ExitCode;
+
+/// Declarative experiments for predicting lung cancer from chest CT.
+///
+/// One TOML file describes an experiment; one command runs it; the results folder says how to
+/// reproduce it.
+#[derive(Parser)]
+#[command(
+    name = "lungs",
+    version = crate::results::program_version(),
+    arg_required_else_help = true,
+    after_help = "Start here:\n  lungs run experiments/demo.toml       a whole experiment on synthetic CT, in minutes\n  lungs check experiments/baseline.toml what a run would do, without doing it\n\nExit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by a signal."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print errors only.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// Print more: every series that is left out, every file that is written.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an experiment, or continue it where it stopped.
+    Run(run::Run),
+    /// Check a spec against the data without training.
+    Check(check::Check),
+    /// Prepare CT series alone: resample, find the lungs, crop.
+    Prepare(prepare::Prepare),
+    /// Probability of lung cancer within one year for CT series.
+    Predict(predict::Predict),
+    /// Compare runs: what differs, metrics side by side, overlaid ROC curves.
+    Compare(compare::Compare),
+    /// Draw a run's plots again, from its tables alone.
+    Plot(plot::Plot),
+    /// Write synthetic chest CT exams as DICOM, with known truth.
+    Phantom(phantom::Phantom),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.quiet, arguments.verbose);
+    let done = match &arguments.command {
+        Command::Run(run) => run.execute(&output),
+        Command::Check(check) => check.execute(&output),
+        Command::Prepare(prepare) => prepare.execute(&output),
+        Command::Predict(predict) => predict.execute(&output),
+        Command::Compare(compare) => compare.execute(&output),
+        Command::Plot(plot) => plot.execute(&output),
+        Command::Phantom(phantom) => phantom.execute(&output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// A result of a command.
+type Done = Result<(), Failure>;

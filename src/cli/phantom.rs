@@ -1,0 +1,54 @@
+//! `lungs phantom`
+
+use super::interrupt::Interrupt;
+use super::output::Output;
+use super::progress::Progress;
+use super::{Done, Failure};
+use crate::phantom::{PhantomPlan, write_cohort};
+use crate::pipeline::Stages;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Write synthetic chest CT exams as DICOM, with known truth.
+///
+/// Body, lungs, airways, vessels, bones, table and noise; positives carry a spiculated nodule.
+/// `labels.csv` is what `data.labels` takes, `truth.csv` says where everything is. The same
+/// options give the same bytes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  lungs phantom data/phantom --patients 20 --seed 7")]
+pub(super) struct Phantom {
+    /// Folder to write; it must not be there yet.
+    folder: PathBuf,
+
+    /// Number of patients, with one to three exams each.
+    #[arg(long, default_value_t = 20)]
+    patients: usize,
+
+    /// Share of patients with cancer.
+    #[arg(long, default_value_t = 0.5)]
+    positive_fraction: f64,
+
+    /// Seed of everything that varies.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Phantom {
+    pub fn execute(&self, output: &Output) -> Done {
+        let plan = PhantomPlan {
+            patients: self.patients,
+            positive_fraction: self.positive_fraction,
+            seed: self.seed,
+            ..PhantomPlan::default()
+        };
+        let interrupt = Interrupt::listen();
+        let progress = Progress::new(output.is_quiet(), &interrupt);
+        progress.stage_begins("phantom");
+        let advance = |done, of| progress.stage_advances(done, of);
+        let truth = write_cohort(&self.folder, &plan, advance);
+        progress.clear();
+        let truth = truth.map_err(Failure::request)?;
+        output.say(format!("{} exams in {}", truth.len(), self.folder.display()));
+        Ok(())
+    }
+}

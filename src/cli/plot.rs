@@ -1,0 +1,33 @@
+//! `lungs plot`
+
+use super::output::Output;
+use super::{Done, Failure};
+use crate::report;
+use crate::results::RunFolder;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Draw a run's plots again, from its tables alone.
+///
+/// The same tables give the same bytes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
+pub(super) struct Plot {
+    /// Run folders.
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+}
+
+impl Plot {
+    pub fn execute(&self, output: &Output) -> Done {
+        for path in &self.runs {
+            let run = RunFolder::open(path)?;
+            let drawn = report::redraw(&run).map_err(Failure::work)?;
+            output.say(format!("{} files in {}", drawn.len(), run.plots().display()));
+            for file in drawn {
+                output.detail(format!("  {}", file.display()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! `lungs prepare`
+
+use super::interrupt::Interrupt;
+use super::output::{Output, columns};
+use super::progress::Progress;
+use super::run::use_threads;
+use super::{Done, Failure};
+use crate::pipeline::{self, Stages};
+use crate::prepare::{Row, Status};
+use crate::results::write_csv;
+use crate::spec::{Overrides, Spec, load, load_data};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Prepare CT series alone: resample, find the lungs, crop.
+///
+/// Given a spec, prepares what a run of it would use, into the spec's cache. Given a folder,
+/// prepares every CT series in it into `--out`. Each prepared series is a `.npz` that NumPy reads
+/// (`data`, int16 Hounsfield units) with a preview picture beside it.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'"
+)]
+pub(super) struct Prepare {
+    /// A spec (.toml), or a folder with CT series.
+    input: PathBuf,
+
+    /// Folder for the prepared series (needed when a folder is given).
+    #[arg(long)]
+    out: Option<PathBuf>,
+
+    /// Override a key of the spec, as preprocess.spacing_mm=2. Can be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Prepare {
+    pub fn execute(&self, output: &Output) -> Done {
+        let interrupt = Interrupt::listen();
+        let progress = Progress::new(output.is_quiet(), &interrupt);
+        let rows =
+            if self.input.is_dir() { self.folder(&progress)? } else { self.spec(&progress)? };
+        let refused = rows.iter().filter(|row| row.status == Status::Refused);
+        for row in refused.clone() {
+            output.say(format!("refused      {}  {}: {}", row.series_uid, row.code, row.reason));
+        }
+        output.detail(table(&rows));
+        match refused.count() {
+            refused if refused == rows.len() => {
+                Err(Failure::work(format!("none of the {refused} series could be prepared")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn spec(&self, progress: &Progress) -> Result<Vec<Row>, Failure> {
+        let mut set = self.set.clone();
+        set.extend(self.out.iter().map(|out| format!("data.cache={}", out.display())));
+        let spec = load(&self.input, &Overrides::from_process(&set))?;
+        use_threads(&spec);
+        pipeline::make_phantom(&spec, progress)?;
+        let mut cohort = pipeline::gather(&spec, progress)?;
+        let rows = pipeline::prepare(&spec, &mut cohort, progress)?;
+        self.keep(&rows, &pipeline::cache_folder(&spec))?;
+        Ok(rows)
+    }
+
+    fn folder(&self, progress: &Progress) -> Result<Vec<Row>, Failure> {
+        let out = self.out.as_deref().ok_or_else(|| {
+            Failure::request("a folder is prepared into another one: give it with --out FOLDER")
+        })?;
+        let spec = spec_for_folder(&self.input, &self.set)?;
+        use_threads(&spec);
+        let found = pipeline::series_of(&[self.input.clone()])?;
+        for (series, reason) in &found.left_out {
+            progress.stage_ends("left out", &format!("{series}  {reason}"));
+        }
+        let rows = pipeline::prepare_series(&spec, &found.series, out, progress)?;
+        self.keep(&rows, out)?;
+        Ok(rows)
+    }
+
+    fn keep(&self, rows: &[Row], folder: &Path) -> Result<(), Failure> {
+        Ok(write_csv(&folder.join("preparation.csv"), rows)?)
+    }
+}
+
+/// Default preprocessing for series that no spec speaks of.
+pub(super) fn spec_for_folder(folder: &Path, set: &[String]) -> Result<Spec, Failure> {
+    Ok(load_data(folder, set)?)
+}
+
+fn table(rows: &[Row]) -> String {
+    let told = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
+    let mut lines = vec![
+        ["series", "slices", "left lung ml", "right lung ml", "flags", "file"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    lines.extend(rows.iter().map(|row| {
+        vec![
+            row.series_uid.clone(),
+            row.slices.map_or("–".into(), |slices| slices.to_string()),
+            told(row.lung_left_ml),
+            told(row.lung_right_ml),
+            row.flags.clone(),
+            row.cache_file.clone(),
+        ]
+    }));
+    columns(&lines)
+}

@@ -1,0 +1,117 @@
+//! `lungs run`
+
+use super::interrupt::Interrupt;
+use super::output::Output;
+use super::progress::Progress;
+use super::{Done, Failure};
+use crate::pipeline;
+use crate::report;
+use crate::results::{Provenance, RunFolder, find_run};
+use crate::spec::{Overrides, Spec, load, load_resolved};
+use crate::training::Outcome;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Run an experiment, or continue it where it stopped.
+///
+/// Given a spec, a run of the same spec is continued if there is one, else a new one begins.
+/// Given a run folder, that run is continued.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  lungs run experiments/demo.toml\n  lungs run experiments/baseline.toml --set train.epochs=10 --set runtime.device=cuda:1\n  lungs run results/demo/2026-01-31T10-15-02Z-5f3a9c     continue this run"
+)]
+pub(super) struct Run {
+    /// A spec (.toml), or the folder of a run to continue.
+    spec: PathBuf,
+
+    /// Override a key of the spec, as train.epochs=10. Can be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Begin a new run even when one of the same spec is there.
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Run {
+    pub fn execute(&self, output: &Output) -> Done {
+        let (spec, folder) = self.find()?;
+        use_threads(&spec);
+        if Provenance::read(&folder).is_some_and(|known| known.finished.is_some()) {
+            output.say(format!("{} is finished already.", folder.root().display()));
+            output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
+            output.answer(report::headline(&folder).map_err(Failure::work)?);
+            return Ok(());
+        }
+        output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
+        let interrupt = Interrupt::listen();
+        let progress = Progress::new(output.is_quiet(), &interrupt);
+        let outcome = pipeline::run(&spec, &folder, &interrupt.interrupter, &progress)?;
+        match outcome {
+            Outcome::Interrupted { epoch, step } => {
+                output.answer(format!(
+                    "\nStopped in epoch {epoch} after step {step}; everything is kept. To continue:\n  \
+                     lungs run {}",
+                    folder.root().display()
+                ));
+                Err(Failure::Stopped)
+            }
+            Outcome::Finished { .. } => {
+                output.answer("");
+                output.answer(report::headline(&folder).map_err(Failure::work)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The spec and the folder to work in.
+    fn find(&self) -> Result<(Spec, RunFolder), Failure> {
+        if self.spec.is_dir() {
+            return self.open(&self.spec);
+        }
+        let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
+        let known = if self.fresh { None } else { find_run(&spec) };
+        let folder = match known {
+            Some(folder) => folder,
+            None => RunFolder::create(&spec)?,
+        };
+        Ok((spec, folder))
+    }
+
+    /// An old run, with the keys of `--set` where they do not affect results.
+    fn open(&self, path: &Path) -> Result<(Spec, RunFolder), Failure> {
+        let folder = RunFolder::open(path)?;
+        if self.fresh {
+            return Err(Failure::request(
+                "`--fresh` begins a new run and needs a spec, not the folder of a run",
+            ));
+        }
+        let kept = folder.spec()?;
+        let spec = load_resolved(&folder.spec_file(), &self.set)?;
+        let differences = kept.result_differences(&spec);
+        if differences.is_empty() {
+            return Ok((spec, folder));
+        }
+        let told: Vec<String> = differences
+            .iter()
+            .map(|difference| {
+                let value = |place: usize| {
+                    difference.values[place].clone().unwrap_or_else(|| "unset".into())
+                };
+                format!("  {}: {} in the run, {} asked for", difference.key, value(0), value(1))
+            })
+            .collect();
+        Err(Failure::request(format!(
+            "{} cannot be continued with other keys that affect its results:\n{}\nGive a spec with \
+             these keys instead of the run folder: that begins a new run",
+            path.display(),
+            told.join("\n")
+        )))
+    }
+}
+
+/// Sets the number of threads of this process, as the spec wants it.
+pub(super) fn use_threads(spec: &Spec) {
+    // An error says that the pool is there already, with every core: good enough.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(spec.runtime.threads).build_global();
+}

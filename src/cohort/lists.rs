@@ -1,0 +1,110 @@
+//! The original's `.list` files: one series per line, its path, a blank, its label.
+
+use crate::files::WriteError;
+use std::path::{Path, PathBuf};
+
+/// One line of a `.list` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListEntry {
+    /// Folder of the series, or prepared volume. Relative paths start at the working directory.
+    pub path: PathBuf,
+    /// 0 or 1.
+    pub label: u8,
+}
+
+/// A `.list` file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It cannot be read.
+    #[error("cannot read the list {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A line that is not "path label".
+    #[error("{path}, line {line}: found \"{found}\", expected a path, a blank, and 0 or 1")]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What was found.
+        found: String,
+    },
+    /// Nothing in it.
+    #[error("the list {path} is empty; expected lines of a path, a blank, and 0 or 1")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a `.list` file. Paths may contain blanks: the label is what follows the last one.
+pub fn read_list(path: &Path) -> Result<Vec<ListEntry>, ListError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ListError::Unreadable { path: path.to_owned(), source })?;
+    let mut entries = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let entry = parse(line.trim()).ok_or_else(|| ListError::BadLine {
+            path: path.to_owned(),
+            line: number + 1,
+            found: line.to_owned(),
+        })?;
+        entries.push(entry);
+    }
+    if entries.is_empty() {
+        return Err(ListError::Empty { path: path.to_owned() });
+    }
+    Ok(entries)
+}
+
+fn parse(line: &str) -> Option<ListEntry> {
+    let (path, label) = line.rsplit_once(char::is_whitespace)?;
+    let label = match label {
+        "0" => 0,
+        "1" => 1,
+        _ => return None,
+    };
+    Some(ListEntry { path: PathBuf::from(path.trim_end()), label })
+}
+
+/// Writes a `.list` file that [`read_list`] and the original read.
+pub fn write_list(path: &Path, entries: &[ListEntry]) -> Result<(), WriteError> {
+    let mut text = String::new();
+    for entry in entries {
+        text += &format!("{} {}\n", entry.path.display(), entry.label);
+    }
+    crate::files::write_bytes(path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.list");
+        let entries = vec![
+            ListEntry { path: "a/b c/1.2.3".into(), label: 1 },
+            ListEntry { path: "d".into(), label: 0 },
+        ];
+        write_list(&path, &entries).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a/b c/1.2.3 1\nd 0\n");
+        assert_eq!(read_list(&path).unwrap(), entries);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.list");
+        std::fs::write(&path, "a 1\n\nb yes\n").unwrap();
+        let told = read_list(&path).unwrap_err().to_string();
+        assert!(told.ends_with("line 3: found \"b yes\", expected a path, a blank, and 0 or 1"));
+    }
+}

@@ -1,0 +1,222 @@
+//! Patients into parts.
+
+use super::{Cohort, CohortRow};
+use crate::random;
+use crate::spec::{Part, Spec, Stratify};
+use rand::seq::SliceRandom;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The patients cannot be split as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SplitError {
+    /// The same patient in two parts.
+    #[error(
+        "patient {patient} is in two parts: {first} and {second}. What the network learns of a \
+         patient in one part would be rewarded in the other; put all exams of a patient into one \
+         list"
+    )]
+    Leak {
+        /// The patient.
+        patient: String,
+        /// One part.
+        first: Part,
+        /// The other.
+        second: Part,
+    },
+    /// Nobody in a part that must not be empty.
+    #[error(
+        "no patient is left for the {part} part: {patients} patients in all, {positives} with a \
+         positive exam; more patients are needed, or other shares in [split]"
+    )]
+    Empty {
+        /// The part.
+        part: Part,
+        /// Patients in the study.
+        patients: usize,
+        /// Those with a positive exam.
+        positives: usize,
+    },
+}
+
+/// Gives every chosen row its part: as the lists impose, else drawn patient by patient from the
+/// spec's seed, stratified by whether the patient has a positive exam.
+pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
+    if spec.data.train_list.is_none() {
+        let parts = draw(&patients(&cohort.rows), spec);
+        for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
+            row.split = parts.get(&row.patient).copied();
+        }
+    }
+    check_parts(&cohort.rows)
+}
+
+/// Checks that no patient is in two parts and that training and validation have patients.
+pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
+    let mut parts = BTreeMap::<&str, Part>::new();
+    for row in rows.iter().filter(|row| row.chosen) {
+        let Some(part) = row.split else { continue };
+        let first = *parts.entry(&row.patient).or_insert(part);
+        if first != part {
+            let patient = row.patient.clone();
+            return Err(SplitError::Leak { patient, first, second: part });
+        }
+    }
+    let patients = patients(rows);
+    let used: BTreeSet<Part> = parts.values().copied().collect();
+    for part in [Part::Train, Part::Valid] {
+        if !used.contains(&part) {
+            let positives = patients.values().filter(|positive| **positive).count();
+            return Err(SplitError::Empty { part, patients: patients.len(), positives });
+        }
+    }
+    Ok(())
+}
+
+/// Patients of the study and whether each has a positive exam.
+fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
+    let mut patients = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.chosen) {
+        *patients.entry(row.patient.clone()).or_insert(false) |= row.label == Some(1);
+    }
+    patients
+}
+
+/// Draws a part for each patient. Within a stratum, the first `train` share of the shuffled
+/// patients trains, the next `valid` share validates, the rest tests; borders are rounded.
+fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+    let strata: &[Option<bool>] = match spec.split.stratify {
+        Stratify::Label => &[Some(false), Some(true)],
+        Stratify::None => &[None],
+    };
+    let mut parts = BTreeMap::new();
+    for stratum in strata {
+        let mut members: Vec<&String> = patients
+            .iter()
+            .filter(|(_, positive)| stratum.is_none_or(|wanted| wanted == **positive))
+            .map(|(patient, _)| patient)
+            .collect();
+        let name = match stratum {
+            Some(positive) => format!("split/positive-{positive}"),
+            None => "split".to_owned(),
+        };
+        members.shuffle(&mut random::stream(spec.experiment.seed, &name));
+        let border = |share: f64| (share * members.len() as f64).round() as usize;
+        let train = border(spec.split.train);
+        let valid = border(spec.split.train + spec.split.valid);
+        for (place, patient) in members.into_iter().enumerate() {
+            let part = if place < train {
+                Part::Train
+            } else if place < valid {
+                Part::Valid
+            } else {
+                Part::Test
+            };
+            parts.insert(patient.clone(), part);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Overrides, load};
+    use proptest::prelude::*;
+
+    fn spec(set: &[&str]) -> Spec {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spec.toml");
+        std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n").unwrap();
+        let set = set.iter().map(|s| s.to_string()).collect();
+        load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
+    }
+
+    fn row(patient: usize, exam: usize, label: u8) -> CohortRow {
+        CohortRow {
+            patient: format!("P{patient:03}"),
+            exam: format!("P{patient:03}-E{exam}"),
+            series: format!("1.{patient}.{exam}"),
+            path: String::new(),
+            label: Some(label),
+            split: None,
+            chosen: true,
+            reason: String::new(),
+            slices: 100,
+            slice_spacing_mm: Some(2.0),
+            kernel: String::new(),
+        }
+    }
+
+    fn cohort(labels: &[Vec<u8>]) -> Cohort {
+        let rows = labels.iter().enumerate().flat_map(|(patient, exams)| {
+            exams.iter().enumerate().map(move |(exam, label)| row(patient, exam, *label))
+        });
+        Cohort { rows: rows.collect(), chosen: Vec::new() }
+    }
+
+    proptest! {
+        /// The original split series, so patients leaked from training into validation.
+        #[test]
+        fn no_patient_is_ever_in_two_parts(
+            labels in prop::collection::vec(prop::collection::vec(0u8..2, 1..4), 12..60),
+            seed in 0u64..1000,
+        ) {
+            let spec = spec(&[&format!("experiment.seed={seed}"), "split.train=0.5", "split.test=0.2"]);
+            let mut cohort = cohort(&labels);
+            if assign(&mut cohort, &spec).is_ok() {
+                prop_assert!(cohort.rows.iter().all(|row| row.split.is_some()));
+                for a in &cohort.rows {
+                    for b in cohort.rows.iter().filter(|b| b.patient == a.patient) {
+                        prop_assert_eq!(a.split, b.split);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strata_keep_their_shares() {
+        let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
+        let mut cohort = cohort(&labels);
+        assign(&mut cohort, &spec(&[])).unwrap();
+        let count = |part, label| {
+            let here = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
+            cohort.rows.iter().filter(here).count()
+        };
+        assert_eq!((count(Part::Train, 1), count(Part::Valid, 1)), (14, 6));
+        assert_eq!((count(Part::Train, 0), count(Part::Valid, 0)), (56, 24));
+    }
+
+    #[test]
+    fn the_draw_depends_on_the_seed_and_not_on_the_order_of_rows() {
+        let labels: Vec<Vec<u8>> =
+            (0..40).map(|patient| vec![u8::from(patient % 2 == 0)]).collect();
+        let parts = |set: &[&str], reverse: bool| {
+            let mut cohort = cohort(&labels);
+            if reverse {
+                cohort.rows.reverse();
+            }
+            assign(&mut cohort, &spec(set)).unwrap();
+            cohort.rows.sort_by(|a, b| a.series.cmp(&b.series));
+            cohort.rows.iter().map(|row| row.split).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&[], false), parts(&[], true));
+        assert_ne!(parts(&[], false), parts(&["experiment.seed=38"], false));
+    }
+
+    #[test]
+    fn a_leak_is_named() {
+        let mut rows = vec![row(1, 1, 0), row(1, 2, 1)];
+        rows[0].split = Some(Part::Train);
+        rows[1].split = Some(Part::Valid);
+        let told = check_parts(&rows).unwrap_err().to_string();
+        assert!(told.starts_with("patient P001 is in two parts: train and valid."), "{told}");
+    }
+
+    #[test]
+    fn too_few_patients_are_told_with_their_number() {
+        let mut cohort = cohort(&[vec![1]]);
+        let told = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
+        assert!(told.contains("valid part: 1 patients in all, 1 with a positive exam"), "{told}");
+    }
+}

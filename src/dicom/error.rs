@@ -1,0 +1,225 @@
+//! Why a folder, or a series, could not be read.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The folder as a whole could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum DicomError {
+    /// The path given does not exist or cannot be opened.
+    #[error("cannot look for DICOM files in {path}: {source}; give an existing file or folder")]
+    Root {
+        /// The path given.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why a series does not become a volume: the value found, the value expected.
+///
+/// [`SeriesRefusal::code`] is the short stable name for tables; `Display` is the sentence.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SeriesRefusal {
+    /// Another kind of image, or no image at all.
+    #[error("Modality (0008,0060) is {found:?}, expected \"CT\"")]
+    NotCt {
+        /// The modality found.
+        found: String,
+    },
+    /// Every image of the series is a scout view.
+    #[error("all {images} images are localizers (ImageType (0008,0008) has LOCALIZER)")]
+    Localizer {
+        /// How many.
+        images: usize,
+    },
+    /// Several frames in one file.
+    #[error(
+        "{path}: NumberOfFrames (0028,0008) is {frames}, expected 1: multi-frame CT is not \
+         supported yet; convert the series to single frames"
+    )]
+    MultiFrame {
+        /// The file.
+        path: PathBuf,
+        /// Its number of frames.
+        frames: u32,
+    },
+    /// A needed header value is absent or impossible.
+    #[error("{path}: {tag} is {found}, expected {expected}")]
+    BadTag {
+        /// The file.
+        path: PathBuf,
+        /// Tag and name.
+        tag: &'static str,
+        /// What the header says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
+    /// A value that must be the same on every slice is not.
+    #[error("{path}: {tag} is {found}, expected {expected} as in the first slice of the series")]
+    Inconsistent {
+        /// The file that differs.
+        path: PathBuf,
+        /// Tag and name.
+        tag: &'static str,
+        /// What this slice says.
+        found: String,
+        /// What the first slice says.
+        expected: String,
+    },
+    /// Stored values are something else than attenuation.
+    #[error("RescaleType (0028,1054) is {found:?}, expected \"HU\": not Hounsfield units")]
+    NotHounsfield {
+        /// The type found.
+        found: String,
+    },
+    /// Too few images for a volume.
+    #[error("{found} slices, expected at least {limit}")]
+    TooFewSlices {
+        /// Images found.
+        found: usize,
+        /// The least that is accepted.
+        limit: usize,
+    },
+    /// Two different images at one place: several acquisitions in one series.
+    #[error(
+        "{first} and {second} both lie at {position_mm:.2} mm along the slice normal and have \
+         different pixels, expected one image per position"
+    )]
+    DuplicateSlices {
+        /// One image.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// Where both lie.
+        position_mm: f64,
+    },
+    /// Whole slices are absent from an otherwise even stack.
+    #[error(
+        "{missing} slices are missing: the gap after {after} is {gap_mm:.3} mm where slices are \
+         {spacing_mm:.3} mm apart"
+    )]
+    MissingSlices {
+        /// How many, over the whole stack.
+        missing: usize,
+        /// The slice before the first hole.
+        after: PathBuf,
+        /// The first hole's width.
+        gap_mm: f64,
+        /// The median gap.
+        spacing_mm: f64,
+    },
+    /// Gaps differ.
+    #[error(
+        "uneven slice spacing: the gap after {after} is {gap_mm:.3} mm, expected \
+         {spacing_mm:.3} ± {tolerance_mm:.3} mm"
+    )]
+    UnevenSpacing {
+        /// The slice before the first bad gap.
+        after: PathBuf,
+        /// That gap.
+        gap_mm: f64,
+        /// The median gap.
+        spacing_mm: f64,
+        /// How much a gap may differ from the median.
+        tolerance_mm: f64,
+    },
+    /// Slices are sheared against each other.
+    #[error("gantry tilt of {degrees:.1} degrees, expected at most {limit_degrees:.1}")]
+    GantryTilt {
+        /// Angle between the slice normal and the line through the slices' positions.
+        degrees: f64,
+        /// The most that is accepted.
+        limit_degrees: f64,
+    },
+    /// Slices do not lie on one line: several stacks in one series.
+    #[error(
+        "{path} lies {off_mm:.1} mm beside the line of the other slices, expected at most {limit_mm:.1}"
+    )]
+    ScatteredSlices {
+        /// The farthest slice.
+        path: PathBuf,
+        /// Its distance from the line through the first and last slice.
+        off_mm: f64,
+        /// The most that is accepted.
+        limit_mm: f64,
+    },
+    /// Too far from the body's axes.
+    #[error(
+        "slices are {degrees:.0} degrees oblique to the body axes, expected at most {limit_degrees:.0}"
+    )]
+    Oblique {
+        /// The largest angle between an image axis and its body axis.
+        degrees: f64,
+        /// The most that is accepted.
+        limit_degrees: f64,
+    },
+    /// The pixel data ends early.
+    #[error(
+        "{path}: PixelData (7FE0,0010) has {found} bytes, expected {expected}: the file is cut short"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes present.
+        found: u64,
+        /// Bytes that rows × columns need.
+        expected: u64,
+    },
+    /// No decoder for the file's transfer syntax.
+    #[error(
+        "{path}: no decoder for transfer syntax {name} ({uid}); convert the files, for example to explicit VR little endian"
+    )]
+    UnsupportedSyntax {
+        /// The file.
+        path: PathBuf,
+        /// TransferSyntaxUID.
+        uid: String,
+        /// Its name in the standard.
+        name: String,
+    },
+    /// The decoder gave up.
+    #[error("{path}: the pixel data does not decode as {name}: {message}")]
+    Undecodable {
+        /// The file.
+        path: PathBuf,
+        /// The transfer syntax.
+        name: String,
+        /// What the decoder said.
+        message: String,
+    },
+    /// The file was there when the folder was scanned and cannot be read now.
+    #[error("cannot read {path}: {message}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl SeriesRefusal {
+    /// The reason as a short stable word for tables.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotCt { .. } => "not-ct",
+            Self::Localizer { .. } => "localizer",
+            Self::MultiFrame { .. } => "multi-frame",
+            Self::BadTag { .. } => "bad-tag",
+            Self::Inconsistent { .. } => "inconsistent-slices",
+            Self::NotHounsfield { .. } => "not-hounsfield",
+            Self::TooFewSlices { .. } => "too-few-slices",
+            Self::DuplicateSlices { .. } => "duplicate-slices",
+            Self::MissingSlices { .. } => "missing-slices",
+            Self::UnevenSpacing { .. } => "uneven-spacing",
+            Self::GantryTilt { .. } => "gantry-tilt",
+            Self::ScatteredSlices { .. } => "scattered-slices",
+            Self::Oblique { .. } => "oblique",
+            Self::Truncated { .. } => "truncated",
+            Self::UnsupportedSyntax { .. } => "unsupported-transfer-syntax",
+            Self::Undecodable { .. } => "undecodable",
+            Self::Unreadable { .. } => "unreadable",
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A folder becomes series: walk, read headers in parallel, group.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use walkdir::WalkDir;
+
+use super::header::{self, Kind};
+use super::{DicomError, Problem, Scan, Series};
+
+/// Finds every series under `root` (a folder of any nesting, or one file), reading headers only.
+///
+/// Names and extensions do not matter; hidden files and folders (`.DS_Store`, `._1.dcm`, caches)
+/// are left out. Links are followed, loops are harmless. The result does not depend on the order
+/// in which the file system lists files, nor on the number of threads.
+///
+/// # Errors
+/// Only when `root` itself cannot be opened; any file or folder below that cannot be read becomes
+/// a [`Problem`].
+pub fn scan(root: &Path) -> Result<Scan, DicomError> {
+    std::fs::metadata(root).map_err(|source| DicomError::Root { path: root.to_owned(), source })?;
+    let mut found = Scan::default();
+    let paths = walk(root, &mut found.problems);
+    let kinds: Vec<Kind> = paths.par_iter().map(|path| header::read(path)).collect();
+
+    let mut series: BTreeMap<String, Series> = BTreeMap::new();
+    for (path, kind) in paths.into_iter().zip(kinds) {
+        match kind {
+            Kind::Slice(parts) => {
+                let (texts, slice) = *parts;
+                series.entry(texts.series_uid.clone()).or_insert(texts).slices.push(slice);
+            }
+            Kind::Problem(reason) => found.problems.push(Problem { path, reason }),
+            Kind::Other => found.skipped += 1,
+        }
+    }
+    found.series = series.into_values().collect();
+    found.series.sort_by(|a, b| order(a).cmp(&order(b)));
+    found.problems.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn order(series: &Series) -> [&str; 4] {
+    [&series.patient_id, &series.study_date, &series.study_uid, &series.series_uid]
+}
+
+/// Every file below `root`, sorted by path.
+fn walk(root: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let visible = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
+    let mut paths = Vec::new();
+    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(visible) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => paths.push(entry.into_path()),
+            Ok(_) => {}
+            // A link back to a folder above: what it leads to is seen anyway.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => problems.push(Problem {
+                path: error.path().unwrap_or(root).to_owned(),
+                reason: format!("cannot be read: {error}"),
+            }),
+        }
+    }
+    paths.sort_unstable();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::testing::{TestSlice, write_series};
+
+    fn two_series(folder: &Path) {
+        let slices = |uid: &str| -> Vec<TestSlice> {
+            (0..3)
+                .map(|number| {
+                    let mut slice = TestSlice::axial(number);
+                    slice.series_uid = uid.to_owned();
+                    slice
+                })
+                .collect()
+        };
+        let mixed = [slices("1.2.9"), slices("1.2.10")].concat();
+        write_series(&folder.join("deep/er"), &mixed);
+    }
+
+    #[test]
+    fn series_are_told_apart_by_uid_and_not_by_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        two_series(folder.path());
+        let scan = scan(folder.path()).unwrap();
+        let found: Vec<_> =
+            scan.series.iter().map(|s| (s.series_uid.as_str(), s.slices.len())).collect();
+        assert_eq!(found, [("1.2.10", 3), ("1.2.9", 3)]);
+        let first = &scan.series[0];
+        assert_eq!((first.patient_id.as_str(), first.modality.as_str()), ("P1", "CT"));
+        assert_eq!(first.slices[0].rows, Ok(4));
+        assert_eq!(first.slices[0].pixel_spacing_mm, Ok([0.7, 0.8]));
+    }
+
+    #[test]
+    fn what_is_not_dicom_is_counted_and_what_pretends_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        two_series(folder.path());
+        std::fs::write(at("labels.csv"), "patient_id,label\nP1,1\n").unwrap();
+        std::fs::write(at("crop.npz"), b"PK\x03\x04rest").unwrap();
+        std::fs::write(at("notes.dcm"), "these are notes").unwrap();
+        std::fs::write(at("empty.dcm"), "").unwrap();
+        std::fs::write(at("._image.dcm"), "of another system").unwrap();
+        let mut no_series = TestSlice::axial(0);
+        no_series.series_uid.clear();
+        no_series.write(&at("nameless"));
+        let whole = std::fs::read(at("nameless")).unwrap();
+        std::fs::write(at("cut"), &whole[..200]).unwrap();
+        let scan = scan(folder.path()).unwrap();
+        assert_eq!((scan.series.len(), scan.skipped), (2, 2));
+        let said: Vec<_> = scan
+            .problems
+            .iter()
+            .map(|problem| {
+                let name = problem.path.file_name().unwrap().to_str().unwrap();
+                (name, problem.reason.as_str())
+            })
+            .collect();
+        assert_eq!(said.len(), 4, "{said:?}");
+        assert_eq!(said[0].0, "cut");
+        assert!(said[0].1.starts_with("is cut short in the file meta group"), "{said:?}");
+        assert_eq!(said[1], ("empty.dcm", "is empty, expected a DICOM file"));
+        assert_eq!(said[2].0, "nameless");
+        assert!(said[2].1.starts_with("SeriesInstanceUID (0020,000E) is absent"));
+        assert_eq!(said[3].0, "notes.dcm");
+        assert!(said[3].1.starts_with("is not DICOM: starts with \"these.are.no\""), "{said:?}");
+    }
+
+    #[test]
+    fn a_bare_data_set_and_a_file_without_preamble_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("whole");
+        for syntax in ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"] {
+            let mut slice = TestSlice::axial(0);
+            slice.transfer_syntax = syntax;
+            slice.write(&path);
+            let whole = std::fs::read(&path).unwrap();
+            let expected = scan(&path).unwrap().series.remove(0);
+            // The group length element is 12 bytes long and says how much follows it.
+            let length = u32::from_le_bytes(whole[140..144].try_into().unwrap()) as usize;
+            for start in [128, 132, 144 + length] {
+                std::fs::write(&path, &whole[start..]).unwrap();
+                let mut found = scan(&path).unwrap();
+                assert_eq!(found.problems, []);
+                let mut series = found.series.remove(0);
+                series.slices[0].bytes = expected.slices[0].bytes;
+                series.slices[0].modified_ns = expected.slices[0].modified_ns;
+                assert_eq!(series, expected, "{syntax} from byte {start}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_folder_above_is_harmless() {
+        let folder = tempfile::tempdir().unwrap();
+        two_series(folder.path());
+        let before = scan(folder.path()).unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("deep/up")).unwrap();
+        assert_eq!(scan(folder.path()).unwrap(), before);
+    }
+
+    #[test]
+    fn a_missing_root_is_named() {
+        let error = scan(Path::new("/no/such/folder")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot look for DICOM files in /no/such/folder"));
+    }
+}

@@ -1,0 +1,263 @@
+//! Do the probabilities mean what they say?
+
+use serde::{Deserialize, Serialize};
+
+use super::interval::{Estimate, Interval, Method, Proportion};
+use super::normal::critical_value;
+
+/// One bar of the reliability diagram: the exams whose probability lies in `[low, high)`, the
+/// last bin including 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    /// Lower edge, included.
+    pub low: f64,
+    /// Upper edge.
+    pub high: f64,
+    /// Mean predicted probability of its exams; nothing for an empty bin.
+    pub mean_probability: Option<f64>,
+    /// Share of its exams that are positive, with Wilson's interval.
+    pub observed: Proportion,
+}
+
+/// Calibration of the predicted probabilities.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Mean squared difference of probability and outcome; 0 is perfect.
+    pub brier: Estimate,
+    /// The Brier score of predicting the prevalence for everybody: what `brier` has to beat.
+    pub brier_of_prevalence: Estimate,
+    /// Expected calibration error over `bins`: the mean of |mean probability − observed share|
+    /// weighted by the bins' sizes.
+    pub expected_calibration_error: Estimate,
+    /// Slope b of the logistic recalibration `logit P(y=1) = a + b·z`; 1 is ideal, below 1 means
+    /// predictions too extreme.
+    pub slope: Estimate,
+    /// Intercept a of that recalibration; 0 is ideal together with a slope of 1.
+    pub intercept: Estimate,
+    /// Intercept with the slope held at 1: above 0, cancers are more common than predicted.
+    pub in_the_large: Estimate,
+    /// The reliability diagram, bins of equal width.
+    pub bins: Vec<ReliabilityBin>,
+}
+
+/// Mean squared difference of probability and outcome (Brier 1950); `None` without exams.
+pub fn brier(probabilities: &[f64], labels: &[bool]) -> Option<f64> {
+    let outcome = |label: bool| f64::from(u8::from(label));
+    let sum: f64 =
+        probabilities.iter().zip(labels).map(|(p, &label)| (p - outcome(label)).powi(2)).sum();
+    (!labels.is_empty()).then(|| sum / labels.len() as f64)
+}
+
+/// The reliability diagram in `count` bins of equal width. Probabilities must lie in [0, 1].
+///
+/// # Panics
+/// When `count` is zero.
+pub fn reliability_bins(
+    probabilities: &[f64],
+    labels: &[bool],
+    count: usize,
+    level: f64,
+) -> Vec<ReliabilityBin> {
+    assert!(count > 0, "a reliability diagram has at least one bin");
+    let mut tallies = vec![(0usize, 0usize, 0.0f64); count];
+    for (&probability, &label) in probabilities.iter().zip(labels) {
+        let bin = ((probability * count as f64) as usize).min(count - 1);
+        let (total, positives, sum) = &mut tallies[bin];
+        *total += 1;
+        *positives += usize::from(label);
+        *sum += probability;
+    }
+    let edge = |index: usize| index as f64 / count as f64;
+    tallies
+        .into_iter()
+        .enumerate()
+        .map(|(index, (total, positives, sum))| ReliabilityBin {
+            low: edge(index),
+            high: edge(index + 1),
+            mean_probability: (total > 0).then(|| sum / total as f64),
+            observed: Proportion::new(positives, total, level, "exams in this bin"),
+        })
+        .collect()
+}
+
+/// The mean over exams of |mean probability − observed share| of their bins (Naeini 2015);
+/// `None` without exams.
+pub fn expected_calibration_error(bins: &[ReliabilityBin]) -> Option<f64> {
+    let total: usize = bins.iter().map(|bin| bin.observed.total).sum();
+    let gap = |bin: &ReliabilityBin| {
+        let gap = (bin.mean_probability? - bin.observed.value?).abs();
+        Some(gap * bin.observed.total as f64)
+    };
+    (total > 0).then(|| bins.iter().filter_map(gap).sum::<f64>() / total as f64)
+}
+
+/// Logistic recalibration (Cox 1958): slope and intercept of `logit P(y=1) = a + b·z`, with Wald
+/// intervals; or the reason why the maximum likelihood estimate does not exist.
+///
+/// In one variable it exists exactly when the classes overlap: some negative scores strictly
+/// above some positive and the reverse. That is tested first, so Newton's method below always has
+/// a finite optimum of a strictly concave likelihood to walk to.
+pub fn recalibration(
+    logits: &[f64],
+    labels: &[bool],
+    level: f64,
+) -> Result<(Estimate, Estimate), String> {
+    let range = |class: bool| {
+        let of_class = logits.iter().zip(labels).filter(|&(_, &l)| l == class).map(|(&z, _)| z);
+        of_class.fold(None, |range: Option<(f64, f64)>, z| match range {
+            None => Some((z, z)),
+            Some((low, high)) => Some((low.min(z), high.max(z))),
+        })
+    };
+    let (Some(negative), Some(positive)) = (range(false), range(true)) else {
+        return Err("one class only: nothing to fit".to_owned());
+    };
+    if negative.0.min(positive.0) == negative.1.max(positive.1) {
+        return Err("all scores are equal: nothing to fit".to_owned());
+    }
+    if positive.0 >= negative.1 || negative.0 >= positive.1 {
+        return Err("the scores separate the classes perfectly: the slope has no finite estimate"
+            .to_owned());
+    }
+    // Centred and scaled for conditioning; mapped back at the end.
+    let n = logits.len() as f64;
+    let mean = logits.iter().sum::<f64>() / n;
+    let spread = (logits.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let scaled: Vec<f64> = logits.iter().map(|z| (z - mean) / spread).collect();
+    let fit = newton(&scaled, labels).ok_or("the fit did not converge")?;
+    let slope = fit.slope / spread;
+    let intercept = fit.intercept - slope * mean;
+    // Covariance of (intercept, slope) under (a, b) ↦ (a − b·mean/spread, b/spread).
+    let shift = mean / spread;
+    let slope_variance = fit.slope_variance / (spread * spread);
+    let intercept_variance =
+        fit.intercept_variance - 2.0 * shift * fit.covariance + shift * shift * fit.slope_variance;
+    Ok((wald(slope, slope_variance, level), wald(intercept, intercept_variance, level)))
+}
+
+fn wald(value: f64, variance: f64, level: f64) -> Estimate {
+    let spread = critical_value(level) * variance.max(0.0).sqrt();
+    let interval =
+        Interval { low: value - spread, high: value + spread, level, method: Method::Wald };
+    Estimate::with_interval(value, interval)
+}
+
+struct Fit {
+    intercept: f64,
+    slope: f64,
+    intercept_variance: f64,
+    slope_variance: f64,
+    covariance: f64,
+}
+
+/// Newton's method on the logistic log-likelihood, halving steps that would not raise it.
+fn newton(z: &[f64], labels: &[bool]) -> Option<Fit> {
+    let loss = |a: f64, b: f64| -> f64 {
+        z.iter().zip(labels).map(|(z, &label)| cross_entropy(a + b * z, label)).sum()
+    };
+    let (mut a, mut b) = (0.0, 0.0);
+    let mut here = loss(a, b);
+    for _ in 0..200 {
+        let (mut gradient_a, mut gradient_b) = (0.0, 0.0);
+        let (mut aa, mut ab, mut bb) = (0.0, 0.0, 0.0);
+        for (&z, &label) in z.iter().zip(labels) {
+            let p = sigmoid(a + b * z);
+            let (residual, weight) = (f64::from(u8::from(label)) - p, p * (1.0 - p));
+            gradient_a += residual;
+            gradient_b += residual * z;
+            aa += weight;
+            ab += weight * z;
+            bb += weight * z * z;
+        }
+        let determinant = aa * bb - ab * ab;
+        if determinant.is_nan() || determinant <= 0.0 {
+            return None;
+        }
+        let step_a = (bb * gradient_a - ab * gradient_b) / determinant;
+        let step_b = (aa * gradient_b - ab * gradient_a) / determinant;
+        if step_a.abs() + step_b.abs() < 1e-12 * (1.0 + a.abs() + b.abs()) {
+            return Some(Fit {
+                intercept: a,
+                slope: b,
+                intercept_variance: bb / determinant,
+                slope_variance: aa / determinant,
+                covariance: -ab / determinant,
+            });
+        }
+        let mut share = 1.0;
+        let mut there = loss(a + step_a, b + step_b);
+        while there > here + 1e-12 * here.abs() && share > 1e-10 {
+            share *= 0.5;
+            there = loss(a + share * step_a, b + share * step_b);
+        }
+        (a, b, here) = (a + share * step_a, b + share * step_b, there);
+    }
+    None
+}
+
+/// Intercept of `logit P(y=1) = a + z`, by bisection: the mean probability rises with `a`.
+pub fn calibration_in_the_large(
+    logits: &[f64],
+    labels: &[bool],
+    level: f64,
+) -> Result<Estimate, String> {
+    let positives = labels.iter().filter(|&&label| label).count();
+    if positives == 0 || positives == labels.len() {
+        return Err("one class only: nothing to fit".to_owned());
+    }
+    let largest = logits.iter().fold(0.0f64, |largest, z| largest.max(z.abs()));
+    let reach = largest + (labels.len() as f64).ln() + 1.0;
+    let (mut low, mut high) = (-reach, reach);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        let expected: f64 = logits.iter().map(|z| sigmoid(middle + z)).sum();
+        *(if expected < positives as f64 { &mut low } else { &mut high }) = middle;
+    }
+    let a = 0.5 * (low + high);
+    let information: f64 = logits.iter().map(|z| sigmoid(a + z) * sigmoid(-a - z)).sum();
+    Ok(wald(a, 1.0 / information, level))
+}
+
+/// `1 / (1 + exp(−z))`, without overflow for any finite z.
+pub(super) fn sigmoid(z: f64) -> f64 {
+    if z >= 0.0 { 1.0 / (1.0 + (-z).exp()) } else { z.exp() / (1.0 + z.exp()) }
+}
+
+/// The cross-entropy of one exam, `−log p(label)`, from the log-odds z without overflow:
+/// `log(1 + exp(∓z))`.
+pub(super) fn cross_entropy(z: f64, label: bool) -> f64 {
+    let against = if label { -z } else { z };
+    against.max(0.0) + (-against.abs()).exp().ln_1p()
+}
+
+/// Everything of [`Calibration`] for finite logits and probabilities.
+pub(super) fn calibration(
+    logits: &[f64],
+    probabilities: &[f64],
+    labels: &[bool],
+    bin_count: usize,
+    level: f64,
+) -> Calibration {
+    let plain = |value: Option<f64>| {
+        value.map_or_else(|| Estimate::undefined("there are no exams"), Estimate::plain)
+    };
+    let bins = reliability_bins(probabilities, labels, bin_count, level);
+    let positives = labels.iter().filter(|&&label| label).count();
+    let prevalence = positives as f64 / labels.len() as f64;
+    let (slope, intercept) = recalibration(logits, labels, level)
+        .unwrap_or_else(|reason| (Estimate::undefined(&reason), Estimate::undefined(&reason)));
+    Calibration {
+        brier: plain(brier(probabilities, labels)),
+        brier_of_prevalence: plain((!labels.is_empty()).then_some(prevalence * (1.0 - prevalence))),
+        expected_calibration_error: plain(expected_calibration_error(&bins)),
+        slope,
+        intercept,
+        in_the_large: calibration_in_the_large(logits, labels, level)
+            .unwrap_or_else(Estimate::undefined),
+        bins,
+    }
+}
+
+#[cfg(test)]
+#[path = "calibration_tests.rs"]
+mod tests;

@@ -1,0 +1,275 @@
+//! I3D from end to end.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+
+use super::initialization::truncated_normal;
+use super::normalization::Moments;
+use super::pooling::{average_pool_valid, max_pool_same};
+use super::unit::{Mixed, Pass, Unit, Widths, mixed_unit_names, parameter};
+use super::{I3dConfig, ModelError};
+use crate::random;
+
+/// The inception blocks' names, and their widths at multiplier 1.
+const BLOCKS: [(&str, Widths); 9] = [
+    ("Mixed_3b", widths(64, [96, 128], [16, 32], 32)),
+    ("Mixed_3c", widths(128, [128, 192], [32, 96], 64)),
+    ("Mixed_4b", widths(192, [96, 208], [16, 48], 64)),
+    ("Mixed_4c", widths(160, [112, 224], [24, 64], 64)),
+    ("Mixed_4d", widths(128, [128, 256], [24, 64], 64)),
+    ("Mixed_4e", widths(112, [144, 288], [32, 64], 64)),
+    ("Mixed_4f", widths(256, [160, 320], [32, 128], 128)),
+    ("Mixed_5b", widths(256, [160, 320], [32, 128], 128)),
+    ("Mixed_5c", widths(384, [192, 384], [48, 128], 128)),
+];
+
+const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: usize) -> Widths {
+    Widths { direct, first, second, pooled }
+}
+
+/// The three units before the blocks: name, input and output channels at multiplier 1 (no input
+/// channels where they are the image's), kernel size, stride.
+const STEM: [(&str, usize, usize, usize); 3] =
+    [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
+
+/// The classifier's name.
+pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
+
+/// I3D: Inception-v1 with every kernel inflated to three dimensions (Carreira & Zisserman 2017).
+///
+/// Made by [`I3dConfig::init`]. Cloning copies it whole: no state is shared between clones.
+#[derive(Module, Debug)]
+pub struct I3d {
+    stem: Vec<Unit>,
+    blocks: Vec<Mixed>,
+    /// `[class, feature]`.
+    pub(super) head_kernel: Param<Tensor<2>>,
+    /// `[class]`.
+    pub(super) head_bias: Param<Tensor<1>>,
+    keep_prob: f64,
+    batch_norm_decay: f64,
+}
+
+/// The moments of every batch normalisation in one training pass; hand them to [`I3d::absorb`].
+#[derive(Debug, Clone)]
+#[must_use = "without I3d::absorb the network evaluates with stale averages"]
+pub struct BatchMoments(Vec<Moments>);
+
+impl I3dConfig {
+    /// The network with random initial weights, a function of `seed` alone, on `device`.
+    ///
+    /// Kernels are drawn by He's rule and the classifier by `1 / fan_in`, both from normal
+    /// distributions cut off at two deviations; biases are 0, moving means 0, variances 1.
+    /// For training, give a device with gradients (`device.autodiff()`).
+    ///
+    /// # Errors
+    /// [`ModelError`] when the configuration makes no network.
+    pub fn init(&self, seed: u64, device: &Device) -> Result<I3d, ModelError> {
+        self.check()?;
+        let mut inputs = self.in_channels;
+        let stem = STEM
+            .iter()
+            .map(|&(name, outputs, size, stride)| {
+                let channels = [inputs, self.channels(outputs)];
+                inputs = channels[1];
+                Unit::new(name, channels, size, stride, seed, device)
+            })
+            .collect();
+        let blocks = BLOCKS
+            .iter()
+            .map(|(name, widths)| {
+                let widths = Widths {
+                    direct: self.channels(widths.direct),
+                    first: widths.first.map(|width| self.channels(width)),
+                    second: widths.second.map(|width| self.channels(width)),
+                    pooled: self.channels(widths.pooled),
+                };
+                let block = Mixed::new(name, inputs, widths, seed, device);
+                inputs = widths.output();
+                block
+            })
+            .collect();
+        let kernel_name = format!("{HEAD}/w");
+        let deviation = (1.0 / inputs as f64).sqrt();
+        let kernel = truncated_normal(seed, &kernel_name, deviation, inputs * self.classes);
+        Ok(I3d {
+            stem,
+            blocks,
+            head_kernel: parameter(&kernel_name, kernel, [self.classes, inputs], device),
+            head_bias: parameter(
+                &format!("{HEAD}/b"),
+                vec![0.0; self.classes],
+                [self.classes],
+                device,
+            ),
+            keep_prob: self.keep_prob,
+            batch_norm_decay: self.batch_norm_decay,
+        })
+    }
+
+    /// `width_multiplier` times as many channels, rounded, at least one.
+    fn channels(&self, full: usize) -> usize {
+        ((full as f64 * self.width_multiplier).round() as usize).max(1)
+    }
+}
+
+impl I3d {
+    /// Logits `[batch, class]` of windowed volumes `[batch, channel, depth, height, width]`, as
+    /// evaluation has them: moving averages, no dropout, the same for the same input.
+    ///
+    /// On a network that was made for training, call it on `network.valid()`, which has no
+    /// gradients and keeps no intermediate results.
+    pub fn forward(&self, input: Tensor<5>) -> Tensor<2> {
+        self.forward_probed(input, |_, _| ())
+    }
+
+    /// [`I3d::forward`], showing each layer's output to `probe` under its name in the original
+    /// (`"Conv3d_1a_7x7"`, `"MaxPool3d_2a_3x3"`, `"Mixed_3b"`, …), `[batch, channel, …]`.
+    pub fn forward_probed(
+        &self,
+        input: Tensor<5>,
+        mut probe: impl FnMut(&str, &Tensor<5>),
+    ) -> Tensor<2> {
+        let features = self.features(input, &mut Pass::Evaluate, &mut probe);
+        self.classify(average_pool_valid(features, [2, 7, 7]))
+    }
+
+    /// Logits as training has them: batch normalisation by the batch itself, and dropout.
+    ///
+    /// Which features are dropped is a function of `dropout_seed` alone (one per step:
+    /// `random::stream_seed(seed, "dropout/step-…")`), on any device. After the optimizer's step,
+    /// give the moments to [`I3d::absorb`].
+    pub fn forward_train(&self, input: Tensor<5>, dropout_seed: u64) -> (Tensor<2>, BatchMoments) {
+        let mut moments = vec![];
+        let features = self.features(input, &mut Pass::Train(&mut moments), &mut |_, _| ());
+        let features = average_pool_valid(features, [2, 7, 7]);
+        let logits = self.classify(drop_out(features, self.keep_prob, dropout_seed));
+        (logits, BatchMoments(moments))
+    }
+
+    /// The network with its moving averages moved by one training batch.
+    pub fn absorb(mut self, moments: &BatchMoments) -> Self {
+        let decay = self.batch_norm_decay;
+        for ((_, unit), moments) in self.units_mut().into_iter().zip(&moments.0) {
+            unit.absorb(moments, decay);
+        }
+        self
+    }
+
+    /// How many numbers training changes (moving averages are not among them).
+    pub fn parameter_count(&self) -> usize {
+        let units = self.units().into_iter().map(|(_, unit)| {
+            unit.kernel.val().shape().num_elements() + unit.beta.val().shape().num_elements()
+        });
+        let head = self.head_kernel.val().shape().num_elements()
+            + self.head_bias.val().shape().num_elements();
+        units.sum::<usize>() + head
+    }
+
+    /// Everything before the average pool.
+    fn features(
+        &self,
+        input: Tensor<5>,
+        pass: &mut Pass<'_>,
+        probe: &mut dyn FnMut(&str, &Tensor<5>),
+    ) -> Tensor<5> {
+        let mut output = input;
+        for (unit, (name, ..)) in self.stem.iter().zip(STEM) {
+            output = unit.forward(output, pass);
+            probe(name, &output);
+            let pool = match name {
+                "Conv3d_1a_7x7" => "MaxPool3d_2a_3x3",
+                "Conv3d_2c_3x3" => "MaxPool3d_3a_3x3",
+                _ => continue,
+            };
+            output = max_pool_same(output, [1, 3, 3], [1, 2, 2]);
+            probe(pool, &output);
+        }
+        for (block, (name, _)) in self.blocks.iter().zip(BLOCKS) {
+            match name {
+                "Mixed_4b" => {
+                    output = max_pool_same(output, [3; 3], [2; 3]);
+                    probe("MaxPool3d_4a_3x3", &output);
+                }
+                "Mixed_5b" => {
+                    output = max_pool_same(output, [2; 3], [2; 3]);
+                    probe("MaxPool3d_5a_2x2", &output);
+                }
+                _ => {}
+            }
+            output = block.forward(output, pass);
+            probe(name, &output);
+        }
+        output
+    }
+
+    /// The classifier at every remaining position, and the mean over positions.
+    fn classify(&self, features: Tensor<5>) -> Tensor<2> {
+        let [batch, channels, depth, height, width] = features.dims();
+        let features = features.reshape([batch, channels, depth * height * width]);
+        // The classifier is linear, so that the mean may come first.
+        let features = features.mean_dim(2).reshape([batch, channels]);
+        features.matmul(self.head_kernel.val().transpose()) + self.head_bias.val().unsqueeze::<2>()
+    }
+
+    /// Every unit with its name, in the order of a forward pass.
+    pub(super) fn units(&self) -> Vec<(String, &Unit)> {
+        let stem = self.stem.iter().zip(STEM).map(|(unit, (name, ..))| (name.to_owned(), unit));
+        let blocks =
+            self.blocks.iter().zip(BLOCKS).flat_map(|(block, (name, _))| {
+                mixed_unit_names(name).into_iter().zip(block.units())
+            });
+        stem.chain(blocks).collect()
+    }
+
+    pub(super) fn units_mut(&mut self) -> Vec<(String, &mut Unit)> {
+        let stem = self.stem.iter_mut().zip(STEM).map(|(unit, (name, ..))| (name.to_owned(), unit));
+        let blocks = self.blocks.iter_mut().zip(BLOCKS).flat_map(|(block, (name, _))| {
+            mixed_unit_names(name).into_iter().zip(block.units_mut())
+        });
+        stem.chain(blocks).collect()
+    }
+}
+
+/// Each feature is kept with probability `keep`, and then divided by it, or set to 0.
+///
+/// The mask is drawn on the host, so that it does not depend on a device's generator.
+fn drop_out(features: Tensor<5>, keep: f64, seed: u64) -> Tensor<5> {
+    if keep >= 1.0 {
+        return features;
+    }
+    let shape = features.dims();
+    let mut stream = random::stream(seed, "dropout");
+    let mask: Vec<f32> = (0..shape.iter().product())
+        .map(|_| {
+            let uniform = (stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+            if uniform < keep { (1.0 / keep) as f32 } else { 0.0 }
+        })
+        .collect();
+    let options = (&features.device(), features.dtype());
+    let mask = Tensor::from_data(TensorData::new(mask, shape), options);
+    features * mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_keeps_the_mean_and_follows_its_seed() {
+        let device = Device::flex();
+        let ones = || Tensor::<5>::ones([2, 5000, 1, 1, 1], &device);
+        let values =
+            |seed| -> Vec<f32> { drop_out(ones(), 0.7, seed).into_data().try_into_vec().unwrap() };
+        let first = values(1);
+        assert!(first.iter().all(|&v| v == 0.0 || v == (1.0_f64 / 0.7) as f32));
+        let mean = first.iter().sum::<f32>() / 1e4;
+        // Four deviations of the mean of 10,000 draws.
+        assert!((mean - 1.0).abs() < 4.0 * (0.3_f32 / 0.7).sqrt() / 100.0, "{mean}");
+        assert_eq!(first, values(1));
+        assert_ne!(first, values(2));
+        let kept: Vec<f32> = drop_out(ones(), 1.0, 1).into_data().try_into_vec().unwrap();
+        assert!(kept.iter().all(|&v| v == 1.0));
+    }
+}

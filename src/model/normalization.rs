@@ -1,0 +1,407 @@
+//! Batch normalisation followed by ReLU, as in the original network:
+//!
+//! ```text
+//! y = max((x − mean) / sqrt(variance + 0.001) + beta, 0)
+//! ```
+//!
+//! There is no learned scale (gamma). In training, mean and (population) variance are the
+//! batch's own, per channel over batch and space, and gradients flow through them; in evaluation
+//! they are moving averages, `moving ← 0.999·moving + 0.001·batch`.
+//!
+//! Burn builds this from elementwise operations, each a pass over memory. On the CPU we do it in
+//! one pass forward and two backward; on other devices Burn's operations serve.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::flex;
+
+/// What is added to a variance before its square root.
+pub(super) const EPSILON: f64 = 1e-3;
+
+/// Mean and population variance of each channel, `[channel]` each, without gradients.
+#[derive(Debug, Clone)]
+pub(super) struct Moments {
+    pub(super) mean: Tensor<1>,
+    pub(super) variance: Tensor<1>,
+}
+
+/// Normalises with the batch's own moments, and returns them.
+pub(super) fn normalize_by_batch(input: Tensor<5>, beta: Tensor<1>) -> (Tensor<5>, Moments) {
+    if flex::is_ours(&input) {
+        let moments = batch_moments(input.clone().inner());
+        let output = normalize_here(input, beta, &moments, Statistics::OfTheBatch);
+        return (output, moments);
+    }
+    let gamma = Tensor::ones_like(&beta);
+    let output = batch_norm_train(input, gamma, beta, EPSILON);
+    let moments = Moments { mean: output.mean.inner(), variance: output.variance.inner() };
+    (relu(output.output), moments)
+}
+
+/// Normalises with given moments.
+pub(super) fn normalize_by(input: Tensor<5>, beta: Tensor<1>, moments: &Moments) -> Tensor<5> {
+    if flex::is_ours(&input) {
+        return normalize_here(input, beta, moments, Statistics::Given);
+    }
+    let like_input = |tensor: &Tensor<1>| match input.is_autodiff() {
+        true => Tensor::from_inner(tensor.clone().inner()),
+        false => tensor.clone().inner(),
+    };
+    let (mean, variance) = (like_input(&moments.mean), like_input(&moments.variance));
+    let gamma = Tensor::ones_like(&beta);
+    relu(batch_norm(input, gamma, beta, mean, variance, EPSILON))
+}
+
+fn normalize_here(
+    input: Tensor<5>,
+    beta: Tensor<1>,
+    moments: &Moments,
+    statistics: Statistics,
+) -> Tensor<5> {
+    let on_host = |tensor: &Tensor<1>| -> Vec<f32> {
+        tensor.to_data().try_into_vec().expect("is_ours checked that the numbers are f32")
+    };
+    let constants = Constants {
+        mean: on_host(&moments.mean),
+        scale: on_host(&moments.variance)
+            .into_iter()
+            .map(|variance| (1.0 / (f64::from(variance) + EPSILON).sqrt()) as f32)
+            .collect(),
+        statistics,
+    };
+    Tensor::from_dispatch(<Dispatch as Normalize>::normalize_relu(
+        input.into_dispatch(),
+        beta.into_dispatch(),
+        constants,
+    ))
+}
+
+/// Whether mean and variance depend on the input, so that gradients flow through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Statistics {
+    OfTheBatch,
+    Given,
+}
+
+/// Per channel: what is subtracted, and what the rest is multiplied by.
+#[derive(Debug, Clone)]
+struct Constants {
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+    statistics: Statistics,
+}
+
+/// Normalisation and ReLU as one operation of the CPU backend.
+#[backend_extension(Flex, Autodiff)]
+trait Normalize: Backend {
+    /// `[2, channel]`: means and population variances of `[batch, channel, …]`. Without gradient.
+    fn moments(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `max((input − mean)·scale + beta, 0)` per channel.
+    fn normalize_relu(
+        input: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        constants: Constants,
+    ) -> FloatTensor<Self>;
+}
+
+impl Normalize for Flex {
+    fn moments(input: FlexTensor) -> FlexTensor {
+        let input = input.to_contiguous();
+        let shape = flex::lengths(&input);
+        flex::tensor(moments(flex::values(&input), shape), [2, shape[1]])
+    }
+
+    fn normalize_relu(input: FlexTensor, beta: FlexTensor, constants: Constants) -> FlexTensor {
+        let (input, beta) = (input.to_contiguous(), beta.to_contiguous());
+        let shape = flex::lengths(&input);
+        let beta = flex::values(&beta);
+        let plane = plane(shape);
+        let input = flex::values(&input);
+        let mut output = vec![0.0; input.len()];
+        let channel = |(index, (output, input)): (usize, (&mut [f32], &[f32]))| {
+            let channel = index % shape[1];
+            let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
+            for (output, &value) in output.iter_mut().zip(input) {
+                let shifted = (value - mean) * scale + beta[channel];
+                // Not `max`, which would hide a NaN.
+                *output = if shifted < 0.0 { 0.0 } else { shifted };
+            }
+        };
+        output
+            .par_chunks_exact_mut(plane)
+            .zip(input.par_chunks_exact(plane))
+            .enumerate()
+            .for_each(channel);
+        flex::tensor(output, shape)
+    }
+}
+
+impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
+    fn moments(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(Flex::moments(input.into_primitive()))
+    }
+
+    fn normalize_relu(
+        input: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        constants: Constants,
+    ) -> FloatTensor<Self> {
+        let nodes = [input.node(), beta.node()];
+        match NormalizeBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let state =
+                    (prepared.checkpoint(&input), prepared.checkpoint(&beta), constants.clone());
+                let (input, beta) = (input.into_primitive(), beta.into_primitive());
+                prepared.finish(state, Flex::normalize_relu(input, beta, constants))
+            }
+            OpsKind::UnTracked(prepared) => {
+                let (input, beta) = (input.into_primitive(), beta.into_primitive());
+                prepared.finish(Flex::normalize_relu(input, beta, constants))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormalizeBackward;
+
+impl Backward<Flex, 2> for NormalizeBackward {
+    type State = (NodeId, NodeId, Constants);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [input_node, beta_node] = ops.parents;
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let (input, beta, constants) = ops.state;
+        let input = checkpointer.retrieve_node_output::<FlexTensor>(input).to_contiguous();
+        let beta = checkpointer.retrieve_node_output::<FlexTensor>(beta).to_contiguous();
+        let shape = flex::lengths(&input);
+        let pass = Pass { values: flex::values(&input), gradient: flex::values(&gradient), shape };
+        let sums = pass.sums(flex::values(&beta), &constants);
+        if let Some(node) = input_node {
+            let values = pass.input_gradient(flex::values(&beta), &constants, &sums);
+            gradients.register::<Flex>(node.id, flex::tensor(values, shape));
+        }
+        if let Some(node) = beta_node {
+            let values = sums.iter().map(|sums| sums.gradient as f32).collect();
+            gradients.register::<Flex>(node.id, flex::tensor(values, [shape[1]]));
+        }
+    }
+}
+
+/// Sums over one channel of the gradient behind the ReLU.
+struct Sums {
+    gradient: f64,
+    /// … times the normalised input.
+    gradient_normalized: f64,
+}
+
+/// What the backward pass reads.
+struct Pass<'a> {
+    values: &'a [f32],
+    gradient: &'a [f32],
+    shape: [usize; 5],
+}
+
+impl Pass<'_> {
+    fn sums(&self, beta: &[f32], constants: &Constants) -> Vec<Sums> {
+        let [_, channels, ..] = self.shape;
+        (0..channels)
+            .into_par_iter()
+            .map(|channel| {
+                let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
+                let mut sums = Sums { gradient: 0.0, gradient_normalized: 0.0 };
+                let values = planes(self.values, self.shape, channel);
+                for (values, gradient) in values.zip(planes(self.gradient, self.shape, channel)) {
+                    let (first, second) = sum_in_lanes(values, gradient, |value, gradient| {
+                        let normalized = (value - mean) * scale;
+                        let behind = if normalized + beta[channel] > 0.0 { gradient } else { 0.0 };
+                        (behind, behind * normalized)
+                    });
+                    sums.gradient += first;
+                    sums.gradient_normalized += second;
+                }
+                sums
+            })
+            .collect()
+    }
+
+    fn input_gradient(&self, beta: &[f32], constants: &Constants, sums: &[Sums]) -> Vec<f32> {
+        let [batch, channels, ..] = self.shape;
+        let plane = plane(self.shape);
+        // Gradients through mean and variance take the gradient's own mean and its projection on
+        // the normalised input away.
+        let through = match constants.statistics {
+            Statistics::OfTheBatch => 1.0 / (batch * plane) as f64,
+            Statistics::Given => 0.0,
+        };
+        let mut output = vec![0.0; self.values.len()];
+        let fill = |(index, output): (usize, &mut [f32])| {
+            let channel = index % channels;
+            let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
+            let level = (sums[channel].gradient * through) as f32;
+            let slope = (sums[channel].gradient_normalized * through) as f32;
+            let values = &self.values[index * plane..][..plane];
+            let gradient = &self.gradient[index * plane..][..plane];
+            for ((output, &value), &gradient) in output.iter_mut().zip(values).zip(gradient) {
+                let normalized = (value - mean) * scale;
+                let behind = if normalized + beta[channel] > 0.0 { gradient } else { 0.0 };
+                *output = scale * (behind - level - normalized * slope);
+            }
+        };
+        output.par_chunks_exact_mut(plane).enumerate().for_each(fill);
+        output
+    }
+}
+
+/// Mean and population variance per channel of a tensor on the CPU.
+fn batch_moments(input: Tensor<5>) -> Moments {
+    let channels = input.dims()[1];
+    let both = <Dispatch as Normalize>::moments(input.into_dispatch());
+    let both = Tensor::<2>::from_dispatch(both);
+    let row = |index| both.clone().narrow(0, index, 1).reshape([channels]);
+    Moments { mean: row(0), variance: row(1) }
+}
+
+/// Means, then population variances, of every channel.
+fn moments(input: &[f32], shape: [usize; 5]) -> Vec<f32> {
+    let count = (shape[0] * plane(shape)) as f64;
+    let channel = |channel: usize| {
+        let sum: f64 = planes(input, shape, channel)
+            .map(|values| sum_in_lanes(values, values, |value, _| (value, 0.0)).0)
+            .sum();
+        let mean = (sum / count) as f32;
+        let (shift, square) = planes(input, shape, channel)
+            .map(|values| {
+                sum_in_lanes(values, values, |value, _| (value - mean, (value - mean).powi(2)))
+            })
+            .fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+        // The mean was rounded to f32: the shift takes that rounding out again.
+        let shift = shift / count;
+        (mean, (square / count - shift * shift).max(0.0) as f32)
+    };
+    let moments: Vec<(f32, f32)> = (0..shape[1]).into_par_iter().map(channel).collect();
+    let (mut means, variances): (Vec<f32>, Vec<f32>) = moments.into_iter().unzip();
+    means.extend(variances);
+    means
+}
+
+/// Numbers in one channel of one sample.
+fn plane(shape: [usize; 5]) -> usize {
+    shape[2] * shape[3] * shape[4]
+}
+
+/// One channel's numbers, sample by sample.
+fn planes(values: &[f32], shape: [usize; 5], channel: usize) -> impl Iterator<Item = &[f32]> {
+    let plane = plane(shape);
+    (0..shape[0]).map(move |sample| &values[(sample * shape[1] + channel) * plane..][..plane])
+}
+
+/// Two sums at once over pairs of numbers: short runs in sixteen f32 lanes, which the processor
+/// adds in parallel, and the runs in f64. The order is fixed by the length alone.
+fn sum_in_lanes(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> (f32, f32)) -> (f64, f64) {
+    const LANES: usize = 16;
+    const RUN: usize = 64 * LANES;
+    let mut total = (0.0, 0.0);
+    for (left, right) in left.chunks(RUN).zip(right.chunks(RUN)) {
+        let (mut first, mut second) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        for (left, right) in left.chunks(LANES).zip(right.chunks(LANES)) {
+            for lane in 0..left.len() {
+                let (a, b) = term(left[lane], right[lane]);
+                first[lane] += a;
+                second[lane] += b;
+            }
+        }
+        total.0 += first.iter().map(|&value| f64::from(value)).sum::<f64>();
+        total.1 += second.iter().map(|&value| f64::from(value)).sum::<f64>();
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Element, TensorData};
+    use proptest::prelude::*;
+    use rand::Rng;
+
+    use super::*;
+    use crate::random;
+
+    /// Output, gradients of input and beta, and moments. With f64 this takes Burn's operations.
+    fn normalized<E: Element>(shape: [usize; 5], own: bool, seed: u64) -> [Vec<f64>; 5] {
+        let device = Device::flex().autodiff();
+        let numbers = |name: &str, count: usize| -> Vec<f64> {
+            let mut stream = random::stream(seed, name);
+            (0..count).map(|_| f64::from(stream.next_u32()) / 2e9 - 1.0).collect()
+        };
+        let options = (&device, E::dtype());
+        let tensor = |name: &str| {
+            let values = numbers(name, shape.iter().product());
+            Tensor::<5>::from_data(TensorData::new(values, shape), options)
+        };
+        let vector = |name: &str| {
+            Tensor::<1>::from_data(TensorData::new(numbers(name, shape[1]), [shape[1]]), options)
+        };
+        let (x, beta) = (tensor("input").require_grad(), vector("beta").require_grad());
+        let given = Moments { mean: vector("mean"), variance: vector("variance").abs() + 0.5 };
+        let (y, moments) = match own {
+            true => normalize_by_batch(x.clone(), beta.clone()),
+            false => (normalize_by(x.clone(), beta.clone(), &given), given),
+        };
+        let gradients = (y.clone() * tensor("gradient")).sum().backward();
+        let values = |data: TensorData| data.iter::<f64>().collect();
+        [
+            values(y.into_data()),
+            values(x.grad(&gradients).unwrap().into_data()),
+            values(beta.grad(&gradients).unwrap().into_data()),
+            values(moments.mean.into_data()),
+            values(moments.variance.into_data()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn one_pass_is_what_burns_operations_give(
+            shape in prop::array::uniform5(1_usize..6),
+            own in any::<bool>(),
+            seed in any::<u64>(),
+        ) {
+            let ours = normalized::<f32>(shape, own, seed);
+            let burns = normalized::<f64>(shape, own, seed);
+            for (ours, burns) in ours.iter().zip(&burns) {
+                // Small variances magnify rounding by up to 1/sqrt(0.001).
+                let largest = burns.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
+                for (ours, burns) in ours.iter().zip(burns) {
+                    prop_assert!((ours - burns).abs() < 2e-5 * largest, "{ours} for {burns}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn moments_of_far_off_numbers_are_exact() {
+        let device = Device::flex();
+        let values: Vec<f32> = (0..30_000).map(|i| 4000.0 + (i % 3) as f32).collect();
+        let x = Tensor::<5>::from_data(TensorData::new(values, [1, 1, 30, 100, 10]), &device);
+        let moments = batch_moments(x);
+        assert_eq!(moments.mean.into_scalar::<f32>(), 4001.0);
+        assert!((moments.variance.into_scalar::<f32>() - 2.0 / 3.0).abs() < 1e-6);
+    }
+}

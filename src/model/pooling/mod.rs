@@ -1,0 +1,245 @@
+//! Max pooling with SAME padding, and the average pool before the classifier.
+//!
+//! Burn 0.22 has no 3-D pooling. Its 2-D max pool, first over height and width and then over
+//! depth, gives the same numbers, and serves on devices other than the CPU; on the CPU, where it
+//! would be a sixth of a training step, [`windows`] does it directly.
+//!
+//! Where several elements of a window are equally large (in the air around a body, always), the
+//! gradient goes to one of them, as PyTorch and cuDNN do. TensorFlow's CPU kernel gives the whole
+//! gradient to each, which makes a step's gradients differ from the original's run on a CPU.
+
+mod windows;
+
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use burn_flex::FlexTensor;
+
+use super::{flex, padding};
+use windows::Windows;
+
+/// The largest element of each window of `[batch, channel, depth, height, width]`, SAME padding:
+/// the output is `[batch, channel, ceil(depth / stride), …]`. Padding never wins.
+pub(super) fn max_pool_same(input: Tensor<5>, sizes: [usize; 3], strides: [usize; 3]) -> Tensor<5> {
+    let [batch, channels, depth, height, width] = input.dims();
+    let padding = padding::same_3d([depth, height, width], sizes, strides);
+    if flex::is_ours(&input) {
+        let windows = Windows { input: [depth, height, width], sizes, strides, padding };
+        return Tensor::from_dispatch(<Dispatch as MaxPool>::max_pool(
+            input.into_dispatch(),
+            windows,
+        ));
+    }
+    let across = MaxPoolOptions::new([sizes[1], sizes[2]])
+        .with_stride([strides[1], strides[2]])
+        .with_padding_pairs([padding[1], padding[2]]);
+    let input = max_pool2d(input.reshape([batch, channels * depth, height, width]), across);
+    let [_, _, height, width] = input.dims();
+    let along = MaxPoolOptions::new([sizes[0], 1])
+        .with_stride([strides[0], 1])
+        .with_padding_pairs([padding[0], (0, 0)]);
+    let output = max_pool2d(input.reshape([batch, channels, depth, height * width]), along);
+    let depth = output.dims()[2];
+    output.reshape([batch, channels, depth, height, width])
+}
+
+/// The mean of each window of `[batch, channel, depth, height, width]`, one step apart, without
+/// padding. A window longer than its axis shrinks to the axis.
+pub(super) fn average_pool_valid(input: Tensor<5>, sizes: [usize; 3]) -> Tensor<5> {
+    let mut output = input;
+    // A box's mean is the mean along one axis after another.
+    for (axis, size) in [(2, sizes[0]), (3, sizes[1]), (4, sizes[2])] {
+        let length = output.dims()[axis];
+        output = if length <= size {
+            output.mean_dim(axis)
+        } else {
+            let windows = length - size + 1;
+            let shifted = |start| output.clone().narrow(axis, start, windows);
+            let sum = (1..size).fold(shifted(0), |sum, start| sum + shifted(start));
+            sum / size as f64
+        };
+    }
+    output
+}
+
+/// Max pooling as an operation of the CPU backend.
+#[backend_extension(Flex, Autodiff)]
+trait MaxPool: Backend {
+    /// See [`max_pool_same`].
+    fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self>;
+}
+
+fn forward(input: FlexTensor, windows: &Windows) -> (FlexTensor, Vec<u8>) {
+    let input = input.to_contiguous();
+    let [batch, channels, ..] = flex::lengths(&input);
+    let (values, winners) = windows::forward(flex::values(&input), windows);
+    let [depth, height, width] = windows.output();
+    (flex::tensor(values, [batch, channels, depth, height, width]), winners)
+}
+
+impl MaxPool for Flex {
+    fn max_pool(input: FlexTensor, windows: Windows) -> FlexTensor {
+        forward(input, &windows).0
+    }
+}
+
+impl<C: CheckpointStrategy> MaxPool for Autodiff<Flex, C> {
+    fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self> {
+        match MaxPoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (output, winners) = forward(input.into_primitive(), &windows);
+                prepared.finish((winners, windows), output)
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(Flex::max_pool(input.into_primitive(), windows))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MaxPoolBackward;
+
+impl Backward<Flex, 1> for MaxPoolBackward {
+    /// Which element of each window won.
+    type State = (Vec<u8>, Windows);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let (winners, windows) = ops.state;
+        if let [Some(node)] = ops.parents {
+            let [batch, channels, ..] = flex::lengths(&gradient);
+            let values = windows::backward(flex::values(&gradient), &winners, &windows);
+            let [depth, height, width] = windows.input;
+            let shape = [batch, channels, depth, height, width];
+            gradients.register::<Flex>(node.id, flex::tensor(values, shape));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// (values, gradient) of max pooling by looking at every element of every window, when the
+    /// output's gradient is `1, 2, 3, …`.
+    fn naive(input: &[f32], windows: &Windows) -> (Vec<f32>, Vec<f32>) {
+        let [depth, height, width] = windows.input;
+        let [od, oh, ow] = windows.output();
+        let (mut values, mut gradient) = (vec![], vec![0.0; input.len()]);
+        for channel in 0..input.len() / (depth * height * width) {
+            for (d, h, w) in boxes(od, oh, ow) {
+                let mut best = (f32::NEG_INFINITY, usize::MAX);
+                for (a, b, c) in boxes(windows.sizes[0], windows.sizes[1], windows.sizes[2]) {
+                    let start = [d, h, w];
+                    let at: [isize; 3] = std::array::from_fn(|axis| {
+                        (start[axis] * windows.strides[axis] + [a, b, c][axis]) as isize
+                            - windows.padding[axis].0 as isize
+                    });
+                    if (0..3).all(|x| at[x] >= 0 && at[x] < windows.input[x] as isize) {
+                        let [d, h, w] = at.map(|x| x as usize);
+                        let index = ((channel * depth + d) * height + h) * width + w;
+                        if input[index] > best.0 {
+                            best = (input[index], index);
+                        }
+                    }
+                }
+                values.push(best.0);
+                gradient[best.1] += values.len() as f32;
+            }
+        }
+        (values, gradient)
+    }
+
+    fn boxes(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+        (0..a).flat_map(move |x| (0..b).flat_map(move |y| (0..c).map(move |z| (x, y, z))))
+    }
+
+    fn pooled<T: burn::tensor::Element>(
+        input: &[f32],
+        shape: [usize; 5],
+        sizes: [usize; 3],
+        strides: [usize; 3],
+        count: usize,
+    ) -> (Vec<T>, Vec<T>) {
+        let device = Device::flex().autodiff();
+        let values: Vec<T> = input.iter().map(|&value| T::from_elem(value)).collect();
+        let options = (&device, T::dtype());
+        let x = Tensor::<5>::from_data(TensorData::new(values, shape), options).require_grad();
+        let y = max_pool_same(x.clone(), sizes, strides);
+        let weights: Vec<T> = (1..=count).map(|i| T::from_elem(i as f32)).collect();
+        let weights = Tensor::<5>::from_data(TensorData::new(weights, y.dims()), options);
+        let gradients = (y.clone() * weights).sum().backward();
+        let gradient = x.grad(&gradients).unwrap().into_data().try_into_vec().unwrap();
+        (y.into_data().try_into_vec().unwrap(), gradient)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn max_pools_agree_with_the_definition(
+            (batch, channels) in (1_usize..3, 1_usize..3),
+            input in prop::array::uniform3(1_usize..8),
+            kind in 0_usize..4,
+            seed in any::<u64>(),
+        ) {
+            // The network's four kinds.
+            let (sizes, strides) = [
+                ([1, 3, 3], [1, 2, 2]),
+                ([3, 3, 3], [2, 2, 2]),
+                ([2, 2, 2], [2, 2, 2]),
+                ([3, 3, 3], [1, 1, 1]),
+            ][kind];
+            let shape = [batch, channels, input[0], input[1], input[2]];
+            let count: usize = shape.iter().product();
+            // A shuffle of distinct numbers: no ties.
+            let mut values: Vec<f32> = (0..count).map(|i| i as f32 - count as f32 / 2.0).collect();
+            let mut state = seed | 1;
+            for i in (1..count).rev() {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+                values.swap(i, (state >> 33) as usize % (i + 1));
+            }
+            let padding = padding::same_3d(input, sizes, strides);
+            let windows = Windows { input, sizes, strides, padding };
+            let (expected, gradient) = naive(&values, &windows);
+            let ours = pooled::<f32>(&values, shape, sizes, strides, expected.len());
+            prop_assert_eq!(&ours.0, &expected);
+            prop_assert_eq!(&ours.1, &gradient);
+            // Burn's pools, as on other devices.
+            let burns = pooled::<f64>(&values, shape, sizes, strides, expected.len());
+            prop_assert_eq!(burns.0, expected.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+            prop_assert_eq!(burns.1, gradient.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn average_windows_shrink_to_small_inputs() {
+        let device = Device::flex();
+        let ramp = |shape: [usize; 5]| {
+            let count: usize = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|i| i as f32).collect();
+            Tensor::<5>::from_data(TensorData::new(values, shape), &device)
+        };
+        let mean = average_pool_valid(ramp([1, 1, 3, 2, 2]), [2, 7, 7]);
+        assert_eq!(mean.dims(), [1, 1, 2, 1, 1]);
+        assert_eq!(mean.into_data().try_into_vec::<f32>().unwrap(), [3.5, 7.5]);
+        let mean = average_pool_valid(ramp([1, 1, 1, 1, 9]), [2, 7, 7]);
+        assert_eq!(mean.dims(), [1, 1, 1, 1, 3]);
+        assert_eq!(mean.into_data().try_into_vec::<f32>().unwrap(), [3.0, 4.0, 5.0]);
+    }
+}

@@ -1,0 +1,244 @@
+//! The network's parts: the unit of convolution, batch normalisation and ReLU, and the inception
+//! block that is made of six of them.
+
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::convolution::convolve_same;
+use super::initialization::truncated_normal;
+use super::normalization::{Moments, normalize_by, normalize_by_batch};
+use super::pooling::max_pool_same;
+
+/// Whether a forward pass normalises by its own batch, and if so, where it leaves the moments.
+pub(super) enum Pass<'a> {
+    Evaluate,
+    Train(&'a mut Vec<Moments>),
+}
+
+/// Convolution without bias, batch normalisation without scale, ReLU.
+#[derive(Module, Debug)]
+pub(super) struct Unit {
+    /// `[out, in, size, size, size]`.
+    pub(super) kernel: Param<Tensor<5>>,
+    /// `[out]`, learned.
+    pub(super) beta: Param<Tensor<1>>,
+    /// `[out]`, a moving average, not learned.
+    pub(super) moving_mean: Param<Tensor<1>>,
+    /// `[out]`, a moving average, not learned.
+    pub(super) moving_variance: Param<Tensor<1>>,
+    stride: usize,
+}
+
+impl Unit {
+    /// The unit called `name` with its initial weights under `seed`.
+    pub(super) fn new(
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        size: usize,
+        stride: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let fan_in = inputs * size.pow(3);
+        let deviation = (2.0 / fan_in as f64).sqrt();
+        let kernel_name = kernel_name(name);
+        let kernel = truncated_normal(seed, &kernel_name, deviation, fan_in * outputs);
+        let shape = [outputs, inputs, size, size, size];
+        let constant = |name: &str, value| parameter(name, vec![value; outputs], [outputs], device);
+        Self {
+            kernel: parameter(&kernel_name, kernel, shape, device),
+            beta: constant(&beta_name(name), 0.0),
+            moving_mean: constant(&moving_mean_name(name), 0.0).set_require_grad(false),
+            moving_variance: constant(&moving_variance_name(name), 1.0).set_require_grad(false),
+            stride,
+        }
+    }
+
+    pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
+        let output = convolve_same(input, self.kernel.val(), self.stride);
+        match pass {
+            Pass::Evaluate => normalize_by(
+                output,
+                self.beta.val(),
+                &Moments { mean: self.moving_mean.val(), variance: self.moving_variance.val() },
+            ),
+            Pass::Train(moments) => {
+                let (output, own) = normalize_by_batch(output, self.beta.val());
+                moments.push(own);
+                output
+            }
+        }
+    }
+
+    /// Moves the moving averages by one batch: `moving ← moving − (moving − batch)·(1 − decay)`.
+    pub(super) fn absorb(&mut self, batch: &Moments, decay: f64) {
+        for (moving, batch) in
+            [(&mut self.moving_mean, &batch.mean), (&mut self.moving_variance, &batch.variance)]
+        {
+            let old = moving.val().inner();
+            let new = old.clone() - (old - batch.clone()) * (1.0 - decay);
+            replace(moving, new);
+        }
+    }
+}
+
+/// `<unit>/conv_3d/w`.
+pub(super) fn kernel_name(unit: &str) -> String {
+    format!("{unit}/conv_3d/w")
+}
+
+/// `<unit>/batch_norm/beta`.
+pub(super) fn beta_name(unit: &str) -> String {
+    format!("{unit}/batch_norm/beta")
+}
+
+/// `<unit>/batch_norm/moving_mean`.
+pub(super) fn moving_mean_name(unit: &str) -> String {
+    format!("{unit}/batch_norm/moving_mean")
+}
+
+/// `<unit>/batch_norm/moving_variance`.
+pub(super) fn moving_variance_name(unit: &str) -> String {
+    format!("{unit}/batch_norm/moving_variance")
+}
+
+/// The identity of the parameter called `name`, the same in every run: an optimizer's saved state
+/// finds its parameter by it.
+pub fn parameter_id(name: &str) -> ParamId {
+    let hash = blake3::hash(name.as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash.as_bytes()[..8]);
+    ParamId::from(u64::from_le_bytes(bytes))
+}
+
+/// A learned parameter of the given values.
+pub(super) fn parameter<const D: usize>(
+    name: &str,
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Param<Tensor<D>> {
+    let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+    Param::initialized(parameter_id(name), tensor).set_require_grad(true)
+}
+
+/// Puts a new value (without gradients) in a parameter's place, which keeps its identity and
+/// whether it is learned.
+pub(super) fn replace<const D: usize>(parameter: &mut Param<Tensor<D>>, value: Tensor<D>) {
+    let learned = parameter.is_require_grad();
+    let value = if parameter.val().is_autodiff() { Tensor::from_inner(value) } else { value };
+    *parameter = Param::initialized(parameter.id, value).set_require_grad(learned);
+}
+
+/// Output channels of an inception block's six units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Widths {
+    /// The 1×1×1 branch.
+    pub(super) direct: usize,
+    /// The first 3×3×3 branch: its reducing 1×1×1 unit, and the 3×3×3 unit.
+    pub(super) first: [usize; 2],
+    /// The second 3×3×3 branch, likewise.
+    pub(super) second: [usize; 2],
+    /// The 1×1×1 unit behind the max pool.
+    pub(super) pooled: usize,
+}
+
+impl Widths {
+    pub(super) fn output(&self) -> usize {
+        self.direct + self.first[1] + self.second[1] + self.pooled
+    }
+}
+
+/// An inception block: four branches side by side, joined along the channels.
+///
+/// ```text
+///        ┌─ 1×1×1 ──────────────┐
+/// input ─┼─ 1×1×1 ─── 3×3×3 ────┼─ output
+///        ├─ 1×1×1 ─── 3×3×3 ────┤
+///        └─ max 3×3×3 ─ 1×1×1 ──┘
+/// ```
+#[derive(Module, Debug)]
+pub(super) struct Mixed {
+    direct: Unit,
+    reduce_first: Unit,
+    first: Unit,
+    reduce_second: Unit,
+    second: Unit,
+    pooled: Unit,
+}
+
+/// The names of a block's units, in the order of [`Mixed::units`].
+///
+/// `Mixed_5b` breaks the pattern in the original (`0a` for `0b`), and so in every checkpoint.
+pub(super) fn mixed_unit_names(block: &str) -> [String; 6] {
+    let second = match block {
+        "Mixed_5b" => "Branch_2/Conv3d_0a_3x3",
+        _ => "Branch_2/Conv3d_0b_3x3",
+    };
+    [
+        "Branch_0/Conv3d_0a_1x1",
+        "Branch_1/Conv3d_0a_1x1",
+        "Branch_1/Conv3d_0b_3x3",
+        "Branch_2/Conv3d_0a_1x1",
+        second,
+        "Branch_3/Conv3d_0b_1x1",
+    ]
+    .map(|unit| format!("{block}/{unit}"))
+}
+
+impl Mixed {
+    pub(super) fn new(
+        block: &str,
+        inputs: usize,
+        widths: Widths,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let names = mixed_unit_names(block);
+        let unit = |index: usize, channels: [usize; 2], size: usize| {
+            Unit::new(&names[index], channels, size, 1, seed, device)
+        };
+        Self {
+            direct: unit(0, [inputs, widths.direct], 1),
+            reduce_first: unit(1, [inputs, widths.first[0]], 1),
+            first: unit(2, widths.first, 3),
+            reduce_second: unit(3, [inputs, widths.second[0]], 1),
+            second: unit(4, widths.second, 3),
+            pooled: unit(5, [inputs, widths.pooled], 1),
+        }
+    }
+
+    pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
+        // The moments are left in the order of `units`.
+        let direct = self.direct.forward(input.clone(), pass);
+        let first = self.reduce_first.forward(input.clone(), pass);
+        let first = self.first.forward(first, pass);
+        let second = self.reduce_second.forward(input.clone(), pass);
+        let second = self.second.forward(second, pass);
+        let pooled = max_pool_same(input, [3; 3], [1; 3]);
+        let pooled = self.pooled.forward(pooled, pass);
+        Tensor::cat(vec![direct, first, second, pooled], 1)
+    }
+
+    pub(super) fn units(&self) -> [&Unit; 6] {
+        [
+            &self.direct,
+            &self.reduce_first,
+            &self.first,
+            &self.reduce_second,
+            &self.second,
+            &self.pooled,
+        ]
+    }
+
+    pub(super) fn units_mut(&mut self) -> [&mut Unit; 6] {
+        [
+            &mut self.direct,
+            &mut self.reduce_first,
+            &mut self.first,
+            &mut self.reduce_second,
+            &mut self.second,
+            &mut self.pooled,
+        ]
+    }
+}

@@ -1,0 +1,272 @@
+//! Weights as named arrays, and as safetensors files.
+//!
+//! Names are the original checkpoint's without its `RGB/inception_i3d/` prefix; shapes are this
+//! program's (and PyTorch's), where TensorFlow's kernels are `[depth, height, width, in, out]`:
+//!
+//! | name | shape |
+//! |---|---|
+//! | `<unit>/conv_3d/w` | `[out, in, depth, height, width]` |
+//! | `<unit>/batch_norm/{beta,moving_mean,moving_variance}` | `[out]` |
+//! | `Logits/Conv3d_0c_1x1/conv_3d/w` | `[class, feature]` |
+//! | `Logits/Conv3d_0c_1x1/conv_3d/b` | `[class]` |
+//!
+//! A unit is called `Conv3d_1a_7x7` or `Mixed_4b/Branch_1/Conv3d_0b_3x3`, for example. One and the
+//! same network gives one and the same file, byte for byte.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::module::Param;
+use burn::tensor::{Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors};
+
+use super::network::{HEAD, I3d};
+use super::unit::{self, replace};
+use crate::files::{self, WriteError};
+
+/// The kernel that reads the image.
+const FIRST_KERNEL: &str = "Conv3d_1a_7x7/conv_3d/w";
+
+/// One named array of the network on the host, in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variable {
+    /// Its name, for example `Conv3d_1a_7x7/conv_3d/w`.
+    pub name: String,
+    /// The lengths of its axes.
+    pub shape: Vec<usize>,
+    /// Its numbers; as many as `shape` says.
+    pub values: Vec<f32>,
+}
+
+/// What a weights file's header says besides the arrays, by key.
+pub type Metadata = BTreeMap<String, String>;
+
+/// Weights could not be written, read, or put into the network.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The file cannot be read.
+    #[error("cannot read weights {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is not a safetensors file, or a damaged one.
+    #[error("{path} is not a readable safetensors file: {reason}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The arrays are not those of the network.
+    #[error(
+        "the weights do not fit the network:\n{}\nwas the network configured as the one that the weights are of (classes, input channels, width)?",
+        .problems.join("\n")
+    )]
+    Mismatch {
+        /// Every array that is missing, extra or wrong, with what was expected and found.
+        problems: Vec<String>,
+    },
+}
+
+impl I3d {
+    /// Every array of the network, moving averages included, in the order of a forward pass.
+    pub fn variables(&self) -> Vec<Variable> {
+        let mut variables = vec![];
+        for (name, unit) in self.units() {
+            variables.push(read(unit::kernel_name(&name), &unit.kernel));
+            variables.push(read(unit::beta_name(&name), &unit.beta));
+            variables.push(read(unit::moving_mean_name(&name), &unit.moving_mean));
+            variables.push(read(unit::moving_variance_name(&name), &unit.moving_variance));
+        }
+        variables.push(read(format!("{HEAD}/w"), &self.head_kernel));
+        variables.push(read(format!("{HEAD}/b"), &self.head_bias));
+        variables
+    }
+
+    /// The network with these arrays in place of its own, in any order.
+    ///
+    /// Where the network has one input channel and the arrays are of a network with several, the
+    /// first kernel is summed over its inputs, which gives the same output as the several
+    /// channels of one and the same image (see [`sum_input_channels`]).
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] with every array that is missing, unknown, given twice or of
+    /// another shape.
+    pub fn with_variables(mut self, variables: Vec<Variable>) -> Result<Self, WeightsError> {
+        let mut problems = vec![];
+        let mut given = BTreeMap::new();
+        for variable in variables {
+            if variable.shape.iter().product::<usize>() != variable.values.len() {
+                problems.push(format!(
+                    "{}: shape {:?} with {} numbers",
+                    variable.name,
+                    variable.shape,
+                    variable.values.len()
+                ));
+            }
+            if let Some(twice) = given.insert(variable.name.clone(), variable) {
+                problems.push(format!("{}: given twice", twice.name));
+            }
+        }
+        let mut intake = Intake { given, problems };
+        for (name, unit) in self.units_mut() {
+            intake.fill(unit::kernel_name(&name), &mut unit.kernel);
+            intake.fill(unit::beta_name(&name), &mut unit.beta);
+            intake.fill(unit::moving_mean_name(&name), &mut unit.moving_mean);
+            intake.fill(unit::moving_variance_name(&name), &mut unit.moving_variance);
+        }
+        intake.fill(format!("{HEAD}/w"), &mut self.head_kernel);
+        intake.fill(format!("{HEAD}/b"), &mut self.head_bias);
+        let Intake { given, mut problems } = intake;
+        let extra = given.into_values();
+        problems.extend(extra.map(|v| format!("{}: not part of the network", v.name)));
+        if problems.is_empty() { Ok(self) } else { Err(WeightsError::Mismatch { problems }) }
+    }
+}
+
+/// Takes arrays out of what was given, and keeps what is wrong.
+struct Intake {
+    given: BTreeMap<String, Variable>,
+    problems: Vec<String>,
+}
+
+impl Intake {
+    fn fill<const D: usize>(&mut self, name: String, parameter: &mut Param<Tensor<D>>) {
+        let current = parameter.val();
+        let expected = current.dims();
+        let Some(mut variable) = self.given.remove(&name) else {
+            self.problems.push(format!("{name}: missing; expected shape {expected:?}"));
+            return;
+        };
+        if name == FIRST_KERNEL && expected[1] == 1 {
+            variable = sum_input_channels(variable);
+        }
+        if variable.shape != expected {
+            let found = variable.shape;
+            self.problems.push(format!("{name}: expected shape {expected:?}, found {found:?}"));
+            return;
+        }
+        if variable.values.len() != current.shape().num_elements() {
+            return; // already among the problems
+        }
+        let device = current.device().inner();
+        let value = Tensor::from_data(TensorData::new(variable.values, expected), &device);
+        replace(parameter, value);
+    }
+}
+
+/// A kernel `[out, in, …]` summed over its inputs to `[out, 1, …]`.
+///
+/// An image repeated over several channels and the image alone then give the same output, with a
+/// fraction of the memory and work. What is not such a kernel is returned as it is.
+pub fn sum_input_channels(kernel: Variable) -> Variable {
+    let Variable { name, mut shape, values } = kernel;
+    let taps: usize = shape.iter().skip(2).product();
+    if shape.len() < 2 || taps == 0 || shape.iter().product::<usize>() != values.len() {
+        return Variable { name, shape, values };
+    }
+    let inputs = std::mem::replace(&mut shape[1], 1);
+    let values = values
+        .chunks(inputs * taps)
+        .flat_map(|filter| {
+            (0..taps).map(move |tap| {
+                let sum: f64 = filter.iter().skip(tap).step_by(taps).map(|&v| f64::from(v)).sum();
+                sum as f32
+            })
+        })
+        .collect();
+    Variable { name, shape, values }
+}
+
+fn read<const D: usize>(name: String, parameter: &Param<Tensor<D>>) -> Variable {
+    let tensor = parameter.val();
+    let shape = tensor.dims().to_vec();
+    let values = tensor.into_data().iter::<f32>().collect();
+    Variable { name, shape, values }
+}
+
+/// Writes the network to a safetensors file, whole or not at all.
+///
+/// # Errors
+/// [`WeightsError::Write`] when the file cannot be written.
+pub fn save(model: &I3d, path: &Path, metadata: &Metadata) -> Result<(), WeightsError> {
+    let variables = model.variables();
+    let header = header(&variables, metadata);
+    files::write_atomically(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        for value in variables.iter().flat_map(|variable| &variable.values) {
+            out.write_all(&value.to_le_bytes())?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// The file's header: JSON, padded with spaces to a multiple of eight bytes.
+///
+/// The `safetensors` crate writes metadata in an order that changes from run to run.
+fn header(variables: &[Variable], metadata: &Metadata) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".to_owned(), serde_json::json!(metadata));
+    }
+    let mut start = 0;
+    for variable in variables {
+        let end = start + variable.values.len() * size_of::<f32>();
+        let entry = serde_json::json!({
+            "dtype": "F32",
+            "shape": variable.shape,
+            "data_offsets": [start, end],
+        });
+        header.insert(variable.name.clone(), entry);
+        start = end;
+    }
+    let mut bytes = serde_json::Value::Object(header).to_string().into_bytes();
+    bytes.resize(bytes.len().next_multiple_of(8), b' ');
+    bytes
+}
+
+/// Reads the file that [`save`] writes into the network, and its metadata.
+///
+/// # Errors
+/// [`WeightsError`] when the file cannot be read, is not safetensors, or is of another network.
+pub fn load(model: I3d, path: &Path) -> Result<(I3d, Metadata), WeightsError> {
+    let (variables, metadata) = load_variables(path)?;
+    Ok((model.with_variables(variables)?, metadata))
+}
+
+/// The arrays and the metadata of a safetensors file of 32-bit floats.
+///
+/// # Errors
+/// [`WeightsError`] when the file cannot be read or is not such a file.
+pub fn load_variables(path: &Path) -> Result<(Vec<Variable>, Metadata), WeightsError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
+    let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
+    let mut variables = vec![];
+    for (name, tensor) in tensors.iter() {
+        if tensor.dtype() != Dtype::F32 {
+            let found = tensor.dtype();
+            return Err(format(format!("{name} holds {found:?} numbers, expected F32")));
+        }
+        let (numbers, _) = tensor.data().as_chunks::<4>();
+        variables.push(Variable {
+            name: name.to_owned(),
+            shape: tensor.shape().to_vec(),
+            values: numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+        });
+    }
+    variables.sort_by(|one, other| one.name.cmp(&other.name));
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    Ok((variables, metadata))
+}

@@ -1,0 +1,174 @@
+//! The plan of one exam: everything that rendering and writing need to know.
+
+use super::PhantomError;
+use super::anatomy::Body;
+use super::nodule::Nodule;
+use super::patient;
+use super::plan::{Grid, PhantomPlan, Variants};
+
+/// Reconstruction kernel, as the family that matters to a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// Smooth, for soft tissue: little noise.
+    Soft,
+    /// Edge-enhancing, for lung: noisy.
+    Sharp,
+}
+
+/// How stored numbers mean Hounsfield units, and how files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Numbers and their meaning.
+    pub pixels: Pixels,
+    /// Explicit VR little endian; otherwise implicit.
+    pub explicit_vr: bool,
+    /// Instance 1 is the highest slice; otherwise the lowest.
+    pub from_head: bool,
+    /// File names that say nothing of the order, without an extension.
+    pub scattered_names: bool,
+}
+
+/// The stored numbers (all with slope 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// Unsigned, 12 of 16 bits, intercept −1024; 0 outside the field of view.
+    Unsigned,
+    /// Signed, intercept −1024; −2000 outside the field of view, declared as padding. When
+    /// `padding_as_unsigned`, the padding value is written as US 63536, as some scanners do.
+    SignedPadded {
+        /// Write the padding value with the wrong sign.
+        padding_as_unsigned: bool,
+    },
+    /// Signed, intercept 0 (numbers are Hounsfield units); −2000 outside, undeclared.
+    SignedPlain,
+}
+
+/// A second series in an exam's study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtraSeries {
+    /// One frontal projection (ImageType LOCALIZER), stored as CT.
+    Localizer,
+    /// The main series' slices averaged in pairs, edges enhanced.
+    ThickSharp,
+}
+
+/// One exam: a body on a table in front of a scanner at a date.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExamPlan {
+    /// `P0001`, …
+    pub patient_id: String,
+    /// `P0001-1`, …; also the accession number.
+    pub exam_id: String,
+    /// Whether the patient has a cancer (within a year of this exam).
+    pub cancer: bool,
+    /// Days from the exam to the diagnosis; none without cancer.
+    pub days_to_cancer: Option<u32>,
+    /// `F` or `M`.
+    pub sex: char,
+    /// Age at the exam.
+    pub age_years: u32,
+    /// Date of the exam, `YYYYMMDD`.
+    pub date: String,
+    /// Voxels.
+    pub grid: Grid,
+    /// Kernel family.
+    pub kernel: Kernel,
+    /// Kernel name as a manufacturer would have it.
+    pub kernel_name: &'static str,
+    /// Standard deviation of the noise at the centre, HU.
+    pub noise_hu: f64,
+    /// The cancer first, when there is one, then the benign nodule.
+    pub nodules: Vec<Nodule>,
+    /// Departures from the ordinary chest. Change them by [`ExamPlan::with_variants`] only.
+    pub variants: Variants,
+    /// How the main series is stored.
+    pub storage: Storage,
+    /// The second series, if any.
+    pub extra: Option<ExtraSeries>,
+    /// The body.
+    pub(super) body: Body,
+    /// Decides what all exams of the patient share.
+    pub(super) patient_seed: u64,
+    /// Decides what is this exam's own.
+    pub(super) exam_seed: u64,
+}
+
+impl ExamPlan {
+    /// One exam of a small cohort (matrix 112): a chest with a cancer, for tests.
+    ///
+    /// # Errors
+    /// None in practice: the plan behind it is a constant that passes its checks.
+    pub fn example(seed: u64, variants: Variants) -> Result<Self, PhantomError> {
+        let plan = PhantomPlan {
+            seed,
+            patients: 1,
+            positive_fraction: 1.0,
+            exams_per_patient: [1, 1],
+            matrix: vec![112],
+            extra_series_fraction: 0.0,
+            ..PhantomPlan::default()
+        };
+        plan.check()?;
+        Ok(patient::first_exam(&plan).with_variants(variants))
+    }
+
+    /// The same exam with other departures from the ordinary. Nodules that would lie in a lung
+    /// without air or outside the scan are left out.
+    pub fn with_variants(mut self, variants: Variants) -> Self {
+        self.variants = variants;
+        self.body.opaque = variants.opaque_lung;
+        self.body.bowel_gas = variants.bowel_gas;
+        if variants.arms_down {
+            // Nobody scans arms into the artefacts of a cut-off field of view.
+            self.grid = self.grid.widened(2.0 * f64::from(self.body.half_width()) + 170.0);
+        }
+        if variants.cut_at_top {
+            let z0 = self.grid.origin_mm[2] - self.grid.body_offset_mm[2];
+            let highest = f64::from(self.body.apex_z()) - 45.0;
+            let slices = ((highest - z0) / self.grid.spacing_mm[0]).floor().max(1.0);
+            self.grid.shape[0] = self.grid.shape[0].min(slices as usize);
+        }
+        let top = self.grid.body_point([self.grid.shape[0] as f64 - 1.0, 0.0, 0.0])[2] as f32;
+        let body = &self.body;
+        self.nodules.retain(|nodule| {
+            body.lung_distance(nodule.center) < 0.0
+                && nodule.center[2] + (nodule.diameter_mm as f32) < top
+        });
+        self
+    }
+
+    /// Centre of a nodule in patient coordinates (x, y, z), mm.
+    pub fn nodule_center_mm(&self, nodule: &Nodule) -> [f64; 3] {
+        std::array::from_fn(|xyz| f64::from(nodule.center[xyz]) + self.grid.body_offset_mm[xyz])
+    }
+
+    /// Centre of a nodule as a fractional voxel index `[depth, height, width]`.
+    pub fn nodule_voxel(&self, nodule: &Nodule) -> [f64; 3] {
+        let center = self.nodule_center_mm(nodule);
+        let index = |xyz: usize, axis: usize| {
+            (center[xyz] - self.grid.origin_mm[xyz]) / self.grid.spacing_mm[axis]
+        };
+        [index(2, 0), index(1, 1), index(0, 2)]
+    }
+
+    /// A DICOM UID under 2.25 (a UUID as a number) that belongs to `what` of this exam.
+    pub(super) fn uid(&self, what: &str) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("lungs phantom uid v1");
+        hasher.update(&self.exam_seed.to_le_bytes());
+        hasher.update(self.exam_id.as_bytes());
+        hasher.update(b"/");
+        hasher.update(what.as_bytes());
+        let mut bytes = [0u8; 16];
+        hasher.finalize_xof().fill(&mut bytes);
+        // UUID version 8 (vendor-defined), variant 1: RFC 9562.
+        bytes[6] = 0x80 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        format!("2.25.{}", u128::from_be_bytes(bytes))
+    }
+
+    /// SeriesInstanceUID of the main series.
+    pub fn series_uid(&self) -> String {
+        self.uid("series/main")
+    }
+}

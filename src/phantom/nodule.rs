@@ -1,0 +1,150 @@
+//! Nodules: spiculated ones for patients with cancer, small round ones that mean nothing.
+
+use rand::{Rng, RngExt};
+
+use super::anatomy::{Body, Side};
+use super::shapes::{Edge, Point, Tube, add, dot, length, mix, scale, subtract, unit};
+use super::trees::lung_points;
+use crate::random::stream;
+
+/// What a nodule looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoduleKind {
+    /// Malignant: lobulated, solid, with radial spicules.
+    SpiculatedSolid,
+    /// Malignant: a solid, spiculated core in a halo of ground glass.
+    SpiculatedPartSolid,
+    /// Benign: small, round, smooth.
+    Smooth,
+    /// Benign: small, round, calcified.
+    Calcified,
+}
+
+impl NoduleKind {
+    /// Whether it stands for a cancer.
+    pub fn is_malignant(self) -> bool {
+        matches!(self, Self::SpiculatedSolid | Self::SpiculatedPartSolid)
+    }
+}
+
+/// One nodule in one exam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nodule {
+    /// What it looks like.
+    pub kind: NoduleKind,
+    /// Mean diameter of the solid part, mm.
+    pub diameter_mm: f64,
+    /// HU of the solid part.
+    pub hu: f64,
+    /// Centre in the body's own coordinates, mm (the exam's table position is not in it).
+    pub(super) center: Point,
+    /// Decides its lobes and spicules; the same in all exams of a patient.
+    pub(super) shape_seed: u64,
+}
+
+/// A nodule made ready to be painted.
+#[derive(Clone, Debug)]
+pub(super) struct NoduleShape {
+    pub nodule: Nodule,
+    lobes: Vec<(Point, f32)>,
+    pub spicules: Vec<Tube>,
+}
+
+/// A place for a nodule: inside a lung, `margin` mm from its border, away from the hila and from
+/// `avoid`. `None` when the lungs have no such place.
+pub(super) fn place(
+    random: &mut impl Rng,
+    body: &Body,
+    margin: f32,
+    avoid: Option<Point>,
+) -> Option<Point> {
+    let first = if random.random_bool(0.5) { Side::Right } else { Side::Left };
+    let second = if first == Side::Right { Side::Left } else { Side::Right };
+    [first, second].into_iter().find_map(|side| {
+        let candidates = lung_points(random, body, side, margin, 60);
+        let hilum = super::airways::hilum(body, side);
+        candidates.into_iter().find(|p| {
+            length(subtract(*p, hilum)) > 42.0
+                && p[2] < body.apex_z() - 24.0
+                && avoid.is_none_or(|other| length(subtract(*p, other)) > 45.0)
+        })
+    })
+}
+
+/// A random direction, uniform on the sphere.
+fn direction(random: &mut impl Rng) -> Point {
+    loop {
+        let p: Point = std::array::from_fn(|_| random.random_range(-1.0f32..1.0));
+        let size = length(p);
+        if (0.1..1.0).contains(&size) {
+            return unit(p);
+        }
+    }
+}
+
+impl NoduleShape {
+    /// Lobes, spicules and tags to the pleura.
+    pub fn new(nodule: Nodule, body: &Body) -> Self {
+        let radius = nodule.diameter_mm as f32 / 2.0;
+        let mut shape = Self { nodule, lobes: Vec::new(), spicules: Vec::new() };
+        if !nodule.kind.is_malignant() {
+            return shape;
+        }
+        let mut random = stream(nodule.shape_seed, "nodule shape");
+        shape.lobes =
+            (0..7).map(|_| (direction(&mut random), random.random_range(0.04f32..0.17))).collect();
+        let center = nodule.center;
+        for _ in 0..random.random_range(20..30) {
+            let way = direction(&mut random);
+            let reach = radius * random.random_range(1.5f32..2.1);
+            let base = random.random_range(1.2f32..2.0);
+            shape.spicules.push(Tube::new(
+                add(center, scale(way, radius * 0.8)),
+                add(center, scale(way, reach)),
+                base,
+                0.3,
+            ));
+        }
+        // Tags run to the pleura when it is near.
+        for _ in 0..2 {
+            let sideways = unit([center[0], center[1], 0.0]);
+            let way = unit(add(sideways, scale(direction(&mut random), 0.4)));
+            let wall = (0..45)
+                .map(|mm| add(center, scale(way, mm as f32)))
+                .find(|p| body.lung_distance(*p) > 0.0);
+            if let Some(wall) = wall {
+                shape.spicules.push(Tube::new(center, wall, 0.8, 0.8));
+            }
+        }
+        shape
+    }
+
+    /// How far from the centre anything of the core or halo is painted.
+    pub fn reach(&self) -> f32 {
+        self.nodule.diameter_mm as f32 * 1.15 + 4.0
+    }
+
+    /// Paints core and halo over `hu`.
+    pub fn paint(&self, p: Point, edge: Edge, hu: f32) -> f32 {
+        let offset = subtract(p, self.nodule.center);
+        let distance = length(offset);
+        if distance > self.reach() {
+            return hu;
+        }
+        let radius = self.nodule.diameter_mm as f32 / 2.0;
+        let way = unit(offset);
+        let bulge: f32 = self
+            .lobes
+            .iter()
+            .map(|(lobe, height)| height * (dot(*lobe, way).max(0.0).powi(4) - 0.2))
+            .sum();
+        let surface = distance - radius * (1.0 + bulge);
+        let hu = if self.nodule.kind == NoduleKind::SpiculatedPartSolid {
+            mix(hu, hu.max(-480.0), edge.coverage(surface - 0.45 * radius))
+        } else {
+            hu
+        };
+        mix(hu, self.nodule.hu as f32, edge.coverage(surface))
+    }
+}

@@ -1,0 +1,260 @@
+//! What is to be made: a cohort's plan, and the plan of each exam drawn from it.
+
+use super::PhantomError;
+use super::anatomy::{Body, Side};
+use super::exam::ExamPlan;
+use super::patient;
+
+/// A synthetic cohort, completely: the same plan always gives the same bytes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhantomPlan {
+    /// Decides everything that is drawn by chance.
+    pub seed: u64,
+    /// Number of patients.
+    pub patients: usize,
+    /// Share of patients with a cancer; the number of them is this share rounded.
+    pub positive_fraction: f64,
+    /// Fewest and most exams of a patient, each 1 to 3. Each further exam has a chance of 0.4.
+    pub exams_per_patient: [usize; 2],
+    /// Share of patients, ill or not, that carry a small benign nodule.
+    pub benign_fraction: f64,
+    /// Rows (= columns) of the slices; each exam takes one of these.
+    pub matrix: Vec<usize>,
+    /// Smallest and largest diameter of the reconstructed field of view, mm.
+    pub field_of_view_mm: [f64; 2],
+    /// Smallest and largest distance between neighbouring slices, mm.
+    pub slice_gap_mm: [f64; 2],
+    /// Share of exams with a second series that a study should not choose.
+    pub extra_series_fraction: f64,
+}
+
+impl Default for PhantomPlan {
+    /// About 200 small exams: under 500 MB and about a minute on two cores.
+    fn default() -> Self {
+        Self {
+            seed: 37,
+            patients: 128,
+            positive_fraction: 0.5,
+            exams_per_patient: [1, 3],
+            benign_fraction: 0.4,
+            matrix: vec![104, 112, 128],
+            field_of_view_mm: [330.0, 365.0],
+            slice_gap_mm: [3.0, 5.0],
+            extra_series_fraction: 0.3,
+        }
+    }
+}
+
+impl PhantomPlan {
+    /// Exams as a scanner would give them: 512×512 at 0.60–0.82 mm, slices 1–2.5 mm apart.
+    pub fn full_size() -> Self {
+        Self {
+            patients: 4,
+            matrix: vec![512],
+            field_of_view_mm: [310.0, 420.0],
+            slice_gap_mm: [1.0, 2.5],
+            ..Self::default()
+        }
+    }
+
+    /// Checks the plan; the error names the key, what was found and what is allowed.
+    pub fn check(&self) -> Result<(), PhantomError> {
+        let refuse = |key: &'static str, found: String, allowed: &'static str| {
+            Err(PhantomError::Plan { key, found, allowed })
+        };
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        let range = |[low, high]: [f64; 2], least: f64, most: f64| {
+            least <= low && low <= high && high <= most
+        };
+        let [fewest, most] = self.exams_per_patient;
+        if !(1..=100_000).contains(&self.patients) {
+            return refuse("patients", self.patients.to_string(), "1 to 100000");
+        }
+        if !share(self.positive_fraction) {
+            return refuse("positive_fraction", self.positive_fraction.to_string(), "0 to 1");
+        }
+        if !share(self.benign_fraction) {
+            return refuse("benign_fraction", self.benign_fraction.to_string(), "0 to 1");
+        }
+        if !share(self.extra_series_fraction) {
+            let found = self.extra_series_fraction.to_string();
+            return refuse("extra_series_fraction", found, "0 to 1");
+        }
+        if fewest == 0 || fewest > most || most > 3 {
+            let found = format!("[{fewest}, {most}]");
+            return refuse("exams_per_patient", found, "[fewest, most] between 1 and 3");
+        }
+        if self.matrix.is_empty() || self.matrix.iter().any(|n| !(32..=1024).contains(n)) {
+            let found = format!("{:?}", self.matrix);
+            return refuse("matrix", found, "at least one size, each 32 to 1024");
+        }
+        if !range(self.field_of_view_mm, 200.0, 700.0) {
+            let found = format!("{:?}", self.field_of_view_mm);
+            return refuse("field_of_view_mm", found, "[smallest, largest] between 200 and 700");
+        }
+        if !range(self.slice_gap_mm, 0.5, 20.0) {
+            let found = format!("{:?}", self.slice_gap_mm);
+            return refuse("slice_gap_mm", found, "[smallest, largest] between 0.5 and 20");
+        }
+        Ok(())
+    }
+
+    /// How many patients have a cancer.
+    pub fn positives(&self) -> usize {
+        (self.patients as f64 * self.positive_fraction).round() as usize
+    }
+
+    /// The plans of all exams, patient after patient, each patient's in the order of time.
+    ///
+    /// # Errors
+    /// When [`PhantomPlan::check`] refuses the plan.
+    pub fn exams(&self) -> Result<Vec<ExamPlan>, PhantomError> {
+        self.check()?;
+        let ill = patient::with_cancer(self);
+        Ok((0..self.patients).flat_map(|index| patient::exams(self, index, ill[index])).collect())
+    }
+}
+
+/// The voxel grid of a series, and where the body lies in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grid {
+    /// Slices, rows, columns.
+    pub shape: [usize; 3],
+    /// Distance between slices, rows, columns, mm.
+    pub spacing_mm: [f64; 3],
+    /// Thickness of a slice; more than the gap when slices overlap.
+    pub thickness_mm: f64,
+    /// Patient coordinates (x, y, z) of the first voxel of the lowest slice.
+    pub origin_mm: [f64; 3],
+    /// What to add to the body's own coordinates to get the patient's.
+    pub body_offset_mm: [f64; 3],
+}
+
+/// Rounds to what a DICOM decimal string keeps, so that files and truth agree exactly.
+pub(super) fn to_decimals(value: f64, decimals: i32) -> f64 {
+    let factor = 10f64.powi(decimals);
+    (value * factor).round() / factor
+}
+
+impl Grid {
+    /// A grid around a body: from below the lungs to above them.
+    pub(super) fn around(
+        body: &Body,
+        matrix: usize,
+        field_of_view_mm: f64,
+        gap_mm: f64,
+        thickness_mm: f64,
+        center_mm: [f64; 2],
+        body_offset_mm: [f64; 3],
+    ) -> Self {
+        let pixel = to_decimals(field_of_view_mm / matrix as f64, 4);
+        let half = pixel * (matrix as f64 - 1.0) / 2.0;
+        let low = f64::from(body.floor_z()) - 24.0;
+        let high = f64::from(body.apex_z()) + 18.0;
+        let offset = body_offset_mm.map(|mm| to_decimals(mm, 1));
+        let origin = [center_mm[0] - half, center_mm[1] - half, low];
+        Self {
+            shape: [((high - low) / gap_mm).ceil() as usize + 1, matrix, matrix],
+            spacing_mm: [gap_mm, pixel, pixel],
+            thickness_mm,
+            origin_mm: std::array::from_fn(|xyz| to_decimals(origin[xyz] + offset[xyz], 3)),
+            body_offset_mm: offset,
+        }
+    }
+
+    /// The same grid about the same centre with a field of view of at least `diameter_mm`.
+    pub(super) fn widened(&self, diameter_mm: f64) -> Self {
+        let matrix = self.shape[1] as f64;
+        let pixel = to_decimals((diameter_mm / matrix).max(self.spacing_mm[1]), 4);
+        let shift = (pixel - self.spacing_mm[1]) * (matrix - 1.0) / 2.0;
+        let [x, y, z] = self.origin_mm;
+        Self {
+            spacing_mm: [self.spacing_mm[0], pixel, pixel],
+            origin_mm: [to_decimals(x - shift, 3), to_decimals(y - shift, 3), z],
+            ..*self
+        }
+    }
+
+    /// Body coordinates (x, y, z) of a voxel `[depth, height, width]`.
+    pub(super) fn body_point(&self, [depth, height, width]: [f64; 3]) -> [f64; 3] {
+        let [gap, row, column] = self.spacing_mm;
+        let steps = [width * column, height * row, depth * gap];
+        std::array::from_fn(|xyz| self.origin_mm[xyz] - self.body_offset_mm[xyz] + steps[xyz])
+    }
+
+    /// Whether a pixel lies in the circle that the scanner reconstructs.
+    pub fn in_field_of_view(&self, row: usize, column: usize) -> bool {
+        let center = (self.shape[1] as f64 - 1.0) / 2.0;
+        let (dy, dx) = (row as f64 - center, column as f64 - center);
+        dx * dx + dy * dy <= (self.shape[1] as f64 / 2.0).powi(2)
+    }
+}
+
+/// Departures from the ordinary chest, for tests of what must cope with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Variants {
+    /// No bronchi: no path of air joins the lungs with each other or the outside.
+    pub unjoined_airways: bool,
+    /// A lung without air (collapsed and filled with fluid).
+    pub opaque_lung: Option<Side>,
+    /// The scan ends 45 mm below the apices.
+    pub cut_at_top: bool,
+    /// Gas in stomach and colon right under the left diaphragm.
+    pub bowel_gas: bool,
+    /// Arms beside the body.
+    pub arms_down: bool,
+    /// No table in the picture.
+    pub no_table: bool,
+}
+
+impl Variants {
+    /// The names of the flags that are set, joined by `+`; empty for an ordinary chest.
+    pub fn names(&self) -> String {
+        let flags = [
+            (self.unjoined_airways, "unjoined-airways"),
+            (self.opaque_lung == Some(Side::Right), "opaque-right-lung"),
+            (self.opaque_lung == Some(Side::Left), "opaque-left-lung"),
+            (self.cut_at_top, "cut-at-top"),
+            (self.bowel_gas, "bowel-gas"),
+            (self.arms_down, "arms-down"),
+            (self.no_table, "no-table"),
+        ];
+        let set: Vec<&str> = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
+        set.join("+")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_cannot_be_is_refused_with_its_key() {
+        let ok = PhantomPlan::default();
+        for (plan, key) in [
+            (PhantomPlan { patients: 0, ..ok.clone() }, "patients"),
+            (PhantomPlan { positive_fraction: 1.5, ..ok.clone() }, "positive_fraction"),
+            (PhantomPlan { exams_per_patient: [2, 1], ..ok.clone() }, "exams_per_patient"),
+            (PhantomPlan { matrix: vec![], ..ok.clone() }, "matrix"),
+            (PhantomPlan { slice_gap_mm: [f64::NAN, 5.0], ..ok.clone() }, "slice_gap_mm"),
+            (PhantomPlan { field_of_view_mm: [10.0, 20.0], ..ok.clone() }, "field_of_view_mm"),
+        ] {
+            let message = plan.exams().unwrap_err().to_string();
+            assert!(message.contains(&format!("`{key}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn positives_are_as_many_as_asked_and_mixed_among_the_patients() {
+        let plan = PhantomPlan { patients: 40, positive_fraction: 0.3, ..PhantomPlan::default() };
+        let exams = plan.exams().unwrap();
+        let mut labels: Vec<(String, bool)> =
+            exams.iter().map(|exam| (exam.patient_id.clone(), exam.cancer)).collect();
+        labels.dedup();
+        assert_eq!(labels.len(), 40);
+        assert_eq!(labels.iter().filter(|label| label.1).count(), 12);
+        assert!(labels.windows(2).filter(|pair| pair[0].1 != pair[1].1).count() > 6);
+        assert!(exams.len() > 45, "some patients come again: {}", exams.len());
+    }
+}

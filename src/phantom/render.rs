@@ -1,0 +1,406 @@
+//! An exam's plan to Hounsfield units: planes of soft tissue, tubes painted over them in layers,
+//! slices as averages over their thickness, noise, and the circle of reconstruction.
+
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::airways::Airways;
+use super::anatomy::{Body, Side};
+use super::exam::{ExamPlan, Kernel};
+use super::nodule::NoduleShape;
+use super::noise::slice_noise;
+use super::plan::Grid;
+use super::shapes::{Edge, Tube, mix};
+use super::skeleton::{CARTILAGE_HU, CORTEX_HU, MARROW_HU, Skeleton, lowered_arms};
+use super::vessels;
+use crate::random::stream;
+use crate::volume::{Geometry, Volume};
+
+/// The lungs of a rendered exam: everything inside the pleura with its vessels and nodules, as far
+/// as the scan shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lungs {
+    /// Volume of the right lung, ml.
+    pub right_ml: f64,
+    /// Volume of the left lung, ml.
+    pub left_ml: f64,
+    /// First and last voxel (inclusive, `[depth, height, width]`) of the box around both lungs;
+    /// none without lungs.
+    pub voxels: Option<[[usize; 3]; 2]>,
+}
+
+/// A rendered exam.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// What a correct reader gets from the main series: HU from −1024 to 3071, −1024 outside the
+    /// field of view, slices from feet to head.
+    pub volume: Volume,
+    /// What a perfect segmentation finds.
+    pub lungs: Lungs,
+}
+
+/// Renders an exam. A pure function of the plan, parallel over slices.
+pub fn render(exam: &ExamPlan) -> Rendered {
+    let scene = Scene::new(exam);
+    let slices = (0..exam.grid.shape[0]).into_par_iter().map(|k| scene.slice(k)).collect();
+    assemble(&exam.grid, slices)
+}
+
+/// [`render`] on the calling thread alone, so that parallel exams hold one volume per thread.
+pub(super) fn render_alone(exam: &ExamPlan) -> Rendered {
+    let scene = Scene::new(exam);
+    assemble(&exam.grid, (0..exam.grid.shape[0]).map(|k| scene.slice(k)).collect())
+}
+
+fn assemble(grid: &Grid, slices: Vec<Slice>) -> Rendered {
+    let mut hu = Vec::with_capacity(grid.shape.iter().product());
+    let mut counts = [0usize; 2];
+    let mut voxels: Option<[[usize; 3]; 2]> = None;
+    for (depth, slice) in slices.into_iter().enumerate() {
+        hu.extend_from_slice(&slice.hu);
+        counts = [counts[0] + slice.lung_pixels[0], counts[1] + slice.lung_pixels[1]];
+        if let Some([low, high]) = slice.lung_box {
+            let (low, high) = ([depth, low[0], low[1]], [depth, high[0], high[1]]);
+            voxels = Some(match voxels {
+                None => [low, high],
+                Some([a, b]) => [
+                    std::array::from_fn(|i| a[i].min(low[i])),
+                    std::array::from_fn(|i| b[i].max(high[i])),
+                ],
+            });
+        }
+    }
+    let voxel_ml = grid.spacing_mm.iter().product::<f64>() / 1000.0;
+    let geometry = Geometry {
+        spacing_mm: grid.spacing_mm,
+        origin_mm: grid.origin_mm,
+        axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+    };
+    let hu = Array3::from_shape_vec(grid.shape, hu)
+        .expect("every slice has rows × columns pixels by construction");
+    let [right_ml, left_ml] = counts.map(|count| count as f64 * voxel_ml);
+    Rendered { volume: Volume { hu, geometry }, lungs: Lungs { right_ml, left_ml, voxels } }
+}
+
+/// One finished slice.
+struct Slice {
+    hu: Vec<i16>,
+    /// Right, left.
+    lung_pixels: [usize; 2],
+    /// First and last `[row, column]` of lung.
+    lung_box: Option<[[usize; 2]; 2]>,
+}
+
+/// Tubes of one material; later layers are painted over earlier ones.
+struct Layer {
+    hu: f32,
+    tubes: Vec<Tube>,
+}
+
+/// An exam made ready to be cut in slices.
+struct Scene<'a> {
+    exam: &'a ExamPlan,
+    body: &'a Body,
+    skeleton: Skeleton,
+    layers: Vec<Layer>,
+    nodules: Vec<NoduleShape>,
+    edge: Edge,
+}
+
+/// One plane through the scene, not yet a slice.
+struct Plane {
+    hu: Vec<f32>,
+    lung: Vec<f32>,
+    /// Scratch: coverage by the layer being painted.
+    coverage: Vec<f32>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(exam: &'a ExamPlan) -> Self {
+        let body = &exam.body;
+        let random = |name: &str| stream(exam.patient_seed, name);
+        let skeleton = Skeleton::sample(&mut random("skeleton"), body);
+        let joined = !exam.variants.unjoined_airways;
+        let airways = Airways::grow(&mut random("airways"), body, joined);
+        let pulmonary = vessels::pulmonary(&mut random("vessels"), body);
+        let nodules: Vec<NoduleShape> =
+            exam.nodules.iter().map(|nodule| NoduleShape::new(*nodule, body)).collect();
+        let mut layers = Vec::new();
+        let mut layer = |hu: f32, tubes: Vec<Tube>| layers.push(Layer { hu, tubes });
+        if exam.variants.arms_down {
+            let (flesh, bone) = lowered_arms(body);
+            layer(-95.0, flesh.clone());
+            layer(50.0, flesh.into_iter().map(|tube| tube.widened(-7.0)).collect());
+            layer(CORTEX_HU, bone.clone());
+            layer(40.0, bone.into_iter().map(|tube| tube.widened(-5.0)).collect());
+        }
+        layer(body.blood_hu, vessels::mediastinal(body));
+        layer(38.0, vessels::gullet(body));
+        layer(CARTILAGE_HU, skeleton.cartilage.clone());
+        layer(CORTEX_HU, skeleton.cortex.clone());
+        layer(MARROW_HU, skeleton.marrow.clone());
+        layer(body.blood_hu, pulmonary);
+        layer(30.0, airways.walls().collect());
+        layer(-1000.0, airways.lumens);
+        for nodule in &nodules {
+            layer(nodule.nodule.hu as f32, nodule.spicules.clone());
+        }
+        // The scanner's blur spans about a pixel and a half; a sharp kernel's less.
+        let width = match exam.kernel {
+            Kernel::Soft => 1.5,
+            Kernel::Sharp => 1.2,
+        };
+        let edge = Edge { width_mm: width * exam.grid.spacing_mm[1] as f32 };
+        Self { exam, body, skeleton, layers, nodules, edge }
+    }
+
+    /// Renders slice `index`, counted from the feet.
+    fn slice(&self, index: usize) -> Slice {
+        let grid = &self.exam.grid;
+        let pixels = grid.shape[1] * grid.shape[2];
+        let planes = (grid.thickness_mm / (1.3 * grid.spacing_mm[1])).round().clamp(1.0, 4.0);
+        let mut hu = vec![0f32; pixels];
+        let mut lung = vec![0f32; pixels];
+        let mut plane =
+            Plane { hu: vec![0.0; pixels], lung: vec![0.0; pixels], coverage: vec![0.0; pixels] };
+        for step in 0..planes as usize {
+            let within = (step as f64 + 0.5) / planes - 0.5;
+            let depth = index as f64 + within * grid.thickness_mm / grid.spacing_mm[0];
+            self.cut(&mut plane, depth);
+            for pixel in 0..pixels {
+                hu[pixel] += plane.hu[pixel] / planes as f32;
+                lung[pixel] += plane.lung[pixel] / planes as f32;
+            }
+        }
+        self.finish(index, &hu, &lung)
+    }
+
+    /// Fills `plane` with the scene at the fractional slice index `depth`.
+    fn cut(&self, plane: &mut Plane, depth: f64) {
+        let grid = &self.exam.grid;
+        let (rows, columns) = (grid.shape[1], grid.shape[2]);
+        let [x0, y0, z] = grid.body_point([depth, 0.0, 0.0]).map(|mm| mm as f32);
+        let step = grid.spacing_mm[1] as f32;
+        for row in 0..rows {
+            let y = y0 + row as f32 * step;
+            for column in 0..columns {
+                let at = row * columns + column;
+                (plane.hu[at], plane.lung[at]) = (-1000.0, 0.0);
+                if !grid.in_field_of_view(row, column) {
+                    continue;
+                }
+                let p = [x0 + column as f32 * step, y, z];
+                if let Some((tissue, lung)) = self.body.tissue(p, self.edge) {
+                    plane.hu[at] = self.skeleton.paint_columns(self.body, p, self.edge, tissue);
+                    plane.lung[at] = lung;
+                }
+                if plane.hu[at] < -400.0 && plane.lung[at] == 0.0 && !self.exam.variants.no_table {
+                    plane.hu[at] = plane.hu[at].max(self.table_hu(p[0], y));
+                }
+            }
+        }
+        for layer in &self.layers {
+            self.paint_layer(plane, layer, [x0, y0, z]);
+        }
+        for nodule in &self.nodules {
+            let center = nodule.nodule.center;
+            let reach = nodule.reach();
+            if (center[2] - z).abs() > reach {
+                continue;
+            }
+            for row in pixel_range(center[1], reach, y0, step, rows) {
+                for column in pixel_range(center[0], reach, x0, step, columns) {
+                    let p = [x0 + column as f32 * step, y0 + row as f32 * step, z];
+                    let at = row * columns + column;
+                    plane.hu[at] = nodule.paint(p, self.edge, plane.hu[at]);
+                }
+            }
+        }
+    }
+
+    /// Paints the tubes of one material; where they overlap the best covered counts, so that
+    /// joints do not show.
+    fn paint_layer(&self, plane: &mut Plane, layer: &Layer, [x0, y0, z]: [f32; 3]) {
+        let grid = &self.exam.grid;
+        let (rows, columns) = (grid.shape[1], grid.shape[2]);
+        let step = grid.spacing_mm[1] as f32;
+        let blur = self.edge.width_mm / 2.0;
+        let mut touched: Option<[usize; 2]> = None;
+        for tube in &layer.tubes {
+            let reach = tube.widest() + blur;
+            let (low, high) = (tube.from[2].min(tube.to[2]), tube.from[2].max(tube.to[2]));
+            if tube.widest() <= 0.0 || z < low - reach || z > high + reach {
+                continue;
+            }
+            let (from, to) = near_plane(tube, z, reach);
+            let middle = |axis: usize| (from[axis] + to[axis]) / 2.0;
+            let half = |axis: usize| (from[axis] - to[axis]).abs() / 2.0 + reach;
+            for row in pixel_range(middle(1), half(1), y0, step, rows) {
+                for column in pixel_range(middle(0), half(0), x0, step, columns) {
+                    let p = [x0 + column as f32 * step, y0 + row as f32 * step, z];
+                    let (distance, radius) = tube.axis_distance(p);
+                    if distance < radius + blur {
+                        let at = row * columns + column;
+                        let share = self.edge.tube_coverage(distance, radius);
+                        plane.coverage[at] = plane.coverage[at].max(share);
+                    }
+                }
+                touched = Some(touched.map_or([row, row], |[a, b]| [a.min(row), b.max(row)]));
+            }
+        }
+        let Some([first, last]) = touched else { return };
+        for at in first * columns..(last + 1) * columns {
+            plane.hu[at] = mix(plane.hu[at], layer.hu, plane.coverage[at]);
+            plane.coverage[at] = 0.0;
+        }
+    }
+
+    /// The table: two thin shells around light foam, hollowed for the back.
+    fn table_hu(&self, x: f32, y: f32) -> f32 {
+        let top = self.body.back_y() + 5.0 - x * x / 1900.0;
+        let depth = y - top;
+        if !(-6.0..34.0).contains(&depth) || x.abs() > 215.0 {
+            return -1000.0;
+        }
+        let shells = depth.abs().min((depth - 27.0).abs());
+        let foam = self.edge.coverage((depth - 13.5).abs() - 13.5);
+        mix(mix(-1000.0, -945.0, foam), 60.0, self.edge.tube_coverage(shells, 1.3))
+    }
+
+    /// Noise, rounding, the circle of reconstruction; counts the lungs.
+    fn finish(&self, index: usize, clean: &[f32], lung: &[f32]) -> Slice {
+        let grid = &self.exam.grid;
+        let (rows, columns) = (grid.shape[1], grid.shape[2]);
+        let noise = slice_noise(self.exam, index);
+        let center = (rows as f32 - 1.0) / 2.0;
+        let mut slice = Slice { hu: Vec::new(), lung_pixels: [0, 0], lung_box: None };
+        slice.hu.reserve_exact(rows * columns);
+        for row in 0..rows {
+            for column in 0..columns {
+                let at = row * columns + column;
+                if !grid.in_field_of_view(row, column) {
+                    slice.hu.push(-1024);
+                    continue;
+                }
+                // More attenuation in the middle of the body: more noise.
+                let radius = (row as f32 - center).hypot(column as f32 - center) / center;
+                let hu = clean[at] + noise[at] * (1.0 - 0.45 * radius * radius);
+                slice.hu.push(hu.round().clamp(-1024.0, 3071.0) as i16);
+                if lung[at] >= 0.5 {
+                    let x = grid.body_point([0.0, 0.0, column as f64])[0] as f32;
+                    slice.lung_pixels[Side::of(x) as usize] += 1;
+                    let here = [row, column];
+                    slice.lung_box = Some(slice.lung_box.map_or([here, here], |[low, high]| {
+                        [
+                            std::array::from_fn(|i| low[i].min(here[i])),
+                            std::array::from_fn(|i| high[i].max(here[i])),
+                        ]
+                    }));
+                }
+            }
+        }
+        slice
+    }
+}
+
+/// The part of a tube's axis that can reach the plane at `z`.
+fn near_plane(tube: &Tube, z: f32, reach: f32) -> ([f32; 3], [f32; 3]) {
+    let rise = tube.to[2] - tube.from[2];
+    if rise.abs() < 1e-3 {
+        return (tube.from, tube.to);
+    }
+    let at = |height: f32| ((height - tube.from[2]) / rise).clamp(0.0, 1.0);
+    let point = |share: f32| std::array::from_fn(|i| mix(tube.from[i], tube.to[i], share));
+    (point(at(z - reach)), point(at(z + reach)))
+}
+
+/// Pixels whose centres lie within `reach` of `center`.
+fn pixel_range(
+    center: f32,
+    reach: f32,
+    first: f32,
+    step: f32,
+    count: usize,
+) -> std::ops::Range<usize> {
+    let low = ((center - reach - first) / step).ceil().clamp(0.0, count as f32);
+    let high = ((center + reach - first) / step).floor() + 1.0;
+    low as usize..(high.clamp(low, count as f32) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phantom::plan::Variants;
+
+    fn example(variants: Variants) -> (ExamPlan, Rendered) {
+        let exam = ExamPlan::example(5, variants).unwrap();
+        let rendered = render(&exam);
+        (exam, rendered)
+    }
+
+    #[test]
+    fn rendering_in_parallel_and_alone_gives_the_same_voxels() {
+        let exam = ExamPlan::example(5, Variants::default()).unwrap();
+        assert_eq!(render(&exam), render_alone(&exam));
+    }
+
+    #[test]
+    fn the_nodule_is_where_the_truth_says_and_as_dense() {
+        for seed in 0..4 {
+            let exam = ExamPlan::example(seed, Variants::default()).unwrap();
+            let volume = render(&exam).volume;
+            let nodule = exam.nodules[0];
+            assert!(nodule.kind.is_malignant());
+            let [d, h, w] = exam.nodule_voxel(&nodule).map(|v| v.round() as usize);
+            let around = volume.hu.slice(ndarray::s![d - 1..=d + 1, h - 1..=h + 1, w - 1..=w + 1]);
+            let mean = around.iter().map(|v| f64::from(*v)).sum::<f64>() / 27.0;
+            assert!((mean - nodule.hu).abs() < 45.0, "seed {seed}: {mean} for {nodule:?}");
+            let voxel = volume.geometry.position_mm(exam.nodule_voxel(&nodule));
+            let truth = exam.nodule_center_mm(&nodule);
+            assert!(voxel.iter().zip(truth).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn tissues_have_their_hounsfield_units() {
+        let (exam, Rendered { volume, lungs }) = example(Variants::default());
+        let share = |low: i16, high: i16| {
+            let inside = volume.hu.iter().filter(|v| (low..=high).contains(*v)).count();
+            inside as f64 / volume.hu.len() as f64
+        };
+        assert!(share(-950, -780) > 0.10, "aerated lung");
+        assert!(share(0, 100) > 0.15, "soft tissue");
+        assert!(share(-140, -60) > 0.04, "fat");
+        assert!(share(250, 900) > 0.005, "bone");
+        assert_eq!(volume.hu[[3, 0, 0]], -1024, "outside the field of view");
+        assert!(lungs.right_ml > lungs.left_ml && lungs.left_ml > 900.0, "{lungs:?}");
+        let [low, high] = lungs.voxels.unwrap();
+        assert!(low[0] > 2 && high[0] + 2 < exam.grid.shape[0], "lungs lie inside the scan");
+    }
+
+    #[test]
+    fn variants_do_what_they_say() {
+        let (_, ordinary) = example(Variants::default());
+        let (exam, white) =
+            example(Variants { opaque_lung: Some(Side::Left), ..Variants::default() });
+        assert_eq!(white.lungs.left_ml, 0.0);
+        assert_eq!(white.lungs.right_ml, ordinary.lungs.right_ml);
+        assert!(exam.nodules.iter().all(|nodule| nodule.center[0] < 0.0));
+        let (_, cut) = example(Variants { cut_at_top: true, ..Variants::default() });
+        let [_, high] = cut.lungs.voxels.unwrap();
+        assert_eq!(high[0] + 1, cut.volume.hu.dim().0, "lung touches the last slice");
+        let air = |rendered: &Rendered| rendered.volume.hu.iter().filter(|v| **v < -900).count();
+        let (_, bare) = example(Variants { no_table: true, ..Variants::default() });
+        assert!(air(&bare) > air(&ordinary));
+        let (_, gas) = example(Variants { bowel_gas: true, ..Variants::default() });
+        assert!(air(&gas) > air(&ordinary) + 100);
+        let (exam, arms) = example(Variants { arms_down: true, ..Variants::default() });
+        let arm = f64::from(exam.body.half_width()) + 44.0;
+        let column = (0..112).position(|c| exam.grid.body_point([0.0, 0.0, c as f64])[0] > arm);
+        let lane = arms.volume.hu.slice(ndarray::s![5, .., column.unwrap()]);
+        assert!(lane.iter().any(|v| *v > 300) && lane.iter().any(|v| (20..90).contains(v)));
+        let (_, unjoined) = example(Variants { unjoined_airways: true, ..Variants::default() });
+        assert_ne!(unjoined.volume, ordinary.volume);
+        assert_eq!(unjoined.lungs, ordinary.lungs);
+    }
+}

@@ -1,0 +1,470 @@
+//! The sentence, as code:
+//!
+//! ```text
+//! spec.toml → Spec → Cohort → Prepared → Split → Trained → Scored → Report
+//! ```
+//!
+//! Each stage is one function that takes plain data and writes its product into the run folder.
+//! A stage whose product is there already reads it instead, so running again continues.
+
+pub mod predict;
+
+use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, ListError};
+use crate::device::{self, DeviceError, DeviceRequest};
+use crate::dicom::{self, Series};
+use crate::evaluation::{Evaluation, Options, Scored, evaluate};
+use crate::files::WriteError;
+use crate::phantom::{self, PhantomError};
+use crate::prepare::{self, Limits, PrepareError, Row, Settings, Status};
+use crate::report::{self, ReportError};
+use crate::results::{
+    PredictionRow, Provenance, ResultsError, RunFolder, Table, now_utc, read_csv, write_csv,
+};
+use crate::spec::{Compat, Interpolation, Part, Spec, SpecError};
+use crate::training::{self, Exam, Outcome, TrainingError, Watch};
+use crate::volume;
+use burn::train::Interrupter;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// A run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The spec is wrong.
+    #[error(transparent)]
+    Spec(#[from] Box<SpecError>),
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// The cohort cannot be gathered.
+    #[error(transparent)]
+    Cohort(#[from] CohortError),
+    /// The synthetic cohort cannot be made.
+    #[error(transparent)]
+    Phantom(#[from] PhantomError),
+    /// Preparation cannot be done.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The device is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Training failed.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// The report cannot be drawn.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Runs that prepare in different ways cannot be an ensemble.
+    #[error(
+        "{first} and {second} prepare series in different ways ([preprocess] of their specs): they \
+         cannot be averaged"
+    )]
+    MixedPreparation {
+        /// One run.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// No chosen series could be prepared.
+    #[error("none of the {series} chosen series could be prepared; the reasons: {reasons}")]
+    NothingPrepared {
+        /// Series chosen.
+        series: usize,
+        /// Reasons, with counts.
+        reasons: String,
+    },
+}
+
+impl PipelineError {
+    /// Whether the request was wrong, rather than the work failed.
+    pub fn is_request(&self) -> bool {
+        match self {
+            Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
+            Self::MixedPreparation { .. } => true,
+            Self::Results(error) => {
+                matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<cohort::SplitError> for PipelineError {
+    fn from(error: cohort::SplitError) -> Self {
+        Self::Cohort(error.into())
+    }
+}
+
+impl From<ListError> for PipelineError {
+    fn from(error: ListError) -> Self {
+        Self::Cohort(error.into())
+    }
+}
+
+/// What a run tells whoever watches, besides training itself.
+pub trait Stages: Watch {
+    /// A stage begins.
+    fn stage_begins(&self, name: &str);
+    /// So many of so many things are done.
+    fn stage_advances(&self, done: usize, of: usize);
+    /// The stage is over, with a line that sums it up.
+    fn stage_ends(&self, name: &str, summary: &str);
+    /// Training begins or ends: signals mean something else then.
+    fn training(&self, active: bool);
+}
+
+/// Runs what is left of a run.
+pub fn run(
+    spec: &Spec,
+    run: &RunFolder,
+    interrupter: &Interrupter,
+    watch: &dyn Stages,
+) -> Result<Outcome, PipelineError> {
+    let _lock = run.lock()?;
+    let request: DeviceRequest = spec.runtime.device.parse()?;
+    let (device, facts) = device::open(&request)?;
+    let mut provenance = Provenance::read(run).unwrap_or_else(|| Provenance::begin(spec));
+    provenance.started.push(now_utc());
+    provenance.device = format!("{} ({})", facts.request, facts.name);
+    provenance.precision = "f32".into();
+    provenance.threads = rayon::current_num_threads();
+    provenance.determinism = if facts.reproducible {
+        "the same spec and data give the same bytes on this kind of processor".into()
+    } else {
+        "sums on this device may be taken in another order: figures agree, bytes need not".into()
+    };
+    provenance.write(run)?;
+    run.log(&format!("lungs {} on {}", provenance.version, provenance.device));
+
+    let began = Instant::now();
+    let rows = study(spec, run, watch)?;
+    let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
+    provenance.data_hash = Some(data_hash(&exams));
+    provenance.split_check = Some(split_check(&rows));
+    provenance.spent("cohort and preparation", began.elapsed().as_secs_f64());
+    provenance.write(run)?;
+
+    let began = Instant::now();
+    watch.training(true);
+    let parts = (exams.of(Part::Train), exams.of(Part::Valid));
+    let outcome = training::fit(spec, parts, run, &device, interrupter, watch);
+    watch.training(false);
+    provenance.spent("training", began.elapsed().as_secs_f64());
+    provenance.write(run)?;
+    let outcome = outcome.inspect_err(|error| run.log(&format!("training failed: {error}")))?;
+    let Outcome::Finished { selected, .. } = outcome else {
+        run.log("training was interrupted; everything needed to continue is kept");
+        return Ok(outcome);
+    };
+
+    let began = Instant::now();
+    score_test(spec, run, &exams, selected, &device, watch)?;
+    conclude(spec, run, selected)?;
+    report::redraw(run)?;
+    provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
+    provenance.finished = Some(now_utc());
+    provenance.write(run)?;
+    run.log(&format!("finished; epoch {selected} is selected"));
+    Ok(outcome)
+}
+
+/// The study of a run: read from its tables when they are there, else gathered, prepared and
+/// split.
+fn study(
+    spec: &Spec,
+    run: &RunFolder,
+    watch: &dyn Stages,
+) -> Result<Vec<CohortRow>, PipelineError> {
+    let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
+    if cohort_file.is_file() && preparation_file.is_file() {
+        let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
+        let prepared: Vec<Row> = read_csv(&preparation_file)?;
+        let there =
+            prepared.iter().all(|row| row.cache_file.is_empty() || crop_path(spec, row).is_file());
+        if there {
+            cohort::check_parts(&rows)?;
+            return Ok(rows);
+        }
+        watch.note("prepared volumes are missing: preparing again");
+    }
+    make_phantom(spec, watch)?;
+    let mut cohort = gather(spec, watch)?;
+    let prepared = prepare(spec, &mut cohort, watch)?;
+    cohort::assign(&mut cohort, spec)?;
+    write_csv(&preparation_file, &prepared)?;
+    write_lists(run, &cohort.rows)?;
+    write_csv(&cohort_file, &cohort.rows)?;
+    watch.stage_ends("split", &split_check(&cohort.rows));
+    Ok(cohort.rows)
+}
+
+/// Makes the synthetic cohort that a spec asks for, where there is none.
+pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError> {
+    let Some(wanted) = &spec.data.phantom else { return Ok(()) };
+    let plan = phantom::PhantomPlan {
+        patients: wanted.patients,
+        positive_fraction: wanted.positive_fraction,
+        seed: wanted.seed,
+        ..Default::default()
+    };
+    watch.stage_begins("phantom");
+    let advance = |done, of| watch.stage_advances(done, of);
+    let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
+    let told = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
+    watch.stage_ends("phantom", &told);
+    Ok(())
+}
+
+/// Finds series and labels and chooses one series per exam.
+pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
+    watch.stage_begins("cohort");
+    let cohort = cohort::gather(spec)?;
+    let series = cohort.rows.iter().filter(|row| !row.series.is_empty()).count();
+    let left_out = match cohort::count_reasons(&cohort.rows) {
+        reasons if reasons.is_empty() => String::new(),
+        reasons => format!("; left out: {reasons}"),
+    };
+    let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
+    watch.stage_ends("cohort", &told);
+    Ok(cohort)
+}
+
+/// Prepares the chosen series, and takes those that are refused out of the cohort.
+pub fn prepare(
+    spec: &Spec,
+    cohort: &mut Cohort,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    let (places, series): (Vec<usize>, Vec<Series>) = cohort.chosen.iter().cloned().unzip();
+    let rows = prepare_series(spec, &series, &cache_folder(spec), watch)?;
+    for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
+        cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
+    }
+    if cohort.chosen.is_empty() {
+        let reasons = cohort::count_reasons(&cohort.rows);
+        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons });
+    }
+    Ok(rows)
+}
+
+/// Prepares series as `spec` says, into `cache`.
+pub fn prepare_series(
+    spec: &Spec,
+    series: &[Series],
+    cache: &Path,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    watch.stage_begins("preparation");
+    let series: Vec<&Series> = series.iter().collect();
+    let done = AtomicUsize::new(0);
+    let advance = |_: &Row| {
+        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, series.len());
+    };
+    let threads = spec.runtime.threads;
+    let rows = prepare::prepare_all(&series, &settings(spec), cache, &advance, threads)?;
+    let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
+    let told = format!(
+        "{} volumes in {}{}",
+        rows.len() - refused,
+        cache.display(),
+        if refused > 0 { format!("; {refused} refused") } else { String::new() }
+    );
+    watch.stage_ends("preparation", &told);
+    Ok(rows)
+}
+
+/// Series without a study.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// CT series.
+    pub series: Vec<Series>,
+    /// Series and files that are something else or damaged, with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Every CT series in folders, at any depth.
+pub fn series_of(paths: &[PathBuf]) -> Result<Found, PipelineError> {
+    let mut found = Found::default();
+    for path in paths {
+        let scan = dicom::scan(path).map_err(CohortError::from)?;
+        if scan.series.is_empty() {
+            let (root, skipped, problems) = (path.clone(), scan.skipped, scan.problems.len());
+            let first_problem = cohort::first_problem(&scan);
+            let nothing = CohortError::Nothing { root, skipped, problems, first_problem };
+            return Err(nothing.into());
+        }
+        found.left_out.extend(scan.problems.into_iter().map(|problem| {
+            (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
+        }));
+        found.series.extend(scan.series);
+    }
+    Ok(found)
+}
+
+/// The preprocessing part of a spec in the words of the prepare room.
+pub fn settings(spec: &Spec) -> Settings {
+    let preprocess = &spec.preprocess;
+    let compat = preprocess.compat == Compat::Lungs015;
+    Settings {
+        spacing_mm: [preprocess.spacing_mm; 3],
+        interpolation: match preprocess.interpolation {
+            Interpolation::Cubic => volume::Interpolation::Cubic,
+            Interpolation::Linear => volume::Interpolation::Linear,
+        },
+        grid: if compat { volume::Grid::AlignedEnds } else { volume::Grid::Physical },
+        size: preprocess.size,
+        lower_hu: preprocess.window.lower_hu as f32,
+        upper_hu: preprocess.window.upper_hu as f32,
+        compat,
+        limits: Limits {
+            min_slices: spec.data.select.min_slices,
+            max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,
+            min_lung_ml: preprocess.min_lung_ml,
+        },
+    }
+}
+
+/// Where prepared volumes are kept: as the spec says, else beside the data.
+pub fn cache_folder(spec: &Spec) -> PathBuf {
+    if let Some(cache) = &spec.data.cache {
+        return cache.clone();
+    }
+    let data = &spec.data;
+    let beside = [Some(&data.root), data.positives.as_ref(), data.train_list.as_ref()];
+    let beside = beside.into_iter().flatten().find(|path| **path != Path::new(""));
+    let mut name = beside.map(|path| path.as_os_str().to_owned()).unwrap_or_default();
+    name.push(".prepared");
+    PathBuf::from(name)
+}
+
+fn crop_path(spec: &Spec, row: &Row) -> PathBuf {
+    cache_folder(spec).join(&row.cache_file)
+}
+
+/// The exams of a study by part.
+struct Exams(BTreeMap<Part, Vec<Exam>>);
+
+impl Exams {
+    fn of(&self, part: Part) -> &[Exam] {
+        self.0.get(&part).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams {
+    let crops: BTreeMap<&str, PathBuf> =
+        prepared.iter().map(|row| (row.series_uid.as_str(), crop_path(spec, row))).collect();
+    let mut exams = BTreeMap::<Part, Vec<Exam>>::new();
+    for row in rows.iter().filter(|row| row.chosen) {
+        let (Some(part), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
+            continue;
+        };
+        exams.entry(part).or_default().push(Exam {
+            patient: row.patient.clone(),
+            exam: row.exam.clone(),
+            series: row.series.clone(),
+            label: row.label.unwrap_or_default(),
+            crop: crop.clone(),
+        });
+    }
+    Exams(exams)
+}
+
+/// BLAKE3 over exams, labels, parts and the content hashes in the names of prepared volumes.
+fn data_hash(exams: &Exams) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (part, exams) in &exams.0 {
+        for exam in exams {
+            let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();
+            hasher.update(
+                format!("{part} {} {} {} {crop}\n", exam.exam, exam.series, exam.label).as_bytes(),
+            );
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The parts in words.
+pub fn split_check(rows: &[CohortRow]) -> String {
+    let told = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
+        let rows: Vec<_> =
+            rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
+        let patients: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
+        let positive = rows.iter().filter(|row| row.label == Some(1)).count();
+        (!rows.is_empty()).then(|| {
+            format!(
+                "{part} {} exams ({positive} positive) of {} patients",
+                rows.len(),
+                patients.len()
+            )
+        })
+    });
+    told.collect::<Vec<_>>().join(", ") + "; no patient in two parts"
+}
+
+fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {
+    for part in [Part::Train, Part::Valid, Part::Test] {
+        let entries: Vec<ListEntry> = rows
+            .iter()
+            .filter(|row| row.chosen && row.split == Some(part))
+            .filter_map(|row| Some(ListEntry { path: (&row.path).into(), label: row.label? }))
+            .collect();
+        if !entries.is_empty() {
+            cohort::write_list(&run.list_file(part), &entries)?;
+        }
+    }
+    Ok(())
+}
+
+/// Scores the test part, if there is one, with the selected epoch's weights.
+fn score_test(
+    spec: &Spec,
+    run: &RunFolder,
+    exams: &Exams,
+    selected: usize,
+    device: &burn::tensor::Device,
+    watch: &dyn Stages,
+) -> Result<(), PipelineError> {
+    let test = exams.of(Part::Test);
+    if test.is_empty() {
+        return Ok(());
+    }
+    watch.validation_begins(test.len());
+    let network = training::trained_network(spec, run, selected, device)?;
+    let scored = training::score(&network, spec, test, device, watch)?;
+    let rows: Vec<PredictionRow> = scored.iter().map(|one| one.row(test)).collect();
+    write_csv(&run.predictions(Part::Test, selected), &rows)?;
+    Ok(())
+}
+
+/// Writes `evaluation.json` from the predictions of the selected epoch.
+fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<(), PipelineError> {
+    let mut parts = BTreeMap::<String, Evaluation>::new();
+    for part in [Part::Valid, Part::Test] {
+        let path = run.predictions(part, selected);
+        if path.is_file() {
+            let rows: Vec<PredictionRow> = read_csv(&path)?;
+            let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
+            let options = Options { seed: spec.experiment.seed, ..Options::default() };
+            parts.insert(part.to_string(), evaluate(&scored, &options));
+        }
+    }
+    let summary = report::Summary { selected_epoch: selected, parts };
+    let text = serde_json::to_string_pretty(&summary).expect("plain data always has a JSON form");
+    crate::files::write_bytes(&run.evaluation_file(), (text + "\n").as_bytes())?;
+    Ok(())
+}
+
+fn scored(row: PredictionRow) -> Scored {
+    Scored {
+        patient_id: row.patient,
+        exam_id: row.exam,
+        label: row.label == 1,
+        logit: row.logit,
+        probability: row.probability,
+    }
+}

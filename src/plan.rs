@@ -1,0 +1,162 @@
+//! What a run would do and take, without doing it: the answer of `lungs check`.
+//!
+//! Memory and time are estimates from the network's arithmetic and from figures measured on a
+//! cloud machine (docs/performance.md); they say hours or days, not minutes.
+
+use crate::cohort::Cohort;
+use crate::device::{DeviceFacts, DeviceKind};
+use crate::spec::{KeepCheckpoints, Part, Spec};
+use crate::training::{self, TrainingError};
+use burn::tensor::Device;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The answer of `lungs check`.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// Identity of the experiment.
+    pub spec_hash: String,
+    /// Where the network would run.
+    pub device: String,
+    /// Who would be in the study; `None` when a synthetic cohort is still to be made.
+    pub cohort: Option<CohortPlan>,
+    /// Numbers that training changes.
+    pub parameters: usize,
+    /// Memory of one training step, bytes.
+    pub step_bytes: f64,
+    /// Prepared volumes, bytes.
+    pub cache_bytes: Option<f64>,
+    /// The run folder, bytes.
+    pub run_bytes: Option<f64>,
+    /// Preparing every chosen series, seconds.
+    pub preparation_seconds: Option<f64>,
+    /// All epochs, seconds.
+    pub training_seconds: Option<f64>,
+    /// What the times rest on.
+    pub time_basis: String,
+}
+
+/// Who would be in the study.
+#[derive(Debug, Serialize)]
+pub struct CohortPlan {
+    /// Series found.
+    pub series: usize,
+    /// Series that stand for an exam.
+    pub chosen: usize,
+    /// Why others do not, the most frequent first.
+    pub left_out: Vec<LeftOut>,
+    /// The parts.
+    pub parts: Vec<PartPlan>,
+}
+
+/// A reason with its count.
+#[derive(Debug, Serialize)]
+pub struct LeftOut {
+    /// How many series, files or labels.
+    pub count: usize,
+    /// The reason: a short word, and the sentence of the first case.
+    pub reason: String,
+}
+
+/// A part of the study.
+#[derive(Debug, Serialize)]
+pub struct PartPlan {
+    /// `train`, `valid`, `test`.
+    pub name: String,
+    /// Exams.
+    pub exams: usize,
+    /// Patients.
+    pub patients: usize,
+    /// Exams with cancer.
+    pub positive: usize,
+}
+
+/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 5.4 GB
+/// for 220×224×224 (measured, Burn 0.22.1 on CPU).
+const STEP_BYTES_PER_VOXEL: f64 = 490.0;
+/// Multiplications and additions of a training step per input voxel, at width 1.
+const STEP_OPERATIONS_PER_VOXEL: f64 = 1.05e5;
+/// Operations per second of one core (measured 40 to 60 · 10⁹).
+const OPERATIONS_PER_CORE: f64 = 45e9;
+/// Core-seconds to prepare a series.
+const PREPARATION_SECONDS: f64 = 1.5;
+
+/// Works out what a run of `spec` would take.
+pub fn plan(
+    spec: &Spec,
+    cohort: Option<&Cohort>,
+    device: &Device,
+    facts: &DeviceFacts,
+) -> Result<Plan, TrainingError> {
+    let parameters = training::network(spec, device)?.parameter_count();
+    let [depth, height, width] = spec.preprocess.size;
+    let voxels = (spec.model.slices * height * width) as f64;
+    let cores = match spec.runtime.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    } as f64;
+    let weights = parameters as f64 * 4.0;
+    let cohort = cohort.map(describe);
+    let chosen = cohort.as_ref().map(|cohort| cohort.chosen as f64);
+    let exams = |name: Part| {
+        let parts = cohort.as_ref()?.parts.iter().find(|part| part.name == name.to_string());
+        Some(parts.map_or(0.0, |part| part.exams as f64))
+    };
+    let epochs = spec.train.epochs as f64;
+    // A forward pass is a third of a step.
+    let per_epoch = exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t + v / 3.0);
+    let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powi(2).max(0.01);
+    let on_cpu = facts.kind == DeviceKind::Cpu;
+    let kept = match spec.train.keep_checkpoints {
+        KeepCheckpoints::All => epochs,
+        KeepCheckpoints::BestAndLast => 3.0,
+    };
+    Ok(Plan {
+        spec_hash: spec.hash(),
+        device: format!("{} ({})", facts.request, facts.name),
+        parameters,
+        step_bytes: STEP_BYTES_PER_VOXEL * voxels * spec.model.width * spec.train.batch_size as f64
+            + 4.0 * weights,
+        cache_bytes: chosen.map(|chosen| chosen * (depth * height * width * 2) as f64),
+        run_bytes: chosen.map(|chosen| kept * 3.0 * weights + epochs * 200.0 * chosen),
+        preparation_seconds: chosen.map(|chosen| chosen * PREPARATION_SECONDS / cores),
+        training_seconds: per_epoch
+            .filter(|_| on_cpu)
+            .map(|exams| exams * epochs * operations / (OPERATIONS_PER_CORE * cores)),
+        time_basis: if on_cpu {
+            format!("{cores} CPU threads; order of magnitude")
+        } else {
+            "training time on this device is not estimated; the first epoch tells".into()
+        },
+        cohort,
+    })
+}
+
+fn describe(cohort: &Cohort) -> CohortPlan {
+    let mut left_out = BTreeMap::<&str, (usize, &str)>::new();
+    for row in cohort.rows.iter().filter(|row| !row.chosen) {
+        let word = row.reason.split(':').next().unwrap_or_default();
+        left_out.entry(word).or_insert((0, &row.reason)).0 += 1;
+    }
+    let mut left_out: Vec<LeftOut> = left_out
+        .into_values()
+        .map(|(count, reason)| LeftOut { count, reason: reason.to_owned() })
+        .collect();
+    left_out.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+    let parts = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
+        let rows: Vec<_> =
+            cohort.rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
+        (!rows.is_empty()).then(|| PartPlan {
+            name: part.to_string(),
+            exams: rows.len(),
+            patients: rows.iter().map(|row| &row.patient).collect::<BTreeSet<_>>().len(),
+            positive: rows.iter().filter(|row| row.label == Some(1)).count(),
+        })
+    });
+    CohortPlan {
+        series: cohort.rows.iter().filter(|row| row.slices > 0).count(),
+        chosen: cohort.chosen.len(),
+        left_out,
+        parts: parts.collect(),
+    }
+}

@@ -1,0 +1,122 @@
+//! The content-addressed cache: which entry belongs to a series, and whether it is whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dicom::{Series, SeriesFacts};
+use crate::files::{WriteError, write_bytes};
+
+use super::{ALGORITHM_VERSION, Picture, Prepared, Row, Settings, Status, npz};
+
+/// Where prepared series are kept.
+pub(super) struct Cache<'a> {
+    pub folder: &'a Path,
+    pub settings: &'a Settings,
+}
+
+/// What `<key>.json` holds; it is written after the files that it speaks of.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    algorithm_version: u32,
+    settings: String,
+    inputs: String,
+    npz_bytes: Option<u64>,
+    row: Row,
+}
+
+impl Cache<'_> {
+    /// The row of a series whose files have not changed since it was prepared under these
+    /// settings, without reading any of them.
+    pub fn seen(&self, series: &Series) -> Option<Row> {
+        let inputs = fs::read_to_string(self.seen_path(series)).ok()?;
+        self.find(&inputs)
+    }
+
+    /// The row of these contents, if they were prepared under these settings before.
+    pub fn find(&self, inputs: &str) -> Option<Row> {
+        let key = self.key(inputs);
+        let entry: Entry = serde_json::from_slice(&fs::read(self.path(&key, "json")).ok()?).ok()?;
+        let same = entry.algorithm_version == ALGORITHM_VERSION
+            && entry.settings == self.settings_text()
+            && entry.inputs == inputs;
+        let whole = match entry.row.status {
+            Status::Refused => true,
+            Status::Prepared => {
+                let npz = fs::metadata(self.path(&key, "npz")).ok()?;
+                Some(npz.len()) == entry.npz_bytes && self.path(&key, "png").is_file()
+            }
+        };
+        (same && whole).then_some(entry.row)
+    }
+
+    /// Keeps a finished series and names its file in the row.
+    pub fn keep(
+        &self,
+        inputs: &str,
+        row: &mut Row,
+        result: Option<(&Prepared, &Picture)>,
+    ) -> Result<(), WriteError> {
+        let key = self.key(inputs);
+        let mut npz_bytes = None;
+        if let Some((prepared, picture)) = result {
+            let path = self.path(&key, "npz");
+            npz::write(&path, prepared)?;
+            npz_bytes = fs::metadata(&path).ok().map(|facts| facts.len());
+            write_bytes(&self.path(&key, "png"), &picture.to_png())?;
+            row.cache_file = format!("{key}.npz");
+        }
+        let entry = Entry {
+            algorithm_version: ALGORITHM_VERSION,
+            settings: self.settings_text(),
+            inputs: inputs.to_owned(),
+            npz_bytes,
+            row: row.clone(),
+        };
+        let mut text = serde_json::to_string_pretty(&entry).unwrap_or_default();
+        text.push('\n');
+        write_bytes(&self.path(&key, "json"), text.as_bytes())
+    }
+
+    /// Remembers what the series' files contain as long as they do not change.
+    pub fn remember(&self, series: &Series, inputs: &str) -> Result<(), WriteError> {
+        write_bytes(&self.seen_path(series), inputs.as_bytes())
+    }
+
+    fn path(&self, key: &str, extension: &str) -> PathBuf {
+        self.folder.join(format!("{key}.{extension}"))
+    }
+
+    fn key(&self, inputs: &str) -> String {
+        let text =
+            format!("lungs prepared {ALGORITHM_VERSION}\n{}\n{inputs}\n", self.settings_text());
+        short_hash(text.as_bytes())
+    }
+
+    /// Every field of the settings, as text that changes when one of them does.
+    fn settings_text(&self) -> String {
+        format!("{:?}", self.settings)
+    }
+
+    /// Names the state of the series' files: their paths, sizes and times of change.
+    fn seen_path(&self, series: &Series) -> PathBuf {
+        let mut state = blake3::Hasher::new();
+        for slice in &series.slices {
+            let path = std::path::absolute(&slice.path).unwrap_or_else(|_| slice.path.clone());
+            let line = format!("{}\0{}\0{}\n", path.display(), slice.bytes, slice.modified_ns);
+            state.update(line.as_bytes());
+        }
+        let name = state.finalize().to_hex();
+        self.folder.join("seen").join(&name.as_str()[..32])
+    }
+}
+
+/// The hash of the files' contents as text.
+pub(super) fn inputs_text(facts: &SeriesFacts) -> String {
+    blake3::Hash::from_bytes(facts.content_hash).to_hex().to_string()
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().as_str()[..32].to_owned()
+}

@@ -1,0 +1,216 @@
+//! One picture per series, for a person to judge: axial, coronal and sagittal slice through the
+//! lungs' centre, side by side at one scale.
+//!
+//! Head up, patient's right on the left of the page (as radiologists look at it), front of the
+//! body up in the axial and to the left in the sagittal slice. Green: outline of the lungs found;
+//! yellow: their box; thin blue: the crop that is kept.
+
+use crate::volume::{Lungs, Volume, Window};
+
+use super::Settings;
+
+/// Width of the whole picture in pixels.
+const WIDTH: usize = 900;
+/// Pixels between and around the panels.
+const GAP: usize = 4;
+
+const LUNGS: [u8; 3] = [60, 200, 90];
+const LUNG_BOX: [u8; 3] = [255, 210, 0];
+const CROP_BOX: [u8; 3] = [70, 150, 255];
+
+/// An RGB picture, rows one after another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Red, green, blue of each pixel; `3 · width · height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// One panel: which volume axes run down and across, and which is cut.
+struct Panel {
+    down: usize,
+    across: usize,
+    cut: usize,
+    /// Depth runs up: the head is at the top.
+    upwards: bool,
+}
+
+const PANELS: [Panel; 3] = [
+    Panel { down: 1, across: 2, cut: 0, upwards: false }, // axial
+    Panel { down: 0, across: 2, cut: 1, upwards: true },  // coronal
+    Panel { down: 0, across: 1, cut: 2, upwards: true },  // sagittal
+];
+
+/// Draws the panels; `crop_start` is the crop's first voxel, which may lie outside the volume.
+pub(super) fn draw(
+    volume: &Volume,
+    lungs: &Lungs,
+    crop_start: [i64; 3],
+    settings: &Settings,
+) -> Picture {
+    let dim: [usize; 3] = volume.hu.dim().into();
+    let spacing = volume.geometry.spacing_mm;
+    let length_mm: [f64; 3] = std::array::from_fn(|axis| dim[axis] as f64 * spacing[axis]);
+    let total_mm: f64 = PANELS.iter().map(|panel| length_mm[panel.across]).sum();
+    let mm_per_pixel = total_mm / (WIDTH - GAP * (PANELS.len() + 1)) as f64;
+    let pixels = |axis: usize| ((length_mm[axis] / mm_per_pixel) as usize).clamp(1, WIDTH);
+    let height = 2 * GAP + PANELS.iter().map(|panel| pixels(panel.down)).max().unwrap_or(0);
+
+    let mut picture = Picture { width: WIDTH, height, rgb: vec![24; 3 * WIDTH * height] };
+    let mut left = GAP;
+    for panel in &PANELS {
+        let size = [pixels(panel.down), pixels(panel.across)];
+        let mut view = View {
+            picture: &mut picture,
+            panel,
+            top: (height - size[0]) / 2,
+            left,
+            size,
+            voxels: [dim[panel.down], dim[panel.across]],
+        };
+        view.fill(volume, lungs, settings);
+        let last = |axis: usize| crop_start[axis] + settings.size[axis] as i64 - 1;
+        let crop = [panel.down, panel.across].map(|axis| [crop_start[axis], last(axis)]);
+        view.outline(crop, 1, CROP_BOX);
+        let lung_box = [panel.down, panel.across]
+            .map(|axis| lungs.bounding_box[axis].map(|voxel| voxel as i64));
+        view.outline(lung_box, 2, LUNG_BOX);
+        left += size[1] + GAP;
+    }
+    picture
+}
+
+/// A panel's place in the picture.
+struct View<'a> {
+    picture: &'a mut Picture,
+    panel: &'a Panel,
+    top: usize,
+    left: usize,
+    /// Pixels down and across.
+    size: [usize; 2],
+    /// Voxels down and across.
+    voxels: [usize; 2],
+}
+
+impl View<'_> {
+    /// The windowed slice with the lungs' outline.
+    fn fill(&mut self, volume: &Volume, lungs: &Lungs, settings: &Settings) {
+        let window = Window { lower_hu: settings.lower_hu, upper_hu: settings.upper_hu };
+        let [rows, columns] = self.size;
+        let axes = [self.panel.down, self.panel.across, self.panel.cut];
+        let place = |down: usize, across: usize| {
+            let mut index = [0; 3];
+            for (axis, value) in axes.into_iter().zip([down, across, lungs.centre_voxel[axes[2]]]) {
+                index[axis] = value;
+            }
+            index
+        };
+        let grey = |down: usize, across: usize| {
+            volume.hu.get(place(down, across)).map_or(0.0, |&hu| (window.value(hu) + 1.0) * 127.5)
+        };
+        for row in 0..rows {
+            let (down, down_part) = self.sample(row, 0);
+            for column in 0..columns {
+                let (across, across_part) = self.sample(column, 1);
+                let next =
+                    [(down + 1).min(self.voxels[0] - 1), (across + 1).min(self.voxels[1] - 1)];
+                let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+                let value = mix(
+                    mix(grey(down, across), grey(down, next[1]), across_part),
+                    mix(grey(next[0], across), grey(next[0], next[1]), across_part),
+                    down_part,
+                );
+                let near = [
+                    if down_part < 0.5 { down } else { next[0] },
+                    if across_part < 0.5 { across } else { next[1] },
+                ];
+                let inside = |down, across| lungs.mask.get(place(down, across));
+                // Out of the volume counts as outside: a lung cut by its face shows an edge there.
+                let edge = inside(near[0], near[1])
+                    && !(inside(near[0].wrapping_sub(1), near[1])
+                        && inside(near[0] + 1, near[1])
+                        && inside(near[0], near[1].wrapping_sub(1))
+                        && inside(near[0], near[1] + 1));
+                let colour = if edge { LUNGS } else { [value.round() as u8; 3] };
+                self.put(row, column, colour);
+            }
+        }
+    }
+
+    /// The voxel before a pixel's centre along one side, and how far beyond it the centre lies.
+    fn sample(&self, pixel: usize, side: usize) -> (usize, f32) {
+        let (pixels, voxels) = (self.size[side], self.voxels[side]);
+        let pixel = if side == 0 && self.panel.upwards { pixels - 1 - pixel } else { pixel };
+        let at = (pixel as f32 + 0.5) * voxels as f32 / pixels as f32 - 0.5;
+        let at = at.clamp(0.0, (voxels - 1) as f32);
+        (at as usize, at.fract())
+    }
+
+    /// The pixel in whose middle a voxel's edge lies.
+    fn pixel(&self, voxel_edge: i64, side: usize) -> i64 {
+        let (pixels, voxels) = (self.size[side] as f64, self.voxels[side] as f64);
+        let at = voxel_edge as f64 * pixels / voxels;
+        let at = if side == 0 && self.panel.upwards { pixels - at } else { at };
+        at.floor() as i64
+    }
+
+    /// A rectangle around first and last voxels, down and across; what lies outside is not drawn.
+    fn outline(&mut self, ranges: [[i64; 2]; 2], thickness: i64, colour: [u8; 3]) {
+        let mut edges = [[0; 2]; 2];
+        for side in 0..2 {
+            let [first, last] = ranges[side];
+            let (a, b) = (self.pixel(first, side), self.pixel(last + 1, side));
+            // The box's far edge at the volume's end is still within the panel.
+            let inside = |edge: i64, voxel: i64| {
+                let at_end = (0..=self.voxels[side] as i64).contains(&voxel);
+                if at_end { edge.clamp(0, self.size[side] as i64 - 1) } else { edge }
+            };
+            let (a, b) = (inside(a, first), inside(b, last + 1));
+            edges[side] = [a.min(b), a.max(b)];
+        }
+        let [[top, bottom], [left, right]] = edges;
+        for inset in 0..thickness {
+            for column in left..=right {
+                self.put_inside(top + inset, column, colour);
+                self.put_inside(bottom - inset, column, colour);
+            }
+            for row in top..=bottom {
+                self.put_inside(row, left + inset, colour);
+                self.put_inside(row, right - inset, colour);
+            }
+        }
+    }
+
+    fn put_inside(&mut self, row: i64, column: i64, colour: [u8; 3]) {
+        let (Ok(row), Ok(column)) = (usize::try_from(row), usize::try_from(column)) else { return };
+        if row < self.size[0] && column < self.size[1] {
+            self.put(row, column, colour);
+        }
+    }
+
+    fn put(&mut self, row: usize, column: usize, colour: [u8; 3]) {
+        let at = 3 * ((self.top + row) * self.picture.width + self.left + column);
+        if let Some(pixel) = self.picture.rgb.get_mut(at..at + 3) {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+}
+
+impl Picture {
+    /// The picture as a PNG file.
+    pub fn to_png(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        encoder
+            .write_header()
+            .and_then(|mut writer| writer.write_image_data(&self.rgb))
+            .expect("a vector takes every byte, and the sizes agree by construction");
+        bytes
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a series was not prepared.
+
+use crate::dicom::SeriesRefusal;
+use crate::volume::{ResampleError, SegmentationError};
+
+/// Why a series was not prepared: the value found and the limit.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The series makes no volume.
+    #[error(transparent)]
+    Series(#[from] SeriesRefusal),
+    /// Slices too far apart for what is asked of the images.
+    #[error("slices are {found_mm:.3} mm apart, expected at most {limit_mm} mm")]
+    SliceSpacing {
+        /// The spacing found.
+        found_mm: f64,
+        /// The most that is accepted.
+        limit_mm: f64,
+    },
+    /// The volume cannot be resampled.
+    #[error(transparent)]
+    Resample(#[from] ResampleError),
+    /// No lungs were found, or too little of them.
+    #[error(transparent)]
+    Lungs(#[from] SegmentationError),
+    /// A defect of this program, kept to the one series.
+    #[error("preparing this series failed unexpectedly: {message}; please report it")]
+    Defect {
+        /// What the panic said.
+        message: String,
+    },
+    /// The result could not be kept.
+    #[error("{message}")]
+    NotKept {
+        /// Which file, and what the operating system said.
+        message: String,
+    },
+}
+
+impl Refusal {
+    /// The reason as a short stable word for tables.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Series(refusal) => refusal.code(),
+            Self::SliceSpacing { .. } => "wide-slices",
+            Self::Resample(_) => "not-resampled",
+            Self::Lungs(SegmentationError::NoBody) => "no-body",
+            Self::Lungs(SegmentationError::TooSmall { .. }) => "small-lungs",
+            Self::Lungs(SegmentationError::TooFewSlices { .. }) => "too-short",
+            Self::Lungs(SegmentationError::BoxTooSmall { .. }) => "small-box",
+            Self::Lungs(_) => "no-lungs",
+            Self::Defect { .. } => "defect",
+            Self::NotKept { .. } => "not-kept",
+        }
+    }
+
+    /// Whether the refusal follows from the files' contents and the settings alone, so that the
+    /// same inputs will be refused again.
+    pub(super) fn lasts(&self) -> bool {
+        !matches!(self, Self::Series(_) | Self::Defect { .. } | Self::NotKept { .. })
+    }
+}

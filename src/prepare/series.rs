@@ -1,0 +1,153 @@
+//! One series: from files to crop, figures and picture.
+
+use crate::dicom::{HuRule, Series, SeriesFacts, SeriesRefusal, read_volume, stack};
+use crate::volume::{
+    Grid, LungLimits, Lungs, Volume, crop, crop_original, resample, segment_lungs_original,
+    segment_lungs_within,
+};
+
+use super::preview::{self, Picture};
+use super::{Prepared, Refusal, Row, Settings, Status};
+
+/// What became of one series.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its line of the table, without cache file and seconds.
+    pub row: Row,
+    /// The crop and its preview, unless the row says why not.
+    pub result: Result<(Prepared, Picture), Refusal>,
+}
+
+/// Prepares one series in memory, without a cache.
+pub fn prepare_series(series: &Series, settings: &Settings) -> Outcome {
+    let mut row = empty_row(series);
+    let result = read(series, settings, &mut row)
+        .and_then(|(volume, _)| compute(volume, settings, &mut row));
+    if let Err(refusal) = &result {
+        refuse(&mut row, refusal);
+    }
+    Outcome { row, result }
+}
+
+/// A row that says which series it is, and nothing else yet.
+pub(super) fn empty_row(series: &Series) -> Row {
+    Row {
+        patient_id: series.patient_id.clone(),
+        study_uid: series.study_uid.clone(),
+        series_uid: series.series_uid.clone(),
+        status: Status::Prepared,
+        code: String::new(),
+        reason: String::new(),
+        slices: None,
+        rows: None,
+        columns: None,
+        spacing_d_mm: None,
+        spacing_h_mm: None,
+        spacing_w_mm: None,
+        hu_min: None,
+        hu_max: None,
+        lung_left_ml: None,
+        lung_right_ml: None,
+        box_z0: None,
+        box_z1: None,
+        box_y0: None,
+        box_y1: None,
+        box_x0: None,
+        box_x1: None,
+        centre_z: None,
+        centre_y: None,
+        centre_x: None,
+        crop_d: None,
+        crop_h: None,
+        crop_w: None,
+        flags: String::new(),
+        cache_file: String::new(),
+        seconds: 0.0,
+    }
+}
+
+pub(super) fn refuse(row: &mut Row, refusal: &Refusal) {
+    row.status = Status::Refused;
+    refusal.code().clone_into(&mut row.code);
+    row.reason = refusal.to_string();
+}
+
+/// Reads the volume, after the limits that need no pixel.
+pub(super) fn read(
+    series: &Series,
+    settings: &Settings,
+    row: &mut Row,
+) -> Result<(Volume, SeriesFacts), Refusal> {
+    let stack = stack(series)?;
+    let limits = &settings.limits;
+    let [d, h, w] = stack.geometry.spacing_mm;
+    row.slices = Some(stack.slices.len());
+    (row.rows, row.columns) = (Some(stack.rows), Some(stack.columns));
+    (row.spacing_d_mm, row.spacing_h_mm, row.spacing_w_mm) = (Some(d), Some(h), Some(w));
+    if stack.slices.len() < limits.min_slices {
+        let (found, limit) = (stack.slices.len(), limits.min_slices);
+        return Err(SeriesRefusal::TooFewSlices { found, limit }.into());
+    }
+    // Positions are decimal texts: 5 mm may come out as 5.0000001.
+    if stack.slice_spacing_mm() > limits.max_slice_spacing_mm + 1e-3 {
+        return Err(Refusal::SliceSpacing {
+            found_mm: stack.slice_spacing_mm(),
+            limit_mm: limits.max_slice_spacing_mm,
+        });
+    }
+    let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
+    let (volume, facts) = read_volume(series, rule)?;
+    (row.hu_min, row.hu_max) = (Some(facts.hu_min), Some(facts.hu_max));
+    row.flags = facts.flags.join(";");
+    Ok((volume, facts))
+}
+
+/// The pure part: resample, find the lungs, crop, draw.
+pub(super) fn compute(
+    volume: Volume,
+    settings: &Settings,
+    row: &mut Row,
+) -> Result<(Prepared, Picture), Refusal> {
+    let grid = if settings.compat { Grid::AlignedEnds } else { settings.grid };
+    let resampled = resample(&volume, settings.spacing_mm, settings.interpolation, grid)?;
+    // The scan is several times larger than what is left to do.
+    drop(volume);
+    let lungs = if settings.compat {
+        segment_lungs_original(&resampled)?
+    } else {
+        let min_volume_ml = settings.limits.min_lung_ml;
+        segment_lungs_within(&resampled, &LungLimits { min_volume_ml, ..LungLimits::default() })?
+    };
+    note_lungs(row, &lungs);
+    let crop = if settings.compat {
+        crop_original(&resampled, lungs.centre_voxel, settings.size)
+    } else {
+        crop(&resampled, lungs.centre_voxel, settings.size, settings.lower_hu.round() as i16)
+    };
+    let [d, h, w] = settings.size;
+    (row.crop_d, row.crop_h, row.crop_w) = (Some(d), Some(h), Some(w));
+    let start = std::array::from_fn(|axis| {
+        lungs.centre_voxel[axis] as i64 - (settings.size[axis] / 2) as i64
+    });
+    let picture = preview::draw(&resampled, &lungs, start, settings);
+    let lung_box = std::array::from_fn(|axis| {
+        lungs.bounding_box[axis].map(|voxel| voxel as i64 - start[axis])
+    });
+    Ok((Prepared { volume: crop, lung_box }, picture))
+}
+
+fn note_lungs(row: &mut Row, lungs: &Lungs) {
+    let tenth = |ml: f64| Some((ml * 10.0).round() / 10.0);
+    (row.lung_left_ml, row.lung_right_ml) = (tenth(lungs.left_ml), tenth(lungs.right_ml));
+    let [z, y, x] = lungs.bounding_box.map(|range| range.map(Some));
+    [row.box_z0, row.box_z1] = z;
+    [row.box_y0, row.box_y1] = y;
+    [row.box_x0, row.box_x1] = x;
+    [row.centre_z, row.centre_y, row.centre_x] = lungs.centre_voxel.map(Some);
+    let flags: Vec<String> = (!row.flags.is_empty())
+        .then(|| row.flags.clone())
+        .into_iter()
+        .chain(lungs.flags.iter().map(ToString::to_string))
+        .collect();
+    row.flags = flags.join(";");
+}

@@ -1,0 +1,325 @@
+//! Which plots a run has, and from which tables.
+
+use super::plot::{
+    Drawing, EpochLoss, EpochRanking, NamedRoc, auc_accuracy_curves, calibration, loss_curves,
+    roc_curves, score_histogram,
+};
+use super::{ReportError, Summary};
+use crate::evaluation::{Options, Scored, auc_with_interval, evaluate, roc};
+use crate::files::write_bytes;
+use crate::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
+use crate::spec::{LossName, Part, Spec};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Coverage of the intervals in `metrics.csv` and in the legends.
+const LEVEL: f64 = 0.95;
+
+/// Draws every plot of the run from its tables, and returns the files written.
+///
+/// A run that is not finished gets the curves over its epochs so far and the ROC curves of the
+/// epochs asked for; what needs the selected epoch waits for `evaluation.json`.
+///
+/// # Errors
+/// When the run has no finished epoch, a table cannot be read, or a picture cannot be written.
+pub fn redraw(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
+    let spec = run.spec()?;
+    let metrics_path = run.table(Table::Metrics);
+    let metrics: Vec<MetricsRow> =
+        if metrics_path.is_file() { read_csv(&metrics_path)? } else { Vec::new() };
+    let Some(last) = metrics.iter().map(|row| row.epoch).max() else {
+        return Err(ReportError::NothingToDraw { path: metrics_path });
+    };
+    let selected = match summary(run) {
+        Ok(summary) => Some(summary.selected_epoch),
+        Err(ReportError::NotFinished { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let mut drawings = epoch_curves(&spec, &metrics, selected);
+    let wanted: BTreeSet<usize> =
+        spec.report.roc_epochs.iter().copied().chain(selected).chain([last]).collect();
+    for epoch in wanted {
+        if let Some(rows) = predictions(run, Part::Valid, epoch)? {
+            let title = format!("{}: validation, epoch {epoch}", spec.experiment.name);
+            let curve = roc_of(&format!("epoch {epoch}"), &rows);
+            drawings.push((format!("roc-epoch-{epoch:03}"), roc_curves(&title, &[curve])));
+        }
+    }
+    if let Some(epoch) = selected {
+        drawings.extend(final_plots(run, &spec, epoch)?);
+    }
+    let mut written = Vec::new();
+    for (name, drawing) in drawings {
+        for (ending, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
+            let path = run.plots().join(format!("{name}.{ending}"));
+            write_bytes(&path, bytes)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+/// The final figures of a run, from its `evaluation.json`.
+///
+/// # Errors
+/// [`ReportError::NotFinished`] where there is none; otherwise when it cannot be read.
+pub fn summary(run: &RunFolder) -> Result<Summary, ReportError> {
+    let path = run.evaluation_file();
+    if !path.is_file() {
+        return Err(ReportError::NotFinished { path });
+    }
+    let read = || -> Result<Summary, String> {
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    };
+    read().map_err(|message| ResultsError::Read { path: path.clone(), message }.into())
+}
+
+/// The validation ROC curves of several finished runs at their selected epochs, overlaid; the
+/// names are those of their experiments, numbered where they repeat.
+///
+/// # Errors
+/// When a run is not finished or one of its tables cannot be read.
+pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut curves = Vec::new();
+    for run in runs {
+        let name = run.spec()?.experiment.name.clone();
+        let epoch = summary(run)?.selected_epoch;
+        let rows: Vec<PredictionRow> = read_csv(&run.predictions(Part::Valid, epoch))?;
+        let count = seen.entry(name.clone()).or_default();
+        *count += 1;
+        let name = if *count > 1 { format!("{name} ({count})") } else { name };
+        curves.push(roc_of(&format!("{name}, epoch {epoch}"), &rows));
+    }
+    Ok(roc_curves("Validation ROC", &curves))
+}
+
+/// The ROC curve of a predictions table, ranked by log-odds.
+pub fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
+    let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
+    let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+    let area = auc_with_interval(&logits, &labels, LEVEL);
+    let positives = labels.iter().filter(|&&label| label).count();
+    NamedRoc {
+        name: name.to_owned(),
+        points: roc(&logits, &labels),
+        auc: area.value,
+        interval: area.interval,
+        positives,
+        negatives: labels.len() - positives,
+    }
+}
+
+fn epoch_curves(
+    spec: &Spec,
+    metrics: &[MetricsRow],
+    selected: Option<usize>,
+) -> Vec<(String, Drawing)> {
+    let epochs: BTreeSet<usize> = metrics.iter().map(|row| row.epoch).collect();
+    let row = |epoch: usize, part: Part| {
+        metrics.iter().find(|row| row.epoch == epoch && row.split == part)
+    };
+    let number = |epoch: usize| u32::try_from(epoch).unwrap_or(u32::MAX);
+    let losses: Vec<EpochLoss> = epochs
+        .iter()
+        .map(|&epoch| EpochLoss {
+            epoch: number(epoch),
+            train: row(epoch, Part::Train).map(|row| row.loss),
+            valid: row(epoch, Part::Valid).map(|row| row.loss),
+        })
+        .collect();
+    let rankings: Vec<EpochRanking> = epochs
+        .iter()
+        .map(|&epoch| {
+            let valid = row(epoch, Part::Valid);
+            EpochRanking {
+                epoch: number(epoch),
+                auc: valid.and_then(|row| row.auc),
+                auc_low: valid.and_then(|row| row.auc_low),
+                auc_high: valid.and_then(|row| row.auc_high),
+                accuracy: valid.map(|row| row.accuracy),
+            }
+        })
+        .collect();
+    let loss_name = match spec.loss.name {
+        LossName::CrossEntropy => "Cross-entropy (nats per exam)".to_owned(),
+        LossName::Focal => {
+            format!("Focal loss per exam (γ = {}, α = {})", spec.loss.gamma, spec.loss.alpha)
+        }
+    };
+    let (name, chosen) = (&spec.experiment.name, selected.map(number));
+    vec![
+        ("loss".to_owned(), loss_curves(name, &loss_name, &losses, chosen)),
+        ("auc-accuracy".to_owned(), auc_accuracy_curves(name, "95% CI", &rankings, chosen)),
+    ]
+}
+
+/// Plots of the selected epoch: ROC of every scored part together, and for each part its
+/// calibration and its scores (`calibration` for validation, `calibration-test` for test).
+fn final_plots(
+    run: &RunFolder,
+    spec: &Spec,
+    epoch: usize,
+) -> Result<Vec<(String, Drawing)>, ReportError> {
+    let (mut curves, mut drawings) = (Vec::new(), Vec::new());
+    for (part, name, suffix) in [(Part::Valid, "validation", ""), (Part::Test, "test", "-test")] {
+        let Some(rows) = predictions(run, part, epoch)? else { continue };
+        curves.push(roc_of(name, &rows));
+        let title = format!("{}: {name}, epoch {epoch}", spec.experiment.name);
+        let scored: Vec<Scored> = rows.iter().map(scored).collect();
+        let options = Options { level: LEVEL, bootstrap_replicates: 0, ..Options::default() };
+        let figures = evaluate(&scored, &options).calibration;
+        let probabilities: Vec<f64> = scored.iter().map(|exam| exam.probability).collect();
+        let labels: Vec<bool> = scored.iter().map(|exam| exam.label).collect();
+        let diagram = calibration(&title, &figures, &probabilities);
+        drawings.push((format!("calibration{suffix}"), diagram));
+        let histogram = score_histogram(&title, &probabilities, &labels);
+        drawings.push((format!("scores{suffix}"), histogram));
+    }
+    let title = format!("{}: selected epoch {epoch}", spec.experiment.name);
+    drawings.push(("roc".to_owned(), roc_curves(&title, &curves)));
+    Ok(drawings)
+}
+
+fn predictions(
+    run: &RunFolder,
+    part: Part,
+    epoch: usize,
+) -> Result<Option<Vec<PredictionRow>>, ReportError> {
+    let path = run.predictions(part, epoch);
+    Ok(if path.is_file() { Some(read_csv(&path)?) } else { None })
+}
+
+fn scored(row: &PredictionRow) -> Scored {
+    Scored {
+        patient_id: row.patient.clone(),
+        exam_id: row.exam.clone(),
+        label: row.label == 1,
+        logit: row.logit,
+        probability: row.probability,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::write_csv;
+    use std::fs;
+    use std::path::Path;
+
+    fn run(folder: &Path, name: &str) -> RunFolder {
+        fs::create_dir_all(folder).unwrap();
+        let file = folder.join("experiment.toml");
+        let text = format!(
+            "[experiment]\nname = \"{name}\"\n[data]\nroot = \"data\"\n\
+             labels = \"labels.csv\"\n[report]\nroc_epochs = [1, 9]\n\
+             [runtime]\nresults = {:?}\n",
+            folder.join("results")
+        );
+        fs::write(&file, text).unwrap();
+        RunFolder::create(&crate::spec::load_resolved(&file, &[]).unwrap()).unwrap()
+    }
+
+    fn rows(epoch: usize) -> Vec<PredictionRow> {
+        (0..40)
+            .map(|index| {
+                let label = u8::from(index % 4 == 0);
+                let logit = f64::from(index % 7) - 3.0 + f64::from(label) * epoch as f64;
+                PredictionRow {
+                    exam: format!("exam-{index}"),
+                    patient: format!("patient-{index}"),
+                    series: format!("1.2.{index}"),
+                    label,
+                    logit,
+                    probability: 1.0 / (1.0 + (-logit).exp()),
+                }
+            })
+            .collect()
+    }
+
+    fn fill(run: &RunFolder) {
+        let metrics: Vec<MetricsRow> = (1..=3)
+            .flat_map(|epoch| {
+                [Part::Train, Part::Valid].map(|split| MetricsRow {
+                    epoch,
+                    split,
+                    loss: 1.0 / epoch as f64,
+                    accuracy: 0.7,
+                    auc: Some(0.8),
+                    auc_low: Some(0.7),
+                    auc_high: Some(0.9),
+                    learning_rate: 1e-4,
+                })
+            })
+            .collect();
+        write_csv(&run.table(Table::Metrics), &metrics).unwrap();
+        for epoch in 1..=3 {
+            write_csv(&run.predictions(Part::Valid, epoch), &rows(epoch)).unwrap();
+        }
+        let scored: Vec<Scored> = rows(2).iter().map(super::scored).collect();
+        let options = Options { bootstrap_replicates: 10, ..Options::default() };
+        let parts = BTreeMap::from([("valid".to_owned(), evaluate(&scored, &options))]);
+        let summary = Summary { selected_epoch: 2, parts };
+        let json = serde_json::to_vec_pretty(&summary).unwrap();
+        write_bytes(&run.evaluation_file(), &json).unwrap();
+    }
+
+    #[test]
+    fn deleting_the_plots_and_redrawing_restores_every_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), "plotted");
+        fill(&run);
+        let written = redraw(&run).unwrap();
+        let names: BTreeSet<String> = written
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        let expected = [
+            "auc-accuracy",
+            "calibration",
+            "loss",
+            "roc",
+            "roc-epoch-001",
+            "roc-epoch-002",
+            "roc-epoch-003",
+            "scores",
+        ];
+        let expected: BTreeSet<String> = expected
+            .iter()
+            .flat_map(|name| [format!("{name}.png"), format!("{name}.svg")])
+            .collect();
+        assert_eq!(names, expected);
+        let bytes = || -> Vec<Vec<u8>> { written.iter().map(|p| fs::read(p).unwrap()).collect() };
+        let before = bytes();
+        fs::remove_dir_all(run.plots()).unwrap();
+        assert_eq!(redraw(&run).unwrap(), written);
+        assert!(bytes() == before);
+    }
+
+    #[test]
+    fn an_unfinished_run_gets_what_its_tables_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), "unfinished");
+        let nothing = redraw(&run).unwrap_err().to_string();
+        assert!(nothing.contains("metrics.csv has no finished epoch to draw"), "{nothing}");
+        fill(&run);
+        fs::remove_file(run.evaluation_file()).unwrap();
+        // loss, auc-accuracy, roc of epochs 1 and 3, each twice
+        assert_eq!(redraw(&run).unwrap().len(), 8);
+        let early = overlaid_roc(std::slice::from_ref(&run)).unwrap_err().to_string();
+        assert!(early.contains("the run is not finished"), "{early}");
+        fs::write(run.evaluation_file(), "{").unwrap();
+        assert!(redraw(&run).unwrap_err().to_string().contains("evaluation.json"));
+    }
+
+    #[test]
+    fn runs_of_one_name_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (run(&folder.path().join("a"), "same"), run(&folder.path().join("b"), "same"));
+        fill(&a);
+        fill(&b);
+        let svg = overlaid_roc(&[a, b]).unwrap().svg;
+        assert!(svg.contains("same, epoch 2") && svg.contains("same (2), epoch 2"));
+    }
+}

@@ -1,0 +1,68 @@
+//! A finished run in a few lines.
+
+use super::{ReportError, summary};
+use crate::evaluation::{Estimate, Evaluation, Interval};
+use crate::results::RunFolder;
+
+/// The figures that a reader asks for first, with their intervals, and where to look next.
+pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
+    let summary = summary(run)?;
+    let mut lines = vec![format!("Selected epoch {}", summary.selected_epoch)];
+    for (part, evaluation) in &summary.parts {
+        let name = if part == "valid" { "validation" } else { part.as_str() };
+        lines.push(format!(
+            "  {name:<11} AUC {}   {} exams of {} patients, {} positive",
+            auc_with_interval(evaluation),
+            evaluation.exams,
+            evaluation.patients,
+            evaluation.positives
+        ));
+        if let Some(point) = evaluation.operating_points.first() {
+            let told = |share: &crate::evaluation::Proportion| {
+                with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
+            };
+            lines.push(format!(
+                "  {:<11} sensitivity at p ≥ 0.5  {}",
+                "",
+                told(&point.sensitivity)
+            ));
+            lines.push(format!(
+                "  {:<11} specificity at p ≥ 0.5  {}",
+                "",
+                told(&point.specificity)
+            ));
+        }
+        lines.push(format!(
+            "  {:<11} cross-entropy {}   Brier {}",
+            "",
+            plain(&evaluation.cross_entropy),
+            plain(&evaluation.calibration.brier)
+        ));
+    }
+    lines.push(format!("Tables in {}", run.root().display()));
+    lines.push(format!("Plots in  {}", run.plots().display()));
+    Ok(lines.join("\n"))
+}
+
+/// `0.943 (95 % CI 0.912–0.965)`, or why not.
+pub(super) fn auc_with_interval(evaluation: &Evaluation) -> String {
+    let auc = &evaluation.auc;
+    with_interval(auc.value, auc.interval.as_ref(), auc.reason.as_deref())
+}
+
+fn plain(estimate: &Estimate) -> String {
+    with_interval(estimate.value, estimate.interval.as_ref(), estimate.reason.as_deref())
+}
+
+fn with_interval(value: Option<f64>, interval: Option<&Interval>, reason: Option<&str>) -> String {
+    match (value, interval) {
+        (Some(value), Some(interval)) => format!(
+            "{value:.3} ({:.0} % CI {:.3}–{:.3})",
+            interval.level * 100.0,
+            interval.low,
+            interval.high
+        ),
+        (Some(value), None) => format!("{value:.3}"),
+        (None, _) => format!("undefined: {}", reason.unwrap_or("no value")),
+    }
+}

@@ -1,0 +1,201 @@
+//! A picture as data: shapes in CSS pixels, from the top left.
+
+use std::sync::LazyLock;
+
+use ab_glyph::{Font, FontRef};
+
+use super::style::{Colour, Dash, INK};
+
+/// A place in the picture, in CSS pixels from the top left.
+pub(super) type Point = (f64, f64);
+
+/// Which end of a text its place is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// A line of text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Text {
+    pub content: String,
+    /// On the baseline.
+    pub at: Point,
+    pub anchor: Anchor,
+    /// The em, in pixels.
+    pub size: f64,
+    pub bold: bool,
+    pub colour: Colour,
+    /// Reads upwards, turned about `at`.
+    pub upwards: bool,
+}
+
+impl Text {
+    pub fn new(content: impl Into<String>, at: Point, size: f64) -> Self {
+        // Control characters are not allowed in XML and have no glyph.
+        let content = content.into().replace(|c: char| c.is_control(), " ");
+        Self { content, at, anchor: Anchor::Start, size, bold: false, colour: INK, upwards: false }
+    }
+
+    pub fn anchor(self, anchor: Anchor) -> Self {
+        Self { anchor, ..self }
+    }
+
+    pub fn colour(self, colour: Colour) -> Self {
+        Self { colour, ..self }
+    }
+
+    pub fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub fn upwards(self) -> Self {
+        Self { upwards: true, ..self }
+    }
+}
+
+/// What a picture is made of, drawn in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// An open line of solid runs (dashes are already cut).
+    Line { points: Vec<Point>, width: f64, colour: Colour },
+    /// A filled area; `opacity` of 1 covers what is beneath.
+    Polygon { points: Vec<Point>, colour: Colour, opacity: f64 },
+    /// A filled disc.
+    Disc { centre: Point, radius: f64, colour: Colour },
+    /// A line of text.
+    Text(Text),
+}
+
+/// A picture of `width` × `height` CSS pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scene {
+    pub width: f64,
+    pub height: f64,
+    /// What it shows, for readers who cannot see it.
+    pub description: String,
+    pub shapes: Vec<Shape>,
+}
+
+impl Scene {
+    pub fn new(width: f64, height: f64, description: &str) -> Self {
+        Self { width, height, description: description.to_owned(), shapes: Vec::new() }
+    }
+
+    pub fn line(&mut self, points: Vec<Point>, width: f64, colour: Colour) {
+        if points.len() > 1 {
+            self.shapes.push(Shape::Line { points, width, colour });
+        }
+    }
+
+    pub fn dashed(&mut self, points: &[Point], width: f64, colour: Colour, dash: Option<Dash>) {
+        match dash {
+            None => self.line(points.to_vec(), width, colour),
+            Some(dash) => {
+                for run in cut_into_dashes(points, dash) {
+                    self.line(run, width, colour);
+                }
+            }
+        }
+    }
+
+    pub fn polygon(&mut self, points: Vec<Point>, colour: Colour, opacity: f64) {
+        if points.len() > 2 {
+            self.shapes.push(Shape::Polygon { points, colour, opacity });
+        }
+    }
+
+    pub fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
+        self.shapes.push(Shape::Disc { centre, radius, colour });
+    }
+
+    pub fn text(&mut self, text: Text) {
+        self.shapes.push(Shape::Text(text));
+    }
+}
+
+/// The "on" runs of a dashed line; the pattern carries on around corners.
+fn cut_into_dashes(points: &[Point], (on, off): Dash) -> Vec<Vec<Point>> {
+    let mut runs = Vec::new();
+    let Some(&first) = points.first() else { return runs };
+    let (mut run, mut drawing, mut left) = (vec![first], true, on);
+    for pair in points.windows(2) {
+        let (mut from, to) = (pair[0], pair[1]);
+        loop {
+            let length = (to.0 - from.0).hypot(to.1 - from.1);
+            if length <= left {
+                left -= length;
+                if drawing {
+                    run.push(to);
+                }
+                break;
+            }
+            let share = left / length;
+            from = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+            if drawing {
+                run.push(from);
+                runs.push(std::mem::take(&mut run));
+            } else {
+                run = vec![from];
+            }
+            drawing = !drawing;
+            left = if drawing { on } else { off };
+        }
+    }
+    if drawing {
+        runs.push(run);
+    }
+    runs
+}
+
+/// The bundled typeface, regular.
+static REGULAR: LazyLock<FontRef<'static>> =
+    LazyLock::new(|| parse(include_bytes!("../font/Inter-Regular.otf")));
+/// The bundled typeface, bold.
+static BOLD: LazyLock<FontRef<'static>> =
+    LazyLock::new(|| parse(include_bytes!("../font/Inter-Bold.otf")));
+
+fn parse(bytes: &'static [u8]) -> FontRef<'static> {
+    FontRef::try_from_slice(bytes).expect("the bundled font is part of the program and tested")
+}
+
+/// The typeface of a text.
+pub(super) fn font(bold: bool) -> &'static FontRef<'static> {
+    if bold { &BOLD } else { &REGULAR }
+}
+
+/// Font units per em.
+pub(super) fn units_per_em(font: &FontRef<'_>) -> f64 {
+    f64::from(font.units_per_em().unwrap_or(1000.0))
+}
+
+/// The width of a line of text, in pixels.
+pub(super) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
+    let font = font(bold);
+    let units: f64 =
+        content.chars().map(|c| f64::from(font.h_advance_unscaled(font.glyph_id(c)))).sum();
+    units * size / units_per_em(font)
+}
+
+/// `content`, or as much of its start and end as fits `width` with "…" between.
+///
+/// Run names differ most often at their ends, so the middle goes.
+pub(super) fn fit(content: &str, width: f64, size: f64, bold: bool) -> String {
+    if text_width(content, size, bold) <= width {
+        return content.to_owned();
+    }
+    let characters: Vec<char> = content.chars().collect();
+    let shortened = |kept: usize| -> String {
+        let (head, tail) = (kept - kept / 2, kept / 2);
+        let start = characters[..head].iter();
+        let end = characters[characters.len() - tail..].iter();
+        start.chain(&['…']).chain(end).collect()
+    };
+    (0..characters.len())
+        .rev()
+        .map(shortened)
+        .find(|text| text_width(text, size, bold) <= width)
+        .unwrap_or_default()
+}

@@ -1,0 +1,235 @@
+//! Where things are in a run folder, and which run belongs to a spec.
+
+use super::lock::RunLock;
+use super::provenance::now_utc;
+use crate::files::WriteError;
+use crate::spec::{Spec, SpecError, load_resolved};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A run folder could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// Not a run folder.
+    #[error(
+        "{path} is not a run folder: it has no spec.toml; give a folder such as \
+         results/demo/2026-01-31T10-15-02Z-5f3a9c"
+    )]
+    NotARun {
+        /// The folder that was given.
+        path: PathBuf,
+    },
+    /// The folder cannot be made.
+    #[error(
+        "cannot make the run folder {path}: {source}; choose another with \
+         --set runtime.results=FOLDER"
+    )]
+    CannotCreate {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Another process works in this run.
+    #[error("{path} is in use by another process ({holder}); wait for it, or stop it first")]
+    InUse {
+        /// The run folder.
+        path: PathBuf,
+        /// What the lock file says of its holder.
+        holder: String,
+    },
+    /// A file of the run could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A file of the run could not be read.
+    #[error("cannot read {path}: {message}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with it.
+        message: String,
+    },
+    /// The spec that the run keeps is not one.
+    #[error("the spec of this run is damaged")]
+    Spec(#[from] Box<SpecError>),
+}
+
+/// A table of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Every series seen.
+    Cohort,
+    /// Every series prepared.
+    Preparation,
+    /// By epoch and part.
+    Metrics,
+    /// By optimizer step.
+    Steps,
+    /// Seconds by epoch.
+    Timings,
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes a new run folder for `spec`, named after the time and the spec's hash, with the
+    /// resolved spec in it.
+    pub fn create(spec: &Spec) -> Result<Self, ResultsError> {
+        let parent = spec.runtime.results.join(&spec.experiment.name);
+        let stamp = now_utc().replace(':', "-");
+        let short: String = spec.hash().chars().take(6).collect();
+        let mut root = parent.join(format!("{stamp}-{short}"));
+        let cannot = |path: &Path, source| ResultsError::CannotCreate { path: path.into(), source };
+        fs::create_dir_all(&parent).map_err(|e| cannot(&parent, e))?;
+        // Two runs may start within one second.
+        let mut again = 2;
+        while let Err(failure) = fs::create_dir(&root) {
+            if failure.kind() != std::io::ErrorKind::AlreadyExists {
+                return Err(cannot(&root, failure));
+            }
+            root = parent.join(format!("{stamp}-{short}-{again}"));
+            again += 1;
+        }
+        let run = Self { root };
+        crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
+        Ok(run)
+    }
+
+    /// The run at `path`.
+    pub fn open(path: &Path) -> Result<Self, ResultsError> {
+        let run = Self { root: path.to_owned() };
+        if run.spec_file().is_file() {
+            Ok(run)
+        } else {
+            Err(ResultsError::NotARun { path: path.to_owned() })
+        }
+    }
+
+    /// The run at `path`, or the newest finished one when `path` holds the runs of an experiment.
+    pub fn find(path: &Path) -> Result<Self, ResultsError> {
+        if let Ok(run) = Self::open(path) {
+            return Ok(run);
+        }
+        let mut runs: Vec<PathBuf> = fs::read_dir(path)
+            .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+            .unwrap_or_default();
+        runs.sort();
+        let finished =
+            |path: &PathBuf| Self::open(path).ok().filter(|run| run.evaluation_file().is_file());
+        runs.iter()
+            .rev()
+            .find_map(finished)
+            .ok_or_else(|| ResultsError::NotARun { path: path.to_owned() })
+    }
+
+    /// The spec that this run keeps.
+    pub fn spec(&self) -> Result<Spec, ResultsError> {
+        Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)
+    }
+
+    /// Takes the run for this process.
+    pub fn lock(&self) -> Result<RunLock, ResultsError> {
+        RunLock::take(&self.root)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `experiment/stamp-hash`, the last two parts of the path.
+    pub fn name(&self) -> String {
+        let absolute = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        let parts: Vec<String> =
+            absolute.iter().rev().take(2).map(|part| part.to_string_lossy().into_owned()).collect();
+        parts.into_iter().rev().collect::<Vec<_>>().join("/")
+    }
+
+    /// The resolved spec.
+    pub fn spec_file(&self) -> PathBuf {
+        self.root.join("spec.toml")
+    }
+
+    /// Version, hashes, machine, seconds.
+    pub fn provenance_file(&self) -> PathBuf {
+        self.root.join("provenance.json")
+    }
+
+    /// A table.
+    pub fn table(&self, table: Table) -> PathBuf {
+        self.root.join(match table {
+            Table::Cohort => "cohort.csv",
+            Table::Preparation => "preparation.csv",
+            Table::Metrics => "metrics.csv",
+            Table::Steps => "steps.csv",
+            Table::Timings => "timings.csv",
+        })
+    }
+
+    /// Predictions of one part after one epoch.
+    pub fn predictions(&self, part: crate::spec::Part, epoch: usize) -> PathBuf {
+        self.root.join("predictions").join(format!("{part}-epoch-{epoch:03}.csv"))
+    }
+
+    /// The final figures.
+    pub fn evaluation_file(&self) -> PathBuf {
+        self.root.join("evaluation.json")
+    }
+
+    /// Preview pictures of the prepared series.
+    pub fn previews(&self) -> PathBuf {
+        self.root.join("previews")
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// The checkpoint at the end of an epoch.
+    pub fn checkpoint(&self, epoch: usize) -> PathBuf {
+        self.checkpoints().join(format!("epoch-{epoch:03}"))
+    }
+
+    /// The folder of plots.
+    pub fn plots(&self) -> PathBuf {
+        self.root.join("plots")
+    }
+
+    /// The `.list` file of a part.
+    pub fn list_file(&self, part: crate::spec::Part) -> PathBuf {
+        self.root.join("lists").join(format!("{part}.list"))
+    }
+
+    /// What happened, with times.
+    pub fn log_file(&self) -> PathBuf {
+        self.root.join("run.log")
+    }
+
+    /// Adds a line with the time to `run.log`. A log that cannot be written stops nothing.
+    pub fn log(&self, line: &str) {
+        use std::io::Write;
+        let file = fs::OpenOptions::new().create(true).append(true).open(self.log_file());
+        if let Ok(mut file) = file {
+            let _ = writeln!(file, "{} {line}", now_utc());
+        }
+    }
+}
+
+/// The newest run of `spec` (same name, same hash of what affects results), if there is one.
+pub fn find_run(spec: &Spec) -> Option<RunFolder> {
+    let parent = spec.runtime.results.join(&spec.experiment.name);
+    let hash = spec.hash();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(parent).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.sort();
+    folders
+        .into_iter()
+        .rev()
+        .filter_map(|path| RunFolder::open(&path).ok())
+        .find(|run| run.spec().is_ok_and(|kept| kept.hash() == hash))
+}

@@ -1,0 +1,28 @@
+//! The run folder: the only place that knows file names inside a run.
+//!
+//! ```text
+//! results/baseline/2026-11-23T10-15-02Z-5f3a9c/   experiment name / start time - spec hash
+//!   spec.toml                  resolved spec, complete
+//!   provenance.json            version, commit, hashes, seed, device, threads, seconds of stages
+//!   cohort.csv                 every series seen, and what became of it
+//!   preparation.csv            geometry and quality of every prepared series
+//!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
+//!   predictions/…-epoch-010.csv
+//!   evaluation.json            final figures with intervals
+//!   checkpoints/epoch-010/     everything needed to continue
+//!   plots/                     drawn from the tables alone
+//!   run.log  run.lock
+//! ```
+//!
+//! Tables hold nothing that depends on the clock, so that two runs of one spec give the same
+//! bytes; seconds live in `provenance.json` and `timings.csv`.
+
+mod folder;
+mod lock;
+mod provenance;
+mod tables;
+
+pub use folder::{ResultsError, RunFolder, Table, find_run};
+pub use lock::RunLock;
+pub use provenance::{Provenance, now_utc, program_version};
+pub use tables::{MetricsRow, PredictionRow, StepRow, TimingRow, read_csv, write_csv};

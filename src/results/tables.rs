@@ -1,0 +1,90 @@
+//! The typed rows of a run's tables, and CSV files of them.
+
+use super::ResultsError;
+use crate::spec::Part;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A row of `metrics.csv`: one part after one epoch. Training figures are those seen while
+/// training (dropout on, weights changing); validation figures are those of the epoch's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRow {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Part of the cohort.
+    pub split: Part,
+    /// Mean loss over exams.
+    pub loss: f64,
+    /// Share of exams on the right side of probability 0.5.
+    pub accuracy: f64,
+    /// Area under the ROC curve; empty with one class only.
+    pub auc: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub auc_low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    pub auc_high: Option<f64>,
+    /// Learning rate of the epoch's last step.
+    pub learning_rate: f64,
+}
+
+/// A row of `steps.csv`: one optimizer step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Optimizer step, from 1, counted over the run.
+    pub step: usize,
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Mean loss over the step's exams.
+    pub loss: f64,
+    /// Learning rate.
+    pub learning_rate: f64,
+}
+
+/// A row of `timings.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimingRow {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Seconds of training.
+    pub train_seconds: f64,
+    /// Seconds of validation.
+    pub valid_seconds: f64,
+}
+
+/// A row of a predictions file: one exam.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRow {
+    /// Exam.
+    pub exam: String,
+    /// Patient.
+    pub patient: String,
+    /// Series UID.
+    pub series: String,
+    /// 1 for cancer within the horizon.
+    pub label: u8,
+    /// Log-odds of cancer: the difference of the two logits.
+    pub logit: f64,
+    /// Probability of cancer.
+    pub probability: f64,
+}
+
+/// Writes rows as CSV with a header, atomically.
+pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), ResultsError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|e| unreadable(path, &e))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| unreadable(path, &e))?;
+    Ok(crate::files::write_bytes(path, &bytes)?)
+}
+
+/// Reads the rows of a CSV file.
+pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ResultsError> {
+    let mut reader = csv::Reader::from_path(path).map_err(|e| unreadable(path, &e))?;
+    reader.deserialize().collect::<Result<_, _>>().map_err(|e| unreadable(path, &e))
+}
+
+fn unreadable(path: &Path, error: &impl std::fmt::Display) -> ResultsError {
+    ResultsError::Read { path: path.to_owned(), message: error.to_string() }
+}

@@ -1,0 +1,97 @@
+//! The canonical form of a spec, its identity, and what differs between two.
+
+use super::{Document, LossName, Report, Runtime, Schedule, Spec};
+use std::collections::BTreeMap;
+
+/// A key that differs between two specs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Dotted key.
+    pub key: String,
+    /// Its value in each spec, as TOML; `None` where the key plays no part.
+    pub values: Vec<Option<String>>,
+}
+
+impl Spec {
+    /// The resolved spec as TOML, with every default explicit.
+    pub fn to_toml(&self) -> String {
+        to_toml(&self.0)
+    }
+
+    /// What two specs must share to be the same experiment: everything but the name, the machine
+    /// and the look of the report.
+    fn identity(&self) -> Document {
+        let mut document = self.0.clone();
+        document.experiment.name = String::new();
+        document.data.cache = None;
+        document.report = Report::default();
+        document.runtime = Runtime::default();
+        document
+    }
+
+    /// BLAKE3 of the canonical form of what affects results, in hexadecimal.
+    pub fn hash(&self) -> String {
+        let mut flat = String::new();
+        for (key, value) in flatten(&self.identity()) {
+            flat += &format!("{key} = {value}\n");
+        }
+        blake3::hash(flat.as_bytes()).to_hex().to_string()
+    }
+
+    /// Keys that affect results and differ from `other`.
+    pub fn result_differences(&self, other: &Spec) -> Vec<Difference> {
+        table_differences(&[flatten(&self.identity()), flatten(&other.identity())])
+    }
+}
+
+/// Keys that differ between specs, in the order of their names; names and machines aside.
+pub fn differences(specs: &[Spec]) -> Vec<Difference> {
+    let tables: Vec<_> = specs.iter().map(|spec| flatten(&spec.identity())).collect();
+    table_differences(&tables)
+}
+
+fn table_differences(tables: &[BTreeMap<String, String>]) -> Vec<Difference> {
+    let mut keys: Vec<&String> = tables.iter().flat_map(|table| table.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    keys.into_iter()
+        .map(|key| Difference {
+            key: key.clone(),
+            values: tables.iter().map(|table| table.get(key).cloned()).collect(),
+        })
+        .filter(|difference| difference.values.windows(2).any(|pair| pair[0] != pair[1]))
+        .collect()
+}
+
+fn to_toml(document: &Document) -> String {
+    toml::to_string_pretty(document).expect("strings, numbers and tables are all TOML can hold")
+}
+
+/// Dotted keys and their values, without keys that play no part under the others (a focal
+/// loss's γ when the loss is cross-entropy).
+fn flatten(document: &Document) -> BTreeMap<String, String> {
+    let tree: toml::Table = toml::from_str(&to_toml(document)).expect("our own TOML is TOML");
+    let mut flat = BTreeMap::new();
+    walk("", &tree, &mut flat);
+    if document.loss.name != LossName::Focal {
+        flat.remove("loss.gamma");
+        flat.remove("loss.alpha");
+    }
+    if document.train.schedule != Schedule::Step {
+        flat.remove("train.step_every");
+        flat.remove("train.step_factor");
+    }
+    flat
+}
+
+fn walk(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => walk(&key, inner, flat),
+            leaf => {
+                flat.insert(key, leaf.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Which values make sense. Everything that is wrong is reported at once.
+
+use super::{Document, Spec};
+use std::path::Path;
+
+/// A key whose value cannot be.
+pub(super) struct Problem {
+    pub key: String,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Document {
+    /// Checks every key and their agreement with each other.
+    pub(super) fn check(self) -> Result<Spec, Vec<Problem>> {
+        let mut checks = Checks(Vec::new());
+        checks.experiment(&self);
+        checks.data(&self);
+        checks.preprocess(&self);
+        checks.split(&self);
+        checks.model(&self);
+        checks.train(&self);
+        checks.runtime(&self);
+        if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
+    }
+}
+
+struct Checks(Vec<Problem>);
+
+impl Checks {
+    fn need(&mut self, holds: bool, key: &str, found: impl std::fmt::Debug, expected: &str) {
+        if !holds {
+            let message = format!("found {found:?}, expected {expected}");
+            self.0.push(Problem { key: key.into(), message, help: None });
+        }
+    }
+
+    fn need_or(&mut self, holds: bool, key: &str, message: &str, help: &str) {
+        if !holds {
+            let help = Some(help.to_owned());
+            self.0.push(Problem { key: key.into(), message: message.to_owned(), help });
+        }
+    }
+
+    fn experiment(&mut self, document: &Document) {
+        let name = &document.experiment.name;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        self.need(
+            !name.is_empty() && !name.starts_with('.') && name.chars().all(plain),
+            "experiment.name",
+            name,
+            "a folder name of letters, digits, `-`, `_` and `.`",
+        );
+        let seed = document.experiment.seed;
+        self.need(
+            i64::try_from(seed).is_ok(),
+            "experiment.seed",
+            seed,
+            "a whole number below 2^63",
+        );
+    }
+
+    fn data(&mut self, document: &Document) {
+        let data = &document.data;
+        let lists = [&data.train_list, &data.valid_list, &data.test_list];
+        let by_list = lists.iter().any(|list| list.is_some());
+        let by_folder = data.positives.is_some() || data.negatives.is_some();
+        self.need_or(
+            by_list || by_folder || data.root != Path::new(""),
+            "data.root",
+            "no data: the key is not set",
+            "name the folder that holds the DICOM series, or give `data.train_list` and \
+             `data.valid_list`, or `data.positives` and `data.negatives`",
+        );
+        self.need_or(
+            data.positives.is_some() == data.negatives.is_some(),
+            if data.positives.is_some() { "data.negatives" } else { "data.positives" },
+            "not set, though its counterpart is",
+            "folders of positives and of negatives come together",
+        );
+        self.need_or(
+            data.train_list.is_some() == data.valid_list.is_some(),
+            if data.train_list.is_some() { "data.valid_list" } else { "data.train_list" },
+            "not set, though its counterpart is",
+            "lists for training and for validation come together",
+        );
+        self.need_or(
+            data.test_list.is_none() || data.train_list.is_some(),
+            "data.test_list",
+            "set without `data.train_list` and `data.valid_list`",
+            "give all lists, or none",
+        );
+        let sources = [data.labels.is_some(), by_folder, by_list].iter().filter(|s| **s).count();
+        self.need_or(
+            sources == 1,
+            "data.labels",
+            if sources == 0 { "no source of labels" } else { "more than one source of labels" },
+            "set one of: `data.labels` (a CSV), `data.positives` with `data.negatives` (folders), \
+             `data.train_list` with `data.valid_list` (.list files)",
+        );
+        self.need_or(
+            data.phantom.is_none() || data.labels.is_some(),
+            "data.phantom",
+            "a synthetic cohort brings its own labels file",
+            "set `data.labels` to `labels.csv` inside `data.root`",
+        );
+        if let Some(phantom) = &data.phantom {
+            self.need(
+                phantom.patients >= 4,
+                "data.phantom.patients",
+                phantom.patients,
+                "at least 4",
+            );
+            let fraction = phantom.positive_fraction;
+            self.need(
+                fraction > 0.0 && fraction < 1.0,
+                "data.phantom.positive_fraction",
+                fraction,
+                "a number between 0 and 1",
+            );
+        }
+        let select = &data.select;
+        self.need(
+            select.max_slice_spacing_mm > 0.0,
+            "data.select.max_slice_spacing_mm",
+            select.max_slice_spacing_mm,
+            "a positive number of millimetres",
+        );
+        self.need(select.min_slices >= 2, "data.select.min_slices", select.min_slices, "2 or more");
+    }
+
+    fn preprocess(&mut self, document: &Document) {
+        let preprocess = &document.preprocess;
+        let spacing = preprocess.spacing_mm;
+        self.need(
+            (0.3..=20.0).contains(&spacing),
+            "preprocess.spacing_mm",
+            spacing,
+            "0.3 to 20 millimetres",
+        );
+        self.need(
+            preprocess.size.iter().all(|side| (8..=1024).contains(side)),
+            "preprocess.size",
+            preprocess.size,
+            "three sides (depth, height, width) of 8 to 1024 voxels",
+        );
+        self.need(
+            preprocess.min_lung_ml >= 0.0 && preprocess.min_lung_ml.is_finite(),
+            "preprocess.min_lung_ml",
+            preprocess.min_lung_ml,
+            "millilitres, 0 or more",
+        );
+        let window = preprocess.window;
+        self.need(
+            window.lower_hu < window.upper_hu && (window.upper_hu - window.lower_hu).is_finite(),
+            "preprocess.window.upper_hu",
+            window.upper_hu,
+            &format!("more than lower_hu, which is {}", window.lower_hu),
+        );
+    }
+
+    fn split(&mut self, document: &Document) {
+        let split = &document.split;
+        for (key, share) in [("train", split.train), ("valid", split.valid), ("test", split.test)] {
+            self.need(
+                (0.0..=1.0).contains(&share),
+                &format!("split.{key}"),
+                share,
+                "a share between 0 and 1",
+            );
+        }
+        let sum = split.train + split.valid + split.test;
+        self.need_or(
+            (sum - 1.0).abs() < 1e-6,
+            "split.train",
+            &format!("train, valid and test add up to {sum}, expected 1"),
+            "for example train = 0.7, valid = 0.3, test = 0.0",
+        );
+        self.need_or(
+            split.train > 0.0 && split.valid > 0.0,
+            if split.train > 0.0 { "split.valid" } else { "split.train" },
+            "nobody would be in this part",
+            "both training and validation need patients",
+        );
+    }
+
+    fn model(&mut self, document: &Document) {
+        let model = &document.model;
+        let depth = document.preprocess.size[0];
+        self.need(
+            (1..=depth).contains(&model.slices),
+            "model.slices",
+            model.slices,
+            &format!("1 to {depth}, the depth of the stored crop (preprocess.size)"),
+        );
+        self.need(
+            model.keep_prob > 0.0 && model.keep_prob <= 1.0,
+            "model.keep_prob",
+            model.keep_prob,
+            "more than 0, at most 1 (it is the share that is kept)",
+        );
+        self.need([1, 3].contains(&model.channels), "model.channels", model.channels, "1 or 3");
+        self.need(
+            (0.05..=4.0).contains(&model.width),
+            "model.width",
+            model.width,
+            "0.05 to 4 (1 is I3D)",
+        );
+        let decay = model.batch_norm_decay;
+        self.need(
+            (0.0..1.0).contains(&decay),
+            "model.batch_norm_decay",
+            decay,
+            "at least 0, less than 1",
+        );
+        self.need(!model.init.is_empty(), "model.init", &model.init, "\"random\" or a path");
+        let loss = &document.loss;
+        self.need(
+            loss.gamma >= 0.0 && loss.gamma.is_finite(),
+            "loss.gamma",
+            loss.gamma,
+            "0 or more",
+        );
+        self.need(
+            loss.alpha > 0.0 && loss.alpha < 1.0,
+            "loss.alpha",
+            loss.alpha,
+            "between 0 and 1",
+        );
+    }
+
+    fn train(&mut self, document: &Document) {
+        let train = &document.train;
+        let rate = train.learning_rate;
+        self.need(rate > 0.0 && rate <= 1.0, "train.learning_rate", rate, "more than 0, at most 1");
+        let factor = train.step_factor;
+        self.need(
+            factor > 0.0 && factor <= 1.0,
+            "train.step_factor",
+            factor,
+            "more than 0, at most 1",
+        );
+        for (key, count) in [
+            ("batch_size", train.batch_size),
+            ("accumulate", train.accumulate),
+            ("epochs", train.epochs),
+            ("step_every", train.step_every),
+        ] {
+            self.need(count >= 1, &format!("train.{key}"), count, "1 or more");
+        }
+    }
+
+    fn runtime(&mut self, document: &Document) {
+        let device = &document.runtime.device;
+        self.need(
+            device.parse::<crate::device::DeviceRequest>().is_ok(),
+            "runtime.device",
+            device,
+            "\"auto\", \"cpu\", \"cuda\", or a numbered one such as \"cuda:1\"",
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! From files, environment and command line to one [`Document`] that knows where each key came
+//! from.
+
+use super::error::{KeyProblem, SpecError};
+use super::{Document, Spec};
+use figment::error::Kind;
+use figment::providers::Serialized;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+use miette::{NamedSource, SourceSpan};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use toml::de::{DeTable, DeValue};
+
+/// The layers above the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Environment variables, `LUNGS_SECTION__KEY` to value; others are ignored.
+    pub environment: Vec<(String, String)>,
+    /// `--set` arguments, `section.key=value`.
+    pub set: Vec<String>,
+}
+
+impl Overrides {
+    /// `--set` arguments above this process's environment.
+    pub fn from_process(set: &[String]) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { environment, set: set.to_vec() }
+    }
+}
+
+/// Reads the spec at `path` with everything that it extends, and the layers above it.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Spec, SpecError> {
+    let mut layers = Layers::default();
+    layers.add_file(path, &mut Vec::new())?;
+    layers.finish(overrides)
+}
+
+/// Reads a resolved spec from the text in a run folder; only `--set` lies above it.
+pub fn load_resolved(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    load(path, &Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
+/// Defaults for data that no spec speaks of: `root` is the folder, `--set` lies above.
+pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    let root = toml::Value::String(root.display().to_string());
+    let mut layers = Layers::default();
+    layers.add_override("the command line".into(), "data.root", &root.to_string());
+    layers.add_override("the command line".into(), "data.labels", "\"\"");
+    // Nothing is trained: the depth of the crop is free.
+    layers.add_override("the command line".into(), "model.slices", "8");
+    layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
+/// Layers from the lowest up, and the texts of the files among them.
+#[derive(Default)]
+struct Layers {
+    layers: Vec<Layer>,
+    texts: BTreeMap<PathBuf, String>,
+}
+
+/// One layer: a tree of keys and where it came from.
+struct Layer {
+    origin: Source,
+    keys: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("spec", self.origin.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.keys.clone()))
+    }
+}
+
+impl Layers {
+    /// Adds a file above what it extends; `chain` holds the files that led here.
+    fn add_file(&mut self, path: &Path, chain: &mut Vec<PathBuf>) -> Result<(), SpecError> {
+        let unreadable = |source| SpecError::Unreadable { path: path.to_owned(), source };
+        let identity = fs::canonicalize(path).map_err(unreadable)?;
+        let seen_before =
+            chain.iter().any(|p| fs::canonicalize(p).is_ok_and(|known| known == identity));
+        chain.push(path.to_owned());
+        if seen_before {
+            return Err(SpecError::Cycle { chain: chain.clone() });
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
+        self.texts.insert(path.to_owned(), text);
+        if let Some(extends) = table.remove("extends") {
+            let Some(base) = extends.as_str() else {
+                return Err(self.keys_error(
+                    "extends",
+                    &Source::File(path.to_owned()),
+                    format!("found {extends}, expected the path of another spec"),
+                    None,
+                ));
+            };
+            let beside = path.parent().unwrap_or(Path::new("."));
+            self.add_file(&beside.join(base), chain)?;
+        }
+        chain.pop();
+        let keys = to_dict(&table);
+        self.layers.push(Layer { origin: Source::File(path.to_owned()), keys });
+        Ok(())
+    }
+
+    fn add_override(&mut self, origin: String, key: &str, value: &str) {
+        let value = toml_value(value);
+        let mut keys = Value::serialize(&value).unwrap_or_else(|_| Value::from(value.to_string()));
+        for part in key.rsplit('.') {
+            keys = Value::from(Dict::from([(part.to_owned(), keys)]));
+        }
+        let keys = keys.into_dict().unwrap_or_default();
+        self.layers.push(Layer { origin: Source::Custom(origin), keys });
+    }
+
+    fn finish(mut self, overrides: &Overrides) -> Result<Spec, SpecError> {
+        for (name, value) in &overrides.environment {
+            if let Some(key) = name.strip_prefix("LUNGS_").filter(|key| key.contains("__")) {
+                let key = key.to_lowercase().replace("__", ".");
+                self.add_override(format!("environment variable {name}"), &key, value);
+            }
+        }
+        for set in &overrides.set {
+            let (key, value) = set
+                .split_once('=')
+                .filter(|(key, _)| !key.trim().is_empty())
+                .ok_or_else(|| SpecError::BadOverride { found: set.clone() })?;
+            self.add_override(format!("--set {set}"), key.trim(), value.trim());
+        }
+        let mut figment = Figment::from(Serialized::defaults(Document::default()));
+        for layer in &self.layers {
+            figment = figment.merge(layer);
+        }
+        let document: Document = figment.extract().map_err(|e| self.explain(&e))?;
+        document.check().map_err(|problems| {
+            let problems = problems
+                .into_iter()
+                .map(|p| {
+                    let origin = figment.find_metadata(&p.key).and_then(|m| m.source.clone());
+                    self.problem(&p.key, origin.as_ref(), p.message, p.help)
+                })
+                .collect();
+            SpecError::Keys { problems }
+        })
+    }
+
+    /// Puts a deserialisation error in the words of the spec.
+    fn explain(&self, error: &figment::Error) -> SpecError {
+        let mut key = error.path.join(".");
+        let mut help = None;
+        let message = match &error.kind {
+            Kind::UnknownField(field, known) => {
+                if error.path.last() != Some(field) {
+                    key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
+                }
+                help = nearest(field, known).map(|near| format!("did you mean `{near}`?"));
+                format!("unknown key; known here: {}", known.join(", "))
+            }
+            Kind::UnknownVariant(found, known) => {
+                help = nearest(found, known).map(|near| format!("did you mean \"{near}\"?"));
+                let known: Vec<String> = known.iter().map(|k| format!("\"{k}\"")).collect();
+                format!("found \"{found}\", allowed: {}", known.join(", "))
+            }
+            Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+                format!("found {found}, expected {}", plain(expected))
+            }
+            other => other.to_string(),
+        };
+        let origin = error.metadata.as_ref().and_then(|m| m.source.clone());
+        let origin = origin.or_else(|| self.last_layer_with(&key));
+        SpecError::Keys { problems: vec![self.problem(&key, origin.as_ref(), message, help)] }
+    }
+
+    /// The topmost layer that has `key`.
+    fn last_layer_with(&self, key: &str) -> Option<Source> {
+        let has = |layer: &&Layer| {
+            let mut parts = key.split('.');
+            let mut found = parts.next().and_then(|part| layer.keys.get(part));
+            for part in parts {
+                found = found.and_then(|value| value.as_dict()).and_then(|dict| dict.get(part));
+            }
+            found.is_some()
+        };
+        self.layers.iter().rev().find(has).map(|layer| layer.origin.clone())
+    }
+
+    fn keys_error(
+        &self,
+        key: &str,
+        origin: &Source,
+        message: String,
+        help: Option<String>,
+    ) -> SpecError {
+        SpecError::Keys { problems: vec![self.problem(key, Some(origin), message, help)] }
+    }
+
+    fn problem(
+        &self,
+        key: &str,
+        origin: Option<&Source>,
+        message: String,
+        help: Option<String>,
+    ) -> KeyProblem {
+        let (origin, text, span) = match origin {
+            Some(Source::File(path)) => {
+                let text = self.texts.get(path);
+                let span = text.and_then(|text| locate(text, key));
+                let name = path.display().to_string();
+                let source =
+                    text.map(|text| NamedSource::new(&name, text.clone()).with_language("TOML"));
+                (format!("in {name}"), source.filter(|_| span.is_some()), span)
+            }
+            Some(Source::Custom(origin)) => (format!("from {origin}"), None, None),
+            _ => ("the default".into(), None, None),
+        };
+        KeyProblem { key: key.to_owned(), message, origin, text, span, help }
+    }
+}
+
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> SpecError {
+    let name = path.display().to_string();
+    let source = NamedSource::new(name, text.to_owned()).with_language("TOML");
+    SpecError::Syntax {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+        text: Arc::new(source),
+        span: error.span().map(SourceSpan::from),
+    }
+}
+
+fn to_dict(table: &toml::Table) -> Dict {
+    Value::serialize(table).ok().and_then(Value::into_dict).unwrap_or_default()
+}
+
+/// A value as TOML reads it; what TOML cannot read is a string, so that `--set` needs no quotes.
+fn toml_value(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+/// The known key that is spelled most like `found`, if any is close.
+fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|key| (strsim::jaro_winkler(found, key), *key))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| key)
+}
+
+/// Rust's type names in a researcher's words.
+fn plain(expected: &str) -> String {
+    match expected {
+        "f64" | "f32" => "a number".into(),
+        "usize" | "u64" | "u32" => "a whole number that is not negative".into(),
+        "bool" | "a boolean" => "true or false".into(),
+        "a string" | "path string" => "text in quotes".into(),
+        other => other.strip_prefix("struct ").map_or_else(
+            || other.to_owned(),
+            |section| format!("a table of keys (`{}`)", section.to_lowercase()),
+        ),
+    }
+}
+
+/// Where a dotted key stands in the text of a spec.
+fn locate(text: &str, key: &str) -> Option<SourceSpan> {
+    let root = DeTable::parse(text).ok()?;
+    let mut table = root.get_ref().clone();
+    let mut span = None;
+    for part in key.split('.') {
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)?;
+        span = Some(name.span());
+        table = match value.get_ref() {
+            DeValue::Table(inner) => inner.clone(),
+            _ => Default::default(),
+        };
+    }
+    span.map(SourceSpan::from)
+}

@@ -1,0 +1,41 @@
+//! The experiment as data.
+//!
+//! A spec is layered, each layer overriding the one before it:
+//!
+//! ```text
+//! built-in defaults < extends chain < the file < LUNGS_SECTION__KEY environment < --set section.key=value
+//! ```
+//!
+//! [`load`] reads the layers into a [`Document`], and [`Document::check`] turns that into a
+//! [`Spec`], which cannot be wrong: every later stage takes a `Spec` and checks nothing again.
+//! [`Spec::to_toml`] is the canonical form with every default explicit, and [`Spec::hash`] the
+//! identity of the experiment that it describes.
+
+mod canonical;
+mod check;
+mod document;
+mod error;
+mod layers;
+
+pub use canonical::{Difference, differences};
+pub use document::*;
+pub use error::{KeyProblem, SpecError};
+pub use layers::{Overrides, load, load_data, load_resolved};
+
+use std::ops::Deref;
+
+/// A checked spec. Only [`Document::check`] makes one, so holding it proves that every key has a
+/// possible value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec(Document);
+
+impl Deref for Spec {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

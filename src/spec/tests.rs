@@ -1,0 +1,161 @@
+use super::*;
+use std::fs;
+use std::path::PathBuf;
+
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+impl Files {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn load(
+        &self,
+        name: &str,
+        environment: &[(&str, &str)],
+        set: &[&str],
+    ) -> Result<Spec, SpecError> {
+        let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let set = set.iter().map(|s| s.to_string()).collect();
+        load(&self.path(name), &Overrides { environment, set })
+    }
+}
+
+const LEAST: &str = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n";
+
+fn problems(result: Result<Spec, SpecError>) -> Vec<String> {
+    match result {
+        Err(SpecError::Keys { problems }) => problems.iter().map(|p| p.to_string()).collect(),
+        other => panic!("expected key problems, got {other:?}"),
+    }
+}
+
+#[test]
+fn layers_override_each_other_in_the_documented_order() {
+    let files = Files::new(&[
+        (
+            "base.toml",
+            &format!(
+                "{LEAST}[train]\nepochs = 1\nbatch_size = 1\nlearning_rate = 1e-1\naccumulate = 1\n"
+            ),
+        ),
+        (
+            "spec.toml",
+            "extends = \"base.toml\"\n[train]\nbatch_size = 2\nlearning_rate = 1e-2\naccumulate = 2\n",
+        ),
+    ]);
+    let environment = [
+        ("LUNGS_TRAIN__LEARNING_RATE", "1e-3"),
+        ("LUNGS_TRAIN__ACCUMULATE", "3"),
+        ("LUNGS_SHARED", "/x"),
+    ];
+    let spec = files.load("spec.toml", &environment, &["train.accumulate=4"]).unwrap();
+    assert_eq!(spec.train.epochs, 1);
+    assert_eq!(spec.train.batch_size, 2);
+    assert_eq!(spec.train.learning_rate, 1e-3);
+    assert_eq!(spec.train.accumulate, 4);
+    assert_eq!(spec.experiment.seed, 37);
+}
+
+#[test]
+fn the_traps_of_the_original_command_line_are_plain_numbers_here() {
+    // `--lr 5e-5` and `--keep_prob 0.7` were "invalid int" there.
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let spec =
+        files.load("spec.toml", &[], &["train.learning_rate=5e-5", "model.keep_prob=0.7"]).unwrap();
+    assert_eq!((spec.train.learning_rate, spec.model.keep_prob), (5e-5, 0.7));
+}
+
+#[test]
+fn an_unknown_key_names_its_nearest() {
+    let files = Files::new(&[("spec.toml", &format!("{LEAST}[train]\nlearning_rat = 1e-4\n"))]);
+    let Err(SpecError::Keys { problems }) = files.load("spec.toml", &[], &[]) else { panic!() };
+    assert_eq!(problems[0].key, "train.learning_rat");
+    assert_eq!(problems[0].help.as_deref(), Some("did you mean `learning_rate`?"));
+    assert!(problems[0].span.is_some());
+}
+
+#[test]
+fn a_wrong_type_names_the_layer_it_came_from() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let told = problems(files.load("spec.toml", &[], &["train.epochs=many"]));
+    assert_eq!(
+        told,
+        [
+            "train.epochs: found string \"many\", expected a whole number that is not negative (from --set train.epochs=many)"
+        ]
+    );
+    let told = problems(files.load("spec.toml", &[("LUNGS_LOSS__NAME", "focl")], &[]));
+    assert_eq!(
+        told,
+        [
+            "loss.name: found \"focl\", allowed: \"cross-entropy\", \"focal\" (from environment variable LUNGS_LOSS__NAME)"
+        ]
+    );
+}
+
+#[test]
+fn impossible_values_are_all_told_at_once() {
+    let files = Files::new(&[(
+        "spec.toml",
+        &format!("{LEAST}[model]\nkeep_prob = 0.0\n[train]\nepochs = 0\n"),
+    )]);
+    let told = problems(files.load("spec.toml", &[], &["split.train=0.9"]));
+    let keys: Vec<&str> = told.iter().map(|t| t.split(':').next().unwrap()).collect();
+    assert_eq!(keys, ["split.train", "model.keep_prob", "train.epochs"]);
+}
+
+#[test]
+fn a_spec_cannot_extend_itself() {
+    let files =
+        Files::new(&[("a.toml", "extends = \"b.toml\""), ("b.toml", "extends = \"a.toml\"")]);
+    let Err(SpecError::Cycle { chain }) = files.load("a.toml", &[], &[]) else { panic!() };
+    assert_eq!(chain.len(), 3);
+}
+
+#[test]
+fn the_resolved_form_is_the_same_experiment() {
+    let files = Files::new(&[(
+        "spec.toml",
+        &format!("{LEAST}[loss]\nname = \"focal\"\n[train]\nearly_stopping = {{ patience = 3 }}\n"),
+    )]);
+    let spec = files.load("spec.toml", &[], &[]).unwrap();
+    fs::write(files.path("resolved.toml"), spec.to_toml()).unwrap();
+    let again = load_resolved(&files.path("resolved.toml"), &[]).unwrap();
+    assert_eq!(spec, again);
+    assert_eq!(spec.hash(), again.hash());
+}
+
+#[test]
+fn the_hash_follows_what_affects_results_and_nothing_else() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let hash = |set: &[&str]| files.load("spec.toml", &[], set).unwrap().hash();
+    let plain = hash(&[]);
+    assert_eq!(
+        plain,
+        hash(&["runtime.threads=1", "experiment.name=other", "data.cache=elsewhere"])
+    );
+    assert_eq!(plain, hash(&["loss.gamma=5"]), "γ plays no part in cross-entropy");
+    assert_ne!(plain, hash(&["loss.name=focal"]));
+    assert_ne!(hash(&["loss.name=focal"]), hash(&["loss.name=focal", "loss.gamma=5"]));
+    assert_ne!(plain, hash(&["experiment.seed=1"]));
+}
+
+#[test]
+fn differences_name_only_what_differs() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let a = files.load("spec.toml", &[], &["experiment.name=a"]).unwrap();
+    let b = files.load("spec.toml", &[], &["experiment.name=b", "loss.name=focal"]).unwrap();
+    let keys: Vec<String> = differences(&[a, b]).into_iter().map(|d| d.key).collect();
+    assert_eq!(keys, ["loss.alpha", "loss.gamma", "loss.name"]);
+}

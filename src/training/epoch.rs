@@ -1,0 +1,106 @@
+//! One pass over the training exams.
+
+use super::batches::{Purpose, batch_order, read_ahead};
+use super::scoring::{Scored, loss_of};
+use super::{Batch, Exam, Position, TrainingError, Watch, learning_rate};
+use crate::model::I3d;
+use crate::random;
+use crate::results::StepRow;
+use crate::spec::Spec;
+use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::tensor::Device;
+use burn::train::{Interrupter, TrainStep};
+
+/// What training changes.
+pub(super) struct Learner {
+    pub network: I3d,
+    pub optimizer: ModuleOptimizer,
+    pub position: Position,
+    /// Exams of the unfinished epoch with the logits they got while training.
+    pub seen: Vec<Scored>,
+    /// Rows of `steps.csv` so far.
+    pub steps: Vec<StepRow>,
+}
+
+/// What training does not change.
+pub(super) struct Setting<'a> {
+    pub spec: &'a Spec,
+    pub exams: &'a [Exam],
+    pub device: &'a Device,
+    pub interrupter: &'a Interrupter,
+    pub watch: &'a dyn Watch,
+}
+
+impl Setting<'_> {
+    /// Batches of one epoch.
+    pub fn batches_per_epoch(&self) -> usize {
+        self.exams.len().div_ceil(self.spec.train.batch_size)
+    }
+
+    /// Optimizer steps of the whole run.
+    fn steps_in_all(&self) -> usize {
+        self.batches_per_epoch().div_ceil(self.spec.train.accumulate) * self.spec.train.epochs
+    }
+}
+
+/// Trains until the end of the epoch, or until the interrupter asks to stop, which it does only
+/// between optimizer steps. Returns whether the epoch is complete.
+pub(super) fn train_epoch(learner: &mut Learner, setting: &Setting) -> Result<bool, TrainingError> {
+    let train = &setting.spec.train;
+    let seed = setting.spec.experiment.seed;
+    let epoch = learner.position.epochs_done + 1;
+    let order = batch_order(setting.exams.len(), train.batch_size, seed, epoch);
+    let todo: Vec<Vec<usize>> = order[learner.position.batches_done..].to_vec();
+    // Batches of one optimizer step, so that each gets its share of the step's exams.
+    let groups: Vec<Vec<usize>> =
+        todo.chunks(train.accumulate).map(|group| group.iter().map(Vec::len).collect()).collect();
+    std::thread::scope(|scope| {
+        let purpose = Purpose::Train { epoch };
+        let (batches, _reader) = read_ahead(scope, setting.spec, setting.exams, todo, purpose);
+        for group in groups {
+            if setting.interrupter.should_stop() {
+                return Ok(false);
+            }
+            let exams_in_step: usize = group.iter().sum();
+            let mut gradients = GradientsAccumulator::new();
+            let mut moments = Vec::with_capacity(group.len());
+            let mut loss_of_step = 0.0;
+            let step = learner.position.steps_done + 1;
+            for exams_in_batch in &group {
+                let Ok(host) = batches.recv() else { break };
+                let host = host?;
+                let places = host.exams.clone();
+                let labels = places.iter().map(|p| usize::from(setting.exams[*p].label)).collect();
+                let mut batch = Batch::new(host, labels, loss_of(setting.spec), setting.device);
+                batch.share = *exams_in_batch as f64 / exams_in_step as f64;
+                let batch_number = learner.position.batches_done + 1;
+                let stream = format!("dropout/epoch-{epoch}/batch-{batch_number}");
+                batch.dropout_seed = random::stream_seed(seed, &stream);
+                let share = batch.share;
+                let output = TrainStep::step(&learner.network, batch);
+                let scores = output.item.scores;
+                if !scores.loss.is_finite() {
+                    return Err(TrainingError::Diverged { loss: scores.loss, step, epoch });
+                }
+                gradients.accumulate(&learner.network, output.grads);
+                moments.push(output.item.moments);
+                loss_of_step += scores.loss * share;
+                learner.seen.extend(
+                    places
+                        .iter()
+                        .zip(scores.logits)
+                        .map(|(exam, logits)| Scored { exam: *exam, logits }),
+                );
+                learner.position.batches_done += 1;
+                setting.watch.batch_done(scores.loss);
+            }
+            let rate = learning_rate(train, step, setting.steps_in_all());
+            let network = learner.network.clone();
+            let network = learner.optimizer.step(rate, network, gradients.grads());
+            learner.network = moments.iter().fold(network, I3d::absorb);
+            learner.position.steps_done = step;
+            learner.steps.push(StepRow { step, epoch, loss: loss_of_step, learning_rate: rate });
+        }
+        Ok(true)
+    })
+}

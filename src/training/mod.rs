@@ -1,0 +1,99 @@
+//! From prepared exams to a trained network.
+//!
+//! ```text
+//! exams ──order──▶ batches ──read, augment, window──▶ step: forward, loss, backward, Adam
+//!            └──────────────── once per epoch ────────────────┘
+//!       ──▶ score the validation exams ──▶ metrics, predictions, checkpoint
+//! ```
+//!
+//! The loop is our own because it has to be exact: what happens in step `n` is a function of the
+//! spec, the data and `n` alone. Order, augmentation and dropout come from named random streams,
+//! so a checkpoint needs no generator state, and a run that was interrupted continues with the
+//! bytes it would have had. Burn gives the network, gradients, Adam and records; from burn-train
+//! come the [`TrainStep`](burn::train::TrainStep) and [`InferenceStep`](burn::train::InferenceStep)
+//! that the network
+//! implements here and the [`Interrupter`](burn::train::Interrupter) that stops the
+//! loop.
+
+mod augment;
+mod batches;
+mod checkpoint;
+mod classifier;
+mod epoch;
+mod fit;
+mod schedule;
+mod scoring;
+mod selection;
+
+pub use batches::{Exam, batch_order};
+pub use checkpoint::{CheckpointError, Position, latest_checkpoint, load_weights};
+pub use classifier::{Batch, Scores, Trained};
+pub use fit::{Outcome, fit, network, trained_network};
+pub use schedule::learning_rate;
+pub use scoring::{Scored, score};
+pub use selection::{selected_epoch, stops_early};
+
+use crate::model::{ModelError, WeightsError};
+use crate::prepare::LoadError;
+use crate::results::ResultsError;
+use std::path::PathBuf;
+
+/// What training tells whoever watches.
+pub trait Watch: Sync {
+    /// An epoch begins at `batch` of `batches`.
+    fn epoch_begins(&self, epoch: usize, epochs: usize, batch: usize, batches: usize);
+    /// A batch has been trained on.
+    fn batch_done(&self, loss: f64);
+    /// The validation exams are being scored.
+    fn validation_begins(&self, exams: usize);
+    /// Some exams have been scored.
+    fn exams_scored(&self, exams: usize);
+    /// An epoch is complete; its rows of `metrics.csv`.
+    fn epoch_ends(&self, rows: &[crate::results::MetricsRow], best_so_far: Option<usize>);
+    /// Something the user should know.
+    fn note(&self, text: &str);
+}
+
+/// Training could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// A checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The spec describes no network.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A prepared volume cannot be read.
+    #[error(transparent)]
+    Prepared(#[from] LoadError),
+    /// A prepared volume has another size than the spec says.
+    #[error("{path} has the shape {found:?}, expected {expected:?}; prepare the data again")]
+    Shape {
+        /// The prepared volume.
+        path: PathBuf,
+        /// Its shape.
+        found: [usize; 3],
+        /// `preprocess.size`.
+        expected: [usize; 3],
+    },
+    /// The loss is not a number any more.
+    #[error(
+        "the loss became {loss} in step {step} (epoch {epoch}); the learning rate is too high for \
+         this data: try a smaller train.learning_rate, or train.warmup_steps. The last good \
+         checkpoint is kept"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// Optimizer step.
+        step: usize,
+        /// Epoch.
+        epoch: usize,
+    },
+}

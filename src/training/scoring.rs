@@ -1,0 +1,111 @@
+//! The network's opinion of exams.
+
+use super::batches::{Purpose, read_ahead};
+use super::{Batch, Exam, Scores, TrainingError, Watch};
+use crate::evaluation;
+use crate::model::{I3d, Loss};
+use crate::results::{MetricsRow, PredictionRow};
+use crate::spec::{Part, Spec};
+use burn::tensor::Device;
+use burn::train::InferenceStep;
+
+/// One exam's logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// Place in the list of exams that was given.
+    pub exam: usize,
+    /// The two logits.
+    pub logits: [f64; 2],
+}
+
+impl Scored {
+    /// Log-odds of cancer.
+    pub fn log_odds(&self) -> f64 {
+        self.logits[1] - self.logits[0]
+    }
+
+    /// Probability of cancer.
+    pub fn probability(&self) -> f64 {
+        1.0 / (1.0 + (-self.log_odds()).exp())
+    }
+
+    /// The row of a predictions file.
+    pub fn row(&self, exams: &[Exam]) -> PredictionRow {
+        let exam = &exams[self.exam];
+        PredictionRow {
+            exam: exam.exam.clone(),
+            patient: exam.patient.clone(),
+            series: exam.series.clone(),
+            label: exam.label,
+            logit: self.log_odds(),
+            probability: self.probability(),
+        }
+    }
+}
+
+/// Scores exams in evaluation mode: dropout off, moving statistics. Results are in the order of
+/// the exams, whatever the batch size.
+pub fn score(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    device: &Device,
+    watch: &dyn Watch,
+) -> Result<Vec<Scored>, TrainingError> {
+    let places: Vec<usize> = (0..exams.len()).collect();
+    let order = places.chunks(spec.train.batch_size).map(<[usize]>::to_vec).collect();
+    std::thread::scope(|scope| {
+        let (batches, _reader) = read_ahead(scope, spec, exams, order, Purpose::Score);
+        let mut scored = Vec::with_capacity(exams.len());
+        for host in batches {
+            let host = host?;
+            let places = host.exams.clone();
+            let labels = places.iter().map(|place| usize::from(exams[*place].label)).collect();
+            let batch = Batch::new(host, labels, loss_of(spec), device);
+            let scores: Scores = InferenceStep::step(network, batch);
+            watch.exams_scored(places.len());
+            scored.extend(
+                places.into_iter().zip(scores.logits).map(|(exam, logits)| Scored { exam, logits }),
+            );
+        }
+        Ok(scored)
+    })
+}
+
+/// The loss that a spec names.
+pub(super) fn loss_of(spec: &Spec) -> Loss {
+    match spec.loss.name {
+        crate::spec::LossName::CrossEntropy => Loss::CrossEntropy,
+        crate::spec::LossName::Focal => {
+            Loss::Focal { alpha: spec.loss.alpha, gamma: spec.loss.gamma }
+        }
+    }
+}
+
+/// The row of `metrics.csv` for scored exams.
+pub(super) fn metrics_row(
+    scored: &[Scored],
+    exams: &[Exam],
+    loss: Loss,
+    (epoch, split): (usize, Part),
+    learning_rate: f64,
+) -> MetricsRow {
+    let label = |one: &Scored| exams[one.exam].label;
+    let count = scored.len().max(1) as f64;
+    let losses = scored.iter().map(|one| loss.of_exam(&one.logits, usize::from(label(one))));
+    let right = scored.iter().filter(|one| (one.log_odds() > 0.0) == (label(one) == 1)).count();
+    let odds: Vec<f64> = scored.iter().map(Scored::log_odds).collect();
+    let labels: Vec<bool> = scored.iter().map(|one| label(one) == 1).collect();
+    let auc = evaluation::auc_with_interval(&odds, &labels, 0.95);
+    let interval = auc.interval.as_ref();
+    MetricsRow {
+        epoch,
+        split,
+        loss: losses.sum::<f64>() / count,
+        accuracy: right as f64 / count,
+        auc: auc.value,
+        auc_low: interval.map(|interval| interval.low),
+        auc_high: interval.map(|interval| interval.high),
+        learning_rate,
+    }
+}

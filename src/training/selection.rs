@@ -1,0 +1,85 @@
+//! Which epoch is the best, and whether to go on: functions of `metrics.csv` alone, so that a
+//! continued run decides as an uninterrupted one.
+
+use crate::results::MetricsRow;
+use crate::spec::{Part, SelectEpoch};
+
+/// The epoch that `select` picks among the validation rows; the earliest of equals.
+///
+/// Where the AUC is undefined in every epoch (validation exams of one class), the loss decides.
+pub fn selected_epoch(rows: &[MetricsRow], select: SelectEpoch) -> Option<usize> {
+    let valid = || rows.iter().filter(|row| row.split == Part::Valid);
+    let by_loss = || earliest_best(valid().map(|row| (row.epoch, Some(-row.loss))));
+    match select {
+        SelectEpoch::Last => valid().map(|row| row.epoch).max(),
+        SelectEpoch::BestValidLoss => by_loss(),
+        SelectEpoch::BestValidAuc => {
+            earliest_best(valid().map(|row| (row.epoch, row.auc))).or_else(by_loss)
+        }
+    }
+}
+
+fn earliest_best(scores: impl Iterator<Item = (usize, Option<f64>)>) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (epoch, score) in scores {
+        let Some(score) = score.filter(|score| score.is_finite()) else { continue };
+        if best.is_none_or(|(_, highest)| score > highest) {
+            best = Some((epoch, score));
+        }
+    }
+    best.map(|(epoch, _)| epoch)
+}
+
+/// Whether the last `patience` epochs brought nothing better. With `select = "last"` the loss is
+/// watched.
+pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, patience: usize) -> bool {
+    let watched = match select {
+        SelectEpoch::Last => SelectEpoch::BestValidLoss,
+        other => other,
+    };
+    let last = selected_epoch(rows, SelectEpoch::Last);
+    let best = selected_epoch(rows, watched);
+    matches!((last, best), (Some(last), Some(best)) if last - best >= patience)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(epoch: usize, loss: f64, auc: Option<f64>) -> MetricsRow {
+        MetricsRow {
+            epoch,
+            split: Part::Valid,
+            loss,
+            accuracy: 0.5,
+            auc,
+            auc_low: None,
+            auc_high: None,
+            learning_rate: 1e-4,
+        }
+    }
+
+    #[test]
+    fn the_earliest_of_the_best_is_selected() {
+        let rows = [row(1, 0.7, Some(0.6)), row(2, 0.5, Some(0.9)), row(3, 0.4, Some(0.9))];
+        assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidAuc), Some(2));
+        assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidLoss), Some(3));
+        assert_eq!(selected_epoch(&rows, SelectEpoch::Last), Some(3));
+        assert_eq!(selected_epoch(&[], SelectEpoch::Last), None);
+    }
+
+    #[test]
+    fn with_one_class_the_loss_decides() {
+        let rows = [row(1, 0.7, None), row(2, 0.5, None), row(3, 0.6, None)];
+        assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidAuc), Some(2));
+    }
+
+    #[test]
+    fn patience_counts_epochs_since_the_best() {
+        let rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(0.8)), row(3, 0.6, Some(0.9))];
+        assert!(stops_early(&rows, SelectEpoch::BestValidAuc, 2));
+        assert!(!stops_early(&rows, SelectEpoch::BestValidAuc, 3));
+        assert!(stops_early(&rows, SelectEpoch::Last, 1));
+        assert!(!stops_early(&rows[..2], SelectEpoch::Last, 1));
+    }
+}

@@ -1,0 +1,195 @@
+//! What goes wrong, and how it is told.
+
+use super::support::{Workplace, cohort, settings};
+use std::fs;
+use std::path::PathBuf;
+
+/// Asserts the exit code and the report of a command.
+#[track_caller]
+fn fails(place: &Workplace, name: &str, code: i32, arguments: &[&str]) {
+    let done = place.lungs(arguments);
+    assert_eq!(done.code, code, "{}{}", done.stdout, done.stderr);
+    assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+    settings().bind(|| insta::assert_snapshot!(name, done.stderr));
+}
+
+/// The files of the cohort's longest series of patient 1, exam 1.
+fn a_series() -> Vec<PathBuf> {
+    let exam = cohort().join("P0001/P0001-1/2-axial");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(exam).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn spec_with(place: &Workplace, from: &str, to: &str) {
+    let text = fs::read_to_string(place.path("small.toml")).unwrap();
+    assert!(text.contains(from), "{from} is not in the spec");
+    place.write("small.toml", &text.replace(from, to));
+}
+
+#[test]
+fn missing_spec() {
+    fails(&Workplace::new(), "missing-spec", 2, &["run", "nowhere.toml"]);
+}
+
+#[test]
+fn missing_data() {
+    let place = Workplace::new();
+    fails(&place, "missing-data", 2, &["run", "small.toml", "--set", "data.root=nowhere"]);
+}
+
+#[test]
+fn unknown_key() {
+    let place = Workplace::new();
+    spec_with(&place, "batch_size = 3", "batchsize = 3");
+    fails(&place, "unknown-key", 2, &["run", "small.toml"]);
+}
+
+#[test]
+fn wrong_type() {
+    let place = Workplace::new();
+    spec_with(&place, "epochs = 2", "epochs = \"two\"");
+    fails(&place, "wrong-type", 2, &["run", "small.toml"]);
+}
+
+#[test]
+fn impossible_values() {
+    let place = Workplace::new();
+    spec_with(&place, "slices = 24", "slices = 25\nkeep_prob = 0");
+    fails(&place, "impossible-values", 2, &["check", "small.toml"]);
+}
+
+#[test]
+fn not_toml() {
+    let place = Workplace::new();
+    spec_with(&place, "epochs = 2", "epochs 2");
+    fails(&place, "not-toml", 2, &["run", "small.toml"]);
+}
+
+#[test]
+fn a_spec_that_extends_itself() {
+    let place = Workplace::new();
+    place.write("loop.toml", "extends = \"loop.toml\"\n");
+    fails(&place, "extends-itself", 2, &["run", "loop.toml"]);
+}
+
+#[test]
+fn bad_override() {
+    let place = Workplace::new();
+    fails(&place, "bad-override", 2, &["run", "small.toml", "--set", "train.epochs"]);
+}
+
+#[test]
+fn empty_folder() {
+    let place = Workplace::new();
+    fs::create_dir(place.path("empty")).unwrap();
+    fails(&place, "empty-folder", 2, &["run", "small.toml", "--set", "data.root=empty"]);
+}
+
+#[test]
+fn text_file_named_dcm() {
+    let place = Workplace::new();
+    place.write("notes/readme.dcm", "These are not the slices you are looking for.\n");
+    fails(&place, "text-named-dcm", 2, &["run", "small.toml", "--set", "data.root=notes"]);
+}
+
+#[test]
+fn a_series_of_one_slice() {
+    let place = Workplace::new();
+    fs::create_dir(place.path("one")).unwrap();
+    fs::copy(&a_series()[10], place.path("one/slice")).unwrap();
+    fails(&place, "one-slice", 2, &["run", "small.toml", "--set", "data.root=one"]);
+}
+
+#[test]
+fn a_truncated_file() {
+    let place = Workplace::new();
+    fs::create_dir(place.path("cut")).unwrap();
+    for (number, file) in a_series().iter().enumerate() {
+        let mut bytes = fs::read(file).unwrap();
+        if number == 7 {
+            bytes.truncate(bytes.len() - 1000);
+        }
+        fs::write(place.path(&format!("cut/{number:03}.dcm")), bytes).unwrap();
+    }
+    let out = ["prepare", "cut", "--out", "out", "--set", "data.select.min_slices=40"];
+    let done = place.lungs(&out);
+    assert_eq!(done.code, 1);
+    settings().bind(|| insta::assert_snapshot!("truncated-file", done.stdout));
+    settings().bind(|| insta::assert_snapshot!("truncated-file-error", done.stderr));
+}
+
+#[test]
+fn labels_without_series() {
+    let place = Workplace::new();
+    place.write("labels.csv", "series_uid,label\n1.2.3,1\n1.2.4,0\n");
+    let labels = "data.labels=labels.csv";
+    fails(&place, "labels-without-series", 2, &["run", "small.toml", "--set", labels]);
+}
+
+#[test]
+fn labels_that_are_no_labels() {
+    let place = Workplace::new();
+    place.write("labels.csv", "series_uid,label\n1.2.3,cancer\n");
+    let labels = "data.labels=labels.csv";
+    fails(&place, "bad-label", 2, &["run", "small.toml", "--set", labels]);
+    place.write("labels.csv", "series_uid,outcome\n1.2.3,1\n");
+    fails(&place, "no-label-column", 2, &["run", "small.toml", "--set", labels]);
+}
+
+#[test]
+fn a_patient_in_both_lists() {
+    let place = Workplace::new();
+    // Some patient has two exams.
+    let patient = fs::read_dir(cohort())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .find(|path| path.join(format!("{}-2", name(path))).is_dir())
+        .expect("a patient with two exams");
+    let exam = |number: usize| patient.join(format!("{}-{number}/2-axial", name(&patient)));
+    place.write("train.list", &format!("{} 1\n", exam(1).display()));
+    place.write("valid.list", &format!("{} 0\n", exam(2).display()));
+    spec_with(
+        &place,
+        "labels = \"ct/labels.csv\"",
+        "train_list = \"train.list\"\nvalid_list = \"valid.list\"",
+    );
+    let done = place.lungs(&["run", "small.toml"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    let told = done.stderr.replace(&name(&patient), "PATIENT");
+    settings().bind(|| insta::assert_snapshot!("patient-in-both-lists", told));
+}
+
+fn name(path: &std::path::Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn unwritable_results_folder() {
+    let place = Workplace::new();
+    // A file where the folder should be stops root too.
+    place.write("results", "a file\n");
+    fails(&place, "unwritable-results", 1, &["run", "small.toml"]);
+}
+
+#[test]
+fn cuda_asked_for_and_absent() {
+    let place = Workplace::new();
+    let device = "runtime.device=cuda";
+    fails(&place, "no-cuda", 2, &["check", "small.toml", "--set", device]);
+}
+
+#[test]
+fn not_a_run_folder() {
+    let place = Workplace::new();
+    fails(&place, "not-a-run", 2, &["plot", "ct"]);
+}
+
+#[test]
+fn a_phantom_folder_that_is_taken() {
+    let place = Workplace::new();
+    place.write("taken/notes.txt", "mine\n");
+    fails(&place, "phantom-taken", 2, &["phantom", "taken"]);
+}

@@ -1,0 +1,6 @@
+//! Whole commands, as a user types them: what they print, what they write, how they fail.
+
+mod bad_inputs;
+mod continuing;
+mod runs;
+mod support;

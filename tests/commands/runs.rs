@@ -1,0 +1,208 @@
+//! The main road: run, look again, draw again, compare, predict, check, prepare.
+
+use super::support::{Workplace, assert_same_bytes, settings};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
+    let place = Workplace::new();
+    let run = place.lungs(&["run", "small.toml"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let folder = place.newest_run("small");
+    for name in [
+        "spec.toml",
+        "provenance.json",
+        "cohort.csv",
+        "preparation.csv",
+        "metrics.csv",
+        "steps.csv",
+        "timings.csv",
+        "evaluation.json",
+        "run.log",
+        "lists/train.list",
+        "lists/valid.list",
+        "predictions/valid-epoch-002.csv",
+        "checkpoints/epoch-002/weights.safetensors",
+        "plots/loss.svg",
+        "plots/auc-accuracy.png",
+        "plots/roc.svg",
+        "plots/roc-epoch-002.png",
+        "plots/calibration.svg",
+    ] {
+        assert!(folder.join(name).is_file(), "{name} is missing");
+    }
+    // Figures depend on the processor; the words around them do not.
+    let words: String =
+        run.stdout.lines().filter(|line| !line.contains("epoch ")).collect::<Vec<_>>().join("\n");
+    let words = words.lines().take(5).collect::<Vec<_>>().join("\n");
+    settings().bind(|| insta::assert_snapshot!("run", words));
+
+    let again = place.lungs(&["run", "small.toml"]);
+    assert_eq!(again.code, 0);
+    assert!(again.stdout.contains("is finished already"), "{}", again.stdout);
+    assert!(again.stdout.contains("Selected epoch"), "{}", again.stdout);
+    assert_eq!(place.newest_run("small"), folder);
+}
+
+#[test]
+fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
+    let place = Workplace::new();
+    for threads in ["1", "2"] {
+        let set = format!("runtime.threads={threads}");
+        let cache = format!("data.cache=prepared-{threads}");
+        let run =
+            place.lungs(&["run", "small.toml", "--set", &set, "--set", &cache, "--fresh", "-q"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        fs::rename(place.path("results"), place.path(&format!("results-{threads}"))).unwrap();
+    }
+    let run = |threads: &str| {
+        let parent = place.path(&format!("results-{threads}")).join("small");
+        fs::read_dir(parent).unwrap().next().unwrap().unwrap().path()
+    };
+    assert_same_bytes(&run("1"), &run("2"));
+}
+
+#[test]
+fn deleted_plots_come_back_byte_for_byte() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let run = place.newest_run("small");
+    let before = files(&run.join("plots"));
+    assert!(before.len() >= 10);
+    fs::remove_dir_all(run.join("plots")).unwrap();
+    let plot = place.lungs(&["plot", run.to_str().unwrap()]);
+    assert_eq!(plot.code, 0, "{}", plot.stderr);
+    assert!(files(&run.join("plots")) == before);
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn focal_and_cross_entropy_runs_compare() {
+    let place = Workplace::new();
+    place.write(
+        "focal.toml",
+        "extends = \"small.toml\"\nexperiment.name = \"focal\"\nloss = { name = \"focal\" }\n",
+    );
+    for spec in ["small.toml", "focal.toml"] {
+        assert_eq!(place.lungs(&["run", spec, "-q"]).code, 0);
+    }
+    let compare = place.lungs(&["compare", "results/small", "results/focal"]);
+    assert_eq!(compare.code, 0, "{}", compare.stderr);
+    let keys: Vec<&str> = compare
+        .stdout
+        .lines()
+        .skip_while(|line| !line.contains("keys that differ"))
+        .skip(1)
+        .take_while(|line| !line.contains("figures"))
+        .collect();
+    settings().bind(|| insta::assert_snapshot!("compare-keys", keys.join("\n")));
+    assert!(compare.stdout.contains("valid AUC"), "{}", compare.stdout);
+    assert!(compare.stdout.contains("DeLong p"), "{}", compare.stdout);
+    assert!(place.path("results/comparison/roc.svg").is_file());
+    assert!(place.path("results/comparison/roc.png").is_file());
+
+    let json = place.lungs(&["compare", "results/small", "results/focal", "--json", "-q"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["differences"][2]["key"], "loss.name");
+    assert!(json["tests"][0]["aucs"]["p_value"].is_f64());
+}
+
+#[test]
+fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let run = place.newest_run("small");
+    let run_name = run.to_str().unwrap();
+    let predict = place.lungs(&["predict", "--model", run_name, "ct", "--out", "p.csv"]);
+    assert_eq!(predict.code, 0, "{}", predict.stderr);
+    let read = |path: &Path| {
+        let mut reader = csv::Reader::from_path(path).unwrap();
+        let rows: Vec<BTreeMap<String, String>> =
+            reader.deserialize().map(|row| row.unwrap()).collect();
+        rows
+    };
+    let by_series: BTreeMap<String, String> = read(&place.path("p.csv"))
+        .into_iter()
+        .map(|row| (row["series"].clone(), row["probability"].clone()))
+        .collect();
+    let evaluation: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("evaluation.json")).unwrap()).unwrap();
+    let epoch = evaluation["selected_epoch"].as_u64().unwrap();
+    let rows = read(&run.join(format!("predictions/valid-epoch-{epoch:03}.csv")));
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert_eq!(by_series[&row["series"]], row["probability"]);
+    }
+
+    // Twice the same run is an ensemble that says the same, and a table says why a series is out.
+    let told = place.lungs(&["predict", "--model", run_name, "--model", run_name, "ct/P0001"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.starts_with("probability  patient"), "{}", told.stdout);
+}
+
+#[test]
+fn check_tells_the_plan_without_doing_it() {
+    let place = Workplace::new();
+    let check = place.lungs(&["check", "small.toml"]);
+    assert_eq!(check.code, 0, "{}", check.stderr);
+    let plan = check.stdout.split("spec hash").nth(1).unwrap();
+    let plan: Vec<&str> = plan.lines().skip(1).filter(|line| !line.starts_with("time")).collect();
+    settings().bind(|| insta::assert_snapshot!("check", plan.join("\n")));
+    assert!(!place.path("results").exists());
+    assert!(!place.path("prepared").exists());
+
+    let json = place.lungs(&["check", "small.toml", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json["cohort"]["chosen"].as_u64().unwrap() > 10);
+}
+
+#[test]
+fn preparing_a_folder_writes_crops_previews_and_a_table() {
+    let place = Workplace::new();
+    let arguments = [
+        "prepare",
+        "ct/P0001",
+        "--out",
+        "out",
+        "--set",
+        "preprocess.spacing_mm=6",
+        "--set",
+        "preprocess.size=[40,48,56]",
+        "--set",
+        "data.select.min_slices=40",
+    ];
+    let prepare = place.lungs(&arguments);
+    assert_eq!(prepare.code, 0, "{}{}", prepare.stdout, prepare.stderr);
+    let names: Vec<String> = files(&place.path("out")).into_keys().collect();
+    assert!(names.iter().any(|name| name.ends_with(".npz")));
+    assert!(names.iter().any(|name| name.ends_with(".png")));
+    assert!(names.contains(&"preparation.csv".to_owned()));
+}
+
+#[test]
+fn a_leak_free_split_can_be_imposed_by_lists() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
+    let lists = place.newest_run("small").join("lists");
+    place.write("listed.toml", &format!(
+        "extends = \"small.toml\"\nexperiment.name = \"listed\"\n[train]\nepochs = 1\n[data]\ntrain_list = \"{0}/train.list\"\nvalid_list = \"{0}/valid.list\"\n",
+        lists.display()
+    ));
+    let text = fs::read_to_string(place.path("small.toml")).unwrap();
+    place.write("small.toml", &text.replace("labels = \"ct/labels.csv\"\n", ""));
+    let run = place.lungs(&["run", "listed.toml", "-q"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let written = place.newest_run("listed").join("lists");
+    for part in ["train.list", "valid.list"] {
+        let lines = |folder: &Path| fs::read_to_string(folder.join(part)).unwrap().lines().count();
+        assert_eq!(lines(&written), lines(&lists), "{part}");
+    }
+}

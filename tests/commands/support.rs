@@ -1,0 +1,171 @@
+//! A small synthetic cohort, a small experiment, and the program.
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// A folder to work in, with a link to the shared cohort as `ct`.
+pub struct Workplace {
+    folder: TempDir,
+}
+
+/// What a command did.
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The smallest experiment that goes through every stage.
+pub const SPEC: &str = r#"
+[experiment]
+name = "small"
+
+[data]
+root   = "ct"
+labels = "ct/labels.csv"
+cache  = "prepared"
+
+[data.select]
+min_slices = 40
+
+[preprocess]
+spacing_mm = 10
+size = [24, 32, 40]
+
+[model]
+slices = 24
+width = 0.1
+batch_norm_decay = 0.8
+
+[train]
+learning_rate = 1e-3
+batch_size = 3
+epochs = 2
+
+[train.augment]
+flip_width = true
+shift_voxels = 1
+"#;
+
+impl Workplace {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::os::unix::fs::symlink(cohort(), folder.path().join("ct")).expect("a link");
+        let place = Self { folder };
+        place.write("small.toml", SPEC);
+        place
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    /// Runs `lungs` here.
+    pub fn lungs(&self, arguments: &[&str]) -> Done {
+        let output = self.command(arguments).output().expect("the program runs");
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: self.tidy(&String::from_utf8_lossy(&output.stdout)),
+            stderr: self.tidy(&String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lungs"));
+        command.current_dir(self.folder.path()).args(arguments);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LUNGS_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The newest run of an experiment.
+    pub fn newest_run(&self, experiment: &str) -> PathBuf {
+        let mut runs: Vec<PathBuf> = fs::read_dir(self.path("results").join(experiment))
+            .expect("the experiment has runs")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        runs.sort();
+        runs.pop().expect("at least one run")
+    }
+
+    fn tidy(&self, text: &str) -> String {
+        let here = self.folder.path().display().to_string();
+        text.replace(&here, "HERE").replace(&cohort().display().to_string(), "COHORT")
+    }
+}
+
+/// Tables and weights of a run that must not depend on the clock, as name and bytes.
+pub fn lasting_files(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut names = vec![
+        "cohort.csv".to_owned(),
+        "preparation.csv".into(),
+        "metrics.csv".into(),
+        "steps.csv".into(),
+        "evaluation.json".into(),
+        "lists/train.list".into(),
+        "predictions/valid-epoch-001.csv".into(),
+        "predictions/valid-epoch-002.csv".into(),
+        "plots/roc.svg".into(),
+        "plots/loss.png".into(),
+    ];
+    for entry in fs::read_dir(run.join("checkpoints")).expect("checkpoints") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a name");
+        names.push(format!("checkpoints/{name}/weights.safetensors"));
+        names.push(format!("checkpoints/{name}/optimizer.bpk"));
+    }
+    names.sort();
+    let read = |name: String| {
+        let bytes = fs::read(run.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        (name, bytes)
+    };
+    names.into_iter().map(read).collect()
+}
+
+/// Asserts that two runs left the same bytes, naming the first file that differs.
+pub fn assert_same_bytes(a: &Path, b: &Path) {
+    let (a, b) = (lasting_files(a), lasting_files(b));
+    let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
+        files.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&a), names(&b));
+    for ((name, a), (_, b)) in a.iter().zip(&b) {
+        assert!(a == b, "{name} differs");
+    }
+}
+
+/// The cohort that all tests share, written once by the program itself.
+pub fn cohort() -> &'static Path {
+    static COHORT: OnceLock<TempDir> = OnceLock::new();
+    let folder = COHORT.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Command::new(env!("CARGO_BIN_EXE_lungs"))
+            .args(["phantom", "ct", "--patients", "12", "--seed", "5"])
+            .current_dir(folder.path())
+            .assert()
+            .success();
+        folder
+    });
+    Box::leak(folder.path().join("ct").into_boxed_path())
+}
+
+/// Snapshot settings that hide what changes from run to run: stamps, hashes, seconds, versions.
+pub fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6}(-\d)?", "STAMP-HASH");
+    settings.add_filter(r"\d+\.\d+ s\b", "SECONDS");
+    settings.add_filter(r"spec hash  [0-9a-f]{12}", "spec hash  HASH");
+    settings.add_filter(r"2\.25\.\d+", "UID");
+    settings.add_filter(r"training seconds\s+\d+\s+\d+", "training seconds SECONDS");
+    settings.set_prepend_module_to_snapshot(false);
+    settings
+}

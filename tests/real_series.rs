@@ -1,0 +1,303 @@
+//! Real CT series through `dicom` and `prepare`, against values computed by the original program
+//! and its libraries. Runs when the material is at `LUNGS_SHARED` or `../shared`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use lungs::dicom::{HuRule, Scan, Series, SeriesRefusal, read_volume, scan};
+use lungs::prepare::{Row, Settings, Status, load_prepared, prepare_all};
+use lungs::volume::{Grid, Interpolation, Volume, resample};
+use ndarray::{Array3, s};
+use ndarray_npy::NpzReader;
+use sha2::{Digest, Sha256};
+
+/// The folder of fixtures and real series, when this machine has it.
+fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("LUNGS_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    if folder.join("ct").is_dir() && folder.join("fixtures").is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: no fixtures");
+    None
+}
+
+/// Unpacks an archive of `ct/` once, beside the build.
+fn unpacked(archive: &str) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let source = shared()?.join("ct").join(archive);
+    let name = Path::new(archive).file_name().unwrap().to_str().unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name.trim_end_matches(".tar.xz"));
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if !target.exists() {
+        let whole = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let file = File::open(source).unwrap();
+        let unxz = lzma_rust2::XzReader::new(std::io::BufReader::new(file), true);
+        tar::Archive::new(unxz).unpack(whole.path()).unwrap();
+        std::fs::rename(whole.keep(), &target).unwrap();
+    }
+    Some(target)
+}
+
+fn only_series(folder: &Path) -> Series {
+    let mut found = scan(folder).unwrap();
+    assert_eq!(found.problems, []);
+    assert_eq!(found.series.len(), 1);
+    found.series.remove(0)
+}
+
+/// Archive and reference values of the two whole series.
+const WHOLE_SERIES: [(&str, &str); 2] = [
+    ("lidc-idri-0003.tar.xz", "lidc-idri-0003-tf115"),
+    ("lungdx-A0001-s2.tar.xz", "lungdx-A0001-s2-tf115"),
+];
+
+fn reference(name: &str) -> serde_json::Value {
+    let path = shared().unwrap().join(format!("fixtures/original_preprocessing/{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_originals_hounsfield_volumes_are_reproduced_to_the_bit() {
+    for (archive, name) in WHOLE_SERIES {
+        let Some(folder) = unpacked(archive) else { return };
+        let expected = reference(name);
+        let (volume, facts) = read_volume(&only_series(&folder), HuRule::Lungs015).unwrap();
+        let hu = &expected["hu"];
+        let (d, h, w) = volume.hu.dim();
+        assert_eq!(serde_json::json!([d, h, w]), hu["shape"]);
+        assert_eq!(serde_json::json!(facts.hu_min), hu["min"]);
+        assert_eq!(serde_json::json!(facts.hu_max), hu["max"]);
+        let sum: i64 = volume.hu.iter().map(|&value| i64::from(value)).sum();
+        assert_eq!(serde_json::json!(sum), hu["sum"]);
+        let bytes: Vec<u8> = volume.hu.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let digest: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(serde_json::json!(digest), hu["sha256"]);
+        assert_eq!(serde_json::json!(volume.geometry.spacing_mm[0]), expected["z_gap_median"]);
+        assert_eq!(serde_json::json!(volume.geometry.origin_mm[2]), expected["z_first"]);
+    }
+}
+
+#[test]
+fn the_standard_rule_floors_at_air_and_keeps_tissue() {
+    let Some(folder) = unpacked(WHOLE_SERIES[0].0) else { return };
+    let series = only_series(&folder);
+    let (original, _) = read_volume(&series, HuRule::Lungs015).unwrap();
+    let (volume, facts) = read_volume(&series, HuRule::Standard).unwrap();
+    assert_eq!((facts.hu_min, facts.hu_max), (-1024, 5892));
+    for (&ours, &theirs) in volume.hu.iter().zip(&original.hu) {
+        // Padding is stored as −2000, which the original takes for water.
+        assert!(ours == theirs.max(-1024) || (ours == -1024 && theirs == 0));
+    }
+}
+
+fn reference_array(name: &str, array: &str) -> Array3<i16> {
+    let path = shared().unwrap().join(format!("fixtures/original_preprocessing/{name}.npz"));
+    NpzReader::new(File::open(path).unwrap()).unwrap().by_name(array).unwrap()
+}
+
+/// Compares every fourth voxel with the reference where it is more than 8 voxels from every face.
+fn assert_interior_within_1_hu(name: &str, what: &str, ours: &Volume, theirs: &Array3<i16>) {
+    let sub = ours.hu.slice(s![..;4, ..;4, ..;4]);
+    assert_eq!(sub.dim(), theirs.dim(), "{name} {what}");
+    let dim: [usize; 3] = ours.hu.dim().into();
+    let (mut worst, mut compared) = (0, 0);
+    for ((index, &a), &b) in sub.indexed_iter().zip(theirs) {
+        let index = <[usize; 3]>::from(index);
+        if (0..3).all(|axis| (9..dim[axis] - 9).contains(&(4 * index[axis]))) {
+            worst = worst.max((i32::from(a) - i32::from(b)).abs());
+            compared += 1;
+        }
+    }
+    assert!(compared > 10_000 && worst <= 1, "{name} {what}: {worst} HU over {compared} voxels");
+}
+
+#[test]
+fn compat_reproduces_the_originals_resampling_box_and_crop() {
+    for (archive, name) in WHOLE_SERIES {
+        let Some(folder) = unpacked(archive) else { return };
+        let series = only_series(&folder);
+        let expected = reference(name);
+        let (volume, _) = read_volume(&series, HuRule::Lungs015).unwrap();
+        let resampled =
+            resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::AlignedEnds).unwrap();
+        let theirs = reference_array(name, "resampled_sub4");
+        assert_interior_within_1_hu(name, "resampled", &resampled, &theirs);
+
+        let settings = Settings { compat: true, ..Settings::default() };
+        let cache = tempfile::tempdir().unwrap();
+        let row = prepare_all(&[&series], &settings, cache.path(), &|_| (), 0).unwrap().remove(0);
+        assert_eq!(row.reason, "");
+        let ours = [row.box_z0, row.box_z1, row.box_y0, row.box_y1, row.box_x0, row.box_x1];
+        assert_eq!(serde_json::json!(ours), expected["mask"]["bbox_zyx_inclusive"], "{name}");
+        let centre = [row.centre_z, row.centre_y, row.centre_x];
+        assert_eq!(serde_json::json!(centre), expected["mask"]["center"], "{name}");
+        let crop = load_prepared(&cache.path().join(&row.cache_file)).unwrap();
+        let theirs = reference_array(name, "crop_sub4");
+        assert_interior_within_1_hu(name, "crop", &crop.volume, &theirs);
+    }
+}
+
+#[test]
+fn default_preparation_finds_the_lungs_of_the_real_series() {
+    // z0, z1, y0, y1, x0, x1 in 1.5 mm voxels, judged right from the previews: tips of the lungs to
+    // the lowest recess behind the diaphragm, without trachea.
+    let judged = [[11, 202, 89, 221, 28, 239], [6, 186, 88, 230, 48, 234]];
+    for ((archive, name), judged) in WHOLE_SERIES.into_iter().zip(judged) {
+        let Some(folder) = unpacked(archive) else { return };
+        let series = only_series(&folder);
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prepared-{name}"));
+        std::fs::remove_dir_all(&cache).ok();
+        let prepare = || -> Row {
+            let settings = Settings::default();
+            prepare_all(&[&series], &settings, &cache, &|_| (), 0).unwrap().remove(0)
+        };
+        let row = prepare();
+        assert_eq!((row.status, row.reason.as_str()), (Status::Prepared, ""));
+        let found = [row.box_z0, row.box_z1, row.box_y0, row.box_y1, row.box_x0, row.box_x1];
+        for (found, judged) in found.iter().zip(judged) {
+            assert!(found.unwrap().abs_diff(judged) <= 4, "{name}: {found:?}, {judged}");
+        }
+        for ml in [row.lung_left_ml, row.lung_right_ml] {
+            assert!((1500.0..4000.0).contains(&ml.unwrap()), "{name}: {ml:?}");
+        }
+        let crop = load_prepared(&cache.join(&row.cache_file)).unwrap();
+        assert_eq!(crop.volume.hu.dim(), (224, 224, 224));
+        assert_eq!(prepare().cache_file, row.cache_file);
+        eprintln!("look at {}", cache.join(&row.cache_file).with_extension("png").display());
+    }
+}
+
+/// What each file of a folder becomes when read as a series of its own (slice and a copy 1 mm on).
+fn each_file(found: &Scan) -> Vec<(String, Result<Vec<i16>, SeriesRefusal>)> {
+    let mut results = Vec::new();
+    for series in &found.series {
+        for slice in &series.slices {
+            let mut pair = series.clone();
+            let mut second = slice.clone();
+            second.position_mm = slice.position_mm.clone().map(|mut position| {
+                position.iter_mut().for_each(|value| *value += 1.0);
+                position
+            });
+            pair.slices = vec![slice.clone(), second];
+            // One image says nothing of tilt: move the copy along its normal.
+            if let (Ok(at), Ok([r0, r1, r2, c0, c1, c2])) =
+                (slice.position_mm.clone(), slice.orientation.clone())
+            {
+                let normal = [r1 * c2 - r2 * c1, r2 * c0 - r0 * c2, r0 * c1 - r1 * c0];
+                pair.slices[1].position_mm = Ok(std::array::from_fn(|xyz| at[xyz] + normal[xyz]));
+            }
+            let name = slice.path.file_name().unwrap().to_str().unwrap().to_owned();
+            let read = read_volume(&pair, HuRule::Standard).map(|(volume, _)| {
+                let pixels = slice.rows.clone().unwrap() * slice.columns.clone().unwrap();
+                volume.hu.iter().copied().take(pixels as usize).collect()
+            });
+            results.push((name, read));
+        }
+    }
+    results
+}
+
+#[test]
+fn every_transfer_syntax_decodes_to_the_same_pixels_or_is_named() {
+    let Some(folder) = unpacked("edge/ts-matrix-ctimage.tar.xz") else { return };
+    let found = scan(&folder).unwrap();
+    assert_eq!(found.problems, []);
+    let results = each_file(&found);
+    assert_eq!(results.len(), 16); // 15 syntaxes and the file they were made from
+    let of = |uid: &str| {
+        let ending = format!("_{uid}.dcm");
+        results.iter().find(|(name, _)| name.ends_with(&ending)).map(|(_, read)| read).unwrap()
+    };
+    let plain = of("1.2.840.10008.1.2").as_ref().unwrap();
+    assert!(plain.iter().any(|&value| value > 0) && plain.iter().any(|&value| value < -900));
+    // Explicit, big endian, deflated, JPEG lossless (two predictors), JPEG 2000, RLE.
+    for uid in ["1.2.1", "1.2.2", "1.2.1.99", "1.2.4.57", "1.2.4.70", "1.2.4.90", "1.2.5"] {
+        let read = of(&format!("1.2.840.10008.{uid}"));
+        assert!(read.as_ref().unwrap_or_else(|refusal| panic!("{refusal}")) == plain, "{uid}");
+    }
+    let lossy = of("1.2.840.10008.1.2.4.91").as_ref().unwrap();
+    assert!(lossy.iter().zip(plain).all(|(a, b)| (a - b).abs() <= 5));
+    // No decoder yet (JPEG-LS, 12-bit JPEG), or never (retired): named with file and syntax.
+    for (uid, code, name) in [
+        ("1.2.4.80", "unsupported-transfer-syntax", "JPEG-LS Lossless"),
+        ("1.2.4.81", "unsupported-transfer-syntax", "JPEG-LS Lossy"),
+        ("1.2.4.53", "unsupported-transfer-syntax", "a retired JPEG process"),
+        ("1.2.4.55", "unsupported-transfer-syntax", "a retired JPEG process"),
+        ("1.2.4.51", "undecodable", "JPEG Extended"),
+    ] {
+        let refusal = of(&format!("1.2.840.10008.{uid}")).as_ref().unwrap_err();
+        assert_eq!(refusal.code(), code, "{refusal}");
+        let text = refusal.to_string();
+        assert!(text.contains(name) && text.contains(uid), "{refusal}");
+    }
+    // Eight bits, rescaled: much coarser, still the same picture.
+    let coarse = of("1.2.840.10008.1.2.4.50").as_ref().unwrap();
+    let off: f64 = coarse.iter().zip(plain).map(|(a, b)| f64::from((a - b).abs())).sum();
+    assert!(off / (plain.len() as f64) < 20.0, "{} HU on average", off / plain.len() as f64);
+}
+
+#[test]
+fn odd_series_are_refused_with_their_reason() {
+    let refused = |archive: &str| -> Option<Vec<String>> {
+        let found = scan(&unpacked(archive)?).unwrap();
+        Some(
+            found
+                .series
+                .iter()
+                .map(|series| match read_volume(series, HuRule::Standard) {
+                    Ok(_) => "read".to_owned(),
+                    Err(refusal) => format!("{}: {refusal}", refusal.code()),
+                })
+                .chain(found.problems.iter().map(|problem| problem.reason.clone()))
+                .collect(),
+        )
+    };
+    let Some(tilted) = refused("edge/gantry-tilt-ge-variable-spacing.tar.xz") else { return };
+    assert_eq!(
+        tilted,
+        ["gantry-tilt: gantry tilt of 18.5 degrees, expected at most 0.5"],
+        "{tilted:#?}"
+    );
+    let codes = |archive: &str| -> Vec<String> {
+        let said = refused(archive).unwrap();
+        said.iter().map(|text| text.split(':').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(codes("edge/enhanced-ct.tar.xz"), ["multi-frame"]);
+    assert_eq!(codes("edge/encapsulation-fragments.tar.xz"), ["too-few-slices"]);
+    // A segmentation, the three single frames, and the same three in one file.
+    assert_eq!(
+        codes("edge/legacy-converted-enhanced-ct.tar.xz"),
+        ["not-ct", "read", "multi-frame"]
+    );
+}
+
+#[test]
+fn compressed_files_cut_short_are_refused_and_never_filled_in() {
+    let Some(folder) = unpacked("edge/ts-matrix-ctimage.tar.xz") else { return };
+    let whole = scan(&folder).unwrap();
+    let results = each_file(&whole);
+    let plain = results.iter().find(|(name, _)| name.ends_with("1.2.840.10008.1.2.dcm")).unwrap();
+    let plain = plain.1.as_ref().unwrap();
+    for uid in ["1.2.1.99", "1.2.4.57", "1.2.4.70", "1.2.4.90", "1.2.5"] {
+        let ending = format!("_1.2.840.10008.{uid}.dcm");
+        let slices = whole.series.iter().flat_map(|series| &series.slices);
+        let path =
+            slices.map(|slice| &slice.path).find(|path| path.to_str().unwrap().ends_with(&ending));
+        let bytes = std::fs::read(path.unwrap()).unwrap();
+        let cut = tempfile::tempdir().unwrap();
+        for kept in [0.1, 0.4, 0.8, 0.95, 0.99].map(|part| (part * bytes.len() as f64) as usize) {
+            std::fs::write(cut.path().join("cut.dcm"), &bytes[..kept]).unwrap();
+            let found = scan(cut.path()).unwrap();
+            let read = each_file(&found);
+            assert_eq!(found.problems.len() + read.len(), 1, "{uid} {kept}");
+            for (_, read) in read {
+                match read {
+                    Ok(pixels) => assert!(pixels == *plain, "{uid}: filled in after byte {kept}"),
+                    Err(refusal) => assert!(refusal.to_string().contains("cut.dcm"), "{refusal}"),
+                }
+            }
+        }
+    }
+}
