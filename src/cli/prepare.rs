@@ -71,7 +71,7 @@ impl Prepare {
         })?;
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
-        let found = pipeline::series_of(&[self.input.clone()])?;
+        let found = pipeline::series_of(std::slice::from_ref(&self.input))?;
         for (series, reason) in &found.left_out {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }
