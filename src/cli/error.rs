@@ -34,15 +34,19 @@ impl Failure {
             Self::Work(report) => (report, 1),
             Self::Stopped => return ExitCode::from(130),
         };
-        let colour = std::io::stderr().is_terminal();
-        // Fails only when a handler is set already, and then that one serves.
-        let _ = miette::set_hook(Box::new(move |_| {
-            let options = MietteHandlerOpts::new().width(100).unicode(true).color(colour);
-            Box::new(options.terminal_links(false).build())
-        }));
         eprintln!("Error: {report:?}");
         ExitCode::from(code)
     }
+}
+
+/// Sets how reports look; a report takes the look that is set when it is made.
+pub(super) fn set_look() {
+    let colour = std::io::stderr().is_terminal();
+    // Fails only when a look is set already, and then that one serves.
+    let _ = miette::set_hook(Box::new(move |_| {
+        let options = MietteHandlerOpts::new().width(100).unicode(true).color(colour);
+        Box::new(options.terminal_links(false).build())
+    }));
 }
 
 impl From<SpecError> for Failure {

@@ -64,6 +64,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    error::set_look();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.quiet, arguments.verbose);
     let done = match &arguments.command {

@@ -55,15 +55,14 @@ pub enum CohortError {
         first_problem: String,
     },
     /// Series and labels do not meet.
-    #[error(
-        "none of the {series} series can be used; the reasons: {reasons}. `lungs check` lists \
-         every series"
-    )]
+    #[error("none of the {series} series can be used; the reasons: {reasons}. The first:{first}")]
     NoneChosen {
         /// Series found.
         series: usize,
         /// Reasons, each with its count.
         reasons: String,
+        /// The first reasons in full, a line each.
+        first: String,
     },
 }
 
@@ -118,7 +117,9 @@ pub fn gather(spec: &Spec) -> Result<Cohort, CohortError> {
     let cohort = select::choose(scan, &labels, &spec.data.select);
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
-        return Err(CohortError::NoneChosen { series: series_found, reasons });
+        let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
+        let first = first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason)).collect();
+        return Err(CohortError::NoneChosen { series: series_found, reasons, first });
     }
     Ok(cohort)
 }

@@ -41,7 +41,7 @@ fn draw(plan: &PhantomPlan, index: usize, ill: bool) -> Patient {
     let age_years = random.random_range(55..=74);
     let mut nodules = stream(seed, "nodules");
     // Everyone draws both nodules, so that chance treats ill and well alike.
-    let cancer = malignant(&mut nodules, &body);
+    let cancer = malignant(&mut nodules, &body, plan.cancer_diameter_mm);
     let doubling_days = nodules.random_range(160.0..400.0);
     let avoid = cancer.map(|nodule| nodule.center).filter(|_| ill);
     let has_benign = nodules.random_bool(plan.benign_fraction);
@@ -50,18 +50,22 @@ fn draw(plan: &PhantomPlan, index: usize, ill: bool) -> Patient {
     Patient { id, seed, female, age_years, body, cancer, doubling_days, benign, bowel_gas }
 }
 
-fn malignant(random: &mut impl Rng, body: &Body) -> Option<Nodule> {
+fn malignant(random: &mut impl Rng, body: &Body, diameters_mm: [f64; 2]) -> Option<Nodule> {
     let kind = if random.random_bool(0.75) {
         NoduleKind::SpiculatedSolid
     } else {
         NoduleKind::SpiculatedPartSolid
     };
-    let diameter_mm = random.random_range(17.0..27.0);
+    let [smallest, largest] = diameters_mm;
+    let wanted_mm = smallest + (largest - smallest) * random.random::<f64>();
     let hu = to_decimals(random.random_range(5.0..60.0), 1);
-    // Every lung of the sampled sizes has room for the last, smallest margin.
-    let center = [8.0f32, 4.0, 1.0]
-        .into_iter()
-        .find_map(|border| place(random, body, diameter_mm as f32 / 2.0 + border, None))?;
+    // With less and less margin, then smaller and smaller: every lung has room for the last.
+    let attempts = [(1.0, 8.0f32), (1.0, 4.0), (1.0, 1.0), (0.8, 1.0), (0.6, 1.0), (0.4, 1.0)];
+    let (diameter_mm, center) = attempts.into_iter().find_map(|(shrink, border)| {
+        let diameter_mm = wanted_mm * shrink;
+        let center = place(random, body, diameter_mm as f32 / 2.0 + border, None)?;
+        Some((diameter_mm, center))
+    })?;
     Some(Nodule { kind, diameter_mm, hu, center, shape_seed: random.next_u64() })
 }
 
@@ -157,8 +161,9 @@ fn exam(
         ..Variants::default()
     };
     let shrunk = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
+    let smallest_mm = plan.cancer_diameter_mm[0] * 13.0 / 17.0;
     let cancer = patient.cancer.map(|nodule| Nodule {
-        diameter_mm: to_decimals((nodule.diameter_mm * shrunk).max(13.0), 2),
+        diameter_mm: to_decimals((nodule.diameter_mm * shrunk).max(smallest_mm), 2),
         ..nodule
     });
     ExamPlan {

@@ -17,6 +17,9 @@ pub struct PhantomPlan {
     pub positive_fraction: f64,
     /// Fewest and most exams of a patient, each 1 to 3. Each further exam has a chance of 0.4.
     pub exams_per_patient: [usize; 2],
+    /// Smallest and largest diameter of a cancer at the last exam, mm, spicules aside; earlier exams
+    /// show it smaller. Lungs without room for it get a smaller one.
+    pub cancer_diameter_mm: [f64; 2],
     /// Share of patients, ill or not, that carry a small benign nodule.
     pub benign_fraction: f64,
     /// Rows (= columns) of the slices; each exam takes one of these.
@@ -37,6 +40,7 @@ impl Default for PhantomPlan {
             patients: 128,
             positive_fraction: 0.5,
             exams_per_patient: [1, 3],
+            cancer_diameter_mm: [17.0, 27.0],
             benign_fraction: 0.4,
             matrix: vec![104, 112, 128],
             field_of_view_mm: [330.0, 365.0],
@@ -88,6 +92,10 @@ impl PhantomPlan {
         if self.matrix.is_empty() || self.matrix.iter().any(|n| !(32..=1024).contains(n)) {
             let found = format!("{:?}", self.matrix);
             return refuse("matrix", found, "at least one size, each 32 to 1024");
+        }
+        if !range(self.cancer_diameter_mm, 8.0, 60.0) {
+            let found = format!("{:?}", self.cancer_diameter_mm);
+            return refuse("cancer_diameter_mm", found, "[smallest, largest] between 8 and 60");
         }
         if !range(self.field_of_view_mm, 200.0, 700.0) {
             let found = format!("{:?}", self.field_of_view_mm);

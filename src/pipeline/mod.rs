@@ -209,6 +209,7 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
     let plan = phantom::PhantomPlan {
         patients: wanted.patients,
         positive_fraction: wanted.positive_fraction,
+        cancer_diameter_mm: wanted.cancer_diameter_mm,
         seed: wanted.seed,
         ..Default::default()
     };

@@ -95,8 +95,7 @@ pub enum Status {
 
 /// One line of `preparation.csv`. Values that were not reached before a refusal are empty.
 ///
-/// Boxes and centres are in voxels of the resampled volume, first and last inclusive. `seconds` is
-/// the only column that differs between two runs.
+/// Boxes and centres are in voxels of the resampled volume, first and last inclusive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the table's columns; names carry their units")]
 pub struct Row {
@@ -134,5 +133,7 @@ pub struct Row {
     pub flags: String,
     /// The crop's file name in the cache, empty when refused; `.png` beside it is the preview.
     pub cache_file: String,
+    /// Not in the table, so that two runs write the same bytes.
+    #[serde(skip)]
     pub seconds: f64,
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error, Diagnostic)]
 pub enum SpecError {
     /// The file is not there or not readable.
-    #[error("cannot read the spec {path}: {source}")]
+    #[error("cannot read the spec {path}")]
     #[diagnostic(help(
         "give the path of a .toml file; `experiments/demo.toml` is one to start from"
     ))]

@@ -121,7 +121,6 @@ pub fn lasting_files(run: &Path) -> Vec<(String, Vec<u8>)> {
     for entry in fs::read_dir(run.join("checkpoints")).expect("checkpoints") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         names.push(format!("checkpoints/{name}/weights.safetensors"));
-        names.push(format!("checkpoints/{name}/optimizer.bpk"));
     }
     names.sort();
     let read = |name: String| {
