@@ -8,8 +8,9 @@ lungs := "cargo run --release --quiet " + features + " --"
 default:
     @just --list
 
-# The main job: a whole experiment on synthetic CT, in minutes
-demo: (run "experiments/demo.toml")
+# The main job: a whole experiment on synthetic CT, in minutes (shares its build with the tests)
+demo *ARGS:
+    cargo run --quiet -- run experiments/demo.toml {{ARGS}}
 
 # Run an experiment, or continue it where it stopped: just run experiments/baseline.toml
 run SPEC *ARGS:
