@@ -4,7 +4,7 @@
 //! The example is `aSAH` of the R package pROC (113 patients after subarachnoid haemorrhage;
 //! Turck et al., Intensive Care Medicine 2010, 36:107–115). Every figure here depends on the
 //! order of the scores alone, so only dense ranks are kept. Expected values: pROC 1.18.0,
-//! `ci.auc`, `var` and `roc.test(method = "delong")`; its documentation prints the same.
+//! `ci.auc`, `var` and `roc.test(method = "delong")`.
 
 use proptest::prelude::*;
 
