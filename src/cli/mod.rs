@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod error;
+mod evaluate;
 mod interrupt;
 mod output;
 mod phantom;
@@ -48,6 +49,10 @@ struct Arguments {
 enum Command {
     /// Run an experiment, or continue it where it stopped.
     Run(run::Run),
+    /// Train alone: everything that `run` does but the final evaluation and the report.
+    Train(run::Train),
+    /// Evaluate runs as far as they have trained, and draw their reports.
+    Evaluate(evaluate::Evaluate),
     /// Check a spec against the data without training.
     Check(check::Check),
     /// Prepare CT series alone: resample, find the lungs, crop.
@@ -69,6 +74,8 @@ pub fn main() -> ExitCode {
     let output = Output::new(arguments.quiet, arguments.verbose);
     let done = match &arguments.command {
         Command::Run(run) => run.execute(&output),
+        Command::Train(train) => train.execute(&output),
+        Command::Evaluate(evaluate) => evaluate.execute(&output),
         Command::Check(check) => check.execute(&output),
         Command::Prepare(prepare) => prepare.execute(&output),
         Command::Predict(predict) => predict.execute(&output),

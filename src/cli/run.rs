@@ -4,7 +4,7 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{Done, Failure};
-use crate::pipeline;
+use crate::pipeline::{self, Until};
 use crate::report;
 use crate::results::{Provenance, RunFolder, find_run};
 use crate::spec::{Overrides, Spec, load, load_resolved};
@@ -21,6 +21,25 @@ use std::path::{Path, PathBuf};
     after_help = "Examples:\n  lungs run experiments/demo.toml\n  lungs run experiments/baseline.toml --set train.epochs=10 --set runtime.device=cuda:1\n  lungs run results/demo/2026-01-31T10-15-02Z-5f3a9c     continue this run"
 )]
 pub(super) struct Run {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Train alone: everything that `run` does but the final evaluation and the report.
+///
+/// Continues like `run`; a following `lungs run` or `lungs evaluate` does the rest.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  lungs train experiments/baseline.toml\n  lungs train results/demo/2026-01-31T10-15-02Z-5f3a9c     continue this run"
+)]
+pub(super) struct Train {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which run is meant.
+#[derive(Args)]
+struct Which {
     /// A spec (.toml), or the folder of a run to continue.
     spec: PathBuf,
 
@@ -35,6 +54,18 @@ pub(super) struct Run {
 
 impl Run {
     pub fn execute(&self, output: &Output) -> Done {
+        self.which.work(output, Until::Reported)
+    }
+}
+
+impl Train {
+    pub fn execute(&self, output: &Output) -> Done {
+        self.which.work(output, Until::Trained)
+    }
+}
+
+impl Which {
+    fn work(&self, output: &Output, until: Until) -> Done {
         let (spec, folder) = self.find()?;
         use_threads(&spec);
         if Provenance::read(&folder).is_some_and(|known| known.finished.is_some()) {
@@ -46,15 +77,24 @@ impl Run {
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
-        let outcome = pipeline::run(&spec, &folder, &interrupt.interrupter, &progress)?;
+        let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {
+                let verb = if until == Until::Trained { "train" } else { "run" };
                 output.answer(format!(
                     "\nStopped in epoch {epoch} after step {step}; everything is kept. To continue:\n  \
-                     lungs run {}",
+                     lungs {verb} {}",
                     folder.root().display()
                 ));
                 Err(Failure::Stopped)
+            }
+            Outcome::Finished { selected, last } if until == Until::Trained => {
+                output.answer(format!(
+                    "\nTrained {last} epochs; epoch {selected} is selected. For figures and report:\n  \
+                     lungs evaluate {}",
+                    folder.root().display()
+                ));
+                Ok(())
             }
             Outcome::Finished { .. } => {
                 output.answer("");

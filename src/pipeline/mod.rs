@@ -70,6 +70,12 @@ pub enum PipelineError {
         /// The other.
         second: PathBuf,
     },
+    /// Nothing to evaluate.
+    #[error("{run} has no trained epoch yet; train it first: lungs train {run}")]
+    NothingTrained {
+        /// The run folder.
+        run: PathBuf,
+    },
     /// No chosen series could be prepared.
     #[error("none of the {series} chosen series could be prepared; the reasons: {reasons}")]
     NothingPrepared {
@@ -85,7 +91,7 @@ impl PipelineError {
     pub fn is_request(&self) -> bool {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
-            Self::MixedPreparation { .. } => true,
+            Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
             Self::Results(error) => {
                 matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
             }
@@ -118,28 +124,25 @@ pub trait Stages: Watch {
     fn training(&self, active: bool);
 }
 
+/// How far [`run`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Training is over.
+    Trained,
+    /// Figures and report are written.
+    Reported,
+}
+
 /// Runs what is left of a run.
 pub fn run(
     spec: &Spec,
     run: &RunFolder,
+    until: Until,
     interrupter: &Interrupter,
     watch: &dyn Stages,
 ) -> Result<Outcome, PipelineError> {
     let _lock = run.lock()?;
-    let request: DeviceRequest = spec.runtime.device.parse()?;
-    let (device, facts) = device::open(&request)?;
-    let mut provenance = Provenance::read(run).unwrap_or_else(|| Provenance::begin(spec));
-    provenance.started.push(now_utc());
-    provenance.device = format!("{} ({})", facts.request, facts.name);
-    provenance.precision = "f32".into();
-    provenance.threads = rayon::current_num_threads();
-    provenance.determinism = if facts.reproducible {
-        "the same spec and data give the same bytes on this kind of processor".into()
-    } else {
-        "sums on this device may be taken in another order: figures agree, bytes need not".into()
-    };
-    provenance.write(run)?;
-    run.log(&format!("lungs {} on {}", provenance.version, provenance.device));
+    let (mut provenance, device) = open_device(spec, run)?;
 
     let began = Instant::now();
     let rows = study(spec, run, watch)?;
@@ -161,16 +164,71 @@ pub fn run(
         run.log("training was interrupted; everything needed to continue is kept");
         return Ok(outcome);
     };
+    if until == Until::Reported {
+        report_on(spec, run, &exams, selected, &device, &mut provenance, watch)?;
+        provenance.finished = Some(now_utc());
+        provenance.write(run)?;
+        run.log(&format!("finished; epoch {selected} is selected"));
+    }
+    Ok(outcome)
+}
 
+/// Evaluates a run as far as it has trained, and draws its report. Returns the selected epoch.
+pub fn evaluate_run(
+    spec: &Spec,
+    run: &RunFolder,
+    watch: &dyn Stages,
+) -> Result<usize, PipelineError> {
+    let _lock = run.lock()?;
+    let selected = training::selected_epoch_of(run)?
+        .ok_or_else(|| PipelineError::NothingTrained { run: run.root().to_owned() })?;
+    let (mut provenance, device) = open_device(spec, run)?;
+    let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
+    let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
+    report_on(spec, run, &exams, selected, &device, &mut provenance, watch)?;
+    provenance.write(run)?;
+    run.log(&format!("evaluated epoch {selected}"));
+    Ok(selected)
+}
+
+/// The spec's device, and the run's provenance with it.
+fn open_device(
+    spec: &Spec,
+    run: &RunFolder,
+) -> Result<(Provenance, burn::tensor::Device), PipelineError> {
+    let request: DeviceRequest = spec.runtime.device.parse()?;
+    let (device, facts) = device::open(&request)?;
+    let mut provenance = Provenance::read(run).unwrap_or_else(|| Provenance::begin(spec));
+    provenance.started.push(now_utc());
+    provenance.device = format!("{} ({})", facts.request, facts.name);
+    provenance.precision = "f32".into();
+    provenance.threads = rayon::current_num_threads();
+    provenance.determinism = if facts.reproducible {
+        "the same spec and data give the same bytes on this kind of processor".into()
+    } else {
+        "sums on this device may be taken in another order: figures agree, bytes need not".into()
+    };
+    provenance.write(run)?;
+    run.log(&format!("lungs {} on {}", provenance.version, provenance.device));
+    Ok((provenance, device))
+}
+
+/// Scored → Report.
+fn report_on(
+    spec: &Spec,
+    run: &RunFolder,
+    exams: &Exams,
+    selected: usize,
+    device: &burn::tensor::Device,
+    provenance: &mut Provenance,
+    watch: &dyn Stages,
+) -> Result<(), PipelineError> {
     let began = Instant::now();
-    score_test(spec, run, &exams, selected, &device, watch)?;
+    score_test(spec, run, exams, selected, device, watch)?;
     conclude(spec, run, selected)?;
     report::redraw(run)?;
     provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
-    provenance.finished = Some(now_utc());
-    provenance.write(run)?;
-    run.log(&format!("finished; epoch {selected} is selected"));
-    Ok(outcome)
+    Ok(())
 }
 
 /// The study of a run: read from its tables when they are there, else gathered, prepared and

@@ -410,6 +410,8 @@ pub enum SelectEpoch {
 pub struct EarlyStopping {
     /// Epochs without improvement that are borne; 0 never stops early.
     pub patience: usize,
+    /// Never stop before so many epochs: networks begin with a plateau.
+    pub min_epochs: usize,
 }
 
 /// `train.keep_checkpoints`

@@ -55,9 +55,8 @@ pub fn fit(
     let metadata = metadata(spec);
     loop {
         let done = state.learner.position.epochs_done;
-        let patience = spec.train.early_stopping.patience;
         let patience_over =
-            patience > 0 && stops_early(&state.metrics, spec.train.select, patience);
+            stops_early(&state.metrics, spec.train.select, spec.train.early_stopping);
         if done >= spec.train.epochs || patience_over {
             let selected = selected_epoch(&state.metrics, spec.train.select).unwrap_or(done);
             return Ok(Outcome::Finished { selected, last: done });
@@ -238,11 +237,16 @@ fn initial(spec: &Spec, device: &Device) -> Result<I3d, TrainingError> {
     Ok(model::load(network, &file)?.0)
 }
 
+/// The epoch that a run's spec selects among those trained so far, if there is one.
+pub fn selected_epoch_of(run: &RunFolder) -> Result<Option<usize>, TrainingError> {
+    let metrics: Vec<MetricsRow> = rows(run, Table::Metrics)?;
+    Ok(selected_epoch(&metrics, run.spec()?.train.select))
+}
+
 /// The weights of a run's selected epoch.
 fn weights_of_run(path: &Path) -> Result<PathBuf, TrainingError> {
     let run = RunFolder::open(path)?;
-    let metrics: Vec<MetricsRow> = rows(&run, Table::Metrics)?;
-    let epoch = selected_epoch(&metrics, run.spec()?.train.select).unwrap_or_default();
+    let epoch = selected_epoch_of(&run)?.unwrap_or_default();
     Ok(run.checkpoint(epoch).join("weights.safetensors"))
 }
 

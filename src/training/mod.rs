@@ -28,7 +28,7 @@ mod selection;
 pub use batches::{Exam, batch_order};
 pub use checkpoint::{CheckpointError, Position, latest_checkpoint, load_weights};
 pub use classifier::{Batch, Scores, Trained};
-pub use fit::{Outcome, fit, network, trained_network};
+pub use fit::{Outcome, fit, network, selected_epoch_of, trained_network};
 pub use schedule::learning_rate;
 pub use scoring::{Scored, score};
 pub use selection::{selected_epoch, stops_early};

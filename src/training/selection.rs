@@ -2,7 +2,7 @@
 //! continued run decides as an uninterrupted one.
 
 use crate::results::MetricsRow;
-use crate::spec::{Part, SelectEpoch};
+use crate::spec::{EarlyStopping, Part, SelectEpoch};
 
 /// The epoch that `select` picks among the validation rows; the earliest of equals.
 ///
@@ -30,16 +30,18 @@ fn earliest_best(scores: impl Iterator<Item = (usize, Option<f64>)>) -> Option<u
     best.map(|(epoch, _)| epoch)
 }
 
-/// Whether the last `patience` epochs brought nothing better. With `select = "last"` the loss is
-/// watched.
-pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, patience: usize) -> bool {
+/// Whether the last `patience` epochs brought nothing better, and `min_epochs` are done. With
+/// `select = "last"` the loss is watched.
+pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping) -> bool {
     let watched = match select {
         SelectEpoch::Last => SelectEpoch::BestValidLoss,
         other => other,
     };
     let last = selected_epoch(rows, SelectEpoch::Last);
     let best = selected_epoch(rows, watched);
-    matches!((last, best), (Some(last), Some(best)) if last - best >= patience)
+    let EarlyStopping { patience, min_epochs } = rule;
+    let over = |last: usize, best: usize| last >= min_epochs && last - best >= patience;
+    patience > 0 && matches!((last, best), (Some(last), Some(best)) if over(last, best))
 }
 
 #[cfg(test)]
@@ -77,9 +79,16 @@ mod tests {
     #[test]
     fn patience_counts_epochs_since_the_best() {
         let rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(0.8)), row(3, 0.6, Some(0.9))];
-        assert!(stops_early(&rows, SelectEpoch::BestValidAuc, 2));
-        assert!(!stops_early(&rows, SelectEpoch::BestValidAuc, 3));
-        assert!(stops_early(&rows, SelectEpoch::Last, 1));
-        assert!(!stops_early(&rows[..2], SelectEpoch::Last, 1));
+        let stops = |rows: &[MetricsRow], select, patience, min_epochs| {
+            stops_early(rows, select, EarlyStopping { patience, min_epochs })
+        };
+        assert!(stops(&rows, SelectEpoch::BestValidAuc, 2, 0));
+        assert!(!stops(&rows, SelectEpoch::BestValidAuc, 3, 0));
+        assert!(stops(&rows, SelectEpoch::Last, 1, 0));
+        assert!(!stops(&rows[..2], SelectEpoch::Last, 1, 0));
+        // Not before so many epochs, and never with a patience of zero.
+        assert!(stops(&rows, SelectEpoch::BestValidAuc, 2, 3));
+        assert!(!stops(&rows, SelectEpoch::BestValidAuc, 2, 4));
+        assert!(!stops(&rows, SelectEpoch::BestValidAuc, 0, 0));
     }
 }

@@ -47,6 +47,31 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
 }
 
 #[test]
+fn stages_run_alone_and_together_leave_the_bytes_of_one_run() {
+    let place = Workplace::new();
+    for (results, verbs) in [("whole", &["run"][..]), ("parts", &["train", "run"][..])] {
+        let set = format!("runtime.results={results}");
+        for verb in verbs {
+            let done = place.lungs(&[verb, "small.toml", "--set", &set]);
+            assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+            assert_eq!(*verb == "train", done.stdout.contains("lungs evaluate"), "{}", done.stdout);
+        }
+    }
+    let run = |results: &str| {
+        let parent = place.path(results).join("small");
+        fs::read_dir(parent).unwrap().next().unwrap().unwrap().path()
+    };
+    assert_same_bytes(&run("whole"), &run("parts"));
+
+    let before = fs::read(run("parts").join("evaluation.json")).unwrap();
+    fs::remove_file(run("parts").join("evaluation.json")).unwrap();
+    let evaluate = place.lungs(&["evaluate", run("parts").to_str().unwrap()]);
+    assert_eq!(evaluate.code, 0, "{}", evaluate.stderr);
+    assert!(evaluate.stdout.contains("Selected epoch"), "{}", evaluate.stdout);
+    assert!(fs::read(run("parts").join("evaluation.json")).unwrap() == before);
+}
+
+#[test]
 fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
     let place = Workplace::new();
     for threads in ["1", "2"] {
