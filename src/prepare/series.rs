@@ -86,12 +86,14 @@ pub(super) fn read(
     row.slices = Some(grid.slices);
     (row.rows, row.columns) = (Some(grid.rows), Some(grid.columns));
     (row.spacing_d_mm, row.spacing_h_mm, row.spacing_w_mm) = (Some(d), Some(h), Some(w));
-    if grid.slices < limits.min_slices {
+    // The limits are those of scans; what was prepared before met them then.
+    let scanned = prepared::lung_box(image, settings).is_none();
+    if scanned && grid.slices < limits.min_slices {
         let (found, limit) = (grid.slices, limits.min_slices);
         return Err(SeriesRefusal::TooFewSlices { found, limit }.into());
     }
     // Positions are decimal texts: 5 mm may come out as 5.0000001.
-    if grid.slice_spacing_mm > limits.max_slice_spacing_mm + 1e-3 {
+    if scanned && grid.slice_spacing_mm > limits.max_slice_spacing_mm + 1e-3 {
         return Err(Refusal::SliceSpacing {
             found_mm: grid.slice_spacing_mm,
             limit_mm: limits.max_slice_spacing_mm,
