@@ -8,8 +8,9 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use lungs::dicom::{HuRule, Series, read_volume, scan};
-use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_series};
+use lungs::dicom::HuRule;
+use lungs::images::{Image, ImageFile, Scanner, read_volume, scan};
+use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_image};
 use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
 
 fn main() {
@@ -19,31 +20,42 @@ fn main() {
         return;
     };
     let found = scan(&folder).expect("the folder given can be read");
-    let files: usize = found.series.iter().map(|series| series.slices.len()).sum();
-    println!("{} series, {files} files, {} other", found.series.len(), found.skipped);
+    let files: usize = found.images.iter().map(|image| image.files.len()).sum();
+    println!("{} images, {files} files, {} other", found.images.len(), found.skipped);
     let cpu = measure("scan headers, 50 times", || {
-        (0..50).map(|_| scan(&folder).map(|found| found.series.len()).ok()).sum()
+        (0..50).map(|_| scan(&folder).map(|found| found.images.len()).ok()).sum()
     });
     println!("{:>24}  {:.0} files per core-second", "", 50.0 * files as f64 / cpu);
+
+    let indexed = tempfile::tempdir().expect("a temporary folder can be made");
+    let rescan = || {
+        let mut scanner = Scanner::with_index(indexed.path());
+        let found = scanner.scan(&folder).ok()?;
+        scanner.save().ok().map(|()| found.images.len())
+    };
+    rescan();
+    measure("scan by the index, 50 times", || (0..50).map(|_| rescan()).sum());
 
     let mut bytes = vec![0; 64 << 20];
     measure("read the bytes once", || {
         use std::io::Read;
         let mut total = 0;
-        for slice in found.series.iter().flat_map(|series| &series.slices) {
-            let mut file = std::fs::File::open(&slice.path).ok()?;
-            let wanted = bytes.get_mut(..slice.bytes as usize)?;
+        for ImageFile { folder, name, bytes: length, .. } in
+            found.images.iter().flat_map(|image| &image.files)
+        {
+            let mut file = std::fs::File::open(folder.join(name)).ok()?;
+            let wanted = bytes.get_mut(..*length as usize)?;
             file.read_exact(wanted).ok()?;
-            total += slice.bytes;
+            total += length;
         }
         Some(total as usize)
     });
-    for series in &found.series {
-        println!("series {} ({} slices)", series.series_uid, series.slices.len());
-        stages(series);
+    for image in &found.images {
+        println!("series {} ({} slices)", image.series_uid, image.slices);
+        stages(image);
     }
 
-    let all: Vec<&Series> = found.series.iter().collect();
+    let all: Vec<&Image> = found.images.iter().collect();
     let settings = Settings::default();
     let cache = tempfile::tempdir().expect("a temporary folder can be made");
     let run = || prepare_all(&all, &settings, cache.path(), &|_| (), 0).ok();
@@ -62,8 +74,8 @@ fn main() {
 }
 
 /// The parts of preparing one series.
-fn stages(series: &Series) {
-    let read = || read_volume(series, HuRule::Standard).ok();
+fn stages(image: &Image) {
+    let read = || read_volume(image, HuRule::Standard).ok();
     measure("read volume", || read().map(|(volume, _)| volume.hu.len()));
     let Some((volume, _)) = read() else { return };
     let smaller = || resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).ok();
@@ -71,7 +83,7 @@ fn stages(series: &Series) {
     let Some(resampled) = smaller() else { return };
     measure("segment lungs", || segment_lungs(&resampled).map(|lungs| lungs.mask.count()).ok());
     drop((volume, resampled));
-    measure("prepare in memory", || prepare_series(series, &Settings::default()).row.slices);
+    measure("prepare in memory", || prepare_image(image, &Settings::default()).row.slices);
 }
 
 /// Runs the work five times; prints and returns the least processor seconds.

@@ -15,6 +15,8 @@ pub mod device;
 pub mod dicom;
 pub mod evaluation;
 pub mod files;
+pub mod formats;
+pub mod images;
 pub mod model;
 pub mod phantom;
 pub mod pipeline;

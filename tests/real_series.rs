@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use lungs::dicom::{HuRule, Scan, Series, SeriesRefusal, read_volume, scan};
+use lungs::images::{self, Image};
 use lungs::prepare::{Row, Settings, Status, load_prepared, prepare_all};
 use lungs::volume::{Grid, Interpolation, Volume, resample};
 use ndarray::{Array3, s};
@@ -45,6 +46,13 @@ fn only_series(folder: &Path) -> Series {
     assert_eq!(found.problems, []);
     assert_eq!(found.series.len(), 1);
     found.series.remove(0)
+}
+
+fn only_image(folder: &Path) -> Image {
+    let mut found = images::scan(folder).unwrap();
+    assert_eq!(found.problems, []);
+    assert_eq!(found.images.len(), 1);
+    found.images.remove(0)
 }
 
 /// Archive and reference values of the two whole series.
@@ -127,7 +135,8 @@ fn compat_reproduces_the_originals_resampling_box_and_crop() {
 
         let settings = Settings { compat: true, ..Settings::default() };
         let cache = tempfile::tempdir().unwrap();
-        let row = prepare_all(&[&series], &settings, cache.path(), &|_| (), 0).unwrap().remove(0);
+        let image = only_image(&folder);
+        let row = prepare_all(&[&image], &settings, cache.path(), &|_| (), 0).unwrap().remove(0);
         assert_eq!(row.reason, "");
         let ours = [row.box_z0, row.box_z1, row.box_y0, row.box_y1, row.box_x0, row.box_x1];
         assert_eq!(serde_json::json!(ours), expected["mask"]["bbox_zyx_inclusive"], "{name}");
@@ -146,12 +155,12 @@ fn default_preparation_finds_the_lungs_of_the_real_series() {
     let judged = [[11, 202, 89, 221, 28, 239], [6, 186, 88, 230, 48, 234]];
     for ((archive, name), judged) in WHOLE_SERIES.into_iter().zip(judged) {
         let Some(folder) = unpacked(archive) else { return };
-        let series = only_series(&folder);
+        let image = only_image(&folder);
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prepared-{name}"));
         std::fs::remove_dir_all(&cache).ok();
         let prepare = || -> Row {
             let settings = Settings::default();
-            prepare_all(&[&series], &settings, &cache, &|_| (), 0).unwrap().remove(0)
+            prepare_all(&[&image], &settings, &cache, &|_| (), 0).unwrap().remove(0)
         };
         let row = prepare();
         assert_eq!((row.status, row.reason.as_str()), (Status::Prepared, ""));

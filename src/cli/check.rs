@@ -1,8 +1,6 @@
 //! `lungs check`
 
-use super::interrupt::Interrupt;
 use super::output::{Output, bytes, columns, duration};
-use super::progress::Progress;
 use super::{Done, Failure};
 use crate::device::{self, DeviceRequest};
 use crate::pipeline;
@@ -37,13 +35,10 @@ impl Check {
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
         let request: DeviceRequest = spec.runtime.device.parse().map_err(Failure::request)?;
         let (device, facts) = device::open(&request).map_err(Failure::request)?;
-        let interrupt = Interrupt::listen();
-        // The plan is the answer; what leads to it is noise.
-        let progress = Progress::new(true, &interrupt);
         let cohort = if spec.data.phantom.is_some() && !spec.data.root.exists() {
             None
         } else {
-            let mut cohort = pipeline::gather(&spec, &progress)?;
+            let mut cohort = pipeline::survey(&spec)?;
             crate::cohort::assign(&mut cohort, &spec).map_err(Failure::request)?;
             Some(cohort)
         };

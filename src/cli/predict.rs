@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Probability of lung cancer within one year for CT series.
 ///
-/// Every CT series in the paths is prepared as the run's spec says and scored with the weights of
+/// Every CT image in the paths is prepared as the run's spec says and scored with the weights of
 /// its selected epoch, dropout off. Series that cannot be used are listed with the reason.
 /// Research use only: not a medical device.
 #[derive(Args)]
@@ -25,7 +25,8 @@ pub(super) struct Predict {
     #[arg(long, required = true, value_name = "RUN")]
     model: Vec<PathBuf>,
 
-    /// Folders with CT series, at any depth.
+    /// Folders with CT images (DICOM series, NIfTI, MetaImage, prepared .npz), at any depth, or
+    /// single files.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
@@ -55,6 +56,7 @@ impl Predict {
         }
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
+        let cache = (cache, self.cache.is_some());
         let rows = predict(&runs, &self.paths, cache, &self.device, &progress)?;
         match &self.out {
             Some(path) => {

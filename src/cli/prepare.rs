@@ -14,18 +14,18 @@ use std::path::{Path, PathBuf};
 
 /// Prepare CT series alone: resample, find the lungs, crop.
 ///
-/// Given a spec, prepares what a run of it would use, into the spec's cache. Given a folder,
-/// prepares every CT series in it into `--out`. Each prepared series is a `.npz` that NumPy reads
+/// Given a spec, prepares what a run of it would use, into the spec's cache. Given a folder or a
+/// file, prepares every CT image in it (DICOM series, NIfTI, MetaImage, prepared .npz) into `--out`. Each prepared series is a `.npz` that NumPy reads
 /// (`data`, int16 Hounsfield units) with a preview picture beside it.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'"
 )]
 pub(super) struct Prepare {
-    /// A spec (.toml), or a folder with CT series.
+    /// A spec (.toml), or a folder with CT images, or one such file.
     input: PathBuf,
 
-    /// Folder for the prepared series (needed when a folder is given).
+    /// Folder for the prepared series (needed when a folder or an image is given).
     #[arg(long)]
     out: Option<PathBuf>,
 
@@ -38,8 +38,7 @@ impl Prepare {
     pub fn execute(&self, output: &Output) -> Done {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
-        let rows =
-            if self.input.is_dir() { self.folder(&progress)? } else { self.spec(&progress)? };
+        let rows = if self.is_data() { self.folder(&progress)? } else { self.spec(&progress)? };
         let refused = rows.iter().filter(|row| row.status == Status::Refused);
         for row in refused.clone() {
             output.say(format!("refused      {}  {}: {}", row.series_uid, row.code, row.reason));
@@ -51,6 +50,12 @@ impl Prepare {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A folder, or a file that is not a spec.
+    fn is_data(&self) -> bool {
+        let named_spec = self.input.extension().is_some_and(|extension| extension == "toml");
+        self.input.is_dir() || self.input.is_file() && !named_spec
     }
 
     fn spec(&self, progress: &Progress) -> Result<Vec<Row>, Failure> {
@@ -67,15 +72,15 @@ impl Prepare {
 
     fn folder(&self, progress: &Progress) -> Result<Vec<Row>, Failure> {
         let out = self.out.as_deref().ok_or_else(|| {
-            Failure::request("a folder is prepared into another one: give it with --out FOLDER")
+            Failure::request("images are prepared into another folder: give it with --out FOLDER")
         })?;
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
-        let found = pipeline::series_of(std::slice::from_ref(&self.input))?;
+        let found = pipeline::images_of(std::slice::from_ref(&self.input), Some(out))?;
         for (series, reason) in &found.left_out {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }
-        let rows = pipeline::prepare_series(&spec, &found.series, out, progress)?;
+        let rows = pipeline::prepare_images(&spec, &found.images, out, progress)?;
         self.keep(&rows, out)?;
         Ok(rows)
     }

@@ -1,9 +1,9 @@
 //! What is known of each exam: a CSV of labels, folders of positives and negatives, or lists.
 
-use crate::dicom::{Scan, Series};
+use crate::images::Image;
 use crate::spec::Part;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Labels that cannot be used.
@@ -99,8 +99,8 @@ struct Row {
 
 impl Labels {
     /// Reads a CSV of labels. Rows with a `series_uid` speak of that series; rows without speak
-    /// of every series of the exam (`exam_id` = StudyInstanceUID) or folder (`path`, relative to
-    /// the file's own folder).
+    /// of every image of the exam (`exam_id` = StudyInstanceUID), or of the folder or volume file
+    /// (`path`, relative to the labels' own folder).
     pub fn read_csv(path: &Path) -> Result<Self, LabelsError> {
         let unreadable = |e: &dyn std::fmt::Display| LabelsError::Unreadable {
             path: path.to_owned(),
@@ -165,16 +165,16 @@ impl Labels {
         Ok(())
     }
 
-    /// Gives every series of a scan the same label, and part.
-    pub fn add_series(&mut self, scan: &Scan, label: u8, part: Option<Part>) {
-        for series in &scan.series {
-            let from = super::folder_of(series);
+    /// Gives every image the same label, and part.
+    pub fn add_images(&mut self, images: &[Image], label: u8, part: Option<Part>) {
+        for image in images {
+            let from = image.path.display();
             let source = match part {
                 Some(part) => format!("label {label} in the {part} list ({from})"),
                 None => format!("label {label} by its folder ({from})"),
             };
             let entry = Label { label, patient: None, exam: None, part, source };
-            self.by_series.entry(series.series_uid.clone()).or_default().push(entry);
+            self.by_series.entry(image.series_uid.clone()).or_default().push(entry);
         }
     }
 
@@ -196,39 +196,104 @@ impl Labels {
         Ok(())
     }
 
-    /// What is known of a series: by its own UID, its folder, or its study.
-    pub fn of(&self, series: &Series) -> Option<&Label> {
-        let folder = || tidy(Path::new(&super::folder_of(series)));
-        self.by_series
-            .get(&series.series_uid)
-            .or_else(|| {
-                let folder = folder();
-                folder.ancestors().find_map(|part| self.by_path.get(part))
-            })
-            .or_else(|| self.by_exam.get(&series.study_uid))
-            .and_then(|said| said.first())
+    /// What is known of each image, by its own UID, its file or folder, or its study; and the
+    /// names of labels that no image answers to, with what was said.
+    pub fn matched(&self, images: &[Image]) -> Matched<'_> {
+        let mut used = Used::default();
+        let of = images.iter().map(|image| self.of(image, &mut used)).collect();
+        let mut without_image: Vec<(String, &Label)> = Vec::new();
+        for (name, said) in &self.by_series {
+            if !used.names.contains(name.as_str()) {
+                without_image.extend(said.first().map(|label| (name.clone(), label)));
+            }
+        }
+        for (name, said) in &self.by_exam {
+            if !used.names.contains(name.as_str()) {
+                without_image.extend(said.first().map(|label| (name.clone(), label)));
+            }
+        }
+        for (path, said) in &self.by_path {
+            if !used.paths.contains(path.as_path()) {
+                without_image.extend(said.first().map(|l| (path.display().to_string(), l)));
+            }
+        }
+        Matched { of, without_image }
     }
 
-    /// Names of labels that no series of the scan answers to, with what was said.
-    pub fn without_series(&self, scan: &Scan) -> Vec<(String, &Label)> {
-        let known = |name: &str| {
-            scan.series.iter().any(|series| series.series_uid == name || series.study_uid == name)
-        };
-        let folders: Vec<PathBuf> =
-            scan.series.iter().map(|series| tidy(Path::new(&super::folder_of(series)))).collect();
-        let uids = self.by_series.iter().chain(&self.by_exam).filter(|(name, _)| !known(name));
-        let paths = self
-            .by_path
-            .iter()
-            .filter(|(path, _)| !folders.iter().any(|folder| folder.starts_with(path)));
-        uids.map(|(name, said)| (name.clone(), &said[0]))
-            .chain(paths.map(|(path, said)| (path.display().to_string(), &said[0])))
-            .collect()
+    fn of<'l, 'i>(&'l self, image: &'i Image, used: &mut Used<'l, 'i>) -> Option<&'l Label> {
+        // A volume file's series stands for its exam.
+        let exam = if image.exam_id.is_empty() { &image.series_uid } else { &image.exam_id };
+        used.names.extend([image.series_uid.as_str(), exam]);
+        let mut by_path = None;
+        // Only where paths are labelled: asking the file system takes its time.
+        if !self.by_path.is_empty() {
+            for part in tidy(&image.path).ancestors() {
+                if let Some((path, said)) = self.by_path.get_key_value(part) {
+                    used.paths.insert(path);
+                    by_path = by_path.or(Some(said));
+                }
+            }
+        }
+        let by_series = self.by_series.get(&image.series_uid);
+        by_series.or(by_path).or_else(|| self.by_exam.get(exam)).and_then(|said| said.first())
     }
+}
+
+/// Labels and the images that they speak of.
+pub struct Matched<'a> {
+    /// For each image in order, what is known of it.
+    pub of: Vec<Option<&'a Label>>,
+    /// Names of labels that no image answers to, with what was said.
+    pub without_image: Vec<(String, &'a Label)>,
+}
+
+/// Names and paths that images answer to.
+#[derive(Default)]
+struct Used<'l, 'i> {
+    names: HashSet<&'i str>,
+    paths: HashSet<&'l Path>,
 }
 
 /// A path without `.` and symbolic links where the file system knows it, so that equal places
 /// compare equal.
 fn tidy(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.components().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cohort::testing::image;
+
+    fn labels(text: &str) -> Labels {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        std::fs::write(&path, text).unwrap();
+        Labels::read_csv(&path).unwrap()
+    }
+
+    #[test]
+    fn the_series_speaks_before_the_path_and_the_path_before_the_exam() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/b/scan.nii"), "").unwrap();
+        let at = |path: &str| root.join(path).display().to_string();
+        let labels = labels(&format!(
+            "series_uid,path,exam_id,label\n1.1,,,1\n,{},,0\n,{},,1\n,,E,1\n,,F,0\n9.9,,,0\n",
+            at("a/b"),
+            at("a/b/scan.nii")
+        ));
+        let mut images = [image("1.1"), image("1.2"), image("1.3"), image("1.4"), image("F")];
+        images[0].path = root.join("a/b");
+        images[1].path = root.join("a/b/scan.nii");
+        images[2].path = root.join("a/b");
+        images[3].exam_id = "E".into();
+        images[4].exam_id = String::new();
+        let matched = labels.matched(&images);
+        let said: Vec<_> = matched.of.iter().map(|label| label.map(|l| l.label)).collect();
+        assert_eq!(said, [Some(1), Some(1), Some(0), Some(1), Some(0)]);
+        let without: Vec<&str> = matched.without_image.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(without, ["9.9"]);
+    }
 }

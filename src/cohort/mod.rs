@@ -1,35 +1,43 @@
 //! Who is in the study.
 //!
 //! ```text
-//! series found + labels ──select──▶ one series per exam ──prepare──▶ usable exams
+//! images found + labels ──select──▶ one image per exam  ──prepare──▶ usable exams
 //!                                                        ──assign──▶ train | valid | test
 //! ```
 //!
+//! An image is a DICOM series or a volume file ([`crate::images`]); both are called series here.
 //! Nothing is dropped silently: every series, every unusable file and every label without a
 //! series is a [`CohortRow`] with the reason why it is not in the study. Patients are split, not
 //! series: no patient is ever in two parts ([`check_parts`]).
 
+mod kernel;
 mod labels;
 mod lists;
+mod rules;
 mod select;
 mod split;
+#[cfg(test)]
+mod testing;
 
-pub use labels::{Label, Labels, LabelsError};
+pub use kernel::{Sharpness, sharpness};
+pub use labels::{Label, Labels, LabelsError, Matched};
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use select::{Candidate, select};
 pub use split::{SplitError, assign, check_parts};
 
-use crate::dicom::{self, DicomError, Scan, Series};
+use crate::formats;
+use crate::images::{Found, Image, ImagesError, Kind, Scanner};
 use crate::spec::{Part, Spec};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 
 /// The cohort could not be gathered.
 #[derive(Debug, thiserror::Error)]
 pub enum CohortError {
     /// A folder could not be walked.
     #[error(transparent)]
-    Dicom(#[from] DicomError),
+    Images(#[from] ImagesError),
     /// The labels are unusable.
     #[error(transparent)]
     Labels(#[from] LabelsError),
@@ -39,17 +47,18 @@ pub enum CohortError {
     /// The split is impossible.
     #[error(transparent)]
     Split(#[from] SplitError),
-    /// No DICOM series at all.
+    /// No image at all.
     #[error(
-        "no DICOM series in {root} ({skipped} other files, {problems} damaged ones); \
-         expected a folder that holds CT series, at any depth{first_problem}"
+        "no CT images in {root} ({skipped} other files, {problems} damaged ones); expected a \
+         folder that holds DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
+         depth{first_problem}"
     )]
     Nothing {
         /// The folder.
         root: PathBuf,
         /// Files of other kinds.
         skipped: usize,
-        /// Damaged DICOM files.
+        /// Damaged image files.
         problems: usize,
         /// The first of them, as a sentence.
         first_problem: String,
@@ -69,13 +78,13 @@ pub enum CohortError {
 /// A row of `cohort.csv`: one series, damaged file, or label without a series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CohortRow {
-    /// PatientID.
+    /// PatientID, else the labels' `patient_id`.
     pub patient: String,
-    /// Exam: the labels' `exam_id`, else the StudyInstanceUID.
+    /// Exam: the labels' `exam_id`, else the StudyInstanceUID, else the series.
     pub exam: String,
-    /// SeriesInstanceUID.
+    /// SeriesInstanceUID, or the name of a volume file.
     pub series: String,
-    /// Folder of the series, or the damaged file.
+    /// Folder of the series, or the volume file, or the damaged file.
     pub path: String,
     /// 1 for cancer within the horizon, 0 for none, empty when unknown.
     pub label: Option<u8>,
@@ -85,12 +94,20 @@ pub struct CohortRow {
     pub chosen: bool,
     /// Why not: a short word, a colon, and a sentence.
     pub reason: String,
-    /// Images in the series.
+    /// `dicom`, `nifti`, `metaimage` or `prepared`.
+    pub kind: String,
+    /// Slices of the volume; where there is none, files.
     pub slices: usize,
     /// Distance between slices; empty when it could not be established.
     pub slice_spacing_mm: Option<f64>,
+    /// Distance from the first to the last slice; empty when it could not be established.
+    pub coverage_mm: Option<f64>,
     /// Reconstruction kernel.
     pub kernel: String,
+    /// Manufacturer.
+    pub manufacturer: String,
+    /// What was noticed in the headers and is safe, short stable words joined by `;`.
+    pub flags: String,
 }
 
 /// The study before its parts are drawn.
@@ -99,22 +116,17 @@ pub struct Cohort {
     /// Everything seen, chosen or not; patients in order.
     pub rows: Vec<CohortRow>,
     /// The chosen series, each with its place in `rows`.
-    pub chosen: Vec<(usize, Series)>,
+    pub chosen: Vec<(usize, Image)>,
 }
 
 /// Walks the data, reads the labels and chooses one series per exam.
-pub fn gather(spec: &Spec) -> Result<Cohort, CohortError> {
-    let (scan, labels) = read_sources(spec)?;
-    if scan.series.is_empty() {
-        return Err(CohortError::Nothing {
-            root: spec.data.root.clone(),
-            skipped: scan.skipped,
-            problems: scan.problems.len(),
-            first_problem: first_problem(&scan),
-        });
+pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError> {
+    let (found, labels) = read_sources(spec, scanner)?;
+    if found.images.is_empty() {
+        return Err(nothing(spec.data.root.clone(), &found));
     }
-    let series_found = scan.series.len();
-    let cohort = select::choose(scan, &labels, &spec.data.select);
+    let series_found = found.images.len();
+    let cohort = select::choose(found, &labels, &spec.data.select);
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
@@ -122,6 +134,19 @@ pub fn gather(spec: &Spec) -> Result<Cohort, CohortError> {
         return Err(CohortError::NoneChosen { series: series_found, reasons, first });
     }
     Ok(cohort)
+}
+
+/// The error of a folder without images.
+pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
+    let told = |problem: &crate::dicom::Problem| {
+        format!(". The first: {}: {}", problem.path.display(), problem.reason)
+    };
+    CohortError::Nothing {
+        root,
+        skipped: found.skipped,
+        problems: found.problems.len(),
+        first_problem: found.problems.first().map(told).unwrap_or_default(),
+    }
 }
 
 impl Cohort {
@@ -146,8 +171,8 @@ pub fn count_reasons(rows: &[CohortRow]) -> String {
     told.join(", ")
 }
 
-/// The series and what is known of them, from whichever source the spec names.
-fn read_sources(spec: &Spec) -> Result<(Scan, Labels), CohortError> {
+/// The images and what is known of them, from whichever source the spec names.
+fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), CohortError> {
     let data = &spec.data;
     if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
         let lists = [(train, Part::Train), (valid, Part::Valid)];
@@ -156,59 +181,62 @@ fn read_sources(spec: &Spec) -> Result<(Scan, Labels), CohortError> {
         for (list, part) in lists.into_iter().chain(test) {
             entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part)));
         }
-        return read_listed(&entries);
+        return read_listed(&entries, scanner);
     }
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
-        let mut scan = dicom::scan(positives)?;
-        let mut labels = Labels::default();
-        labels.add_series(&scan, 1, None);
-        let negative = dicom::scan(negatives)?;
-        labels.add_series(&negative, 0, None);
-        labels.refuse_conflicts()?;
-        merge(&mut scan, negative);
-        return Ok((scan, labels));
+        let mut parts = Vec::new();
+        for (folder, label) in [(positives, 1), (negatives, 0)] {
+            parts.push((scanner.scan(folder)?, label, None));
+        }
+        return merged(parts);
     }
-    let scan = dicom::scan(&data.root)?;
+    let found = scanner.scan(&data.root)?;
     let labels = match &data.labels {
         Some(path) => Labels::read_csv(path)?,
         None => Labels::default(),
     };
-    Ok((scan, labels))
+    Ok((found, labels))
 }
 
-/// The series that `.list` files name, each scanned once.
-fn read_listed(entries: &[(ListEntry, Part)]) -> Result<(Scan, Labels), CohortError> {
-    let mut all = Scan::default();
-    let mut labels = Labels::default();
+/// The images that `.list` files name, each scanned once.
+fn read_listed(
+    entries: &[(ListEntry, Part)],
+    scanner: &mut Scanner,
+) -> Result<(Found, Labels), CohortError> {
+    let mut parts = Vec::with_capacity(entries.len());
     for (entry, part) in entries {
-        let scan = dicom::scan(&entry.path)?;
-        labels.add_series(&scan, entry.label, Some(*part));
-        merge(&mut all, scan);
+        parts.push((scanner.scan(&entry.path)?, entry.label, Some(*part)));
+    }
+    merged(parts)
+}
+
+/// What several folders hold together, every series once, labelled by where it was found.
+fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), CohortError> {
+    // Names of volume files are names of series only as long as they tell files apart.
+    let mut paths = HashMap::<String, BTreeSet<PathBuf>>::new();
+    for image in parts.iter().flat_map(|(found, _, _)| &found.images) {
+        if image.kind != Kind::Dicom {
+            paths.entry(image.series_uid.clone()).or_default().insert(image.path.clone());
+        }
+    }
+    let mut all = Found::default();
+    let mut labels = Labels::default();
+    let mut known = HashSet::new();
+    for (mut found, label, part) in parts {
+        for image in &mut found.images {
+            if paths.get(&image.series_uid).is_some_and(|paths| paths.len() > 1) {
+                let path = image.path.display().to_string();
+                formats::stem(&path).clone_into(&mut image.series_uid);
+            }
+        }
+        labels.add_images(&found.images, label, part);
+        all.images.extend(
+            found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
+        );
+        all.problems.extend(found.problems);
+        all.skipped += found.skipped;
+        all.opened += found.opened;
     }
     labels.refuse_conflicts()?;
     Ok((all, labels))
-}
-
-fn merge(all: &mut Scan, more: Scan) {
-    for series in more.series {
-        if !all.series.iter().any(|known| known.series_uid == series.series_uid) {
-            all.series.push(series);
-        }
-    }
-    all.problems.extend(more.problems);
-    all.skipped += more.skipped;
-}
-
-/// The first damaged file as the end of a sentence.
-pub(crate) fn first_problem(scan: &Scan) -> String {
-    let told = |problem: &dicom::Problem| {
-        format!(". The first: {}: {}", problem.path.display(), problem.reason)
-    };
-    scan.problems.first().map(told).unwrap_or_default()
-}
-
-/// The folder that holds a series' first file.
-pub(crate) fn folder_of(series: &Series) -> String {
-    let first = series.slices.first().and_then(|slice| slice.path.parent());
-    first.unwrap_or(Path::new("")).display().to_string()
 }

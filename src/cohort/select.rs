@@ -1,10 +1,11 @@
 //! One series per exam, by stated rules.
 
-use super::{Cohort, CohortRow, Label, Labels, folder_of};
-use crate::dicom::{self, Scan, Series};
+use super::kernel::{Sharpness, sharpness};
+use super::{Cohort, CohortRow, Label, Labels, rules};
+use crate::images::{Found, Image, Kind};
 use crate::spec::{Preference, Select};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What the rules look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,66 +16,68 @@ pub struct Candidate {
     pub slices: usize,
     /// Distance between slices.
     pub slice_spacing_mm: f64,
+    /// Distance from the first to the last slice.
+    pub coverage_mm: f64,
     /// Reconstruction kernel, as the scanner names it.
     pub kernel: String,
 }
 
 /// The index of the best candidate, if there is any.
-pub fn select(candidates: &[Candidate], prefer: &[Preference]) -> Option<usize> {
-    (0..candidates.len()).min_by(|a, b| compare(&candidates[*a], &candidates[*b], prefer))
+pub fn select(candidates: &[Candidate], rules: &Select) -> Option<usize> {
+    (0..candidates.len()).min_by(|a, b| compare(&candidates[*a], &candidates[*b], rules))
 }
 
-fn compare(a: &Candidate, b: &Candidate, prefer: &[Preference]) -> Ordering {
-    prefer
+fn compare(a: &Candidate, b: &Candidate, rules: &Select) -> Ordering {
+    let by = |value: &dyn Fn(&Candidate) -> f64| value(a).total_cmp(&value(b));
+    let away = |candidate: &Candidate| {
+        // Spacings are rounded to 0.1 µm where they are shown, and equal where they look so.
+        (((candidate.slice_spacing_mm - rules.target_slice_spacing_mm).abs() * 1e4).round()) / 1e4
+    };
+    rules
+        .prefer
         .iter()
         .map(|rule| match rule {
-            Preference::SoftKernel => is_sharp(&a.kernel).cmp(&is_sharp(&b.kernel)),
+            Preference::SoftKernel => softness(a).cmp(&softness(b)),
+            Preference::SharpKernel => softness(b).cmp(&softness(a)),
             Preference::MostSlices => b.slices.cmp(&a.slices),
-            Preference::ThinnestSlices => a.slice_spacing_mm.total_cmp(&b.slice_spacing_mm),
+            Preference::ThinnestSlices => by(&|candidate| candidate.slice_spacing_mm),
+            Preference::NearestSpacing => by(&away),
+            Preference::LongestCoverage => by(&|candidate| -candidate.coverage_mm),
         })
         .find(|order| order.is_ne())
         .unwrap_or_else(|| a.series_uid.cmp(&b.series_uid))
 }
 
-/// Whether a kernel is made for lung or bone. Names differ by vendor: GE says LUNG, BONE, EDGE;
-/// Siemens B50 and above (also I50f, Br58); Philips C, D, E, L, YA…YE; Toshiba FC30 and above
-/// (FC50…FC59 lung, FC30…FC39 bone).
-fn is_sharp(kernel: &str) -> bool {
-    let kernel = kernel.to_ascii_uppercase();
-    let kernel = kernel.split(['\\', ' ']).next().unwrap_or_default();
-    let number = || -> u32 {
-        let digits = kernel.chars().skip_while(|c| !c.is_ascii_digit());
-        digits.take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
-    };
-    match kernel {
-        "LUNG" | "BONE" | "BONEPLUS" | "EDGE" | "SHARP" => true,
-        "C" | "D" | "E" | "L" | "YA" | "YB" | "YC" | "YD" | "YE" => true,
-        _ if kernel.starts_with("FC") => number() >= 30,
-        _ if kernel.starts_with(['B', 'I', 'H', 'Q', 'T']) => number() >= 50,
-        _ => false,
+/// Soft before unknown before sharp.
+fn softness(candidate: &Candidate) -> u8 {
+    match sharpness(&candidate.kernel) {
+        Some(Sharpness::Soft) => 0,
+        None => 1,
+        Some(Sharpness::Sharp) => 2,
     }
 }
 
 /// Labels every series and chooses one per exam.
-pub(super) fn choose(scan: Scan, labels: &Labels, rules: &Select) -> Cohort {
-    let mut rows: Vec<(CohortRow, Option<Series>)> = Vec::new();
-    let orphans = labels.without_series(&scan);
-    let problems = scan.problems.iter().map(|problem| CohortRow {
-        path: problem.path.display().to_string(),
-        reason: format!("unreadable: {}", problem.reason),
-        ..empty()
-    });
-    let problems: Vec<CohortRow> = problems.collect();
-    for series in scan.series {
-        let row = describe(&series, labels.of(&series), rules);
-        rows.push((row, Some(series)));
+pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
+    let matched = labels.matched(&found.images);
+    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(found.images.len());
+    for (mut image, label) in found.images.iter().cloned().zip(&matched.of) {
+        let row = describe(&image, *label, rules);
+        // What the image does not say of itself is in the tables as the labels have it.
+        image.patient_id.clone_from(&row.patient);
+        if image.exam_id.is_empty() {
+            image.exam_id.clone_from(&row.exam);
+        }
+        rows.push((row, Some(image)));
     }
-    rows.sort_by(|(a, _), (b, _)| {
-        (&a.patient, &a.exam, &a.series).cmp(&(&b.patient, &b.exam, &b.series))
-    });
+    rows.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
+    count_copies_once(&mut rows);
     keep_the_preferred(&mut rows, rules);
-    rows.extend(problems.into_iter().map(|row| (row, None)));
-    rows.extend(orphans.into_iter().map(|(name, label)| {
+    rows.extend(found.problems.iter().map(|problem| {
+        let path = problem.path.display().to_string();
+        (CohortRow { path, reason: format!("unreadable: {}", problem.reason), ..empty() }, None)
+    }));
+    rows.extend(matched.without_image.into_iter().map(|(name, label)| {
         let reason = format!("label-without-series: {} names {name}, no series does", label.source);
         let patient = label.patient.clone().unwrap_or_default();
         let exam = label.exam.clone().unwrap_or_default();
@@ -84,13 +87,17 @@ pub(super) fn choose(scan: Scan, labels: &Labels, rules: &Select) -> Cohort {
         )
     }));
     let mut cohort = Cohort::default();
-    for (row, series) in rows {
-        if let Some(series) = series.filter(|_| row.chosen) {
-            cohort.chosen.push((cohort.rows.len(), series));
+    for (row, image) in rows {
+        if let Some(image) = image.filter(|_| row.chosen) {
+            cohort.chosen.push((cohort.rows.len(), image));
         }
         cohort.rows.push(row);
     }
     cohort
+}
+
+fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
+    (&row.patient, &row.exam, &row.series, &row.path)
 }
 
 fn empty() -> CohortRow {
@@ -103,65 +110,89 @@ fn empty() -> CohortRow {
         split: None,
         chosen: false,
         reason: String::new(),
+        kind: String::new(),
         slices: 0,
         slice_spacing_mm: None,
+        coverage_mm: None,
         kernel: String::new(),
+        manufacturer: String::new(),
+        flags: String::new(),
     }
 }
 
-/// A series as a row: chosen for now unless a rule speaks against it alone.
-fn describe(series: &Series, label: Option<&Label>, rules: &Select) -> CohortRow {
-    let stack = dicom::stack(series);
-    let spacing = stack.as_ref().ok().map(|stack| stack.geometry.spacing_mm[0]);
+/// An image as a row: chosen for now unless a rule speaks against it alone.
+fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
+    let grid = image.grid.as_ref().ok();
     let patient = label.and_then(|label| label.patient.clone());
     let exam = label.and_then(|label| label.exam.clone());
+    let own = |text: &String, other: &str| match text.is_empty() {
+        true => other.to_owned(),
+        false => text.clone(),
+    };
+    let rounded = |mm: f64| (mm * 1e4).round() / 1e4;
     let mut row = CohortRow {
-        patient: if series.patient_id.is_empty() {
-            patient.clone().unwrap_or_default()
-        } else {
-            series.patient_id.clone()
-        },
-        exam: exam.unwrap_or_else(|| series.study_uid.clone()),
-        series: series.series_uid.clone(),
-        path: folder_of(series),
+        patient: own(&image.patient_id, patient.as_deref().unwrap_or_default()),
+        exam: exam.unwrap_or_else(|| own(&image.exam_id, &image.series_uid)),
+        series: image.series_uid.clone(),
+        path: image.path.display().to_string(),
         label: label.map(|label| label.label),
         split: label.and_then(|label| label.part),
         chosen: false,
         reason: String::new(),
-        slices: series.slices.len(),
-        slice_spacing_mm: spacing.map(|mm| (mm * 1e4).round() / 1e4),
-        kernel: series.kernel.clone(),
+        kind: image.kind.name().to_owned(),
+        slices: image.slices,
+        slice_spacing_mm: grid.map(|grid| rounded(grid.slice_spacing_mm)),
+        coverage_mm: grid.map(|grid| rounded(grid.coverage_mm())),
+        kernel: image.kernel.clone(),
+        manufacturer: image.manufacturer.clone(),
+        flags: image.flags.join(";"),
     };
-    row.reason = match (&stack, label) {
+    row.reason = match (&image.grid, label) {
         (Err(refusal), _) => format!("{}: {refusal}", refusal.code()),
         (_, None) => "no-label: no label names this series, its folder or its exam".into(),
-        _ if row.patient.is_empty() => "no-patient: PatientID (0010,0020) is empty and the labels \
-             name no patient_id, so leaks between parts could not be excluded"
-            .into(),
+        _ if row.patient.is_empty() && image.kind == Kind::Dicom => {
+            "no-patient: PatientID (0010,0020) is empty and the labels name no patient_id, so \
+             leaks between parts could not be excluded"
+                .into()
+        }
+        _ if row.patient.is_empty() => {
+            "no-patient: a volume file names no patient and the labels name no patient_id, so \
+             leaks between parts could not be excluded"
+                .into()
+        }
         _ if patient.as_ref().is_some_and(|named| *named != row.patient) => format!(
             "patient-mismatch: PatientID (0010,0020) is \"{}\", the labels say \"{}\"",
             row.patient,
             patient.unwrap_or_default()
         ),
-        _ if series.slices.len() < rules.min_slices => format!(
-            "too-few-slices: {} slices, at least {} wanted (data.select.min_slices)",
-            series.slices.len(),
-            rules.min_slices
-        ),
-        _ if spacing.is_some_and(|mm| mm > rules.max_slice_spacing_mm + 1e-6) => format!(
-            "slices-too-far-apart: {:.2} mm, at most {} mm wanted \
-             (data.select.max_slice_spacing_mm)",
-            spacing.unwrap_or_default(),
-            rules.max_slice_spacing_mm
-        ),
-        _ => String::new(),
+        (Ok(grid), _) => rules::against(image, grid, rules).unwrap_or_default(),
     };
     row.chosen = row.reason.is_empty();
     row
 }
 
+/// Leaves one row of each series: the same one as DICOM and as a volume file, say.
+fn count_copies_once(rows: &mut [(CohortRow, Option<Image>)]) {
+    // DICOM says most of itself, and stays.
+    let rank = |row: &CohortRow| (row.kind != "dicom", row.path.clone());
+    let mut kept = HashMap::<String, usize>::new();
+    for place in 0..rows.len() {
+        if !rows[place].0.chosen {
+            continue;
+        }
+        let Some(first) = kept.insert(rows[place].0.series.clone(), place) else { continue };
+        let first_stays = rank(&rows[first].0) <= rank(&rows[place].0);
+        let (stays, goes) = if first_stays { (first, place) } else { (place, first) };
+        kept.insert(rows[stays].0.series.clone(), stays);
+        let other = rows[stays].0.path.clone();
+        let row = &mut rows[goes].0;
+        row.chosen = false;
+        row.reason = format!("copy: the same series is at {other}, and is counted once");
+    }
+}
+
 /// Leaves one chosen series per patient and exam.
-fn keep_the_preferred(rows: &mut [(CohortRow, Option<Series>)], rules: &Select) {
+fn keep_the_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
     let mut exams = BTreeMap::<(String, String), Vec<usize>>::new();
     for (place, (row, _)) in rows.iter().enumerate().filter(|(_, (row, _))| row.chosen) {
         exams.entry((row.patient.clone(), row.exam.clone())).or_default().push(place);
@@ -175,20 +206,20 @@ fn keep_the_preferred(rows: &mut [(CohortRow, Option<Series>)], rules: &Select) 
                     series_uid: row.series.clone(),
                     slices: row.slices,
                     slice_spacing_mm: row.slice_spacing_mm.unwrap_or(f64::INFINITY),
+                    coverage_mm: row.coverage_mm.unwrap_or(0.0),
                     kernel: row.kernel.clone(),
                 }
             })
             .collect();
-        let Some(best) = select(&candidates, &rules.prefer) else { continue };
-        for (number, place) in places.iter().enumerate().filter(|(number, _)| *number != best) {
-            let row = &mut rows[*place].0;
+        let Some(best) = select(&candidates, rules) else { continue };
+        for place in places.iter().enumerate().filter(|(n, _)| *n != best).map(|(_, place)| *place)
+        {
+            let row = &mut rows[place].0;
             row.chosen = false;
-            row.split = None;
             row.reason = format!(
                 "not-preferred: series {} of the same exam comes first (data.select.prefer)",
                 candidates[best].series_uid
             );
-            debug_assert_ne!(number, best);
         }
     }
     for (row, _) in rows.iter_mut().filter(|(row, _)| !row.chosen) {
@@ -197,40 +228,5 @@ fn keep_the_preferred(rows: &mut [(CohortRow, Option<Series>)], rules: &Select) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(uid: &str, slices: usize, spacing: f64, kernel: &str) -> Candidate {
-        Candidate {
-            series_uid: uid.into(),
-            slices,
-            slice_spacing_mm: spacing,
-            kernel: kernel.into(),
-        }
-    }
-
-    #[test]
-    fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
-        use Preference::{MostSlices, SoftKernel, ThinnestSlices};
-        let series = [
-            candidate("1.3", 300, 1.0, "LUNG"),
-            candidate("1.2", 150, 2.0, "STANDARD"),
-            candidate("1.1", 150, 2.5, "STANDARD"),
-        ];
-        assert_eq!(select(&series, &[SoftKernel, MostSlices]), Some(2));
-        assert_eq!(select(&series, &[SoftKernel, ThinnestSlices]), Some(1));
-        assert_eq!(select(&series, &[MostSlices]), Some(0));
-        assert_eq!(select(&series, &[]), Some(2));
-        assert_eq!(select(&[], &[MostSlices]), None);
-    }
-
-    #[test]
-    fn kernels_of_four_vendors_are_told_apart() {
-        for sharp in ["LUNG", "BONE", "B50f", "B80f", "I70f\\3", "FC51", "FC30", "L", "YC"] {
-            assert!(is_sharp(sharp), "{sharp}");
-        }
-        for soft in ["STANDARD", "SOFT", "B30f", "B31s", "Br40", "FC01", "FC10", "B", "A", ""] {
-            assert!(!is_sharp(soft), "{soft}");
-        }
-    }
-}
+#[path = "select_tests.rs"]
+mod tests;

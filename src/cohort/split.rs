@@ -141,9 +141,13 @@ mod tests {
             split: None,
             chosen: true,
             reason: String::new(),
+            kind: "dicom".into(),
             slices: 100,
             slice_spacing_mm: Some(2.0),
+            coverage_mm: Some(198.0),
             kernel: String::new(),
+            manufacturer: String::new(),
+            flags: String::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use super::meta::{self, Meta};
 use super::{Found, Series, SliceFile, ValueHeader};
 
 /// What a file turned out to be.
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A slice, with the texts that its series has in common (and no slices yet).
     Slice(Box<(Series, SliceFile)>),
     /// Claims or looks to be DICOM, and is unusable for this reason.
@@ -30,7 +30,7 @@ const FIRST_READ: usize = 8 << 10;
 const DICOMDIR_CLASS: &str = "1.2.840.10008.1.3.10";
 
 /// Looks at one file, reading no further than its pixel data.
-pub(super) fn read(path: &Path) -> Kind {
+pub(crate) fn read(path: &Path) -> Kind {
     match read_bytes(path) {
         Ok(kind) => kind,
         Err(error) => Kind::Problem(format!("cannot be read: {error}")),

@@ -27,8 +27,11 @@ mod turn;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 pub use error::{DicomError, SeriesRefusal};
 pub use geometry::{Stack, stack};
+pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
 pub use pixels::{SeriesFacts, read_volume};
 pub use scan::scan;
@@ -55,7 +58,7 @@ pub struct Problem {
 }
 
 /// Files that share a SeriesInstanceUID. The texts are those of the first file by path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// SeriesInstanceUID (0020,000E).
     pub series_uid: String,
@@ -81,7 +84,7 @@ pub struct Series {
 pub type Found<T> = Result<T, String>;
 
 /// What the header of one file says about its slice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceFile {
     /// The file.
     pub path: PathBuf,
@@ -114,7 +117,7 @@ pub struct SliceFile {
 }
 
 /// What the header says of the stored pixel values.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValueHeader {
     /// RescaleSlope (0028,1053).
     pub slope: Found<f64>,

@@ -11,9 +11,9 @@ pub mod predict;
 
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, ListError};
 use crate::device::{self, DeviceError, DeviceRequest};
-use crate::dicom::{self, Series};
 use crate::evaluation::{Evaluation, Options, Scored, evaluate};
 use crate::files::WriteError;
+use crate::images::{Image, Scanner};
 use crate::phantom::{self, PhantomError};
 use crate::prepare::{self, Limits, PrepareError, Row, Settings, Status};
 use crate::report::{self, ReportError};
@@ -279,10 +279,15 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
     Ok(())
 }
 
-/// Finds series and labels and chooses one series per exam.
+/// Finds series and labels and chooses one series per exam. What is found in files is kept beside
+/// the prepared volumes, so that unchanged files are not opened again.
 pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
     watch.stage_begins("cohort");
-    let cohort = cohort::gather(spec)?;
+    let mut scanner = Scanner::with_index(&cache_folder(spec));
+    let cohort = cohort::gather(spec, &mut scanner)?;
+    if let Err(error) = scanner.save() {
+        watch.note(&format!("files will be looked at again next time: {error}"));
+    }
     let series = cohort.rows.iter().filter(|row| !row.series.is_empty()).count();
     let left_out = match cohort::count_reasons(&cohort.rows) {
         reasons if reasons.is_empty() => String::new(),
@@ -293,14 +298,23 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     Ok(cohort)
 }
 
+/// The cohort as [`gather`] would have it, without making a folder.
+pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
+    let mut scanner = Scanner::with_index(&cache_folder(spec));
+    let cohort = cohort::gather(spec, &mut scanner)?;
+    // Looking must not fail where nothing can be written.
+    let _ = scanner.save_beside();
+    Ok(cohort)
+}
+
 /// Prepares the chosen series, and takes those that are refused out of the cohort.
 pub fn prepare(
     spec: &Spec,
     cohort: &mut Cohort,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
-    let (places, series): (Vec<usize>, Vec<Series>) = cohort.chosen.iter().cloned().unzip();
-    let rows = prepare_series(spec, &series, &cache_folder(spec), watch)?;
+    let (places, images): (Vec<usize>, Vec<Image>) = cohort.chosen.iter().cloned().unzip();
+    let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
     for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
         cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
     }
@@ -311,21 +325,21 @@ pub fn prepare(
     Ok(rows)
 }
 
-/// Prepares series as `spec` says, into `cache`.
-pub fn prepare_series(
+/// Prepares images as `spec` says, into `cache`.
+pub fn prepare_images(
     spec: &Spec,
-    series: &[Series],
+    images: &[Image],
     cache: &Path,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
     watch.stage_begins("preparation");
-    let series: Vec<&Series> = series.iter().collect();
+    let images: Vec<&Image> = images.iter().collect();
     let done = AtomicUsize::new(0);
     let advance = |_: &Row| {
-        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, series.len());
+        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
     };
     let threads = spec.runtime.threads;
-    let rows = prepare::prepare_all(&series, &settings(spec), cache, &advance, threads)?;
+    let rows = prepare::prepare_all(&images, &settings(spec), cache, &advance, threads)?;
     let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
     let told = format!(
         "{} volumes in {}{}",
@@ -337,31 +351,32 @@ pub fn prepare_series(
     Ok(rows)
 }
 
-/// Series without a study.
+/// Images without a study.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// CT series.
-    pub series: Vec<Series>,
-    /// Series and files that are something else or damaged, with the reason.
+    /// Images.
+    pub images: Vec<Image>,
+    /// Files that are damaged, with the reason.
     pub left_out: Vec<(String, String)>,
 }
 
-/// Every CT series in folders, at any depth.
-pub fn series_of(paths: &[PathBuf]) -> Result<Found, PipelineError> {
+/// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
+/// in files is kept there.
+pub fn images_of(paths: &[PathBuf], cache: Option<&Path>) -> Result<Found, PipelineError> {
     let mut found = Found::default();
+    let mut scanner = cache.map(Scanner::with_index).unwrap_or_default();
     for path in paths {
-        let scan = dicom::scan(path).map_err(CohortError::from)?;
-        if scan.series.is_empty() {
-            let (root, skipped, problems) = (path.clone(), scan.skipped, scan.problems.len());
-            let first_problem = cohort::first_problem(&scan);
-            let nothing = CohortError::Nothing { root, skipped, problems, first_problem };
-            return Err(nothing.into());
+        let here = scanner.scan(path).map_err(CohortError::from)?;
+        if here.images.is_empty() {
+            return Err(cohort::nothing(path.clone(), &here).into());
         }
-        found.left_out.extend(scan.problems.into_iter().map(|problem| {
+        found.left_out.extend(here.problems.into_iter().map(|problem| {
             (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
         }));
-        found.series.extend(scan.series);
+        found.images.extend(here.images);
     }
+    // Preparation says so if nothing can be written there.
+    let _ = scanner.save();
     Ok(found)
 }
 

@@ -1,6 +1,6 @@
 //! CT series through trained networks: the sentence without a study.
 
-use super::{PipelineError, Stages, prepare_series, series_of, settings};
+use super::{PipelineError, Stages, images_of, prepare_images, settings};
 use crate::device::{self, DeviceRequest};
 use crate::prepare::Status;
 use crate::results::RunFolder;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The opinion on one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// Folder of the series, or the damaged file.
+    /// Folder of the series, or the volume file, or the damaged file.
     pub path: String,
     /// PatientID.
     pub patient: String,
@@ -28,11 +28,12 @@ pub struct Prediction {
     pub flags: String,
 }
 
-/// Scores every series in `paths` with the runs' selected weights; several runs are averaged.
+/// Scores every image in `paths` with the runs' selected weights; several runs are averaged.
+/// `cache` is a folder for prepared volumes, and whether it lasts.
 pub fn predict(
     runs: &[(RunFolder, Spec)],
     paths: &[PathBuf],
-    cache: &Path,
+    (cache, lasting): (&Path, bool),
     device: &str,
     watch: &dyn Stages,
 ) -> Result<Vec<Prediction>, PipelineError> {
@@ -50,17 +51,17 @@ pub fn predict(
         let epoch = crate::report::summary(run)?.selected_epoch;
         networks.push((spec, training::trained_network(spec, run, epoch, &device)?));
     }
-    let found = series_of(paths)?;
-    let rows = prepare_series(spec, &found.series, cache, watch)?;
+    let found = images_of(paths, lasting.then_some(cache))?;
+    let rows = prepare_images(spec, &found.images, cache, watch)?;
     let mut predictions: Vec<Prediction> = found
-        .series
+        .images
         .iter()
         .zip(&rows)
-        .map(|(series, row)| Prediction {
-            path: crate::cohort::folder_of(series),
-            patient: series.patient_id.clone(),
-            exam: series.study_uid.clone(),
-            series: series.series_uid.clone(),
+        .map(|(image, row)| Prediction {
+            path: image.path.display().to_string(),
+            patient: image.patient_id.clone(),
+            exam: image.exam_id.clone(),
+            series: image.series_uid.clone(),
             probability: None,
             reason: match row.status {
                 Status::Prepared => String::new(),

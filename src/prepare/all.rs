@@ -1,4 +1,4 @@
-//! Many series at once: as many in work as there are threads, results in the order given.
+//! Many images at once: as many in work as there are threads, results in the order given.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::dicom::Series;
+use crate::images::Image;
 
 use super::cache::{Cache, inputs_text};
-use super::series::{compute, empty_row, read, refuse};
+use super::series::{empty_row, make, read, refuse};
 use super::{Refusal, Row, Settings};
 
 /// Preparation as a whole cannot start.
@@ -29,17 +29,17 @@ pub enum PrepareError {
     },
 }
 
-/// Prepares every series into the cache and returns their rows in the order given.
+/// Prepares every image into the cache and returns their rows in the order given.
 ///
-/// `threads` series are in work at a time (0: one per core), and each uses whatever threads the
-/// others leave idle; so memory is bounded by the number of threads, not of series, and the last
-/// series still has the whole machine. `progress` is called with each finished row, in order of
-/// completion. A series that fails has the reason in its row; the others go on.
+/// `threads` images are in work at a time (0: one per core), and each uses whatever threads the
+/// others leave idle; so memory is bounded by the number of threads, not of images, and the last
+/// image still has the whole machine. `progress` is called with each finished row, in order of
+/// completion. An image that fails has the reason in its row; the others go on.
 ///
 /// # Errors
 /// [`PrepareError`] when the cache folder cannot be written or no thread can be started.
 pub fn prepare_all(
-    series: &[&Series],
+    images: &[&Image],
     settings: &Settings,
     cache_folder: &Path,
     progress: &(dyn Fn(&Row) + Sync),
@@ -56,15 +56,15 @@ pub fn prepare_all(
     let cache = Cache { folder: cache_folder, settings };
 
     let next = AtomicUsize::new(0);
-    let rows: Mutex<Vec<Option<Row>>> = Mutex::new(vec![None; series.len()]);
+    let rows: Mutex<Vec<Option<Row>>> = Mutex::new(vec![None; images.len()]);
     // Plain threads hold the series, the pool does the work: were the series tasks of the pool
     // too, a thread that waits for its slices would begin further series in the meantime.
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(series.len()) {
+        for _ in 0..threads.min(images.len()) {
             scope.spawn(|| {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(one) = series.get(place) else { break };
+                    let Some(one) = images.get(place) else { break };
                     let row = pool.install(|| prepare_guarded(one, &cache));
                     progress(&row);
                     let mut rows = rows.lock().unwrap_or_else(|poison| poison.into_inner());
@@ -81,12 +81,12 @@ pub fn prepare_all(
 const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # Prepared series of `lungs`; may be deleted at any time, costs only time.\n";
 
-/// Prepares one series, or finds it in the cache; a panic is kept to its row.
-fn prepare_guarded(series: &Series, cache: &Cache) -> Row {
+/// Prepares one image, or finds it in the cache; a panic is kept to its row.
+fn prepare_guarded(image: &Image, cache: &Cache) -> Row {
     let start = Instant::now();
     let mut row =
-        catch_unwind(AssertUnwindSafe(|| prepare_cached(series, cache))).unwrap_or_else(|panic| {
-            let mut row = empty_row(series);
+        catch_unwind(AssertUnwindSafe(|| prepare_cached(image, cache))).unwrap_or_else(|panic| {
+            let mut row = empty_row(image);
             refuse(&mut row, &Refusal::Defect { message: panic_text(panic.as_ref()) });
             row
         });
@@ -94,27 +94,31 @@ fn prepare_guarded(series: &Series, cache: &Cache) -> Row {
     row
 }
 
-fn prepare_cached(series: &Series, cache: &Cache) -> Row {
-    if let Some(row) = cache.seen(series) {
-        return row;
-    }
-    let mut row = empty_row(series);
-    if let Err(refusal) = fill(series, cache, &mut row) {
-        refuse(&mut row, &refusal);
-    }
+fn prepare_cached(image: &Image, cache: &Cache) -> Row {
+    let mut row = cache.seen(image).unwrap_or_else(|| {
+        let mut row = empty_row(image);
+        if let Err(refusal) = fill(image, cache, &mut row) {
+            refuse(&mut row, &refusal);
+        }
+        row
+    });
+    // The cache knows contents; a volume file's name and the labels may have changed since.
+    row.patient_id.clone_from(&image.patient_id);
+    row.study_uid.clone_from(&image.exam_id);
+    row.series_uid.clone_from(&image.series_uid);
     row
 }
 
 /// Fills the row, from the cache once the contents are known, else by doing the work.
-fn fill(series: &Series, cache: &Cache, row: &mut Row) -> Result<(), Refusal> {
+fn fill(image: &Image, cache: &Cache, row: &mut Row) -> Result<(), Refusal> {
     let not_kept =
         |error: crate::files::WriteError| Refusal::NotKept { message: error.to_string() };
-    let (volume, facts) = read(series, cache.settings, row)?;
+    let (volume, facts) = read(image, cache.settings, row)?;
     let inputs = inputs_text(&facts);
     if let Some(found) = cache.find(&inputs) {
         *row = found;
     } else {
-        match compute(volume, cache.settings, row) {
+        match make(image, volume, cache.settings, row) {
             Ok((prepared, picture)) => {
                 cache.keep(&inputs, row, Some((&prepared, &picture))).map_err(not_kept)?;
             }
@@ -125,7 +129,7 @@ fn fill(series: &Series, cache: &Cache, row: &mut Row) -> Result<(), Refusal> {
             Err(refusal) => return Err(refusal),
         }
     }
-    cache.remember(series, &inputs).map_err(not_kept)
+    cache.remember(image, &inputs).map_err(not_kept)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -136,8 +140,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dicom::scan;
     use crate::dicom::testing::{TestSlice, write_series};
+    use crate::images::scan;
     use crate::prepare::{Limits, Status, load_prepared};
     use std::fs;
     use std::path::PathBuf;
@@ -205,8 +209,8 @@ mod tests {
 
     fn prepare(folder: &Path, cache: &Path, threads: usize) -> Vec<Row> {
         let found = scan(folder).unwrap();
-        let series: Vec<&Series> = found.series.iter().collect();
-        let mut rows = prepare_all(&series, &settings(), cache, &|_| (), threads).unwrap();
+        let images: Vec<&Image> = found.images.iter().collect();
+        let mut rows = prepare_all(&images, &settings(), cache, &|_| (), threads).unwrap();
         rows.iter_mut().for_each(|row| row.seconds = 0.0);
         rows
     }
@@ -289,7 +293,7 @@ mod tests {
         assert_eq!(fs::metadata(&entry).unwrap().modified().unwrap(), written);
         let found = scan(folder.path()).unwrap();
         let other = Settings { upper_hu: 300.0, ..settings() };
-        let rows = prepare_all(&[&found.series[0]], &other, cache.path(), &|_| (), 1).unwrap();
+        let rows = prepare_all(&[&found.images[0]], &other, cache.path(), &|_| (), 1).unwrap();
         assert_ne!(rows[0].cache_file, before[0].cache_file);
     }
 
@@ -328,7 +332,7 @@ mod tests {
         let found = scan(folder.path()).unwrap();
         let refused = |limits| {
             let settings = Settings { limits, ..settings() };
-            crate::prepare::prepare_series(&found.series[0], &settings).row
+            crate::prepare::prepare_image(&found.images[0], &settings).row
         };
         let limits = settings().limits;
         let row = refused(Limits { min_slices: 61, ..limits });

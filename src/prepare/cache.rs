@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dicom::{Series, SeriesFacts};
+use crate::dicom::SeriesFacts;
 use crate::files::{WriteError, write_bytes};
+use crate::images::Image;
 
 use super::{ALGORITHM_VERSION, Picture, Prepared, Row, Settings, Status, npz};
 
@@ -27,10 +28,10 @@ struct Entry {
 }
 
 impl Cache<'_> {
-    /// The row of a series whose files have not changed since it was prepared under these
+    /// The row of an image whose files have not changed since it was prepared under these
     /// settings, without reading any of them.
-    pub fn seen(&self, series: &Series) -> Option<Row> {
-        let inputs = fs::read_to_string(self.seen_path(series)).ok()?;
+    pub fn seen(&self, image: &Image) -> Option<Row> {
+        let inputs = fs::read_to_string(self.seen_path(image)).ok()?;
         self.find(&inputs)
     }
 
@@ -79,9 +80,9 @@ impl Cache<'_> {
         write_bytes(&self.path(&key, "json"), text.as_bytes())
     }
 
-    /// Remembers what the series' files contain as long as they do not change.
-    pub fn remember(&self, series: &Series, inputs: &str) -> Result<(), WriteError> {
-        write_bytes(&self.seen_path(series), inputs.as_bytes())
+    /// Remembers what the image's files contain as long as they do not change.
+    pub fn remember(&self, image: &Image, inputs: &str) -> Result<(), WriteError> {
+        write_bytes(&self.seen_path(image), inputs.as_bytes())
     }
 
     fn path(&self, key: &str, extension: &str) -> PathBuf {
@@ -99,12 +100,12 @@ impl Cache<'_> {
         format!("{:?}", self.settings)
     }
 
-    /// Names the state of the series' files: their paths, sizes and times of change.
-    fn seen_path(&self, series: &Series) -> PathBuf {
+    /// Names the state of the image's files: their paths, sizes and times of change.
+    fn seen_path(&self, image: &Image) -> PathBuf {
         let mut state = blake3::Hasher::new();
-        for slice in &series.slices {
-            let path = std::path::absolute(&slice.path).unwrap_or_else(|_| slice.path.clone());
-            let line = format!("{}\0{}\0{}\n", path.display(), slice.bytes, slice.modified_ns);
+        for file in &image.files {
+            let path = std::path::absolute(file.path()).unwrap_or_else(|_| file.path());
+            let line = format!("{}\0{}\0{}\n", path.display(), file.bytes, file.modified_ns);
             state.update(line.as_bytes());
         }
         let name = state.finalize().to_hex();

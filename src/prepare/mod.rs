@@ -1,7 +1,7 @@
-//! Series become prepared crops in a cache: read, resample, find the lungs, crop, keep.
+//! Images become prepared crops in a cache: read, resample, find the lungs, crop, keep.
 //!
 //! ```text
-//! Series ─read─▶ HU volume ─resample─▶ 1.5 mm ─segment─▶ lungs ─crop─▶ <cache>/<key>.npz
+//! Image  ─read─▶ HU volume ─resample─▶ 1.5 mm ─segment─▶ lungs ─crop─▶ <cache>/<key>.npz
 //!                                                  │                   <cache>/<key>.json  facts
 //!                                                  └─draw────────────▶ <cache>/<key>.png   preview
 //! ```
@@ -11,11 +11,12 @@
 //! second, tiny index from (path, size, time of change) to contents lets a re-run on an unchanged
 //! folder read no pixel. The `.json` is written last and marks the entry as complete.
 //!
-//! One bad series never stops the others: every series gets a [`Row`], with its reason.
+//! One bad image never stops the others: every image gets a [`Row`], with its reason.
 
 mod all;
 mod cache;
 mod npz;
+mod prepared;
 mod preview;
 mod refusal;
 mod series;
@@ -28,7 +29,7 @@ pub use all::{PrepareError, prepare_all};
 pub use npz::{LoadError, Prepared, load_prepared};
 pub use preview::Picture;
 pub use refusal::Refusal;
-pub use series::{Outcome, prepare_series};
+pub use series::{Outcome, prepare_image};
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.

@@ -1,14 +1,15 @@
-//! Why a series was not prepared.
+//! Why an image was not prepared.
 
 use crate::dicom::SeriesRefusal;
+use crate::images::ImageRefusal;
 use crate::volume::{ResampleError, SegmentationError};
 
 /// Why a series was not prepared: the value found and the limit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// The series makes no volume.
+    /// The image makes no volume.
     #[error(transparent)]
-    Series(#[from] SeriesRefusal),
+    Image(#[from] ImageRefusal),
     /// Slices too far apart for what is asked of the images.
     #[error("slices are {found_mm:.3} mm apart, expected at most {limit_mm} mm")]
     SliceSpacing {
@@ -37,11 +38,17 @@ pub enum Refusal {
     },
 }
 
+impl From<SeriesRefusal> for Refusal {
+    fn from(refusal: SeriesRefusal) -> Self {
+        Self::Image(refusal.into())
+    }
+}
+
 impl Refusal {
     /// The reason as a short stable word for tables.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Series(refusal) => refusal.code(),
+            Self::Image(refusal) => refusal.code(),
             Self::SliceSpacing { .. } => "wide-slices",
             Self::Resample(_) => "not-resampled",
             Self::Lungs(SegmentationError::NoBody) => "no-body",
@@ -57,6 +64,6 @@ impl Refusal {
     /// Whether the refusal follows from the files' contents and the settings alone, so that the
     /// same inputs will be refused again.
     pub(super) fn lasts(&self) -> bool {
-        !matches!(self, Self::Series(_) | Self::Defect { .. } | Self::NotKept { .. })
+        !matches!(self, Self::Image(_) | Self::Defect { .. } | Self::NotKept { .. })
     }
 }

@@ -1,15 +1,17 @@
-//! One series: from files to crop, figures and picture.
+//! One image: from files to crop, figures and picture.
 
-use crate::dicom::{HuRule, Series, SeriesFacts, SeriesRefusal, read_volume, stack};
+use crate::dicom::{HuRule, SeriesFacts, SeriesRefusal};
+use crate::images::{Image, read_volume};
 use crate::volume::{
     Grid, LungLimits, Lungs, Volume, crop, crop_original, resample, segment_lungs_original,
     segment_lungs_within,
 };
 
+use super::prepared;
 use super::preview::{self, Picture};
 use super::{Prepared, Refusal, Row, Settings, Status};
 
-/// What became of one series.
+/// What became of one image.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Its line of the table, without cache file and seconds.
@@ -18,23 +20,23 @@ pub struct Outcome {
     pub result: Result<(Prepared, Picture), Refusal>,
 }
 
-/// Prepares one series in memory, without a cache.
-pub fn prepare_series(series: &Series, settings: &Settings) -> Outcome {
-    let mut row = empty_row(series);
-    let result = read(series, settings, &mut row)
-        .and_then(|(volume, _)| compute(volume, settings, &mut row));
+/// Prepares one image in memory, without a cache.
+pub fn prepare_image(image: &Image, settings: &Settings) -> Outcome {
+    let mut row = empty_row(image);
+    let result = read(image, settings, &mut row)
+        .and_then(|(volume, _)| make(image, volume, settings, &mut row));
     if let Err(refusal) = &result {
         refuse(&mut row, refusal);
     }
     Outcome { row, result }
 }
 
-/// A row that says which series it is, and nothing else yet.
-pub(super) fn empty_row(series: &Series) -> Row {
+/// A row that says which image it is, and nothing else yet.
+pub(super) fn empty_row(image: &Image) -> Row {
     Row {
-        patient_id: series.patient_id.clone(),
-        study_uid: series.study_uid.clone(),
-        series_uid: series.series_uid.clone(),
+        patient_id: image.patient_id.clone(),
+        study_uid: image.exam_id.clone(),
+        series_uid: image.series_uid.clone(),
         status: Status::Prepared,
         code: String::new(),
         reason: String::new(),
@@ -74,36 +76,51 @@ pub(super) fn refuse(row: &mut Row, refusal: &Refusal) {
 
 /// Reads the volume, after the limits that need no pixel.
 pub(super) fn read(
-    series: &Series,
+    image: &Image,
     settings: &Settings,
     row: &mut Row,
 ) -> Result<(Volume, SeriesFacts), Refusal> {
-    let stack = stack(series)?;
+    let grid = image.grid.clone()?;
     let limits = &settings.limits;
-    let [d, h, w] = stack.geometry.spacing_mm;
-    row.slices = Some(stack.slices.len());
-    (row.rows, row.columns) = (Some(stack.rows), Some(stack.columns));
+    let [d, h, w] = grid.geometry.spacing_mm;
+    row.slices = Some(grid.slices);
+    (row.rows, row.columns) = (Some(grid.rows), Some(grid.columns));
     (row.spacing_d_mm, row.spacing_h_mm, row.spacing_w_mm) = (Some(d), Some(h), Some(w));
-    if stack.slices.len() < limits.min_slices {
-        let (found, limit) = (stack.slices.len(), limits.min_slices);
+    // The limits are those of scans; what was prepared before met them then.
+    let scanned = prepared::lung_box(image, settings).is_none();
+    if scanned && grid.slices < limits.min_slices {
+        let (found, limit) = (grid.slices, limits.min_slices);
         return Err(SeriesRefusal::TooFewSlices { found, limit }.into());
     }
     // Positions are decimal texts: 5 mm may come out as 5.0000001.
-    if stack.slice_spacing_mm() > limits.max_slice_spacing_mm + 1e-3 {
+    if scanned && grid.slice_spacing_mm > limits.max_slice_spacing_mm + 1e-3 {
         return Err(Refusal::SliceSpacing {
-            found_mm: stack.slice_spacing_mm(),
+            found_mm: grid.slice_spacing_mm,
             limit_mm: limits.max_slice_spacing_mm,
         });
     }
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    let (volume, facts) = read_volume(series, rule)?;
+    let (volume, facts) = read_volume(image, rule)?;
     (row.hu_min, row.hu_max) = (Some(facts.hu_min), Some(facts.hu_max));
     row.flags = facts.flags.join(";");
     Ok((volume, facts))
 }
 
+/// From the volume to the crop: by computation, or as it was prepared before.
+pub(super) fn make(
+    image: &Image,
+    volume: Volume,
+    settings: &Settings,
+    row: &mut Row,
+) -> Result<(Prepared, Picture), Refusal> {
+    match prepared::lung_box(image, settings) {
+        Some(lung_box) => Ok(prepared::cut(&volume, lung_box, settings, row)),
+        None => compute(volume, settings, row),
+    }
+}
+
 /// The pure part: resample, find the lungs, crop, draw.
-pub(super) fn compute(
+fn compute(
     volume: Volume,
     settings: &Settings,
     row: &mut Row,

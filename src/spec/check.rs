@@ -1,6 +1,6 @@
 //! Which values make sense. Everything that is wrong is reported at once.
 
-use super::{Document, Spec};
+use super::{Document, Preference, Spec};
 use std::path::Path;
 
 /// A key whose value cannot be.
@@ -127,6 +127,48 @@ impl Checks {
             "a positive number of millimetres",
         );
         self.need(select.min_slices >= 2, "data.select.min_slices", select.min_slices, "2 or more");
+        let (least, most) = (select.min_slices, select.max_slices);
+        self.need(
+            most == 0 || most >= least,
+            "data.select.max_slices",
+            most,
+            &format!("0 (off), or at least min_slices, which is {least}"),
+        );
+        let (least_mm, most_mm) = (select.min_slice_spacing_mm, select.max_slice_spacing_mm);
+        self.need(
+            (0.0..=most_mm).contains(&least_mm),
+            "data.select.min_slice_spacing_mm",
+            least_mm,
+            &format!("0 to max_slice_spacing_mm, which is {most_mm}"),
+        );
+        for (key, value_mm) in [
+            ("target_slice_spacing_mm", select.target_slice_spacing_mm),
+            ("min_coverage_mm", select.min_coverage_mm),
+        ] {
+            self.need(
+                value_mm >= 0.0 && value_mm.is_finite(),
+                &format!("data.select.{key}"),
+                value_mm,
+                "millimetres, or 0 (off)",
+            );
+        }
+        self.need_or(
+            select.target_slice_spacing_mm > 0.0
+                || !select.prefer.contains(&Preference::NearestSpacing),
+            "data.select.target_slice_spacing_mm",
+            "not set, though `prefer` has \"nearest-spacing\"",
+            "say what the spacing is to be near to, for example 2.0",
+        );
+        for (key, names) in
+            [("kernels", &select.kernels), ("exclude_kernels", &select.exclude_kernels)]
+        {
+            self.need(
+                names.iter().all(|name| !name.trim().is_empty()),
+                &format!("data.select.{key}"),
+                names,
+                "beginnings of kernel names, none of them empty",
+            );
+        }
     }
 
     fn preprocess(&mut self, document: &Document) {

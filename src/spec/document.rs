@@ -50,7 +50,8 @@ impl Default for Experiment {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Folder that is walked for DICOM series. Relative paths start at the working directory.
+    /// Folder that is walked for DICOM series, NIfTI, MetaImage and prepared `.npz` files, or one
+    /// such file. Relative paths start at the working directory.
     pub root: PathBuf,
     /// CSV with a column `label` (0 or 1) and `series_uid` or `exam_id` or `path`; `patient_id`
     /// and `days_to_cancer` optional, any further column is kept for subgroups.
@@ -85,10 +86,23 @@ pub struct Data {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Select {
+    /// Only series whose reconstruction kernel begins with one of these, whatever the case; empty
+    /// accepts all.
+    pub kernels: Vec<String>,
+    /// Series whose reconstruction kernel begins with one of these are left out.
+    pub exclude_kernels: Vec<String>,
     /// Series with a larger gap between slices are left out.
     pub max_slice_spacing_mm: f64,
+    /// Series with a smaller gap between slices are left out.
+    pub min_slice_spacing_mm: f64,
+    /// What `"nearest-spacing"` is near to; 0 is not set.
+    pub target_slice_spacing_mm: f64,
+    /// Series that reach less far from the first to the last slice are left out; 0 is off.
+    pub min_coverage_mm: f64,
     /// Series with fewer slices are left out.
     pub min_slices: usize,
+    /// Series with more slices are left out; 0 is off.
+    pub max_slices: usize,
     /// Among an exam's remaining series, the best by these rules in turn; ties go to the
     /// smallest series UID.
     pub prefer: Vec<Preference>,
@@ -97,8 +111,14 @@ pub struct Select {
 impl Default for Select {
     fn default() -> Self {
         Self {
+            kernels: Vec::new(),
+            exclude_kernels: Vec::new(),
             max_slice_spacing_mm: 5.0,
+            min_slice_spacing_mm: 0.0,
+            target_slice_spacing_mm: 0.0,
+            min_coverage_mm: 0.0,
             min_slices: 50,
+            max_slices: 0,
             prefer: vec![Preference::SoftKernel, Preference::MostSlices],
         }
     }
@@ -108,12 +128,18 @@ impl Default for Select {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preference {
-    /// Soft-tissue reconstruction kernels before sharp ones.
+    /// Soft-tissue reconstruction kernels before unknown ones before sharp ones.
     SoftKernel,
+    /// Sharp (lung, bone) reconstruction kernels before unknown ones before soft ones.
+    SharpKernel,
     /// More slices first.
     MostSlices,
     /// Smaller slice spacing first.
     ThinnestSlices,
+    /// Slice spacing nearest to `target_slice_spacing_mm` first.
+    NearestSpacing,
+    /// Longest way from the first to the last slice first.
+    LongestCoverage,
 }
 
 /// `[data.phantom]`

@@ -21,6 +21,7 @@ mod lungs;
 mod mask;
 mod resample;
 mod spline;
+pub(crate) mod turn;
 mod window;
 
 pub use components::{Components, Connectivity, Region, fill_holes_2d};
@@ -31,9 +32,11 @@ pub use lungs::{
 };
 pub use mask::{BoundingBox, Mask};
 pub use resample::{Grid, Interpolation, ResampleError, low_pass, resample};
+pub use turn::{Oblique, Turn};
 pub use window::Window;
 
 use ndarray::Array3;
+use serde::{Deserialize, Serialize};
 
 /// A CT volume: voxels in Hounsfield units and where they lie in the patient.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +48,7 @@ pub struct Volume {
 }
 
 /// The place of a voxel grid in the patient (DICOM's LPS coordinates, millimetres).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
     /// Distance between voxel centres along depth, height, width.
     pub spacing_mm: [f64; 3],

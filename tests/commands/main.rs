@@ -4,3 +4,4 @@ mod bad_inputs;
 mod continuing;
 mod runs;
 mod support;
+mod volume_files;

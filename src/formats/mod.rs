@@ -1,0 +1,223 @@
+//! Files that are a volume already: NIfTI, MetaImage, and prepared `.npz`.
+//!
+//! ```text
+//! .nii .nii.gz ──nifti────┐
+//! .mhd .mha ─────metaimage─┼─▶ VolumeHeader ──read_volume──▶ Volume   (or a FormatRefusal)
+//! .npz ──────────npz──────┘    element, place of the data, geometry
+//! ```
+//!
+//! A header says how the grid lies in the patient; from there the way is that of DICOM series:
+//! the same flips and permutation to canonical order ([`crate::volume`]), the same limit of
+//! obliqueness, the same rounding, floor and clamping of Hounsfield units. Orientation and
+//! millimetres come from the header alone and are never guessed; what a file leaves open is said
+//! in a flag. Lengths in headers are checked against the file before anything is allocated.
+
+mod error;
+mod grid;
+mod metaimage;
+mod nifti;
+mod npz;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::volume::{Geometry, Turn, Volume};
+
+pub use error::FormatRefusal;
+pub use values::{Element, Rounding};
+
+use values::Stored;
+
+/// The kinds of volume files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Format {
+    /// NIfTI-1 or -2.
+    Nifti,
+    /// MetaImage, with its data in the same file or beside it.
+    MetaImage,
+    /// A prepared volume: of our cache, or of the Python package `lungs`.
+    Prepared,
+}
+
+/// What the header of a volume file says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeHeader {
+    /// The kind of file.
+    pub format: Format,
+    /// Voxels along the axes as stored, the slowest first.
+    pub stored: [usize; 3],
+    /// How stored values become Hounsfield units.
+    pub values: Stored,
+    /// Where the stored values are.
+    pub place: DataPlace,
+    /// From stored axes to canonical `[depth, height, width]`.
+    pub turn: Turn,
+    /// The canonical volume's place in the patient.
+    pub geometry: Geometry,
+    /// First and last voxel of the lungs, when the file says so (prepared volumes of ours).
+    pub lung_box: Option<[[i64; 2]; 3]>,
+    /// What was noticed and is safe, as short stable words.
+    pub flags: Vec<String>,
+}
+
+/// Where a volume's values are stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataPlace {
+    /// The data file's name relative to the header's folder, when it is another file.
+    pub beside: Option<String>,
+    /// Bytes before the values (after unpacking, for gzip); `None` for the end of the file.
+    pub offset: Option<u64>,
+    /// How they are packed.
+    pub packing: Packing,
+}
+
+/// How values are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Packing {
+    /// As they are.
+    None,
+    /// The whole file in gzip.
+    Gzip,
+    /// The values in zlib, from the offset on.
+    Zlib,
+    /// The entry `data.npy` of a zip archive.
+    Zip,
+}
+
+impl VolumeHeader {
+    /// Voxels in the file.
+    pub fn voxels(&self) -> u64 {
+        self.stored.iter().map(|&length| length as u64).product()
+    }
+
+    /// The file that holds the values.
+    pub fn data_path(&self, path: &Path) -> PathBuf {
+        match &self.place.beside {
+            Some(name) => path.with_file_name("").join(name),
+            None => path.to_owned(),
+        }
+    }
+
+    /// Voxels along canonical depth, height, width.
+    pub fn shape(&self) -> [usize; 3] {
+        self.turn.from.map(|axis| self.stored[axis])
+    }
+}
+
+/// A volume, with what was found on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadVolume {
+    /// The volume in canonical order.
+    pub volume: Volume,
+    /// Least and greatest Hounsfield unit.
+    pub range_hu: (i16, i16),
+    /// BLAKE3 over the values as stored and what the header says of them, whatever the file's
+    /// name and packing.
+    pub content_hash: [u8; 32],
+}
+
+/// Whether the name is that of a volume file. Contents decide what becomes of it.
+pub fn is_volume_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".nii", ".nii.gz", ".hdr", ".mhd", ".mha", ".npz"].iter().any(|end| name.ends_with(end))
+}
+
+/// The name without the extension of a volume file: `1.2.3` for `1.2.3.mhd` and `1.2.3.nii.gz`.
+pub fn stem(name: &str) -> &str {
+    let lower = name.to_ascii_lowercase();
+    let end = [".nii.gz", ".nii", ".hdr", ".mhd", ".mha", ".npz"]
+        .iter()
+        .find(|end| lower.ends_with(**end))
+        .map_or(0, |end| end.len());
+    &name[..name.len() - end]
+}
+
+/// Reads the header of a file named as a volume; `None` when it is plainly something else
+/// (arrays without a volume, the `.hdr` of another program).
+///
+/// # Errors
+/// A [`FormatRefusal`] with what was found and expected.
+pub fn read_header(path: &Path) -> Option<Result<VolumeHeader, FormatRefusal>> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    if name.ends_with(".npz") {
+        npz::header(path).transpose()
+    } else if name.ends_with(".mhd") || name.ends_with(".mha") {
+        Some(metaimage::header(path))
+    } else if name.ends_with(".hdr") {
+        nifti::pair(path).map(Err)
+    } else {
+        Some(nifti::header(path))
+    }
+}
+
+/// Checks that the file with the values is there and can hold them, without opening it.
+///
+/// # Errors
+/// [`FormatRefusal::Unreadable`] or [`FormatRefusal::Truncated`].
+pub fn check_size(path: &Path, header: &VolumeHeader) -> Result<(), FormatRefusal> {
+    let data = header.data_path(path);
+    let facts =
+        std::fs::metadata(&data).map_err(|error| FormatRefusal::unreadable(&data, &error))?;
+    let needed = header.voxels() * header.values.element.bytes() as u64;
+    let held = match header.place.packing {
+        Packing::None => facts.len().saturating_sub(header.place.offset.unwrap_or(0)),
+        // Deflate shrinks at most 1032-fold.
+        Packing::Gzip | Packing::Zlib => facts.len().saturating_mul(1032),
+        // The entry's own length was checked with the header.
+        Packing::Zip => needed,
+    };
+    if held < needed {
+        return Err(FormatRefusal::Truncated { path: data, found: held, expected: needed });
+    }
+    Ok(())
+}
+
+/// Reads the volume into canonical order.
+///
+/// # Errors
+/// A [`FormatRefusal`]: a file cut short, values that do not unpack, values that are not
+/// Hounsfield units.
+pub fn read_volume(
+    path: &Path,
+    header: &VolumeHeader,
+    rounding: Rounding,
+) -> Result<ReadVolume, FormatRefusal> {
+    check_size(path, header)?;
+    let data = header.data_path(path);
+    let unreadable = |error: std::io::Error| FormatRefusal::unreadable(&data, &error);
+    if header.place.packing == Packing::Zip {
+        let mut archive = npz::open(&data)?;
+        let (entry, _) = npz::data_entry(&mut archive, &data)?.ok_or_else(|| {
+            FormatRefusal::bad(&data, "data.npy", "absent", "an array named data")
+        })?;
+        return values::read(entry, &data, header, rounding);
+    }
+    let mut file = File::open(&data).map_err(unreadable)?;
+    let needed = header.voxels() * header.values.element.bytes() as u64;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let offset = header.place.offset.unwrap_or(length.saturating_sub(needed));
+    if header.place.packing == Packing::Gzip {
+        let mut file = flate2::read::MultiGzDecoder::new(file);
+        skip(&mut file, offset).map_err(unreadable)?;
+        return values::read(file, &data, header, rounding);
+    }
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(offset)).map_err(unreadable)?;
+    match header.place.packing {
+        Packing::Zlib => {
+            values::read(flate2::read::ZlibDecoder::new(file), &data, header, rounding)
+        }
+        _ => values::read(file, &data, header, rounding),
+    }
+}
+
+fn skip(from: &mut impl Read, bytes: u64) -> std::io::Result<()> {
+    std::io::copy(&mut from.take(bytes), &mut std::io::sink()).map(|_| ())
+}

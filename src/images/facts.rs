@@ -1,0 +1,201 @@
+//! What is known of each file, kept small: what the slices of a series have in common is stored
+//! once.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dicom::{self, FileKind, Found as HeaderValue, Series, SliceFile};
+use crate::formats::{self, FormatRefusal, VolumeHeader};
+
+/// A file's state: while it is the same, so are its contents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    pub bytes: u64,
+    pub modified_ns: u64,
+    /// When anything about the file changed, which no program can set (0 where there is no such
+    /// time).
+    changed_ns: i64,
+    inode: u64,
+}
+
+impl Stamp {
+    pub fn of(facts: &Metadata) -> Self {
+        let modified = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let (changed_ns, inode) = identity(facts);
+        Self {
+            bytes: facts.len(),
+            modified_ns: modified.map_or(0, |since| since.as_nanos() as u64),
+            changed_ns,
+            inode,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn identity(facts: &Metadata) -> (i64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (facts.ctime().wrapping_mul(1_000_000_000).wrapping_add(facts.ctime_nsec()), facts.ino())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> (i64, u64) {
+    (0, 0)
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Facts {
+    /// A slice: its own values, and the place of the rest in the folder's templates.
+    Slice {
+        template: u32,
+        instance_uid: Box<str>,
+        instance_number: Option<i64>,
+        position_mm: HeaderValue<[f64; 3]>,
+    },
+    /// A volume file.
+    Volume(Box<Result<VolumeHeader, FormatRefusal>>),
+    /// Claims or looks to be an image, and is unusable for this reason.
+    Problem(Box<str>),
+    /// Plainly something else.
+    Other,
+}
+
+/// What slices have in common: a series without slices, and a slice without its own values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Template {
+    pub series: Series,
+    slice: SliceFile,
+}
+
+/// One file of a folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FileEntry {
+    pub name: Box<str>,
+    pub stamp: Stamp,
+    pub facts: Facts,
+}
+
+/// The files of one folder, sorted by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct FolderFacts {
+    pub templates: Vec<Template>,
+    pub files: Vec<FileEntry>,
+}
+
+impl FolderFacts {
+    /// The slice of an entry as its header had it.
+    pub fn slice(&self, folder: &Path, entry: &FileEntry) -> Option<SliceFile> {
+        let Facts::Slice { template, instance_uid, instance_number, position_mm } = &entry.facts
+        else {
+            return None;
+        };
+        Some(SliceFile {
+            path: folder.join(&*entry.name),
+            bytes: entry.stamp.bytes,
+            modified_ns: u128::from(entry.stamp.modified_ns),
+            instance_uid: instance_uid.to_string(),
+            instance_number: *instance_number,
+            position_mm: position_mm.clone(),
+            ..self.templates.get(*template as usize)?.slice.clone()
+        })
+    }
+
+    /// Whether every slice's template is there, as it is unless the index was tampered with.
+    pub fn is_whole(&self) -> bool {
+        self.files.iter().all(|entry| match &entry.facts {
+            Facts::Slice { template, .. } => (*template as usize) < self.templates.len(),
+            _ => true,
+        })
+    }
+}
+
+/// A file just looked at, before it is kept small.
+pub(super) enum Looked {
+    Slice(Box<(Series, SliceFile)>),
+    Facts(Facts),
+}
+
+/// Opens one file and says what it is.
+pub(super) fn look(path: &Path, name: &str) -> Looked {
+    if formats::is_volume_name(name) {
+        return Looked::Facts(match formats::read_header(path) {
+            Some(header) => Facts::Volume(Box::new(header)),
+            None => Facts::Other,
+        });
+    }
+    match dicom::read_header(path) {
+        FileKind::Slice(parts) => Looked::Slice(parts),
+        FileKind::Problem(reason) => Looked::Facts(Facts::Problem(reason.into())),
+        FileKind::Other => Looked::Facts(Facts::Other),
+    }
+}
+
+/// Collects a folder's files and stores what they have in common once.
+#[derive(Default)]
+pub(super) struct Collector {
+    facts: FolderFacts,
+    /// Templates by their serialized bytes.
+    places: HashMap<Vec<u8>, u32>,
+}
+
+impl Collector {
+    /// Adds a file that was just looked at.
+    pub fn add(&mut self, name: &str, stamp: Stamp, looked: Looked) {
+        let facts = match looked {
+            Looked::Facts(facts) => facts,
+            Looked::Slice(parts) => {
+                let (series, mut slice) = *parts;
+                let own = Facts::Slice {
+                    template: 0,
+                    instance_uid: std::mem::take(&mut slice.instance_uid).into(),
+                    instance_number: slice.instance_number.take(),
+                    position_mm: std::mem::replace(&mut slice.position_mm, Ok([0.0; 3])),
+                };
+                slice.path = Default::default();
+                (slice.bytes, slice.modified_ns) = (0, 0);
+                self.placed(own, Template { series, slice })
+            }
+        };
+        self.facts.files.push(FileEntry { name: name.into(), stamp, facts });
+    }
+
+    /// Adds a file as it was known.
+    pub fn add_known(&mut self, entry: FileEntry, templates: &[Template]) {
+        let facts = match entry.facts {
+            Facts::Slice { template, .. } => match templates.get(template as usize) {
+                Some(template) => self.placed(entry.facts, template.clone()),
+                None => return,
+            },
+            facts => facts,
+        };
+        self.facts.files.push(FileEntry { facts, ..entry });
+    }
+
+    fn placed(&mut self, mut facts: Facts, whole: Template) -> Facts {
+        // Plain data always has a serialized form; were there none, nothing would be shared.
+        let key = postcard::to_stdvec(&whole).unwrap_or_default();
+        let next = self.facts.templates.len() as u32;
+        let place = match self.places.get(&key) {
+            Some(place) if !key.is_empty() => *place,
+            _ => {
+                self.places.insert(key, next);
+                self.facts.templates.push(whole);
+                next
+            }
+        };
+        if let Facts::Slice { template, .. } = &mut facts {
+            *template = place;
+        }
+        facts
+    }
+
+    /// The folder, its files sorted by name.
+    pub fn finish(mut self) -> FolderFacts {
+        self.facts.files.sort_by(|a, b| a.name.cmp(&b.name));
+        self.facts
+    }
+}

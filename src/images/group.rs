@@ -1,0 +1,249 @@
+//! Files become images: slices by their SeriesInstanceUID, volume files each by itself.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::facts::{Facts, FileEntry, FolderFacts};
+use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind};
+use crate::dicom::{self, Problem, SliceFile};
+use crate::formats::{self, FormatRefusal, VolumeHeader};
+
+/// Flag of an image of which further, identical copies lie elsewhere.
+const COPIES: &str = "copies-counted-once";
+
+/// Sorts the files of all folders into images, problems and others.
+pub(super) fn group(
+    root: &Path,
+    folders: &[(&Path, &FolderFacts)],
+    found: &mut Found,
+    problems: &mut Vec<Problem>,
+) {
+    let shared: Vec<Arc<Path>> = folders.iter().map(|(folder, _)| Arc::from(*folder)).collect();
+    let mut series: BTreeMap<&str, Vec<(usize, &FileEntry)>> = BTreeMap::new();
+    let mut volumes = Vec::new();
+    let mut others = Vec::new();
+    for (place, (folder, facts)) in folders.iter().enumerate() {
+        for entry in &facts.files {
+            match &entry.facts {
+                Facts::Slice { template, .. } => {
+                    let uid = &facts.templates[*template as usize].series.series_uid;
+                    series.entry(uid).or_default().push((place, entry));
+                }
+                Facts::Volume(header) => volumes.push(VolumeFile {
+                    folder: shared[place].clone(),
+                    entry,
+                    path: folder.join(&*entry.name),
+                    header,
+                    copies: false,
+                }),
+                Facts::Problem(_) | Facts::Other => others.push((place, entry)),
+            }
+        }
+    }
+    let data_files: HashSet<PathBuf> = volumes.iter().filter_map(VolumeFile::data_file).collect();
+    for (place, entry) in others {
+        let path = folders[place].0.join(&*entry.name);
+        match &entry.facts {
+            _ if data_files.contains(&path) => {}
+            Facts::Problem(reason) => problems.push(Problem { path, reason: reason.to_string() }),
+            _ => found.skipped += 1,
+        }
+    }
+    let series: Vec<Vec<(usize, &FileEntry)>> = series.into_values().collect();
+    found.images = series
+        .into_par_iter()
+        .filter_map(|entries| series_image(&entries, folders, &shared))
+        .collect();
+    found.images.extend(named(root, volumes));
+    found.images.sort_by(|a, b| order(a).cmp(&order(b)));
+}
+
+fn order(image: &Image) -> (&str, &str, &str, &str, &Path) {
+    let Image { patient_id, study_date, exam_id, series_uid, path, .. } = image;
+    (patient_id, study_date, exam_id, series_uid, path)
+}
+
+fn series_image(
+    entries: &[(usize, &FileEntry)],
+    folders: &[(&Path, &FolderFacts)],
+    shared: &[Arc<Path>],
+) -> Option<Image> {
+    let (first_place, first) = entries.first()?;
+    let Facts::Slice { template, .. } = &first.facts else { return None };
+    let mut series = folders[*first_place].1.templates.get(*template as usize)?.series.clone();
+    let slice = |(place, entry): &(usize, &FileEntry)| -> Option<SliceFile> {
+        let (folder, facts) = folders[*place];
+        facts.slice(folder, entry)
+    };
+    series.slices = entries.iter().filter_map(slice).collect();
+    let files = entries.iter().map(|(place, entry)| file(&shared[*place], entry)).collect();
+    let stack = dicom::stack(&series);
+    let mut flags = Vec::new();
+    if let Ok(stack) = &stack {
+        flags.clone_from(&stack.flags);
+        if !stack.duplicates.is_empty() && entries.iter().any(|(place, _)| place != first_place) {
+            flags.push(COPIES.to_owned());
+        }
+    }
+    let grid = stack.map_err(ImageRefusal::from).map(|stack| Grid {
+        geometry: stack.geometry,
+        slices: stack.slices.len(),
+        rows: stack.rows,
+        columns: stack.columns,
+        slice_spacing_mm: stack.slice_spacing_mm(),
+    });
+    Some(Image {
+        kind: Kind::Dicom,
+        series_uid: series.series_uid,
+        patient_id: series.patient_id,
+        exam_id: series.study_uid,
+        study_date: series.study_date,
+        kernel: series.kernel,
+        manufacturer: series.manufacturer,
+        path: folders[*first_place].0.to_owned(),
+        slices: grid.as_ref().map_or(entries.len(), |grid| grid.slices),
+        grid,
+        files,
+        flags,
+    })
+}
+
+fn file(folder: &Arc<Path>, entry: &FileEntry) -> ImageFile {
+    ImageFile {
+        folder: folder.clone(),
+        name: (&*entry.name).into(),
+        bytes: entry.stamp.bytes,
+        modified_ns: u128::from(entry.stamp.modified_ns),
+    }
+}
+
+/// A volume file on its way to an image.
+struct VolumeFile<'a> {
+    folder: Arc<Path>,
+    entry: &'a FileEntry,
+    path: PathBuf,
+    header: &'a Result<VolumeHeader, FormatRefusal>,
+    /// Identical ones were found elsewhere.
+    copies: bool,
+}
+
+/// Gives every volume file its name, and counts identical files of one name once.
+fn named(root: &Path, volumes: Vec<VolumeFile>) -> Vec<Image> {
+    let mut by_stem: BTreeMap<String, Vec<VolumeFile>> = BTreeMap::new();
+    for volume in volumes {
+        let stem = formats::stem(&volume.entry.name).to_owned();
+        let alike = by_stem.entry(stem).or_default();
+        match alike.iter_mut().find(|known| known.is_copy(&volume)) {
+            Some(known) => known.copies = true,
+            None => alike.push(volume),
+        }
+    }
+    let mut images = Vec::new();
+    for (stem, volumes) in by_stem {
+        let alone = volumes.len() == 1;
+        // As long as a relative name is shared too (`a.nii`, `a.mhd`), the extension stays.
+        let mut below: HashMap<String, usize> = HashMap::new();
+        for volume in &volumes {
+            *below.entry(volume.below(root)).or_default() += 1;
+        }
+        images.extend(volumes.into_iter().map(|volume| {
+            let name = volume.below(root);
+            let uid = match below.get(&name) {
+                _ if alone => stem.clone(),
+                Some(1) => name,
+                _ => volume.path.strip_prefix(root).unwrap_or(&volume.path).display().to_string(),
+            };
+            volume.into_image(uid)
+        }));
+    }
+    images
+}
+
+impl VolumeFile<'_> {
+    /// The file with the values, when it is another one.
+    fn data_file(&self) -> Option<PathBuf> {
+        let header = self.header.as_ref().ok()?;
+        header.place.beside.is_some().then(|| header.data_path(&self.path))
+    }
+
+    /// The path below the root, without extension.
+    fn below(&self, root: &Path) -> String {
+        let folder = self.folder.strip_prefix(root).unwrap_or(&self.folder);
+        folder.join(formats::stem(&self.entry.name)).display().to_string()
+    }
+
+    /// Whether another file says and holds the same.
+    fn is_copy(&self, other: &Self) -> bool {
+        let (Ok(a), Ok(b)) = (self.header, other.header) else { return false };
+        a == b && same_bytes(&a.data_path(&self.path), &b.data_path(&other.path)).unwrap_or(false)
+    }
+
+    fn into_image(self, series_uid: String) -> Image {
+        let mut files = vec![file(&self.folder, self.entry)];
+        if let Some(data) = self.data_file() {
+            // What is not there, or too short, is told of below.
+            let facts = std::fs::metadata(&data).ok();
+            let modified = facts.as_ref().and_then(|facts| facts.modified().ok());
+            let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            files.push(ImageFile {
+                folder: data.parent().map_or_else(|| self.folder.clone(), Arc::from),
+                name: data.file_name().unwrap_or_default().to_owned(),
+                bytes: facts.map_or(0, |facts| facts.len()),
+                modified_ns: since.map_or(0, |since| since.as_nanos()),
+            });
+        }
+        let header = self.header.as_ref();
+        let fits = header
+            .map_err(Clone::clone)
+            .and_then(|header| formats::check_size(&self.path, header).map(|()| header));
+        let grid = fits.map_err(ImageRefusal::from).map(|header| {
+            let [slices, rows, columns] = header.shape();
+            let geometry = header.geometry;
+            let slice_spacing_mm = geometry.spacing_mm[0];
+            Grid { geometry, slices, rows, columns, slice_spacing_mm }
+        });
+        let mut flags = header.map_or_else(|_| Vec::new(), |header| header.flags.clone());
+        if self.copies {
+            flags.push(COPIES.to_owned());
+        }
+        Image {
+            kind: Kind::File(header.ok().map(|header| Box::new(header.clone()))),
+            series_uid,
+            patient_id: String::new(),
+            exam_id: String::new(),
+            study_date: String::new(),
+            kernel: String::new(),
+            manufacturer: String::new(),
+            path: self.path,
+            slices: grid.as_ref().map_or(0, |grid| grid.slices),
+            grid,
+            files,
+            flags,
+        }
+    }
+}
+
+/// Whether two files hold the same bytes, reading no further than to the first difference.
+fn same_bytes(a: &Path, b: &Path) -> std::io::Result<bool> {
+    if std::fs::metadata(a)?.len() != std::fs::metadata(b)?.len() {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (BufReader::new(File::open(a)?), BufReader::new(File::open(b)?));
+    let mut buffers = [vec![0; 1 << 16], vec![0; 1 << 16]];
+    loop {
+        let [x, y] = &mut buffers;
+        let found = a.read(x)?;
+        if found == 0 {
+            return Ok(true);
+        }
+        b.read_exact(&mut y[..found])?;
+        if x[..found] != y[..found] {
+            return Ok(false);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! An image becomes a volume.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::{Image, ImageFile, ImageRefusal, Kind};
+use crate::dicom::{self, FileKind, HuRule, Series, SeriesFacts, SeriesRefusal, SliceFile};
+use crate::formats::{self, FormatRefusal, Rounding};
+use crate::volume::Volume;
+
+/// Reads an image into one volume of Hounsfield units in canonical order: depth from feet to
+/// head, height from front to back, width from the patient's right to left.
+///
+/// # Errors
+/// An [`ImageRefusal`]: what makes no volume, and files that changed since the folder was read.
+pub fn read_volume(image: &Image, rule: HuRule) -> Result<(Volume, SeriesFacts), ImageRefusal> {
+    let grid = image.grid.clone()?;
+    let (volume, mut facts) = match &image.kind {
+        Kind::Dicom => dicom::read_volume(&series_of(image)?, rule)?,
+        Kind::File(header) => {
+            // An image without a header has the reason in place of its grid.
+            let header = header.as_ref().ok_or_else(|| FormatRefusal::Unreadable {
+                path: image.path.clone(),
+                message: "its header was not read".to_owned(),
+            })?;
+            for file in &image.files {
+                unchanged(file)
+                    .map_err(|message| FormatRefusal::Unreadable { path: file.path(), message })?;
+            }
+            let rounding = match rule {
+                HuRule::Standard => Rounding::Standard,
+                HuRule::Lungs015 => Rounding::Lungs015,
+            };
+            let read = formats::read_volume(&image.path, header, rounding)?;
+            let facts = SeriesFacts {
+                slices: grid.slices,
+                rows: grid.rows,
+                columns: grid.columns,
+                geometry: grid.geometry,
+                hu_min: read.range_hu.0,
+                hu_max: read.range_hu.1,
+                flags: Vec::new(),
+                content_hash: read.content_hash,
+            };
+            (read.volume, facts)
+        }
+    };
+    facts.flags.clone_from(&image.flags);
+    Ok((volume, facts))
+}
+
+/// Reads the headers of a DICOM image's files again.
+fn series_of(image: &Image) -> Result<Series, SeriesRefusal> {
+    let read: Vec<Result<(Series, SliceFile), SeriesRefusal>> =
+        image.files.par_iter().map(|file| header_of(file, &image.series_uid)).collect();
+    let mut series: Option<Series> = None;
+    for read in read {
+        let (texts, slice) = read?;
+        series.get_or_insert(texts).slices.push(slice);
+    }
+    series.ok_or(SeriesRefusal::TooFewSlices { found: 0, limit: 2 })
+}
+
+fn header_of(file: &ImageFile, uid: &str) -> Result<(Series, SliceFile), SeriesRefusal> {
+    let path = file.path();
+    let refused = |message: String| SeriesRefusal::Unreadable { path: path.clone(), message };
+    match dicom::read_header(&path) {
+        FileKind::Slice(parts) if parts.0.series_uid == uid && parts.1.bytes == file.bytes => {
+            Ok(*parts)
+        }
+        FileKind::Slice(parts) if parts.0.series_uid == uid => {
+            Err(refused(changed(parts.1.bytes, file.bytes)))
+        }
+        FileKind::Problem(reason) => Err(refused(reason)),
+        FileKind::Slice(_) | FileKind::Other => {
+            Err(refused("the file changed while it was used: it is of another series".to_owned()))
+        }
+    }
+}
+
+fn unchanged(file: &ImageFile) -> Result<(), String> {
+    let found = size(&file.path())?;
+    if found == file.bytes { Ok(()) } else { Err(changed(found, file.bytes)) }
+}
+
+fn size(path: &Path) -> Result<u64, String> {
+    std::fs::metadata(path).map(|facts| facts.len()).map_err(|error| error.to_string())
+}
+
+fn changed(found: u64, before: u64) -> String {
+    format!("the file changed while it was used: {found} bytes, {before} when the folder was read")
+}

@@ -1,0 +1,51 @@
+//! Every file below a folder, by folder.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use crate::dicom::Problem;
+
+/// Folders with the names of their files, both sorted.
+pub(super) type Folders = BTreeMap<PathBuf, Vec<OsString>>;
+
+/// Walks `root` (a folder of any nesting, or one file). Hidden files and folders (`.DS_Store`,
+/// `._1.dcm`) are left out, and folders marked as caches: prepared volumes kept within the data
+/// are not data. Links are followed, loops are harmless.
+pub(super) fn walk(root: &Path, problems: &mut Vec<Problem>) -> Folders {
+    let wanted = |entry: &DirEntry| {
+        entry.depth() == 0
+            || !entry.file_name().as_encoded_bytes().starts_with(b".") && !is_cache(entry)
+    };
+    let mut folders = Folders::new();
+    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let folder = entry.path().parent().unwrap_or(Path::new(""));
+                let name = entry.file_name().to_owned();
+                match folders.get_mut(folder) {
+                    Some(names) => names.push(name),
+                    None => {
+                        folders.insert(folder.to_owned(), vec![name]);
+                    }
+                }
+            }
+            Ok(_) => {}
+            // A link back to a folder above: what it leads to is seen anyway.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => problems.push(Problem {
+                path: error.path().unwrap_or(root).to_owned(),
+                reason: format!("cannot be read: {error}"),
+            }),
+        }
+    }
+    folders.values_mut().for_each(|names| names.sort_unstable());
+    folders
+}
+
+/// Whether a folder says that it is a cache (see <https://bford.info/cachedir/>).
+fn is_cache(entry: &DirEntry) -> bool {
+    entry.file_type().is_dir() && entry.path().join("CACHEDIR.TAG").is_file()
+}
