@@ -16,7 +16,7 @@ mod split;
 
 pub use labels::{Label, Labels, LabelsError};
 pub use lists::{ListEntry, ListError, read_list, write_list};
-pub use select::{Candidate, select};
+pub use select::{Candidate, select, unlabelled};
 pub use split::{SplitError, assign, check_parts};
 
 use crate::dicom::{self, DicomError, Scan, Series};

@@ -109,6 +109,22 @@ fn empty() -> CohortRow {
     }
 }
 
+/// Series and left-out files (path and reason) as rows of a cohort in which every series is wanted
+/// and nothing has a label.
+pub fn unlabelled(series: &[Series], left_out: &[(String, String)]) -> Vec<CohortRow> {
+    let rows = series.iter().map(|series| CohortRow {
+        chosen: true,
+        reason: String::new(),
+        ..describe(series, None, &Select::default())
+    });
+    let left_out = left_out.iter().map(|(path, reason)| CohortRow {
+        path: path.clone(),
+        reason: reason.clone(),
+        ..empty()
+    });
+    rows.chain(left_out).collect()
+}
+
 /// A series as a row: chosen for now unless a rule speaks against it alone.
 fn describe(series: &Series, label: Option<&Label>, rules: &Select) -> CohortRow {
     let stack = dicom::stack(series);

@@ -1,0 +1,91 @@
+//! What is not used, by reason.
+
+use super::contents::Contents;
+use super::words;
+use crate::report::page::short_uid;
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// Groups up to this size are open when the page is.
+const OPEN: usize = 25;
+
+/// Patient, series, path, and the reason as a sentence; empty where not known.
+pub(super) type Entry<'a> = [&'a str; 4];
+
+/// Everything with one reason.
+pub(super) struct Group<'a> {
+    /// The short stable word of the tables.
+    pub code: &'a str,
+    /// Whom it struck; by patient, series and path.
+    pub entries: Vec<Entry<'a>>,
+}
+
+impl<'a> Group<'a> {
+    /// Groups entries by code, the largest group first.
+    pub fn by_code(entries: impl Iterator<Item = (&'a str, Entry<'a>)>) -> Vec<Self> {
+        let mut groups = BTreeMap::<&str, Vec<Entry<'_>>>::new();
+        for (code, entry) in entries {
+            groups.entry(code).or_default().push(entry);
+        }
+        let mut groups: Vec<Self> = groups
+            .into_iter()
+            .map(|(code, mut entries)| {
+                entries.sort_unstable();
+                Self { code, entries }
+            })
+            .collect();
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.entries.len()), group.code));
+        groups
+    }
+}
+
+/// The sections of refused series and of what was left out before preparation.
+pub(super) fn refusals(contents: &Contents<'_>) -> Markup {
+    html! {
+        section #refused {
+            h2 { "Refused" }
+            @if contents.refused.is_empty() { p.soft { "No series was refused." } }
+            @for group in &contents.refused { (table(group, "bad", true)) }
+        }
+        "\n"
+        @if !contents.left_out.is_empty() {
+            section #left-out {
+                h2 { "Damaged or left out before preparation" }
+                @for group in &contents.left_out {
+                    (table(group, "", group.code != "not-preferred"))
+                }
+            }
+            "\n"
+        }
+    }
+}
+
+fn table(group: &Group<'_>, class: &str, worth_opening: bool) -> Markup {
+    let words = words(group.code);
+    let open = worth_opening && group.entries.len() <= OPEN;
+    html! {
+        details class=(class) open[open] {
+            summary {
+                span.count { (group.entries.len()) } " "
+                h3 { (words.name) }
+                @if !words.meaning.is_empty() { span.soft { " – " (words.meaning) } }
+                " " code { (group.code) }
+            }
+            table {
+                thead { tr { th { "Patient" } th { "Series" } th { "Path" } th { "Reason" } } }
+                tbody {
+                    @for [patient, series, path, reason] in &group.entries {
+                        tr {
+                            td { (patient) }
+                            td { (short_uid(series)) }
+                            td.path { (path) }
+                            td { (reason) }
+                        }
+                        "\n"
+                    }
+                }
+            }
+        }
+        "\n"
+    }
+}
