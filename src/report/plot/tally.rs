@@ -27,10 +27,10 @@ pub struct Spread<'a> {
 }
 
 /// The histogram as SVG, the same bytes every time. Bars count series; rare values keep a visible
-/// bar. 300 × 176 CSS pixels.
+/// bar. 300 × 152 CSS pixels.
 pub fn spread_histogram(spread: &Spread<'_>) -> String {
-    let mut scene = Scene::new(300.0, 176.0, &format!("{}: histogram", spread.title));
-    let frame_of = |x, y| Frame { left: 44.0, right: 288.0, top: 42.0, bottom: 132.0, x, y };
+    let mut scene = Scene::new(300.0, 152.0, &format!("{}: histogram", spread.title));
+    let frame_of = |x, y| Frame { left: 44.0, right: 288.0, top: 42.0, bottom: 108.0, x, y };
     draw_title(&mut scene, 10.0, spread.title);
     let Some((start, step, bars)) = bins(spread) else {
         let frame = frame_of((0.0, 1.0), (0.0, 1.0));

@@ -1,6 +1,6 @@
 //! What is on the page, from the tables: who was refused, who is flagged, in which order.
 
-use super::figures::figures;
+use super::figures::spread;
 use super::refusals::{Group, refusals};
 use super::sheet::{SCRIPT, STYLE, sheet};
 use super::{Preparation, Weight, flags, words};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The tables, sorted out.
 pub(super) struct Contents<'a> {
-    /// Refused series by reason, the most frequent first.
+    /// Refused series by reason.
     pub refused: Vec<Group<'a>>,
     /// Series, damaged files and labels that were left out before preparation, by reason.
     pub left_out: Vec<Group<'a>>,
@@ -64,14 +64,14 @@ fn order(row: &Row) -> (std::cmp::Reverse<(usize, usize)>, &str, &str, &str) {
 pub fn preparation_page(preparation: &Preparation) -> String {
     let contents = Contents::of(preparation);
     let title = format!("Preparation of {}", preparation.name);
+    let figures = Summary::of(preparation, &contents);
     let page = Page {
         title: &title,
-        lead: "Quality control: what was refused and why, how the figures are spread, and a \
-               picture of every prepared series, the flagged ones first.",
+        lead: &figures.line(),
         body: html! {
-            (summary(preparation, &contents))
+            (figures.tiles())
             (refusals(&contents))
-            @if !preparation.rows.is_empty() { (figures(&preparation.rows)) }
+            @if !preparation.rows.is_empty() { (spread(&preparation.rows)) }
             (sheet(&contents.prepared, &preparation.pictures))
         },
         style: STYLE,
@@ -81,34 +81,53 @@ pub fn preparation_page(preparation: &Preparation) -> String {
 }
 
 /// The figures that everyone asks for first.
-fn summary(preparation: &Preparation, contents: &Contents<'_>) -> Markup {
-    let is_series = |row: &&CohortRow| !row.series.is_empty() && !row.path.is_empty();
-    let series: BTreeSet<&str> = preparation
-        .seen
-        .iter()
-        .filter(is_series)
-        .map(|row| row.series.as_str())
-        .chain(preparation.rows.iter().map(|row| row.series_uid.as_str()))
-        .collect();
-    let total = |groups: &[Group<'_>]| groups.iter().map(|group| group.entries.len()).sum();
-    let refused: usize = total(&contents.refused);
-    let left_out: usize = total(&contents.left_out);
-    let flagged = contents.prepared.iter().filter(|row| flags(&row.flags).next().is_some()).count();
-    let prepared = contents.prepared.len();
-    let line = format!(
-        "{} seen: {prepared} prepared ({flagged} flagged), {refused} refused, {left_out} left out.",
-        counted(series.len(), "series", "series")
-    );
-    let loud = |count: usize, class: &'static str| if count > 0 { class } else { "" };
-    html! {
-        p { (line) }
-        ul.tiles aria-hidden="true" {
-            li { b { (series.len()) } "seen" }
-            li { b { (prepared) } "prepared" }
-            li class=(loud(refused, "bad")) { b { (refused) } "refused" }
-            li class=(loud(flagged, "look")) { b { (flagged) } "flagged" }
-            li { b { (left_out) } "left out" }
+struct Summary {
+    seen: usize,
+    prepared: usize,
+    flagged: usize,
+    refused: usize,
+    left_out: usize,
+}
+
+impl Summary {
+    fn of(preparation: &Preparation, contents: &Contents<'_>) -> Self {
+        let is_series = |row: &&CohortRow| !row.series.is_empty() && !row.path.is_empty();
+        let seen = preparation.seen.iter().filter(is_series).map(|row| row.series.as_str());
+        let asked_for = preparation.rows.iter().map(|row| row.series_uid.as_str());
+        let total =
+            |groups: &[Group<'_>]| groups.iter().map(|group| group.entries.len()).sum::<usize>();
+        let flagged = |row: &&&Row| flags(&row.flags).next().is_some();
+        Self {
+            seen: seen.chain(asked_for).collect::<BTreeSet<_>>().len(),
+            prepared: contents.prepared.len(),
+            flagged: contents.prepared.iter().filter(flagged).count(),
+            refused: total(&contents.refused),
+            left_out: total(&contents.left_out),
         }
-        "\n"
+    }
+
+    fn line(&self) -> String {
+        let Self { seen, prepared, flagged, refused, left_out } = self;
+        format!(
+            "{} seen: {prepared} prepared ({flagged} flagged), {refused} refused; {} damaged or \
+             left out before.",
+            counted(*seen, "series", "series"),
+            counted(*left_out, "series or file", "series and files")
+        )
+    }
+
+    /// The line again, for the eye.
+    fn tiles(&self) -> Markup {
+        let loud = |count: usize, class: &'static str| if count > 0 { class } else { "" };
+        html! {
+            ul.tiles aria-hidden="true" {
+                li { b { (self.seen) } "seen" }
+                li { b { (self.prepared) } "prepared" }
+                li class=(loud(self.refused, "bad")) { b { (self.refused) } "refused" }
+                li class=(loud(self.flagged, "look")) { b { (self.flagged) } "flagged" }
+                li { b { (self.left_out) } "left out" }
+            }
+            "\n"
+        }
     }
 }

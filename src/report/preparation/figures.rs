@@ -24,7 +24,7 @@ pub(super) fn lung_ml(row: &Row) -> Option<f64> {
 }
 
 /// The histograms of all rows that reached the figure, refused ones in grey.
-pub(super) fn figures(rows: &[Row]) -> Markup {
+pub(super) fn spread(rows: &[Row]) -> Markup {
     html! {
         section #spread {
             h2 { "How the figures are spread" }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-/// How much a flag matters to who judges the series.
+/// How much a flag or reason matters to who judges the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
     /// Good to know; nothing is wrong.
     Note,
-    /// Look at the picture before trusting the series.
+    /// Look at the picture before trusting the series, or at the files before losing it.
     Look,
 }
 
@@ -18,7 +18,7 @@ pub struct Words {
     pub name: Cow<'static, str>,
     /// What it means: "the scan ends inside the lungs"; empty for a word that is not known here.
     pub meaning: &'static str,
-    /// Whether a flag asks for a look.
+    /// Whether it asks for a look.
     pub weight: Weight,
 }
 
@@ -36,7 +36,10 @@ impl Words {
 /// `cohort.csv`. An unknown word is shown as it is, without its hyphens, and asks for a look.
 pub fn words(code: &str) -> Words {
     let known = FLAGS.iter().map(|(code, weight, name, meaning)| (*code, *weight, *name, *meaning));
-    let reasons = REASONS.iter().map(|(code, name, meaning)| (*code, Weight::Look, *name, *meaning));
+    let reasons = REASONS.iter().map(|(code, name, meaning)| {
+        let weight = if EXPECTED.contains(code) { Weight::Note } else { Weight::Look };
+        (*code, weight, *name, *meaning)
+    });
     match known.chain(reasons).find(|known| known.0 == code) {
         Some((_, weight, name, meaning)) => Words { name: Cow::Borrowed(name), meaning, weight },
         None => {
@@ -108,6 +111,9 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         "the images are stored in another orientation and were turned to the usual one",
     ),
 ];
+
+/// Reasons that every archive has, and nobody has to act upon.
+const EXPECTED: &[&str] = &["localizer", "not-ct", "not-preferred"];
 
 /// Why a series or file is not used.
 const REASONS: &[(&str, &str, &str)] = &[

@@ -1,12 +1,12 @@
 //! What is not used, by reason.
 
 use super::contents::Contents;
-use super::words;
+use super::{Weight, words};
 use crate::report::page::short_uid;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// Groups up to this size are open when the page is.
+/// Groups up to this size that ask for a look are open from the start.
 const OPEN: usize = 25;
 
 /// Patient, series, path, and the reason as a sentence; empty where not known.
@@ -21,7 +21,7 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// Groups entries by code, the largest group first.
+    /// Groups entries by code: what asks for a look first, then the largest group.
     pub fn by_code(entries: impl Iterator<Item = (&'a str, Entry<'a>)>) -> Vec<Self> {
         let mut groups = BTreeMap::<&str, Vec<Entry<'_>>>::new();
         for (code, entry) in entries {
@@ -34,7 +34,10 @@ impl<'a> Group<'a> {
                 Self { code, entries }
             })
             .collect();
-        groups.sort_by_key(|group| (std::cmp::Reverse(group.entries.len()), group.code));
+        groups.sort_by_key(|group| {
+            let first = std::cmp::Reverse((words(group.code).weight, group.entries.len()));
+            (first, group.code)
+        });
         groups
     }
 }
@@ -45,33 +48,31 @@ pub(super) fn refusals(contents: &Contents<'_>) -> Markup {
         section #refused {
             h2 { "Refused" }
             @if contents.refused.is_empty() { p.soft { "No series was refused." } }
-            @for group in &contents.refused { (table(group, "bad", true)) }
+            @for group in &contents.refused { (table(group)) }
         }
         "\n"
         @if !contents.left_out.is_empty() {
             section #left-out {
                 h2 { "Damaged or left out before preparation" }
-                @for group in &contents.left_out {
-                    (table(group, "", group.code != "not-preferred"))
-                }
+                @for group in &contents.left_out { (table(group)) }
             }
             "\n"
         }
     }
 }
 
-fn table(group: &Group<'_>, class: &str, worth_opening: bool) -> Markup {
+fn table(group: &Group<'_>) -> Markup {
     let words = words(group.code);
-    let open = worth_opening && group.entries.len() <= OPEN;
+    let look = words.weight == Weight::Look;
     html! {
-        details class=(class) open[open] {
+        details.bad[look] open[look && group.entries.len() <= OPEN] {
             summary {
                 span.count { (group.entries.len()) } " "
                 h3 { (words.name) }
                 @if !words.meaning.is_empty() { span.soft { " – " (words.meaning) } }
                 " " code { (group.code) }
             }
-            table {
+            table.reasons {
                 thead { tr { th { "Patient" } th { "Series" } th { "Path" } th { "Reason" } } }
                 tbody {
                     @for [patient, series, path, reason] in &group.entries {

@@ -38,8 +38,8 @@ fn legend(rows: &[&Row]) -> Markup {
         p.key {
             span.lungs { "lungs found" } span.box { "their box" } span.crop { "crop that is kept" }
             span.soft {
-                "Axial, coronal and sagittal slice through the middle of the lungs; the patient's \
-                 right is on the left, the head is up."
+                "Axial and coronal slice through the middle of the lungs, sagittal slice with most \
+                 lung; the patient's right is on the left, the head is up. What is not kept is dim."
             }
         }
         @let counts = counts(rows);
@@ -125,7 +125,7 @@ fn card(row: &Row, pictures: &Pictures) -> Markup {
     let picture = file.as_ref().and_then(|name| Some((name, pictures.sizes.get(name)?)));
     let patient = if row.patient_id.is_empty() { "no patient ID" } else { &row.patient_id };
     let litres = |ml: Option<f64>| {
-        ml.map_or_else(|| "–".to_owned(), |ml| format!("{} L", number(ml / 1000.0, 2)))
+        ml.map_or_else(|| "–".to_owned(), |ml| format!("{}\u{a0}L", number(ml / 1000.0, 2)))
     };
     let plain = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     html! {
@@ -146,20 +146,18 @@ fn card(row: &Row, pictures: &Pictures) -> Markup {
                 div.gone { "picture is gone" }
             }
             p { b { (patient) } " " (short_uid(&row.series_uid)) }
-            p {
-                (geometry(row))
-                " · lungs: left " (litres(row.lung_left_ml)) ", right " (litres(row.lung_right_ml))
-            }
+            p { (geometry(row)) }
+            p { "Lungs: left " (litres(row.lung_left_ml)) ", right " (litres(row.lung_right_ml)) }
             @for words in &told { p class=(class(words.weight)) { (words.sentence()) } }
         }
     }
 }
 
-/// `120 slices × 2.5 mm, pixels 0.7 mm`.
+/// `120 slices × 2.5 mm, pixels 0.7 mm`, with blanks that do not break.
 fn geometry(row: &Row) -> String {
     let mm = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| number(value, 2));
     format!(
-        "{} × {} mm, pixels {} mm",
+        "{} × {}\u{a0}mm, pixels {}\u{a0}mm",
         counted(row.slices.unwrap_or_default(), "slice", "slices"),
         mm(row.spacing_d_mm),
         mm(row.spacing_w_mm)
