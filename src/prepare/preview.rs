@@ -273,7 +273,13 @@ mod tests {
             let lung = inside(at, [65.0, 65.0, 52.0], [55.0, 40.0, 28.0])
                 || inside(at, [65.0, 65.0, 116.0], [50.0, 34.0, 24.0]);
             let body = inside([65, y, x], [65.0, 65.0, 85.0], [1.0, 60.0, 80.0]);
-            if lung { -850 } else if body { 40 } else { -1000 }
+            if lung {
+                -850
+            } else if body {
+                40
+            } else {
+                -1000
+            }
         });
         let axes = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
         Volume { hu, geometry: Geometry { spacing_mm: [2.0; 3], origin_mm: [0.0; 3], axes } }
@@ -289,9 +295,8 @@ mod tests {
         let start = lungs.centre_voxel.map(|centre| centre as i64 - 30);
         let picture = draw(&volume, &lungs, start, &settings);
         assert_eq!(picture.width, WIDTH);
-        let count = |colour: [u8; 3]| {
-            picture.rgb.chunks_exact(3).filter(|pixel| *pixel == colour).count()
-        };
+        let count =
+            |colour: [u8; 3]| picture.rgb.chunks_exact(3).filter(|pixel| *pixel == colour).count();
         assert!(count(LUNG_BOX) > 1000 && count(CROP_BOX) > 1000 && count(LUNGS) > 200);
         // Water is 1040 / 1400 of the window: bright inside the crop, half as bright outside.
         let water = 189;

@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(html.matches("<script").count(), 1);
         assert!(html.contains("<script>let a = 1 < 2;</script>"));
         // sha256 of the script, by openssl.
-        assert!(html.contains("script-src 'sha256-Xd/xFl+DmsVqHczJvGQWMh7nLH7H7r5iGmQKRm0JimU='"), "{html}");
+        assert!(
+            html.contains("script-src 'sha256-Xd/xFl+DmsVqHczJvGQWMh7nLH7H7r5iGmQKRm0JimU='"),
+            "{html}"
+        );
         assert!(!html.contains("http://") && !html.contains("https://"));
         assert!(Page { script: "", ..page }.to_html().contains("script-src 'none'"));
     }

@@ -122,7 +122,10 @@ mod tests {
     fn groups_are_stacked_and_rare_values_keep_a_bar() {
         let common: Vec<f64> = (0..900).map(|i| 1.0 + f64::from(i % 3) * 0.5).collect();
         let svg = spread_histogram(&spread([common, vec![5.0], vec![f64::NAN]], 0.05));
-        assert_eq!((bars(&svg, "#0072B2"), bars(&svg, "#D55E00"), bars(&svg, "#8C8C8C")), (3, 1, 0));
+        assert_eq!(
+            (bars(&svg, "#0072B2"), bars(&svg, "#D55E00"), bars(&svg, "#8C8C8C")),
+            (3, 1, 0)
+        );
         assert!(svg.contains("Slice spacing") && !svg.contains("NaN"));
     }
 
@@ -134,7 +137,8 @@ mod tests {
         assert_eq!(count(&[2.5], start, step, bars).iter().sum::<usize>(), 1);
         let whole = spread([vec![50.0, 61.0], vec![], vec![]], 1.0);
         assert_eq!(bins(&whole), Some((49.0, 1.0, 14)));
-        let (start, step, bars) = bins(&spread([vec![-2048.0, 5892.0], vec![], vec![]], 1.0)).unwrap();
+        let (start, step, bars) =
+            bins(&spread([vec![-2048.0, 5892.0], vec![], vec![]], 1.0)).unwrap();
         assert_eq!((start, step, bars), (-3000.0, 500.0, 19));
         assert_eq!(count(&[-2048.0], start, step, bars)[1], 1);
     }

@@ -116,16 +116,21 @@ impl Summary {
         )
     }
 
-    /// The line again, for the eye.
+    /// The line again for the eye, as links to what is counted.
     fn tiles(&self) -> Markup {
-        let loud = |count: usize, class: &'static str| if count > 0 { class } else { "" };
+        let tile = |count: usize, name: &str, place: &str, loud: &str| {
+            let class = (count > 0 && !loud.is_empty()).then_some(loud);
+            html! { li class=[class] { a href=(place) { b { (count) } (name) } } }
+        };
         html! {
-            ul.tiles aria-hidden="true" {
-                li { b { (self.seen) } "seen" }
-                li { b { (self.prepared) } "prepared" }
-                li class=(loud(self.refused, "bad")) { b { (self.refused) } "refused" }
-                li class=(loud(self.flagged, "look")) { b { (self.flagged) } "flagged" }
-                li { b { (self.left_out) } "left out" }
+            nav {
+                ul.tiles {
+                    (tile(self.seen, "seen", "#spread", ""))
+                    (tile(self.prepared, "prepared", "#pictures", ""))
+                    (tile(self.refused, "refused", "#refused", "bad"))
+                    (tile(self.flagged, "flagged", "#pictures", "look"))
+                    @if self.left_out > 0 { (tile(self.left_out, "left out", "#left-out", "")) }
+                }
             }
             "\n"
         }

@@ -128,11 +128,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ),
     ("not-hounsfield", "not in Hounsfield units", "stored values are something else"),
     ("too-few-slices", "too few slices", "fewer images than a chest needs"),
-    (
-        "duplicate-slices",
-        "two images at one place",
-        "several acquisitions are mixed in one series",
-    ),
+    ("duplicate-slices", "two images at one place", "several acquisitions are mixed in one series"),
     ("missing-slices", "slices are missing", "there is a hole in an otherwise even stack"),
     ("uneven-spacing", "uneven slice spacing", "gaps between slices differ"),
     ("gantry-tilt", "tilted gantry", "slices are sheared against each other"),

@@ -14,6 +14,8 @@ mod figures;
 mod glossary;
 mod refusals;
 mod sheet;
+#[cfg(test)]
+mod tests;
 
 use super::ReportError;
 use super::page::folder_link;

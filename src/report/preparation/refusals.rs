@@ -6,8 +6,9 @@ use crate::report::page::short_uid;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// Groups up to this size that ask for a look are open from the start.
-const OPEN: usize = 25;
+/// Up to so many rows that ask for a look are open from the start; more would hide the rest of the
+/// page, and counts by reason say more.
+const OPEN: usize = 12;
 
 /// Patient, series, path, and the reason as a sentence; empty where not known.
 pub(super) type Entry<'a> = [&'a str; 4];
@@ -48,24 +49,30 @@ pub(super) fn refusals(contents: &Contents<'_>) -> Markup {
         section #refused {
             h2 { "Refused" }
             @if contents.refused.is_empty() { p.soft { "No series was refused." } }
-            @for group in &contents.refused { (table(group)) }
+            (tables(&contents.refused))
         }
         "\n"
         @if !contents.left_out.is_empty() {
             section #left-out {
                 h2 { "Damaged or left out before preparation" }
-                @for group in &contents.left_out { (table(group)) }
+                (tables(&contents.left_out))
             }
             "\n"
         }
     }
 }
 
-fn table(group: &Group<'_>) -> Markup {
+fn tables(groups: &[Group<'_>]) -> Markup {
+    let looks = groups.iter().filter(|group| words(group.code).weight == Weight::Look);
+    let open = looks.map(|group| group.entries.len()).sum::<usize>() <= OPEN;
+    html! { @for group in groups { (table(group, open)) } }
+}
+
+fn table(group: &Group<'_>, open: bool) -> Markup {
     let words = words(group.code);
     let look = words.weight == Weight::Look;
     html! {
-        details.bad[look] open[look && group.entries.len() <= OPEN] {
+        details.bad[look] open[look && open] {
             summary {
                 span.count { (group.entries.len()) } " "
                 h3 { (words.name) }

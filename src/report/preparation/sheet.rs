@@ -129,7 +129,7 @@ fn card(row: &Row, pictures: &Pictures) -> Markup {
     };
     let plain = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     html! {
-        li class=(weight.map_or("", class))
+        li class=[weight.map(class)]
             data-p=(row.patient_id)
             data-n=(row.slices.unwrap_or_default())
             data-d=(plain(row.spacing_d_mm))
