@@ -2,12 +2,13 @@
 
 use super::output::Output;
 use super::{Done, Failure};
-use crate::report;
+use crate::pipeline;
+use crate::report::{self, preparation::redraw_preparation};
 use crate::results::RunFolder;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Draw a run's plots again, from its tables alone.
+/// Draw a run's plots and its quality control page again, from its tables alone.
 ///
 /// The same tables give the same bytes.
 #[derive(Args)]
@@ -22,6 +23,10 @@ impl Plot {
     pub fn execute(&self, output: &Output) -> Done {
         for path in &self.runs {
             let run = RunFolder::open(path)?;
+            let cache = pipeline::cache_folder(&run.spec()?);
+            if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
+                output.say(format!("quality page in {}", page.display()));
+            }
             let drawn = report::redraw(&run).map_err(Failure::work)?;
             output.say(format!("{} files in {}", drawn.len(), run.plots().display()));
             for file in drawn {

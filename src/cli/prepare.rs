@@ -5,8 +5,10 @@ use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
+use crate::cohort::{CohortRow, unlabelled};
 use crate::pipeline::{self, Stages};
 use crate::prepare::{Row, Status};
+use crate::report::preparation::write_preparation;
 use crate::results::write_csv;
 use crate::spec::{Overrides, Spec, load, load_data};
 use clap::Args;
@@ -15,8 +17,10 @@ use std::path::{Path, PathBuf};
 /// Prepare CT series alone: resample, find the lungs, crop.
 ///
 /// Given a spec, prepares what a run of it would use, into the spec's cache. Given a folder or a
-/// file, prepares every CT image in it (DICOM series, NIfTI, MetaImage, prepared .npz) into `--out`. Each prepared series is a `.npz` that NumPy reads
-/// (`data`, int16 Hounsfield units) with a preview picture beside it.
+/// file, prepares every CT image in it (DICOM series, NIfTI, MetaImage, prepared .npz) into
+/// `--out`. Each prepared series is a `.npz` that NumPy reads (`data`, int16 Hounsfield units) with
+/// a preview picture beside it. `report.html` beside them shows what was refused and why, how the
+/// figures are spread, and every picture.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'"
@@ -38,12 +42,14 @@ impl Prepare {
     pub fn execute(&self, output: &Output) -> Done {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
-        let rows = if self.is_data() { self.folder(&progress)? } else { self.spec(&progress)? };
+        let (rows, page) =
+            if self.is_data() { self.folder(&progress)? } else { self.spec(&progress)? };
         let refused = rows.iter().filter(|row| row.status == Status::Refused);
         for row in refused.clone() {
             output.say(format!("refused      {}  {}: {}", row.series_uid, row.code, row.reason));
         }
         output.detail(table(&rows));
+        output.say(format!("quality page  {}", page.display()));
         match refused.count() {
             refused if refused == rows.len() => {
                 Err(Failure::work(format!("none of the {refused} series could be prepared")))
@@ -58,19 +64,18 @@ impl Prepare {
         self.input.is_dir() || self.input.is_file() && !named_spec
     }
 
-    fn spec(&self, progress: &Progress) -> Result<Vec<Row>, Failure> {
+    fn spec(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
         let mut set = self.set.clone();
         set.extend(self.out.iter().map(|out| format!("data.cache={}", out.display())));
         let spec = load(&self.input, &Overrides::from_process(&set))?;
         use_threads(&spec);
         pipeline::make_phantom(&spec, progress)?;
         let mut cohort = pipeline::gather(&spec, progress)?;
-        let rows = pipeline::prepare(&spec, &mut cohort, progress)?;
-        self.keep(&rows, &pipeline::cache_folder(&spec))?;
-        Ok(rows)
+        let rows = pipeline::prepare_chosen(&spec, &mut cohort, progress)?;
+        keep(rows, &cohort.rows, &pipeline::cache_folder(&spec), &spec.experiment.name)
     }
 
-    fn folder(&self, progress: &Progress) -> Result<Vec<Row>, Failure> {
+    fn folder(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
         let out = self.out.as_deref().ok_or_else(|| {
             Failure::request("images are prepared into another folder: give it with --out FOLDER")
         })?;
@@ -81,13 +86,29 @@ impl Prepare {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }
         let rows = pipeline::prepare_images(&spec, &found.images, out, progress)?;
-        self.keep(&rows, out)?;
-        Ok(rows)
+        let mut seen = unlabelled(&found.images, &found.left_out);
+        for (seen, row) in seen.iter_mut().zip(&rows) {
+            if row.status == Status::Refused {
+                seen.chosen = false;
+                seen.reason = format!("{}: {}", row.code, row.reason);
+            }
+        }
+        keep(rows, &seen, out, &self.input.display().to_string())
     }
+}
 
-    fn keep(&self, rows: &[Row], folder: &Path) -> Result<(), Failure> {
-        Ok(write_csv(&folder.join("preparation.csv"), rows)?)
-    }
+/// Writes the tables and their page, and names the page.
+fn keep(
+    rows: Vec<Row>,
+    seen: &[CohortRow],
+    folder: &Path,
+    name: &str,
+) -> Result<(Vec<Row>, PathBuf), Failure> {
+    write_csv(&folder.join("preparation.csv"), &rows)?;
+    write_csv(&folder.join("cohort.csv"), seen)?;
+    let page = folder.join("report.html");
+    write_preparation(&page, name, &rows, seen, folder).map_err(Failure::work)?;
+    Ok((rows, page))
 }
 
 /// Default preprocessing for series that no spec speaks of.

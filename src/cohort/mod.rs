@@ -22,7 +22,7 @@ mod testing;
 pub use kernel::{Sharpness, sharpness};
 pub use labels::{Label, Labels, LabelsError, Matched};
 pub use lists::{ListEntry, ListError, read_list, write_list};
-pub use select::{Candidate, select};
+pub use select::{Candidate, select, unlabelled};
 pub use split::{SplitError, assign, check_parts};
 
 use crate::formats;

@@ -120,6 +120,22 @@ fn empty() -> CohortRow {
     }
 }
 
+/// Images and left-out files (path and reason) as rows of a cohort in which every series is wanted
+/// and nothing has a label.
+pub fn unlabelled(images: &[Image], left_out: &[(String, String)]) -> Vec<CohortRow> {
+    let rows = images.iter().map(|image| CohortRow {
+        chosen: true,
+        reason: String::new(),
+        ..describe(image, None, &Select::default())
+    });
+    let left_out = left_out.iter().map(|(path, reason)| CohortRow {
+        path: path.clone(),
+        reason: reason.clone(),
+        ..empty()
+    });
+    rows.chain(left_out).collect()
+}
+
 /// An image as a row: chosen for now unless a rule speaks against it alone.
 fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
     let grid = image.grid.as_ref().ok();

@@ -146,6 +146,7 @@ pub fn run(
 
     let began = Instant::now();
     let rows = study(spec, run, watch)?;
+    report::preparation::redraw_preparation(run, &cache_folder(spec))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     provenance.data_hash = Some(data_hash(&exams));
     provenance.split_check = Some(split_check(&rows));
@@ -313,14 +314,24 @@ pub fn prepare(
     cohort: &mut Cohort,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
+    let rows = prepare_chosen(spec, cohort, watch)?;
+    if cohort.chosen.is_empty() {
+        let reasons = cohort::count_reasons(&cohort.rows);
+        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons });
+    }
+    Ok(rows)
+}
+
+/// [`prepare`] for who wants the rows even when every series is refused.
+pub fn prepare_chosen(
+    spec: &Spec,
+    cohort: &mut Cohort,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
     let (places, images): (Vec<usize>, Vec<Image>) = cohort.chosen.iter().cloned().unzip();
     let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
     for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
         cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
-    }
-    if cohort.chosen.is_empty() {
-        let reasons = cohort::count_reasons(&cohort.rows);
-        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons });
     }
     Ok(rows)
 }

@@ -33,7 +33,7 @@ pub use series::{Outcome, prepare_image};
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.
-pub const ALGORITHM_VERSION: u32 = 1;
+pub const ALGORITHM_VERSION: u32 = 2;
 
 /// What decides the prepared crop.
 #[derive(Clone, Copy, Debug, PartialEq)]

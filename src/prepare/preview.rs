@@ -1,9 +1,11 @@
-//! One picture per series, for a person to judge: axial, coronal and sagittal slice through the
-//! lungs' centre, side by side at one scale.
+//! One picture per series, for a person to judge: axial and coronal slice through the lungs'
+//! centre, and the sagittal slice with most lung (the centre lies between the lungs), side by side
+//! at one scale.
 //!
 //! Head up, patient's right on the left of the page (as radiologists look at it), front of the
 //! body up in the axial and to the left in the sagittal slice. Green: outline of the lungs found;
-//! yellow: their box; thin blue: the crop that is kept.
+//! yellow: their box; blue: the crop that is kept, with what lies outside it dimmed. Lines are
+//! two pixels wide, so that they are still seen when the picture is shown at half its size.
 
 use crate::volume::{Lungs, Volume, Window};
 
@@ -14,7 +16,10 @@ const WIDTH: usize = 900;
 /// Pixels between and around the panels.
 const GAP: usize = 4;
 
-const LUNGS: [u8; 3] = [60, 200, 90];
+/// Width of box lines in pixels.
+const LINE: i64 = 2;
+
+const LUNGS: [u8; 3] = [60, 220, 100];
 const LUNG_BOX: [u8; 3] = [255, 210, 0];
 const CROP_BOX: [u8; 3] = [70, 150, 255];
 
@@ -59,6 +64,7 @@ pub(super) fn draw(
     let pixels = |axis: usize| ((length_mm[axis] / mm_per_pixel) as usize).clamp(1, WIDTH);
     let height = 2 * GAP + PANELS.iter().map(|panel| pixels(panel.down)).max().unwrap_or(0);
 
+    let cuts = cuts(lungs);
     let mut picture = Picture { width: WIDTH, height, rgb: vec![24; 3 * WIDTH * height] };
     let mut left = GAP;
     for panel in &PANELS {
@@ -71,16 +77,32 @@ pub(super) fn draw(
             size,
             voxels: [dim[panel.down], dim[panel.across]],
         };
-        view.fill(volume, lungs, settings);
+        view.fill(volume, lungs, cuts[panel.cut], settings);
         let last = |axis: usize| crop_start[axis] + settings.size[axis] as i64 - 1;
         let crop = [panel.down, panel.across].map(|axis| [crop_start[axis], last(axis)]);
-        view.outline(crop, 1, CROP_BOX);
+        view.dim_outside(crop);
+        view.outline(crop, LINE, CROP_BOX);
         let lung_box = [panel.down, panel.across]
             .map(|axis| lungs.bounding_box[axis].map(|voxel| voxel as i64));
-        view.outline(lung_box, 2, LUNG_BOX);
+        view.outline(lung_box, LINE, LUNG_BOX);
         left += size[1] + GAP;
     }
     picture
+}
+
+/// The voxel at which each axis is cut.
+fn cuts(lungs: &Lungs) -> [usize; 3] {
+    let [depth, height, width] = lungs.mask.dim();
+    let mut lung = vec![0usize; width];
+    for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))) {
+        lungs.mask.for_runs(z, y, |start, end| {
+            lung[start..end].iter_mut().for_each(|count| *count += 1);
+        });
+    }
+    let [z, y, centre] = lungs.centre_voxel;
+    // The first of equals.
+    let most = (0..width).rev().max_by_key(|&x| lung[x]).unwrap_or(centre);
+    [z, y, most]
 }
 
 /// A panel's place in the picture.
@@ -96,14 +118,14 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// The windowed slice with the lungs' outline.
-    fn fill(&mut self, volume: &Volume, lungs: &Lungs, settings: &Settings) {
+    /// The windowed slice at voxel `cut` with the lungs' outline.
+    fn fill(&mut self, volume: &Volume, lungs: &Lungs, cut: usize, settings: &Settings) {
         let window = Window { lower_hu: settings.lower_hu, upper_hu: settings.upper_hu };
         let [rows, columns] = self.size;
         let axes = [self.panel.down, self.panel.across, self.panel.cut];
         let place = |down: usize, across: usize| {
             let mut index = [0; 3];
-            for (axis, value) in axes.into_iter().zip([down, across, lungs.centre_voxel[axes[2]]]) {
+            for (axis, value) in axes.into_iter().zip([down, across, cut]) {
                 index[axis] = value;
             }
             index
@@ -155,6 +177,25 @@ impl View<'_> {
         let at = voxel_edge as f64 * pixels / voxels;
         let at = if side == 0 && self.panel.upwards { pixels - at } else { at };
         at.floor() as i64
+    }
+
+    /// Halves the brightness outside of first and last voxels, down and across.
+    fn dim_outside(&mut self, ranges: [[i64; 2]; 2]) {
+        let [rows, columns] = [0, 1].map(|side| {
+            let [first, last] = ranges[side];
+            let (a, b) = (self.pixel(first, side), self.pixel(last + 1, side));
+            a.min(b)..=a.max(b)
+        });
+        for row in 0..self.size[0] {
+            for column in 0..self.size[1] {
+                if !(rows.contains(&(row as i64)) && columns.contains(&(column as i64))) {
+                    let at = 3 * ((self.top + row) * self.picture.width + self.left + column);
+                    if let Some(pixel) = self.picture.rgb.get_mut(at..at + 3) {
+                        pixel.iter_mut().for_each(|value| *value /= 2);
+                    }
+                }
+            }
+        }
     }
 
     /// A rectangle around first and last voxels, down and across; what lies outside is not drawn.
@@ -212,5 +253,54 @@ impl Picture {
             .and_then(|mut writer| writer.write_image_data(&self.rgb))
             .expect("a vector takes every byte, and the sizes agree by construction");
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::{Geometry, segment_lungs};
+    use ndarray::Array3;
+
+    /// 2 mm voxels: a body of water with two lungs, the right one (low x) larger.
+    fn chest() -> Volume {
+        let inside = |at: [usize; 3], centre: [f64; 3], radius: [f64; 3]| {
+            let part = |axis: usize| ((at[axis] as f64 - centre[axis]) / radius[axis]).powi(2);
+            part(0) + part(1) + part(2) < 1.0
+        };
+        let hu = Array3::from_shape_fn((130, 130, 170), |(z, y, x)| {
+            let at = [z, y, x];
+            let lung = inside(at, [65.0, 65.0, 52.0], [55.0, 40.0, 28.0])
+                || inside(at, [65.0, 65.0, 116.0], [50.0, 34.0, 24.0]);
+            let body = inside([65, y, x], [65.0, 65.0, 85.0], [1.0, 60.0, 80.0]);
+            if lung {
+                -850
+            } else if body {
+                40
+            } else {
+                -1000
+            }
+        });
+        let axes = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
+        Volume { hu, geometry: Geometry { spacing_mm: [2.0; 3], origin_mm: [0.0; 3], axes } }
+    }
+
+    #[test]
+    fn the_sagittal_slice_shows_the_larger_lung_and_what_is_cut_off_is_dim() {
+        let volume = chest();
+        let lungs = segment_lungs(&volume).unwrap();
+        assert_eq!(cuts(&lungs)[..2], lungs.centre_voxel[..2]);
+        assert!(cuts(&lungs)[2].abs_diff(52) <= 2, "{:?}", cuts(&lungs));
+        let settings = Settings { size: [60, 60, 60], ..Settings::default() };
+        let start = lungs.centre_voxel.map(|centre| centre as i64 - 30);
+        let picture = draw(&volume, &lungs, start, &settings);
+        assert_eq!(picture.width, WIDTH);
+        let count =
+            |colour: [u8; 3]| picture.rgb.chunks_exact(3).filter(|pixel| *pixel == colour).count();
+        assert!(count(LUNG_BOX) > 1000 && count(CROP_BOX) > 1000 && count(LUNGS) > 200);
+        // Water is 1040 / 1400 of the window: bright inside the crop, half as bright outside.
+        let water = 189;
+        assert!(count([water; 3]) > 1000, "{}", count([water; 3]));
+        assert!(count([water / 2; 3]) > 5000, "{}", count([water / 2; 3]));
     }
 }

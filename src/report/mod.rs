@@ -7,12 +7,15 @@
 //! ```
 //!
 //! Each as `.svg` and `.png`. Every picture is a function of those files and of `spec.toml`
-//! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte.
+//! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte. The quality
+//! control page, `preparation.html`, is drawn likewise: see [`preparation`].
 
 mod compare;
 mod draw_run;
 mod headline;
+pub mod page;
 pub mod plot;
+pub mod preparation;
 
 use crate::evaluation::Evaluation;
 use crate::files::WriteError;

@@ -180,9 +180,9 @@ impl RunFolder {
         self.root.join("evaluation.json")
     }
 
-    /// Preview pictures of the prepared series.
-    pub fn previews(&self) -> PathBuf {
-        self.root.join("previews")
+    /// The quality control page of the preparation.
+    pub fn preparation_page(&self) -> PathBuf {
+        self.root.join("preparation.html")
     }
 
     /// The folder of checkpoints.

@@ -6,6 +6,7 @@
 //!   provenance.json            version, commit, hashes, seed, device, threads, seconds of stages
 //!   cohort.csv                 every series seen, and what became of it
 //!   preparation.csv            geometry and quality of every prepared series
+//!   preparation.html           the same for people: refusals, histograms, contact sheet
 //!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
 //!   predictions/…-epoch-010.csv
 //!   evaluation.json            final figures with intervals

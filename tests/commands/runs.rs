@@ -16,6 +16,7 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
         "provenance.json",
         "cohort.csv",
         "preparation.csv",
+        "preparation.html",
         "metrics.csv",
         "steps.csv",
         "timings.csv",
@@ -96,9 +97,15 @@ fn deleted_plots_come_back_byte_for_byte() {
     let run = place.newest_run("small");
     let before = files(&run.join("plots"));
     assert!(before.len() >= 10);
+    let page = fs::read(run.join("preparation.html")).unwrap();
+    let text = String::from_utf8_lossy(&page);
+    assert!(text.contains("<img src=\"../../../prepared/"), "pictures by relative path");
+    assert!(!text.contains("gone"));
     fs::remove_dir_all(run.join("plots")).unwrap();
+    fs::remove_file(run.join("preparation.html")).unwrap();
     let plot = place.lungs(&["plot", run.to_str().unwrap()]);
     assert_eq!(plot.code, 0, "{}", plot.stderr);
+    assert!(fs::read(run.join("preparation.html")).unwrap() == page);
     assert!(files(&run.join("plots")) == before);
 }
 
@@ -211,6 +218,31 @@ fn preparing_a_folder_writes_crops_previews_and_a_table() {
     assert!(names.iter().any(|name| name.ends_with(".npz")));
     assert!(names.iter().any(|name| name.ends_with(".png")));
     assert!(names.contains(&"preparation.csv".to_owned()));
+    assert!(names.contains(&"cohort.csv".to_owned()));
+
+    // And a page that shows them, named at the end.
+    assert!(prepare.stdout.trim_end().ends_with("quality page  out/report.html"));
+    let page = fs::read_to_string(place.path("out/report.html")).unwrap();
+    let pictures: Vec<&String> = names.iter().filter(|name| name.ends_with(".png")).collect();
+    assert_eq!(page.matches("<img").count(), pictures.len());
+    for picture in pictures {
+        assert!(page.contains(&format!("<img src=\"{picture}\"")), "{picture}");
+    }
+    assert!(page.contains("Preparation of ct/P0001") && page.contains("<b>P0001</b>"));
+    let again = place.lungs(&arguments);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(fs::read_to_string(place.path("out/report.html")).unwrap() == page);
+}
+
+#[test]
+fn preparing_what_is_refused_altogether_still_writes_the_page() {
+    let place = Workplace::new();
+    let set = ["--set", "data.select.min_slices=4000"];
+    let folder = place.lungs(&[&["prepare", "ct/P0001", "--out", "out"], &set[..]].concat());
+    assert_eq!(folder.code, 1, "{}", folder.stdout);
+    let page = fs::read_to_string(place.path("out/report.html")).unwrap();
+    assert!(page.contains("0 prepared (0 flagged)") && page.contains("expected at least 4000"));
+    assert!(page.contains("too few slices") && page.contains("ct/P0001"));
 }
 
 #[test]

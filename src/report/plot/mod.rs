@@ -22,6 +22,7 @@ mod render;
 mod roc;
 mod scene;
 mod style;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,8 @@ pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
 pub use histogram::score_histogram;
 pub use reliability::calibration;
 pub use roc::{NamedRoc, roc_curves};
+pub use style::page_colours;
+pub use tally::{Spread, spread_histogram};
 
 /// One picture, twice.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,7 +30,8 @@ pub(super) fn draw(scene: &Scene) -> Drawing {
     Drawing { svg: svg(scene), png: png(scene) }
 }
 
-fn svg(scene: &Scene) -> String {
+/// The scene as a complete SVG document.
+pub(super) fn svg(scene: &Scene) -> String {
     let mut body = String::new();
     {
         let size = (scaled(scene.width, SVG_SCALE) as u32, scaled(scene.height, SVG_SCALE) as u32);

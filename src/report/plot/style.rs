@@ -49,3 +49,26 @@ pub(super) const SMALL: f64 = 11.5;
 
 /// Width of data lines.
 pub(super) const CURVE: f64 = 2.0;
+
+/// Style rules that give a plot inside a page the page's colours, so that it follows the reader's
+/// choice of light or dark: the page defines the variables.
+pub fn page_colours() -> String {
+    let named = [
+        (INK, "ink"),
+        (SOFT_INK, "soft"),
+        (AXIS, "soft"),
+        (GRID, "grid"),
+        (REFERENCE, "grey"),
+        (WHITE, "card"),
+        (BLUE, "blue"),
+        (VERMILION, "vermilion"),
+    ];
+    let rules = named.map(|((red, green, blue), name)| {
+        let colour = format!("#{red:02X}{green:02X}{blue:02X}");
+        format!(
+            "svg [fill=\"{colour}\"]{{fill:var(--{name})}}\n\
+             svg [stroke=\"{colour}\"]{{stroke:var(--{name})}}\n"
+        )
+    });
+    rules.concat()
+}

@@ -1,0 +1,151 @@
+//! What every page has in common: one file, nothing from elsewhere, light and dark, readable on a
+//! phone and on paper.
+//!
+//! ```text
+//!   Page { title, lead, body, style, script } ──► one HTML text, the same bytes every time
+//! ```
+//!
+//! Bodies are written with `maud`: templates are Rust, checked when the program is built, and
+//! every text is escaped unless it says `PreEscaped`. A content security policy allows the page's
+//! own style and script by their hashes and pictures beside it, nothing else: even a text that
+//! slipped through unescaped could not run.
+
+mod links;
+
+use base64::Engine;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+pub use links::{folder_link, link};
+
+/// The style that all pages share.
+const STYLE: &str = include_str!("page.css");
+
+/// A page.
+pub struct Page<'a> {
+    /// The browser's title and the heading.
+    pub title: &'a str,
+    /// Under the heading: what the page is, in a line.
+    pub lead: &'a str,
+    /// The content.
+    pub body: Markup,
+    /// Style of this page besides the shared one.
+    pub style: &'a str,
+    /// Script of this page: the page is complete without it.
+    pub script: &'a str,
+}
+
+impl Page<'_> {
+    /// The whole page.
+    pub fn to_html(&self) -> String {
+        let style = format!("{STYLE}{}{}", super::plot::page_colours(), self.style);
+        let policy = format!(
+            "default-src 'none'; img-src 'self' file:; style-src {}; script-src {}; \
+             base-uri 'none'; form-action 'none'",
+            hash_source(&style),
+            if self.script.is_empty() { "'none'".to_owned() } else { hash_source(self.script) }
+        );
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(policy);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="referrer" content="no-referrer";
+                    title { (self.title) }
+                    style { (PreEscaped(style)) }
+                }
+                "\n"
+                body {
+                    header { h1 { (self.title) } p.lead { (self.lead) } }
+                    "\n"
+                    main { (self.body) }
+                    @if !self.script.is_empty() {
+                        "\n"
+                        script { (PreEscaped(self.script)) }
+                    }
+                }
+            }
+            "\n"
+        };
+        page.into_string()
+    }
+}
+
+/// A hash as a content security policy names it.
+fn hash_source(text: &str) -> String {
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
+    format!("'sha256-{hash}'")
+}
+
+/// A UID or other long name, shortened to its end, where UIDs differ; the whole is in the title.
+pub fn short_uid(uid: &str) -> Markup {
+    const KEPT: usize = 10;
+    let characters = uid.chars().count();
+    let end: String = uid.chars().skip(characters.saturating_sub(KEPT)).collect();
+    html! {
+        @if characters > KEPT + 1 { span.uid title=(uid) { "…" (end) } }
+        @else { span.uid { (uid) } }
+    }
+}
+
+/// A number with at most `decimals` decimals, without trailing zeros.
+pub fn number(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    let text = if text == "-0" { "0" } else { text };
+    text.replace('-', "−")
+}
+
+/// `1 series`, `12 pictures`: a count with its noun.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_one_file_with_a_policy_that_names_its_own_script_only() {
+        let page = Page {
+            title: "A <b> & \"c\"",
+            lead: "</title><script>alert(1)</script>",
+            body: html! { p { "x" } },
+            style: "",
+            script: "let a = 1 < 2;",
+        };
+        let html = page.to_html();
+        assert!(html.contains("<title>A &lt;b&gt; &amp; &quot;c&quot;</title>"), "{html}");
+        assert!(html.contains("&lt;/title&gt;&lt;script&gt;alert(1)"));
+        assert_eq!(html.matches("<script").count(), 1);
+        assert!(html.contains("<script>let a = 1 < 2;</script>"));
+        // sha256 of the script, by openssl.
+        assert!(
+            html.contains("script-src 'sha256-Xd/xFl+DmsVqHczJvGQWMh7nLH7H7r5iGmQKRm0JimU='"),
+            "{html}"
+        );
+        assert!(!html.contains("http://") && !html.contains("https://"));
+        assert!(Page { script: "", ..page }.to_html().contains("script-src 'none'"));
+    }
+
+    #[test]
+    fn numbers_and_uids_are_short() {
+        assert_eq!(number(2.5, 2), "2.5");
+        assert_eq!(number(0.703_125, 2), "0.7");
+        assert_eq!(number(120.0, 0), "120");
+        assert_eq!(number(-1024.0, 0), "−1024");
+        assert_eq!(number(-0.001, 2), "0");
+        assert_eq!(counted(1, "series", "series"), "1 series");
+        assert_eq!(short_uid("1.2.3").into_string(), "<span class=\"uid\">1.2.3</span>");
+        assert_eq!(
+            short_uid("1.2.840.10008.\"é123").into_string(),
+            "<span class=\"uid\" title=\"1.2.840.10008.&quot;é123\">…0008.&quot;é123</span>"
+        );
+    }
+}

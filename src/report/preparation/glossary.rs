@@ -1,0 +1,203 @@
+//! From the short stable words of the tables to words for people: one place for all of them.
+
+use std::borrow::Cow;
+
+/// How much a flag or reason matters to who judges the series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Good to know; nothing is wrong.
+    Note,
+    /// Look at the picture before trusting the series, or at the files before losing it.
+    Look,
+}
+
+/// A flag or code in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// A few words: "lungs cut at the top".
+    pub name: Cow<'static, str>,
+    /// What it means: "the scan ends inside the lungs"; empty for a word that is not known here.
+    pub meaning: &'static str,
+    /// Whether it asks for a look.
+    pub weight: Weight,
+}
+
+impl Words {
+    /// Name and meaning in one phrase.
+    pub fn sentence(&self) -> String {
+        match self.meaning {
+            "" => self.name.to_string(),
+            meaning => format!("{}: {meaning}", self.name),
+        }
+    }
+}
+
+/// The words for a flag of `preparation.csv`, for its refusal codes, and for the reasons of
+/// `cohort.csv`. An unknown word is shown as it is, without its hyphens, and asks for a look.
+pub fn words(code: &str) -> Words {
+    let known = FLAGS.iter().map(|(code, weight, name, meaning)| (*code, *weight, *name, *meaning));
+    let reasons = REASONS.iter().map(|(code, name, meaning)| {
+        let weight = if EXPECTED.contains(code) { Weight::Note } else { Weight::Look };
+        (*code, weight, *name, *meaning)
+    });
+    match known.chain(reasons).find(|known| known.0 == code) {
+        Some((_, weight, name, meaning)) => Words { name: Cow::Borrowed(name), meaning, weight },
+        None => {
+            let name = Cow::Owned(code.replace('-', " "));
+            Words { name, meaning: "", weight: Weight::Look }
+        }
+    }
+}
+
+/// The flags of a row.
+pub fn flags(joined: &str) -> impl Iterator<Item = &str> {
+    joined.split(';').map(str::trim).filter(|flag| !flag.is_empty())
+}
+
+/// What was noticed about a series that is used.
+const FLAGS: &[(&str, Weight, &str, &str)] = &[
+    (
+        "lungs-cut-at-top",
+        Weight::Look,
+        "lungs cut at the top",
+        "the scan ends inside the lungs, towards the head",
+    ),
+    (
+        "lungs-cut-at-bottom",
+        Weight::Look,
+        "lungs cut at the bottom",
+        "the scan ends inside the lungs, towards the feet",
+    ),
+    (
+        "lungs-cut-at-side",
+        Weight::Look,
+        "lungs cut at the side",
+        "the field of view ends inside a lung",
+    ),
+    (
+        "small-lung-volume",
+        Weight::Look,
+        "small lungs",
+        "both together hold less than 1.5 litres; adults who have breathed in hold 3 to 7",
+    ),
+    (
+        "one-lung",
+        Weight::Look,
+        "one lung",
+        "one side holds less than a twelfth of all lung, or none",
+    ),
+    (
+        "trachea-not-found",
+        Weight::Look,
+        "no trachea found",
+        "it may count as lung and stretch the box into the neck",
+    ),
+    (
+        "localizers-left-out",
+        Weight::Note,
+        "scout views left out",
+        "localizer images in the series are no part of the volume",
+    ),
+    (
+        "duplicates-dropped",
+        Weight::Note,
+        "duplicates dropped",
+        "some slices are there more than once with the same pixels; one of each is used",
+    ),
+    (
+        "reoriented",
+        Weight::Note,
+        "turned",
+        "the images are stored in another orientation and were turned to the usual one",
+    ),
+];
+
+/// Reasons that every archive has, and nobody has to act upon.
+const EXPECTED: &[&str] = &["localizer", "not-ct", "not-preferred"];
+
+/// Why a series or file is not used.
+const REASONS: &[(&str, &str, &str)] = &[
+    ("not-ct", "not CT", "another kind of image"),
+    ("localizer", "scout views only", "every image of the series is a localizer"),
+    ("multi-frame", "several frames in one file", "multi-frame CT is not read yet"),
+    ("bad-tag", "header value missing or impossible", "the volume cannot be placed without it"),
+    (
+        "inconsistent-slices",
+        "slices do not belong together",
+        "a header value that must be the same on every slice is not",
+    ),
+    ("not-hounsfield", "not in Hounsfield units", "stored values are something else"),
+    ("too-few-slices", "too few slices", "fewer images than a chest needs"),
+    ("duplicate-slices", "two images at one place", "several acquisitions are mixed in one series"),
+    ("missing-slices", "slices are missing", "there is a hole in an otherwise even stack"),
+    ("uneven-spacing", "uneven slice spacing", "gaps between slices differ"),
+    ("gantry-tilt", "tilted gantry", "slices are sheared against each other"),
+    ("scattered-slices", "slices not in one line", "several stacks are mixed in one series"),
+    ("oblique", "oblique slices", "the images lie too far from the axes of the body"),
+    ("truncated", "file cut short", "pixel data ends early"),
+    (
+        "unsupported-transfer-syntax",
+        "unknown compression",
+        "there is no decoder for these files; convert them",
+    ),
+    ("undecodable", "compressed pixels do not decode", "the file is damaged"),
+    ("unreadable", "file cannot be read", "damaged, or not what it claims to be"),
+    ("wide-slices", "slices too far apart", "wider gaps than the spec accepts"),
+    ("slices-too-far-apart", "slices too far apart", "wider gaps than the spec accepts"),
+    ("not-resampled", "cannot be resampled", "the volume has an impossible size"),
+    ("no-body", "no body found", "empty field of view, or not Hounsfield units"),
+    ("no-lungs", "no lungs found", "no air inside the body: probably not a chest"),
+    ("small-lungs", "lungs too small", "less lung than the spec accepts: probably not a chest"),
+    ("too-short", "scan too short", "fewer slices than lungs-0.1.5 accepts"),
+    ("small-box", "lung box too small", "smaller than lungs-0.1.5 accepts"),
+    ("defect", "defect of the program", "please report it"),
+    ("not-kept", "result could not be written", "the disk is full or not writable"),
+    ("no-label", "no label", "the labels name neither the series, its folder nor its exam"),
+    ("no-patient", "no patient", "leaks between parts could not be excluded"),
+    ("patient-mismatch", "patient mismatch", "images and labels name different patients"),
+    ("not-preferred", "another series stands for the exam", "one series per exam is used"),
+    ("label-without-series", "label without a series", "nothing in the data has this name"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words in quotes after `start` in a program text, up to `end`.
+    fn quoted<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+        let part = text.split_once(start).expect("the text has the start").1;
+        let part = part.split_once(end).map_or(part, |(part, _)| part);
+        let words: Vec<&str> = part.split('"').skip(1).step_by(2).collect();
+        assert!(!words.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_flag_and_code_of_the_program_has_words() {
+        let mut codes = quoted(include_str!("../../dicom/error.rs"), "fn code(", "\n    }\n");
+        codes.extend(quoted(include_str!("../../prepare/refusal.rs"), "fn code(", "\n    }\n"));
+        let lungs = include_str!("../../volume/lungs/mod.rs");
+        codes.extend(quoted(lungs, "impl fmt::Display for LungFlag", "\n}\n"));
+        let geometry = include_str!("../../dicom/geometry.rs");
+        let pushed = geometry.split("flags.push(\"").skip(1);
+        codes.extend(pushed.filter_map(|rest| rest.split('"').next()));
+        assert!(codes.len() > 30, "{codes:?}");
+        for code in codes {
+            let words = words(code);
+            assert!(!words.meaning.is_empty(), "add words for \"{code}\" to glossary.rs");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_still_readable() {
+        let unknown = words("brand-new-flag");
+        assert_eq!(unknown.sentence(), "brand new flag");
+        assert_eq!(unknown.weight, Weight::Look);
+        assert_eq!(
+            words("lungs-cut-at-top").sentence(),
+            "lungs cut at the top: the scan ends inside the lungs, towards the head"
+        );
+        assert_eq!(flags("one-lung; reoriented;").collect::<Vec<_>>(), ["one-lung", "reoriented"]);
+        assert_eq!(flags("").count(), 0);
+    }
+}

@@ -1,0 +1,99 @@
+//! What is not used, by reason.
+
+use super::contents::Contents;
+use super::{Weight, words};
+use crate::report::page::short_uid;
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// Up to so many rows that ask for a look are open from the start; more would hide the rest of the
+/// page, and counts by reason say more.
+const OPEN: usize = 12;
+
+/// Patient, series, path, and the reason as a sentence; empty where not known.
+pub(super) type Entry<'a> = [&'a str; 4];
+
+/// Everything with one reason.
+pub(super) struct Group<'a> {
+    /// The short stable word of the tables.
+    pub code: &'a str,
+    /// Whom it struck; by patient, series and path.
+    pub entries: Vec<Entry<'a>>,
+}
+
+impl<'a> Group<'a> {
+    /// Groups entries by code: what asks for a look first, then the largest group.
+    pub fn by_code(entries: impl Iterator<Item = (&'a str, Entry<'a>)>) -> Vec<Self> {
+        let mut groups = BTreeMap::<&str, Vec<Entry<'_>>>::new();
+        for (code, entry) in entries {
+            groups.entry(code).or_default().push(entry);
+        }
+        let mut groups: Vec<Self> = groups
+            .into_iter()
+            .map(|(code, mut entries)| {
+                entries.sort_unstable();
+                Self { code, entries }
+            })
+            .collect();
+        groups.sort_by_key(|group| {
+            let first = std::cmp::Reverse((words(group.code).weight, group.entries.len()));
+            (first, group.code)
+        });
+        groups
+    }
+}
+
+/// The sections of refused series and of what was left out before preparation.
+pub(super) fn refusals(contents: &Contents<'_>) -> Markup {
+    html! {
+        section #refused {
+            h2 { "Refused" }
+            @if contents.refused.is_empty() { p.soft { "No series was refused." } }
+            (tables(&contents.refused))
+        }
+        "\n"
+        @if !contents.left_out.is_empty() {
+            section #left-out {
+                h2 { "Damaged or left out before preparation" }
+                (tables(&contents.left_out))
+            }
+            "\n"
+        }
+    }
+}
+
+fn tables(groups: &[Group<'_>]) -> Markup {
+    let looks = groups.iter().filter(|group| words(group.code).weight == Weight::Look);
+    let open = looks.map(|group| group.entries.len()).sum::<usize>() <= OPEN;
+    html! { @for group in groups { (table(group, open)) } }
+}
+
+fn table(group: &Group<'_>, open: bool) -> Markup {
+    let words = words(group.code);
+    let look = words.weight == Weight::Look;
+    html! {
+        details.bad[look] open[look && open] {
+            summary {
+                span.count { (group.entries.len()) } " "
+                h3 { (words.name) }
+                @if !words.meaning.is_empty() { span.soft { " – " (words.meaning) } }
+                " " code { (group.code) }
+            }
+            table.reasons {
+                thead { tr { th { "Patient" } th { "Series" } th { "Path" } th { "Reason" } } }
+                tbody {
+                    @for [patient, series, path, reason] in &group.entries {
+                        tr {
+                            td { (patient) }
+                            td { (short_uid(series)) }
+                            td.path { (path) }
+                            td { (reason) }
+                        }
+                        "\n"
+                    }
+                }
+            }
+        }
+        "\n"
+    }
+}

@@ -1,0 +1,165 @@
+//! The contact sheet: one picture a series, with what a reader needs to judge it.
+
+use super::figures::lung_ml;
+use super::{Pictures, Weight, flags, picture_name, words};
+use crate::prepare::Row;
+use crate::report::page::{counted, link, number, short_uid};
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+pub(super) const STYLE: &str = include_str!("sheet.css");
+pub(super) const SCRIPT: &str = include_str!("sheet.js");
+
+/// The pictures of the rows, in the order given.
+pub(super) fn sheet(rows: &[&Row], pictures: &Pictures) -> Markup {
+    let missing = rows
+        .iter()
+        .filter(|row| picture_name(row).is_none_or(|name| !pictures.sizes.contains_key(&name)))
+        .count();
+    html! {
+        section #pictures {
+            h2 { "Prepared series" }
+            @if rows.is_empty() { p.soft { "No series was prepared." } }
+            @else {
+                (legend(rows))
+                @if missing > 0 { (gone(missing, rows.len(), pictures)) }
+                (tools(rows))
+                ul #sheet {
+                    @for row in rows { "\n" (card(row, pictures)) }
+                }
+            }
+        }
+    }
+}
+
+/// What the pictures show, and which flags there are.
+fn legend(rows: &[&Row]) -> Markup {
+    html! {
+        p.key {
+            span.lungs { "lungs found" } span.box { "their box" } span.crop { "crop that is kept" }
+            span.soft {
+                "Axial and coronal slice through the middle of the lungs, sagittal slice with most \
+                 lung; the patient's right is on the left, the head is up. What is not kept is dim."
+            }
+        }
+        @let counts = counts(rows);
+        @if !counts.is_empty() {
+            dl.flags {
+                @for ((_, flag), count) in counts {
+                    @let words = words(flag);
+                    div class=(class(words.weight)) {
+                        dt { span.count { (count) } " " (words.name) }
+                        dd { (words.meaning) }
+                    }
+                }
+            }
+        }
+        "\n"
+    }
+}
+
+/// How many rows have each flag; the flags that ask for a look first.
+fn counts<'a>(rows: &[&'a Row]) -> BTreeMap<(std::cmp::Reverse<Weight>, &'a str), usize> {
+    let mut counts = BTreeMap::new();
+    for flag in rows.iter().flat_map(|row| flags(&row.flags)) {
+        *counts.entry((std::cmp::Reverse(words(flag).weight), flag)).or_default() += 1;
+    }
+    counts
+}
+
+fn class(weight: Weight) -> &'static str {
+    match weight {
+        Weight::Look => "look",
+        Weight::Note => "note",
+    }
+}
+
+fn gone(missing: usize, of: usize, pictures: &Pictures) -> Markup {
+    html! {
+        p.notice {
+            @if missing == of { "The pictures are gone: " }
+            @else { (counted(missing, "picture is", "pictures are")) " gone: " }
+            "they were kept beside the prepared series in " span.path { (pictures.place) }
+            ", and preparing again brings them back. Tables and figures are complete."
+        }
+    }
+}
+
+/// Sorting and filtering, shown by the script that does it.
+fn tools(rows: &[&Row]) -> Markup {
+    let flagged = rows.iter().filter(|row| flags(&row.flags).next().is_some()).count();
+    html! {
+        div #tools hidden {
+            label {
+                "Sort by "
+                select #by {
+                    option value="flags" { "flags" }
+                    option value="patient" { "patient" }
+                    option value="slices" { "slices" }
+                    option value="spacing" { "slice spacing" }
+                    option value="volume" { "lung volume" }
+                }
+            }
+            button #turn type="button" { "↑ ascending" }
+            label {
+                "Show "
+                select #only {
+                    option value="" { "all (" (rows.len()) ")" }
+                    option value="any" { "any flag (" (flagged) ")" }
+                    option value="none" { "no flags (" (rows.len() - flagged) ")" }
+                    @for ((_, flag), count) in counts(rows) {
+                        option value=(flag) { (words(flag).name) " (" (count) ")" }
+                    }
+                }
+            }
+            output #shown {}
+        }
+        "\n"
+    }
+}
+
+fn card(row: &Row, pictures: &Pictures) -> Markup {
+    let told: Vec<_> = flags(&row.flags).map(words).collect();
+    let weight = told.iter().map(|words| words.weight).max();
+    let file = picture_name(row);
+    let picture = file.as_ref().and_then(|name| Some((name, pictures.sizes.get(name)?)));
+    let patient = if row.patient_id.is_empty() { "no patient ID" } else { &row.patient_id };
+    let litres = |ml: Option<f64>| {
+        ml.map_or_else(|| "–".to_owned(), |ml| format!("{}\u{a0}L", number(ml / 1000.0, 2)))
+    };
+    let plain = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    html! {
+        li class=[weight.map(class)]
+            data-p=(row.patient_id)
+            data-n=(row.slices.unwrap_or_default())
+            data-d=(plain(row.spacing_d_mm))
+            data-v=(plain(lung_ml(row)))
+            data-f=(flags(&row.flags).collect::<Vec<_>>().join(" "))
+        {
+            @if let Some((name, [width, height])) = picture {
+                @let address = link(&pictures.folder, name);
+                a href=(address) {
+                    img src=(address) width=(width) height=(height) loading="lazy"
+                        alt={ "Lungs of " (patient) " in three slices, outlined" };
+                }
+            } @else {
+                div.gone { "picture is gone" }
+            }
+            p { b { (patient) } " " (short_uid(&row.series_uid)) }
+            p { (geometry(row)) }
+            p { "Lungs: left " (litres(row.lung_left_ml)) ", right " (litres(row.lung_right_ml)) }
+            @for words in &told { p class=(class(words.weight)) { (words.sentence()) } }
+        }
+    }
+}
+
+/// `120 slices × 2.5 mm, pixels 0.7 mm`, with blanks that do not break.
+fn geometry(row: &Row) -> String {
+    let mm = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| number(value, 2));
+    format!(
+        "{} × {}\u{a0}mm, pixels {}\u{a0}mm",
+        counted(row.slices.unwrap_or_default(), "slice", "slices"),
+        mm(row.spacing_d_mm),
+        mm(row.spacing_w_mm)
+    )
+}
