@@ -5,6 +5,7 @@ use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
+use crate::images::Image;
 use crate::pipeline::{self, Stages};
 use crate::prepare::{Row, Status};
 use crate::results::write_csv;
@@ -80,7 +81,8 @@ impl Prepare {
         for (series, reason) in &found.left_out {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }
-        let rows = pipeline::prepare_images(&spec, &found.images, out, progress)?;
+        let images: Vec<&Image> = found.images.iter().collect();
+        let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
         self.keep(&rows, out)?;
         Ok(rows)
     }
