@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
 use crate::cohort::{CohortRow, unlabelled};
+use crate::images::Image;
 use crate::pipeline::{self, Stages};
 use crate::prepare::{Row, Status};
 use crate::report::preparation::write_preparation;
@@ -85,7 +86,8 @@ impl Prepare {
         for (series, reason) in &found.left_out {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }
-        let rows = pipeline::prepare_images(&spec, &found.images, out, progress)?;
+        let images: Vec<&Image> = found.images.iter().collect();
+        let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
         let mut seen = unlabelled(&found.images, &found.left_out);
         for (seen, row) in seen.iter_mut().zip(&rows) {
             if row.status == Status::Refused {

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn each_rule_speaks_with_what_was_found_and_the_limit() {
-        let cases: [(fn(&mut Select), &str); 7] = [
+        type Change = fn(&mut Select);
+        let cases: [(Change, &str); 7] = [
             (
                 |r| r.kernels = vec!["STANDARD".into(), "b4".into()],
                 "kernel-not-listed: the kernel is \"B30f\", expected one that begins with \"STANDARD\", \"b4\" (data.select.kernels)",

@@ -60,9 +60,9 @@ fn softness(candidate: &Candidate) -> u8 {
 /// Labels every series and chooses one per exam.
 pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
     let matched = labels.matched(&found.images);
-    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(found.images.len());
-    for (mut image, label) in found.images.iter().cloned().zip(&matched.of) {
-        let row = describe(&image, *label, rules);
+    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(matched.of.len());
+    for (mut image, label) in found.images.into_iter().zip(matched.of) {
+        let row = describe(&image, label, rules);
         // What the image does not say of itself is in the tables as the labels have it.
         image.patient_id.clone_from(&row.patient);
         if image.exam_id.is_empty() {

@@ -180,7 +180,8 @@ pub fn check_size(path: &Path, header: &VolumeHeader) -> Result<(), FormatRefusa
     Ok(())
 }
 
-/// Reads the volume into canonical order.
+/// Reads the volume into canonical order. Prepared volumes come as they are, others with
+/// `rounding`.
 ///
 /// # Errors
 /// A [`FormatRefusal`]: a file cut short, values that do not unpack, values that are not
@@ -198,7 +199,8 @@ pub fn read_volume(
         let (entry, _) = npz::data_entry(&mut archive, &data)?.ok_or_else(|| {
             FormatRefusal::bad(&data, "data.npy", "absent", "an array named data")
         })?;
-        return values::read(entry, &data, header, rounding);
+        // Whole numbers already, and the spline between air and tissue falls below the floor.
+        return values::read(entry, &data, header, Rounding::Lungs015);
     }
     let mut file = File::open(&data).map_err(unreadable)?;
     let needed = header.voxels() * header.values.element.bytes() as u64;

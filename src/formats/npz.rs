@@ -22,6 +22,7 @@ const ORIGINAL_SPACING_MM: f64 = 1.5;
 const MAX_NPY_HEADER: usize = 4096;
 
 pub(super) type Archive = ZipArchive<BufReader<File>>;
+type Entry<'a> = ZipFile<'a, BufReader<File>>;
 
 /// Reads the header; `None` for archives without an array `data`.
 pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal> {
@@ -91,7 +92,7 @@ fn damaged(path: &Path, error: &dyn std::error::Error) -> FormatRefusal {
 pub(super) fn data_entry<'a>(
     archive: &'a mut Archive,
     path: &Path,
-) -> Result<Option<(ZipFile<'a, BufReader<File>>, Npy)>, FormatRefusal> {
+) -> Result<Option<(Entry<'a>, Npy)>, FormatRefusal> {
     let mut entry = match archive.by_name("data.npy") {
         Ok(entry) => entry,
         Err(ZipError::FileNotFound) => return Ok(None),

@@ -328,7 +328,8 @@ pub fn prepare_chosen(
     cohort: &mut Cohort,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
-    let (places, images): (Vec<usize>, Vec<Image>) = cohort.chosen.iter().cloned().unzip();
+    let (places, images): (Vec<usize>, Vec<&Image>) =
+        cohort.chosen.iter().map(|(place, image)| (*place, image)).unzip();
     let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
     for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
         cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
@@ -339,18 +340,17 @@ pub fn prepare_chosen(
 /// Prepares images as `spec` says, into `cache`.
 pub fn prepare_images(
     spec: &Spec,
-    images: &[Image],
+    images: &[&Image],
     cache: &Path,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
     watch.stage_begins("preparation");
-    let images: Vec<&Image> = images.iter().collect();
     let done = AtomicUsize::new(0);
     let advance = |_: &Row| {
         watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
     };
     let threads = spec.runtime.threads;
-    let rows = prepare::prepare_all(&images, &settings(spec), cache, &advance, threads)?;
+    let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
     let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
     let told = format!(
         "{} volumes in {}{}",

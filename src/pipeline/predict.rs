@@ -2,6 +2,7 @@
 
 use super::{PipelineError, Stages, images_of, prepare_images, settings};
 use crate::device::{self, DeviceRequest};
+use crate::images::Image;
 use crate::prepare::Status;
 use crate::results::RunFolder;
 use crate::spec::Spec;
@@ -52,7 +53,8 @@ pub fn predict(
         networks.push((spec, training::trained_network(spec, run, epoch, &device)?));
     }
     let found = images_of(paths, lasting.then_some(cache))?;
-    let rows = prepare_images(spec, &found.images, cache, watch)?;
+    let images: Vec<&Image> = found.images.iter().collect();
+    let rows = prepare_images(spec, &images, cache, watch)?;
     let mut predictions: Vec<Prediction> = found
         .images
         .iter()

@@ -159,3 +159,31 @@ fn differences_name_only_what_differs() {
     let keys: Vec<String> = differences(&[a, b]).into_iter().map(|d| d.key).collect();
     assert_eq!(keys, ["loss.alpha", "loss.gamma", "loss.name"]);
 }
+
+#[test]
+fn rules_of_selection_that_contradict_each_other_are_told() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let told = problems(files.load(
+        "spec.toml",
+        &[],
+        &[
+            "data.select.max_slices=40",
+            "data.select.min_slice_spacing_mm=6",
+            "data.select.min_coverage_mm=-1",
+            "data.select.prefer=[\"nearest-spacing\"]",
+            "data.select.kernels=[\"\"]",
+        ],
+    ));
+    for (key, text) in [
+        ("max_slices", "found 40, expected 0 (off), or at least min_slices, which is 50"),
+        ("min_slice_spacing_mm", "found 6.0, expected 0 to max_slice_spacing_mm, which is 5"),
+        ("min_coverage_mm", "found -1.0, expected millimetres, or 0 (off)"),
+        ("target_slice_spacing_mm", "not set, though `prefer` has \"nearest-spacing\""),
+        ("kernels", "found [\"\"], expected beginnings of kernel names, none of them empty"),
+    ] {
+        let key = format!("data.select.{key}");
+        assert!(told.iter().any(|t| t.contains(&key) && t.contains(text)), "{key}: {told:?}");
+    }
+    let set = ["data.select.prefer=[\"nearest-spacing\"]", "data.select.target_slice_spacing_mm=2"];
+    assert!(files.load("spec.toml", &[], &set).is_ok());
+}
