@@ -7,12 +7,25 @@ use std::path::{Path, PathBuf};
 
 /// A file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}")]
+#[error("cannot write {path}: {source}{}", advice(.source))]
 pub struct WriteError {
     /// The file that was to be written.
     pub path: PathBuf,
     /// What the operating system said.
     pub source: io::Error,
+}
+
+/// What to do about it, where that is plain.
+fn advice(source: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match source.kind() {
+        StorageFull | QuotaExceeded => {
+            "; free space there, or choose a folder on another disk (data.cache for prepared \
+             series, runtime.results for runs), then start again: what is finished is kept"
+        }
+        PermissionDenied | ReadOnlyFilesystem => "; choose a folder that you may write to",
+        _ => "",
+    }
 }
 
 /// Replaces the file at `path` by what `fill` writes, or leaves it as it was.

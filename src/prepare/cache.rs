@@ -100,16 +100,25 @@ impl Cache<'_> {
         format!("{:?}", self.settings)
     }
 
-    /// Names the state of the image's files: their paths, sizes and times of change.
+    /// The file that whoever prepares the image under these settings holds.
+    pub fn claim_path(&self, image: &Image) -> PathBuf {
+        let text = format!("{}\n{}", self.state(image), self.settings_text());
+        self.folder.join("claims").join(short_hash(text.as_bytes()))
+    }
+
     fn seen_path(&self, image: &Image) -> PathBuf {
+        self.folder.join("seen").join(self.state(image))
+    }
+
+    /// Names the state of the image's files: their paths, sizes and times of change.
+    fn state(&self, image: &Image) -> String {
         let mut state = blake3::Hasher::new();
         for file in &image.files {
             let path = std::path::absolute(file.path()).unwrap_or_else(|_| file.path());
             let line = format!("{}\0{}\0{}\n", path.display(), file.bytes, file.modified_ns);
             state.update(line.as_bytes());
         }
-        let name = state.finalize().to_hex();
-        self.folder.join("seen").join(&name.as_str()[..32])
+        state.finalize().to_hex().as_str()[..32].to_owned()
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod all;
 mod cache;
+mod claim;
 mod npz;
 mod prepared;
 mod preview;

@@ -30,12 +30,6 @@ pub enum Refusal {
         /// What the panic said.
         message: String,
     },
-    /// The result could not be kept.
-    #[error("{message}")]
-    NotKept {
-        /// Which file, and what the operating system said.
-        message: String,
-    },
 }
 
 impl From<SeriesRefusal> for Refusal {
@@ -57,13 +51,12 @@ impl Refusal {
             Self::Lungs(SegmentationError::BoxTooSmall { .. }) => "small-box",
             Self::Lungs(_) => "no-lungs",
             Self::Defect { .. } => "defect",
-            Self::NotKept { .. } => "not-kept",
         }
     }
 
     /// Whether the refusal follows from the files' contents and the settings alone, so that the
     /// same inputs will be refused again.
     pub(super) fn lasts(&self) -> bool {
-        !matches!(self, Self::Image(_) | Self::Defect { .. } | Self::NotKept { .. })
+        !matches!(self, Self::Image(_) | Self::Defect { .. })
     }
 }

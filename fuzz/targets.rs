@@ -1,0 +1,69 @@
+//! What is fuzzed: each parser behind its front door, given a file with the fuzzer's bytes.
+//!
+//! An error is a good answer; a panic, a hang or absurd memory is not. `tests/parsers.rs` runs the
+//! same code over `fuzz/seeds`, where every input that once failed is kept.
+
+use lungs::dicom::HuRule;
+use std::fs;
+use std::path::PathBuf;
+
+/// A parser and where its input is put.
+pub struct Target {
+    name: &'static str,
+    folder: tempfile::TempDir,
+}
+
+/// Every target: its name, and the name of the file that it reads.
+pub const TARGETS: [(&str, &str); 7] = [
+    ("spec", "spec.toml"),
+    ("list", "train.list"),
+    ("labels", "labels.csv"),
+    ("npz", "crop.npz"),
+    ("metaimage", "scan.mha"),
+    ("nifti", "scan.nii"),
+    ("dicom", "slice.dcm"),
+];
+
+impl Target {
+    /// The target of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let (name, _) = TARGETS.into_iter().find(|(known, _)| *known == name)?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Some(Self { name, folder })
+    }
+
+    fn file(&self) -> PathBuf {
+        let (_, file) = TARGETS.into_iter().find(|(known, _)| *known == self.name).expect("known");
+        self.folder.path().join(file)
+    }
+
+    /// Parses the input to the end.
+    pub fn run(&self, input: &[u8]) {
+        let path = self.file();
+        fs::write(&path, input).expect("a file can be written");
+        match self.name {
+            "spec" => {
+                let _ = lungs::spec::load(&path, &lungs::spec::Overrides::default());
+            }
+            "list" => {
+                let _ = lungs::cohort::read_list(&path);
+            }
+            "labels" => {
+                let _ = lungs::cohort::Labels::read_csv(&path);
+            }
+            "npz" => {
+                let _ = lungs::prepare::load_prepared(&path);
+                self.look_and_read();
+            }
+            _ => self.look_and_read(),
+        }
+    }
+
+    /// Finds the images of the folder and reads their voxels.
+    fn look_and_read(&self) {
+        let Ok(found) = lungs::images::scan(&self.file()) else { return };
+        for image in &found.images {
+            let _ = lungs::images::read_volume(image, HuRule::Standard);
+        }
+    }
+}
