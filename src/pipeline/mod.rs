@@ -11,7 +11,7 @@ pub mod predict;
 
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, ListError};
 use crate::device::{self, DeviceError, DeviceRequest};
-use crate::dicom::{self, Series};
+use crate::dicom::{self, Series, StackRules};
 use crate::evaluation::{Evaluation, Options, Scored, evaluate};
 use crate::files::WriteError;
 use crate::phantom::{self, PhantomError};
@@ -20,7 +20,7 @@ use crate::report::{self, ReportError};
 use crate::results::{
     PredictionRow, Provenance, ResultsError, RunFolder, Table, now_utc, read_csv, write_csv,
 };
-use crate::spec::{Compat, Interpolation, Part, Spec, SpecError};
+use crate::spec::{self, Compat, Interpolation, Part, Spec, SpecError};
 use crate::training::{self, Exam, Outcome, TrainingError, Watch};
 use crate::volume;
 use burn::train::Interrupter;
@@ -322,6 +322,16 @@ pub fn settings(spec: &Spec) -> Settings {
         lower_hu: preprocess.window.lower_hu as f32,
         upper_hu: preprocess.window.upper_hu as f32,
         compat,
+        stacks: StackRules {
+            gantry_tilt: match preprocess.gantry_tilt {
+                spec::GantryTilt::Reshear => dicom::GantryTilt::Reshear,
+                spec::GantryTilt::Refuse => dicom::GantryTilt::Refuse,
+            },
+            orientation: match preprocess.orientation {
+                spec::Orientation::Reformat => dicom::Orientation::Reformat,
+                spec::Orientation::Refuse => dicom::Orientation::Refuse,
+            },
+        },
         limits: Limits {
             min_slices: spec.data.select.min_slices,
             max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,

@@ -22,6 +22,7 @@ mod series;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
@@ -32,7 +33,7 @@ pub use series::{Outcome, prepare_series};
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.
-pub const ALGORITHM_VERSION: u32 = 1;
+pub const ALGORITHM_VERSION: u32 = 2;
 
 /// What decides the prepared crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +53,8 @@ pub struct Settings {
     /// The arithmetic of the Python package `lungs` 0.1.5 throughout: its Hounsfield units, grid,
     /// lung mask, refusals, crop and padding with 0 HU.
     pub compat: bool,
+    /// What becomes of tilted and of sagittal or coronal stacks.
+    pub stacks: StackRules,
     /// What is refused.
     pub limits: Limits,
 }
@@ -78,6 +81,7 @@ impl Default for Settings {
             lower_hu: -1000.0,
             upper_hu: 400.0,
             compat: false,
+            stacks: StackRules::default(),
             limits: Limits { min_slices: 50, max_slice_spacing_mm: 5.0, min_lung_ml: 500.0 },
         }
     }

@@ -1,6 +1,6 @@
 //! One series: from files to crop, figures and picture.
 
-use crate::dicom::{HuRule, Series, SeriesFacts, SeriesRefusal, read_volume, stack};
+use crate::dicom::{HuRule, Series, SeriesFacts, SeriesRefusal, read_volume_by, stack_by};
 use crate::volume::{
     Grid, LungLimits, Lungs, Volume, crop, crop_original, resample, segment_lungs_original,
     segment_lungs_within,
@@ -78,7 +78,7 @@ pub(super) fn read(
     settings: &Settings,
     row: &mut Row,
 ) -> Result<(Volume, SeriesFacts), Refusal> {
-    let stack = stack(series)?;
+    let stack = stack_by(series, settings.stacks)?;
     let limits = &settings.limits;
     let [d, h, w] = stack.geometry.spacing_mm;
     row.slices = Some(stack.slices.len());
@@ -96,7 +96,7 @@ pub(super) fn read(
         });
     }
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    let (volume, facts) = read_volume(series, rule)?;
+    let (volume, facts) = read_volume_by(series, rule, settings.stacks)?;
     (row.hu_min, row.hu_max) = (Some(facts.hu_min), Some(facts.hu_max));
     row.flags = facts.flags.join(";");
     Ok((volume, facts))
