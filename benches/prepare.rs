@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use lungs::dicom::HuRule;
+use lungs::dicom::{HuRule, StackRules};
 use lungs::images::{Image, ImageFile, Scanner, read_volume, scan};
 use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_image};
 use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
@@ -75,7 +75,7 @@ fn main() {
 
 /// The parts of preparing one series.
 fn stages(image: &Image) {
-    let read = || read_volume(image, HuRule::Standard).ok();
+    let read = || read_volume(image, HuRule::Standard, StackRules::default()).ok();
     measure("read volume", || read().map(|(volume, _)| volume.hu.len()));
     let Some((volume, _)) = read() else { return };
     let smaller = || resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).ok();

@@ -3,7 +3,7 @@
 //! An error is a good answer; a panic, a hang or absurd memory is not. `tests/parsers.rs` runs the
 //! same code over `fuzz/seeds`, where every input that once failed is kept.
 
-use lungs::dicom::HuRule;
+use lungs::dicom::{HuRule, StackRules};
 use std::fs;
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ impl Target {
     fn look_and_read(&self) {
         let Ok(found) = lungs::images::scan(&self.file()) else { return };
         for image in &found.images {
-            let _ = lungs::images::read_volume(image, HuRule::Standard);
+            let _ = lungs::images::read_volume(image, HuRule::Standard, StackRules::default());
         }
     }
 }

@@ -154,7 +154,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
         })
     });
     CohortPlan {
-        series: cohort.rows.iter().filter(|row| row.slices > 0).count(),
+        series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
         left_out,
         parts: parts.collect(),

@@ -82,7 +82,7 @@ impl Prepare {
         })?;
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
-        let found = pipeline::images_of(std::slice::from_ref(&self.input), Some(out))?;
+        let found = pipeline::images_of(&spec, std::slice::from_ref(&self.input), Some(out))?;
         for (series, reason) in &found.left_out {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }

@@ -88,12 +88,34 @@ pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
     }));
     let mut cohort = Cohort::default();
     for (row, image) in rows {
+        let parts = image.iter().flat_map(|image| &image.left_out).map(|part| CohortRow {
+            reason: part.reason.clone(),
+            kind: PART.to_owned(),
+            slices: part.slices,
+            patient: row.patient.clone(),
+            exam: row.exam.clone(),
+            series: row.series.clone(),
+            path: row.path.clone(),
+            ..empty()
+        });
+        let parts: Vec<CohortRow> = parts.collect();
         if let Some(image) = image.filter(|_| row.chosen) {
             cohort.chosen.push((cohort.rows.len(), image));
         }
         cohort.rows.push(row);
+        cohort.rows.extend(parts);
     }
     cohort
+}
+
+/// The `kind` of rows that are a part of a series only: scout views, other stacks.
+const PART: &str = "part";
+
+impl CohortRow {
+    /// Whether the row is a whole image, and neither a part of one, a damaged file nor a label.
+    pub fn is_image(&self) -> bool {
+        !self.kind.is_empty() && self.kind != PART
+    }
 }
 
 fn order(row: &CohortRow) -> (&str, &str, &str, &str) {

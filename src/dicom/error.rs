@@ -33,16 +33,31 @@ pub enum SeriesRefusal {
         /// How many.
         images: usize,
     },
-    /// Several frames in one file.
-    #[error(
-        "{path}: NumberOfFrames (0028,0008) is {frames}, expected 1: multi-frame CT is not \
-         supported yet; convert the series to single frames"
-    )]
-    MultiFrame {
-        /// The file.
-        path: PathBuf,
-        /// Its number of frames.
-        frames: u32,
+    /// Nothing but pages, pictures and captures.
+    #[error("none of the {images} images is a slice: {what}")]
+    NoSlices {
+        /// How many.
+        images: usize,
+        /// What they are.
+        what: String,
+    },
+    /// Many kinds of image under one UID.
+    #[error("more than {limit} sizes, spacings or orientations of images under one series UID")]
+    TooManyStacks {
+        /// The most that is accepted.
+        limit: usize,
+    },
+    /// More voxels than any CT has.
+    #[error("{slices} slices of {rows} × {columns} pixels, expected at most {limit} voxels")]
+    TooLarge {
+        /// Slices of the stack.
+        slices: usize,
+        /// Rows of each.
+        rows: usize,
+        /// Columns of each.
+        columns: usize,
+        /// The most that is accepted.
+        limit: usize,
     },
     /// A needed header value is absent or impossible.
     #[error("{path}: {tag} is {found}, expected {expected}")]
@@ -69,10 +84,16 @@ pub enum SeriesRefusal {
         expected: String,
     },
     /// Stored values are something else than attenuation.
-    #[error("RescaleType (0028,1054) is {found:?}, expected \"HU\": not Hounsfield units")]
+    #[error("{path}: {tag} is {found:?}, expected {expected}: not Hounsfield units")]
     NotHounsfield {
-        /// The type found.
+        /// The file.
+        path: PathBuf,
+        /// Tag and name.
+        tag: &'static str,
+        /// What the header says.
         found: String,
+        /// What it says of Hounsfield units.
+        expected: &'static str,
     },
     /// Too few images for a volume.
     #[error("{found} slices, expected at least {limit}")]
@@ -98,7 +119,7 @@ pub enum SeriesRefusal {
     /// Whole slices are absent from an otherwise even stack.
     #[error(
         "{missing} slices are missing: the gap after {after} is {gap_mm:.3} mm where slices are \
-         {spacing_mm:.3} mm apart"
+         {spacing_mm:.3} mm apart{}", tilted(.tilt_degrees)
     )]
     MissingSlices {
         /// How many, over the whole stack.
@@ -109,11 +130,14 @@ pub enum SeriesRefusal {
         gap_mm: f64,
         /// The median gap.
         spacing_mm: f64,
+        /// The gantry's tilt.
+        tilt_degrees: f64,
     },
     /// Gaps differ.
     #[error(
         "uneven slice spacing: the gap after {after} is {gap_mm:.3} mm, expected \
-         {spacing_mm:.3} ± {tolerance_mm:.3} mm"
+         {spacing_mm:.3} ± {tolerance_mm:.3} mm; gaps are {least_mm:.3} to {most_mm:.3} mm{}",
+        tilted(.tilt_degrees)
     )]
     UnevenSpacing {
         /// The slice before the first bad gap.
@@ -124,14 +148,40 @@ pub enum SeriesRefusal {
         spacing_mm: f64,
         /// How much a gap may differ from the median.
         tolerance_mm: f64,
+        /// The smallest gap.
+        least_mm: f64,
+        /// The widest gap.
+        most_mm: f64,
+        /// The gantry's tilt.
+        tilt_degrees: f64,
     },
     /// Slices are sheared against each other.
-    #[error("gantry tilt of {degrees:.1} degrees, expected at most {limit_degrees:.1}")]
+    #[error("gantry tilt of {degrees:.1} degrees, expected at most {limit_degrees:.1}{hint}")]
     GantryTilt {
         /// Angle between the slice normal and the line through the slices' positions.
         degrees: f64,
         /// The most that is accepted.
         limit_degrees: f64,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Slices are sheared in a way that no gantry does.
+    #[error(
+        "slices are shifted against each other by {degrees:.1} degrees in a direction that is not \
+         gantry tilt (about the left-right axis of axial images), expected at most \
+         {limit_degrees:.1}"
+    )]
+    Sheared {
+        /// Angle between the slice normal and the line through the slices' positions.
+        degrees: f64,
+        /// The most that is accepted.
+        limit_degrees: f64,
+    },
+    /// Sagittal or coronal images, and the spec refuses them.
+    #[error("{plane} images, expected axial ones (preprocess.orientation = \"refuse\")")]
+    NotAxial {
+        /// `"sagittal"` or `"coronal"`.
+        plane: &'static str,
     },
     /// Slices do not lie on one line: several stacks in one series.
     #[error(
@@ -205,7 +255,11 @@ impl SeriesRefusal {
         match self {
             Self::NotCt { .. } => "not-ct",
             Self::Localizer { .. } => "localizer",
-            Self::MultiFrame { .. } => "multi-frame",
+            Self::NoSlices { .. } => "no-slices",
+            Self::TooManyStacks { .. } => "too-many-stacks",
+            Self::TooLarge { .. } => "too-large",
+            Self::Sheared { .. } => "sheared",
+            Self::NotAxial { .. } => "not-axial",
             Self::BadTag { .. } => "bad-tag",
             Self::Inconsistent { .. } => "inconsistent-slices",
             Self::NotHounsfield { .. } => "not-hounsfield",
@@ -221,5 +275,14 @@ impl SeriesRefusal {
             Self::Undecodable { .. } => "undecodable",
             Self::Unreadable { .. } => "unreadable",
         }
+    }
+}
+
+/// What is added to a refusal of a tilted stack.
+fn tilted(degrees: &f64) -> String {
+    if *degrees > super::stacking::TILT_LIMIT_DEGREES {
+        format!("; the gantry is tilted by {degrees:.1} degrees")
+    } else {
+        String::new()
     }
 }

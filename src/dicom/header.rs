@@ -1,22 +1,24 @@
 //! One file's header: everything before the pixel data, read once.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
-use dicom_object::file::ReadPreamble;
-use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions};
+use dicom_dictionary_std::uids;
+use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
+use flate2::read::DeflateDecoder;
 
+use super::elements::{DataSet, Encoding, Stop};
+use super::frames;
 use super::meta::{self, Meta};
-use super::{Found, Series, SliceFile, ValueHeader};
+use super::{Series, SliceFile};
 
 /// What a file turned out to be.
 pub(crate) enum Kind {
-    /// A slice, with the texts that its series has in common (and no slices yet).
-    Slice(Box<(Series, SliceFile)>),
+    /// The slices of one file (one, or one for each frame), with the texts that its series has in
+    /// common (and no slices yet).
+    Slices(Box<Series>, Vec<SliceFile>),
     /// Claims or looks to be DICOM, and is unusable for this reason.
     Problem(String),
     /// Plainly something else.
@@ -25,6 +27,8 @@ pub(crate) enum Kind {
 
 /// The first read of every file: enough for most headers, small against the pixel data.
 const FIRST_READ: usize = 8 << 10;
+/// No header is longer: 10,000 frames of functional groups are about 20 MiB.
+const MAX_HEADER_BYTES: usize = 128 << 20;
 
 /// MediaStorageSOPClassUID of a DICOMDIR, which lists files and is no image.
 const DICOMDIR_CLASS: &str = "1.2.840.10008.1.3.10";
@@ -63,146 +67,112 @@ fn read_bytes(path: &Path) -> std::io::Result<Kind> {
         Ok(meta) => meta,
         Err(reason) => return Ok(problem(reason)),
     };
-    let data_set = start.get(meta.data_set..).unwrap_or_default().chain(file);
-    let object = match parse(&meta, data_set, Some(tags::PIXEL_DATA)) {
-        Ok(object) => object,
-        Err(reason) => return Ok(problem(format!("is not readable as DICOM: {reason}"))),
-    };
-    if text(&object, tags::SERIES_INSTANCE_UID).is_empty() {
-        let reason = "SeriesInstanceUID (0020,000E) is absent, expected on every image";
-        return Ok(problem(reason.to_owned()));
-    }
     let modified_ns = facts
         .modified()
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .map_or(0, |since| since.as_nanos());
-    let slice = slice_file(&object, path, facts.len(), modified_ns, meta.transfer_syntax);
-    Ok(Kind::Slice(Box::new((series_texts(&object), slice))))
-}
-
-/// Parses the data set that `meta` announces, up to the pixel data or whole.
-pub(super) fn parse(
-    meta: &Meta,
-    data_set: impl Read,
-    until: Option<Tag>,
-) -> Result<FileDicomObject<InMemDicomObject>, String> {
-    let options = OpenFileOptions::new().read_preamble(ReadPreamble::Never);
-    let options = match until {
-        Some(tag) => options.read_until(tag),
-        None => options,
+    let about = frames::FileFacts { path, bytes: facts.len(), modified_ns, meta: &meta };
+    let deflated = meta.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN;
+    let kind = if deflated {
+        let data_set = start.get(meta.data_set..).unwrap_or_default().chain(file);
+        read_data_set(&about, Vec::new(), 0, DeflateDecoder::new(data_set))
+    } else {
+        read_data_set(&about, start, meta.data_set, file)
     };
-    options.from_reader(Cursor::new(meta.clean()).chain(data_set)).map_err(|error| chain(&error))
+    Ok(kind.unwrap_or_else(|reason| problem(format!("is not readable as DICOM: {reason}"))))
 }
 
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
+/// Parses the data set from `at` in `bytes`, fetching more from `rest` as long as that helps.
+fn read_data_set(
+    about: &frames::FileFacts,
+    mut bytes: Vec<u8>,
+    at: usize,
+    mut rest: impl Read,
+) -> Result<Kind, String> {
+    let encoding = encoding_of(about.meta);
+    let mut step = FIRST_READ as u64;
+    loop {
+        let stop = match DataSet::read(&bytes, at, encoding) {
+            // Without pixels in sight there may be more elements behind the bytes at hand.
+            Ok(set) if set.pixels.is_some() => return slices(about, &set),
+            Ok(_) => None,
+            Err(stop @ Stop::Malformed(_)) => return Err(stop.reason()),
+            Err(stop) => Some(stop),
+        };
+        if bytes.len() >= MAX_HEADER_BYTES {
+            return Err(format!("its header is longer than {MAX_HEADER_BYTES} bytes"));
         }
-        cause = inner.source();
+        let got = rest
+            .by_ref()
+            .take(step)
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("after {} bytes: {error}", bytes.len()))?;
+        match (got, stop) {
+            (0, Some(stop)) => return Err(stop.reason()),
+            (0, None) => {
+                let set = DataSet::read(&bytes, at, encoding).map_err(Stop::reason)?;
+                return slices(about, &set);
+            }
+            _ => step = step.saturating_mul(4).min(16 << 20),
+        }
     }
-    text
 }
 
-fn series_texts(object: &InMemDicomObject) -> Series {
+/// How the data set behind a file meta group is written.
+pub(super) fn encoding_of(meta: &Meta) -> Encoding {
+    Encoding {
+        explicit: meta.transfer_syntax != uids::IMPLICIT_VR_LITTLE_ENDIAN,
+        big_endian: meta.transfer_syntax == EXPLICIT_VR_BIG_ENDIAN,
+    }
+}
+
+/// Retired, and still in archives.
+pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+
+fn slices(about: &frames::FileFacts, set: &DataSet) -> Result<Kind, String> {
+    let mut series = series_texts(set);
+    if series.series_uid.is_empty() {
+        let reason = "SeriesInstanceUID (0020,000E) is absent, expected on every image";
+        return Ok(Kind::Problem(reason.to_owned()));
+    }
+    match frames::slices(about, set) {
+        Ok(slices) => {
+            // Enhanced CT gives it frame by frame.
+            if let (true, Some(first)) = (series.kernel.is_empty(), slices.first()) {
+                series.kernel.clone_from(&first.marks.kernel);
+            }
+            Ok(Kind::Slices(Box::new(series), slices))
+        }
+        Err(reason) => Ok(Kind::Problem(reason)),
+    }
+}
+
+fn series_texts(set: &DataSet) -> Series {
+    let charset = set
+        .get(0x0008_0005)
+        .and_then(|value| SpecificCharacterSet::from_code(&value.text()))
+        .unwrap_or_default();
+    // Texts that people write; everything else is plain ASCII.
+    let written = |tag| {
+        let Some(value) = set.get(tag) else { return String::new() };
+        if value.bytes().is_ascii() {
+            return value.text();
+        }
+        let decoded = value.bytes().get(..1024).unwrap_or(value.bytes());
+        let decoded = charset.decode(decoded).unwrap_or_else(|_| value.text());
+        decoded.trim_matches([' ', '\0']).to_owned()
+    };
+    let plain = |tag| set.get(tag).map(|value| value.text()).unwrap_or_default();
     Series {
-        series_uid: text(object, tags::SERIES_INSTANCE_UID),
-        study_uid: text(object, tags::STUDY_INSTANCE_UID),
-        patient_id: text(object, tags::PATIENT_ID),
-        modality: text(object, tags::MODALITY),
-        description: text(object, tags::SERIES_DESCRIPTION),
-        kernel: text(object, tags::CONVOLUTION_KERNEL),
-        manufacturer: text(object, tags::MANUFACTURER),
-        study_date: text(object, tags::STUDY_DATE),
+        series_uid: plain(0x0020_000E),
+        study_uid: plain(0x0020_000D),
+        patient_id: written(0x0010_0020),
+        modality: plain(0x0008_0060),
+        description: written(0x0008_103E),
+        kernel: written(0x0018_1210),
+        manufacturer: written(0x0008_0070),
+        study_date: plain(0x0008_0020),
         slices: Vec::new(),
-    }
-}
-
-fn slice_file(
-    object: &InMemDicomObject,
-    path: &Path,
-    bytes: u64,
-    modified_ns: u128,
-    transfer_syntax: String,
-) -> SliceFile {
-    let frames = integer(object, tags::NUMBER_OF_FRAMES).unwrap_or(1);
-    SliceFile {
-        path: path.to_owned(),
-        bytes,
-        modified_ns,
-        instance_uid: text(object, tags::SOP_INSTANCE_UID),
-        instance_number: integer(object, tags::INSTANCE_NUMBER).ok(),
-        localizer: text(object, tags::IMAGE_TYPE)
-            .split('\\')
-            .any(|part| part.trim() == "LOCALIZER"),
-        frames: u32::try_from(frames).unwrap_or(1),
-        rows: count(object, tags::ROWS),
-        columns: count(object, tags::COLUMNS),
-        position_mm: numbers(object, tags::IMAGE_POSITION_PATIENT),
-        orientation: numbers(object, tags::IMAGE_ORIENTATION_PATIENT),
-        pixel_spacing_mm: numbers(object, tags::PIXEL_SPACING),
-        values: ValueHeader {
-            slope: numbers(object, tags::RESCALE_SLOPE).map(|[slope]| slope),
-            intercept: numbers(object, tags::RESCALE_INTERCEPT).map(|[intercept]| intercept),
-            rescale_type: text(object, tags::RESCALE_TYPE),
-            bits_allocated: count(object, tags::BITS_ALLOCATED),
-            signed: integer(object, tags::PIXEL_REPRESENTATION) == Ok(1),
-            samples: count(object, tags::SAMPLES_PER_PIXEL).unwrap_or(1),
-            padding: stored_bits(object, tags::PIXEL_PADDING_VALUE),
-            padding_limit: stored_bits(object, tags::PIXEL_PADDING_RANGE_LIMIT),
-        },
-        transfer_syntax,
-    }
-}
-
-/// A text value without padding, empty when absent.
-fn text(object: &InMemDicomObject, tag: Tag) -> String {
-    object
-        .get(tag)
-        .and_then(|element| element.to_str().ok())
-        .map(|text| text.trim_matches([' ', '\0']).to_owned())
-        .unwrap_or_default()
-}
-
-/// Exactly `N` finite numbers, or what stands there.
-fn numbers<const N: usize>(object: &InMemDicomObject, tag: Tag) -> Found<[f64; N]> {
-    let element = object.get(tag).ok_or_else(absent)?;
-    let values = element.to_multi_float64().unwrap_or_default();
-    <[f64; N]>::try_from(values)
-        .ok()
-        .filter(|values| values.iter().all(|value| value.is_finite()))
-        .ok_or_else(|| shown(object, tag))
-}
-
-fn integer(object: &InMemDicomObject, tag: Tag) -> Found<i64> {
-    let element = object.get(tag).ok_or_else(absent)?;
-    element.to_int::<i64>().map_err(|_| shown(object, tag))
-}
-
-fn count(object: &InMemDicomObject, tag: Tag) -> Found<u32> {
-    u32::try_from(integer(object, tag)?).map_err(|_| shown(object, tag))
-}
-
-/// A 16-bit value whose sign depends on PixelRepresentation (US or SS), as its bits: 63536 and
-/// −2000 are the same padding.
-fn stored_bits(object: &InMemDicomObject, tag: Tag) -> Option<u16> {
-    let value = integer(object, tag).ok()?;
-    u16::try_from(value).ok().or_else(|| i16::try_from(value).ok().map(i16::cast_unsigned))
-}
-
-fn absent() -> String {
-    "absent".to_owned()
-}
-
-fn shown(object: &InMemDicomObject, tag: Tag) -> String {
-    match text(object, tag) {
-        text if text.is_empty() => "empty".to_owned(),
-        text => format!("{:?}", text.chars().take(80).collect::<String>()),
     }
 }

@@ -3,7 +3,8 @@
 //! Stored values have at most 16 bits, so the whole way (sign, padding, rescale, rounding, floor,
 //! clamp) is one table of 65,536 entries, made once for a series and looked up once per voxel.
 
-use super::ValueHeader;
+use super::decode::Stored;
+use super::{SeriesRefusal, SliceFile};
 
 /// Attenuation of air, the least that means anything.
 const AIR_HU: i16 = -1024;
@@ -13,7 +14,8 @@ const AIR_HU: i16 = -1024;
 #[serde(rename_all = "kebab-case")]
 pub enum HuRule {
     /// `slope · stored + intercept` in f32, rounded; padding pixels and everything below −1024
-    /// become −1024 (air); clamped to 16 bits.
+    /// become −1024 (air); clamped to 16 bits. Of each sample only BitsStored bits count: older
+    /// files keep overlays in the others.
     Standard,
     /// The arithmetic of the Python package `lungs` 0.1.5: stored −2000 becomes 0, then the
     /// product with the slope is cut to int16 and the intercept added in int16; no floor.
@@ -22,39 +24,93 @@ pub enum HuRule {
 }
 
 /// Everything that decides what a stored value means.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TableKey {
     slope: f64,
     intercept: f64,
-    bits: u32,
+    /// BitsAllocated: 8 or 16.
+    allocated: u32,
+    /// BitsStored.
+    stored: u32,
+    /// Unused bits below the stored ones.
+    below: u32,
     signed: bool,
     padding: Option<(u16, u16)>,
     rule: HuRule,
 }
 
+/// Largest RescaleSlope, and thousandth of the largest RescaleIntercept, that mean anything.
+const MAX_SLOPE: f64 = 1e4;
+
 impl TableKey {
-    pub fn of(values: &ValueHeader, rule: HuRule) -> Self {
-        Self {
-            // Presence has been checked; the identity is never used.
-            slope: values.slope.clone().unwrap_or(1.0),
-            intercept: values.intercept.clone().unwrap_or(0.0),
-            bits: values.bits_allocated.clone().unwrap_or(16),
+    /// # Errors
+    /// [`SeriesRefusal::BadTag`] for values from which no Hounsfield units can come.
+    pub fn of(slice: &SliceFile, rule: HuRule) -> Result<Self, SeriesRefusal> {
+        let values = &slice.values;
+        let bad = |tag, found: String, expected: &str| SeriesRefusal::BadTag {
+            path: slice.path.clone(),
+            tag,
+            found,
+            expected: expected.to_owned(),
+        };
+        let tag = "BitsAllocated (0028,0100)";
+        let wanted = "8 or 16";
+        let allocated = values.bits_allocated.clone().map_err(|found| bad(tag, found, wanted))?;
+        if ![8, 16].contains(&allocated) {
+            return Err(bad(tag, allocated.to_string(), wanted));
+        }
+        let (tag, wanted) = ("BitsStored (0028,0101)", format!("1 to {allocated}"));
+        let stored = values.bits_stored.clone().map_err(|found| bad(tag, found, &wanted))?;
+        if !(1..=allocated).contains(&stored) {
+            return Err(bad(tag, stored.to_string(), &wanted));
+        }
+        // Absent in a few files, and then what it nearly always is.
+        let high = values.high_bit.clone().unwrap_or(stored - 1);
+        if !(stored - 1..allocated).contains(&high) {
+            let wanted = format!("{} to {}", stored - 1, allocated - 1);
+            return Err(bad("HighBit (0028,0102)", high.to_string(), &wanted));
+        }
+        let (tag, wanted) = ("RescaleSlope (0028,1053)", "a number");
+        let slope = values.slope.clone().map_err(|found| bad(tag, found, wanted))?;
+        if slope == 0.0 || slope.abs() > MAX_SLOPE {
+            let wanted = "a number other than 0, at most 10000";
+            return Err(bad(tag, slope.to_string(), wanted));
+        }
+        let (tag, wanted) = ("RescaleIntercept (0028,1052)", "a number");
+        let intercept = values.intercept.clone().map_err(|found| bad(tag, found, wanted))?;
+        if intercept.abs() > 1000.0 * MAX_SLOPE {
+            return Err(bad(tag, intercept.to_string(), "a number, at most 10000000"));
+        }
+        Ok(Self {
+            slope,
+            intercept,
+            allocated,
+            stored,
+            below: high + 1 - stored,
             signed: values.signed,
             padding: values
                 .padding
                 .map(|padding| (padding, values.padding_limit.unwrap_or(padding))),
             rule,
-        }
+        })
     }
 
-    /// Stored bits as the number they stand for.
-    fn number(&self, bits: u16) -> i32 {
-        match (self.signed, self.bits) {
-            (true, 8) => i32::from((bits as u8).cast_signed()),
-            (true, _) => i32::from(bits.cast_signed()),
-            (false, _) => i32::from(bits),
-        }
+    /// BitsAllocated.
+    pub fn bits_allocated(&self) -> u32 {
+        self.allocated
     }
+
+    /// Allocated bits as the number they stand for: the stored ones, with their sign.
+    fn number(&self, bits: u16) -> i32 {
+        extended(u32::from(bits) >> self.below, self.stored, self.signed)
+    }
+}
+
+/// The low `width` bits, in two's complement when `signed`.
+fn extended(bits: u32, width: u32, signed: bool) -> i32 {
+    let unused = 32 - width;
+    let top = bits << unused;
+    if signed { top.cast_signed() >> unused } else { (top >> unused).cast_signed() }
 }
 
 /// Hounsfield units of each of the 65,536 stored bit patterns (the first 256 for 8 bits).
@@ -67,14 +123,19 @@ pub(super) fn hu_table(key: &TableKey) -> Vec<i16> {
 
 fn standard_table(key: &TableKey) -> Vec<i16> {
     let (slope, intercept) = (key.slope as f32, key.intercept as f32);
-    let padding = key.padding.map(|(a, b)| {
-        let (a, b) = (key.number(a), key.number(b));
+    // Padding may lie outside what BitsStored can hold (−2000 beside 12 unsigned bits): it is
+    // looked for among the allocated bits too.
+    let allocated = |bits| extended(u32::from(bits), key.allocated, key.signed);
+    let whole = key.padding.map(|(a, b)| {
+        let (a, b) = (allocated(a), allocated(b));
         a.min(b)..=a.max(b)
     });
     (0..=u16::MAX)
         .map(|bits| {
             let stored = key.number(bits);
-            if padding.as_ref().is_some_and(|padding| padding.contains(&stored)) {
+            if let Some(padding) = &whole
+                && (padding.contains(&allocated(bits)) || padding.contains(&stored))
+            {
                 return AIR_HU;
             }
             // `as` saturates, so the clamp to 16 bits is part of the conversion.
@@ -86,7 +147,7 @@ fn standard_table(key: &TableKey) -> Vec<i16> {
 /// The original's arithmetic: `int16(slope · int16(stored)) + int16(intercept)`, wrapping as
 /// NumPy's does, with −2000 set to 0 first.
 fn lungs_015(key: &TableKey, bits: u16) -> i16 {
-    let stored = match key.number(bits) as i16 {
+    let stored = match extended(u32::from(bits), key.allocated, key.signed) as i16 {
         -2000 => 0,
         stored => stored,
     };
@@ -95,18 +156,31 @@ fn lungs_015(key: &TableKey, bits: u16) -> i16 {
     sloped.wrapping_add(key.intercept as i64 as i16)
 }
 
-/// Applies the table to stored little-endian samples of 8 or 16 bits.
-pub(super) fn look_up(stored: &[u8], table: &[i16], out: &mut [i16]) {
-    if stored.len() == out.len() {
-        for (out, &byte) in out.iter_mut().zip(stored) {
-            *out = table[usize::from(byte)];
-        }
-        return;
-    }
+/// Applies the table to stored samples, as many as `out` has places.
+pub(super) fn look_up(stored: &Stored, table: &[i16], out: &mut [i16]) {
     // A fixed length lets the compiler see that no 16-bit index is out of bounds.
     let Ok(table) = <&[i16; 1 << 16]>::try_from(table) else { return };
-    for (out, pair) in out.iter_mut().zip(stored.chunks_exact(2)) {
-        *out = table[usize::from(u16::from_le_bytes([pair[0], pair[1]]))];
+    match stored {
+        Stored::Bytes(bytes) => {
+            for (out, &byte) in out.iter_mut().zip(*bytes) {
+                *out = table[usize::from(byte)];
+            }
+        }
+        Stored::Pairs(bytes) => {
+            for (out, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                *out = table[usize::from(u16::from_le_bytes([pair[0], pair[1]]))];
+            }
+        }
+        Stored::SwappedPairs(bytes) => {
+            for (out, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                *out = table[usize::from(u16::from_be_bytes([pair[0], pair[1]]))];
+            }
+        }
+        Stored::Words(words) => {
+            for (out, &word) in out.iter_mut().zip(words) {
+                *out = table[usize::from(word)];
+            }
+        }
     }
 }
 
@@ -115,7 +189,16 @@ mod tests {
     use super::*;
 
     fn key(rule: HuRule) -> TableKey {
-        TableKey { slope: 1.0, intercept: 0.0, bits: 16, signed: true, padding: None, rule }
+        TableKey {
+            slope: 1.0,
+            intercept: 0.0,
+            allocated: 16,
+            stored: 16,
+            below: 0,
+            signed: true,
+            padding: None,
+            rule,
+        }
     }
 
     #[test]
@@ -154,10 +237,30 @@ mod tests {
 
     #[test]
     fn eight_bit_samples_use_the_first_256_entries() {
-        let key = TableKey { bits: 8, intercept: -100.0, ..key(HuRule::Standard) };
-        let table = hu_table(&TableKey { signed: true, ..key });
+        let key = TableKey {
+            allocated: 8,
+            stored: 8,
+            intercept: -100.0,
+            signed: true,
+            ..key(HuRule::Standard)
+        };
         let mut out = [0; 3];
-        look_up(&[0, 127, 255], &table, &mut out);
+        look_up(&Stored::Bytes(&[0, 127, 255]), &hu_table(&key), &mut out);
         assert_eq!(out, [-100, 27, -101]);
+    }
+
+    #[test]
+    fn only_the_stored_bits_count_and_their_first_is_the_sign() {
+        // 12 bits from bit 11 down; overlays in the upper four.
+        let key = TableKey { stored: 12, ..key(HuRule::Standard) };
+        let table = hu_table(&key);
+        assert_eq!([table[0x8005], table[0xF7FF], table[0x0FFF]], [5, 2047, -1]);
+        assert_eq!(hu_table(&TableKey { signed: false, ..key })[0x8FFF], 4095);
+        // 12 bits from bit 15 down.
+        assert_eq!(hu_table(&TableKey { below: 4, ..key })[0xFFF3], -1);
+        // Padding that 12 unsigned bits cannot hold.
+        let padded = TableKey { signed: false, padding: Some((63_536, 63_536)), ..key };
+        let table = hu_table(&padded);
+        assert_eq!((table[63_536], table[0x0830]), (-1024, 0x830));
     }
 }

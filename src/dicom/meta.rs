@@ -1,12 +1,10 @@
 //! The first bytes of a DICOM file: preamble, magic word and file meta group.
 //!
 //! Files in archives bend the rules for this part (titles longer than 16 characters, wrong group
-//! length, no preamble, no meta group at all), and only two of its values matter. So it is read
-//! here leniently, and `dicom-object` is given a clean meta group followed by the data set.
+//! length, no preamble, no meta group at all), and only two of its values matter: it is read
+//! leniently.
 
 use dicom_dictionary_std::uids;
-use dicom_encoding::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 /// What the file meta group says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,34 +80,6 @@ pub(super) fn read(start: &[u8]) -> Result<Meta, String> {
         guess.clone_into(&mut meta.transfer_syntax);
     }
     Ok(meta)
-}
-
-impl Meta {
-    /// A conforming magic word and file meta group that says the same.
-    ///
-    /// A transfer syntax that the parser does not know (retired ones) is written as explicit VR
-    /// little endian, which all encapsulated syntaxes use for everything but the pixels.
-    pub fn clean(&self) -> Vec<u8> {
-        let known = TransferSyntaxRegistry.get(&self.transfer_syntax).is_some();
-        let mut uid = match known {
-            true => self.transfer_syntax.as_bytes(),
-            false => uids::EXPLICIT_VR_LITTLE_ENDIAN.as_bytes(),
-        }
-        .to_vec();
-        if uid.len() % 2 == 1 {
-            uid.push(0);
-        }
-        let length = u16::try_from(uid.len()).unwrap_or(u16::MAX);
-        let group = 8 + u32::from(length);
-        [
-            b"DICM\x02\0\0\0UL\x04\0".as_slice(),
-            &group.to_le_bytes(),
-            b"\x02\0\x10\0UI",
-            &length.to_le_bytes(),
-            &uid,
-        ]
-        .concat()
-    }
 }
 
 fn little_endian(bytes: &[u8]) -> usize {

@@ -13,28 +13,43 @@
 //! a slice lies where ImagePositionPatient and ImageOrientationPatient say. What cannot be
 //! established is refused with the value found and the value expected; nothing is filled in.
 
+mod codec;
 mod decode;
+mod elements;
 mod error;
-mod geometry;
+mod fragments;
+mod frames;
 mod header;
 mod hounsfield;
 mod meta;
 mod pixels;
+mod plane;
 mod scan;
+mod shear;
+mod split;
+mod stacking;
 #[cfg(test)]
 pub(crate) mod testing;
 mod turn;
+
+#[cfg(test)]
+mod frames_tests;
+#[cfg(test)]
+mod shear_tests;
+#[cfg(test)]
+mod split_tests;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::{DicomError, SeriesRefusal};
-pub use geometry::{Stack, stack};
 pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
-pub use pixels::{SeriesFacts, read_volume};
+pub use pixels::{SeriesFacts, read_slice, read_volume, read_volume_by};
 pub use scan::scan;
+pub use shear::Shear;
+pub use split::{LeftOut, Stack, stack, stack_by};
 pub use turn::Turn;
 
 /// What a folder holds, in an order that depends on the files' contents and names alone.
@@ -57,6 +72,37 @@ pub struct Problem {
     pub reason: String,
 }
 
+/// What becomes of stacks that are not plain axial ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StackRules {
+    /// Stacks acquired with a tilted gantry.
+    pub gantry_tilt: GantryTilt,
+    /// Stacks of sagittal or coronal images.
+    pub orientation: Orientation,
+}
+
+/// What becomes of a stack acquired with a tilted gantry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GantryTilt {
+    /// Its rows are moved onto an untilted grid.
+    #[default]
+    Reshear,
+    /// It is refused with the angle.
+    Refuse,
+}
+
+/// What becomes of a stack of sagittal or coronal images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orientation {
+    /// The volume is turned to axial order; no voxel changes.
+    #[default]
+    Reformat,
+    /// It is refused.
+    Refuse,
+}
+
 /// Files that share a SeriesInstanceUID. The texts are those of the first file by path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
@@ -76,14 +122,14 @@ pub struct Series {
     pub manufacturer: String,
     /// StudyDate (0008,0020) as written, `YYYYMMDD`.
     pub study_date: String,
-    /// The files, ordered by path.
+    /// The images, ordered by path and frame.
     pub slices: Vec<SliceFile>,
 }
 
 /// A header value, or what was found in its place (`"absent"`, or the text that does not parse).
 pub type Found<T> = Result<T, String>;
 
-/// What the header of one file says about its slice.
+/// What the header of one file says about one slice: the file's only one, or one of its frames.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceFile {
     /// The file.
@@ -96,10 +142,12 @@ pub struct SliceFile {
     pub instance_uid: String,
     /// InstanceNumber (0020,0013).
     pub instance_number: Option<i64>,
-    /// ImageType (0008,0008) has the value `LOCALIZER`.
-    pub localizer: bool,
+    /// What the image shows.
+    pub content: Content,
     /// NumberOfFrames (0028,0008), 1 when absent.
     pub frames: u32,
+    /// Which of the file's frames this is, from 0.
+    pub frame: u32,
     /// Rows (0028,0010): the image's height in pixels.
     pub rows: Found<u32>,
     /// Columns (0028,0011): the image's width in pixels.
@@ -110,10 +158,62 @@ pub struct SliceFile {
     pub orientation: Found<[f64; 6]>,
     /// PixelSpacing (0028,0030): distance between rows, then between columns.
     pub pixel_spacing_mm: Found<[f64; 2]>,
+    /// What can tell stacks of one series apart.
+    pub marks: Marks,
     /// How stored values become Hounsfield units.
     pub values: ValueHeader,
+    /// Where PixelData (7FE0,0010) is.
+    pub pixels: Found<PixelPlace>,
     /// TransferSyntaxUID (0002,0010).
     pub transfer_syntax: String,
+}
+
+/// What an image shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Content {
+    /// A slice of the body.
+    Slice,
+    /// A scout view (ImageType (0008,0008) has `LOCALIZER` or the like).
+    Localizer,
+    /// A table of doses (ImageType has `DOSE` or the like).
+    DosePage,
+    /// A picture of the screen (ImageType has `SCREEN SAVE` or the like).
+    ScreenSave,
+    /// SOPClassUID (0008,0016) is one of Secondary Capture.
+    SecondaryCapture,
+    /// SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) say colour.
+    Colour,
+    /// Modality (0008,0060) is not `CT` but this.
+    OtherModality(String),
+}
+
+/// Header values that differ between the stacks which scanners put under one SeriesInstanceUID.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// TemporalPositionIdentifier (0020,0100) or Index (0020,9128), with
+    /// NominalPercentageOfCardiacPhase (0020,9241).
+    pub temporal: String,
+    /// ConvolutionKernel (0018,1210).
+    pub kernel: String,
+    /// KVP (0018,0060).
+    pub kilovolts: String,
+    /// SliceThickness (0018,0050): a mark only, never a distance between slices.
+    pub thickness_mm: String,
+    /// ImageType (0008,0008), or FrameType (0008,9007).
+    pub image_type: String,
+    /// AcquisitionNumber (0020,0012), or FrameAcquisitionNumber (0020,9156).
+    pub acquisition: Option<i64>,
+    /// StackID (0020,9056).
+    pub stack: String,
+}
+
+/// Where a file keeps its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PixelPlace {
+    /// First byte of the value, in the file (of a deflated file: in the inflated data set).
+    pub offset: u64,
+    /// The length that the header states; `None` when the pixels are encapsulated in fragments.
+    pub length: Option<u64>,
 }
 
 /// What the header says of the stored pixel values.
@@ -125,12 +225,16 @@ pub struct ValueHeader {
     pub intercept: Found<f64>,
     /// RescaleType (0028,1054), empty when absent.
     pub rescale_type: String,
+    /// Units of RealWorldValueMappingSequence (0040,9096), empty when absent.
+    pub units: String,
     /// BitsAllocated (0028,0100).
     pub bits_allocated: Found<u32>,
+    /// BitsStored (0028,0101).
+    pub bits_stored: Found<u32>,
+    /// HighBit (0028,0102).
+    pub high_bit: Found<u32>,
     /// PixelRepresentation (0028,0103) is 1: stored values are two's complement.
     pub signed: bool,
-    /// SamplesPerPixel (0028,0002), 1 when absent.
-    pub samples: u32,
     /// PixelPaddingValue (0028,0120) as 16 stored bits, whatever sign its representation gives.
     pub padding: Option<u16>,
     /// PixelPaddingRangeLimit (0028,0121), likewise.

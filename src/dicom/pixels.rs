@@ -1,18 +1,22 @@
-//! A series becomes one volume: each file is read once, whole, slices in parallel. Its hash is
-//! taken on the way, so that a cache can tell whether it has seen these inputs.
+//! A series becomes one volume: each file is read once, slices in parallel. Its hash is taken on
+//! the way, so that a cache can tell whether it has seen these inputs.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
 use crate::volume::{Geometry, Volume};
 
-use super::decode::{decode, native_pixels};
-use super::geometry::needed;
+use super::codec::Shape;
+use super::decode::{Pixels, Storage, frame_bytes, native, native_range, place, storage};
 use super::hounsfield::{TableKey, hu_table, look_up};
-use super::{HuRule, Series, SeriesRefusal, SliceFile, Stack, Turn, stack};
+use super::plane;
+use super::split::stack_by;
+use super::{HuRule, LeftOut, Series, SeriesRefusal, SliceFile, Stack, StackRules, Turn, shear};
 
 /// What was found in a series on the way to its volume.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +35,18 @@ pub struct SeriesFacts {
     pub hu_max: i16,
     /// What was noticed and is safe, as short stable words.
     pub flags: Vec<String>,
+    /// Images of the series that are not in the volume, with the reason.
+    pub left_out: Vec<LeftOut>,
     /// BLAKE3 over the contents of every file read, whatever their names and order.
     pub content_hash: [u8; 32],
+}
+
+/// [`read_volume_by`] with the default rules for stacks.
+///
+/// # Errors
+/// As [`read_volume_by`].
+pub fn read_volume(series: &Series, rule: HuRule) -> Result<(Volume, SeriesFacts), SeriesRefusal> {
+    read_volume_by(series, rule, StackRules::default())
 }
 
 /// Reads a series into one volume of Hounsfield units in canonical order: depth from feet to
@@ -40,22 +54,31 @@ pub struct SeriesFacts {
 ///
 /// # Errors
 /// A [`SeriesRefusal`]: a stack that is not one even volume, a file cut short, a transfer syntax
-/// without decoder, values that are not Hounsfield units. Nothing is ever filled in.
-pub fn read_volume(series: &Series, rule: HuRule) -> Result<(Volume, SeriesFacts), SeriesRefusal> {
-    let stack = stack(series)?;
+/// without decoder, values that are not Hounsfield units. Nothing is ever filled in, but for the
+/// corners of tilted stacks, which are air.
+pub fn read_volume_by(
+    series: &Series,
+    rule: HuRule,
+    rules: StackRules,
+) -> Result<(Volume, SeriesFacts), SeriesRefusal> {
+    let stack = stack_by(series, rules)?;
     for &index in &stack.slices {
-        check_values(&series.slices[index])?;
+        check_hounsfield(&series.slices[index])?;
     }
     let shape = (stack.slices.len(), stack.rows, stack.columns);
     let pixels = stack.rows * stack.columns;
+    check_sizes(series, &stack)?;
     let mut hu = vec![0_i16; shape.0 * pixels];
-    // One result per slice, in order: which error is reported does not depend on threads.
-    let read: Vec<Result<SliceFacts, SeriesRefusal>> = hu
-        .par_chunks_mut(pixels)
-        .zip(&stack.slices)
-        .map_init(Scratch::default, |scratch, (out, &index)| {
-            read_slice(&series.slices[index], rule, scratch, out)
-        })
+    let mut files: BTreeMap<&Path, Vec<Job>> = BTreeMap::new();
+    for (out, &index) in hu.chunks_exact_mut(pixels).zip(&stack.slices) {
+        let slice = &series.slices[index];
+        files.entry(&slice.path).or_default().push(Job { slice, out });
+    }
+    // One result per file, in order: which error is reported does not depend on threads.
+    let files: Vec<Vec<Job>> = files.into_values().collect();
+    let read: Vec<Result<FileFacts, SeriesRefusal>> = files
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, jobs| read_file(jobs, rule, scratch))
         .collect();
     let read = read.into_iter().collect::<Result<Vec<_>, _>>()?;
 
@@ -71,6 +94,10 @@ pub fn read_volume(series: &Series, rule: HuRule) -> Result<(Volume, SeriesFacts
         path: series.slices[stack.slices[0]].path.clone(),
         message: error.to_string(),
     })?;
+    let hu = match stack.shear {
+        Some(shear) => shear::apply(hu.view(), shear),
+        None => hu,
+    };
     let facts = SeriesFacts {
         slices: shape.0,
         rows: stack.rows,
@@ -79,9 +106,23 @@ pub fn read_volume(series: &Series, rule: HuRule) -> Result<(Volume, SeriesFacts
         hu_min: read.iter().map(|facts| facts.least).min().unwrap_or(0),
         hu_max: read.iter().map(|facts| facts.greatest).max().unwrap_or(0),
         flags: stack.flags,
+        left_out: stack.left_out,
         content_hash: *content.finalize().as_bytes(),
     };
     Ok((Volume { hu: turned(hu, stack.turn), geometry: stack.geometry }, facts))
+}
+
+/// Decodes one slice alone, whatever its place and its units: `rows × columns` of
+/// `slope · stored + intercept`, by `rule`.
+///
+/// # Errors
+/// As [`read_volume_by`], for what concerns one file.
+pub fn read_slice(slice: &SliceFile, rule: HuRule) -> Result<Vec<i16>, SeriesRefusal> {
+    let (rows, columns) = plane::size(slice)?;
+    check_size(slice, rows as usize * columns as usize)?;
+    let mut out = vec![0; rows as usize * columns as usize];
+    read_file(vec![Job { slice, out: &mut out }], rule, &mut Scratch::default())?;
+    Ok(out)
 }
 
 /// The volume with its axes permuted and flipped.
@@ -98,7 +139,8 @@ fn turned(hu: Array3<i16>, turn: Turn) -> Array3<i16> {
     hu.as_standard_layout().into_owned()
 }
 
-/// Slices at one place are left out only if they show the same.
+/// Slices at one place are left out only if they show the same. Returns the hashes of their files,
+/// but of those that the stack has read too.
 fn check_duplicates(
     series: &Series,
     stack: &Stack,
@@ -108,11 +150,13 @@ fn check_duplicates(
     let pixels = stack.rows * stack.columns;
     let mut scratch = Scratch::default();
     let mut out = vec![0; pixels];
-    let mut hashes = Vec::with_capacity(stack.duplicates.len());
+    let mut hashes: BTreeMap<&Path, [u8; 32]> = BTreeMap::new();
     for &(kept, left_out) in &stack.duplicates {
         let (first, second) = (&series.slices[kept], &series.slices[left_out]);
-        check_values(second)?;
-        hashes.push(read_slice(second, rule, &mut scratch, &mut out)?.hash);
+        check_hounsfield(second)?;
+        check_size(second, pixels)?;
+        let read = read_file(vec![Job { slice: second, out: &mut out }], rule, &mut scratch)?;
+        hashes.insert(&second.path, read.hash);
         let same = stack
             .slices
             .iter()
@@ -121,9 +165,7 @@ fn check_duplicates(
             .is_some_and(|kept| kept == out);
         if !same {
             let position = first.position_mm.clone().unwrap_or_default();
-            let normal = series.slices[kept].orientation.clone().unwrap_or_default();
-            let [r0, r1, r2, c0, c1, c2] = normal;
-            let normal = [r1 * c2 - r2 * c1, r2 * c0 - r0 * c2, r0 * c1 - r1 * c0];
+            let normal = plane::Plane::of(first)?.normal();
             return Err(SeriesRefusal::DuplicateSlices {
                 first: first.path.clone(),
                 second: second.path.clone(),
@@ -131,86 +173,205 @@ fn check_duplicates(
             });
         }
     }
-    Ok(hashes)
+    for &index in &stack.slices {
+        hashes.remove(series.slices[index].path.as_path());
+    }
+    Ok(hashes.into_values().collect())
 }
 
-/// No file of one slice is larger (4096 × 4096 pixels are 32 MiB); files are read whole.
-const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Files are read whole when their frames are compressed; more than this is no CT.
+const MAX_FILE_BYTES: u64 = 2 << 30;
+/// At most as many pixels to the compressed byte: no codec here makes an image smaller (a JPEG-LS
+/// run of 2^15 pixels is one bit).
+const MAX_PIXELS_PER_BYTE: u64 = 1 << 18;
 
-/// Buffers of one worker, used for slice after slice.
+/// Refuses files that cannot hold what their headers say, before memory is had for it.
+fn check_sizes(series: &Series, stack: &Stack) -> Result<(), SeriesRefusal> {
+    let pixels = stack.rows * stack.columns;
+    stack.slices.iter().try_for_each(|&index| check_size(&series.slices[index], pixels))
+}
+
+fn check_size(slice: &SliceFile, pixels: usize) -> Result<(), SeriesRefusal> {
+    let place = place(slice)?;
+    if let Storage::Native { .. } = storage(slice)? {
+        let bits_allocated = slice.values.bits_allocated.clone().unwrap_or(16);
+        let shape = Shape { rows: pixels, columns: 1, bits_allocated };
+        return native_range(slice, place, shape, slice.bytes).map(drop);
+    }
+    let (found, expected) = (slice.bytes, pixels as u64 / MAX_PIXELS_PER_BYTE);
+    if found < expected {
+        return Err(SeriesRefusal::Truncated { path: slice.path.clone(), found, expected });
+    }
+    Ok(())
+}
+
+/// One slice to read, and where to.
+struct Job<'a> {
+    slice: &'a SliceFile,
+    out: &'a mut [i16],
+}
+
+/// Buffers of one worker, used for file after file.
 #[derive(Default)]
 struct Scratch {
-    file: Vec<u8>,
-    table: Option<(TableKey, Vec<i16>)>,
+    bytes: Vec<u8>,
+    table: Tables,
 }
 
-struct SliceFacts {
+/// The table made last; slices of a series nearly always share theirs.
+#[derive(Default)]
+struct Tables(Option<(TableKey, Vec<i16>)>);
+
+impl Tables {
+    fn of(&mut self, key: TableKey) -> &[i16] {
+        if self.0.as_ref().is_none_or(|(made_for, _)| *made_for != key) {
+            self.0 = Some((key, hu_table(&key)));
+        }
+        self.0.as_ref().map_or(&[], |(_, table)| table)
+    }
+}
+
+struct FileFacts {
     least: i16,
     greatest: i16,
     hash: [u8; 32],
 }
 
-/// Refuses headers whose values are not plain one-channel CT.
-fn check_values(slice: &SliceFile) -> Result<(), SeriesRefusal> {
-    let values = &slice.values;
-    let bad = |tag, found: String, expected: &str| SeriesRefusal::BadTag {
+/// Refuses headers whose values are something else than attenuation.
+fn check_hounsfield(slice: &SliceFile) -> Result<(), SeriesRefusal> {
+    let refused = |tag, found: &str, expected| SeriesRefusal::NotHounsfield {
         path: slice.path.clone(),
         tag,
-        found,
-        expected: expected.to_owned(),
+        found: found.to_owned(),
+        expected,
     };
-    if values.samples != 1 {
-        let found = values.samples.to_string();
-        return Err(bad("SamplesPerPixel (0028,0002)", found, "1 (grey values)"));
-    }
-    let tag = "BitsAllocated (0028,0100)";
-    let bits = needed(slice, &values.bits_allocated, tag, "8 or 16")?;
-    if bits != 8 && bits != 16 {
-        return Err(bad(tag, bits.to_string(), "8 or 16"));
-    }
+    let values = &slice.values;
     // "US" (unspecified) is what some scanners write on plain Hounsfield units.
     if !["", "HU", "US"].contains(&values.rescale_type.as_str()) {
-        return Err(SeriesRefusal::NotHounsfield { found: values.rescale_type.clone() });
+        return Err(refused("RescaleType (0028,1054)", &values.rescale_type, "\"HU\""));
     }
-    needed(slice, &values.slope, "RescaleSlope (0028,1053)", "a number")?;
-    needed(slice, &values.intercept, "RescaleIntercept (0028,1052)", "a number")?;
+    if !["", "[hnsf'U]", "HU"].contains(&values.units.as_str()) {
+        let tag = "RealWorldValueMappingSequence (0040,9096), its units";
+        return Err(refused(tag, &values.units, "\"[hnsf'U]\""));
+    }
+    let image_type = &slice.marks.image_type;
+    if image_type.split('\\').any(|part| MAPS.contains(&part.trim())) {
+        return Err(refused("ImageType (0008,0008)", image_type, "an image of attenuation"));
+    }
     Ok(())
 }
 
-/// Reads one file into `out` (rows × columns Hounsfield units).
-fn read_slice(
-    slice: &SliceFile,
+/// Words of ImageType for maps of blood flow and other derived quantities (PS3.3, C.8.16.1.3 and
+/// C.8.15.3).
+const MAPS: [&str; 12] = [
+    "PERFUSION",
+    "RCBF",
+    "RCBV",
+    "CBF",
+    "CBV",
+    "MTT",
+    "TTP",
+    "TMAX",
+    "MATERIAL_FRACTION",
+    "EFF_ATOMIC_NUM",
+    "ELECTRON_DENSITY",
+    "PERMEABILITY",
+];
+
+/// Reads slices of one file; `jobs` is not empty and names one file only.
+fn read_file(
+    mut jobs: Vec<Job>,
     rule: HuRule,
     scratch: &mut Scratch,
-    out: &mut [i16],
-) -> Result<SliceFacts, SeriesRefusal> {
-    read_file(slice, &mut scratch.file)?;
-    let hash = *blake3::hash(&scratch.file).as_bytes();
-    let key = TableKey::of(&slice.values, rule);
-    let table = match &mut scratch.table {
-        Some((made_for, table)) if *made_for == key => table,
-        other => &mut other.insert((key, hu_table(&key))).1,
+) -> Result<FileFacts, SeriesRefusal> {
+    let Some(first) = jobs.first().map(|job| job.slice) else {
+        return Ok(FileFacts { least: i16::MAX, greatest: i16::MIN, hash: [0; 32] });
     };
-    let decoded;
-    let stored = match native_pixels(slice, &scratch.file, out.len()) {
-        Some(bytes) => bytes,
-        None => {
-            decoded = decode(slice, &scratch.file, out.len())?;
-            &decoded
+    let hash = match storage(first)? {
+        Storage::Native { big_endian } if first.frames > 1 => {
+            read_frames_by_range(&mut jobs, first, big_endian, rule, scratch)?
         }
+        _ => read_whole(&mut jobs, first, rule, scratch)?,
     };
-    look_up(stored, table, out);
-    let (least, greatest) = range(out);
-    Ok(SliceFacts { least, greatest, hash })
+    let (least, greatest) = jobs
+        .iter()
+        .map(|job| range(job.out))
+        .fold((i16::MAX, i16::MIN), |(a, b), (least, most)| (a.min(least), b.max(most)));
+    Ok(FileFacts { least, greatest, hash })
 }
 
-fn read_file(slice: &SliceFile, buffer: &mut Vec<u8>) -> Result<(), SeriesRefusal> {
-    let unreadable = |error: std::io::Error| SeriesRefusal::Unreadable {
-        path: slice.path.clone(),
-        message: error.to_string(),
+/// Reads the whole file, then each frame from it.
+fn read_whole(
+    jobs: &mut [Job],
+    first: &SliceFile,
+    rule: HuRule,
+    scratch: &mut Scratch,
+) -> Result<[u8; 32], SeriesRefusal> {
+    let mut file = open(first)?;
+    if first.bytes > MAX_FILE_BYTES {
+        let message = format!("{} bytes, expected at most {MAX_FILE_BYTES}", first.bytes);
+        return Err(SeriesRefusal::Unreadable { path: first.path.clone(), message });
+    }
+    // The buffer is as long as the longest file so far; only growing it costs a fill.
+    scratch.bytes.resize(usize::try_from(first.bytes).unwrap_or(usize::MAX), 0);
+    file.read_exact(&mut scratch.bytes).map_err(|error| unreadable(first, &error))?;
+    let hash = *blake3::hash(&scratch.bytes).as_bytes();
+    let shape = shape(first, TableKey::of(first, rule)?)?;
+    let pixels = Pixels::find(first, &scratch.bytes, shape)?;
+    let frame = |tables: &mut Tables, job: &mut Job| {
+        let key = TableKey::of(job.slice, rule)?;
+        look_up(&pixels.frame(job.slice, shape)?, tables.of(key), job.out);
+        Ok(())
     };
-    let mut file = File::open(&slice.path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
+    if let [job] = jobs {
+        frame(&mut scratch.table, job)?;
+    } else {
+        let done: Vec<_> = jobs.par_iter_mut().map_init(Tables::default, frame).collect();
+        done.into_iter().collect::<Result<(), SeriesRefusal>>()?;
+    }
+    Ok(hash)
+}
+
+/// Reads an uncompressed multi-frame file from front to back, holding one frame at a time.
+fn read_frames_by_range(
+    jobs: &mut [Job],
+    first: &SliceFile,
+    big_endian: bool,
+    rule: HuRule,
+    scratch: &mut Scratch,
+) -> Result<[u8; 32], SeriesRefusal> {
+    let shape = shape(first, TableKey::of(first, rule)?)?;
+    let place = place(first)?;
+    jobs.sort_by_key(|job| job.slice.frame);
+    let mut file = open(first)?;
+    let mut hash = blake3::Hasher::new();
+    let bytes = &mut scratch.bytes;
+    let mut at = 0;
+    for job in jobs {
+        let range = native_range(job.slice, place, shape, first.bytes)?;
+        skip(&mut file, &mut hash, range.start - at).map_err(|error| unreadable(first, &error))?;
+        bytes.resize(frame_bytes(shape), 0);
+        file.read_exact(bytes).map_err(|error| unreadable(first, &error))?;
+        hash.update(bytes);
+        at = range.end;
+        let table = scratch.table.of(TableKey::of(job.slice, rule)?);
+        look_up(&native(bytes, shape, big_endian), table, job.out);
+    }
+    skip(&mut file, &mut hash, first.bytes - at).map_err(|error| unreadable(first, &error))?;
+    Ok(*hash.finalize().as_bytes())
+}
+
+/// Hashes the next bytes of a file without keeping them.
+fn skip(file: &mut File, hash: &mut blake3::Hasher, bytes: u64) -> std::io::Result<()> {
+    let from = file.stream_position()?;
+    hash.update_reader(file.by_ref().take(bytes))?;
+    file.seek(SeekFrom::Start(from + bytes)).map(drop)
+}
+
+/// Opens a file that has not changed since its header was read.
+fn open(slice: &SliceFile) -> Result<File, SeriesRefusal> {
+    let file = File::open(&slice.path).map_err(|error| unreadable(slice, &error))?;
+    let length = file.metadata().map_err(|error| unreadable(slice, &error))?.len();
     if length != slice.bytes {
         return Err(SeriesRefusal::Unreadable {
             path: slice.path.clone(),
@@ -220,15 +381,17 @@ fn read_file(slice: &SliceFile, buffer: &mut Vec<u8>) -> Result<(), SeriesRefusa
             ),
         });
     }
-    if length > MAX_FILE_BYTES {
-        return Err(SeriesRefusal::Unreadable {
-            path: slice.path.clone(),
-            message: format!("{length} bytes, expected at most {MAX_FILE_BYTES} for one slice"),
-        });
-    }
-    // The buffer is as long as the longest file so far; only growing it costs a fill.
-    buffer.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
-    file.read_exact(buffer).map_err(unreadable)
+    Ok(file)
+}
+
+fn unreadable(slice: &SliceFile, error: &std::io::Error) -> SeriesRefusal {
+    SeriesRefusal::Unreadable { path: slice.path.clone(), message: error.to_string() }
+}
+
+fn shape(slice: &SliceFile, key: TableKey) -> Result<Shape, SeriesRefusal> {
+    let (rows, columns) = plane::size(slice)?;
+    let bits_allocated = key.bits_allocated();
+    Ok(Shape { rows: rows as usize, columns: columns as usize, bits_allocated })
 }
 
 /// Least and greatest value; two plain passes over what is in the cache become vector code.

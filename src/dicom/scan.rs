@@ -27,9 +27,8 @@ pub fn scan(root: &Path) -> Result<Scan, DicomError> {
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     for (path, kind) in paths.into_iter().zip(kinds) {
         match kind {
-            Kind::Slice(parts) => {
-                let (texts, slice) = *parts;
-                series.entry(texts.series_uid.clone()).or_insert(texts).slices.push(slice);
+            Kind::Slices(texts, slices) => {
+                series.entry(texts.series_uid.clone()).or_insert(*texts).slices.extend(slices);
             }
             Kind::Problem(reason) => found.problems.push(Problem { path, reason }),
             Kind::Other => found.skipped += 1,
@@ -154,6 +153,9 @@ mod tests {
                 let mut series = found.series.remove(0);
                 series.slices[0].bytes = expected.slices[0].bytes;
                 series.slices[0].modified_ns = expected.slices[0].modified_ns;
+                let offset = |series: &Series| series.slices[0].pixels.clone().unwrap().offset;
+                assert_eq!(offset(&series) + start as u64, offset(&expected));
+                series.slices[0].pixels = expected.slices[0].pixels.clone();
                 assert_eq!(series, expected, "{syntax} from byte {start}");
             }
         }

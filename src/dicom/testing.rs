@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
+use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
 /// One small CT image; tests change the fields that they are about.
@@ -22,6 +24,9 @@ pub(crate) struct TestSlice {
     pub slope: f64,
     pub intercept: f64,
     pub padding: Option<i16>,
+    pub sop_class: &'static str,
+    pub acquisition: Option<i32>,
+    pub kernel: &'static str,
     /// Stored values, rows × columns.
     pub pixels: Vec<i16>,
     pub transfer_syntax: &'static str,
@@ -45,6 +50,9 @@ impl TestSlice {
             slope: 1.0,
             intercept: 0.0,
             padding: None,
+            sop_class: uids::CT_IMAGE_STORAGE,
+            acquisition: None,
+            kernel: "",
             pixels: (0..24).map(|index| (100 * number + index) as i16).collect(),
             transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN,
         }
@@ -55,7 +63,7 @@ impl TestSlice {
         let put = |vr, tag, value: PrimitiveValue| DataElement::new(tag, vr, value);
         let strings = |values: Vec<String>| PrimitiveValue::Strs(values.into());
         let mut object = InMemDicomObject::from_element_iter([
-            put(VR::UI, tags::SOP_CLASS_UID, uids::CT_IMAGE_STORAGE.into()),
+            put(VR::UI, tags::SOP_CLASS_UID, self.sop_class.into()),
             put(
                 VR::UI,
                 tags::SOP_INSTANCE_UID,
@@ -88,6 +96,12 @@ impl TestSlice {
         if let Some(padding) = self.padding {
             object.put(put(VR::SS, tags::PIXEL_PADDING_VALUE, dicom_value!(I16, padding)));
         }
+        if let Some(number) = self.acquisition {
+            object.put(put(VR::IS, tags::ACQUISITION_NUMBER, number.to_string().into()));
+        }
+        if !self.kernel.is_empty() {
+            object.put(put(VR::SH, tags::CONVOLUTION_KERNEL, self.kernel.into()));
+        }
         let words: Vec<u16> = self.pixels.iter().map(|&value| value.cast_unsigned()).collect();
         object.put(put(VR::OW, tags::PIXEL_DATA, PrimitiveValue::U16(words.into())));
         object
@@ -105,4 +119,76 @@ pub(crate) fn write_series(folder: &Path, slices: &[TestSlice]) {
         let scrambled = (index * 7 + 3) % 101;
         slice.write(&folder.join(format!("image-{scrambled:03}-{}", slice.series_uid)));
     }
+}
+
+/// Writes slices as the frames of one Enhanced CT file; the values that they share are the first's.
+pub(crate) fn write_frames(path: &Path, slices: &[TestSlice]) {
+    let first = &slices[0];
+    let put = |tag, vr, value: PrimitiveValue| DataElement::new(tag, vr, value);
+    let text = |tag, vr, values: &[f64]| {
+        let values: Vec<String> = values.iter().map(f64::to_string).collect();
+        DataElement::new(tag, vr, PrimitiveValue::Strs(values.into()))
+    };
+    let sequence = |tag, items: Vec<InMemDicomObject>| {
+        DataElement::new(tag, VR::SQ, DataSetSequence::from(items))
+    };
+    let group = |tag, elements: Vec<InMemElement>| {
+        sequence(tag, vec![InMemDicomObject::from_element_iter(elements)])
+    };
+    let shared = vec![
+        group(
+            tags::PLANE_ORIENTATION_SEQUENCE,
+            vec![text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &first.orientation)],
+        ),
+        group(
+            tags::PIXEL_MEASURES_SEQUENCE,
+            vec![text(tags::PIXEL_SPACING, VR::DS, &first.spacing)],
+        ),
+        group(
+            tags::CT_IMAGE_FRAME_TYPE_SEQUENCE,
+            vec![put(tags::FRAME_TYPE, VR::CS, first.image_type.as_str().into())],
+        ),
+    ];
+    let frames = slices.iter().map(|slice| {
+        InMemDicomObject::from_element_iter([
+            group(
+                tags::PLANE_POSITION_SEQUENCE,
+                vec![text(tags::IMAGE_POSITION_PATIENT, VR::DS, &slice.position)],
+            ),
+            group(
+                tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+                vec![
+                    text(tags::RESCALE_INTERCEPT, VR::DS, &[slice.intercept]),
+                    text(tags::RESCALE_SLOPE, VR::DS, &[slice.slope]),
+                ],
+            ),
+        ])
+    });
+    let pixels = slices.iter().flat_map(|slice| &slice.pixels);
+    let words: Vec<u16> = pixels.map(|&value| value.cast_unsigned()).collect();
+    let uid = format!("{}.{}", first.series_uid, first.number);
+    InMemDicomObject::from_element_iter([
+        put(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.2.1".into()),
+        put(tags::SOP_INSTANCE_UID, VR::UI, uid.into()),
+        put(tags::MODALITY, VR::CS, first.modality.as_str().into()),
+        put(tags::PATIENT_ID, VR::LO, first.patient_id.as_str().into()),
+        put(tags::STUDY_INSTANCE_UID, VR::UI, "1.2".into()),
+        put(tags::SERIES_INSTANCE_UID, VR::UI, first.series_uid.as_str().into()),
+        put(tags::NUMBER_OF_FRAMES, VR::IS, slices.len().to_string().into()),
+        put(tags::SAMPLES_PER_PIXEL, VR::US, dicom_value!(U16, 1)),
+        put(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".into()),
+        put(tags::ROWS, VR::US, dicom_value!(U16, first.rows)),
+        put(tags::COLUMNS, VR::US, dicom_value!(U16, first.columns)),
+        put(tags::BITS_ALLOCATED, VR::US, dicom_value!(U16, 16)),
+        put(tags::BITS_STORED, VR::US, dicom_value!(U16, 16)),
+        put(tags::HIGH_BIT, VR::US, dicom_value!(U16, 15)),
+        put(tags::PIXEL_REPRESENTATION, VR::US, dicom_value!(U16, 1)),
+        group(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, shared),
+        sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames.collect()),
+        put(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.into())),
+    ])
+    .with_meta(FileMetaTableBuilder::new().transfer_syntax(first.transfer_syntax))
+    .unwrap()
+    .write_to_file(path)
+    .unwrap();
 }

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dicom::{self, FileKind, Found as HeaderValue, Series, SliceFile};
+use crate::dicom::{self, FileKind, Found as HeaderValue, PixelPlace, Series, SliceFile};
 use crate::formats::{self, FormatRefusal, VolumeHeader};
 
 /// A file's state: while it is the same, so are its contents.
@@ -49,19 +49,25 @@ fn identity(_: &Metadata) -> (i64, u64) {
 /// What a file turned out to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Facts {
-    /// A slice: its own values, and the place of the rest in the folder's templates.
-    Slice {
-        template: u32,
-        instance_uid: Box<str>,
-        instance_number: Option<i64>,
-        position_mm: HeaderValue<[f64; 3]>,
-    },
+    /// The slices of a DICOM file: one, or one for each frame.
+    Slices(Box<[SliceFacts]>),
     /// A volume file.
     Volume(Box<Result<VolumeHeader, FormatRefusal>>),
     /// Claims or looks to be an image, and is unusable for this reason.
     Problem(Box<str>),
     /// Plainly something else.
     Other,
+}
+
+/// A slice's own values, and the place of the rest in the folder's templates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SliceFacts {
+    pub template: u32,
+    frame: u32,
+    instance_uid: Box<str>,
+    instance_number: Option<i64>,
+    position_mm: HeaderValue<[f64; 3]>,
+    pixels: HeaderValue<PixelPlace>,
 }
 
 /// What slices have in common: a series without slices, and a slice without its own values.
@@ -87,27 +93,30 @@ pub(super) struct FolderFacts {
 }
 
 impl FolderFacts {
-    /// The slice of an entry as its header had it.
-    pub fn slice(&self, folder: &Path, entry: &FileEntry) -> Option<SliceFile> {
-        let Facts::Slice { template, instance_uid, instance_number, position_mm } = &entry.facts
-        else {
-            return None;
+    /// The slices of an entry as its header had them.
+    pub fn slices(&self, folder: &Path, entry: &FileEntry) -> Vec<SliceFile> {
+        let Facts::Slices(slices) = &entry.facts else { return Vec::new() };
+        let slice = |own: &SliceFacts| {
+            Some(SliceFile {
+                path: folder.join(&*entry.name),
+                bytes: entry.stamp.bytes,
+                modified_ns: u128::from(entry.stamp.modified_ns),
+                frame: own.frame,
+                instance_uid: own.instance_uid.to_string(),
+                instance_number: own.instance_number,
+                position_mm: own.position_mm.clone(),
+                pixels: own.pixels.clone(),
+                ..self.templates.get(own.template as usize)?.slice.clone()
+            })
         };
-        Some(SliceFile {
-            path: folder.join(&*entry.name),
-            bytes: entry.stamp.bytes,
-            modified_ns: u128::from(entry.stamp.modified_ns),
-            instance_uid: instance_uid.to_string(),
-            instance_number: *instance_number,
-            position_mm: position_mm.clone(),
-            ..self.templates.get(*template as usize)?.slice.clone()
-        })
+        slices.iter().filter_map(slice).collect()
     }
 
     /// Whether every slice's template is there, as it is unless the index was tampered with.
     pub fn is_whole(&self) -> bool {
+        let known = |own: &SliceFacts| (own.template as usize) < self.templates.len();
         self.files.iter().all(|entry| match &entry.facts {
-            Facts::Slice { template, .. } => (*template as usize) < self.templates.len(),
+            Facts::Slices(slices) => !slices.is_empty() && slices.iter().all(known),
             _ => true,
         })
     }
@@ -115,7 +124,7 @@ impl FolderFacts {
 
 /// A file just looked at, before it is kept small.
 pub(super) enum Looked {
-    Slice(Box<(Series, SliceFile)>),
+    Slices(Box<Series>, Vec<SliceFile>),
     Facts(Facts),
 }
 
@@ -128,7 +137,7 @@ pub(super) fn look(path: &Path, name: &str) -> Looked {
         });
     }
     match dicom::read_header(path) {
-        FileKind::Slice(parts) => Looked::Slice(parts),
+        FileKind::Slices(series, slices) => Looked::Slices(series, slices),
         FileKind::Problem(reason) => Looked::Facts(Facts::Problem(reason.into())),
         FileKind::Other => Looked::Facts(Facts::Other),
     }
@@ -147,50 +156,52 @@ impl Collector {
     pub fn add(&mut self, name: &str, stamp: Stamp, looked: Looked) {
         let facts = match looked {
             Looked::Facts(facts) => facts,
-            Looked::Slice(parts) => {
-                let (series, mut slice) = *parts;
-                let own = Facts::Slice {
-                    template: 0,
-                    instance_uid: std::mem::take(&mut slice.instance_uid).into(),
-                    instance_number: slice.instance_number.take(),
-                    position_mm: std::mem::replace(&mut slice.position_mm, Ok([0.0; 3])),
-                };
-                slice.path = Default::default();
-                (slice.bytes, slice.modified_ns) = (0, 0);
-                self.placed(own, Template { series, slice })
-            }
+            Looked::Slices(series, slices) => Facts::Slices(
+                slices.into_iter().map(|slice| self.kept_small(&series, slice)).collect(),
+            ),
         };
         self.facts.files.push(FileEntry { name: name.into(), stamp, facts });
     }
 
-    /// Adds a file as it was known.
-    pub fn add_known(&mut self, entry: FileEntry, templates: &[Template]) {
-        let facts = match entry.facts {
-            Facts::Slice { template, .. } => match templates.get(template as usize) {
-                Some(template) => self.placed(entry.facts, template.clone()),
-                None => return,
-            },
-            facts => facts,
+    /// A slice's own values; what it shares with others goes to the templates.
+    fn kept_small(&mut self, series: &Series, mut slice: SliceFile) -> SliceFacts {
+        let mut own = SliceFacts {
+            template: 0,
+            frame: std::mem::take(&mut slice.frame),
+            instance_uid: std::mem::take(&mut slice.instance_uid).into(),
+            instance_number: slice.instance_number.take(),
+            position_mm: std::mem::replace(&mut slice.position_mm, Ok([0.0; 3])),
+            pixels: std::mem::replace(&mut slice.pixels, Err(String::new())),
         };
-        self.facts.files.push(FileEntry { facts, ..entry });
+        slice.path = Default::default();
+        (slice.bytes, slice.modified_ns) = (0, 0);
+        own.template = self.place_of(Template { series: series.clone(), slice });
+        own
     }
 
-    fn placed(&mut self, mut facts: Facts, whole: Template) -> Facts {
+    /// Adds a file as it was known.
+    pub fn add_known(&mut self, mut entry: FileEntry, templates: &[Template]) {
+        if let Facts::Slices(slices) = &mut entry.facts {
+            for own in slices {
+                let Some(template) = templates.get(own.template as usize) else { return };
+                own.template = self.place_of(template.clone());
+            }
+        }
+        self.facts.files.push(entry);
+    }
+
+    fn place_of(&mut self, template: Template) -> u32 {
         // Plain data always has a serialized form; were there none, nothing would be shared.
-        let key = postcard::to_stdvec(&whole).unwrap_or_default();
+        let key = postcard::to_stdvec(&template).unwrap_or_default();
         let next = self.facts.templates.len() as u32;
-        let place = match self.places.get(&key) {
+        match self.places.get(&key) {
             Some(place) if !key.is_empty() => *place,
             _ => {
                 self.places.insert(key, next);
-                self.facts.templates.push(whole);
+                self.facts.templates.push(template);
                 next
             }
-        };
-        if let Facts::Slice { template, .. } = &mut facts {
-            *template = place;
         }
-        facts
     }
 
     /// The folder, its files sorted by name.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::facts::{Facts, FileEntry, FolderFacts};
-use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind};
-use crate::dicom::{self, Problem, SliceFile};
+use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind, LeftOut};
+use crate::dicom::{self, Problem, SliceFile, StackRules};
 use crate::formats::{self, FormatRefusal, VolumeHeader};
 
 /// Flag of an image of which further, identical copies lie elsewhere.
@@ -20,6 +20,7 @@ const COPIES: &str = "copies-counted-once";
 pub(super) fn group(
     root: &Path,
     folders: &[(&Path, &FolderFacts)],
+    rules: StackRules,
     found: &mut Found,
     problems: &mut Vec<Problem>,
 ) {
@@ -30,8 +31,9 @@ pub(super) fn group(
     for (place, (folder, facts)) in folders.iter().enumerate() {
         for entry in &facts.files {
             match &entry.facts {
-                Facts::Slice { template, .. } => {
-                    let uid = &facts.templates[*template as usize].series.series_uid;
+                // A file has at least one slice, and all of them are of one series.
+                Facts::Slices(slices) => {
+                    let uid = &facts.templates[slices[0].template as usize].series.series_uid;
                     series.entry(uid).or_default().push((place, entry));
                 }
                 Facts::Volume(header) => volumes.push(VolumeFile {
@@ -57,7 +59,7 @@ pub(super) fn group(
     let series: Vec<Vec<(usize, &FileEntry)>> = series.into_values().collect();
     found.images = series
         .into_par_iter()
-        .filter_map(|entries| series_image(&entries, folders, &shared))
+        .filter_map(|entries| series_image(&entries, folders, &shared, rules))
         .collect();
     found.images.extend(named(root, volumes));
     found.images.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -72,20 +74,26 @@ fn series_image(
     entries: &[(usize, &FileEntry)],
     folders: &[(&Path, &FolderFacts)],
     shared: &[Arc<Path>],
+    rules: StackRules,
 ) -> Option<Image> {
     let (first_place, first) = entries.first()?;
-    let Facts::Slice { template, .. } = &first.facts else { return None };
-    let mut series = folders[*first_place].1.templates.get(*template as usize)?.series.clone();
-    let slice = |(place, entry): &(usize, &FileEntry)| -> Option<SliceFile> {
+    let Facts::Slices(slices) = &first.facts else { return None };
+    let template = slices.first()?.template as usize;
+    let mut series = folders[*first_place].1.templates.get(template)?.series.clone();
+    let slices = |(place, entry): &(usize, &FileEntry)| -> Vec<SliceFile> {
         let (folder, facts) = folders[*place];
-        facts.slice(folder, entry)
+        facts.slices(folder, entry)
     };
-    series.slices = entries.iter().filter_map(slice).collect();
+    series.slices = entries.iter().flat_map(slices).collect();
     let files = entries.iter().map(|(place, entry)| file(&shared[*place], entry)).collect();
-    let stack = dicom::stack(&series);
-    let mut flags = Vec::new();
+    let stack = dicom::stack_by(&series, rules);
+    let (mut flags, mut left_out) = (Vec::new(), Vec::new());
     if let Ok(stack) = &stack {
         flags.clone_from(&stack.flags);
+        left_out.extend(stack.left_out.iter().map(|part| LeftOut {
+            slices: part.slices.len(),
+            reason: format!("{}: {}", part.code, part.reason),
+        }));
         if !stack.duplicates.is_empty() && entries.iter().any(|(place, _)| place != first_place) {
             flags.push(COPIES.to_owned());
         }
@@ -106,10 +114,11 @@ fn series_image(
         kernel: series.kernel,
         manufacturer: series.manufacturer,
         path: folders[*first_place].0.to_owned(),
-        slices: grid.as_ref().map_or(entries.len(), |grid| grid.slices),
+        slices: grid.as_ref().map_or(series.slices.len(), |grid| grid.slices),
         grid,
         files,
         flags,
+        left_out,
     })
 }
 
@@ -224,6 +233,7 @@ impl VolumeFile<'_> {
             grid,
             files,
             flags,
+            left_out: Vec::new(),
         }
     }
 }

@@ -87,6 +87,17 @@ pub struct Image {
     pub files: Vec<ImageFile>,
     /// What was noticed and is safe, short stable words.
     pub flags: Vec<String>,
+    /// Parts of the series that are not in the volume.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Images of a series that are not in its volume, such as scout views and other stacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many.
+    pub slices: usize,
+    /// A short word, a colon, and a sentence.
+    pub reason: String,
 }
 
 /// What an image is.

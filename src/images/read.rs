@@ -5,19 +5,26 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{Image, ImageFile, ImageRefusal, Kind};
-use crate::dicom::{self, FileKind, HuRule, Series, SeriesFacts, SeriesRefusal, SliceFile};
+use crate::dicom::{
+    self, FileKind, HuRule, Series, SeriesFacts, SeriesRefusal, SliceFile, StackRules,
+};
 use crate::formats::{self, FormatRefusal, Rounding};
 use crate::volume::Volume;
 
 /// Reads an image into one volume of Hounsfield units in canonical order: depth from feet to
-/// head, height from front to back, width from the patient's right to left.
+/// head, height from front to back, width from the patient's right to left. `stacks` is what the
+/// image was found with.
 ///
 /// # Errors
 /// An [`ImageRefusal`]: what makes no volume, and files that changed since the folder was read.
-pub fn read_volume(image: &Image, rule: HuRule) -> Result<(Volume, SeriesFacts), ImageRefusal> {
+pub fn read_volume(
+    image: &Image,
+    rule: HuRule,
+    stacks: StackRules,
+) -> Result<(Volume, SeriesFacts), ImageRefusal> {
     let grid = image.grid.clone()?;
     let (volume, mut facts) = match &image.kind {
-        Kind::Dicom => dicom::read_volume(&series_of(image)?, rule)?,
+        Kind::Dicom => dicom::read_volume_by(&series_of(image)?, rule, stacks)?,
         Kind::File(header) => {
             // An image without a header has the reason in place of its grid.
             let header = header.as_ref().ok_or_else(|| FormatRefusal::Unreadable {
@@ -41,6 +48,7 @@ pub fn read_volume(image: &Image, rule: HuRule) -> Result<(Volume, SeriesFacts),
                 hu_min: read.range_hu.0,
                 hu_max: read.range_hu.1,
                 flags: Vec::new(),
+                left_out: Vec::new(),
                 content_hash: read.content_hash,
             };
             (read.volume, facts)
@@ -52,28 +60,28 @@ pub fn read_volume(image: &Image, rule: HuRule) -> Result<(Volume, SeriesFacts),
 
 /// Reads the headers of a DICOM image's files again.
 fn series_of(image: &Image) -> Result<Series, SeriesRefusal> {
-    let read: Vec<Result<(Series, SliceFile), SeriesRefusal>> =
-        image.files.par_iter().map(|file| header_of(file, &image.series_uid)).collect();
+    let read: Vec<Result<(Series, Vec<SliceFile>), SeriesRefusal>> =
+        image.files.par_iter().map(|file| headers_of(file, &image.series_uid)).collect();
     let mut series: Option<Series> = None;
     for read in read {
-        let (texts, slice) = read?;
-        series.get_or_insert(texts).slices.push(slice);
+        let (texts, slices) = read?;
+        series.get_or_insert(texts).slices.extend(slices);
     }
     series.ok_or(SeriesRefusal::TooFewSlices { found: 0, limit: 2 })
 }
 
-fn header_of(file: &ImageFile, uid: &str) -> Result<(Series, SliceFile), SeriesRefusal> {
+fn headers_of(file: &ImageFile, uid: &str) -> Result<(Series, Vec<SliceFile>), SeriesRefusal> {
     let path = file.path();
     let refused = |message: String| SeriesRefusal::Unreadable { path: path.clone(), message };
     match dicom::read_header(&path) {
-        FileKind::Slice(parts) if parts.0.series_uid == uid && parts.1.bytes == file.bytes => {
-            Ok(*parts)
-        }
-        FileKind::Slice(parts) if parts.0.series_uid == uid => {
-            Err(refused(changed(parts.1.bytes, file.bytes)))
+        FileKind::Slices(series, slices) if series.series_uid == uid => {
+            match slices.iter().find(|slice| slice.bytes != file.bytes) {
+                Some(other) => Err(refused(changed(other.bytes, file.bytes))),
+                None => Ok((*series, slices)),
+            }
         }
         FileKind::Problem(reason) => Err(refused(reason)),
-        FileKind::Slice(_) | FileKind::Other => {
+        FileKind::Slices(..) | FileKind::Other => {
             Err(refused("the file changed while it was used: it is of another series".to_owned()))
         }
     }

@@ -9,7 +9,7 @@ use super::facts::{Collector, FolderFacts, Looked, Stamp, look};
 use super::index::{self, Known};
 use super::walk::walk;
 use super::{Found, ImagesError, group};
-use crate::dicom::Problem;
+use crate::dicom::{Problem, StackRules};
 use crate::files::WriteError;
 
 /// Files that a thread looks at before what they have in common is stored once.
@@ -24,6 +24,7 @@ pub struct Scanner {
     file: Option<PathBuf>,
     known: Known,
     changed: bool,
+    stacks: StackRules,
 }
 
 impl Scanner {
@@ -31,7 +32,13 @@ impl Scanner {
     /// damaged or of another version is as good as none.
     pub fn with_index(cache_folder: &Path) -> Self {
         let file = cache_folder.join("index");
-        Self { known: index::load(&file), file: Some(file), changed: false }
+        Self { known: index::load(&file), file: Some(file), ..Self::default() }
+    }
+
+    /// The same scanner with these rules for stacks that are not plain axial ones.
+    #[must_use]
+    pub fn stacking_by(self, stacks: StackRules) -> Self {
+        Self { stacks, ..self }
     }
 
     /// Finds every image under `root` (a folder of any nesting, or one file), from headers only.
@@ -77,7 +84,7 @@ impl Scanner {
         }
         let view: Vec<(&Path, &FolderFacts)> =
             folders.iter().map(|(folder, _, facts)| (folder.as_path(), facts)).collect();
-        group::group(root, &view, &mut found, &mut problems);
+        group::group(root, &view, self.stacks, &mut found, &mut problems);
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         found.problems = problems;
         self.known.extend(folders.into_iter().filter_map(|(_, key, facts)| Some((key?, facts))));

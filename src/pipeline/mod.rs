@@ -11,6 +11,7 @@ pub mod predict;
 
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, ListError};
 use crate::device::{self, DeviceError, DeviceRequest};
+use crate::dicom::StackRules;
 use crate::evaluation::{Evaluation, Options, Scored, evaluate};
 use crate::files::WriteError;
 use crate::images::{Image, Scanner};
@@ -20,7 +21,7 @@ use crate::report::{self, ReportError};
 use crate::results::{
     PredictionRow, Provenance, ResultsError, RunFolder, Table, now_utc, read_csv, write_csv,
 };
-use crate::spec::{Compat, Interpolation, Part, Spec, SpecError};
+use crate::spec::{self, Compat, Interpolation, Part, Spec, SpecError};
 use crate::training::{self, Exam, Outcome, TrainingError, Watch};
 use crate::volume;
 use burn::train::Interrupter;
@@ -284,12 +285,12 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
 /// the prepared volumes, so that unchanged files are not opened again.
 pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
     watch.stage_begins("cohort");
-    let mut scanner = Scanner::with_index(&cache_folder(spec));
+    let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let cohort = cohort::gather(spec, &mut scanner)?;
     if let Err(error) = scanner.save() {
         watch.note(&format!("files will be looked at again next time: {error}"));
     }
-    let series = cohort.rows.iter().filter(|row| !row.series.is_empty()).count();
+    let series = cohort.rows.iter().filter(|row| row.is_image()).count();
     let left_out = match cohort::count_reasons(&cohort.rows) {
         reasons if reasons.is_empty() => String::new(),
         reasons => format!("; left out: {reasons}"),
@@ -299,9 +300,15 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     Ok(cohort)
 }
 
+/// What looks for images as the spec says, with the index of a cache folder.
+fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
+    let scanner = cache.map(Scanner::with_index).unwrap_or_default();
+    scanner.stacking_by(settings(spec).stacks)
+}
+
 /// The cohort as [`gather`] would have it, without making a folder.
 pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
-    let mut scanner = Scanner::with_index(&cache_folder(spec));
+    let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let cohort = cohort::gather(spec, &mut scanner)?;
     // Looking must not fail where nothing can be written.
     let _ = scanner.save_beside();
@@ -373,9 +380,13 @@ pub struct Found {
 
 /// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
 /// in files is kept there.
-pub fn images_of(paths: &[PathBuf], cache: Option<&Path>) -> Result<Found, PipelineError> {
+pub fn images_of(
+    spec: &Spec,
+    paths: &[PathBuf],
+    cache: Option<&Path>,
+) -> Result<Found, PipelineError> {
     let mut found = Found::default();
-    let mut scanner = cache.map(Scanner::with_index).unwrap_or_default();
+    let mut scanner = scanner(spec, cache);
     for path in paths {
         let here = scanner.scan(path).map_err(CohortError::from)?;
         if here.images.is_empty() {
@@ -406,6 +417,16 @@ pub fn settings(spec: &Spec) -> Settings {
         lower_hu: preprocess.window.lower_hu as f32,
         upper_hu: preprocess.window.upper_hu as f32,
         compat,
+        stacks: StackRules {
+            gantry_tilt: match preprocess.gantry_tilt {
+                spec::GantryTilt::Reshear => dicom::GantryTilt::Reshear,
+                spec::GantryTilt::Refuse => dicom::GantryTilt::Refuse,
+            },
+            orientation: match preprocess.orientation {
+                spec::Orientation::Reformat => dicom::Orientation::Reformat,
+                spec::Orientation::Refuse => dicom::Orientation::Refuse,
+            },
+        },
         limits: Limits {
             min_slices: spec.data.select.min_slices,
             max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,

@@ -52,7 +52,7 @@ pub fn predict(
         let epoch = crate::report::summary(run)?.selected_epoch;
         networks.push((spec, training::trained_network(spec, run, epoch, &device)?));
     }
-    let found = images_of(paths, lasting.then_some(cache))?;
+    let found = images_of(spec, paths, lasting.then_some(cache))?;
     let images: Vec<&Image> = found.images.iter().collect();
     let rows = prepare_images(spec, &images, cache, watch)?;
     let mut predictions: Vec<Prediction> = found

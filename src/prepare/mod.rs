@@ -24,6 +24,7 @@ mod series;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
@@ -54,6 +55,8 @@ pub struct Settings {
     /// The arithmetic of the Python package `lungs` 0.1.5 throughout: its Hounsfield units, grid,
     /// lung mask, refusals, crop and padding with 0 HU.
     pub compat: bool,
+    /// What becomes of tilted and of sagittal or coronal stacks.
+    pub stacks: StackRules,
     /// What is refused.
     pub limits: Limits,
 }
@@ -80,6 +83,7 @@ impl Default for Settings {
             lower_hu: -1000.0,
             upper_hu: 400.0,
             compat: false,
+            stacks: StackRules::default(),
             limits: Limits { min_slices: 50, max_slice_spacing_mm: 5.0, min_lung_ml: 500.0 },
         }
     }

@@ -100,7 +100,7 @@ pub(super) fn read(
         });
     }
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    let (volume, facts) = read_volume(image, rule)?;
+    let (volume, facts) = read_volume(image, rule, settings.stacks)?;
     (row.hu_min, row.hu_max) = (Some(facts.hu_min), Some(facts.hu_max));
     row.flags = facts.flags.join(";");
     Ok((volume, facts))

@@ -176,6 +176,12 @@ pub struct Preprocess {
     pub compat: Compat,
     /// Series whose lungs are smaller than this are refused.
     pub min_lung_ml: f64,
+    /// `"reshear"` moves the rows of a stack acquired with a tilted gantry onto an untilted grid,
+    /// `"refuse"` refuses it with the angle.
+    pub gantry_tilt: GantryTilt,
+    /// `"reformat"` turns a stack of sagittal or coronal images to axial order, `"refuse"` refuses
+    /// it.
+    pub orientation: Orientation,
     /// Hounsfield window.
     pub window: Window,
 }
@@ -188,6 +194,8 @@ impl Default for Preprocess {
             size: [224, 224, 224],
             compat: Compat::None,
             min_lung_ml: 500.0,
+            gantry_tilt: GantryTilt::Reshear,
+            orientation: Orientation::Reformat,
             window: Window::default(),
         }
     }
@@ -212,6 +220,26 @@ pub enum Compat {
     /// The original's arithmetic, for weights trained on it.
     #[serde(rename = "lungs-0.1.5")]
     Lungs015,
+}
+
+/// `preprocess.gantry_tilt`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GantryTilt {
+    /// Rows are moved onto an untilted grid.
+    Reshear,
+    /// The series is refused.
+    Refuse,
+}
+
+/// `preprocess.orientation`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orientation {
+    /// Sagittal and coronal stacks are turned to axial order.
+    Reformat,
+    /// They are refused.
+    Refuse,
 }
 
 /// `[preprocess.window]`

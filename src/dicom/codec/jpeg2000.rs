@@ -1,0 +1,86 @@
+//! JPEG 2000, by the `hayro-jpeg2000` crate: safe Rust throughout.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+
+use super::Shape;
+
+/// More tiles than any CT's have are a damaged header.
+const MAX_TILES: u64 = 4096;
+
+pub(super) fn decode(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
+    let size = Size::read(frame)?;
+    shape.check(size.rows as usize, size.columns as usize, size.precision)?;
+    // A decoder that panics on a damaged file must not take the other series with it.
+    catch_unwind(AssertUnwindSafe(|| samples(frame, shape, &size)))
+        .unwrap_or_else(|_| Err("the decoder failed on damaged data".to_owned()))
+}
+
+fn samples(frame: &[u8], shape: Shape, size: &Size) -> Result<Vec<u16>, String> {
+    let settings =
+        DecodeSettings { resolve_palette_indices: false, strict: true, target_resolution: None };
+    let image = Image::new(frame, &settings).map_err(|error| error.to_string())?;
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(|error| error.to_string())?;
+    let [component] = decoded.components() else {
+        return Err(format!("{} components, expected 1", decoded.components().len()));
+    };
+    let found = component.samples();
+    if found.len() != shape.pixels() {
+        return Err(format!("{} samples, expected {}", found.len(), shape.pixels()));
+    }
+    // The crate takes every image for unsigned: signed ones come out raised by half the range.
+    let (least, raised) = match size.signed {
+        true => (-(1_i32 << (size.precision - 1)), 1_i32 << (size.precision - 1)),
+        false => (0, 0),
+    };
+    let most = least + ((1_i32 << size.precision) - 1);
+    let stored =
+        |&sample: &f32| (sample.round() as i32).saturating_sub(raised).clamp(least, most) as u16;
+    Ok(found.iter().map(stored).collect())
+}
+
+/// What the SIZ marker segment says.
+struct Size {
+    rows: u32,
+    columns: u32,
+    precision: u32,
+    signed: bool,
+}
+
+impl Size {
+    /// Reads the SIZ segment of a codestream, bare or in a JP2 file.
+    fn read(frame: &[u8]) -> Result<Self, String> {
+        const START: &[u8] = &[0xFF, 0x4F, 0xFF, 0x51];
+        let at = frame.windows(START.len()).take(1 << 16).position(|window| window == START);
+        let segment = at.and_then(|at| frame.get(at + 4..at + 4 + 41));
+        let segment = segment.ok_or("no JPEG 2000 codestream (SOC and SIZ markers) is there")?;
+        let word = |index: usize| {
+            segment[4 + 4 * index..8 + 4 * index].iter().fold(0, |n, &b| n << 8 | u32::from(b))
+        };
+        let components = u16::from_be_bytes([segment[36], segment[37]]);
+        if components != 1 {
+            return Err(format!("{components} components, expected 1"));
+        }
+        let (right, bottom, left, top) = (word(0), word(1), word(2), word(3));
+        let (tile_width, tile_height) = (word(4), word(5));
+        let tiles = u64::from(right).div_ceil(u64::from(tile_width.max(1)))
+            * u64::from(bottom).div_ceil(u64::from(tile_height.max(1)));
+        if tiles > MAX_TILES {
+            return Err(format!("{tiles} tiles, expected at most {MAX_TILES}"));
+        }
+        let precision = u32::from(segment[38] & 0x7F) + 1;
+        if precision > 16 || segment[39..41] != [1, 1] {
+            return Err(format!(
+                "{precision} bits per sample or subsampling, expected 16 and none"
+            ));
+        }
+        Ok(Self {
+            rows: bottom.saturating_sub(top),
+            columns: right.saturating_sub(left),
+            precision,
+            signed: segment[38] & 0x80 != 0,
+        })
+    }
+}

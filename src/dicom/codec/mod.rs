@@ -1,0 +1,98 @@
+//! Compressed frames to stored values: one grey image each, in memory, from bytes that nobody has
+//! checked.
+//!
+//! Every decoder compares the size that its own header states with the image's before it allocates
+//! anything, reads within its input only, and fails when the input ends early: no pixel is ever
+//! filled in. Samples come out as the bit patterns of the stored values.
+
+mod jpeg;
+mod jpeg2000;
+mod jpeg_ls;
+mod rle;
+
+/// What a frame has to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub rows: usize,
+    pub columns: usize,
+    /// 8 or 16.
+    pub bits_allocated: u32,
+}
+
+impl Shape {
+    pub fn pixels(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Compares what a frame's own header says with what it has to be.
+    fn check(&self, rows: usize, columns: usize, precision: u32) -> Result<(), String> {
+        if (rows, columns) != (self.rows, self.columns) {
+            return Err(format!(
+                "the frame says {rows} rows × {columns} columns, expected {} × {} as in Rows \
+                 (0028,0010) and Columns (0028,0011)",
+                self.rows, self.columns
+            ));
+        }
+        if precision > self.bits_allocated {
+            return Err(format!(
+                "the frame has {precision} bits per sample, expected at most {} (BitsAllocated \
+                 (0028,0100))",
+                self.bits_allocated
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A way to compress frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codec {
+    Rle,
+    Jpeg,
+    JpegLs,
+    Jpeg2000,
+}
+
+/// The codec of a transfer syntax and the syntax' name; `None` for those without decoder.
+pub(super) fn of(uid: &str) -> (Option<Codec>, &'static str) {
+    use Codec::{Jpeg, Jpeg2000, JpegLs, Rle};
+    match uid {
+        "1.2.840.10008.1.2.5" => (Some(Rle), "RLE Lossless"),
+        "1.2.840.10008.1.2.4.50" => (Some(Jpeg), "JPEG Baseline (Process 1)"),
+        "1.2.840.10008.1.2.4.51" => (Some(Jpeg), "JPEG Extended (Process 2 & 4)"),
+        "1.2.840.10008.1.2.4.57" => (Some(Jpeg), "JPEG Lossless (Process 14)"),
+        "1.2.840.10008.1.2.4.70" => (Some(Jpeg), "JPEG Lossless (Process 14, Selection Value 1)"),
+        "1.2.840.10008.1.2.4.80" => (Some(JpegLs), "JPEG-LS Lossless"),
+        "1.2.840.10008.1.2.4.81" => (Some(JpegLs), "JPEG-LS Lossy (Near-Lossless)"),
+        "1.2.840.10008.1.2.4.90" => (Some(Jpeg2000), "JPEG 2000 (Lossless Only)"),
+        "1.2.840.10008.1.2.4.91" => (Some(Jpeg2000), "JPEG 2000"),
+        "1.2.840.10008.1.2.4.53" => (None, "JPEG Spectral Selection (Process 6 & 8, retired)"),
+        "1.2.840.10008.1.2.4.55" => (None, "JPEG Full Progression (Process 10 & 12, retired)"),
+        "1.2.840.10008.1.2.4.92" | "1.2.840.10008.1.2.4.93" => (None, "JPEG 2000 Part 2"),
+        "1.2.840.10008.1.2.4.201" | "1.2.840.10008.1.2.4.202" | "1.2.840.10008.1.2.4.203" => {
+            (None, "High-Throughput JPEG 2000")
+        }
+        "1.2.840.10008.1.2.4.110" | "1.2.840.10008.1.2.4.111" | "1.2.840.10008.1.2.4.112" => {
+            (None, "JPEG XL")
+        }
+        _ if uid.starts_with("1.2.840.10008.1.2.4.10") => (None, "MPEG video"),
+        _ if uid.starts_with("1.2.840.10008.1.2.4.") => (None, "a retired JPEG process"),
+        _ => (None, "unknown"),
+    }
+}
+
+/// Decodes one frame.
+///
+/// # Errors
+/// What is wrong with the frame, in a sentence.
+pub(super) fn decode(codec: Codec, frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
+    match codec {
+        Codec::Rle => rle::decode(frame, shape),
+        Codec::Jpeg => jpeg::decode(frame, shape),
+        Codec::JpegLs => jpeg_ls::decode(frame, shape),
+        Codec::Jpeg2000 => jpeg2000::decode(frame, shape),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The codecs against images that other programs compressed (tests/vectors).
+
+use super::*;
+
+const ROWS: usize = 19;
+const COLUMNS: usize = 23;
+
+/// The picture: a slope with texture, a flat band, the least and the greatest 12-bit value.
+fn picture() -> Vec<i32> {
+    let mut values: Vec<i32> = (0..(ROWS * COLUMNS) as i32)
+        .map(|pixel| {
+            let (y, x) = (pixel / COLUMNS as i32, pixel % COLUMNS as i32);
+            match y {
+                6..12 => 500,
+                _ => 400 + 37 * x + 53 * y + (x * x * 7 + y * 31) % 29,
+            }
+        })
+        .collect();
+    values[3 * COLUMNS + 4] = 4095;
+    values[3 * COLUMNS + 5] = 0;
+    values
+}
+
+fn shape(bits_allocated: u32) -> Shape {
+    Shape { rows: ROWS, columns: COLUMNS, bits_allocated }
+}
+
+macro_rules! vector {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../tests/vectors/", $name)).as_slice()
+    };
+}
+
+fn assert_decodes(codec: Codec, bytes: &[u8], bits: u32, of: impl Fn(i32) -> i32, most: u16) {
+    let found = decode(codec, bytes, shape(bits)).unwrap();
+    let expected: Vec<u16> = picture().into_iter().map(|value| of(value) as u16).collect();
+    let off = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(off <= most, "{codec:?} is off by {off}");
+}
+
+#[test]
+fn jpeg_ls_of_charls_decodes() {
+    assert_decodes(Codec::JpegLs, vector!("jpeg-ls-16.jls"), 16, |value| value * 16, 0);
+    assert_decodes(Codec::JpegLs, vector!("jpeg-ls-8.jls"), 8, |value| value >> 4, 0);
+    assert_decodes(Codec::JpegLs, vector!("jpeg-ls-near-3.jls"), 16, |value| value * 16, 3);
+}
+
+#[test]
+fn jpeg_2000_of_openjpeg_decodes_signed_and_unsigned() {
+    let codec = Codec::Jpeg2000;
+    assert_decodes(codec, vector!("jpeg-2000-unsigned-16.j2k"), 16, |value| value * 16, 0);
+    assert_decodes(codec, vector!("jpeg-2000-unsigned-12.j2k"), 16, |value| value, 0);
+    assert_decodes(codec, vector!("jpeg-2000-signed-16.j2k"), 16, |value| value - 1000, 0);
+}
+
+#[test]
+fn every_lossless_jpeg_predictor_decodes() {
+    let vectors = [
+        vector!("jpeg-lossless-predictor-1.jpg"),
+        vector!("jpeg-lossless-predictor-2.jpg"),
+        vector!("jpeg-lossless-predictor-3.jpg"),
+        vector!("jpeg-lossless-predictor-4.jpg"),
+        vector!("jpeg-lossless-predictor-5.jpg"),
+        vector!("jpeg-lossless-predictor-6.jpg"),
+        vector!("jpeg-lossless-predictor-7.jpg"),
+        vector!("jpeg-lossless-lj92.jpg"),
+    ];
+    for bytes in vectors {
+        assert_decodes(Codec::Jpeg, bytes, 16, |value| value, 0);
+    }
+    assert_decodes(Codec::Jpeg, vector!("jpeg-lossless-16.jpg"), 16, |value| value * 16, 0);
+}
+
+/// Compared with what libjpeg-turbo itself makes of the two lossy files: the spikes cost most.
+#[test]
+fn sequential_dct_of_8_and_12_bits_decodes() {
+    let decoded = |name: &str| -> Vec<u16> {
+        let text = include_str!("../../../tests/vectors/jpeg-decoded.txt");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().map(|value| value.parse().unwrap()).collect()
+    };
+    for (name, bytes, bits) in [
+        ("jpeg-extended-12", vector!("jpeg-extended-12.jpg"), 16),
+        ("jpeg-baseline-8", vector!("jpeg-baseline-8.jpg"), 8),
+    ] {
+        let found = decode(Codec::Jpeg, bytes, shape(bits)).unwrap();
+        let theirs = decoded(name);
+        assert_eq!(theirs.len(), found.len());
+        // Their transform is in whole numbers, ours is not.
+        assert!(found.iter().zip(&theirs).all(|(a, b)| a.abs_diff(*b) <= 1), "{name}");
+    }
+}
+
+#[test]
+fn a_frame_of_another_size_is_refused_before_it_is_decoded() {
+    let huge = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at..at + 4].fill(0xFF);
+        bytes
+    };
+    let sof = |bytes: &[u8], marker: u8| {
+        bytes.windows(2).position(|pair| pair == [0xFF, marker]).unwrap() + 5
+    };
+    let jpeg = vector!("jpeg-lossless-16.jpg");
+    let ls = vector!("jpeg-ls-16.jls");
+    for (codec, bytes) in
+        [(Codec::Jpeg, huge(jpeg, sof(jpeg, 0xC3))), (Codec::JpegLs, huge(ls, sof(ls, 0xF7)))]
+    {
+        let refusal = decode(codec, &bytes, shape(16)).unwrap_err();
+        assert!(refusal.starts_with("the frame says 65535 rows × 65535 columns"), "{refusal}");
+    }
+    let wide = huge(vector!("jpeg-2000-unsigned-16.j2k"), 8);
+    let refusal = decode(Codec::Jpeg2000, &wide, shape(16)).unwrap_err();
+    assert!(refusal.contains("4294967295 columns") || refusal.contains("tiles"), "{refusal}");
+    let deep = decode(Codec::JpegLs, ls, shape(8)).unwrap_err();
+    assert!(deep.starts_with("the frame has 16 bits per sample, expected at most 8"), "{deep}");
+}
+
+#[test]
+fn frames_cut_short_are_refused_and_never_filled_in() {
+    for (codec, bytes) in [
+        (Codec::Jpeg, vector!("jpeg-lossless-predictor-4.jpg")),
+        (Codec::Jpeg, vector!("jpeg-extended-12.jpg")),
+        (Codec::JpegLs, vector!("jpeg-ls-16.jls")),
+        (Codec::Jpeg2000, vector!("jpeg-2000-unsigned-16.j2k")),
+    ] {
+        let whole = decode(codec, bytes, shape(16)).unwrap();
+        for length in 0..bytes.len() {
+            if let Ok(found) = decode(codec, &bytes[..length], shape(16)) {
+                assert!(found == whole, "{codec:?} of {length} bytes is filled in");
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! DICOM data elements in bytes: where each value lies, and nothing more.
+//!
+//! The bytes are a file's, or the first part of one. No length that a file states is believed
+//! before the bytes are there, nothing is allocated by such a length, and nesting is bounded: this
+//! is what stands between a damaged archive and the rest of the program.
+
+use super::Found;
+
+/// How elements are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Encoding {
+    /// Each element says its value representation.
+    pub explicit: bool,
+    /// Numbers have their greatest byte first.
+    pub big_endian: bool,
+}
+
+/// Why the next element cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The bytes end within this element; more of the file may help.
+    Ended(String),
+    /// The bytes are no data set.
+    Malformed(String),
+}
+
+impl Stop {
+    /// The sentence, once it is known that there are no more bytes.
+    pub fn reason(self) -> String {
+        match self {
+            Self::Ended(tag) => format!("is cut short, at element {tag}"),
+            Self::Malformed(reason) => reason,
+        }
+    }
+}
+
+/// A tag as one number, `ggggeeee`.
+pub(super) type TagNumber = u32;
+
+/// PixelData (7FE0,0010).
+pub(super) const PIXEL_DATA: TagNumber = 0x7FE0_0010;
+/// FloatPixelData (7FE0,0008), the first of the tags that can hold pixels.
+const FLOAT_PIXEL_DATA: TagNumber = 0x7FE0_0008;
+const ITEM: TagNumber = 0xFFFE_E000;
+const ITEM_END: TagNumber = 0xFFFE_E00D;
+const SEQUENCE_END: TagNumber = 0xFFFE_E0DD;
+const UNDEFINED: u32 = u32::MAX;
+/// Sequences within sequences; real files have four or five.
+const MAX_DEPTH: usize = 24;
+/// Of the texts and numbers that are read here, none is longer.
+const MAX_VALUE_BYTES: usize = 1024;
+
+/// The header of one element.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    tag: TagNumber,
+    vr: [u8; 2],
+    length: u32,
+    value: usize,
+}
+
+/// Where the pixels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PixelElement {
+    /// First byte of the value.
+    pub start: usize,
+    /// Length of the value, `None` when it is encapsulated (a sequence of fragments).
+    pub length: Option<u32>,
+}
+
+/// One value, with what is needed to read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
+    bytes: &'a [u8],
+    vr: [u8; 2],
+    encoding: Encoding,
+}
+
+/// What to take a value for when the file does not say (implicit VR).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Decimal text (DS, IS).
+    Text,
+    /// 16-bit whole number (US, SS).
+    Short,
+}
+
+/// The elements of one data set or item, in the order in which they are written.
+#[derive(Clone, Debug)]
+pub(super) struct DataSet<'a> {
+    elements: Vec<(TagNumber, Value<'a>)>,
+    /// The pixels, when the data set got that far.
+    pub pixels: Option<PixelElement>,
+}
+
+impl<'a> DataSet<'a> {
+    /// Reads elements from `start` up to the pixel data or the end of `bytes`.
+    pub fn read(bytes: &'a [u8], start: usize, encoding: Encoding) -> Result<Self, Stop> {
+        Self::read_nested(bytes, start, encoding, 0)
+    }
+
+    fn read_nested(
+        bytes: &'a [u8],
+        mut at: usize,
+        encoding: Encoding,
+        depth: usize,
+    ) -> Result<Self, Stop> {
+        let mut found = Self { elements: Vec::with_capacity(64), pixels: None };
+        while at < bytes.len() {
+            let head = head(bytes, at, encoding)?;
+            if (FLOAT_PIXEL_DATA..=PIXEL_DATA).contains(&head.tag) {
+                if head.tag == PIXEL_DATA {
+                    let length = (head.length != UNDEFINED).then_some(head.length);
+                    found.pixels = Some(PixelElement { start: head.value, length });
+                }
+                break;
+            }
+            let end = end_of(bytes, head, encoding, depth)?;
+            let content = bytes.get(head.value..end.content).unwrap_or_default();
+            found.elements.push((head.tag, Value { bytes: content, vr: head.vr, encoding }));
+            at = end.next;
+        }
+        Ok(found)
+    }
+
+    /// The value of a tag; the first when a file has it twice.
+    pub fn get(&self, tag: TagNumber) -> Option<Value<'a>> {
+        self.elements.iter().find(|(found, _)| *found == tag).map(|(_, value)| *value)
+    }
+}
+
+impl<'a> Value<'a> {
+    /// The value's bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Text without padding; bytes that are not UTF-8 are replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(self.start()).trim_matches([' ', '\0']).to_owned()
+    }
+
+    /// As much of the value as any value that is asked for here can need.
+    fn start(&self) -> &'a [u8] {
+        self.bytes.get(..MAX_VALUE_BYTES).unwrap_or(self.bytes)
+    }
+
+    /// All numbers of the value; `None` when one of them is none.
+    fn all_numbers(&self, kind: Kind) -> Option<Vec<f64>> {
+        let big = self.encoding.big_endian;
+        let said = if self.encoding.explicit { &self.vr } else { b"??" };
+        let binary: fn(u64) -> f64 = match said {
+            b"US" | b"UL" | b"UV" => |bits| bits as f64,
+            b"SS" => |bits| f64::from((bits as u16).cast_signed()),
+            b"SL" => |bits| f64::from((bits as u32).cast_signed()),
+            b"FL" => |bits| f64::from(f32::from_bits(bits as u32)),
+            b"FD" => f64::from_bits,
+            b"??" | b"UN" if kind == Kind::Short => |bits| bits as f64,
+            _ => {
+                let text = self.text();
+                return text.split('\\').map(|part| part.trim().parse().ok()).collect();
+            }
+        };
+        let width = match said {
+            b"UL" | b"SL" | b"FL" => 4,
+            b"UV" | b"FD" => 8,
+            _ => 2,
+        };
+        let number = |bytes: &[u8]| binary(unsigned(bytes, big));
+        let chunks = self.start().chunks_exact(width);
+        let whole = chunks.remainder().is_empty();
+        whole.then(|| chunks.map(number).collect())
+    }
+
+    /// Exactly `N` finite numbers, or what stands there.
+    pub fn numbers<const N: usize>(&self, kind: Kind) -> Found<[f64; N]> {
+        self.all_numbers(kind)
+            .and_then(|values| <[f64; N]>::try_from(values).ok())
+            .filter(|values| values.iter().all(|value| value.is_finite()))
+            .ok_or_else(|| self.shown(kind))
+    }
+
+    /// The first number as a whole one, or what stands there.
+    pub fn integer(&self, kind: Kind) -> Found<i64> {
+        self.all_numbers(kind)
+            .and_then(|values| values.first().copied())
+            .filter(|value| value.fract() == 0.0 && value.abs() < 1e15)
+            .map(|value| value as i64)
+            .ok_or_else(|| self.shown(kind))
+    }
+
+    /// The value as a message shows it.
+    fn shown(&self, kind: Kind) -> String {
+        if self.bytes.is_empty() {
+            return "empty".to_owned();
+        }
+        match self.all_numbers(kind).filter(|values| values.len() <= 6) {
+            Some(values) => values.iter().map(f64::to_string).collect::<Vec<_>>().join("\\"),
+            None => format!("{:?}", self.text().chars().take(80).collect::<String>()),
+        }
+    }
+
+    /// The items of a sequence, each a data set of its own.
+    pub fn items(&self) -> Result<Vec<DataSet<'a>>, Stop> {
+        // A sequence of unknown VR is written as implicit VR little endian (PS3.5, 6.2.2).
+        let encoding = match &self.vr {
+            b"UN" => Encoding { explicit: false, big_endian: false },
+            _ => self.encoding,
+        };
+        let mut items = Vec::new();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let head = head(self.bytes, at, encoding)?;
+            if head.tag != ITEM {
+                return Err(Stop::Malformed(format!(
+                    "has {} where an item of a sequence is expected",
+                    tag_text(head.tag)
+                )));
+            }
+            let end = end_of(self.bytes, head, encoding, 0)?;
+            let content = self.bytes.get(head.value..end.content).unwrap_or_default();
+            items.push(DataSet::read_nested(content, 0, encoding, 1)?);
+            at = end.next;
+        }
+        Ok(items)
+    }
+
+    /// The first item of a sequence.
+    pub fn first_item(&self) -> Option<DataSet<'a>> {
+        self.items().ok()?.into_iter().next()
+    }
+}
+
+/// Reads tag, VR and length at `at`.
+fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, Stop> {
+    let big = encoding.big_endian;
+    let number = |from: usize, width: usize| {
+        let bytes = bytes.get(at + from..at + from + width);
+        bytes.map(|bytes| unsigned(bytes, big) as u32)
+    };
+    let (Some(group), Some(element)) = (number(0, 2), number(2, 2)) else {
+        return Err(Stop::Ended(format!("after byte {at}")));
+    };
+    let tag = group << 16 | element;
+    let ended = || Stop::Ended(tag_text(tag));
+    if !encoding.explicit || group == 0xFFFE {
+        let length = number(4, 4).ok_or_else(ended)?;
+        return Ok(Head { tag, vr: *b"??", length, value: at + 8 });
+    }
+    let vr = bytes.get(at + 4..at + 6).ok_or_else(ended)?;
+    let vr = [vr[0], vr[1]];
+    match &vr {
+        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR"
+        | b"UT" | b"UV" => {
+            let length = number(8, 4).ok_or_else(ended)?;
+            Ok(Head { tag, vr, length, value: at + 12 })
+        }
+        _ if vr.iter().all(u8::is_ascii_uppercase) => {
+            let length = number(6, 2).ok_or_else(ended)?;
+            Ok(Head { tag, vr, length, value: at + 8 })
+        }
+        // Some writers put implicit elements among explicit ones; a length that fits shows them.
+        _ => {
+            let length = number(4, 4).ok_or_else(ended)?;
+            if length > u32::from(u16::MAX) && length != UNDEFINED {
+                return Err(Stop::Malformed(format!(
+                    "has no value representation at element {}, expected two letters",
+                    tag_text(tag)
+                )));
+            }
+            Ok(Head { tag, vr: *b"UN", length, value: at + 8 })
+        }
+    }
+}
+
+/// Where an element's content ends and the next element starts.
+struct End {
+    content: usize,
+    next: usize,
+}
+
+fn end_of(bytes: &[u8], head: Head, encoding: Encoding, depth: usize) -> Result<End, Stop> {
+    if head.length != UNDEFINED {
+        let end = head.value.checked_add(head.length as usize).filter(|end| *end <= bytes.len());
+        let end = end.ok_or_else(|| Stop::Ended(tag_text(head.tag)))?;
+        return Ok(End { content: end, next: end });
+    }
+    if depth >= MAX_DEPTH {
+        return Err(Stop::Malformed(format!(
+            "has more than {MAX_DEPTH} sequences within each other at element {}",
+            tag_text(head.tag)
+        )));
+    }
+    let inside = match &head.vr {
+        b"UN" => Encoding { explicit: false, big_endian: false },
+        _ => encoding,
+    };
+    // An item holds elements, anything else of undefined length holds items.
+    let closing = if head.tag == ITEM { ITEM_END } else { SEQUENCE_END };
+    let mut at = head.value;
+    loop {
+        let inner = self::head(bytes, at, inside)?;
+        if inner.tag == closing {
+            return Ok(End { content: at, next: inner.value });
+        }
+        if closing == SEQUENCE_END && inner.tag != ITEM {
+            return Err(Stop::Malformed(format!(
+                "has {} where an item of {} is expected",
+                tag_text(inner.tag),
+                tag_text(head.tag)
+            )));
+        }
+        at = end_of(bytes, inner, inside, depth + 1)?.next;
+    }
+}
+
+/// A number of up to eight bytes.
+pub(super) fn unsigned(bytes: &[u8], big_endian: bool) -> u64 {
+    let join = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+    if big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+}
+
+/// A tag as documents write it.
+fn tag_text(tag: TagNumber) -> String {
+    format!("({:04X},{:04X})", tag >> 16, tag & 0xFFFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPLICIT: Encoding = Encoding { explicit: true, big_endian: false };
+
+    #[test]
+    fn lengths_beyond_the_bytes_and_endless_nesting_are_told_apart_from_data() {
+        let long = b"\x10\0\x20\0LO\xFF\x7Fshort";
+        assert_eq!(
+            DataSet::read(long, 0, EXPLICIT).unwrap_err(),
+            Stop::Ended("(0010,0020)".to_owned())
+        );
+        let nested =
+            b"\x08\0\x40\x11SQ\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\xFF\xFF\xFF\xFF".repeat(99);
+        let Err(Stop::Malformed(reason)) = DataSet::read(&nested, 0, EXPLICIT) else { panic!() };
+        assert!(reason.contains("more than 24 sequences"), "{reason}");
+        let huge = b"\xE0\x7F\x10\0OW\0\0\xFE\xFF\xFF\xFF";
+        let pixels = DataSet::read(huge, 0, EXPLICIT).unwrap().pixels.unwrap();
+        assert_eq!((pixels.start, pixels.length), (12, Some(0xFFFF_FFFE)));
+    }
+
+    #[test]
+    fn sequences_of_either_length_give_their_items() {
+        let item = b"\x28\0\x10\0US\x02\0\x07\0";
+        let sized = [b"\x28\0\x10\x91SQ\0\0\x12\0\0\0\xFE\xFF\0\xE0\x0A\0\0\0", &item[..]].concat();
+        let endless = [
+            b"\x28\0\x10\x91SQ\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\xFF\xFF\xFF\xFF",
+            &item[..],
+            b"\xFE\xFF\x0D\xE0\0\0\0\0\xFE\xFF\xDD\xE0\0\0\0\0",
+        ]
+        .concat();
+        for bytes in [sized, endless] {
+            let set = DataSet::read(&bytes, 0, EXPLICIT).unwrap();
+            let item = set.get(0x0028_9110).unwrap().first_item().unwrap();
+            assert_eq!(item.get(0x0028_0010).unwrap().integer(Kind::Short), Ok(7));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From a header to its slices: one, or one for each frame of a multi-frame file.
+//!
+//! Enhanced CT says what differs between frames in PerFrameFunctionalGroups (5200,9230), what they
+//! share in SharedFunctionalGroups (5200,9229), and the rest as single-frame files do. A value is
+//! looked for in that order.
+
+use std::path::Path;
+
+use super::elements::{DataSet, Kind, Stop, TagNumber, Value};
+use super::meta::Meta;
+use super::{Content, Found, Marks, PixelPlace, SliceFile, ValueHeader};
+
+/// What is known of a file before its data set is parsed.
+pub(super) struct FileFacts<'a> {
+    pub path: &'a Path,
+    pub bytes: u64,
+    pub modified_ns: u128,
+    pub meta: &'a Meta,
+}
+
+const SHARED_GROUPS: TagNumber = 0x5200_9229;
+const PER_FRAME_GROUPS: TagNumber = 0x5200_9230;
+/// More frames than this are a damaged header.
+const MAX_FRAMES: i64 = 1 << 20;
+const NUMBER_OF_FRAMES: TagNumber = 0x0028_0008;
+
+/// The slices that a header describes, in the order of the frames.
+///
+/// # Errors
+/// A sentence when a multi-frame header contradicts itself.
+pub(super) fn slices(file: &FileFacts, set: &DataSet) -> Result<Vec<SliceFile>, String> {
+    let items = |tag| -> Result<Vec<DataSet>, String> {
+        let value = set.get(tag).map(|value| value.items());
+        value.transpose().map(Option::unwrap_or_default).map_err(Stop::reason)
+    };
+    let (shared, per_frame) = (items(SHARED_GROUPS)?, items(PER_FRAME_GROUPS)?);
+    let frames = match set.get(NUMBER_OF_FRAMES).map(|value| value.integer(Kind::Text)) {
+        // Some writers say 0, or nothing, of a single image.
+        None | Some(Ok(0)) => 1,
+        Some(Ok(frames @ 1..=MAX_FRAMES)) => frames as u32,
+        Some(Ok(frames)) => {
+            return Err(format!(
+                "NumberOfFrames (0028,0008) is {frames}, expected 1 to {MAX_FRAMES}"
+            ));
+        }
+        Some(Err(_)) => 1,
+    };
+    if !per_frame.is_empty() && per_frame.len() != frames as usize {
+        return Err(format!(
+            "NumberOfFrames (0028,0008) is {frames}, expected {} as there are items in \
+             PerFrameFunctionalGroupsSequence (5200,9230)",
+            per_frame.len()
+        ));
+    }
+    let of = |frame: u32, own: Option<&DataSet>| {
+        slice_file(&Groups { set, shared: shared.first(), own }, file, frame, frames)
+    };
+    if per_frame.is_empty() {
+        let mut slice = of(0, None);
+        if frames > 1 {
+            slice.position_mm = Err(format!("absent for each of the {frames} frames"));
+        }
+        return Ok(vec![slice]);
+    }
+    Ok((0..).zip(&per_frame).map(|(frame, own)| of(frame, Some(own))).collect())
+}
+
+/// Where values of one frame are looked for.
+struct Groups<'a, 'b> {
+    set: &'b DataSet<'a>,
+    shared: Option<&'b DataSet<'a>>,
+    own: Option<&'b DataSet<'a>>,
+}
+
+impl<'a> Groups<'a, '_> {
+    /// The value of `tag` in the functional group `group`, else at the top.
+    fn find(&self, group: TagNumber, tag: TagNumber) -> Option<Value<'a>> {
+        let inside = |set: &DataSet<'a>| set.get(group)?.first_item()?.get(tag);
+        let grouped = self.own.and_then(inside).or_else(|| self.shared.and_then(inside));
+        grouped.or_else(|| self.set.get(tag))
+    }
+
+    fn text(&self, group: TagNumber, tag: TagNumber) -> String {
+        self.find(group, tag).map(|value| value.text()).unwrap_or_default()
+    }
+
+    fn numbers<const N: usize>(&self, group: TagNumber, tag: TagNumber) -> Found<[f64; N]> {
+        self.find(group, tag).ok_or_else(absent)?.numbers(Kind::Text)
+    }
+
+    fn integer(&self, group: TagNumber, tag: TagNumber) -> Option<i64> {
+        self.find(group, tag)?.integer(Kind::Text).ok()
+    }
+}
+
+fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> SliceFile {
+    let top = groups.set;
+    let plain = |tag| top.get(tag).map(|value| value.text()).unwrap_or_default();
+    let image_type = groups.text(0x0018_9329, 0x0008_9007);
+    let image_type = if image_type.is_empty() { plain(0x0008_0008) } else { image_type };
+    let class = plain(0x0008_0016);
+    let modality = plain(0x0008_0060);
+    SliceFile {
+        path: file.path.to_owned(),
+        bytes: file.bytes,
+        modified_ns: file.modified_ns,
+        instance_uid: plain(0x0008_0018),
+        instance_number: groups.integer(0x0020_9171, 0x0020_0013),
+        content: content(top, &modality, &class, &image_type),
+        frames,
+        frame,
+        rows: count(top, 0x0028_0010),
+        columns: count(top, 0x0028_0011),
+        position_mm: groups.numbers(0x0020_9113, 0x0020_0032),
+        orientation: groups.numbers(0x0020_9116, 0x0020_0037),
+        pixel_spacing_mm: groups.numbers(0x0028_9110, 0x0028_0030),
+        marks: Marks {
+            temporal: groups.text(0x0020_9111, 0x0020_9128)
+                + &plain(0x0020_0100)
+                + &groups.text(0x0018_9118, 0x0020_9241),
+            kernel: groups.text(0x0018_9314, 0x0018_1210),
+            kilovolts: groups.text(0x0018_9325, 0x0018_0060),
+            thickness_mm: groups.text(0x0028_9110, 0x0018_0050),
+            acquisition: groups
+                .find(0x0020_9111, 0x0020_9156)
+                .and_then(|value| value.integer(Kind::Short).ok())
+                .or_else(|| top.get(0x0020_0012)?.integer(Kind::Text).ok()),
+            stack: groups.text(0x0020_9111, 0x0020_9056),
+            image_type,
+        },
+        values: value_header(groups),
+        pixels: top.pixels.map_or_else(
+            || Err(absent()),
+            |element| {
+                Ok(PixelPlace {
+                    offset: element.start as u64,
+                    length: element.length.map(u64::from),
+                })
+            },
+        ),
+        transfer_syntax: file.meta.transfer_syntax.clone(),
+    }
+}
+
+fn value_header(groups: &Groups) -> ValueHeader {
+    let top = groups.set;
+    const TRANSFORM: TagNumber = 0x0028_9145;
+    ValueHeader {
+        slope: groups.numbers(TRANSFORM, 0x0028_1053).map(|[slope]| slope),
+        intercept: groups.numbers(TRANSFORM, 0x0028_1052).map(|[intercept]| intercept),
+        rescale_type: groups.text(TRANSFORM, 0x0028_1054),
+        units: real_world_units(groups),
+        bits_allocated: count(top, 0x0028_0100),
+        bits_stored: count(top, 0x0028_0101),
+        high_bit: count(top, 0x0028_0102),
+        signed: top.get(0x0028_0103).is_some_and(|value| value.integer(Kind::Short) == Ok(1)),
+        padding: stored_bits(top, 0x0028_0120),
+        padding_limit: stored_bits(top, 0x0028_0121),
+    }
+}
+
+/// Code of the units that RealWorldValueMapping (0040,9096) gives, empty when absent.
+fn real_world_units(groups: &Groups) -> String {
+    const UNITS: TagNumber = 0x0040_08EA;
+    let code = groups.find(0x0040_9096, UNITS).and_then(|units| units.first_item());
+    code.and_then(|code| Some(code.get(0x0008_0100)?.text())).unwrap_or_default()
+}
+
+/// What the image shows, from the words that writers use for it.
+fn content(set: &DataSet, modality: &str, class: &str, image_type: &str) -> Content {
+    /// Secondary Capture Image Storage and its multi-frame kin.
+    const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
+    if modality != "CT" {
+        return Content::OtherModality(modality.to_owned());
+    }
+    let says = |words: &[&str]| {
+        image_type
+            .split('\\')
+            .any(|part| words.iter().any(|word| part.trim().eq_ignore_ascii_case(word)))
+    };
+    let samples = set.get(0x0028_0002).and_then(|value| value.integer(Kind::Short).ok());
+    let photometric = set.get(0x0028_0004).map(|value| value.text()).unwrap_or_default();
+    if says(&["LOCALIZER", "SCOUT", "TOPOGRAM"]) {
+        Content::Localizer
+    } else if says(&["DOSE", "DOSE_INFO", "DOSE_REPORT", "DOSE INFO", "DOSE REPORT"]) {
+        Content::DosePage
+    } else if says(&["SCREEN SAVE", "SCREENSAVE", "SCREEN_SAVE", "SCREEN SHOT", "SCREENSHOT"]) {
+        Content::ScreenSave
+    } else if class.starts_with(SECONDARY_CAPTURE) {
+        Content::SecondaryCapture
+    } else if samples.unwrap_or(1) != 1
+        || !(photometric.is_empty() || photometric.starts_with("MONOCHROME"))
+    {
+        Content::Colour
+    } else {
+        Content::Slice
+    }
+}
+
+fn count(set: &DataSet, tag: TagNumber) -> Found<u32> {
+    let number = set.get(tag).ok_or_else(absent)?.integer(Kind::Short)?;
+    u32::try_from(number).map_err(|_| number.to_string())
+}
+
+/// A 16-bit value whose sign depends on PixelRepresentation (US or SS), as its bits: 63536 and
+/// −2000 are the same padding.
+fn stored_bits(set: &DataSet, tag: TagNumber) -> Option<u16> {
+    let value = set.get(tag)?.integer(Kind::Short).ok()?;
+    u16::try_from(value).ok().or_else(|| i16::try_from(value).ok().map(i16::cast_unsigned))
+}
+
+fn absent() -> String {
+    "absent".to_owned()
+}
