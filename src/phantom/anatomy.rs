@@ -16,6 +16,8 @@
 
 use rand::{Rng, RngExt};
 
+use super::disease::Disease;
+use super::head;
 use super::shapes::{
     Edge, Point, Trunk, ellipse_distance, ellipsoid_distance, mix, smooth_max, smooth_min,
     smooth_noise,
@@ -71,6 +73,10 @@ pub struct Body {
     pub(super) opaque: Option<Side>,
     /// Gas in stomach and colon under the left diaphragm.
     pub(super) bowel_gas: bool,
+    /// Neck and head stand out of the shoulders.
+    pub(super) has_head: bool,
+    /// What is wrong inside the chest.
+    pub(super) disease: Disease,
 }
 
 impl Body {
@@ -119,6 +125,8 @@ impl Body {
             noise_seed: random.next_u32(),
             opaque: None,
             bowel_gas: false,
+            has_head: false,
+            disease: Disease::default(),
         }
     }
 
@@ -143,6 +151,18 @@ impl Body {
         self.skin_center_y + self.skin.semi[1]
     }
 
+    /// How far the skin of the front lies before the axis.
+    pub(super) fn front_reach(&self) -> f32 {
+        self.skin.semi[1] - self.skin_center_y + if self.breast > 0.0 { 14.0 } else { 0.0 }
+    }
+
+    /// Puts more fat under the skin.
+    pub(super) fn fatten(&mut self, extra_mm: f32) {
+        self.fat += extra_mm;
+        self.skin.semi[0] += extra_mm;
+        self.skin.semi[1] += extra_mm;
+    }
+
     /// Half the body's width.
     pub(super) fn half_width(&self) -> f32 {
         self.skin.semi[0]
@@ -154,8 +174,11 @@ impl Body {
     }
 
     /// Signed distance to the skin.
-    fn skin_distance(&self, p: Point) -> f32 {
-        let torso = self.skin.distance([p[0], p[1] - self.skin_center_y, p[2] - 62.0]);
+    pub(super) fn skin_distance(&self, p: Point) -> f32 {
+        let mut torso = self.skin.distance([p[0], p[1] - self.skin_center_y, p[2] - 62.0]);
+        if self.has_head && p[2] > 60.0 {
+            torso = smooth_min(torso, head::skin_distance(p), 16.0);
+        }
         if self.breast == 0.0 || p[1] > 0.0 {
             return torso;
         }
@@ -218,8 +241,11 @@ impl Body {
 
     /// Signed distance to the lung on the point's side; vessels and nodules count as lung.
     pub(super) fn lung_distance(&self, p: Point) -> f32 {
-        let side = Side::of(p[0]);
-        if self.opaque == Some(side) { 1e3 } else { self.pleura_distance(side, p) }
+        let side = self.side_of(p);
+        if self.opaque == Some(side) {
+            return 1e3;
+        }
+        self.pleura_distance(side, p).max(-self.bare_distance(side, p))
     }
 
     /// [`Body::lung_distance`] whether or not the lung holds air.
@@ -228,13 +254,14 @@ impl Body {
         if d > 12.0 {
             return d;
         }
-        let (height, cosine) = self.diaphragm(side, p[0], p[1]);
+        let inner = self.undrawn(p);
+        let (height, cosine) = self.diaphragm(side, inner[0], p[1]);
         d = smooth_max(d, (height - p[2]) * cosine, 8.0);
         d = smooth_max(d, self.floor - p[2], 14.0);
         if d > 12.0 {
             return d;
         }
-        smooth_max(d, -self.mediastinum_distance(p), 6.0)
+        smooth_max(d, -self.mediastinum_distance(inner), 6.0)
     }
 
     /// Hounsfield units of the body without bones, vessels and airways, and the lungs' share of
@@ -250,16 +277,24 @@ impl Body {
         let mut hu = if inside < 1.0 { self.wall_hu(p, skin, cavity, edge) } else { 0.0 };
         let mut lung = 0.0;
         if inside > 0.0 {
-            let side = Side::of(p[0]);
+            let side = self.side_of(p);
             let pleura = edge.coverage(self.pleura_distance(side, p));
-            let mut inner = if pleura < 1.0 { self.interior_hu(p, edge) } else { 0.0 };
+            let mut inner =
+                if pleura < 1.0 { self.interior_hu(self.undrawn(p), edge) } else { 0.0 };
             if pleura > 0.0 {
                 let opaque = self.opaque == Some(side);
-                let filled = if opaque { 14.0 } else { self.parenchyma_hu(p, edge) };
+                let (filled, aerated) = if opaque {
+                    (self.disease.opaque_hu, 0.0)
+                } else {
+                    self.filling(side, p, edge)
+                };
                 inner = mix(inner, filled, pleura);
-                lung = if opaque { 0.0 } else { pleura * inside };
+                lung = pleura * inside * aerated;
             }
             hu = mix(hu, inner, inside);
+        }
+        if self.has_head {
+            hu = head::paint(p, edge, hu);
         }
         // Skin is a thin bright line at full resolution and vanishes by partial volume otherwise.
         let rind = 0.6 * edge.tube_coverage((skin + 1.0).abs(), 1.0);
@@ -334,15 +369,40 @@ impl Body {
                 ellipsoid_distance(p, [100.0 * s, -26.0, deep + 12.0], [24.0, 28.0, 26.0]);
             hu = mix(hu, -940.0, edge.coverage(bubble.min(flexure)));
         }
+        if self.disease.high_colon {
+            // Right under both domes, with a wall of 3 mm and the diaphragm above.
+            let side = Side::of(p[0]);
+            let (height, cosine) = self.diaphragm(side, p[0], p[1]);
+            let under = (p[2] - height) * cosine;
+            let loops = ellipse_distance(p[0].abs() - 66.0 * s, p[1] + 30.0, [34.0, 36.0]);
+            let gas = loops.max(under + 5.0).max(-(under + 42.0));
+            hu = mix(hu, 25.0, edge.coverage(gas - 3.0));
+            hu = mix(hu, -990.0, edge.coverage(gas));
+        }
         hu
+    }
+
+    /// What a lung holds at a point, and how much of it is air or lung tissue.
+    fn filling(&self, side: Side, p: Point, edge: Edge) -> (f32, f32) {
+        let (mut hu, mut aerated) = (self.parenchyma_hu(p, edge), 1.0);
+        for part in self.disease.parts.iter().filter(|part| part.side == side) {
+            let share = edge.coverage(part.distance(p));
+            hu = mix(hu, part.hu, share);
+            if !part.aerated {
+                aerated *= 1.0 - share;
+            }
+        }
+        (hu, aerated)
     }
 
     /// Aerated lung: denser towards the back (gravity), finely mottled, crossed by a fissure.
     fn parenchyma_hu(&self, p: Point, edge: Edge) -> f32 {
-        let hanging = p[1] / self.cavity.semi[1];
+        let [down_x, down_y] = self.disease.down;
+        let hanging = (p[0] * down_x + p[1] * down_y) / self.cavity.semi[1];
         let patchy = smooth_noise(self.noise_seed ^ 4, p, 28.0);
         let fine = smooth_noise(self.noise_seed ^ 5, p, 5.5);
-        let mut hu = self.lung_hu + self.gravity_hu * hanging + 12.0 * patchy + 16.0 * fine;
+        let [lung_hu, patches_hu] = self.disease.lung_hu.unwrap_or([self.lung_hu, 12.0]);
+        let mut hu = lung_hu + self.gravity_hu * hanging + patches_hu * patchy + 16.0 * fine;
         // Oblique fissure: from high behind to low in front.
         let fissure = (p[2] + 38.0 - 0.85 * p[1] + 8.0 * patchy) * 0.76;
         hu += 320.0 * edge.tube_coverage(fissure.abs(), 0.5);

@@ -2,9 +2,11 @@
 
 use super::PhantomError;
 use super::anatomy::Body;
+use super::finding::Finding;
 use super::nodule::Nodule;
 use super::patient;
 use super::plan::{Grid, PhantomPlan, Variants};
+use super::stance::Stance;
 
 /// Reconstruction kernel, as the family that matters to a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -82,12 +84,18 @@ pub struct ExamPlan {
     pub nodules: Vec<Nodule>,
     /// Departures from the ordinary chest. Change them by [`ExamPlan::with_variants`] only.
     pub variants: Variants,
+    /// What makes the exam hard. Change them by [`ExamPlan::with_findings`] only.
+    pub findings: Vec<Finding>,
+    /// The value outside the circle that the scanner reconstructs, HU.
+    pub padding_hu: i16,
     /// How the main series is stored.
     pub storage: Storage,
     /// The second series, if any.
     pub extra: Option<ExtraSeries>,
     /// The body.
     pub(super) body: Body,
+    /// How it lies on the table.
+    pub(super) stance: Stance,
     /// Decides what all exams of the patient share.
     pub(super) patient_seed: u64,
     /// Decides what is this exam's own.
@@ -111,6 +119,31 @@ impl ExamPlan {
         };
         plan.check()?;
         Ok(patient::first_exam(&plan).with_variants(variants))
+    }
+
+    /// A chest of a grid with voxels of `spacing_mm` (between slices, within a slice) and a field of
+    /// view of 370 mm, for tests of the volume kernels.
+    ///
+    /// # Errors
+    /// As [`ExamPlan::example`].
+    pub fn chest(
+        seed: u64,
+        spacing_mm: [f64; 2],
+        findings: &[Finding],
+    ) -> Result<Self, PhantomError> {
+        let [gap_mm, pixel_mm] = spacing_mm;
+        let mut exam = Self::example(seed, Variants::default())?;
+        let matrix = (370.0 / pixel_mm).round() as usize;
+        exam.grid = Grid::around(
+            &exam.body,
+            matrix,
+            pixel_mm * matrix as f64,
+            gap_mm,
+            gap_mm,
+            [0.0, 8.0],
+            exam.grid.body_offset_mm,
+        );
+        Ok(exam.with_findings(findings))
     }
 
     /// The same exam with other departures from the ordinary. Nodules that would lie in a lung

@@ -6,6 +6,7 @@ use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 use super::nodule::{Nodule, NoduleKind, place};
 use super::plan::{Grid, PhantomPlan, Variants, to_decimals};
+use super::stance::Stance;
 use crate::random::{stream, stream_seed};
 
 /// For each patient, whether they have a cancer: as many as asked, in random order.
@@ -179,9 +180,12 @@ fn exam(
         noise_hu,
         nodules: cancer.into_iter().chain(patient.benign).collect(),
         variants,
+        findings: Vec::new(),
+        padding_hu: -1024,
         storage,
         extra,
         body: patient.body.clone(),
+        stance: Stance::default(),
         patient_seed: patient.seed,
         exam_seed,
         exam_id,
