@@ -129,6 +129,7 @@ impl ExamPlan {
     pub fn chest(
         seed: u64,
         spacing_mm: [f64; 2],
+        variants: Variants,
         findings: &[Finding],
     ) -> Result<Self, PhantomError> {
         let [gap_mm, pixel_mm] = spacing_mm;
@@ -143,7 +144,7 @@ impl ExamPlan {
             [0.0, 8.0],
             exam.grid.body_offset_mm,
         );
-        Ok(exam.with_findings(findings))
+        Ok(exam.with_variants(variants).with_findings(findings))
     }
 
     /// The same exam with other departures from the ordinary. Nodules that would lie in a lung

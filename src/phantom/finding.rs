@@ -17,7 +17,7 @@ pub enum Finding {
     RemovedLung(Side),
     /// Fluid in the back half of one side of the chest.
     Effusion(Side),
-    /// Both lungs hardly denser than air.
+    /// Both lungs hardly denser than air: −945 HU on average, −970 in front.
     Emphysema,
     /// A bulla of 100 mm in one lung.
     Bulla(Side),
@@ -130,7 +130,7 @@ impl ExamPlan {
                 body.disease.opaque_hu = 6.0;
                 body.disease.shift_mm = side.sign() * 52.0;
             }
-            Finding::Emphysema => body.disease.lung_hu = Some([-955.0, 14.0]),
+            Finding::Emphysema => body.disease.lung_hu = Some([-945.0, 12.0]),
             Finding::Fibrosis => body.disease.lung_hu = Some([-510.0, 70.0]),
             Finding::HighColon => body.disease.high_colon = true,
             Finding::Obesity => body.fatten(95.0),

@@ -47,8 +47,7 @@ impl Chest {
     }
 
     pub fn exam(&self) -> ExamPlan {
-        let exam = ExamPlan::chest(self.seed, self.spacing_mm, &self.findings).unwrap();
-        exam.with_variants(Variants { ..self.variants })
+        ExamPlan::chest(self.seed, self.spacing_mm, self.variants, &self.findings).unwrap()
     }
 }
 
@@ -94,7 +93,8 @@ pub fn chests() -> Vec<Chest> {
         Chest::new("with head", &[F::WithHead], &[]),
         Chest::new("with abdomen and gas", &[F::WithAbdomen], &[]).variants(gas).seed(6),
         Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::CutAtBottom]),
-        Chest::new("cut at the top", &[], &[Flag::CutAtTop])
+        // What is left of the trachea is just under 30 mm.
+        Chest::new("cut at the top", &[], &[Flag::CutAtTop, Flag::TracheaNotFound])
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
         Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),
         Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::CutAtSide]),
@@ -118,12 +118,12 @@ pub fn chests() -> Vec<Chest> {
         chests.extend([
             new("collapsed lung", F::CollapsedLung(side), &[Flag::OneLung]),
             new("removed lung", F::RemovedLung(side), &[Flag::OneLung]),
-            new("effusion", F::Effusion(side), &[]),
-            new("bulla", F::Bulla(side), &[]),
-            new("pneumothorax", F::Pneumothorax(side), &[]),
-            new("complete pneumothorax", F::CompletePneumothorax(side), &[]),
+            new("effusion", F::Effusion(side), &[Flag::AsymmetricLungs]),
+            new("bulla", F::Bulla(side), &[Flag::GasBesideLung]),
+            new("pneumothorax", F::Pneumothorax(side), &[Flag::GasBesideLung]),
+            new("complete pneumothorax", F::CompletePneumothorax(side), &[Flag::GasBesideLung]),
             new("mass", F::Mass(side), &[]),
-            new("consolidation", F::Consolidation(side), &[]),
+            new("consolidation", F::Consolidation(side), &[Flag::AsymmetricLungs]),
         ]);
     }
     chests

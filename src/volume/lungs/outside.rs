@@ -1,0 +1,196 @@
+//! Telling the air in the torso from the air around it, and from what was never measured.
+//!
+//! ```text
+//!  . . .-~~~~~~-. . .      .  not measured: the same value in all slices, from the border on
+//!  . .'   air    `. .
+//!  . |  .-----.   | .      outside: air that touches the border or the unmeasured, and is bare gas
+//!  . | ( O  |  )  | .      lung:    air that its slice encloses, within the torso …
+//!  . |/O\____|___)_| .      cut:     … or that touches the border, lies between torso and torso,
+//!  . .'._______.' . .               and is no bare gas (narrow field of view)
+//! ```
+
+use ndarray::{Array3, ArrayView2, Axis, s};
+
+use super::torso::Torso;
+use super::{GAS_HU, LUNG_ML, MOST_GAS, voxel_ml, voxels};
+use crate::volume::Volume;
+use crate::volume::components::{Components, Connectivity, touches_border};
+use crate::volume::mask::Mask;
+
+/// Fewer slices than this cannot tell a constant from a measurement.
+const FEWEST_SLICES: usize = 8;
+
+/// Resampling carries the edge of the measured circle this far.
+const RINGING_MM: f64 = 3.0;
+
+/// The body fills the field of view where less than this share of the slice is bare gas around it.
+const FILLED: f64 = 0.05;
+
+/// The columns of the volume that the scanner did not measure, as a set of one slice: those with
+/// one and the same value in all slices, joined to the border of the slice. Padding is that,
+/// whatever its value; measured air is not, for its noise.
+pub(super) fn unmeasured(volume: &Volume) -> Mask {
+    let (depth, height, width) = volume.hu.dim();
+    let none = Mask::empty([1, height, width]);
+    if depth < FEWEST_SLICES || height == 0 || width == 0 {
+        return none;
+    }
+    let first = volume.hu.index_axis(Axis(0), 0);
+    let mut constant = vec![true; height * width];
+    for slice in volume.hu.outer_iter().skip(1) {
+        for ((constant, hu), first) in constant.iter_mut().zip(slice).zip(first) {
+            *constant &= hu == first;
+        }
+    }
+    let Some(padding_hu) = commonest_at_border(&first, &constant) else { return none };
+    let padded = Array3::from_shape_fn((1, height, width), |(_, y, x)| {
+        constant[y * width + x] && first[[y, x]] == padding_hu
+    });
+    let pieces = Components::of(&Mask::of(&padded, |on| on), Connectivity::Edges2d);
+    let padding =
+        pieces.select(|label| touches_border(&pieces.regions()[label].bounding_box, height, width));
+    let [_, y, x] = voxels(RINGING_MM, &volume.geometry);
+    padding.dilated([0, y, x])
+}
+
+/// The value that most constant columns on the border of the slice have; the smallest of several.
+fn commonest_at_border(first: &ArrayView2<i16>, constant: &[bool]) -> Option<i16> {
+    let (height, width) = first.dim();
+    let mut counts = std::collections::BTreeMap::<i16, usize>::new();
+    for ((y, x), &hu) in first.indexed_iter() {
+        let at_border = y == 0 || x == 0 || y + 1 == height || x + 1 == width;
+        if at_border && constant[y * width + x] {
+            *counts.entry(hu).or_default() += 1;
+        }
+    }
+    counts.into_iter().rev().max_by_key(|&(_, count)| count).map(|(hu, _)| hu)
+}
+
+/// Air inside the torso, and whether some of it is lung cut by the field of view.
+pub(super) fn air_of_torso(
+    volume: &Volume,
+    air: &Mask,
+    unmeasured: &Mask,
+    torso: &Torso,
+) -> (Mask, bool) {
+    let [depth, height, width] = air.dim();
+    let rim = unmeasured.dilated([0, 1, 1]);
+    let measured = height * width - unmeasured.count();
+    let mut enclosed = Mask::empty(air.dim());
+    let mut cut = Mask::empty(air.dim());
+    for z in 0..depth {
+        let pieces = Components::of_slice(air, z, Connectivity::Edges2d);
+        let mut at_border: Vec<bool> = pieces
+            .regions()
+            .iter()
+            .map(|region| touches_border(&region.bounding_box, height, width))
+            .collect();
+        pieces.for_runs(|label, _, y, along| {
+            at_border[label] = at_border[label] || rim.meets_run(0, y, along.start, along.end);
+        });
+        pieces.paint(&mut enclosed, |label| !at_border[label]);
+        let tallies = tally(volume, &pieces, &at_border, torso);
+        let outside: usize = tallies.iter().filter(|piece| piece.is_gas()).map(|p| p.voxels).sum();
+        let body_fills = (outside as f64) < FILLED * (measured as f64);
+        pieces.paint(&mut cut, |label| at_border[label] && tallies[label].is_cut_lung(body_fills));
+    }
+    enclosed.keep(&torso.inside);
+    let cut_ml = cut.count() as f64 * voxel_ml(&volume.geometry);
+    let is_cut = cut_ml > LUNG_ML / 3.0;
+    if is_cut {
+        enclosed.add(&cut);
+    }
+    (enclosed, is_cut)
+}
+
+/// What decides whether a piece of air at the border of its slice is lung: counts of voxels.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    voxels: usize,
+    gas: usize,
+    /// Between torso and torso.
+    between: usize,
+    gas_between: usize,
+    /// In rows that cross the torso.
+    beside: usize,
+}
+
+impl Tally {
+    fn is_gas(&self) -> bool {
+        self.gas as f64 > MOST_GAS * self.voxels as f64
+    }
+
+    /// Lung has torso on two opposite sides. Where the body fills the field of view, the wall of the
+    /// chest may be out of sight; then it has torso to its left or right, as no mattress has.
+    fn is_cut_lung(&self, body_fills: bool) -> bool {
+        let enclosed = 2 * self.between > self.voxels
+            && self.gas_between as f64 <= MOST_GAS * self.between as f64;
+        enclosed || (body_fills && 2 * self.beside > self.voxels && !self.is_gas())
+    }
+}
+
+/// The tallies of the pieces at the border of one slice, by label; zero for the others.
+fn tally(volume: &Volume, pieces: &Components, at_border: &[bool], torso: &Torso) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); at_border.len()];
+    pieces.for_runs(|label, z, y, along| {
+        if !at_border[label] {
+            return;
+        }
+        let gas = |along: std::ops::Range<usize>| {
+            volume.hu.slice(s![z, y, along]).iter().filter(|hu| **hu < GAS_HU).count()
+        };
+        let tally = &mut tallies[label];
+        torso.spanned.for_runs(z, y, |start, end| {
+            let common = along.start.max(start)..along.end.min(end);
+            if common.start < common.end {
+                tally.between += common.len();
+                tally.gas_between += gas(common);
+            }
+        });
+        tally.voxels += along.len();
+        tally.beside += if torso.crosses_row(z, y) { along.len() } else { 0 };
+        tally.gas += gas(along);
+    });
+    tallies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::Geometry;
+
+    fn disc(padding_hu: i16, slices: usize) -> Volume {
+        let hu = Array3::from_shape_fn((slices, 41, 41), |(z, y, x)| {
+            let noise = ((z * 7 + y * 13 + x * 29) % 31) as i16;
+            let off = (y as f64 - 20.0).hypot(x as f64 - 20.0);
+            if off > 20.5 { padding_hu } else { -1000 + noise }
+        });
+        let geometry = Geometry {
+            spacing_mm: [3.0, 4.0, 4.0],
+            origin_mm: [0.0; 3],
+            axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        };
+        Volume { hu, geometry }
+    }
+
+    #[test]
+    fn what_is_the_same_in_all_slices_from_the_corners_on_was_not_measured() {
+        for padding_hu in [0, -1024, -3024] {
+            let found = unmeasured(&disc(padding_hu, 12));
+            assert!(found.get([0, 0, 0]) && found.get([0, 40, 40]), "{padding_hu}");
+            assert!(!found.get([0, 20, 20]) && !found.get([0, 20, 4]), "{padding_hu}");
+        }
+    }
+
+    #[test]
+    fn a_few_slices_or_a_volume_without_padding_leave_everything_measured() {
+        assert!(unmeasured(&disc(0, 3)).is_empty());
+        let mut volume = disc(0, 12);
+        volume.hu[[5, 0, 0]] = 3;
+        volume.hu.iter_mut().filter(|hu| **hu == 0).for_each(|hu| *hu = -1001);
+        for z in 0..12 {
+            volume.hu.slice_mut(s![z, .., ..]).mapv_inplace(|hu| hu + z as i16);
+        }
+        assert!(unmeasured(&volume).is_empty());
+    }
+}
