@@ -171,6 +171,9 @@ pub fn segment_lungs_within(
     let bowel = bowel::bowel_gas(&coarse, &lung_air);
     lung_air.remove(&bowel);
     let mut mask = choice::lungs_among(volume, &lung_air, middle_mm[0]);
+    if cut_at_side {
+        outside::reclaim_edge(volume, &unmeasured, &mut mask);
+    }
     fill_holes_2d(&mut mask, (HOLE_MM2 / pixel_mm2(geometry)) as usize);
     let found_ml = mask.count() as f64 * voxel_ml(geometry);
     let bounding_box = mask.bounding_box();

@@ -9,10 +9,12 @@
 //!  . .'._______.' . .               and is no bare gas (narrow field of view)
 //! ```
 
-use ndarray::{Array3, ArrayView2, Axis, s};
+use std::collections::BTreeMap;
+
+use ndarray::{Array3, s};
 
 use super::torso::Torso;
-use super::{GAS_HU, LUNG_ML, MOST_GAS, voxel_ml, voxels};
+use super::{AIR_HU, GAS_HU, LUNG_ML, MOST_GAS, voxel_ml, voxels};
 use crate::volume::Volume;
 use crate::volume::components::{Components, Connectivity, touches_border};
 use crate::volume::mask::Mask;
@@ -20,32 +22,35 @@ use crate::volume::mask::Mask;
 /// Fewer slices than this cannot tell a constant from a measurement.
 const FEWEST_SLICES: usize = 8;
 
-/// Resampling carries the edge of the measured circle this far.
-const RINGING_MM: f64 = 3.0;
+/// Resampling blurs the edge of the measured circle, and lets it ring, this far.
+const RINGING_MM: f64 = 6.0;
+
+/// The farther ripples of that ringing are lower than this.
+const RIPPLE_HU: u16 = 12;
+
+/// In that edge, what is darker than this is padding.
+const DARKEST_HU: i16 = -1010;
 
 /// The body fills the field of view where less than this share of the slice is bare gas around it.
 const FILLED: f64 = 0.05;
 
-/// The columns of the volume that the scanner did not measure, as a set of one slice: those with
-/// one and the same value in all slices, joined to the border of the slice. Padding is that,
-/// whatever its value; measured air is not, for its noise.
+/// The columns of the volume that the scanner did not measure, as a set of one slice: padding has one
+/// and the same value in all slices, whatever it is; measured air has not, for its noise. The blurred
+/// edge beside it counts as unmeasured too.
 pub(super) fn unmeasured(volume: &Volume) -> Mask {
     let (depth, height, width) = volume.hu.dim();
     let none = Mask::empty([1, height, width]);
-    if depth < FEWEST_SLICES || height == 0 || width == 0 {
+    if depth < FEWEST_SLICES {
         return none;
     }
-    let first = volume.hu.index_axis(Axis(0), 0);
-    let mut constant = vec![true; height * width];
-    for slice in volume.hu.outer_iter().skip(1) {
-        for ((constant, hu), first) in constant.iter_mut().zip(slice).zip(first) {
-            *constant &= hu == first;
+    let Some(padding_hu) = padding_at_border(volume) else { return none };
+    let mut padded = vec![true; height * width];
+    for slice in volume.hu.outer_iter() {
+        for (padded, hu) in padded.iter_mut().zip(slice) {
+            *padded &= hu.abs_diff(padding_hu) <= RIPPLE_HU;
         }
     }
-    let Some(padding_hu) = commonest_at_border(&first, &constant) else { return none };
-    let padded = Array3::from_shape_fn((1, height, width), |(_, y, x)| {
-        constant[y * width + x] && first[[y, x]] == padding_hu
-    });
+    let padded = Array3::from_shape_fn((1, height, width), |(_, y, x)| padded[y * width + x]);
     let pieces = Components::of(&Mask::of(&padded, |on| on), Connectivity::Edges2d);
     let padding =
         pieces.select(|label| touches_border(&pieces.regions()[label].bounding_box, height, width));
@@ -53,17 +58,23 @@ pub(super) fn unmeasured(volume: &Volume) -> Mask {
     padding.dilated([0, y, x])
 }
 
-/// The value that most constant columns on the border of the slice have; the smallest of several.
-fn commonest_at_border(first: &ArrayView2<i16>, constant: &[bool]) -> Option<i16> {
-    let (height, width) = first.dim();
-    let mut counts = std::collections::BTreeMap::<i16, usize>::new();
-    for ((y, x), &hu) in first.indexed_iter() {
-        let at_border = y == 0 || x == 0 || y + 1 == height || x + 1 == width;
-        if at_border && constant[y * width + x] {
-            *counts.entry(hu).or_default() += 1;
+/// The value of most of the constant columns on the border of the slices; none without any.
+fn padding_at_border(volume: &Volume) -> Option<i16> {
+    let (_, height, width) = volume.hu.dim();
+    let mut counts = BTreeMap::<i16, usize>::new();
+    for y in 0..height {
+        for x in 0..width {
+            if y > 0 && x > 0 && y + 1 < height && x + 1 < width {
+                continue;
+            }
+            let column = volume.hu.slice(s![.., y, x]);
+            let first = column[0];
+            if column.iter().all(|hu| *hu == first) {
+                *counts.entry(first).or_default() += 1;
+            }
         }
     }
-    counts.into_iter().rev().max_by_key(|&(_, count)| count).map(|(hu, _)| hu)
+    counts.into_iter().max_by_key(|&(_, count)| count).map(|(hu, _)| hu)
 }
 
 /// Air inside the torso, and whether some of it is lung cut by the field of view.
@@ -101,6 +112,18 @@ pub(super) fn air_of_torso(
         enclosed.add(&cut);
     }
     (enclosed, is_cut)
+}
+
+/// Gives lungs that the field of view cuts their part of the blurred edge back, slice by slice.
+pub(super) fn reclaim_edge(volume: &Volume, unmeasured: &Mask, lungs: &mut Mask) {
+    let mut within = Mask::of(&volume.hu, |hu| (DARKEST_HU..=AIR_HU).contains(&hu));
+    within.remove_from_slices(&unmeasured.complement());
+    within.add(lungs);
+    let [_, y, x] = voxels(RINGING_MM, &volume.geometry);
+    for _ in 0..y.max(x) {
+        *lungs = lungs.dilated([0, 1, 1]);
+        lungs.keep(&within);
+    }
 }
 
 /// What decides whether a piece of air at the border of its slice is lung: counts of voxels.
