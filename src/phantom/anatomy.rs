@@ -68,7 +68,7 @@ pub struct Body {
     lung_hu: f32,
     gravity_hu: f32,
     pub(super) blood_hu: f32,
-    noise_seed: u32,
+    pub(super) noise_seed: u32,
     /// A lung that holds no air (a white-out), for the variants.
     pub(super) opaque: Option<Side>,
     /// Gas in stomach and colon under the left diaphragm.
@@ -189,7 +189,7 @@ impl Body {
     }
 
     /// Height of the diaphragm over a point, and the factor from height to distance.
-    fn diaphragm(&self, side: Side, x: f32, y: f32) -> (f32, f32) {
+    pub(super) fn diaphragm(&self, side: Side, x: f32, y: f32) -> (f32, f32) {
         let center_x = side.sign() * 60.0 * self.size;
         // Steep towards the ribs and the back, flat towards the midline and the front.
         let rx = if x.abs() > center_x.abs() && Side::of(x) == side { 72.0 } else { 150.0 };
@@ -350,53 +350,8 @@ impl Body {
         mix(hu, 45.0, edge.coverage(self.cavity_distance(p) + 2.5).mul_add(-1.0, 1.0))
     }
 
-    /// Liver, spleen and stomach in fat, with gas under the left dome when asked for.
-    fn abdomen_hu(&self, p: Point, edge: Edge) -> f32 {
-        let s = self.size;
-        let deep = self.floor - 5.0;
-        let grain = smooth_noise(self.noise_seed ^ 3, p, 12.0);
-        let mut hu = -98.0 + 60.0 * (grain - 0.4).max(0.0);
-        let liver = ellipsoid_distance(p, [-48.0 * s, -4.0, deep], [102.0 * s, 88.0 * s, 72.0 * s]);
-        hu = mix(hu, 56.0 + 5.0 * grain, edge.coverage(liver));
-        let stomach =
-            ellipsoid_distance(p, [58.0 * s, -22.0, deep], [50.0 * s, 46.0 * s, 48.0 * s]);
-        hu = mix(hu, 22.0 + 14.0 * grain, edge.coverage(stomach));
-        let spleen = ellipsoid_distance(p, [88.0 * s, 46.0, deep], [30.0 * s, 36.0 * s, 46.0 * s]);
-        hu = mix(hu, 52.0, edge.coverage(spleen));
-        if self.bowel_gas {
-            let bubble = smooth_max(stomach + 5.0, p[1] + 26.0, 4.0);
-            let flexure =
-                ellipsoid_distance(p, [100.0 * s, -26.0, deep + 12.0], [24.0, 28.0, 26.0]);
-            hu = mix(hu, -940.0, edge.coverage(bubble.min(flexure)));
-        }
-        if self.disease.high_colon {
-            // Right under both domes, with a wall of 3 mm and the diaphragm above.
-            let side = Side::of(p[0]);
-            let (height, cosine) = self.diaphragm(side, p[0], p[1]);
-            let under = (p[2] - height) * cosine;
-            let loops = ellipse_distance(p[0].abs() - 66.0 * s, p[1] + 30.0, [34.0, 36.0]);
-            let gas = loops.max(under + 5.0).max(-(under + 42.0));
-            hu = mix(hu, 25.0, edge.coverage(gas - 3.0));
-            hu = mix(hu, -990.0, edge.coverage(gas));
-        }
-        hu
-    }
-
-    /// What a lung holds at a point, and how much of it is air or lung tissue.
-    fn filling(&self, side: Side, p: Point, edge: Edge) -> (f32, f32) {
-        let (mut hu, mut aerated) = (self.parenchyma_hu(p, edge), 1.0);
-        for part in self.disease.parts.iter().filter(|part| part.side == side) {
-            let share = edge.coverage(part.distance(p));
-            hu = mix(hu, part.hu, share);
-            if !part.aerated {
-                aerated *= 1.0 - share;
-            }
-        }
-        (hu, aerated)
-    }
-
     /// Aerated lung: denser towards the back (gravity), finely mottled, crossed by a fissure.
-    fn parenchyma_hu(&self, p: Point, edge: Edge) -> f32 {
+    pub(super) fn parenchyma_hu(&self, p: Point, edge: Edge) -> f32 {
         let [down_x, down_y] = self.disease.down;
         let hanging = (p[0] * down_x + p[1] * down_y) / self.cavity.semi[1];
         let patchy = smooth_noise(self.noise_seed ^ 4, p, 28.0);

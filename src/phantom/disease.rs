@@ -2,7 +2,7 @@
 //! that is drawn to one side.
 
 use super::anatomy::{Body, Side};
-use super::shapes::{Point, ellipsoid_distance};
+use super::shapes::{Edge, Point, ellipsoid_distance, mix};
 
 /// The departures of one chest from a healthy one; none by default.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,5 +108,18 @@ impl Body {
     pub(super) fn bare_distance(&self, side: Side, p: Point) -> f32 {
         let bare = |part: &&Part| part.side == side && (!part.aerated || part.hu < -970.0);
         self.disease.parts.iter().filter(bare).map(|part| part.distance(p)).fold(1e3, f32::min)
+    }
+
+    /// What a lung holds at a point, and how much of it is air or lung tissue.
+    pub(super) fn filling(&self, side: Side, p: Point, edge: Edge) -> (f32, f32) {
+        let (mut hu, mut aerated) = (self.parenchyma_hu(p, edge), 1.0);
+        for part in self.disease.parts.iter().filter(|part| part.side == side) {
+            let share = edge.coverage(part.distance(p));
+            hu = mix(hu, part.hu, share);
+            if !part.aerated {
+                aerated *= 1.0 - share;
+            }
+        }
+        (hu, aerated)
     }
 }

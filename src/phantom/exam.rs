@@ -163,13 +163,18 @@ impl ExamPlan {
             let slices = ((highest - z0) / self.grid.spacing_mm[0]).floor().max(1.0);
             self.grid.shape[0] = self.grid.shape[0].min(slices as usize);
         }
+        self.drop_lost_nodules();
+        self
+    }
+
+    /// Leaves out nodules that would lie in no lung or above the scan.
+    pub(super) fn drop_lost_nodules(&mut self) {
         let top = self.grid.body_point([self.grid.shape[0] as f64 - 1.0, 0.0, 0.0])[2] as f32;
         let body = &self.body;
         self.nodules.retain(|nodule| {
             body.lung_distance(nodule.center) < 0.0
                 && nodule.center[2] + (nodule.diameter_mm as f32) < top
         });
-        self
     }
 
     /// Centre of a nodule in patient coordinates (x, y, z), mm.

@@ -6,7 +6,6 @@ use super::anatomy::Side;
 use super::disease::{Part, Shape};
 use super::exam::ExamPlan;
 use super::plan::to_decimals;
-use super::shapes::Tube;
 
 /// One thing that makes an exam hard. Several can be combined where they do not contradict.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,15 +72,98 @@ pub enum Finding {
     Child,
 }
 
+impl Finding {
+    /// What a hard cohort draws from. Padding is not among it: files say how theirs is stored.
+    pub const HARD: [Self; 36] = [
+        Self::CollapsedLung(Side::Left),
+        Self::CollapsedLung(Side::Right),
+        Self::RemovedLung(Side::Left),
+        Self::RemovedLung(Side::Right),
+        Self::Effusion(Side::Left),
+        Self::Effusion(Side::Right),
+        Self::Emphysema,
+        Self::Bulla(Side::Left),
+        Self::Bulla(Side::Right),
+        Self::Pneumothorax(Side::Left),
+        Self::Pneumothorax(Side::Right),
+        Self::CompletePneumothorax(Side::Left),
+        Self::CompletePneumothorax(Side::Right),
+        Self::Mass(Side::Left),
+        Self::Mass(Side::Right),
+        Self::Consolidation(Side::Left),
+        Self::Consolidation(Side::Right),
+        Self::Fibrosis,
+        Self::HighColon,
+        Self::Blanket,
+        Self::HollowTable,
+        Self::Obesity,
+        Self::Prone,
+        Self::LeftSideDown,
+        Self::Rolled,
+        Self::OffCentre,
+        Self::Metal,
+        Self::Noise(60.0),
+        Self::WithAbdomen,
+        Self::WithHead,
+        Self::HeadOnly,
+        Self::AbdomenOnly,
+        Self::LungBases,
+        Self::CutAtBottom,
+        Self::NarrowField,
+        Self::Child,
+    ];
+
+    /// Its name in tables: `complete-pneumothorax-left`.
+    pub fn name(&self) -> String {
+        let side = |name: &str, side: Side| match side {
+            Side::Left => format!("{name}-left"),
+            Side::Right => format!("{name}-right"),
+        };
+        let name = match *self {
+            Self::CollapsedLung(of) => return side("collapsed-lung", of),
+            Self::RemovedLung(of) => return side("removed-lung", of),
+            Self::Effusion(of) => return side("effusion", of),
+            Self::Bulla(of) => return side("bulla", of),
+            Self::Pneumothorax(of) => return side("pneumothorax", of),
+            Self::CompletePneumothorax(of) => return side("complete-pneumothorax", of),
+            Self::Mass(of) => return side("mass", of),
+            Self::Consolidation(of) => return side("consolidation", of),
+            Self::Noise(hu) => return format!("noise-{hu}"),
+            Self::Padding(hu) => return format!("padding-{hu}"),
+            Self::Emphysema => "emphysema",
+            Self::Fibrosis => "fibrosis",
+            Self::HighColon => "high-colon",
+            Self::InflatedColon => "inflated-colon",
+            Self::Blanket => "blanket",
+            Self::HollowTable => "hollow-table",
+            Self::Obesity => "obesity",
+            Self::Prone => "prone",
+            Self::LeftSideDown => "left-side-down",
+            Self::Rolled => "rolled",
+            Self::OffCentre => "off-centre",
+            Self::Metal => "metal",
+            Self::WithAbdomen => "with-abdomen",
+            Self::WithHead => "with-head",
+            Self::HeadOnly => "head-only",
+            Self::AbdomenOnly => "abdomen-only",
+            Self::LungBases => "lung-bases",
+            Self::CutAtBottom => "cut-at-bottom",
+            Self::NarrowField => "narrow-field",
+            Self::Child => "child",
+        };
+        name.to_owned()
+    }
+}
+
 /// Top of the field of view with head, and bottom with pelvis, mm in the body's coordinates.
 const CROWN_Z: f64 = 425.0;
 const PELVIS_Z: f64 = -470.0;
 
 impl ExamPlan {
-    /// The same exam, harder. Nodules are left out: their places may be gone.
+    /// The same exam, harder. Nodules that lose their place are left out, and all nodules of patients
+    /// who are scaled or rolled.
     pub fn with_findings(mut self, findings: &[Finding]) -> Self {
         self.findings = findings.to_vec();
-        self.nodules.clear();
         for &finding in findings {
             self.change_body(finding);
         }
@@ -89,7 +171,16 @@ impl ExamPlan {
         for &finding in findings {
             self.change_scan(finding);
         }
+        if findings.is_empty() {
+            return self;
+        }
         self.body.disease.down = self.stance.down();
+        self.drop_lost_nodules();
+        if self.stance.scale != 1.0 || self.stance.roll != 0.0 {
+            self.nodules.clear();
+        }
+        let lowest = self.grid.body_point([0.0; 3])[2] as f32;
+        self.nodules.retain(|nodule| nodule.center[2] - nodule.diameter_mm as f32 > lowest);
         self
     }
 
@@ -192,36 +283,51 @@ impl ExamPlan {
     pub(super) fn has(&self, finding: Finding) -> bool {
         self.findings.contains(&finding)
     }
+}
 
-    /// Loops of colon as tubes of their inside, in the body's coordinates.
-    pub(super) fn colon(&self) -> Vec<Tube> {
-        let s = self.body.size;
-        let low = self.body.floor_z() - 28.0;
-        if self.has(Finding::InflatedColon) {
-            let frame = [
-                [-92.0 * s, 10.0, -430.0],
-                [-96.0 * s, 0.0, -330.0],
-                [-88.0 * s, -20.0, low - 30.0],
-                [-30.0 * s, -52.0, low - 60.0],
-                [40.0 * s, -52.0, low - 50.0],
-                [90.0 * s, -5.0, low - 12.0],
-                [98.0 * s, 22.0, -330.0],
-                [80.0 * s, 20.0, -410.0],
-                [20.0, 10.0, -430.0],
-            ];
-            return Tube::chain(&frame, 27.0).collect();
-        }
-        // Ordinary bowel: bubbles here and there.
-        let bubble = |x: f32, y: f32, z: f32, radius: f32| {
-            Tube::new([x * s, y, z], [(x + 14.0) * s, y, z - 16.0], radius, radius)
-        };
-        vec![
-            bubble(-86.0, -30.0, low - 40.0, 16.0),
-            bubble(-90.0, -10.0, low - 120.0, 18.0),
-            bubble(20.0, -58.0, low - 60.0, 14.0),
-            bubble(84.0, -20.0, low - 90.0, 15.0),
-            bubble(10.0, -30.0, low - 190.0, 11.0),
-            bubble(4.0, 40.0, -440.0, 16.0),
-        ]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phantom::{PhantomPlan, Variants};
+
+    #[test]
+    fn an_ordinary_plan_has_no_findings_and_says_nothing_of_them() {
+        let plan = PhantomPlan { patients: 6, ..PhantomPlan::default() };
+        assert!(plan.exams().unwrap().iter().all(|exam| exam.findings.is_empty()));
+        assert!(!serde_json::to_string(&plan).unwrap().contains("hard"));
+    }
+
+    #[test]
+    fn every_exam_of_a_hard_plan_has_one_of_many_findings() {
+        let plan = PhantomPlan { patients: 40, hard: true, ..PhantomPlan::default() };
+        let exams = plan.exams().unwrap();
+        let mut names: Vec<String> = exams
+            .iter()
+            .map(|exam| {
+                assert_eq!(exam.findings.len(), 1);
+                exam.findings[0].name()
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        assert!(names.len() > 15, "{names:?}");
+    }
+
+    #[test]
+    fn names_are_distinct() {
+        let mut names: Vec<String> = Finding::HARD.iter().map(Finding::name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), Finding::HARD.len());
+    }
+
+    #[test]
+    fn a_nodule_in_a_lung_that_was_taken_out_is_gone() {
+        let exam = ExamPlan::example(5, Variants::default()).unwrap();
+        let side = Side::of(exam.nodules[0].center[0]);
+        let kept = exam.clone().with_findings(&[Finding::Blanket]);
+        assert_eq!(kept.nodules, exam.nodules);
+        let lost = exam.with_findings(&[Finding::RemovedLung(side)]);
+        assert!(lost.nodules.iter().all(|nodule| Side::of(nodule.center[0]) != side));
     }
 }

@@ -17,6 +17,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod abdomen;
 mod airways;
 mod anatomy;
 mod cohort;
@@ -34,6 +35,7 @@ mod shapes;
 mod skeleton;
 mod stance;
 mod streaks;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod trees;

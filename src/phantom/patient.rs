@@ -4,6 +4,7 @@ use rand::{Rng, RngExt};
 
 use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
+use super::finding::Finding;
 use super::nodule::{Nodule, NoduleKind, place};
 use super::plan::{Grid, PhantomPlan, Variants, to_decimals};
 use super::stance::Stance;
@@ -161,6 +162,12 @@ fn exam(
         no_table: random.random_bool(0.07),
         ..Variants::default()
     };
+    // Drawn from a stream of its own, so that ordinary cohorts stay as they are.
+    let mut findings = Vec::new();
+    if plan.hard {
+        let chosen = stream(exam_seed, "finding").random_range(0..Finding::HARD.len());
+        findings.push(Finding::HARD[chosen]);
+    }
     let shrunk = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
     let smallest_mm = plan.cancer_diameter_mm[0] * 13.0 / 17.0;
     let cancer = patient.cancer.map(|nodule| Nodule {
@@ -191,6 +198,7 @@ fn exam(
         exam_id,
     }
     .with_variants(variants)
+    .with_findings(&findings)
 }
 
 fn draw_grid(plan: &PhantomPlan, patient: &Patient, random: &mut impl Rng) -> Grid {

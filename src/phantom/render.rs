@@ -16,6 +16,7 @@ use super::shapes::{Edge, Tube, mix};
 use super::skeleton::{CARTILAGE_HU, CORTEX_HU, MARROW_HU, Skeleton, lowered_arms};
 use super::stance::Stance;
 use super::streaks::Streaks;
+use super::surroundings::{blanket_hu, table_hu};
 use super::vessels;
 use crate::random::stream;
 use crate::volume::{Geometry, Mask, Volume};
@@ -244,10 +245,10 @@ impl<'a> Scene<'a> {
                 }
                 if plane.hu[at] < -400.0 && plane.lung[at] == 0.0 {
                     if !self.exam.variants.no_table {
-                        plane.hu[at] = plane.hu[at].max(self.table_hu(p[0], y));
+                        plane.hu[at] = plane.hu[at].max(table_hu(self.exam, self.edge, p[0], y));
                     }
                     if blanket {
-                        plane.hu[at] = plane.hu[at].max(self.blanket_hu(inner));
+                        plane.hu[at] = plane.hu[at].max(blanket_hu(self.body, self.edge, inner));
                     }
                 }
             }
@@ -309,36 +310,6 @@ impl<'a> Scene<'a> {
             plane.hu[at] = mix(plane.hu[at], layer.hu, plane.coverage[at]);
             plane.coverage[at] = 0.0;
         }
-    }
-
-    /// The table: two thin shells around light foam, hollowed for the back.
-    fn table_hu(&self, x: f32, y: f32) -> f32 {
-        let [x, y] = self.exam.stance.table_point(x, y);
-        let top = self.exam.stance.reach_down(self.body) + 5.0 - x * x / 1900.0;
-        let depth = y - top;
-        if !(-6.0..34.0).contains(&depth) || x.abs() > 215.0 {
-            return -1000.0;
-        }
-        let mut shells = depth.abs().min((depth - 27.0).abs());
-        let mut foam = -945.0;
-        if self.exam.has(Finding::HollowTable) {
-            foam = -1000.0;
-            if (0.0..27.0).contains(&depth) {
-                shells = shells.min((x.abs() - 150.0).abs());
-            }
-        }
-        let inside = self.edge.coverage((depth - 13.5).abs() - 13.5);
-        mix(mix(-1000.0, foam, inside), 60.0, self.edge.tube_coverage(shells, 1.3))
-    }
-
-    /// A blanket over the body: folds that touch the skin here and there, with air between.
-    fn blanket_hu(&self, p: [f32; 3]) -> f32 {
-        let skin = self.body.skin_distance(p);
-        if !(0.0..40.0).contains(&skin) || p[1] > 40.0 {
-            return -1000.0;
-        }
-        let fold = 9.0 + 9.0 * (p[0] / 23.0 + p[2] / 61.0).sin();
-        mix(-1000.0, -120.0, self.edge.tube_coverage((skin - fold).abs(), 2.0))
     }
 
     /// Noise, rounding, the circle of reconstruction; counts the lungs.

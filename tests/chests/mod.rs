@@ -14,6 +14,8 @@ pub struct Chest {
     pub spacing_mm: [f64; 2],
     pub findings: Vec<Finding>,
     pub variants: Variants,
+    /// Segmented at 1.5 mm, as a scan is; otherwise in the voxels it was rendered in.
+    pub resampled: bool,
     /// The flags to be found; `None` when the chest is to be refused.
     pub flags: Option<Vec<LungFlag>>,
 }
@@ -26,6 +28,7 @@ impl Chest {
             spacing_mm: [2.5, 2.0],
             findings: findings.to_vec(),
             variants: Variants::default(),
+            resampled: false,
             flags: Some(flags.to_vec()),
         }
     }
@@ -40,6 +43,10 @@ impl Chest {
 
     fn spacing_mm(self, gap_mm: f64, pixel_mm: f64) -> Self {
         Self { spacing_mm: [gap_mm, pixel_mm], ..self }
+    }
+
+    fn resampled(self) -> Self {
+        Self { resampled: true, ..self }
     }
 
     fn variants(self, variants: Variants) -> Self {
@@ -98,6 +105,9 @@ pub fn chests() -> Vec<Chest> {
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
         Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),
         Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::CutAtSide]),
+        Chest::new("emphysema and gas in the colon", &[F::Emphysema, F::HighColon], &[])
+            .resampled(),
+        Chest::new("metal, resampled", &[F::Metal], &[]).resampled(),
         Chest::new("narrow field, water", &[F::NarrowField, F::Padding(0)], &[Flag::CutAtSide]),
         Chest::new("child", &[F::Child], &[Flag::SmallLungVolume]).spacing_mm(1.5, 1.5),
         Chest::new(
@@ -111,6 +121,9 @@ pub fn chests() -> Vec<Chest> {
     ];
     for hu in [-1024, -2000, -3024, 0] {
         chests.push(Chest::new("padding", &[F::Padding(hu)], &[]).seed(7));
+        let narrow = [F::NarrowField, F::Padding(hu)];
+        chests.push(Chest::new("narrow, resampled", &narrow, &[Flag::CutAtSide]).resampled());
+        chests.push(Chest::new("obese, resampled", &[F::Obesity, F::Padding(hu)], &[]).resampled());
     }
     for (side, seed) in [(Side::Left, 11), (Side::Right, 12)] {
         let new =

@@ -49,6 +49,10 @@ const GAS_HU: i16 = -950;
 /// third of the lung and more stays lighter than [`GAS_HU`].
 const MOST_GAS: f64 = 0.7;
 
+/// More lung than this in pieces of slices that reach the border of the field of view means that it
+/// cut the lungs.
+const CUT_ML: f64 = 50.0;
+
 /// A region of this volume is a lung, or a large part of one, by itself.
 const LUNG_ML: f64 = 150.0;
 
@@ -158,7 +162,7 @@ pub fn segment_lungs_within(
     air.remove_from_slices(&unmeasured);
     let torso = torso::torso(&tissue, &unmeasured, geometry).ok_or(SegmentationError::NoBody)?;
     let middle_mm = torso.middle_mm;
-    let (air, cut_at_side) = outside::air_of_torso(volume, &air, &unmeasured, &torso);
+    let (air, mut cut) = outside::air_of_torso(volume, &air, &unmeasured, &torso);
     if air.is_empty() {
         return Err(SegmentationError::NoAir);
     }
@@ -171,6 +175,8 @@ pub fn segment_lungs_within(
     let bowel = bowel::bowel_gas(&coarse, &lung_air);
     lung_air.remove(&bowel);
     let mut mask = choice::lungs_among(volume, &lung_air, middle_mm[0]);
+    cut.keep(&mask);
+    let cut_at_side = cut.count() as f64 * voxel_ml(geometry) > CUT_ML;
     if cut_at_side {
         outside::reclaim_edge(volume, &unmeasured, &mut mask);
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array3, s};
 
 use super::torso::Torso;
-use super::{AIR_HU, GAS_HU, LUNG_ML, MOST_GAS, voxel_ml, voxels};
+use super::{AIR_HU, GAS_HU, MOST_GAS, voxels};
 use crate::volume::Volume;
 use crate::volume::components::{Components, Connectivity, touches_border};
 use crate::volume::mask::Mask;
@@ -77,13 +77,13 @@ fn padding_at_border(volume: &Volume) -> Option<i16> {
     counts.into_iter().max_by_key(|&(_, count)| count).map(|(hu, _)| hu)
 }
 
-/// Air inside the torso, and whether some of it is lung cut by the field of view.
+/// Air inside the torso, and what of it may be lung cut by the field of view.
 pub(super) fn air_of_torso(
     volume: &Volume,
     air: &Mask,
     unmeasured: &Mask,
     torso: &Torso,
-) -> (Mask, bool) {
+) -> (Mask, Mask) {
     let [depth, height, width] = air.dim();
     let rim = unmeasured.dilated([0, 1, 1]);
     let measured = height * width - unmeasured.count();
@@ -106,12 +106,8 @@ pub(super) fn air_of_torso(
         pieces.paint(&mut cut, |label| at_border[label] && tallies[label].is_cut_lung(body_fills));
     }
     enclosed.keep(&torso.inside);
-    let cut_ml = cut.count() as f64 * voxel_ml(&volume.geometry);
-    let is_cut = cut_ml > LUNG_ML / 3.0;
-    if is_cut {
-        enclosed.add(&cut);
-    }
-    (enclosed, is_cut)
+    enclosed.add(&cut);
+    (enclosed, cut)
 }
 
 /// Gives lungs that the field of view cuts their part of the blurred edge back, slice by slice.
