@@ -1,7 +1,13 @@
 //! The lung segmentation against the truth of synthetic chests.
 
+mod chests;
+
+use chests::Chest;
 use lungs::phantom::{ExamPlan, PhantomPlan, Rendered, Side, Variants, render};
-use lungs::volume::{Grid, Interpolation, LungFlag, Lungs, Volume, resample, segment_lungs};
+use lungs::volume::{
+    Grid, Interpolation, LungFlag, Lungs, SegmentationError, Volume, resample, segment_lungs,
+};
+use rayon::prelude::*;
 
 fn segmented(rendered: &Rendered, spacing_mm: f64) -> (Volume, Lungs) {
     let volume =
@@ -82,4 +88,61 @@ fn bowel_gas_under_the_diaphragm() {
 fn lowered_arms_and_no_table() {
     assert_variant(6, Variants { arms_down: true, ..Variants::default() }, &[]);
     assert_variant(7, Variants { no_table: true, ..Variants::default() }, &[]);
+}
+
+/// What is wrong with the segmentation of a chest; empty when nothing is.
+fn complaint(chest: &Chest) -> String {
+    let rendered = render(&chest.exam());
+    let resampled =
+        || resample(&rendered.volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap();
+    let volume = if chest.resampled { resampled() } else { rendered.volume.clone() };
+    let found = segment_lungs(&volume);
+    let (lungs, flags) = match (found, &chest.flags) {
+        (Ok(lungs), Some(flags)) => (lungs, flags),
+        (Err(SegmentationError::TooSmall { found_ml, limit_ml: 300.0 }), None)
+            if found_ml < 100.0 =>
+        {
+            return String::new();
+        }
+        (found, flags) => return format!("{:?} for {flags:?}", found.map(|lungs| lungs.flags)),
+    };
+    let off_mm = off_mm(&rendered, &volume, &lungs);
+    let faces_mm = off_mm.as_flattened().iter().fold(0.0, |worst: f64, mm| worst.max(mm.abs()));
+    let centre_mm =
+        (0..3).map(|xyz| ((off_mm[1][xyz] - off_mm[0][xyz]) / 2.0).powi(2)).sum::<f64>();
+    let share = |found_ml: f64, true_ml: f64| {
+        if true_ml == 0.0 { found_ml / 100.0 } else { (found_ml / true_ml - 1.0).abs() }
+    };
+    let off = share(lungs.left_ml, rendered.lungs.left_ml)
+        .max(share(lungs.right_ml, rendered.lungs.right_ml));
+    let mut complaint = String::new();
+    if faces_mm > 6.0 || centre_mm.sqrt() > 3.5 || off > 0.05 {
+        complaint = format!("box {off_mm:.1?} mm off, volumes {:.1} %", 100.0 * off);
+    }
+    if !chest.resampled {
+        let mut common = lungs.mask.clone();
+        common.keep(&rendered.lung_mask);
+        let both = lungs.mask.count() + rendered.lung_mask.count();
+        let dice = 2.0 * common.count() as f64 / both as f64;
+        if dice < 0.96 {
+            complaint += &format!(" Dice {dice:.3}");
+        }
+    }
+    if lungs.flags != *flags {
+        complaint += &format!(" flags {:?}", lungs.flags);
+    }
+    complaint
+}
+
+#[test]
+fn hard_chests_are_found_within_millimetres_with_their_flags_or_refused() {
+    let complaints: Vec<String> = chests::chests()
+        .par_iter()
+        .map(|chest| (chest, complaint(chest)))
+        .filter(|(_, complaint)| !complaint.is_empty())
+        .map(|(chest, complaint)| {
+            format!("{} {:?} seed {}: {complaint}", chest.name, chest.findings, chest.seed)
+        })
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }

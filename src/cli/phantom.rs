@@ -31,6 +31,11 @@ pub(super) struct Phantom {
     /// Seed of everything that varies.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// Give every exam something that is hard on the lung segmentation: a collapsed lung, a narrow
+    /// field of view, a head without a chest… `truth.csv` names it.
+    #[arg(long)]
+    hard: bool,
 }
 
 impl Phantom {
@@ -39,6 +44,7 @@ impl Phantom {
             patients: self.patients,
             positive_fraction: self.positive_fraction,
             seed: self.seed,
+            hard: self.hard,
             ..PhantomPlan::default()
         };
         let interrupt = Interrupt::listen();

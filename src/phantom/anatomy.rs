@@ -16,6 +16,8 @@
 
 use rand::{Rng, RngExt};
 
+use super::disease::Disease;
+use super::head;
 use super::shapes::{
     Edge, Point, Trunk, ellipse_distance, ellipsoid_distance, mix, smooth_max, smooth_min,
     smooth_noise,
@@ -66,11 +68,15 @@ pub struct Body {
     lung_hu: f32,
     gravity_hu: f32,
     pub(super) blood_hu: f32,
-    noise_seed: u32,
+    pub(super) noise_seed: u32,
     /// A lung that holds no air (a white-out), for the variants.
     pub(super) opaque: Option<Side>,
     /// Gas in stomach and colon under the left diaphragm.
     pub(super) bowel_gas: bool,
+    /// Neck and head stand out of the shoulders.
+    pub(super) has_head: bool,
+    /// What is wrong inside the chest.
+    pub(super) disease: Disease,
 }
 
 impl Body {
@@ -119,6 +125,8 @@ impl Body {
             noise_seed: random.next_u32(),
             opaque: None,
             bowel_gas: false,
+            has_head: false,
+            disease: Disease::default(),
         }
     }
 
@@ -143,6 +151,18 @@ impl Body {
         self.skin_center_y + self.skin.semi[1]
     }
 
+    /// How far the skin of the front lies before the axis.
+    pub(super) fn front_reach(&self) -> f32 {
+        self.skin.semi[1] - self.skin_center_y + if self.breast > 0.0 { 14.0 } else { 0.0 }
+    }
+
+    /// Puts more fat under the skin.
+    pub(super) fn fatten(&mut self, extra_mm: f32) {
+        self.fat += extra_mm;
+        self.skin.semi[0] += extra_mm;
+        self.skin.semi[1] += extra_mm;
+    }
+
     /// Half the body's width.
     pub(super) fn half_width(&self) -> f32 {
         self.skin.semi[0]
@@ -154,8 +174,11 @@ impl Body {
     }
 
     /// Signed distance to the skin.
-    fn skin_distance(&self, p: Point) -> f32 {
-        let torso = self.skin.distance([p[0], p[1] - self.skin_center_y, p[2] - 62.0]);
+    pub(super) fn skin_distance(&self, p: Point) -> f32 {
+        let mut torso = self.skin.distance([p[0], p[1] - self.skin_center_y, p[2] - 62.0]);
+        if self.has_head && p[2] > 60.0 {
+            torso = smooth_min(torso, head::skin_distance(p), 16.0);
+        }
         if self.breast == 0.0 || p[1] > 0.0 {
             return torso;
         }
@@ -166,7 +189,7 @@ impl Body {
     }
 
     /// Height of the diaphragm over a point, and the factor from height to distance.
-    fn diaphragm(&self, side: Side, x: f32, y: f32) -> (f32, f32) {
+    pub(super) fn diaphragm(&self, side: Side, x: f32, y: f32) -> (f32, f32) {
         let center_x = side.sign() * 60.0 * self.size;
         // Steep towards the ribs and the back, flat towards the midline and the front.
         let rx = if x.abs() > center_x.abs() && Side::of(x) == side { 72.0 } else { 150.0 };
@@ -218,8 +241,11 @@ impl Body {
 
     /// Signed distance to the lung on the point's side; vessels and nodules count as lung.
     pub(super) fn lung_distance(&self, p: Point) -> f32 {
-        let side = Side::of(p[0]);
-        if self.opaque == Some(side) { 1e3 } else { self.pleura_distance(side, p) }
+        let side = self.side_of(p);
+        if self.opaque == Some(side) {
+            return 1e3;
+        }
+        self.pleura_distance(side, p).max(-self.bare_distance(side, p))
     }
 
     /// [`Body::lung_distance`] whether or not the lung holds air.
@@ -228,13 +254,14 @@ impl Body {
         if d > 12.0 {
             return d;
         }
-        let (height, cosine) = self.diaphragm(side, p[0], p[1]);
+        let inner = self.undrawn(p);
+        let (height, cosine) = self.diaphragm(side, inner[0], p[1]);
         d = smooth_max(d, (height - p[2]) * cosine, 8.0);
         d = smooth_max(d, self.floor - p[2], 14.0);
         if d > 12.0 {
             return d;
         }
-        smooth_max(d, -self.mediastinum_distance(p), 6.0)
+        smooth_max(d, -self.mediastinum_distance(inner), 6.0)
     }
 
     /// Hounsfield units of the body without bones, vessels and airways, and the lungs' share of
@@ -250,16 +277,24 @@ impl Body {
         let mut hu = if inside < 1.0 { self.wall_hu(p, skin, cavity, edge) } else { 0.0 };
         let mut lung = 0.0;
         if inside > 0.0 {
-            let side = Side::of(p[0]);
+            let side = self.side_of(p);
             let pleura = edge.coverage(self.pleura_distance(side, p));
-            let mut inner = if pleura < 1.0 { self.interior_hu(p, edge) } else { 0.0 };
+            let mut inner =
+                if pleura < 1.0 { self.interior_hu(self.undrawn(p), edge) } else { 0.0 };
             if pleura > 0.0 {
                 let opaque = self.opaque == Some(side);
-                let filled = if opaque { 14.0 } else { self.parenchyma_hu(p, edge) };
+                let (filled, aerated) = if opaque {
+                    (self.disease.opaque_hu, 0.0)
+                } else {
+                    self.filling(side, p, edge)
+                };
                 inner = mix(inner, filled, pleura);
-                lung = if opaque { 0.0 } else { pleura * inside };
+                lung = pleura * inside * aerated;
             }
             hu = mix(hu, inner, inside);
+        }
+        if self.has_head {
+            hu = head::paint(p, edge, hu);
         }
         // Skin is a thin bright line at full resolution and vanishes by partial volume otherwise.
         let rind = 0.6 * edge.tube_coverage((skin + 1.0).abs(), 1.0);
@@ -315,34 +350,14 @@ impl Body {
         mix(hu, 45.0, edge.coverage(self.cavity_distance(p) + 2.5).mul_add(-1.0, 1.0))
     }
 
-    /// Liver, spleen and stomach in fat, with gas under the left dome when asked for.
-    fn abdomen_hu(&self, p: Point, edge: Edge) -> f32 {
-        let s = self.size;
-        let deep = self.floor - 5.0;
-        let grain = smooth_noise(self.noise_seed ^ 3, p, 12.0);
-        let mut hu = -98.0 + 60.0 * (grain - 0.4).max(0.0);
-        let liver = ellipsoid_distance(p, [-48.0 * s, -4.0, deep], [102.0 * s, 88.0 * s, 72.0 * s]);
-        hu = mix(hu, 56.0 + 5.0 * grain, edge.coverage(liver));
-        let stomach =
-            ellipsoid_distance(p, [58.0 * s, -22.0, deep], [50.0 * s, 46.0 * s, 48.0 * s]);
-        hu = mix(hu, 22.0 + 14.0 * grain, edge.coverage(stomach));
-        let spleen = ellipsoid_distance(p, [88.0 * s, 46.0, deep], [30.0 * s, 36.0 * s, 46.0 * s]);
-        hu = mix(hu, 52.0, edge.coverage(spleen));
-        if self.bowel_gas {
-            let bubble = smooth_max(stomach + 5.0, p[1] + 26.0, 4.0);
-            let flexure =
-                ellipsoid_distance(p, [100.0 * s, -26.0, deep + 12.0], [24.0, 28.0, 26.0]);
-            hu = mix(hu, -940.0, edge.coverage(bubble.min(flexure)));
-        }
-        hu
-    }
-
     /// Aerated lung: denser towards the back (gravity), finely mottled, crossed by a fissure.
-    fn parenchyma_hu(&self, p: Point, edge: Edge) -> f32 {
-        let hanging = p[1] / self.cavity.semi[1];
+    pub(super) fn parenchyma_hu(&self, p: Point, edge: Edge) -> f32 {
+        let [down_x, down_y] = self.disease.down;
+        let hanging = (p[0] * down_x + p[1] * down_y) / self.cavity.semi[1];
         let patchy = smooth_noise(self.noise_seed ^ 4, p, 28.0);
         let fine = smooth_noise(self.noise_seed ^ 5, p, 5.5);
-        let mut hu = self.lung_hu + self.gravity_hu * hanging + 12.0 * patchy + 16.0 * fine;
+        let [lung_hu, patches_hu] = self.disease.lung_hu.unwrap_or([self.lung_hu, 12.0]);
+        let mut hu = lung_hu + self.gravity_hu * hanging + patches_hu * patchy + 16.0 * fine;
         // Oblique fissure: from high behind to low in front.
         let fissure = (p[2] + 38.0 - 0.85 * p[1] + 8.0 * patchy) * 0.76;
         hu += 320.0 * edge.tube_coverage(fissure.abs(), 0.5);

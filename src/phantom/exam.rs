@@ -2,9 +2,11 @@
 
 use super::PhantomError;
 use super::anatomy::Body;
+use super::finding::Finding;
 use super::nodule::Nodule;
 use super::patient;
 use super::plan::{Grid, PhantomPlan, Variants};
+use super::stance::Stance;
 
 /// Reconstruction kernel, as the family that matters to a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -82,12 +84,18 @@ pub struct ExamPlan {
     pub nodules: Vec<Nodule>,
     /// Departures from the ordinary chest. Change them by [`ExamPlan::with_variants`] only.
     pub variants: Variants,
+    /// What makes the exam hard. Change them by [`ExamPlan::with_findings`] only.
+    pub findings: Vec<Finding>,
+    /// The value outside the circle that the scanner reconstructs, HU.
+    pub padding_hu: i16,
     /// How the main series is stored.
     pub storage: Storage,
     /// The second series, if any.
     pub extra: Option<ExtraSeries>,
     /// The body.
     pub(super) body: Body,
+    /// How it lies on the table.
+    pub(super) stance: Stance,
     /// Decides what all exams of the patient share.
     pub(super) patient_seed: u64,
     /// Decides what is this exam's own.
@@ -113,6 +121,32 @@ impl ExamPlan {
         Ok(patient::first_exam(&plan).with_variants(variants))
     }
 
+    /// A chest of a grid with voxels of `spacing_mm` (between slices, within a slice) and a field of
+    /// view of 370 mm, for tests of the volume kernels.
+    ///
+    /// # Errors
+    /// As [`ExamPlan::example`].
+    pub fn chest(
+        seed: u64,
+        spacing_mm: [f64; 2],
+        variants: Variants,
+        findings: &[Finding],
+    ) -> Result<Self, PhantomError> {
+        let [gap_mm, pixel_mm] = spacing_mm;
+        let mut exam = Self::example(seed, Variants::default())?;
+        let matrix = (370.0 / pixel_mm).round() as usize;
+        exam.grid = Grid::around(
+            &exam.body,
+            matrix,
+            pixel_mm * matrix as f64,
+            gap_mm,
+            gap_mm,
+            [0.0, 8.0],
+            exam.grid.body_offset_mm,
+        );
+        Ok(exam.with_variants(variants).with_findings(findings))
+    }
+
     /// The same exam with other departures from the ordinary. Nodules that would lie in a lung
     /// without air or outside the scan are left out.
     pub fn with_variants(mut self, variants: Variants) -> Self {
@@ -129,13 +163,18 @@ impl ExamPlan {
             let slices = ((highest - z0) / self.grid.spacing_mm[0]).floor().max(1.0);
             self.grid.shape[0] = self.grid.shape[0].min(slices as usize);
         }
+        self.drop_lost_nodules();
+        self
+    }
+
+    /// Leaves out nodules that would lie in no lung or above the scan.
+    pub(super) fn drop_lost_nodules(&mut self) {
         let top = self.grid.body_point([self.grid.shape[0] as f64 - 1.0, 0.0, 0.0])[2] as f32;
         let body = &self.body;
         self.nodules.retain(|nodule| {
             body.lung_distance(nodule.center) < 0.0
                 && nodule.center[2] + (nodule.diameter_mm as f32) < top
         });
-        self
     }
 
     /// Centre of a nodule in patient coordinates (x, y, z), mm.

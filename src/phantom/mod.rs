@@ -17,10 +17,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod abdomen;
 mod airways;
 mod anatomy;
 mod cohort;
+mod disease;
 mod exam;
+mod finding;
+mod head;
 mod nodule;
 mod noise;
 mod patient;
@@ -29,6 +33,9 @@ mod render;
 mod series;
 mod shapes;
 mod skeleton;
+mod stance;
+mod streaks;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod trees;
@@ -38,6 +45,7 @@ mod vessels;
 pub use anatomy::{Body, Side};
 pub use cohort::write_cohort;
 pub use exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
+pub use finding::Finding;
 pub use nodule::{Nodule, NoduleKind};
 pub use plan::{Grid, PhantomPlan, Variants};
 pub use render::{Lungs, Rendered, render};

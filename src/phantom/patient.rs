@@ -4,8 +4,10 @@ use rand::{Rng, RngExt};
 
 use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
+use super::finding::Finding;
 use super::nodule::{Nodule, NoduleKind, place};
 use super::plan::{Grid, PhantomPlan, Variants, to_decimals};
+use super::stance::Stance;
 use crate::random::{stream, stream_seed};
 
 /// For each patient, whether they have a cancer: as many as asked, in random order.
@@ -160,6 +162,12 @@ fn exam(
         no_table: random.random_bool(0.07),
         ..Variants::default()
     };
+    // Drawn from a stream of its own, so that ordinary cohorts stay as they are.
+    let mut findings = Vec::new();
+    if plan.hard {
+        let chosen = stream(exam_seed, "finding").random_range(0..Finding::HARD.len());
+        findings.push(Finding::HARD[chosen]);
+    }
     let shrunk = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
     let smallest_mm = plan.cancer_diameter_mm[0] * 13.0 / 17.0;
     let cancer = patient.cancer.map(|nodule| Nodule {
@@ -179,14 +187,18 @@ fn exam(
         noise_hu,
         nodules: cancer.into_iter().chain(patient.benign).collect(),
         variants,
+        findings: Vec::new(),
+        padding_hu: -1024,
         storage,
         extra,
         body: patient.body.clone(),
+        stance: Stance::default(),
         patient_seed: patient.seed,
         exam_seed,
         exam_id,
     }
     .with_variants(variants)
+    .with_findings(&findings)
 }
 
 fn draw_grid(plan: &PhantomPlan, patient: &Patient, random: &mut impl Rng) -> Grid {

@@ -30,6 +30,9 @@ pub struct PhantomPlan {
     pub slice_gap_mm: [f64; 2],
     /// Share of exams with a second series that a study should not choose.
     pub extra_series_fraction: f64,
+    /// Every exam has one [`Finding`](super::Finding) that is hard on whoever looks for the lungs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hard: bool,
 }
 
 impl Default for PhantomPlan {
@@ -46,6 +49,7 @@ impl Default for PhantomPlan {
             field_of_view_mm: [330.0, 365.0],
             slice_gap_mm: [3.0, 5.0],
             extra_series_fraction: 0.3,
+            hard: false,
         }
     }
 }

@@ -5,19 +5,25 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::airways::Airways;
-use super::anatomy::{Body, Side};
+use super::anatomy::Body;
 use super::exam::{ExamPlan, Kernel};
+use super::finding::Finding;
+use super::head;
 use super::nodule::NoduleShape;
 use super::noise::slice_noise;
 use super::plan::Grid;
 use super::shapes::{Edge, Tube, mix};
 use super::skeleton::{CARTILAGE_HU, CORTEX_HU, MARROW_HU, Skeleton, lowered_arms};
+use super::stance::Stance;
+use super::streaks::Streaks;
+use super::surroundings::{blanket_hu, table_hu};
 use super::vessels;
 use crate::random::stream;
-use crate::volume::{Geometry, Volume};
+use crate::volume::{Geometry, Mask, Volume};
 
-/// The lungs of a rendered exam: everything inside the pleura with its vessels and nodules, as far
-/// as the scan shows it.
+/// The lungs of a rendered exam, as far as the scan shows them: everything inside the pleura that
+/// holds air, with its vessels and nodules. Bullae and the gas of a pneumothorax belong to them;
+/// collapsed lung, consolidation, fluid and masses of disease do not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lungs {
     /// Volume of the right lung, ml.
@@ -37,6 +43,8 @@ pub struct Rendered {
     pub volume: Volume,
     /// What a perfect segmentation finds.
     pub lungs: Lungs,
+    /// The voxels of the lungs: those that [`Rendered::lungs`] measures.
+    pub lung_mask: Mask,
 }
 
 /// Renders an exam. A pure function of the plan, parallel over slices.
@@ -56,8 +64,12 @@ fn assemble(grid: &Grid, slices: Vec<Slice>) -> Rendered {
     let mut hu = Vec::with_capacity(grid.shape.iter().product());
     let mut counts = [0usize; 2];
     let mut voxels: Option<[[usize; 3]; 2]> = None;
+    let mut lung_mask = Mask::empty(grid.shape);
     for (depth, slice) in slices.into_iter().enumerate() {
         hu.extend_from_slice(&slice.hu);
+        for &[row, start, end] in &slice.lung_runs {
+            lung_mask.fill_run(depth, row, start, end);
+        }
         counts = [counts[0] + slice.lung_pixels[0], counts[1] + slice.lung_pixels[1]];
         if let Some([low, high]) = slice.lung_box {
             let (low, high) = ([depth, low[0], low[1]], [depth, high[0], high[1]]);
@@ -79,7 +91,8 @@ fn assemble(grid: &Grid, slices: Vec<Slice>) -> Rendered {
     let hu = Array3::from_shape_vec(grid.shape, hu)
         .expect("every slice has rows × columns pixels by construction");
     let [right_ml, left_ml] = counts.map(|count| count as f64 * voxel_ml);
-    Rendered { volume: Volume { hu, geometry }, lungs: Lungs { right_ml, left_ml, voxels } }
+    let lungs = Lungs { right_ml, left_ml, voxels };
+    Rendered { volume: Volume { hu, geometry }, lungs, lung_mask }
 }
 
 /// One finished slice.
@@ -89,6 +102,8 @@ struct Slice {
     lung_pixels: [usize; 2],
     /// First and last `[row, column]` of lung.
     lung_box: Option<[[usize; 2]; 2]>,
+    /// Row, first column, column after the last of each run of lung.
+    lung_runs: Vec<[usize; 3]>,
 }
 
 /// Tubes of one material; later layers are painted over earlier ones.
@@ -104,7 +119,10 @@ struct Scene<'a> {
     skeleton: Skeleton,
     layers: Vec<Layer>,
     nodules: Vec<NoduleShape>,
+    streaks: Option<Streaks>,
     edge: Edge,
+    /// The same in the body's coordinates.
+    body_edge: Edge,
 }
 
 /// One plane through the scene, not yet a slice.
@@ -125,6 +143,17 @@ impl<'a> Scene<'a> {
         let pulmonary = vessels::pulmonary(&mut random("vessels"), body);
         let nodules: Vec<NoduleShape> =
             exam.nodules.iter().map(|nodule| NoduleShape::new(*nodule, body)).collect();
+        // Where the mediastinum is drawn aside, what runs in it goes along.
+        let drawn = |tubes: Vec<Tube>| -> Vec<Tube> {
+            if body.disease.shift_mm == 0.0 {
+                return tubes;
+            }
+            let seen = |tube: Tube| {
+                let (from, to) = (body.drawn(tube.from), body.drawn(tube.to));
+                Tube { from, to, ..tube }
+            };
+            tubes.into_iter().map(seen).collect()
+        };
         let mut layers = Vec::new();
         let mut layer = |hu: f32, tubes: Vec<Tube>| layers.push(Layer { hu, tubes });
         if exam.variants.arms_down {
@@ -134,14 +163,22 @@ impl<'a> Scene<'a> {
             layer(CORTEX_HU, bone.clone());
             layer(40.0, bone.into_iter().map(|tube| tube.widened(-5.0)).collect());
         }
-        layer(body.blood_hu, vessels::mediastinal(body));
-        layer(38.0, vessels::gullet(body));
+        layer(body.blood_hu, drawn(vessels::mediastinal(body)));
+        layer(38.0, drawn(vessels::gullet(body)));
         layer(CARTILAGE_HU, skeleton.cartilage.clone());
         layer(CORTEX_HU, skeleton.cortex.clone());
         layer(MARROW_HU, skeleton.marrow.clone());
-        layer(body.blood_hu, pulmonary);
-        layer(30.0, airways.walls().collect());
-        layer(-1000.0, airways.lumens);
+        layer(body.blood_hu, drawn(pulmonary));
+        layer(30.0, drawn(airways.walls().collect()));
+        layer(-1000.0, drawn(airways.lumens));
+        if body.has_head {
+            layer(-1000.0, head::throat(body));
+        }
+        if exam.grid.body_point([0.0; 3])[2] < f64::from(body.floor_z()) - 60.0 {
+            let colon = exam.colon();
+            layer(30.0, colon.iter().map(|tube| tube.widened(3.0)).collect());
+            layer(-990.0, colon);
+        }
         for nodule in &nodules {
             layer(nodule.nodule.hu as f32, nodule.spicules.clone());
         }
@@ -151,7 +188,16 @@ impl<'a> Scene<'a> {
             Kernel::Sharp => 1.2,
         };
         let edge = Edge { width_mm: width * exam.grid.spacing_mm[1] as f32 };
-        Self { exam, body, skeleton, layers, nodules, edge }
+        let body_edge = Edge { width_mm: edge.width_mm / exam.stance.scale };
+        if exam.stance != Stance::default() {
+            for layer in &mut layers {
+                for tube in &mut layer.tubes {
+                    *tube = exam.stance.tube(*tube);
+                }
+            }
+        }
+        let streaks = exam.has(Finding::Metal).then(|| Streaks::of(body));
+        Self { exam, body, skeleton, layers, nodules, streaks, edge, body_edge }
     }
 
     /// Renders slice `index`, counted from the feet.
@@ -181,6 +227,7 @@ impl<'a> Scene<'a> {
         let (rows, columns) = (grid.shape[1], grid.shape[2]);
         let [x0, y0, z] = grid.body_point([depth, 0.0, 0.0]).map(|mm| mm as f32);
         let step = grid.spacing_mm[1] as f32;
+        let blanket = self.exam.has(Finding::Blanket);
         for row in 0..rows {
             let y = y0 + row as f32 * step;
             for column in 0..columns {
@@ -190,17 +237,27 @@ impl<'a> Scene<'a> {
                     continue;
                 }
                 let p = [x0 + column as f32 * step, y, z];
-                if let Some((tissue, lung)) = self.body.tissue(p, self.edge) {
-                    plane.hu[at] = self.skeleton.paint_columns(self.body, p, self.edge, tissue);
+                let inner = self.exam.stance.body_point(p);
+                if let Some((tissue, lung)) = self.body.tissue(inner, self.body_edge) {
+                    plane.hu[at] =
+                        self.skeleton.paint_columns(self.body, inner, self.body_edge, tissue);
                     plane.lung[at] = lung;
                 }
-                if plane.hu[at] < -400.0 && plane.lung[at] == 0.0 && !self.exam.variants.no_table {
-                    plane.hu[at] = plane.hu[at].max(self.table_hu(p[0], y));
+                if plane.hu[at] < -400.0 && plane.lung[at] == 0.0 {
+                    if !self.exam.variants.no_table {
+                        plane.hu[at] = plane.hu[at].max(table_hu(self.exam, self.edge, p[0], y));
+                    }
+                    if blanket {
+                        plane.hu[at] = plane.hu[at].max(blanket_hu(self.body, self.edge, inner));
+                    }
                 }
             }
         }
         for layer in &self.layers {
             self.paint_layer(plane, layer, [x0, y0, z]);
+        }
+        if let Some(streaks) = &self.streaks {
+            streaks.add_to(&mut plane.hu, grid, [x0, y0, z]);
         }
         for nodule in &self.nodules {
             let center = nodule.nodule.center;
@@ -255,31 +312,21 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The table: two thin shells around light foam, hollowed for the back.
-    fn table_hu(&self, x: f32, y: f32) -> f32 {
-        let top = self.body.back_y() + 5.0 - x * x / 1900.0;
-        let depth = y - top;
-        if !(-6.0..34.0).contains(&depth) || x.abs() > 215.0 {
-            return -1000.0;
-        }
-        let shells = depth.abs().min((depth - 27.0).abs());
-        let foam = self.edge.coverage((depth - 13.5).abs() - 13.5);
-        mix(mix(-1000.0, -945.0, foam), 60.0, self.edge.tube_coverage(shells, 1.3))
-    }
-
     /// Noise, rounding, the circle of reconstruction; counts the lungs.
     fn finish(&self, index: usize, clean: &[f32], lung: &[f32]) -> Slice {
         let grid = &self.exam.grid;
         let (rows, columns) = (grid.shape[1], grid.shape[2]);
         let noise = slice_noise(self.exam, index);
         let center = (rows as f32 - 1.0) / 2.0;
-        let mut slice = Slice { hu: Vec::new(), lung_pixels: [0, 0], lung_box: None };
+        let mut slice =
+            Slice { hu: Vec::new(), lung_pixels: [0, 0], lung_box: None, lung_runs: Vec::new() };
+        let stance = &self.exam.stance;
         slice.hu.reserve_exact(rows * columns);
         for row in 0..rows {
             for column in 0..columns {
                 let at = row * columns + column;
                 if !grid.in_field_of_view(row, column) {
-                    slice.hu.push(-1024);
+                    slice.hu.push(self.exam.padding_hu);
                     continue;
                 }
                 // More attenuation in the middle of the body: more noise.
@@ -287,8 +334,13 @@ impl<'a> Scene<'a> {
                 let hu = clean[at] + noise[at] * (1.0 - 0.45 * radius * radius);
                 slice.hu.push(hu.round().clamp(-1024.0, 3071.0) as i16);
                 if lung[at] >= 0.5 {
-                    let x = grid.body_point([0.0, 0.0, column as f64])[0] as f32;
-                    slice.lung_pixels[Side::of(x) as usize] += 1;
+                    let index = [index as f64, row as f64, column as f64];
+                    let p = stance.body_point(grid.body_point(index).map(|mm| mm as f32));
+                    slice.lung_pixels[self.body.side_of(p) as usize] += 1;
+                    match slice.lung_runs.last_mut() {
+                        Some(run) if run[0] == row && run[2] == column => run[2] += 1,
+                        _ => slice.lung_runs.push([row, column, column + 1]),
+                    }
                     let here = [row, column];
                     slice.lung_box = Some(slice.lung_box.map_or([here, here], |[low, high]| {
                         [
@@ -330,6 +382,7 @@ fn pixel_range(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phantom::Side;
     use crate::phantom::plan::Variants;
 
     fn example(variants: Variants) -> (ExamPlan, Rendered) {
@@ -363,7 +416,7 @@ mod tests {
 
     #[test]
     fn tissues_have_their_hounsfield_units() {
-        let (exam, Rendered { volume, lungs }) = example(Variants::default());
+        let (exam, Rendered { volume, lungs, .. }) = example(Variants::default());
         let share = |low: i16, high: i16| {
             let inside = volume.hu.iter().filter(|v| (low..=high).contains(*v)).count();
             inside as f64 / volume.hu.len() as f64

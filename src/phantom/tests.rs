@@ -282,7 +282,7 @@ fn the_nodule_can_be_found_but_trivial_statistics_do_not_give_it_away() {
     let rows: Vec<(bool, [f64; 6])> = exams
         .par_iter()
         .map(|exam| {
-            let Rendered { volume, lungs } = render(exam);
+            let Rendered { volume, lungs, .. } = render(exam);
             let [low, high] = lungs.voxels.unwrap();
             let box_hu = volume.hu.slice(s![low[0]..=high[0], low[1]..=high[1], low[2]..=high[2]]);
             let count = box_hu.len() as f64;

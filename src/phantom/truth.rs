@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::PhantomError;
 use super::exam::{ExamPlan, Kernel};
+use super::finding::Finding;
 use super::nodule::{Nodule, NoduleKind};
 use super::plan::to_decimals;
 use super::render::Rendered;
@@ -130,7 +131,11 @@ impl Truth {
             lungs_center_x_mm: middle(0),
             lungs_center_y_mm: middle(1),
             lungs_center_z_mm: middle(2),
-            variants: exam.variants.names(),
+            variants: {
+                let ordinary = Some(exam.variants.names()).filter(|names| !names.is_empty());
+                let findings = exam.findings.iter().map(Finding::name);
+                ordinary.into_iter().chain(findings).collect::<Vec<_>>().join("+")
+            },
         }
     }
 }

@@ -137,6 +137,41 @@ impl Mask {
         }
     }
 
+    /// Whether any of the voxels `start..end` of a row is in the set.
+    pub(super) fn meets_run(&self, z: usize, y: usize, start: usize, end: usize) -> bool {
+        let end = end.min(self.dim[2]);
+        let row = self.row(z, y);
+        let mut x = start;
+        while x < end {
+            let (word, bit) = (x / 64, x % 64);
+            let count = (64 - bit).min(end - x);
+            if row[word] & ((u64::MAX >> (64 - count)) << bit) != 0 {
+                return true;
+            }
+            x += count;
+        }
+        false
+    }
+
+    /// Adds the voxels of a set of one slice to every slice.
+    pub(super) fn add_to_slices(&mut self, slice: &Self) {
+        self.combine_slices(slice, |a, b| a | b);
+    }
+
+    /// Removes the voxels of a set of one slice from every slice.
+    pub(super) fn remove_from_slices(&mut self, slice: &Self) {
+        self.combine_slices(slice, |a, b| a & !b);
+    }
+
+    fn combine_slices(&mut self, slice: &Self, op: impl Fn(u64, u64) -> u64) {
+        debug_assert_eq!(self.dim[1..], slice.dim[1..], "slices of different grids");
+        for words in self.words.chunks_exact_mut(slice.words.len().max(1)) {
+            for (a, b) in words.iter_mut().zip(&slice.words) {
+                *a = op(*a, *b);
+            }
+        }
+    }
+
     /// Puts the voxels `start..end` of a row into the set.
     pub fn fill_run(&mut self, z: usize, y: usize, start: usize, end: usize) {
         let end = end.min(self.dim[2]);

@@ -6,17 +6,17 @@
 //! for 4 cm without spreading into lung is main bronchi.
 
 use super::coarse::Coarse;
-use super::regions::is_compact;
 use super::{pixel_mm2, voxels};
 use crate::volume::Geometry;
-use crate::volume::components::{Components, Connectivity};
+use crate::volume::components::{Components, Connectivity, Region};
 use crate::volume::mask::Mask;
 
 /// The lumen's mean is below this; that of lung is above it, unless emphysema is severe.
 const LUMEN_HU: i32 = -930;
 
-/// Areas of a trachea, child's to grossly enlarged.
-const TRACHEA_MM2: std::ops::RangeInclusive<f64> = 40.0..=700.0;
+/// Areas of a trachea, child's to grossly enlarged; less than its own, for only coarse voxels that
+/// lie wholly in it are dark.
+const TRACHEA_MM2: std::ops::RangeInclusive<f64> = 18.0..=700.0;
 
 /// Where it splits it is larger.
 const MOST_BIFURCATION_MM2: f64 = 900.0;
@@ -49,6 +49,12 @@ pub(super) fn large_airways(coarse: &Coarse<'_>, air: &Mask, middle_mm: [f64; 3]
         .map(|&z| Components::of_slice(&lumen, z, Connectivity::Corners2d))
         .collect();
     let chain = longest_chain(&slices, grid, middle_mm)?;
+    // A trachea lies above the middle of the air; below it, such a spot is bowel.
+    let height = |slice: usize| downwards[slice] as f64 * grid.axes[0][2].signum();
+    let middle = chain.iter().map(|&(slice, _)| height(slice)).sum::<f64>() / chain.len() as f64;
+    if middle < coarse.sampled(air).mean_depth() * grid.axes[0][2].signum() {
+        return None;
+    }
 
     let mut airways = Mask::empty(lumen.dim());
     for &(slice, label) in &chain {
@@ -119,4 +125,15 @@ fn longest_chain(
     }
     let length_mm = longest.len() as f64 * grid.spacing_mm[0];
     (length_mm >= SHORTEST_MM).then_some(longest)
+}
+
+/// Whether a slice's region is as compact as a trachea: between a slit and a disc.
+fn is_compact(region: &Region, geometry: &Geometry) -> bool {
+    let side = |axis: usize| {
+        let [first, last] = region.bounding_box[axis];
+        (last + 1 - first) as f64 * geometry.spacing_mm[axis]
+    };
+    let (height_mm, width_mm) = (side(1), side(2));
+    let filled = region.voxels as f64 * pixel_mm2(geometry) / (height_mm * width_mm);
+    height_mm.max(width_mm) < 2.2 * height_mm.min(width_mm) && filled > 0.45
 }

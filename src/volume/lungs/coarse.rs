@@ -1,13 +1,10 @@
-//! The volume in voxels of about 3 mm, whose means are hardly noisy.
+//! The volume in coarser voxels, whose means are hardly noisy.
 
 use ndarray::Array3;
 
 pub(super) use super::voxels;
 use crate::volume::mask::Mask;
 use crate::volume::{Geometry, Volume};
-
-/// What the sides of the coarse voxels are near to.
-const COARSE_MM: f64 = 3.0;
 
 /// A volume seen coarsely: every coarse voxel is a block of whole voxels.
 pub(super) struct Coarse<'a> {
@@ -20,9 +17,10 @@ pub(super) struct Coarse<'a> {
 }
 
 impl<'a> Coarse<'a> {
-    pub fn new(volume: &'a Volume) -> Self {
+    /// Coarse voxels with sides near to `side_mm`.
+    pub fn new(volume: &'a Volume, side_mm: f64) -> Self {
         let old = &volume.geometry;
-        let factor = voxels(COARSE_MM, old).map(|n| n.max(1));
+        let factor = voxels(side_mm, old).map(|n| n.max(1));
         let dim: [usize; 3] = volume.hu.dim().into();
         let geometry = Geometry {
             spacing_mm: std::array::from_fn(|axis| old.spacing_mm[axis] * factor[axis] as f64),

@@ -1,23 +1,28 @@
 //! Finding the lungs.
 //!
 //! ```text
-//! air (≤ −320 HU) ── enclosed in its slice, and in the torso ── minus trachea and bowel gas ─┐
-//! torso: the largest piece of tissue left after 4.5 mm are peeled off (no table, no blanket) │
-//!                 lungs: the large regions that are not bare gas, and what lies between them ┘
+//! measured (not padding) ─ air (≤ −320 HU) ─ in the torso, enclosed in its slice or cut by the
+//!                                            field of view ─ minus trachea and bowel gas ─────┐
+//! torso: the largest piece of tissue left after 4.5 mm are peeled off (no table, no blanket)   │
+//! lungs: the large regions at one height that are not bare gas, a side full of gas with no     │
+//!        other lung in it, and what lies between them ─────────────────────────────────────────┘
 //! ```
 //!
 //! The original's idea, made robust. What is outside need not be connected to a corner, the table
 //! and the bowel are told apart from lungs by place and by density, the two lungs need no airway to
 //! hold them together, and the trachea, which would stretch the box into the neck, is followed from
-//! above and left out. [`segment_lungs_original`] is the original to the voxel.
+//! above and left out. What holds no air is not lung here: collapse, consolidation, effusion and
+//! masses at the wall stay outside the mask; vessels, nodules and masses up to 50 mm that lung
+//! surrounds belong to it, and so do bullae and the gas of a pneumothorax. [`segment_lungs_original`] is the original to the voxel.
 
 mod airways;
 mod bowel;
+mod choice;
 mod coarse;
+mod flags;
 mod original;
-mod regions;
-
-use std::fmt;
+mod outside;
+mod torso;
 
 use thiserror::Error;
 
@@ -25,16 +30,31 @@ use super::components::fill_holes_2d;
 use super::mask::{BoundingBox, Mask};
 use super::{Geometry, Volume};
 
+pub use flags::LungFlag;
 pub use original::segment_lungs_original;
 
 /// Above this is tissue; at it or below, air.
 const AIR_HU: i16 = -320;
 
+/// The grid in which airways and bowel are told from lung.
+const COARSE_MM: f64 = 3.0;
+
 /// Holes in a lung's slice up to this size (vessels, nodules, masses) belong to it.
 const HOLE_MM2: f64 = 2000.0;
 
-/// More lung than this in the first or last slice means that the scan cut the lungs.
-const CUT_MM2: f64 = 300.0;
+/// Gas without lung tissue is darker than this (air is −1000, inflated lung about −850).
+const GAS_HU: i16 = -950;
+
+/// A region with more gas than this is bowel, or air around the body. Even in severe emphysema a
+/// third of the lung and more stays lighter than [`GAS_HU`].
+const MOST_GAS: f64 = 0.7;
+
+/// More lung than this in pieces of slices that reach the border of the field of view means that it
+/// cut the lungs.
+const CUT_ML: f64 = 50.0;
+
+/// A region of this volume is a lung, or a large part of one, by itself.
+const LUNG_ML: f64 = 150.0;
 
 /// What counts as lungs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,36 +89,6 @@ pub struct Lungs {
     pub centre_mm: [f64; 3],
     /// What a reader should know before trusting the box.
     pub flags: Vec<LungFlag>,
-}
-
-/// Something unusual about a segmentation that is still used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LungFlag {
-    /// The scan ends inside the lungs on the head's side.
-    CutAtTop,
-    /// The scan ends inside the lungs on the feet's side.
-    CutAtBottom,
-    /// The field of view ends inside a lung on some side.
-    CutAtSide,
-    /// Both lungs together are smaller than [`LungLimits::small_volume_ml`].
-    SmallLungVolume,
-    /// One side holds less than a twelfth of all lung, or none.
-    OneLung,
-    /// No trachea was found, so it may have stretched the box upwards.
-    TracheaNotFound,
-}
-
-impl fmt::Display for LungFlag {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::CutAtTop => "lungs-cut-at-top",
-            Self::CutAtBottom => "lungs-cut-at-bottom",
-            Self::CutAtSide => "lungs-cut-at-side",
-            Self::SmallLungVolume => "small-lung-volume",
-            Self::OneLung => "one-lung",
-            Self::TracheaNotFound => "trachea-not-found",
-        })
-    }
 }
 
 /// Why no lungs could be segmented.
@@ -165,14 +155,18 @@ pub fn segment_lungs_within(
     limits: &LungLimits,
 ) -> Result<Lungs, SegmentationError> {
     let geometry = &volume.geometry;
-    let tissue = Mask::of(&volume.hu, |hu| hu > AIR_HU);
-    let torso = regions::torso(&tissue, geometry).ok_or(SegmentationError::NoBody)?;
+    let unmeasured = outside::unmeasured(volume);
+    let mut tissue = Mask::of(&volume.hu, |hu| hu > AIR_HU);
+    let mut air = tissue.complement();
+    tissue.remove_from_slices(&unmeasured);
+    air.remove_from_slices(&unmeasured);
+    let torso = torso::torso(&tissue, &unmeasured, geometry).ok_or(SegmentationError::NoBody)?;
     let middle_mm = torso.middle_mm;
-    let (air, cut_at_side) = regions::enclosed_air(volume, &tissue, &torso);
+    let (air, mut cut) = outside::air_of_torso(volume, &air, &unmeasured, &torso);
     if air.is_empty() {
         return Err(SegmentationError::NoAir);
     }
-    let coarse = coarse::Coarse::new(volume);
+    let coarse = coarse::Coarse::new(volume, COARSE_MM);
     let airways = airways::large_airways(&coarse, &air, middle_mm);
     let mut lung_air = air;
     if let Some(airways) = &airways {
@@ -180,7 +174,12 @@ pub fn segment_lungs_within(
     }
     let bowel = bowel::bowel_gas(&coarse, &lung_air);
     lung_air.remove(&bowel);
-    let mut mask = regions::lungs_among(volume, &lung_air);
+    let mut mask = choice::lungs_among(volume, &lung_air, middle_mm[0]);
+    cut.keep(&mask);
+    let cut_at_side = cut.count() as f64 * voxel_ml(geometry) > CUT_ML;
+    if cut_at_side {
+        outside::reclaim_edge(volume, &unmeasured, &mut mask);
+    }
     fill_holes_2d(&mut mask, (HOLE_MM2 / pixel_mm2(geometry)) as usize);
     let found_ml = mask.count() as f64 * voxel_ml(geometry);
     let bounding_box = mask.bounding_box();
@@ -189,26 +188,7 @@ pub fn segment_lungs_within(
         _ => return Err(SegmentationError::TooSmall { found_ml, limit_ml: limits.min_volume_ml }),
     };
     let sides_ml = left_and_right_ml(&mask, geometry, middle_mm[0]);
-
-    let mut flags = Vec::new();
-    let cut = |z: usize| mask.count_slice(z) as f64 * pixel_mm2(geometry) > CUT_MM2;
-    let (mut top, mut bottom) = (mask.dim()[0] - 1, 0);
-    if geometry.axes[0][2] < 0.0 {
-        (top, bottom) = (bottom, top);
-    }
-    let smaller_ml = sides_ml[0].min(sides_ml[1]);
-    for (flag, holds) in [
-        (LungFlag::CutAtTop, cut(top)),
-        (LungFlag::CutAtBottom, cut(bottom)),
-        (LungFlag::CutAtSide, cut_at_side),
-        (LungFlag::SmallLungVolume, found_ml < limits.small_volume_ml),
-        (LungFlag::OneLung, smaller_ml < found_ml / 12.0),
-        (LungFlag::TracheaNotFound, airways.is_none()),
-    ] {
-        if holds {
-            flags.push(flag);
-        }
-    }
+    let flags = flags::flags(volume, &mask, sides_ml, limits, cut_at_side, airways.is_some());
     Ok(Lungs::new(mask, sides_ml, bounding_box, geometry, flags))
 }
 

@@ -1,0 +1,107 @@
+//! Which regions of air in the torso are lungs.
+
+use super::{GAS_HU, LUNG_ML, MOST_GAS, voxel_ml, voxels};
+use crate::volume::Volume;
+use crate::volume::components::{Components, Connectivity};
+use crate::volume::mask::{BoundingBox, Mask, include};
+
+/// The opening that parts a lung from bowel gas where the wall between them is too thin to see.
+const OPENING_MM: f64 = 1.5;
+
+/// How far the opened lungs are grown again within the air: further than the opening took off, for
+/// the tips of the recesses beside the diaphragm, which are thinner than it and up to this long.
+const REGROWTH_MM: f64 = 9.0;
+
+/// Smaller regions than this are not looked at.
+const SPECK_ML: f64 = 2.0;
+
+/// What is large beside the largest lung is a lung too: [`LUNG_ML`], or this share of it.
+const LUNG_SHARE: f64 = 0.25;
+
+/// The share of a region's height that must lie at the height of the largest lung.
+const BESIDE: f64 = 0.3;
+
+/// A side full of gas reaches over this share of the height of the lung on the other side; bowel
+/// under the diaphragm does not.
+const TALL: f64 = 0.6;
+
+/// The lungs in the air of the torso, without what they enclose.
+pub(super) fn lungs_among(volume: &Volume, air: &Mask, middle_x_mm: f64) -> Mask {
+    let geometry = &volume.geometry;
+    let opening = voxels(OPENING_MM, geometry);
+    let cores = Components::of(&air.eroded(opening), Connectivity::Faces3d);
+    let regions = cores.regions();
+    let is_gas = gas(volume, &cores);
+    let ml = |label: usize| regions[label].voxels as f64 * voxel_ml(geometry);
+    let candidates: Vec<usize> =
+        (0..regions.len()).filter(|&label| ml(label) >= SPECK_ML).collect();
+    let tissue = || candidates.iter().copied().filter(|&label| !is_gas[label]);
+    let mut chosen = vec![false; regions.len()];
+    // The largest is a lung; so is what is large and at its height.
+    let Some(largest) = tissue().max_by_key(|&label| regions[label].voxels) else {
+        return Mask::empty(air.dim());
+    };
+    let heights = regions[largest].bounding_box[0];
+    let lung_ml = LUNG_ML.min(LUNG_SHARE * ml(largest));
+    for label in tissue() {
+        let beside = overlap(regions[label].bounding_box[0], heights) >= BESIDE;
+        chosen[label] = label == largest || (beside && ml(label) >= lung_ml);
+    }
+    // A lung may have collapsed in a side full of gas: no other lung is there.
+    let sides = voxels_by_side(volume, &cores, middle_x_mm);
+    let lungs_on_side: [usize; 2] = std::array::from_fn(|side| {
+        (0..regions.len()).filter(|&label| chosen[label]).map(|label| sides[label][side]).sum()
+    });
+    for &label in candidates.iter().filter(|&&label| is_gas[label]) {
+        let side = usize::from(sides[label][1] > sides[label][0]);
+        let alone = 4 * lungs_on_side[side] < regions[label].voxels;
+        let tall = overlap(heights, regions[label].bounding_box[0]) >= TALL;
+        chosen[label] = ml(label) >= lung_ml && alone && tall;
+    }
+    // Then, what lies in their box.
+    let mut lung_box: Option<BoundingBox> = None;
+    for (region, _) in regions.iter().zip(&chosen).filter(|(_, chosen)| **chosen) {
+        include(&mut lung_box, region.bounding_box);
+    }
+    for label in tissue() {
+        let region = regions[label].bounding_box;
+        let between = lung_box.is_some_and(|lung_box| {
+            (0..3).all(|axis| {
+                lung_box[axis][0] <= region[axis][0] && region[axis][1] <= lung_box[axis][1]
+            })
+        });
+        chosen[label] |= between;
+    }
+    let finest_mm = geometry.spacing_mm.into_iter().fold(f64::INFINITY, f64::min);
+    let steps = (REGROWTH_MM / finest_mm).round() as usize;
+    cores.select(|label| chosen[label]).grown_within(air, steps)
+}
+
+/// Which components are gas without tissue.
+fn gas(volume: &Volume, cores: &Components) -> Vec<bool> {
+    let mut dark = vec![0usize; cores.regions().len()];
+    cores.for_runs(|label, z, y, along| {
+        dark[label] += along.filter(|&x| volume.hu[[z, y, x]] < GAS_HU).count();
+    });
+    dark.into_iter()
+        .zip(cores.regions())
+        .map(|(dark, region)| dark as f64 > MOST_GAS * region.voxels as f64)
+        .collect()
+}
+
+/// Voxels of each component on the patient's right and left, by the middle of each run.
+fn voxels_by_side(volume: &Volume, cores: &Components, middle_x_mm: f64) -> Vec<[usize; 2]> {
+    let mut sides = vec![[0usize; 2]; cores.regions().len()];
+    cores.for_runs(|label, z, y, along| {
+        let x = (along.start + along.end - 1) as f64 / 2.0;
+        let x_mm = volume.geometry.position_mm([z as f64, y as f64, x])[0];
+        sides[label][usize::from(x_mm > middle_x_mm)] += along.len();
+    });
+    sides
+}
+
+/// The share of the first range that lies in the second.
+fn overlap([first, last]: [usize; 2], within: [usize; 2]) -> f64 {
+    let common = (last.min(within[1]) + 1).saturating_sub(first.max(within[0]));
+    common as f64 / (last + 1 - first) as f64
+}

@@ -1,0 +1,143 @@
+//! Chests that are hard to segment, each with the flags that a reader should see.
+
+use lungs::phantom::{ExamPlan, Finding, Side, Variants};
+use lungs::volume::LungFlag;
+
+use Finding as F;
+use LungFlag as Flag;
+
+/// One chest.
+pub struct Chest {
+    pub name: &'static str,
+    pub seed: u64,
+    /// Between slices, within a slice.
+    pub spacing_mm: [f64; 2],
+    pub findings: Vec<Finding>,
+    pub variants: Variants,
+    /// Segmented at 1.5 mm, as a scan is; otherwise in the voxels it was rendered in.
+    pub resampled: bool,
+    /// The flags to be found; `None` when the chest is to be refused.
+    pub flags: Option<Vec<LungFlag>>,
+}
+
+impl Chest {
+    fn new(name: &'static str, findings: &[Finding], flags: &[LungFlag]) -> Self {
+        Self {
+            name,
+            seed: 11,
+            spacing_mm: [2.5, 2.0],
+            findings: findings.to_vec(),
+            variants: Variants::default(),
+            resampled: false,
+            flags: Some(flags.to_vec()),
+        }
+    }
+
+    fn refused(name: &'static str, findings: &[Finding]) -> Self {
+        Self { flags: None, ..Self::new(name, findings, &[]) }
+    }
+
+    fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    fn spacing_mm(self, gap_mm: f64, pixel_mm: f64) -> Self {
+        Self { spacing_mm: [gap_mm, pixel_mm], ..self }
+    }
+
+    fn resampled(self) -> Self {
+        Self { resampled: true, ..self }
+    }
+
+    fn variants(self, variants: Variants) -> Self {
+        Self { variants, ..self }
+    }
+
+    pub fn exam(&self) -> ExamPlan {
+        ExamPlan::chest(self.seed, self.spacing_mm, self.variants, &self.findings).unwrap()
+    }
+}
+
+/// Every chest of the tests.
+pub fn chests() -> Vec<Chest> {
+    let arms_down = Variants { arms_down: true, ..Variants::default() };
+    let gas = Variants { bowel_gas: true, ..Variants::default() };
+    let unjoined = Variants { unjoined_airways: true, ..Variants::default() };
+    let mut chests = vec![
+        Chest::new("ordinary", &[], &[]),
+        Chest::new("fine voxels", &[], &[]).spacing_mm(1.5, 1.5).seed(3),
+        Chest::new("flat voxels", &[], &[]).spacing_mm(5.0, 1.3),
+        Chest::new("tall voxels", &[], &[]).spacing_mm(1.25, 3.0),
+        Chest::new("hollow table", &[F::HollowTable], &[]),
+        Chest::new("blanket", &[F::Blanket], &[]),
+        Chest::new("blanket, arms down, hollow table", &[F::Blanket, F::HollowTable], &[])
+            .variants(arms_down),
+        Chest::new("unjoined", &[], &[]).variants(unjoined),
+        Chest::new("gas under the diaphragm, thick slices", &[], &[])
+            .variants(gas)
+            .spacing_mm(5.0, 2.0),
+        Chest::new("gas under the diaphragm", &[], &[]).variants(gas),
+        Chest::new("colon up to the diaphragm", &[F::HighColon], &[]),
+        Chest::new("colon up to the diaphragm, thick slices", &[F::HighColon], &[])
+            .spacing_mm(5.0, 2.0)
+            .seed(4),
+        Chest::new("emphysema", &[F::Emphysema], &[]),
+        Chest::new("emphysema, noisy", &[F::Emphysema, F::Noise(60.0)], &[]),
+        Chest::new("fibrosis", &[F::Fibrosis], &[]),
+        Chest::new("fibrosis, noisy", &[F::Fibrosis, F::Noise(60.0)], &[]).seed(8),
+        Chest::new("noise of 60 HU", &[F::Noise(60.0)], &[]),
+        Chest::new("metal", &[F::Metal], &[]),
+        Chest::new("prone", &[F::Prone], &[]),
+        Chest::new("on the left side", &[F::LeftSideDown], &[]),
+        Chest::new("rolled", &[F::Rolled], &[]),
+        Chest::new("off centre", &[F::OffCentre], &[]),
+        Chest::new("off centre, arms down", &[F::OffCentre], &[]).variants(arms_down),
+        Chest::new("obese", &[F::Obesity], &[]),
+        Chest::new("obese, padding of water", &[F::Obesity, F::Padding(0)], &[]),
+        Chest::new("obese, noisy", &[F::Obesity, F::Noise(60.0)], &[]).seed(5),
+        Chest::new("with abdomen", &[F::WithAbdomen], &[]),
+        Chest::new("with inflated colon", &[F::WithAbdomen, F::InflatedColon], &[]),
+        Chest::new("with head", &[F::WithHead], &[]),
+        Chest::new("with abdomen and gas", &[F::WithAbdomen], &[]).variants(gas).seed(6),
+        Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::CutAtBottom]),
+        // What is left of the trachea is just under 30 mm.
+        Chest::new("cut at the top", &[], &[Flag::CutAtTop, Flag::TracheaNotFound])
+            .variants(Variants { cut_at_top: true, ..Variants::default() }),
+        Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),
+        Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::CutAtSide]),
+        Chest::new("emphysema and gas in the colon", &[F::Emphysema, F::HighColon], &[])
+            .resampled(),
+        Chest::new("metal, resampled", &[F::Metal], &[]).resampled(),
+        Chest::new("narrow field, water", &[F::NarrowField, F::Padding(0)], &[Flag::CutAtSide]),
+        Chest::new("child", &[F::Child], &[Flag::SmallLungVolume]).spacing_mm(1.5, 1.5),
+        Chest::new(
+            "lung bases",
+            &[F::LungBases],
+            &[Flag::CutAtTop, Flag::SmallLungVolume, Flag::TracheaNotFound],
+        ),
+        Chest::refused("head", &[F::HeadOnly]),
+        Chest::refused("abdomen", &[F::AbdomenOnly]),
+        Chest::refused("abdomen with inflated colon", &[F::AbdomenOnly, F::InflatedColon]),
+    ];
+    for hu in [-1024, -2000, -3024, 0] {
+        chests.push(Chest::new("padding", &[F::Padding(hu)], &[]).seed(7));
+        let narrow = [F::NarrowField, F::Padding(hu)];
+        chests.push(Chest::new("narrow, resampled", &narrow, &[Flag::CutAtSide]).resampled());
+        chests.push(Chest::new("obese, resampled", &[F::Obesity, F::Padding(hu)], &[]).resampled());
+    }
+    for (side, seed) in [(Side::Left, 11), (Side::Right, 12)] {
+        let new =
+            |name, finding, flags: &[LungFlag]| Chest::new(name, &[finding], flags).seed(seed);
+        chests.extend([
+            new("collapsed lung", F::CollapsedLung(side), &[Flag::OneLung]),
+            new("removed lung", F::RemovedLung(side), &[Flag::OneLung]),
+            new("effusion", F::Effusion(side), &[Flag::AsymmetricLungs]),
+            new("bulla", F::Bulla(side), &[Flag::GasBesideLung]),
+            new("pneumothorax", F::Pneumothorax(side), &[Flag::GasBesideLung]),
+            new("complete pneumothorax", F::CompletePneumothorax(side), &[Flag::GasBesideLung]),
+            new("mass", F::Mass(side), &[]),
+            new("consolidation", F::Consolidation(side), &[Flag::AsymmetricLungs]),
+        ]);
+    }
+    chests
+}
