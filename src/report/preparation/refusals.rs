@@ -72,7 +72,7 @@ fn table(group: &Group<'_>, open: bool) -> Markup {
     let words = words(group.code);
     let look = words.weight == Weight::Look;
     html! {
-        details.bad[look] open[look && open] {
+        details class=[look.then_some("bad")] open[look && open] {
             summary {
                 span.count { (group.entries.len()) } " "
                 h3 { (words.name) }

@@ -125,7 +125,7 @@ fn card(row: &Row, pictures: &Pictures) -> Markup {
     let picture = file.as_ref().and_then(|name| Some((name, pictures.sizes.get(name)?)));
     let patient = if row.patient_id.is_empty() { "no patient ID" } else { &row.patient_id };
     let litres = |ml: Option<f64>| {
-        ml.map_or_else(|| "–".to_owned(), |ml| format!("{}\u{a0}L", number(ml / 1000.0, 2)))
+        ml.map_or_else(|| "–".to_owned(), |ml| format!("{:.2}\u{a0}L", ml / 1000.0))
     };
     let plain = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     html! {
