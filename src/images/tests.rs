@@ -1,6 +1,6 @@
 use super::*;
-use crate::dicom::HuRule;
 use crate::dicom::testing::{TestSlice, write_series};
+use crate::dicom::{HuRule, StackRules};
 use crate::formats::testing::{TestVolume, gzip, npy, write_npz};
 use crate::volume::Volume;
 use std::fs;
@@ -56,7 +56,7 @@ fn one_walk_finds_images_of_every_kind() {
         .images
         .iter()
         .filter(|image| ["metaimage", "nifti"].contains(&image.kind.name()))
-        .map(|image| read_volume(image, HuRule::Standard).unwrap().0)
+        .map(|image| read_volume(image, HuRule::Standard, StackRules::default()).unwrap().0)
         .collect();
     assert_eq!(volumes[0].hu, volumes[1].hu);
 }
@@ -68,7 +68,7 @@ fn a_dicom_image_reads_as_its_series_does() {
     let series = crate::dicom::scan(folder.path()).unwrap().series.remove(0);
     let expected = crate::dicom::read_volume(&series, HuRule::Standard).unwrap();
     let image = scan(folder.path()).unwrap().images.remove(0);
-    assert_eq!(read_volume(&image, HuRule::Standard).unwrap(), expected);
+    assert_eq!(read_volume(&image, HuRule::Standard, StackRules::default()).unwrap(), expected);
     assert_eq!((image.patient_id.as_str(), image.exam_id.as_str()), ("P1", "1.2"));
     let grid = image.grid.clone().unwrap();
     assert_eq!((grid.slice_spacing_mm, grid.coverage_mm()), (2.5, 7.5));
@@ -76,10 +76,14 @@ fn a_dicom_image_reads_as_its_series_does() {
     let path = image.files[1].path();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [whole.clone(), vec![0; 10]].concat()).unwrap();
-    let told = read_volume(&image, HuRule::Standard).unwrap_err().to_string();
+    let told =
+        read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().to_string();
     assert!(told.contains("the file changed while it was used"), "{told}");
     TestSlice { series_uid: "1.9".into(), ..TestSlice::axial(1) }.write(&path);
-    assert_eq!(read_volume(&image, HuRule::Standard).unwrap_err().code(), "unreadable");
+    assert_eq!(
+        read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().code(),
+        "unreadable"
+    );
 }
 
 #[test]
@@ -145,13 +149,19 @@ fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
     let image = scan(folder.path()).unwrap().images.remove(0);
     assert_eq!(image.slices, 4);
     assert_eq!(image.flags, ["duplicates-dropped", "copies-counted-once"]);
-    assert_eq!(read_volume(&image, HuRule::Standard).unwrap().1.flags, image.flags);
+    assert_eq!(
+        read_volume(&image, HuRule::Standard, StackRules::default()).unwrap().1.flags,
+        image.flags
+    );
     // Copies that are none are refused when their pixels are seen.
     let mut changed = axial("1.2.1", 4);
     changed[2].pixels[0] += 1;
     write_series(&folder.path().join("b"), &changed);
     let image = scan(folder.path()).unwrap().images.remove(0);
-    assert_eq!(read_volume(&image, HuRule::Standard).unwrap_err().code(), "duplicate-slices");
+    assert_eq!(
+        read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().code(),
+        "duplicate-slices"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub mod predict;
 
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, ListError};
 use crate::device::{self, DeviceError, DeviceRequest};
-use crate::dicom::StackRules;
+use crate::dicom::{self, StackRules};
 use crate::evaluation::{Evaluation, Options, Scored, evaluate};
 use crate::files::WriteError;
 use crate::images::{Image, Scanner};

@@ -1,7 +1,7 @@
 //! Volumes in other formats than DICOM, through the same commands.
 
 use super::support::{Workplace, cohort};
-use lungs::dicom::HuRule;
+use lungs::dicom::{HuRule, StackRules};
 use lungs::images::{read_volume, scan};
 use lungs::prepare::load_prepared;
 use lungs::volume::Volume;
@@ -21,7 +21,8 @@ const SETTINGS: [&str; 6] = [
 /// The axial series of the cohort's first exam: its UID and its volume.
 fn an_exam() -> (String, Volume) {
     let found = scan(&cohort().join("P0001/P0001-1/2-axial")).unwrap();
-    let (volume, _) = read_volume(&found.images[0], HuRule::Standard).unwrap();
+    let (volume, _) =
+        read_volume(&found.images[0], HuRule::Standard, StackRules::default()).unwrap();
     (found.images[0].series_uid.clone(), volume)
 }
 

@@ -40,6 +40,8 @@ pub fn words(code: &str) -> Words {
         let weight = if EXPECTED.contains(code) { Weight::Note } else { Weight::Look };
         (*code, weight, *name, *meaning)
     });
+    // `one-of-2-stacks`: the number is the series' own.
+    let code = if code.starts_with("one-of-") { "other-stacks-left-out" } else { code };
     match known.chain(reasons).find(|known| known.0 == code) {
         Some((_, weight, name, meaning)) => Words { name: Cow::Borrowed(name), meaning, weight },
         None => {
@@ -87,6 +89,18 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         "one side holds less than a twelfth of all lung, or none",
     ),
     (
+        "asymmetric-lungs",
+        Weight::Look,
+        "asymmetric lungs",
+        "one side holds much less lung than the other: collapse, effusion, or a part missed",
+    ),
+    (
+        "gas-beside-lung",
+        Weight::Look,
+        "gas beside the lung",
+        "bare gas in the chest, such as a pneumothorax or a large bulla",
+    ),
+    (
         "trachea-not-found",
         Weight::Look,
         "no trachea found",
@@ -97,6 +111,84 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         Weight::Note,
         "scout views left out",
         "localizer images in the series are no part of the volume",
+    ),
+    (
+        "dose-pages-left-out",
+        Weight::Note,
+        "dose pages left out",
+        "tables of doses in the series are no part of the volume",
+    ),
+    (
+        "screen-saves-left-out",
+        Weight::Note,
+        "screen saves left out",
+        "pictures of the screen in the series are no part of the volume",
+    ),
+    (
+        "secondary-captures-left-out",
+        Weight::Note,
+        "secondary captures left out",
+        "pictures made from other images are no part of the volume",
+    ),
+    (
+        "colour-images-left-out",
+        Weight::Note,
+        "colour images left out",
+        "what is not grey is no CT slice",
+    ),
+    (
+        "other-modalities-left-out",
+        Weight::Note,
+        "other modalities left out",
+        "objects under the series' UID that are no CT images",
+    ),
+    (
+        "other-stacks-left-out",
+        Weight::Look,
+        "one of several stacks",
+        "the series holds several stacks; the largest is used",
+    ),
+    (
+        "tilt-resheared",
+        Weight::Note,
+        "gantry tilt undone",
+        "the rows were moved onto an untilted grid",
+    ),
+    (
+        "reformatted-from-sagittal",
+        Weight::Note,
+        "reformatted from sagittal",
+        "sagittal images were turned to axial order",
+    ),
+    (
+        "reformatted-from-coronal",
+        Weight::Note,
+        "reformatted from coronal",
+        "coronal images were turned to axial order",
+    ),
+    (
+        "orientation-assumed",
+        Weight::Look,
+        "orientation assumed",
+        "the file does not say how it lies in the patient",
+    ),
+    (
+        "spacing-assumed",
+        Weight::Note,
+        "spacing assumed",
+        "the file does not say its voxel size; 1.5 mm is what the Python package prepared",
+    ),
+    (
+        "prepared-before",
+        Weight::Note,
+        "prepared before",
+        "the volume was only cut to the size wanted",
+    ),
+    (
+        "copies-counted-once",
+        Weight::Note,
+        "copies counted once",
+        "identical files lie in several places",
     ),
     (
         "duplicates-dropped",
@@ -113,13 +205,36 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
 ];
 
 /// Reasons that every archive has, and nobody has to act upon.
-const EXPECTED: &[&str] = &["localizer", "not-ct", "not-preferred"];
+const EXPECTED: &[&str] = &[
+    "localizer",
+    "not-ct",
+    "not-preferred",
+    "copy",
+    "localizers",
+    "dose-pages",
+    "screen-saves",
+    "secondary-captures",
+    "colour-images",
+    "other-modalities",
+];
 
 /// Why a series or file is not used.
 const REASONS: &[(&str, &str, &str)] = &[
     ("not-ct", "not CT", "another kind of image"),
     ("localizer", "scout views only", "every image of the series is a localizer"),
-    ("multi-frame", "several frames in one file", "multi-frame CT is not read yet"),
+    ("no-slices", "no slices", "nothing in the series shows a slice of the body"),
+    ("too-many-stacks", "too many stacks", "the series holds more stacks than any scan"),
+    ("too-large", "too large", "more voxels than any CT has"),
+    (
+        "sheared",
+        "sheared slices",
+        "slices are moved against each other in no way that a gantry tilts",
+    ),
+    ("not-axial", "not axial", "sagittal or coronal images, which the spec refuses"),
+    ("bad-header", "header does not make sense", "a value is missing or impossible"),
+    ("not-one-volume", "not one volume", "several volumes or several values per voxel"),
+    ("unsupported-format", "format that is not read", "convert it, for example to one .nii file"),
+    ("data-outside", "data outside its folder", "the header names a file elsewhere"),
     ("bad-tag", "header value missing or impossible", "the volume cannot be placed without it"),
     (
         "inconsistent-slices",
@@ -151,7 +266,18 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("too-short", "scan too short", "fewer slices than lungs-0.1.5 accepts"),
     ("small-box", "lung box too small", "smaller than lungs-0.1.5 accepts"),
     ("defect", "defect of the program", "please report it"),
-    ("not-kept", "result could not be written", "the disk is full or not writable"),
+    ("kernel-not-listed", "kernel not listed", "data.select.kernels names others"),
+    ("kernel-excluded", "kernel excluded", "data.select.exclude_kernels names it"),
+    ("too-many-slices", "too many slices", "more than the spec accepts"),
+    ("slices-too-near", "slices too near", "narrower gaps than the spec accepts"),
+    ("copy", "copy", "the same series is there twice and counted once"),
+    ("localizers", "scout views", "localizer images in a series of slices"),
+    ("dose-pages", "dose pages", "tables of doses in a series of slices"),
+    ("screen-saves", "screen saves", "pictures of the screen in a series of slices"),
+    ("secondary-captures", "secondary captures", "pictures made from other images"),
+    ("colour-images", "colour images", "what is not grey is no CT slice"),
+    ("other-modalities", "other modalities", "no CT images"),
+    ("other-stack", "another stack", "a larger stack of the same series is used"),
     ("no-label", "no label", "the labels name neither the series, its folder nor its exam"),
     ("no-patient", "no patient", "leaks between parts could not be excluded"),
     ("patient-mismatch", "patient mismatch", "images and labels name different patients"),
@@ -176,11 +302,19 @@ mod tests {
     fn every_flag_and_code_of_the_program_has_words() {
         let mut codes = quoted(include_str!("../../dicom/error.rs"), "fn code(", "\n    }\n");
         codes.extend(quoted(include_str!("../../prepare/refusal.rs"), "fn code(", "\n    }\n"));
-        let lungs = include_str!("../../volume/lungs/mod.rs");
+        let lungs = include_str!("../../volume/lungs/flags.rs");
         codes.extend(quoted(lungs, "impl fmt::Display for LungFlag", "\n}\n"));
-        let geometry = include_str!("../../dicom/geometry.rs");
-        let pushed = geometry.split("flags.push(\"").skip(1);
-        codes.extend(pushed.filter_map(|rest| rest.split('"').next()));
+        codes.extend(quoted(include_str!("../../formats/error.rs"), "fn code(", "\n    }\n"));
+        let rules = include_str!("../../cohort/rules.rs").split("#[cfg(test)]").next();
+        let sentences = rules.unwrap_or_default().split('"').skip(1).step_by(2);
+        codes.extend(sentences.filter_map(|text| text.split_once(": ").map(|(code, _)| code)));
+        let split = include_str!("../../dicom/split.rs");
+        codes.extend(
+            quoted(split, "let (code, what)", "            };\n")
+                .into_iter()
+                .filter(|code| code.contains('-') || *code == "localizers"),
+        );
+        codes.extend(["duplicates-dropped", "tilt-resheared", "reoriented", "other-stack"]);
         assert!(codes.len() > 30, "{codes:?}");
         for code in codes {
             let words = words(code);
