@@ -1,24 +1,23 @@
-//! Where preparation's time and memory go, on a folder of real series.
+//! Where preparation's time and memory go, on a folder of series: `just bench prepare DIR`, or
+//! without a folder on four synthetic exams of 512×512 pixels, one of about 300 slices.
 //!
-//! `cargo bench --bench prepare -- DIR` (add `--profile dev` for the test profile). Prints, for
-//! each stage, wall and processor seconds of this process, the best of five, and the peak memory
-//! at the end.
+//! Prints, for each stage, wall and processor seconds of this process, the best of five, and the
+//! peak memory at the end. `--profile dev` measures what tests run.
 
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lungs::dicom::{HuRule, StackRules};
 use lungs::images::{Image, ImageFile, Scanner, read_volume, scan};
+use lungs::phantom::{PhantomPlan, write_cohort};
 use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_image};
 use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let Some(folder) = folder.map(PathBuf::from) else {
-        eprintln!("give a folder of DICOM series: cargo bench --bench prepare -- DIR");
-        return;
-    };
+    let made = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder.map(PathBuf::from).unwrap_or_else(|| full_size_exams(made.path()));
     let found = scan(&folder).expect("the folder given can be read");
     let files: usize = found.images.iter().map(|image| image.files.len()).sum();
     println!("{} images, {files} files, {} other", found.images.len(), found.skipped);
@@ -71,6 +70,19 @@ fn main() {
         let path = cache.path().join(&row.cache_file);
         measure("load one crop", || load_prepared(&path).map(|crop| crop.volume.hu.len()).ok());
     }
+}
+
+/// Synthetic exams as a scanner would give them.
+fn full_size_exams(folder: &Path) -> PathBuf {
+    let plan = PhantomPlan {
+        exams_per_patient: [1, 1],
+        extra_series_fraction: 0.0,
+        slice_gap_mm: [1.0, 1.2],
+        ..PhantomPlan::full_size()
+    };
+    let folder = folder.join("ct");
+    write_cohort(&folder, &plan, |_, _| ()).expect("a synthetic cohort can be written");
+    folder
 }
 
 /// The parts of preparing one series.

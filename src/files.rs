@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,23 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_atomically(path, |out| out.write_all(bytes))
 }
 
+/// How names of files under way begin.
+const PARTIAL: &str = ".partial-";
+
+/// Removes what killed processes left under way in a folder, once it is a day old. What cannot be
+/// removed stays: it is in nobody's way.
+pub fn sweep(folder: &Path) {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let partial = entry.file_name().as_encoded_bytes().starts_with(PARTIAL.as_bytes());
+        let modified = entry.metadata().and_then(|facts| facts.modified());
+        let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DAY));
+        if partial && old {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
@@ -52,7 +70,7 @@ fn write(
         _ => Path::new("."),
     };
     fs::create_dir_all(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder)?;
     {
         let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
         fill(&mut out)?;
@@ -89,6 +107,23 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_under_way_is_removed_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [".partial-old", ".partial-new", "old.npz"] {
+            fs::write(at(name), "half").unwrap();
+        }
+        let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(48 * 3600);
+        for name in [".partial-old", "old.npz"] {
+            let file = File::options().write(true).open(at(name)).unwrap();
+            file.set_modified(two_days_ago).unwrap();
+        }
+        sweep(folder.path());
+        assert!(!at(".partial-old").exists());
+        assert!(at(".partial-new").exists() && at("old.npz").exists());
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_litter() {

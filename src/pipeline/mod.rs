@@ -360,9 +360,10 @@ pub fn prepare_images(
     let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
     let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
     let told = format!(
-        "{} volumes in {}{}",
+        "{} volumes in {}, {} new{}",
         rows.len() - refused,
         cache.display(),
+        rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
         if refused > 0 { format!("; {refused} refused") } else { String::new() }
     );
     watch.stage_ends("preparation", &told);

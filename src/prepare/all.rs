@@ -49,6 +49,7 @@ pub fn prepare_all(
     progress: &(dyn Fn(&Row) + Sync),
     threads: usize,
 ) -> Result<Vec<Row>, PrepareError> {
+    crate::files::sweep(cache_folder);
     // Says at once, and once, what would otherwise be said of every series.
     crate::files::write_bytes(&cache_folder.join("CACHEDIR.TAG"), CACHE_TAG)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -211,6 +212,7 @@ fn fill(image: &Image, cache: &Cache, row: &mut Row) -> Result<(), WriteError> {
     if let Some(found) = cache.find(&inputs) {
         *row = found;
     } else {
+        row.new = true;
         match make(image, volume, cache.settings, row) {
             Ok((prepared, picture)) => cache.keep(&inputs, row, Some((&prepared, &picture)))?,
             Err(refusal) => {
@@ -304,7 +306,7 @@ mod tests {
         let found = scan(folder).unwrap();
         let images: Vec<&Image> = found.images.iter().collect();
         let mut rows = prepare_all(&images, &settings(), cache, &|_| (), threads).unwrap();
-        rows.iter_mut().for_each(|row| row.seconds = 0.0);
+        rows.iter_mut().for_each(|row| (row.seconds, row.new) = (0.0, false));
         rows
     }
 

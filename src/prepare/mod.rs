@@ -142,4 +142,7 @@ pub struct Row {
     /// Not in the table, so that two runs write the same bytes.
     #[serde(skip)]
     pub seconds: f64,
+    /// Whether the work was done just now, and not found done in the cache; not in the table.
+    #[serde(skip)]
+    pub new: bool,
 }

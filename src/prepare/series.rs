@@ -65,6 +65,7 @@ pub(super) fn empty_row(image: &Image) -> Row {
         flags: String::new(),
         cache_file: String::new(),
         seconds: 0.0,
+        new: false,
     }
 }
 

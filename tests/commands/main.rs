@@ -1,6 +1,7 @@
 //! Whole commands, as a user types them: what they print, what they write, how they fail.
 
 mod bad_inputs;
+mod cache;
 mod continuing;
 mod runs;
 mod support;
