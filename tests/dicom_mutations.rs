@@ -261,7 +261,8 @@ impl Sample {
         set.header(0x7FE0_0010, "OB", u32::MAX);
         set.put(0xFFFE_E000, "", &[]);
         for _ in 0..self.frames {
-            for part in frame.chunks(frame.len().div_ceil(self.fragments)) {
+            // Fragments have even lengths.
+            for part in frame.chunks(frame.len().div_ceil(2 * self.fragments) * 2) {
                 set.put(0xFFFE_E000, "", part);
             }
         }

@@ -35,6 +35,8 @@ mod turn;
 #[cfg(test)]
 mod frames_tests;
 #[cfg(test)]
+mod pixels_tests;
+#[cfg(test)]
 mod shear_tests;
 #[cfg(test)]
 mod split_tests;
