@@ -69,7 +69,7 @@ impl Writer {
         self.bytes.extend((tag as u16).to_le_bytes());
         if !self.explicit || vr.is_empty() {
             self.bytes.extend(length.to_le_bytes());
-        } else if ["OB", "OW", "SQ"].contains(&vr) {
+        } else if ["OB", "OV", "OW", "SQ"].contains(&vr) {
             self.bytes.extend(vr.as_bytes());
             self.bytes.extend([0; 2]);
             self.bytes.extend(length.to_le_bytes());
@@ -258,6 +258,15 @@ impl Sample {
             set.put(0x7FE0_0010, "OW", &words);
             return set;
         };
+        if self.fragments == 1 && self.frames > 1 {
+            // An extended offset table and its lengths (PS3.5, A.4).
+            let even = frame.len().next_multiple_of(2) as u64;
+            let offsets =
+                (0..self.frames as u64).flat_map(|index| (index * (even + 8)).to_le_bytes());
+            set.put(0x7FE0_0001, "OV", &offsets.collect::<Vec<u8>>());
+            let lengths = [(frame.len() as u64).to_le_bytes()].repeat(self.frames).concat();
+            set.put(0x7FE0_0002, "OV", &lengths);
+        }
         set.header(0x7FE0_0010, "OB", u32::MAX);
         set.put(0xFFFE_E000, "", &[]);
         for _ in 0..self.frames {

@@ -159,3 +159,18 @@ fn differences_name_only_what_differs() {
     let keys: Vec<String> = differences(&[a, b]).into_iter().map(|d| d.key).collect();
     assert_eq!(keys, ["loss.alpha", "loss.gamma", "loss.name"]);
 }
+
+#[test]
+fn what_becomes_of_tilted_and_sagittal_stacks_is_chosen_by_name() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let spec = files.load("spec.toml", &[], &["preprocess.gantry_tilt=refuse"]).unwrap();
+    let settings = crate::pipeline::settings(&spec);
+    assert_eq!(settings.stacks.gantry_tilt, crate::dicom::GantryTilt::Refuse);
+    assert_eq!(settings.stacks.orientation, crate::dicom::Orientation::Reformat);
+    assert_eq!(
+        problems(files.load("spec.toml", &[], &["preprocess.orientation=flip"])),
+        [
+            "preprocess.orientation: found \"flip\", allowed: \"reformat\", \"refuse\" (from --set preprocess.orientation=flip)"
+        ]
+    );
+}
