@@ -89,12 +89,15 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct DataSet<'a> {
     elements: Vec<(TagNumber, Value<'a>)>,
-    /// The pixels, when the data set got that far.
+    /// The pixels, when the data set has them.
     pub pixels: Option<PixelElement>,
+    /// Whether the data set was read as far as pixels can be.
+    pub complete: bool,
 }
 
 impl<'a> DataSet<'a> {
-    /// Reads elements from `start` up to the pixel data or the end of `bytes`.
+    /// Reads elements from `start` up to the pixel data (or what comes behind where it would be),
+    /// or the end of `bytes`.
     pub fn read(bytes: &'a [u8], start: usize, encoding: Encoding) -> Result<Self, Stop> {
         Self::read_nested(bytes, start, encoding, 0)
     }
@@ -105,14 +108,16 @@ impl<'a> DataSet<'a> {
         encoding: Encoding,
         depth: usize,
     ) -> Result<Self, Stop> {
-        let mut found = Self { elements: Vec::with_capacity(64), pixels: None };
+        let mut found = Self { elements: Vec::with_capacity(64), pixels: None, complete: false };
         while at < bytes.len() {
             let head = head(bytes, at, encoding)?;
-            if (FLOAT_PIXEL_DATA..=PIXEL_DATA).contains(&head.tag) {
+            // What comes behind the pixels is large and of no use here.
+            if (FLOAT_PIXEL_DATA..ITEM).contains(&head.tag) {
                 if head.tag == PIXEL_DATA {
                     let length = (head.length != UNDEFINED).then_some(head.length);
                     found.pixels = Some(PixelElement { start: head.value, length });
                 }
+                found.complete = true;
                 break;
             }
             let end = end_of(bytes, head, encoding, depth)?;

@@ -115,9 +115,15 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
         orientation: groups.numbers(0x0020_9116, 0x0020_0037),
         pixel_spacing_mm: groups.numbers(0x0028_9110, 0x0028_0030),
         marks: Marks {
-            temporal: groups.text(0x0020_9111, 0x0020_9128)
-                + &plain(0x0020_0100)
-                + &groups.text(0x0018_9118, 0x0020_9241),
+            temporal: [
+                groups.find(0x0020_9111, 0x0020_9128).map(|index| number_text(&index)),
+                groups.find(0, 0x0020_0100).map(|identifier| identifier.text()),
+                groups.find(0x0018_9118, 0x0020_9241).map(|phase| number_text(&phase)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
             kernel: groups.text(0x0018_9314, 0x0018_1210),
             kilovolts: groups.text(0x0018_9325, 0x0018_0060),
             thickness_mm: groups.text(0x0028_9110, 0x0018_0050),
@@ -207,6 +213,11 @@ fn count(set: &DataSet, tag: TagNumber) -> Found<u32> {
 fn stored_bits(set: &DataSet, tag: TagNumber) -> Option<u16> {
     let value = set.get(tag)?.integer(Kind::Short).ok()?;
     u16::try_from(value).ok().or_else(|| i16::try_from(value).ok().map(i16::cast_unsigned))
+}
+
+/// A binary number as text.
+fn number_text(value: &Value) -> String {
+    value.numbers::<1>(Kind::Short).map_or_else(|shown| shown, |[number]| number.to_string())
 }
 
 fn absent() -> String {

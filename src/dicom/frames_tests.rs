@@ -43,7 +43,7 @@ fn frame_counts_that_contradict_each_other_are_reported() {
     let path = folder.path().join("frames");
     write_frames(&path, &axial(0..3));
     let whole = std::fs::read(&path).unwrap();
-    let at = whole.windows(10).position(|bytes| bytes == b"\x28\0\x08\0IS\x02\03 ").unwrap();
+    let at = whole.windows(10).position(|bytes| bytes == b"\x28\0\x08\0IS\x02\x003 ").unwrap();
     let with = |digit: u8| {
         let mut bytes = whole.clone();
         bytes[at + 8] = digit;
@@ -75,7 +75,7 @@ fn frames_without_places_are_refused() {
     TestSlice::axial(0).write(&path);
     let whole = std::fs::read(&path).unwrap();
     let rows = whole.windows(4).position(|bytes| bytes == b"\x28\0\x10\0").unwrap();
-    let frames = b"\x28\0\x08\0IS\x02\05 ".as_slice();
+    let frames = b"\x28\0\x08\0IS\x02\x005 ".as_slice();
     std::fs::write(&path, [&whole[..rows], frames, &whole[rows..]].concat()).unwrap();
     let found = scan(folder.path()).unwrap();
     let refusal = read_volume(&found.series[0], HuRule::Standard).unwrap_err();

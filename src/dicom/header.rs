@@ -95,7 +95,7 @@ fn read_data_set(
     loop {
         let stop = match DataSet::read(&bytes, at, encoding) {
             // Without pixels in sight there may be more elements behind the bytes at hand.
-            Ok(set) if set.pixels.is_some() => return slices(about, &set),
+            Ok(set) if set.complete => return slices(about, &set),
             Ok(_) => None,
             Err(stop @ Stop::Malformed(_)) => return Err(stop.reason()),
             Err(stop) => Some(stop),

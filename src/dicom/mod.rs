@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! folder ──scan──▶ Scan { series, problems, skipped }
-//!                    │  (headers only, never the pixels)
+//!                    │  (headers only, never the pixels; a multi-frame file is many slices)
 //!                    ▼
-//! Series ──stack──▶ Stack    slice order, spacing and orientation from the positions alone
+//! Series ──stack──▶ Stack    which slices, in which order, where: from positions alone
 //!        ──read_volume──▶ (Volume, SeriesFacts)   or a SeriesRefusal
 //! ```
 //!
@@ -34,6 +34,8 @@ mod turn;
 
 #[cfg(test)]
 mod frames_tests;
+#[cfg(test)]
+mod pixels_tests;
 #[cfg(test)]
 mod shear_tests;
 #[cfg(test)]

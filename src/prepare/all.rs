@@ -421,6 +421,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tilted_chest_is_put_straight_or_refused_as_the_settings_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut slices = chest("1.1");
+        let (sin, cos) = 6_f64.to_radians().sin_cos();
+        slices.iter_mut().for_each(|slice| slice.orientation = [1.0, 0.0, 0.0, 0.0, cos, sin]);
+        write_series(folder.path(), &slices);
+        let found = scan(folder.path()).unwrap();
+        let row = crate::prepare::prepare_series(&found.series[0], &settings()).row;
+        assert_eq!((row.status, row.reason.as_str()), (Status::Prepared, ""));
+        assert!(row.flags.starts_with("tilt-resheared"), "{}", row.flags);
+        let gantry_tilt = crate::dicom::GantryTilt::Refuse;
+        let stacks = crate::dicom::StackRules { gantry_tilt, ..settings().stacks };
+        let refusing = Settings { stacks, ..settings() };
+        let row = crate::prepare::prepare_series(&found.series[0], &refusing).row;
+        assert_eq!(row.code, "gantry-tilt");
+        assert!(row.reason.starts_with("gantry tilt of 6.0 degrees"), "{}", row.reason);
+    }
+
+    #[test]
     fn limits_refuse_with_the_value_found() {
         let folder = tempfile::tempdir().unwrap();
         write_series(folder.path(), &chest("1.1"));

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2, Array3, arr1, arr2};
 use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, WriteNpzError};
 
-use crate::files::{WriteError, write_atomically};
+use crate::files::{WriteError, write_bytes};
 use crate::volume::{Geometry, Volume};
 
 /// A crop and where the lungs lie in it.
@@ -50,7 +50,14 @@ pub enum LoadError {
 
 /// Writes a crop.
 pub(super) fn write(path: &Path, prepared: &Prepared) -> Result<(), WriteError> {
-    write_atomically(path, |out| fill(out, prepared).map_err(std::io::Error::other))
+    // In memory first: an archive under way cannot tell a full disk from a defect.
+    let voxels = prepared.volume.hu.len() * size_of::<i16>();
+    let mut bytes = std::io::Cursor::new(Vec::with_capacity(voxels + (8 << 10)));
+    fill(&mut bytes, prepared).map_err(|error| WriteError {
+        path: path.to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    write_bytes(path, bytes.get_ref())
 }
 
 fn fill<W: std::io::Write + std::io::Seek>(

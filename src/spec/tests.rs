@@ -187,3 +187,18 @@ fn rules_of_selection_that_contradict_each_other_are_told() {
     let set = ["data.select.prefer=[\"nearest-spacing\"]", "data.select.target_slice_spacing_mm=2"];
     assert!(files.load("spec.toml", &[], &set).is_ok());
 }
+
+#[test]
+fn what_becomes_of_tilted_and_sagittal_stacks_is_chosen_by_name() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let spec = files.load("spec.toml", &[], &["preprocess.gantry_tilt=refuse"]).unwrap();
+    let settings = crate::pipeline::settings(&spec);
+    assert_eq!(settings.stacks.gantry_tilt, crate::dicom::GantryTilt::Refuse);
+    assert_eq!(settings.stacks.orientation, crate::dicom::Orientation::Reformat);
+    assert_eq!(
+        problems(files.load("spec.toml", &[], &["preprocess.orientation=flip"])),
+        [
+            "preprocess.orientation: found \"flip\", allowed: \"reformat\", \"refuse\" (from --set preprocess.orientation=flip)"
+        ]
+    );
+}

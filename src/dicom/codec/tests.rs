@@ -71,7 +71,8 @@ fn every_lossless_jpeg_predictor_decodes() {
     assert_decodes(Codec::Jpeg, vector!("jpeg-lossless-16.jpg"), 16, |value| value * 16, 0);
 }
 
-/// Compared with what libjpeg-turbo itself makes of the two lossy files: the spikes cost most.
+/// Compared with what libjpeg-turbo itself makes of the lossy files, one with a restart marker
+/// before each row of blocks.
 #[test]
 fn sequential_dct_of_8_and_12_bits_decodes() {
     let decoded = |name: &str| -> Vec<u16> {
@@ -82,6 +83,7 @@ fn sequential_dct_of_8_and_12_bits_decodes() {
     for (name, bytes, bits) in [
         ("jpeg-extended-12", vector!("jpeg-extended-12.jpg"), 16),
         ("jpeg-baseline-8", vector!("jpeg-baseline-8.jpg"), 8),
+        ("jpeg-restarts-8", vector!("jpeg-restarts-8.jpg"), 8),
     ] {
         let found = decode(Codec::Jpeg, bytes, shape(bits)).unwrap();
         let theirs = decoded(name);

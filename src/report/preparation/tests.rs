@@ -31,6 +31,7 @@ fn seen(row: &Row, path: &str) -> CohortRow {
     let json = serde_json::json!({
         "patient": row.patient_id, "exam": "1.2", "series": row.series_uid, "path": path,
         "chosen": row.status == Status::Prepared, "reason": row.code, "slices": 120, "kernel": "",
+        "kind": "dicom", "manufacturer": "", "flags": "",
     });
     serde_json::from_value(json).unwrap()
 }
