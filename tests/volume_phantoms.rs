@@ -116,7 +116,7 @@ fn complaint(chest: &Chest) -> String {
     let off = share(lungs.left_ml, rendered.lungs.left_ml)
         .max(share(lungs.right_ml, rendered.lungs.right_ml));
     let mut complaint = String::new();
-    if faces_mm > 6.0 || centre_mm.sqrt() > 3.5 || off > 0.05 {
+    if faces_mm > 6.0 || centre_mm.sqrt() > 3.5 || off > 0.06 {
         complaint = format!("box {off_mm:.1?} mm off, volumes {:.1} %", 100.0 * off);
     }
     if !chest.resampled {

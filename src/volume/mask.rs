@@ -153,6 +153,12 @@ impl Mask {
         false
     }
 
+    /// Voxels of slice `z` that are also in a set of one slice.
+    pub(super) fn count_common(&self, z: usize, slice: &Self) -> usize {
+        let here = &self.words[z * slice.words.len()..];
+        here.iter().zip(&slice.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
+    }
+
     /// Adds the voxels of a set of one slice to every slice.
     pub(super) fn add_to_slices(&mut self, slice: &Self) {
         self.combine_slices(slice, |a, b| a | b);

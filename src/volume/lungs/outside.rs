@@ -31,8 +31,12 @@ const RIPPLE_HU: u16 = 12;
 /// In that edge, what is darker than this is padding.
 const DARKEST_HU: i16 = -1010;
 
-/// The body fills the field of view where less than this share of the slice is bare gas around it.
-const FILLED: f64 = 0.05;
+/// The body fills the field of view where it makes up this share of its edge, the cut lungs not
+/// counted; a body within its field of view has none of it.
+const FILLED: f64 = 0.15;
+
+/// The mean of air around the body is below this, with the foam of tables and cushions in it.
+const AROUND_HU: f64 = -965.0;
 
 /// The columns of the volume that the scanner did not measure, as a set of one slice: padding has one
 /// and the same value in all slices, whatever it is; measured air has not, for its noise. The blurred
@@ -84,30 +88,40 @@ pub(super) fn air_of_torso(
     unmeasured: &Mask,
     torso: &Torso,
 ) -> (Mask, Mask) {
-    let [depth, height, width] = air.dim();
-    let rim = unmeasured.dilated([0, 1, 1]);
-    let measured = height * width - unmeasured.count();
+    let edge = edge_of_view(unmeasured);
     let mut enclosed = Mask::empty(air.dim());
     let mut cut = Mask::empty(air.dim());
-    for z in 0..depth {
+    for z in 0..air.dim()[0] {
         let pieces = Components::of_slice(air, z, Connectivity::Edges2d);
-        let mut at_border: Vec<bool> = pieces
-            .regions()
-            .iter()
-            .map(|region| touches_border(&region.bounding_box, height, width))
-            .collect();
+        let mut at_edge = vec![false; pieces.regions().len()];
         pieces.for_runs(|label, _, y, along| {
-            at_border[label] = at_border[label] || rim.meets_run(0, y, along.start, along.end);
+            at_edge[label] = at_edge[label] || edge.meets_run(0, y, along.start, along.end);
         });
-        pieces.paint(&mut enclosed, |label| !at_border[label]);
-        let tallies = tally(volume, &pieces, &at_border, torso);
-        let outside: usize = tallies.iter().filter(|piece| piece.is_gas()).map(|p| p.voxels).sum();
-        let body_fills = (outside as f64) < FILLED * (measured as f64);
-        pieces.paint(&mut cut, |label| at_border[label] && tallies[label].is_cut_lung(body_fills));
+        pieces.paint(&mut enclosed, |label| !at_edge[label]);
+        let tallies = tally(volume, &pieces, &at_edge, torso);
+        let torso_at_edge = torso.mask.count_common(z, &edge);
+        let body_fills = torso_at_edge as f64 >= FILLED * edge.count() as f64;
+        pieces.paint(&mut cut, |label| at_edge[label] && tallies[label].is_cut_lung(body_fills));
     }
     enclosed.keep(&torso.inside);
     enclosed.add(&cut);
     (enclosed, cut)
+}
+
+/// The outermost measured columns, as a set of one slice.
+fn edge_of_view(unmeasured: &Mask) -> Mask {
+    let [_, height, width] = unmeasured.dim();
+    let mut edge = unmeasured.dilated([0, 1, 1]);
+    for y in 0..height {
+        if y == 0 || y + 1 == height {
+            edge.fill_run(0, y, 0, width);
+        } else {
+            edge.fill_run(0, y, 0, 1);
+            edge.fill_run(0, y, width - 1, width);
+        }
+    }
+    edge.remove(unmeasured);
+    edge
 }
 
 /// Gives lungs that the field of view cuts their part of the blurred edge back, slice by slice.
@@ -125,50 +139,62 @@ pub(super) fn reclaim_edge(volume: &Volume, unmeasured: &Mask, lungs: &mut Mask)
 /// What decides whether a piece of air at the border of its slice is lung: counts of voxels.
 #[derive(Clone, Copy, Default)]
 struct Tally {
-    voxels: usize,
-    gas: usize,
+    all: Share,
     /// Between torso and torso.
-    between: usize,
-    gas_between: usize,
+    between: Share,
     /// In rows that cross the torso.
     beside: usize,
 }
 
-impl Tally {
-    fn is_gas(&self) -> bool {
-        self.gas as f64 > MOST_GAS * self.voxels as f64
+/// Some voxels of a piece.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    voxels: usize,
+    gas: usize,
+    sum_hu: i64,
+}
+
+impl Share {
+    fn add(&mut self, hu: ndarray::ArrayView1<i16>) {
+        self.voxels += hu.len();
+        for &hu in hu {
+            self.gas += usize::from(hu < GAS_HU);
+            self.sum_hu += i64::from(hu);
+        }
     }
 
+    fn is_gas(&self) -> bool {
+        self.gas as f64 > MOST_GAS * self.voxels as f64
+            || (self.sum_hu as f64) < AROUND_HU * self.voxels as f64
+    }
+}
+
+impl Tally {
     /// Lung has torso on two opposite sides. Where the body fills the field of view, the wall of the
     /// chest may be out of sight; then it has torso to its left or right, as no mattress has.
     fn is_cut_lung(&self, body_fills: bool) -> bool {
-        let enclosed = 2 * self.between > self.voxels
-            && self.gas_between as f64 <= MOST_GAS * self.between as f64;
-        enclosed || (body_fills && 2 * self.beside > self.voxels && !self.is_gas())
+        let voxels = self.all.voxels;
+        let enclosed = 2 * self.between.voxels > voxels && !self.between.is_gas();
+        enclosed || (body_fills && 2 * self.beside > voxels && !self.all.is_gas())
     }
 }
 
 /// The tallies of the pieces at the border of one slice, by label; zero for the others.
-fn tally(volume: &Volume, pieces: &Components, at_border: &[bool], torso: &Torso) -> Vec<Tally> {
-    let mut tallies = vec![Tally::default(); at_border.len()];
+fn tally(volume: &Volume, pieces: &Components, at_edge: &[bool], torso: &Torso) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); at_edge.len()];
     pieces.for_runs(|label, z, y, along| {
-        if !at_border[label] {
+        if !at_edge[label] {
             return;
         }
-        let gas = |along: std::ops::Range<usize>| {
-            volume.hu.slice(s![z, y, along]).iter().filter(|hu| **hu < GAS_HU).count()
-        };
         let tally = &mut tallies[label];
         torso.spanned.for_runs(z, y, |start, end| {
-            let common = along.start.max(start)..along.end.min(end);
-            if common.start < common.end {
-                tally.between += common.len();
-                tally.gas_between += gas(common);
+            let (start, end) = (along.start.max(start), along.end.min(end));
+            if start < end {
+                tally.between.add(volume.hu.slice(s![z, y, start..end]));
             }
         });
-        tally.voxels += along.len();
         tally.beside += if torso.crosses_row(z, y) { along.len() } else { 0 };
-        tally.gas += gas(along);
+        tally.all.add(volume.hu.slice(s![z, y, along]));
     });
     tallies
 }

@@ -11,6 +11,8 @@ const PEEL_MM: f64 = 4.5;
 
 /// The torso of the patient.
 pub(super) struct Torso {
+    /// Its voxels.
+    pub mask: Mask,
     /// Per slice, the voxels between the outermost torso voxels of both their row and column.
     pub inside: Mask,
     /// Per slice, the voxels between the outermost torso voxels of their row or of their column.
@@ -37,7 +39,8 @@ pub(super) fn torso(tissue: &Mask, unmeasured: &Mask, geometry: &Geometry) -> Op
     let (inside, spanned) = between(&torso);
     let [depth, height, width] = torso.dim();
     let rows = (0..depth * height).map(|i| torso.meets_run(i / height, i % height, 0, width));
-    Some(Torso { rows: rows.collect(), inside, spanned, middle_mm })
+    let rows = rows.collect();
+    Some(Torso { mask: torso, rows, inside, spanned, middle_mm })
 }
 
 impl Torso {
