@@ -50,9 +50,7 @@ bench NAME *ARGS:
 
 # Fuzz a parser for so many seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom)
 fuzz TARGET SECONDS="600":
-    RUSTC_WORKSPACE_WRAPPER=fuzz/instrument.sh cargo build -p lungs-fuzz --target-dir target/fuzz
-    mkdir -p target/fuzz/corpus/{{TARGET}}
-    FUZZ_TARGET={{TARGET}} target/fuzz/debug/fuzz -max_total_time={{SECONDS}} -timeout=10 -rss_limit_mb=2048 -artifact_prefix=target/fuzz/{{TARGET}}- target/fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
+    fuzz/run.sh {{TARGET}} {{SECONDS}}
 
 # What CI runs before the tests
 lint:
