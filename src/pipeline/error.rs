@@ -1,0 +1,96 @@
+//! Why a run could not go on.
+
+use std::path::PathBuf;
+
+use crate::cohort::{self, CohortError, ListError};
+use crate::device::DeviceError;
+use crate::files::WriteError;
+use crate::phantom::PhantomError;
+use crate::prepare::PrepareError;
+use crate::report::ReportError;
+use crate::results::ResultsError;
+use crate::spec::SpecError;
+use crate::training::TrainingError;
+
+/// A run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The spec is wrong.
+    #[error(transparent)]
+    Spec(#[from] Box<SpecError>),
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// The cohort cannot be gathered.
+    #[error(transparent)]
+    Cohort(#[from] CohortError),
+    /// The synthetic cohort cannot be made.
+    #[error(transparent)]
+    Phantom(#[from] PhantomError),
+    /// Preparation cannot be done.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The device is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Training failed.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// The report cannot be drawn.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Runs that prepare in different ways cannot be an ensemble.
+    #[error(
+        "{first} and {second} prepare series in different ways ([preprocess] of their specs): they \
+         cannot be averaged"
+    )]
+    MixedPreparation {
+        /// One run.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// Nothing to evaluate.
+    #[error("{run} has no trained epoch yet; train it first: lungs train {run}")]
+    NothingTrained {
+        /// The run folder.
+        run: PathBuf,
+    },
+    /// No chosen series could be prepared.
+    #[error("none of the {series} chosen series could be prepared; the reasons: {reasons}")]
+    NothingPrepared {
+        /// Series chosen.
+        series: usize,
+        /// Reasons, with counts.
+        reasons: String,
+    },
+}
+
+impl PipelineError {
+    /// Whether the request was wrong, rather than the work failed.
+    pub fn is_request(&self) -> bool {
+        match self {
+            Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
+            Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
+            Self::Results(error) => {
+                matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<cohort::SplitError> for PipelineError {
+    fn from(error: cohort::SplitError) -> Self {
+        Self::Cohort(error.into())
+    }
+}
+
+impl From<ListError> for PipelineError {
+    fn from(error: ListError) -> Self {
+        Self::Cohort(error.into())
+    }
+}

@@ -1,0 +1,311 @@
+//! Spec → Cohort → Prepared → Split: who is in the study, and their prepared volumes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry};
+use crate::dicom::{self, StackRules};
+use crate::images::{Image, Scanner};
+use crate::phantom;
+use crate::prepare::{self, Limits, Row, Settings, Status};
+use crate::results::{RunFolder, Table, read_csv, write_csv};
+use crate::spec::{self, Compat, Interpolation, Part, Spec};
+use crate::training::Exam;
+use crate::volume;
+
+use super::{PipelineError, Stages};
+
+/// The study of a run: read from its tables when they are there, else gathered, prepared and
+/// split.
+pub(super) fn study(
+    spec: &Spec,
+    run: &RunFolder,
+    watch: &dyn Stages,
+) -> Result<Vec<CohortRow>, PipelineError> {
+    let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
+    if cohort_file.is_file() && preparation_file.is_file() {
+        let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
+        let prepared: Vec<Row> = read_csv(&preparation_file)?;
+        let there =
+            prepared.iter().all(|row| row.cache_file.is_empty() || crop_path(spec, row).is_file());
+        if there {
+            cohort::check_parts(&rows)?;
+            return Ok(rows);
+        }
+        watch.note("prepared volumes are missing: preparing again");
+    }
+    make_phantom(spec, watch)?;
+    let mut cohort = gather(spec, watch)?;
+    let prepared = prepare(spec, &mut cohort, watch)?;
+    cohort::assign(&mut cohort, spec)?;
+    write_csv(&preparation_file, &prepared)?;
+    write_lists(run, &cohort.rows)?;
+    write_csv(&cohort_file, &cohort.rows)?;
+    watch.stage_ends("split", &split_check(&cohort.rows));
+    Ok(cohort.rows)
+}
+
+/// Makes the synthetic cohort that a spec asks for, where there is none.
+pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError> {
+    let Some(wanted) = &spec.data.phantom else { return Ok(()) };
+    let plan = phantom::PhantomPlan {
+        patients: wanted.patients,
+        positive_fraction: wanted.positive_fraction,
+        cancer_diameter_mm: wanted.cancer_diameter_mm,
+        seed: wanted.seed,
+        ..Default::default()
+    };
+    watch.stage_begins("phantom");
+    let advance = |done, of| watch.stage_advances(done, of);
+    let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
+    let told = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
+    watch.stage_ends("phantom", &told);
+    Ok(())
+}
+
+/// Finds series and labels and chooses one series per exam. What is found in files is kept beside
+/// the prepared volumes, so that unchanged files are not opened again.
+pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
+    watch.stage_begins("cohort");
+    let mut scanner = scanner(spec, Some(&cache_folder(spec)));
+    let cohort = cohort::gather(spec, &mut scanner)?;
+    if let Err(error) = scanner.save() {
+        watch.note(&format!("files will be looked at again next time: {error}"));
+    }
+    let series = cohort.rows.iter().filter(|row| row.is_image()).count();
+    let left_out = match cohort::count_reasons(&cohort.rows) {
+        reasons if reasons.is_empty() => String::new(),
+        reasons => format!("; left out: {reasons}"),
+    };
+    let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
+    watch.stage_ends("cohort", &told);
+    Ok(cohort)
+}
+
+/// What looks for images as the spec says, with the index of a cache folder.
+fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
+    let scanner = cache.map(Scanner::with_index).unwrap_or_default();
+    scanner.stacking_by(settings(spec).stacks)
+}
+
+/// The cohort as [`gather`] would have it, without making a folder.
+pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
+    let mut scanner = scanner(spec, Some(&cache_folder(spec)));
+    let cohort = cohort::gather(spec, &mut scanner)?;
+    // Looking must not fail where nothing can be written.
+    let _ = scanner.save_beside();
+    Ok(cohort)
+}
+
+/// Prepares the chosen series, and takes those that are refused out of the cohort.
+pub fn prepare(
+    spec: &Spec,
+    cohort: &mut Cohort,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    let rows = prepare_chosen(spec, cohort, watch)?;
+    if cohort.chosen.is_empty() {
+        let reasons = cohort::count_reasons(&cohort.rows);
+        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons });
+    }
+    Ok(rows)
+}
+
+/// [`prepare`] for who wants the rows even when every series is refused.
+pub fn prepare_chosen(
+    spec: &Spec,
+    cohort: &mut Cohort,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    let (places, images): (Vec<usize>, Vec<&Image>) =
+        cohort.chosen.iter().map(|(place, image)| (*place, image)).unzip();
+    let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
+    for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
+        cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
+    }
+    Ok(rows)
+}
+
+/// Prepares images as `spec` says, into `cache`.
+pub fn prepare_images(
+    spec: &Spec,
+    images: &[&Image],
+    cache: &Path,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    watch.stage_begins("preparation");
+    let done = AtomicUsize::new(0);
+    let advance = |_: &Row| {
+        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
+    };
+    let threads = spec.runtime.threads;
+    let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
+    let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
+    let told = format!(
+        "{} volumes in {}, {} new{}",
+        rows.len() - refused,
+        cache.display(),
+        rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
+        if refused > 0 { format!("; {refused} refused") } else { String::new() }
+    );
+    watch.stage_ends("preparation", &told);
+    Ok(rows)
+}
+
+/// Images without a study.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Images.
+    pub images: Vec<Image>,
+    /// Files that are damaged, with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
+/// in files is kept there.
+pub fn images_of(
+    spec: &Spec,
+    paths: &[PathBuf],
+    cache: Option<&Path>,
+) -> Result<Found, PipelineError> {
+    let mut found = Found::default();
+    let mut scanner = scanner(spec, cache);
+    for path in paths {
+        let here = scanner.scan(path).map_err(CohortError::from)?;
+        if here.images.is_empty() {
+            return Err(cohort::nothing(path.clone(), &here).into());
+        }
+        found.left_out.extend(here.problems.into_iter().map(|problem| {
+            (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
+        }));
+        found.images.extend(here.images);
+    }
+    // Preparation says so if nothing can be written there.
+    let _ = scanner.save();
+    Ok(found)
+}
+
+/// The preprocessing part of a spec in the words of the prepare room.
+pub fn settings(spec: &Spec) -> Settings {
+    let preprocess = &spec.preprocess;
+    let compat = preprocess.compat == Compat::Lungs015;
+    Settings {
+        spacing_mm: [preprocess.spacing_mm; 3],
+        interpolation: match preprocess.interpolation {
+            Interpolation::Cubic => volume::Interpolation::Cubic,
+            Interpolation::Linear => volume::Interpolation::Linear,
+        },
+        grid: if compat { volume::Grid::AlignedEnds } else { volume::Grid::Physical },
+        size: preprocess.size,
+        lower_hu: preprocess.window.lower_hu as f32,
+        upper_hu: preprocess.window.upper_hu as f32,
+        compat,
+        stacks: StackRules {
+            gantry_tilt: match preprocess.gantry_tilt {
+                spec::GantryTilt::Reshear => dicom::GantryTilt::Reshear,
+                spec::GantryTilt::Refuse => dicom::GantryTilt::Refuse,
+            },
+            orientation: match preprocess.orientation {
+                spec::Orientation::Reformat => dicom::Orientation::Reformat,
+                spec::Orientation::Refuse => dicom::Orientation::Refuse,
+            },
+        },
+        limits: Limits {
+            min_slices: spec.data.select.min_slices,
+            max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,
+            min_lung_ml: preprocess.min_lung_ml,
+        },
+    }
+}
+
+/// Where prepared volumes are kept: as the spec says, else beside the data.
+pub fn cache_folder(spec: &Spec) -> PathBuf {
+    if let Some(cache) = &spec.data.cache {
+        return cache.clone();
+    }
+    let data = &spec.data;
+    let beside = [Some(&data.root), data.positives.as_ref(), data.train_list.as_ref()];
+    let beside = beside.into_iter().flatten().find(|path| **path != Path::new(""));
+    let mut name = beside.map(|path| path.as_os_str().to_owned()).unwrap_or_default();
+    name.push(".prepared");
+    PathBuf::from(name)
+}
+
+fn crop_path(spec: &Spec, row: &Row) -> PathBuf {
+    cache_folder(spec).join(&row.cache_file)
+}
+
+/// The exams of a study by part.
+pub(super) struct Exams(BTreeMap<Part, Vec<Exam>>);
+
+impl Exams {
+    pub fn of(&self, part: Part) -> &[Exam] {
+        self.0.get(&part).map_or(&[], Vec::as_slice)
+    }
+}
+
+pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams {
+    let crops: BTreeMap<&str, PathBuf> =
+        prepared.iter().map(|row| (row.series_uid.as_str(), crop_path(spec, row))).collect();
+    let mut exams = BTreeMap::<Part, Vec<Exam>>::new();
+    for row in rows.iter().filter(|row| row.chosen) {
+        let (Some(part), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
+            continue;
+        };
+        exams.entry(part).or_default().push(Exam {
+            patient: row.patient.clone(),
+            exam: row.exam.clone(),
+            series: row.series.clone(),
+            label: row.label.unwrap_or_default(),
+            crop: crop.clone(),
+        });
+    }
+    Exams(exams)
+}
+
+/// BLAKE3 over exams, labels, parts and the content hashes in the names of prepared volumes.
+pub(super) fn data_hash(exams: &Exams) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (part, exams) in &exams.0 {
+        for exam in exams {
+            let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();
+            hasher.update(
+                format!("{part} {} {} {} {crop}\n", exam.exam, exam.series, exam.label).as_bytes(),
+            );
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The parts in words.
+pub fn split_check(rows: &[CohortRow]) -> String {
+    let told = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
+        let rows: Vec<_> =
+            rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
+        let patients: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
+        let positive = rows.iter().filter(|row| row.label == Some(1)).count();
+        (!rows.is_empty()).then(|| {
+            format!(
+                "{part} {} exams ({positive} positive) of {} patients",
+                rows.len(),
+                patients.len()
+            )
+        })
+    });
+    told.collect::<Vec<_>>().join(", ") + "; no patient in two parts"
+}
+
+fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {
+    for part in [Part::Train, Part::Valid, Part::Test] {
+        let entries: Vec<ListEntry> = rows
+            .iter()
+            .filter(|row| row.chosen && row.split == Some(part))
+            .filter_map(|row| Some(ListEntry { path: (&row.path).into(), label: row.label? }))
+            .collect();
+        if !entries.is_empty() {
+            cohort::write_list(&run.list_file(part), &entries)?;
+        }
+    }
+    Ok(())
+}
