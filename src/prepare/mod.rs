@@ -32,7 +32,7 @@ pub use series::{Outcome, prepare_series};
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.
-pub const ALGORITHM_VERSION: u32 = 1;
+pub const ALGORITHM_VERSION: u32 = 2;
 
 /// What decides the prepared crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
