@@ -35,6 +35,9 @@ const DARKEST_HU: i16 = -1010;
 /// counted; a body within its field of view has none of it.
 const FILLED: f64 = 0.15;
 
+/// How far above and below a slice that share is averaged.
+const BESIDE_MM: f64 = 20.0;
+
 /// The mean of air around the body is below this, with the foam of tables and cushions in it.
 const AROUND_HU: f64 = -965.0;
 
@@ -89,9 +92,10 @@ pub(super) fn air_of_torso(
     torso: &Torso,
 ) -> (Mask, Mask) {
     let edge = edge_of_view(unmeasured);
+    let filled = filled_slices(volume, torso, &edge);
     let mut enclosed = Mask::empty(air.dim());
     let mut cut = Mask::empty(air.dim());
-    for z in 0..air.dim()[0] {
+    for (z, body_fills) in filled.into_iter().enumerate() {
         let pieces = Components::of_slice(air, z, Connectivity::Edges2d);
         let mut at_edge = vec![false; pieces.regions().len()];
         pieces.for_runs(|label, _, y, along| {
@@ -99,8 +103,6 @@ pub(super) fn air_of_torso(
         });
         pieces.paint(&mut enclosed, |label| !at_edge[label]);
         let tallies = tally(volume, &pieces, &at_edge, torso);
-        let torso_at_edge = torso.mask.count_common(z, &edge);
-        let body_fills = torso_at_edge as f64 >= FILLED * edge.count() as f64;
         pieces.paint(&mut cut, |label| at_edge[label] && tallies[label].is_cut_lung(body_fills));
     }
     enclosed.keep(&torso.inside);
@@ -122,6 +124,20 @@ fn edge_of_view(unmeasured: &Mask) -> Mask {
     }
     edge.remove(unmeasured);
     edge
+}
+
+/// In which slices the body fills the field of view, judged with the slices around them.
+fn filled_slices(volume: &Volume, torso: &Torso, edge: &Mask) -> Vec<bool> {
+    let depth = torso.mask.dim()[0];
+    let at_edge: Vec<usize> = (0..depth).map(|z| torso.mask.count_common(z, edge)).collect();
+    let [around, ..] = voxels(BESIDE_MM, &volume.geometry);
+    (0..depth)
+        .map(|z| {
+            let near = &at_edge[z.saturating_sub(around)..(z + around + 1).min(depth)];
+            let all = near.len() * edge.count();
+            near.iter().sum::<usize>() as f64 >= FILLED * all as f64
+        })
+        .collect()
 }
 
 /// Gives lungs that the field of view cuts their part of the blurred edge back, slice by slice.
