@@ -21,10 +21,10 @@ fn main() {
     let found = scan(&folder).expect("the folder given can be read");
     let files: usize = found.images.iter().map(|image| image.files.len()).sum();
     println!("{} images, {files} files, {} other", found.images.len(), found.skipped);
-    let cpu = measure("scan headers, 50 times", || {
+    let headers = measure("scan headers, 50 times", || {
         (0..50).map(|_| scan(&folder).map(|found| found.images.len()).ok()).sum()
     });
-    println!("{:>24}  {:.0} files per core-second", "", 50.0 * files as f64 / cpu);
+    println!("{:>24}  {:.0} files per core-second", "", 50.0 * files as f64 / headers.cpu);
 
     let indexed = tempfile::tempdir().expect("a temporary folder can be made");
     let rescan = || {
@@ -57,12 +57,18 @@ fn main() {
     let all: Vec<&Image> = found.images.iter().collect();
     let settings = Settings::default();
     let cache = tempfile::tempdir().expect("a temporary folder can be made");
-    let run = || prepare_all(&all, &settings, cache.path(), &|_| (), 0).ok();
+    let on = |threads| prepare_all(&all, &settings, cache.path(), &|_| (), threads).ok();
+    let run = || on(0);
     println!("the whole folder");
-    measure("prepare, cold cache", || {
+    let cold = |threads| {
         std::fs::remove_dir_all(cache.path()).ok()?;
-        run().map(|rows| rows.len())
-    });
+        on(threads).map(|rows| rows.len())
+    };
+    let one = measure("cold cache, one thread", || cold(1));
+    let every = measure("cold cache, every core", || cold(0));
+    println!("{:>24}  {:.2} times as fast", "", one.wall / every.wall);
+    let slices: usize = all.iter().map(|image| image.slices).sum();
+    println!("{:>24}  {:.2} core-seconds per 300 slices", "", every.cpu * 300.0 / slices as f64);
     println!("peak memory {:.0} MB", status("VmHWM:") / 1024.0);
     measure("prepare, nothing changed", || run().map(|rows| rows.len()));
     let rows = run().unwrap_or_default();
@@ -98,17 +104,23 @@ fn stages(image: &Image) {
     measure("prepare in memory", || prepare_image(image, &Settings::default()).row.slices);
 }
 
-/// Runs the work five times; prints and returns the least processor seconds.
-fn measure(name: &str, mut work: impl FnMut() -> Option<usize>) -> f64 {
-    let (mut best_wall, mut best_cpu) = (f64::INFINITY, f64::INFINITY);
+/// Seconds of the clock and of processors.
+struct Seconds {
+    wall: f64,
+    cpu: f64,
+}
+
+/// Runs the work five times; prints and returns the least seconds.
+fn measure(name: &str, mut work: impl FnMut() -> Option<usize>) -> Seconds {
+    let mut best = Seconds { wall: f64::INFINITY, cpu: f64::INFINITY };
     for _ in 0..5 {
         let (start, cpu) = (Instant::now(), cpu_seconds());
         black_box(work());
-        best_wall = best_wall.min(start.elapsed().as_secs_f64());
-        best_cpu = best_cpu.min(cpu_seconds() - cpu);
+        best.wall = best.wall.min(start.elapsed().as_secs_f64());
+        best.cpu = best.cpu.min(cpu_seconds() - cpu);
     }
-    println!("{name:>24}: {best_wall:7.3} s wall, {best_cpu:7.3} core-seconds");
-    best_cpu
+    println!("{name:>24}: {:7.3} s wall, {:7.3} core-seconds", best.wall, best.cpu);
+    best
 }
 
 /// User and system time of this process so far (Linux; 10 ms steps).
