@@ -59,6 +59,23 @@ fn ordinary_chests() {
     }
 }
 
+/// Bodies that reach the edge of the field of view, at the demo's 5 mm: the air between body, table
+/// and edge is thin and blurred there, and is no lung.
+#[test]
+fn thin_air_at_the_edge_of_the_field_of_view() {
+    let plan = PhantomPlan { seed: 37, patients: 260, ..PhantomPlan::default() };
+    let wide = ["P0013", "P0025", "P0070", "P0074", "P0112", "P0169"];
+    let exams = plan.exams().unwrap();
+    let exams: Vec<_> =
+        exams.iter().filter(|exam| wide.contains(&exam.patient_id.as_str())).collect();
+    assert!(exams.len() >= wide.len());
+    for exam in exams {
+        let (_, lungs) = segmented(&render(exam), 5.0);
+        assert_eq!(lungs.flags, [], "{}", exam.exam_id);
+        assert_true(&render(exam), 5.0, &[]);
+    }
+}
+
 #[test]
 fn airways_need_not_join_the_lungs() {
     assert_variant(1, Variants { unjoined_airways: true, ..Variants::default() }, &[]);

@@ -41,6 +41,10 @@ const BESIDE_MM: f64 = 20.0;
 /// The mean of air around the body is below this, with the foam of tables and cushions in it.
 const AROUND_HU: f64 = -965.0;
 
+/// The core of a piece, a voxel and more from its outline, is free of the blur of what surrounds it,
+/// and decides what the piece is. With less core than this share a piece is a gap, and no lung.
+const LEAST_CORE: f64 = 0.25;
+
 /// The columns of the volume that the scanner did not measure, as a set of one slice: padding has one
 /// and the same value in all slices, whatever it is; measured air has not, for its noise. The blurred
 /// edge beside it counts as unmeasured too.
@@ -95,6 +99,7 @@ pub(super) fn air_of_torso(
     let filled = filled_slices(volume, torso, &edge);
     let mut enclosed = Mask::empty(air.dim());
     let mut cut = Mask::empty(air.dim());
+    let core = air.eroded([0, 1, 1]);
     for (z, body_fills) in filled.into_iter().enumerate() {
         let pieces = Components::of_slice(air, z, Connectivity::Edges2d);
         let mut at_edge = vec![false; pieces.regions().len()];
@@ -102,7 +107,7 @@ pub(super) fn air_of_torso(
             at_edge[label] = at_edge[label] || edge.meets_run(0, y, along.start, along.end);
         });
         pieces.paint(&mut enclosed, |label| !at_edge[label]);
-        let tallies = tally(volume, &pieces, &at_edge, torso);
+        let tallies = tally(volume, &pieces, &core, &at_edge, torso);
         pieces.paint(&mut cut, |label| at_edge[label] && tallies[label].is_cut_lung(body_fills));
     }
     enclosed.keep(&torso.inside);
@@ -155,10 +160,13 @@ pub(super) fn reclaim_edge(volume: &Volume, unmeasured: &Mask, lungs: &mut Mask)
 /// What decides whether a piece of air at the border of its slice is lung: counts of voxels.
 #[derive(Clone, Copy, Default)]
 struct Tally {
-    all: Share,
-    /// Between torso and torso.
+    /// The whole piece.
+    voxels: usize,
+    /// Its core.
+    core: Share,
+    /// What of the core lies between torso and torso.
     between: Share,
-    /// In rows that cross the torso.
+    /// What of the core lies in rows that cross the torso.
     beside: usize,
 }
 
@@ -189,28 +197,44 @@ impl Tally {
     /// Lung has torso on two opposite sides. Where the body fills the field of view, the wall of the
     /// chest may be out of sight; then it has torso to its left or right, as no mattress has.
     fn is_cut_lung(&self, body_fills: bool) -> bool {
-        let voxels = self.all.voxels;
-        let enclosed = 2 * self.between.voxels > voxels && !self.between.is_gas();
-        enclosed || (body_fills && 2 * self.beside > voxels && !self.all.is_gas())
+        let core = self.core.voxels;
+        if (core as f64) < LEAST_CORE * self.voxels as f64 {
+            return false;
+        }
+        let enclosed = 2 * self.between.voxels > core && !self.between.is_gas();
+        enclosed || (body_fills && 2 * self.beside > core && !self.core.is_gas())
     }
 }
 
 /// The tallies of the pieces at the border of one slice, by label; zero for the others.
-fn tally(volume: &Volume, pieces: &Components, at_edge: &[bool], torso: &Torso) -> Vec<Tally> {
+fn tally(
+    volume: &Volume,
+    pieces: &Components,
+    core: &Mask,
+    at_edge: &[bool],
+    torso: &Torso,
+) -> Vec<Tally> {
     let mut tallies = vec![Tally::default(); at_edge.len()];
     pieces.for_runs(|label, z, y, along| {
         if !at_edge[label] {
             return;
         }
         let tally = &mut tallies[label];
-        torso.spanned.for_runs(z, y, |start, end| {
+        tally.voxels += along.len();
+        core.for_runs(z, y, |start, end| {
             let (start, end) = (along.start.max(start), along.end.min(end));
-            if start < end {
-                tally.between.add(volume.hu.slice(s![z, y, start..end]));
+            if start >= end {
+                return;
             }
+            tally.core.add(volume.hu.slice(s![z, y, start..end]));
+            tally.beside += if torso.crosses_row(z, y) { end - start } else { 0 };
+            torso.spanned.for_runs(z, y, |from, to| {
+                let (from, to) = (start.max(from), end.min(to));
+                if from < to {
+                    tally.between.add(volume.hu.slice(s![z, y, from..to]));
+                }
+            });
         });
-        tally.beside += if torso.crosses_row(z, y) { along.len() } else { 0 };
-        tally.all.add(volume.hu.slice(s![z, y, along]));
     });
     tallies
 }
