@@ -45,25 +45,17 @@ struct Arguments {
     verbose: bool,
 }
 
+// Each command's help is the documentation of its arguments.
 #[derive(Subcommand)]
 enum Command {
-    /// Run an experiment, or continue it where it stopped.
     Run(run::Run),
-    /// Train alone: everything that `run` does but the final evaluation and the report.
     Train(run::Train),
-    /// Evaluate runs as far as they have trained, and draw their reports.
     Evaluate(evaluate::Evaluate),
-    /// Check a spec against the data without training.
     Check(check::Check),
-    /// Prepare CT series alone: resample, find the lungs, crop.
     Prepare(prepare::Prepare),
-    /// Probability of lung cancer within one year for CT series.
     Predict(predict::Predict),
-    /// Compare runs: what differs, metrics side by side, overlaid ROC curves.
     Compare(compare::Compare),
-    /// Draw a run's plots again, from its tables alone.
     Plot(plot::Plot),
-    /// Write synthetic chest CT exams as DICOM, with known truth.
     Phantom(phantom::Phantom),
 }
 

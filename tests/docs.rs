@@ -1,0 +1,44 @@
+//! What the documents promise is there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use walkdir::WalkDir;
+
+fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Names of all functions under `src` and `tests`.
+fn functions() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["src", "tests"].into_iter().flat_map(|folder| WalkDir::new(root.join(folder)));
+    let mut names = BTreeSet::new();
+    for file in
+        files.map(Result::unwrap).filter(|file| file.path().extension() == Some("rs".as_ref()))
+    {
+        let text = fs::read_to_string(file.path()).unwrap();
+        let found = text.split("fn ").skip(1);
+        names.extend(found.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+    }
+    names
+}
+
+#[test]
+fn every_row_of_the_data_page_names_a_test_that_exists() {
+    let functions = functions();
+    let page = text("docs/data.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let mut named = 0;
+    for row in rows {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in last.split('`').skip(1).step_by(2).filter(|name| name.contains('_')) {
+            assert!(functions.contains(name), "no test is called {name}");
+            named += 1;
+        }
+        let header = last.starts_with("test") || last.starts_with("what");
+        let says = last.contains('`') || last.contains("hard chests") || last.contains("the same");
+        assert!(header || says, "no test behind: {row}");
+    }
+    assert!(named > 60, "{named}");
+}
