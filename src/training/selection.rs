@@ -30,7 +30,8 @@ fn earliest_best(scores: impl Iterator<Item = (usize, Option<f64>)>) -> Option<u
     best.map(|(epoch, _)| epoch)
 }
 
-/// Whether the last `patience` epochs brought nothing better, and `min_epochs` are done. With
+/// Whether `min_epochs` are done, and the last `patience` epochs brought nothing better or nothing
+/// better is possible: the earliest epoch with an AUC of 1 stays selected whatever follows. With
 /// `select = "last"` the loss is watched.
 pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping) -> bool {
     let watched = match select {
@@ -40,7 +41,10 @@ pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping
     let last = selected_epoch(rows, SelectEpoch::Last);
     let best = selected_epoch(rows, watched);
     let EarlyStopping { patience, min_epochs } = rule;
-    let over = |last: usize, best: usize| last >= min_epochs && last - best >= patience;
+    let perfect = watched == SelectEpoch::BestValidAuc
+        && rows.iter().any(|row| row.split == Part::Valid && row.auc >= Some(1.0));
+    let over =
+        |last: usize, best: usize| last >= min_epochs && (last - best >= patience || perfect);
     patience > 0 && matches!((last, best), (Some(last), Some(best)) if over(last, best))
 }
 
@@ -90,5 +94,11 @@ mod tests {
         assert!(stops(&rows, SelectEpoch::BestValidAuc, 2, 3));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 2, 4));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 0, 0));
+        // Nothing is better than an AUC of 1; a loss can always fall.
+        let rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(1.0))];
+        assert!(stops(&rows, SelectEpoch::BestValidAuc, 5, 0));
+        assert!(!stops(&rows, SelectEpoch::BestValidAuc, 5, 3));
+        assert!(!stops(&rows, SelectEpoch::BestValidAuc, 0, 0));
+        assert!(!stops(&rows, SelectEpoch::BestValidLoss, 5, 0));
     }
 }
