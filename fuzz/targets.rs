@@ -55,7 +55,19 @@ impl Target {
                 let _ = lungs::prepare::load_prepared(&path);
                 self.look_and_read();
             }
+            "dicom" => {
+                self.look_and_read();
+                self.decode_alone();
+            }
             _ => self.look_and_read(),
+        }
+    }
+
+    /// Decodes each slice by itself, whether or not it makes a volume.
+    fn decode_alone(&self) {
+        let Ok(found) = lungs::dicom::scan(&self.file()) else { return };
+        for slice in found.series.iter().flat_map(|series| &series.slices) {
+            let _ = lungs::dicom::read_slice(slice, HuRule::Standard);
         }
     }
 

@@ -59,17 +59,19 @@ pub fn prepare_all(
         .build()
         .map_err(|error| PrepareError::Threads { threads, message: error.to_string() })?;
     let cache = Cache { folder: cache_folder, settings };
+    let workplace = Workplace { cache: &cache, readers: &pool };
 
     let queue = Queue::new(images.len());
     let rows: Mutex<Vec<Option<Row>>> = Mutex::new(vec![None; images.len()]);
-    // Plain threads hold the series, the pool does the work: were the series tasks of the pool
-    // too, a thread that waits for its slices would begin further series in the meantime.
+    // Plain threads do the work, the pool reads slices for them: were the series tasks of the pool
+    // too, a thread that waits for its slices would begin another series in the meantime, and both
+    // would wait for one thread.
     std::thread::scope(|scope| {
         for _ in 0..threads.min(images.len()) {
             scope.spawn(|| {
                 while let Some((place, patience)) = queue.next() {
                     let image = images[place];
-                    match pool.install(|| prepare_guarded(image, &cache, patience)) {
+                    match prepare_guarded(image, &workplace, patience) {
                         Ok(Some(row)) => {
                             progress(&row);
                             held(&rows)[place] = Some(row);
@@ -85,6 +87,12 @@ pub fn prepare_all(
         Some(error) => Err(error.into()),
         None => Ok(std::mem::take(&mut *held(&rows)).into_iter().flatten().collect()),
     }
+}
+
+/// What every worker uses.
+struct Workplace<'a> {
+    cache: &'a Cache<'a>,
+    readers: &'a rayon::ThreadPool,
 }
 
 /// What is left to do.
@@ -148,11 +156,11 @@ const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
 /// process has it in work.
 fn prepare_guarded(
     image: &Image,
-    cache: &Cache,
+    workplace: &Workplace,
     patience: Patience,
 ) -> Result<Option<Row>, WriteError> {
     let start = Instant::now();
-    let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, cache, patience)));
+    let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, workplace, patience)));
     let row = work.unwrap_or_else(|panic| {
         let mut row = empty_row(image);
         refuse(&mut row, &Refusal::Defect { message: panic_text(panic.as_ref()) });
@@ -166,9 +174,10 @@ fn prepare_guarded(
 
 fn prepare_cached(
     image: &Image,
-    cache: &Cache,
+    workplace: &Workplace,
     patience: Patience,
 ) -> Result<Option<Row>, WriteError> {
+    let cache = workplace.cache;
     let mut row = match cache.seen(image) {
         Some(row) => row,
         None => {
@@ -186,7 +195,7 @@ fn prepare_cached(
                 Some(row) => row,
                 None => {
                     let mut row = empty_row(image);
-                    fill(image, cache, &mut row)?;
+                    fill(image, workplace, &mut row)?;
                     row
                 }
             }
@@ -200,8 +209,10 @@ fn prepare_cached(
 }
 
 /// Fills the row, from the cache once the contents are known, else by doing the work.
-fn fill(image: &Image, cache: &Cache, row: &mut Row) -> Result<(), WriteError> {
-    let (volume, facts) = match read(image, cache.settings, row) {
+fn fill(image: &Image, workplace: &Workplace, row: &mut Row) -> Result<(), WriteError> {
+    let cache = workplace.cache;
+    let read = workplace.readers.install(|| read(image, cache.settings, row));
+    let (volume, facts) = match read {
         Ok(read) => read,
         Err(refusal) => {
             refuse(row, &refusal);
