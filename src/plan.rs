@@ -71,15 +71,20 @@ pub struct PartPlan {
     pub positive: usize,
 }
 
-/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 5.4 GB
-/// for 220×224×224 (measured, Burn 0.22.1 on CPU).
-const STEP_BYTES_PER_VOXEL: f64 = 490.0;
+/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 2.57 GB for
+/// 220×224×224 with the weights (measured on the CPU, docs/performance.md).
+const STEP_BYTES_PER_VOXEL: f64 = 240.0;
 /// Multiplications and additions of a training step per input voxel, at width 1.
 const STEP_OPERATIONS_PER_VOXEL: f64 = 1.05e5;
-/// Operations per second of one core (measured 40 to 60 · 10⁹).
-const OPERATIONS_PER_CORE: f64 = 45e9;
-/// Core-seconds to prepare a series.
-const PREPARATION_SECONDS: f64 = 1.5;
+/// How time grows with the width: operations grow with its square, but narrow layers are slower to
+/// compute (measured at 1 and 0.2).
+const TIME_BY_WIDTH: f64 = 1.3;
+/// Operations per second of one core (measured 31 to 32 · 10⁹ with AVX-512).
+const OPERATIONS_PER_CORE: f64 = 32e9;
+/// The share of a training step that scoring an exam takes.
+const FORWARD_SHARE: f64 = 0.4;
+/// Core-seconds to prepare a series (0.4 to 0.6 measured on 140 to 280 slices of 512×512).
+const PREPARATION_SECONDS: f64 = 0.7;
 
 /// Works out what a run of `spec` would take.
 pub fn plan(
@@ -103,9 +108,8 @@ pub fn plan(
         Some(parts.map_or(0.0, |part| part.exams as f64))
     };
     let epochs = spec.train.epochs as f64;
-    // A forward pass is a third of a step.
-    let per_epoch = exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t + v / 3.0);
-    let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powi(2).max(0.01);
+    let per_epoch = exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t + v * FORWARD_SHARE);
+    let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powf(TIME_BY_WIDTH);
     let on_cpu = facts.kind == DeviceKind::Cpu;
     let kept = match spec.train.keep_checkpoints {
         KeepCheckpoints::All => epochs,

@@ -36,6 +36,11 @@ pub(super) struct Phantom {
     /// field of view, a head without a chest… `truth.csv` names it.
     #[arg(long)]
     hard: bool,
+
+    /// Exams of the size that scanners give: 512×512 pixels, slices 1 to 2.5 mm apart, 60 to 150 MB
+    /// each. Without it they are small, for quick trials.
+    #[arg(long)]
+    full_size: bool,
 }
 
 impl Phantom {
@@ -45,7 +50,7 @@ impl Phantom {
             positive_fraction: self.positive_fraction,
             seed: self.seed,
             hard: self.hard,
-            ..PhantomPlan::default()
+            ..if self.full_size { PhantomPlan::full_size() } else { PhantomPlan::default() }
         };
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
