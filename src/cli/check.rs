@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// reasons, the parts, and what it takes in disk, memory and time.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .left_out\n  lungs check experiments/baseline.toml --verbose      every series that is left out"
+    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      every series that is left out"
 )]
 pub(super) struct Check {
     /// A spec (.toml).

@@ -11,10 +11,10 @@ use crate::results::RunFolder;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Evaluate runs as far as they have trained, and draw their reports.
+/// Evaluate runs as far as they have trained, and draw their plots.
 ///
 /// Takes the epoch that the spec selects among those trained so far, scores the test part with it
-/// if there is one, and writes `evaluation.json`, plots and report anew.
+/// if there is one, and writes `evaluation.json` and plots anew.
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Evaluate {

@@ -36,7 +36,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
 
-    /// Print errors only.
+    /// Print results and errors only.
     #[arg(short, long, global = true)]
     quiet: bool,
 

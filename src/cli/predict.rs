@@ -65,6 +65,7 @@ impl Predict {
             }
             None => output.answer(table(&rows)),
         }
+        output.say("\nResearch use only: not a medical device.");
         match rows.iter().any(|row| row.probability.is_some()) {
             true => Ok(()),
             false => Err(Failure::work("none of the series could be scored")),
@@ -80,7 +81,11 @@ fn table(rows: &[Prediction]) -> String {
             row.probability.map_or("–".into(), |p| format!("{p:.4}")),
             row.patient.clone(),
             row.series.clone(),
-            if row.reason.is_empty() { row.path.clone() } else { row.reason.clone() },
+            match (row.reason.is_empty(), row.series.is_empty()) {
+                (true, _) => row.path.clone(),
+                (false, true) => format!("{}: {}", row.path, row.reason),
+                (false, false) => row.reason.clone(),
+            },
         ]
     }));
     columns(&lines)

@@ -80,6 +80,15 @@ impl Prepare {
         let out = self.out.as_deref().ok_or_else(|| {
             Failure::request("images are prepared into another folder: give it with --out FOLDER")
         })?;
+        if std::fs::canonicalize(out)
+            .is_ok_and(|out| std::fs::canonicalize(&self.input).ok() == Some(out))
+        {
+            return Err(Failure::request(format!(
+                "{} is the data itself: prepared series among it would be taken for images the next \
+                 time; give another folder with --out",
+                out.display()
+            )));
+        }
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
         let found = pipeline::images_of(&spec, std::slice::from_ref(&self.input), Some(out))?;

@@ -25,7 +25,7 @@ pub(super) struct Run {
     which: Which,
 }
 
-/// Train alone: everything that `run` does but the final evaluation and the report.
+/// Train alone: everything that `run` does but the final evaluation and plots.
 ///
 /// Continues like `run`; a following `lungs run` or `lungs evaluate` does the rest.
 #[derive(Args)]
@@ -90,7 +90,7 @@ impl Which {
             }
             Outcome::Finished { selected, last } if until == Until::Trained => {
                 output.answer(format!(
-                    "\nTrained {last} epochs; epoch {selected} is selected. For figures and report:\n  \
+                    "\nTrained {last} epochs; epoch {selected} is selected. For figures and plots:\n  \
                      lungs evaluate {}",
                     folder.root().display()
                 ));

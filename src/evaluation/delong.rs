@@ -224,7 +224,7 @@ pub fn delong_paired(
         }
         // Identical rankings cancel to rounding noise, not always to zero.
         Some(variance) if variance <= 1e-15 => {
-            paired.reason = Some("the two models rank the exams alike: nothing to test".to_owned());
+            paired.reason = Some("both models rank these exams alike, so their AUCs are equal and there is nothing to test".to_owned());
         }
         Some(variance) => {
             let spread = critical_value(level) * variance.sqrt();

@@ -77,7 +77,7 @@ fn a_model_against_itself_has_nothing_to_test() {
     let (scores, labels) = asah(&S100B);
     let found = delong_paired(&scores, &scores, &labels, 0.95).unwrap();
     assert_eq!((found.difference, found.p_value), (0.0, None));
-    assert!(found.reason.unwrap().contains("rank the exams alike"));
+    assert!(found.reason.unwrap().contains("rank these exams alike"));
 }
 
 #[test]

@@ -462,8 +462,8 @@ pub enum SelectEpoch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarlyStopping {
-    /// Epochs without improvement that are borne; 0 never stops early. An AUC of 1 stops too, where
-    /// the AUC selects: nothing better can follow.
+    /// Epochs without improvement that are borne; 0 never stops early. An AUC of 1 whose
+    /// interval begins above 0.95 stops too, where the AUC selects: nothing better can follow.
     pub patience: usize,
     /// Never stop before so many epochs: networks begin with a plateau.
     pub min_epochs: usize,

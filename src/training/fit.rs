@@ -59,6 +59,15 @@ pub fn fit(
             stops_early(&state.metrics, spec.train.select, spec.train.early_stopping);
         if done >= spec.train.epochs || patience_over {
             let selected = selected_epoch(&state.metrics, spec.train.select).unwrap_or(done);
+            if done < spec.train.epochs {
+                let told = format!(
+                    "stopped early after epoch {done} of {}: nothing better than epoch {selected} \
+                     came or can come (train.early_stopping)",
+                    spec.train.epochs
+                );
+                run.log(&told);
+                watch.note(&told);
+            }
             return Ok(Outcome::Finished { selected, last: done });
         }
         let epoch = done + 1;

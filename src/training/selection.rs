@@ -30,6 +30,9 @@ fn earliest_best(scores: impl Iterator<Item = (usize, Option<f64>)>) -> Option<u
     best.map(|(epoch, _)| epoch)
 }
 
+/// An AUC of 1 stops only where its interval begins above this: on a handful of exams it is luck.
+const SURE_AUC: f64 = 0.95;
+
 /// Whether `min_epochs` are done, and the last `patience` epochs brought nothing better or nothing
 /// better is possible: the earliest epoch with an AUC of 1 stays selected whatever follows. With
 /// `select = "last"` the loss is watched.
@@ -42,7 +45,9 @@ pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping
     let best = selected_epoch(rows, watched);
     let EarlyStopping { patience, min_epochs } = rule;
     let perfect = watched == SelectEpoch::BestValidAuc
-        && rows.iter().any(|row| row.split == Part::Valid && row.auc >= Some(1.0));
+        && rows.iter().any(|row| {
+            row.split == Part::Valid && row.auc >= Some(1.0) && row.auc_low >= Some(SURE_AUC)
+        });
     let over =
         |last: usize, best: usize| last >= min_epochs && (last - best >= patience || perfect);
     patience > 0 && matches!((last, best), (Some(last), Some(best)) if over(last, best))
@@ -95,7 +100,10 @@ mod tests {
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 2, 4));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 0, 0));
         // Nothing is better than an AUC of 1; a loss can always fall.
-        let rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(1.0))];
+        let mut rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(1.0))];
+        rows[1].auc_low = Some(0.342);
+        assert!(!stops(&rows, SelectEpoch::BestValidAuc, 5, 0));
+        rows[1].auc_low = Some(0.968);
         assert!(stops(&rows, SelectEpoch::BestValidAuc, 5, 0));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 5, 3));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 0, 0));

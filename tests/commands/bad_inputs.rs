@@ -197,6 +197,11 @@ fn evaluating_a_run_that_has_not_trained() {
 }
 
 #[test]
+fn preparing_into_the_data_itself() {
+    fails(&Workplace::new(), "out-is-the-data", 2, &["prepare", "ct", "--out", "ct/../ct"]);
+}
+
+#[test]
 fn a_phantom_folder_that_is_taken() {
     let place = Workplace::new();
     place.write("taken/notes.txt", "mine\n");
