@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Plot {
-    /// Run folders.
+    /// Run folders; given the folder of an experiment, its newest finished run is taken.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Plot {
 impl Plot {
     pub fn execute(&self, output: &Output) -> Done {
         for path in &self.runs {
-            let run = RunFolder::open(path)?;
+            let run = RunFolder::find(path)?;
             let cache = pipeline::cache_folder(&run.spec()?);
             if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
                 output.say(format!("quality page in {}", page.display()));

@@ -49,7 +49,7 @@ impl Predict {
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
         let mut runs = Vec::new();
         for path in &self.model {
-            let run = RunFolder::open(path)?;
+            let run = RunFolder::find(path)?;
             let spec = run.spec()?;
             use_threads(&spec);
             runs.push((run, spec));

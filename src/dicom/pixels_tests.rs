@@ -89,6 +89,35 @@ fn flipped_and_sagittal_stacks_become_the_same_axial_volume() {
 }
 
 #[test]
+fn a_coronal_stack_becomes_the_same_axial_volume() {
+    let axial: Vec<TestSlice> = (0..5).map(TestSlice::axial).collect();
+    let (expected, _) = volume_of(&axial).unwrap();
+    // Columns run to the left, rows to the feet, slices to the back.
+    let coronal: Vec<TestSlice> = (0..4)
+        .map(|y| {
+            let mut slice = TestSlice::axial(y);
+            (slice.rows, slice.columns) = (5, 6);
+            slice.spacing = [2.5, 0.8];
+            slice.orientation = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+            slice.position = [-10.0, -20.0 + 0.7 * f64::from(y), -90.0];
+            slice.pixels = (0..5)
+                .rev()
+                .flat_map(|z| (0..6).map(move |x| (z, x)))
+                .map(|(z, x)| expected.hu[[z, y as usize, x]])
+                .collect();
+            slice
+        })
+        .collect();
+    let (volume, facts) = volume_of(&coronal).unwrap();
+    assert_eq!(volume.hu, expected.hu);
+    assert_eq!(facts.flags, ["reformatted-from-coronal"]);
+    for (a, b) in volume.geometry.spacing_mm.iter().zip(expected.geometry.spacing_mm) {
+        assert!((a - b).abs() < 1e-9);
+    }
+    assert_eq!(volume.geometry.axes, expected.geometry.axes);
+}
+
+#[test]
 fn equal_duplicates_are_dropped_and_different_ones_refused() {
     let mut slices: Vec<TestSlice> = (0..5).map(TestSlice::axial).collect();
     slices.push(TestSlice::axial(2));

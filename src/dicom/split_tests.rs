@@ -3,7 +3,7 @@
 use super::split::{Stack, stack, stack_by};
 use super::testing::{TestSlice, write_series};
 use super::{
-    GantryTilt, HuRule, Orientation, Series, SeriesRefusal, StackRules, Turn, read_volume,
+    GantryTilt, HuRule, Marks, Orientation, Series, SeriesRefusal, StackRules, Turn, read_volume,
 };
 
 fn found(slices: &[TestSlice]) -> Series {
@@ -202,6 +202,32 @@ fn of_two_kernels_under_one_uid_the_first_acquisition_is_read_and_the_other_list
         "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the one of 6 slices with \
          ConvolutionKernel (0018,1210) \"B70f\" is used"
     );
+}
+
+#[test]
+fn phases_voltages_thicknesses_types_and_stack_ids_tell_stacks_apart_too() {
+    let mut slices = axial(6);
+    slices.extend(shifted(6, |_| ()));
+    let series = found(&slices);
+    assert_eq!(stack(&series).unwrap().slices.len(), 6, "duplicates by place");
+    let marks: [fn(&mut Marks) -> &mut String; 5] = [
+        |marks| &mut marks.temporal,
+        |marks| &mut marks.kilovolts,
+        |marks| &mut marks.thickness_mm,
+        |marks| &mut marks.image_type,
+        |marks| &mut marks.stack,
+    ];
+    for mark in marks {
+        let mut series = series.clone();
+        for slice in &mut series.slices {
+            let second = slice.instance_number >= Some(100);
+            *mark(&mut slice.marks) = if second { "2" } else { "1" }.to_owned();
+        }
+        let chosen = stack(&series).unwrap();
+        assert_eq!((chosen.slices.len(), chosen.duplicates.len()), (6, 0));
+        assert_eq!(chosen.flags, ["one-of-2-stacks"]);
+        assert_eq!(chosen.left_out[0].slices.len(), 6);
+    }
 }
 
 #[test]
