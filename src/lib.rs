@@ -28,3 +28,4 @@ pub mod results;
 pub mod spec;
 pub mod training;
 pub mod volume;
+pub mod weights;
