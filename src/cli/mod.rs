@@ -15,6 +15,7 @@ mod predict;
 mod prepare;
 mod progress;
 mod run;
+mod weights;
 
 use clap::{Parser, Subcommand};
 use error::Failure;
@@ -57,6 +58,7 @@ enum Command {
     Compare(compare::Compare),
     Plot(plot::Plot),
     Phantom(phantom::Phantom),
+    Weights(weights::Weights),
 }
 
 /// Runs the command line of this process.
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Compare(compare) => compare.execute(&output),
         Command::Plot(plot) => plot.execute(&output),
         Command::Phantom(phantom) => phantom.execute(&output),
+        Command::Weights(weights) => weights.execute(&output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

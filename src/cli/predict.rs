@@ -5,25 +5,34 @@ use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
-use crate::pipeline::predict::{Prediction, predict};
-use crate::results::{RunFolder, write_csv};
+use crate::pipeline::predict::{Model, Prediction, predict};
+use crate::results::write_csv;
 use clap::Args;
 use std::path::PathBuf;
 
 /// Probability of lung cancer within one year for CT series.
 ///
-/// Every CT image in the paths is prepared as the run's spec says and scored with the weights of
-/// its selected epoch, dropout off. Series that cannot be used are listed with the reason.
+/// Every CT image in the paths is prepared as the model says and scored, dropout off; a run stands
+/// for the weights of its selected epoch. Series that cannot be used are listed with the reason.
 /// Research use only: not a medical device.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv"
+    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
 )]
 pub(super) struct Predict {
-    /// Folder of a finished run. Given several times, the runs are an ensemble: their
-    /// probabilities are averaged.
-    #[arg(long, required = true, value_name = "RUN")]
+    /// A run, or a file of weights (.safetensors, .pt, .pth, model.ckpt-123). Given several times,
+    /// the models are an ensemble: their probabilities are averaged.
+    #[arg(long, required = true, value_name = "RUN|FILE")]
     model: Vec<PathBuf>,
+
+    /// Spec whose [preprocess] and model.slices the weights were trained with, for weights that do
+    /// not carry theirs.
+    #[arg(long, value_name = "SPEC")]
+    spec: Option<PathBuf>,
+
+    /// Prepare as --spec says even where the weights carry something else.
+    #[arg(long, requires = "spec")]
+    any_preprocessing: bool,
 
     /// Folders with CT images (DICOM series, NIfTI, MetaImage, prepared .npz), at any depth, or
     /// single files.
@@ -47,17 +56,16 @@ impl Predict {
     pub fn execute(&self, output: &Output) -> Done {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
-        let mut runs = Vec::new();
+        let mut models = Vec::new();
         for path in &self.model {
-            let run = RunFolder::find(path)?;
-            let spec = run.spec()?;
-            use_threads(&spec);
-            runs.push((run, spec));
+            let model = Model::open(path, self.spec.as_deref(), self.any_preprocessing)?;
+            use_threads(&model.spec);
+            models.push(model);
         }
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
         let cache = (cache, self.cache.is_some());
-        let rows = predict(&runs, &self.paths, cache, &self.device, &progress)?;
+        let rows = predict(models, &self.paths, cache, &self.device, &progress)?;
         match &self.out {
             Some(path) => {
                 write_csv(path, &rows)?;

@@ -41,6 +41,7 @@
 mod convolution;
 mod flex;
 mod initialization;
+mod layers;
 mod loss;
 mod network;
 mod normalization;
@@ -51,11 +52,13 @@ mod tests;
 mod unit;
 mod weights;
 
+pub use layers::{BLOCK_UNITS, Layer, head_names, head_reads, is_head, knows_layer, layer_groups};
 pub use loss::Loss;
 pub use network::{BatchMoments, I3d};
 pub use unit::parameter_id;
 pub use weights::{
-    Metadata, Variable, WeightsError, load, load_variables, save, sum_input_channels,
+    Metadata, Variable, WeightsError, load, load_variables, save, save_variables,
+    sum_input_channels,
 };
 
 /// Which I3D.

@@ -12,7 +12,7 @@ use super::{I3dConfig, ModelError};
 use crate::random;
 
 /// The inception blocks' names, and their widths at multiplier 1.
-const BLOCKS: [(&str, Widths); 9] = [
+pub(super) const BLOCKS: [(&str, Widths); 9] = [
     ("Mixed_3b", widths(64, [96, 128], [16, 32], 32)),
     ("Mixed_3c", widths(128, [128, 192], [32, 96], 64)),
     ("Mixed_4b", widths(192, [96, 208], [16, 48], 64)),
@@ -30,7 +30,7 @@ const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: us
 
 /// The three units before the blocks: name, input and output channels at multiplier 1 (no input
 /// channels where they are the image's), kernel size, stride.
-const STEM: [(&str, usize, usize, usize); 3] =
+pub(super) const STEM: [(&str, usize, usize, usize); 3] =
     [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
 
 /// The classifier's name.
@@ -109,7 +109,7 @@ impl I3dConfig {
     }
 
     /// `width_multiplier` times as many channels, rounded, at least one.
-    fn channels(&self, full: usize) -> usize {
+    pub(super) fn channels(&self, full: usize) -> usize {
         ((full as f64 * self.width_multiplier).round() as usize).max(1)
     }
 }
@@ -151,9 +151,36 @@ impl I3d {
     /// The network with its moving averages moved by one training batch.
     pub fn absorb(mut self, moments: &BatchMoments) -> Self {
         let decay = self.batch_norm_decay;
-        for ((_, unit), moments) in self.units_mut().into_iter().zip(&moments.0) {
+        let units = self.units_mut().into_iter().filter(|(_, unit)| !unit.by_averages);
+        for ((_, unit), moments) in units.zip(&moments.0) {
             unit.absorb(moments, decay);
         }
+        self
+    }
+
+    /// The network whose named layers training leaves as they are: kernels, betas and moving
+    /// averages, by which they normalise. A name stands for everything below it: `Mixed_3b`,
+    /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`super::knows_layer`]).
+    #[must_use]
+    pub fn with_frozen(mut self, names: &[String]) -> Self {
+        let frozen = |name: &str| names.iter().any(|wanted| super::layers::is_below(name, wanted));
+        for (name, unit) in self.units_mut() {
+            if frozen(&name) {
+                unit.freeze();
+            }
+        }
+        if frozen(HEAD) {
+            self.head_kernel = self.head_kernel.clone().set_require_grad(false);
+            self.head_bias = self.head_bias.clone().set_require_grad(false);
+        }
+        self
+    }
+
+    /// The network whose every batch normalisation uses the moving averages in training too, and
+    /// leaves them as they are.
+    #[must_use]
+    pub fn with_frozen_averages(mut self) -> Self {
+        self.units_mut().into_iter().for_each(|(_, unit)| unit.by_averages = true);
         self
     }
 

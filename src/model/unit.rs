@@ -27,6 +27,8 @@ pub(super) struct Unit {
     /// `[out]`, a moving average, not learned.
     pub(super) moving_variance: Param<Tensor<1>>,
     stride: usize,
+    /// Whether training normalises by the moving averages, which then stay what they are.
+    pub(super) by_averages: bool,
 }
 
 impl Unit {
@@ -51,22 +53,30 @@ impl Unit {
             moving_mean: constant(&moving_mean_name(name), 0.0).set_require_grad(false),
             moving_variance: constant(&moving_variance_name(name), 1.0).set_require_grad(false),
             stride,
+            by_averages: false,
         }
+    }
+
+    /// Kernel and beta are not learned any more, and moving averages stay what they are.
+    pub(super) fn freeze(&mut self) {
+        self.by_averages = true;
+        self.kernel = self.kernel.clone().set_require_grad(false);
+        self.beta = self.beta.clone().set_require_grad(false);
     }
 
     pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
         let output = convolve_same(input, self.kernel.val(), self.stride);
         match pass {
-            Pass::Evaluate => normalize_by(
-                output,
-                self.beta.val(),
-                &Moments { mean: self.moving_mean.val(), variance: self.moving_variance.val() },
-            ),
-            Pass::Train(moments) => {
+            Pass::Train(moments) if !self.by_averages => {
                 let (output, own) = normalize_by_batch(output, self.beta.val());
                 moments.push(own);
                 output
             }
+            _ => normalize_by(
+                output,
+                self.beta.val(),
+                &Moments { mean: self.moving_mean.val(), variance: self.moving_variance.val() },
+            ),
         }
     }
 

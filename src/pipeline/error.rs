@@ -10,7 +10,8 @@ use crate::prepare::PrepareError;
 use crate::report::ReportError;
 use crate::results::ResultsError;
 use crate::spec::SpecError;
-use crate::training::TrainingError;
+use crate::training::{InitError, TrainingError};
+use crate::weights::LoadError;
 
 /// A run could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +43,50 @@ pub enum PipelineError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// Runs that prepare in different ways cannot be an ensemble.
+    /// Models that prepare in different ways cannot be an ensemble.
     #[error(
         "{first} and {second} prepare series in different ways ([preprocess] of their specs): they \
          cannot be averaged"
     )]
     MixedPreparation {
-        /// One run.
+        /// One model.
         first: PathBuf,
         /// The other.
         second: PathBuf,
+    },
+    /// Weights cannot be read.
+    #[error(transparent)]
+    Load(#[from] Box<LoadError>),
+    /// Weights do not say how series are prepared for them.
+    #[error(
+        "{path} does not say how series were prepared for it; give the spec that has the \
+         [preprocess] it was trained with: --spec SPEC"
+    )]
+    NoPreparation {
+        /// The weights.
+        path: PathBuf,
+    },
+    /// Weights were trained on volumes prepared in another way.
+    #[error(
+        "{path} was trained on volumes that were prepared in another way than {spec} says:\n{}\n\
+         leave --spec away, or give --any-preprocessing if that is meant",
+        .differences.join("\n")
+    )]
+    OtherPreparation {
+        /// The weights.
+        path: PathBuf,
+        /// The spec that was given.
+        spec: PathBuf,
+        /// A line for each key.
+        differences: Vec<String>,
+    },
+    /// What weights say about themselves cannot be understood.
+    #[error("{path}: {reason}")]
+    OddWeights {
+        /// The weights.
+        path: PathBuf,
+        /// What is odd, and what to do.
+        reason: String,
     },
     /// Nothing to evaluate.
     #[error("{run} has no trained epoch yet; train it first: lungs train {run}")]
@@ -75,11 +110,26 @@ impl PipelineError {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
+            Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
+            Self::Load(_) | Self::OddWeights { .. } => true,
+            Self::Training(TrainingError::Init(_)) => true,
             Self::Results(error) => {
                 matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
             }
             _ => false,
         }
+    }
+}
+
+impl From<InitError> for PipelineError {
+    fn from(error: InitError) -> Self {
+        Self::Training(error.into())
+    }
+}
+
+impl From<LoadError> for PipelineError {
+    fn from(error: LoadError) -> Self {
+        Self::Load(Box::new(error))
     }
 }
 

@@ -5,10 +5,79 @@ use crate::device::{self, DeviceRequest};
 use crate::images::Image;
 use crate::prepare::Status;
 use crate::results::RunFolder;
-use crate::spec::Spec;
+use crate::spec::{Contract, Spec, load_preparation};
 use crate::training::{self, Exam};
+use crate::weights::{self, Loaded};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// A trained network and how series are prepared for it.
+pub struct Model {
+    path: PathBuf,
+    /// Its preparation; of a run, the run's whole spec.
+    pub spec: Spec,
+    loaded: Loaded,
+}
+
+impl Model {
+    /// Of a run (its selected epoch), or of a file of weights of any kind.
+    ///
+    /// Weights that a run wrote carry their preparation; for others, `spec` says it. Where both
+    /// speak they must agree, unless `any_preprocessing`.
+    ///
+    /// # Errors
+    /// [`PipelineError`] when there are no such weights, when they are of no network of two
+    /// classes, or when it is not clear how series are prepared for them.
+    pub fn open(
+        path: &Path,
+        spec: Option<&Path>,
+        any_preprocessing: bool,
+    ) -> Result<Self, PipelineError> {
+        let odd = |reason: String| PipelineError::OddWeights { path: path.to_owned(), reason };
+        let (file, own) = match RunFolder::find(path) {
+            Ok(run) => (training::selected_weights(&run)?, Some(run.spec()?)),
+            Err(_) => (path.to_owned(), None),
+        };
+        let loaded = weights::load(&file, None)?;
+        if !loaded.has_head() || loaded.config.classes != 2 {
+            return Err(odd(format!(
+                "its classifier {}; train one first (model.init_head = \"new\")",
+                weights::fate_of_head(&loaded)
+            )));
+        }
+        let known = Contract::from_metadata(&loaded.metadata).map_err(|e| odd(e.to_string()))?;
+        let own = match (own, &known) {
+            (Some(spec), _) => Some(spec),
+            (None, Some(contract)) => Some(contract.to_spec().map_err(odd)?),
+            (None, None) => None,
+        };
+        let given = spec.map(|path| load_preparation(path, &[])).transpose().map_err(Box::new)?;
+        let spec = match (own, given) {
+            (None, None) => return Err(PipelineError::NoPreparation { path: path.to_owned() }),
+            (Some(own), None) => own,
+            (None, Some(given)) => given,
+            (Some(own), Some(given)) => {
+                let differences = Contract::of(&own).differences(&Contract::of(&given));
+                if !differences.is_empty() && !any_preprocessing {
+                    return Err(PipelineError::OtherPreparation {
+                        path: path.to_owned(),
+                        spec: spec.map(Path::to_owned).unwrap_or_default(),
+                        differences: differences
+                            .into_iter()
+                            .map(|(key, own, given)| format!("  {key}: {own} there, {given} here"))
+                            .collect(),
+                    });
+                }
+                given
+            }
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            spec: spec.with_channels(loaded.config.in_channels),
+            loaded,
+        })
+    }
+}
 
 /// The opinion on one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +98,9 @@ pub struct Prediction {
     pub flags: String,
 }
 
-/// Scores every image in `paths` with the runs' selected weights; several runs are averaged.
-/// `cache` is a folder for prepared volumes, and whether it lasts.
+/// Scores every image in `paths`; the opinions of several models are averaged. `cache` is a folder for prepared volumes, and whether it lasts.
 pub fn predict(
-    runs: &[(RunFolder, Spec)],
+    models: Vec<Model>,
     paths: &[PathBuf],
     (cache, lasting): (&Path, bool),
     device: &str,
@@ -40,21 +108,24 @@ pub fn predict(
 ) -> Result<Vec<Prediction>, PipelineError> {
     let request: DeviceRequest = device.parse()?;
     let (device, _) = device::open(&request)?;
-    let Some((_, spec)) = runs.first() else { return Ok(Vec::new()) };
-    if let Some((other, _)) = runs.iter().find(|(_, other)| settings(other) != settings(spec)) {
+    let Some(Model { path, spec, .. }) = models.first() else { return Ok(Vec::new()) };
+    if let Some(other) = models.iter().find(|other| settings(&other.spec) != settings(spec)) {
         return Err(PipelineError::MixedPreparation {
-            first: runs[0].0.root().to_owned(),
-            second: other.root().to_owned(),
+            first: path.clone(),
+            second: other.path.clone(),
         });
     }
+    let spec = spec.clone();
     let mut networks = Vec::new();
-    for (run, spec) in runs {
-        let epoch = crate::report::summary(run)?.selected_epoch;
-        networks.push((spec, training::trained_network(spec, run, epoch, &device)?));
+    for Model { path, spec, loaded } in models {
+        let odd = |reason: String| PipelineError::OddWeights { path: path.clone(), reason };
+        let network = loaded.config.init(0, &device).map_err(|e| odd(e.to_string()))?;
+        let network = network.with_variables(loaded.variables).map_err(|e| odd(e.to_string()))?;
+        networks.push((spec, network));
     }
-    let found = images_of(spec, paths, lasting.then_some(cache))?;
+    let found = images_of(&spec, paths, lasting.then_some(cache))?;
     let images: Vec<&Image> = found.images.iter().collect();
-    let rows = prepare_images(spec, &images, cache, watch)?;
+    let rows = prepare_images(&spec, &images, cache, watch)?;
     let mut predictions: Vec<Prediction> = found
         .images
         .iter()

@@ -1,6 +1,6 @@
 //! Which values make sense. Everything that is wrong is reported at once.
 
-use super::{Document, Preference, Spec};
+use super::{Document, InitHead, Preference, Spec};
 use std::path::Path;
 
 /// A key whose value cannot be.
@@ -21,6 +21,14 @@ impl Document {
         checks.model(&self);
         checks.train(&self);
         checks.runtime(&self);
+        if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
+    }
+
+    /// Checks what preparation and the network need, for work without a study.
+    pub(super) fn check_preparation(self) -> Result<Spec, Vec<Problem>> {
+        let mut checks = Checks(Vec::new());
+        checks.preprocess(&self);
+        checks.model(&self);
         if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
     }
 }
@@ -256,6 +264,12 @@ impl Checks {
             "at least 0, less than 1",
         );
         self.need(!model.init.is_empty(), "model.init", &model.init, "\"random\" or a path");
+        self.need_or(
+            model.init != "random" || model.init_head == InitHead::Load,
+            "model.init_head",
+            "\"new\", though model.init is \"random\": everything is new",
+            "remove it, or name weights in model.init",
+        );
         let loss = &document.loss;
         self.need(
             loss.gamma >= 0.0 && loss.gamma.is_finite(),
@@ -282,6 +296,22 @@ impl Checks {
             factor,
             "more than 0, at most 1",
         );
+        let factor = train.head_rate_factor;
+        self.need(
+            factor > 0.0 && factor <= 1e4,
+            "train.head_rate_factor",
+            factor,
+            "more than 0, at most 10000",
+        );
+        if let Some(unknown) = train.freeze.iter().find(|name| !crate::model::knows_layer(name)) {
+            let known = crate::model::layer_groups().join(", ");
+            self.need_or(
+                false,
+                "train.freeze",
+                &format!("the network has no layer \"{unknown}\""),
+                &format!("its layers: {known}; parts of one are named as `Mixed_3b/Branch_1`"),
+            );
+        }
         for (key, count) in [
             ("batch_size", train.batch_size),
             ("accumulate", train.accumulate),

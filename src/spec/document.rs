@@ -312,14 +312,23 @@ pub struct Model {
     pub name: ModelName,
     /// Slices of the stored crop that the network sees, around its centre.
     pub slices: usize,
-    /// `"random"`, a `.safetensors` file, or the folder of another run.
+    /// `"random"`; or weights: a TensorFlow checkpoint, a `.pt`, `.pth` or `.safetensors` file, or
+    /// the folder of another run. Two-dimensional ones are inflated.
     pub init: String,
+    /// The classifier of `init`: `"load"`, or `"new"` for one drawn from the seed.
+    pub init_head: InitHead,
+    /// `"same"` refuses weights of `init` that were trained on volumes prepared in another way than
+    /// this spec says; `"any"` takes them.
+    pub init_preprocess: InitPreprocess,
     /// Share of features that dropout keeps while training.
     pub keep_prob: f64,
     /// Input channels: 1, or 3 for the original's layout.
     pub channels: usize,
     /// Multiplies the width of every layer; 1 is I3D.
     pub width: f64,
+    /// `"train"`: training normalises by each batch; `"frozen"`: by the moving averages, which stay
+    /// what they are (for weights that bring theirs).
+    pub batch_norm: BatchNorm,
     /// Share of a batch-norm moving average that one more batch leaves in place.
     pub batch_norm_decay: f64,
 }
@@ -330,12 +339,45 @@ impl Default for Model {
             name: ModelName::I3d,
             slices: 220,
             init: "random".into(),
+            init_head: InitHead::Load,
+            init_preprocess: InitPreprocess::Same,
             keep_prob: 0.7,
             channels: 1,
             width: 1.0,
+            batch_norm: BatchNorm::Train,
             batch_norm_decay: 0.999,
         }
     }
+}
+
+/// `model.init_head`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitHead {
+    /// The classifier that the weights bring.
+    Load,
+    /// A new one.
+    New,
+}
+
+/// `model.init_preprocess`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitPreprocess {
+    /// The weights' preparation and this spec's must be the same.
+    Same,
+    /// They may differ.
+    Any,
+}
+
+/// `model.batch_norm`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchNorm {
+    /// By the batch's own moments, which the moving averages follow.
+    Train,
+    /// By the moving averages, which do not move.
+    Frozen,
 }
 
 /// `model.name`
@@ -402,6 +444,10 @@ pub struct Train {
     pub early_stopping: EarlyStopping,
     /// `"best-and-last"` or `"all"`.
     pub keep_checkpoints: KeepCheckpoints,
+    /// Layers that training leaves as they are, by name: `"Conv3d_1a_7x7"`, `"Mixed_3b"`, …
+    pub freeze: Vec<String>,
+    /// Multiplies the learning rate of the classifier.
+    pub head_rate_factor: f64,
     /// Random changes of training exams.
     pub augment: Augment,
 }
@@ -421,6 +467,8 @@ impl Default for Train {
             select: SelectEpoch::BestValidAuc,
             early_stopping: EarlyStopping::default(),
             keep_checkpoints: KeepCheckpoints::BestAndLast,
+            freeze: Vec::new(),
+            head_rate_factor: 1.0,
             augment: Augment::default(),
         }
     }

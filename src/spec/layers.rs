@@ -1,6 +1,7 @@
 //! From files, environment and command line to one [`Document`] that knows where each key came
 //! from.
 
+use super::check::Problem;
 use super::error::{KeyProblem, SpecError};
 use super::{Document, Spec};
 use figment::error::Kind;
@@ -54,6 +55,14 @@ pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
     // Nothing is trained: the depth of the crop is free.
     layers.add_override("the command line".into(), "model.slices", "8");
     layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
+/// `[preprocess]` and `[model]` of the spec at `path`, which need not speak of data.
+pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    let mut layers = Layers::default();
+    layers.add_file(path, &mut Vec::new())?;
+    let overrides = Overrides { environment: Vec::new(), set: set.to_vec() };
+    layers.finish_by(&overrides, Document::check_preparation)
 }
 
 /// Layers from the lowest up, and the texts of the files among them.
@@ -121,7 +130,15 @@ impl Layers {
         self.layers.push(Layer { origin: Source::Custom(origin), keys });
     }
 
-    fn finish(mut self, overrides: &Overrides) -> Result<Spec, SpecError> {
+    fn finish(self, overrides: &Overrides) -> Result<Spec, SpecError> {
+        self.finish_by(overrides, Document::check)
+    }
+
+    fn finish_by(
+        mut self,
+        overrides: &Overrides,
+        check: fn(Document) -> Result<Spec, Vec<Problem>>,
+    ) -> Result<Spec, SpecError> {
         for (name, value) in &overrides.environment {
             if let Some(key) = name.strip_prefix("LUNGS_").filter(|key| key.contains("__")) {
                 let key = key.to_lowercase().replace("__", ".");
@@ -140,7 +157,7 @@ impl Layers {
             figment = figment.merge(layer);
         }
         let document: Document = figment.extract().map_err(|e| self.explain(&e))?;
-        document.check().map_err(|problems| {
+        check(document).map_err(|problems| {
             let problems = problems
                 .into_iter()
                 .map(|p| {

@@ -13,14 +13,16 @@
 
 mod canonical;
 mod check;
+mod contract;
 mod document;
 mod error;
 mod layers;
 
 pub use canonical::{Difference, differences};
+pub use contract::{Contract, ContractError, weights_metadata};
 pub use document::*;
 pub use error::{KeyProblem, SpecError};
-pub use layers::{Overrides, load, load_data, load_resolved};
+pub use layers::{Overrides, load, load_data, load_preparation, load_resolved};
 
 use std::ops::Deref;
 
@@ -28,6 +30,15 @@ use std::ops::Deref;
 /// possible value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec(Document);
+
+impl Spec {
+    /// The spec for a network of so many input channels, 1 or 3.
+    #[must_use]
+    pub fn with_channels(mut self, channels: usize) -> Self {
+        self.0.model.channels = channels;
+        self
+    }
+}
 
 impl Deref for Spec {
     type Target = Document;

@@ -3,11 +3,11 @@
 use super::batches::{Purpose, batch_order, read_ahead};
 use super::scoring::{Scored, loss_of};
 use super::{Batch, Exam, Position, TrainingError, Watch, learning_rate};
-use crate::model::I3d;
+use crate::model::{self, I3d};
 use crate::random;
 use crate::results::StepRow;
 use crate::spec::Spec;
-use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use burn::train::{Interrupter, TrainStep};
 
@@ -96,11 +96,38 @@ pub(super) fn train_epoch(learner: &mut Learner, setting: &Setting) -> Result<bo
             }
             let rate = learning_rate(train, step, setting.steps_in_all());
             let network = learner.network.clone();
-            let network = learner.optimizer.step(rate, network, gradients.grads());
+            let network = step_optimizer(
+                &mut learner.optimizer,
+                [rate, rate * train.head_rate_factor],
+                network,
+                gradients.grads(),
+            );
             learner.network = moments.iter().fold(network, I3d::absorb);
             learner.position.steps_done = step;
             learner.steps.push(StepRow { step, epoch, loss: loss_of_step, learning_rate: rate });
         }
         Ok(true)
     })
+}
+
+/// One step of the optimizer, with learning rates for the network and for its classifier.
+fn step_optimizer(
+    optimizer: &mut ModuleOptimizer,
+    [rate, head_rate]: [f64; 2],
+    network: I3d,
+    mut gradients: GradientsParams,
+) -> I3d {
+    if rate == head_rate {
+        return optimizer.step(rate, network, gradients);
+    }
+    let mut of_head = GradientsParams::new();
+    let [kernel, bias] = model::head_names().map(|name| model::parameter_id(&name));
+    if let Some(gradient) = gradients.remove::<2>(kernel) {
+        of_head.register(kernel, gradient);
+    }
+    if let Some(gradient) = gradients.remove::<1>(bias) {
+        of_head.register(bias, gradient);
+    }
+    let network = optimizer.step(rate, network, gradients);
+    optimizer.step(head_rate, network, of_head)
 }

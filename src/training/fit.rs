@@ -3,19 +3,20 @@
 use super::batches::Exam;
 use super::checkpoint::{self, Position};
 use super::epoch::{Learner, Setting, train_epoch};
+use super::initial::{initial, network};
 use super::scoring::{loss_of, metrics_row, score};
 use super::{TrainingError, Watch, selected_epoch, stops_early};
-use crate::model::{self, I3d, I3dConfig, ModelError};
+use crate::model::I3d;
 use crate::results::{
-    MetricsRow, PredictionRow, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
+    MetricsRow, PredictionRow, ResultsError, RunFolder, StepRow, Table, TimingRow, read_csv,
+    write_csv,
 };
-use crate::spec::{KeepCheckpoints, Part, Spec};
+use crate::spec::{KeepCheckpoints, Part, Spec, weights_metadata};
 use burn::module::Module;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// How training ended.
@@ -52,7 +53,7 @@ pub fn fit(
     let mut state = State::restore(spec, run, device, watch)?;
     let with_gradients = device.clone().autodiff();
     let setting = Setting { spec, exams: train, device: &with_gradients, interrupter, watch };
-    let metadata = metadata(spec);
+    let metadata = weights_metadata(spec);
     loop {
         let done = state.learner.position.epochs_done;
         let patience_over =
@@ -123,15 +124,21 @@ impl State {
         watch: &dyn Watch,
     ) -> Result<Self, TrainingError> {
         let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8);
+        let device = device.clone().autodiff();
+        let latest = checkpoint::latest_checkpoint(run);
         let mut learner = Learner {
-            network: initial(spec, &device.clone().autodiff())?,
+            // The weights that training began with are not needed any more to continue.
+            network: match latest {
+                Some(_) => network(spec, &device)?,
+                None => initial(spec, &device)?,
+            },
             optimizer: adam.init(),
             position: Position::default(),
             seen: Vec::new(),
             steps: Vec::new(),
         };
         let (mut metrics, mut timings) = (Vec::new(), Vec::new());
-        if let Some((position, folder)) = checkpoint::latest_checkpoint(run) {
+        if let Some((position, folder)) = latest {
             let loaded = checkpoint::load(learner.network, learner.optimizer, &folder, position)?;
             (learner.network, learner.optimizer, learner.seen) = loaded;
             learner.position = position;
@@ -208,21 +215,9 @@ impl State {
 fn rows<T: serde::de::DeserializeOwned>(
     run: &RunFolder,
     table: Table,
-) -> Result<Vec<T>, TrainingError> {
+) -> Result<Vec<T>, ResultsError> {
     let path = run.table(table);
     Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
-}
-
-/// The network that a spec describes, with weights drawn from its seed.
-pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
-    let config = I3dConfig {
-        classes: 2,
-        in_channels: spec.model.channels,
-        width_multiplier: spec.model.width,
-        keep_prob: spec.model.keep_prob,
-        batch_norm_decay: spec.model.batch_norm_decay,
-    };
-    config.init(spec.experiment.seed, device)
 }
 
 /// The network of a finished run: the weights of its selected epoch.
@@ -235,39 +230,10 @@ pub fn trained_network(
     Ok(checkpoint::load_weights(network(spec, device)?, &run.checkpoint(epoch))?)
 }
 
-/// The network before the first step.
-fn initial(spec: &Spec, device: &Device) -> Result<I3d, TrainingError> {
-    let network = network(spec, device)?;
-    if spec.model.init == "random" {
-        return Ok(network);
-    }
-    let path = Path::new(&spec.model.init);
-    let file = if path.is_dir() { weights_of_run(path)? } else { path.to_owned() };
-    Ok(model::load(network, &file)?.0)
-}
-
 /// The epoch that a run's spec selects among those trained so far, if there is one.
-pub fn selected_epoch_of(run: &RunFolder) -> Result<Option<usize>, TrainingError> {
+pub fn selected_epoch_of(run: &RunFolder) -> Result<Option<usize>, ResultsError> {
     let metrics: Vec<MetricsRow> = rows(run, Table::Metrics)?;
     Ok(selected_epoch(&metrics, run.spec()?.train.select))
-}
-
-/// The weights of a run's selected epoch.
-fn weights_of_run(path: &Path) -> Result<PathBuf, TrainingError> {
-    let run = RunFolder::open(path)?;
-    let epoch = selected_epoch_of(&run)?.unwrap_or_default();
-    Ok(run.checkpoint(epoch).join("weights.safetensors"))
-}
-
-/// What weights carry, so that they are not used on volumes prepared in another way.
-fn metadata(spec: &Spec) -> BTreeMap<String, String> {
-    let preprocess = toml::to_string(&spec.preprocess).expect("a table of numbers is TOML");
-    let model = toml::to_string(&spec.model).expect("a table of numbers is TOML");
-    BTreeMap::from([
-        ("lungs.preprocess".to_owned(), preprocess),
-        ("lungs.model".to_owned(), model),
-        ("lungs.spec_hash".to_owned(), spec.hash()),
-    ])
 }
 
 fn milli(seconds: f64) -> f64 {

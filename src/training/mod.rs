@@ -21,6 +21,7 @@ mod checkpoint;
 mod classifier;
 mod epoch;
 mod fit;
+mod initial;
 mod schedule;
 mod scoring;
 mod selection;
@@ -28,7 +29,8 @@ mod selection;
 pub use batches::{Exam, batch_order};
 pub use checkpoint::{CheckpointError, Position, latest_checkpoint, load_weights};
 pub use classifier::{Batch, Scores, Trained};
-pub use fit::{Outcome, fit, network, selected_epoch_of, trained_network};
+pub use fit::{Outcome, fit, selected_epoch_of, trained_network};
+pub use initial::{InitError, initial_file, initial_weights, network, selected_weights};
 pub use schedule::learning_rate;
 pub use scoring::{Scored, score};
 pub use selection::{selected_epoch, stops_early};
@@ -54,6 +56,12 @@ pub trait Watch: Sync {
     fn note(&self, text: &str);
 }
 
+impl From<InitError> for TrainingError {
+    fn from(error: InitError) -> Self {
+        Self::Init(Box::new(error))
+    }
+}
+
 /// Training could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
@@ -66,6 +74,9 @@ pub enum TrainingError {
     /// Weights cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The network cannot be started as the spec says.
+    #[error(transparent)]
+    Init(#[from] Box<InitError>),
     /// The spec describes no network.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -11,5 +11,19 @@
 //! them is said with its place.
 
 mod archive;
+mod export;
+mod fold;
+mod intake;
+mod layout;
+mod load;
+mod numbers;
+pub mod pytorch;
+pub mod safetensors;
+mod show;
+pub mod tensorflow;
 
 pub use archive::{Archive, LeftOut, ReadError};
+pub use export::{ExportError, Target, export};
+pub use layout::Layout;
+pub use load::{FileKind, LoadError, Loaded, load, read_archive};
+pub use show::{Figures, fate_of_head, left_out_by_kind};

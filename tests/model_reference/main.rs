@@ -1,10 +1,7 @@
 //! I3D against the original program: its own graph, run by TensorFlow 1.14 with patterned weights
 //! on a real crop. See `fixtures/i3d` of the shared reference values.
 
-mod tensorflow;
-
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::PathBuf;
 
 use burn::optim::{AdamConfig, GradientsParams};
@@ -37,43 +34,33 @@ fn indices(value: &Value) -> Vec<usize> {
     value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
 }
 
-/// The reference weights, under our names and in our layout.
-fn weights(folder: &std::path::Path) -> Vec<Variable> {
+/// The reference checkpoint, unpacked.
+fn checkpoint(folder: &std::path::Path) -> tempfile::TempDir {
     let archive = std::fs::File::open(folder.join("i3d_patterned_tf.tar.xz")).unwrap();
     let mut archive = tar::Archive::new(lzma_rust2::XzReader::new(archive, true));
-    let mut files = BTreeMap::new();
+    let unpacked = tempfile::tempdir().unwrap();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().to_string_lossy().into_owned();
-        let mut bytes = vec![];
-        entry.read_to_end(&mut bytes).unwrap();
-        files.insert(name, bytes);
-    }
-    let file = |part: &str| &files.iter().find(|(name, _)| name.contains(part)).unwrap().1[..];
-    let arrays = tensorflow::read(file(".index"), file(".data-00000-of-00001"));
-    assert_eq!(arrays.len(), 230);
-    arrays.into_iter().map(|(name, array)| ours(&name, array.shape, array.values)).collect()
-}
-
-/// TensorFlow's `[depth, height, width, in, out]` as `[out, in, depth, height, width]`.
-fn ours(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Variable {
-    let name = name.strip_prefix(PREFIX).unwrap().to_owned();
-    if shape.len() != 5 || !name.ends_with("/w") {
-        // Vectors: [1, 1, 1, 1, channel] or [class].
-        return Variable { name, shape: vec![values.len()], values };
-    }
-    let [taps, inputs, outputs] = [shape[..3].iter().product(), shape[3], shape[4]];
-    let mut moved = Vec::with_capacity(values.len());
-    for output in 0..outputs {
-        for input in 0..inputs {
-            moved.extend((0..taps).map(|tap| values[(tap * inputs + input) * outputs + output]));
+        let name = entry.path().unwrap().file_name().unwrap().to_owned();
+        if entry.header().entry_type().is_file() {
+            let mut file = std::fs::File::create(unpacked.path().join(name)).unwrap();
+            std::io::copy(&mut entry, &mut file).unwrap();
         }
     }
-    let shape = match name.starts_with("Logits/") {
-        true => vec![outputs, inputs],
-        false => vec![outputs, inputs, shape[0], shape[1], shape[2]],
-    };
-    Variable { name, shape, values: moved }
+    unpacked
+}
+
+/// The reference weights, under our names and in our layout.
+fn weights(folder: &std::path::Path) -> Vec<Variable> {
+    let unpacked = checkpoint(folder);
+    let loaded = lungs::weights::load(unpacked.path(), None).unwrap();
+    assert_eq!(loaded.layout, lungs::weights::Layout::TensorFlowI3d);
+    assert_eq!(loaded.prefix, PREFIX);
+    assert_eq!(loaded.variables.len(), 230);
+    assert!(loaded.left_out.is_empty());
+    assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 2));
+    assert_eq!(loaded.config.width_multiplier, 1.0);
+    loaded.variables
 }
 
 /// Our index of what lies at TensorFlow's flat index of a variable of TensorFlow's shape.

@@ -1,0 +1,176 @@
+//! The network on paper: its units in the order of a forward pass, who reads whom, and the shape
+//! of every array, without making any of them.
+
+use super::network::{BLOCKS, HEAD, STEM};
+use super::unit::{
+    beta_name, kernel_name, mixed_unit_names, moving_mean_name, moving_variance_name,
+};
+use super::{I3dConfig, Variable};
+
+/// Units of an inception block, and which of them make its output, in that order.
+pub const BLOCK_UNITS: usize = 6;
+const BLOCK_OUTPUTS: [usize; 4] = [0, 2, 4, 5];
+
+/// One unit (convolution, batch normalisation, ReLU) on paper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Its name, for example `Mixed_4b/Branch_1/Conv3d_0b_3x3`.
+    pub name: String,
+    /// Places of the units whose outputs, joined along the channels (pools aside), it reads;
+    /// none for the unit that reads the image.
+    pub reads: Vec<usize>,
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Output channels at width 1.
+    pub full_outputs: usize,
+    /// Side of its cubic kernel.
+    pub size: usize,
+}
+
+impl Layer {
+    /// `[out, in, depth, height, width]`.
+    pub fn kernel_shape(&self) -> [usize; 5] {
+        [self.outputs, self.inputs, self.size, self.size, self.size]
+    }
+
+    /// Names of its kernel, beta, moving mean and moving variance.
+    pub fn array_names(&self) -> [String; 4] {
+        [
+            kernel_name(&self.name),
+            beta_name(&self.name),
+            moving_mean_name(&self.name),
+            moving_variance_name(&self.name),
+        ]
+    }
+}
+
+/// Names of the classifier's kernel and bias.
+pub fn head_names() -> [String; 2] {
+    [format!("{HEAD}/w"), format!("{HEAD}/b")]
+}
+
+/// Places of the units whose joined outputs the classifier reads.
+pub fn head_reads() -> Vec<usize> {
+    outputs_of_block(BLOCKS.len() - 1)
+}
+
+fn outputs_of_block(block: usize) -> Vec<usize> {
+    BLOCK_OUTPUTS.iter().map(|unit| STEM.len() + block * BLOCK_UNITS + unit).collect()
+}
+
+impl I3dConfig {
+    /// Every unit, in the order of a forward pass: three, and six for each of nine blocks.
+    pub fn layers(&self) -> Vec<Layer> {
+        let mut layers: Vec<Layer> = Vec::with_capacity(STEM.len() + BLOCKS.len() * BLOCK_UNITS);
+        let mut add = |name: String, reads: Vec<usize>, full_outputs: usize, size: usize| {
+            let inputs = match reads.is_empty() {
+                true => self.in_channels,
+                false => reads.iter().map(|&unit| layers[unit].outputs).sum(),
+            };
+            let outputs = self.channels(full_outputs);
+            layers.push(Layer { name, reads, inputs, outputs, full_outputs, size });
+        };
+        for (place, (name, outputs, size, _)) in STEM.into_iter().enumerate() {
+            add(name.to_owned(), place.checked_sub(1).into_iter().collect(), outputs, size);
+        }
+        for (block, (name, widths)) in BLOCKS.into_iter().enumerate() {
+            let first = STEM.len() + block * BLOCK_UNITS;
+            let input = match block.checked_sub(1) {
+                None => vec![STEM.len() - 1],
+                Some(before) => outputs_of_block(before),
+            };
+            let [direct, reduce_first, spread_first, reduce_second, spread_second, pooled] =
+                mixed_unit_names(name);
+            add(direct, input.clone(), widths.direct, 1);
+            add(reduce_first, input.clone(), widths.first[0], 1);
+            add(spread_first, vec![first + 1], widths.first[1], 3);
+            add(reduce_second, input.clone(), widths.second[0], 1);
+            add(spread_second, vec![first + 3], widths.second[1], 3);
+            add(pooled, input, widths.pooled, 1);
+        }
+        layers
+    }
+
+    /// Channels that the classifier reads.
+    pub fn features(&self) -> usize {
+        let layers = self.layers();
+        head_reads().into_iter().map(|unit| layers[unit].outputs).sum()
+    }
+
+    /// Name and shape of every array of the network, as [`super::I3d::variables`] has them.
+    pub fn variable_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut shapes = vec![];
+        for layer in self.layers() {
+            let [kernel, vectors @ ..] = layer.array_names();
+            shapes.push((kernel, layer.kernel_shape().to_vec()));
+            shapes.extend(vectors.map(|name| (name, vec![layer.outputs])));
+        }
+        let [kernel, bias] = head_names();
+        shapes.push((kernel, vec![self.classes, self.features()]));
+        shapes.push((bias, vec![self.classes]));
+        shapes
+    }
+}
+
+/// Whether `name` is `wanted` or below it: `Mixed_3b/Branch_0/…` is below `Mixed_3b`.
+pub(super) fn is_below(name: &str, wanted: &str) -> bool {
+    name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether there is such a layer, or layers below it.
+pub fn knows_layer(wanted: &str) -> bool {
+    let layers = I3dConfig::default().layers();
+    layers.iter().map(|layer| &*layer.name).chain([HEAD]).any(|name| is_below(name, wanted))
+}
+
+/// The first parts of the layers' names, in the order of a forward pass.
+pub fn layer_groups() -> Vec<&'static str> {
+    let stem = STEM.iter().map(|(name, ..)| *name);
+    stem.chain(BLOCKS.iter().map(|(name, _)| *name)).chain(["Logits"]).collect()
+}
+
+/// Whether a variable is the classifier's.
+pub fn is_head(variable: &Variable) -> bool {
+    head_names().contains(&variable.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn the_network_on_paper_is_the_network() {
+        for width_multiplier in [0.06, 0.1, 0.25] {
+            let config = I3dConfig { width_multiplier, in_channels: 3, ..I3dConfig::default() };
+            let network = config.init(1, &Device::flex()).unwrap();
+            let real: Vec<(String, Vec<usize>)> =
+                network.variables().into_iter().map(|v| (v.name, v.shape)).collect();
+            assert_eq!(config.variable_shapes(), real);
+        }
+    }
+
+    #[test]
+    fn a_layer_is_known_by_its_name_and_by_what_is_above_it() {
+        for known in ["Conv3d_1a_7x7", "Mixed_5c", "Mixed_5c/Branch_3", "Logits"] {
+            assert!(knows_layer(known), "{known}");
+        }
+        for unknown in ["Conv3d_1a", "Mixed_5d", "", "Mixed_5c/Branch_3/"] {
+            assert!(!knows_layer(unknown), "{unknown}");
+        }
+        assert!(layer_groups().into_iter().all(knows_layer));
+    }
+
+    #[test]
+    fn the_published_network_has_its_numbers() {
+        let config = I3dConfig { in_channels: 3, ..I3dConfig::default() };
+        let shapes = config.variable_shapes();
+        assert_eq!(shapes.len(), 230);
+        let learned = shapes.iter().filter(|(name, _)| !name.contains("/moving_"));
+        let numbers: usize = learned.map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        assert_eq!(numbers, 12_282_034);
+        assert_eq!(config.features(), 1024);
+    }
+}

@@ -1,0 +1,104 @@
+//! The network's arrays as files that others read.
+
+use super::Loaded;
+use super::layout::Layout;
+use crate::files::{self, WriteError};
+use crate::model::{self, Metadata, ModelError, Variable, WeightsError, is_head};
+use burn::store::{BurnpackStore, ModuleSnapshot};
+use burn::tensor::Device;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Who is to read an exported file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// PyTorch, by the names of the common public I3D, as safetensors.
+    PyTorchSafetensors,
+    /// Burn, as a burnpack file of [`crate::model::I3d`].
+    Burn,
+}
+
+/// A network cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The weights do not fit.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// They are of no network.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Burn cannot make its file.
+    #[error("cannot make the Burn file: {0}")]
+    Burn(String),
+    /// Burn's file is of the whole network.
+    #[error(
+        "{path} has no classifier, and a Burn file is of the whole network; export to \
+         pytorch-safetensors instead, or train a classifier first"
+    )]
+    NoHead {
+        /// Where the weights are from.
+        path: std::path::PathBuf,
+    },
+}
+
+/// Writes a network for `target`, whole or not at all.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export(loaded: &Loaded, target: Target, path: &Path) -> Result<(), ExportError> {
+    match target {
+        Target::PyTorchSafetensors => {
+            let metadata = Metadata::from([("format".to_owned(), "pt".to_owned())]);
+            let metadata = metadata.into_iter().chain(loaded.metadata.clone()).collect();
+            model::save_variables(&pytorch_arrays(loaded), path, &metadata)?;
+        }
+        Target::Burn => {
+            if !loaded.has_head() {
+                return Err(ExportError::NoHead { path: loaded.path.clone() });
+            }
+            let network = loaded.config.init(0, &Device::flex())?;
+            let network = network.with_variables(loaded.variables.clone())?;
+            let mut store = BurnpackStore::from_bytes(None);
+            network.save_into(&mut store).map_err(|e| ExportError::Burn(e.to_string()))?;
+            let bytes = store.get_bytes().map_err(|e| ExportError::Burn(e.to_string()))?;
+            files::write_bytes(path, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The arrays by PyTorch's names; the scale that PyTorch's batch normalisation has is 1.
+fn pytorch_arrays(loaded: &Loaded) -> Vec<Variable> {
+    let layout = Layout::PyTorchI3d;
+    let given: BTreeMap<&str, &Variable> =
+        loaded.variables.iter().map(|variable| (&*variable.name, variable)).collect();
+    let copy = |ours: &str, name: String| {
+        given.get(ours).map(|variable| Variable { name, ..(*variable).clone() })
+    };
+    let mut arrays = vec![];
+    for (place, layer) in loaded.config.layers().iter().enumerate() {
+        let names = layout.unit(place, layer);
+        let [kernel, beta, mean, variance] = layer.array_names();
+        arrays.extend(copy(&kernel, names.kernel));
+        arrays.extend(names.gamma.map(|name| Variable {
+            name,
+            shape: vec![layer.outputs],
+            values: vec![1.0; layer.outputs],
+        }));
+        arrays.extend(copy(&beta, names.beta));
+        arrays.extend(copy(&mean, names.moving_mean));
+        arrays.extend(copy(&variance, names.moving_variance));
+    }
+    let heads = loaded.variables.iter().filter(|variable| is_head(variable));
+    for (variable, name) in heads.zip(layout.head()) {
+        let mut shape = variable.shape.clone();
+        if shape.len() == 2 {
+            shape.extend([1; 3]);
+        }
+        arrays.push(Variable { name, shape, values: variable.values.clone() });
+    }
+    arrays
+}

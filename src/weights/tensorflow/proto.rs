@@ -1,0 +1,171 @@
+//! Protocol buffers, field by field: as much of them as checkpoints need.
+//!
+//! Errors here are what is wrong; whoever calls knows where.
+
+/// What a field holds, by its wire type.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// A variable-length integer.
+    Number(u64),
+    /// Four bytes.
+    Four([u8; 4]),
+    /// Eight bytes.
+    Eight([u8; 8]),
+    /// A string, a message, or packed numbers.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// The integer, where one is expected.
+    pub fn number(self, field: &str) -> Result<u64, String> {
+        match self {
+            Self::Number(number) => Ok(number),
+            other => Err(format!("{field} is {}, expected an integer", other.what())),
+        }
+    }
+
+    /// The bytes, where such are expected.
+    pub fn bytes(self, field: &str) -> Result<&'a [u8], String> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            other => Err(format!("{field} is {}, expected bytes", other.what())),
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Number(_) => "an integer",
+            Self::Four(_) => "four bytes",
+            Self::Eight(_) => "eight bytes",
+            Self::Bytes(_) => "bytes",
+        }
+    }
+}
+
+/// A message's fields in order, each with its number; the first error is the last item.
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+/// The fields of a message.
+pub fn fields(message: &[u8]) -> Fields<'_> {
+    Fields { rest: message }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u64, Value<'a>), String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_err() {
+            self.rest = &[];
+        }
+        Some(field)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn field(&mut self) -> Result<(u64, Value<'a>), String> {
+        let tag = varint(&mut self.rest)?;
+        let value = match tag & 7 {
+            0 => Value::Number(varint(&mut self.rest)?),
+            1 => Value::Eight(self.array()?),
+            2 => {
+                let length = varint(&mut self.rest)?;
+                Value::Bytes(take(&mut self.rest, length)?)
+            }
+            5 => Value::Four(self.array()?),
+            wire => return Err(format!("wire type {wire}, expected 0, 1, 2 or 5")),
+        };
+        match tag >> 3 {
+            0 => Err("field number 0".to_owned()),
+            number => Ok((number, value)),
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let (array, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| format!("a number of {N} bytes where {} are left", self.rest.len()))?;
+        self.rest = rest;
+        Ok(*array)
+    }
+}
+
+/// Takes so many bytes off the front.
+pub fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
+    let left = bytes.len();
+    let taken = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
+    let (taken, rest) = taken.ok_or_else(|| format!("{length} bytes where {left} are left"))?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+/// Takes a variable-length integer off the front: seven bits a byte, the low ones first.
+pub fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
+    let mut value = 0;
+    for (at, &byte) in bytes.iter().enumerate().take(10) {
+        if at == 9 && byte > 1 {
+            break;
+        }
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte < 0x80 {
+            *bytes = &bytes[at + 1..];
+            return Ok(value);
+        }
+    }
+    match bytes.len() {
+        0..10 => Err("an integer that is cut short".to_owned()),
+        _ => Err("an integer of more than 64 bits".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wire_type_is_read() {
+        let message = b"\x08\xac\x02\x15\x01\x02\x03\x04\x19abcdefgh\x22\x02hi\x80\x08\x01";
+        let found: Result<Vec<_>, _> = fields(message).collect();
+        let expected = vec![
+            (1, Value::Number(300)),
+            (2, Value::Four([1, 2, 3, 4])),
+            (3, Value::Eight(*b"abcdefgh")),
+            (4, Value::Bytes(b"hi")),
+            (128, Value::Number(1)),
+        ];
+        assert_eq!(found.unwrap(), expected);
+    }
+
+    #[test]
+    fn integers_end_within_ten_bytes() {
+        let read = |mut bytes: &[u8]| varint(&mut bytes);
+        let greatest = [[0xff; 9].as_slice(), &[1]].concat();
+        assert_eq!(read(&greatest), Ok(u64::MAX));
+        let too_many_bits = [[0xff; 9].as_slice(), &[2]].concat();
+        assert_eq!(read(&too_many_bits).unwrap_err(), "an integer of more than 64 bits");
+        assert_eq!(read(&[0x80; 11]).unwrap_err(), "an integer of more than 64 bits");
+        assert_eq!(read(&[0x80; 3]).unwrap_err(), "an integer that is cut short");
+    }
+
+    #[test]
+    fn what_is_no_field_ends_the_message() {
+        for (message, wrong) in [
+            (b"\x0b\x08\x01".as_slice(), "wire type 3, expected 0, 1, 2 or 5"),
+            (b"\x00\x01", "field number 0"),
+            (b"\x15\x01\x02", "a number of 4 bytes where 2 are left"),
+            (
+                b"\x22\xff\xff\xff\xff\xff\xff\xff\xff\x0fhi",
+                "1152921504606846975 bytes where 2 are left",
+            ),
+        ] {
+            let found: Vec<_> = fields(message).collect();
+            assert_eq!(found, [Err(wrong.to_owned())]);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! TensorFlow checkpoints that TensorFlow wrote (tests/vectors/checkpoints), against what TensorFlow
+//! reads in them; and the same, damaged.
+
+use lungs::weights::{ReadError, tensorflow};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn vectors(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/checkpoints").join(name)
+}
+
+/// Every array of floats with shape and numbers, and the names of everything else.
+fn is_as_expected(path: &Path, folder: &Path) {
+    let archive = tensorflow::read(path).unwrap();
+    let text = fs::read_to_string(folder.join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
+    let expected = expected.as_object().unwrap();
+    for (name, expected) in expected {
+        let Some(shape) = expected.get("shape") else {
+            assert!(archive.left_out.iter().any(|thing| thing.name == *name), "{name}");
+            continue;
+        };
+        let array = archive.arrays.iter().find(|array| array.name == *name);
+        let array = array.unwrap_or_else(|| panic!("{name} is not in {}", path.display()));
+        let numbers = |value: &Value| -> Vec<f64> {
+            value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        };
+        let shape: Vec<usize> = numbers(shape).iter().map(|side| *side as usize).collect();
+        let values: Vec<f64> = array.values.iter().map(|value| f64::from(*value)).collect();
+        assert_eq!((&array.shape, values), (&shape, numbers(&expected["values"])), "{name}");
+    }
+    assert_eq!(archive.arrays.len() + archive.left_out.len(), expected.len());
+}
+
+#[test]
+fn every_kind_of_checkpoint_holds_what_tensorflow_reads_in_it() {
+    for kind in ["v2", "v2-adam-shards"] {
+        let folder = vectors(kind);
+        // By the folder, the common name, the index, and a shard.
+        is_as_expected(&folder, &folder);
+        is_as_expected(&folder.join("model.ckpt-5"), &folder);
+        is_as_expected(&folder.join("model.ckpt-5.index"), &folder);
+        is_as_expected(&folder.join("model.ckpt-5.meta"), &folder);
+    }
+    for kind in ["v1", "v1-partitioned"] {
+        is_as_expected(&vectors(kind).join("model.ckpt-5"), &vectors(kind));
+    }
+    let shards = vectors("v1-shards");
+    is_as_expected(&shards.join("model.ckpt-5-00001-of-00003"), &shards);
+}
+
+#[test]
+fn a_partitioned_variable_of_a_bundle_is_refused_by_its_name() {
+    let error = tensorflow::read(&vectors("v2-partitioned")).unwrap_err();
+    assert!(matches!(error, ReadError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("was saved in parts by a partitioned variable"), "{error}");
+}
+
+/// A copy of a vector whose files can be damaged.
+fn copy(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(vectors(name)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn every_damaged_bit_and_every_cut_is_found() {
+    for (name, file) in [
+        ("v1", "model.ckpt-5"),
+        ("v2", "model.ckpt-5.index"),
+        ("v2-adam-shards", "model.ckpt-5.data-00000-of-00002"),
+        ("v2-adam-shards", "model.ckpt-5.data-00001-of-00002"),
+    ] {
+        let copy = copy(name);
+        let path = copy.path().join(file);
+        let whole = fs::read(&path).unwrap();
+        let right = tensorflow::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(&path, &damaged).unwrap();
+            // A bit that means nothing (in padding, or in an array that is left out) may change.
+            match tensorflow::read(&path) {
+                Ok(found) => assert_eq!(found, right, "byte {at} of {file}"),
+                Err(error) => assert!(error.to_string().contains("model.ckpt-5"), "{error}"),
+            }
+            fs::write(&path, &whole[..at]).unwrap();
+            if let Ok(found) = tensorflow::read(&path) {
+                assert_eq!(found, right, "{file} cut to {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shards_of_other_checkpoints_and_missing_ones_are_told() {
+    let copy = copy("v2-adam-shards");
+    let shard = |number| copy.path().join(format!("model.ckpt-5.data-0000{number}-of-00002"));
+    let (first, second) = (fs::read(shard(0)).unwrap(), fs::read(shard(1)).unwrap());
+    fs::write(shard(0), &second).unwrap();
+    fs::write(shard(1), &first).unwrap();
+    let error = tensorflow::read(copy.path()).unwrap_err().to_string();
+    assert!(error.contains("checksum") || error.contains("another checkpoint"), "{error}");
+    fs::write(shard(0), &first[..4]).unwrap();
+    let error = tensorflow::read(copy.path()).unwrap_err().to_string();
+    assert!(error.contains("is this the shard of another checkpoint?"), "{error}");
+    fs::remove_file(shard(0)).unwrap();
+    let error = tensorflow::read(copy.path()).unwrap_err().to_string();
+    assert!(error.contains("model.ckpt-5.data-00000-of-00002"), "{error}");
+}
+
+#[test]
+fn a_folder_of_several_checkpoints_asks_which_one() {
+    let copy = copy("v2");
+    fs::remove_file(copy.path().join("checkpoint")).unwrap();
+    assert!(tensorflow::is_one(copy.path()));
+    assert!(tensorflow::read(copy.path()).is_ok());
+    fs::write(copy.path().join("other.index"), "").unwrap();
+    let error = tensorflow::read(copy.path()).unwrap_err().to_string();
+    assert!(error.contains("several checkpoints"), "{error}");
+}
