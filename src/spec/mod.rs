@@ -16,11 +16,13 @@ mod check;
 mod document;
 mod error;
 mod layers;
+mod training;
 
 pub use canonical::{Difference, differences};
 pub use document::*;
 pub use error::{KeyProblem, SpecError};
 pub use layers::{Overrides, load, load_data, load_resolved};
+pub use training::*;
 
 use std::ops::Deref;
 
