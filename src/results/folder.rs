@@ -84,7 +84,7 @@ impl RunFolder {
         let short: String = spec.hash().chars().take(6).collect();
         let mut root = parent.join(format!("{stamp}-{short}"));
         let cannot = |path: &Path, source| ResultsError::CannotCreate { path: path.into(), source };
-        fs::create_dir_all(&parent).map_err(|e| cannot(&parent, e))?;
+        crate::files::make_folder(&parent).map_err(|e| cannot(&parent, e.source))?;
         // Two runs may start within one second.
         let mut again = 2;
         while let Err(failure) = fs::create_dir(&root) {
@@ -94,6 +94,9 @@ impl RunFolder {
             root = parent.join(format!("{stamp}-{short}-{again}"));
             again += 1;
         }
+        // The new name is durable once its parent is.
+        let synced = fs::File::open(&parent).and_then(|folder| folder.sync_all());
+        synced.map_err(|e| cannot(&parent, e))?;
         let run = Self { root };
         crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
         Ok(run)
@@ -131,9 +134,13 @@ impl RunFolder {
         Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)
     }
 
-    /// Takes the run for this process.
+    /// Takes the run for this process, and removes what killed ones left half written long ago.
     pub fn lock(&self) -> Result<RunLock, ResultsError> {
-        RunLock::take(&self.root)
+        let lock = RunLock::take(&self.root)?;
+        for folder in ["", "lists", "plots", "predictions"] {
+            crate::files::sweep(&self.root.join(folder));
+        }
+        Ok(lock)
     }
 
     /// The folder itself.
