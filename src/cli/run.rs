@@ -86,7 +86,7 @@ impl Which {
                      lungs {verb} {}",
                     folder.root().display()
                 ));
-                Err(Failure::Stopped)
+                Err(Failure::Stopped(interrupt.exit_code()))
             }
             Outcome::Finished { selected, last } if until == Until::Trained => {
                 output.answer(format!(

@@ -1,6 +1,6 @@
 //! The canonical form of a spec, its identity, and what differs between two.
 
-use super::{Document, LossName, Report, Runtime, Schedule, Spec};
+use super::{Document, KeepCheckpoints, LossName, Report, Runtime, Schedule, Spec};
 use std::collections::BTreeMap;
 
 /// A key that differs between two specs.
@@ -18,14 +18,15 @@ impl Spec {
         to_toml(&self.0)
     }
 
-    /// What two specs must share to be the same experiment: everything but the name, the machine
-    /// and the look of the report.
+    /// What two specs must share to be the same experiment: everything but the name, the machine,
+    /// the look of the report and which checkpoints are kept.
     fn identity(&self) -> Document {
         let mut document = self.0.clone();
         document.experiment.name = String::new();
         document.data.cache = None;
         document.report = Report::default();
         document.runtime = Runtime::default();
+        document.train.keep_checkpoints = KeepCheckpoints::BestAndLast;
         document
     }
 
@@ -80,6 +81,9 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
     if document.train.schedule != Schedule::Step {
         flat.remove("train.step_every");
         flat.remove("train.step_factor");
+    }
+    for key in ["train.checkpoint_minutes", "train.keep_every"] {
+        flat.remove(key);
     }
     flat
 }

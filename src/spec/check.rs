@@ -290,6 +290,13 @@ impl Checks {
         ] {
             self.need(count >= 1, &format!("train.{key}"), count, "1 or more");
         }
+        let minutes = train.checkpoint_minutes;
+        self.need(
+            (0.0..=1e6).contains(&minutes),
+            "train.checkpoint_minutes",
+            minutes,
+            "minutes, or 0 (at the ends of epochs only)",
+        );
     }
 
     fn runtime(&mut self, document: &Document) {

@@ -28,8 +28,13 @@ pub struct Train {
     pub select: SelectEpoch,
     /// Stop when validation has not improved for `patience` epochs.
     pub early_stopping: EarlyStopping,
+    /// Minutes between checkpoints within an epoch; 0 writes them at the ends of epochs only. Does
+    /// not change a byte of the results.
+    pub checkpoint_minutes: f64,
     /// `"best-and-last"` or `"all"`.
     pub keep_checkpoints: KeepCheckpoints,
+    /// Also keep the checkpoint of every so many epochs; 0 is off.
+    pub keep_every: usize,
     /// Random changes of training exams.
     pub augment: Augment,
 }
@@ -48,7 +53,9 @@ impl Default for Train {
             epochs: 37,
             select: SelectEpoch::BestValidAuc,
             early_stopping: EarlyStopping::default(),
+            checkpoint_minutes: 10.0,
             keep_checkpoints: KeepCheckpoints::BestAndLast,
+            keep_every: 0,
             augment: Augment::default(),
         }
     }

@@ -10,6 +10,7 @@ use crate::spec::Spec;
 use burn::optim::{GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::Device;
 use burn::train::{Interrupter, TrainStep};
+use std::time::Instant;
 
 /// What training changes.
 pub(super) struct Learner {
@@ -43,9 +44,25 @@ impl Setting<'_> {
     }
 }
 
-/// Trains until the end of the epoch, or until the interrupter asks to stop, which it does only
-/// between optimizer steps. Returns whether the epoch is complete.
-pub(super) fn train_epoch(learner: &mut Learner, setting: &Setting) -> Result<bool, TrainingError> {
+/// Why training pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The epoch is complete.
+    Complete,
+    /// A checkpoint is due; then the epoch goes on.
+    CheckpointDue,
+    /// The interrupter asks to stop.
+    Stopped,
+}
+
+/// Trains until the end of the epoch, until a step ends after `due`, or until the interrupter asks
+/// to stop. It pauses only between optimizer steps and goes on as if it had not paused, so that the
+/// clock decides when a checkpoint is written and nothing else.
+pub(super) fn train_epoch(
+    learner: &mut Learner,
+    setting: &Setting,
+    due: Option<Instant>,
+) -> Result<Pause, TrainingError> {
     let train = &setting.spec.train;
     let seed = setting.spec.experiment.seed;
     let epoch = learner.position.epochs_done + 1;
@@ -57,9 +74,13 @@ pub(super) fn train_epoch(learner: &mut Learner, setting: &Setting) -> Result<bo
     std::thread::scope(|scope| {
         let purpose = Purpose::Train { epoch };
         let (batches, _reader) = read_ahead(scope, setting.spec, setting.exams, todo, purpose);
-        for group in groups {
+        for (done, group) in groups.into_iter().enumerate() {
             if setting.interrupter.should_stop() {
-                return Ok(false);
+                return Ok(Pause::Stopped);
+            }
+            // One step at least lies between two checkpoints.
+            if done > 0 && due.is_some_and(|due| Instant::now() >= due) {
+                return Ok(Pause::CheckpointDue);
             }
             let exams_in_step: usize = group.iter().sum();
             let mut gradients = GradientsAccumulator::new();
@@ -101,6 +122,6 @@ pub(super) fn train_epoch(learner: &mut Learner, setting: &Setting) -> Result<bo
             learner.position.steps_done = step;
             learner.steps.push(StepRow { step, epoch, loss: loss_of_step, learning_rate: rate });
         }
-        Ok(true)
+        Ok(Pause::Complete)
     })
 }

@@ -2,16 +2,14 @@
 
 use super::batches::Exam;
 use super::checkpoint::{self, Position};
-use super::epoch::{Learner, Setting, train_epoch};
-use super::scoring::{loss_of, metrics_row, score};
+use super::epoch::{Pause, Setting, train_epoch};
+use super::scoring::{loss_of, metrics_row, score_until};
+use super::state::{State, rows};
 use super::{TrainingError, Watch, selected_epoch, stops_early};
 use crate::model::{self, I3d, I3dConfig, ModelError};
-use crate::results::{
-    MetricsRow, PredictionRow, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
-};
-use crate::spec::{KeepCheckpoints, Part, Spec};
+use crate::results::{MetricsRow, PredictionRow, RunFolder, Table, TimingRow, write_csv};
+use crate::spec::{Part, Spec};
 use burn::module::Module;
-use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
@@ -74,14 +72,22 @@ pub fn fit(
         let batch = state.learner.position.batches_done;
         watch.epoch_begins(epoch, spec.train.epochs, batch, setting.batches_per_epoch());
         let began = Instant::now();
-        let complete = train_epoch(&mut state.learner, &setting)?;
-        if !complete {
-            return state.interrupted(run, epoch, &metadata);
+        loop {
+            let due = state.next_checkpoint(&spec.train);
+            match train_epoch(&mut state.learner, &setting, due)? {
+                Pause::Complete => break,
+                Pause::CheckpointDue => state.save_within(run, spec, &metadata)?,
+                Pause::Stopped => return state.interrupted(run, spec, &metadata),
+            }
         }
         let train_seconds = began.elapsed().as_secs_f64();
         let began = Instant::now();
         watch.validation_begins(valid.len());
-        let scored = score(&state.learner.network.valid(), spec, valid, device, watch)?;
+        let evaluated = state.learner.network.valid();
+        let stop = || interrupter.should_stop();
+        let Some(scored) = score_until(&evaluated, spec, valid, device, watch, &stop)? else {
+            return state.interrupted(run, spec, &metadata);
+        };
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
         let loss = loss_of(spec);
         let rows = [
@@ -101,116 +107,9 @@ pub fn fit(
         let predictions: Vec<PredictionRow> = scored.iter().map(|one| one.row(valid)).collect();
         write_csv(&run.predictions(Part::Valid, epoch), &predictions)?;
         state.record(run)?;
-        state.save(run, &metadata)?;
-        state.tidy(run, spec)?;
+        state.save(run, spec, &metadata)?;
         watch.epoch_ends(&rows, selected_epoch(&state.metrics, spec.train.select));
     }
-}
-
-/// Learner and tables.
-struct State {
-    learner: Learner,
-    metrics: Vec<MetricsRow>,
-    timings: Vec<TimingRow>,
-}
-
-impl State {
-    /// From the latest checkpoint, or from the spec's initial weights.
-    fn restore(
-        spec: &Spec,
-        run: &RunFolder,
-        device: &Device,
-        watch: &dyn Watch,
-    ) -> Result<Self, TrainingError> {
-        let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8);
-        let mut learner = Learner {
-            network: initial(spec, &device.clone().autodiff())?,
-            optimizer: adam.init(),
-            position: Position::default(),
-            seen: Vec::new(),
-            steps: Vec::new(),
-        };
-        let (mut metrics, mut timings) = (Vec::new(), Vec::new());
-        if let Some((position, folder)) = checkpoint::latest_checkpoint(run) {
-            let loaded = checkpoint::load(learner.network, learner.optimizer, &folder, position)?;
-            (learner.network, learner.optimizer, learner.seen) = loaded;
-            learner.position = position;
-            // Rows beyond the checkpoint belong to work that is done again.
-            learner.steps = rows(run, Table::Steps)?;
-            learner.steps.retain(|row: &StepRow| row.step <= position.steps_done);
-            metrics = rows(run, Table::Metrics)?;
-            metrics.retain(|row: &MetricsRow| row.epoch <= position.epochs_done);
-            timings = rows(run, Table::Timings)?;
-            timings.retain(|row: &TimingRow| row.epoch <= position.epochs_done);
-            watch.note(&format!(
-                "continuing after {} epochs and {} batches, from {}",
-                position.epochs_done,
-                position.batches_done,
-                folder.display()
-            ));
-        }
-        Ok(Self { learner, metrics, timings })
-    }
-
-    fn record(&self, run: &RunFolder) -> Result<(), TrainingError> {
-        write_csv(&run.table(Table::Steps), &self.learner.steps)?;
-        write_csv(&run.table(Table::Timings), &self.timings)?;
-        write_csv(&run.table(Table::Metrics), &self.metrics)?;
-        Ok(())
-    }
-
-    fn save(
-        &self,
-        run: &RunFolder,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<(), TrainingError> {
-        let Learner { network, optimizer, position, seen, .. } = &self.learner;
-        checkpoint::save(run, *position, network, optimizer, seen, metadata)?;
-        Ok(())
-    }
-
-    fn interrupted(
-        self,
-        run: &RunFolder,
-        epoch: usize,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Outcome, TrainingError> {
-        if !self.learner.steps.is_empty() {
-            write_csv(&run.table(Table::Steps), &self.learner.steps)?;
-        }
-        // At the border of an epoch its checkpoint is there already; before the first step there
-        // is nothing to keep.
-        if self.learner.position.batches_done > 0 {
-            self.save(run, metadata)?;
-        }
-        Ok(Outcome::Interrupted { epoch, step: self.learner.position.steps_done })
-    }
-
-    /// Removes checkpoints that nothing needs: those within an epoch that is complete, and, where
-    /// the spec says so, epochs that are neither the selected one nor one of the last two.
-    fn tidy(&self, run: &RunFolder, spec: &Spec) -> Result<(), TrainingError> {
-        let done = self.learner.position.epochs_done;
-        let selected = selected_epoch(&self.metrics, spec.train.select);
-        for (position, folder) in checkpoint::all(run) {
-            let within = position.batches_done > 0 && position.epochs_done < done;
-            let old = position.batches_done == 0
-                && position.epochs_done + 1 < done
-                && Some(position.epochs_done) != selected
-                && spec.train.keep_checkpoints == KeepCheckpoints::BestAndLast;
-            if within || old {
-                checkpoint::remove(&folder).map_err(checkpoint::CheckpointError::from)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn rows<T: serde::de::DeserializeOwned>(
-    run: &RunFolder,
-    table: Table,
-) -> Result<Vec<T>, TrainingError> {
-    let path = run.table(table);
-    Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
 /// The network that a spec describes, with weights drawn from its seed.
@@ -232,11 +131,12 @@ pub fn trained_network(
     epoch: usize,
     device: &Device,
 ) -> Result<I3d, TrainingError> {
-    Ok(checkpoint::load_weights(network(spec, device)?, &run.checkpoint(epoch))?)
+    let file = checkpoint::weights_file(&run.checkpoint(epoch))?;
+    Ok(model::load(network(spec, device)?, &file)?.0)
 }
 
 /// The network before the first step.
-fn initial(spec: &Spec, device: &Device) -> Result<I3d, TrainingError> {
+pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, TrainingError> {
     let network = network(spec, device)?;
     if spec.model.init == "random" {
         return Ok(network);
@@ -256,7 +156,7 @@ pub fn selected_epoch_of(run: &RunFolder) -> Result<Option<usize>, TrainingError
 fn weights_of_run(path: &Path) -> Result<PathBuf, TrainingError> {
     let run = RunFolder::open(path)?;
     let epoch = selected_epoch_of(&run)?.unwrap_or_default();
-    Ok(run.checkpoint(epoch).join("weights.safetensors"))
+    Ok(checkpoint::weights_file(&run.checkpoint(epoch))?)
 }
 
 /// What weights carry, so that they are not used on volumes prepared in another way.

@@ -21,12 +21,14 @@ mod checkpoint;
 mod classifier;
 mod epoch;
 mod fit;
+mod optimizer;
 mod schedule;
 mod scoring;
 mod selection;
+mod state;
 
 pub use batches::{Exam, batch_order};
-pub use checkpoint::{CheckpointError, Position, latest_checkpoint, load_weights};
+pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, Scores, Trained};
 pub use fit::{Outcome, fit, network, selected_epoch_of, trained_network};
 pub use schedule::learning_rate;

@@ -52,12 +52,28 @@ pub fn score(
     device: &Device,
     watch: &dyn Watch,
 ) -> Result<Vec<Scored>, TrainingError> {
+    let scored = score_until(network, spec, exams, device, watch, &|| false)?;
+    Ok(scored.unwrap_or_default())
+}
+
+/// [`score`], or nothing once `stop` says so between two batches.
+pub(super) fn score_until(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    device: &Device,
+    watch: &dyn Watch,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Scored>>, TrainingError> {
     let places: Vec<usize> = (0..exams.len()).collect();
     let order = places.chunks(spec.train.batch_size).map(<[usize]>::to_vec).collect();
     std::thread::scope(|scope| {
         let (batches, _reader) = read_ahead(scope, spec, exams, order, Purpose::Score);
         let mut scored = Vec::with_capacity(exams.len());
         for host in batches {
+            if stop() {
+                return Ok(None);
+            }
             let host = host?;
             let places = host.exams.clone();
             let labels = places.iter().map(|place| usize::from(exams[*place].label)).collect();
@@ -68,7 +84,7 @@ pub fn score(
                 places.into_iter().zip(scores.logits).map(|(exam, logits)| Scored { exam, logits }),
             );
         }
-        Ok(scored)
+        Ok(Some(scored))
     })
 }
 

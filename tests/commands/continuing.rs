@@ -1,6 +1,6 @@
 //! Runs that stop and go on.
 
-use super::support::{Workplace, assert_same_bytes};
+use super::support::{Workplace, assert_same_bytes, assert_same_runs};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -76,6 +76,25 @@ fn an_interruption_says_how_to_continue() {
     let run = place.newest_run("small");
     let run = run.strip_prefix(place.path("")).unwrap();
     assert!(told.contains(&format!("To continue:\n  lungs run {}", run.display())), "{told}");
+}
+
+#[test]
+fn a_schedulers_warning_makes_a_checkpoint_and_a_code_that_says_try_again() {
+    let whole = Workplace::new();
+    assert_eq!(whole.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let place = Workplace::new();
+    let code = interrupt(&place, "-USR1");
+    // The last step may have been done already.
+    assert!([Some(75), Some(0)].contains(&code), "{code:?}");
+    let run = place.newest_run("small");
+    if code == Some(75) {
+        let log = fs::read_to_string(run.join("run.log")).unwrap();
+        assert!(log.contains("training was interrupted; everything needed"), "{log}");
+    }
+    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
+    assert_same_runs(&whole.newest_run("small"), &run, "after SIGUSR1");
+    let help = place.lungs(&["--help"]).stdout.replace('\n', " ");
+    assert!(help.contains("75 stopped by a scheduler's warning (SIGUSR1)"), "{help}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod bad_inputs;
 mod cache;
 mod continuing;
+mod damage;
+mod killing;
 mod runs;
 mod support;
 mod volume_files;
