@@ -107,8 +107,10 @@ fn make_durable_folder(folder: &Path) -> io::Result<()> {
     let above = parent(folder);
     make_durable_folder(above)?;
     match fs::create_dir(folder) {
-        // Another thread or process was faster.
-        Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        // Another thread or process was faster; or it is a file, and then this says so.
+        Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {
+            fs::read_dir(folder).map(drop)
+        }
         made => made,
     }?;
     sync_folder(above)

@@ -74,6 +74,12 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
     let tree: toml::Table = toml::from_str(&to_toml(document)).expect("our own TOML is TOML");
     let mut flat = BTreeMap::new();
     walk("", &tree, &mut flat);
+    let mut defaults = BTreeMap::new();
+    let tree = toml::from_str(&to_toml(&Document::default())).expect("our own TOML is TOML");
+    walk("", &tree, &mut defaults);
+    flat.retain(|key, value| {
+        !OFF_BY_DEFAULT.contains(&key.as_str()) || defaults.get(key) != Some(value)
+    });
     if document.loss.name != LossName::Focal {
         flat.remove("loss.gamma");
         flat.remove("loss.alpha");
@@ -87,6 +93,21 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
     }
     flat
 }
+
+/// Keys that came after the first specs: where they are off they play no part, so that a spec
+/// which does not name them keeps its hash.
+const OFF_BY_DEFAULT: [&str; 10] = [
+    "loss.class_weights",
+    "runtime.workers",
+    "train.augment.noise_hu",
+    "train.augment.rotate_degrees",
+    "train.augment.scale",
+    "train.augment.shift_hu",
+    "train.clip_norm",
+    "train.sampling",
+    "train.weight_average",
+    "train.weight_decay",
+];
 
 fn walk(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String>) {
     for (key, value) in table {

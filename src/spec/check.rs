@@ -19,16 +19,25 @@ impl Document {
         checks.preprocess(&self);
         checks.split(&self);
         checks.model(&self);
+        checks.loss(&self);
         checks.train(&self);
+        checks.augment(&self);
         checks.runtime(&self);
         if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
     }
 }
 
-struct Checks(Vec<Problem>);
+/// What is wrong so far.
+pub(super) struct Checks(Vec<Problem>);
 
 impl Checks {
-    fn need(&mut self, holds: bool, key: &str, found: impl std::fmt::Debug, expected: &str) {
+    pub(super) fn need(
+        &mut self,
+        holds: bool,
+        key: &str,
+        found: impl std::fmt::Debug,
+        expected: &str,
+    ) {
         if !holds {
             let message = format!("found {found:?}, expected {expected}");
             self.0.push(Problem { key: key.into(), message, help: None });
@@ -256,47 +265,6 @@ impl Checks {
             "at least 0, less than 1",
         );
         self.need(!model.init.is_empty(), "model.init", &model.init, "\"random\" or a path");
-        let loss = &document.loss;
-        self.need(
-            loss.gamma >= 0.0 && loss.gamma.is_finite(),
-            "loss.gamma",
-            loss.gamma,
-            "0 or more",
-        );
-        self.need(
-            loss.alpha > 0.0 && loss.alpha < 1.0,
-            "loss.alpha",
-            loss.alpha,
-            "between 0 and 1",
-        );
-    }
-
-    fn train(&mut self, document: &Document) {
-        let train = &document.train;
-        let rate = train.learning_rate;
-        self.need(rate > 0.0 && rate <= 1.0, "train.learning_rate", rate, "more than 0, at most 1");
-        let factor = train.step_factor;
-        self.need(
-            factor > 0.0 && factor <= 1.0,
-            "train.step_factor",
-            factor,
-            "more than 0, at most 1",
-        );
-        for (key, count) in [
-            ("batch_size", train.batch_size),
-            ("accumulate", train.accumulate),
-            ("epochs", train.epochs),
-            ("step_every", train.step_every),
-        ] {
-            self.need(count >= 1, &format!("train.{key}"), count, "1 or more");
-        }
-        let minutes = train.checkpoint_minutes;
-        self.need(
-            (0.0..=1e6).contains(&minutes),
-            "train.checkpoint_minutes",
-            minutes,
-            "minutes, or 0 (at the ends of epochs only)",
-        );
     }
 
     fn runtime(&mut self, document: &Document) {
@@ -307,5 +275,7 @@ impl Checks {
             device,
             "\"auto\", \"cpu\", \"cuda\", or a numbered one such as \"cuda:1\"",
         );
+        let workers = document.runtime.workers;
+        self.need(workers <= 64, "runtime.workers", workers, "0 to 64 threads");
     }
 }

@@ -3,7 +3,7 @@
 //! The types here accept anything of the right shape; [`check`](super::check) decides what makes
 //! sense. Doc comments on fields are the reference documentation of the keys.
 
-use super::Train;
+use super::{ClassWeights, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -357,11 +357,18 @@ pub struct Loss {
     pub gamma: f64,
     /// Focal loss: weight of positives; negatives get `1 - alpha`.
     pub alpha: f64,
+    /// `"none"`, `"balanced"`, or the weights of an exam without and with cancer in the loss.
+    pub class_weights: ClassWeights,
 }
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { name: LossName::CrossEntropy, gamma: 2.0, alpha: 0.25 }
+        Self {
+            name: LossName::CrossEntropy,
+            gamma: 2.0,
+            alpha: 0.25,
+            class_weights: ClassWeights::None,
+        }
     }
 }
 
@@ -393,6 +400,8 @@ pub struct Runtime {
     pub precision: Precision,
     /// Threads for preparation and CPU training; 0 takes every core.
     pub threads: usize,
+    /// Threads that read and augment exams ahead of the network; 0 reads when they are needed.
+    pub workers: usize,
     /// Folder that receives the run.
     pub results: PathBuf,
 }
@@ -403,6 +412,7 @@ impl Default for Runtime {
             device: "auto".into(),
             precision: Precision::F32,
             threads: 0,
+            workers: 1,
             results: PathBuf::from("results"),
         }
     }

@@ -13,12 +13,15 @@
 
 mod canonical;
 mod check;
+mod check_training;
+mod class_weights;
 mod document;
 mod error;
 mod layers;
 mod training;
 
 pub use canonical::{Difference, differences};
+pub use class_weights::ClassWeights;
 pub use document::*;
 pub use error::{KeyProblem, SpecError};
 pub use layers::{Overrides, load, load_data, load_resolved};

@@ -18,6 +18,13 @@ pub struct Train {
     pub step_factor: f64,
     /// Optimizer steps of linear warm-up.
     pub warmup_steps: usize,
+    /// Gradients of a step whose norm over all parameters is larger are scaled to it; 0 is off.
+    pub clip_norm: f64,
+    /// Decoupled weight decay (AdamW) of kernels: times `1 - learning_rate * weight_decay` in
+    /// every step; 0 is off.
+    pub weight_decay: f64,
+    /// `"shuffle"`: every exam once in an epoch; `"balanced"`: as many draws, half of each class.
+    pub sampling: Sampling,
     /// Exams in one batch.
     pub batch_size: usize,
     /// Batches whose gradients are averaged into one optimizer step.
@@ -26,6 +33,9 @@ pub struct Train {
     pub epochs: usize,
     /// Which epoch the final evaluation and `predict` use.
     pub select: SelectEpoch,
+    /// Decay of a moving average of the weights, which is then what is validated, selected and
+    /// kept for prediction; 0 is off. In step `t` it is at most `(1 + t) / (10 + t)`.
+    pub weight_average: f64,
     /// Stop when validation has not improved for `patience` epochs.
     pub early_stopping: EarlyStopping,
     /// Minutes between checkpoints within an epoch; 0 writes them at the ends of epochs only. Does
@@ -48,10 +58,14 @@ impl Default for Train {
             step_every: 5000,
             step_factor: 0.1,
             warmup_steps: 0,
+            clip_norm: 0.0,
+            weight_decay: 0.0,
+            sampling: Sampling::Shuffle,
             batch_size: 2,
             accumulate: 1,
             epochs: 37,
             select: SelectEpoch::BestValidAuc,
+            weight_average: 0.0,
             early_stopping: EarlyStopping::default(),
             checkpoint_minutes: 10.0,
             keep_checkpoints: KeepCheckpoints::BestAndLast,
@@ -81,6 +95,17 @@ pub enum Schedule {
     Cosine,
 }
 
+/// `train.sampling`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// Every exam once in an epoch.
+    Shuffle,
+    /// As many draws as there are exams, half of them of each class: the rarer class repeats its
+    /// exams, the other takes turns from epoch to epoch.
+    Balanced,
+}
+
 /// `train.select`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,6 +114,12 @@ pub enum SelectEpoch {
     BestValidAuc,
     /// Lowest validation loss; the earliest of equals.
     BestValidLoss,
+    /// Highest validation average precision; the earliest of equals.
+    BestValidAveragePrecision,
+    /// Lowest validation Brier score; the earliest of equals.
+    BestValidBrier,
+    /// Highest validation accuracy; the earliest of equals.
+    BestValidAccuracy,
     /// The last epoch.
     Last,
 }
@@ -115,6 +146,9 @@ pub enum KeepCheckpoints {
 }
 
 /// `[train.augment]`
+///
+/// Turning, scaling, shifting and mirroring are one map, and cost one linear interpolation; shifts
+/// and mirrors alone copy voxels as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
@@ -126,4 +160,12 @@ pub struct Augment {
     pub flip_depth: bool,
     /// Shift by up to this many voxels along each axis, filled with air.
     pub shift_voxels: usize,
+    /// Turn about each of the three axes by up to this angle.
+    pub rotate_degrees: f64,
+    /// Enlarge or shrink by a factor between `1 / (1 + scale)` and `1 + scale`.
+    pub scale: f64,
+    /// Make all voxels brighter or darker by up to this.
+    pub shift_hu: f64,
+    /// Add noise with a standard deviation, drawn for each exam, of up to this.
+    pub noise_hu: f64,
 }

@@ -3,13 +3,13 @@
 use super::batches::Exam;
 use super::checkpoint::{self, Position};
 use super::epoch::{Pause, Setting, train_epoch};
-use super::scoring::{loss_of, metrics_row, score_until};
+use super::objective::Objective;
+use super::scoring::{metrics_row, score_until};
 use super::state::{State, rows};
 use super::{TrainingError, Watch, selected_epoch, stops_early};
 use crate::model::{self, I3d, I3dConfig, ModelError};
 use crate::results::{MetricsRow, PredictionRow, RunFolder, Table, TimingRow, write_csv};
 use crate::spec::{Part, Spec};
-use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
@@ -49,7 +49,9 @@ pub fn fit(
 ) -> Result<Outcome, TrainingError> {
     let mut state = State::restore(spec, run, device, watch)?;
     let with_gradients = device.clone().autodiff();
-    let setting = Setting { spec, exams: train, device: &with_gradients, interrupter, watch };
+    let objective = Objective::new(spec, train);
+    let setting =
+        Setting { spec, exams: train, objective, device: &with_gradients, interrupter, watch };
     let metadata = metadata(spec);
     loop {
         let done = state.learner.position.epochs_done;
@@ -81,24 +83,26 @@ pub fn fit(
             }
         }
         let train_seconds = began.elapsed().as_secs_f64();
+        let waited = std::mem::take(&mut state.learner.waited).as_secs_f64();
         let began = Instant::now();
         watch.validation_begins(valid.len());
-        let evaluated = state.learner.network.valid();
+        let judged = state.learner.judged();
         let stop = || interrupter.should_stop();
-        let Some(scored) = score_until(&evaluated, spec, valid, device, watch, &stop)? else {
+        let Some(scored) = score_until(&judged, spec, valid, device, watch, &stop)? else {
             return state.interrupted(run, spec, &metadata);
         };
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
-        let loss = loss_of(spec);
         let rows = [
-            metrics_row(&state.learner.seen, train, loss, (epoch, Part::Train), rate),
-            metrics_row(&scored, valid, loss, (epoch, Part::Valid), rate),
+            metrics_row(&state.learner.seen, train, &objective, (epoch, Part::Train), rate),
+            metrics_row(&scored, valid, &objective, (epoch, Part::Valid), rate),
         ];
         state.metrics.extend(rows.iter().cloned());
         let timing = TimingRow {
             epoch,
             train_seconds: milli(train_seconds),
             valid_seconds: milli(began.elapsed().as_secs_f64()),
+            wait_seconds: milli(waited),
+            wait_fraction: milli((waited / train_seconds).clamp(0.0, 1.0)),
         };
         state.timings.push(timing);
         state.learner.seen.clear();

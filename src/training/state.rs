@@ -9,6 +9,7 @@ use crate::results::{
     MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
 };
 use crate::spec::{KeepCheckpoints, Spec, Train};
+use burn::module::Module;
 use burn::tensor::Device;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,18 +34,18 @@ impl State {
         let network = initial(spec, &device.clone().autodiff())?;
         let mut learner = Learner {
             optimizer: optimizer::new(spec, &network),
+            average: (spec.train.weight_average > 0.0).then(|| network.valid()),
             network,
             position: Position::default(),
             seen: Vec::new(),
             steps: Vec::new(),
+            waited: Duration::ZERO,
         };
         let (mut metrics, mut timings) = (Vec::new(), Vec::new());
         checkpoint::sweep(run).map_err(CheckpointError::from)?;
         if let Some((position, kept)) = furthest_whole(run, watch)? {
             let folder = &kept.folder;
-            let loaded = checkpoint::load(learner.network, learner.optimizer, folder, position)?;
-            (learner.network, learner.optimizer, learner.seen) = loaded;
-            learner.position = position;
+            learner = checkpoint::load(learner, folder, position)?;
             // Rows beyond the checkpoint belong to work that is done again.
             learner.steps = rows(run, Table::Steps)?;
             learner.steps.retain(|row: &StepRow| row.step <= position.steps_done);
@@ -81,8 +82,7 @@ impl State {
         spec: &Spec,
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), TrainingError> {
-        let Learner { network, optimizer, position, seen, .. } = &self.learner;
-        checkpoint::save(run, *position, network, optimizer, seen, metadata)?;
+        checkpoint::save(run, &self.learner, metadata)?;
         self.tidy(run, spec)?;
         self.saved = Instant::now();
         Ok(())

@@ -4,6 +4,7 @@ mod bad_inputs;
 mod cache;
 mod continuing;
 mod damage;
+mod determinism;
 mod killing;
 mod runs;
 mod support;

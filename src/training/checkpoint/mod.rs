@@ -3,7 +3,9 @@
 //! ```text
 //! checkpoints/epoch-010/             after epoch 10
 //! checkpoints/epoch-011-batch-0042/  in the middle of epoch 11
-//!   weights.safetensors              the network, by stable names
+//!   weights.safetensors              the network, by stable names; with `train.weight_average`,
+//!                                    the moving average of it
+//!   learner.safetensors              in that case, the network itself
 //!   optimizer.bpk                    Adam's moments (Burn's record, in order)
 //!   state.json                       epoch, batch, optimizer step
 //!   seen.csv                         what the unfinished epoch has scored so far
@@ -18,17 +20,21 @@
 mod manifest;
 mod moments;
 
+#[cfg(test)]
+pub(super) use moments::first_moments;
+
+use super::epoch::Learner;
 use super::scoring::Scored;
 use crate::files::{self, WriteError};
-use crate::model::{self, I3d, WeightsError};
+use crate::model::{self, WeightsError};
 use crate::results::{ResultsError, RunFolder, read_csv, write_csv};
-use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "weights.safetensors";
+const LEARNER: &str = "learner.safetensors";
 const OPTIMIZER: &str = "optimizer.bpk";
 const STATE: &str = "state.json";
 const SEEN: &str = "seen.csv";
@@ -152,22 +158,23 @@ struct SeenRow {
 /// Writes a checkpoint and returns its folder.
 pub(super) fn save(
     run: &RunFolder,
-    position: Position,
-    network: &I3d,
-    optimizer: &ModuleOptimizer,
-    seen: &[Scored],
+    learner: &Learner,
     metadata: &BTreeMap<String, String>,
 ) -> Result<PathBuf, CheckpointError> {
+    let Learner { network, average, optimizer, position, seen, .. } = learner;
     let name = position.folder_name();
     let parent = run.checkpoints();
     let (target, partial) = (parent.join(&name), parent.join(format!("{PARTIAL}{name}")));
     remove(&partial)?;
     files::make_folder(&partial)?;
-    model::save(network, &partial.join(WEIGHTS), metadata)?;
+    model::save(average.as_ref().unwrap_or(network), &partial.join(WEIGHTS), metadata)?;
+    if average.is_some() {
+        model::save(network, &partial.join(LEARNER), metadata)?;
+    }
     let record = moments::to_bytes(optimizer)
         .map_err(|message| CheckpointError::Optimizer { path: target.clone(), message })?;
     files::write_bytes(&partial.join(OPTIMIZER), &record)?;
-    let state = serde_json::to_vec_pretty(&position).expect("three numbers have a JSON form");
+    let state = serde_json::to_vec_pretty(position).expect("three numbers have a JSON form");
     files::write_bytes(&partial.join(STATE), &state)?;
     if position.batches_done > 0 {
         let rows: Vec<SeenRow> = seen
@@ -220,28 +227,34 @@ pub(super) fn weights_file(checkpoint: &Path) -> Result<PathBuf, CheckpointError
     Ok(checkpoint.join(WEIGHTS))
 }
 
-/// Loads weights, optimizer and what an unfinished epoch has seen, of a checkpoint that is whole.
+/// Takes up weights, optimizer and what an unfinished epoch has seen, of a checkpoint that is whole.
 pub(super) fn load(
-    network: I3d,
-    optimizer: ModuleOptimizer,
+    mut learner: Learner,
     checkpoint: &Path,
     position: Position,
-) -> Result<(I3d, ModuleOptimizer, Vec<Scored>), CheckpointError> {
+) -> Result<Learner, CheckpointError> {
     let unusable =
         |message: String| CheckpointError::Optimizer { path: checkpoint.to_owned(), message };
-    let network = model::load(network, &checkpoint.join(WEIGHTS))?.0;
+    let weights = match learner.average.take() {
+        None => WEIGHTS,
+        Some(average) => {
+            learner.average = Some(model::load(average, &checkpoint.join(WEIGHTS))?.0);
+            LEARNER
+        }
+    };
+    learner.network = model::load(learner.network, &checkpoint.join(weights))?.0;
     let record =
         fs::read(checkpoint.join(OPTIMIZER)).map_err(|e| unusable(format!("{OPTIMIZER}: {e}")))?;
-    let optimizer = moments::from_bytes(optimizer, record).map_err(unusable)?;
-    let mut seen = Vec::new();
+    learner.optimizer = moments::from_bytes(learner.optimizer, record).map_err(unusable)?;
+    learner.position = position;
     if position.batches_done > 0 {
         let rows: Vec<SeenRow> = read_csv(&checkpoint.join(SEEN))?;
-        seen = rows
+        learner.seen = rows
             .into_iter()
             .map(|row| Scored { exam: row.exam, logits: [row.logit_0, row.logit_1] })
             .collect();
     }
-    Ok((network, optimizer, seen))
+    Ok(learner)
 }
 
 #[cfg(test)]

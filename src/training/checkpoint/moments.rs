@@ -31,3 +31,19 @@ pub(super) fn from_bytes(
 ) -> Result<ModuleOptimizer, String> {
     optimizer.from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|e| e.to_string())
 }
+
+/// Adam's first moments by the number of their parameter.
+#[cfg(test)]
+pub(in crate::training) fn first_moments(
+    optimizer: &ModuleOptimizer,
+) -> std::collections::BTreeMap<u64, Vec<f32>> {
+    let tensors = Reader::from_bytes(to_bytes(optimizer).unwrap()).unwrap().into_tensors().unwrap();
+    let first = tensors.into_iter().filter(|tensor| tensor.name.ends_with("moment_1"));
+    first
+        .map(|tensor| {
+            let (_, _, _, id, bytes) = tensor.into_parts().unwrap();
+            let (numbers, _) = bytes.as_chunks::<4>();
+            (id.unwrap(), numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        })
+        .collect()
+}
