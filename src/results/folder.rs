@@ -102,6 +102,15 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// The run of one fold of this cross-validation, made where there is none.
+    pub fn fold(&self, spec: &Spec) -> Result<Self, ResultsError> {
+        let run = Self { root: self.root.join(format!("fold-{}", spec.split.fold)) };
+        if !run.spec_file().is_file() {
+            crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
+        }
+        Ok(run)
+    }
+
     /// The run at `path`.
     pub fn open(path: &Path) -> Result<Self, ResultsError> {
         let run = Self { root: path.to_owned() };
@@ -185,6 +194,16 @@ impl RunFolder {
     /// The final figures.
     pub fn evaluation_file(&self) -> PathBuf {
         self.root.join("evaluation.json")
+    }
+
+    /// The figures of a cross-validation.
+    pub fn cross_validation_file(&self) -> PathBuf {
+        self.root.join("cross-validation.json")
+    }
+
+    /// The predictions of all folds for those that they test.
+    pub fn pooled_predictions(&self) -> PathBuf {
+        self.root.join("predictions").join("out-of-fold.csv")
     }
 
     /// The quality control page of the preparation.

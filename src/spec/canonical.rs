@@ -30,6 +30,21 @@ impl Spec {
         document
     }
 
+    /// Whether the spec is of all folds of a cross-validation, one run each.
+    pub fn is_of_all_folds(&self) -> bool {
+        self.split.folds > 0 && self.split.fold == 0
+    }
+
+    /// The spec of each fold of a cross-validation, in order.
+    pub fn of_folds(&self) -> Vec<Spec> {
+        let fold = |fold| {
+            let mut document = self.0.clone();
+            document.split.fold = fold;
+            Spec(document)
+        };
+        (1..=self.split.folds).map(fold).collect()
+    }
+
     /// BLAKE3 of the canonical form of what affects results, in hexadecimal.
     pub fn hash(&self) -> String {
         let mut flat = String::new();
@@ -96,9 +111,11 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
 
 /// Keys that came after the first specs: where they are off they play no part, so that a spec
 /// which does not name them keeps its hash.
-const OFF_BY_DEFAULT: [&str; 10] = [
+const OFF_BY_DEFAULT: [&str; 12] = [
     "loss.class_weights",
     "runtime.workers",
+    "split.fold",
+    "split.folds",
     "train.augment.noise_hu",
     "train.augment.rotate_degrees",
     "train.augment.scale",

@@ -220,6 +220,32 @@ impl Checks {
                 "a share between 0 and 1",
             );
         }
+        self.need(
+            split.folds == 0 || (2..=100).contains(&split.folds),
+            "split.folds",
+            split.folds,
+            "0 (off), or 2 to 100",
+        );
+        let most = split.folds;
+        self.need(
+            split.fold <= most,
+            "split.fold",
+            split.fold,
+            &format!("0 (all of them), or at most split.folds, which is {most}"),
+        );
+        self.need_or(
+            split.folds == 0 || split.test == 0.0,
+            "split.test",
+            "set together with split.folds",
+            "with folds, every patient is tested in one of them: set split.test to 0 and let \
+             split.train and split.valid share the others",
+        );
+        self.need_or(
+            split.folds == 0 || document.data.train_list.is_none(),
+            "split.folds",
+            "set together with data.train_list",
+            "lists impose the split; folds draw it: give one or the other",
+        );
         let sum = split.train + split.valid + split.test;
         self.need_or(
             (sum - 1.0).abs() < 1e-6,

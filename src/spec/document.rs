@@ -273,6 +273,11 @@ pub struct Split {
     pub valid: f64,
     /// Share of patients that are kept for a final test.
     pub test: f64,
+    /// Cross-validation in so many parts, each of which is tested once by a network that the
+    /// others trained; 0 is off.
+    pub folds: usize,
+    /// The fold that is tested, from 1; 0 runs all of them one after the other.
+    pub fold: usize,
 }
 
 impl Default for Split {
@@ -283,6 +288,8 @@ impl Default for Split {
             train: 0.7,
             valid: 0.3,
             test: 0.0,
+            folds: 0,
+            fold: 0,
         }
     }
 }

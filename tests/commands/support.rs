@@ -155,8 +155,9 @@ pub fn whole_run(run: &Path) -> BTreeMap<String, Vec<u8>> {
             let name = entry.path().strip_prefix(run).expect("it is inside");
             let name = name.to_str().expect("plain names").to_owned();
             let bytes = fs::read(entry.path()).expect("a readable file");
+            let own = entry.file_name().to_str().expect("plain names");
             let half = entry.file_name().as_encoded_bytes().starts_with(b".partial-");
-            (!half && !clock.contains(&name.as_str())).then_some((name, bytes))
+            (!half && !clock.contains(&own)).then_some((name, bytes))
         })
         .collect()
 }
