@@ -21,7 +21,7 @@ use std::path::PathBuf;
 )]
 pub(super) struct Predict {
     /// Folder of a finished run. Given several times, the runs are an ensemble: their
-    /// probabilities are averaged.
+    /// probabilities are averaged. So are those of the folds of a cross-validation.
     #[arg(long, required = true, value_name = "RUN")]
     model: Vec<PathBuf>,
 
@@ -49,10 +49,10 @@ impl Predict {
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
         let mut runs = Vec::new();
         for path in &self.model {
-            let run = RunFolder::find(path)?;
-            let spec = run.spec()?;
-            use_threads(&spec);
-            runs.push((run, spec));
+            runs.extend(RunFolder::find(path)?.members()?);
+        }
+        if let Some((_, spec)) = runs.first() {
+            use_threads(spec);
         }
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());

@@ -111,6 +111,20 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// The runs that stand for this one, with their specs: its folds where it is a
+    /// cross-validation, else itself.
+    pub fn members(&self) -> Result<Vec<(Self, Spec)>, ResultsError> {
+        let spec = self.spec()?;
+        if !spec.is_of_all_folds() {
+            return Ok(vec![(self.clone(), spec)]);
+        }
+        let fold = |spec: Spec| {
+            let run = Self::open(&self.root.join(format!("fold-{}", spec.split.fold)))?;
+            Ok((run, spec))
+        };
+        spec.of_folds().into_iter().map(fold).collect()
+    }
+
     /// The run at `path`.
     pub fn open(path: &Path) -> Result<Self, ResultsError> {
         let run = Self { root: path.to_owned() };

@@ -82,6 +82,44 @@ fn every_exam_is_judged_once_by_a_network_that_never_saw_its_patient() {
 }
 
 #[test]
+fn the_folds_together_predict_plot_and_are_evaluated_again() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&RUN).code, 0);
+    let run = place.newest_run("small");
+    let folder = run.to_str().unwrap();
+    let figures = fs::read(run.join("cross-validation.json")).unwrap();
+    let picture = fs::read(run.join("fold-2/plots/roc.svg")).unwrap();
+    fs::remove_file(run.join("cross-validation.json")).unwrap();
+    fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
+    let told = place.lungs(&["evaluate", folder]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.contains("Cross-validation in 3 folds"), "{}", told.stdout);
+    assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), figures);
+    assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
+    fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
+    assert_eq!(place.lungs(&["plot", folder]).code, 0);
+    assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
+
+    // The ensemble is the mean of the folds, each asked alone.
+    let predicted = |models: &[&str]| -> Vec<f64> {
+        let mut arguments = vec!["predict", "--out", "out.csv", "--cache", "cache", "ct"];
+        arguments.extend(models.iter().flat_map(|model| ["--model", model]));
+        let done = place.lungs(&arguments);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let rows = table(&place.path("out.csv"));
+        rows.iter().filter_map(|row| row["probability"].parse().ok()).collect()
+    };
+    let together = predicted(&[folder]);
+    let folds: Vec<Vec<f64>> =
+        (1..=3).map(|fold| predicted(&[&format!("{folder}/fold-{fold}")])).collect();
+    assert!(!together.is_empty());
+    for (place, probability) in together.iter().enumerate() {
+        let mean = folds.iter().map(|fold| fold[place]).sum::<f64>() / 3.0;
+        assert!((probability - mean).abs() < 1e-12);
+    }
+}
+
+#[test]
 fn folds_that_are_killed_continue_to_the_same_bytes_from_the_spec_or_the_folder() {
     let whole = Workplace::new();
     assert_eq!(whole.lungs(&RUN).code, 0);
