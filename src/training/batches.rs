@@ -185,7 +185,44 @@ fn central_slices(mut crop: Array3<i16>, slices: usize) -> Array3<i16> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{prepared_exams, spec};
     use super::*;
+
+    /// Volumes and a failure arrive in the order asked for, whoever reads.
+    #[test]
+    fn batches_come_in_order_with_any_number_of_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut exams = prepared_exams(folder.path(), &[0; 11], |place, _| place as i16 * 100);
+        exams[9].crop = folder.path().join("not-there.npz");
+        for workers in [0, 1, 2, 3, 20] {
+            let spec = spec(&[&format!("runtime.workers={workers}"), "train.augment.shift_hu=0"]);
+            let order: Vec<Vec<Draw>> = [[3, 1], [0, 7], [5, 2], [8, 4], [6, 9], [10, 1]]
+                .map(|pair| pair.map(Draw::once).to_vec())
+                .to_vec();
+            let reading = Reading {
+                spec: &spec,
+                exams: &exams,
+                purpose: Purpose::Score,
+                windowing: Windowing::Device,
+            };
+            let seen: Vec<Result<Vec<i16>, String>> = std::thread::scope(|scope| {
+                read_ahead(scope, reading, order)
+                    .map(|batch| {
+                        let batch = batch.map_err(|error| error.to_string())?;
+                        let Voxels::Hounsfield(hu) = batch.voxels else { panic!("int16") };
+                        Ok(hu.chunks(16 * 32 * 32).map(|exam| exam[0]).collect())
+                    })
+                    .collect()
+            });
+            let told = seen[4].clone().unwrap_err();
+            assert!(told.contains("not-there.npz"), "{told}");
+            let of = |place: usize| seen[place].clone().unwrap();
+            assert_eq!(
+                [0, 1, 2, 3, 5].map(of),
+                [[300, 100], [0, 700], [500, 200], [800, 400], [1000, 100]]
+            );
+        }
+    }
 
     #[test]
     fn the_middle_slices_are_taken() {

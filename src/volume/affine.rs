@@ -17,10 +17,13 @@ pub struct Affine {
 /// interpolated with.
 pub fn resample_affine(hu: &Array3<i16>, map: &Affine, fill_hu: i16) -> Array3<i16> {
     let dim: [usize; 3] = hu.dim().into();
+    let hu = hu.as_standard_layout();
+    let voxels = hu.as_slice().unwrap_or_default();
+    let [_, height, width] = dim;
     let value = |index: [i64; 3]| {
         let inside = (0..3).all(|axis| (0..dim[axis] as i64).contains(&index[axis]));
-        let hu = if inside { hu[index.map(|i| i as usize)] } else { fill_hu };
-        f64::from(hu)
+        let [d, h, w] = index.map(|i| i as usize);
+        f64::from(if inside { voxels[(d * height + h) * width + w] } else { fill_hu })
     };
     Array3::from_shape_fn(dim, |(d, h, w)| {
         let index = [d as f64, h as f64, w as f64];
@@ -34,16 +37,13 @@ pub fn resample_affine(hu: &Array3<i16>, map: &Affine, fill_hu: i16) -> Array3<i
         }
         let low = at.map(|at| at.floor() as i64);
         let part: [f64; 3] = std::array::from_fn(|axis| at[axis] - low[axis] as f64);
-        let mut sum = 0.0;
-        for corner in 0..8 {
-            let bit: [i64; 3] = std::array::from_fn(|axis| (corner >> axis) & 1);
-            let share = |axis: usize| if bit[axis] == 1 { part[axis] } else { 1.0 - part[axis] };
-            let share = share(0) * share(1) * share(2);
-            if share > 0.0 {
-                sum += share * value(std::array::from_fn(|axis| low[axis] + bit[axis]));
-            }
-        }
-        sum.round() as i16
+        let between = |a: f64, b: f64, axis: usize| a + (b - a) * part[axis];
+        let along_width = |d: i64, h: i64| {
+            let at = |w: i64| value([low[0] + d, low[1] + h, low[2] + w]);
+            between(at(0), at(1), 2)
+        };
+        let along_height = |d: i64| between(along_width(d, 0), along_width(d, 1), 1);
+        between(along_height(0), along_height(1), 0).round() as i16
     })
 }
 

@@ -19,13 +19,18 @@ fn damage(file: &Path, how: &str) {
     }
 }
 
-/// A finished run that is to train on, and one that never stopped.
-fn trained_for_three_of_four_epochs() -> (Workplace, Workplace) {
+const RUN: [&str; 5] = ["run", "small.toml", "-q", "--set", "train.epochs=4"];
+
+/// A run that never stopped.
+fn whole() -> Workplace {
     let whole = Workplace::new();
-    assert_eq!(whole.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=4"]).code, 0);
-    let place = Workplace::new();
-    let run = ["run", "small.toml", "-q", "--set", "train.epochs=4"];
-    assert_eq!(place.lungs(&run).code, 0);
+    assert_eq!(whole.lungs(&RUN).code, 0);
+    whole
+}
+
+/// The same run that is to train its last epoch still.
+fn trained_for_three_of_four_epochs() -> Workplace {
+    let place = whole();
     // As a process leaves it that is killed after the third epoch.
     let folder = place.newest_run("small");
     for gone in ["checkpoints/epoch-004", "plots"] {
@@ -36,18 +41,19 @@ fn trained_for_three_of_four_epochs() -> (Workplace, Workplace) {
     let mut provenance: serde_json::Value = serde_json::from_str(&provenance).unwrap();
     provenance["finished"] = serde_json::Value::Null;
     fs::write(folder.join("provenance.json"), provenance.to_string()).unwrap();
-    (whole, place)
+    place
 }
 
 #[test]
 fn a_damaged_checkpoint_is_told_and_the_one_before_it_is_used() {
+    let whole = whole();
     for (file, how) in [
         ("weights.safetensors", "one bit"),
         ("optimizer.bpk", "cut short"),
         ("state.json", "gone"),
         ("checksums.json", "cut short"),
     ] {
-        let (whole, place) = trained_for_three_of_four_epochs();
+        let place = trained_for_three_of_four_epochs();
         let run = place.newest_run("small");
         // Wherever the best epoch is: the furthest checkpoint that is left.
         let mut kept: Vec<_> = fs::read_dir(run.join("checkpoints"))
@@ -73,7 +79,7 @@ fn a_damaged_checkpoint_is_told_and_the_one_before_it_is_used() {
 
 #[test]
 fn with_every_checkpoint_damaged_training_begins_again_said_aloud() {
-    let (whole, place) = trained_for_three_of_four_epochs();
+    let (whole, place) = (whole(), trained_for_three_of_four_epochs());
     let run = place.newest_run("small");
     for checkpoint in fs::read_dir(run.join("checkpoints")).unwrap() {
         damage(&checkpoint.unwrap().path().join("weights.safetensors"), "one bit");
@@ -118,7 +124,7 @@ fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
 
 #[test]
 fn a_table_that_lost_rows_is_told_and_no_checkpoint_is_touched() {
-    let (_, place) = trained_for_three_of_four_epochs();
+    let place = trained_for_three_of_four_epochs();
     let run = place.newest_run("small");
     let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
     let first: Vec<&str> = metrics.lines().take(3).collect();

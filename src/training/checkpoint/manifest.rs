@@ -24,19 +24,30 @@ pub(super) fn write(folder: &Path) -> Result<(), WriteError> {
 /// Compares the files of a folder with its manifest, which must name those that are `needed`.
 /// The error says what is wrong.
 pub(super) fn verify(folder: &Path, needed: &[&str]) -> Result<(), String> {
-    let text = std::fs::read(folder.join(NAME)).map_err(|e| format!("{NAME}: {e}"))?;
-    let sums: BTreeMap<String, String> =
-        serde_json::from_slice(&text).map_err(|e| format!("{NAME}: {e}"))?;
+    let sums = read(folder)?;
     if let Some(absent) = needed.iter().find(|name| !sums.contains_key(**name)) {
         return Err(format!("{NAME} does not name {absent}"));
     }
-    for (name, expected) in &sums {
-        let found = checksum(&folder.join(name)).map_err(|e| format!("{name}: {e}"))?;
-        if found != *expected {
-            return Err(format!("{name}: its checksum is not the one in {NAME}"));
-        }
+    sums.keys().try_for_each(|name| compare(folder, name, &sums))
+}
+
+/// Compares one file of a folder with its manifest, whatever became of the others.
+pub(super) fn verify_file(folder: &Path, name: &str) -> Result<(), String> {
+    compare(folder, name, &read(folder)?)
+}
+
+fn read(folder: &Path) -> Result<BTreeMap<String, String>, String> {
+    let text = std::fs::read(folder.join(NAME)).map_err(|e| format!("{NAME}: {e}"))?;
+    serde_json::from_slice(&text).map_err(|e| format!("{NAME}: {e}"))
+}
+
+fn compare(folder: &Path, name: &str, sums: &BTreeMap<String, String>) -> Result<(), String> {
+    let expected = sums.get(name).ok_or_else(|| format!("{NAME} does not name {name}"))?;
+    let found = checksum(&folder.join(name)).map_err(|e| format!("{name}: {e}"))?;
+    match found == *expected {
+        true => Ok(()),
+        false => Err(format!("{name}: its checksum is not the one in {NAME}")),
     }
-    Ok(())
 }
 
 fn checksum(path: &Path) -> std::io::Result<String> {
@@ -65,6 +76,9 @@ mod tests {
         assert!(verdict().unwrap_err().starts_with("weights: its checksum"));
         fs::write(at("weights"), b"1234567").unwrap();
         assert!(verdict().unwrap_err().starts_with("weights: its checksum"));
+        assert_eq!(verify_file(folder.path(), "state"), Ok(()), "this one is as it was");
+        assert!(verify_file(folder.path(), "weights").is_err());
+        assert!(verify_file(folder.path(), "moments").unwrap_err().contains("not name moments"));
         fs::remove_file(at("weights")).unwrap();
         assert!(verdict().unwrap_err().starts_with("weights: No such file"));
         fs::write(at("weights"), b"12345678").unwrap();

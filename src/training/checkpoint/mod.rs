@@ -222,7 +222,7 @@ pub(super) fn all(run: &RunFolder) -> Vec<Kept> {
 
 /// The weights file of the checkpoint that must be used, verified.
 pub(super) fn weights_file(checkpoint: &Path) -> Result<PathBuf, CheckpointError> {
-    manifest::verify(checkpoint, &[WEIGHTS])
+    manifest::verify_file(checkpoint, WEIGHTS)
         .map_err(|message| CheckpointError::Damaged { path: checkpoint.to_owned(), message })?;
     Ok(checkpoint.join(WEIGHTS))
 }
