@@ -1,5 +1,6 @@
 //! Writing files so that a kill at any moment leaves the old file or the new one, never half of
-//! either: temporary name in the same folder, fsync, rename, fsync of the folder.
+//! either: temporary name in the same folder, fsync, rename, fsync of the folder. A new folder is
+//! made durable in its parent likewise, or a power cut could take the folder with all its files.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -44,6 +45,18 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_atomically(path, |out| out.write_all(bytes))
 }
 
+/// Makes a folder with what is missing above it, durable when this returns.
+pub fn make_folder(folder: &Path) -> Result<(), WriteError> {
+    make_durable_folder(folder).map_err(|source| WriteError { path: folder.to_owned(), source })
+}
+
+/// Gives a file or folder another name in the same folder, durable when this returns. What is
+/// renamed must be durable itself.
+pub fn rename(from: &Path, to: &Path) -> Result<(), WriteError> {
+    let renamed = fs::rename(from, to).and_then(|()| sync_folder(parent(to)));
+    renamed.map_err(|source| WriteError { path: to.to_owned(), source })
+}
+
 /// How names of files under way begin.
 const PARTIAL: &str = ".partial-";
 
@@ -65,11 +78,8 @@ fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
+    let folder = parent(path);
+    make_durable_folder(folder)?;
     let mut temporary = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder)?;
     {
         let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
@@ -80,6 +90,30 @@ fn write(
     share_like_other_files(temporary.as_file())?;
     temporary.persist(path).map_err(|failure| failure.error)?;
     sync_folder(folder)
+}
+
+/// The folder that a path is in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn make_durable_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = parent(folder);
+    make_durable_folder(above)?;
+    match fs::create_dir(folder) {
+        // Another thread or process was faster; or it is a file, and then this says so.
+        Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {
+            fs::read_dir(folder).map(drop)
+        }
+        made => made,
+    }?;
+    sync_folder(above)
 }
 
 /// Temporary files are private (0600); results are for the group, as the umask would have it.
@@ -123,6 +157,19 @@ mod tests {
         sweep(folder.path());
         assert!(!at(".partial-old").exists());
         assert!(at(".partial-new").exists() && at("old.npz").exists());
+    }
+
+    #[test]
+    fn folders_are_made_with_those_above_and_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        make_folder(&at("a/b/c")).unwrap();
+        make_folder(&at("a/b/c")).unwrap();
+        fs::write(at("a/b/c/file"), "x").unwrap();
+        rename(&at("a/b"), &at("a/d")).unwrap();
+        assert_eq!(fs::read(at("a/d/c/file")).unwrap(), b"x");
+        let failure = make_folder(&at("a/d/c/file/below")).unwrap_err().to_string();
+        assert!(failure.contains("below"), "{failure}");
     }
 
     #[test]

@@ -111,22 +111,29 @@ pub fn plan(
     let per_epoch = exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t + v * FORWARD_SHARE);
     let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powf(TIME_BY_WIDTH);
     let on_cpu = facts.kind == DeviceKind::Cpu;
-    let kept = match spec.train.keep_checkpoints {
-        KeepCheckpoints::All => epochs,
-        KeepCheckpoints::BestAndLast => 3.0,
-    };
+    // The best and the last two, and two within the epoch under way.
+    let within = if spec.train.checkpoint_minutes > 0.0 { 2.0 } else { 0.0 };
+    let kept = match (spec.train.keep_checkpoints, spec.train.keep_every) {
+        (KeepCheckpoints::All, _) => epochs,
+        (KeepCheckpoints::BestAndLast, 0) => 3.0,
+        (KeepCheckpoints::BestAndLast, every) => 3.0 + (epochs / every as f64).floor(),
+    } + within;
+    // A moving average is one more copy of the weights, in memory and on disk.
+    let averages = if spec.train.weight_average > 0.0 { 1.0 } else { 0.0 };
+    let runs = if spec.is_of_all_folds() { spec.split.folds as f64 } else { 1.0 };
     Ok(Plan {
         spec_hash: spec.hash(),
         device: format!("{} ({})", facts.request, facts.name),
         parameters,
         step_bytes: STEP_BYTES_PER_VOXEL * voxels * spec.model.width * spec.train.batch_size as f64
-            + 4.0 * weights,
+            + (4.0 + averages) * weights,
         cache_bytes: chosen.map(|chosen| chosen * (depth * height * width * 2) as f64),
-        run_bytes: chosen.map(|chosen| kept * 3.0 * weights + epochs * 200.0 * chosen),
+        run_bytes: chosen
+            .map(|chosen| runs * (kept * (3.0 + averages) * weights + epochs * 200.0 * chosen)),
         preparation_seconds: chosen.map(|chosen| chosen * PREPARATION_SECONDS / cores),
         training_seconds: per_epoch
             .filter(|_| on_cpu)
-            .map(|exams| exams * epochs * operations / (OPERATIONS_PER_CORE * cores)),
+            .map(|exams| runs * exams * epochs * operations / (OPERATIONS_PER_CORE * cores)),
         time_basis: if on_cpu {
             format!("{cores} CPU threads; order of magnitude")
         } else {

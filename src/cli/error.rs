@@ -12,8 +12,8 @@ pub(super) enum Failure {
     Request(Report),
     /// The work failed: exit code 1.
     Work(Report),
-    /// A signal stopped it, and it can be continued: exit code 130.
-    Stopped,
+    /// A signal stopped it, and it can be continued; the exit code says which.
+    Stopped(u8),
 }
 
 impl Failure {
@@ -32,7 +32,7 @@ impl Failure {
         let (report, code) = match self {
             Self::Request(report) => (report, 2),
             Self::Work(report) => (report, 1),
-            Self::Stopped => return ExitCode::from(130),
+            Self::Stopped(code) => return ExitCode::from(code),
         };
         eprintln!("Error: {report:?}");
         ExitCode::from(code)

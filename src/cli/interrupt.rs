@@ -1,39 +1,56 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM, and a scheduler's warning.
 
 use burn::train::Interrupter;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Exit code after Ctrl-C or SIGTERM.
+const STOPPED: u8 = 130;
+
+/// Exit code after SIGUSR1: `EX_TEMPFAIL` of sysexits.h, try again. A job script may start itself
+/// anew on it.
+const TRY_AGAIN: u8 = 75;
+
 /// Turns signals into a clean stop.
 ///
 /// While training, the first signal asks the loop to stop after its step and the second ends the
 /// process; elsewhere the first one ends it. Every file is written atomically, so that either way
-/// nothing is lost but work since the last file.
+/// nothing is lost but work since the last file. SIGUSR1 is what schedulers send before the time is
+/// up, often to every process of a job and more than once: repeated, it hurries nothing.
 pub(super) struct Interrupt {
     pub interrupter: Interrupter,
     training: Arc<AtomicBool>,
+    warned: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// Listens from now on. Where signals cannot be listened to, they do what they always do.
     pub fn listen() -> Self {
-        let interrupt =
-            Self { interrupter: Interrupter::new(), training: Arc::new(AtomicBool::new(false)) };
-        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
+        let interrupt = Self {
+            interrupter: Interrupter::new(),
+            training: Arc::new(AtomicBool::new(false)),
+            warned: Arc::new(AtomicBool::new(false)),
+        };
+        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGUSR1]) {
             let interrupter = interrupt.interrupter.clone();
-            let training = interrupt.training.clone();
+            let (training, warned) = (interrupt.training.clone(), interrupt.warned.clone());
             std::thread::spawn(move || {
-                for _ in signals.forever() {
+                for signal in signals.forever() {
                     let mut stderr = std::io::stderr();
-                    if training.load(Ordering::SeqCst) && !interrupter.should_stop() {
-                        let _ = writeln!(stderr, "\nstopping after this step (again: at once)");
-                        interrupter.stop(Some("signal"));
-                    } else {
+                    let warning = signal == SIGUSR1;
+                    if !training.load(Ordering::SeqCst) {
                         let _ = writeln!(stderr, "\nstopped; the same command continues");
-                        std::process::exit(130);
+                        std::process::exit(i32::from(if warning { TRY_AGAIN } else { STOPPED }));
+                    } else if !interrupter.should_stop() {
+                        let _ = writeln!(stderr, "\nstopping after this step (again: at once)");
+                        warned.store(warning, Ordering::SeqCst);
+                        interrupter.stop(Some("signal"));
+                    } else if !warning {
+                        let _ = writeln!(stderr, "\nstopped; the same command continues");
+                        std::process::exit(i32::from(STOPPED));
                     }
                 }
             });
@@ -44,5 +61,10 @@ impl Interrupt {
     /// Says that training begins or ends.
     pub fn set_training(&self, training: bool) {
         self.training.store(training, Ordering::SeqCst);
+    }
+
+    /// The exit code of a command that was stopped.
+    pub fn exit_code(&self) -> u8 {
+        if self.warned.load(Ordering::SeqCst) { TRY_AGAIN } else { STOPPED }
     }
 }

@@ -1,7 +1,8 @@
 //! The command line: one file per verb, holding its arguments, its wiring and what it prints.
 //!
-//! Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by a signal with
-//! everything kept that is needed to continue.
+//! Exit codes: 0 done, 1 the work failed, 2 the request was wrong; with everything kept that is
+//! needed to continue, 75 stopped by SIGUSR1 (a scheduler's warning: try again), 130 by another
+//! signal.
 
 mod check;
 mod compare;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
     name = "lungs",
     version = crate::results::program_version(),
     arg_required_else_help = true,
-    after_help = "Start here:\n  lungs run experiments/demo.toml       a whole experiment on synthetic CT, in minutes\n  lungs check experiments/baseline.toml what a run would do, without doing it\n\nExit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by a signal."
+    after_help = "Start here:\n  lungs run experiments/demo.toml       a whole experiment on synthetic CT, in minutes\n  lungs check experiments/baseline.toml what a run would do, without doing it\n\nExit codes: 0 done, 1 the work failed, 2 the request was wrong, 75 stopped by a\nscheduler's warning (SIGUSR1), 130 by another signal: after both, the same command continues."
 )]
 struct Arguments {
     #[command(subcommand)]

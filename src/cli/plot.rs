@@ -22,15 +22,16 @@ pub(super) struct Plot {
 impl Plot {
     pub fn execute(&self, output: &Output) -> Done {
         for path in &self.runs {
-            let run = RunFolder::find(path)?;
-            let cache = pipeline::cache_folder(&run.spec()?);
-            if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
-                output.say(format!("quality page in {}", page.display()));
-            }
-            let drawn = report::redraw(&run).map_err(Failure::work)?;
-            output.say(format!("{} files in {}", drawn.len(), run.plots().display()));
-            for file in drawn {
-                output.detail(format!("  {}", file.display()));
+            for (run, spec) in RunFolder::find(path)?.members()? {
+                let cache = pipeline::cache_folder(&spec);
+                if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
+                    output.say(format!("quality page in {}", page.display()));
+                }
+                let drawn = report::redraw(&run).map_err(Failure::work)?;
+                output.say(format!("{} files in {}", drawn.len(), run.plots().display()));
+                for file in drawn {
+                    output.detail(format!("  {}", file.display()));
+                }
             }
         }
         Ok(())

@@ -6,9 +6,9 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
 use crate::pipeline::predict::{Model, Prediction, predict};
-use crate::results::write_csv;
+use crate::results::{RunFolder, write_csv};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Probability of lung cancer within one year for CT series.
 ///
@@ -21,7 +21,8 @@ use std::path::PathBuf;
 )]
 pub(super) struct Predict {
     /// A run, or a file of weights (.safetensors, .pt, .pth, model.ckpt-123). Given several times,
-    /// the models are an ensemble: their probabilities are averaged.
+    /// the models are an ensemble: their probabilities are averaged. So are those of the folds of a
+    /// cross-validation.
     #[arg(long, required = true, value_name = "RUN|FILE")]
     model: Vec<PathBuf>,
 
@@ -58,9 +59,11 @@ impl Predict {
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
         let mut models = Vec::new();
         for path in &self.model {
-            let model = Model::open(path, self.spec.as_deref(), self.any_preprocessing)?;
-            use_threads(&model.spec);
-            models.push(model);
+            for place in members(path)? {
+                let model = Model::open(&place, self.spec.as_deref(), self.any_preprocessing)?;
+                use_threads(&model.spec);
+                models.push(model);
+            }
         }
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
@@ -97,4 +100,10 @@ fn table(rows: &[Prediction]) -> String {
         ]
     }));
     columns(&lines)
+}
+
+/// The models that a path stands for: itself, or the folds of a cross-validation.
+fn members(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let Ok(run) = RunFolder::find(path) else { return Ok(vec![path.to_owned()]) };
+    Ok(run.members()?.into_iter().map(|(run, _)| run.root().to_owned()).collect())
 }

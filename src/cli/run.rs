@@ -68,6 +68,9 @@ impl Which {
     fn work(&self, output: &Output, until: Until) -> Done {
         let (spec, folder) = self.find()?;
         use_threads(&spec);
+        if spec.is_of_all_folds() {
+            return cross_validate(&spec, &folder, output, until);
+        }
         if Provenance::read(&folder).is_some_and(|known| known.finished.is_some()) {
             output.say(format!("{} is finished already.", folder.root().display()));
             output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
@@ -80,13 +83,8 @@ impl Which {
         let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {
-                let verb = if until == Until::Trained { "train" } else { "run" };
-                output.answer(format!(
-                    "\nStopped in epoch {epoch} after step {step}; everything is kept. To continue:\n  \
-                     lungs {verb} {}",
-                    folder.root().display()
-                ));
-                Err(Failure::Stopped)
+                tell_how_to_continue(output, until, &folder, (epoch, step));
+                Err(Failure::Stopped(interrupt.exit_code()))
             }
             Outcome::Finished { selected, last } if until == Until::Trained => {
                 output.answer(format!(
@@ -147,6 +145,53 @@ impl Which {
             path.display(),
             told.join("\n")
         )))
+    }
+}
+
+fn tell_how_to_continue(
+    output: &Output,
+    until: Until,
+    folder: &RunFolder,
+    (epoch, step): (usize, usize),
+) {
+    let verb = if until == Until::Trained { "train" } else { "run" };
+    output.answer(format!(
+        "\nStopped in epoch {epoch} after step {step}; everything is kept. To continue:\n  \
+         lungs {verb} {}",
+        folder.root().display()
+    ));
+}
+
+/// Runs every fold of a cross-validation, or what is left of them.
+fn cross_validate(spec: &Spec, folder: &RunFolder, output: &Output, until: Until) -> Done {
+    if folder.cross_validation_file().is_file() {
+        output.say(format!("{} is finished already.", folder.root().display()));
+        output.say("`--fresh` begins a new one.\n");
+        output.answer(report::headline_of_folds(folder).map_err(Failure::work)?);
+        return Ok(());
+    }
+    output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
+    let interrupt = Interrupt::listen();
+    let progress = Progress::new(output.is_quiet(), &interrupt);
+    let interrupter = &interrupt.interrupter;
+    match pipeline::cross_validate(spec, folder, until, interrupter, &progress)? {
+        Outcome::Interrupted { epoch, step } => {
+            tell_how_to_continue(output, until, folder, (epoch, step));
+            Err(Failure::Stopped(interrupt.exit_code()))
+        }
+        Outcome::Finished { .. } if until == Until::Trained => {
+            output.answer(format!(
+                "\nTrained {} folds. For figures:\n  lungs run {}",
+                spec.split.folds,
+                folder.root().display()
+            ));
+            Ok(())
+        }
+        Outcome::Finished { .. } => {
+            output
+                .answer(format!("\n{}", report::headline_of_folds(folder).map_err(Failure::work)?));
+            Ok(())
+        }
     }
 }
 

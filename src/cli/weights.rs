@@ -7,7 +7,7 @@ use crate::results::RunFolder;
 use crate::spec::{Contract, load_preparation};
 use crate::training;
 use crate::weights::{
-    self, ExportError, Figures, LoadError, Loaded, Target, fate_of_head, left_out_by_kind,
+    self, ExportError, Figures, Head, LoadError, Loaded, Target, fate_of_head, left_out_by_kind,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
@@ -152,8 +152,8 @@ impl Source {
         weights_file(&self.file)
     }
 
-    fn load(&self) -> Result<Loaded, Failure> {
-        Ok(weights::load(&self.path()?, self.prefix.as_deref())?)
+    fn load(&self, head: Head) -> Result<Loaded, Failure> {
+        Ok(weights::load(&self.path()?, self.prefix.as_deref(), head)?)
     }
 }
 
@@ -170,7 +170,8 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
 
 impl Import {
     fn execute(&self, output: &Output) -> Done {
-        let loaded = self.source.load()?;
+        let head = if self.without_head { Head::Drop } else { Head::Keep };
+        let loaded = self.source.load(head)?;
         if loaded.layout.is_two_dimensional() {
             return Err(Failure::request(format!(
                 "{} is a {}; to make a three-dimensional network of it:\n  lungs weights inflate {} -o {}",
@@ -180,24 +181,20 @@ impl Import {
                 self.target.output.display()
             )));
         }
-        let loaded = match (self.without_head, loaded.has_head()) {
-            (true, _) => loaded.without_head(),
-            (false, true) => loaded,
-            (false, false) => {
-                return Err(Failure::request(format!(
-                    "{} has no classifier: {} are missing; to import it all the same, give --without-head",
-                    loaded.path.display(),
-                    model::head_names().join(" and ")
-                )));
-            }
-        };
+        if head == Head::Keep && !loaded.has_head() {
+            return Err(Failure::request(format!(
+                "{} has no classifier: {} are missing; to import it all the same, give --without-head",
+                loaded.path.display(),
+                model::head_names().join(" and ")
+            )));
+        }
         self.target.write(loaded, output)
     }
 }
 
 impl Inflate {
     fn execute(&self, output: &Output) -> Done {
-        let loaded = self.source.load()?;
+        let loaded = self.source.load(Head::Drop)?;
         if !loaded.layout.is_two_dimensional() {
             return Err(Failure::request(format!(
                 "{} is three-dimensional already ({}); to take it as it is:\n  lungs weights import {} -o {}",
@@ -207,7 +204,7 @@ impl Inflate {
                 self.target.output.display()
             )));
         }
-        self.target.write(loaded.without_head(), output)
+        self.target.write(loaded, output)
     }
 }
 
@@ -257,7 +254,7 @@ fn source_of(loaded: &Loaded) -> String {
 
 impl Export {
     fn execute(&self, output: &Output) -> Done {
-        let loaded = self.source.load()?;
+        let loaded = self.source.load(Head::Keep)?;
         let loaded = match self.channels {
             Some(channels) => loaded.with_channels(channels),
             None => loaded,
@@ -277,7 +274,7 @@ impl Export {
 impl Show {
     fn execute(&self, output: &Output) -> Done {
         let path = self.source.path()?;
-        let loaded = match weights::load(&path, self.source.prefix.as_deref()) {
+        let loaded = match weights::load(&path, self.source.prefix.as_deref(), Head::Keep) {
             Ok(loaded) => loaded,
             Err(error @ (LoadError::NoNetwork { .. } | LoadError::Mismatch { .. })) => {
                 // What is there is what the user needs to see.

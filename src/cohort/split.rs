@@ -81,25 +81,70 @@ fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     patients
 }
 
-/// Draws a part for each patient. Within a stratum, the first `train` share of the shuffled
-/// patients trains, the next `valid` share validates, the rest tests; borders are rounded.
+/// Draws a part for each patient.
 fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+    match spec.split.folds {
+        0 => draw_shares(patients, spec),
+        _ => draw_fold(patients, spec),
+    }
+}
+
+/// Members of each stratum, shuffled by the stream of its name under `prefix`.
+fn strata<'a>(
+    patients: &'a BTreeMap<String, bool>,
+    spec: &Spec,
+    prefix: &str,
+) -> Vec<Vec<&'a String>> {
     let strata: &[Option<bool>] = match spec.split.stratify {
         Stratify::Label => &[Some(false), Some(true)],
         Stratify::None => &[None],
     };
-    let mut parts = BTreeMap::new();
-    for stratum in strata {
+    let members = |stratum: &Option<bool>| {
         let mut members: Vec<&String> = patients
             .iter()
             .filter(|(_, positive)| stratum.is_none_or(|wanted| wanted == **positive))
             .map(|(patient, _)| patient)
             .collect();
         let name = match stratum {
-            Some(positive) => format!("split/positive-{positive}"),
-            None => "split".to_owned(),
+            Some(positive) => format!("{prefix}/positive-{positive}"),
+            None => prefix.to_owned(),
         };
         members.shuffle(&mut random::stream(spec.experiment.seed, &name));
+        members
+    };
+    strata.iter().map(members).collect()
+}
+
+/// Draws one fold of a cross-validation. The shuffled patients, one stratum after the other, are
+/// dealt to the folds in turn, so that folds differ by one patient at most, in each stratum and in
+/// all. The fold tests; of the others, drawn anew for each fold, the share
+/// `train / (train + valid)` trains and the rest validates. The test never selects the epoch, so
+/// that the pooled predictions of all folds are an honest judgement.
+fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+    let split = &spec.split;
+    let fold = split.fold.max(1);
+    let dealt = strata(patients, spec, "folds").concat();
+    let tested: BTreeSet<&String> = dealt.into_iter().skip(fold - 1).step_by(split.folds).collect();
+    let mut parts = BTreeMap::new();
+    for members in strata(patients, spec, &format!("folds/split-of-fold-{fold}")) {
+        let (test, others): (Vec<&String>, Vec<&String>) =
+            members.into_iter().partition(|patient| tested.contains(patient));
+        let share = split.train / (split.train + split.valid);
+        let train = (share * others.len() as f64).round() as usize;
+        parts.extend(test.into_iter().map(|patient| (patient.clone(), Part::Test)));
+        for (place, patient) in others.into_iter().enumerate() {
+            let part = if place < train { Part::Train } else { Part::Valid };
+            parts.insert(patient.clone(), part);
+        }
+    }
+    parts
+}
+
+/// Draws parts by their shares. Within a stratum, the first `train` share of the shuffled
+/// patients trains, the next `valid` share validates, the rest tests; borders are rounded.
+fn draw_shares(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+    let mut parts = BTreeMap::new();
+    for members in strata(patients, spec, "split") {
         let border = |share: f64| (share * members.len() as f64).round() as usize;
         let train = border(spec.split.train);
         let valid = border(spec.split.train + spec.split.valid);
@@ -206,6 +251,38 @@ mod tests {
         };
         assert_eq!(parts(&[], false), parts(&[], true));
         assert_ne!(parts(&[], false), parts(&["experiment.seed=38"], false));
+    }
+
+    #[test]
+    fn every_patient_is_tested_in_one_fold_and_folds_are_alike() {
+        // 23 patients of which 8 are positive, with one to three exams each.
+        let labels: Vec<Vec<u8>> =
+            (0..23).map(|patient| vec![u8::from(patient % 3 == 0); 1 + patient % 3]).collect();
+        let mut tested = BTreeMap::<String, usize>::new();
+        let mut counts = Vec::new();
+        for fold in 1..=5 {
+            let mut cohort = cohort(&labels);
+            let set = ["split.folds=5", &format!("split.fold={fold}")];
+            assign(&mut cohort, &spec(&set)).unwrap();
+            let of = |part| -> BTreeSet<String> {
+                let here = cohort.rows.iter().filter(|row| row.split == Some(part));
+                here.map(|row| row.patient.clone()).collect()
+            };
+            let positive = |patient: &String| patient[1..].parse::<usize>().unwrap() % 3 == 0;
+            for patient in of(Part::Test) {
+                *tested.entry(patient).or_default() += 1;
+            }
+            let positives = of(Part::Test).into_iter().filter(positive).count();
+            counts.push((of(Part::Test).len(), positives));
+            // 70 to 30 of those that do not test, positives and negatives.
+            let others = 23 - of(Part::Test).len();
+            assert!((of(Part::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
+            assert_eq!(of(Part::Train).len() + of(Part::Valid).len(), others);
+        }
+        assert_eq!(tested.len(), 23);
+        assert!(tested.values().all(|times| *times == 1));
+        assert!(counts.iter().all(|(all, _)| [4, 5].contains(all)), "{counts:?}");
+        assert!(counts.iter().all(|(_, positives)| [1, 2].contains(positives)), "{counts:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod delong;
 mod interval;
 mod normal;
 mod operating;
+mod precision;
 mod roc;
 #[cfg(test)]
 mod testing;
@@ -42,6 +43,7 @@ pub use delong::{
 };
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
 pub use operating::{OperatingPoint, Rule, operating_points};
+pub use precision::average_precision;
 pub use roc::{RocPoint, auc, roc};
 
 /// One exam with its label and prediction.

@@ -8,10 +8,12 @@
 //! A stage whose product is there already reads it instead, so running again continues.
 
 mod error;
+mod folds;
 pub mod predict;
 mod study;
 
 pub use error::PipelineError;
+pub use folds::cross_validate;
 pub use study::{
     Found, cache_folder, gather, images_of, make_phantom, prepare, prepare_chosen, prepare_images,
     settings, split_check, survey,

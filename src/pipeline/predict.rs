@@ -38,7 +38,7 @@ impl Model {
             Ok(run) => (training::selected_weights(&run)?, Some(run.spec()?)),
             Err(_) => (path.to_owned(), None),
         };
-        let loaded = weights::load(&file, None)?;
+        let loaded = weights::load(&file, None, weights::Head::Keep)?;
         if !loaded.has_head() || loaded.config.classes != 2 {
             return Err(odd(format!(
                 "its classifier {}; train one first (model.init_head = \"new\")",

@@ -250,6 +250,8 @@ mod tests {
                     auc_low: Some(0.7),
                     auc_high: Some(0.9),
                     learning_rate: 1e-4,
+                    average_precision: Some(0.7),
+                    brier: Some(0.2),
                 })
             })
             .collect();

@@ -12,6 +12,7 @@
 
 mod compare;
 mod draw_run;
+mod folds;
 mod headline;
 pub mod page;
 pub mod plot;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 pub use compare::{Comparison, KeyDifference, PairedTest, compare, write_overlaid_roc};
 pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
+pub use folds::{CrossValidation, Fold, headline_of_folds, pool};
 pub use headline::headline;
 
 /// What `evaluation.json` holds.

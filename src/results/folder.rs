@@ -84,7 +84,7 @@ impl RunFolder {
         let short: String = spec.hash().chars().take(6).collect();
         let mut root = parent.join(format!("{stamp}-{short}"));
         let cannot = |path: &Path, source| ResultsError::CannotCreate { path: path.into(), source };
-        fs::create_dir_all(&parent).map_err(|e| cannot(&parent, e))?;
+        crate::files::make_folder(&parent).map_err(|e| cannot(&parent, e.source))?;
         // Two runs may start within one second.
         let mut again = 2;
         while let Err(failure) = fs::create_dir(&root) {
@@ -94,9 +94,35 @@ impl RunFolder {
             root = parent.join(format!("{stamp}-{short}-{again}"));
             again += 1;
         }
+        // The new name is durable once its parent is.
+        let synced = fs::File::open(&parent).and_then(|folder| folder.sync_all());
+        synced.map_err(|e| cannot(&parent, e))?;
         let run = Self { root };
         crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
         Ok(run)
+    }
+
+    /// The run of one fold of this cross-validation, made where there is none.
+    pub fn fold(&self, spec: &Spec) -> Result<Self, ResultsError> {
+        let run = Self { root: self.root.join(format!("fold-{}", spec.split.fold)) };
+        if !run.spec_file().is_file() {
+            crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
+        }
+        Ok(run)
+    }
+
+    /// The runs that stand for this one, with their specs: its folds where it is a
+    /// cross-validation, else itself.
+    pub fn members(&self) -> Result<Vec<(Self, Spec)>, ResultsError> {
+        let spec = self.spec()?;
+        if !spec.is_of_all_folds() {
+            return Ok(vec![(self.clone(), spec)]);
+        }
+        let fold = |spec: Spec| {
+            let run = Self::open(&self.root.join(format!("fold-{}", spec.split.fold)))?;
+            Ok((run, spec))
+        };
+        spec.of_folds().into_iter().map(fold).collect()
     }
 
     /// The run at `path`.
@@ -131,9 +157,13 @@ impl RunFolder {
         Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)
     }
 
-    /// Takes the run for this process.
+    /// Takes the run for this process, and removes what killed ones left half written long ago.
     pub fn lock(&self) -> Result<RunLock, ResultsError> {
-        RunLock::take(&self.root)
+        let lock = RunLock::take(&self.root)?;
+        for folder in ["", "lists", "plots", "predictions"] {
+            crate::files::sweep(&self.root.join(folder));
+        }
+        Ok(lock)
     }
 
     /// The folder itself.
@@ -178,6 +208,16 @@ impl RunFolder {
     /// The final figures.
     pub fn evaluation_file(&self) -> PathBuf {
         self.root.join("evaluation.json")
+    }
+
+    /// The figures of a cross-validation.
+    pub fn cross_validation_file(&self) -> PathBuf {
+        self.root.join("cross-validation.json")
+    }
+
+    /// The predictions of all folds for those that they test.
+    pub fn pooled_predictions(&self) -> PathBuf {
+        self.root.join("predictions").join("out-of-fold.csv")
     }
 
     /// The quality control page of the preparation.

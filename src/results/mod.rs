@@ -15,6 +15,15 @@
 //!   run.log  run.lock
 //! ```
 //!
+//! With `split.folds`, the folder holds one such run for each fold, and what they say together:
+//!
+//! ```text
+//!   spec.toml
+//!   fold-1/ … fold-5/           a run each
+//!   predictions/out-of-fold.csv every exam once, by the network that had not seen its patient
+//!   cross-validation.json       figures of each fold and of all together
+//! ```
+//!
 //! Tables hold nothing that depends on the clock, so that two runs of one spec give the same
 //! bytes; seconds live in `provenance.json` and `timings.csv`.
 

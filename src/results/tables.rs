@@ -26,6 +26,12 @@ pub struct MetricsRow {
     pub auc_high: Option<f64>,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
+    /// Average precision; empty without a positive exam.
+    #[serde(default)]
+    pub average_precision: Option<f64>,
+    /// Mean squared difference of probability and outcome.
+    #[serde(default)]
+    pub brier: Option<f64>,
 }
 
 /// A row of `steps.csv`: one optimizer step.
@@ -50,6 +56,12 @@ pub struct TimingRow {
     pub train_seconds: f64,
     /// Seconds of validation.
     pub valid_seconds: f64,
+    /// Seconds of training that the network waited for exams to be read.
+    #[serde(default)]
+    pub wait_seconds: f64,
+    /// The same as a share of `train_seconds`.
+    #[serde(default)]
+    pub wait_fraction: f64,
 }
 
 /// A row of a predictions file: one exam.

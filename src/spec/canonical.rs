@@ -1,6 +1,6 @@
 //! The canonical form of a spec, its identity, and what differs between two.
 
-use super::{Document, LossName, Report, Runtime, Schedule, Spec};
+use super::{Document, KeepCheckpoints, LossName, Report, Runtime, Schedule, Spec};
 use std::collections::BTreeMap;
 
 /// A key that differs between two specs.
@@ -18,15 +18,31 @@ impl Spec {
         to_toml(&self.0)
     }
 
-    /// What two specs must share to be the same experiment: everything but the name, the machine
-    /// and the look of the report.
+    /// What two specs must share to be the same experiment: everything but the name, the machine,
+    /// the look of the report and which checkpoints are kept.
     fn identity(&self) -> Document {
         let mut document = self.0.clone();
         document.experiment.name = String::new();
         document.data.cache = None;
         document.report = Report::default();
         document.runtime = Runtime::default();
+        document.train.keep_checkpoints = KeepCheckpoints::BestAndLast;
         document
+    }
+
+    /// Whether the spec is of all folds of a cross-validation, one run each.
+    pub fn is_of_all_folds(&self) -> bool {
+        self.split.folds > 0 && self.split.fold == 0
+    }
+
+    /// The spec of each fold of a cross-validation, in order.
+    pub fn of_folds(&self) -> Vec<Spec> {
+        let fold = |fold| {
+            let mut document = self.0.clone();
+            document.split.fold = fold;
+            Spec(document)
+        };
+        (1..=self.split.folds).map(fold).collect()
     }
 
     /// BLAKE3 of the canonical form of what affects results, in hexadecimal.
@@ -73,6 +89,12 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
     let tree: toml::Table = toml::from_str(&to_toml(document)).expect("our own TOML is TOML");
     let mut flat = BTreeMap::new();
     walk("", &tree, &mut flat);
+    let mut defaults = BTreeMap::new();
+    let tree = toml::from_str(&to_toml(&Document::default())).expect("our own TOML is TOML");
+    walk("", &tree, &mut defaults);
+    flat.retain(|key, value| {
+        !OFF_BY_DEFAULT.contains(&key.as_str()) || defaults.get(key) != Some(value)
+    });
     if document.loss.name != LossName::Focal {
         flat.remove("loss.gamma");
         flat.remove("loss.alpha");
@@ -81,8 +103,33 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
         flat.remove("train.step_every");
         flat.remove("train.step_factor");
     }
+    for key in ["train.checkpoint_minutes", "train.keep_every"] {
+        flat.remove(key);
+    }
     flat
 }
+
+/// Keys that came after the first specs: where they are off they play no part, so that a spec
+/// which does not name them keeps its hash.
+const OFF_BY_DEFAULT: [&str; 17] = [
+    "loss.class_weights",
+    "model.batch_norm",
+    "model.init_head",
+    "model.init_preprocess",
+    "runtime.workers",
+    "split.fold",
+    "split.folds",
+    "train.augment.noise_hu",
+    "train.augment.rotate_degrees",
+    "train.augment.scale",
+    "train.augment.shift_hu",
+    "train.clip_norm",
+    "train.freeze",
+    "train.head_rate_factor",
+    "train.sampling",
+    "train.weight_average",
+    "train.weight_decay",
+];
 
 fn walk(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String>) {
     for (key, value) in table {

@@ -19,7 +19,9 @@ impl Document {
         checks.preprocess(&self);
         checks.split(&self);
         checks.model(&self);
+        checks.loss(&self);
         checks.train(&self);
+        checks.augment(&self);
         checks.runtime(&self);
         if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
     }
@@ -33,17 +35,24 @@ impl Document {
     }
 }
 
-struct Checks(Vec<Problem>);
+/// What is wrong so far.
+pub(super) struct Checks(Vec<Problem>);
 
 impl Checks {
-    fn need(&mut self, holds: bool, key: &str, found: impl std::fmt::Debug, expected: &str) {
+    pub(super) fn need(
+        &mut self,
+        holds: bool,
+        key: &str,
+        found: impl std::fmt::Debug,
+        expected: &str,
+    ) {
         if !holds {
             let message = format!("found {found:?}, expected {expected}");
             self.0.push(Problem { key: key.into(), message, help: None });
         }
     }
 
-    fn need_or(&mut self, holds: bool, key: &str, message: &str, help: &str) {
+    pub(super) fn need_or(&mut self, holds: bool, key: &str, message: &str, help: &str) {
         if !holds {
             let help = Some(help.to_owned());
             self.0.push(Problem { key: key.into(), message: message.to_owned(), help });
@@ -219,6 +228,32 @@ impl Checks {
                 "a share between 0 and 1",
             );
         }
+        self.need(
+            split.folds == 0 || (2..=100).contains(&split.folds),
+            "split.folds",
+            split.folds,
+            "0 (off), or 2 to 100",
+        );
+        let most = split.folds;
+        self.need(
+            split.fold <= most,
+            "split.fold",
+            split.fold,
+            &format!("0 (all of them), or at most split.folds, which is {most}"),
+        );
+        self.need_or(
+            split.folds == 0 || split.test == 0.0,
+            "split.test",
+            "set together with split.folds",
+            "with folds, every patient is tested in one of them: set split.test to 0 and let \
+             split.train and split.valid share the others",
+        );
+        self.need_or(
+            split.folds == 0 || document.data.train_list.is_none(),
+            "split.folds",
+            "set together with data.train_list",
+            "lists impose the split; folds draw it: give one or the other",
+        );
         let sum = split.train + split.valid + split.test;
         self.need_or(
             (sum - 1.0).abs() < 1e-6,
@@ -270,56 +305,6 @@ impl Checks {
             "\"new\", though model.init is \"random\": everything is new",
             "remove it, or name weights in model.init",
         );
-        let loss = &document.loss;
-        self.need(
-            loss.gamma >= 0.0 && loss.gamma.is_finite(),
-            "loss.gamma",
-            loss.gamma,
-            "0 or more",
-        );
-        self.need(
-            loss.alpha > 0.0 && loss.alpha < 1.0,
-            "loss.alpha",
-            loss.alpha,
-            "between 0 and 1",
-        );
-    }
-
-    fn train(&mut self, document: &Document) {
-        let train = &document.train;
-        let rate = train.learning_rate;
-        self.need(rate > 0.0 && rate <= 1.0, "train.learning_rate", rate, "more than 0, at most 1");
-        let factor = train.step_factor;
-        self.need(
-            factor > 0.0 && factor <= 1.0,
-            "train.step_factor",
-            factor,
-            "more than 0, at most 1",
-        );
-        let factor = train.head_rate_factor;
-        self.need(
-            factor > 0.0 && factor <= 1e4,
-            "train.head_rate_factor",
-            factor,
-            "more than 0, at most 10000",
-        );
-        if let Some(unknown) = train.freeze.iter().find(|name| !crate::model::knows_layer(name)) {
-            let known = crate::model::layer_groups().join(", ");
-            self.need_or(
-                false,
-                "train.freeze",
-                &format!("the network has no layer \"{unknown}\""),
-                &format!("its layers: {known}; parts of one are named as `Mixed_3b/Branch_1`"),
-            );
-        }
-        for (key, count) in [
-            ("batch_size", train.batch_size),
-            ("accumulate", train.accumulate),
-            ("epochs", train.epochs),
-            ("step_every", train.step_every),
-        ] {
-            self.need(count >= 1, &format!("train.{key}"), count, "1 or more");
-        }
     }
 
     fn runtime(&mut self, document: &Document) {
@@ -330,5 +315,7 @@ impl Checks {
             device,
             "\"auto\", \"cpu\", \"cuda\", or a numbered one such as \"cuda:1\"",
         );
+        let workers = document.runtime.workers;
+        self.need(workers <= 64, "runtime.workers", workers, "0 to 64 threads");
     }
 }

@@ -3,6 +3,7 @@
 //! The types here accept anything of the right shape; [`check`](super::check) decides what makes
 //! sense. Doc comments on fields are the reference documentation of the keys.
 
+use super::{ClassWeights, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -272,6 +273,11 @@ pub struct Split {
     pub valid: f64,
     /// Share of patients that are kept for a final test.
     pub test: f64,
+    /// Cross-validation in so many parts, each of which is tested once by a network that the
+    /// others trained; 0 is off.
+    pub folds: usize,
+    /// The fold that is tested, from 1; 0 runs all of them one after the other.
+    pub fold: usize,
 }
 
 impl Default for Split {
@@ -282,6 +288,8 @@ impl Default for Split {
             train: 0.7,
             valid: 0.3,
             test: 0.0,
+            folds: 0,
+            fold: 0,
         }
     }
 }
@@ -398,11 +406,18 @@ pub struct Loss {
     pub gamma: f64,
     /// Focal loss: weight of positives; negatives get `1 - alpha`.
     pub alpha: f64,
+    /// `"none"`, `"balanced"`, or the weights of an exam without and with cancer in the loss.
+    pub class_weights: ClassWeights,
 }
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { name: LossName::CrossEntropy, gamma: 2.0, alpha: 0.25 }
+        Self {
+            name: LossName::CrossEntropy,
+            gamma: 2.0,
+            alpha: 0.25,
+            class_weights: ClassWeights::None,
+        }
     }
 }
 
@@ -414,131 +429,6 @@ pub enum LossName {
     CrossEntropy,
     /// Focal loss (Lin et al. 2017).
     Focal,
-}
-
-/// `[train]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Train {
-    /// `"adam"`.
-    pub optimizer: Optimizer,
-    /// Learning rate at the start.
-    pub learning_rate: f64,
-    /// `"constant"`, `"step"` (× `step_factor` every `step_every` steps) or `"cosine"` (to zero).
-    pub schedule: Schedule,
-    /// `schedule = "step"`: optimizer steps between two drops.
-    pub step_every: usize,
-    /// `schedule = "step"`: factor of a drop.
-    pub step_factor: f64,
-    /// Optimizer steps of linear warm-up.
-    pub warmup_steps: usize,
-    /// Exams in one batch.
-    pub batch_size: usize,
-    /// Batches whose gradients are averaged into one optimizer step.
-    pub accumulate: usize,
-    /// Passes over the training exams.
-    pub epochs: usize,
-    /// Which epoch the final evaluation and `predict` use.
-    pub select: SelectEpoch,
-    /// Stop when validation has not improved for `patience` epochs.
-    pub early_stopping: EarlyStopping,
-    /// `"best-and-last"` or `"all"`.
-    pub keep_checkpoints: KeepCheckpoints,
-    /// Layers that training leaves as they are, by name: `"Conv3d_1a_7x7"`, `"Mixed_3b"`, …
-    pub freeze: Vec<String>,
-    /// Multiplies the learning rate of the classifier.
-    pub head_rate_factor: f64,
-    /// Random changes of training exams.
-    pub augment: Augment,
-}
-
-impl Default for Train {
-    fn default() -> Self {
-        Self {
-            optimizer: Optimizer::Adam,
-            learning_rate: 5e-5,
-            schedule: Schedule::Constant,
-            step_every: 5000,
-            step_factor: 0.1,
-            warmup_steps: 0,
-            batch_size: 2,
-            accumulate: 1,
-            epochs: 37,
-            select: SelectEpoch::BestValidAuc,
-            early_stopping: EarlyStopping::default(),
-            keep_checkpoints: KeepCheckpoints::BestAndLast,
-            freeze: Vec::new(),
-            head_rate_factor: 1.0,
-            augment: Augment::default(),
-        }
-    }
-}
-
-/// `train.optimizer`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// Adam, β 0.9 and 0.999, ε 1e-8.
-    Adam,
-}
-
-/// `train.schedule`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// The same throughout.
-    Constant,
-    /// Multiplied by a factor every so many steps.
-    Step,
-    /// Half a cosine from the learning rate to zero at the last step.
-    Cosine,
-}
-
-/// `train.select`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SelectEpoch {
-    /// Highest validation AUC; the earliest of equals.
-    BestValidAuc,
-    /// Lowest validation loss; the earliest of equals.
-    BestValidLoss,
-    /// The last epoch.
-    Last,
-}
-
-/// `train.early_stopping`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EarlyStopping {
-    /// Epochs without improvement that are borne; 0 never stops early. An AUC of 1 whose
-    /// interval begins above 0.95 stops too, where the AUC selects: nothing better can follow.
-    pub patience: usize,
-    /// Never stop before so many epochs: networks begin with a plateau.
-    pub min_epochs: usize,
-}
-
-/// `train.keep_checkpoints`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeepCheckpoints {
-    /// The selected epoch and the last two.
-    BestAndLast,
-    /// Every epoch.
-    All,
-}
-
-/// `[train.augment]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Augment {
-    /// Mirror left and right in half of the draws.
-    pub flip_width: bool,
-    /// Mirror front and back in half of the draws.
-    pub flip_height: bool,
-    /// Mirror head and feet in half of the draws.
-    pub flip_depth: bool,
-    /// Shift by up to this many voxels along each axis, filled with air.
-    pub shift_voxels: usize,
 }
 
 /// `[report]`
@@ -559,6 +449,8 @@ pub struct Runtime {
     pub precision: Precision,
     /// Threads for preparation and CPU training; 0 takes every core.
     pub threads: usize,
+    /// Threads that read and augment exams ahead of the network; 0 reads when they are needed.
+    pub workers: usize,
     /// Folder that receives the run.
     pub results: PathBuf,
 }
@@ -569,6 +461,7 @@ impl Default for Runtime {
             device: "auto".into(),
             precision: Precision::F32,
             threads: 0,
+            workers: 1,
             results: PathBuf::from("results"),
         }
     }

@@ -13,16 +13,21 @@
 
 mod canonical;
 mod check;
+mod check_training;
+mod class_weights;
 mod contract;
 mod document;
 mod error;
 mod layers;
+mod training;
 
 pub use canonical::{Difference, differences};
+pub use class_weights::ClassWeights;
 pub use contract::{Contract, ContractError, weights_metadata};
 pub use document::*;
 pub use error::{KeyProblem, SpecError};
 pub use layers::{Overrides, load, load_data, load_preparation, load_resolved};
+pub use training::*;
 
 use std::ops::Deref;
 

@@ -152,6 +152,86 @@ fn the_hash_follows_what_affects_results_and_nothing_else() {
 }
 
 #[test]
+fn keys_that_are_off_leave_the_hash_of_older_specs_as_it_was() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let hash = |set: &[&str]| files.load("spec.toml", &[], set).unwrap().hash();
+    // Of this very spec before there were such keys.
+    assert_eq!(hash(&[]), "12cd7daa1cdddb8bffaaf3a32a168e13b96bc36c5180c313e16d2584a6ebaa53");
+    for off in [
+        "train.clip_norm=0",
+        "train.weight_decay=0.0",
+        "train.sampling=shuffle",
+        "train.weight_average=0",
+        "train.augment.scale=0",
+        "loss.class_weights=none",
+        // These say only when and which checkpoints are kept.
+        "train.checkpoint_minutes=0.5",
+        "train.keep_every=5",
+        "train.keep_checkpoints=all",
+        "runtime.workers=4",
+    ] {
+        assert_eq!(hash(&[]), hash(&[off]), "{off}");
+    }
+    for on in [
+        "train.clip_norm=1",
+        "train.weight_decay=0.01",
+        "train.sampling=balanced",
+        "train.weight_average=0.9",
+        "train.augment.scale=0.1",
+        "train.augment.rotate_degrees=5",
+        "train.augment.shift_hu=5",
+        "train.augment.noise_hu=5",
+        "loss.class_weights=[1.0, 2.0]",
+    ] {
+        assert_ne!(hash(&[]), hash(&[on]), "{on}");
+    }
+}
+
+#[test]
+fn class_weights_are_a_word_or_two_positive_numbers() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let weights = |text: &str| {
+        let set = format!("loss.class_weights={text}");
+        files.load("spec.toml", &[], &[&set]).map(|spec| spec.loss.class_weights)
+    };
+    assert_eq!(weights("balanced").unwrap(), ClassWeights::Balanced);
+    assert_eq!(weights("[1, 2.5]").unwrap(), ClassWeights::Given([1.0, 2.5]));
+    let spec = files.load("spec.toml", &[], &["loss.class_weights=[1, 2.5]"]).unwrap();
+    fs::write(files.path("again.toml"), spec.to_toml()).unwrap();
+    assert_eq!(load_resolved(&files.path("again.toml"), &[]).unwrap(), spec);
+    for (text, told) in [
+        ("balance", "found \"balance\", allowed: \"none\", \"balanced\""),
+        ("[1.0]", "two numbers such as [1.0, 3.0]"),
+        ("[1, 2, 3]", "two numbers such as [1.0, 3.0]"),
+        ("[1, 0]", "found [1.0, 0.0], expected two positive numbers"),
+        ("3", "expected \"none\", \"balanced\", or two numbers"),
+    ] {
+        let found = problems(weights(text).map(|_| unreachable!("{text}")));
+        assert!(found[0].contains("loss.class_weights") && found[0].contains(told), "{found:?}");
+    }
+}
+
+#[test]
+fn impossible_values_of_the_recipe_are_told() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    for set in [
+        "train.clip_norm=-1",
+        "train.weight_decay=nan",
+        "train.weight_average=1",
+        "train.checkpoint_minutes=-1",
+        "train.augment.rotate_degrees=181",
+        "train.augment.scale=-0.1",
+        "train.augment.shift_hu=1001",
+        "train.augment.noise_hu=nan",
+        "runtime.workers=65",
+    ] {
+        let key = set.split('=').next().unwrap();
+        let told = problems(files.load("spec.toml", &[], &[set]));
+        assert!(told.len() == 1 && told[0].starts_with(key), "{set}: {told:?}");
+    }
+}
+
+#[test]
 fn differences_name_only_what_differs() {
     let files = Files::new(&[("spec.toml", LEAST)]);
     let a = files.load("spec.toml", &[], &["experiment.name=a"]).unwrap();

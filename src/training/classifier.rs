@@ -1,8 +1,11 @@
 //! What one step computes: the network's answer to a batch, its loss, and the gradients.
 
 use super::batches::HostBatch;
-use crate::model::{BatchMoments, I3d, Loss};
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use super::objective::Objective;
+use super::windowing::window_of;
+use crate::model::{BatchMoments, I3d};
+use crate::spec::Spec;
+use burn::tensor::{Device, ExecutionError, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 /// A batch on the device.
@@ -13,7 +16,7 @@ pub struct Batch {
     /// 0 or 1 for each exam.
     pub labels: Vec<usize>,
     /// What is minimised.
-    pub loss: Loss,
+    pub objective: Objective,
     /// Share of the optimizer step's exams that are in this batch: gradients of the batches of
     /// one step add up to the gradient of the mean over all its exams.
     pub share: f64,
@@ -53,9 +56,15 @@ impl ItemLazy for Trained {
 
 impl Batch {
     /// Moves a batch to the device.
-    pub(super) fn new(host: HostBatch, labels: Vec<usize>, loss: Loss, device: &Device) -> Self {
-        let voxels = Tensor::from_data(TensorData::new(host.voxels, host.shape), device);
-        Self { voxels, labels, loss, share: 1.0, dropout_seed: 0 }
+    pub(super) fn new(
+        host: HostBatch,
+        labels: Vec<usize>,
+        objective: Objective,
+        spec: &Spec,
+        device: &Device,
+    ) -> Self {
+        let voxels = host.voxels.on_device(host.shape, window_of(spec), device);
+        Self { voxels, labels, objective, share: 1.0, dropout_seed: 0 }
     }
 }
 
@@ -65,7 +74,7 @@ impl TrainStep for I3d {
 
     fn step(&self, batch: Batch) -> TrainOutput<Trained> {
         let (logits, moments) = self.forward_train(batch.voxels, batch.dropout_seed);
-        let loss = batch.loss.mean(logits.clone(), &batch.labels);
+        let loss = batch.objective.mean(logits.clone(), &batch.labels);
         let gradients = (loss.clone() * batch.share).backward();
         let loss = f64::from(loss.into_scalar::<f32>());
         let scores = Scores { loss, logits: to_host(logits) };
@@ -80,7 +89,7 @@ impl InferenceStep for I3d {
     fn step(&self, batch: Batch) -> Scores {
         let logits = to_host(self.forward(batch.voxels));
         let losses = logits.iter().zip(&batch.labels);
-        let sum: f64 = losses.map(|(logits, label)| batch.loss.of_exam(logits, *label)).sum();
+        let sum: f64 = losses.map(|(logits, label)| batch.objective.of_exam(logits, *label)).sum();
         Scores { loss: sum / logits.len().max(1) as f64, logits }
     }
 }

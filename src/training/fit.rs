@@ -2,21 +2,19 @@
 
 use super::batches::Exam;
 use super::checkpoint::{self, Position};
-use super::epoch::{Learner, Setting, train_epoch};
-use super::initial::{initial, network};
-use super::scoring::{loss_of, metrics_row, score};
+use super::epoch::{Pause, Setting, train_epoch};
+use super::initial::network;
+use super::objective::Objective;
+use super::scoring::{metrics_row, score_until};
+use super::state::{State, rows};
 use super::{TrainingError, Watch, selected_epoch, stops_early};
-use crate::model::I3d;
+use crate::model::{self, I3d};
 use crate::results::{
-    MetricsRow, PredictionRow, ResultsError, RunFolder, StepRow, Table, TimingRow, read_csv,
-    write_csv,
+    MetricsRow, PredictionRow, ResultsError, RunFolder, Table, TimingRow, write_csv,
 };
-use crate::spec::{KeepCheckpoints, Part, Spec, weights_metadata};
-use burn::module::Module;
-use burn::optim::AdamConfig;
+use crate::spec::{Part, Spec, weights_metadata};
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// How training ended.
@@ -52,7 +50,9 @@ pub fn fit(
 ) -> Result<Outcome, TrainingError> {
     let mut state = State::restore(spec, run, device, watch)?;
     let with_gradients = device.clone().autodiff();
-    let setting = Setting { spec, exams: train, device: &with_gradients, interrupter, watch };
+    let objective = Objective::new(spec, train);
+    let setting =
+        Setting { spec, exams: train, objective, device: &with_gradients, interrupter, watch };
     let metadata = weights_metadata(spec);
     loop {
         let done = state.learner.position.epochs_done;
@@ -75,25 +75,35 @@ pub fn fit(
         let batch = state.learner.position.batches_done;
         watch.epoch_begins(epoch, spec.train.epochs, batch, setting.batches_per_epoch());
         let began = Instant::now();
-        let complete = train_epoch(&mut state.learner, &setting)?;
-        if !complete {
-            return state.interrupted(run, epoch, &metadata);
+        loop {
+            let due = state.next_checkpoint(&spec.train);
+            match train_epoch(&mut state.learner, &setting, due)? {
+                Pause::Complete => break,
+                Pause::CheckpointDue => state.save_within(run, spec, &metadata)?,
+                Pause::Stopped => return state.interrupted(run, spec, &metadata),
+            }
         }
         let train_seconds = began.elapsed().as_secs_f64();
+        let waited = std::mem::take(&mut state.learner.waited).as_secs_f64();
         let began = Instant::now();
         watch.validation_begins(valid.len());
-        let scored = score(&state.learner.network.valid(), spec, valid, device, watch)?;
+        let judged = state.learner.judged();
+        let stop = || interrupter.should_stop();
+        let Some(scored) = score_until(&judged, spec, valid, device, watch, &stop)? else {
+            return state.interrupted(run, spec, &metadata);
+        };
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
-        let loss = loss_of(spec);
         let rows = [
-            metrics_row(&state.learner.seen, train, loss, (epoch, Part::Train), rate),
-            metrics_row(&scored, valid, loss, (epoch, Part::Valid), rate),
+            metrics_row(&state.learner.seen, train, &objective, (epoch, Part::Train), rate),
+            metrics_row(&scored, valid, &objective, (epoch, Part::Valid), rate),
         ];
         state.metrics.extend(rows.iter().cloned());
         let timing = TimingRow {
             epoch,
             train_seconds: milli(train_seconds),
             valid_seconds: milli(began.elapsed().as_secs_f64()),
+            wait_seconds: milli(waited),
+            wait_fraction: milli((waited / train_seconds).clamp(0.0, 1.0)),
         };
         state.timings.push(timing);
         state.learner.seen.clear();
@@ -102,122 +112,9 @@ pub fn fit(
         let predictions: Vec<PredictionRow> = scored.iter().map(|one| one.row(valid)).collect();
         write_csv(&run.predictions(Part::Valid, epoch), &predictions)?;
         state.record(run)?;
-        state.save(run, &metadata)?;
-        state.tidy(run, spec)?;
+        state.save(run, spec, &metadata)?;
         watch.epoch_ends(&rows, selected_epoch(&state.metrics, spec.train.select));
     }
-}
-
-/// Learner and tables.
-struct State {
-    learner: Learner,
-    metrics: Vec<MetricsRow>,
-    timings: Vec<TimingRow>,
-}
-
-impl State {
-    /// From the latest checkpoint, or from the spec's initial weights.
-    fn restore(
-        spec: &Spec,
-        run: &RunFolder,
-        device: &Device,
-        watch: &dyn Watch,
-    ) -> Result<Self, TrainingError> {
-        let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8);
-        let device = device.clone().autodiff();
-        let latest = checkpoint::latest_checkpoint(run);
-        let mut learner = Learner {
-            // The weights that training began with are not needed any more to continue.
-            network: match latest {
-                Some(_) => network(spec, &device)?,
-                None => initial(spec, &device)?,
-            },
-            optimizer: adam.init(),
-            position: Position::default(),
-            seen: Vec::new(),
-            steps: Vec::new(),
-        };
-        let (mut metrics, mut timings) = (Vec::new(), Vec::new());
-        if let Some((position, folder)) = latest {
-            let loaded = checkpoint::load(learner.network, learner.optimizer, &folder, position)?;
-            (learner.network, learner.optimizer, learner.seen) = loaded;
-            learner.position = position;
-            // Rows beyond the checkpoint belong to work that is done again.
-            learner.steps = rows(run, Table::Steps)?;
-            learner.steps.retain(|row: &StepRow| row.step <= position.steps_done);
-            metrics = rows(run, Table::Metrics)?;
-            metrics.retain(|row: &MetricsRow| row.epoch <= position.epochs_done);
-            timings = rows(run, Table::Timings)?;
-            timings.retain(|row: &TimingRow| row.epoch <= position.epochs_done);
-            watch.note(&format!(
-                "continuing after {} epochs and {} batches, from {}",
-                position.epochs_done,
-                position.batches_done,
-                folder.display()
-            ));
-        }
-        Ok(Self { learner, metrics, timings })
-    }
-
-    fn record(&self, run: &RunFolder) -> Result<(), TrainingError> {
-        write_csv(&run.table(Table::Steps), &self.learner.steps)?;
-        write_csv(&run.table(Table::Timings), &self.timings)?;
-        write_csv(&run.table(Table::Metrics), &self.metrics)?;
-        Ok(())
-    }
-
-    fn save(
-        &self,
-        run: &RunFolder,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<(), TrainingError> {
-        let Learner { network, optimizer, position, seen, .. } = &self.learner;
-        checkpoint::save(run, *position, network, optimizer, seen, metadata)?;
-        Ok(())
-    }
-
-    fn interrupted(
-        self,
-        run: &RunFolder,
-        epoch: usize,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Outcome, TrainingError> {
-        if !self.learner.steps.is_empty() {
-            write_csv(&run.table(Table::Steps), &self.learner.steps)?;
-        }
-        // At the border of an epoch its checkpoint is there already; before the first step there
-        // is nothing to keep.
-        if self.learner.position.batches_done > 0 {
-            self.save(run, metadata)?;
-        }
-        Ok(Outcome::Interrupted { epoch, step: self.learner.position.steps_done })
-    }
-
-    /// Removes checkpoints that nothing needs: those within an epoch that is complete, and, where
-    /// the spec says so, epochs that are neither the selected one nor one of the last two.
-    fn tidy(&self, run: &RunFolder, spec: &Spec) -> Result<(), TrainingError> {
-        let done = self.learner.position.epochs_done;
-        let selected = selected_epoch(&self.metrics, spec.train.select);
-        for (position, folder) in checkpoint::all(run) {
-            let within = position.batches_done > 0 && position.epochs_done < done;
-            let old = position.batches_done == 0
-                && position.epochs_done + 1 < done
-                && Some(position.epochs_done) != selected
-                && spec.train.keep_checkpoints == KeepCheckpoints::BestAndLast;
-            if within || old {
-                checkpoint::remove(&folder).map_err(checkpoint::CheckpointError::from)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn rows<T: serde::de::DeserializeOwned>(
-    run: &RunFolder,
-    table: Table,
-) -> Result<Vec<T>, ResultsError> {
-    let path = run.table(table);
-    Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
 /// The network of a finished run: the weights of its selected epoch.
@@ -227,7 +124,8 @@ pub fn trained_network(
     epoch: usize,
     device: &Device,
 ) -> Result<I3d, TrainingError> {
-    Ok(checkpoint::load_weights(network(spec, device)?, &run.checkpoint(epoch))?)
+    let file = checkpoint::weights_file(&run.checkpoint(epoch))?;
+    Ok(model::load(network(spec, device)?, &file)?.0)
 }
 
 /// The epoch that a run's spec selects among those trained so far, if there is one.

@@ -1,5 +1,6 @@
 //! The network before the first step: what the spec describes, with the weights that it names.
 
+use super::checkpoint::{self, CheckpointError};
 use super::selected_epoch_of;
 use crate::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
 use crate::results::{ResultsError, RunFolder};
@@ -66,6 +67,9 @@ pub enum InitError {
         /// What is odd.
         source: ContractError,
     },
+    /// Their checkpoint is damaged.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Their run cannot be used.
     #[error(transparent)]
     Run(#[from] ResultsError),
@@ -113,7 +117,11 @@ pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
 pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
     let path = spec.model.init.clone();
     let Some(file) = initial_file(spec)? else { return Ok(None) };
-    let loaded = weights::load(&file, None)?.with_channels(spec.model.channels);
+    let head = match spec.model.init_head {
+        InitHead::Load => weights::Head::Keep,
+        InitHead::New => weights::Head::Drop,
+    };
+    let loaded = weights::load(&file, None, head)?.with_channels(spec.model.channels);
     let (found, expected) = (loaded.config.width_multiplier, spec.model.width);
     if shapes(&loaded.config) != shapes(&I3dConfig { width_multiplier: expected, ..loaded.config })
     {
@@ -133,7 +141,7 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
         }
     }
     match (spec.model.init_head, loaded.has_head(), loaded.config.classes) {
-        (InitHead::New, ..) => Ok(Some(loaded.without_head())),
+        (InitHead::New, ..) => Ok(Some(loaded)),
         (InitHead::Load, true, 2) => Ok(Some(loaded)),
         (InitHead::Load, true, classes) => {
             let found = format!("has a classifier of {classes} classes, 2 are needed");
@@ -166,5 +174,5 @@ pub fn initial_file(spec: &Spec) -> Result<Option<PathBuf>, InitError> {
 pub fn selected_weights(run: &RunFolder) -> Result<PathBuf, InitError> {
     let nothing = || InitError::NothingTrained { run: run.root().to_owned() };
     let epoch = selected_epoch_of(run)?.ok_or_else(nothing)?;
-    Ok(run.checkpoint(epoch).join("weights.safetensors"))
+    Ok(checkpoint::weights_file(&run.checkpoint(epoch))?)
 }

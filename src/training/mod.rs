@@ -22,15 +22,26 @@ mod classifier;
 mod epoch;
 mod fit;
 mod initial;
+mod objective;
+mod optimizer;
+mod order;
 mod schedule;
 mod scoring;
 mod selection;
+mod state;
+#[cfg(test)]
+mod step_tests;
+#[cfg(test)]
+mod testing;
+mod windowing;
 
-pub use batches::{Exam, batch_order};
-pub use checkpoint::{CheckpointError, Position, latest_checkpoint, load_weights};
+pub use batches::Exam;
+pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, Scores, Trained};
 pub use fit::{Outcome, fit, selected_epoch_of, trained_network};
 pub use initial::{InitError, initial_file, initial_weights, network, selected_weights};
+pub use objective::Objective;
+pub use order::{Draw, epoch_order};
 pub use schedule::learning_rate;
 pub use scoring::{Scored, score};
 pub use selection::{selected_epoch, stops_early};
@@ -92,6 +103,20 @@ pub enum TrainingError {
         found: [usize; 3],
         /// `preprocess.size`.
         expected: [usize; 3],
+    },
+    /// The gradient is not a number any more.
+    #[error(
+        "the gradient's norm became {norm} in step {step} (epoch {epoch}); the learning rate is too \
+         high for this data: try a smaller train.learning_rate, or train.warmup_steps. The last \
+         good checkpoint is kept"
+    )]
+    Gradient {
+        /// The norm.
+        norm: f64,
+        /// Optimizer step.
+        step: usize,
+        /// Epoch.
+        epoch: usize,
     },
     /// The loss is not a number any more.
     #[error(

@@ -1,9 +1,12 @@
 //! The network's opinion of exams.
 
-use super::batches::{Purpose, read_ahead};
+use super::batches::{Purpose, Reading, read_ahead};
+use super::objective::Objective;
+use super::order::Draw;
+use super::windowing::Windowing;
 use super::{Batch, Exam, Scores, TrainingError, Watch};
 use crate::evaluation;
-use crate::model::{I3d, Loss};
+use crate::model::I3d;
 use crate::results::{MetricsRow, PredictionRow};
 use crate::spec::{Part, Spec};
 use burn::tensor::Device;
@@ -52,52 +55,63 @@ pub fn score(
     device: &Device,
     watch: &dyn Watch,
 ) -> Result<Vec<Scored>, TrainingError> {
-    let places: Vec<usize> = (0..exams.len()).collect();
-    let order = places.chunks(spec.train.batch_size).map(<[usize]>::to_vec).collect();
+    let scored = score_until(network, spec, exams, device, watch, &|| false)?;
+    Ok(scored.unwrap_or_default())
+}
+
+/// [`score`], or nothing once `stop` says so between two batches.
+pub(super) fn score_until(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    device: &Device,
+    watch: &dyn Watch,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Scored>>, TrainingError> {
+    let draws: Vec<Draw> = (0..exams.len()).map(Draw::once).collect();
+    let order = draws.chunks(spec.train.batch_size).map(<[Draw]>::to_vec).collect();
+    let windowing = Windowing::of(device);
+    let reading = Reading { spec, exams, purpose: Purpose::Score, windowing };
+    // Its loss is of no interest here.
+    let objective = Objective::new(spec, &[]);
     std::thread::scope(|scope| {
-        let (batches, _reader) = read_ahead(scope, spec, exams, order, Purpose::Score);
+        let batches = read_ahead(scope, reading, order);
         let mut scored = Vec::with_capacity(exams.len());
         for host in batches {
+            if stop() {
+                return Ok(None);
+            }
             let host = host?;
             let places = host.exams.clone();
             let labels = places.iter().map(|place| usize::from(exams[*place].label)).collect();
-            let batch = Batch::new(host, labels, loss_of(spec), device);
+            let batch = Batch::new(host, labels, objective, spec, device);
             let scores: Scores = InferenceStep::step(network, batch);
             watch.exams_scored(places.len());
             scored.extend(
                 places.into_iter().zip(scores.logits).map(|(exam, logits)| Scored { exam, logits }),
             );
         }
-        Ok(scored)
+        Ok(Some(scored))
     })
-}
-
-/// The loss that a spec names.
-pub(super) fn loss_of(spec: &Spec) -> Loss {
-    match spec.loss.name {
-        crate::spec::LossName::CrossEntropy => Loss::CrossEntropy,
-        crate::spec::LossName::Focal => {
-            Loss::Focal { alpha: spec.loss.alpha, gamma: spec.loss.gamma }
-        }
-    }
 }
 
 /// The row of `metrics.csv` for scored exams.
 pub(super) fn metrics_row(
     scored: &[Scored],
     exams: &[Exam],
-    loss: Loss,
+    objective: &Objective,
     (epoch, split): (usize, Part),
     learning_rate: f64,
 ) -> MetricsRow {
     let label = |one: &Scored| exams[one.exam].label;
     let count = scored.len().max(1) as f64;
-    let losses = scored.iter().map(|one| loss.of_exam(&one.logits, usize::from(label(one))));
+    let losses = scored.iter().map(|one| objective.of_exam(&one.logits, usize::from(label(one))));
     let right = scored.iter().filter(|one| (one.log_odds() > 0.0) == (label(one) == 1)).count();
     let odds: Vec<f64> = scored.iter().map(Scored::log_odds).collect();
     let labels: Vec<bool> = scored.iter().map(|one| label(one) == 1).collect();
     let auc = evaluation::auc_with_interval(&odds, &labels, 0.95);
     let interval = auc.interval.as_ref();
+    let probabilities: Vec<f64> = scored.iter().map(Scored::probability).collect();
     MetricsRow {
         epoch,
         split,
@@ -107,5 +121,7 @@ pub(super) fn metrics_row(
         auc_low: interval.map(|interval| interval.low),
         auc_high: interval.map(|interval| interval.high),
         learning_rate,
+        average_precision: evaluation::average_precision(&odds, &labels),
+        brier: evaluation::brier(&probabilities, &labels),
     }
 }

@@ -6,16 +6,21 @@ use crate::spec::{EarlyStopping, Part, SelectEpoch};
 
 /// The epoch that `select` picks among the validation rows; the earliest of equals.
 ///
-/// Where the AUC is undefined in every epoch (validation exams of one class), the loss decides.
+/// Where the figure is undefined in every epoch (as the AUC of validation exams of one class), the
+/// loss decides.
 pub fn selected_epoch(rows: &[MetricsRow], select: SelectEpoch) -> Option<usize> {
     let valid = || rows.iter().filter(|row| row.split == Part::Valid);
     let by_loss = || earliest_best(valid().map(|row| (row.epoch, Some(-row.loss))));
+    let by = |score: fn(&MetricsRow) -> Option<f64>| {
+        earliest_best(valid().map(|row| (row.epoch, score(row)))).or_else(by_loss)
+    };
     match select {
         SelectEpoch::Last => valid().map(|row| row.epoch).max(),
         SelectEpoch::BestValidLoss => by_loss(),
-        SelectEpoch::BestValidAuc => {
-            earliest_best(valid().map(|row| (row.epoch, row.auc))).or_else(by_loss)
-        }
+        SelectEpoch::BestValidAuc => by(|row| row.auc),
+        SelectEpoch::BestValidAveragePrecision => by(|row| row.average_precision),
+        SelectEpoch::BestValidBrier => by(|row| row.brier.map(|brier| -brier)),
+        SelectEpoch::BestValidAccuracy => by(|row| Some(row.accuracy)),
     }
 }
 
@@ -67,6 +72,8 @@ mod tests {
             auc_low: None,
             auc_high: None,
             learning_rate: 1e-4,
+            average_precision: None,
+            brier: None,
         }
     }
 
@@ -77,6 +84,29 @@ mod tests {
         assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidLoss), Some(3));
         assert_eq!(selected_epoch(&rows, SelectEpoch::Last), Some(3));
         assert_eq!(selected_epoch(&[], SelectEpoch::Last), None);
+    }
+
+    #[test]
+    fn any_figure_of_validation_can_select() {
+        let mut rows: Vec<MetricsRow> = (1..=4).map(|epoch| row(epoch, 0.5, Some(0.5))).collect();
+        rows[1].average_precision = Some(0.9);
+        rows[2].brier = Some(0.1);
+        rows[3].accuracy = 0.8;
+        rows[0].brier = Some(0.2);
+        rows[0].average_precision = Some(0.8);
+        let mut of_training = row(5, 0.1, Some(1.0));
+        of_training.split = Part::Train;
+        (of_training.accuracy, of_training.brier) = (1.0, Some(0.0));
+        rows.push(of_training);
+        for (select, epoch) in [
+            (SelectEpoch::BestValidAveragePrecision, 2),
+            (SelectEpoch::BestValidBrier, 3),
+            (SelectEpoch::BestValidAccuracy, 4),
+            (SelectEpoch::BestValidLoss, 1),
+            (SelectEpoch::Last, 4),
+        ] {
+            assert_eq!(selected_epoch(&rows, select), Some(epoch), "{select:?}");
+        }
     }
 
     #[test]

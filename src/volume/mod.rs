@@ -15,6 +15,7 @@
 //! Those with `original` in their name, and [`Grid::AlignedEnds`], do what `lungs` 0.1.5 did. All
 //! of them are pure functions of one volume on one thread: callers run one per series.
 
+mod affine;
 mod components;
 mod crop;
 mod lungs;
@@ -24,6 +25,7 @@ mod spline;
 pub(crate) mod turn;
 mod window;
 
+pub use affine::{Affine, resample_affine};
 pub use components::{Components, Connectivity, Region, fill_holes_2d};
 pub use crop::{crop, crop_original};
 pub use lungs::{

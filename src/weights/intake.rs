@@ -2,6 +2,7 @@
 
 use super::fold::{Unit, fold_gammas};
 use super::layout::{Layout, Recognised};
+use super::load::Head;
 use super::{Archive, LeftOut};
 use crate::model::{I3dConfig, Layer, Variable};
 use rayon::prelude::*;
@@ -26,7 +27,11 @@ struct Store<'a> {
 
 /// The arrays of the network that was recognised in a file, or everything that is missing or
 /// wrong, with what was expected and found.
-pub(super) fn take(archive: &Archive, recognised: &Recognised) -> Result<Intake, Vec<String>> {
+pub(super) fn take(
+    archive: &Archive,
+    recognised: &Recognised,
+    wanted: Head,
+) -> Result<Intake, Vec<String>> {
     let layout = recognised.layout;
     let prefix = recognised.prefix.as_str();
     let named = |array| -> (Option<&str>, &Variable) { (strip(prefix, array), array) };
@@ -41,7 +46,7 @@ pub(super) fn take(archive: &Archive, recognised: &Recognised) -> Result<Intake,
     for (place, layer) in layers.iter().enumerate() {
         units.push(store.unit(layout, place, layer));
     }
-    let head = store.head(layout, &config);
+    let head = store.head(layout, &config).filter(|_| wanted == Head::Keep);
     if !store.problems.is_empty() {
         return Err(store.problems);
     }

@@ -135,16 +135,25 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
     }
 }
 
+/// Whether a file's classifier is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// It is taken where there is one.
+    Keep,
+    /// It is left out; what it would have read keeps the scale that it had in the file.
+    Drop,
+}
+
 /// The network in a file, inflated if it is two-dimensional, its gammas folded away.
 ///
 /// `prefix` chooses where a file holds several networks.
 ///
 /// # Errors
 /// [`LoadError`] with everything that is missing or wrong.
-pub fn load(path: &Path, prefix: Option<&str>) -> Result<Loaded, LoadError> {
+pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<Loaded, LoadError> {
     let (kind, archive) = read_archive(path)?;
     let Recognised { layout, prefix } = choose(path, &archive, prefix)?;
-    let taken = take(&archive, &Recognised { layout, prefix: prefix.clone() });
+    let taken = take(&archive, &Recognised { layout, prefix: prefix.clone() }, head);
     let Intake { config, variables, left_out } = taken.map_err(|problems| LoadError::Mismatch {
         path: path.to_owned(),
         layout,
@@ -182,13 +191,6 @@ impl Loaded {
     /// Whether the file has a classifier.
     pub fn has_head(&self) -> bool {
         self.variables.iter().any(is_head)
-    }
-
-    /// Without the classifier.
-    #[must_use]
-    pub fn without_head(mut self) -> Self {
-        self.variables.retain(|variable| !is_head(variable));
-        self
     }
 
     /// For so many input channels that see the same image, with the same output.

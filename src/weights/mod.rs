@@ -25,5 +25,5 @@ pub mod tensorflow;
 pub use archive::{Archive, LeftOut, ReadError};
 pub use export::{ExportError, Target, export};
 pub use layout::Layout;
-pub use load::{FileKind, LoadError, Loaded, load, read_archive};
+pub use load::{FileKind, Head, LoadError, Loaded, load, read_archive};
 pub use show::{Figures, fate_of_head, left_out_by_kind};

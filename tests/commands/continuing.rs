@@ -1,12 +1,18 @@
 //! Runs that stop and go on.
 
-use super::support::{Workplace, assert_same_bytes};
+use super::support::{Workplace, assert_same_bytes, assert_same_runs};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Starts a run and sends it a signal once it has trained for some batches.
+/// Starts a run and sends it a signal once it has trained for some batches: the first epoch's
+/// checkpoint is there, the second one is under way.
 fn interrupt(place: &Workplace, signal: &str) -> Option<i32> {
+    interrupt_once(place, signal, "checkpoints/epoch-001")
+}
+
+/// Starts a run and sends it a signal once something is in its folder.
+fn interrupt_once(place: &Workplace, signal: &str, there: &str) -> Option<i32> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(["run", "small.toml", "--set", "train.epochs=2"])
         .current_dir(place.path(""))
@@ -14,11 +20,10 @@ fn interrupt(place: &Workplace, signal: &str) -> Option<i32> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // The first epoch's checkpoint is there: the second one is under way.
     let deadline = Instant::now() + Duration::from_secs(300);
     while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
         let runs = fs::read_dir(place.path("results/small")).into_iter().flatten();
-        let begun = runs.flatten().any(|run| run.path().join("checkpoints/epoch-001").is_dir());
+        let begun = runs.flatten().any(|run| run.path().join(there).exists());
         if begun {
             break;
         }
@@ -76,6 +81,33 @@ fn an_interruption_says_how_to_continue() {
     let run = place.newest_run("small");
     let run = run.strip_prefix(place.path("")).unwrap();
     assert!(told.contains(&format!("To continue:\n  lungs run {}", run.display())), "{told}");
+}
+
+#[test]
+fn a_schedulers_warning_makes_a_checkpoint_and_a_code_that_says_try_again() {
+    let whole = Workplace::new();
+    assert_eq!(whole.lungs(&["run", "small.toml", "-q"]).code, 0);
+    // In the middle of training, and before it.
+    for there in ["checkpoints/epoch-001", "spec.toml"] {
+        let place = Workplace::new();
+        let code = interrupt_once(&place, "-USR1", there);
+        warned(&whole, &place, code);
+    }
+    let help = whole.lungs(&["--help"]).stdout.replace('\n', " ");
+    assert!(help.contains("75 stopped by a scheduler's warning (SIGUSR1)"), "{help}");
+}
+
+/// A run that ended with `code` on a warning goes on to the bytes of one that did not.
+fn warned(whole: &Workplace, place: &Workplace, code: Option<i32>) {
+    // The last step may have been done already.
+    assert!([Some(75), Some(0)].contains(&code), "{code:?}");
+    let run = place.newest_run("small");
+    if code == Some(75) && run.join("checkpoints").is_dir() {
+        let log = fs::read_to_string(run.join("run.log")).unwrap();
+        assert!(log.contains("training was interrupted; everything needed"), "{log}");
+    }
+    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
+    assert_same_runs(&whole.newest_run("small"), &run, "after SIGUSR1");
 }
 
 #[test]

@@ -3,6 +3,10 @@
 mod bad_inputs;
 mod cache;
 mod continuing;
+mod damage;
+mod determinism;
+mod folds;
+mod killing;
 mod runs;
 mod support;
 mod volume_files;

@@ -1,6 +1,7 @@
 //! A small synthetic cohort, a small experiment, and the program.
 
 use assert_cmd::Command;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -139,6 +140,35 @@ pub fn assert_same_bytes(a: &Path, b: &Path) {
     assert_eq!(names(&a), names(&b));
     for ((name, a), (_, b)) in a.iter().zip(&b) {
         assert!(a == b, "{name} differs");
+    }
+}
+
+/// Every file of a run but those that tell of the clock and of this machine, and half-written ones
+/// of killed processes, as name and bytes.
+pub fn whole_run(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let clock = ["spec.toml", "provenance.json", "timings.csv", "run.log", "run.lock"];
+    walkdir::WalkDir::new(run)
+        .into_iter()
+        .map(|entry| entry.expect("an entry"))
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| {
+            let name = entry.path().strip_prefix(run).expect("it is inside");
+            let name = name.to_str().expect("plain names").to_owned();
+            let bytes = fs::read(entry.path()).expect("a readable file");
+            let own = entry.file_name().to_str().expect("plain names");
+            let half = entry.file_name().as_encoded_bytes().starts_with(b".partial-");
+            (!half && !clock.contains(&own)).then_some((name, bytes))
+        })
+        .collect()
+}
+
+/// Asserts that two whole runs are the same files with the same bytes, checkpoints included.
+pub fn assert_same_runs(a: &Path, b: &Path, told: &str) {
+    let (a, b) = (whole_run(a), whole_run(b));
+    let names = |run: &BTreeMap<String, Vec<u8>>| run.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), names(&b), "{told}");
+    for (name, bytes) in &a {
+        assert!(*bytes == b[name], "{name} differs: {told}");
     }
 }
 

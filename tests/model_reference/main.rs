@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs::model::{self, I3dConfig, Loss, Variable, sum_input_channels};
+use lungs::weights::Head;
 use serde_json::Value;
 
 const PREFIX: &str = "RGB/inception_i3d/";
@@ -53,7 +54,7 @@ fn checkpoint(folder: &std::path::Path) -> tempfile::TempDir {
 /// The reference weights, under our names and in our layout.
 fn weights(folder: &std::path::Path) -> Vec<Variable> {
     let unpacked = checkpoint(folder);
-    let loaded = lungs::weights::load(unpacked.path(), None).unwrap();
+    let loaded = lungs::weights::load(unpacked.path(), None, Head::Keep).unwrap();
     assert_eq!(loaded.layout, lungs::weights::Layout::TensorFlowI3d);
     assert_eq!(loaded.prefix, PREFIX);
     assert_eq!(loaded.variables.len(), 230);

@@ -1,0 +1,207 @@
+//! Optimizer steps against the same worked by hand, in double precision.
+
+use super::epoch::{Learner, Pause, Setting, train_epoch};
+use super::objective::Objective;
+use super::testing::{Unwatched, prepared_exams, spec};
+use super::{Exam, Position, TrainingError, checkpoint, optimizer};
+use crate::model::{I3d, Variable};
+use crate::spec::Spec;
+use burn::module::Module;
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+fn learner(spec: &Spec) -> Learner {
+    let network = super::network(spec, &Device::flex().autodiff()).unwrap();
+    Learner {
+        optimizer: optimizer::new(spec, &network),
+        average: (spec.train.weight_average > 0.0).then(|| network.valid()),
+        network,
+        position: Position::default(),
+        seen: Vec::new(),
+        steps: Vec::new(),
+        waited: Duration::ZERO,
+    }
+}
+
+/// One epoch, pausing after every step for `look`.
+fn epoch(
+    spec: &Spec,
+    exams: &[Exam],
+    learner: &mut Learner,
+    mut look: impl FnMut(&Learner),
+) -> Result<(), TrainingError> {
+    let device = Device::flex().autodiff();
+    let setting = Setting {
+        spec,
+        exams,
+        objective: Objective::new(spec, exams),
+        device: &device,
+        interrupter: &Interrupter::new(),
+        watch: &Unwatched,
+    };
+    loop {
+        let pause = train_epoch(learner, &setting, Some(Instant::now()))?;
+        look(learner);
+        if pause == Pause::Complete {
+            return Ok(());
+        }
+    }
+}
+
+fn values(network: &I3d) -> BTreeMap<String, Vec<f64>> {
+    let wide = |variable: Variable| {
+        (variable.name, variable.values.into_iter().map(f64::from).collect::<Vec<f64>>())
+    };
+    network.variables().into_iter().map(wide).collect()
+}
+
+/// The gradient of the only step so far, by variable: a tenth of it is Adam's first moment.
+fn gradient(learner: &Learner) -> BTreeMap<String, Vec<f64>> {
+    let moments = checkpoint::first_moments(&learner.optimizer);
+    let named = learner.network.variables().into_iter().filter_map(|variable| {
+        let id = crate::model::parameter_id(&variable.name).val();
+        let moment = moments.get(&id)?;
+        let factor = f64::from(1.0_f32 - 0.9_f32);
+        Some((variable.name, moment.iter().map(|m| f64::from(*m) / factor).collect()))
+    });
+    named.collect()
+}
+
+/// The largest difference, and the largest value.
+fn apart(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> (f64, f64) {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    let pairs = a.iter().flat_map(|(name, values)| values.iter().zip(&b[name]));
+    pairs.fold((0.0, 0.0), |(most, largest), (a, b)| {
+        (f64::max(most, (a - b).abs()), f64::max(largest, a.abs()))
+    })
+}
+
+/// A volume with structure, the same for every exam.
+fn pattern(_: usize, [d, h, w]: [usize; 3]) -> i16 {
+    ((d * 37 + h * 61 + w * 17) % 1400) as i16 - 1000
+}
+
+fn different(place: usize, [d, h, w]: [usize; 3]) -> i16 {
+    pattern(place, [d + 3 * place, h * (place + 1), w])
+}
+
+fn norm(gradient: &BTreeMap<String, Vec<f64>>) -> f64 {
+    gradient.values().flatten().map(|g| g * g).sum::<f64>().sqrt()
+}
+
+/// With one volume in every exam, the batch's own moments are those of any batch of it: so batch
+/// normalisation, which is not the same over parts of a batch, does not tell them apart.
+#[test]
+fn accumulated_batches_give_the_gradient_of_the_batch_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0, 1], pattern);
+    let after = |batch_size: usize, accumulate: usize| {
+        let batch_size = format!("train.batch_size={batch_size}");
+        let spec = spec(&[&batch_size, &format!("train.accumulate={accumulate}")]);
+        let mut learner = learner(&spec);
+        epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+        assert_eq!(learner.position.steps_done, 1);
+        (gradient(&learner), learner.steps[0].loss)
+    };
+    let (joined, loss) = after(3, 1);
+    // Unequal parts (two exams and one) and equal ones: every exam counts alike.
+    for (batch_size, accumulate) in [(2, 2), (1, 3)] {
+        let (parts, loss_of_parts) = after(batch_size, accumulate);
+        let (most, largest) = apart(&joined, &parts);
+        assert!(largest > 1e-3 && most < 1e-4 * largest, "{most} of {largest}");
+        assert!((loss - loss_of_parts).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_step_of_adam_with_and_without_decay_is_that_worked_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0], different);
+    for decay in [0.0, 0.3] {
+        let set = ["train.learning_rate=0.01", &format!("train.weight_decay={decay}")];
+        let spec = spec(&set);
+        let mut learner = learner(&spec);
+        let before = values(&learner.network);
+        epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+        let after = values(&learner.network);
+        let mut kernels = 0;
+        for (name, gradient) in gradient(&learner) {
+            let decays = if name.ends_with("/w") { decay } else { 0.0 };
+            kernels += usize::from(decays > 0.0);
+            for (place, g) in gradient.iter().enumerate() {
+                // Both moments, corrected for their bias, are those of the only gradient.
+                let step = g / (g.abs() + 1e-8);
+                let expected = before[&name][place] * (1.0 - 0.01 * decays) - 0.01 * step;
+                let found = after[&name][place];
+                // Where the gradient is of the size of ε, its rounding shows.
+                let slack = if g.abs() < 1e-5 { 1e-3 } else { 2e-6 };
+                assert!((found - expected).abs() < slack, "{name} {place}: {found} {expected} {g}");
+            }
+        }
+        assert_eq!(kernels, if decay > 0.0 { 58 } else { 0 });
+    }
+}
+
+#[test]
+fn clipping_scales_all_gradients_by_their_norm_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0], different);
+    let clipped = |clip_norm: f64| {
+        let spec = spec(&[&format!("train.clip_norm={clip_norm:e}")]);
+        let mut learner = learner(&spec);
+        epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+        (gradient(&learner), values(&learner.network))
+    };
+    let (free, weights) = clipped(0.0);
+    let whole = norm(&free);
+    assert!(whole > 0.0);
+    // Larger than the norm: not a bit is changed.
+    assert_eq!(clipped(whole * 1.01), (free.clone(), weights));
+    let (half, _) = clipped(whole / 2.0);
+    assert!((norm(&half) / whole - 0.5).abs() < 1e-6);
+    let scaled: BTreeMap<String, Vec<f64>> =
+        free.into_iter().map(|(name, g)| (name, g.iter().map(|g| g / 2.0).collect())).collect();
+    let (most, largest) = apart(&scaled, &half);
+    assert!(most < 1e-6 * largest, "{most} of {largest}");
+}
+
+#[test]
+fn the_moving_average_is_that_of_the_weights_after_every_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0, 1, 0], different);
+    let set = ["train.weight_average=0.3", "train.batch_size=1", "train.learning_rate=0.01"];
+    let spec = spec(&set);
+    let mut learner = learner(&spec);
+    let mut expected = values(&learner.network);
+    let mut steps = 0;
+    epoch(&spec, &exams, &mut learner, |learner| {
+        steps += 1;
+        assert_eq!(learner.position.steps_done, steps);
+        let decay = f64::min(0.3, (1.0 + steps as f64) / (10.0 + steps as f64));
+        let now = values(&learner.network);
+        for (name, average) in &mut expected {
+            for (average, now) in average.iter_mut().zip(&now[name]) {
+                *average = *average * decay + now * (1.0 - decay);
+            }
+        }
+    })
+    .unwrap();
+    assert_eq!(steps, 4);
+    let found = values(&learner.judged());
+    let (most, largest) = apart(&expected, &found);
+    assert!(most < 1e-6 * largest.max(1.0), "{most} of {largest}");
+    let (moved, _) = apart(&values(&learner.network), &found);
+    assert!(moved > 1e-3, "the average lags behind the network: {moved}");
+}
+
+#[test]
+fn a_gradient_that_is_not_a_number_is_told_where_it_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0], different);
+    let spec = spec(&["train.clip_norm=1.0", "loss.class_weights=[1e300, 1e300]"]);
+    let failure = epoch(&spec, &exams, &mut learner(&spec), |_| ()).unwrap_err().to_string();
+    assert!(failure.contains("step 1 (epoch 1)"), "{failure}");
+    assert!(failure.contains("train.learning_rate"), "{failure}");
+}

@@ -1,0 +1,65 @@
+//! Specs and exams for the tests of this room.
+
+use super::{Exam, Watch};
+use crate::results::MetricsRow;
+use crate::spec::{Overrides, Spec, load};
+use ndarray::{Array3, arr1, arr2};
+use ndarray_npy::NpzWriter;
+use std::path::{Path, PathBuf};
+
+/// A spec of a narrow network on small crops, with these keys set.
+pub fn spec(set: &[&str]) -> Spec {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spec.toml");
+    let text = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n[model]\nwidth = 0.06\nslices = 16\n\
+                keep_prob = 1.0\n[preprocess]\nsize = [16, 32, 32]\n";
+    std::fs::write(&path, text).unwrap();
+    let set = set.iter().map(|s| s.to_string()).collect();
+    load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
+}
+
+/// Exams with these labels whose volumes, as [`spec`] wants them, are written to `folder`; `hu`
+/// gives the voxels of each.
+pub fn prepared_exams(
+    folder: &Path,
+    labels: &[u8],
+    hu: impl Fn(usize, [usize; 3]) -> i16,
+) -> Vec<Exam> {
+    let mut exams = exams(labels);
+    for (place, exam) in exams.iter_mut().enumerate() {
+        exam.crop = folder.join(format!("{place}.npz"));
+        let crop = Array3::from_shape_fn((16, 32, 32), |(d, h, w)| hu(place, [d, h, w]));
+        let mut npz = NpzWriter::new(std::fs::File::create(&exam.crop).unwrap());
+        npz.add_array("data", &crop).unwrap();
+        npz.add_array("spacing_mm", &arr1(&[1.0; 3])).unwrap();
+        npz.add_array("origin_mm", &arr1(&[0.0; 3])).unwrap();
+        npz.add_array("axes", &arr2(&[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])).unwrap();
+        npz.add_array("lung_box", &arr2(&[[0_i64, 15], [0, 31], [0, 31]])).unwrap();
+        npz.finish().unwrap();
+    }
+    exams
+}
+
+/// Nobody watches.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
+    fn batch_done(&self, _: f64) {}
+    fn validation_begins(&self, _: usize) {}
+    fn exams_scored(&self, _: usize) {}
+    fn epoch_ends(&self, _: &[MetricsRow], _: Option<usize>) {}
+    fn note(&self, _: &str) {}
+}
+
+/// Exams with these labels and no volumes.
+pub fn exams(labels: &[u8]) -> Vec<Exam> {
+    let exam = |(place, label): (usize, &u8)| Exam {
+        patient: format!("P{place}"),
+        exam: format!("E{place}"),
+        series: format!("1.2.{place}"),
+        label: *label,
+        crop: PathBuf::new(),
+    };
+    labels.iter().enumerate().map(exam).collect()
+}

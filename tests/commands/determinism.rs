@@ -1,0 +1,118 @@
+//! What must not change a byte.
+
+use super::support::{Workplace, assert_same_runs};
+use std::path::PathBuf;
+
+/// A recipe that uses everything there is to be drawn, averaged and weighed.
+const RECIPE: &str = r#"
+extends = "small.toml"
+[experiment]
+name = "recipe"
+[model]
+keep_prob = 0.8
+[loss]
+class_weights = "balanced"
+[train]
+epochs = 2
+accumulate = 2
+clip_norm = 0.5
+weight_decay = 0.01
+weight_average = 0.9
+sampling = "balanced"
+select = "best-valid-average-precision"
+[train.augment]
+flip_width = true
+shift_voxels = 1
+rotate_degrees = 10
+scale = 0.1
+shift_hu = 20
+noise_hu = 10
+"#;
+
+fn trained(spec: &str, name: &str, arguments: &[&str]) -> (Workplace, PathBuf) {
+    let place = Workplace::new();
+    place.write("recipe.toml", RECIPE);
+    let mut all = vec!["run", spec];
+    all.extend(arguments);
+    let run = place.lungs(&all);
+    assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
+    let folder = place.newest_run(name);
+    (place, folder)
+}
+
+fn assert_nothing_matters(spec: &str, name: &str) {
+    let (_whole, whole) = trained(spec, name, &[]);
+    for arguments in [
+        &["--set", "runtime.threads=1"][..],
+        &["--set", "runtime.threads=2"],
+        &["--set", "runtime.threads=4"],
+        &["--set", "runtime.workers=0"],
+        &["--set", "runtime.workers=3", "--set", "runtime.threads=1"],
+        &["--quiet"],
+        &["--verbose"],
+        &["--set", "runtime.device=cpu", "--set", "runtime.results=elsewhere/../results"],
+        &["--set", "train.checkpoint_minutes=0"],
+        &["--set", "train.checkpoint_minutes=0.000001"],
+    ] {
+        let (_place, run) = trained(spec, name, arguments);
+        assert_same_runs(&whole, &run, &format!("{arguments:?}"));
+    }
+}
+
+#[test]
+fn threads_workers_progress_and_the_clock_do_not_change_a_byte() {
+    assert_nothing_matters("small.toml", "small");
+}
+
+#[test]
+fn nor_do_they_with_every_part_of_the_recipe_in_use() {
+    assert_nothing_matters("recipe.toml", "recipe");
+}
+
+#[test]
+fn a_run_of_the_whole_recipe_continues_to_the_same_bytes() {
+    let (_whole, whole) = trained("recipe.toml", "recipe", &[]);
+    let place = Workplace::new();
+    place.write("recipe.toml", RECIPE);
+    // Killed again and again, a little later each time; a process that is done ends it.
+    for after_ms in (1..).map(|turn| 150 * turn) {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
+            .args(["run", "recipe.toml", "-q", "--set", "train.checkpoint_minutes=0.000001"])
+            .current_dir(place.path(""))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(after_ms));
+        match child.try_wait().unwrap() {
+            Some(status) => {
+                assert!(status.success());
+                break;
+            }
+            None => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+        }
+    }
+    assert_same_runs(&whole, &place.newest_run("recipe"), "killed and continued");
+}
+
+#[test]
+fn what_an_epoch_waited_for_exams_is_among_the_timings_only() {
+    let (_place, run) = trained("small.toml", "small", &["--set", "runtime.workers=0"]);
+    let table = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+    let timings = table("timings.csv");
+    let mut lines = timings.lines();
+    let header = lines.next().unwrap();
+    assert_eq!(header, "epoch,train_seconds,valid_seconds,wait_seconds,wait_fraction");
+    for line in lines {
+        let numbers: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        let [_, train, _, wait, fraction] = numbers[..] else { panic!("{line}") };
+        // Without workers, reading is waiting.
+        assert!(wait > 0.0 && wait <= train, "{line}");
+        assert!((fraction - wait / train).abs() < 0.01, "{line}");
+    }
+    for name in ["metrics.csv", "steps.csv"] {
+        assert!(!table(name).contains("wait") && !table(name).contains("seconds"));
+    }
+}

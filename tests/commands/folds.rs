@@ -1,0 +1,173 @@
+//! Cross-validation.
+
+use super::support::{Workplace, assert_same_runs};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const RUN: [&str; 8] = [
+    "run",
+    "small.toml",
+    "--set",
+    "split.folds=3",
+    "--set",
+    "train.epochs=1",
+    "--set",
+    "train.checkpoint_minutes=0.000001",
+];
+
+/// The rows of a table as maps from column to cell.
+fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
+}
+
+/// The probability that a positive scores above a negative, pair by pair.
+fn auc(scored: &[(f64, bool)]) -> Option<f64> {
+    let of = |class| scored.iter().filter(move |(_, label)| *label == class).map(|(z, _)| *z);
+    let pairs: Vec<f64> = of(true)
+        .flat_map(|p| of(false).map(move |n| if p > n { 1.0 } else { f64::from(p == n) / 2.0 }))
+        .collect();
+    (!pairs.is_empty()).then(|| pairs.iter().sum::<f64>() / pairs.len() as f64)
+}
+
+#[test]
+fn every_exam_is_judged_once_by_a_network_that_never_saw_its_patient() {
+    let place = Workplace::new();
+    let done = place.lungs(&RUN);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let run = place.newest_run("small");
+    let pooled = table(&run.join("predictions/out-of-fold.csv"));
+    let exams: BTreeSet<&String> = pooled.iter().map(|row| &row["exam"]).collect();
+    assert_eq!(exams.len(), pooled.len(), "each once");
+
+    let scored = |rows: &[BTreeMap<String, String>]| -> Vec<(f64, bool)> {
+        rows.iter().map(|row| (row["logit"].parse().unwrap(), row["label"] == "1")).collect()
+    };
+    let text = fs::read_to_string(run.join("cross-validation.json")).unwrap();
+    let figures: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let same = |found: &serde_json::Value, expected: Option<f64>| match (found.as_f64(), expected) {
+        (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-12),
+        (found, expected) => assert_eq!(found, expected),
+    };
+    let mut aucs = Vec::new();
+    let mut chosen = BTreeSet::new();
+    for fold in 1..=3 {
+        let cohort = table(&run.join(format!("fold-{fold}/cohort.csv")));
+        let of = |part: &str| -> BTreeSet<String> {
+            let here = cohort.iter().filter(|row| row["split"] == part);
+            here.map(|row| row["patient"].clone()).collect()
+        };
+        let here: Vec<BTreeMap<String, String>> =
+            pooled.iter().filter(|row| row["fold"] == fold.to_string()).cloned().collect();
+        let judged: BTreeSet<String> = here.iter().map(|row| row["patient"].clone()).collect();
+        assert_eq!(judged, of("test"));
+        assert!(judged.is_disjoint(&of("train")) && judged.is_disjoint(&of("valid")));
+        chosen
+            .extend(cohort.iter().filter(|row| row["chosen"] == "true").map(|r| r["exam"].clone()));
+        let own = auc(&scored(&here));
+        same(&figures["folds"][fold - 1]["auc"], own);
+        aucs.extend(own);
+    }
+    assert_eq!(exams, chosen.iter().collect());
+    same(&figures["pooled"]["auc"]["value"], auc(&scored(&pooled)));
+    let mean = (aucs.len() == 3).then(|| aucs.iter().sum::<f64>() / 3.0);
+    same(&figures["mean_auc"], mean);
+
+    assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
+    let again = place.lungs(&RUN);
+    assert_eq!(again.code, 0);
+    assert!(again.stdout.contains("is finished already"), "{}", again.stdout);
+    assert_eq!(place.newest_run("small"), run);
+}
+
+#[test]
+fn the_folds_together_predict_plot_and_are_evaluated_again() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&RUN).code, 0);
+    let run = place.newest_run("small");
+    let folder = run.to_str().unwrap();
+    let figures = fs::read(run.join("cross-validation.json")).unwrap();
+    let picture = fs::read(run.join("fold-2/plots/roc.svg")).unwrap();
+    fs::remove_file(run.join("cross-validation.json")).unwrap();
+    fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
+    let told = place.lungs(&["evaluate", folder]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.contains("Cross-validation in 3 folds"), "{}", told.stdout);
+    assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), figures);
+    assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
+    fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
+    assert_eq!(place.lungs(&["plot", folder]).code, 0);
+    assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
+
+    // The ensemble is the mean of the folds, each asked alone.
+    let predicted = |models: &[&str]| -> Vec<f64> {
+        let mut arguments = vec!["predict", "--out", "out.csv", "--cache", "cache", "ct"];
+        arguments.extend(models.iter().flat_map(|model| ["--model", model]));
+        let done = place.lungs(&arguments);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let rows = table(&place.path("out.csv"));
+        rows.iter().filter_map(|row| row["probability"].parse().ok()).collect()
+    };
+    let together = predicted(&[folder]);
+    let folds: Vec<Vec<f64>> =
+        (1..=3).map(|fold| predicted(&[&format!("{folder}/fold-{fold}")])).collect();
+    assert!(!together.is_empty());
+    for (place, probability) in together.iter().enumerate() {
+        let mean = folds.iter().map(|fold| fold[place]).sum::<f64>() / 3.0;
+        assert!((probability - mean).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn folds_that_are_killed_continue_to_the_same_bytes_from_the_spec_or_the_folder() {
+    let whole = Workplace::new();
+    assert_eq!(whole.lungs(&RUN).code, 0);
+    let place = Workplace::new();
+    let mut target = "small.toml".to_owned();
+    for after_ms in (1..).map(|turn| 200 * turn) {
+        let mut arguments = vec!["run", &target, "-q"];
+        if target == "small.toml" {
+            arguments.extend(&RUN[2..]);
+        }
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
+            .args(arguments)
+            .current_dir(place.path(""))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(after_ms));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if place.path("results/small").is_dir() {
+            let run = place.newest_run("small");
+            if run.join("spec.toml").is_file() {
+                target = run.to_str().unwrap().to_owned();
+            }
+        }
+    }
+    assert_same_runs(&whole.newest_run("small"), &place.newest_run("small"), "three folds");
+}
+
+#[test]
+fn folds_that_cannot_be_are_refused() {
+    let place = Workplace::new();
+    for (set, told) in [
+        ("split.folds=1", "split.folds: found 1, expected 0 (off), or 2 to 100"),
+        ("split.fold=1", "split.fold: found 1, expected 0 (all of them), or at most split.folds"),
+    ] {
+        let refused = place.lungs(&["run", "small.toml", "--set", set]);
+        assert_eq!(refused.code, 2);
+        let said = refused.stderr.replace(['│', '\n'], " ");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(told), "{said}");
+    }
+    let both = ["run", "small.toml", "--set", "split.folds=3", "--set", "split.valid=0.2"];
+    let refused = place.lungs(&[&both[..], &["--set", "split.test=0.1"]].concat());
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("set together with split.folds"), "{}", refused.stderr);
+}

@@ -1,0 +1,181 @@
+//! Whole networks from elsewhere: what PyTorch computes with them in double precision (see
+//! tests/vectors/pytorch/make_networks.py), and what we compute with them.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lungs::model::{I3d, Variable};
+use lungs::weights::{Head, Layout, Loaded, Target, export, load};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn vector(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/pytorch").join(name)
+}
+
+fn expected(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(vector(name)).unwrap()).unwrap()
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+fn network(loaded: &Loaded) -> I3d {
+    let network = loaded.config.init(1, &Device::flex()).unwrap();
+    if loaded.has_head() {
+        return network.with_variables(loaded.variables.clone()).unwrap();
+    }
+    let mut variables = loaded.variables.clone();
+    variables.extend(network.variables().into_iter().filter(lungs::model::is_head));
+    network.with_variables(variables).unwrap()
+}
+
+/// `[1, 3, depth, side, side]`; every slice the same where `flat`.
+fn input(depth: usize, side: usize, flat: bool) -> Tensor<5> {
+    let mut values = Vec::with_capacity(3 * depth * side * side);
+    for c in 0..3_u64 {
+        for z in 0..depth as u64 {
+            for y in 0..side as u64 {
+                for x in 0..side as u64 {
+                    let of_depth = if flat { 0 } else { z * 15_485_863 };
+                    let sum = c * 7919 + of_depth + y * 104_729 + x * 1_299_709;
+                    values.push(((sum % 1000) as f64 / 500.0 - 1.0) as f32);
+                }
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [1, 3, depth, side, side]), &Device::flex())
+}
+
+fn is_close(found: f64, expected: f64, scale: f64, what: &str) {
+    assert!((found - expected).abs() < 1e-4 * scale, "{what}: {found} for {expected}");
+}
+
+/// The features of the last block in the middle of a volume of equal slices, `[feature][position]`.
+fn middle_features(network: &I3d) -> Vec<Vec<f64>> {
+    // The network sees about 100 slices at once: those in the middle see no border.
+    let mut features = vec![];
+    network.forward_probed(input(120, 223, true), |name, output| {
+        if name != "Mixed_5c" {
+            return;
+        }
+        let [_, channels, depth, height, width] = output.dims();
+        let values: Vec<f64> = output.to_data().iter::<f64>().collect();
+        let plane = height * width;
+        for channel in 0..channels {
+            let start = (channel * depth + depth / 2) * plane;
+            features.push(values[start..start + plane].to_vec());
+        }
+    });
+    features
+}
+
+#[test]
+fn an_inflated_network_has_the_flat_networks_features_on_equal_slices() {
+    let loaded = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
+    assert_eq!(loaded.layout, Layout::GoogLeNet);
+    assert_eq!((loaded.config.in_channels, loaded.config.width_multiplier), (3, 0.0625));
+    assert!(loaded.left_out.iter().any(|thing| thing.what.contains("auxiliary")));
+    let features = middle_features(&network(&loaded));
+    let expected = &expected("googlenet.json")["inception5b"];
+    let flat: Vec<f64> = features.concat();
+    assert_eq!(floats(&expected["shape"]), [1.0, features.len() as f64, 7.0, 7.0]);
+    let largest = expected["max"].as_f64().unwrap();
+    for (at, value) in floats(&expected["flat_index"]).iter().zip(floats(&expected["value"])) {
+        is_close(flat[*at as usize], value, largest, "feature");
+    }
+}
+
+#[test]
+fn with_its_classifier_it_has_the_flat_networks_logits() {
+    let loaded = load(&vector("googlenet.pth"), None, Head::Keep).unwrap();
+    assert_eq!(loaded.config.classes, 10);
+    let features = middle_features(&network(&loaded));
+    let [kernel, bias] = lungs::model::head_names()
+        .map(|name| loaded.variables.iter().find(|v| v.name == name).unwrap().values.clone());
+    let means: Vec<f64> =
+        features.iter().map(|plane| plane.iter().sum::<f64>() / plane.len() as f64).collect();
+    let logits = floats(&expected("googlenet.json")["logits"]);
+    let largest = logits.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));
+    for (class, expected) in logits.into_iter().enumerate() {
+        let row = &kernel[class * means.len()..][..means.len()];
+        let sum: f64 = row.iter().zip(&means).map(|(w, mean)| f64::from(*w) * mean).sum();
+        is_close(sum + f64::from(bias[class]), expected, largest, "logit");
+    }
+}
+
+#[test]
+fn a_pytorch_i3d_has_the_logits_that_pytorch_has() {
+    let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    assert_eq!(loaded.layout, Layout::PyTorchI3d);
+    assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 7));
+    let found = network(&loaded).forward(input(16, 224, false));
+    let logits = floats(&expected("i3d-public.json")["logits"]);
+    let largest = logits.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));
+    for (found, expected) in found.into_data().iter::<f64>().zip(logits) {
+        is_close(found, expected, largest, "logit");
+    }
+}
+
+/// By name, for comparison whatever the order.
+fn by_name(variables: &[Variable]) -> BTreeMap<&str, &Variable> {
+    variables.iter().map(|variable| (&*variable.name, variable)).collect()
+}
+
+#[test]
+fn what_is_exported_for_pytorch_has_its_names_and_comes_back_the_same() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("out.safetensors");
+    let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    export(&loaded, Target::PyTorchSafetensors, &file).unwrap();
+    let original = lungs::weights::pytorch::read(&vector("i3d-public.pt")).unwrap();
+    let exported = lungs::weights::safetensors::read(&file).unwrap();
+    let names = |archive: &lungs::weights::Archive| -> Vec<(String, Vec<usize>)> {
+        archive.arrays.iter().map(|a| (a.name.clone(), a.shape.clone())).collect()
+    };
+    assert_eq!(names(&exported), names(&original));
+    let back = load(&file, None, Head::Keep).unwrap();
+    assert_eq!(back.layout, Layout::PyTorchI3d);
+    assert_eq!(by_name(&back.variables), by_name(&loaded.variables));
+}
+
+#[test]
+fn a_network_for_burn_is_written_and_loads_there() {
+    use burn::store::{BurnpackStore, ModuleSnapshot};
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("out.bpk");
+    let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    export(&loaded, Target::Burn, &file).unwrap();
+    let mut network = loaded.config.init(5, &Device::flex()).unwrap();
+    network.load_from(&mut BurnpackStore::from_file(&file)).unwrap();
+    assert_eq!(by_name(&network.variables()), by_name(&loaded.variables));
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_listed_with_what_was_expected() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("odd.safetensors");
+    let mut arrays = lungs::weights::pytorch::read(&vector("i3d-public.pt")).unwrap().arrays;
+    arrays.retain(|array| array.name != "Mixed_3b.b1b.bn.bias");
+    for array in &mut arrays {
+        if array.name == "Mixed_4b.b0.bn.running_mean" {
+            array.shape.push(2);
+            array.values.extend(array.values.clone());
+        }
+        if array.name == "Mixed_5c.b0.conv3d.weight" {
+            array.values[7] = f32::NAN;
+        }
+    }
+    arrays.push(Variable { name: "extra".into(), shape: vec![1], values: vec![0.0] });
+    lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
+    let error = load(&file, None, Head::Keep).unwrap_err().to_string();
+    for part in [
+        "3 of its arrays missing or wrong",
+        "Mixed_3b.b1b.bn.bias: missing; expected shape [8]",
+        "Mixed_4b.b0.bn.running_mean: expected shape [12], found [12, 2]",
+        "Mixed_5c.b0.conv3d.weight: holds NaN at place 7",
+    ] {
+        assert!(error.contains(part), "{part} is not in: {error}");
+    }
+}
