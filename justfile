@@ -40,6 +40,10 @@ plot *RUNS:
 predict RUN *PATHS:
     {{lungs}} predict --model {{RUN}} {{PATHS}}
 
+# Weights from elsewhere: just weights import model.ckpt-123 -o weights/original.safetensors
+weights *ARGS:
+    {{lungs}} weights {{ARGS}}
+
 # All tests
 test *ARGS:
     cargo test {{ARGS}}
@@ -48,7 +52,7 @@ test *ARGS:
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 
-# Fuzz a parser for so many seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom)
+# Fuzz a parser for so many seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom, safetensors, pytorch, tensorflow)
 fuzz TARGET SECONDS="600":
     fuzz/run.sh {{TARGET}} {{SECONDS}}
 

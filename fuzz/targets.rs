@@ -14,7 +14,7 @@ pub struct Target {
 }
 
 /// Every target: its name, and the name of the file that it reads.
-pub const TARGETS: [(&str, &str); 7] = [
+pub const TARGETS: [(&str, &str); 10] = [
     ("spec", "spec.toml"),
     ("list", "train.list"),
     ("labels", "labels.csv"),
@@ -22,6 +22,9 @@ pub const TARGETS: [(&str, &str); 7] = [
     ("metaimage", "scan.mha"),
     ("nifti", "scan.nii"),
     ("dicom", "slice.dcm"),
+    ("safetensors", "weights.safetensors"),
+    ("pytorch", "weights.pt"),
+    ("tensorflow", "model.ckpt"),
 ];
 
 impl Target {
@@ -55,12 +58,29 @@ impl Target {
                 let _ = lungs::prepare::load_prepared(&path);
                 self.look_and_read();
             }
+            "safetensors" | "pytorch" => {
+                let _ = lungs::weights::load(&path, None, lungs::weights::Head::Keep);
+            }
+            "tensorflow" => self.read_checkpoint(input),
             "dicom" => {
                 self.look_and_read();
                 self.decode_alone();
             }
             _ => self.look_and_read(),
         }
+    }
+
+    /// Reads the input as a checkpoint of one file, and, parted by its first two bytes, as an index
+    /// and a shard.
+    fn read_checkpoint(&self, input: &[u8]) {
+        let path = self.file();
+        let _ = lungs::weights::tensorflow::read(&path);
+        let Some((length, rest)) = input.split_first_chunk() else { return };
+        let index = usize::from(u16::from_le_bytes(*length)).min(rest.len());
+        let named = |ending: &str| self.folder.path().join(format!("two{ending}"));
+        fs::write(named(".index"), &rest[..index]).expect("a file can be written");
+        fs::write(named(".data-00000-of-00001"), &rest[index..]).expect("a file can be written");
+        let _ = lungs::weights::tensorflow::read(&named(""));
     }
 
     /// Decodes each slice by itself, whether or not it makes a volume.

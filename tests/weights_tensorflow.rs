@@ -105,6 +105,7 @@ fn shards_of_other_checkpoints_and_missing_ones_are_told() {
     fs::write(shard(1), &first).unwrap();
     let error = tensorflow::read(copy.path()).unwrap_err().to_string();
     assert!(error.contains("checksum") || error.contains("another checkpoint"), "{error}");
+    fs::write(shard(1), &second).unwrap();
     fs::write(shard(0), &first[..4]).unwrap();
     let error = tensorflow::read(copy.path()).unwrap_err().to_string();
     assert!(error.contains("is this the shard of another checkpoint?"), "{error}");

@@ -10,3 +10,4 @@ mod killing;
 mod runs;
 mod support;
 mod volume_files;
+mod weights;

@@ -1,0 +1,158 @@
+//! `lungs weights`, runs that start from weights, and prediction with a file of weights.
+
+use super::support::{Done, Workplace};
+use std::path::Path;
+use std::process::Command;
+
+fn vector(name: &str) -> String {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/pytorch");
+    vectors.join(name).display().to_string()
+}
+
+fn trained() -> Workplace {
+    let place = Workplace::new();
+    let done = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    place
+}
+
+fn refused(done: &Done, parts: &[&str]) {
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    let told = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
+    for part in parts {
+        assert!(told.contains(part), "{part} is not in: {told}");
+    }
+}
+
+fn fine(done: &Done, parts: &[&str]) {
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    for part in parts {
+        assert!(done.stdout.contains(part), "{part} is not in: {}", done.stdout);
+    }
+}
+
+#[test]
+fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
+    let place = Workplace::new();
+    let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
+    let done = place.lungs(&["weights", "show", &deep]);
+    fine(
+        &done,
+        &[
+            "PyTorch file, I3D of PyTorch",
+            "loads into model.width = 0.0625, model.channels = 3, or 1 with the same output",
+            "has 7 classes, 2 are needed",
+            "57 × a counter of the training",
+            "prepared for: not said",
+        ],
+    );
+    refused(
+        &place.lungs(&["weights", "import", &flat, "-o", "x.safetensors"]),
+        &["lungs weights inflate"],
+    );
+    refused(
+        &place.lungs(&["weights", "inflate", &deep, "-o", "x.safetensors"]),
+        &["lungs weights import"],
+    );
+    refused(
+        &place.lungs(&["weights", "show", "small.toml"]),
+        &["is no file of weights that is known"],
+    );
+    refused(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
+    let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
+    fine(&place.lungs(&made), &["228 arrays", "× an auxiliary classifier", "It has no classifier"]);
+    let made = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
+    fine(&place.lungs(&made), &["230 arrays"]);
+    fine(&place.lungs(&["weights", "show", "deep.safetensors"]), &["10 mm, 24×32×40 voxels"]);
+}
+
+#[test]
+fn a_run_starts_from_weights_as_its_keys_say() {
+    let place = Workplace::new();
+    let flat = vector("googlenet.pth");
+    let init = format!("model.init={flat}");
+    let run = |sets: &[&str]| {
+        let mut arguments = vec!["run", "small.toml", "--fresh", "-q", "--set", "train.epochs=1"];
+        for set in sets {
+            arguments.extend(["--set", set]);
+        }
+        place.lungs(&arguments)
+    };
+    refused(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
+    let width = "model.width=0.0625";
+    refused(&run(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    refused(&run(&["train.freeze=['Conv3d_9']"]), &["no layer \"Conv3d_9\"", "Mixed_5c"]);
+    let freeze = "train.freeze=['Conv3d_1a_7x7', 'Mixed_3b']";
+    let sets = [&*init, width, "model.init_head=new", freeze, "train.head_rate_factor=10"];
+    fine(&run(&sets), &[]);
+
+    // What is frozen is what was inflated; the rest has learned.
+    let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
+    fine(&place.lungs(&made), &[]);
+    let read = |path: &Path| {
+        let archive = lungs::weights::safetensors::read(path).unwrap();
+        move |name: &str| archive.arrays.iter().find(|a| a.name == name).unwrap().clone()
+    };
+    let before = read(&place.path("flat.safetensors"));
+    let run = place.newest_run("small");
+    let after = read(&run.join("checkpoints/epoch-001/weights.safetensors"));
+    for name in ["conv_3d/w", "batch_norm/beta", "batch_norm/moving_mean"] {
+        for frozen in ["Conv3d_1a_7x7", "Mixed_3b/Branch_1/Conv3d_0b_3x3"] {
+            let name = format!("{frozen}/{name}");
+            assert_eq!(after(&name), before(&name), "{name}");
+        }
+        let name = format!("Conv3d_2b_1x1/{name}");
+        assert_ne!(after(&name), before(&name), "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
+    let place = trained();
+    let run = place.newest_run("small").display().to_string();
+    fine(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
+    fine(&place.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
+    let predict = |more: &[&str]| {
+        let mut arguments = vec!["predict", "ct", "-q", "--cache", "prepared"];
+        arguments.extend(more);
+        place.lungs(&arguments)
+    };
+    let of_run = predict(&["--model", &run]);
+    fine(&of_run, &[]);
+    assert_eq!(predict(&["--model", "own.safetensors"]).stdout, of_run.stdout);
+
+    // As PyTorch knows it, and back: the same opinion.
+    let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
+    fine(&place.lungs(&out), &["written: torch.safetensors"]);
+    assert_eq!(predict(&["--model", "torch.safetensors"]).stdout, of_run.stdout);
+
+    place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
+    let other = ["--model", "own.safetensors", "--spec", "other.toml"];
+    refused(&predict(&other), &["preprocess.window.upper_hu: 400 there, 200 here"]);
+    fine(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
+    let init = format!("model.init={run}");
+    let other = ["run", "other.toml", "--set", &init];
+    refused(&place.lungs(&other), &["prepared in another way", "model.init_preprocess"]);
+
+    // Weights that say nothing need a spec.
+    let deep = vector("i3d-public.pt");
+    refused(&predict(&["--model", &deep]), &["has 7 classes, 2 are needed"]);
+}
+
+#[test]
+fn an_exported_file_passes_the_documented_check_in_python() {
+    let python = Command::new("python3").args(["-c", "import numpy, safetensors.numpy"]).output();
+    if !python.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: no Python with safetensors and numpy");
+        return;
+    }
+    let place = trained();
+    let run = place.newest_run("small").display().to_string();
+    let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
+    fine(&place.lungs(&out), &[]);
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pytorch/check.py");
+    let done = Command::new("python3").arg(check).arg(place.path("torch.safetensors")).output();
+    let done = done.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("287 arrays"));
+}
