@@ -112,7 +112,9 @@ impl PipelineError {
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
             Self::Load(_) | Self::OddWeights { .. } => true,
-            Self::Training(TrainingError::Init(_)) => true,
+            Self::Training(TrainingError::Init(error)) => {
+                !matches!(**error, InitError::Checkpoint(_))
+            }
             Self::Results(error) => {
                 matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
             }

@@ -101,11 +101,11 @@ mod tests {
             let gains = fold_own(&mut after, 1, passes_on);
             assert_eq!(after.gamma, None);
             assert!(gains.iter().all(|gain| passes_on || *gain == 1.0));
-            for channel in 0..gamma.len() {
+            for (channel, gain) in gains.iter().enumerate() {
                 for input in [-1.0, 0.0, 0.3, 2.0] {
                     let (old, new) =
                         (output(&before, channel, input), output(&after, channel, input));
-                    assert!((old - gains[channel] * new).abs() < 1e-6, "{old} and {new}");
+                    assert!((old - gain * new).abs() < 1e-6, "{old} and {new}");
                 }
             }
         }

@@ -117,14 +117,21 @@ fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
         arguments.extend(more);
         place.lungs(&arguments)
     };
-    let of_run = predict(&["--model", &run]);
-    fine(&of_run, &[]);
-    assert_eq!(predict(&["--model", "own.safetensors"]).stdout, of_run.stdout);
+    // Which series are refused for few slices is the run's study's business, not the weights'.
+    let probabilities = |model: &str| -> Vec<String> {
+        let done = predict(&["--model", model]);
+        fine(&done, &[]);
+        let rows = done.stdout.lines().filter(|row| row.starts_with("0."));
+        rows.map(str::to_owned).collect()
+    };
+    let of_run = probabilities(&run);
+    assert!(of_run.len() > 10);
+    assert_eq!(probabilities("own.safetensors"), of_run);
 
     // As PyTorch knows it, and back: the same opinion.
     let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
     fine(&place.lungs(&out), &["written: torch.safetensors"]);
-    assert_eq!(predict(&["--model", "torch.safetensors"]).stdout, of_run.stdout);
+    assert_eq!(probabilities("torch.safetensors"), of_run);
 
     place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
     let other = ["--model", "own.safetensors", "--spec", "other.toml"];

@@ -51,10 +51,9 @@ pub fn open_zip(bytes: &[u8]) -> Result<Opened<'static>, Wrong> {
         Ok(content)
     };
     let folder = said.trim_end_matches("data.pkl").to_owned();
-    if let Some(order) = names.iter().find(|name| **name == format!("{folder}byteorder")) {
-        if read(order)?.starts_with(b"big") {
-            return Err(big_endian());
-        }
+    let order = format!("{folder}byteorder");
+    if names.contains(&order) && read(&order)?.starts_with(b"big") {
+        return Err(big_endian());
     }
     let code = read(said)?;
     let mut machine = Machine::default();

@@ -170,7 +170,9 @@ mod tests {
         vec![start as u8, length as u8]
     }
 
-    fn pairs_of(table: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn pairs_of(table: &[u8]) -> Result<Pairs, String> {
         let mut found = vec![];
         for_each(table, |key, value| {
             found.push((key.to_vec(), value.to_vec()));

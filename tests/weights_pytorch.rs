@@ -1,0 +1,139 @@
+//! Files that PyTorch wrote (tests/vectors/pytorch/make.py), and the same, damaged.
+
+use lungs::weights::{Archive, pytorch, safetensors};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn vector(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/pytorch").join(name)
+}
+
+fn array(archive: &Archive, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let array = archive.arrays.iter().find(|array| array.name == name);
+    let array = array.unwrap_or_else(|| panic!("{name} is not there"));
+    (array.shape.clone(), array.values.clone())
+}
+
+fn quarters(numbers: &[u8]) -> Vec<f32> {
+    numbers.iter().map(|number| f32::from(*number) / 4.0).collect()
+}
+
+#[test]
+fn every_type_and_view_is_read_from_either_container() {
+    let all: Vec<u8> = (0..24).collect();
+    for file in ["kinds.pt", "kinds-older.pt"] {
+        let archive = pytorch::read(&vector(file)).unwrap();
+        for name in ["f32", "f64", "f16", "bf16"] {
+            assert_eq!(array(&archive, name), (vec![2, 3, 4], quarters(&all)), "{name}");
+        }
+        assert_eq!(array(&archive, "scalar"), (vec![], vec![37.5]));
+        assert_eq!(array(&archive, "empty"), (vec![0, 4], vec![]));
+        assert_eq!(array(&archive, "parameter"), (vec![2], vec![1.5, -2.0]));
+        let expanded = vec![1.0, 1.0, 1.0, 2.0, 2.0, 2.0];
+        assert_eq!(array(&archive, "expanded"), (vec![2, 3], expanded));
+        let sliced = [4, 6, 8, 10, 16, 18, 20, 22];
+        assert_eq!(array(&archive, "sliced"), (vec![2, 2, 2], quarters(&sliced)));
+        let (shape, values) = array(&archive, "transposed");
+        assert_eq!(
+            (shape, &values[..7]),
+            (vec![4, 2, 3], &quarters(&[0, 4, 8, 12, 16, 20, 1])[..])
+        );
+        let others: Vec<&str> = archive.left_out.iter().map(|thing| &*thing.name).collect();
+        assert_eq!(others, ["flags", "i64"]);
+    }
+}
+
+#[test]
+fn nested_dictionaries_are_names_and_what_is_no_tensor_is_told() {
+    for file in ["training.pt", "training-older.pt", "training-protocol-4.pt"] {
+        let archive = pytorch::read(&vector(file)).unwrap();
+        let weight = array(&archive, "state_dict.module.weight");
+        assert_eq!(weight, (vec![1, 2], vec![0.5, -0.25]), "{file}");
+        assert_eq!(array(&archive, "state_dict.module.bias"), (vec![1], vec![0.125]));
+        let what = |name: &str| {
+            archive.left_out.iter().find(|thing| thing.name == name).map(|thing| &*thing.what)
+        };
+        assert_eq!(what("epoch"), Some("a number"));
+        assert_eq!(what("arguments"), Some("an object of a program"));
+        assert!(archive.arrays.iter().any(|array| array.name == "optimizer.state.0.exp_avg"));
+    }
+}
+
+#[test]
+fn a_pickled_model_is_refused_with_advice_and_nothing_of_it_runs() {
+    let error = pytorch::read(&vector("model.pt")).unwrap_err().to_string();
+    assert!(error.contains("torch.save(model.state_dict(), …)"), "{error}");
+}
+
+#[test]
+fn safetensors_of_other_types_are_read() {
+    let archive = safetensors::read(&vector("kinds.safetensors")).unwrap();
+    assert_eq!(array(&archive, "f16"), array(&archive, "f32"));
+    assert_eq!(archive.left_out[0].name, "i64");
+    assert_eq!(archive.metadata["by"], "make.py");
+}
+
+#[test]
+fn damaged_files_give_an_error_or_what_is_there() {
+    let scratch = tempfile::tempdir().unwrap();
+    for file in ["kinds.pt", "kinds-older.pt", "training.pt", "kinds.safetensors"] {
+        let whole = fs::read(vector(file)).unwrap();
+        let path = scratch.path().join(file);
+        let read = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let read = if file.ends_with(".pt") { pytorch::read } else { safetensors::read };
+            if let Err(error) = read(&path) {
+                assert!(error.to_string().contains(file), "{error}");
+            }
+        };
+        for at in (0..whole.len()).step_by(whole.len() / 700 + 1) {
+            read(&whole[..at]);
+            for bit in [0, 7] {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1 << bit;
+                read(&damaged);
+            }
+            // An absurd length.
+            let mut damaged = whole.clone();
+            for byte in damaged.iter_mut().skip(at).take(8) {
+                *byte = 0xff;
+            }
+            read(&damaged);
+        }
+    }
+}
+
+/// An older stream whose object is this program.
+fn stream(object: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
+    bytes.extend(b"\x80\x02M\xe9\x03.\x80\x02}.\x80\x02");
+    bytes.extend(object);
+    bytes.extend(b".\x80\x02].");
+    bytes
+}
+
+#[test]
+fn bombs_do_not_go_off() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("bomb.pt");
+    let refused = |object: &[u8]| {
+        fs::write(&path, stream(object)).unwrap();
+        pytorch::read(&path).unwrap_err().to_string()
+    };
+    // A million lists in each other.
+    let mut nested = vec![b']'; 1_000_000];
+    nested.extend(vec![b'a'; 999_999]);
+    assert!(refused(&nested).contains("no tensor"));
+    // A list of lists of the same list: 2^40 of them.
+    let mut laughs = b"]".to_vec();
+    laughs.extend([b"q\x00"[..].to_vec(), b"]h\x00ah\x00aq\x00".repeat(40)].concat());
+    let told = refused(&laughs);
+    assert!(told.contains("no tensor") || told.contains("without end"), "{told}");
+    // A dictionary that contains itself.
+    assert!(refused(b"}q\x00U\x01ah\x00s").contains("no tensor"));
+    // What would run a command is a name here.
+    assert!(refused(b"cos\nsystem\nU\x04trueo\x85R").contains("no tensor"));
+    // A text of 2^60 bytes.
+    let told = refused(b"\x8d\x00\x00\x00\x00\x00\x00\x00\x10x");
+    assert!(told.contains("1152921504606846976 bytes"), "{told}");
+}
