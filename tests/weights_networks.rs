@@ -105,6 +105,67 @@ fn with_its_classifier_it_has_the_flat_networks_logits() {
     }
 }
 
+/// `[out, in, height, width]` as TF-slim has it, `[height, width, in, out]`.
+fn outputs_last(array: &Variable) -> Variable {
+    let [outputs, inputs, height, width] = array.shape[..] else { return array.clone() };
+    let taps = height * width;
+    let mut values = vec![0.0; array.values.len()];
+    for (at, value) in array.values.iter().enumerate() {
+        let (output, input, tap) = (at / (inputs * taps), at / taps % inputs, at % taps);
+        values[(tap * inputs + input) * outputs + output] = *value;
+    }
+    Variable { name: array.name.clone(), shape: vec![height, width, inputs, outputs], values }
+}
+
+#[test]
+fn tf_slims_names_and_shapes_give_the_same_network() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("slim.safetensors");
+    let flat = lungs::weights::pytorch::read(&vector("googlenet.pth")).unwrap().arrays;
+    let blocks = ["3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"];
+    let slims = ["3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"];
+    let mut units: Vec<(String, String)> =
+        [("conv1", "Conv2d_1a_7x7"), ("conv2", "Conv2d_2b_1x1"), ("conv3", "Conv2d_2c_3x3")]
+            .map(|(torch, slim)| (torch.to_owned(), slim.to_owned()))
+            .to_vec();
+    for (torch, slim) in blocks.into_iter().zip(slims) {
+        let second = if slim == "5b" { "Conv2d_0a_3x3" } else { "Conv2d_0b_3x3" };
+        for (branch, name) in [
+            ("branch1", "Branch_0/Conv2d_0a_1x1"),
+            ("branch2.0", "Branch_1/Conv2d_0a_1x1"),
+            ("branch2.1", "Branch_1/Conv2d_0b_3x3"),
+            ("branch3.0", "Branch_2/Conv2d_0a_1x1"),
+            ("branch3.1", &format!("Branch_2/{second}")),
+            ("branch4.1", "Branch_3/Conv2d_0b_1x1"),
+        ] {
+            units.push((format!("inception{torch}.{branch}"), format!("Mixed_{slim}/{name}")));
+        }
+    }
+    let mut arrays = vec![];
+    for (torch, slim) in units {
+        for (of_torch, of_slim) in [
+            ("conv.weight", "weights"),
+            ("bn.weight", "BatchNorm/gamma"),
+            ("bn.bias", "BatchNorm/beta"),
+            ("bn.running_mean", "BatchNorm/moving_mean"),
+            ("bn.running_var", "BatchNorm/moving_variance"),
+        ] {
+            let array = flat.iter().find(|a| a.name == format!("{torch}.{of_torch}")).unwrap();
+            let name = format!("InceptionV1/{slim}/{of_slim}");
+            arrays.push(Variable { name, ..outputs_last(array) });
+        }
+    }
+    lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
+    let slim = load(&file, None, Head::Drop).unwrap();
+    assert_eq!((slim.layout, slim.prefix.as_str()), (Layout::SlimInception, "InceptionV1/"));
+    let torch = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
+    assert_eq!(slim.variables, torch.variables);
+    // As TF-slim itself saves it, without a scale.
+    arrays.retain(|array| !array.name.ends_with("gamma"));
+    lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
+    assert_eq!(load(&file, None, Head::Drop).unwrap().variables.len(), 228);
+}
+
 #[test]
 fn a_pytorch_i3d_has_the_logits_that_pytorch_has() {
     let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();

@@ -107,6 +107,44 @@ fn a_run_starts_from_weights_as_its_keys_say() {
 }
 
 #[test]
+fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
+    let place = Workplace::new();
+    // One step in all: what Adam does in it is the rate times the same for every factor.
+    let run = |sets: &[&str]| {
+        let mut arguments = vec!["train", "small.toml", "--fresh", "-q"];
+        for set in ["train.epochs=1", "train.batch_size=64"].iter().chain(sets) {
+            arguments.extend(["--set", set]);
+        }
+        fine(&place.lungs(&arguments), &[]);
+        let weights = place.newest_run("small").join("checkpoints/epoch-001/weights.safetensors");
+        let arrays = lungs::weights::safetensors::read(&weights).unwrap().arrays;
+        std::fs::remove_dir_all(place.path("results")).unwrap();
+        arrays
+    };
+    let [one, two, three] = ["1", "2", "3"].map(|f| run(&[&format!("train.head_rate_factor={f}")]));
+    for ((one, two), three) in one.iter().zip(&two).zip(&three) {
+        if !one.name.starts_with("Logits/") {
+            assert_eq!((&one.values, &two.values), (&three.values, &three.values), "{}", one.name);
+            continue;
+        }
+        for ((one, two), three) in one.values.iter().zip(&two.values).zip(&three.values) {
+            assert!((one - two).abs() > 5e-4, "a step of the rate 1e-3");
+            assert!((two - one - (three - two)).abs() < 1e-6, "{one}, {two}, {three}");
+        }
+    }
+    let frozen = run(&["model.batch_norm=frozen"]);
+    let all = |ending: &str, value: f32| {
+        let of_kind = frozen.iter().filter(|array| array.name.ends_with(ending));
+        of_kind.flat_map(|array| &array.values).all(|found| *found == value)
+    };
+    assert!(all("moving_mean", 0.0) && all("moving_variance", 1.0));
+    let kernel = |arrays: &[lungs::model::Variable]| {
+        arrays.iter().find(|array| array.name == "Conv3d_1a_7x7/conv_3d/w").unwrap().clone()
+    };
+    assert_ne!(kernel(&frozen), kernel(&one));
+}
+
+#[test]
 fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
     let place = trained();
     let run = place.newest_run("small").display().to_string();
