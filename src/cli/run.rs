@@ -66,10 +66,12 @@ impl Train {
 
 impl Which {
     fn work(&self, output: &Output, until: Until) -> Done {
+        // Before the folder is there: whoever sees it may signal at once.
+        let interrupt = Interrupt::listen();
         let (spec, folder) = self.find()?;
         use_threads(&spec);
         if spec.is_of_all_folds() {
-            return cross_validate(&spec, &folder, output, until);
+            return cross_validate(&spec, &folder, output, until, &interrupt);
         }
         if Provenance::read(&folder).is_some_and(|known| known.finished.is_some()) {
             output.say(format!("{} is finished already.", folder.root().display()));
@@ -78,7 +80,6 @@ impl Which {
             return Ok(());
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
-        let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
         let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
@@ -163,7 +164,13 @@ fn tell_how_to_continue(
 }
 
 /// Runs every fold of a cross-validation, or what is left of them.
-fn cross_validate(spec: &Spec, folder: &RunFolder, output: &Output, until: Until) -> Done {
+fn cross_validate(
+    spec: &Spec,
+    folder: &RunFolder,
+    output: &Output,
+    until: Until,
+    interrupt: &Interrupt,
+) -> Done {
     if folder.cross_validation_file().is_file() {
         output.say(format!("{} is finished already.", folder.root().display()));
         output.say("`--fresh` begins a new one.\n");
@@ -171,8 +178,7 @@ fn cross_validate(spec: &Spec, folder: &RunFolder, output: &Output, until: Until
         return Ok(());
     }
     output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
-    let interrupt = Interrupt::listen();
-    let progress = Progress::new(output.is_quiet(), &interrupt);
+    let progress = Progress::new(output.is_quiet(), interrupt);
     let interrupter = &interrupt.interrupter;
     match pipeline::cross_validate(spec, folder, until, interrupter, &progress)? {
         Outcome::Interrupted { epoch, step } => {
