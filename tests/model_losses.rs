@@ -7,15 +7,8 @@ use lungs::model::Loss;
 use ndarray::{Array1, Array2};
 use serde_json::Value;
 
-fn fixtures() -> Option<PathBuf> {
-    let shared = std::env::var_os("LUNGS_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let folder = shared.join("fixtures/losses");
-    if !folder.exists() {
-        eprintln!("skipped: no fixtures");
-        return None;
-    }
-    Some(folder)
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/losses")
 }
 
 fn reference(folder: &std::path::Path) -> Value {
@@ -44,7 +37,7 @@ fn mean_and_gradient(loss: Loss, logits: &[[f32; 2]], labels: &[usize]) -> (f64,
 
 #[test]
 fn cross_entropy_is_tensorflows() {
-    let Some(folder) = fixtures() else { return };
+    let folder = folder();
     let reference = reference(&folder);
     let logits: Array2<f32> = ndarray_npy::read_npy(folder.join("logits.npy")).unwrap();
     let logits: Vec<[f32; 2]> = logits.rows().into_iter().map(|row| [row[0], row[1]]).collect();
@@ -65,7 +58,7 @@ fn cross_entropy_is_tensorflows() {
 
 #[test]
 fn focal_loss_is_that_of_lin_et_al() {
-    let Some(folder) = fixtures() else { return };
+    let folder = folder();
     let reference = reference(&folder);
     let z: Array1<f32> = ndarray_npy::read_npy(folder.join("focal_logits.npy")).unwrap();
     let labels = labels(&reference["focal_labels"]);
