@@ -5,7 +5,7 @@
 
 use crate::cohort::Cohort;
 use crate::device::{DeviceFacts, DeviceKind};
-use crate::spec::{KeepCheckpoints, Part, Spec};
+use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
 use crate::training::{self, TrainingError};
 use burn::tensor::Device;
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub struct Plan {
     pub device: String,
     /// Who would be in the study; `None` when a synthetic cohort is still to be made.
     pub cohort: Option<CohortPlan>,
+    /// The weights that training would begin with.
+    pub initial_weights: String,
     /// Numbers that training changes.
     pub parameters: usize,
     /// Memory of one training step, bytes.
@@ -123,6 +125,7 @@ pub fn plan(
     let runs = if spec.is_of_all_folds() { spec.split.folds as f64 } else { 1.0 };
     Ok(Plan {
         spec_hash: spec.hash(),
+        initial_weights: initial_weights(spec)?,
         device: format!("{} ({})", facts.request, facts.name),
         parameters,
         step_bytes: STEP_BYTES_PER_VOXEL * voxels * spec.model.width * spec.train.batch_size as f64
@@ -141,6 +144,21 @@ pub fn plan(
         },
         cohort,
     })
+}
+
+/// What `model.init` is, and what becomes of its classifier.
+fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
+    let loaded = training::initial_weights(spec).map_err(Box::new)?;
+    Ok(loaded.map_or_else(
+        || "random".to_owned(),
+        |loaded| {
+            let head = match spec.model.init_head {
+                InitHead::Load => "its classifier too",
+                InitHead::New => "with a new classifier",
+            };
+            format!("{} ({}, {}), {head}", loaded.path.display(), loaded.kind, loaded.layout)
+        },
+    ))
 }
 
 fn describe(cohort: &Cohort) -> CohortPlan {

@@ -179,6 +179,21 @@ fn a_pytorch_i3d_has_the_logits_that_pytorch_has() {
     }
 }
 
+#[test]
+fn folded_scales_are_the_same_function_in_training_too() {
+    let mut loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    loaded.config.keep_prob = 1.0;
+    let x = input(16, 224, false);
+    let pair = Tensor::cat(vec![x.clone(), x.flip([4])], 0);
+    let (found, _) = network(&loaded).forward_train(pair, 0);
+    let logits = floats(&expected("i3d-public.json")["logits_by_batch_statistics"]);
+    let largest = logits.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));
+    assert_eq!(logits.len(), 14);
+    for (found, expected) in found.into_data().iter::<f64>().zip(logits) {
+        is_close(found, expected, 10.0 * largest, "logit");
+    }
+}
+
 /// By name, for comparison whatever the order.
 fn by_name(variables: &[Variable]) -> BTreeMap<&str, &Variable> {
     variables.iter().map(|variable| (&*variable.name, variable)).collect()

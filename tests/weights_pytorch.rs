@@ -2,6 +2,7 @@
 
 use lungs::weights::{Archive, pytorch, safetensors};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn vector(name: &str) -> PathBuf {
@@ -101,6 +102,32 @@ fn damaged_files_give_an_error_or_what_is_there() {
             read(&damaged);
         }
     }
+}
+
+#[test]
+fn big_endian_numbers_are_refused_with_advice() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("big.pt");
+    let mut from = zip::ZipArchive::new(fs::File::open(vector("kinds.pt")).unwrap()).unwrap();
+    let mut to = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut said = false;
+    for place in 0..from.len() {
+        let mut entry = from.by_index(place).unwrap();
+        let name = entry.name().to_owned();
+        to.start_file(&name, stored).unwrap();
+        if name.ends_with("/byteorder") {
+            to.write_all(b"big").unwrap();
+            said = true;
+        } else {
+            std::io::copy(&mut entry, &mut to).unwrap();
+        }
+    }
+    to.finish().unwrap();
+    assert!(said);
+    let error = pytorch::read(&path).unwrap_err().to_string();
+    assert!(error.contains("big-endian"), "{error}");
 }
 
 /// An older stream whose object is this program.

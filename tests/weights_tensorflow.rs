@@ -124,3 +124,28 @@ fn a_folder_of_several_checkpoints_asks_which_one() {
     let error = tensorflow::read(copy.path()).unwrap_err().to_string();
     assert!(error.contains("several checkpoints"), "{error}");
 }
+
+#[test]
+fn big_endian_numbers_are_refused_with_advice() {
+    let copy = copy("v2");
+    let index = copy.path().join("model.ckpt-5.index");
+    let mut bytes = fs::read(&index).unwrap();
+    // The header: one shard, and a version. In its place: one shard, big-endian, no version.
+    let header = [0x08, 1, 0x1a, 2, 0x08, 1];
+    let at = bytes.windows(6).position(|window| window == header).unwrap();
+    bytes[at..at + 6].copy_from_slice(&[0x08, 1, 0x10, 1, 0x1a, 0]);
+    // The checksum of the first block, wherever it ends: the one that was right before.
+    let whole = fs::read(&index).unwrap();
+    let masked = |bytes: &[u8]| {
+        crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+    };
+    let end = (1..whole.len() - 4).find(|&end| masked(&whole[..end]) == whole[end..end + 4]);
+    let end = end.unwrap();
+    assert!(end > at);
+    let checksum = masked(&bytes[..end]);
+    bytes[end..end + 4].copy_from_slice(&checksum);
+    fs::write(&index, bytes).unwrap();
+    let error = tensorflow::read(copy.path()).unwrap_err();
+    assert!(matches!(error, ReadError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("its numbers are big-endian"), "{error}");
+}

@@ -81,6 +81,7 @@ fn tell(plan: &Plan) -> String {
             }
         }
     }
+    row("weights", plan.initial_weights.clone());
     row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));
     row("memory", format!("about {} for a training step", bytes(plan.step_bytes)));
     if let (Some(cache), Some(run)) = (plan.cache_bytes, plan.run_bytes) {

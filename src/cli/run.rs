@@ -73,8 +73,12 @@ impl Which {
         if spec.is_of_all_folds() {
             return cross_validate(&spec, &folder, output, until, &interrupt);
         }
-        if Provenance::read(&folder).is_some_and(|known| known.finished.is_some()) {
+        let known = Provenance::read(&folder).filter(|known| known.finished.is_some());
+        if let Some(known) = known {
             output.say(format!("{} is finished already.", folder.root().display()));
+            if pipeline::initial_weights_changed(&spec, &known) {
+                output.say("The weights at model.init are others than when it began.");
+            }
             output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
             output.answer(report::headline(&folder).map_err(Failure::work)?);
             return Ok(());

@@ -63,6 +63,8 @@ pub fn run(
 ) -> Result<Outcome, PipelineError> {
     let _lock = run.lock()?;
     let (mut provenance, device) = open_device(spec, run)?;
+    // Before hours of preparation: weights that do not fit are told at once.
+    note_initial_weights(spec, run, &mut provenance, watch)?;
 
     let began = Instant::now();
     let rows = study(spec, run, watch)?;
@@ -92,6 +94,33 @@ pub fn run(
         run.log(&format!("finished; epoch {selected} is selected"));
     }
     Ok(outcome)
+}
+
+/// Keeps in the provenance what `model.init` was when training began, and says when it is another now.
+fn note_initial_weights(
+    spec: &Spec,
+    run: &RunFolder,
+    provenance: &mut Provenance,
+    watch: &dyn Stages,
+) -> Result<(), PipelineError> {
+    if run.has_checkpoints() {
+        if initial_weights_changed(spec, provenance) {
+            watch.note(
+                "the weights at model.init are others than when this run began; it continues with \
+                 those that it began with",
+            );
+        }
+        return Ok(());
+    }
+    provenance.initial_weights = training::initial_weights(spec)?.map(|it| it.fingerprint());
+    Ok(provenance.write(run)?)
+}
+
+/// Whether `model.init` can be read and is other weights than when a run began.
+pub fn initial_weights_changed(spec: &Spec, began_with: &Provenance) -> bool {
+    let Some(known) = &began_with.initial_weights else { return false };
+    let now = training::initial_weights(spec).ok().flatten();
+    now.is_some_and(|loaded| loaded.fingerprint() != *known)
 }
 
 /// Evaluates a run as far as it has trained, and draws its report. Returns the selected epoch.

@@ -230,6 +230,12 @@ impl RunFolder {
         self.root.join("checkpoints")
     }
 
+    /// Whether training has kept anything.
+    pub fn has_checkpoints(&self) -> bool {
+        let entries = std::fs::read_dir(self.checkpoints());
+        entries.is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| e.path().is_dir())))
+    }
+
     /// The checkpoint at the end of an epoch.
     pub fn checkpoint(&self, epoch: usize) -> PathBuf {
         self.checkpoints().join(format!("epoch-{epoch:03}"))

@@ -15,6 +15,10 @@ pub struct Provenance {
     pub spec_hash: String,
     /// Hash of the prepared volumes and labels that the run used.
     pub data_hash: Option<String>,
+    /// BLAKE3 of the weights that training began with, where `model.init` names some: of their names,
+    /// shapes and numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<String>,
     /// The spec's seed.
     pub seed: u64,
     /// Device the network ran on.

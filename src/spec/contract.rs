@@ -1,11 +1,12 @@
 //! What weights carry of the spec that they were trained with: how a series has to be prepared for
 //! them. In the metadata of a safetensors file, as TOML.
 
-use super::{Document, Model, Preprocess, Spec};
+use super::{Data, Document, Model, Preprocess, Select, Spec};
 use std::collections::BTreeMap;
 
 const PREPROCESS: &str = "lungs.preprocess";
 const MODEL: &str = "lungs.model";
+const SELECT: &str = "lungs.select";
 const SPEC_HASH: &str = "lungs.spec_hash";
 
 /// How series are prepared for certain weights, and what part of the crop they see.
@@ -15,6 +16,8 @@ pub struct Contract {
     pub preprocess: Preprocess,
     /// `[model]` of the spec.
     pub model: Model,
+    /// `[data.select]` of the spec: which series are too short or too coarse.
+    pub select: Select,
 }
 
 /// Metadata that cannot be understood.
@@ -33,14 +36,23 @@ pub struct ContractError {
 impl Contract {
     /// Of a spec.
     pub fn of(spec: &Spec) -> Self {
-        Self { preprocess: spec.preprocess.clone(), model: spec.model.clone() }
+        Self {
+            preprocess: spec.preprocess.clone(),
+            model: spec.model.clone(),
+            select: spec.data.select.clone(),
+        }
     }
 
     /// As metadata.
     pub fn to_metadata(&self) -> BTreeMap<String, String> {
-        let preprocess = toml::to_string(&self.preprocess).expect("a table of numbers is TOML");
-        let model = toml::to_string(&self.model).expect("a table of numbers and names is TOML");
-        BTreeMap::from([(PREPROCESS.to_owned(), preprocess), (MODEL.to_owned(), model)])
+        fn table(of: &impl serde::Serialize) -> String {
+            toml::to_string(of).expect("a table of numbers and names is TOML")
+        }
+        BTreeMap::from([
+            (PREPROCESS.to_owned(), table(&self.preprocess)),
+            (MODEL.to_owned(), table(&self.model)),
+            (SELECT.to_owned(), table(&self.select)),
+        ])
     }
 
     /// From metadata; `None` where it says nothing of preparation.
@@ -52,6 +64,7 @@ impl Contract {
     ) -> Result<Option<Self>, ContractError> {
         let Some(preprocess) = metadata.get(PREPROCESS) else { return Ok(None) };
         let model = metadata.get(MODEL).map_or("", String::as_str);
+        let select = metadata.get(SELECT).map_or("", String::as_str);
         let wrong = |key, error: toml::de::Error| ContractError {
             key,
             message: error.message().to_owned(),
@@ -59,13 +72,14 @@ impl Contract {
         Ok(Some(Self {
             preprocess: toml::from_str(preprocess).map_err(|e| wrong(PREPROCESS, e))?,
             model: toml::from_str(model).map_err(|e| wrong(MODEL, e))?,
+            select: toml::from_str(select).map_err(|e| wrong(SELECT, e))?,
         }))
     }
 
     /// Keys that make other volumes of the same series, with the value here and there.
     ///
-    /// What only decides which series are refused (`min_lung_ml`, `gantry_tilt`, `orientation`) is
-    /// not among them.
+    /// What only decides which series are refused (`min_lung_ml`, `gantry_tilt`, `orientation`,
+    /// `[data.select]`) is not among them.
     pub fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
         let rows = |contract: &Self| {
             let Preprocess { spacing_mm, interpolation, size, compat, window, .. } =
@@ -95,6 +109,7 @@ impl Contract {
         let document = Document {
             preprocess: self.preprocess.clone(),
             model: self.model.clone(),
+            data: Data { select: self.select.clone(), ..Data::default() },
             ..Document::default()
         };
         document.check_preparation().map_err(|problems| {
@@ -116,14 +131,21 @@ mod tests {
     use super::*;
 
     fn contract(change: impl Fn(&mut Contract)) -> Contract {
-        let mut contract = Contract { preprocess: Preprocess::default(), model: Model::default() };
+        let mut contract = Contract {
+            preprocess: Preprocess::default(),
+            model: Model::default(),
+            select: Select::default(),
+        };
         change(&mut contract);
         contract
     }
 
     #[test]
     fn a_contract_survives_metadata() {
-        let ours = contract(|c| c.preprocess.spacing_mm = 2.5);
+        let ours = contract(|c| {
+            c.preprocess.spacing_mm = 2.5;
+            c.select.min_slices = 8;
+        });
         assert_eq!(Contract::from_metadata(&ours.to_metadata()), Ok(Some(ours)));
         assert_eq!(Contract::from_metadata(&BTreeMap::new()), Ok(None));
         let odd = BTreeMap::from([(PREPROCESS.to_owned(), "spacing_cm = 3".to_owned())]);
@@ -136,6 +158,7 @@ mod tests {
         let theirs = contract(|c| {
             c.preprocess.window.upper_hu = 600.0;
             c.preprocess.min_lung_ml = 1.0;
+            c.select.min_slices = 8;
             c.model.keep_prob = 0.1;
             c.model.slices = 100;
         });
@@ -145,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_contract_is_a_spec_for_prediction() {
-        assert!(contract(|_| ()).to_spec().is_ok());
+        let spec = contract(|c| c.select.min_slices = 8).to_spec().unwrap();
+        assert_eq!(spec.data.select.min_slices, 8);
         let wrong = contract(|c| c.model.slices = 999).to_spec().unwrap_err();
         assert!(wrong.starts_with("model.slices"), "{wrong}");
     }

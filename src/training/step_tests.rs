@@ -145,6 +145,27 @@ fn a_step_of_adam_with_and_without_decay_is_that_worked_by_hand() {
 }
 
 #[test]
+fn frozen_layers_do_not_decay_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0], different);
+    let freeze = "train.freeze=['Conv3d_1a_7x7', 'Mixed_4c']";
+    let spec = spec(&["train.learning_rate=0.01", "train.weight_decay=0.3", freeze]);
+    let mut learner = learner(&spec);
+    let before = values(&learner.network);
+    epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+    let after = values(&learner.network);
+    let mut frozen = 0;
+    for (name, value) in &before {
+        let kept = name.starts_with("Conv3d_1a_7x7/") || name.starts_with("Mixed_4c/");
+        frozen += usize::from(kept);
+        if kept || name.ends_with("/w") {
+            assert_eq!(after[name] == *value, kept, "{name}");
+        }
+    }
+    assert!(frozen >= 14, "{frozen}");
+}
+
+#[test]
 fn clipping_scales_all_gradients_by_their_norm_together() {
     let folder = tempfile::tempdir().unwrap();
     let exams = prepared_exams(folder.path(), &[1, 0], different);

@@ -207,6 +207,19 @@ impl Loaded {
         self
     }
 
+    /// BLAKE3 over names, shapes and numbers, as hexadecimal digits: the same for the same network,
+    /// whatever kind of file holds it.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for Variable { name, shape, values } in &self.variables {
+            let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
+            hash.update(format!("{name} {}\n", shape.join("x")).as_bytes());
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+        hash.finalize().to_string()
+    }
+
     /// How many numbers the arrays hold.
     pub fn count(&self) -> usize {
         self.variables.iter().map(|variable| variable.values.len()).sum()

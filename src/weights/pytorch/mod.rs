@@ -11,6 +11,7 @@
 mod container;
 mod flatten;
 mod pickle;
+mod rebuild;
 
 use super::{Archive, LeftOut, ReadError};
 use std::fs::File;

@@ -112,6 +112,9 @@ def main():
     x = numbers(3, 16, 224, 224)
     found = {name: figures(out) for name, out in deep.stages(x)}
     found["logits"] = deep(x)[0].tolist()
+    deep.dropout.p = 0.0
+    pair = torch.cat([x, x.flip(4)])
+    found["logits_by_batch_statistics"] = deep.train()(pair).flatten().tolist()
     write("i3d-public.json", found)
     print(torch.__version__, torchvision.__version__)
 
