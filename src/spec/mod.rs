@@ -16,17 +16,23 @@ mod check;
 mod check_training;
 mod class_weights;
 mod contract;
+mod data;
 mod document;
 mod error;
 mod layers;
+mod network;
+mod preprocess;
 mod training;
 
 pub use canonical::{Difference, differences};
 pub use class_weights::ClassWeights;
 pub use contract::{Contract, ContractError, weights_metadata};
+pub use data::*;
 pub use document::*;
 pub use error::{KeyProblem, SpecError};
 pub use layers::{Overrides, load, load_data, load_preparation, load_resolved};
+pub use network::*;
+pub use preprocess::*;
 pub use training::*;
 
 use std::ops::Deref;
