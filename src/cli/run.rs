@@ -4,11 +4,11 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{Done, Failure};
-use crate::pipeline::{self, Until};
+use crate::pipeline::{self, PipelineError, Until};
 use crate::report;
 use crate::results::{Provenance, RunFolder, find_run};
 use crate::spec::{Overrides, Spec, load, load_resolved};
-use crate::training::Outcome;
+use crate::training::{self, Outcome};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -116,7 +116,11 @@ impl Which {
         let known = if self.fresh { None } else { find_run(&spec) };
         let folder = match known {
             Some(folder) => folder,
-            None => RunFolder::create(&spec)?,
+            None => {
+                // Weights that cannot be used leave no folder of a run that never was.
+                training::initial_weights(&spec).map_err(PipelineError::from)?;
+                RunFolder::create(&spec)?
+            }
         };
         Ok((spec, folder))
     }

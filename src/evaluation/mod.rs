@@ -15,35 +15,47 @@
 //! What is undefined (one class only, no exam, scores that are not finite) is `None` with a
 //! reason beside it; no figure is ever NaN, and no input makes these functions fail.
 //!
+//! [`evaluate_with_curves`] gives what plots need besides: the ROC curve's band, precision and recall,
+//! the decision curve. Means over exams, average precision and the bands have percentile intervals
+//! over resampled patients, all from the same replicates.
+//!
 //! Two models on the same exams are compared by [`delong_paired`].
 
 mod bootstrap;
 mod calibration;
+mod curves;
+mod decision;
 mod delong;
 mod interval;
 mod normal;
 mod operating;
 mod precision;
+mod resampling;
 mod roc;
+mod sweep;
 #[cfg(test)]
 mod testing;
 
 use std::collections::BTreeMap;
 
+use curves::{Exams, Resampled};
 use serde::{Deserialize, Serialize};
 
-pub use bootstrap::{bootstrap_auc, percentile_interval};
+pub use bootstrap::bootstrap_auc;
 pub use calibration::{
     Calibration, ReliabilityBin, brier, calibration_in_the_large, expected_calibration_error,
     recalibration, reliability_bins,
 };
+pub use curves::{BandPoint, Curves, PartialAuc};
+pub use decision::DecisionPoint;
 pub use delong::{
     Delong, PairedAucs, auc_with_interval, delong, delong_logit_interval, delong_paired,
     delong_plain_interval, newcombe_interval,
 };
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
 pub use operating::{OperatingPoint, Rule, operating_points};
-pub use precision::average_precision;
+pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
+pub use resampling::{Resampling, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
 
 /// One exam with its label and prediction.
@@ -106,6 +118,12 @@ pub struct Evaluation {
     pub negatives: usize,
     /// Ranking quality.
     pub auc: AucFigures,
+    /// The area where specificity is at least 0.9.
+    #[serde(default)]
+    pub partial_auc: PartialAuc,
+    /// Average precision; guessing has that of the prevalence, `positives / exams`.
+    #[serde(default = "not_computed")]
+    pub average_precision: Estimate,
     /// Mean over exams of `−log p(label)`.
     pub cross_entropy: Estimate,
     /// Exams whose probability falls on their label's side of one half (one half counts as
@@ -138,11 +156,24 @@ pub struct AucFigures {
     pub reason: Option<String>,
 }
 
+/// What a figure is in files that are older than it.
+fn not_computed() -> Estimate {
+    Estimate::undefined("not computed")
+}
+
 /// Every figure of `exams`; the order of the exams does not change a figure by more than rounding.
 ///
 /// # Panics
 /// When `options.level` is not between 0 and 1 or `options.calibration_bins` is zero.
 pub fn evaluate(exams: &[Scored], options: &Options) -> Evaluation {
+    evaluate_with_curves(exams, options).0
+}
+
+/// [`evaluate`], and the curves behind the figures.
+///
+/// # Panics
+/// As [`evaluate`].
+pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation, Curves) {
     let level = options.level;
     let labels: Vec<bool> = exams.iter().map(|exam| exam.label).collect();
     let logits: Vec<f64> = exams.iter().map(|exam| exam.logit).collect();
@@ -150,12 +181,24 @@ pub fn evaluate(exams: &[Scored], options: &Options) -> Evaluation {
     let positives = labels.iter().filter(|&&label| label).count();
     let patients = patient_numbers(exams);
     let patient_count = patients.iter().max().map_or(0, |&last| last + 1);
+    let unusable = why_unusable(exams);
+    let sides = Exams {
+        logits: &logits,
+        probabilities: &probabilities,
+        labels: &labels,
+        patients: &patients,
+    };
+    let resampled =
+        (!exams.is_empty() && unusable.is_none()).then(|| Resampled::of(&sides, options));
+    let aucs = resampled.as_ref().map(Resampled::aucs).unwrap_or_default();
     let mut evaluation = Evaluation {
         exams: exams.len(),
         patients: patient_count,
         positives,
         negatives: exams.len() - positives,
-        auc: auc_figures(&logits, &labels, &patients, options),
+        auc: auc_figures(&logits, &labels, &aucs, level),
+        partial_auc: PartialAuc::undefined("there are no exams"),
+        average_precision: Estimate::undefined("there are no exams"),
         cross_entropy: Estimate::undefined("there are no exams"),
         accuracy: accuracy(&logits, &labels, level),
         calibration: calibration::calibration(
@@ -171,10 +214,13 @@ pub fn evaluate(exams: &[Scored], options: &Options) -> Evaluation {
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
         evaluation.cross_entropy = Estimate::plain(loss);
     }
-    if let Some(reason) = why_unusable(exams) {
+    if let Some(reason) = unusable {
         withdraw_all(&mut evaluation, &reason, options);
     }
-    evaluation
+    let Some(resampled) = resampled else { return (evaluation, Curves::default()) };
+    resampled.complete(&mut evaluation);
+    let curves = resampled.curves(&sides);
+    (evaluation, curves)
 }
 
 /// Mean over exams of `−log p(label)` in nats, from the log-odds; `None` without exams.
@@ -199,28 +245,17 @@ pub fn accuracy(logits: &[f64], labels: &[bool], level: f64) -> Proportion {
     Proportion::new(right, labels.len(), level, "exams")
 }
 
-fn auc_figures(
-    logits: &[f64],
-    labels: &[bool],
-    patients: &[usize],
-    options: &Options,
-) -> AucFigures {
-    let headline = auc_with_interval(logits, labels, options.level);
+fn auc_figures(logits: &[f64], labels: &[bool], replicates: &[f64], level: f64) -> AucFigures {
+    let headline = auc_with_interval(logits, labels, level);
     let variance = delong(logits, labels).and_then(|found| found.variance);
-    let replicates = match headline.value {
-        Some(_) => {
-            bootstrap_auc(logits, labels, patients, options.bootstrap_replicates, options.seed)
-        }
-        None => Vec::new(),
-    };
     AucFigures {
         value: headline.value,
         interval: headline.interval,
         plain_interval: headline
             .value
             .zip(variance)
-            .map(|(auc, variance)| delong_plain_interval(auc, variance, options.level)),
-        bootstrap_interval: percentile_interval(&replicates, options.level),
+            .map(|(auc, variance)| delong_plain_interval(auc, variance, level)),
+        bootstrap_interval: percentile_interval(replicates, level),
         bootstrap_replicates: replicates.len(),
         standard_error: variance.map(f64::sqrt),
         reason: headline.reason,
@@ -273,6 +308,8 @@ fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
         standard_error: None,
         reason: Some(reason.to_owned()),
     };
+    evaluation.partial_auc = PartialAuc::undefined(reason);
+    evaluation.average_precision = nothing();
     evaluation.cross_entropy = nothing();
     evaluation.accuracy = Proportion {
         successes: 0,

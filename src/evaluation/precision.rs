@@ -1,6 +1,7 @@
-//! Average precision.
+//! Precision and recall.
 
 use super::roc::cuts;
+use serde::{Deserialize, Serialize};
 
 /// Average precision: the precision at each threshold, weighted by the gain in sensitivity that it
 /// brings, `Σ (Rₙ − Rₙ₋₁) Pₙ` over thresholds from the strictest. Nothing is interpolated, as in
@@ -24,6 +25,44 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
         found = cut.true_positives;
     }
     Some(sum)
+}
+
+/// One point of the precision–recall curve: calling positive every score of at least `threshold`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionRecallPoint {
+    /// Scores of at least this are called positive.
+    pub threshold: f64,
+    /// Share of positive exams that are called positive.
+    pub recall: f64,
+    /// Share of exams called positive that are positive.
+    pub precision: f64,
+}
+
+/// The precision–recall curve from the strictest threshold to the laxest, points in the middle of
+/// steps of equal recall left out. Empty where it is undefined, as [`average_precision`].
+///
+/// Precision depends on the prevalence: that of the sample is what guessing would have.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn precision_recall(scores: &[f64], labels: &[bool]) -> Vec<PrecisionRecallPoint> {
+    assert_eq!(scores.len(), labels.len(), "one label per score");
+    let positives = labels.iter().filter(|&&label| label).count();
+    if positives == 0 || scores.iter().any(|score| score.is_nan()) {
+        return Vec::new();
+    }
+    let cuts = cuts(scores, labels);
+    let hits = |index: usize| cuts.get(index).map(|cut| cut.true_positives);
+    let kept = cuts.iter().enumerate().filter(|&(index, cut)| {
+        let here = Some(cut.true_positives);
+        index == 0 || hits(index - 1) != here || hits(index + 1) != here
+    });
+    kept.map(|(_, cut)| PrecisionRecallPoint {
+        threshold: cut.threshold,
+        recall: cut.true_positives as f64 / positives as f64,
+        precision: cut.true_positives as f64 / (cut.true_positives + cut.false_positives) as f64,
+    })
+    .collect()
 }
 
 #[cfg(test)]

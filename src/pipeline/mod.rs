@@ -21,7 +21,7 @@ pub use study::{
 
 use crate::cohort::CohortRow;
 use crate::device::{self, DeviceRequest};
-use crate::evaluation::{Evaluation, Options, Scored, evaluate};
+use crate::evaluation::{Evaluation, Options, Scored, evaluate_with_curves};
 use crate::prepare::Row;
 use crate::report;
 use crate::results::{PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv};
@@ -202,7 +202,7 @@ fn score_test(
     Ok(())
 }
 
-/// Writes `evaluation.json` from the predictions of the selected epoch.
+/// Writes `evaluation.json` and the curves behind it from the predictions of the selected epoch.
 fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<(), PipelineError> {
     let mut parts = BTreeMap::<String, Evaluation>::new();
     for part in [Part::Valid, Part::Test] {
@@ -211,7 +211,11 @@ fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<(), Pipelin
             let rows: Vec<PredictionRow> = read_csv(&path)?;
             let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
             let options = Options { seed: spec.experiment.seed, ..Options::default() };
-            parts.insert(part.to_string(), evaluate(&scored, &options));
+            let (figures, curves) = evaluate_with_curves(&scored, &options);
+            write_csv(&run.curve(part, "roc"), &curves.roc_band)?;
+            write_csv(&run.curve(part, "precision-recall"), &curves.precision_recall)?;
+            write_csv(&run.curve(part, "decision"), &curves.decision)?;
+            parts.insert(part.to_string(), figures);
         }
     }
     let summary = report::Summary { selected_epoch: selected, parts };

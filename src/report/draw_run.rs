@@ -1,14 +1,15 @@
 //! Which plots a run has, and from which tables.
 
 use super::plot::{
-    Drawing, EpochLoss, EpochRanking, NamedRoc, auc_accuracy_curves, calibration, loss_curves,
-    roc_curves, score_histogram,
+    Drawing, EpochLoss, EpochRanking, NamedPrecisionRecall, NamedRoc, auc_accuracy_curves,
+    calibration, decision_curve, loss_curves, precision_recall_curves, roc_curves, score_histogram,
 };
 use super::{ReportError, Summary};
 use crate::evaluation::{Options, Scored, auc_with_interval, evaluate, roc};
 use crate::files::write_bytes;
 use crate::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use crate::spec::{LossName, Part, Spec};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -104,6 +105,7 @@ pub fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
     NamedRoc {
         name: name.to_owned(),
         points: roc(&logits, &labels),
+        band: Vec::new(),
         auc: area.value,
         interval: area.interval,
         positives,
@@ -162,10 +164,11 @@ fn final_plots(
     spec: &Spec,
     epoch: usize,
 ) -> Result<Vec<(String, Drawing)>, ReportError> {
-    let (mut curves, mut drawings) = (Vec::new(), Vec::new());
+    let (mut curves, mut precisions, mut drawings) = (Vec::new(), Vec::new(), Vec::new());
+    let parts = summary(run)?.parts;
     for (part, name, suffix) in [(Part::Valid, "validation", ""), (Part::Test, "test", "-test")] {
         let Some(rows) = predictions(run, part, epoch)? else { continue };
-        curves.push(roc_of(name, &rows));
+        curves.push(NamedRoc { band: curve(run, part, "roc")?, ..roc_of(name, &rows) });
         let title = format!("{}: {name}, epoch {epoch}", spec.experiment.name);
         let scored: Vec<Scored> = rows.iter().map(scored).collect();
         let options = Options { level: LEVEL, bootstrap_replicates: 0, ..Options::default() };
@@ -176,10 +179,37 @@ fn final_plots(
         drawings.push((format!("calibration{suffix}"), diagram));
         let histogram = score_histogram(&title, &probabilities, &labels);
         drawings.push((format!("scores{suffix}"), histogram));
+        // Runs of older versions have no tables of these curves.
+        if let Some(figures) = parts.get(&part.to_string())
+            && run.curve(part, "decision").is_file()
+        {
+            let points = curve(run, part, "decision")?;
+            drawings.push((format!("decision{suffix}"), decision_curve(&title, &points)));
+            precisions.push(NamedPrecisionRecall {
+                name: name.to_owned(),
+                points: curve(run, part, "precision-recall")?,
+                average_precision: figures.average_precision.clone(),
+                prevalence: figures.positives as f64 / figures.exams as f64,
+            });
+        }
     }
     let title = format!("{}: selected epoch {epoch}", spec.experiment.name);
     drawings.push(("roc".to_owned(), roc_curves(&title, &curves)));
+    if !precisions.is_empty() {
+        let drawing = precision_recall_curves(&title, &precisions);
+        drawings.push(("precision-recall".to_owned(), drawing));
+    }
     Ok(drawings)
+}
+
+/// A table of a curve; empty where there is none.
+fn curve<T: DeserializeOwned>(
+    run: &RunFolder,
+    part: Part,
+    name: &str,
+) -> Result<Vec<T>, ReportError> {
+    let path = run.curve(part, name);
+    Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
 fn predictions(
@@ -204,6 +234,7 @@ fn scored(row: &PredictionRow) -> Scored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluation::evaluate_with_curves;
     use crate::results::write_csv;
     use std::fs;
     use std::path::Path;
@@ -261,7 +292,12 @@ mod tests {
         }
         let scored: Vec<Scored> = rows(2).iter().map(super::scored).collect();
         let options = Options { bootstrap_replicates: 10, ..Options::default() };
-        let parts = BTreeMap::from([("valid".to_owned(), evaluate(&scored, &options))]);
+        let (figures, curves) = evaluate_with_curves(&scored, &options);
+        write_csv(&run.curve(Part::Valid, "roc"), &curves.roc_band).unwrap();
+        let points = &curves.precision_recall;
+        write_csv(&run.curve(Part::Valid, "precision-recall"), points).unwrap();
+        write_csv(&run.curve(Part::Valid, "decision"), &curves.decision).unwrap();
+        let parts = BTreeMap::from([("valid".to_owned(), figures)]);
         let summary = Summary { selected_epoch: 2, parts };
         let json = serde_json::to_vec_pretty(&summary).unwrap();
         write_bytes(&run.evaluation_file(), &json).unwrap();
@@ -280,7 +316,9 @@ mod tests {
         let expected = [
             "auc-accuracy",
             "calibration",
+            "decision",
             "loss",
+            "precision-recall",
             "roc",
             "roc-epoch-001",
             "roc-epoch-002",

@@ -33,11 +33,17 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             ));
         }
         lines.push(format!(
-            "  {:<11} cross-entropy {}   Brier {}",
+            "  {:<11} average precision       {}; guessing: {:.3}",
             "",
-            plain(&evaluation.cross_entropy),
-            plain(&evaluation.calibration.brier)
+            plain(&evaluation.average_precision),
+            evaluation.positives as f64 / evaluation.exams.max(1) as f64
         ));
+        for (name, figure) in [
+            ("cross-entropy", &evaluation.cross_entropy),
+            ("Brier score", &evaluation.calibration.brier),
+        ] {
+            lines.push(format!("  {:<11} {name:<23} {}", "", plain(figure)));
+        }
     }
     lines.push(format!("Tables in {}", run.root().display()));
     lines.push(format!("Plots in  {}", run.plots().display()));

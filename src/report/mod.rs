@@ -4,6 +4,7 @@
 //!   metrics.csv ──────────────────────────► plots/loss, plots/auc-accuracy
 //!   predictions/valid-epoch-010.csv ──────► plots/roc-epoch-010
 //!   evaluation.json (the selected epoch) ─► plots/roc, plots/calibration, plots/scores
+//!   curves/valid-….csv ───────────────────► plots/roc (band), precision-recall, decision
 //! ```
 //!
 //! Each as `.svg` and `.png`. Every picture is a function of those files and of `spec.toml`

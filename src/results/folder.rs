@@ -160,7 +160,7 @@ impl RunFolder {
     /// Takes the run for this process, and removes what killed ones left half written long ago.
     pub fn lock(&self) -> Result<RunLock, ResultsError> {
         let lock = RunLock::take(&self.root)?;
-        for folder in ["", "lists", "plots", "predictions"] {
+        for folder in ["", "curves", "lists", "plots", "predictions"] {
             crate::files::sweep(&self.root.join(folder));
         }
         Ok(lock)
@@ -208,6 +208,11 @@ impl RunFolder {
     /// The final figures.
     pub fn evaluation_file(&self) -> PathBuf {
         self.root.join("evaluation.json")
+    }
+
+    /// A curve behind the final figures: `roc`, `precision-recall`, `decision`.
+    pub fn curve(&self, part: crate::spec::Part, name: &str) -> PathBuf {
+        self.root.join("curves").join(format!("{part}-{name}.csv"))
     }
 
     /// The figures of a cross-validation.

@@ -4,7 +4,7 @@ use super::Drawing;
 use super::frame::{Frame, Swatch, draw_legend_row, draw_title, ticks, whole_ticks};
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
-use super::style::{BLUE, CURVE, Colour, Dash, REFERENCE, SMALL, SOFT_INK, VERMILION, WHITE};
+use super::style::{BAND, BLUE, CURVE, Colour, Dash, REFERENCE, SMALL, SOFT_INK, VERMILION, WHITE};
 
 /// Losses of one epoch; what was not measured is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,9 +122,6 @@ pub fn auc_accuracy_curves(
     }
     draw(&scene)
 }
-
-/// Opacity of interval bands.
-const BAND: f64 = 0.16;
 
 fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite())

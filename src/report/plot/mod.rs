@@ -14,9 +14,11 @@
 //! several curves meet they also differ in dashes. Missing or non-finite values are gaps, and what
 //! cannot be drawn is said in words inside the plot.
 
+mod decision;
 mod epochs;
 mod frame;
 mod histogram;
+mod precision;
 mod reliability;
 mod render;
 mod roc;
@@ -26,8 +28,10 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use decision::decision_curve;
 pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
 pub use histogram::score_histogram;
+pub use precision::{NamedPrecisionRecall, precision_recall_curves};
 pub use reliability::calibration;
 pub use roc::{NamedRoc, roc_curves};
 pub use style::page_colours;

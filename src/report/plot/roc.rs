@@ -4,8 +4,8 @@ use super::Drawing;
 use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks};
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text, fit};
-use super::style::{CURVE, DASHES, LABEL, PALETTE, REFERENCE, SOFT_INK};
-use crate::evaluation::{Interval, RocPoint};
+use super::style::{BAND, CURVE, DASHES, LABEL, PALETTE, REFERENCE, SOFT_INK};
+use crate::evaluation::{BandPoint, Interval, RocPoint};
 
 /// One curve with what its legend says.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub struct NamedRoc {
     pub name: String,
     /// The curve; empty where it is undefined.
     pub points: Vec<RocPoint>,
+    /// Pointwise interval of the curve; empty where there is none.
+    pub band: Vec<BandPoint>,
     /// Area under the curve; `None` where it is undefined.
     pub auc: Option<f64>,
     /// The interval of the area.
@@ -39,6 +41,16 @@ pub fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
     frame.draw_grid(&mut scene, &marks, &marks);
     let diagonal = [frame.at(0.0, 0.0), frame.at(1.0, 1.0)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
+    for (index, curve) in curves.iter().enumerate().rev() {
+        let edge = |end: fn(&BandPoint) -> f64| -> Vec<Point> {
+            curve.band.iter().map(|p| frame.at(p.false_positive_rate, end(p))).collect()
+        };
+        let outline = edge(|p| p.low).into_iter().chain(edge(|p| p.high).into_iter().rev());
+        let outline: Vec<Point> = outline.collect();
+        if outline.iter().all(|point| point.0.is_finite() && point.1.is_finite()) {
+            scene.polygon(outline, PALETTE[index % PALETTE.len()], BAND);
+        }
+    }
     // The first curve is drawn last: it is the one that is compared with the others.
     for (index, curve) in curves.iter().enumerate().rev() {
         let finite =

@@ -50,6 +50,9 @@ pub(super) const SMALL: f64 = 11.5;
 /// Width of data lines.
 pub(super) const CURVE: f64 = 2.0;
 
+/// Opacity of interval bands.
+pub(super) const BAND: f64 = 0.16;
+
 /// Style rules that give a plot inside a page the page's colours, so that it follows the reader's
 /// choice of light or dark: the page defines the variables.
 pub fn page_colours() -> String {

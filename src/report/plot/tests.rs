@@ -2,7 +2,9 @@
 //! have each picture written there for looking at.
 
 use super::*;
-use crate::evaluation::{Options, RocPoint, Scored, auc_with_interval, evaluate, roc};
+use crate::evaluation::{
+    Curves, Options, RocPoint, Scored, auc_with_interval, evaluate, evaluate_with_curves, roc,
+};
 
 fn scores(count: usize, separation: f64) -> (Vec<f64>, Vec<bool>) {
     // A low-discrepancy walk through the logistic quantiles: smooth, seedless, reproducible.
@@ -23,6 +25,7 @@ fn named(name: &str, logits: &[f64], labels: &[bool]) -> NamedRoc {
     NamedRoc {
         name: name.to_owned(),
         points: roc(logits, labels),
+        band: Vec::new(),
         auc: area.value,
         interval: area.interval,
         positives: labels.iter().filter(|&&label| label).count(),
@@ -34,20 +37,35 @@ fn probability(logit: &f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }
 
+fn exams(logits: &[f64], labels: &[bool]) -> Vec<Scored> {
+    let exam = |(i, (logit, &label)): (usize, (&f64, &bool))| Scored {
+        patient_id: i.to_string(),
+        exam_id: i.to_string(),
+        label,
+        logit: *logit,
+        probability: probability(logit),
+    };
+    logits.iter().zip(labels).enumerate().map(exam).collect()
+}
+
 fn figures(logits: &[f64], labels: &[bool]) -> crate::evaluation::Calibration {
-    let exams: Vec<Scored> = logits
-        .iter()
-        .zip(labels)
-        .enumerate()
-        .map(|(i, (logit, &label))| Scored {
-            patient_id: i.to_string(),
-            exam_id: i.to_string(),
-            label,
-            logit: *logit,
-            probability: probability(logit),
-        })
-        .collect();
-    evaluate(&exams, &Options { bootstrap_replicates: 0, ..Options::default() }).calibration
+    let options = Options { bootstrap_replicates: 0, ..Options::default() };
+    evaluate(&exams(logits, labels), &options).calibration
+}
+
+/// The curves of ordinary predictions, with bands, and what the legends say of them.
+fn curves(name: &str, logits: &[f64], labels: &[bool]) -> (NamedRoc, NamedPrecisionRecall, Curves) {
+    let exams = exams(logits, labels);
+    let options = Options { bootstrap_replicates: 200, ..Options::default() };
+    let (figures, curves) = evaluate_with_curves(&exams, &options);
+    let band = NamedRoc { band: curves.roc_band.clone(), ..named(name, logits, labels) };
+    let precision = NamedPrecisionRecall {
+        name: name.to_owned(),
+        points: curves.precision_recall.clone(),
+        average_precision: figures.average_precision,
+        prevalence: figures.positives as f64 / figures.exams as f64,
+    };
+    (band, precision, curves)
 }
 
 fn losses(count: u32) -> Vec<EpochLoss> {
@@ -110,7 +128,32 @@ fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
         })
         .collect();
     let loss = "Cross-entropy (nats per exam)";
+    let (band, precision, plain) = curves("validation", &strong, &labels);
+    let (band_test, precision_test, _) = curves("test", &middling, &labels);
+    let (_, no_precision, _) = curves("validation", &strong, &one_class);
     vec![
+        ("roc-band", roc_curves("baseline, epoch 14", &[band, band_test]), "validation"),
+        (
+            "precision-recall",
+            precision_recall_curves("baseline, epoch 14", std::slice::from_ref(&precision)),
+            "guessing",
+        ),
+        (
+            "precision-recall-two",
+            precision_recall_curves("baseline, epoch 14", &[precision, precision_test]),
+            "average precision (95% CI)",
+        ),
+        (
+            "precision-recall-undefined",
+            precision_recall_curves("one class", &[no_precision]),
+            "precision undefined: no positive exams",
+        ),
+        ("decision", decision_curve("baseline, epoch 14", &plain.decision), "act on everybody"),
+        (
+            "decision-undefined",
+            decision_curve("one class", &[]),
+            "net benefit undefined: one class only",
+        ),
         ("loss", loss_curves("baseline", loss, &losses(37), Some(14)), "chosen: epoch 14"),
         ("loss-one-epoch", loss_curves("one epoch", loss, &losses(1), Some(1)), "chosen: epoch 1"),
         ("loss-200", loss_curves("200 epochs", loss, &losses(200), Some(200)), "chosen: epoch 200"),
@@ -254,6 +297,7 @@ fn ticks_are_round_and_epochs_whole() {
 fn a_curve_through_unusable_points_does_not_break_the_picture() {
     let point = RocPoint { threshold: 0.0, false_positive_rate: f64::NAN, true_positive_rate: 0.5 };
     let curve = NamedRoc {
+        band: Vec::new(),
         name: "odd".to_owned(),
         points: vec![point; 3],
         auc: None,

@@ -1,0 +1,104 @@
+//! The pass against the figures computed one by one.
+
+use proptest::prelude::*;
+
+use super::super::calibration::sigmoid;
+use super::super::testing::{labelled_scores, normal_draws};
+use super::super::{
+    auc, average_precision, brier, expected_calibration_error, mean_cross_entropy,
+    reliability_bins, roc,
+};
+use super::*;
+
+const WANTED: Wanted = Wanted { bins: 10, partial: (0.0, 0.1) };
+
+fn sweep(logits: &[f64], labels: &[bool], weights: Option<&[f64]>, wanted: Wanted) -> Sweep {
+    let probabilities: Vec<f64> = logits.iter().map(|&z| sigmoid(z)).collect();
+    let patients: Vec<usize> = (0..logits.len()).collect();
+    Sweep::new(logits, &probabilities, labels, &patients, weights, wanted)
+}
+
+fn close(found: f64, expected: f64) -> bool {
+    (found - expected).abs() < 1e-9
+}
+
+/// Sensitivity at a false positive rate, from the curve's points; the highest where it jumps.
+fn on_curve(points: &[crate::evaluation::RocPoint], rate: f64) -> f64 {
+    let last = points.iter().rposition(|point| point.false_positive_rate <= rate + 1e-12).unwrap();
+    let here = points[last];
+    match points.get(last + 1) {
+        Some(next) if rate > here.false_positive_rate => {
+            here.true_positive_rate
+                + (next.true_positive_rate - here.true_positive_rate)
+                    * (rate - here.false_positive_rate)
+                    / (next.false_positive_rate - here.false_positive_rate)
+        }
+        _ => here.true_positive_rate,
+    }
+}
+
+proptest! {
+    #[test]
+    fn counting_everybody_once_gives_the_plain_figures((scores, labels) in labelled_scores()) {
+        let probabilities: Vec<f64> = scores.iter().map(|&z| sigmoid(z)).collect();
+        let found = sweep(&scores, &labels, None, WANTED).figures(&vec![1; scores.len()]);
+        prop_assert!(close(found.auc.unwrap(), auc(&scores, &labels).unwrap()));
+        let expected = average_precision(&scores, &labels).unwrap();
+        prop_assert!(close(found.average_precision.unwrap(), expected));
+        prop_assert!(close(found.brier, brier(&probabilities, &labels).unwrap()));
+        prop_assert!(close(found.cross_entropy, mean_cross_entropy(&scores, &labels).unwrap()));
+        let bins = reliability_bins(&probabilities, &labels, 10, 0.95);
+        let expected = expected_calibration_error(&bins).unwrap();
+        prop_assert!(close(found.calibration_error, expected));
+        let points = roc(&scores, &labels);
+        for (point, height) in found.band.iter().enumerate() {
+            prop_assert!(close(*height, on_curve(&points, rate_of(point))), "{point}");
+        }
+    }
+
+    #[test]
+    fn a_weight_of_two_is_the_exam_twice(
+        (scores, labels) in labelled_scores(), twice in prop::collection::vec(any::<bool>(), 60)
+    ) {
+        let weights: Vec<f64> =
+            twice.iter().take(scores.len()).map(|&two| if two { 2.0 } else { 1.0 }).collect();
+        let weighted = sweep(&scores, &labels, Some(&weights), WANTED)
+            .figures(&vec![1; scores.len()]);
+        let repeat = |index: usize| std::iter::repeat_n(index, weights[index] as usize);
+        let chosen: Vec<usize> = (0..scores.len()).flat_map(repeat).collect();
+        let scores2: Vec<f64> = chosen.iter().map(|&index| scores[index]).collect();
+        let labels2: Vec<bool> = chosen.iter().map(|&index| labels[index]).collect();
+        let plain = sweep(&scores2, &labels2, None, WANTED).figures(&vec![1; scores2.len()]);
+        prop_assert!(close(weighted.auc.unwrap(), plain.auc.unwrap()));
+        prop_assert!(close(weighted.average_precision.unwrap(), plain.average_precision.unwrap()));
+        prop_assert!(close(weighted.brier, plain.brier));
+        prop_assert!(close(weighted.calibration_error, plain.calibration_error));
+        prop_assert!(close(weighted.partial_auc.unwrap(), plain.partial_auc.unwrap()));
+    }
+
+    #[test]
+    fn the_partial_areas_add_up_to_the_area((scores, labels) in labelled_scores()) {
+        let part = |partial| {
+            let found = sweep(&scores, &labels, None, Wanted { partial, ..WANTED });
+            found.figures(&vec![1; scores.len()])
+        };
+        let (left, right) = (part((0.0, 0.37)), part((0.37, 1.0)));
+        let sum = left.partial_auc.unwrap() + right.partial_auc.unwrap();
+        prop_assert!(close(sum, left.auc.unwrap()));
+    }
+}
+
+#[test]
+fn a_missing_class_leaves_ranking_undefined() {
+    let found = sweep(&[0.3, 0.7], &[true, true], None, WANTED).figures(&[1, 1]);
+    assert_eq!((found.auc, found.partial_auc, found.average_precision), (None, None, Some(1.0)));
+    assert!(found.band.is_empty() && found.net_benefit.len() == 99);
+}
+
+#[test]
+fn noise_has_the_partial_area_of_chance() {
+    let scores = normal_draws(3, "chance", 40_000);
+    let labels: Vec<bool> = (0..scores.len()).map(|index| index % 3 == 0).collect();
+    let found = sweep(&scores, &labels, None, WANTED).figures(&vec![1; scores.len()]);
+    assert!((found.partial_auc.unwrap() - 0.005).abs() < 3e-4);
+}

@@ -1,0 +1,60 @@
+//! The decision curve.
+
+use super::Drawing;
+use super::frame::{Frame, Swatch, draw_legend_row, draw_title, ticks};
+use super::render::draw;
+use super::scene::{Point, Scene};
+use super::style::{BAND, BLUE, CURVE, Dash, REFERENCE, VERMILION};
+use crate::evaluation::DecisionPoint;
+
+const EVERYBODY: Option<Dash> = Some((7.0, 3.0));
+const NOBODY: Option<Dash> = Some((2.0, 3.0));
+
+/// Net benefit of acting on the prediction, on everybody and on nobody, by the threshold of
+/// probability from which one acts (Vickers & Elkin 2006).
+pub fn decision_curve(title: &str, points: &[DecisionPoint]) -> Drawing {
+    let mut scene = Scene::new(720.0, 440.0, &format!("{title}: decision curve"));
+    let best = points.iter().flat_map(|p| [Some(p.net_benefit), p.high, Some(p.treat_all)]);
+    let best = best.flatten().filter(|value| value.is_finite()).fold(0.05, f64::max);
+    // Below nobody's zero one need not look far.
+    let range = (-0.25 * best, 1.08 * best);
+    let frame =
+        Frame { left: 74.0, right: 694.0, top: 80.0, bottom: 384.0, x: (0.0, 1.0), y: range };
+    let (x_ticks, y_ticks) = (ticks(0.0, 1.0, 5), ticks(range.0, range.1, 6));
+    draw_title(&mut scene, frame.left, title);
+    frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
+    let line = |get: fn(&DecisionPoint) -> Option<f64>| -> Vec<Point> {
+        let place =
+            |p: &DecisionPoint| Some(frame.at(p.threshold, get(p)?.clamp(range.0, range.1)));
+        points.iter().filter_map(place).collect()
+    };
+    let (low, high) = (line(|p| p.low), line(|p| p.high));
+    let has_band = !low.is_empty() && low.len() == high.len();
+    if has_band {
+        let outline: Vec<Point> = low.into_iter().chain(high.into_iter().rev()).collect();
+        scene.polygon(outline, BLUE, BAND);
+    }
+    let nobody = [frame.at(0.0, 0.0), frame.at(1.0, 0.0)];
+    scene.dashed(&nobody, 1.5, REFERENCE, NOBODY);
+    // Cut where it leaves the picture.
+    let everybody: Vec<Point> = points
+        .iter()
+        .filter(|p| p.treat_all >= range.0)
+        .map(|p| frame.at(p.threshold, p.treat_all))
+        .collect();
+    scene.dashed(&everybody, 1.5, VERMILION, EVERYBODY);
+    scene.line(line(|p| Some(p.net_benefit)), CURVE, BLUE);
+    frame.draw_axes(&mut scene, &x_ticks, &y_ticks);
+    frame.draw_labels(&mut scene, "Threshold probability", "Net benefit (true positives per exam)");
+    let mut entries = vec![(Swatch::Line(BLUE, None), "act on the prediction")];
+    if has_band {
+        entries.push((Swatch::Area(BLUE, BAND), "95% CI"));
+    }
+    entries.push((Swatch::Line(VERMILION, EVERYBODY), "act on everybody"));
+    entries.push((Swatch::Line(REFERENCE, NOBODY), "act on nobody"));
+    draw_legend_row(&mut scene, frame.left, 52.0, &entries);
+    if points.is_empty() {
+        frame.say(&mut scene, "net benefit undefined: one class only");
+    }
+    draw(&scene)
+}
