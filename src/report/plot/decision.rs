@@ -23,31 +23,29 @@ pub fn decision_curve(title: &str, points: &[DecisionPoint]) -> Drawing {
     let (x_ticks, y_ticks) = (ticks(0.0, 1.0, 5), ticks(range.0, range.1, 6));
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
-    let line = |get: fn(&DecisionPoint) -> Option<f64>| -> Vec<Point> {
-        let place =
-            |p: &DecisionPoint| Some(frame.at(p.threshold, get(p)?.clamp(range.0, range.1)));
-        points.iter().filter_map(place).collect()
+    // Each line and the band end where they first leave the picture.
+    let seen = |get: fn(&DecisionPoint) -> Option<f64>| {
+        points.iter().take_while(move |p| get(p).is_some_and(|value| value >= range.0))
     };
-    let (low, high) = (line(|p| p.low), line(|p| p.high));
-    let has_band = !low.is_empty() && low.len() == high.len();
-    if has_band {
-        let outline: Vec<Point> = low.into_iter().chain(high.into_iter().rev()).collect();
-        scene.polygon(outline, BLUE, BAND);
-    }
+    let band: Vec<&DecisionPoint> = seen(|p| p.high).collect();
+    let edge = |get: fn(&DecisionPoint) -> Option<f64>| -> Vec<Point> {
+        let height = |p: &&DecisionPoint| Some(frame.at(p.threshold, get(p)?.max(range.0)));
+        band.iter().filter_map(height).collect()
+    };
+    let outline: Vec<Point> =
+        edge(|p| p.low).into_iter().chain(edge(|p| p.high).into_iter().rev()).collect();
+    scene.polygon(outline, BLUE, BAND);
+    let line = |get: fn(&DecisionPoint) -> Option<f64>| -> Vec<Point> {
+        seen(get).filter_map(|p| Some(frame.at(p.threshold, get(p)?))).collect()
+    };
     let nobody = [frame.at(0.0, 0.0), frame.at(1.0, 0.0)];
     scene.dashed(&nobody, 1.5, REFERENCE, NOBODY);
-    // Cut where it leaves the picture.
-    let everybody: Vec<Point> = points
-        .iter()
-        .filter(|p| p.treat_all >= range.0)
-        .map(|p| frame.at(p.threshold, p.treat_all))
-        .collect();
-    scene.dashed(&everybody, 1.5, VERMILION, EVERYBODY);
+    scene.dashed(&line(|p| Some(p.treat_all)), 1.5, VERMILION, EVERYBODY);
     scene.line(line(|p| Some(p.net_benefit)), CURVE, BLUE);
     frame.draw_axes(&mut scene, &x_ticks, &y_ticks);
     frame.draw_labels(&mut scene, "Threshold probability", "Net benefit (true positives per exam)");
     let mut entries = vec![(Swatch::Line(BLUE, None), "act on the prediction")];
-    if has_band {
+    if !band.is_empty() {
         entries.push((Swatch::Area(BLUE, BAND), "95% CI"));
     }
     entries.push((Swatch::Line(VERMILION, EVERYBODY), "act on everybody"));

@@ -65,6 +65,10 @@ fn stairs(frame: &Frame, points: &[PrecisionRecallPoint]) -> Vec<Point> {
     let mut places = Vec::with_capacity(2 * points.len());
     let mut reached = 0.0;
     for point in points {
+        // Calling more exams positive without finding more of them: below the staircase.
+        if point.recall <= reached {
+            continue;
+        }
         places.push(frame.at(reached, point.precision));
         places.push(frame.at(point.recall, point.precision));
         reached = point.recall;
