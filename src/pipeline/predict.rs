@@ -40,9 +40,14 @@ impl Model {
         };
         let loaded = weights::load(&file, None, weights::Head::Keep)?;
         if !loaded.has_head() || loaded.config.classes != 2 {
+            let found = match loaded.has_head() {
+                true => format!("a classifier of {} classes, 2 are needed", loaded.config.classes),
+                false => "no classifier".to_owned(),
+            };
             return Err(odd(format!(
-                "its classifier {}; train one first (model.init_head = \"new\")",
-                weights::fate_of_head(&loaded)
+                "it has {found}: nothing can be predicted with it; train one first, in a run with \
+                 model.init = \"{}\" and model.init_head = \"new\"",
+                path.display()
             )));
         }
         let known = Contract::from_metadata(&loaded.metadata).map_err(|e| odd(e.to_string()))?;

@@ -86,9 +86,9 @@ impl Contract {
                 &contract.preprocess;
             [
                 ("preprocess.spacing_mm", format!("{spacing_mm}")),
-                ("preprocess.interpolation", format!("{interpolation:?}").to_lowercase()),
+                ("preprocess.interpolation", written(interpolation)),
                 ("preprocess.size", format!("{size:?}")),
-                ("preprocess.compat", format!("{compat:?}").to_lowercase()),
+                ("preprocess.compat", written(compat)),
                 ("preprocess.window.lower_hu", format!("{}", window.lower_hu)),
                 ("preprocess.window.upper_hu", format!("{}", window.upper_hu)),
                 ("model.slices", format!("{}", contract.model.slices)),
@@ -117,6 +117,11 @@ impl Contract {
             lines.collect::<Vec<_>>().join("\n")
         })
     }
+}
+
+/// A choice as a spec writes it.
+fn written(choice: &impl serde::Serialize) -> String {
+    toml::Value::try_from(choice).map_or_else(|_| "?".to_owned(), |value| value.to_string())
 }
 
 /// The metadata of weights that a run of `spec` writes.
@@ -164,6 +169,9 @@ mod tests {
         });
         let keys: Vec<&str> = ours.differences(&theirs).into_iter().map(|(key, ..)| key).collect();
         assert_eq!(keys, ["preprocess.window.upper_hu", "model.slices"]);
+        let theirs = contract(|c| c.preprocess.compat = super::super::Compat::Lungs015);
+        let told = ("preprocess.compat", "\"none\"".to_owned(), "\"lungs-0.1.5\"".to_owned());
+        assert_eq!(ours.differences(&theirs), [told]);
     }
 
     #[test]
