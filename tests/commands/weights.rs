@@ -220,7 +220,7 @@ fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
 
     // Weights that say nothing need a spec.
     let deep = vector("i3d-public.pt");
-    refused(&predict(&["--model", &deep]), &["has 7 classes, 2 are needed"]);
+    refused(&predict(&["--model", &deep]), &["a classifier of 7 classes, 2 are needed"]);
 }
 
 #[test]
