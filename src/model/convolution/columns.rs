@@ -15,7 +15,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::padding::inside;
-use super::Geometry;
+use super::{Geometry, winograd};
 
 /// About as many numbers as one tile of columns holds (2 MiB).
 const TILE: usize = 512 * 1024;
@@ -74,6 +74,15 @@ impl Lengths {
     /// Whether the columns are the input itself: a 1×1×1 kernel moved by one.
     pub(super) fn is_pointwise(&self, geometry: &Geometry) -> bool {
         self.kernel == [1; 3] && geometry.strides == [1; 3] && self.input == self.output
+    }
+
+    /// The shape for [`winograd`], where that is the faster way.
+    pub(super) fn by_tiles(&self, geometry: &Geometry) -> Option<winograd::Shape> {
+        let fits =
+            self.kernel == [3; 3] && geometry.strides == [1; 3] && geometry.padding == [(1, 1); 3];
+        let Self { channels, filters, input: size, .. } = *self;
+        let shape = winograd::Shape { channels, filters, size };
+        (fits && shape.pays()).then_some(shape)
     }
 
     /// The tiles of a sample, each a stretch of output rows (od, oh).

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::Geometry;
 use super::columns::{Lengths, gather, scatter};
-use super::matrix::{Matrix, multiply};
+use super::matrix::{Matrix, Threads, multiply};
+use super::winograd;
 
 /// The convolution of `input` (`[batch, channel, …]`) with `kernel` (`[out, channel, …]`).
 pub(super) fn forward(
@@ -15,13 +16,16 @@ pub(super) fn forward(
     lengths: &Lengths,
     geometry: &Geometry,
 ) -> Vec<f32> {
+    if let Some(shape) = lengths.by_tiles(geometry) {
+        return winograd::forward(input, kernel, shape);
+    }
     let (plane, length) = (lengths.output_plane(), lengths.column_length());
     let kernel = Matrix::new(kernel, lengths.filters, length, length);
     let mut output = vec![0.0; batch * lengths.filters * plane];
     let sample = |(output, input): (&mut [f32], &[f32])| {
         if lengths.is_pointwise(geometry) {
             let columns = Matrix::new(input, length, plane, plane);
-            return multiply(output, plane, false, kernel, columns);
+            return multiply(output, plane, false, kernel, columns, Threads::Many);
         }
         let mut columns = vec![0.0; lengths.tile_size()];
         for rows in lengths.tiles() {
@@ -29,7 +33,7 @@ pub(super) fn forward(
             gather(&mut columns, input, &rows, lengths, geometry);
             let columns = Matrix::new(&columns, length, tile, tile);
             let start = rows.start * lengths.output[2];
-            multiply(&mut output[start..], plane, false, kernel, columns);
+            multiply(&mut output[start..], plane, false, kernel, columns, Threads::Many);
         }
     };
     output
@@ -46,6 +50,9 @@ pub(super) fn kernel_gradient(
     lengths: &Lengths,
     geometry: &Geometry,
 ) -> Vec<f32> {
+    if let Some(shape) = lengths.by_tiles(geometry) {
+        return winograd::kernel_gradient(input, gradient, shape);
+    }
     let (plane, length, filters) =
         (lengths.output_plane(), lengths.column_length(), lengths.filters);
     // Summed as [column element, filter]: of the two factors, both lying the wrong way for the
@@ -55,7 +62,7 @@ pub(super) fn kernel_gradient(
         if lengths.is_pointwise(geometry) {
             let gradient = Matrix::new(gradient, filters, plane, plane);
             let columns = Matrix::new(input, length, plane, plane);
-            multiply(&mut sum, filters, false, columns, gradient.transposed());
+            multiply(&mut sum, filters, false, columns, gradient.transposed(), Threads::Many);
             return sum;
         }
         let mut columns = vec![0.0; lengths.tile_size()];
@@ -65,7 +72,14 @@ pub(super) fn kernel_gradient(
             let columns = Matrix::new(&columns, length, tile, tile);
             let start = rows.start * lengths.output[2];
             let gradient = Matrix::new(&gradient[start..], filters, tile, plane);
-            multiply(&mut sum, filters, rows.start > 0, columns, gradient.transposed());
+            multiply(
+                &mut sum,
+                filters,
+                rows.start > 0,
+                columns,
+                gradient.transposed(),
+                Threads::Many,
+            );
         }
         sum
     };
@@ -93,20 +107,23 @@ pub(super) fn input_gradient(
     lengths: &Lengths,
     geometry: &Geometry,
 ) -> Vec<f32> {
+    if let Some(shape) = lengths.by_tiles(geometry) {
+        return winograd::input_gradient(kernel, gradient, shape);
+    }
     let (plane, length) = (lengths.output_plane(), lengths.column_length());
     let kernel = Matrix::new(kernel, lengths.filters, length, length).transposed();
     let mut input = vec![0.0; batch * lengths.channels * lengths.input_plane()];
     let sample = |(input, gradient): (&mut [f32], &[f32])| {
         if lengths.is_pointwise(geometry) {
             let gradient = Matrix::new(gradient, lengths.filters, plane, plane);
-            return multiply(input, plane, false, kernel, gradient);
+            return multiply(input, plane, false, kernel, gradient, Threads::Many);
         }
         let mut columns = vec![0.0; lengths.tile_size()];
         for rows in lengths.tiles() {
             let tile = rows.len() * lengths.output[2];
             let start = rows.start * lengths.output[2];
             let gradient = Matrix::new(&gradient[start..], lengths.filters, tile, plane);
-            multiply(&mut columns, tile, false, kernel, gradient);
+            multiply(&mut columns, tile, false, kernel, gradient, Threads::Many);
             scatter(input, &columns, &rows, lengths, geometry);
         }
     };

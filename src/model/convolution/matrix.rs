@@ -1,5 +1,14 @@
 //! Matrix products on slices: a safe face for the `gemm` crate.
 
+/// Who shares the work of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// The calling thread alone: others are at work on other products.
+    One,
+    /// All threads of the pool, when the product is large enough.
+    Many,
+}
+
 /// Below this many multiplications, starting threads costs more than it gains.
 const PARALLEL_FROM: usize = 192 * 192 * 192;
 
@@ -54,13 +63,14 @@ pub(super) fn multiply(
     add: bool,
     left: Matrix<'_>,
     right: Matrix<'_>,
+    threads: Threads,
 ) {
     let (m, k, n) = (left.rows, left.columns, right.columns);
     assert_eq!(right.rows, k, "the inner lengths of a product must agree");
     assert!(m <= 1 || n <= out_row_step, "rows of the output must not overlap");
     assert!(reach(m, n, out_row_step, 1) <= out.len());
     assert!(left.reach() <= left.values.len() && right.reach() <= right.values.len());
-    let parallelism = if m * n * k >= PARALLEL_FROM {
+    let parallelism = if threads == Threads::Many && m * n * k >= PARALLEL_FROM {
         gemm::Parallelism::Rayon(0) // as many threads as the pool has
     } else {
         gemm::Parallelism::None
@@ -103,13 +113,27 @@ mod tests {
         let left = [1., 2., 3., 4., 5., 6.]; // 2×3
         let right = [1., 0., 2., 1., 0., 3.]; // 3×2
         let mut out = [0.; 4];
-        multiply(&mut out, 2, false, Matrix::new(&left, 2, 3, 3), Matrix::new(&right, 3, 2, 2));
+        multiply(
+            &mut out,
+            2,
+            false,
+            Matrix::new(&left, 2, 3, 3),
+            Matrix::new(&right, 3, 2, 2),
+            Threads::Many,
+        );
         assert_eq!(out, [5., 11., 14., 23.]);
-        multiply(&mut out, 2, true, Matrix::new(&left, 2, 3, 3), Matrix::new(&right, 3, 2, 2));
+        multiply(
+            &mut out,
+            2,
+            true,
+            Matrix::new(&left, 2, 3, 3),
+            Matrix::new(&right, 3, 2, 2),
+            Threads::Many,
+        );
         assert_eq!(out, [10., 22., 28., 46.]);
         let mut out = [0.; 9];
         let (left, right) = (Matrix::new(&left, 2, 3, 3), Matrix::new(&right, 3, 2, 2));
-        multiply(&mut out, 3, false, left.transposed(), right.transposed());
+        multiply(&mut out, 3, false, left.transposed(), right.transposed(), Threads::Many);
         assert_eq!(out, [1., 6., 12., 2., 9., 15., 3., 12., 18.]);
     }
 
@@ -118,6 +142,6 @@ mod tests {
     fn shapes_must_agree() {
         let values = [0.; 4];
         let matrix = Matrix::new(&values, 2, 2, 2);
-        multiply(&mut [0.; 2], 1, false, matrix, Matrix::new(&values, 1, 1, 1));
+        multiply(&mut [0.; 2], 1, false, matrix, Matrix::new(&values, 1, 1, 1), Threads::Many);
     }
 }

@@ -9,6 +9,7 @@
 mod columns;
 mod kernels;
 mod matrix;
+mod winograd;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

@@ -1,0 +1,166 @@
+//! Stretches of slices at the points of their tiles.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::super::matrix::Matrix;
+use super::Shape;
+use super::lanes;
+use super::tiles::Grid;
+use super::transforms::{InputPoints, OUTPUTS, OutputPoints, Outputs, POINTS};
+
+/// Tiles of a stretch, about: enough for matrix products to run at full speed, few enough for
+/// their factors to stay in the cache.
+const TILES: usize = 256;
+
+/// Room for a stretch of one tensor's slices: `[point][channel, slice·tile]`.
+pub(super) struct Stretches {
+    channels: usize,
+    /// Depth, height, width of the tensor.
+    size: [usize; 3],
+    grid: Grid,
+    /// Slices of a stretch.
+    length: usize,
+    /// Slices that a stretch needs besides its own: half of them before, half after.
+    halo: usize,
+    values: Vec<f32>,
+}
+
+impl Stretches {
+    /// For a tensor of `channels` of the shape's size.
+    pub(super) fn new(channels: usize, halo: usize, shape: Shape) -> Self {
+        let [depth, height, width] = shape.size;
+        let grid = Grid::new(height, width);
+        let length = TILES.div_ceil(grid.tiles()).min(depth);
+        let values = vec![0.0; POINTS * channels * (length + halo) * grid.tiles()];
+        Self { channels, size: shape.size, grid, length, halo, values }
+    }
+
+    /// The stretches of output slices that make up a sample.
+    pub(super) fn of_sample(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (depth, length) = (self.size[0], self.length);
+        (0..depth).step_by(length).map(move |first| first..(first + length).min(depth))
+    }
+
+    /// Tiles of one slice.
+    pub(super) fn tiles(&self) -> usize {
+        self.grid.tiles()
+    }
+
+    /// Numbers of one channel at one point.
+    fn row(&self) -> usize {
+        (self.length + self.halo) * self.grid.tiles()
+    }
+
+    /// The matrix `[channel, tile]` of one point: `tiles` of them, from slice `first` of the room on.
+    pub(super) fn at(&self, point: usize, first: usize, tiles: usize) -> Matrix<'_> {
+        let row = self.row();
+        let values = &self.values[point * self.channels * row..][..self.channels * row];
+        Matrix::new(&values[first * self.grid.tiles()..], self.channels, tiles, row)
+    }
+
+    /// Each point's numbers, for matrices `[channel, tile]` of `tiles` columns that lie at its
+    /// beginning.
+    pub(super) fn points_mut(&mut self, tiles: usize) -> rayon::slice::ChunksExactMut<'_, f32> {
+        let size = self.channels * self.row();
+        debug_assert!(tiles <= self.row());
+        self.values.par_chunks_exact_mut(size)
+    }
+
+    /// The points' rows of each channel.
+    fn by_channel(&mut self) -> Vec<Vec<&mut [f32]>> {
+        let row = self.row();
+        let mut channels: Vec<Vec<&mut [f32]>> =
+            (0..self.channels).map(|_| Vec::with_capacity(POINTS)).collect();
+        for (index, row) in self.values.chunks_exact_mut(row).enumerate() {
+            channels[index % self.channels].push(row);
+        }
+        channels
+    }
+
+    /// Brings the slices that a stretch of outputs looks at to the points: its own, one before and
+    /// one after. Stretches of a sample are read in order, so that two slices are there already.
+    pub(super) fn read_inputs(&mut self, sample: &[f32], slices: &Range<usize>) {
+        let (grid, length, [depth, ..]) = (self.grid, self.length, self.size);
+        let (tiles, volume) = (grid.tiles(), depth * grid.slice());
+        // Places in the room are slices plus one, counted from the stretch's first.
+        let kept = if slices.start == 0 { 0 } else { 2 };
+        let places = kept..slices.len() + 2;
+        let channel = |(margin, cut): &mut (super::tiles::Margin, Vec<Vec<f32>>),
+                       (mut points, channel): (Vec<&mut [f32]>, &[f32])| {
+            let fresh = (places.len()) * tiles;
+            for (place, first) in places.clone().zip((0..).step_by(tiles)) {
+                match (slices.start + place).checked_sub(1).filter(|&slice| slice < depth) {
+                    Some(slice) => {
+                        let slice = &channel[slice * grid.slice()..][..grid.slice()];
+                        margin.cut_inputs(slice, first, cut);
+                    }
+                    None => cut.iter_mut().for_each(|cut| cut[first..first + tiles].fill(0.0)),
+                }
+            }
+            for row in &mut points {
+                row.copy_within(length * tiles..(length + kept) * tiles, 0);
+            }
+            let mut rows = points.into_iter();
+            let outputs: [&mut [f32]; POINTS] = std::array::from_fn(|_| {
+                let row = rows.next().expect("by_channel gives every point's row");
+                &mut row[kept * tiles..][..fresh]
+            });
+            let inputs = std::array::from_fn(|element| &cut[element][..fresh]);
+            lanes::map::<InputPoints, _, _>(inputs, outputs);
+        };
+        let room = || (grid.margin(), vec![vec![0.0; (length + 2) * tiles]; POINTS]);
+        self.by_channel()
+            .into_par_iter()
+            .zip(sample.par_chunks_exact(volume))
+            .for_each_init(room, channel);
+    }
+
+    /// Brings the outputs' gradient of a stretch of slices to the points.
+    pub(super) fn read_gradients(&mut self, sample: &[f32], slices: &Range<usize>) {
+        let (grid, length, [depth, ..]) = (self.grid, self.length, self.size);
+        let (tiles, volume) = (grid.tiles(), depth * grid.slice());
+        let channel = |cut: &mut Vec<Vec<f32>>, (points, channel): (Vec<&mut [f32]>, &[f32])| {
+            let fresh = slices.len() * tiles;
+            for (slice, first) in slices.clone().zip((0..).step_by(tiles)) {
+                let slice = &channel[slice * grid.slice()..][..grid.slice()];
+                grid.cut_outputs(slice, first, cut);
+            }
+            let mut rows = points.into_iter();
+            let outputs: [&mut [f32]; POINTS] = std::array::from_fn(|_| {
+                &mut rows.next().expect("by_channel gives every point's row")[..fresh]
+            });
+            let inputs = std::array::from_fn(|element| &cut[element][..fresh]);
+            lanes::map::<OutputPoints, _, _>(inputs, outputs);
+        };
+        let room = || vec![vec![0.0; length * tiles]; OUTPUTS];
+        self.by_channel()
+            .into_par_iter()
+            .zip(sample.par_chunks_exact(volume))
+            .for_each_init(room, channel);
+    }
+
+    /// Writes a stretch of output slices, of what [`Stretches::points_mut`] was filled with.
+    pub(super) fn write_outputs(&self, sample: &mut [f32], slices: &Range<usize>) {
+        let (grid, length, [depth, ..]) = (self.grid, self.length, self.size);
+        let tiles = grid.tiles();
+        let fresh = slices.len() * tiles;
+        let point = self.channels * self.row();
+        let channel = |joined: &mut Vec<Vec<f32>>, (channel, output): (usize, &mut [f32])| {
+            let inputs =
+                std::array::from_fn(|p| &self.values[p * point + channel * fresh..][..fresh]);
+            let mut rooms = joined.iter_mut();
+            let outputs: [&mut [f32]; OUTPUTS] = std::array::from_fn(|_| {
+                &mut rooms.next().expect("there is a room for every output")[..fresh]
+            });
+            lanes::map::<Outputs, _, _>(inputs, outputs);
+            for (slice, first) in slices.clone().zip((0..).step_by(tiles)) {
+                let slice = &mut output[slice * grid.slice()..][..grid.slice()];
+                grid.join(joined, first, slice);
+            }
+        };
+        let room = || vec![vec![0.0; length * tiles]; OUTPUTS];
+        sample.par_chunks_exact_mut(depth * grid.slice()).enumerate().for_each_init(room, channel);
+    }
+}
