@@ -76,17 +76,18 @@ trait MaxPool: Backend {
     fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self>;
 }
 
-fn forward(input: FlexTensor, windows: &Windows) -> (FlexTensor, Vec<u8>) {
-    let input = input.to_contiguous();
-    let [batch, channels, ..] = flex::lengths(&input);
-    let (values, winners) = windows::forward(flex::values(&input), windows);
+/// The shape of the output for an `input`.
+fn output_shape(input: &FlexTensor, windows: &Windows) -> [usize; 5] {
+    let [batch, channels, ..] = flex::lengths(input);
     let [depth, height, width] = windows.output();
-    (flex::tensor(values, [batch, channels, depth, height, width]), winners)
+    [batch, channels, depth, height, width]
 }
 
 impl MaxPool for Flex {
     fn max_pool(input: FlexTensor, windows: Windows) -> FlexTensor {
-        forward(input, &windows).0
+        let input = input.to_contiguous();
+        let values = windows::forward(flex::values(&input), &windows);
+        flex::tensor(values, output_shape(&input, &windows))
     }
 }
 
@@ -94,7 +95,10 @@ impl<C: CheckpointStrategy> MaxPool for Autodiff<Flex, C> {
     fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self> {
         match MaxPoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, winners) = forward(input.into_primitive(), &windows);
+                let input = input.into_primitive().to_contiguous();
+                let (values, winners) =
+                    windows::forward_with_winners(flex::values(&input), &windows);
+                let output = flex::tensor(values, output_shape(&input, &windows));
                 prepared.finish((winners, windows), output)
             }
             OpsKind::UnTracked(prepared) => {

@@ -2,8 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::super::padding::inside;
-
 /// How a window is moved over its input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
@@ -26,68 +24,208 @@ impl Windows {
         })
     }
 
-    /// The input index of window `window`'s element `element` along `axis`, unless it is padding.
-    fn at(&self, axis: usize, window: usize, element: usize) -> Option<usize> {
-        (window * self.strides[axis] + element)
-            .checked_sub(self.padding[axis].0)
-            .filter(|&at| at < self.input[axis])
+    /// Elements of a window.
+    fn elements(&self) -> usize {
+        self.sizes.iter().product()
     }
+
+    /// Numbers of one channel of the input.
+    fn plane(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Channels that `input` holds.
+    fn channels(&self, input: &[f32]) -> usize {
+        input.len() / self.plane()
+    }
+}
+
+/// The largest element of each window.
+///
+/// `input` holds whole channels one after another, as does the result.
+pub(super) fn forward(input: &[f32], windows: &Windows) -> Vec<f32> {
+    let plane: usize = windows.output().iter().product();
+    let mut values = vec![0.0; windows.channels(input) * plane];
+    let channel = |room: &mut Room, (values, input): (&mut [f32], &[f32])| {
+        pulp::Arch::new().dispatch(Channel { input, values, winners: None, room, windows });
+    };
+    values
+        .par_chunks_exact_mut(plane)
+        .zip(input.par_chunks_exact(windows.plane()))
+        .for_each_init(|| Room::new(windows), channel);
+    values
 }
 
 /// The largest element of each window, and which element that is: its index in row-major order
 /// within the window. Of equal elements, the one that comes first along the width wins, then
 /// along depth and height.
-///
-/// `input` holds whole channels one after another, as do both results.
-pub(super) fn forward(input: &[f32], windows: &Windows) -> (Vec<f32>, Vec<u8>) {
-    let [_, height, width] = windows.input;
-    let [depth_out, height_out, width_out] = windows.output();
-    let [kd, kh, kw] = windows.sizes;
-    assert!(kd * kh * kw <= 255, "a pooling window holds at most 255 elements");
-    let plane_in = windows.input.iter().product();
-    let plane_out = depth_out * height_out * width_out;
-    let channels = input.len() / plane_in;
-    let mut values = vec![f32::NEG_INFINITY; channels * plane_out];
-    let mut winners = vec![0_u8; channels * plane_out];
-    let channel = |((values, winners), input): ((&mut [f32], &mut [u8]), &[f32])| {
-        // First the best of each input column over the window's depth and height, in rows that
-        // lie in memory as they are read; then the best of the columns.
-        let mut best = vec![0.0; width];
-        let mut best_row = vec![0_u32; width];
-        let rows = values.chunks_exact_mut(width_out).zip(winners.chunks_exact_mut(width_out));
-        for (index, (values, winners)) in rows.enumerate() {
-            let (d, h) = (index / height_out, index % height_out);
-            best.fill(f32::NEG_INFINITY);
-            best_row.fill(0);
-            for row in 0..kd * kh {
-                let Some(d) = windows.at(0, d, row / kh) else { continue };
-                let Some(h) = windows.at(1, h, row % kh) else { continue };
-                let source = &input[(d * height + h) * width..][..width];
-                for ((best, best_row), &value) in best.iter_mut().zip(&mut best_row).zip(source) {
-                    let wins = value > *best;
-                    *best = if wins { value } else { *best };
-                    *best_row = if wins { row as u32 } else { *best_row };
+pub(super) fn forward_with_winners(input: &[f32], windows: &Windows) -> (Vec<f32>, Vec<u8>) {
+    assert!(windows.elements() <= 255, "a pooling window holds at most 255 elements");
+    let plane: usize = windows.output().iter().product();
+    let mut values = vec![0.0; windows.channels(input) * plane];
+    let mut winners = vec![0_u8; values.len()];
+    let channel =
+        |room: &mut Room, ((values, winners), input): ((&mut [f32], &mut [u8]), &[f32])| {
+            let winners = Some(winners);
+            pulp::Arch::new().dispatch(Channel { input, values, winners, room, windows });
+        };
+    values
+        .par_chunks_exact_mut(plane)
+        .zip(winners.par_chunks_exact_mut(plane))
+        .zip(input.par_chunks_exact(windows.plane()))
+        .for_each_init(|| Room::new(windows), channel);
+    (values, winners)
+}
+
+/// Room for one row of windows.
+struct Room {
+    /// The best of each input column over the window's depth and height, padding around it.
+    best: Vec<f32>,
+    /// Which of the window's rows it is in.
+    best_row: Vec<u32>,
+    /// The best so far of each window.
+    window: Vec<f32>,
+    /// Which of its elements that is.
+    winner: Vec<u32>,
+}
+
+impl Room {
+    fn new(windows: &Windows) -> Self {
+        let [_, _, width] = windows.output();
+        let columns = (width.saturating_sub(1) * windows.strides[2] + windows.sizes[2])
+            .max(windows.padding[2].0 + windows.input[2]);
+        Self {
+            best: vec![f32::NEG_INFINITY; columns],
+            best_row: vec![0; columns],
+            window: vec![0.0; width],
+            winner: vec![0; width],
+        }
+    }
+}
+
+/// The pooling of one channel, by the processor's widest vectors.
+struct Channel<'a> {
+    input: &'a [f32],
+    values: &'a mut [f32],
+    winners: Option<&'a mut [u8]>,
+    room: &'a mut Room,
+    windows: &'a Windows,
+}
+
+impl pulp::NullaryFnOnce for Channel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { input, values, winners, room, windows } = self;
+        let [_, height_out, width_out] = windows.output();
+        let rows = values.chunks_exact_mut(width_out).enumerate();
+        match winners {
+            None => {
+                for (index, values) in rows {
+                    let place = [index / height_out, index % height_out];
+                    room.columns::<false>(input, windows, place);
+                    room.windows::<false>(windows);
+                    values.copy_from_slice(&room.window);
                 }
             }
-            for element in 0..kw {
-                let (before, stride) = (windows.padding[2].0, windows.strides[2]);
-                let (first, last) = inside(width, before, element, stride, width_out);
-                for w in first..last {
-                    let at = w * stride + element - before;
-                    if best[at] > values[w] {
-                        values[w] = best[at];
-                        winners[w] = (best_row[at] as usize * kw + element) as u8;
+            Some(winners) => {
+                for ((index, values), winners) in rows.zip(winners.chunks_exact_mut(width_out)) {
+                    let place = [index / height_out, index % height_out];
+                    room.columns::<true>(input, windows, place);
+                    room.windows::<true>(windows);
+                    values.copy_from_slice(&room.window);
+                    for (winner, &index) in winners.iter_mut().zip(&room.winner) {
+                        *winner = index as u8;
                     }
                 }
             }
         }
-    };
-    values
-        .par_chunks_exact_mut(plane_out)
-        .zip(winners.par_chunks_exact_mut(plane_out))
-        .zip(input.par_chunks_exact(plane_in))
-        .for_each(channel);
-    (values, winners)
+    }
+}
+
+impl Room {
+    /// The best of each column of the windows at (depth, height): rows are compared as they lie in
+    /// memory.
+    #[inline(always)]
+    fn columns<const WINNERS: bool>(&mut self, input: &[f32], windows: &Windows, at: [usize; 2]) {
+        let [depth, height, width] = windows.input;
+        let [kd, kh, _] = windows.sizes;
+        let before = windows.padding[2].0;
+        let best = &mut self.best[before..before + width];
+        let best_row = &mut self.best_row[before..before + width];
+        best.fill(f32::NEG_INFINITY);
+        best_row.fill(0);
+        for row in 0..kd * kh {
+            let inside = |axis: usize, element: usize, length: usize| {
+                (at[axis] * windows.strides[axis] + element)
+                    .checked_sub(windows.padding[axis].0)
+                    .filter(|&at| at < length)
+            };
+            let Some(d) = inside(0, row / kh, depth) else { continue };
+            let Some(h) = inside(1, row % kh, height) else { continue };
+            let source = &input[(d * height + h) * width..][..width];
+            for ((best, best_row), &value) in best.iter_mut().zip(&mut *best_row).zip(source) {
+                if WINNERS {
+                    let wins = value > *best;
+                    *best = if wins { value } else { *best };
+                    *best_row = if wins { row as u32 } else { *best_row };
+                } else {
+                    *best = best.max(value);
+                }
+            }
+        }
+    }
+
+    /// The best of the columns of each window.
+    #[inline(always)]
+    fn windows<const WINNERS: bool>(&mut self, windows: &Windows) {
+        let (stride, kw) = (windows.strides[2], windows.sizes[2]);
+        let Self { best, best_row, window, winner } = self;
+        window.fill(f32::NEG_INFINITY);
+        winner.fill(0);
+        for element in 0..kw {
+            let compare = |window: &mut f32, winner: &mut u32, best: f32, row: u32| {
+                if WINNERS {
+                    let wins = best > *window;
+                    let index = row * kw as u32 + element as u32;
+                    *window = if wins { best } else { *window };
+                    *winner = if wins { index } else { *winner };
+                } else {
+                    *window = window.max(best);
+                }
+            };
+            let windows = window.iter_mut().zip(&mut *winner);
+            let (best, best_row) = (&best[element..], &best_row[element..]);
+            // The strides of the network, each in a form that becomes vector instructions.
+            match stride {
+                1 => {
+                    for ((window, winner), (best, row)) in windows.zip(best.iter().zip(best_row)) {
+                        compare(window, winner, *best, *row);
+                    }
+                }
+                2 => {
+                    let last = (best.last().copied(), best_row.last().copied());
+                    let (best, best_row) = (best.as_chunks::<2>().0, best_row.as_chunks::<2>().0);
+                    let pairs = best.iter().zip(best_row);
+                    let whole = best.len();
+                    for ((window, winner), (best, row)) in windows.zip(pairs) {
+                        compare(window, winner, best[0], row[0]);
+                    }
+                    // A last window whose column has no neighbour.
+                    if let (Some(window), (Some(best), Some(row))) = (window.get_mut(whole), last) {
+                        compare(window, &mut winner[whole], best, row);
+                    }
+                }
+                _ => {
+                    let columns = best.iter().zip(best_row).step_by(stride);
+                    for ((window, winner), (best, row)) in windows.zip(columns) {
+                        compare(window, winner, *best, *row);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Carries the output's `gradient` to the elements that won.
@@ -95,24 +233,28 @@ pub(super) fn backward(gradient: &[f32], winners: &[u8], windows: &Windows) -> V
     let [_, height, width] = windows.input;
     let [depth_out, height_out, width_out] = windows.output();
     let [_, kh, kw] = windows.sizes;
-    let plane_in: usize = windows.input.iter().product();
     let plane_out = depth_out * height_out * width_out;
-    let mut input = vec![0.0; gradient.len() / plane_out * plane_in];
+    // How far each element of a window lies behind its first, which may be in the padding.
+    let place = |[d, h, w]: [usize; 3]| (d * height + h) * width + w;
+    let offsets: Vec<usize> = (0..windows.elements())
+        .map(|element| place([element / (kh * kw), element / kw % kh, element % kw]))
+        .collect();
+    let padding = place(windows.padding.map(|(before, _)| before));
+    let mut input = vec![0.0; gradient.len() / plane_out * windows.plane()];
     let channel = |((input, gradient), winners): ((&mut [f32], &[f32]), &[u8])| {
-        for (index, (gradient, &winner)) in gradient.iter().zip(winners).enumerate() {
-            let (w, row) = (index % width_out, index / width_out);
-            let (d, h) = (row / height_out, row % height_out);
-            let winner = usize::from(winner);
-            let (element, tap) = (winner % kw, winner / kw);
-            let at =
-                (windows.at(0, d, tap / kh), windows.at(1, h, tap % kh), windows.at(2, w, element));
-            if let (Some(d), Some(h), Some(w)) = at {
-                input[(d * height + h) * width + w] += gradient;
+        let rows = gradient.chunks_exact(width_out).zip(winners.chunks_exact(width_out));
+        for (index, (gradient, winners)) in rows.enumerate() {
+            let (d, h) = (index / height_out, index % height_out);
+            let first = place([d * windows.strides[0], h * windows.strides[1], 0]);
+            for (w, (gradient, &winner)) in gradient.iter().zip(winners).enumerate() {
+                // The winner is inside, so that nothing is subtracted from less.
+                let at = first + w * windows.strides[2] + offsets[usize::from(winner)] - padding;
+                input[at] += gradient;
             }
         }
     };
     input
-        .par_chunks_exact_mut(plane_in)
+        .par_chunks_exact_mut(windows.plane())
         .zip(gradient.par_chunks_exact(plane_out))
         .zip(winners.par_chunks_exact(plane_out))
         .for_each(channel);

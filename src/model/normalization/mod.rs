@@ -11,6 +11,8 @@
 //! Burn builds this from elementwise operations, each a pass over memory. On the CPU we do it in
 //! one pass forward and two backward; on other devices Burn's operations serve.
 
+mod passes;
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -22,9 +24,9 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use super::flex;
+use passes::{Constants, Pass, Statistics, moments, rectify};
 
 /// What is added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;
@@ -87,21 +89,6 @@ fn normalize_here(
     ))
 }
 
-/// Whether mean and variance depend on the input, so that gradients flow through them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Statistics {
-    OfTheBatch,
-    Given,
-}
-
-/// Per channel: what is subtracted, and what the rest is multiplied by.
-#[derive(Debug, Clone)]
-struct Constants {
-    mean: Vec<f32>,
-    scale: Vec<f32>,
-    statistics: Statistics,
-}
-
 /// Normalisation and ReLU as one operation of the CPU backend.
 #[backend_extension(Flex, Autodiff)]
 trait Normalize: Backend {
@@ -127,23 +114,7 @@ impl Normalize for Flex {
         let (input, beta) = (input.to_contiguous(), beta.to_contiguous());
         let shape = flex::lengths(&input);
         let beta = flex::values(&beta);
-        let plane = plane(shape);
-        let input = flex::values(&input);
-        let mut output = vec![0.0; input.len()];
-        let channel = |(index, (output, input)): (usize, (&mut [f32], &[f32]))| {
-            let channel = index % shape[1];
-            let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
-            for (output, &value) in output.iter_mut().zip(input) {
-                let shifted = (value - mean) * scale + beta[channel];
-                // Not `max`, which would hide a NaN.
-                *output = if shifted < 0.0 { 0.0 } else { shifted };
-            }
-        };
-        output
-            .par_chunks_exact_mut(plane)
-            .zip(input.par_chunks_exact(plane))
-            .enumerate()
-            .for_each(channel);
+        let output = rectify(flex::values(&input), beta, &constants, shape);
         flex::tensor(output, shape)
     }
 }
@@ -205,71 +176,6 @@ impl Backward<Flex, 2> for NormalizeBackward {
     }
 }
 
-/// Sums over one channel of the gradient behind the ReLU.
-struct Sums {
-    gradient: f64,
-    /// … times the normalised input.
-    gradient_normalized: f64,
-}
-
-/// What the backward pass reads.
-struct Pass<'a> {
-    values: &'a [f32],
-    gradient: &'a [f32],
-    shape: [usize; 5],
-}
-
-impl Pass<'_> {
-    fn sums(&self, beta: &[f32], constants: &Constants) -> Vec<Sums> {
-        let [_, channels, ..] = self.shape;
-        (0..channels)
-            .into_par_iter()
-            .map(|channel| {
-                let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
-                let mut sums = Sums { gradient: 0.0, gradient_normalized: 0.0 };
-                let values = planes(self.values, self.shape, channel);
-                for (values, gradient) in values.zip(planes(self.gradient, self.shape, channel)) {
-                    let (first, second) = sum_in_lanes(values, gradient, |value, gradient| {
-                        let normalized = (value - mean) * scale;
-                        let behind = if normalized + beta[channel] > 0.0 { gradient } else { 0.0 };
-                        (behind, behind * normalized)
-                    });
-                    sums.gradient += first;
-                    sums.gradient_normalized += second;
-                }
-                sums
-            })
-            .collect()
-    }
-
-    fn input_gradient(&self, beta: &[f32], constants: &Constants, sums: &[Sums]) -> Vec<f32> {
-        let [batch, channels, ..] = self.shape;
-        let plane = plane(self.shape);
-        // Gradients through mean and variance take the gradient's own mean and its projection on
-        // the normalised input away.
-        let through = match constants.statistics {
-            Statistics::OfTheBatch => 1.0 / (batch * plane) as f64,
-            Statistics::Given => 0.0,
-        };
-        let mut output = vec![0.0; self.values.len()];
-        let fill = |(index, output): (usize, &mut [f32])| {
-            let channel = index % channels;
-            let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
-            let level = (sums[channel].gradient * through) as f32;
-            let slope = (sums[channel].gradient_normalized * through) as f32;
-            let values = &self.values[index * plane..][..plane];
-            let gradient = &self.gradient[index * plane..][..plane];
-            for ((output, &value), &gradient) in output.iter_mut().zip(values).zip(gradient) {
-                let normalized = (value - mean) * scale;
-                let behind = if normalized + beta[channel] > 0.0 { gradient } else { 0.0 };
-                *output = scale * (behind - level - normalized * slope);
-            }
-        };
-        output.par_chunks_exact_mut(plane).enumerate().for_each(fill);
-        output
-    }
-}
-
 /// Mean and population variance per channel of a tensor on the CPU.
 fn batch_moments(input: Tensor<5>) -> Moments {
     let channels = input.dims()[1];
@@ -277,61 +183,6 @@ fn batch_moments(input: Tensor<5>) -> Moments {
     let both = Tensor::<2>::from_dispatch(both);
     let row = |index| both.clone().narrow(0, index, 1).reshape([channels]);
     Moments { mean: row(0), variance: row(1) }
-}
-
-/// Means, then population variances, of every channel.
-fn moments(input: &[f32], shape: [usize; 5]) -> Vec<f32> {
-    let count = (shape[0] * plane(shape)) as f64;
-    let channel = |channel: usize| {
-        let sum: f64 = planes(input, shape, channel)
-            .map(|values| sum_in_lanes(values, values, |value, _| (value, 0.0)).0)
-            .sum();
-        let mean = (sum / count) as f32;
-        let (shift, square) = planes(input, shape, channel)
-            .map(|values| {
-                sum_in_lanes(values, values, |value, _| (value - mean, (value - mean).powi(2)))
-            })
-            .fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
-        // The mean was rounded to f32: the shift takes that rounding out again.
-        let shift = shift / count;
-        (mean, (square / count - shift * shift).max(0.0) as f32)
-    };
-    let moments: Vec<(f32, f32)> = (0..shape[1]).into_par_iter().map(channel).collect();
-    let (mut means, variances): (Vec<f32>, Vec<f32>) = moments.into_iter().unzip();
-    means.extend(variances);
-    means
-}
-
-/// Numbers in one channel of one sample.
-fn plane(shape: [usize; 5]) -> usize {
-    shape[2] * shape[3] * shape[4]
-}
-
-/// One channel's numbers, sample by sample.
-fn planes(values: &[f32], shape: [usize; 5], channel: usize) -> impl Iterator<Item = &[f32]> {
-    let plane = plane(shape);
-    (0..shape[0]).map(move |sample| &values[(sample * shape[1] + channel) * plane..][..plane])
-}
-
-/// Two sums at once over pairs of numbers: short runs in sixteen f32 lanes, which the processor
-/// adds in parallel, and the runs in f64. The order is fixed by the length alone.
-fn sum_in_lanes(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> (f32, f32)) -> (f64, f64) {
-    const LANES: usize = 16;
-    const RUN: usize = 64 * LANES;
-    let mut total = (0.0, 0.0);
-    for (left, right) in left.chunks(RUN).zip(right.chunks(RUN)) {
-        let (mut first, mut second) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        for (left, right) in left.chunks(LANES).zip(right.chunks(LANES)) {
-            for lane in 0..left.len() {
-                let (a, b) = term(left[lane], right[lane]);
-                first[lane] += a;
-                second[lane] += b;
-            }
-        }
-        total.0 += first.iter().map(|&value| f64::from(value)).sum::<f64>();
-        total.1 += second.iter().map(|&value| f64::from(value)).sum::<f64>();
-    }
-    total
 }
 
 #[cfg(test)]
