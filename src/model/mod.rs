@@ -47,6 +47,7 @@ mod network;
 mod normalization;
 mod padding;
 mod pooling;
+mod recompute;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -55,6 +56,7 @@ mod weights;
 pub use layers::{BLOCK_UNITS, Layer, head_names, head_reads, is_head, knows_layer, layer_groups};
 pub use loss::Loss;
 pub use network::{BatchMoments, I3d};
+pub use recompute::Recomputed;
 pub use unit::parameter_id;
 pub use weights::{
     Metadata, Variable, WeightsError, load, load_variables, save, save_variables,

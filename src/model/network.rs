@@ -33,6 +33,9 @@ const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: us
 pub(super) const STEM: [(&str, usize, usize, usize); 3] =
     [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
 
+/// Parts of the network that pass on one tensor each: the units of the stem and the blocks.
+pub(super) const SEGMENTS: usize = STEM.len() + BLOCKS.len();
+
 /// The classifier's name.
 pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
 
@@ -54,7 +57,7 @@ pub struct I3d {
 /// The moments of every batch normalisation in one training pass; hand them to [`I3d::absorb`].
 #[derive(Debug, Clone)]
 #[must_use = "without I3d::absorb the network evaluates with stale averages"]
-pub struct BatchMoments(Vec<Moments>);
+pub struct BatchMoments(pub(super) Vec<Moments>);
 
 impl I3dConfig {
     /// The network with random initial weights, a function of `seed` alone, on `device`.
@@ -143,9 +146,7 @@ impl I3d {
     pub fn forward_train(&self, input: Tensor<5>, dropout_seed: u64) -> (Tensor<2>, BatchMoments) {
         let mut moments = vec![];
         let features = self.features(input, &mut Pass::Train(&mut moments), &mut |_, _| ());
-        let features = average_pool_valid(features, [2, 7, 7]);
-        let logits = self.classify(drop_out(features, self.keep_prob, dropout_seed));
-        (logits, BatchMoments(moments))
+        (self.classify_with_dropout(features, dropout_seed), BatchMoments(moments))
     }
 
     /// The network with its moving averages moved by one training batch.
@@ -201,34 +202,61 @@ impl I3d {
         pass: &mut Pass<'_>,
         probe: &mut dyn FnMut(&str, &Tensor<5>),
     ) -> Tensor<5> {
+        (0..SEGMENTS).fold(input, |output, index| self.segment(index, output, pass, probe))
+    }
+
+    /// One of the [`SEGMENTS`] that the features are made by: a unit of the stem or a block, with
+    /// the pool that follows the one or precedes the other.
+    pub(super) fn segment(
+        &self,
+        index: usize,
+        input: Tensor<5>,
+        pass: &mut Pass<'_>,
+        probe: &mut dyn FnMut(&str, &Tensor<5>),
+    ) -> Tensor<5> {
         let mut output = input;
-        for (unit, (name, ..)) in self.stem.iter().zip(STEM) {
+        if let (Some(unit), Some((name, ..))) = (self.stem.get(index), STEM.get(index)) {
             output = unit.forward(output, pass);
             probe(name, &output);
-            let pool = match name {
+            let pool = match *name {
                 "Conv3d_1a_7x7" => "MaxPool3d_2a_3x3",
                 "Conv3d_2c_3x3" => "MaxPool3d_3a_3x3",
-                _ => continue,
+                _ => return output,
             };
             output = max_pool_same(output, [1, 3, 3], [1, 2, 2]);
             probe(pool, &output);
+            return output;
         }
-        for (block, (name, _)) in self.blocks.iter().zip(BLOCKS) {
-            match name {
-                "Mixed_4b" => {
-                    output = max_pool_same(output, [3; 3], [2; 3]);
-                    probe("MaxPool3d_4a_3x3", &output);
-                }
-                "Mixed_5b" => {
-                    output = max_pool_same(output, [2; 3], [2; 3]);
-                    probe("MaxPool3d_5a_2x2", &output);
-                }
-                _ => {}
+        let (block, (name, _)) = (&self.blocks[index - STEM.len()], BLOCKS[index - STEM.len()]);
+        match name {
+            "Mixed_4b" => {
+                output = max_pool_same(output, [3; 3], [2; 3]);
+                probe("MaxPool3d_4a_3x3", &output);
             }
-            output = block.forward(output, pass);
-            probe(name, &output);
+            "Mixed_5b" => {
+                output = max_pool_same(output, [2; 3], [2; 3]);
+                probe("MaxPool3d_5a_2x2", &output);
+            }
+            _ => {}
         }
+        output = block.forward(output, pass);
+        probe(name, &output);
         output
+    }
+
+    /// Whether training changes something in a segment.
+    pub(super) fn segment_learns(&self, index: usize) -> bool {
+        let learns = |unit: &Unit| unit.kernel.is_require_grad() || unit.beta.is_require_grad();
+        match self.stem.get(index) {
+            Some(unit) => learns(unit),
+            None => self.blocks[index - STEM.len()].units().into_iter().any(learns),
+        }
+    }
+
+    /// Logits of features with dropout.
+    pub(super) fn classify_with_dropout(&self, features: Tensor<5>, seed: u64) -> Tensor<2> {
+        let features = average_pool_valid(features, [2, 7, 7]);
+        self.classify(drop_out(features, self.keep_prob, seed))
     }
 
     /// The classifier at every remaining position, and the mean over positions.
