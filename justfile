@@ -48,7 +48,7 @@ weights *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Measure: just bench volume | prepare | model | evaluation
+# Measure: just bench train | model | prepare | volume | evaluation
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 

@@ -25,16 +25,20 @@ BLOCKS = {
 
 
 def pad_same(x, kernel, stride):
-    """Zeros around a volume as TensorFlow's "SAME" puts them: the odd one behind."""
-    pads = []
-    for side, k, s in zip(reversed(x.shape[2:]), reversed(kernel), reversed(stride)):
-        total = max((-(-side // s) - 1) * s + k - side, 0)
-        pads += [total // 2, total - total // 2]
-    return F.pad(x, pads)
+    """Zeros around a volume as TensorFlow's "SAME" puts them, the odd one behind: the volume, and how
+    many are left for the operation itself to put on both sides, which is faster."""
+    sides = zip(x.shape[2:], kernel, stride)
+    totals = [max((-(-side // s) - 1) * s + k - side, 0) for side, k, s in sides]
+    if all(total % 2 == 0 for total in totals):
+        return x, [total // 2 for total in totals]
+    pads = [pad for total in reversed(totals) for pad in (total // 2, total - total // 2)]
+    return F.pad(x, pads), [0, 0, 0]
 
 
 def max_pool(x, kernel, stride):
-    return F.max_pool3d(pad_same(x, kernel, stride), kernel, stride)
+    # Behind a ReLU nothing is below zero, so that it does not matter which padding is around it.
+    x, padding = pad_same(x, kernel, stride)
+    return F.max_pool3d(x, kernel, stride, padding)
 
 
 class Unit3D(nn.Module):
@@ -47,7 +51,8 @@ class Unit3D(nn.Module):
         self.bn = nn.BatchNorm3d(outputs, eps=1e-3, momentum=1e-3)
 
     def forward(self, x):
-        return F.relu(self.bn(self.conv3d(pad_same(x, self.size, self.stride))))
+        x, padding = pad_same(x, self.size, self.stride)
+        return F.relu(self.bn(F.conv3d(x, self.conv3d.weight, None, self.stride, padding)))
 
 
 class Mixed(nn.Module):
@@ -102,5 +107,7 @@ class InceptionI3d(nn.Module):
 
     def forward(self, x):
         *_, (_, features) = self.stages(x)
-        features = self.dropout(F.avg_pool3d(features, (2, 7, 7), 1))
+        # A window longer than its axis shrinks to the axis.
+        window = [min(size, side) for size, side in zip((2, 7, 7), features.shape[2:])]
+        features = self.dropout(F.avg_pool3d(features, window, 1))
         return self.logits.conv3d(features).mean(dim=(2, 3, 4))
