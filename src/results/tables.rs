@@ -45,6 +45,9 @@ pub struct StepRow {
     pub loss: f64,
     /// Learning rate.
     pub learning_rate: f64,
+    /// Norm of the step's gradients over all parameters together, before any clipping.
+    #[serde(default)]
+    pub gradient_norm: Option<f64>,
 }
 
 /// A row of `timings.csv`.
@@ -62,6 +65,12 @@ pub struct TimingRow {
     /// The same as a share of `train_seconds`.
     #[serde(default)]
     pub wait_fraction: f64,
+    /// Highest memory of the process so far, where the operating system tells.
+    #[serde(default)]
+    pub peak_memory_bytes: Option<u64>,
+    /// Highest memory in use on a GPU of the run, of what was seen after each batch of the epoch.
+    #[serde(default)]
+    pub gpu_peak_memory_bytes: Option<u64>,
 }
 
 /// A row of a predictions file: one exam.
