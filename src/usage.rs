@@ -6,6 +6,7 @@
 use crate::device::pci_address;
 use burn::tensor::Device;
 use nvml_wrapper::Nvml;
+use std::ffi::OsStr;
 
 /// What is taken at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,11 +38,11 @@ impl Meter {
     /// and the library is there.
     pub fn of(devices: &[&Device]) -> Self {
         let cards: Vec<String> = devices.iter().filter_map(|device| pci_address(device)).collect();
-        Self::of_cards(cards)
+        Self::of_cards(cards, LIBRARY.as_ref())
     }
 
-    fn of_cards(cards: Vec<String>) -> Self {
-        let library = || Nvml::builder().lib_path(LIBRARY.as_ref()).init().ok();
+    fn of_cards(cards: Vec<String>, library: &OsStr) -> Self {
+        let library = || Nvml::builder().lib_path(library).init().ok();
         let gpus = if cards.is_empty() { None } else { library().map(|nvml| (nvml, cards)) };
         Self { gpus }
     }
@@ -110,8 +111,54 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_nobody_knows_is_left_out() {
-        let usage = Meter::of_cards(vec!["ffff:ff:1f.7".into()]).read();
-        assert_eq!(usage.gpus, []);
+    fn without_the_drivers_library_there_are_no_gpus() {
+        let cards = vec!["0000:07:00.0".into()];
+        assert_eq!(Meter::of_cards(cards, "libnvidia-not-there.so".as_ref()).read().gpus, []);
+    }
+
+    /// A library that knows one card, after NVIDIA's `nvml.h`.
+    const LIBRARY_OF_ONE_CARD: &str = r#"
+        #include <string.h>
+        typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory;
+        typedef struct { unsigned gpu, memory; } rates;
+        int nvmlInit_v2(void) { return 0; }
+        int nvmlShutdown(void) { return 0; }
+        int nvmlDeviceGetHandleByPciBusId_v2(const char *address, void **card) {
+            *card = (void *)1;
+            return strcmp(address, "0000:07:00.0") ? 6 : 0; /* NVML_ERROR_NOT_FOUND */
+        }
+        int nvmlDeviceGetMemoryInfo_v2(void *card, memory *it) {
+            it->total = 85000000000ull; it->used = 41200000000ull;
+            it->reserved = 500000000ull; it->free = 43300000000ull;
+            return card == (void *)1 ? 0 : 2;
+        }
+        int nvmlDeviceGetUtilizationRates(void *card, rates *it) {
+            it->gpu = 97; it->memory = 50;
+            return card == (void *)1 ? 0 : 2;
+        }
+    "#;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn cards_are_asked_by_their_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let [source, library] = ["nvml.c", "libnvml.so"].map(|name| folder.path().join(name));
+        std::fs::write(&source, LIBRARY_OF_ONE_CARD).unwrap();
+        let built = std::process::Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .status();
+        // Without a compiler of that name there is no library to ask.
+        if !built.is_ok_and(|status| status.success()) {
+            return;
+        }
+        let cards = ["0000:07:00.0", "0000:08:00.0"].map(str::to_owned).to_vec();
+        let usage = Meter::of_cards(cards, library.as_os_str()).read();
+        let known = GpuUsage {
+            memory_bytes: 41_200_000_000,
+            memory_total_bytes: 85_000_000_000,
+            busy_percent: Some(97),
+        };
+        assert_eq!(usage.gpus, [known]);
     }
 }

@@ -41,6 +41,7 @@ const PLOTTED: [(&str, bool); 7] = [
     ("Learning rate", false),
 ];
 
+const PACE: &str = "Pace";
 const MEMORY: &str = "Memory";
 
 impl Dashboard {
@@ -58,7 +59,9 @@ impl Dashboard {
                 let attributes = NumericAttributes { unit: None, higher_is_better };
                 renderer.register_metric(definition(name, MetricAttributes::Numeric(attributes)));
             }
-            renderer.register_metric(definition(MEMORY, MetricAttributes::None));
+            for name in [PACE, MEMORY] {
+                renderer.register_metric(definition(name, MetricAttributes::None));
+            }
         });
         dashboard
     }
@@ -90,10 +93,13 @@ impl Dashboard {
         });
     }
 
-    pub fn usage(&mut self, usage: &Usage) {
+    pub fn usage(&mut self, pace: &str, usage: &Usage) {
         let known = self.gpus;
         self.gpus = known.max(usage.gpus.len());
         self.tell(|renderer| {
+            if !pace.is_empty() {
+                renderer.update_train(words(PACE, pace.to_owned()));
+            }
             if let Some(memory) = usage.memory_bytes {
                 renderer.update_train(words(MEMORY, bytes(memory as f64)));
             }

@@ -61,6 +61,14 @@ impl Pace {
         Some(self.left_in_epoch(seconds)? + training + validation)
     }
 
+    /// Seconds that the epochs after this one will take if training does not stop early; `seconds` is
+    /// what training this one took.
+    pub fn left_after_epoch(&self, seconds: f64) -> Option<f64> {
+        let epochs = self.epochs.saturating_sub(self.epoch) as f64;
+        let training = self.each(seconds)? * self.batches as f64;
+        Some(epochs * (training + self.validation_seconds.unwrap_or(0.0)))
+    }
+
     fn each(&self, seconds: f64) -> Option<f64> {
         let here = self.done.saturating_sub(self.first);
         (here > 0).then(|| seconds / here as f64)
@@ -89,5 +97,7 @@ mod tests {
         pace.batch(2);
         // Nine batches and ten of the last epoch, and two validations.
         assert_eq!(pace.left_in_all(3.0), Some(67.0));
+        // One epoch of ten batches, and one validation.
+        assert_eq!(pace.left_after_epoch(3.0), Some(35.0));
     }
 }

@@ -31,7 +31,8 @@ struct Epoch {
     pace: Pace,
     began: Instant,
     told: Instant,
-    validation_began: Option<Instant>,
+    /// When validation began, and what training took until then.
+    validation: Option<(Instant, f64)>,
     usage: String,
 }
 
@@ -61,7 +62,7 @@ impl<'a> Progress<'a> {
             pace: Pace::default(),
             began: now,
             told: now,
-            validation_began: None,
+            validation: None,
             usage: String::new(),
         };
         let (epoch, view) = (Mutex::new(epoch), Mutex::new(View::default()));
@@ -140,20 +141,15 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// `loss 0.6931  1.3 exams/s  4.2 s left, 2 h 05 min in all  1.4 GB`
-fn under_way(epoch: &Epoch, loss: f64) -> String {
-    let seconds = epoch.began.elapsed().as_secs_f64();
-    let mut words = vec![format!("loss {loss:.4}")];
-    words.extend(epoch.pace.exams_per_second(seconds).map(|rate| format!("{rate:.2} exams/s")));
-    if let (Some(here), Some(all)) =
-        (epoch.pace.left_in_epoch(seconds), epoch.pace.left_in_all(seconds))
-    {
-        words.push(format!("{} left, {} in all", duration(here), duration(all)));
-    }
-    if !epoch.usage.is_empty() {
-        words.push(epoch.usage.clone());
-    }
-    words.join("  ")
+/// `0.52 exams/s`, `4.2 s left, 2 h 05 min in all`: as much as is known so long after the epoch began.
+fn pace_in_words(pace: &Pace, seconds: f64) -> Vec<String> {
+    let rate = pace.exams_per_second(seconds).map(|rate| format!("{rate:.2} exams/s"));
+    let left = [pace.left_in_epoch(seconds), pace.left_in_all(seconds)];
+    let left = match left.map(|seconds| seconds.map(duration)) {
+        [Some(here), Some(all)] => Some(format!("{here} left, {all} in all")),
+        _ => None,
+    };
+    rate.into_iter().chain(left).collect()
 }
 
 impl Watch for Progress<'_> {
@@ -162,7 +158,7 @@ impl Watch for Progress<'_> {
         let now = Instant::now();
         if let Ok(mut epoch) = self.epoch.lock() {
             epoch.pace.begin(number, epochs, batch, batches);
-            (epoch.began, epoch.told, epoch.validation_began) = (now, now, None);
+            (epoch.began, epoch.told, epoch.validation) = (now, now, None);
         }
         if !self.dashboard(|dashboard| dashboard.epoch_begins(batch, batches)) {
             self.over(&format!("epoch {number}/{epochs}"), batches, OF_AN_EPOCH);
@@ -176,7 +172,10 @@ impl Watch for Progress<'_> {
         if self.dashboard(|dashboard| dashboard.batch_done(loss)) {
             return;
         }
-        let words = under_way(&epoch, loss);
+        let mut words = vec![format!("loss {loss:.4}")];
+        words.extend(pace_in_words(&epoch.pace, epoch.began.elapsed().as_secs_f64()));
+        words.extend(Some(epoch.usage.clone()).filter(|usage| !usage.is_empty()));
+        let words = words.join("  ");
         if self.bar.is_hidden() && epoch.told.elapsed() > BETWEEN_LINES {
             epoch.told = Instant::now();
             let Pace { epoch: number, epochs, done, batches, .. } = epoch.pace;
@@ -193,15 +192,16 @@ impl Watch for Progress<'_> {
     }
 
     fn usage(&self, usage: &Usage) {
-        if let Ok(mut epoch) = self.epoch.lock() {
-            epoch.usage = usage_in_words(usage);
-        }
-        self.dashboard(|dashboard| dashboard.usage(usage));
+        let Ok(mut epoch) = self.epoch.lock() else { return };
+        epoch.usage = usage_in_words(usage);
+        let pace = pace_in_words(&epoch.pace, epoch.began.elapsed().as_secs_f64());
+        drop(epoch);
+        self.dashboard(|dashboard| dashboard.usage(&pace.join(", "), usage));
     }
 
     fn validation_begins(&self, exams: usize) {
         if let Ok(mut epoch) = self.epoch.lock() {
-            epoch.validation_began = Some(Instant::now());
+            epoch.validation = Some((Instant::now(), epoch.began.elapsed().as_secs_f64()));
         }
         if !self.dashboard(|dashboard| dashboard.validation_begins(exams)) {
             self.over("validation", exams, OF_A_STAGE);
@@ -218,8 +218,11 @@ impl Watch for Progress<'_> {
         let Ok(mut epoch) = self.epoch.lock() else { return };
         let seconds = epoch.began.elapsed().as_secs_f64();
         let epochs = epoch.pace.epochs;
-        if let Some(began) = epoch.validation_began.take() {
+        let mut left = String::new();
+        if let Some((began, trained)) = epoch.validation.take() {
             epoch.pace.validated(began.elapsed().as_secs_f64());
+            let rest = epoch.pace.left_after_epoch(trained).filter(|rest| *rest > 0.0);
+            left = rest.map_or(left, |rest| format!(", {} left", duration(rest)));
         }
         drop(epoch);
         let part = |part| rows.iter().find(|row| row.split == part);
@@ -230,7 +233,7 @@ impl Watch for Progress<'_> {
             self.clear();
         }
         self.line(&format!(
-            "epoch {:>3}/{epochs}  train loss {:.4} AUC {}  valid loss {:.4} AUC {}  {}{best}",
+            "epoch {:>3}/{epochs}  train loss {:.4} AUC {}  valid loss {:.4} AUC {}  {}{left}{best}",
             valid.epoch,
             train.loss,
             auc(train),
@@ -269,5 +272,20 @@ impl Stages for Progress<'_> {
             self.clear();
         }
         self.interrupt.set_training(active);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_told_once_there_is_one() {
+        let mut pace = Pace::default();
+        pace.begin(1, 3, 0, 100);
+        assert_eq!(pace_in_words(&pace, 5.0), [""; 0]);
+        pace.batch(2);
+        let told = ["0.40 exams/s", "8 min 15 s left, 24 min 55 s in all"];
+        assert_eq!(pace_in_words(&pace, 5.0), told);
     }
 }

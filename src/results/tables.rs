@@ -109,3 +109,21 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ResultsError
 fn unreadable(path: &Path, error: &impl std::fmt::Display) -> ResultsError {
     ResultsError::Read { path: path.to_owned(), message: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_earlier_versions_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, "step,epoch,loss,learning_rate\n1,1,0.5,0.001\n").unwrap();
+        let steps: Vec<StepRow> = read_csv(&path).unwrap();
+        assert_eq!((steps[0].loss, steps[0].gradient_norm), (0.5, None));
+        std::fs::write(&path, "epoch,train_seconds,valid_seconds\n1,2.5,0.5\n").unwrap();
+        let timings: Vec<TimingRow> = read_csv(&path).unwrap();
+        assert_eq!(timings[0].train_seconds, 2.5);
+        assert_eq!((timings[0].peak_memory_bytes, timings[0].gpu_peak_memory_bytes), (None, None));
+    }
+}

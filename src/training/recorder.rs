@@ -88,8 +88,8 @@ impl Watch for Recorder<'_> {
     }
 
     fn batch_done(&self, exams: usize, loss: f64) {
-        self.look();
         self.watch.batch_done(exams, loss);
+        self.look();
     }
 
     fn step_done(&self, row: &StepRow) {

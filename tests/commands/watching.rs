@@ -79,7 +79,16 @@ fn the_dashboard_stops_with_a_checkpoint_by_its_key_or_by_ctrl_c() {
         let (before, rest) = screen.split_once(TAKE_SCREEN).unwrap();
         let (shown, after) = rest.rsplit_once(GIVE_BACK).unwrap();
         assert!(before.contains("split        train"), "{before}");
-        for word in ["Metrics", "Loss", "AUC", "Learning rate", "Memory", "Status: small"] {
+        for word in [
+            "Metrics",
+            "Loss",
+            "AUC",
+            "Learning rate",
+            "Pace",
+            "exams/s",
+            "Memory",
+            "Status: small",
+        ] {
             assert!(shown.contains(word), "{word}: {shown}");
         }
         // What happened meanwhile, and what to do now.
