@@ -1,9 +1,14 @@
 //! A terminal that a dashboard has taken for itself, and how it is given back.
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// `_POSIX_VDISABLE`: what no key sends.
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
 /// The state of the terminal, shared with who may have to give it back in a hurry.
 #[derive(Clone, Default)]
@@ -34,13 +39,17 @@ impl Screen {
         }
     }
 
-    /// Lets Ctrl-C be a signal again once the dashboard has taken every key for itself.
+    /// Lets Ctrl-C be a signal again once the dashboard has taken every key for itself. Keys that would
+    /// leave the shell with the dashboard's terminal (Ctrl-Z, Ctrl-\\) stay off.
     pub fn keep_signals(&self) {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(2) {
             let Ok(mut now) = tcgetattr(stdin()) else { return };
             if !now.local_modes.contains(LocalModes::ISIG) {
                 now.local_modes.insert(LocalModes::ISIG);
+                for key in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
+                    now.special_codes[key] = NO_KEY;
+                }
                 let _ = tcsetattr(stdin(), OptionalActions::Now, &now);
                 return;
             }
