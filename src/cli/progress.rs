@@ -182,8 +182,8 @@ impl Watch for Progress<'_> {
             drop(epoch);
             self.line(&format!("epoch {number}/{epochs}  batch {done}/{batches}  {words}"));
         } else {
-            self.bar.set_message(words);
             self.bar.inc(1);
+            self.bar.set_message(words);
         }
     }
 

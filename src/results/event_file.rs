@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn records_are_those_of_tensorflow() {
-        let values = vec![("step/loss", 0.693_147_180_559_945_3), ("step/learning_rate", 5e-5)];
+        let values = vec![("step/loss", std::f64::consts::LN_2), ("step/learning_rate", 5e-5)];
         let scalars = Event::Scalars { step: 300, values };
         let time = 1_700_000_000.25;
         let file = [Event::Version.record(time), scalars.record(time)].concat();

@@ -55,8 +55,7 @@ fn masked(bytes: &[u8]) -> u32 {
             crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
         }
     }
-    let crc = !crc;
-    ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 fn varint(bytes: &mut &[u8]) -> u64 {
@@ -189,4 +188,17 @@ fn events_can_be_asked_for_when_a_run_goes_on() {
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!(place.newest_run("small"), run, "it is the same run");
     assert_events_are_the_tables(&run);
+}
+
+#[test]
+fn events_that_cannot_be_written_stop_no_training() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
+    let run = place.newest_run("small");
+    fs::write(run.join("tensorboard"), "a file where the folder would be").unwrap();
+    let again = place.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let told = again.stdout.replace('\n', " ");
+    assert!(told.contains("no TensorBoard events from here on: cannot write "), "{told}");
+    assert!(run.join("evaluation.json").is_file());
 }
