@@ -43,7 +43,7 @@ impl Screen {
     /// leave the shell with the dashboard's terminal (Ctrl-Z, Ctrl-\\) stay off.
     pub fn keep_signals(&self) {
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(2) {
+        while begun.elapsed() < Duration::from_secs(10) {
             let Ok(mut now) = tcgetattr(stdin()) else { return };
             if !now.local_modes.contains(LocalModes::ISIG) {
                 now.local_modes.insert(LocalModes::ISIG);
