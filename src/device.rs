@@ -139,6 +139,19 @@ pub fn open(request: &DeviceRequest) -> Result<(Device, DeviceFacts), DeviceErro
     }
 }
 
+/// The address on the PCI bus of the card behind a device, as `"0000:07:00.0"`, where it is one and
+/// Burn knows: what a card's own tools call it, whatever `CUDA_VISIBLE_DEVICES` numbers it.
+#[cfg(feature = "cuda")]
+pub fn pci_address(device: &Device) -> Option<String> {
+    Some(device.identity()?.physical?.pci_address?.to_string())
+}
+
+/// The address on the PCI bus of the card behind a device: none, without CUDA.
+#[cfg(not(feature = "cuda"))]
+pub fn pci_address(_device: &Device) -> Option<String> {
+    None
+}
+
 /// Whether this binary was built with CUDA (it may still find no GPU).
 pub fn built_with_cuda() -> bool {
     cfg!(feature = "cuda")

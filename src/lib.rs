@@ -27,5 +27,6 @@ pub mod report;
 pub mod results;
 pub mod spec;
 pub mod training;
+pub mod usage;
 pub mod volume;
 pub mod weights;

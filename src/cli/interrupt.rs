@@ -1,5 +1,6 @@
 //! Ctrl-C, SIGTERM, and a scheduler's warning.
 
+use super::screen::Screen;
 use burn::train::Interrupter;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -22,6 +23,8 @@ const TRY_AGAIN: u8 = 75;
 /// up, often to every process of a job and more than once: repeated, it hurries nothing.
 pub(super) struct Interrupt {
     pub interrupter: Interrupter,
+    /// The terminal, where a dashboard has it.
+    pub screen: Screen,
     training: Arc<AtomicBool>,
     warned: Arc<AtomicBool>,
 }
@@ -31,26 +34,28 @@ impl Interrupt {
     pub fn listen() -> Self {
         let interrupt = Self {
             interrupter: Interrupter::new(),
+            screen: Screen::default(),
             training: Arc::new(AtomicBool::new(false)),
             warned: Arc::new(AtomicBool::new(false)),
         };
         if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGUSR1]) {
             let interrupter = interrupt.interrupter.clone();
             let (training, warned) = (interrupt.training.clone(), interrupt.warned.clone());
+            let screen = interrupt.screen.clone();
             std::thread::spawn(move || {
                 for signal in signals.forever() {
-                    let mut stderr = std::io::stderr();
                     let warning = signal == SIGUSR1;
                     if !training.load(Ordering::SeqCst) {
-                        let _ = writeln!(stderr, "\nstopped; the same command continues");
-                        std::process::exit(i32::from(if warning { TRY_AGAIN } else { STOPPED }));
+                        leave(&screen, if warning { TRY_AGAIN } else { STOPPED });
                     } else if !interrupter.should_stop() {
-                        let _ = writeln!(stderr, "\nstopping after this step (again: at once)");
+                        if !screen.is_taken() {
+                            let told = "\nstopping after this step (again: at once)";
+                            let _ = writeln!(std::io::stderr(), "{told}");
+                        }
                         warned.store(warning, Ordering::SeqCst);
                         interrupter.stop(Some("signal"));
                     } else if !warning {
-                        let _ = writeln!(stderr, "\nstopped; the same command continues");
-                        std::process::exit(i32::from(STOPPED));
+                        exit_at_once(&screen);
                     }
                 }
             });
@@ -67,4 +72,15 @@ impl Interrupt {
     pub fn exit_code(&self) -> u8 {
         if self.warned.load(Ordering::SeqCst) { TRY_AGAIN } else { STOPPED }
     }
+}
+
+/// Ends the process with the exit code of a second Ctrl-C, and gives the terminal back.
+pub(super) fn exit_at_once(screen: &Screen) -> ! {
+    leave(screen, STOPPED)
+}
+
+fn leave(screen: &Screen, code: u8) -> ! {
+    screen.tear_away();
+    let _ = writeln!(std::io::stderr(), "\nstopped; the same command continues");
+    std::process::exit(i32::from(code))
 }

@@ -6,16 +6,19 @@
 
 mod check;
 mod compare;
+mod dashboard;
 mod error;
 mod evaluate;
 mod interrupt;
 mod output;
+mod pace;
 mod phantom;
 mod plot;
 mod predict;
 mod prepare;
 mod progress;
 mod run;
+mod screen;
 mod weights;
 
 use clap::{Parser, Subcommand};

@@ -1,5 +1,6 @@
 //! What is printed, and how much of it.
 
+use crate::usage::{GpuUsage, Usage};
 use std::io::Write;
 
 /// Owns standard output. A closed pipe (`| head`) stops nothing.
@@ -71,6 +72,24 @@ pub(super) fn bytes(count: f64) -> String {
     }
 }
 
+/// `1.4 GB  GPU 41.2 GB of 85.0 GB, 97 %`, and each GPU with its place where there are several.
+pub(super) fn usage_in_words(usage: &Usage) -> String {
+    let several = usage.gpus.len() > 1;
+    let memory = usage.memory_bytes.map(|memory| bytes(memory as f64));
+    let gpus = usage.gpus.iter().enumerate().map(|(place, gpu)| {
+        let name = if several { format!("GPU {place}") } else { "GPU".into() };
+        format!("{name} {}", usage_of_gpu(gpu))
+    });
+    memory.into_iter().chain(gpus).collect::<Vec<_>>().join("  ")
+}
+
+/// `41.2 GB of 85.0 GB, 97 %`
+pub(super) fn usage_of_gpu(gpu: &GpuUsage) -> String {
+    let [used, total] = [gpu.memory_bytes, gpu.memory_total_bytes].map(|count| bytes(count as f64));
+    let busy = gpu.busy_percent.map_or(String::new(), |percent| format!(", {percent} %"));
+    format!("{used} of {total}{busy}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +107,23 @@ mod tests {
         assert_eq!(duration(7500.0), "2 h 05 min");
         assert_eq!(bytes(1.44e9), "1.4 GB");
         assert_eq!(bytes(22_478_848.0), "22 MB");
+    }
+
+    #[test]
+    fn usage_names_what_is_known() {
+        assert_eq!(usage_in_words(&Usage::default()), "");
+        let gpu = GpuUsage {
+            memory_bytes: 41_200_000_000,
+            memory_total_bytes: 85_000_000_000,
+            busy_percent: Some(97),
+        };
+        let mut usage = Usage { memory_bytes: Some(1_440_000_000), gpus: vec![gpu] };
+        assert_eq!(usage_in_words(&usage), "1.4 GB  GPU 41.2 GB of 85.0 GB, 97 %");
+        usage.gpus.push(GpuUsage { busy_percent: None, ..gpu });
+        usage.memory_bytes = None;
+        assert_eq!(
+            usage_in_words(&usage),
+            "GPU 0 41.2 GB of 85.0 GB, 97 %  GPU 1 41.2 GB of 85.0 GB"
+        );
     }
 }

@@ -4,19 +4,23 @@ use super::output::Output;
 use super::{Done, Failure};
 use crate::pipeline;
 use crate::report::{self, preparation::redraw_preparation};
-use crate::results::RunFolder;
+use crate::results::{EventFiles, ResultsError, RunFolder};
 use clap::Args;
 use std::path::PathBuf;
 
 /// Draw a run's plots and its quality control page again, from its tables alone.
 ///
-/// The same tables give the same bytes.
+/// The same tables give the same bytes, but for the times in event files.
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Plot {
     /// Run folders; given the folder of an experiment, its newest finished run is taken.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
+
+    /// Also write TensorBoard's event files, for runs that have none.
+    #[arg(long)]
+    tensorboard: bool,
 }
 
 impl Plot {
@@ -32,8 +36,29 @@ impl Plot {
                 for file in drawn {
                     output.detail(format!("  {}", file.display()));
                 }
+                let wanted = self.tensorboard || spec.train.tensorboard;
+                if wanted || run.tensorboard().is_dir() {
+                    event_files(&run, output)?;
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Makes TensorBoard's files say what the tables say; a run at work does so itself.
+fn event_files(run: &RunFolder, output: &Output) -> Done {
+    let _lock = match run.lock() {
+        Ok(lock) => lock,
+        Err(ResultsError::InUse { .. }) => {
+            output.say("a process works in this run: its TensorBoard files are its own");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for file in EventFiles::redraw(run)? {
+        output.detail(format!("  {}", file.display()));
+    }
+    output.say(format!("events in {}", run.tensorboard().display()));
+    Ok(())
 }

@@ -50,6 +50,10 @@ struct Which {
     /// Begin a new run even when one of the same spec is there.
     #[arg(long)]
     fresh: bool,
+
+    /// Watch training on a dashboard with curves; `q` stops, and everything is kept.
+    #[arg(long)]
+    tui: bool,
 }
 
 impl Run {
@@ -71,7 +75,7 @@ impl Which {
         let (spec, folder) = self.find()?;
         use_threads(&spec);
         if spec.is_of_all_folds() {
-            return cross_validate(&spec, &folder, output, until, &interrupt);
+            return self.cross_validate(&spec, &folder, output, until, &interrupt);
         }
         let known = Provenance::read(&folder).filter(|known| known.finished.is_some());
         if let Some(known) = known {
@@ -84,7 +88,7 @@ impl Which {
             return Ok(());
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
-        let progress = Progress::new(output.is_quiet(), &interrupt);
+        let progress = self.progress(&spec, output, &interrupt);
         let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {
@@ -102,6 +106,53 @@ impl Which {
             Outcome::Finished { .. } => {
                 output.answer("");
                 output.answer(report::headline(&folder).map_err(Failure::work)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Who watches: a dashboard where one is asked for and can be.
+    fn progress<'a>(&self, spec: &Spec, output: &Output, interrupt: &'a Interrupt) -> Progress<'a> {
+        let progress = Progress::new(output.is_quiet(), interrupt);
+        if self.tui { progress.with_dashboard(&spec.experiment.name) } else { progress }
+    }
+
+    /// Runs every fold of a cross-validation, or what is left of them.
+    fn cross_validate(
+        &self,
+        spec: &Spec,
+        folder: &RunFolder,
+        output: &Output,
+        until: Until,
+        interrupt: &Interrupt,
+    ) -> Done {
+        if folder.cross_validation_file().is_file() {
+            output.say(format!("{} is finished already.", folder.root().display()));
+            output.say("`--fresh` begins a new one.\n");
+            output.answer(report::headline_of_folds(folder).map_err(Failure::work)?);
+            return Ok(());
+        }
+        output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
+        let progress = self.progress(spec, output, interrupt);
+        let interrupter = &interrupt.interrupter;
+        match pipeline::cross_validate(spec, folder, until, interrupter, &progress)? {
+            Outcome::Interrupted { epoch, step } => {
+                tell_how_to_continue(output, until, folder, (epoch, step));
+                Err(Failure::Stopped(interrupt.exit_code()))
+            }
+            Outcome::Finished { .. } if until == Until::Trained => {
+                output.answer(format!(
+                    "\nTrained {} folds. For figures:\n  lungs run {}",
+                    spec.split.folds,
+                    folder.root().display()
+                ));
+                Ok(())
+            }
+            Outcome::Finished { .. } => {
+                output.answer(format!(
+                    "\n{}",
+                    report::headline_of_folds(folder).map_err(Failure::work)?
+                ));
                 Ok(())
             }
         }
@@ -169,44 +220,6 @@ fn tell_how_to_continue(
          lungs {verb} {}",
         folder.root().display()
     ));
-}
-
-/// Runs every fold of a cross-validation, or what is left of them.
-fn cross_validate(
-    spec: &Spec,
-    folder: &RunFolder,
-    output: &Output,
-    until: Until,
-    interrupt: &Interrupt,
-) -> Done {
-    if folder.cross_validation_file().is_file() {
-        output.say(format!("{} is finished already.", folder.root().display()));
-        output.say("`--fresh` begins a new one.\n");
-        output.answer(report::headline_of_folds(folder).map_err(Failure::work)?);
-        return Ok(());
-    }
-    output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
-    let progress = Progress::new(output.is_quiet(), interrupt);
-    let interrupter = &interrupt.interrupter;
-    match pipeline::cross_validate(spec, folder, until, interrupter, &progress)? {
-        Outcome::Interrupted { epoch, step } => {
-            tell_how_to_continue(output, until, folder, (epoch, step));
-            Err(Failure::Stopped(interrupt.exit_code()))
-        }
-        Outcome::Finished { .. } if until == Until::Trained => {
-            output.answer(format!(
-                "\nTrained {} folds. For figures:\n  lungs run {}",
-                spec.split.folds,
-                folder.root().display()
-            ));
-            Ok(())
-        }
-        Outcome::Finished { .. } => {
-            output
-                .answer(format!("\n{}", report::headline_of_folds(folder).map_err(Failure::work)?));
-            Ok(())
-        }
-    }
 }
 
 /// Sets the number of threads of this process, as the spec wants it.

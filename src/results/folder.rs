@@ -251,6 +251,11 @@ impl RunFolder {
         self.root.join("plots")
     }
 
+    /// The folder of TensorBoard's event files.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.root.join("tensorboard")
+    }
+
     /// The `.list` file of a part.
     pub fn list_file(&self, part: crate::spec::Part) -> PathBuf {
         self.root.join("lists").join(format!("{part}.list"))

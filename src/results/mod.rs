@@ -12,6 +12,7 @@
 //!   evaluation.json            final figures with intervals
 //!   checkpoints/epoch-010/     everything needed to continue
 //!   plots/                     drawn from the tables alone
+//!   tensorboard/               the same as event files, where the spec asks for them
 //!   run.log  run.lock
 //! ```
 //!
@@ -27,12 +28,15 @@
 //! Tables hold nothing that depends on the clock, so that two runs of one spec give the same
 //! bytes; seconds live in `provenance.json` and `timings.csv`.
 
+mod event_file;
 mod folder;
 mod lock;
 mod provenance;
 mod tables;
+mod tensorboard;
 
 pub use folder::{ResultsError, RunFolder, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Provenance, now_utc, program_version};
 pub use tables::{MetricsRow, PredictionRow, StepRow, TimingRow, read_csv, write_csv};
+pub use tensorboard::EventFiles;

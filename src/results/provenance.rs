@@ -80,6 +80,11 @@ pub fn now_utc() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Seconds since 1970.
+pub(super) fn unix_seconds() -> f64 {
+    jiff::Timestamp::now().as_microsecond() as f64 * 1e-6
+}
+
 /// Version and commit, for `--version`.
 pub fn program_version() -> &'static str {
     concat!(env!("CARGO_PKG_VERSION"), " (", env!("LUNGS_COMMIT"), ")")

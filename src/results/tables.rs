@@ -45,6 +45,9 @@ pub struct StepRow {
     pub loss: f64,
     /// Learning rate.
     pub learning_rate: f64,
+    /// Norm of the step's gradients over all parameters together, before any clipping.
+    #[serde(default)]
+    pub gradient_norm: Option<f64>,
 }
 
 /// A row of `timings.csv`.
@@ -62,6 +65,12 @@ pub struct TimingRow {
     /// The same as a share of `train_seconds`.
     #[serde(default)]
     pub wait_fraction: f64,
+    /// Highest memory of the process so far, where the operating system tells.
+    #[serde(default)]
+    pub peak_memory_bytes: Option<u64>,
+    /// Highest memory in use on a GPU of the run, of what was seen after each batch of the epoch.
+    #[serde(default)]
+    pub gpu_peak_memory_bytes: Option<u64>,
 }
 
 /// A row of a predictions file: one exam.
@@ -99,4 +108,22 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ResultsError
 
 fn unreadable(path: &Path, error: &impl std::fmt::Display) -> ResultsError {
     ResultsError::Read { path: path.to_owned(), message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_earlier_versions_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, "step,epoch,loss,learning_rate\n1,1,0.5,0.001\n").unwrap();
+        let steps: Vec<StepRow> = read_csv(&path).unwrap();
+        assert_eq!((steps[0].loss, steps[0].gradient_norm), (0.5, None));
+        std::fs::write(&path, "epoch,train_seconds,valid_seconds\n1,2.5,0.5\n").unwrap();
+        let timings: Vec<TimingRow> = read_csv(&path).unwrap();
+        assert_eq!(timings[0].train_seconds, 2.5);
+        assert_eq!((timings[0].peak_memory_bytes, timings[0].gpu_peak_memory_bytes), (None, None));
+    }
 }

@@ -19,7 +19,7 @@ impl Spec {
     }
 
     /// What two specs must share to be the same experiment: everything but the name, the machine,
-    /// the look of the report and which checkpoints are kept.
+    /// the look of the report, which checkpoints are kept and who watches.
     fn identity(&self) -> Document {
         let mut document = self.0.clone();
         document.experiment.name = String::new();
@@ -103,7 +103,7 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
         flat.remove("train.step_every");
         flat.remove("train.step_factor");
     }
-    for key in ["train.checkpoint_minutes", "train.keep_every"] {
+    for key in ["train.checkpoint_minutes", "train.keep_every", "train.tensorboard"] {
         flat.remove(key);
     }
     flat

@@ -167,6 +167,7 @@ fn keys_that_are_off_leave_the_hash_of_older_specs_as_it_was() {
         // These say only when and which checkpoints are kept.
         "train.checkpoint_minutes=0.5",
         "train.keep_every=5",
+        "train.tensorboard=true",
         "train.keep_checkpoints=all",
         "runtime.workers=4",
     ] {

@@ -45,6 +45,8 @@ pub struct Train {
     pub keep_checkpoints: KeepCheckpoints,
     /// Also keep the checkpoint of every so many epochs; 0 is off.
     pub keep_every: usize,
+    /// Write TensorBoard event files in the run folder. Does not change a byte of the results.
+    pub tensorboard: bool,
     /// Layers that training leaves as they are, by name: `"Conv3d_1a_7x7"`, `"Mixed_3b"`, …
     pub freeze: Vec<String>,
     /// Multiplies the learning rate of the classifier.
@@ -74,6 +76,7 @@ impl Default for Train {
             checkpoint_minutes: 10.0,
             keep_checkpoints: KeepCheckpoints::BestAndLast,
             keep_every: 0,
+            tensorboard: false,
             freeze: Vec::new(),
             head_rate_factor: 1.0,
             augment: Augment::default(),

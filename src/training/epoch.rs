@@ -138,11 +138,12 @@ pub(super) fn train_epoch(
                         .map(|(exam, logits)| Scored { exam: *exam, logits }),
                 );
                 learner.position.batches_done += 1;
-                setting.watch.batch_done(scores.loss);
+                setting.watch.batch_done(places.len(), scores.loss);
             }
             let rate = learning_rate(train, step, setting.steps_in_all());
             let network = learner.network.clone();
-            let gradients = optimizer::clip(&network, gradients.grads(), train, (step, epoch))?;
+            let (gradients, norm) =
+                optimizer::clip(&network, gradients.grads(), train, (step, epoch))?;
             let rates = [rate, rate * train.head_rate_factor];
             let network = step_optimizer(&mut learner.optimizer, rates, network, gradients);
             learner.network = moments.iter().fold(network, I3d::absorb);
@@ -151,7 +152,15 @@ pub(super) fn train_epoch(
                 optimizer::average(average, &learner.network, train.weight_average, step)
             });
             learner.position.steps_done = step;
-            learner.steps.push(StepRow { step, epoch, loss: loss_of_step, learning_rate: rate });
+            let row = StepRow {
+                step,
+                epoch,
+                loss: loss_of_step,
+                learning_rate: rate,
+                gradient_norm: Some(norm),
+            };
+            setting.watch.step_done(&row);
+            learner.steps.push(row);
         }
         Ok(Pause::Complete)
     })

@@ -5,6 +5,7 @@ use super::checkpoint::{self, Position};
 use super::epoch::{Pause, Setting, train_epoch};
 use super::initial::network;
 use super::objective::Objective;
+use super::recorder::Recorder;
 use super::scoring::{metrics_row, score_until};
 use super::state::{State, rows};
 use super::{TrainingError, Watch, selected_epoch, stops_early};
@@ -13,6 +14,7 @@ use crate::results::{
     MetricsRow, PredictionRow, ResultsError, RunFolder, Table, TimingRow, write_csv,
 };
 use crate::spec::{Part, Spec, weights_metadata};
+use crate::usage::peak_memory_bytes;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use std::time::Instant;
@@ -49,6 +51,9 @@ pub fn fit(
     watch: &dyn Watch,
 ) -> Result<Outcome, TrainingError> {
     let mut state = State::restore(spec, run, device, watch)?;
+    let events = spec.train.tensorboard.then(|| state.event_files(run));
+    let recorder = Recorder::new(watch, device, events);
+    let watch: &dyn Watch = &recorder;
     let with_gradients = device.clone().autodiff();
     let objective = Objective::new(spec, train);
     let setting =
@@ -104,6 +109,8 @@ pub fn fit(
             valid_seconds: milli(began.elapsed().as_secs_f64()),
             wait_seconds: milli(waited),
             wait_fraction: milli((waited / train_seconds).clamp(0.0, 1.0)),
+            peak_memory_bytes: peak_memory_bytes(),
+            gpu_peak_memory_bytes: recorder.take_gpu_peak_bytes(),
         };
         state.timings.push(timing);
         state.learner.seen.clear();

@@ -25,6 +25,7 @@ mod initial;
 mod objective;
 mod optimizer;
 mod order;
+mod recorder;
 mod schedule;
 mod scoring;
 mod selection;
@@ -55,8 +56,12 @@ use std::path::PathBuf;
 pub trait Watch: Sync {
     /// An epoch begins at `batch` of `batches`.
     fn epoch_begins(&self, epoch: usize, epochs: usize, batch: usize, batches: usize);
-    /// A batch has been trained on.
-    fn batch_done(&self, loss: f64);
+    /// A batch of so many exams has been trained on.
+    fn batch_done(&self, exams: usize, loss: f64);
+    /// An optimizer step is done; its row of `steps.csv`.
+    fn step_done(&self, _row: &crate::results::StepRow) {}
+    /// Memory and GPUs were looked at: every second or so.
+    fn usage(&self, _usage: &crate::usage::Usage) {}
     /// The validation exams are being scored.
     fn validation_begins(&self, exams: usize);
     /// Some exams have been scored.

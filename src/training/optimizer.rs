@@ -2,11 +2,13 @@
 //! the moving average of the weights.
 
 use super::TrainingError;
+use super::windowing::is_cpu;
 use crate::model::I3d;
 use crate::spec::{Spec, Train};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
+use rayon::prelude::*;
 
 /// An optimizer that has not made a step: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter
 /// 2019) for kernels. Vectors (offsets of normalisations, the classifier's bias) do not decay.
@@ -36,45 +38,76 @@ impl ModuleVisitor for Kernels {
     }
 }
 
-/// Scales the gradients of a step so that their norm over all parameters is at most
-/// `train.clip_norm` (Pascanu et al. 2013).
-///
-/// The norm is summed in double precision on the host, in the order of the network's parameters:
-/// the same on any number of threads.
+/// The norm of a step's gradients over all parameters together, and the gradients scaled so that it
+/// is at most `train.clip_norm` where that is set (Pascanu et al. 2013).
 pub(super) fn clip(
     network: &I3d,
     mut gradients: GradientsParams,
     train: &Train,
     (step, epoch): (usize, usize),
-) -> Result<GradientsParams, TrainingError> {
-    if train.clip_norm == 0.0 {
-        return Ok(gradients);
-    }
-    let mut squares = Squares { gradients: &gradients, sum: 0.0 };
-    network.visit(&mut squares);
-    let norm = squares.sum.sqrt();
+) -> Result<(GradientsParams, f64), TrainingError> {
+    let norm = norm(network, &gradients);
     if !norm.is_finite() {
         return Err(TrainingError::Gradient { norm, step, epoch });
     }
-    if norm > train.clip_norm {
+    if train.clip_norm > 0.0 && norm > train.clip_norm {
         let mut scale = Scale { gradients: &mut gradients, by: train.clip_norm / norm };
         network.visit(&mut scale);
     }
-    Ok(gradients)
+    Ok((gradients, norm))
+}
+
+/// The norm of gradients over all parameters together.
+///
+/// On the CPU it is summed in double precision in an order that does not depend on the number of
+/// threads. A GPU sums each parameter's squares itself and is asked once, for all of them.
+fn norm(network: &I3d, gradients: &GradientsParams) -> f64 {
+    let mut squares = Squares { gradients, on_host: 0.0, on_device: Vec::new() };
+    network.visit(&mut squares);
+    let Squares { mut on_host, on_device, .. } = squares;
+    if !on_device.is_empty() {
+        let sums = Tensor::cat(on_device, 0).into_data();
+        on_host += sums.iter::<f32>().map(f64::from).sum::<f64>();
+    }
+    on_host.sqrt()
 }
 
 struct Squares<'a> {
     gradients: &'a GradientsParams,
-    sum: f64,
+    on_host: f64,
+    on_device: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(parameter.id) {
+        let Some(gradient) = self.gradients.get::<D>(parameter.id) else { return };
+        if is_cpu(&gradient.device()) {
             let values = gradient.into_data();
-            self.sum += values.iter::<f32>().map(|value| f64::from(value).powi(2)).sum::<f64>();
+            self.on_host += match values.as_slice::<f32>() {
+                Ok(values) => sum_of_squares(values),
+                Err(_) => values.iter::<f32>().map(|value| f64::from(value).powi(2)).sum(),
+            };
+        } else {
+            let gradient = gradient.cast(FloatDType::F32);
+            self.on_device.push((gradient.clone() * gradient).sum());
         }
     }
+}
+
+/// In pieces of a fixed length, so that threads do not change the sum; eight sums side by side, so
+/// that none waits for another.
+fn sum_of_squares(values: &[f32]) -> f64 {
+    let of_piece = |piece: &[f32]| {
+        let mut sums = [0.0; 8];
+        for eight in piece.chunks(sums.len()) {
+            for (sum, value) in sums.iter_mut().zip(eight) {
+                *sum += f64::from(*value).powi(2);
+            }
+        }
+        sums.iter().sum()
+    };
+    let sums: Vec<f64> = values.par_chunks(1 << 14).map(of_piece).collect();
+    sums.iter().sum()
 }
 
 struct Scale<'a> {

@@ -6,8 +6,9 @@ use super::fit::Outcome;
 use super::initial::{initial, network};
 use super::optimizer;
 use super::{TrainingError, Watch, selected_epoch};
+use crate::files::WriteError;
 use crate::results::{
-    MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
+    EventFiles, MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
 };
 use crate::spec::{KeepCheckpoints, Spec, Train};
 use burn::module::Module;
@@ -72,6 +73,11 @@ impl State {
         let state = Self { learner, metrics, timings, saved: Instant::now() };
         state.tidy(run, spec)?;
         Ok(state)
+    }
+
+    /// TensorBoard's files as of these tables, to be continued.
+    pub fn event_files(&self, run: &RunFolder) -> Result<EventFiles, WriteError> {
+        EventFiles::open(run, &self.learner.steps, &self.metrics)
     }
 
     /// Writes the tables.

@@ -169,18 +169,24 @@ fn frozen_layers_do_not_decay_either() {
 fn clipping_scales_all_gradients_by_their_norm_together() {
     let folder = tempfile::tempdir().unwrap();
     let exams = prepared_exams(folder.path(), &[1, 0], different);
+    let told = std::cell::Cell::new(0.0);
     let clipped = |clip_norm: f64| {
         let spec = spec(&[&format!("train.clip_norm={clip_norm:e}")]);
         let mut learner = learner(&spec);
         epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+        // Told in the table whether it clips or not: the norm before clipping.
+        told.set(learner.steps[0].gradient_norm.unwrap());
         (gradient(&learner), values(&learner.network))
     };
     let (free, weights) = clipped(0.0);
     let whole = norm(&free);
     assert!(whole > 0.0);
+    let is_whole = || (told.get() / whole - 1.0).abs() < 1e-6;
+    assert!(is_whole(), "{} and {whole}", told.get());
     // Larger than the norm: not a bit is changed.
     assert_eq!(clipped(whole * 1.01), (free.clone(), weights));
     let (half, _) = clipped(whole / 2.0);
+    assert!(is_whole(), "{} and {whole}", told.get());
     assert!((norm(&half) / whole - 0.5).abs() < 1e-6);
     let scaled: BTreeMap<String, Vec<f64>> =
         free.into_iter().map(|(name, g)| (name, g.iter().map(|g| g / 2.0).collect())).collect();

@@ -45,7 +45,7 @@ pub struct Unwatched;
 
 impl Watch for Unwatched {
     fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
-    fn batch_done(&self, _: f64) {}
+    fn batch_done(&self, _: usize, _: f64) {}
     fn validation_begins(&self, _: usize) {}
     fn exams_scored(&self, _: usize) {}
     fn epoch_ends(&self, _: &[MetricsRow], _: Option<usize>) {}

@@ -19,8 +19,7 @@ pub(super) enum Windowing {
 impl Windowing {
     /// Who windows for a device: the one place that decides.
     pub fn of(device: &Device) -> Self {
-        let cpu = device.clone().without_autodiff() == Device::flex();
-        if cpu { Self::Host } else { Self::Device }
+        if is_cpu(device) { Self::Host } else { Self::Device }
     }
 
     /// Room for a batch.
@@ -31,6 +30,11 @@ impl Windowing {
             Self::Device => Voxels::Hounsfield(vec![0; voxels]),
         }
     }
+}
+
+/// Whether a device is the CPU, where what is on the device is on the host too.
+pub(super) fn is_cpu(device: &Device) -> bool {
+    device.clone().without_autodiff() == Device::flex()
 }
 
 /// The voxels of a batch on the host, row-major.

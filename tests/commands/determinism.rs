@@ -53,6 +53,8 @@ fn assert_nothing_matters(spec: &str, name: &str) {
         &["--set", "runtime.device=cpu", "--set", "runtime.results=elsewhere/../results"],
         &["--set", "train.checkpoint_minutes=0"],
         &["--set", "train.checkpoint_minutes=0.000001"],
+        &["--set", "train.tensorboard=true"],
+        &["--tui"],
     ] {
         let (_place, run) = trained(spec, name, arguments);
         assert_same_runs(&whole, &run, &format!("{arguments:?}"));
@@ -104,10 +106,18 @@ fn what_an_epoch_waited_for_exams_is_among_the_timings_only() {
     let timings = table("timings.csv");
     let mut lines = timings.lines();
     let header = lines.next().unwrap();
-    assert_eq!(header, "epoch,train_seconds,valid_seconds,wait_seconds,wait_fraction");
+    assert_eq!(
+        header,
+        "epoch,train_seconds,valid_seconds,wait_seconds,wait_fraction,peak_memory_bytes,gpu_peak_memory_bytes"
+    );
     for line in lines {
-        let numbers: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
-        let [_, train, _, wait, fraction] = numbers[..] else { panic!("{line}") };
+        let numbers: Vec<Option<f64>> = line.split(',').map(|cell| cell.parse().ok()).collect();
+        let [_, Some(train), _, Some(wait), Some(fraction), peak, gpu] = numbers[..] else {
+            panic!("{line}")
+        };
+        // A process that trains takes some megabytes, and no GPU here.
+        assert!(peak.is_none_or(|bytes| bytes > 8e6 && bytes % 1024.0 == 0.0), "{line}");
+        assert!(gpu.is_none(), "{line}");
         // Without workers, reading is waiting.
         assert!(wait > 0.0 && wait <= train, "{line}");
         assert!((fraction - wait / train).abs() < 0.01, "{line}");

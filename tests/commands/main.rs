@@ -9,5 +9,7 @@ mod folds;
 mod killing;
 mod runs;
 mod support;
+mod tensorboard;
 mod volume_files;
+mod watching;
 mod weights;

@@ -157,7 +157,8 @@ pub fn whole_run(run: &Path) -> BTreeMap<String, Vec<u8>> {
             let bytes = fs::read(entry.path()).expect("a readable file");
             let own = entry.file_name().to_str().expect("plain names");
             let half = entry.file_name().as_encoded_bytes().starts_with(b".partial-");
-            (!half && !clock.contains(&own)).then_some((name, bytes))
+            let timed = clock.contains(&own) || name.starts_with("tensorboard/");
+            (!half && !timed).then_some((name, bytes))
         })
         .collect()
 }

@@ -1,0 +1,204 @@
+//! TensorBoard's event files, read by a decoder that shares nothing with the writer.
+
+use super::support::{Workplace, assert_same_runs};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+/// Tag and step → number, of one file. Fails on a damaged record and on a step that is there twice.
+type Scalars = BTreeMap<(String, u64), f32>;
+
+fn scalars(run: &Path, part: &str) -> Scalars {
+    let folder = run.join("tensorboard").join(part);
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(files[0].to_str().unwrap().contains("tfevents"));
+    let bytes = fs::read(&files[0]).unwrap();
+    let (mut found, mut at, mut last_time) = (Scalars::new(), 0, 0.0);
+    while at < bytes.len() {
+        let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(number(at + 8), masked(&bytes[at..at + 8]));
+        let payload = &bytes[at + 12..at + 12 + length];
+        assert_eq!(number(at + 12 + length), masked(payload));
+        let event = message(payload);
+        let time = f64::from_le_bytes(event[0].1.as_slice().try_into().unwrap());
+        assert!(event[0].0 == 1 && time >= last_time && time > 1.7e9, "{time}");
+        last_time = time;
+        if at == 0 {
+            assert_eq!(event[1], (3, b"brain.Event:2".to_vec()));
+        } else {
+            let [_, (2, step), (5, summary)] = &event[..] else { panic!("{event:?}") };
+            let step = varint(&mut step.as_slice());
+            for (field, value) in message(summary) {
+                let value = message(&value);
+                let [(1, tag), (2, number)] = &value[..] else { panic!("{value:?}") };
+                assert_eq!(field, 1);
+                let tag = String::from_utf8(tag.clone()).unwrap();
+                let number = f32::from_le_bytes(number.as_slice().try_into().unwrap());
+                let before = found.insert((tag.clone(), step), number);
+                assert_eq!(before, None, "{tag} {step} is there twice");
+            }
+        }
+        at += length + 16;
+    }
+    found
+}
+
+/// CRC-32C bit by bit (reflected polynomial 0x82f63b78), masked as TensorFlow stores it.
+fn masked(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
+        }
+    }
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let (mut value, mut shift) = (0, 0);
+    loop {
+        let byte = bytes[0];
+        *bytes = &bytes[1..];
+        value |= u64::from(byte & 127) << shift;
+        shift += 7;
+        if byte < 128 {
+            return value;
+        }
+    }
+}
+
+/// Fields of a protocol buffer: number and bytes.
+fn message(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let key = varint(&mut bytes);
+        let length = match key & 7 {
+            0 => bytes.iter().position(|byte| *byte < 128).unwrap() + 1,
+            1 => 8,
+            2 => varint(&mut bytes) as usize,
+            5 => 4,
+            other => panic!("wire type {other}"),
+        };
+        fields.push((key >> 3, bytes[..length].to_vec()));
+        bytes = &bytes[length..];
+    }
+    fields
+}
+
+/// What the files must hold: the tables' numbers in single precision.
+fn of_tables(run: &Path, part: &str) -> Scalars {
+    let mut expected = Scalars::new();
+    let mut table = |name: &str, key: &str, group: &str, columns: &[&str]| {
+        let mut rows = csv::Reader::from_path(run.join(name)).unwrap();
+        for row in rows.deserialize() {
+            let row: BTreeMap<String, String> = row.unwrap();
+            if row.get("split").is_some_and(|split| split != part) {
+                continue;
+            }
+            for column in columns {
+                if let Ok(number) = row[*column].parse::<f64>() {
+                    let step = row[key].parse().unwrap();
+                    expected.insert((format!("{group}/{column}"), step), number as f32);
+                }
+            }
+        }
+    };
+    if part == "train" {
+        table("steps.csv", "step", "step", &["loss", "learning_rate", "gradient_norm"]);
+    }
+    let figures = ["loss", "accuracy", "auc", "auc_low", "auc_high", "average_precision", "brier"];
+    table("metrics.csv", "epoch", "epoch", &figures);
+    expected
+}
+
+fn assert_events_are_the_tables(run: &Path) {
+    for part in ["train", "valid"] {
+        let (found, expected) = (scalars(run, part), of_tables(run, part));
+        assert!(expected.len() >= 8, "{expected:?}");
+        assert_eq!(found, expected, "{part}");
+    }
+}
+
+#[test]
+fn event_files_hold_the_tables_and_change_nothing_else() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let plain = place.newest_run("small");
+    assert!(!plain.join("tensorboard").exists());
+    let steps = fs::read_to_string(plain.join("steps.csv")).unwrap();
+    assert!(steps.starts_with("step,epoch,loss,learning_rate,gradient_norm\n"), "{steps}");
+
+    let other = Workplace::new();
+    let asked = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
+    assert_eq!(other.lungs(&asked).code, 0);
+    let watched = other.newest_run("small");
+    assert_same_runs(&plain, &watched, "with event files");
+    assert_events_are_the_tables(&watched);
+
+    // From the tables alone, for a run without and for one whose files are gone.
+    let before = (scalars(&watched, "train"), scalars(&watched, "valid"));
+    fs::remove_dir_all(watched.join("tensorboard")).unwrap();
+    assert_eq!(other.lungs(&["plot", watched.to_str().unwrap()]).code, 0);
+    assert_eq!((scalars(&watched, "train"), scalars(&watched, "valid")), before);
+    assert_eq!(place.lungs(&["plot", plain.to_str().unwrap()]).code, 0);
+    assert!(!plain.join("tensorboard").exists());
+    let plot = place.lungs(&["plot", plain.to_str().unwrap(), "--tensorboard"]);
+    assert!(plot.stdout.contains("events in "), "{}", plot.stdout);
+    assert_eq!((scalars(&plain, "train"), scalars(&plain, "valid")), before);
+}
+
+#[test]
+fn no_step_is_there_twice_after_kills() {
+    let place = Workplace::new();
+    let key = "train.tensorboard=true";
+    // Killed a little later each time, with checkpoints after every step or at ends of epochs only.
+    for turn in 1.. {
+        let minutes = if turn % 2 == 0 { "0" } else { "0.000001" };
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
+            .args(["run", "small.toml", "-q", "--set", key, "--set"])
+            .arg(format!("train.checkpoint_minutes={minutes}"))
+            .current_dir(place.path(""))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(150 * turn));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_events_are_the_tables(&place.newest_run("small"));
+}
+
+#[test]
+fn events_can_be_asked_for_when_a_run_goes_on() {
+    let place = Workplace::new();
+    // Trained, and not reported yet: there is something to go on with.
+    assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
+    let run = place.newest_run("small");
+    assert!(!run.join("tensorboard").exists());
+    let again = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
+    let again = place.lungs(&again);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(place.newest_run("small"), run, "it is the same run");
+    assert_events_are_the_tables(&run);
+}
+
+#[test]
+fn events_that_cannot_be_written_stop_no_training() {
+    let place = Workplace::new();
+    assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
+    let run = place.newest_run("small");
+    fs::write(run.join("tensorboard"), "a file where the folder would be").unwrap();
+    let again = place.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let told = again.stdout.replace('\n', " ");
+    assert!(told.contains("no TensorBoard events from here on: cannot write "), "{told}");
+    assert!(run.join("evaluation.json").is_file());
+}

@@ -1,0 +1,123 @@
+//! What a user sees on a terminal. `script` of util-linux makes one; where it is not, there is
+//! nothing to test with.
+
+use super::support::Workplace;
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Starts `lungs` on a terminal of 150 by 45 cells.
+fn on_a_terminal(place: &Workplace, arguments: &str) -> Option<Child> {
+    let lungs = env!("CARGO_BIN_EXE_lungs");
+    let child = Command::new("script")
+        .args(["-qec", &format!("stty cols 150 rows 45; exec {lungs} {arguments}"), "/dev/null"])
+        .current_dir(place.path(""))
+        .env("TERM", "xterm-256color")
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    child.ok()
+}
+
+/// Waits until the first epoch of a run is complete, types, and gives exit code and screen. Keys
+/// are a little apart, as a person types them.
+fn type_and_wait(place: &Workplace, mut child: Child, keys: &[&str]) -> (Option<i32>, String) {
+    let mut screen = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        screen.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let mut keyboard = child.stdin.take().unwrap();
+    if !keys.is_empty() {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        let trained = || {
+            let runs = fs::read_dir(place.path("results/small")).into_iter().flatten();
+            runs.flatten().any(|run| run.path().join("checkpoints/epoch-001").is_dir())
+        };
+        while Instant::now() < deadline && !trained() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    for key in keys {
+        keyboard.write_all(key.as_bytes()).unwrap();
+        keyboard.flush().unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    let code = child.wait().unwrap().code();
+    drop(keyboard);
+    (code, reader.join().unwrap())
+}
+
+const TAKE_SCREEN: &str = "\u{1b}[?1049h";
+const GIVE_BACK: &str = "\u{1b}[?1049l";
+
+#[test]
+fn bars_tell_how_fast_how_long_and_how_much_memory() {
+    let place = Workplace::new();
+    let Some(child) = on_a_terminal(&place, "run small.toml") else { return };
+    let (code, screen) = type_and_wait(&place, child, &[]);
+    assert_eq!(code, Some(0), "{screen}");
+    for word in ["epoch 2/2 [", "loss 0.", " exams/s  ", " left, ", " in all  ", " MB"] {
+        assert!(screen.contains(word), "{word}: {screen}");
+    }
+    assert!(screen.contains("epoch   2/2  train loss "), "{screen}");
+    assert!(!screen.contains(TAKE_SCREEN));
+}
+
+#[test]
+fn the_dashboard_stops_with_a_checkpoint_by_its_key_or_by_ctrl_c() {
+    for keys in [&["q", "s"][..], &["\u{3}"]] {
+        let place = Workplace::new();
+        let arguments = "run small.toml --tui --set train.epochs=500";
+        let Some(child) = on_a_terminal(&place, arguments) else { return };
+        let (code, screen) = type_and_wait(&place, child, keys);
+        assert_eq!(code, Some(130), "{screen}");
+        let (before, rest) = screen.split_once(TAKE_SCREEN).unwrap();
+        let (shown, after) = rest.rsplit_once(GIVE_BACK).unwrap();
+        assert!(before.contains("split        train"), "{before}");
+        for word in [
+            "Metrics",
+            "Loss",
+            "AUC",
+            "Learning rate",
+            "Pace",
+            "exams/s",
+            "Memory",
+            "Status: small",
+        ] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        // What happened meanwhile, and what to do now.
+        assert!(after.contains("epoch   1/500  train loss "), "{after}");
+        assert!(after.contains("everything is kept. To continue:"), "{after}");
+        let run = place.newest_run("small");
+        let log = fs::read_to_string(run.join("run.log")).unwrap();
+        assert!(log.contains("training was interrupted; everything needed"), "{log}");
+    }
+}
+
+#[test]
+fn the_dashboards_other_key_ends_the_process_and_gives_the_terminal_back() {
+    let place = Workplace::new();
+    let arguments = "run small.toml --tui --set train.epochs=500";
+    let Some(child) = on_a_terminal(&place, arguments) else { return };
+    let (code, screen) = type_and_wait(&place, child, &["q", "k"]);
+    assert_eq!(code, Some(130), "{screen}");
+    let (_, after) = screen.rsplit_once(GIVE_BACK).unwrap();
+    assert!(after.contains("stopped; the same command continues"), "{after}");
+    assert!(!screen.contains("panicked"), "{screen}");
+}
+
+#[test]
+fn without_a_terminal_the_dashboard_is_lines() {
+    let place = Workplace::new();
+    let run = place.lungs(&["run", "small.toml", "--tui"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let told = "--tui: standard output is not a terminal; going on with plain lines\n";
+    assert!(run.stdout.contains(told), "{}", run.stdout);
+    assert!(run.stdout.contains("epoch   2/2  train loss "), "{}", run.stdout);
+}
