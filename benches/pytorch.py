@@ -1,6 +1,6 @@
 """Times PyTorch's I3D for benches/train.rs: forward passes or training steps, a line of seconds for each.
 
-    python benches/pytorch.py forward|step DEPTHxHEIGHTxWIDTH WARM_UP COUNT CHANNELS plain|channels-last
+    python benches/pytorch.py forward|step DEPTHxHEIGHTxWIDTH WARM_UP COUNT CHANNELS WIDTH plain|channels-last
 """
 
 import os
@@ -13,10 +13,10 @@ import torch
 from i3d import InceptionI3d
 from torch.nn import functional as F
 
-what, size, warm_up, count, channels, layout = sys.argv[1:]
+what, size, warm_up, count, channels, width, layout = sys.argv[1:]
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 torch.manual_seed(37)
-network = InceptionI3d(classes=2, in_channels=int(channels))
+network = InceptionI3d(classes=2, in_channels=int(channels), width=float(width))
 volume = torch.rand(1, int(channels), *map(int, size.split("x"))) * 2 - 1
 if layout == "channels-last":
     network = network.to(memory_format=torch.channels_last_3d)

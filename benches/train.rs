@@ -1,7 +1,7 @@
 //! Forward passes and training steps against PyTorch: same machine, same threads, in turns.
 //!
 //! ```text
-//! just bench train [--threads N] [--rounds N] [--steps N] [--channels N] [--recompute] [--python PYTHON] [SIZE …]
+//! just bench train [--threads N] [--rounds N] [--steps N] [--channels N] [--width W] [--recompute] [--python PYTHON] [SIZE …]
 //! ```
 //!
 //! Every round starts a fresh process for each program: ours, PyTorch with its usual layout, PyTorch
@@ -28,6 +28,7 @@ struct Options {
     rounds: usize,
     steps: usize,
     channels: usize,
+    width: f64,
     /// Our steps compute intermediate results again instead of keeping them.
     recompute: bool,
     python: Option<String>,
@@ -37,17 +38,22 @@ struct Options {
 fn main() {
     // Cargo adds "--bench".
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    if let [child, what, size, steps, channels] = &arguments[..]
+    if let [child, what, size, steps, channels, width] = &arguments[..]
         && child == "child"
     {
         let number = |text: &str| text.parse().expect("a number");
-        return child_process(what, size, number(steps), number(channels));
+        let config = I3dConfig {
+            in_channels: number(channels),
+            width_multiplier: width.parse().expect("a number"),
+            ..I3dConfig::default()
+        };
+        return child_process(what, size, number(steps), &config);
     }
     let options = options(arguments.into_iter());
     let mut version = None;
     println!(
-        "{} threads, {} rounds of {} passes, {} input channels, float32, batch 1",
-        options.threads, options.rounds, options.steps, options.channels
+        "{} threads, {} rounds of {} passes, width {}, {} input channels, float32, batch 1",
+        options.threads, options.rounds, options.steps, options.width, options.channels
     );
     println!(
         "{:<12} {:<8} {:>9} {:>9} {:>7}   {:>9} {:>9} {:>7}   PyTorch's layout",
@@ -97,6 +103,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
         rounds: 3,
         steps: 3,
         channels: 1,
+        width: 1.0,
         recompute: false,
         python: std::env::var("LUNGS_PYTHON").ok(),
         sizes: vec![],
@@ -108,6 +115,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
             "--threads" => options.threads = number(value()),
             "--rounds" => options.rounds = number(value()),
             "--steps" => options.steps = number(value()),
+            "--width" => options.width = value().parse().expect("the value is a number"),
             "--channels" => options.channels = number(value()),
             "--recompute" => options.recompute = true,
             "--python" => options.python = Some(value()),
@@ -153,6 +161,7 @@ impl Reading {
 /// Runs one process and returns what it printed.
 fn run(options: &Options, program: &str, what: &str, size: &str) -> String {
     let (steps, channels) = (options.steps.to_string(), options.channels.to_string());
+    let width = options.width.to_string();
     let mut line: Vec<String> = vec![];
     if Command::new("taskset").arg("--version").output().is_ok() {
         line.extend(["taskset", "-c"].map(str::to_owned));
@@ -166,12 +175,12 @@ fn run(options: &Options, program: &str, what: &str, size: &str) -> String {
                 "step" if options.recompute => "step-recomputed",
                 what => what,
             };
-            line.extend(["child", what, size, &steps, &channels].map(str::to_owned));
+            line.extend(["child", what, size, &steps, &channels, &width].map(str::to_owned));
         }
         layout => {
             line.extend(options.python.clone());
             line.push(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pytorch.py").to_owned());
-            line.extend([what, size, "1", &steps, &channels, layout].map(str::to_owned));
+            line.extend([what, size, "1", &steps, &channels, &width, layout].map(str::to_owned));
         }
     }
     let threads = options.threads.to_string();
@@ -191,14 +200,15 @@ fn run(options: &Options, program: &str, what: &str, size: &str) -> String {
 }
 
 /// Times our network, as `benches/pytorch.py` times PyTorch's.
-fn child_process(what: &str, size: &str, steps: usize, channels: usize) {
+fn child_process(what: &str, size: &str, steps: usize, config: &I3dConfig) {
     let lengths: Vec<usize> =
         size.split('x').map(|length| length.parse().expect("lengths are numbers")).collect();
     let &[depth, height, width] = &lengths[..] else {
         panic!("the size is DEPTHxHEIGHTxWIDTH, found {size}");
     };
+    lungs::memory::keep_for_tensors();
     let device = Device::flex().autodiff();
-    let config = I3dConfig { in_channels: channels, ..I3dConfig::default() };
+    let channels = config.in_channels;
     let mut network = config.init(37, &device).expect("the configuration is valid");
     let mut stream = random::stream(37, "bench");
     let values: Vec<f32> = (0..channels * depth * height * width)

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 
+use crate::memory;
+
 /// Which device a spec asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceRequest {
@@ -152,12 +154,27 @@ pub fn pci_address(_device: &Device) -> Option<String> {
     None
 }
 
+/// Opens every device that is asked for, in order; there is at least one.
+///
+/// # Errors
+/// The first [`DeviceError`] of [`open`], or of a name.
+pub fn open_all(names: &[String]) -> Result<Vec<(Device, DeviceFacts)>, DeviceError> {
+    names.iter().map(|name| open(&name.parse()?)).collect()
+}
+
+/// Devices as a run's provenance and the answer of `lungs check` name them.
+pub fn describe(opened: &[(Device, DeviceFacts)]) -> String {
+    let each = opened.iter().map(|(_, facts)| format!("{} ({})", facts.request, facts.name));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// Whether this binary was built with CUDA (it may still find no GPU).
 pub fn built_with_cuda() -> bool {
     cfg!(feature = "cuda")
 }
 
 fn cpu() -> (Device, DeviceFacts) {
+    memory::keep_for_tensors();
     let facts = DeviceFacts {
         kind: DeviceKind::Cpu,
         request: DeviceRequest::Cpu,

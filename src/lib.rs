@@ -17,6 +17,7 @@ pub mod evaluation;
 pub mod files;
 pub mod formats;
 pub mod images;
+pub mod memory;
 pub mod model;
 pub mod phantom;
 pub mod pipeline;

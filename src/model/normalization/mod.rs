@@ -26,7 +26,7 @@ use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn_flex::FlexTensor;
 
 use super::flex;
-use passes::{Constants, Pass, Statistics, moments, rectify};
+use passes::{Constants, Pass, Statistics, moments, rectify, rectify_in_place};
 
 /// What is added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;
@@ -111,9 +111,18 @@ impl Normalize for Flex {
     }
 
     fn normalize_relu(input: FlexTensor, beta: FlexTensor, constants: Constants) -> FlexTensor {
-        let (input, beta) = (input.to_contiguous(), beta.to_contiguous());
+        let beta = beta.to_contiguous();
+        // Not `to_contiguous` at once, which makes a second owner of the same numbers.
+        let mut input = if input.is_contiguous() { input } else { input.to_contiguous() };
         let shape = flex::lengths(&input);
         let beta = flex::values(&beta);
+        // Nobody else looks at the input in evaluation: the output takes its place.
+        if let Some(values) = input.try_storage_mut::<f32>()
+            && values.len() == shape.iter().product::<usize>()
+        {
+            rectify_in_place(values, beta, &constants, shape);
+            return input;
+        }
         let output = rectify(flex::values(&input), beta, &constants, shape);
         flex::tensor(output, shape)
     }

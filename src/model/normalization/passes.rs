@@ -41,6 +41,22 @@ pub(super) fn rectify(
     output
 }
 
+/// [`rectify`] where its input is.
+pub(super) fn rectify_in_place(
+    values: &mut [f32],
+    beta: &[f32],
+    constants: &Constants,
+    shape: [usize; 5],
+) {
+    let channel = |(index, values): (usize, &mut [f32])| {
+        let channel = index % shape[1];
+        let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
+        let beta = beta[channel];
+        pulp::Arch::new().dispatch(RectifyInPlace { values, mean, scale, beta });
+    };
+    values.par_chunks_exact_mut(plane(shape)).enumerate().for_each(channel);
+}
+
 /// Sums over one channel of the gradient behind the ReLU.
 pub(super) struct Sums {
     pub(super) gradient: f64,
@@ -170,11 +186,37 @@ impl pulp::NullaryFnOnce for Rectify<'_> {
     fn call(self) {
         let Self { output, input, mean, scale, beta } = self;
         for (output, &value) in output.iter_mut().zip(input) {
-            let shifted = (value - mean) * scale + beta;
-            // Not `max`, which would hide a NaN.
-            *output = if shifted < 0.0 { 0.0 } else { shifted };
+            *output = rectified(value, mean, scale, beta);
         }
     }
+}
+
+/// [`Rectify`] where its input is.
+struct RectifyInPlace<'a> {
+    values: &'a mut [f32],
+    mean: f32,
+    scale: f32,
+    beta: f32,
+}
+
+impl pulp::NullaryFnOnce for RectifyInPlace<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { values, mean, scale, beta } = self;
+        for value in values {
+            *value = rectified(*value, mean, scale, beta);
+        }
+    }
+}
+
+/// One number's way through normalisation and ReLU.
+#[inline(always)]
+fn rectified(value: f32, mean: f32, scale: f32, beta: f32) -> f32 {
+    let shifted = (value - mean) * scale + beta;
+    // Not `max`, which would hide a NaN.
+    if shifted < 0.0 { 0.0 } else { shifted }
 }
 
 /// The gradient of the input: `scale·(behind − level − normalised·slope)`, where `behind` is the
