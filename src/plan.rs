@@ -4,9 +4,10 @@
 //! cloud machine (docs/performance.md); they say hours or days, not minutes.
 
 use crate::cohort::Cohort;
-use crate::device::{DeviceFacts, DeviceKind};
+use crate::device::{self, DeviceFacts, DeviceKind};
 use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
 use crate::training::{self, TrainingError};
+use crate::usage;
 use burn::tensor::Device;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,10 @@ pub struct Plan {
     pub initial_weights: String,
     /// Numbers that training changes.
     pub parameters: usize,
-    /// Memory of one training step, bytes.
+    /// Memory of one training step on one device, bytes.
     pub step_bytes: f64,
+    /// What to try where this machine has less memory free than a step on its processor takes.
+    pub memory_warning: Option<String>,
     /// Prepared volumes, bytes.
     pub cache_bytes: Option<f64>,
     /// The run folder, bytes.
@@ -73,16 +76,16 @@ pub struct PartPlan {
     pub positive: usize,
 }
 
-/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 2.57 GB for
-/// 220×224×224 with the weights (measured on the CPU, docs/performance.md).
-const STEP_BYTES_PER_VOXEL: f64 = 240.0;
 /// Multiplications and additions of a training step per input voxel, at width 1.
 const STEP_OPERATIONS_PER_VOXEL: f64 = 1.05e5;
 /// How time grows with the width: operations grow with its square, but narrow layers are slower to
 /// compute (measured at 1 and 0.2).
 const TIME_BY_WIDTH: f64 = 1.3;
-/// Operations per second of one core (measured 31 to 32 · 10⁹ with AVX-512).
-const OPERATIONS_PER_CORE: f64 = 32e9;
+/// Operations of a direct convolution that one core does the work of in a second (60 to 67 · 10⁹ measured
+/// with AVX-512; three quarters of them are saved, see model/convolution/winograd).
+const OPERATIONS_PER_CORE: f64 = 60e9;
+/// How much longer a step takes with `train.recompute`.
+const RECOMPUTING: f64 = 1.3;
 /// The share of a training step that scoring an exam takes.
 const FORWARD_SHARE: f64 = 0.4;
 /// Core-seconds to prepare a series (0.4 to 0.6 measured on 140 to 280 slices of 512×512).
@@ -92,9 +95,9 @@ const PREPARATION_SECONDS: f64 = 0.7;
 pub fn plan(
     spec: &Spec,
     cohort: Option<&Cohort>,
-    device: &Device,
-    facts: &DeviceFacts,
+    devices: &[(Device, DeviceFacts)],
 ) -> Result<Plan, TrainingError> {
+    let (device, facts) = &devices[0];
     let parameters = training::network(spec, device)?.parameter_count();
     let [depth, height, width] = spec.preprocess.size;
     let voxels = (spec.model.slices * height * width) as f64;
@@ -110,9 +113,12 @@ pub fn plan(
         Some(parts.map_or(0.0, |part| part.exams as f64))
     };
     let epochs = spec.train.epochs as f64;
-    let per_epoch = exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t + v * FORWARD_SHARE);
+    let step = if spec.train.recompute { RECOMPUTING } else { 1.0 };
+    let per_epoch =
+        exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t * step + v * FORWARD_SHARE);
     let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powf(TIME_BY_WIDTH);
     let on_cpu = facts.kind == DeviceKind::Cpu;
+    let step_bytes = training::step_bytes(spec, parameters);
     // The best and the last two, and two within the epoch under way.
     let within = if spec.train.checkpoint_minutes > 0.0 { 2.0 } else { 0.0 };
     let kept = match (spec.train.keep_checkpoints, spec.train.keep_every) {
@@ -126,10 +132,10 @@ pub fn plan(
     Ok(Plan {
         spec_hash: spec.hash(),
         initial_weights: initial_weights(spec)?,
-        device: format!("{} ({})", facts.request, facts.name),
+        device: device::describe(devices),
         parameters,
-        step_bytes: STEP_BYTES_PER_VOXEL * voxels * spec.model.width * spec.train.batch_size as f64
-            + (4.0 + averages) * weights,
+        step_bytes,
+        memory_warning: memory_warning(spec, step_bytes, devices),
         cache_bytes: chosen.map(|chosen| chosen * (depth * height * width * 2) as f64),
         run_bytes: chosen
             .map(|chosen| runs * (kept * (3.0 + averages) * weights + epochs * 200.0 * chosen)),
@@ -144,6 +150,18 @@ pub fn plan(
         },
         cohort,
     })
+}
+
+/// What to try where training on the processor asks for more memory than is free.
+pub fn memory_warning(
+    spec: &Spec,
+    step_bytes: f64,
+    devices: &[(Device, DeviceFacts)],
+) -> Option<String> {
+    let free = usage::available_memory_bytes()? as f64;
+    let on_cpu = devices.iter().filter(|(_, facts)| facts.kind == DeviceKind::Cpu).count();
+    (step_bytes * on_cpu as f64 > free)
+        .then(|| format!("{:.1} GB are free; {}", free / 1e9, training::advice(spec, step_bytes)))
 }
 
 /// What `model.init` is, and what becomes of its classifier.

@@ -74,6 +74,11 @@ pub fn peak_memory_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
 }
 
+/// Memory that a new process could have on this machine, bytes, where the system tells.
+pub fn available_memory_bytes() -> Option<u64> {
+    field_of(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
 /// A line of `/proc/self/status`, which Linux alone has.
 fn status_bytes(name: &str) -> Option<u64> {
     field_of(&std::fs::read_to_string("/proc/self/status").ok()?, name)

@@ -42,3 +42,16 @@ fn every_row_of_the_data_page_names_a_test_that_exists() {
     }
     assert!(named > 60, "{named}");
 }
+
+#[test]
+fn the_shell_scripts_can_be_read_by_a_shell() {
+    for script in ["tools/offline-llvm.sh", "fuzz/run.sh", "fuzz/instrument.sh", ".ci/run"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+        match std::process::Command::new("bash").arg("-n").arg(&path).output() {
+            Ok(said) => {
+                assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            }
+            Err(_) => println!("skipped: no bash"),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::output::{Output, bytes, columns, duration};
 use super::{Done, Failure};
-use crate::device::{self, DeviceRequest};
+use crate::device;
 use crate::pipeline;
 use crate::plan::{Plan, plan};
 use crate::spec::{Overrides, load};
@@ -33,8 +33,7 @@ pub(super) struct Check {
 impl Check {
     pub fn execute(&self, output: &Output) -> Done {
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
-        let request: DeviceRequest = spec.runtime.device.parse().map_err(Failure::request)?;
-        let (device, facts) = device::open(&request).map_err(Failure::request)?;
+        let devices = device::open_all(spec.runtime.device.names()).map_err(Failure::request)?;
         let cohort = if spec.data.phantom.is_some() && !spec.data.root.exists() {
             None
         } else {
@@ -42,7 +41,7 @@ impl Check {
             crate::cohort::assign(&mut cohort, &spec).map_err(Failure::request)?;
             Some(cohort)
         };
-        let plan = plan(&spec, cohort.as_ref(), &device, &facts).map_err(Failure::request)?;
+        let plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(Failure::work)?;
             output.answer(text);
@@ -84,6 +83,9 @@ fn tell(plan: &Plan) -> String {
     row("weights", plan.initial_weights.clone());
     row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));
     row("memory", format!("about {} for a training step", bytes(plan.step_bytes)));
+    if let Some(warning) = &plan.memory_warning {
+        row("  too little", warning.clone());
+    }
     if let (Some(cache), Some(run)) = (plan.cache_bytes, plan.run_bytes) {
         row(
             "disk",

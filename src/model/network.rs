@@ -59,6 +59,17 @@ pub struct I3d {
 #[must_use = "without I3d::absorb the network evaluates with stale averages"]
 pub struct BatchMoments(pub(super) Vec<Moments>);
 
+impl BatchMoments {
+    /// The same on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        let each = |Moments { mean, variance }| Moments {
+            mean: Tensor::to_device(mean, device),
+            variance: Tensor::to_device(variance, device),
+        };
+        Self(self.0.into_iter().map(each).collect())
+    }
+}
+
 impl I3dConfig {
     /// The network with random initial weights, a function of `seed` alone, on `device`.
     ///
@@ -182,6 +193,15 @@ impl I3d {
     #[must_use]
     pub fn with_frozen_averages(mut self) -> Self {
         self.units_mut().into_iter().for_each(|(_, unit)| unit.by_averages = true);
+        self
+    }
+
+    /// The network whose convolutions are computed in bfloat16 (mixed precision): products of
+    /// bfloat16 numbers. Weights, their gradients, normalisation, the classifier and the loss stay in
+    /// 32-bit floating point. bfloat16 has the range of f32, so that no loss needs to be scaled.
+    #[must_use]
+    pub fn with_bf16_convolutions(mut self) -> Self {
+        self.units_mut().into_iter().for_each(|(_, unit)| unit.in_bf16 = true);
         self
     }
 

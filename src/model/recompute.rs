@@ -30,8 +30,8 @@ pub struct Recomputed {
 }
 
 impl I3d {
-    /// [`I3d::forward_train`] and the gradients of `loss` of its logits, in little memory and about
-    /// a third more time.
+    /// [`I3d::forward_train`] and the gradients of `loss` of its logits, in little memory and
+    /// about 1.3 times the time.
     ///
     /// The network must be on a device with gradients, as for training always.
     pub fn step_recomputed(

@@ -240,3 +240,37 @@ fn a_damaged_weights_file_is_told() {
         assert!(message.contains("is not a readable safetensors file"), "{message}");
     }
 }
+
+#[test]
+fn convolutions_in_bfloat16_give_about_the_same_logits_and_gradients() {
+    let device = Device::flex().autodiff();
+    // By averages: moments of a few numbers in the last blocks turn rounding into anything.
+    let network = SMALL.init(37, &device).unwrap().with_frozen_averages();
+    let mixed = network.clone().with_bf16_convolutions();
+    let x = volumes([2, 1, 16, 32, 32], &device);
+
+    let logits = |network: &I3d| -> Vec<f32> {
+        network.valid().forward(x.clone().inner()).into_data().try_into_vec().unwrap()
+    };
+    let (single, half) = (logits(&network), logits(&mixed));
+    assert_ne!(single, half);
+    for (single, half) in single.iter().zip(&half) {
+        // Eight bits of mantissa, through some twenty layers.
+        assert!((single - half).abs() < 0.05 * single.abs().max(1.0), "{single} {half}");
+    }
+
+    let (single, half) = (gradients(&network, x.clone()), gradients(&mixed, x));
+    let mut similarities: Vec<f64> = single
+        .iter()
+        .map(|(name, single)| {
+            let half = &half[name];
+            assert!(half.iter().all(|value| value.is_finite()), "{name}");
+            let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            product(single, half) / (product(single, single) * product(half, half)).sqrt()
+        })
+        .collect();
+    similarities.sort_by(f64::total_cmp);
+    // Layers of one or two channels turn more.
+    let at = |share: f64| similarities[(share * similarities.len() as f64) as usize];
+    assert!(at(0.1) > 0.85 && at(0.5) > 0.95, "{similarities:?}");
+}

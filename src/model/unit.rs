@@ -2,7 +2,7 @@
 //! block that is made of six of them.
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::convolution::convolve_same;
 use super::initialization::truncated_normal;
@@ -29,6 +29,8 @@ pub(super) struct Unit {
     stride: usize,
     /// Whether training normalises by the moving averages, which then stay what they are.
     pub(super) by_averages: bool,
+    /// Whether the convolution is computed in bfloat16.
+    pub(super) in_bf16: bool,
 }
 
 impl Unit {
@@ -54,6 +56,7 @@ impl Unit {
             moving_variance: constant(&moving_variance_name(name), 1.0).set_require_grad(false),
             stride,
             by_averages: false,
+            in_bf16: false,
         }
     }
 
@@ -65,7 +68,12 @@ impl Unit {
     }
 
     pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
-        let output = convolve_same(input, self.kernel.val(), self.stride);
+        let output = if self.in_bf16 {
+            let (input, kernel) = (input.cast(DType::BF16), self.kernel.val().cast(DType::BF16));
+            convolve_same(input, kernel, self.stride).cast(DType::F32)
+        } else {
+            convolve_same(input, self.kernel.val(), self.stride)
+        };
         match pass {
             Pass::Train(moments) if !self.by_averages => {
                 let (output, own) = normalize_by_batch(output, self.beta.val());

@@ -20,12 +20,12 @@ pub use study::{
 };
 
 use crate::cohort::CohortRow;
-use crate::device::{self, DeviceRequest};
+use crate::device;
 use crate::evaluation::{Evaluation, Options, Scored, evaluate_with_curves};
 use crate::prepare::Row;
 use crate::report;
 use crate::results::{PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv};
-use crate::spec::{Part, Spec};
+use crate::spec::{Part, Precision, Spec};
 use crate::training::{self, Outcome, Watch};
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub fn run(
     watch: &dyn Stages,
 ) -> Result<Outcome, PipelineError> {
     let _lock = run.lock()?;
-    let (mut provenance, device) = open_device(spec, run)?;
+    let (mut provenance, devices) = open_devices(spec, run)?;
     // Before hours of preparation: weights that do not fit are told at once.
     note_initial_weights(spec, run, &mut provenance, watch)?;
 
@@ -78,7 +78,7 @@ pub fn run(
     let began = Instant::now();
     watch.training(true);
     let parts = (exams.of(Part::Train), exams.of(Part::Valid));
-    let outcome = training::fit(spec, parts, run, &device, interrupter, watch);
+    let outcome = training::fit(spec, parts, run, &devices, interrupter, watch);
     watch.training(false);
     provenance.spent("training", began.elapsed().as_secs_f64());
     provenance.write(run)?;
@@ -88,7 +88,7 @@ pub fn run(
         return Ok(outcome);
     };
     if until == Until::Reported {
-        report_on(spec, run, &exams, selected, &device, &mut provenance, watch)?;
+        report_on(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
         provenance.finished = Some(now_utc());
         provenance.write(run)?;
         run.log(&format!("finished; epoch {selected} is selected"));
@@ -132,35 +132,37 @@ pub fn evaluate_run(
     let _lock = run.lock()?;
     let selected = training::selected_epoch_of(run)?
         .ok_or_else(|| PipelineError::NothingTrained { run: run.root().to_owned() })?;
-    let (mut provenance, device) = open_device(spec, run)?;
+    let (mut provenance, devices) = open_devices(spec, run)?;
     let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
-    report_on(spec, run, &exams, selected, &device, &mut provenance, watch)?;
+    report_on(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
     provenance.write(run)?;
     run.log(&format!("evaluated epoch {selected}"));
     Ok(selected)
 }
 
-/// The spec's device, and the run's provenance with it.
-fn open_device(
+/// The spec's devices, the first of which has the network, and the run's provenance with them.
+fn open_devices(
     spec: &Spec,
     run: &RunFolder,
-) -> Result<(Provenance, burn::tensor::Device), PipelineError> {
-    let request: DeviceRequest = spec.runtime.device.parse()?;
-    let (device, facts) = device::open(&request)?;
+) -> Result<(Provenance, Vec<burn::tensor::Device>), PipelineError> {
+    let opened = device::open_all(spec.runtime.device.names())?;
     let mut provenance = Provenance::read(run).unwrap_or_else(|| Provenance::begin(spec));
     provenance.started.push(now_utc());
-    provenance.device = format!("{} ({})", facts.request, facts.name);
-    provenance.precision = "f32".into();
+    provenance.device = device::describe(&opened);
+    provenance.precision = match spec.runtime.precision {
+        Precision::F32 => "f32".into(),
+        Precision::Bf16 => "bf16 convolutions, everything else f32".into(),
+    };
     provenance.threads = rayon::current_num_threads();
-    provenance.determinism = if facts.reproducible {
+    provenance.determinism = if opened.iter().all(|(_, facts)| facts.reproducible) {
         "the same spec and data give the same bytes on this kind of processor".into()
     } else {
         "sums on this device may be taken in another order: figures agree, bytes need not".into()
     };
     provenance.write(run)?;
     run.log(&format!("lungs {} on {}", provenance.version, provenance.device));
-    Ok((provenance, device))
+    Ok((provenance, opened.into_iter().map(|(device, _)| device).collect()))
 }
 
 /// Scored → Report.
@@ -169,12 +171,12 @@ fn report_on(
     run: &RunFolder,
     exams: &Exams,
     selected: usize,
-    device: &burn::tensor::Device,
+    devices: &[burn::tensor::Device],
     provenance: &mut Provenance,
     watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
     let began = Instant::now();
-    score_test(spec, run, exams, selected, device, watch)?;
+    score_test(spec, run, exams, selected, devices, watch)?;
     conclude(spec, run, selected)?;
     report::redraw(run)?;
     provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
@@ -187,7 +189,7 @@ fn score_test(
     run: &RunFolder,
     exams: &Exams,
     selected: usize,
-    device: &burn::tensor::Device,
+    devices: &[burn::tensor::Device],
     watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
     let test = exams.of(Part::Test);
@@ -195,8 +197,8 @@ fn score_test(
         return Ok(());
     }
     watch.validation_begins(test.len());
-    let network = training::trained_network(spec, run, selected, device)?;
-    let scored = training::score(&network, spec, test, device, watch)?;
+    let network = training::trained_network(spec, run, selected, &devices[0])?;
+    let scored = training::score(&network, spec, test, devices, watch)?;
     let rows: Vec<PredictionRow> = scored.iter().map(|one| one.row(test)).collect();
     write_csv(&run.predictions(Part::Test, selected), &rows)?;
     Ok(())

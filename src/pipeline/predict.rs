@@ -163,7 +163,8 @@ pub fn predict(
     let mut opinions = vec![Vec::new(); exams.len()];
     for (spec, network) in &networks {
         watch.validation_begins(exams.len());
-        for scored in training::score(network, spec, &exams, &device, watch)? {
+        for scored in training::score(network, spec, &exams, std::slice::from_ref(&device), watch)?
+        {
             opinions[scored.exam].push(scored.probability());
         }
     }

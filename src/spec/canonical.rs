@@ -25,7 +25,8 @@ impl Spec {
         document.experiment.name = String::new();
         document.data.cache = None;
         document.report = Report::default();
-        document.runtime = Runtime::default();
+        let precision = document.runtime.precision;
+        document.runtime = Runtime { precision, ..Runtime::default() };
         document.train.keep_checkpoints = KeepCheckpoints::BestAndLast;
         document
     }
@@ -103,7 +104,9 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
         flat.remove("train.step_every");
         flat.remove("train.step_factor");
     }
-    for key in ["train.checkpoint_minutes", "train.keep_every", "train.tensorboard"] {
+    for key in
+        ["train.checkpoint_minutes", "train.keep_every", "train.recompute", "train.tensorboard"]
+    {
         flat.remove(key);
     }
     flat

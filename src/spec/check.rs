@@ -1,6 +1,7 @@
 //! Which values make sense. Everything that is wrong is reported at once.
 
 use super::{Document, InitHead, Preference, Spec};
+use crate::device::DeviceRequest;
 use std::path::Path;
 
 /// A key whose value cannot be.
@@ -308,14 +309,50 @@ impl Checks {
     }
 
     fn runtime(&mut self, document: &Document) {
-        let device = &document.runtime.device;
+        let names = document.runtime.device.names();
+        let requests: Vec<DeviceRequest> = names.iter().flat_map(|name| name.parse()).collect();
         self.need(
-            device.parse::<crate::device::DeviceRequest>().is_ok(),
+            !names.is_empty() && requests.len() == names.len(),
             "runtime.device",
-            device,
-            "\"auto\", \"cpu\", \"cuda\", or a numbered one such as \"cuda:1\"",
+            names.join(", "),
+            "\"auto\", \"cpu\", \"cuda\", a numbered one such as \"cuda:1\", or a list of such",
         );
+        if requests.len() > 1 {
+            self.several_devices(&requests, document.train.accumulate);
+        }
         let workers = document.runtime.workers;
         self.need(workers <= 64, "runtime.workers", workers, "0 to 64 threads");
+    }
+
+    /// Several devices share the batches of an optimizer step.
+    fn several_devices(&mut self, requests: &[DeviceRequest], accumulate: usize) {
+        let (key, count) = ("runtime.device", requests.len());
+        let cuda = requests.iter().filter(|one| matches!(one, DeviceRequest::Cuda(_))).count();
+        let cpu = requests.iter().filter(|one| **one == DeviceRequest::Cpu).count();
+        self.need_or(
+            cuda == count || cpu == count,
+            key,
+            "a list of devices of different kinds",
+            "name GPUs only, as [\"cuda:0\", \"cuda:1\"], or \"cpu\" several times",
+        );
+        let twice = requests.iter().enumerate().any(|(at, one)| requests[..at].contains(one));
+        self.need_or(
+            cpu > 0 || !twice,
+            key,
+            "the same GPU twice",
+            "name each GPU once; two batches at once on one GPU are not faster",
+        );
+        self.need_or(
+            accumulate >= count,
+            key,
+            &format!(
+                "{count} devices, but an optimizer step has {accumulate} batch(es) \
+                 (train.accumulate), and devices share the batches of a step"
+            ),
+            &format!(
+                "set train.accumulate to {count} or a multiple of it, and train.batch_size to the \
+                 exams that one device computes at a time"
+            ),
+        );
     }
 }

@@ -112,9 +112,10 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Runtime {
-    /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`.
-    pub device: String,
-    /// `"f32"`.
+    /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`, or a list: the batches of an optimizer step are
+    /// then computed on several devices at once.
+    pub device: DeviceNames,
+    /// `"f32"` or `"bf16"`.
     pub precision: Precision,
     /// Threads for preparation and CPU training; 0 takes every core.
     pub threads: usize,
@@ -127,11 +128,34 @@ pub struct Runtime {
 impl Default for Runtime {
     fn default() -> Self {
         Self {
-            device: "auto".into(),
+            device: DeviceNames::One("auto".into()),
             precision: Precision::F32,
             threads: 0,
             workers: 1,
             results: PathBuf::from("results"),
+        }
+    }
+}
+
+/// `runtime.device`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a device such as \"cuda\", or a list such as [\"cuda:0\", \"cuda:1\"]"
+)]
+pub enum DeviceNames {
+    /// One device.
+    One(String),
+    /// Several, each once.
+    Several(Vec<String>),
+}
+
+impl DeviceNames {
+    /// The names, in order.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
         }
     }
 }
@@ -142,6 +166,8 @@ impl Default for Runtime {
 pub enum Precision {
     /// 32-bit floating point.
     F32,
+    /// Convolutions in bfloat16, everything else in 32-bit floating point.
+    Bf16,
 }
 
 /// The part of the cohort that an exam belongs to.

@@ -167,6 +167,7 @@ fn keys_that_are_off_leave_the_hash_of_older_specs_as_it_was() {
         // These say only when and which checkpoints are kept.
         "train.checkpoint_minutes=0.5",
         "train.keep_every=5",
+        "train.recompute=true",
         "train.tensorboard=true",
         "train.keep_checkpoints=all",
         "runtime.workers=4",
@@ -174,6 +175,7 @@ fn keys_that_are_off_leave_the_hash_of_older_specs_as_it_was() {
         assert_eq!(hash(&[]), hash(&[off]), "{off}");
     }
     for on in [
+        "runtime.precision=bf16",
         "train.clip_norm=1",
         "train.weight_decay=0.01",
         "train.sampling=balanced",
@@ -229,6 +231,36 @@ fn impossible_values_of_the_recipe_are_told() {
         let key = set.split('=').next().unwrap();
         let told = problems(files.load("spec.toml", &[], &[set]));
         assert!(told.len() == 1 && told[0].starts_with(key), "{set}: {told:?}");
+    }
+}
+
+#[test]
+fn lists_of_devices_that_cannot_be_are_told() {
+    let files = Files::new(&[("spec.toml", LEAST)]);
+    let load = |device: &str, accumulate: &str| {
+        let device = format!("runtime.device={device}");
+        files.load("spec.toml", &[], &[&device, &format!("train.accumulate={accumulate}")])
+    };
+    for fine in [r#""cuda:1""#, r#"["cuda:0", "cuda:1"]"#, r#"["cpu", "cpu"]"#, r#"["cpu"]"#] {
+        let spec = load(fine, "2").unwrap();
+        assert!(!spec.runtime.device.names().is_empty());
+        // Where a run happens is no part of what it is.
+        assert_eq!(spec.hash(), load("cpu", "2").unwrap().hash());
+    }
+    for (device, accumulate, told) in [
+        ("[]", "2", "expected \"auto\", \"cpu\", \"cuda\""),
+        ("gpu", "2", "found \"gpu\""),
+        (r#"["cuda:0", "tpu"]"#, "2", "found \"cuda:0, tpu\""),
+        (r#"["cuda:0", "cpu"]"#, "2", "different kinds"),
+        (r#"["auto", "cuda:1"]"#, "2", "different kinds"),
+        (r#"["cuda", "cuda:0"]"#, "2", "the same GPU twice"),
+        (r#"["cuda:0", "cuda:1"]"#, "1", "2 devices, but an optimizer step has 1 batch(es)"),
+        ("3", "2", "a device such as \"cuda\", or a list"),
+    ] {
+        let found = problems(load(device, accumulate));
+        let one =
+            found.len() == 1 && found[0].contains("runtime.device") && found[0].contains(told);
+        assert!(one, "{device}: {found:?}");
     }
 }
 

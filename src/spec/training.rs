@@ -45,6 +45,9 @@ pub struct Train {
     pub keep_checkpoints: KeepCheckpoints,
     /// Also keep the checkpoint of every so many epochs; 0 is off.
     pub keep_every: usize,
+    /// Compute a step's intermediate results a second time instead of keeping them: less memory, more
+    /// time. Does not change a byte of the results on the CPU.
+    pub recompute: bool,
     /// Write TensorBoard event files in the run folder. Does not change a byte of the results.
     pub tensorboard: bool,
     /// Layers that training leaves as they are, by name: `"Conv3d_1a_7x7"`, `"Mixed_3b"`, …
@@ -76,6 +79,7 @@ impl Default for Train {
             checkpoint_minutes: 10.0,
             keep_checkpoints: KeepCheckpoints::BestAndLast,
             keep_every: 0,
+            recompute: false,
             tensorboard: false,
             freeze: Vec::new(),
             head_rate_factor: 1.0,

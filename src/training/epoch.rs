@@ -1,19 +1,22 @@
 //! One pass over the training exams.
 
-use super::batches::{Purpose, Reading, read_ahead};
+use super::batches::{HostBatch, Purpose, Reading, read_ahead};
+use super::classifier::{Scores, Trained};
+use super::footprint::{DeviceFailure, advice, guarded, step_bytes};
 use super::objective::Objective;
 use super::order::{Draw, epoch_order};
+use super::replicas::Replicas;
 use super::scoring::Scored;
 use super::windowing::Windowing;
 use super::{Batch, Exam, Position, TrainingError, Watch, learning_rate, optimizer};
-use crate::model::{self, I3d};
+use crate::model::{self, BatchMoments, I3d};
 use crate::random;
 use crate::results::StepRow;
 use crate::spec::Spec;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use burn::train::{Interrupter, TrainStep};
+use burn::train::{Interrupter, TrainOutput, TrainStep};
 use std::time::{Duration, Instant};
 
 /// What training changes.
@@ -43,7 +46,8 @@ pub(super) struct Setting<'a> {
     pub spec: &'a Spec,
     pub exams: &'a [Exam],
     pub objective: Objective,
-    pub device: &'a Device,
+    /// With gradients; the first has the network.
+    pub devices: &'a [Device],
     pub interrupter: &'a Interrupter,
     pub watch: &'a dyn Watch,
 }
@@ -58,6 +62,72 @@ impl Setting<'_> {
     fn steps_in_all(&self) -> usize {
         self.batches_per_epoch().div_ceil(self.spec.train.accumulate) * self.spec.train.epochs
     }
+}
+
+impl Setting<'_> {
+    /// Trains on one batch: its exams, its share of the optimizer step's exams, and what came of it,
+    /// on the first device.
+    fn batch(
+        &self,
+        network: &I3d,
+        host: HostBatch,
+        (epoch, number): (usize, usize),
+        exams_in_step: usize,
+        device: &Device,
+    ) -> Result<Done, DeviceFailure> {
+        let places = host.exams.clone();
+        let labels = places.iter().map(|p| usize::from(self.exams[*p].label)).collect();
+        let mut batch = Batch::new(host, labels, self.objective, self.spec, device);
+        let share = places.len() as f64 / exams_in_step as f64;
+        batch.share = share;
+        let stream = format!("dropout/epoch-{epoch}/batch-{number}");
+        batch.dropout_seed = random::stream_seed(self.spec.experiment.seed, &stream);
+        guarded(|| {
+            let TrainOutput { grads, item } = TrainStep::step(network, batch);
+            let Trained { scores, moments } = item;
+            let first = self.devices[0].clone().inner();
+            Ok(match *device == self.devices[0] {
+                true => Done { places, share, scores: scores?, moments, gradients: grads },
+                false => Done {
+                    places,
+                    share,
+                    scores: scores?,
+                    moments: moments.to_device(&first),
+                    gradients: grads.to_device(&first, network),
+                },
+            })
+        })
+    }
+
+    /// The error for a device that failed in a step.
+    fn failure(
+        &self,
+        failure: DeviceFailure,
+        network: &I3d,
+        step: usize,
+        epoch: usize,
+    ) -> TrainingError {
+        match failure {
+            DeviceFailure::OutOfMemory(words) => {
+                let bytes = step_bytes(self.spec, network.parameter_count());
+                let advice = advice(self.spec, bytes);
+                TrainingError::OutOfMemory { step, epoch, words, advice }
+            }
+            DeviceFailure::Other(words) => TrainingError::Device { words },
+        }
+    }
+}
+
+/// A batch that was trained on.
+struct Done {
+    /// Its exams.
+    places: Vec<usize>,
+    /// Its share of the optimizer step's exams.
+    share: f64,
+    scores: Scores,
+    /// On the first device, as are the gradients.
+    moments: BatchMoments,
+    gradients: GradientsParams,
 }
 
 /// Why training pauses.
@@ -93,7 +163,7 @@ pub(super) fn train_epoch(
             spec: setting.spec,
             exams: setting.exams,
             purpose: Purpose::Train { epoch },
-            windowing: Windowing::of(setting.device),
+            windowing: Windowing::of(&setting.devices[0]),
         };
         let mut batches = read_ahead(scope, reading, todo);
         for (done, group) in groups.into_iter().enumerate() {
@@ -109,39 +179,34 @@ pub(super) fn train_epoch(
             let mut moments = Vec::with_capacity(group.len());
             let mut loss_of_step = 0.0;
             let step = learner.position.steps_done + 1;
-            for exams_in_batch in &group {
+            let network = learner.network.clone();
+            let replicas = Replicas::new(&network, setting.devices);
+            // As many batches at once as there are devices.
+            for at_once in group.chunks(setting.devices.len()) {
                 let before = batches.waited();
-                let Some(host) = batches.next() else { break };
+                let hosts = batches.by_ref().take(at_once.len()).collect::<Result<Vec<_>, _>>()?;
                 learner.waited += batches.waited() - before;
-                let host = host?;
-                let places = host.exams.clone();
-                let labels = places.iter().map(|p| usize::from(setting.exams[*p].label)).collect();
-                let (spec, device) = (setting.spec, setting.device);
-                let mut batch = Batch::new(host, labels, setting.objective, spec, device);
-                batch.share = *exams_in_batch as f64 / exams_in_step as f64;
-                let batch_number = learner.position.batches_done + 1;
-                let stream = format!("dropout/epoch-{epoch}/batch-{batch_number}");
-                batch.dropout_seed = random::stream_seed(seed, &stream);
-                let share = batch.share;
-                let output = TrainStep::step(&learner.network, batch);
-                let scores = output.item.scores;
-                if !scores.loss.is_finite() {
-                    return Err(TrainingError::Diverged { loss: scores.loss, step, epoch });
+                let first = learner.position.batches_done + 1;
+                let work = hosts.into_iter().zip(first..).zip(setting.devices).collect();
+                let all = replicas.each(work, |network, ((host, number), device)| {
+                    setting.batch(network, host, (epoch, number), exams_in_step, device)
+                });
+                for done in all {
+                    let Done { places, share, scores, moments: own, gradients: grads } =
+                        done.map_err(|failure| setting.failure(failure, &network, step, epoch))?;
+                    if !scores.loss.is_finite() {
+                        return Err(TrainingError::Diverged { loss: scores.loss, step, epoch });
+                    }
+                    gradients.accumulate(&learner.network, grads);
+                    moments.push(own);
+                    loss_of_step += scores.loss * share;
+                    setting.watch.batch_done(places.len(), scores.loss);
+                    let pairs = places.into_iter().zip(scores.logits);
+                    learner.seen.extend(pairs.map(|(exam, logits)| Scored { exam, logits }));
+                    learner.position.batches_done += 1;
                 }
-                gradients.accumulate(&learner.network, output.grads);
-                moments.push(output.item.moments);
-                loss_of_step += scores.loss * share;
-                learner.seen.extend(
-                    places
-                        .iter()
-                        .zip(scores.logits)
-                        .map(|(exam, logits)| Scored { exam: *exam, logits }),
-                );
-                learner.position.batches_done += 1;
-                setting.watch.batch_done(places.len(), scores.loss);
             }
             let rate = learning_rate(train, step, setting.steps_in_all());
-            let network = learner.network.clone();
             let (gradients, norm) =
                 optimizer::clip(&network, gradients.grads(), train, (step, epoch))?;
             let rates = [rate, rate * train.head_rate_factor];

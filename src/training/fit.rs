@@ -41,23 +41,25 @@ pub enum Outcome {
 /// Trains the spec's network in the run folder, from where the run stands.
 ///
 /// Writes `metrics.csv`, `steps.csv`, `timings.csv`, `predictions/` and `checkpoints/`.
-/// `device` is without gradients; `fit` adds them.
+/// The devices are without gradients; `fit` adds them. The first has the network, and all share the
+/// batches of a step.
 pub fn fit(
     spec: &Spec,
     (train, valid): (&[Exam], &[Exam]),
     run: &RunFolder,
-    device: &Device,
+    devices: &[Device],
     interrupter: &Interrupter,
     watch: &dyn Watch,
 ) -> Result<Outcome, TrainingError> {
-    let mut state = State::restore(spec, run, device, watch)?;
+    let mut state = State::restore(spec, run, &devices[0], watch)?;
     let events = spec.train.tensorboard.then(|| state.event_files(run));
-    let recorder = Recorder::new(watch, device, events);
+    let recorder = Recorder::new(watch, devices, events);
     let watch: &dyn Watch = &recorder;
-    let with_gradients = device.clone().autodiff();
+    let with_gradients: Vec<Device> =
+        devices.iter().map(|device| device.clone().autodiff()).collect();
     let objective = Objective::new(spec, train);
     let setting =
-        Setting { spec, exams: train, objective, device: &with_gradients, interrupter, watch };
+        Setting { spec, exams: train, objective, devices: &with_gradients, interrupter, watch };
     let metadata = weights_metadata(spec);
     loop {
         let done = state.learner.position.epochs_done;
@@ -94,7 +96,7 @@ pub fn fit(
         watch.validation_begins(valid.len());
         let judged = state.learner.judged();
         let stop = || interrupter.should_stop();
-        let Some(scored) = score_until(&judged, spec, valid, device, watch, &stop)? else {
+        let Some(scored) = score_until(&judged, spec, valid, devices, watch, &stop)? else {
             return state.interrupted(run, spec, &metadata);
         };
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);

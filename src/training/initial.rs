@@ -4,7 +4,7 @@ use super::checkpoint::{self, CheckpointError};
 use super::selected_epoch_of;
 use crate::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
 use crate::results::{ResultsError, RunFolder};
-use crate::spec::{BatchNorm, Contract, ContractError, InitHead, InitPreprocess, Spec};
+use crate::spec::{BatchNorm, Contract, ContractError, InitHead, InitPreprocess, Precision, Spec};
 use crate::weights::{self, LoadError, Loaded};
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -94,9 +94,13 @@ pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
         batch_norm_decay: spec.model.batch_norm_decay,
     };
     let network = config.init(spec.experiment.seed, device)?.with_frozen(&spec.train.freeze);
-    Ok(match spec.model.batch_norm {
+    let network = match spec.model.batch_norm {
         BatchNorm::Train => network,
         BatchNorm::Frozen => network.with_frozen_averages(),
+    };
+    Ok(match spec.runtime.precision {
+        Precision::F32 => network,
+        Precision::Bf16 => network.with_bf16_convolutions(),
     })
 }
 

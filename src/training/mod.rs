@@ -21,11 +21,13 @@ mod checkpoint;
 mod classifier;
 mod epoch;
 mod fit;
+mod footprint;
 mod initial;
 mod objective;
 mod optimizer;
 mod order;
 mod recorder;
+mod replicas;
 mod schedule;
 mod scoring;
 mod selection;
@@ -38,8 +40,9 @@ mod windowing;
 
 pub use batches::Exam;
 pub use checkpoint::{CheckpointError, Position};
-pub use classifier::{Batch, Scores, Trained};
+pub use classifier::{Batch, Inferred, Scores, Trained};
 pub use fit::{Outcome, fit, selected_epoch_of, trained_network};
+pub use footprint::{DeviceFailure, advice, step_bytes};
 pub use initial::{InitError, initial_file, initial_weights, network, selected_weights};
 pub use objective::Objective;
 pub use order::{Draw, epoch_order};
@@ -108,6 +111,35 @@ pub enum TrainingError {
         found: [usize; 3],
         /// `preprocess.size`.
         expected: [usize; 3],
+    },
+    /// A device has too little memory.
+    #[error("the device ran out of memory in step {step} (epoch {epoch}): {words}; {advice}")]
+    OutOfMemory {
+        /// Optimizer step.
+        step: usize,
+        /// Epoch.
+        epoch: usize,
+        /// The words of the device.
+        words: String,
+        /// What to try.
+        advice: String,
+    },
+    /// A device has too little memory even to score exams.
+    #[error("the device ran out of memory while scoring exams: {words}; {advice}")]
+    OutOfMemoryScoring {
+        /// The words of the device.
+        words: String,
+        /// What to try.
+        advice: String,
+    },
+    /// A device failed in another way.
+    #[error(
+        "the device failed: {words}. The last good checkpoint is kept: the same command continues \
+         from it; if it fails again, try another device (runtime.device)"
+    )]
+    Device {
+        /// The words of the device.
+        words: String,
     },
     /// The gradient is not a number any more.
     #[error(

@@ -25,13 +25,13 @@ struct Metered {
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 impl<'a> Recorder<'a> {
-    /// For a run on `device`. Event files that cannot be opened are told of, and done without.
+    /// For a run on these devices. Event files that cannot be opened are told of, and done without.
     pub fn new(
         watch: &'a dyn Watch,
-        device: &Device,
+        devices: &[Device],
         events: Option<Result<EventFiles, WriteError>>,
     ) -> Self {
-        let meter = Meter::of(&[device]);
+        let meter = Meter::of(&devices.iter().collect::<Vec<_>>());
         let metered = Metered { meter, last: None, gpu_peak_bytes: None };
         let recorder = Self { watch, events: Mutex::new(None), meter: Mutex::new(metered) };
         match events {

@@ -1,10 +1,12 @@
 //! The network's opinion of exams.
 
 use super::batches::{Purpose, Reading, read_ahead};
+use super::footprint::{DeviceFailure, advice, guarded, step_bytes};
 use super::objective::Objective;
 use super::order::Draw;
+use super::replicas::Replicas;
 use super::windowing::Windowing;
-use super::{Batch, Exam, Scores, TrainingError, Watch};
+use super::{Batch, Exam, TrainingError, Watch};
 use crate::evaluation;
 use crate::model::I3d;
 use crate::results::{MetricsRow, PredictionRow};
@@ -46,16 +48,17 @@ impl Scored {
     }
 }
 
-/// Scores exams in evaluation mode: dropout off, moving statistics. Results are in the order of
-/// the exams, whatever the batch size.
+/// Scores exams in evaluation mode: dropout off, moving statistics. The network is on the first of
+/// the devices, and all share the work. Results are in the order of the exams, whatever the batch
+/// size and the number of devices.
 pub fn score(
     network: &I3d,
     spec: &Spec,
     exams: &[Exam],
-    device: &Device,
+    devices: &[Device],
     watch: &dyn Watch,
 ) -> Result<Vec<Scored>, TrainingError> {
-    let scored = score_until(network, spec, exams, device, watch, &|| false)?;
+    let scored = score_until(network, spec, exams, devices, watch, &|| false)?;
     Ok(scored.unwrap_or_default())
 }
 
@@ -64,34 +67,49 @@ pub(super) fn score_until(
     network: &I3d,
     spec: &Spec,
     exams: &[Exam],
-    device: &Device,
+    devices: &[Device],
     watch: &dyn Watch,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Scored>>, TrainingError> {
     let draws: Vec<Draw> = (0..exams.len()).map(Draw::once).collect();
     let order = draws.chunks(spec.train.batch_size).map(<[Draw]>::to_vec).collect();
-    let windowing = Windowing::of(device);
+    let windowing = Windowing::of(&devices[0]);
     let reading = Reading { spec, exams, purpose: Purpose::Score, windowing };
     // Its loss is of no interest here.
     let objective = Objective::new(spec, &[]);
+    let replicas = Replicas::new(network, devices);
     std::thread::scope(|scope| {
-        let batches = read_ahead(scope, reading, order);
+        let mut batches = read_ahead(scope, reading, order);
         let mut scored = Vec::with_capacity(exams.len());
-        for host in batches {
+        loop {
             if stop() {
                 return Ok(None);
             }
-            let host = host?;
-            let places = host.exams.clone();
-            let labels = places.iter().map(|place| usize::from(exams[*place].label)).collect();
-            let batch = Batch::new(host, labels, objective, spec, device);
-            let scores: Scores = InferenceStep::step(network, batch);
-            watch.exams_scored(places.len());
-            scored.extend(
-                places.into_iter().zip(scores.logits).map(|(exam, logits)| Scored { exam, logits }),
-            );
+            let hosts = batches.by_ref().take(devices.len()).collect::<Result<Vec<_>, _>>()?;
+            if hosts.is_empty() {
+                return Ok(Some(scored));
+            }
+            let work = hosts.into_iter().zip(devices).collect();
+            let all = replicas.each(work, |network, (host, device)| {
+                let places = host.exams.clone();
+                let labels = places.iter().map(|place| usize::from(exams[*place].label)).collect();
+                let batch = Batch::new(host, labels, objective, spec, device);
+                let scores = guarded(|| InferenceStep::step(network, batch).0)?;
+                Ok((places, scores.logits))
+            });
+            for scores in all {
+                let (places, logits) = scores.map_err(|failure| match failure {
+                    DeviceFailure::OutOfMemory(words) => {
+                        let bytes = step_bytes(spec, network.parameter_count());
+                        TrainingError::OutOfMemoryScoring { words, advice: advice(spec, bytes) }
+                    }
+                    DeviceFailure::Other(words) => TrainingError::Device { words },
+                })?;
+                watch.exams_scored(places.len());
+                let pairs = places.into_iter().zip(logits);
+                scored.extend(pairs.map(|(exam, logits)| Scored { exam, logits }));
+            }
         }
-        Ok(Some(scored))
     })
 }
 

@@ -37,7 +37,7 @@ fn epoch(
         spec,
         exams,
         objective: Objective::new(spec, exams),
-        device: &device,
+        devices: std::slice::from_ref(&device),
         interrupter: &Interrupter::new(),
         watch: &Unwatched,
     };

@@ -54,6 +54,7 @@ fn assert_nothing_matters(spec: &str, name: &str) {
         &["--set", "train.checkpoint_minutes=0"],
         &["--set", "train.checkpoint_minutes=0.000001"],
         &["--set", "train.tensorboard=true"],
+        &["--set", "train.recompute=true"],
         &["--tui"],
     ] {
         let (_place, run) = trained(spec, name, arguments);
@@ -69,6 +70,23 @@ fn threads_workers_progress_and_the_clock_do_not_change_a_byte() {
 #[test]
 fn nor_do_they_with_every_part_of_the_recipe_in_use() {
     assert_nothing_matters("recipe.toml", "recipe");
+}
+
+#[test]
+fn devices_that_share_the_batches_of_a_step_do_not_change_a_byte() {
+    for (spec, name, devices) in [
+        ("recipe.toml", "recipe", r#"["cpu", "cpu"]"#),
+        ("small.toml", "small", r#"["cpu", "cpu", "cpu"]"#),
+    ] {
+        // One of the groups of an epoch is smaller than the devices are many.
+        let accumulate = &["--set", "train.accumulate=4"][..];
+        let (_whole, whole) = trained(spec, name, accumulate);
+        let devices = format!("runtime.device={devices}");
+        let (_place, run) = trained(spec, name, &[accumulate, &["--set", &devices]].concat());
+        assert_same_runs(&whole, &run, &devices);
+        let provenance = std::fs::read_to_string(run.join("provenance.json")).unwrap();
+        assert!(provenance.contains("\"device\": \"cpu (CPU), cpu (CPU)"), "{provenance}");
+    }
 }
 
 #[test]

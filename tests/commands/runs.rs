@@ -91,6 +91,33 @@ fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
+    let place = Workplace::new();
+    let single = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
+    assert_eq!(single.code, 0, "{}", single.stderr);
+    let single = place.newest_run("small");
+    let set = ["--set", "train.epochs=1", "--set", "runtime.precision=bf16"];
+    let half = place.lungs(&[&["run", "small.toml"][..], &set].concat());
+    assert_eq!(half.code, 0, "{}", half.stderr);
+    let half = place.newest_run("small");
+    let provenance = fs::read_to_string(half.join("provenance.json")).unwrap();
+    assert!(provenance.contains("bf16 convolutions, everything else f32"), "{provenance}");
+    let hash = |run: &Path| {
+        let text = fs::read_to_string(run.join("provenance.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["spec_hash"].as_str().unwrap().to_owned()
+    };
+    assert_ne!(hash(&single), hash(&half));
+    let loss = |run: &Path| -> f64 {
+        let steps = fs::read_to_string(run.join("steps.csv")).unwrap();
+        steps.lines().nth(1).unwrap().split(',').nth(2).unwrap().parse().unwrap()
+    };
+    let (single, half) = (loss(&single), loss(&half));
+    // Small crops in small batches turn rounding into more, but not into anything.
+    assert!(single != half && (single - half).abs() < 0.25 * single, "{single} {half}");
+}
+
+#[test]
 fn deleted_plots_come_back_byte_for_byte() {
     let place = Workplace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
