@@ -15,10 +15,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs::model::{I3dConfig, Loss};
 use lungs::random;
+use lungs::training::Adam;
 use rand::Rng;
 
 const SIZES: [&str; 4] = ["32x64x64", "64x112x112", "64x224x224", "220x224x224"];
@@ -216,7 +217,7 @@ fn child_process(what: &str, size: &str, steps: usize, config: &I3dConfig) {
         .collect();
     let data = TensorData::new(values, [1, channels, depth, height, width]);
     let x = Tensor::<5>::from_data(data, &device);
-    let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut adam = ModuleOptimizer::from(Adam::default());
     for number in 0..=steps {
         let start = Instant::now();
         let loss = |logits| Loss::CrossEntropy.mean(logits, &[1]);

@@ -15,6 +15,7 @@
 //! implements here and the [`Interrupter`](burn::train::Interrupter) that stops the
 //! loop.
 
+mod adam;
 mod augment;
 mod batches;
 mod checkpoint;
@@ -38,6 +39,7 @@ mod step_tests;
 mod testing;
 mod windowing;
 
+pub use adam::Adam;
 pub use batches::Exam;
 pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, Inferred, Scores, Trained};

@@ -1,27 +1,25 @@
 //! What is done with the gradients of a step: the optimizer that a spec describes, clipping, and
 //! the moving average of the weights.
 
-use super::TrainingError;
 use super::windowing::is_cpu;
+use super::{Adam, TrainingError};
 use crate::model::I3d;
 use crate::spec::{Spec, Train};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{FloatDType, Tensor};
 use rayon::prelude::*;
 
 /// An optimizer that has not made a step: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter
 /// 2019) for kernels. Vectors (offsets of normalisations, the classifier's bias) do not decay.
 pub(super) fn new(spec: &Spec, network: &I3d) -> ModuleOptimizer {
-    let (beta_1, beta_2, epsilon) = (0.9, 0.999, 1e-8);
-    let adam = AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(epsilon);
-    let optimizer = adam.init();
+    let optimizer = ModuleOptimizer::from(Adam::default());
     let decay = spec.train.weight_decay;
     if decay == 0.0 {
         return optimizer;
     }
-    let adam_w = AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
-    let adam_w = adam_w.with_epsilon(epsilon).with_weight_decay(decay as f32);
+    let adam_w = AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.999);
+    let adam_w = adam_w.with_epsilon(1e-8).with_weight_decay(decay as f32);
     let mut kernels = Kernels(Vec::new());
     network.visit(&mut kernels);
     optimizer.with_group(ParamGroup::from_ids(kernels.0), adam_w.build(), None)

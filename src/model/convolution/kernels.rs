@@ -89,13 +89,13 @@ pub(super) fn kernel_gradient(
         .map(sample)
         .collect();
     let mut total = vec![0.0; filters * length];
-    for sum in sums {
-        for (index, row) in sum.chunks_exact(filters).enumerate() {
-            for (filter, value) in row.iter().enumerate() {
-                total[filter * length + index] += value;
+    total.par_chunks_exact_mut(length).enumerate().for_each(|(filter, total)| {
+        for sum in &sums {
+            for (total, row) in total.iter_mut().zip(sum.chunks_exact(filters)) {
+                *total += row[filter];
             }
         }
-    }
+    });
     total
 }
 

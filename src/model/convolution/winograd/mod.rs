@@ -56,7 +56,7 @@ impl Shape {
         let [depth, height, width] = self.size;
         let tiles = Grid::new(height, width).tiles();
         2 * height * width >= 16 * tiles
-            && depth * tiles >= 32
+            && depth * tiles >= 64
             && self.channels.min(self.filters) >= 4
     }
 
