@@ -81,11 +81,12 @@ const STEP_OPERATIONS_PER_VOXEL: f64 = 1.05e5;
 /// How time grows with the width: operations grow with its square, but narrow layers are slower to
 /// compute (measured at 1 and 0.2).
 const TIME_BY_WIDTH: f64 = 1.3;
-/// Operations of a direct convolution that one core does the work of in a second (60 to 67 · 10⁹ measured
-/// with AVX-512; three quarters of them are saved, see model/convolution/winograd).
+/// Operations of a direct convolution that one core does the work of in a second with AVX-512 (80 to
+/// 92 · 10⁹ measured at full size, 45 · 10⁹ at small ones; most of them are saved, see
+/// model/convolution/winograd).
 const OPERATIONS_PER_CORE: f64 = 60e9;
 /// How much longer a step takes with `train.recompute`.
-const RECOMPUTING: f64 = 1.3;
+const RECOMPUTING: f64 = 1.6;
 /// The share of a training step that scoring an exam takes.
 const FORWARD_SHARE: f64 = 0.4;
 /// Core-seconds to prepare a series (0.4 to 0.6 measured on 140 to 280 slices of 512×512).

@@ -31,7 +31,7 @@ pub struct Recomputed {
 
 impl I3d {
     /// [`I3d::forward_train`] and the gradients of `loss` of its logits, in little memory and
-    /// about 1.3 times the time.
+    /// about 1.6 times the time.
     ///
     /// The network must be on a device with gradients, as for training always.
     pub fn step_recomputed(

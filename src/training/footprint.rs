@@ -81,7 +81,7 @@ pub fn advice(spec: &Spec, bytes: f64) -> String {
         ));
     }
     if !train.recompute {
-        ways.push("train.recompute = true (half the memory, more time)".to_owned());
+        ways.push("train.recompute = true (0.6 of the memory, 1.6 times the time)".to_owned());
     }
     ways.push("a smaller preprocess.size or model.width".to_owned());
     ways.push("a device with more memory".to_owned());
