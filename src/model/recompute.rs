@@ -121,8 +121,17 @@ mod tests {
             .collect()
     }
 
-    /// Loss, logits, moments and gradients, as always and recomputed.
-    fn both(network: &I3d) -> [(f32, Vec<f32>, Vec<Vec<f32>>, Gradients); 2] {
+    /// What a step computed, as numbers.
+    #[derive(PartialEq)]
+    struct Computed {
+        loss: f32,
+        logits: Vec<f32>,
+        moments: Vec<Vec<f32>>,
+        gradients: Gradients,
+    }
+
+    /// A step as always, and recomputed.
+    fn both(network: &I3d) -> [Computed; 2] {
         let device = Device::flex().autodiff();
         let mut stream = random::stream(1, "volume");
         let values: Vec<f32> = (0..2 * 20 * 32 * 36)
@@ -138,15 +147,19 @@ mod tests {
         let (logits, of_batch) = network.forward_train(volume.clone(), 7);
         let value = loss(logits.clone());
         let usual = GradientsParams::from_grads(value.backward(), network);
-        let usual =
-            (value.into_scalar(), numbers(logits), moments(of_batch), gradients(network, usual));
+        let usual = Computed {
+            loss: value.into_scalar(),
+            logits: numbers(logits),
+            moments: moments(of_batch),
+            gradients: gradients(network, usual),
+        };
         let again = network.step_recomputed(volume, 7, loss);
-        let recomputed = (
-            again.loss.into_scalar(),
-            numbers(again.logits),
-            moments(again.moments),
-            gradients(network, again.gradients),
-        );
+        let recomputed = Computed {
+            loss: again.loss.into_scalar(),
+            logits: numbers(again.logits),
+            moments: moments(again.moments),
+            gradients: gradients(network, again.gradients),
+        };
         [usual, recomputed]
     }
 
@@ -158,8 +171,8 @@ mod tests {
     #[test]
     fn gradients_computed_again_are_the_same_to_the_bit() {
         let [usual, recomputed] = both(&network());
-        assert_eq!(usual.2.len(), 114, "57 units have a mean and a variance each");
-        assert!(usual.3.iter().all(|(_, gradient)| gradient.is_some()));
+        assert_eq!(usual.moments.len(), 114, "57 units have a mean and a variance each");
+        assert!(usual.gradients.iter().all(|(_, gradient)| gradient.is_some()));
         assert!(usual == recomputed);
     }
 
@@ -167,7 +180,7 @@ mod tests {
     fn frozen_layers_get_none_either_way() {
         let names = ["Conv3d_1a_7x7", "Conv3d_2b_1x1", "Mixed_4b"].map(str::to_owned);
         let [usual, recomputed] = both(&network().with_frozen(&names));
-        let without = usual.3.iter().filter(|(_, gradient)| gradient.is_none()).count();
+        let without = usual.gradients.iter().filter(|(_, gradient)| gradient.is_none()).count();
         assert_eq!(without, 2 * (2 + 6));
         assert!(usual == recomputed);
     }
