@@ -4,7 +4,7 @@ use crate::spec::Spec;
 use burn::tensor::ExecutionError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 3.1 GB for
+/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 3.2 GB for
 /// 220×224×224 with the weights (measured on the CPU in float32, docs/performance.md).
 const BYTES_PER_VOXEL: f64 = 265.0;
 /// The same with `train.recompute`: 1.9 GB.
@@ -73,11 +73,11 @@ pub fn advice(spec: &Spec, bytes: f64) -> String {
     let train = &spec.train;
     let mut ways = vec![];
     if train.batch_size > 1 {
+        let smaller = if train.batch_size.is_multiple_of(2) { train.batch_size / 2 } else { 1 };
         ways.push(format!(
-            "train.batch_size = {} with train.accumulate = {} (as many exams per step; batch \
+            "train.batch_size = {smaller} with train.accumulate = {} (as many exams per step; batch \
              normalisation sees smaller batches)",
-            train.batch_size / 2,
-            train.accumulate * 2
+            train.accumulate * train.batch_size / smaller
         ));
     }
     if !train.recompute {
@@ -131,6 +131,8 @@ mod tests {
         assert!(first.contains("about 5.2 GB"), "{first}");
         assert!(first.contains("train.batch_size = 2 with train.accumulate = 2"), "{first}");
         assert!(first.contains("train.recompute = true"), "{first}");
+        let odd = advice(&spec(&["train.batch_size=3", "train.accumulate=2"]), 5.23e9);
+        assert!(odd.contains("train.batch_size = 1 with train.accumulate = 6"), "{odd}");
         let last = advice(&spec(&["train.batch_size=1", "train.recompute=true"]), 5.23e9);
         assert!(
             !last.contains("train.batch_size =") && !last.contains("train.recompute"),

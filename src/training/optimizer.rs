@@ -44,7 +44,7 @@ pub(super) fn clip(
     train: &Train,
     (step, epoch): (usize, usize),
 ) -> Result<(GradientsParams, f64), TrainingError> {
-    let norm = norm(network, &gradients);
+    let norm = norm(network, &mut gradients);
     if !norm.is_finite() {
         return Err(TrainingError::Gradient { norm, step, epoch });
     }
@@ -59,7 +59,7 @@ pub(super) fn clip(
 ///
 /// On the CPU it is summed in double precision in an order that does not depend on the number of
 /// threads. A GPU sums each parameter's squares itself and is asked once, for all of them.
-fn norm(network: &I3d, gradients: &GradientsParams) -> f64 {
+fn norm(network: &I3d, gradients: &mut GradientsParams) -> f64 {
     let mut squares = Squares { gradients, on_host: 0.0, on_device: Vec::new() };
     network.visit(&mut squares);
     let Squares { mut on_host, on_device, .. } = squares;
@@ -71,24 +71,29 @@ fn norm(network: &I3d, gradients: &GradientsParams) -> f64 {
 }
 
 struct Squares<'a> {
-    gradients: &'a GradientsParams,
+    gradients: &'a mut GradientsParams,
     on_host: f64,
     on_device: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        let Some(gradient) = self.gradients.get::<D>(parameter.id) else { return };
-        if is_cpu(&gradient.device()) {
+        // Taken out and put back: what has one owner is not copied.
+        let Some(gradient) = self.gradients.remove::<D>(parameter.id) else { return };
+        let (device, dtype) = (gradient.device(), gradient.dtype());
+        let gradient = if is_cpu(&device) {
             let values = gradient.into_data();
             self.on_host += match values.as_slice::<f32>() {
                 Ok(values) => sum_of_squares(values),
                 Err(_) => values.iter::<f32>().map(|value| f64::from(value).powi(2)).sum(),
             };
+            Tensor::from_data(values, (&device, dtype))
         } else {
-            let gradient = gradient.cast(FloatDType::F32);
-            self.on_device.push((gradient.clone() * gradient).sum());
-        }
+            let single = gradient.clone().cast(FloatDType::F32);
+            self.on_device.push((single.clone() * single).sum());
+            gradient
+        };
+        self.gradients.register(parameter.id, gradient);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn points(kernel: &[f32], shape: Shape, turn: Turn) -> Vec<f32> {
     for (index, row) in points.chunks_exact_mut(columns).enumerate() {
         by_row[index % rows].push(row);
     }
-    let row = |planes: &mut Vec<Vec<f32>>, (row, points): (usize, Vec<&mut [f32]>)| {
+    let row = |planes: &mut Vec<Vec<f32>>, (row, mut points): (usize, Vec<&mut [f32]>)| {
         for column in 0..columns {
             let (index, mirror) = match turn {
                 Turn::Not => (row * channels + column, false),
@@ -44,13 +44,10 @@ pub(super) fn points(kernel: &[f32], shape: Shape, turn: Turn) -> Vec<f32> {
             }
         }
         // Rows come as [point][depth tap].
-        let mut points: Vec<Option<&mut [f32]>> = points.into_iter().map(Some).collect();
-        for tap in 0..TAPS {
-            let inputs = std::array::from_fn(|element| planes[tap * PLANE + element].as_slice());
-            let outputs: [&mut [f32]; POINTS] = std::array::from_fn(|point| {
-                points[point * TAPS + tap].take().expect("each row is taken once")
-            });
-            lanes::map::<KernelPoints, _, _>(inputs, outputs);
+        for (tap, planes) in planes.chunks_exact(PLANE).enumerate() {
+            let inputs = lanes::first(planes.iter().map(Vec::as_slice));
+            let outputs = points.iter_mut().skip(tap).step_by(TAPS).map(|row| &mut row[..]);
+            lanes::map::<KernelPoints, _, _>(inputs, lanes::first(outputs));
         }
     };
     let room = || vec![vec![0.0; columns]; ELEMENTS];
@@ -67,10 +64,7 @@ pub(super) fn gradient(points: &[f32], shape: Shape) -> Vec<f32> {
             let inputs = std::array::from_fn(|point| {
                 &points[((point * TAPS + tap) * filters + filter) * channels..][..channels]
             });
-            let mut rooms = planes.iter_mut();
-            let outputs: [&mut [f32]; PLANE] = std::array::from_fn(|_| {
-                rooms.next().expect("there is a room for every element").as_mut_slice()
-            });
+            let outputs = lanes::first(planes.iter_mut().map(Vec::as_mut_slice));
             lanes::map::<Taps, _, _>(inputs, outputs);
             for (channel, kernel) in gradient.chunks_exact_mut(ELEMENTS).enumerate() {
                 for (element, plane) in planes.iter().enumerate() {

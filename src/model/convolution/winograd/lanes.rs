@@ -63,6 +63,11 @@ pub(super) trait Kernel<const I: usize, const O: usize> {
     fn at(inputs: [Lanes; I]) -> [Lanes; O];
 }
 
+/// The arrays that [`map`] takes: the first `N` of some.
+pub(super) fn first<T, const N: usize>(mut items: impl Iterator<Item = T>) -> [T; N] {
+    from_fn(|_| items.next().expect("callers have an array for every point, element or output"))
+}
+
 /// Applies a kernel at every place of arrays of one length, by the processor's widest vectors.
 pub(super) fn map<K: Kernel<I, O>, const I: usize, const O: usize>(
     inputs: [&[f32]; I],

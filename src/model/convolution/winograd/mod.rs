@@ -128,7 +128,7 @@ fn convolve(input: &[f32], kernel: &[f32], shape: Shape) -> Vec<f32> {
                 }
             };
             products
-                .points_mut(tiles)
+                .points_mut()
                 .zip(kernel.par_chunks_exact(TAPS * filters * channels))
                 .enumerate()
                 .for_each(point);

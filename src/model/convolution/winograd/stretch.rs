@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::super::matrix::Matrix;
 use super::Shape;
 use super::lanes;
-use super::tiles::Grid;
+use super::tiles::{Grid, Margin};
 use super::transforms::{InputPoints, OUTPUTS, OutputPoints, Outputs, POINTS};
 
 /// Tiles of a stretch, about: enough for matrix products to run at full speed, few enough for
@@ -60,11 +60,9 @@ impl Stretches {
         Matrix::new(&values[first * self.grid.tiles()..], self.channels, tiles, row)
     }
 
-    /// Each point's numbers, for matrices `[channel, tile]` of `tiles` columns that lie at its
-    /// beginning.
-    pub(super) fn points_mut(&mut self, tiles: usize) -> rayon::slice::ChunksExactMut<'_, f32> {
+    /// Each point's numbers, for a matrix `[channel, tile]` without gaps at its beginning.
+    pub(super) fn points_mut(&mut self) -> rayon::slice::ChunksExactMut<'_, f32> {
         let size = self.channels * self.row();
-        debug_assert!(tiles <= self.row());
         self.values.par_chunks_exact_mut(size)
     }
 
@@ -87,9 +85,9 @@ impl Stretches {
         // Places in the room are slices plus one, counted from the stretch's first.
         let kept = if slices.start == 0 { 0 } else { 2 };
         let places = kept..slices.len() + 2;
-        let channel = |(margin, cut): &mut (super::tiles::Margin, Vec<Vec<f32>>),
+        let channel = |(margin, cut): &mut (Margin, Vec<Vec<f32>>),
                        (mut points, channel): (Vec<&mut [f32]>, &[f32])| {
-            let fresh = (places.len()) * tiles;
+            let fresh = places.len() * tiles;
             for (place, first) in places.clone().zip((0..).step_by(tiles)) {
                 match (slices.start + place).checked_sub(1).filter(|&slice| slice < depth) {
                     Some(slice) => {
@@ -102,13 +100,9 @@ impl Stretches {
             for row in &mut points {
                 row.copy_within(length * tiles..(length + kept) * tiles, 0);
             }
-            let mut rows = points.into_iter();
-            let outputs: [&mut [f32]; POINTS] = std::array::from_fn(|_| {
-                let row = rows.next().expect("by_channel gives every point's row");
-                &mut row[kept * tiles..][..fresh]
-            });
-            let inputs = std::array::from_fn(|element| &cut[element][..fresh]);
-            lanes::map::<InputPoints, _, _>(inputs, outputs);
+            let inputs = lanes::first(cut.iter().map(|cut| &cut[..fresh]));
+            let outputs = points.into_iter().map(|row| &mut row[kept * tiles..][..fresh]);
+            lanes::map::<InputPoints, _, _>(inputs, lanes::first(outputs));
         };
         let room = || (grid.margin(), vec![vec![0.0; (length + 2) * tiles]; POINTS]);
         self.by_channel()
@@ -127,12 +121,9 @@ impl Stretches {
                 let slice = &channel[slice * grid.slice()..][..grid.slice()];
                 grid.cut_outputs(slice, first, cut);
             }
-            let mut rows = points.into_iter();
-            let outputs: [&mut [f32]; POINTS] = std::array::from_fn(|_| {
-                &mut rows.next().expect("by_channel gives every point's row")[..fresh]
-            });
-            let inputs = std::array::from_fn(|element| &cut[element][..fresh]);
-            lanes::map::<OutputPoints, _, _>(inputs, outputs);
+            let inputs = lanes::first(cut.iter().map(|cut| &cut[..fresh]));
+            let outputs = points.into_iter().map(|row| &mut row[..fresh]);
+            lanes::map::<OutputPoints, _, _>(inputs, lanes::first(outputs));
         };
         let room = || vec![vec![0.0; length * tiles]; OUTPUTS];
         self.by_channel()
@@ -148,12 +139,9 @@ impl Stretches {
         let fresh = slices.len() * tiles;
         let point = self.channels * self.row();
         let channel = |joined: &mut Vec<Vec<f32>>, (channel, output): (usize, &mut [f32])| {
-            let inputs =
-                std::array::from_fn(|p| &self.values[p * point + channel * fresh..][..fresh]);
-            let mut rooms = joined.iter_mut();
-            let outputs: [&mut [f32]; OUTPUTS] = std::array::from_fn(|_| {
-                &mut rooms.next().expect("there is a room for every output")[..fresh]
-            });
+            let points = self.values.chunks_exact(point);
+            let inputs = lanes::first(points.map(|point| &point[channel * fresh..][..fresh]));
+            let outputs = lanes::first(joined.iter_mut().map(|room| &mut room[..fresh]));
             lanes::map::<Outputs, _, _>(inputs, outputs);
             for (slice, first) in slices.clone().zip((0..).step_by(tiles)) {
                 let slice = &mut output[slice * grid.slice()..][..grid.slice()];
