@@ -65,6 +65,7 @@ impl Predict {
                 models.push(model);
             }
         }
+        let told: Vec<String> = models.iter().filter_map(Model::calibration).collect();
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
         let cache = (cache, self.cache.is_some());
@@ -76,6 +77,7 @@ impl Predict {
             }
             None => output.answer(table(&rows)),
         }
+        told.iter().for_each(|line| output.say(line));
         output.say("\nResearch use only: not a medical device.");
         match rows.iter().any(|row| row.probability.is_some()) {
             true => Ok(()),
@@ -85,11 +87,20 @@ impl Predict {
 }
 
 fn table(rows: &[Prediction]) -> String {
-    let mut lines =
-        vec![["probability", "patient", "series", "path / reason"].map(str::to_owned).to_vec()];
+    // A column for calibrated probabilities only where there are some.
+    let calibrated = rows.iter().any(|row| row.calibrated_probability.is_some());
+    let mut heading = vec!["probability", "patient", "series", "path / reason"];
+    if calibrated {
+        heading.insert(1, "calibrated");
+    }
+    let mut lines = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    let told = |p: Option<f64>| p.map_or("–".into(), |p| format!("{p:.4}"));
     lines.extend(rows.iter().map(|row| {
-        vec![
-            row.probability.map_or("–".into(), |p| format!("{p:.4}")),
+        let mut line = vec![told(row.probability)];
+        if calibrated {
+            line.push(told(row.calibrated_probability));
+        }
+        line.extend([
             row.patient.clone(),
             row.series.clone(),
             match (row.reason.is_empty(), row.series.is_empty()) {
@@ -97,7 +108,8 @@ fn table(rows: &[Prediction]) -> String {
                 (false, true) => format!("{}: {}", row.path, row.reason),
                 (false, false) => row.reason.clone(),
             },
-        ]
+        ]);
+        line
     }));
     columns(&lines)
 }

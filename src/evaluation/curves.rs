@@ -7,7 +7,7 @@ use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, percentile_interval};
 use super::sweep::{Figures, Sweep, Wanted, rate_of};
-use super::{Evaluation, Options};
+use super::{Calibration, Evaluation, Options};
 
 /// Specificities of the partial area under the ROC curve: where screening can afford to work.
 const PARTIAL_SPECIFICITY: (f64, f64) = (0.9, 1.0);
@@ -132,7 +132,11 @@ impl Resampled {
             standardised: self.estimate(|figures| figures.partial_auc.map(scale)),
         };
         evaluation.cross_entropy.interval = self.interval(|figures| Some(figures.cross_entropy));
-        let calibration = &mut evaluation.calibration;
+        self.complete_calibration(&mut evaluation.calibration);
+    }
+
+    /// Puts intervals to the figures of calibration that are means over exams.
+    pub fn complete_calibration(&self, calibration: &mut Calibration) {
         calibration.brier.interval = self.interval(|figures| Some(figures.brier));
         calibration.expected_calibration_error.interval =
             self.interval(|figures| Some(figures.calibration_error));

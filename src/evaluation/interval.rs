@@ -18,6 +18,8 @@ pub enum Method {
     Wilson,
     /// Estimate ± z·SE, the standard error from the likelihood's curvature.
     Wald,
+    /// Mercaldo, Lau & Zhou 2007: a predictive value at a stated prevalence, on its logit.
+    MercaldoLogit,
     /// Percentiles over resampled patients, positives and negatives resampled apart.
     PatientBootstrap,
 }

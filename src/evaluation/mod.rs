@@ -30,6 +30,8 @@ mod interval;
 mod normal;
 mod operating;
 mod precision;
+mod predictive;
+mod recalibrate;
 mod resampling;
 mod roc;
 mod sweep;
@@ -39,6 +41,7 @@ mod testing;
 use std::collections::BTreeMap;
 
 use curves::{Exams, Resampled};
+use recalibrate::figures_after;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::bootstrap_auc;
@@ -53,8 +56,10 @@ pub use delong::{
     delong_plain_interval, newcombe_interval,
 };
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
-pub use operating::{OperatingPoint, Rule, operating_points};
+pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
+pub use predictive::AtPrevalence;
+pub use recalibrate::{CalibrationFigures, Calibrator, Recalibrated};
 pub use resampling::{Resampling, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
 
@@ -86,6 +91,21 @@ pub struct Options {
     pub calibration_bins: usize,
     /// Operating points wanted.
     pub rules: Vec<Rule>,
+    /// Thresholds (log-odds) that rules have chosen on the validation part, judged besides.
+    pub validated: Vec<(Rule, f64)>,
+    /// A share of cancers at which predictive values are wanted too.
+    pub prevalence: Option<f64>,
+    /// A map to calibrated probabilities, whose effect on these exams is wanted.
+    pub calibrator: Option<Fitted>,
+}
+
+/// A map to calibrated probabilities, and what it was fitted on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// The part of the cohort, which must not be the one that is judged.
+    pub on: String,
+    /// The map.
+    pub calibrator: Calibrator,
 }
 
 impl Default for Options {
@@ -101,6 +121,9 @@ impl Default for Options {
                 Rule::SpecificityAtSensitivity(0.9),
                 Rule::Youden,
             ],
+            validated: Vec::new(),
+            prevalence: None,
+            calibrator: None,
         }
     }
 }
@@ -131,6 +154,9 @@ pub struct Evaluation {
     pub accuracy: Proportion,
     /// Whether probabilities mean what they say.
     pub calibration: Calibration,
+    /// The same after a map that was fitted on another part, where the spec asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibrated: Option<Recalibrated>,
     /// Decisions at chosen thresholds.
     pub operating_points: Vec<OperatingPoint>,
     /// What a reader must know to read the figures rightly.
@@ -208,7 +234,8 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
             options.calibration_bins,
             level,
         ),
-        operating_points: operating_points(&logits, &labels, &options.rules, level),
+        recalibrated: None,
+        operating_points: decisions(&logits, &labels, options),
         notes: notes(exams.len(), patient_count),
     };
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
@@ -219,8 +246,28 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
     }
     let Some(resampled) = resampled else { return (evaluation, Curves::default()) };
     resampled.complete(&mut evaluation);
+    evaluation.recalibrated = options.calibrator.as_ref().map(|fitted| Recalibrated {
+        method: fitted.calibrator.method().to_owned(),
+        fitted_on: fitted.on.clone(),
+        before: (&evaluation.calibration).into(),
+        after: figures_after(&fitted.calibrator, &sides, options),
+    });
     let curves = resampled.curves(&sides);
     (evaluation, curves)
+}
+
+/// Operating points of the rules, then those of thresholds that were chosen elsewhere.
+fn decisions(logits: &[f64], labels: &[bool], options: &Options) -> Vec<OperatingPoint> {
+    let level = options.level;
+    let mut points = operating_points(logits, labels, &options.rules, level);
+    if !labels.is_empty() {
+        points.extend(options.validated.iter().map(|&(rule, threshold)| OperatingPoint {
+            chosen_on: ChosenOn::Validation,
+            ..operating::at_threshold(logits, labels, rule, threshold, level)
+        }));
+    }
+    let stated = |point: OperatingPoint| point.with_prevalence(options.prevalence, level);
+    points.into_iter().map(stated).collect()
 }
 
 /// Mean over exams of `−log p(label)` in nats, from the log-odds; `None` without exams.

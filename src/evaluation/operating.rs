@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::sigmoid;
 use super::interval::Proportion;
+use super::predictive::{AtPrevalence, at_prevalence};
 use super::roc::{Cut, cuts};
 
 /// How a threshold is chosen.
@@ -20,6 +21,19 @@ pub enum Rule {
     Youden,
 }
 
+/// Which exams a threshold was chosen on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChosenOn {
+    /// On none: it was fixed beforehand.
+    None,
+    /// On the exams that it is judged on, which flatters it.
+    #[default]
+    TheseExams,
+    /// On the validation part.
+    Validation,
+}
+
 /// A threshold and what it does to these exams.
 ///
 /// A threshold chosen by its results on the same exams flatters them; fix it on other data
@@ -30,6 +44,9 @@ pub struct OperatingPoint {
     /// How the threshold was chosen.
     #[serde(flatten)]
     pub rule: Rule,
+    /// Which exams it was chosen on.
+    #[serde(default)]
+    pub chosen_on: ChosenOn,
     /// Exams of at least this log-odds are called positive; nothing where the rule has no answer.
     pub threshold_logit: Option<f64>,
     /// The same threshold as a probability.
@@ -42,23 +59,45 @@ pub struct OperatingPoint {
     pub positive_predictive_value: Proportion,
     /// Negative predictive value: negative exams of those called negative.
     pub negative_predictive_value: Proportion,
+    /// The predictive values at a stated prevalence, where one is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_prevalence: Option<AtPrevalence>,
     /// Why the point is undefined, where it is.
     pub reason: Option<String>,
 }
 
+impl Rule {
+    fn chosen_on(self) -> ChosenOn {
+        match self {
+            Self::Probability(_) => ChosenOn::None,
+            _ => ChosenOn::TheseExams,
+        }
+    }
+}
+
 impl OperatingPoint {
+    /// The same with predictive values at this prevalence.
+    #[must_use]
+    pub(super) fn with_prevalence(mut self, prevalence: Option<f64>, level: f64) -> Self {
+        self.at_prevalence = prevalence
+            .map(|share| at_prevalence(&self.sensitivity, &self.specificity, share, level));
+        self
+    }
+
     fn at(rule: Rule, cut: Cut, positives: usize, negatives: usize, level: f64) -> Self {
         let (tp, fp) = (cut.true_positives, cut.false_positives);
         let (tn, missed) = (negatives - fp, positives - tp);
         let proportion = |successes, total, what| Proportion::new(successes, total, level, what);
         Self {
             rule,
+            chosen_on: rule.chosen_on(),
             threshold_logit: Some(cut.threshold),
             threshold_probability: Some(sigmoid(cut.threshold)),
             sensitivity: proportion(tp, positives, "positive exams"),
             specificity: proportion(tn, negatives, "negative exams"),
             positive_predictive_value: proportion(tp, tp + fp, "exams called positive"),
             negative_predictive_value: proportion(tn, tn + missed, "exams called negative"),
+            at_prevalence: None,
             reason: None,
         }
     }
@@ -73,15 +112,34 @@ impl OperatingPoint {
         };
         Self {
             rule,
+            chosen_on: rule.chosen_on(),
             threshold_logit: None,
             threshold_probability: None,
             sensitivity: nothing(),
             specificity: nothing(),
             positive_predictive_value: nothing(),
             negative_predictive_value: nothing(),
+            at_prevalence: None,
             reason: Some(reason.to_owned()),
         }
     }
+}
+
+/// What a threshold that `rule` has chosen elsewhere does to these exams (finite log-odds).
+pub(super) fn at_threshold(
+    logits: &[f64],
+    labels: &[bool],
+    rule: Rule,
+    threshold: f64,
+    level: f64,
+) -> OperatingPoint {
+    let called = |class: bool| {
+        let both = logits.iter().zip(labels);
+        both.filter(|(logit, label)| **label == class && **logit >= threshold).count()
+    };
+    let cut = Cut { threshold, false_positives: called(false), true_positives: called(true) };
+    let positives = labels.iter().filter(|&&label| label).count();
+    OperatingPoint::at(rule, cut, positives, labels.len() - positives, level)
 }
 
 /// The operating points of `rules`, in their order, from finite log-odds.
@@ -217,6 +275,19 @@ mod tests {
         assert_eq!(one[1].sensitivity.reason.as_deref(), Some("there are no positive exams"));
         let none = operating_points(&[], &[], &rules, 0.95);
         assert!(none.iter().all(|p| p.reason.as_deref() == Some("there are no exams")));
+    }
+
+    #[test]
+    fn a_threshold_from_elsewhere_is_applied_as_it_is() {
+        let (logits, labels) = exams();
+        let found = at_threshold(&logits, &labels, Rule::Youden, 0.6, 0.95);
+        assert_eq!((found.sensitivity.successes, found.specificity.successes), (8, 9));
+        // And applying what was chosen here changes nothing.
+        let rules = [Rule::Probability(0.3), Rule::SensitivityAtSpecificity(0.9), Rule::Youden];
+        for point in operating_points(&logits, &labels, &rules, 0.95) {
+            let threshold = point.threshold_logit.unwrap();
+            assert_eq!(at_threshold(&logits, &labels, point.rule, threshold, 0.95), point);
+        }
     }
 
     #[test]

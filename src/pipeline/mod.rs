@@ -7,11 +7,13 @@
 //! Each stage is one function that takes plain data and writes its product into the run folder.
 //! A stage whose product is there already reads it instead, so running again continues.
 
+mod conclude;
 mod error;
 mod folds;
 pub mod predict;
 mod study;
 
+pub use conclude::KeptCalibration;
 pub use error::PipelineError;
 pub use folds::cross_validate;
 pub use study::{
@@ -21,14 +23,13 @@ pub use study::{
 
 use crate::cohort::CohortRow;
 use crate::device;
-use crate::evaluation::{Evaluation, Options, Scored, evaluate_with_curves};
 use crate::prepare::Row;
 use crate::report;
 use crate::results::{PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv};
 use crate::spec::{Part, Precision, Spec};
 use crate::training::{self, Outcome, Watch};
 use burn::train::Interrupter;
-use std::collections::BTreeMap;
+use conclude::conclude;
 use std::time::Instant;
 use study::{Exams, data_hash, exams, study};
 
@@ -202,36 +203,4 @@ fn score_test(
     let rows: Vec<PredictionRow> = scored.iter().map(|one| one.row(test)).collect();
     write_csv(&run.predictions(Part::Test, selected), &rows)?;
     Ok(())
-}
-
-/// Writes `evaluation.json` and the curves behind it from the predictions of the selected epoch.
-fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<(), PipelineError> {
-    let mut parts = BTreeMap::<String, Evaluation>::new();
-    for part in [Part::Valid, Part::Test] {
-        let path = run.predictions(part, selected);
-        if path.is_file() {
-            let rows: Vec<PredictionRow> = read_csv(&path)?;
-            let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
-            let options = Options { seed: spec.experiment.seed, ..Options::default() };
-            let (figures, curves) = evaluate_with_curves(&scored, &options);
-            write_csv(&run.curve(part, "roc"), &curves.roc_band)?;
-            write_csv(&run.curve(part, "precision-recall"), &curves.precision_recall)?;
-            write_csv(&run.curve(part, "decision"), &curves.decision)?;
-            parts.insert(part.to_string(), figures);
-        }
-    }
-    let summary = report::Summary { selected_epoch: selected, parts };
-    let text = serde_json::to_string_pretty(&summary).expect("plain data always has a JSON form");
-    crate::files::write_bytes(&run.evaluation_file(), (text + "\n").as_bytes())?;
-    Ok(())
-}
-
-fn scored(row: PredictionRow) -> Scored {
-    Scored {
-        patient_id: row.patient,
-        exam_id: row.exam,
-        label: row.label == 1,
-        logit: row.logit,
-        probability: row.probability,
-    }
 }

@@ -1,7 +1,8 @@
 //! CT series through trained networks: the sentence without a study.
 
-use super::{PipelineError, Stages, images_of, prepare_images, settings};
+use super::{KeptCalibration, PipelineError, Stages, images_of, prepare_images, settings};
 use crate::device::{self, DeviceRequest};
+use crate::evaluation::Calibrator;
 use crate::images::Image;
 use crate::prepare::Status;
 use crate::results::RunFolder;
@@ -17,6 +18,7 @@ pub struct Model {
     /// Its preparation; of a run, the run's whole spec.
     pub spec: Spec,
     loaded: Loaded,
+    calibration: Option<KeptCalibration>,
 }
 
 impl Model {
@@ -34,9 +36,12 @@ impl Model {
         any_preprocessing: bool,
     ) -> Result<Self, PipelineError> {
         let odd = |reason: String| PipelineError::OddWeights { path: path.to_owned(), reason };
-        let (file, own) = match RunFolder::find(path) {
-            Ok(run) => (training::selected_weights(&run)?, Some(run.spec()?)),
-            Err(_) => (path.to_owned(), None),
+        let (file, own, calibration) = match RunFolder::find(path) {
+            Ok(run) => {
+                let calibration = KeptCalibration::read(&run)?;
+                (training::selected_weights(&run)?, Some(run.spec()?), calibration)
+            }
+            Err(_) => (path.to_owned(), None, None),
         };
         let loaded = weights::load(&file, None, weights::Head::Keep)?;
         if !loaded.has_head() || loaded.config.classes != 2 {
@@ -80,6 +85,26 @@ impl Model {
             path: path.to_owned(),
             spec: spec.with_channels(loaded.config.in_channels),
             loaded,
+            calibration,
+        })
+    }
+
+    /// What the run says of calibrated probabilities, in a sentence; nothing where its spec asks
+    /// for none.
+    pub fn calibration(&self) -> Option<String> {
+        let kept = self.calibration.as_ref()?;
+        let path = self.path.display();
+        Some(match &kept.calibrator {
+            Some(map) => format!(
+                "calibrated_probability: by {}, fitted on {} validation exams ({} positive) of {path}",
+                map.name(),
+                kept.exams,
+                kept.positives
+            ),
+            None => format!(
+                "no calibrated_probability: {path} could not fit one: {}",
+                kept.reason.as_deref().unwrap_or("no reason is known")
+            ),
         })
     }
 }
@@ -97,6 +122,9 @@ pub struct Prediction {
     pub series: String,
     /// Probability of cancer; empty when the series cannot be used.
     pub probability: Option<f64>,
+    /// The same after the run's map to calibrated probabilities; empty where the series cannot be
+    /// used or a model has no such map.
+    pub calibrated_probability: Option<f64>,
     /// Why it cannot.
     pub reason: String,
     /// What was noticed in preparation and is safe.
@@ -122,11 +150,12 @@ pub fn predict(
     }
     let spec = spec.clone();
     let mut networks = Vec::new();
-    for Model { path, spec, loaded } in models {
+    for Model { path, spec, loaded, calibration } in models {
         let odd = |reason: String| PipelineError::OddWeights { path: path.clone(), reason };
         let network = loaded.config.init(0, &device).map_err(|e| odd(e.to_string()))?;
         let network = network.with_variables(loaded.variables).map_err(|e| odd(e.to_string()))?;
-        networks.push((spec, network));
+        let map: Option<Calibrator> = calibration.and_then(|kept| kept.calibrator);
+        networks.push((spec, network, map));
     }
     let found = images_of(&spec, paths, lasting.then_some(cache))?;
     let images: Vec<&Image> = found.images.iter().collect();
@@ -141,6 +170,7 @@ pub fn predict(
             exam: image.exam_id.clone(),
             series: image.series_uid.clone(),
             probability: None,
+            calibrated_probability: None,
             reason: match row.status {
                 Status::Prepared => String::new(),
                 Status::Refused => format!("{}: {}", row.code, row.reason),
@@ -161,17 +191,20 @@ pub fn predict(
         })
         .collect();
     let mut opinions = vec![Vec::new(); exams.len()];
-    for (spec, network) in &networks {
+    for (spec, network, map) in &networks {
         watch.validation_begins(exams.len());
         for scored in training::score(network, spec, &exams, std::slice::from_ref(&device), watch)?
         {
-            opinions[scored.exam].push(scored.probability());
+            let calibrated = map.as_ref().map(|map| map.probability(scored.log_odds()));
+            opinions[scored.exam].push((scored.probability(), calibrated));
         }
     }
     for (place, opinions) in usable.into_iter().zip(opinions) {
-        let sum: f64 = opinions.iter().sum();
-        predictions[place].probability =
-            (!opinions.is_empty()).then(|| sum / opinions.len() as f64);
+        let prediction = &mut predictions[place];
+        prediction.probability = mean(opinions.iter().map(|(plain, _)| Some(*plain)));
+        // Of several models, all must have a map: an average of both kinds is neither.
+        prediction.calibrated_probability =
+            mean(opinions.iter().map(|(_, calibrated)| *calibrated));
     }
     predictions.extend(found.left_out.into_iter().map(|(path, reason)| Prediction {
         path,
@@ -179,8 +212,15 @@ pub fn predict(
         exam: String::new(),
         series: String::new(),
         probability: None,
+        calibrated_probability: None,
         reason,
         flags: String::new(),
     }));
     Ok(predictions)
+}
+
+/// The mean; nothing where one is missing or there are none.
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.collect::<Option<_>>()?;
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

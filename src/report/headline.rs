@@ -1,7 +1,7 @@
 //! A finished run in a few lines.
 
 use super::{ReportError, summary};
-use crate::evaluation::{Estimate, Evaluation, Interval};
+use crate::evaluation::{Estimate, Evaluation, Interval, Rule};
 use crate::results::RunFolder;
 
 /// The figures that a reader asks for first, with their intervals, and where to look next.
@@ -21,16 +21,21 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             let told = |share: &crate::evaluation::Proportion| {
                 with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
             };
-            lines.push(format!(
-                "  {:<11} sensitivity at p ≥ 0.5  {}",
-                "",
-                told(&point.sensitivity)
-            ));
-            lines.push(format!(
-                "  {:<11} specificity at p ≥ 0.5  {}",
-                "",
-                told(&point.specificity)
-            ));
+            let at = match point.rule {
+                Rule::Probability(probability) => format!("p ≥ {probability}"),
+                _ => format!("p ≥ {:.3}", point.threshold_probability.unwrap_or_default()),
+            };
+            for (name, share) in
+                [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
+            {
+                let name = format!("{name} at {at}");
+                lines.push(format!("  {:<11} {name:<23} {}", "", told(share)));
+            }
+            if let Some(stated) = &point.at_prevalence {
+                let name = format!("PPV at {} cancers", stated.prevalence);
+                let value = plain(&stated.positive_predictive_value);
+                lines.push(format!("  {:<11} {name:<23} {value}", ""));
+            }
         }
         lines.push(format!(
             "  {:<11} average precision       {}; guessing: {:.3}",

@@ -210,6 +210,11 @@ impl RunFolder {
         self.root.join("evaluation.json")
     }
 
+    /// The map to calibrated probabilities, where the spec asks for one.
+    pub fn calibration_file(&self) -> PathBuf {
+        self.root.join("calibration.json")
+    }
+
     /// A curve behind the final figures: `roc`, `precision-recall`, `decision`.
     pub fn curve(&self, part: crate::spec::Part, name: &str) -> PathBuf {
         self.root.join("curves").join(format!("{part}-{name}.csv"))

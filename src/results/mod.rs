@@ -10,6 +10,7 @@
 //!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
 //!   predictions/…-epoch-010.csv
 //!   evaluation.json            final figures with intervals
+//!   calibration.json           the map to calibrated probabilities, where the spec asks for one
 //!   checkpoints/epoch-010/     everything needed to continue
 //!   plots/                     drawn from the tables alone
 //!   tensorboard/               the same as event files, where the spec asks for them

@@ -23,6 +23,7 @@ impl Document {
         checks.loss(&self);
         checks.train(&self);
         checks.augment(&self);
+        checks.evaluate(&self);
         checks.runtime(&self);
         if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
     }
@@ -306,6 +307,19 @@ impl Checks {
             "\"new\", though model.init is \"random\": everything is new",
             "remove it, or name weights in model.init",
         );
+    }
+
+    fn evaluate(&mut self, document: &Document) {
+        let evaluate = &document.evaluate;
+        for (key, share) in [("threshold", evaluate.threshold), ("prevalence", evaluate.prevalence)]
+        {
+            self.need(
+                share.is_none_or(|share| share > 0.0 && share < 1.0),
+                &format!("evaluate.{key}"),
+                share.unwrap_or_default(),
+                "more than 0 and less than 1",
+            );
+        }
     }
 
     fn runtime(&mut self, document: &Document) {

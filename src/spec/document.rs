@@ -3,7 +3,7 @@
 //! The types here accept anything of the right shape; [`check`](super::check) decides what makes
 //! sense. Doc comments on fields are the reference documentation of the keys.
 
-use super::{Data, Loss, Model, Preprocess, Train};
+use super::{Data, Evaluate, Loss, Model, Preprocess, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ pub struct Document {
     pub loss: Loss,
     /// The optimisation.
     pub train: Train,
+    /// What is computed of the predictions.
+    pub evaluate: Evaluate,
     /// What the report shows.
     pub report: Report,
     /// The machine. Nothing here changes results on one machine type.
