@@ -71,6 +71,8 @@ pub struct Label {
     pub exam: Option<String>,
     /// Part of the study, when the source imposes one.
     pub part: Option<Part>,
+    /// What further columns say, by their names.
+    pub columns: BTreeMap<String, String>,
     /// Where this was said.
     pub source: String,
 }
@@ -82,6 +84,9 @@ pub struct Labels {
     by_exam: BTreeMap<String, Vec<Label>>,
     by_path: BTreeMap<PathBuf, Vec<Label>>,
 }
+
+/// Columns of a labels file that have a meaning of their own.
+const OWN_COLUMNS: [&str; 5] = ["patient_id", "exam_id", "series_uid", "path", "label"];
 
 /// A row of a labels file, as text.
 #[derive(Deserialize)]
@@ -124,7 +129,10 @@ impl Labels {
             let record = record.map_err(|e| unreadable(&e))?;
             let line = record.position().map_or(0, |position| position.line());
             let row: Row = record.deserialize(Some(&headers)).map_err(|e| unreadable(&e))?;
-            labels.add_row(row, path, line, beside)?;
+            let cells = headers.iter().zip(record.iter());
+            let further = cells.filter(|(name, _)| !OWN_COLUMNS.contains(name));
+            let further = further.map(|(name, cell)| (name.to_owned(), cell.to_owned())).collect();
+            labels.add_row(row, further, path, line, beside)?;
         }
         labels.refuse_conflicts()?;
         Ok(labels)
@@ -133,6 +141,7 @@ impl Labels {
     fn add_row(
         &mut self,
         row: Row,
+        columns: BTreeMap<String, String>,
         path: &Path,
         line: u64,
         beside: &Path,
@@ -151,6 +160,7 @@ impl Labels {
             patient: some(row.patient_id),
             exam: some(row.exam_id.clone()),
             part: None,
+            columns,
             source: format!("label {label} in {} line {line}", path.display()),
         };
         if !row.series_uid.is_empty() {
@@ -173,7 +183,8 @@ impl Labels {
                 Some(part) => format!("label {label} in the {part} list ({from})"),
                 None => format!("label {label} by its folder ({from})"),
             };
-            let entry = Label { label, patient: None, exam: None, part, source };
+            let columns = BTreeMap::new();
+            let entry = Label { label, patient: None, exam: None, part, columns, source };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);
         }
     }

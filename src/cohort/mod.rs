@@ -29,7 +29,7 @@ use crate::formats;
 use crate::images::{Found, Image, ImagesError, Kind, Scanner};
 use crate::spec::{Part, Spec};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 /// The cohort could not be gathered.
@@ -117,6 +117,8 @@ pub struct Cohort {
     pub rows: Vec<CohortRow>,
     /// The chosen series, each with its place in `rows`.
     pub chosen: Vec<(usize, Image)>,
+    /// What further columns of the labels say, by series and name of the column.
+    pub columns: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Walks the data, reads the labels and chooses one series per exam.

@@ -60,6 +60,12 @@ fn softness(candidate: &Candidate) -> u8 {
 /// Labels every series and chooses one per exam.
 pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
     let matched = labels.matched(&found.images);
+    let labelled = found.images.iter().zip(&matched.of);
+    let said = labelled.filter_map(|(image, label)| {
+        let columns = &label.as_ref()?.columns;
+        (!columns.is_empty()).then(|| (image.series_uid.clone(), columns.clone()))
+    });
+    let columns = said.collect();
     let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(matched.of.len());
     for (mut image, label) in found.images.into_iter().zip(matched.of) {
         let row = describe(&image, label, rules);
@@ -86,7 +92,7 @@ pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
             None,
         )
     }));
-    let mut cohort = Cohort::default();
+    let mut cohort = Cohort { columns, ..Cohort::default() };
     for (row, image) in rows {
         let parts = image.iter().flat_map(|image| &image.left_out).map(|part| CohortRow {
             reason: part.reason.clone(),

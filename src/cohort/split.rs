@@ -200,7 +200,7 @@ mod tests {
         let rows = labels.iter().enumerate().flat_map(|(patient, exams)| {
             exams.iter().enumerate().map(move |(exam, label)| row(patient, exam, *label))
         });
-        Cohort { rows: rows.collect(), chosen: Vec::new() }
+        Cohort { rows: rows.collect(), ..Cohort::default() }
     }
 
     proptest! {

@@ -81,10 +81,15 @@ pub(super) struct Resampled {
 impl Resampled {
     /// Of at least one exam, with finite log-odds and probabilities in [0, 1].
     pub fn of(exams: &Exams, options: &Options) -> Self {
+        Self::weighted(exams, None, options)
+    }
+
+    /// [`Resampled::of`] exams that count by their weights.
+    pub fn weighted(exams: &Exams, weights: Option<&[f64]>, options: &Options) -> Self {
         let Exams { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
         let wanted = Wanted { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
-        let sweep = Sweep::new(logits, probabilities, labels, patients, None, wanted);
+        let sweep = Sweep::new(logits, probabilities, labels, patients, weights, wanted);
         let count = patients.iter().max().map_or(0, |&last| last + 1);
         let resampling = Resampling::new(labels, patients, options.seed);
         Self {
@@ -105,7 +110,7 @@ impl Resampled {
         percentile_interval(&values, self.level)
     }
 
-    fn estimate(&self, metric: impl Fn(&Figures) -> Option<f64>) -> Estimate {
+    pub fn estimate(&self, metric: impl Fn(&Figures) -> Option<f64>) -> Estimate {
         match metric(&self.plain) {
             Some(value) => {
                 Estimate { value: Some(value), interval: self.interval(metric), reason: None }

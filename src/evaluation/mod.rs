@@ -27,6 +27,7 @@ mod curves;
 mod decision;
 mod delong;
 mod interval;
+mod multiple;
 mod normal;
 mod operating;
 mod precision;
@@ -34,9 +35,11 @@ mod predictive;
 mod recalibrate;
 mod resampling;
 mod roc;
+mod subgroups;
 mod sweep;
 #[cfg(test)]
 mod testing;
+mod weighted;
 
 use std::collections::BTreeMap;
 
@@ -56,12 +59,15 @@ pub use delong::{
     delong_plain_interval, newcombe_interval,
 };
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
+pub use multiple::holm;
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
 pub use recalibrate::{CalibrationFigures, Calibrator, Recalibrated};
 pub use resampling::{Resampling, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
+pub use subgroups::{Grouping, Heterogeneity, Subgroup, Subgroups};
+pub use weighted::Weighted;
 
 /// One exam with its label and prediction.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +101,10 @@ pub struct Options {
     pub validated: Vec<(Rule, f64)>,
     /// A share of cancers at which predictive values are wanted too.
     pub prevalence: Option<f64>,
+    /// Groups of the exams, by which figures are wanted.
+    pub groupings: Vec<Grouping>,
+    /// The name of weights and the weight of each exam, where weighted figures are wanted.
+    pub weights: Option<(String, Vec<f64>)>,
     /// A map to calibrated probabilities, whose effect on these exams is wanted.
     pub calibrator: Option<Fitted>,
 }
@@ -123,6 +133,8 @@ impl Default for Options {
             ],
             validated: Vec::new(),
             prevalence: None,
+            groupings: Vec::new(),
+            weights: None,
             calibrator: None,
         }
     }
@@ -159,6 +171,12 @@ pub struct Evaluation {
     pub recalibrated: Option<Recalibrated>,
     /// Decisions at chosen thresholds.
     pub operating_points: Vec<OperatingPoint>,
+    /// Figures by groups of exams, where the spec names columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subgroups: Vec<Subgroups>,
+    /// Figures of the population that weights stand for, where the spec names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighted: Option<Weighted>,
     /// What a reader must know to read the figures rightly.
     pub notes: Vec<String>,
 }
@@ -236,6 +254,8 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
         ),
         recalibrated: None,
         operating_points: decisions(&logits, &labels, options),
+        subgroups: Vec::new(),
+        weighted: None,
         notes: notes(exams.len(), patient_count),
     };
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
@@ -252,6 +272,12 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
         before: (&evaluation.calibration).into(),
         after: figures_after(&fitted.calibrator, &sides, options),
     });
+    let point = evaluation.operating_points.first();
+    evaluation.subgroups = subgroups::subgroups(exams, &options.groupings, point, level);
+    evaluation.weighted = options
+        .weights
+        .as_ref()
+        .map(|(column, weights)| weighted::figures(column, weights, &sides, options));
     let curves = resampled.curves(&sides);
     (evaluation, curves)
 }

@@ -1,6 +1,7 @@
 //! Scored → figures: `evaluation.json`, `calibration.json` and the curves, from predictions alone.
 
 use super::PipelineError;
+use super::columns::Columns;
 use crate::evaluation::{
     Calibrator, ChosenOn, Evaluation, Fitted, Options, Rule, Scored, evaluate_with_curves,
 };
@@ -74,14 +75,18 @@ impl KeptCalibration {
 pub(super) fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<(), PipelineError> {
     let mut parts = BTreeMap::<String, Evaluation>::new();
     let mut calibration = None;
+    let columns = Columns::read(spec, run)?;
     for part in [Part::Valid, Part::Test] {
         let path = run.predictions(part, selected);
         if !path.is_file() {
             continue;
         }
         let rows: Vec<PredictionRow> = read_csv(&path)?;
-        let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
+        let series: Vec<&str> = rows.iter().map(|row| row.series.as_str()).collect();
         let mut options = options(spec);
+        options.groupings = columns.groupings(spec, &series);
+        options.weights = columns.weights(spec, &series)?;
+        let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
         if part == Part::Valid {
             calibration = KeptCalibration::fit(spec.evaluate.recalibrate, selected, &scored);
             if let Some(calibration) = &calibration {

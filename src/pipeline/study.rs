@@ -14,6 +14,7 @@ use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
 use crate::volume;
 
+use super::columns::{self, check_columns};
 use super::{PipelineError, Stages};
 
 /// The study of a run: read from its tables when they are there, else gathered, prepared and
@@ -41,6 +42,7 @@ pub(super) fn study(
     cohort::assign(&mut cohort, spec)?;
     write_csv(&preparation_file, &prepared)?;
     write_lists(run, &cohort.rows)?;
+    columns::write(spec, run, &cohort)?;
     write_csv(&cohort_file, &cohort.rows)?;
     watch.stage_ends("split", &split_check(&cohort.rows));
     Ok(cohort.rows)
@@ -70,6 +72,7 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     watch.stage_begins("cohort");
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let cohort = cohort::gather(spec, &mut scanner)?;
+    check_columns(spec, &cohort)?;
     if let Err(error) = scanner.save() {
         watch.note(&format!("files will be looked at again next time: {error}"));
     }
@@ -93,6 +96,7 @@ fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
 pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let cohort = cohort::gather(spec, &mut scanner)?;
+    check_columns(spec, &cohort)?;
     // Looking must not fail where nothing can be written.
     let _ = scanner.save_beside();
     Ok(cohort)

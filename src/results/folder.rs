@@ -59,6 +59,8 @@ pub enum ResultsError {
 pub enum Table {
     /// Every series seen.
     Cohort,
+    /// Further columns of chosen series, where the spec names them.
+    ExamColumns,
     /// Every series prepared.
     Preparation,
     /// By epoch and part.
@@ -193,6 +195,7 @@ impl RunFolder {
     pub fn table(&self, table: Table) -> PathBuf {
         self.root.join(match table {
             Table::Cohort => "cohort.csv",
+            Table::ExamColumns => "exam-columns.csv",
             Table::Preparation => "preparation.csv",
             Table::Metrics => "metrics.csv",
             Table::Steps => "steps.csv",

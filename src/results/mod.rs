@@ -5,6 +5,7 @@
 //!   spec.toml                  resolved spec, complete
 //!   provenance.json            version, commit, hashes, seed, device, threads, seconds of stages
 //!   cohort.csv                 every series seen, and what became of it
+//!   exam-columns.csv           columns that [evaluate] names
 //!   preparation.csv            geometry and quality of every prepared series
 //!   preparation.html           the same for people: refusals, histograms, contact sheet
 //!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
@@ -39,5 +40,5 @@ mod tensorboard;
 pub use folder::{ResultsError, RunFolder, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Provenance, now_utc, program_version};
-pub use tables::{MetricsRow, PredictionRow, StepRow, TimingRow, read_csv, write_csv};
+pub use tables::{ColumnRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv, write_csv};
 pub use tensorboard::EventFiles;

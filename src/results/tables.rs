@@ -90,6 +90,17 @@ pub struct PredictionRow {
     pub probability: f64,
 }
 
+/// A row of `exam-columns.csv`: what one column says of one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnRow {
+    /// Series UID.
+    pub series: String,
+    /// Name of the column.
+    pub column: String,
+    /// What it says; empty where it is not known.
+    pub value: String,
+}
+
 /// Writes rows as CSV with a header, atomically.
 pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), ResultsError> {
     let mut writer = csv::Writer::from_writer(Vec::new());

@@ -1,6 +1,6 @@
 //! Which values make sense. Everything that is wrong is reported at once.
 
-use super::{Document, InitHead, Preference, Spec};
+use super::{Document, InitHead, Preference, Spec, SubgroupBy};
 use crate::device::DeviceRequest;
 use std::path::Path;
 
@@ -318,6 +318,20 @@ impl Checks {
                 &format!("evaluate.{key}"),
                 share.unwrap_or_default(),
                 "more than 0 and less than 1",
+            );
+        }
+        let names = evaluate.subgroups.iter().map(SubgroupBy::column);
+        let named = names.chain(evaluate.weight_column.as_deref()).all(|name| !name.is_empty());
+        self.need(named, "evaluate.subgroups", "\"\"", "names of columns");
+        for by in &evaluate.subgroups {
+            let SubgroupBy::Bands(bands) = by else { continue };
+            let finite = bands.edges.iter().all(|edge| edge.is_finite());
+            let rising = bands.edges.windows(2).all(|pair| pair[0] < pair[1]);
+            self.need(
+                !bands.edges.is_empty() && finite && rising,
+                "evaluate.subgroups",
+                &bands.edges,
+                &format!("edges of `{}` in ascending order, at least one", bands.column),
             );
         }
     }

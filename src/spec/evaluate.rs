@@ -15,6 +15,45 @@ pub struct Evaluate {
     /// The share of cancers where the model is to be used: predictive values are given there too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prevalence: Option<f64>,
+    /// Columns of the labels or of `cohort.csv` by whose values figures are given: `"sex"`, or
+    /// `{ column = "age", edges = [55, 65, 75] }` for bands of numbers.
+    pub subgroups: Vec<SubgroupBy>,
+    /// Column with the weight of each exam (the inverse of its chance to be drawn): figures are then
+    /// given for the population too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_column: Option<String>,
+}
+
+/// An entry of `evaluate.subgroups`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "the name of a column, or a table such as { column = \"age\", edges = [55, 65] }"
+)]
+pub enum SubgroupBy {
+    /// A group for each value.
+    Values(String),
+    /// A group for each band of numbers.
+    Bands(Bands),
+}
+
+impl SubgroupBy {
+    /// The column.
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Values(column) | Self::Bands(Bands { column, .. }) => column,
+        }
+    }
+}
+
+/// Bands of the numbers in a column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bands {
+    /// The column.
+    pub column: String,
+    /// Where one band ends and the next begins, ascending; a number on an edge is in the upper band.
+    pub edges: Vec<f64>,
 }
 
 /// `evaluate.recalibrate`

@@ -5,6 +5,7 @@ mod cache;
 mod continuing;
 mod damage;
 mod determinism;
+mod evidence;
 mod folds;
 mod killing;
 mod runs;
