@@ -26,7 +26,12 @@ pub(super) struct Plot {
 impl Plot {
     pub fn execute(&self, output: &Output) -> Done {
         for path in &self.runs {
-            for (run, spec) in RunFolder::find(path)?.members()? {
+            let whole = RunFolder::find(path)?;
+            if whole.cross_validation_file().is_file() {
+                let drawn = report::redraw_folds(&whole).map_err(Failure::work)?;
+                output.say(format!("{} files in {}", drawn.len(), whole.plots().display()));
+            }
+            for (run, spec) in whole.members()? {
                 let cache = pipeline::cache_folder(&spec);
                 if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
                     output.say(format!("quality page in {}", page.display()));

@@ -38,6 +38,10 @@ pub struct Calibration {
     pub in_the_large: Estimate,
     /// The reliability diagram, bins of equal width.
     pub bins: Vec<ReliabilityBin>,
+    /// The same in bins of equally many exams, small ones joined: where exams are rare, bins of equal
+    /// width are empty.
+    #[serde(default)]
+    pub equal_count_bins: Vec<ReliabilityBin>,
 }
 
 /// Mean squared difference of probability and outcome (Brier 1950); `None` without exams.
@@ -78,6 +82,54 @@ pub fn reliability_bins(
             observed: Proportion::new(positives, total, level, "exams in this bin"),
         })
         .collect()
+}
+
+/// Fewer exams than this make no bin of their own.
+const LEAST_IN_BIN: usize = 10;
+
+/// The reliability diagram in at most `count` bins of equally many exams in the order of their
+/// probabilities, at least ten in each unless there are fewer in all; exams of one probability are
+/// never parted. Edges are the smallest and the largest probability inside.
+///
+/// # Panics
+/// When `count` is zero.
+pub fn equal_count_bins(
+    probabilities: &[f64],
+    labels: &[bool],
+    count: usize,
+    level: f64,
+) -> Vec<ReliabilityBin> {
+    assert!(count > 0, "a reliability diagram has at least one bin");
+    let total = probabilities.len();
+    let mut order: Vec<usize> = (0..total).collect();
+    order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+    let mut bins: Vec<Vec<usize>> = Vec::new();
+    let mut done = 0;
+    for ties in order.chunk_by(|&a, &b| probabilities[a] == probabilities[b]) {
+        // A new bin begins where the bins so far have their share.
+        let due = done * count >= bins.len() * total;
+        match bins.last_mut() {
+            Some(last) if !due || last.len() < LEAST_IN_BIN => last.extend(ties),
+            _ => bins.push(ties.to_vec()),
+        }
+        done += ties.len();
+    }
+    if bins.len() > 1 && bins.last().is_some_and(|last| last.len() < LEAST_IN_BIN) {
+        let rest = bins.pop().unwrap_or_default();
+        bins.last_mut().into_iter().for_each(|last| last.extend(&rest));
+    }
+    let bin = |members: Vec<usize>| {
+        let sum: f64 = members.iter().map(|&at| probabilities[at]).sum();
+        let hits = members.iter().filter(|&&at| labels[at]).count();
+        let edge = |at: Option<&usize>| at.map_or(0.0, |&at| probabilities[at]);
+        ReliabilityBin {
+            low: edge(members.first()),
+            high: edge(members.last()),
+            mean_probability: Some(sum / members.len() as f64),
+            observed: Proportion::new(hits, members.len(), level, "exams in this bin"),
+        }
+    };
+    bins.into_iter().map(bin).collect()
 }
 
 /// The mean over exams of |mean probability − observed share| of their bins (Naeini 2015);
@@ -254,6 +306,7 @@ pub(super) fn calibration(
         intercept,
         in_the_large: calibration_in_the_large(logits, labels, level)
             .unwrap_or_else(Estimate::undefined),
+        equal_count_bins: equal_count_bins(probabilities, labels, bin_count, level),
         bins,
     }
 }

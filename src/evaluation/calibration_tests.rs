@@ -94,3 +94,36 @@ fn bins_hold_their_edges() {
     assert_eq!(bins[4].observed.reason.as_deref(), Some("there are no exams in this bin"));
     assert_eq!(expected_calibration_error(&bins), Some(0.3));
 }
+
+#[test]
+fn bins_of_equal_count_hold_twenty_of_two_hundred_and_small_ones_join() {
+    let bins = equal_count_bins(&probabilities(), &labels(), 10, 0.95);
+    // Ties move a bin's end by an exam or two.
+    assert!(bins.len() == 10 && bins.iter().all(|bin| bin.observed.total.abs_diff(20) <= 2));
+    assert_eq!(bins.iter().map(|bin| bin.observed.total).sum::<usize>(), 200);
+    assert_eq!(bins.iter().map(|bin| bin.observed.successes).sum::<usize>(), 79);
+    assert!(bins.windows(2).all(|pair| pair[0].high < pair[1].low));
+    assert!(bins.iter().all(|bin| bin.observed.interval.is_some()));
+    // 25 exams cannot fill ten bins of ten; 7 are one bin; all alike are one.
+    let few = equal_count_bins(&probabilities()[..25], &labels()[..25], 10, 0.95);
+    assert!(few.len() == 2 && few.iter().all(|bin| bin.observed.total >= 10));
+    assert_eq!(equal_count_bins(&probabilities()[..7], &labels()[..7], 10, 0.95).len(), 1);
+    assert_eq!(equal_count_bins(&[0.3; 40], &labels()[..40], 10, 0.95).len(), 1);
+    assert!(equal_count_bins(&[], &[], 10, 0.95).is_empty());
+}
+
+proptest::proptest! {
+    #[test]
+    fn bins_of_equal_count_part_no_ties_and_lose_no_exam(
+        (scores, labels) in super::super::testing::labelled_scores(), count in 1usize..12
+    ) {
+        let probabilities: Vec<f64> = scores.iter().map(|&z| sigmoid(z)).collect();
+        let bins = equal_count_bins(&probabilities, &labels, count, 0.95);
+        let total: usize = bins.iter().map(|bin| bin.observed.total).sum();
+        proptest::prop_assert_eq!(total, labels.len());
+        proptest::prop_assert!(bins.len() <= count);
+        proptest::prop_assert!(bins.windows(2).all(|pair| pair[0].high < pair[1].low));
+        let enough = |bin: &ReliabilityBin| bin.observed.total >= LEAST_IN_BIN.min(labels.len());
+        proptest::prop_assert!(bins.iter().all(enough));
+    }
+}

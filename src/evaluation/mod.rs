@@ -49,8 +49,8 @@ use serde::{Deserialize, Serialize};
 
 pub use bootstrap::bootstrap_auc;
 pub use calibration::{
-    Calibration, ReliabilityBin, brier, calibration_in_the_large, expected_calibration_error,
-    recalibration, reliability_bins,
+    Calibration, ReliabilityBin, brier, calibration_in_the_large, equal_count_bins,
+    expected_calibration_error, recalibration, reliability_bins,
 };
 pub use curves::{BandPoint, Curves, PartialAuc};
 pub use decision::DecisionPoint;
@@ -399,6 +399,7 @@ fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
         intercept: nothing(),
         in_the_large: nothing(),
         bins: Vec::new(),
+        equal_count_bins: Vec::new(),
     };
     evaluation.operating_points =
         options.rules.iter().map(|&rule| OperatingPoint::undefined(rule, reason)).collect();

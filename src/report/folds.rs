@@ -1,12 +1,17 @@
 //! What the folds of a cross-validation say together.
 
 use super::headline::auc_with_interval;
-use super::{ReportError, summary};
-use crate::evaluation::{Evaluation, Options, Scored, evaluate};
+use super::plot::{
+    NamedPrecisionRecall, calibration, decision_curve, precision_recall_curves, roc_curves,
+    score_histogram,
+};
+use super::{ReportError, roc_of, summary};
+use crate::evaluation::{Evaluation, Options, Scored, evaluate_with_curves};
 use crate::files::write_bytes;
 use crate::results::{PredictionRow, ResultsError, RunFolder, read_csv, write_csv};
 use crate::spec::{Part, Spec};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// `cross-validation.json`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,17 +96,26 @@ pub fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), Rep
         .collect();
     let options = Options { seed: spec.experiment.seed, ..Options::default() };
     let aucs: Option<Vec<f64>> = told.iter().map(|fold| fold.auc).collect();
+    let (pooled, curves) = evaluate_with_curves(&scored, &options);
+    write_csv(&run.pooled_curve("roc"), &curves.roc_band)?;
+    write_csv(&run.pooled_curve("precision-recall"), &curves.precision_recall)?;
+    write_csv(&run.pooled_curve("decision"), &curves.decision)?;
     let figures = CrossValidation {
         mean_auc: aucs.map(|aucs| aucs.iter().sum::<f64>() / aucs.len() as f64),
         folds: told,
-        pooled: evaluate(&scored, &options),
+        pooled,
     };
     let text = serde_json::to_string_pretty(&figures).expect("plain data always has a JSON form");
-    Ok(write_bytes(&run.cross_validation_file(), (text + "\n").as_bytes())?)
+    write_bytes(&run.cross_validation_file(), (text + "\n").as_bytes())?;
+    redraw_folds(run)?;
+    Ok(())
 }
 
-/// The figures of a finished cross-validation in a few lines.
-pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
+/// The figures of a finished cross-validation.
+///
+/// # Errors
+/// [`ReportError::NotFinished`] where there are none; otherwise when they cannot be read.
+pub fn cross_validation(run: &RunFolder) -> Result<CrossValidation, ReportError> {
     let path = run.cross_validation_file();
     if !path.is_file() {
         return Err(ReportError::NotFinished { path });
@@ -110,7 +124,54 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
         let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
         serde_json::from_str(&text).map_err(|error| error.to_string())
     };
-    let figures = read().map_err(|message| ResultsError::Read { path: path.clone(), message })?;
+    Ok(read().map_err(|message| ResultsError::Read { path: path.clone(), message })?)
+}
+
+/// Draws the pooled predictions of a finished cross-validation from its tables, into the plots of
+/// the whole run.
+///
+/// # Errors
+/// When it is not finished, a table cannot be read, or a picture cannot be written.
+pub fn redraw_folds(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
+    let pooled = cross_validation(run)?.pooled;
+    let rows: Vec<PredictionRow> = read_csv(&run.pooled_predictions())?;
+    let title = format!("{}: out of fold", run.spec()?.experiment.name);
+    let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
+    let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+    let mut drawings = vec![
+        ("calibration", calibration(&title, &pooled.calibration, &probabilities)),
+        ("scores", score_histogram(&title, &probabilities, &labels)),
+    ];
+    // Those of older versions have no tables of these curves.
+    let mut roc = roc_of("all folds", &rows);
+    if run.pooled_curve("decision").is_file() {
+        roc.band = read_csv(&run.pooled_curve("roc"))?;
+        let points = read_csv(&run.pooled_curve("decision"))?;
+        drawings.push(("decision", decision_curve(&title, &points)));
+        let curve = NamedPrecisionRecall {
+            name: "all folds".to_owned(),
+            points: read_csv(&run.pooled_curve("precision-recall"))?,
+            average_precision: pooled.average_precision,
+            prevalence: pooled.positives as f64 / pooled.exams.max(1) as f64,
+        };
+        drawings.push(("precision-recall", precision_recall_curves(&title, &[curve])));
+    }
+    drawings.push(("roc", roc_curves(&title, &[roc])));
+    let mut written = Vec::new();
+    for (name, drawing) in drawings {
+        for (ending, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
+            let path = run.plots().join(format!("{name}.{ending}"));
+            write_bytes(&path, bytes)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+/// The figures of a finished cross-validation in a few lines.
+pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
+    let path = run.cross_validation_file();
+    let figures = cross_validation(run)?;
     let auc = |auc: Option<f64>| auc.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
     let mut lines = vec![format!("Cross-validation in {} folds", figures.folds.len())];
     for fold in &figures.folds {

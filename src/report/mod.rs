@@ -28,7 +28,9 @@ use std::path::PathBuf;
 
 pub use compare::{Comparison, KeyDifference, PairedTest, compare, write_overlaid_roc};
 pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
-pub use folds::{CrossValidation, Fold, headline_of_folds, pool};
+pub use folds::{
+    CrossValidation, Fold, cross_validation, headline_of_folds, pool, redraw_folds,
+};
 pub use headline::headline;
 
 /// What `evaluation.json` holds.

@@ -223,6 +223,11 @@ impl RunFolder {
         self.root.join("curves").join(format!("{part}-{name}.csv"))
     }
 
+    /// A curve behind the pooled figures of a cross-validation.
+    pub fn pooled_curve(&self, name: &str) -> PathBuf {
+        self.root.join("curves").join(format!("out-of-fold-{name}.csv"))
+    }
+
     /// The figures of a cross-validation.
     pub fn cross_validation_file(&self) -> PathBuf {
         self.root.join("cross-validation.json")

@@ -24,6 +24,7 @@
 //!   spec.toml
 //!   fold-1/ … fold-5/           a run each
 //!   predictions/out-of-fold.csv every exam once, by the network that had not seen its patient
+//!   curves/out-of-fold-….csv  plots/   the curves behind them, drawn
 //!   cross-validation.json       figures of each fold and of all together
 //! ```
 //!

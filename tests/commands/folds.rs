@@ -96,8 +96,12 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
     assert!(told.stdout.contains("Cross-validation in 3 folds"), "{}", told.stdout);
     assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), figures);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
+    let pooled = fs::read(run.join("plots/roc.svg")).unwrap();
+    assert!(run.join("curves/out-of-fold-decision.csv").is_file());
+    fs::remove_dir_all(run.join("plots")).unwrap();
     fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
     assert_eq!(place.lungs(&["plot", folder]).code, 0);
+    assert!(fs::read(run.join("plots/roc.svg")).unwrap() == pooled);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
 
     // The ensemble is the mean of the folds, each asked alone.
