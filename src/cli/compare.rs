@@ -2,18 +2,20 @@
 
 use super::output::{Output, columns};
 use super::{Done, Failure};
-use crate::report::{Comparison, compare, write_overlaid_roc};
+use crate::report::{CompareOptions, Comparison, ReportError, Spread, compare};
 use crate::results::RunFolder;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Compare runs: what differs, metrics side by side, overlaid ROC curves.
+/// Compare runs: what differs, metrics side by side, paired tests, overlaid curves.
 ///
 /// Prints only the spec keys that differ, the figures with their intervals, and DeLong's paired
-/// test of each further run against the first on the same validation exams.
+/// test of each further run against the first on the same exams (the test part where all have one,
+/// else validation), corrected by Holm's method where there are several. Runs that differ in seed or
+/// fold only are a group: mean ± standard deviation are given, and runs of one seed are paired.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2"
+    after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2"
 )]
 pub(super) struct Compare {
     /// Run folders; given the folder of an experiment, its newest finished run is taken.
@@ -24,23 +26,52 @@ pub(super) struct Compare {
     #[arg(long, default_value = "results/comparison", value_name = "FOLDER")]
     out: PathBuf,
 
+    /// Where runs scored different exams, test on those that they have in common.
+    #[arg(long)]
+    common: bool,
+
     /// Print the comparison as JSON.
     #[arg(long)]
     json: bool,
+
+    /// Write every figure of every run as CSV.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+
+    /// Write one self-contained page with the curves of all runs.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 impl Compare {
     pub fn execute(&self, output: &Output) -> Done {
         let runs: Vec<RunFolder> =
             self.runs.iter().map(|path| RunFolder::find(path)).collect::<Result<_, _>>()?;
-        let comparison = compare(&runs).map_err(Failure::work)?;
-        write_overlaid_roc(&runs, &self.out).map_err(Failure::work)?;
+        let options = CompareOptions { common: self.common };
+        let comparison = compare(&runs, options).map_err(|error| match error {
+            ReportError::OtherExams { .. } | ReportError::OtherLabels { .. } => {
+                Failure::request(error)
+            }
+            error => Failure::work(error),
+        })?;
+        comparison.write_overlaid_roc(&self.out).map_err(Failure::work)?;
+        if let Some(path) = &self.csv {
+            comparison.write_csv(path).map_err(Failure::work)?;
+        }
+        if let Some(path) = &self.html {
+            comparison.write_page(path).map_err(Failure::work)?;
+        }
         if self.json {
             let text = serde_json::to_string_pretty(&comparison).map_err(Failure::work)?;
             output.answer(text);
-        } else {
-            output.answer(tell(&comparison));
-            output.say(format!("\nOverlaid ROC: {}", self.out.join("roc.svg").display()));
+            return Ok(());
+        }
+        output.answer(tell(&comparison));
+        output.say(format!("\nOverlaid ROC: {}", self.out.join("roc.svg").display()));
+        for (name, path) in [("Figures", &self.csv), ("Page", &self.html)] {
+            if let Some(path) = path {
+                output.say(format!("{name}: {}", path.display()));
+            }
         }
         Ok(())
     }
@@ -59,9 +90,33 @@ fn tell(comparison: &Comparison) -> String {
         rows.push([difference.key.clone()].into_iter().chain(values).collect());
     }
     rows.push(heading("— figures —"));
-    for (name, values) in &comparison.figures {
-        rows.push([name.clone()].into_iter().chain(values.iter().cloned()).collect());
+    for figure in &comparison.figures {
+        let cells = figure.cells.iter().map(|cell| cell.text.clone());
+        rows.push([figure.name.clone()].into_iter().chain(cells).collect());
+    }
+    let mut told = columns(&rows);
+    if !comparison.groups.is_empty() {
+        told += &format!("\n\nMean ± standard deviation\n{}", tell_groups(comparison));
     }
     let tests: Vec<&str> = comparison.tests.iter().map(|test| test.sentence.as_str()).collect();
-    format!("{}\n\n{}", columns(&rows), tests.join("\n"))
+    let tests = match tests.is_empty() {
+        true => {
+            "The runs differ in their seeds or folds only: there is nothing to test.".to_owned()
+        }
+        false => tests.join("\n"),
+    };
+    format!("{told}\n\n{tests}")
+}
+
+fn tell_groups(comparison: &Comparison) -> String {
+    let heads = comparison.groups.iter().map(|g| format!("{} ({} runs)", g.name, g.runs.len()));
+    let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<_>>()];
+    for figure in &comparison.figures {
+        let cells = comparison.groups.iter().map(|group| {
+            let one = group.spread.iter().find(|one| one.name == figure.name);
+            one.map_or("–".to_owned(), Spread::told)
+        });
+        rows.push([figure.name.clone()].into_iter().chain(cells).collect());
+    }
+    columns(&rows)
 }

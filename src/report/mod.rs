@@ -26,11 +26,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use compare::{Comparison, KeyDifference, PairedTest, compare, write_overlaid_roc};
-pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
-pub use folds::{
-    CrossValidation, Fold, cross_validation, headline_of_folds, pool, redraw_folds,
+pub use compare::{
+    Cell, CompareOptions, Comparison, Figure, Group, KeyDifference, PairedTest, Spread, compare,
+    comparison_page,
 };
+pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
+pub use folds::{CrossValidation, Fold, cross_validation, headline_of_folds, pool, redraw_folds};
 pub use headline::headline;
 
 /// What `evaluation.json` holds.
@@ -56,6 +57,37 @@ pub enum ReportError {
     NotFinished {
         /// Where `evaluation.json` would be.
         path: PathBuf,
+    },
+    /// Runs scored different exams.
+    #[error(
+        "{first} and {second} scored different exams ({first_exams} and {second_exams}, {common} in \
+         common), so no paired test is fair; use the same data, seed and [split], or compare on the \
+         exams in common: --common"
+    )]
+    OtherExams {
+        /// A run.
+        first: String,
+        /// The other.
+        second: String,
+        /// Its exams.
+        first_exams: usize,
+        /// The other's.
+        second_exams: usize,
+        /// Exams of both.
+        common: usize,
+    },
+    /// Runs know exams by different labels.
+    #[error(
+        "{first} and {second} have different labels for {exams} of the same exams; they cannot be \
+         compared: train or evaluate both with the same labels"
+    )]
+    OtherLabels {
+        /// A run.
+        first: String,
+        /// The other.
+        second: String,
+        /// Exams with two labels.
+        exams: usize,
     },
     /// A table of the run could not be read.
     #[error(transparent)]

@@ -55,6 +55,14 @@ impl Spec {
         blake3::hash(flat.as_bytes()).to_hex().to_string()
     }
 
+    /// [`Spec::hash`] without seed and fold: specs that share it are repetitions of one experiment.
+    pub fn hash_of_kind(&self) -> String {
+        let mut document = self.0.clone();
+        document.experiment.seed = 0;
+        document.split.fold = 0;
+        Spec(document).hash()
+    }
+
     /// Keys that affect results and differ from `other`.
     pub fn result_differences(&self, other: &Spec) -> Vec<Difference> {
         table_differences(&[flatten(&self.identity()), flatten(&other.identity())])

@@ -125,3 +125,87 @@ fn columns_that_cannot_be_used_are_told_before_anything_is_done() {
     let wrong = place.lungs(&["check", "small.toml", &flag, &key]);
     assert!(wrong.stderr.contains("in ascending order"), "{}", wrong.stderr);
 }
+
+/// A small experiment whose validation has enough exams, in variants by `--set`.
+fn variant(place: &Workplace, name: &str, sets: &[&str]) {
+    let name = format!("experiment.name={name}");
+    let mut arguments = vec!["run", "small.toml", "-q", "--set", &name];
+    let common = ["train.epochs=1", "split.train=0.5", "split.valid=0.5"];
+    for set in common.iter().chain(sets) {
+        arguments.extend(["--set", set]);
+    }
+    let done = place.lungs(&arguments);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
+fn a_comparison_is_also_a_page_and_a_table() {
+    let place = Workplace::new();
+    variant(&place, "cross", &[]);
+    variant(&place, "focal", &["loss.name=focal"]);
+    variant(&place, "faster", &["train.learning_rate=0.01"]);
+    let runs = ["results/cross", "results/focal", "results/faster"];
+    let files = ["--html", "comparison.html", "--csv", "comparison.csv"];
+    let done = place.lungs(&[&["compare"], &runs[..], &files].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for words in [
+        "focal loss (γ = 2, α = 0.25) reached an AUC of",
+        "and cross-entropy one of",
+        "train.learning_rate = 0.01 reached",
+        "Holm-corrected for 2 tests",
+        "validation exams (",
+    ] {
+        assert!(done.stdout.contains(words), "{words}: {}", done.stdout);
+    }
+    let page = fs::read_to_string(place.path("comparison.html")).unwrap();
+    assert!(page.contains("DeLong&#39;s paired test") || page.contains("DeLong's paired test"));
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert!(!page.contains("src=") && !page.contains("<script"), "nothing from elsewhere");
+    let again = place.lungs(&[&["compare"], &runs[..], &files].concat());
+    assert_eq!(again.stdout, done.stdout);
+    assert_eq!(fs::read_to_string(place.path("comparison.html")).unwrap(), page);
+    let table = fs::read_to_string(place.path("comparison.csv")).unwrap();
+    assert!(table.starts_with("run,figure,value,low,high,text\n"), "{table}");
+    assert!(table.lines().any(|line| line.contains(",valid AUC,")), "{table}");
+}
+
+#[test]
+fn runs_on_different_exams_are_refused_with_the_overlap_and_seeds_are_a_group() {
+    let place = Workplace::new();
+    variant(&place, "one", &[]);
+    variant(&place, "other", &["loss.name=focal", "experiment.seed=38"]);
+    let refused = place.lungs(&["compare", "results/one", "results/other"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    settings().bind(|| insta::assert_snapshot!("other-exams", refused.stderr));
+    let common = place.lungs(&["compare", "results/one", "results/other", "--common"]);
+    assert_eq!(common.code, 0, "{}", common.stderr);
+
+    // Two seeds of each: mean and deviation, and tests seed by seed.
+    variant(&place, "one-again", &["experiment.seed=38"]);
+    variant(&place, "other-again", &["loss.name=focal"]);
+    let four = ["results/one", "results/one-again", "results/other", "results/other-again"];
+    let grouped = place.lungs(&[&["compare", "--json", "-q"], &four[..]].concat());
+    assert_eq!(grouped.code, 0, "{}", grouped.stderr);
+    let json: serde_json::Value = serde_json::from_str(&grouped.stdout).unwrap();
+    assert_eq!(json["groups"][0]["runs"], serde_json::json!([0, 1]));
+    assert_eq!(json["groups"][1]["runs"], serde_json::json!([2, 3]));
+    let brier = |run: usize| {
+        let figures = json["figures"].as_array().unwrap();
+        let figure = figures.iter().find(|figure| figure["name"] == "valid Brier").unwrap();
+        figure["cells"][run]["value"].as_f64().unwrap()
+    };
+    let spread = json["groups"][0]["spread"].as_array().unwrap();
+    let spread = spread.iter().find(|one| one["name"] == "valid Brier").unwrap();
+    let (a, b) = (brier(0), brier(1));
+    assert!((spread["mean"].as_f64().unwrap() - (a + b) / 2.0).abs() < 1e-12);
+    // Of two, the standard deviation is their distance by the square root of two.
+    assert!((spread["sd"].as_f64().unwrap() - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
+    let against = |test: usize| json["tests"][test]["against"].as_str().unwrap();
+    assert!(against(0).starts_with("one-again/") && against(1).starts_with("one/"));
+    let text = place.lungs(&[&["compare"], &four[..]].concat());
+    assert!(text.stdout.contains("Mean ± standard deviation"), "{}", text.stdout);
+
+    let seeds = place.lungs(&["compare", "results/one", "results/one-again"]);
+    assert_eq!(seeds.code, 0, "{}", seeds.stderr);
+    assert!(seeds.stdout.contains("there is nothing to test"), "{}", seeds.stdout);
+}

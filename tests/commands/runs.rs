@@ -167,7 +167,7 @@ fn focal_and_cross_entropy_runs_compare() {
         .collect();
     settings().bind(|| insta::assert_snapshot!("compare-keys", keys.join("\n")));
     assert!(compare.stdout.contains("valid AUC"), "{}", compare.stdout);
-    assert!(compare.stdout.contains("DeLong p"), "{}", compare.stdout);
+    assert!(compare.stdout.contains("DeLong's paired test"), "{}", compare.stdout);
     assert!(place.path("results/comparison/roc.svg").is_file());
     assert!(place.path("results/comparison/roc.png").is_file());
 

@@ -1,0 +1,179 @@
+//! One run as a comparison sees it.
+
+use super::super::folds::cross_validation;
+use super::super::headline::auc_with_interval;
+use super::super::{ReportError, summary};
+use super::Cell;
+use crate::evaluation::{Estimate, Evaluation, Interval};
+use crate::results::{
+    MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
+};
+use crate::spec::{Part, Spec};
+use std::collections::BTreeMap;
+
+/// What is read of one run.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub spec: Spec,
+    /// Predictions of the part that is tested on.
+    pub rows: Vec<PredictionRow>,
+    /// Figures by part.
+    pub parts: BTreeMap<String, Evaluation>,
+    pub selected_epoch: Option<usize>,
+    pub metrics: Vec<MetricsRow>,
+    seconds: Option<f64>,
+    memory_bytes: Option<u64>,
+    gpu_memory_bytes: Option<u64>,
+}
+
+/// The part that is tested on: the test part where all runs have one, else validation; nothing
+/// stands for exams out of fold, where a run is a cross-validation.
+pub(super) fn common_part(runs: &[RunFolder]) -> Result<Option<Part>, ReportError> {
+    let (mut all_tested, mut any_folds) = (true, false);
+    for run in runs {
+        match run.spec()?.is_of_all_folds() {
+            true => any_folds = true,
+            false => all_tested &= summary(run)?.parts.contains_key("test"),
+        }
+    }
+    Ok(match (any_folds, all_tested) {
+        (true, _) => None,
+        (_, true) => Some(Part::Test),
+        _ => Some(Part::Valid),
+    })
+}
+
+/// A part in words.
+pub(super) fn in_words(part: Option<Part>) -> &'static str {
+    match part {
+        None => "out-of-fold",
+        Some(Part::Train) => "training",
+        Some(Part::Valid) => "validation",
+        Some(Part::Test) => "test",
+    }
+}
+
+impl Entry {
+    pub fn read(run: &RunFolder, part: Option<Part>) -> Result<Self, ReportError> {
+        let spec = run.spec()?;
+        let optional = |path: std::path::PathBuf| path.is_file().then_some(path);
+        if spec.is_of_all_folds() {
+            let figures = cross_validation(run)?;
+            let members = run.members()?;
+            let spent = members.iter().map(|(fold, _)| training_seconds(fold));
+            return Ok(Self {
+                name: run.name(),
+                spec,
+                rows: read_csv(&run.pooled_predictions())?,
+                parts: BTreeMap::from([("out-of-fold".to_owned(), figures.pooled)]),
+                selected_epoch: None,
+                metrics: Vec::new(),
+                seconds: spent.sum(),
+                memory_bytes: None,
+                gpu_memory_bytes: None,
+            });
+        }
+        let summary = summary(run)?;
+        // Beside a cross-validation, the part that the run kept for itself.
+        let tested = if summary.parts.contains_key("test") { Part::Test } else { Part::Valid };
+        let file = run.predictions(part.unwrap_or(tested), summary.selected_epoch);
+        let timings: Vec<TimingRow> = match optional(run.table(Table::Timings)) {
+            Some(path) => read_csv(&path)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            name: run.name(),
+            spec,
+            rows: read_csv(&file)?,
+            parts: summary.parts,
+            selected_epoch: Some(summary.selected_epoch),
+            metrics: read_csv(&run.table(Table::Metrics))?,
+            seconds: training_seconds(run),
+            memory_bytes: timings.iter().filter_map(|row| row.peak_memory_bytes).max(),
+            gpu_memory_bytes: timings.iter().filter_map(|row| row.gpu_peak_memory_bytes).max(),
+        })
+    }
+
+    /// Figures by name, in the order in which they are shown.
+    pub fn cells(&self) -> Vec<(String, Cell)> {
+        let mut cells = Vec::new();
+        let whole = |value: usize| Cell {
+            text: value.to_string(),
+            value: Some(value as f64),
+            ..Cell::default()
+        };
+        if let Some(epoch) = self.selected_epoch {
+            cells.push(("selected epoch".to_owned(), whole(epoch)));
+        }
+        for (part, evaluation) in &self.parts {
+            let exams = format!("{} ({} positive)", evaluation.exams, evaluation.positives);
+            let exams = Cell { text: exams, ..whole(evaluation.exams) };
+            cells.push((format!("{part} exams"), exams));
+            let auc = &evaluation.auc;
+            let cell = number(auc.value, auc.interval.as_ref());
+            cells.push((
+                format!("{part} AUC"),
+                Cell { text: auc_with_interval(evaluation), ..cell },
+            ));
+            let accuracy = &evaluation.accuracy;
+            let estimate = |figure: &Estimate| number(figure.value, figure.interval.as_ref());
+            for (name, cell) in [
+                ("average precision", estimate(&evaluation.average_precision)),
+                ("accuracy", number(accuracy.value, accuracy.interval.as_ref())),
+                ("cross-entropy", estimate(&evaluation.cross_entropy)),
+                ("Brier", estimate(&evaluation.calibration.brier)),
+                ("calibration error", estimate(&evaluation.calibration.expected_calibration_error)),
+                ("calibration slope", estimate(&evaluation.calibration.slope)),
+            ] {
+                cells.push((format!("{part} {name}"), cell));
+            }
+        }
+        if let Some(last) = self.metrics.iter().rfind(|row| row.split == Part::Valid) {
+            let auc = last.auc_low.zip(last.auc_high);
+            let text = number(last.auc, None).text;
+            let text = match auc {
+                Some((low, high)) => format!("{text} ({low:.3}–{high:.3})"),
+                None => text,
+            };
+            cells.push(("last epoch".to_owned(), whole(last.epoch)));
+            cells.push((
+                "last epoch, valid AUC".to_owned(),
+                Cell { text, value: last.auc, low: last.auc_low, high: last.auc_high },
+            ));
+        }
+        if let Some(seconds) = self.seconds {
+            let cell =
+                Cell { text: format!("{seconds:.0}"), value: Some(seconds), ..Cell::default() };
+            cells.push(("training seconds".to_owned(), cell));
+        }
+        for (name, bytes) in
+            [("peak memory, MB", self.memory_bytes), ("peak GPU memory, MB", self.gpu_memory_bytes)]
+        {
+            if let Some(bytes) = bytes {
+                let value = bytes as f64 / 1e6;
+                let cell =
+                    Cell { text: format!("{value:.0}"), value: Some(value), ..Cell::default() };
+                cells.push((name.to_owned(), cell));
+            }
+        }
+        cells
+    }
+}
+
+fn training_seconds(run: &RunFolder) -> Option<f64> {
+    Provenance::read(run)?.stage_seconds.get("training").copied()
+}
+
+fn number(value: Option<f64>, interval: Option<&Interval>) -> Cell {
+    let text = match (value, interval) {
+        (Some(value), Some(interval)) => {
+            format!("{value:.3} ({:.3}–{:.3})", interval.low, interval.high)
+        }
+        (Some(value), None) => format!("{value:.3}"),
+        (None, _) => "–".to_owned(),
+    };
+    let (low, high) =
+        (interval.map(|interval| interval.low), interval.map(|interval| interval.high));
+    Cell { text, value, low, high }
+}

@@ -1,0 +1,160 @@
+//! The comparison as one page, with the curves of all runs over each other.
+
+use super::super::page::{Page, counted, number};
+use super::super::plot::{Drawing, overlaid_calibration, overlaid_losses, roc_curves};
+use super::super::roc_of;
+use super::Comparison;
+use crate::evaluation::equal_count_bins;
+use crate::spec::Part;
+use maud::{Markup, PreEscaped, html};
+
+const STYLE: &str = include_str!("compare.css");
+
+/// Runs whose curves are drawn; more are not told apart.
+const DRAWN: usize = 12;
+
+/// The whole page.
+pub fn comparison_page(comparison: &Comparison) -> String {
+    let labels = comparison.labels();
+    let body = html! {
+        section.finding {
+            @for test in &comparison.tests { p { (test.sentence) } }
+            @if comparison.tests.is_empty() {
+                p { "The runs differ in their seeds or folds only: there is nothing to test." }
+            }
+        }
+        h2 { "What differs" }
+        @if comparison.differences.is_empty() { p.soft { "No key of the specs that affects results." } }
+        @else { (differences(comparison, &labels)) }
+        @if !comparison.groups.is_empty() {
+            h2 { "Over seeds and folds" }
+            p.soft { "Mean ± standard deviation over the runs of each group." }
+            (groups(comparison))
+        }
+        h2 { "Figures" }
+        p.soft { "With 95 % intervals where there are some." }
+        (figures(comparison, &labels))
+        h2 { "Curves" }
+        @if comparison.runs.len() > DRAWN {
+            p.soft { "Of the first " (DRAWN) " runs." }
+        }
+        div.curves {
+            @for drawing in [overlaid_roc(comparison), calibration(comparison), losses(comparison)] {
+                figure { (PreEscaped(drawing.svg)) }
+            }
+        }
+        h2 { "Runs" }
+        ul { @for (run, label) in comparison.runs.iter().zip(&labels) {
+            li { b { (label) } " " span.path { (run) } }
+        } }
+        p.soft { "Research use only: not a medical device." }
+    };
+    let lead = format!(
+        "{}, compared on their {} exams.",
+        counted(comparison.runs.len(), "run", "runs"),
+        comparison.part
+    );
+    Page { title: "Comparison of runs", lead: &lead, body, style: STYLE, script: "" }.to_html()
+}
+
+/// A table with a column for each run; on a phone, each cell says whose it is.
+fn table<'a>(labels: &[String], rows: impl Iterator<Item = (&'a str, Vec<String>)>) -> Markup {
+    html! {
+        div.wide { table {
+            thead { tr { th { "" } @for label in labels { th { (label) } } } }
+            tbody { @for (name, cells) in rows {
+                tr {
+                    td { (name) }
+                    @for (cell, label) in cells.iter().zip(labels) { td data-of=(label) { (cell) } }
+                }
+            } }
+        } }
+    }
+}
+
+fn differences(comparison: &Comparison, labels: &[String]) -> Markup {
+    let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
+    let rows = comparison.differences.iter();
+    table(labels, rows.map(|row| (row.key.as_str(), row.values.iter().map(cell).collect())))
+}
+
+fn figures(comparison: &Comparison, labels: &[String]) -> Markup {
+    let rows = comparison.figures.iter();
+    table(
+        labels,
+        rows.map(|row| {
+            (row.name.as_str(), row.cells.iter().map(|cell| cell.text.clone()).collect())
+        }),
+    )
+}
+
+fn groups(comparison: &Comparison) -> Markup {
+    let labels: Vec<String> = comparison
+        .groups
+        .iter()
+        .map(|group| format!("{} ({})", group.name, counted(group.runs.len(), "run", "runs")))
+        .collect();
+    let rows = comparison.figures.iter().filter_map(|figure| {
+        let cell = |group: &super::Group| {
+            let one = group.spread.iter().find(|one| one.name == figure.name);
+            one.map_or("–".to_owned(), super::Spread::told)
+        };
+        let cells: Vec<String> = comparison.groups.iter().map(cell).collect();
+        cells.iter().any(|cell| cell != "–").then_some((figure.name.as_str(), cells))
+    });
+    table(&labels, rows)
+}
+
+impl super::Spread {
+    /// `0.843 ± 0.012`
+    pub fn told(&self) -> String {
+        let mean = number(self.mean, 3);
+        self.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", number(sd, 3)))
+    }
+}
+
+/// ROC curves of the part that is compared.
+pub(super) fn overlaid_roc(comparison: &Comparison) -> Drawing {
+    let entries = comparison.entries.iter().zip(comparison.labels()).take(DRAWN);
+    let curves: Vec<_> = entries
+        .map(|(entry, label)| {
+            let epoch = entry.selected_epoch.map_or(String::new(), |e| format!(", epoch {e}"));
+            roc_of(&format!("{label}{epoch}"), &entry.rows)
+        })
+        .collect();
+    roc_curves(&format!("ROC, {} exams", comparison.part), &curves)
+}
+
+fn calibration(comparison: &Comparison) -> Drawing {
+    let entries = comparison.entries.iter().zip(comparison.labels()).take(DRAWN);
+    let runs: Vec<_> = entries
+        .map(|(entry, label)| {
+            let probabilities: Vec<f64> = entry.rows.iter().map(|row| row.probability).collect();
+            let labels: Vec<bool> = entry.rows.iter().map(|row| row.label == 1).collect();
+            let usable = probabilities.iter().all(|p| (0.0..=1.0).contains(p));
+            let bins = match usable {
+                true => equal_count_bins(&probabilities, &labels, 10, 0.95),
+                false => Vec::new(),
+            };
+            (label, bins)
+        })
+        .collect();
+    overlaid_calibration(&format!("Calibration, {} exams", comparison.part), &runs)
+}
+
+fn losses(comparison: &Comparison) -> Drawing {
+    let entries = comparison.entries.iter().zip(comparison.labels()).take(DRAWN);
+    let runs: Vec<_> = entries
+        .map(|(entry, label)| {
+            let valid = entry.metrics.iter().filter(|row| row.split == Part::Valid);
+            let epoch = |epoch: usize| u32::try_from(epoch).unwrap_or(u32::MAX);
+            (label, valid.map(|row| (epoch(row.epoch), row.loss)).collect())
+        })
+        .collect();
+    let losses = comparison.differences.iter().any(|row| row.key.starts_with("loss."));
+    let label = match losses {
+        true => "Validation loss (each run's own: not to be compared in height)",
+        false => "Validation loss",
+    };
+    overlaid_losses("Validation loss by epoch", label, &runs)
+}
