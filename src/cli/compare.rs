@@ -105,7 +105,8 @@ fn tell(comparison: &Comparison) -> String {
         }
         false => tests.join("\n"),
     };
-    format!("{told}\n\n{tests}")
+    let caution = comparison.caution().map_or(String::new(), |caution| format!("\n{caution}"));
+    format!("{told}\n\n{tests}{caution}")
 }
 
 fn tell_groups(comparison: &Comparison) -> String {

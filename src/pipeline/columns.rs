@@ -7,6 +7,54 @@ use crate::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use crate::spec::{Bands, Spec, SubgroupBy};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A column that `[evaluate]` names cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ColumnError {
+    /// A column that `[evaluate]` names is not there.
+    #[error("{key}: no column `{column}` in {place}; the columns there are: {found}")]
+    NoColumn {
+        /// The key of the spec.
+        key: &'static str,
+        /// The column.
+        column: String,
+        /// Where it was looked for.
+        place: String,
+        /// The columns there.
+        found: String,
+    },
+    /// A cell of a column that `[evaluate]` names cannot be used.
+    #[error(
+        "{key}: column `{column}` in {place} says \"{found}\" of series {series}, expected {expected}"
+    )]
+    BadCell {
+        /// The key of the spec.
+        key: &'static str,
+        /// The column.
+        column: String,
+        /// Where it stands.
+        place: String,
+        /// The series.
+        series: String,
+        /// What was found.
+        found: String,
+        /// What is needed.
+        expected: &'static str,
+    },
+    /// A column has too many values for groups.
+    #[error(
+        "evaluate.subgroups: column `{column}` has {values} different values, at most {most} can be \
+         groups; for numbers, give bands: {{ column = \"{column}\", edges = [55, 65, 75] }}"
+    )]
+    TooManyGroups {
+        /// The column.
+        column: String,
+        /// How many values it has.
+        values: usize,
+        /// How many it may have.
+        most: usize,
+    },
+}
+
 /// A column with more values than this makes no groups.
 const MOST_GROUPS: usize = 50;
 
@@ -64,7 +112,9 @@ pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), Pipeline
         if !known.contains(column) {
             let found = known.iter().copied().collect::<Vec<_>>().join(", ");
             let column = column.to_owned();
-            return Err(PipelineError::NoColumn { key, column, place: place(spec), found });
+            return Err(
+                Box::new(ColumnError::NoColumn { key, column, place: place(spec), found }).into()
+            );
         }
     }
     let rows: Vec<&CohortRow> = cohort.chosen.iter().map(|(at, _)| &cohort.rows[*at]).collect();
@@ -75,7 +125,10 @@ pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), Pipeline
                     rows.iter().map(|row| value(cohort, row, column)).collect();
                 if values.len() > MOST_GROUPS {
                     let (column, values) = (column.clone(), values.len());
-                    return Err(PipelineError::TooManyGroups { column, values, most: MOST_GROUPS });
+                    let most = MOST_GROUPS;
+                    return Err(
+                        Box::new(ColumnError::TooManyGroups { column, values, most }).into()
+                    );
                 }
             }
             SubgroupBy::Bands(Bands { column, .. }) => {
@@ -84,7 +137,9 @@ pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), Pipeline
                     if !found.is_empty() && number(&found).is_none() {
                         let key = "evaluate.subgroups";
                         let expected = "a number, or nothing where it is not known";
-                        return Err(bad_cell(spec, key, column, &row.series, &found, expected));
+                        return Err(
+                            bad_cell(spec, key, column, &row.series, &found, expected).into()
+                        );
                     }
                 }
             }
@@ -102,7 +157,7 @@ fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-fn weight(spec: &Spec, column: &str, series: &str, found: &str) -> Result<f64, PipelineError> {
+fn weight(spec: &Spec, column: &str, series: &str, found: &str) -> Result<f64, Box<ColumnError>> {
     let expected = "a number that is not negative";
     number(found)
         .filter(|weight| *weight >= 0.0)
@@ -116,15 +171,15 @@ fn bad_cell(
     series: &str,
     found: &str,
     expected: &'static str,
-) -> PipelineError {
-    PipelineError::BadCell {
+) -> Box<ColumnError> {
+    Box::new(ColumnError::BadCell {
         key,
         column: column.to_owned(),
         place: place(spec),
         series: series.to_owned(),
         found: found.to_owned(),
         expected,
-    }
+    })
 }
 
 /// Keeps the columns that the spec names with the run, for its chosen series.

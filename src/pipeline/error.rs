@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::columns::ColumnError;
 use crate::cohort::{self, CohortError, ListError};
 use crate::device::DeviceError;
 use crate::files::WriteError;
@@ -43,49 +44,9 @@ pub enum PipelineError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A column that `[evaluate]` names is not there.
-    #[error("{key}: no column `{column}` in {place}; the columns there are: {found}")]
-    NoColumn {
-        /// The key of the spec.
-        key: &'static str,
-        /// The column.
-        column: String,
-        /// Where it was looked for.
-        place: String,
-        /// The columns there.
-        found: String,
-    },
-    /// A cell of a column that `[evaluate]` names cannot be used.
-    #[error(
-        "{key}: column `{column}` in {place} says \"{found}\" of series {series}, expected {expected}"
-    )]
-    BadCell {
-        /// The key of the spec.
-        key: &'static str,
-        /// The column.
-        column: String,
-        /// Where it stands.
-        place: String,
-        /// The series.
-        series: String,
-        /// What was found.
-        found: String,
-        /// What is needed.
-        expected: &'static str,
-    },
-    /// A column has too many values for groups.
-    #[error(
-        "evaluate.subgroups: column `{column}` has {values} different values, at most {most} can be \
-         groups; for numbers, give bands: {{ column = \"{column}\", edges = [55, 65, 75] }}"
-    )]
-    TooManyGroups {
-        /// The column.
-        column: String,
-        /// How many values it has.
-        values: usize,
-        /// How many it may have.
-        most: usize,
-    },
+    /// A column that `[evaluate]` names cannot be used.
+    #[error(transparent)]
+    Columns(#[from] Box<ColumnError>),
     /// Models that prepare in different ways cannot be an ensemble.
     #[error(
         "{first} and {second} prepare series in different ways ([preprocess] of their specs): they \
@@ -154,7 +115,7 @@ impl PipelineError {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
-            Self::Load(_) | Self::OddWeights { .. } => true,
+            Self::Load(_) | Self::Columns(_) | Self::OddWeights { .. } => true,
             Self::Training(TrainingError::Init(error)) => {
                 !matches!(**error, InitError::Checkpoint(_))
             }

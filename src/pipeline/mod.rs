@@ -14,6 +14,7 @@ mod folds;
 pub mod predict;
 mod study;
 
+pub use columns::ColumnError;
 pub use conclude::KeptCalibration;
 pub use error::PipelineError;
 pub use folds::cross_validate;

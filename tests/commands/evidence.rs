@@ -113,7 +113,7 @@ fn columns_that_cannot_be_used_are_told_before_anything_is_done() {
         let [flag, key] = set(key);
         let sets = ["--set", "data.labels=labels.csv", &flag, &key];
         let done = place.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat());
-        assert_eq!(done.code, 1, "{}", done.stdout);
+        assert_eq!(done.code, 2, "{}", done.stdout);
         done.stderr
     };
     let unknown = told("evaluate.subgroups=[\"smoker\"]");

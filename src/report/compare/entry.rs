@@ -173,6 +173,7 @@ fn number(value: Option<f64>, interval: Option<&Interval>) -> Cell {
         (Some(value), None) => format!("{value:.3}"),
         (None, _) => "–".to_owned(),
     };
+    let text = text.replace('-', "−");
     let (low, high) =
         (interval.map(|interval| interval.low), interval.map(|interval| interval.high));
     Cell { text, value, low, high }

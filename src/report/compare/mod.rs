@@ -228,6 +228,14 @@ impl Comparison {
         Ok(write_bytes(&folder.join("roc.png"), &drawing.png)?)
     }
 
+    /// What a reader must know of the part that is compared, where there is something.
+    pub fn caution(&self) -> Option<&'static str> {
+        (self.part == "validation").then_some(
+            "Each run's epoch was selected on these validation exams, which flatters the figures; for a \
+             paper, compare on a test part (split.test) or cross-validation (split.folds).",
+        )
+    }
+
     /// Short names of the runs, told apart: the experiment's, with the seed in a group, numbered
     /// where they repeat.
     pub fn labels(&self) -> Vec<String> {

@@ -22,6 +22,7 @@ pub fn comparison_page(comparison: &Comparison) -> String {
             @if comparison.tests.is_empty() {
                 p { "The runs differ in their seeds or folds only: there is nothing to test." }
             }
+            @if let Some(caution) = comparison.caution() { p.soft { (caution) } }
         }
         h2 { "What differs" }
         @if comparison.differences.is_empty() { p.soft { "No key of the specs that affects results." } }
@@ -108,8 +109,14 @@ fn groups(comparison: &Comparison) -> Markup {
 impl super::Spread {
     /// `0.843 ± 0.012`
     pub fn told(&self) -> String {
-        let mean = number(self.mean, 3);
-        self.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", number(sd, 3)))
+        let whole = |value: f64| value.fract() == 0.0;
+        let told = |value: f64| match self.mean.abs() {
+            _ if whole(self.mean) && self.sd.is_none_or(whole) => number(value, 0),
+            mean if mean < 10.0 => format!("{value:.3}").replace('-', "−"),
+            _ => format!("{value:.1}"),
+        };
+        let mean = told(self.mean);
+        self.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", told(sd)))
     }
 }
 
@@ -152,9 +159,10 @@ fn losses(comparison: &Comparison) -> Drawing {
         })
         .collect();
     let losses = comparison.differences.iter().any(|row| row.key.starts_with("loss."));
-    let label = match losses {
-        true => "Validation loss (each run's own: not to be compared in height)",
-        false => "Validation loss",
+    // Heights of different losses say nothing beside each other.
+    let title = match losses {
+        true => "Validation loss by epoch, each run by its own loss",
+        false => "Validation loss by epoch",
     };
-    overlaid_losses("Validation loss by epoch", label, &runs)
+    overlaid_losses(title, "Validation loss", &runs)
 }
