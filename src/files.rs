@@ -57,6 +57,15 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), WriteError> {
     renamed.map_err(|source| WriteError { path: to.to_owned(), source })
 }
 
+/// Removes a file where there is one, durable when this returns.
+pub fn remove(path: &Path) -> Result<(), WriteError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed.and_then(|()| sync_folder(parent(path))),
+    }
+    .map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
 /// How names of files under way begin.
 const PARTIAL: &str = ".partial-";
 

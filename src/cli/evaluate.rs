@@ -8,20 +8,28 @@ use super::{Done, Failure};
 use crate::pipeline;
 use crate::report;
 use crate::results::RunFolder;
+use crate::spec::load_resolved;
 use clap::Args;
 use std::path::PathBuf;
 
 /// Evaluate runs as far as they have trained, and draw their plots.
 ///
 /// Takes the epoch that the spec selects among those trained so far, scores the test part with it
-/// if there is one, and writes `evaluation.json` and plots anew. Of a cross-validation, every fold,
+/// where there is one that it has not scored yet, and writes `evaluation.json` and plots anew. Of a cross-validation, every fold,
 /// and then their pooled predictions.
 #[derive(Args)]
-#[command(after_help = "Example:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c")]
+#[command(
+    after_help = "Examples:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --set evaluate.subgroups=[\"manufacturer\"]"
+)]
 pub(super) struct Evaluate {
     /// Run folders.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
+
+    /// Other figures than the run was asked for, as evaluate.prevalence=0.01; kept with the run. Can
+    /// be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 impl Evaluate {
@@ -30,17 +38,21 @@ impl Evaluate {
         let progress = Progress::new(output.is_quiet(), &interrupt);
         for path in &self.runs {
             let whole = RunFolder::open(path)?;
-            let members = whole.members()?;
-            for (run, spec) in &members {
-                use_threads(spec);
-                pipeline::evaluate_run(spec, run, &progress)?;
-                output.answer(report::headline(run).map_err(Failure::work)?);
+            let spec = load_resolved(&whole.spec_file(), &self.set)?;
+            let others = whole.spec()?.result_differences(&spec);
+            if let Some(other) = others.first() {
+                return Err(Failure::request(format!(
+                    "{} affects what the run has learned and cannot be set here; keys of \
+                     [evaluate] can",
+                    other.key
+                )));
             }
-            let spec = whole.spec()?;
+            use_threads(&spec);
+            pipeline::evaluate(&spec, &whole, &progress)?;
+            for (run, _) in whole.members()? {
+                output.answer(report::headline(&run).map_err(Failure::work)?);
+            }
             if spec.is_of_all_folds() {
-                let _lock = whole.lock()?;
-                let folds: Vec<RunFolder> = members.into_iter().map(|(run, _)| run).collect();
-                report::pool(&spec, &whole, &folds).map_err(Failure::work)?;
                 output.answer(report::headline_of_folds(&whole).map_err(Failure::work)?);
             }
         }

@@ -8,7 +8,7 @@ use crate::results::{EventFiles, ResultsError, RunFolder};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Draw a run's plots and its quality control page again, from its tables alone.
+/// Draw a run's plots and pages again, from its tables alone.
 ///
 /// The same tables give the same bytes, but for the times in event files.
 #[derive(Args)]
@@ -28,7 +28,8 @@ impl Plot {
         for path in &self.runs {
             let whole = RunFolder::find(path)?;
             if whole.cross_validation_file().is_file() {
-                let drawn = report::redraw_folds(&whole).map_err(Failure::work)?;
+                let cache = pipeline::cache_folder(&whole.spec()?);
+                let drawn = report::redraw_folds(&whole, &cache).map_err(Failure::work)?;
                 output.say(format!("{} files in {}", drawn.len(), whole.plots().display()));
             }
             for (run, spec) in whole.members()? {
@@ -36,7 +37,7 @@ impl Plot {
                 if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
                     output.say(format!("quality page in {}", page.display()));
                 }
-                let drawn = report::redraw(&run).map_err(Failure::work)?;
+                let drawn = report::redraw(&run, &cache).map_err(Failure::work)?;
                 output.say(format!("{} files in {}", drawn.len(), run.plots().display()));
                 for file in drawn {
                     output.detail(format!("  {}", file.display()));

@@ -79,6 +79,9 @@ impl Which {
         }
         let known = Provenance::read(&folder).filter(|known| known.finished.is_some());
         if let Some(known) = known {
+            if self.wants_figures(&spec, &folder)? {
+                return self.evaluate_anew(&spec, &folder, output, &interrupt);
+            }
             output.say(format!("{} is finished already.", folder.root().display()));
             if pipeline::initial_weights_changed(&spec, &known) {
                 output.say("The weights at model.init are others than when it began.");
@@ -111,6 +114,32 @@ impl Which {
         }
     }
 
+    /// Whether a finished run lacks figures that are wanted, or was killed while it wrote them.
+    fn wants_figures(&self, spec: &Spec, folder: &RunFolder) -> Result<bool, Failure> {
+        Ok(folder.spec()?.evaluate != spec.evaluate || !folder.report_page().is_file())
+    }
+
+    /// Gives a finished run the figures that its spec asks for now.
+    fn evaluate_anew(
+        &self,
+        spec: &Spec,
+        folder: &RunFolder,
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Done {
+        output.say(format!(
+            "{} is trained; other figures than it has are wanted: they are computed anew.\n",
+            folder.root().display()
+        ));
+        pipeline::evaluate(spec, folder, &self.progress(spec, output, interrupt))?;
+        let headline = match spec.is_of_all_folds() {
+            true => report::headline_of_folds(folder),
+            false => report::headline(folder),
+        };
+        output.answer(headline.map_err(Failure::work)?);
+        Ok(())
+    }
+
     /// Who watches: a dashboard where one is asked for and can be.
     fn progress<'a>(&self, spec: &Spec, output: &Output, interrupt: &'a Interrupt) -> Progress<'a> {
         let progress = Progress::new(output.is_quiet(), interrupt);
@@ -127,6 +156,9 @@ impl Which {
         interrupt: &Interrupt,
     ) -> Done {
         if folder.cross_validation_file().is_file() {
+            if self.wants_figures(spec, folder)? {
+                return self.evaluate_anew(spec, folder, output, interrupt);
+            }
             output.say(format!("{} is finished already.", folder.root().display()));
             output.say("`--fresh` begins a new one.\n");
             output.answer(report::headline_of_folds(folder).map_err(Failure::work)?);

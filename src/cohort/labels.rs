@@ -1,5 +1,6 @@
 //! What is known of each exam: a CSV of labels, folders of positives and negatives, or lists.
 
+use super::CohortRow;
 use crate::images::Image;
 use crate::spec::Part;
 use serde::Deserialize;
@@ -247,6 +248,17 @@ impl Labels {
         }
         let by_series = self.by_series.get(&image.series_uid);
         by_series.or(by_path).or_else(|| self.by_exam.get(exam)).and_then(|said| said.first())
+    }
+
+    /// What is known of a row of an earlier cohort, by the same rules as of images.
+    pub fn of_row(&self, row: &CohortRow) -> Option<&Label> {
+        let by_series = self.by_series.get(&row.series);
+        let by_path = || {
+            let path = (!self.by_path.is_empty()).then(|| tidy(Path::new(&row.path)))?;
+            path.ancestors().find_map(|part| self.by_path.get(part))
+        };
+        let by_exam = || self.by_exam.get(&row.exam);
+        by_series.or_else(by_path).or_else(by_exam).and_then(|said| said.first())
     }
 }
 

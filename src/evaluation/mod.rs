@@ -105,17 +105,19 @@ pub struct Options {
     pub groupings: Vec<Grouping>,
     /// The name of weights and the weight of each exam, where weighted figures are wanted.
     pub weights: Option<(String, Vec<f64>)>,
-    /// A map to calibrated probabilities, whose effect on these exams is wanted.
-    pub calibrator: Option<Fitted>,
+    /// Calibrated probabilities of the exams, whose figures are wanted besides.
+    pub calibrated: Option<Calibrated>,
 }
 
-/// A map to calibrated probabilities, and what it was fitted on.
+/// Probabilities after a map that was fitted on other exams.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fitted {
-    /// The part of the cohort, which must not be the one that is judged.
-    pub on: String,
-    /// The map.
-    pub calibrator: Calibrator,
+pub struct Calibrated {
+    /// The name of the map in a spec.
+    pub method: String,
+    /// The part of the cohort that it was fitted on, which must not be the one that is judged.
+    pub fitted_on: String,
+    /// The probability of each exam.
+    pub probabilities: Vec<f64>,
 }
 
 impl Default for Options {
@@ -135,7 +137,7 @@ impl Default for Options {
             prevalence: None,
             groupings: Vec::new(),
             weights: None,
-            calibrator: None,
+            calibrated: None,
         }
     }
 }
@@ -266,11 +268,11 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
     }
     let Some(resampled) = resampled else { return (evaluation, Curves::default()) };
     resampled.complete(&mut evaluation);
-    evaluation.recalibrated = options.calibrator.as_ref().map(|fitted| Recalibrated {
-        method: fitted.calibrator.method().to_owned(),
-        fitted_on: fitted.on.clone(),
+    evaluation.recalibrated = options.calibrated.as_ref().map(|calibrated| Recalibrated {
+        method: calibrated.method.clone(),
+        fitted_on: calibrated.fitted_on.clone(),
         before: (&evaluation.calibration).into(),
-        after: figures_after(&fitted.calibrator, &sides, options),
+        after: figures_after(&calibrated.probabilities, &sides, options),
     });
     let point = evaluation.operating_points.first();
     evaluation.subgroups = subgroups::subgroups(exams, &options.groupings, point, level);

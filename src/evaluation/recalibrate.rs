@@ -189,18 +189,16 @@ impl From<&Calibration> for CalibrationFigures {
     }
 }
 
-/// The figures of `exams` (at least one, finite log-odds) whose probabilities go through
-/// `calibrator`, from the same resampled patients as all other figures.
+/// The figures of `exams` (at least one) by their calibrated `probabilities`, from the same resampled
+/// patients as all other figures.
 pub(super) fn figures_after(
-    calibrator: &Calibrator,
+    probabilities: &[f64],
     exams: &Exams,
     options: &Options,
 ) -> CalibrationFigures {
-    let probabilities: Vec<f64> =
-        exams.logits.iter().map(|&logit| calibrator.probability(logit)).collect();
     let logits: Vec<f64> = probabilities.iter().map(|p| (p / (1.0 - p)).ln()).collect();
     let bins = options.calibration_bins;
-    let mut figures = calibration(&logits, &probabilities, exams.labels, bins, options.level);
+    let mut figures = calibration(&logits, probabilities, exams.labels, bins, options.level);
     let sure = logits.iter().filter(|logit| !logit.is_finite()).count();
     if sure > 0 {
         let reason = format!(
@@ -209,7 +207,7 @@ pub(super) fn figures_after(
         (figures.slope, figures.intercept) =
             (Estimate::undefined(reason.clone()), Estimate::undefined(reason));
     }
-    let resampled = Resampled::of(&Exams { probabilities: &probabilities, ..*exams }, options);
+    let resampled = Resampled::of(&Exams { probabilities, ..*exams }, options);
     resampled.complete_calibration(&mut figures);
     (&figures).into()
 }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::super::testing::{Y, Z, labelled_scores};
-use super::super::{Fitted, Scored, evaluate};
+use super::super::{Calibrated, Scored, evaluate};
 use super::*;
 
 const AT: [f64; 12] = [-9.0, -3.0, -1.24, -0.5, 0.0, 0.149, 0.3, 0.75, 1.5, 2.4, 3.0, 9.0];
@@ -85,9 +85,12 @@ fn other_exams_are_judged_before_and_after() {
     let (first, second) = (0..100, 100..200);
     let half: Vec<Scored> = second.map(exam).collect();
     let judge = |calibrator: Calibrator| {
-        let fitted = Some(Fitted { on: "valid".into(), calibrator });
-        let options =
-            Options { bootstrap_replicates: 50, calibrator: fitted, ..Options::default() };
+        let calibrated = Some(Calibrated {
+            method: calibrator.method().into(),
+            fitted_on: "valid".into(),
+            probabilities: half.iter().map(|exam| calibrator.probability(exam.logit)).collect(),
+        });
+        let options = Options { bootstrap_replicates: 50, calibrated, ..Options::default() };
         evaluate(&half, &options)
     };
     let labels = &labels()[first.clone()];

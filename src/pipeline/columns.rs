@@ -1,7 +1,7 @@
 //! Columns that `[evaluate]` names: from the labels or the cohort into the run, and out again.
 
 use super::PipelineError;
-use crate::cohort::{Cohort, CohortRow};
+use crate::cohort::{Cohort, CohortError, CohortRow, Labels};
 use crate::evaluation::Grouping;
 use crate::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use crate::spec::{Bands, Spec, SubgroupBy};
@@ -93,20 +93,40 @@ fn place(spec: &Spec) -> String {
     }
 }
 
-/// What a column says of a series of the cohort: the labels before the headers.
-fn value(cohort: &Cohort, row: &CohortRow, column: &str) -> String {
-    let labels = cohort.columns.get(&row.series).and_then(|columns| columns.get(column));
-    labels.cloned().or_else(|| of_cohort(row, column)).unwrap_or_default()
+/// Chosen series, and what further columns of the labels say of them.
+struct Chosen<'a> {
+    rows: Vec<&'a CohortRow>,
+    said: BTreeMap<&'a str, &'a BTreeMap<String, String>>,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(cohort: &'a Cohort) -> Self {
+        let said = cohort.columns.iter();
+        Self {
+            rows: cohort.chosen.iter().map(|(at, _)| &cohort.rows[*at]).collect(),
+            said: said.map(|(series, columns)| (series.as_str(), columns)).collect(),
+        }
+    }
+
+    /// What a column says of a series: the labels before the headers.
+    fn value(&self, row: &CohortRow, column: &str) -> String {
+        let labels = self.said.get(row.series.as_str()).and_then(|columns| columns.get(column));
+        labels.cloned().or_else(|| of_cohort(row, column)).unwrap_or_default()
+    }
 }
 
 /// Looks at the columns that the spec names, before anything long is done.
 pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), PipelineError> {
+    check(spec, &Chosen::of(cohort))
+}
+
+fn check(spec: &Spec, chosen: &Chosen) -> Result<(), PipelineError> {
     let wanted = wanted(spec);
     if wanted.is_empty() {
         return Ok(());
     }
     let mut known: BTreeSet<&str> =
-        cohort.columns.values().flat_map(|columns| columns.keys()).map(String::as_str).collect();
+        chosen.said.values().flat_map(|columns| columns.keys()).map(String::as_str).collect();
     known.extend(OF_COHORT);
     for (key, column) in wanted {
         if !known.contains(column) {
@@ -117,12 +137,11 @@ pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), Pipeline
             );
         }
     }
-    let rows: Vec<&CohortRow> = cohort.chosen.iter().map(|(at, _)| &cohort.rows[*at]).collect();
     for by in &spec.evaluate.subgroups {
         match by {
             SubgroupBy::Values(column) => {
                 let values: BTreeSet<String> =
-                    rows.iter().map(|row| value(cohort, row, column)).collect();
+                    chosen.rows.iter().map(|row| chosen.value(row, column)).collect();
                 if values.len() > MOST_GROUPS {
                     let (column, values) = (column.clone(), values.len());
                     let most = MOST_GROUPS;
@@ -132,8 +151,8 @@ pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), Pipeline
                 }
             }
             SubgroupBy::Bands(Bands { column, .. }) => {
-                for row in &rows {
-                    let found = value(cohort, row, column);
+                for row in &chosen.rows {
+                    let found = chosen.value(row, column);
                     if !found.is_empty() && number(&found).is_none() {
                         let key = "evaluate.subgroups";
                         let expected = "a number, or nothing where it is not known";
@@ -146,8 +165,8 @@ pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), Pipeline
         }
     }
     if let Some(column) = &spec.evaluate.weight_column {
-        for row in &rows {
-            weight(spec, column, &row.series, &value(cohort, row, column))?;
+        for row in &chosen.rows {
+            weight(spec, column, &row.series, &chosen.value(row, column))?;
         }
     }
     Ok(())
@@ -184,6 +203,30 @@ fn bad_cell(
 
 /// Keeps the columns that the spec names with the run, for its chosen series.
 pub(super) fn write(spec: &Spec, run: &RunFolder, cohort: &Cohort) -> Result<(), PipelineError> {
+    keep(spec, run, &Chosen::of(cohort))
+}
+
+/// Looks at the labels again where the spec names columns that the run does not keep yet: those of
+/// `[evaluate]` can be named after a run.
+pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError> {
+    let file = run.table(Table::ExamColumns);
+    let kept: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
+    let kept: BTreeSet<&str> = kept.iter().map(|row| row.column.as_str()).collect();
+    if wanted(spec).iter().all(|(_, column)| kept.contains(column)) {
+        return Ok(());
+    }
+    let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
+    let labels = spec.data.labels.as_deref().map(Labels::read_csv).transpose();
+    let labels = labels.map_err(CohortError::from)?.unwrap_or_default();
+    let rows: Vec<&CohortRow> = rows.iter().filter(|row| row.chosen).collect();
+    let said =
+        rows.iter().filter_map(|row| Some((row.series.as_str(), &labels.of_row(row)?.columns)));
+    let chosen = Chosen { said: said.collect(), rows };
+    check(spec, &chosen)?;
+    keep(spec, run, &chosen)
+}
+
+fn keep(spec: &Spec, run: &RunFolder, chosen: &Chosen) -> Result<(), PipelineError> {
     let columns: BTreeSet<&str> = wanted(spec).into_iter().map(|(_, column)| column).collect();
     if columns.is_empty() {
         return Ok(());
@@ -191,27 +234,26 @@ pub(super) fn write(spec: &Spec, run: &RunFolder, cohort: &Cohort) -> Result<(),
     let cell = |row: &CohortRow, column: &str| ColumnRow {
         series: row.series.clone(),
         column: column.to_owned(),
-        value: value(cohort, row, column),
+        value: chosen.value(row, column),
     };
-    let rows: Vec<ColumnRow> = cohort
-        .chosen
-        .iter()
-        .flat_map(|(at, _)| columns.iter().map(|column| cell(&cohort.rows[*at], column)))
-        .collect();
+    let rows: Vec<ColumnRow> =
+        chosen.rows.iter().flat_map(|row| columns.iter().map(|column| cell(row, column))).collect();
     Ok(write_csv(&run.table(Table::ExamColumns), &rows)?)
 }
 
-/// The columns of a run, by name and series.
+/// The columns of runs, by name and series.
 #[derive(Debug, Default)]
 pub(super) struct Columns(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Columns {
-    /// Those that the spec names; none where it names none.
-    pub fn read(spec: &Spec, run: &RunFolder) -> Result<Self, PipelineError> {
+    /// Those that the spec names, of runs on one cohort; none where it names none.
+    pub fn read(spec: &Spec, runs: &[RunFolder]) -> Result<Self, PipelineError> {
         let mut columns = Self::default();
         if !wanted(spec).is_empty() {
-            for row in read_csv::<ColumnRow>(&run.table(Table::ExamColumns))? {
-                columns.0.entry(row.column).or_default().insert(row.series, row.value);
+            for run in runs {
+                for row in read_csv::<ColumnRow>(&run.table(Table::ExamColumns))? {
+                    columns.0.entry(row.column).or_default().insert(row.series, row.value);
+                }
             }
         }
         Ok(columns)

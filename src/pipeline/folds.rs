@@ -1,7 +1,7 @@
 //! Cross-validation: the sentence once for each fold, and one judgement of all.
 
-use super::{PipelineError, Stages, Until, run};
-use crate::report;
+use super::pooled::pool;
+use super::{PipelineError, Stages, Until, evaluate_run, run};
 use crate::results::{Provenance, RunFolder};
 use crate::spec::Spec;
 use crate::training::Outcome;
@@ -29,11 +29,13 @@ pub fn cross_validate(
                 folder.log(&format!("interrupted in fold {}", spec.split.fold));
                 return Ok(ended);
             }
+        } else if fold.spec()?.evaluate != spec.evaluate {
+            evaluate_run(&spec, &fold, watch)?;
         }
         folds.push(fold);
     }
     if until == Until::Reported {
-        report::pool(spec, folder, &folds)?;
+        pool(spec, folder, &folds)?;
         folder.log(&format!("all {} folds are finished", folds.len()));
     }
     Ok(ended)

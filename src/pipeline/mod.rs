@@ -7,15 +7,17 @@
 //! Each stage is one function that takes plain data and writes its product into the run folder.
 //! A stage whose product is there already reads it instead, so running again continues.
 
+mod calibrated;
 mod columns;
 mod conclude;
 mod error;
 mod folds;
+mod pooled;
 pub mod predict;
 mod study;
 
+pub use calibrated::KeptCalibration;
 pub use columns::ColumnError;
-pub use conclude::KeptCalibration;
 pub use error::PipelineError;
 pub use folds::cross_validate;
 pub use study::{
@@ -126,12 +128,23 @@ pub fn initial_weights_changed(spec: &Spec, began_with: &Provenance) -> bool {
     now.is_some_and(|loaded| loaded.fingerprint() != *known)
 }
 
-/// Evaluates a run as far as it has trained, and draws its report. Returns the selected epoch.
-pub fn evaluate_run(
-    spec: &Spec,
-    run: &RunFolder,
-    watch: &dyn Stages,
-) -> Result<usize, PipelineError> {
+/// Evaluates a run as far as it has trained, with the figures that `spec` asks for, and draws its
+/// report: of a cross-validation, every fold, and then their pooled predictions.
+pub fn evaluate(spec: &Spec, whole: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
+    if !spec.is_of_all_folds() {
+        return evaluate_run(spec, whole, watch);
+    }
+    let _lock = whole.lock()?;
+    let mut folds = Vec::new();
+    for spec in spec.of_folds() {
+        let fold = whole.fold(&spec)?;
+        evaluate_run(&spec, &fold, watch)?;
+        folds.push(fold);
+    }
+    pooled::pool(spec, whole, &folds)
+}
+
+fn evaluate_run(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
     let _lock = run.lock()?;
     let selected = training::selected_epoch_of(run)?
         .ok_or_else(|| PipelineError::NothingTrained { run: run.root().to_owned() })?;
@@ -141,7 +154,7 @@ pub fn evaluate_run(
     report_on(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
     provenance.write(run)?;
     run.log(&format!("evaluated epoch {selected}"));
-    Ok(selected)
+    Ok(())
 }
 
 /// The spec's devices, the first of which has the network, and the run's provenance with them.
@@ -179,14 +192,17 @@ fn report_on(
     watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
     let began = Instant::now();
+    columns::complete(spec, run)?;
     score_test(spec, run, exams, selected, devices, watch)?;
     conclude(spec, run, selected)?;
-    report::redraw(run)?;
+    // Last: until the figures are there, the kept spec does not say so.
+    run.keep_evaluation(spec)?;
+    report::redraw(run, &cache_folder(spec))?;
     provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Scores the test part, if there is one, with the selected epoch's weights.
+/// Scores the test part, if there is one, with the selected epoch's weights, unless that is done.
 fn score_test(
     spec: &Spec,
     run: &RunFolder,
@@ -196,13 +212,13 @@ fn score_test(
     watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
     let test = exams.of(Part::Test);
-    if test.is_empty() {
+    let file = run.predictions(Part::Test, selected);
+    if test.is_empty() || file.is_file() {
         return Ok(());
     }
     watch.validation_begins(test.len());
     let network = training::trained_network(spec, run, selected, &devices[0])?;
     let scored = training::score(&network, spec, test, devices, watch)?;
     let rows: Vec<PredictionRow> = scored.iter().map(|one| one.row(test)).collect();
-    write_csv(&run.predictions(Part::Test, selected), &rows)?;
-    Ok(())
+    Ok(write_csv(&file, &rows)?)
 }

@@ -2,8 +2,11 @@
 
 use super::plot::{
     Drawing, EpochLoss, EpochRanking, NamedPrecisionRecall, NamedRoc, auc_accuracy_curves,
-    calibration, decision_curve, loss_curves, precision_recall_curves, roc_curves, score_histogram,
+    calibration, decision_curve, flow_diagram, forest, loss_curves, precision_recall_curves,
+    roc_curves, score_histogram,
 };
+use super::run_page::{flow_of, forest_rows};
+use super::run_report::write_report;
 use super::{ReportError, Summary};
 use crate::evaluation::{Options, Scored, auc_with_interval, evaluate, roc};
 use crate::files::write_bytes;
@@ -11,19 +14,20 @@ use crate::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, 
 use crate::spec::{LossName, Part, Spec};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Coverage of the intervals in `metrics.csv` and in the legends.
 const LEVEL: f64 = 0.95;
 
-/// Draws every plot of the run from its tables, and returns the files written.
+/// Draws every plot of the run from its tables, and its page, and returns the files written. The
+/// preview pictures are in `cache`.
 ///
 /// A run that is not finished gets the curves over its epochs so far and the ROC curves of the
 /// epochs asked for; what needs the selected epoch waits for `evaluation.json`.
 ///
 /// # Errors
 /// When the run has no finished epoch, a table cannot be read, or a picture cannot be written.
-pub fn redraw(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
+pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let spec = run.spec()?;
     let metrics_path = run.table(Table::Metrics);
     let metrics: Vec<MetricsRow> =
@@ -49,6 +53,19 @@ pub fn redraw(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
     if let Some(epoch) = selected {
         drawings.extend(final_plots(run, &spec, epoch)?);
     }
+    drawings.extend(cohort_flow(run, run, &spec)?);
+    let mut written = write_drawings(run, &drawings)?;
+    if selected.is_some() {
+        written.push(write_report(run, &spec, cache, drawings)?);
+    }
+    Ok(written)
+}
+
+/// Writes plots as SVG and PNG.
+pub(super) fn write_drawings(
+    run: &RunFolder,
+    drawings: &[(String, Drawing)],
+) -> Result<Vec<PathBuf>, ReportError> {
     let mut written = Vec::new();
     for (name, drawing) in drawings {
         for (ending, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
@@ -58,6 +75,21 @@ pub fn redraw(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
         }
     }
     Ok(written)
+}
+
+/// The flow of exams into the study, from the tables of `tables`, where they are there.
+pub(super) fn cohort_flow(
+    run: &RunFolder,
+    tables: &RunFolder,
+    spec: &Spec,
+) -> Result<Option<(String, Drawing)>, ReportError> {
+    let (cohort, prepared) = (tables.table(Table::Cohort), tables.table(Table::Preparation));
+    if !cohort.is_file() || !prepared.is_file() {
+        return Ok(None);
+    }
+    let flow = flow_of(&read_csv(&cohort)?, &read_csv(&prepared)?, spec);
+    let title = format!("{}: who is in the study", run.spec()?.experiment.name);
+    Ok(Some(("cohort-flow".to_owned(), flow_diagram(&title, &flow))))
 }
 
 /// The final figures of a run, from its `evaluation.json`.
@@ -179,6 +211,13 @@ fn final_plots(
         drawings.push((format!("calibration{suffix}"), diagram));
         let histogram = score_histogram(&title, &probabilities, &labels);
         drawings.push((format!("scores{suffix}"), histogram));
+        if let Some(figures) = parts.get(&part.to_string()).filter(|of| !of.subgroups.is_empty()) {
+            let rows = forest_rows(&figures.subgroups);
+            drawings.push((
+                format!("subgroups{suffix}"),
+                forest(&title, "AUC (95% CI)", figures.auc.value, &rows),
+            ));
+        }
         // Runs of older versions have no tables of these curves.
         if let Some(figures) = parts.get(&part.to_string())
             && run.curve(part, "decision").is_file()
@@ -308,7 +347,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path(), "plotted");
         fill(&run);
-        let written = redraw(&run).unwrap();
+        let written = redraw(&run, folder.path()).unwrap();
         let names: BTreeSet<String> = written
             .iter()
             .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
@@ -328,12 +367,13 @@ mod tests {
         let expected: BTreeSet<String> = expected
             .iter()
             .flat_map(|name| [format!("{name}.png"), format!("{name}.svg")])
+            .chain(["report.html".to_owned()])
             .collect();
         assert_eq!(names, expected);
         let bytes = || -> Vec<Vec<u8>> { written.iter().map(|p| fs::read(p).unwrap()).collect() };
         let before = bytes();
         fs::remove_dir_all(run.plots()).unwrap();
-        assert_eq!(redraw(&run).unwrap(), written);
+        assert_eq!(redraw(&run, folder.path()).unwrap(), written);
         assert!(bytes() == before);
     }
 
@@ -341,16 +381,16 @@ mod tests {
     fn an_unfinished_run_gets_what_its_tables_say() {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path(), "unfinished");
-        let nothing = redraw(&run).unwrap_err().to_string();
+        let nothing = redraw(&run, folder.path()).unwrap_err().to_string();
         assert!(nothing.contains("metrics.csv has no finished epoch to draw"), "{nothing}");
         fill(&run);
         fs::remove_file(run.evaluation_file()).unwrap();
         // loss, auc-accuracy, roc of epochs 1 and 3, each twice
-        assert_eq!(redraw(&run).unwrap().len(), 8);
+        assert_eq!(redraw(&run, folder.path()).unwrap().len(), 8);
         let early = overlaid_roc(std::slice::from_ref(&run)).unwrap_err().to_string();
         assert!(early.contains("the run is not finished"), "{early}");
         fs::write(run.evaluation_file(), "{").unwrap();
-        assert!(redraw(&run).unwrap_err().to_string().contains("evaluation.json"));
+        assert!(redraw(&run, folder.path()).unwrap_err().to_string().contains("evaluation.json"));
     }
 
     #[test]

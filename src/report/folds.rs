@@ -1,17 +1,18 @@
 //! What the folds of a cross-validation say together.
 
+use super::draw_run::{cohort_flow, write_drawings};
 use super::headline::auc_with_interval;
 use super::plot::{
-    NamedPrecisionRecall, calibration, decision_curve, precision_recall_curves, roc_curves,
-    score_histogram,
+    Drawing, NamedPrecisionRecall, calibration, decision_curve, forest, precision_recall_curves,
+    roc_curves, score_histogram,
 };
-use super::{ReportError, roc_of, summary};
-use crate::evaluation::{Evaluation, Options, Scored, evaluate_with_curves};
-use crate::files::write_bytes;
-use crate::results::{PredictionRow, ResultsError, RunFolder, read_csv, write_csv};
-use crate::spec::{Part, Spec};
+use super::run_page::forest_rows;
+use super::run_report::write_report_of_folds;
+use super::{ReportError, roc_of};
+use crate::evaluation::Evaluation;
+use crate::results::{PredictionRow, ResultsError, RunFolder, read_csv};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `cross-validation.json`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ pub struct Fold {
 
 /// A row of `predictions/out-of-fold.csv`.
 #[derive(Serialize)]
-struct PooledRow<'a> {
+pub struct PooledRow<'a> {
     fold: usize,
     exam: &'a str,
     patient: &'a str,
@@ -53,62 +54,19 @@ struct PooledRow<'a> {
     probability: f64,
 }
 
-/// Pools the test predictions of finished folds, and writes them and their figures.
-pub fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), ReportError> {
-    let mut tested: Vec<(usize, PredictionRow)> = Vec::new();
-    let mut told = Vec::new();
-    for (place, fold) in folds.iter().enumerate() {
-        let summary = summary(fold)?;
-        let rows: Vec<PredictionRow> =
-            read_csv(&fold.predictions(Part::Test, summary.selected_epoch))?;
-        let evaluation = summary.parts.get("test");
-        told.push(Fold {
-            fold: place + 1,
-            selected_epoch: summary.selected_epoch,
-            exams: rows.len(),
-            positives: rows.iter().filter(|row| row.label == 1).count(),
-            auc: evaluation.and_then(|evaluation| evaluation.auc.value),
-        });
-        tested.extend(rows.into_iter().map(|row| (place + 1, row)));
-    }
-    let rows: Vec<PooledRow> = tested
-        .iter()
-        .map(|(fold, row)| PooledRow {
-            fold: *fold,
+impl<'a> PooledRow<'a> {
+    /// The prediction of a fold.
+    pub fn new(fold: usize, row: &'a PredictionRow) -> Self {
+        Self {
+            fold,
             exam: &row.exam,
             patient: &row.patient,
             series: &row.series,
             label: row.label,
             logit: row.logit,
             probability: row.probability,
-        })
-        .collect();
-    write_csv(&run.pooled_predictions(), &rows)?;
-    let scored: Vec<Scored> = tested
-        .into_iter()
-        .map(|(_, row)| Scored {
-            patient_id: row.patient,
-            exam_id: row.exam,
-            label: row.label == 1,
-            logit: row.logit,
-            probability: row.probability,
-        })
-        .collect();
-    let options = Options { seed: spec.experiment.seed, ..Options::default() };
-    let aucs: Option<Vec<f64>> = told.iter().map(|fold| fold.auc).collect();
-    let (pooled, curves) = evaluate_with_curves(&scored, &options);
-    write_csv(&run.pooled_curve("roc"), &curves.roc_band)?;
-    write_csv(&run.pooled_curve("precision-recall"), &curves.precision_recall)?;
-    write_csv(&run.pooled_curve("decision"), &curves.decision)?;
-    let figures = CrossValidation {
-        mean_auc: aucs.map(|aucs| aucs.iter().sum::<f64>() / aucs.len() as f64),
-        folds: told,
-        pooled,
-    };
-    let text = serde_json::to_string_pretty(&figures).expect("plain data always has a JSON form");
-    write_bytes(&run.cross_validation_file(), (text + "\n").as_bytes())?;
-    redraw_folds(run)?;
-    Ok(())
+        }
+    }
 }
 
 /// The figures of a finished cross-validation.
@@ -127,15 +85,16 @@ pub fn cross_validation(run: &RunFolder) -> Result<CrossValidation, ReportError>
     Ok(read().map_err(|message| ResultsError::Read { path: path.clone(), message })?)
 }
 
-/// Draws the pooled predictions of a finished cross-validation from its tables, into the plots of
-/// the whole run.
+/// Draws the pooled predictions of a finished cross-validation from its tables, into the plots and
+/// the page of the whole run. The preview pictures are in `cache`.
 ///
 /// # Errors
 /// When it is not finished, a table cannot be read, or a picture cannot be written.
-pub fn redraw_folds(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
+pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let spec = run.spec()?;
     let pooled = cross_validation(run)?.pooled;
     let rows: Vec<PredictionRow> = read_csv(&run.pooled_predictions())?;
-    let title = format!("{}: out of fold", run.spec()?.experiment.name);
+    let title = format!("{}: out of fold", spec.experiment.name);
     let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
     let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
     let mut drawings = vec![
@@ -157,14 +116,17 @@ pub fn redraw_folds(run: &RunFolder) -> Result<Vec<PathBuf>, ReportError> {
         drawings.push(("precision-recall", precision_recall_curves(&title, &[curve])));
     }
     drawings.push(("roc", roc_curves(&title, &[roc])));
-    let mut written = Vec::new();
-    for (name, drawing) in drawings {
-        for (ending, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
-            let path = run.plots().join(format!("{name}.{ending}"));
-            write_bytes(&path, bytes)?;
-            written.push(path);
-        }
+    if !pooled.subgroups.is_empty() {
+        let rows = forest_rows(&pooled.subgroups);
+        drawings.push(("subgroups", forest(&title, "AUC (95% CI)", pooled.auc.value, &rows)));
     }
+    let mut drawings: Vec<(String, Drawing)> =
+        drawings.into_iter().map(|(name, drawing)| (name.to_owned(), drawing)).collect();
+    // All folds have the same cohort, but for who is in which part.
+    let (first, _) = &run.members()?[0];
+    drawings.extend(cohort_flow(run, first, &spec)?);
+    let mut written = write_drawings(run, &drawings)?;
+    written.push(write_report_of_folds(run, first, &spec, cache, drawings)?);
     Ok(written)
 }
 
@@ -195,5 +157,6 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
         pooled.positives
     ));
     lines.push(format!("Figures in {}", path.display()));
+    lines.push(format!("Report in  {}", run.report_page().display()));
     Ok(lines.join("\n"))
 }

@@ -49,9 +49,31 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
         ] {
             lines.push(format!("  {:<11} {name:<23} {}", "", plain(figure)));
         }
+        if let Some(weighted) = &evaluation.weighted {
+            let value = plain(&weighted.auc);
+            lines.push(format!("  {:<11} {:<23} {value}", "", "AUC, weighted"));
+        }
+        if let Some(recalibrated) = &evaluation.recalibrated {
+            lines.push(format!(
+                "  {:<11} {:<23} {}; before: {}",
+                "",
+                format!("Brier after {}", recalibrated.method),
+                plain(&recalibrated.after.brier),
+                plain(&recalibrated.before.brier)
+            ));
+        }
+        for groups in &evaluation.subgroups {
+            let of = |group: &crate::evaluation::Subgroup| {
+                let auc = group.auc.value.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
+                format!("{} {auc}", group.group)
+            };
+            let told: Vec<String> = groups.groups.iter().map(of).collect();
+            let name = format!("AUC by {}", groups.by);
+            lines.push(format!("  {:<11} {name:<23} {}", "", told.join(", ")));
+        }
     }
     lines.push(format!("Tables in {}", run.root().display()));
-    lines.push(format!("Plots in  {}", run.plots().display()));
+    lines.push(format!("Report in {}", run.report_page().display()));
     Ok(lines.join("\n"))
 }
 

@@ -5,6 +5,8 @@
 //!   predictions/valid-epoch-010.csv ──────► plots/roc-epoch-010
 //!   evaluation.json (the selected epoch) ─► plots/roc, plots/calibration, plots/scores
 //!   curves/valid-….csv ───────────────────► plots/roc (band), precision-recall, decision
+//!   cohort.csv, preparation.csv ──────────► plots/cohort-flow
+//!   all of these, and the pictures ───────► report.html
 //! ```
 //!
 //! Each as `.svg` and `.png`. Every picture is a function of those files and of `spec.toml`
@@ -18,6 +20,8 @@ mod headline;
 pub mod page;
 pub mod plot;
 pub mod preparation;
+mod run_page;
+mod run_report;
 
 use crate::evaluation::Evaluation;
 use crate::files::WriteError;
@@ -31,7 +35,9 @@ pub use compare::{
     comparison_page,
 };
 pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
-pub use folds::{CrossValidation, Fold, cross_validation, headline_of_folds, pool, redraw_folds};
+pub use folds::{
+    CrossValidation, Fold, PooledRow, cross_validation, headline_of_folds, redraw_folds,
+};
 pub use headline::headline;
 
 /// What `evaluation.json` holds.

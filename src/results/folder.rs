@@ -159,6 +159,18 @@ impl RunFolder {
         Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)
     }
 
+    /// Makes the kept spec ask for the figures that `spec` asks for.
+    pub fn keep_evaluation(&self, spec: &Spec) -> Result<(), ResultsError> {
+        let kept = self.spec()?;
+        if kept.evaluate != spec.evaluate {
+            // The page is written last: as long as it is not there, the figures are not complete.
+            crate::files::remove(&self.report_page())?;
+            let kept = kept.evaluated_as(spec);
+            crate::files::write_bytes(&self.spec_file(), kept.to_toml().as_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Takes the run for this process, and removes what killed ones left half written long ago.
     pub fn lock(&self) -> Result<RunLock, ResultsError> {
         let lock = RunLock::take(&self.root)?;
@@ -241,6 +253,11 @@ impl RunFolder {
     /// The quality control page of the preparation.
     pub fn preparation_page(&self) -> PathBuf {
         self.root.join("preparation.html")
+    }
+
+    /// The page of the whole run.
+    pub fn report_page(&self) -> PathBuf {
+        self.root.join("report.html")
     }
 
     /// The folder of checkpoints.

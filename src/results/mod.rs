@@ -14,6 +14,7 @@
 //!   calibration.json           the map to calibrated probabilities, where the spec asks for one
 //!   checkpoints/epoch-010/     everything needed to continue
 //!   plots/                     drawn from the tables alone
+//!   report.html                all of it on one page
 //!   tensorboard/               the same as event files, where the spec asks for them
 //!   run.log  run.lock
 //! ```

@@ -1,6 +1,6 @@
 //! The canonical form of a spec, its identity, and what differs between two.
 
-use super::{Document, KeepCheckpoints, LossName, Report, Runtime, Schedule, Spec};
+use super::{Document, Evaluate, KeepCheckpoints, LossName, Report, Runtime, Schedule, Spec};
 use std::collections::BTreeMap;
 
 /// A key that differs between two specs.
@@ -19,16 +19,26 @@ impl Spec {
     }
 
     /// What two specs must share to be the same experiment: everything but the name, the machine,
-    /// the look of the report, which checkpoints are kept and who watches.
+    /// which figures are wanted of its predictions, the look of the report, which checkpoints are
+    /// kept and who watches.
     fn identity(&self) -> Document {
         let mut document = self.0.clone();
         document.experiment.name = String::new();
         document.data.cache = None;
+        document.evaluate = Evaluate::default();
         document.report = Report::default();
         let precision = document.runtime.precision;
         document.runtime = Runtime { precision, ..Runtime::default() };
         document.train.keep_checkpoints = KeepCheckpoints::BestAndLast;
         document
+    }
+
+    /// This spec with the `[evaluate]` of another.
+    #[must_use]
+    pub fn evaluated_as(&self, other: &Spec) -> Spec {
+        let mut document = self.0.clone();
+        document.evaluate = other.evaluate.clone();
+        Spec(document)
     }
 
     /// Whether the spec is of all folds of a cross-validation, one run each.
@@ -61,6 +71,13 @@ impl Spec {
         document.experiment.seed = 0;
         document.split.fold = 0;
         Spec(document).hash()
+    }
+
+    /// Keys with other values than their defaults, in the order of their names.
+    pub fn set_keys(&self) -> Vec<(String, String)> {
+        let defaults = flatten(&Document::default());
+        let own = flatten(&self.0).into_iter();
+        own.filter(|(key, value)| defaults.get(key) != Some(value)).collect()
     }
 
     /// Keys that affect results and differ from `other`.

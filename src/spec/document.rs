@@ -108,6 +108,21 @@ pub enum Stratify {
 pub struct Report {
     /// Epochs that get a ROC plot besides the selected and the last one.
     pub roc_epochs: Vec<usize>,
+    /// What exams are called in `report.html`.
+    pub identifiers: Identifiers,
+}
+
+/// `report.identifiers`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identifiers {
+    /// A hash that only who has `cohort.csv` can compute, and the row in the table of predictions.
+    #[default]
+    Hashed,
+    /// The row alone.
+    Row,
+    /// Patient and exam as they are.
+    Plain,
 }
 
 /// `[runtime]`

@@ -68,3 +68,13 @@ pub enum Recalibrate {
     /// The monotone steps that fit best.
     Isotonic,
 }
+
+impl std::fmt::Display for Recalibrate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Platt => "platt",
+            Self::Isotonic => "isotonic",
+        })
+    }
+}

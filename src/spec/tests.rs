@@ -171,6 +171,10 @@ fn keys_that_are_off_leave_the_hash_of_older_specs_as_it_was() {
         "train.tensorboard=true",
         "train.keep_checkpoints=all",
         "runtime.workers=4",
+        // And these only which figures are wanted of what was learned.
+        "evaluate.recalibrate=platt",
+        "evaluate.prevalence=0.01",
+        "evaluate.subgroups=[\"sex\"]",
     ] {
         assert_eq!(hash(&[]), hash(&[off]), "{off}");
     }

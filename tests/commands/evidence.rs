@@ -106,6 +106,55 @@ fn figures_by_group_by_weight_and_calibrated_stand_in_the_evaluation() {
 }
 
 #[test]
+fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
+    let place = Workplace::new();
+    labels_with_columns(&place);
+    let run = |more: &[&str]| {
+        let done = place.lungs(&[&["run", "small.toml"], &SETS[..], more].concat());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done
+    };
+    run(&["--set", "evaluate.recalibrate=none"]);
+    let folder = place.newest_run("small");
+    let weights = fs::metadata(folder.join("checkpoints")).unwrap().modified().unwrap();
+    let predictions = fs::read(folder.join("predictions/test-epoch-001.csv")).unwrap();
+    let plain = fs::read(folder.join("evaluation.json")).unwrap();
+    assert!(!folder.join("calibration.json").exists() && !folder.join("exam-columns.csv").exists());
+
+    // The same experiment with other figures is the same run.
+    let again = run(&COLUMNS);
+    assert!(again.stdout.contains("they are computed anew"), "{}", again.stdout);
+    assert_eq!(place.newest_run("small"), folder);
+    let json = || -> serde_json::Value {
+        serde_json::from_slice(&fs::read(folder.join("evaluation.json")).unwrap()).unwrap()
+    };
+    assert_eq!(json()["parts"]["test"]["subgroups"].as_array().unwrap().len(), 3);
+    assert!(folder.join("calibration.json").is_file());
+    assert_eq!(fs::metadata(folder.join("checkpoints")).unwrap().modified().unwrap(), weights);
+    assert_eq!(fs::read(folder.join("predictions/test-epoch-001.csv")).unwrap(), predictions);
+    // Now it is finished with these.
+    assert!(run(&COLUMNS).stdout.contains("is finished already"));
+
+    // By the run's own folder too; what is no longer asked for goes.
+    let model = folder.to_str().unwrap();
+    let sets = ["evaluate.recalibrate=none", "evaluate.subgroups=[]"];
+    let back: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let done = place.lungs(&[&["evaluate", model], &back[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(!folder.join("calibration.json").exists());
+    assert!(json()["parts"]["test"].get("subgroups").is_none());
+    let spec = fs::read_to_string(folder.join("spec.toml")).unwrap();
+    assert!(spec.contains("prevalence = 0.01") && spec.contains("subgroups = []"), "{spec}");
+    assert_ne!(fs::read(folder.join("evaluation.json")).unwrap(), plain, "weights are still asked");
+    let refused = place.lungs(&["evaluate", model, "--set", "train.epochs=9"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("train.epochs affects what"), "{}", refused.stderr);
+    let unknown = place.lungs(&["evaluate", model, "--set", "evaluate.subgroups=[\"smoker\"]"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("no column `smoker`"), "{}", unknown.stderr);
+}
+
+#[test]
 fn columns_that_cannot_be_used_are_told_before_anything_is_done() {
     let place = Workplace::new();
     labels_with_columns(&place);

@@ -104,6 +104,21 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
     assert!(fs::read(run.join("plots/roc.svg")).unwrap() == pooled);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
 
+    // Other figures reach the pooled exams too, and nothing is trained again.
+    let mut again = RUN.to_vec();
+    let sets = ["evaluate.prevalence=0.01", "evaluate.subgroups=[\"manufacturer\"]"];
+    again.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let done = place.lungs(&again);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(place.newest_run("small"), run);
+    let text = fs::read_to_string(run.join("cross-validation.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let groups = &told["pooled"]["subgroups"][0]["groups"];
+    let exams: u64 = groups.as_array().unwrap().iter().map(|g| g["exams"].as_u64().unwrap()).sum();
+    assert_eq!(exams, told["pooled"]["exams"].as_u64().unwrap());
+    assert_eq!(told["pooled"]["operating_points"][0]["at_prevalence"]["prevalence"], 0.01);
+    assert!(place.lungs(&again).stdout.contains("is finished already"));
+
     // The ensemble is the mean of the folds, each asked alone.
     let predicted = |models: &[&str]| -> Vec<f64> {
         let mut arguments = vec!["predict", "--out", "out.csv", "--cache", "cache", "ct"];

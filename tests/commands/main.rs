@@ -1,6 +1,7 @@
 //! Whole commands, as a user types them: what they print, what they write, how they fail.
 
 mod bad_inputs;
+mod browser;
 mod cache;
 mod continuing;
 mod damage;
@@ -8,8 +9,10 @@ mod determinism;
 mod evidence;
 mod folds;
 mod killing;
+mod report;
 mod runs;
 mod support;
+mod synthetic;
 mod tensorboard;
 mod volume_files;
 mod watching;

@@ -146,7 +146,8 @@ pub fn assert_same_bytes(a: &Path, b: &Path) {
 /// Every file of a run but those that tell of the clock and of this machine, and half-written ones
 /// of killed processes, as name and bytes.
 pub fn whole_run(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let clock = ["spec.toml", "provenance.json", "timings.csv", "run.log", "run.lock"];
+    let clock =
+        ["spec.toml", "provenance.json", "timings.csv", "run.log", "run.lock", "report.html"];
     walkdir::WalkDir::new(run)
         .into_iter()
         .map(|entry| entry.expect("an entry"))

@@ -7,7 +7,7 @@
 //!
 //! Bodies are written with `maud`: templates are Rust, checked when the program is built, and
 //! every text is escaped unless it says `PreEscaped`. A content security policy allows the page's
-//! own style and script by their hashes and pictures beside it, nothing else: even a text that
+//! own style and script by their hashes and pictures in it or beside it, nothing else: even a text that
 //! slipped through unescaped could not run.
 
 mod links;
@@ -40,7 +40,7 @@ impl Page<'_> {
     pub fn to_html(&self) -> String {
         let style = format!("{STYLE}{}{}", super::plot::page_colours(), self.style);
         let policy = format!(
-            "default-src 'none'; img-src 'self' file:; style-src {}; script-src {}; \
+            "default-src 'none'; img-src 'self' file: data:; style-src {}; script-src {}; \
              base-uri 'none'; form-action 'none'",
             hash_source(&style),
             if self.script.is_empty() { "'none'".to_owned() } else { hash_source(self.script) }

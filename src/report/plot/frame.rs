@@ -54,6 +54,13 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// A square of shares from 0 to 1 with equal scales, below a title in a picture 560 pixels wide. A
+    /// little room around it: a perfect curve runs along the edges, and must not hide in the axes.
+    pub fn of_shares() -> Self {
+        let range = (-0.02, 1.02);
+        Self { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: range, y: range }
+    }
+
     pub fn x(&self, value: f64) -> f64 {
         self.left + (value - self.x.0) / (self.x.1 - self.x.0) * (self.right - self.left)
     }

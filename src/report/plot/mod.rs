@@ -16,6 +16,8 @@
 
 mod decision;
 mod epochs;
+mod flow;
+mod forest;
 mod frame;
 mod histogram;
 mod overlay;
@@ -31,6 +33,8 @@ mod tests;
 
 pub use decision::decision_curve;
 pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
+pub use flow::{Flow, FlowStep, flow_diagram};
+pub use forest::{ForestRow, forest};
 pub use histogram::score_histogram;
 pub use overlay::{overlaid_calibration, overlaid_losses};
 pub use precision::{NamedPrecisionRecall, precision_recall_curves};

@@ -12,8 +12,7 @@ const ROW: f64 = 22.0;
 
 /// Observed share of cancers against predicted probability of several runs, by their bins.
 pub fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)]) -> Drawing {
-    let frame =
-        Frame { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: (0.0, 1.0), y: (0.0, 1.0) };
+    let frame = Frame::of_shares();
     let marks = ticks(0.0, 1.0, 5);
     let mut scene = scene(&frame, &format!("{title}: calibration"), runs.len());
     draw_title(&mut scene, frame.left, title);

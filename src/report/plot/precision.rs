@@ -27,8 +27,7 @@ const ROW: f64 = 22.0;
 /// precision, its interval, and prevalence. Between its points a curve is a staircase: average
 /// precision is the area below it.
 pub fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecall]) -> Drawing {
-    let frame =
-        Frame { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: (0.0, 1.0), y: (0.0, 1.0) };
+    let frame = Frame::of_shares();
     let legend_top = frame.bottom + 74.0;
     let height = legend_top + ROW * curves.len() as f64 + 8.0;
     let mut scene = Scene::new(560.0, height, &format!("{title}: precision and recall"));

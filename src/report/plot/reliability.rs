@@ -15,8 +15,7 @@ const BARS: usize = 40;
 /// histogram of the predictions (`probabilities`, `[exam]`, in [0, 1]).
 pub fn calibration(title: &str, figures: &Calibration, probabilities: &[f64]) -> Drawing {
     let mut scene = Scene::new(560.0, 684.0, &format!("{title}: calibration"));
-    let frame =
-        Frame { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: (0.0, 1.0), y: (0.0, 1.0) };
+    let frame = Frame::of_shares();
     let marks = ticks(0.0, 1.0, 5);
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &marks, &marks);

@@ -31,8 +31,7 @@ const ROW: f64 = 22.0;
 
 /// ROC curves on a square, the diagonal of chance, and a legend with AUC, interval and counts.
 pub fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
-    let frame =
-        Frame { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: (0.0, 1.0), y: (0.0, 1.0) };
+    let frame = Frame::of_shares();
     let legend_top = frame.bottom + 74.0;
     let height = legend_top + ROW * curves.len() as f64 + 8.0;
     let mut scene = Scene::new(560.0, height, &format!("{title}: ROC curve"));

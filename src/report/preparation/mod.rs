@@ -70,7 +70,7 @@ impl Pictures {
 }
 
 /// The file name of a prepared row's picture.
-fn picture_name(row: &Row) -> Option<String> {
+pub(super) fn picture_name(row: &Row) -> Option<String> {
     let name = row.cache_file.strip_suffix(".npz")?;
     // A table that was tampered with does not reach out of the cache.
     let plain = !name.is_empty() && !name.contains(['/', '\\']);

@@ -1,7 +1,10 @@
 use super::*;
 use crate::results::write_csv;
+use browser::opened;
 use std::fs;
-use std::process::Command;
+
+#[path = "../../../tests/commands/browser.rs"]
+mod browser;
 
 fn row(patient: &str, uid: &str, flags: &str) -> Row {
     let file = format!("{}.npz", uid.replace('.', ""));
@@ -238,30 +241,6 @@ fn a_run_gets_its_page_back_byte_for_byte() {
     fs::remove_file(&page).unwrap();
     redraw_preparation(&run, &cache).unwrap();
     assert!(fs::read(&page).unwrap() == before);
-}
-
-/// The page as Chromium sees it after its script ran, or `None` without Chromium.
-fn opened(page: &Path, query: &str) -> Option<String> {
-    let profile = tempfile::tempdir().unwrap();
-    let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
-        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
-    });
-    let Some(browser) = browser else {
-        eprintln!("skipped: no chromium");
-        return None;
-    };
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--enable-logging=stderr", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("file://{}{query}", page.display()))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(complaints.is_empty(), "{complaints:?}");
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! What pages take: `just bench report`, or `just bench report EXAMS RUNS`. A run of 5,000 judged
+//! exams is drawn, plots and report; 100 runs are compared, with page and table, on 1,000 exams each.
+//!
+//! Prints wall seconds of the best of three, sizes, and the peak memory of the process.
+
+#[path = "../tests/commands/synthetic.rs"]
+mod synthetic;
+
+use std::path::Path;
+use std::time::Instant;
+
+use lungs::report::{CompareOptions, compare, redraw};
+use lungs::results::RunFolder;
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
+    let exams: usize = numbers.next().unwrap_or(5000);
+    let count: usize = numbers.next().unwrap_or(100);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = synthetic::run(folder.path(), "large", exams, 1);
+    let seconds = best_of_three(|| {
+        redraw(&run, Path::new("nowhere")).expect("a complete run");
+    });
+    let bytes = std::fs::metadata(run.report_page()).map_or(0, |facts| facts.len());
+    println!(
+        "{exams} validation and {exams} test exams: plots and report {seconds:.2} s, {bytes} bytes"
+    );
+
+    let runs: Vec<RunFolder> = (0..count)
+        .map(|seed| synthetic::run(folder.path(), &format!("run-{seed}"), 1000, seed as u64))
+        .collect();
+    let page = folder.path().join("comparison.html");
+    let seconds = best_of_three(|| {
+        let comparison = compare(&runs, CompareOptions::default()).expect("complete runs");
+        comparison.write_page(&page).expect("a folder to write in");
+        comparison.write_csv(&folder.path().join("comparison.csv")).expect("a folder to write in");
+        comparison.write_overlaid_roc(folder.path()).expect("a folder to write in");
+    });
+    let bytes = std::fs::metadata(&page).map_or(0, |facts| facts.len());
+    println!("{count} runs of 1000 exams: comparison {seconds:.2} s, page {bytes} bytes");
+    println!("peak memory {:.0} MB", peak_mb());
+}
+
+fn best_of_three(mut work: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
+    for _ in 0..3 {
+        let began = Instant::now();
+        work();
+        best = best.min(began.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// The peak of this process's memory, where the system tells.
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    kilobytes.unwrap_or(0.0) / 1024.0
+}

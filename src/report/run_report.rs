@@ -1,0 +1,134 @@
+//! Gathers what the page of a run shows, and writes it.
+
+use super::folds::cross_validation;
+use super::plot::Drawing;
+use super::preparation::picture_name;
+use super::run_page::{JudgedPart, Namer, Pictures, RunPage, run_page, worst_series};
+use super::{ReportError, summary};
+use crate::files::write_bytes;
+use crate::prepare::Row;
+use crate::results::{PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv};
+use crate::spec::{Part, Spec};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Writes `report.html` of a finished run, with these plots; its preview pictures are in `cache`.
+///
+/// # Errors
+/// When a table cannot be read or the page cannot be written.
+pub(super) fn write_report(
+    run: &RunFolder,
+    spec: &Spec,
+    cache: &Path,
+    plots: Vec<(String, Drawing)>,
+) -> Result<PathBuf, ReportError> {
+    let mut summary = summary(run)?;
+    let mut parts = Vec::new();
+    for part in [Part::Valid, Part::Test] {
+        let key = part.to_string();
+        let Some(figures) = summary.parts.remove(&key) else { continue };
+        let table = run.predictions(part, summary.selected_epoch);
+        parts.push(judged(run, key, figures, &table)?);
+    }
+    let tables = Tables::read(run)?;
+    write(
+        run,
+        &RunPage {
+            selected_epoch: Some(summary.selected_epoch),
+            folds: None,
+            ..tables.page(run, spec, cache, parts, plots)
+        },
+    )
+}
+
+/// The same of a finished cross-validation, whose cohort is that of its `first` fold.
+///
+/// # Errors
+/// As [`write_report`].
+pub(super) fn write_report_of_folds(
+    run: &RunFolder,
+    first: &RunFolder,
+    spec: &Spec,
+    cache: &Path,
+    plots: Vec<(String, Drawing)>,
+) -> Result<PathBuf, ReportError> {
+    let folds = cross_validation(run)?;
+    let key = "out-of-fold".to_owned();
+    let part = judged(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
+    let page = Tables::read(first)?.page(run, spec, cache, vec![part], plots);
+    write(run, &RunPage { folds: Some(&folds), ..page })
+}
+
+fn write(run: &RunFolder, page: &RunPage) -> Result<PathBuf, ReportError> {
+    let path = run.report_page();
+    write_bytes(&path, run_page(page).as_bytes())?;
+    Ok(path)
+}
+
+fn judged(
+    run: &RunFolder,
+    key: String,
+    figures: crate::evaluation::Evaluation,
+    table: &Path,
+) -> Result<JudgedPart, ReportError> {
+    let rows: Vec<PredictionRow> = read_csv(table)?;
+    let table = table.strip_prefix(run.root()).unwrap_or(table).display().to_string();
+    Ok(JudgedPart { key, figures, rows, table })
+}
+
+/// What a run folder says besides its figures; what is not there is empty.
+struct Tables {
+    prepared: Vec<Row>,
+    provenance: Option<Provenance>,
+    cohort_text: Vec<u8>,
+}
+
+impl Tables {
+    fn read(run: &RunFolder) -> Result<Self, ReportError> {
+        let (cohort, prepared) = (run.table(Table::Cohort), run.table(Table::Preparation));
+        let text = || {
+            let unreadable = |error: std::io::Error| error.to_string();
+            let read = std::fs::read(&cohort).map_err(unreadable);
+            read.map_err(|message| ResultsError::Read { path: cohort.clone(), message })
+        };
+        Ok(Self {
+            cohort_text: if cohort.is_file() { text()? } else { Vec::new() },
+            prepared: if prepared.is_file() { read_csv(&prepared)? } else { Vec::new() },
+            provenance: Provenance::read(run),
+        })
+    }
+
+    fn page<'a>(
+        self,
+        run: &RunFolder,
+        spec: &'a Spec,
+        cache: &Path,
+        parts: Vec<JudgedPart>,
+        plots: Vec<(String, Drawing)>,
+    ) -> RunPage<'a> {
+        let pictures = parts.last().map(|part| self.pictures(&part.rows, cache));
+        RunPage {
+            spec,
+            name: run.name(),
+            selected_epoch: None,
+            parts,
+            folds: None,
+            plots: plots.into_iter().map(|(name, drawing)| (name, drawing.svg)).collect(),
+            namer: Namer::new(spec.report.identifiers, &self.cohort_text),
+            pictures: pictures.unwrap_or_default(),
+            prepared: self.prepared,
+            provenance: self.provenance,
+        }
+    }
+
+    /// The preview pictures of the exams that were judged worst, as far as they are there.
+    fn pictures(&self, rows: &[PredictionRow], cache: &Path) -> Pictures {
+        let of_series: BTreeMap<&str, &Row> =
+            self.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
+        let picture = |series: &str| {
+            let name = picture_name(of_series.get(series)?)?;
+            Some((series.to_owned(), std::fs::read(cache.join(name)).ok()?))
+        };
+        worst_series(rows).into_iter().filter_map(picture).collect()
+    }
+}

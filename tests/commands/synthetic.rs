@@ -1,0 +1,155 @@
+//! Finished runs that nobody trained: the tables that a run leaves, of any number of exams.
+
+use lungs::evaluation::{Grouping, Options, Scored, evaluate_with_curves};
+use lungs::report::Summary;
+use lungs::results::{MetricsRow, PredictionRow, Provenance, RunFolder, Table, now_utc, write_csv};
+use lungs::spec::{Part, Spec, load_resolved};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// A finished run in `folder` of an experiment with this name, with `judged` validation exams and as
+/// many test exams, and three times as many that trained. `seed` changes the scores only.
+pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
+    let spec = spec(folder, name, seed);
+    let run = RunFolder::create(&spec).unwrap();
+    tables(&run, judged);
+    let mut parts = BTreeMap::new();
+    for part in [Part::Valid, Part::Test] {
+        let rows = predictions(part, judged, seed);
+        write_csv(&run.predictions(part, 2), &rows).unwrap();
+        write_csv(&run.predictions(part, 1), &rows).unwrap();
+        let scored: Vec<Scored> = rows.iter().map(scored).collect();
+        let grouping = Grouping {
+            by: "sex".into(),
+            groups: vec!["female".into(), "male".into()],
+            of: (0..judged).map(|at| (at % 7 != 0).then_some(at % 2)).collect(),
+        };
+        let options = Options {
+            bootstrap_replicates: 50,
+            groupings: vec![grouping],
+            prevalence: Some(0.01),
+            ..Options::default()
+        };
+        let (figures, curves) = evaluate_with_curves(&scored, &options);
+        write_csv(&run.curve(part, "roc"), &curves.roc_band).unwrap();
+        write_csv(&run.curve(part, "precision-recall"), &curves.precision_recall).unwrap();
+        write_csv(&run.curve(part, "decision"), &curves.decision).unwrap();
+        parts.insert(part.to_string(), figures);
+    }
+    let summary = Summary { selected_epoch: 2, parts };
+    fs::write(run.evaluation_file(), serde_json::to_string(&summary).unwrap()).unwrap();
+    let mut provenance = Provenance::begin(&spec);
+    provenance.started.push(now_utc());
+    provenance.finished = Some(now_utc());
+    provenance.split_check = Some("no patient in two parts".into());
+    provenance.write(&run).unwrap();
+    run
+}
+
+fn spec(folder: &Path, name: &str, seed: u64) -> Spec {
+    let file = folder.join(format!("{name}.toml"));
+    let text = format!(
+        "[experiment]\nname = \"{name}\"\nseed = {seed}\n[data]\nroot = \"data\"\n\
+         labels = \"labels.csv\"\n[split]\ntrain = 0.6\nvalid = 0.2\ntest = 0.2\n\
+         [evaluate]\nprevalence = 0.01\nsubgroups = [\"sex\"]\n[runtime]\nresults = {:?}\n",
+        folder.join("results")
+    );
+    fs::write(&file, text).unwrap();
+    load_resolved(&file, &[]).unwrap()
+}
+
+/// A number in (0, 1) that looks random and is the same every time.
+fn share(index: usize, seed: u64) -> f64 {
+    let place = index as f64 + 1.0 + seed as f64 * 7.3;
+    (place * 0.618_033_988_749_895).fract().clamp(1e-6, 1.0 - 1e-6)
+}
+
+fn series(part: Part, index: usize) -> String {
+    format!("2.25.{}{index:06}", part as usize + 1)
+}
+
+/// One exam in four is of a cancer, and scores higher.
+fn predictions(part: Part, count: usize, seed: u64) -> Vec<PredictionRow> {
+    let row = |index: usize| {
+        let label = u8::from(index.is_multiple_of(4));
+        let share = share(index, seed + part as u64);
+        let logit = (share / (1.0 - share)).ln() + 2.0 * f64::from(label) - 1.0;
+        PredictionRow {
+            exam: format!("exam-{part}-{index}"),
+            patient: format!("Jane Doe {part} {index}"),
+            series: series(part, index),
+            label,
+            logit,
+            probability: 1.0 / (1.0 + (-logit).exp()),
+        }
+    };
+    (0..count).map(row).collect()
+}
+
+fn scored(row: &PredictionRow) -> Scored {
+    Scored {
+        patient_id: row.patient.clone(),
+        exam_id: row.exam.clone(),
+        label: row.label == 1,
+        logit: row.logit,
+        probability: row.probability,
+    }
+}
+
+/// The tables of cohort, preparation and epochs.
+fn tables(run: &RunFolder, judged: usize) {
+    let (mut cohort, mut prepared) = (Vec::new(), Vec::new());
+    let mut add = |part: Option<Part>, index: usize, reason: &str, refused: bool| {
+        let series = series(part.unwrap_or(Part::Train), index);
+        let patient =
+            part.map_or(format!("Nobody {index}"), |part| format!("Jane Doe {part} {index}"));
+        let row: lungs::cohort::CohortRow = serde_json::from_value(json!({
+            "patient": patient, "exam": format!("exam-{index}"), "series": series,
+            "path": format!("data/{series}"), "label": u8::from(index.is_multiple_of(4)),
+            "split": part, "chosen": part.is_some(), "reason": reason, "kind": "dicom",
+            "slices": 120, "slice_spacing_mm": 2.5, "coverage_mm": 300.0, "kernel": "B30f",
+            "manufacturer": "", "flags": "",
+        }))
+        .unwrap();
+        cohort.push(row);
+        if part.is_none() && !refused {
+            return;
+        }
+        let row: lungs::prepare::Row = serde_json::from_value(json!({
+            "patient_id": patient, "study_uid": "1.2", "series_uid": series,
+            "status": if refused { "refused" } else { "prepared" },
+            "code": reason.split(':').next(), "reason": reason, "slices": 120, "rows": 512,
+            "columns": 512, "spacing_d_mm": 2.5, "spacing_h_mm": 0.7, "spacing_w_mm": 0.7,
+            "hu_min": -1024, "hu_max": 3071, "lung_left_ml": 2310.4, "lung_right_ml": 2648.9,
+            "flags": if index.is_multiple_of(5) { "lungs-cut-at-top" } else { "" },
+            "cache_file": if refused { String::new() } else { format!("{index:06}.npz") },
+        }))
+        .unwrap();
+        prepared.push(row);
+    };
+    for (part, count) in [(Part::Train, 3 * judged), (Part::Valid, judged), (Part::Test, judged)] {
+        (0..count).for_each(|index| add(Some(part), index, "", false));
+    }
+    let left_out = 1_000_000..1_000_000 + judged / 3 + 1;
+    left_out.for_each(|index| add(None, index, "too-few-slices: 12 slices, at least 50", false));
+    add(None, 2_000_000, "no-lungs: no lungs were found", true);
+    write_csv(&run.table(Table::Cohort), &cohort).unwrap();
+    write_csv(&run.table(Table::Preparation), &prepared).unwrap();
+    let epoch = |epoch: usize, split: Part| MetricsRow {
+        epoch,
+        split,
+        loss: 1.0 / epoch as f64,
+        accuracy: 0.7,
+        auc: Some(0.8),
+        auc_low: Some(0.7),
+        auc_high: Some(0.9),
+        learning_rate: 1e-4,
+        average_precision: Some(0.7),
+        brier: Some(0.2),
+    };
+    let rows: Vec<MetricsRow> =
+        (1..=2).flat_map(|at| [Part::Train, Part::Valid].map(|part| epoch(at, part))).collect();
+    write_csv(&run.table(Table::Metrics), &rows).unwrap();
+}
