@@ -9,6 +9,7 @@ mod compare;
 mod dashboard;
 mod error;
 mod evaluate;
+mod export;
 mod interrupt;
 mod output;
 mod pace;
@@ -61,6 +62,7 @@ enum Command {
     Predict(predict::Predict),
     Compare(compare::Compare),
     Plot(plot::Plot),
+    Export(export::Export),
     Phantom(phantom::Phantom),
     Weights(weights::Weights),
 }
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Predict(predict) => predict.execute(&output),
         Command::Compare(compare) => compare.execute(&output),
         Command::Plot(plot) => plot.execute(&output),
+        Command::Export(export) => export.execute(&output),
         Command::Phantom(phantom) => phantom.execute(&output),
         Command::Weights(weights) => weights.execute(&output),
     };

@@ -6,9 +6,9 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
 use crate::pipeline::predict::{Model, Prediction, predict};
-use crate::results::{RunFolder, write_csv};
+use crate::results::write_csv;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Probability of lung cancer within one year for CT series.
 ///
@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
     after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
 )]
 pub(super) struct Predict {
-    /// A run, or a file of weights (.safetensors, .pt, .pth, model.ckpt-123). Given several times,
-    /// the models are an ensemble: their probabilities are averaged. So are those of the folds of a
-    /// cross-validation.
+    /// A run, a model that `lungs export` wrote, or a file of weights (.safetensors, .pt, .pth,
+    /// model.ckpt-123). Given several times, the models are an ensemble: their probabilities are
+    /// averaged. So are those of the folds of a cross-validation.
     #[arg(long, required = true, value_name = "RUN|FILE")]
     model: Vec<PathBuf>,
 
@@ -59,11 +59,9 @@ impl Predict {
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
         let mut models = Vec::new();
         for path in &self.model {
-            for place in members(path)? {
-                let model = Model::open(&place, self.spec.as_deref(), self.any_preprocessing)?;
-                use_threads(&model.spec);
-                models.push(model);
-            }
+            let opened = Model::open_all(path, self.spec.as_deref(), self.any_preprocessing)?;
+            opened.iter().for_each(|model| use_threads(&model.spec));
+            models.extend(opened);
         }
         let told: Vec<String> = models.iter().filter_map(Model::calibration).collect();
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
@@ -112,10 +110,4 @@ fn table(rows: &[Prediction]) -> String {
         line
     }));
     columns(&lines)
-}
-
-/// The models that a path stands for: itself, or the folds of a cross-validation.
-fn members(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let Ok(run) = RunFolder::find(path) else { return Ok(vec![path.to_owned()]) };
-    Ok(run.members()?.into_iter().map(|(run, _)| run.root().to_owned()).collect())
 }

@@ -4,6 +4,7 @@ use crate::evaluation::Calibrator;
 use crate::results::{PredictionRow, ResultsError, RunFolder};
 use crate::spec::{Part, Recalibrate};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// What `calibration.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,15 +28,19 @@ pub struct KeptCalibration {
 impl KeptCalibration {
     /// The map of a run; nothing where its spec asks for none.
     pub fn read(run: &RunFolder) -> Result<Option<Self>, ResultsError> {
-        let path = run.calibration_file();
+        Self::read_file(&run.calibration_file())
+    }
+
+    /// The map in a file; nothing where there is none.
+    pub fn read_file(path: &Path) -> Result<Option<Self>, ResultsError> {
         if !path.is_file() {
             return Ok(None);
         }
         let read = || -> Result<Self, String> {
-            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
             serde_json::from_str(&text).map_err(|error| error.to_string())
         };
-        read().map(Some).map_err(|message| ResultsError::Read { path: path.clone(), message })
+        read().map(Some).map_err(|message| ResultsError::Read { path: path.to_owned(), message })
     }
 
     /// The map that a spec asks for, fitted on the validation part; nothing where it asks for none.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::archive::ArchiveError;
 use super::columns::ColumnError;
 use crate::cohort::{self, CohortError, ListError};
 use crate::device::DeviceError;
@@ -61,6 +62,9 @@ pub enum PipelineError {
     /// Weights cannot be read.
     #[error(transparent)]
     Load(#[from] Box<LoadError>),
+    /// A model archive cannot be written or read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// Weights do not say how series are prepared for them.
     #[error(
         "{path} does not say how series were prepared for it; give the spec that has the \
@@ -115,6 +119,7 @@ impl PipelineError {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
+            Self::Archive(ArchiveError::Damaged { .. } | ArchiveError::Newer { .. }) => true,
             Self::Load(_) | Self::Columns(_) | Self::OddWeights { .. } => true,
             Self::Training(TrainingError::Init(error)) => {
                 !matches!(**error, InitError::Checkpoint(_))

@@ -7,6 +7,7 @@
 //! Each stage is one function that takes plain data and writes its product into the run folder.
 //! A stage whose product is there already reads it instead, so running again continues.
 
+pub mod archive;
 mod calibrated;
 mod columns;
 mod conclude;

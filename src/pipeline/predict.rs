@@ -1,5 +1,6 @@
 //! CT series through trained networks: the sentence without a study.
 
+use super::archive::{is_archive, unpack};
 use super::{KeptCalibration, PipelineError, Stages, images_of, prepare_images, settings};
 use crate::device::{self, DeviceRequest};
 use crate::evaluation::Calibrator;
@@ -22,6 +23,33 @@ pub struct Model {
 }
 
 impl Model {
+    /// Every network that a path stands for: of a cross-validation, its folds'; of a model archive,
+    /// those in it; else one, as [`Model::open`] has it.
+    ///
+    /// # Errors
+    /// As [`Model::open`], and when an archive is damaged.
+    pub fn open_all(
+        path: &Path,
+        spec: Option<&Path>,
+        any_preprocessing: bool,
+    ) -> Result<Vec<Self>, PipelineError> {
+        if is_archive(path) {
+            let unpacked = unpack(path)?;
+            let network = |folder: &PathBuf| {
+                let file = folder.join("weights.safetensors");
+                let model = Self::open(&file, spec, any_preprocessing)?;
+                let calibration = KeptCalibration::read_file(&folder.join("calibration.json"))?;
+                Ok(Self { path: path.to_owned(), calibration, ..model })
+            };
+            return unpacked.networks.iter().map(network).collect();
+        }
+        let places = match RunFolder::find(path) {
+            Ok(run) => run.members()?.into_iter().map(|(run, _)| run.root().to_owned()).collect(),
+            Err(_) => vec![path.to_owned()],
+        };
+        places.iter().map(|place| Self::open(place, spec, any_preprocessing)).collect()
+    }
+
     /// Of a run (its selected epoch), or of a file of weights of any kind.
     ///
     /// Weights that a run wrote carry their preparation; for others, `spec` says it. Where both

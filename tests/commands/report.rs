@@ -31,7 +31,8 @@ fn a_report_stands_alone_and_says_everything_once() {
             fs::copy(run.report_page(), to).unwrap();
         }
         let page = fs::read_to_string(run.report_page()).unwrap();
-        assert!(!page.contains("http://") && !page.contains("https://"), "nothing from elsewhere");
+        let own = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        assert!(!own.contains("http://") && !own.contains("https://"), "nothing from elsewhere");
         assert!(!page.contains("<script"), "it is read without one");
         assert!(!page.contains("Jane Doe") && !page.contains("2.25."), "no names");
         for section in
@@ -45,10 +46,10 @@ fn a_report_stands_alone_and_says_everything_once() {
         }
         assert_eq!(page.matches("data:image/png;base64,").count(), (exams / 4).min(4) + 4);
         for words in [
-            &format!("On {exams} test exams of {exams} patients"),
+            format!("On {exams} test exams of {exams} patients").as_str(),
             "Where 1 % of exams are cancers",
             "chosen on these exams",
-            "Cochran's Q",
+            if exams > 8 { "Cochran's Q" } else { "No test of a difference of the AUCs" },
             "left out before preparation",
             "1 refused in preparation",
             "split.test = 0.2",

@@ -24,7 +24,7 @@ pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
         let grouping = Grouping {
             by: "sex".into(),
             groups: vec!["female".into(), "male".into()],
-            of: (0..judged).map(|at| (at % 7 != 0).then_some(at % 2)).collect(),
+            of: (0..judged).map(|at| (at % 7 != 5).then_some(at / 4 % 2)).collect(),
         };
         let options = Options {
             bootstrap_replicates: 50,
