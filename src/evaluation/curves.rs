@@ -6,7 +6,7 @@ use super::decision::{DecisionPoint, THRESHOLDS, treat_all};
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, percentile_interval};
-use super::sweep::{Figures, Sweep, Wanted, rate_of};
+use super::sweep::{Figures, Sweep, Wanted, rate_of, recall_of};
 use super::{Calibration, Evaluation, Options};
 
 /// Specificities of the partial area under the ROC curve: where screening can afford to work.
@@ -52,6 +52,19 @@ pub struct BandPoint {
     pub high: f64,
 }
 
+/// Precision at one recall, with its pointwise interval over resampled patients.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionBandPoint {
+    /// Sensitivity that is reached.
+    pub recall: f64,
+    /// Precision of the strictest threshold that reaches it.
+    pub precision: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
 /// Curves that are drawn from tables: empty where they are undefined.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curves {
@@ -59,6 +72,8 @@ pub struct Curves {
     pub roc_band: Vec<BandPoint>,
     /// Precision and recall.
     pub precision_recall: Vec<PrecisionRecallPoint>,
+    /// Precision at recalls of 0.01, …, 1.
+    pub precision_band: Vec<PrecisionBandPoint>,
     /// Net benefit at thresholds of 0.01, …, 0.99.
     pub decision: Vec<DecisionPoint>,
 }
@@ -160,6 +175,17 @@ impl Resampled {
                 high: interval.high,
             })
         });
+        let precision =
+            self.plain.precision_band.iter().enumerate().filter_map(|(place, &height)| {
+                let interval =
+                    self.interval(|figures| figures.precision_band.get(place).copied())?;
+                Some(PrecisionBandPoint {
+                    recall: recall_of(place),
+                    precision: height,
+                    low: interval.low,
+                    high: interval.high,
+                })
+            });
         let benefits = THRESHOLDS.zip(&self.plain.net_benefit).enumerate();
         let decision = benefits.map(|(place, (threshold, &net_benefit))| {
             let interval = self.interval(|figures| figures.net_benefit.get(place).copied());
@@ -174,6 +200,7 @@ impl Resampled {
         let both = positives > 0 && positives < exams.labels.len();
         Curves {
             roc_band: band.collect(),
+            precision_band: precision.collect(),
             precision_recall: precision_recall(exams.logits, exams.labels),
             decision: if both { decision.collect() } else { Vec::new() },
         }

@@ -52,7 +52,7 @@ pub use calibration::{
     Calibration, ReliabilityBin, brier, calibration_in_the_large, equal_count_bins,
     expected_calibration_error, recalibration, reliability_bins,
 };
-pub use curves::{BandPoint, Curves, PartialAuc};
+pub use curves::{BandPoint, Curves, PartialAuc, PrecisionBandPoint};
 pub use decision::DecisionPoint;
 pub use delong::{
     Delong, PairedAucs, auc_with_interval, delong, delong_logit_interval, delong_paired,

@@ -182,7 +182,14 @@ fn heterogeneity(
     if shared > 0 {
         return Heterogeneity::none(
             named.len(),
-            format!("{shared} patients have exams in several groups, which are not independent"),
+            format!(
+                "{} exams in several groups, which are not independent",
+                if shared == 1 {
+                    "1 patient has".to_owned()
+                } else {
+                    format!("{shared} patients have")
+                }
+            ),
         );
     }
     let (mut parts, mut left_out) = (Vec::new(), Vec::new());

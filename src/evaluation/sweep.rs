@@ -9,6 +9,8 @@ use super::decision::{THRESHOLDS, net_benefits};
 
 /// Points of the ROC band: false positive rates of 0, 0.01, …, 1.
 pub(super) const BAND: usize = 101;
+/// Points of the band of precision: recalls of 0.01, 0.02, …, 1.
+const RECALLS: usize = 100;
 
 /// One exam, ready for the pass.
 struct Exam {
@@ -51,6 +53,9 @@ pub(super) struct Figures {
     pub calibration_error: f64,
     /// Sensitivity at each false positive rate of the band; empty where a class is missing.
     pub band: Vec<f64>,
+    /// Precision of the strictest threshold that reaches each recall of the band; empty where a class
+    /// is missing.
+    pub precision_band: Vec<f64>,
     /// Net benefit at each threshold of the decision curve.
     pub net_benefit: Vec<f64>,
 }
@@ -118,6 +123,7 @@ impl Sweep {
             brier: squares / all,
             cross_entropy: losses / all,
             calibration_error: bins.iter().map(|(sum, seen)| (sum - seen).abs()).sum::<f64>() / all,
+            precision_band: curve.as_ref().map(|it| it.precision_band.clone()).unwrap_or_default(),
             band: curve.map(|curve| curve.band).unwrap_or_default(),
             net_benefit: net_benefits(&cuts, positives / all),
         }
@@ -127,6 +133,8 @@ impl Sweep {
     fn walk(&self, times: &[u32], positives: f64, negatives: f64) -> Curve {
         let mut band = vec![1.0; BAND];
         let mut next = BAND - 1;
+        let mut precision_band = vec![1.0; RECALLS];
+        let mut unreached = RECALLS;
         let (from, to) = self.wanted.partial;
         let (mut twice_won, mut average_precision, mut partial) = (0.0, 0.0, 0.0);
         let (mut below_positive, mut below_negative) = (0.0, 0.0);
@@ -147,6 +155,11 @@ impl Sweep {
                 (negatives - below_negative) / negatives,
                 (positives - below_positive) / positives,
             );
+            // Rounding must not take a recall from the threshold that reaches it exactly.
+            while unreached > 0 && recall_of(unreached - 1) > end.1 + 1e-12 {
+                unreached -= 1;
+                precision_band[unreached] = above.0 / (above.0 + above.1);
+            }
             if end.0 < start.0 {
                 let slope = (start.1 - end.1) / (start.0 - end.0);
                 let height = |rate: f64| end.1 + slope * (rate - end.0);
@@ -165,6 +178,7 @@ impl Sweep {
             average_precision: average_precision / positives,
             partial,
             band,
+            precision_band,
         }
     }
 }
@@ -174,11 +188,17 @@ struct Curve {
     average_precision: f64,
     partial: f64,
     band: Vec<f64>,
+    precision_band: Vec<f64>,
 }
 
 /// False positive rate of a point of the band.
 pub(super) fn rate_of(point: usize) -> f64 {
     point as f64 / (BAND - 1) as f64
+}
+
+/// Recall of a point of the band of precision.
+pub(super) fn recall_of(point: usize) -> f64 {
+    (point + 1) as f64 / RECALLS as f64
 }
 
 #[cfg(test)]

@@ -54,6 +54,20 @@ proptest! {
         for (point, height) in found.band.iter().enumerate() {
             prop_assert!(close(*height, on_curve(&points, rate_of(point))), "{point}");
         }
+        // Precision by counting, at the highest threshold that reaches the recall.
+        for (point, height) in found.precision_band.iter().enumerate() {
+            let called = |threshold: f64| {
+                let above = scores.iter().zip(&labels).filter(|(score, _)| **score >= threshold);
+                above.fold((0.0, 0.0), |(hits, all), (_, label)| {
+                    (hits + f64::from(u8::from(*label)), all + 1.0)
+                })
+            };
+            let positives = labels.iter().filter(|label| **label).count() as f64;
+            let reaches = |threshold: &f64| called(*threshold).0 / positives >= recall_of(point) - 1e-12;
+            let threshold = scores.iter().copied().filter(reaches).fold(f64::MIN, f64::max);
+            let (hits, all) = called(threshold);
+            prop_assert!(close(*height, hits / all), "{point}: {height} {}", hits / all);
+        }
     }
 
     #[test]

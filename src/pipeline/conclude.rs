@@ -94,6 +94,7 @@ pub(super) fn write_curves(
 ) -> Result<(), PipelineError> {
     write_csv(&path("roc"), &curves.roc_band)?;
     write_csv(&path("precision-recall"), &curves.precision_recall)?;
+    write_csv(&path("precision-band"), &curves.precision_band)?;
     Ok(write_csv(&path("decision"), &curves.decision)?)
 }
 

@@ -227,6 +227,7 @@ fn final_plots(
             precisions.push(NamedPrecisionRecall {
                 name: name.to_owned(),
                 points: curve(run, part, "precision-recall")?,
+                band: curve(run, part, "precision-band")?,
                 average_precision: figures.average_precision.clone(),
                 prevalence: figures.positives as f64 / figures.exams as f64,
             });
@@ -335,6 +336,7 @@ mod tests {
         write_csv(&run.curve(Part::Valid, "roc"), &curves.roc_band).unwrap();
         let points = &curves.precision_recall;
         write_csv(&run.curve(Part::Valid, "precision-recall"), points).unwrap();
+        write_csv(&run.curve(Part::Valid, "precision-band"), &curves.precision_band).unwrap();
         write_csv(&run.curve(Part::Valid, "decision"), &curves.decision).unwrap();
         let parts = BTreeMap::from([("valid".to_owned(), figures)]);
         let summary = Summary { selected_epoch: 2, parts };

@@ -110,6 +110,10 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
         let curve = NamedPrecisionRecall {
             name: "all folds".to_owned(),
             points: read_csv(&run.pooled_curve("precision-recall"))?,
+            band: match run.pooled_curve("precision-band") {
+                path if path.is_file() => read_csv(&path)?,
+                _ => Vec::new(),
+            },
             average_precision: pooled.average_precision,
             prevalence: pooled.positives as f64 / pooled.exams.max(1) as f64,
         };

@@ -35,6 +35,7 @@ pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
         let (figures, curves) = evaluate_with_curves(&scored, &options);
         write_csv(&run.curve(part, "roc"), &curves.roc_band).unwrap();
         write_csv(&run.curve(part, "precision-recall"), &curves.precision_recall).unwrap();
+        write_csv(&run.curve(part, "precision-band"), &curves.precision_band).unwrap();
         write_csv(&run.curve(part, "decision"), &curves.decision).unwrap();
         parts.insert(part.to_string(), figures);
     }

@@ -4,8 +4,8 @@ use super::Drawing;
 use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks};
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
-use super::style::{CURVE, DASHES, LABEL, PALETTE, REFERENCE, SMALL, SOFT_INK};
-use crate::evaluation::{Estimate, PrecisionRecallPoint};
+use super::style::{BAND, CURVE, DASHES, LABEL, PALETTE, REFERENCE, SMALL, SOFT_INK};
+use crate::evaluation::{Estimate, PrecisionBandPoint, PrecisionRecallPoint};
 
 /// One curve with what its legend says.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub struct NamedPrecisionRecall {
     pub name: String,
     /// The curve from the strictest threshold; empty where it is undefined.
     pub points: Vec<PrecisionRecallPoint>,
+    /// Pointwise interval of the curve; empty where there is none.
+    pub band: Vec<PrecisionBandPoint>,
     /// Average precision.
     pub average_precision: Estimate,
     /// Share of exams that are positive: the precision of guessing.
@@ -34,6 +36,13 @@ pub fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecall]) -> 
     let marks = ticks(0.0, 1.0, 5);
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &marks, &marks);
+    for (index, curve) in curves.iter().enumerate().rev() {
+        let edge = |end: fn(&PrecisionBandPoint) -> f64| -> Vec<Point> {
+            curve.band.iter().map(|point| frame.at(point.recall, end(point))).collect()
+        };
+        let outline = edge(|p| p.low).into_iter().chain(edge(|p| p.high).into_iter().rev());
+        scene.polygon(outline.collect(), PALETTE[index % PALETTE.len()], BAND);
+    }
     for (index, curve) in curves.iter().enumerate().rev() {
         let colour = PALETTE[index % PALETTE.len()];
         if curve.prevalence.is_finite() {

@@ -62,6 +62,7 @@ fn curves(name: &str, logits: &[f64], labels: &[bool]) -> (NamedRoc, NamedPrecis
     let precision = NamedPrecisionRecall {
         name: name.to_owned(),
         points: curves.precision_recall.clone(),
+        band: curves.precision_band.clone(),
         average_precision: figures.average_precision,
         prevalence: figures.positives as f64 / figures.exams as f64,
     };
