@@ -81,6 +81,6 @@ fn a_test_that_cannot_be_says_why() {
     twice[1].patient_id = "000".to_owned();
     let found = subgroups(&twice, &[grouping("by", |place| Some(place % 2))], None, 0.95);
     let reason = found[0].heterogeneity.reason.as_deref().unwrap();
-    assert_eq!(reason, "1 patients have exams in several groups, which are not independent");
+    assert_eq!(reason, "1 patient has exams in several groups, which are not independent");
     assert_eq!(found[0].heterogeneity.p_value_holm, None);
 }

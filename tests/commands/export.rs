@@ -66,7 +66,6 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
         "| AUC | ",
         "sensitivity, p ≥ 0.5",
         "which flatters the figures",
-        "The exams are synthetic",
         "Made by **nobody**.",
         "(platt, fitted on the validation part)",
     ] {

@@ -88,7 +88,7 @@ fn scene(title: &str, flow: &Flow) -> Scene {
         }
         y = top + tallest;
     }
-    scene.height = y + 16.0;
+    scene.height = (y + 16.0).ceil();
     scene
 }
 

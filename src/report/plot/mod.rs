@@ -26,6 +26,8 @@ mod reliability;
 mod render;
 mod roc;
 mod scene;
+#[cfg(test)]
+mod structure_tests;
 mod style;
 mod tally;
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn rankings(count: u32) -> Vec<EpochRanking> {
 }
 
 /// Every plot on ordinary and on degenerate data, by name, with a text that it must show.
-fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
+pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
     let long =
         "focal-gamma-2-alpha-0.75-slices-220-keep-prob-0.7-learning-rate-5e-5-seed-37-fold-3";
     let (strong, labels) = scores(400, 2.6);
@@ -132,7 +132,41 @@ fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
     let (band, precision, plain) = curves("validation", &strong, &labels);
     let (band_test, precision_test, _) = curves("test", &middling, &labels);
     let (_, no_precision, _) = curves("validation", &strong, &one_class);
+    let group = |name: &str, auc: Option<f64>| ForestRow {
+        name: name.to_owned(),
+        counts: auc.map_or(String::new(), |_| "80 / 320".to_owned()),
+        figure: auc.map(|_| auc_with_interval(&middling, &labels, 0.95)),
+    };
+    let groups = [
+        group("manufacturer", None),
+        group("A manufacturer with a rather long name", Some(0.8)),
+        group("sex", None),
+        group("female", Some(0.8)),
+        group("male", Some(0.8)),
+    ];
+    let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let flow = Flow {
+        steps: vec![
+            FlowStep {
+                lines: lines(&["431 series found", "of 415 patients"]),
+                left_out: lines(&[
+                    "12 left out before preparation",
+                    "9 with a reason that takes very many words to be told in full",
+                    "3 no label",
+                ]),
+            },
+            FlowStep { lines: lines(&["419 exams in the study"]), left_out: Vec::new() },
+        ],
+        parts: ["Training", "Validation", "Test"]
+            .iter()
+            .map(|part| lines(&[part, "139 exams", "of 130 patients", "70 with cancer"]))
+            .collect(),
+    };
     vec![
+        ("forest", forest("baseline, epoch 14", "AUC (95% CI)", Some(0.81), &groups), "all 0.810"),
+        ("forest-none", forest("nothing", "AUC (95% CI)", None, &[]), "AUC (95% CI)"),
+        ("flow", flow_diagram("baseline: who is in the study", &flow), "Validation"),
+        ("flow-none", flow_diagram("nothing", &Flow::default()), "nothing"),
         ("roc-band", roc_curves("baseline, epoch 14", &[band, band_test]), "validation"),
         (
             "precision-recall",

@@ -2,6 +2,7 @@
 
 use super::{JudgedPart, RunPage, cell, plots, share, table};
 use crate::evaluation::{Heterogeneity, Subgroups};
+use crate::report::page::counted;
 use crate::report::plot::ForestRow;
 use maud::{Markup, html};
 
@@ -72,8 +73,8 @@ fn told(test: &Heterogeneity) -> String {
             let corrected =
                 corrected.map_or(String::new(), |it| format!("; p {} by Holm's correction", p(it)));
             format!(
-                "Do the AUCs differ? Cochran's Q = {statistic:.2} on {degrees} degrees of freedom, p \
-                 {}{corrected}{reason}.",
+                "Do the AUCs differ? Cochran's Q = {statistic:.2} on {}, p {}{corrected}{reason}.",
+                counted(degrees, "degree of freedom", "degrees of freedom"),
                 p(value)
             )
         }

@@ -228,7 +228,7 @@ fn training(page: &RunPage) -> Markup {
 fn cell(estimate: &Estimate) -> String {
     match (estimate.value, estimate.interval) {
         (Some(value), Some(it)) => {
-            format!("{value:.3}\u{a0}({:.3}–{:.3})", it.low, it.high).replace('-', "−")
+            unbroken(&format!("{value:.3} ({:.3}–{:.3})", it.low, it.high)).replace('-', "−")
         }
         (Some(value), None) => format!("{value:.3}").replace('-', "−"),
         (None, _) => format!("undefined: {}", estimate.reason.as_deref().unwrap_or("no value")),
@@ -241,10 +241,14 @@ fn share(share: &crate::evaluation::Proportion) -> String {
         return format!("undefined: {}", share.reason.as_deref().unwrap_or("no value"));
     };
     // Lines break between the share and its counts, and nowhere else.
-    format!(
-        "{value:.3}\u{a0}({:.3}–{:.3}) {}\u{a0}of\u{a0}{}",
-        it.low, it.high, share.successes, share.total
-    )
+    let interval = format!("{value:.3} ({:.3}–{:.3})", it.low, it.high);
+    let counts = format!("{} of {}", share.successes, share.total);
+    format!("{} {}", unbroken(&interval), unbroken(&counts))
+}
+
+/// The same without places where a line may break.
+fn unbroken(text: &str) -> String {
+    text.replace(' ', "\u{a0}").replace('–', "\u{2060}–\u{2060}")
 }
 
 /// A table whose first column names the rows; on a phone, each cell says what it is of.
