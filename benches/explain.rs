@@ -67,8 +67,10 @@ fn main() {
         lower_hu: spec.preprocess.window.lower_hu as f32,
         upper_hu: spec.preprocess.window.upper_hu as f32,
     };
+    let every: usize = std::env::var("OCC").ok().map_or(1, |n| n.parse().unwrap());
     let seen: Vec<(Seen, &Truth)> = positives
         .iter()
+        .step_by(every)
         .map(|exam| {
             let crop = load_prepared(&exam.crop).expect("a crop").volume;
             let volume = crop.hu.mapv(|hu| window.value(hu));
@@ -88,13 +90,13 @@ fn main() {
     };
     for layer in inspected_layers() {
         for camera in [Camera::GradCam, Camera::HiResCam] {
-            measure(format!("{camera:?} {layer}"), Method::Camera { camera, layer: layer.to_owned() });
+            measure(format!("{camera:?} {layer}"), Method::Camera { camera, layer: Some(layer.to_owned()) });
         }
     }
     for (size, stride) in [(40.0, 20.0), (30.0, 15.0), (30.0, 10.0), (20.0, 10.0)] {
         let [length, step] = [size, stride].map(Length::Millimetres);
         let method = Method::Occlusion { size: length, stride: step, batch: 8 };
-        measure(format!("occlusion {size} mm every {stride} mm"), method);
+        if std::env::var("OCC").is_ok() { measure(format!("occlusion {size} mm every {stride} mm"), method); }
     }
     for names in [
         ["GradCam Mixed_5c", "HiResCam Conv3d_2c_3x3"].as_slice(),
@@ -129,6 +131,14 @@ fn report(name: &str, fields: &[Field], seen: &[(Seen, &Truth)], seconds: f64) {
             apart / (truth.cancer_diameter_mm.unwrap_or(f64::NAN) / 2.0)
         })
         .collect();
+    let mut signed: [Vec<f64>; 3] = Default::default();
+    for (field, (_, truth)) in fields.iter().zip(seen) {
+        let Some(peak) = field.peak_mm() else { continue };
+        let c = [truth.cancer_x_mm, truth.cancer_y_mm, truth.cancer_z_mm].map(|mm| mm.unwrap());
+        for a in 0..3 { signed[a].push(peak[a] - c[a]); }
+    }
+    let med = signed.map(|mut v| { v.sort_by(f64::total_cmp); [v[v.len()/10], v[v.len()/2], v[v.len()*9/10]].map(|x| x.round()) });
+    println!("   xyz {med:?}");
     radii.sort_by(f64::total_cmp);
     let within = radii.iter().filter(|radius| **radius <= 1.0).count();
     println!(

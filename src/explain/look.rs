@@ -19,8 +19,8 @@ pub enum Method {
     Camera {
         /// Which kind.
         camera: Camera,
-        /// Which layer ([`inspected_layers`]).
-        layer: String,
+        /// Which layer ([`inspected_layers`]); `None` for [`fine_layer`]'s.
+        layer: Option<String>,
     },
     /// Blocks become air.
     Occlusion {
@@ -31,6 +31,22 @@ pub enum Method {
         /// Volumes that the network takes at a time.
         batch: usize,
     },
+}
+
+/// Cells of the layer that is chosen where none is asked for are at most so long.
+pub const FINE_ENOUGH_MM: f64 = 25.0;
+
+/// The deepest layer whose cells are no longer than [`FINE_ENOUGH_MM`] along any axis of a volume
+/// of such spacing, else the first layer: deeper layers know more of what they see, and less of
+/// where. On the published network's 1.5 mm this is `Mixed_4f` with cells of 6 × 24 × 24 mm.
+pub fn fine_layer(shape: [usize; 3], spacing_mm: [f64; 3]) -> &'static str {
+    let layers = inspected_layers();
+    let fine = |layer: &&str| {
+        layer_cells(layer, shape).is_some_and(|cells| {
+            cells.iter().zip(spacing_mm).all(|(cells, mm)| cells.step * mm <= FINE_ENOUGH_MM)
+        })
+    };
+    layers.iter().rev().copied().find(|layer| fine(&layer)).unwrap_or(layers[0])
 }
 
 /// A map cannot be made.
@@ -71,7 +87,11 @@ pub fn look(network: &I3d, seen: &Seen, method: &Method, device: &Device) -> Res
     let field = |values, first, step| Field { values, first, step, shape, geometry: seen.geometry };
     match method {
         Method::Camera { camera, layer } => {
-            let unknown = || LookError::NoLayer { found: layer.clone() };
+            let layer = match layer {
+                Some(layer) => layer,
+                None => fine_layer(shape, seen.geometry.spacing_mm),
+            };
+            let unknown = || LookError::NoLayer { found: layer.to_owned() };
             let cells = layer_cells(layer, shape).ok_or_else(unknown)?;
             let input = input(std::slice::from_ref(&seen.volume), seen.channels, device);
             let inspected = network.inspect(layer, input).ok_or_else(unknown)?;
@@ -119,4 +139,85 @@ fn input(volumes: &[Array3<f32>], channels: usize, device: &Device) -> Tensor<5>
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LookError> {
     let data = tensor.try_into_data().map_err(|error| LookError::Device(error.to_string()))?;
     Ok(data.iter::<f32>().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::I3dConfig;
+
+    fn network() -> I3d {
+        let config = I3dConfig { width_multiplier: 0.125, ..I3dConfig::default() };
+        config.init(37, &Device::flex().autodiff()).unwrap().for_inspection()
+    }
+
+    fn seen(channels: usize) -> Seen {
+        let volume = Array3::from_shape_fn([16, 32, 40], |(d, h, w)| {
+            ((d * 7 + h * 13 + w * 29) % 17) as f32 / 8.0 - 1.0
+        });
+        let axes = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
+        let geometry = Geometry { spacing_mm: [5.0; 3], origin_mm: [0.0; 3], axes };
+        Seen { volume, channels, geometry }
+    }
+
+    #[test]
+    fn the_chosen_layer_is_the_deepest_that_is_fine_enough() {
+        assert_eq!(fine_layer([220, 224, 224], [1.5; 3]), "Mixed_4f");
+        assert_eq!(fine_layer([110, 112, 112], [3.0; 3]), "Mixed_3c");
+        assert_eq!(fine_layer([48, 40, 56], [5.0; 3]), "Conv3d_2c_3x3");
+        assert_eq!(fine_layer([24, 32, 40], [20.0; 3]), "Conv3d_1a_7x7");
+    }
+
+    /// At the last layer the classifier is linear: the cells' shares and the classifier's bias
+    /// are the log-odds, but for what the ReLU of the map takes away.
+    #[test]
+    fn hires_cam_of_the_last_layer_is_its_share_of_the_log_odds() {
+        let (network, seen, device) = (network(), seen(1), Device::flex());
+        let inspected = network
+            .inspect("Mixed_5c", input(std::slice::from_ref(&seen.volume), 1, &device))
+            .unwrap();
+        let logits = numbers(inspected.logits).unwrap();
+        let product = inspected.activations * inspected.gradients;
+        let shares: f32 = numbers(product.clone().sum()).unwrap()[0];
+        let bias = network.variables().into_iter().find(|v| v.name.ends_with("1x1/conv_3d/b"));
+        let bias = bias.map_or(0.0, |bias| bias.values[1] - bias.values[0]);
+        assert!((shares + bias - (logits[1] - logits[0])).abs() < 1e-5);
+        let method =
+            Method::Camera { camera: Camera::HiResCam, layer: Some("Mixed_5c".to_owned()) };
+        let field = look(&network, &seen, &method, &device).unwrap();
+        let by_cell = numbers(product.sum_dim(1)).unwrap();
+        let positive: Vec<f32> = by_cell.into_iter().map(|share| share.max(0.0)).collect();
+        for (found, expected) in field.values.iter().zip(&positive) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+        assert_eq!(field.values.len(), positive.len());
+    }
+
+    #[test]
+    fn occlusion_is_the_fall_of_the_log_odds_of_a_forward_pass() {
+        let (network, seen, device) = (network(), seen(1), Device::flex());
+        let [size, stride] = [Length::Millimetres(40.0), Length::Voxels(8)];
+        let field =
+            look(&network, &seen, &Method::Occlusion { size, stride, batch: 3 }, &device).unwrap();
+        assert_eq!((field.values.dim(), field.first, field.step), ((2, 4, 5), [3.5; 3], [8.0; 3]));
+        let plain = burn::module::Module::valid(&network);
+        let odds = |volume: &Array3<f32>| {
+            let logits = numbers(plain.forward(input(std::slice::from_ref(volume), 1, &device)));
+            let logits = logits.unwrap();
+            logits[1] - logits[0]
+        };
+        let mut occluded = seen.volume.clone();
+        occluded.slice_mut(ndarray::s![8..16, 16..24, 24..32]).fill(-1.0);
+        let expected = odds(&seen.volume) - odds(&occluded);
+        let found = field.values[[1, 2, 3]];
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        assert!(expected.abs() > 1e-4, "{expected}");
+    }
+
+    #[test]
+    fn unknown_layers_are_told_with_those_there_are() {
+        let method = Method::Camera { camera: Camera::GradCam, layer: Some("Mixed_6a".to_owned()) };
+        let error = look(&network(), &seen(1), &method, &Device::flex()).unwrap_err().to_string();
+        assert!(error.contains("\"Mixed_6a\"") && error.contains("Mixed_4f, Mixed_5b"), "{error}");
+    }
 }
