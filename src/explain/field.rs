@@ -53,11 +53,7 @@ impl Field {
         let mut best: Option<([f64; 3], f32)> = None;
         for ((i, j, k), &value) in self.values.indexed_iter() {
             if value > best.map_or(0.0, |(_, highest)| highest) {
-                let index = [i, j, k];
-                let at = |axis: usize| self.first[axis] + index[axis] as f64 * self.step[axis];
-                // A cell at the border may be centred outside of the volume.
-                let within = |axis: usize| at(axis).clamp(0.0, self.shape[axis] as f64 - 1.0);
-                best = Some((std::array::from_fn(within), value));
+                best = Some((self.place([i, j, k]), value));
             }
         }
         best
@@ -75,6 +71,37 @@ impl Field {
             self.at([d as f64, h as f64, w as f64])
         });
         Self { values, first: [0.0; 3], step: [1.0; 3], ..self.clone() }
+    }
+
+    /// Where maps of one prepared volume agree: the geometric mean of all, each divided by its
+    /// highest value, on the lattice of the finest; 0 where one of them is not above 0. A single
+    /// map stays as it is; `None` of none.
+    pub fn agreement(mut fields: Vec<Self>) -> Option<Self> {
+        if fields.len() < 2 {
+            return fields.pop();
+        }
+        let size = |field: &Self| field.step.iter().product::<f64>();
+        let finest = fields.iter().min_by(|a, b| size(a).total_cmp(&size(b)))?;
+        let highest: Vec<f32> =
+            fields.iter().map(|field| field.peak().map_or(0.0, |(_, value)| value)).collect();
+        let values = Array3::from_shape_fn(finest.values.dim(), |(i, j, k)| {
+            let at = finest.place([i, j, k]);
+            let shares = fields.iter().zip(&highest).map(|(field, &highest)| {
+                let value = field.at(at);
+                if value > 0.0 { f64::from(value / highest).ln() } else { f64::NEG_INFINITY }
+            });
+            (shares.sum::<f64>() / fields.len() as f64).exp() as f32
+        });
+        Some(Self { values, ..finest.clone() })
+    }
+
+    /// The voxel at which a value lies; within the volume, although a cell at its border may be
+    /// centred outside.
+    fn place(&self, index: [usize; 3]) -> [f64; 3] {
+        std::array::from_fn(|axis| {
+            let at = self.first[axis] + index[axis] as f64 * self.step[axis];
+            at.clamp(0.0, (self.shape[axis] as f64 - 1.0).max(0.0))
+        })
     }
 
     /// The mean of maps of one prepared volume; `None` of none. Where their lattices differ, on
@@ -149,6 +176,27 @@ mod tests {
         // 1 + 3 · 7 = 22 lies outside of 20 voxels: the last one.
         assert_eq!(field.peak(), Some(([6.0, 11.0, 19.0], 2.0)));
         assert_eq!(field.peak_mm(), Some([-10.0 + 9.5, 5.0 + 11.0, 100.0 + 12.0]));
+    }
+
+    #[test]
+    fn agreement_is_the_geometric_mean_of_shares_on_the_finest_lattice() {
+        let mut fine = Array3::zeros((4, 4, 4));
+        fine[[0, 0, 0]] = 8.0;
+        fine[[3, 1, 2]] = 2.0;
+        fine[[2, 2, 2]] = -4.0;
+        let fine = field(fine, [2.0; 3], [5.0; 3]);
+        let mut coarse = Array3::from_elem((1, 1, 2), 0.5);
+        coarse[[0, 0, 0]] = 0.125;
+        let coarse = field(coarse, [9.5, 9.5, 2.0], [20.0, 20.0, 10.0]);
+        let found = Field::agreement(vec![coarse.clone(), fine.clone()]).unwrap();
+        assert_eq!((found.first, found.step, found.values.dim()), ([2.0; 3], [5.0; 3], (4, 4, 4)));
+        // √(8/8 · 0.125/0.5) and √(2/8 · 0.5/0.5).
+        assert!((found.values[[0, 0, 0]] - 0.5).abs() < 1e-6);
+        assert!((found.values[[3, 1, 2]] - 0.5).abs() < 1e-6);
+        assert_eq!(found.values.iter().filter(|value| **value != 0.0).count(), 2);
+        assert_eq!(Field::agreement(vec![fine.clone()]), Some(fine.clone()));
+        let none = field(Array3::zeros((1, 1, 1)), [9.5; 3], [20.0; 3]);
+        assert_eq!(Field::agreement(vec![fine, none]).unwrap().peak(), None);
     }
 
     #[test]

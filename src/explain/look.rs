@@ -15,12 +15,12 @@ const AIR: f32 = -1.0;
 /// How a map is made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
-    /// A class activation map of a layer.
+    /// A class activation map of a layer, or [`Field::agreement`] of those of several.
     Camera {
         /// Which kind.
         camera: Camera,
-        /// Which layer ([`inspected_layers`]); `None` for [`fine_layer`]'s.
-        layer: Option<String>,
+        /// Which layers ([`inspected_layers`]).
+        layers: Vec<String>,
     },
     /// Blocks become air.
     Occlusion {
@@ -33,21 +33,10 @@ pub enum Method {
     },
 }
 
-/// Cells of the layer that is chosen where none is asked for are at most so long.
-pub const FINE_ENOUGH_MM: f64 = 25.0;
-
-/// The deepest layer whose cells are no longer than [`FINE_ENOUGH_MM`] along any axis of a volume
-/// of such spacing, else the first layer: deeper layers know more of what they see, and less of
-/// where. On the published network's 1.5 mm this is `Mixed_4f` with cells of 6 × 24 × 24 mm.
-pub fn fine_layer(shape: [usize; 3], spacing_mm: [f64; 3]) -> &'static str {
-    let layers = inspected_layers();
-    let fine = |layer: &&str| {
-        layer_cells(layer, shape).is_some_and(|cells| {
-            cells.iter().zip(spacing_mm).all(|(cells, mm)| cells.step * mm <= FINE_ENOUGH_MM)
-        })
-    };
-    layers.iter().rev().copied().find(|layer| fine(&layer)).unwrap_or(layers[0])
-}
+/// The last layer of each resolution that the network works at, the finest first: 2 × 4 × 4,
+/// 2 × 8 × 8, 4 × 16 × 16 and 8 × 32 × 32 voxels a cell. Deep layers know what they see and hardly
+/// where, early ones where and hardly what; together they know both (docs/explain.md).
+pub const LEVELS: [&str; 4] = ["Conv3d_2c_3x3", "Mixed_3c", "Mixed_4f", "Mixed_5c"];
 
 /// A map cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -86,23 +75,23 @@ pub fn look(network: &I3d, seen: &Seen, method: &Method, device: &Device) -> Res
     let shape: [usize; 3] = seen.volume.dim().into();
     let field = |values, first, step| Field { values, first, step, shape, geometry: seen.geometry };
     match method {
-        Method::Camera { camera, layer } => {
-            let layer = match layer {
-                Some(layer) => layer,
-                None => fine_layer(shape, seen.geometry.spacing_mm),
+        Method::Camera { camera, layers } => {
+            let map = |layer: &String| -> Result<Field, LookError> {
+                let unknown = || LookError::NoLayer { found: layer.clone() };
+                let cells = layer_cells(layer, shape).ok_or_else(unknown)?;
+                let input = input(std::slice::from_ref(&seen.volume), seen.channels, device);
+                let inspected = network.inspect(layer, input).ok_or_else(unknown)?;
+                let [activations, gradients] =
+                    [numbers(inspected.activations)?, numbers(inspected.gradients)?];
+                let count = cells.map(|cells| cells.count);
+                let weights =
+                    class_activation(*camera, &activations, &gradients, count.iter().product());
+                let values = Array3::from_shape_vec(count, weights)
+                    .map_err(|error| LookError::Device(error.to_string()))?;
+                Ok(field(values, cells.map(|cells| cells.first), cells.map(|cells| cells.step)))
             };
-            let unknown = || LookError::NoLayer { found: layer.to_owned() };
-            let cells = layer_cells(layer, shape).ok_or_else(unknown)?;
-            let input = input(std::slice::from_ref(&seen.volume), seen.channels, device);
-            let inspected = network.inspect(layer, input).ok_or_else(unknown)?;
-            let [activations, gradients] =
-                [numbers(inspected.activations)?, numbers(inspected.gradients)?];
-            let count = cells.map(|cells| cells.count);
-            let weights =
-                class_activation(*camera, &activations, &gradients, count.iter().product());
-            let values = Array3::from_shape_vec(count, weights)
-                .map_err(|error| LookError::Device(error.to_string()))?;
-            Ok(field(values, cells.map(|cells| cells.first), cells.map(|cells| cells.step)))
+            let maps = layers.iter().map(map).collect::<Result<Vec<_>, _>>()?;
+            Field::agreement(maps).ok_or(LookError::NoLayer { found: String::new() })
         }
         Method::Occlusion { size, stride, batch } => {
             let spacing_mm = seen.geometry.spacing_mm;
@@ -161,11 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_layer_is_the_deepest_that_is_fine_enough() {
-        assert_eq!(fine_layer([220, 224, 224], [1.5; 3]), "Mixed_4f");
-        assert_eq!(fine_layer([110, 112, 112], [3.0; 3]), "Mixed_3c");
-        assert_eq!(fine_layer([48, 40, 56], [5.0; 3]), "Conv3d_2c_3x3");
-        assert_eq!(fine_layer([24, 32, 40], [20.0; 3]), "Conv3d_1a_7x7");
+    fn maps_of_several_layers_are_joined_on_the_finest() {
+        let (network, seen, device) = (network(), seen(1), Device::flex());
+        let map = |layers: &[&str]| {
+            let layers = layers.iter().map(|layer| (*layer).to_owned()).collect();
+            look(&network, &seen, &Method::Camera { camera: Camera::GradCam, layers }, &device)
+        };
+        let [fine, coarse] = ["Conv3d_2c_3x3", "Mixed_4f"].map(|layer| map(&[layer]).unwrap());
+        let joined = map(&["Mixed_4f", "Conv3d_2c_3x3"]).unwrap();
+        assert_eq!(joined, Field::agreement(vec![fine.clone(), coarse]).unwrap());
+        assert_eq!((joined.first, joined.step), (fine.first, fine.step));
+        assert_eq!(map(&LEVELS).unwrap().values.dim(), fine.values.dim());
     }
 
     /// At the last layer the classifier is linear: the cells' shares and the classifier's bias
@@ -183,7 +178,7 @@ mod tests {
         let bias = bias.map_or(0.0, |bias| bias.values[1] - bias.values[0]);
         assert!((shares + bias - (logits[1] - logits[0])).abs() < 1e-5);
         let method =
-            Method::Camera { camera: Camera::HiResCam, layer: Some("Mixed_5c".to_owned()) };
+            Method::Camera { camera: Camera::HiResCam, layers: vec!["Mixed_5c".to_owned()] };
         let field = look(&network, &seen, &method, &device).unwrap();
         let by_cell = numbers(product.sum_dim(1)).unwrap();
         let positive: Vec<f32> = by_cell.into_iter().map(|share| share.max(0.0)).collect();
@@ -216,7 +211,8 @@ mod tests {
 
     #[test]
     fn unknown_layers_are_told_with_those_there_are() {
-        let method = Method::Camera { camera: Camera::GradCam, layer: Some("Mixed_6a".to_owned()) };
+        let layers = vec!["Mixed_6a".to_owned()];
+        let method = Method::Camera { camera: Camera::GradCam, layers };
         let error = look(&network(), &seen(1), &method, &Device::flex()).unwrap_err().to_string();
         assert!(error.contains("\"Mixed_6a\"") && error.contains("Mixed_4f, Mixed_5b"), "{error}");
     }

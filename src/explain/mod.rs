@@ -15,5 +15,5 @@ mod occlusion;
 
 pub use camera::{Camera, class_activation};
 pub use field::Field;
-pub use look::{FINE_ENOUGH_MM, LookError, Method, Seen, fine_layer, look};
+pub use look::{LEVELS, LookError, Method, Seen, look};
 pub use occlusion::{Blocks, Length, occlude};

@@ -5,6 +5,7 @@
 //! weight of a block = log-odds(volume) − log-odds(volume with air in the block)
 //! ```
 
+use std::fmt;
 use std::str::FromStr;
 
 use ndarray::{Array3, ArrayViewMut3, s};
@@ -34,6 +35,15 @@ impl FromStr for Length {
                 Ok(voxels @ 1..=1000) => Ok(Self::Voxels(voxels)),
                 _ => Err(wrong()),
             },
+        }
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Millimetres(mm) => write!(out, "{mm} mm"),
+            Self::Voxels(voxels) => write!(out, "{voxels} voxels"),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod columns;
 mod conclude;
 mod error;
+pub mod explain;
 mod folds;
 pub mod predict;
 mod study;

@@ -16,6 +16,7 @@
 
 mod decision;
 mod epochs;
+mod explained;
 mod frame;
 mod histogram;
 mod overlay;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use decision::decision_curve;
 pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
+pub use explained::{Caption, explained};
 pub use histogram::score_histogram;
 pub use overlay::{overlaid_calibration, overlaid_losses};
 pub use precision::{NamedPrecisionRecall, precision_recall_curves};
