@@ -48,7 +48,7 @@ weights *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Measure: just bench train | prepare | volume | evaluation
+# Measure: just bench train | prepare | volume | evaluation | explain RUN
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 

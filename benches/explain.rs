@@ -1,22 +1,25 @@
 //! How often the highest place of an explanation lies in the nodule, on the synthetic cohort of a
-//! run: `just bench explain RUN` (from the folder that the run's spec speaks of).
+//! run: `just bench explain RUN EXAMS`, in the folder that the paths of the run's spec start from.
+//! Occlusion, which is slow, is measured on EXAMS exams evenly chosen (12 unless said).
 //!
 //! For each method: the share of true positives (validation exams with cancer and p ≥ 0.5) whose
-//! peak is within the nodule, the median distance from its centre in radii, and seconds per exam.
+//! highest place lies within the cancer, its median distance from the centre in radii, and seconds
+//! per exam. docs/explain.md has the figures.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use lungs::cohort::CohortRow;
-use lungs::explain::{Camera, Field, Length, Method, Seen, look};
-use lungs::model::inspected_layers;
+use lungs::explain::{Camera, Field, LEVELS, Length, Method, Seen, look};
+use lungs::model::{I3d, inspected_layers};
 use lungs::phantom::Truth;
 use lungs::pipeline::cache_folder;
 use lungs::prepare::{Row, load_prepared};
-use lungs::results::{RunFolder, Table, read_csv};
-use lungs::spec::Part;
+use lungs::results::{MetricsRow, RunFolder, Table, read_csv};
+use lungs::spec::{Part, Spec};
 use lungs::training::{self, Exam, Watch};
 use lungs::volume::Window;
 
@@ -27,25 +30,63 @@ impl Watch for Silent {
     fn batch_done(&self, _: usize, _: f64) {}
     fn validation_begins(&self, _: usize) {}
     fn exams_scored(&self, _: usize) {}
-    fn epoch_ends(&self, _: &[lungs::results::MetricsRow], _: Option<usize>) {}
+    fn epoch_ends(&self, _: &[MetricsRow], _: Option<usize>) {}
     fn note(&self, _: &str) {}
 }
 
+/// What the network sees, and what is true of it.
+type Case = (Seen, Truth);
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let run = RunFolder::find(Path::new(&arguments[0])).expect("give a run");
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let Some(run) = arguments.first() else {
+        println!("give a run on a synthetic cohort: just bench explain results/demo");
+        return;
+    };
+    let few: usize = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(12);
+    let run = RunFolder::find(Path::new(run)).expect("a run");
     let spec = run.spec().expect("a spec");
     let device = Device::flex().autodiff();
     let epoch = training::selected_epoch_of(&run).expect("a run").expect("a trained epoch");
     let network = training::trained_network(&spec, &run, epoch, &device).expect("weights");
     let network = network.for_inspection();
+    let cases = true_positives(&spec, &run, &network);
 
+    let camera = |camera, layers: &[&str]| {
+        let layers = layers.iter().map(|layer| (*layer).to_owned()).collect();
+        Method::Camera { camera, layers }
+    };
+    for kind in [Camera::GradCam, Camera::HiResCam] {
+        measure(
+            &format!("{kind:?}, {}", LEVELS.join(" + ")),
+            &camera(kind, &LEVELS),
+            &network,
+            &cases,
+        );
+        for layer in inspected_layers() {
+            measure(&format!("{kind:?}, {layer}"), &camera(kind, &[layer]), &network, &cases);
+        }
+    }
+    let every = cases.len().div_ceil(few.max(1)).max(1);
+    let cases: Vec<Case> = cases.into_iter().step_by(every).collect();
+    for (size, stride) in [(40.0, 20.0), (30.0, 15.0), (20.0, 10.0)] {
+        let [size, stride] = [size, stride].map(Length::Millimetres);
+        let method = Method::Occlusion { size, stride, batch: 4 };
+        let name = format!("occlusion, {size} every {stride} ({} exams)", cases.len());
+        measure(&name, &method, &network, &cases);
+    }
+}
+
+fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
     let truth: Vec<Truth> = read_csv(&spec.data.root.join("truth.csv")).expect("truth.csv");
     let truth: BTreeMap<_, _> = truth.into_iter().map(|t| (t.series_uid.clone(), t)).collect();
     let cohort: Vec<CohortRow> = read_csv(&run.table(Table::Cohort)).expect("cohort.csv");
     let prepared: Vec<Row> = read_csv(&run.table(Table::Preparation)).expect("preparation.csv");
-    let crops: BTreeMap<_, _> =
-        prepared.iter().map(|row| (&row.series_uid, cache_folder(&spec).join(&row.cache_file))).collect();
+    let crops: BTreeMap<_, _> = prepared
+        .iter()
+        .map(|row| (&row.series_uid, cache_folder(spec).join(&row.cache_file)))
+        .collect();
     let exams: Vec<Exam> = cohort
         .iter()
         .filter(|row| row.chosen && row.split == Some(Part::Valid) && row.label == Some(1))
@@ -57,93 +98,51 @@ fn main() {
             crop: crops[&row.series].clone(),
         })
         .collect();
-    let plain = burn::module::Module::valid(&network);
-    let scored = training::score(&plain, &spec, &exams, &[Device::flex()], &Silent).expect("scores");
-    let positives: Vec<&Exam> =
-        scored.iter().filter(|one| one.probability() >= 0.5).map(|one| &exams[one.exam]).collect();
+    let scored = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
+    let positives: Vec<&Exam> = scored
+        .expect("scores")
+        .iter()
+        .filter(|one| one.probability() >= 0.5)
+        .map(|one| &exams[one.exam])
+        .collect();
     println!("{} true positives of {} exams with cancer", positives.len(), exams.len());
-
     let window = Window {
         lower_hu: spec.preprocess.window.lower_hu as f32,
         upper_hu: spec.preprocess.window.upper_hu as f32,
     };
-    let every: usize = std::env::var("OCC").ok().map_or(1, |n| n.parse().unwrap());
-    let seen: Vec<(Seen, &Truth)> = positives
-        .iter()
-        .step_by(every)
-        .map(|exam| {
-            let crop = load_prepared(&exam.crop).expect("a crop").volume;
-            let volume = crop.hu.mapv(|hu| window.value(hu));
-            let seen = Seen { volume, channels: spec.model.channels, geometry: crop.geometry };
-            (seen, &truth[&exam.series])
-        })
-        .collect();
-
-    let mut maps: BTreeMap<String, Vec<Field>> = BTreeMap::new();
-    let mut measure = |name: String, method: Method| {
-        let began = Instant::now();
-        let fields: Vec<Field> =
-            seen.iter().map(|(seen, _)| look(&network, seen, &method, &device).expect("a map")).collect();
-        let seconds = began.elapsed().as_secs_f64() / seen.len().max(1) as f64;
-        report(&name, &fields, &seen, seconds);
-        maps.insert(name, fields);
+    let case = |exam: &&Exam| {
+        let crop = load_prepared(&exam.crop).expect("a crop").volume;
+        let volume = crop.hu.mapv(|hu| window.value(hu));
+        let channels = spec.model.channels;
+        (Seen { volume, channels, geometry: crop.geometry }, truth[&exam.series].clone())
     };
-    for layer in inspected_layers() {
-        for camera in [Camera::GradCam, Camera::HiResCam] {
-            measure(format!("{camera:?} {layer}"), Method::Camera { camera, layer: Some(layer.to_owned()) });
-        }
-    }
-    for (size, stride) in [(40.0, 20.0), (30.0, 15.0), (30.0, 10.0), (20.0, 10.0)] {
-        let [length, step] = [size, stride].map(Length::Millimetres);
-        let method = Method::Occlusion { size: length, stride: step, batch: 8 };
-        if std::env::var("OCC").is_ok() { measure(format!("occlusion {size} mm every {stride} mm"), method); }
-    }
-    for names in [
-        ["GradCam Mixed_5c", "HiResCam Conv3d_2c_3x3"].as_slice(),
-        &["GradCam Mixed_4f", "HiResCam Conv3d_2c_3x3"],
-        &["GradCam Mixed_5c", "GradCam Mixed_4f", "GradCam Mixed_3c"],
-        &["GradCam Mixed_5c", "GradCam Mixed_4f", "GradCam Mixed_3c", "GradCam Conv3d_2c_3x3"],
-        &["HiResCam Mixed_5c", "HiResCam Mixed_4f", "HiResCam Mixed_3c", "HiResCam Conv3d_2c_3x3"],
-        &["HiResCam Mixed_3c", "HiResCam Conv3d_2c_3x3", "HiResCam Conv3d_1a_7x7"],
-    ] {
-        let fields: Vec<Field> = (0..seen.len())
-            .map(|exam| {
-                let one = |name: &str| maps[name][exam].on_voxels();
-                names.iter().skip(1).fold(one(names[0]), |mut product, name| {
-                    product.values *= &one(name).values;
-                    product
-                })
-            })
-            .collect();
-        report(&format!("product {names:?}"), &fields, &seen, 0.0);
-    }
+    positives.iter().map(case).collect()
 }
 
-fn report(name: &str, fields: &[Field], seen: &[(Seen, &Truth)], seconds: f64) {
-    let mut radii: Vec<f64> = fields
+fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
+    let began = Instant::now();
+    let device = Device::flex();
+    let mut radii: Vec<f64> = cases
         .iter()
-        .zip(seen)
-        .map(|(field, (_, truth))| {
-            let Some(peak) = field.peak_mm() else { return f64::INFINITY };
-            let centre = [truth.cancer_x_mm, truth.cancer_y_mm, truth.cancer_z_mm]
-                .map(|mm| mm.unwrap_or(f64::NAN));
-            let apart = (0..3).map(|axis| (peak[axis] - centre[axis]).powi(2)).sum::<f64>().sqrt();
-            apart / (truth.cancer_diameter_mm.unwrap_or(f64::NAN) / 2.0)
+        .map(|(seen, truth)| {
+            radii_off(&look(network, seen, method, &device).expect("a map"), truth)
         })
         .collect();
-    let mut signed: [Vec<f64>; 3] = Default::default();
-    for (field, (_, truth)) in fields.iter().zip(seen) {
-        let Some(peak) = field.peak_mm() else { continue };
-        let c = [truth.cancer_x_mm, truth.cancer_y_mm, truth.cancer_z_mm].map(|mm| mm.unwrap());
-        for a in 0..3 { signed[a].push(peak[a] - c[a]); }
-    }
-    let med = signed.map(|mut v| { v.sort_by(f64::total_cmp); [v[v.len()/10], v[v.len()/2], v[v.len()*9/10]].map(|x| x.round()) });
-    println!("   xyz {med:?}");
+    let seconds = began.elapsed().as_secs_f64() / cases.len().max(1) as f64;
     radii.sort_by(f64::total_cmp);
     let within = radii.iter().filter(|radius| **radius <= 1.0).count();
     println!(
-        "{name:40} {:5.1} % in the nodule, median {:.2} radii, {seconds:.2} s",
-        100.0 * within as f64 / radii.len() as f64,
-        radii[radii.len() / 2],
+        "{name:62} {:5.1} % within, median {:.2} radii, {seconds:.2} s",
+        100.0 * within as f64 / radii.len().max(1) as f64,
+        radii.get(radii.len() / 2).copied().unwrap_or(f64::NAN),
     );
+}
+
+/// The distance of the highest place from the cancer's centre, in radii of the cancer.
+fn radii_off(field: &Field, truth: &Truth) -> f64 {
+    let Some(peak) = field.peak_mm() else { return f64::INFINITY };
+    let centre = [truth.cancer_x_mm, truth.cancer_y_mm, truth.cancer_z_mm];
+    let apart =
+        peak.iter().zip(centre).map(|(peak, centre)| (peak - centre.unwrap_or(f64::NAN)).powi(2));
+    apart.sum::<f64>().sqrt() / (truth.cancer_diameter_mm.unwrap_or(f64::NAN) / 2.0)
 }

@@ -25,7 +25,8 @@ impl Field {
     /// along each axis. Beyond the outermost values the outermost holds; outside of the volume,
     /// which the network has not seen, the map is 0.
     pub fn at(&self, voxel: [f64; 3]) -> f32 {
-        let seen = |axis: usize| voxel[axis] >= -0.5 && voxel[axis] <= self.shape[axis] as f64 - 0.5;
+        let seen =
+            |axis: usize| voxel[axis] >= -0.5 && voxel[axis] <= self.shape[axis] as f64 - 0.5;
         if !(0..3).all(seen) || self.values.is_empty() {
             return 0.0;
         }
@@ -40,9 +41,8 @@ impl Field {
         }
         let high: [usize; 3] = std::array::from_fn(|axis| (low[axis] + 1).min(dim[axis] - 1));
         let mix = |a: f32, b: f32, axis: usize| a + (b - a) * part[axis];
-        let along_width = |d: usize, h: usize| {
-            mix(self.values[[d, h, low[2]]], self.values[[d, h, high[2]]], 2)
-        };
+        let along_width =
+            |d: usize, h: usize| mix(self.values[[d, h, low[2]]], self.values[[d, h, high[2]]], 2);
         let along_height = |d: usize| mix(along_width(d, low[1]), along_width(d, high[1]), 1);
         mix(along_height(low[0]), along_height(high[0]), 0)
     }
@@ -67,15 +67,14 @@ impl Field {
     /// The same on every voxel of the prepared volume.
     #[must_use]
     pub fn on_voxels(&self) -> Self {
-        let values = Array3::from_shape_fn(self.shape, |(d, h, w)| {
-            self.at([d as f64, h as f64, w as f64])
-        });
+        let values =
+            Array3::from_shape_fn(self.shape, |(d, h, w)| self.at([d as f64, h as f64, w as f64]));
         Self { values, first: [0.0; 3], step: [1.0; 3], ..self.clone() }
     }
 
-    /// Where maps of one prepared volume agree: the geometric mean of all, each divided by its
-    /// highest value, on the lattice of the finest; 0 where one of them is not above 0. A single
-    /// map stays as it is; `None` of none.
+    /// Where maps of one prepared volume agree: the product of all, each divided by its highest
+    /// value, on the lattice of the finest; 0 where one of them is not above 0. A single map stays
+    /// as it is; `None` of none.
     pub fn agreement(mut fields: Vec<Self>) -> Option<Self> {
         if fields.len() < 2 {
             return fields.pop();
@@ -86,11 +85,11 @@ impl Field {
             fields.iter().map(|field| field.peak().map_or(0.0, |(_, value)| value)).collect();
         let values = Array3::from_shape_fn(finest.values.dim(), |(i, j, k)| {
             let at = finest.place([i, j, k]);
-            let shares = fields.iter().zip(&highest).map(|(field, &highest)| {
+            let share = |(field, &highest): (&Self, &f32)| {
                 let value = field.at(at);
-                if value > 0.0 { f64::from(value / highest).ln() } else { f64::NEG_INFINITY }
-            });
-            (shares.sum::<f64>() / fields.len() as f64).exp() as f32
+                if value > 0.0 { value / highest } else { 0.0 }
+            };
+            fields.iter().zip(&highest).map(share).product()
         });
         Some(Self { values, ..finest.clone() })
     }
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn agreement_is_the_geometric_mean_of_shares_on_the_finest_lattice() {
+    fn agreement_is_the_product_of_shares_on_the_finest_lattice() {
         let mut fine = Array3::zeros((4, 4, 4));
         fine[[0, 0, 0]] = 8.0;
         fine[[3, 1, 2]] = 2.0;
@@ -190,9 +189,9 @@ mod tests {
         let coarse = field(coarse, [9.5, 9.5, 2.0], [20.0, 20.0, 10.0]);
         let found = Field::agreement(vec![coarse.clone(), fine.clone()]).unwrap();
         assert_eq!((found.first, found.step, found.values.dim()), ([2.0; 3], [5.0; 3], (4, 4, 4)));
-        // √(8/8 · 0.125/0.5) and √(2/8 · 0.5/0.5).
-        assert!((found.values[[0, 0, 0]] - 0.5).abs() < 1e-6);
-        assert!((found.values[[3, 1, 2]] - 0.5).abs() < 1e-6);
+        // 8/8 · 0.125/0.5 and 2/8 · 0.5/0.5.
+        assert!((found.values[[0, 0, 0]] - 0.25).abs() < 1e-6);
+        assert!((found.values[[3, 1, 2]] - 0.25).abs() < 1e-6);
         assert_eq!(found.values.iter().filter(|value| **value != 0.0).count(), 2);
         assert_eq!(Field::agreement(vec![fine.clone()]), Some(fine.clone()));
         let none = field(Array3::zeros((1, 1, 1)), [9.5; 3], [20.0; 3]);

@@ -71,7 +71,12 @@ pub struct Seen {
 ///
 /// # Errors
 /// An unknown layer, and what the device says.
-pub fn look(network: &I3d, seen: &Seen, method: &Method, device: &Device) -> Result<Field, LookError> {
+pub fn look(
+    network: &I3d,
+    seen: &Seen,
+    method: &Method,
+    device: &Device,
+) -> Result<Field, LookError> {
     let shape: [usize; 3] = seen.volume.dim().into();
     let field = |values, first, step| Field { values, first, step, shape, geometry: seen.geometry };
     match method {

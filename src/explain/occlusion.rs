@@ -24,7 +24,9 @@ impl FromStr for Length {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("\"{text}\": expected millimetres as in 30mm, or prepared voxels as in 8, above 0")
+            format!(
+                "\"{text}\": expected millimetres as in 30mm, or prepared voxels as in 8, above 0"
+            )
         };
         match text.trim().strip_suffix("mm") {
             Some(number) => match number.trim().parse::<f64>() {
@@ -186,7 +188,8 @@ mod tests {
             }
             assert!(seen.iter().all(|&seen| seen == 1.0), "{shape:?}");
             for axis in 0..3 {
-                let last = blocks.first()[axis] + (blocks.count[axis] - 1) as f64 * blocks.step()[axis];
+                let last =
+                    blocks.first()[axis] + (blocks.count[axis] - 1) as f64 * blocks.step()[axis];
                 let (before, after) = (blocks.first()[axis], shape[axis] as f64 - 1.0 - last);
                 assert!((before - after).abs() <= 1.0, "{before} {after}");
             }
@@ -200,7 +203,8 @@ mod tests {
         let volume = Array3::from_shape_fn(shape, |(d, h, w)| {
             if w < 3 { -1.0 } else { (d * 3 + h * 5 + w * 2) as f32 / 20.0 - 1.0 }
         });
-        let weight = |(d, h, w): (usize, usize, usize)| (d as f64 - 2.0) * (h as f64 + 1.0) - w as f64;
+        let weight =
+            |(d, h, w): (usize, usize, usize)| (d as f64 - 2.0) * (h as f64 + 1.0) - w as f64;
         let odds = |volume: &Array3<f32>| -> f64 {
             volume.indexed_iter().map(|(at, &v)| weight(at) * f64::from(v)).sum()
         };

@@ -55,7 +55,8 @@ impl MapGrid {
         let origin = place([0; 3]);
         let mut rows = [[0.0; 4]; 3];
         for (axis, from) in self.turn.from.into_iter().enumerate() {
-            let way = if self.turn.flip[axis] { -1.0 } else { 1.0 } * self.geometry.spacing_mm[axis];
+            let way =
+                if self.turn.flip[axis] { -1.0 } else { 1.0 } * self.geometry.spacing_mm[axis];
             for (row, direction) in rows.iter_mut().zip(self.geometry.axes[axis]) {
                 row[2 - from] = way * direction;
             }
@@ -199,7 +200,8 @@ mod tests {
         assert_eq!(written("a.nii.gz"), written("b.nii.gz"));
         let mut bytes = Vec::new();
         let packed = std::fs::read(folder.path().join("a.nii.gz")).unwrap();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*packed), &mut bytes).unwrap();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*packed), &mut bytes)
+            .unwrap();
         assert_eq!(bytes.len(), HEADER + 2 * 40 * 3 * 4);
         assert!(bytes[HEADER..].iter().all(|&byte| byte == 0));
         assert_eq!(bytes[148 + 79], 0);

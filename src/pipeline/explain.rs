@@ -212,7 +212,9 @@ fn one(
         1 => String::new(),
         count => format!("; mean of {count} models"),
     };
-    let name = if row.patient.is_empty() { row.series.clone() } else {
+    let name = if row.patient.is_empty() {
+        row.series.clone()
+    } else {
         format!("{}, series {}", row.patient, row.series)
     };
     let place = if grid == "prepared" { "; prepared volume, the CT is not at hand" } else { "" };
@@ -281,5 +283,54 @@ mod tests {
         assert_eq!(names.of("../a b/ä-occlusion"), "_a_b__-occlusion");
         assert_eq!(names.of("X"), "X");
         assert_eq!(names.of("x"), "x_2");
+    }
+
+    /// Crops that are gone: each exam says so, and the others still have their turn.
+    #[test]
+    fn an_exam_that_fails_has_its_reason_and_stops_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = crate::spec::load_data(folder.path(), &[]).unwrap();
+        let device = Device::flex();
+        let network = crate::model::I3dConfig { width_multiplier: 0.06, ..Default::default() };
+        let network = network.init(1, &device.clone().autodiff()).unwrap().for_inspection();
+        let grid = Err(crate::formats::FormatRefusal::NotNumbers { path: "a".into(), count: 1 });
+        let image = Image {
+            kind: Kind::File(None),
+            series_uid: "a".to_owned(),
+            patient_id: String::new(),
+            exam_id: String::new(),
+            study_date: String::new(),
+            kernel: String::new(),
+            manufacturer: String::new(),
+            path: "a".into(),
+            slices: 0,
+            grid: grid.map_err(Into::into),
+            files: vec![],
+            flags: vec![],
+            left_out: vec![],
+        };
+        let prediction = Prediction {
+            path: "a".to_owned(),
+            patient: "P1".to_owned(),
+            exam: String::new(),
+            series: "1.2".to_owned(),
+            probability: Some(0.5),
+            calibrated_probability: None,
+            reason: String::new(),
+            flags: String::new(),
+        };
+        let layers = vec!["Mixed_5c".to_owned()];
+        let method = Method::Camera { camera: Camera::GradCam, layers };
+        let wanted = Explaining { folder: folder.path().join("looked"), method };
+        let scored = [0, 1].map(|_| (&image, folder.path().join("gone.npz"), &prediction));
+        let models = [Looking { spec: &spec, network: &network }];
+        let mut done = 0;
+        let rows = explain(&models, &scored, &wanted, &device, |so_many| done = so_many).unwrap();
+        assert_eq!((rows.len(), done), (2, 2));
+        for row in &rows {
+            assert!(row.reason.contains("gone.npz") && row.map.is_empty(), "{row:?}");
+        }
+        let kept: Vec<Explanation> = crate::results::read_csv(&wanted.table()).unwrap();
+        assert_eq!(kept, rows);
     }
 }

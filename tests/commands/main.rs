@@ -6,6 +6,7 @@ mod continuing;
 mod damage;
 mod determinism;
 mod evidence;
+mod explaining;
 mod folds;
 mod killing;
 mod runs;

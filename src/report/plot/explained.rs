@@ -70,9 +70,8 @@ pub fn explained(ct: &Volume, field: &Field, window: Window, caption: &Caption) 
     let middle = field.shape.map(|length| (length as f64 - 1.0) / 2.0);
     let (place, highest) = peak.unwrap_or((middle, 0.0));
     let place = ct.geometry.index_at(field.geometry.position_mm(place));
-    let cuts: [usize; 3] = std::array::from_fn(|axis| {
-        place[axis].round().clamp(0.0, dim[axis] as f64 - 1.0) as usize
-    });
+    let cuts: [usize; 3] =
+        std::array::from_fn(|axis| place[axis].round().clamp(0.0, dim[axis] as f64 - 1.0) as usize);
     let across_mm: f64 = PANELS.iter().map(|panel| length_mm[panel.across]).sum();
     let room = (WIDTH - 2 * MARGIN - GAP * (PANELS.len() - 1)) as f64;
     let tallest_mm = PANELS.iter().map(|panel| length_mm[panel.down]).fold(0.0, f64::max);
@@ -97,7 +96,9 @@ pub fn explained(ct: &Volume, field: &Field, window: Window, caption: &Caption) 
             cross(&mut sheet, (left, HEAD), size, row, column);
         }
         let at = ct.geometry.position_mm(cuts.map(|cut| cut as f64))[2 - panel.cut];
-        let title = format!("{}, {at:.0} mm {}", panel.title, ["z", "y", "x"][panel.cut]);
+        // A minus sign, not a hyphen.
+        let at = format!("{at:.0}").replace('-', "−");
+        let title = format!("{}, {} = {at} mm", panel.title, ["z", "y", "x"][panel.cut]);
         let (x, y) = (left as f64, HEAD as f64);
         texts.push(Text::new(title, (x, y - 8.0), 16.0));
         let letter = |letter: &str, x: f64, anchor| {
@@ -148,7 +149,10 @@ fn legend(sheet: &mut Pixels, texts: &mut Vec<Text>, top: usize, any: bool, capt
     texts.push(text("0", left as f64));
     texts.push(text("highest weight", (left + LENGTH) as f64).anchor(Anchor::End));
     let told = match any {
-        true => format!("Highest weight {}; blue marks: its place. Window of the lungs.", caption.highest),
+        true => format!(
+            "Highest weight {}; blue marks: its place. Window of the lungs.",
+            caption.highest
+        ),
         false => "No place speaks for cancer in this map.".to_owned(),
     };
     let x = (left + LENGTH + 24) as f64;
@@ -160,7 +164,8 @@ fn legend(sheet: &mut Pixels, texts: &mut Vec<Text>, top: usize, any: bool, capt
 /// Four ticks around the place of highest weight, which leave it free.
 fn cross(sheet: &mut Pixels, corner: (usize, usize), size: [usize; 2], row: f64, column: f64) {
     let mut put = |down: f64, across: f64| {
-        let within = |at: f64, length: usize| (at >= 0.0 && at < length as f64).then_some(at as usize);
+        let within =
+            |at: f64, length: usize| (at >= 0.0 && at < length as f64).then_some(at as usize);
         if let (Some(down), Some(across)) = (within(down, size[0]), within(across, size[1])) {
             sheet.put(corner.0 + across, corner.1 + down, MARK);
         }
@@ -298,7 +303,9 @@ mod tests {
         // −300 HU is the middle of the window: a grey of 127.5 under 0.7 of yellow.
         let full = over(127.5, 1.0);
         let near = |pixel: &[u8]| {
-            pixel[0].abs_diff(full.0) < 8 && pixel[1].abs_diff(full.1) < 8 && pixel[2].abs_diff(full.2) < 8
+            pixel[0].abs_diff(full.0) < 8
+                && pixel[1].abs_diff(full.1) < 8
+                && pixel[2].abs_diff(full.2) < 8
         };
         // Voxel (5, 15, 9) of the prepared volume is (20, 60, 36) mm into it: with its start, voxel
         // 16.7, 80, 33 of the CT, in fractions of its 60, 120 and 90 voxels from the corner.
@@ -316,7 +323,8 @@ mod tests {
                 HEAD as f64 + (1.0 - places[2]) * 180.0 * per_mm,
             ),
         ];
-        let panels = [0.0, 180.0 * per_mm + MARGIN as f64, 360.0 * per_mm + MARGIN as f64 + 6.0, 1e9];
+        let panels =
+            [0.0, 180.0 * per_mm + MARGIN as f64, 360.0 * per_mm + MARGIN as f64 + 6.0, 1e9];
         for (panel, expected) in expected.iter().enumerate() {
             let (mut x, mut y, mut count) = (0.0, 0.0, 0.0);
             for (at, pixel) in rgb.chunks_exact(3).enumerate() {
@@ -330,7 +338,10 @@ mod tests {
             let (x, y) = (x / count, y / count);
             // Within a voxel of 3 mm.
             let limit = 3.0 * per_mm;
-            assert!((x - expected.0).abs() < limit && (y - expected.1).abs() < limit, "{x} {y} {expected:?}");
+            assert!(
+                (x - expected.0).abs() < limit && (y - expected.1).abs() < limit,
+                "{x} {y} {expected:?}"
+            );
         }
     }
 
@@ -339,9 +350,11 @@ mod tests {
         let (rgb, width, height) = drawn(0.0);
         let grey = over(127.5, 0.0);
         let panel = |at: &usize| (HEAD..height - FOOT).contains(&(at / width));
-        let coloured = rgb.chunks_exact(3).enumerate().filter(|(at, _)| panel(at)).filter(|(_, p)| {
-            p[0] == LOW.0 || (p[0] > p[2] && p[0].abs_diff(p[2]) > 20)
-        });
+        let coloured = rgb
+            .chunks_exact(3)
+            .enumerate()
+            .filter(|(at, _)| panel(at))
+            .filter(|(_, p)| p[0] == LOW.0 || (p[0] > p[2] && p[0].abs_diff(p[2]) > 20));
         assert_eq!(coloured.count(), 0);
         assert!(rgb.chunks_exact(3).filter(|p| **p == [grey.0, grey.1, grey.2]).count() > 100_000);
     }
