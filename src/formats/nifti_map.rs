@@ -125,10 +125,9 @@ fn header(grid: &MapGrid, description: &str, slope: f32) -> [u8; HEADER] {
     put(112, &slope.to_le_bytes());
     // Millimetres.
     put(123, &[2]);
-    let mut told = 0;
-    for letter in description.chars().filter(char::is_ascii).take(79) {
-        put(148 + told, &[letter as u8]);
-        told += 1;
+    let letters = description.chars().filter(char::is_ascii).take(79);
+    for (place, letter) in letters.enumerate() {
+        put(148 + place, &[letter as u8]);
     }
     // sform_code: coordinates of the scanner.
     put(254, &1_i16.to_le_bytes());

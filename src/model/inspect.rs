@@ -138,11 +138,13 @@ mod tests {
                 let logits = numbers(network.valid().continue_after(place, moved));
                 f64::from(logits[1]) - f64::from(logits[0])
             };
-            // Small beside the activations, large beside rounding.
-            let step = 1e-3 / slope.sqrt();
-            let found = (log_odds(step) - log_odds(-step)) / f64::from(2.0 * step);
-            let apart = (found - f64::from(slope)).abs();
-            assert!(apart < 0.02 * f64::from(slope), "{layer}: {found}, not {slope}");
+            // The network is linear in pieces: long steps leave the piece, short ones are rounding.
+            let apart = [1e-3, 3e-4, 1e-4, 3e-5].map(|length| {
+                let step = length / slope.sqrt();
+                let found = (log_odds(step) - log_odds(-step)) / f64::from(2.0 * step);
+                (found / f64::from(slope) - 1.0).abs()
+            });
+            assert!(apart.iter().any(|apart| *apart < 0.02), "{layer}: {apart:?} of {slope}");
         }
     }
 }

@@ -22,6 +22,8 @@ const HEAD: usize = 116;
 /// Below the panels: legend and what this is for.
 const FOOT: usize = 74;
 const TALLEST: f64 = 900.0;
+/// Side of the squares behind the letters of a panel's edges.
+const SIDE: usize = 22;
 
 const LOW: Colour = (0xD5, 0x5E, 0x00);
 const HIGH: Colour = (0xF0, 0xE4, 0x42);
@@ -101,12 +103,16 @@ pub fn explained(ct: &Volume, field: &Field, window: Window, caption: &Caption) 
         let title = format!("{}, {} = {at} mm", panel.title, ["z", "y", "x"][panel.cut]);
         let (x, y) = (left as f64, HEAD as f64);
         texts.push(Text::new(title, (x, y - 8.0), 16.0));
-        let letter = |letter: &str, x: f64, anchor| {
-            let at = (x, y + size[0] as f64 / 2.0);
-            Text::new(letter, at, 16.0).bold().anchor(anchor).colour(MARK)
-        };
-        texts.push(letter(panel.sides[0], x + 5.0, Anchor::Start));
-        texts.push(letter(panel.sides[1], x + size[1] as f64 - 5.0, Anchor::End));
+        for (letter, at) in panel.sides.into_iter().zip([left, left + size[1] - SIDE.min(size[1])])
+        {
+            let top = HEAD + (size[0] - SIDE.min(size[0])) / 2;
+            for (row, column) in (0..SIDE).flat_map(|row| (0..SIDE).map(move |at| (row, at))) {
+                sheet.put(at + column, top + row, (0, 0, 0));
+            }
+            let place = ((at + SIDE / 2) as f64, (top + SIDE - 6) as f64);
+            let text = Text::new(letter, place, 16.0).bold().anchor(Anchor::Middle);
+            texts.push(text.colour((255, 255, 255)));
+        }
         left += size[1] + GAP;
     }
     scale_bar(&mut sheet, &mut texts, pixels(PANELS[0].down), mm_per_pixel);
@@ -300,13 +306,7 @@ mod tests {
     #[test]
     fn the_brightest_colour_is_at_the_place_of_highest_weight_in_each_panel() {
         let (rgb, width, height) = drawn(3.0);
-        // −300 HU is the middle of the window: a grey of 127.5 under 0.7 of yellow.
-        let full = over(127.5, 1.0);
-        let near = |pixel: &[u8]| {
-            pixel[0].abs_diff(full.0) < 8
-                && pixel[1].abs_diff(full.1) < 8
-                && pixel[2].abs_diff(full.2) < 8
-        };
+        let yellow = |pixel: &[u8]| i32::from(pixel[0]) - i32::from(pixel[2]);
         // Voxel (5, 15, 9) of the prepared volume is (20, 60, 36) mm into it: with its start, voxel
         // 16.7, 80, 33 of the CT, in fractions of its 60, 120 and 90 voxels from the corner.
         let places = [80.5 / 120.0, 33.5 / 90.0, 17.0 / 60.0];
@@ -326,15 +326,21 @@ mod tests {
         let panels =
             [0.0, 180.0 * per_mm + MARGIN as f64, 360.0 * per_mm + MARGIN as f64 + 6.0, 1e9];
         for (panel, expected) in expected.iter().enumerate() {
+            let here: Vec<(f64, f64, i32)> = rgb
+                .chunks_exact(3)
+                .enumerate()
+                .map(|(at, pixel)| ((at % width) as f64, (at / width) as f64, yellow(pixel)))
+                .filter(|(column, row, _)| {
+                    (panels[panel]..panels[panel + 1]).contains(column)
+                        && (HEAD as f64..(height - FOOT) as f64).contains(row)
+                })
+                .collect();
+            let most = here.iter().map(|(.., yellow)| *yellow).max().unwrap();
+            assert!(most > 60, "panel {panel}: {most}");
             let (mut x, mut y, mut count) = (0.0, 0.0, 0.0);
-            for (at, pixel) in rgb.chunks_exact(3).enumerate() {
-                let (column, row) = ((at % width) as f64, (at / width) as f64);
-                let inside = column >= panels[panel] && column < panels[panel + 1];
-                if inside && row < (height - FOOT) as f64 && near(pixel) {
-                    (x, y, count) = (x + column + 0.5, y + row + 0.5, count + 1.0);
-                }
+            for (column, row, _) in here.iter().filter(|(.., yellow)| *yellow > most * 7 / 10) {
+                (x, y, count) = (x + column + 0.5, y + row + 0.5, count + 1.0);
             }
-            assert!(count > 4.0, "panel {panel}");
             let (x, y) = (x / count, y / count);
             // Within a voxel of 3 mm.
             let limit = 3.0 * per_mm;
@@ -353,8 +359,7 @@ mod tests {
         let coloured = rgb
             .chunks_exact(3)
             .enumerate()
-            .filter(|(at, _)| panel(at))
-            .filter(|(_, p)| p[0] == LOW.0 || (p[0] > p[2] && p[0].abs_diff(p[2]) > 20));
+            .filter(|(at, pixel)| panel(at) && pixel[0].saturating_sub(pixel[2]) > 20);
         assert_eq!(coloured.count(), 0);
         assert!(rgb.chunks_exact(3).filter(|p| **p == [grey.0, grey.1, grey.2]).count() > 100_000);
     }
