@@ -122,7 +122,9 @@ mod tests {
         }
     }
 
-    /// A step along the gradient raises the log-odds by the square of its length, at any layer.
+    /// A step along what of the gradient is above 0 raises the log-odds as the gradient says, at any
+    /// layer. Only upwards: of cells that are equally large in a max pool's window (as overlapping
+    /// windows leave them), one has the gradient, and going down the others would stay.
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let network = network();
@@ -130,8 +132,8 @@ mod tests {
         for layer in ["Conv3d_1a_7x7", "Conv3d_2c_3x3", "Mixed_3c", "Mixed_4f", "Mixed_5b"] {
             let place = inspected_layers().iter().position(|name| *name == layer).unwrap();
             let seen = network.inspect(layer, input.clone()).unwrap();
-            // Cells that the ReLU put at 0 are equally large in a window: no slope there.
-            let way = seen.gradients.clone() * seen.activations.clone().greater_elem(0.0).float();
+            let active = seen.activations.clone().greater_elem(0.0).float();
+            let way = seen.gradients.clone().clamp_min(0.0) * active;
             let slope: f32 = numbers((way.clone() * way.clone()).sum())[0];
             let log_odds = |step: f32| {
                 let moved = seen.activations.clone() + way.clone() * step;
@@ -139,9 +141,9 @@ mod tests {
                 f64::from(logits[1]) - f64::from(logits[0])
             };
             // The network is linear in pieces: long steps leave the piece, short ones are rounding.
-            let apart = [1e-3, 3e-4, 1e-4, 3e-5].map(|length| {
+            let apart = [1e-2, 3e-3, 1e-3, 3e-4].map(|length| {
                 let step = length / slope.sqrt();
-                let found = (log_odds(step) - log_odds(-step)) / f64::from(2.0 * step);
+                let found = (log_odds(step) - log_odds(0.0)) / f64::from(step);
                 (found / f64::from(slope) - 1.0).abs()
             });
             assert!(apart.iter().any(|apart| *apart < 0.02), "{layer}: {apart:?} of {slope}");
