@@ -187,11 +187,11 @@ mod tests {
                 blocks.fill(&mut seen.view_mut(), place, 1.0);
             }
             assert!(seen.iter().all(|&seen| seen == 1.0), "{shape:?}");
-            for axis in 0..3 {
-                let last =
-                    blocks.first()[axis] + (blocks.count[axis] - 1) as f64 * blocks.step()[axis];
-                let (before, after) = (blocks.first()[axis], shape[axis] as f64 - 1.0 - last);
-                assert!((before - after).abs() <= 1.0, "{before} {after}");
+            for (axis, length) in shape.into_iter().enumerate() {
+                let (first, step) = (blocks.first()[axis], blocks.step()[axis]);
+                let last = first + (blocks.count[axis] - 1) as f64 * step;
+                let after = length as f64 - 1.0 - last;
+                assert!((first - after).abs() <= 1.0, "{first} {after}");
             }
         }
     }

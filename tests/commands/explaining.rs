@@ -74,10 +74,9 @@ fn predicting_explains_every_exam_on_the_voxels_of_its_ct() {
     assert!(rows.iter().all(|row| row.map.ends_with("-occlusion.nii.gz")), "{rows:?}");
 
     // Of prepared volumes the CT is not at hand, and the table says so.
-    let prepared = fs::read_dir(place.path("cache")).unwrap();
-    let prepared = prepared.map(|entry| entry.unwrap().path());
-    let prepared =
-        prepared.filter(|path| path.extension().is_some_and(|e| e == "npz")).next().unwrap();
+    let kept = fs::read_dir(place.path("cache")).unwrap();
+    let mut kept = kept.map(|entry| entry.unwrap().path());
+    let prepared = kept.find(|path| path.extension().is_some_and(|e| e == "npz")).unwrap();
     fs::create_dir(place.path("npz")).unwrap();
     fs::copy(prepared, place.path("npz/a.npz")).unwrap();
     let done = place.lungs(&["predict", "--model", model, "npz", "--explain", "from-npz"]);
