@@ -48,7 +48,7 @@ weights *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Measure: just bench train | prepare | volume | evaluation | report
+# Measure: just bench train | prepare | volume | evaluation | report | explain RUN
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 

@@ -14,6 +14,7 @@ pub mod cohort;
 pub mod device;
 pub mod dicom;
 pub mod evaluation;
+pub mod explain;
 pub mod files;
 pub mod formats;
 pub mod images;

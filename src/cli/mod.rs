@@ -9,6 +9,7 @@ mod compare;
 mod dashboard;
 mod error;
 mod evaluate;
+mod explain;
 mod export;
 mod interrupt;
 mod output;

@@ -1,5 +1,6 @@
 //! `lungs predict`
 
+use super::explain::Explain;
 use super::interrupt::Interrupt;
 use super::output::{Output, columns};
 use super::progress::Progress;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 /// Research use only: not a medical device.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
+    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model RUN data/a --explain looked-at\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
 )]
 pub(super) struct Predict {
     /// A run, a model that `lungs export` wrote, or a file of weights (.safetensors, .pt, .pth,
@@ -51,6 +52,9 @@ pub(super) struct Predict {
     /// Where the network runs: auto, cpu, cuda, cuda:1.
     #[arg(long, default_value = "auto")]
     device: String,
+
+    #[command(flatten)]
+    explain: Explain,
 }
 
 impl Predict {
@@ -67,7 +71,9 @@ impl Predict {
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
         let cache = (cache, self.cache.is_some());
-        let rows = predict(models, &self.paths, cache, &self.device, &progress)?;
+        let explaining = self.explain.wanted(&self.paths)?;
+        let (rows, explanations) =
+            predict(models, &self.paths, cache, &self.device, explaining.as_ref(), &progress)?;
         match &self.out {
             Some(path) => {
                 write_csv(path, &rows)?;
@@ -76,6 +82,14 @@ impl Predict {
             None => output.answer(table(&rows)),
         }
         told.iter().for_each(|line| output.say(line));
+        if let Some(wanted) = &explaining {
+            for row in explanations.iter().filter(|row| !row.reason.is_empty()) {
+                output.say(format!("not explained: {}: {}", row.path, row.reason));
+            }
+            let explained = explanations.iter().filter(|row| row.reason.is_empty()).count();
+            let table = wanted.table();
+            output.say(format!("\n{explained} maps with pictures, listed in {}", table.display()));
+        }
         output.say("\nResearch use only: not a medical device.");
         match rows.iter().any(|row| row.probability.is_some()) {
             true => Ok(()),

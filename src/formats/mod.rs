@@ -1,4 +1,5 @@
-//! Files that are a volume already: NIfTI, MetaImage, and prepared `.npz`.
+//! Files that are a volume already: NIfTI, MetaImage, and prepared `.npz`; and maps on a scan's
+//! voxels, written as NIfTI.
 //!
 //! ```text
 //! .nii .nii.gz ──nifti────┐
@@ -16,6 +17,7 @@ mod error;
 mod grid;
 mod metaimage;
 mod nifti;
+mod nifti_map;
 mod npz;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::volume::{Geometry, Turn, Volume};
 
 pub use error::FormatRefusal;
+pub use nifti_map::{MapGrid, write_map};
 pub use values::{Element, Rounding};
 
 use values::Stored;

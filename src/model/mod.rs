@@ -38,9 +38,11 @@
 //!
 //! The same input gives the same bytes on the CPU, whatever the number of threads.
 
+mod cells;
 mod convolution;
 mod flex;
 mod initialization;
+mod inspect;
 mod layers;
 mod loss;
 mod network;
@@ -53,6 +55,8 @@ mod tests;
 mod unit;
 mod weights;
 
+pub use cells::{Cells, inspected_layers, layer_cells};
+pub use inspect::Inspected;
 pub use layers::{BLOCK_UNITS, Layer, head_names, head_reads, is_head, knows_layer, layer_groups};
 pub use loss::Loss;
 pub use network::{BatchMoments, I3d};

@@ -238,11 +238,7 @@ impl I3d {
         if let (Some(unit), Some((name, ..))) = (self.stem.get(index), STEM.get(index)) {
             output = unit.forward(output, pass);
             probe(name, &output);
-            let pool = match *name {
-                "Conv3d_1a_7x7" => "MaxPool3d_2a_3x3",
-                "Conv3d_2c_3x3" => "MaxPool3d_3a_3x3",
-                _ => return output,
-            };
+            let Some(pool) = pool_after(name) else { return output };
             output = max_pool_same(output, [1, 3, 3], [1, 2, 2]);
             probe(pool, &output);
             return output;
@@ -262,6 +258,19 @@ impl I3d {
         output = block.forward(output, pass);
         probe(name, &output);
         output
+    }
+
+    /// Logits of what the segment at `place` gave, before the pool that may follow it.
+    pub(super) fn continue_after(&self, place: usize, output: Tensor<5>) -> Tensor<2> {
+        let pool = STEM.get(place).and_then(|(name, ..)| pool_after(name));
+        let output = match pool {
+            Some(_) => max_pool_same(output, [1, 3, 3], [1, 2, 2]),
+            None => output,
+        };
+        let features = (place + 1..SEGMENTS).fold(output, |output, index| {
+            self.segment(index, output, &mut Pass::Evaluate, &mut |_, _| ())
+        });
+        self.classify(average_pool_valid(features, [2, 7, 7]))
     }
 
     /// Whether training changes something in a segment.
@@ -304,6 +313,15 @@ impl I3d {
             mixed_unit_names(name).into_iter().zip(block.units_mut())
         });
         stem.chain(blocks).collect()
+    }
+}
+
+/// The pool that follows a unit of the stem.
+fn pool_after(unit: &str) -> Option<&'static str> {
+    match unit {
+        "Conv3d_1a_7x7" => Some("MaxPool3d_2a_3x3"),
+        "Conv3d_2c_3x3" => Some("MaxPool3d_3a_3x3"),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod calibrated;
 mod columns;
 mod conclude;
 mod error;
+pub mod explain;
 mod folds;
 mod pooled;
 pub mod predict;

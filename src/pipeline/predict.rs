@@ -1,6 +1,7 @@
 //! CT series through trained networks: the sentence without a study.
 
 use super::archive::{is_archive, unpack};
+use super::explain::{Explaining, Explanation, Looking, explain};
 use super::{KeptCalibration, PipelineError, Stages, images_of, prepare_images, settings};
 use crate::device::{self, DeviceRequest};
 use crate::evaluation::Calibrator;
@@ -10,6 +11,7 @@ use crate::results::RunFolder;
 use crate::spec::{Contract, Spec, load_preparation};
 use crate::training::{self, Exam};
 use crate::weights::{self, Loaded};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -159,17 +161,18 @@ pub struct Prediction {
     pub flags: String,
 }
 
-/// Scores every image in `paths`; the opinions of several models are averaged. `cache` is a folder for prepared volumes, and whether it lasts.
+/// Scores every image in `paths`; the opinions of several models are averaged. `cache` is a folder for prepared volumes, and whether it lasts. With `explaining`, also says where the models looked.
 pub fn predict(
     models: Vec<Model>,
     paths: &[PathBuf],
     (cache, lasting): (&Path, bool),
     device: &str,
+    explaining: Option<&Explaining>,
     watch: &dyn Stages,
-) -> Result<Vec<Prediction>, PipelineError> {
+) -> Result<(Vec<Prediction>, Vec<Explanation>), PipelineError> {
     let request: DeviceRequest = device.parse()?;
     let (device, _) = device::open(&request)?;
-    let Some(Model { path, spec, .. }) = models.first() else { return Ok(Vec::new()) };
+    let Some(Model { path, spec, .. }) = models.first() else { return Ok((vec![], vec![])) };
     if let Some(other) = models.iter().find(|other| settings(&other.spec) != settings(spec)) {
         return Err(PipelineError::MixedPreparation {
             first: path.clone(),
@@ -180,7 +183,9 @@ pub fn predict(
     let mut networks = Vec::new();
     for Model { path, spec, loaded, calibration } in models {
         let odd = |reason: String| PipelineError::OddWeights { path: path.clone(), reason };
-        let network = loaded.config.init(0, &device).map_err(|e| odd(e.to_string()))?;
+        // Explanations need gradients, opinions do not.
+        let place = if explaining.is_some() { device.clone().autodiff() } else { device.clone() };
+        let network = loaded.config.init(0, &place).map_err(|e| odd(e.to_string()))?;
         let network = network.with_variables(loaded.variables).map_err(|e| odd(e.to_string()))?;
         let map: Option<Calibrator> = calibration.and_then(|kept| kept.calibrator);
         networks.push((spec, network, map));
@@ -221,18 +226,45 @@ pub fn predict(
     let mut opinions = vec![Vec::new(); exams.len()];
     for (spec, network, map) in &networks {
         watch.validation_begins(exams.len());
+        let plain = explaining.map(|_| network.valid());
+        let network = plain.as_ref().unwrap_or(network);
         for scored in training::score(network, spec, &exams, std::slice::from_ref(&device), watch)?
         {
             let calibrated = map.as_ref().map(|map| map.probability(scored.log_odds()));
             opinions[scored.exam].push((scored.probability(), calibrated));
         }
     }
-    for (place, opinions) in usable.into_iter().zip(opinions) {
-        let prediction = &mut predictions[place];
+    for (place, opinions) in usable.iter().zip(opinions) {
+        let prediction = &mut predictions[*place];
         prediction.probability = mean(opinions.iter().map(|(plain, _)| Some(*plain)));
         // Of several models, all must have a map: an average of both kinds is neither.
         prediction.calibrated_probability =
             mean(opinions.iter().map(|(_, calibrated)| *calibrated));
+    }
+    let mut explanations = vec![];
+    if let Some(wanted) = explaining {
+        let scored: Vec<_> = usable
+            .iter()
+            .zip(&exams)
+            .map(|(place, exam)| (images[*place], exam.crop.clone(), &predictions[*place]))
+            .collect();
+        let networks: Vec<_> = networks
+            .into_iter()
+            .map(|(spec, network, _)| (spec, network.for_inspection()))
+            .collect();
+        let looking: Vec<Looking> =
+            networks.iter().map(|(spec, network)| Looking { spec, network }).collect();
+        watch.stage_begins("explanation");
+        let advance = |done| watch.stage_advances(done, scored.len());
+        explanations = explain(&looking, &scored, wanted, &device, advance)?;
+        let failed = explanations.iter().filter(|row| !row.reason.is_empty()).count();
+        let told = format!(
+            "{} maps and pictures in {}{}",
+            explanations.len() - failed,
+            wanted.folder.display(),
+            if failed > 0 { format!("; {failed} failed") } else { String::new() }
+        );
+        watch.stage_ends("explanation", &told);
     }
     predictions.extend(found.left_out.into_iter().map(|(path, reason)| Prediction {
         path,
@@ -244,7 +276,7 @@ pub fn predict(
         reason,
         flags: String::new(),
     }));
-    Ok(predictions)
+    Ok((predictions, explanations))
 }
 
 /// The mean; nothing where one is missing or there are none.

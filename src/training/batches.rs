@@ -175,7 +175,7 @@ impl Reading<'_> {
 }
 
 /// The middle `slices` of a crop.
-fn central_slices(mut crop: Array3<i16>, slices: usize) -> Array3<i16> {
+pub fn central_slices(mut crop: Array3<i16>, slices: usize) -> Array3<i16> {
     let first = (crop.len_of(Axis(0)) - slices) / 2;
     if slices < crop.len_of(Axis(0)) {
         crop.slice_axis_inplace(Axis(0), Slice::from(first..first + slices));

@@ -40,7 +40,7 @@ mod testing;
 mod windowing;
 
 pub use adam::Adam;
-pub use batches::Exam;
+pub use batches::{Exam, central_slices};
 pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, Inferred, Scores, Trained};
 pub use fit::{Outcome, fit, selected_epoch_of, trained_network};

@@ -12,6 +12,16 @@ pub struct Affine {
     pub offset: [f64; 3],
 }
 
+impl Affine {
+    /// Where the voxel `index` is taken from.
+    pub fn source(&self, index: [f64; 3]) -> [f64; 3] {
+        std::array::from_fn(|axis| {
+            let row = self.matrix[axis];
+            row[0] * index[0] + row[1] * index[1] + row[2] * index[2] + self.offset[axis]
+        })
+    }
+}
+
 /// A block of the same shape whose voxels are those of `hu` at the places that `map` gives, by
 /// linear interpolation between the eight around it, rounded. What lies outside is `fill_hu`, and is
 /// interpolated with.
@@ -26,11 +36,7 @@ pub fn resample_affine(hu: &Array3<i16>, map: &Affine, fill_hu: i16) -> Array3<i
         f64::from(if inside { voxels[(d * height + h) * width + w] } else { fill_hu })
     };
     Array3::from_shape_fn(dim, |(d, h, w)| {
-        let index = [d as f64, h as f64, w as f64];
-        let at: [f64; 3] = std::array::from_fn(|axis| {
-            let row = map.matrix[axis];
-            row[0] * index[0] + row[1] * index[1] + row[2] * index[2] + map.offset[axis]
-        });
+        let at = map.source([d as f64, h as f64, w as f64]);
         // Far outside nothing is near: no need to look, and no overflow below.
         if (0..3).any(|axis| at[axis] <= -1.0 || at[axis] >= dim[axis] as f64) {
             return fill_hu;

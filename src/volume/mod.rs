@@ -71,4 +71,65 @@ impl Geometry {
                     .sum::<f64>()
         })
     }
+
+    /// The (fractional) voxel index at a place in the patient; the inverse of
+    /// [`Self::position_mm`], also where the axes are not quite at right angles.
+    pub fn index_at(&self, position_mm: [f64; 3]) -> [f64; 3] {
+        let way = turn::subtract(position_mm, self.origin_mm);
+        let [a, b, c] = self.axes;
+        let across = [turn::cross(b, c), turn::cross(c, a), turn::cross(a, b)];
+        std::array::from_fn(|axis| {
+            let along = turn::dot(way, across[axis]) / turn::dot(self.axes[axis], across[axis]);
+            along / self.spacing_mm[axis]
+        })
+    }
+
+    /// The map from voxel indices of this grid to those of another one.
+    pub fn indices_in(&self, other: &Self) -> Affine {
+        let offset = other.index_at(self.position_mm([0.0; 3]));
+        let steps: [[f64; 3]; 3] = std::array::from_fn(|axis| {
+            let mut index = [0.0; 3];
+            index[axis] = 1.0;
+            turn::subtract(other.index_at(self.position_mm(index)), offset)
+        });
+        let matrix = std::array::from_fn(|row| std::array::from_fn(|column| steps[column][row]));
+        Affine { matrix, offset }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Axes turned about two of them, one leaning half a degree as files may have it.
+    fn oblique(spacing_mm: [f64; 3], origin_mm: [f64; 3]) -> Geometry {
+        let (sin, cos) = 0.2_f64.sin_cos();
+        let (lean_sin, lean_cos) = 0.5_f64.to_radians().sin_cos();
+        let axes = [
+            [0.0, -sin * lean_cos - cos * lean_sin, cos * lean_cos - sin * lean_sin],
+            [0.0, cos, sin],
+            [1.0, 0.0, 0.0],
+        ];
+        Geometry { spacing_mm, origin_mm, axes }
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_comes_back_from_its_place_and_through_another_grid(
+            index in prop::array::uniform3(-50.0f64..500.0),
+        ) {
+            let scan = oblique([2.5, 0.7, 0.8], [-150.0, 120.0, -900.5]);
+            let axes = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
+            let crop = Geometry { spacing_mm: [1.5; 3], origin_mm: [-80.0, -60.0, -700.0], axes };
+            let position = scan.position_mm(index);
+            let back = scan.index_at(position);
+            let map = scan.indices_in(&crop);
+            let again = crop.position_mm(map.source(index));
+            for axis in 0..3 {
+                prop_assert!((back[axis] - index[axis]).abs() < 1e-6, "{back:?}");
+                prop_assert!((again[axis] - position[axis]).abs() < 1e-6, "{again:?}");
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod continuing;
 mod damage;
 mod determinism;
 mod evidence;
+mod explaining;
 mod export;
 mod folds;
 mod killing;

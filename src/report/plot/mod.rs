@@ -16,6 +16,7 @@
 
 mod decision;
 mod epochs;
+mod explained;
 mod flow;
 mod forest;
 mod frame;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use decision::decision_curve;
 pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
+pub use explained::{Caption, explained};
 pub use flow::{Flow, FlowStep, flow_diagram};
 pub use forest::{ForestRow, forest};
 pub use histogram::score_histogram;

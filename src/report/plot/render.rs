@@ -68,21 +68,64 @@ fn png(scene: &Scene) -> Vec<u8> {
         backend.present().expect(IN_MEMORY);
     }
     let (small, (w, h)) = average_down(&pixels, width, height);
+    // 96 CSS pixels per inch, in device pixels per metre.
+    let density = (96.0 * f64::from(PNG_SCALE) / 0.0254).round() as u32;
+    encode(&small, (w, h), density)
+}
+
+/// RGB pixels as a PNG of so many pixels per metre.
+fn encode(rgb: &[u8], (w, h): (u32, u32), density: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, w, h);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    // 96 CSS pixels per inch, in device pixels per metre.
-    let density = (96.0 * f64::from(PNG_SCALE) / 0.0254).round() as u32;
     encoder.set_pixel_dims(Some(png::PixelDimensions {
         xppu: density,
         yppu: density,
         unit: png::Unit::Meter,
     }));
     let mut writer = encoder.write_header().expect(IN_MEMORY);
-    writer.write_image_data(&small).expect(IN_MEMORY);
+    writer.write_image_data(rgb).expect(IN_MEMORY);
     writer.finish().expect(IN_MEMORY);
     bytes
+}
+
+/// A picture that is made pixel by pixel.
+pub(super) struct Pixels {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Pixels {
+    /// One grey all over.
+    pub fn filled(width: usize, height: usize, grey: u8) -> Self {
+        Self { width, height, rgb: vec![grey; 3 * width * height] }
+    }
+
+    /// Colours a pixel; what lies outside is not drawn.
+    pub fn put(&mut self, column: usize, row: usize, (red, green, blue): Colour) {
+        if column < self.width && row < self.height {
+            let at = 3 * (row * self.width + column);
+            self.rgb[at..at + 3].copy_from_slice(&[red, green, blue]);
+        }
+    }
+
+    /// As a PNG, to be seen at half its size where pixels are small.
+    pub fn to_png(&self) -> Vec<u8> {
+        let density = (192.0 / 0.0254_f64).round() as u32;
+        encode(&self.rgb, (self.width as u32, self.height as u32), density)
+    }
+}
+
+/// Writes texts, placed in pixels, over a picture.
+pub(super) fn write_texts(picture: &mut Pixels, texts: &[Text]) {
+    let size = (picture.width as u32, picture.height as u32);
+    let mut backend = BitMapBackend::with_buffer(&mut picture.rgb, size);
+    for text in texts {
+        bitmap_text(&mut backend, text, 1.0);
+    }
+    backend.present().expect(IN_MEMORY);
 }
 
 /// Means of `OVERSAMPLING`² blocks of RGB pixels.

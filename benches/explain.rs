@@ -1,0 +1,148 @@
+//! How often the highest place of an explanation lies in the nodule, on the synthetic cohort of a
+//! run: `just bench explain RUN EXAMS`, in the folder that the paths of the run's spec start from.
+//! Occlusion, which is slow, is measured on EXAMS exams evenly chosen (12 unless said).
+//!
+//! For each method: the share of true positives (validation exams with cancer and p ≥ 0.5) whose
+//! highest place lies within the cancer, its median distance from the centre in radii, and seconds
+//! per exam. docs/explain.md has the figures.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use lungs::cohort::CohortRow;
+use lungs::explain::{Camera, Field, LEVELS, Length, Method, Seen, look};
+use lungs::model::{I3d, inspected_layers};
+use lungs::phantom::Truth;
+use lungs::pipeline::cache_folder;
+use lungs::prepare::{Row, load_prepared};
+use lungs::results::{MetricsRow, RunFolder, Table, read_csv};
+use lungs::spec::{Part, Spec};
+use lungs::training::{self, Exam, Watch};
+use lungs::volume::Window;
+
+struct Silent;
+
+impl Watch for Silent {
+    fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
+    fn batch_done(&self, _: usize, _: f64) {}
+    fn validation_begins(&self, _: usize) {}
+    fn exams_scored(&self, _: usize) {}
+    fn epoch_ends(&self, _: &[MetricsRow], _: Option<usize>) {}
+    fn note(&self, _: &str) {}
+}
+
+/// What the network sees, and what is true of it.
+type Case = (Seen, Truth);
+
+fn main() {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let Some(run) = arguments.first() else {
+        println!("give a run on a synthetic cohort: just bench explain results/demo");
+        return;
+    };
+    let few: usize = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(12);
+    let run = RunFolder::find(Path::new(run)).expect("a run");
+    let spec = run.spec().expect("a spec");
+    let device = Device::flex().autodiff();
+    let epoch = training::selected_epoch_of(&run).expect("a run").expect("a trained epoch");
+    let network = training::trained_network(&spec, &run, epoch, &device).expect("weights");
+    let network = network.for_inspection();
+    let cases = true_positives(&spec, &run, &network);
+
+    let camera = |camera, layers: &[&str]| {
+        let layers = layers.iter().map(|layer| (*layer).to_owned()).collect();
+        Method::Camera { camera, layers }
+    };
+    for kind in [Camera::GradCam, Camera::HiResCam] {
+        measure(
+            &format!("{kind:?}, {}", LEVELS.join(" + ")),
+            &camera(kind, &LEVELS),
+            &network,
+            &cases,
+        );
+        for layer in inspected_layers() {
+            measure(&format!("{kind:?}, {layer}"), &camera(kind, &[layer]), &network, &cases);
+        }
+    }
+    let every = cases.len().div_ceil(few.max(1)).max(1);
+    let cases: Vec<Case> = cases.into_iter().step_by(every).collect();
+    for (size, stride) in [(40.0, 20.0), (30.0, 15.0), (20.0, 10.0)] {
+        let [size, stride] = [size, stride].map(Length::Millimetres);
+        let method = Method::Occlusion { size, stride, batch: 4 };
+        let name = format!("occlusion, {size} every {stride} ({} exams)", cases.len());
+        measure(&name, &method, &network, &cases);
+    }
+}
+
+fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
+    let truth: Vec<Truth> = read_csv(&spec.data.root.join("truth.csv")).expect("truth.csv");
+    let truth: BTreeMap<_, _> = truth.into_iter().map(|t| (t.series_uid.clone(), t)).collect();
+    let cohort: Vec<CohortRow> = read_csv(&run.table(Table::Cohort)).expect("cohort.csv");
+    let prepared: Vec<Row> = read_csv(&run.table(Table::Preparation)).expect("preparation.csv");
+    let crops: BTreeMap<_, _> = prepared
+        .iter()
+        .map(|row| (&row.series_uid, cache_folder(spec).join(&row.cache_file)))
+        .collect();
+    let exams: Vec<Exam> = cohort
+        .iter()
+        .filter(|row| row.chosen && row.split == Some(Part::Valid) && row.label == Some(1))
+        .map(|row| Exam {
+            patient: row.patient.clone(),
+            exam: row.exam.clone(),
+            series: row.series.clone(),
+            label: 1,
+            crop: crops[&row.series].clone(),
+        })
+        .collect();
+    let scored = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
+    let positives: Vec<&Exam> = scored
+        .expect("scores")
+        .iter()
+        .filter(|one| one.probability() >= 0.5)
+        .map(|one| &exams[one.exam])
+        .collect();
+    println!("{} true positives of {} exams with cancer", positives.len(), exams.len());
+    let window = Window {
+        lower_hu: spec.preprocess.window.lower_hu as f32,
+        upper_hu: spec.preprocess.window.upper_hu as f32,
+    };
+    let case = |exam: &&Exam| {
+        let crop = load_prepared(&exam.crop).expect("a crop").volume;
+        let volume = crop.hu.mapv(|hu| window.value(hu));
+        let channels = spec.model.channels;
+        (Seen { volume, channels, geometry: crop.geometry }, truth[&exam.series].clone())
+    };
+    positives.iter().map(case).collect()
+}
+
+fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
+    let began = Instant::now();
+    let device = Device::flex();
+    let mut radii: Vec<f64> = cases
+        .iter()
+        .map(|(seen, truth)| {
+            radii_off(&look(network, seen, method, &device).expect("a map"), truth)
+        })
+        .collect();
+    let seconds = began.elapsed().as_secs_f64() / cases.len().max(1) as f64;
+    radii.sort_by(f64::total_cmp);
+    let within = radii.iter().filter(|radius| **radius <= 1.0).count();
+    println!(
+        "{name:62} {:5.1} % within, median {:.2} radii, {seconds:.2} s",
+        100.0 * within as f64 / radii.len().max(1) as f64,
+        radii.get(radii.len() / 2).copied().unwrap_or(f64::NAN),
+    );
+}
+
+/// The distance of the highest place from the cancer's centre, in radii of the cancer.
+fn radii_off(field: &Field, truth: &Truth) -> f64 {
+    let Some(peak) = field.peak_mm() else { return f64::INFINITY };
+    let centre = [truth.cancer_x_mm, truth.cancer_y_mm, truth.cancer_z_mm];
+    let apart =
+        peak.iter().zip(centre).map(|(peak, centre)| (peak - centre.unwrap_or(f64::NAN)).powi(2));
+    apart.sum::<f64>().sqrt() / (truth.cancer_diameter_mm.unwrap_or(f64::NAN) / 2.0)
+}

@@ -1,0 +1,92 @@
+//! What `lungs predict --explain` takes.
+
+use super::Failure;
+use crate::explain::{Camera, LEVELS, Length, LookError, Method};
+use crate::model::inspected_layers;
+use crate::pipeline::explain::Explaining;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+#[command(next_help_heading = "Where the network looked")]
+pub(super) struct Explain {
+    /// Write where the network looked into this folder: for each exam a map on the CT's own voxels
+    /// (.nii.gz) and a picture (.png), and a table of all.
+    #[arg(long, value_name = "FOLDER")]
+    explain: Option<PathBuf>,
+
+    /// How.
+    #[arg(long, value_enum, default_value_t = By::GradCam, requires = "explain")]
+    explain_by: By,
+
+    /// Layers whose maps are joined, from Conv3d_1a_7x7 to Mixed_5c; default: the last layer of
+    /// each resolution.
+    #[arg(long, value_name = "LAYER,…", value_delimiter = ',', requires = "explain")]
+    explain_layer: Vec<String>,
+
+    /// Side of the blocks that occlusion fills with air, in mm, or in voxels of the prepared volume
+    /// (without mm).
+    #[arg(long, value_name = "SIZE", default_value = "30mm", requires = "explain")]
+    occlusion_size: Length,
+
+    /// From one block to the next, likewise.
+    #[arg(long, value_name = "STEP", default_value = "15mm", requires = "explain")]
+    occlusion_stride: Length,
+
+    /// Blocks that the network takes at a time.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 4,
+        requires = "explain",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    occlusion_batch: u16,
+}
+
+/// How a map is made.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Activations weighed by mean gradients (Selvaraju et al. 2017): seconds.
+    GradCam,
+    /// Activations weighed by their own gradients (Draelos & Carin 2020): seconds.
+    HiresCam,
+    /// What the log-odds lose when a block becomes air (Zeiler & Fergus 2014): thousands of
+    /// forward passes.
+    Occlusion,
+}
+
+impl Explain {
+    /// What is asked for; nothing without --explain.
+    pub fn wanted(&self, paths: &[PathBuf]) -> Result<Option<Explaining>, Failure> {
+        let Some(folder) = &self.explain else { return Ok(None) };
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        if paths.iter().any(|path| real(path).is_some_and(|path| Some(path) == real(folder))) {
+            return Err(Failure::request(format!(
+                "{} is the data itself: maps among it would be taken for images the next time; give \
+                 another folder with --explain",
+                folder.display()
+            )));
+        }
+        let camera = |camera| {
+            let layers = match self.explain_layer.is_empty() {
+                true => LEVELS.map(str::to_owned).to_vec(),
+                false => self.explain_layer.clone(),
+            };
+            match layers.iter().find(|layer| !inspected_layers().contains(&layer.as_str())) {
+                Some(found) => Err(Failure::request(LookError::NoLayer { found: found.clone() })),
+                None => Ok(Method::Camera { camera, layers }),
+            }
+        };
+        let method = match self.explain_by {
+            By::GradCam => camera(Camera::GradCam)?,
+            By::HiresCam => camera(Camera::HiResCam)?,
+            By::Occlusion => Method::Occlusion {
+                size: self.occlusion_size,
+                stride: self.occlusion_stride,
+                batch: usize::from(self.occlusion_batch),
+            },
+        };
+        Ok(Some(Explaining { folder: folder.clone(), method }))
+    }
+}
