@@ -19,6 +19,7 @@ mod prepare;
 mod progress;
 mod run;
 mod screen;
+mod sweep;
 mod weights;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +56,7 @@ struct Arguments {
 enum Command {
     Run(run::Run),
     Train(run::Train),
+    Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
     Check(check::Check),
     Prepare(prepare::Prepare),
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Run(run) => run.execute(&output),
         Command::Train(train) => train.execute(&output),
+        Command::Sweep(sweep) => sweep.execute(&output),
         Command::Evaluate(evaluate) => evaluate.execute(&output),
         Command::Check(check) => check.execute(&output),
         Command::Prepare(prepare) => prepare.execute(&output),
