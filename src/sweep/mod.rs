@@ -22,3 +22,6 @@ mod standing;
 pub use expand::{PlannedRun, SweepError, expand};
 pub use folder::{ManifestRun, SweepFolder, SweepManifest, runs_at};
 pub use standing::{Combination, Standing, State, combinations, standing};
+
+#[cfg(test)]
+mod tests;

@@ -281,7 +281,9 @@ impl Work {
         };
         let runs: Vec<_> = self.runs.iter().enumerate().map(stand).collect();
         let combinations = combinations(&self.runs, &runs, by);
-        Ok(View { folder: self.folder.root().to_owned(), best_by: by, runs, combinations })
+        let pooled = self.runs.iter().any(|run| run.spec.is_of_all_folds());
+        let part = if pooled { "out-of-fold" } else { "validation" };
+        Ok(View { folder: self.folder.root().to_owned(), best_by: by, part, runs, combinations })
     }
 
     /// What each run would take.

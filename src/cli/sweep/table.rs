@@ -12,6 +12,8 @@ pub(super) struct View {
     pub folder: std::path::PathBuf,
     /// The figure by which combinations are ranked, as `sweep.best` names it.
     pub best_by: BestBy,
+    /// The exams that figures are of: `"validation"`; `"out-of-fold"` where runs are cross-validations.
+    pub part: &'static str,
     pub runs: Vec<Standing>,
     pub combinations: Vec<Combination>,
 }
@@ -35,11 +37,12 @@ impl View {
     pub fn tell(&self) -> String {
         let text =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
-        let heads = ["", "run", "state", "epoch", "valid AUC", "training"];
+        let auc = format!("{} AUC", self.short_part());
+        let heads = ["", "run", "state", "epoch", &auc, "training"];
         let ranks_by_auc = self.best_by == BestBy::ValidAuc;
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         if !ranks_by_auc {
-            rows[0].insert(5, format!("valid {}", self.best_by.told()));
+            rows[0].insert(5, format!("{} {}", self.short_part(), self.best_by.told()));
         }
         for run in &self.runs {
             let epoch = run.epoch.map_or("–".to_owned(), |epoch| epoch.to_string());
@@ -71,8 +74,12 @@ impl View {
         told
     }
 
+    fn short_part(&self) -> &'static str {
+        if self.part == "validation" { "valid" } else { self.part }
+    }
+
     fn tell_combinations(&self) -> String {
-        let figure = format!("valid {}, mean ± sd", self.best_by.told());
+        let figure = format!("{} {}, mean ± sd", self.short_part(), self.best_by.told());
         let mut rows = vec![vec!["combination".to_owned(), "runs".to_owned(), figure]];
         for one in &self.combinations {
             let count = one.spread.as_ref().map_or(0, |spread| spread.count);
@@ -97,8 +104,9 @@ impl View {
             count => format!("mean ± standard deviation of {count} runs"),
         };
         Some(format!(
-            "Best of {ranked} combinations by validation {}: {} ({}, {runs}). Being chosen by this \
+            "Best of {ranked} combinations by {} {}: {} ({}, {runs}). Being chosen by this \
              figure flatters it: judge the choice on exams that had no part in it.",
+            self.part,
             self.best_by.told(),
             best.name,
             spread.told(),

@@ -42,3 +42,53 @@ fn is_telling(difference: &Difference) -> bool {
 fn word(key: &str) -> &str {
     key.strip_suffix(".name").unwrap_or(key).rsplit('.').next().unwrap_or(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Overrides, load};
+
+    fn named(specs: &[&[&str]]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spec.toml");
+        std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"l.csv\"\n").unwrap();
+        let load = |set: &&[&str]| {
+            let set = set.iter().map(|set| set.to_string()).collect();
+            load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
+        };
+        let specs: Vec<Spec> = specs.iter().map(load).collect();
+        names_of_groups(&specs, &(0..specs.len()).map(|place| vec![place]).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn groups_are_called_by_experiment_or_by_what_differs() {
+        assert_eq!(
+            named(&[&["experiment.name=a"], &["experiment.name=b", "loss.name=focal"]]),
+            ["a", "b"]
+        );
+        assert_eq!(
+            named(&[&["experiment.seed=1"], &["loss.name=focal", "experiment.seed=2"]]),
+            ["loss = cross-entropy", "loss = focal"]
+        );
+        assert_eq!(
+            named(&[
+                &["train.epochs=3"],
+                &["loss.name=focal", "loss.gamma=1"],
+                &["loss.name=focal", "loss.gamma=3"]
+            ]),
+            [
+                "loss = cross-entropy, epochs = 3",
+                "gamma = 1.0, loss = focal, epochs = 37",
+                "gamma = 3.0, loss = focal, epochs = 37"
+            ]
+        );
+        assert_eq!(
+            named(&[
+                &["experiment.name=a"],
+                &["experiment.name=b"],
+                &["experiment.name=b", "train.epochs=3"]
+            ]),
+            ["a: epochs = 37", "b: epochs = 37", "b: epochs = 3"]
+        );
+    }
+}
