@@ -10,6 +10,7 @@ mod folds;
 mod killing;
 mod runs;
 mod support;
+mod sweep;
 mod tensorboard;
 mod volume_files;
 mod watching;
