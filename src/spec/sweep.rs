@@ -5,6 +5,7 @@
 
 use super::layers::{Layers, Overrides};
 use super::{Document, Spec, SpecError};
+use crate::device::DeviceRequest;
 use figment::Source;
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
@@ -27,6 +28,8 @@ pub struct SweepTable {
     pub grid: toml::Table,
     /// Keys with values that belong together, a table for each: every one is a run.
     pub list: Vec<toml::Table>,
+    /// Devices that runs which work at once take in turns; empty leaves each to `runtime.device`.
+    pub devices: Vec<String>,
     /// What a failed run means for the others.
     pub on_failure: OnFailure,
     /// The figure by which combinations are ranked.
@@ -41,6 +44,7 @@ impl Default for SweepTable {
             folds: SweepFolds::default(),
             grid: toml::Table::new(),
             list: Vec::new(),
+            devices: Vec::new(),
             on_failure: OnFailure::Continue,
             best: BestBy::ValidAuc,
         }
@@ -145,6 +149,10 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
             table.name
         );
         return Err(own.keys_error("sweep.name", &origin, message, None));
+    }
+    if let Some(odd) = table.devices.iter().find(|name| name.parse::<DeviceRequest>().is_err()) {
+        let message = format!("found {odd:?}, expected devices such as [\"cuda:0\", \"cuda:1\"]");
+        return Err(own.keys_error("sweep.devices", &origin, message, None));
     }
     let places = places(own.text(path).unwrap_or_default());
     let mut grid = Vec::new();

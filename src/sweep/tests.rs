@@ -159,6 +159,7 @@ fn what_cannot_be_is_told_before_anything_runs() {
         ("[sweep]\non_failure = \"halt\"\n", "allowed: \"continue\", \"stop\""),
         ("[sweep]\nbest = \"test-auc\"\n", "allowed: \"valid-auc\""),
         ("[sweep]\nname = \"a/b\"\nseeds = [1]\n", "sweep.name: found \"a/b\""),
+        ("[sweep]\nseeds = [1]\ndevices = [\"tpu\"]\n", "sweep.devices: found \"tpu\""),
         ("[sweep]\nseeds = [-1]\n", "a whole number that is not negative"),
         ("[sweep.grid]\n\"train.epochs\" = 3\n", "expected a list of values such as [3]"),
         ("[sweep.grid]\n\"train.epochs\" = []\n", "found an empty list"),

@@ -24,6 +24,8 @@ pub(super) struct Jobs<'a> {
     pub runs: &'a [PlannedRun],
     /// Threads of each process that works at once: as many as there are processes.
     pub threads: Vec<usize>,
+    /// Devices that the processes take in turns; none leaves each to its spec.
+    pub devices: &'a [String],
     pub on_failure: OnFailure,
     /// Print what the processes print.
     pub follow: bool,
@@ -101,7 +103,7 @@ impl Jobs<'_> {
                     State::InWork => later.push_back(place),
                     _ => {
                         let free = slots.iter().position(Option::is_none).unwrap_or_default();
-                        slots[free] = Some(self.start(place, self.threads[free])?);
+                        slots[free] = Some(self.start(place, free)?);
                     }
                 }
             }
@@ -125,7 +127,7 @@ impl Jobs<'_> {
         standing(self.folder, &self.runs[place], None).state
     }
 
-    fn start(&self, place: usize, threads: usize) -> Result<Job, Failure> {
+    fn start(&self, place: usize, slot: usize) -> Result<Job, Failure> {
         let run = &self.runs[place];
         let path = self.folder.run_path(&run.name);
         crate::results::RunFolder::create_at(&path, &run.spec)?;
@@ -137,10 +139,14 @@ impl Jobs<'_> {
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(cannot)?;
         let began = file.metadata().map_err(cannot)?.len();
         let wanted = run.spec.runtime.threads;
-        let threads = if wanted == 0 { threads } else { wanted.min(threads) };
-        let mut command = Command::new(std::env::current_exe().map_err(Failure::work)?);
+        let share = self.threads[slot];
+        let threads = if wanted == 0 { share } else { wanted.min(share) };
+        let mut command = this_program().map_err(Failure::work)?;
+        if !self.devices.is_empty() {
+            let device = &self.devices[slot % self.devices.len()];
+            command.args(["--set", &format!("runtime.device={device}")]);
+        }
         command
-            .arg("run")
             .arg(&path)
             .args(["--tethered", "--set", &format!("runtime.threads={threads}")])
             .stdin(Stdio::piped())
@@ -188,6 +194,19 @@ impl Jobs<'_> {
     }
 }
 
+/// `lungs run`, by the very program that runs here: another may have been built in its place since.
+fn this_program() -> std::io::Result<Command> {
+    let own = std::path::Path::new("/proc/self/exe");
+    let mut command = match own.exists() {
+        true => Command::new(own),
+        false => Command::new(std::env::current_exe()?),
+    };
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, "lungs");
+    command.arg("run");
+    Ok(command)
+}
+
 /// Keeps a key that interrupts this process from its children: they are asked otherwise.
 #[cfg(unix)]
 fn apart(command: &mut Command) {
@@ -202,7 +221,9 @@ fn reason(said: &str, status: ExitStatus) -> String {
     let frame = |c: char| c.is_whitespace() || "×│├╰─▶".contains(c);
     if let Some((_, report)) = said.rsplit_once("Error: ") {
         let lines = report.lines().map(|line| line.trim_matches(frame));
-        let told: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        let lines = lines.skip_while(|line| line.is_empty());
+        let told: Vec<&str> =
+            lines.take_while(|line| !line.is_empty() && !line.starts_with("help: ")).collect();
         if !told.is_empty() {
             return told.join(" ");
         }
@@ -232,6 +253,9 @@ mod tests {
             "epoch 1\nError:   × none of the series could be\n  │ prepared; the reasons: x\n\n";
         let failed = ExitStatus::from_raw(256);
         assert_eq!(reason(report, failed), "none of the series could be prepared; the reasons: x");
+        let several =
+            "Error:   × the spec has a problem\n\nError: \n  × train.epochs: no\n  help: do\n";
+        assert_eq!(reason(several, failed), "train.epochs: no");
         let panic = "thread 'main' panicked at src/a.rs:1:2:\nindex out of bounds\nnote: run with";
         let told = "a defect of the program: src/a.rs:1:2: index out of bounds";
         assert_eq!(reason(panic, failed), told);

@@ -137,6 +137,7 @@ impl Sweep {
             folder: &work.folder,
             runs: &work.runs,
             threads: shares(cores, at_once),
+            devices: &work.table.devices,
             on_failure: work.table.on_failure,
             follow: at_once == 1,
         };
