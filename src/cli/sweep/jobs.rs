@@ -138,9 +138,11 @@ impl Jobs<'_> {
         }
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(cannot)?;
         let began = file.metadata().map_err(cannot)?.len();
-        let wanted = run.spec.runtime.threads;
-        let share = self.threads[slot];
-        let threads = if wanted == 0 { share } else { wanted.min(share) };
+        let threads = match (run.spec.runtime.threads, self.threads[slot]) {
+            (wanted, _) if self.threads.len() == 1 => wanted,
+            (0, share) => share,
+            (wanted, share) => wanted.min(share),
+        };
         let mut command = this_program().map_err(Failure::work)?;
         if !self.devices.is_empty() {
             let device = &self.devices[slot % self.devices.len()];
