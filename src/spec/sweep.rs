@@ -118,8 +118,7 @@ pub struct SweepSource {
     pub table: SweepTable,
     /// The keys of `[sweep.grid]` with their values, in the order of the file.
     pub grid: Vec<(String, Vec<toml::Value>)>,
-    /// The tables of `[[sweep.list]]`: a name where one is given, and dotted keys in the order of the
-    /// file.
+    /// The tables of `[[sweep.list]]`: a name where one is given, and dotted keys.
     pub list: Vec<(Option<String>, Vec<Setting>)>,
     layers: Layers,
     overrides: Overrides,

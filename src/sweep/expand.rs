@@ -11,7 +11,9 @@ use std::path::PathBuf;
 pub struct PlannedRun {
     /// Names its folder inside the sweep's; runs that began under another name keep it.
     pub name: String,
-    /// The keys that it varies, in the order of the table.
+    /// What runs of other seeds and folds share with it, in words; empty where that is all there is.
+    pub combination: String,
+    /// The keys that it varies.
     pub settings: Vec<Setting>,
     /// Its whole spec.
     pub spec: Spec,
@@ -81,6 +83,8 @@ pub enum SweepError {
 #[derive(Clone, Default)]
 struct Combination {
     words: Vec<String>,
+    /// The same for people, without seed and fold.
+    told: Vec<String>,
     settings: Vec<Setting>,
 }
 
@@ -90,6 +94,11 @@ impl Combination {
         more.words.push(word);
         more.settings.extend(settings);
         more
+    }
+
+    fn called(mut self, told: String) -> Self {
+        self.told.push(told);
+        self
     }
 }
 
@@ -134,13 +143,14 @@ pub fn expand(source: &SweepSource) -> Result<Vec<PlannedRun>, SweepError> {
         }
         known.insert(hash.clone(), runs.len());
         let name = unique(&plain(&one.words.join("_")), &hash, &mut taken);
-        runs.push(PlannedRun { name, settings: one.settings, spec, hash });
+        let combination = one.told.join(", ");
+        runs.push(PlannedRun { name, combination, settings: one.settings, spec, hash });
     }
     Ok(runs)
 }
 
 /// `loss.name = "focal", experiment.seed = 2`
-pub(super) fn in_words(settings: &[Setting]) -> String {
+fn in_words(settings: &[Setting]) -> String {
     let told = settings.iter().map(|setting| format!("{} = {}", setting.key, setting.value));
     told.collect::<Vec<_>>().join(", ")
 }
@@ -197,8 +207,9 @@ fn grid_of(source: &SweepSource) -> Vec<Combination> {
     if !source.list.is_empty() {
         let entry = |(name, entry): &(Option<String>, Vec<Setting>)| {
             let words = || entry.iter().map(word).collect::<Vec<_>>().join("_");
+            let told = name.clone().unwrap_or_else(|| in_words(entry));
             let name = name.clone().unwrap_or_else(words);
-            Combination::default().with(name, entry.iter().cloned())
+            Combination::default().with(name, entry.iter().cloned()).called(told)
         };
         found = source.list.iter().map(entry).collect();
     }
@@ -206,7 +217,11 @@ fn grid_of(source: &SweepSource) -> Vec<Combination> {
         let setting = |value: &toml::Value| Setting { key: key.clone(), value: value.clone() };
         let settings: Vec<Setting> = values.iter().map(setting).collect();
         let each = |one: &Combination| -> Vec<Combination> {
-            settings.iter().map(|setting| one.with(word(setting), [setting.clone()])).collect()
+            let with = |setting: &Setting| {
+                let told = in_words(std::slice::from_ref(setting));
+                one.with(word(setting), [setting.clone()]).called(told)
+            };
+            settings.iter().map(with).collect()
         };
         found = found.iter().flat_map(each).collect();
     }

@@ -1,6 +1,6 @@
 //! Where the runs of a sweep stand, and which combination is best so far.
 
-use super::expand::{PlannedRun, in_words};
+use super::expand::PlannedRun;
 use super::folder::SweepFolder;
 use crate::evaluation::Evaluation;
 use crate::report::{self, Spread};
@@ -188,12 +188,10 @@ pub fn combinations(runs: &[PlannedRun], standings: &[Standing], by: BestBy) -> 
                 best = Some((told.len(), spread.mean));
             }
         }
-        let own = runs[places[0]].settings.iter();
-        let own: Vec<_> = own
-            .filter(|one| one.key != "experiment.seed" && one.key != "split.fold")
-            .cloned()
-            .collect();
-        let name = if own.is_empty() { "as the spec is".to_owned() } else { in_words(&own) };
+        let name = match runs[places[0]].combination.as_str() {
+            "" => "as the spec is".to_owned(),
+            told => told.to_owned(),
+        };
         let runs = places.iter().map(|at| at + 1).collect();
         told.push(Combination { name, runs, spread, best: false });
     }

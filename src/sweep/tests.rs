@@ -93,6 +93,11 @@ fn lists_hold_what_belongs_together_and_multiply_with_the_grid() {
             "loss-cross-entropy_flip_width-true_epochs-4",
         ]
     );
+    assert_eq!(runs[1].combination, "mild focal, train.epochs = 4");
+    assert_eq!(
+        runs[2].combination,
+        "loss.name = \"cross-entropy\", train.augment.flip_width = true, train.epochs = 3"
+    );
     assert_eq!((runs[1].spec.loss.gamma, runs[1].spec.train.epochs), (1.0, 4));
     assert!(runs[2].spec.train.augment.flip_width && !runs[0].spec.train.augment.flip_width);
 }
