@@ -16,6 +16,10 @@ demo *ARGS:
 run SPEC *ARGS:
     {{lungs}} run {{SPEC}} {{ARGS}}
 
+# Run every run of a spec's [sweep] table, and compare them: just sweep experiments/demo-sweep.toml --jobs 2
+sweep SPEC *ARGS:
+    {{lungs}} sweep {{SPEC}} {{ARGS}}
+
 # Continue a run: just resume results/demo/2026-01-31T10-15-02Z-5f3a9c
 resume RUN *ARGS:
     {{lungs}} run {{RUN}} {{ARGS}}

@@ -28,6 +28,7 @@ pub mod random;
 pub mod report;
 pub mod results;
 pub mod spec;
+pub mod sweep;
 pub mod training;
 pub mod usage;
 pub mod volume;

@@ -4,6 +4,7 @@ use super::output::{Output, columns};
 use super::{Done, Failure};
 use crate::report::{CompareOptions, Comparison, ReportError, Spread, compare};
 use crate::results::RunFolder;
+use crate::sweep::runs_at;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -18,8 +19,9 @@ use std::path::PathBuf;
     after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2"
 )]
 pub(super) struct Compare {
-    /// Run folders; given the folder of an experiment, its newest finished run is taken.
-    #[arg(required = true, num_args = 2..)]
+    /// Run folders; given the folder of an experiment, its newest finished run is taken, given that of
+    /// a sweep, all finished runs.
+    #[arg(required = true)]
     runs: Vec<PathBuf>,
 
     /// Folder for the overlaid ROC plot.
@@ -45,8 +47,16 @@ pub(super) struct Compare {
 
 impl Compare {
     pub fn execute(&self, output: &Output) -> Done {
-        let runs: Vec<RunFolder> =
-            self.runs.iter().map(|path| RunFolder::find(path)).collect::<Result<_, _>>()?;
+        let mut runs: Vec<RunFolder> = Vec::new();
+        for path in &self.runs {
+            runs.extend(runs_at(path)?);
+        }
+        if runs.len() < 2 {
+            return Err(Failure::request(format!(
+                "there is {} to compare; give two finished runs or more, or the folder of a sweep",
+                if runs.is_empty() { "no finished run" } else { "one run only" }
+            )));
+        }
         let options = CompareOptions { common: self.common };
         let comparison = compare(&runs, options).map_err(|error| match error {
             ReportError::OtherExams { .. } | ReportError::OtherLabels { .. } => {

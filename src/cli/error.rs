@@ -2,6 +2,7 @@
 
 use crate::pipeline::PipelineError;
 use crate::spec::SpecError;
+use crate::sweep::SweepError;
 use miette::{MietteHandlerOpts, Report};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -52,6 +53,15 @@ pub(super) fn set_look() {
 impl From<SpecError> for Failure {
     fn from(error: SpecError) -> Self {
         Self::Request(Report::new(error))
+    }
+}
+
+impl From<SweepError> for Failure {
+    fn from(error: SweepError) -> Self {
+        match error {
+            SweepError::Spec(error) => error.into(),
+            error => Self::Request(Report::new(error)),
+        }
     }
 }
 

@@ -63,6 +63,14 @@ impl Interrupt {
         interrupt
     }
 
+    /// Signals this process once nothing can come from standard input any more.
+    pub fn stop_when_input_ends() {
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = signal_hook::low_level::raise(SIGTERM);
+        });
+    }
+
     /// Says that training begins or ends.
     pub fn set_training(&self, training: bool) {
         self.training.store(training, Ordering::SeqCst);

@@ -21,6 +21,7 @@ mod prepare;
 mod progress;
 mod run;
 mod screen;
+mod sweep;
 mod weights;
 
 use clap::{Parser, Subcommand};
@@ -57,6 +58,7 @@ struct Arguments {
 enum Command {
     Run(run::Run),
     Train(run::Train),
+    Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
     Check(check::Check),
     Prepare(prepare::Prepare),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Run(run) => run.execute(&output),
         Command::Train(train) => train.execute(&output),
+        Command::Sweep(sweep) => sweep.execute(&output),
         Command::Evaluate(evaluate) => evaluate.execute(&output),
         Command::Check(check) => check.execute(&output),
         Command::Prepare(prepare) => prepare.execute(&output),

@@ -36,6 +36,10 @@ impl Output {
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
+
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
 }
 
 /// Lines up cells in columns, two blanks between them; the last column is not padded.

@@ -5,6 +5,7 @@ use super::{Done, Failure};
 use crate::pipeline;
 use crate::report::{self, preparation::redraw_preparation};
 use crate::results::{EventFiles, ResultsError, RunFolder};
+use crate::sweep::runs_at;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Plot {
-    /// Run folders; given the folder of an experiment, its newest finished run is taken.
+    /// Run folders; given the folder of an experiment, its newest finished run is taken,
+    /// given that of a sweep, all finished runs.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 
@@ -25,8 +27,11 @@ pub(super) struct Plot {
 
 impl Plot {
     pub fn execute(&self, output: &Output) -> Done {
+        let mut runs: Vec<RunFolder> = Vec::new();
         for path in &self.runs {
-            let whole = RunFolder::find(path)?;
+            runs.extend(runs_at(path)?);
+        }
+        for whole in runs {
             if whole.cross_validation_file().is_file() {
                 let cache = pipeline::cache_folder(&whole.spec()?);
                 let drawn = report::redraw_folds(&whole, &cache).map_err(Failure::work)?;

@@ -54,6 +54,10 @@ struct Which {
     /// Watch training on a dashboard with curves; `q` stops, and everything is kept.
     #[arg(long)]
     tui: bool,
+
+    /// Stop as by SIGTERM when standard input ends: whoever started this is gone, or wants it.
+    #[arg(long, hide = true)]
+    tethered: bool,
 }
 
 impl Run {
@@ -72,6 +76,9 @@ impl Which {
     fn work(&self, output: &Output, until: Until) -> Done {
         // Before the folder is there: whoever sees it may signal at once.
         let interrupt = Interrupt::listen();
+        if self.tethered {
+            Interrupt::stop_when_input_ends();
+        }
         let (spec, folder) = self.find()?;
         use_threads(&spec);
         if spec.is_of_all_folds() {

@@ -3,7 +3,7 @@
 use super::output::{Output, columns};
 use super::{Done, Failure};
 use crate::model::{self, Variable};
-use crate::results::RunFolder;
+use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, load_preparation};
 use crate::training;
 use crate::weights::{
@@ -164,6 +164,7 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
             let weights = training::selected_weights(&run);
             Ok(weights.map_err(crate::pipeline::PipelineError::from)?)
         }
+        Err(error @ ResultsError::ASweep { .. }) => Err(error.into()),
         Err(_) => Ok(path.to_owned()),
     }
 }

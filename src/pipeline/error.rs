@@ -125,7 +125,8 @@ impl PipelineError {
                 !matches!(**error, InitError::Checkpoint(_))
             }
             Self::Results(error) => {
-                matches!(error, ResultsError::NotARun { .. } | ResultsError::Spec(_))
+                use ResultsError::{ASweep, NotARun, Spec};
+                matches!(error, NotARun { .. } | ASweep { .. } | Spec(_))
             }
             _ => false,
         }

@@ -7,7 +7,7 @@ use crate::device::{self, DeviceRequest};
 use crate::evaluation::Calibrator;
 use crate::images::Image;
 use crate::prepare::Status;
-use crate::results::RunFolder;
+use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, Spec, load_preparation};
 use crate::training::{self, Exam};
 use crate::weights::{self, Loaded};
@@ -71,6 +71,7 @@ impl Model {
                 let calibration = KeptCalibration::read(&run)?;
                 (training::selected_weights(&run)?, Some(run.spec()?), calibration)
             }
+            Err(error @ ResultsError::ASweep { .. }) => return Err(error.into()),
             Err(_) => (path.to_owned(), None, None),
         };
         let loaded = weights::load(&file, None, weights::Head::Keep)?;

@@ -7,9 +7,18 @@ use crate::spec::{Spec, SpecError, load_resolved};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What makes a folder that of a sweep.
+pub const SWEEP_FILE: &str = "sweep.json";
+
 /// A run folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
+    /// Many runs where one is meant.
+    #[error("{path} is a sweep of several runs; give one of the folders in it")]
+    ASweep {
+        /// The folder that was given.
+        path: PathBuf,
+    },
     /// Not a run folder.
     #[error(
         "{path} is not a run folder: it has no spec.toml; give a folder such as \
@@ -104,13 +113,19 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The run of one fold of this cross-validation, made where there is none.
-    pub fn fold(&self, spec: &Spec) -> Result<Self, ResultsError> {
-        let run = Self { root: self.root.join(format!("fold-{}", spec.split.fold)) };
+    /// The run at `root`, made with the resolved spec where there is none: by several processes at
+    /// once, too.
+    pub fn create_at(root: &Path, spec: &Spec) -> Result<Self, ResultsError> {
+        let run = Self { root: root.to_owned() };
         if !run.spec_file().is_file() {
             crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
         }
         Ok(run)
+    }
+
+    /// The run of one fold of this cross-validation, made where there is none.
+    pub fn fold(&self, spec: &Spec) -> Result<Self, ResultsError> {
+        Self::create_at(&self.root.join(format!("fold-{}", spec.split.fold)), spec)
     }
 
     /// The runs that stand for this one, with their specs: its folds where it is a
@@ -142,6 +157,9 @@ impl RunFolder {
         if let Ok(run) = Self::open(path) {
             return Ok(run);
         }
+        if path.join(SWEEP_FILE).is_file() {
+            return Err(ResultsError::ASweep { path: path.to_owned() });
+        }
         let mut runs: Vec<PathBuf> = fs::read_dir(path)
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
             .unwrap_or_default();
@@ -152,6 +170,18 @@ impl RunFolder {
             .rev()
             .find_map(finished)
             .ok_or_else(|| ResultsError::NotARun { path: path.to_owned() })
+    }
+
+    /// Whether everything that belongs to the run is there.
+    pub fn is_finished(&self) -> bool {
+        let finished = |known: super::Provenance| known.finished.is_some();
+        self.cross_validation_file().is_file()
+            || super::Provenance::read(self).is_some_and(finished)
+    }
+
+    /// What `run.lock` says of the process that works here now, if one does.
+    pub fn holder(&self) -> Option<String> {
+        RunLock::holder(&self.root)
     }
 
     /// The spec that this run keeps.

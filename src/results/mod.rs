@@ -39,7 +39,7 @@ mod provenance;
 mod tables;
 mod tensorboard;
 
-pub use folder::{ResultsError, RunFolder, Table, find_run};
+pub use folder::{ResultsError, RunFolder, SWEEP_FILE, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Provenance, now_utc, program_version};
 pub use tables::{ColumnRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv, write_csv};

@@ -51,6 +51,30 @@ pub enum SpecError {
         found: String,
     },
 
+    /// A spec of several runs where one is meant.
+    #[error("{path} has a [sweep] table: it stands for several runs")]
+    #[diagnostic(help(
+        "run them: lungs sweep {}; see them first with --dry-run. One of them alone: --only 1, or a \
+         spec that extends this one, without the sweep",
+        path.display()
+    ))]
+    IsSweep {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A spec of one run where several are meant.
+    #[error("{path} has no [sweep] table: it stands for one run")]
+    #[diagnostic(help(
+        "run it: lungs run {}; or say what to vary, for example\n[sweep]\nseeds = [1, 2, 3]\n\
+         [sweep.grid]\n\"loss.name\" = [\"cross-entropy\", \"focal\"]",
+        path.display()
+    ))]
+    NoSweep {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// Keys that are unknown, of the wrong type, or impossible.
     #[error("{}", count(problems.len()))]
     Keys {

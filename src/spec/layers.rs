@@ -66,13 +66,16 @@ pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> 
 }
 
 /// Layers from the lowest up, and the texts of the files among them.
-#[derive(Default)]
-struct Layers {
+#[derive(Clone, Default)]
+pub(super) struct Layers {
     layers: Vec<Layer>,
     texts: BTreeMap<PathBuf, String>,
+    /// `[sweep]` of the file that was asked for; those of files that it extends are not inherited.
+    pub(super) sweep: Option<toml::Value>,
 }
 
 /// One layer: a tree of keys and where it came from.
+#[derive(Clone)]
 struct Layer {
     origin: Source,
     keys: Dict,
@@ -90,7 +93,11 @@ impl Provider for Layer {
 
 impl Layers {
     /// Adds a file above what it extends; `chain` holds the files that led here.
-    fn add_file(&mut self, path: &Path, chain: &mut Vec<PathBuf>) -> Result<(), SpecError> {
+    pub(super) fn add_file(
+        &mut self,
+        path: &Path,
+        chain: &mut Vec<PathBuf>,
+    ) -> Result<(), SpecError> {
         let unreadable = |source| SpecError::Unreadable { path: path.to_owned(), source };
         let identity = fs::canonicalize(path).map_err(unreadable)?;
         let seen_before =
@@ -102,6 +109,10 @@ impl Layers {
         let text = fs::read_to_string(path).map_err(unreadable)?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
         self.texts.insert(path.to_owned(), text);
+        let sweep = table.remove("sweep");
+        if chain.len() == 1 {
+            self.sweep = sweep;
+        }
         if let Some(extends) = table.remove("extends") {
             let Some(base) = extends.as_str() else {
                 return Err(self.keys_error(
@@ -121,13 +132,30 @@ impl Layers {
     }
 
     fn add_override(&mut self, origin: String, key: &str, value: &str) {
-        let value = toml_value(value);
-        let mut keys = Value::serialize(&value).unwrap_or_else(|_| Value::from(value.to_string()));
+        self.add_value(origin, key, &toml_value(value));
+    }
+
+    /// Adds a layer of one dotted key.
+    pub(super) fn add_value(&mut self, origin: String, key: &str, value: &toml::Value) {
+        let mut keys = Value::serialize(value).unwrap_or_else(|_| Value::from(value.to_string()));
         for part in key.rsplit('.') {
             keys = Value::from(Dict::from([(part.to_owned(), keys)]));
         }
-        let keys = keys.into_dict().unwrap_or_default();
-        self.layers.push(Layer { origin: Source::Custom(origin), keys });
+        self.add_layer(Source::Custom(origin), keys.into_dict().unwrap_or_default());
+    }
+
+    pub(super) fn add_layer(&mut self, origin: Source, keys: Dict) {
+        self.layers.push(Layer { origin, keys });
+    }
+
+    /// No layer, with the texts of the files.
+    pub(super) fn alone(&self) -> Self {
+        Self { texts: self.texts.clone(), ..Self::default() }
+    }
+
+    /// The text of a file among the layers.
+    pub(super) fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path).map(String::as_str)
     }
 
     fn finish(self, overrides: &Overrides) -> Result<Spec, SpecError> {
@@ -139,6 +167,16 @@ impl Layers {
         overrides: &Overrides,
         check: fn(Document) -> Result<Spec, Vec<Problem>>,
     ) -> Result<Spec, SpecError> {
+        if self.sweep.is_some() {
+            let path = self.layers.last().and_then(|layer| layer.origin.file_path());
+            return Err(SpecError::IsSweep { path: path.map(Path::to_owned).unwrap_or_default() });
+        }
+        self.add_overrides(overrides)?;
+        self.finish_with(check)
+    }
+
+    /// Puts the layers of `overrides` on top.
+    fn add_overrides(&mut self, overrides: &Overrides) -> Result<(), SpecError> {
         for (name, value) in &overrides.environment {
             if let Some(key) = name.strip_prefix("LUNGS_").filter(|key| key.contains("__")) {
                 let key = key.to_lowercase().replace("__", ".");
@@ -152,10 +190,29 @@ impl Layers {
                 .ok_or_else(|| SpecError::BadOverride { found: set.clone() })?;
             self.add_override(format!("--set {set}"), key.trim(), value.trim());
         }
-        let mut figment = Figment::from(Serialized::defaults(Document::default()));
-        for layer in &self.layers {
-            figment = figment.merge(layer);
-        }
+        Ok(())
+    }
+
+    /// All layers over `defaults`, once `overrides` lie on top.
+    pub(super) fn merged(
+        &mut self,
+        defaults: impl Provider,
+        overrides: &Overrides,
+    ) -> Result<Figment, SpecError> {
+        self.add_overrides(overrides)?;
+        Ok(self.over(defaults))
+    }
+
+    fn over(&self, defaults: impl Provider) -> Figment {
+        self.layers.iter().fold(Figment::from(defaults), |figment, layer| figment.merge(layer))
+    }
+
+    /// The spec that the layers make.
+    pub(super) fn finish_with(
+        self,
+        check: fn(Document) -> Result<Spec, Vec<Problem>>,
+    ) -> Result<Spec, SpecError> {
+        let figment = self.over(Serialized::defaults(Document::default()));
         let document: Document = figment.extract().map_err(|e| self.explain(&e))?;
         check(document).map_err(|problems| {
             let problems = problems
@@ -170,7 +227,7 @@ impl Layers {
     }
 
     /// Puts a deserialisation error in the words of the spec.
-    fn explain(&self, error: &figment::Error) -> SpecError {
+    pub(super) fn explain(&self, error: &figment::Error) -> SpecError {
         let mut key = error.path.join(".");
         let mut help = None;
         let message = match &error.kind {
@@ -209,7 +266,7 @@ impl Layers {
         self.layers.iter().rev().find(has).map(|layer| layer.origin.clone())
     }
 
-    fn keys_error(
+    pub(super) fn keys_error(
         &self,
         key: &str,
         origin: &Source,

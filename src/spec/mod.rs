@@ -23,6 +23,7 @@ mod evaluate;
 mod layers;
 mod network;
 mod preprocess;
+mod sweep;
 mod training;
 
 pub use canonical::{Difference, differences};
@@ -35,6 +36,7 @@ pub use evaluate::*;
 pub use layers::{Overrides, load, load_data, load_preparation, load_resolved};
 pub use network::*;
 pub use preprocess::*;
+pub use sweep::*;
 pub use training::*;
 
 use std::ops::Deref;

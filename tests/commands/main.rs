@@ -14,6 +14,7 @@ mod killing;
 mod report;
 mod runs;
 mod support;
+mod sweep;
 mod synthetic;
 mod tensorboard;
 mod volume_files;

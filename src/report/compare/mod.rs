@@ -9,6 +9,7 @@
 //! the others are tested against, run by run: where there are several, those of the same seed and fold.
 
 mod entry;
+mod naming;
 mod page;
 mod pairing;
 
@@ -39,6 +40,12 @@ pub struct Comparison {
     pub groups: Vec<Group>,
     /// Further runs against those of the first group.
     pub tests: Vec<PairedTest>,
+    /// Which combination a sweep found best, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<String>,
+    /// What the group of each run is called.
+    #[serde(skip)]
+    kinds: Vec<String>,
     #[serde(skip)]
     entries: Vec<Entry>,
 }
@@ -83,7 +90,7 @@ pub struct Cell {
 /// Runs that differ in seed or fold only.
 #[derive(Debug, Serialize)]
 pub struct Group {
-    /// Name of the experiment of its first run.
+    /// Name of its experiment, or what sets it apart from others of that name.
     pub name: String,
     /// Places of its runs.
     pub runs: Vec<usize>,
@@ -92,7 +99,7 @@ pub struct Group {
 }
 
 /// A figure over the runs of a group.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Spread {
     /// Name of the figure.
     pub name: String,
@@ -102,6 +109,17 @@ pub struct Spread {
     pub mean: f64,
     /// Sample standard deviation; nothing of one run.
     pub sd: Option<f64>,
+}
+
+impl Spread {
+    /// A figure over runs; nothing of none.
+    pub fn over(name: &str, values: &[f64]) -> Option<Self> {
+        let count = values.len();
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let sd = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
+        (count > 0).then(|| Self { name: name.to_owned(), count, mean, sd })
+    }
 }
 
 /// What [`compare`] can be told.
@@ -125,16 +143,26 @@ pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison
     let groups = group(&specs);
     let tests = pairing::tests(&entries, &groups, &specs, options)?;
     let several = groups.iter().any(|members| members.len() > 1);
+    let names = naming::names_of_groups(&specs, &groups);
+    let mut kinds = vec![String::new(); entries.len()];
+    for (name, &place) in names.iter().zip(&groups).flat_map(|(n, g)| g.iter().map(move |p| (n, p)))
+    {
+        kinds[place].clone_from(name);
+    }
     Ok(Comparison {
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
         part: entry::in_words(part).to_owned(),
         differences: differences(&specs).into_iter().map(KeyDifference::from).collect(),
         groups: match several {
-            true => groups.iter().map(|runs| spread(&entries, runs, &figures)).collect(),
+            true => {
+                groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &figures)).collect()
+            }
             false => Vec::new(),
         },
         figures,
         tests,
+        best: None,
+        kinds,
         entries,
     })
 }
@@ -158,20 +186,12 @@ fn group(specs: &[Spec]) -> Vec<Vec<usize>> {
     order.iter().filter_map(|kind| groups.remove(kind)).collect()
 }
 
-fn spread(entries: &[Entry], runs: &[usize], figures: &[Figure]) -> Group {
+fn spread(name: String, runs: &[usize], figures: &[Figure]) -> Group {
     let over = |figure: &Figure| {
         let values: Vec<f64> = runs.iter().filter_map(|&at| figure.cells[at].value).collect();
-        let count = values.len();
-        let mean = values.iter().sum::<f64>() / count as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let sd = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
-        (count > 0).then(|| Spread { name: figure.name.clone(), count, mean, sd })
+        Spread::over(&figure.name, &values)
     };
-    Group {
-        name: entries[runs[0]].spec.experiment.name.clone(),
-        runs: runs.to_vec(),
-        spread: figures.iter().filter_map(over).collect(),
-    }
+    Group { name, runs: runs.to_vec(), spread: figures.iter().filter_map(over).collect() }
 }
 
 fn figures(entries: &[Entry]) -> Vec<Figure> {
@@ -236,12 +256,12 @@ impl Comparison {
         )
     }
 
-    /// Short names of the runs, told apart: the experiment's, with the seed in a group, numbered
-    /// where they repeat.
+    /// Short names of the runs, told apart: their group's, with the seed where one has several,
+    /// numbered where they repeat.
     pub fn labels(&self) -> Vec<String> {
         let mut seen = BTreeMap::<String, usize>::new();
-        let label = |entry: &Entry| {
-            let mut name = entry.spec.experiment.name.clone();
+        let label = |(entry, kind): (&Entry, &String)| {
+            let mut name = kind.clone();
             if !self.groups.is_empty() {
                 name += &format!(", seed {}", entry.spec.experiment.seed);
                 if entry.spec.split.fold > 0 {
@@ -252,6 +272,6 @@ impl Comparison {
             *count += 1;
             if *count > 1 { format!("{name} ({count})") } else { name }
         };
-        self.entries.iter().map(label).collect()
+        self.entries.iter().zip(&self.kinds).map(label).collect()
     }
 }

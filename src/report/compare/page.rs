@@ -18,6 +18,7 @@ pub fn comparison_page(comparison: &Comparison) -> String {
     let labels = comparison.labels();
     let body = html! {
         section.finding {
+            @if let Some(best) = &comparison.best { p { (best) } }
             @for test in &comparison.tests { p { (test.sentence) } }
             @if comparison.tests.is_empty() {
                 p { "The runs differ in their seeds or folds only: there is nothing to test." }

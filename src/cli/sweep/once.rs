@@ -1,0 +1,86 @@
+//! What is done once for all runs of a sweep, before the first of them begins.
+
+use super::super::Failure;
+use super::super::interrupt::Interrupt;
+use super::super::output::Output;
+use super::super::progress::Progress;
+use super::super::run::use_threads;
+use crate::cohort::{self, Cohort};
+use crate::pipeline::{self, PipelineError};
+use crate::spec::Spec;
+use crate::sweep::{PlannedRun, SweepFolder};
+use crate::training;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Weights that cannot be used are told before anything runs.
+pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for run in runs {
+        let model = toml::to_string(&run.spec.model).map_err(Failure::work)?;
+        let preprocess = toml::to_string(&run.spec.preprocess).map_err(Failure::work)?;
+        if seen.insert(model + &preprocess) {
+            training::initial_weights(&run.spec).map_err(PipelineError::from)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prepares the series of all runs, each way to prepare them once. The runs then find them in the
+/// cache, and do not prepare the same series side by side.
+pub(super) fn prepare(
+    runs: &[&PlannedRun],
+    folder: &SweepFolder,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for run in runs {
+        let spec = &run.spec;
+        if !seen.insert(study_key(spec)?) {
+            continue;
+        }
+        use_threads(spec);
+        let progress = Progress::new(output.is_quiet(), interrupt);
+        if spec.data.phantom.is_some() {
+            // Tasks of a job array begin at the same time, and one of them makes it.
+            let _lock = folder.lock()?;
+            pipeline::make_phantom(spec, &progress)?;
+        }
+        let mut cohort = pipeline::gather(spec, &progress)?;
+        match pipeline::prepare(spec, &mut cohort, &progress) {
+            Err(error) if error.is_request() => return Err(error.into()),
+            // It fails the runs that need it, and them alone.
+            Err(error) => output.say(format!("preparation of {}: {error}", run.name)),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the study of a run is a function of, but for its seed.
+fn study_key(spec: &Spec) -> Result<String, Failure> {
+    let data = toml::to_string(&spec.data).map_err(Failure::work)?;
+    Ok(data + &toml::to_string(&spec.preprocess).map_err(Failure::work)?)
+}
+
+/// The cohorts of runs, each folder looked at once.
+#[derive(Default)]
+pub(super) struct Cohorts(BTreeMap<String, Cohort>);
+
+impl Cohorts {
+    /// Who would be in the study of `spec`; nothing where it is still to be made.
+    pub fn of(&mut self, spec: &Spec) -> Result<Option<Cohort>, Failure> {
+        if spec.data.phantom.is_some() && !spec.data.root.exists() {
+            return Ok(None);
+        }
+        let key = study_key(spec)?;
+        if !self.0.contains_key(&key) {
+            self.0.insert(key.clone(), pipeline::survey(spec)?);
+        }
+        let mut cohort = self.0.get(&key).cloned();
+        if let Some(cohort) = &mut cohort {
+            cohort::assign(cohort, spec).map_err(Failure::request)?;
+        }
+        Ok(cohort)
+    }
+}

@@ -1,0 +1,346 @@
+//! Many runs of one spec.
+
+use super::support::{Done, Workplace, settings, whole_run};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const GRID: &str = r#"
+extends = "small.toml"
+[sweep]
+seeds = [1, 2]
+[sweep.grid]
+"loss.name" = ["cross-entropy", "focal"]
+"#;
+
+const NAMES: [&str; 4] = [
+    "loss-cross-entropy_seed-1",
+    "loss-cross-entropy_seed-2",
+    "loss-focal_seed-1",
+    "loss-focal_seed-2",
+];
+
+fn place_of(sweep: &str) -> Workplace {
+    let place = Workplace::new();
+    place.write("sweep.toml", sweep);
+    place
+}
+
+fn run_path(place: &Workplace, name: &str) -> PathBuf {
+    place.path("results/small/sweep").join(name)
+}
+
+/// `lungs sweep sweep.toml` with further arguments.
+fn sweep(place: &Workplace, arguments: &[&str]) -> Done {
+    place.lungs(&[&["sweep", "sweep.toml"], arguments].concat())
+}
+
+/// States of all runs, in order, as `--status` has them.
+fn states(place: &Workplace) -> Vec<String> {
+    let done = sweep(place, &["--status", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let view: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let runs = view["runs"].as_array().unwrap();
+    runs.iter().map(|run| run["state"].as_str().unwrap().to_owned()).collect()
+}
+
+fn start(place: &Workplace, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_lungs"))
+        .args([&["sweep", "sweep.toml"], arguments].concat())
+        .current_dir(place.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while !there() {
+        assert!(Instant::now() < deadline, "{what} does not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Every file of a run but those of the clock; how deep the folder lies does not matter.
+fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = whole_run(run);
+    if let Some(page) = files.get_mut("preparation.html") {
+        *page = String::from_utf8_lossy(page).replace("../", "").into_bytes();
+    }
+    files
+}
+
+#[track_caller]
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (lasting(a), lasting(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in &a {
+        assert!(*bytes == b[name], "{name} differs");
+    }
+}
+
+#[test]
+fn each_run_is_what_a_single_one_would_be_however_many_work_at_once() {
+    let place = place_of(GRID);
+    let done = sweep(&place, &[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("preparation  17 volumes in prepared, 17 new"), "{}", done.stdout);
+    assert!(done.stdout.contains("17 volumes in prepared, 0 new"), "{}", done.stdout);
+
+    let single = Workplace::new();
+    for (name, set) in NAMES.iter().zip([
+        ["loss.name=cross-entropy", "experiment.seed=1"],
+        ["loss.name=cross-entropy", "experiment.seed=2"],
+        ["loss.name=focal", "experiment.seed=1"],
+        ["loss.name=focal", "experiment.seed=2"],
+    ]) {
+        let run = single.lungs(&["run", "small.toml", "-q", "--set", set[0], "--set", set[1]]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let folder = single.newest_run("small");
+        assert_same(&run_path(&place, name), &folder);
+        let spec = |run: &Path| fs::read_to_string(run.join("spec.toml")).unwrap();
+        assert_eq!(spec(&run_path(&place, name)), spec(&folder));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    let two = place_of(GRID);
+    let done = sweep(&two, &["--jobs", "2"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    for name in NAMES {
+        assert_same(&run_path(&place, name), &run_path(&two, name));
+    }
+    let figures = |place: &Workplace| -> Vec<String> {
+        let text = fs::read_to_string(run_path(place, "comparison.csv")).unwrap();
+        let timed = |line: &&str| !line.contains("seconds") && !line.contains("memory");
+        text.lines().filter(timed).map(str::to_owned).collect()
+    };
+    assert_eq!(figures(&place), figures(&two));
+
+    // The page, and what else takes a sweep for what it is.
+    let page = fs::read_to_string(run_path(&place, "comparison.html")).unwrap();
+    for told in ["Best of 2 combinations by validation AUC", "loss = focal, seed 2", "(2 runs)"] {
+        assert!(page.contains(told), "{told}");
+    }
+    let compared = place.lungs(&["compare", "results/small/sweep"]);
+    assert_eq!(compared.code, 0, "{}", compared.stderr);
+    for name in NAMES {
+        assert!(compared.stdout.contains(&format!("sweep/{name}")), "{}", compared.stdout);
+    }
+    fs::remove_dir_all(run_path(&place, NAMES[1]).join("plots")).unwrap();
+    assert_eq!(place.lungs(&["plot", "results/small/sweep"]).code, 0);
+    assert_same(&run_path(&place, NAMES[1]), &run_path(&two, NAMES[1]));
+    let refused = place.lungs(&["predict", "--model", "results/small/sweep", "ct"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("is a sweep of several runs"), "{}", refused.stderr);
+
+    // Finished runs are finished; a changed table adds runs, and keeps those that it gives up.
+    let provenance = |name: &str| fs::read(run_path(&place, name).join("provenance.json")).unwrap();
+    let before = NAMES.map(provenance);
+    place.write("sweep.toml", &GRID.replace("seeds = [1, 2]", "seeds = [2, 3]"));
+    let done = sweep(&place, &[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("2 of 4 runs to do"), "{}", done.stdout);
+    assert_eq!(NAMES.map(provenance), before);
+    assert!(run_path(&place, "loss-focal_seed-3").join("evaluation.json").is_file());
+    let text = fs::read_to_string(run_path(&place, "sweep.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let rows: Vec<_> = manifest["runs"].as_array().unwrap().iter().collect();
+    let row = |row: &serde_json::Value| {
+        (row["name"].as_str().unwrap().to_owned(), row["wanted"].as_bool().unwrap())
+    };
+    let rows: Vec<(String, bool)> = rows.into_iter().map(row).collect();
+    let told = ["cross-entropy_seed-2", "cross-entropy_seed-3", "focal_seed-2", "focal_seed-3"];
+    let told = told.map(|name| (format!("loss-{name}"), true));
+    let gone = [NAMES[0], NAMES[2]].map(|name| (name.to_owned(), false));
+    assert_eq!(rows, [&told[..], &gone].concat());
+    let page = fs::read_to_string(run_path(&place, "comparison.html")).unwrap();
+    assert!(page.contains("seed 3") && !page.contains("seed 1"), "only what is asked for");
+}
+
+#[test]
+fn a_sweep_that_is_killed_and_interrupted_continues_to_the_same_bytes() {
+    let longer = GRID.replace("[sweep]", "train.epochs = 4\n[sweep]");
+    let whole = place_of(&longer);
+    assert_eq!(sweep(&whole, &["-q"]).code, 0);
+
+    let place = place_of(&longer);
+    let mut killed = start(&place, &["--jobs", "2"]);
+    let first = run_path(&place, NAMES[0]);
+    wait_until("an epoch", || first.join("checkpoints/epoch-001").is_dir());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    // Its processes notice, and stop with a checkpoint.
+    wait_until("the end of its runs", || states(&place).iter().all(|state| state != "in-work"));
+
+    let mut stopped = start(&place, &[]);
+    let third = run_path(&place, NAMES[2]);
+    wait_until("the third run", || {
+        third.join("checkpoints/epoch-001").is_dir() || stopped.try_wait().unwrap().is_some()
+    });
+    let done_before = fs::read(run_path(&place, NAMES[1]).join("provenance.json")).unwrap();
+    Command::new("kill").args(["-INT", &stopped.id().to_string()]).status().unwrap();
+    let output = stopped.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!([Some(130), Some(0)].contains(&output.status.code()), "{said}");
+    if output.status.code() == Some(130) {
+        assert!(said.contains("To continue:\n  lungs sweep sweep.toml"), "{said}");
+        assert!(states(&place).iter().all(|state| state != "in-work"), "it waits for its runs");
+    }
+
+    let done = sweep(&place, &[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert_eq!(states(&place), ["finished"; 4]);
+    for name in NAMES {
+        assert_same(&run_path(&whole, name), &run_path(&place, name));
+    }
+    let done_after = fs::read(run_path(&place, NAMES[1]).join("provenance.json")).unwrap();
+    assert!(done_before == done_after, "a finished run was done again");
+}
+
+const ONE_FAILS: &str = r#"
+extends = "small.toml"
+train.epochs = 1
+[sweep]
+on_failure = "continue"
+[[sweep.list]]
+name = "giants"
+preprocess.min_lung_ml = 100000
+[[sweep.list]]
+name = "everybody"
+preprocess.min_lung_ml = 500
+[[sweep.list]]
+name = "brief"
+train.epochs = 2
+"#;
+
+#[test]
+fn a_failed_run_stops_the_others_where_the_table_says_so() {
+    let place = place_of(ONE_FAILS);
+    let done = sweep(&place, &["--set", "sweep.on_failure=stop"]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert_eq!(states(&place), ["failed", "waiting", "waiting"]);
+    let status = sweep(&place, &["--status"]);
+    settings().bind(|| insta::assert_snapshot!("sweep-status-failed", status.stdout));
+    settings().bind(|| insta::assert_snapshot!("sweep-failed", done.stderr));
+
+    let done = sweep(&place, &["--jobs", "2"]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert_eq!(states(&place), ["failed", "finished", "finished"]);
+    assert!(done.stderr.contains("1 of 3 runs failed"), "{}", done.stderr);
+    let log = fs::read_to_string(place.path("results/small/sweep/logs/giants.log")).unwrap();
+    assert_eq!(log.matches("Error:").count(), 2, "tried twice, and both are in its log: {log}");
+}
+
+#[test]
+fn one_run_is_done_by_its_number_and_never_by_two_at_once() {
+    let place = place_of(GRID);
+    let done = sweep(&place, &["--only", "3/4"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert_eq!(states(&place), ["waiting", "waiting", "finished", "waiting"]);
+    assert!(!run_path(&place, "comparison.html").exists());
+
+    // Somebody works in the first one.
+    fs::create_dir_all(run_path(&place, NAMES[0])).unwrap();
+    let lock = fs::File::create(run_path(&place, NAMES[0]).join("run.lock")).unwrap();
+    let spec = fs::read_to_string(run_path(&place, NAMES[2]).join("spec.toml")).unwrap();
+    let spec = spec.replace("\"focal\"", "\"cross-entropy\"");
+    fs::write(run_path(&place, NAMES[0]).join("spec.toml"), spec).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(states(&place)[0], "in-work");
+    let done = sweep(&place, &["--only", "1"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("left to them"), "{}", done.stdout);
+    assert!(!run_path(&place, NAMES[0]).join("cohort.csv").exists());
+    drop(lock);
+
+    // Workers that overlap do each run once.
+    let mut workers: Vec<Child> =
+        [&["--only", "1"][..], &["--only", "1"], &["--jobs", "2"]].map(|a| start(&place, a)).into();
+    for worker in &mut workers {
+        assert_eq!(worker.wait().unwrap().code(), Some(0));
+    }
+    wait_until("the last run", || states(&place) == ["finished"; 4]);
+    for name in NAMES {
+        let text = fs::read_to_string(run_path(&place, name).join("provenance.json")).unwrap();
+        let provenance: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(provenance["started"].as_array().unwrap().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn folds_and_whole_cross_validations_are_runs_too() {
+    let folds = "extends = \"small.toml\"\ntrain.epochs = 1\nsplit.folds = 2\n[sweep]\n";
+    let place =
+        place_of(&format!("{folds}folds = \"all\"\n[sweep.grid]\n\"train.batch_size\" = [3, 4]\n"));
+    let done = sweep(&place, &["--jobs", "2"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let view = sweep(&place, &["--status"]).stdout;
+    assert!(view.contains("train.batch_size = 3  2 "), "{view}");
+    assert!(run_path(&place, "batch_size-4_fold-2/evaluation.json").is_file());
+
+    let place = place_of(&format!("{folds}best = \"valid-brier\"\nseeds = [1, 2]\n"));
+    let done = sweep(&place, &[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert!(run_path(&place, "seed-2/cross-validation.json").is_file());
+    assert!(done.stdout.contains("out-of-fold Brier, mean ± sd"), "{}", done.stdout);
+}
+
+#[test]
+fn what_would_be_run_is_listed_without_doing_it() {
+    let place = place_of(&GRID.replace("[sweep]", "runtime.threads = 2\n[sweep]"));
+    let listed = sweep(&place, &["--dry-run"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    settings().bind(|| insta::assert_snapshot!("sweep-dry-run", listed.stdout));
+    let status = sweep(&place, &["--status"]);
+    settings().bind(|| insta::assert_snapshot!("sweep-status", status.stdout));
+    assert!(!place.path("results").exists() && !place.path("prepared").exists());
+    let json = sweep(&place, &["--dry-run", "--json"]);
+    let forecast: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(forecast["runs"][3]["settings"]["loss.name"], "focal");
+    assert!(forecast["runs"][3]["plan"]["training_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_answer_as_json_is_all_that_is_printed() {
+    let place = place_of("extends = \"small.toml\"\ntrain.epochs = 1\n[sweep]\nseeds = [1, 2]\n");
+    let done = sweep(&place, &["--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let view: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(view["runs"][1]["state"], "finished");
+    assert_eq!(view["combinations"][0]["runs"], serde_json::json!([1, 2]));
+}
+
+#[test]
+fn requests_that_cannot_be_are_told() {
+    let cases = [
+        ("sweep-run", "seeds = [1]\n", &["run", "sweep.toml"][..]),
+        ("sweep-none", "seeds = [1]\n", &["sweep", "small.toml"]),
+        ("sweep-nothing", "", &["sweep", "sweep.toml"]),
+        ("sweep-key", "seds = [1]\n", &["sweep", "sweep.toml"]),
+        ("sweep-grid-key", "[sweep.grid]\n\"train.epoch\" = [1]\n", &["sweep", "sweep.toml"]),
+        (
+            "sweep-same",
+            "[sweep.grid]\n\"loss.gamma\" = [1.0, 2.0]\n",
+            &["sweep", "sweep.toml", "--dry-run"],
+        ),
+        ("sweep-set", "seeds = [1]\n", &["sweep", "sweep.toml", "--set", "experiment.seed=2"]),
+        ("sweep-only", "seeds = [1, 2]\n", &["sweep", "sweep.toml", "--only", "3"]),
+        ("sweep-only-of", "seeds = [1, 2]\n", &["sweep", "sweep.toml", "--only", "2/3"]),
+        (
+            "sweep-weights",
+            "[sweep.grid]\n\"model.init\" = [\"nowhere.pt\"]\n",
+            &["sweep", "sweep.toml"],
+        ),
+    ];
+    for (name, table, arguments) in cases {
+        let place = place_of(&format!("extends = \"small.toml\"\n[sweep]\n{table}"));
+        let done = place.lungs(arguments);
+        assert_eq!(done.code, 2, "{name}: {}{}", done.stdout, done.stderr);
+        assert!(!place.path("results").exists(), "{name}");
+        settings().bind(|| insta::assert_snapshot!(name, done.stderr));
+    }
+}
