@@ -86,7 +86,7 @@ impl Which {
         }
         let known = Provenance::read(&folder).filter(|known| known.finished.is_some());
         if let Some(known) = known {
-            if self.wants_figures(&spec, &folder)? {
+            if !folder.has_figures_of(&spec)? {
                 return self.evaluate_anew(&spec, &folder, output, &interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
@@ -119,11 +119,6 @@ impl Which {
                 Ok(())
             }
         }
-    }
-
-    /// Whether a finished run lacks figures that are wanted, or was killed while it wrote them.
-    fn wants_figures(&self, spec: &Spec, folder: &RunFolder) -> Result<bool, Failure> {
-        Ok(folder.spec()?.evaluate != spec.evaluate || !folder.report_page().is_file())
     }
 
     /// Gives a finished run the figures that its spec asks for now.
@@ -163,7 +158,7 @@ impl Which {
         interrupt: &Interrupt,
     ) -> Done {
         if folder.cross_validation_file().is_file() {
-            if self.wants_figures(spec, folder)? {
+            if !folder.has_figures_of(spec)? {
                 return self.evaluate_anew(spec, folder, output, interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));

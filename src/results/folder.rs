@@ -179,6 +179,11 @@ impl RunFolder {
             || super::Provenance::read(self).is_some_and(finished)
     }
 
+    /// Whether it has the figures that `spec` asks for, all of them: the page is written last.
+    pub fn has_figures_of(&self, spec: &Spec) -> Result<bool, ResultsError> {
+        Ok(self.spec()?.evaluate == spec.evaluate && self.report_page().is_file())
+    }
+
     /// What `run.lock` says of the process that works here now, if one does.
     pub fn holder(&self) -> Option<String> {
         RunLock::holder(&self.root)

@@ -139,13 +139,14 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
 
 /// Keys that came after the first specs: where they are off they play no part, so that a spec
 /// which does not name them keeps its hash.
-const OFF_BY_DEFAULT: [&str; 19] = [
+const OFF_BY_DEFAULT: [&str; 20] = [
     "evaluate.recalibrate",
     "evaluate.subgroups",
     "loss.class_weights",
     "model.batch_norm",
     "model.init_head",
     "model.init_preprocess",
+    "report.identifiers",
     "runtime.workers",
     "split.fold",
     "split.folds",

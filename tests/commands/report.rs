@@ -17,7 +17,7 @@ fn picture(cache: &Path, index: usize) {
 
 #[test]
 fn a_report_stands_alone_and_says_everything_once() {
-    for exams in [8, 120] {
+    for exams in [8, 120, 5000] {
         let folder = tempfile::tempdir().unwrap();
         let run = synthetic::run(folder.path(), "demo", exams, 1);
         let cache = folder.path().join("cache");
