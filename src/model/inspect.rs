@@ -123,17 +123,34 @@ mod tests {
     }
 
     /// A step along what of the gradient is above 0 raises the log-odds as the gradient says, at any
-    /// layer. Only upwards: of cells that are equally large in a max pool's window (as overlapping
-    /// windows leave them), one has the gradient, and going down the others would stay.
+    /// layer. Without the channels of a block's pooled branch: there overlapping windows leave cells
+    /// that are equally large, the next max pool gives the gradient to one of them, and a step of
+    /// all of them shows another slope.
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let network = network();
         let input = volumes(1);
-        for layer in ["Conv3d_1a_7x7", "Conv3d_2c_3x3", "Mixed_3c", "Mixed_4f", "Mixed_5b"] {
+        let layers = [
+            ("Conv3d_1a_7x7", 0),
+            ("Conv3d_2c_3x3", 0),
+            ("Mixed_3c", 8),
+            ("Mixed_4f", 16),
+            ("Mixed_5b", 16),
+        ];
+        for (layer, pooled) in layers {
             let place = inspected_layers().iter().position(|name| *name == layer).unwrap();
             let seen = network.inspect(layer, input.clone()).unwrap();
             let active = seen.activations.clone().greater_elem(0.0).float();
             let way = seen.gradients.clone().clamp_min(0.0) * active;
+            let channels = way.dims()[1];
+            let way = Tensor::cat(
+                vec![
+                    way.clone().narrow(1, 0, channels - pooled),
+                    way.narrow(1, channels - pooled.max(1), pooled.max(1)).zeros_like(),
+                ],
+                1,
+            )
+            .narrow(1, 0, channels);
             let slope: f32 = numbers((way.clone() * way.clone()).sum())[0];
             let log_odds = |step: f32| {
                 let moved = seen.activations.clone() + way.clone() * step;
