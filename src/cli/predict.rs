@@ -88,7 +88,8 @@ impl Predict {
             }
             let explained = explanations.iter().filter(|row| row.reason.is_empty()).count();
             let table = wanted.table();
-            output.say(format!("\n{explained} maps with pictures, listed in {}", table.display()));
+            let maps = if explained == 1 { "map with a picture" } else { "maps with pictures" };
+            output.say(format!("\n{explained} {maps}, listed in {}", table.display()));
         }
         output.say("\nResearch use only: not a medical device.");
         match rows.iter().any(|row| row.probability.is_some()) {

@@ -47,7 +47,8 @@ const LIMITS: &str = "## Limits\n\n\
     - It has been judged on the exams above and no others. Scanners, kernels, slice spacings and people \
     that are rare there are untested.\n\
     - It sees one exam at a time: neither earlier exams nor age, sex or smoking.\n\
-    - A high score does not say where in the lungs the reason is.\n";
+    - A high score does not say where in the lungs the reason is; `lungs predict --explain` shows where it \
+    looked, which is no proof either.\n";
 
 const HOW: &str = "## How to use it\n\n\
     ```\n\
