@@ -19,6 +19,7 @@ pub mod formats;
 pub mod images;
 pub mod memory;
 pub mod model;
+pub mod nlst;
 pub mod phantom;
 pub mod pipeline;
 pub mod plan;

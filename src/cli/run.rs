@@ -86,6 +86,9 @@ impl Which {
             if pipeline::initial_weights_changed(&spec, &known) {
                 output.say("The weights at model.init are others than when it began.");
             }
+            if pipeline::split_lists_changed(&spec, &known) {
+                output.say("The lists at split.lists are others than when it began.");
+            }
             output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
             output.answer(report::headline(&folder).map_err(Failure::work)?);
             return Ok(());
