@@ -83,14 +83,12 @@ impl SplitLists {
     /// When one cannot be read, or a patient is in two of them.
     pub fn read(spec: &Spec) -> Result<Self, SplitListError> {
         let lists = &spec.split.lists;
-        let named = [
-            (Part::Train, &lists.train),
-            (Part::Valid, &lists.valid),
-            (Part::Test, &lists.test),
-        ];
+        let named =
+            [(Part::Train, &lists.train), (Part::Valid, &lists.valid), (Part::Test, &lists.test)];
         let mut read = Self::default();
         let mut places = BTreeMap::<String, Place>::new();
-        for (part, path) in named.into_iter().filter_map(|(part, path)| Some((part, path.as_ref()?)))
+        for (part, path) in
+            named.into_iter().filter_map(|(part, path)| Some((part, path.as_ref()?)))
         {
             let path = path.as_path();
             let bytes = std::fs::read(path).map_err(|source| SplitListError::Unreadable {

@@ -109,7 +109,8 @@ fn lists_that_say_nothing_or_something_else_are_errors() {
 #[test]
 fn the_identity_of_lists_is_their_contents() {
     let folder = tempfile::tempdir().unwrap();
-    let of = |text| SplitLists::read(&spec(folder.path(), &[("test", text)], &[])).unwrap().hashes();
+    let of =
+        |text| SplitLists::read(&spec(folder.path(), &[("test", text)], &[])).unwrap().hashes();
     let first = of("p1\n");
     assert_eq!(first["test"], blake3::hash(b"p1\n").to_hex().to_string());
     assert_ne!(first, of("p2\n"));

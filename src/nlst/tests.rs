@@ -261,14 +261,22 @@ fn series_that_are_no_use_are_left_out_and_the_preferred_one_is_to_be_fetched() 
 #[test]
 fn a_drawn_sample_weighs_as_much_as_the_whole_and_depends_on_the_seed_alone() {
     let folder = folder();
-    let lines: Vec<String> = ["1-0 100001 1999", "1-1 100001 2000", "1-2 100001 2001", "9-0 200009 1999",
-        "9-1 200009 2000", "9-2 200009 2001", "2-0 100002 1999", "3-0 100003 1999"]
-        .iter()
-        .map(|words| {
-            let words: Vec<&str> = words.split(' ').collect();
-            format!("nlst,{},{},{},{}-01-02,CT,,100,1,\n", words[1], words[0], words[0], words[2])
-        })
-        .collect();
+    let lines: Vec<String> = [
+        "1-0 100001 1999",
+        "1-1 100001 2000",
+        "1-2 100001 2001",
+        "9-0 200009 1999",
+        "9-1 200009 2000",
+        "9-2 200009 2001",
+        "2-0 100002 1999",
+        "3-0 100003 1999",
+    ]
+    .iter()
+    .map(|words| {
+        let words: Vec<&str> = words.split(' ').collect();
+        format!("nlst,{},{},{},{}-01-02,CT,,100,1,\n", words[1], words[0], words[0], words[2])
+    })
+    .collect();
     let draw = |lines: Vec<String>, seed| {
         let sample = Sample { positives: None, negatives: Some(3), seed };
         let text = INDEX_HEAD.to_owned() + &lines.concat();
@@ -328,7 +336,10 @@ fn a_record_belongs_to_the_labels_that_it_was_written_with() {
     assert_eq!(record["rules"]["follow_up"], "canc-free-days");
     let hash = blake3::hash(PRSN.as_bytes()).to_hex().to_string();
     assert_eq!(record["read_blake3"]["prsn"], hash.as_str());
-    assert_eq!(fs::read_to_string(out.join("manifest.txt")).unwrap(), "cp s3://idc-open-data/uuid-1-0/* .\n");
+    assert_eq!(
+        fs::read_to_string(out.join("manifest.txt")).unwrap(),
+        "cp s3://idc-open-data/uuid-1-0/* .\n"
+    );
     crate::cohort::Labels::read_csv(&labels).unwrap();
     fs::write(&labels, "label\n").unwrap();
     assert!(labels_record(&labels).is_none());

@@ -10,6 +10,7 @@ mod evidence;
 mod export;
 mod folds;
 mod killing;
+mod nlst;
 mod report;
 mod runs;
 mod support;
