@@ -4,6 +4,7 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{Done, Failure};
+use crate::cohort::SplitLists;
 use crate::pipeline::{self, PipelineError, Until};
 use crate::report;
 use crate::results::{Provenance, RunFolder, find_run};
@@ -203,8 +204,9 @@ impl Which {
         let folder = match known {
             Some(folder) => folder,
             None => {
-                // Weights that cannot be used leave no folder of a run that never was.
+                // Weights and lists that cannot be used leave no folder of a run that never was.
                 training::initial_weights(&spec).map_err(PipelineError::from)?;
+                SplitLists::read(&spec).map_err(Failure::request)?;
                 RunFolder::create(&spec)?
             }
         };
