@@ -20,6 +20,7 @@ pub mod formats;
 pub mod images;
 pub mod memory;
 pub mod model;
+pub mod nlst;
 pub mod phantom;
 pub mod pipeline;
 pub mod plan;

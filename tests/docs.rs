@@ -55,3 +55,20 @@ fn the_shell_scripts_can_be_read_by_a_shell() {
         }
     }
 }
+
+#[test]
+fn every_shipped_spec_can_be_read_and_is_named_in_the_readme() {
+    let readme = text("README.md");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let mut read = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let nothing = lungs::spec::Overrides { environment: Vec::new(), set: Vec::new() };
+        let spec = lungs::spec::load(&path, &nothing).unwrap();
+        assert_eq!(spec.experiment.name, name);
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not name {name}");
+        read += 1;
+    }
+    assert!(read >= 8, "{read}");
+}

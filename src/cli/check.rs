@@ -2,6 +2,7 @@
 
 use super::output::{Output, bytes, columns, duration};
 use super::{Done, Failure};
+use crate::cohort::SplitLists;
 use crate::device;
 use crate::pipeline;
 use crate::plan::{Plan, plan};
@@ -41,6 +42,7 @@ impl Check {
             crate::cohort::assign(&mut cohort, &spec).map_err(Failure::request)?;
             Some(cohort)
         };
+        let lists = SplitLists::read(&spec).map_err(Failure::request)?;
         let plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(Failure::work)?;
@@ -49,6 +51,9 @@ impl Check {
         }
         output.answer(format!("{}\n", spec.to_toml().trim_end()));
         output.answer(tell(&plan));
+        if let Some(cohort) = cohort.as_ref().filter(|_| !lists.is_empty()) {
+            output.answer(lists.told(&cohort.rows));
+        }
         for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
             let what = if row.series.is_empty() { &row.path } else { &row.series };
             output.detail(format!("left out  {what}  {}", row.reason));

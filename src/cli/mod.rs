@@ -5,6 +5,7 @@
 //! signal.
 
 mod check;
+mod cohort;
 mod compare;
 mod dashboard;
 mod error;
@@ -64,6 +65,7 @@ enum Command {
     Prepare(prepare::Prepare),
     Predict(predict::Predict),
     Compare(compare::Compare),
+    Cohort(cohort::Cohort),
     Plot(plot::Plot),
     Export(export::Export),
     Phantom(phantom::Phantom),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(prepare) => prepare.execute(&output),
         Command::Predict(predict) => predict.execute(&output),
         Command::Compare(compare) => compare.execute(&output),
+        Command::Cohort(cohort) => cohort.execute(&output),
         Command::Plot(plot) => plot.execute(&output),
         Command::Export(export) => export.execute(&output),
         Command::Phantom(phantom) => phantom.execute(&output),

@@ -4,6 +4,7 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{Done, Failure};
+use crate::cohort::SplitLists;
 use crate::pipeline::{self, PipelineError, Until};
 use crate::report;
 use crate::results::{Provenance, RunFolder, find_run};
@@ -92,6 +93,9 @@ impl Which {
             output.say(format!("{} is finished already.", folder.root().display()));
             if pipeline::initial_weights_changed(&spec, &known) {
                 output.say("The weights at model.init are others than when it began.");
+            }
+            if pipeline::split_lists_changed(&spec, &known) {
+                output.say("The lists at split.lists are others than when it began.");
             }
             output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
             output.answer(report::headline(&folder).map_err(Failure::work)?);
@@ -202,8 +206,9 @@ impl Which {
         let folder = match known {
             Some(folder) => folder,
             None => {
-                // Weights that cannot be used leave no folder of a run that never was.
+                // Weights and lists that cannot be used leave no folder of a run that never was.
                 training::initial_weights(&spec).map_err(PipelineError::from)?;
+                SplitLists::read(&spec).map_err(Failure::request)?;
                 RunFolder::create(&spec)?
             }
         };

@@ -16,6 +16,7 @@ mod lists;
 mod rules;
 mod select;
 mod split;
+mod split_lists;
 #[cfg(test)]
 mod testing;
 
@@ -24,6 +25,7 @@ pub use labels::{Label, Labels, LabelsError, Matched};
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use select::{Candidate, select, unlabelled};
 pub use split::{SplitError, assign, check_parts};
+pub use split_lists::{SplitListError, SplitLists};
 
 use crate::formats;
 use crate::images::{Found, Image, ImagesError, Kind, Scanner};
@@ -128,7 +130,8 @@ pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError>
         return Err(nothing(spec.data.root.clone(), &found));
     }
     let series_found = found.images.len();
-    let cohort = select::choose(found, &labels, &spec.data.select);
+    let mut cohort = select::choose(found, &labels, &spec.data.select);
+    split::leave_out_unlisted(&mut cohort, spec)?;
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();

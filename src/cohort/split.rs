@@ -1,6 +1,6 @@
 //! Patients into parts.
 
-use super::{Cohort, CohortRow};
+use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use crate::random;
 use crate::spec::{Part, Spec, Stratify};
 use rand::seq::SliceRandom;
@@ -36,18 +36,77 @@ pub enum SplitError {
         /// Those with a positive exam.
         positives: usize,
     },
+    /// A list of patients is unusable.
+    #[error(transparent)]
+    Lists(#[from] SplitListError),
 }
 
-/// Gives every chosen row its part: as the lists impose, else drawn patient by patient from the
-/// spec's seed, stratified by whether the patient has a positive exam.
+/// Gives every chosen row its part: as lists impose, else drawn patient by patient from the
+/// spec's seed, stratified by whether the patient has a positive exam. Patients who are in no list,
+/// when no part is left to draw them for, are taken out of the study.
 pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
-    if spec.data.train_list.is_none() {
-        let parts = draw(&patients(&cohort.rows), spec);
-        for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
-            row.split = parts.get(&row.patient).copied();
-        }
+    if spec.data.train_list.is_some() {
+        return check_parts(&cohort.rows);
     }
+    let lists = SplitLists::read(spec)?;
+    let mut all = patients(&cohort.rows);
+    let parts = if lists.is_empty() {
+        draw(&all, spec)
+    } else {
+        all.retain(|patient, _| lists.part_of(patient).is_none());
+        draw_unlisted(&all, &lists, spec)
+    };
+    for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
+        row.split = lists.part_of(&row.patient).or_else(|| parts.get(&row.patient).copied());
+    }
+    refuse_without_part(cohort, |row| row.split.is_none());
     check_parts(&cohort.rows)
+}
+
+/// Takes patients out of the study whom [`assign`] would find no part for, before anybody prepares
+/// their series.
+pub(super) fn leave_out_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
+    let lists = SplitLists::read(spec)?;
+    if !lists.is_empty() && open_shares(&lists, spec).is_none() {
+        refuse_without_part(cohort, |row| lists.part_of(&row.patient).is_none());
+    }
+    Ok(())
+}
+
+fn refuse_without_part(cohort: &mut Cohort, without: impl Fn(&CohortRow) -> bool) {
+    let rows = cohort.rows.iter().enumerate();
+    let places = rows.filter(|(_, row)| row.chosen && without(row)).map(|(place, _)| place);
+    for place in places.collect::<Vec<usize>>() {
+        let told = "not-in-split-lists: the patient is in none of split.lists, and no other part \
+                    has a share";
+        cohort.refuse(place, told.to_owned());
+    }
+}
+
+/// The shares of the parts without a list, adding up to 1; `None` where these are 0.
+fn open_shares(lists: &SplitLists, spec: &Spec) -> Option<[f64; 3]> {
+    let split = &spec.split;
+    let share = |part, share| if lists.has(part) { 0.0 } else { share };
+    let shares = [
+        share(Part::Train, split.train),
+        share(Part::Valid, split.valid),
+        share(Part::Test, split.test),
+    ];
+    let sum: f64 = shares.iter().sum();
+    (sum > 0.0).then(|| shares.map(|share| share / sum))
+}
+
+/// Draws patients who are in no list for the parts that have none, by their shares of what is
+/// left; nobody where these are 0.
+fn draw_unlisted(
+    patients: &BTreeMap<String, bool>,
+    lists: &SplitLists,
+    spec: &Spec,
+) -> BTreeMap<String, Part> {
+    match open_shares(lists, spec) {
+        Some(shares) => draw_shares(patients, shares, spec),
+        None => BTreeMap::new(),
+    }
 }
 
 /// Checks that no patient is in two parts and that training and validation have patients.
@@ -84,7 +143,10 @@ fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
 /// Draws a part for each patient.
 fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
     match spec.split.folds {
-        0 => draw_shares(patients, spec),
+        0 => {
+            let split = &spec.split;
+            draw_shares(patients, [split.train, split.valid, split.test], spec)
+        }
         _ => draw_fold(patients, spec),
     }
 }
@@ -142,12 +204,15 @@ fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String,
 
 /// Draws parts by their shares. Within a stratum, the first `train` share of the shuffled
 /// patients trains, the next `valid` share validates, the rest tests; borders are rounded.
-fn draw_shares(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+fn draw_shares(
+    patients: &BTreeMap<String, bool>,
+    [train, valid, _]: [f64; 3],
+    spec: &Spec,
+) -> BTreeMap<String, Part> {
     let mut parts = BTreeMap::new();
     for members in strata(patients, spec, "split") {
         let border = |share: f64| (share * members.len() as f64).round() as usize;
-        let train = border(spec.split.train);
-        let valid = border(spec.split.train + spec.split.valid);
+        let (train, valid) = (border(train), border(train + valid));
         for (place, patient) in members.into_iter().enumerate() {
             let part = if place < train {
                 Part::Train

@@ -27,8 +27,9 @@ pub use study::{
     settings, split_check, survey,
 };
 
-use crate::cohort::CohortRow;
+use crate::cohort::{CohortRow, SplitError, SplitLists};
 use crate::device;
+use crate::nlst;
 use crate::prepare::Row;
 use crate::report;
 use crate::results::{PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv};
@@ -73,11 +74,13 @@ pub fn run(
     // Before hours of preparation: weights that do not fit are told at once.
     note_initial_weights(spec, run, &mut provenance, watch)?;
 
+    note_sources(spec, run, &mut provenance, watch)?;
+
     let began = Instant::now();
     let rows = study(spec, run, watch)?;
     report::preparation::redraw_preparation(run, &cache_folder(spec))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
-    provenance.data_hash = Some(data_hash(&exams));
+    provenance.data_hash = Some(data_hash(&exams, &provenance.split_lists));
     provenance.split_check = Some(split_check(&rows));
     provenance.spent("cohort and preparation", began.elapsed().as_secs_f64());
     provenance.write(run)?;
@@ -121,6 +124,33 @@ fn note_initial_weights(
     }
     provenance.initial_weights = training::initial_weights(spec)?.map(|it| it.fingerprint());
     Ok(provenance.write(run)?)
+}
+
+/// Keeps in the provenance what imposed the split and how the labels came about when the study was
+/// drawn up, and says when the lists are others now.
+fn note_sources(
+    spec: &Spec,
+    run: &RunFolder,
+    provenance: &mut Provenance,
+    watch: &dyn Stages,
+) -> Result<(), PipelineError> {
+    if run.table(Table::Cohort).is_file() {
+        if split_lists_changed(spec, provenance) {
+            watch.note(
+                "the lists at split.lists are others than when this run began; it continues with \
+                 the split that it began with",
+            );
+        }
+        return Ok(());
+    }
+    provenance.split_lists = SplitLists::read(spec).map_err(SplitError::from)?.hashes();
+    provenance.labels = spec.data.labels.as_deref().and_then(nlst::labels_record);
+    Ok(provenance.write(run)?)
+}
+
+/// Whether the lists at `split.lists` are others than when a run began, or cannot be read.
+pub fn split_lists_changed(spec: &Spec, began_with: &Provenance) -> bool {
+    SplitLists::read(spec).map_or(true, |lists| lists.hashes() != began_with.split_lists)
 }
 
 /// Whether `model.init` can be read and is other weights than when a run began.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry};
+use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, SplitError, SplitLists};
 use crate::dicom::{self, StackRules};
 use crate::images::{Image, Scanner};
 use crate::phantom;
@@ -44,7 +44,12 @@ pub(super) fn study(
     write_lists(run, &cohort.rows)?;
     columns::write(spec, run, &cohort)?;
     write_csv(&cohort_file, &cohort.rows)?;
-    watch.stage_ends("split", &split_check(&cohort.rows));
+    let mut told = split_check(&cohort.rows);
+    let lists = SplitLists::read(spec).map_err(SplitError::from)?;
+    if !lists.is_empty() {
+        told += &format!("; {}", lists.told(&cohort.rows));
+    }
+    watch.stage_ends("split", &told);
     Ok(cohort.rows)
 }
 
@@ -268,9 +273,13 @@ pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams 
     Exams(exams)
 }
 
-/// BLAKE3 over exams, labels, parts and the content hashes in the names of prepared volumes.
-pub(super) fn data_hash(exams: &Exams) -> String {
+/// BLAKE3 over exams, labels, parts, the content hashes in the names of prepared volumes, and those
+/// of lists that imposed the split.
+pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -> String {
     let mut hasher = blake3::Hasher::new();
+    for (part, list) in split_lists {
+        hasher.update(format!("{part} list {list}\n").as_bytes());
+    }
     for (part, exams) in &exams.0 {
         for exam in exams {
             let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();

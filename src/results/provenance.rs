@@ -19,6 +19,12 @@ pub struct Provenance {
     /// shapes and numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<String>,
+    /// BLAKE3 of the lists of patients that imposed the split, by part (`split.lists`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub split_lists: BTreeMap<String, String>,
+    /// What `labels.json` beside the labels file says of how the labels came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<serde_json::Value>,
     /// The spec's seed.
     pub seed: u64,
     /// Device the network ran on.

@@ -139,7 +139,7 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
 
 /// Keys that came after the first specs: where they are off they play no part, so that a spec
 /// which does not name them keeps its hash.
-const OFF_BY_DEFAULT: [&str; 20] = [
+const OFF_BY_DEFAULT: [&str; 23] = [
     "evaluate.recalibrate",
     "evaluate.subgroups",
     "loss.class_weights",
@@ -150,6 +150,9 @@ const OFF_BY_DEFAULT: [&str; 20] = [
     "runtime.workers",
     "split.fold",
     "split.folds",
+    "split.lists.test",
+    "split.lists.train",
+    "split.lists.valid",
     "train.augment.noise_hu",
     "train.augment.rotate_degrees",
     "train.augment.scale",

@@ -256,6 +256,19 @@ impl Checks {
             "set together with data.train_list",
             "lists impose the split; folds draw it: give one or the other",
         );
+        let lists = !split.lists.are_none();
+        self.need_or(
+            !lists || split.folds == 0,
+            "split.lists",
+            "set together with split.folds",
+            "lists impose the split; folds draw it: give one or the other",
+        );
+        self.need_or(
+            !lists || document.data.train_list.is_none(),
+            "split.lists",
+            "set together with data.train_list",
+            "both impose the split, by patients and by paths: give one or the other",
+        );
         let sum = split.train + split.valid + split.test;
         self.need_or(
             (sum - 1.0).abs() < 1e-6,

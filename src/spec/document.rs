@@ -68,6 +68,28 @@ pub struct Split {
     pub folds: usize,
     /// The fold that is tested, from 1; 0 runs all of them one after the other.
     pub fold: usize,
+    /// Lists of patient IDs, one a line, that impose the split.
+    #[serde(skip_serializing_if = "SplitListFiles::are_none")]
+    pub lists: SplitListFiles,
+}
+
+/// `split.lists`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitListFiles {
+    /// Patients that train.
+    pub train: Option<PathBuf>,
+    /// Patients that select the epoch.
+    pub valid: Option<PathBuf>,
+    /// Patients of the final test.
+    pub test: Option<PathBuf>,
+}
+
+impl SplitListFiles {
+    /// Whether no list is named.
+    pub fn are_none(&self) -> bool {
+        self.train.is_none() && self.valid.is_none() && self.test.is_none()
+    }
 }
 
 impl Default for Split {
@@ -80,6 +102,7 @@ impl Default for Split {
             test: 0.0,
             folds: 0,
             fold: 0,
+            lists: SplitListFiles::default(),
         }
     }
 }

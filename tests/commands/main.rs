@@ -11,6 +11,7 @@ mod explaining;
 mod export;
 mod folds;
 mod killing;
+mod nlst;
 mod report;
 mod runs;
 mod support;

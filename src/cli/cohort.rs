@@ -1,0 +1,220 @@
+//! `lungs cohort`
+
+use super::output::{Output, bytes, columns};
+use super::{Done, Failure};
+use crate::images::Scanner;
+use crate::nlst::{self, FollowUp, LaterCancers, Rules, Sample, SeveralExams, Wanted};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+
+/// Build the labels file of a known study from its clinical tables.
+#[derive(Args)]
+pub(super) struct Cohort {
+    #[command(subcommand)]
+    study: Study,
+}
+
+#[derive(Subcommand)]
+enum Study {
+    Nlst(Nlst),
+}
+
+impl Cohort {
+    pub fn execute(&self, output: &Output) -> Done {
+        match &self.study {
+            Study::Nlst(nlst) => nlst.execute(output),
+        }
+    }
+}
+
+/// The National Lung Screening Trial.
+///
+/// Writes into OUT: labels.csv, one row an exam, as data.labels takes it; labels.json, the rules,
+/// the counts and hashes of everything read; exclusions.csv, every exam and series left out with
+/// its reason; flow.svg, the counts as a diagram; series.csv and manifest.txt, the series to fetch.
+///
+/// A screening is positive when lung cancer is diagnosed within the horizon: 0 <= candx_days −
+/// scr_days < horizon. Exams after a diagnosis are left out.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  lungs cohort nlst --tables nlst --index nlst/index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst\n  lungs cohort nlst --tables nlst --index nlst/index.csv --out taste --positives 10 --negatives 10"
+)]
+struct Nlst {
+    /// Folder with nlst_prsn.csv and, where they are at hand, nlst_canc.csv, nlst_screen.csv and
+    /// nlst_ctab.csv.
+    #[arg(long, value_name = "DIR")]
+    tables: PathBuf,
+
+    /// Index of series: a CSV with PatientID, StudyInstanceUID, SeriesInstanceUID, and as much of
+    /// StudyDate, SeriesDescription, Modality, Manufacturer, collection_id, instanceCount,
+    /// series_size_MB, crdc_series_uuid, series_aws_url as there is.
+    #[arg(long, value_name = "FILE", required_unless_present = "data", conflicts_with = "data")]
+    index: Option<PathBuf>,
+
+    /// Instead of an index: a folder that is walked for the exams themselves.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Folder to write.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// A screening is positive when lung cancer is diagnosed within fewer days than this.
+    #[arg(long, value_name = "DAYS", default_value_t = 365,
+          value_parser = clap::value_parser!(i64).range(1..))]
+    horizon_days: i64,
+
+    /// Screenings of persons who are diagnosed after the horizon.
+    #[arg(long, value_name = "RULE", default_value = "negative",
+          value_parser = choice::<LaterCancers>(&["negative", "exclude"]))]
+    later_cancers: LaterCancers,
+
+    /// What a screening of a person without lung cancer needs to be negative: to be known to be
+    /// free of it for the horizon, a screening in a later study year, or nothing.
+    #[arg(long, value_name = "RULE", default_value = "canc-free-days",
+          value_parser = choice::<FollowUp>(&["canc-free-days", "later-screen", "none"]))]
+    follow_up: FollowUp,
+
+    /// Several exams of a person in one study year: keep all, or the one with most images.
+    #[arg(long, value_name = "RULE", default_value = "keep",
+          value_parser = choice::<SeveralExams>(&["keep", "most-images"]))]
+    several_exams: SeveralExams,
+
+    /// Leave out series that are thicker than this by their description; 0 is off.
+    #[arg(long, value_name = "MM", default_value_t = 0.0)]
+    max_thickness_mm: f64,
+
+    /// Draw so many positive exams instead of taking all.
+    #[arg(long, value_name = "COUNT")]
+    positives: Option<usize>,
+
+    /// Draw so many negative exams instead of taking all.
+    #[arg(long, value_name = "COUNT")]
+    negatives: Option<usize>,
+
+    /// Seed of these draws.
+    #[arg(long, default_value_t = 37)]
+    seed: u64,
+
+    /// Series of each exam to fetch: the one that data.select prefers, or all.
+    #[arg(long, value_name = "WHICH", default_value = "preferred",
+          value_parser = choice::<Wanted>(&["preferred", "all"]))]
+    series: Wanted,
+}
+
+/// A parser of the names of a choice.
+fn choice<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names)
+        .try_map(|name| serde_json::from_value::<T>(serde_json::Value::String(name)))
+}
+
+impl Nlst {
+    fn execute(&self, output: &Output) -> Done {
+        let rules = self.rules()?;
+        let tables = nlst::read_tables(&self.tables).map_err(Failure::request)?;
+        let mut files = tables.files.clone();
+        let inventory = match (&self.index, &self.data) {
+            (Some(index), _) => {
+                files.insert("index", index.clone());
+                nlst::of_index(index).map_err(Failure::request)?
+            }
+            (None, Some(data)) => {
+                let found = Scanner::default().scan(data).map_err(Failure::request)?;
+                nlst::of_images(&found)
+            }
+            // clap asks for one of them.
+            (None, None) => return Err(Failure::request("give --index or --data")),
+        };
+        let labelled = nlst::label(&tables, inventory, &rules);
+        if labelled.rows.is_empty() {
+            output.say(columns(&nlst::flow_table(&labelled.counts)));
+            return Err(Failure::request(
+                "no exam can be labelled; the numbers above say what was left out and why",
+            ));
+        }
+        nlst::write(&self.out, &labelled, &rules, self.series, &files).map_err(Failure::work)?;
+        output.answer(columns(&nlst::flow_table(&labelled.counts)));
+        for told in self.notes(&tables, &labelled) {
+            output.say(told);
+        }
+        for one in &labelled.exclusions {
+            let what = if one.series.is_empty() { &one.exam } else { &one.series };
+            output
+                .detail(format!("left out  {} {what}  {}: {}", one.patient, one.code, one.reason));
+        }
+        output.say(format!("written to {}", self.out.display()));
+        Ok(())
+    }
+
+    fn rules(&self) -> Result<Rules, Failure> {
+        let most = self.max_thickness_mm;
+        if !(most >= 0.0 && most.is_finite()) {
+            return Err(Failure::request(format!(
+                "--max-thickness-mm: found {most}, expected millimetres, or 0 (off)"
+            )));
+        }
+        let (positives, negatives) = (self.positives, self.negatives);
+        Ok(Rules {
+            horizon_days: self.horizon_days,
+            later_cancers: self.later_cancers,
+            follow_up: self.follow_up,
+            several_exams: self.several_exams,
+            max_thickness_mm: most,
+            sample: Sample { positives, negatives, seed: self.seed },
+        })
+    }
+
+    /// What a reader of the flow should know besides.
+    fn notes(&self, tables: &nlst::Tables, labelled: &nlst::Labelled) -> Vec<String> {
+        let counts = &labelled.counts;
+        let mut notes = Vec::new();
+        for name in ["canc", "screen", "ctab"] {
+            if !tables.files.contains_key(name) {
+                notes.push(format!("note: no nlst_{name}.csv in {}", self.tables.display()));
+            }
+        }
+        for (count, told) in [
+            (
+                counts.years_disagree,
+                "exams whose date and description name different study years; the date counts",
+            ),
+            (
+                counts.years_not_in_screen_table,
+                "exams of study years that nlst_screen does not know; they are kept",
+            ),
+            (
+                counts.diagnoses_disagree,
+                "persons with another first diagnosis in nlst_canc than in nlst_prsn, which counts",
+            ),
+        ] {
+            if count > 0 {
+                notes.push(format!("note: {count} {told}"));
+            }
+        }
+        for (wanted, asked, class) in [
+            (self.positives, counts.kept_positive, "positive"),
+            (self.negatives, counts.kept - counts.kept_positive, "negative"),
+        ] {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted > asked) {
+                notes.push(format!(
+                    "note: {wanted} {class} exams were asked for, there are {asked}"
+                ));
+            }
+        }
+        let series = match self.series {
+            Wanted::Preferred => &labelled.series,
+            Wanted::All => &labelled.all_series,
+        };
+        let megabytes: f64 = series.iter().map(|one| one.megabytes).sum();
+        if megabytes > 0.0 {
+            let size = bytes(megabytes * 1e6);
+            notes.push(format!("{} series to fetch, {size}, in manifest.txt", series.len()));
+        }
+        notes
+    }
+}

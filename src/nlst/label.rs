@@ -1,0 +1,442 @@
+//! Every exam with its label, or with the reason why it has none.
+
+use super::describe::Description;
+use super::inventory::{Exam, Inventory, Series};
+use super::rules::{Outcome, Reason, Rules, SeveralExams, outcome, reason};
+use super::sample;
+use super::tables::{Person, Tables};
+use crate::cohort::{Candidate, select};
+use crate::spec::Select;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A row of the labels file: one exam.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelRow {
+    /// The trial's `pid`, which is the PatientID.
+    pub patient_id: String,
+    /// StudyInstanceUID.
+    pub exam_id: String,
+    /// 1 for cancer within the horizon.
+    pub label: u8,
+    /// 0, 1 or 2.
+    pub study_year: u8,
+    /// Days from the screening to the first diagnosis; empty without one.
+    pub days_to_cancer: Option<i64>,
+    /// Days from the screening to when a person without cancer was last known to be free of it.
+    pub days_of_follow_up: Option<i64>,
+    /// Inverse of the exam's chance to be drawn.
+    pub weight: f64,
+    /// Age at randomisation, years.
+    pub age: Option<i64>,
+    /// `male` or `female`.
+    pub sex: &'static str,
+    /// In words.
+    pub race: &'static str,
+    /// `current` or `former`.
+    pub smoking: &'static str,
+    /// Stage of the person's first lung cancer (AJCC 6).
+    pub stage: &'static str,
+    /// Non-calcified nodules of 4 mm and more that were marked on this screening.
+    pub nodules: Option<u32>,
+    /// The longest diameter among them, mm.
+    pub largest_nodule_mm: Option<f64>,
+    /// Manufacturer of the scanner.
+    pub manufacturer: String,
+    /// Where the study year comes from: `date`, `description` or `screen`.
+    pub study_year_from: &'static str,
+}
+
+/// An exam or a series that is left out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Exclusion {
+    /// PatientID.
+    pub patient: String,
+    /// StudyInstanceUID.
+    pub exam: String,
+    /// SeriesInstanceUID, where only a series is left out.
+    pub series: String,
+    /// A short stable word.
+    pub code: &'static str,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// A series of a labelled exam that is to be fetched.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SeriesRow {
+    /// PatientID.
+    pub patient_id: String,
+    /// StudyInstanceUID.
+    pub exam_id: String,
+    /// SeriesInstanceUID.
+    pub series_uid: String,
+    /// Label of its exam.
+    pub label: u8,
+    /// Kernel.
+    pub kernel: String,
+    /// Slice thickness by the description.
+    pub thickness_mm: Option<f64>,
+    /// Images.
+    pub images: usize,
+    /// Size in megabytes.
+    pub megabytes: f64,
+    /// Where it is in the archive's bucket.
+    pub address: String,
+}
+
+/// The counts behind the flow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Counts {
+    /// Persons in the table of persons.
+    pub persons_in_table: usize,
+    /// Persons in the table of whom there is no exam, most of them of the other arm.
+    pub persons_without_exam: usize,
+    /// Series of other collections in the index.
+    pub series_of_other_collections: usize,
+    /// Series of the trial.
+    pub series: usize,
+    /// Series left out, by reason.
+    pub series_left_out: BTreeMap<String, usize>,
+    /// Exams.
+    pub exams: usize,
+    /// Their patients.
+    pub patients: usize,
+    /// Exams left out before the draw, by reason.
+    pub exams_left_out: BTreeMap<String, usize>,
+    /// Exams that have a label.
+    pub labelled: usize,
+    /// Positive ones among them.
+    pub labelled_positive: usize,
+    /// Exams that the draw left out.
+    pub not_drawn: usize,
+    /// Exams in the labels file.
+    pub kept: usize,
+    /// Positive ones among them.
+    pub kept_positive: usize,
+    /// Patients of the exams in the labels file.
+    pub kept_patients: usize,
+    /// Exams whose date and descriptions say different study years; the date counts.
+    pub years_disagree: usize,
+    /// Exams whose study year `nlst_screen` does not know; they are kept.
+    pub years_not_in_screen_table: usize,
+    /// Persons whose earliest `candx_days` in `nlst_canc` is another than in `nlst_prsn`, which
+    /// counts.
+    pub diagnoses_disagree: usize,
+}
+
+/// The study.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labelled {
+    /// Exams, by patient, study year and UID.
+    pub rows: Vec<LabelRow>,
+    /// What is left out, series after exams.
+    pub exclusions: Vec<Exclusion>,
+    /// The series of these exams that are to be fetched: the preferred one of each exam.
+    pub series: Vec<SeriesRow>,
+    /// All usable series of these exams.
+    pub all_series: Vec<SeriesRow>,
+    /// Counts.
+    pub counts: Counts,
+}
+
+/// Labels every exam of the inventory.
+pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labelled {
+    let mut counts = Counts {
+        persons_in_table: tables.persons.len(),
+        series_of_other_collections: inventory.of_others,
+        series: inventory.series,
+        exams: inventory.exams.len(),
+        diagnoses_disagree: diagnoses_that_disagree(tables),
+        ..Counts::default()
+    };
+    let mut exclusions = Vec::new();
+    leave_out_series(&mut inventory, rules, &mut counts, &mut exclusions);
+    let mut rows = Vec::new();
+    let mut with_exam = 0;
+    for (patient, exams) in by_patient(&inventory) {
+        counts.patients += 1;
+        with_exam += usize::from(tables.persons.contains_key(patient));
+        let mut kept = Vec::new();
+        for one in years_of(patient, &exams, tables, &mut counts) {
+            let told = one.year.and_then(|(year, from)| {
+                let row = row(patient, one.uid, one.exam, (year, from), tables, rules)?;
+                Ok((row, one.exam))
+            });
+            match told {
+                Ok(row) => kept.push(row),
+                Err(why) => exclusions.push(exclusion(patient, one.uid, "", why)),
+            }
+        }
+        if rules.several_exams == SeveralExams::MostImages {
+            keep_one_a_year(patient, &mut kept, &mut exclusions);
+        }
+        rows.extend(kept.into_iter().map(|(row, _)| row));
+    }
+    counts.persons_without_exam = tables.persons.len() - with_exam;
+    for exclusion in exclusions.iter().filter(|one| one.series.is_empty()) {
+        *counts.exams_left_out.entry(exclusion.code.to_owned()).or_default() += 1;
+    }
+    counts.labelled = rows.len();
+    counts.labelled_positive = positives(&rows);
+    let not_drawn = sample::draw(&mut rows, &rules.sample);
+    counts.not_drawn = not_drawn.len();
+    exclusions.extend(not_drawn.into_iter().map(|row| {
+        let told = format!("label {}; not among the exams drawn", row.label);
+        exclusion(&row.patient_id, &row.exam_id, "", reason("not-drawn", told))
+    }));
+    counts.kept = rows.len();
+    counts.kept_positive = positives(&rows);
+    counts.kept_patients = rows.iter().map(|row| &row.patient_id).collect::<BTreeSet<_>>().len();
+    rows.sort_by(|a, b| key(a).cmp(&key(b)));
+    exclusions.sort_by(|a, b| order(a).cmp(&order(b)));
+    let (series, all_series) = series_of(&rows, &inventory);
+    Labelled { rows, exclusions, series, all_series, counts }
+}
+
+fn key(row: &LabelRow) -> (&str, u8, &str) {
+    (&row.patient_id, row.study_year, &row.exam_id)
+}
+
+fn order(one: &Exclusion) -> (bool, &str, &str, &str) {
+    (!one.series.is_empty(), &one.patient, &one.exam, &one.series)
+}
+
+fn positives(rows: &[LabelRow]) -> usize {
+    rows.iter().filter(|row| row.label == 1).count()
+}
+
+fn exclusion(patient: &str, exam: &str, series: &str, why: Reason) -> Exclusion {
+    let (patient, exam, series) = (patient.to_owned(), exam.to_owned(), series.to_owned());
+    Exclusion { patient, exam, series, code: why.code, reason: why.told }
+}
+
+fn diagnoses_that_disagree(tables: &Tables) -> usize {
+    let cancers = tables.cancers.iter().flatten();
+    let disagree = |(pid, cancers): &(&String, &super::tables::Cancers)| {
+        let person = tables.persons.get(*pid).and_then(|person| person.diagnosed.known());
+        cancers.first_days.is_some() && person != cancers.first_days
+    };
+    cancers.filter(disagree).count()
+}
+
+/// Takes out series that cannot be used, with their reasons.
+fn leave_out_series(
+    inventory: &mut Inventory,
+    rules: &Rules,
+    counts: &mut Counts,
+    exclusions: &mut Vec<Exclusion>,
+) {
+    let most_mm = rules.max_thickness_mm;
+    for ((patient, uid), exam) in &mut inventory.exams {
+        exam.series.retain_mut(|series| {
+            let thick = series.description.as_ref().and_then(|it| it.thickness_mm);
+            let thick = thick.filter(|mm| most_mm > 0.0 && *mm > most_mm);
+            let too_thick =
+                |mm| reason("too-thick", format!("slices of {mm} mm, at most {most_mm}"));
+            let Some(why) = series.useless.take().or_else(|| thick.map(too_thick)) else {
+                return true;
+            };
+            *counts.series_left_out.entry(why.code.to_owned()).or_default() += 1;
+            exclusions.push(exclusion(patient, uid, &series.uid, why));
+            false
+        });
+    }
+}
+
+/// Exams of each patient, in order.
+fn by_patient(inventory: &Inventory) -> BTreeMap<&str, Vec<(&str, &Exam)>> {
+    let mut patients = BTreeMap::<&str, Vec<(&str, &Exam)>>::new();
+    for ((patient, uid), exam) in &inventory.exams {
+        patients.entry(patient).or_default().push((uid, exam));
+    }
+    patients
+}
+
+/// An exam with its study year and where that comes from, or why there is none.
+struct Dated<'a> {
+    uid: &'a str,
+    exam: &'a Exam,
+    year: Result<(u8, &'static str), Reason>,
+}
+
+/// The study year of each exam of a patient: by its date, else by its descriptions, else the only
+/// screening in `nlst_screen` that no other exam of the patient has.
+fn years_of<'a>(
+    patient: &str,
+    exams: &[(&'a str, &'a Exam)],
+    tables: &Tables,
+    counts: &mut Counts,
+) -> Vec<Dated<'a>> {
+    let screened = tables.screens.as_ref().and_then(|screens| screens.get(patient));
+    let mut years: Vec<Result<Option<(u8, &'static str)>, Reason>> = Vec::new();
+    for (_, exam) in exams {
+        let (date, described) = (exam.year_by_date(), exam.year_by_description());
+        if let (Ok(Some(date)), Ok(Some(described))) = (&date, &described) {
+            counts.years_disagree += usize::from(date != described);
+        }
+        years.push(match date {
+            Ok(Some(year)) => Ok(Some((year, "date"))),
+            Ok(None) => described.map(|year| Some((year?, "description"))),
+            Err(why) => Err(why),
+        });
+    }
+    let taken: BTreeSet<u8> =
+        years.iter().filter_map(|year| Some(year.as_ref().ok()?.as_ref()?.0)).collect();
+    let undated = years.iter().filter(|year| matches!(year, Ok(None))).count();
+    let free: Vec<u8> = screened.into_iter().flatten().copied().collect();
+    let free: Vec<u8> = free.into_iter().filter(|year| !taken.contains(year)).collect();
+    let only = match free.as_slice() {
+        [year] if undated == 1 => Some(*year),
+        _ => None,
+    };
+    let dated = exams.iter().zip(years).map(|((uid, exam), year)| {
+        let year = year.and_then(|year| {
+            year.or_else(|| Some((only?, "screen"))).ok_or_else(|| no_year(exam, free.len()))
+        });
+        if let (Ok((year, _)), Some(_)) = (&year, &tables.screens) {
+            let known = screened.is_some_and(|screened| screened.contains(year));
+            counts.years_not_in_screen_table += usize::from(!known);
+        }
+        Dated { uid, exam, year }
+    });
+    dated.collect()
+}
+
+fn no_year(exam: &Exam, free: usize) -> Reason {
+    let dates = if exam.dates.is_empty() { "no".to_owned() } else { exam.dates.join(", ") };
+    let told = format!(
+        "StudyDate {dates} is not of 1999, 2000 or 2001, no description is the trial's, and \
+         nlst_screen leaves {free} study years"
+    );
+    reason("no-study-year", told)
+}
+
+fn row(
+    patient: &str,
+    uid: &str,
+    exam: &Exam,
+    (year, from): (u8, &'static str),
+    tables: &Tables,
+    rules: &Rules,
+) -> Result<LabelRow, Reason> {
+    let person = tables.persons.get(patient);
+    let person = person.ok_or_else(|| {
+        reason("unknown-person", format!("no pid {patient} in the table of persons"))
+    })?;
+    if exam.series.is_empty() {
+        return Err(reason("no-series", "none of its series can be used"));
+    }
+    let cancers = tables.cancers.as_ref().and_then(|cancers| cancers.get(patient));
+    let told = outcome(person, cancers, year, rules)?;
+    Ok(describe(patient, uid, exam, (year, from), person, told, tables))
+}
+
+fn describe(
+    patient: &str,
+    uid: &str,
+    exam: &Exam,
+    (study_year, study_year_from): (u8, &'static str),
+    person: &Person,
+    told: Outcome,
+    tables: &Tables,
+) -> LabelRow {
+    let nodules = tables
+        .nodules
+        .as_ref()
+        .map(|nodules| nodules.get(&(patient.to_owned(), study_year)).copied().unwrap_or_default());
+    let manufacturer =
+        exam.series.iter().map(|series| &series.manufacturer).find(|it| !it.is_empty());
+    LabelRow {
+        patient_id: patient.to_owned(),
+        exam_id: uid.to_owned(),
+        label: told.label,
+        study_year,
+        days_to_cancer: told.days_to_cancer,
+        days_of_follow_up: told.days_of_follow_up,
+        weight: 1.0,
+        age: person.age,
+        sex: person.sex,
+        race: person.race,
+        smoking: person.smoking,
+        stage: person.stage,
+        nodules: nodules.map(|it| it.count),
+        largest_nodule_mm: nodules.and_then(|it| it.largest_mm),
+        manufacturer: manufacturer.cloned().unwrap_or_default(),
+        study_year_from,
+    }
+}
+
+/// Of several exams of a study year, keeps the one with most images, of equals the first UID.
+fn keep_one_a_year(
+    patient: &str,
+    kept: &mut Vec<(LabelRow, &Exam)>,
+    exclusions: &mut Vec<Exclusion>,
+) {
+    kept.sort_by(|(a, exam_a), (b, exam_b)| {
+        let order = a.study_year.cmp(&b.study_year).then(exam_b.images().cmp(&exam_a.images()));
+        order.then_with(|| a.exam_id.cmp(&b.exam_id))
+    });
+    let mut first: Option<(u8, String)> = None;
+    kept.retain(|(row, _)| match &first {
+        Some((year, uid)) if *year == row.study_year => {
+            let told = format!("exam {uid} stands for study year {year}");
+            exclusions.push(exclusion(patient, &row.exam_id, "", reason("second-exam", told)));
+            false
+        }
+        _ => {
+            first = Some((row.study_year, row.exam_id.clone()));
+            true
+        }
+    });
+}
+
+/// The preferred series of each labelled exam, and all of them. The preference is that of
+/// `data.select`'s defaults: soft kernels first, then most slices.
+fn series_of(rows: &[LabelRow], inventory: &Inventory) -> (Vec<SeriesRow>, Vec<SeriesRow>) {
+    let rules = Select::default();
+    let (mut preferred, mut all) = (Vec::new(), Vec::new());
+    for row in rows {
+        let key = (row.patient_id.clone(), row.exam_id.clone());
+        let Some(exam) = inventory.exams.get(&key) else { continue };
+        let candidates: Vec<Candidate> = exam.series.iter().map(candidate).collect();
+        let chosen = select(&candidates, &rules);
+        for (place, series) in exam.series.iter().enumerate() {
+            let told = series_row(row, series);
+            if chosen == Some(place) {
+                preferred.push(told.clone());
+            }
+            all.push(told);
+        }
+    }
+    (preferred, all)
+}
+
+fn thickness_mm(series: &Series) -> Option<f64> {
+    series.description.as_ref().and_then(|it: &Description| it.thickness_mm)
+}
+
+fn candidate(series: &Series) -> Candidate {
+    let spacing_mm = thickness_mm(series).unwrap_or_default();
+    Candidate {
+        series_uid: series.uid.clone(),
+        slices: series.images,
+        slice_spacing_mm: spacing_mm,
+        coverage_mm: spacing_mm * series.images as f64,
+        kernel: series.kernel.clone(),
+    }
+}
+
+fn series_row(row: &LabelRow, series: &Series) -> SeriesRow {
+    SeriesRow {
+        patient_id: row.patient_id.clone(),
+        exam_id: row.exam_id.clone(),
+        series_uid: series.uid.clone(),
+        label: row.label,
+        kernel: series.kernel.clone(),
+        thickness_mm: thickness_mm(series),
+        images: series.images,
+        megabytes: series.megabytes,
+        address: series.address.clone(),
+    }
+}

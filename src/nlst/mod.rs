@@ -1,0 +1,41 @@
+//! The National Lung Screening Trial: from its clinical tables and an inventory of its CT exams to
+//! a labels file.
+//!
+//! ```text
+//! nlst_prsn, nlst_canc, nlst_screen, nlst_ctab ──read_tables──▶ Tables ──┐
+//! index of series, or a folder of files ────────▶ Inventory ─────────────┴─label──▶ Labelled
+//!
+//! Labelled ──write──▶ labels.csv   one row an exam, as data.labels takes it
+//!                     exclusions.csv   every exam and series left out, with its reason
+//!                     labels.json   the rules, the counts, hashes of what was read and written
+//!                     flow.svg   the counts as a diagram
+//!                     series.csv, manifest.txt   the series to fetch, where the index says from where
+//! ```
+//!
+//! Column names and codes are those of the data dictionaries of the public tables (Imaging Data
+//! Commons, 2021-05-27; doi:10.7937/tcia.hmq8-j677) and of the Cancer Data Access System.
+
+mod codes;
+mod describe;
+mod flow;
+mod inventory;
+mod label;
+mod record;
+mod rules;
+mod sample;
+mod table;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use codes::Days;
+pub use describe::{Description, manufacturer, parse as parse_description};
+pub use flow::{flow, flow_table};
+pub use inventory::{Exam, Inventory, Series, of_images, of_index};
+pub use label::{Counts, Exclusion, LabelRow, Labelled, SeriesRow, label};
+pub use record::{Record, Wanted, WriteLabelsError, labels_record, write};
+pub use rules::{
+    FollowUp, LaterCancers, Outcome, Reason, Rules, Sample, SeveralExams, outcome, reason,
+};
+pub use table::TableError;
+pub use tables::{Arm, Cancers, Nodules, Person, Tables, read_tables};

@@ -1,0 +1,256 @@
+//! The trial's clinical tables, as the Imaging Data Commons and the Cancer Data Access System give
+//! them: `nlst_prsn` (one row a person, both arms), `nlst_canc` (one row a lung cancer),
+//! `nlst_screen` (one row a CT screening) and `nlst_ctab` (one row an abnormality on a CT).
+
+use super::codes::Days;
+use super::table::{TableError, needed, optional, read_rows};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// The trial's arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    /// Low-dose CT.
+    Ct,
+    /// Chest radiography.
+    Xray,
+}
+
+/// A row of `nlst_prsn`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// The arm, where the table says it; the public one does not.
+    pub arm: Option<Arm>,
+    /// Age at randomisation, years.
+    pub age: Option<i64>,
+    /// `male`, `female` or empty.
+    pub sex: &'static str,
+    /// In words, or empty.
+    pub race: &'static str,
+    /// `current`, `former` or empty.
+    pub smoking: &'static str,
+    /// Days from randomisation to the screening of each study year.
+    pub screened: [Days; 3],
+    /// Days from randomisation to the first diagnosis of lung cancer.
+    pub diagnosed: Days,
+    /// Days from randomisation to when the person was last known to be free of lung cancer.
+    pub cancer_free: Days,
+    /// Whether the table knows of a lung cancer in another way than by its date.
+    pub cancer_noted: bool,
+    /// Stage of the first lung cancer in words, or empty.
+    pub stage: &'static str,
+}
+
+/// What is known of a person's cancers from `nlst_canc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancers {
+    /// The earliest diagnosis that has a date.
+    pub first_days: Option<i64>,
+}
+
+/// What radiologists marked on the CT of a study year.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Nodules {
+    /// Non-calcified nodules or masses of 4 mm and more.
+    pub count: u32,
+    /// The longest diameter among them.
+    pub largest_mm: Option<f64>,
+}
+
+/// The tables together. Only persons must be there.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// By `pid`.
+    pub persons: HashMap<String, Person>,
+    /// By `pid`; `None` without the table.
+    pub cancers: Option<HashMap<String, Cancers>>,
+    /// Study years with a CT screening, by `pid`; `None` without the table.
+    pub screens: Option<HashMap<String, BTreeSet<u8>>>,
+    /// By `pid` and study year; `None` without the table.
+    pub nodules: Option<HashMap<(String, u8), Nodules>>,
+    /// The files that were read, by the name of the table.
+    pub files: BTreeMap<&'static str, PathBuf>,
+}
+
+/// Reads the tables of a folder: `nlst_prsn.csv` or, as the Cancer Data Access System names them,
+/// one file such as `nlst_780_prsn_idc_20210527.csv`.
+///
+/// # Errors
+/// When the table of persons is not there, or one that is there cannot be used.
+pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
+    let mut files = BTreeMap::new();
+    for name in ["prsn", "canc", "screen", "ctab"] {
+        if let Some(path) = find(folder, name)? {
+            files.insert(name, path);
+        }
+    }
+    let Some(persons) = files.get("prsn") else {
+        return Err(TableError::Unreadable {
+            path: folder.join("nlst_prsn.csv"),
+            message: "there is no such file".into(),
+            expected: "a folder with the trial's tables: nlst_prsn.csv and, where they are at \
+                       hand, nlst_canc.csv, nlst_screen.csv, nlst_ctab.csv",
+        });
+    };
+    Ok(Tables {
+        persons: read_persons(persons)?,
+        cancers: files.get("canc").map(|path| read_cancers(path)).transpose()?,
+        screens: files.get("screen").map(|path| read_screens(path)).transpose()?,
+        nodules: files.get("ctab").map(|path| read_nodules(path)).transpose()?,
+        files,
+    })
+}
+
+/// The file of a table: its plain name, else the only file whose name has the table's among its
+/// words.
+fn find(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableError> {
+    let plain = folder.join(format!("nlst_{table}.csv"));
+    if plain.is_file() {
+        return Ok(Some(plain));
+    }
+    let unreadable = |path: &Path, message: String, expected| TableError::Unreadable {
+        path: path.to_owned(),
+        message,
+        expected,
+    };
+    let entries = std::fs::read_dir(folder)
+        .map_err(|e| unreadable(folder, e.to_string(), "a folder with the trial's tables"))?;
+    let mut found: Vec<PathBuf> = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().to_ascii_lowercase();
+        let mut words = name.strip_suffix(".csv").unwrap_or_default().split(['_', '.', '-']);
+        if words.next() == Some("nlst") && words.any(|word| word == table) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        [first, second, ..] => Err(unreadable(
+            first,
+            format!("{} could be the same table", second.display()),
+            "one file of each table; rename or remove the other",
+        )),
+    }
+}
+
+fn read_persons(path: &Path) -> Result<HashMap<String, Person>, TableError> {
+    let columns = [
+        needed("pid"),
+        needed("scr_days0"),
+        needed("scr_days1"),
+        needed("scr_days2"),
+        needed("candx_days"),
+        optional("canc_free_days"),
+        optional("rndgroup"),
+        optional("age"),
+        optional("gender"),
+        optional("race"),
+        optional("cigsmok"),
+        optional("can_scr"),
+        optional("cancyr"),
+        optional("de_stag"),
+    ];
+    let mut persons = HashMap::new();
+    let mut lines = HashMap::<String, u64>::new();
+    read_rows(path, &columns, |row| {
+        let pid = row.identifier(0)?;
+        if let Some(first) = lines.insert(pid.clone(), row.line) {
+            return Err(row.wrong(0, format!("each person once; line {first} has it too")));
+        }
+        let arm = match row.number(6)? {
+            None => None,
+            Some(1) => Some(Arm::Ct),
+            Some(2) => Some(Arm::Xray),
+            Some(_) => return Err(row.wrong(6, "1 (CT) or 2 (radiography)")),
+        };
+        let noted = row.number(11)?.is_some_and(|code| code != 0) || row.number(12)?.is_some();
+        let person = Person {
+            arm,
+            age: row.number(7)?,
+            sex: word(row.number(8)?, &[(1, "male"), (2, "female")]),
+            race: word(row.number(9)?, &RACES),
+            smoking: word(row.number(10)?, &[(0, "former"), (1, "current")]),
+            screened: [row.days(1)?, row.days(2)?, row.days(3)?],
+            diagnosed: row.days(4)?,
+            cancer_free: row.days(5)?,
+            cancer_noted: noted,
+            stage: word(row.number(13)?, &STAGES),
+        };
+        persons.insert(pid, person);
+        Ok(())
+    })?;
+    Ok(persons)
+}
+
+/// The word for a code; empty for codes that stand for "unknown" in their many ways.
+fn word(code: Option<i64>, words: &[(i64, &'static str)]) -> &'static str {
+    words.iter().find(|(known, _)| Some(*known) == code).map_or("", |(_, word)| word)
+}
+
+const RACES: [(i64, &str); 6] = [
+    (1, "White"),
+    (2, "Black or African-American"),
+    (3, "Asian"),
+    (4, "American Indian or Alaskan Native"),
+    (5, "Native Hawaiian or Other Pacific Islander"),
+    (6, "More than one race"),
+];
+
+/// Stages of AJCC 6.
+const STAGES: [(i64, &str); 8] = [
+    (110, "IA"),
+    (120, "IB"),
+    (210, "IIA"),
+    (220, "IIB"),
+    (310, "IIIA"),
+    (320, "IIIB"),
+    (400, "IV"),
+    (900, "occult"),
+];
+
+fn read_cancers(path: &Path) -> Result<HashMap<String, Cancers>, TableError> {
+    let mut cancers = HashMap::<String, Cancers>::new();
+    read_rows(path, &[needed("pid"), needed("candx_days")], |row| {
+        let days = row.days(1)?.known();
+        let entry = cancers.entry(row.identifier(0)?).or_insert(Cancers { first_days: None });
+        entry.first_days = [entry.first_days, days].into_iter().flatten().min();
+        Ok(())
+    })?;
+    Ok(cancers)
+}
+
+fn read_screens(path: &Path) -> Result<HashMap<String, BTreeSet<u8>>, TableError> {
+    let mut screens = HashMap::<String, BTreeSet<u8>>::new();
+    read_rows(path, &[needed("pid"), needed("study_yr")], |row| {
+        let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
+        screens.entry(row.identifier(0)?).or_default().insert(year);
+        Ok(())
+    })?;
+    Ok(screens)
+}
+
+fn study_year(number: Option<i64>) -> Option<u8> {
+    number.and_then(|year| u8::try_from(year).ok()).filter(|year| *year <= 2)
+}
+
+/// The code of `sct_ab_desc` for a non-calcified nodule or mass of 4 mm and more.
+const NODULE: i64 = 51;
+
+fn read_nodules(path: &Path) -> Result<HashMap<(String, u8), Nodules>, TableError> {
+    let columns =
+        [needed("pid"), needed("study_yr"), needed("sct_ab_desc"), optional("sct_long_dia")];
+    let mut nodules = HashMap::<(String, u8), Nodules>::new();
+    read_rows(path, &columns, |row| {
+        let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
+        let marked = nodules.entry((row.identifier(0)?, year)).or_default();
+        if row.number(2)? == Some(NODULE) {
+            marked.count += 1;
+            let sizes_mm = [marked.largest_mm, row.measure(3)?].into_iter().flatten();
+            marked.largest_mm = sizes_mm.reduce(f64::max);
+        }
+        Ok(())
+    })?;
+    Ok(nodules)
+}

@@ -1,0 +1,195 @@
+//! `lungs cohort nlst` on synthetic tables with the traps of the real ones, and splits by lists.
+
+use super::support::{Workplace, cohort, settings};
+use std::collections::BTreeSet;
+use std::fs;
+
+const PRSN: &str = "\
+pid,age,gender,cigsmok,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days,can_scr,cancyr
+100001,61,1,1,5,370,735,.N,2400,0,.N
+100002,60,2,0,0,364,.N,364,.N,1,1
+100003,59,1,1,10,.E,.E,200,200,1,0
+100004,62,2,0,7,.W,740,1105,900,4,2
+100005,70,1,1,.N,,700,.N,1000,0,.N
+100006,65,1,1,3,360,720,.N,3000,0,.N
+";
+
+const INDEX: &str = "\
+PatientID,StudyInstanceUID,SeriesInstanceUID,StudyDate,Modality,SeriesDescription,instanceCount,series_size_MB,crdc_series_uuid
+100001,1.1.0,1.1.0.1,1999-01-02,CT,\"0,OPA,SE,VZOOM,B30f,300,2,120,75,40,na\",150,79.1,u1
+100001,1.1.0,1.1.0.2,1999-01-02,CT,\"0,OPA,SE,VZOOM,B50f,300,2,120,75,40,na\",150,79.1,u2
+100001,1.1.0,1.1.0.3,1999-01-02,CT,\"0,OPL,SE,VZOOM,na,,,,,,\",1,0.5,u3
+100001,1.1.1,1.1.1.1,2000-01-02,CT,\"1,OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",120,63.2,u4
+100002,1.2.0,1.2.0.1,1999-01-02,CT,\"0,OPA,GE,LSULT,LUNG,380,1.2,120,60,44.4,1.4\",240,126.4,u5
+100003,1.3.0,1.3.0.1,1999-01-02,CT,\"0,OPA,PH,MX8000,C,286,5,120,120,80,1.5\",60,31.6,u6
+100003,1.3.1,1.3.1.1,2000-01-02,CT,\"1,OPA,PH,MX8000,C,286,2,120,120,80,1.5\",150,79.1,u7
+100004,1.4.0,1.4.0.1,1999-01-02,CT,\"0,OPA,TO,Aquilion,FC51,320,2,120,120,80,1.5\",150,79.1,u8
+100004,1.4.2,1.4.2.1,2001-01-02,CT,\"2,OPA,TO,Aquilion,FC51,320,2,120,120,80,1.5\",150,79.1,u9
+100005,1.5.2,1.5.2.1,2001-01-02,CT,\"2,OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",120,63.2,u10
+999999,1.9.0,1.9.0.1,1999-01-02,CT,\"0,OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",120,63.2,u11
+";
+
+fn place() -> Workplace {
+    let place = Workplace::new();
+    place.write("nlst/nlst_prsn.csv", PRSN);
+    place.write("nlst/nlst_canc.csv", "pid,candx_days\n100002,364\n100003,200\n100004,1105\n");
+    place.write("index.csv", INDEX);
+    place
+}
+
+const COMMAND: [&str; 8] =
+    ["cohort", "nlst", "--tables", "nlst", "--index", "index.csv", "--out", "out"];
+
+/// The command with further options.
+fn with<'a>(further: &[&'a str]) -> Vec<&'a str> {
+    COMMAND.iter().copied().chain(further.iter().copied()).collect()
+}
+
+#[track_caller]
+fn fails(place: &Workplace, name: &str, arguments: &[&str]) {
+    let done = place.lungs(arguments);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    settings().bind(|| insta::assert_snapshot!(name, done.stderr));
+}
+
+#[test]
+fn the_flow_says_where_everybody_went() {
+    let place = place();
+    let done = place.lungs(&with(&["--max-thickness-mm", "2.5"]));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    settings().bind(|| insta::assert_snapshot!("nlst-flow", done.stdout));
+    let read = |name: &str| fs::read_to_string(place.path("out").join(name)).unwrap();
+    settings().bind(|| insta::assert_snapshot!("nlst-labels", read("labels.csv")));
+    settings().bind(|| insta::assert_snapshot!("nlst-exclusions", read("exclusions.csv")));
+    settings().bind(|| insta::assert_snapshot!("nlst-manifest", read("manifest.txt")));
+    assert!(read("flow.svg").contains("flow of exams"));
+    let record: serde_json::Value = serde_json::from_str(&read("labels.json")).unwrap();
+    assert_eq!(record["rules"]["max_thickness_mm"], 2.5);
+    assert_eq!(record["rules"]["later_cancers"], "negative");
+    assert_eq!(record["counts"]["kept_positive"], 1);
+    for table in ["prsn", "canc", "index"] {
+        assert_eq!(record["read_blake3"][table].as_str().unwrap().len(), 64);
+    }
+}
+
+#[test]
+fn rules_and_draws_are_options() {
+    let place = place();
+    let options = [
+        "--later-cancers",
+        "exclude",
+        "--follow-up",
+        "later-screen",
+        "--positives",
+        "1",
+        "--negatives",
+        "5",
+        "--series",
+        "all",
+    ];
+    let done = place.lungs(&with(&options));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    settings().bind(|| insta::assert_snapshot!("nlst-flow-of-a-draw", done.stdout));
+}
+
+#[test]
+fn exams_on_disk_are_labelled_by_their_headers() {
+    let place = place();
+    let mut persons = PRSN.lines().next().unwrap().to_owned() + "\n";
+    let mut screens = "pid,study_yr\n".to_owned();
+    for patient in patients() {
+        persons += &format!("{patient},61,1,1,5,370,735,.N,2400,0,.N\n");
+        screens += &format!("{patient},0\n");
+    }
+    place.write("nlst/nlst_prsn.csv", &persons);
+    place.write("nlst/nlst_screen.csv", &screens);
+    let done = place.lungs(&["cohort", "nlst", "--tables", "nlst", "--data", "ct", "--out", "out"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    // Whatever the headers' dates: every exam has a label or a reason, once.
+    let exams = |name: &str, of_series: bool| -> BTreeSet<String> {
+        let text = fs::read_to_string(place.path("out").join(name)).unwrap();
+        let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+        let rows = rows.filter(|row| !of_series || row[2].is_empty());
+        rows.map(|row| row[1].to_owned()).collect()
+    };
+    let (labelled, left_out) = (exams("labels.csv", false), exams("exclusions.csv", true));
+    assert!(!labelled.is_empty() && labelled.is_disjoint(&left_out));
+    let there = fs::read_to_string(cohort().join("labels.csv")).unwrap().lines().count() - 1;
+    assert_eq!(labelled.len() + left_out.len(), there);
+    assert!(!place.path("out/manifest.txt").exists());
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_named_with_its_place() {
+    let place = place();
+    fails(
+        &place,
+        "nlst-no-tables",
+        &["cohort", "nlst", "--tables", "ct", "--index", "index.csv", "--out", "out"],
+    );
+    place.write("nlst/nlst_prsn.csv", &PRSN.replace("100003,59,1,1,10", "100003,59,1,1,ten"));
+    fails(&place, "nlst-bad-days", &COMMAND);
+    place.write("nlst/nlst_prsn.csv", &PRSN.replace("candx_days", "cancer_days"));
+    fails(&place, "nlst-no-column", &COMMAND);
+    place.write("nlst/nlst_prsn.csv", &PRSN.replace("100004,62", "100002,62"));
+    fails(&place, "nlst-person-twice", &COMMAND);
+    place.write("nlst/nlst_prsn.csv", PRSN);
+    place.write("index.csv", &INDEX.replace("1.2.0.1,", "1.1.1.1,"));
+    fails(&place, "nlst-series-twice", &COMMAND);
+    assert!(!place.path("out").exists());
+}
+
+/// Patients of the cohort, each once.
+fn patients() -> Vec<String> {
+    let text = fs::read_to_string(cohort().join("labels.csv")).unwrap();
+    let mut ids: Vec<String> =
+        text.lines().skip(1).filter_map(|line| Some(line.split(',').next()?.to_owned())).collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+#[test]
+fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
+    let place = Workplace::new();
+    let ids = patients();
+    let list = format!("# published\n{}\n{}\nelsewhere\n", ids[0], ids[3]);
+    place.write("test.txt", &list);
+    let set = ["--set", "split.lists.test=test.txt", "--set", "train.epochs=1"];
+    let check = place.lungs(&[&["check", "small.toml"], &set[..]].concat());
+    assert_eq!(check.code, 0, "{}", check.stderr);
+    assert!(check.stdout.contains("test list: 3 patients, 1 not in the study"), "{}", check.stdout);
+    let done = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("test list: 3 patients, 1 not in the study"), "{}", done.stdout);
+    let run = place.newest_run("small");
+    let rows = fs::read_to_string(run.join("cohort.csv")).unwrap();
+    let tested: BTreeSet<&str> = rows
+        .lines()
+        .filter(|line| line.contains(",test,"))
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(tested.into_iter().collect::<Vec<_>>(), [&ids[0], &ids[3]]);
+    let provenance: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
+    let hash = blake3::hash(list.as_bytes()).to_hex().to_string();
+    assert_eq!(provenance["split_lists"]["test"], hash.as_str());
+    // Another list is another experiment, though its path is the same.
+    place.write("test.txt", &format!("{}\n", ids[1]));
+    let again = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
+    assert!(again.stdout.contains("The lists at split.lists are others"), "{}", again.stdout);
+}
+
+#[test]
+fn a_patient_in_two_lists_is_refused_before_anything_is_prepared() {
+    let place = Workplace::new();
+    let ids = patients();
+    place.write("train.txt", &format!("{}\n{}\n", ids[0], ids[1]));
+    place.write("test.txt", &format!("{}\n", ids[1]));
+    let set = ["--set", "split.lists.train=train.txt", "--set", "split.lists.test=test.txt"];
+    let done = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    let told = done.stderr.replace(&ids[1], "PATIENT");
+    settings().bind(|| insta::assert_snapshot!("patient-in-two-split-lists", told));
+    assert!(!place.path("prepared").exists());
+}
