@@ -21,6 +21,7 @@ mod prepare;
 mod progress;
 mod run;
 mod screen;
+mod slurm;
 mod sweep;
 mod weights;
 

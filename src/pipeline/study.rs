@@ -8,7 +8,7 @@ use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry};
 use crate::dicom::{self, StackRules};
 use crate::images::{Image, Scanner};
 use crate::phantom;
-use crate::prepare::{self, Limits, Row, Settings, Status};
+use crate::prepare::{self, Limits, Row, Settings, Shard, Status};
 use crate::results::{RunFolder, Table, read_csv, write_csv};
 use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
@@ -129,6 +129,21 @@ pub fn prepare_chosen(
         cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
     }
     Ok(rows)
+}
+
+/// Prepares those of the chosen series that are in one part of several.
+pub fn prepare_shard(
+    spec: &Spec,
+    shard: Shard,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    // Parts begin at the same time: one of them makes what is to be made and looks into the files.
+    let turn = prepare::turn(&cache_folder(spec), "index");
+    make_phantom(spec, watch)?;
+    let mut cohort = gather(spec, watch)?;
+    drop(turn);
+    cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
+    prepare_chosen(spec, &mut cohort, watch)
 }
 
 /// Prepares images as `spec` says, into `cache`.
