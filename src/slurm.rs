@@ -47,48 +47,48 @@ impl Job {
 
     /// The script of the job.
     pub fn script(&self, wanted: &Slurm) -> String {
-        let mut text = format!("#!/bin/bash\n# {}\n", self.about.replace('\n', "\n# "));
-        text += &format!("# Submit it again at any time: sbatch {}\n", shell(&path(&self.script)));
-        for option in self.options(wanted) {
-            text += &format!("#SBATCH {option}\n");
-        }
-        for line in &wanted.setup {
-            text += &format!("\n{line}");
-        }
-        if !wanted.setup.is_empty() {
-            text += "\n";
-        }
+        let script = shell(&path(&self.script));
+        let about = self.about.replace('\n', "\n# ");
+        let options: String =
+            self.options(wanted).iter().map(|option| format!("#SBATCH {option}\n")).collect();
+        let setup: String = wanted.setup.iter().map(|line| format!("{line}\n")).collect();
+        let setup = if setup.is_empty() { setup } else { format!("{setup}\n") };
         let seconds = wanted.warning_seconds;
         let command: Vec<String> = self.command.iter().map(|part| task_or(part)).collect();
-        let (job, again) = match self.tasks.is_empty() {
+        let command = command.join(" ");
+        let (job, task) = match self.tasks.is_empty() {
             true => ("$SLURM_JOB_ID", ""),
-            false => (
-                "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID",
-                "--array=\"$SLURM_ARRAY_TASK_ID\" ",
-            ),
+            false => {
+                ("${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID", "--array=\"$SLURM_ARRAY_TASK_ID\" ")
+            }
         };
-        text + &format!(
-            "\n# Slurm warns this script {seconds} s before the time is up (SIGUSR1), and the script the program:\n\
-             # it keeps what it has, ends with 75, and the job goes back into the queue to continue.\n\
-             warned=\n\
-             trap 'warned=yes; kill -USR1 \"$program\" 2>/dev/null' USR1\n\
-             \n\
-             {} &\n\
-             program=$!\n\
-             wait \"$program\"\n\
-             code=$?\n\
-             if [ -n \"$warned\" ]; then  # the warning ended the waiting, not yet the program\n  \
-               wait \"$program\"\n  \
-               code=$?\n\
-             fi\n\
-             case $code in\n  \
-               75 | 138)  # 138: the warning came before the program listened\n    \
-                 scontrol requeue \"{job}\" || sbatch {again}{}\n    \
-                 ;;\n\
-             esac\n\
-             exit \"$code\"\n",
-            command.join(" "),
-            shell(&path(&self.script)),
+        format!(
+            r#"#!/bin/bash
+# {about}
+# To submit it again, at any time: sbatch {script}
+{options}
+# Slurm warns this script {seconds} s before its time is up (SIGUSR1), and the script the program,
+# which keeps what it has and ends with 75. The job then goes back into the queue, and continues.
+again() {{
+    scontrol requeue "{job}" || sbatch {task}{script}
+    exit 75
+}}
+warned= program=
+trap 'warned=yes; [ -z "$program" ] && again; kill -USR1 "$program" 2>/dev/null' USR1
+
+{setup}{command} &
+program=$!
+wait "$program"
+code=$?
+if [ -n "$warned" ]; then # the warning has ended the waiting, and not yet the program
+    wait "$program"
+    code=$?
+fi
+case $code in
+    75 | 138) again ;; # 138: warned before the program listened
+esac
+exit "$code"
+"#
         )
     }
 

@@ -121,7 +121,9 @@ impl Call<'_> {
             before = Some(number.to_string());
         }
         if !self.submission.dry_run {
-            output.say("What they print is beside the scripts; `squeue --me` shows where they stand.");
+            output.say(
+                "What they print is beside the scripts; `squeue --me` shows where they stand.",
+            );
         }
         Ok(())
     }

@@ -124,11 +124,16 @@ pub struct Cohort {
 /// Walks the data, reads the labels and chooses one series per exam.
 pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError> {
     let (found, labels) = read_sources(spec, scanner)?;
+    of_images(spec, found, &labels)
+}
+
+/// Chooses one series per exam among images that were found before.
+pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, CohortError> {
     if found.images.is_empty() {
         return Err(nothing(spec.data.root.clone(), &found));
     }
     let series_found = found.images.len();
-    let cohort = select::choose(found, &labels, &spec.data.select);
+    let cohort = select::choose(found, labels, &spec.data.select);
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
@@ -156,7 +161,10 @@ impl Cohort {
     pub fn refuse(&mut self, row: usize, reason: String) {
         self.rows[row].chosen = false;
         self.rows[row].reason = reason;
-        self.chosen.retain(|(chosen, _)| *chosen != row);
+        // In the order of the rows, so that thousands of refusals need not look at all of them.
+        if let Ok(place) = self.chosen.binary_search_by_key(&row, |(chosen, _)| *chosen) {
+            self.chosen.remove(place);
+        }
     }
 }
 

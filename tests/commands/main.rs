@@ -13,6 +13,7 @@ mod folds;
 mod killing;
 mod report;
 mod runs;
+mod slurm;
 mod support;
 mod sweep;
 mod synthetic;

@@ -1,8 +1,8 @@
 //! A sweep as jobs of a Slurm cluster: preparation, an array of runs, the comparison.
 
+use super::super::Done;
 use super::super::output::Output;
 use super::super::slurm::{After, Call, Submission};
-use super::super::Done;
 use super::{Sweep, Work, once};
 use crate::slurm::TASK;
 use crate::sweep::{PlannedRun, State};
@@ -10,12 +10,8 @@ use crate::sweep::{PlannedRun, State};
 /// Submits what is left of a sweep, or prints the scripts.
 pub(super) fn submit(sweep: &Sweep, work: &Work, output: &Output) -> Done {
     let view = work.view()?;
-    let left: Vec<usize> = view
-        .runs
-        .iter()
-        .filter(|run| run.state != State::Finished)
-        .map(|run| run.index)
-        .collect();
+    let left: Vec<usize> =
+        view.runs.iter().filter(|run| run.state != State::Finished).map(|run| run.index).collect();
     if left.is_empty() {
         output.say("Every run is finished. To compare them again:");
         output.say(format!("  {} --compare", sweep.again()));
