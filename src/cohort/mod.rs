@@ -157,13 +157,13 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
 }
 
 impl Cohort {
-    /// Takes a chosen series out of the study, with the reason.
-    pub fn refuse(&mut self, row: usize, reason: String) {
-        self.rows[row].chosen = false;
-        self.rows[row].reason = reason;
-        // In the order of the rows, so that thousands of refusals need not look at all of them.
-        if let Ok(place) = self.chosen.binary_search_by_key(&row, |(chosen, _)| *chosen) {
-            self.chosen.remove(place);
+    /// Takes chosen series out of the study, each by its row and with the reason. All at once: of a
+    /// whole archive, thousands are refused.
+    pub fn refuse(&mut self, refused: BTreeMap<usize, String>) {
+        self.chosen.retain(|(row, _)| !refused.contains_key(row));
+        for (row, reason) in refused {
+            self.rows[row].chosen = false;
+            self.rows[row].reason = reason;
         }
     }
 }

@@ -125,9 +125,9 @@ pub fn prepare_chosen(
     let (places, images): (Vec<usize>, Vec<&Image>) =
         cohort.chosen.iter().map(|(place, image)| (*place, image)).unzip();
     let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
-    for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
-        cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
-    }
+    let refused = places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused);
+    let told = |(place, row): (&usize, &Row)| (*place, format!("{}: {}", row.code, row.reason));
+    cohort.refuse(refused.map(told).collect());
     Ok(rows)
 }
 
