@@ -55,9 +55,10 @@ fn main() {
     });
     stage("plan", || print_plan(&spec, &cohort));
     stage("refuse 2000 of the chosen", || {
-        let rows: Vec<usize> = cohort.chosen.iter().step_by(36).map(|(row, _)| *row).collect();
-        rows.into_iter()
-            .for_each(|row| cohort.refuse(row, "lungs-not-found: for the bench".into()));
+        let rows = cohort.chosen.iter().step_by(36);
+        let told = rows.map(|(row, _)| (*row, "lungs-not-found: for the bench".to_owned()));
+        let refused = told.collect();
+        cohort.refuse(refused);
     });
     drop(cohort);
 
