@@ -120,10 +120,9 @@ impl Prepare {
         let mut command = vec!["prepare".to_owned(), self.input.display().to_string()];
         command.extend(self.out.iter().flat_map(|out| ["--out".into(), out.display().to_string()]));
         command.extend(self.set.iter().flat_map(|set| ["--set".into(), set.clone()]));
-        let name = format!("prepare-{}", spec.experiment.name);
         let call = Call { spec: &spec, folder: &cache, submission: &self.submission };
-        let parts = call.preparation(&name, command.clone())?;
-        let tables = call.job("tables", &name, "Tables and page of the preparation.", command)?;
+        let parts = call.preparation(command.clone())?;
+        let tables = call.job("tables", "Tables and page of the preparation.", command)?;
         call.submit(&[(parts, None), (tables, Some(After::Success))], output)
     }
 

@@ -245,17 +245,16 @@ impl Which {
             None => (self.find()?.1.root().to_owned(), Vec::new()),
         };
         let set: Vec<String> = changes.into_iter().flat_map(|key| ["--set".into(), key]).collect();
-        let name = &spec.experiment.name;
         let call = Call { spec: &spec, folder: &root, submission: &self.submission };
         let verb = if until == Until::Trained { "train" } else { "run" };
         let command = [vec![verb.to_owned(), root.display().to_string()], set.clone()].concat();
         let about = format!("One run, by `lungs {verb} --slurm`.");
-        let run = call.job("run", name, &about, command)?.training();
+        let run = call.job("run", &about, command)?.training();
         if spec.slurm.shards == 0 {
             return call.submit(&[(run, None)], output);
         }
         let kept = root.join("spec.toml").display().to_string();
-        let parts = call.preparation(name, [vec!["prepare".to_owned(), kept], set].concat())?;
+        let parts = call.preparation([vec!["prepare".to_owned(), kept], set].concat())?;
         call.submit(&[(parts, None), (run, Some(After::Success))], output)
     }
 

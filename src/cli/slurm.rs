@@ -44,13 +44,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// A job that runs this program with `arguments`; its script is called `stem`.
-    pub fn job(
-        &self,
-        stem: &str,
-        name: &str,
-        about: &str,
-        mut arguments: Vec<String>,
-    ) -> Result<Job, Failure> {
+    pub fn job(&self, stem: &str, about: &str, mut arguments: Vec<String>) -> Result<Job, Failure> {
         let program = std::env::current_exe().map_err(Failure::work)?;
         let here = std::env::current_dir().map_err(Failure::work)?;
         let folder = std::path::absolute(self.folder).map_err(Failure::work)?;
@@ -62,7 +56,7 @@ impl Call<'_> {
         arguments.insert(0, program.display().to_string());
         Ok(Job {
             about: about.to_owned(),
-            name: format!("lungs-{name}"),
+            name: format!("lungs-{}-{stem}", spec.experiment.name),
             folder: here,
             script: folder.join("slurm").join(format!("{stem}.sh")),
             tasks: Vec::new(),
@@ -72,7 +66,7 @@ impl Call<'_> {
     }
 
     /// The job that prepares: every part of `slurm.shards` a task where there are several.
-    pub fn preparation(&self, name: &str, mut command: Vec<String>) -> Result<Job, Failure> {
+    pub fn preparation(&self, mut command: Vec<String>) -> Result<Job, Failure> {
         let shards = self.spec.slurm.shards;
         let about = match shards {
             0 | 1 => "Preparation of all series.".to_owned(),
@@ -81,7 +75,7 @@ impl Call<'_> {
         if shards > 1 {
             command.extend(["--shard".to_owned(), format!("{TASK}/{shards}")]);
         }
-        let mut job = self.job("prepare", name, &about, command)?;
+        let mut job = self.job("prepare", &about, command)?;
         if shards > 1 {
             job.tasks = (1..=shards).collect();
         }

@@ -126,7 +126,7 @@ fn twenty_parts_on_three_nodes_of_which_one_dies() {
 fn a_run_whose_time_is_up_continues_to_the_same_bytes() {
     let Some(cluster) = Cluster::start() else { return };
     let place = Workplace::new();
-    let more = "train.epochs = 60\n[slurm]\ntime = \"1\"\nwarning_seconds = 30\nshards = 3\n";
+    let more = "train.epochs = 40\n[slurm]\ntime = \"1\"\nwarning_seconds = 30\nshards = 3\n";
     place.write("long.toml", &format!("extends = \"small.toml\"\n{more}"));
     let printed = cluster.lungs(&place, &["run", "long.toml", "--slurm", "--dry-run"]);
     assert_eq!(printed.code, 0, "{}", printed.stderr);
@@ -138,6 +138,7 @@ fn a_run_whose_time_is_up_continues_to_the_same_bytes() {
     let [parts, run] = jobs(&done.stdout)[..] else { panic!("{}", done.stdout) };
     wait_until("the end of the job's time", || {
         cluster.hurry();
+        cluster.hold_back();
         cluster.restarts(run) >= 1 || cluster.states(run) == ["COMPLETED"]
     });
     assert!(cluster.restarts(run) >= 1, "the run ended before its time was up");
@@ -148,7 +149,7 @@ fn a_run_whose_time_is_up_continues_to_the_same_bytes() {
     assert!(told.contains("training was interrupted"), "{told}");
 
     let alone = Workplace::new();
-    alone.write("long.toml", "extends = \"small.toml\"\ntrain.epochs = 60\n");
+    alone.write("long.toml", "extends = \"small.toml\"\ntrain.epochs = 40\n");
     assert_eq!(alone.lungs(&["run", "long.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
     let scripts = run.join("slurm");

@@ -26,19 +26,18 @@ pub(super) fn submit(sweep: &Sweep, work: &Work, output: &Output) -> Done {
     // What is asked for is the same for all runs: `[slurm]` cannot be varied.
     let spec = &work.runs[0].spec;
     let call = Call { spec, folder: work.folder.root(), submission: &submission };
-    let name = &spec.experiment.name;
     let mut command = vec!["sweep".to_owned(), sweep.spec.display().to_string()];
     command.extend(sweep.set.iter().flat_map(|set| ["--set".into(), set.clone()]));
     let with = |flags: &[&str]| -> Vec<String> {
         command.iter().cloned().chain(flags.iter().map(|flag| (*flag).to_owned())).collect()
     };
-    let preparation = call.preparation(name, with(&["--prepare"]))?;
+    let preparation = call.preparation(with(&["--prepare"]))?;
     let of = format!("{TASK}/{}", work.runs.len());
     let about = format!("The runs of a sweep, a task for each of {}.", left.len());
-    let mut array = call.job("runs", name, &about, with(&["--only", &of]))?.training();
+    let mut array = call.job("runs", &about, with(&["--only", &of]))?.training();
     array.tasks = left;
     let about = "The comparison of all finished runs of a sweep.";
-    let comparison = call.job("compare", name, about, with(&["--compare"]))?;
+    let comparison = call.job("compare", about, with(&["--compare"]))?;
     let jobs = [
         (preparation, None),
         (array, Some(After::Success)),

@@ -187,16 +187,22 @@ impl Cluster {
 
     /// Ends a node with everything on it, if `lungs` works there now.
     pub fn kill_node_at_work(&self, node: &str) -> bool {
-        let own = fs::canonicalize(env!("CARGO_BIN_EXE_lungs")).expect("the program");
         let there = self.processes(Some(node));
-        let works = |pid: &u32| {
-            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == own)
-        };
-        let at_work = there.iter().any(works);
+        let at_work = there.iter().any(is_lungs);
         if at_work {
-            end(&with_guards_first(&there));
+            signal("-9", &with_guards_first(&there));
         }
         at_work
+    }
+
+    /// Lets `lungs` work for a tenth of half a second: so that a job outlasts its time however fast it is.
+    pub fn hold_back(&self) {
+        let mut at_work = self.processes(None);
+        at_work.retain(is_lungs);
+        signal("-STOP", &at_work);
+        std::thread::sleep(Duration::from_millis(450));
+        signal("-CONT", &at_work);
+        std::thread::sleep(Duration::from_millis(50));
     }
 
     /// Processes that belong to this cluster, or to one node of it: its daemons, and what they started.
@@ -227,7 +233,7 @@ impl Drop for Cluster {
             }
             println!("{}", self.scontrol(&["show", "job"]));
         }
-        end(&with_guards_first(&self.processes(None)));
+        signal("-9", &with_guards_first(&self.processes(None)));
         for daemon in &mut self.daemons {
             let _ = daemon.kill();
             let _ = daemon.wait();
@@ -251,10 +257,15 @@ fn with_guards_first(processes: &[u32]) -> Vec<u32> {
     ordered
 }
 
-/// Ends processes by their numbers, at once.
-fn end(processes: &[u32]) {
+fn is_lungs(pid: &u32) -> bool {
+    let own = fs::canonicalize(env!("CARGO_BIN_EXE_lungs")).expect("the program");
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == own)
+}
+
+/// Signals processes by their numbers, in this order.
+fn signal(name: &str, processes: &[u32]) {
     let numbers = processes.iter().map(u32::to_string);
-    let _ = Command::new("kill").arg("-9").args(numbers).stderr(Stdio::null()).status();
+    let _ = Command::new("kill").arg(name).args(numbers).stderr(Stdio::null()).status();
 }
 
 /// Where a program is; daemons are not in everybody's path.
