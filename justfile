@@ -52,7 +52,7 @@ weights *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Measure: just bench train | prepare | volume | evaluation | report | explain RUN
+# Measure: just bench train | prepare | volume | evaluation | report | scale | explain RUN
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 

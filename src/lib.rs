@@ -28,6 +28,7 @@ pub mod prepare;
 pub mod random;
 pub mod report;
 pub mod results;
+pub mod slurm;
 pub mod spec;
 pub mod sweep;
 pub mod training;

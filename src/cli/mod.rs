@@ -22,6 +22,7 @@ mod prepare;
 mod progress;
 mod run;
 mod screen;
+mod slurm;
 mod sweep;
 mod weights;
 

@@ -4,11 +4,12 @@ use super::interrupt::Interrupt;
 use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
+use super::slurm::{After, Call, Submission};
 use super::{Done, Failure};
 use crate::cohort::{CohortRow, unlabelled};
 use crate::images::Image;
 use crate::pipeline::{self, Stages};
-use crate::prepare::{Row, Status};
+use crate::prepare::{self, Row, Shard, Status};
 use crate::report::preparation::write_preparation;
 use crate::results::write_csv;
 use crate::spec::{Overrides, Spec, load, load_data};
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// figures are spread, and every picture.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'"
+    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'\n  lungs prepare experiments/baseline.toml --shard 3/20   a part of it, as a task of a job array"
 )]
 pub(super) struct Prepare {
     /// A spec (.toml), or a folder with CT images, or one such file.
@@ -37,10 +38,21 @@ pub(super) struct Prepare {
     /// Override a key of the spec, as preprocess.spacing_mm=2. Can be given many times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+
+    /// Prepare one part of several, as 3/20, by the hash of the series' UIDs. All parts together are
+    /// the whole; the same command without it then finds everything done, and writes tables and page.
+    #[arg(long, value_name = "PART", conflicts_with = "slurm")]
+    shard: Option<Shard>,
+
+    #[command(flatten)]
+    submission: Submission,
 }
 
 impl Prepare {
     pub fn execute(&self, output: &Output) -> Done {
+        if self.submission.slurm {
+            return self.submit(output);
+        }
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
         let (rows, page) =
@@ -50,6 +62,10 @@ impl Prepare {
             output.say(format!("refused      {}  {}: {}", row.series_uid, row.code, row.reason));
         }
         output.detail(table(&rows));
+        if self.shard.is_some() {
+            output.say(format!("table         {}", page.display()));
+            return Ok(());
+        }
         output.say(format!("quality page  {}", page.display()));
         match refused.count() {
             refused if refused == rows.len() => {
@@ -65,21 +81,53 @@ impl Prepare {
         self.input.is_dir() || self.input.is_file() && !named_spec
     }
 
-    fn spec(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
+    fn load_spec(&self) -> Result<Spec, Failure> {
         let mut set = self.set.clone();
         set.extend(self.out.iter().map(|out| format!("data.cache={}", out.display())));
-        let spec = load(&self.input, &Overrides::from_process(&set))?;
+        Ok(load(&self.input, &Overrides::from_process(&set))?)
+    }
+
+    fn spec(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
+        let spec = self.load_spec()?;
         use_threads(&spec);
+        if let Some(shard) = self.shard {
+            let rows = pipeline::prepare_shard(&spec, shard, progress)?;
+            return keep_table_of(shard, rows, &pipeline::cache_folder(&spec));
+        }
         pipeline::make_phantom(&spec, progress)?;
         let mut cohort = pipeline::gather(&spec, progress)?;
         let rows = pipeline::prepare_chosen(&spec, &mut cohort, progress)?;
         keep(rows, &cohort.rows, &pipeline::cache_folder(&spec), &spec.experiment.name)
     }
 
-    fn folder(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
-        let out = self.out.as_deref().ok_or_else(|| {
+    /// Where images without a spec are prepared into.
+    fn out_folder(&self) -> Result<&Path, Failure> {
+        self.out.as_deref().ok_or_else(|| {
             Failure::request("images are prepared into another folder: give it with --out FOLDER")
-        })?;
+        })
+    }
+
+    /// Gives the work to Slurm: every part a task of an array, then the tables and the page.
+    fn submit(&self, output: &Output) -> Done {
+        let (spec, cache) = if self.is_data() {
+            let out = self.out_folder()?.to_owned();
+            (spec_for_folder(&self.input, &self.set)?, out)
+        } else {
+            let spec = self.load_spec()?;
+            let cache = pipeline::cache_folder(&spec);
+            (spec, cache)
+        };
+        let mut command = vec!["prepare".to_owned(), self.input.display().to_string()];
+        command.extend(self.out.iter().flat_map(|out| ["--out".into(), out.display().to_string()]));
+        command.extend(self.set.iter().flat_map(|set| ["--set".into(), set.clone()]));
+        let call = Call { spec: &spec, folder: &cache, submission: &self.submission };
+        let parts = call.preparation(command.clone())?;
+        let tables = call.job("tables", "Tables and page of the preparation.", command)?;
+        call.submit(&[(parts, None), (tables, Some(After::Success))], output)
+    }
+
+    fn folder(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
+        let out = self.out_folder()?;
         if std::fs::canonicalize(out)
             .is_ok_and(|out| std::fs::canonicalize(&self.input).ok() == Some(out))
         {
@@ -91,7 +139,15 @@ impl Prepare {
         }
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
+        let turn = self.shard.and_then(|_| prepare::turn(out, "index"));
         let found = pipeline::images_of(&spec, std::slice::from_ref(&self.input), Some(out))?;
+        drop(turn);
+        if let Some(shard) = self.shard {
+            let images = found.images.iter().filter(|image| shard.has(&image.series_uid));
+            let images: Vec<&Image> = images.collect();
+            let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
+            return keep_table_of(shard, rows, out);
+        }
         for (series, reason) in &found.left_out {
             progress.stage_ends("left out", &format!("{series}  {reason}"));
         }
@@ -106,6 +162,17 @@ impl Prepare {
         }
         keep(rows, &seen, out, &self.input.display().to_string())
     }
+}
+
+/// Writes the table of one part, and names it. The page is that of the whole.
+fn keep_table_of(
+    shard: Shard,
+    rows: Vec<Row>,
+    folder: &Path,
+) -> Result<(Vec<Row>, PathBuf), Failure> {
+    let table = folder.join("shards").join(shard.table_name());
+    write_csv(&table, &rows)?;
+    Ok((rows, table))
 }
 
 /// Writes the tables and their page, and names the page.

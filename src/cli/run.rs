@@ -3,6 +3,7 @@
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
+use super::slurm::{After, Call, Submission};
 use super::{Done, Failure};
 use crate::cohort::SplitLists;
 use crate::pipeline::{self, PipelineError, Until};
@@ -53,8 +54,11 @@ struct Which {
     fresh: bool,
 
     /// Watch training on a dashboard with curves; `q` stops, and everything is kept.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "slurm")]
     tui: bool,
+
+    #[command(flatten)]
+    submission: Submission,
 
     /// Stop as by SIGTERM when standard input ends: whoever started this is gone, or wants it.
     #[arg(long, hide = true)]
@@ -75,6 +79,9 @@ impl Train {
 
 impl Which {
     fn work(&self, output: &Output, until: Until) -> Done {
+        if self.submission.slurm {
+            return self.submit(output, until);
+        }
         // Before the folder is there: whoever sees it may signal at once.
         let interrupt = Interrupt::listen();
         if self.tethered {
@@ -196,13 +203,20 @@ impl Which {
         }
     }
 
-    /// The spec and the folder to work in.
-    fn find(&self) -> Result<(Spec, RunFolder), Failure> {
+    /// The spec, and the folder to work in where there is one.
+    fn look(&self) -> Result<(Spec, Option<RunFolder>), Failure> {
         if self.spec.is_dir() {
-            return self.open(&self.spec);
+            let (spec, folder) = self.open(&self.spec)?;
+            return Ok((spec, Some(folder)));
         }
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
         let known = if self.fresh { None } else { find_run(&spec) };
+        Ok((spec, known))
+    }
+
+    /// The spec and the folder to work in.
+    fn find(&self) -> Result<(Spec, RunFolder), Failure> {
+        let (spec, known) = self.look()?;
         let folder = match known {
             Some(folder) => folder,
             None => {
@@ -213,6 +227,35 @@ impl Which {
             }
         };
         Ok((spec, folder))
+    }
+
+    /// Gives the run to Slurm, after its preparation where that is shared among jobs.
+    fn submit(&self, output: &Output, until: Until) -> Done {
+        let (spec, known) = self.look()?;
+        let (root, changes) = match known {
+            Some(run) => {
+                if run.is_finished() && !self.wants_figures(&spec, &run)? {
+                    output.say(format!("{} is finished already.", run.root().display()));
+                    return Ok(());
+                }
+                // The kept spec may differ in what does not affect results.
+                (run.root().to_owned(), spec.settings_over(&run.spec()?))
+            }
+            None if self.submission.dry_run => (RunFolder::planned(&spec), Vec::new()),
+            None => (self.find()?.1.root().to_owned(), Vec::new()),
+        };
+        let set: Vec<String> = changes.into_iter().flat_map(|key| ["--set".into(), key]).collect();
+        let call = Call { spec: &spec, folder: &root, submission: &self.submission };
+        let verb = if until == Until::Trained { "train" } else { "run" };
+        let command = [vec![verb.to_owned(), root.display().to_string()], set.clone()].concat();
+        let about = format!("One run, by `lungs {verb} --slurm`.");
+        let run = call.job("run", &about, command)?.training();
+        if spec.slurm.shards == 0 {
+            return call.submit(&[(run, None)], output);
+        }
+        let kept = root.join("spec.toml").display().to_string();
+        let parts = call.preparation([vec!["prepare".to_owned(), kept], set].concat())?;
+        call.submit(&[(parts, None), (run, Some(After::Success))], output)
     }
 
     /// An old run, with the keys of `--set` where they do not affect results.

@@ -126,11 +126,16 @@ pub struct Cohort {
 /// Walks the data, reads the labels and chooses one series per exam.
 pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError> {
     let (found, labels) = read_sources(spec, scanner)?;
+    of_images(spec, found, &labels)
+}
+
+/// Chooses one series per exam among images that were found before.
+pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, CohortError> {
     if found.images.is_empty() {
         return Err(nothing(spec.data.root.clone(), &found));
     }
     let series_found = found.images.len();
-    let mut cohort = select::choose(found, &labels, &spec.data.select);
+    let mut cohort = select::choose(found, labels, &spec.data.select);
     split::leave_out_unlisted(&mut cohort, spec)?;
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
@@ -155,11 +160,14 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
 }
 
 impl Cohort {
-    /// Takes a chosen series out of the study, with the reason.
-    pub fn refuse(&mut self, row: usize, reason: String) {
-        self.rows[row].chosen = false;
-        self.rows[row].reason = reason;
-        self.chosen.retain(|(chosen, _)| *chosen != row);
+    /// Takes chosen series out of the study, each by its row and with the reason. All at once: of a
+    /// whole archive, thousands are refused.
+    pub fn refuse(&mut self, refused: BTreeMap<usize, String>) {
+        self.chosen.retain(|(row, _)| !refused.contains_key(row));
+        for (row, reason) in refused {
+            self.rows[row].chosen = false;
+            self.rows[row].reason = reason;
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub use error::PipelineError;
 pub use folds::cross_validate;
 pub use study::{
     Found, cache_folder, gather, images_of, make_phantom, prepare, prepare_chosen, prepare_images,
-    settings, split_check, survey,
+    prepare_shard, settings, split_check, survey,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};

@@ -8,7 +8,7 @@ use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, SplitError,
 use crate::dicom::{self, StackRules};
 use crate::images::{Image, Scanner};
 use crate::phantom;
-use crate::prepare::{self, Limits, Row, Settings, Status};
+use crate::prepare::{self, Limits, Row, Settings, Shard, Status};
 use crate::results::{RunFolder, Table, read_csv, write_csv};
 use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
@@ -130,10 +130,25 @@ pub fn prepare_chosen(
     let (places, images): (Vec<usize>, Vec<&Image>) =
         cohort.chosen.iter().map(|(place, image)| (*place, image)).unzip();
     let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
-    for (place, row) in places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused) {
-        cohort.refuse(*place, format!("{}: {}", row.code, row.reason));
-    }
+    let refused = places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused);
+    let told = |(place, row): (&usize, &Row)| (*place, format!("{}: {}", row.code, row.reason));
+    cohort.refuse(refused.map(told).collect());
     Ok(rows)
+}
+
+/// Prepares those of the chosen series that are in one part of several.
+pub fn prepare_shard(
+    spec: &Spec,
+    shard: Shard,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    // Parts begin at the same time: one of them makes what is to be made and looks into the files.
+    let turn = prepare::turn(&cache_folder(spec), "index");
+    make_phantom(spec, watch)?;
+    let mut cohort = gather(spec, watch)?;
+    drop(turn);
+    cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
+    prepare_chosen(spec, &mut cohort, watch)
 }
 
 /// Prepares images as `spec` says, into `cache`.

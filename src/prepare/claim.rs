@@ -6,8 +6,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A claimed image; given back when dropped.
-pub(super) struct Claim {
+/// A claimed image, or a turn; given back when dropped.
+#[must_use]
+pub struct Claim {
     path: PathBuf,
     // Holds the lock.
     _file: File,
@@ -15,7 +16,7 @@ pub(super) struct Claim {
 
 impl Claim {
     /// Claims what `path` stands for; `None` when somebody else has it.
-    pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn try_take(path: &Path) -> io::Result<Option<Self>> {
         Self::take_by(path, |file| match file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -24,7 +25,7 @@ impl Claim {
     }
 
     /// Claims what `path` stands for, waiting until nobody else has it.
-    pub fn wait_for(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn wait_for(path: &Path) -> io::Result<Option<Self>> {
         Self::take_by(path, |file| file.lock().map(|()| true))
     }
 
@@ -43,6 +44,13 @@ impl Claim {
             }
         }
     }
+}
+
+/// Waits for, and takes, what processes that share a cache folder do one after the other, as looking
+/// into a million files: whoever comes next finds them in the index. `None` where the file system
+/// knows no locks: then it is done twice, which does no harm.
+pub fn turn(cache_folder: &Path, what: &str) -> Option<Claim> {
+    Claim::wait_for(&cache_folder.join("claims").join(what)).ok().flatten()
 }
 
 impl Drop for Claim {

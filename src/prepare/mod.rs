@@ -21,6 +21,7 @@ mod prepared;
 mod preview;
 mod refusal;
 mod series;
+mod shard;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,10 +29,12 @@ use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
+pub use claim::{Claim, turn};
 pub use npz::{LoadError, Prepared, load_prepared};
 pub use preview::Picture;
 pub use refusal::Refusal;
 pub use series::{Outcome, prepare_image};
+pub use shard::Shard;
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.

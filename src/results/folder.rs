@@ -113,6 +113,12 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// Where a new run of `spec` would be, with a word for the time at which it begins. Makes nothing.
+    pub fn planned(spec: &Spec) -> PathBuf {
+        let short: String = spec.hash().chars().take(6).collect();
+        spec.runtime.results.join(&spec.experiment.name).join(format!("TIME-{short}"))
+    }
+
     /// The run at `root`, made with the resolved spec where there is none: by several processes at
     /// once, too.
     pub fn create_at(root: &Path, spec: &Spec) -> Result<Self, ResultsError> {

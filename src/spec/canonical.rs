@@ -1,6 +1,8 @@
 //! The canonical form of a spec, its identity, and what differs between two.
 
-use super::{Document, Evaluate, KeepCheckpoints, LossName, Report, Runtime, Schedule, Spec};
+use super::{
+    Document, Evaluate, KeepCheckpoints, LossName, Report, Runtime, Schedule, Slurm, Spec,
+};
 use std::collections::BTreeMap;
 
 /// A key that differs between two specs.
@@ -29,6 +31,7 @@ impl Spec {
         document.report = Report::default();
         let precision = document.runtime.precision;
         document.runtime = Runtime { precision, ..Runtime::default() };
+        document.slurm = Slurm::default();
         document.train.keep_checkpoints = KeepCheckpoints::BestAndLast;
         document
     }
@@ -80,6 +83,17 @@ impl Spec {
         own.filter(|(key, value)| defaults.get(key) != Some(value)).collect()
     }
 
+    /// What to set so that `kept` becomes this spec, as `key=value`. What only `kept` has stays.
+    pub fn settings_over(&self, kept: &Spec) -> Vec<String> {
+        let mut tables = [BTreeMap::new(), BTreeMap::new()];
+        for (document, flat) in [&self.0, &kept.0].into_iter().zip(&mut tables) {
+            walk("", &tree(document), flat);
+        }
+        let [own, kept] = tables;
+        let other = own.into_iter().filter(|(key, value)| kept.get(key) != Some(value));
+        other.map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
     /// Keys that affect results and differ from `other`.
     pub fn result_differences(&self, other: &Spec) -> Vec<Difference> {
         table_differences(&[flatten(&self.identity()), flatten(&other.identity())])
@@ -109,15 +123,17 @@ fn to_toml(document: &Document) -> String {
     toml::to_string_pretty(document).expect("strings, numbers and tables are all TOML can hold")
 }
 
+fn tree(document: &Document) -> toml::Table {
+    toml::from_str(&to_toml(document)).expect("our own TOML is TOML")
+}
+
 /// Dotted keys and their values, without keys that play no part under the others (a focal
 /// loss's γ when the loss is cross-entropy).
 fn flatten(document: &Document) -> BTreeMap<String, String> {
-    let tree: toml::Table = toml::from_str(&to_toml(document)).expect("our own TOML is TOML");
     let mut flat = BTreeMap::new();
-    walk("", &tree, &mut flat);
+    walk("", &tree(document), &mut flat);
     let mut defaults = BTreeMap::new();
-    let tree = toml::from_str(&to_toml(&Document::default())).expect("our own TOML is TOML");
-    walk("", &tree, &mut defaults);
+    walk("", &tree(&Document::default()), &mut defaults);
     flat.retain(|key, value| {
         !OFF_BY_DEFAULT.contains(&key.as_str()) || defaults.get(key) != Some(value)
     });

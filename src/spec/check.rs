@@ -25,6 +25,7 @@ impl Document {
         checks.augment(&self);
         checks.evaluate(&self);
         checks.runtime(&self);
+        checks.slurm(&self);
         if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
     }
 

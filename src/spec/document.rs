@@ -3,7 +3,7 @@
 //! The types here accept anything of the right shape; [`check`](super::check) decides what makes
 //! sense. Doc comments on fields are the reference documentation of the keys.
 
-use super::{Data, Evaluate, Loss, Model, Preprocess, Train};
+use super::{Data, Evaluate, Loss, Model, Preprocess, Slurm, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -31,6 +31,9 @@ pub struct Document {
     pub report: Report,
     /// The machine. Nothing here changes results on one machine type.
     pub runtime: Runtime,
+    /// The cluster, where there is one. Left out of the resolved spec where nothing is set.
+    #[serde(default, skip_serializing_if = "Slurm::is_default")]
+    pub slurm: Slurm,
 }
 
 /// `[experiment]`

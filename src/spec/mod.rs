@@ -23,6 +23,7 @@ mod evaluate;
 mod layers;
 mod network;
 mod preprocess;
+mod slurm;
 mod sweep;
 mod training;
 
@@ -36,6 +37,7 @@ pub use evaluate::*;
 pub use layers::{Overrides, load, load_data, load_preparation, load_resolved};
 pub use network::*;
 pub use preprocess::*;
+pub use slurm::*;
 pub use sweep::*;
 pub use training::*;
 

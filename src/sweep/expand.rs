@@ -180,6 +180,7 @@ fn check_keys(source: &SweepSource) -> Result<(), SweepError> {
         let why = match key {
             "experiment.name" | "runtime.results" => "which says where all of its runs are",
             "runtime.threads" => "which is shared among the runs that work at once",
+            _ if key.starts_with("slurm.") => "which all jobs of a sweep share",
             _ => "",
         };
         if !why.is_empty() {

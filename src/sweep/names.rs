@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 const LONGEST: usize = 120;
 
 /// What is there beside the runs of a sweep.
-const TAKEN: [&str; 5] = ["sweep.json", "sweep.lock", "logs", "comparison.html", "comparison.csv"];
+const TAKEN: [&str; 6] =
+    ["sweep.json", "sweep.lock", "logs", "slurm", "comparison.html", "comparison.csv"];
 
 /// The word for a key among others: its last part, the section for `loss.name`, and the whole key
 /// where another has the same word.

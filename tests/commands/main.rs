@@ -14,6 +14,7 @@ mod killing;
 mod nlst;
 mod report;
 mod runs;
+mod slurm;
 mod support;
 mod sweep;
 mod synthetic;

@@ -1,5 +1,6 @@
 //! `lungs sweep`
 
+mod cluster;
 mod jobs;
 mod once;
 mod table;
@@ -8,7 +9,9 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::{Done, Failure};
 use crate::plan::{Plan, plan};
+use crate::prepare::Shard;
 use crate::report::{CompareOptions, Comparison, ReportError, compare};
+use crate::slurm::shell;
 use crate::spec::{Overrides, load_sweep};
 use crate::sweep::{PlannedRun, State, SweepFolder, combinations, expand, runs_at, standing};
 use crate::{device, spec};
@@ -25,7 +28,7 @@ use table::{Forecast, View};
 /// tried again, and a run that another process works in is left to it.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run      the runs, and what they take\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status       results so far\n  lungs sweep experiments/demo-sweep.toml --only 3/6     one run, as a task of a job array"
+    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run      the runs, and what they take\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status       results so far\n  lungs sweep experiments/demo-sweep.toml --only 3/6     one run, as a task of a job array\n  lungs sweep experiments/demo-sweep.toml --slurm        every run a job of a Slurm cluster"
 )]
 pub(super) struct Sweep {
     /// A spec (.toml) with a [sweep] table.
@@ -47,9 +50,28 @@ pub(super) struct Sweep {
     #[arg(long, conflicts_with_all = ["dry_run", "only"])]
     status: bool,
 
-    /// Print the runs, the keys that they vary and what they would take; do nothing.
+    /// Print the runs, the keys that they vary and what they would take; do nothing. With --slurm, print
+    /// the scripts.
     #[arg(long, conflicts_with = "only")]
     dry_run: bool,
+
+    /// Give the runs to Slurm: a job that prepares, an array with a task for each run that is left, and a
+    /// job that compares, with what [slurm] of the spec asks for. The jobs continue by themselves when
+    /// their time is up or a node is lost.
+    #[arg(long, conflicts_with_all = ["only", "status", "prepare", "compare", "json"])]
+    slurm: bool,
+
+    /// Prepare the series of all runs; run nothing.
+    #[arg(long, conflicts_with_all = ["only", "status", "dry_run", "compare"])]
+    prepare: bool,
+
+    /// With --prepare: one part of several, as 3/20, by the hash of the series' UIDs.
+    #[arg(long, value_name = "PART", requires = "prepare")]
+    shard: Option<Shard>,
+
+    /// Write the comparison of what is finished; run nothing. Fails while a run is not finished.
+    #[arg(long, conflicts_with_all = ["only", "status", "dry_run"])]
+    compare: bool,
 
     /// Print the table as JSON.
     #[arg(long)]
@@ -93,6 +115,9 @@ impl Sweep {
             let view = work.view()?;
             return self.answer(&view, &view.tell(), output);
         }
+        if self.slurm {
+            return cluster::submit(self, &work, output);
+        }
         if self.dry_run {
             let forecast = work.forecast()?;
             let told = forecast.tell(&work.runs, usize::from(self.jobs));
@@ -100,7 +125,29 @@ impl Sweep {
         }
         // With --json, the answer is all there is.
         let told = Output::new(output.is_quiet() || self.json, output.is_verbose());
+        if self.prepare {
+            let runs: Vec<&PlannedRun> = work.runs.iter().collect();
+            return once::prepare(&runs, &work.folder, self.shard, &told, &Interrupt::listen());
+        }
+        if self.compare {
+            return self.compare(&work, &told, output);
+        }
         self.run(&work, &told, output)
+    }
+
+    /// Compares what is finished.
+    fn compare(&self, work: &Work, told: &Output, answers: &Output) -> Done {
+        work.folder.write_manifest(&self.spec, &work.runs)?;
+        self.conclude(work, &[], &Interrupt::listen(), told, answers)?;
+        let view = work.view()?;
+        match view.count(State::Finished) == view.runs.len() {
+            true => Ok(()),
+            false => Err(Failure::work(format!(
+                "not every run is finished: {}. To do what is left:\n  {}",
+                view.summary(),
+                self.again()
+            ))),
+        }
     }
 
     fn answer(&self, view: &impl serde::Serialize, told: &str, output: &Output) -> Done {
@@ -130,7 +177,7 @@ impl Sweep {
         let runs: Vec<&PlannedRun> = left.iter().map(|&at| &work.runs[at]).collect();
         once::check_weights(&runs)?;
         work.folder.write_manifest(&self.spec, &work.runs)?;
-        once::prepare(&runs, &work.folder, told, &interrupt)?;
+        once::prepare(&runs, &work.folder, None, told, &interrupt)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = usize::from(self.jobs).min(left.len().max(1));
         let jobs = Jobs {
@@ -252,10 +299,7 @@ impl Sweep {
     fn again(&self) -> String {
         let mut told = format!("lungs sweep {}", self.spec.display());
         for set in &self.set {
-            told += &match set.contains(|c: char| c.is_whitespace() || "\"'[]{}".contains(c)) {
-                true => format!(" --set '{set}'"),
-                false => format!(" --set {set}"),
-            };
+            told += &format!(" --set {}", shell(set));
         }
         if self.jobs > 1 {
             told += &format!(" --jobs {}", self.jobs);

@@ -6,7 +6,8 @@ use super::super::output::Output;
 use super::super::progress::Progress;
 use super::super::run::use_threads;
 use crate::cohort::{self, Cohort};
-use crate::pipeline::{self, PipelineError};
+use crate::pipeline::{self, PipelineError, Stages};
+use crate::prepare::Shard;
 use crate::spec::Spec;
 use crate::sweep::{PlannedRun, SweepFolder};
 use crate::training;
@@ -25,11 +26,12 @@ pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prepares the series of all runs, each way to prepare them once. The runs then find them in the
-/// cache, and do not prepare the same series side by side.
+/// Prepares the series of all runs, or those of one part, each way to prepare them once. The runs then
+/// find them in the cache, and do not prepare the same series side by side.
 pub(super) fn prepare(
     runs: &[&PlannedRun],
     folder: &SweepFolder,
+    shard: Option<Shard>,
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
@@ -46,15 +48,28 @@ pub(super) fn prepare(
             let _lock = folder.lock()?;
             pipeline::make_phantom(spec, &progress)?;
         }
-        let mut cohort = pipeline::gather(spec, &progress)?;
-        match pipeline::prepare(spec, &mut cohort, &progress) {
+        match prepare_study(spec, shard, &progress) {
             Err(error) if error.is_request() => return Err(error.into()),
             // It fails the runs that need it, and them alone.
             Err(error) => output.say(format!("preparation of {}: {error}", run.name)),
-            Ok(_) => {}
+            Ok(()) => {}
         }
     }
     Ok(())
+}
+
+fn prepare_study(
+    spec: &Spec,
+    shard: Option<Shard>,
+    watch: &dyn Stages,
+) -> Result<(), PipelineError> {
+    match shard {
+        Some(shard) => pipeline::prepare_shard(spec, shard, watch).map(drop),
+        None => {
+            let mut cohort = pipeline::gather(spec, watch)?;
+            pipeline::prepare(spec, &mut cohort, watch).map(drop)
+        }
+    }
 }
 
 /// What the study of a run is a function of, but for its seed.

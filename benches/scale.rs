@@ -1,0 +1,171 @@
+//! Whether a whole archive fits: `just bench scale`, or `just bench scale SERIES FILES`.
+//!
+//! A synthetic index of as many series as the National Lung Screening Trial has in the Imaging Data
+//! Commons (26,254 people, 73,118 exams, 203,087 series), as the headers would have it, goes through
+//! labels, selection, split, tables and planning; then epochs over 75,000 exams are ordered. No file
+//! of an image is there. FILES is the length of each series' list of files.
+//!
+//! Prints the seconds of each stage and the peak memory of this process so far.
+
+use lungs::cohort::{self, Cohort, Labels};
+use lungs::device;
+use lungs::images::{Found, Grid, Image, ImageFile, Kind};
+use lungs::pipeline::split_check;
+use lungs::plan::plan;
+use lungs::results::{read_csv, write_csv};
+use lungs::spec::{Overrides, Sampling, Spec, load};
+use lungs::training::epoch_order;
+use lungs::volume::Geometry;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+const PEOPLE: usize = 26_254;
+const EXAMS: usize = 73_118;
+const SERIES: usize = 203_087;
+/// Exams of a training epoch.
+const CROPS: usize = 75_000;
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
+    let series = numbers.next().unwrap_or(SERIES);
+    let files = numbers.next().unwrap_or(1);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let spec = spec(folder.path());
+    println!("peak memory before anything {:.0} MB", peak_mb());
+
+    let found = stage("make the index", || index(series, files));
+    let labels = stage("read the labels", || {
+        let path = spec.data.labels.as_deref().expect("the spec names it");
+        Labels::read_csv(path).expect("the labels are whole")
+    });
+    let mut cohort = stage("choose one series per exam", || {
+        cohort::of_images(&spec, found, &labels).expect("series and labels meet")
+    });
+    drop(labels);
+    stage("split", || cohort::assign(&mut cohort, &spec).expect("there are enough patients"));
+    println!("  {} rows, {} chosen", cohort.rows.len(), cohort.chosen.len());
+    println!("  {}", split_check(&cohort.rows));
+    let table = folder.path().join("cohort.csv");
+    stage("write cohort.csv", || write_csv(&table, &cohort.rows).expect("a folder to write in"));
+    stage("read cohort.csv", || {
+        let rows: Vec<cohort::CohortRow> = read_csv(&table).expect("it was just written");
+        cohort::check_parts(&rows).expect("no patient is in two parts");
+    });
+    stage("plan", || print_plan(&spec, &cohort));
+    stage("refuse 2000 of the chosen", || {
+        let rows = cohort.chosen.iter().step_by(36);
+        let told = rows.map(|(row, _)| (*row, "lungs-not-found: for the bench".to_owned()));
+        let refused = told.collect();
+        cohort.refuse(refused);
+    });
+    drop(cohort);
+
+    let positive: Vec<bool> = (0..CROPS).map(|exam| exam % 70 == 0).collect();
+    for (name, sampling) in
+        [("order 37 epochs", Sampling::Shuffle), ("order 37, balanced", Sampling::Balanced)]
+    {
+        stage(name, || {
+            let batches: usize =
+                (1..=37).map(|epoch| epoch_order(&positive, sampling, 2, 37, epoch).len()).sum();
+            assert_eq!(batches, 37 * CROPS.div_ceil(2));
+        });
+    }
+}
+
+/// Does the work and prints what it took.
+fn stage<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    println!("{name:>28}: {:6.2} s, peak {:.0} MB", began.elapsed().as_secs_f64(), peak_mb());
+    done
+}
+
+/// A spec with a labels file of every exam.
+fn spec(folder: &Path) -> Spec {
+    let mut labels = "patient_id,exam_id,label,age,sex,days_to_cancer\n".to_owned();
+    for exam in 0..EXAMS {
+        let (label, age) = (u8::from(exam % 70 == 0), 55 + exam % 20);
+        let sex = if exam % 5 < 2 { "F" } else { "M" };
+        let _ = writeln!(labels, "{},{},{label},{age},{sex},", patient(exam), exam_uid(exam));
+    }
+    let at = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(at("labels.csv"), labels).expect("a folder to write in");
+    let text = format!(
+        "[data]\nroot = {:?}\nlabels = {:?}\n[data.select]\nmax_slice_spacing_mm = 2.5\n",
+        at("ct"),
+        at("labels.csv")
+    );
+    std::fs::write(at("spec.toml"), text).expect("a folder to write in");
+    load(Path::new(&at("spec.toml")), &Overrides::default()).expect("the spec is right")
+}
+
+fn patient(exam: usize) -> String {
+    format!("{}", 100_000 + exam % PEOPLE)
+}
+
+fn exam_uid(exam: usize) -> String {
+    format!("1.2.840.113654.2.55.{:032}", exam as u128 * 0x9E37_79B9_7F4A_7C15)
+}
+
+/// Every series as a walk over the archive would have it.
+fn index(series: usize, files: usize) -> Found {
+    let kernels = ["STANDARD", "B30f", "B50f", "BONE", "C", "FC51", "LUNG"];
+    let makers = ["GE MEDICAL SYSTEMS", "SIEMENS", "Philips", "TOSHIBA"];
+    let image = |number: usize| {
+        let exam = number % EXAMS;
+        let slices = 90 + number % 120;
+        let slice_spacing_mm = [1.25, 2.0, 2.5, 3.2][number / 7 % 4];
+        let uid = format!("1.2.840.113654.2.55.{:032}", number as u128 * 0xD1B5_4A32_D192_ED03);
+        let path = Path::new("/archive/nlst").join(format!("{:032x}", number as u128 * 0x9E37));
+        let shared: Arc<Path> = Arc::from(path.as_path());
+        let file = |slice: usize| ImageFile {
+            folder: shared.clone(),
+            name: format!("{:08x}-{slice:04}-4f0e-9f41-0123456789ab.dcm", number).into(),
+            bytes: 526_000,
+            modified_ns: 1_700_000_000_000_000_000,
+        };
+        let geometry = Geometry {
+            spacing_mm: [slice_spacing_mm, 0.7, 0.7],
+            origin_mm: [0.0; 3],
+            axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        };
+        Image {
+            kind: Kind::Dicom,
+            series_uid: uid,
+            patient_id: patient(exam),
+            exam_id: exam_uid(exam),
+            study_date: format!("{}0102", 1999 + exam / PEOPLE),
+            kernel: kernels[number % kernels.len()].to_owned(),
+            manufacturer: makers[number % makers.len()].to_owned(),
+            slices,
+            grid: Ok(Grid { geometry, slices, rows: 512, columns: 512, slice_spacing_mm }),
+            files: (0..files).map(file).collect(),
+            flags: Vec::new(),
+            left_out: Vec::new(),
+            path,
+        }
+    };
+    Found { images: (0..series).map(image).collect(), ..Found::default() }
+}
+
+/// What a run over the whole archive would take.
+fn print_plan(spec: &Spec, cohort: &Cohort) {
+    let devices = device::open_all(&["cpu".to_owned()]).expect("there is a processor");
+    let plan = plan(spec, Some(cohort), &devices).expect("the network can be made");
+    let hours = |seconds: Option<f64>| seconds.unwrap_or_default() / 3600.0;
+    println!(
+        "  preparation {:.1} h here, {:.2} TB of prepared volumes",
+        hours(plan.preparation_seconds),
+        plan.cache_bytes.unwrap_or_default() / 1e12
+    );
+}
+
+/// The peak of this process's memory, where the system tells.
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    kilobytes.unwrap_or(0.0) / 1024.0
+}
