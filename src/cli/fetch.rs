@@ -6,7 +6,9 @@ use super::pace::Pace;
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
-use crate::fetch::{self, After, Endpoint, Event, FetchError, FetchRow, Plan, Settings, State, Survey};
+use crate::fetch::{
+    self, After, Endpoint, Event, FetchError, FetchRow, Plan, Product, Settings, State, Survey,
+};
 use crate::pipeline::{Preparer, Stages};
 use crate::results::write_csv;
 use crate::spec::{Overrides, Spec, load};
@@ -134,7 +136,8 @@ impl Fetch {
         })?;
         let request = fetch::parse_request(&bytes)
             .map_err(|message| FetchError::NotARequest { path: path.clone(), message })?;
-        let index = self.index.as_ref().map(|index| fetch::read_index(index, &request)).transpose()?;
+        let index =
+            self.index.as_ref().map(|index| fetch::read_index(index, &request)).transpose()?;
         let plan = fetch::plan(&request, index.as_ref());
         let mut asked = format!("{} series", plan.series.len());
         for (count, what) in [
@@ -165,16 +168,15 @@ impl Fetch {
         let name = preparer.as_ref().map(Preparer::name);
         let stop = || interrupt.interrupter.should_stop();
         let tell = |event: &Event| show.tell(event);
-        let survey =
-            fetch::survey(plan, &self.folder, settings, name.as_deref(), &tell, &stop)?;
+        let survey = fetch::survey(plan, &self.folder, settings, name.as_deref(), &tell, &stop)?;
         progress.clear();
         if stop() {
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         output.answer(table(&survey.rows));
         let there = count(&survey.rows, State::There);
-        let left = plan.series.len() - there - count(&survey.rows, State::Failed)
-            + plan.refused.len();
+        let left =
+            plan.series.len() - there - count(&survey.rows, State::Failed) + plan.refused.len();
         output.answer(format!(
             "to fetch     {left} series, {} files, {}; {there} series are there already",
             survey.files,
@@ -220,7 +222,7 @@ impl Fetch {
         let named = preparer.as_ref().map(|preparer| (preparer.name(), preparer));
         let prepare = |series: &fetch::Series, folder: &std::path::Path| match &named {
             Some((_, preparer)) => preparer.prepare(series, folder),
-            None => Ok((State::Fetched, String::new(), Vec::new())),
+            None => Ok(Product { state: State::Fetched, reason: String::new(), files: Vec::new() }),
         };
         let after = named.as_ref().map(|(name, _)| After {
             prepared_by: name,
@@ -275,7 +277,8 @@ fn summary(rows: &[FetchRow], came: u64) -> String {
 }
 
 fn table(rows: &[FetchRow]) -> String {
-    let mut lines = vec![["series", "files", "bytes", "state", "place"].map(str::to_owned).to_vec()];
+    let mut lines =
+        vec![["series", "files", "bytes", "state", "place"].map(str::to_owned).to_vec()];
     let told = |value: Option<u64>| value.map_or("–".into(), |value| bytes(value as f64));
     lines.extend(rows.iter().map(|row| {
         let state = match row.state {
@@ -338,7 +341,10 @@ impl<'a> Show<'a> {
             Event::TryingAgain { what, reason } => {
                 if self.output.is_verbose() {
                     drop(tally);
-                    crate::training::Watch::note(self.progress, &format!("again        {what}: {reason}"));
+                    crate::training::Watch::note(
+                        self.progress,
+                        &format!("again        {what}: {reason}"),
+                    );
                 }
                 return;
             }

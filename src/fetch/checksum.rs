@@ -51,7 +51,8 @@ mod tests {
         // `printf abc | openssl md5 -binary | openssl md5`
         let one = Checksum::of_etag("af5da9f45af7a300e3aded972f8ff687-1").unwrap();
         assert!(one.fits(&abc) && !one.fits(&[0; 16]));
-        for none in ["", "\"\"", "\"CKih16GjycICEAE=\"", "900150983cd24fb0d6963f7d28e17f72-2", "é"] {
+        for none in ["", "\"\"", "\"CKih16GjycICEAE=\"", "900150983cd24fb0d6963f7d28e17f72-2", "é"]
+        {
             assert_eq!(Checksum::of_etag(none), None, "{none}");
         }
     }

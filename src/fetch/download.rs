@@ -49,7 +49,8 @@ pub(super) async fn try_again<T, F: Future<Output = Result<T, Trouble>>>(
             return Err(Trouble::Lasting(format!("{reason} (tried {failures} times)")));
         }
         (work.tell)(&Event::TryingAgain { what, reason: &reason });
-        unless_stopped(work, sleep(backoff::wait(work.settings.first_wait, failures, what))).await?;
+        unless_stopped(work, sleep(backoff::wait(work.settings.first_wait, failures, what)))
+            .await?;
     }
 }
 

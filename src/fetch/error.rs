@@ -81,7 +81,11 @@ impl FetchError {
         use FetchError::{Busy, Endpoint, NotARequest, NotAnIndex, Unreadable};
         matches!(
             self,
-            Unreadable { .. } | NotARequest { .. } | NotAnIndex { .. } | Endpoint { .. } | Busy { .. }
+            Unreadable { .. }
+                | NotARequest { .. }
+                | NotAnIndex { .. }
+                | Endpoint { .. }
+                | Busy { .. }
         )
     }
 }

@@ -124,8 +124,10 @@ pub fn read_index(path: &Path, request: &Request) -> Result<Index, FetchError> {
 }
 
 fn read_csv(path: &Path, source: impl std::io::Read, asked: &Asked) -> Result<Index, FetchError> {
-    let unreadable =
-        |error: csv::Error| FetchError::Unreadable { path: path.into(), message: error.to_string() };
+    let unreadable = |error: csv::Error| FetchError::Unreadable {
+        path: path.into(),
+        message: error.to_string(),
+    };
     let mut reader = table_reader(std::io::BufReader::with_capacity(1 << 20, source));
     let header: Vec<String> =
         reader.headers().map_err(unreadable)?.iter().map(str::to_owned).collect();
@@ -143,8 +145,10 @@ fn read_csv(path: &Path, source: impl std::io::Read, asked: &Asked) -> Result<In
 }
 
 fn read_parquet(path: &Path, file: File, asked: &Asked) -> Result<Index, FetchError> {
-    let unreadable =
-        |error: &dyn std::fmt::Display| FetchError::Unreadable { path: path.into(), message: error.to_string() };
+    let unreadable = |error: &dyn std::fmt::Display| FetchError::Unreadable {
+        path: path.into(),
+        message: error.to_string(),
+    };
     let reader = SerializedFileReader::new(file).map_err(|e| unreadable(&e))?;
     let schema = reader.metadata().file_metadata().schema();
     let fields = schema.get_fields();

@@ -56,8 +56,10 @@ fn csv_and_parquet_say_the_same() {
         text += &format!("{}\n", row.join(","));
     }
     std::fs::write(at("index.csv"), &text).unwrap();
-    let mut packed =
-        flate2::write::GzEncoder::new(File::create(at("index.csv.gz")).unwrap(), Default::default());
+    let mut packed = flate2::write::GzEncoder::new(
+        File::create(at("index.csv.gz")).unwrap(),
+        Default::default(),
+    );
     packed.write_all(text.as_bytes()).unwrap();
     packed.finish().unwrap();
     write_parquet(&at("snappy.parquet"), Compression::SNAPPY);

@@ -74,7 +74,9 @@ pub fn parse_request(bytes: &[u8]) -> Result<Request, String> {
     let mut header = csv::ReaderBuilder::new().has_headers(false).from_reader(first.as_bytes());
     let request = match header.records().next() {
         _ if copies => parse_lines(text),
-        Some(Ok(header)) if column(&header, &SERIES).is_some() || column(&header, &[URL]).is_some() => {
+        Some(Ok(header))
+            if column(&header, &SERIES).is_some() || column(&header, &[URL]).is_some() =>
+        {
             parse_table(text)?
         }
         Some(Ok(header)) if header.len() > 1 => {
@@ -157,8 +159,9 @@ pub fn parse_place(url: &str) -> Result<Place, String> {
         .or_else(|| url.strip_prefix("gs://"))
         .ok_or("an address begins with s3:// or gs://")?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    let letters =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
+    let letters = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
+    };
     let named = (3..=63).contains(&bucket.len())
         && bucket.bytes().all(letters)
         && bucket.as_bytes()[0].is_ascii_alphanumeric()
@@ -206,7 +209,8 @@ fn parse_table(text: &str) -> Result<Request, String> {
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let series = column(&header, &SERIES);
     let patient = column(&header, &PATIENT);
-    let [url, uuid, bucket, chosen] = [URL, UUID, BUCKET, "chosen"].map(|name| column(&header, &[name]));
+    let [url, uuid, bucket, chosen] =
+        [URL, UUID, BUCKET, "chosen"].map(|name| column(&header, &[name]));
     let mut request = Request::default();
     let mut seen = BTreeSet::new();
     for record in reader.records() {
@@ -241,8 +245,7 @@ fn parse_table(text: &str) -> Result<Request, String> {
             // Tables of exams may name a series more than once.
             Ok(place) => {
                 let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-                let wanted =
-                    Wanted { series_uid: some(uid), patient: some(cell(patient)), place };
+                let wanted = Wanted { series_uid: some(uid), patient: some(cell(patient)), place };
                 if seen.insert((wanted.series_uid.clone(), wanted.place.clone())) {
                     request.wanted.push(wanted);
                 }

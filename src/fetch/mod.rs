@@ -37,4 +37,4 @@ pub use names::safe_name;
 pub use plan::{Plan, Series, plan};
 pub use store::Endpoint;
 pub use table::{FetchRow, State};
-pub use work::{After, Event, Settings, Survey, fetch_all, survey};
+pub use work::{After, Event, Product, Settings, Survey, fetch_all, survey};

@@ -59,7 +59,8 @@ mod tests {
     fn traps_become_plain_names() {
         let name = safe_name("../../etc/passwd").unwrap();
         assert!(name.starts_with("etc_passwd-") && is_plain(&name), "{name}");
-        for trap in ["..", ".", "/", "/etc", "-rf", ".partial-x", "a/b.dcm", "C:\\x", "a\0b", "é"] {
+        for trap in ["..", ".", "/", "/etc", "-rf", ".partial-x", "a/b.dcm", "C:\\x", "a\0b", "é"]
+        {
             let name = safe_name(trap).unwrap();
             assert!(is_plain(&name), "{trap:?} gives {name:?}");
         }

@@ -28,14 +28,14 @@ impl Partial {
     pub fn open(folder: &Path, object: &Object) -> Result<Self, WriteError> {
         let etag = object.e_tag.as_deref().unwrap_or("");
         let whole = format!("{}\0{}\0{etag}", object.key, object.bytes);
-        let path = folder.join(format!("{PREFIX}{}", &blake3::hash(whole.as_bytes()).to_hex()[..24]));
-        let opened = (|| {
-            let mut options = OpenOptions::new();
-            options.read(true).append(true).create(true);
-            let mut file = follow_no_link(&mut options).open(&path)?;
+        let path =
+            folder.join(format!("{PREFIX}{}", &blake3::hash(whole.as_bytes()).to_hex()[..24]));
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let opened = follow_no_link(&mut options).open(&path).and_then(|mut file| {
             let (bytes, hash) = hash_all(&mut file)?;
             Ok((file, bytes, hash))
-        })();
+        });
         match opened {
             Ok((file, bytes, hash)) => Ok(Self { path, file, bytes, hash }),
             Err(source) => Err(WriteError { path, source }),

@@ -51,9 +51,11 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
             (Some(place), _) => Ok(place.clone()),
             (None, Some(entry)) => entry.place.clone(),
             (None, None) if index.is_some() => Err("the index does not have it".to_owned()),
-            (None, None) => Err("nothing says where it lies: give --index with the archive's index \
+            (None, None) => {
+                Err("nothing says where it lies: give --index with the archive's index \
                                  table"
-                .to_owned()),
+                    .to_owned())
+            }
         };
         let place = match place {
             Ok(place) => place,

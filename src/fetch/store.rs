@@ -12,6 +12,7 @@ use object_store::{ClientOptions, HeaderValue, ObjectStore, RetryConfig};
 use super::FetchError;
 use super::manifest::Place;
 use super::names::safe_name;
+use crate::files::WriteError;
 
 /// Which server is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,8 +152,14 @@ pub(super) enum Trouble {
     Fatal(FetchError),
 }
 
-impl<E: Into<FetchError>> From<E> for Trouble {
-    fn from(error: E) -> Self {
+impl From<FetchError> for Trouble {
+    fn from(error: FetchError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<WriteError> for Trouble {
+    fn from(error: WriteError) -> Self {
         Self::Fatal(error.into())
     }
 }

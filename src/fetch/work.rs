@@ -58,10 +58,19 @@ pub struct After<'a> {
     pub prepared_by: &'a str,
     /// Keep the files that came.
     pub keep_raw: bool,
-    /// Does it, in a folder with the series' files; gives the row's state, its reason, and what was
-    /// made below the target folder. An error ends everything.
-    #[allow(clippy::type_complete, reason = "three things, named above")]
-    pub prepare: &'a (dyn Fn(&Series, &Path) -> Result<(State, String, Vec<PathBuf>), String> + Sync),
+    /// Does it, in a folder with the series' files. An error ends everything.
+    pub prepare: &'a (dyn Fn(&Series, &Path) -> Result<Product, String> + Sync),
+}
+
+/// What became of a series that was complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Its state in the table.
+    pub state: State,
+    /// Why, where that is not plain.
+    pub reason: String,
+    /// What was made of it, below the target folder.
+    pub files: Vec<PathBuf>,
 }
 
 /// What happens meanwhile.
@@ -205,7 +214,8 @@ impl Workplace<'_> {
         if let Some(entry) = known {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
             if self.is_done(entry, &folder) {
-                row.state = if entry.state == State::Refused { State::Refused } else { State::There };
+                row.state =
+                    if entry.state == State::Refused { State::Refused } else { State::There };
                 row.reason.clone_from(&entry.reason);
                 return Ok(());
             }
@@ -227,9 +237,8 @@ impl Workplace<'_> {
         if let Some(after) = &self.after {
             // What was fetched is kept if preparation is stopped.
             self.ledger.keep(&entry)?;
-            let (state, reason, products) =
-                (after.prepare)(series, &folder).map_err(FetchError::After)?;
-            (entry.state, entry.reason, entry.products) = (state, reason, products);
+            let made = (after.prepare)(series, &folder).map_err(FetchError::After)?;
+            (entry.state, entry.reason, entry.products) = (made.state, made.reason, made.files);
             after.prepared_by.clone_into(&mut entry.prepared_by);
         }
         self.ledger.keep(&entry)?;
@@ -256,25 +265,25 @@ impl Workplace<'_> {
     /// Fetches the files of a series, and gives their names.
     fn fetch_files(&self, series: &Series, row: &mut FetchRow) -> Result<Vec<String>, Trouble> {
         let work = self.work;
-        let store = work.stores.of(&series.place.bucket)?;
+        let store = &work.stores.of(&series.place.bucket)?;
         let objects = self.runtime.block_on(async {
             let _lane = work.lanes.acquire().await;
-            try_again(work, &series.place.key, || list(&store, &series.place)).await
+            try_again(work, &series.place.key, || list(store, &series.place)).await
         })?;
         row.files = Some(objects.len());
         row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
-        let folder = folder_below(self.target, &series.folder)?;
-        self.check_room(&objects, &folder)?;
+        let folder = &folder_below(self.target, &series.folder)?;
+        self.check_room(&objects, folder)?;
         let troubles: Vec<(&Object, Trouble)> = self.runtime.block_on(async {
-            let fetched = objects.iter().map(|object| async {
+            let fetched = objects.iter().map(|object| async move {
                 let _lane = work.lanes.acquire().await;
-                fetch_file(work, &store, object, &folder).await.err().map(|it| (object, it))
+                fetch_file(work, store, object, folder).await.err().map(|it| (object, it))
             });
             let fetched = futures_util::stream::iter(fetched).buffer_unordered(work.settings.jobs);
             fetched.filter_map(std::future::ready).collect().await
         });
         sum_up(troubles, objects.len())?;
-        sweep(&folder);
+        sweep(folder);
         Ok(objects.into_iter().map(|object| object.name).collect())
     }
 
@@ -313,9 +322,10 @@ fn sum_up(troubles: Vec<(&Object, Trouble)>, files: usize) -> Result<(), Trouble
     match first {
         _ if stopped => Err(Trouble::Stopped),
         None => Ok(()),
-        Some((object, reason)) => {
-            Err(Trouble::Lasting(format!("{count} of {files} files failed; {}: {reason}", object.name)))
-        }
+        Some((object, reason)) => Err(Trouble::Lasting(format!(
+            "{count} of {files} files failed; {}: {reason}",
+            object.name
+        ))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::study::{cache_folder, images_of, settings};
-use crate::fetch::{Series, State, safe_name};
+use crate::fetch::{Product, Series, State, safe_name};
 use crate::files::{make_folder, rename, write_atomically};
 use crate::images::Image;
 use crate::prepare::{self, ALGORITHM_VERSION, Row, Status};
@@ -31,19 +31,17 @@ impl<'a> Preparer<'a> {
         blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
     }
 
-    /// Prepares what is in the folder of a series: its state, the reason, and the volumes that have
-    /// a name below the target folder now.
+    /// Prepares what is in the folder of a series.
     ///
     /// # Errors
     /// A sentence, when nothing can be prepared any more (a full disk).
-    pub fn prepare(
-        &self,
-        series: &Series,
-        folder: &Path,
-    ) -> Result<(State, String, Vec<PathBuf>), String> {
+    pub fn prepare(&self, series: &Series, folder: &Path) -> Result<Product, String> {
         let found = match images_of(self.spec, &[folder.to_owned()], None) {
             Ok(found) => found,
-            Err(error) => return Ok((State::Refused, in_one_line(&error.to_string()), Vec::new())),
+            Err(error) => {
+                let (state, reason) = (State::Refused, in_one_line(&error.to_string()));
+                return Ok(Product { state, reason, files: Vec::new() });
+            }
         };
         let images: Vec<&Image> = found.images.iter().collect();
         let threads = self.spec.runtime.threads;
@@ -55,22 +53,18 @@ impl<'a> Preparer<'a> {
         let mut reasons: Vec<String> =
             refused.iter().map(|row| format!("{}: {}", row.code, row.reason)).collect();
         reasons.extend(found.left_out.iter().map(|(what, reason)| format!("{what}: {reason}")));
-        let mut products = Vec::new();
+        let mut files = Vec::new();
         if !self.keep_raw {
             for row in &prepared {
-                products.push(self.name_volume(series, row).map_err(|error| error.to_string())?);
+                files.push(self.name_volume(series, row).map_err(|error| error.to_string())?);
             }
         }
         let state = if prepared.is_empty() { State::Refused } else { State::Prepared };
-        Ok((state, in_one_line(&reasons.join("; ")), products))
+        Ok(Product { state, reason: in_one_line(&reasons.join("; ")), files })
     }
 
     /// Gives a prepared volume of the cache its name in the target folder.
-    fn name_volume(
-        &self,
-        series: &Series,
-        row: &Row,
-    ) -> Result<PathBuf, crate::files::WriteError> {
+    fn name_volume(&self, series: &Series, row: &Row) -> Result<PathBuf, crate::files::WriteError> {
         let above = series.folder.parent().unwrap_or(Path::new(""));
         let name = safe_name(&row.series_uid).unwrap_or_else(|| series.name.clone());
         let product = above.join(format!("{name}.npz"));
@@ -84,9 +78,7 @@ impl<'a> Preparer<'a> {
             // Of two names for one file, the system may have left both.
             let _ = fs::remove_file(&under_way);
         } else {
-            write_atomically(&to, |out| {
-                std::io::copy(&mut fs::File::open(&from)?, out).map(drop)
-            })?;
+            write_atomically(&to, |out| std::io::copy(&mut fs::File::open(&from)?, out).map(drop))?;
         }
         Ok(product)
     }

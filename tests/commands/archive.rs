@@ -73,8 +73,10 @@ impl Archive {
     fn start(objects: BTreeMap<String, Vec<u8>>, upstream: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
-        let (spoil, asked) = (Mutex::new(Arc::new(|_: &Asked| None) as Arc<Spoil>), Mutex::default());
-        let inner = Arc::new(Inner { objects, upstream, spoil, asked, over: AtomicBool::new(false) });
+        let (spoil, asked) =
+            (Mutex::new(Arc::new(|_: &Asked| None) as Arc<Spoil>), Mutex::default());
+        let inner =
+            Arc::new(Inner { objects, upstream, spoil, asked, over: AtomicBool::new(false) });
         let served = inner.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -261,7 +263,8 @@ fn send(out: &mut TcpStream, mut answer: Answer, fault: Option<Fault>) -> std::i
         }
         Some(Fault::Slow(milliseconds)) => pause = milliseconds,
     }
-    let mut head = format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    let mut head =
+        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -230,7 +230,10 @@ fn requests_are_anonymous_whatever_the_environment_holds() {
     let archive = Archive::of(objects.clone());
     archive.spoil(|asked| (asked.before == 0).then_some(Fault::Status(503)));
     place.write("manifest.s5cmd", &manifest(1));
-    place.write("credentials", "[default]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n");
+    place.write(
+        "credentials",
+        "[default]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n",
+    );
     let endpoint = archive.endpoint();
     let output = place
         .command(&["fetch", "manifest.s5cmd", "data", "-v", "--endpoint", &endpoint])
@@ -264,7 +267,10 @@ fn an_index_names_patients_and_no_name_leads_outside() {
         index += &format!("1.2.{one},{patient},s3://{BUCKET}/{}/*\n", uuid(one));
     }
     place.write("index.csv", &index);
-    place.write("manifest.s5cmd", "patient_id,series_uid,label\n,1.2.0,0\n,1.2.1,1\n,1.2.2,1\n,1.2.9,0\n");
+    place.write(
+        "manifest.s5cmd",
+        "patient_id,series_uid,label\n,1.2.0,0\n,1.2.1,1\n,1.2.2,1\n,1.2.9,0\n",
+    );
     fs::create_dir_all(place.path("data")).unwrap();
     fs::create_dir_all(place.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink(place.path("elsewhere"), place.path("data/linked")).unwrap();
