@@ -12,6 +12,7 @@ use crate::fetch::{
 use crate::pipeline::{Preparer, Stages};
 use crate::results::write_csv;
 use crate::spec::{Overrides, Spec, load};
+use crate::training::Watch;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -341,10 +342,7 @@ impl<'a> Show<'a> {
             Event::TryingAgain { what, reason } => {
                 if self.output.is_verbose() {
                     drop(tally);
-                    crate::training::Watch::note(
-                        self.progress,
-                        &format!("again        {what}: {reason}"),
-                    );
+                    self.progress.note(&format!("again        {what}: {reason}"));
                 }
                 return;
             }
