@@ -14,7 +14,7 @@ pub struct Target {
 }
 
 /// Every target: its name, and the name of the file that it reads.
-pub const TARGETS: [(&str, &str); 10] = [
+pub const TARGETS: [(&str, &str); 11] = [
     ("spec", "spec.toml"),
     ("list", "train.list"),
     ("labels", "labels.csv"),
@@ -25,6 +25,7 @@ pub const TARGETS: [(&str, &str); 10] = [
     ("safetensors", "weights.safetensors"),
     ("pytorch", "weights.pt"),
     ("tensorflow", "model.ckpt"),
+    ("manifest", "manifest.s5cmd"),
 ];
 
 impl Target {
@@ -50,6 +51,12 @@ impl Target {
             }
             "list" => {
                 let _ = lungs::cohort::read_list(&path);
+            }
+            "manifest" => {
+                if let Ok(request) = lungs::fetch::parse_request(input) {
+                    let index = lungs::fetch::read_index(&path, &request).ok();
+                    let _ = lungs::fetch::plan(&request, index.as_ref());
+                }
             }
             "labels" => {
                 let _ = lungs::cohort::Labels::read_csv(&path);

@@ -15,6 +15,7 @@ pub mod device;
 pub mod dicom;
 pub mod evaluation;
 pub mod explain;
+pub mod fetch;
 pub mod files;
 pub mod formats;
 pub mod images;

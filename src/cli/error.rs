@@ -75,6 +75,12 @@ impl From<PipelineError> for Failure {
     }
 }
 
+impl From<crate::fetch::FetchError> for Failure {
+    fn from(error: crate::fetch::FetchError) -> Self {
+        if error.is_request() { Self::request(error) } else { Self::work(error) }
+    }
+}
+
 impl From<crate::results::ResultsError> for Failure {
     fn from(error: crate::results::ResultsError) -> Self {
         PipelineError::from(error).into()

@@ -12,6 +12,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod export;
+mod fetch;
 mod interrupt;
 mod output;
 mod pace;
@@ -63,6 +64,7 @@ enum Command {
     Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
     Check(check::Check),
+    Fetch(fetch::Fetch),
     Prepare(prepare::Prepare),
     Predict(predict::Predict),
     Compare(compare::Compare),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(sweep) => sweep.execute(&output),
         Command::Evaluate(evaluate) => evaluate.execute(&output),
         Command::Check(check) => check.execute(&output),
+        Command::Fetch(fetch) => fetch.execute(&output),
         Command::Prepare(prepare) => prepare.execute(&output),
         Command::Predict(predict) => predict.execute(&output),
         Command::Compare(compare) => compare.execute(&output),

@@ -91,6 +91,19 @@ impl<'a> Progress<'a> {
         self.bar.set_message("");
     }
 
+    /// So many of so many series are fetched, and words about bytes and time.
+    pub fn fetching(&self, done: usize, of: usize, words: String) {
+        self.bar.set_length(of as u64);
+        self.bar.set_position(done as u64);
+        let Ok(mut epoch) = self.epoch.lock() else { return };
+        if !self.bar.is_hidden() {
+            self.bar.set_message(words);
+        } else if epoch.told.elapsed() > BETWEEN_LINES {
+            epoch.told = Instant::now();
+            self.line(&format!("fetch        {done}/{of} series  {words}"));
+        }
+    }
+
     /// Takes the bar away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

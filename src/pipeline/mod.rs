@@ -13,6 +13,7 @@ mod columns;
 mod conclude;
 mod error;
 pub mod explain;
+mod fetched;
 mod folds;
 mod pooled;
 pub mod predict;
@@ -21,6 +22,7 @@ mod study;
 pub use calibrated::KeptCalibration;
 pub use columns::ColumnError;
 pub use error::PipelineError;
+pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use study::{
     Found, cache_folder, gather, images_of, make_phantom, prepare, prepare_chosen, prepare_images,

@@ -1,5 +1,6 @@
 //! Whole commands, as a user types them: what they print, what they write, how they fail.
 
+mod archive;
 mod bad_inputs;
 mod browser;
 mod cache;
@@ -9,6 +10,7 @@ mod determinism;
 mod evidence;
 mod explaining;
 mod export;
+mod fetching;
 mod folds;
 mod killing;
 mod nlst;

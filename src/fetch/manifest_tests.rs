@@ -1,0 +1,96 @@
+use super::*;
+use proptest::prelude::*;
+
+fn place(bucket: &str, key: &str) -> Place {
+    Place { bucket: bucket.to_owned(), key: key.to_owned() }
+}
+
+fn places(text: &str) -> Vec<Place> {
+    let request = parse_request(text.as_bytes()).unwrap();
+    request.wanted.into_iter().filter_map(|wanted| wanted.place).collect()
+}
+
+#[test]
+fn a_manifest_is_read_with_comments_blank_lines_and_either_end_of_line() {
+    let text = "\u{feff}# To download: s5cmd --no-sign-request run manifest.s5cmd\r\n\r\n\
+        cp s3://idc-open-data/0a1b2c3d-0000-4000-8000-000000000001/* .\r\n\
+        cp 's3://idc-open-data-two/0a1b/*' 'some folder'\n\
+        \x20 sync --size-only s3://idc-open-data/ff/ .\n\
+        gs://idc-open-data/ee/*\n";
+    assert_eq!(
+        places(text),
+        [
+            place("idc-open-data", "0a1b2c3d-0000-4000-8000-000000000001"),
+            place("idc-open-data-two", "0a1b"),
+            place("idc-open-data", "ff"),
+            place("idc-open-data", "ee"),
+        ]
+    );
+}
+
+#[test]
+fn lines_that_are_no_series_are_told_and_the_others_kept() {
+    let text = "cp s3://idc-open-data/aa/* .\nrm -rf /\ncp s3://idc-open-data/* .\n\
+        cp s3://idc-open-data/../x/* .\ncp s3://UP/aa/* .\ncp s3://idc-open-data/a*/b .\n\
+        cp s3://idc-open-data/aa/1.dcm .\ncp here there\n";
+    let request = parse_request(text.as_bytes()).unwrap();
+    assert_eq!(request.wanted.len(), 1);
+    let told: Vec<(u64, bool)> =
+        request.problems.iter().map(|p| (p.line, !p.reason.is_empty())).collect();
+    assert_eq!(told, (2..=8).map(|line| (line, true)).collect::<Vec<_>>());
+    assert!(request.problems[1].reason.contains("whole bucket"));
+    assert!(request.problems[5].reason.contains("one file"));
+}
+
+#[test]
+fn lists_of_uids_and_tables_of_ours_name_series() {
+    let list = parse_request(b"# mine\n1.2.3\n1.2.4\nx\n").unwrap();
+    assert_eq!((list.wanted.len(), list.problems.len()), (2, 1));
+    let labels = "patient_id,series_uid,label\nP1,1.2.3,0\nP2,1.2.4,1\nP2,1.2.4,1\nP3,,0\n";
+    let labels = parse_request(labels.as_bytes()).unwrap();
+    assert_eq!((labels.wanted.len(), labels.problems.len()), (2, 1));
+    assert_eq!(labels.wanted[0].patient.as_deref(), Some("P1"));
+    let cohort = "patient,exam,series,chosen\nP1,e,1.2.3,true\nP1,e,1.2.9,false\n";
+    let cohort = parse_request(cohort.as_bytes()).unwrap();
+    assert_eq!((cohort.wanted.len(), cohort.not_chosen), (1, 1));
+    let index = "SeriesInstanceUID,PatientID,series_aws_url\n1.2.3,P1,s3://idc-open-data/aa/*\n";
+    let index = parse_request(index.as_bytes()).unwrap();
+    assert_eq!(index.wanted[0].place, Some(place("idc-open-data", "aa")));
+    let uuids = "series_uid,crdc_series_uuid\n1.2.3,aa\n";
+    let uuids = parse_request(uuids.as_bytes()).unwrap();
+    assert_eq!(uuids.wanted[0].place, Some(place("idc-open-data", "aa")));
+}
+
+#[test]
+fn what_names_no_series_says_what_it_is() {
+    let error = parse_request(b"name,age\nx,1\n").unwrap_err();
+    assert!(error.contains("`series_uid`") && error.contains("name, age"), "{error}");
+    assert!(parse_request(b"").unwrap_err().contains("no series"));
+    assert!(parse_request(b"hello\n").unwrap_err().contains("line 1"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = parse_request(&bytes);
+    }
+
+    #[test]
+    fn lines_of_any_words_give_safe_places_or_a_reason(
+        lines in proptest::collection::vec(
+            "(cp |sync |)('|)(s3://|gs://|)[a-z./*#,-]{0,20}( \\.|)(\r|)", 0..20)
+    ) {
+        let text = lines.join("\n");
+        let Ok(request) = parse_request(text.as_bytes()) else { return Ok(()) };
+        for wanted in &request.wanted {
+            if let Some(place) = &wanted.place {
+                prop_assert!(!place.key.starts_with('/') && !place.key.ends_with('/'));
+                prop_assert!(!place.key.split('/').any(|part| part == ".." || part.is_empty()));
+                // What is printed is read again as the same.
+                prop_assert_eq!(parse_place(&place.to_string()), Ok(place.clone()));
+            }
+        }
+        let asked = text.lines().filter(|line| !is_comment(line.trim())).count();
+        prop_assert_eq!(request.wanted.len() + request.problems.len(), asked);
+    }
+}

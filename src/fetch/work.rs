@@ -1,0 +1,473 @@
+//! All series: some in work at a time, each on a thread of its own, their files over shared
+//! connections.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use super::download::{fetch_file, try_again};
+use super::ledger::{Entry, Ledger, disk_free_bytes, peek};
+use super::partial::sweep;
+use super::store::{Endpoint, Object, Stores, Trouble, list};
+use super::throttle::Throttle;
+use super::{FetchError, FetchRow, Plan, Series, State};
+
+/// How series are fetched.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which server is asked.
+    pub endpoint: Endpoint,
+    /// Files in flight at a time.
+    pub jobs: usize,
+    /// How often each request is tried again.
+    pub retries: u32,
+    /// The wait before the first new try; it doubles with each.
+    pub first_wait: Duration,
+    /// Silence after which a connection counts as dead.
+    pub timeout: Duration,
+    /// Bytes per second of all connections together.
+    pub bytes_per_second: Option<f64>,
+    /// Ask again for what is complete, and compute the checksums of what is there.
+    pub verify: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            endpoint: Endpoint::Aws,
+            jobs: 16,
+            retries: 8,
+            first_wait: Duration::from_millis(500),
+            timeout: Duration::from_secs(30),
+            bytes_per_second: None,
+            verify: false,
+        }
+    }
+}
+
+/// What is done with a series once it is complete.
+#[derive(Clone, Copy)]
+pub struct After<'a> {
+    /// Names what is done: a series of the same name is not done again.
+    pub prepared_by: &'a str,
+    /// Keep the files that came.
+    pub keep_raw: bool,
+    /// Does it, in a folder with the series' files. An error ends everything.
+    pub prepare: &'a (dyn Fn(&Series, &Path) -> Result<Product, String> + Sync),
+}
+
+/// What became of a series that was complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Its state in the table.
+    pub state: State,
+    /// Why, where that is not plain.
+    pub reason: String,
+    /// What was made of it, below the target folder.
+    pub files: Vec<PathBuf>,
+}
+
+/// What happens meanwhile.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// So many bytes came.
+    Bytes(usize),
+    /// A file or listing failed and is tried again.
+    TryingAgain {
+        /// Its key.
+        what: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A series is over.
+    Done(&'a FetchRow),
+}
+
+/// What all threads use.
+pub(super) struct Work<'a> {
+    pub settings: &'a Settings,
+    pub tell: &'a (dyn Fn(&Event) + Sync),
+    stop: &'a (dyn Fn() -> bool + Sync),
+    /// Set when nothing more can be fetched.
+    over: AtomicBool,
+    stores: Stores,
+    lanes: Semaphore,
+    throttle: Mutex<Throttle>,
+    began: Instant,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        settings: &'a Settings,
+        tell: &'a (dyn Fn(&Event) + Sync),
+        stop: &'a (dyn Fn() -> bool + Sync),
+    ) -> Self {
+        Self {
+            settings,
+            tell,
+            stop,
+            over: AtomicBool::new(false),
+            stores: Stores::new(&settings.endpoint, settings.timeout),
+            lanes: Semaphore::new(settings.jobs.max(1)),
+            throttle: Mutex::new(Throttle::new(settings.bytes_per_second)),
+            began: Instant::now(),
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || (self.stop)()
+    }
+
+    /// How long to wait after so many bytes.
+    pub fn throttle(&self, bytes: usize) -> Duration {
+        let now = self.began.elapsed().as_secs_f64();
+        Duration::from_secs_f64(held(&self.throttle).took(bytes, now))
+    }
+}
+
+/// A panic elsewhere does not make what a lock protects wrong here.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
+/// Series in work at a time: enough that listings and small series keep the connections busy, and
+/// few, so that few are half done at any time.
+const SERIES_AT_A_TIME: usize = 4;
+
+/// Fetches every series of a plan into `target`, and does with each what `after` says. The rows of all
+/// series are in the order of the plan; the error, where there is one, ended the work early.
+///
+/// # Errors
+/// Only when nothing can be begun: another process works in the folder, or it cannot be written.
+pub fn fetch_all(
+    plan: &Plan,
+    target: &Path,
+    settings: &Settings,
+    after: Option<After>,
+    tell: &(dyn Fn(&Event) + Sync),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(Vec<FetchRow>, Option<FetchError>), FetchError> {
+    let ledger = Ledger::open(target)?;
+    let runtime = runtime()?;
+    let work = Work::new(settings, tell, stop);
+    let place = Workplace { work: &work, runtime: &runtime, ledger: &ledger, target, after };
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let rows: Mutex<Vec<FetchRow>> =
+        Mutex::new(plan.series.iter().map(|series| series.row(State::NotStarted)).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..SERIES_AT_A_TIME.min(settings.jobs.max(1)).min(plan.series.len()) {
+            scope.spawn(|| {
+                while !work.is_stopped() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(series) = plan.series.get(number) else { break };
+                    let mut row = series.row(State::Fetched);
+                    match place.fetch_series(series, &mut row) {
+                        Ok(()) => {}
+                        Err(Trouble::Stopped) => row.state = State::Interrupted,
+                        Err(Trouble::Passing(reason) | Trouble::Lasting(reason)) => {
+                            (row.state, row.reason) = (State::Failed, reason);
+                        }
+                        Err(Trouble::Fatal(error)) => {
+                            (row.state, row.reason) = (State::Failed, error.to_string());
+                            work.over.store(true, Ordering::Relaxed);
+                            held(&failure).get_or_insert(error);
+                        }
+                    }
+                    tell(&Event::Done(&row));
+                    held(&rows)[number] = row;
+                }
+            });
+        }
+    });
+    let mut rows = std::mem::take(&mut *held(&rows));
+    rows.extend(plan.refused.iter().cloned());
+    let failure = held(&failure).take();
+    Ok((rows, failure))
+}
+
+fn runtime() -> Result<Runtime, FetchError> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    built.map_err(|error| FetchError::Client(error.to_string()))
+}
+
+/// Where series are fetched.
+struct Workplace<'a> {
+    work: &'a Work<'a>,
+    runtime: &'a Runtime,
+    ledger: &'a Ledger,
+    target: &'a Path,
+    after: Option<After<'a>>,
+}
+
+impl Workplace<'_> {
+    fn fetch_series(&self, series: &Series, row: &mut FetchRow) -> Result<(), Trouble> {
+        let known = self.ledger.entry(&row.place).filter(|_| !self.work.settings.verify);
+        let known = known.filter(|entry| entry.folder == series.folder);
+        let folder = self.target.join(&series.folder);
+        if let Some(entry) = known {
+            (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
+            if self.is_done(entry, &folder) {
+                row.state =
+                    if entry.state == State::Refused { State::Refused } else { State::There };
+                row.reason.clone_from(&entry.reason);
+                return Ok(());
+            }
+        }
+        let names = match known.and_then(|entry| whole(entry, &folder)) {
+            Some(names) => names,
+            None => self.fetch_files(series, row)?,
+        };
+        let mut entry = Entry {
+            place: row.place.clone(),
+            folder: series.folder.clone(),
+            files: names.len(),
+            bytes: row.bytes.unwrap_or(0),
+            state: State::Fetched,
+            reason: String::new(),
+            prepared_by: String::new(),
+            products: Vec::new(),
+        };
+        if let Some(after) = &self.after {
+            // What was fetched is kept if preparation is stopped.
+            self.ledger.keep(&entry)?;
+            let made = (after.prepare)(series, &folder).map_err(FetchError::After)?;
+            (entry.state, entry.reason, entry.products) = (made.state, made.reason, made.files);
+            after.prepared_by.clone_into(&mut entry.prepared_by);
+        }
+        self.ledger.keep(&entry)?;
+        if self.after.is_some_and(|after| !after.keep_raw) {
+            remove(&folder, &names)?;
+        }
+        (row.state, row.reason) = (entry.state, entry.reason);
+        Ok(())
+    }
+
+    /// Whether nothing is left to do of a series.
+    fn is_done(&self, entry: &Entry, folder: &Path) -> bool {
+        let raw = || whole(entry, folder).is_some();
+        match &self.after {
+            None => raw(),
+            Some(after) => {
+                entry.prepared_by == after.prepared_by
+                    && entry.products.iter().all(|product| self.target.join(product).is_file())
+                    && (!after.keep_raw || raw())
+            }
+        }
+    }
+
+    /// Fetches the files of a series, and gives their names.
+    fn fetch_files(&self, series: &Series, row: &mut FetchRow) -> Result<Vec<String>, Trouble> {
+        let work = self.work;
+        let store = &work.stores.of(&series.place.bucket)?;
+        let objects = self.runtime.block_on(async {
+            let _lane = work.lanes.acquire().await;
+            try_again(work, &series.place.key, || list(store, &series.place)).await
+        })?;
+        row.files = Some(objects.len());
+        row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
+        let folder = &folder_below(self.target, &series.folder)?;
+        self.check_room(&objects, folder)?;
+        let troubles: Vec<(&Object, Trouble)> = self.runtime.block_on(async {
+            let fetched = objects.iter().map(|object| async move {
+                let _lane = work.lanes.acquire().await;
+                fetch_file(work, store, object, folder).await.err().map(|it| (object, it))
+            });
+            let fetched = futures_util::stream::iter(fetched).buffer_unordered(work.settings.jobs);
+            fetched.filter_map(std::future::ready).collect().await
+        });
+        sum_up(troubles, objects.len())?;
+        sweep(folder);
+        Ok(objects.into_iter().map(|object| object.name).collect())
+    }
+
+    /// An error when the disk is too small for what is still to come.
+    fn check_room(&self, objects: &[Object], folder: &Path) -> Result<(), FetchError> {
+        let missing = objects.iter().filter(|object| {
+            let facts = fs::symlink_metadata(folder.join(&object.name));
+            !facts.is_ok_and(|facts| facts.len() == object.bytes)
+        });
+        let needed: u64 = missing.map(|object| object.bytes).sum();
+        match disk_free_bytes(folder) {
+            Some(free) if free < needed => {
+                Err(FetchError::DiskFull { folder: self.target.to_owned(), free, needed })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One trouble that says it all: what ends everything first, then a stop, then the first file's.
+fn sum_up(troubles: Vec<(&Object, Trouble)>, files: usize) -> Result<(), Trouble> {
+    let count = troubles.len();
+    let mut first: Option<(&Object, String)> = None;
+    let mut stopped = false;
+    for (object, trouble) in troubles {
+        match trouble {
+            Trouble::Fatal(error) => return Err(Trouble::Fatal(error)),
+            Trouble::Stopped => stopped = true,
+            Trouble::Passing(reason) | Trouble::Lasting(reason) => {
+                if first.as_ref().is_none_or(|(it, _)| object.key < it.key) {
+                    first = Some((object, reason));
+                }
+            }
+        }
+    }
+    match first {
+        _ if stopped => Err(Trouble::Stopped),
+        None => Ok(()),
+        Some((object, reason)) => Err(Trouble::Lasting(format!(
+            "{count} of {files} files failed; {}: {reason}",
+            object.name
+        ))),
+    }
+}
+
+/// A folder below the target, made where it is missing. Links are not followed: they could lead
+/// anywhere.
+fn folder_below(target: &Path, below: &Path) -> Result<PathBuf, Trouble> {
+    let mut folder = target.to_owned();
+    for part in below.components() {
+        folder.push(part);
+        match fs::symlink_metadata(&folder) {
+            Ok(facts) if !facts.is_dir() => {
+                let odd = if facts.is_symlink() { "a link" } else { "a file" };
+                let told = format!("{} is {odd}, and should be a folder", folder.display());
+                return Err(Trouble::Lasting(told));
+            }
+            _ => {}
+        }
+    }
+    crate::files::make_folder(&folder)?;
+    Ok(folder)
+}
+
+/// The names of a series' files, when all that the ledger tells of are there.
+fn whole(entry: &Entry, folder: &Path) -> Option<Vec<String>> {
+    let (mut names, mut bytes) = (Vec::new(), 0);
+    for file in fs::read_dir(folder).ok()?.flatten() {
+        let name = file.file_name().into_string().ok()?;
+        let facts = file.metadata().ok()?;
+        if facts.is_file() && !name.starts_with('.') {
+            bytes += facts.len();
+            names.push(name);
+        }
+    }
+    (names.len() == entry.files && bytes == entry.bytes).then_some(names)
+}
+
+/// Removes the files of a series and its folder, unless there is something else in it.
+fn remove(folder: &Path, names: &[String]) -> Result<(), Trouble> {
+    for name in names {
+        crate::files::remove(&folder.join(name))?;
+    }
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
+/// What fetching a plan would take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// A row for each series; [`State::There`] for those that are complete.
+    pub rows: Vec<FetchRow>,
+    /// Files still to fetch.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the largest series.
+    pub largest: u64,
+}
+
+/// Asks the archive for sizes, and fetches nothing.
+///
+/// # Errors
+/// Connections cannot be opened at all.
+pub fn survey(
+    plan: &Plan,
+    target: &Path,
+    settings: &Settings,
+    prepared_by: Option<&str>,
+    tell: &(dyn Fn(&Event) + Sync),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Survey, FetchError> {
+    let runtime = runtime()?;
+    let work = Work::new(settings, tell, stop);
+    let known = peek(target);
+    let look = |series: &Series| {
+        let mut row = series.row(State::NotStarted);
+        let entry = known.get(&row.place).filter(|entry| entry.folder == series.folder);
+        let done = entry.filter(|entry| match prepared_by {
+            None => whole(entry, &target.join(&series.folder)).is_some(),
+            Some(by) => {
+                entry.prepared_by == by
+                    && entry.products.iter().all(|product| target.join(product).is_file())
+            }
+        });
+        if let Some(entry) = done {
+            (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
+            row.state = State::There;
+        }
+        row
+    };
+    let rows = plan.series.iter().map(|series| {
+        let (work, row) = (&work, look(series));
+        async move {
+            if row.state == State::There {
+                return Ok((row, 0, 0));
+            }
+            let store = work.stores.of(&series.place.bucket)?;
+            let listed = try_again(work, &series.place.key, || list(&store, &series.place)).await;
+            let told = sized(row, listed, &target.join(&series.folder));
+            if let Ok((row, ..)) = &told {
+                (work.tell)(&Event::Done(row));
+            }
+            told
+        }
+    });
+    let rows = futures_util::stream::iter(rows).buffered(settings.jobs.max(1));
+    let rows: Vec<Result<(FetchRow, usize, u64), FetchError>> = runtime.block_on(rows.collect());
+    let mut survey = Survey::default();
+    for row in rows {
+        let (row, files, bytes) = row?;
+        survey.files += files;
+        survey.bytes += bytes;
+        survey.largest = survey.largest.max(row.bytes.unwrap_or(0));
+        survey.rows.push(row);
+    }
+    survey.rows.extend(plan.refused.iter().cloned());
+    Ok(survey)
+}
+
+/// The row of a series with its size, and what of it is still to fetch.
+fn sized(
+    mut row: FetchRow,
+    listed: Result<Vec<Object>, Trouble>,
+    folder: &Path,
+) -> Result<(FetchRow, usize, u64), FetchError> {
+    let objects = match listed {
+        Ok(objects) => objects,
+        Err(Trouble::Fatal(error)) => return Err(error),
+        Err(Trouble::Stopped) => return Ok((row, 0, 0)),
+        Err(Trouble::Passing(reason) | Trouble::Lasting(reason)) => {
+            (row.state, row.reason) = (State::Failed, reason);
+            return Ok((row, 0, 0));
+        }
+    };
+    row.files = Some(objects.len());
+    row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
+    let missing = objects.iter().filter(|object| {
+        let facts = fs::symlink_metadata(folder.join(&object.name));
+        !facts.is_ok_and(|facts| facts.len() == object.bytes)
+    });
+    let (files, bytes) = missing.fold((0, 0), |(n, sum), object| (n + 1, sum + object.bytes));
+    if files == 0 {
+        row.state = State::There;
+    }
+    Ok((row, files, bytes))
+}

@@ -1,0 +1,366 @@
+//! An archive that speaks S3 on loopback, and misbehaves as it is told to.
+//!
+//! It answers ListObjectsV2 (in pages of three) and GetObject with ranges and conditions, from
+//! memory, or, with [`Archive::before`], passes both on to another server and spoils its answers.
+
+use md5::{Digest, Md5};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What goes wrong with one answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// Another status, with nothing that was asked for.
+    Status(u16),
+    /// The connection ends before any answer.
+    HangUp,
+    /// The connection ends after so large a share of the body that Content-Length promises.
+    CutAt(f64),
+    /// The body is shorter by a byte, and so says Content-Length.
+    Shorter,
+    /// One byte is another.
+    Flip,
+    /// The whole is sent where a range was asked for.
+    NoRange,
+    /// Nothing comes for so many milliseconds, and then the connection ends.
+    Silence(u64),
+    /// The body comes in small pieces with a pause of so many milliseconds between them.
+    Slow(u64),
+}
+
+/// One request, as the archive saw it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub key: String,
+    /// How often this was asked for before.
+    pub before: usize,
+    pub is_list: bool,
+    pub range_from: Option<usize>,
+    pub headers: BTreeMap<String, String>,
+}
+
+type Spoil = dyn Fn(&Asked) -> Option<Fault> + Send + Sync;
+
+/// A running archive; it ends when dropped.
+pub struct Archive {
+    address: SocketAddr,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    objects: BTreeMap<String, Vec<u8>>,
+    upstream: Option<SocketAddr>,
+    spoil: Mutex<Arc<Spoil>>,
+    asked: Mutex<Vec<Asked>>,
+    over: AtomicBool,
+}
+
+impl Archive {
+    /// Serves objects by `bucket/key`.
+    pub fn of(objects: BTreeMap<String, Vec<u8>>) -> Self {
+        Self::start(objects, None)
+    }
+
+    /// Stands before another server.
+    pub fn before(upstream: SocketAddr) -> Self {
+        Self::start(BTreeMap::new(), Some(upstream))
+    }
+
+    fn start(objects: BTreeMap<String, Vec<u8>>, upstream: Option<SocketAddr>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+        let address = listener.local_addr().expect("an address");
+        let (spoil, asked) =
+            (Mutex::new(Arc::new(|_: &Asked| None) as Arc<Spoil>), Mutex::default());
+        let inner =
+            Arc::new(Inner { objects, upstream, spoil, asked, over: AtomicBool::new(false) });
+        let served = inner.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if served.over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let served = served.clone();
+                std::thread::spawn(move || served.serve(stream));
+            }
+        });
+        Self { address, inner }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on answers are spoiled so.
+    pub fn spoil(&self, spoil: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static) {
+        *self.inner.spoil.lock().expect("no panic") = Arc::new(spoil);
+    }
+
+    /// How much was asked since the last time.
+    pub fn count_asked(&self) -> usize {
+        self.inner.asked.lock().expect("no panic").len()
+    }
+
+    /// Everything that was asked since the last time.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.inner.asked.lock().expect("no panic"))
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        self.inner.over.store(true, Ordering::SeqCst);
+        // Wakes the listener, which then ends.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// An answer before it is spoiled.
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn of(status: u16, code: &str) -> Self {
+        let body = format!("<Error><Code>{code}</Code></Error>").into_bytes();
+        let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
+        Self { status, headers, body }
+    }
+}
+
+impl Inner {
+    fn serve(&self, stream: TcpStream) {
+        let Ok(mut out) = stream.try_clone() else { return };
+        let mut reader = BufReader::new(stream);
+        while let Some((target, headers)) = read_head(&mut reader) {
+            let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+            let path = decode(path.trim_matches('/'));
+            let query: BTreeMap<String, String> = query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(name, value)| (name.to_owned(), decode(value)))
+                .collect();
+            let is_list = query.contains_key("list-type");
+            let key = match query.get("prefix") {
+                Some(prefix) if is_list => format!("{path}/{prefix}"),
+                _ => path.clone(),
+            };
+            let range_from = headers
+                .get("range")
+                .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+            let mut asked = self.asked.lock().expect("no panic");
+            let before = asked.iter().filter(|a| a.key == key && a.is_list == is_list).count();
+            let ask = Asked { key, before, is_list, range_from, headers: headers.clone() };
+            asked.push(ask.clone());
+            drop(asked);
+            let spoil = self.spoil.lock().expect("no panic").clone();
+            let fault = spoil(&ask);
+            let ranged = if fault == Some(Fault::NoRange) { None } else { range_from };
+            let answer = match self.upstream {
+                Some(upstream) => pass_on(upstream, &target, &headers, ranged),
+                None if is_list => self.list(&path, &query),
+                None => self.get(&path, ranged, headers.get("if-match")),
+            };
+            if send(&mut out, answer, fault).is_err() {
+                break;
+            }
+        }
+        let _ = out.shutdown(std::net::Shutdown::Both);
+    }
+
+    fn list(&self, bucket: &str, query: &BTreeMap<String, String>) -> Answer {
+        const PAGE: usize = 3;
+        let prefix = format!("{bucket}/{}", query.get("prefix").map_or("", String::as_str));
+        let after = query.get("continuation-token").map_or("", String::as_str);
+        let all = self.objects.iter().filter(|(key, _)| key.starts_with(&prefix));
+        let rest: Vec<_> = all.filter(|(key, _)| key.as_str() > after).collect();
+        let mut xml = format!("<ListBucketResult><Name>{bucket}</Name>");
+        for (key, bytes) in rest.iter().take(PAGE) {
+            let key = key.strip_prefix(&format!("{bucket}/")).expect("it begins so");
+            xml += &format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>\
+                 <ETag>&quot;{}&quot;</ETag><Size>{}</Size></Contents>",
+                md5(bytes),
+                bytes.len()
+            );
+        }
+        let truncated = rest.len() > PAGE;
+        if truncated {
+            xml += &format!("<NextContinuationToken>{}</NextContinuationToken>", rest[PAGE - 1].0);
+        }
+        xml += &format!("<IsTruncated>{truncated}</IsTruncated></ListBucketResult>");
+        let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
+        Answer { status: 200, headers, body: xml.into_bytes() }
+    }
+
+    fn get(&self, path: &str, from: Option<usize>, if_match: Option<&String>) -> Answer {
+        let Some(bytes) = self.objects.get(path) else { return Answer::of(404, "NoSuchKey") };
+        let etag = format!("\"{}\"", md5(bytes));
+        if if_match.is_some_and(|wanted| *wanted != etag) {
+            return Answer::of(412, "PreconditionFailed");
+        }
+        let mut headers = vec![
+            ("ETag".to_owned(), etag),
+            ("Last-Modified".to_owned(), "Fri, 02 Jan 2026 03:04:05 GMT".to_owned()),
+        ];
+        match from {
+            None => Answer { status: 200, headers, body: bytes.clone() },
+            Some(from) if from < bytes.len() => {
+                let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+                headers.push(("Content-Range".to_owned(), range));
+                Answer { status: 206, headers, body: bytes[from..].to_vec() }
+            }
+            Some(_) => Answer::of(416, "InvalidRange"),
+        }
+    }
+}
+
+/// The target and the headers of a request; `None` when the connection is over.
+fn read_head(reader: &mut impl BufRead) -> Option<(String, BTreeMap<String, String>)> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+    let target = line.split(' ').nth(1)?.to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        match line.trim_end().split_once(':') {
+            Some((name, value)) => {
+                headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+            }
+            None => return Some((target, headers)),
+        }
+    }
+}
+
+/// Sends an answer, spoiled; an error when the connection is to end.
+fn send(out: &mut TcpStream, mut answer: Answer, fault: Option<Fault>) -> std::io::Result<()> {
+    let end = || std::io::Error::other("the connection ends");
+    let mut cut = None;
+    let mut pause = 0;
+    match fault {
+        None | Some(Fault::NoRange) => {}
+        Some(Fault::Status(status)) => answer = Answer::of(status, "SlowDown"),
+        Some(Fault::HangUp) => return Err(end()),
+        Some(Fault::Silence(milliseconds)) => {
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            return Err(end());
+        }
+        Some(Fault::CutAt(share)) => cut = Some((answer.body.len() as f64 * share) as usize),
+        Some(Fault::Shorter) => {
+            answer.body.pop();
+        }
+        Some(Fault::Flip) => {
+            let middle = answer.body.len() / 2;
+            if let Some(byte) = answer.body.get_mut(middle) {
+                *byte ^= 1;
+            }
+        }
+        Some(Fault::Slow(milliseconds)) => pause = milliseconds,
+    }
+    let mut head =
+        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    for (name, value) in &answer.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    out.write_all(head.as_bytes())?;
+    out.write_all(b"\r\n")?;
+    let body = &answer.body[..cut.unwrap_or(answer.body.len())];
+    for piece in body.chunks(if pause > 0 { 4096 } else { 1 << 20 }) {
+        out.write_all(piece)?;
+        std::thread::sleep(Duration::from_millis(pause));
+    }
+    if cut.is_some() { Err(end()) } else { Ok(()) }
+}
+
+/// Asks another server the same.
+fn pass_on(
+    upstream: SocketAddr,
+    target: &str,
+    headers: &BTreeMap<String, String>,
+    from: Option<usize>,
+) -> Answer {
+    let mut request = format!("GET {target} HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n");
+    for name in ["if-match", "user-agent"] {
+        if let Some(value) = headers.get(name) {
+            request += &format!("{name}: {value}\r\n");
+        }
+    }
+    if let Some(from) = from {
+        request += &format!("Range: bytes={from}-\r\n");
+    }
+    request += "\r\n";
+    exchange(upstream, request.as_bytes()).unwrap_or_else(|_| Answer::of(502, "BadGateway"))
+}
+
+/// Puts an object on another server.
+pub fn put(server: SocketAddr, path: &str, bytes: &[u8]) -> u16 {
+    let mut request = format!(
+        "PUT /{path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        bytes.len()
+    )
+    .into_bytes();
+    request.extend_from_slice(bytes);
+    exchange(server, &request).map_or(0, |answer| answer.status)
+}
+
+fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.write_all(request)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(502);
+    let mut headers = Vec::new();
+    let mut chunked = false;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        chunked |= name.eq_ignore_ascii_case("transfer-encoding");
+        let own = ["content-length", "transfer-encoding", "connection"];
+        if !own.contains(&name.to_ascii_lowercase().as_str()) {
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+    }
+    let mut body = Vec::new();
+    if chunked {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let length = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+            if length == 0 {
+                break;
+            }
+            let mut piece = vec![0; length + 2];
+            reader.read_exact(&mut piece)?;
+            body.extend_from_slice(&piece[..length]);
+        }
+    } else {
+        reader.read_to_end(&mut body)?;
+    }
+    Ok(Answer { status, headers, body })
+}
+
+fn md5(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let mut hex = || (rest.next().unwrap_or(b'0') as char).to_digit(16).unwrap_or(0) as u8;
+        bytes.push(match byte {
+            b'%' => hex() * 16 + hex(),
+            b'+' => b' ',
+            byte => byte,
+        });
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
