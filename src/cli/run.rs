@@ -234,7 +234,7 @@ impl Which {
         let (spec, known) = self.look()?;
         let (root, changes) = match known {
             Some(run) => {
-                if run.is_finished() && !self.wants_figures(&spec, &run)? {
+                if run.is_finished() && run.has_figures_of(&spec)? {
                     output.say(format!("{} is finished already.", run.root().display()));
                     return Ok(());
                 }

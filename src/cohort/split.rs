@@ -74,13 +74,12 @@ pub(super) fn leave_out_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(),
 }
 
 fn refuse_without_part(cohort: &mut Cohort, without: impl Fn(&CohortRow) -> bool) {
+    let told = "not-in-split-lists: the patient is in none of split.lists, and no other part has \
+                a share";
     let rows = cohort.rows.iter().enumerate();
-    let places = rows.filter(|(_, row)| row.chosen && without(row)).map(|(place, _)| place);
-    for place in places.collect::<Vec<usize>>() {
-        let told = "not-in-split-lists: the patient is in none of split.lists, and no other part \
-                    has a share";
-        cohort.refuse(place, told.to_owned());
-    }
+    let refused = rows.filter(|(_, row)| row.chosen && without(row));
+    let refused = refused.map(|(place, _)| (place, told.to_owned())).collect();
+    cohort.refuse(refused);
 }
 
 /// The shares of the parts without a list, adding up to 1; `None` where these are 0.
