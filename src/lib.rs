@@ -32,6 +32,7 @@ pub mod results;
 pub mod slurm;
 pub mod spec;
 pub mod sweep;
+pub mod table;
 pub mod training;
 pub mod usage;
 pub mod volume;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::files::WriteError;
+use crate::table::Unreadable;
 
 /// Fetching as a whole cannot start, or go on. What fails for one series is in its row.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum FetchError {
         /// What went wrong.
         message: String,
     },
+    /// An index table cannot be read.
+    #[error(transparent)]
+    Table(#[from] Unreadable),
     /// A file asks for nothing.
     #[error(
         "{path} does not say what to fetch: {message}; give an s5cmd manifest, a list of series \
@@ -78,10 +82,11 @@ pub enum FetchError {
 impl FetchError {
     /// Whether the request was wrong, rather than the work failed.
     pub fn is_request(&self) -> bool {
-        use FetchError::{Busy, Endpoint, NotARequest, NotAnIndex, Unreadable};
+        use FetchError::{Busy, Endpoint, NotARequest, NotAnIndex, Table, Unreadable};
         matches!(
             self,
             Unreadable { .. }
+                | Table(_)
                 | NotARequest { .. }
                 | NotAnIndex { .. }
                 | Endpoint { .. }

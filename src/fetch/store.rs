@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
-use object_store::{ClientOptions, HeaderValue, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, HeaderValue, ObjectStore, ObjectStoreExt, RetryConfig};
 
 use super::FetchError;
 use super::manifest::Place;
@@ -119,7 +119,7 @@ pub(super) struct Object {
     pub e_tag: Option<String>,
 }
 
-/// The files of a series, by key.
+/// The files of a series, by key; of a place that is one file, this file.
 pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>, Trouble> {
     let prefix = Key::parse(&place.key).map_err(|error| Trouble::Lasting(in_one_line(&error)))?;
     let listed: Vec<_> = store.list(Some(&prefix)).try_collect().await.map_err(Trouble::of)?;
@@ -133,10 +133,17 @@ pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>,
         })
         .collect();
     objects.sort_by(|a, b| a.key.cmp(&b.key));
-    match objects.is_empty() {
-        true => Err(Trouble::Lasting("nothing is there".to_owned())),
-        false => Ok(objects),
+    if !objects.is_empty() {
+        return Ok(objects);
     }
+    // No folder: perhaps one file.
+    let nothing = || Trouble::Lasting("nothing is there".to_owned());
+    let object = match store.head(&prefix).await {
+        Err(object_store::Error::NotFound { .. }) => return Err(nothing()),
+        told => told.map_err(Trouble::of)?,
+    };
+    let name = object.location.filename().and_then(safe_name).ok_or_else(nothing)?;
+    Ok(vec![Object { name, key: object.location, bytes: object.size, e_tag: object.e_tag }])
 }
 
 /// Why something did not come.

@@ -12,7 +12,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::download::{fetch_file, try_again};
-use super::ledger::{Entry, Ledger, disk_free_bytes, peek};
+use super::folder::{folder_below, remove, whole};
+use super::ledger::{Entry, Ledger, disk_free_bytes};
 use super::partial::sweep;
 use super::store::{Endpoint, Object, Stores, Trouble, list};
 use super::throttle::Throttle;
@@ -96,14 +97,14 @@ pub(super) struct Work<'a> {
     stop: &'a (dyn Fn() -> bool + Sync),
     /// Set when nothing more can be fetched.
     over: AtomicBool,
-    stores: Stores,
+    pub stores: Stores,
     lanes: Semaphore,
     throttle: Mutex<Throttle>,
     began: Instant,
 }
 
 impl<'a> Work<'a> {
-    fn new(
+    pub fn new(
         settings: &'a Settings,
         tell: &'a (dyn Fn(&Event) + Sync),
         stop: &'a (dyn Fn() -> bool + Sync),
@@ -192,7 +193,7 @@ pub fn fetch_all(
     Ok((rows, failure))
 }
 
-fn runtime() -> Result<Runtime, FetchError> {
+pub(super) fn runtime() -> Result<Runtime, FetchError> {
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     built.map_err(|error| FetchError::Client(error.to_string()))
 }
@@ -327,147 +328,4 @@ fn sum_up(troubles: Vec<(&Object, Trouble)>, files: usize) -> Result<(), Trouble
             object.name
         ))),
     }
-}
-
-/// A folder below the target, made where it is missing. Links are not followed: they could lead
-/// anywhere.
-fn folder_below(target: &Path, below: &Path) -> Result<PathBuf, Trouble> {
-    let mut folder = target.to_owned();
-    for part in below.components() {
-        folder.push(part);
-        match fs::symlink_metadata(&folder) {
-            Ok(facts) if !facts.is_dir() => {
-                let odd = if facts.is_symlink() { "a link" } else { "a file" };
-                let told = format!("{} is {odd}, and should be a folder", folder.display());
-                return Err(Trouble::Lasting(told));
-            }
-            _ => {}
-        }
-    }
-    crate::files::make_folder(&folder)?;
-    Ok(folder)
-}
-
-/// The names of a series' files, when all that the ledger tells of are there.
-fn whole(entry: &Entry, folder: &Path) -> Option<Vec<String>> {
-    let (mut names, mut bytes) = (Vec::new(), 0);
-    for file in fs::read_dir(folder).ok()?.flatten() {
-        let name = file.file_name().into_string().ok()?;
-        let facts = file.metadata().ok()?;
-        if facts.is_file() && !name.starts_with('.') {
-            bytes += facts.len();
-            names.push(name);
-        }
-    }
-    (names.len() == entry.files && bytes == entry.bytes).then_some(names)
-}
-
-/// Removes the files of a series and its folder, unless there is something else in it.
-fn remove(folder: &Path, names: &[String]) -> Result<(), Trouble> {
-    for name in names {
-        crate::files::remove(&folder.join(name))?;
-    }
-    let _ = fs::remove_dir(folder);
-    Ok(())
-}
-
-/// What fetching a plan would take.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// A row for each series; [`State::There`] for those that are complete.
-    pub rows: Vec<FetchRow>,
-    /// Files still to fetch.
-    pub files: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Bytes of the largest series.
-    pub largest: u64,
-}
-
-/// Asks the archive for sizes, and fetches nothing.
-///
-/// # Errors
-/// Connections cannot be opened at all.
-pub fn survey(
-    plan: &Plan,
-    target: &Path,
-    settings: &Settings,
-    prepared_by: Option<&str>,
-    tell: &(dyn Fn(&Event) + Sync),
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Survey, FetchError> {
-    let runtime = runtime()?;
-    let work = Work::new(settings, tell, stop);
-    let known = peek(target);
-    let look = |series: &Series| {
-        let mut row = series.row(State::NotStarted);
-        let entry = known.get(&row.place).filter(|entry| entry.folder == series.folder);
-        let done = entry.filter(|entry| match prepared_by {
-            None => whole(entry, &target.join(&series.folder)).is_some(),
-            Some(by) => {
-                entry.prepared_by == by
-                    && entry.products.iter().all(|product| target.join(product).is_file())
-            }
-        });
-        if let Some(entry) = done {
-            (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
-            row.state = State::There;
-        }
-        row
-    };
-    let rows = plan.series.iter().map(|series| {
-        let (work, row) = (&work, look(series));
-        async move {
-            if row.state == State::There {
-                return Ok((row, 0, 0));
-            }
-            let store = work.stores.of(&series.place.bucket)?;
-            let listed = try_again(work, &series.place.key, || list(&store, &series.place)).await;
-            let told = sized(row, listed, &target.join(&series.folder));
-            if let Ok((row, ..)) = &told {
-                (work.tell)(&Event::Done(row));
-            }
-            told
-        }
-    });
-    let rows = futures_util::stream::iter(rows).buffered(settings.jobs.max(1));
-    let rows: Vec<Result<(FetchRow, usize, u64), FetchError>> = runtime.block_on(rows.collect());
-    let mut survey = Survey::default();
-    for row in rows {
-        let (row, files, bytes) = row?;
-        survey.files += files;
-        survey.bytes += bytes;
-        survey.largest = survey.largest.max(row.bytes.unwrap_or(0));
-        survey.rows.push(row);
-    }
-    survey.rows.extend(plan.refused.iter().cloned());
-    Ok(survey)
-}
-
-/// The row of a series with its size, and what of it is still to fetch.
-fn sized(
-    mut row: FetchRow,
-    listed: Result<Vec<Object>, Trouble>,
-    folder: &Path,
-) -> Result<(FetchRow, usize, u64), FetchError> {
-    let objects = match listed {
-        Ok(objects) => objects,
-        Err(Trouble::Fatal(error)) => return Err(error),
-        Err(Trouble::Stopped) => return Ok((row, 0, 0)),
-        Err(Trouble::Passing(reason) | Trouble::Lasting(reason)) => {
-            (row.state, row.reason) = (State::Failed, reason);
-            return Ok((row, 0, 0));
-        }
-    };
-    row.files = Some(objects.len());
-    row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
-    let missing = objects.iter().filter(|object| {
-        let facts = fs::symlink_metadata(folder.join(&object.name));
-        !facts.is_ok_and(|facts| facts.len() == object.bytes)
-    });
-    let (files, bytes) = missing.fold((0, 0), |(n, sum), object| (n + 1, sum + object.bytes));
-    if files == 0 {
-        row.state = State::There;
-    }
-    Ok((row, files, bytes))
 }

@@ -63,13 +63,13 @@ const COLUMNS: [super::table::Column; 12] = [
     optional("series_aws_url"),
 ];
 
-/// Reads an index of series: a CSV with the columns of the Imaging Data Commons.
+/// Reads an index of series: a table with the columns of the Imaging Data Commons.
 ///
 /// # Errors
 /// When it cannot be read, lacks a needed column, has a series twice or an exam of two patients.
 pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
     let mut inventory = Inventory::default();
-    let mut lines = std::collections::HashMap::<String, u64>::new();
+    let mut lines = std::collections::HashMap::<String, String>::new();
     let mut patients = std::collections::HashMap::<String, String>::new();
     read_rows(path, &COLUMNS, |row| {
         let collection = row.text(7);
@@ -80,8 +80,8 @@ pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
         inventory.series += 1;
         let (patient, exam) = (row.identifier(0)?, row.needed_text(1)?.to_owned());
         let uid = row.needed_text(2)?.to_owned();
-        if let Some(first) = lines.insert(uid.clone(), row.line) {
-            return Err(row.wrong(2, format!("each series once; line {first} has it too")));
+        if let Some(first) = lines.insert(uid.clone(), row.at().to_owned()) {
+            return Err(row.wrong(2, format!("each series once; {first} has it too")));
         }
         let known = patients.entry(exam.clone()).or_insert_with(|| patient.clone());
         if *known != patient {

@@ -82,6 +82,7 @@ pub struct SeriesRow {
     /// Size in megabytes.
     pub megabytes: f64,
     /// Where it is in the archive's bucket.
+    #[serde(rename = "series_aws_url")]
     pub address: String,
 }
 

@@ -23,6 +23,7 @@ mod label;
 mod record;
 mod rules;
 mod sample;
+mod sources;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -37,5 +38,6 @@ pub use record::{Record, Wanted, WriteLabelsError, labels_record, write};
 pub use rules::{
     FollowUp, LaterCancers, Outcome, Reason, Rules, Sample, SeveralExams, outcome, reason,
 };
+pub use sources::{Host, INDEX_FOLDER, RELEASE, Source, sources};
 pub use table::TableError;
 pub use tables::{Arm, Cancers, Nodules, Person, Tables, read_tables};

@@ -59,7 +59,8 @@ pub struct Record {
     pub series: Wanted,
     /// Where the exams were found: `index` or `folder`.
     pub inventory: &'static str,
-    /// BLAKE3 of the files that were read, by the name of the table.
+    /// BLAKE3 of the files that were read, by the name of the table; of a table in pieces, BLAKE3 of
+    /// theirs.
     pub read_blake3: BTreeMap<String, String>,
     /// The counts of the flow.
     pub counts: Counts,
@@ -80,7 +81,7 @@ pub fn write(
     let labels = table(&folder.join("labels.csv"), &labelled.rows)?;
     let mut read_blake3 = BTreeMap::new();
     for (name, path) in files {
-        let hash = hash_file(path)
+        let hash = hash_table(path)
             .map_err(|source| WriteLabelsError::Gone { path: path.clone(), source })?;
         read_blake3.insert((*name).to_owned(), hash);
     }
@@ -135,6 +136,16 @@ fn table<T: Serialize>(path: &Path, rows: &[T]) -> Result<Vec<u8>, WriteLabelsEr
 fn manifest(series: &[SeriesRow]) -> String {
     let lines = series.iter().filter(|one| !one.address.is_empty());
     lines.map(|one| format!("cp {} .\n", one.address)).collect()
+}
+
+/// The hash of a file, or of the hashes of a table's pieces, a line each.
+fn hash_table(path: &Path) -> std::io::Result<String> {
+    let pieces = crate::table::pieces(path).map_err(std::io::Error::other)?;
+    let hashes = pieces.iter().map(|piece| hash_file(piece)).collect::<Result<Vec<_>, _>>()?;
+    Ok(match hashes.as_slice() {
+        [hash] => hash.clone(),
+        hashes => blake3::hash(hashes.join("\n").as_bytes()).to_hex().to_string(),
+    })
 }
 
 fn hash_file(path: &Path) -> std::io::Result<String> {

@@ -1,19 +1,22 @@
-//! One way to read a table: rows of the columns that are wanted, one after the other. Reading
-//! another format than CSV is a matter of this file alone.
+//! Rows of the trial's tables: of the columns that are wanted, one after the other.
 
+use crate::table::{self, Cells, Unreadable};
 use std::path::{Path, PathBuf};
 
 /// A table that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// It is not there, or not a table.
+    /// It cannot be read.
+    #[error("{0}; expected a table as CSV or Parquet, with named columns")]
+    Unreadable(#[from] Unreadable),
+    /// The tables are not there, or there are too many.
     #[error("cannot read {path}: {message}; expected {expected}")]
-    Unreadable {
-        /// The file.
+    NoTables {
+        /// Where they should be.
         path: PathBuf,
-        /// What went wrong.
+        /// What is there instead.
         message: String,
-        /// What it should be.
+        /// What should be.
         expected: &'static str,
     },
     /// A column that is needed is absent.
@@ -27,12 +30,12 @@ pub enum TableError {
         found: String,
     },
     /// A value that cannot be.
-    #[error("{path}, line {line}, column `{column}`: found \"{found}\", expected {expected}")]
+    #[error("{path}, {at}, column `{column}`: found \"{found}\", expected {expected}")]
     BadValue {
         /// The file.
         path: PathBuf,
-        /// Line, from 1.
-        line: u64,
+        /// Where in it: `line 7`, or `row 6` of a Parquet file.
+        at: String,
         /// The column.
         column: &'static str,
         /// What was found.
@@ -63,33 +66,35 @@ pub const fn optional(name: &'static str) -> Column {
 
 /// One row, its cells in the order in which the columns were asked for.
 pub struct Row<'a> {
-    path: &'a Path,
     columns: &'a [Column],
-    cells: &'a [&'a str],
-    /// Line in the file, from 1.
-    pub line: u64,
+    row: &'a Cells<'a>,
 }
 
 impl Row<'_> {
     /// The text of the cell at a place of the columns asked for, without blanks around it.
     pub fn text(&self, place: usize) -> &str {
-        self.cells[place]
+        self.row.cells[place]
+    }
+
+    /// Where it is in its file: `line 7`, or `row 6` of a Parquet file.
+    pub fn at(&self) -> &str {
+        &self.row.at
     }
 
     /// An error about the cell at `place`.
     pub fn wrong(&self, place: usize, expected: impl Into<String>) -> TableError {
         TableError::BadValue {
-            path: self.path.to_owned(),
-            line: self.line,
+            path: self.row.path.to_owned(),
+            at: self.row.at.clone(),
             column: self.columns[place].name,
-            found: self.cells[place].to_owned(),
+            found: self.text(place).to_owned(),
             expected: expected.into(),
         }
     }
 
     /// Text that must not be empty.
     pub fn needed_text(&self, place: usize) -> Result<&str, TableError> {
-        match self.cells[place] {
+        match self.text(place) {
             "" => Err(self.wrong(place, "something")),
             text => Ok(text),
         }
@@ -103,46 +108,28 @@ impl Row<'_> {
     }
 }
 
-/// Reads a CSV table row by row, whatever the order of its columns.
+/// Reads a table row by row, whatever the order of its columns.
 ///
 /// # Errors
-/// When the file cannot be read, lacks a needed column, or `each` refuses a row.
+/// When it cannot be read, lacks a needed column, or `each` refuses a row.
 pub fn read_rows(
     path: &Path,
     columns: &[Column],
     mut each: impl FnMut(&Row) -> Result<(), TableError>,
 ) -> Result<(), TableError> {
-    let unreadable = |error: &dyn std::fmt::Display| TableError::Unreadable {
-        path: path.to_owned(),
-        message: error.to_string(),
-        expected: "a table in CSV with a line of column names",
-    };
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
-        return Err(unreadable(&"it is Parquet, which this command does not read"));
+    let choose =
+        |path: &Path, names: &[String]| columns.iter().map(|one| place(path, names, one)).collect();
+    table::read(path, choose, |row| each(&Row { columns, row }))
+}
+
+/// Where a column is among the names.
+fn place(path: &Path, names: &[String], column: &Column) -> Result<Option<usize>, TableError> {
+    let place = names.iter().position(|name| name.eq_ignore_ascii_case(column.name));
+    if place.is_none() && column.needed {
+        let (path, found) = (path.to_owned(), names.join(", "));
+        return Err(TableError::NoColumn { path, column: column.name, found });
     }
-    let file = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-    let headers = reader.headers().map_err(|e| unreadable(&e))?.clone();
-    let mut places = Vec::with_capacity(columns.len());
-    for column in columns {
-        let place = headers
-            .iter()
-            .position(|name| name.trim_start_matches('\u{feff}').eq_ignore_ascii_case(column.name));
-        if place.is_none() && column.needed {
-            let found = headers.iter().collect::<Vec<_>>().join(", ");
-            let path = path.to_owned();
-            return Err(TableError::NoColumn { path, column: column.name, found });
-        }
-        places.push(place);
-    }
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| unreadable(&e))? {
-        let cell = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default();
-        let cells: Vec<&str> = places.iter().map(cell).collect();
-        let line = record.position().map_or(0, csv::Position::line);
-        each(&Row { path, columns, cells: &cells, line })?;
-    }
-    Ok(())
+    Ok(place)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use super::codes::Days;
 use super::table::{TableError, needed, optional, read_rows};
+use crate::table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -72,8 +73,9 @@ pub struct Tables {
     pub files: BTreeMap<&'static str, PathBuf>,
 }
 
-/// Reads the tables of a folder: `nlst_prsn.csv` or, as the Cancer Data Access System names them,
-/// one file such as `nlst_780_prsn_idc_20210527.csv`.
+/// Reads the tables of a folder: `nlst_prsn.csv`, `nlst_prsn.parquet`, a folder `nlst_prsn` with the
+/// pieces of the table, or, as the Cancer Data Access System names them, one file such as
+/// `nlst_780_prsn_idc_20210527.csv`.
 ///
 /// # Errors
 /// When the table of persons is not there, or one that is there cannot be used.
@@ -85,11 +87,12 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
         }
     }
     let Some(persons) = files.get("prsn") else {
-        return Err(TableError::Unreadable {
-            path: folder.join("nlst_prsn.csv"),
-            message: "there is no such file".into(),
-            expected: "a folder with the trial's tables: nlst_prsn.csv and, where they are at \
-                       hand, nlst_canc.csv, nlst_screen.csv, nlst_ctab.csv",
+        return Err(TableError::NoTables {
+            path: folder.to_owned(),
+            message: "there is no table nlst_prsn in it".into(),
+            expected: "a folder with the trial's tables, as CSV or Parquet: nlst_prsn and, where \
+                       they are at hand, nlst_canc, nlst_screen, nlst_ctab; --fetch-tables \
+                       fetches them",
         });
     };
     Ok(Tables {
@@ -101,36 +104,42 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
     })
 }
 
-/// The file of a table: its plain name, else the only file whose name has the table's among its
-/// words.
+/// The file or folder of a table: its plain name, else the only one whose name has the table's among
+/// its words.
 fn find(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableError> {
-    let plain = folder.join(format!("nlst_{table}.csv"));
-    if plain.is_file() {
-        return Ok(Some(plain));
-    }
-    let unreadable = |path: &Path, message: String, expected| TableError::Unreadable {
+    let unusable = |path: &Path, message: String, expected| TableError::NoTables {
         path: path.to_owned(),
         message,
         expected,
     };
     let entries = std::fs::read_dir(folder)
-        .map_err(|e| unreadable(folder, e.to_string(), "a folder with the trial's tables"))?;
-    let mut found: Vec<PathBuf> = Vec::new();
+        .map_err(|e| unusable(folder, e.to_string(), "a folder with the trial's tables"))?;
+    let mut found: Vec<(bool, PathBuf)> = Vec::new();
     for entry in entries.flatten() {
+        let path = entry.path();
         let name = entry.file_name().to_string_lossy().to_ascii_lowercase();
-        let mut words = name.strip_suffix(".csv").unwrap_or_default().split(['_', '.', '-']);
+        let ending = table::ENDINGS.into_iter().find(|ending| name.ends_with(ending));
+        let stem = match ending {
+            Some(ending) => &name[..name.len() - ending.len()],
+            None if path.is_dir() => &name,
+            None => continue,
+        };
+        let mut words = stem.split(['_', '.', '-']);
         if words.next() == Some("nlst") && words.any(|word| word == table) {
-            found.push(entry.path());
+            found.push((stem != format!("nlst_{table}"), path));
         }
     }
     found.sort();
-    match found.as_slice() {
+    // A plain name goes before another.
+    let others = found.partition_point(|(is_other, _)| !is_other);
+    let found = if others > 0 { &found[..others] } else { &found[..] };
+    match found {
         [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
-        [first, second, ..] => Err(unreadable(
+        [(_, one)] => Ok(Some(one.clone())),
+        [(_, first), (_, second), ..] => Err(unusable(
             first,
             format!("{} could be the same table", second.display()),
-            "one file of each table; rename or remove the other",
+            "one of each table; rename or remove the other",
         )),
     }
 }
@@ -153,11 +162,11 @@ fn read_persons(path: &Path) -> Result<HashMap<String, Person>, TableError> {
         optional("de_stag"),
     ];
     let mut persons = HashMap::new();
-    let mut lines = HashMap::<String, u64>::new();
+    let mut lines = HashMap::<String, String>::new();
     read_rows(path, &columns, |row| {
         let pid = row.identifier(0)?;
-        if let Some(first) = lines.insert(pid.clone(), row.line) {
-            return Err(row.wrong(0, format!("each person once; line {first} has it too")));
+        if let Some(first) = lines.insert(pid.clone(), row.at().to_owned()) {
+            return Err(row.wrong(0, format!("each person once; {first} has it too")));
         }
         let arm = match row.number(6)? {
             None => None,

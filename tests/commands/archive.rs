@@ -1,7 +1,7 @@
 //! An archive that speaks S3 on loopback, and misbehaves as it is told to.
 //!
-//! It answers ListObjectsV2 (in pages of three) and GetObject with ranges and conditions, from
-//! memory, or, with [`Archive::before`], passes both on to another server and spoils its answers.
+//! It answers ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions,
+//! from memory, or, with [`Archive::before`], passes both on to another server and spoils its answers.
 
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ impl Inner {
     fn serve(&self, stream: TcpStream) {
         let Ok(mut out) = stream.try_clone() else { return };
         let mut reader = BufReader::new(stream);
-        while let Some((target, headers)) = read_head(&mut reader) {
+        while let Some((method, target, headers)) = read_head(&mut reader) {
             let (path, query) = target.split_once('?').unwrap_or((&target, ""));
             let path = decode(path.trim_matches('/'));
             let query: BTreeMap<String, String> = query
@@ -166,7 +166,7 @@ impl Inner {
                 None if is_list => self.list(&path, &query),
                 None => self.get(&path, ranged, headers.get("if-match")),
             };
-            if send(&mut out, answer, fault).is_err() {
+            if send(&mut out, answer, fault, method != "HEAD").is_err() {
                 break;
             }
         }
@@ -220,11 +220,12 @@ impl Inner {
     }
 }
 
-/// The target and the headers of a request; `None` when the connection is over.
-fn read_head(reader: &mut impl BufRead) -> Option<(String, BTreeMap<String, String>)> {
+/// Method, target and headers of a request; `None` when the connection is over.
+fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<String, String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
-    let target = line.split(' ').nth(1)?.to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -233,13 +234,18 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, BTreeMap<String, Stri
             Some((name, value)) => {
                 headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
             }
-            None => return Some((target, headers)),
+            None => return Some((method, target, headers)),
         }
     }
 }
 
 /// Sends an answer, spoiled; an error when the connection is to end.
-fn send(out: &mut TcpStream, mut answer: Answer, fault: Option<Fault>) -> std::io::Result<()> {
+fn send(
+    out: &mut TcpStream,
+    mut answer: Answer,
+    fault: Option<Fault>,
+    with_body: bool,
+) -> std::io::Result<()> {
     let end = || std::io::Error::other("the connection ends");
     let mut cut = None;
     let mut pause = 0;
@@ -270,6 +276,9 @@ fn send(out: &mut TcpStream, mut answer: Answer, fault: Option<Fault>) -> std::i
     }
     out.write_all(head.as_bytes())?;
     out.write_all(b"\r\n")?;
+    if !with_body {
+        return Ok(());
+    }
     let body = &answer.body[..cut.unwrap_or(answer.body.len())];
     for piece in body.chunks(if pause > 0 { 4096 } else { 1 << 20 }) {
         out.write_all(piece)?;

@@ -15,6 +15,7 @@ mod folds;
 mod killing;
 mod nlst;
 mod report;
+mod road;
 mod runs;
 mod slurm;
 mod support;

@@ -1,5 +1,7 @@
 //! `lungs cohort`
 
+mod tables;
+
 use super::output::{Output, bytes, columns};
 use super::{Done, Failure};
 use crate::images::Scanner;
@@ -39,18 +41,32 @@ impl Cohort {
 /// scr_days < horizon. Exams after a diagnosis are left out.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs cohort nlst --tables nlst --index nlst/index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst\n  lungs cohort nlst --tables nlst --index nlst/index.csv --out taste --positives 10 --negatives 10"
+    after_help = "Examples:\n  lungs cohort nlst --tables nlst --fetch-tables --out data/nlst\n  lungs cohort nlst --tables nlst --out taste --positives 10 --negatives 10\n  lungs cohort nlst --tables nlst --index my-index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst"
 )]
 struct Nlst {
-    /// Folder with nlst_prsn.csv and, where they are at hand, nlst_canc.csv, nlst_screen.csv and
-    /// nlst_ctab.csv.
+    /// Folder with the tables nlst_prsn and, where they are at hand, nlst_canc, nlst_screen and
+    /// nlst_ctab: each a .csv, a .parquet, or a folder of such pieces.
     #[arg(long, value_name = "DIR")]
     tables: PathBuf,
 
-    /// Index of series: a CSV with PatientID, StudyInstanceUID, SeriesInstanceUID, and as much of
-    /// StudyDate, SeriesDescription, Modality, Manufacturer, collection_id, instanceCount,
-    /// series_size_MB, crdc_series_uuid, series_aws_url as there is.
-    #[arg(long, value_name = "FILE", required_unless_present = "data", conflicts_with = "data")]
+    /// Fetch the tables and the index from the Imaging Data Commons into that folder first, as far
+    /// as they are not there: about 80 MB, anonymously.
+    #[arg(long)]
+    fetch_tables: bool,
+
+    /// Which release of the archive's index and tables to fetch.
+    #[arg(long, value_name = "RELEASE", requires = "fetch_tables", default_value = nlst::RELEASE)]
+    idc_release: String,
+
+    /// Another server that speaks S3 and has these tables, as https://HOST or http://HOST:PORT.
+    #[arg(long, value_name = "URL", requires = "fetch_tables")]
+    endpoint: Option<String>,
+
+    /// Index of series (.csv, .csv.gz, .parquet) with PatientID, StudyInstanceUID,
+    /// SeriesInstanceUID, and as much of StudyDate, SeriesDescription, Modality, Manufacturer,
+    /// collection_id, instanceCount, series_size_MB, crdc_series_uuid, series_aws_url as there is.
+    /// Without it, the one that --fetch-tables has fetched.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
     index: Option<PathBuf>,
 
     /// Instead of an index: a folder that is walked for the exams themselves.
@@ -116,19 +132,27 @@ where
 impl Nlst {
     fn execute(&self, output: &Output) -> Done {
         let rules = self.rules()?;
+        if self.fetch_tables {
+            tables::fetch_tables(
+                &self.tables,
+                &self.idc_release,
+                self.endpoint.as_deref(),
+                output,
+            )?;
+        }
         let tables = nlst::read_tables(&self.tables).map_err(Failure::request)?;
         let mut files = tables.files.clone();
-        let inventory = match (&self.index, &self.data) {
-            (Some(index), _) => {
-                files.insert("index", index.clone());
-                nlst::of_index(index).map_err(Failure::request)?
-            }
-            (None, Some(data)) => {
+        let inventory = match &self.data {
+            Some(data) => {
                 let found = Scanner::default().scan(data).map_err(Failure::request)?;
                 nlst::of_images(&found)
             }
-            // clap asks for one of them.
-            (None, None) => return Err(Failure::request("give --index or --data")),
+            None => {
+                let index = self.index()?;
+                let inventory = nlst::of_index(&index).map_err(Failure::request)?;
+                files.insert("index", index);
+                inventory
+            }
         };
         let labelled = nlst::label(&tables, inventory, &rules);
         if labelled.rows.is_empty() {
@@ -149,6 +173,20 @@ impl Nlst {
         }
         output.say(format!("written to {}", self.out.display()));
         Ok(())
+    }
+
+    /// The index that is named, else the one that was fetched.
+    fn index(&self) -> Result<PathBuf, Failure> {
+        let fetched = self.tables.join(nlst::INDEX_FOLDER);
+        match &self.index {
+            Some(index) => Ok(index.clone()),
+            None if fetched.is_dir() => Ok(fetched),
+            None => Err(Failure::request(format!(
+                "no index of series: there is no {}; give --fetch-tables to fetch it, --index with a \
+                 table of series, or --data with a folder of exams",
+                fetched.display()
+            ))),
+        }
     }
 
     fn rules(&self) -> Result<Rules, Failure> {
@@ -175,7 +213,7 @@ impl Nlst {
         let mut notes = Vec::new();
         for name in ["canc", "screen", "ctab"] {
             if !tables.files.contains_key(name) {
-                notes.push(format!("note: no nlst_{name}.csv in {}", self.tables.display()));
+                notes.push(format!("note: no table nlst_{name} in {}", self.tables.display()));
             }
         }
         for (count, told) in [

@@ -1,22 +1,24 @@
 //! `lungs fetch`
 
+mod show;
+mod told;
+
 use super::interrupt::Interrupt;
-use super::output::{Output, bytes, columns, duration};
-use super::pace::Pace;
+use super::output::{Output, bytes};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{Done, Failure};
 use crate::fetch::{
-    self, After, Endpoint, Event, FetchError, FetchRow, Plan, Product, Settings, State, Survey,
+    self, After, Endpoint, Event, FetchError, Plan, Product, Settings, State, Survey,
 };
 use crate::pipeline::{Preparer, Stages};
 use crate::results::write_csv;
 use crate::spec::{Overrides, Spec, load};
-use crate::training::Watch;
 use clap::Args;
+pub(super) use show::Show;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use told::{count, failures, summary, table};
 
 /// Fetch CT series from a public archive, anonymously.
 ///
@@ -248,142 +250,9 @@ impl Fetch {
     }
 }
 
-fn count(rows: &[FetchRow], state: State) -> usize {
-    rows.iter().filter(|row| row.state == state).count()
-}
-
-/// Failed work where a series failed.
-fn failures(rows: &[FetchRow], what: &str) -> Done {
-    match count(rows, State::Failed) {
-        0 => Ok(()),
-        failed => Err(Failure::work(format!("{failed} of {} series {what}", rows.len()))),
-    }
-}
-
-fn summary(rows: &[FetchRow], came: u64) -> String {
-    let states = [
-        (State::Fetched, "fetched"),
-        (State::Prepared, "prepared"),
-        (State::There, "there already"),
-        (State::Refused, "refused by preparation"),
-        (State::Failed, "failed"),
-        (State::Interrupted, "interrupted"),
-        (State::NotStarted, "not begun"),
-    ];
-    let told = states.into_iter().filter_map(|(state, word)| match count(rows, state) {
-        0 => None,
-        count => Some(format!("{count} {word}")),
-    });
-    format!("{}; {} came", told.collect::<Vec<_>>().join(", "), bytes(came as f64))
-}
-
-fn table(rows: &[FetchRow]) -> String {
-    let mut lines =
-        vec![["series", "files", "bytes", "state", "place"].map(str::to_owned).to_vec()];
-    let told = |value: Option<u64>| value.map_or("–".into(), |value| bytes(value as f64));
-    lines.extend(rows.iter().map(|row| {
-        let state = match row.state {
-            State::Fetched => "fetched",
-            State::There => "there",
-            State::Prepared => "prepared",
-            State::Refused => "refused",
-            State::Failed => "failed",
-            State::Interrupted => "interrupted",
-            State::NotStarted => "to fetch",
-        };
-        let place = if row.reason.is_empty() { &row.place } else { &row.reason };
-        vec![
-            row.series.clone(),
-            row.files.map_or("–".into(), |files| files.to_string()),
-            told(row.bytes),
-            state.to_owned(),
-            place.clone(),
-        ]
-    }));
-    columns(&lines)
-}
-
-/// Shows how far it is.
-struct Show<'a> {
-    progress: &'a Progress<'a>,
-    output: &'a Output,
-    tally: Mutex<Tally>,
-}
-
-struct Tally {
-    began: Instant,
-    shown: Instant,
-    bytes: u64,
-    /// Series that were complete before, which say nothing of the pace.
-    there: usize,
-    pace: Pace,
-}
-
-/// Between two looks of the bar.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
-
-impl<'a> Show<'a> {
-    fn new(progress: &'a Progress<'a>, series: usize, output: &'a Output) -> Self {
-        let now = Instant::now();
-        let mut pace = Pace::default();
-        pace.begin(1, 1, 0, series);
-        let tally = Mutex::new(Tally { began: now, shown: now, bytes: 0, there: 0, pace });
-        Self { progress, output, tally }
-    }
-
-    fn bytes(&self) -> u64 {
-        self.tally.lock().map_or(0, |tally| tally.bytes)
-    }
-
-    fn tell(&self, event: &Event) {
-        let Ok(mut tally) = self.tally.lock() else { return };
-        match event {
-            Event::Bytes(count) => tally.bytes += *count as u64,
-            Event::TryingAgain { what, reason } => {
-                if self.output.is_verbose() {
-                    drop(tally);
-                    self.progress.note(&format!("again        {what}: {reason}"));
-                }
-                return;
-            }
-            Event::Done(row) if row.state == State::There => {
-                tally.there += 1;
-                tally.pace.batches = tally.pace.batches.saturating_sub(1);
-            }
-            Event::Done(_) => tally.pace.batch(1),
-        }
-        if tally.shown.elapsed() < BETWEEN_LOOKS && !matches!(event, Event::Done(_)) {
-            return;
-        }
-        tally.shown = Instant::now();
-        let seconds = tally.began.elapsed().as_secs_f64();
-        let words = words(tally.bytes, &tally.pace, seconds);
-        let (done, of) = (tally.there + tally.pace.done, tally.there + tally.pace.batches);
-        drop(tally);
-        self.progress.fetching(done, of, words);
-    }
-}
-
-/// `1.2 GB, 34 MB/s, 2 h 05 min left`
-fn words(came: u64, pace: &Pace, seconds: f64) -> String {
-    let rate = (seconds > 0.0).then(|| format!("{}/s", bytes(came as f64 / seconds)));
-    let left = pace.left_in_epoch(seconds).map(|left| format!("{} left", duration(left)));
-    let words = [Some(bytes(came as f64)), rate, left];
-    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_pace_is_that_of_series_that_came() {
-        let mut pace = Pace::default();
-        pace.begin(1, 1, 0, 10);
-        assert_eq!(words(5_000_000, &pace, 5.0), "5 MB, 1 MB/s");
-        pace.batch(1);
-        assert_eq!(words(5_000_000, &pace, 5.0), "5 MB, 1 MB/s, 45.0 s left");
-    }
 
     #[test]
     fn numbers_are_above_zero() {

@@ -1,0 +1,65 @@
+//! The trial's tables and index, from the archive.
+
+use super::super::fetch::Show;
+use super::super::interrupt::Interrupt;
+use super::super::output::{Output, bytes};
+use super::super::progress::Progress;
+use super::super::{Done, Failure};
+use crate::fetch::{self, Endpoint, Event, Plan, Series, Settings, State, parse_place};
+use crate::nlst::{Host, sources};
+use crate::pipeline::Stages;
+use std::path::{Path, PathBuf};
+
+/// Fetches what is missing of a release's tables and index into a folder, each into a folder of its
+/// own name.
+pub(super) fn fetch_tables(
+    folder: &Path,
+    release: &str,
+    endpoint: Option<&str>,
+    output: &Output,
+) -> Done {
+    let sources =
+        sources(release).map_err(|told| Failure::request(format!("--idc-release: {told}")))?;
+    let interrupt = Interrupt::listen();
+    // The first signal ends the work in order, as in training.
+    interrupt.set_training(true);
+    let stop = || interrupt.interrupter.should_stop();
+    let progress = Progress::new(output.is_quiet(), &interrupt);
+    let show = Show::new(&progress, sources.len(), output);
+    let tell = |event: &Event| show.tell(event);
+    progress.stage_begins("tables");
+    let mut there = 0;
+    for (host, usual) in [(Host::Aws, Endpoint::Aws), (Host::Google, Endpoint::Google)] {
+        let endpoint = endpoint.map(Endpoint::parse).transpose()?.unwrap_or(usual);
+        let of_host = sources.iter().filter(|source| source.host == host);
+        let series = of_host.map(|source| {
+            let place = parse_place(&source.place).map_err(Failure::request)?;
+            let (name, folder) = (source.name.to_owned(), PathBuf::from(source.name));
+            Ok(Series { name, patient: String::new(), place, folder })
+        });
+        let series = series.collect::<Result<Vec<Series>, Failure>>()?;
+        let plan = Plan { series, ..Plan::default() };
+        let settings = Settings { endpoint, ..Settings::default() };
+        let (rows, failure) = fetch::fetch_all(&plan, folder, &settings, None, &tell, &stop)?;
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        if stop() {
+            return Err(Failure::Stopped(interrupt.exit_code()));
+        }
+        if let Some(row) = rows.iter().find(|row| row.state == State::Failed) {
+            return Err(Failure::work(format!(
+                "{} of release {release} could not be fetched from {}: {}. The same command tries \
+                 again; --idc-release names another release",
+                row.series, row.place, row.reason
+            )));
+        }
+        there += rows.iter().filter(|row| row.state == State::There).count();
+    }
+    let told = match there == sources.len() {
+        true => format!("release {release} of the archive, there already"),
+        false => format!("release {release} of the archive, {} came", bytes(show.bytes() as f64)),
+    };
+    progress.stage_ends("tables", &told);
+    Ok(())
+}

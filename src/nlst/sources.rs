@@ -1,0 +1,73 @@
+//! Where the Imaging Data Commons keeps the trial's tables and the index of its series.
+
+/// The release of the index that is taken unless another is asked for. What stands before its first
+/// dot is the version of the archive and of the clinical tables.
+pub const RELEASE: &str = "24.2.2";
+
+/// The folder that the index is fetched into, beside the tables.
+pub const INDEX_FOLDER: &str = "idc_index";
+
+/// Who answers for a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Amazon.
+    Aws,
+    /// Google.
+    Google,
+}
+
+/// A table, or the index, in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What it is called, and the folder that its pieces belong in.
+    pub name: &'static str,
+    /// Who has it.
+    pub host: Host,
+    /// Its place, a folder or a file: `s3://bucket/key`.
+    pub place: String,
+}
+
+/// The tables and the index of a release. The tables are exports of the archive's database, a folder
+/// of Parquet pieces each (learn.canceridc.dev, "Files and metadata"); the index is one Parquet file
+/// among the artifacts of the project `idc-index-data`.
+///
+/// # Errors
+/// A sentence, when the release is no version.
+pub fn sources(release: &str) -> Result<Vec<Source>, String> {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !release.contains('.') || !release.split('.').all(digits) {
+        return Err(format!(
+            "found {release:?}, expected a release of idc-index-data such as {RELEASE}"
+        ));
+    }
+    let version = release.split('.').next().unwrap_or_default();
+    let tables = ["nlst_prsn", "nlst_canc", "nlst_screen", "nlst_ctab"].map(|name| Source {
+        name,
+        host: Host::Aws,
+        place: format!("s3://idc-open-metadata/bigquery_export/idc_v{version}_clinical/{name}"),
+    });
+    let index = Source {
+        name: INDEX_FOLDER,
+        host: Host::Google,
+        place: format!(
+            "s3://idc-index-data-artifacts/{release}/release_artifacts/idc_index.parquet"
+        ),
+    };
+    Ok(tables.into_iter().chain([index]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_names_the_version_of_the_tables() {
+        let sources = sources("25.0.1").unwrap();
+        assert_eq!(sources.len(), 5);
+        assert!(sources[0].place.ends_with("/idc_v25_clinical/nlst_prsn"));
+        assert!(sources[4].place.contains("/25.0.1/"));
+        for bad in ["", "25", "current", "../25.0", "25.", "25.x"] {
+            assert!(super::sources(bad).is_err(), "{bad}");
+        }
+    }
+}

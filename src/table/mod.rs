@@ -1,0 +1,118 @@
+//! Tables that others wrote, row by row: CSV, CSV compressed with gzip, and Parquet, each as one file
+//! or as a folder of pieces of one table. Cells are text, whatever the file keeps them as.
+
+mod parquet;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// A table that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {message}")]
+pub struct Unreadable {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl Unreadable {
+    fn new(path: &Path, message: &dyn std::fmt::Display) -> Self {
+        Self { path: path.to_owned(), message: message.to_string() }
+    }
+}
+
+/// One row of a table: the cells that were asked for, in that order, without blanks around them. A
+/// column that the table does not have gives empty cells.
+pub struct Cells<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// The cells.
+    pub cells: &'a [&'a str],
+    /// Where the row is: `line 7` of a CSV with its header, `row 6` of a Parquet file.
+    pub at: String,
+}
+
+/// The endings of files that are tables.
+pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".parquet"];
+
+/// Whether a file is a table, by its name.
+pub fn is_table(path: &Path) -> bool {
+    ending(path).is_some()
+}
+
+fn ending(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    ENDINGS.into_iter().find(|ending| name.ends_with(ending) && !name.starts_with('.'))
+}
+
+/// Reads a table. `choose` gets the names of its columns and says which ones are wanted, by their
+/// places; `each` gets the rows, in the order of the file. Of a folder, every piece is read, by name.
+///
+/// # Errors
+/// [`Unreadable`] as `E`, and whatever `choose` and `each` refuse.
+pub fn read<E: From<Unreadable>>(
+    path: &Path,
+    mut choose: impl FnMut(&Path, &[String]) -> Result<Vec<Option<usize>>, E>,
+    mut each: impl FnMut(&Cells) -> Result<(), E>,
+) -> Result<(), E> {
+    for piece in pieces(path)? {
+        let file = File::open(&piece).map_err(|error| Unreadable::new(&piece, &error))?;
+        match ending(&piece) {
+            Some(".parquet") => parquet::read(&piece, file, &mut choose, &mut each)?,
+            Some(".csv.gz") => {
+                read_csv(&piece, flate2::read::MultiGzDecoder::new(file), &mut choose, &mut each)?;
+            }
+            // One file that was named is CSV unless its name says otherwise.
+            _ => read_csv(&piece, file, &mut choose, &mut each)?,
+        }
+    }
+    Ok(())
+}
+
+/// The files of a table: the one that is named, or those in the folder that is named.
+///
+/// # Errors
+/// There is no table in the folder.
+pub fn pieces(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| Unreadable::new(path, &error))?;
+    let mut pieces: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    pieces.retain(|piece| is_table(piece));
+    pieces.sort();
+    match pieces.is_empty() {
+        true => Err(Unreadable::new(path, &"there is no .parquet and no .csv in it")),
+        false => Ok(pieces),
+    }
+}
+
+fn read_csv<E: From<Unreadable>>(
+    path: &Path,
+    source: impl Read,
+    choose: &mut impl FnMut(&Path, &[String]) -> Result<Vec<Option<usize>>, E>,
+    each: &mut impl FnMut(&Cells) -> Result<(), E>,
+) -> Result<(), E> {
+    let unreadable = |error: csv::Error| Unreadable::new(path, &error);
+    // Quotes within quotes may be escaped either way.
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .escape(Some(b'\\'))
+        .from_reader(BufReader::with_capacity(1 << 20, source));
+    let header = reader.headers().map_err(unreadable)?;
+    let names: Vec<String> =
+        header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    let wanted = choose(path, &names)?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(unreadable)? {
+        let cell = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default();
+        let cells: Vec<&str> = wanted.iter().map(cell).collect();
+        let line = record.position().map_or(0, csv::Position::line);
+        each(&Cells { path, cells: &cells, at: format!("line {line}") })?;
+    }
+    Ok(())
+}

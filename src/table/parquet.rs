@@ -1,0 +1,62 @@
+//! Parquet: of each file only the columns that are wanted are unpacked.
+
+use super::{Cells, Unreadable};
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::record::Field;
+use ::parquet::schema::types::Type;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) fn read<E: From<Unreadable>>(
+    path: &Path,
+    file: File,
+    choose: &mut impl FnMut(&Path, &[String]) -> Result<Vec<Option<usize>>, E>,
+    each: &mut impl FnMut(&Cells) -> Result<(), E>,
+) -> Result<(), E> {
+    let unreadable = |error: &dyn std::fmt::Display| Unreadable::new(path, error);
+    let reader = SerializedFileReader::new(file).map_err(|error| unreadable(&error))?;
+    let schema = reader.metadata().file_metadata().schema();
+    let fields = schema.get_fields();
+    let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
+    let wanted = choose(path, &names)?;
+    // In the file's order, each once, as a projection has to be.
+    let mut columns: Vec<usize> = wanted.iter().flatten().copied().collect();
+    columns.sort_unstable();
+    columns.dedup();
+    if columns.is_empty() {
+        // Rows are counted by a column.
+        columns.extend((!fields.is_empty()).then_some(0));
+    }
+    let projection = Type::group_type_builder(schema.name())
+        .with_fields(columns.iter().map(|&column| Arc::clone(&fields[column])).collect())
+        .build()
+        .map_err(|error| unreadable(&error))?;
+    let places: BTreeMap<usize, usize> =
+        columns.iter().enumerate().map(|(place, &column)| (column, place)).collect();
+    let wanted: Vec<Option<usize>> = wanted
+        .iter()
+        .map(|column| column.and_then(|column| places.get(&column).copied()))
+        .collect();
+    let rows = reader.get_row_iter(Some(projection)).map_err(|error| unreadable(&error))?;
+    for (number, row) in (1_u64..).zip(rows) {
+        let row = row.map_err(|error| unreadable(&error))?;
+        let texts: Vec<String> = row.get_column_iter().map(|(_, field)| text_of(field)).collect();
+        let cell = |place: &Option<usize>| place.and_then(|at| texts.get(at));
+        let cells: Vec<&str> =
+            wanted.iter().map(|place| cell(place).map_or("", |text| text.trim())).collect();
+        each(&Cells { path, cells: &cells, at: format!("row {number}") })?;
+    }
+    Ok(())
+}
+
+/// A value as CSV would have it: nothing for an absent one, days as `1999-01-02`.
+fn text_of(field: &Field) -> String {
+    match field {
+        Field::Null => String::new(),
+        Field::Str(text) => text.clone(),
+        Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into_owned(),
+        other => other.to_string(),
+    }
+}
