@@ -85,7 +85,17 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     }
     let place = lines.place()?;
     let format = Format::MetaImage;
-    Ok(VolumeHeader { format, stored, values, place, turn, geometry, lung_box: None, flags })
+    Ok(VolumeHeader {
+        format,
+        stored,
+        values,
+        place,
+        turn,
+        geometry,
+        lung_box: None,
+        flags,
+        source: None,
+    })
 }
 
 const DISTANCES: &str = "three distances in mm";

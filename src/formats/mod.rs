@@ -19,6 +19,7 @@ mod metaimage;
 mod nifti;
 mod nifti_map;
 mod npz;
+mod source;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::volume::{Geometry, Turn, Volume};
 
 pub use error::FormatRefusal;
 pub use nifti_map::{MapGrid, write_map};
+pub use source::Source;
 pub use values::{Element, Rounding};
 
 use values::Stored;
@@ -69,6 +71,8 @@ pub struct VolumeHeader {
     pub lung_box: Option<[[i64; 2]; 3]>,
     /// What was noticed and is safe, as short stable words.
     pub flags: Vec<String>,
+    /// The scan that a prepared volume was made of, where it is told beside it.
+    pub source: Option<Box<Source>>,
 }
 
 /// Where a volume's values are stored.

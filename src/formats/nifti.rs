@@ -149,7 +149,17 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     }
     let place = DataPlace { beside: None, offset: Some(offset(path, &fields)?), packing };
     let format = Format::Nifti;
-    Ok(VolumeHeader { format, stored, values, place, turn, geometry, lung_box: None, flags })
+    Ok(VolumeHeader {
+        format,
+        stored,
+        values,
+        place,
+        turn,
+        geometry,
+        lung_box: None,
+        flags,
+        source: None,
+    })
 }
 
 /// The first bytes, unpacked, and whether they were packed.

@@ -13,7 +13,7 @@ use zip::read::ZipFile;
 use zip::result::ZipError;
 
 use super::values::{Element, Stored};
-use super::{DataPlace, Format, FormatRefusal, Packing, VolumeHeader, grid};
+use super::{DataPlace, Format, FormatRefusal, Packing, Source, VolumeHeader, grid};
 use crate::volume::Turn;
 
 /// The voxel size of the package's prepared volumes.
@@ -76,7 +76,19 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
     let values =
         Stored { element: Element::I16, big_endian: npy.big_endian, slope: 1.0, intercept: 0.0 };
     let format = Format::Prepared;
-    Ok(Some(VolumeHeader { format, stored, values, place, turn: own, geometry, lung_box, flags }))
+    let source = Source::beside(path).map(Box::new);
+    let turn = own;
+    Ok(Some(VolumeHeader {
+        format,
+        stored,
+        values,
+        place,
+        turn,
+        geometry,
+        lung_box,
+        flags,
+        source,
+    }))
 }
 
 pub(super) fn open(path: &Path) -> Result<Archive, FormatRefusal> {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::facts::{Facts, FileEntry, FolderFacts};
 use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind, LeftOut};
 use crate::dicom::{self, Problem, SliceFile, StackRules};
-use crate::formats::{self, FormatRefusal, VolumeHeader};
+use crate::formats::{self, FormatRefusal, Source, VolumeHeader};
 
 /// Flag of an image of which further, identical copies lie elsewhere.
 const COPIES: &str = "copies-counted-once";
@@ -214,20 +214,30 @@ impl VolumeFile<'_> {
             let [slices, rows, columns] = header.shape();
             let geometry = header.geometry;
             let slice_spacing_mm = geometry.spacing_mm[0];
-            Grid { geometry, slices, rows, columns, slice_spacing_mm }
+            let own = Grid { geometry, slices, rows, columns, slice_spacing_mm };
+            // Of what was prepared, rules judge the scan.
+            header.source.as_ref().map_or(own, |source| Grid {
+                geometry,
+                slices: source.slices,
+                rows: source.rows,
+                columns: source.columns,
+                slice_spacing_mm: source.slice_spacing_mm,
+            })
         });
+        let source = header.ok().and_then(|header| header.source.as_deref()).cloned();
+        let source = source.unwrap_or_else(|| Source { series_uid, ..Source::default() });
         let mut flags = header.map_or_else(|_| Vec::new(), |header| header.flags.clone());
         if self.copies {
             flags.push(COPIES.to_owned());
         }
         Image {
             kind: Kind::File(header.ok().map(|header| Box::new(header.clone()))),
-            series_uid,
-            patient_id: String::new(),
-            exam_id: String::new(),
-            study_date: String::new(),
-            kernel: String::new(),
-            manufacturer: String::new(),
+            series_uid: source.series_uid,
+            patient_id: source.patient_id,
+            exam_id: source.exam_id,
+            study_date: source.study_date,
+            kernel: source.kernel,
+            manufacturer: source.manufacturer,
             path: self.path,
             slices: grid.as_ref().map_or(0, |grid| grid.slices),
             grid,

@@ -129,7 +129,8 @@ impl Kind {
 pub struct Grid {
     /// The canonical volume's place in the patient.
     pub geometry: Geometry,
-    /// Slices as stored.
+    /// Slices as stored; of a prepared volume whose scan is known, those of the scan, and so are the
+    /// next three.
     pub slices: usize,
     /// Rows of each slice.
     pub rows: usize,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::study::{cache_folder, images_of, settings};
 use crate::fetch::{Product, Series, State, safe_name};
-use crate::files::{make_folder, rename, write_atomically};
+use crate::files::{WriteError, make_folder, rename, write_atomically, write_bytes};
+use crate::formats::Source;
 use crate::images::Image;
 use crate::prepare::{self, ALGORITHM_VERSION, Row, Status};
 use crate::spec::Spec;
@@ -20,7 +21,8 @@ pub struct Preparer<'a> {
 
 impl<'a> Preparer<'a> {
     /// For series that are fetched into `target`. Where their files are not kept, each prepared
-    /// volume gets a name in `target` too: a run whose `data.root` is that folder finds it there.
+    /// volume gets a name in `target` too, and beside it what its scan said of itself: a run whose
+    /// `data.root` is that folder finds both there.
     pub fn new(spec: &'a Spec, target: &'a Path, keep_raw: bool) -> Self {
         Self { spec, cache: cache_folder(spec), target, keep_raw }
     }
@@ -56,20 +58,36 @@ impl<'a> Preparer<'a> {
         let mut files = Vec::new();
         if !self.keep_raw {
             for row in &prepared {
-                files.push(self.name_volume(series, row).map_err(|error| error.to_string())?);
+                let image = images.iter().find(|image| image.series_uid == row.series_uid);
+                let named = self.name_volume(series, row, image.copied());
+                files.extend(named.map_err(|error| error.to_string())?);
             }
         }
         let state = if prepared.is_empty() { State::Refused } else { State::Prepared };
         Ok(Product { state, reason: in_one_line(&reasons.join("; ")), files })
     }
 
-    /// Gives a prepared volume of the cache its name in the target folder.
-    fn name_volume(&self, series: &Series, row: &Row) -> Result<PathBuf, crate::files::WriteError> {
+    /// Gives a prepared volume of the cache its name in the target folder, and writes what its scan
+    /// said of itself beside it.
+    fn name_volume(
+        &self,
+        series: &Series,
+        row: &Row,
+        image: Option<&Image>,
+    ) -> Result<Vec<PathBuf>, WriteError> {
         let above = series.folder.parent().unwrap_or(Path::new(""));
         let name = safe_name(&row.series_uid).unwrap_or_else(|| series.name.clone());
         let product = above.join(format!("{name}.npz"));
         let (from, to) = (self.cache.join(&row.cache_file), self.target.join(&product));
         make_folder(&self.target.join(above))?;
+        let mut products = Vec::new();
+        if let Some(source) = image.and_then(|image| self.source(image, row)) {
+            // First, since whoever opens the volume looks for it.
+            let mut text = serde_json::to_string_pretty(&source).unwrap_or_default();
+            text.push('\n');
+            write_bytes(&to.with_extension("json"), text.as_bytes())?;
+            products.push(product.with_extension("json"));
+        }
         // The same file under two names, where one disk has both.
         let under_way = to.with_file_name(format!(".partial-{name}.npz"));
         let _ = fs::remove_file(&under_way);
@@ -80,7 +98,27 @@ impl<'a> Preparer<'a> {
         } else {
             write_atomically(&to, |out| std::io::copy(&mut fs::File::open(&from)?, out).map(drop))?;
         }
-        Ok(product)
+        products.push(product);
+        Ok(products)
+    }
+
+    /// What a scan said of itself.
+    fn source(&self, image: &Image, row: &Row) -> Option<Source> {
+        let grid = image.grid.as_ref().ok()?;
+        Some(Source {
+            lungs_source: Source::VERSION,
+            patient_id: image.patient_id.clone(),
+            exam_id: image.exam_id.clone(),
+            series_uid: image.series_uid.clone(),
+            study_date: image.study_date.clone(),
+            kernel: image.kernel.clone(),
+            manufacturer: image.manufacturer.clone(),
+            slices: grid.slices,
+            rows: grid.rows,
+            columns: grid.columns,
+            slice_spacing_mm: grid.slice_spacing_mm,
+            inputs: prepare::inputs_of(&self.cache, row)?,
+        })
     }
 }
 

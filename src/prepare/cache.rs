@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dicom::SeriesFacts;
 use crate::files::{WriteError, write_bytes};
-use crate::images::Image;
+use crate::images::{Image, Kind};
 
 use super::{ALGORITHM_VERSION, Picture, Prepared, Row, Settings, Status, npz};
 
@@ -29,8 +29,14 @@ struct Entry {
 
 impl Cache<'_> {
     /// The row of an image whose files have not changed since it was prepared under these
-    /// settings, without reading any of them.
+    /// settings, or which was prepared from a scan that is known here, without reading any of them.
     pub fn seen(&self, image: &Image) -> Option<Row> {
+        if let Kind::File(Some(header)) = &image.kind
+            && let Some(source) = &header.source
+            && let Some(row) = self.find(&source.inputs)
+        {
+            return Some(row);
+        }
         let inputs = fs::read_to_string(self.seen_path(image)).ok()?;
         self.find(&inputs)
     }
@@ -120,6 +126,13 @@ impl Cache<'_> {
         }
         state.finalize().to_hex().as_str()[..32].to_owned()
     }
+}
+
+/// The inputs of a prepared row, as its entry in the cache has them.
+pub fn inputs_of(cache_folder: &Path, row: &Row) -> Option<String> {
+    let path = cache_folder.join(&row.cache_file).with_extension("json");
+    let entry: Entry = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    Some(entry.inputs)
 }
 
 /// The hash of the files' contents as text.

@@ -378,7 +378,8 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
     assert_eq!(told.len(), series);
     assert!(told.iter().all(|(state, _)| state == "prepared" || state == "refused"), "{told:?}");
     let left = tree(&place.path("data"));
-    assert!(left.keys().all(|name| name.ends_with(".npz")), "{:?}", left.keys());
+    let kept = |name: &String| name.ends_with(".npz") || name.ends_with(".json");
+    assert!(left.keys().all(kept), "{:?}", left.keys());
     archive.take_asked();
 
     // Nothing is fetched or prepared again.
@@ -398,6 +399,15 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
         line.map(str::to_owned).unwrap_or_else(|| panic!("{told}"))
     };
     assert_eq!(exams(&checked("data")), exams(&checked("ct")));
+    // And takes the volumes of the cache as they are: nothing is prepared again.
+    let volumes = |place: &Workplace| {
+        let files = fs::read_dir(place.path("prepared")).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "npz")).count()
+    };
+    let before = volumes(&place);
+    let done = place.lungs(&["prepare", "small.toml", "--set", "data.root=data"]);
+    assert!(done.stdout.contains(" 0 new"), "{}{}", done.stdout, done.stderr);
+    assert_eq!(volumes(&place), before);
 
     // With the files kept, and other settings, all of it comes once more.
     let kept = [&prepare[..], &["--keep-raw", "--set", "preprocess.spacing_mm=12"]].concat();

@@ -105,15 +105,18 @@ fn study() -> Study {
         .collect();
     let mut persons =
         "pid,age,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n".to_owned();
+    let mut screens = "pid,study_yr\n".to_owned();
     let mut labels = BTreeMap::new();
     for (patient, exams) in &exams {
         assert!(exams.len() <= 3);
         let screened = [5, 370, 735];
-        let diagnosed = positive.contains(patient.as_str()).then(|| screened[exams.len() - 1] + 100);
+        let diagnosed =
+            positive.contains(patient.as_str()).then(|| screened[exams.len() - 1] + 100);
         let days = diagnosed.map_or(".N".to_owned(), |days| days.to_string());
         let free = if diagnosed.is_some() { "" } else { "3000" };
         persons += &format!("{patient},61,5,370,735,{days},{free}\n");
         for (year, exam) in exams.iter().enumerate() {
+            screens += &format!("{patient},{year}\n");
             index = index.replace(&format!("DATE-{exam}"), &format!("{}-01-02", 1999 + year));
             let within = diagnosed.is_some_and(|days| (0..365).contains(&(days - screened[year])));
             labels.insert(exam.clone(), u8::from(within));
@@ -132,7 +135,7 @@ fn study() -> Study {
     }
     for (name, text) in [
         ("nlst_canc", "pid,candx_days\n"),
-        ("nlst_screen", "pid,study_yr\n"),
+        ("nlst_screen", &*screens),
         ("nlst_ctab", "pid,study_yr,sct_ab_desc,sct_long_dia\n"),
         ("nlst_ctabc", "pid,of_no_use\n"),
     ] {
@@ -156,18 +159,27 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!("road-labels", done.stdout));
     let asked = archive.take_asked();
-    assert!(asked.iter().all(|asked| !asked.key.contains("sm_instance") && !asked.key.contains("ctabc")));
+    assert!(
+        asked
+            .iter()
+            .all(|asked| !asked.key.contains("sm_instance") && !asked.key.contains("ctabc"))
+    );
     // What is there is not fetched again.
     assert_eq!(place.lungs(&command).code, 0);
     assert_eq!(archive.take_asked().len(), 0);
 
     let spec = ["--set", "data.root=data", "--set", "data.labels=data/labels.csv"];
-    let fetch = ["fetch", "data/series.csv", "data", "--prepare", "small.toml", "--endpoint", &endpoint];
+    let fetch =
+        ["fetch", "data/series.csv", "data", "--prepare", "small.toml", "--endpoint", &endpoint];
     let done = place.lungs(&[&fetch[..], &spec[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert!(walkdir::WalkDir::new(place.path("data"))
-        .into_iter()
-        .all(|file| file.unwrap().path().extension().is_none_or(|extension| extension != "dcm")));
+    assert!(
+        walkdir::WalkDir::new(place.path("data")).into_iter().all(|file| file
+            .unwrap()
+            .path()
+            .extension()
+            .is_none_or(|extension| extension != "dcm"))
+    );
 
     let done = place.lungs(&[&["run", "small.toml"], &spec[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);

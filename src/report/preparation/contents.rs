@@ -70,9 +70,15 @@ pub fn preparation_page(preparation: &Preparation) -> String {
         lead: &figures.line(),
         body: html! {
             (figures.tiles())
+            @if preparation.nameless {
+                p.soft {
+                    "Rows are those of preparation.csv beside this page, where names and whole reasons \
+                     are. With " code { "report.identifiers = \"plain\"" } " they are here too."
+                }
+            }
             (refusals(&contents))
             @if !preparation.rows.is_empty() { (spread(&preparation.rows)) }
-            (sheet(&contents.prepared, &preparation.pictures))
+            (sheet(&contents.prepared, preparation))
         },
         style: STYLE,
         script: SCRIPT,

@@ -12,6 +12,7 @@
 mod contents;
 mod figures;
 mod glossary;
+mod naming;
 mod refusals;
 mod sheet;
 #[cfg(test)]
@@ -19,10 +20,12 @@ mod tests;
 
 use super::ReportError;
 use super::page::folder_link;
+use super::run_page::Namer;
 use crate::cohort::CohortRow;
 use crate::files::write_bytes;
 use crate::prepare::{Row, Status};
-use crate::results::{RunFolder, Table, read_csv};
+use crate::results::{ResultsError, RunFolder, Table, read_csv};
+use naming::without_names;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -43,6 +46,8 @@ pub struct Preparation {
     pub seen: Vec<CohortRow>,
     /// The preview pictures.
     pub pictures: Pictures,
+    /// Patients, series and paths are not named.
+    pub nameless: bool,
 }
 
 /// Preview pictures as a page needs them.
@@ -103,11 +108,13 @@ pub fn write_preparation(
         rows: rows.to_vec(),
         seen: seen.to_vec(),
         pictures: Pictures::find(rows, cache, folder),
+        nameless: false,
     };
     Ok(write_bytes(page, preparation_page(&preparation).as_bytes())?)
 }
 
-/// Draws a run's page from its tables and returns it; `None` when the run has not prepared yet.
+/// Draws a run's page from its tables and returns it; `None` when the run has not prepared yet. Who
+/// is named on it is up to `report.identifiers`.
 ///
 /// # Errors
 /// When a table cannot be read or the page cannot be written.
@@ -117,7 +124,18 @@ pub fn redraw_preparation(run: &RunFolder, cache: &Path) -> Result<Option<PathBu
         return Ok(None);
     }
     let (rows, seen): (Vec<Row>, Vec<CohortRow>) = (read_csv(&tables[0])?, read_csv(&tables[1])?);
+    let cohort_text = std::fs::read(&tables[1]).map_err(|error| ResultsError::Read {
+        path: tables[1].clone(),
+        message: error.to_string(),
+    })?;
     let page = run.preparation_page();
-    write_preparation(&page, &run.spec()?.experiment.name, &rows, &seen, cache)?;
+    let spec = run.spec()?;
+    let namer = Namer::new(spec.report.identifiers, &cohort_text);
+    let pictures = Pictures::find(&rows, cache, run.root());
+    let nameless = !namer.is_plain();
+    let (rows, seen) = if nameless { without_names(&rows, &seen, &namer) } else { (rows, seen) };
+    let preparation =
+        Preparation { name: spec.experiment.name.clone(), rows, seen, pictures, nameless };
+    write_bytes(&page, preparation_page(&preparation).as_bytes())?;
     Ok(Some(page))
 }

@@ -1,7 +1,7 @@
 //! The contact sheet: one picture a series, with what a reader needs to judge it.
 
 use super::figures::lung_ml;
-use super::{Pictures, Weight, flags, picture_name, words};
+use super::{Pictures, Preparation, Weight, flags, picture_name, words};
 use crate::prepare::Row;
 use crate::report::page::{counted, link, number, short_uid};
 use maud::{Markup, html};
@@ -11,7 +11,9 @@ pub(super) const STYLE: &str = include_str!("sheet.css");
 pub(super) const SCRIPT: &str = include_str!("sheet.js");
 
 /// The pictures of the rows, in the order given.
-pub(super) fn sheet(rows: &[&Row], pictures: &Pictures) -> Markup {
+pub(super) fn sheet(rows: &[&Row], preparation: &Preparation) -> Markup {
+    let pictures = &preparation.pictures;
+    let no_patient = if preparation.nameless { "" } else { "no patient ID" };
     let missing = rows
         .iter()
         .filter(|row| picture_name(row).is_none_or(|name| !pictures.sizes.contains_key(&name)))
@@ -25,7 +27,7 @@ pub(super) fn sheet(rows: &[&Row], pictures: &Pictures) -> Markup {
                 @if missing > 0 { (gone(missing, rows.len(), pictures)) }
                 (tools(rows))
                 ul #sheet {
-                    @for row in rows { "\n" (card(row, pictures)) }
+                    @for row in rows { "\n" (card(row, pictures, no_patient)) }
                 }
             }
         }
@@ -118,12 +120,12 @@ fn tools(rows: &[&Row]) -> Markup {
     }
 }
 
-fn card(row: &Row, pictures: &Pictures) -> Markup {
+fn card(row: &Row, pictures: &Pictures, no_patient: &str) -> Markup {
     let told: Vec<_> = flags(&row.flags).map(words).collect();
     let weight = told.iter().map(|words| words.weight).max();
     let file = picture_name(row);
     let picture = file.as_ref().and_then(|name| Some((name, pictures.sizes.get(name)?)));
-    let patient = if row.patient_id.is_empty() { "no patient ID" } else { &row.patient_id };
+    let patient = if row.patient_id.is_empty() { no_patient } else { &row.patient_id };
     let litres = |ml: Option<f64>| {
         ml.map_or_else(|| "–".to_owned(), |ml| format!("{:.2}\u{a0}L", ml / 1000.0))
     };

@@ -69,7 +69,7 @@ fn small() -> Preparation {
     let sizes = rows.iter().filter_map(picture_name).map(|name| (name, [900, 302])).collect();
     let pictures =
         Pictures { place: "ct.prepared".into(), folder: "../ct.prepared/".into(), sizes };
-    Preparation { name: "small".into(), rows, seen, pictures }
+    Preparation { name: "small".into(), rows, seen, pictures, nameless: false }
 }
 
 /// The page's content without style, script and the insides of pictures, a tag a line.
@@ -190,6 +190,44 @@ fn five_hundred_series_are_less_than_a_megabyte() {
     assert!(html.contains("500 series seen"));
     assert!(html.len() < 1_000_000, "{}", html.len());
     assert!(html == preparation_page(&many), "the same tables give the same bytes");
+}
+
+/// The page of a run names nobody unless that is asked for, and says what can be said all the same.
+#[test]
+fn the_page_of_a_run_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let spec = "[experiment]\nname = \"kept\"\n[data]\nroot = \"ct\"\nlabels = \"l.csv\"\n";
+    let page = |identifiers: &str| {
+        let text = format!("{spec}[report]\nidentifiers = \"{identifiers}\"\n");
+        fs::write(run.join("spec.toml"), text).unwrap();
+        let run = RunFolder::open(&run).unwrap();
+        let Preparation { rows, seen, .. } = small();
+        write_csv(&run.table(Table::Preparation), &rows).unwrap();
+        write_csv(&run.table(Table::Cohort), &seen).unwrap();
+        let page = redraw_preparation(&run, &folder.path().join("cache")).unwrap().unwrap();
+        skeleton(&fs::read_to_string(page).unwrap())
+    };
+    let plain = page("plain");
+    for hidden in [page("hashed"), page("row")] {
+        for number in 1..=6 {
+            for name in [format!("P{number}<"), format!("100{number}"), format!("data/P{number}")] {
+                assert!(!hidden.contains(&name), "{name}: {hidden}");
+                assert!(
+                    number == 6 || plain.contains(&name) || name.starts_with("data/"),
+                    "{name}"
+                );
+            }
+        }
+        assert!(!hidden.contains("broken.dcm") && plain.contains("broken.dcm"));
+        for said in
+            ["6 series seen: 3 prepared (2 flagged), 2 refused", "gantry tilt of 18.5 degrees"]
+        {
+            assert!(hidden.contains(said) && plain.contains(said), "{said}: {hidden}");
+        }
+        assert!(hidden.contains("row 5") && hidden.contains("row 7 of cohort.csv"), "{hidden}");
+    }
 }
 
 /// A folder with a page and three small pictures beside it.

@@ -17,6 +17,23 @@ impl Namer {
         Self { identifiers, key }
     }
 
+    /// Whether patients and series keep their names.
+    pub fn is_plain(&self) -> bool {
+        self.identifiers == Identifiers::Plain
+    }
+
+    /// The name of a patient; nothing where the data name none, or rows are all that is told.
+    pub fn patient(&self, patient: &str) -> String {
+        match self.identifiers {
+            Identifiers::Plain => patient.to_owned(),
+            Identifiers::Hashed if !patient.is_empty() => {
+                let hash = blake3::keyed_hash(&self.key, patient.as_bytes());
+                format!("patient {}", &hash.to_hex()[..8])
+            }
+            Identifiers::Hashed | Identifiers::Row => String::new(),
+        }
+    }
+
     /// The name of an exam, the `row`th (from 1) of its table of predictions.
     pub fn exam(&self, patient: &str, exam: &str, row: usize) -> String {
         match self.identifiers {
