@@ -1,6 +1,9 @@
 //! Whether a whole archive fits: `just bench scale`, or `just bench scale SERIES FILES`.
 //!
-//! A synthetic index of as many series as the National Lung Screening Trial has in the Imaging Data
+//! First the labels: synthetic tables of both arms of that trial (53,452 persons) and the index of a whole
+//! archive (965,407 series, of which the trial's are 203,087), as `lungs cohort nlst` reads them.
+//!
+//! Then the study: a synthetic index of as many series as the National Lung Screening Trial has in the Imaging Data
 //! Commons (26,254 people, 73,118 exams, 203,087 series), as the headers would have it, goes through
 //! labels, selection, split, tables and planning; then epochs over 75,000 exams are ordered. No file
 //! of an image is there. FILES is the length of each series' list of files.
@@ -10,6 +13,7 @@
 use lungs::cohort::{self, Cohort, Labels};
 use lungs::device;
 use lungs::images::{Found, Grid, Image, ImageFile, Kind};
+use lungs::nlst;
 use lungs::pipeline::split_check;
 use lungs::plan::plan;
 use lungs::results::{read_csv, write_csv};
@@ -24,6 +28,10 @@ use std::time::Instant;
 const PEOPLE: usize = 26_254;
 const EXAMS: usize = 73_118;
 const SERIES: usize = 203_087;
+/// Persons of both arms.
+const PERSONS: usize = 53_452;
+/// Series of the archive, the trial's among them.
+const ARCHIVE: usize = 965_407;
 /// Exams of a training epoch.
 const CROPS: usize = 75_000;
 
@@ -34,6 +42,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let spec = spec(folder.path());
     println!("peak memory before anything {:.0} MB", peak_mb());
+    label(folder.path());
 
     let found = stage("make the index", || index(series, files));
     let labels = stage("read the labels", || {
@@ -72,6 +81,51 @@ fn main() {
             assert_eq!(batches, 37 * CROPS.div_ceil(2));
         });
     }
+}
+
+/// Labels the trial from tables and an index that are written first.
+fn label(folder: &Path) {
+    let tables = folder.join("nlst");
+    stage("write tables and index", || write_tables(&tables));
+    let read = stage("read the tables", || nlst::read_tables(&tables).expect("they are whole"));
+    let inventory = stage("read the archive's index", || {
+        nlst::of_index(&tables.join("index.csv")).expect("it is whole")
+    });
+    let labelled = stage("label", || nlst::label(&read, inventory, &nlst::Rules::default()));
+    println!("  {} exams labelled, {} left out", labelled.rows.len(), labelled.exclusions.len());
+}
+
+fn write_tables(folder: &Path) {
+    std::fs::create_dir_all(folder).expect("a folder to write in");
+    let mut persons =
+        "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days,age,gender\n".to_owned();
+    for person in 0..PERSONS {
+        let cancer = if person % 26 == 0 { (person % 2000).to_string() } else { ".N".to_owned() };
+        let _ = writeln!(persons, "{},5,370,735,{cancer},2400,61,1", 100_000 + person);
+    }
+    std::fs::write(folder.join("nlst_prsn.csv"), persons).expect("a folder to write in");
+    let mut index = "collection_id,PatientID,StudyInstanceUID,SeriesInstanceUID,StudyDate,Modality,\
+        SeriesDescription,Manufacturer,instanceCount,series_size_MB,crdc_series_uuid,series_aws_url\n"
+        .to_owned();
+    for number in 0..ARCHIVE {
+        let exam = number % EXAMS;
+        let collection = if number < SERIES { "nlst" } else { "another" };
+        let _ = writeln!(
+            index,
+            "{collection},{},{},{},{}-01-02,CT,\"{},OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",\
+             GE MEDICAL SYSTEMS,120,63.2,{number:036x},s3://idc-open-data/{number:036x}/*",
+            patient(exam),
+            exam_uid(exam),
+            series_uid(number),
+            1999 + exam / PEOPLE,
+            exam / PEOPLE,
+        );
+    }
+    std::fs::write(folder.join("index.csv"), index).expect("a folder to write in");
+}
+
+fn series_uid(number: usize) -> String {
+    format!("1.2.840.113654.2.55.{:032}", number as u128 * 0xD1B5_4A32_D192_ED03)
 }
 
 /// Does the work and prints what it took.
@@ -117,7 +171,7 @@ fn index(series: usize, files: usize) -> Found {
         let exam = number % EXAMS;
         let slices = 90 + number % 120;
         let slice_spacing_mm = [1.25, 2.0, 2.5, 3.2][number / 7 % 4];
-        let uid = format!("1.2.840.113654.2.55.{:032}", number as u128 * 0xD1B5_4A32_D192_ED03);
+        let uid = series_uid(number);
         let path = Path::new("/archive/nlst").join(format!("{:032x}", number as u128 * 0x9E37));
         let shared: Arc<Path> = Arc::from(path.as_path());
         let file = |slice: usize| ImageFile {
