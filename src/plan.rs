@@ -33,7 +33,9 @@ pub struct Plan {
     pub cache_bytes: Option<f64>,
     /// The run folder, bytes.
     pub run_bytes: Option<f64>,
-    /// Preparing every chosen series, seconds.
+    /// Chosen series that are prepared already, where that was looked at.
+    pub prepared: Option<usize>,
+    /// Preparing the other chosen series, seconds.
     pub preparation_seconds: Option<f64>,
     /// All epochs, seconds.
     pub training_seconds: Option<f64>,
@@ -140,6 +142,7 @@ pub fn plan(
         cache_bytes: chosen.map(|chosen| chosen * (depth * height * width * 2) as f64),
         run_bytes: chosen
             .map(|chosen| runs * (kept * (3.0 + averages) * weights + epochs * 200.0 * chosen)),
+        prepared: None,
         preparation_seconds: chosen.map(|chosen| chosen * PREPARATION_SECONDS / cores),
         training_seconds: per_epoch
             .filter(|_| on_cpu)
@@ -151,6 +154,17 @@ pub fn plan(
         },
         cohort,
     })
+}
+
+impl Plan {
+    /// Takes into account that so many of the chosen series are prepared already.
+    pub fn with_prepared(mut self, prepared: usize) -> Self {
+        let chosen = self.cohort.as_ref().map_or(0, |cohort| cohort.chosen);
+        let left = chosen.saturating_sub(prepared) as f64 / chosen.max(1) as f64;
+        self.prepared = Some(prepared);
+        self.preparation_seconds = self.preparation_seconds.map(|seconds| seconds * left);
+        self
+    }
 }
 
 /// What to try where training on the processor asks for more memory than is free.

@@ -43,7 +43,10 @@ impl Check {
             Some(cohort)
         };
         let lists = SplitLists::read(&spec).map_err(Failure::request)?;
-        let plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
+        let mut plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
+        if let Some(cohort) = &cohort {
+            plan = plan.with_prepared(pipeline::count_prepared(&spec, cohort));
+        }
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(Failure::work)?;
             output.answer(text);
@@ -96,6 +99,11 @@ fn tell(plan: &Plan) -> String {
             "disk",
             format!("{} of prepared volumes, up to {} of results", bytes(cache), bytes(run)),
         );
+    }
+    if let Some((prepared, cohort)) =
+        plan.prepared.filter(|count| *count > 0).zip(plan.cohort.as_ref())
+    {
+        row("prepared", format!("{prepared} of {} already", cohort.chosen));
     }
     match (plan.preparation_seconds, plan.training_seconds) {
         (Some(preparation), Some(training)) => row(

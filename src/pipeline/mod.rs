@@ -25,8 +25,8 @@ pub use error::PipelineError;
 pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use study::{
-    Found, cache_folder, gather, images_of, make_phantom, prepare, prepare_chosen, prepare_images,
-    prepare_shard, settings, split_check, survey,
+    Found, cache_folder, count_prepared, gather, images_of, make_phantom, prepare, prepare_chosen,
+    prepare_images, prepare_shard, settings, split_check, survey,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};

@@ -210,6 +210,13 @@ pub fn images_of(
     Ok(found)
 }
 
+/// How many of the chosen series are prepared already.
+pub fn count_prepared(spec: &Spec, cohort: &Cohort) -> usize {
+    let (settings, cache) = (settings(spec), cache_folder(spec));
+    let chosen = cohort.chosen.iter();
+    chosen.filter(|(_, image)| prepare::is_prepared(image, &settings, &cache)).count()
+}
+
 /// The preprocessing part of a spec in the words of the prepare room.
 pub fn settings(spec: &Spec) -> Settings {
     let preprocess = &spec.preprocess;

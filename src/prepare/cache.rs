@@ -128,6 +128,11 @@ impl Cache<'_> {
     }
 }
 
+/// Whether an image is prepared under these settings, from what is known of its files.
+pub fn is_prepared(image: &Image, settings: &Settings, cache_folder: &Path) -> bool {
+    Cache { folder: cache_folder, settings }.seen(image).is_some()
+}
+
 /// The inputs of a prepared row, as its entry in the cache has them.
 pub fn inputs_of(cache_folder: &Path, row: &Row) -> Option<String> {
     let path = cache_folder.join(&row.cache_file).with_extension("json");

@@ -29,7 +29,7 @@ use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
-pub use cache::inputs_of;
+pub use cache::{inputs_of, is_prepared};
 pub use claim::{Claim, turn};
 pub use npz::{LoadError, Prepared, load_prepared};
 pub use preview::Picture;

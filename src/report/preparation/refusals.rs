@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// page, and counts by reason say more.
 const OPEN: usize = 12;
 
+/// So many rows of one reason at most.
+const MOST: usize = 500;
+
 /// Patient, series, path, and the reason as a sentence; empty where not known.
 pub(super) type Entry<'a> = [&'a str; 4];
 
@@ -82,7 +85,7 @@ fn table(group: &Group<'_>, open: bool) -> Markup {
             table.reasons {
                 thead { tr { th { "Patient" } th { "Series" } th { "Path" } th { "Reason" } } }
                 tbody {
-                    @for [patient, series, path, reason] in &group.entries {
+                    @for [patient, series, path, reason] in group.entries.iter().take(MOST) {
                         tr {
                             td { (patient) }
                             td { (short_uid(series)) }
@@ -90,6 +93,9 @@ fn table(group: &Group<'_>, open: bool) -> Markup {
                             td { (reason) }
                         }
                         "\n"
+                    }
+                    @if group.entries.len() > MOST {
+                        tr { td colspan="4" { "and " (group.entries.len() - MOST) " more in the tables" } }
                     }
                 }
             }

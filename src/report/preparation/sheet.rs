@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 pub(super) const STYLE: &str = include_str!("sheet.css");
 pub(super) const SCRIPT: &str = include_str!("sheet.js");
 
-/// The pictures of the rows, in the order given.
+/// So many pictures at most: of a whole trial nobody looks at more, and browsers suffer.
+const MOST: usize = 2000;
+
+/// The pictures of the rows, in the order given; of very many, the first.
 pub(super) fn sheet(rows: &[&Row], preparation: &Preparation) -> Markup {
     let pictures = &preparation.pictures;
     let no_patient = if preparation.nameless { "" } else { "no patient ID" };
@@ -25,9 +28,16 @@ pub(super) fn sheet(rows: &[&Row], preparation: &Preparation) -> Markup {
             @else {
                 (legend(rows))
                 @if missing > 0 { (gone(missing, rows.len(), pictures)) }
-                (tools(rows))
+                @let shown = &rows[..rows.len().min(MOST)];
+                (tools(shown))
+                @if rows.len() > MOST {
+                    p.notice {
+                        "The first " (MOST) " of " (rows.len()) " are here, flagged ones before others; \
+                         preparation.csv has all."
+                    }
+                }
                 ul #sheet {
-                    @for row in rows { "\n" (card(row, pictures, no_patient)) }
+                    @for row in shown { "\n" (card(row, pictures, no_patient)) }
                 }
             }
         }

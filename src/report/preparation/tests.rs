@@ -192,6 +192,25 @@ fn five_hundred_series_are_less_than_a_megabyte() {
     assert!(html == preparation_page(&many), "the same tables give the same bytes");
 }
 
+/// Of a whole trial the page shows what is to be looked at, and stays a page.
+#[test]
+fn a_hundred_thousand_series_are_still_a_page() {
+    let mut many = Preparation { name: "many".into(), ..Default::default() };
+    for number in 0..100_000 {
+        let uid = format!("1.2.840.{number}");
+        many.rows.push(match number % 50 {
+            0 => refused("P", &uid, "localizer", "all 2 images are localizers"),
+            1 => row("P", &uid, "lungs-cut-at-top"),
+            _ => row("P", &uid, ""),
+        });
+    }
+    let html = preparation_page(&many);
+    assert!(html.contains("100000 series seen: 98000 prepared (2000 flagged), 2000 refused"));
+    assert_eq!(html.matches("data-f=\"lungs-cut-at-top\"").count(), 2000, "all that are flagged");
+    assert!(html.contains("The first 2000 of 98000 are here") && html.contains("and 1500 more"));
+    assert!(html.len() < 4_000_000, "{}", html.len());
+}
+
 /// The page of a run names nobody unless that is asked for, and says what can be said all the same.
 #[test]
 fn the_page_of_a_run_names_nobody() {
