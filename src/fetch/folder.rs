@@ -44,6 +44,11 @@ pub(super) fn remove(folder: &Path, names: &[String]) -> Result<(), Trouble> {
     for name in names {
         crate::files::remove(&folder.join(name))?;
     }
-    let _ = fs::remove_dir(folder);
+    if fs::remove_dir(folder).is_ok()
+        && let Some(above) = folder.parent()
+    {
+        // The patient's folder too, when this was all that was in it.
+        let _ = fs::remove_dir(above);
+    }
     Ok(())
 }

@@ -19,7 +19,7 @@ const WORDS: [(&str, &str); 19] = [
     ("after-diagnosis", "after the diagnosis"),
     ("cancer-without-date", "with a cancer of unknown date"),
     ("later-cancer", "with cancer after the horizon"),
-    ("short-follow-up", "followed up for too short a time"),
+    ("short-follow-up", "with too short a follow-up"),
     ("no-follow-up", "without follow-up"),
     ("no-later-screen", "without a later screening"),
     ("second-exam", "second exams of a study year"),

@@ -251,7 +251,11 @@ impl Nlst {
         let megabytes: f64 = series.iter().map(|one| one.megabytes).sum();
         if megabytes > 0.0 {
             let size = bytes(megabytes * 1e6);
-            notes.push(format!("{} series to fetch, {size}, in manifest.txt", series.len()));
+            let out = self.out.display();
+            notes.push(format!(
+                "{} series to fetch, {size}: lungs fetch {out}/series.csv {out}",
+                series.len()
+            ));
         }
         notes
     }

@@ -18,7 +18,7 @@ use clap::Args;
 pub(super) use show::Show;
 use std::path::PathBuf;
 use std::time::Duration;
-use told::{count, failures, summary, table};
+use told::{count, failures, short_table, summary, table, troubles};
 
 /// Fetch CT series from a public archive, anonymously.
 ///
@@ -41,7 +41,8 @@ pub(super) struct Fetch {
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
 
-    /// Say what would be fetched, how much it is, and whether the disk has room; fetch nothing.
+    /// Say what would be fetched, how much it is, and whether the disk has room; fetch nothing. Of
+    /// many series it lists the first; --verbose lists all.
     #[arg(long)]
     dry_run: bool,
 
@@ -176,7 +177,10 @@ impl Fetch {
         if stop() {
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
-        output.answer(table(&survey.rows));
+        output.answer(match output.is_verbose() {
+            true => table(&survey.rows),
+            false => short_table(&survey.rows),
+        });
         let there = count(&survey.rows, State::There);
         let left =
             plan.series.len() - there - count(&survey.rows, State::Failed) + plan.refused.len();
@@ -236,9 +240,9 @@ impl Fetch {
         let file = self.folder.join("fetch.csv");
         write_csv(&file, &rows)?;
         progress.stage_ends("fetch", &summary(&rows, show.bytes()));
-        for row in rows.iter().filter(|row| matches!(row.state, State::Failed | State::Refused)) {
-            let word = if row.state == State::Failed { "failed" } else { "refused" };
-            output.say(format!("{word:<12} {}  {}", row.series, row.reason));
+        let told = troubles(&rows);
+        if !told.is_empty() {
+            output.say(told);
         }
         output.detail(table(&rows));
         output.say(format!("table        {}", file.display()));

@@ -34,6 +34,38 @@ pub fn summary(rows: &[FetchRow], came: u64) -> String {
     format!("{}; {} came", told.collect::<Vec<_>>().join(", "), bytes(came as f64))
 }
 
+/// Series at most that are listed unasked.
+const FEW: usize = 40;
+
+/// A line for each series that failed or was refused; of many, for the first.
+pub fn troubles(rows: &[FetchRow]) -> String {
+    let bad: Vec<&FetchRow> =
+        rows.iter().filter(|row| matches!(row.state, State::Failed | State::Refused)).collect();
+    let mut lines: Vec<String> = bad
+        .iter()
+        .take(FEW)
+        .map(|row| {
+            let word = if row.state == State::Failed { "failed" } else { "refused" };
+            format!("{word:<12} {}  {}", row.series, row.reason)
+        })
+        .collect();
+    if bad.len() > FEW {
+        lines.push(format!("… and {} more in fetch.csv", bad.len() - FEW));
+    }
+    lines.join("\n")
+}
+
+/// The table of few series; of many the first, and those that failed.
+pub fn short_table(rows: &[FetchRow]) -> String {
+    if rows.len() <= FEW {
+        return table(rows);
+    }
+    let (first, rest) = rows.split_at(FEW / 2);
+    let failed = rest.iter().filter(|row| row.state == State::Failed).take(FEW);
+    let shown: Vec<FetchRow> = first.iter().chain(failed).cloned().collect();
+    format!("{}\n… and {} more; --verbose lists all", table(&shown), rows.len() - shown.len())
+}
+
 pub fn table(rows: &[FetchRow]) -> String {
     let mut lines =
         vec![["series", "files", "bytes", "state", "place"].map(str::to_owned).to_vec()];
@@ -58,4 +90,30 @@ pub fn table(rows: &[FetchRow]) -> String {
         ]
     }));
     columns(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_series_the_first_and_the_failed_are_listed() {
+        let row = |number: usize| FetchRow {
+            series: format!("series-{number}"),
+            patient: String::new(),
+            place: "s3://idc-open-data/a/".to_owned(),
+            folder: String::new(),
+            files: None,
+            bytes: None,
+            state: if number % 50 == 49 { State::Failed } else { State::NotStarted },
+            reason: String::new(),
+        };
+        let rows: Vec<FetchRow> = (0..100).map(row).collect();
+        assert_eq!(short_table(&rows[..40]), table(&rows[..40]));
+        let told = short_table(&rows);
+        for number in [0, 19, 49, 99] {
+            assert!(told.contains(&format!("series-{number} ")), "{told}");
+        }
+        assert!(!told.contains("series-20 ") && told.ends_with("and 78 more; --verbose lists all"));
+    }
 }

@@ -1,6 +1,8 @@
 //! Slurm's daemons in a temporary folder.
 
 use super::super::support::{Done, Workplace};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +25,8 @@ pub fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
 pub struct Cluster {
     folder: TempDir,
     daemons: Vec<Child>,
+    /// Jobs that were put back and told to begin soon.
+    hurried: RefCell<BTreeSet<String>>,
 }
 
 impl Cluster {
@@ -42,7 +46,7 @@ impl Cluster {
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
-        let mut cluster = Self { folder, daemons: Vec::new() };
+        let mut cluster = Self { folder, daemons: Vec::new(), hurried: RefCell::default() };
         cluster.write_configuration();
         let at = |name: &str| cluster.at(name).display().to_string();
         let munge = [
@@ -162,13 +166,16 @@ impl Cluster {
         self.field(job, "Restarts").iter().filter_map(|text| text.parse::<usize>().ok()).sum()
     }
 
-    /// Lets jobs that were put back begin now: Slurm would wait two minutes.
+    /// Lets jobs that were put back begin in three seconds: Slurm would wait two minutes. (Within the
+    /// second in which it was put back, a job is refused as revoked.)
     pub fn hurry(&self) {
         let waiting = output(self.command("squeue").args(["-h", "-r", "-t", "PD", "-o", "%i %r"]));
-        for line in waiting.lines().filter(|line| line.ends_with("BeginTime")) {
-            let job = line.split(' ').next().unwrap_or_default();
-            self.scontrol(&["update", &format!("JobId={job}"), "StartTime=now"]);
+        let held = waiting.lines().filter_map(|line| line.strip_suffix(" BeginTime"));
+        let held: BTreeSet<String> = held.map(str::to_owned).collect();
+        for job in held.difference(&self.hurried.borrow()) {
+            self.scontrol(&["update", &format!("JobId={job}"), "StartTime=now+3"]);
         }
+        self.hurried.replace(held);
     }
 
     /// Waits until jobs are over, however.
