@@ -6,17 +6,17 @@ use crate::cohort::SplitLists;
 use crate::device;
 use crate::pipeline;
 use crate::plan::{Plan, plan};
-use crate::spec::{Overrides, load};
+use crate::spec::{Overrides, Spec, load};
 use clap::Args;
 use std::path::PathBuf;
 
 /// Check a spec against the data without training.
 ///
-/// Says what a run would do: the resolved spec, the series found, chosen and left out with their
+/// Says what a run would do: the keys that are set, the series found, chosen and left out with their
 /// reasons, the parts, and what it takes in disk, memory and time.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      every series that is left out"
+    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      every key, every series that is left out"
 )]
 pub(super) struct Check {
     /// A spec (.toml).
@@ -52,7 +52,10 @@ impl Check {
             output.answer(text);
             return Ok(());
         }
-        output.answer(format!("{}\n", spec.to_toml().trim_end()));
+        output.answer(match output.is_verbose() {
+            true => format!("{}\n", spec.to_toml().trim_end()),
+            false => set_keys(&spec),
+        });
         output.answer(tell(&plan));
         if let Some(cohort) = cohort.as_ref().filter(|_| !lists.is_empty()) {
             output.answer(lists.told(&cohort.rows));
@@ -63,6 +66,15 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// The keys that have other values than their defaults.
+fn set_keys(spec: &Spec) -> String {
+    let set = spec.set_keys();
+    let width = set.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let lines: String =
+        set.iter().map(|(key, value)| format!("{key:<width$} = {value}\n")).collect();
+    format!("{lines}# the other keys have their defaults; --verbose prints all\n")
 }
 
 fn tell(plan: &Plan) -> String {

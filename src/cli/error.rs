@@ -52,7 +52,13 @@ pub(super) fn set_look() {
 
 impl From<SpecError> for Failure {
     fn from(error: SpecError) -> Self {
-        Self::Request(Report::new(error))
+        Self::Request(match error {
+            // One problem speaks for itself.
+            SpecError::Keys { mut problems } if problems.len() == 1 => {
+                Report::new(problems.remove(0))
+            }
+            error => Report::new(error),
+        })
     }
 }
 

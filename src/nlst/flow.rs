@@ -1,6 +1,6 @@
 //! The counts as a flow: from the inventory to the labels file.
 
-use super::label::Counts;
+use super::rows::Counts;
 use crate::report::plot::{Flow, FlowStep};
 use std::collections::BTreeMap;
 

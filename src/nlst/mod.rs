@@ -21,6 +21,7 @@ mod flow;
 mod inventory;
 mod label;
 mod record;
+mod rows;
 mod rules;
 mod sample;
 mod sources;
@@ -28,13 +29,15 @@ mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod years;
 
 pub use codes::Days;
 pub use describe::{Description, manufacturer, parse as parse_description};
 pub use flow::{flow, flow_table};
 pub use inventory::{Exam, Inventory, Series, of_images, of_index};
-pub use label::{Counts, Exclusion, LabelRow, Labelled, SeriesRow, label};
+pub use label::label;
 pub use record::{Record, Wanted, WriteLabelsError, labels_record, write};
+pub use rows::{Counts, Exclusion, LabelRow, Labelled, SeriesRow};
 pub use rules::{
     FollowUp, LaterCancers, Outcome, Reason, Rules, Sample, SeveralExams, outcome, reason,
 };

@@ -2,7 +2,7 @@
 //! came about.
 
 use super::flow::flow;
-use super::label::{Counts, Labelled, SeriesRow};
+use super::rows::{Counts, Labelled, SeriesRow};
 use super::rules::Rules;
 use crate::files::{WriteError, write_bytes};
 use crate::report::plot::flow_diagram;

@@ -1,6 +1,6 @@
 //! Drawing fewer exams of a class than there are, and the weights that make up for it.
 
-use super::label::LabelRow;
+use super::rows::LabelRow;
 use super::rules::Sample;
 use crate::random;
 use rand::seq::SliceRandom;

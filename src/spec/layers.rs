@@ -4,7 +4,7 @@
 use super::check::Problem;
 use super::error::{KeyProblem, SpecError};
 use super::{Document, Spec};
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
@@ -244,7 +244,7 @@ impl Layers {
                 format!("found \"{found}\", allowed: {}", known.join(", "))
             }
             Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-                format!("found {found}, expected {}", plain(expected))
+                format!("found {}, expected {}", as_written(found), plain(expected))
             }
             other => other.to_string(),
         };
@@ -331,6 +331,20 @@ fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, key)| key)
+}
+
+/// A value as a spec has it.
+fn as_written(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(value) => value.to_string(),
+        Actual::Signed(value) => value.to_string(),
+        Actual::Float(value) => value.to_string(),
+        Actual::Str(value) => format!("{value:?}"),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Rust's type names in a researcher's words.

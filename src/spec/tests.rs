@@ -92,7 +92,7 @@ fn a_wrong_type_names_the_layer_it_came_from() {
     assert_eq!(
         told,
         [
-            "train.epochs: found string \"many\", expected a whole number that is not negative (from --set train.epochs=many)"
+            "train.epochs: found \"many\", expected a whole number that is not negative (from --set train.epochs=many)"
         ]
     );
     let told = problems(files.load("spec.toml", &[("LUNGS_LOSS__NAME", "focl")], &[]));

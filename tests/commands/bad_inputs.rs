@@ -190,7 +190,7 @@ fn not_a_run_folder() {
 #[test]
 fn evaluating_a_run_that_has_not_trained() {
     let place = Workplace::new();
-    let check = place.lungs(&["check", "small.toml"]);
+    let check = place.lungs(&["check", "small.toml", "--verbose"]);
     let spec = check.stdout.split("spec hash").next().unwrap();
     place.write("results/small/begun/spec.toml", spec);
     fails(&place, "nothing-trained", 2, &["evaluate", "results/small/begun"]);
