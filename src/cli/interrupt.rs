@@ -5,8 +5,8 @@ use burn::train::Interrupter;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Exit code after Ctrl-C or SIGTERM.
 const STOPPED: u8 = 130;
@@ -27,6 +27,8 @@ pub(super) struct Interrupt {
     pub screen: Screen,
     training: Arc<AtomicBool>,
     warned: Arc<AtomicBool>,
+    /// What ends before it stops.
+    unit: Arc<OnceLock<&'static str>>,
 }
 
 impl Interrupt {
@@ -37,11 +39,12 @@ impl Interrupt {
             screen: Screen::default(),
             training: Arc::new(AtomicBool::new(false)),
             warned: Arc::new(AtomicBool::new(false)),
+            unit: Arc::default(),
         };
         if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGUSR1]) {
             let interrupter = interrupt.interrupter.clone();
             let (training, warned) = (interrupt.training.clone(), interrupt.warned.clone());
-            let screen = interrupt.screen.clone();
+            let (screen, unit) = (interrupt.screen.clone(), interrupt.unit.clone());
             std::thread::spawn(move || {
                 for signal in signals.forever() {
                     let warning = signal == SIGUSR1;
@@ -49,8 +52,11 @@ impl Interrupt {
                         leave(&screen, if warning { TRY_AGAIN } else { STOPPED });
                     } else if !interrupter.should_stop() {
                         if !screen.is_taken() {
-                            let told = "\nstopping after this step (again: at once)";
-                            let _ = writeln!(std::io::stderr(), "{told}");
+                            let unit = unit.get().copied().unwrap_or("this step");
+                            let _ = writeln!(
+                                std::io::stderr(),
+                                "\nstopping after {unit} (again: at once)"
+                            );
                         }
                         warned.store(warning, Ordering::SeqCst);
                         interrupter.stop(Some("signal"));
@@ -74,6 +80,13 @@ impl Interrupt {
     /// Says that training begins or ends.
     pub fn set_training(&self, training: bool) {
         self.training.store(training, Ordering::SeqCst);
+    }
+
+    /// Says that work begins which a first signal ends in order, as training; `unit` is what is still
+    /// ended.
+    pub fn set_orderly(&self, unit: &'static str) {
+        let _ = self.unit.set(unit);
+        self.set_training(true);
     }
 
     /// The exit code of a command that was stopped.

@@ -48,11 +48,11 @@ struct Arguments {
     command: Command,
 
     /// Print results and errors only.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 1000)]
     quiet: bool,
 
     /// Print more: every series that is left out, every file that is written.
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, conflicts_with = "quiet", display_order = 1001)]
     verbose: bool,
 }
 

@@ -20,7 +20,8 @@ pub(super) struct Submission {
     #[arg(long)]
     pub slurm: bool,
 
-    /// With --slurm: print the scripts; write and submit nothing.
+    /// With --slurm: print the scripts; write and submit nothing. (What a run would do without
+    /// Slurm, `lungs check` says.)
     #[arg(long, requires = "slurm")]
     pub dry_run: bool,
 }
@@ -105,7 +106,7 @@ impl Call<'_> {
                 make_folder(folder).map_err(Failure::work)?;
             }
             write_bytes(&job.script, text.as_bytes()).map_err(Failure::work)?;
-            let number = sbatch(&arguments, &job.script)?;
+            let number = sbatch(&arguments, &job.script, before.is_some())?;
             let tasks = match job.tasks.len() {
                 0 => String::new(),
                 1 => ", 1 task".to_owned(),
@@ -124,7 +125,7 @@ impl Call<'_> {
 }
 
 /// Submits a script, and says which job it became.
-fn sbatch(arguments: &[String], script: &Path) -> Result<u64, Failure> {
+fn sbatch(arguments: &[String], script: &Path, others: bool) -> Result<u64, Failure> {
     let done = Command::new("sbatch").args(arguments).stdin(Stdio::null()).output();
     let done = done.map_err(|error| {
         Failure::work(format!(
@@ -138,10 +139,14 @@ fn sbatch(arguments: &[String], script: &Path) -> Result<u64, Failure> {
     match job_number(&printed).filter(|_| done.status.success()) {
         Some(number) => Ok(number),
         None => Err(Failure::work(format!(
-            "sbatch did not take {}: {}; the keys of [slurm] say what is asked for. Jobs that are \
-             told above are submitted: scancel takes them back",
+            "sbatch did not take {}: {}; the keys of [slurm] say what is asked for{}",
             script.display(),
-            said.trim().trim_start_matches("sbatch: error: ")
+            said.trim().trim_start_matches("sbatch: error: "),
+            if others {
+                ". The jobs that are told above are submitted: scancel takes them back"
+            } else {
+                ""
+            }
         ))),
     }
 }

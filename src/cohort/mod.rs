@@ -53,7 +53,7 @@ pub enum CohortError {
     #[error(
         "no CT images in {root} ({skipped} other files, {problems} damaged ones); expected a \
          folder that holds DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
-         depth{first_problem}"
+         depth{first_problem}{hint}"
     )]
     Nothing {
         /// The folder.
@@ -64,6 +64,8 @@ pub enum CohortError {
         problems: usize,
         /// The first of them, as a sentence.
         first_problem: String,
+        /// What to do next, where that is known.
+        hint: String,
     },
     /// Series and labels do not meet.
     #[error("none of the {series} series can be used; the reasons: {reasons}. The first:{first}")]
@@ -151,8 +153,19 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
     let told = |problem: &crate::dicom::Problem| {
         format!(". The first: {}: {}", problem.path.display(), problem.reason)
     };
+    let list = root.join("series.csv");
+    let hint = match list.is_file() {
+        true => format!(
+            ". {} says what is to be fetched: lungs fetch {} {}",
+            list.display(),
+            list.display(),
+            root.display()
+        ),
+        false => String::new(),
+    };
     CohortError::Nothing {
         root,
+        hint,
         skipped: found.skipped,
         problems: found.problems.len(),
         first_problem: found.problems.first().map(told).unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use object_store::aws::AmazonS3;
-use object_store::{GetOptions, GetRange, ObjectStore};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use tokio::time::{sleep, timeout};
 
 use super::backoff;
@@ -17,19 +17,20 @@ use super::partial::{Partial, md5_of};
 use super::store::{Object, Trouble};
 use super::work::{Event, Work};
 
-/// Fetches a file into a folder, unless it is there.
+/// Fetches a file into a folder, unless it is there, and says whether anything had to come.
 pub(super) async fn fetch_file(
     work: &Work<'_>,
     store: &AmazonS3,
     object: &Object,
     folder: &Path,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     let path = folder.join(&object.name);
-    if is_there(work, object, &path)? {
-        return Ok(());
+    if is_there(work, store, object, &path).await? {
+        return Ok(false);
     }
     let what = object.key.as_ref();
-    try_again(work, what, || fetch_rest(work, store, object, folder, &path)).await
+    try_again(work, what, || fetch_rest(work, store, object, folder, &path)).await?;
+    Ok(true)
 }
 
 /// Does something until it is done, up to a bound, with longer and longer waits.
@@ -40,13 +41,25 @@ pub(super) async fn try_again<T, F: Future<Output = Result<T, Trouble>>>(
 ) -> Result<T, Trouble> {
     let mut failures = 0;
     loop {
-        let reason = match unless_stopped(work, attempt()).await? {
-            Err(Trouble::Passing(reason)) => reason,
-            done => return done,
+        let told = unless_stopped(work, attempt()).await?;
+        let (reason, answered) = match told {
+            Err(Trouble::Passing(reason)) => (reason, true),
+            Err(Trouble::Unreachable(reason)) => (reason, false),
+            done => {
+                if matches!(done, Ok(_) | Err(Trouble::Lasting(_))) {
+                    work.hear();
+                }
+                return done;
+            }
         };
         failures += 1;
-        if failures > work.settings.retries {
-            return Err(Trouble::Lasting(format!("{reason} (tried {failures} times)")));
+        if answered {
+            work.hear();
+            if failures > work.settings.retries {
+                return Err(Trouble::Lasting(format!("{reason} (tried {failures} times)")));
+            }
+        } else if failures > work.patience() {
+            return Err(work.give_up(reason, failures));
         }
         (work.tell)(&Event::TryingAgain { what, reason: &reason });
         unless_stopped(work, sleep(backoff::wait(work.settings.first_wait, failures, what)))
@@ -69,18 +82,33 @@ async fn unless_stopped<F: Future>(work: &Work<'_>, future: F) -> Result<F::Outp
 }
 
 /// Whether the file is there with the right size, and, where that is asked for, the right checksum.
-fn is_there(work: &Work<'_>, object: &Object, path: &Path) -> Result<bool, Trouble> {
+async fn is_there(
+    work: &Work<'_>,
+    store: &AmazonS3,
+    object: &Object,
+    path: &Path,
+) -> Result<bool, Trouble> {
     let Ok(facts) = fs::symlink_metadata(path) else { return Ok(false) };
     if !facts.is_file() {
         let odd = if facts.is_symlink() { "a link" } else { "no file" };
         return Err(Trouble::Lasting(format!("{} is {odd}; remove it", path.display())));
     }
-    let checksum = object.e_tag.as_deref().and_then(Checksum::of_etag);
-    let right = facts.len() == object.bytes
-        && match checksum.filter(|_| work.settings.verify) {
-            Some(checksum) => md5_of(path).is_ok_and(|md5| checksum.fits(&md5)),
-            None => true,
-        };
+    if facts.len() != object.bytes || !work.settings.verify {
+        return Ok(facts.len() == object.bytes);
+    }
+    let e_tag = match &object.e_tag {
+        Some(e_tag) => Some(e_tag.clone()),
+        // Some servers list none and have one.
+        None => {
+            let ask = || async { store.head(&object.key).await.map_err(Trouble::of) };
+            try_again(work, object.key.as_ref(), ask).await?.e_tag
+        }
+    };
+    let checksum = e_tag.as_deref().and_then(Checksum::of_etag);
+    let right = checksum.is_none_or(|it| md5_of(path).is_ok_and(|md5| it.fits(&md5)));
+    if right {
+        (work.tell)(&Event::Checked { by_md5: checksum.is_some() });
+    }
     Ok(right)
 }
 
@@ -107,7 +135,9 @@ async fn fetch_rest(
         partial.clear()?;
         return Err(Trouble::Passing("its checksum is not that of the archive".to_owned()));
     }
-    Ok(partial.finish(path)?)
+    partial.finish(path)?;
+    (work.tell)(&Event::Checked { by_md5: checksum.is_some() });
+    Ok(())
 }
 
 /// Receives what is missing, and gives the ETag that came with it.

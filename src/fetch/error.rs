@@ -52,6 +52,17 @@ pub enum FetchError {
     /// Connections cannot be made at all.
     #[error("cannot open connections: {0}")]
     Client(String),
+    /// Nobody answers.
+    #[error(
+        "cannot connect to {endpoint}: {message}; look at the network (a proxy is what HTTPS_PROXY \
+         names) or give another --endpoint. The same command goes on where this one ends"
+    )]
+    Unreachable {
+        /// Who was asked.
+        endpoint: String,
+        /// What the last try met.
+        message: String,
+    },
     /// Another process fetches into the same folder.
     #[error("another process is fetching into {folder}; wait for it, or give another folder")]
     Busy {

@@ -31,6 +31,22 @@ pub(super) struct Entry {
     pub prepared_by: String,
     /// What preparation left, below the target folder.
     pub products: Vec<PathBuf>,
+    /// Its files are to stay, whatever is made of them.
+    #[serde(default)]
+    pub raw_wanted: bool,
+}
+
+impl Entry {
+    /// Whether it is prepared so, or refused, and what was made of it is there.
+    pub fn is_prepared_by(&self, name: &str, target: &Path) -> bool {
+        self.prepared_by == name
+            && self.products.iter().all(|product| target.join(product).is_file())
+    }
+
+    /// Whether prepared volumes stand for its files, which were not kept.
+    pub fn stands_for_files(&self, target: &Path) -> bool {
+        !self.products.is_empty() && self.is_prepared_by(&self.prepared_by, target)
+    }
 }
 
 /// The open ledger; nobody else has it until it is dropped.
@@ -132,6 +148,7 @@ mod tests {
             reason: String::new(),
             prepared_by: String::new(),
             products: Vec::new(),
+            raw_wanted: true,
         }
     }
 

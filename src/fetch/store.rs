@@ -47,6 +47,15 @@ impl Endpoint {
         Ok(Self::Url(url.trim_end_matches('/').to_owned()))
     }
 
+    /// Who it is, for messages.
+    pub fn told(&self) -> &str {
+        match self {
+            Self::Aws => "Amazon's S3",
+            Self::Google => "Google's storage",
+            Self::Url(url) => url,
+        }
+    }
+
     fn url(&self) -> Option<&str> {
         match self {
             Self::Aws => None,
@@ -151,6 +160,8 @@ pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>,
 pub(super) enum Trouble {
     /// It may come next time.
     Passing(String),
+    /// Nobody answers at all; it may come next time.
+    Unreachable(String),
     /// It will not.
     Lasting(String),
     /// The user stopped it.
@@ -179,6 +190,9 @@ impl Trouble {
             Unauthenticated,
         };
         let told = in_one_line(&error);
+        if told.contains("client error (Connect)") || told.contains("dns error") {
+            return Self::Unreachable(innermost(&error));
+        }
         match error {
             NotFound { .. } => Self::Lasting("the archive does not have it".to_owned()),
             PermissionDenied { .. } | Unauthenticated { .. } => {
@@ -189,15 +203,29 @@ impl Trouble {
             }
             InvalidPath { .. } | NotSupported { .. } | NotImplemented { .. } => Self::Lasting(told),
             // The only place where other answers say their status.
-            _ if ["400 ", "405 ", "410 ", "501 "]
-                .iter()
-                .any(|status| told.contains(&format!("status code: {status}"))) =>
-            {
+            _ if says_status(&told, &["404"]) => {
+                Self::Lasting("the archive does not have it".to_owned())
+            }
+            _ if says_status(&told, &["400", "401", "403", "405", "410", "501"]) => {
                 Self::Lasting(told)
             }
             _ => Self::Passing(told),
         }
     }
+}
+
+/// Whether an error tells of an answer with one of these statuses.
+fn says_status(told: &str, statuses: &[&str]) -> bool {
+    statuses.iter().any(|status| told.contains(&format!("status code: {status} ")))
+}
+
+/// What is behind everything else.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(inner) = last.source() {
+        last = inner;
+    }
+    last.to_string()
 }
 
 /// An error with what is behind it, in one line of bounded length.

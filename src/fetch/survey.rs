@@ -21,7 +21,7 @@ pub struct Survey {
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Bytes of the largest series.
+    /// Bytes of the largest series that is still to fetch or to prepare.
     pub largest: u64,
 }
 
@@ -44,11 +44,11 @@ pub fn survey(
         let mut row = series.row(State::NotStarted);
         let entry = known.get(&row.place).filter(|entry| entry.folder == series.folder);
         let done = entry.filter(|entry| match prepared_by {
-            None => whole(entry, &target.join(&series.folder)).is_some(),
-            Some(by) => {
-                entry.prepared_by == by
-                    && entry.products.iter().all(|product| target.join(product).is_file())
+            None => {
+                entry.stands_for_files(target)
+                    || whole(entry, &target.join(&series.folder)).is_some()
             }
+            Some(by) => entry.is_prepared_by(by, target),
         });
         if let Some(entry) = done {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
@@ -64,7 +64,7 @@ pub fn survey(
             }
             let store = work.stores.of(&series.place.bucket)?;
             let listed = try_again(work, &series.place.key, || list(&store, &series.place)).await;
-            let told = sized(row, listed, &target.join(&series.folder));
+            let told = sized(row, listed, &target.join(&series.folder), prepared_by.is_some());
             if let Ok((row, ..)) = &told {
                 (work.tell)(&Event::Done(row));
             }
@@ -78,7 +78,9 @@ pub fn survey(
         let (row, files, bytes) = row?;
         survey.files += files;
         survey.bytes += bytes;
-        survey.largest = survey.largest.max(row.bytes.unwrap_or(0));
+        if row.state == State::NotStarted {
+            survey.largest = survey.largest.max(row.bytes.unwrap_or(0));
+        }
         survey.rows.push(row);
     }
     survey.rows.extend(plan.refused.iter().cloned());
@@ -90,12 +92,13 @@ fn sized(
     mut row: FetchRow,
     listed: Result<Vec<Object>, Trouble>,
     folder: &Path,
+    to_prepare: bool,
 ) -> Result<(FetchRow, usize, u64), FetchError> {
     let objects = match listed {
         Ok(objects) => objects,
         Err(Trouble::Fatal(error)) => return Err(error),
         Err(Trouble::Stopped) => return Ok((row, 0, 0)),
-        Err(Trouble::Passing(reason) | Trouble::Lasting(reason)) => {
+        Err(Trouble::Passing(reason) | Trouble::Unreachable(reason) | Trouble::Lasting(reason)) => {
             (row.state, row.reason) = (State::Failed, reason);
             return Ok((row, 0, 0));
         }
@@ -107,7 +110,7 @@ fn sized(
         !facts.is_ok_and(|facts| facts.len() == object.bytes)
     });
     let (files, bytes) = missing.fold((0, 0), |(n, sum), object| (n + 1, sum + object.bytes));
-    if files == 0 {
+    if files == 0 && !to_prepare {
         row.state = State::There;
     }
     Ok((row, files, bytes))

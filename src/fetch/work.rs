@@ -79,6 +79,11 @@ pub struct Product {
 pub enum Event<'a> {
     /// So many bytes came.
     Bytes(usize),
+    /// A file is right: by the archive's MD5, or, where there is none, by its size alone.
+    Checked {
+        /// By MD5.
+        by_md5: bool,
+    },
     /// A file or listing failed and is tried again.
     TryingAgain {
         /// Its key.
@@ -97,6 +102,10 @@ pub(super) struct Work<'a> {
     stop: &'a (dyn Fn() -> bool + Sync),
     /// Set when nothing more can be fetched.
     over: AtomicBool,
+    /// Whether the archive has ever answered.
+    heard: AtomicBool,
+    /// What was given up since it last answered.
+    unheard: AtomicUsize,
     pub stores: Stores,
     lanes: Semaphore,
     throttle: Mutex<Throttle>,
@@ -114,6 +123,8 @@ impl<'a> Work<'a> {
             tell,
             stop,
             over: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
+            unheard: AtomicUsize::new(0),
             stores: Stores::new(&settings.endpoint, settings.timeout),
             lanes: Semaphore::new(settings.jobs.max(1)),
             throttle: Mutex::new(Throttle::new(settings.bytes_per_second)),
@@ -123,6 +134,31 @@ impl<'a> Work<'a> {
 
     pub fn is_stopped(&self) -> bool {
         self.over.load(Ordering::Relaxed) || (self.stop)()
+    }
+
+    /// The archive has answered.
+    pub fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+        self.unheard.store(0, Ordering::Relaxed);
+    }
+
+    /// How often to try again what nobody answers.
+    pub fn patience(&self) -> u32 {
+        // An archive that has never answered is more likely not there than busy.
+        let most = if self.heard.load(Ordering::Relaxed) { u32::MAX } else { 3 };
+        self.settings.retries.min(most)
+    }
+
+    /// What it means that nobody answered to the last of all tries: after one that has never answered,
+    /// or many in a row, it is of no use to ask for more.
+    pub fn give_up(&self, reason: String, tries: u32) -> Trouble {
+        const IN_A_ROW: usize = 8;
+        let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.heard.load(Ordering::Relaxed) && unheard < IN_A_ROW {
+            return Trouble::Lasting(format!("cannot connect: {reason} (tried {tries} times)"));
+        }
+        let endpoint = self.settings.endpoint.told().to_owned();
+        Trouble::Fatal(FetchError::Unreachable { endpoint, message: reason })
     }
 
     /// How long to wait after so many bytes.
@@ -172,7 +208,11 @@ pub fn fetch_all(
                     match place.fetch_series(series, &mut row) {
                         Ok(()) => {}
                         Err(Trouble::Stopped) => row.state = State::Interrupted,
-                        Err(Trouble::Passing(reason) | Trouble::Lasting(reason)) => {
+                        Err(
+                            Trouble::Passing(reason)
+                            | Trouble::Unreachable(reason)
+                            | Trouble::Lasting(reason),
+                        ) => {
                             (row.state, row.reason) = (State::Failed, reason);
                         }
                         Err(Trouble::Fatal(error)) => {
@@ -209,8 +249,8 @@ struct Workplace<'a> {
 
 impl Workplace<'_> {
     fn fetch_series(&self, series: &Series, row: &mut FetchRow) -> Result<(), Trouble> {
-        let known = self.ledger.entry(&row.place).filter(|_| !self.work.settings.verify);
-        let known = known.filter(|entry| entry.folder == series.folder);
+        let verify = self.work.settings.verify;
+        let known = self.ledger.entry(&row.place).filter(|entry| entry.folder == series.folder);
         let folder = self.target.join(&series.folder);
         if let Some(entry) = known {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
@@ -221,10 +261,14 @@ impl Workplace<'_> {
                 return Ok(());
             }
         }
-        let names = match known.and_then(|entry| whole(entry, &folder)) {
-            Some(names) => names,
+        let there = known.filter(|_| !verify).and_then(|entry| whole(entry, &folder));
+        let (names, came) = match there {
+            Some(names) => (names, false),
             None => self.fetch_files(series, row)?,
         };
+        let keep_raw = self.after.is_none_or(|after| after.keep_raw);
+        // What somebody wanted here, or put here, is not for us to remove.
+        let raw_wanted = keep_raw || known.map_or(!came, |entry| entry.raw_wanted);
         let mut entry = Entry {
             place: row.place.clone(),
             folder: series.folder.clone(),
@@ -234,6 +278,7 @@ impl Workplace<'_> {
             reason: String::new(),
             prepared_by: String::new(),
             products: Vec::new(),
+            raw_wanted,
         };
         if let Some(after) = &self.after {
             // What was fetched is kept if preparation is stopped.
@@ -243,28 +288,33 @@ impl Workplace<'_> {
             after.prepared_by.clone_into(&mut entry.prepared_by);
         }
         self.ledger.keep(&entry)?;
-        if self.after.is_some_and(|after| !after.keep_raw) {
+        if !raw_wanted {
             remove(&folder, &names)?;
         }
         (row.state, row.reason) = (entry.state, entry.reason);
+        if self.after.is_none() && !came {
+            row.state = State::There;
+        }
         Ok(())
     }
 
     /// Whether nothing is left to do of a series.
     fn is_done(&self, entry: &Entry, folder: &Path) -> bool {
-        let raw = || whole(entry, folder).is_some();
+        let raw = || !self.work.settings.verify && whole(entry, folder).is_some();
         match &self.after {
-            None => raw(),
+            None => raw() || entry.stands_for_files(self.target),
             Some(after) => {
-                entry.prepared_by == after.prepared_by
-                    && entry.products.iter().all(|product| self.target.join(product).is_file())
-                    && (!after.keep_raw || raw())
+                entry.is_prepared_by(after.prepared_by, self.target) && (!after.keep_raw || raw())
             }
         }
     }
 
-    /// Fetches the files of a series, and gives their names.
-    fn fetch_files(&self, series: &Series, row: &mut FetchRow) -> Result<Vec<String>, Trouble> {
+    /// Fetches the files of a series, and gives their names, and whether any came.
+    fn fetch_files(
+        &self,
+        series: &Series,
+        row: &mut FetchRow,
+    ) -> Result<(Vec<String>, bool), Trouble> {
         let work = self.work;
         let store = &work.stores.of(&series.place.bucket)?;
         let objects = self.runtime.block_on(async {
@@ -275,17 +325,24 @@ impl Workplace<'_> {
         row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
         let folder = &folder_below(self.target, &series.folder)?;
         self.check_room(&objects, folder)?;
-        let troubles: Vec<(&Object, Trouble)> = self.runtime.block_on(async {
+        let told: Vec<(&Object, Result<bool, Trouble>)> = self.runtime.block_on(async {
             let fetched = objects.iter().map(|object| async move {
                 let _lane = work.lanes.acquire().await;
-                fetch_file(work, store, object, folder).await.err().map(|it| (object, it))
+                (object, fetch_file(work, store, object, folder).await)
             });
-            let fetched = futures_util::stream::iter(fetched).buffer_unordered(work.settings.jobs);
-            fetched.filter_map(std::future::ready).collect().await
+            futures_util::stream::iter(fetched).buffer_unordered(work.settings.jobs).collect().await
         });
+        let mut came = false;
+        let mut troubles = Vec::new();
+        for (object, told) in told {
+            match told {
+                Ok(this) => came |= this,
+                Err(trouble) => troubles.push((object, trouble)),
+            }
+        }
         sum_up(troubles, objects.len())?;
         sweep(folder);
-        Ok(objects.into_iter().map(|object| object.name).collect())
+        Ok((objects.into_iter().map(|object| object.name).collect(), came))
     }
 
     /// An error when the disk is too small for what is still to come.
@@ -313,7 +370,7 @@ fn sum_up(troubles: Vec<(&Object, Trouble)>, files: usize) -> Result<(), Trouble
         match trouble {
             Trouble::Fatal(error) => return Err(Trouble::Fatal(error)),
             Trouble::Stopped => stopped = true,
-            Trouble::Passing(reason) | Trouble::Lasting(reason) => {
+            Trouble::Passing(reason) | Trouble::Unreachable(reason) | Trouble::Lasting(reason) => {
                 if first.as_ref().is_none_or(|(it, _)| object.key < it.key) {
                     first = Some((object, reason));
                 }

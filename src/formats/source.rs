@@ -31,6 +31,8 @@ pub struct Source {
     pub slice_spacing_mm: f64,
     /// BLAKE3 of what the scan holds, by which a cache knows it.
     pub inputs: String,
+    /// The settings that the volume was prepared with.
+    pub prepared_as: String,
 }
 
 impl Source {

@@ -3,7 +3,7 @@
 use super::describe::{self, Description};
 use super::rules::{Reason, reason};
 use super::table::{TableError, needed, optional, read_rows};
-use crate::images::{Found, Kind};
+use crate::images::Found;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -121,7 +121,8 @@ pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
 /// The exams among images found in a folder.
 pub fn of_images(found: &Found) -> Inventory {
     let mut inventory = Inventory::default();
-    for image in found.images.iter().filter(|image| image.kind == Kind::Dicom) {
+    // Volume files do not say whose they are, unless they were prepared here.
+    for image in found.images.iter().filter(|image| !image.patient_id.is_empty()) {
         inventory.series += 1;
         let refused = image.grid.as_ref().err();
         let series = Series {

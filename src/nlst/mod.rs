@@ -43,4 +43,4 @@ pub use rules::{
 };
 pub use sources::{Host, INDEX_FOLDER, RELEASE, Source, sources};
 pub use table::TableError;
-pub use tables::{Arm, Cancers, Nodules, Person, Tables, read_tables};
+pub use tables::{Arm, Cancers, Nodules, Person, Tables, find_index, find_table, read_tables};

@@ -4,7 +4,7 @@
 use super::flow::flow;
 use super::rows::{Counts, Labelled, SeriesRow};
 use super::rules::Rules;
-use crate::files::{WriteError, write_bytes};
+use crate::files::{WriteError, remove, write_bytes};
 use crate::report::plot::flow_diagram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,10 +103,16 @@ pub fn write(
         &folder.join("exclusions.csv"),
         &table(&folder.join("exclusions.csv"), &labelled.exclusions)?,
     )?;
-    write_bytes(&folder.join("series.csv"), &table(&folder.join("series.csv"), series)?)?;
+    // What is to be fetched, where an index says from where; nothing else stays under these names.
     let manifest = manifest(series);
-    if !manifest.is_empty() {
-        write_bytes(&folder.join("manifest.txt"), manifest.as_bytes())?;
+    for (name, bytes) in [
+        ("series.csv", table(&folder.join("series.csv"), series)?),
+        ("manifest.txt", manifest.clone().into_bytes()),
+    ] {
+        match manifest.is_empty() {
+            false => write_bytes(&folder.join(name), &bytes)?,
+            true => remove(&folder.join(name))?,
+        }
     }
     let drawing = flow_diagram("NLST", &flow(&labelled.counts));
     write_bytes(&folder.join("flow.svg"), drawing.svg.as_bytes())?;

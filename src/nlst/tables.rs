@@ -3,6 +3,7 @@
 //! `nlst_screen` (one row a CT screening) and `nlst_ctab` (one row an abnormality on a CT).
 
 use super::codes::Days;
+use super::sources::INDEX_FOLDER as INDEX;
 use super::table::{TableError, needed, optional, read_rows};
 use crate::table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -73,6 +74,17 @@ pub struct Tables {
     pub files: BTreeMap<&'static str, PathBuf>,
 }
 
+const A_FOLDER: &str = "a folder with the trial's tables, as CSV or Parquet: nlst_prsn and, where they \
+    are at hand, nlst_canc, nlst_screen, nlst_ctab; --fetch-tables fetches them";
+
+/// The index of series beside the tables, if there is one: `idc_index` with an ending, or a folder of
+/// that name.
+pub fn find_index(folder: &Path) -> Option<PathBuf> {
+    let beside = |ending: &&str| folder.join(format!("{INDEX}{ending}"));
+    let file = table::ENDINGS.iter().map(beside).find(|path| path.is_file());
+    file.or_else(|| Some(folder.join(INDEX)).filter(|path| path.is_dir()))
+}
+
 /// Reads the tables of a folder: `nlst_prsn.csv`, `nlst_prsn.parquet`, a folder `nlst_prsn` with the
 /// pieces of the table, or, as the Cancer Data Access System names them, one file such as
 /// `nlst_780_prsn_idc_20210527.csv`.
@@ -82,7 +94,7 @@ pub struct Tables {
 pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
     let mut files = BTreeMap::new();
     for name in ["prsn", "canc", "screen", "ctab"] {
-        if let Some(path) = find(folder, name)? {
+        if let Some(path) = find_table(folder, name)? {
             files.insert(name, path);
         }
     }
@@ -90,9 +102,7 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
         return Err(TableError::NoTables {
             path: folder.to_owned(),
             message: "there is no table nlst_prsn in it".into(),
-            expected: "a folder with the trial's tables, as CSV or Parquet: nlst_prsn and, where \
-                       they are at hand, nlst_canc, nlst_screen, nlst_ctab; --fetch-tables \
-                       fetches them",
+            expected: A_FOLDER,
         });
     };
     Ok(Tables {
@@ -106,14 +116,17 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
 
 /// The file or folder of a table: its plain name, else the only one whose name has the table's among
 /// its words.
-fn find(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableError> {
+///
+/// # Errors
+/// The folder cannot be read, or several could be the table.
+pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableError> {
     let unusable = |path: &Path, message: String, expected| TableError::NoTables {
         path: path.to_owned(),
         message,
         expected,
     };
-    let entries = std::fs::read_dir(folder)
-        .map_err(|e| unusable(folder, e.to_string(), "a folder with the trial's tables"))?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|e| unusable(folder, e.to_string(), A_FOLDER))?;
     let mut found: Vec<(bool, PathBuf)> = Vec::new();
     for entry in entries.flatten() {
         let path = entry.path();

@@ -147,7 +147,9 @@ pub fn prepare_shard(
     make_phantom(spec, watch)?;
     let mut cohort = gather(spec, watch)?;
     drop(turn);
+    let of = cohort.chosen.len();
     cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
+    watch.stage_ends("part", &format!("{shard}, {} of {of} series", cohort.chosen.len()));
     prepare_chosen(spec, &mut cohort, watch)
 }
 
@@ -166,9 +168,10 @@ pub fn prepare_images(
     let threads = spec.runtime.threads;
     let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
     let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
+    let volumes = rows.len() - refused;
     let told = format!(
-        "{} volumes in {}, {} new{}",
-        rows.len() - refused,
+        "{volumes} {} in {}, {} new{}",
+        if volumes == 1 { "volume" } else { "volumes" },
         cache.display(),
         rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
         if refused > 0 { format!("; {refused} refused") } else { String::new() }

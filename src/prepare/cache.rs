@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dicom::SeriesFacts;
 use crate::files::{WriteError, write_bytes};
-use crate::images::{Image, Kind};
+use crate::images::Image;
 
-use super::{ALGORITHM_VERSION, Picture, Prepared, Row, Settings, Status, npz};
+use super::{ALGORITHM_VERSION, Picture, Prepared, Row, Settings, Status, npz, prepared};
 
 /// Where prepared series are kept.
 pub(super) struct Cache<'a> {
@@ -31,10 +31,7 @@ impl Cache<'_> {
     /// The row of an image whose files have not changed since it was prepared under these
     /// settings, or which was prepared from a scan that is known here, without reading any of them.
     pub fn seen(&self, image: &Image) -> Option<Row> {
-        if let Kind::File(Some(header)) = &image.kind
-            && let Some(source) = &header.source
-            && let Some(row) = self.find(&source.inputs)
-        {
+        if let Some(row) = prepared::source(image).and_then(|source| self.find(&source.inputs)) {
             return Some(row);
         }
         let inputs = fs::read_to_string(self.seen_path(image)).ok()?;

@@ -76,6 +76,15 @@ pub struct Limits {
     pub min_lung_ml: f64,
 }
 
+impl Settings {
+    /// What decides the voxels of a prepared volume, as text that changes when one of it does: all but
+    /// the limits, with the version of the algorithm.
+    pub fn of_voxels(&self) -> String {
+        let limits = Limits { min_slices: 0, max_slice_spacing_mm: 0.0, min_lung_ml: 0.0 };
+        format!("{ALGORITHM_VERSION} {:?}", Self { limits, ..*self })
+    }
+}
+
 impl Default for Settings {
     /// The published recipe, with our corrections.
     fn default() -> Self {

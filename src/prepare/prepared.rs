@@ -4,7 +4,7 @@
 
 use super::preview::{self, Picture};
 use super::{Prepared, Row, Settings};
-use crate::formats::Format;
+use crate::formats::{Format, Source};
 use crate::images::{Image, Kind};
 use crate::volume::{Lungs, Mask, Volume, crop, crop_original};
 
@@ -28,6 +28,14 @@ pub(super) fn lung_box(image: &Image, settings: &Settings) -> Option<LungBox> {
             header.shape().map(|length| [0, length as i64 - i64::from(length % 2 == 1)])
         }),
     })
+}
+
+/// The scan that an image was prepared from, where that is told beside it.
+pub(super) fn source(image: &Image) -> Option<&Source> {
+    match &image.kind {
+        Kind::File(Some(header)) => header.source.as_deref(),
+        _ => None,
+    }
 }
 
 /// First and last voxel of the lungs, and whether the file said so.

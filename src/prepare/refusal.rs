@@ -24,6 +24,12 @@ pub enum Refusal {
     /// No lungs were found, or too little of them.
     #[error(transparent)]
     Lungs(#[from] SegmentationError),
+    /// The volume was prepared otherwise, and its scan is not here.
+    #[error(
+        "it was prepared with other settings of [preprocess], or by another version of this program, \
+         and its scan is not here; fetch it again with `lungs fetch … --prepare` and this spec"
+    )]
+    PreparedOtherwise,
     /// A defect of this program, kept to the one series.
     #[error("preparing this series failed unexpectedly: {message}; please report it")]
     Defect {
@@ -50,6 +56,7 @@ impl Refusal {
             Self::Lungs(SegmentationError::TooFewSlices { .. }) => "too-short",
             Self::Lungs(SegmentationError::BoxTooSmall { .. }) => "small-box",
             Self::Lungs(_) => "no-lungs",
+            Self::PreparedOtherwise => "prepared-otherwise",
             Self::Defect { .. } => "defect",
         }
     }

@@ -82,6 +82,9 @@ pub(super) fn read(
     row: &mut Row,
 ) -> Result<(Volume, SeriesFacts), Refusal> {
     let grid = image.grid.clone()?;
+    if prepared::source(image).is_some_and(|source| source.prepared_as != settings.of_voxels()) {
+        return Err(Refusal::PreparedOtherwise);
+    }
     let limits = &settings.limits;
     let [d, h, w] = grid.geometry.spacing_mm;
     row.slices = Some(grid.slices);

@@ -28,6 +28,8 @@ pub enum Fault {
     NoRange,
     /// Nothing comes for so many milliseconds, and then the connection ends.
     Silence(u64),
+    /// A listing names no ETags, as those of some servers.
+    NoEtag,
     /// The body comes in small pieces with a pause of so many milliseconds between them.
     Slow(u64),
 }
@@ -251,6 +253,14 @@ fn send(
     let mut pause = 0;
     match fault {
         None | Some(Fault::NoRange) => {}
+        Some(Fault::NoEtag) => {
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            let pieces = text.split("<ETag>").map(|piece| match piece.split_once("</ETag>") {
+                Some((_, rest)) => rest,
+                None => piece,
+            });
+            answer.body = pieces.collect::<String>().into_bytes();
+        }
         Some(Fault::Status(status)) => answer = Answer::of(status, "SlowDown"),
         Some(Fault::HangUp) => return Err(end()),
         Some(Fault::Silence(milliseconds)) => {

@@ -223,6 +223,66 @@ fn a_dry_run_says_what_it_would_take_and_writes_nothing() {
     assert!(archive.take_asked().iter().all(|asked| asked.is_list));
 }
 
+#[test]
+fn what_has_no_address_is_told_also_in_a_dry_run() {
+    let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
+    place.write("manifest.s5cmd", "1.2.3\n1.2.4\n");
+    for more in [&["--dry-run"][..], &[]] {
+        let done = fetch(&place, &archive, more);
+        assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+        assert!(done.stdout.contains("give --index"), "{}", done.stdout);
+    }
+    // A labels file names exams; what names series is beside it.
+    place.write("own/labels.csv", "patient_id,exam_id,label\nP,1.2,0\n");
+    place.write("own/series.csv", "patient_id,series_uid\nP,1.2.3\n");
+    let done = place.lungs(&["fetch", "own/labels.csv", "data"]);
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.replace('\n', " ").contains("own/series.csv"), "{}", done.stderr);
+}
+
+#[test]
+fn an_archive_that_never_answers_ends_the_whole_and_one_that_has_nothing_is_asked_once() {
+    let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
+    place.write("manifest.s5cmd", &manifest(40));
+    let silent = ["fetch", "manifest.s5cmd", "data", "--first-wait", "0.001"];
+    let done = place.lungs(&[&silent[..], &["--endpoint", "http://127.0.0.1:9"]].concat());
+    assert_eq!(done.code, 1);
+    settings().bind(|| insta::assert_snapshot!("fetch_unreachable", done.stderr));
+    let told = states(&place);
+    assert!(told.iter().filter(|(state, _)| state == "not-started").count() >= 32, "{told:?}");
+
+    archive.spoil(|_| Some(Fault::Status(404)));
+    place.write("manifest.s5cmd", &manifest(2));
+    let done = fetch(&place, &archive, &[]);
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("the archive does not have it"), "{}", done.stdout);
+    assert!(!done.stdout.contains("xml") && archive.take_asked().len() == 2);
+}
+
+#[test]
+fn files_are_verified_also_where_the_listing_has_no_checksums() {
+    let (place, objects) = (Workplace::new(), objects(2, 3));
+    let archive = Archive::of(objects.clone());
+    archive.spoil(|asked| asked.is_list.then_some(Fault::NoEtag));
+    place.write("manifest.s5cmd", &manifest(2));
+    let done = fetch(&place, &archive, &[]);
+    // The empty one needs no request, so that nothing tells its MD5.
+    assert!(
+        done.stdout.contains("5 files checked by MD5, 1 file checked by size"),
+        "{}",
+        done.stdout
+    );
+    let changed = place.path("data").join(uuid(1)).join("file-2.dcm");
+    let mut bytes = fs::read(&changed).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&changed, bytes).unwrap();
+    let done = fetch(&place, &archive, &["--verify"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("1 fetched, 1 there already"), "{}", done.stdout);
+    assert!(done.stdout.contains("6 files checked by MD5"), "{}", done.stdout);
+    assert_same(&tree(&place.path("data")), &wanted(&objects));
+}
+
 /// Neither the environment nor a file of credentials is used, and nothing of them is said.
 #[test]
 fn requests_are_anonymous_whatever_the_environment_holds() {
@@ -409,11 +469,48 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
     assert!(fetched.len() >= 10, "{fetched:?}");
     assert!(fetched.iter().all(|row| whole.contains(row)), "{whole:#?}\n{fetched:#?}");
 
+    // Verifying leaves alone what is prepared.
+    for more in [&["--verify"][..], &[]] {
+        let options = if more.is_empty() { Vec::new() } else { [&prepare[..], more].concat() };
+        let done = fetch(&place, &archive, &options);
+        assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        let refused = told.iter().filter(|(state, _)| state == "refused").count();
+        assert!(refused < series);
+    }
+    let asked = archive.take_asked();
+    let prepared: Vec<String> =
+        (0..series).filter(|one| told[*one].0 == "prepared").map(uuid).collect();
+    assert!(asked.iter().all(|asked| prepared.iter().all(|uuid| !asked.key.contains(uuid))));
+
+    // With other settings, what is prepared is refused, and not resampled once more.
+    let other = ["prepare", "small.toml", "--set", "data.root=data", "--set", "data.cache=other"];
+    let done = place.lungs(&[&other[..], &["--set", "preprocess.spacing_mm=12"]].concat());
+    assert!(done.stdout.contains("prepared-otherwise"), "{}{}", done.stdout, done.stderr);
+    assert_eq!(
+        fs::read_dir(place.path("other"))
+            .unwrap()
+            .filter(|file| {
+                file.as_ref().unwrap().path().extension().is_some_and(|end| end == "npz")
+            })
+            .count(),
+        0
+    );
+    // Without its cache it is itself.
+    let done = place.lungs(&other);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+
     // With the files kept, and other settings, all of it comes once more.
     let kept = [&prepare[..], &["--keep-raw", "--set", "preprocess.spacing_mm=12"]].concat();
     let done = fetch(&place, &archive, &kept);
     assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-    assert!(tree(&place.path("data")).keys().any(|name| name.ends_with(".dcm")));
+    let there = tree(&place.path("data")).keys().filter(|name| name.ends_with(".dcm")).count();
+    assert!(there > 0);
+    // And stays, though the next one would not keep it.
+    let done =
+        fetch(&place, &archive, &[&prepare[..], &["--set", "preprocess.spacing_mm=11"]].concat());
+    assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
+    let now = tree(&place.path("data")).keys().filter(|name| name.ends_with(".dcm")).count();
+    assert_eq!(now, there);
 }
 
 /// A server that others wrote, where one is installed: `cargo install s3s-fs --features binary`.

@@ -194,9 +194,42 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
     }
     assert!(used.len() >= 10 && used.values().any(|label| *label == 1), "{used:?}");
     assert!(used.iter().all(|(exam, label)| study.labels[exam] == *label), "{used:?}");
+    // What is prepared can be labelled again by what is kept of the headers: the years by the dates,
+    // which are the cohort's own.
+    let again = ["cohort", "nlst", "--tables", "nlst", "--data", "data", "--out", "again"];
+    let done = place.lungs(&again);
+    assert!(!done.stdout.contains("0  series here"), "{}", done.stdout);
     // What the labels rest on stands in the run.
     let provenance = fs::read_to_string(run.join("provenance.json")).unwrap();
     assert!(provenance.contains("canc-free-days") && provenance.contains("read_blake3"));
+}
+
+#[test]
+fn tables_that_are_there_by_hand_are_not_fetched() {
+    let place = Workplace::new();
+    let study = study();
+    let clinical = "idc-open-metadata/bigquery_export/idc_v24_clinical";
+    let piece = format!("{clinical}/nlst_screen/000000000000.parquet");
+    fs::create_dir_all(place.path("nlst")).unwrap();
+    fs::write(place.path("nlst/nlst_screen.parquet"), &study.objects[&piece]).unwrap();
+    let archive = Archive::of(study.objects);
+    let endpoint = archive.endpoint();
+    let command = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];
+    let command = [&command[..], &["--endpoint", &endpoint]].concat();
+    let done = place.lungs(&command);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert!(archive.take_asked().iter().all(|asked| !asked.key.contains("nlst_screen")));
+    assert_eq!(place.lungs(&command).code, 0);
+    // An index by hand counts too.
+    fs::rename(
+        place.path("nlst/idc_index/idc_index.parquet"),
+        place.path("nlst/idc_index.parquet"),
+    )
+    .unwrap();
+    fs::remove_dir(place.path("nlst/idc_index")).unwrap();
+    let done = place.lungs(&command);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert_eq!(archive.take_asked().len(), 0);
 }
 
 #[test]

@@ -35,7 +35,8 @@ impl Cohort {
 ///
 /// Writes into OUT: labels.csv, one row an exam, as data.labels takes it; labels.json, the rules,
 /// the counts and hashes of everything read; exclusions.csv, every exam and series left out with
-/// its reason; flow.svg, the counts as a diagram; series.csv and manifest.txt, the series to fetch.
+/// its reason; flow.svg, the counts as a diagram; and, with an index, series.csv and manifest.txt, the
+/// series to fetch. What is there of these is replaced.
 ///
 /// A screening is positive when lung cancer is diagnosed within the horizon: 0 <= candx_days −
 /// scr_days < horizon. Exams after a diagnosis are left out.
@@ -65,7 +66,8 @@ struct Nlst {
     /// Index of series (.csv, .csv.gz, .parquet) with PatientID, StudyInstanceUID,
     /// SeriesInstanceUID, and as much of StudyDate, SeriesDescription, Modality, Manufacturer,
     /// collection_id, instanceCount, series_size_MB, crdc_series_uuid, series_aws_url as there is.
-    /// Without it, the one that --fetch-tables has fetched.
+    /// Without it, idc_index (.parquet, .csv, .csv.gz, or what --fetch-tables has fetched) in the
+    /// folder of the tables.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     index: Option<PathBuf>,
 
@@ -103,11 +105,11 @@ struct Nlst {
     max_thickness_mm: f64,
 
     /// Draw so many positive exams instead of taking all.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     positives: Option<usize>,
 
     /// Draw so many negative exams instead of taking all.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     negatives: Option<usize>,
 
     /// Seed of these draws.
@@ -118,6 +120,10 @@ struct Nlst {
     #[arg(long, value_name = "WHICH", default_value = "preferred",
           value_parser = choice::<Wanted>(&["preferred", "all"]))]
     series: Wanted,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected 1 or more".to_owned())
 }
 
 /// A parser of the names of a choice.
@@ -133,7 +139,9 @@ impl Nlst {
     fn execute(&self, output: &Output) -> Done {
         let rules = self.rules()?;
         if self.fetch_tables {
+            let index = self.index.is_none() && self.data.is_none();
             tables::fetch_tables(
+                index,
                 &self.tables,
                 &self.idc_release,
                 self.endpoint.as_deref(),
@@ -175,18 +183,17 @@ impl Nlst {
         Ok(())
     }
 
-    /// The index that is named, else the one that was fetched.
+    /// The index that is named, else the one beside the tables.
     fn index(&self) -> Result<PathBuf, Failure> {
-        let fetched = self.tables.join(nlst::INDEX_FOLDER);
-        match &self.index {
-            Some(index) => Ok(index.clone()),
-            None if fetched.is_dir() => Ok(fetched),
-            None => Err(Failure::request(format!(
-                "no index of series: there is no {}; give --fetch-tables to fetch it, --index with a \
-                 table of series, or --data with a folder of exams",
-                fetched.display()
-            ))),
-        }
+        let index = self.index.clone().or_else(|| nlst::find_index(&self.tables));
+        index.ok_or_else(|| {
+            Failure::request(format!(
+                "no index of series: there is no {} in {}; give --fetch-tables to fetch it, --index \
+                 with a table of series, or --data with a folder of exams",
+                nlst::INDEX_FOLDER,
+                self.tables.display()
+            ))
+        })
     }
 
     fn rules(&self) -> Result<Rules, Failure> {
@@ -253,7 +260,8 @@ impl Nlst {
             let size = bytes(megabytes * 1e6);
             let out = self.out.display();
             notes.push(format!(
-                "{} series to fetch, {size}: lungs fetch {out}/series.csv {out}",
+                "{} series to fetch, {size}: lungs fetch {out}/series.csv {out} --prepare SPEC, or without \
+                 --prepare to keep the files",
                 series.len()
             ));
         }

@@ -6,13 +6,14 @@ use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
 use super::super::{Done, Failure};
 use crate::fetch::{self, Endpoint, Event, Plan, Series, Settings, State, parse_place};
-use crate::nlst::{Host, sources};
+use crate::nlst::{Host, Source, find_index, find_table, sources};
 use crate::pipeline::Stages;
 use std::path::{Path, PathBuf};
 
-/// Fetches what is missing of a release's tables and index into a folder, each into a folder of its
-/// own name.
+/// Fetches what is missing of a release's tables, and of its index if that is wanted, into a folder,
+/// each into a folder of its own name. A table that is there as another file is not missing.
 pub(super) fn fetch_tables(
+    with_index: bool,
     folder: &Path,
     release: &str,
     endpoint: Option<&str>,
@@ -20,9 +21,20 @@ pub(super) fn fetch_tables(
 ) -> Done {
     let sources =
         sources(release).map_err(|told| Failure::request(format!("--idc-release: {told}")))?;
+    let sources: Vec<Source> = sources
+        .into_iter()
+        .filter(|source| {
+            let own = folder.join(source.name);
+            let there = match source.name.strip_prefix("nlst_") {
+                Some(table) => find_table(folder, table).ok().flatten(),
+                None if with_index => find_index(folder),
+                None => return false,
+            };
+            there.is_none_or(|path| path == own)
+        })
+        .collect();
     let interrupt = Interrupt::listen();
-    // The first signal ends the work in order, as in training.
-    interrupt.set_training(true);
+    interrupt.set_orderly("what is on its way");
     let stop = || interrupt.interrupter.should_stop();
     let progress = Progress::new(output.is_quiet(), &interrupt);
     let show = Show::new(&progress, sources.len(), output);
@@ -45,6 +57,7 @@ pub(super) fn fetch_tables(
             return Err(error.into());
         }
         if stop() {
+            output.say("stopped; the same command continues");
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         if let Some(row) = rows.iter().find(|row| row.state == State::Failed) {

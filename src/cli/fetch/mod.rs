@@ -28,10 +28,11 @@ use told::{count, failures, short_table, summary, table, troubles};
 /// folder says what became of every series.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs fetch manifest.s5cmd data/nlst --dry-run\n  lungs fetch manifest.s5cmd data/nlst\n  lungs fetch data/labels.csv data/nlst --index idc_index.parquet\n  lungs fetch data/labels.csv data/nlst --index idc_index.parquet --prepare experiments/nlst.toml"
+    after_help = "Examples:\n  lungs fetch manifest.s5cmd data/nlst --dry-run\n  lungs fetch manifest.s5cmd data/nlst\n  lungs fetch data/nlst/series.csv data/nlst --prepare experiments/nlst-full.toml\n  lungs fetch uids.txt data/nlst --index idc_index.parquet"
 )]
 pub(super) struct Fetch {
-    /// What to fetch: an s5cmd manifest, a list of series UIDs, a labels file, or a cohort.csv.
+    /// What to fetch: an s5cmd manifest, a list of series UIDs, or a CSV with a column of them: the
+    /// series.csv of `lungs cohort nlst`, a run's cohort.csv, your own.
     what: PathBuf,
 
     /// Folder for the files.
@@ -74,11 +75,13 @@ pub(super) struct Fetch {
     #[arg(long, conflicts_with = "endpoint")]
     google: bool,
 
-    /// Look again at what is complete, and compute the checksums of files that are there.
-    #[arg(long)]
+    /// Compute the checksums of files that are there and compare them with the archive's; what differs
+    /// is fetched again. Series of which only prepared volumes are kept are left as they are.
+    #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
 
-    /// Prepare each series as this spec says, into its cache, and remove the series' files then.
+    /// Prepare each series as this spec says, into its cache, and remove the files that came for it.
+    /// Files that were there before, or were fetched without this option, stay.
     #[arg(long, value_name = "SPEC")]
     prepare: Option<PathBuf>,
 
@@ -101,17 +104,40 @@ fn positive(text: &str) -> Result<f64, String> {
 impl Fetch {
     pub fn execute(&self, output: &Output) -> Done {
         let settings = self.settings()?;
-        let plan = self.plan(output)?;
         let set = Overrides::from_process(&self.set);
         let spec = self.prepare.as_ref().map(|path| load(path, &set)).transpose()?;
         spec.iter().for_each(use_threads);
+        let plan = self.plan(output)?;
+        self.warn_elsewhere(spec.as_ref(), output);
         let interrupt = Interrupt::listen();
-        // The first signal ends the work in order, as in training.
-        interrupt.set_training(true);
+        interrupt.set_orderly("what is on its way");
         if self.dry_run {
             self.look(&plan, &settings, spec.as_ref(), &interrupt, output)
         } else {
             self.fetch(&plan, &settings, spec.as_ref(), &interrupt, output)
+        }
+    }
+
+    /// A message about WHAT, with a better file where one lies beside it.
+    fn hinted(&self, message: String) -> String {
+        let better = self.what.with_file_name("series.csv");
+        match better.is_file() && better != self.what {
+            true => format!("{message}; {} beside it does", better.display()),
+            false => message,
+        }
+    }
+
+    /// Warns where a run of the spec would not find what is prepared here.
+    fn warn_elsewhere(&self, spec: Option<&Spec>, output: &Output) {
+        let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_default();
+        let Some(spec) = spec else { return };
+        let (root, folder) = (&spec.data.root, &self.folder);
+        if !absolute(folder).starts_with(absolute(root)) {
+            output.say(format!(
+                "note         data.root of the spec is {}: its runs do not look into {}",
+                root.display(),
+                folder.display()
+            ));
         }
     }
 
@@ -138,8 +164,10 @@ impl Fetch {
             path: path.clone(),
             message: error.to_string(),
         })?;
-        let request = fetch::parse_request(&bytes)
-            .map_err(|message| FetchError::NotARequest { path: path.clone(), message })?;
+        let request = fetch::parse_request(&bytes).map_err(|message| FetchError::NotARequest {
+            path: path.clone(),
+            message: self.hinted(message),
+        })?;
         let index =
             self.index.as_ref().map(|index| fetch::read_index(index, &request)).transpose()?;
         let plan = fetch::plan(&request, index.as_ref());
@@ -182,8 +210,7 @@ impl Fetch {
             false => short_table(&survey.rows),
         });
         let there = count(&survey.rows, State::There);
-        let left =
-            plan.series.len() - there - count(&survey.rows, State::Failed) + plan.refused.len();
+        let left = count(&survey.rows, State::NotStarted);
         output.answer(format!(
             "to fetch     {left} series, {} files, {}; {there} series are there already",
             survey.files,
@@ -196,20 +223,29 @@ impl Fetch {
 
     /// How much disk is needed, and whether it is there.
     fn room(&self, survey: &Survey, left: usize, spec: Option<&Spec>) -> String {
-        let needed = match spec.filter(|_| !self.keep_raw) {
+        let volumes = spec.map_or(0.0, |spec| {
+            left as f64 * spec.preprocess.size.iter().product::<usize>() as f64 * 2.0
+        });
+        // Of what is not kept, as much as is in work at a time.
+        let files = match spec.filter(|_| !self.keep_raw) {
             None => survey.bytes as f64,
-            Some(spec) => {
-                let volume = spec.preprocess.size.iter().product::<usize>() as f64 * 2.0;
-                left as f64 * volume + 4.0 * survey.largest as f64
-            }
+            Some(_) => (survey.bytes as f64).min(4.0 * survey.largest as f64),
         };
-        match fetch::disk_free_bytes(&self.folder) {
-            None => format!("{} needed", bytes(needed)),
-            Some(free) => {
-                let enough = if (free as f64) < needed { "; not enough" } else { "" };
-                format!("{} needed, {} free{enough}", bytes(needed), bytes(free as f64))
-            }
+        let needed = volumes + files;
+        let mut told = format!("{} needed", bytes(needed));
+        if spec.is_some() {
+            told += &format!(
+                " ({} of prepared volumes, {} of files{})",
+                bytes(volumes),
+                bytes(files),
+                if self.keep_raw { "" } else { " at a time" }
+            );
         }
+        if let Some(free) = fetch::disk_free_bytes(&self.folder) {
+            let enough = if (free as f64) < needed { "; not enough" } else { "" };
+            told += &format!(", {} free{enough}", bytes(free as f64));
+        }
+        told
     }
 
     fn fetch(
@@ -239,7 +275,7 @@ impl Fetch {
         let (rows, failure) = fetch::fetch_all(plan, &self.folder, settings, after, &tell, &stop)?;
         let file = self.folder.join("fetch.csv");
         write_csv(&file, &rows)?;
-        progress.stage_ends("fetch", &summary(&rows, show.bytes()));
+        progress.stage_ends("fetch", &summary(&rows, show.bytes(), show.checked()));
         let told = troubles(&rows);
         if !told.is_empty() {
             output.say(told);
@@ -248,7 +284,10 @@ impl Fetch {
         output.say(format!("table        {}", file.display()));
         match failure {
             Some(error) => Err(error.into()),
-            None if stop() => Err(Failure::Stopped(interrupt.exit_code())),
+            None if stop() => {
+                output.say("stopped; the same command continues");
+                Err(Failure::Stopped(interrupt.exit_code()))
+            }
             None => failures(&rows, "could not be fetched; the same command tries them again"),
         }
     }

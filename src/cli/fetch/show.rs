@@ -19,6 +19,8 @@ struct Tally {
     began: Instant,
     shown: Instant,
     bytes: u64,
+    /// Files that are right by the archive's MD5, and by their size alone.
+    checked: [usize; 2],
     /// Series that were complete before, which say nothing of the pace.
     there: usize,
     pace: Pace,
@@ -32,7 +34,8 @@ impl<'a> Show<'a> {
         let now = Instant::now();
         let mut pace = Pace::default();
         pace.begin(1, 1, 0, series);
-        let tally = Mutex::new(Tally { began: now, shown: now, bytes: 0, there: 0, pace });
+        let tally =
+            Mutex::new(Tally { began: now, shown: now, bytes: 0, checked: [0; 2], there: 0, pace });
         Self { progress, output, tally }
     }
 
@@ -40,9 +43,18 @@ impl<'a> Show<'a> {
         self.tally.lock().map_or(0, |tally| tally.bytes)
     }
 
+    /// Files that are right by the archive's MD5, and by their size alone.
+    pub fn checked(&self) -> [usize; 2] {
+        self.tally.lock().map_or([0; 2], |tally| tally.checked)
+    }
+
     pub fn tell(&self, event: &Event) {
         let Ok(mut tally) = self.tally.lock() else { return };
         match event {
+            Event::Checked { by_md5 } => {
+                tally.checked[usize::from(!by_md5)] += 1;
+                return;
+            }
             Event::Bytes(count) => tally.bytes += *count as u64,
             Event::TryingAgain { what, reason } => {
                 if self.output.is_verbose() {

@@ -17,7 +17,7 @@ pub fn failures(rows: &[FetchRow], what: &str) -> Done {
     }
 }
 
-pub fn summary(rows: &[FetchRow], came: u64) -> String {
+pub fn summary(rows: &[FetchRow], came: u64, [by_md5, by_size]: [usize; 2]) -> String {
     let states = [
         (State::Fetched, "fetched"),
         (State::Prepared, "prepared"),
@@ -25,13 +25,23 @@ pub fn summary(rows: &[FetchRow], came: u64) -> String {
         (State::Refused, "refused by preparation"),
         (State::Failed, "failed"),
         (State::Interrupted, "interrupted"),
-        (State::NotStarted, "not begun"),
+        (State::NotStarted, "not started"),
     ];
     let told = states.into_iter().filter_map(|(state, word)| match count(rows, state) {
         0 => None,
         count => Some(format!("{count} {word}")),
     });
-    format!("{}; {} came", told.collect::<Vec<_>>().join(", "), bytes(came as f64))
+    let mut told = format!("{}; {} came", told.collect::<Vec<_>>().join(", "), bytes(came as f64));
+    for (count, by) in
+        [(by_md5, "MD5"), (by_size, "size alone, since the archive has no MD5 of them")]
+    {
+        match count {
+            0 => {}
+            1 => told += &format!(", 1 file checked by {by}"),
+            _ => told += &format!(", {count} files checked by {by}"),
+        }
+    }
+    told
 }
 
 /// Series at most that are listed unasked.

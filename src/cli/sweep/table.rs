@@ -180,8 +180,12 @@ impl Forecast {
         if let Some(results) = sum(|plan| plan.run_bytes) {
             told += &format!(", up to {} of results", bytes(results));
         }
-        if let Some(plan) = left.first().map(|run| &run.plan) {
-            told += &format!("\n({})", plan.time_basis);
+        match left.first().map(|run| &run.plan) {
+            None => {}
+            Some(plan) if plan.cohort.is_none() => {
+                told += "\n(how long they train is told once the synthetic cohort is there)";
+            }
+            Some(plan) => told += &format!("\n({})", plan.time_basis),
         }
         if jobs > 1 {
             told += "; runs that work at once share the threads";

@@ -257,6 +257,11 @@ const REASONS: &[(&str, &str, &str)] = &[
     ),
     ("undecodable", "compressed pixels do not decode", "the file is damaged"),
     ("unreadable", "file cannot be read", "damaged, or not what it claims to be"),
+    (
+        "prepared-otherwise",
+        "prepared otherwise",
+        "it was prepared with other settings, and its scan is not here",
+    ),
     ("wide-slices", "slices too far apart", "wider gaps than the spec accepts"),
     ("slices-too-far-apart", "slices too far apart", "wider gaps than the spec accepts"),
     ("not-resampled", "cannot be resampled", "the volume has an impossible size"),
