@@ -65,8 +65,15 @@ fn every_shipped_spec_can_be_read_and_is_named_in_the_readme() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         let nothing = lungs::spec::Overrides { environment: Vec::new(), set: Vec::new() };
-        let spec = lungs::spec::load(&path, &nothing).unwrap();
-        assert_eq!(spec.experiment.name, name);
+        match lungs::spec::load(&path, &nothing) {
+            Ok(spec) => assert_eq!(spec.experiment.name, name),
+            Err(lungs::spec::SpecError::IsSweep { .. }) => {
+                let source = lungs::spec::load_sweep(&path, &nothing).unwrap();
+                let runs = lungs::sweep::expand(&source).unwrap();
+                assert!(runs.len() > 1 && runs[0].spec.experiment.name == name);
+            }
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
         assert!(readme.contains(&format!("`{name}`")), "README.md does not name {name}");
         read += 1;
     }

@@ -169,7 +169,7 @@ fn what_cannot_be_is_told_before_anything_runs() {
         ("[sweep.grid]\n\"train.epochs\" = 3\n", "expected a list of values such as [3]"),
         ("[sweep.grid]\n\"train.epochs\" = []\n", "found an empty list"),
         ("[sweep.grid]\n\"train.epoch\" = [3]\n", "train.epoch: unknown key"),
-        ("[sweep.grid]\n\"train.epochs\" = [3, \"many\"]\n", "train.epochs: found string \"many\""),
+        ("[sweep.grid]\n\"train.epochs\" = [3, \"many\"]\n", "train.epochs: found \"many\""),
         ("[sweep.grid]\n\"train.epochs\" = [3, 0]\n", "train.epochs: found 0"),
         ("[sweep.grid]\n\"experiment.name\" = [\"a\"]\n", "which says where all of its runs are"),
         (

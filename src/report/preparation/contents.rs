@@ -72,8 +72,8 @@ pub fn preparation_page(preparation: &Preparation) -> String {
             (figures.tiles())
             @if preparation.nameless {
                 p.soft {
-                    "Rows are those of preparation.csv beside this page, where names and whole reasons \
-                     are. With " code { "report.identifiers = \"plain\"" } " they are here too."
+                    "Rows are those of preparation.csv beside this page, “cohort” those of cohort.csv; names \
+                     and whole reasons are there. With " code { "report.identifiers = \"plain\"" } " they are here too."
                 }
             }
             (refusals(&contents))

@@ -17,7 +17,7 @@ pub(super) fn without_names(
 ) -> (Vec<Row>, Vec<CohortRow>) {
     let mut names = BTreeMap::<&str, String>::new();
     for (number, row) in (1..).zip(seen) {
-        names.insert(&row.series, format!("row {number} of cohort.csv"));
+        names.insert(&row.series, format!("cohort {number}"));
     }
     for (number, row) in (1..).zip(rows) {
         names.insert(&row.series_uid, format!("row {number}"));
@@ -43,7 +43,7 @@ pub(super) fn without_names(
         let known = [&*row.patient, &row.exam, &row.series, &row.path];
         // A file without a series is known by its row alone.
         let path = match row.series.is_empty() {
-            true => format!("row {number} of cohort.csv"),
+            true => format!("cohort {number}"),
             false => HIDDEN.to_owned(),
         };
         CohortRow {
@@ -59,23 +59,27 @@ pub(super) fn without_names(
 }
 
 /// A sentence without what could be a name: words of letters and plain numbers stay, unless they
-/// are a part of what is known of the series.
+/// are what is known of the series. The short word before the first colon is ours.
 fn scrubbed(reason: &str, known: &[&str]) -> String {
-    let parts: BTreeSet<String> = known
-        .iter()
-        .flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()))
-        .chain(known.iter().copied())
-        .map(str::to_lowercase)
-        .collect();
+    if let Some((code, rest)) = reason.split_once(": ")
+        && code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
+    {
+        return format!("{code}: {}", scrubbed(rest, known));
+    }
+    // Pieces that are shorter say too little, and are words and numbers of every sentence.
+    const TELLING: usize = 4;
+    let parts = known.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));
+    let parts = parts.filter(|part| part.chars().count() >= TELLING);
+    let whole = known.iter().copied().filter(|text| !text.is_empty());
+    let parts: BTreeSet<String> = parts.chain(whole).map(str::to_lowercase).collect();
     let words = reason.split_whitespace().map(|word| {
         let core = word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '-');
         let harmless = core.is_empty() || is_word(core) || is_number(core);
-        if harmless && !parts.contains(&core.to_lowercase()) {
-            return word.to_owned();
+        match harmless && !parts.contains(&core.to_lowercase()) {
+            true => word.to_owned(),
+            // The punctuation around it stays, for the sentence.
+            false => word.replace(core, HIDDEN),
         }
-        // The punctuation after it stays, for the sentence.
-        let end = word.trim_end_matches([':', ',', ';', '.', ')']).len();
-        format!("{HIDDEN}{}", &word[end..])
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -84,9 +88,9 @@ fn is_word(core: &str) -> bool {
     core.chars().all(|letter| letter.is_alphabetic() || matches!(letter, '-' | '\''))
 }
 
-/// A number, perhaps with a unit or a sign, or several with `×` between them.
+/// A number, perhaps with a unit or a sign, or several with `×` or a comma between them.
 fn is_number(core: &str) -> bool {
-    core.split('×').all(|part| {
+    core.split(['×', ',']).all(|part| {
         let digits =
             part.trim_end_matches(|letter: char| letter.is_alphabetic() || "%°²³".contains(letter));
         digits.len() <= 12 && digits.parse::<f64>().is_ok() && part.len() <= digits.len() + 4
@@ -99,7 +103,7 @@ mod tests {
 
     #[test]
     fn sentences_lose_what_could_be_a_name_and_nothing_else() {
-        let known = ["SMITH^JOHN", "1.2.840.1", "1.2.840.2", "data/SMITH_JOHN/100012"];
+        let known = ["", "SMITH^JOHN", "1.2.840.1", "1.2.840.2", "data/SMITH_JOHN/100012/1"];
         for (reason, shown) in [
             ("gantry tilt of 18.5 degrees", "gantry tilt of 18.5 degrees"),
             (
@@ -114,11 +118,16 @@ mod tests {
                 "series 1.2.840.113619.7 of the same exam comes first",
                 "series … of the same exam comes first",
             ),
-            ("patient Smith (100012) is in two parts", "patient … … is in two parts"),
-            ("found \"Doe^Jane\", expected one", "found …, expected one"),
+            ("patient Smith (100012) is in two parts", "patient … (…) is in two parts"),
+            (
+                "localizer: all 1 images are (ImageType (0008,0008) has LOCALIZER)",
+                "localizer: all 1 images are (ImageType (0008,0008) has LOCALIZER)",
+            ),
+            ("found \"Doe^Jane\", expected one", "found \"…\", expected one"),
             ("has 19990102123456 images", "has … images"),
+            ("- (nothing)", "- (nothing)"),
         ] {
-            assert_eq!(scrubbed(reason, &known).replace("…)", "…"), shown, "{reason}");
+            assert_eq!(scrubbed(reason, &known), shown, "{reason}");
         }
     }
 }

@@ -245,7 +245,7 @@ fn the_page_of_a_run_names_nobody() {
         {
             assert!(hidden.contains(said) && plain.contains(said), "{said}: {hidden}");
         }
-        assert!(hidden.contains("row 5") && hidden.contains("row 7 of cohort.csv"), "{hidden}");
+        assert!(hidden.contains("row 5") && hidden.contains("cohort 7"), "{hidden}");
     }
 }
 
