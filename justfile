@@ -56,7 +56,7 @@ test *ARGS:
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 
-# Fuzz a parser for so many seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom, safetensors, pytorch, tensorflow)
+# Fuzz a parser for so many seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom, safetensors, pytorch, tensorflow, manifest, parquet)
 fuzz TARGET SECONDS="600":
     fuzz/run.sh {{TARGET}} {{SECONDS}}
 

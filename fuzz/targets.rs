@@ -14,7 +14,7 @@ pub struct Target {
 }
 
 /// Every target: its name, and the name of the file that it reads.
-pub const TARGETS: [(&str, &str); 11] = [
+pub const TARGETS: [(&str, &str); 12] = [
     ("spec", "spec.toml"),
     ("list", "train.list"),
     ("labels", "labels.csv"),
@@ -26,6 +26,7 @@ pub const TARGETS: [(&str, &str); 11] = [
     ("pytorch", "weights.pt"),
     ("tensorflow", "model.ckpt"),
     ("manifest", "manifest.s5cmd"),
+    ("parquet", "table.parquet"),
 ];
 
 impl Target {
@@ -51,6 +52,12 @@ impl Target {
             }
             "list" => {
                 let _ = lungs::cohort::read_list(&path);
+            }
+            "parquet" => {
+                let all = |_: &std::path::Path, names: &[String]| {
+                    Ok::<_, lungs::table::Unreadable>((0..names.len()).map(Some).collect())
+                };
+                let _ = lungs::table::read(&path, all, |_| Ok(()));
             }
             "manifest" => {
                 if let Ok(request) = lungs::fetch::parse_request(input) {

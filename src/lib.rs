@@ -22,6 +22,7 @@ pub mod images;
 pub mod memory;
 pub mod model;
 pub mod nlst;
+pub mod panics;
 pub mod phantom;
 pub mod pipeline;
 pub mod plan;

@@ -1,6 +1,5 @@
 //! Many images at once: as many in work as there are threads, results in the order given.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +8,7 @@ use std::time::Instant;
 
 use crate::files::WriteError;
 use crate::images::Image;
+use crate::panics;
 
 use super::cache::{Cache, inputs_text};
 use super::claim::Claim;
@@ -163,7 +163,7 @@ fn prepare_guarded(
     let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, workplace, patience)));
     let row = work.unwrap_or_else(|panic| {
         let mut row = empty_row(image);
-        refuse(&mut row, &Refusal::Defect { message: panic_text(panic.as_ref()) });
+        refuse(&mut row, &Refusal::Defect { message: panics::text(panic.as_ref()) });
         Ok(Some(row))
     });
     Ok(row?.map(|row| {
@@ -236,11 +236,6 @@ fn fill(image: &Image, workplace: &Workplace, row: &mut Row) -> Result<(), Write
         }
     }
     cache.remember(image, &inputs)
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! Parquet: of each file only the columns that are wanted are unpacked.
+//!
+//! The crate that reads it panics at much of what can be damaged; here that is an error.
 
 use super::{Cells, Unreadable};
+use crate::panics::caught;
+use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
-use ::parquet::record::Field;
+use ::parquet::record::{Field, Row};
 use ::parquet::schema::types::Type;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +20,9 @@ pub(super) fn read<E: From<Unreadable>>(
     each: &mut impl FnMut(&Cells) -> Result<(), E>,
 ) -> Result<(), E> {
     let unreadable = |error: &dyn std::fmt::Display| Unreadable::new(path, error);
-    let reader = SerializedFileReader::new(file).map_err(|error| unreadable(&error))?;
+    let damaged = |told: String| unreadable(&format!("it is damaged: {told}"));
+    let reader = caught(|| SerializedFileReader::new(file)).map_err(damaged)?;
+    let reader = reader.map_err(|error| unreadable(&error))?;
     let schema = reader.metadata().file_metadata().schema();
     let fields = schema.get_fields();
     let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
@@ -39,16 +45,44 @@ pub(super) fn read<E: From<Unreadable>>(
         .iter()
         .map(|column| column.and_then(|column| places.get(&column).copied()))
         .collect();
-    let rows = reader.get_row_iter(Some(projection)).map_err(|error| unreadable(&error))?;
-    for (number, row) in (1_u64..).zip(rows) {
-        let row = row.map_err(|error| unreadable(&error))?;
-        let texts: Vec<String> = row.get_column_iter().map(|(_, field)| text_of(field)).collect();
-        let cell = |place: &Option<usize>| place.and_then(|at| texts.get(at));
-        let cells: Vec<&str> =
-            wanted.iter().map(|place| cell(place).map_or("", |text| text.trim())).collect();
-        each(&Cells { path, cells: &cells, at: format!("row {number}") })?;
+    let rows = caught(|| reader.get_row_iter(Some(projection))).map_err(damaged)?;
+    let mut rows = rows.map_err(|error| unreadable(&error))?;
+    let mut read = 0_u64;
+    loop {
+        let some = caught(|| {
+            let some = rows.by_ref().take(AT_ONCE);
+            some.map(|row| Ok(texts_of(&row?))).collect::<Vec<Result<Vec<String>, ParquetError>>>()
+        });
+        let some = some.map_err(damaged)?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        for row in some {
+            read += 1;
+            let texts = row.map_err(|error| unreadable(&error))?;
+            each_row(path, read, &wanted, &texts, each)?;
+        }
     }
-    Ok(())
+}
+
+/// Rows that are read before the next look.
+const AT_ONCE: usize = 1024;
+
+fn each_row<E>(
+    path: &Path,
+    number: u64,
+    wanted: &[Option<usize>],
+    texts: &[String],
+    each: &mut impl FnMut(&Cells) -> Result<(), E>,
+) -> Result<(), E> {
+    let cell = |place: &Option<usize>| place.and_then(|at| texts.get(at));
+    let cells: Vec<&str> =
+        wanted.iter().map(|place| cell(place).map_or("", |text| text.trim())).collect();
+    each(&Cells { path, cells: &cells, at: format!("row {number}") })
+}
+
+fn texts_of(row: &Row) -> Vec<String> {
+    row.get_column_iter().map(|(_, field)| text_of(field)).collect()
 }
 
 /// A value as CSV would have it: nothing for an absent one, days as `1999-01-02`.

@@ -134,3 +134,23 @@ fn what_is_no_table_is_told_with_its_name() {
     let told = read_all(&at("a.csv"), &["pid"]).unwrap_err().to_string();
     assert!(told.contains("line: 3"), "{told}");
 }
+
+/// Whatever byte is damaged: rows, or an error with the file's name, and no panic.
+#[test]
+fn a_damaged_parquet_file_is_an_error_or_another_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write_parquet(&path, Compression::SNAPPY);
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0xFF;
+        std::fs::write(&path, &bytes).unwrap();
+        if let Err(error) = read_all(&path, &["pid", "scr_days0", "StudyDate"]) {
+            assert!(error.to_string().contains("a.parquet"), "{error}");
+            refused += 1;
+        }
+    }
+    assert!(refused > whole.len() / 4, "{refused} of {}", whole.len());
+}
