@@ -164,6 +164,10 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
             .iter()
             .all(|asked| !asked.key.contains("sm_instance") && !asked.key.contains("ctabc"))
     );
+    // Pieces of two releases would make one table.
+    let other = place.lungs(&[&command[..], &["--idc-release", "25.0.0"]].concat());
+    assert_eq!(other.code, 2, "{}", other.stderr);
+    assert!(other.stderr.contains("holds release 24.2.2"), "{}", other.stderr);
     // What is there is not fetched again.
     assert_eq!(place.lungs(&command).code, 0);
     assert_eq!(archive.take_asked().len(), 0);
@@ -243,6 +247,9 @@ fn a_release_that_is_not_there_says_what_to_do() {
     settings().bind(|| insta::assert_snapshot!("road-no-release", done.stderr));
     let done = place.lungs(&[&labels[..], &["--idc-release", "latest"]].concat());
     assert_eq!(done.code, 2, "{}", done.stderr);
+    // Another release can be asked for then.
+    let other = [&labels[..], &["--endpoint", &endpoint, "--idc-release", "25.0.0"]].concat();
+    assert_eq!(place.lungs(&other).code, 1);
     let done = place.lungs(&["cohort", "nlst", "--tables", "ct", "--out", "data"]);
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("nlst_prsn"), "{}", done.stderr);

@@ -6,6 +6,7 @@ use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
 use super::super::{Done, Failure};
 use crate::fetch::{self, Endpoint, Event, Plan, Series, Settings, State, parse_place};
+use crate::files::{make_folder, remove, write_bytes};
 use crate::nlst::{Host, Source, find_index, find_table, sources};
 use crate::pipeline::Stages;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub(super) fn fetch_tables(
 ) -> Done {
     let sources =
         sources(release).map_err(|told| Failure::request(format!("--idc-release: {told}")))?;
+    keep_to_one_release(folder, release)?;
     let sources: Vec<Source> = sources
         .into_iter()
         .filter(|source| {
@@ -61,6 +63,10 @@ pub(super) fn fetch_tables(
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         if let Some(row) = rows.iter().find(|row| row.state == State::Failed) {
+            if show.bytes() == 0 && there == 0 {
+                // Nothing of this release is here.
+                remove(&folder.join(RELEASE_NOTE)).map_err(Failure::work)?;
+            }
             return Err(Failure::work(format!(
                 "{} of release {release} could not be fetched from {}: {}. The same command tries \
                  again; --idc-release names another release",
@@ -75,4 +81,25 @@ pub(super) fn fetch_tables(
     };
     progress.stage_ends("tables", &told);
     Ok(())
+}
+
+/// Says which release the tables of a folder are of.
+const RELEASE_NOTE: &str = ".release";
+
+/// Notes the release that a folder is of, or refuses it for another one: pieces of two releases would
+/// make one table.
+fn keep_to_one_release(folder: &Path, release: &str) -> Done {
+    let note = folder.join(RELEASE_NOTE);
+    match std::fs::read_to_string(&note) {
+        Ok(known) if known.trim() == release => Ok(()),
+        Ok(known) => Err(Failure::request(format!(
+            "{} holds release {} of the archive's tables; give another folder for release {release}",
+            folder.display(),
+            known.trim()
+        ))),
+        Err(_) => {
+            make_folder(folder).map_err(Failure::work)?;
+            write_bytes(&note, format!("{release}\n").as_bytes()).map_err(Failure::work)
+        }
+    }
 }
