@@ -89,14 +89,15 @@ fn write(
 ) -> io::Result<()> {
     let folder = parent(path);
     make_durable_folder(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    share_like_other_files(builder.prefix(PARTIAL));
+    let mut temporary = builder.tempfile_in(folder)?;
     {
         let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
         fill(&mut out)?;
         out.flush()?;
     }
     temporary.as_file().sync_all()?;
-    share_like_other_files(temporary.as_file())?;
     temporary.persist(path).map_err(|failure| failure.error)?;
     sync_folder(folder)
 }
@@ -125,17 +126,15 @@ fn make_durable_folder(folder: &Path) -> io::Result<()> {
     sync_folder(above)
 }
 
-/// Temporary files are private (0600); results are for the group, as the umask would have it.
+/// Temporary files are private (0600); these are as the umask has it.
 #[cfg(unix)]
-fn share_like_other_files(file: &File) -> io::Result<()> {
+fn share_like_other_files(builder: &mut tempfile::Builder) {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+    builder.permissions(fs::Permissions::from_mode(0o666));
 }
 
 #[cfg(not(unix))]
-fn share_like_other_files(_: &File) -> io::Result<()> {
-    Ok(())
-}
+fn share_like_other_files(_: &mut tempfile::Builder) {}
 
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -150,6 +149,19 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As a file that is made in the usual way.
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_what_the_umask_leaves() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        write_bytes(&at("ours"), b"x").unwrap();
+        fs::write(at("usual"), b"x").unwrap();
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode();
+        assert_eq!(mode("ours"), mode("usual"));
+    }
 
     #[test]
     fn what_is_left_under_way_is_removed_when_it_is_old() {

@@ -50,6 +50,7 @@ pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     }
     let lists = SplitLists::read(spec)?;
     let mut all = patients(&cohort.rows);
+    lists.check_met(all.keys().map(String::as_str))?;
     let parts = if lists.is_empty() {
         draw(&all, spec)
     } else {

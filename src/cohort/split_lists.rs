@@ -22,7 +22,7 @@ pub enum SplitListError {
         source: std::io::Error,
     },
     /// A line that is not one patient ID.
-    #[error("split.lists.{part}: {path}, line {line}: found \"{found}\", expected one patient ID")]
+    #[error("split.lists.{part}: {path}, line {line}: found {found:?}, expected one patient ID")]
     BadLine {
         /// The part.
         part: Part,
@@ -40,6 +40,21 @@ pub enum SplitListError {
         part: Part,
         /// The file.
         path: PathBuf,
+    },
+    /// Nobody of it is in the study.
+    #[error(
+        "split.lists.{part}: none of its {listed} patients is in the study; the first is \"{first}\", the \
+         study has \"{known}\": upper and lower case and blanks matter"
+    )]
+    Nobody {
+        /// The part.
+        part: Part,
+        /// Patients in the list.
+        listed: usize,
+        /// The first of them by name.
+        first: String,
+        /// The first patient of the study by name.
+        known: String,
     },
     /// A patient in two lists.
     #[error(
@@ -154,6 +169,29 @@ impl SplitLists {
     /// Whether a part has a list: then nobody else is drawn for it.
     pub fn has(&self, part: Part) -> bool {
         self.blake3.contains_key(&part)
+    }
+
+    /// Checks that somebody of each list is in the study.
+    ///
+    /// # Errors
+    /// [`SplitListError::Nobody`].
+    pub fn check_met<'a>(
+        &self,
+        study: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), SplitListError> {
+        for part in self.blake3.keys().copied() {
+            if study.clone().any(|patient| self.part_of(patient) == Some(part)) {
+                continue;
+            }
+            let mut listed = self.parts.iter().filter(|(_, of)| **of == part).map(|(it, _)| it);
+            return Err(SplitListError::Nobody {
+                part,
+                listed: listed.clone().count(),
+                first: listed.next().cloned().unwrap_or_default(),
+                known: study.min().unwrap_or_default().to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// BLAKE3 of each list's contents, by the part.

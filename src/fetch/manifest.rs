@@ -264,11 +264,11 @@ pub(super) fn table_reader<R: std::io::Read>(source: R) -> csv::Reader<R> {
         .from_reader(source)
 }
 
+/// The beginning of a text, without what would move a terminal's cursor.
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    let plain = |letter: char| if letter.is_control() { '·' } else { letter };
+    let kept: String = text.chars().take(80).map(plain).collect();
+    if text.chars().nth(80).is_some() { kept + "…" } else { kept }
 }
 
 #[cfg(test)]

@@ -238,6 +238,9 @@ pub(super) fn runtime() -> Result<Runtime, FetchError> {
     built.map_err(|error| FetchError::Client(error.to_string()))
 }
 
+/// Why a series that is there has no files.
+const AS_VOLUME: &str = "prepared, without its files; --prepare SPEC --keep-raw fetches them too";
+
 /// Where series are fetched.
 struct Workplace<'a> {
     work: &'a Work<'a>,
@@ -258,6 +261,9 @@ impl Workplace<'_> {
                 row.state =
                     if entry.state == State::Refused { State::Refused } else { State::There };
                 row.reason.clone_from(&entry.reason);
+                if self.after.is_none() && entry.stands_for_files(self.target) {
+                    AS_VOLUME.clone_into(&mut row.reason);
+                }
                 return Ok(());
             }
         }

@@ -103,12 +103,16 @@ pub enum PipelineError {
         run: PathBuf,
     },
     /// No chosen series could be prepared.
-    #[error("none of the {series} chosen series could be prepared; the reasons: {reasons}")]
+    #[error(
+        "none of the {series} chosen series could be prepared; the reasons: {reasons}. The first: {first}"
+    )]
     NothingPrepared {
         /// Series chosen.
         series: usize,
         /// Reasons, with counts.
         reasons: String,
+        /// The first reason, as a sentence.
+        first: String,
     },
 }
 

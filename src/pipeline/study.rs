@@ -8,7 +8,7 @@ use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, SplitError,
 use crate::dicom::{self, StackRules};
 use crate::images::{Image, Scanner};
 use crate::phantom;
-use crate::prepare::{self, Limits, Row, Settings, Shard, Status};
+use crate::prepare::{self, Limits, Refusal, Row, Settings, Shard, Status};
 use crate::results::{RunFolder, Table, read_csv, write_csv};
 use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
@@ -100,11 +100,30 @@ fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
 /// The cohort as [`gather`] would have it, without making a folder.
 pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
-    let cohort = cohort::gather(spec, &mut scanner)?;
+    let mut cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
     // Looking must not fail where nothing can be written.
     let _ = scanner.save_beside();
+    leave_out_prepared_otherwise(spec, &mut cohort)?;
     Ok(cohort)
+}
+
+/// Takes out of the cohort what preparation would refuse, as far as that is known without reading.
+fn leave_out_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), PipelineError> {
+    let (settings, cache, series) = (settings(spec), cache_folder(spec), cohort.chosen.len());
+    let refusal = Refusal::PreparedOtherwise;
+    let otherwise = cohort.chosen.iter().filter(|(_, image)| {
+        prepare::is_prepared_otherwise(image, &settings)
+            && !prepare::is_prepared(image, &settings, &cache)
+    });
+    let told = format!("{}: {refusal}", refusal.code());
+    let otherwise = otherwise.map(|(place, _)| (*place, told.clone())).collect();
+    cohort.refuse(otherwise);
+    if series > 0 && cohort.chosen.is_empty() {
+        let (reasons, first) = (cohort::count_reasons(&cohort.rows), refusal.to_string());
+        return Err(PipelineError::NothingPrepared { series, reasons, first });
+    }
+    Ok(())
 }
 
 /// Prepares the chosen series, and takes those that are refused out of the cohort.
@@ -116,7 +135,8 @@ pub fn prepare(
     let rows = prepare_chosen(spec, cohort, watch)?;
     if cohort.chosen.is_empty() {
         let reasons = cohort::count_reasons(&cohort.rows);
-        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons });
+        let first = rows.first().map(|row| row.reason.clone()).unwrap_or_default();
+        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons, first });
     }
     Ok(rows)
 }

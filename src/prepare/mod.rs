@@ -32,6 +32,7 @@ pub use all::{PrepareError, prepare_all};
 pub use cache::{inputs_of, is_prepared};
 pub use claim::{Claim, turn};
 pub use npz::{LoadError, Prepared, load_prepared};
+pub use prepared::is_prepared_otherwise;
 pub use preview::Picture;
 pub use refusal::Refusal;
 pub use series::{Outcome, prepare_image};

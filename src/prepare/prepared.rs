@@ -38,6 +38,11 @@ pub(super) fn source(image: &Image) -> Option<&Source> {
     }
 }
 
+/// Whether an image was prepared before with other settings than these.
+pub fn is_prepared_otherwise(image: &Image, settings: &Settings) -> bool {
+    source(image).is_some_and(|source| source.prepared_as != settings.of_voxels())
+}
+
 /// First and last voxel of the lungs, and whether the file said so.
 pub(super) struct LungBox {
     ends: [[i64; 2]; 3],

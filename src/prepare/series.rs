@@ -82,7 +82,7 @@ pub(super) fn read(
     row: &mut Row,
 ) -> Result<(Volume, SeriesFacts), Refusal> {
     let grid = image.grid.clone()?;
-    if prepared::source(image).is_some_and(|source| source.prepared_as != settings.of_voxels()) {
+    if prepared::is_prepared_otherwise(image, settings) {
         return Err(Refusal::PreparedOtherwise);
     }
     let limits = &settings.limits;

@@ -320,6 +320,8 @@ fn toml_value(text: &str) -> toml::Value {
         .ok()
         .filter(|table| table.len() == 1)
         .and_then(|mut table| table.remove("value"))
+        // Times of day and dates are texts here.
+        .filter(|value| !value.is_datetime())
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
 

@@ -283,6 +283,25 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
     assert_same(&tree(&place.path("data")), &wanted(&objects));
 }
 
+/// A power cut may leave a file of the right size that holds nothing.
+#[test]
+fn what_is_whole_and_wrong_is_fetched_again() {
+    let (place, key) = (Workplace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
+    let objects = BTreeMap::from([(key, bytes.clone())]);
+    let archive = Archive::of(objects.clone());
+    archive.spoil(|asked| Some(if asked.is_list { Fault::NoEtag } else { Fault::CutAt(0.4) }));
+    place.write("manifest.s5cmd", &manifest(1));
+    assert_eq!(fetch(&place, &archive, &["--retries", "0"]).code, 1);
+    let partial = tree(&place.path("data")).into_keys().next().unwrap();
+    fs::write(place.path("data").join(&partial), vec![0; bytes.len()]).unwrap();
+    archive.spoil(|asked| asked.is_list.then_some(Fault::NoEtag));
+    let done = fetch(&place, &archive, &[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("1 file checked by MD5"), "{}", done.stdout);
+    assert_same(&tree(&place.path("data")), &wanted(&objects));
+}
+
 /// Neither the environment nor a file of credentials is used, and nothing of them is said.
 #[test]
 fn requests_are_anonymous_whatever_the_environment_holds() {
@@ -495,6 +514,9 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
             .count(),
         0
     );
+    let check = ["check", "small.toml", "--set", "data.root=data", "--set", "data.cache=other"];
+    let check = place.lungs(&[&check[..], &["--set", "preprocess.spacing_mm=12"]].concat());
+    assert!(check.code == 1 && check.stderr.contains("prepared-otherwise"), "{}", check.stderr);
     // Without its cache it is itself.
     let done = place.lungs(&other);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);

@@ -181,6 +181,15 @@ fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
 }
 
 #[test]
+fn a_list_of_which_nobody_is_there_is_refused() {
+    let place = Workplace::new();
+    place.write("test.txt", &format!("{}\nP9999\n", patients()[0].to_lowercase()));
+    let done = place.lungs(&["check", "small.toml", "--set", "split.lists.test=test.txt"]);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    assert!(done.stderr.contains("none of its 2 patients"), "{}", done.stderr);
+}
+
+#[test]
 fn a_patient_in_two_lists_is_refused_before_anything_is_prepared() {
     let place = Workplace::new();
     let ids = patients();

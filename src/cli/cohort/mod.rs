@@ -256,11 +256,22 @@ impl Nlst {
             Wanted::All => &labelled.all_series,
         };
         let megabytes: f64 = series.iter().map(|one| one.megabytes).sum();
-        if megabytes > 0.0 {
-            let size = bytes(megabytes * 1e6);
+        let size = match megabytes > 0.0 {
+            true => format!(", {}", bytes(megabytes * 1e6)),
+            false => String::new(),
+        };
+        let placed = series.iter().filter(|one| !one.address.is_empty()).count();
+        if placed == 0 && self.data.is_none() {
+            notes.push(
+                "note: the index does not say where series are (series_aws_url or crdc_series_uuid), \
+                 so that there is no series.csv to fetch by"
+                    .to_owned(),
+            );
+        }
+        if placed > 0 {
             let out = self.out.display();
             notes.push(format!(
-                "{} series to fetch, {size}: lungs fetch {out}/series.csv {out} --prepare SPEC, or without \
+                "{} series to fetch{size}: lungs fetch {out}/series.csv {out} --prepare SPEC, or without \
                  --prepare to keep the files",
                 series.len()
             ));

@@ -51,7 +51,7 @@ pub(super) struct Fetch {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 
-    /// Megabits per second at most, all connections together.
+    /// Megabits per second, all connections together; what each of them has in hand comes on top.
     #[arg(long, value_name = "MBPS", value_parser = positive)]
     limit_mbps: Option<f64>,
 

@@ -67,6 +67,9 @@ impl<'a> Show<'a> {
                 tally.there += 1;
                 tally.pace.batches = tally.pace.batches.saturating_sub(1);
             }
+            Event::Done(row) if matches!(row.state, State::Interrupted | State::NotStarted) => {
+                return;
+            }
             Event::Done(_) => tally.pace.batch(1),
         }
         if tally.shown.elapsed() < BETWEEN_LOOKS && !matches!(event, Event::Done(_)) {

@@ -59,6 +59,14 @@ pub fn troubles(rows: &[FetchRow]) -> String {
             format!("{word:<12} {}  {}", row.series, row.reason)
         })
         .collect();
+    let volumes =
+        rows.iter().filter(|row| row.state == State::There && !row.reason.is_empty()).count();
+    if volumes > 0 {
+        lines.push(format!(
+            "note         {volumes} of these are there as prepared volumes, without their files; --prepare \
+             SPEC --keep-raw fetches those too"
+        ));
+    }
     if bad.len() > FEW {
         lines.push(format!("… and {} more in fetch.csv", bad.len() - FEW));
     }
