@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ledger::Entry;
-use super::store::Trouble;
+use super::store::{Object, Trouble};
 
 /// A folder below the target, made where it is missing. Links are not followed: they could lead
 /// anywhere.
@@ -37,6 +37,17 @@ pub(super) fn whole(entry: &Entry, folder: &Path) -> Option<Vec<String>> {
         }
     }
     (names.len() == entry.files && bytes == entry.bytes).then_some(names)
+}
+
+/// The files of a series that are not there with their size.
+pub(super) fn missing<'a>(
+    objects: &'a [Object],
+    folder: &'a Path,
+) -> impl Iterator<Item = &'a Object> {
+    objects.iter().filter(|object| {
+        let facts = fs::symlink_metadata(folder.join(&object.name));
+        !facts.is_ok_and(|facts| facts.len() == object.bytes)
+    })
 }
 
 /// Removes the files of a series and its folder, unless there is something else in it.

@@ -1,12 +1,11 @@
 //! What fetching would take, asked and not done.
 
-use std::fs;
 use std::path::Path;
 
 use futures_util::StreamExt;
 
 use super::download::try_again;
-use super::folder::whole;
+use super::folder::{missing, whole};
 use super::ledger::peek;
 use super::store::{Object, Trouble, list};
 use super::work::{Event, Settings, Work, runtime};
@@ -105,10 +104,7 @@ fn sized(
     };
     row.files = Some(objects.len());
     row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
-    let missing = objects.iter().filter(|object| {
-        let facts = fs::symlink_metadata(folder.join(&object.name));
-        !facts.is_ok_and(|facts| facts.len() == object.bytes)
-    });
+    let missing = missing(&objects, folder);
     let (files, bytes) = missing.fold((0, 0), |(n, sum), object| (n + 1, sum + object.bytes));
     if files == 0 && !to_prepare {
         row.state = State::There;

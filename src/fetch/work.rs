@@ -1,7 +1,6 @@
 //! All series: some in work at a time, each on a thread of its own, their files over shared
 //! connections.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -12,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::download::{fetch_file, try_again};
-use super::folder::{folder_below, remove, whole};
+use super::folder::{folder_below, missing, remove, whole};
 use super::ledger::{Entry, Ledger, disk_free_bytes};
 use super::partial::sweep;
 use super::store::{Endpoint, Object, Stores, Trouble, list};
@@ -353,11 +352,7 @@ impl Workplace<'_> {
 
     /// An error when the disk is too small for what is still to come.
     fn check_room(&self, objects: &[Object], folder: &Path) -> Result<(), FetchError> {
-        let missing = objects.iter().filter(|object| {
-            let facts = fs::symlink_metadata(folder.join(&object.name));
-            !facts.is_ok_and(|facts| facts.len() == object.bytes)
-        });
-        let needed: u64 = missing.map(|object| object.bytes).sum();
+        let needed: u64 = missing(objects, folder).map(|object| object.bytes).sum();
         match disk_free_bytes(folder) {
             Some(free) if free < needed => {
                 Err(FetchError::DiskFull { folder: self.target.to_owned(), free, needed })

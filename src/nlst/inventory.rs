@@ -80,7 +80,7 @@ pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
         inventory.series += 1;
         let (patient, exam) = (row.identifier(0)?, row.needed_text(1)?.to_owned());
         let uid = row.needed_text(2)?.to_owned();
-        if let Some(first) = lines.insert(uid.clone(), row.at().to_owned()) {
+        if let Some(first) = lines.insert(uid.clone(), row.at()) {
             return Err(row.wrong(2, format!("each series once; {first} has it too")));
         }
         let known = patients.entry(exam.clone()).or_insert_with(|| patient.clone());

@@ -77,15 +77,15 @@ impl Row<'_> {
     }
 
     /// Where it is in its file: `line 7`, or `row 6` of a Parquet file.
-    pub fn at(&self) -> &str {
-        &self.row.at
+    pub fn at(&self) -> String {
+        self.row.at()
     }
 
     /// An error about the cell at `place`.
     pub fn wrong(&self, place: usize, expected: impl Into<String>) -> TableError {
         TableError::BadValue {
             path: self.row.path.to_owned(),
-            at: self.row.at.clone(),
+            at: self.at(),
             column: self.columns[place].name,
             found: self.text(place).to_owned(),
             expected: expected.into(),

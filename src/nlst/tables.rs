@@ -178,7 +178,7 @@ fn read_persons(path: &Path) -> Result<HashMap<String, Person>, TableError> {
     let mut lines = HashMap::<String, String>::new();
     read_rows(path, &columns, |row| {
         let pid = row.identifier(0)?;
-        if let Some(first) = lines.insert(pid.clone(), row.at().to_owned()) {
+        if let Some(first) = lines.insert(pid.clone(), row.at()) {
             return Err(row.wrong(0, format!("each person once; {first} has it too")));
         }
         let arm = match row.number(6)? {

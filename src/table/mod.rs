@@ -32,18 +32,23 @@ pub struct Cells<'a> {
     pub path: &'a Path,
     /// The cells.
     pub cells: &'a [&'a str],
+    /// The number of the row, from 1; of a CSV, the line that it begins on.
+    number: u64,
+    /// What is counted: lines or rows.
+    unit: &'static str,
+}
+
+impl Cells<'_> {
     /// Where the row is: `line 7` of a CSV with its header, `row 6` of a Parquet file.
-    pub at: String,
+    pub fn at(&self) -> String {
+        format!("{} {}", self.unit, self.number)
+    }
 }
 
 /// The endings of files that are tables.
 pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".parquet"];
 
-/// Whether a file is a table, by its name.
-pub fn is_table(path: &Path) -> bool {
-    ending(path).is_some()
-}
-
+/// The ending by which a file is a table, if it is one.
 fn ending(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     ENDINGS.into_iter().find(|ending| name.ends_with(ending) && !name.starts_with('.'))
@@ -83,7 +88,7 @@ pub fn pieces(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     }
     let entries = std::fs::read_dir(path).map_err(|error| Unreadable::new(path, &error))?;
     let mut pieces: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    pieces.retain(|piece| is_table(piece));
+    pieces.retain(|piece| ending(piece).is_some());
     pieces.sort();
     match pieces.is_empty() {
         true => Err(Unreadable::new(path, &"there is no .parquet and no .csv in it")),
@@ -111,8 +116,8 @@ fn read_csv<E: From<Unreadable>>(
     while reader.read_record(&mut record).map_err(unreadable)? {
         let cell = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default();
         let cells: Vec<&str> = wanted.iter().map(cell).collect();
-        let line = record.position().map_or(0, csv::Position::line);
-        each(&Cells { path, cells: &cells, at: format!("line {line}") })?;
+        let number = record.position().map_or(0, csv::Position::line);
+        each(&Cells { path, cells: &cells, number, unit: "line" })?;
     }
     Ok(())
 }

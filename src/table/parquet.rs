@@ -78,7 +78,7 @@ fn each_row<E>(
     let cell = |place: &Option<usize>| place.and_then(|at| texts.get(at));
     let cells: Vec<&str> =
         wanted.iter().map(|place| cell(place).map_or("", |text| text.trim())).collect();
-    each(&Cells { path, cells: &cells, at: format!("row {number}") })
+    each(&Cells { path, cells: &cells, number, unit: "row" })
 }
 
 fn texts_of(row: &Row) -> Vec<String> {
