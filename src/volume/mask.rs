@@ -72,6 +72,34 @@ impl Mask {
         self.words[z * words..][..words].iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// What lies in a box, as a set on a grid of the box's size.
+    pub(super) fn cropped(&self, [depth, height, width]: BoundingBox) -> Self {
+        let len = |[first, last]: [usize; 2]| last + 1 - first;
+        let mut part = Self::empty([len(depth), len(height), len(width)]);
+        for z in 0..part.dim[0] {
+            for y in 0..part.dim[1] {
+                self.for_runs(depth[0] + z, height[0] + y, |start, end| {
+                    let (start, end) = (start.max(width[0]), end.min(width[1] + 1));
+                    if start < end {
+                        part.fill_run(z, y, start - width[0], end - width[0]);
+                    }
+                });
+            }
+        }
+        part
+    }
+
+    /// The columns that hold a voxel in any slice, as a set of one slice.
+    pub(super) fn projected(&self) -> Self {
+        let mut all = Self::empty([1, self.dim[1], self.dim[2]]);
+        for slice in self.words.chunks_exact(all.words.len().max(1)) {
+            for (all, word) in all.words.iter_mut().zip(slice) {
+                *all |= word;
+            }
+        }
+        all
+    }
+
     /// Mean index along depth; not a number for the empty set.
     pub fn mean_depth(&self) -> f64 {
         let sum: usize = (0..self.dim[0]).map(|z| z * self.count_slice(z)).sum();
@@ -151,12 +179,6 @@ impl Mask {
             x += count;
         }
         false
-    }
-
-    /// Voxels of slice `z` that are also in a set of one slice.
-    pub(super) fn count_common(&self, z: usize, slice: &Self) -> usize {
-        let here = &self.words[z * slice.words.len()..];
-        here.iter().zip(&slice.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
     }
 
     /// Adds the voxels of a set of one slice to every slice.
@@ -264,13 +286,19 @@ impl Mask {
         self.complement().dilated(radius).complement()
     }
 
-    /// What can be reached from this set within another by `steps` steps to any of 26 neighbours.
+    /// What can be reached from this set within another by `steps` steps to any of 6 neighbours.
     pub fn grown_within(&self, within: &Self, steps: usize) -> Self {
         let mut reached = self.clone();
         reached.keep(within);
         for _ in 0..steps {
-            reached = reached.dilated([1; 3]);
-            reached.keep(within);
+            let mut next = reached.dilated([0, 0, 1]);
+            next.add(&reached.dilated([0, 1, 0]));
+            next.add(&reached.dilated([1, 0, 0]));
+            next.keep(within);
+            if next == reached {
+                break;
+            }
+            reached = next;
         }
         reached
     }

@@ -1,25 +1,29 @@
 //! Following the trachea down to the main bronchi.
 //!
-//! In a grid of about 3 mm, whose voxels are means and so hardly noisy, the trachea is a compact
-//! spot of gas near the middle of every slice, a few square centimetres in area, that lies below the
-//! spot of the slice above. The longest such chain is the trachea; below its end, what continues it
+//! In the working grid, whose voxels are means and so hardly noisy, the trachea is a compact spot of
+//! gas near the middle of every slice, a few square centimetres in area, that lies below the spot of
+//! the slice above. The longest such chain is the trachea; below its end, what continues it
 //! for 4 cm without spreading into lung is main bronchi.
 
-use super::coarse::Coarse;
-use super::{pixel_mm2, voxels};
+use super::working::{PIXEL_MM2, SIDE_MM, Working};
 use crate::volume::Geometry;
 use crate::volume::components::{Components, Connectivity, Region};
 use crate::volume::mask::Mask;
 
-/// The lumen's mean is below this; that of lung is above it, unless emphysema is severe.
-const LUMEN_HU: i32 = -930;
+/// The lumen is darker than one of these; the first with a trachea counts. Most lung is lighter than
+/// the first, unless emphysema is severe; the others are for tracheas of few and blurred voxels.
+const LUMEN_HU: [i16; 3] = [-930, -900, -870];
 
-/// Areas of a trachea, child's to grossly enlarged; less than its own, for only coarse voxels that
+/// Areas of a trachea, child's to grossly enlarged; less than its own, for only working voxels that
 /// lie wholly in it are dark.
 const TRACHEA_MM2: std::ops::RangeInclusive<f64> = 18.0..=700.0;
 
-/// Where it splits it is larger.
+/// Where it splits, and below, it is larger; what is larger still is lung.
 const MOST_BIFURCATION_MM2: f64 = 900.0;
+
+/// The size of a part of it, as a share of the part below: a single voxel of a coarse volume is one to
+/// four working voxels.
+const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.25..=4.0;
 
 /// How far from the middle of the torso it may be displaced.
 const OFF_MIDDLE_MM: f64 = 50.0;
@@ -27,21 +31,34 @@ const OFF_MIDDLE_MM: f64 = 50.0;
 /// Less than this is no trachea but a bronchus or a bubble.
 const SHORTEST_MM: f64 = 30.0;
 
-/// How far it may run sideways from one coarse slice to the next.
+/// Working slices from one part of it to the next: noise may hide it in a slice.
+const MOST_STEPS: usize = 2;
+
+/// How far it may run sideways from one working slice to the next with a part of it.
 const DRIFT_MM: f64 = 7.0;
 
 /// How far below the trachea bronchi are followed.
 const BRONCHI_MM: f64 = 40.0;
 
-/// From the lumen's coarse voxels to beyond the wall.
-const WALL_MM: f64 = 4.5;
+/// From the lumen's voxels to beyond the wall.
+const WALL: [usize; 3] = [2; 3];
 
 /// Trachea and main bronchi among the air of the torso, with the blur of their walls.
-pub(super) fn large_airways(coarse: &Coarse<'_>, air: &Mask, middle_mm: [f64; 3]) -> Option<Mask> {
-    let lumen = coarse.darker_than(LUMEN_HU, air);
-    let grid = &coarse.geometry;
+pub(super) fn large_airways(working: &Working, air: &Mask, middle_mm: [f64; 3]) -> Option<Mask> {
+    LUMEN_HU.iter().find_map(|&lumen_hu| airways_darker_than(lumen_hu, working, air, middle_mm))
+}
+
+fn airways_darker_than(
+    lumen_hu: i16,
+    working: &Working,
+    air: &Mask,
+    middle_mm: [f64; 3],
+) -> Option<Mask> {
+    let mut lumen = Mask::of(&working.volume.hu, |hu| hu < lumen_hu);
+    lumen.keep(air);
+    let grid = &working.volume.geometry;
     let depth = lumen.dim()[0];
-    // Coarse slices from head to feet.
+    // Slices from head to feet.
     let downwards: Vec<usize> =
         if grid.axes[0][2] < 0.0 { (0..depth).collect() } else { (0..depth).rev().collect() };
     let slices: Vec<Components> = downwards
@@ -52,7 +69,7 @@ pub(super) fn large_airways(coarse: &Coarse<'_>, air: &Mask, middle_mm: [f64; 3]
     // A trachea lies above the middle of the air; below it, such a spot is bowel.
     let height = |slice: usize| downwards[slice] as f64 * grid.axes[0][2].signum();
     let middle = chain.iter().map(|&(slice, _)| height(slice)).sum::<f64>() / chain.len() as f64;
-    if middle < coarse.sampled(air).mean_depth() * grid.axes[0][2].signum() {
+    if middle < air.mean_depth() * grid.axes[0][2].signum() {
         return None;
     }
 
@@ -61,23 +78,26 @@ pub(super) fn large_airways(coarse: &Coarse<'_>, air: &Mask, middle_mm: [f64; 3]
         slices[slice].paint(&mut airways, |l| l == label);
     }
     let &(end, _) = chain.last()?;
-    let steps = (BRONCHI_MM / grid.spacing_mm[0]) as usize;
+    let steps = (BRONCHI_MM / SIDE_MM) as usize;
     for slice in slices.iter().skip(end + 1).take(steps) {
         let reach = airways.dilated([1, 1, 1]);
         let mut continues = vec![false; slice.regions().len()];
         slice.for_runs(|label, z, y, along| {
             continues[label] |= along.into_iter().any(|x| reach.get([z, y, x]));
         });
-        for (region, continues) in slice.regions().iter().zip(&mut continues) {
-            *continues &= region.voxels as f64 * pixel_mm2(grid) <= MOST_BIFURCATION_MM2;
+        let area_mm2 = |label: usize| slice.regions()[label].voxels as f64 * PIXEL_MM2;
+        for (label, continues) in continues.iter_mut().enumerate() {
+            *continues &= area_mm2(label) >= *TRACHEA_MM2.start();
         }
-        if !continues.contains(&true) {
+        let all_mm2: f64 =
+            (0..continues.len()).filter(|&label| continues[label]).map(area_mm2).sum();
+        if all_mm2 == 0.0 || all_mm2 > MOST_BIFURCATION_MM2 {
             break;
         }
         slice.paint(&mut airways, |label| continues[label]);
     }
 
-    let mut airways = coarse.refined(&airways).dilated(voxels(WALL_MM, &coarse.volume.geometry));
+    let mut airways = airways.dilated(WALL);
     airways.keep(air);
     Some(airways)
 }
@@ -94,10 +114,10 @@ fn longest_chain(
     for (i, slice) in slices.iter().enumerate() {
         let mut continued = Vec::new();
         for (label, region) in slice.regions().iter().enumerate() {
-            let area_mm2 = region.voxels as f64 * pixel_mm2(grid);
+            let area_mm2 = region.voxels as f64 * PIXEL_MM2;
             let position_mm = grid.position_mm(region.centroid);
             if !TRACHEA_MM2.contains(&area_mm2)
-                || !is_compact(region, grid)
+                || !is_compact(region)
                 || (position_mm[0] - middle_mm[0]).abs() > OFF_MIDDLE_MM
             {
                 continue;
@@ -109,7 +129,7 @@ fn longest_chain(
                     let drift_mm =
                         (above_mm[0] - position_mm[0]).hypot(above_mm[1] - position_mm[1]);
                     let ratio = above.voxels as f64 / region.voxels as f64;
-                    drift_mm < DRIFT_MM && (0.4..2.5).contains(&ratio)
+                    drift_mm < DRIFT_MM && SIZE_RATIO.contains(&ratio)
                 })
             };
             // The longest of the chains that lead here; the first of several.
@@ -121,19 +141,23 @@ fn longest_chain(
             }
             continued.push(chain);
         }
-        open = continued;
+        open.retain(|chain| chain.last().is_some_and(|&(slice, _)| i - slice < MOST_STEPS));
+        open.append(&mut continued);
     }
-    let length_mm = longest.len() as f64 * grid.spacing_mm[0];
+    let (Some(&(first, _)), Some(&(last, _))) = (longest.first(), longest.last()) else {
+        return None;
+    };
+    let length_mm = (last + 1 - first) as f64 * SIDE_MM;
     (length_mm >= SHORTEST_MM).then_some(longest)
 }
 
 /// Whether a slice's region is as compact as a trachea: between a slit and a disc.
-fn is_compact(region: &Region, geometry: &Geometry) -> bool {
+fn is_compact(region: &Region) -> bool {
     let side = |axis: usize| {
         let [first, last] = region.bounding_box[axis];
-        (last + 1 - first) as f64 * geometry.spacing_mm[axis]
+        (last + 1 - first) as f64
     };
-    let (height_mm, width_mm) = (side(1), side(2));
-    let filled = region.voxels as f64 * pixel_mm2(geometry) / (height_mm * width_mm);
-    height_mm.max(width_mm) < 2.2 * height_mm.min(width_mm) && filled > 0.45
+    let (height, width) = (side(1), side(2));
+    let filled = region.voxels as f64 / (height * width);
+    height.max(width) < 2.2 * height.min(width) && filled > 0.45
 }

@@ -1,16 +1,22 @@
 //! Which regions of air in the torso are lungs.
 
-use super::{GAS_HU, LUNG_ML, MOST_GAS, voxel_ml, voxels};
-use crate::volume::Volume;
+use ndarray::s;
+
+use super::torso::Torso;
+use super::working::{VOXEL_ML, Working};
+use super::{GAS_HU, LUNG_ML, MOST_GAS};
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::{BoundingBox, Mask, include};
 
 /// The opening that parts a lung from bowel gas where the wall between them is too thin to see.
-const OPENING_MM: f64 = 1.5;
+const OPENING: [usize; 3] = [1; 3];
 
-/// How far the opened lungs are grown again within the air: further than the opening took off, for
-/// the tips of the recesses beside the diaphragm, which are thinner than it and up to this long.
-const REGROWTH_MM: f64 = 9.0;
+/// What an opened region is grown by to have its outline back.
+const OUTLINE: [usize; 3] = [2; 3];
+
+/// How far the opened lungs are grown again within air that belongs to no other region: further than
+/// the opening took off, for the recesses around the diaphragm, which are thinner than it.
+const REGROWTH: usize = 10;
 
 /// Smaller regions than this are not looked at.
 const SPECK_ML: f64 = 2.0;
@@ -25,16 +31,21 @@ const BESIDE: f64 = 0.3;
 /// under the diaphragm does not.
 const TALL: f64 = 0.6;
 
+/// The share of a lung that lies in the hull of the torso, at least.
+const WITHIN: f64 = 0.5;
+
 /// The lungs in the air of the torso, without what they enclose.
-pub(super) fn lungs_among(volume: &Volume, air: &Mask, middle_x_mm: f64) -> Mask {
-    let geometry = &volume.geometry;
-    let opening = voxels(OPENING_MM, geometry);
-    let cores = Components::of(&air.eroded(opening), Connectivity::Faces3d);
+pub(super) fn lungs_among(working: &Working, air: &Mask, torso: &Torso) -> Mask {
+    let cores = Components::of(&air.eroded(OPENING), Connectivity::Faces3d);
     let regions = cores.regions();
-    let is_gas = gas(volume, &cores);
-    let ml = |label: usize| regions[label].voxels as f64 * voxel_ml(geometry);
-    let candidates: Vec<usize> =
-        (0..regions.len()).filter(|&label| ml(label) >= SPECK_ML).collect();
+    let is_gas = gas(working, &cores);
+    let ml = |label: usize| regions[label].voxels as f64 * VOXEL_ML;
+    let mut within = vec![0usize; regions.len()];
+    cores.for_runs(|label, _, y, along| within[label] += torso.within_hull(y, along).len());
+    let candidates: Vec<usize> = (0..regions.len())
+        .filter(|&label| ml(label) >= SPECK_ML)
+        .filter(|&label| within[label] as f64 > WITHIN * regions[label].voxels as f64)
+        .collect();
     let tissue = || candidates.iter().copied().filter(|&label| !is_gas[label]);
     let mut chosen = vec![false; regions.len()];
     // The largest is a lung; so is what is large and at its height.
@@ -48,7 +59,7 @@ pub(super) fn lungs_among(volume: &Volume, air: &Mask, middle_x_mm: f64) -> Mask
         chosen[label] = label == largest || (beside && ml(label) >= lung_ml);
     }
     // A lung may have collapsed in a side full of gas: no other lung is there.
-    let sides = voxels_by_side(volume, &cores, middle_x_mm);
+    let sides = voxels_by_side(working, &cores, torso.middle_mm[0]);
     let lungs_on_side: [usize; 2] = std::array::from_fn(|side| {
         (0..regions.len()).filter(|&label| chosen[label]).map(|label| sides[label][side]).sum()
     });
@@ -72,16 +83,23 @@ pub(super) fn lungs_among(volume: &Volume, air: &Mask, middle_x_mm: f64) -> Mask
         });
         chosen[label] |= between;
     }
-    let finest_mm = geometry.spacing_mm.into_iter().fold(f64::INFINITY, f64::min);
-    let steps = (REGROWTH_MM / finest_mm).round() as usize;
-    cores.select(|label| chosen[label]).grown_within(air, steps)
+    let mut free = air.clone();
+    let lungs = cores.select(|label| chosen[label]);
+    let mut others = cores.select(|label| !chosen[label] && ml(label) >= SPECK_ML).dilated(OUTLINE);
+    others.remove(&lungs.dilated(OUTLINE));
+    free.remove(&others);
+    // The outline, also where voxels of a coarse volume touch at their corners; then the recesses.
+    let mut outline = lungs.dilated(OUTLINE);
+    outline.keep(&free);
+    outline.grown_within(&free, REGROWTH)
 }
 
 /// Which components are gas without tissue.
-fn gas(volume: &Volume, cores: &Components) -> Vec<bool> {
+fn gas(working: &Working, cores: &Components) -> Vec<bool> {
     let mut dark = vec![0usize; cores.regions().len()];
     cores.for_runs(|label, z, y, along| {
-        dark[label] += along.filter(|&x| volume.hu[[z, y, x]] < GAS_HU).count();
+        let hu = working.volume.hu.slice(s![z, y, along]);
+        dark[label] += hu.iter().filter(|&&hu| hu < GAS_HU).count();
     });
     dark.into_iter()
         .zip(cores.regions())
@@ -90,11 +108,11 @@ fn gas(volume: &Volume, cores: &Components) -> Vec<bool> {
 }
 
 /// Voxels of each component on the patient's right and left, by the middle of each run.
-fn voxels_by_side(volume: &Volume, cores: &Components, middle_x_mm: f64) -> Vec<[usize; 2]> {
+fn voxels_by_side(working: &Working, cores: &Components, middle_x_mm: f64) -> Vec<[usize; 2]> {
     let mut sides = vec![[0usize; 2]; cores.regions().len()];
     cores.for_runs(|label, z, y, along| {
         let x = (along.start + along.end - 1) as f64 / 2.0;
-        let x_mm = volume.geometry.position_mm([z as f64, y as f64, x])[0];
+        let x_mm = working.volume.geometry.position_mm([z as f64, y as f64, x])[0];
         sides[label][usize::from(x_mm > middle_x_mm)] += along.len();
     });
     sides

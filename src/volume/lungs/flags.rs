@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::coarse::Coarse;
-use super::{LungLimits, pixel_mm2, voxel_ml};
-use crate::volume::Volume;
+use super::working::{VOXEL_ML, Working};
+use super::{LungLimits, pixel_mm2};
+use crate::volume::Geometry;
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::Mask;
 
@@ -18,11 +18,8 @@ const EMPTY_SIDE: f64 = 1.0 / 12.0;
 /// has about 0.85 of the right.
 const SMALL_SIDE: f64 = 0.6;
 
-/// Cells of this size are hardly noisy at any dose.
-const CELL_MM: f64 = 6.0;
-
-/// A cell whose mean is below this holds no lung tissue.
-const BARE_HU: i32 = -975;
+/// A voxel whose mean is below this holds no lung tissue.
+const BARE_HU: i16 = -975;
 
 /// A pool of gas in the chest worth a flag.
 const POOL_ML: f64 = 30.0;
@@ -49,6 +46,9 @@ pub enum LungFlag {
     GasBesideLung,
     /// No trachea of at least 30 mm was found, so it may have stretched the box upwards.
     TracheaNotFound,
+    /// The body is interrupted by slices of air, as a phantom of slabs is. What lies between two
+    /// slabs counts as the slab next to it.
+    BodyInterrupted,
 }
 
 impl fmt::Display for LungFlag {
@@ -62,20 +62,27 @@ impl fmt::Display for LungFlag {
             Self::AsymmetricLungs => "asymmetric-lungs",
             Self::GasBesideLung => "gas-beside-lung",
             Self::TracheaNotFound => "trachea-not-found",
+            Self::BodyInterrupted => "body-interrupted",
         })
     }
 }
 
-/// The flags of a mask; left and right volume, and what was learned on the way to it.
+/// What was learned about the lungs on the way to their mask.
+pub(super) struct Findings {
+    pub cut_at_side: bool,
+    pub has_trachea: bool,
+    pub is_interrupted: bool,
+    pub holds_bare_gas: bool,
+}
+
+/// The flags of a mask, from its left and right volume and the findings.
 pub(super) fn flags(
-    volume: &Volume,
+    geometry: &Geometry,
     mask: &Mask,
     sides_ml: [f64; 2],
     limits: &LungLimits,
-    cut_at_side: bool,
-    has_trachea: bool,
+    findings: &Findings,
 ) -> Vec<LungFlag> {
-    let geometry = &volume.geometry;
     let cut = |z: usize| mask.count_slice(z) as f64 * pixel_mm2(geometry) > CUT_MM2;
     let (mut top, mut bottom) = (mask.dim()[0] - 1, 0);
     if geometry.axes[0][2] < 0.0 {
@@ -87,23 +94,24 @@ pub(super) fn flags(
     [
         (LungFlag::CutAtTop, cut(top)),
         (LungFlag::CutAtBottom, cut(bottom)),
-        (LungFlag::CutAtSide, cut_at_side),
+        (LungFlag::CutAtSide, findings.cut_at_side),
         (LungFlag::SmallLungVolume, whole_ml < limits.small_volume_ml),
         (LungFlag::OneLung, one_lung),
         (LungFlag::AsymmetricLungs, !one_lung && smaller_ml < SMALL_SIDE * larger_ml),
-        (LungFlag::GasBesideLung, holds_bare_gas(volume, mask)),
-        (LungFlag::TracheaNotFound, !has_trachea),
+        (LungFlag::GasBesideLung, findings.holds_bare_gas),
+        (LungFlag::TracheaNotFound, !findings.has_trachea),
+        (LungFlag::BodyInterrupted, findings.is_interrupted),
     ]
     .into_iter()
     .filter_map(|(flag, holds)| holds.then_some(flag))
     .collect()
 }
 
-/// Whether the lungs hold a pool of gas without tissue.
-fn holds_bare_gas(volume: &Volume, mask: &Mask) -> bool {
-    let cells = Coarse::new(volume, CELL_MM);
-    let bare = cells.darker_than(BARE_HU, mask);
+/// Whether lungs, as working voxels, hold a pool of gas without tissue.
+pub(super) fn holds_bare_gas(working: &Working, lungs: &Mask) -> bool {
+    let mut bare = Mask::of(&working.volume.hu, |hu| hu < BARE_HU);
+    bare.keep(lungs);
     let pools = Components::of(&bare, Connectivity::Faces3d);
     let most = pools.largest().map_or(0, |largest| pools.regions()[largest].voxels);
-    most as f64 * voxel_ml(&cells.geometry) >= POOL_ML
+    most as f64 * VOXEL_ML >= POOL_ML
 }

@@ -1,34 +1,41 @@
 //! Finding the lungs.
 //!
 //! ```text
-//! measured (not padding) ─ air (≤ −320 HU) ─ in the torso, enclosed in its slice or cut by the
-//!                                            field of view ─ minus trachea and bowel gas ─────┐
-//! torso: the largest piece of tissue left after 4.5 mm are peeled off (no table, no blanket)   │
-//! lungs: the large regions at one height that are not bare gas, a side full of gas with no     │
-//!        other lung in it, and what lies between them ─────────────────────────────────────────┘
+//! working grid (3 mm): air (≤ −320 HU) ─ enclosed in its slice, or cut by the field of view ─
+//!                      minus trachea and bowel gas ─ lungs among what is left ─────────────┐
+//! voxels of the volume: the air in and next to the lungs of the working grid ──────────────┘
+//! torso:               the largest piece of tissue, and the convex hull of all its slices
+//! lungs:               the large regions in that hull at one height that are not bare gas, a side
+//!                      full of gas with no other lung in it, and what lies between them
 //! ```
 //!
+//! What a region is, is decided in working voxels of 3 mm whatever the spacing of the volume, so that
+//! no length depends on how it rounds to voxels; only the outline is that of the volume's own voxels.
+//!
 //! The original's idea, made robust. What is outside need not be connected to a corner, the table
-//! and the bowel are told apart from lungs by place and by density, the two lungs need no airway to
-//! hold them together, and the trachea, which would stretch the box into the neck, is followed from
-//! above and left out. What holds no air is not lung here: collapse, consolidation, effusion and
-//! masses at the wall stay outside the mask; vessels, nodules and masses up to 50 mm that lung
-//! surrounds belong to it, and so do bullae and the gas of a pneumothorax. [`segment_lungs_original`] is the original to the voxel.
+//! and the bowel are distinguished from lungs by position and by density, the two lungs need no
+//! airway to join them, and the trachea, which would stretch the box into the neck, is followed from
+//! above and left out. Collapse, consolidation, effusion and masses at the wall hold no air and stay
+//! outside the mask; vessels, nodules and masses up to 50 mm within lung belong to it, and so do
+//! bullae and the gas of a pneumothorax. [`segment_lungs_original`] is the original to the voxel.
 
 mod airways;
 mod bowel;
 mod choice;
-mod coarse;
 mod flags;
+mod interrupted;
 mod original;
 mod outside;
 mod torso;
+mod working;
 
 use thiserror::Error;
 
-use super::components::fill_holes_2d;
+use super::components::{Components, Connectivity, fill_holes_2d};
 use super::mask::{BoundingBox, Mask};
 use super::{Geometry, Volume};
+
+use working::{VOXEL_ML, Working};
 
 pub use flags::LungFlag;
 pub use original::segment_lungs_original;
@@ -36,11 +43,11 @@ pub use original::segment_lungs_original;
 /// Above this is tissue; at it or below, air.
 const AIR_HU: i16 = -320;
 
-/// The grid in which airways and bowel are told from lung.
-const COARSE_MM: f64 = 3.0;
-
 /// Holes in a lung's slice up to this size (vessels, nodules, masses) belong to it.
 const HOLE_MM2: f64 = 2000.0;
+
+/// How far, in working voxels, the tips of the lungs are followed where they are too thin for one.
+const TIPS: [usize; 3] = [3; 3];
 
 /// Gas without lung tissue is darker than this (air is −1000, inflated lung about −850).
 const GAS_HU: i16 = -950;
@@ -137,8 +144,7 @@ pub enum SegmentationError {
     },
 }
 
-/// The lungs of a chest CT, under the default [`LungLimits`]. Meant for volumes of about 1.5 mm;
-/// sizes inside are in millimetres, so others work too.
+/// The lungs of a chest CT, under the default [`LungLimits`], in a volume of any spacing up to 5 mm.
 ///
 /// # Errors
 /// No body, no air in it, or too little lung.
@@ -154,42 +160,96 @@ pub fn segment_lungs_within(
     volume: &Volume,
     limits: &LungLimits,
 ) -> Result<Lungs, SegmentationError> {
-    let geometry = &volume.geometry;
-    let unmeasured = outside::unmeasured(volume);
-    let mut tissue = Mask::of(&volume.hu, |hu| hu > AIR_HU);
+    if volume.hu.is_empty() {
+        return Err(SegmentationError::NoBody);
+    }
+    let air_of = |volume: &Volume| Mask::of(&volume.hu, |hu| hu <= AIR_HU);
+    let mut fine_air = air_of(volume);
+    let bridged = interrupted::bridged(volume, &fine_air);
+    let is_interrupted = bridged.is_some();
+    let volume = match &bridged {
+        Some(bridged) => {
+            fine_air = air_of(bridged);
+            bridged
+        }
+        None => volume,
+    };
+    let working = Working::new(volume);
+    let unmeasured = outside::unmeasured(volume, &working);
+    let mut tissue = Mask::of(&working.volume.hu, |hu| hu > AIR_HU);
     let mut air = tissue.complement();
     tissue.remove_from_slices(&unmeasured);
     air.remove_from_slices(&unmeasured);
-    let torso = torso::torso(&tissue, &unmeasured, geometry).ok_or(SegmentationError::NoBody)?;
-    let middle_mm = torso.middle_mm;
-    let (air, mut cut) = outside::air_of_torso(volume, &air, &unmeasured, &torso);
-    if air.is_empty() {
+    let torso = torso::torso(&tissue, &unmeasured, &working.volume.geometry)
+        .ok_or(SegmentationError::NoBody)?;
+    let (enclosed, mut cut) = outside::air_of_torso(&working, &air, &unmeasured, &torso);
+    if enclosed.is_empty() {
         return Err(SegmentationError::NoAir);
     }
-    let coarse = coarse::Coarse::new(volume, COARSE_MM);
-    let airways = airways::large_airways(&coarse, &air, middle_mm);
-    let mut lung_air = air;
+    let airways = airways::large_airways(&working, &enclosed, torso.middle_mm);
+    let mut lung_air = enclosed;
     if let Some(airways) = &airways {
         lung_air.remove(airways);
     }
-    let bowel = bowel::bowel_gas(&coarse, &lung_air);
-    lung_air.remove(&bowel);
-    let mut mask = choice::lungs_among(volume, &lung_air, middle_mm[0]);
-    cut.keep(&mask);
-    let cut_at_side = cut.count() as f64 * voxel_ml(geometry) > CUT_ML;
+    lung_air.remove(&bowel::bowel_gas(&working, &lung_air));
+    let mut lungs = choice::lungs_among(&working, &lung_air, &torso);
+    cut.keep(&lungs);
+    let cut_at_side = cut.count() as f64 * VOXEL_ML > CUT_ML;
     if cut_at_side {
-        outside::reclaim_edge(volume, &unmeasured, &mut mask);
+        outside::reclaim_edge(&working, &unmeasured, &mut lungs);
     }
-    fill_holes_2d(&mut mask, (HOLE_MM2 / pixel_mm2(geometry)) as usize);
+    let mask = refined(fine_air, volume, &working, &lungs, &air, &unmeasured);
+    let geometry = &volume.geometry;
     let found_ml = mask.count() as f64 * voxel_ml(geometry);
-    let bounding_box = mask.bounding_box();
-    let bounding_box = match bounding_box {
+    let bounding_box = match mask.bounding_box() {
         Some(bounding_box) if found_ml >= limits.min_volume_ml => bounding_box,
         _ => return Err(SegmentationError::TooSmall { found_ml, limit_ml: limits.min_volume_ml }),
     };
-    let sides_ml = left_and_right_ml(&mask, geometry, middle_mm[0]);
-    let flags = flags::flags(volume, &mask, sides_ml, limits, cut_at_side, airways.is_some());
+    let sides_ml = left_and_right_ml(&mask, geometry, torso.middle_mm[0]);
+    let findings = flags::Findings {
+        cut_at_side,
+        has_trachea: airways.is_some(),
+        is_interrupted,
+        holds_bare_gas: flags::holds_bare_gas(&working, &lungs),
+    };
+    let flags = flags::flags(geometry, &mask, sides_ml, limits, &findings);
     Ok(Lungs::new(mask, sides_ml, bounding_box, geometry, flags))
+}
+
+/// The lungs in the voxels of the volume: its air in the working voxels of the lungs, and what hangs
+/// together with it within [`TIPS`] of them, if it is not in working voxels of other air; and what
+/// all that encloses in its slices.
+fn refined(
+    fine_air: Mask,
+    volume: &Volume,
+    working: &Working,
+    lungs: &Mask,
+    air: &Mask,
+    unmeasured: &Mask,
+) -> Mask {
+    let mut other = air.clone();
+    other.remove(lungs);
+    let mut reach = lungs.dilated(TIPS);
+    reach.remove(&other);
+    reach.remove_from_slices(unmeasured);
+    let mut mask = fine_air;
+    mask.keep(&working.refined(&reach));
+    let pieces = Components::of(&mask, Connectivity::Faces3d);
+    let mut in_lungs = vec![false; pieces.regions().len()];
+    let lungs_fine = working.refined(lungs);
+    pieces.for_runs(|label, z, y, along| {
+        in_lungs[label] = in_lungs[label] || lungs_fine.meets_run(z, y, along.start, along.end);
+    });
+    let mut mask = pieces.select(|label| in_lungs[label]);
+    let mut edge = lungs.clone();
+    edge.remove_from_slices(&unmeasured.complement());
+    if !edge.is_empty() {
+        let mut at_edge = Mask::of(&volume.hu, outside::is_at_edge);
+        at_edge.keep(&working.refined(&edge));
+        mask.add(&at_edge);
+    }
+    fill_holes_2d(&mut mask, (HOLE_MM2 / pixel_mm2(&volume.geometry)) as usize);
+    mask
 }
 
 impl Lungs {
@@ -209,7 +269,6 @@ impl Lungs {
 /// Volume on the patient's left and right of the plane at `middle_x_mm`. A lung that reaches over
 /// that plane by less than a fifth of itself counts as a whole for its side.
 fn left_and_right_ml(mask: &Mask, geometry: &Geometry, middle_x_mm: f64) -> [f64; 2] {
-    use super::components::{Components, Connectivity};
     let pieces = Components::of(mask, Connectivity::Faces3d);
     let mut left = vec![0usize; pieces.regions().len()];
     pieces.for_runs(|label, z, y, along| {
@@ -250,10 +309,7 @@ fn voxel_ml(geometry: &Geometry) -> f64 {
     geometry.spacing_mm.iter().product::<f64>() / 1000.0
 }
 
-/// A length in voxels along each axis, rounded.
-fn voxels(length_mm: f64, geometry: &Geometry) -> [usize; 3] {
-    geometry.spacing_mm.map(|spacing_mm| (length_mm / spacing_mm).round() as usize)
-}
-
+#[cfg(test)]
+mod spacing_tests;
 #[cfg(test)]
 mod tests;

@@ -2,36 +2,45 @@ use ndarray::Array3;
 
 use super::*;
 
-/// A chest of 2.5 mm voxels made of ellipsoids, in millimetres around the middle of the body.
-struct Chest {
+/// A chest made of ellipsoids, in millimetres around the middle of the body.
+#[derive(Clone)]
+pub(super) struct Chest {
     /// `[x, y, z]` of the centre, radii, and Hounsfield units; later ones lie over earlier ones.
-    parts: Vec<([f64; 3], [f64; 3], i16)>,
+    pub parts: Vec<([f64; 3], [f64; 3], i16)>,
     /// How far the scan reaches to the feet and to the head.
-    scan_mm: [f64; 2],
+    pub scan_mm: [f64; 2],
     /// Half the width of the field of view.
-    half_width_mm: f64,
-    outside_hu: i16,
+    pub half_width_mm: f64,
+    pub outside_hu: i16,
+    pub spacing_mm: f64,
+    /// Heights where there is nothing but air.
+    pub gaps_mm: Vec<[f64; 2]>,
 }
 
 const SPACING_MM: f64 = 2.5;
-const LUNG_HU: i16 = -850;
-const LEFT_LUNG: ([f64; 3], [f64; 3], i16) = ([75.0, 0.0, 0.0], [55.0, 75.0, 110.0], LUNG_HU);
-const RIGHT_LUNG: ([f64; 3], [f64; 3], i16) = ([-75.0, 0.0, 0.0], [55.0, 75.0, 110.0], LUNG_HU);
+pub(super) const LUNG_HU: i16 = -850;
+pub(super) const LEFT_LUNG: ([f64; 3], [f64; 3], i16) =
+    ([75.0, 0.0, 0.0], [55.0, 75.0, 110.0], LUNG_HU);
+pub(super) const RIGHT_LUNG: ([f64; 3], [f64; 3], i16) =
+    ([-75.0, 0.0, 0.0], [55.0, 75.0, 110.0], LUNG_HU);
 /// From the middle of the chest up into the neck.
-const TRACHEA: ([f64; 3], [f64; 3], i16) = ([0.0, 5.0, 120.0], [10.0, 10.0, 100.0], -1000);
+pub(super) const TRACHEA: ([f64; 3], [f64; 3], i16) =
+    ([0.0, 5.0, 120.0], [10.0, 10.0, 100.0], -1000);
 
 impl Chest {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let body = ([0.0; 3], [165.0, 105.0, 1e6], 40);
         Self {
             parts: vec![body, LEFT_LUNG, RIGHT_LUNG, TRACHEA],
             scan_mm: [-150.0, 170.0],
             half_width_mm: 190.0,
             outside_hu: -1000,
+            spacing_mm: SPACING_MM,
+            gaps_mm: Vec::new(),
         }
     }
 
-    fn with(mut self, part: ([f64; 3], [f64; 3], i16)) -> Self {
+    pub fn with(mut self, part: ([f64; 3], [f64; 3], i16)) -> Self {
         self.parts.push(part);
         self
     }
@@ -41,23 +50,37 @@ impl Chest {
         self
     }
 
-    fn volume(&self) -> Volume {
-        let across = (2.0 * self.half_width_mm / SPACING_MM) as usize;
-        let slices = ((self.scan_mm[1] - self.scan_mm[0]) / SPACING_MM) as usize;
+    pub fn volume(&self) -> Volume {
+        let spacing_mm = self.spacing_mm;
+        let across = (2.0 * self.half_width_mm / spacing_mm) as usize;
+        let slices = ((self.scan_mm[1] - self.scan_mm[0]) / spacing_mm) as usize;
         let geometry = Geometry {
-            spacing_mm: [SPACING_MM; 3],
+            spacing_mm: [spacing_mm; 3],
             origin_mm: [-self.half_width_mm, -self.half_width_mm, self.scan_mm[0]],
             axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
         };
-        let hu = Array3::from_shape_fn((slices, across, across), |(z, y, x)| {
-            let mm = geometry.position_mm([z as f64, y as f64, x as f64]);
-            let within = |(centre, radii, _): &&([f64; 3], [f64; 3], i16)| {
-                (0..3).map(|i| ((mm[i] - centre[i]) / radii[i]).powi(2)).sum::<f64>() < 1.0
-            };
-            let hu = self.parts.iter().rev().find(within).map_or(self.outside_hu, |part| part.2);
+        let mut hu = Array3::from_elem((slices, across, across), self.outside_hu);
+        for ((z, y), mut row) in
+            (0..slices).flat_map(|z| (0..across).map(move |y| (z, y))).zip(hu.rows_mut())
+        {
+            let [x0, y_mm, z_mm] = geometry.position_mm([z as f64, y as f64, 0.0]);
+            let is_gap = self.gaps_mm.iter().any(|gap| (gap[0]..gap[1]).contains(&z_mm));
+            for (centre, radii, hu) in self.parts.iter().filter(|_| !is_gap) {
+                let off = ((y_mm - centre[1]) / radii[1]).powi(2)
+                    + ((z_mm - centre[2]) / radii[2]).powi(2);
+                if off >= 1.0 {
+                    continue;
+                }
+                let half_mm = radii[0] * (1.0 - off).sqrt();
+                let voxel = |mm: f64| ((mm - x0) / spacing_mm).ceil().max(0.0) as usize;
+                let (first, last) = (voxel(centre[0] - half_mm), voxel(centre[0] + half_mm));
+                row.slice_mut(ndarray::s![first.min(across)..last.min(across)]).fill(*hu);
+            }
             // A little texture, the same in every run.
-            hu + ((z * 7 + y * 13 + x * 29) % 31) as i16 - 15
-        });
+            for (x, hu) in row.iter_mut().enumerate() {
+                *hu += ((z * 7 + y * 13 + x * 29) % 31) as i16 - 15;
+            }
+        }
         Volume { hu, geometry }
     }
 
@@ -67,7 +90,7 @@ impl Chest {
 }
 
 /// The box in the patient: first and last x, y, z.
-fn box_mm(lungs: &Lungs, volume: &Volume) -> [[f64; 2]; 3] {
+pub(super) fn box_mm(lungs: &Lungs, volume: &Volume) -> [[f64; 2]; 3] {
     let end =
         |end: usize| volume.geometry.position_mm(lungs.bounding_box.map(|range| range[end] as f64));
     let (first, last) = (end(0), end(1));

@@ -1,24 +1,21 @@
 //! The torso: the largest piece of tissue, without the table and what lies on it.
 
-use super::voxels;
+use std::ops::Range;
+
 use crate::volume::Geometry;
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::Mask;
 
-/// Peeled off tissue on all sides to find the torso: shells of tables and blankets are thinner than
-/// twice this, torsos are not.
-const PEEL_MM: f64 = 4.5;
+/// Working voxels peeled off tissue on all sides to find the torso. What is thinner than three
+/// vanishes: shells of tables, blankets, and thin walls of the chest, which the torso can do without.
+const PEEL: [usize; 3] = [1; 3];
 
 /// The torso of the patient.
 pub(super) struct Torso {
-    /// Its voxels.
-    pub mask: Mask,
-    /// Per slice, the voxels between the outermost torso voxels of both their row and column.
-    pub inside: Mask,
-    /// Per slice, the voxels between the outermost torso voxels of their row or of their column.
-    pub spanned: Mask,
-    /// Which rows hold some of it, slice by slice.
-    rows: Vec<bool>,
+    /// The convex hull of all its slices together: the columns of each row. Lungs lie in it however
+    /// thin the wall of the chest is, for shoulders, mediastinum and abdomen reach around them. A
+    /// table does not: flat or hollow, it is no part of the hull of what lies on it.
+    hull: Vec<Range<usize>>,
     /// Its centre of mass.
     pub middle_mm: [f64; 3],
 }
@@ -26,50 +23,117 @@ pub(super) struct Torso {
 /// The largest piece of tissue, without the table. What was not measured may be body: nothing is
 /// peeled off there, as nothing is at the faces of the volume.
 pub(super) fn torso(tissue: &Mask, unmeasured: &Mask, geometry: &Geometry) -> Option<Torso> {
-    let peel = voxels(PEEL_MM, geometry);
     let mut whole = tissue.clone();
     whole.add_to_slices(unmeasured);
-    let mut peeled = whole.eroded(peel);
+    let mut peeled = whole.eroded(PEEL);
     peeled.keep(tissue);
     let cores = Components::of(&peeled, Connectivity::Faces3d);
     let largest = cores.largest()?;
-    let mut torso = cores.select(|label| label == largest).dilated(peel);
+    let mut torso = cores.select(|label| label == largest).dilated(PEEL);
     torso.keep(tissue);
     let middle_mm = geometry.position_mm(cores.regions()[largest].centroid);
-    let (inside, spanned) = between(&torso);
-    let [depth, height, width] = torso.dim();
-    let rows = (0..depth * height).map(|i| torso.meets_run(i / height, i % height, 0, width));
-    let rows = rows.collect();
-    Some(Torso { mask: torso, rows, inside, spanned, middle_mm })
+    Some(Torso { hull: convex_hull(&torso.projected()), middle_mm })
 }
 
 impl Torso {
-    /// Whether a row of a slice crosses the torso.
-    pub fn crosses_row(&self, z: usize, y: usize) -> bool {
-        self.rows[z * self.inside.dim()[1] + y]
+    /// What of a row's `start..end` lies in the hull.
+    pub fn within_hull(&self, y: usize, run: Range<usize>) -> Range<usize> {
+        let start = run.start.max(self.hull[y].start);
+        start..run.end.min(self.hull[y].end).max(start)
     }
 }
 
-/// The voxels between the outermost torso voxels of their row and column, and of their row or
-/// column, slice by slice.
-fn between(torso: &Mask) -> (Mask, Mask) {
-    let [depth, height, _] = torso.dim();
-    let mut rows = Mask::empty(torso.dim());
-    for z in 0..depth {
-        for y in 0..height {
-            let mut span: Option<(usize, usize)> = None;
-            torso.for_runs(z, y, |start, end| {
-                span = Some((span.map_or(start, |(first, _)| first), end));
-            });
-            if let Some((start, end)) = span {
-                rows.fill_run(z, y, start, end);
+/// The convex hull of a set of one slice, row by row.
+fn convex_hull(outline: &Mask) -> Vec<Range<usize>> {
+    let [_, height, _] = outline.dim();
+    let mut rows: Vec<(usize, usize, usize)> = Vec::new();
+    for y in 0..height {
+        let mut span: Option<(usize, usize)> = None;
+        outline.for_runs(0, y, |start, end| {
+            span = Some((span.map_or(start, |(first, _)| first), end - 1));
+        });
+        rows.extend(span.map(|(first, last)| (y, first, last)));
+    }
+    // Mirrored, the right side is a left side.
+    let left = left_side(rows.iter().map(|&(y, first, _)| (y as f64, first as f64)));
+    let right = left_side(rows.iter().map(|&(y, _, last)| (y as f64, -(last as f64))));
+    let mut hull = vec![0..0; height];
+    let (Some(&(top, ..)), Some(&(bottom, ..))) = (rows.first(), rows.last()) else { return hull };
+    for (y, row) in hull.iter_mut().enumerate().take(bottom + 1).skip(top) {
+        // Rounding does not move a corner beyond its voxel.
+        let first = (side_at(&left, y as f64) - 1e-9).ceil() as usize;
+        let last = (-side_at(&right, y as f64) + 1e-9).floor() as usize;
+        *row = first..last + 1;
+    }
+    hull
+}
+
+/// The corners of the hull on the side of small x, for points in the order of y, one for each y.
+fn left_side(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut corners: Vec<(f64, f64)> = Vec::new();
+    for (y, x) in points {
+        while let [.., (y0, x0), (y1, x1)] = corners[..] {
+            // The last corner stays where it lies left of the line from the one before to here.
+            if (x1 - x0) * (y - y0) < (x - x0) * (y1 - y0) {
+                break;
+            }
+            corners.pop();
+        }
+        corners.push((y, x));
+    }
+    corners
+}
+
+/// The x of a side at a height between its first and last corner.
+fn side_at(corners: &[(f64, f64)], y: f64) -> f64 {
+    let after = corners.partition_point(|corner| corner.0 < y).min(corners.len() - 1);
+    let (y1, x1) = corners[after];
+    if after == 0 || y1 == y {
+        return x1;
+    }
+    let (y0, x0) = corners[after - 1];
+    x0 + (x1 - x0) * (y - y0) / (y1 - y0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array3;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// A point is in the hull when no line through it has all of the set on one side.
+        #[test]
+        fn the_hull_is_convex_and_as_small_as_can_be(
+            (height, width, bits) in (1usize..8, 1usize..9).prop_flat_map(|(h, w)| {
+                (Just(h), Just(w), prop::collection::vec(prop::bool::weighted(0.2), h * w))
+            }),
+        ) {
+            let set = Array3::from_shape_vec((1, height, width), bits).unwrap();
+            let points: Vec<(i64, i64)> = set.indexed_iter()
+                .filter(|(_, on)| **on).map(|((_, y, x), _)| (y as i64, x as i64)).collect();
+            let hull = convex_hull(&Mask::of(&set, |on| on));
+            for y in 0..height as i64 {
+                for x in 0..width as i64 {
+                    // In the triangle of some three points, which may coincide.
+                    let side = |a: (i64, i64), b: (i64, i64)| {
+                        ((b.0 - a.0) * (x - a.1) - (b.1 - a.1) * (y - a.0)).signum()
+                    };
+                    let within = |a: (i64, i64), b: (i64, i64)| {
+                        (a.0.min(b.0)..=a.0.max(b.0)).contains(&y)
+                            && (a.1.min(b.1)..=a.1.max(b.1)).contains(&x)
+                    };
+                    let expected = points.iter().any(|&a| points.iter().any(|&b| {
+                        (side(a, b) == 0 && within(a, b)) || points.iter().any(|&c| {
+                            let sides = [side(a, b), side(b, c), side(c, a)];
+                            sides == [1; 3] || sides == [-1; 3]
+                        })
+                    }));
+                    prop_assert_eq!(hull[y as usize].contains(&(x as usize)), expected);
+                }
             }
         }
     }
-    let mut columns = torso.clone();
-    columns.fill_columns();
-    let mut either = rows.clone();
-    either.add(&columns);
-    rows.keep(&columns);
-    (rows, either)
 }

@@ -1,0 +1,183 @@
+//! The same lungs at every spacing.
+
+use std::f64::consts::PI;
+
+use super::tests::*;
+use super::*;
+
+/// The spacings that researchers use.
+const SPACINGS_MM: [f64; 7] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0];
+
+/// The middle of the lungs' bodies is where [`LEFT_LUNG`] has it.
+const LUNG_RADII_MM: [f64; 3] = [55.0, 75.0, 110.0];
+
+/// A body whose wall around the lungs is so thick, on a hollow table at some distance.
+struct Body {
+    wall_mm: f64,
+    table_gap_mm: f64,
+    lung_hu: i16,
+}
+
+impl Body {
+    fn new(wall_mm: f64) -> Self {
+        Self { wall_mm, table_gap_mm: 0.0, lung_hu: LUNG_HU }
+    }
+
+    fn chest(&self) -> Chest {
+        let wall_mm = self.wall_mm;
+        let around = LUNG_RADII_MM.map(|mm| mm + wall_mm);
+        let back_mm = LUNG_RADII_MM[1] + wall_mm;
+        let mut chest = Chest::new();
+        chest.half_width_mm = 200.0;
+        chest.parts = vec![
+            // Table: a shell of 3 mm around foam.
+            ([0.0, back_mm + self.table_gap_mm + 17.0, 0.0], [260.0, 17.0, 1e6], -200),
+            ([0.0, back_mm + self.table_gap_mm + 17.0, 0.0], [257.0, 14.0, 1e6], -940),
+            // Mediastinum with neck and spine, shoulders, abdomen.
+            ([0.0, 0.0, 0.0], [60.0, back_mm, 1e6], 40),
+            ([0.0, 0.0, 150.0], [150.0, back_mm - 5.0, 50.0], 40),
+            ([0.0, 0.0, -160.0], [75.0 + around[0], back_mm, 90.0], 40),
+            // The wall of the chest.
+            ([-75.0, 0.0, 0.0], around, 40),
+            ([75.0, 0.0, 0.0], around, 40),
+            (LEFT_LUNG.0, LUNG_RADII_MM, self.lung_hu),
+            (RIGHT_LUNG.0, LUNG_RADII_MM, self.lung_hu),
+            TRACHEA,
+        ];
+        chest
+    }
+}
+
+/// What is wrong with the lungs of a chest at a spacing: the box may be 5 mm off, or a voxel, and the
+/// volumes 4 %.
+fn complaint(chest: &Chest, flags: &[LungFlag]) -> Option<String> {
+    let volume = chest.volume();
+    let lungs = match segment_lungs(&volume) {
+        Ok(lungs) => lungs,
+        Err(error) => return Some(error.to_string()),
+    };
+    let found = box_mm(&lungs, &volume);
+    // What the outermost slices reach.
+    let low = chest.scan_mm[0] - 0.5 * chest.spacing_mm;
+    let high = low + volume.hu.dim().0 as f64 * chest.spacing_mm;
+    let heights = [low.max(-LUNG_RADII_MM[2]), high.min(LUNG_RADII_MM[2])];
+    // The widest section of the lungs in the scan.
+    let last_mm = (high - 0.5 * chest.spacing_mm).min(0.0);
+    let widest = (1.0 - (last_mm / LUNG_RADII_MM[2]).powi(2)).sqrt();
+    let (x_mm, y_mm) = (75.0 + 55.0 * widest, 75.0 * widest);
+    let right = [[-x_mm, x_mm], [-y_mm, y_mm], heights];
+    let tolerance_mm = f64::max(5.0, chest.spacing_mm);
+    let off = found.as_flattened().iter().zip(right.as_flattened());
+    let is_off = off.clone().any(|(found, right)| (found - right).abs() > tolerance_mm);
+    // The part of an ellipsoid between two heights.
+    let part = |mm: f64| {
+        let h = mm / LUNG_RADII_MM[2];
+        h - h.powi(3) / 3.0
+    };
+    let true_ml =
+        PI * LUNG_RADII_MM.iter().product::<f64>() / 1000.0 * (part(heights[1]) - part(heights[0]));
+    let wrong = [lungs.left_ml, lungs.right_ml].iter().any(|ml| (ml / true_ml - 1.0).abs() > 0.04);
+    (is_off || wrong || lungs.flags != flags).then(|| {
+        let (left_ml, right_ml) = (lungs.left_ml, lungs.right_ml);
+        format!("{found:.1?}, {left_ml:.0} and {right_ml:.0} of {true_ml:.0} ml, {:?}", lungs.flags)
+    })
+}
+
+fn assert_right_at(spacings_mm: &[f64], chest: &Chest, flags: &[LungFlag], name: &str) {
+    let complaints: Vec<String> = spacings_mm
+        .iter()
+        .filter_map(|&spacing_mm| {
+            let chest = Chest { spacing_mm, ..chest.clone() };
+            complaint(&chest, flags).map(|complaint| format!("{name} at {spacing_mm}: {complaint}"))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn walls_of_6_to_12_mm() {
+    for wall_mm in [6.0, 8.0, 10.0, 12.0] {
+        let chest = Body::new(wall_mm).chest();
+        assert_right_at(&SPACINGS_MM, &chest, &[], &format!("wall of {wall_mm} mm"));
+    }
+}
+
+#[test]
+fn twenty_spacings_give_the_same_lungs() {
+    let spacings_mm: Vec<f64> = (0..20).map(|i| 1.0 + 4.0 * f64::from(i) / 19.0).collect();
+    let chest = Body { table_gap_mm: 12.0, ..Body::new(7.0) }.chest();
+    assert_right_at(&spacings_mm, &chest, &[], "chest");
+}
+
+#[test]
+fn emphysema_in_thin_walls() {
+    let chest = Body { lung_hu: -930, ..Body::new(7.0) }.chest();
+    assert_right_at(&SPACINGS_MM, &chest, &[], "emphysema");
+}
+
+#[test]
+fn gaps_between_back_and_table_in_a_wide_and_in_a_narrow_field_of_view() {
+    for table_gap_mm in [3.0, 6.0, 10.0, 15.0, 25.0, 40.0] {
+        let mut chest = Body { table_gap_mm, ..Body::new(9.0) }.chest();
+        for half_width_mm in [200.0, 141.0] {
+            chest.half_width_mm = half_width_mm;
+            let name = format!("table {table_gap_mm} mm off, view of {half_width_mm} mm");
+            assert_right_at(&SPACINGS_MM, &chest, &[], &name);
+        }
+    }
+}
+
+#[test]
+fn arms_at_the_sides() {
+    for gap_mm in [4.0, 15.0] {
+        let mut chest = Body::new(8.0).chest();
+        chest.half_width_mm = 240.0;
+        for side in [-1.0, 1.0] {
+            let x_mm = side * (138.0 + gap_mm + 38.0);
+            chest.parts.insert(2, ([x_mm, 35.0, 0.0], [38.0, 48.0, 1e6], 40));
+        }
+        assert_right_at(&SPACINGS_MM, &chest, &[], &format!("arms {gap_mm} mm off"));
+    }
+}
+
+/// Stomach and colon full of gas, under the diaphragm and lower.
+fn with_bowel_gas(chest: Chest) -> Chest {
+    chest
+        .with(([60.0, -20.0, -132.0], [45.0, 40.0, 18.0], -1000))
+        .with(([-70.0, -40.0, -170.0], [25.0, 20.0, 40.0], -1000))
+        .with(([10.0, -45.0, -190.0], [90.0, 18.0, 16.0], -1000))
+        .with(([80.0, 0.0, -230.0], [25.0, 25.0, 50.0], -1000))
+}
+
+#[test]
+fn bowel_gas_is_no_lung() {
+    let mut chest = with_bowel_gas(Body::new(8.0).chest());
+    chest.scan_mm = [-160.0, 170.0];
+    assert_right_at(&SPACINGS_MM, &chest, &[], "bowel gas");
+}
+
+#[test]
+fn lung_bases_over_bowel_gas_are_measured_alone() {
+    let mut chest = with_bowel_gas(Body::new(10.0).chest());
+    chest.scan_mm = [-330.0, -50.0];
+    chest.parts.insert(2, ([0.0, 0.0, -300.0], [140.0, 80.0, 220.0], 40));
+    let flags = [LungFlag::CutAtTop, LungFlag::SmallLungVolume, LungFlag::TracheaNotFound];
+    assert_right_at(&SPACINGS_MM, &chest, &flags, "bases of 700 ml");
+    // 193 ml.
+    chest.scan_mm = [-330.0, -80.0];
+    for spacing_mm in SPACINGS_MM {
+        let error = segment_lungs(&Chest { spacing_mm, ..chest.clone() }.volume()).unwrap_err();
+        let SegmentationError::TooSmall { found_ml, .. } = error else { panic!("{error}") };
+        assert!((180.0..206.0).contains(&found_ml), "{found_ml} ml at {spacing_mm} mm");
+    }
+}
+
+#[test]
+fn a_phantom_of_slabs_has_all_of_its_lungs_and_a_flag() {
+    for gap_mm in [5.5, 8.0] {
+        let mut chest = Body::new(10.0).chest();
+        chest.gaps_mm = (-4..4).map(|i| f64::from(i) * 25.0).map(|z| [z, z + gap_mm]).collect();
+        let name = format!("gaps of {gap_mm} mm");
+        assert_right_at(&SPACINGS_MM, &chest, &[LungFlag::BodyInterrupted], &name);
+    }
+}
