@@ -26,7 +26,7 @@ pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use study::{
     Found, cache_folder, count_prepared, gather, images_of, make_phantom, prepare, prepare_chosen,
-    prepare_images, prepare_shard, settings, split_check, survey,
+    prepare_images, prepare_shard, settings, split_check, survey, tell_passed_over,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};

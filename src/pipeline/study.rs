@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, SplitError, SplitLists};
 use crate::dicom::{self, StackRules};
-use crate::images::{Image, Scanner};
+use crate::images::{Image, PassedOver, Scanner};
 use crate::phantom;
 use crate::prepare::{self, Limits, Refusal, Row, Settings, Shard, Status};
 use crate::results::{RunFolder, Table, read_csv, write_csv};
@@ -50,6 +50,9 @@ pub(super) fn study(
         told += &format!("; {}", lists.told(&cohort.rows));
     }
     watch.stage_ends("split", &told);
+    for warning in cohort::split_warnings(&cohort.rows) {
+        watch.note(&format!("warning: {warning}"));
+    }
     Ok(cohort.rows)
 }
 
@@ -88,7 +91,19 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     };
     let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
     watch.stage_ends("cohort", &told);
+    tell_passed_over(&cohort.passed_over, watch);
     Ok(cohort)
+}
+
+/// Says which files were passed over, and what to do where there may be images in them.
+pub fn tell_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
+    if passed_over.is_empty() {
+        return;
+    }
+    watch.stage_ends("passed over", &passed_over.counts());
+    for line in cohort::remedies(passed_over) {
+        watch.note(&format!("warning: {line}"));
+    }
 }
 
 /// What looks for images as the spec says, with the index of a cache folder.
@@ -207,6 +222,8 @@ pub struct Found {
     pub images: Vec<Image>,
     /// Files that are damaged, with the reason.
     pub left_out: Vec<(String, String)>,
+    /// Files that are no image or are not looked into, by kind.
+    pub passed_over: PassedOver,
 }
 
 /// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
@@ -227,6 +244,7 @@ pub fn images_of(
             (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
         }));
         found.images.extend(here.images);
+        found.passed_over.merge(here.passed_over);
     }
     // Preparation says so if nothing can be written there.
     let _ = scanner.save();

@@ -14,6 +14,7 @@ mod fetching;
 mod folds;
 mod killing;
 mod nlst;
+mod passed_over;
 mod report;
 mod road;
 mod runs;
