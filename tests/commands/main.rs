@@ -4,6 +4,7 @@ mod archive;
 mod bad_inputs;
 mod browser;
 mod cache;
+mod changes;
 mod continuing;
 mod damage;
 mod determinism;
