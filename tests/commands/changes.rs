@@ -110,7 +110,7 @@ fn changed_inputs_stop_a_run_and_equal_ones_elsewhere_do_not() {
 
     let exam = place.path("ct/P0001/P0001-1");
     fs::rename(&exam, place.path("away")).unwrap();
-    has_changed(&place, "scans removed: ");
+    has_changed(&place, "1 scan removed: ");
     fs::rename(place.path("away"), &exam).unwrap();
     is_unchanged(&place, "the scan is back");
 
