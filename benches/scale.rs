@@ -179,6 +179,7 @@ fn index(series: usize, files: usize) -> Found {
             name: format!("{:08x}-{slice:04}-4f0e-9f41-0123456789ab.dcm", number).into(),
             bytes: 526_000,
             modified_ns: 1_700_000_000_000_000_000,
+            changed_ns: 1_700_000_000_000_000_000,
         };
         let geometry = Geometry {
             spacing_mm: [slice_spacing_mm, 0.7, 0.7],

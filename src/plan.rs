@@ -3,14 +3,16 @@
 //! Memory and time are estimates from the network's arithmetic and from figures measured on a
 //! cloud machine (docs/performance.md); they say hours or days, not minutes.
 
-use crate::cohort::Cohort;
+use crate::cohort::{self, Cohort, Unmatched};
 use crate::device::{self, DeviceFacts, DeviceKind};
+use crate::images::PassedOverKind;
 use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
 use crate::training::{self, TrainingError};
 use crate::usage;
 use burn::tensor::Device;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// The answer of `lungs check`.
 #[derive(Debug, Serialize)]
@@ -52,8 +54,27 @@ pub struct CohortPlan {
     pub chosen: usize,
     /// Why others do not, the most frequent first.
     pub left_out: Vec<LeftOut>,
+    /// Labels and series that do not meet, where there are both.
+    pub unmatched: Option<Unmatched>,
+    /// Files that are no image or are not looked into.
+    pub passed_over: Vec<PassedOverPlan>,
     /// The parts.
     pub parts: Vec<PartPlan>,
+    /// What makes figures of these parts undefined.
+    pub warnings: Vec<String>,
+}
+
+/// Files of one kind that are passed over.
+#[derive(Debug, Serialize)]
+pub struct PassedOverPlan {
+    /// The kind of file.
+    pub kind: PassedOverKind,
+    /// How many; of hidden folders, the files in them.
+    pub count: usize,
+    /// The first by path.
+    pub example: PathBuf,
+    /// What to do where there are images in them.
+    pub remedy: Option<&'static str>,
 }
 
 /// A reason with its count.
@@ -63,6 +84,8 @@ pub struct LeftOut {
     pub count: usize,
     /// The reason: a short word, and the sentence of the first case.
     pub reason: String,
+    /// Whether the sentence is that of all cases, to the letter.
+    pub same: bool,
 }
 
 /// A part of the study.
@@ -195,16 +218,19 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
 }
 
 fn describe(cohort: &Cohort) -> CohortPlan {
-    let mut left_out = BTreeMap::<&str, (usize, &str)>::new();
-    for row in cohort.rows.iter().filter(|row| !row.chosen) {
-        let word = row.reason.split(':').next().unwrap_or_default();
-        left_out.entry(word).or_insert((0, &row.reason)).0 += 1;
-    }
-    let mut left_out: Vec<LeftOut> = left_out
-        .into_values()
-        .map(|(count, reason)| LeftOut { count, reason: reason.to_owned() })
-        .collect();
-    left_out.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+    let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
+    let groups = cohort::group_reasons(not_chosen.map(|row| row.reason.as_str()));
+    let left_out = groups.into_iter().map(|group| LeftOut {
+        count: group.count,
+        reason: format!("{}: {}", group.code, group.sentence),
+        same: group.same,
+    });
+    let passed_over = cohort.passed_over.iter().map(|(kind, tally)| PassedOverPlan {
+        kind,
+        count: tally.files,
+        example: tally.example.clone(),
+        remedy: kind.remedy(),
+    });
     let parts = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
         let rows: Vec<_> =
             cohort.rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
@@ -218,7 +244,10 @@ fn describe(cohort: &Cohort) -> CohortPlan {
     CohortPlan {
         series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
-        left_out,
+        left_out: left_out.collect(),
+        unmatched: Unmatched::of(&cohort.rows),
+        passed_over: passed_over.collect(),
         parts: parts.collect(),
+        warnings: cohort::split_warnings(&cohort.rows),
     }
 }

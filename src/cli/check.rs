@@ -4,8 +4,9 @@ use super::output::{Output, bytes, columns, duration};
 use super::{Done, Failure};
 use crate::cohort::SplitLists;
 use crate::device;
+use crate::images::counted;
 use crate::pipeline;
-use crate::plan::{Plan, plan};
+use crate::plan::{LeftOut, PassedOverPlan, Plan, plan};
 use crate::spec::{Overrides, Spec, load};
 use clap::Args;
 use std::path::PathBuf;
@@ -77,6 +78,23 @@ fn set_keys(spec: &Spec) -> String {
     format!("{lines}# the other keys have their defaults; --verbose prints all\n")
 }
 
+fn told_reason(left_out: &LeftOut) -> String {
+    let LeftOut { count, reason, same } = left_out;
+    match reason.split_once(": ") {
+        Some((code, sentence)) if !same => format!("{count} × {code}, for example: {sentence}"),
+        _ => format!("{count} × {reason}"),
+    }
+}
+
+fn told_passed_over(passed_over: &PassedOverPlan) -> String {
+    let count = counted(passed_over.kind, passed_over.count);
+    let example = passed_over.example.display();
+    match passed_over.remedy {
+        Some(remedy) => format!("{count}, such as {example}: {remedy}"),
+        None => format!("{count}, such as {example}"),
+    }
+}
+
 fn tell(plan: &Plan) -> String {
     let mut rows = vec![];
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
@@ -87,7 +105,13 @@ fn tell(plan: &Plan) -> String {
         Some(cohort) => {
             row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
             for left_out in &cohort.left_out {
-                row("  left out", format!("{} × {}", left_out.count, left_out.reason));
+                row("  left out", told_reason(left_out));
+            }
+            if let Some(unmatched) = &cohort.unmatched {
+                row("  no match", unmatched.to_string());
+            }
+            for passed_over in &cohort.passed_over {
+                row("passed over", told_passed_over(passed_over));
             }
             for part in &cohort.parts {
                 row(
@@ -99,6 +123,9 @@ fn tell(plan: &Plan) -> String {
                 );
             }
         }
+    }
+    for warning in plan.cohort.iter().flat_map(|cohort| &cohort.warnings) {
+        row("  warning", warning.clone());
     }
     row("weights", plan.initial_weights.clone());
     row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));

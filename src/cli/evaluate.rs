@@ -30,6 +30,10 @@ pub(super) struct Evaluate {
     /// be given many times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+
+    /// Go on with the labels, lists and scans that a run began with, though they changed since.
+    #[arg(long)]
+    keep_inputs: bool,
 }
 
 impl Evaluate {
@@ -48,6 +52,9 @@ impl Evaluate {
                 )));
             }
             use_threads(&spec);
+            if !self.keep_inputs {
+                pipeline::check_inputs(&spec, &whole)?;
+            }
             pipeline::evaluate(&spec, &whole, &progress)?;
             for (run, _) in whole.members()? {
                 output.answer(report::headline(&run).map_err(Failure::work)?);

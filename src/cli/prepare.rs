@@ -6,9 +6,9 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::slurm::{After, Call, Submission};
 use super::{Done, Failure};
-use crate::cohort::{CohortRow, unlabelled};
+use crate::cohort::{CohortRow, group_reasons, unlabelled};
 use crate::images::Image;
-use crate::pipeline::{self, Stages};
+use crate::pipeline;
 use crate::prepare::{self, Row, Shard, Status};
 use crate::report::preparation::write_preparation;
 use crate::results::write_csv;
@@ -56,18 +56,20 @@ impl Prepare {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
         let (rows, page) =
-            if self.is_data() { self.folder(&progress)? } else { self.spec(&progress)? };
-        let refused = rows.iter().filter(|row| row.status == Status::Refused);
-        for row in refused.clone() {
-            output.say(format!("refused      {}  {}: {}", row.series_uid, row.code, row.reason));
-        }
+            if self.is_data() { self.folder(&progress, output)? } else { self.spec(&progress)? };
+        let refused: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Refused).collect();
+        let reasons: Vec<(&str, String)> = refused
+            .iter()
+            .map(|row| (row.series_uid.as_str(), format!("{}: {}", row.code, row.reason)))
+            .collect();
+        tell_by_reason("refused", &reasons, output);
         output.detail(table(&rows));
         if self.shard.is_some() {
             output.say(format!("table         {}", page.display()));
             return Ok(());
         }
         output.say(format!("quality page  {}", page.display()));
-        match refused.count() {
+        match refused.len() {
             refused if refused == rows.len() => {
                 Err(Failure::work(format!("none of the {refused} series could be prepared")))
             }
@@ -126,7 +128,7 @@ impl Prepare {
         call.submit(&[(parts, None), (tables, Some(After::Success))], output)
     }
 
-    fn folder(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
+    fn folder(&self, progress: &Progress, output: &Output) -> Result<(Vec<Row>, PathBuf), Failure> {
         let out = self.out_folder()?;
         if std::fs::canonicalize(out)
             .is_ok_and(|out| std::fs::canonicalize(&self.input).ok() == Some(out))
@@ -148,12 +150,13 @@ impl Prepare {
             let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
             return keep_table_of(shard, rows, out);
         }
-        for (series, reason) in &found.left_out {
-            progress.stage_ends("left out", &format!("{series}  {reason}"));
-        }
+        let left_out: Vec<(&str, String)> =
+            found.left_out.iter().map(|(path, reason)| (path.as_str(), reason.clone())).collect();
+        tell_by_reason("left out", &left_out, output);
+        pipeline::tell_passed_over(&found.passed_over, progress);
         let images: Vec<&Image> = found.images.iter().collect();
         let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
-        let mut seen = unlabelled(&found.images, &found.left_out);
+        let mut seen = unlabelled(&found.images, &found.left_out, &found.passed_over);
         for (seen, row) in seen.iter_mut().zip(&rows) {
             if row.status == Status::Refused {
                 seen.chosen = false;
@@ -161,6 +164,24 @@ impl Prepare {
             }
         }
         keep(rows, &seen, out, &self.input.display().to_string())
+    }
+}
+
+/// Says what is not prepared: a line for each reason, and with `--verbose` one for each series or file.
+fn tell_by_reason(heading: &str, left_out: &[(&str, String)], output: &Output) {
+    for group in group_reasons(left_out.iter().map(|(_, reason)| reason.as_str())) {
+        let of_group = |(_, reason): &&(&str, String)| {
+            reason.split_once(": ") == Some((group.code.as_str(), group.sentence.as_str()))
+        };
+        let first = left_out.iter().find(of_group).map_or("", |(name, _)| name);
+        match group.count {
+            1 => output.say(format!("{heading:<12} {first}  {}: {}", group.code, group.sentence)),
+            _ => output
+                .say(format!("{heading:<12} {group}; the first is {first}, --verbose lists all")),
+        }
+    }
+    for (name, reason) in left_out {
+        output.detail(format!("  {heading}  {name}  {reason}"));
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Done, Failure};
 use crate::cohort::SplitLists;
 use crate::pipeline::{self, PipelineError, Until};
 use crate::report;
-use crate::results::{Provenance, RunFolder, find_run};
+use crate::results::{RunFolder, find_run};
 use crate::spec::{Overrides, Spec, load, load_resolved};
 use crate::training::{self, Outcome};
 use clap::Args;
@@ -53,6 +53,10 @@ struct Which {
     #[arg(long)]
     fresh: bool,
 
+    /// Go on with the labels, lists and scans that the run began with, though they changed since.
+    #[arg(long, conflicts_with = "fresh")]
+    keep_inputs: bool,
+
     /// Watch training on a dashboard with curves; `q` stops, and everything is kept.
     #[arg(long, conflicts_with = "slurm")]
     tui: bool,
@@ -89,21 +93,17 @@ impl Which {
         }
         let (spec, folder) = self.find()?;
         use_threads(&spec);
+        if !self.keep_inputs {
+            pipeline::check_inputs(&spec, &folder)?;
+        }
         if spec.is_of_all_folds() {
             return self.cross_validate(&spec, &folder, output, until, &interrupt);
         }
-        let known = Provenance::read(&folder).filter(|known| known.finished.is_some());
-        if let Some(known) = known {
+        if folder.is_finished() {
             if !folder.has_figures_of(&spec)? {
                 return self.evaluate_anew(&spec, &folder, output, &interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
-            if pipeline::initial_weights_changed(&spec, &known) {
-                output.say("The weights at model.init are others than when it began.");
-            }
-            if pipeline::split_lists_changed(&spec, &known) {
-                output.say("The lists at split.lists are others than when it began.");
-            }
             output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
             output.answer(report::headline(&folder).map_err(Failure::work)?);
             return Ok(());
@@ -234,6 +234,9 @@ impl Which {
         let (spec, known) = self.look()?;
         let (root, changes) = match known {
             Some(run) => {
+                if !self.keep_inputs {
+                    pipeline::check_inputs(&spec, &run)?;
+                }
                 if run.is_finished() && run.has_figures_of(&spec)? {
                     output.say(format!("{} is finished already.", run.root().display()));
                     return Ok(());
@@ -247,7 +250,9 @@ impl Which {
         let set: Vec<String> = changes.into_iter().flat_map(|key| ["--set".into(), key]).collect();
         let call = Call { spec: &spec, folder: &root, submission: &self.submission };
         let verb = if until == Until::Trained { "train" } else { "run" };
+        let keep = self.keep_inputs.then(|| "--keep-inputs".to_owned());
         let command = [vec![verb.to_owned(), root.display().to_string()], set.clone()].concat();
+        let command = command.into_iter().chain(keep).collect();
         let about = format!("One run, by `lungs {verb} --slurm`.");
         let run = call.job("run", &about, command)?.training();
         if spec.slurm.shards == 0 {

@@ -13,22 +13,28 @@
 mod kernel;
 mod labels;
 mod lists;
+mod reasons;
 mod rules;
 mod select;
 mod split;
 mod split_lists;
 #[cfg(test)]
 mod testing;
+mod unmatched;
 
 pub use kernel::{Sharpness, sharpness};
 pub use labels::{Label, Labels, LabelsError, Matched};
 pub use lists::{ListEntry, ListError, read_list, write_list};
+pub use reasons::{ReasonGroup, group_reasons};
 pub use select::{Candidate, select, unlabelled};
-pub use split::{SplitError, assign, check_parts};
+pub use split::{SplitError, assign, check_parts, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
+pub use unmatched::{SeriesNames, Unmatched};
 
 use crate::formats;
-use crate::images::{Found, Image, ImagesError, Kind, Scanner};
+use crate::images::{
+    self, Found, Image, ImagesError, Kind, PassedOver, PassedOverKind, Scanner, Tally,
+};
 use crate::spec::{Part, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -53,7 +59,7 @@ pub enum CohortError {
     #[error(
         "no CT images in {root} ({skipped} other files, {problems} damaged ones); expected a \
          folder that holds DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
-         depth{first_problem}{hint}"
+         depth{first_problem}{hint}{}", .passed_over.iter().map(|line| format!("\n  {line}")).collect::<String>()
     )]
     Nothing {
         /// The folder.
@@ -66,9 +72,13 @@ pub enum CohortError {
         first_problem: String,
         /// What to do next, where that is known.
         hint: String,
+        /// A line for each kind of file that may hold images and is not looked into.
+        passed_over: Vec<String>,
     },
     /// Series and labels do not meet.
-    #[error("none of the {series} series can be used; the reasons: {reasons}. The first:{first}")]
+    #[error(
+        "none of the {series} series can be used; the reasons: {reasons}. The first:{first}{unmatched}"
+    )]
     NoneChosen {
         /// Series found.
         series: usize,
@@ -76,6 +86,8 @@ pub enum CohortError {
         reasons: String,
         /// The first reasons in full, a line each.
         first: String,
+        /// A label and a series that do not meet, as a line.
+        unmatched: String,
     },
 }
 
@@ -123,6 +135,8 @@ pub struct Cohort {
     pub chosen: Vec<(usize, Image)>,
     /// What further columns of the labels say, by series and name of the column.
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
+    /// Files that are no image or are not looked into, by kind.
+    pub passed_over: PassedOver,
 }
 
 /// Walks the data, reads the labels and chooses one series per exam.
@@ -143,7 +157,9 @@ pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, C
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
         let first = first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason)).collect();
-        return Err(CohortError::NoneChosen { series: series_found, reasons, first });
+        let unmatched = Unmatched::of(&cohort.rows);
+        let unmatched = unmatched.map_or_else(String::new, |pair| format!("\n  {pair}"));
+        return Err(CohortError::NoneChosen { series: series_found, reasons, first, unmatched });
     }
     Ok(cohort)
 }
@@ -166,10 +182,24 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
     CohortError::Nothing {
         root,
         hint,
-        skipped: found.skipped,
+        skipped: found.passed_over.files(),
+        passed_over: remedies(&found.passed_over),
         problems: found.problems.len(),
         first_problem: found.problems.first().map(told).unwrap_or_default(),
     }
+}
+
+/// A line for each kind of file that may hold images and is not looked into.
+pub fn remedies(passed_over: &PassedOver) -> Vec<String> {
+    let line = |(kind, tally): (PassedOverKind, &Tally)| {
+        let count = images::counted(kind, tally.files);
+        Some(format!(
+            "{count} passed over, such as {}: {}",
+            tally.example.display(),
+            kind.remedy()?
+        ))
+    };
+    passed_over.iter().filter_map(line).collect()
 }
 
 impl Cohort {
@@ -187,7 +217,7 @@ impl Cohort {
 /// Reasons and how often each stands in the rows, the most frequent first.
 pub fn count_reasons(rows: &[CohortRow]) -> String {
     let mut counts = std::collections::BTreeMap::<&str, usize>::new();
-    for row in rows.iter().filter(|row| !row.chosen) {
+    for row in rows.iter().filter(|row| !row.chosen && !row.is_passed_over()) {
         let word = row.reason.split(':').next().unwrap_or_default();
         *counts.entry(word).or_default() += 1;
     }
@@ -260,7 +290,7 @@ fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), Coho
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );
         all.problems.extend(found.problems);
-        all.skipped += found.skipped;
+        all.passed_over.merge(found.passed_over);
         all.opened += found.opened;
     }
     labels.refuse_conflicts()?;

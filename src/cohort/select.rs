@@ -2,7 +2,7 @@
 
 use super::kernel::{Sharpness, sharpness};
 use super::{Cohort, CohortRow, Label, Labels, rules};
-use crate::images::{Found, Image, Kind};
+use crate::images::{Found, Image, Kind, PassedOver, PassedOverKind, Tally, counted};
 use crate::spec::{Preference, Select};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -92,7 +92,9 @@ pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
             None,
         )
     }));
-    let mut cohort = Cohort { columns, ..Cohort::default() };
+    let passed_over = found.passed_over;
+    rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
+    let mut cohort = Cohort { columns, passed_over, ..Cohort::default() };
     for (row, image) in rows {
         let parts = image.iter().flat_map(|image| &image.left_out).map(|part| CohortRow {
             reason: part.reason.clone(),
@@ -117,11 +119,40 @@ pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
 /// The `kind` of rows that are a part of a series only: scout views, other stacks.
 const PART: &str = "part";
 
+/// The `kind` of rows that count files which are no image or are not looked into.
+const PASSED_OVER: &str = "passed-over";
+
 impl CohortRow {
-    /// Whether the row is a whole image, and neither a part of one, a damaged file nor a label.
+    /// Whether the row is a whole image, and neither a part of one, a damaged file, a label nor a
+    /// count of files.
     pub fn is_image(&self) -> bool {
-        !self.kind.is_empty() && self.kind != PART
+        !self.kind.is_empty() && self.kind != PART && self.kind != PASSED_OVER
     }
+
+    /// Whether the row is a label that finds no series.
+    pub fn is_label(&self) -> bool {
+        self.kind.is_empty() && self.label.is_some()
+    }
+
+    /// Whether the row counts files of one kind that are passed over.
+    pub fn is_passed_over(&self) -> bool {
+        self.kind == PASSED_OVER
+    }
+}
+
+/// A row for each kind of file that is passed over, with the first of them and their number.
+fn passed_over_rows(passed_over: &PassedOver) -> Vec<CohortRow> {
+    let row = |(kind, tally): (PassedOverKind, &Tally)| CohortRow {
+        path: tally.example.display().to_string(),
+        kind: PASSED_OVER.to_owned(),
+        slices: tally.files,
+        reason: match kind.remedy() {
+            Some(remedy) => format!("{}: {}; {remedy}", kind.code(), counted(kind, tally.files)),
+            None => format!("{}: {}", kind.code(), counted(kind, tally.files)),
+        },
+        ..empty()
+    };
+    passed_over.iter().map(row).collect()
 }
 
 fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
@@ -148,9 +179,13 @@ fn empty() -> CohortRow {
     }
 }
 
-/// Images and left-out files (path and reason) as rows of a cohort in which every series is wanted
-/// and nothing has a label.
-pub fn unlabelled(images: &[Image], left_out: &[(String, String)]) -> Vec<CohortRow> {
+/// Images, left-out files (path and reason) and files that are passed over as rows of a cohort in
+/// which every series is wanted and nothing has a label.
+pub fn unlabelled(
+    images: &[Image],
+    left_out: &[(String, String)],
+    passed_over: &PassedOver,
+) -> Vec<CohortRow> {
     let rows = images.iter().map(|image| CohortRow {
         chosen: true,
         reason: String::new(),
@@ -161,7 +196,7 @@ pub fn unlabelled(images: &[Image], left_out: &[(String, String)]) -> Vec<Cohort
         reason: reason.clone(),
         ..empty()
     });
-    rows.chain(left_out).collect()
+    rows.chain(left_out).chain(passed_over_rows(passed_over)).collect()
 }
 
 /// An image as a row: chosen for now unless a rule speaks against it alone.

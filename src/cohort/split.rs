@@ -131,6 +131,29 @@ pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
     Ok(())
 }
 
+/// What parts with exams of one label only make undefined, a sentence for each.
+pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
+    let warning = |part: Part| {
+        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(part));
+        let labels: Vec<bool> = labels.map(|row| row.label == Some(1)).collect();
+        let positives = labels.iter().filter(|positive| **positive).count();
+        let absent = match (labels.len(), positives) {
+            (0, _) => return None,
+            (_, 0) => "positive",
+            (all, positives) if all == positives => "negative",
+            _ => return None,
+        };
+        let effect = match part {
+            Part::Train => "the network cannot learn to tell the classes apart",
+            Part::Valid => "its AUC is undefined, and no epoch can be selected by it",
+            Part::Test => "its AUC is undefined",
+        };
+        let exams = if labels.len() == 1 { "exam" } else { "exams" };
+        Some(format!("none of the {} {part} {exams} is {absent}: {effect}", labels.len()))
+    };
+    [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(warning).collect()
+}
+
 /// Patients of the study and whether each has a positive exam.
 fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     let mut patients = BTreeMap::new();
@@ -348,6 +371,26 @@ mod tests {
         assert!(tested.values().all(|times| *times == 1));
         assert!(counts.iter().all(|(all, _)| [4, 5].contains(all)), "{counts:?}");
         assert!(counts.iter().all(|(_, positives)| [1, 2].contains(positives)), "{counts:?}");
+    }
+
+    #[test]
+    fn parts_with_one_label_only_are_warned_of_and_others_are_not() {
+        let mut rows = vec![row(1, 1, 0), row(2, 1, 1), row(3, 1, 0), row(4, 1, 1), row(4, 2, 1)];
+        let parts = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Test];
+        for (row, part) in rows.iter_mut().zip(parts) {
+            row.split = Some(part);
+        }
+        assert_eq!(
+            split_warnings(&rows),
+            [
+                "none of the 1 valid exam is positive: its AUC is undefined, and no epoch can be \
+                 selected by it",
+                "none of the 2 test exams is negative: its AUC is undefined",
+            ]
+        );
+        rows[2].split = Some(Part::Train);
+        rows[3].label = Some(0);
+        assert_eq!(split_warnings(&rows), [""; 0]);
     }
 
     #[test]

@@ -166,6 +166,11 @@ impl SplitLists {
         self.parts.get(patient).copied()
     }
 
+    /// Every listed patient with the part, in the order of their names.
+    pub fn patients(&self) -> impl Iterator<Item = (&str, Part)> {
+        self.parts.iter().map(|(patient, part)| (patient.as_str(), *part))
+    }
+
     /// Whether a part has a list: then nobody else is drawn for it.
     pub fn has(&self, part: Part) -> bool {
         self.blake3.contains_key(&part)

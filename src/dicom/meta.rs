@@ -87,6 +87,13 @@ fn little_endian(bytes: &[u8]) -> usize {
 }
 
 fn unlike_dicom(start: &[u8]) -> String {
+    match start {
+        [0x1f, 0x8b, ..] => {
+            return "it is compressed with gzip; unpack it first (gunzip)".to_owned();
+        }
+        [b'P', b'K', 3, 4, ..] => return "it is a ZIP archive; unpack it first".to_owned(),
+        _ => {}
+    }
     let shown: String = start
         .iter()
         .take(12)

@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+use super::PassedOverKind;
 use crate::dicom::{self, FileKind, Found as HeaderValue, PixelPlace, Series, SliceFile};
 use crate::formats::{self, FormatRefusal, VolumeHeader};
 
@@ -18,7 +19,7 @@ pub(super) struct Stamp {
     pub modified_ns: u64,
     /// When anything about the file changed, which no program can set (0 where there is no such
     /// time).
-    changed_ns: i64,
+    pub changed_ns: i64,
     inode: u64,
 }
 
@@ -56,7 +57,7 @@ pub(super) enum Facts {
     /// Claims or looks to be an image, and is unusable for this reason.
     Problem(Box<str>),
     /// Plainly something else.
-    Other,
+    Other(PassedOverKind),
 }
 
 /// A slice's own values, and the place of the rest in the folder's templates.
@@ -133,13 +134,13 @@ pub(super) fn look(path: &Path, name: &str) -> Looked {
     if formats::is_volume_name(name) {
         return Looked::Facts(match formats::read_header(path) {
             Some(header) => Facts::Volume(Box::new(header)),
-            None => Facts::Other,
+            None => Facts::Other(PassedOverKind::of(path, name)),
         });
     }
     match dicom::read_header(path) {
         FileKind::Slices(series, slices) => Looked::Slices(series, slices),
         FileKind::Problem(reason) => Looked::Facts(Facts::Problem(reason.into())),
-        FileKind::Other => Looked::Facts(Facts::Other),
+        FileKind::Other => Looked::Facts(Facts::Other(PassedOverKind::of(path, name))),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::facts::{Facts, FileEntry, FolderFacts};
+use super::facts::{Facts, FileEntry, FolderFacts, Stamp};
 use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind, LeftOut};
 use crate::dicom::{self, Problem, SliceFile, StackRules};
 use crate::formats::{self, FormatRefusal, Source, VolumeHeader};
@@ -43,7 +43,7 @@ pub(super) fn group(
                     header,
                     copies: false,
                 }),
-                Facts::Problem(_) | Facts::Other => others.push((place, entry)),
+                Facts::Problem(_) | Facts::Other(_) => others.push((place, entry)),
             }
         }
     }
@@ -53,7 +53,8 @@ pub(super) fn group(
         match &entry.facts {
             _ if data_files.contains(&path) => {}
             Facts::Problem(reason) => problems.push(Problem { path, reason: reason.to_string() }),
-            _ => found.skipped += 1,
+            Facts::Other(kind) => found.passed_over.add(*kind, path),
+            Facts::Slices(_) | Facts::Volume(_) => {}
         }
     }
     let series: Vec<Vec<(usize, &FileEntry)>> = series.into_values().collect();
@@ -128,6 +129,7 @@ fn file(folder: &Arc<Path>, entry: &FileEntry) -> ImageFile {
         name: (&*entry.name).into(),
         bytes: entry.stamp.bytes,
         modified_ns: u128::from(entry.stamp.modified_ns),
+        changed_ns: entry.stamp.changed_ns,
     }
 }
 
@@ -196,14 +198,13 @@ impl VolumeFile<'_> {
         let mut files = vec![file(&self.folder, self.entry)];
         if let Some(data) = self.data_file() {
             // What is not there, or too short, is told of below.
-            let facts = std::fs::metadata(&data).ok();
-            let modified = facts.as_ref().and_then(|facts| facts.modified().ok());
-            let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            let stamp = std::fs::metadata(&data).map(|facts| Stamp::of(&facts)).unwrap_or_default();
             files.push(ImageFile {
                 folder: data.parent().map_or_else(|| self.folder.clone(), Arc::from),
                 name: data.file_name().unwrap_or_default().to_owned(),
-                bytes: facts.map_or(0, |facts| facts.len()),
-                modified_ns: since.map_or(0, |since| since.as_nanos()),
+                bytes: stamp.bytes,
+                modified_ns: u128::from(stamp.modified_ns),
+                changed_ns: stamp.changed_ns,
             });
         }
         let header = self.header.as_ref();

@@ -16,6 +16,7 @@
 mod facts;
 mod group;
 mod index;
+mod passed_over;
 mod read;
 mod scan;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::dicom::{Problem, SeriesRefusal};
 use crate::formats::{Format, FormatRefusal, VolumeHeader};
 use crate::volume::Geometry;
 
+pub use passed_over::{PassedOver, PassedOverKind, Tally, counted};
 pub use read::read_volume;
 pub use scan::Scanner;
 
@@ -53,8 +55,8 @@ pub struct Found {
     pub images: Vec<Image>,
     /// Files that claim to be images, or look like it, and cannot be used; ordered by path.
     pub problems: Vec<Problem>,
-    /// How many files were plainly something else (tables, archives, pictures, DICOMDIR).
-    pub skipped: usize,
+    /// Files that are no image or are not looked into, by kind.
+    pub passed_over: PassedOver,
     /// How many files had to be opened; the others were known from the index.
     pub opened: usize,
 }
@@ -158,6 +160,8 @@ pub struct ImageFile {
     pub bytes: u64,
     /// When it was last modified, nanoseconds since 1970.
     pub modified_ns: u128,
+    /// When anything about it changed, which no program can set (0 where there is no such time).
+    pub changed_ns: i64,
 }
 
 impl ImageFile {

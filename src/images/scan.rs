@@ -54,7 +54,8 @@ impl Scanner {
         std::fs::metadata(root)
             .map_err(|source| ImagesError::Root { path: root.to_owned(), source })?;
         let mut problems = Vec::new();
-        let folders = walk(root, &mut problems);
+        let mut found = Found::default();
+        let folders = walk(root, &mut problems, &mut found.passed_over);
         // One file is opened sooner than its folder is looked up.
         let indexed = self.file.is_some() && root.is_dir();
         let mut work = Vec::with_capacity(folders.len());
@@ -74,7 +75,6 @@ impl Scanner {
                 (folder, key, seen)
             })
             .collect();
-        let mut found = Found::default();
         let mut folders = Vec::with_capacity(seen.len());
         for (folder, key, mut seen) in seen {
             self.changed |= seen.changed;

@@ -6,18 +6,26 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::passed_over::{PassedOver, PassedOverKind};
 use crate::dicom::Problem;
 
 /// Folders with the names of their files, both sorted.
 pub(super) type Folders = BTreeMap<PathBuf, Vec<OsString>>;
 
 /// Walks `root` (a folder of any nesting, or one file). Hidden files and folders (`.DS_Store`,
-/// `._1.dcm`) are left out, and folders marked as caches: prepared volumes kept within the data
+/// `._1.dcm`) are passed over, and folders marked as caches: prepared volumes kept within the data
 /// are not data. Links are followed, loops are harmless.
-pub(super) fn walk(root: &Path, problems: &mut Vec<Problem>) -> Folders {
+pub(super) fn walk(
+    root: &Path,
+    problems: &mut Vec<Problem>,
+    passed_over: &mut PassedOver,
+) -> Folders {
     let wanted = |entry: &DirEntry| {
-        entry.depth() == 0
-            || !entry.file_name().as_encoded_bytes().starts_with(b".") && !is_cache(entry)
+        let kind = kind_of_passed_over(entry);
+        if let Some(kind) = kind {
+            passed_over.add(kind, entry.path().to_owned());
+        }
+        kind.is_none()
     };
     let mut folders = Folders::new();
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
@@ -43,6 +51,19 @@ pub(super) fn walk(root: &Path, problems: &mut Vec<Problem>) -> Folders {
     }
     folders.values_mut().for_each(|names| names.sort_unstable());
     folders
+}
+
+/// What an entry is that the walk leaves out.
+fn kind_of_passed_over(entry: &DirEntry) -> Option<PassedOverKind> {
+    if entry.depth() == 0 {
+        return None;
+    }
+    let folder = entry.file_type().is_dir();
+    match entry.file_name().as_encoded_bytes().starts_with(b".") {
+        true if folder => Some(PassedOverKind::HiddenFolder),
+        true => Some(PassedOverKind::HiddenFile),
+        false => is_cache(entry).then_some(PassedOverKind::CacheFolder),
+    }
 }
 
 /// Whether a folder says that it is a cache (see <https://bford.info/cachedir/>).

@@ -1,6 +1,7 @@
 //! Columns that `[evaluate]` names: from the labels or the cohort into the run, and out again.
 
 use super::PipelineError;
+use super::inputs::{Change, Changes, from_to};
 use crate::cohort::{Cohort, CohortError, CohortRow, Labels};
 use crate::evaluation::Grouping;
 use crate::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
@@ -224,6 +225,29 @@ pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError
     let chosen = Chosen { said: said.collect(), rows };
     check(spec, &chosen)?;
     keep(spec, run, &chosen)
+}
+
+/// Notes the cells of columns that a run keeps which the labels or headers have otherwise now.
+pub(super) fn note_changes(
+    run: &RunFolder,
+    cohort: &Cohort,
+    changes: &mut Changes,
+) -> Result<(), PipelineError> {
+    let file = run.table(Table::ExamColumns);
+    let kept: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
+    let chosen = Chosen::of(cohort);
+    let rows: BTreeMap<&str, &CohortRow> =
+        chosen.rows.iter().map(|row| (row.series.as_str(), *row)).collect();
+    for cell in kept {
+        // A scan that went says so itself.
+        let Some(row) = rows.get(cell.series.as_str()) else { continue };
+        let now = chosen.value(row, &cell.column);
+        if now != cell.value {
+            let name = format!("{} of {}", cell.column, cell.series);
+            changes.add(Change::Column, from_to(&name, &cell.value, &now));
+        }
+    }
+    Ok(())
 }
 
 fn keep(spec: &Spec, run: &RunFolder, chosen: &Chosen) -> Result<(), PipelineError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::archive::ArchiveError;
 use super::columns::ColumnError;
+use super::inputs::ChangedInputs;
 use crate::cohort::{self, CohortError, ListError};
 use crate::device::DeviceError;
 use crate::files::WriteError;
@@ -96,6 +97,20 @@ pub enum PipelineError {
         /// What is odd, and what to do.
         reason: String,
     },
+    /// Labels, lists or scans are not those that a run began with.
+    #[error(transparent)]
+    InputsChanged(#[from] Box<ChangedInputs>),
+    /// Labels, lists or scans of a run cannot be used any more.
+    #[error(
+        "the inputs of {run} cannot be compared with those that it began with: {source}\n\
+         To go on with the inputs that the run began with: add --keep-inputs to the command."
+    )]
+    InputsUnusable {
+        /// The run folder.
+        run: PathBuf,
+        /// Why not.
+        source: Box<PipelineError>,
+    },
     /// Nothing to evaluate.
     #[error("{run} has no trained epoch yet; train it first: lungs train {run}")]
     NothingTrained {
@@ -122,6 +137,7 @@ impl PipelineError {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
+            Self::InputsChanged(_) | Self::InputsUnusable { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
             Self::Archive(ArchiveError::Damaged { .. } | ArchiveError::Newer { .. }) => true,
             Self::Load(_) | Self::Columns(_) | Self::OddWeights { .. } => true,
@@ -134,6 +150,12 @@ impl PipelineError {
             }
             _ => false,
         }
+    }
+}
+
+impl From<ChangedInputs> for PipelineError {
+    fn from(error: ChangedInputs) -> Self {
+        Self::InputsChanged(Box::new(error))
     }
 }
 

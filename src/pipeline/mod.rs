@@ -15,6 +15,7 @@ mod error;
 pub mod explain;
 mod fetched;
 mod folds;
+mod inputs;
 mod pooled;
 pub mod predict;
 mod study;
@@ -24,9 +25,10 @@ pub use columns::ColumnError;
 pub use error::PipelineError;
 pub use fetched::Preparer;
 pub use folds::cross_validate;
+pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
 pub use study::{
     Found, cache_folder, count_prepared, gather, images_of, make_phantom, prepare, prepare_chosen,
-    prepare_images, prepare_shard, settings, split_check, survey,
+    prepare_images, prepare_shard, settings, split_check, survey, tell_passed_over,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};
@@ -74,9 +76,9 @@ pub fn run(
     let _lock = run.lock()?;
     let (mut provenance, devices) = open_devices(spec, run)?;
     // Before hours of preparation: weights that do not fit are told at once.
-    note_initial_weights(spec, run, &mut provenance, watch)?;
+    note_initial_weights(spec, run, &mut provenance)?;
 
-    note_sources(spec, run, &mut provenance, watch)?;
+    note_sources(spec, run, &mut provenance)?;
 
     let began = Instant::now();
     let rows = study(spec, run, watch)?;
@@ -108,20 +110,13 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Keeps in the provenance what `model.init` was when training began, and says when it is another now.
+/// Keeps in the provenance what `model.init` was when training began.
 fn note_initial_weights(
     spec: &Spec,
     run: &RunFolder,
     provenance: &mut Provenance,
-    watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
     if run.has_checkpoints() {
-        if initial_weights_changed(spec, provenance) {
-            watch.note(
-                "the weights at model.init are others than when this run began; it continues with \
-                 those that it began with",
-            );
-        }
         return Ok(());
     }
     provenance.initial_weights = training::initial_weights(spec)?.map(|it| it.fingerprint());
@@ -129,20 +124,13 @@ fn note_initial_weights(
 }
 
 /// Keeps in the provenance what imposed the split and how the labels came about when the study was
-/// drawn up, and says when the lists are others now.
+/// drawn up.
 fn note_sources(
     spec: &Spec,
     run: &RunFolder,
     provenance: &mut Provenance,
-    watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
     if run.table(Table::Cohort).is_file() {
-        if split_lists_changed(spec, provenance) {
-            watch.note(
-                "the lists at split.lists are others than when this run began; it continues with \
-                 the split that it began with",
-            );
-        }
         return Ok(());
     }
     provenance.split_lists = SplitLists::read(spec).map_err(SplitError::from)?.hashes();
@@ -150,16 +138,11 @@ fn note_sources(
     Ok(provenance.write(run)?)
 }
 
-/// Whether the lists at `split.lists` are others than when a run began, or cannot be read.
-pub fn split_lists_changed(spec: &Spec, began_with: &Provenance) -> bool {
-    SplitLists::read(spec).map_or(true, |lists| lists.hashes() != began_with.split_lists)
-}
-
-/// Whether `model.init` can be read and is other weights than when a run began.
-pub fn initial_weights_changed(spec: &Spec, began_with: &Provenance) -> bool {
+/// Whether `model.init` is other weights than when a run began, or cannot be read.
+fn initial_weights_changed(spec: &Spec, began_with: &Provenance) -> bool {
     let Some(known) = &began_with.initial_weights else { return false };
     let now = training::initial_weights(spec).ok().flatten();
-    now.is_some_and(|loaded| loaded.fingerprint() != *known)
+    now.is_none_or(|loaded| loaded.fingerprint() != *known)
 }
 
 /// Evaluates a run as far as it has trained, with the figures that `spec` asks for, and draws its

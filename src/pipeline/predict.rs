@@ -2,7 +2,9 @@
 
 use super::archive::{is_archive, unpack};
 use super::explain::{Explaining, Explanation, Looking, explain};
-use super::{KeptCalibration, PipelineError, Stages, images_of, prepare_images, settings};
+use super::{
+    KeptCalibration, PipelineError, Stages, images_of, prepare_images, settings, tell_passed_over,
+};
 use crate::device::{self, DeviceRequest};
 use crate::evaluation::Calibrator;
 use crate::images::Image;
@@ -192,6 +194,7 @@ pub fn predict(
         networks.push((spec, network, map));
     }
     let found = images_of(&spec, paths, lasting.then_some(cache))?;
+    tell_passed_over(&found.passed_over, watch);
     let images: Vec<&Image> = found.images.iter().collect();
     let rows = prepare_images(&spec, &images, cache, watch)?;
     let mut predictions: Vec<Prediction> = found

@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, SplitError, SplitLists};
 use crate::dicom::{self, StackRules};
-use crate::images::{Image, Scanner};
+use crate::files;
+use crate::images::{Image, PassedOver, Scanner};
 use crate::phantom;
 use crate::prepare::{self, Limits, Refusal, Row, Settings, Shard, Status};
-use crate::results::{RunFolder, Table, read_csv, write_csv};
+use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
 use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
 use crate::volume;
 
 use super::columns::{self, check_columns};
-use super::{PipelineError, Stages};
+use super::{PipelineError, Stages, inputs};
 
 /// The study of a run: read from its tables when they are there, else gathered, prepared and
 /// split.
@@ -28,29 +29,76 @@ pub(super) fn study(
     if cohort_file.is_file() && preparation_file.is_file() {
         let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
-        let there =
-            prepared.iter().all(|row| row.cache_file.is_empty() || crop_path(spec, row).is_file());
-        if there {
+        if inputs::are_there(spec, &prepared) {
             cohort::check_parts(&rows)?;
             return Ok(rows);
         }
         watch.note("prepared volumes are missing: preparing again");
+        inputs::check_lost(spec, run)?;
+    }
+    if !cohort_file.is_file()
+        && let Some(rows) = study_of_other_fold(spec, run)?
+    {
+        return Ok(rows);
     }
     make_phantom(spec, watch)?;
     let mut cohort = gather(spec, watch)?;
-    let prepared = prepare(spec, &mut cohort, watch)?;
+    let lists = SplitLists::read(spec).map_err(SplitError::from)?;
+    let mut began_with = inputs::rows_of(&cohort, &lists);
+    let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
+    let prepared = prepare_images(spec, &images, &cache_folder(spec), watch)?;
+    inputs::add_contents(&mut began_with, &images, spec);
+    refuse_unprepared(&mut cohort, &prepared);
+    check_prepared(&cohort, &prepared)?;
     cohort::assign(&mut cohort, spec)?;
+    write_csv(&run.table(Table::Inputs), &began_with)?;
     write_csv(&preparation_file, &prepared)?;
     write_lists(run, &cohort.rows)?;
     columns::write(spec, run, &cohort)?;
     write_csv(&cohort_file, &cohort.rows)?;
     let mut told = split_check(&cohort.rows);
-    let lists = SplitLists::read(spec).map_err(SplitError::from)?;
     if !lists.is_empty() {
         told += &format!("; {}", lists.told(&cohort.rows));
     }
     watch.stage_ends("split", &told);
+    for warning in cohort::split_warnings(&cohort.rows) {
+        watch.note(&format!("warning: {warning}"));
+    }
     Ok(cohort.rows)
+}
+
+/// The study of a fold as another fold of the same cross-validation has drawn it up, with the parts of
+/// this one: all folds are of the same inputs, whatever becomes of these meanwhile. `None` where there
+/// is no other fold, or prepared volumes are missing.
+fn study_of_other_fold(
+    spec: &Spec,
+    run: &RunFolder,
+) -> Result<Option<Vec<CohortRow>>, PipelineError> {
+    let Some(other) = run.other_folds(spec)?.into_iter().find(|fold| {
+        [Table::Cohort, Table::Preparation, Table::Inputs].map(|it| fold.table(it).is_file())
+            == [true; 3]
+    }) else {
+        return Ok(None);
+    };
+    let prepared: Vec<Row> = read_csv(&other.table(Table::Preparation))?;
+    if !inputs::are_there(spec, &prepared) {
+        inputs::check_lost(spec, &other)?;
+        return Ok(None);
+    }
+    let mut cohort = Cohort { rows: read_csv(&other.table(Table::Cohort))?, ..Cohort::default() };
+    cohort::assign(&mut cohort, spec)?;
+    for table in [Table::Inputs, Table::Preparation, Table::ExamColumns] {
+        if other.table(table).is_file() {
+            let bytes = std::fs::read(other.table(table)).map_err(|error| ResultsError::Read {
+                path: other.table(table),
+                message: error.to_string(),
+            })?;
+            files::write_bytes(&run.table(table), &bytes)?;
+        }
+    }
+    write_lists(run, &cohort.rows)?;
+    write_csv(&run.table(Table::Cohort), &cohort.rows)?;
+    Ok(Some(cohort.rows))
 }
 
 /// Makes the synthetic cohort that a spec asks for, where there is none.
@@ -88,11 +136,23 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     };
     let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
     watch.stage_ends("cohort", &told);
+    tell_passed_over(&cohort.passed_over, watch);
     Ok(cohort)
 }
 
+/// Says which files were passed over, and what to do where there may be images in them.
+pub fn tell_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
+    if passed_over.is_empty() {
+        return;
+    }
+    watch.stage_ends("passed over", &passed_over.counts());
+    for line in cohort::remedies(passed_over) {
+        watch.note(&format!("warning: {line}"));
+    }
+}
+
 /// What looks for images as the spec says, with the index of a cache folder.
-fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
+pub(super) fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
     let scanner = cache.map(Scanner::with_index).unwrap_or_default();
     scanner.stacking_by(settings(spec).stacks)
 }
@@ -133,12 +193,18 @@ pub fn prepare(
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
     let rows = prepare_chosen(spec, cohort, watch)?;
+    check_prepared(cohort, &rows)?;
+    Ok(rows)
+}
+
+/// Checks that something is left of the study.
+fn check_prepared(cohort: &Cohort, rows: &[Row]) -> Result<(), PipelineError> {
     if cohort.chosen.is_empty() {
         let reasons = cohort::count_reasons(&cohort.rows);
         let first = rows.first().map(|row| row.reason.clone()).unwrap_or_default();
         return Err(PipelineError::NothingPrepared { series: rows.len(), reasons, first });
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// [`prepare`] for who wants the rows even when every series is refused.
@@ -147,13 +213,19 @@ pub fn prepare_chosen(
     cohort: &mut Cohort,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
-    let (places, images): (Vec<usize>, Vec<&Image>) =
-        cohort.chosen.iter().map(|(place, image)| (*place, image)).unzip();
+    let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
     let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
-    let refused = places.iter().zip(&rows).filter(|(_, row)| row.status == Status::Refused);
-    let told = |(place, row): (&usize, &Row)| (*place, format!("{}: {}", row.code, row.reason));
-    cohort.refuse(refused.map(told).collect());
+    refuse_unprepared(cohort, &rows);
     Ok(rows)
+}
+
+/// Takes the series that preparation refused out of the cohort; `rows` are those of its chosen ones.
+fn refuse_unprepared(cohort: &mut Cohort, rows: &[Row]) {
+    let chosen = cohort.chosen.iter().map(|(place, _)| *place);
+    let refused = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
+    let reason = |(place, row): (usize, &Row)| (place, format!("{}: {}", row.code, row.reason));
+    let refused = refused.map(reason).collect();
+    cohort.refuse(refused);
 }
 
 /// Prepares those of the chosen series that are in one part of several.
@@ -207,6 +279,8 @@ pub struct Found {
     pub images: Vec<Image>,
     /// Files that are damaged, with the reason.
     pub left_out: Vec<(String, String)>,
+    /// Files that are no image or are not looked into, by kind.
+    pub passed_over: PassedOver,
 }
 
 /// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
@@ -227,6 +301,7 @@ pub fn images_of(
             (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
         }));
         found.images.extend(here.images);
+        found.passed_over.merge(here.passed_over);
     }
     // Preparation says so if nothing can be written there.
     let _ = scanner.save();

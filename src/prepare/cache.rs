@@ -109,16 +109,18 @@ impl Cache<'_> {
         self.folder.join("claims").join(short_hash(text.as_bytes()))
     }
 
-    fn seen_path(&self, image: &Image) -> PathBuf {
+    pub(super) fn seen_path(&self, image: &Image) -> PathBuf {
         self.folder.join("seen").join(self.state(image))
     }
 
-    /// Names the state of the image's files: their paths, sizes and times of change.
+    /// Names the state of the image's files: their paths, sizes and times of change. The time that
+    /// programs can set is not enough: a copy may keep it with other contents.
     fn state(&self, image: &Image) -> String {
         let mut state = blake3::Hasher::new();
         for file in &image.files {
             let path = std::path::absolute(file.path()).unwrap_or_else(|_| file.path());
-            let line = format!("{}\0{}\0{}\n", path.display(), file.bytes, file.modified_ns);
+            let times = format!("{}\0{}", file.modified_ns, file.changed_ns);
+            let line = format!("{}\0{}\0{times}\n", path.display(), file.bytes);
             state.update(line.as_bytes());
         }
         state.finalize().to_hex().as_str()[..32].to_owned()

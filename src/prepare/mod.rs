@@ -16,6 +16,7 @@
 mod all;
 mod cache;
 mod claim;
+mod content;
 mod npz;
 mod prepared;
 mod preview;
@@ -31,6 +32,7 @@ use crate::volume::{Grid, Interpolation};
 pub use all::{PrepareError, prepare_all};
 pub use cache::{inputs_of, is_prepared};
 pub use claim::{Claim, turn};
+pub use content::content_of;
 pub use npz::{LoadError, Prepared, load_prepared};
 pub use prepared::is_prepared_otherwise;
 pub use preview::Picture;

@@ -70,6 +70,8 @@ pub enum Table {
     Cohort,
     /// Further columns of chosen series, where the spec names them.
     ExamColumns,
+    /// What the run depends on, as it was when the run began.
+    Inputs,
     /// Every series prepared.
     Preparation,
     /// By epoch and part.
@@ -132,6 +134,24 @@ impl RunFolder {
     /// The run of one fold of this cross-validation, made where there is none.
     pub fn fold(&self, spec: &Spec) -> Result<Self, ResultsError> {
         Self::create_at(&self.root.join(format!("fold-{}", spec.split.fold)), spec)
+    }
+
+    /// The run of one fold of this cross-validation, where it is there.
+    pub fn known_fold(&self, spec: &Spec) -> Option<Self> {
+        Self::open(&self.root.join(format!("fold-{}", spec.split.fold))).ok()
+    }
+
+    /// The other folds of the cross-validation that this run is a fold of, as far as they are there.
+    pub fn other_folds(&self, spec: &Spec) -> Result<Vec<Self>, ResultsError> {
+        let whole = self.root.parent().and_then(|parent| Self::open(parent).ok());
+        let Some(whole) = whole.filter(|_| spec.split.fold > 0) else { return Ok(Vec::new()) };
+        let whole_spec = whole.spec()?;
+        let folds = whole_spec.of_folds();
+        let others = folds.iter().filter(|other| other.split.fold != spec.split.fold);
+        Ok(match whole_spec.is_of_all_folds() {
+            true => others.filter_map(|other| whole.known_fold(other)).collect(),
+            false => Vec::new(),
+        })
     }
 
     /// The runs that stand for this one, with their specs: its folds where it is a
@@ -249,6 +269,7 @@ impl RunFolder {
         self.root.join(match table {
             Table::Cohort => "cohort.csv",
             Table::ExamColumns => "exam-columns.csv",
+            Table::Inputs => "inputs.csv",
             Table::Preparation => "preparation.csv",
             Table::Metrics => "metrics.csv",
             Table::Steps => "steps.csv",

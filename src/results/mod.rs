@@ -6,6 +6,7 @@
 //!   provenance.json            version, commit, hashes, seed, device, threads, seconds of stages
 //!   cohort.csv                 every series seen, and what became of it
 //!   exam-columns.csv           columns that [evaluate] names
+//!   inputs.csv                 what the run depends on, to see when it changes
 //!   preparation.csv            geometry and quality of every prepared series
 //!   preparation.html           the same for people: refusals, histograms, contact sheet
 //!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
@@ -42,5 +43,8 @@ mod tensorboard;
 pub use folder::{ResultsError, RunFolder, SWEEP_FILE, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Provenance, now_utc, program_version};
-pub use tables::{ColumnRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv, write_csv};
+pub use tables::{
+    ColumnRow, InputKind, InputRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv,
+    write_csv,
+};
 pub use tensorboard::EventFiles;

@@ -101,6 +101,43 @@ pub struct ColumnRow {
     pub value: String,
 }
 
+/// What a row of `inputs.csv` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputKind {
+    /// An image of the data, chosen or not.
+    Scan,
+    /// A label that finds no image.
+    Label,
+    /// A patient of a list that imposes the split.
+    Listed,
+    /// How chosen scans are prepared.
+    Preparation,
+}
+
+/// A row of `inputs.csv`: something that a run depends on, as it was when the run began.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InputRow {
+    /// What it is.
+    pub kind: InputKind,
+    /// The series, what the label names, or the patient.
+    pub name: String,
+    /// Patient.
+    pub patient: String,
+    /// Exam.
+    pub exam: String,
+    /// 1 for cancer within the horizon; empty where nothing is known.
+    pub label: Option<u8>,
+    /// The part that a list imposes.
+    pub split: Option<Part>,
+    /// Whether the scan is chosen for its exam, before preparation.
+    pub chosen: bool,
+    /// Slices of a scan.
+    pub slices: usize,
+    /// BLAKE3 of what a chosen scan holds, or of how scans are prepared.
+    pub content: String,
+}
+
 /// Writes rows as CSV with a header, atomically.
 pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), ResultsError> {
     let mut writer = csv::Writer::from_writer(Vec::new());

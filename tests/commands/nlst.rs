@@ -177,7 +177,8 @@ fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
     // Another list is another experiment, though its path is the same.
     place.write("test.txt", &format!("{}\n", ids[1]));
     let again = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
-    assert!(again.stdout.contains("The lists at split.lists are others"), "{}", again.stdout);
+    assert_eq!(again.code, 2, "{}", again.stdout);
+    assert!(again.stderr.contains("4 patients changed in split.lists"), "{}", again.stderr);
 }
 
 #[test]

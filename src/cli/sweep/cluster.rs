@@ -20,6 +20,9 @@ pub(super) fn submit(sweep: &Sweep, work: &Work, output: &Output) -> Done {
     let runs: Vec<&PlannedRun> = left.iter().map(|index| &work.runs[index - 1]).collect();
     let submission = Submission { slurm: true, dry_run: sweep.dry_run };
     if !sweep.dry_run {
+        if !sweep.keep_inputs {
+            once::check_inputs(runs.iter().copied(), &work.folder)?;
+        }
         once::check_weights(&runs)?;
         work.folder.write_manifest(&sweep.spec, &work.runs)?;
     }
@@ -34,7 +37,9 @@ pub(super) fn submit(sweep: &Sweep, work: &Work, output: &Output) -> Done {
     let preparation = call.preparation(with(&["--prepare"]))?;
     let of = format!("{TASK}/{}", work.runs.len());
     let about = format!("The runs of a sweep, a task for each of {}.", left.len());
-    let mut array = call.job("runs", &about, with(&["--only", &of]))?.training();
+    let mut flags = vec!["--only", &of];
+    flags.extend(sweep.keep_inputs.then_some("--keep-inputs"));
+    let mut array = call.job("runs", &about, with(&flags))?.training();
     array.tasks = left;
     let about = "The comparison of all finished runs of a sweep.";
     let comparison = call.job("compare", about, with(&["--compare"]))?;

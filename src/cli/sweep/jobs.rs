@@ -29,6 +29,8 @@ pub(super) struct Jobs<'a> {
     pub on_failure: OnFailure,
     /// Print what the processes print.
     pub follow: bool,
+    /// Go on with the inputs that runs began with.
+    pub keep_inputs: bool,
 }
 
 /// How a run was left.
@@ -147,6 +149,9 @@ impl Jobs<'_> {
         if !self.devices.is_empty() {
             let device = &self.devices[slot % self.devices.len()];
             command.args(["--set", &format!("runtime.device={device}")]);
+        }
+        if self.keep_inputs {
+            command.arg("--keep-inputs");
         }
         command
             .arg(&path)

@@ -73,6 +73,11 @@ pub(super) struct Sweep {
     #[arg(long, conflicts_with_all = ["only", "status", "dry_run"])]
     compare: bool,
 
+    /// Go on with the labels, lists and scans that runs began with, though they changed since; runs that
+    /// have not begun use them as they are now.
+    #[arg(long, conflicts_with_all = ["status", "prepare", "compare"])]
+    keep_inputs: bool,
+
     /// Print the table as JSON.
     #[arg(long)]
     json: bool,
@@ -174,6 +179,9 @@ impl Sweep {
             places.len(),
             work.folder.root().display()
         ));
+        if !self.keep_inputs {
+            once::check_inputs(places.iter().map(|&at| &work.runs[at]), &work.folder)?;
+        }
         let runs: Vec<&PlannedRun> = left.iter().map(|&at| &work.runs[at]).collect();
         once::check_weights(&runs)?;
         work.folder.write_manifest(&self.spec, &work.runs)?;
@@ -187,6 +195,7 @@ impl Sweep {
             devices: &work.table.devices,
             on_failure: work.table.on_failure,
             follow: at_once == 1,
+            keep_inputs: self.keep_inputs,
         };
         let on_terminal = std::io::stdout().is_terminal();
         let mut done = 0;
@@ -300,6 +309,9 @@ impl Sweep {
         let mut told = format!("lungs sweep {}", self.spec.display());
         for set in &self.set {
             told += &format!(" --set {}", shell(set));
+        }
+        if self.keep_inputs {
+            told += " --keep-inputs";
         }
         if self.jobs > 1 {
             told += &format!(" --jobs {}", self.jobs);

@@ -6,12 +6,13 @@ use super::super::output::Output;
 use super::super::progress::Progress;
 use super::super::run::use_threads;
 use crate::cohort::{self, Cohort};
-use crate::pipeline::{self, PipelineError, Stages};
+use crate::pipeline::{self, Inputs, PipelineError, Stages};
 use crate::prepare::Shard;
 use crate::spec::Spec;
 use crate::sweep::{PlannedRun, SweepFolder};
 use crate::training;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Weights that cannot be used are told before anything runs.
 pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
@@ -22,6 +23,33 @@ pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
         if seen.insert(model + &preprocess) {
             training::initial_weights(&run.spec).map_err(PipelineError::from)?;
         }
+    }
+    Ok(())
+}
+
+/// Labels, lists or scans that changed since a run began are told before anything runs.
+pub(super) fn check_inputs<'a>(
+    runs: impl Iterator<Item = &'a PlannedRun>,
+    folder: &SweepFolder,
+) -> Result<(), Failure> {
+    let mut known = BTreeMap::<String, Rc<Inputs>>::new();
+    for run in runs {
+        let Some(begun) = folder.run(&run.name) else { continue };
+        let lists = toml::to_string(&run.spec.split.lists).map_err(Failure::work)?;
+        let key = study_key(&run.spec)? + &lists;
+        let observe = || match known.get(&key) {
+            Some(inputs) => Ok(inputs.clone()),
+            None => {
+                let inputs = Rc::new(Inputs::observe(&run.spec)?);
+                known.insert(key, inputs.clone());
+                Ok(inputs)
+            }
+        };
+        pipeline::check_against(&run.spec, &begun, observe).map_err(|error| {
+            Failure::request(format!(
+                "{error}\nTo begin a new sweep with the inputs as they are now: set another sweep.name"
+            ))
+        })?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub(super) struct Contents<'a> {
     pub refused: Vec<Group<'a>>,
     /// Series, damaged files and labels that were left out before preparation, by reason.
     pub left_out: Vec<Group<'a>>,
+    /// Files that are no image or are not looked into: a row for each kind.
+    pub passed_over: Vec<&'a CohortRow>,
     /// Prepared series: those to look at first, then those with notes, then the others; by
     /// patient and series within.
     pub prepared: Vec<&'a Row>,
@@ -38,7 +40,7 @@ impl<'a> Contents<'a> {
             (row.code.as_str(), [patient, series, path, row.reason.as_str()])
         });
         let left_out = preparation.seen.iter().filter(|row| {
-            let told = !row.reason.is_empty() && !row.chosen;
+            let told = !row.reason.is_empty() && !row.chosen && !row.is_passed_over();
             told && (row.series.is_empty() || !in_table.contains(row.series.as_str()))
         });
         let left_out = left_out.map(|row| {
@@ -48,7 +50,12 @@ impl<'a> Contents<'a> {
         let mut prepared: Vec<&Row> =
             preparation.rows.iter().filter(|row| row.status == Status::Prepared).collect();
         prepared.sort_by(|a, b| order(a).cmp(&order(b)));
-        Self { refused: Group::by_code(refused), left_out: Group::by_code(left_out), prepared }
+        Self {
+            refused: Group::by_code(refused),
+            left_out: Group::by_code(left_out),
+            passed_over: preparation.seen.iter().filter(|row| row.is_passed_over()).collect(),
+            prepared,
+        }
     }
 }
 

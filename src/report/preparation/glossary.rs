@@ -216,6 +216,13 @@ const EXPECTED: &[&str] = &[
     "secondary-captures",
     "colour-images",
     "other-modalities",
+    "cache-folder",
+    "hidden-file",
+    "dicomdir",
+    "table",
+    "picture",
+    "document",
+    "other",
 ];
 
 /// Why a series or file is not used.
@@ -288,6 +295,16 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("patient-mismatch", "patient mismatch", "images and labels name different patients"),
     ("not-preferred", "another series stands for the exam", "one series per exam is used"),
     ("label-without-series", "label without a series", "nothing in the data has this name"),
+    ("compressed", "compressed files", "not unpacked; there may be images in them"),
+    ("archive", "archives", "not unpacked; there may be images in them"),
+    ("hidden-folder", "files in hidden folders", "not looked into; there may be images in them"),
+    ("cache-folder", "cache folders", "prepared volumes are no data"),
+    ("hidden-file", "hidden files", "their names begin with a dot"),
+    ("dicomdir", "DICOMDIR", "lists files and is no image"),
+    ("table", "tables", "no images"),
+    ("picture", "pictures", "no CT images"),
+    ("document", "documents", "no images"),
+    ("other", "other files", "no images"),
 ];
 
 #[cfg(test)]

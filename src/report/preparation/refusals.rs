@@ -2,6 +2,7 @@
 
 use super::contents::Contents;
 use super::{Weight, words};
+use crate::cohort::CohortRow;
 use crate::report::page::short_uid;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -61,6 +62,29 @@ pub(super) fn refusals(contents: &Contents<'_>) -> Markup {
                 (tables(&contents.left_out))
             }
             "\n"
+        }
+        @if !contents.passed_over.is_empty() { (passed_over(&contents.passed_over)) "\n" }
+    }
+}
+
+/// Files that are no image or are not looked into, by kind.
+fn passed_over(rows: &[&CohortRow]) -> Markup {
+    html! {
+        section #passed-over {
+            h2 { "Files passed over" }
+            table.reasons {
+                thead { tr { th { "Files" } th { "Kind" } th { "The first" } th { "Note" } } }
+                tbody { @for row in rows {
+                    @let (code, reason) = row.reason.split_once(':').unwrap_or((&row.reason, ""));
+                    tr {
+                        td { (row.slices) }
+                        td { (words(code).name) }
+                        td.path { (row.path) }
+                        td { (reason.split_once(';').map_or("", |(_, remedy)| remedy.trim())) }
+                    }
+                    "\n"
+                } }
+            }
         }
     }
 }

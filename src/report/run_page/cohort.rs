@@ -5,7 +5,7 @@ use crate::cohort::CohortRow;
 use crate::prepare::{Row, Status};
 use crate::report::page::counted;
 use crate::report::plot::{Flow, FlowStep};
-use crate::report::preparation::words;
+use crate::report::preparation::{Weight, words};
 use crate::spec::{Part, Spec};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,8 @@ pub(in crate::report) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &
         .map(|row| row.series_uid.as_str())
         .collect();
     let images: Vec<&CohortRow> = cohort.iter().filter(|row| row.is_image()).collect();
-    let others: Vec<&CohortRow> = cohort.iter().filter(|row| !row.is_image()).collect();
+    let others: Vec<&CohortRow> =
+        cohort.iter().filter(|row| !row.is_image() && !row.is_passed_over()).collect();
     let here = |row: &&&CohortRow| refused.contains(row.series.as_str()) && !row.chosen;
     let before: Vec<&CohortRow> =
         images.iter().filter(|row| !row.chosen && !here(row)).copied().collect();
@@ -34,6 +35,7 @@ pub(in crate::report) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &
         first.push(format!("Besides, {}:", counted(others.len(), "entry", "entries")));
         first.extend(told);
     }
+    first.extend(passed_over(cohort));
     Flow {
         steps: vec![
             FlowStep {
@@ -54,6 +56,18 @@ pub(in crate::report) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &
         ],
         parts: parts(&chosen, spec),
     }
+}
+
+/// Files that may hold images and were not looked into, a line for each kind.
+fn passed_over(cohort: &[CohortRow]) -> Vec<String> {
+    let rows = cohort.iter().filter(|row| row.is_passed_over());
+    let lines = rows.filter_map(|row| {
+        let words = words(row.reason.split(':').next().unwrap_or_default());
+        (words.weight == Weight::Look).then(|| format!("{} {}", row.slices, words.name))
+    });
+    let lines: Vec<String> = lines.collect();
+    let head = (!lines.is_empty()).then(|| "Passed over:".to_owned());
+    head.into_iter().chain(lines).collect()
 }
 
 fn parts(chosen: &[&CohortRow], spec: &Spec) -> Vec<Vec<String>> {

@@ -1,0 +1,191 @@
+//! Files that are not looked into, reasons in groups, and ids that do not meet.
+
+use super::support::{Workplace, cohort, settings};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+fn slices() -> Vec<PathBuf> {
+    let folder = cohort().join("P0001/P0001-1/2-axial");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A scan, and the same scan as nobody reads it.
+fn hidden_scans(place: &Workplace, root: &str) {
+    for (number, file) in slices().iter().enumerate() {
+        let bytes = fs::read(file).unwrap();
+        let put = |name: &str, bytes: &[u8]| {
+            let path = place.path(&format!("{root}/{name}"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        put(&format!("a/{number:03}.dcm"), &bytes);
+        put(&format!(".d/{number:03}.dcm"), &bytes);
+        put(&format!("b/{number:03}.DCM.GZ"), &gzip(&bytes));
+        if number < 3 {
+            put(&format!("e/IM{number:04}"), &gzip(&bytes));
+            put(&format!("f/{number}.dcm"), &gzip(&bytes));
+        }
+        put("c/scan.zip", b"PK\x03\x04");
+        put("c/scan.tar.gz", b"\x1f\x8b");
+    }
+}
+
+fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
+    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
+}
+
+#[test]
+fn files_that_are_passed_over_are_counted_by_kind_everywhere() {
+    let place = Workplace::new();
+    hidden_scans(&place, "scans");
+    let files = slices().len();
+    let small = ["--set", "preprocess.spacing_mm=10", "--set", "preprocess.size=[24,32,40]"];
+    let few = ["--set", "data.select.min_slices=40"];
+    let done = place.lungs(&[&["prepare", "scans", "--out", "out"], &small[..], &few].concat());
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let counts =
+        format!("{} compressed files, 2 archives, {files} files in hidden folders", files + 3);
+    assert!(done.stdout.contains(&counts), "{}", done.stdout);
+    assert!(done.stdout.contains("such as scans/b/000.DCM.GZ"), "{}", done.stdout);
+    assert!(done.stdout.contains("gunzip -r FOLDER"), "{}", done.stdout);
+    let packed = "3 × unreadable, for example: is not DICOM: it is compressed with gzip";
+    assert!(
+        done.stdout.contains(packed) || done.stdout.contains("3 × unreadable: is not"),
+        "{}",
+        done.stdout
+    );
+    let table = rows(&place.path("out/cohort.csv"));
+    let row = table.iter().find(|row| row["reason"].starts_with("compressed: ")).unwrap();
+    assert_eq!((&*row["kind"], &*row["slices"]), ("passed-over", &*(files + 3).to_string()));
+    let page = fs::read_to_string(place.path("out/report.html")).unwrap();
+    assert!(page.contains("Files passed over") && page.contains("scans/c/scan.tar.gz"));
+
+    // The same beside a study.
+    fs::remove_file(place.path("ct")).unwrap();
+    fs::create_dir(place.path("ct")).unwrap();
+    for entry in fs::read_dir(cohort()).unwrap().map(Result::unwrap) {
+        std::os::unix::fs::symlink(entry.path(), place.path("ct").join(entry.file_name())).unwrap();
+    }
+    fs::rename(place.path("scans/b"), place.path("ct/b")).unwrap();
+    fs::rename(place.path("scans/c"), place.path("ct/c")).unwrap();
+    fs::rename(place.path("scans/.d"), place.path("ct/.d")).unwrap();
+    let check = place.lungs(&["check", "small.toml"]);
+    assert_eq!(check.code, 0, "{}", check.stderr);
+    for words in [
+        &*format!(
+            "passed over  {files} compressed files, such as ct/b/000.DCM.GZ: compressed DICOM"
+        ),
+        "passed over  2 archives, such as ct/c/scan.tar.gz: files in archives are not read",
+        &*format!("passed over  {files} files in hidden folders, such as ct/.d: names that begin"),
+    ] {
+        assert!(check.stdout.contains(words), "{words} is not in: {}", check.stdout);
+    }
+    let run = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stdout.contains(&format!("{files} compressed files, 2 archives")),
+        "{}",
+        run.stdout
+    );
+    let flow = fs::read_to_string(place.newest_run("small").join("plots/cohort-flow.svg")).unwrap();
+    assert!(flow.contains("Passed over:") || flow.contains("compressed"), "the flow counts them");
+    let page = fs::read_to_string(place.newest_run("small").join("preparation.html")).unwrap();
+    assert!(page.contains("Files passed over") && !page.contains("scan.tar.gz"), "no names");
+
+    // What is passed over is no input: it may come and go.
+    fs::remove_dir_all(place.path("ct/b")).unwrap();
+    let again = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
+    assert!(again.stdout.contains("is finished already"), "{}{}", again.stdout, again.stderr);
+}
+
+#[test]
+fn a_folder_of_compressed_files_alone_says_what_to_do() {
+    let place = Workplace::new();
+    place.write("packed/1.dcm.gz", "");
+    place.write("packed/2.dcm.gz", "");
+    let done = place.lungs(&["prepare", "packed", "--out", "out"]);
+    assert_eq!(done.code, 2);
+    settings().bind(|| insta::assert_snapshot!("packed-alone", done.stderr));
+}
+
+/// The series with another modality, and other UIDs of the same length.
+fn as_modality(bytes: &[u8], modality: &[u8; 2], uid: u8) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let at = bytes.windows(6).position(|w| w == [0x08, 0, 0x60, 0, b'C', b'S']).unwrap();
+    bytes[at + 8..at + 10].copy_from_slice(modality);
+    let at = bytes.windows(6).position(|w| w == [0x20, 0, 0x0e, 0, b'U', b'I']).unwrap();
+    let end = at + 8 + usize::from(bytes[at + 6]) - 2;
+    bytes[end] = uid;
+    bytes
+}
+
+#[test]
+fn reasons_are_grouped_by_what_they_say() {
+    let place = Workplace::new();
+    let slice = fs::read(&slices()[0]).unwrap();
+    for uid in 0..9 {
+        let modality = if uid < 2 { b"MR" } else { b"SR" };
+        let bytes = as_modality(&slice, modality, b'0' + uid);
+        place.write(&format!("mixed/{uid}/keep"), "");
+        fs::write(place.path(&format!("mixed/{uid}/1.dcm")), bytes).unwrap();
+    }
+    let done = place.lungs(&["prepare", "mixed", "--out", "out"]);
+    assert_eq!(done.code, 1);
+    let of = |count: usize, modality: &str| {
+        format!("{count} × not-ct: Modality (0008,0060) is \"{modality}\", expected \"CT\"")
+    };
+    assert!(done.stdout.contains(&of(7, "SR")), "{}", done.stdout);
+    assert!(done.stdout.contains(&of(2, "MR")), "{}", done.stdout);
+    assert_eq!(done.stdout.matches("not-ct").count(), 2, "{}", done.stdout);
+    let all = place.lungs(&["prepare", "mixed", "--out", "out", "--verbose"]);
+    assert_eq!(all.stdout.matches("not-ct").count(), 2 + 9, "{}", all.stdout);
+}
+
+#[test]
+fn check_warns_of_parts_with_one_label_and_shows_ids_that_do_not_meet() {
+    let place = Workplace::new();
+    let labels = fs::read_to_string(cohort().join("labels.csv")).unwrap();
+    let header = labels.lines().next().unwrap();
+    assert!(header.contains("series_uid"), "{header}");
+    let column = header.split(',').position(|name| name == "series_uid").unwrap();
+    let mut lines: Vec<Vec<String>> =
+        labels.lines().skip(1).map(|l| l.split(',').map(str::to_owned).collect()).collect();
+    let label = header.split(',').position(|name| name == "label").unwrap();
+    lines.iter_mut().for_each(|cells| cells[label] = "0".into());
+    let odd = format!("{}.dcm", lines[0][column]);
+    lines[0][column].clone_from(&odd);
+    let text: Vec<String> = lines.iter().map(|cells| cells.join(",")).collect();
+    place.write("labels.csv", &format!("{header}\n{}\n", text.join("\n")));
+    let set = ["--set", "data.labels=labels.csv"];
+    let done = place.lungs(&[&["check", "small.toml"], &set[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(
+        done.stdout.contains("train exams is positive: the network cannot learn"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout.contains("valid exams is positive: its AUC is undefined"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout.contains(&format!("a label names \"{odd}\" and finds no series")),
+        "{}",
+        done.stdout
+    );
+    let series = odd.trim_end_matches(".dcm");
+    assert!(done.stdout.contains(&format!("series_uid \"{series}\"")), "{}", done.stdout);
+}
