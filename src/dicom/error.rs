@@ -47,6 +47,37 @@ pub enum SeriesRefusal {
         /// The most that is accepted.
         limit: usize,
     },
+    /// Slices of several patients under one UID.
+    #[error(
+        "slices of {} patients under one SeriesInstanceUID (0020,000E), expected one: PatientID \
+         (0010,0020) is {}; give the files of each patient a SeriesInstanceUID of their own",
+        .patients.len(), listed(.patients)
+    )]
+    SeveralPatients {
+        /// The ids, in order of their first file.
+        patients: Vec<Shared>,
+    },
+    /// Slices of several exams under one UID.
+    #[error(
+        "slices of {} exams under one SeriesInstanceUID (0020,000E), expected one: \
+         StudyInstanceUID (0020,000D) is {}; give the files of each exam a SeriesInstanceUID of \
+         their own",
+        .exams.len(), listed(.exams)
+    )]
+    SeveralExams {
+        /// The UIDs, in order of their first file.
+        exams: Vec<Shared>,
+    },
+    /// Several stacks under one UID, none of which is the scan.
+    #[error(
+        "slices of {} stacks, none of which is even and shows what the others show: {}; keep the \
+         files of one scan in a folder of their own",
+        .stacks.len(), shares(.stacks)
+    )]
+    SeveralStacks {
+        /// The stacks.
+        stacks: Vec<StackShare>,
+    },
     /// More voxels than any CT has.
     #[error("{slices} slices of {rows} × {columns} pixels, expected at most {limit} voxels")]
     TooLarge {
@@ -95,13 +126,45 @@ pub enum SeriesRefusal {
         /// What it says of Hounsfield units.
         expected: &'static str,
     },
+    /// The header does not say Hounsfield units, and the values are none.
+    #[error(
+        "{path}: RescaleType (0028,1054) is {found:?}, expected \"HU\", and values are {least} to \
+         {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue): not \
+         Hounsfield units"
+    )]
+    NotHounsfieldRange {
+        /// The first file with this type.
+        path: PathBuf,
+        /// What the header says.
+        found: String,
+        /// The least value.
+        least: i16,
+        /// The greatest value.
+        most: i16,
+        /// Something must be below this.
+        air_hu: i16,
+        /// Something must be above this.
+        tissue_hu: i16,
+    },
     /// Too few images for a volume.
-    #[error("{found} slices, expected at least {limit}")]
+    #[error("{found} slice{}, expected at least {limit}", if *.found == 1 { "" } else { "s" })]
     TooFewSlices {
         /// Images found.
         found: usize,
         /// The least that is accepted.
         limit: usize,
+    },
+    /// All images show one place.
+    #[error(
+        "{images} images, all of them at {position_mm:.2} mm along the slice normal, expected slices \
+         at 2 places or more: a series of one place, such as a bolus timing or a perfusion, is no \
+         volume"
+    )]
+    OnePlace {
+        /// Images found.
+        images: usize,
+        /// Where they lie.
+        position_mm: f64,
     },
     /// Two different images at one place: several acquisitions in one series.
     #[error(
@@ -148,6 +211,29 @@ pub enum SeriesRefusal {
         spacing_mm: f64,
         /// How much a gap may differ from the median.
         tolerance_mm: f64,
+        /// The smallest gap.
+        least_mm: f64,
+        /// The widest gap.
+        most_mm: f64,
+        /// The gantry's tilt.
+        tilt_degrees: f64,
+    },
+    /// Gaps change little by little.
+    #[error(
+        "uneven slice spacing: {path} lies {off_mm:.3} mm from its place in a stack with gaps of \
+         {even_mm:.3} mm, expected at most {limit_mm:.3} mm; gaps change from {least_mm:.3} to \
+         {most_mm:.3} mm{}",
+        tilted(.tilt_degrees)
+    )]
+    DriftingSpacing {
+        /// The slice that lies farthest from its place.
+        path: PathBuf,
+        /// How far.
+        off_mm: f64,
+        /// The most that is accepted.
+        limit_mm: f64,
+        /// The mean gap.
+        even_mm: f64,
         /// The smallest gap.
         least_mm: f64,
         /// The widest gap.
@@ -257,16 +343,19 @@ impl SeriesRefusal {
             Self::Localizer { .. } => "localizer",
             Self::NoSlices { .. } => "no-slices",
             Self::TooManyStacks { .. } => "too-many-stacks",
+            Self::SeveralPatients { .. } => "several-patients",
+            Self::SeveralExams { .. } => "several-exams",
+            Self::SeveralStacks { .. } => "several-stacks",
             Self::TooLarge { .. } => "too-large",
             Self::Sheared { .. } => "sheared",
             Self::NotAxial { .. } => "not-axial",
             Self::BadTag { .. } => "bad-tag",
             Self::Inconsistent { .. } => "inconsistent-slices",
-            Self::NotHounsfield { .. } => "not-hounsfield",
-            Self::TooFewSlices { .. } => "too-few-slices",
+            Self::NotHounsfield { .. } | Self::NotHounsfieldRange { .. } => "not-hounsfield",
+            Self::TooFewSlices { .. } | Self::OnePlace { .. } => "too-few-slices",
             Self::DuplicateSlices { .. } => "duplicate-slices",
             Self::MissingSlices { .. } => "missing-slices",
-            Self::UnevenSpacing { .. } => "uneven-spacing",
+            Self::UnevenSpacing { .. } | Self::DriftingSpacing { .. } => "uneven-spacing",
             Self::GantryTilt { .. } => "gantry-tilt",
             Self::ScatteredSlices { .. } => "scattered-slices",
             Self::Oblique { .. } => "oblique",
@@ -276,6 +365,47 @@ impl SeriesRefusal {
             Self::Unreadable { .. } => "unreadable",
         }
     }
+}
+
+/// A header value with the slices that have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The value.
+    pub value: String,
+    /// How many slices have it.
+    pub slices: usize,
+    /// The first file of them.
+    pub first: PathBuf,
+}
+
+/// A stack of a series with the slices that are of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackShare {
+    /// What tells it from the others.
+    pub told_by: String,
+    /// How many slices are of it.
+    pub slices: usize,
+}
+
+/// More values than this are counted instead of named.
+const MOST_NAMED: usize = 4;
+
+fn listed(shared: &[Shared]) -> String {
+    let named = shared.iter().take(MOST_NAMED).map(|one| {
+        let Shared { value, slices, first } = one;
+        format!("{value:?} in {slices} (the first is {})", first.display())
+    });
+    and_more(named.collect(), shared.len())
+}
+
+fn shares(stacks: &[StackShare]) -> String {
+    let named = stacks.iter().take(MOST_NAMED);
+    and_more(named.map(|one| format!("{} with {}", one.slices, one.told_by)).collect(), stacks.len())
+}
+
+fn and_more(named: Vec<String>, all: usize) -> String {
+    let text = named.join(", ");
+    if all > named.len() { format!("{text}, and {} more", all - named.len()) } else { text }
 }
 
 /// What is added to a refusal of a tilted stack.

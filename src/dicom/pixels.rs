@@ -16,7 +16,9 @@ use super::decode::{Pixels, Storage, frame_bytes, native, native_range, place, s
 use super::hounsfield::{TableKey, hu_table, look_up};
 use super::plane;
 use super::split::stack_by;
-use super::{HuRule, LeftOut, Series, SeriesRefusal, SliceFile, Stack, StackRules, Turn, shear};
+use super::{
+    HuRule, LeftOut, Series, SeriesRefusal, SliceFile, Stack, StackRules, Turn, ValueHeader, shear,
+};
 
 /// What was found in a series on the way to its volume.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +65,7 @@ pub fn read_volume_by(
 ) -> Result<(Volume, SeriesFacts), SeriesRefusal> {
     let stack = stack_by(series, rules)?;
     for &index in &stack.slices {
-        check_hounsfield(&series.slices[index])?;
+        unit_of(&series.slices[index])?;
     }
     let shape = (stack.slices.len(), stack.rows, stack.columns);
     let pixels = stack.rows * stack.columns;
@@ -81,6 +83,9 @@ pub fn read_volume_by(
         .map_init(Scratch::default, |scratch, jobs| read_file(jobs, rule, scratch))
         .collect();
     let read = read.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let hu_min = read.iter().map(|facts| facts.least).min().unwrap_or(0);
+    let hu_max = read.iter().map(|facts| facts.greatest).max().unwrap_or(0);
+    check_range(series, &stack, hu_min, hu_max)?;
 
     let mut hashes: Vec<[u8; 32]> = read.iter().map(|facts| facts.hash).collect();
     hashes.extend(check_duplicates(series, &stack, rule, &hu)?);
@@ -103,8 +108,8 @@ pub fn read_volume_by(
         rows: stack.rows,
         columns: stack.columns,
         geometry: stack.geometry,
-        hu_min: read.iter().map(|facts| facts.least).min().unwrap_or(0),
-        hu_max: read.iter().map(|facts| facts.greatest).max().unwrap_or(0),
+        hu_min,
+        hu_max,
         flags: stack.flags,
         left_out: stack.left_out,
         content_hash: *content.finalize().as_bytes(),
@@ -153,7 +158,7 @@ fn check_duplicates(
     let mut hashes: BTreeMap<&Path, [u8; 32]> = BTreeMap::new();
     for &(kept, left_out) in &stack.duplicates {
         let (first, second) = (&series.slices[kept], &series.slices[left_out]);
-        check_hounsfield(second)?;
+        unit_of(second)?;
         check_size(second, pixels)?;
         let read = read_file(vec![Job { slice: second, out: &mut out }], rule, &mut scratch)?;
         hashes.insert(&second.path, read.hash);
@@ -237,29 +242,80 @@ struct FileFacts {
     hash: [u8; 32],
 }
 
+/// What a header says of the unit of its values, unless it says that they are no attenuation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    /// Hounsfield units, said or as the standard has it for CT.
+    Hounsfield,
+    /// Nothing, or a word that the standard does not have: the values decide.
+    Unknown,
+}
+
 /// Refuses headers whose values are something else than attenuation.
-fn check_hounsfield(slice: &SliceFile) -> Result<(), SeriesRefusal> {
+fn unit_of(slice: &SliceFile) -> Result<Unit, SeriesRefusal> {
     let refused = |tag, found: &str, expected| SeriesRefusal::NotHounsfield {
         path: slice.path.clone(),
         tag,
         found: found.to_owned(),
         expected,
     };
-    let values = &slice.values;
-    // "US" (unspecified) is what some scanners write on plain Hounsfield units.
-    if !["", "HU", "US"].contains(&values.rescale_type.as_str()) {
-        return Err(refused("RescaleType (0028,1054)", &values.rescale_type, "\"HU\""));
+    let ValueHeader { rescale_type, units, .. } = &slice.values;
+    if is_one_of(rescale_type, &OTHER_QUANTITIES) {
+        return Err(refused(RESCALE_TYPE, rescale_type, "\"HU\""));
     }
-    if !["", "[hnsf'U]", "HU"].contains(&values.units.as_str()) {
+    if !(units.is_empty() || units.eq_ignore_ascii_case("[hnsf'U]") || is_hounsfield(units)) {
         let tag = "RealWorldValueMappingSequence (0040,9096), its units";
-        return Err(refused(tag, &values.units, "\"[hnsf'U]\""));
+        return Err(refused(tag, units, "\"[hnsf'U]\""));
     }
     let image_type = &slice.marks.image_type;
-    if image_type.split('\\').any(|part| MAPS.contains(&part.trim())) {
+    if image_type.split('\\').any(|part| is_one_of(part, &MAPS)) {
         return Err(refused("ImageType (0008,0008)", image_type, "an image of attenuation"));
+    }
+    let is_known = rescale_type.is_empty() || is_hounsfield(rescale_type);
+    Ok(if is_known { Unit::Hounsfield } else { Unit::Unknown })
+}
+
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+}
+
+/// Whether a text names Hounsfield units, as it is spelled and misspelled.
+fn is_hounsfield(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    ["hu", "hounsfield", "houndsfield"].iter().any(|beginning| text.starts_with(beginning))
+}
+
+/// Where a header says nothing of its unit that is known, values must be those of a body in air.
+fn check_range(series: &Series, stack: &Stack, least: i16, most: i16) -> Result<(), SeriesRefusal> {
+    if least <= AIR_BELOW_HU && most >= TISSUE_ABOVE_HU {
+        return Ok(());
+    }
+    for &index in &stack.slices {
+        let slice = &series.slices[index];
+        if unit_of(slice)? == Unit::Unknown {
+            return Err(SeriesRefusal::NotHounsfieldRange {
+                path: slice.path.clone(),
+                found: slice.values.rescale_type.clone(),
+                least,
+                most,
+                air_hu: AIR_BELOW_HU,
+                tissue_hu: TISSUE_ABOVE_HU,
+            });
+        }
     }
     Ok(())
 }
+
+/// A scan has air: something must be below this …
+const AIR_BELOW_HU: i16 = -200;
+/// … and tissue: something must be above this.
+const TISSUE_ABOVE_HU: i16 = -100;
+
+const RESCALE_TYPE: &str = "RescaleType (0028,1054)";
+
+/// Values of RescaleType for other quantities (PS3.3, C.11.1.1.2): optical density, density of a
+/// material, atomic number, densities of electrons, percent.
+const OTHER_QUANTITIES: [&str; 6] = ["OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"];
 
 /// Words of ImageType for maps of blood flow and other derived quantities (PS3.3, C.8.16.1.3 and
 /// C.8.15.3).
