@@ -400,7 +400,10 @@ fn listed(shared: &[Shared]) -> String {
 
 fn shares(stacks: &[StackShare]) -> String {
     let named = stacks.iter().take(MOST_NAMED);
-    and_more(named.map(|one| format!("{} with {}", one.slices, one.told_by)).collect(), stacks.len())
+    and_more(
+        named.map(|one| format!("{} with {}", one.slices, one.told_by)).collect(),
+        stacks.len(),
+    )
 }
 
 fn and_more(named: Vec<String>, all: usize) -> String {

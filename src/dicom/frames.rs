@@ -198,8 +198,7 @@ fn content(set: &DataSet, modality: &str, class: &str, words: &[&str]) -> Conten
     if modality != "CT" {
         return Content::OtherModality(modality.to_owned());
     }
-    let parts: Vec<&str> =
-        words.iter().flat_map(|text| text.split('\\')).map(str::trim).collect();
+    let parts: Vec<&str> = words.iter().flat_map(|text| text.split('\\')).map(str::trim).collect();
     let says = |known: &[&str]| {
         parts.iter().any(|part| known.iter().any(|word| part.eq_ignore_ascii_case(word)))
     };
@@ -227,14 +226,8 @@ fn content(set: &DataSet, modality: &str, class: &str, words: &[&str]) -> Conten
 /// Whether a part of ImageType says that each pixel is a projection through many slices: as a word
 /// of its own (`MIP`) or among others (`CT_SOM5 MIP`, `MIP_THIN`).
 fn is_projection(part: &str) -> bool {
-    const PHRASES: [&str; 6] = [
-        "PROJECTION IMAGE",
-        "PROJECTION",
-        "MAX_IP",
-        "MIN_IP",
-        "VOLUME_RENDER",
-        "SURFACE_RENDER",
-    ];
+    const PHRASES: [&str; 6] =
+        ["PROJECTION IMAGE", "PROJECTION", "MAX_IP", "MIN_IP", "VOLUME_RENDER", "SURFACE_RENDER"];
     const WORDS: [&str; 4] = ["MIP", "MINIP", "MAXIP", "VRT"];
     let part = part.to_ascii_uppercase();
     let mut words = part.split(|letter: char| !letter.is_ascii_alphanumeric());

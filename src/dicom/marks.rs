@@ -96,10 +96,8 @@ impl Mark {
             let value = slices.first().map(|&index| (self.read)(&series.slices[index]));
             value.unwrap_or_default().trim().to_owned()
         };
-        let mut groups: Vec<Group> = values
-            .into_values()
-            .map(|slices| Group { value: first(&slices), slices })
-            .collect();
+        let mut groups: Vec<Group> =
+            values.into_values().map(|slices| Group { value: first(&slices), slices }).collect();
         if self.name == THICKNESS {
             groups = joined(groups);
         }

@@ -41,6 +41,8 @@ mod frames_tests;
 #[cfg(test)]
 mod origin_tests;
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod pixels_tests;
 #[cfg(test)]
 mod shear_tests;

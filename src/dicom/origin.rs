@@ -51,9 +51,12 @@ impl Series {
 /// # Errors
 /// [`SeriesRefusal::SeveralPatients`] or [`SeriesRefusal::SeveralExams`] with every id.
 pub(super) fn check(series: &Series, slices: &[usize]) -> Result<(), SeriesRefusal> {
-    let patients = shares(series, slices, |origin| spelled_alike(&origin.patient_id), |origin| {
-        &origin.patient_id
-    });
+    let patients = shares(
+        series,
+        slices,
+        |origin| spelled_alike(&origin.patient_id),
+        |origin| &origin.patient_id,
+    );
     if patients.len() > 1 {
         return Err(SeriesRefusal::SeveralPatients { patients });
     }

@@ -234,8 +234,8 @@ fn stands_for_all(series: &Series, parts: &[Part], best: usize) -> bool {
     let (inside, all) = within(series, &chosen.slices, &others);
     let length_mm = chosen.laid.as_ref().map_or(0.0, |laid| laid.length_mm);
     let beyond_mm = stretch_beyond(series, &chosen.slices, &others);
-    let small_rest = SMALL_REST * (all - inside) <= chosen.count()
-        && SMALL_REST as f64 * beyond_mm <= length_mm;
+    let small_rest =
+        SMALL_REST * (all - inside) <= chosen.count() && SMALL_REST as f64 * beyond_mm <= length_mm;
     2 * chosen.count() >= most && (2 * inside >= all || small_rest)
 }
 

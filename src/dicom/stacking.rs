@@ -208,7 +208,8 @@ fn centres_mm(series: &Series, chosen: &[usize], slices: &[usize]) -> Vec<f64> {
         let slice = &series.slices[index];
         let corner = slice.position_mm.as_ref().ok()?;
         let own = Plane::of(slice).ok()?;
-        let half = |pixels: u32, spacing_mm: f64| f64::from(pixels.saturating_sub(1)) / 2.0 * spacing_mm;
+        let half =
+            |pixels: u32, spacing_mm: f64| f64::from(pixels.saturating_sub(1)) / 2.0 * spacing_mm;
         let right = scale(own.along_row, half(own.columns, own.spacing_mm[1]));
         let down = scale(own.along_column, half(own.rows, own.spacing_mm[0]));
         Some(dot(*corner, normal) + dot(right, normal) + dot(down, normal))

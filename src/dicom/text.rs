@@ -117,7 +117,11 @@ mod tests {
     #[test]
     fn texts_in_iso_2022_character_sets_are_decoded() {
         let cases: [(&[u8], &str, &str); 13] = [
-            (b"Yamada^Tarou=\x1B$B;3ED\x1B(B^\x1B$BB@O:\x1B(B", "\\ISO 2022 IR 87", "Yamada^Tarou=山田^太郎"),
+            (
+                b"Yamada^Tarou=\x1B$B;3ED\x1B(B^\x1B$BB@O:\x1B(B",
+                "\\ISO 2022 IR 87",
+                "Yamada^Tarou=山田^太郎",
+            ),
             (
                 b"\xD4\xCF\xC0\xDE^\xC0\xDB\xB3=\x1B$B;3ED\x1B(J^\x1B$BB@O:\x1B(J",
                 "ISO 2022 IR 13\\ISO 2022 IR 87",
