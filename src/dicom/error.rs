@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::shares::{Shared, StackShare, listed, listed_stacks};
+
 /// The folder as a whole could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum DicomError {
@@ -72,7 +74,7 @@ pub enum SeriesRefusal {
     #[error(
         "slices of {} stacks, none of which is even and shows what the others show: {}; keep the \
          files of one scan in a folder of their own",
-        .stacks.len(), shares(.stacks)
+        .stacks.len(), listed_stacks(.stacks)
     )]
     SeveralStacks {
         /// The stacks.
@@ -365,50 +367,6 @@ impl SeriesRefusal {
             Self::Unreadable { .. } => "unreadable",
         }
     }
-}
-
-/// A header value with the slices that have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shared {
-    /// The value.
-    pub value: String,
-    /// How many slices have it.
-    pub slices: usize,
-    /// The first file of them.
-    pub first: PathBuf,
-}
-
-/// A stack of a series with the slices that are of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StackShare {
-    /// What tells it from the others.
-    pub told_by: String,
-    /// How many slices are of it.
-    pub slices: usize,
-}
-
-/// More values than this are counted instead of named.
-const MOST_NAMED: usize = 4;
-
-fn listed(shared: &[Shared]) -> String {
-    let named = shared.iter().take(MOST_NAMED).map(|one| {
-        let Shared { value, slices, first } = one;
-        format!("{value:?} in {slices} (the first is {})", first.display())
-    });
-    and_more(named.collect(), shared.len())
-}
-
-fn shares(stacks: &[StackShare]) -> String {
-    let named = stacks.iter().take(MOST_NAMED);
-    and_more(
-        named.map(|one| format!("{} with {}", one.slices, one.told_by)).collect(),
-        stacks.len(),
-    )
-}
-
-fn and_more(named: Vec<String>, all: usize) -> String {
-    let text = named.join(", ");
-    if all > named.len() { format!("{text}, and {} more", all - named.len()) } else { text }
 }
 
 /// What is added to a refusal of a tilted stack.

@@ -106,7 +106,7 @@ impl Mark {
     }
 
     /// A value in words.
-    pub fn told(&self, value: &str) -> String {
+    pub fn label(&self, value: &str) -> String {
         match (self.name, value) {
             ("", _) => value.to_owned(),
             (name, "") => format!("no {name}"),

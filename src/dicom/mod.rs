@@ -28,6 +28,7 @@ mod parts;
 mod pixels;
 mod plane;
 mod scan;
+mod shares;
 mod shear;
 mod split;
 mod stacking;
@@ -35,6 +36,7 @@ mod stacking;
 pub(crate) mod testing;
 mod text;
 mod turn;
+mod units;
 
 #[cfg(test)]
 mod frames_tests;
@@ -53,11 +55,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use error::{DicomError, SeriesRefusal, Shared, StackShare};
+pub use error::{DicomError, SeriesRefusal};
 pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
 pub use pixels::{SeriesFacts, read_slice, read_volume, read_volume_by};
 pub use scan::scan;
+pub use shares::{Shared, StackShare};
 pub use shear::Shear;
 pub use split::{LeftOut, Stack, stack, stack_by};
 pub use turn::Turn;

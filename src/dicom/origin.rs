@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Shared;
+use super::shares::Shared;
 use super::{Content, Origin, Series, SeriesRefusal, SliceFile};
 
 impl Series {

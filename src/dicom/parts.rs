@@ -2,15 +2,15 @@
 //! of them ([`super::marks`]).
 //!
 //! Slices of one plane may be an even stack and yet of several stacks that lie between each other
-//! (two kernels, two energies) or behind each other. Stacks between each other are told apart
+//! (two kernels, two energies) or behind each other. Stacks between each other are separated
 //! where one of them is even on its own and shows what the others show. Stacks behind each other
 //! are each a piece of the body: none stands for the whole, and the whole is no single scan.
 //! A scanner that moves the table step by step counts AcquisitionNumber up within one stack, which
 //! stays one.
 
-use super::error::StackShare;
-use super::marks::{Group, MARKS, MAX_PARTS, Meaning, alike};
+use super::marks::{Group, MARKS, MAX_PARTS, Mark, Meaning, alike};
 use super::plane::Plane;
+use super::shares::StackShare;
 use super::stacking::{Laid, distinct_places, lay, within};
 use super::{Series, SeriesRefusal, StackRules};
 
@@ -26,13 +26,13 @@ pub(super) struct Part {
     pub slices: Vec<usize>,
     pub laid: Result<Laid, SeriesRefusal>,
     /// What tells it from the other parts.
-    pub told_by: String,
+    pub label: String,
 }
 
 impl Part {
-    pub fn new(series: &Series, slices: Vec<usize>, rules: StackRules, told_by: String) -> Self {
+    pub fn new(series: &Series, slices: Vec<usize>, rules: StackRules, label: String) -> Self {
         let laid = lay(series, &slices, rules);
-        Self { slices, laid, told_by }
+        Self { slices, laid, label }
     }
 
     /// Whether it is even and nothing in the headers says that two of its slices at one place are
@@ -61,7 +61,7 @@ pub(super) fn parts(
 ) -> Result<Vec<Part>, SeriesRefusal> {
     let planes = by_plane(series, images)?;
     let parts =
-        planes.into_iter().flat_map(|(slices, told)| by_marks(series, slices, rules, &told));
+        planes.into_iter().flat_map(|(slices, label)| by_marks(series, slices, rules, &label));
     Ok(parts.collect())
 }
 
@@ -93,14 +93,19 @@ fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String
             plane.along_column
         )
     };
-    let told = |plane: &Plane| if one { String::new() } else { words(plane) };
-    Ok(planes.into_iter().map(|(_, plane, members)| (members, told(&plane))).collect())
+    let label = |plane: &Plane| if one { String::new() } else { words(plane) };
+    Ok(planes.into_iter().map(|(_, plane, members)| (members, label(&plane))).collect())
 }
 
 /// Parts slices of one plane by the first mark that leaves an even stack which shows what the
 /// others show, and these parts by the next one; else they stay together.
-fn by_marks(series: &Series, slices: Vec<usize>, rules: StackRules, told: &str) -> Vec<Part> {
-    let mut together = Part::new(series, slices, rules, told.to_owned());
+fn by_marks(
+    series: &Series,
+    slices: Vec<usize>,
+    rules: StackRules,
+    plane_label: &str,
+) -> Vec<Part> {
+    let mut together = Part::new(series, slices, rules, plane_label.to_owned());
     let is_one_stack = together.is_one_stack(series);
     let first = together.slices.first().map(|&index| &series.slices[index]);
     let same_headers = first.is_some_and(|first| {
@@ -118,37 +123,44 @@ fn by_marks(series: &Series, slices: Vec<usize>, rules: StackRules, told: &str) 
         let tried: Vec<Part> = groups
             .iter()
             .map(|group| {
-                let told_by = [told, &mark.told(&group.value)];
-                let told_by = told_by.into_iter().filter(|text| !text.is_empty());
-                let told_by = told_by.collect::<Vec<_>>().join(", ");
-                Part::new(series, group.slices.clone(), rules, told_by)
+                let label = [plane_label, &mark.label(&group.value)];
+                let label = label.into_iter().filter(|text| !text.is_empty());
+                let label = label.collect::<Vec<_>>().join(", ");
+                Part::new(series, group.slices.clone(), rules, label)
             })
             .collect();
         if one_stands_for_all(series, &tried) {
             let parts = tried.into_iter();
             return parts
-                .flat_map(|part| by_marks(series, part.slices, rules, &part.told_by))
+                .flat_map(|part| by_marks(series, part.slices, rules, &part.label))
                 .collect();
         }
         if mark.meaning == Meaning::Differs {
             mixed.push((mark, groups));
         }
     }
-    if is_one_stack && let Ok(laid) = &mut together.laid {
-        match mixed.iter().find(|(_, groups)| !is_slip(groups) && !is_unknown_piece(groups)) {
-            Some((mark, groups)) => {
-                let share = |group: &Group| StackShare {
-                    told_by: mark.told(&group.value),
-                    slices: group.slices.len(),
-                };
-                let stacks = groups.iter().map(share).collect();
-                together.laid = Err(SeriesRefusal::SeveralStacks { stacks });
-            }
-            None if mixed.is_empty() => {}
-            None => laid.flags.push(MIXED.to_owned()),
-        }
+    if is_one_stack {
+        judge_mixture(&mut together, &mixed);
     }
     vec![together]
+}
+
+/// Refuses an even stack whose slices have several values of a mark, or flags it where a few slices
+/// differ or say nothing.
+fn judge_mixture(together: &mut Part, mixed: &[(&Mark, Vec<Group>)]) {
+    let Ok(laid) = &mut together.laid else { return };
+    match mixed.iter().find(|(_, groups)| !is_slip(groups) && !is_unknown_piece(groups)) {
+        Some((mark, groups)) => {
+            let share = |group: &Group| StackShare {
+                label: mark.label(&group.value),
+                slices: group.slices.len(),
+            };
+            let stacks = groups.iter().map(share).collect();
+            together.laid = Err(SeriesRefusal::SeveralStacks { stacks });
+        }
+        None if mixed.is_empty() => {}
+        None => laid.flags.push(MIXED.to_owned()),
+    }
 }
 
 /// Whether the largest even stack among parts of one plane is no small part of the slices, and

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use crate::volume::Geometry;
 
-use super::error::StackShare;
 use super::parts::{Part, parts};
+use super::shares::StackShare;
 use super::stacking::{Laid, distinct_places, lay, parallel, stretch_beyond, within};
 use super::{Content, Origin, Series, SeriesRefusal, Shear, StackRules, Turn, origin};
 
@@ -171,13 +171,7 @@ fn choose(
     images: &[usize],
     rules: StackRules,
 ) -> Result<(Laid, Vec<LeftOut>, usize), SeriesRefusal> {
-    let whole = lay(series, images, rules);
-    let planes = match parts(series, images, rules) {
-        Ok(parts) => parts,
-        // What is wrong with the whole says more.
-        Err(refusal) => return Err(whole.err().unwrap_or(refusal)),
-    };
-    let mut parts = planes;
+    let mut parts = parts(series, images, rules)?;
     if let [_] = parts.as_slice() {
         let only = parts.remove(0);
         return only.laid.map(|laid| (laid, Vec::new(), 1));
@@ -200,21 +194,22 @@ fn choose(
         })
         .map(|(place, ..)| place);
     let Some(best) = best.filter(|&best| stands_for_all(series, &parts, best)) else {
-        // What is wrong with the whole is the reason, unless that is just its being several.
+        // What is wrong with the whole is the reason, unless together they are even.
+        let whole = lay(series, images, rules);
         return Err(whole.err().unwrap_or_else(|| several(&parts)));
     };
     let total = parts.len();
     let chosen = parts.remove(best);
     let count = chosen.count();
     let others = parts.into_iter().map(|part| {
-        let told = &part.told_by;
+        let label = &part.label;
         let reason = match &part.laid {
             Ok(laid) => format!(
-                "a stack of {} slices with {told}; the one of {count} slices with {} is used",
+                "a stack of {} slices with {label}; the one of {count} slices with {} is used",
                 laid.slices.len(),
-                chosen.told_by
+                chosen.label
             ),
-            Err(refusal) => format!("{} images with {told}: {refusal}", part.slices.len()),
+            Err(refusal) => format!("{} images with {label}: {refusal}", part.slices.len()),
         };
         LeftOut { slices: part.slices, code: "other-stack", reason }
     });
@@ -226,11 +221,11 @@ fn choose(
 /// shows at least half of what the others show, or nearly nothing lies beyond it.
 fn stands_for_all(series: &Series, parts: &[Part], best: usize) -> bool {
     let chosen = &parts[best];
-    let beside = parts.iter().enumerate().filter(|(place, _)| *place != best);
-    let beside: Vec<Vec<usize>> =
-        beside.map(|(_, part)| parallel(series, &chosen.slices, &part.slices)).collect();
-    let most = beside.iter().map(|slices| distinct_places(series, slices)).max().unwrap_or(0);
-    let others = beside.concat();
+    let rest = parts.iter().enumerate().filter(|(index, _)| *index != best);
+    let rest: Vec<Vec<usize>> =
+        rest.map(|(_, part)| parallel(series, &chosen.slices, &part.slices)).collect();
+    let most = rest.iter().map(|slices| distinct_places(series, slices)).max().unwrap_or(0);
+    let others = rest.concat();
     let (inside, all) = within(series, &chosen.slices, &others);
     let length_mm = chosen.laid.as_ref().map_or(0.0, |laid| laid.length_mm);
     let beyond_mm = stretch_beyond(series, &chosen.slices, &others);
@@ -241,7 +236,6 @@ fn stands_for_all(series: &Series, parts: &[Part], best: usize) -> bool {
 
 /// The refusal of parts none of which stands for the others.
 fn several(parts: &[Part]) -> SeriesRefusal {
-    let share =
-        |part: &Part| StackShare { told_by: part.told_by.clone(), slices: part.slices.len() };
+    let share = |part: &Part| StackShare { label: part.label.clone(), slices: part.slices.len() };
     SeriesRefusal::SeveralStacks { stacks: parts.iter().map(share).collect() }
 }
