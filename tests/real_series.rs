@@ -363,7 +363,8 @@ fn a_legacy_converted_file_equals_the_single_frames_it_came_from() {
     assert_eq!(found.problems, []);
     let of = |frames: u32| {
         let mut all = found.series.iter();
-        let series = all.find(|one| one.modality == "CT" && one.slices[0].frames == frames);
+        let series =
+            all.find(|one| one.origin().modality == "CT" && one.slices[0].frames == frames);
         read_volume(series.unwrap(), HuRule::Standard).unwrap()
     };
     let ((single, a), (multiple, b)) = (of(1), of(3));

@@ -135,18 +135,13 @@ impl<'a> DataSet<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The value's bytes.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
     /// Text without padding; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(self.start()).trim_matches([' ', '\0']).to_owned()
     }
 
     /// As much of the value as any value that is asked for here can need.
-    fn start(&self) -> &'a [u8] {
+    pub fn start(&self) -> &'a [u8] {
         self.bytes.get(..MAX_VALUE_BYTES).unwrap_or(self.bytes)
     }
 

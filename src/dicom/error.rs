@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::shares::{Shared, StackShare, listed, listed_stacks};
+
 /// The folder as a whole could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum DicomError {
@@ -46,6 +48,37 @@ pub enum SeriesRefusal {
     TooManyStacks {
         /// The most that is accepted.
         limit: usize,
+    },
+    /// Slices of several patients under one UID.
+    #[error(
+        "slices of {} patients under one SeriesInstanceUID (0020,000E), expected one: PatientID \
+         (0010,0020) is {}; give the files of each patient a SeriesInstanceUID of their own",
+        .patients.len(), listed(.patients)
+    )]
+    SeveralPatients {
+        /// The ids, in order of their first file.
+        patients: Vec<Shared>,
+    },
+    /// Slices of several exams under one UID.
+    #[error(
+        "slices of {} exams under one SeriesInstanceUID (0020,000E), expected one: \
+         StudyInstanceUID (0020,000D) is {}; give the files of each exam a SeriesInstanceUID of \
+         their own",
+        .exams.len(), listed(.exams)
+    )]
+    SeveralExams {
+        /// The UIDs, in order of their first file.
+        exams: Vec<Shared>,
+    },
+    /// Several stacks under one UID, none of which is the scan.
+    #[error(
+        "slices of {} stacks, none of which is even and shows what the others show: {}; keep the \
+         files of one scan in a folder of their own",
+        .stacks.len(), listed_stacks(.stacks)
+    )]
+    SeveralStacks {
+        /// The stacks.
+        stacks: Vec<StackShare>,
     },
     /// More voxels than any CT has.
     #[error("{slices} slices of {rows} × {columns} pixels, expected at most {limit} voxels")]
@@ -95,13 +128,45 @@ pub enum SeriesRefusal {
         /// What it says of Hounsfield units.
         expected: &'static str,
     },
+    /// The header does not say Hounsfield units, and the values are none.
+    #[error(
+        "{path}: RescaleType (0028,1054) is {found:?}, expected \"HU\", and values are {least} to \
+         {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue): not \
+         Hounsfield units"
+    )]
+    NotHounsfieldRange {
+        /// The first file with this type.
+        path: PathBuf,
+        /// What the header says.
+        found: String,
+        /// The least value.
+        least: i16,
+        /// The greatest value.
+        most: i16,
+        /// Something must be below this.
+        air_hu: i16,
+        /// Something must be above this.
+        tissue_hu: i16,
+    },
     /// Too few images for a volume.
-    #[error("{found} slices, expected at least {limit}")]
+    #[error("{found} slice{}, expected at least {limit}", if *.found == 1 { "" } else { "s" })]
     TooFewSlices {
         /// Images found.
         found: usize,
         /// The least that is accepted.
         limit: usize,
+    },
+    /// All images show one place.
+    #[error(
+        "{images} images, all of them at {position_mm:.2} mm along the slice normal, expected slices \
+         at 2 places or more: a series of one place, such as a bolus timing or a perfusion, is no \
+         volume"
+    )]
+    OnePlace {
+        /// Images found.
+        images: usize,
+        /// Where they lie.
+        position_mm: f64,
     },
     /// Two different images at one place: several acquisitions in one series.
     #[error(
@@ -148,6 +213,29 @@ pub enum SeriesRefusal {
         spacing_mm: f64,
         /// How much a gap may differ from the median.
         tolerance_mm: f64,
+        /// The smallest gap.
+        least_mm: f64,
+        /// The widest gap.
+        most_mm: f64,
+        /// The gantry's tilt.
+        tilt_degrees: f64,
+    },
+    /// Gaps change little by little.
+    #[error(
+        "uneven slice spacing: {path} lies {off_mm:.3} mm from its place in a stack with gaps of \
+         {even_mm:.3} mm, expected at most {limit_mm:.3} mm; gaps change from {least_mm:.3} to \
+         {most_mm:.3} mm{}",
+        tilted(.tilt_degrees)
+    )]
+    DriftingSpacing {
+        /// The slice that lies farthest from its place.
+        path: PathBuf,
+        /// How far.
+        off_mm: f64,
+        /// The most that is accepted.
+        limit_mm: f64,
+        /// The mean gap.
+        even_mm: f64,
         /// The smallest gap.
         least_mm: f64,
         /// The widest gap.
@@ -257,16 +345,19 @@ impl SeriesRefusal {
             Self::Localizer { .. } => "localizer",
             Self::NoSlices { .. } => "no-slices",
             Self::TooManyStacks { .. } => "too-many-stacks",
+            Self::SeveralPatients { .. } => "several-patients",
+            Self::SeveralExams { .. } => "several-exams",
+            Self::SeveralStacks { .. } => "several-stacks",
             Self::TooLarge { .. } => "too-large",
             Self::Sheared { .. } => "sheared",
             Self::NotAxial { .. } => "not-axial",
             Self::BadTag { .. } => "bad-tag",
             Self::Inconsistent { .. } => "inconsistent-slices",
-            Self::NotHounsfield { .. } => "not-hounsfield",
-            Self::TooFewSlices { .. } => "too-few-slices",
+            Self::NotHounsfield { .. } | Self::NotHounsfieldRange { .. } => "not-hounsfield",
+            Self::TooFewSlices { .. } | Self::OnePlace { .. } => "too-few-slices",
             Self::DuplicateSlices { .. } => "duplicate-slices",
             Self::MissingSlices { .. } => "missing-slices",
-            Self::UnevenSpacing { .. } => "uneven-spacing",
+            Self::UnevenSpacing { .. } | Self::DriftingSpacing { .. } => "uneven-spacing",
             Self::GantryTilt { .. } => "gantry-tilt",
             Self::ScatteredSlices { .. } => "scattered-slices",
             Self::Oblique { .. } => "oblique",

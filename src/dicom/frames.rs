@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::elements::{DataSet, Kind, Stop, TagNumber, Value};
 use super::meta::Meta;
-use super::{Content, Found, Marks, PixelPlace, SliceFile, ValueHeader};
+use super::{Content, Found, Marks, Origin, PixelPlace, SliceFile, ValueHeader};
 
 /// What is known of a file before its data set is parsed.
 pub(super) struct FileFacts<'a> {
@@ -23,6 +23,8 @@ const PER_FRAME_GROUPS: TagNumber = 0x5200_9230;
 /// More frames than this are a damaged header.
 const MAX_FRAMES: i64 = 1 << 20;
 const NUMBER_OF_FRAMES: TagNumber = 0x0028_0008;
+/// CTImageFrameTypeSequence.
+const FRAME_TYPE: TagNumber = 0x0018_9329;
 
 /// The slices that a header describes, in the order of the frames.
 ///
@@ -96,17 +98,21 @@ impl<'a> Groups<'a, '_> {
 fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> SliceFile {
     let top = groups.set;
     let plain = |tag| top.get(tag).map(|value| value.text()).unwrap_or_default();
-    let image_type = groups.text(0x0018_9329, 0x0008_9007);
+    let image_type = groups.text(FRAME_TYPE, 0x0008_9007);
     let image_type = if image_type.is_empty() { plain(0x0008_0008) } else { image_type };
+    // VolumeBasedCalculationTechnique, of enhanced images.
+    let technique = groups.text(FRAME_TYPE, 0x0008_9207);
     let class = plain(0x0008_0016);
     let modality = plain(0x0008_0060);
     SliceFile {
         path: file.path.to_owned(),
         bytes: file.bytes,
         modified_ns: file.modified_ns,
+        // The caller knows it, once for all frames.
+        origin: Origin::default(),
         instance_uid: plain(0x0008_0018),
         instance_number: groups.integer(0x0020_9171, 0x0020_0013),
-        content: content(top, &modality, &class, &image_type),
+        content: content(top, &modality, &class, &[&image_type, &technique]),
         frames,
         frame,
         rows: count(top, 0x0028_0010),
@@ -131,7 +137,9 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
                 .find(0x0020_9111, 0x0020_9156)
                 .and_then(|value| value.integer(Kind::Short).ok())
                 .or_else(|| top.get(0x0020_0012)?.integer(Kind::Text).ok()),
+            acquired: acquired(groups),
             stack: groups.text(0x0020_9111, 0x0020_9056),
+            frame_of_reference: plain(0x0020_0052),
             image_type,
         },
         values: value_header(groups),
@@ -146,6 +154,16 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
         ),
         transfer_syntax: file.meta.transfer_syntax.clone(),
     }
+}
+
+/// When the slice was acquired, as far as the header says: date and time, and the delay after a
+/// heart beat.
+fn acquired(groups: &Groups) -> String {
+    let whole = [groups.text(0x0020_9111, 0x0018_9074), groups.text(0, 0x0008_002A)];
+    let parts = || [groups.text(0, 0x0008_0022), groups.text(0, 0x0008_0032)].join(" ");
+    let moment = whole.into_iter().find(|text| !text.is_empty()).unwrap_or_else(parts);
+    let trigger = groups.text(0, 0x0018_1060);
+    [moment.trim(), trigger.as_str()].join(" ").trim().to_owned()
 }
 
 fn value_header(groups: &Groups) -> ValueHeader {
@@ -172,17 +190,17 @@ fn real_world_units(groups: &Groups) -> String {
     code.and_then(|code| Some(code.get(0x0008_0100)?.text())).unwrap_or_default()
 }
 
-/// What the image shows, from the words that writers use for it.
-fn content(set: &DataSet, modality: &str, class: &str, image_type: &str) -> Content {
+/// What the image shows, from the words that writers use for it: the parts of ImageType, and what
+/// else says how the image was made.
+fn content(set: &DataSet, modality: &str, class: &str, words: &[&str]) -> Content {
     /// Secondary Capture Image Storage and its multi-frame kin.
     const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
     if modality != "CT" {
         return Content::OtherModality(modality.to_owned());
     }
-    let says = |words: &[&str]| {
-        image_type
-            .split('\\')
-            .any(|part| words.iter().any(|word| part.trim().eq_ignore_ascii_case(word)))
+    let parts: Vec<&str> = words.iter().flat_map(|text| text.split('\\')).map(str::trim).collect();
+    let says = |known: &[&str]| {
+        parts.iter().any(|part| known.iter().any(|word| part.eq_ignore_ascii_case(word)))
     };
     let samples = set.get(0x0028_0002).and_then(|value| value.integer(Kind::Short).ok());
     let photometric = set.get(0x0028_0004).map(|value| value.text()).unwrap_or_default();
@@ -192,6 +210,8 @@ fn content(set: &DataSet, modality: &str, class: &str, image_type: &str) -> Cont
         Content::DosePage
     } else if says(&["SCREEN SAVE", "SCREENSAVE", "SCREEN_SAVE", "SCREEN SHOT", "SCREENSHOT"]) {
         Content::ScreenSave
+    } else if parts.iter().any(|part| is_projection(part)) {
+        Content::Projection
     } else if class.starts_with(SECONDARY_CAPTURE) {
         Content::SecondaryCapture
     } else if samples.unwrap_or(1) != 1
@@ -201,6 +221,18 @@ fn content(set: &DataSet, modality: &str, class: &str, image_type: &str) -> Cont
     } else {
         Content::Slice
     }
+}
+
+/// Whether a part of ImageType says that each pixel is a projection through many slices: as a word
+/// of its own (`MIP`) or among others (`CT_SOM5 MIP`, `MIP_THIN`).
+fn is_projection(part: &str) -> bool {
+    const PHRASES: [&str; 6] =
+        ["PROJECTION IMAGE", "PROJECTION", "MAX_IP", "MIN_IP", "VOLUME_RENDER", "SURFACE_RENDER"];
+    const WORDS: [&str; 4] = ["MIP", "MINIP", "MAXIP", "VRT"];
+    let part = part.to_ascii_uppercase();
+    let mut words = part.split(|letter: char| !letter.is_ascii_alphanumeric());
+    PHRASES.iter().any(|phrase| part.replace('_', " ") == phrase.replace('_', " "))
+        || words.any(|word| WORDS.contains(&word))
 }
 
 fn count(set: &DataSet, tag: TagNumber) -> Found<u32> {

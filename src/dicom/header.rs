@@ -6,19 +6,18 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use dicom_dictionary_std::uids;
-use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 use flate2::read::DeflateDecoder;
 
 use super::elements::{DataSet, Encoding, Stop};
 use super::frames;
 use super::meta::{self, Meta};
-use super::{Series, SliceFile};
+use super::text;
+use super::{Origin, SliceFile};
 
 /// What a file turned out to be.
 pub(crate) enum Kind {
-    /// The slices of one file (one, or one for each frame), with the texts that its series has in
-    /// common (and no slices yet).
-    Slices(Box<Series>, Vec<SliceFile>),
+    /// The slices of one file (one, or one for each frame), all of one series.
+    Slices(Vec<SliceFile>),
     /// Claims or looks to be DICOM, and is unusable for this reason.
     Problem(String),
     /// Plainly something else.
@@ -131,40 +130,37 @@ pub(super) fn encoding_of(meta: &Meta) -> Encoding {
 pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
 fn slices(about: &frames::FileFacts, set: &DataSet) -> Result<Kind, String> {
-    let mut series = series_texts(set);
-    if series.series_uid.is_empty() {
-        let reason = "SeriesInstanceUID (0020,000E) is absent, expected on every image";
-        return Ok(Kind::Problem(reason.to_owned()));
-    }
-    match frames::slices(about, set) {
-        Ok(slices) => {
-            // Enhanced CT gives it frame by frame.
-            if let (true, Some(first)) = (series.kernel.is_empty(), slices.first()) {
-                series.kernel.clone_from(&first.marks.kernel);
-            }
-            Ok(Kind::Slices(Box::new(series), slices))
+    let slices = frames::slices(about, set).map(|mut slices| {
+        let origin = origin(set);
+        for slice in &mut slices {
+            // Enhanced CT gives the kernel frame by frame.
+            let kernel = match origin.kernel.is_empty() {
+                true => slice.marks.kernel.clone(),
+                false => origin.kernel.clone(),
+            };
+            slice.origin = Origin { kernel, ..origin.clone() };
         }
+        slices
+    });
+    match slices {
+        Ok(slices) if slices.iter().any(|slice| slice.origin.series_uid.is_empty()) => {
+            let reason = "SeriesInstanceUID (0020,000E) is absent, expected on every image";
+            Ok(Kind::Problem(reason.to_owned()))
+        }
+        Ok(slices) => Ok(Kind::Slices(slices)),
         Err(reason) => Ok(Kind::Problem(reason)),
     }
 }
 
-fn series_texts(set: &DataSet) -> Series {
-    let charset = set
-        .get(0x0008_0005)
-        .and_then(|value| SpecificCharacterSet::from_code(&value.text()))
-        .unwrap_or_default();
+fn origin(set: &DataSet) -> Origin {
+    let charset = set.get(0x0008_0005).map(|value| value.text()).unwrap_or_default();
     // Texts that people write; everything else is plain ASCII.
     let written = |tag| {
-        let Some(value) = set.get(tag) else { return String::new() };
-        if value.bytes().is_ascii() {
-            return value.text();
-        }
-        let decoded = value.bytes().get(..1024).unwrap_or(value.bytes());
-        let decoded = charset.decode(decoded).unwrap_or_else(|_| value.text());
-        decoded.trim_matches([' ', '\0']).to_owned()
+        let value = set.get(tag);
+        value.map(|value| text::decode(value.start(), &charset)).unwrap_or_default()
     };
     let plain = |tag| set.get(tag).map(|value| value.text()).unwrap_or_default();
-    Series {
+    Origin {
         series_uid: plain(0x0020_000E),
         study_uid: plain(0x0020_000D),
         patient_id: written(0x0010_0020),
@@ -173,6 +169,5 @@ fn series_texts(set: &DataSet) -> Series {
         kernel: written(0x0018_1210),
         manufacturer: written(0x0008_0070),
         study_date: plain(0x0008_0020),
-        slices: Vec::new(),
     }
 }

@@ -21,19 +21,29 @@ mod fragments;
 mod frames;
 mod header;
 mod hounsfield;
+mod marks;
 mod meta;
+mod origin;
+mod parts;
 mod pixels;
 mod plane;
 mod scan;
+mod shares;
 mod shear;
 mod split;
 mod stacking;
 #[cfg(test)]
 pub(crate) mod testing;
+mod text;
 mod turn;
+mod units;
 
 #[cfg(test)]
 mod frames_tests;
+#[cfg(test)]
+mod origin_tests;
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod pixels_tests;
 #[cfg(test)]
@@ -50,6 +60,7 @@ pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
 pub use pixels::{SeriesFacts, read_slice, read_volume, read_volume_by};
 pub use scan::scan;
+pub use shares::{Shared, StackShare};
 pub use shear::Shear;
 pub use split::{LeftOut, Stack, stack, stack_by};
 pub use turn::Turn;
@@ -105,9 +116,19 @@ pub enum Orientation {
     Refuse,
 }
 
-/// Files that share a SeriesInstanceUID. The texts are those of the first file by path.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Files that share a SeriesInstanceUID.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Series {
+    /// SeriesInstanceUID (0020,000E).
+    pub series_uid: String,
+    /// The images, ordered by path and frame.
+    pub slices: Vec<SliceFile>,
+}
+
+/// What a header says of the patient, the exam and the series. Files of one series may say
+/// different things: what counts is what the slices of the volume say ([`Stack::origin`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
     /// SeriesInstanceUID (0020,000E).
     pub series_uid: String,
     /// StudyInstanceUID (0020,000D); empty when absent.
@@ -124,8 +145,6 @@ pub struct Series {
     pub manufacturer: String,
     /// StudyDate (0008,0020) as written, `YYYYMMDD`.
     pub study_date: String,
-    /// The images, ordered by path and frame.
-    pub slices: Vec<SliceFile>,
 }
 
 /// A header value, or what was found in its place (`"absent"`, or the text that does not parse).
@@ -140,6 +159,8 @@ pub struct SliceFile {
     pub bytes: u64,
     /// When it was last modified, nanoseconds since 1970.
     pub modified_ns: u128,
+    /// Patient, exam and series.
+    pub origin: Origin,
     /// SOPInstanceUID (0008,0018).
     pub instance_uid: String,
     /// InstanceNumber (0020,0013).
@@ -181,6 +202,8 @@ pub enum Content {
     DosePage,
     /// A picture of the screen (ImageType has `SCREEN SAVE` or the like).
     ScreenSave,
+    /// A projection of many slices (ImageType has `MIP`, `MINIP`, `PROJECTION IMAGE` or the like).
+    Projection,
     /// SOPClassUID (0008,0016) is one of Secondary Capture.
     SecondaryCapture,
     /// SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) say colour.
@@ -205,8 +228,13 @@ pub struct Marks {
     pub image_type: String,
     /// AcquisitionNumber (0020,0012), or FrameAcquisitionNumber (0020,9156).
     pub acquisition: Option<i64>,
+    /// AcquisitionDateTime (0008,002A), or AcquisitionDate (0008,0022) and AcquisitionTime
+    /// (0008,0032), or FrameAcquisitionDateTime (0018,9074); with TriggerTime (0018,1060).
+    pub acquired: String,
     /// StackID (0020,9056).
     pub stack: String,
+    /// FrameOfReferenceUID (0020,0052).
+    pub frame_of_reference: String,
 }
 
 /// Where a file keeps its pixels.

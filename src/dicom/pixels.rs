@@ -16,6 +16,7 @@ use super::decode::{Pixels, Storage, frame_bytes, native, native_range, place, s
 use super::hounsfield::{TableKey, hu_table, look_up};
 use super::plane;
 use super::split::stack_by;
+use super::units::{check_range, unit_of};
 use super::{HuRule, LeftOut, Series, SeriesRefusal, SliceFile, Stack, StackRules, Turn, shear};
 
 /// What was found in a series on the way to its volume.
@@ -63,7 +64,7 @@ pub fn read_volume_by(
 ) -> Result<(Volume, SeriesFacts), SeriesRefusal> {
     let stack = stack_by(series, rules)?;
     for &index in &stack.slices {
-        check_hounsfield(&series.slices[index])?;
+        unit_of(&series.slices[index])?;
     }
     let shape = (stack.slices.len(), stack.rows, stack.columns);
     let pixels = stack.rows * stack.columns;
@@ -81,6 +82,9 @@ pub fn read_volume_by(
         .map_init(Scratch::default, |scratch, jobs| read_file(jobs, rule, scratch))
         .collect();
     let read = read.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let hu_min = read.iter().map(|facts| facts.least).min().unwrap_or(0);
+    let hu_max = read.iter().map(|facts| facts.greatest).max().unwrap_or(0);
+    check_range(series, &stack, hu_min, hu_max)?;
 
     let mut hashes: Vec<[u8; 32]> = read.iter().map(|facts| facts.hash).collect();
     hashes.extend(check_duplicates(series, &stack, rule, &hu)?);
@@ -103,8 +107,8 @@ pub fn read_volume_by(
         rows: stack.rows,
         columns: stack.columns,
         geometry: stack.geometry,
-        hu_min: read.iter().map(|facts| facts.least).min().unwrap_or(0),
-        hu_max: read.iter().map(|facts| facts.greatest).max().unwrap_or(0),
+        hu_min,
+        hu_max,
         flags: stack.flags,
         left_out: stack.left_out,
         content_hash: *content.finalize().as_bytes(),
@@ -153,7 +157,7 @@ fn check_duplicates(
     let mut hashes: BTreeMap<&Path, [u8; 32]> = BTreeMap::new();
     for &(kept, left_out) in &stack.duplicates {
         let (first, second) = (&series.slices[kept], &series.slices[left_out]);
-        check_hounsfield(second)?;
+        unit_of(second)?;
         check_size(second, pixels)?;
         let read = read_file(vec![Job { slice: second, out: &mut out }], rule, &mut scratch)?;
         hashes.insert(&second.path, read.hash);
@@ -236,47 +240,6 @@ struct FileFacts {
     greatest: i16,
     hash: [u8; 32],
 }
-
-/// Refuses headers whose values are something else than attenuation.
-fn check_hounsfield(slice: &SliceFile) -> Result<(), SeriesRefusal> {
-    let refused = |tag, found: &str, expected| SeriesRefusal::NotHounsfield {
-        path: slice.path.clone(),
-        tag,
-        found: found.to_owned(),
-        expected,
-    };
-    let values = &slice.values;
-    // "US" (unspecified) is what some scanners write on plain Hounsfield units.
-    if !["", "HU", "US"].contains(&values.rescale_type.as_str()) {
-        return Err(refused("RescaleType (0028,1054)", &values.rescale_type, "\"HU\""));
-    }
-    if !["", "[hnsf'U]", "HU"].contains(&values.units.as_str()) {
-        let tag = "RealWorldValueMappingSequence (0040,9096), its units";
-        return Err(refused(tag, &values.units, "\"[hnsf'U]\""));
-    }
-    let image_type = &slice.marks.image_type;
-    if image_type.split('\\').any(|part| MAPS.contains(&part.trim())) {
-        return Err(refused("ImageType (0008,0008)", image_type, "an image of attenuation"));
-    }
-    Ok(())
-}
-
-/// Words of ImageType for maps of blood flow and other derived quantities (PS3.3, C.8.16.1.3 and
-/// C.8.15.3).
-const MAPS: [&str; 12] = [
-    "PERFUSION",
-    "RCBF",
-    "RCBV",
-    "CBF",
-    "CBV",
-    "MTT",
-    "TTP",
-    "TMAX",
-    "MATERIAL_FRACTION",
-    "EFF_ATOMIC_NUM",
-    "ELECTRON_DENSITY",
-    "PERMEABILITY",
-];
 
 /// Reads slices of one file; `jobs` is not empty and names one file only.
 fn read_file(

@@ -178,6 +178,32 @@ fn values_that_are_not_hounsfield_units_are_refused() {
 }
 
 #[test]
+fn spellings_of_hounsfield_are_accepted_and_other_words_are_judged_by_the_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |types: &str, lowest: i16| {
+        let mut slices: Vec<TestSlice> = (0..3).map(TestSlice::axial).collect();
+        slices[0].pixels[0] = lowest;
+        write_series(folder.path(), &slices);
+        let mut series = crate::dicom::scan(folder.path()).unwrap().series.remove(0);
+        series.slices.iter_mut().for_each(|slice| slice.values.rescale_type = types.to_owned());
+        read_volume(&series, HuRule::Standard)
+    };
+    for known in ["", "HU", "hu", "Hounsfield", "HOUNSFIELD UNITS", "Houndsfield Unit", "HU_MOD"] {
+        assert!(read(known, 0).is_ok(), "{known}");
+    }
+    for unknown in ["US", "UNSPECIFIED", "normalized", "mL/100mL"] {
+        assert!(read(unknown, -900).is_ok(), "{unknown}");
+        let refusal = read(unknown, 0).unwrap_err();
+        assert_eq!(refusal.code(), "not-hounsfield");
+        let text = refusal.to_string();
+        assert!(text.contains(unknown) && text.contains("values are 0 to 223"), "{text}");
+    }
+    for other in ["OD", "Z_EFF", "pct"] {
+        assert_eq!(read(other, -900).unwrap_err().code(), "not-hounsfield", "{other}");
+    }
+}
+
+#[test]
 fn rescales_from_which_no_hounsfield_units_can_come_are_refused() {
     for (slope, intercept, said) in [
         (0.0, 0.0, "RescaleSlope (0028,1053) is 0, expected a number other than 0, at most 10000"),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::header::{self, Kind};
-use super::{DicomError, Problem, Scan, Series};
+use super::{DicomError, Origin, Problem, Scan, Series};
 
 /// Finds every series under `root` (a folder of any nesting, or one file), reading headers only.
 ///
@@ -27,21 +27,27 @@ pub fn scan(root: &Path) -> Result<Scan, DicomError> {
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     for (path, kind) in paths.into_iter().zip(kinds) {
         match kind {
-            Kind::Slices(texts, slices) => {
-                series.entry(texts.series_uid.clone()).or_insert(*texts).slices.extend(slices);
+            Kind::Slices(slices) => {
+                // A file has at least one slice, and all of them are of one series.
+                let Some(uid) = slices.first().map(|slice| slice.origin.series_uid.clone()) else {
+                    continue;
+                };
+                let new = || Series { series_uid: uid.clone(), slices: Vec::new() };
+                series.entry(uid.clone()).or_insert_with(new).slices.extend(slices);
             }
             Kind::Problem(reason) => found.problems.push(Problem { path, reason }),
             Kind::Other => found.skipped += 1,
         }
     }
     found.series = series.into_values().collect();
-    found.series.sort_by(|a, b| order(a).cmp(&order(b)));
+    found.series.sort_by_cached_key(order);
     found.problems.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
-fn order(series: &Series) -> [&str; 4] {
-    [&series.patient_id, &series.study_date, &series.study_uid, &series.series_uid]
+fn order(series: &Series) -> [String; 4] {
+    let Origin { patient_id, study_date, study_uid, series_uid, .. } = series.origin();
+    [patient_id, study_date, study_uid, series_uid]
 }
 
 /// Every file below `root`, sorted by path.
@@ -94,7 +100,8 @@ mod tests {
             scan.series.iter().map(|s| (s.series_uid.as_str(), s.slices.len())).collect();
         assert_eq!(found, [("1.2.10", 3), ("1.2.9", 3)]);
         let first = &scan.series[0];
-        assert_eq!((first.patient_id.as_str(), first.modality.as_str()), ("P1", "CT"));
+        let origin = first.origin();
+        assert_eq!((origin.patient_id.as_str(), origin.modality.as_str()), ("P1", "CT"));
         assert_eq!(first.slices[0].rows, Ok(4));
         assert_eq!(first.slices[0].pixel_spacing_mm, Ok([0.7, 0.8]));
     }

@@ -1,20 +1,22 @@
 //! Which images of a series make its volume. Scanners put scout views, dose pages and several
 //! stacks (kernels, phases, acquisitions, planes) under one SeriesInstanceUID.
 //!
-//! All slices as one even stack is what a series should be. When they are not, they are parted by
-//! plane and by what their headers say of them ([`super::Marks`]), and the largest even part is
-//! taken if it stands for the whole: it holds at least half of the places that images of one plane
-//! have, and at least half of the images left out of its plane show the same stretch of the body
-//! once more. So a scan whose gaps change on the way is not cut to its longest even piece.
-//! Everything left out is listed with its reason.
+//! All slices of one patient and one exam as one even stack of equal headers is what a series
+//! should be. When they are not, they are parted by plane and by what their headers say of them
+//! ([`super::parts`]), and the largest even part is taken if it stands for the whole: it is no
+//! small part of the slices, and at least half of the parallel images left out show the same
+//! stretch of the body once more, or nearly none are left out. So a scan whose gaps or pixels
+//! change on the way is not cut to its longest even piece. Everything left out is listed with its
+//! reason.
 
 use std::collections::BTreeMap;
 
 use crate::volume::Geometry;
 
-use super::plane::Plane;
-use super::stacking::{Laid, distinct_places, lay, within};
-use super::{Content, Marks, Series, SeriesRefusal, Shear, StackRules, Turn};
+use super::parts::{Part, parts};
+use super::shares::StackShare;
+use super::stacking::{Laid, distinct_places, lay, parallel, stretch_beyond, within};
+use super::{Content, Origin, Series, SeriesRefusal, Shear, StackRules, Turn, origin};
 
 /// An accepted series: which slices, in which order, and the volume they make.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Stack {
     pub duplicates: Vec<(usize, usize)>,
     /// Images of the series that are not in the stack, with the reason.
     pub left_out: Vec<LeftOut>,
+    /// What the slices of the stack say of the patient, the exam and the series.
+    pub origin: Origin,
     /// Rows of each image.
     pub rows: usize,
     /// Columns of each image.
@@ -75,6 +79,7 @@ pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefus
     let (images, mut left_out) = slices_of_the_body(series)?;
     let mut flags: Vec<String> =
         left_out.iter().map(|part| format!("{}-left-out", part.code)).collect();
+    origin::check(series, &images)?;
     let (laid, others, parts) = choose(series, &images, rules)?;
     if parts > 1 {
         flags.push(format!("one-of-{parts}-stacks"));
@@ -82,6 +87,7 @@ pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefus
     flags.extend(laid.flags);
     left_out.extend(others);
     Ok(Stack {
+        origin: series.origin_of(&laid.slices),
         slices: laid.slices,
         duplicates: laid.duplicates,
         left_out,
@@ -113,6 +119,10 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
                 Content::ScreenSave => {
                     ("screen-saves", "ImageType (0008,0008) has SCREEN SAVE".to_owned())
                 }
+                Content::Projection => (
+                    "projections",
+                    "ImageType (0008,0008) has MIP, MINIP or PROJECTION IMAGE".to_owned(),
+                ),
                 Content::SecondaryCapture => (
                     "secondary-captures",
                     "SOPClassUID (0008,0016) is Secondary Capture".to_owned(),
@@ -143,7 +153,7 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
         [only] if only.code == "localizers" => SeriesRefusal::Localizer { images: total },
         parts if parts.iter().all(|part| part.code == "other-modalities") => {
             let found = parts.first().and_then(|part| modality(*part.slices.first()?));
-            SeriesRefusal::NotCt { found: found.unwrap_or_else(|| series.modality.clone()) }
+            SeriesRefusal::NotCt { found: found.unwrap_or_else(|| series.origin().modality) }
         }
         parts => SeriesRefusal::NoSlices {
             images: total,
@@ -152,35 +162,8 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
     })
 }
 
-/// Slices that were tried as a stack.
-struct Part {
-    slices: Vec<usize>,
-    laid: Result<Laid, SeriesRefusal>,
-    /// What tells it from the other parts.
-    told_by: String,
-    /// Which of the planes it is of.
-    plane: usize,
-}
-
-impl Part {
-    fn new(series: &Series, slices: Vec<usize>, rules: StackRules, told_by: String) -> Self {
-        let laid = lay(series, &slices, rules);
-        Self { slices, laid, told_by, plane: 0 }
-    }
-
-    /// Whether it is even and nothing in the headers says that two of its slices at one place are
-    /// of different stacks.
-    fn is_one_stack(&self, series: &Series) -> bool {
-        let marks = |index: usize| &series.slices[index].marks;
-        self.laid.as_ref().is_ok_and(|laid| {
-            laid.duplicates.iter().all(|&(kept, left_out)| marks(kept) == marks(left_out))
-        })
-    }
-
-    fn count(&self) -> usize {
-        self.laid.as_ref().map_or(0, |laid| laid.slices.len())
-    }
-}
+/// As few slices as one in this many, and as short a stretch, may lie beyond the stack that is used.
+const SMALL_REST: usize = 10;
 
 /// The stack to use, what it leaves out, and of how many parts it is one.
 fn choose(
@@ -188,16 +171,10 @@ fn choose(
     images: &[usize],
     rules: StackRules,
 ) -> Result<(Laid, Vec<LeftOut>, usize), SeriesRefusal> {
-    let whole = Part::new(series, images.to_vec(), rules, String::new());
-    if whole.is_one_stack(series) {
-        return whole.laid.map(|laid| (laid, Vec::new(), 1));
-    }
-    let mut parts = Vec::new();
-    let mut most_places = 0;
-    for (plane, (slices, told_by)) in by_plane(series, images)?.into_iter().enumerate() {
-        most_places = most_places.max(distinct_places(series, &slices));
-        let of_plane = by_marks(series, slices, rules, &told_by);
-        parts.extend(of_plane.into_iter().map(|part| Part { plane, ..part }));
+    let mut parts = parts(series, images, rules)?;
+    if let [_] = parts.as_slice() {
+        let only = parts.remove(0);
+        return only.laid.map(|laid| (laid, Vec::new(), 1));
     }
     // Most slices, then longest, then earliest acquisition; what is left is told apart by names.
     let rank = |part: &Part| {
@@ -215,31 +192,24 @@ fn choose(
                 .then_with(|| a_laid.length_mm.total_cmp(&b_laid.length_mm))
                 .then_with(|| rank(b).cmp(&rank(a)))
         })
-        .map(|(place, part, _)| (place, part.count()));
-    let stands_for_all = |&(best, count): &(usize, usize)| {
-        let chosen: &Part = &parts[best];
-        let beside = parts.iter().enumerate();
-        let beside = beside.filter(|(place, part)| *place != best && part.plane == chosen.plane);
-        let others: Vec<usize> = beside.flat_map(|(_, part)| part.slices.iter().copied()).collect();
-        parts.len() > 1
-            && 2 * count >= most_places
-            && 2 * within(series, &chosen.slices, &others) >= others.len()
-    };
-    let Some((best, count)) = best.filter(stands_for_all) else {
-        // No part would do: what is wrong with the whole is the reason.
-        return whole.laid.map(|laid| (laid, Vec::new(), 1));
+        .map(|(place, ..)| place);
+    let Some(best) = best.filter(|&best| stands_for_all(series, &parts, best)) else {
+        // What is wrong with the whole is the reason, unless together they are even.
+        let whole = lay(series, images, rules);
+        return Err(whole.err().unwrap_or_else(|| several(&parts)));
     };
     let total = parts.len();
     let chosen = parts.remove(best);
+    let count = chosen.count();
     let others = parts.into_iter().map(|part| {
-        let told = &part.told_by;
+        let label = &part.label;
         let reason = match &part.laid {
             Ok(laid) => format!(
-                "a stack of {} slices with {told}; the one of {count} slices with {} is used",
+                "a stack of {} slices with {label}; the one of {count} slices with {} is used",
                 laid.slices.len(),
-                chosen.told_by
+                chosen.label
             ),
-            Err(refusal) => format!("{} images with {told}: {refusal}", part.slices.len()),
+            Err(refusal) => format!("{} images with {label}: {refusal}", part.slices.len()),
         };
         LeftOut { slices: part.slices, code: "other-stack", reason }
     });
@@ -247,87 +217,25 @@ fn choose(
     chosen.laid.map(|laid| (laid, others, total))
 }
 
-/// Images of one size, spacing and orientation each, with those in words.
-fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String)>, SeriesRefusal> {
-    let mut planes: Vec<(usize, Plane, Vec<usize>)> = Vec::new();
-    for &index in images {
-        let slice = &series.slices[index];
-        let same = planes
-            .iter()
-            .position(|(first, plane, _)| plane.check(&series.slices[*first], slice).is_ok());
-        if let Some(same) = same {
-            planes[same].2.push(index);
-        } else if planes.len() == MAX_PARTS {
-            return Err(SeriesRefusal::TooManyStacks { limit: MAX_PARTS });
-        } else {
-            planes.push((index, Plane::of(slice)?, vec![index]));
-        }
-    }
-    let words = |plane: &Plane| {
-        format!(
-            "{} × {} pixels of {} × {} mm along {:.2?} and {:.2?}",
-            plane.rows,
-            plane.columns,
-            plane.spacing_mm[0],
-            plane.spacing_mm[1],
-            plane.along_row,
-            plane.along_column
-        )
-    };
-    Ok(planes.into_iter().map(|(_, plane, members)| (members, words(&plane))).collect())
+/// Whether the part at `best` stands for all parallel slices: it is no small part of them, and
+/// shows at least half of what the others show, or nearly nothing lies beyond it.
+fn stands_for_all(series: &Series, parts: &[Part], best: usize) -> bool {
+    let chosen = &parts[best];
+    let rest = parts.iter().enumerate().filter(|(index, _)| *index != best);
+    let rest: Vec<Vec<usize>> =
+        rest.map(|(_, part)| parallel(series, &chosen.slices, &part.slices)).collect();
+    let most = rest.iter().map(|slices| distinct_places(series, slices)).max().unwrap_or(0);
+    let others = rest.concat();
+    let (inside, all) = within(series, &chosen.slices, &others);
+    let length_mm = chosen.laid.as_ref().map_or(0.0, |laid| laid.length_mm);
+    let beyond_mm = stretch_beyond(series, &chosen.slices, &others);
+    let small_rest =
+        SMALL_REST * (all - inside) <= chosen.count() && SMALL_REST as f64 * beyond_mm <= length_mm;
+    2 * chosen.count() >= most && (2 * inside >= all || small_rest)
 }
 
-/// More stacks than this under one UID are a damaged series.
-const MAX_PARTS: usize = 64;
-
-/// How a mark is read, and what it is called.
-type MarkReader = (&'static str, fn(&Marks) -> String);
-
-const MARKS: [MarkReader; 7] = [
-    ("temporal position", |marks| marks.temporal.clone()),
-    ("ConvolutionKernel (0018,1210)", |marks| marks.kernel.clone()),
-    ("KVP (0018,0060)", |marks| marks.kilovolts.clone()),
-    ("ImageType (0008,0008)", |marks| marks.image_type.clone()),
-    ("SliceThickness (0018,0050)", |marks| marks.thickness_mm.clone()),
-    ("AcquisitionNumber (0020,0012)", |marks| {
-        marks.acquisition.map_or_else(String::new, |number| number.to_string())
-    }),
-    ("StackID (0020,9056)", |marks| marks.stack.clone()),
-];
-
-/// Parts images of one plane by the first mark that leaves an even stack large enough; else they
-/// stay together.
-fn by_marks(series: &Series, images: Vec<usize>, rules: StackRules, plane: &str) -> Vec<Part> {
-    let together = Part::new(series, images, rules, plane.to_owned());
-    if together.is_one_stack(series) {
-        return vec![together];
-    }
-    let places = distinct_places(series, &together.slices);
-    let all = |marks: &Marks| {
-        let values = MARKS.map(|(name, read)| format!("{name} {:?}", read(marks)));
-        values.join(", ")
-    };
-    let each = MARKS.iter().map(|&(name, read)| (name, read as fn(&Marks) -> String));
-    for (name, read) in each.chain([("", all as fn(&Marks) -> String)]) {
-        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for &index in &together.slices {
-            groups.entry(read(&series.slices[index].marks)).or_default().push(index);
-        }
-        if groups.len() < 2 || groups.len() > MAX_PARTS {
-            continue;
-        }
-        let told = |value: &str| match name {
-            "" => value.to_owned(),
-            _ => format!("{name} {value:?}"),
-        };
-        let parts: Vec<Part> = groups
-            .into_iter()
-            .map(|(value, slices)| Part::new(series, slices, rules, told(&value)))
-            .collect();
-        let largest = parts.iter().filter(|part| part.is_one_stack(series)).map(Part::count).max();
-        if largest.is_some_and(|largest| 2 * largest >= places) {
-            return parts;
-        }
-    }
-    vec![together]
+/// The refusal of parts none of which stands for the others.
+fn several(parts: &[Part]) -> SeriesRefusal {
+    let share = |part: &Part| StackShare { label: part.label.clone(), slices: part.slices.len() };
+    SeriesRefusal::SeveralStacks { stacks: parts.iter().map(share).collect() }
 }

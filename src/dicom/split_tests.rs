@@ -287,6 +287,14 @@ fn pages_and_captures_beside_the_slices_are_left_out_by_name() {
     add(52, &|page| page.sop_class = "1.2.840.10008.5.1.4.1.1.7");
     add(53, &|page| page.modality = "SEG".to_owned());
     add(54, &|page| page.image_type = "ORIGINAL\\PRIMARY\\LOCALIZER".to_owned());
+    for (number, projection) in (55..).zip([
+        "DERIVED\\SECONDARY\\MIP",
+        "DERIVED\\SECONDARY\\MinIP",
+        "A\\B\\PROJECTION IMAGE",
+    ]) {
+        add(number, &|page| page.image_type = projection.to_owned());
+    }
+    add(58, &|page| page.image_type = "DERIVED\\SECONDARY\\AXIAL\\CT_SOM5 MIP".to_owned());
     let stack = stack_of(&slices).unwrap();
     assert_eq!(stack.slices.len(), 4);
     assert_eq!(
@@ -295,6 +303,7 @@ fn pages_and_captures_beside_the_slices_are_left_out_by_name() {
             "localizers-left-out",
             "dose-pages-left-out",
             "screen-saves-left-out",
+            "projections-left-out",
             "secondary-captures-left-out",
             "other-modalities-left-out"
         ]

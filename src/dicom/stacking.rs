@@ -16,10 +16,11 @@ use super::{Orientation, Series, SeriesRefusal, StackRules};
 
 /// Slices nearer than this along the normal are at the same place.
 const SAME_PLACE_MM: f64 = 0.01;
-/// A gap may differ from the median by this part of it (positions are often rounded to 0.1 mm) …
-const GAP_TOLERANCE: f64 = 0.1;
+/// A slice may lie as far from its place in the even stack as this part of a gap (positions are
+/// often rounded to 0.1 mm) …
+const GRID_TOLERANCE: f64 = 0.1;
 /// … plus this.
-const GAP_TOLERANCE_MM: f64 = 0.05;
+const GRID_TOLERANCE_MM: f64 = 0.05;
 /// Largest angle between slice normal and stack direction that is not called gantry tilt.
 pub(super) const TILT_LIMIT_DEGREES: f64 = 0.5;
 /// Farthest a slice may lie from the line through the first and last.
@@ -65,14 +66,17 @@ pub(super) fn lay(
     let (Some(bottom), Some(top)) = (places.first(), places.last()) else {
         return Err(too_few(0));
     };
+    if places.len() < 2 && images.len() > 1 {
+        let (images, position_mm) = (images.len(), bottom.along_mm);
+        return Err(SeriesRefusal::OnePlace { images, position_mm });
+    }
     if places.len() < 2 {
         return Err(too_few(places.len()));
     }
     let tilt_degrees = tilt_degrees(bottom, top, plane.normal());
     check_line(series, &places)?;
-    check_gaps(series, &places, tilt_degrees)?;
+    check_grid(series, &places, tilt_degrees)?;
 
-    // Every gap is the median but for rounding: the mean is free of that rounding.
     let steps = (places.len() - 1) as f64;
     let length_mm = top.along_mm - bottom.along_mm;
     let mut stacked = Axes {
@@ -151,18 +155,66 @@ pub(super) fn distinct_places(series: &Series, images: &[usize]) -> usize {
     places.len()
 }
 
-/// How many of `others` lie between the first and the last of `chosen`, along their normal.
-pub(super) fn within(series: &Series, chosen: &[usize], others: &[usize]) -> usize {
-    let along = |images: &[usize]| -> Vec<f64> {
-        let first = chosen.first().map(|&index| Plane::of(&series.slices[index]));
-        let Some(Ok(plane)) = first else { return Vec::new() };
-        let places = places(series, images, plane.normal()).unwrap_or_default();
-        places.iter().map(|place| place.along_mm).collect()
-    };
-    let chosen = along(chosen);
-    let (Some(bottom), Some(top)) = (chosen.first(), chosen.last()) else { return 0 };
+/// How many of `others` lie between the first and the last of `chosen`, along their normal, and how
+/// many have a place.
+pub(super) fn within(series: &Series, chosen: &[usize], others: &[usize]) -> (usize, usize) {
+    let Some((bottom, top)) = ends(series, chosen) else { return (0, others.len()) };
+    let others = centres_mm(series, chosen, others);
     let range = bottom - SAME_PLACE_MM..=top + SAME_PLACE_MM;
-    along(others).iter().filter(|place| range.contains(place)).count()
+    (others.iter().filter(|place| range.contains(place)).count(), others.len())
+}
+
+/// How long a stretch `others` show before the first and behind the last of `chosen`, together.
+pub(super) fn stretch_beyond(series: &Series, chosen: &[usize], others: &[usize]) -> f64 {
+    let Some((bottom, top)) = ends(series, chosen) else { return f64::INFINITY };
+    let others = centres_mm(series, chosen, others);
+    let length = |places: Vec<f64>| {
+        let least = places.iter().copied().fold(f64::INFINITY, f64::min);
+        places.iter().map(|place| place - least).fold(0.0, f64::max)
+    };
+    let side = |is_beyond: &dyn Fn(f64) -> bool| {
+        length(others.iter().copied().filter(|&place| is_beyond(place)).collect())
+    };
+    side(&|place| place < bottom - SAME_PLACE_MM) + side(&|place| place > top + SAME_PLACE_MM)
+}
+
+/// Those of `others` whose plane is that of `chosen`, but for a small angle, whatever their pixels.
+pub(super) fn parallel(series: &Series, chosen: &[usize], others: &[usize]) -> Vec<usize> {
+    let normal = |index: &usize| Plane::of(&series.slices[*index]).ok().map(|plane| plane.normal());
+    let Some(along) = chosen.first().and_then(normal) else { return Vec::new() };
+    let is_parallel = |index: &usize| {
+        normal(index).is_some_and(|normal| dot(normal, along).abs() >= PARALLEL_COSINE)
+    };
+    others.iter().copied().filter(is_parallel).collect()
+}
+
+/// Least cosine between the normals of slices that show the body slice by slice in one direction:
+/// 25°, more than one gantry tilts against another.
+const PARALLEL_COSINE: f64 = 0.906;
+
+/// The places of the first and the last of `chosen` along their normal.
+fn ends(series: &Series, chosen: &[usize]) -> Option<(f64, f64)> {
+    let places = centres_mm(series, chosen, chosen);
+    let least = places.iter().copied().reduce(f64::min)?;
+    Some((least, places.iter().copied().reduce(f64::max)?))
+}
+
+/// Where the centres of slices lie along the normal of `chosen`, as far as their headers say.
+fn centres_mm(series: &Series, chosen: &[usize], slices: &[usize]) -> Vec<f64> {
+    let first = chosen.first().map(|&index| Plane::of(&series.slices[index]));
+    let Some(Ok(plane)) = first else { return Vec::new() };
+    let normal = plane.normal();
+    let place = |&index: &usize| {
+        let slice = &series.slices[index];
+        let corner = slice.position_mm.as_ref().ok()?;
+        let own = Plane::of(slice).ok()?;
+        let half =
+            |pixels: u32, spacing_mm: f64| f64::from(pixels.saturating_sub(1)) / 2.0 * spacing_mm;
+        let right = scale(own.along_row, half(own.columns, own.spacing_mm[1]));
+        let down = scale(own.along_column, half(own.rows, own.spacing_mm[0]));
+        Some(dot(*corner, normal) + dot(right, normal) + dot(down, normal))
+    };
+    slices.iter().filter_map(place).collect()
 }
 
 /// One slice's place.
@@ -246,21 +298,47 @@ fn check_line(series: &Series, places: &[Place]) -> Result<(), SeriesRefusal> {
     Ok(())
 }
 
-/// Refuses missing slices and uneven gaps.
-fn check_gaps(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<(), SeriesRefusal> {
+/// Refuses slices that lie away from the even grid between the first and the last: missing ones,
+/// uneven gaps, and gaps that change little by little.
+fn check_grid(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<(), SeriesRefusal> {
+    let (Some(bottom), Some(top)) = (places.first(), places.last()) else { return Ok(()) };
+    let steps = places.len().saturating_sub(1).max(1) as f64;
+    let even_mm = (top.along_mm - bottom.along_mm) / steps;
+    let off_mm = |(step, place): (usize, &Place)| {
+        (place.along_mm - bottom.along_mm - step as f64 * even_mm).abs()
+    };
+    let farthest = places.iter().enumerate().map(off_mm).enumerate();
+    let farthest = farthest.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let Some((farthest, off_mm)) = farthest else { return Ok(()) };
+    let limit_mm = even_mm * GRID_TOLERANCE + GRID_TOLERANCE_MM;
+    if off_mm <= limit_mm {
+        return Ok(());
+    }
     let gaps: Vec<f64> =
         places.windows(2).map(|pair| pair[1].along_mm - pair[0].along_mm).collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
+    let (least_mm, most_mm) = (sorted[0], sorted[sorted.len() - 1]);
     let spacing_mm = sorted[sorted.len() / 2];
-    let tolerance_mm = spacing_mm * GAP_TOLERANCE + GAP_TOLERANCE_MM;
+    let tolerance_mm = spacing_mm * GRID_TOLERANCE + GRID_TOLERANCE_MM;
     let wrong: Vec<(usize, f64)> = gaps
         .iter()
         .copied()
         .enumerate()
         .filter(|(_, gap)| (gap - spacing_mm).abs() > tolerance_mm)
         .collect();
-    let Some(&(after, gap_mm)) = wrong.first() else { return Ok(()) };
+    let Some(&(after, gap_mm)) = wrong.first() else {
+        let path = series.slices[places[farthest].index].path.clone();
+        return Err(SeriesRefusal::DriftingSpacing {
+            path,
+            off_mm,
+            limit_mm,
+            even_mm,
+            least_mm,
+            most_mm,
+            tilt_degrees,
+        });
+    };
     let after = series.slices[places[after].index].path.clone();
     // Holes are whole multiples of an otherwise even gap.
     let missing: Option<usize> = wrong
@@ -280,8 +358,8 @@ fn check_gaps(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<()
             gap_mm,
             spacing_mm,
             tolerance_mm,
-            least_mm: sorted[0],
-            most_mm: sorted[sorted.len() - 1],
+            least_mm,
+            most_mm,
             tilt_degrees,
         },
     })

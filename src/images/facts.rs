@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::PassedOverKind;
-use crate::dicom::{self, FileKind, Found as HeaderValue, PixelPlace, Series, SliceFile};
+use crate::dicom::{self, FileKind, Found as HeaderValue, PixelPlace, SliceFile};
 use crate::formats::{self, FormatRefusal, VolumeHeader};
 
 /// A file's state: while it is the same, so are its contents.
@@ -68,15 +68,13 @@ pub(super) struct SliceFacts {
     instance_uid: Box<str>,
     instance_number: Option<i64>,
     position_mm: HeaderValue<[f64; 3]>,
+    acquired: Box<str>,
     pixels: HeaderValue<PixelPlace>,
 }
 
-/// What slices have in common: a series without slices, and a slice without its own values.
+/// What slices have in common: a slice without its own values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Template {
-    pub series: Series,
-    slice: SliceFile,
-}
+pub(super) struct Template(SliceFile);
 
 /// One file of a folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,10 +92,19 @@ pub(super) struct FolderFacts {
 }
 
 impl FolderFacts {
+    /// The SeriesInstanceUID of an entry's slices, which are all of one series.
+    pub fn series_uid(&self, entry: &FileEntry) -> Option<&str> {
+        let Facts::Slices(slices) = &entry.facts else { return None };
+        let template = self.templates.get(slices.first()?.template as usize)?;
+        Some(&template.0.origin.series_uid)
+    }
+
     /// The slices of an entry as its header had them.
     pub fn slices(&self, folder: &Path, entry: &FileEntry) -> Vec<SliceFile> {
         let Facts::Slices(slices) = &entry.facts else { return Vec::new() };
         let slice = |own: &SliceFacts| {
+            let mut slice = self.templates.get(own.template as usize)?.0.clone();
+            slice.marks.acquired = own.acquired.to_string();
             Some(SliceFile {
                 path: folder.join(&*entry.name),
                 bytes: entry.stamp.bytes,
@@ -107,7 +114,7 @@ impl FolderFacts {
                 instance_number: own.instance_number,
                 position_mm: own.position_mm.clone(),
                 pixels: own.pixels.clone(),
-                ..self.templates.get(own.template as usize)?.slice.clone()
+                ..slice
             })
         };
         slices.iter().filter_map(slice).collect()
@@ -125,7 +132,7 @@ impl FolderFacts {
 
 /// A file just looked at, before it is kept small.
 pub(super) enum Looked {
-    Slices(Box<Series>, Vec<SliceFile>),
+    Slices(Vec<SliceFile>),
     Facts(Facts),
 }
 
@@ -138,7 +145,7 @@ pub(super) fn look(path: &Path, name: &str) -> Looked {
         });
     }
     match dicom::read_header(path) {
-        FileKind::Slices(series, slices) => Looked::Slices(series, slices),
+        FileKind::Slices(slices) => Looked::Slices(slices),
         FileKind::Problem(reason) => Looked::Facts(Facts::Problem(reason.into())),
         FileKind::Other => Looked::Facts(Facts::Other(PassedOverKind::of(path, name))),
     }
@@ -157,26 +164,27 @@ impl Collector {
     pub fn add(&mut self, name: &str, stamp: Stamp, looked: Looked) {
         let facts = match looked {
             Looked::Facts(facts) => facts,
-            Looked::Slices(series, slices) => Facts::Slices(
-                slices.into_iter().map(|slice| self.kept_small(&series, slice)).collect(),
-            ),
+            Looked::Slices(slices) => {
+                Facts::Slices(slices.into_iter().map(|slice| self.kept_small(slice)).collect())
+            }
         };
         self.facts.files.push(FileEntry { name: name.into(), stamp, facts });
     }
 
     /// A slice's own values; what it shares with others goes to the templates.
-    fn kept_small(&mut self, series: &Series, mut slice: SliceFile) -> SliceFacts {
+    fn kept_small(&mut self, mut slice: SliceFile) -> SliceFacts {
         let mut own = SliceFacts {
             template: 0,
             frame: std::mem::take(&mut slice.frame),
             instance_uid: std::mem::take(&mut slice.instance_uid).into(),
             instance_number: slice.instance_number.take(),
             position_mm: std::mem::replace(&mut slice.position_mm, Ok([0.0; 3])),
+            acquired: std::mem::take(&mut slice.marks.acquired).into(),
             pixels: std::mem::replace(&mut slice.pixels, Err(String::new())),
         };
         slice.path = Default::default();
         (slice.bytes, slice.modified_ns) = (0, 0);
-        own.template = self.place_of(Template { series: series.clone(), slice });
+        own.template = self.place_of(Template(slice));
         own
     }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::facts::{Facts, FileEntry, FolderFacts, Stamp};
 use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind, LeftOut};
-use crate::dicom::{self, Problem, SliceFile, StackRules};
+use crate::dicom::{self, Problem, Series, StackRules};
 use crate::formats::{self, FormatRefusal, Source, VolumeHeader};
 
 /// Flag of an image of which further, identical copies lie elsewhere.
@@ -31,10 +31,10 @@ pub(super) fn group(
     for (place, (folder, facts)) in folders.iter().enumerate() {
         for entry in &facts.files {
             match &entry.facts {
-                // A file has at least one slice, and all of them are of one series.
-                Facts::Slices(slices) => {
-                    let uid = &facts.templates[slices[0].template as usize].series.series_uid;
-                    series.entry(uid).or_default().push((place, entry));
+                Facts::Slices(_) => {
+                    if let Some(uid) = facts.series_uid(entry) {
+                        series.entry(uid).or_default().push((place, entry));
+                    }
                 }
                 Facts::Volume(header) => volumes.push(VolumeFile {
                     folder: shared[place].clone(),
@@ -57,10 +57,10 @@ pub(super) fn group(
             Facts::Slices(_) | Facts::Volume(_) => {}
         }
     }
-    let series: Vec<Vec<(usize, &FileEntry)>> = series.into_values().collect();
+    let series: Vec<(&str, Vec<(usize, &FileEntry)>)> = series.into_iter().collect();
     found.images = series
         .into_par_iter()
-        .filter_map(|entries| series_image(&entries, folders, &shared, rules))
+        .map(|(uid, entries)| series_image(uid, &entries, folders, &shared, rules))
         .collect();
     found.images.extend(named(root, volumes));
     found.images.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -72,22 +72,26 @@ fn order(image: &Image) -> (&str, &str, &str, &str, &Path) {
 }
 
 fn series_image(
+    series_uid: &str,
     entries: &[(usize, &FileEntry)],
     folders: &[(&Path, &FolderFacts)],
     shared: &[Arc<Path>],
     rules: StackRules,
-) -> Option<Image> {
-    let (first_place, first) = entries.first()?;
-    let Facts::Slices(slices) = &first.facts else { return None };
-    let template = slices.first()?.template as usize;
-    let mut series = folders[*first_place].1.templates.get(template)?.series.clone();
-    let slices = |(place, entry): &(usize, &FileEntry)| -> Vec<SliceFile> {
-        let (folder, facts) = folders[*place];
-        facts.slices(folder, entry)
-    };
-    series.slices = entries.iter().flat_map(slices).collect();
+) -> Image {
+    // The place of each slice's folder, with its slices.
+    let mut places: Vec<usize> = Vec::new();
+    let mut series = Series { series_uid: series_uid.to_owned(), slices: Vec::new() };
+    for &(place, entry) in entries {
+        let (folder, facts) = folders[place];
+        series.slices.extend(facts.slices(folder, entry));
+        places.resize(series.slices.len(), place);
+    }
     let files = entries.iter().map(|(place, entry)| file(&shared[*place], entry)).collect();
     let stack = dicom::stack_by(&series, rules);
+    let origin = stack.as_ref().map_or_else(|_| series.origin(), |stack| stack.origin.clone());
+    // Slices are ordered by path: the least index is of the first file.
+    let stacked = stack.as_ref().ok().and_then(|stack| stack.slices.iter().min());
+    let folder = places.get(stacked.copied().unwrap_or(0)).copied().unwrap_or_default();
     let (mut flags, mut left_out) = (Vec::new(), Vec::new());
     if let Ok(stack) = &stack {
         flags.clone_from(&stack.flags);
@@ -95,7 +99,8 @@ fn series_image(
             slices: part.slices.len(),
             reason: format!("{}: {}", part.code, part.reason),
         }));
-        if !stack.duplicates.is_empty() && entries.iter().any(|(place, _)| place != first_place) {
+        let elsewhere = |&(kept, copy): &(usize, usize)| places.get(kept) != places.get(copy);
+        if stack.duplicates.iter().any(elsewhere) {
             flags.push(COPIES.to_owned());
         }
     }
@@ -106,21 +111,21 @@ fn series_image(
         columns: stack.columns,
         slice_spacing_mm: stack.slice_spacing_mm(),
     });
-    Some(Image {
+    Image {
         kind: Kind::Dicom,
         series_uid: series.series_uid,
-        patient_id: series.patient_id,
-        exam_id: series.study_uid,
-        study_date: series.study_date,
-        kernel: series.kernel,
-        manufacturer: series.manufacturer,
-        path: folders[*first_place].0.to_owned(),
+        patient_id: origin.patient_id,
+        exam_id: origin.study_uid,
+        study_date: origin.study_date,
+        kernel: origin.kernel,
+        manufacturer: origin.manufacturer,
+        path: folders.get(folder).map(|(folder, _)| (*folder).to_owned()).unwrap_or_default(),
         slices: grid.as_ref().map_or(series.slices.len(), |grid| grid.slices),
         grid,
         files,
         flags,
         left_out,
-    })
+    }
 }
 
 fn file(folder: &Arc<Path>, entry: &FileEntry) -> ImageFile {

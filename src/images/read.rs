@@ -60,28 +60,27 @@ pub fn read_volume(
 
 /// Reads the headers of a DICOM image's files again.
 fn series_of(image: &Image) -> Result<Series, SeriesRefusal> {
-    let read: Vec<Result<(Series, Vec<SliceFile>), SeriesRefusal>> =
+    let read: Vec<Result<Vec<SliceFile>, SeriesRefusal>> =
         image.files.par_iter().map(|file| headers_of(file, &image.series_uid)).collect();
-    let mut series: Option<Series> = None;
-    for read in read {
-        let (texts, slices) = read?;
-        series.get_or_insert(texts).slices.extend(slices);
+    let mut series = Series { series_uid: image.series_uid.clone(), slices: Vec::new() };
+    for slices in read {
+        series.slices.extend(slices?);
     }
-    series.ok_or(SeriesRefusal::TooFewSlices { found: 0, limit: 2 })
+    Ok(series)
 }
 
-fn headers_of(file: &ImageFile, uid: &str) -> Result<(Series, Vec<SliceFile>), SeriesRefusal> {
+fn headers_of(file: &ImageFile, uid: &str) -> Result<Vec<SliceFile>, SeriesRefusal> {
     let path = file.path();
     let refused = |message: String| SeriesRefusal::Unreadable { path: path.clone(), message };
     match dicom::read_header(&path) {
-        FileKind::Slices(series, slices) if series.series_uid == uid => {
+        FileKind::Slices(slices) if slices.iter().all(|slice| slice.origin.series_uid == uid) => {
             match slices.iter().find(|slice| slice.bytes != file.bytes) {
                 Some(other) => Err(refused(changed(other.bytes, file.bytes))),
-                None => Ok((*series, slices)),
+                None => Ok(slices),
             }
         }
         FileKind::Problem(reason) => Err(refused(reason)),
-        FileKind::Slices(..) | FileKind::Other => {
+        FileKind::Slices(_) | FileKind::Other => {
             Err(refused("the file changed while it was used: it is of another series".to_owned()))
         }
     }

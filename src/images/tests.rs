@@ -165,6 +165,39 @@ fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
 }
 
 #[test]
+fn an_image_is_named_by_the_slices_of_its_volume_wherever_its_first_file_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scout = axial("1.2.1", 1);
+    scout[0].image_type = "ORIGINAL\\PRIMARY\\LOCALIZER".into();
+    (scout[0].kernel, scout[0].patient_id) = ("T20s", String::new());
+    write_series(&folder.path().join("a"), &scout);
+    let mut slices = axial("1.2.1", 4);
+    slices.iter_mut().for_each(|slice| slice.kernel = "B30f");
+    write_series(&folder.path().join("b"), &slices);
+    let image = scan(folder.path()).unwrap().images.remove(0);
+    assert_eq!((image.kernel.as_str(), image.patient_id.as_str()), ("B30f", "P1"));
+    assert_eq!((image.slices, image.path), (4, folder.path().join("b")));
+    assert_eq!(image.flags, ["localizers-left-out"]);
+}
+
+#[test]
+fn slices_of_two_patients_under_one_uid_are_no_image_and_stop_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    write_series(&folder.path().join("a"), &axial("1.2.1", 4));
+    let mut other = axial("1.2.1", 4);
+    other.iter_mut().for_each(|slice| slice.patient_id = "P2".into());
+    write_series(&folder.path().join("b"), &other);
+    write_series(&folder.path().join("c"), &axial("1.2.2", 4));
+    let found = scan(folder.path()).unwrap();
+    assert_eq!(
+        summary(&found),
+        [("dicom", "1.2.1", 8, "several-patients"), ("dicom", "1.2.2", 4, "")]
+    );
+    let told = found.images[0].grid.clone().unwrap_err().to_string();
+    assert!(told.contains("\"P1\" in 4") && told.contains("\"P2\" in 4"), "{told}");
+}
+
+#[test]
 fn prepared_volumes_in_a_cache_within_the_data_are_no_data() {
     let folder = mixed();
     let expected = summary(&scan(folder.path()).unwrap()).len();

@@ -42,7 +42,7 @@ pub use shard::Shard;
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.
-pub const ALGORITHM_VERSION: u32 = 2;
+pub const ALGORITHM_VERSION: u32 = 3;
 
 /// What decides the prepared crop.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -125,6 +125,18 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         "pictures of the screen in the series are no part of the volume",
     ),
     (
+        "projections-left-out",
+        Weight::Note,
+        "projections left out",
+        "projections through many slices are no part of the volume",
+    ),
+    (
+        "mixed-headers",
+        Weight::Look,
+        "headers differ",
+        "a few slices differ from the others in kernel, voltage, thickness, type or time",
+    ),
+    (
         "secondary-captures-left-out",
         Weight::Note,
         "secondary captures left out",
@@ -230,6 +242,21 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("not-ct", "not CT", "another kind of image"),
     ("localizer", "scout views only", "every image of the series is a localizer"),
     ("no-slices", "no slices", "nothing in the series shows a slice of the body"),
+    (
+        "several-patients",
+        "several patients in one series",
+        "files of several patients have one SeriesInstanceUID",
+    ),
+    (
+        "several-exams",
+        "several exams in one series",
+        "files of several exams have one SeriesInstanceUID",
+    ),
+    (
+        "several-stacks",
+        "several stacks in one series",
+        "the slices are of several stacks, none of which is the whole scan",
+    ),
     ("too-many-stacks", "too many stacks", "the series holds more stacks than any scan"),
     ("too-large", "too large", "more voxels than any CT has"),
     (
@@ -286,6 +313,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("localizers", "scout views", "localizer images in a series of slices"),
     ("dose-pages", "dose pages", "tables of doses in a series of slices"),
     ("screen-saves", "screen saves", "pictures of the screen in a series of slices"),
+    ("projections", "projections", "projections through many slices"),
     ("secondary-captures", "secondary captures", "pictures made from other images"),
     ("colour-images", "colour images", "what is not grey is no CT slice"),
     ("other-modalities", "other modalities", "no CT images"),

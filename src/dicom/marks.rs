@@ -1,0 +1,200 @@
+//! What tells the stacks of one series apart: values of the header that differ between them.
+
+use std::collections::BTreeMap;
+
+use super::{Marks, Series, SliceFile};
+
+/// More stacks than this under one UID are a damaged series.
+pub(super) const MAX_PARTS: usize = 64;
+/// A value that fewer slices than this share, on average, counts slices and tells no stacks apart.
+const FEWEST_SLICES: usize = 3;
+/// Thicknesses that differ by this part are one thickness with rounding …
+const SAME_THICKNESS: f64 = 0.1;
+/// … plus this.
+const SAME_THICKNESS_MM: f64 = 0.05;
+
+/// One value of the header.
+pub(super) struct Mark {
+    /// What messages call it; empty for all values together.
+    pub name: &'static str,
+    /// What it means that slices have several values of it.
+    pub meaning: Meaning,
+    read: fn(&SliceFile) -> String,
+}
+
+/// What several values of a mark mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// One stack has one value: slices with several values are of several stacks.
+    Differs,
+    /// A scanner may count it up within one stack, block by block: only stacks that lie between
+    /// each other are told apart by it.
+    Counts,
+}
+
+/// The marks, most telling first.
+pub(super) const MARKS: [Mark; 11] = [
+    differs("temporal position", |slice| slice.marks.temporal.clone()),
+    differs("ConvolutionKernel (0018,1210)", |slice| slice.marks.kernel.clone()),
+    differs("KVP (0018,0060)", |slice| number(&slice.marks.kilovolts)),
+    differs("ImageType (0008,0008)", |slice| slice.marks.image_type.clone()),
+    differs(THICKNESS, |slice| number(&slice.marks.thickness_mm)),
+    counts("AcquisitionNumber (0020,0012)", |slice| {
+        slice.marks.acquisition.map_or_else(String::new, |number| number.to_string())
+    }),
+    counts("time of acquisition", |slice| slice.marks.acquired.clone()),
+    counts("StackID (0020,9056)", |slice| slice.marks.stack.clone()),
+    counts("SeriesDescription (0008,103E)", |slice| slice.origin.description.clone()),
+    counts("FrameOfReferenceUID (0020,0052)", |slice| slice.marks.frame_of_reference.clone()),
+    counts("", |slice| {
+        let Marks { temporal, kernel, kilovolts, thickness_mm, image_type, .. } = &slice.marks;
+        let acquisition = slice.marks.acquisition.map(|number| number.to_string());
+        [
+            ("temporal position", temporal.clone()),
+            ("ConvolutionKernel (0018,1210)", kernel.clone()),
+            ("KVP (0018,0060)", number(kilovolts)),
+            ("ImageType (0008,0008)", image_type.clone()),
+            (THICKNESS, number(thickness_mm)),
+            ("AcquisitionNumber (0020,0012)", acquisition.unwrap_or_default()),
+            ("StackID (0020,9056)", slice.marks.stack.clone()),
+        ]
+        .map(|(name, value)| format!("{name} {value:?}"))
+        .join(", ")
+    }),
+];
+
+const THICKNESS: &str = "SliceThickness (0018,0050)";
+
+const fn differs(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
+    Mark { name, meaning: Meaning::Differs, read }
+}
+
+const fn counts(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
+    Mark { name, meaning: Meaning::Counts, read }
+}
+
+/// Slices with one value of a mark.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Group {
+    /// The value; empty where the header does not have it.
+    pub value: String,
+    /// Indices into the series' slices.
+    pub slices: Vec<usize>,
+}
+
+impl Mark {
+    /// The slices by their value, in the order of the values; `None` when the mark tells no
+    /// stacks apart, since all slices have one value of it, or nearly every one its own.
+    pub fn groups(&self, series: &Series, slices: &[usize]) -> Option<Vec<Group>> {
+        let mut values: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for &index in slices {
+            let value = (self.read)(&series.slices[index]);
+            // Writers differ in case and spaces, scanners do not.
+            values.entry(value.trim().to_ascii_uppercase()).or_default().push(index);
+        }
+        let first = |slices: &[usize]| {
+            let value = slices.first().map(|&index| (self.read)(&series.slices[index]));
+            value.unwrap_or_default().trim().to_owned()
+        };
+        let mut groups: Vec<Group> =
+            values.into_values().map(|slices| Group { value: first(&slices), slices }).collect();
+        if self.name == THICKNESS {
+            groups = joined(groups);
+        }
+        let several = (2..=MAX_PARTS).contains(&groups.len());
+        (several && slices.len() >= FEWEST_SLICES * groups.len()).then_some(groups)
+    }
+
+    /// A value in words.
+    pub fn label(&self, value: &str) -> String {
+        match (self.name, value) {
+            ("", _) => value.to_owned(),
+            (name, "") => format!("no {name}"),
+            (name, _) => format!("{name} {value:?}"),
+        }
+    }
+}
+
+/// Groups of thicknesses that are one thickness with rounding, joined.
+fn joined(groups: Vec<Group>) -> Vec<Group> {
+    let thickness = |group: &Group| group.value.parse::<f64>().ok();
+    let mut groups = groups;
+    groups.sort_by(|a, b| {
+        let [a, b] = [a, b].map(|group| thickness(group).unwrap_or(-1.0));
+        a.total_cmp(&b)
+    });
+    let mut joined: Vec<Group> = Vec::new();
+    for group in groups {
+        let same = joined.last().and_then(thickness).zip(thickness(&group));
+        let same = same.is_some_and(|(first_mm, mm)| {
+            mm - first_mm <= SAME_THICKNESS * first_mm + SAME_THICKNESS_MM
+        });
+        match joined.last_mut().filter(|_| same) {
+            Some(last) => last.slices.extend(group.slices),
+            None => joined.push(group),
+        }
+    }
+    joined
+}
+
+/// A number without differences of writing: `2.50` is `2.5`. Text that is no number stays.
+fn number(text: &str) -> String {
+    match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => number.to_string(),
+        _ => text.to_owned(),
+    }
+}
+
+/// Whether nothing in their headers says that two slices at one place are of different stacks.
+pub(super) fn alike(a: &SliceFile, b: &SliceFile) -> bool {
+    let same = |mark: &Mark| {
+        let [a, b] = [a, b].map(|slice| (mark.read)(slice).trim().to_ascii_uppercase());
+        // A copy that was sent another way may have lost what the other one says.
+        a == b || (mark.meaning == Meaning::Counts && (a.is_empty() || b.is_empty()))
+    };
+    let description = "SeriesDescription (0008,103E)";
+    let frame = "FrameOfReferenceUID (0020,0052)";
+    MARKS.iter().filter(|mark| !["", description, frame].contains(&mark.name)).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::testing::{TestSlice, write_series};
+
+    fn of_thicknesses(values: &[&str]) -> Series {
+        let folder = tempfile::tempdir().unwrap();
+        let count = values.len() as i32;
+        write_series(folder.path(), &(0..count).map(TestSlice::axial).collect::<Vec<_>>());
+        let mut series = crate::dicom::scan(folder.path()).unwrap().series.remove(0);
+        for (slice, value) in series.slices.iter_mut().zip(values) {
+            slice.marks.thickness_mm = (*value).to_owned();
+        }
+        series
+    }
+
+    fn thicknesses(values: &[&str]) -> Option<Vec<String>> {
+        let series = of_thicknesses(values);
+        let all: Vec<usize> = (0..values.len()).collect();
+        let mark = MARKS.iter().find(|mark| mark.name == THICKNESS).unwrap();
+        let groups = mark.groups(&series, &all)?;
+        Some(groups.into_iter().map(|group| group.value).collect())
+    }
+
+    #[test]
+    fn spellings_and_rounding_of_a_thickness_are_no_difference_and_other_thicknesses_are() {
+        assert_eq!(thicknesses(&["2.5", "2.50", "2.500000", "2.5", "2.4999", "2.5"]), None);
+        assert_eq!(thicknesses(&["0.6", "0.7", "0.6", "0.7", "0.6", "0.6"]), None);
+        let apart = |a: &str, b: &str| thicknesses(&[a, b, a, b, a, b]).unwrap();
+        assert_eq!(apart("1", "1.25"), ["1", "1.25"]);
+        assert_eq!(apart("3", "2.5"), ["2.5", "3"]);
+        assert_eq!(apart("", "2.5"), ["", "2.5"]);
+    }
+
+    #[test]
+    fn a_value_that_counts_slices_tells_no_stacks_apart() {
+        assert_eq!(thicknesses(&["1", "2", "3", "4", "5", "6"]), None);
+        assert_eq!(thicknesses(&["1", "1", "2", "2", "3", "3"]), None);
+        assert_eq!(thicknesses(&["1", "1", "1", "2", "2", "2"]).unwrap().len(), 2);
+    }
+}

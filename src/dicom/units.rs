@@ -1,0 +1,103 @@
+//! Whether the values of a header are Hounsfield units.
+
+use super::{Series, SeriesRefusal, SliceFile, Stack, ValueHeader};
+
+/// What a header says of the unit of its values, unless it says that they are no attenuation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Hounsfield units, said or as the standard has it for CT.
+    Hounsfield,
+    /// Nothing, or a word that the standard does not have: the values decide.
+    Unknown,
+}
+
+/// Reads the unit from RescaleType, RealWorldValueMapping and ImageType.
+///
+/// # Errors
+/// [`SeriesRefusal::NotHounsfield`] where the header says another quantity.
+pub(super) fn unit_of(slice: &SliceFile) -> Result<Unit, SeriesRefusal> {
+    let refused = |tag, found: &str, expected| SeriesRefusal::NotHounsfield {
+        path: slice.path.clone(),
+        tag,
+        found: found.to_owned(),
+        expected,
+    };
+    let ValueHeader { rescale_type, units, .. } = &slice.values;
+    if is_one_of(rescale_type, &OTHER_QUANTITIES) {
+        return Err(refused(RESCALE_TYPE, rescale_type, "\"HU\""));
+    }
+    if !(units.is_empty() || units.eq_ignore_ascii_case("[hnsf'U]") || is_hounsfield(units)) {
+        let tag = "RealWorldValueMappingSequence (0040,9096), its units";
+        return Err(refused(tag, units, "\"[hnsf'U]\""));
+    }
+    let image_type = &slice.marks.image_type;
+    if image_type.split('\\').any(|part| is_one_of(part, &MAPS)) {
+        return Err(refused("ImageType (0008,0008)", image_type, "an image of attenuation"));
+    }
+    let is_known = rescale_type.is_empty() || is_hounsfield(rescale_type);
+    Ok(if is_known { Unit::Hounsfield } else { Unit::Unknown })
+}
+
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+}
+
+/// Whether a text names Hounsfield units, as it is spelled and misspelled.
+fn is_hounsfield(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    ["hu", "hounsfield", "houndsfield"].iter().any(|beginning| text.starts_with(beginning))
+}
+
+/// Where a header says nothing of its unit that is known, values must be those of a body in air.
+pub(super) fn check_range(
+    series: &Series,
+    stack: &Stack,
+    least: i16,
+    most: i16,
+) -> Result<(), SeriesRefusal> {
+    if least <= AIR_BELOW_HU && most >= TISSUE_ABOVE_HU {
+        return Ok(());
+    }
+    for &index in &stack.slices {
+        let slice = &series.slices[index];
+        if unit_of(slice)? == Unit::Unknown {
+            return Err(SeriesRefusal::NotHounsfieldRange {
+                path: slice.path.clone(),
+                found: slice.values.rescale_type.clone(),
+                least,
+                most,
+                air_hu: AIR_BELOW_HU,
+                tissue_hu: TISSUE_ABOVE_HU,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A scan has air: something must be below this …
+const AIR_BELOW_HU: i16 = -200;
+/// … and tissue: something must be above this.
+const TISSUE_ABOVE_HU: i16 = -100;
+
+const RESCALE_TYPE: &str = "RescaleType (0028,1054)";
+
+/// Values of RescaleType for other quantities (PS3.3, C.11.1.1.2): optical density, density of a
+/// material, atomic number, densities of electrons, percent.
+const OTHER_QUANTITIES: [&str; 6] = ["OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"];
+
+/// Words of ImageType for maps of blood flow and other derived quantities (PS3.3, C.8.16.1.3 and
+/// C.8.15.3).
+const MAPS: [&str; 12] = [
+    "PERFUSION",
+    "RCBF",
+    "RCBV",
+    "CBF",
+    "CBV",
+    "MTT",
+    "TTP",
+    "TMAX",
+    "MATERIAL_FRACTION",
+    "EFF_ATOMIC_NUM",
+    "ELECTRON_DENSITY",
+    "PERMEABILITY",
+];
