@@ -107,6 +107,12 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         "it may count as lung and stretch the box into the neck",
     ),
     (
+        "body-interrupted",
+        Weight::Look,
+        "body interrupted",
+        "slices of air part the body, as in a phantom of slabs; they count as the slices next to them",
+    ),
+    (
         "localizers-left-out",
         Weight::Note,
         "scout views left out",
