@@ -121,10 +121,11 @@ fn rows_and_files_do_not_depend_on_threads() {
 }
 
 #[test]
-fn an_unchanged_folder_is_not_read_again() {
+fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_seen() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
-    // Change pixels behind the back of the index: same size, same time.
+    assert_eq!(prepare(folder.path(), cache.path(), 2), before);
+    // Other pixels with the same size and the same time of modification.
     let path = folder.path().join("a/image-003-1.1");
     let time = fs::metadata(&path).unwrap().modified().unwrap();
     let mut bytes = fs::read(&path).unwrap();
@@ -132,10 +133,6 @@ fn an_unchanged_folder_is_not_read_again() {
     bytes[last] ^= 0x40;
     fs::write(&path, &bytes).unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
-    assert_eq!(prepare(folder.path(), cache.path(), 2), before);
-    // With the true time of change it is read, and has another key.
-    let later = time + std::time::Duration::from_secs(1);
-    fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
     let after = prepare(folder.path(), cache.path(), 2);
     assert_ne!(after[0].cache_file, before[0].cache_file);
     assert_eq!(after[3], before[3]);
