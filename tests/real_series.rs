@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use lungs::dicom::{HuRule, Scan, Series, SeriesRefusal, read_slice, read_volume, scan};
 use lungs::images::{self, Image};
 use lungs::prepare::{Row, Settings, Status, load_prepared, prepare_all};
-use lungs::volume::{Grid, Interpolation, Lungs, Volume, resample, segment_lungs};
+use lungs::volume::{Grid, Interpolation, Volume, resample, segment_lungs};
 use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
 use sha2::{Digest, Sha256};
@@ -215,44 +215,9 @@ fn the_lungs_of_real_series_are_the_same_at_every_spacing() {
             if (found / litres - 1.0).abs() > 0.04 || !lungs.flags.is_empty() {
                 complaints.push(format!("{archive} at {spacing_mm}: {found} l, {:?}", lungs.flags));
             }
-            let cut_mm = longest_straight_cut_mm(&volume, &lungs);
-            if cut_mm > 15.0 {
-                complaints
-                    .push(format!("{archive} at {spacing_mm}: {cut_mm} mm of a straight cut"));
-            }
         }
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-}
-
-/// The longest straight edge, along rows, columns or depth, with lung on one side and air that is no
-/// lung on the other: anatomy has tissue there.
-fn longest_straight_cut_mm(volume: &Volume, lungs: &Lungs) -> f64 {
-    let mask = lungs.mask.to_array();
-    let dim: [usize; 3] = mask.dim().into();
-    let mut longest_mm = 0.0f64;
-    for across in 0..3 {
-        for along in (0..3).filter(|&along| along != across) {
-            let other = 3 - across - along;
-            for (i, j) in (0..dim[other]).flat_map(|i| (1..dim[across]).map(move |j| (i, j))) {
-                for is_before in [false, true] {
-                    let mut run = 0usize;
-                    for k in 0..dim[along] {
-                        let mut inner = [0; 3];
-                        inner[other] = i;
-                        inner[along] = k;
-                        let mut outer = inner;
-                        inner[across] = if is_before { j - 1 } else { j };
-                        outer[across] = if is_before { j } else { j - 1 };
-                        let is_cut = mask[inner] && !mask[outer] && volume.hu[outer] <= -320;
-                        run = if is_cut { run + 1 } else { 0 };
-                        longest_mm = longest_mm.max(run as f64 * volume.geometry.spacing_mm[along]);
-                    }
-                }
-            }
-        }
-    }
-    longest_mm
 }
 
 /// What each slice of a folder's files becomes, by file name and frame.
