@@ -34,7 +34,8 @@ pub(super) fn unit_of(slice: &SliceFile) -> Result<Unit, SeriesRefusal> {
     if image_type.split('\\').any(|part| is_one_of(part, &MAPS)) {
         return Err(refused("ImageType (0008,0008)", image_type, "an image of attenuation"));
     }
-    let is_known = rescale_type.is_empty() || is_hounsfield(rescale_type);
+    // US is the standard's word for "unspecified": it says no more than an empty value.
+    let is_known = rescale_type.is_empty() || rescale_type == "US" || is_hounsfield(rescale_type);
     Ok(if is_known { Unit::Hounsfield } else { Unit::Unknown })
 }
 
