@@ -31,7 +31,7 @@ pub(super) struct Evaluate {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Go on with the labels, lists and scans that a run began with, though they changed since.
+    /// Continue with the original labels, lists and scans although they have changed.
     #[arg(long)]
     keep_inputs: bool,
 }

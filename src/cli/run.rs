@@ -53,7 +53,7 @@ struct Which {
     #[arg(long)]
     fresh: bool,
 
-    /// Go on with the labels, lists and scans that the run began with, though they changed since.
+    /// Continue with the original labels, lists and scans although they have changed.
     #[arg(long, conflicts_with = "fresh")]
     keep_inputs: bool,
 

@@ -87,7 +87,7 @@ impl std::fmt::Display for ReasonGroup {
 mod tests {
     use super::*;
 
-    fn told(reasons: &[String]) -> Vec<String> {
+    fn summary(reasons: &[String]) -> Vec<String> {
         group_reasons(reasons.iter().map(String::as_str)).iter().map(ToString::to_string).collect()
     }
 
@@ -102,7 +102,7 @@ mod tests {
         reasons.push("unreadable: data/a.dcm: is empty".into());
         reasons.push("unreadable: other/b c.dcm: is empty".into());
         assert_eq!(
-            told(&reasons),
+            summary(&reasons),
             [
                 "63 × not-ct: Modality (0008,0060) is \"SEG\", expected \"CT\"",
                 "4 × too-few-slices, for example: 10 slices, expected at least 50",

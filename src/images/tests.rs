@@ -193,8 +193,8 @@ fn slices_of_two_patients_under_one_uid_are_no_image_and_stop_no_other() {
         summary(&found),
         [("dicom", "1.2.1", 8, "several-patients"), ("dicom", "1.2.2", 4, "")]
     );
-    let told = found.images[0].grid.clone().unwrap_err().to_string();
-    assert!(told.contains("\"P1\" in 4") && told.contains("\"P2\" in 4"), "{told}");
+    let refusal = found.images[0].grid.clone().unwrap_err().to_string();
+    assert!(refusal.contains("\"P1\" in 4") && refusal.contains("\"P2\" in 4"), "{refusal}");
 }
 
 #[test]

@@ -97,13 +97,13 @@ pub enum PipelineError {
         /// What is odd, and what to do.
         reason: String,
     },
-    /// Labels, lists or scans are not those that a run began with.
+    /// The labels, lists or scans of a run have changed.
     #[error(transparent)]
     InputsChanged(#[from] Box<ChangedInputs>),
     /// Labels, lists or scans of a run cannot be used any more.
     #[error(
-        "the inputs of {run} cannot be compared with those that it began with: {source}\n\
-         To go on with the inputs that the run began with: add --keep-inputs to the command."
+        "the inputs of {run} cannot be compared with the original ones: {source}\n\
+         To continue with the original inputs: add --keep-inputs to the command."
     )]
     InputsUnusable {
         /// The run folder.

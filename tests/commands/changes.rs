@@ -53,11 +53,11 @@ fn has_changed(place: &Workplace, expected: &str) {
     let evaluate = ["evaluate", folder.to_str().unwrap()];
     let train = [&["train", "small.toml"], &ONE_EPOCH[..]].concat();
     for done in [run(place, &[]), place.lungs(&train), place.lungs(&evaluate)] {
-        let told = words(&done);
-        assert_eq!(done.code, 2, "{told}");
-        assert!(told.contains(expected), "{expected} is not in: {told}");
-        assert!(told.contains("add --keep-inputs to the command"), "{told}");
-        assert!(told.contains("spec.toml --fresh"), "{told}");
+        let text = words(&done);
+        assert_eq!(done.code, 2, "{text}");
+        assert!(text.contains(expected), "{expected} is not in: {text}");
+        assert!(text.contains("add --keep-inputs to the command"), "{text}");
+        assert!(text.contains("spec.toml --fresh"), "{text}");
     }
     let kept = run(place, &["--keep-inputs"]);
     assert!(kept.code == 0 && words(&kept).contains("is finished already"), "{}", words(&kept));
@@ -198,9 +198,9 @@ fn lists_are_compared_by_what_they_say() {
     place.write("test.txt", &format!("{}\n{}\n", ids[1], ids[3]));
     let changed = run(&place, &lists);
     assert_eq!(changed.code, 2);
-    let told = words(&changed);
-    assert!(told.contains("2 patients changed in split.lists: "), "{told}");
-    assert!(told.contains(&format!("{} (test, now none)", ids[0])), "{told}");
+    let text = words(&changed);
+    assert!(text.contains("2 patients changed in split.lists: "), "{text}");
+    assert!(text.contains(&format!("{} (test, now none)", ids[0])), "{text}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) struct Jobs<'a> {
     pub on_failure: OnFailure,
     /// Print what the processes print.
     pub follow: bool,
-    /// Go on with the inputs that runs began with.
+    /// Continue with the original inputs of each run.
     pub keep_inputs: bool,
 }
 

@@ -73,8 +73,8 @@ pub(super) struct Sweep {
     #[arg(long, conflicts_with_all = ["only", "status", "dry_run"])]
     compare: bool,
 
-    /// Go on with the labels, lists and scans that runs began with, though they changed since; runs that
-    /// have not begun use them as they are now.
+    /// Continue each run with its original labels, lists and scans although they have changed; runs that
+    /// have not started use the current ones.
     #[arg(long, conflicts_with_all = ["status", "prepare", "compare"])]
     keep_inputs: bool,
 

@@ -27,7 +27,7 @@ pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Labels, lists or scans that changed since a run began are told before anything runs.
+/// Changed labels, lists or scans of any run are reported before the first run starts.
 pub(super) fn check_inputs<'a>(
     runs: impl Iterator<Item = &'a PlannedRun>,
     folder: &SweepFolder,

@@ -151,7 +151,7 @@ impl Changes {
             self.add(Change::ScanReplaced, name.to_owned());
         }
         if old.chosen && new.chosen && old.split != new.split {
-            self.add(Change::Part, from_to(name, &told_part(old.split), &told_part(new.split)));
+            self.add(Change::Part, from_to(name, &part_name(old.split), &part_name(new.split)));
         }
         // A scan without a label is not chosen: the label says it all.
         if self.count() > already {
@@ -196,8 +196,8 @@ impl Changes {
     fn of_listed(&mut self, name: &str, old: &[&InputRow], new: &[&InputRow]) {
         let part = |rows: &[&InputRow]| rows.first().and_then(|row| row.split);
         if part(old) != part(new) {
-            let told = from_to(name, &told_part(part(old)), &told_part(part(new)));
-            self.add(Change::Listed, told);
+            let change = from_to(name, &part_name(part(old)), &part_name(part(new)));
+            self.add(Change::Listed, change);
         }
     }
 
@@ -206,7 +206,7 @@ impl Changes {
     }
 }
 
-fn told_part(part: Option<Part>) -> String {
+fn part_name(part: Option<Part>) -> String {
     part.map_or_else(|| "none".to_owned(), |part| part.to_string())
 }
 
@@ -237,7 +237,7 @@ pub struct ChangedInputs {
     pub run: PathBuf,
     /// What changed.
     pub changes: Changes,
-    /// Whether prepared volumes are gone, so that the run cannot go on with what it began with.
+    /// Whether prepared volumes are missing, so that the run cannot continue with its original inputs.
     pub lost: bool,
 }
 
@@ -253,7 +253,7 @@ impl ChangedInputs {
                  inputs: put the inputs or the cache back.\n{fresh}"
             ),
             false => format!(
-                "To go on with the inputs that the run began with: add --keep-inputs to the command.\n{fresh}"
+                "To continue with the original inputs: add --keep-inputs to the command.\n{fresh}"
             ),
         }
     }

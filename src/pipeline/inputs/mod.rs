@@ -49,7 +49,7 @@ impl Inputs {
         Ok(Self { cohort: Some(cohort), rows })
     }
 
-    /// Compares with what a run began with.
+    /// Compares with the original inputs of a run.
     ///
     /// # Errors
     /// When the run's tables cannot be read.
@@ -145,8 +145,8 @@ fn preparation(spec: &Spec) -> InputRow {
     InputRow { content, ..empty(InputKind::Preparation) }
 }
 
-/// Compares the inputs of a run, or of every fold of a cross-validation that has begun, with what it
-/// began with. Of runs that have drawn up no study yet there is nothing to compare.
+/// Compares the inputs of a run, or of every started fold of a cross-validation, with the original
+/// ones. A run without a study has nothing to compare.
 ///
 /// # Errors
 /// [`PipelineError::InputsChanged`] with all that changed; [`PipelineError::InputsUnusable`] when

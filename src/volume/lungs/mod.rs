@@ -164,16 +164,20 @@ pub fn segment_lungs_within(
         return Err(SegmentationError::NoBody);
     }
     let air_of = |volume: &Volume| Mask::of(&volume.hu, |hu| hu <= AIR_HU);
-    let mut fine_air = air_of(volume);
-    let bridged = interrupted::bridged(volume, &fine_air);
-    let is_interrupted = bridged.is_some();
-    let volume = match &bridged {
-        Some(bridged) => {
-            fine_air = air_of(bridged);
-            bridged
-        }
-        None => volume,
-    };
+    let air = air_of(volume);
+    match interrupted::bridged(volume, &air) {
+        Some(bridged) => segment(&bridged, air_of(&bridged), true, limits),
+        None => segment(volume, air, false, limits),
+    }
+}
+
+/// The lungs of a volume without interruptions, whose air is `fine_air`.
+fn segment(
+    volume: &Volume,
+    fine_air: Mask,
+    is_interrupted: bool,
+    limits: &LungLimits,
+) -> Result<Lungs, SegmentationError> {
     let working = Working::new(volume);
     let unmeasured = outside::unmeasured(volume, &working);
     let mut tissue = Mask::of(&working.volume.hu, |hu| hu > AIR_HU);
@@ -216,9 +220,9 @@ pub fn segment_lungs_within(
     Ok(Lungs::new(mask, sides_ml, bounding_box, geometry, flags))
 }
 
-/// The lungs in the voxels of the volume: its air in the working voxels of the lungs, and what hangs
-/// together with it within [`TIPS`] of them, if it is not in working voxels of other air; and what
-/// all that encloses in its slices.
+/// The lungs in the voxels of the volume: its air in the working voxels of the lungs, the air
+/// connected with it within [`TIPS`] of them and outside working voxels of other air, and what these
+/// enclose in their slices.
 fn refined(
     fine_air: Mask,
     volume: &Volume,
