@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 /// Write synthetic chest CT exams as DICOM, with known truth.
 ///
-/// Body, lungs, airways, vessels, bones, table and noise; positives carry a spiculated nodule.
+/// Body, lungs, airways, vessels, bones, table and noise; positives carry a nodule that stands
+/// for a cancer.
 /// `labels.csv` is what `data.labels` takes, `truth.csv` says where everything is. The same
 /// options give the same bytes.
 #[derive(Args)]
@@ -37,6 +38,11 @@ pub(super) struct Phantom {
     #[arg(long)]
     hard: bool,
 
+    /// Draw cancers from 6 to 40 mm, solid to ground glass, free, at the pleura or at a vessel, and
+    /// benign nodules of up to 16 mm of the same kinds: some are easy to find, some are not.
+    #[arg(long)]
+    graded: bool,
+
     /// Exams of the size that scanners give: 512×512 pixels, slices 1 to 2.5 mm apart, 60 to 150 MB
     /// each. Without it they are small, for quick trials.
     #[arg(long)]
@@ -45,12 +51,16 @@ pub(super) struct Phantom {
 
 impl Phantom {
     pub fn execute(&self, output: &Output) -> Done {
+        let ordinary =
+            if self.full_size { PhantomPlan::full_size() } else { PhantomPlan::default() };
         let plan = PhantomPlan {
             patients: self.patients,
             positive_fraction: self.positive_fraction,
             seed: self.seed,
             hard: self.hard,
-            ..if self.full_size { PhantomPlan::full_size() } else { PhantomPlan::default() }
+            graded: self.graded,
+            cancer_diameter_mm: if self.graded { [6.0, 40.0] } else { ordinary.cancer_diameter_mm },
+            ..ordinary
         };
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);

@@ -66,7 +66,7 @@ pub use predictive::AtPrevalence;
 pub use recalibrate::{CalibrationFigures, Calibrator, Recalibrated};
 pub use resampling::{Resampling, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
-pub use subgroups::{Grouping, Heterogeneity, Subgroup, Subgroups};
+pub use subgroups::{Common, Grouping, Heterogeneity, Subgroup, Subgroups};
 pub use weighted::Weighted;
 
 /// One exam with its label and prediction.

@@ -4,6 +4,9 @@
 //! `Q = Σ (AUCᵢ − mean)² / Vᵢ` with the mean weighted by `1 / Vᵢ`, chi-squared with one degree of
 //! freedom less than there are groups (McClish 1987). It takes the groups as independent, so it is not
 //! computed where a patient has exams in several.
+//!
+//! A column that is known for the exams of one class alone (size, stage or histology of a cancer) makes
+//! groups of that class: each is compared with all exams of the other class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +43,21 @@ pub struct Subgroups {
     pub groups: Vec<Subgroup>,
     /// Exams whose group is not known.
     pub unknown: usize,
+    /// The exams of the other class that every group is compared with, where the column is known
+    /// for the exams of one class alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common: Option<Common>,
     /// Whether the AUC differs between groups.
     pub heterogeneity: Heterogeneity,
+}
+
+/// Exams that all groups of a column share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Common {
+    /// Whether they are positive.
+    pub positive: bool,
+    /// How many there are.
+    pub exams: usize,
 }
 
 /// Figures of one group.
@@ -119,23 +135,52 @@ fn by_one(
     point: Option<&OperatingPoint>,
     level: f64,
 ) -> Subgroups {
+    let common = common(exams, grouping);
+    let is_common = |exam: &Scored| common.is_some_and(|common| common.positive == exam.label);
     let members = |place: usize| -> Vec<&Scored> {
-        let inside = exams.iter().zip(&grouping.of).filter(|(_, of)| **of == Some(place));
+        let inside = exams.iter().zip(&grouping.of);
+        let inside = inside.filter(|(exam, of)| **of == Some(place) || is_common(exam));
         inside.map(|(exam, _)| exam).collect()
     };
+    let has_own = |place: usize| grouping.of.contains(&Some(place));
     let named: Vec<(&String, Vec<&Scored>)> = grouping
         .groups
         .iter()
         .enumerate()
+        .filter(|(place, _)| has_own(*place))
         .map(|(place, name)| (name, members(place)))
-        .filter(|(_, exams)| !exams.is_empty())
         .collect();
     Subgroups {
         by: grouping.by.clone(),
-        unknown: grouping.of.iter().filter(|of| of.is_none()).count(),
-        heterogeneity: heterogeneity(exams, grouping, &named),
+        unknown: grouping.of.iter().filter(|of| of.is_none()).count()
+            - common.map_or(0, |common| common.exams),
+        common,
+        heterogeneity: match common {
+            Some(_) => Heterogeneity::none(
+                named.len(),
+                "all groups are compared with the same exams, so their AUCs are not independent"
+                    .to_owned(),
+            ),
+            None => heterogeneity(exams, grouping, &named),
+        },
         groups: named.iter().map(|(name, exams)| figures(name, exams, point, level)).collect(),
     }
+}
+
+/// The exams of the other class, where the groups of all exams of one class are unknown and the
+/// known ones are of the other.
+fn common(exams: &[Scored], grouping: &Grouping) -> Option<Common> {
+    let known = |class: bool| {
+        let of = exams.iter().zip(&grouping.of).filter(|(exam, _)| exam.label == class);
+        of.filter(|(_, group)| group.is_some()).count()
+    };
+    let positive = match (known(true), known(false)) {
+        (1.., 0) => false,
+        (0, 1..) => true,
+        _ => return None,
+    };
+    let exams = exams.iter().filter(|exam| exam.label == positive).count();
+    (exams > 0).then_some(Common { positive, exams })
 }
 
 fn sides(exams: &[&Scored]) -> (Vec<f64>, Vec<bool>) {

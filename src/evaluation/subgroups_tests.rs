@@ -84,3 +84,36 @@ fn a_test_that_cannot_be_says_why() {
     assert_eq!(reason, "1 patient has exams in several groups, which are not independent");
     assert_eq!(found[0].heterogeneity.p_value_holm, None);
 }
+
+#[test]
+fn groups_of_positive_exams_alone_are_compared_with_all_negative_exams() {
+    let sizes = grouping("size", |place| (Y[place] == 1).then_some(place % 2));
+    let found = &subgroups(&exams(), &[sizes], None, 0.95)[0];
+    let negatives = Y.iter().filter(|&&y| y == 0).count();
+    assert_eq!(found.common, Some(Common { positive: false, exams: negatives }));
+    assert_eq!(found.unknown, 0);
+    assert_eq!(found.heterogeneity.statistic, None);
+    assert!(found.heterogeneity.reason.as_deref().unwrap().contains("not independent"));
+    for (group, parity) in found.groups.iter().zip(0..) {
+        let positives = (0..200).filter(|place| Y[*place] == 1 && place % 2 == parity);
+        let wins: f64 = positives
+            .clone()
+            .flat_map(|positive| (0..200).filter(|n| Y[*n] == 0).map(move |n| (positive, n)))
+            .map(|(p, n)| if Z[p] > Z[n] { 1.0 } else { 0.5 * f64::from(u8::from(Z[p] == Z[n])) })
+            .sum();
+        let expected = wins / (positives.clone().count() * negatives) as f64;
+        assert_eq!(group.positives, positives.count());
+        assert_eq!(group.exams, group.positives + negatives);
+        assert!((group.auc.value.unwrap() - expected).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn one_known_exam_of_the_other_class_makes_ordinary_groups() {
+    let first = (0..200).find(|place| Y[*place] == 0);
+    let sizes =
+        grouping("size", |place| (Y[place] == 1 || Some(place) == first).then_some(place % 2));
+    let found = &subgroups(&exams(), &[sizes], None, 0.95)[0];
+    assert_eq!(found.common, None);
+    assert_eq!(found.unknown, Y.iter().filter(|&&y| y == 0).count() - 1);
+}

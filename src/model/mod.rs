@@ -32,7 +32,7 @@
 //! let (logits, moments) = network.forward_train(volumes, dropout_seed);
 //! let gradients = loss.mean(logits, &labels).backward();
 //! let gradients = GradientsParams::from_grads(gradients, &network);
-//! network = optimizer.step(learning_rate, network, gradients).absorb(&moments);
+//! network = optimizer.step(learning_rate, network, gradients).absorb(&moments, 0.001);
 //! let logits = network.valid().forward(volumes);
 //! ```
 //!
@@ -78,21 +78,12 @@ pub struct I3dConfig {
     pub width_multiplier: f64,
     /// Probability that dropout keeps a feature in training; 1 switches dropout off.
     pub keep_prob: f64,
-    /// Share of a batch-norm moving average that one more batch leaves in place; the original has
-    /// 0.999, short trainings need less.
-    pub batch_norm_decay: f64,
 }
 
 impl Default for I3dConfig {
     /// The published network, reading one channel.
     fn default() -> Self {
-        Self {
-            classes: 2,
-            in_channels: 1,
-            width_multiplier: 1.0,
-            keep_prob: 0.7,
-            batch_norm_decay: 0.999,
-        }
+        Self { classes: 2, in_channels: 1, width_multiplier: 1.0, keep_prob: 0.7 }
     }
 }
 

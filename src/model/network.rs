@@ -51,7 +51,6 @@ pub struct I3d {
     /// `[class]`.
     pub(super) head_bias: Param<Tensor<1>>,
     keep_prob: f64,
-    batch_norm_decay: f64,
 }
 
 /// The moments of every batch normalisation in one training pass; hand them to [`I3d::absorb`].
@@ -118,7 +117,6 @@ impl I3dConfig {
                 device,
             ),
             keep_prob: self.keep_prob,
-            batch_norm_decay: self.batch_norm_decay,
         })
     }
 
@@ -160,12 +158,12 @@ impl I3d {
         (self.classify_with_dropout(features, dropout_seed), BatchMoments(moments))
     }
 
-    /// The network with its moving averages moved by one training batch.
-    pub fn absorb(mut self, moments: &BatchMoments) -> Self {
-        let decay = self.batch_norm_decay;
+    /// The network with its moving averages moved towards one training batch: `share` of the new
+    /// averages (0 to 1) is the batch's.
+    pub fn absorb(mut self, moments: &BatchMoments, share: f64) -> Self {
         let units = self.units_mut().into_iter().filter(|(_, unit)| !unit.by_averages);
         for ((_, unit), moments) in units.zip(&moments.0) {
-            unit.absorb(moments, decay);
+            unit.absorb(moments, share);
         }
         self
     }

@@ -11,13 +11,8 @@ use rand::Rng;
 use super::*;
 use crate::random;
 
-const SMALL: I3dConfig = I3dConfig {
-    classes: 2,
-    in_channels: 1,
-    width_multiplier: 0.125,
-    keep_prob: 0.7,
-    batch_norm_decay: 0.999,
-};
+const SMALL: I3dConfig =
+    I3dConfig { classes: 2, in_channels: 1, width_multiplier: 0.125, keep_prob: 0.7 };
 
 fn volumes(shape: [usize; 5], device: &Device) -> Tensor<5> {
     let mut stream = random::stream(37, "volumes");
@@ -92,7 +87,7 @@ fn a_step_has_the_same_bytes_for_any_number_of_threads() {
             let loss = Loss::CrossEntropy.mean(logits.clone(), &[1, 0]);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             let network = AdamConfig::new().init().step(1e-3, network, gradients);
-            (bytes(logits), network.absorb(&moments).variables())
+            (bytes(logits), network.absorb(&moments, 0.001).variables())
         })
     };
     let one = step(1);
@@ -123,7 +118,7 @@ fn training_leaves_the_averages_to_absorb() {
     let before = network.variables();
     let (_, moments) = network.forward_train(volumes([1, 1, 8, 32, 32], &device), 1);
     assert_eq!(network.variables(), before);
-    let after = network.clone().absorb(&moments).variables();
+    let after = network.clone().absorb(&moments, 0.001).variables();
     assert_eq!(network.variables(), before, "a clone shares nothing");
     for (before, after) in before.iter().zip(&after) {
         // A channel whose input is all zero keeps a mean of zero, but not a variance of one.
@@ -150,7 +145,7 @@ fn a_small_network_learns_two_exams() {
         let loss = Loss::Focal { alpha: 0.5, gamma: 2.0 }.mean(logits, &[0, 1]);
         losses.push(loss.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        network = adam.step(1e-3, network, gradients).absorb(&moments);
+        network = adam.step(1e-3, network, gradients).absorb(&moments, 0.001);
     }
     assert!(losses[7] < 0.2 * losses[0], "{losses:?}");
 }

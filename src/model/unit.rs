@@ -89,12 +89,12 @@ impl Unit {
     }
 
     /// Moves the moving averages by one batch: `moving ← moving − (moving − batch)·(1 − decay)`.
-    pub(super) fn absorb(&mut self, batch: &Moments, decay: f64) {
+    pub(super) fn absorb(&mut self, batch: &Moments, share: f64) {
         for (moving, batch) in
             [(&mut self.moving_mean, &batch.mean), (&mut self.moving_variance, &batch.variance)]
         {
             let old = moving.val().inner();
-            let new = old.clone() - (old - batch.clone()) * (1.0 - decay);
+            let new = old.clone() - (old - batch.clone()) * share;
             replace(moving, new);
         }
     }

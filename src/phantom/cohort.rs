@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/phantom.json            the plan: what makes this folder recognisable
-//! DIR/labels.csv              patient_id, exam_id, series_uid, label, days_to_cancer, subgroups
+//! DIR/labels.csv              patient_id, exam_id, series_uid, label, days_to_cancer, cancer_mm, subgroups
 //! DIR/truth.csv               one `Truth` per exam
 //! DIR/P0001/P0001-1/2-axial/  the main series; beside it 1-localizer or 3-thick in some exams
 //! ```
@@ -21,7 +21,7 @@ use super::series;
 use super::truth::{self, Truth};
 
 /// Names the algorithm; cohorts of another one are not the same even if their plans are.
-pub(super) const GENERATOR: &str = "lungs phantom 1";
+pub(super) const GENERATOR: &str = "lungs phantom 2";
 const RECORD: &str = "phantom.json";
 const TRUTH: &str = "truth.csv";
 const LABELS: &str = "labels.csv";

@@ -46,7 +46,7 @@ pub use anatomy::{Body, Side};
 pub use cohort::write_cohort;
 pub use exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 pub use finding::Finding;
-pub use nodule::{Nodule, NoduleKind};
+pub use nodule::{Nodule, NoduleKind, Site};
 pub use plan::{Grid, PhantomPlan, Variants};
 pub use render::{Lungs, Rendered, render};
 pub use truth::Truth;

@@ -1,4 +1,4 @@
-//! Nodules: spiculated ones for patients with cancer, small round ones that mean nothing.
+//! Nodules: lobulated ones for patients with cancer, round ones that mean nothing.
 
 use rand::{Rng, RngExt};
 
@@ -15,16 +15,48 @@ pub enum NoduleKind {
     SpiculatedSolid,
     /// Malignant: a solid, spiculated core in a halo of ground glass.
     SpiculatedPartSolid,
-    /// Benign: small, round, smooth.
+    /// Malignant: lobulated, ground glass throughout.
+    GroundGlass,
+    /// Benign: round, smooth.
     Smooth,
-    /// Benign: small, round, calcified.
+    /// Benign: round, calcified.
     Calcified,
+    /// Benign: round ground glass, as an inflammation leaves it.
+    Haze,
 }
 
 impl NoduleKind {
     /// Whether it stands for a cancer.
     pub fn is_malignant(self) -> bool {
-        matches!(self, Self::SpiculatedSolid | Self::SpiculatedPartSolid)
+        matches!(self, Self::SpiculatedSolid | Self::SpiculatedPartSolid | Self::GroundGlass)
+    }
+
+    /// Whether vessels show through it.
+    fn is_ground_glass(self) -> bool {
+        matches!(self, Self::GroundGlass | Self::Haze)
+    }
+}
+
+/// What a nodule lies at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Site {
+    /// Lung tissue alone.
+    Free,
+    /// The chest wall, the diaphragm or the mediastinum.
+    Pleura,
+    /// A vessel.
+    Vessel,
+}
+
+impl Site {
+    /// Every second nodule lies free, the others at the pleura or at a vessel.
+    pub(super) fn draw(random: &mut impl Rng) -> Self {
+        match random.random_range(0..4) {
+            0 => Self::Pleura,
+            1 => Self::Vessel,
+            _ => Self::Free,
+        }
     }
 }
 
@@ -35,8 +67,10 @@ pub struct Nodule {
     pub kind: NoduleKind,
     /// Mean diameter of the solid part, mm.
     pub diameter_mm: f64,
-    /// HU of the solid part.
+    /// HU of the solid part, or of the ground glass where there is nothing else.
     pub hu: f64,
+    /// What it lies at.
+    pub site: Site,
     /// Centre in the body's own coordinates, mm (the exam's table position is not in it).
     pub(super) center: Point,
     /// Decides its lobes and spicules; the same in all exams of a patient.
@@ -72,6 +106,46 @@ pub(super) fn place(
     })
 }
 
+/// A place for a nodule of this radius at `site`, as [`place`] finds it; lying free where the site has
+/// none.
+pub(super) fn place_at(
+    random: &mut impl Rng,
+    body: &Body,
+    site: Site,
+    radius_mm: f32,
+    vessels: &[Tube],
+    avoid: Option<Point>,
+) -> Option<(Site, Point)> {
+    let near = match site {
+        Site::Free => None,
+        // Its centre lies so near the border that it broadly touches it.
+        Site::Pleura => (0..40)
+            .filter_map(|_| place(random, body, 0.6 * radius_mm, avoid))
+            .find(|p| body.lung_distance(*p) > -0.95 * radius_mm),
+        Site::Vessel => at_vessel(random, body, radius_mm, vessels, avoid),
+    };
+    match near {
+        Some(center) => Some((site, center)),
+        None => Some((Site::Free, place(random, body, radius_mm + 4.0, avoid)?)),
+    }
+}
+
+/// A place whose surface meets the axis of a vessel of at least 1.5 mm radius.
+fn at_vessel(
+    random: &mut impl Rng,
+    body: &Body,
+    radius_mm: f32,
+    vessels: &[Tube],
+    avoid: Option<Point>,
+) -> Option<Point> {
+    (0..40).filter_map(|_| place(random, body, radius_mm + 2.0, avoid)).find(|p| {
+        let axes = vessels.iter().map(|tube| tube.axis_distance(*p));
+        let thick = axes.filter(|(_, vessel_radius)| *vessel_radius > 1.5);
+        let nearest = thick.map(|(distance, _)| distance).fold(1e3, f32::min);
+        (0.4 * radius_mm..1.1 * radius_mm).contains(&nearest)
+    })
+}
+
 /// A random direction, uniform on the sphere.
 fn direction(random: &mut impl Rng) -> Point {
     loop {
@@ -94,6 +168,9 @@ impl NoduleShape {
         let mut random = stream(nodule.shape_seed, "nodule shape");
         shape.lobes =
             (0..7).map(|_| (direction(&mut random), random.random_range(0.04f32..0.17))).collect();
+        if nodule.kind.is_ground_glass() {
+            return shape;
+        }
         let center = nodule.center;
         for _ in 0..random.random_range(20..30) {
             let way = direction(&mut random);
@@ -145,6 +222,8 @@ impl NoduleShape {
         } else {
             hu
         };
-        mix(hu, self.nodule.hu as f32, edge.coverage(surface))
+        let own = self.nodule.hu as f32;
+        let own = if self.nodule.kind.is_ground_glass() { hu.max(own) } else { own };
+        mix(hu, own, edge.coverage(surface))
     }
 }

@@ -5,9 +5,11 @@ use rand::{Rng, RngExt};
 use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 use super::finding::Finding;
-use super::nodule::{Nodule, NoduleKind, place};
+use super::nodule::{Nodule, NoduleKind, Site, place, place_at};
 use super::plan::{Grid, PhantomPlan, Variants, to_decimals};
+use super::shapes::Tube;
 use super::stance::Stance;
+use super::vessels;
 use crate::random::{stream, stream_seed};
 
 /// For each patient, whether they have a cancer: as many as asked, in random order.
@@ -42,12 +44,21 @@ fn draw(plan: &PhantomPlan, index: usize, ill: bool) -> Patient {
     let bowel_gas = random.random_bool(0.3);
     let age_years = random.random_range(55..=74);
     let mut nodules = stream(seed, "nodules");
+    // The vessels that the exams of this patient are rendered with.
+    let vessels = plan.graded.then(|| vessels::pulmonary(&mut stream(seed, "vessels"), &body));
     // Everyone draws both nodules, so that chance treats ill and well alike.
-    let cancer = malignant(&mut nodules, &body, plan.cancer_diameter_mm);
+    let cancer = match &vessels {
+        None => malignant(&mut nodules, &body, plan.cancer_diameter_mm),
+        Some(vessels) => graded_cancer(&mut nodules, &body, plan.cancer_diameter_mm, vessels),
+    };
     let doubling_days = nodules.random_range(160.0..400.0);
     let avoid = cancer.map(|nodule| nodule.center).filter(|_| ill);
     let has_benign = nodules.random_bool(plan.benign_fraction);
-    let benign = benign(&mut nodules, &body, avoid).filter(|_| has_benign);
+    let benign = match &vessels {
+        None => benign(&mut nodules, &body, avoid),
+        Some(vessels) => graded_benign(&mut nodules, &body, vessels, avoid),
+    };
+    let benign = benign.filter(|_| has_benign);
     let cancer = cancer.filter(|_| ill);
     Patient { id, seed, female, age_years, body, cancer, doubling_days, benign, bowel_gas }
 }
@@ -68,7 +79,58 @@ fn malignant(random: &mut impl Rng, body: &Body, diameters_mm: [f64; 2]) -> Opti
         let center = place(random, body, diameter_mm as f32 / 2.0 + border, None)?;
         Some((diameter_mm, center))
     })?;
-    Some(Nodule { kind, diameter_mm, hu, center, shape_seed: random.next_u64() })
+    let site = Site::Free;
+    Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
+}
+
+/// A cancer from solid to ground glass, free, at the pleura or at a vessel.
+fn graded_cancer(
+    random: &mut impl Rng,
+    body: &Body,
+    [smallest, largest]: [f64; 2],
+    vessels: &[Tube],
+) -> Option<Nodule> {
+    let (kind, hu) = match random.random_range(0..8) {
+        0 | 1 => (NoduleKind::GroundGlass, random.random_range(-650.0..-420.0)),
+        2 | 3 => (NoduleKind::SpiculatedPartSolid, random.random_range(0.0..50.0)),
+        _ => (NoduleKind::SpiculatedSolid, random.random_range(5.0..60.0)),
+    };
+    let diameter_mm = random.random_range(smallest..=largest);
+    graded(random, body, (kind, hu, diameter_mm), vessels, None)
+}
+
+/// A benign nodule of 4 to 16 mm, solid, calcified or ground glass, at the same sites as cancers.
+fn graded_benign(
+    random: &mut impl Rng,
+    body: &Body,
+    vessels: &[Tube],
+    avoid: Option<[f32; 3]>,
+) -> Option<Nodule> {
+    let (kind, hu) = match random.random_range(0..8) {
+        0 | 1 => (NoduleKind::Calcified, random.random_range(220.0..600.0)),
+        2 | 3 => (NoduleKind::Haze, random.random_range(-700.0..-500.0)),
+        _ => (NoduleKind::Smooth, random.random_range(10.0..70.0)),
+    };
+    let diameter_mm = random.random_range(4.0..16.0);
+    graded(random, body, (kind, hu, diameter_mm), vessels, avoid)
+}
+
+/// A nodule at a site that is drawn, as large as asked or, where no lung has room for it, smaller.
+fn graded(
+    random: &mut impl Rng,
+    body: &Body,
+    (kind, hu, diameter_mm): (NoduleKind, f64, f64),
+    vessels: &[Tube],
+    avoid: Option<[f32; 3]>,
+) -> Option<Nodule> {
+    let site = Site::draw(random);
+    let (diameter_mm, (site, center)) = [1.0, 0.8, 0.6, 0.4].into_iter().find_map(|shrink| {
+        let diameter_mm = diameter_mm * shrink;
+        let radius_mm = diameter_mm as f32 / 2.0;
+        Some((diameter_mm, place_at(random, body, site, radius_mm, vessels, avoid)?))
+    })?;
+    let (hu, diameter_mm) = (to_decimals(hu, 1), to_decimals(diameter_mm, 2));
+    Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
 }
 
 fn benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> Option<Nodule> {
@@ -81,7 +143,8 @@ fn benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> Option
     let diameter_mm = to_decimals(random.random_range(4.0..9.0), 2);
     let center = place(random, body, 7.0, avoid)?;
     let hu = to_decimals(hu, 1);
-    Some(Nodule { kind, diameter_mm, hu, center, shape_seed: random.next_u64() })
+    let site = Site::Free;
+    Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
 }
 
 /// The first exam of the plan's first patient, who is ill.

@@ -33,6 +33,10 @@ pub struct PhantomPlan {
     /// Every exam has one [`Finding`](super::Finding) that is hard on whoever looks for the lungs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hard: bool,
+    /// Cancers are graded in difficulty: solid to ground glass, free, at the pleura or at a vessel;
+    /// so are benign nodules, up to 16 mm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub graded: bool,
 }
 
 impl Default for PhantomPlan {
@@ -50,6 +54,7 @@ impl Default for PhantomPlan {
             slice_gap_mm: [3.0, 5.0],
             extra_series_fraction: 0.3,
             hard: false,
+            graded: false,
         }
     }
 }
@@ -97,9 +102,9 @@ impl PhantomPlan {
             let found = format!("{:?}", self.matrix);
             return refuse("matrix", found, "at least one size, each 32 to 1024");
         }
-        if !range(self.cancer_diameter_mm, 8.0, 60.0) {
+        if !range(self.cancer_diameter_mm, 4.0, 60.0) {
             let found = format!("{:?}", self.cancer_diameter_mm);
-            return refuse("cancer_diameter_mm", found, "[smallest, largest] between 8 and 60");
+            return refuse("cancer_diameter_mm", found, "[smallest, largest] between 4 and 60");
         }
         if !range(self.field_of_view_mm, 200.0, 700.0) {
             let found = format!("{:?}", self.field_of_view_mm);

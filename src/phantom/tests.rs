@@ -204,7 +204,7 @@ fn labels_name_every_exam_once_with_its_label() {
     let mut lines = labels.lines();
     assert_eq!(
         lines.next().unwrap(),
-        "patient_id,exam_id,series_uid,label,days_to_cancer,sex,age,kernel"
+        "patient_id,exam_id,series_uid,label,days_to_cancer,cancer_mm,sex,age,kernel"
     );
     assert_eq!(lines.count(), truths.len());
     for truth in &truths {

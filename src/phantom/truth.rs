@@ -5,7 +5,7 @@ use std::path::Path;
 use super::PhantomError;
 use super::exam::{ExamPlan, Kernel};
 use super::finding::Finding;
-use super::nodule::{Nodule, NoduleKind};
+use super::nodule::{Nodule, NoduleKind, Site};
 use super::plan::to_decimals;
 use super::render::Rendered;
 
@@ -39,6 +39,7 @@ pub struct Truth {
     pub cancer_kind: Option<NoduleKind>,
     pub cancer_diameter_mm: Option<f64>,
     pub cancer_hu: Option<f64>,
+    pub cancer_site: Option<Site>,
     pub cancer_x_mm: Option<f64>,
     pub cancer_y_mm: Option<f64>,
     pub cancer_z_mm: Option<f64>,
@@ -49,6 +50,7 @@ pub struct Truth {
     pub benign_kind: Option<NoduleKind>,
     pub benign_diameter_mm: Option<f64>,
     pub benign_hu: Option<f64>,
+    pub benign_site: Option<Site>,
     pub benign_x_mm: Option<f64>,
     pub benign_y_mm: Option<f64>,
     pub benign_z_mm: Option<f64>,
@@ -108,6 +110,7 @@ impl Truth {
             cancer_kind: cancer.map(|nodule| nodule.kind),
             cancer_diameter_mm: cancer.map(|nodule| nodule.diameter_mm),
             cancer_hu: cancer.map(|nodule| nodule.hu),
+            cancer_site: cancer.map(|nodule| nodule.site),
             cancer_x_mm: center(cancer, 0),
             cancer_y_mm: center(cancer, 1),
             cancer_z_mm: center(cancer, 2),
@@ -117,6 +120,7 @@ impl Truth {
             benign_kind: benign.map(|nodule| nodule.kind),
             benign_diameter_mm: benign.map(|nodule| nodule.diameter_mm),
             benign_hu: benign.map(|nodule| nodule.hu),
+            benign_site: benign.map(|nodule| nodule.site),
             benign_x_mm: center(benign, 0),
             benign_y_mm: center(benign, 1),
             benign_z_mm: center(benign, 2),
@@ -148,6 +152,7 @@ struct Label<'a> {
     series_uid: &'a str,
     label: u8,
     days_to_cancer: Option<u32>,
+    cancer_mm: Option<f64>,
     sex: char,
     age: u32,
     kernel: Kernel,
@@ -177,6 +182,7 @@ pub(super) fn write_labels(path: &Path, truths: &[Truth]) -> Result<(), PhantomE
         series_uid: &truth.series_uid,
         label: truth.label,
         days_to_cancer: truth.days_to_cancer,
+        cancer_mm: truth.cancer_diameter_mm,
         sex: truth.sex,
         age: truth.age,
         kernel: truth.kernel,

@@ -108,6 +108,7 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
         patients: wanted.patients,
         positive_fraction: wanted.positive_fraction,
         cancer_diameter_mm: wanted.cancer_diameter_mm,
+        graded: wanted.graded,
         seed: wanted.seed,
         ..Default::default()
     };

@@ -109,12 +109,21 @@ pub struct Phantom {
     pub positive_fraction: f64,
     /// Smallest and largest diameter of a cancer at its last exam.
     pub cancer_diameter_mm: [f64; 2],
+    /// Graded cancers: solid to ground glass, free, at the pleura or at a vessel; benign nodules of up to
+    /// 16 mm of the same kinds.
+    pub graded: bool,
     /// Seed of the cohort (not of the experiment).
     pub seed: u64,
 }
 
 impl Default for Phantom {
     fn default() -> Self {
-        Self { patients: 120, positive_fraction: 0.5, cancer_diameter_mm: [17.0, 27.0], seed: 1 }
+        Self {
+            patients: 120,
+            positive_fraction: 0.5,
+            cancer_diameter_mm: [17.0, 27.0],
+            graded: false,
+            seed: 1,
+        }
     }
 }

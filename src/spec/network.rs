@@ -28,7 +28,8 @@ pub struct Model {
     /// `"train"`: training normalises by each batch; `"frozen"`: by the moving averages, which stay
     /// what they are (for weights that bring theirs).
     pub batch_norm: BatchNorm,
-    /// Share of a batch-norm moving average that one more batch leaves in place.
+    /// Share of a batch-norm moving average that one more batch leaves in place, once there have
+    /// been many batches.
     pub batch_norm_decay: f64,
 }
 

@@ -1,5 +1,6 @@
 //! One pass over the training exams.
 
+use super::averages::MovingAverages;
 use super::batches::{HostBatch, Purpose, Reading, read_ahead};
 use super::classifier::{Scores, Trained};
 use super::footprint::{DeviceFailure, advice, guarded, step_bytes};
@@ -154,6 +155,8 @@ pub(super) fn train_epoch(
     let epoch = learner.position.epochs_done + 1;
     let labels: Vec<bool> = setting.exams.iter().map(|exam| exam.label == 1).collect();
     let order = epoch_order(&labels, train.sampling, train.batch_size, seed, epoch);
+    let batches_before = learner.position.epochs_done * order.len();
+    let averages = MovingAverages::of(setting.spec);
     let todo: Vec<Vec<Draw>> = order[learner.position.batches_done..].to_vec();
     // Batches of one optimizer step, so that each gets its share of the step's exams.
     let groups: Vec<Vec<usize>> =
@@ -211,7 +214,10 @@ pub(super) fn train_epoch(
                 optimizer::clip(&network, gradients.grads(), train, (step, epoch))?;
             let rates = [rate, rate * train.head_rate_factor];
             let network = step_optimizer(&mut learner.optimizer, rates, network, gradients);
-            learner.network = moments.iter().fold(network, I3d::absorb);
+            let first = batches_before + learner.position.batches_done + 1 - moments.len();
+            learner.network = (first..).zip(&moments).fold(network, |network, (batch, moments)| {
+                network.absorb(moments, averages.share(batch))
+            });
             let average = learner.average.take();
             learner.average = average.map(|average| {
                 optimizer::average(average, &learner.network, train.weight_average, step)

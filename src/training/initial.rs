@@ -91,7 +91,6 @@ pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
         in_channels: spec.model.channels,
         width_multiplier: spec.model.width,
         keep_prob: spec.model.keep_prob,
-        batch_norm_decay: spec.model.batch_norm_decay,
     };
     let network = config.init(spec.experiment.seed, device)?.with_frozen(&spec.train.freeze);
     let network = match spec.model.batch_norm {

@@ -17,6 +17,7 @@
 
 mod adam;
 mod augment;
+mod averages;
 mod batches;
 mod checkpoint;
 mod classifier;

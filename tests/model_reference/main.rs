@@ -164,7 +164,7 @@ fn step(folder: &Path, times: usize) -> Step {
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     let mut network = adam.step(1e-4, network, gradients);
     for _ in 0..times {
-        network = network.absorb(&moments);
+        network = network.absorb(&moments, 0.001);
     }
     Step {
         logits: logits.into_data().iter::<f64>().collect(),

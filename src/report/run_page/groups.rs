@@ -1,7 +1,7 @@
 //! Figures by groups of exams.
 
 use super::{JudgedPart, RunPage, cell, plots, share, table};
-use crate::evaluation::{Heterogeneity, Subgroups};
+use crate::evaluation::{Common, Heterogeneity, Subgroups};
 use crate::report::page::counted;
 use crate::report::plot::ForestRow;
 use maud::{Markup, html};
@@ -57,10 +57,18 @@ fn by_one(subgroups: &Subgroups) -> Markup {
         h3 { "By " (subgroups.by) }
         (table(&heads, rows))
         p.soft {
+            @if let Some(common) = subgroups.common { (comparison(common)) " " }
             @if subgroups.unknown > 0 { (subgroups.unknown) " exams of no known group. " }
             (told(&subgroups.heterogeneity))
         }
     }
+}
+
+/// What groups of one class are compared with, in a sentence.
+fn comparison(common: Common) -> String {
+    let class = if common.positive { "with" } else { "without" };
+    let exams = counted(common.exams, "exam", "exams");
+    format!("Each group is compared with all {exams} {class} cancer.")
 }
 
 /// Whether the AUCs differ, in a sentence.
