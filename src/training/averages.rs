@@ -1,13 +1,17 @@
 //! How far one training batch moves the averages of batch normalisation.
+//!
+//! The plain rule, `average ← decay · average + (1 − decay) · batch`, begins with a mean of 0 and a
+//! variance of 1 and needs several times `1 / (1 − decay)` batches to leave them. The unbiased rule
+//! divides by `1 − decayᵗ` after batch `t`, as Adam does for its moments (Kingma & Ba 2015,
+//! section 3): the averages are weighted means of the batches alone. With a decay of 0.999 the first
+//! thousand batches then have nearly equal weights, and the network of the first ones, which is far
+//! from the present one, counts as much as that of the last. So the decay itself begins small: after
+//! batch `t` it is `min(decay, (t − 1) / (t + 8))`, a memory of about a ninth of the training so far.
+//! The first batch replaces the initial values, and the averages remain weighted means of batches.
 
 use crate::spec::{Compat, Spec};
 
 /// The rule of the moving averages.
-///
-/// The plain rule, `average ← decay · average + (1 − decay) · batch`, begins with a mean of 0 and a
-/// variance of 1 and needs several times `1 / (1 − decay)` batches to leave them. The unbiased rule
-/// divides by `1 − decayᵗ` after batch `t`, as Adam does for its moments (Kingma & Ba 2015,
-/// section 3): the averages are weighted means of the batches alone, from the first batch on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct MovingAverages {
     decay: f64,
@@ -27,7 +31,7 @@ impl MovingAverages {
     /// after it.
     pub fn share(&self, batch: usize) -> f64 {
         let plain = 1.0 - self.decay;
-        if self.unbiased { plain / (1.0 - self.decay.powf(batch as f64)) } else { plain }
+        if self.unbiased { plain.max(9.0 / (batch as f64 + 8.0)) } else { plain }
     }
 }
 
