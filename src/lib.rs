@@ -35,6 +35,7 @@ pub mod spec;
 pub mod sweep;
 pub mod table;
 pub mod training;
+pub mod unpack;
 pub mod usage;
 pub mod volume;
 pub mod weights;

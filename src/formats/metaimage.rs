@@ -30,18 +30,22 @@ struct Lines<'a> {
 pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let lines = lines(path)?;
     let not_one = |found: String| FormatRefusal::NotOneVolume { path: path.to_owned(), found };
-    match lines.get("NDims") {
-        Some("3") => {}
-        Some(other) => return Err(not_one(format!("NDims is {other}"))),
+    let dimensions = match lines.get("NDims").map(|text| (text, text.parse::<usize>())) {
+        Some((_, Ok(count @ 3..=10))) => count,
+        Some((other, _)) => return Err(not_one(format!("NDims is {other}"))),
         None => return Err(FormatRefusal::bad(path, "NDims", "absent", "3")),
-    }
+    };
     if let Some(channels) = lines.get("ElementNumberOfChannels").filter(|count| *count != "1") {
         return Err(not_one(format!("ElementNumberOfChannels is {channels}")));
     }
     if lines.yes("BinaryData") == Some(false) {
         return Err(FormatRefusal::bad(path, "BinaryData", "False", "True"));
     }
-    let stored = grid::lengths(path, "DimSize", lines.needed("DimSize", "three whole numbers")?)?;
+    let lengths: Vec<i64> = lines.numbers("DimSize", dimensions, "a whole number for each axis")?;
+    if lengths[3..].iter().any(|length| *length != 1) {
+        return Err(not_one(format!("DimSize is {}", lines.get("DimSize").unwrap_or_default())));
+    }
+    let stored = grid::lengths(path, "DimSize", [lengths[0], lengths[1], lengths[2]])?;
     let values = Stored {
         element: lines.element()?,
         big_endian: lines
@@ -51,28 +55,32 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
         slope: 1.0,
         intercept: 0.0,
     };
-    let spacing: [f64; 3] = match lines.get("ElementSpacing") {
-        None if lines.get("ElementSize").is_some() => lines.needed("ElementSize", DISTANCES)?,
-        _ => lines.needed("ElementSpacing", DISTANCES)?,
+    let spacing: Vec<f64> = match lines.get("ElementSpacing") {
+        None if lines.get("ElementSize").is_some() => {
+            lines.numbers("ElementSize", dimensions, DISTANCES)?
+        }
+        _ => lines.numbers("ElementSpacing", dimensions, DISTANCES)?,
     };
     let mut flags = Vec::new();
     let matrix = match ["TransformMatrix", "Rotation", "Orientation"]
         .into_iter()
         .find(|key| lines.get(key).is_some())
     {
-        Some(key) => lines.needed(key, "nine numbers: the directions of x, y and z")?,
+        Some(key) => lines.numbers(key, dimensions * dimensions, "the direction of each axis")?,
         None => {
             flags.push("orientation-assumed".to_owned());
-            [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+            let number = |at: usize| f64::from(u8::from(at % (dimensions + 1) == 0));
+            (0..dimensions * dimensions).map(number).collect()
         }
     };
-    let origin =
+    let origin: Vec<f64> =
         match ["Offset", "Position", "Origin"].into_iter().find(|key| lines.get(key).is_some()) {
-            Some(key) => lines.needed(key, "three numbers")?,
-            None => [0.0; 3],
+            Some(key) => lines.numbers(key, dimensions, "a number for each axis")?,
+            None => vec![0.0; dimensions],
         };
+    let origin = [origin[0], origin[1], origin[2]];
     let step = |axis: usize| {
-        let direction: [f64; 3] = std::array::from_fn(|xyz| matrix[3 * axis + xyz]);
+        let direction: [f64; 3] = std::array::from_fn(|xyz| matrix[dimensions * axis + xyz]);
         // Directions are unit vectors; distances are the spacing's alone.
         let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt();
         scale(direction, spacing[axis] / length)
@@ -98,9 +106,10 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     })
 }
 
-const DISTANCES: &str = "three distances in mm";
+const DISTANCES: &str = "a distance in mm for each axis";
 
-/// Reads `Key = Value` lines up to ElementDataFile, which is the last.
+/// Reads `Key = Value` (or `Key: Value`) lines up to ElementDataFile, which is the last. Lines without
+/// either sign say nothing, as for ITK.
 fn lines(path: &Path) -> Result<Lines<'_>, FormatRefusal> {
     let unreadable = |error: std::io::Error| FormatRefusal::unreadable(path, &error);
     let file = File::open(path).map_err(unreadable)?;
@@ -111,14 +120,7 @@ fn lines(path: &Path) -> Result<Lines<'_>, FormatRefusal> {
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         end += line.len() as u64;
         let text = String::from_utf8_lossy(line);
-        let Some((key, value)) = text.split_once('=') else {
-            if text.trim().is_empty() {
-                continue;
-            }
-            let found: String = text.trim().chars().take(40).collect();
-            let found = format!("{found:?}");
-            return Err(FormatRefusal::bad(path, "a line of the header", found, "Key = Value"));
-        };
+        let Some((key, value)) = text.split_once(['=', ':']) else { continue };
         let key = key.trim().to_owned();
         let last = key == "ElementDataFile";
         values.insert(key, value.trim().to_owned());
@@ -135,21 +137,24 @@ impl Lines<'_> {
         self.values.get(key).map(String::as_str)
     }
 
+    /// A truth value: true where it begins with `T`, `t` or `1`, as in MetaIO.
     fn yes(&self, key: &str) -> Option<bool> {
-        self.get(key).map(|value| value.eq_ignore_ascii_case("true") || value == "1")
+        self.get(key).map(|value| value.starts_with(['T', 't', '1']))
     }
 
-    /// Exactly `N` numbers.
-    fn needed<T: std::str::FromStr, const N: usize>(
+    /// The first `count` numbers of a line.
+    fn numbers<T: std::str::FromStr>(
         &self,
         key: &str,
+        count: usize,
         expected: &str,
-    ) -> Result<[T; N], FormatRefusal> {
+    ) -> Result<Vec<T>, FormatRefusal> {
         let text = self.get(key).unwrap_or("absent");
-        text.split_ascii_whitespace()
+        let words = text.split_ascii_whitespace().take(count);
+        words
             .map(|word| word.parse().ok())
             .collect::<Option<Vec<T>>>()
-            .and_then(|values| values.try_into().ok())
+            .filter(|numbers| numbers.len() == count)
             .ok_or_else(|| FormatRefusal::bad(self.path, key, text, expected))
     }
 
@@ -159,13 +164,17 @@ impl Lines<'_> {
             Some("MET_CHAR") => Element::I8,
             Some("MET_SHORT") => Element::I16,
             Some("MET_USHORT") => Element::U16,
-            Some("MET_INT") => Element::I32,
+            // A long of MetaIO has four bytes on every machine.
+            Some("MET_INT" | "MET_LONG") => Element::I32,
+            Some("MET_UINT" | "MET_ULONG") => Element::U32,
+            Some("MET_LONG_LONG") => Element::I64,
+            Some("MET_ULONG_LONG") => Element::U64,
             Some("MET_FLOAT") => Element::F32,
             Some("MET_DOUBLE") => Element::F64,
             other => {
                 let found = other.unwrap_or("absent");
-                let expected = "MET_SHORT, MET_USHORT, MET_UCHAR, MET_CHAR, MET_INT, MET_FLOAT or \
-                                MET_DOUBLE";
+                let expected = "MET_CHAR, MET_SHORT, MET_INT, MET_LONG, MET_LONG_LONG, one of these \
+                                with U (MET_USHORT), MET_FLOAT or MET_DOUBLE";
                 return Err(FormatRefusal::bad(self.path, "ElementType", found, expected));
             }
         })
@@ -178,28 +187,66 @@ impl Lines<'_> {
             _ => Packing::None,
         };
         if name.eq_ignore_ascii_case("LOCAL") {
-            return Ok(DataPlace { beside: None, offset: Some(self.end), packing });
+            let offset = self.header_size(packing)?.unwrap_or(HeaderSize::Bytes(self.end));
+            if let HeaderSize::Bytes(bytes) = offset
+                && bytes < self.end
+            {
+                let expected = format!("-1 or at least {}, where the header ends", self.end);
+                return Err(FormatRefusal::bad(self.path, "HeaderSize", bytes, &expected));
+            }
+            return Ok(DataPlace { beside: None, offset: offset.bytes(), packing });
         }
+        let exists = !name.is_empty() && self.path.with_file_name("").join(name).is_file();
         let several = name.split_ascii_whitespace().next() == Some("LIST");
-        if several || name.contains('%') || name.is_empty() {
+        if !exists && (several || name.contains('%') || name.is_empty()) {
             return Err(FormatRefusal::Unsupported {
                 path: self.path.to_owned(),
                 found: format!("ElementDataFile = {name:?} (a file for each slice)"),
                 advice: "write the volume with all its data in one file".to_owned(),
             });
         }
-        let normal = |part: Component| matches!(part, Component::Normal(_));
-        if !Path::new(name).components().all(normal) || name.contains('\0') {
+        let inside = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !Path::new(name).components().all(inside) || name.contains('\0') {
             let (path, found) = (self.path.to_owned(), name.to_owned());
             return Err(FormatRefusal::Outside { path, found });
         }
-        let offset = match self.get("HeaderSize") {
-            None => Some(0),
-            Some("-1") if packing == Packing::None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                FormatRefusal::bad(self.path, "HeaderSize", text, "a number of bytes, or -1")
-            })?),
-        };
-        Ok(DataPlace { beside: Some(name.to_owned()), offset, packing })
+        let offset = self.header_size(packing)?.unwrap_or(HeaderSize::Bytes(0));
+        Ok(DataPlace { beside: Some(name.to_owned()), offset: offset.bytes(), packing })
+    }
+
+    /// What HeaderSize says; nothing where it is absent or 0.
+    fn header_size(&self, packing: Packing) -> Result<Option<HeaderSize>, FormatRefusal> {
+        match self.get("HeaderSize") {
+            None | Some("0") => Ok(None),
+            Some("-1") if packing == Packing::None => Ok(Some(HeaderSize::Rest)),
+            Some(text) => match text.parse() {
+                Ok(bytes) => Ok(Some(HeaderSize::Bytes(bytes))),
+                Err(_) => {
+                    let expected = match packing {
+                        Packing::None => "a number of bytes, or -1",
+                        _ => "a number of bytes (-1 says nothing of compressed data)",
+                    };
+                    Err(FormatRefusal::bad(self.path, "HeaderSize", text, expected))
+                }
+            },
+        }
+    }
+}
+
+/// Where the values begin in their file.
+#[derive(Clone, Copy)]
+enum HeaderSize {
+    /// After this many bytes.
+    Bytes(u64),
+    /// So that they end with the file.
+    Rest,
+}
+
+impl HeaderSize {
+    fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Rest => None,
+        }
     }
 }

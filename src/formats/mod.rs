@@ -16,9 +16,13 @@
 mod error;
 mod grid;
 mod metaimage;
+#[cfg(test)]
+mod metaimage_tests;
 mod nifti;
 mod nifti_map;
 mod npz;
+#[cfg(test)]
+mod packed_tests;
 mod source;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,11 +31,12 @@ mod tests;
 mod values;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::unpack::Gunzip;
 use crate::volume::{Geometry, Turn, Volume};
 
 pub use error::FormatRefusal;
@@ -214,16 +219,22 @@ pub fn read_volume(
     let length = file.metadata().map_err(unreadable)?.len();
     let offset = header.place.offset.unwrap_or(length.saturating_sub(needed));
     if header.place.packing == Packing::Gzip {
-        let mut file = flate2::read::MultiGzDecoder::new(file);
+        let mut file = Gunzip::new(file);
         skip(&mut file, offset).map_err(unreadable)?;
         return values::read(file, &data, header, rounding);
     }
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(offset)).map_err(unreadable)?;
-    match header.place.packing {
-        Packing::Zlib => {
-            values::read(flate2::read::ZlibDecoder::new(file), &data, header, rounding)
-        }
-        _ => values::read(file, &data, header, rounding),
+    file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    if header.place.packing == Packing::None {
+        return values::read(file, &data, header, rounding);
+    }
+    // ITK takes gzip for zlib, too.
+    let mut magic = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut magic).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    if magic == [0x1f, 0x8b] {
+        values::read(Gunzip::new(file), &data, header, rounding)
+    } else {
+        values::read(flate2::read::ZlibDecoder::new(file), &data, header, rounding)
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::values::{Element, Stored};
 use super::{DataPlace, Format, FormatRefusal, Packing, VolumeHeader, grid};
+use crate::unpack::Gunzip;
 use crate::volume::Turn;
 
 /// Extensions of the header are skipped; no honest file has more of them.
@@ -173,9 +174,9 @@ fn start(path: &Path) -> Result<(Vec<u8>, Packing), FormatRefusal> {
     }
     let packed = std::io::Cursor::new(bytes).chain(file);
     let mut bytes = Vec::with_capacity(SIZE_2 as usize);
-    flate2::read::MultiGzDecoder::new(packed).take(SIZE_2 as u64).read_to_end(&mut bytes).map_err(
-        |error| FormatRefusal::Undecodable { path: path.to_owned(), message: error.to_string() },
-    )?;
+    Gunzip::new(packed).take(SIZE_2 as u64).read_to_end(&mut bytes).map_err(|error| {
+        FormatRefusal::Undecodable { path: path.to_owned(), message: error.to_string() }
+    })?;
     Ok((bytes, Packing::Gzip))
 }
 
@@ -241,13 +242,16 @@ fn values(path: &Path, fields: &Fields) -> Result<Stored, FormatRefusal> {
         64 => Element::F64,
         256 => Element::I8,
         512 => Element::U16,
+        768 => Element::U32,
+        1024 => Element::I64,
+        1280 => Element::U64,
         128 | 2304 => {
             let found = format!("datatype is {datatype} (colours)");
             return Err(FormatRefusal::NotOneVolume { path: path.to_owned(), found });
         }
         other => {
-            let expected = "2 (uint8), 4 (int16), 8 (int32), 16 (float32), 64 (float64), \
-                            256 (int8) or 512 (uint16)";
+            let expected = "2, 256 (8 bits), 4, 512 (16 bits), 8, 768 (32 bits), 1024, 1280 (64 \
+                            bits), 16 (float32) or 64 (float64)";
             return Err(FormatRefusal::bad(path, "datatype", other, expected));
         }
     };
@@ -256,14 +260,15 @@ fn values(path: &Path, fields: &Fields) -> Result<Stored, FormatRefusal> {
         let expected = format!("{} as datatype {datatype} says", 8 * element.bytes());
         return Err(FormatRefusal::bad(path, "bitpix", bits, &expected));
     }
-    // A slope of zero means that values are what they are.
+    // Values are what they are where the slope is zero or no number, as nibabel writes it for
+    // "no scaling", or the intercept is no number.
     let (slope, intercept) = match [0, 1].map(|place| fields.number(layout.slope, place)) {
-        [0.0, _] => (1.0, 0.0),
+        [slope, _] if slope == 0.0 || !slope.is_finite() => (1.0, 0.0),
+        [_, intercept] if intercept.is_nan() => (1.0, 0.0),
         [slope, intercept] => (slope, intercept),
     };
-    if !slope.is_finite() || !intercept.is_finite() {
-        let found = format!("{slope} and {intercept}");
-        return Err(FormatRefusal::bad(path, "scl_slope, scl_inter", found, "numbers"));
+    if !intercept.is_finite() {
+        return Err(FormatRefusal::bad(path, "scl_inter", intercept, "a number"));
     }
     Ok(Stored { element, big_endian: fields.big_endian, slope, intercept })
 }

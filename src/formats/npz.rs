@@ -14,6 +14,7 @@ use zip::result::ZipError;
 
 use super::values::{Element, Stored};
 use super::{DataPlace, Format, FormatRefusal, Packing, Source, VolumeHeader, grid};
+use crate::unpack;
 use crate::volume::Turn;
 
 /// The voxel size of the package's prepared volumes.
@@ -199,5 +200,6 @@ fn small_array<const N: usize>(
     for value in &mut values {
         entry.read_exact(value).map_err(|error| damaged(path, &error))?;
     }
+    unpack::read_to_end(&mut entry, 0).map_err(|error| damaged(path, &error))?;
     Ok(Some(values))
 }

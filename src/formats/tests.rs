@@ -228,7 +228,7 @@ fn several_values_per_voxel_or_volume_are_refused() {
     assert!(refusal("a.nii", &colours.one()).1.contains("datatype is 128 (colours)"));
     let head = TestVolume::axial().metaimage("LOCAL");
     for (from, to) in
-        [("NDims = 3", "NDims = 4"), ("ElementType", "ElementNumberOfChannels = 3\nElementType")]
+        [("NDims = 3", "NDims = 2"), ("ElementType", "ElementNumberOfChannels = 3\nElementType")]
     {
         assert_eq!(refusal("a.mha", head.replace(from, to).as_bytes()).0, "not-one-volume");
     }

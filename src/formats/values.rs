@@ -7,6 +7,7 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::{FormatRefusal, Packing, ReadVolume, VolumeHeader};
+use crate::unpack;
 use crate::volume::Volume;
 
 /// Attenuation of air, the least that means anything.
@@ -15,6 +16,8 @@ const AIR_HU: i16 = -1024;
 const AIR_BELOW_HU: f32 = -200.0;
 /// … and tissue: something must be above this.
 const TISSUE_ABOVE_HU: f32 = -100.0;
+/// Most bytes behind the voxels of a file in gzip.
+const MOST_BEHIND: u64 = 64 << 20;
 /// Bytes that are converted at a time; a multiple of every element's size.
 const CHUNK: usize = 1 << 18;
 
@@ -29,6 +32,10 @@ pub enum Element {
     I32,
     F32,
     F64,
+    // New ones at the end: indexes of headers hold these by their place.
+    U32,
+    I64,
+    U64,
 }
 
 impl Element {
@@ -37,8 +44,8 @@ impl Element {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::I16 | Self::U16 => 2,
-            Self::I32 | Self::F32 => 4,
-            Self::F64 => 8,
+            Self::I32 | Self::U32 | Self::F32 => 4,
+            Self::I64 | Self::U64 | Self::F64 => 8,
         }
     }
 }
@@ -105,8 +112,15 @@ pub(super) fn read(
         hasher.update(&buffer[..wanted]);
         convert(&buffer[..wanted], stored, rounding, &mut hu, &mut seen);
     }
-    // Unpacking checks its checksum when it is asked for more than there is.
-    from.read(&mut [0]).map_err(|error| told(&error))?;
+    let most = match header.place.packing {
+        Packing::None => None,
+        // A file may hold more behind its voxels; a container of voxels alone may not.
+        Packing::Gzip => Some(MOST_BEHIND),
+        Packing::Zlib | Packing::Zip => Some(0),
+    };
+    if let Some(most) = most {
+        unpack::read_to_end(&mut from, most).map_err(|error| told(&error))?;
+    }
     if seen.not_finite > 0 {
         return Err(FormatRefusal::NotNumbers { path: path.to_owned(), count: seen.not_finite });
     }
@@ -173,6 +187,9 @@ fn convert(bytes: &[u8], stored: &Stored, rounding: Rounding, hu: &mut Vec<i16>,
         Element::I16 => each!(i16, 2),
         Element::U16 => each!(u16, 2),
         Element::I32 => each!(i32, 4),
+        Element::U32 => each!(u32, 4),
+        Element::I64 => each!(i64, 8),
+        Element::U64 => each!(u64, 8),
         Element::F32 => each!(f32, 4),
         Element::F64 => each!(f64, 8),
     }

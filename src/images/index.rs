@@ -12,7 +12,7 @@ use super::facts::FolderFacts;
 use crate::files::{WriteError, write_bytes};
 
 /// Goes up whenever what is kept of a file changes its meaning.
-const LAYOUT_VERSION: u32 = 3;
+const LAYOUT_VERSION: u32 = 4;
 
 /// The version and commit of the program: a newer one may see more in a file.
 const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("LUNGS_COMMIT"));

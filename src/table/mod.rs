@@ -5,6 +5,7 @@ mod parquet;
 #[cfg(test)]
 mod tests;
 
+use crate::unpack::Gunzip;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ pub fn read<E: From<Unreadable>>(
         match ending(&piece) {
             Some(".parquet") => parquet::read(&piece, file, &mut choose, &mut each)?,
             Some(".csv.gz") => {
-                read_csv(&piece, flate2::read::MultiGzDecoder::new(file), &mut choose, &mut each)?;
+                read_csv(&piece, Gunzip::new(file), &mut choose, &mut each)?;
             }
             // One file that was named is CSV unless its name says otherwise.
             _ => read_csv(&piece, file, &mut choose, &mut each)?,
