@@ -5,9 +5,15 @@ use crate::report::plot::{Flow, FlowStep};
 use std::collections::BTreeMap;
 
 /// Reasons in plain words.
-const WORDS: [(&str, &str); 19] = [
-    ("not-ct", "of another modality"),
+const WORDS: [(&str, &str); 25] = [
     ("localizer", "localizers"),
+    ("derived", "derived copies"),
+    ("repeated-row", "listed twice"),
+    ("series-of-several-exams", "listed in several exams"),
+    ("unreadable-row", "whose row of the index cannot be read"),
+    ("exam-of-several-patients", "that lie under several patients"),
+    ("unreadable-person", "of persons with a row that cannot be read"),
+    ("contradictory-person", "of persons with rows that contradict one another"),
     ("too-thick", "thicker than the limit"),
     ("unknown-person", "of nobody in the table of persons"),
     ("xray-arm", "of the radiography arm"),
@@ -47,13 +53,23 @@ pub fn flow_table(counts: &Counts) -> Vec<Vec<String>> {
     };
     row(0, counts.persons_in_table, "persons in the table".into());
     row(1, counts.persons_without_exam, "without an exam here".into());
-    row(0, counts.series, "series here".into());
+    if counts.persons_unusable > 0 {
+        let why = "with rows that cannot be read or contradict one another";
+        row(1, counts.persons_unusable, why.into());
+    }
+    row(0, counts.series, "CT series here".into());
+    for (modality, count) in &counts.series_of_other_modalities {
+        row(1, *count, format!("more of modality {modality}, passed over"));
+    }
     if counts.series_of_other_collections > 0 {
         let told = "more of other collections in the index, passed over";
         row(1, counts.series_of_other_collections, told.into());
     }
     for (count, why) in reasons(&counts.series_left_out) {
         row(1, count, format!("left out: {why}"));
+    }
+    for (flag, count) in &counts.series_flagged {
+        row(1, *count, format!("flagged {flag}"));
     }
     row(0, counts.exams, format!("exams of {} patients", counts.patients));
     for (count, why) in reasons(&counts.exams_left_out) {
@@ -84,7 +100,7 @@ pub fn flow(counts: &Counts) -> Flow {
     let left_exams =
         beside(total(&counts.exams_left_out), "exams", reasons(&counts.exams_left_out));
     let mut steps = vec![
-        FlowStep { lines: vec![format!("{} series", counts.series)], left_out: left_series },
+        FlowStep { lines: vec![format!("{} CT series", counts.series)], left_out: left_series },
         FlowStep {
             lines: vec![
                 format!("{} exams", counts.exams),

@@ -1,7 +1,7 @@
 //! Every exam with its label, or with the reason why it has none.
 
 use super::describe::Description;
-use super::inventory::{Exam, Inventory, Series};
+use super::inventory::{Compression, Exam, Inventory, Series};
 use super::rows::{Counts, Exclusion, LabelRow, Labelled, SeriesRow};
 use super::rules::{Outcome, Reason, Rules, SeveralExams, outcome, reason};
 use super::sample;
@@ -14,20 +14,34 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Labels every exam of the inventory.
 pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labelled {
     let mut counts = Counts {
-        persons_in_table: tables.persons.len(),
+        persons_in_table: tables.persons_in_table,
+        persons_unusable: tables.unusable.len(),
+        rows_without_person: tables.rows_without_person,
         series_of_other_collections: inventory.of_others,
+        series_of_other_modalities: inventory.other_modalities.clone(),
         series: inventory.series,
-        exams: inventory.exams.len(),
+        exams: inventory.exams.keys().map(|(_, exam)| exam).collect::<BTreeSet<_>>().len(),
         diagnoses_disagree: diagnoses_that_disagree(tables),
         ..Counts::default()
     };
-    let mut exclusions = Vec::new();
+    let mut exclusions = std::mem::take(&mut inventory.excluded);
+    for one in &exclusions {
+        *counts.series_left_out.entry(one.code.to_owned()).or_default() += 1;
+    }
     leave_out_series(&mut inventory, rules, &mut counts, &mut exclusions);
     let mut rows = Vec::new();
     let mut with_exam = 0;
     for (patient, exams) in by_patient(&inventory) {
         counts.patients += 1;
-        with_exam += usize::from(tables.persons.contains_key(patient));
+        let known = tables.persons.contains_key(patient) || tables.unusable.contains_key(patient);
+        with_exam += usize::from(known);
+        let (shared, exams): (Vec<_>, Vec<_>) =
+            exams.into_iter().partition(|(uid, _)| inventory.shared.contains_key(*uid));
+        exclusions.extend(shared.into_iter().map(|(uid, _)| {
+            let patients: Vec<&str> = inventory.shared[uid].iter().map(String::as_str).collect();
+            let why = format!("the exam lies under the patients {}", patients.join(", "));
+            exclusion(patient, uid, "", reason("exam-of-several-patients", why))
+        }));
         let mut kept = Vec::new();
         for one in years_of(patient, &exams, tables, &mut counts) {
             let told = one.year.and_then(|(year, from)| {
@@ -44,10 +58,8 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
         }
         rows.extend(kept.into_iter().map(|(row, _)| row));
     }
-    counts.persons_without_exam = tables.persons.len() - with_exam;
-    for exclusion in exclusions.iter().filter(|one| one.series.is_empty()) {
-        *counts.exams_left_out.entry(exclusion.code.to_owned()).or_default() += 1;
-    }
+    counts.persons_without_exam = tables.persons_in_table.saturating_sub(with_exam);
+    counts.exams_left_out = count_exams(&exclusions);
     counts.labelled = rows.len();
     counts.labelled_positive = positives(&rows);
     let not_drawn = sample::draw(&mut rows, &rules.sample);
@@ -82,11 +94,26 @@ fn exclusion(patient: &str, exam: &str, series: &str, why: Reason) -> Exclusion 
     Exclusion { patient, exam, series, code: why.code, reason: why.told }
 }
 
+/// How many exams each reason excludes: an exam of several patients has a row for each of them.
+fn count_exams(exclusions: &[Exclusion]) -> BTreeMap<String, usize> {
+    let exams: BTreeSet<(&str, &str)> = exclusions
+        .iter()
+        .filter(|one| one.series.is_empty())
+        .map(|one| (one.code, one.exam.as_str()))
+        .collect();
+    let mut counts = BTreeMap::new();
+    for (code, _) in exams {
+        *counts.entry(code.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
 fn diagnoses_that_disagree(tables: &Tables) -> usize {
     let cancers = tables.cancers.iter().flatten();
     let disagree = |(pid, cancers): &(&String, &super::tables::Cancers)| {
-        let person = tables.persons.get(*pid).and_then(|person| person.diagnosed.known());
-        cancers.first_days.is_some() && person != cancers.first_days
+        let person = tables.persons.get(*pid).filter(|_| !tables.unusable.contains_key(*pid));
+        let differ = |person: &Person| person.diagnosed.known() != cancers.first_days;
+        cancers.first_days.is_some() && person.is_some_and(differ)
     };
     cancers.filter(disagree).count()
 }
@@ -105,6 +132,9 @@ fn leave_out_series(
             let thick = thick.filter(|mm| most_mm > 0.0 && *mm > most_mm);
             let too_thick =
                 |mm| reason("too-thick", format!("slices of {mm} mm, at most {most_mm}"));
+            if let Some(compression) = series.compression {
+                *counts.series_flagged.entry(compression.flag().to_owned()).or_default() += 1;
+            }
             let Some(why) = series.useless.take().or_else(|| thick.map(too_thick)) else {
                 return true;
             };
@@ -132,6 +162,9 @@ fn row(
     tables: &Tables,
     rules: &Rules,
 ) -> Result<LabelRow, Reason> {
+    if let Some(why) = tables.unusable.get(patient) {
+        return Err(why.clone());
+    }
     let person = tables.persons.get(patient);
     let person = person.ok_or_else(|| {
         reason("unknown-person", format!("no pid {patient} in the table of persons"))
@@ -250,5 +283,6 @@ fn series_row(row: &LabelRow, series: &Series) -> SeriesRow {
         images: series.images,
         megabytes: series.megabytes,
         address: series.address.clone(),
+        flags: series.compression.map_or("", Compression::flag),
     }
 }

@@ -20,6 +20,8 @@ mod describe;
 mod flow;
 mod inventory;
 mod label;
+#[cfg(test)]
+mod oddity_tests;
 mod record;
 mod rows;
 mod rules;
@@ -34,7 +36,7 @@ mod years;
 pub use codes::Days;
 pub use describe::{Description, manufacturer, parse as parse_description};
 pub use flow::{flow, flow_table};
-pub use inventory::{Exam, Inventory, Series, of_images, of_index};
+pub use inventory::{Compression, Exam, Inventory, Series, of_images, of_index};
 pub use label::label;
 pub use record::{Record, Wanted, WriteLabelsError, labels_record, write};
 pub use rows::{Counts, Exclusion, LabelRow, Labelled, SeriesRow};

@@ -77,6 +77,8 @@ pub struct SeriesRow {
     /// Where it is in the archive's bucket.
     #[serde(rename = "series_aws_url")]
     pub address: String,
+    /// `lossy-compression` or `mixed-transfer-syntaxes`.
+    pub flags: &'static str,
 }
 
 /// The counts behind the flow.
@@ -84,15 +86,23 @@ pub struct SeriesRow {
 pub struct Counts {
     /// Persons in the table of persons.
     pub persons_in_table: usize,
+    /// Persons of whom a row cannot be read or rows contradict one another.
+    pub persons_unusable: usize,
+    /// Rows of the clinical tables without a `pid`.
+    pub rows_without_person: usize,
     /// Persons in the table of whom there is no exam, most of them of the other arm.
     pub persons_without_exam: usize,
     /// Series of other collections in the index.
     pub series_of_other_collections: usize,
-    /// Series of the trial.
+    /// Series of the trial that are not CT, by modality.
+    pub series_of_other_modalities: BTreeMap<String, usize>,
+    /// CT series of the trial.
     pub series: usize,
+    /// CT series whose images have an unusual compression, by flag; they are kept.
+    pub series_flagged: BTreeMap<String, usize>,
     /// Series left out, by reason.
     pub series_left_out: BTreeMap<String, usize>,
-    /// Exams.
+    /// CT exams, each StudyInstanceUID once.
     pub exams: usize,
     /// Their patients.
     pub patients: usize,

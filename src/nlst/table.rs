@@ -1,6 +1,6 @@
 //! Rows of the trial's tables: of the columns that are wanted, one after the other.
 
-use crate::table::{self, Cells, Unreadable};
+use crate::table::{self, Cells, RowNumber, Unreadable};
 use std::path::{Path, PathBuf};
 
 /// A table that cannot be used.
@@ -35,7 +35,7 @@ pub enum TableError {
         /// The file.
         path: PathBuf,
         /// Where in it: `line 7`, or `row 6` of a Parquet file.
-        at: String,
+        at: RowNumber,
         /// The column.
         column: &'static str,
         /// What was found.
@@ -76,8 +76,8 @@ impl Row<'_> {
         self.row.cells[place]
     }
 
-    /// Where it is in its file: `line 7`, or `row 6` of a Parquet file.
-    pub fn at(&self) -> String {
+    /// Where it is in its file.
+    pub fn at(&self) -> RowNumber {
         self.row.at()
     }
 
@@ -85,7 +85,7 @@ impl Row<'_> {
     pub fn wrong(&self, place: usize, expected: impl Into<String>) -> TableError {
         TableError::BadValue {
             path: self.row.path.to_owned(),
-            at: self.at(),
+            at: self.row.at(),
             column: self.columns[place].name,
             found: self.text(place).to_owned(),
             expected: expected.into(),

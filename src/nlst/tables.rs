@@ -3,8 +3,9 @@
 //! `nlst_screen` (one row a CT screening) and `nlst_ctab` (one row an abnormality on a CT).
 
 use super::codes::Days;
+use super::rules::{Reason, reason};
 use super::sources::INDEX_FOLDER as INDEX;
-use super::table::{TableError, needed, optional, read_rows};
+use super::table::{Row, TableError, needed, optional, read_rows};
 use crate::table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -64,6 +65,13 @@ pub struct Nodules {
 pub struct Tables {
     /// By `pid`.
     pub persons: HashMap<String, Person>,
+    /// Why nothing can be said of a person, by `pid`: a row of theirs cannot be read, or rows
+    /// contradict one another.
+    pub unusable: BTreeMap<String, Reason>,
+    /// Different `pid` in the table of persons.
+    pub persons_in_table: usize,
+    /// Rows without a `pid`, in all tables.
+    pub rows_without_person: usize,
     /// By `pid`; `None` without the table.
     pub cancers: Option<HashMap<String, Cancers>>,
     /// Study years with a CT screening, by `pid`; `None` without the table.
@@ -105,13 +113,51 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
             expected: A_FOLDER,
         });
     };
+    let mut oddities = Oddities::default();
+    let (persons, persons_in_table) = read_persons(persons, &mut oddities)?;
+    let cancers = files.get("canc").map(|path| read_cancers(path, &mut oddities)).transpose()?;
+    let screens = files.get("screen").map(|path| read_screens(path, &mut oddities)).transpose()?;
+    let nodules = files.get("ctab").map(|path| read_nodules(path, &mut oddities)).transpose()?;
+    let Oddities { unusable, rows_without_person } = oddities;
     Ok(Tables {
-        persons: read_persons(persons)?,
-        cancers: files.get("canc").map(|path| read_cancers(path)).transpose()?,
-        screens: files.get("screen").map(|path| read_screens(path)).transpose()?,
-        nodules: files.get("ctab").map(|path| read_nodules(path)).transpose()?,
+        persons,
+        unusable,
+        persons_in_table,
+        rows_without_person,
+        cancers,
+        screens,
+        nodules,
         files,
     })
+}
+
+/// Rows that cannot be used, by the person whom they are about.
+#[derive(Default)]
+struct Oddities {
+    unusable: BTreeMap<String, Reason>,
+    rows_without_person: usize,
+}
+
+impl Oddities {
+    /// Reads a row of the person in its first column; an unreadable one makes the person unusable.
+    fn read(
+        &mut self,
+        row: &Row,
+        read: impl FnOnce(String) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        let Ok(pid) = row.identifier(0) else {
+            self.rows_without_person += 1;
+            return Ok(());
+        };
+        match read(pid.clone()) {
+            Err(error @ TableError::BadValue { .. }) => {
+                let why = || reason("unreadable-person", error.to_string());
+                self.unusable.entry(pid).or_insert_with(why);
+                Ok(())
+            }
+            other => other,
+        }
+    }
 }
 
 /// The file or folder of a table: its plain name, else the only one whose name has the table's among
@@ -157,7 +203,10 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableEr
     }
 }
 
-fn read_persons(path: &Path) -> Result<HashMap<String, Person>, TableError> {
+fn read_persons(
+    path: &Path,
+    oddities: &mut Oddities,
+) -> Result<(HashMap<String, Person>, usize), TableError> {
     let columns = [
         needed("pid"),
         needed("scr_days0"),
@@ -174,36 +223,46 @@ fn read_persons(path: &Path) -> Result<HashMap<String, Person>, TableError> {
         optional("cancyr"),
         optional("de_stag"),
     ];
-    let mut persons = HashMap::new();
-    let mut lines = HashMap::<String, String>::new();
+    let mut persons = HashMap::<String, Person>::new();
+    let mut pids = BTreeSet::new();
+    let mut contradictory = BTreeMap::new();
     read_rows(path, &columns, |row| {
-        let pid = row.identifier(0)?;
-        if let Some(first) = lines.insert(pid.clone(), row.at()) {
-            return Err(row.wrong(0, format!("each person once; {first} has it too")));
-        }
-        let arm = match row.number(6)? {
-            None => None,
-            Some(1) => Some(Arm::Ct),
-            Some(2) => Some(Arm::Xray),
-            Some(_) => return Err(row.wrong(6, "1 (CT) or 2 (radiography)")),
-        };
-        let noted = row.number(11)?.is_some_and(|code| code != 0) || row.number(12)?.is_some();
-        let person = Person {
-            arm,
-            age: row.number(7)?,
-            sex: word(row.number(8)?, &[(1, "male"), (2, "female")]),
-            race: word(row.number(9)?, &RACES),
-            smoking: word(row.number(10)?, &[(0, "former"), (1, "current")]),
-            screened: [row.days(1)?, row.days(2)?, row.days(3)?],
-            diagnosed: row.days(4)?,
-            cancer_free: row.days(5)?,
-            cancer_noted: noted,
-            stage: word(row.number(13)?, &STAGES),
-        };
-        persons.insert(pid, person);
-        Ok(())
+        oddities.read(row, |pid| {
+            pids.insert(pid.clone());
+            let person = person(row)?;
+            if persons.get(&pid).is_some_and(|known| *known != person) {
+                let why =
+                    format!("{}, {}: an earlier row says otherwise", path.display(), row.at());
+                contradictory.entry(pid.clone()).or_insert(reason("contradictory-person", why));
+            }
+            persons.entry(pid).or_insert(person);
+            Ok(())
+        })
     })?;
-    Ok(persons)
+    oddities.unusable.extend(contradictory);
+    Ok((persons, pids.len()))
+}
+
+fn person(row: &Row) -> Result<Person, TableError> {
+    let arm = match row.number(6)? {
+        None => None,
+        Some(1) => Some(Arm::Ct),
+        Some(2) => Some(Arm::Xray),
+        Some(_) => return Err(row.wrong(6, "1 (CT) or 2 (radiography)")),
+    };
+    let noted = row.number(11)?.is_some_and(|code| code != 0) || row.number(12)?.is_some();
+    Ok(Person {
+        arm,
+        age: row.number(7)?,
+        sex: word(row.number(8)?, &[(1, "male"), (2, "female")]),
+        race: word(row.number(9)?, &RACES),
+        smoking: word(row.number(10)?, &[(0, "former"), (1, "current")]),
+        screened: [row.days(1)?, row.days(2)?, row.days(3)?],
+        diagnosed: row.days(4)?,
+        cancer_free: row.days(5)?,
+        cancer_noted: noted,
+        stage: word(row.number(13)?, &STAGES),
+    })
 }
 
 /// The word for a code; empty for codes that stand for "unknown" in their many ways.
@@ -232,23 +291,33 @@ const STAGES: [(i64, &str); 8] = [
     (900, "occult"),
 ];
 
-fn read_cancers(path: &Path) -> Result<HashMap<String, Cancers>, TableError> {
+fn read_cancers(
+    path: &Path,
+    oddities: &mut Oddities,
+) -> Result<HashMap<String, Cancers>, TableError> {
     let mut cancers = HashMap::<String, Cancers>::new();
     read_rows(path, &[needed("pid"), needed("candx_days")], |row| {
-        let days = row.days(1)?.known();
-        let entry = cancers.entry(row.identifier(0)?).or_insert(Cancers { first_days: None });
-        entry.first_days = [entry.first_days, days].into_iter().flatten().min();
-        Ok(())
+        oddities.read(row, |pid| {
+            let days = row.days(1)?.known();
+            let entry = cancers.entry(pid).or_insert(Cancers { first_days: None });
+            entry.first_days = [entry.first_days, days].into_iter().flatten().min();
+            Ok(())
+        })
     })?;
     Ok(cancers)
 }
 
-fn read_screens(path: &Path) -> Result<HashMap<String, BTreeSet<u8>>, TableError> {
+fn read_screens(
+    path: &Path,
+    oddities: &mut Oddities,
+) -> Result<HashMap<String, BTreeSet<u8>>, TableError> {
     let mut screens = HashMap::<String, BTreeSet<u8>>::new();
     read_rows(path, &[needed("pid"), needed("study_yr")], |row| {
-        let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
-        screens.entry(row.identifier(0)?).or_default().insert(year);
-        Ok(())
+        oddities.read(row, |pid| {
+            let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
+            screens.entry(pid).or_default().insert(year);
+            Ok(())
+        })
     })?;
     Ok(screens)
 }
@@ -260,19 +329,25 @@ fn study_year(number: Option<i64>) -> Option<u8> {
 /// The code of `sct_ab_desc` for a non-calcified nodule or mass of 4 mm and more.
 const NODULE: i64 = 51;
 
-fn read_nodules(path: &Path) -> Result<HashMap<(String, u8), Nodules>, TableError> {
+fn read_nodules(
+    path: &Path,
+    oddities: &mut Oddities,
+) -> Result<HashMap<(String, u8), Nodules>, TableError> {
     let columns =
         [needed("pid"), needed("study_yr"), needed("sct_ab_desc"), optional("sct_long_dia")];
     let mut nodules = HashMap::<(String, u8), Nodules>::new();
     read_rows(path, &columns, |row| {
-        let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
-        let marked = nodules.entry((row.identifier(0)?, year)).or_default();
-        if row.number(2)? == Some(NODULE) {
-            marked.count += 1;
-            let sizes_mm = [marked.largest_mm, row.measure(3)?].into_iter().flatten();
-            marked.largest_mm = sizes_mm.reduce(f64::max);
-        }
-        Ok(())
+        oddities.read(row, |pid| {
+            let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
+            let (kind, size_mm) = (row.number(2)?, row.measure(3)?);
+            let marked = nodules.entry((pid, year)).or_default();
+            if kind == Some(NODULE) {
+                marked.count += 1;
+                marked.largest_mm =
+                    [marked.largest_mm, size_mm].into_iter().flatten().reduce(f64::max);
+            }
+            Ok(())
+        })
     })?;
     Ok(nodules)
 }

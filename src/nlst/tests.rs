@@ -241,14 +241,14 @@ fn series_that_are_no_use_are_left_out_and_the_preferred_one_is_to_be_fetched() 
     assert_eq!(labels(&told), [("1-0", 0)]);
     let expected = [
         ("1-1", "no-series"),
-        ("1-9", "no-series"),
         ("scout", "localizer"),
         ("thick", "too-thick"),
         ("only-scout", "localizer"),
-        ("slides", "not-ct"),
     ];
     assert_eq!(reasons(&told), expected);
-    assert_eq!((told.counts.series, told.counts.series_of_other_collections), (6, 1));
+    assert_eq!((told.counts.series, told.counts.series_of_other_collections), (5, 1));
+    assert_eq!(told.counts.series_of_other_modalities, [("SM".to_owned(), 1)].into());
+    assert_eq!(told.counts.exams, 2, "slides make no exam");
     assert_eq!(told.rows[0].manufacturer, "SIEMENS");
     let uids = |series: &[SeriesRow]| -> Vec<String> {
         series.iter().map(|one| one.series_uid.clone()).collect()

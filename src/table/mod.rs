@@ -33,16 +33,29 @@ pub struct Cells<'a> {
     pub path: &'a Path,
     /// The cells.
     pub cells: &'a [&'a str],
+    /// Where the row is.
+    number: RowNumber,
+}
+
+/// Where a row is: `line 7` of a CSV with its header, `row 6` of a Parquet file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowNumber {
     /// The number of the row, from 1; of a CSV, the line that it begins on.
     number: u64,
     /// What is counted: lines or rows.
     unit: &'static str,
 }
 
+impl std::fmt::Display for RowNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.unit, self.number)
+    }
+}
+
 impl Cells<'_> {
-    /// Where the row is: `line 7` of a CSV with its header, `row 6` of a Parquet file.
-    pub fn at(&self) -> String {
-        format!("{} {}", self.unit, self.number)
+    /// Where the row is.
+    pub fn at(&self) -> RowNumber {
+        self.number
     }
 }
 
@@ -118,7 +131,7 @@ fn read_csv<E: From<Unreadable>>(
         let cell = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default();
         let cells: Vec<&str> = wanted.iter().map(cell).collect();
         let number = record.position().map_or(0, csv::Position::line);
-        each(&Cells { path, cells: &cells, number, unit: "line" })?;
+        each(&Cells { path, cells: &cells, number: RowNumber { number, unit: "line" } })?;
     }
     Ok(())
 }

@@ -1,17 +1,20 @@
-//! Parquet: of each file only the columns that are wanted are unpacked.
+//! Parquet: of each file only the columns that are asked for are unpacked, each by itself.
 //!
 //! The crate that reads it panics at much of what can be damaged; here that is an error.
 
-use super::{Cells, Unreadable};
+use super::{Cells, RowNumber, Unreadable};
 use crate::panics::caught;
+use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use ::parquet::data_type::{ByteArray, DataType};
 use ::parquet::errors::ParquetError;
-use ::parquet::file::reader::{FileReader, SerializedFileReader};
-use ::parquet::record::{Field, Row};
-use ::parquet::schema::types::Type;
-use std::collections::BTreeMap;
+use ::parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use ::parquet::record::Field;
+use ::parquet::schema::types::ColumnDescPtr;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+
+/// Rows that are unpacked at once.
+const AT_ONCE: usize = 4096;
 
 pub(super) fn read<E: From<Unreadable>>(
     path: &Path,
@@ -20,76 +23,152 @@ pub(super) fn read<E: From<Unreadable>>(
     each: &mut impl FnMut(&Cells) -> Result<(), E>,
 ) -> Result<(), E> {
     let unreadable = |error: &dyn std::fmt::Display| Unreadable::new(path, error);
-    let damaged = |told: String| unreadable(&format!("it is damaged: {told}"));
+    let damaged = |message: String| unreadable(&format!("it is damaged: {message}"));
     let reader = caught(|| SerializedFileReader::new(file)).map_err(damaged)?;
     let reader = reader.map_err(|error| unreadable(&error))?;
-    let schema = reader.metadata().file_metadata().schema();
-    let fields = schema.get_fields();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let fields = schema.root_schema().get_fields();
     let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
-    let wanted = choose(path, &names)?;
-    // In the file's order, each once, as a projection has to be.
-    let mut columns: Vec<usize> = wanted.iter().flatten().copied().collect();
-    columns.sort_unstable();
-    columns.dedup();
-    if columns.is_empty() {
-        // Rows are counted by a column.
-        columns.extend((!fields.is_empty()).then_some(0));
-    }
-    let projection = Type::group_type_builder(schema.name())
-        .with_fields(columns.iter().map(|&column| Arc::clone(&fields[column])).collect())
-        .build()
-        .map_err(|error| unreadable(&error))?;
-    let places: BTreeMap<usize, usize> =
-        columns.iter().enumerate().map(|(place, &column)| (column, place)).collect();
-    let wanted: Vec<Option<usize>> = wanted
-        .iter()
-        .map(|column| column.and_then(|column| places.get(&column).copied()))
-        .collect();
-    let rows = caught(|| reader.get_row_iter(Some(projection))).map_err(damaged)?;
-    let mut rows = rows.map_err(|error| unreadable(&error))?;
-    let mut read = 0_u64;
-    loop {
-        let some = caught(|| {
-            let some = rows.by_ref().take(AT_ONCE);
-            some.map(|row| Ok(texts_of(&row?))).collect::<Vec<Result<Vec<String>, ParquetError>>>()
+    let columns: Vec<Option<usize>> = choose(path, &names)?;
+    // The leaf of each field that has no fields of its own.
+    let leaves = (0..schema.num_columns()).map(|leaf| (schema.get_column_root_idx(leaf), leaf));
+    let leaves: std::collections::HashMap<usize, usize> = leaves.collect();
+    let leaf = |field: usize| {
+        let flat = leaves.get(&field).filter(|leaf| {
+            fields[field].is_primitive() && schema.column(**leaf).max_rep_level() == 0
         });
-        let some = some.map_err(damaged)?;
-        if some.is_empty() {
-            return Ok(());
+        let nested = || {
+            unreadable(&format!("column `{}` is nested, expected text or numbers", names[field]))
+        };
+        flat.copied().ok_or_else(nested)
+    };
+    let columns: Vec<Option<usize>> =
+        columns.into_iter().map(|field| field.map(leaf).transpose()).collect::<Result<_, _>>()?;
+    let mut number = 0_u64;
+    for group in 0..reader.num_row_groups() {
+        let opened = caught(|| open_group(&reader, group, &columns)).map_err(damaged)?;
+        let (rows, mut columns) = opened.map_err(|error| unreadable(&error))?;
+        let mut done = 0;
+        while done < rows {
+            let count = AT_ONCE.min(rows - done);
+            let texts = caught(|| {
+                columns.iter_mut().map(|column| column.texts(count)).collect::<Result<Vec<_>, _>>()
+            });
+            let texts = texts.map_err(damaged)?.map_err(|error| unreadable(&error))?;
+            for row in 0..count {
+                number += 1;
+                let cells: Vec<&str> = texts
+                    .iter()
+                    .map(|column| column.get(row).map_or("", |text| text.trim()))
+                    .collect();
+                each(&Cells { path, cells: &cells, number: RowNumber { number, unit: "row" } })?;
+            }
+            done += count;
         }
-        for row in some {
-            read += 1;
-            let texts = row.map_err(|error| unreadable(&error))?;
-            each_row(path, read, &wanted, &texts, each)?;
+    }
+    Ok(())
+}
+
+/// The number of rows of a row group, and its columns in the order asked for.
+fn open_group(
+    reader: &SerializedFileReader<File>,
+    group: usize,
+    columns: &[Option<usize>],
+) -> Result<(usize, Vec<Column>), ParquetError> {
+    let group = reader.get_row_group(group)?;
+    let rows = usize::try_from(group.metadata().num_rows())
+        .map_err(|_| ParquetError::General("a row group has a negative number of rows".into()))?;
+    let open = |leaf: &Option<usize>| match leaf {
+        Some(leaf) => Column::open(group.as_ref(), *leaf),
+        None => Ok(Column::Absent),
+    };
+    Ok((rows, columns.iter().map(open).collect::<Result<_, _>>()?))
+}
+
+/// A column of a row group.
+enum Column {
+    /// The table does not have it.
+    Absent,
+    /// Its values, in the order of the rows.
+    Present(ColumnReader, ColumnDescPtr),
+}
+
+impl Column {
+    fn open(group: &dyn RowGroupReader, leaf: usize) -> Result<Self, ParquetError> {
+        let descriptor = group.metadata().column(leaf).column_descr_ptr();
+        Ok(Self::Present(group.get_column_reader(leaf)?, descriptor))
+    }
+
+    /// The next `count` values as CSV would have them: nothing for an absent one, days as
+    /// `1999-01-02`.
+    fn texts(&mut self, count: usize) -> Result<Vec<String>, ParquetError> {
+        let Self::Present(reader, of) = self else { return Ok(Vec::new()) };
+        let of = of.clone();
+        let bytes = |value: ByteArray| Field::convert_byte_array(&of, value);
+        match reader {
+            ColumnReader::BoolColumnReader(it) => {
+                texts(it, &of, count, |value| Ok(Field::convert_bool(&of, value)))
+            }
+            ColumnReader::Int32ColumnReader(it) => {
+                texts(it, &of, count, |value| Ok(Field::convert_int32(&of, value)))
+            }
+            ColumnReader::Int64ColumnReader(it) => {
+                texts(it, &of, count, |value| Ok(Field::convert_int64(&of, value)))
+            }
+            ColumnReader::Int96ColumnReader(it) => {
+                texts(it, &of, count, |value| Ok(Field::convert_int96(&of, value)))
+            }
+            ColumnReader::FloatColumnReader(it) => {
+                texts(it, &of, count, |value| Ok(Field::convert_float(&of, value)))
+            }
+            ColumnReader::DoubleColumnReader(it) => {
+                texts(it, &of, count, |value| Ok(Field::convert_double(&of, value)))
+            }
+            ColumnReader::ByteArrayColumnReader(it) => texts(it, &of, count, bytes),
+            ColumnReader::FixedLenByteArrayColumnReader(it) => {
+                texts(it, &of, count, |value| bytes(value.into()))
+            }
         }
     }
 }
 
-/// Rows that are read before the next look.
-const AT_ONCE: usize = 1024;
-
-fn each_row<E>(
-    path: &Path,
-    number: u64,
-    wanted: &[Option<usize>],
-    texts: &[String],
-    each: &mut impl FnMut(&Cells) -> Result<(), E>,
-) -> Result<(), E> {
-    let cell = |place: &Option<usize>| place.and_then(|at| texts.get(at));
-    let cells: Vec<&str> =
-        wanted.iter().map(|place| cell(place).map_or("", |text| text.trim())).collect();
-    each(&Cells { path, cells: &cells, number, unit: "row" })
+/// The next `count` values of a column, each by `field`.
+fn texts<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    of: &ColumnDescPtr,
+    count: usize,
+    field: impl Fn(T::T) -> Result<Field, ParquetError>,
+) -> Result<Vec<String>, ParquetError> {
+    let (mut levels, mut values) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut records, mut last) = (0, 1);
+    // A page at a time.
+    while records < count && last > 0 {
+        (last, _, _) =
+            reader.read_records(count - records, Some(&mut levels), None, &mut values)?;
+        records += last;
+    }
+    let short = || ParquetError::General(format!("column {} ends before its rows do", of.name()));
+    if records < count {
+        return Err(short());
+    }
+    let mut values = values.into_iter();
+    if of.max_def_level() == 0 {
+        return values.map(|value| Ok(text_of(field(value)?))).collect();
+    }
+    let text = |level: i16| {
+        if level == of.max_def_level() {
+            Ok(text_of(field(values.next().ok_or_else(short)?)?))
+        } else {
+            Ok(String::new())
+        }
+    };
+    levels.into_iter().map(text).collect()
 }
 
-fn texts_of(row: &Row) -> Vec<String> {
-    row.get_column_iter().map(|(_, field)| text_of(field)).collect()
-}
-
-/// A value as CSV would have it: nothing for an absent one, days as `1999-01-02`.
-fn text_of(field: &Field) -> String {
+fn text_of(field: Field) -> String {
     match field {
         Field::Null => String::new(),
-        Field::Str(text) => text.clone(),
+        Field::Str(text) => text,
         Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into_owned(),
         other => other.to_string(),
     }

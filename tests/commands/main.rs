@@ -15,6 +15,7 @@ mod fetching;
 mod folds;
 mod killing;
 mod nlst;
+mod nlst_index;
 mod passed_over;
 mod report;
 mod road;

@@ -127,16 +127,29 @@ fn what_is_wrong_with_a_table_is_named_with_its_place() {
         "nlst-no-tables",
         &["cohort", "nlst", "--tables", "ct", "--index", "index.csv", "--out", "out"],
     );
-    place.write("nlst/nlst_prsn.csv", &PRSN.replace("100003,59,1,1,10", "100003,59,1,1,ten"));
-    fails(&place, "nlst-bad-days", &COMMAND);
     place.write("nlst/nlst_prsn.csv", &PRSN.replace("candx_days", "cancer_days"));
     fails(&place, "nlst-no-column", &COMMAND);
-    place.write("nlst/nlst_prsn.csv", &PRSN.replace("100004,62", "100002,62"));
-    fails(&place, "nlst-person-twice", &COMMAND);
     place.write("nlst/nlst_prsn.csv", PRSN);
-    place.write("index.csv", &INDEX.replace("1.2.0.1,", "1.1.1.1,"));
-    fails(&place, "nlst-series-twice", &COMMAND);
+    place.write("index.csv", &INDEX.replace("SeriesInstanceUID", "Series"));
+    fails(&place, "nlst-no-index-column", &COMMAND);
     assert!(!place.path("out").exists());
+}
+
+#[test]
+fn oddities_exclude_what_they_touch() {
+    let place = place();
+    place.write(
+        "nlst/nlst_prsn.csv",
+        &PRSN.replace("100003,59,1,1,10", "100003,59,1,1,ten").replace("100005,70", "100002,70"),
+    );
+    let further =
+        "100001,1.4.2,1.4.2.9,2001-01-02,CT,,9,1,u12\n100001,1.1.0,p1,1999-01-02,SM,,9,1,u13\n";
+    place.write("index.csv", &(INDEX.replace("1.2.0.1,", "1.1.1.1,") + further));
+    let done = place.lungs(&COMMAND);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    settings().bind(|| insta::assert_snapshot!("nlst-oddities", done.stdout));
+    let exclusions = fs::read_to_string(place.path("out/exclusions.csv")).unwrap();
+    settings().bind(|| insta::assert_snapshot!("nlst-oddities-exclusions", exclusions));
 }
 
 /// Patients of the cohort, each once.

@@ -232,6 +232,7 @@ impl Nlst {
                 counts.years_not_in_screen_table,
                 "exams of study years that nlst_screen does not know; they are kept",
             ),
+            (counts.rows_without_person, "rows of the clinical tables without a pid, passed over"),
             (
                 counts.diagnoses_disagree,
                 "persons with another first diagnosis in nlst_canc than in nlst_prsn, which counts",

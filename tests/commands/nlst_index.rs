@@ -1,0 +1,181 @@
+//! `lungs cohort nlst` on the real index of the trial (Imaging Data Commons, release 25), with synthetic
+//! clinical tables of its people. Every count is compared with one that is made here, another way.
+
+use super::support::Workplace;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+/// The index, where it is at hand.
+fn real_index() -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(beside, PathBuf::from);
+    let index = shared.join("nlst/idc-index-nlst-v25.parquet");
+    index.is_file().then_some(index)
+}
+
+/// A row of the index.
+struct Row {
+    patient: String,
+    exam: String,
+    date: String,
+    modality: String,
+    description: String,
+    derived: bool,
+}
+
+#[derive(Debug)]
+struct Never(String);
+
+impl From<lungs::table::Unreadable> for Never {
+    fn from(error: lungs::table::Unreadable) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<Infallible> for Never {
+    fn from(error: Infallible) -> Self {
+        match error {}
+    }
+}
+
+fn rows(index: &std::path::Path) -> Vec<Row> {
+    let columns = [
+        "PatientID",
+        "StudyInstanceUID",
+        "StudyDate",
+        "Modality",
+        "SeriesDescription",
+        "analysis_result_id",
+    ];
+    let choose = |_: &std::path::Path, names: &[String]| -> Result<Vec<Option<usize>>, Never> {
+        Ok(columns.iter().map(|column| names.iter().position(|name| name == column)).collect())
+    };
+    let mut rows = Vec::new();
+    lungs::table::read(index, choose, |row| {
+        let text = |at: usize| row.cells[at].to_owned();
+        rows.push(Row {
+            patient: text(0),
+            exam: text(1),
+            date: text(2),
+            modality: text(3),
+            description: text(4),
+            derived: !text(5).is_empty(),
+        });
+        Ok::<(), Never>(())
+    })
+    .unwrap();
+    rows
+}
+
+fn is_localizer(description: &str) -> bool {
+    let mut fields = description.split(',');
+    let coded = matches!(fields.next(), Some("0" | "1" | "2"));
+    coded && fields.next().is_some_and(|kind| kind.len() == 3 && kind != "OPA")
+}
+
+/// Every twentieth person has a cancer 35 days after the second screening.
+fn is_ill(place: usize) -> bool {
+    place % 20 == 0
+}
+
+#[test]
+fn every_count_of_the_real_index_is_right() {
+    let Some(index) = real_index() else {
+        eprintln!("skipped: no nlst/idc-index-nlst-v25.parquet in LUNGS_SHARED or ../shared");
+        return;
+    };
+    let rows = rows(&index);
+    let ct = || rows.iter().filter(|row| row.modality == "CT");
+    let people: BTreeSet<&str> = ct().map(|row| row.patient.as_str()).collect();
+    let ill: BTreeSet<&str> =
+        people.iter().enumerate().filter(|(at, _)| is_ill(*at)).map(|(_, pid)| *pid).collect();
+    let place = Workplace::new();
+    let mut persons = "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n".to_owned();
+    for pid in &people {
+        let (diagnosed, free) = if ill.contains(pid) { ("400", "399") } else { (".N", "3000") };
+        writeln!(persons, "{pid},0,365,730,{diagnosed},{free}").unwrap();
+    }
+    // People of the other arm.
+    for pid in 0..100 {
+        writeln!(persons, "x{pid},.N,.N,.N,.N,3000").unwrap();
+    }
+    place.write("nlst/nlst_prsn.csv", &persons);
+    let index = index.to_str().unwrap();
+    let command = ["cohort", "nlst", "--tables", "nlst", "--index", index, "--out", "out"];
+    let done = place.lungs(&command);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let record: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path("out/labels.json")).unwrap()).unwrap();
+    let counts = &record["counts"];
+
+    // What is published of the index.
+    assert_eq!(counts["series"], 203_111);
+    assert_eq!(counts["exams"], 73_113);
+    assert_eq!(counts["patients"], 26_254);
+    assert_eq!(counts["series_left_out"]["derived"], 24);
+    assert_eq!(counts["series_flagged"]["lossy-compression"], 151);
+    assert_eq!(counts["series_flagged"]["mixed-transfer-syntaxes"], 38);
+    assert_eq!(counts["series_of_other_modalities"]["SM"], 1_259);
+    assert_eq!(counts["persons_without_exam"], 100);
+
+    // Exams by their patients, years and usable series.
+    let mut exams = BTreeMap::<&str, BTreeSet<&str>>::new();
+    let mut years = BTreeMap::<&str, BTreeSet<&str>>::new();
+    let mut usable = BTreeSet::<&str>::new();
+    let mut localizers = 0;
+    for row in ct() {
+        exams.entry(&row.exam).or_default().insert(&row.patient);
+        years.entry(&row.exam).or_default().insert(&row.date[..4]);
+        let localizer = is_localizer(&row.description);
+        localizers += usize::from(localizer && !row.derived);
+        if !localizer && !row.derived {
+            usable.insert(&row.exam);
+        }
+    }
+    let mut expected = BTreeMap::<&str, usize>::new();
+    for (exam, patients) in &exams {
+        let year = years[exam].iter().next().copied().unwrap();
+        let is_ill = ill.contains(patients.iter().next().unwrap());
+        let outcome = if patients.len() > 1 {
+            "exam-of-several-patients"
+        } else if years[exam].len() > 1 {
+            "conflicting-years"
+        } else if !usable.contains(exam) {
+            "no-series"
+        } else if is_ill && year == "2001" {
+            "after-diagnosis"
+        } else if is_ill && year == "2000" {
+            "positive"
+        } else {
+            "negative"
+        };
+        *expected.entry(outcome).or_default() += 1;
+    }
+    assert_eq!(counts["series_left_out"]["localizer"], localizers);
+    let labelled = expected["positive"] + expected["negative"];
+    assert_eq!(counts["labelled"], labelled);
+    assert_eq!(counts["labelled_positive"], expected["positive"]);
+    let excluded: BTreeMap<&str, u64> = counts["exams_left_out"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(code, count)| (code.as_str(), count.as_u64().unwrap()))
+        .collect();
+    expected.retain(|code, _| !["positive", "negative"].contains(code));
+    let expected: BTreeMap<&str, u64> =
+        expected.into_iter().map(|(code, count)| (code, count as u64)).collect();
+    assert_eq!(excluded, expected);
+    assert_eq!(expected["exam-of-several-patients"], 1);
+
+    // A line for each excluded CT series and exam, the shared exam once for each of its patients.
+    let lines = fs::read_to_string(place.path("out/exclusions.csv")).unwrap().lines().count() - 1;
+    let exams_excluded = exams.len() - labelled;
+    assert_eq!(lines, localizers + 24 + exams_excluded + 1);
+    let labels = fs::read_to_string(place.path("out/labels.csv")).unwrap();
+    assert_eq!(labels.lines().count() - 1, labelled);
+    let series = fs::read_to_string(place.path("out/series.csv")).unwrap();
+    assert_eq!(series.lines().count() - 1, labelled, "one preferred series an exam");
+}
