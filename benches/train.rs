@@ -227,12 +227,12 @@ fn child_process(what: &str, size: &str, steps: usize, config: &I3dConfig) {
                 let (logits, moments) = network.forward_train(x.clone(), number as u64);
                 let loss = loss(logits);
                 let gradients = GradientsParams::from_grads(loss.backward(), &network);
-                network = adam.step(5e-5, network, gradients).absorb(&moments);
+                network = adam.step(5e-5, network, gradients).absorb(&moments, 0.001);
                 loss.into_scalar()
             }
             _ => {
                 let step = network.step_recomputed(x.clone(), number as u64, loss);
-                network = adam.step(5e-5, network, step.gradients).absorb(&step.moments);
+                network = adam.step(5e-5, network, step.gradients).absorb(&step.moments, 0.001);
                 step.loss.into_scalar()
             }
         };

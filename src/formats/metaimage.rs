@@ -69,7 +69,7 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
         Some(key) => lines.numbers(key, dimensions * dimensions, "the direction of each axis")?,
         None => {
             flags.push("orientation-assumed".to_owned());
-            let number = |at: usize| f64::from(u8::from(at % (dimensions + 1) == 0));
+            let number = |at: usize| f64::from(u8::from(at.is_multiple_of(dimensions + 1)));
             (0..dimensions * dimensions).map(number).collect()
         }
     };

@@ -90,13 +90,13 @@ enum Column {
     /// The table does not have it.
     Absent,
     /// Its values, in the order of the rows.
-    Present(ColumnReader, ColumnDescPtr),
+    Present(Box<ColumnReader>, ColumnDescPtr),
 }
 
 impl Column {
     fn open(group: &dyn RowGroupReader, leaf: usize) -> Result<Self, ParquetError> {
         let descriptor = group.metadata().column(leaf).column_descr_ptr();
-        Ok(Self::Present(group.get_column_reader(leaf)?, descriptor))
+        Ok(Self::Present(Box::new(group.get_column_reader(leaf)?), descriptor))
     }
 
     /// The next `count` values as CSV would have them: nothing for an absent one, days as
@@ -105,7 +105,7 @@ impl Column {
         let Self::Present(reader, of) = self else { return Ok(Vec::new()) };
         let of = of.clone();
         let bytes = |value: ByteArray| Field::convert_byte_array(&of, value);
-        match reader {
+        match reader.as_mut() {
             ColumnReader::BoolColumnReader(it) => {
                 texts(it, &of, count, |value| Ok(Field::convert_bool(&of, value)))
             }

@@ -47,19 +47,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unbiased_averages_are_adams(
+        fn unbiased_averages_are_weighted_means_of_the_batches_alone(
             decay in 0.0..0.9999f64,
+            initial in -100.0..100.0f64,
             batches in prop::collection::vec(-5.0..5.0f64, 1..60),
         ) {
             let rule = averages(decay, true);
-            // Adam's moment, begun with 0 and divided by 1 − decayᵗ.
-            let (mut moment, mut average) = (0.0, 123.0);
+            let (mut average, mut weights) = (initial, Vec::new());
             for (batch, value) in (1..).zip(&batches) {
-                moment = decay * moment + (1.0 - decay) * value;
-                average += (value - average) * rule.share(batch);
-                let unbiased = moment / (1.0 - decay.powf(batch as f64));
-                prop_assert!((average - unbiased).abs() < 1e-9, "{average} {unbiased}");
+                let share = rule.share(batch);
+                average += (value - average) * share;
+                weights.iter_mut().for_each(|weight: &mut f64| *weight *= 1.0 - share);
+                weights.push(share);
             }
+            let mean: f64 = weights.iter().zip(&batches).map(|(weight, value)| weight * value).sum();
+            prop_assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            prop_assert!((average - mean).abs() < 1e-9, "{average} {mean}");
+        }
+
+        #[test]
+        fn a_batch_never_has_less_than_the_plain_share(decay in 0.0..0.9999f64, batch in 1usize..99_999) {
+            prop_assert!(averages(decay, true).share(batch) >= averages(decay, false).share(batch));
         }
     }
 
@@ -67,7 +75,7 @@ mod tests {
     fn the_first_batch_replaces_the_initial_values_and_late_ones_follow_the_plain_rule() {
         let rule = averages(0.999, true);
         assert_eq!(rule.share(1), 1.0);
-        assert!((rule.share(2) - 0.5).abs() < 1e-3);
+        assert_eq!((rule.share(2), rule.share(10)), (0.9, 0.5));
         assert!((rule.share(30_000) - 0.001).abs() < 1e-12);
     }
 

@@ -2,8 +2,8 @@
 //! clinical tables of its people. Every count is compared with one that is made here, another way.
 
 use super::support::Workplace;
+use lungs::table::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -26,21 +26,6 @@ struct Row {
     derived: bool,
 }
 
-#[derive(Debug)]
-struct Never(String);
-
-impl From<lungs::table::Unreadable> for Never {
-    fn from(error: lungs::table::Unreadable) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<Infallible> for Never {
-    fn from(error: Infallible) -> Self {
-        match error {}
-    }
-}
-
 fn rows(index: &std::path::Path) -> Vec<Row> {
     let columns = [
         "PatientID",
@@ -50,9 +35,10 @@ fn rows(index: &std::path::Path) -> Vec<Row> {
         "SeriesDescription",
         "analysis_result_id",
     ];
-    let choose = |_: &std::path::Path, names: &[String]| -> Result<Vec<Option<usize>>, Never> {
-        Ok(columns.iter().map(|column| names.iter().position(|name| name == column)).collect())
-    };
+    let choose =
+        |_: &std::path::Path, names: &[String]| -> Result<Vec<Option<usize>>, Unreadable> {
+            Ok(columns.iter().map(|column| names.iter().position(|name| name == column)).collect())
+        };
     let mut rows = Vec::new();
     lungs::table::read(index, choose, |row| {
         let text = |at: usize| row.cells[at].to_owned();
@@ -64,7 +50,7 @@ fn rows(index: &std::path::Path) -> Vec<Row> {
             description: text(4),
             derived: !text(5).is_empty(),
         });
-        Ok::<(), Never>(())
+        Ok::<(), Unreadable>(())
     })
     .unwrap();
     rows
@@ -78,7 +64,7 @@ fn is_localizer(description: &str) -> bool {
 
 /// Every twentieth person has a cancer 35 days after the second screening.
 fn is_ill(place: usize) -> bool {
-    place % 20 == 0
+    place.is_multiple_of(20)
 }
 
 #[test]
