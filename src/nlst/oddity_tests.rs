@@ -46,24 +46,24 @@ fn outcome(labelled: &Labelled) -> (Vec<&str>, Vec<(&str, &str, &str)>) {
 #[test]
 fn an_exam_of_two_patients_is_excluded_once_and_nothing_else() {
     let text = index("1,x,x1,2000-01-02,CT,9,,,,\n2,x,x2,2000-01-02,CT,9,,,,\n");
-    let told = labelled(&[("prsn", PERSONS)], &text);
-    let (labels, excluded) = outcome(&told);
+    let study = labelled(&[("prsn", PERSONS)], &text);
+    let (labels, excluded) = outcome(&study);
     assert_eq!(labels, ["e1", "e2", "e3"]);
     let code = "exam-of-several-patients";
     assert_eq!(excluded, [("x", "", code), ("x", "", code)], "a row for each patient");
-    assert_eq!((told.counts.exams, told.counts.patients), (4, 3));
-    assert_eq!(told.counts.exams_left_out, [(code.to_owned(), 1)].into());
-    assert!(told.exclusions[0].reason.contains("patients 1, 2"), "{}", told.exclusions[0].reason);
+    assert_eq!((study.counts.exams, study.counts.patients), (4, 3));
+    assert_eq!(study.counts.exams_left_out, [(code.to_owned(), 1)].into());
+    assert!(study.exclusions[0].reason.contains("patients 1, 2"), "{}", study.exclusions[0].reason);
 }
 
 #[test]
 fn derived_copies_are_excluded_and_their_exam_is_not() {
     let text = index("1,e1,copy,1999-01-02,CT,900,annotations,,,\n");
-    let told = labelled(&[("prsn", PERSONS)], &text);
-    let (labels, excluded) = outcome(&told);
+    let study = labelled(&[("prsn", PERSONS)], &text);
+    let (labels, excluded) = outcome(&study);
     assert_eq!(labels, ["e1", "e2", "e3"]);
     assert_eq!(excluded, [("e1", "copy", "derived")]);
-    let fetched: Vec<&str> = told.series.iter().map(|one| one.series_uid.as_str()).collect();
+    let fetched: Vec<&str> = study.series.iter().map(|one| one.series_uid.as_str()).collect();
     assert_eq!(fetched, ["s1", "s2", "s3"], "though the copy has more images");
 }
 
@@ -72,8 +72,8 @@ fn a_series_that_is_listed_twice_counts_once_and_in_two_exams_not_at_all() {
     let text = index(
         "1,e1,s1,1999-01-02,CT,100,,,,\n2,other,s2,1999-01-02,CT,100,,,,\n3,e3,t,1999-01-02,CT,9,,,,\n",
     );
-    let told = labelled(&[("prsn", PERSONS)], &text);
-    let (labels, excluded) = outcome(&told);
+    let study = labelled(&[("prsn", PERSONS)], &text);
+    let (labels, excluded) = outcome(&study);
     assert_eq!(labels, ["e1", "e3"]);
     let both = "series-of-several-exams";
     let expected = [
@@ -83,17 +83,17 @@ fn a_series_that_is_listed_twice_counts_once_and_in_two_exams_not_at_all() {
         ("other", "s2", both),
     ];
     assert_eq!(excluded, expected);
-    assert!(told.exclusions[2].reason.contains("exam other of patient 2"));
+    assert!(study.exclusions[2].reason.contains("exam other of patient 2"));
 }
 
 #[test]
 fn a_row_of_the_index_that_cannot_be_read_is_excluded_with_its_line() {
     let text = index("1,e1,bad,1999-01-02,CT,many,,,,\n,e9,nobody,1999-01-02,CT,9,,,,\n");
-    let told = labelled(&[("prsn", PERSONS)], &text);
-    let (labels, excluded) = outcome(&told);
+    let study = labelled(&[("prsn", PERSONS)], &text);
+    let (labels, excluded) = outcome(&study);
     assert_eq!(labels, ["e1", "e2", "e3"]);
     assert_eq!(excluded, [("e9", "nobody", "unreadable-row"), ("e1", "bad", "unreadable-row")]);
-    assert!(told.exclusions[1].reason.contains("line 5, column `instanceCount`: found \"many\""));
+    assert!(study.exclusions[1].reason.contains("line 5, column `instanceCount`: found \"many\""));
 }
 
 #[test]
@@ -103,26 +103,26 @@ fn compression_is_a_flag_and_no_reason() {
          2,g,mixed,2000-01-02,CT,9,,\"1.2.840.10008.1.2,1.2.840.10008.1.2.1\",b,u\n\
          3,h,lossless,2000-01-02,CT,9,,1.2.840.10008.1.2.4.70,b,u\n",
     );
-    let told = labelled(&[("prsn", PERSONS)], &text);
-    assert_eq!(told.rows.len(), 6);
+    let study = labelled(&[("prsn", PERSONS)], &text);
+    assert_eq!(study.rows.len(), 6);
     let flags: BTreeMap<&str, &str> =
-        told.series.iter().map(|one| (one.series_uid.as_str(), one.flags)).collect();
+        study.series.iter().map(|one| (one.series_uid.as_str(), one.flags)).collect();
     assert_eq!(flags["lossy"], "lossy-compression");
     assert_eq!(flags["mixed"], "mixed-transfer-syntaxes");
     assert_eq!((flags["lossless"], flags["s1"]), ("", ""));
-    assert_eq!(told.counts.series_flagged.values().sum::<usize>(), 2);
-    assert_eq!(told.series[0].address, "s3://b/u1/*");
+    assert_eq!(study.counts.series_flagged.values().sum::<usize>(), 2);
+    assert_eq!(study.series[0].address, "s3://b/u1/*");
 }
 
 #[test]
 fn a_person_whose_rows_cannot_be_read_or_contradict_is_excluded_alone() {
     let persons = PERSONS.replace("1,5,", "1,five,") + "2,0,364,700,90,80\n3,0,364,700,.N,2400\n";
     let cancers = "pid,candx_days\n1,70\n,80\n";
-    let told = labelled(&[("prsn", &persons), ("canc", cancers)], &index(""));
-    let (labels, excluded) = outcome(&told);
+    let study = labelled(&[("prsn", &persons), ("canc", cancers)], &index(""));
+    let (labels, excluded) = outcome(&study);
     assert_eq!(labels, ["e3"], "an equal row says nothing new");
     assert_eq!(excluded, [("e1", "", "unreadable-person"), ("e2", "", "contradictory-person")]);
-    let counts = &told.counts;
+    let counts = &study.counts;
     assert_eq!((counts.persons_in_table, counts.persons_unusable), (3, 2));
     assert_eq!((counts.persons_without_exam, counts.rows_without_person), (0, 1));
     assert_eq!(counts.diagnoses_disagree, 0, "nothing is compared with what cannot be read");

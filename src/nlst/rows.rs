@@ -98,7 +98,8 @@ pub struct Counts {
     pub series_of_other_modalities: BTreeMap<String, usize>,
     /// CT series of the trial.
     pub series: usize,
-    /// CT series whose images have an unusual compression, by flag; they are kept.
+    /// CT series whose images have an unusual compression, by flag. It is no reason to
+    /// exclude them.
     pub series_flagged: BTreeMap<String, usize>,
     /// Series left out, by reason.
     pub series_left_out: BTreeMap<String, usize>,

@@ -95,7 +95,7 @@ fn graded_cancer(
         2 | 3 => (NoduleKind::SpiculatedPartSolid, random.random_range(0.0..50.0)),
         _ => (NoduleKind::SpiculatedSolid, random.random_range(5.0..60.0)),
     };
-    // Two of three are larger than three quarters of the largest, so that a small network learns soon.
+    // Large ones are frequent: the power 0.4 puts half of them into the upper quarter of the range.
     let diameter_mm = smallest + (largest - smallest) * random.random::<f64>().powf(0.4);
     graded(random, body, (kind, hu, diameter_mm), vessels, None)
 }

@@ -14,9 +14,9 @@ fn read_all(path: &Path, wanted: &[&str]) -> Result<Vec<Vec<String>>, Unreadable
         Ok(wanted.iter().map(place).collect())
     };
     read(path, choose, |row: &Cells| {
-        let mut told = vec![row.at().to_string()];
-        told.extend(row.cells.iter().map(|cell| (*cell).to_owned()));
-        rows.push(told);
+        let mut cells = vec![row.at().to_string()];
+        cells.extend(row.cells.iter().map(|cell| (*cell).to_owned()));
+        rows.push(cells);
         Ok(())
     })?;
     Ok(rows)
