@@ -47,7 +47,7 @@ fn main() {
     let found = stage("make the index", || index(series, files));
     let labels = stage("read the labels", || {
         let path = spec.data.labels.as_deref().expect("the spec names it");
-        Labels::read_csv(path).expect("the labels are whole")
+        Labels::read_csv(path, &spec.data.root).expect("the labels are whole")
     });
     let mut cohort = stage("choose one series per exam", || {
         cohort::of_images(&spec, found, &labels).expect("series and labels meet")

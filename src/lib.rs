@@ -34,6 +34,7 @@ pub mod slurm;
 pub mod spec;
 pub mod sweep;
 pub mod table;
+pub mod text;
 pub mod training;
 pub mod unpack;
 pub mod usage;

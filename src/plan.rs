@@ -60,6 +60,8 @@ pub struct CohortPlan {
     pub passed_over: Vec<PassedOverPlan>,
     /// The parts.
     pub parts: Vec<PartPlan>,
+    /// What is assumed about patients, labels and equal scans.
+    pub remarks: Vec<String>,
     /// What makes figures of these parts undefined.
     pub warnings: Vec<String>,
 }
@@ -248,6 +250,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
         unmatched: Unmatched::of(&cohort.rows),
         passed_over: passed_over.collect(),
         parts: parts.collect(),
+        remarks: cohort.remarks.iter().map(ToString::to_string).collect(),
         warnings: cohort::split_warnings(&cohort.rows),
     }
 }

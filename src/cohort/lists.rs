@@ -1,6 +1,7 @@
 //! The original's `.list` files: one series per line, its path, a blank, its label.
 
 use crate::files::WriteError;
+use crate::text::{self, TextError};
 use std::path::{Path, PathBuf};
 
 /// One line of a `.list` file.
@@ -15,14 +16,9 @@ pub struct ListEntry {
 /// A `.list` file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// It cannot be read.
-    #[error("cannot read the list {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    /// It cannot be read, or is not text.
+    #[error("a list: {0}")]
+    Text(#[from] TextError),
     /// A line that is not "path label".
     #[error("{path}, line {line}: found \"{found}\", expected a path, a blank, and 0 or 1")]
     BadLine {
@@ -43,8 +39,7 @@ pub enum ListError {
 
 /// Reads a `.list` file. Paths may contain blanks: the label is what follows the last one.
 pub fn read_list(path: &Path) -> Result<Vec<ListEntry>, ListError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ListError::Unreadable { path: path.to_owned(), source })?;
+    let text = text::read(path)?;
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {

@@ -14,6 +14,7 @@ mod kernel;
 mod labels;
 mod lists;
 mod reasons;
+mod remarks;
 mod rules;
 mod select;
 mod split;
@@ -23,9 +24,12 @@ mod testing;
 mod unmatched;
 
 pub use kernel::{Sharpness, sharpness};
-pub use labels::{Label, Labels, LabelsError, Matched};
+pub use labels::{
+    Contradiction, Contradictions, Label, Labels, LabelsError, Matched, PatientRows, Unused,
+};
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use reasons::{ReasonGroup, group_reasons};
+pub use remarks::Remark;
 pub use select::{Candidate, select, unlabelled};
 pub use split::{SplitError, assign, check_parts, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
@@ -36,6 +40,7 @@ use crate::images::{
     self, Found, Image, ImagesError, Kind, PassedOver, PassedOverKind, Scanner, Tally,
 };
 use crate::spec::{Part, Spec};
+use remarks::PATIENT_ASSUMED;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -118,6 +123,10 @@ pub struct CohortRow {
     pub slice_spacing_mm: Option<f64>,
     /// Distance from the first to the last slice; empty when it could not be established.
     pub coverage_mm: Option<f64>,
+    /// StudyDate as the header has it; empty when it does not say, and in tables of older runs. Of a label
+    /// without a series, the date that it names.
+    #[serde(default)]
+    pub study_date: String,
     /// Reconstruction kernel.
     pub kernel: String,
     /// Manufacturer.
@@ -137,6 +146,8 @@ pub struct Cohort {
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
     /// Files that are no image or are not looked into, by kind.
     pub passed_over: PassedOver,
+    /// What was assumed.
+    pub remarks: Vec<Remark>,
 }
 
 /// Walks the data, reads the labels and chooses one series per exam.
@@ -151,7 +162,9 @@ pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, C
         return Err(nothing(spec.data.root.clone(), &found));
     }
     let series_found = found.images.len();
-    let mut cohort = select::choose(found, labels, &spec.data.select);
+    let matched = labels.matched(&found.images);
+    labels::check_contradictions(labels, &found.images, &matched).map_err(LabelsError::from)?;
+    let mut cohort = select::choose(found, matched, &spec.data.select);
     split::leave_out_unlisted(&mut cohort, spec)?;
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
@@ -248,7 +261,7 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
     }
     let found = scanner.scan(&data.root)?;
     let labels = match &data.labels {
-        Some(path) => Labels::read_csv(path)?,
+        Some(path) => Labels::read_csv(path, &data.root)?,
         None => Labels::default(),
     };
     Ok((found, labels))
@@ -285,6 +298,7 @@ fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), Coho
                 formats::stem(&path).clone_into(&mut image.series_uid);
             }
         }
+        found.images.iter_mut().for_each(assume_patient);
         labels.add_images(&found.images, label, part);
         all.images.extend(
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
@@ -293,6 +307,14 @@ fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), Coho
         all.passed_over.merge(found.passed_over);
         all.opened += found.opened;
     }
-    labels.refuse_conflicts()?;
     Ok((all, labels))
+}
+
+/// Takes a volume file that names no patient for a patient of its own: lists and class folders have no
+/// place to name one.
+fn assume_patient(image: &mut Image) {
+    if image.kind != Kind::Dicom && image.patient_id.is_empty() {
+        image.patient_id.clone_from(&image.series_uid);
+        image.flags.push(PATIENT_ASSUMED.to_owned());
+    }
 }

@@ -1,7 +1,8 @@
 //! One series per exam, by stated rules.
 
 use super::kernel::{Sharpness, sharpness};
-use super::{Cohort, CohortRow, Label, Labels, rules};
+use super::remarks::PATIENT_ASSUMED;
+use super::{Cohort, CohortRow, Label, Matched, Remark, rules};
 use crate::images::{Found, Image, Kind, PassedOver, PassedOverKind, Tally, counted};
 use crate::spec::{Preference, Select};
 use std::cmp::Ordering;
@@ -57,17 +58,18 @@ fn softness(candidate: &Candidate) -> u8 {
     }
 }
 
-/// Labels every series and chooses one per exam.
-pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
-    let matched = labels.matched(&found.images);
-    let labelled = found.images.iter().zip(&matched.of);
-    let said = labelled.filter_map(|(image, label)| {
+/// Chooses one series per exam among images and what is known of each.
+pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
+    let of: Vec<Option<&Label>> =
+        matched.of.iter().map(|labels| labels.first().copied()).collect();
+    let labelled = found.images.iter().zip(&of);
+    let columns = labelled.filter_map(|(image, label)| {
         let columns = &label.as_ref()?.columns;
         (!columns.is_empty()).then(|| (image.series_uid.clone(), columns.clone()))
     });
-    let columns = said.collect();
-    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(matched.of.len());
-    for (mut image, label) in found.images.into_iter().zip(matched.of) {
+    let columns = columns.collect();
+    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(of.len());
+    for (mut image, label) in found.images.into_iter().zip(of) {
         let row = describe(&image, label, rules);
         // What the image does not say of itself is in the tables as the labels have it.
         image.patient_id.clone_from(&row.patient);
@@ -83,18 +85,32 @@ pub(super) fn choose(found: Found, labels: &Labels, rules: &Select) -> Cohort {
         let path = problem.path.display().to_string();
         (CohortRow { path, reason: format!("unreadable: {}", problem.reason), ..empty() }, None)
     }));
-    rows.extend(matched.without_image.into_iter().map(|(name, label)| {
-        let reason = format!("label-without-series: {} names {name}, no series does", label.source);
-        let patient = label.patient.clone().unwrap_or_default();
-        let exam = label.exam.clone().unwrap_or_default();
-        (
-            CohortRow { patient, exam, series: name, label: Some(label.label), reason, ..empty() },
-            None,
-        )
+    rows.extend(matched.unused.into_iter().map(|unused| {
+        let label = unused.label;
+        let reason =
+            format!("label-without-series: {} names {}, no series does", label.source, unused.words);
+        let row = CohortRow {
+            patient: label.patient.clone().unwrap_or(unused.patient),
+            exam: label.exam.clone().unwrap_or_default(),
+            series: unused.name,
+            study_date: unused.study_date,
+            label: Some(label.label),
+            reason,
+            ..empty()
+        };
+        (row, None)
     }));
     let passed_over = found.passed_over;
     rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
-    let mut cohort = Cohort { columns, passed_over, ..Cohort::default() };
+    let assumed = |(row, _): &&(CohortRow, _)| row.chosen && row.has_flag(PATIENT_ASSUMED);
+    let files = rows.iter().filter(assumed).count();
+    let by_patient = matched.by_patient;
+    let remarks = [
+        (by_patient.exams > 0).then_some(Remark::LabelledByPatient(by_patient)),
+        (files > 0).then_some(Remark::PatientsAssumed { files }),
+    ];
+    let remarks = remarks.into_iter().flatten().collect();
+    let mut cohort = Cohort { columns, passed_over, remarks, ..Cohort::default() };
     for (row, image) in rows {
         let parts = image.iter().flat_map(|image| &image.left_out).map(|part| CohortRow {
             reason: part.reason.clone(),
@@ -132,6 +148,11 @@ impl CohortRow {
     /// Whether the row is a label that finds no series.
     pub fn is_label(&self) -> bool {
         self.kind.is_empty() && self.label.is_some()
+    }
+
+    /// Whether the row has a flag.
+    pub fn has_flag(&self, flag: &str) -> bool {
+        self.flags.split(';').any(|own| own == flag)
     }
 
     /// Whether the row counts files of one kind that are passed over.
@@ -173,6 +194,7 @@ fn empty() -> CohortRow {
         slices: 0,
         slice_spacing_mm: None,
         coverage_mm: None,
+        study_date: String::new(),
         kernel: String::new(),
         manufacturer: String::new(),
         flags: String::new(),
@@ -222,13 +244,14 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
         slices: image.slices,
         slice_spacing_mm: grid.map(|grid| rounded(grid.slice_spacing_mm)),
         coverage_mm: grid.map(|grid| rounded(grid.coverage_mm())),
+        study_date: image.study_date.clone(),
         kernel: image.kernel.clone(),
         manufacturer: image.manufacturer.clone(),
         flags: image.flags.join(";"),
     };
     row.reason = match (&image.grid, label) {
         (Err(refusal), _) => format!("{}: {refusal}", refusal.code()),
-        (_, None) => "no-label: no label names this series, its folder or its exam".into(),
+        (_, None) => "no-label: no label names this series, its folder, its exam or its patient".into(),
         _ if row.patient.is_empty() && image.kind == Kind::Dicom => {
             "no-patient: PatientID (0010,0020) is empty and the labels name no patient_id, so \
              leaks between parts could not be excluded"

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cohort::Labels;
 use crate::cohort::testing::image;
 use crate::spec::Preference::{
     LongestCoverage, MostSlices, NearestSpacing, SharpKernel, SoftKernel, ThinnestSlices,
@@ -48,7 +49,8 @@ fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
 fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None);
-    choose(Found { images, ..Found::default() }, &labels, rules)
+    let matched = labels.matched(&images);
+    choose(Found { images, ..Found::default() }, matched, rules)
 }
 
 #[test]
@@ -72,12 +74,13 @@ fn a_series_that_is_there_twice_is_counted_once() {
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None);
     let mut found = Found { images, ..Found::default() };
-    let cohort = choose(found.clone(), &labels, &Select::default());
+    let cohort = choose(found.clone(), labels.matched(&found.images), &Select::default());
     // Without a patient, the file is out for that.
     assert_eq!(cohort.chosen.len(), 1);
     assert!(cohort.rows.iter().any(|row| row.reason.starts_with("no-patient: a volume file")));
     found.images[0].patient_id = "P".into();
-    let cohort = choose(found, &labels, &Select::default());
+    let matched = labels.matched(&found.images);
+    let cohort = choose(found, matched, &Select::default());
     assert_eq!(cohort.chosen.len(), 1);
     assert_eq!(cohort.chosen[0].1.kind, Kind::Dicom);
     let copy = cohort.rows.iter().find(|row| !row.chosen).unwrap();

@@ -5,21 +5,20 @@
 
 use super::CohortRow;
 use crate::spec::{Part, Spec};
+use crate::text::{self, TextError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A list of patients that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SplitListError {
-    /// It cannot be read.
-    #[error("split.lists.{part}: cannot read {path}: {source}")]
-    Unreadable {
+    /// It cannot be read, or is not text.
+    #[error("split.lists.{part}: {source}")]
+    Text {
         /// The part.
         part: Part,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
+        /// What is wrong with the file.
+        source: TextError,
     },
     /// A line that is not one patient ID.
     #[error("split.lists.{part}: {path}, line {line}: found {found:?}, expected one patient ID")]
@@ -106,14 +105,9 @@ impl SplitLists {
             named.into_iter().filter_map(|(part, path)| Some((part, path.as_ref()?)))
         {
             let path = path.as_path();
-            let bytes = std::fs::read(path).map_err(|source| SplitListError::Unreadable {
-                part,
-                path: path.to_owned(),
-                source,
-            })?;
-            read.blake3.insert(part, blake3::hash(&bytes).to_hex().to_string());
-            let text = String::from_utf8_lossy(&bytes);
-            read.add(part, path, text.trim_start_matches('\u{feff}'), &mut places)?;
+            let text = text::read(path).map_err(|source| SplitListError::Text { part, source })?;
+            read.blake3.insert(part, blake3::hash(text.as_bytes()).to_hex().to_string());
+            read.add(part, path, &text, &mut places)?;
         }
         Ok(read)
     }

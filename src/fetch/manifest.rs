@@ -1,5 +1,6 @@
 //! What is asked for: a manifest of the archive, a list of series, or a table with a column of them.
 
+use crate::text::{self, Separator};
 use std::collections::BTreeSet;
 
 /// The folder of a series in an archive: `s3://<bucket>/<key>/`.
@@ -66,18 +67,25 @@ pub(super) const DEFAULT_BUCKET: &str = "idc-open-data";
 /// # Errors
 /// A sentence, when it is none of these; single bad lines are in [`Request::problems`].
 pub fn parse_request(bytes: &[u8]) -> Result<Request, String> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = &text::decode(bytes).map_err(|fault| format!("it {fault}"))?;
     let first = text.lines().map(str::trim).find(|line| !is_comment(line)).unwrap_or("");
     let word = first.split_whitespace().next().unwrap_or_default();
     let copies = word == "cp" || word == "sync" || is_url(word);
-    let mut header = csv::ReaderBuilder::new().has_headers(false).from_reader(first.as_bytes());
+    let (separator, first) = match Separator::of(text.as_bytes()) {
+        // Comments may come first.
+        Separator { skip: 0, .. } => (Separator::of(first.as_bytes()), first),
+        named => (named, text[named.skip..].lines().next().unwrap_or_default()),
+    };
+    let mut header = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(separator.byte)
+        .from_reader(first.as_bytes());
     let request = match header.records().next() {
         _ if copies => parse_lines(text),
         Some(Ok(header))
             if column(&header, &SERIES).is_some() || column(&header, &[URL]).is_some() =>
         {
-            parse_table(text)?
+            parse_table(text, separator)?
         }
         Some(Ok(header)) if header.len() > 1 => {
             return Err(format!(
@@ -204,8 +212,8 @@ pub(super) fn column(header: &csv::StringRecord, names: &[&str]) -> Option<usize
     names.iter().find_map(|name| header.iter().position(|column| column.trim() == *name))
 }
 
-fn parse_table(text: &str) -> Result<Request, String> {
-    let mut reader = table_reader(text.as_bytes());
+fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
+    let mut reader = table_reader(&text.as_bytes()[separator.skip..], separator.byte);
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let series = column(&header, &SERIES);
     let patient = column(&header, &PATIENT);
@@ -213,17 +221,20 @@ fn parse_table(text: &str) -> Result<Request, String> {
         [URL, UUID, BUCKET, "chosen"].map(|name| column(&header, &[name]));
     let mut request = Request::default();
     let mut seen = BTreeSet::new();
+    let line_of = |position: Option<&csv::Position>| {
+        position.map_or(0, csv::Position::line) + separator.lines_skipped()
+    };
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
+                let line = line_of(error.position());
                 let reason = error.to_string();
                 request.problems.push(Problem { line, said: String::new(), reason });
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_of(record.position());
         let cell = |column: Option<usize>| column.and_then(|c| record.get(c)).unwrap_or("").trim();
         if chosen.is_some() && !matches!(cell(chosen), "true" | "True" | "1") {
             request.not_chosen += 1;
@@ -256,8 +267,9 @@ fn parse_table(text: &str) -> Result<Request, String> {
 }
 
 /// Reads the CSV of archives: quotes within quotes may be escaped either way.
-pub(super) fn table_reader<R: std::io::Read>(source: R) -> csv::Reader<R> {
+fn table_reader<R: std::io::Read>(source: R, separator: u8) -> csv::Reader<R> {
     csv::ReaderBuilder::new()
+        .delimiter(separator)
         .comment(Some(b'#'))
         .flexible(true)
         .escape(Some(b'\\'))

@@ -217,7 +217,8 @@ pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError
         return Ok(());
     }
     let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
-    let labels = spec.data.labels.as_deref().map(Labels::read_csv).transpose();
+    let labels = spec.data.labels.as_deref().map(|path| Labels::read_csv(path, &spec.data.root));
+    let labels = labels.transpose();
     let labels = labels.map_err(CohortError::from)?.unwrap_or_default();
     let rows: Vec<&CohortRow> = rows.iter().filter(|row| row.chosen).collect();
     let said =

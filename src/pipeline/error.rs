@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::archive::ArchiveError;
 use super::columns::ColumnError;
+use super::equal_scans::EqualScansError;
 use super::inputs::ChangedInputs;
 use crate::cohort::{self, CohortError, ListError};
 use crate::device::DeviceError;
@@ -31,6 +32,9 @@ pub enum PipelineError {
     /// The synthetic cohort cannot be made.
     #[error(transparent)]
     Phantom(#[from] PhantomError),
+    /// The same voxels under several patients, or with several labels.
+    #[error(transparent)]
+    EqualScans(#[from] EqualScansError),
     /// Preparation cannot be done.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
@@ -136,6 +140,7 @@ impl PipelineError {
     pub fn is_request(&self) -> bool {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
+            Self::EqualScans(_) => true,
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
             Self::InputsChanged(_) | Self::InputsUnusable { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,

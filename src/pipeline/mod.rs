@@ -11,6 +11,7 @@ pub mod archive;
 mod calibrated;
 mod columns;
 mod conclude;
+mod equal_scans;
 mod error;
 pub mod explain;
 mod fetched;
@@ -22,6 +23,7 @@ mod study;
 
 pub use calibrated::KeptCalibration;
 pub use columns::ColumnError;
+pub use equal_scans::{EqualGroup, EqualScan, EqualScansError};
 pub use error::PipelineError;
 pub use fetched::Preparer;
 pub use folds::cross_validate;

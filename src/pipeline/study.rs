@@ -16,7 +16,7 @@ use crate::training::Exam;
 use crate::volume;
 
 use super::columns::{self, check_columns};
-use super::{PipelineError, Stages, inputs};
+use super::{PipelineError, Stages, equal_scans, inputs};
 
 /// The study of a run: read from its tables when they are there, else gathered, prepared and
 /// split.
@@ -31,6 +31,7 @@ pub(super) fn study(
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
         if inputs::are_there(spec, &prepared) {
             cohort::check_parts(&rows)?;
+            equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
         watch.note("prepared volumes are missing: preparing again");
@@ -50,6 +51,9 @@ pub(super) fn study(
     inputs::add_contents(&mut began_with, &images, spec);
     refuse_unprepared(&mut cohort, &prepared);
     check_prepared(&cohort, &prepared)?;
+    let known = cohort.remarks.len();
+    equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
+    cohort.remarks[known..].iter().for_each(|remark| watch.note(&remark.to_string()));
     cohort::assign(&mut cohort, spec)?;
     write_csv(&run.table(Table::Inputs), &began_with)?;
     write_csv(&preparation_file, &prepared)?;
@@ -137,6 +141,7 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     };
     let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
     watch.stage_ends("cohort", &told);
+    cohort.remarks.iter().for_each(|remark| watch.note(&remark.to_string()));
     tell_passed_over(&cohort.passed_over, watch);
     Ok(cohort)
 }
@@ -158,7 +163,8 @@ pub(super) fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
     scanner.stacking_by(settings(spec).stacks)
 }
 
-/// The cohort as [`gather`] would have it, without making a folder.
+/// The cohort as a run would have it, as far as that is known without preparing series and without making
+/// a folder.
 pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let mut cohort = cohort::gather(spec, &mut scanner)?;
@@ -166,6 +172,12 @@ pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
     // Looking must not fail where nothing can be written.
     let _ = scanner.save_beside();
     leave_out_prepared_otherwise(spec, &mut cohort)?;
+    let (settings, cache) = (settings(spec), cache_folder(spec));
+    let chosen = cohort.chosen.iter();
+    let prepared: Vec<Row> = chosen
+        .filter_map(|(_, image)| prepare::prepared_row(image, &settings, &cache))
+        .collect();
+    equal_scans::resolve(&mut cohort, &prepared, &cache, spec.data.equal_scans)?;
     Ok(cohort)
 }
 

@@ -132,6 +132,12 @@ pub fn is_prepared(image: &Image, settings: &Settings, cache_folder: &Path) -> b
     Cache { folder: cache_folder, settings }.seen(image).is_some()
 }
 
+/// The row of an image that is prepared under these settings, with the names that the image has now.
+pub fn prepared_row(image: &Image, settings: &Settings, cache_folder: &Path) -> Option<Row> {
+    let row = Cache { folder: cache_folder, settings }.seen(image)?;
+    Some(Row { series_uid: image.series_uid.clone(), ..row })
+}
+
 /// The inputs of a prepared row, as its entry in the cache has them.
 pub fn inputs_of(cache_folder: &Path, row: &Row) -> Option<String> {
     let path = cache_folder.join(&row.cache_file).with_extension("json");

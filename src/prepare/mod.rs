@@ -30,7 +30,7 @@ use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
-pub use cache::{inputs_of, is_prepared};
+pub use cache::{inputs_of, is_prepared, prepared_row};
 pub use claim::{Claim, turn};
 pub use content::content_of;
 pub use npz::{LoadError, Prepared, load_prepared};

@@ -10,8 +10,8 @@ pub struct Data {
     /// Folder that is walked for DICOM series, NIfTI, MetaImage and prepared `.npz` files, or one
     /// such file. Relative paths start at the working directory.
     pub root: PathBuf,
-    /// CSV with a column `label` (0 or 1) and `series_uid` or `exam_id` or `path`; `patient_id`
-    /// and `days_to_cancer` optional, any further column is kept for subgroups.
+    /// CSV with a column `label` (0 or 1) and one or more of `series_uid`, `path`, `exam_id` and
+    /// `patient_id`; any further column is kept for subgroups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
     /// Folder whose series are all positive (instead of `labels`).
@@ -32,11 +32,33 @@ pub struct Data {
     /// Folder of prepared volumes. Default: `<root>.prepared`, beside the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+    /// What to do with the same voxels under several patients.
+    #[serde(skip_serializing_if = "EqualScans::is_default")]
+    pub equal_scans: EqualScans,
     /// Which series of an exam is used.
     pub select: Select,
     /// Make a synthetic cohort at `root` when nothing is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantom: Option<Phantom>,
+}
+
+/// `data.equal_scans`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EqualScans {
+    /// The run ends before training.
+    #[default]
+    Error,
+    /// The first by patient, exam and series is used, and the others are left out.
+    KeepFirst,
+}
+
+impl EqualScans {
+    /// Specs without the key keep their hash.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `[data.select]`

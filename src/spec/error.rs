@@ -1,5 +1,6 @@
 //! What can be wrong with a spec, told with the file, the key, what was found and what to do.
 
+use crate::text::TextError;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,11 @@ pub enum SpecError {
         /// What the operating system said.
         source: std::io::Error,
     },
+
+    /// The file is not text.
+    #[error(transparent)]
+    #[diagnostic(help("a spec is a TOML file; `experiments/demo.toml` is one to start from"))]
+    Text(TextError),
 
     /// The file is not TOML.
     #[error("{path} is not valid TOML: {message}")]

@@ -4,6 +4,7 @@
 use super::check::Problem;
 use super::error::{KeyProblem, SpecError};
 use super::{Document, Spec};
+use crate::text;
 use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
@@ -106,7 +107,7 @@ impl Layers {
         if seen_before {
             return Err(SpecError::Cycle { chain: chain.clone() });
         }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let text = text::read(path).map_err(SpecError::Text)?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
         self.texts.insert(path.to_owned(), text);
         let sweep = table.remove("sweep");

@@ -5,9 +5,10 @@ mod parquet;
 #[cfg(test)]
 mod tests;
 
+use crate::text::{self, Separator};
 use crate::unpack::Gunzip;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// A table that cannot be read.
@@ -117,20 +118,26 @@ fn read_csv<E: From<Unreadable>>(
     each: &mut impl FnMut(&Cells) -> Result<(), E>,
 ) -> Result<(), E> {
     let unreadable = |error: csv::Error| Unreadable::new(path, &error);
+    let mut source = BufReader::with_capacity(1 << 20, source);
+    let start = source.fill_buf().map_err(|error| Unreadable::new(path, &error))?;
+    let mark = text::skip(start).map_err(|fault| Unreadable::new(path, &format!("it {fault}")))?;
+    let separator = Separator::of(&start[mark..]);
+    source.consume(mark + separator.skip);
     // Quotes within quotes may be escaped either way.
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .escape(Some(b'\\'))
-        .from_reader(BufReader::with_capacity(1 << 20, source));
+        .delimiter(separator.byte)
+        .from_reader(source);
     let header = reader.headers().map_err(unreadable)?;
-    let names: Vec<String> =
-        header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    let names: Vec<String> = header.iter().map(str::to_owned).collect();
     let wanted = choose(path, &names)?;
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(unreadable)? {
         let cell = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default();
         let cells: Vec<&str> = wanted.iter().map(cell).collect();
-        let number = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, csv::Position::line);
+        let number = line + separator.lines_skipped();
         each(&Cells { path, cells: &cells, number: RowNumber { number, unit: "line" } })?;
     }
     Ok(())

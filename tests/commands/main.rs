@@ -14,6 +14,7 @@ mod export;
 mod fetching;
 mod folds;
 mod killing;
+mod labels;
 mod nlst;
 mod nlst_index;
 mod passed_over;

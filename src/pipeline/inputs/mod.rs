@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::study::{cache_folder, scanner, settings};
 use super::{PipelineError, columns, initial_weights_changed};
-use crate::cohort::{self, Cohort, SplitError, SplitLists};
+use crate::cohort::{self, Cohort, CohortRow, SplitError, SplitLists};
 use crate::images::Image;
 use crate::prepare::{self, Row};
 use crate::results::{InputKind, InputRow, Provenance, RunFolder, Table, read_csv};
@@ -93,7 +93,7 @@ pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
     let labels = labels.map(|row| (InputKind::Label, row));
     let rows = scans.chain(labels).map(|(kind, row)| InputRow {
         kind,
-        name: row.series.clone(),
+        name: name_of(row),
         patient: row.patient.clone(),
         exam: row.exam.clone(),
         label: row.label,
@@ -103,6 +103,15 @@ pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
         content: String::new(),
     });
     rows.chain(list_rows(lists)).collect()
+}
+
+/// The series, or what a label without a series names.
+fn name_of(row: &CohortRow) -> String {
+    match (row.series.as_str(), row.study_date.as_str()) {
+        ("", "") => row.patient.clone(),
+        ("", date) => format!("{} {date}", row.patient),
+        (series, _) => series.to_owned(),
+    }
 }
 
 fn list_rows(lists: &SplitLists) -> Vec<InputRow> {

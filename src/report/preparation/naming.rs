@@ -49,6 +49,7 @@ pub(super) fn without_names(
         CohortRow {
             patient: namer.patient(&row.patient),
             exam: String::new(),
+            study_date: String::new(),
             series: series(&row.series),
             path,
             reason: scrubbed(&row.reason, &known),

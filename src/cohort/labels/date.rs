@@ -1,0 +1,48 @@
+//! Days, as labels and DICOM headers write them.
+
+/// A day as `YYYYMMDD`, the form of DICOM.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Date(String);
+
+impl Date {
+    /// Reads `2001-12-31`, `2001/12/31`, `2001.12.31` or `20011231`, with or without a time behind it.
+    /// `None` for anything else: `1/2/2001` is another day in another country.
+    pub fn parse(text: &str) -> Option<Self> {
+        let day = text.trim().split(['T', ' ']).next()?;
+        let digits = match day.split_once(['-', '/', '.']) {
+            None => day.to_owned(),
+            Some((year, rest)) => {
+                let (month, day) = rest.split_once(['-', '/', '.'])?;
+                format!("{year:0>4}{month:0>2}{day:0>2}")
+            }
+        };
+        let is_day = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u32>().ok();
+        let possible = is_day
+            && number(0..4)? > 0
+            && (1..=12).contains(&number(4..6)?)
+            && (1..=31).contains(&number(6..8)?);
+        possible.then_some(Self(digits))
+    }
+}
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}-{}", &self.0[..4], &self.0[4..6], &self.0[6..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_with_the_year_first_are_read_and_others_are_not() {
+        for text in ["2001-02-03", "20010203", "2001/2/3", " 2001.02.03 ", "2001-02-03T00:00:00"] {
+            assert_eq!(Date::parse(text).unwrap().to_string(), "2001-02-03", "{text}");
+        }
+        for text in ["", "3/2/2001", "2001", "2001-13-01", "2001-02-32", "200102031", "today"] {
+            assert_eq!(Date::parse(text), None, "{text}");
+        }
+    }
+}

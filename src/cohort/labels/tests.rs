@@ -1,0 +1,203 @@
+use super::*;
+use crate::cohort::testing::image;
+use crate::images::Kind;
+use std::path::Path;
+
+/// Labels of a table in `folder`, with images below `folder/ct`.
+fn read(folder: &Path, text: &str) -> Result<Labels, LabelsError> {
+    let path = folder.join("labels.csv");
+    std::fs::write(&path, text).unwrap();
+    Labels::read_csv(&path, &folder.join("ct"))
+}
+
+fn labels(text: &str) -> Labels {
+    read(tempfile::tempdir().unwrap().path(), text).unwrap()
+}
+
+fn error(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let error = read(folder.path(), text).unwrap_err().to_string();
+    error.replace(&folder.path().display().to_string(), "DIR")
+}
+
+/// The label of each image: the most specific one.
+fn of(labels: &Labels, images: &[Image]) -> Vec<Option<u8>> {
+    let matched = labels.matched(images);
+    matched.of.iter().map(|labels| labels.first().map(|label| label.label)).collect()
+}
+
+fn contradictions(labels: &Labels, images: &[Image]) -> String {
+    let matched = labels.matched(images);
+    match check_contradictions(labels, images, &matched) {
+        Ok(()) => String::new(),
+        Err(error) => error.to_string().replace("labels.csv", "L"),
+    }
+}
+
+#[test]
+fn the_series_speaks_before_the_path_and_the_path_before_the_exam() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    std::fs::create_dir_all(root.join("a/b")).unwrap();
+    std::fs::write(root.join("a/b/scan.nii"), "").unwrap();
+    let at = |path: &str| root.join(path).display().to_string();
+    let labels = labels(&format!(
+        "series_uid,path,exam_id,label\n1.1,,,1\n,{},,0\n,{},,1\n,,E,1\n,,F,0\n9.9,,,0\n",
+        at("a/b"),
+        at("a/b/scan.nii")
+    ));
+    let mut images = [image("1.1"), image("1.2"), image("1.3"), image("1.4"), image("F")];
+    images[0].path = root.join("a/b");
+    images[1].path = root.join("a/b/scan.nii");
+    images[2].path = root.join("a/b");
+    images[3].exam_id = "E".into();
+    images[4].exam_id = String::new();
+    assert_eq!(of(&labels, &images), [Some(1), Some(1), Some(0), Some(1), Some(0)]);
+    let matched = labels.matched(&images);
+    let without: Vec<&str> = matched.unused.iter().map(|unused| &*unused.name).collect();
+    assert_eq!(without, ["9.9"]);
+}
+
+#[test]
+fn a_patient_labels_every_exam_and_a_date_picks_one() {
+    let labels = labels(
+        "patient_id,study_date,label\nP,,1\nQ,2001-02-03,1\nQ,20020304,0\nQ,2003-01-01,1\nR,,0\n",
+    );
+    let mut images = [image("1"), image("2"), image("3"), image("4"), image("5"), image("6")];
+    for (image, (patient, exam, date)) in images.iter_mut().zip([
+        ("P", "E1", "19990101"),
+        ("P", "E2", ""),
+        ("P", "E2", ""),
+        ("Q", "E3", "20010203"),
+        ("Q", "E4", "20020304"),
+        ("Q", "E5", "20020305"),
+    ]) {
+        (image.patient_id, image.exam_id) = (patient.into(), exam.into());
+        image.study_date = date.into();
+    }
+    assert_eq!(of(&labels, &images), [Some(1), Some(1), Some(1), Some(1), Some(0), None]);
+    let matched = labels.matched(&images);
+    let words: Vec<&str> = matched.unused.iter().map(|unused| &*unused.words).collect();
+    let day = "the exam of patient Q on 2003-01-01, whose exams are of 2001-02-03, 2002-03-04, \
+               2002-03-05";
+    assert_eq!(words, [day, "patient R"]);
+    let expected = PatientRows { patients: 2, exams: 4, dated_exams: 2 };
+    assert_eq!(matched.by_patient, expected);
+    assert_eq!(
+        expected.to_string(),
+        "4 exams of 2 patients labelled by patient_id: 2 by study_date, 2 by the patient alone (every \
+         exam of the patient)"
+    );
+    assert_eq!(contradictions(&labels, &images), "");
+}
+
+#[test]
+fn files_without_a_patient_belong_to_the_one_who_names_their_file_or_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = read(folder.path(), "patient_id,label\nP1,1\nP2,0\nct,1\n").unwrap();
+    let file = |path: &str| {
+        let mut image = image(path);
+        image.kind = Kind::File(None);
+        (image.patient_id, image.exam_id) = (String::new(), String::new());
+        image.path = folder.path().join("ct").join(path);
+        image
+    };
+    let images = [file("P1.nii.gz"), file("P2/baseline/scan.nii"), file("P3/x.nii"), file("P1/P2.nii")];
+    let labels_of = of(&labels, &images[..3]);
+    assert_eq!(labels_of, [Some(1), Some(0), None]);
+    let two = contradictions(&labels, &images);
+    assert!(two.contains("series P1/P2.nii has two patients: P1 ("), "{two}");
+}
+
+#[test]
+fn separators_marks_and_line_ends_of_spreadsheets_are_read() {
+    for text in [
+        "series_uid;label\r\n1;1\r\n;\r\n2;0\r\n",
+        "\u{feff}series_uid\tlabel\n1\t1\n2\t0\n",
+        "sep=;\r\nseries_uid;label\r\n1;1\r\n2;0\r\n",
+        "\"series_uid\",\"label\"\n\"1\",\"1\"\n\"2\",\"0.0\"\n",
+    ] {
+        assert_eq!(of(&labels(text), &[image("1"), image("2")]), [Some(1), Some(0)], "{text:?}");
+    }
+    let told = error("sep=;\r\nseries_uid;label\r\n1;maybe\r\n");
+    assert_eq!(told, "DIR/labels.csv, line 3: label is \"maybe\", expected 0 or 1");
+}
+
+#[test]
+fn a_path_starts_at_the_tables_folder_or_at_the_folder_of_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    for path in ["ct/a", "ct/b", "b"] {
+        std::fs::create_dir_all(root.join(path)).unwrap();
+    }
+    let labels = read(&root, "path,label\na,1\nb,0\nct/b,1\n./ct/../missing,0\n").unwrap();
+    let mut images = [image("1"), image("2"), image("3")];
+    for (image, path) in images.iter_mut().zip(["ct/a", "b", "ct/b"]) {
+        image.path = root.join(path);
+    }
+    assert_eq!(of(&labels, &images), [Some(1), Some(0), Some(1)]);
+}
+
+#[test]
+fn what_is_no_table_of_labels_is_named() {
+    assert_eq!(
+        error("series,label\n1,1\n"),
+        "DIR/labels.csv has no column `series_uid` (or `path`, `exam_id`, `patient_id`; its columns are: \
+         series, label. Rename the column that holds it, or add it"
+            .replace("`patient_id;", "`patient_id`;")
+    );
+    assert_eq!(
+        error("patient_id,label,label\nP,1,0\n"),
+        "DIR/labels.csv has two columns `label`; rename or remove one of them"
+    );
+    assert_eq!(
+        error("patient_id,study_date,label\nP,3/4/2001,1\n"),
+        "DIR/labels.csv, line 2: study_date is \"3/4/2001\", expected a date as 2001-12-31 or 20011231, \
+         or nothing"
+    );
+    assert_eq!(
+        error("patient_id,label\n,1\n"),
+        "DIR/labels.csv, line 2: series_uid, path, exam_id and patient_id are all empty"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.csv");
+    std::fs::write(&path, b"patient_id,label\nM\xfcller,1\n").unwrap();
+    let told = Labels::read_csv(&path, folder.path()).unwrap_err().to_string();
+    assert!(told.contains("labels.csv is not UTF-8 at line 2; save it as \"CSV UTF-8\""), "{told}");
+}
+
+#[test]
+fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines() {
+    let of_series = labels("series_uid,patient_id,exam_id,label\n1,A,X,0\n1,B,X,0\n2,A,X,0\n2,A,Y,0\n3,C,Z,1\n3,C,Z,1\n");
+    let told = contradictions(&of_series, &[]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 4, "{told}");
+    assert!(lines[1].starts_with("  series 1 has two patients: A (label 0 in"), "{told}");
+    assert!(lines[1].contains("L line 2) and B (label 0 in"), "{told}");
+    assert!(lines[2].starts_with("  series 2 has two exams: X ("), "{told}");
+    // Two series of one exam, as only the headers know it.
+    let of_exam = labels("series_uid,label\n1,0\n2,1\n");
+    let told = contradictions(&of_exam, &[image("1"), image("2")]);
+    assert!(told.contains("exam E of P has two labels: 0 (label 0 in"), "{told}");
+    // An exam and its patient.
+    let both = labels("exam_id,patient_id,label\nE,,0\n,P,1\n");
+    let told = contradictions(&both, &[image("1")]);
+    assert!(told.contains("series 1 has two labels: 0 (label 0"), "{told}");
+    // One patient twice, on one day and without.
+    let days = labels("patient_id,study_date,label\nP,2001-01-01,0\nP,20010101,1\nP,,1\n");
+    let told = contradictions(&days, &[]);
+    assert!(told.contains("patient P on 2001-01-01 has two labels: 0 ("), "{told}");
+    // The same visit names of two patients are two exams.
+    let visits = labels("series_uid,patient_id,exam_id,label\n1,A,T0,0\n2,B,T0,1\n");
+    let mut images = [image("1"), image("2")];
+    (images[0].patient_id, images[1].patient_id) = ("A".into(), "B".into());
+    assert_eq!(contradictions(&visits, &images), "");
+}
+
+#[test]
+fn the_first_five_contradictions_are_printed_and_all_are_counted() {
+    let rows: String = (0..12).map(|n| format!("{n:02},0\n{n:02},1\n")).collect();
+    let told = contradictions(&labels(&format!("series_uid,label\n{rows}")), &[]);
+    assert_eq!(told.lines().filter(|line| line.contains("has two labels")).count(), 5);
+    assert!(told.contains("\n  and 7 more\n"), "{told}");
+}
