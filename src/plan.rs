@@ -6,6 +6,7 @@
 use crate::cohort::{self, Cohort, Unmatched};
 use crate::device::{self, DeviceFacts, DeviceKind};
 use crate::images::PassedOverKind;
+use crate::prepare::{BeyondCrop, Row};
 use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
 use crate::training::{self, TrainingError};
 use crate::usage;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub run_bytes: Option<f64>,
     /// Chosen series that are prepared already, where that was looked at.
     pub prepared: Option<usize>,
+    /// Those of the prepared series whose lungs reach beyond the crop, in words.
+    pub lungs_beyond_crop: Option<String>,
     /// Preparing the other chosen series, seconds.
     pub preparation_seconds: Option<f64>,
     /// All epochs, seconds.
@@ -168,6 +171,7 @@ pub fn plan(
         run_bytes: chosen
             .map(|chosen| runs * (kept * (3.0 + averages) * weights + epochs * 200.0 * chosen)),
         prepared: None,
+        lungs_beyond_crop: None,
         preparation_seconds: chosen.map(|chosen| chosen * PREPARATION_SECONDS / cores),
         training_seconds: per_epoch
             .filter(|_| on_cpu)
@@ -182,8 +186,10 @@ pub fn plan(
 }
 
 impl Plan {
-    /// Takes into account that so many of the chosen series are prepared already.
-    pub fn with_prepared(mut self, prepared: usize) -> Self {
+    /// Takes into account which of the chosen series are prepared already.
+    pub fn with_prepared(mut self, rows: &[Row]) -> Self {
+        let prepared = rows.len();
+        self.lungs_beyond_crop = BeyondCrop::of(rows).map(|beyond| beyond.to_string());
         let chosen = self.cohort.as_ref().map_or(0, |cohort| cohort.chosen);
         let left = chosen.saturating_sub(prepared) as f64 / chosen.max(1) as f64;
         self.prepared = Some(prepared);

@@ -46,7 +46,7 @@ impl Check {
         let lists = SplitLists::read(&spec).map_err(Failure::request)?;
         let mut plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
         if let Some(cohort) = &cohort {
-            plan = plan.with_prepared(pipeline::count_prepared(&spec, cohort));
+            plan = plan.with_prepared(&pipeline::known_rows(&spec, cohort));
         }
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(Failure::work)?;
@@ -149,6 +149,9 @@ fn tell(plan: &Plan) -> String {
         plan.prepared.filter(|count| *count > 0).zip(plan.cohort.as_ref())
     {
         row("prepared", format!("{prepared} of {} already", cohort.chosen));
+    }
+    if let Some(beyond) = &plan.lungs_beyond_crop {
+        row("  warning", beyond.clone());
     }
     match (plan.preparation_seconds, plan.training_seconds) {
         (Some(preparation), Some(training)) => row(

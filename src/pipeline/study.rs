@@ -9,7 +9,7 @@ use crate::dicom::{self, StackRules};
 use crate::files;
 use crate::images::{Image, PassedOver, Scanner};
 use crate::phantom;
-use crate::prepare::{self, Limits, Refusal, Row, Settings, Shard, Status};
+use crate::prepare::{self, BeyondCrop, Limits, Refusal, Row, Settings, Shard, Status};
 use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
 use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
@@ -172,12 +172,8 @@ pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
     // Looking must not fail where nothing can be written.
     let _ = scanner.save_beside();
     leave_out_prepared_otherwise(spec, &mut cohort)?;
-    let (settings, cache) = (settings(spec), cache_folder(spec));
-    let chosen = cohort.chosen.iter();
-    let prepared: Vec<Row> = chosen
-        .filter_map(|(_, image)| prepare::prepared_row(image, &settings, &cache))
-        .collect();
-    equal_scans::resolve(&mut cohort, &prepared, &cache, spec.data.equal_scans)?;
+    let prepared = known_rows(spec, &cohort);
+    equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
     Ok(cohort)
 }
 
@@ -282,6 +278,9 @@ pub fn prepare_images(
         if refused > 0 { format!("; {refused} refused") } else { String::new() }
     );
     watch.stage_ends("preparation", &told);
+    if let Some(beyond) = BeyondCrop::of(&rows) {
+        watch.note(&format!("warning: {beyond}"));
+    }
     Ok(rows)
 }
 
@@ -321,11 +320,11 @@ pub fn images_of(
     Ok(found)
 }
 
-/// How many of the chosen series are prepared already.
-pub fn count_prepared(spec: &Spec, cohort: &Cohort) -> usize {
+/// The rows of those chosen series that are prepared already.
+pub fn known_rows(spec: &Spec, cohort: &Cohort) -> Vec<Row> {
     let (settings, cache) = (settings(spec), cache_folder(spec));
     let chosen = cohort.chosen.iter();
-    chosen.filter(|(_, image)| prepare::is_prepared(image, &settings, &cache)).count()
+    chosen.filter_map(|(_, image)| prepare::prepared_row(image, &settings, &cache)).collect()
 }
 
 /// The preprocessing part of a spec in the words of the prepare room.

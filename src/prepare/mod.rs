@@ -14,6 +14,7 @@
 //! One bad image never stops the others: every image gets a [`Row`], with its reason.
 
 mod all;
+mod beyond;
 mod cache;
 mod claim;
 mod content;
@@ -30,6 +31,7 @@ use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
+pub use beyond::{BeyondCrop, LUNGS_BEYOND_CROP};
 pub use cache::{inputs_of, is_prepared, prepared_row};
 pub use claim::{Claim, turn};
 pub use content::content_of;
@@ -42,7 +44,7 @@ pub use shard::Shard;
 
 /// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
 /// figures or pictures than before.
-pub const ALGORITHM_VERSION: u32 = 3;
+pub const ALGORITHM_VERSION: u32 = 4;
 
 /// What decides the prepared crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,6 +153,13 @@ pub struct Row {
     pub crop_d: Option<usize>,
     pub crop_h: Option<usize>,
     pub crop_w: Option<usize>,
+    /// How far the lungs reach beyond the crop on each side of the patient; 0 where the crop holds them.
+    pub beyond_head_mm: Option<f64>,
+    pub beyond_feet_mm: Option<f64>,
+    pub beyond_front_mm: Option<f64>,
+    pub beyond_back_mm: Option<f64>,
+    pub beyond_right_mm: Option<f64>,
+    pub beyond_left_mm: Option<f64>,
     /// What was noticed and is safe, short stable words joined by `;`.
     pub flags: String,
     /// The crop's file name in the cache, empty when refused; `.png` beside it is the preview.

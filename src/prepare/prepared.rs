@@ -84,6 +84,7 @@ pub(super) fn cut(
         .filter(|flags| !flags.is_empty())
         .collect::<Vec<_>>()
         .join(";");
+    row.note_beyond_crop(start, volume.geometry.spacing_mm);
     let lungs = Lungs {
         mask: Mask::empty(dim),
         left_ml: 0.0,

@@ -62,6 +62,12 @@ pub(super) fn empty_row(image: &Image) -> Row {
         crop_d: None,
         crop_h: None,
         crop_w: None,
+        beyond_head_mm: None,
+        beyond_feet_mm: None,
+        beyond_front_mm: None,
+        beyond_back_mm: None,
+        beyond_right_mm: None,
+        beyond_left_mm: None,
         flags: String::new(),
         cache_file: String::new(),
         seconds: 0.0,
@@ -150,6 +156,7 @@ fn compute(
     let start = std::array::from_fn(|axis| {
         lungs.centre_voxel[axis] as i64 - (settings.size[axis] / 2) as i64
     });
+    row.note_beyond_crop(start, resampled.geometry.spacing_mm);
     let picture = preview::draw(&resampled, &lungs, start, settings);
     let lung_box = std::array::from_fn(|axis| {
         lungs.bounding_box[axis].map(|voxel| voxel as i64 - start[axis])

@@ -77,6 +77,12 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         "the field of view ends inside a lung",
     ),
     (
+        "lungs-beyond-crop",
+        Weight::Look,
+        "lungs beyond the crop",
+        "the network does not see all of the lungs; preprocess.size is too small for them",
+    ),
+    (
         "small-lung-volume",
         Weight::Look,
         "small lungs",
@@ -111,6 +117,12 @@ const FLAGS: &[(&str, Weight, &str, &str)] = &[
         Weight::Look,
         "body interrupted",
         "slices of air part the body, as in a phantom of slabs; they count as the slices next to them",
+    ),
+    (
+        "patient-assumed",
+        Weight::Note,
+        "patient assumed",
+        "the volume file names no patient and is taken for a patient of its own",
     ),
     (
         "localizers-left-out",
@@ -316,6 +328,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("too-many-slices", "too many slices", "more than the spec accepts"),
     ("slices-too-near", "slices too near", "narrower gaps than the spec accepts"),
     ("copy", "copy", "the same series is there twice and counted once"),
+    ("equal-scan", "equal scan", "another series has the same voxels and is used"),
     ("localizers", "scout views", "localizer images in a series of slices"),
     ("dose-pages", "dose pages", "tables of doses in a series of slices"),
     ("screen-saves", "screen saves", "pictures of the screen in a series of slices"),
@@ -324,7 +337,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("colour-images", "colour images", "what is not grey is no CT slice"),
     ("other-modalities", "other modalities", "no CT images"),
     ("other-stack", "another stack", "a larger stack of the same series is used"),
-    ("no-label", "no label", "the labels name neither the series, its folder nor its exam"),
+    ("no-label", "no label", "the labels name neither the series, its folder, its exam nor its patient"),
     ("no-patient", "no patient", "leaks between parts could not be excluded"),
     ("patient-mismatch", "patient mismatch", "images and labels name different patients"),
     ("not-preferred", "another series stands for the exam", "one series per exam is used"),
@@ -370,6 +383,7 @@ mod tests {
                 .into_iter()
                 .filter(|code| code.contains('-') || *code == "localizers"),
         );
+        codes.extend([crate::prepare::LUNGS_BEYOND_CROP, "patient-assumed", "equal-scan"]);
         codes.extend(["duplicates-dropped", "tilt-resheared", "reoriented", "other-stack"]);
         assert!(codes.len() > 30, "{codes:?}");
         for code in codes {

@@ -161,6 +161,7 @@ fn card(row: &Row, pictures: &Pictures, no_patient: &str) -> Markup {
             p { (geometry(row)) }
             p { "Lungs: left " (litres(row.lung_left_ml)) ", right " (litres(row.lung_right_ml)) }
             @for words in &told { p class=(class(words.weight)) { (words.sentence()) } }
+            @if let Some(beyond) = row.beyond_crop() { p.look { "Beyond the crop: " (beyond) } }
         }
     }
 }
