@@ -66,7 +66,7 @@ impl Target {
                 }
             }
             "labels" => {
-                let _ = lungs::cohort::Labels::read_csv(&path);
+                let _ = lungs::cohort::Labels::read_csv(&path, path.parent().unwrap_or(&path));
             }
             "npz" => {
                 let _ = lungs::prepare::load_prepared(&path);

@@ -3,7 +3,7 @@
 //! UTF-8 with or without a byte order mark, lines ended by `\n` or `\r\n`. Everything else is refused
 //! by name, so that nobody trains on half-read characters.
 
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// A file that is not text as it is read here.
@@ -78,7 +78,49 @@ pub fn decode(bytes: &[u8]) -> Result<String, NotText> {
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| NotText::Encoding { line: line_at(error.valid_up_to()) })?;
-    Ok(text.to_owned())
+    Ok(text.replace("\r\n", "\n"))
+}
+
+/// Bytes with lines ended by `\n` alone: the CSV parser counts lines that end in `\r\n` one too low.
+pub struct LineFeeds<R> {
+    source: R,
+    /// Whether the last byte taken from the source was a `\r` that is not given out yet.
+    pending: bool,
+}
+
+impl<R: BufRead> LineFeeds<R> {
+    /// The bytes of `source`.
+    pub fn new(source: R) -> Self {
+        Self { source, pending: false }
+    }
+}
+
+impl<R: BufRead> Read for LineFeeds<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut written = 0;
+        while written < out.len() {
+            let input = self.source.fill_buf()?;
+            let Some(first) = input.first() else {
+                if std::mem::take(&mut self.pending) {
+                    out[written] = b'\r';
+                    written += 1;
+                }
+                break;
+            };
+            if std::mem::take(&mut self.pending) && *first != b'\n' {
+                out[written] = b'\r';
+                written += 1;
+                continue;
+            }
+            let room = input.len().min(out.len() - written);
+            let plain = input[..room].iter().position(|byte| *byte == b'\r').unwrap_or(room);
+            out[written..written + plain].copy_from_slice(&input[..plain]);
+            written += plain;
+            self.pending = plain < room;
+            self.source.consume(plain + usize::from(plain < room));
+        }
+        Ok(written)
+    }
 }
 
 /// How many bytes at the beginning of a file are a byte order mark. `start` is its first kilobyte, or
@@ -149,7 +191,7 @@ mod tests {
 
     #[test]
     fn marks_go_and_other_encodings_are_named() {
-        assert_eq!(decode("\u{feff}a 1\r\nü 0\n".as_bytes()).unwrap(), "a 1\r\nü 0\n");
+        assert_eq!(decode("\u{feff}a 1\r\nü 0\n".as_bytes()).unwrap(), "a 1\nü 0\n");
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         assert_eq!(decode(&utf16("\u{feff}label,path\n")), Err(NotText::Utf16));
         assert_eq!(decode(&utf16("label,path\n")), Err(NotText::Utf16));
@@ -162,6 +204,18 @@ mod tests {
         assert_eq!(decode(b"a,b\nc\n\0,1\n"), Err(NotText::Binary { line: 3 }));
         assert_eq!(decode(b""), Ok(String::new()));
         assert_eq!(decode(b"a"), Ok("a".to_owned()));
+    }
+
+    #[test]
+    fn line_ends_become_line_feeds_wherever_the_buffer_ends() {
+        let text = b"a\r\nb\rc\r\r\n\n\r\nlast\r";
+        for capacity in 1..text.len() + 1 {
+            let source = io::BufReader::with_capacity(capacity, text.as_slice());
+            let mut out = Vec::new();
+            LineFeeds::new(source).read_to_end(&mut out).unwrap();
+            assert_eq!(out, b"a\nb\rc\r\n\n\nlast\r", "{capacity}");
+        }
+        assert_eq!(decode(b"a\r\nb\rc\r\r\n\n\r\nlast\r").unwrap(), "a\nb\rc\r\n\n\nlast\r");
     }
 
     #[test]

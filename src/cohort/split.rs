@@ -278,6 +278,7 @@ mod tests {
             slices: 100,
             slice_spacing_mm: Some(2.0),
             coverage_mm: Some(198.0),
+            study_date: String::new(),
             kernel: String::new(),
             manufacturer: String::new(),
             flags: String::new(),

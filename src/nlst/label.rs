@@ -60,6 +60,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     }
     counts.persons_without_exam = tables.persons_in_table.saturating_sub(with_exam);
     counts.exams_left_out = count_exams(&exclusions);
+    counts.years_not_in_screen_table = count_unknown_screenings(&rows, tables);
     counts.labelled = rows.len();
     counts.labelled_positive = positives(&rows);
     let not_drawn = sample::draw(&mut rows, &rules.sample);
@@ -106,6 +107,15 @@ fn count_exams(exclusions: &[Exclusion]) -> BTreeMap<String, usize> {
         *counts.entry(code.to_owned()).or_default() += 1;
     }
     counts
+}
+
+/// Labelled exams of study years that `nlst_screen`, where there is one, does not have for their patients.
+fn count_unknown_screenings(rows: &[LabelRow], tables: &Tables) -> usize {
+    let Some(screens) = &tables.screens else { return 0 };
+    let known = |row: &&LabelRow| {
+        screens.get(&row.patient_id).is_some_and(|years| years.contains(&row.study_year))
+    };
+    rows.iter().filter(|row| !known(row)).count()
 }
 
 fn diagnoses_that_disagree(tables: &Tables) -> usize {

@@ -123,7 +123,7 @@ pub struct Counts {
     pub kept_patients: usize,
     /// Exams whose date and descriptions say different study years; the date counts.
     pub years_disagree: usize,
-    /// Exams whose study year `nlst_screen` does not know; they are kept.
+    /// Labelled exams whose study year `nlst_screen` does not have.
     pub years_not_in_screen_table: usize,
     /// Persons whose earliest `candx_days` in `nlst_canc` is another than in `nlst_prsn`, which
     /// counts.

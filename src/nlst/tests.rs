@@ -340,7 +340,7 @@ fn a_record_belongs_to_the_labels_that_it_was_written_with() {
         fs::read_to_string(out.join("manifest.txt")).unwrap(),
         "cp s3://idc-open-data/uuid-1-0/* .\n"
     );
-    crate::cohort::Labels::read_csv(&labels).unwrap();
+    crate::cohort::Labels::read_csv(&labels, Path::new("ct")).unwrap();
     fs::write(&labels, "label\n").unwrap();
     assert!(labels_record(&labels).is_none());
 }

@@ -47,10 +47,6 @@ pub(super) fn years_of<'a>(
         let year = year.and_then(|year| {
             year.or_else(|| Some((only?, "screen"))).ok_or_else(|| no_year(exam, free.len()))
         });
-        if let (Ok((year, _)), Some(_)) = (&year, &tables.screens) {
-            let known = screened.is_some_and(|screened| screened.contains(year));
-            counts.years_not_in_screen_table += usize::from(!known);
-        }
         Dated { uid, exam, year }
     });
     dated.collect()

@@ -83,20 +83,28 @@ fn malignant(random: &mut impl Rng, body: &Body, diameters_mm: [f64; 2]) -> Opti
     Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
 }
 
-/// A cancer from solid to ground glass, free, at the pleura or at a vessel.
+/// Share of graded cancers that are plain: large, solid, free. A network learns from them what a cancer is;
+/// the others show what it misses.
+const PLAIN_SHARE: f64 = 0.7;
+
+/// A cancer from solid to ground glass, free, at the pleura or at a vessel. Plain ones have diameters in
+/// the upper third of the range, the others in all of it.
 fn graded_cancer(
     random: &mut impl Rng,
     body: &Body,
     [smallest, largest]: [f64; 2],
     vessels: &[Tube],
 ) -> Option<Nodule> {
-    let (kind, hu) = match random.random_range(0..8) {
-        0 | 1 => (NoduleKind::GroundGlass, random.random_range(-650.0..-420.0)),
-        2 | 3 => (NoduleKind::SpiculatedPartSolid, random.random_range(0.0..50.0)),
+    if random.random_bool(PLAIN_SHARE) {
+        let upper = largest - (largest - smallest) / 3.0;
+        return malignant(random, body, [upper, largest]);
+    }
+    let (kind, hu) = match random.random_range(0..3) {
+        0 => (NoduleKind::GroundGlass, random.random_range(-650.0..-420.0)),
+        1 => (NoduleKind::SpiculatedPartSolid, random.random_range(0.0..50.0)),
         _ => (NoduleKind::SpiculatedSolid, random.random_range(5.0..60.0)),
     };
-    // Large ones are frequent: the power 0.4 puts half of them into the upper quarter of the range.
-    let diameter_mm = smallest + (largest - smallest) * random.random::<f64>().powf(0.4);
+    let diameter_mm = random.random_range(smallest..=largest);
     graded(random, body, (kind, hu, diameter_mm), vessels, None)
 }
 

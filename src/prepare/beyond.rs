@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn lungs_that_fill_the_crop_are_inside_and_one_voxel_more_is_told_with_its_side() {
         // An even crop of 8 around voxel 14 holds 10 to 17.
-        let inside = row([[11, 17], [11, 17], [10, 17]], [8, 8, 8]);
+        let inside = row([[11, 17], [11, 17], [11, 17]], [8, 8, 8]);
         assert_eq!((inside.beyond_crop(), inside.flags.as_str()), (None, ""));
         assert_eq!(inside.beyond_feet_mm, Some(0.0));
         // The middle of 10 to 18 is 14: 18 is one too many.

@@ -5,7 +5,7 @@ mod parquet;
 #[cfg(test)]
 mod tests;
 
-use crate::text::{self, Separator};
+use crate::text::{self, LineFeeds, Separator};
 use crate::unpack::Gunzip;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -128,7 +128,7 @@ fn read_csv<E: From<Unreadable>>(
         .trim(csv::Trim::All)
         .escape(Some(b'\\'))
         .delimiter(separator.byte)
-        .from_reader(source);
+        .from_reader(LineFeeds::new(source));
     let header = reader.headers().map_err(unreadable)?;
     let names: Vec<String> = header.iter().map(str::to_owned).collect();
     let wanted = choose(path, &names)?;

@@ -6,6 +6,7 @@ mod browser;
 mod cache;
 mod changes;
 mod continuing;
+mod crop;
 mod damage;
 mod determinism;
 mod evidence;

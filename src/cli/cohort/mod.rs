@@ -230,7 +230,7 @@ impl Nlst {
             ),
             (
                 counts.years_not_in_screen_table,
-                "exams of study years that nlst_screen does not know; they are kept",
+                "labelled exams of study years that nlst_screen does not have",
             ),
             (counts.rows_without_person, "rows of the clinical tables without a pid, passed over"),
             (

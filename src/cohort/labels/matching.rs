@@ -6,7 +6,7 @@ use crate::cohort::CohortRow;
 use crate::formats;
 use crate::images::{Image, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Labels and the images that they speak of.
 pub struct Matched<'a> {

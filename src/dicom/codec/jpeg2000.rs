@@ -1,4 +1,5 @@
-//! JPEG 2000, by the `hayro-jpeg2000` crate: safe Rust throughout.
+//! JPEG 2000 by the `hayro-jpeg2000` crate, High-Throughput JPEG 2000 by `dicom-toolkit-jpeg2000`, which
+//! grew out of it: safe Rust throughout.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,9 +13,39 @@ const MAX_TILES: u64 = 4096;
 pub(super) fn decode(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
     let size = Size::read(frame)?;
     shape.check(size.rows as usize, size.columns as usize, size.precision)?;
-    // A decoder that panics on a damaged file must not take the other series with it.
-    catch_unwind(AssertUnwindSafe(|| samples(frame, shape, &size)))
+    guarded(|| samples(frame, shape, &size))
+}
+
+/// Decodes a frame of High-Throughput JPEG 2000 (ISO/IEC 15444-15).
+pub(super) fn decode_high_throughput(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
+    let size = Size::read(frame)?;
+    shape.check(size.rows as usize, size.columns as usize, size.precision)?;
+    guarded(|| high_throughput_samples(frame, shape, &size))
+}
+
+/// A decoder that panics on a damaged file must not take the other series with it.
+fn guarded(decode: impl FnOnce() -> Result<Vec<u16>, String>) -> Result<Vec<u16>, String> {
+    catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err("the decoder failed on damaged data".to_owned()))
+}
+
+fn high_throughput_samples(frame: &[u8], shape: Shape, size: &Size) -> Result<Vec<u16>, String> {
+    use dicom_toolkit_jpeg2000::{DecodeSettings, Image};
+    let settings =
+        DecodeSettings { resolve_palette_indices: false, strict: true, target_resolution: None };
+    let image = Image::new(frame, &settings).map_err(|error| error.to_string())?;
+    let decoded = image.decode_native().map_err(|error| error.to_string())?;
+    let samples: Vec<i32> = match decoded.bytes_per_sample {
+        1 => decoded.data.iter().map(|&byte| i32::from(byte)).collect(),
+        _ => {
+            let pairs = decoded.data.as_chunks().0.iter();
+            pairs.map(|&pair| i32::from(u16::from_le_bytes(pair))).collect()
+        }
+    };
+    if samples.len() != shape.pixels() {
+        return Err(format!("{} samples, expected {}", samples.len(), shape.pixels()));
+    }
+    Ok(samples.into_iter().map(|sample| size.stored(sample)).collect())
 }
 
 fn samples(frame: &[u8], shape: Shape, size: &Size) -> Result<Vec<u16>, String> {
@@ -30,15 +61,7 @@ fn samples(frame: &[u8], shape: Shape, size: &Size) -> Result<Vec<u16>, String> 
     if found.len() != shape.pixels() {
         return Err(format!("{} samples, expected {}", found.len(), shape.pixels()));
     }
-    // The crate takes every image for unsigned: signed ones come out raised by half the range.
-    let (least, raised) = match size.signed {
-        true => (-(1_i32 << (size.precision - 1)), 1_i32 << (size.precision - 1)),
-        false => (0, 0),
-    };
-    let most = least + ((1_i32 << size.precision) - 1);
-    let stored =
-        |&sample: &f32| (sample.round() as i32).saturating_sub(raised).clamp(least, most) as u16;
-    Ok(found.iter().map(stored).collect())
+    Ok(found.iter().map(|sample| size.stored(sample.round() as i32)).collect())
 }
 
 /// What the SIZ marker segment says.
@@ -50,6 +73,18 @@ struct Size {
 }
 
 impl Size {
+    /// The bit pattern of a sample. Both crates take every image for unsigned: signed ones come out raised
+    /// by half the range.
+    fn stored(&self, sample: i32) -> u16 {
+        let (least, raised) = if self.signed {
+            (-(1_i32 << (self.precision - 1)), 1_i32 << (self.precision - 1))
+        } else {
+            (0, 0)
+        };
+        let most = least + ((1_i32 << self.precision) - 1);
+        sample.saturating_sub(raised).clamp(least, most) as u16
+    }
+
     /// Reads the SIZ segment of a codestream, bare or in a JP2 file.
     fn read(frame: &[u8]) -> Result<Self, String> {
         const START: &[u8] = &[0xFF, 0x4F, 0xFF, 0x51];

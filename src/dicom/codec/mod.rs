@@ -8,6 +8,7 @@
 mod jpeg;
 mod jpeg2000;
 mod jpeg_ls;
+mod jpeg_xl;
 mod rle;
 
 /// What a frame has to be.
@@ -51,11 +52,14 @@ pub(super) enum Codec {
     Jpeg,
     JpegLs,
     Jpeg2000,
+    /// High-Throughput JPEG 2000.
+    Htj2k,
+    JpegXl,
 }
 
 /// The codec of a transfer syntax and the syntax' name; `None` for those without decoder.
 pub(super) fn of(uid: &str) -> (Option<Codec>, &'static str) {
-    use Codec::{Jpeg, Jpeg2000, JpegLs, Rle};
+    use Codec::{Htj2k, Jpeg, Jpeg2000, JpegLs, JpegXl, Rle};
     match uid {
         "1.2.840.10008.1.2.5" => (Some(Rle), "RLE Lossless"),
         "1.2.840.10008.1.2.4.50" => (Some(Jpeg), "JPEG Baseline (Process 1)"),
@@ -69,12 +73,14 @@ pub(super) fn of(uid: &str) -> (Option<Codec>, &'static str) {
         "1.2.840.10008.1.2.4.53" => (None, "JPEG Spectral Selection (Process 6 & 8, retired)"),
         "1.2.840.10008.1.2.4.55" => (None, "JPEG Full Progression (Process 10 & 12, retired)"),
         "1.2.840.10008.1.2.4.92" | "1.2.840.10008.1.2.4.93" => (None, "JPEG 2000 Part 2"),
-        "1.2.840.10008.1.2.4.201" | "1.2.840.10008.1.2.4.202" | "1.2.840.10008.1.2.4.203" => {
-            (None, "High-Throughput JPEG 2000")
+        "1.2.840.10008.1.2.4.201" => (Some(Htj2k), "High-Throughput JPEG 2000 (Lossless Only)"),
+        "1.2.840.10008.1.2.4.202" => {
+            (Some(Htj2k), "High-Throughput JPEG 2000 with RPCL (Lossless Only)")
         }
-        "1.2.840.10008.1.2.4.110" | "1.2.840.10008.1.2.4.111" | "1.2.840.10008.1.2.4.112" => {
-            (None, "JPEG XL")
-        }
+        "1.2.840.10008.1.2.4.203" => (Some(Htj2k), "High-Throughput JPEG 2000"),
+        "1.2.840.10008.1.2.4.110" => (Some(JpegXl), "JPEG XL Lossless"),
+        "1.2.840.10008.1.2.4.111" => (Some(JpegXl), "JPEG XL JPEG Recompression"),
+        "1.2.840.10008.1.2.4.112" => (Some(JpegXl), "JPEG XL"),
         _ if uid.starts_with("1.2.840.10008.1.2.4.10") => (None, "MPEG video"),
         _ if uid.starts_with("1.2.840.10008.1.2.4.") => (None, "a retired JPEG process"),
         _ => (None, "unknown"),
@@ -91,6 +97,8 @@ pub(super) fn decode(codec: Codec, frame: &[u8], shape: Shape) -> Result<Vec<u16
         Codec::Jpeg => jpeg::decode(frame, shape),
         Codec::JpegLs => jpeg_ls::decode(frame, shape),
         Codec::Jpeg2000 => jpeg2000::decode(frame, shape),
+        Codec::Htj2k => jpeg2000::decode_high_throughput(frame, shape),
+        Codec::JpegXl => jpeg_xl::decode(frame, shape),
     }
 }
 

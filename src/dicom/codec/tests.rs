@@ -54,6 +54,31 @@ fn jpeg_2000_of_openjpeg_decodes_signed_and_unsigned() {
 }
 
 #[test]
+fn high_throughput_jpeg_2000_of_openjph_decodes() {
+    let codec = Codec::Htj2k;
+    assert_decodes(codec, vector!("htj2k-unsigned-16.jhc"), 16, |value| value * 16, 0);
+    assert_decodes(codec, vector!("htj2k-signed-16.jhc"), 16, |value| value - 1000, 0);
+    assert_decodes(codec, vector!("htj2k-unsigned-8.jhc"), 8, |value| value >> 4, 0);
+    assert_decodes(codec, vector!("htj2k-tiles-16.jhc"), 16, |value| value * 16, 0);
+    // OpenJPH itself is off by 13, a quantization step; where in a step values lie is each decoder's choice.
+    assert_decodes(codec, vector!("htj2k-lossy-16.jhc"), 16, |value| value * 16, 32);
+    for syntax in ["201", "202", "203"] {
+        assert_eq!(of(&format!("1.2.840.10008.1.2.4.{syntax}")).0, Some(codec));
+    }
+}
+
+#[test]
+fn jpeg_xl_of_libjxl_decodes() {
+    let codec = Codec::JpegXl;
+    assert_decodes(codec, vector!("jpeg-xl-16.jxl"), 16, |value| value * 16, 0);
+    assert_decodes(codec, vector!("jpeg-xl-12.jxl"), 16, |value| value, 0);
+    assert_decodes(codec, vector!("jpeg-xl-8.jxl"), 8, |value| value >> 4, 0);
+    for syntax in ["110", "111", "112"] {
+        assert_eq!(of(&format!("1.2.840.10008.1.2.4.{syntax}")).0, Some(codec));
+    }
+}
+
+#[test]
 fn every_lossless_jpeg_predictor_decodes() {
     let vectors = [
         vector!("jpeg-lossless-predictor-1.jpg"),
@@ -71,22 +96,36 @@ fn every_lossless_jpeg_predictor_decodes() {
     assert_decodes(Codec::Jpeg, vector!("jpeg-lossless-16.jpg"), 16, |value| value * 16, 0);
 }
 
+/// What another program makes of a lossy file.
+fn decoded_elsewhere(name: &str) -> Vec<u16> {
+    let text = include_str!("../../../tests/vectors/jpeg-decoded.txt");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().map(|value| value.parse().unwrap()).collect()
+}
+
+#[test]
+fn lossy_jpeg_xl_decodes_as_libjxl_does() {
+    let lossy = |name: &str, bytes: &[u8], bits: u32, most: u16| {
+        let values = decode(Codec::JpegXl, bytes, shape(bits)).unwrap();
+        let theirs = decoded_elsewhere(name);
+        let off = values.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(off.unwrap() <= most && values.len() == theirs.len(), "{name}: {off:?}");
+    };
+    lossy("jpeg-xl-of-jpeg-8", vector!("jpeg-xl-of-jpeg-8.jxl"), 8, 1);
+    lossy("jpeg-xl-lossy-16", vector!("jpeg-xl-lossy-16.jxl"), 16, 2);
+}
+
 /// Compared with what libjpeg-turbo itself makes of the lossy files, one with a restart marker
 /// before each row of blocks.
 #[test]
 fn sequential_dct_of_8_and_12_bits_decodes() {
-    let decoded = |name: &str| -> Vec<u16> {
-        let text = include_str!("../../../tests/vectors/jpeg-decoded.txt");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().map(|value| value.parse().unwrap()).collect()
-    };
     for (name, bytes, bits) in [
         ("jpeg-extended-12", vector!("jpeg-extended-12.jpg"), 16),
         ("jpeg-baseline-8", vector!("jpeg-baseline-8.jpg"), 8),
         ("jpeg-restarts-8", vector!("jpeg-restarts-8.jpg"), 8),
     ] {
         let found = decode(Codec::Jpeg, bytes, shape(bits)).unwrap();
-        let theirs = decoded(name);
+        let theirs = decoded_elsewhere(name);
         assert_eq!(theirs.len(), found.len());
         // Their transform is in whole numbers, ours is not.
         assert!(found.iter().zip(&theirs).all(|(a, b)| a.abs_diff(*b) <= 1), "{name}");
@@ -114,6 +153,12 @@ fn a_frame_of_another_size_is_refused_before_it_is_decoded() {
     let wide = huge(vector!("jpeg-2000-unsigned-16.j2k"), 8);
     let refusal = decode(Codec::Jpeg2000, &wide, shape(16)).unwrap_err();
     assert!(refusal.contains("4294967295 columns") || refusal.contains("tiles"), "{refusal}");
+    let wide = huge(vector!("htj2k-unsigned-16.jhc"), 8);
+    let refusal = decode(Codec::Htj2k, &wide, shape(16)).unwrap_err();
+    assert!(refusal.contains("4294967295 columns") || refusal.contains("tiles"), "{refusal}");
+    let other = Shape { rows: ROWS - 1, ..shape(16) };
+    let refusal = decode(Codec::JpegXl, vector!("jpeg-xl-16.jxl"), other).unwrap_err();
+    assert!(refusal.starts_with("the frame says 19 rows × 23 columns"), "{refusal}");
     let deep = decode(Codec::JpegLs, ls, shape(8)).unwrap_err();
     assert!(deep.starts_with("the frame has 16 bits per sample, expected at most 8"), "{deep}");
 }
@@ -125,6 +170,10 @@ fn frames_cut_short_are_refused_and_never_filled_in() {
         (Codec::Jpeg, vector!("jpeg-extended-12.jpg")),
         (Codec::JpegLs, vector!("jpeg-ls-16.jls")),
         (Codec::Jpeg2000, vector!("jpeg-2000-unsigned-16.j2k")),
+        (Codec::Htj2k, vector!("htj2k-unsigned-16.jhc")),
+        (Codec::Htj2k, vector!("htj2k-lossy-16.jhc")),
+        (Codec::JpegXl, vector!("jpeg-xl-16.jxl")),
+        (Codec::JpegXl, vector!("jpeg-xl-lossy-16.jxl")),
     ] {
         let whole = decode(codec, bytes, shape(16)).unwrap();
         for length in 0..bytes.len() {
