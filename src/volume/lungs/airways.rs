@@ -40,10 +40,7 @@ const DRIFT_MM: f64 = 7.0;
 /// How far below the trachea bronchi are followed.
 const BRONCHI_MM: f64 = 40.0;
 
-/// From the lumen's voxels to beyond the wall.
-const WALL: [usize; 3] = [2; 3];
-
-/// Trachea and main bronchi among the air of the torso, with the blur of their walls.
+/// The lumen of trachea and main bronchi among the air of the torso, without the blur of its wall.
 pub(super) fn large_airways(working: &Working, air: &Mask, middle_mm: [f64; 3]) -> Option<Mask> {
     LUMEN_HU.iter().find_map(|&lumen_hu| airways_darker_than(lumen_hu, working, air, middle_mm))
 }
@@ -97,8 +94,6 @@ fn airways_darker_than(
         slice.paint(&mut airways, |label| continues[label]);
     }
 
-    let mut airways = airways.dilated(WALL);
-    airways.keep(air);
     Some(airways)
 }
 
