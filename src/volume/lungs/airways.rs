@@ -21,6 +21,13 @@ const TRACHEA_MM2: std::ops::RangeInclusive<f64> = 18.0..=700.0;
 /// Where it splits, and below, it is larger; what is larger still is lung.
 const MOST_BIFURCATION_MM2: f64 = 900.0;
 
+/// More than this in a slice that is also more than [`SPREAD`] times what the slice above holds has
+/// spread into lung.
+const SPREAD_MM2: f64 = 400.0;
+
+/// Bronchi that turn into the plane of the slice grow less than this from slice to slice.
+const SPREAD: f64 = 2.4;
+
 /// The size of a part of it, as a share of the part below: a single voxel of a coarse volume is one to
 /// four working voxels.
 const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.25..=4.0;
@@ -74,8 +81,9 @@ fn airways_darker_than(
     for &(slice, label) in &chain {
         slices[slice].paint(&mut airways, |l| l == label);
     }
-    let &(end, _) = chain.last()?;
+    let &(end, label) = chain.last()?;
     let steps = (BRONCHI_MM / SIDE_MM) as usize;
+    let mut above_mm2 = slices[end].regions()[label].voxels as f64 * PIXEL_MM2;
     for slice in slices.iter().skip(end + 1).take(steps) {
         let reach = airways.dilated([1, 1, 1]);
         let mut continues = vec![false; slice.regions().len()];
@@ -88,9 +96,11 @@ fn airways_darker_than(
         }
         let all_mm2: f64 =
             (0..continues.len()).filter(|&label| continues[label]).map(area_mm2).sum();
-        if all_mm2 == 0.0 || all_mm2 > MOST_BIFURCATION_MM2 {
+        let spreads = all_mm2 > SPREAD_MM2 && all_mm2 > SPREAD * above_mm2;
+        if all_mm2 == 0.0 || all_mm2 > MOST_BIFURCATION_MM2 || spreads {
             break;
         }
+        above_mm2 = all_mm2;
         slice.paint(&mut airways, |label| continues[label]);
     }
 

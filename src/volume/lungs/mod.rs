@@ -7,6 +7,7 @@
 //! torso:               the largest piece of tissue, and the convex hull of all its slices
 //! lungs:               the large regions in that hull at one height that are not bare gas, a side
 //!                      full of gas with no other lung in it, and what lies between them
+//! border of airways:   the wall between them and the lung, in the voxels of the volume
 //! ```
 //!
 //! What a region is, is decided in working voxels of 3 mm whatever the spacing of the volume, so that
@@ -36,6 +37,7 @@ use super::components::{Components, Connectivity, fill_holes_2d};
 use super::mask::{BoundingBox, Mask};
 use super::{Geometry, Volume};
 
+use contest::Contest;
 use working::{VOXEL_ML, Working};
 
 pub use flags::LungFlag;
@@ -229,8 +231,8 @@ fn segment(
 }
 
 /// The lungs in the voxels of the volume: its air in the working voxels of the lungs, the air
-/// connected with it within [`TIPS`] of them and outside working voxels of other air, and what these
-/// enclose in their slices.
+/// connected with it within [`TIPS`] of them and outside working voxels of other air, what of the air
+/// around airways and bowel is on their side of the wall, and what these enclose in their slices.
 fn refined(
     fine_air: Mask,
     volume: &Volume,
@@ -245,13 +247,7 @@ fn refined(
     let mut reach = lungs.dilated(TIPS);
     reach.remove(&other);
     reach.remove_from_slices(unmeasured);
-    let mut margin = gas.dilated(WALL);
-    margin.remove(gas);
-    margin.remove(lungs);
-    let mut contested = working.refined(&margin);
-    contested.keep(&fine_air);
-    let mut fine_gas = working.refined(gas);
-    fine_gas.keep(&fine_air);
+    let contest = Contest::new(working, &fine_air, gas, lungs, unmeasured);
     let mut mask = fine_air;
     mask.keep(&working.refined(&reach));
     let pieces = Components::of(&mask, Connectivity::Faces3d);
@@ -261,8 +257,7 @@ fn refined(
         in_lungs[label] = in_lungs[label] || lungs_fine.meets_run(z, y, along.start, along.end);
     });
     let mut mask = pieces.select(|label| in_lungs[label]);
-    contested.remove(&mask);
-    contest::settle(&volume.hu, &contested, &fine_gas, &mut mask);
+    contest.settle(&volume.hu, &mut mask);
     let mut edge = lungs.clone();
     edge.remove_from_slices(&unmeasured.complement());
     if !edge.is_empty() {
