@@ -1,6 +1,6 @@
 //! The working grid: the volume in cubes of 3 mm, whatever its spacing.
 
-use ndarray::{Array2, Array3, ArrayViewMut2, s};
+use ndarray::{Array2, Array3, ArrayViewMut1, ArrayViewMut2, s};
 
 use crate::volume::mask::Mask;
 use crate::volume::{Geometry, Volume};
@@ -135,9 +135,9 @@ fn means(hu: &Array3<i16>, [depth, height, width]: &[Vec<Step>; 3]) -> Array3<i1
                 row.fill(0.0);
                 for (y, in_y) in in_height.voxels() {
                     let weight = in_z * in_y;
-                    for (row, &hu) in row.iter_mut().zip(hu.slice(s![z, y, ..])) {
-                        *row += f32::from(hu) * weight;
-                    }
+                    let voxels = hu.slice(s![z, y, ..]);
+                    ArrayViewMut1::from(row.as_mut_slice())
+                        .zip_mut_with(&voxels, |row, &hu| *row += f32::from(hu) * weight);
                 }
                 for (plane, step) in plane.iter_mut().zip(width) {
                     let row = &row[step.first..];
