@@ -3,7 +3,8 @@
 //! In the working grid, whose voxels are means and so hardly noisy, the trachea is a compact spot of
 //! gas near the middle of every slice, a few square centimetres in area, that lies below the spot of
 //! the slice above. The longest such chain is the trachea; below its end, what continues it
-//! for 4 cm without spreading into lung is main bronchi.
+//! for 4 cm without spreading into lung is main bronchi. Only the lumen is found here; the border to
+//! the lung is settled in [`super::contest`].
 
 use super::working::{PIXEL_MM2, SIDE_MM, Working};
 use crate::volume::Geometry;
