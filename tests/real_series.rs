@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use lungs::dicom::{HuRule, Scan, Series, SeriesRefusal, read_slice, read_volume, scan};
 use lungs::images::{self, Image};
 use lungs::prepare::{Row, Settings, Status, load_prepared, prepare_all};
-use lungs::volume::{Grid, Interpolation, Volume, resample, segment_lungs};
+use lungs::volume::{Grid, Interpolation, Mask, Volume, resample, segment_lungs};
 use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
 use sha2::{Digest, Sha256};
@@ -214,6 +214,78 @@ fn the_lungs_of_real_series_are_the_same_at_every_spacing() {
             let found = (lungs.left_ml + lungs.right_ml) / 1000.0;
             if (found / litres - 1.0).abs() > 0.04 || !lungs.flags.is_empty() {
                 complaints.push(format!("{archive} at {spacing_mm}: {found} l, {:?}", lungs.flags));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// Darker than this is air or lung, not the wall of anything.
+const WALL_HU: i16 = -500;
+
+/// Whether the outline passes through air between a voxel of the mask and the next along an axis: the
+/// latter is air outside the mask, and the fine volume shows no wall from the middle of the one to the
+/// far face of the other.
+fn cuts_air(
+    mask: &Mask,
+    volume: &Volume,
+    fine: &Volume,
+    at: [usize; 3],
+    (axis, sign): (usize, isize),
+) -> bool {
+    let mut next = at;
+    next[axis] = at[axis].wrapping_add_signed(sign);
+    let is_air = volume.hu.get(next).is_some_and(|&hu| hu < WALL_HU);
+    if !mask.get(at) || mask.get(next) || !is_air {
+        return false;
+    }
+    let spacing_mm = volume.geometry.spacing_mm[axis];
+    (0..=(1.5 * spacing_mm) as usize).all(|step_mm| {
+        let mut index = at.map(|index| index as f64);
+        index[axis] += sign as f64 * step_mm as f64 / spacing_mm;
+        let place = fine.geometry.index_at(volume.geometry.position_mm(index));
+        let voxel = place.map(|index| index.round().max(0.0) as usize);
+        fine.hu.get(voxel).is_none_or(|&hu| hu <= WALL_HU)
+    })
+}
+
+/// The longest straight run, along any axis, of faces of the mask that pass through air.
+fn longest_straight_cut_mm(mask: &Mask, volume: &Volume, fine: &Volume) -> f64 {
+    let dim = mask.dim();
+    let mut longest_mm = 0.0;
+    for (axis, along) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
+        let third = 3 - axis - along;
+        for sign in [-1, 1] {
+            for (i, j) in (0..dim[axis]).flat_map(|i| (0..dim[third]).map(move |j| (i, j))) {
+                let mut run = 0;
+                for k in 0..dim[along] {
+                    let mut at = [0; 3];
+                    (at[axis], at[third], at[along]) = (i, j, k);
+                    run = if cuts_air(mask, volume, fine, at, (axis, sign)) { run + 1 } else { 0 };
+                    longest_mm =
+                        f64::max(longest_mm, run as f64 * volume.geometry.spacing_mm[along]);
+                }
+            }
+        }
+    }
+    longest_mm
+}
+
+#[test]
+fn outlines_of_real_series_have_no_long_straight_edge_through_air() {
+    let mut complaints = Vec::new();
+    for (archive, ..) in JUDGED {
+        let Some(folder) = unpacked(archive) else { return };
+        let (scan, _) = read_volume(&only_series(&folder), HuRule::Standard).unwrap();
+        let at = |mm: f64| resample(&scan, [mm; 3], Interpolation::Cubic, Grid::Physical).unwrap();
+        let fine = at(1.0);
+        for spacing_mm in [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0] {
+            let volume = at(spacing_mm);
+            let lungs = segment_lungs(&volume).unwrap();
+            let found_mm = longest_straight_cut_mm(&lungs.mask, &volume, &fine);
+            // Whole voxels: 15 mm, and up to one voxel more where the open trachea ends.
+            if found_mm >= 15.0 + spacing_mm + 0.01 {
+                complaints.push(format!("{archive} at {spacing_mm}: {found_mm} mm"));
             }
         }
     }

@@ -274,7 +274,8 @@ impl Mask {
             [(radius[1], self.words_per_row, plane), (radius[0], plane, self.words.len())]
         {
             for _ in 0..radius {
-                grown.grow_by_stride(stride, group);
+                let old = grown.words.clone();
+                grown.grow_by_stride(&old, stride, group);
             }
         }
         grown
@@ -291,9 +292,11 @@ impl Mask {
         let mut reached = self.clone();
         reached.keep(within);
         for _ in 0..steps {
-            let mut next = reached.dilated([0, 0, 1]);
-            next.add(&reached.dilated([0, 1, 0]));
-            next.add(&reached.dilated([1, 0, 0]));
+            let mut next = reached.clone();
+            next.grow_along_width();
+            let plane = self.dim[1] * self.words_per_row;
+            next.grow_by_stride(&reached.words, self.words_per_row, plane);
+            next.grow_by_stride(&reached.words, plane, self.words.len());
             next.keep(within);
             if next == reached {
                 break;
@@ -316,12 +319,12 @@ impl Mask {
         self.clear_beyond_width();
     }
 
-    /// ORs every word with those `stride` before and after it, within groups of `group` words.
-    fn grow_by_stride(&mut self, stride: usize, group: usize) {
+    /// ORs every word with those of the old set `stride` before and after it, within groups of `group`
+    /// words.
+    fn grow_by_stride(&mut self, old: &[u64], stride: usize, group: usize) {
         if group == 0 {
             return;
         }
-        let old = self.words.clone();
         for (new, old) in self.words.chunks_exact_mut(group).zip(old.chunks_exact(group)) {
             let split = stride.min(group);
             for (new, old) in new[split..].iter_mut().zip(old) {

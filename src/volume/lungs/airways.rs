@@ -3,7 +3,8 @@
 //! In the working grid, whose voxels are means and so hardly noisy, the trachea is a compact spot of
 //! gas near the middle of every slice, a few square centimetres in area, that lies below the spot of
 //! the slice above. The longest such chain is the trachea; below its end, what continues it
-//! for 4 cm without spreading into lung is main bronchi.
+//! for 4 cm without spreading into lung is main bronchi. Only the lumen is found here; the border to
+//! the lung is settled in [`super::contest`].
 
 use super::working::{PIXEL_MM2, SIDE_MM, Working};
 use crate::volume::Geometry;
@@ -20,6 +21,13 @@ const TRACHEA_MM2: std::ops::RangeInclusive<f64> = 18.0..=700.0;
 
 /// Where it splits, and below, it is larger; what is larger still is lung.
 const MOST_BIFURCATION_MM2: f64 = 900.0;
+
+/// More than this in a slice that is also more than [`SPREAD`] times what the slice above holds has
+/// spread into lung.
+const SPREAD_MM2: f64 = 400.0;
+
+/// Bronchi that turn into the plane of the slice grow less than this from slice to slice.
+const SPREAD: f64 = 2.4;
 
 /// The size of a part of it, as a share of the part below: a single voxel of a coarse volume is one to
 /// four working voxels.
@@ -40,10 +48,7 @@ const DRIFT_MM: f64 = 7.0;
 /// How far below the trachea bronchi are followed.
 const BRONCHI_MM: f64 = 40.0;
 
-/// From the lumen's voxels to beyond the wall.
-const WALL: [usize; 3] = [2; 3];
-
-/// Trachea and main bronchi among the air of the torso, with the blur of their walls.
+/// The lumen of trachea and main bronchi among the air of the torso, without the blur of its wall.
 pub(super) fn large_airways(working: &Working, air: &Mask, middle_mm: [f64; 3]) -> Option<Mask> {
     LUMEN_HU.iter().find_map(|&lumen_hu| airways_darker_than(lumen_hu, working, air, middle_mm))
 }
@@ -77,8 +82,9 @@ fn airways_darker_than(
     for &(slice, label) in &chain {
         slices[slice].paint(&mut airways, |l| l == label);
     }
-    let &(end, _) = chain.last()?;
+    let &(end, label) = chain.last()?;
     let steps = (BRONCHI_MM / SIDE_MM) as usize;
+    let mut above_mm2 = slices[end].regions()[label].voxels as f64 * PIXEL_MM2;
     for slice in slices.iter().skip(end + 1).take(steps) {
         let reach = airways.dilated([1, 1, 1]);
         let mut continues = vec![false; slice.regions().len()];
@@ -91,14 +97,14 @@ fn airways_darker_than(
         }
         let all_mm2: f64 =
             (0..continues.len()).filter(|&label| continues[label]).map(area_mm2).sum();
-        if all_mm2 == 0.0 || all_mm2 > MOST_BIFURCATION_MM2 {
+        let spreads = all_mm2 > SPREAD_MM2 && all_mm2 > SPREAD * above_mm2;
+        if all_mm2 == 0.0 || all_mm2 > MOST_BIFURCATION_MM2 || spreads {
             break;
         }
+        above_mm2 = all_mm2;
         slice.paint(&mut airways, |label| continues[label]);
     }
 
-    let mut airways = airways.dilated(WALL);
-    airways.keep(air);
     Some(airways)
 }
 

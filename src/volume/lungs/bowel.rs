@@ -20,10 +20,7 @@ const MOST_OF_AIR: f64 = 0.12;
 /// Share of tissue, 2 to 3 voxels beside and below a pool, that makes it bowel.
 const TISSUE_AROUND: f64 = 0.93;
 
-/// From the pool's voxels to beyond its wall.
-const WALL: [usize; 3] = [2; 3];
-
-/// Gas of stomach and colon among the air of the torso, with the blur of its walls.
+/// Gas of stomach and colon among the air of the torso, without the blur of its walls.
 pub(super) fn bowel_gas(working: &Working, air: &Mask) -> Mask {
     let mut gas = Mask::of(&working.volume.hu, |hu| hu < GAS_HU);
     gas.keep(air);
@@ -63,8 +60,6 @@ pub(super) fn bowel_gas(working: &Working, air: &Mask) -> Mask {
             bowel.add(&pool);
         }
     }
-    let mut bowel = bowel.dilated(WALL);
-    bowel.keep(air);
     bowel
 }
 

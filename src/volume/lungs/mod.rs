@@ -7,6 +7,7 @@
 //! torso:               the largest piece of tissue, and the convex hull of all its slices
 //! lungs:               the large regions in that hull at one height that are not bare gas, a side
 //!                      full of gas with no other lung in it, and what lies between them
+//! border of airways:   the wall between them and the lung, in the voxels of the volume
 //! ```
 //!
 //! What a region is, is decided in working voxels of 3 mm whatever the spacing of the volume, so that
@@ -22,6 +23,7 @@
 mod airways;
 mod bowel;
 mod choice;
+mod contest;
 mod flags;
 mod interrupted;
 mod original;
@@ -35,6 +37,7 @@ use super::components::{Components, Connectivity, fill_holes_2d};
 use super::mask::{BoundingBox, Mask};
 use super::{Geometry, Volume};
 
+use contest::Contest;
 use working::{VOXEL_ML, Working};
 
 pub use flags::LungFlag;
@@ -48,6 +51,9 @@ const HOLE_MM2: f64 = 2000.0;
 
 /// How far, in working voxels, the tips of the lungs are followed where they are too thin for one.
 const TIPS: [usize; 3] = [3; 3];
+
+/// From the working voxels of airways and bowel gas to beyond their wall.
+const WALL: [usize; 3] = [2; 3];
 
 /// Gas without lung tissue is darker than this (air is −1000, inflated lung about −850).
 const GAS_HU: i16 = -950;
@@ -192,17 +198,21 @@ fn segment(
     }
     let airways = airways::large_airways(&working, &enclosed, torso.middle_mm);
     let mut lung_air = enclosed;
+    let mut gas = Mask::empty(air.dim());
     if let Some(airways) = &airways {
-        lung_air.remove(airways);
+        gas.add(airways);
+        lung_air.remove(&airways.dilated(WALL));
     }
-    lung_air.remove(&bowel::bowel_gas(&working, &lung_air));
+    let bowel = bowel::bowel_gas(&working, &lung_air);
+    lung_air.remove(&bowel.dilated(WALL));
+    gas.add(&bowel);
     let mut lungs = choice::lungs_among(&working, &lung_air, &torso);
     cut.keep(&lungs);
     let cut_at_side = cut.count() as f64 * VOXEL_ML > CUT_ML;
     if cut_at_side {
         outside::reclaim_edge(&working, &unmeasured, &mut lungs);
     }
-    let mask = refined(fine_air, volume, &working, &lungs, &air, &unmeasured);
+    let mask = refined(fine_air, volume, &working, &lungs, &gas, &air, &unmeasured);
     let geometry = &volume.geometry;
     let found_ml = mask.count() as f64 * voxel_ml(geometry);
     let bounding_box = match mask.bounding_box() {
@@ -221,13 +231,14 @@ fn segment(
 }
 
 /// The lungs in the voxels of the volume: its air in the working voxels of the lungs, the air
-/// connected with it within [`TIPS`] of them and outside working voxels of other air, and what these
-/// enclose in their slices.
+/// connected with it within [`TIPS`] of them and outside working voxels of other air, what of the air
+/// around airways and bowel is on their side of the wall, and what these enclose in their slices.
 fn refined(
     fine_air: Mask,
     volume: &Volume,
     working: &Working,
     lungs: &Mask,
+    gas: &Mask,
     air: &Mask,
     unmeasured: &Mask,
 ) -> Mask {
@@ -236,6 +247,7 @@ fn refined(
     let mut reach = lungs.dilated(TIPS);
     reach.remove(&other);
     reach.remove_from_slices(unmeasured);
+    let contest = Contest::new(working, &fine_air, gas, lungs, unmeasured);
     let mut mask = fine_air;
     mask.keep(&working.refined(&reach));
     let pieces = Components::of(&mask, Connectivity::Faces3d);
@@ -245,6 +257,7 @@ fn refined(
         in_lungs[label] = in_lungs[label] || lungs_fine.meets_run(z, y, along.start, along.end);
     });
     let mut mask = pieces.select(|label| in_lungs[label]);
+    contest.settle(&volume.hu, &mut mask);
     let mut edge = lungs.clone();
     edge.remove_from_slices(&unmeasured.complement());
     if !edge.is_empty() {

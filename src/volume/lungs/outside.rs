@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array3, s};
+use ndarray::{Array2, Axis, s};
 
 use super::torso::Torso;
 use super::working::{SIDE_MM, Working};
@@ -49,13 +49,11 @@ fn padding(volume: &Volume) -> Mask {
         return none;
     }
     let Some(padding_hu) = padding_at_border(volume) else { return none };
-    let mut padded = vec![true; height * width];
+    let mut padded = Array2::from_elem((height, width), true);
     for slice in volume.hu.outer_iter() {
-        for (padded, hu) in padded.iter_mut().zip(slice) {
-            *padded &= hu.abs_diff(padding_hu) <= RIPPLE_HU;
-        }
+        padded.zip_mut_with(&slice, |padded, hu| *padded &= hu.abs_diff(padding_hu) <= RIPPLE_HU);
     }
-    let padded = Array3::from_shape_fn((1, height, width), |(_, y, x)| padded[y * width + x]);
+    let padded = padded.insert_axis(Axis(0));
     let pieces = Components::of(&Mask::of(&padded, |on| on), Connectivity::Edges2d);
     pieces.select(|label| touches_border(&pieces.regions()[label].bounding_box, height, width))
 }
@@ -200,6 +198,8 @@ fn tally(
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array3;
+
     use super::*;
     use crate::volume::Geometry;
 

@@ -147,6 +147,23 @@ fn arms_beside_the_body_and_the_air_between_change_nothing() {
 }
 
 #[test]
+fn lung_beside_the_trachea_is_lung_up_to_the_wall() {
+    for spacing_mm in [1.0, 2.0] {
+        // The lumen ends at -10 mm; 2 mm of wall.
+        let mut chest = Chest::new().with(([-42.0, 5.0, 70.0], [30.0, 45.0, 50.0], LUNG_HU));
+        chest.spacing_mm = spacing_mm;
+        let volume = chest.volume();
+        let mask = segment_lungs(&volume).unwrap().mask;
+        let holds = |x_mm: f64| {
+            let at = volume.geometry.index_at([x_mm, 5.0, 70.0]);
+            mask.get(at.map(|index| index.round() as usize))
+        };
+        assert!(holds(-14.0) && holds(-16.0) && holds(-20.0), "at {spacing_mm}");
+        assert!(!holds(-9.0) && !holds(0.0), "at {spacing_mm}");
+    }
+}
+
+#[test]
 fn padding_below_any_hounsfield_unit_is_outside() {
     let mut chest = Chest::new();
     chest.outside_hu = -3024;

@@ -1,6 +1,6 @@
 //! The working grid: the volume in cubes of 3 mm, whatever its spacing.
 
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3, ArrayViewMut1, ArrayViewMut2, s};
 
 use crate::volume::mask::Mask;
 use crate::volume::{Geometry, Volume};
@@ -88,6 +88,7 @@ impl Working {
 
 /// A working voxel along one axis: the first voxel of the volume in it, and the weights of its
 /// voxels, which add up to 1.
+#[derive(PartialEq)]
 struct Step {
     first: usize,
     weights: Vec<f32>,
@@ -122,16 +123,21 @@ fn means(hu: &Array3<i16>, [depth, height, width]: &[Vec<Step>; 3]) -> Array3<i1
     let mut means = Array3::zeros((depth.len(), height.len(), width.len()));
     let mut plane = Array2::<f32>::zeros((height.len(), width.len()));
     let mut row = vec![0.0f32; hu.dim().2];
-    for (mut means, in_depth) in means.outer_iter_mut().zip(depth) {
+    for (i, (mut means, in_depth)) in means.outer_iter_mut().zip(depth).enumerate() {
+        // In coarse volumes, the plane of the step before may be that of this one.
+        if i > 0 && depth[i - 1] == *in_depth {
+            round(&plane, &mut means);
+            continue;
+        }
         plane.fill(0.0);
         for (z, in_z) in in_depth.voxels() {
             for (mut plane, in_height) in plane.rows_mut().into_iter().zip(height) {
                 row.fill(0.0);
                 for (y, in_y) in in_height.voxels() {
                     let weight = in_z * in_y;
-                    for (row, &hu) in row.iter_mut().zip(hu.slice(s![z, y, ..])) {
-                        *row += f32::from(hu) * weight;
-                    }
+                    let voxels = hu.slice(s![z, y, ..]);
+                    ArrayViewMut1::from(row.as_mut_slice())
+                        .zip_mut_with(&voxels, |row, &hu| *row += f32::from(hu) * weight);
                 }
                 for (plane, step) in plane.iter_mut().zip(width) {
                     let row = &row[step.first..];
@@ -139,10 +145,14 @@ fn means(hu: &Array3<i16>, [depth, height, width]: &[Vec<Step>; 3]) -> Array3<i1
                 }
             }
         }
-        // Rounded half up; means of 16-bit numbers are 16-bit numbers.
-        means.zip_mut_with(&plane, |to, &hu| *to = ((hu + 32768.5) as i32 - 32768) as i16);
+        round(&plane, &mut means);
     }
     means
+}
+
+/// Rounds half up; means of 16-bit numbers are 16-bit numbers.
+fn round(plane: &Array2<f32>, to: &mut ArrayViewMut2<i16>) {
+    to.zip_mut_with(plane, |to, &hu| *to = ((hu + 32768.5) as i32 - 32768) as i16);
 }
 
 impl Step {
