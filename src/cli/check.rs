@@ -126,7 +126,9 @@ fn tell(plan: &Plan) -> String {
     }
     for remark in plan.cohort.iter().flat_map(|cohort| &cohort.remarks) {
         match remark.split_once(": ") {
-            Some((name @ ("labels" | "warning"), text)) => row(&format!("  {name}"), text.to_owned()),
+            Some((name @ ("labels" | "warning"), text)) => {
+                row(&format!("  {name}"), text.to_owned())
+            }
             _ => row("  note", remark.clone()),
         }
     }

@@ -60,8 +60,7 @@ fn softness(candidate: &Candidate) -> u8 {
 
 /// Chooses one series per exam among images and what is known of each.
 pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
-    let of: Vec<Option<&Label>> =
-        matched.of.iter().map(|labels| labels.first().copied()).collect();
+    let of: Vec<Option<&Label>> = matched.of.iter().map(|labels| labels.first().copied()).collect();
     let labelled = found.images.iter().zip(&of);
     let columns = labelled.filter_map(|(image, label)| {
         let columns = &label.as_ref()?.columns;
@@ -87,8 +86,10 @@ pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
     }));
     rows.extend(matched.unused.into_iter().map(|unused| {
         let label = unused.label;
-        let reason =
-            format!("label-without-series: {} names {}, no series does", label.source, unused.words);
+        let reason = format!(
+            "label-without-series: {} names {}, no series does",
+            label.source, unused.words
+        );
         let row = CohortRow {
             patient: label.patient.clone().unwrap_or(unused.patient),
             exam: label.exam.clone().unwrap_or_default(),
@@ -251,7 +252,9 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
     };
     row.reason = match (&image.grid, label) {
         (Err(refusal), _) => format!("{}: {refusal}", refusal.code()),
-        (_, None) => "no-label: no label names this series, its folder, its exam or its patient".into(),
+        (_, None) => {
+            "no-label: no label names this series, its folder, its exam or its patient".into()
+        }
         _ if row.patient.is_empty() && image.kind == Kind::Dicom => {
             "no-patient: PatientID (0010,0020) is empty and the labels name no patient_id, so \
              leaks between parts could not be excluded"

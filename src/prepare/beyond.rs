@@ -158,7 +158,7 @@ mod tests {
         let beyond = row([[10, 18], [11, 17], [9, 19]], [8, 8, 8]);
         assert_eq!(beyond.flags, LUNGS_BEYOND_CROP);
         assert_eq!(beyond.beyond_crop().unwrap(), "2.5 mm (head), 0.7 mm (right), 1.4 mm (left)");
-        assert_eq!(BeyondCrop::of(&[inside.clone()]), None);
+        assert_eq!(BeyondCrop::of(std::slice::from_ref(&inside)), None);
         let counted = BeyondCrop::of(&[inside, beyond]).unwrap();
         assert_eq!(
             counted.to_string(),

@@ -30,14 +30,8 @@ fn with_files(letters: &str) -> (Workplace, Vec<Volume>) {
     (place, volumes)
 }
 
-const FILES: [&str; 6] = [
-    "--set",
-    "train.epochs=1",
-    "--set",
-    "data.root=files",
-    "--set",
-    "data.labels=labels.csv",
-];
+const FILES: [&str; 6] =
+    ["--set", "train.epochs=1", "--set", "data.root=files", "--set", "data.labels=labels.csv"];
 
 fn with_labels(place: &Workplace, command: &str, more: &[&str]) -> Done {
     place.lungs(&[&[command, "small.toml"], &FILES[..], more].concat())
@@ -85,7 +79,10 @@ fn equal_voxels_under_two_patients_end_the_run_before_training() {
     let table = runs.map(|run| run.path().join("cohort.csv")).find(|table| table.is_file());
     let table = fs::read_to_string(table.unwrap()).unwrap();
     let row = table.lines().find(|line| line.starts_with("F,")).unwrap();
-    assert!(row.contains("equal-scan: the voxels are those of series a, which comes first"), "{row}");
+    assert!(
+        row.contains("equal-scan: the voxels are those of series a, which comes first"),
+        "{row}"
+    );
     // Both labels cannot be right.
     labels(1);
     let both = ["label 0, series a", "label 1, series f", "cannot all be right"];
@@ -115,7 +112,11 @@ fn lists_of_volume_files_train_with_a_byte_order_mark_and_a_warning() {
     place.write("lists.toml", &spec.replace("\"small\"", "\"lists\""));
     let warning = "patient-assumed: 4 volume files name no patient; each is taken for a patient of its \
                    own";
-    says(&place.lungs(&["check", "lists.toml"]), 0, &[warning, "2 exams of 2 patients, 1 positive"]);
+    says(
+        &place.lungs(&["check", "lists.toml"]),
+        0,
+        &[warning, "2 exams of 2 patients, 1 positive"],
+    );
     says(&place.lungs(&["run", "lists.toml", "--set", "train.epochs=1"]), 0, &[warning]);
     let table = fs::read_to_string(place.newest_run("lists").join("cohort.csv")).unwrap();
     assert_eq!(table.matches("patient-assumed").count(), 4);
@@ -182,7 +183,9 @@ fn two_labels_of_one_exam_are_an_error_with_both_lines() {
         &format!("exam_id,patient_id,label\n{exam},,{label}\n{exam},,{other}\n{exam},X,{label}\n"),
     );
     let done = place.lungs(&["check", "small.toml", "--set", "data.labels=labels.csv"]);
-    let line = format!("exam {exam} has two labels: {label} (label {label} in labels.csv line 2) and \
-                        {other} (label {other} in labels.csv line 3)");
+    let line = format!(
+        "exam {exam} has two labels: {label} (label {label} in labels.csv line 2) and \
+                        {other} (label {other} in labels.csv line 3)"
+    );
     says(&done, 2, &["the labels contradict each other", &line]);
 }

@@ -97,7 +97,8 @@ impl Labels {
             }
         }
         for (patient, labels) in &self.by_patient {
-            let met = |entry: &&PatientLabel| !used.patients.contains(&std::ptr::from_ref(&entry.label));
+            let met =
+                |entry: &&PatientLabel| !used.patients.contains(&std::ptr::from_ref(&entry.label));
             let dates = used.dates.get(patient.as_str());
             unused.extend(labels.iter().filter(met).map(|entry| Unused {
                 name: String::new(),
@@ -207,20 +208,21 @@ fn exam_of(image: &Image) -> &str {
     if image.exam_id.is_empty() { &image.series_uid } else { &image.exam_id }
 }
 
-fn patient_in_words(
-    patient: &str,
-    date: Option<&Date>,
-    dates: Option<&BTreeSet<Date>>,
-) -> String {
+fn patient_in_words(patient: &str, date: Option<&Date>, dates: Option<&BTreeSet<Date>>) -> String {
     let Some(date) = date else { return format!("patient {patient}") };
     match dates {
         None => format!("patient {patient}"),
         Some(dates) if dates.is_empty() => {
-            format!("the exam of patient {patient} on {date}, whose scans have no StudyDate (0008,0020)")
+            format!(
+                "the exam of patient {patient} on {date}, whose scans have no StudyDate (0008,0020)"
+            )
         }
         Some(dates) => {
             let dates: Vec<String> = dates.iter().take(5).map(Date::to_string).collect();
-            format!("the exam of patient {patient} on {date}, whose exams are of {}", dates.join(", "))
+            format!(
+                "the exam of patient {patient} on {date}, whose exams are of {}",
+                dates.join(", ")
+            )
         }
     }
 }

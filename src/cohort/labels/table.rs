@@ -151,11 +151,8 @@ pub(super) fn tidy(path: &Path) -> PathBuf {
 
 fn check_header(path: &Path, header: &[String]) -> Result<(), LabelsError> {
     let has = |name: &str| header.iter().any(|column| column == name);
-    let missing = |column| LabelsError::NoColumn {
-        path: path.to_owned(),
-        column,
-        found: header.join(", "),
-    };
+    let missing =
+        |column| LabelsError::NoColumn { path: path.to_owned(), column, found: header.join(", ") };
     if !has("label") {
         return Err(missing("label"));
     }

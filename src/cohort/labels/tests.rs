@@ -102,7 +102,8 @@ fn files_without_a_patient_belong_to_the_one_who_names_their_file_or_folder() {
         image.path = folder.path().join("ct").join(path);
         image
     };
-    let images = [file("P1.nii.gz"), file("P2/baseline/scan.nii"), file("P3/x.nii"), file("P1/P2.nii")];
+    let images =
+        [file("P1.nii.gz"), file("P2/baseline/scan.nii"), file("P3/x.nii"), file("P1/P2.nii")];
     let labels_of = of(&labels, &images[..3]);
     assert_eq!(labels_of, [Some(1), Some(0), None]);
     let two = contradictions(&labels, &images);
@@ -168,7 +169,9 @@ fn what_is_no_table_of_labels_is_named() {
 
 #[test]
 fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines() {
-    let of_series = labels("series_uid,patient_id,exam_id,label\n1,A,X,0\n1,B,X,0\n2,A,X,0\n2,A,Y,0\n3,C,Z,1\n3,C,Z,1\n");
+    let of_series = labels(
+        "series_uid,patient_id,exam_id,label\n1,A,X,0\n1,B,X,0\n2,A,X,0\n2,A,Y,0\n3,C,Z,1\n3,C,Z,1\n",
+    );
     let told = contradictions(&of_series, &[]);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 4, "{told}");

@@ -337,7 +337,11 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("colour-images", "colour images", "what is not grey is no CT slice"),
     ("other-modalities", "other modalities", "no CT images"),
     ("other-stack", "another stack", "a larger stack of the same series is used"),
-    ("no-label", "no label", "the labels name neither the series, its folder, its exam nor its patient"),
+    (
+        "no-label",
+        "no label",
+        "the labels name neither the series, its folder, its exam nor its patient",
+    ),
     ("no-patient", "no patient", "leaks between parts could not be excluded"),
     ("patient-mismatch", "patient mismatch", "images and labels name different patients"),
     ("not-preferred", "another series stands for the exam", "one series per exam is used"),
