@@ -37,7 +37,7 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
     // Figures depend on the processor; the words around them do not.
     let words: String =
         run.stdout.lines().filter(|line| !line.contains("epoch ")).collect::<Vec<_>>().join("\n");
-    let words = words.lines().take(5).collect::<Vec<_>>().join("\n");
+    let words = words.lines().take(6).collect::<Vec<_>>().join("\n");
     settings().bind(|| insta::assert_snapshot!("run", words));
 
     let again = place.lungs(&["run", "small.toml"]);
