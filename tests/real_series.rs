@@ -220,6 +220,30 @@ fn the_lungs_of_real_series_are_the_same_at_every_spacing() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+#[test]
+fn the_shipped_crops_hold_the_lungs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let nothing = lungs::spec::Overrides::default();
+    let mut shipped: Vec<Settings> = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        // A sweep varies other keys.
+        let Ok(spec) = lungs::spec::load(&entry.unwrap().path(), &nothing) else { continue };
+        let settings = lungs::pipeline::settings(&spec);
+        if !shipped.contains(&settings) {
+            shipped.push(settings);
+        }
+    }
+    assert!(shipped.len() >= 2, "{shipped:?}");
+    for (archive, _, _) in JUDGED {
+        let Some(folder) = unpacked(archive) else { return };
+        let image = only_image(&folder);
+        for settings in &shipped {
+            let row = lungs::prepare::prepare_image(&image, settings).row;
+            assert_eq!((row.status, row.beyond_crop()), (Status::Prepared, None), "{archive}");
+        }
+    }
+}
+
 /// Darker than this is air or lung, not the wall of anything.
 const WALL_HU: i16 = -500;
 
