@@ -228,7 +228,9 @@ fn the_shipped_crops_hold_the_lungs() {
     for entry in std::fs::read_dir(folder).unwrap() {
         // A sweep varies other keys.
         let Ok(spec) = lungs::spec::load(&entry.unwrap().path(), &nothing) else { continue };
-        let settings = lungs::pipeline::settings(&spec);
+        let mut settings = lungs::pipeline::settings(&spec);
+        // Whatever a spec chooses, its crop holds the lungs of what it would leave out, too.
+        settings.limits.max_slice_spacing_mm = 5.0;
         if !shipped.contains(&settings) {
             shipped.push(settings);
         }
