@@ -56,11 +56,10 @@ impl Job {
         let seconds = wanted.warning_seconds;
         let command: Vec<String> = self.command.iter().map(|part| task_or(part)).collect();
         let command = command.join(" ");
-        let (job, task) = match self.tasks.is_empty() {
-            true => ("$SLURM_JOB_ID", ""),
-            false => {
-                ("${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID", "--array=\"$SLURM_ARRAY_TASK_ID\" ")
-            }
+        let (job, task) = if self.tasks.is_empty() {
+            ("$SLURM_JOB_ID", "")
+        } else {
+            ("${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID", "--array=\"$SLURM_ARRAY_TASK_ID\" ")
         };
         format!(
             r#"#!/bin/bash
@@ -112,9 +111,10 @@ exit "$code"
             };
             options.push(format!("--array={}{limit}", ranges(&self.tasks)));
         }
-        let partition = match self.trains || wanted.cpu_partition.is_empty() {
-            true => &wanted.partition,
-            false => &wanted.cpu_partition,
+        let partition = if self.trains || wanted.cpu_partition.is_empty() {
+            &wanted.partition
+        } else {
+            &wanted.cpu_partition
         };
         let texts = [
             ("partition", partition),
@@ -144,9 +144,8 @@ fn ranges(numbers: &[usize]) -> String {
             _ => runs.push((number, number)),
         }
     }
-    let told = runs.into_iter().map(|(first, last)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
+    let told = runs.into_iter().map(|(first, last)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
     });
     told.collect::<Vec<_>>().join(",")
 }
@@ -166,9 +165,10 @@ fn task_or(argument: &str) -> String {
 /// A text as one word of a shell.
 pub fn shell(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

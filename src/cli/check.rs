@@ -53,9 +53,10 @@ impl Check {
             output.answer(text);
             return Ok(());
         }
-        output.answer(match output.is_verbose() {
-            true => format!("{}\n", spec.to_toml().trim_end()),
-            false => set_keys(&spec),
+        output.answer(if output.is_verbose() {
+            format!("{}\n", spec.to_toml().trim_end())
+        } else {
+            set_keys(&spec)
         });
         output.answer(tell(&plan));
         if let Some(cohort) = cohort.as_ref().filter(|_| !lists.is_empty()) {

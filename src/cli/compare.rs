@@ -109,11 +109,10 @@ fn tell(comparison: &Comparison) -> String {
         told += &format!("\n\nMean ± standard deviation\n{}", tell_groups(comparison));
     }
     let tests: Vec<&str> = comparison.tests.iter().map(|test| test.sentence.as_str()).collect();
-    let tests = match tests.is_empty() {
-        true => {
-            "The runs differ in their seeds or folds only: there is nothing to test.".to_owned()
-        }
-        false => tests.join("\n"),
+    let tests = if tests.is_empty() {
+        "The runs differ in their seeds or folds only: there is nothing to test.".to_owned()
+    } else {
+        tests.join("\n")
     };
     let caution = comparison.caution().map_or(String::new(), |caution| format!("\n{caution}"));
     format!("{told}\n\n{tests}{caution}")

@@ -69,9 +69,10 @@ impl Explain {
             )));
         }
         let camera = |camera| {
-            let layers = match self.explain_layer.is_empty() {
-                true => LEVELS.map(str::to_owned).to_vec(),
-                false => self.explain_layer.clone(),
+            let layers = if self.explain_layer.is_empty() {
+                LEVELS.map(str::to_owned).to_vec()
+            } else {
+                self.explain_layer.clone()
             };
             match layers.iter().find(|layer| !inspected_layers().contains(&layer.as_str())) {
                 Some(found) => Err(Failure::request(LookError::NoLayer { found: found.clone() })),

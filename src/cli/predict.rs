@@ -92,9 +92,10 @@ impl Predict {
             output.say(format!("\n{explained} {maps}, listed in {}", table.display()));
         }
         output.say("\nResearch use only: not a medical device.");
-        match rows.iter().any(|row| row.probability.is_some()) {
-            true => Ok(()),
-            false => Err(Failure::work("none of the series could be scored")),
+        if rows.iter().any(|row| row.probability.is_some()) {
+            Ok(())
+        } else {
+            Err(Failure::work("none of the series could be scored"))
         }
     }
 }

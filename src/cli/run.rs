@@ -145,9 +145,10 @@ impl Which {
             folder.root().display()
         ));
         pipeline::evaluate(spec, folder, &self.progress(spec, output, interrupt))?;
-        let headline = match spec.is_of_all_folds() {
-            true => report::headline_of_folds(folder),
-            false => report::headline(folder),
+        let headline = if spec.is_of_all_folds() {
+            report::headline_of_folds(folder)
+        } else {
+            report::headline(folder)
         };
         output.answer(headline.map_err(Failure::work)?);
         Ok(())

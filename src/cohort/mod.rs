@@ -183,14 +183,15 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
         format!(". The first: {}: {}", problem.path.display(), problem.reason)
     };
     let list = root.join("series.csv");
-    let hint = match list.is_file() {
-        true => format!(
+    let hint = if list.is_file() {
+        format!(
             ". {} says what is to be fetched: lungs fetch {} {}",
             list.display(),
             list.display(),
             root.display()
-        ),
-        false => String::new(),
+        )
+    } else {
+        String::new()
     };
     CohortError::Nothing {
         root,

@@ -227,10 +227,8 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
     let grid = image.grid.as_ref().ok();
     let patient = label.and_then(|label| label.patient.clone());
     let exam = label.and_then(|label| label.exam.clone());
-    let own = |text: &String, other: &str| match text.is_empty() {
-        true => other.to_owned(),
-        false => text.clone(),
-    };
+    let own =
+        |text: &String, other: &str| if text.is_empty() { other.to_owned() } else { text.clone() };
     let rounded = |mm: f64| (mm * 1e4).round() / 1e4;
     let mut row = CohortRow {
         patient: own(&image.patient_id, patient.as_deref().unwrap_or_default()),

@@ -40,9 +40,8 @@ impl Unmatched {
             rows.iter().filter(starts)
         };
         let (labels, series) = (with("label-without-series"), with("no-label"));
-        let label_of = |row: &CohortRow| match row.series.is_empty() {
-            true => row.patient.clone(),
-            false => row.series.clone(),
+        let label_of = |row: &CohortRow| {
+            if row.series.is_empty() { row.patient.clone() } else { row.series.clone() }
         };
         let pairs = labels.clone().take(MOST_COMPARED).flat_map(|label| {
             let label = label_of(label);

@@ -134,9 +134,10 @@ fn slices(about: &frames::FileFacts, set: &DataSet) -> Result<Kind, String> {
         let origin = origin(set);
         for slice in &mut slices {
             // Enhanced CT gives the kernel frame by frame.
-            let kernel = match origin.kernel.is_empty() {
-                true => slice.marks.kernel.clone(),
-                false => origin.kernel.clone(),
+            let kernel = if origin.kernel.is_empty() {
+                slice.marks.kernel.clone()
+            } else {
+                origin.kernel.clone()
             };
             slice.origin = Origin { kernel, ..origin.clone() };
         }

@@ -100,9 +100,10 @@ impl Calibrator {
                 probabilities.push((block.hits / block.weight).clamp(0.0, 1.0));
             }
         }
-        match at.is_empty() {
-            true => Err("no exam has a weight".to_owned()),
-            false => Ok(Self::Isotonic { logits: at, probabilities }),
+        if at.is_empty() {
+            Err("no exam has a weight".to_owned())
+        } else {
+            Ok(Self::Isotonic { logits: at, probabilities })
         }
     }
 

@@ -186,11 +186,12 @@ async fn receive(
             sleep(wait).await;
         }
     }
-    match partial.bytes == object.bytes {
-        true => Ok(e_tag),
-        false => Err(Trouble::Passing(format!(
+    if partial.bytes == object.bytes {
+        Ok(e_tag)
+    } else {
+        Err(Trouble::Passing(format!(
             "the connection ended after {} of {} bytes",
             partial.bytes, object.bytes
-        ))),
+        )))
     }
 }

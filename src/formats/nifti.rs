@@ -206,9 +206,10 @@ impl Fields<'_> {
         let at = at + place * size;
         let bytes = self.bytes.get(at..at + size).unwrap_or_default();
         let fold = |value: i64, byte: &u8| (value << 8) | i64::from(*byte);
-        let value = match self.big_endian {
-            true => bytes.iter().fold(0, fold),
-            false => bytes.iter().rev().fold(0, fold),
+        let value = if self.big_endian {
+            bytes.iter().fold(0, fold)
+        } else {
+            bytes.iter().rev().fold(0, fold)
         };
         let unused = 64 - 8 * size;
         (value << unused) >> unused

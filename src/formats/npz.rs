@@ -35,9 +35,10 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
     };
     let lengths = grid::lengths(path, "the shape of data", [w, h, d])?;
     // Stored axes of Fortran's order run the other way round.
-    let (stored, own) = match npy.fortran {
-        false => (lengths, Turn::NONE),
-        true => ([lengths[2], lengths[1], lengths[0]], Turn { from: [2, 1, 0], flip: [false; 3] }),
+    let (stored, own) = if npy.fortran {
+        ([lengths[2], lengths[1], lengths[0]], Turn { from: [2, 1, 0], flip: [false; 3] })
+    } else {
+        (lengths, Turn::NONE)
     };
     let place = DataPlace { beside: None, offset: Some(0), packing: Packing::Zip };
     let mut flags = Vec::new();

@@ -59,10 +59,12 @@ fn kind_of_passed_over(entry: &DirEntry) -> Option<PassedOverKind> {
         return None;
     }
     let folder = entry.file_type().is_dir();
-    match entry.file_name().as_encoded_bytes().starts_with(b".") {
-        true if folder => Some(PassedOverKind::HiddenFolder),
-        true => Some(PassedOverKind::HiddenFile),
-        false => is_cache(entry).then_some(PassedOverKind::CacheFolder),
+    if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+        is_cache(entry).then_some(PassedOverKind::CacheFolder)
+    } else if folder {
+        Some(PassedOverKind::HiddenFolder)
+    } else {
+        Some(PassedOverKind::HiddenFile)
     }
 }
 

@@ -65,9 +65,10 @@ impl I3dConfig {
     pub fn layers(&self) -> Vec<Layer> {
         let mut layers: Vec<Layer> = Vec::with_capacity(STEM.len() + BLOCKS.len() * BLOCK_UNITS);
         let mut add = |name: String, reads: Vec<usize>, full_outputs: usize, size: usize| {
-            let inputs = match reads.is_empty() {
-                true => self.in_channels,
-                false => reads.iter().map(|&unit| layers[unit].outputs).sum(),
+            let inputs = if reads.is_empty() {
+                self.in_channels
+            } else {
+                reads.iter().map(|&unit| layers[unit].outputs).sum()
             };
             let outputs = self.channels(full_outputs);
             layers.push(Layer { name, reads, inputs, outputs, full_outputs, size });

@@ -109,9 +109,10 @@ pub fn write(
         ("series.csv", table(&folder.join("series.csv"), series)?),
         ("manifest.txt", manifest.clone().into_bytes()),
     ] {
-        match manifest.is_empty() {
-            false => write_bytes(&folder.join(name), &bytes)?,
-            true => remove(&folder.join(name))?,
+        if manifest.is_empty() {
+            remove(&folder.join(name))?
+        } else {
+            write_bytes(&folder.join(name), &bytes)?
         }
     }
     let drawing = flow_diagram("NLST", &flow(&labelled.counts));

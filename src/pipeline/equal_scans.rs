@@ -59,9 +59,10 @@ impl EqualScansError {
         let differ = groups.iter().any(EqualGroup::has_several_labels);
         text += "\nIn different parts of the study, such a scan leaks its label. Remove all but one of \
                  each from the labels or lists";
-        text += match differ {
-            true => "; equal scans with different labels cannot all be right.",
-            false => ", or set data.equal_scans = \"keep-first\" to use the first of each.",
+        text += if differ {
+            "; equal scans with different labels cannot all be right."
+        } else {
+            ", or set data.equal_scans = \"keep-first\" to use the first of each."
         };
         text
     }

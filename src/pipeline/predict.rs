@@ -78,9 +78,10 @@ impl Model {
         };
         let loaded = weights::load(&file, None, weights::Head::Keep)?;
         if !loaded.has_head() || loaded.config.classes != 2 {
-            let found = match loaded.has_head() {
-                true => format!("a classifier of {} classes, 2 are needed", loaded.config.classes),
-                false => "no classifier".to_owned(),
+            let found = if loaded.has_head() {
+                format!("a classifier of {} classes, 2 are needed", loaded.config.classes)
+            } else {
+                "no classifier".to_owned()
             };
             return Err(odd(format!(
                 "it has {found}: nothing can be predicted with it; train one first, in a run with \

@@ -148,9 +148,10 @@ impl RunFolder {
         let whole_spec = whole.spec()?;
         let folds = whole_spec.of_folds();
         let others = folds.iter().filter(|other| other.split.fold != spec.split.fold);
-        Ok(match whole_spec.is_of_all_folds() {
-            true => others.filter_map(|other| whole.known_fold(other)).collect(),
-            false => Vec::new(),
+        Ok(if whole_spec.is_of_all_folds() {
+            others.filter_map(|other| whole.known_fold(other)).collect()
+        } else {
+            Vec::new()
         })
     }
 

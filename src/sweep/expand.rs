@@ -113,15 +113,17 @@ pub fn expand(source: &SweepSource) -> Result<Vec<PlannedRun>, SweepError> {
     let mut found: Vec<(Combination, Spec)> = Vec::new();
     for combination in grid_of(source) {
         let folds: Vec<u64> = folds_of(source, &combination)?.iter().map(|&f| f as u64).collect();
-        let with_folds = match folds.is_empty() {
-            true => vec![combination],
-            false => spread(&combination, "split.fold", "fold", &folds),
+        let with_folds = if folds.is_empty() {
+            vec![combination]
+        } else {
+            spread(&combination, "split.fold", "fold", &folds)
         };
         let seeds = &source.table.seeds;
         for one in with_folds {
-            let with_seeds = match seeds.is_empty() {
-                true => vec![one],
-                false => spread(&one, "experiment.seed", "seed", seeds),
+            let with_seeds = if seeds.is_empty() {
+                vec![one]
+            } else {
+                spread(&one, "experiment.seed", "seed", seeds)
             };
             for one in with_seeds {
                 let spec = source.resolve(&one.settings)?;
@@ -156,11 +158,12 @@ fn in_words(settings: &[Setting]) -> String {
 }
 
 fn why_same(told: &[String; 2]) -> String {
-    match told[0] == told[1] {
-        true => "the same values are given twice: take one of them out".to_owned(),
-        false => "what they set differently plays no part in the results (as loss.gamma with \
+    if told[0] == told[1] {
+        "the same values are given twice: take one of them out".to_owned()
+    } else {
+        "what they set differently plays no part in the results (as loss.gamma with \
                   cross-entropy): give values that belong together as [[sweep.list]]"
-            .to_owned(),
+            .to_owned()
     }
 }
 

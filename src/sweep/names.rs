@@ -32,9 +32,10 @@ pub(super) fn value_in_words(value: &toml::Value) -> String {
         toml::Value::Array(values) => {
             let numbers = values.iter().all(|value| value.is_integer() || value.is_float());
             let words: Vec<String> = values.iter().map(value_in_words).collect();
-            match words.is_empty() {
-                true => "none".to_owned(),
-                false => words.join(if numbers { "x" } else { "-" }),
+            if words.is_empty() {
+                "none".to_owned()
+            } else {
+                words.join(if numbers { "x" } else { "-" })
             }
         }
         toml::Value::Table(table) => {
@@ -47,9 +48,10 @@ pub(super) fn value_in_words(value: &toml::Value) -> String {
 
 fn number_in_words(number: f64) -> String {
     let size = number.abs();
-    match size == 0.0 || (1e-2..1e6).contains(&size) || !number.is_finite() {
-        true => number.to_string(),
-        false => format!("{number:e}"),
+    if size == 0.0 || (1e-2..1e6).contains(&size) || !number.is_finite() {
+        number.to_string()
+    } else {
+        format!("{number:e}")
     }
 }
 

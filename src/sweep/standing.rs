@@ -182,9 +182,8 @@ pub fn combinations(runs: &[PlannedRun], standings: &[Standing], by: BestBy) -> 
         let spread = Spread::over(by.told(), &figures);
         let complete = figures.len() == places.len();
         if let Some(spread) = spread.as_ref().filter(|_| complete) {
-            let better = |other: f64| match by.is_higher_better() {
-                true => spread.mean > other,
-                false => spread.mean < other,
+            let better = |other: f64| {
+                if by.is_higher_better() { spread.mean > other } else { spread.mean < other }
             };
             if best.is_none_or(|(_, other)| better(other)) {
                 best = Some((told.len(), spread.mean));

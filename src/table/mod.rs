@@ -105,9 +105,10 @@ pub fn pieces(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let mut pieces: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     pieces.retain(|piece| ending(piece).is_some());
     pieces.sort();
-    match pieces.is_empty() {
-        true => Err(Unreadable::new(path, &"there is no .parquet and no .csv in it")),
-        false => Ok(pieces),
+    if pieces.is_empty() {
+        Err(Unreadable::new(path, &"there is no .parquet and no .csv in it"))
+    } else {
+        Ok(pieces)
     }
 }
 

@@ -87,15 +87,16 @@ impl Setting<'_> {
             let TrainOutput { grads, item } = TrainStep::step(network, batch);
             let Trained { scores, moments } = item;
             let first = self.devices[0].clone().inner();
-            Ok(match *device == self.devices[0] {
-                true => Done { places, share, scores: scores?, moments, gradients: grads },
-                false => Done {
+            Ok(if *device == self.devices[0] {
+                Done { places, share, scores: scores?, moments, gradients: grads }
+            } else {
+                Done {
                     places,
                     share,
                     scores: scores?,
                     moments: moments.to_device(&first),
                     gradients: grads.to_device(&first, network),
-                },
+                }
             })
         })
     }

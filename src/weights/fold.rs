@@ -58,9 +58,10 @@ fn fold_own(unit: &mut Unit, numbers_per_filter: usize, passes_on: bool) -> Vec<
     let filters = unit.kernel.chunks_exact_mut(numbers_per_filter);
     let vectors = unit.moving_mean.iter_mut().zip(&mut unit.beta);
     let fold = |((filter, (mean, beta)), gamma): ((&mut [f32], (&mut f32, &mut f32)), f32)| {
-        let (inside, outside) = match passes_on && gamma.abs() >= LEAST_GAMMA {
-            true => (gamma.signum(), gamma.abs()),
-            false => (gamma, 1.0),
+        let (inside, outside) = if passes_on && gamma.abs() >= LEAST_GAMMA {
+            (gamma.signum(), gamma.abs())
+        } else {
+            (gamma, 1.0)
         };
         filter.iter_mut().for_each(|weight| *weight *= inside);
         *mean *= inside;

@@ -171,9 +171,10 @@ impl Store<'_> {
             (Layout::TensorFlowI3d, _) => vec![1, 1, 1, features, classes],
         };
         let kernel = self.array(&kernel, &shape);
-        let kernel = match layout.outputs_last() {
-            true => outputs_first(&kernel, 1, features, classes),
-            false => kernel,
+        let kernel = if layout.outputs_last() {
+            outputs_first(&kernel, 1, features, classes)
+        } else {
+            kernel
         };
         Some((kernel, self.vector(&bias, classes)))
     }
@@ -183,17 +184,17 @@ impl Store<'_> {
         let Layer { inputs, outputs, size, .. } = *layer;
         let spatial = if layout.is_two_dimensional() { 2 } else { 3 };
         let mut shape = vec![size; spatial];
-        match layout.outputs_last() {
-            true => shape.extend([inputs, outputs]),
-            false => {
-                shape.splice(0..0, [outputs, inputs]);
-            }
+        if layout.outputs_last() {
+            shape.extend([inputs, outputs])
+        } else {
+            shape.splice(0..0, [outputs, inputs]);
         }
         let taps = size.pow(spatial as u32);
         let kernel = self.array(name, &shape);
-        let kernel = match layout.outputs_last() {
-            true => outputs_first(&kernel, taps, inputs, outputs),
-            false => kernel,
+        let kernel = if layout.outputs_last() {
+            outputs_first(&kernel, taps, inputs, outputs)
+        } else {
+            kernel
         };
         if layout.is_two_dimensional() { inflate(&kernel, size) } else { kernel }
     }

@@ -18,9 +18,10 @@ fn parquet(csv: &str, whole: &[&str]) -> Vec<u8> {
     let names = lines.next().unwrap();
     let rows: Vec<Vec<&str>> = lines.collect();
     let fields = names.iter().map(|name| {
-        let (physical, converted) = match whole.contains(name) {
-            true => (Physical::INT64, ConvertedType::NONE),
-            false => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
+        let (physical, converted) = if whole.contains(name) {
+            (Physical::INT64, ConvertedType::NONE)
+        } else {
+            (Physical::BYTE_ARRAY, ConvertedType::UTF8)
         };
         let kind = Type::primitive_type_builder(name, physical)
             .with_repetition(Repetition::OPTIONAL)

@@ -257,10 +257,8 @@ impl Nlst {
             Wanted::All => &labelled.all_series,
         };
         let megabytes: f64 = series.iter().map(|one| one.megabytes).sum();
-        let size = match megabytes > 0.0 {
-            true => format!(", {}", bytes(megabytes * 1e6)),
-            false => String::new(),
-        };
+        let size =
+            if megabytes > 0.0 { format!(", {}", bytes(megabytes * 1e6)) } else { String::new() };
         let placed = series.iter().filter(|one| !one.address.is_empty()).count();
         if placed == 0 && self.data.is_none() {
             notes.push(

@@ -75,9 +75,10 @@ pub(super) fn fetch_tables(
         }
         there += rows.iter().filter(|row| row.state == State::There).count();
     }
-    let told = match there == sources.len() {
-        true => format!("release {release} of the archive, there already"),
-        false => format!("release {release} of the archive, {} came", bytes(show.bytes() as f64)),
+    let told = if there == sources.len() {
+        format!("release {release} of the archive, there already")
+    } else {
+        format!("release {release} of the archive, {} came", bytes(show.bytes() as f64))
     };
     progress.stage_ends("tables", &told);
     Ok(())

@@ -121,9 +121,10 @@ impl Fetch {
     /// A message about WHAT, with a better file where one lies beside it.
     fn hinted(&self, message: String) -> String {
         let better = self.what.with_file_name("series.csv");
-        match better.is_file() && better != self.what {
-            true => format!("{message}; {} beside it does", better.display()),
-            false => message,
+        if better.is_file() && better != self.what {
+            format!("{message}; {} beside it does", better.display())
+        } else {
+            message
         }
     }
 
@@ -205,9 +206,10 @@ impl Fetch {
         if stop() {
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
-        output.answer(match output.is_verbose() {
-            true => table(&survey.rows),
-            false => short_table(&survey.rows),
+        output.answer(if output.is_verbose() {
+            table(&survey.rows)
+        } else {
+            short_table(&survey.rows)
         });
         let there = count(&survey.rows, State::There);
         let left = count(&survey.rows, State::NotStarted);

@@ -204,10 +204,8 @@ impl Jobs<'_> {
 /// `lungs run`, by the very program that runs here: another may have been built in its place since.
 fn this_program() -> std::io::Result<Command> {
     let own = std::path::Path::new("/proc/self/exe");
-    let mut command = match own.exists() {
-        true => Command::new(own),
-        false => Command::new(std::env::current_exe()?),
-    };
+    let mut command =
+        if own.exists() { Command::new(own) } else { Command::new(std::env::current_exe()?) };
     #[cfg(unix)]
     std::os::unix::process::CommandExt::arg0(&mut command, "lungs");
     command.arg("run");

@@ -145,20 +145,22 @@ impl Sweep {
         work.folder.write_manifest(&self.spec, &work.runs)?;
         self.conclude(work, &[], &Interrupt::listen(), told, answers)?;
         let view = work.view()?;
-        match view.count(State::Finished) == view.runs.len() {
-            true => Ok(()),
-            false => Err(Failure::work(format!(
+        if view.count(State::Finished) == view.runs.len() {
+            Ok(())
+        } else {
+            Err(Failure::work(format!(
                 "not every run is finished: {}. To do what is left:\n  {}",
                 view.summary(),
                 self.again()
-            ))),
+            )))
         }
     }
 
     fn answer(&self, view: &impl serde::Serialize, told: &str, output: &Output) -> Done {
-        match self.json {
-            true => output.answer(serde_json::to_string_pretty(view).map_err(Failure::work)?),
-            false => output.answer(told),
+        if self.json {
+            output.answer(serde_json::to_string_pretty(view).map_err(Failure::work)?)
+        } else {
+            output.answer(told)
         }
         Ok(())
     }
@@ -230,10 +232,7 @@ impl Sweep {
     ) -> Done {
         let view = work.view()?;
         let all = view.count(State::Finished) == view.runs.len();
-        let page = match self.only.is_none() || all {
-            true => work.compare(&view),
-            false => None,
-        };
+        let page = if self.only.is_none() || all { work.compare(&view) } else { None };
         told.say("");
         self.answer(&view, &view.tell(), answers)?;
         match page {
@@ -294,13 +293,14 @@ impl Sweep {
                 self.spec.display()
             )));
         }
-        match only.index <= count {
-            true => Ok(vec![only.index - 1]),
-            false => Err(Failure::request(format!(
+        if only.index <= count {
+            Ok(vec![only.index - 1])
+        } else {
+            Err(Failure::request(format!(
                 "`--only {}`: {} stands for {count} runs; see them with --dry-run",
                 only.index,
                 self.spec.display()
-            ))),
+            )))
         }
     }
 

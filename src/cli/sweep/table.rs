@@ -83,9 +83,10 @@ impl View {
         let mut rows = vec![vec!["combination".to_owned(), "runs".to_owned(), figure]];
         for one in &self.combinations {
             let count = one.spread.as_ref().map_or(0, |spread| spread.count);
-            let runs = match count == one.runs.len() {
-                true => count.to_string(),
-                false => format!("{count} of {}", one.runs.len()),
+            let runs = if count == one.runs.len() {
+                count.to_string()
+            } else {
+                format!("{count} of {}", one.runs.len())
             };
             let spread = one.spread.as_ref().map_or("–".to_owned(), |spread| spread.told());
             let best = if one.best { "  best" } else { "" };

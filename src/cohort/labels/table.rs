@@ -136,9 +136,10 @@ impl Labels {
     fn locate(&self, path: &Path, table: &Path) -> PathBuf {
         let next_to_table = table.parent().unwrap_or(Path::new(".")).join(path);
         let in_root = self.root.join(path);
-        match !next_to_table.exists() && in_root.exists() {
-            true => tidy(&in_root),
-            false => tidy(&next_to_table),
+        if !next_to_table.exists() && in_root.exists() {
+            tidy(&in_root)
+        } else {
+            tidy(&next_to_table)
         }
     }
 }

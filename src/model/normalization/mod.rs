@@ -56,9 +56,12 @@ pub(super) fn normalize_by(input: Tensor<5>, beta: Tensor<1>, moments: &Moments)
     if flex::is_ours(&input) {
         return normalize_here(input, beta, moments, Statistics::Given);
     }
-    let like_input = |tensor: &Tensor<1>| match input.is_autodiff() {
-        true => Tensor::from_inner(tensor.clone().inner()),
-        false => tensor.clone().inner(),
+    let like_input = |tensor: &Tensor<1>| {
+        if input.is_autodiff() {
+            Tensor::from_inner(tensor.clone().inner())
+        } else {
+            tensor.clone().inner()
+        }
     };
     let (mean, variance) = (like_input(&moments.mean), like_input(&moments.variance));
     let gamma = Tensor::ones_like(&beta);
@@ -220,9 +223,10 @@ mod tests {
         };
         let (x, beta) = (tensor("input").require_grad(), vector("beta").require_grad());
         let given = Moments { mean: vector("mean"), variance: vector("variance").abs() + 0.5 };
-        let (y, moments) = match own {
-            true => normalize_by_batch(x.clone(), beta.clone()),
-            false => (normalize_by(x.clone(), beta.clone(), &given), given),
+        let (y, moments) = if own {
+            normalize_by_batch(x.clone(), beta.clone())
+        } else {
+            (normalize_by(x.clone(), beta.clone(), &given), given)
         };
         let gradients = (y.clone() * tensor("gradient")).sum().backward();
         let values = |data: TensorData| data.iter::<f64>().collect();

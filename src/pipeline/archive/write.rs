@@ -31,16 +31,18 @@ pub struct Export {
 /// When the run is not finished, a file of it cannot be read, or the archive cannot be written.
 pub fn export(run: &RunFolder, notes: Option<&str>, to: &Path) -> Result<Export, PipelineError> {
     let spec = run.spec()?;
-    let figures = match spec.is_of_all_folds() {
-        true => BTreeMap::from([("out-of-fold".to_owned(), report::cross_validation(run)?.pooled)]),
-        false => report::summary(run)?.parts,
+    let figures = if spec.is_of_all_folds() {
+        BTreeMap::from([("out-of-fold".to_owned(), report::cross_validation(run)?.pooled)])
+    } else {
+        report::summary(run)?.parts
     };
     let mut files = BTreeMap::<String, Vec<u8>>::new();
     let mut networks = Vec::new();
     for (member, member_spec) in run.members()? {
-        let folder = match spec.is_of_all_folds() {
-            true => format!("fold-{}/", member_spec.split.fold),
-            false => String::new(),
+        let folder = if spec.is_of_all_folds() {
+            format!("fold-{}/", member_spec.split.fold)
+        } else {
+            String::new()
         };
         files.insert(
             format!("{folder}weights.safetensors"),
@@ -51,9 +53,10 @@ pub fn export(run: &RunFolder, notes: Option<&str>, to: &Path) -> Result<Export,
         }
         networks.push(folder);
     }
-    let figures_file = match spec.is_of_all_folds() {
-        true => ("cross-validation.json", run.cross_validation_file()),
-        false => ("evaluation.json", run.evaluation_file()),
+    let figures_file = if spec.is_of_all_folds() {
+        ("cross-validation.json", run.cross_validation_file())
+    } else {
+        ("evaluation.json", run.evaluation_file())
     };
     files.insert(figures_file.0.to_owned(), read(&figures_file.1)?);
     files.insert("spec.toml".to_owned(), spec.to_toml().into_bytes());
@@ -115,9 +118,10 @@ fn write(files: &BTreeMap<String, Vec<u8>>, to: &Path) -> Result<(), WriteError>
         let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
         for (name, bytes) in files {
             // Weights do not compress.
-            let method = match name.ends_with(".safetensors") {
-                true => CompressionMethod::Stored,
-                false => CompressionMethod::Deflated,
+            let method = if name.ends_with(".safetensors") {
+                CompressionMethod::Stored
+            } else {
+                CompressionMethod::Deflated
             };
             let options = SimpleFileOptions::default()
                 .compression_method(method)

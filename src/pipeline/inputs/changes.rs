@@ -247,14 +247,15 @@ impl ChangedInputs {
             "To begin a new run with the inputs as they are now: lungs run {} --fresh",
             self.run.join("spec.toml").display()
         );
-        match self.lost {
-            true => format!(
+        if self.lost {
+            format!(
                 "Prepared volumes that the run uses are gone, and cannot be made again from other \
                  inputs: put the inputs or the cache back.\n{fresh}"
-            ),
-            false => format!(
+            )
+        } else {
+            format!(
                 "To continue with the original inputs: add --keep-inputs to the command.\n{fresh}"
-            ),
+            )
         }
     }
 }

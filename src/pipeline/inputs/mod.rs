@@ -184,18 +184,20 @@ pub fn check_against<I: std::borrow::Borrow<Inputs>>(
     for member in begun {
         changes.merge(now.changes_since(spec, &member)?);
     }
-    match changes.is_empty() {
-        true => Ok(()),
-        false => Err(ChangedInputs { run, changes, lost: false }.into()),
+    if changes.is_empty() {
+        Ok(())
+    } else {
+        Err(ChangedInputs { run, changes, lost: false }.into())
     }
 }
 
 /// The run, or the folds of a cross-validation, as far as they have drawn up their study.
 fn begun(spec: &Spec, whole: &RunFolder) -> Vec<RunFolder> {
     let folds = spec.of_folds();
-    let members: Vec<RunFolder> = match spec.is_of_all_folds() {
-        true => folds.iter().filter_map(|fold| whole.known_fold(fold)).collect(),
-        false => vec![whole.clone()],
+    let members: Vec<RunFolder> = if spec.is_of_all_folds() {
+        folds.iter().filter_map(|fold| whole.known_fold(fold)).collect()
+    } else {
+        vec![whole.clone()]
     };
     members.into_iter().filter(|run| run.table(Table::Cohort).is_file()).collect()
 }
@@ -213,9 +215,10 @@ pub(super) fn check_lost(spec: &Spec, run: &RunFolder) -> Result<(), PipelineErr
             changes.add(Change::Preparation, env!("CARGO_PKG_VERSION").to_owned());
         }
     }
-    match changes.is_empty() {
-        true => Ok(()),
-        false => Err(ChangedInputs { run: run.root().to_owned(), changes, lost: true }.into()),
+    if changes.is_empty() {
+        Ok(())
+    } else {
+        Err(ChangedInputs { run: run.root().to_owned(), changes, lost: true }.into())
     }
 }
 

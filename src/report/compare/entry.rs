@@ -32,9 +32,10 @@ pub(super) struct Entry {
 pub(super) fn common_part(runs: &[RunFolder]) -> Result<Option<Part>, ReportError> {
     let (mut all_tested, mut any_folds) = (true, false);
     for run in runs {
-        match run.spec()?.is_of_all_folds() {
-            true => any_folds = true,
-            false => all_tested &= summary(run)?.parts.contains_key("test"),
+        if run.spec()?.is_of_all_folds() {
+            any_folds = true
+        } else {
+            all_tested &= summary(run)?.parts.contains_key("test")
         }
     }
     Ok(match (any_folds, all_tested) {

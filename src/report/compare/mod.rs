@@ -153,11 +153,10 @@ pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
         part: entry::in_words(part).to_owned(),
         differences: differences(&specs).into_iter().map(KeyDifference::from).collect(),
-        groups: match several {
-            true => {
-                groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &figures)).collect()
-            }
-            false => Vec::new(),
+        groups: if several {
+            groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &figures)).collect()
+        } else {
+            Vec::new()
         },
         figures,
         tests,

@@ -140,9 +140,10 @@ fn calibration(comparison: &Comparison) -> Drawing {
             let probabilities: Vec<f64> = entry.rows.iter().map(|row| row.probability).collect();
             let labels: Vec<bool> = entry.rows.iter().map(|row| row.label == 1).collect();
             let usable = probabilities.iter().all(|p| (0.0..=1.0).contains(p));
-            let bins = match usable {
-                true => equal_count_bins(&probabilities, &labels, 10, 0.95),
-                false => Vec::new(),
+            let bins = if usable {
+                equal_count_bins(&probabilities, &labels, 10, 0.95)
+            } else {
+                Vec::new()
             };
             (label, bins)
         })
@@ -161,9 +162,10 @@ fn losses(comparison: &Comparison) -> Drawing {
         .collect();
     let losses = comparison.differences.iter().any(|row| row.key.starts_with("loss."));
     // Heights of different losses say nothing beside each other.
-    let title = match losses {
-        true => "Validation loss by epoch, each run by its own loss",
-        false => "Validation loss by epoch",
+    let title = if losses {
+        "Validation loss by epoch, each run by its own loss"
+    } else {
+        "Validation loss by epoch"
     };
     overlaid_losses(title, "Validation loss", &runs)
 }

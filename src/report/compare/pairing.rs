@@ -152,17 +152,15 @@ fn sentence(
         });
     let part = part_of(entry);
     let positives = pair.labels.iter().filter(|&&label| label).count();
-    let told = |p: f64| match p < 0.001 {
-        true => "p < 0.001".to_owned(),
-        false => format!("p = {p:.3}"),
-    };
+    let told = |p: f64| if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") };
     let holm = match corrected.filter(|_| count > 1) {
         Some(corrected) => format!("; Holm-corrected for {count} tests, {}", told(corrected)),
         None => String::new(),
     };
-    let only = match pair.labels.len() == entry.rows.len().max(partner.rows.len()) {
-        true => "",
-        false => " that both have in common",
+    let only = if pair.labels.len() == entry.rows.len().max(partner.rows.len()) {
+        ""
+    } else {
+        " that both have in common"
     };
     format!(
         "On the same {} {part} exams{only} ({positives} positive), {} reached an AUC of {:.3}{} and {} \
@@ -189,9 +187,10 @@ fn part_of(entry: &Entry) -> &'static str {
         return in_words(None);
     }
     let count = |part: &str| entry.parts.get(part).map(|figures| figures.exams);
-    match count("test") == Some(entry.rows.len()) && count("test").is_some() {
-        true => entry::in_words(Some(Part::Test)),
-        false => entry::in_words(Some(Part::Valid)),
+    if count("test") == Some(entry.rows.len()) && count("test").is_some() {
+        entry::in_words(Some(Part::Test))
+    } else {
+        entry::in_words(Some(Part::Valid))
     }
 }
 

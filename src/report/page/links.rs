@@ -25,9 +25,8 @@ pub fn link(folder: &str, file: &str) -> String {
 /// Percent-encodes what is not plain in a URL.
 fn encode(name: &[u8]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = name.iter().map(|&byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let encoded = name.iter().map(|&byte| {
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     });
     encoded.collect()
 }

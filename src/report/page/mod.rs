@@ -94,10 +94,8 @@ pub fn short_uid(uid: &str) -> Markup {
 /// A number with at most `decimals` decimals, without trailing zeros.
 pub fn number(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
-    };
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     let text = if text == "-0" { "0" } else { text };
     text.replace('-', "−")
 }

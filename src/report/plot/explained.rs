@@ -154,12 +154,10 @@ fn legend(sheet: &mut Pixels, texts: &mut Vec<Text>, top: usize, any: bool, capt
     let text = |content: &str, x: f64| Text::new(content, (x, below), 15.0);
     texts.push(text("0", left as f64));
     texts.push(text("highest weight", (left + LENGTH) as f64).anchor(Anchor::End));
-    let told = match any {
-        true => format!(
-            "Highest weight {}; blue marks: its place. Window of the lungs.",
-            caption.highest
-        ),
-        false => "No place speaks for cancer in this map.".to_owned(),
+    let told = if any {
+        format!("Highest weight {}; blue marks: its place. Window of the lungs.", caption.highest)
+    } else {
+        "No place speaks for cancer in this map.".to_owned()
     };
     let x = (left + LENGTH + 24) as f64;
     texts.push(Text::new(told, (x, y as f64 + 12.0), 15.0));

@@ -49,9 +49,10 @@ fn scene(title: &str, flow: &Flow) -> Scene {
         let bottom = y + height(&step.lines);
         draw_box(&mut scene, MAIN, y, &step.lines);
         let last = place + 1 == flow.steps.len();
-        let next = match step.left_out.is_empty() {
-            true => bottom + GAP,
-            false => bottom + GAP + height(&step.left_out),
+        let next = if step.left_out.is_empty() {
+            bottom + GAP
+        } else {
+            bottom + GAP + height(&step.left_out)
         };
         if !step.left_out.is_empty() {
             let top = bottom + GAP / 2.0;
@@ -122,15 +123,16 @@ fn draw_box_of(
 fn draw_arrow(scene: &mut Scene, from: Point, to: Point) {
     let down = from.0 == to.0;
     let size = 4.5;
-    let (back, head) = match down {
-        true => (
+    let (back, head) = if down {
+        (
             (to.0, to.1 - size),
             vec![to, (to.0 - size, to.1 - 1.6 * size), (to.0 + size, to.1 - 1.6 * size)],
-        ),
-        false => (
+        )
+    } else {
+        (
             (to.0 - size, to.1),
             vec![to, (to.0 - 1.6 * size, to.1 - size), (to.0 - 1.6 * size, to.1 + size)],
-        ),
+        )
     };
     scene.line(vec![from, back], 1.25, AXIS);
     scene.polygon(head, AXIS, 1.0);

@@ -23,10 +23,8 @@ pub fn calibration(title: &str, figures: &Calibration, probabilities: &[f64]) ->
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
 
     let mut places: Vec<Point> = Vec::new();
-    let bins = match figures.equal_count_bins.is_empty() {
-        true => &figures.bins,
-        false => &figures.equal_count_bins,
-    };
+    let bins =
+        if figures.equal_count_bins.is_empty() { &figures.bins } else { &figures.equal_count_bins };
     for bin in bins {
         let (Some(mean), Some(share)) = (bin.mean_probability, bin.observed.value) else {
             continue;

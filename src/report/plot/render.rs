@@ -202,10 +202,8 @@ fn replay<B: DrawingBackend>(
 fn svg_text(backend: &mut SVGBackend<'_>, text: &Text, scale: f64) {
     // The backend shifts "top" texts down by 0.76 em; undone, the place is the baseline.
     let lift = 0.76 * text.size;
-    let place = match text.upwards {
-        true => (text.at.0 - lift, text.at.1),
-        false => (text.at.0, text.at.1 - lift),
-    };
+    let place =
+        if text.upwards { (text.at.0 - lift, text.at.1) } else { (text.at.0, text.at.1 - lift) };
     let style = if text.bold { FontStyle::Bold } else { FontStyle::Normal };
     // The backend writes a font size of 1/1.24 of what it is given.
     let size = text.size * scale * 1.24;

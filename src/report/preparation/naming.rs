@@ -42,10 +42,8 @@ pub(super) fn without_names(
     let shown_seen = (1..).zip(seen).map(|(number, row)| {
         let known = [&*row.patient, &row.exam, &row.series, &row.path];
         // A file without a series is known by its row alone.
-        let path = match row.series.is_empty() {
-            true => format!("cohort {number}"),
-            false => HIDDEN.to_owned(),
-        };
+        let path =
+            if row.series.is_empty() { format!("cohort {number}") } else { HIDDEN.to_owned() };
         CohortRow {
             patient: namer.patient(&row.patient),
             exam: String::new(),
@@ -76,10 +74,11 @@ fn scrubbed(reason: &str, known: &[&str]) -> String {
     let words = reason.split_whitespace().map(|word| {
         let core = word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '-');
         let harmless = core.is_empty() || is_word(core) || is_number(core);
-        match harmless && !parts.contains(&core.to_lowercase()) {
-            true => word.to_owned(),
+        if harmless && !parts.contains(&core.to_lowercase()) {
+            word.to_owned()
+        } else {
             // The punctuation around it stays, for the sentence.
-            false => word.replace(core, HIDDEN),
+            word.replace(core, HIDDEN)
         }
     });
     words.collect::<Vec<_>>().join(" ")

@@ -44,9 +44,10 @@ fn read(folder: &Path) -> Result<BTreeMap<String, String>, String> {
 fn compare(folder: &Path, name: &str, sums: &BTreeMap<String, String>) -> Result<(), String> {
     let expected = sums.get(name).ok_or_else(|| format!("{NAME} does not name {name}"))?;
     let found = checksum(&folder.join(name)).map_err(|e| format!("{name}: {e}"))?;
-    match found == *expected {
-        true => Ok(()),
-        false => Err(format!("{name}: its checksum is not the one in {NAME}")),
+    if found == *expected {
+        Ok(())
+    } else {
+        Err(format!("{name}: its checksum is not the one in {NAME}"))
     }
 }
 

@@ -301,10 +301,13 @@ fn left_and_right_ml(mask: &Mask, geometry: &Geometry, middle_x_mm: f64) -> [f64
     let mut sides = [0usize; 2];
     for (region, left) in pieces.regions().iter().zip(left) {
         let right = region.voxels - left;
-        let left = match 5 * left.min(right) < region.voxels {
-            true if left > right => region.voxels,
-            true => 0,
-            false => left,
+        let is_of_one_side = 5 * left.min(right) < region.voxels;
+        let left = if !is_of_one_side {
+            left
+        } else if left > right {
+            region.voxels
+        } else {
+            0
         };
         sides[0] += left;
         sides[1] += region.voxels - left;

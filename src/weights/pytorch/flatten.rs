@@ -26,10 +26,7 @@ pub fn flatten(machine: &Machine, root: Id) -> Result<Found, Wrong> {
     let mut waiting = vec![(String::new(), root, 0)];
     while let Some((name, id, depth)) = waiting.pop() {
         visits = visits.checked_sub(1).ok_or("its dictionaries contain each other without end")?;
-        let below = |key: String| match name.is_empty() {
-            true => key,
-            false => format!("{name}.{key}"),
-        };
+        let below = |key: String| if name.is_empty() { key } else { format!("{name}.{key}") };
         let what = match machine.get(id) {
             Value::Tensor(tensor) => {
                 found.tensors.push((name, tensor.clone()));

@@ -17,9 +17,10 @@ pub enum Place {
 
 /// Whether [`super::read`] would try this path: nothing is read but names and the end of a file.
 pub fn is_one(path: &Path) -> bool {
-    match path.is_dir() {
-        true => path.join("checkpoint").is_file() || !indexes(path).is_empty(),
-        false => index_of(&prefix(path)).is_file() || is_table(path),
+    if path.is_dir() {
+        path.join("checkpoint").is_file() || !indexes(path).is_empty()
+    } else {
+        index_of(&prefix(path)).is_file() || is_table(path)
     }
 }
 

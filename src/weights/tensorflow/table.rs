@@ -157,9 +157,10 @@ mod tests {
     /// Adds a block; its handle.
     fn put(bytes: &mut Vec<u8>, content: &[u8], packed: bool) -> Vec<u8> {
         let start = bytes.len();
-        let mut block = match packed {
-            true => snap::raw::Encoder::new().compress_vec(content).unwrap(),
-            false => content.to_vec(),
+        let mut block = if packed {
+            snap::raw::Encoder::new().compress_vec(content).unwrap()
+        } else {
+            content.to_vec()
         };
         let length = block.len();
         block.push(packed.into());
