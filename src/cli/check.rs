@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 /// Check a spec against the data without training.
 ///
-/// Says what a run would do: the keys that are set, the series found, chosen and left out with their
-/// reasons, the parts, and what it takes in disk, memory and time.
+/// Prints the keys that are set, the series found, chosen and excluded with their reasons, the splits, and
+/// estimates of disk, memory and time.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      every key, every series that is left out"

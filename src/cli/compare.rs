@@ -19,8 +19,8 @@ use std::path::PathBuf;
     after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2"
 )]
 pub(super) struct Compare {
-    /// Run folders; given the folder of an experiment, its newest finished run is taken, given that of
-    /// a sweep, all finished runs.
+    /// Run folders. An experiment's folder stands for its newest finished run, a sweep's folder for all its
+    /// finished runs.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 
@@ -28,7 +28,7 @@ pub(super) struct Compare {
     #[arg(long, default_value = "results/comparison", value_name = "FOLDER")]
     out: PathBuf,
 
-    /// Where runs scored different exams, test on those that they have in common.
+    /// Compare on the exams that all runs scored, where these differ.
     #[arg(long)]
     common: bool,
 

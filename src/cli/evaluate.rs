@@ -12,7 +12,7 @@ use crate::spec::load_resolved;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Evaluate runs as far as they have trained, and draw their plots.
+/// Evaluate runs with their best epoch so far, and draw their plots.
 ///
 /// Takes the epoch that the spec selects among those trained so far, scores the test part with it
 /// where there is one that it has not scored yet, and writes `evaluation.json` and plots anew. Of a cross-validation, every fold,

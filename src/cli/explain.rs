@@ -10,30 +10,29 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 #[command(next_help_heading = "Where the network looked")]
 pub(super) struct Explain {
-    /// Write where the network looked into this folder: for each exam a map on the CT's own voxels
-    /// (.nii.gz) and a picture (.png), and a table of all.
+    /// Write heatmaps into this folder: for each exam a volume on the CT's voxels (.nii.gz) and a picture
+    /// (.png), and one table.
     #[arg(long, value_name = "FOLDER")]
     explain: Option<PathBuf>,
 
-    /// How.
+    /// Attribution method.
     #[arg(long, value_enum, default_value_t = By::GradCam, requires = "explain")]
     explain_by: By,
 
-    /// Layers whose maps are joined, from Conv3d_1a_7x7 to Mixed_5c; default: the last layer of
+    /// Layers whose heatmaps are multiplied, from Conv3d_1a_7x7 to Mixed_5c; default: the last layer of
     /// each resolution.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',', requires = "explain")]
     explain_layer: Vec<String>,
 
-    /// Side of the blocks that occlusion fills with air, in mm, or in voxels of the prepared volume
-    /// (without mm).
+    /// Side of the occluded blocks, in mm (16mm) or in voxels of the prepared volume (8).
     #[arg(long, value_name = "SIZE", default_value = "30mm", requires = "explain")]
     occlusion_size: Length,
 
-    /// From one block to the next, likewise.
+    /// Distance between neighbouring blocks, in mm or voxels.
     #[arg(long, value_name = "STEP", default_value = "15mm", requires = "explain")]
     occlusion_stride: Length,
 
-    /// Blocks that the network takes at a time.
+    /// Occluded volumes per forward pass.
     #[arg(
         long,
         value_name = "COUNT",

@@ -18,10 +18,10 @@ use std::path::PathBuf;
     after_help = "Examples:\n  lungs export results/demo\n  lungs export results/demo/2026-01-31T10-15-02Z-5f3a9c --out model.zip --notes about.md\n  lungs predict --model model.zip data/new-patient"
 )]
 pub(super) struct Export {
-    /// A finished run; given the folder of an experiment, its newest finished run is taken.
+    /// A finished run. An experiment's folder stands for its newest finished run.
     run: PathBuf,
 
-    /// The archive; default: the experiment's name and the run's, with `.lungs.zip`, here.
+    /// File to write; default: `<experiment>-<run>.lungs.zip` in the working directory.
     #[arg(long, value_name = "ZIP")]
     out: Option<PathBuf>,
 

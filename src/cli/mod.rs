@@ -51,7 +51,7 @@ struct Arguments {
     #[arg(short, long, global = true, display_order = 1000)]
     quiet: bool,
 
-    /// Print more: every series that is left out, every file that is written.
+    /// Print every excluded series and every written file.
     #[arg(short, long, global = true, conflicts_with = "quiet", display_order = 1001)]
     verbose: bool,
 }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs phantom data/phantom --patients 20 --seed 7")]
 pub(super) struct Phantom {
-    /// Folder to write; it must not be there yet.
+    /// Folder to create.
     folder: PathBuf,
 
     /// Number of patients, with one to three exams each.
@@ -29,7 +29,7 @@ pub(super) struct Phantom {
     #[arg(long, default_value_t = 0.5)]
     positive_fraction: f64,
 
-    /// Seed of everything that varies.
+    /// Random seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 

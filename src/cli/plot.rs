@@ -15,8 +15,8 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Plot {
-    /// Run folders; given the folder of an experiment, its newest finished run is taken,
-    /// given that of a sweep, all finished runs.
+    /// Run folders. An experiment's folder stands for its newest finished run, a sweep's folder for all its
+    /// finished runs.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 

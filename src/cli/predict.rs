@@ -27,12 +27,11 @@ pub(super) struct Predict {
     #[arg(long, required = true, value_name = "RUN|FILE")]
     model: Vec<PathBuf>,
 
-    /// Spec whose [preprocess] and model.slices the weights were trained with, for weights that do
-    /// not carry theirs.
+    /// Spec with the [preprocess] and model.slices of the training, for weights without this metadata.
     #[arg(long, value_name = "SPEC")]
     spec: Option<PathBuf>,
 
-    /// Prepare as --spec says even where the weights carry something else.
+    /// Use the preprocessing of --spec even where the metadata of the weights differ.
     #[arg(long, requires = "spec")]
     any_preprocessing: bool,
 

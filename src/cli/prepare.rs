@@ -31,7 +31,7 @@ pub(super) struct Prepare {
     /// A spec (.toml), or a folder with CT images, or one such file.
     input: PathBuf,
 
-    /// Folder for the prepared series (needed when a folder or an image is given).
+    /// Output folder; required for a folder or an image, not for a spec.
     #[arg(long)]
     out: Option<PathBuf>,
 

@@ -49,7 +49,7 @@ struct Which {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Begin a new run even when one of the same spec is there.
+    /// Start a new run even if a run of the same spec exists.
     #[arg(long)]
     fresh: bool,
 
@@ -57,14 +57,14 @@ struct Which {
     #[arg(long, conflicts_with = "fresh")]
     keep_inputs: bool,
 
-    /// Watch training on a dashboard with curves; `q` stops, and everything is kept.
+    /// Show training curves in the terminal; `q` stops with a checkpoint.
     #[arg(long, conflicts_with = "slurm")]
     tui: bool,
 
     #[command(flatten)]
     submission: Submission,
 
-    /// Stop as by SIGTERM when standard input ends: whoever started this is gone, or wants it.
+    /// Stop with a checkpoint when standard input closes.
     #[arg(long, hide = true)]
     tethered: bool,
 }

@@ -15,13 +15,12 @@ use std::process::{Command, Stdio};
 /// Whether, and how far, work is given to Slurm.
 #[derive(Args)]
 pub(super) struct Submission {
-    /// Write batch scripts with what [slurm] of the spec asks for, and submit them; the jobs continue
-    /// by themselves when their time is up or a node is lost.
+    /// Write batch scripts from [slurm] of the spec and submit them. Jobs requeue themselves at the time limit
+    /// and after a lost node.
     #[arg(long)]
     pub slurm: bool,
 
-    /// With --slurm: print the scripts; write and submit nothing. (What a run would do without
-    /// Slurm, `lungs check` says.)
+    /// With --slurm: print the batch scripts without writing or submitting them.
     #[arg(long, requires = "slurm")]
     pub dry_run: bool,
 }
@@ -116,9 +115,7 @@ impl Call<'_> {
             before = Some(number.to_string());
         }
         if !self.submission.dry_run {
-            output.say(
-                "What they print is beside the scripts; `squeue --me` shows where they stand.",
-            );
+            output.say("Logs are next to the scripts; `squeue --me` shows the status.");
         }
         Ok(())
     }

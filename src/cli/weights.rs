@@ -72,7 +72,7 @@ struct Export {
     #[command(flatten)]
     source: Source,
 
-    /// Who is to read it.
+    /// Target format.
     #[arg(long, value_enum)]
     to: Reader,
 

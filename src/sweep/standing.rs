@@ -29,7 +29,7 @@ impl State {
     pub fn told(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
-            Self::InWork => "in work",
+            Self::InWork => "running",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
             Self::Finished => "finished",

@@ -242,13 +242,13 @@ impl Nlst {
                 notes.push(format!("note: {count} {told}"));
             }
         }
-        for (wanted, asked, class) in [
+        for (requested, available, class) in [
             (self.positives, counts.kept_positive, "positive"),
             (self.negatives, counts.kept - counts.kept_positive, "negative"),
         ] {
-            if let Some(wanted) = wanted.filter(|wanted| *wanted > asked) {
+            if let Some(requested) = requested.filter(|requested| *requested > available) {
                 notes.push(format!(
-                    "note: {wanted} {class} exams were asked for, there are {asked}"
+                    "note: requested {requested} {class} exams, only {available} available"
                 ));
             }
         }

@@ -208,7 +208,9 @@ impl Sweep {
             told.say(match ended {
                 Left::Finished => format!("[{done}/{}] {name} is finished", left.len()),
                 Left::Failed(why) => format!("[{done}/{}] {name} failed: {why}", left.len()),
-                Left::InWork => format!("[{done}/{}] {name} is in work elsewhere", left.len()),
+                Left::InWork => {
+                    format!("[{done}/{}] {name} is running in another process", left.len())
+                }
                 Left::Stopped => format!("[{done}/{}] {name} has stopped", left.len()),
             });
             if on_terminal && let Ok(view) = work.view() {
@@ -250,9 +252,7 @@ impl Sweep {
         let of = |wanted: fn(&Left) -> bool| ended.iter().filter(|(_, left)| wanted(left)).count();
         let elsewhere = of(|left| *left == Left::InWork);
         if elsewhere > 0 {
-            told.say(format!(
-                "{elsewhere} of the runs in work are those of other processes and were left to them."
-            ));
+            told.say(format!("{elsewhere} of the running runs belong to other processes."));
         }
         let (failed, stopped) = (of(|l| matches!(l, Left::Failed(_))), of(|l| *l == Left::Stopped));
         if interrupt.interrupter.should_stop() {

@@ -327,7 +327,7 @@ impl Machine {
     }
 }
 
-const EMPTY: &str = "a pickle that takes more than it has";
+const EMPTY: &str = "pickle stack underflow";
 
 fn pairs(items: Vec<Id>) -> Vec<(Id, Id)> {
     items.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)).collect()
