@@ -6,7 +6,7 @@
 use crate::cohort::{self, Cohort, Unmatched};
 use crate::device::{self, DeviceFacts, DeviceKind};
 use crate::images::PassedOverKind;
-use crate::prepare::{BeyondCrop, Row};
+use crate::prepare::{BeyondCrop, NetworkInput, Row};
 use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
 use crate::training::{self, TrainingError};
 use crate::usage;
@@ -187,9 +187,9 @@ pub fn plan(
 
 impl Plan {
     /// Takes into account which of the chosen series are prepared already.
-    pub fn with_prepared(mut self, rows: &[Row]) -> Self {
+    pub fn with_prepared(mut self, rows: &[Row], input: NetworkInput) -> Self {
         let prepared = rows.len();
-        self.lungs_beyond_crop = BeyondCrop::of(rows).map(|beyond| beyond.to_string());
+        self.lungs_beyond_crop = BeyondCrop::of(rows, input).map(|beyond| beyond.to_string());
         let chosen = self.cohort.as_ref().map_or(0, |cohort| cohort.chosen);
         let left = chosen.saturating_sub(prepared) as f64 / chosen.max(1) as f64;
         self.prepared = Some(prepared);

@@ -31,7 +31,7 @@ pub enum TextError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
     /// Two bytes for each character.
-    #[error("is UTF-16 text; save it as \"CSV UTF-8\" or as plain UTF-8 text")]
+    #[error("is UTF-16 text; save it as UTF-8 (in a spreadsheet: \"CSV UTF-8\")")]
     Utf16,
     /// A workbook of Excel or LibreOffice, or another ZIP archive.
     #[error("is a spreadsheet or another archive, not text; save the sheet as \"CSV UTF-8\"")]
@@ -40,7 +40,7 @@ pub enum NotText {
     #[error("is compressed with gzip; unpack it: gunzip -k FILE")]
     Gzip,
     /// Another encoding, such as that of old versions of Excel.
-    #[error("is not UTF-8 at line {line}; save it as \"CSV UTF-8\" or as plain UTF-8 text")]
+    #[error("is not UTF-8 at line {line}; save it as UTF-8 (in a spreadsheet: \"CSV UTF-8\")")]
     Encoding {
         /// The first such line, from 1.
         line: usize,

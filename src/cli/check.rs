@@ -46,7 +46,8 @@ impl Check {
         let lists = SplitLists::read(&spec).map_err(Failure::request)?;
         let mut plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
         if let Some(cohort) = &cohort {
-            plan = plan.with_prepared(&pipeline::known_rows(&spec, cohort));
+            let rows = pipeline::known_rows(&spec, cohort);
+            plan = plan.with_prepared(&rows, pipeline::network_input(&spec));
         }
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(Failure::work)?;

@@ -11,13 +11,15 @@ pub struct ListEntry {
     pub path: PathBuf,
     /// 0 or 1.
     pub label: u8,
+    /// Line of the list, from 1; 0 before it is written.
+    pub line: usize,
 }
 
 /// A `.list` file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// It cannot be read, or is not text.
-    #[error("a list: {0}")]
+    #[error("cannot use a list of data.train_list, valid_list or test_list: {0}")]
     Text(#[from] TextError),
     /// A line that is not "path label".
     #[error("{path}, line {line}: found \"{found}\", expected a path, a blank, and 0 or 1")]
@@ -45,11 +47,12 @@ pub fn read_list(path: &Path) -> Result<Vec<ListEntry>, ListError> {
         if line.trim().is_empty() {
             continue;
         }
-        let entry = parse(line.trim()).ok_or_else(|| ListError::BadLine {
+        let mut entry = parse(line.trim()).ok_or_else(|| ListError::BadLine {
             path: path.to_owned(),
             line: number + 1,
             found: line.to_owned(),
         })?;
+        entry.line = number + 1;
         entries.push(entry);
     }
     if entries.is_empty() {
@@ -65,7 +68,7 @@ fn parse(line: &str) -> Option<ListEntry> {
         "1" => 1,
         _ => return None,
     };
-    Some(ListEntry { path: PathBuf::from(path.trim_end()), label })
+    Some(ListEntry { path: PathBuf::from(path.trim_end()), label, line: 0 })
 }
 
 /// Writes a `.list` file that [`read_list`] and the original read.
@@ -86,8 +89,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.list");
         let entries = vec![
-            ListEntry { path: "a/b c/1.2.3".into(), label: 1 },
-            ListEntry { path: "d".into(), label: 0 },
+            ListEntry { path: "a/b c/1.2.3".into(), label: 1, line: 1 },
+            ListEntry { path: "d".into(), label: 0, line: 2 },
         ];
         write_list(&path, &entries).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a/b c/1.2.3 1\nd 0\n");

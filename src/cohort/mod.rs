@@ -43,7 +43,7 @@ use crate::spec::{Part, Spec};
 use remarks::PATIENT_ASSUMED;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The cohort could not be gathered.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,16 @@ pub enum CohortError {
     /// A folder could not be walked.
     #[error(transparent)]
     Images(#[from] ImagesError),
+    /// A folder or file of a list could not be walked.
+    #[error("{list}, line {line}: {source}; paths of a list start at the working directory")]
+    Listed {
+        /// The list.
+        list: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Why not.
+        source: ImagesError,
+    },
     /// The labels are unusable.
     #[error(transparent)]
     Labels(#[from] LabelsError),
@@ -249,14 +259,15 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
         let test = data.test_list.as_ref().map(|test| (test, Part::Test));
         let mut entries = Vec::new();
         for (list, part) in lists.into_iter().chain(test) {
-            entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part)));
+            entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part, list.as_path())));
         }
         return read_listed(&entries, scanner);
     }
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
         let mut parts = Vec::new();
         for (folder, label) in [(positives, 1), (negatives, 0)] {
-            parts.push((scanner.scan(folder)?, label, None));
+            let (found, source) = (scanner.scan(folder)?, folder.display().to_string());
+            parts.push(Labelled { found, label, part: None, source });
         }
         return merged(parts);
     }
@@ -270,21 +281,36 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
 
 /// The images that `.list` files name, each scanned once.
 fn read_listed(
-    entries: &[(ListEntry, Part)],
+    entries: &[(ListEntry, Part, &Path)],
     scanner: &mut Scanner,
 ) -> Result<(Found, Labels), CohortError> {
     let mut parts = Vec::with_capacity(entries.len());
-    for (entry, part) in entries {
-        parts.push((scanner.scan(&entry.path)?, entry.label, Some(*part)));
+    for (entry, part, list) in entries {
+        let found = scanner.scan(&entry.path).map_err(|source| CohortError::Listed {
+            list: list.to_path_buf(),
+            line: entry.line,
+            source,
+        })?;
+        let source = format!("{} line {}", list.display(), entry.line);
+        parts.push(Labelled { found, label: entry.label, part: Some(*part), source });
     }
     merged(parts)
 }
 
+/// What a folder or file of a list holds, with its label.
+struct Labelled {
+    found: Found,
+    label: u8,
+    part: Option<Part>,
+    /// Where this stands.
+    source: String,
+}
+
 /// What several folders hold together, every series once, labelled by where it was found.
-fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), CohortError> {
+fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
     // Names of volume files are names of series only as long as they tell files apart.
     let mut paths = HashMap::<String, BTreeSet<PathBuf>>::new();
-    for image in parts.iter().flat_map(|(found, _, _)| &found.images) {
+    for image in parts.iter().flat_map(|part| &part.found.images) {
         if image.kind != Kind::Dicom {
             paths.entry(image.series_uid.clone()).or_default().insert(image.path.clone());
         }
@@ -292,7 +318,7 @@ fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), Coho
     let mut all = Found::default();
     let mut labels = Labels::default();
     let mut known = HashSet::new();
-    for (mut found, label, part) in parts {
+    for Labelled { mut found, label, part, source } in parts {
         for image in &mut found.images {
             if paths.get(&image.series_uid).is_some_and(|paths| paths.len() > 1) {
                 let path = image.path.display().to_string();
@@ -300,7 +326,7 @@ fn merged(parts: Vec<(Found, u8, Option<Part>)>) -> Result<(Found, Labels), Coho
             }
         }
         found.images.iter_mut().for_each(assume_patient);
-        labels.add_images(&found.images, label, part);
+        labels.add_images(&found.images, label, part, &source);
         all.images.extend(
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );

@@ -86,10 +86,8 @@ pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
     }));
     rows.extend(matched.unused.into_iter().map(|unused| {
         let label = unused.label;
-        let reason = format!(
-            "label-without-series: {} names {}, no series does",
-            label.source, unused.words
-        );
+        let (value, source, words) = (label.label, &label.source, &unused.words);
+        let reason = format!("label-without-series: label {value} in {source} {words}");
         let row = CohortRow {
             patient: label.patient.clone().unwrap_or(unused.patient),
             exam: label.exam.clone().unwrap_or_default(),

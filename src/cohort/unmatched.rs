@@ -39,7 +39,9 @@ impl Unmatched {
             let starts = move |row: &&CohortRow| row.reason.split(':').next() == Some(code);
             rows.iter().filter(starts)
         };
-        let (labels, series) = (with("label-without-series"), with("no-label"));
+        let series = with("no-label");
+        // A date that is not met is no mismatch of ids.
+        let labels = with("label-without-series").filter(|row| row.study_date.is_empty());
         let label_of = |row: &CohortRow| {
             if row.series.is_empty() { row.patient.clone() } else { row.series.clone() }
         };

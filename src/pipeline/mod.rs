@@ -29,8 +29,8 @@ pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
 pub use study::{
-    Found, cache_folder, gather, images_of, known_rows, make_phantom, prepare, prepare_chosen,
-    prepare_images, prepare_shard, settings, split_check, survey, tell_passed_over,
+    Found, cache_folder, gather, images_of, known_rows, make_phantom, network_input, prepare,
+    prepare_chosen, prepare_images, prepare_shard, settings, split_check, survey, tell_passed_over,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};

@@ -9,7 +9,9 @@ use crate::dicom::{self, StackRules};
 use crate::files;
 use crate::images::{Image, PassedOver, Scanner};
 use crate::phantom;
-use crate::prepare::{self, BeyondCrop, Limits, Refusal, Row, Settings, Shard, Status};
+use crate::prepare::{
+    self, BeyondCrop, Limits, NetworkInput, Refusal, Row, Settings, Shard, Status,
+};
 use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
 use crate::spec::{self, Compat, Interpolation, Part, Spec};
 use crate::training::Exam;
@@ -278,10 +280,15 @@ pub fn prepare_images(
         if refused > 0 { format!("; {refused} refused") } else { String::new() }
     );
     watch.stage_ends("preparation", &told);
-    if let Some(beyond) = BeyondCrop::of(&rows) {
+    if let Some(beyond) = BeyondCrop::of(&rows, network_input(spec)) {
         watch.note(&format!("warning: {beyond}"));
     }
     Ok(rows)
+}
+
+/// What the network of a spec sees of a crop.
+pub fn network_input(spec: &Spec) -> NetworkInput {
+    NetworkInput { slices: spec.model.slices, spacing_mm: spec.preprocess.spacing_mm }
 }
 
 /// Images without a study.
@@ -446,7 +453,9 @@ fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError>
         let entries: Vec<ListEntry> = rows
             .iter()
             .filter(|row| row.chosen && row.split == Some(part))
-            .filter_map(|row| Some(ListEntry { path: (&row.path).into(), label: row.label? }))
+            .filter_map(|row| {
+                Some(ListEntry { path: (&row.path).into(), label: row.label?, line: 0 })
+            })
             .collect();
         if !entries.is_empty() {
             cohort::write_list(&run.list_file(part), &entries)?;

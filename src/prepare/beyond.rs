@@ -80,7 +80,33 @@ fn pair(values: Option<[f64; 2]>) -> [Option<f64>; 2] {
     values.map_or([None; 2], |values| values.map(Some))
 }
 
-/// Series whose lungs reach beyond the crop.
+/// What the network sees of a crop: all of its rows and columns, and the middle slices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkInput {
+    /// Slices that the network sees (`model.slices`).
+    pub slices: usize,
+    /// Distance between slices of the crop.
+    pub spacing_mm: f64,
+}
+
+impl Row {
+    /// The row as if its crop had only the slices that the network sees.
+    fn as_seen(&self, input: NetworkInput) -> Self {
+        let (Some(depth), Some(centre)) = (self.crop_d, self.centre_z) else { return self.clone() };
+        if input.slices >= depth {
+            return self.clone();
+        }
+        let first = centre as i64 - (depth / 2) as i64 + ((depth - input.slices) / 2) as i64;
+        let beyond = |voxels: i64| (voxels.max(0) as f64 * input.spacing_mm * 10.0).round() / 10.0;
+        let mut row = self.clone();
+        row.beyond_feet_mm = self.box_z0.map(|end| beyond(first - end as i64));
+        let last = first + input.slices as i64 - 1;
+        row.beyond_head_mm = self.box_z1.map(|end| beyond(end as i64 - last));
+        row
+    }
+}
+
+/// Series whose lungs extend beyond what the network sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeyondCrop {
     /// How many.
@@ -96,9 +122,10 @@ pub struct BeyondCrop {
 }
 
 impl BeyondCrop {
-    /// Counts them; nothing where every crop holds its lungs.
-    pub fn of(rows: &[Row]) -> Option<Self> {
-        let known: Vec<&Row> = rows.iter().filter(|row| row.crop_for_lungs().is_some()).collect();
+    /// Counts them; nothing where the network sees all lungs.
+    pub fn of(rows: &[Row], input: NetworkInput) -> Option<Self> {
+        let known = rows.iter().filter(|row| row.crop_for_lungs().is_some());
+        let known: Vec<Row> = known.map(|row| row.as_seen(input)).collect();
         let sides = known.iter().flat_map(|row| row.beyond_sides());
         let (side, most_mm) = sides.max_by(|a, b| a.1.total_cmp(&b.1))?;
         let series = known.iter().filter(|row| row.beyond_sides().next().is_some()).count();
@@ -119,8 +146,9 @@ impl std::fmt::Display for BeyondCrop {
         let Self { series, of, most_mm, side, size: [depth, height, width] } = self;
         write!(
             f,
-            "the lungs reach beyond the crop in {series} of {of} series, by up to {most_mm} mm ({side}; \
-             {LUNGS_BEYOND_CROP}); preprocess.size = [{depth}, {height}, {width}] holds all of them"
+            "the lungs extend beyond the crop in {series} of {of} series, by up to {most_mm} mm ({side}; \
+             {LUNGS_BEYOND_CROP}); preprocess.size = [{depth}, {height}, {width}] with model.slices = \
+             {depth} holds all of them"
         )
     }
 }
@@ -148,6 +176,17 @@ mod tests {
         row
     }
 
+    /// A network that sees all slices.
+    const ALL: NetworkInput = NetworkInput { slices: usize::MAX, spacing_mm: 2.5 };
+
+    #[test]
+    fn slices_that_the_network_does_not_see_are_beyond() {
+        // Of the crop of slices 10 to 17, the network sees 11 to 16.
+        let inside = row([[11, 17], [11, 17], [11, 17]], [8, 8, 8]);
+        let seen = BeyondCrop::of(&[inside], NetworkInput { slices: 6, spacing_mm: 2.5 }).unwrap();
+        assert_eq!((seen.series, seen.most_mm, seen.side, seen.size), (1, 2.5, "head", [8, 8, 8]));
+    }
+
     #[test]
     fn lungs_that_fill_the_crop_are_inside_and_one_voxel_more_is_told_with_its_side() {
         // An even crop of 8 around voxel 14 holds 10 to 17.
@@ -158,19 +197,19 @@ mod tests {
         let beyond = row([[10, 18], [11, 17], [9, 19]], [8, 8, 8]);
         assert_eq!(beyond.flags, LUNGS_BEYOND_CROP);
         assert_eq!(beyond.beyond_crop().unwrap(), "2.5 mm (head), 0.7 mm (right), 1.4 mm (left)");
-        assert_eq!(BeyondCrop::of(std::slice::from_ref(&inside)), None);
-        let counted = BeyondCrop::of(&[inside, beyond]).unwrap();
+        assert_eq!(BeyondCrop::of(std::slice::from_ref(&inside), ALL), None);
+        let counted = BeyondCrop::of(&[inside, beyond], ALL).unwrap();
         assert_eq!(
             counted.to_string(),
-            "the lungs reach beyond the crop in 1 of 2 series, by up to 2.5 mm (head; \
-             lungs-beyond-crop); preprocess.size = [16, 8, 16] holds all of them"
+            "the lungs extend beyond the crop in 1 of 2 series, by up to 2.5 mm (head; \
+             lungs-beyond-crop); preprocess.size = [16, 8, 16] with model.slices = 16 holds all of them"
         );
     }
 
     #[test]
     fn the_size_that_is_suggested_holds_the_lungs() {
         for lungs in [[[3, 90], [20, 41], [0, 99]], [[0, 7], [1, 8], [5, 5]]] {
-            let size = BeyondCrop::of(&[row(lungs, [4, 4, 4])]).map(|counted| counted.size);
+            let size = BeyondCrop::of(&[row(lungs, [4, 4, 4])], ALL).map(|counted| counted.size);
             let again = row(lungs, size.unwrap());
             assert_eq!(again.beyond_crop(), None, "{lungs:?} {size:?}");
         }

@@ -31,7 +31,7 @@ use crate::dicom::StackRules;
 use crate::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
-pub use beyond::{BeyondCrop, LUNGS_BEYOND_CROP};
+pub use beyond::{BeyondCrop, LUNGS_BEYOND_CROP, NetworkInput};
 pub use cache::{inputs_of, is_prepared, prepared_row};
 pub use claim::{Claim, turn};
 pub use content::content_of;

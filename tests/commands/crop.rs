@@ -12,7 +12,7 @@ fn lungs_beyond_the_crop_are_counted_everywhere() {
         assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
         format!("{}{}", done.stdout, done.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let count = "the lungs reach beyond the crop in ";
+    let count = "the lungs extend beyond the crop in ";
     assert!(!words(&["check", "small.toml"]).contains(count), "nothing is prepared yet");
     let prepared = words(&["prepare", "small.toml"]);
     assert!(prepared.contains(count), "{prepared}");

@@ -122,8 +122,12 @@ fn lists_of_volume_files_train_with_a_byte_order_mark_and_a_warning() {
     assert_eq!(table.matches("patient-assumed").count(), 4);
     // One file in both lists.
     place.write("valid.list", "files/a.nii 1\nfiles/d.nii 0\n");
-    let twice = "series a has two parts: train (label 1 in the train list (files/a.nii)) and valid";
+    let twice = "series a has two parts: train (train.list line 1) and valid (valid.list line 1)";
     says(&place.lungs(&["check", "lists.toml"]), 2, &[twice]);
+    // A folder that is not there.
+    place.write("valid.list", "files/c.nii 1\n\nfiles/none 0\n");
+    let missing = "valid.list, line 3: cannot look for CT images in files/none";
+    says(&place.lungs(&["check", "lists.toml"]), 2, &[missing]);
     // The text of another program.
     let utf16: Vec<u8> = "files/a.nii 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(place.path("valid.list"), utf16).unwrap();
@@ -162,8 +166,8 @@ fn labels_by_patient_label_every_exam_or_the_dated_one() {
     let check = ["check", "small.toml", "--set", "data.labels=labels.csv"];
     let (exams, patients) = (rows.len(), patients.len());
     let by_patient = format!(
-        "{exams} exams of {patients} patients labelled by patient_id: 0 by study_date, {exams} by the \
-         patient alone (every exam of the patient)"
+        "{exams} exams of {patients} patients labelled by patient_id: 0 by patient and study_date, {exams} by \
+         patient alone (the label of a patient counts for every exam)"
     );
     says(&place.lungs(&check), 0, &[&by_patient, &format!("{exams} chosen")]);
 }
@@ -184,8 +188,8 @@ fn two_labels_of_one_exam_are_an_error_with_both_lines() {
     );
     let done = place.lungs(&["check", "small.toml", "--set", "data.labels=labels.csv"]);
     let line = format!(
-        "exam {exam} has two labels: {label} (label {label} in labels.csv line 2) and \
-                        {other} (label {other} in labels.csv line 3)"
+        "exam {exam} has two labels: {label} (labels.csv line 2) and \
+                        {other} (labels.csv line 3)"
     );
     says(&done, 2, &["the labels contradict each other", &line]);
 }

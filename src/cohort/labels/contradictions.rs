@@ -45,8 +45,14 @@ impl Contradictions {
     /// Adds what two labels of one name say differently.
     fn compare(&mut self, name: &str, first: &Label, second: &Label) {
         let mut add = |what, [a, b]: [Option<String>; 2]| {
+            let sources = |known: &Contradiction| {
+                known.what == what
+                    && (&known.first.1, &known.second.1) == (&first.source, &second.source)
+            };
             if let (Some(a), Some(b)) = (a, b)
                 && a != b
+                // The rows of a patient contradict each other once, not once for each series.
+                && !self.0.iter().any(sources)
             {
                 self.0.insert(Contradiction {
                     name: name.to_owned(),

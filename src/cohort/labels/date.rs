@@ -16,13 +16,13 @@ impl Date {
                 format!("{year:0>4}{month:0>2}{day:0>2}")
             }
         };
-        let is_day = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u32>().ok();
-        let possible = is_day
-            && number(0..4)? > 0
-            && (1..=12).contains(&number(4..6)?)
-            && (1..=31).contains(&number(6..8)?);
-        possible.then_some(Self(digits))
+        if digits.len() != 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let [year, month, day] = [&digits[..4], &digits[4..6], &digits[6..]];
+        let (month, day) = (month.parse().ok()?, day.parse().ok()?);
+        jiff::civil::Date::new(year.parse().ok()?, month, day).ok()?;
+        Some(Self(digits))
     }
 }
 
@@ -41,7 +41,9 @@ mod tests {
         for text in ["2001-02-03", "20010203", "2001/2/3", " 2001.02.03 ", "2001-02-03T00:00:00"] {
             assert_eq!(Date::parse(text).unwrap().to_string(), "2001-02-03", "{text}");
         }
-        for text in ["", "3/2/2001", "2001", "2001-13-01", "2001-02-32", "200102031", "today"] {
+        for text in
+            ["", "3/2/2001", "2001", "2001-13-01", "2001-02-32", "20010230", "200102031", "today"]
+        {
             assert_eq!(Date::parse(text), None, "{text}");
         }
     }

@@ -27,7 +27,7 @@ pub struct Unused<'a> {
     pub patient: String,
     /// The day, where it names one.
     pub study_date: String,
-    /// What it names, in words.
+    /// What it names and why that is not met, as the end of a sentence.
     pub words: String,
     /// The label.
     pub label: &'a Label,
@@ -53,8 +53,8 @@ impl std::fmt::Display for PatientRows {
         };
         write!(
             f,
-            "{} of {} labelled by patient_id: {} by study_date, {} by the patient alone (every exam of \
-             the patient)",
+            "{} of {} labelled by patient_id: {} by patient and study_date, {} by patient alone (the label \
+             of a patient counts for every exam)",
             plural(exams, "exam"),
             plural(patients, "patient"),
             dated_exams,
@@ -79,7 +79,7 @@ impl Labels {
         let of: Vec<Vec<&Label>> = images.iter().map(|image| self.of(image, &mut used)).collect();
         let mut unused = Vec::new();
         let named = |name: String, label| Unused {
-            words: name.clone(),
+            words: format!("names {name}, no series does"),
             name,
             patient: String::new(),
             study_date: String::new(),
@@ -209,18 +209,16 @@ fn exam_of(image: &Image) -> &str {
 }
 
 fn patient_in_words(patient: &str, date: Option<&Date>, dates: Option<&BTreeSet<Date>>) -> String {
-    let Some(date) = date else { return format!("patient {patient}") };
-    match dates {
-        None => format!("patient {patient}"),
-        Some(dates) if dates.is_empty() => {
-            format!(
-                "the exam of patient {patient} on {date}, whose scans have no StudyDate (0008,0020)"
-            )
-        }
-        Some(dates) => {
+    match (date, dates) {
+        (None, _) | (_, None) => format!("names patient {patient}, no series does"),
+        (Some(date), Some(dates)) if dates.is_empty() => format!(
+            "is of an exam of patient {patient} on {date}; the scans of the patient have no StudyDate \
+             (0008,0020)"
+        ),
+        (Some(date), Some(dates)) => {
             let dates: Vec<String> = dates.iter().take(5).map(Date::to_string).collect();
             format!(
-                "the exam of patient {patient} on {date}, whose exams are of {}",
+                "is of an exam of patient {patient} on {date}; the exams of the patient are of {}",
                 dates.join(", ")
             )
         }

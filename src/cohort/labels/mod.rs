@@ -52,6 +52,29 @@ pub enum LabelsError {
         /// What is there.
         found: String,
     },
+    /// No rows.
+    #[error("{path} has no rows; expected a header and a row for each series, exam or patient")]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row with more cells than the header.
+    #[error(
+        "{path}, line {line}: {found} cells, the header has {expected}; quote cells that contain the \
+         separator \"{separator}\""
+    )]
+    TooManyCells {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Cells in the row.
+        found: usize,
+        /// Cells in the header.
+        expected: usize,
+        /// What separates cells.
+        separator: char,
+    },
     /// A column of our own twice.
     #[error("{path} has two columns `{column}`; rename or remove one of them")]
     ColumnTwice {
@@ -109,7 +132,7 @@ pub struct Label {
     pub part: Option<Part>,
     /// What further columns say, by their names.
     pub columns: BTreeMap<String, String>,
-    /// Where this was said.
+    /// Where it stands, such as `labels.csv line 3`.
     pub source: String,
 }
 
@@ -133,14 +156,10 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Gives every image the same label, and part.
-    pub fn add_images(&mut self, images: &[Image], label: u8, part: Option<Part>) {
+    /// Gives every image the same label, and part; `source` is where this stands.
+    pub fn add_images(&mut self, images: &[Image], label: u8, part: Option<Part>, source: &str) {
         for image in images {
-            let from = image.path.display();
-            let source = match part {
-                Some(part) => format!("label {label} in the {part} list ({from})"),
-                None => format!("label {label} by its folder ({from})"),
-            };
+            let source = source.to_owned();
             let columns = BTreeMap::new();
             let entry = Label { label, patient: None, exam: None, part, columns, source };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);

@@ -53,10 +53,14 @@ impl Labels {
     /// When the file is no such table, or a row cannot be understood.
     pub fn read_csv(path: &Path, root: &Path) -> Result<Self, LabelsError> {
         let text = text::read(path)?;
+        if text.trim().is_empty() {
+            return Err(LabelsError::NoRows { path: path.to_owned() });
+        }
         let separator = Separator::of(text.as_bytes());
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .delimiter(separator.byte)
+            .flexible(true)
             .from_reader(&text.as_bytes()[separator.skip..]);
         let unreadable = |error: csv::Error| LabelsError::Csv {
             path: path.to_owned(),
@@ -67,6 +71,7 @@ impl Labels {
         check_header(path, &header)?;
         let mut labels = Self { root: root.to_owned(), ..Self::default() };
         let mut record = csv::StringRecord::new();
+        let mut rows = 0_usize;
         while reader.read_record(&mut record).map_err(unreadable)? {
             let number = record.position().map_or(0, csv::Position::line);
             let line = Line { file: path, number: number + separator.lines_skipped() };
@@ -74,11 +79,24 @@ impl Labels {
             if record.iter().all(str::is_empty) {
                 continue;
             }
+            if record.iter().skip(header.len()).any(|cell| !cell.is_empty()) {
+                return Err(LabelsError::TooManyCells {
+                    path: path.to_owned(),
+                    line: line.number,
+                    found: record.len(),
+                    expected: header.len(),
+                    separator: char::from(separator.byte),
+                });
+            }
+            rows += 1;
             let cells = header.iter().zip(&record);
             let kept = |name: &str| !OWN_COLUMNS.contains(&name) || name == "study_date";
             let columns = cells.filter(|(name, _)| kept(name));
             let columns = columns.map(|(name, cell)| (name.clone(), cell.to_owned())).collect();
             labels.add_row(&Row::of(&header, &record), columns, &line)?;
+        }
+        if rows == 0 {
+            return Err(LabelsError::NoRows { path: path.to_owned() });
         }
         Ok(labels)
     }
@@ -105,7 +123,7 @@ impl Labels {
             exam: some(row.exam_id),
             part: None,
             columns,
-            source: format!("label {label} in {} line {number}", line.file.display()),
+            source: format!("{} line {number}", line.file.display()),
         };
         if !row.series_uid.is_empty() {
             self.by_series.entry(row.series_uid.to_owned()).or_default().push(entry);

@@ -78,15 +78,15 @@ fn a_patient_labels_every_exam_and_a_date_picks_one() {
     assert_eq!(of(&labels, &images), [Some(1), Some(1), Some(1), Some(1), Some(0), None]);
     let matched = labels.matched(&images);
     let words: Vec<&str> = matched.unused.iter().map(|unused| &*unused.words).collect();
-    let day = "the exam of patient Q on 2003-01-01, whose exams are of 2001-02-03, 2002-03-04, \
-               2002-03-05";
-    assert_eq!(words, [day, "patient R"]);
+    let day = "is of an exam of patient Q on 2003-01-01; the exams of the patient are of 2001-02-03, \
+               2002-03-04, 2002-03-05";
+    assert_eq!(words, [day, "names patient R, no series does"]);
     let expected = PatientRows { patients: 2, exams: 4, dated_exams: 2 };
     assert_eq!(matched.by_patient, expected);
     assert_eq!(
         expected.to_string(),
-        "4 exams of 2 patients labelled by patient_id: 2 by study_date, 2 by the patient alone (every \
-         exam of the patient)"
+        "4 exams of 2 patients labelled by patient_id: 2 by patient and study_date, 2 by patient alone (the \
+         label of a patient counts for every exam)"
     );
     assert_eq!(contradictions(&labels, &images), "");
 }
@@ -113,7 +113,7 @@ fn files_without_a_patient_belong_to_the_one_who_names_their_file_or_folder() {
 #[test]
 fn separators_marks_and_line_ends_of_spreadsheets_are_read() {
     for text in [
-        "series_uid;label\r\n1;1\r\n;\r\n2;0\r\n",
+        "series_uid;label\r\n1;1;\r\n;;\r\n2;0\r\n",
         "\u{feff}series_uid\tlabel\n1\t1\n2\t0\n",
         "sep=;\r\nseries_uid;label\r\n1;1\r\n2;0\r\n",
         "\"series_uid\",\"label\"\n\"1\",\"1\"\n\"2\",\"0.0\"\n",
@@ -160,11 +160,21 @@ fn what_is_no_table_of_labels_is_named() {
         error("patient_id,label\n,1\n"),
         "DIR/labels.csv, line 2: series_uid, path, exam_id and patient_id are all empty"
     );
+    assert_eq!(
+        error("patient_id,label\nP,1,x\n"),
+        "DIR/labels.csv, line 2: 3 cells, the header has 2; quote cells that contain the separator \",\""
+    );
+    let no_rows = "DIR/labels.csv has no rows; expected a header and a row for each series, exam or \
+                   patient";
+    assert_eq!((error(""), error("patient_id,label\n")), (no_rows.to_owned(), no_rows.to_owned()));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("labels.csv");
     std::fs::write(&path, b"patient_id,label\nM\xfcller,1\n").unwrap();
     let told = Labels::read_csv(&path, folder.path()).unwrap_err().to_string();
-    assert!(told.contains("labels.csv is not UTF-8 at line 2; save it as \"CSV UTF-8\""), "{told}");
+    assert!(
+        told.contains("labels.csv is not UTF-8 at line 2; save it as UTF-8 (in a spreadsheet"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -175,17 +185,17 @@ fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines(
     let told = contradictions(&of_series, &[]);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 4, "{told}");
-    assert!(lines[1].starts_with("  series 1 has two patients: A (label 0 in"), "{told}");
-    assert!(lines[1].contains("L line 2) and B (label 0 in"), "{told}");
+    assert!(lines[1].starts_with("  series 1 has two patients: A ("), "{told}");
+    assert!(lines[1].contains("L line 2) and B ("), "{told}");
     assert!(lines[2].starts_with("  series 2 has two exams: X ("), "{told}");
     // Two series of one exam, as only the headers know it.
     let of_exam = labels("series_uid,label\n1,0\n2,1\n");
     let told = contradictions(&of_exam, &[image("1"), image("2")]);
-    assert!(told.contains("exam E of P has two labels: 0 (label 0 in"), "{told}");
+    assert!(told.contains("exam E of P has two labels: 0 ("), "{told}");
     // An exam and its patient.
     let both = labels("exam_id,patient_id,label\nE,,0\n,P,1\n");
     let told = contradictions(&both, &[image("1")]);
-    assert!(told.contains("series 1 has two labels: 0 (label 0"), "{told}");
+    assert!(told.contains("series 1 has two labels: 0 ("), "{told}");
     // One patient twice, on one day and without.
     let days = labels("patient_id,study_date,label\nP,2001-01-01,0\nP,20010101,1\nP,,1\n");
     let told = contradictions(&days, &[]);
