@@ -20,7 +20,7 @@ fn copy(from: &Path, to: &Path) {
         if entry.path().is_dir() {
             copy(&entry.path(), &to)
         } else {
-            drop(fs::copy(entry.path(), to).unwrap())
+            let _ = fs::copy(entry.path(), to).unwrap();
         }
     }
 }
