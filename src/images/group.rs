@@ -99,10 +99,18 @@ fn series_image(
             slices: part.slices.len(),
             reason: format!("{}: {}", part.code, part.reason),
         }));
-        let elsewhere = |&(kept, copy): &(usize, usize)| places.get(kept) != places.get(copy);
-        if stack.duplicates.iter().any(elsewhere) {
+        let copies = copies_by_folder(&stack.duplicates, &places);
+        if !copies.is_empty() {
             flags.push(COPIES.to_owned());
         }
+        left_out.extend(copies.into_iter().map(|(place, slices)| LeftOut {
+            slices,
+            reason: format!(
+                "copies: {} {} the same as in another folder and counted once",
+                folders[place].0.display(),
+                if slices == 1 { "holds a slice that is" } else { "holds slices that are" }
+            ),
+        }));
     }
     let grid = stack.map_err(ImageRefusal::from).map(|stack| Grid {
         geometry: stack.geometry,
@@ -126,6 +134,20 @@ fn series_image(
         flags,
         left_out,
     }
+}
+
+/// How many slices of each folder are copies of slices that lie in another one. `duplicates` are pairs of
+/// a slice that is kept and its copy, `places` the folder of each slice.
+fn copies_by_folder(duplicates: &[(usize, usize)], places: &[usize]) -> BTreeMap<usize, usize> {
+    let mut copies = BTreeMap::new();
+    for (kept, copy) in duplicates {
+        if let (Some(kept), Some(copy)) = (places.get(*kept), places.get(*copy))
+            && kept != copy
+        {
+            *copies.entry(*copy).or_default() += 1;
+        }
+    }
+    copies
 }
 
 fn file(folder: &Arc<Path>, entry: &FileEntry) -> ImageFile {

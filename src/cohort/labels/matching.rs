@@ -138,12 +138,18 @@ impl Labels {
         labels.extend(self.by_series.get(&image.series_uid).into_iter().flatten());
         // Only where paths are labelled: asking the file system takes its time.
         if !self.by_path.is_empty() {
-            for ancestor in tidy(&image.path).ancestors() {
-                if let Some((path, entries)) = self.by_path.get_key_value(ancestor) {
-                    used.paths.insert(path);
-                    labels.extend(entries);
+            let mut named: Vec<&Path> = Vec::new();
+            for folder in folders_of(image) {
+                for ancestor in tidy(folder).ancestors() {
+                    if let Some((path, entries)) = self.by_path.get_key_value(ancestor)
+                        && !named.contains(&path.as_path())
+                    {
+                        named.push(path);
+                        labels.extend(entries);
+                    }
                 }
             }
+            used.paths.extend(named);
         }
         labels.extend(self.by_exam.get(exam).into_iter().flatten());
         let date = Date::parse(&image.study_date);
@@ -194,6 +200,19 @@ impl Labels {
             of_patient(self.by_patient.get(&row.patient)?, date.as_ref()).into_iter().next()
         })
     }
+}
+
+/// The path of an image, and further folders that hold slices of it or copies of them.
+fn folders_of(image: &Image) -> Vec<&Path> {
+    let mut folders = vec![image.path.as_path()];
+    if image.kind == Kind::Dicom {
+        for file in &image.files {
+            if !folders.contains(&&*file.folder) {
+                folders.push(&file.folder);
+            }
+        }
+    }
+    folders
 }
 
 /// The labels of a patient that speak of an exam of this day: those with the day before those without.

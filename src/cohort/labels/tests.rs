@@ -214,3 +214,28 @@ fn the_first_five_contradictions_are_printed_and_all_are_counted() {
     assert_eq!(told.lines().filter(|line| line.contains("has two labels")).count(), 5);
     assert!(told.contains("\n  and 7 more\n"), "{told}");
 }
+
+#[test]
+fn a_path_names_a_series_by_any_folder_that_holds_its_slices() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    for path in ["ct/a", "ct/copy"] {
+        std::fs::create_dir_all(root.join(path)).unwrap();
+    }
+    let mut image = image("1");
+    image.path = root.join("ct/a");
+    let file = |path: &str| crate::images::ImageFile {
+        folder: root.join(path).into(),
+        name: "1.dcm".into(),
+        bytes: 1,
+        modified_ns: 0,
+        changed_ns: 0,
+    };
+    image.files = vec![file("ct/a"), file("ct/copy"), file("ct/a")];
+    let images = [image];
+    let of_copy = read(&root, "path,label\nct/copy,1\n").unwrap();
+    assert_eq!(of(&of_copy, &images), [Some(1)]);
+    assert!(of_copy.matched(&images).unused.is_empty());
+    let both = read(&root, "path,label\nct/copy,1\nct/a,0\n").unwrap();
+    assert!(contradictions(&both, &images).contains("series 1 has two labels: 0 ("));
+}

@@ -327,6 +327,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("kernel-excluded", "kernel excluded", "data.select.exclude_kernels names it"),
     ("too-many-slices", "too many slices", "more than the spec accepts"),
     ("slices-too-near", "slices too near", "narrower gaps than the spec accepts"),
+    ("copies", "copies of slices", "the same slices lie in another folder and count once"),
     ("copy", "copy", "the same series is there twice and counted once"),
     ("equal-scan", "equal scan", "another series has the same voxels and is used"),
     ("localizers", "scout views", "localizer images in a series of slices"),
@@ -387,7 +388,12 @@ mod tests {
                 .into_iter()
                 .filter(|code| code.contains('-') || *code == "localizers"),
         );
-        codes.extend([crate::prepare::LUNGS_BEYOND_CROP, "patient-assumed", "equal-scan"]);
+        codes.extend([
+            crate::prepare::LUNGS_BEYOND_CROP,
+            "patient-assumed",
+            "equal-scan",
+            "copies",
+        ]);
         codes.extend(["duplicates-dropped", "tilt-resheared", "reoriented", "other-stack"]);
         assert!(codes.len() > 30, "{codes:?}");
         for code in codes {
