@@ -41,7 +41,7 @@ pub(super) fn group(
                     entry,
                     path: folder.join(&*entry.name),
                     header,
-                    copies: false,
+                    copies: Vec::new(),
                 }),
                 Facts::Problem(_) | Facts::Other(_) => others.push((place, entry)),
             }
@@ -166,8 +166,8 @@ struct VolumeFile<'a> {
     entry: &'a FileEntry,
     path: PathBuf,
     header: &'a Result<VolumeHeader, FormatRefusal>,
-    /// Identical ones were found elsewhere.
-    copies: bool,
+    /// Identical ones in other folders.
+    copies: Vec<PathBuf>,
 }
 
 /// Gives every volume file its name, and counts identical files of one name once.
@@ -177,7 +177,7 @@ fn named(root: &Path, volumes: Vec<VolumeFile>) -> Vec<Image> {
         let stem = formats::stem(&volume.entry.name).to_owned();
         let alike = by_stem.entry(stem).or_default();
         match alike.iter_mut().find(|known| known.is_copy(&volume)) {
-            Some(known) => known.copies = true,
+            Some(known) => known.copies.push(volume.path),
             None => alike.push(volume),
         }
     }
@@ -255,9 +255,18 @@ impl VolumeFile<'_> {
         let source = header.ok().and_then(|header| header.source.as_deref()).cloned();
         let source = source.unwrap_or_else(|| Source { series_uid, ..Source::default() });
         let mut flags = header.map_or_else(|_| Vec::new(), |header| header.flags.clone());
-        if self.copies {
+        if !self.copies.is_empty() {
             flags.push(COPIES.to_owned());
         }
+        let copy = |path: &PathBuf| LeftOut {
+            slices: grid.as_ref().map_or(0, |grid| grid.slices),
+            reason: format!(
+                "copies: {} holds the same volume as {} and is counted once",
+                path.display(),
+                self.path.display()
+            ),
+        };
+        let left_out = self.copies.iter().map(copy).collect();
         Image {
             kind: Kind::File(header.ok().map(|header| Box::new(header.clone()))),
             series_uid: source.series_uid,
@@ -271,7 +280,7 @@ impl VolumeFile<'_> {
             grid,
             files,
             flags,
-            left_out: Vec::new(),
+            left_out,
         }
     }
 }

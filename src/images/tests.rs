@@ -137,6 +137,9 @@ fn files_of_one_name_are_told_apart_by_their_folders_and_copies_counted_once() {
     let named: Vec<_> =
         found.images.iter().map(|image| (image.series_uid.as_str(), image.flags.clone())).collect();
     assert_eq!(named, [("a/ct", vec!["copies-counted-once".to_owned()]), ("b/ct", vec![])]);
+    let reasons: Vec<_> = found.images[0].left_out.iter().map(|part| part.reason.clone()).collect();
+    let [c, a] = ["c/ct.nii", "a/ct.nii"].map(|name| at(name).display().to_string());
+    assert_eq!(reasons, [format!("copies: {c} holds the same volume as {a} and is counted once")]);
     fs::remove_file(at("b/ct.nii")).unwrap();
     assert_eq!(scan(folder.path()).unwrap().images[0].series_uid, "ct");
 }
@@ -149,6 +152,11 @@ fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
     let image = scan(folder.path()).unwrap().images.remove(0);
     assert_eq!(image.slices, 4);
     assert_eq!(image.flags, ["duplicates-dropped", "copies-counted-once"]);
+    let [copies] = image.left_out.as_slice() else { panic!("{:?}", image.left_out) };
+    let b = folder.path().join("b").display().to_string();
+    let reason =
+        format!("copies: {b} holds slices that are the same as in another folder and counted once");
+    assert_eq!((copies.slices, &copies.reason), (4, &reason));
     assert_eq!(
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap().1.flags,
         image.flags
