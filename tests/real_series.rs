@@ -309,8 +309,8 @@ fn outlines_of_real_series_have_no_long_straight_edge_through_air() {
             let volume = at(spacing_mm);
             let lungs = segment_lungs(&volume).unwrap();
             let found_mm = longest_straight_cut_mm(&lungs.mask, &volume, &fine);
-            // Whole voxels: 15 mm, and up to one voxel more where the open trachea ends.
-            if found_mm >= 15.0 + spacing_mm + 0.01 {
+            // Half a voxel for where the grid happens to lie.
+            if found_mm > 15.0 + spacing_mm / 2.0 {
                 complaints.push(format!("{archive} at {spacing_mm}: {found_mm} mm"));
             }
         }

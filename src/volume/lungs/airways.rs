@@ -11,8 +11,9 @@ use crate::volume::Geometry;
 use crate::volume::components::{Components, Connectivity, Region};
 use crate::volume::mask::Mask;
 
-/// The lumen is darker than one of these; the first with a trachea counts. Most lung is lighter than
-/// the first, unless emphysema is severe; the others are for tracheas of few and blurred voxels.
+/// The lumen is darker than one of these; the first with airways of [`WHOLE_MM`] counts, else the one with
+/// the longest. Most lung is lighter than the first, unless emphysema is severe; the others are for
+/// tracheas of few and blurred voxels.
 const LUMEN_HU: [i16; 3] = [-930, -900, -870];
 
 /// Areas of a trachea, child's to grossly enlarged; less than its own, for only working voxels that
@@ -48,9 +49,29 @@ const DRIFT_MM: f64 = 7.0;
 /// How far below the trachea bronchi are followed.
 const BRONCHI_MM: f64 = 40.0;
 
+/// Trachea and main bronchi of adults that the scan holds as a whole are longer.
+const WHOLE_MM: f64 = 120.0;
+
 /// The lumen of trachea and main bronchi among the air of the torso, without the blur of its wall.
 pub(super) fn large_airways(working: &Working, air: &Mask, middle_mm: [f64; 3]) -> Option<Mask> {
-    LUMEN_HU.iter().find_map(|&lumen_hu| airways_darker_than(lumen_hu, working, air, middle_mm))
+    let length_mm = |airways: &Mask| {
+        airways
+            .bounding_box()
+            .map_or(0.0, |[[first, last], ..]| (last + 1 - first) as f64 * SIDE_MM)
+    };
+    let mut longest: Option<(f64, Mask)> = None;
+    for &lumen_hu in &LUMEN_HU {
+        if longest.as_ref().is_some_and(|(length_mm, _)| *length_mm >= WHOLE_MM) {
+            break;
+        }
+        if let Some(airways) = airways_darker_than(lumen_hu, working, air, middle_mm) {
+            let length_mm = length_mm(&airways);
+            if longest.as_ref().is_none_or(|(longest_mm, _)| length_mm > *longest_mm) {
+                longest = Some((length_mm, airways));
+            }
+        }
+    }
+    longest.map(|(_, airways)| airways)
 }
 
 fn airways_darker_than(
