@@ -42,9 +42,15 @@ fn lungs_beyond_the_crop_are_counted_everywhere() {
     assert!(prepared.contains(&expected) && run.contains(&expected), "{prepared}");
     let page = fs::read_to_string(folder.join("preparation.html")).unwrap();
     assert!(page.contains("lungs beyond the crop") && page.contains("mm (head)"), "{page}");
-    // The size that is named holds all of them.
+    // The size that is named holds all of them, once the network sees all slices.
     let (_, size) = prepared.split_once("preprocess.size = ").unwrap();
-    let size = format!("preprocess.size={}]", size.split_once(']').unwrap().0);
-    let again = place.lungs(&["prepare", "small.toml", "--set", &size]);
-    assert!(!again.stdout.contains(count) && !again.stderr.contains(count), "{}", again.stderr);
+    let size = size.split_once(']').unwrap().0;
+    let slices = size.trim_start_matches('[').split(',').next().unwrap();
+    let (size, slices) = (format!("preprocess.size={size}]"), format!("model.slices={slices}"));
+    let again = |slices: &str| {
+        let done = place.lungs(&["prepare", "small.toml", "--set", &size, "--set", slices]);
+        done.stdout + &done.stderr
+    };
+    assert!(again("model.slices=12").contains(count));
+    assert!(!again(&slices).contains(count), "{slices}");
 }

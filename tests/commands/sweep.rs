@@ -253,7 +253,7 @@ fn one_run_is_done_by_its_number_and_never_by_two_at_once() {
     assert_eq!(states(&place)[0], "in-work");
     let done = sweep(&place, &["--only", "1"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stdout.contains("left to them"), "{}", done.stdout);
+    assert!(done.stdout.contains("belong to other processes"), "{}", done.stdout);
     assert!(!run_path(&place, NAMES[0]).join("cohort.csv").exists());
     drop(lock);
 
