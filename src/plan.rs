@@ -3,7 +3,7 @@
 //! Memory and time are estimates from the network's arithmetic and from figures measured on a
 //! cloud machine (docs/performance.md); they say hours or days, not minutes.
 
-use crate::cohort::{self, Cohort, Unmatched};
+use crate::cohort::{self, Cohort, Remark, Unmatched};
 use crate::device::{self, DeviceFacts, DeviceKind};
 use crate::images::PassedOverKind;
 use crate::prepare::{BeyondCrop, NetworkInput, Row};
@@ -64,9 +64,24 @@ pub struct CohortPlan {
     /// The parts.
     pub parts: Vec<PartPlan>,
     /// What is assumed about patients, labels and equal scans.
-    pub remarks: Vec<String>,
+    pub remarks: Vec<RemarkPlan>,
     /// What makes figures of these parts undefined.
     pub warnings: Vec<String>,
+}
+
+/// An assumption about the study.
+#[derive(Debug, Serialize)]
+pub struct RemarkPlan {
+    /// `labels`, `excluded` or `warning`.
+    pub heading: &'static str,
+    /// The sentence.
+    pub text: String,
+}
+
+impl RemarkPlan {
+    fn of(remark: &Remark) -> Self {
+        Self { heading: remark.heading(), text: remark.to_string() }
+    }
 }
 
 /// Files of one kind that are passed over.
@@ -256,7 +271,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
         unmatched: Unmatched::of(&cohort.rows),
         passed_over: passed_over.collect(),
         parts: parts.collect(),
-        remarks: cohort.remarks.iter().map(ToString::to_string).collect(),
+        remarks: cohort.remarks.iter().map(RemarkPlan::of).collect(),
         warnings: cohort::split_warnings(&cohort.rows),
     }
 }

@@ -36,17 +36,18 @@ impl Check {
     pub fn execute(&self, output: &Output) -> Done {
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
         let devices = device::open_all(spec.runtime.device.names()).map_err(Failure::request)?;
-        let cohort = if spec.data.phantom.is_some() && !spec.data.root.exists() {
+        let survey = if spec.data.phantom.is_some() && !spec.data.root.exists() {
             None
         } else {
-            let mut cohort = pipeline::survey(&spec)?;
-            crate::cohort::assign(&mut cohort, &spec).map_err(Failure::request)?;
-            Some(cohort)
+            let mut survey = pipeline::survey(&spec)?;
+            crate::cohort::assign(&mut survey.cohort, &spec).map_err(Failure::request)?;
+            Some(survey)
         };
         let lists = SplitLists::read(&spec).map_err(Failure::request)?;
-        let mut plan = plan(&spec, cohort.as_ref(), &devices).map_err(Failure::request)?;
-        if let Some(cohort) = &cohort {
-            let rows = pipeline::known_rows(&spec, cohort);
+        let cohort = survey.as_ref().map(|survey| &survey.cohort);
+        let mut plan = plan(&spec, cohort, &devices).map_err(Failure::request)?;
+        if let Some(survey) = &survey {
+            let rows = survey.prepared_of_chosen();
             plan = plan.with_prepared(&rows, pipeline::network_input(&spec));
         }
         if self.json {
@@ -60,7 +61,7 @@ impl Check {
             set_keys(&spec)
         });
         output.answer(tell(&plan));
-        if let Some(cohort) = cohort.as_ref().filter(|_| !lists.is_empty()) {
+        if let Some(cohort) = cohort.filter(|_| !lists.is_empty()) {
             output.answer(lists.told(&cohort.rows));
         }
         for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
@@ -127,12 +128,7 @@ fn tell(plan: &Plan) -> String {
         }
     }
     for remark in plan.cohort.iter().flat_map(|cohort| &cohort.remarks) {
-        match remark.split_once(": ") {
-            Some((name @ ("labels" | "warning"), text)) => {
-                row(&format!("  {name}"), text.to_owned())
-            }
-            _ => row("  note", remark.clone()),
-        }
+        row(&format!("  {}", remark.heading), remark.text.clone());
     }
     for warning in plan.cohort.iter().flat_map(|cohort| &cohort.warnings) {
         row("  warning", warning.clone());

@@ -266,8 +266,8 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
         let mut parts = Vec::new();
         for (folder, label) in [(positives, 1), (negatives, 0)] {
-            let (found, source) = (scanner.scan(folder)?, folder.display().to_string());
-            parts.push(Labelled { found, label, part: None, source });
+            let found = scanner.scan(folder)?;
+            parts.push(Labelled { found, label, part: None, source: None });
         }
         return merged(parts);
     }
@@ -291,7 +291,7 @@ fn read_listed(
             line: entry.line,
             source,
         })?;
-        let source = format!("{} line {}", list.display(), entry.line);
+        let source = Some(format!("{} line {}", list.display(), entry.line));
         parts.push(Labelled { found, label: entry.label, part: Some(*part), source });
     }
     merged(parts)
@@ -302,8 +302,8 @@ struct Labelled {
     found: Found,
     label: u8,
     part: Option<Part>,
-    /// Where this stands.
-    source: String,
+    /// The line of a list.
+    source: Option<String>,
 }
 
 /// What several folders hold together, every series once, labelled by where it was found.
@@ -326,7 +326,7 @@ fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
             }
         }
         found.images.iter_mut().for_each(assume_patient);
-        labels.add_images(&found.images, label, part, &source);
+        labels.add_images(&found.images, label, part, source.as_deref());
         all.images.extend(
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );

@@ -27,13 +27,24 @@ pub enum Remark {
 /// The flag of volume files that are taken for a patient of their own.
 pub(super) const PATIENT_ASSUMED: &str = "patient-assumed";
 
+impl Remark {
+    /// What a line with the remark begins with.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::LabelledByPatient(_) => "labels",
+            Self::EqualScansExcluded { .. } => "excluded",
+            Self::PatientsAssumed { .. } | Self::EqualScansOfOnePatient { .. } => "warning",
+        }
+    }
+}
+
 impl std::fmt::Display for Remark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::LabelledByPatient(rows) => write!(f, "labels: {rows}"),
+            Self::LabelledByPatient(rows) => write!(f, "{rows}"),
             Self::PatientsAssumed { files } => write!(
                 f,
-                "warning: {PATIENT_ASSUMED}: {} no patient; each is taken for a patient of its own, so \
+                "{PATIENT_ASSUMED}: {} no patient; each is taken for a patient of its own, so \
                  two scans of one person can be in different parts. Name patients in data.labels (path, \
                  patient_id, label) to exclude that",
                 match files {
@@ -51,7 +62,7 @@ impl std::fmt::Display for Remark {
             ),
             Self::EqualScansOfOnePatient { scans } => write!(
                 f,
-                "warning: {} in the study twice or more under one patient and label, with the same \
+                "{} in the study twice or more under one patient and label, with the same \
                  voxels; data.equal_scans = \"keep-first\" uses each once",
                 match scans {
                     1 => "1 scan is".to_owned(),

@@ -48,7 +48,7 @@ fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
 
 fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
-    labels.add_images(&images, 1, None, "folder");
+    labels.add_images(&images, 1, None, None);
     let matched = labels.matched(&images);
     choose(Found { images, ..Found::default() }, matched, rules)
 }
@@ -72,7 +72,7 @@ fn a_series_that_is_there_twice_is_counted_once() {
     images[0].patient_id = String::new();
     images[0].path = "1.1.mhd".into();
     let mut labels = Labels::default();
-    labels.add_images(&images, 1, None, "folder");
+    labels.add_images(&images, 1, None, None);
     let mut found = Found { images, ..Found::default() };
     let cohort = choose(found.clone(), labels.matched(&found.images), &Select::default());
     // Without a patient, the file is out for that.

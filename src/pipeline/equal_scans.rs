@@ -5,6 +5,8 @@
 //! so the prepared voxels are compared.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -162,27 +164,56 @@ fn equal_groups(rows: &[CohortRow], prepared: &[Row], cache: &Path) -> Vec<Vec<u
     }
     let alike: Vec<_> = alike.into_values().filter(|rows| rows.len() > 1).collect();
     let equal_of = |rows: Vec<(usize, &Row)>| {
-        let mut equal = BTreeMap::<String, Vec<usize>>::new();
-        for (index, row) in rows {
-            // A volume that cannot be read ends the work where it is used.
-            if let Some(hash) = hash_of_voxels(&cache.join(&row.cache_file)) {
-                equal.entry(hash).or_default().push(index);
-            }
-        }
-        equal.into_values().filter(|indices| indices.len() > 1).collect::<Vec<_>>()
+        let sampled = regroup(rows, cache, sample_of_voxels);
+        let equal = sampled.into_iter().flat_map(|rows| regroup(rows, cache, hash_of_voxels));
+        equal.map(|rows| rows.into_iter().map(|(index, _)| index).collect()).collect::<Vec<_>>()
     };
     let mut groups: Vec<Vec<usize>> = alike.into_par_iter().flat_map_iter(equal_of).collect();
     groups.sort_unstable();
     groups
 }
 
-/// What the table of preparation says of a volume's values: equal volumes have equal ones.
+/// The rows whose volumes have the same `key`, two or more in each group. A volume that cannot be read ends
+/// the work where it is used.
+fn regroup<'r>(
+    rows: Vec<(usize, &'r Row)>,
+    cache: &Path,
+    key: fn(&Path) -> Option<String>,
+) -> Vec<Vec<(usize, &'r Row)>> {
+    let mut groups = BTreeMap::<String, Vec<(usize, &Row)>>::new();
+    for (index, row) in rows {
+        if let Some(key) = key(&cache.join(&row.cache_file)) {
+            groups.entry(key).or_default().push((index, row));
+        }
+    }
+    groups.into_values().filter(|rows| rows.len() > 1).collect()
+}
+
+/// What the table of preparation says of a crop, whether its scan or a prepared volume of it was prepared:
+/// equal volumes have equal ones.
 fn signature(row: &Row) -> String {
-    let range = (row.hu_min, row.hu_max);
-    let lungs = (row.lung_left_ml.map(f64::to_bits), row.lung_right_ml.map(f64::to_bits));
-    let lung_box = [row.box_z0, row.box_z1, row.box_y0, row.box_y1, row.box_x0, row.box_x1];
-    let size = [row.crop_d, row.crop_h, row.crop_w];
-    format!("{range:?} {lungs:?} {lung_box:?} {size:?}")
+    let ends = [[row.box_z0, row.box_z1], [row.box_y0, row.box_y1], [row.box_x0, row.box_x1]];
+    let centre = [row.centre_z, row.centre_y, row.centre_x];
+    let from_centre: [_; 3] =
+        std::array::from_fn(|axis| ends[axis].map(|end| Some(end? as i64 - centre[axis]? as i64)));
+    format!("{:?} {from_centre:?}", [row.crop_d, row.crop_h, row.crop_w])
+}
+
+/// Bytes that are read from the middle of a prepared volume to tell most of them apart.
+const SAMPLE_BYTES: u64 = 1 << 14;
+
+/// BLAKE3 of the middle of a prepared volume's file, whose voxels are not compressed: equal volumes have
+/// equal ones. Empty for small volumes, where origin and lung box, which may differ, are near.
+fn sample_of_voxels(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let middle = file.metadata().ok()?.len() / 2;
+    if middle < 2 * SAMPLE_BYTES {
+        return Some(String::new());
+    }
+    file.seek(SeekFrom::Start(middle)).ok()?;
+    let mut sample = Vec::new();
+    file.take(SAMPLE_BYTES).read_to_end(&mut sample).ok()?;
+    Some(blake3::hash(&sample).to_hex().to_string())
 }
 
 /// BLAKE3 of a prepared volume's voxels.

@@ -29,7 +29,7 @@ pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
 pub use study::{
-    Found, cache_folder, gather, images_of, known_rows, make_phantom, network_input, prepare,
+    Found, Survey, cache_folder, gather, images_of, make_phantom, network_input, prepare,
     prepare_chosen, prepare_images, prepare_shard, settings, split_check, survey, tell_passed_over,
 };
 

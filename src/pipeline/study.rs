@@ -1,10 +1,12 @@
 //! Spec → Cohort → Prepared → Split: who is in the study, and their prepared volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cohort::{self, Cohort, CohortError, CohortRow, ListEntry, SplitError, SplitLists};
+use crate::cohort::{
+    self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
+};
 use crate::dicom::{self, StackRules};
 use crate::files;
 use crate::images::{Image, PassedOver, Scanner};
@@ -55,7 +57,7 @@ pub(super) fn study(
     check_prepared(&cohort, &prepared)?;
     let known = cohort.remarks.len();
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
-    cohort.remarks[known..].iter().for_each(|remark| watch.note(&remark.to_string()));
+    note_remarks(&cohort.remarks[known..], watch);
     cohort::assign(&mut cohort, spec)?;
     write_csv(&run.table(Table::Inputs), &began_with)?;
     write_csv(&preparation_file, &prepared)?;
@@ -143,9 +145,15 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
     };
     let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
     watch.stage_ends("cohort", &told);
-    cohort.remarks.iter().for_each(|remark| watch.note(&remark.to_string()));
+    note_remarks(&cohort.remarks, watch);
     tell_passed_over(&cohort.passed_over, watch);
     Ok(cohort)
+}
+
+fn note_remarks(remarks: &[Remark], watch: &dyn Stages) {
+    for remark in remarks {
+        watch.note(&format!("{}: {remark}", remark.heading()));
+    }
 }
 
 /// Says which files were passed over, and what to do where there may be images in them.
@@ -165,9 +173,27 @@ pub(super) fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
     scanner.stacking_by(settings(spec).stacks)
 }
 
-/// The cohort as a run would have it, as far as that is known without preparing series and without making
-/// a folder.
-pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
+/// A study as far as it is known without preparing series.
+#[derive(Clone)]
+pub struct Survey {
+    /// Everything seen, chosen or not.
+    pub cohort: Cohort,
+    /// The rows of series that are prepared already.
+    pub prepared: Vec<Row>,
+}
+
+impl Survey {
+    /// The rows of those chosen series that are prepared already.
+    pub fn prepared_of_chosen(&self) -> Vec<Row> {
+        let chosen = self.cohort.chosen.iter().map(|(_, image)| image.series_uid.as_str());
+        let chosen: BTreeSet<&str> = chosen.collect();
+        let rows = self.prepared.iter();
+        rows.filter(|row| chosen.contains(row.series_uid.as_str())).cloned().collect()
+    }
+}
+
+/// The cohort as a run would have it, without preparing series and without making a folder.
+pub fn survey(spec: &Spec) -> Result<Survey, PipelineError> {
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let mut cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
@@ -176,7 +202,7 @@ pub fn survey(spec: &Spec) -> Result<Cohort, PipelineError> {
     leave_out_prepared_otherwise(spec, &mut cohort)?;
     let prepared = known_rows(spec, &cohort);
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
-    Ok(cohort)
+    Ok(Survey { cohort, prepared })
 }
 
 /// Takes out of the cohort what preparation would refuse, as far as that is known without reading.
@@ -328,7 +354,7 @@ pub fn images_of(
 }
 
 /// The rows of those chosen series that are prepared already.
-pub fn known_rows(spec: &Spec, cohort: &Cohort) -> Vec<Row> {
+fn known_rows(spec: &Spec, cohort: &Cohort) -> Vec<Row> {
     let (settings, cache) = (settings(spec), cache_folder(spec));
     let chosen = cohort.chosen.iter();
     chosen.filter_map(|(_, image)| prepare::prepared_row(image, &settings, &cache)).collect()
@@ -435,7 +461,7 @@ pub fn split_check(rows: &[CohortRow]) -> String {
     let told = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
         let rows: Vec<_> =
             rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
-        let patients: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
+        let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
         let positive = rows.iter().filter(|row| row.label == Some(1)).count();
         (!rows.is_empty()).then(|| {
             format!(

@@ -83,6 +83,27 @@ fn equal_voxels_under_two_patients_end_the_run_before_training() {
         row.contains("equal-scan: the voxels are those of series a, which comes first"),
         "{row}"
     );
+    // A volume that was prepared from the scan is the scan, too.
+    let runs = fs::read_dir(place.path("results/small")).unwrap().map(Result::unwrap);
+    let tables = runs.map(|run| run.path().join("preparation.csv"));
+    let table =
+        tables.filter(|table| table.is_file()).map(|it| fs::read_to_string(it).unwrap()).next();
+    let file = table
+        .unwrap()
+        .lines()
+        .find(|line| line.contains(",a,"))
+        .unwrap()
+        .rsplit(',')
+        .next()
+        .map(str::to_owned);
+    fs::copy(place.path("prepared").join(file.unwrap()), place.path("files/g.npz")).unwrap();
+    fs::remove_file(place.path("files/f.mhd")).unwrap();
+    let rows = fs::read_to_string(place.path("labels.csv")).unwrap().replace("f.mhd,F", "g.npz,G");
+    place.write("labels.csv", &rows);
+    let npz = "series a (files/a.nii) = patient G, label 0, series g (files/g.npz)";
+    says(&with_labels(&place, "run", &["--fresh"]), 2, &[npz]);
+    fs::remove_file(place.path("files/g.npz")).unwrap();
+    write_metaimage(&place.path("files"), "f", &volumes[0]);
     // Both labels cannot be right.
     labels(1);
     let both = ["label 0, series a", "label 1, series f", "cannot all be right"];

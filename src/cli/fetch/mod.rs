@@ -122,7 +122,7 @@ impl Fetch {
     fn hinted(&self, message: String) -> String {
         let better = self.what.with_file_name("series.csv");
         if better.is_file() && better != self.what {
-            format!("{message}; {} beside it does", better.display())
+            format!("{message}; {} in the same folder does", better.display())
         } else {
             message
         }

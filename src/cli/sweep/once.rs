@@ -118,7 +118,7 @@ impl Cohorts {
         }
         let key = study_key(spec)?;
         if !self.0.contains_key(&key) {
-            self.0.insert(key.clone(), pipeline::survey(spec)?);
+            self.0.insert(key.clone(), pipeline::survey(spec)?.cohort);
         }
         let mut cohort = self.0.get(&key).cloned();
         if let Some(cohort) = &mut cohort {

@@ -1,5 +1,6 @@
 //! Two labels, patients, exams or parts of what can have only one.
 
+use super::matching::exam_of;
 use super::{Label, Labels, Matched};
 use crate::images::Image;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,20 +42,25 @@ impl Contradictions {
         let rest = if rest > 0 { format!("\n  and {rest} more") } else { String::new() };
         lines.collect::<String>() + &rest
     }
+}
 
-    /// Adds what two labels of one name say differently.
-    fn compare(&mut self, name: &str, first: &Label, second: &Label) {
+/// Contradictions on the way, each pair of sources once: the rows of a patient contradict each other, not
+/// the rows of each of the patient's series.
+#[derive(Default)]
+struct Finder<'l> {
+    all: BTreeSet<Contradiction>,
+    sources: BTreeSet<(&'static str, &'l str, &'l str)>,
+}
+
+impl<'l> Finder<'l> {
+    /// Adds the values in which two labels of one name differ.
+    fn compare(&mut self, name: &str, first: &'l Label, second: &'l Label) {
         let mut add = |what, [a, b]: [Option<String>; 2]| {
-            let sources = |known: &Contradiction| {
-                known.what == what
-                    && (&known.first.1, &known.second.1) == (&first.source, &second.source)
-            };
             if let (Some(a), Some(b)) = (a, b)
                 && a != b
-                // The rows of a patient contradict each other once, not once for each series.
-                && !self.0.iter().any(sources)
+                && self.sources.insert((what, &first.source, &second.source))
             {
-                self.0.insert(Contradiction {
+                self.all.insert(Contradiction {
                     name: name.to_owned(),
                     what,
                     first: (a, first.source.clone()),
@@ -68,7 +74,7 @@ impl Contradictions {
         add("parts", [first, second].map(|it| it.part.map(|part| part.to_string())));
     }
 
-    fn compare_all<'l>(&mut self, name: &str, labels: impl IntoIterator<Item = &'l Label>) {
+    fn compare_all(&mut self, name: &str, labels: impl IntoIterator<Item = &'l Label>) {
         let mut labels = labels.into_iter();
         let Some(first) = labels.next() else { return };
         for label in labels {
@@ -89,7 +95,7 @@ impl std::fmt::Display for Contradiction {
 /// # Errors
 /// [`Contradictions`], all of them.
 pub fn check(labels: &Labels, images: &[Image], matched: &Matched) -> Result<(), Contradictions> {
-    let mut all = Contradictions::default();
+    let mut all = Finder::default();
     for (name, entries) in &labels.by_series {
         all.compare_all(&format!("series {name}"), entries);
     }
@@ -113,8 +119,7 @@ pub fn check(labels: &Labels, images: &[Image], matched: &Matched) -> Result<(),
     for (image, labels) in images.iter().zip(&matched.of) {
         all.compare_all(&format!("series {}", image.series_uid), labels.iter().copied());
         let Some(label) = labels.first() else { continue };
-        let own = if image.exam_id.is_empty() { &image.series_uid } else { &image.exam_id };
-        let exam = label.exam.as_ref().unwrap_or(own);
+        let exam = label.exam.as_deref().unwrap_or_else(|| exam_of(image));
         let patient = label.patient.as_ref().filter(|_| image.patient_id.is_empty());
         exams.entry((patient.unwrap_or(&image.patient_id), exam)).or_default().push(label);
     }
@@ -125,5 +130,5 @@ pub fn check(labels: &Labels, images: &[Image], matched: &Matched) -> Result<(),
             all.compare(&format!("exam {exam}{of_patient}"), first, label);
         }
     }
-    if all.0.is_empty() { Ok(()) } else { Err(all) }
+    if all.all.is_empty() { Ok(()) } else { Err(Contradictions(all.all)) }
 }

@@ -97,10 +97,10 @@ impl Labels {
             }
         }
         for (patient, labels) in &self.by_patient {
-            let met =
+            let unmet =
                 |entry: &&PatientLabel| !used.patients.contains(&std::ptr::from_ref(&entry.label));
             let dates = used.dates.get(patient.as_str());
-            unused.extend(labels.iter().filter(met).map(|entry| Unused {
+            unused.extend(labels.iter().filter(unmet).map(|entry| Unused {
                 name: String::new(),
                 patient: patient.clone(),
                 study_date: entry.date.as_ref().map(Date::to_string).unwrap_or_default(),
@@ -223,7 +223,7 @@ fn of_patient<'l>(entries: &'l [PatientLabel], date: Option<&Date>) -> Vec<&'l L
 }
 
 /// The exam of an image: a volume file's series stands for it.
-fn exam_of(image: &Image) -> &str {
+pub(super) fn exam_of(image: &Image) -> &str {
     if image.exam_id.is_empty() { &image.series_uid } else { &image.exam_id }
 }
 

@@ -156,10 +156,17 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Gives every image the same label, and part; `source` is where this stands.
-    pub fn add_images(&mut self, images: &[Image], label: u8, part: Option<Part>, source: &str) {
+    /// Gives every image the same label, and part; `source` is the line of a list that names it, else each
+    /// image's own folder or file is.
+    pub fn add_images(
+        &mut self,
+        images: &[Image],
+        label: u8,
+        part: Option<Part>,
+        source: Option<&str>,
+    ) {
         for image in images {
-            let source = source.to_owned();
+            let source = source.map_or_else(|| image.path.display().to_string(), str::to_owned);
             let columns = BTreeMap::new();
             let entry = Label { label, patient: None, exam: None, part, columns, source };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);

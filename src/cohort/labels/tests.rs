@@ -120,8 +120,8 @@ fn separators_marks_and_line_ends_of_spreadsheets_are_read() {
     ] {
         assert_eq!(of(&labels(text), &[image("1"), image("2")]), [Some(1), Some(0)], "{text:?}");
     }
-    let told = error("sep=;\r\nseries_uid;label\r\n1;maybe\r\n");
-    assert_eq!(told, "DIR/labels.csv, line 3: label is \"maybe\", expected 0 or 1");
+    let message = error("sep=;\r\nseries_uid;label\r\n1;maybe\r\n");
+    assert_eq!(message, "DIR/labels.csv, line 3: label is \"maybe\", expected 0 or 1");
 }
 
 #[test]
@@ -170,10 +170,10 @@ fn what_is_no_table_of_labels_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("labels.csv");
     std::fs::write(&path, b"patient_id,label\nM\xfcller,1\n").unwrap();
-    let told = Labels::read_csv(&path, folder.path()).unwrap_err().to_string();
+    let message = Labels::read_csv(&path, folder.path()).unwrap_err().to_string();
     assert!(
-        told.contains("labels.csv is not UTF-8 at line 2; save it as UTF-8 (in a spreadsheet"),
-        "{told}"
+        message.contains("labels.csv is not UTF-8 at line 2; save it as UTF-8 (in a spreadsheet"),
+        "{message}"
     );
 }
 
@@ -182,24 +182,24 @@ fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines(
     let of_series = labels(
         "series_uid,patient_id,exam_id,label\n1,A,X,0\n1,B,X,0\n2,A,X,0\n2,A,Y,0\n3,C,Z,1\n3,C,Z,1\n",
     );
-    let told = contradictions(&of_series, &[]);
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines.len(), 4, "{told}");
-    assert!(lines[1].starts_with("  series 1 has two patients: A ("), "{told}");
-    assert!(lines[1].contains("L line 2) and B ("), "{told}");
-    assert!(lines[2].starts_with("  series 2 has two exams: X ("), "{told}");
+    let message = contradictions(&of_series, &[]);
+    let lines: Vec<&str> = message.lines().collect();
+    assert_eq!(lines.len(), 4, "{message}");
+    assert!(lines[1].starts_with("  series 1 has two patients: A ("), "{message}");
+    assert!(lines[1].contains("L line 2) and B ("), "{message}");
+    assert!(lines[2].starts_with("  series 2 has two exams: X ("), "{message}");
     // Two series of one exam, as only the headers know it.
     let of_exam = labels("series_uid,label\n1,0\n2,1\n");
-    let told = contradictions(&of_exam, &[image("1"), image("2")]);
-    assert!(told.contains("exam E of P has two labels: 0 ("), "{told}");
+    let message = contradictions(&of_exam, &[image("1"), image("2")]);
+    assert!(message.contains("exam E of P has two labels: 0 ("), "{message}");
     // An exam and its patient.
     let both = labels("exam_id,patient_id,label\nE,,0\n,P,1\n");
-    let told = contradictions(&both, &[image("1")]);
-    assert!(told.contains("series 1 has two labels: 0 ("), "{told}");
+    let message = contradictions(&both, &[image("1")]);
+    assert!(message.contains("series 1 has two labels: 0 ("), "{message}");
     // One patient twice, on one day and without.
     let days = labels("patient_id,study_date,label\nP,2001-01-01,0\nP,20010101,1\nP,,1\n");
-    let told = contradictions(&days, &[]);
-    assert!(told.contains("patient P on 2001-01-01 has two labels: 0 ("), "{told}");
+    let message = contradictions(&days, &[]);
+    assert!(message.contains("patient P on 2001-01-01 has two labels: 0 ("), "{message}");
     // The same visit names of two patients are two exams.
     let visits = labels("series_uid,patient_id,exam_id,label\n1,A,T0,0\n2,B,T0,1\n");
     let mut images = [image("1"), image("2")];
@@ -210,9 +210,9 @@ fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines(
 #[test]
 fn the_first_five_contradictions_are_printed_and_all_are_counted() {
     let rows: String = (0..12).map(|n| format!("{n:02},0\n{n:02},1\n")).collect();
-    let told = contradictions(&labels(&format!("series_uid,label\n{rows}")), &[]);
-    assert_eq!(told.lines().filter(|line| line.contains("has two labels")).count(), 5);
-    assert!(told.contains("\n  and 7 more\n"), "{told}");
+    let message = contradictions(&labels(&format!("series_uid,label\n{rows}")), &[]);
+    assert_eq!(message.lines().filter(|line| line.contains("has two labels")).count(), 5);
+    assert!(message.contains("\n  and 7 more\n"), "{message}");
 }
 
 #[test]
@@ -238,4 +238,17 @@ fn a_path_names_a_series_by_any_folder_that_holds_its_slices() {
     assert!(of_copy.matched(&images).unused.is_empty());
     let both = read(&root, "path,label\nct/copy,1\nct/a,0\n").unwrap();
     assert!(contradictions(&both, &images).contains("series 1 has two labels: 0 ("));
+}
+
+#[test]
+fn every_series_that_lies_in_two_class_folders_is_counted() {
+    let mut labels = Labels::default();
+    for (folder, label) in [("sick", 1), ("well", 0)] {
+        let mut images: Vec<Image> = ["1", "2", "3"].map(image).into();
+        images.iter_mut().for_each(|image| image.path = Path::new(folder).join(&image.series_uid));
+        labels.add_images(&images, label, None, None);
+    }
+    let error = contradictions(&labels, &[]);
+    assert!(error.contains("series 2 has two labels: 1 (sick/2) and 0 (well/2)"), "{error}");
+    assert_eq!(error.matches("has two labels").count(), 3);
 }
