@@ -2,7 +2,7 @@
 
 use super::PipelineError;
 use super::predict::Prediction;
-use super::study::settings;
+use super::preparation::settings;
 use crate::dicom::HuRule;
 use crate::explain::{Camera, Field, LookError, Method, Seen, look};
 use crate::files::{WriteError, make_folder, write_bytes};

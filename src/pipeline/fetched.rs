@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::study::{cache_folder, images_of, settings};
+use super::preparation::{cache_folder, settings};
+use super::study::images_of;
 use crate::fetch::{Product, Series, State, safe_name};
 use crate::files::{WriteError, make_folder, rename, write_atomically, write_bytes};
 use crate::formats::Source;

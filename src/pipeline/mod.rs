@@ -19,6 +19,7 @@ mod folds;
 mod inputs;
 mod pooled;
 pub mod predict;
+mod preparation;
 mod study;
 
 pub use calibrated::KeptCalibration;
@@ -28,9 +29,11 @@ pub use error::PipelineError;
 pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
+pub use preparation::{
+    cache_folder, network_input, prepare, prepare_chosen, prepare_images, prepare_shard, settings,
+};
 pub use study::{
-    Found, Survey, cache_folder, gather, images_of, make_phantom, network_input, prepare,
-    prepare_chosen, prepare_images, prepare_shard, settings, split_check, survey, tell_passed_over,
+    Found, Survey, gather, images_of, make_phantom, split_check, survey, tell_passed_over,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};

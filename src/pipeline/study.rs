@@ -1,25 +1,23 @@
-//! Spec → Cohort → Prepared → Split: who is in the study, and their prepared volumes.
+//! Spec → Cohort → Prepared → Split: who is in the study.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
-use crate::dicom::{self, StackRules};
 use crate::files;
 use crate::images::{Image, PassedOver, Scanner};
 use crate::phantom;
-use crate::prepare::{
-    self, BeyondCrop, Limits, NetworkInput, Refusal, Row, Settings, Shard, Status,
-};
+use crate::prepare::{self, Refusal, Row};
 use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
-use crate::spec::{self, Compat, Interpolation, Part, Spec};
+use crate::spec::{Part, Spec};
 use crate::training::Exam;
-use crate::volume;
 
 use super::columns::{self, check_columns};
+use super::preparation::{
+    cache_folder, check_prepared, known_rows, prepare_images, refuse_unprepared, settings,
+};
 use super::{PipelineError, Stages, equal_scans, inputs};
 
 /// The study of a run: read from its tables when they are there, else gathered, prepared and
@@ -223,100 +221,6 @@ fn leave_out_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), 
     Ok(())
 }
 
-/// Prepares the chosen series, and takes those that are refused out of the cohort.
-pub fn prepare(
-    spec: &Spec,
-    cohort: &mut Cohort,
-    watch: &dyn Stages,
-) -> Result<Vec<Row>, PipelineError> {
-    let rows = prepare_chosen(spec, cohort, watch)?;
-    check_prepared(cohort, &rows)?;
-    Ok(rows)
-}
-
-/// Checks that something is left of the study.
-fn check_prepared(cohort: &Cohort, rows: &[Row]) -> Result<(), PipelineError> {
-    if cohort.chosen.is_empty() {
-        let reasons = cohort::count_reasons(&cohort.rows);
-        let first = rows.first().map(|row| row.reason.clone()).unwrap_or_default();
-        return Err(PipelineError::NothingPrepared { series: rows.len(), reasons, first });
-    }
-    Ok(())
-}
-
-/// [`prepare`] for who wants the rows even when every series is refused.
-pub fn prepare_chosen(
-    spec: &Spec,
-    cohort: &mut Cohort,
-    watch: &dyn Stages,
-) -> Result<Vec<Row>, PipelineError> {
-    let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
-    let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
-    refuse_unprepared(cohort, &rows);
-    Ok(rows)
-}
-
-/// Takes the series that preparation refused out of the cohort; `rows` are those of its chosen ones.
-fn refuse_unprepared(cohort: &mut Cohort, rows: &[Row]) {
-    let chosen = cohort.chosen.iter().map(|(place, _)| *place);
-    let refused = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
-    let reason = |(place, row): (usize, &Row)| (place, format!("{}: {}", row.code, row.reason));
-    let refused = refused.map(reason).collect();
-    cohort.refuse(refused);
-}
-
-/// Prepares those of the chosen series that are in one part of several.
-pub fn prepare_shard(
-    spec: &Spec,
-    shard: Shard,
-    watch: &dyn Stages,
-) -> Result<Vec<Row>, PipelineError> {
-    // Parts begin at the same time: one of them makes what is to be made and looks into the files.
-    let turn = prepare::turn(&cache_folder(spec), "index");
-    make_phantom(spec, watch)?;
-    let mut cohort = gather(spec, watch)?;
-    drop(turn);
-    let of = cohort.chosen.len();
-    cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
-    watch.stage_ends("part", &format!("{shard}, {} of {of} series", cohort.chosen.len()));
-    prepare_chosen(spec, &mut cohort, watch)
-}
-
-/// Prepares images as `spec` says, into `cache`.
-pub fn prepare_images(
-    spec: &Spec,
-    images: &[&Image],
-    cache: &Path,
-    watch: &dyn Stages,
-) -> Result<Vec<Row>, PipelineError> {
-    watch.stage_begins("preparation");
-    let done = AtomicUsize::new(0);
-    let advance = |_: &Row| {
-        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
-    };
-    let threads = spec.runtime.threads;
-    let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
-    let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
-    let volumes = rows.len() - refused;
-    let told = format!(
-        "{volumes} {} in {}, {} new{}",
-        if volumes == 1 { "volume" } else { "volumes" },
-        cache.display(),
-        rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
-        if refused > 0 { format!("; {refused} refused") } else { String::new() }
-    );
-    watch.stage_ends("preparation", &told);
-    if let Some(beyond) = BeyondCrop::of(&rows, network_input(spec)) {
-        watch.note(&format!("warning: {beyond}"));
-    }
-    Ok(rows)
-}
-
-/// What the network of a spec sees of a crop.
-pub fn network_input(spec: &Spec) -> NetworkInput {
-    NetworkInput { slices: spec.model.slices, spacing_mm: spec.preprocess.spacing_mm }
-}
-
 /// Images without a study.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -351,59 +255,6 @@ pub fn images_of(
     // Preparation says so if nothing can be written there.
     let _ = scanner.save();
     Ok(found)
-}
-
-/// The rows of those chosen series that are prepared already.
-fn known_rows(spec: &Spec, cohort: &Cohort) -> Vec<Row> {
-    let (settings, cache) = (settings(spec), cache_folder(spec));
-    let chosen = cohort.chosen.iter();
-    chosen.filter_map(|(_, image)| prepare::prepared_row(image, &settings, &cache)).collect()
-}
-
-/// The preprocessing part of a spec in the words of the prepare room.
-pub fn settings(spec: &Spec) -> Settings {
-    let preprocess = &spec.preprocess;
-    let compat = preprocess.compat == Compat::Lungs015;
-    Settings {
-        spacing_mm: [preprocess.spacing_mm; 3],
-        interpolation: match preprocess.interpolation {
-            Interpolation::Cubic => volume::Interpolation::Cubic,
-            Interpolation::Linear => volume::Interpolation::Linear,
-        },
-        grid: if compat { volume::Grid::AlignedEnds } else { volume::Grid::Physical },
-        size: preprocess.size,
-        lower_hu: preprocess.window.lower_hu as f32,
-        upper_hu: preprocess.window.upper_hu as f32,
-        compat,
-        stacks: StackRules {
-            gantry_tilt: match preprocess.gantry_tilt {
-                spec::GantryTilt::Reshear => dicom::GantryTilt::Reshear,
-                spec::GantryTilt::Refuse => dicom::GantryTilt::Refuse,
-            },
-            orientation: match preprocess.orientation {
-                spec::Orientation::Reformat => dicom::Orientation::Reformat,
-                spec::Orientation::Refuse => dicom::Orientation::Refuse,
-            },
-        },
-        limits: Limits {
-            min_slices: spec.data.select.min_slices,
-            max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,
-            min_lung_ml: preprocess.min_lung_ml,
-        },
-    }
-}
-
-/// Where prepared volumes are kept: as the spec says, else beside the data.
-pub fn cache_folder(spec: &Spec) -> PathBuf {
-    if let Some(cache) = &spec.data.cache {
-        return cache.clone();
-    }
-    let data = &spec.data;
-    let beside = [Some(&data.root), data.positives.as_ref(), data.train_list.as_ref()];
-    let beside = beside.into_iter().flatten().find(|path| **path != Path::new(""));
-    let mut name = beside.map(|path| path.as_os_str().to_owned()).unwrap_or_default();
-    name.push(".prepared");
-    PathBuf::from(name)
 }
 
 fn crop_path(spec: &Spec, row: &Row) -> PathBuf {

@@ -75,12 +75,12 @@ pub(super) fn fetch_tables(
         }
         there += rows.iter().filter(|row| row.state == State::There).count();
     }
-    let told = if there == sources.len() {
+    let message = if there == sources.len() {
         format!("release {release} of the archive, there already")
     } else {
         format!("release {release} of the archive, {} came", bytes(show.bytes() as f64))
     };
-    progress.stage_ends("tables", &told);
+    progress.stage_ends("tables", &message);
     Ok(())
 }
 

@@ -14,7 +14,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::study::{cache_folder, scanner, settings};
+use super::preparation::{cache_folder, settings};
+use super::study::scanner;
 use super::{PipelineError, columns, initial_weights_changed};
 use crate::cohort::{self, Cohort, CohortRow, SplitError, SplitLists};
 use crate::images::Image;
