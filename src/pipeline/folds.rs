@@ -19,7 +19,7 @@ pub fn cross_validate(
     let _lock = folder.lock()?;
     let mut folds = Vec::new();
     let mut ended = Outcome::Finished { selected: 0, last: 0 };
-    for spec in spec.of_folds() {
+    for spec in spec.fold_specs() {
         let fold = folder.fold(&spec)?;
         let finished = |known: Provenance| known.finished.is_some();
         if !Provenance::read(&fold).is_some_and(finished) {

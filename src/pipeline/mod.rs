@@ -158,7 +158,7 @@ pub fn evaluate(spec: &Spec, whole: &RunFolder, watch: &dyn Stages) -> Result<()
     }
     let _lock = whole.lock()?;
     let mut folds = Vec::new();
-    for spec in spec.of_folds() {
+    for spec in spec.fold_specs() {
         let fold = whole.fold(&spec)?;
         evaluate_run(&spec, &fold, watch)?;
         folds.push(fold);

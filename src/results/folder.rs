@@ -146,7 +146,7 @@ impl RunFolder {
         let whole = self.root.parent().and_then(|parent| Self::open(parent).ok());
         let Some(whole) = whole.filter(|_| spec.split.fold > 0) else { return Ok(Vec::new()) };
         let whole_spec = whole.spec()?;
-        let folds = whole_spec.of_folds();
+        let folds = whole_spec.fold_specs();
         let others = folds.iter().filter(|other| other.split.fold != spec.split.fold);
         Ok(if whole_spec.is_of_all_folds() {
             others.filter_map(|other| whole.known_fold(other)).collect()
@@ -166,7 +166,7 @@ impl RunFolder {
             let run = Self::open(&self.root.join(format!("fold-{}", spec.split.fold)))?;
             Ok((run, spec))
         };
-        spec.of_folds().into_iter().map(fold).collect()
+        spec.fold_specs().into_iter().map(fold).collect()
     }
 
     /// The run at `path`.
@@ -227,7 +227,7 @@ impl RunFolder {
         if kept.evaluate != spec.evaluate {
             // The page is written last: as long as it is not there, the figures are not complete.
             crate::files::remove(&self.report_page())?;
-            let kept = kept.evaluated_as(spec);
+            let kept = kept.with_evaluation_of(spec);
             crate::files::write_bytes(&self.spec_file(), kept.to_toml().as_bytes())?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The canonical form of a spec, its identity, and what differs between two.
+//! The canonical form of a spec, its hash, and the differences between specs.
 
 use super::{
     Document, Evaluate, KeepCheckpoints, LossName, Report, Runtime, Schedule, Slurm, Spec,
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Difference {
     /// Dotted key.
     pub key: String,
-    /// Its value in each spec, as TOML; `None` where the key plays no part.
+    /// Value in each spec, as TOML; `None` where the key has no effect.
     pub values: Vec<Option<String>>,
 }
 
@@ -20,9 +20,9 @@ impl Spec {
         to_toml(&self.0)
     }
 
-    /// What two specs must share to be the same experiment: everything but the name, the machine,
-    /// which figures are wanted of its predictions, the look of the report, which checkpoints are
-    /// kept and who watches.
+    /// The spec with defaults for every key that has no effect on results: name, cache, `[evaluate]`,
+    /// `[report]`, `[runtime]` except `precision`, `[slurm]` and the kept checkpoints. Specs with equal
+    /// identities are the same experiment.
     fn identity(&self) -> Document {
         let mut document = self.0.clone();
         document.experiment.name = String::new();
@@ -38,28 +38,28 @@ impl Spec {
 
     /// This spec with the `[evaluate]` of another.
     #[must_use]
-    pub fn evaluated_as(&self, other: &Spec) -> Spec {
+    pub fn with_evaluation_of(&self, other: &Spec) -> Spec {
         let mut document = self.0.clone();
         document.evaluate = other.evaluate.clone();
         Spec(document)
     }
 
-    /// Whether the spec is of all folds of a cross-validation, one run each.
+    /// Whether the spec describes all folds of a cross-validation, one run each.
     pub fn is_of_all_folds(&self) -> bool {
         self.split.folds > 0 && self.split.fold == 0
     }
 
     /// The spec of each fold of a cross-validation, in order.
-    pub fn of_folds(&self) -> Vec<Spec> {
-        let fold = |fold| {
+    pub fn fold_specs(&self) -> Vec<Spec> {
+        let with_fold = |fold| {
             let mut document = self.0.clone();
             document.split.fold = fold;
             Spec(document)
         };
-        (1..=self.split.folds).map(fold).collect()
+        (1..=self.split.folds).map(with_fold).collect()
     }
 
-    /// BLAKE3 of the canonical form of what affects results, in hexadecimal.
+    /// BLAKE3 of the canonical form of all keys that affect results, in hexadecimal.
     pub fn hash(&self) -> String {
         let mut flat = String::new();
         for (key, value) in flatten(&self.identity()) {
@@ -68,7 +68,7 @@ impl Spec {
         blake3::hash(flat.as_bytes()).to_hex().to_string()
     }
 
-    /// [`Spec::hash`] without seed and fold: specs that share it are repetitions of one experiment.
+    /// [`Spec::hash`] without seed and fold: specs with the same value are repetitions of one experiment.
     pub fn hash_of_kind(&self) -> String {
         let mut document = self.0.clone();
         document.experiment.seed = 0;
@@ -76,31 +76,31 @@ impl Spec {
         Spec(document).hash()
     }
 
-    /// Keys with other values than their defaults, in the order of their names.
+    /// Keys whose values differ from their defaults, sorted by name.
     pub fn set_keys(&self) -> Vec<(String, String)> {
         let defaults = flatten(&Document::default());
         let own = flatten(&self.0).into_iter();
         own.filter(|(key, value)| defaults.get(key) != Some(value)).collect()
     }
 
-    /// What to set so that `kept` becomes this spec, as `key=value`. What only `kept` has stays.
-    pub fn settings_over(&self, kept: &Spec) -> Vec<String> {
+    /// Settings, as `key=value`, that change `base` to this spec. Keys that only `base` has stay.
+    pub fn settings_over(&self, base: &Spec) -> Vec<String> {
         let mut tables = [BTreeMap::new(), BTreeMap::new()];
-        for (document, flat) in [&self.0, &kept.0].into_iter().zip(&mut tables) {
+        for (document, flat) in [&self.0, &base.0].into_iter().zip(&mut tables) {
             walk("", &tree(document), flat);
         }
-        let [own, kept] = tables;
-        let other = own.into_iter().filter(|(key, value)| kept.get(key) != Some(value));
-        other.map(|(key, value)| format!("{key}={value}")).collect()
+        let [own, base] = tables;
+        let changed = own.into_iter().filter(|(key, value)| base.get(key) != Some(value));
+        changed.map(|(key, value)| format!("{key}={value}")).collect()
     }
 
-    /// Keys that affect results and differ from `other`.
+    /// Keys that affect results and have another value in `other`.
     pub fn result_differences(&self, other: &Spec) -> Vec<Difference> {
         table_differences(&[flatten(&self.identity()), flatten(&other.identity())])
     }
 }
 
-/// Keys that differ between specs, in the order of their names; names and machines aside.
+/// Keys that affect results and differ between specs, sorted by name.
 pub fn differences(specs: &[Spec]) -> Vec<Difference> {
     let tables: Vec<_> = specs.iter().map(|spec| flatten(&spec.identity())).collect();
     table_differences(&tables)
@@ -127,8 +127,8 @@ fn tree(document: &Document) -> toml::Table {
     toml::from_str(&to_toml(document)).expect("our own TOML is TOML")
 }
 
-/// Dotted keys and their values, without keys that play no part under the others (a focal
-/// loss's γ when the loss is cross-entropy).
+/// Dotted keys and their values, without keys that have no effect under the other values (γ of the focal
+/// loss, if the loss is cross-entropy).
 fn flatten(document: &Document) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
     walk("", &tree(document), &mut flat);
@@ -153,8 +153,8 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
     flat
 }
 
-/// Keys that came after the first specs: where they are off they play no part, so that a spec
-/// which does not name them keeps its hash.
+/// Keys of later versions. With their default values they are not part of the identity, so that older specs
+/// keep their hashes.
 const OFF_BY_DEFAULT: [&str; 23] = [
     "evaluate.recalibrate",
     "evaluate.subgroups",

@@ -1,10 +1,10 @@
-//! Which values make sense. Everything that is wrong is reported at once.
+//! Ranges and combinations of values. All problems are reported together.
 
 use super::{Document, InitHead, Preference, Spec, SubgroupBy};
 use crate::device::DeviceRequest;
 use std::path::Path;
 
-/// A key whose value cannot be.
+/// A key with an invalid value.
 pub(super) struct Problem {
     pub key: String,
     pub message: String,
@@ -12,7 +12,7 @@ pub(super) struct Problem {
 }
 
 impl Document {
-    /// Checks every key and their agreement with each other.
+    /// Checks the value of every key, and combinations of keys.
     pub(super) fn check(self) -> Result<Spec, Vec<Problem>> {
         let mut checks = Checks(Vec::new());
         checks.experiment(&self);
@@ -29,7 +29,7 @@ impl Document {
         if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
     }
 
-    /// Checks what preparation and the network need, for work without a study.
+    /// Checks the keys of preparation and network only, for commands without a cohort.
     pub(super) fn check_preparation(self) -> Result<Spec, Vec<Problem>> {
         let mut checks = Checks(Vec::new());
         checks.preprocess(&self);
@@ -38,25 +38,25 @@ impl Document {
     }
 }
 
-/// What is wrong so far.
+/// Collected problems.
 pub(super) struct Checks(Vec<Problem>);
 
 impl Checks {
     pub(super) fn need(
         &mut self,
-        holds: bool,
+        valid: bool,
         key: &str,
-        found: impl std::fmt::Debug,
+        value: impl std::fmt::Debug,
         expected: &str,
     ) {
-        if !holds {
-            let message = format!("found {found:?}, expected {expected}");
+        if !valid {
+            let message = format!("found {value:?}, expected {expected}");
             self.0.push(Problem { key: key.into(), message, help: None });
         }
     }
 
-    pub(super) fn need_or(&mut self, holds: bool, key: &str, message: &str, help: &str) {
-        if !holds {
+    pub(super) fn need_or(&mut self, valid: bool, key: &str, message: &str, help: &str) {
+        if !valid {
             let help = Some(help.to_owned());
             self.0.push(Problem { key: key.into(), message: message.to_owned(), help });
         }
@@ -88,41 +88,41 @@ impl Checks {
         self.need_or(
             by_list || by_folder || data.root != Path::new(""),
             "data.root",
-            "no data: the key is not set",
-            "name the folder that holds the DICOM series, or give `data.train_list` and \
+            "no source of images is set",
+            "set `data.root` to the folder of the images, or set `data.train_list` and \
              `data.valid_list`, or `data.positives` and `data.negatives`",
         );
         self.need_or(
             data.positives.is_some() == data.negatives.is_some(),
             if data.positives.is_some() { "data.negatives" } else { "data.positives" },
-            "not set, though its counterpart is",
-            "folders of positives and of negatives come together",
+            "not set, although the folder of the other class is set",
+            "set both `data.positives` and `data.negatives`, or neither",
         );
         self.need_or(
             data.train_list.is_some() == data.valid_list.is_some(),
             if data.train_list.is_some() { "data.valid_list" } else { "data.train_list" },
-            "not set, though its counterpart is",
-            "lists for training and for validation come together",
+            "not set, although the other list is set",
+            "set both `data.train_list` and `data.valid_list`, or neither",
         );
         self.need_or(
             data.test_list.is_none() || data.train_list.is_some(),
             "data.test_list",
             "set without `data.train_list` and `data.valid_list`",
-            "give all lists, or none",
+            "set all three lists, or none",
         );
         let sources = [data.labels.is_some(), by_folder, by_list].iter().filter(|s| **s).count();
         self.need_or(
             sources == 1,
             "data.labels",
-            if sources == 0 { "no source of labels" } else { "more than one source of labels" },
+            &format!("{sources} sources of labels are set, expected 1"),
             "set one of: `data.labels` (a CSV), `data.positives` with `data.negatives` (folders), \
              `data.train_list` with `data.valid_list` (.list files)",
         );
         self.need_or(
             data.phantom.is_none() || data.labels.is_some(),
             "data.phantom",
-            "a synthetic cohort brings its own labels file",
-            "set `data.labels` to `labels.csv` inside `data.root`",
+            "set without `data.labels`",
+            "set `data.labels` to the generated file, `labels.csv` in `data.root`",
         );
         if let Some(phantom) = &data.phantom {
             self.need(
@@ -147,19 +147,19 @@ impl Checks {
             "a positive number of millimetres",
         );
         self.need(select.min_slices >= 2, "data.select.min_slices", select.min_slices, "2 or more");
-        let (least, most) = (select.min_slices, select.max_slices);
+        let (min, max) = (select.min_slices, select.max_slices);
         self.need(
-            most == 0 || most >= least,
+            max == 0 || max >= min,
             "data.select.max_slices",
-            most,
-            &format!("0 (off), or at least min_slices, which is {least}"),
+            max,
+            &format!("0 (off), or at least data.select.min_slices ({min})"),
         );
-        let (least_mm, most_mm) = (select.min_slice_spacing_mm, select.max_slice_spacing_mm);
+        let (min_mm, max_mm) = (select.min_slice_spacing_mm, select.max_slice_spacing_mm);
         self.need(
-            (0.0..=most_mm).contains(&least_mm),
+            (0.0..=max_mm).contains(&min_mm),
             "data.select.min_slice_spacing_mm",
-            least_mm,
-            &format!("0 to max_slice_spacing_mm, which is {most_mm}"),
+            min_mm,
+            &format!("0 to data.select.max_slice_spacing_mm ({max_mm})"),
         );
         for (key, value_mm) in [
             ("target_slice_spacing_mm", select.target_slice_spacing_mm),
@@ -176,8 +176,8 @@ impl Checks {
             select.target_slice_spacing_mm > 0.0
                 || !select.prefer.contains(&Preference::NearestSpacing),
             "data.select.target_slice_spacing_mm",
-            "not set, though `prefer` has \"nearest-spacing\"",
-            "say what the spacing is to be near to, for example 2.0",
+            "not set, but data.select.prefer has \"nearest-spacing\"",
+            "set the preferred slice spacing in mm, for example 2.0",
         );
         for (key, names) in
             [("kernels", &select.kernels), ("exclude_kernels", &select.exclude_kernels)]
@@ -186,7 +186,7 @@ impl Checks {
                 names.iter().all(|name| !name.trim().is_empty()),
                 &format!("data.select.{key}"),
                 names,
-                "beginnings of kernel names, none of them empty",
+                "prefixes of kernel names, none of them empty",
             );
         }
     }
@@ -217,18 +217,20 @@ impl Checks {
             window.lower_hu < window.upper_hu && (window.upper_hu - window.lower_hu).is_finite(),
             "preprocess.window.upper_hu",
             window.upper_hu,
-            &format!("more than lower_hu, which is {}", window.lower_hu),
+            &format!("more than preprocess.window.lower_hu ({})", window.lower_hu),
         );
     }
 
     fn split(&mut self, document: &Document) {
         let split = &document.split;
-        for (key, share) in [("train", split.train), ("valid", split.valid), ("test", split.test)] {
+        for (key, fraction) in
+            [("train", split.train), ("valid", split.valid), ("test", split.test)]
+        {
             self.need(
-                (0.0..=1.0).contains(&share),
+                (0.0..=1.0).contains(&fraction),
                 &format!("split.{key}"),
-                share,
-                "a share between 0 and 1",
+                fraction,
+                "a fraction between 0 and 1",
             );
         }
         self.need(
@@ -237,38 +239,38 @@ impl Checks {
             split.folds,
             "0 (off), or 2 to 100",
         );
-        let most = split.folds;
+        let folds = split.folds;
         self.need(
-            split.fold <= most,
+            split.fold <= folds,
             "split.fold",
             split.fold,
-            &format!("0 (all of them), or at most split.folds, which is {most}"),
+            &format!("0 (all folds), or at most split.folds ({folds})"),
         );
         self.need_or(
             split.folds == 0 || split.test == 0.0,
             "split.test",
             "set together with split.folds",
-            "with folds, every patient is tested in one of them: set split.test to 0 and let \
-             split.train and split.valid share the others",
+            "every patient is in the test split of one fold: set split.test to 0, and split.train and \
+             split.valid to fractions of the other patients that add up to 1",
         );
         self.need_or(
             split.folds == 0 || document.data.train_list.is_none(),
             "split.folds",
             "set together with data.train_list",
-            "lists impose the split; folds draw it: give one or the other",
+            "lists fix the split, folds draw it: remove one of the two",
         );
         let lists = !split.lists.are_none();
         self.need_or(
             !lists || split.folds == 0,
             "split.lists",
             "set together with split.folds",
-            "lists impose the split; folds draw it: give one or the other",
+            "lists fix the split, folds draw it: remove one of the two",
         );
         self.need_or(
             !lists || document.data.train_list.is_none(),
             "split.lists",
             "set together with data.train_list",
-            "both impose the split, by patients and by paths: give one or the other",
+            "both fix the split, by patients and by paths: remove one of the two",
         );
         let sum = split.train + split.valid + split.test;
         self.need_or(
@@ -280,8 +282,8 @@ impl Checks {
         self.need_or(
             split.train > 0.0 && split.valid > 0.0,
             if split.train > 0.0 { "split.valid" } else { "split.train" },
-            "nobody would be in this part",
-            "both training and validation need patients",
+            "found 0.0, expected more than 0",
+            "both the train and the valid split need patients",
         );
     }
 
@@ -298,7 +300,7 @@ impl Checks {
             model.keep_prob > 0.0 && model.keep_prob <= 1.0,
             "model.keep_prob",
             model.keep_prob,
-            "more than 0, at most 1 (it is the share that is kept)",
+            "more than 0, at most 1 (the fraction of features that is kept)",
         );
         self.need([1, 3].contains(&model.channels), "model.channels", model.channels, "1 or 3");
         self.need(
@@ -318,31 +320,31 @@ impl Checks {
         self.need_or(
             model.init != "random" || model.init_head == InitHead::Load,
             "model.init_head",
-            "\"new\", though model.init is \"random\": everything is new",
-            "remove it, or name weights in model.init",
+            "found \"new\", but model.init is \"random\", which draws every weight",
+            "remove the key, or set model.init to initial weights",
         );
     }
 
     fn evaluate(&mut self, document: &Document) {
         let evaluate = &document.evaluate;
-        for (key, share) in [("threshold", evaluate.threshold), ("prevalence", evaluate.prevalence)]
+        for (key, value) in [("threshold", evaluate.threshold), ("prevalence", evaluate.prevalence)]
         {
             self.need(
-                share.is_none_or(|share| share > 0.0 && share < 1.0),
+                value.is_none_or(|value| value > 0.0 && value < 1.0),
                 &format!("evaluate.{key}"),
-                share.unwrap_or_default(),
+                value.unwrap_or_default(),
                 "more than 0 and less than 1",
             );
         }
         let names = evaluate.subgroups.iter().map(SubgroupBy::column);
-        let named = names.chain(evaluate.weight_column.as_deref()).all(|name| !name.is_empty());
-        self.need(named, "evaluate.subgroups", "\"\"", "names of columns");
+        let valid = names.chain(evaluate.weight_column.as_deref()).all(|name| !name.is_empty());
+        self.need(valid, "evaluate.subgroups", "\"\"", "names of columns");
         for by in &evaluate.subgroups {
             let SubgroupBy::Bands(bands) = by else { continue };
             let finite = bands.edges.iter().all(|edge| edge.is_finite());
-            let rising = bands.edges.windows(2).all(|pair| pair[0] < pair[1]);
+            let ascending = bands.edges.windows(2).all(|pair| pair[0] < pair[1]);
             self.need(
-                !bands.edges.is_empty() && finite && rising,
+                !bands.edges.is_empty() && finite && ascending,
                 "evaluate.subgroups",
                 &bands.edges,
                 &format!("edges of `{}` in ascending order, at least one", bands.column),
@@ -357,43 +359,45 @@ impl Checks {
             !names.is_empty() && requests.len() == names.len(),
             "runtime.device",
             names.join(", "),
-            "\"auto\", \"cpu\", \"cuda\", a numbered one such as \"cuda:1\", or a list of such",
+            "\"auto\", \"cpu\", \"cuda\", a GPU by index such as \"cuda:1\", or a list of these",
         );
         if requests.len() > 1 {
-            self.several_devices(&requests, document.train.accumulate);
+            self.device_list(&requests, document.train.accumulate);
         }
         let workers = document.runtime.workers;
         self.need(workers <= 64, "runtime.workers", workers, "0 to 64 threads");
     }
 
-    /// Several devices share the batches of an optimizer step.
-    fn several_devices(&mut self, requests: &[DeviceRequest], accumulate: usize) {
+    /// Checks a list of devices, which share the batches of an optimizer step.
+    fn device_list(&mut self, requests: &[DeviceRequest], accumulate: usize) {
         let (key, count) = ("runtime.device", requests.len());
-        let cuda = requests.iter().filter(|one| matches!(one, DeviceRequest::Cuda(_))).count();
-        let cpu = requests.iter().filter(|one| **one == DeviceRequest::Cpu).count();
+        let cuda =
+            requests.iter().filter(|device| matches!(device, DeviceRequest::Cuda(_))).count();
+        let cpu = requests.iter().filter(|device| **device == DeviceRequest::Cpu).count();
         self.need_or(
             cuda == count || cpu == count,
             key,
-            "a list of devices of different kinds",
-            "name GPUs only, as [\"cuda:0\", \"cuda:1\"], or \"cpu\" several times",
+            "the list has devices of different kinds",
+            "list GPUs only, as [\"cuda:0\", \"cuda:1\"], or \"cpu\" several times",
         );
-        let twice = requests.iter().enumerate().any(|(at, one)| requests[..at].contains(one));
+        let has_duplicate =
+            requests.iter().enumerate().any(|(index, device)| requests[..index].contains(device));
         self.need_or(
-            cpu > 0 || !twice,
+            cpu > 0 || !has_duplicate,
             key,
-            "the same GPU twice",
-            "name each GPU once; two batches at once on one GPU are not faster",
+            "the list has the same GPU twice",
+            "list each GPU once: two batches at once on one GPU are not faster",
         );
         self.need_or(
             accumulate >= count,
             key,
             &format!(
                 "{count} devices, but an optimizer step has {accumulate} batch(es) \
-                 (train.accumulate), and devices share the batches of a step"
+                 (train.accumulate) for the devices to share"
             ),
             &format!(
-                "set train.accumulate to {count} or a multiple of it, and train.batch_size to the \
-                 exams that one device computes at a time"
+                "set train.accumulate to a multiple of {count}, and train.batch_size to the number of exams \
+                 that one device computes at once"
             ),
         );
     }

@@ -1,4 +1,4 @@
-//! Which values make sense in `[loss]` and `[train]`.
+//! Ranges of the values of `[loss]` and `[train]`.
 
 use super::check::Checks;
 use super::{ClassWeights, Document};
@@ -18,12 +18,12 @@ impl Checks {
             loss.alpha,
             "between 0 and 1",
         );
-        if let ClassWeights::Given(weights) = loss.class_weights {
+        if let ClassWeights::PerClass(weights) = loss.class_weights {
             self.need(
                 weights.iter().all(|weight| *weight > 0.0 && weight.is_finite()),
                 "loss.class_weights",
                 weights,
-                "two positive numbers: of an exam without cancer, and of one with it",
+                "two positive numbers, for exams without and with cancer",
             );
         }
     }
@@ -52,7 +52,7 @@ impl Checks {
                 false,
                 "train.freeze",
                 &format!("the network has no layer \"{unknown}\""),
-                &format!("its layers: {known}; parts of one are named as `Mixed_3b/Branch_1`"),
+                &format!("its layers are {known}; a branch of a layer is, for example, `Mixed_3b/Branch_1`"),
             );
         }
         for (key, count) in [
@@ -68,7 +68,7 @@ impl Checks {
             (0.0..=1e6).contains(&minutes),
             "train.checkpoint_minutes",
             minutes,
-            "minutes, or 0 (at the ends of epochs only)",
+            "minutes, or 0 (at the end of each epoch only)",
         );
         for (key, value) in [("clip_norm", train.clip_norm), ("weight_decay", train.weight_decay)] {
             self.need(
@@ -89,14 +89,14 @@ impl Checks {
 
     pub(super) fn augment(&mut self, document: &Document) {
         let augment = &document.train.augment;
-        for (key, value, most, expected) in [
+        for (key, value, max, expected) in [
             ("rotate_degrees", augment.rotate_degrees, 180.0, "0 (off) to 180 degrees"),
-            ("scale", augment.scale, 1.0, "0 (off) to 1; 0.1 is a tenth larger or smaller"),
+            ("scale", augment.scale, 1.0, "0 (off) to 1; 0.1 is up to 10 % larger or smaller"),
             ("shift_hu", augment.shift_hu, 1000.0, "0 (off) to 1000 Hounsfield units"),
             ("noise_hu", augment.noise_hu, 1000.0, "0 (off) to 1000 Hounsfield units"),
         ] {
             let key = format!("train.augment.{key}");
-            self.need((0.0..=most).contains(&value), &key, value, expected);
+            self.need((0.0..=max).contains(&value), &key, value, expected);
         }
     }
 }

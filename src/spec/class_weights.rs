@@ -1,4 +1,4 @@
-//! `loss.class_weights`: a word, or two numbers.
+//! `loss.class_weights`: a name, or two numbers.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,12 +7,13 @@ use std::fmt;
 /// `loss.class_weights`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ClassWeights {
-    /// Every exam counts alike.
+    /// Every exam has weight 1.
     None,
-    /// `n / (2 n_class)` over the training exams: both classes count alike, and the mean is 1.
+    /// `n / (2 n_class)` over the training exams: both classes have the same total weight, and the mean
+    /// weight is 1.
     Balanced,
-    /// Of an exam without cancer, and of one with it.
-    Given([f64; 2]),
+    /// Weights of an exam without and with cancer.
+    PerClass([f64; 2]),
 }
 
 impl Serialize for ClassWeights {
@@ -20,20 +21,20 @@ impl Serialize for ClassWeights {
         match self {
             Self::None => serializer.serialize_str("none"),
             Self::Balanced => serializer.serialize_str("balanced"),
-            Self::Given(weights) => weights.serialize(serializer),
+            Self::PerClass(weights) => weights.serialize(serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for ClassWeights {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Form)
+        deserializer.deserialize_any(ClassWeightsVisitor)
     }
 }
 
-struct Form;
+struct ClassWeightsVisitor;
 
-impl<'de> Visitor<'de> for Form {
+impl<'de> Visitor<'de> for ClassWeightsVisitor {
     type Value = ClassWeights;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -50,12 +51,12 @@ impl<'de> Visitor<'de> for Form {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<ClassWeights, A::Error> {
         let mut weights = [0.0; 2];
-        for (place, weight) in weights.iter_mut().enumerate() {
+        for (index, weight) in weights.iter_mut().enumerate() {
             *weight =
-                numbers.next_element()?.ok_or_else(|| A::Error::invalid_length(place, &self))?;
+                numbers.next_element()?.ok_or_else(|| A::Error::invalid_length(index, &self))?;
         }
         match numbers.next_element::<f64>()? {
-            None => Ok(ClassWeights::Given(weights)),
+            None => Ok(ClassWeights::PerClass(weights)),
             Some(_) => Err(A::Error::invalid_length(3, &self)),
         }
     }

@@ -1,5 +1,4 @@
-//! What weights carry of the spec that they were trained with: how a series has to be prepared for
-//! them. In the metadata of a safetensors file, as TOML.
+//! The preprocessing that weights were trained with, as TOML in the metadata of a safetensors file.
 
 use super::{Data, Document, Model, Preprocess, Select, Spec};
 use std::collections::BTreeMap;
@@ -9,32 +8,31 @@ const MODEL: &str = "lungs.model";
 const SELECT: &str = "lungs.select";
 const SPEC_HASH: &str = "lungs.spec_hash";
 
-/// How series are prepared for certain weights, and what part of the crop they see.
+/// Preprocessing, network and selection of series that belong to weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
     /// `[preprocess]` of the spec.
     pub preprocess: Preprocess,
     /// `[model]` of the spec.
     pub model: Model,
-    /// `[data.select]` of the spec: which series are too short or too coarse.
+    /// `[data.select]` of the spec, with its limits of slices and spacing.
     pub select: Select,
 }
 
-/// Metadata that cannot be understood.
+/// Metadata that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the metadata key {key} cannot be understood: {message}; were these weights written by a newer \
-     version of lungs?"
+    "the metadata key {key} is invalid: {message}; weights of a newer version of lungs need that version"
 )]
 pub struct ContractError {
-    /// Which metadata.
+    /// Key of the metadata.
     pub key: &'static str,
-    /// What is wrong with it.
+    /// Message of the parser.
     pub message: String,
 }
 
 impl Contract {
-    /// Of a spec.
+    /// The contract of a spec.
     pub fn of(spec: &Spec) -> Self {
         Self {
             preprocess: spec.preprocess.clone(),
@@ -43,10 +41,10 @@ impl Contract {
         }
     }
 
-    /// As metadata.
+    /// Serialises the contract to metadata.
     pub fn to_metadata(&self) -> BTreeMap<String, String> {
-        fn table(of: &impl serde::Serialize) -> String {
-            toml::to_string(of).expect("a table of numbers and names is TOML")
+        fn table(value: &impl serde::Serialize) -> String {
+            toml::to_string(value).expect("a table of numbers and names is TOML")
         }
         BTreeMap::from([
             (PREPROCESS.to_owned(), table(&self.preprocess)),
@@ -55,40 +53,40 @@ impl Contract {
         ])
     }
 
-    /// From metadata; `None` where it says nothing of preparation.
+    /// Parses metadata; `None` if it has no preprocessing.
     ///
     /// # Errors
-    /// [`ContractError`] when it says something that is no preparation.
+    /// [`ContractError`] if the metadata is invalid.
     pub fn from_metadata(
         metadata: &BTreeMap<String, String>,
     ) -> Result<Option<Self>, ContractError> {
         let Some(preprocess) = metadata.get(PREPROCESS) else { return Ok(None) };
         let model = metadata.get(MODEL).map_or("", String::as_str);
         let select = metadata.get(SELECT).map_or("", String::as_str);
-        let wrong = |key, error: toml::de::Error| ContractError {
+        let invalid = |key, error: toml::de::Error| ContractError {
             key,
             message: error.message().to_owned(),
         };
         Ok(Some(Self {
-            preprocess: toml::from_str(preprocess).map_err(|e| wrong(PREPROCESS, e))?,
-            model: toml::from_str(model).map_err(|e| wrong(MODEL, e))?,
-            select: toml::from_str(select).map_err(|e| wrong(SELECT, e))?,
+            preprocess: toml::from_str(preprocess).map_err(|e| invalid(PREPROCESS, e))?,
+            model: toml::from_str(model).map_err(|e| invalid(MODEL, e))?,
+            select: toml::from_str(select).map_err(|e| invalid(SELECT, e))?,
         }))
     }
 
-    /// Keys that make other volumes of the same series, with the value here and there.
+    /// Keys with different values that change the volume of a series: key, own value, other value.
     ///
-    /// What only decides which series are refused (`min_lung_ml`, `gantry_tilt`, `orientation`,
-    /// `[data.select]`) is not among them.
+    /// Keys that only exclude series (`min_lung_ml`, `gantry_tilt`, `orientation`, `[data.select]`) are not
+    /// compared.
     pub fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
         let rows = |contract: &Self| {
             let Preprocess { spacing_mm, interpolation, size, compat, window, .. } =
                 &contract.preprocess;
             [
                 ("preprocess.spacing_mm", format!("{spacing_mm}")),
-                ("preprocess.interpolation", written(interpolation)),
+                ("preprocess.interpolation", toml_text(interpolation)),
                 ("preprocess.size", format!("{size:?}")),
-                ("preprocess.compat", written(compat)),
+                ("preprocess.compat", toml_text(compat)),
                 ("preprocess.window.lower_hu", format!("{}", window.lower_hu)),
                 ("preprocess.window.upper_hu", format!("{}", window.upper_hu)),
                 ("model.slices", format!("{}", contract.model.slices)),
@@ -96,15 +94,15 @@ impl Contract {
         };
         let pairs = rows(self).into_iter().zip(rows(other));
         pairs
-            .filter(|((_, here), (_, there))| here != there)
-            .map(|((key, here), (_, there))| (key, here, there))
+            .filter(|((_, own), (_, other))| own != other)
+            .map(|((key, own), (_, other))| (key, own, other))
             .collect()
     }
 
-    /// A spec that prepares series so, for prediction: it says nothing of a study.
+    /// A spec with this preprocessing for prediction, without a cohort.
     ///
     /// # Errors
-    /// What makes no sense, as lines.
+    /// The invalid keys, one line each.
     pub fn to_spec(&self) -> Result<Spec, String> {
         let document = Document {
             preprocess: self.preprocess.clone(),
@@ -119,12 +117,12 @@ impl Contract {
     }
 }
 
-/// A choice as a spec writes it.
-fn written(choice: &impl serde::Serialize) -> String {
+/// A value in the syntax of a spec.
+fn toml_text(choice: &impl serde::Serialize) -> String {
     toml::Value::try_from(choice).map_or_else(|_| "?".to_owned(), |value| value.to_string())
 }
 
-/// The metadata of weights that a run of `spec` writes.
+/// The metadata of the weights of a run of `spec`.
 pub fn weights_metadata(spec: &Spec) -> BTreeMap<String, String> {
     let mut metadata = Contract::of(spec).to_metadata();
     metadata.insert(SPEC_HASH.to_owned(), spec.hash());
@@ -146,19 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn a_contract_survives_metadata() {
+    fn a_contract_is_unchanged_by_metadata() {
         let ours = contract(|c| {
             c.preprocess.spacing_mm = 2.5;
             c.select.min_slices = 8;
         });
         assert_eq!(Contract::from_metadata(&ours.to_metadata()), Ok(Some(ours)));
         assert_eq!(Contract::from_metadata(&BTreeMap::new()), Ok(None));
-        let odd = BTreeMap::from([(PREPROCESS.to_owned(), "spacing_cm = 3".to_owned())]);
-        assert_eq!(Contract::from_metadata(&odd).unwrap_err().key, PREPROCESS);
+        let invalid = BTreeMap::from([(PREPROCESS.to_owned(), "spacing_cm = 3".to_owned())]);
+        assert_eq!(Contract::from_metadata(&invalid).unwrap_err().key, PREPROCESS);
     }
 
     #[test]
-    fn what_changes_the_volume_differs_and_what_refuses_does_not() {
+    fn keys_that_change_the_volume_differ_and_keys_that_exclude_series_do_not() {
         let ours = contract(|_| ());
         let theirs = contract(|c| {
             c.preprocess.window.upper_hu = 600.0;
@@ -170,15 +168,15 @@ mod tests {
         let keys: Vec<&str> = ours.differences(&theirs).into_iter().map(|(key, ..)| key).collect();
         assert_eq!(keys, ["preprocess.window.upper_hu", "model.slices"]);
         let theirs = contract(|c| c.preprocess.compat = super::super::Compat::Lungs015);
-        let told = ("preprocess.compat", "\"none\"".to_owned(), "\"lungs-0.1.5\"".to_owned());
-        assert_eq!(ours.differences(&theirs), [told]);
+        let expected = ("preprocess.compat", "\"none\"".to_owned(), "\"lungs-0.1.5\"".to_owned());
+        assert_eq!(ours.differences(&theirs), [expected]);
     }
 
     #[test]
     fn a_contract_is_a_spec_for_prediction() {
         let spec = contract(|c| c.select.min_slices = 8).to_spec().unwrap();
         assert_eq!(spec.data.select.min_slices, 8);
-        let wrong = contract(|c| c.model.slices = 999).to_spec().unwrap_err();
-        assert!(wrong.starts_with("model.slices"), "{wrong}");
+        let error = contract(|c| c.model.slices = 999).to_spec().unwrap_err();
+        assert!(error.starts_with("model.slices"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `[data]`: where the images and labels are, and which series of an exam is used.
+//! `[data]`: paths of images and labels, and the rules that select one series per exam.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -7,37 +7,41 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Folder that is walked for DICOM series, NIfTI, MetaImage and prepared `.npz` files, or one
-    /// such file. Relative paths start at the working directory.
+    /// Folder that is searched at any depth for DICOM series, NIfTI, MetaImage and prepared `.npz` files,
+    /// or one such file. Relative paths start at the working directory. Required unless lists or class
+    /// folders name the images.
     pub root: PathBuf,
-    /// CSV with a column `label` (0 or 1) and one or more of `series_uid`, `path`, `exam_id` and
-    /// `patient_id`; any further column is kept for subgroups.
+    /// CSV file with a column `label` (0 or 1) and at least one of `series_uid`, `path`, `exam_id` and
+    /// `patient_id`. `study_date` selects the exam of a row that names a patient only. Other columns can
+    /// define subgroups and weights in `[evaluate]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// Folder whose series are all positive (instead of `labels`).
+    /// Folder whose series all have label 1. Replaces `labels`, together with `negatives`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positives: Option<PathBuf>,
-    /// Folder whose series are all negative (instead of `labels`).
+    /// Folder whose series all have label 0. Replaces `labels`, together with `positives`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negatives: Option<PathBuf>,
-    /// `.list` file ("path label" per line) of the training series: imposes the split.
+    /// `.list` file of the training series, one `path label` per line. Replaces `labels` and fixes the
+    /// split, together with `valid_list`. Relative paths in it start at the working directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_list: Option<PathBuf>,
-    /// `.list` file of the validation series.
+    /// `.list` file of the validation series, in the format of `train_list`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_list: Option<PathBuf>,
-    /// `.list` file of the test series.
+    /// `.list` file of the test series, in the format of `train_list`. Default: no test split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_list: Option<PathBuf>,
-    /// Folder of prepared volumes. Default: `<root>.prepared`, beside the data.
+    /// Folder of prepared volumes. Default: `<root>.prepared`, next to `root`. Several specs can share
+    /// it. It has no effect on results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
-    /// What to do with the same voxels under several patients.
+    /// How to treat scans with identical voxels under several patients. Default: `"error"`.
     #[serde(skip_serializing_if = "EqualScans::is_default")]
     pub equal_scans: EqualScans,
-    /// Which series of an exam is used.
+    /// Rules that exclude series, and that select one series per exam.
     pub select: Select,
-    /// Make a synthetic cohort at `root` when nothing is there.
+    /// Synthetic cohort that is generated at `root` if that folder does not exist. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantom: Option<Phantom>,
 }
@@ -46,15 +50,15 @@ pub struct Data {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EqualScans {
-    /// The run ends before training.
+    /// Stop before training and list the scans.
     #[default]
     Error,
-    /// The first by patient, exam and series is used, and the others are left out.
+    /// Use the first scan by patient, exam and series, and exclude the others.
     KeepFirst,
 }
 
 impl EqualScans {
-    /// Specs without the key keep their hash.
+    /// The default is not written, so that specs without the key keep their hash.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()
@@ -65,25 +69,27 @@ impl EqualScans {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Select {
-    /// Only series whose reconstruction kernel begins with one of these, whatever the case; empty
-    /// accepts all.
+    /// Accept only series whose reconstruction kernel (ConvolutionKernel) starts with one of these
+    /// prefixes, ignoring case. Default: `[]`, which accepts all.
     pub kernels: Vec<String>,
-    /// Series whose reconstruction kernel begins with one of these are left out.
+    /// Exclude series whose reconstruction kernel starts with one of these prefixes, ignoring case.
+    /// Default: `[]`.
     pub exclude_kernels: Vec<String>,
-    /// Series with a larger gap between slices are left out.
+    /// Largest accepted distance between slices, in mm. Default: 5.0.
     pub max_slice_spacing_mm: f64,
-    /// Series with a smaller gap between slices are left out.
+    /// Smallest accepted distance between slices, in mm. Default: 0.0.
     pub min_slice_spacing_mm: f64,
-    /// What `"nearest-spacing"` is near to; 0 is not set.
+    /// Slice spacing, in mm, that the rule `"nearest-spacing"` of `prefer` compares with. Default: 0.0,
+    /// not set.
     pub target_slice_spacing_mm: f64,
-    /// Series that reach less far from the first to the last slice are left out; 0 is off.
+    /// Smallest accepted distance from the first to the last slice, in mm. Default: 0.0, no limit.
     pub min_coverage_mm: f64,
-    /// Series with fewer slices are left out.
+    /// Smallest accepted number of slices, at least 2. Default: 50.
     pub min_slices: usize,
-    /// Series with more slices are left out; 0 is off.
+    /// Largest accepted number of slices. Default: 0, no limit.
     pub max_slices: usize,
-    /// Among an exam's remaining series, the best by these rules in turn; ties go to the
-    /// smallest series UID.
+    /// Rules that choose among the accepted series of an exam. A later rule decides ties of the earlier
+    /// ones; the smallest series UID decides the rest. Default: `["soft-kernel", "most-slices"]`.
     pub prefer: Vec<Preference>,
 }
 
@@ -107,17 +113,17 @@ impl Default for Select {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preference {
-    /// Soft-tissue reconstruction kernels before unknown ones before sharp ones.
+    /// Soft-tissue reconstruction kernels first, then unknown ones, then sharp ones.
     SoftKernel,
-    /// Sharp (lung, bone) reconstruction kernels before unknown ones before soft ones.
+    /// Sharp (lung, bone) reconstruction kernels first, then unknown ones, then soft ones.
     SharpKernel,
-    /// More slices first.
+    /// Largest number of slices first.
     MostSlices,
-    /// Smaller slice spacing first.
+    /// Smallest slice spacing first.
     ThinnestSlices,
     /// Slice spacing nearest to `target_slice_spacing_mm` first.
     NearestSpacing,
-    /// Longest way from the first to the last slice first.
+    /// Largest distance from the first to the last slice first.
     LongestCoverage,
 }
 
@@ -125,16 +131,16 @@ pub enum Preference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Phantom {
-    /// Number of synthetic patients, with one to three exams each.
+    /// Number of patients, each with one to three exams. At least 4. Default: 120.
     pub patients: usize,
-    /// Share of patients with cancer.
+    /// Fraction of patients with cancer, between 0 and 1. Default: 0.5.
     pub positive_fraction: f64,
-    /// Smallest and largest diameter of a cancer at its last exam.
+    /// Smallest and largest diameter of a cancer at its last exam, in mm. Default: `[17, 27]`.
     pub cancer_diameter_mm: [f64; 2],
-    /// Graded cancers: solid to ground glass, free, at the pleura or at a vessel; benign nodules of up to
-    /// 16 mm of the same kinds.
+    /// Vary the difficulty: cancers from solid to ground glass, isolated, at the pleura or at a vessel, and
+    /// benign nodules of the same kinds with up to 16 mm. Default: `false`.
     pub graded: bool,
-    /// Seed of the cohort (not of the experiment).
+    /// Seed of the cohort, independent of `experiment.seed`. Default: 1.
     pub seed: u64,
 }
 

@@ -1,23 +1,23 @@
-//! The spec as written: every key, its type, and its default.
+//! The spec as written: every key, its type and its default.
 //!
-//! The types here accept anything of the right shape; [`check`](super::check) decides what makes
-//! sense. Doc comments on fields are the reference documentation of the keys.
+//! The types here accept any value of the right type; [`check`](super::check) checks ranges and
+//! combinations. Doc comments of fields are the reference documentation of the keys.
 
 use super::{Data, Evaluate, Loss, Model, Preprocess, Slurm, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// A whole spec file, with defaults for what it leaves out.
+/// A complete spec file, with defaults for missing keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
-    /// Name and seed.
+    /// Name and seed of the experiment.
     pub experiment: Experiment,
-    /// Where the images and labels are.
+    /// Images, labels and the selection of series.
     pub data: Data,
-    /// From a series to a stored crop.
+    /// Preprocessing of a series to a stored crop.
     pub preprocess: Preprocess,
-    /// Who trains and who validates.
+    /// Assignment of patients to the train, valid and test splits.
     pub split: Split,
     /// The network.
     pub model: Model,
@@ -25,13 +25,13 @@ pub struct Document {
     pub loss: Loss,
     /// The optimisation.
     pub train: Train,
-    /// What is computed of the predictions.
+    /// Optional metrics of the predictions.
     pub evaluate: Evaluate,
-    /// What the report shows.
+    /// Contents of the report.
     pub report: Report,
-    /// The machine. Nothing here changes results on one machine type.
+    /// Device, threads and folders. Only `precision` is part of the experiment's identity.
     pub runtime: Runtime,
-    /// The cluster, where there is one. Left out of the resolved spec where nothing is set.
+    /// Resources of jobs on a Slurm cluster. The resolved spec omits this table if every key has its default.
     #[serde(default, skip_serializing_if = "Slurm::is_default")]
     pub slurm: Slurm,
 }
@@ -40,9 +40,10 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Experiment {
-    /// Names the folder under `results/`. Letters, digits, `-`, `_` and `.`.
+    /// Name of the experiment and of its folder in `runtime.results`: letters, digits, `-`, `_` and `.`.
+    /// Default: `"experiment"`.
     pub name: String,
-    /// Every random draw of the run comes from this number.
+    /// Seed of every random draw of the run. Default: 37.
     pub seed: u64,
 }
 
@@ -56,40 +57,46 @@ impl Default for Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Split {
-    /// What is kept together. `"patient"` is the only honest choice, and the only one.
+    /// Unit of the split. `"patient"` is the only choice: all exams of a patient are in one split.
     pub unit: SplitUnit,
-    /// `"label"` keeps the share of positive patients alike in every part.
+    /// Stratification: `"label"` gives every split the same fraction of patients with a positive exam, `"none"`
+    /// does not stratify. Default: `"label"`.
     pub stratify: Stratify,
-    /// Share of patients that train.
+    /// Fraction of patients in the train split. `train`, `valid` and `test` add up to 1. Default: 0.7.
     pub train: f64,
-    /// Share of patients that select the epoch.
+    /// Fraction of patients in the valid split, which selects the epoch. Default: 0.3.
     pub valid: f64,
-    /// Share of patients that are kept for a final test.
+    /// Fraction of patients in the test split, which is used in the final evaluation only. Default: 0.0.
     pub test: f64,
-    /// Cross-validation in so many parts, each of which is tested once by a network that the
-    /// others trained; 0 is off.
+    /// Number of folds of a cross-validation by patient, 2 to 100. Each fold is the test split of one run; of
+    /// the other patients, `train / (train + valid)` train and the rest validate. Default: 0, no
+    /// cross-validation.
     pub folds: usize,
-    /// The fold that is tested, from 1; 0 runs all of them one after the other.
+    /// Index of the fold to run, from 1 to `folds`; 0 runs all folds, one after the other. Default: 0.
     pub fold: usize,
-    /// Lists of patient IDs, one a line, that impose the split.
+    /// Files with patient IDs that fix the members of splits.
     #[serde(skip_serializing_if = "SplitListFiles::are_none")]
     pub lists: SplitListFiles,
 }
 
-/// `split.lists`
+/// `split.lists`: text files with one patient ID per line. Empty lines and lines that start with `#` are
+/// ignored.
+///
+/// A split with a list has the listed patients only. Other patients are drawn for the splits without a list, by
+/// their fractions; they are excluded as `not-in-split-lists` if these fractions are 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitListFiles {
-    /// Patients that train.
+    /// Patients of the train split. Default: not set.
     pub train: Option<PathBuf>,
-    /// Patients that select the epoch.
+    /// Patients of the valid split. Default: not set.
     pub valid: Option<PathBuf>,
-    /// Patients of the final test.
+    /// Patients of the test split. Default: not set.
     pub test: Option<PathBuf>,
 }
 
 impl SplitListFiles {
-    /// Whether no list is named.
+    /// Whether no list is set.
     pub fn are_none(&self) -> bool {
         self.train.is_none() && self.valid.is_none() && self.test.is_none()
     }
@@ -114,7 +121,7 @@ impl Default for Split {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitUnit {
-    /// All exams of a patient go to one part.
+    /// All exams of a patient are in one split.
     Patient,
 }
 
@@ -122,9 +129,9 @@ pub enum SplitUnit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stratify {
-    /// By whether the patient has a positive exam.
+    /// Stratify by whether the patient has a positive exam.
     Label,
-    /// Not at all.
+    /// Do not stratify.
     None,
 }
 
@@ -132,9 +139,9 @@ pub enum Stratify {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {
-    /// Epochs that get a ROC plot besides the selected and the last one.
+    /// Epochs with a ROC plot, in addition to the selected and the last one. Default: `[]`.
     pub roc_epochs: Vec<usize>,
-    /// What exams are called in `report.html`.
+    /// Identifiers of exams in `report.html`. Default: `"hashed"`.
     pub identifiers: Identifiers,
 }
 
@@ -142,12 +149,13 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Identifiers {
-    /// A hash that only who has `cohort.csv` can compute, and the row in the table of predictions.
+    /// A hash, which can be computed only with the run's `cohort.csv`, and the row in the table of
+    /// predictions.
     #[default]
     Hashed,
-    /// The row alone.
+    /// The row in the table of predictions.
     Row,
-    /// Patient and exam as they are.
+    /// Patient and exam IDs.
     Plain,
 }
 
@@ -155,16 +163,18 @@ pub enum Identifiers {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Runtime {
-    /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`, or a list: the batches of an optimizer step are
-    /// then computed on several devices at once.
+    /// Device: `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`; or a list of devices, which share the
+    /// `train.accumulate` batches of an optimizer step. Default: `"auto"`.
     pub device: DeviceNames,
-    /// `"f32"` or `"bf16"`.
+    /// Number format of convolutions: `"f32"`, or `"bf16"` for GPUs with matrix units. It affects results.
+    /// Default: `"f32"`.
     pub precision: Precision,
-    /// Threads for preparation and CPU training; 0 takes every core.
+    /// Threads for preparation and CPU training; 0 uses every core. It has no effect on results. Default: 0.
     pub threads: usize,
-    /// Threads that read and augment exams ahead of the network; 0 reads when they are needed.
+    /// Threads that read and augment exams in advance, at most 64; 0 reads each batch when it is needed. It
+    /// has no effect on results. Default: 1.
     pub workers: usize,
-    /// Folder that receives the run.
+    /// Folder of all run folders. Default: `"results"`.
     pub results: PathBuf,
 }
 
@@ -189,12 +199,12 @@ impl Default for Runtime {
 pub enum DeviceNames {
     /// One device.
     One(String),
-    /// Several, each once.
+    /// Several devices.
     Several(Vec<String>),
 }
 
 impl DeviceNames {
-    /// The names, in order.
+    /// The device names, in the order of the spec.
     pub fn names(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
@@ -209,19 +219,19 @@ impl DeviceNames {
 pub enum Precision {
     /// 32-bit floating point.
     F32,
-    /// Convolutions in bfloat16, everything else in 32-bit floating point.
+    /// Convolutions in bfloat16; weights, gradients, normalisation and loss in 32-bit floating point.
     Bf16,
 }
 
-/// The part of the cohort that an exam belongs to.
+/// The split that an exam belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// Trains the network.
+    /// Exams that train the network.
     Train,
-    /// Selects the epoch.
+    /// Exams that select the epoch.
     Valid,
-    /// Kept for a final test.
+    /// Exams of the final test.
     Test,
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a spec, told with the file, the key, what was found and what to do.
+//! Errors of specs, with the file, the key, the value, the expected values and a remedy.
 
 use crate::text::TextError;
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -9,21 +9,19 @@ use thiserror::Error;
 /// A spec that cannot be used.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SpecError {
-    /// The file is not there or not readable.
+    /// The file is missing or unreadable.
     #[error("cannot read the spec {path}")]
-    #[diagnostic(help(
-        "give the path of a .toml file; `experiments/demo.toml` is one to start from"
-    ))]
+    #[diagnostic(help("give the path of a .toml file; `experiments/demo.toml` is an example"))]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 
     /// The file is not text.
     #[error(transparent)]
-    #[diagnostic(help("a spec is a TOML file; `experiments/demo.toml` is one to start from"))]
+    #[diagnostic(help("a spec is a TOML file; `experiments/demo.toml` is an example"))]
     Text(TextError),
 
     /// The file is not TOML.
@@ -31,13 +29,13 @@ pub enum SpecError {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What the parser expected.
+        /// Message of the parser.
         message: String,
         /// The text of the file.
         #[source_code]
         text: Arc<NamedSource<String>>,
-        /// Where it went wrong.
-        #[label("here")]
+        /// Position of the error.
+        #[label("invalid TOML")]
         span: Option<SourceSpan>,
     },
 
@@ -45,23 +43,23 @@ pub enum SpecError {
     #[error("the spec extends itself: {}", chain.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" → "))]
     #[diagnostic(help("remove one of the `extends` keys in this chain"))]
     Cycle {
-        /// The files in the order in which they name each other.
+        /// The files of the `extends` chain, in order.
         chain: Vec<PathBuf>,
     },
 
     /// A `--set` that is not `key=value`.
-    #[error("`--set {found}` is not of the form key=value")]
+    #[error("`--set {argument}` is not of the form key=value")]
     #[diagnostic(help("for example: --set train.epochs=10"))]
     BadOverride {
-        /// What was given.
-        found: String,
+        /// Text of the argument.
+        argument: String,
     },
 
-    /// A spec of several runs where one is meant.
-    #[error("{path} has a [sweep] table: it stands for several runs")]
+    /// A spec of several runs, where one run is expected.
+    #[error("{path} has a [sweep] table and describes several runs, expected one")]
     #[diagnostic(help(
-        "run them: lungs sweep {}; see them first with --dry-run. One of them alone: --only 1, or a \
-         spec that extends this one, without the sweep",
+        "run all of them with `lungs sweep {}`, or one of them with --only 1; --dry-run lists them. A spec \
+         that extends this one has no [sweep] table",
         path.display()
     ))]
     IsSweep {
@@ -69,10 +67,10 @@ pub enum SpecError {
         path: PathBuf,
     },
 
-    /// A spec of one run where several are meant.
-    #[error("{path} has no [sweep] table: it stands for one run")]
+    /// A spec of one run, where a sweep is expected.
+    #[error("{path} has no [sweep] table and describes one run, expected a sweep")]
     #[diagnostic(help(
-        "run it: lungs run {}; or say what to vary, for example\n[sweep]\nseeds = [1, 2, 3]\n\
+        "run it with `lungs run {}`, or add the keys to vary, for example\n[sweep]\nseeds = [1, 2, 3]\n\
          [sweep.grid]\n\"loss.name\" = [\"cross-entropy\", \"focal\"]",
         path.display()
     ))]
@@ -81,10 +79,10 @@ pub enum SpecError {
         path: PathBuf,
     },
 
-    /// Keys that are unknown, of the wrong type, or impossible.
+    /// Unknown keys, or keys with a wrong type or an invalid value.
     #[error("{}", count(problems.len()))]
     Keys {
-        /// Each of them.
+        /// All problems.
         #[related]
         problems: Vec<KeyProblem>,
     },
@@ -97,21 +95,21 @@ fn count(problems: usize) -> String {
     }
 }
 
-/// One key that is wrong.
+/// A problem of one key.
 #[derive(Debug, Error, Diagnostic)]
 #[error("{key}: {message} ({origin})")]
 pub struct KeyProblem {
     /// Dotted key, as `train.epochs`.
     pub key: String,
-    /// What was found and what is allowed.
+    /// The value and the expected values.
     pub message: String,
-    /// The layer that set the key: a file, an environment variable, `--set`, or the default.
+    /// Source of the value: a file, an environment variable, `--set`, or the default.
     pub origin: String,
-    /// The text of the file, when the key comes from one.
+    /// Text of the file, if the key is set in a file.
     #[source_code]
     pub text: Option<NamedSource<String>>,
-    /// The key in that text.
-    #[label("this one")]
+    /// Position of the key in the text.
+    #[label("this key")]
     pub span: Option<SourceSpan>,
     /// What to do next.
     #[help]

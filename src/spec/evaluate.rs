@@ -1,4 +1,4 @@
-//! `[evaluate]`: what is computed of the predictions besides what always is.
+//! `[evaluate]`: optional metrics of the predictions.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
-    /// How probabilities are calibrated, by a map that is fitted on the validation part and kept
-    /// with the run.
+    /// Method that calibrates probabilities. The map is fitted on the validation split and stored in
+    /// `calibration.json`; `lungs predict` reports the calibrated probability in its own column.
+    /// Default: `"none"`.
     pub recalibrate: Recalibrate,
-    /// A probability that is an operating point of its own, before the others.
+    /// Probability, between 0 and 1, that is evaluated as an additional operating point, listed first.
+    /// Default: not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// The share of cancers where the model is to be used: predictive values are given there too.
+    /// Prevalence of cancer in the target population, between 0 and 1. If set, predictive values are also
+    /// computed at this prevalence. Default: not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prevalence: Option<f64>,
-    /// Columns of the labels or of `cohort.csv` by whose values figures are given: `"sex"`, or
-    /// `{ column = "age", edges = [55, 65, 75] }` for bands of numbers.
+    /// Columns of the labels file or of `cohort.csv` that define subgroups with metrics of their own:
+    /// `"sex"` for one group per value, or `{ column = "age", edges = [55, 65, 75] }` for numeric bands.
+    /// Default: `[]`.
     pub subgroups: Vec<SubgroupBy>,
-    /// Column with the weight of each exam (the inverse of its chance to be drawn): figures are then
-    /// given for the population too.
+    /// Column with the weight of each exam, the inverse of its sampling probability. If set, weighted
+    /// metrics estimate those of the population. Default: not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_column: Option<String>,
 }
@@ -31,14 +35,14 @@ pub struct Evaluate {
     expecting = "the name of a column, or a table such as { column = \"age\", edges = [55, 65] }"
 )]
 pub enum SubgroupBy {
-    /// A group for each value.
+    /// One group per value of the column.
     Values(String),
-    /// A group for each band of numbers.
+    /// One group per numeric band.
     Bands(Bands),
 }
 
 impl SubgroupBy {
-    /// The column.
+    /// Name of the column.
     pub fn column(&self) -> &str {
         match self {
             Self::Values(column) | Self::Bands(Bands { column, .. }) => column,
@@ -46,13 +50,13 @@ impl SubgroupBy {
     }
 }
 
-/// Bands of the numbers in a column.
+/// Numeric bands of a column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bands {
-    /// The column.
+    /// Name of the column.
     pub column: String,
-    /// Where one band ends and the next begins, ascending; a number on an edge is in the upper band.
+    /// Limits between neighbouring bands, ascending. A value equal to a limit belongs to the upper band.
     pub edges: Vec<f64>,
 }
 
@@ -60,12 +64,12 @@ pub struct Bands {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recalibrate {
-    /// Not at all.
+    /// No calibration.
     #[default]
     None,
-    /// A logistic curve over the log-odds.
+    /// Platt scaling: a logistic function of the log-odds.
     Platt,
-    /// The monotone steps that fit best.
+    /// Isotonic regression: a monotone step function.
     Isotonic,
 }
 

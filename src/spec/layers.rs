@@ -1,5 +1,4 @@
-//! From files, environment and command line to one [`Document`] that knows where each key came
-//! from.
+//! Merges files, environment and command line to one [`Document`], and records the source of each key.
 
 use super::check::Problem;
 use super::error::{KeyProblem, SpecError};
@@ -19,14 +18,14 @@ use toml::de::{DeTable, DeValue};
 /// The layers above the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// Environment variables, `LUNGS_SECTION__KEY` to value; others are ignored.
+    /// Environment variables as name and value. Only `LUNGS_SECTION__KEY` has an effect.
     pub environment: Vec<(String, String)>,
     /// `--set` arguments, `section.key=value`.
     pub set: Vec<String>,
 }
 
 impl Overrides {
-    /// `--set` arguments above this process's environment.
+    /// The environment of this process, and `--set` arguments.
     pub fn from_process(set: &[String]) -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -35,30 +34,30 @@ impl Overrides {
     }
 }
 
-/// Reads the spec at `path` with everything that it extends, and the layers above it.
+/// Reads the spec at `path`, the specs that it extends, and the layers above it.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Spec, SpecError> {
     let mut layers = Layers::default();
     layers.add_file(path, &mut Vec::new())?;
     layers.finish(overrides)
 }
 
-/// Reads a resolved spec from the text in a run folder; only `--set` lies above it.
+/// Reads the resolved spec of a run folder, with `--set` arguments but without the environment.
 pub fn load_resolved(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
     load(path, &Overrides { environment: Vec::new(), set: set.to_vec() })
 }
 
-/// Defaults for data that no spec speaks of: `root` is the folder, `--set` lies above.
+/// The default spec for a folder of images, with `--set` arguments.
 pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
     let root = toml::Value::String(root.display().to_string());
     let mut layers = Layers::default();
     layers.add_override("the command line".into(), "data.root", &root.to_string());
     layers.add_override("the command line".into(), "data.labels", "\"\"");
-    // Nothing is trained: the depth of the crop is free.
+    // Without training, any depth of the crop is valid: `model.slices` must not exceed it.
     layers.add_override("the command line".into(), "model.slices", "8");
     layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
 }
 
-/// `[preprocess]` and `[model]` of the spec at `path`, which need not speak of data.
+/// Reads the spec at `path` for its `[preprocess]` and `[model]`; `[data]` may be incomplete.
 pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
     let mut layers = Layers::default();
     layers.add_file(path, &mut Vec::new())?;
@@ -66,16 +65,16 @@ pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> 
     layers.finish_by(&overrides, Document::check_preparation)
 }
 
-/// Layers from the lowest up, and the texts of the files among them.
+/// Layers in ascending priority, and the texts of their files.
 #[derive(Clone, Default)]
 pub(super) struct Layers {
     layers: Vec<Layer>,
     texts: BTreeMap<PathBuf, String>,
-    /// `[sweep]` of the file that was asked for; those of files that it extends are not inherited.
+    /// `[sweep]` of the requested file. The tables of extended files are not inherited.
     pub(super) sweep: Option<toml::Value>,
 }
 
-/// One layer: a tree of keys and where it came from.
+/// One layer: a tree of keys and its source.
 #[derive(Clone)]
 struct Layer {
     origin: Source,
@@ -93,7 +92,7 @@ impl Provider for Layer {
 }
 
 impl Layers {
-    /// Adds a file above what it extends; `chain` holds the files that led here.
+    /// Adds a file above the file that it extends; `chain` has the files that extend this one.
     pub(super) fn add_file(
         &mut self,
         path: &Path,
@@ -101,10 +100,10 @@ impl Layers {
     ) -> Result<(), SpecError> {
         let unreadable = |source| SpecError::Unreadable { path: path.to_owned(), source };
         let identity = fs::canonicalize(path).map_err(unreadable)?;
-        let seen_before =
+        let is_cycle =
             chain.iter().any(|p| fs::canonicalize(p).is_ok_and(|known| known == identity));
         chain.push(path.to_owned());
-        if seen_before {
+        if is_cycle {
             return Err(SpecError::Cycle { chain: chain.clone() });
         }
         let text = text::read(path).map_err(SpecError::Text)?;
@@ -123,8 +122,8 @@ impl Layers {
                     None,
                 ));
             };
-            let beside = path.parent().unwrap_or(Path::new("."));
-            self.add_file(&beside.join(base), chain)?;
+            let folder = path.parent().unwrap_or(Path::new("."));
+            self.add_file(&folder.join(base), chain)?;
         }
         chain.pop();
         let keys = to_dict(&table);
@@ -149,8 +148,8 @@ impl Layers {
         self.layers.push(Layer { origin, keys });
     }
 
-    /// No layer, with the texts of the files.
-    pub(super) fn alone(&self) -> Self {
+    /// A copy with the texts of the files, without layers.
+    pub(super) fn without_layers(&self) -> Self {
         Self { texts: self.texts.clone(), ..Self::default() }
     }
 
@@ -176,7 +175,7 @@ impl Layers {
         self.finish_with(check)
     }
 
-    /// Puts the layers of `overrides` on top.
+    /// Adds the layers of `overrides` on top.
     fn add_overrides(&mut self, overrides: &Overrides) -> Result<(), SpecError> {
         for (name, value) in &overrides.environment {
             if let Some(key) = name.strip_prefix("LUNGS_").filter(|key| key.contains("__")) {
@@ -188,13 +187,13 @@ impl Layers {
             let (key, value) = set
                 .split_once('=')
                 .filter(|(key, _)| !key.trim().is_empty())
-                .ok_or_else(|| SpecError::BadOverride { found: set.clone() })?;
+                .ok_or_else(|| SpecError::BadOverride { argument: set.clone() })?;
             self.add_override(format!("--set {set}"), key.trim(), value.trim());
         }
         Ok(())
     }
 
-    /// All layers over `defaults`, once `overrides` lie on top.
+    /// Merges `defaults`, all layers, and `overrides` on top.
     pub(super) fn merged(
         &mut self,
         defaults: impl Provider,
@@ -208,7 +207,7 @@ impl Layers {
         self.layers.iter().fold(Figment::from(defaults), |figment, layer| figment.merge(layer))
     }
 
-    /// The spec that the layers make.
+    /// Merges the layers and checks the result.
     pub(super) fn finish_with(
         self,
         check: fn(Document) -> Result<Spec, Vec<Problem>>,
@@ -227,7 +226,7 @@ impl Layers {
         })
     }
 
-    /// Puts a deserialisation error in the words of the spec.
+    /// Converts a deserialisation error to a problem of a key.
     pub(super) fn explain(&self, error: &figment::Error) -> SpecError {
         let mut key = error.path.join(".");
         let mut help = None;
@@ -237,15 +236,15 @@ impl Layers {
                     key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
                 }
                 help = nearest(field, known).map(|near| format!("did you mean `{near}`?"));
-                format!("unknown key; known here: {}", known.join(", "))
+                format!("unknown key, expected one of: {}", known.join(", "))
             }
-            Kind::UnknownVariant(found, known) => {
-                help = nearest(found, known).map(|near| format!("did you mean \"{near}\"?"));
+            Kind::UnknownVariant(value, known) => {
+                help = nearest(value, known).map(|near| format!("did you mean \"{near}\"?"));
                 let known: Vec<String> = known.iter().map(|k| format!("\"{k}\"")).collect();
-                format!("found \"{found}\", allowed: {}", known.join(", "))
+                format!("found \"{value}\", expected one of: {}", known.join(", "))
             }
-            Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-                format!("found {}, expected {}", as_written(found), plain(expected))
+            Kind::InvalidType(value, expected) | Kind::InvalidValue(value, expected) => {
+                format!("found {}, expected {}", format_value(value), describe_type(expected))
             }
             other => other.to_string(),
         };
@@ -254,15 +253,15 @@ impl Layers {
         SpecError::Keys { problems: vec![self.problem(&key, origin.as_ref(), message, help)] }
     }
 
-    /// The topmost layer that has `key`.
+    /// The source of the highest layer that has `key`.
     fn last_layer_with(&self, key: &str) -> Option<Source> {
         let has = |layer: &&Layer| {
             let mut parts = key.split('.');
-            let mut found = parts.next().and_then(|part| layer.keys.get(part));
+            let mut value = parts.next().and_then(|part| layer.keys.get(part));
             for part in parts {
-                found = found.and_then(|value| value.as_dict()).and_then(|dict| dict.get(part));
+                value = value.and_then(|value| value.as_dict()).and_then(|dict| dict.get(part));
             }
-            found.is_some()
+            value.is_some()
         };
         self.layers.iter().rev().find(has).map(|layer| layer.origin.clone())
     }
@@ -315,30 +314,30 @@ fn to_dict(table: &toml::Table) -> Dict {
     Value::serialize(table).ok().and_then(Value::into_dict).unwrap_or_default()
 }
 
-/// A value as TOML reads it; what TOML cannot read is a string, so that `--set` needs no quotes.
+/// Parses a value as TOML. Text that is not TOML is a string, so that `--set` needs no quotes.
 fn toml_value(text: &str) -> toml::Value {
     toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
         .filter(|table| table.len() == 1)
         .and_then(|mut table| table.remove("value"))
-        // Times of day and dates are texts here.
+        // No key is a date or a time of day: they are strings.
         .filter(|value| !value.is_datetime())
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
 
-/// The known key that is spelled most like `found`, if any is close.
-fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The known key with the spelling closest to `key`, if one is close.
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
-        .map(|key| (strsim::jaro_winkler(found, key), *key))
+        .map(|candidate| (strsim::jaro_winkler(key, candidate), *candidate))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, key)| key)
 }
 
-/// A value as a spec has it.
-fn as_written(found: &Actual) -> String {
-    match found {
+/// A value in the syntax of a spec.
+fn format_value(value: &Actual) -> String {
+    match value {
         Actual::Bool(value) => value.to_string(),
         Actual::Unsigned(value) => value.to_string(),
         Actual::Signed(value) => value.to_string(),
@@ -350,8 +349,8 @@ fn as_written(found: &Actual) -> String {
     }
 }
 
-/// Rust's type names in a researcher's words.
-fn plain(expected: &str) -> String {
+/// Describes a Rust type in terms of TOML values.
+fn describe_type(expected: &str) -> String {
     match expected {
         "f64" | "f32" => "a number".into(),
         "usize" | "u64" | "u32" => "a whole number that is not negative".into(),
@@ -364,7 +363,7 @@ fn plain(expected: &str) -> String {
     }
 }
 
-/// Where a dotted key stands in the text of a spec.
+/// The position of a dotted key in the text of a spec.
 fn locate(text: &str, key: &str) -> Option<SourceSpan> {
     let root = DeTable::parse(text).ok()?;
     let mut table = root.get_ref().clone();

@@ -1,15 +1,14 @@
 //! The experiment as data.
 //!
-//! A spec is layered, each layer overriding the one before it:
+//! A spec has layers; each layer overrides the one before it:
 //!
 //! ```text
 //! built-in defaults < extends chain < the file < LUNGS_SECTION__KEY environment < --set section.key=value
 //! ```
 //!
-//! [`load`] reads the layers into a [`Document`], and [`Document::check`] turns that into a
-//! [`Spec`], which cannot be wrong: every later stage takes a `Spec` and checks nothing again.
-//! [`Spec::to_toml`] is the canonical form with every default explicit, and [`Spec::hash`] the
-//! identity of the experiment that it describes.
+//! [`load`] reads the layers into a [`Document`], and [`Document::check`] converts it to a valid [`Spec`].
+//! Later stages take a `Spec` and check nothing again. [`Spec::to_toml`] is the canonical form with every
+//! default explicit, and [`Spec::hash`] identifies the experiment.
 
 mod canonical;
 mod check;
@@ -43,13 +42,12 @@ pub use training::*;
 
 use std::ops::Deref;
 
-/// A checked spec. Only [`Document::check`] makes one, so holding it proves that every key has a
-/// possible value.
+/// A valid spec. Only [`Document::check`] constructs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec(Document);
 
 impl Spec {
-    /// The spec for a network of so many input channels, 1 or 3.
+    /// The spec with `model.channels = channels`, 1 or 3.
     #[must_use]
     pub fn with_channels(mut self, channels: usize) -> Self {
         self.0.model.channels = channels;

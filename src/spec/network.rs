@@ -1,4 +1,4 @@
-//! `[model]` and `[loss]`: the network, the weights that it begins with, and what it minimises.
+//! `[model]` and `[loss]`: the network, its initial weights and the loss function.
 
 use super::ClassWeights;
 use serde::{Deserialize, Serialize};
@@ -7,29 +7,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// `"i3d"`.
+    /// Network architecture. `"i3d"` is the only choice.
     pub name: ModelName,
-    /// Slices of the stored crop that the network sees, around its centre.
+    /// Number of central slices of the stored crop that are the network's input, from 1 to
+    /// `preprocess.size[0]`. Default: 220.
     pub slices: usize,
-    /// `"random"`; or weights: a TensorFlow checkpoint, a `.pt`, `.pth` or `.safetensors` file, or
-    /// the folder of another run. Two-dimensional ones are inflated.
+    /// Initial weights: `"random"`, a TensorFlow checkpoint, a `.pt`, `.pth` or `.safetensors` file, or
+    /// the folder of another run (its selected epoch). Two-dimensional weights are inflated.
+    /// Default: `"random"`.
     pub init: String,
-    /// The classifier of `init`: `"load"`, or `"new"` for one drawn from the seed.
+    /// Classifier of the initial weights: `"load"` uses that of `init`, `"new"` draws one from the seed.
+    /// Default: `"load"`.
     pub init_head: InitHead,
-    /// `"same"` refuses weights of `init` that were trained on volumes prepared in another way than
-    /// this spec says; `"any"` takes them.
+    /// Whether the preprocessing stored in the weights of `init` must agree with this spec: `"same"` stops
+    /// with an error if it differs, `"any"` accepts it. Default: `"same"`.
     pub init_preprocess: InitPreprocess,
-    /// Share of features that dropout keeps while training.
+    /// Fraction of features that dropout keeps in training, more than 0 and at most 1. Default: 0.7.
     pub keep_prob: f64,
-    /// Input channels: 1, or 3 for the original's layout.
+    /// Input channels: 1, or 3, which repeats the image three times, as the original does. Default: 1.
     pub channels: usize,
-    /// Multiplies the width of every layer; 1 is I3D.
+    /// Multiplier of the number of channels of every layer, from 0.05 to 4; 1 is I3D. Default: 1.0.
     pub width: f64,
-    /// `"train"`: training normalises by each batch; `"frozen"`: by the moving averages, which stay
-    /// what they are (for weights that bring theirs).
+    /// Statistics that training normalises with: `"train"` uses batch statistics and updates the running
+    /// statistics; `"frozen"` uses the running statistics of `init` and does not update them.
+    /// Default: `"train"`.
     pub batch_norm: BatchNorm,
-    /// Share of a batch-norm moving average that one more batch leaves in place, once there have
-    /// been many batches.
+    /// Decay of the running statistics of batch normalisation, at least 0 and less than 1. With random
+    /// initial weights, the decay after batch `t` is `min(decay, (t - 1) / (t + 8))`. Default: 0.999.
     pub batch_norm_decay: f64,
 }
 
@@ -54,9 +58,9 @@ impl Default for Model {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitHead {
-    /// The classifier that the weights bring.
+    /// Use the classifier of the initial weights.
     Load,
-    /// A new one.
+    /// Draw a new classifier from the seed.
     New,
 }
 
@@ -64,9 +68,9 @@ pub enum InitHead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitPreprocess {
-    /// The weights' preparation and this spec's must be the same.
+    /// The preprocessing of the weights must agree with this spec.
     Same,
-    /// They may differ.
+    /// The preprocessing may differ.
     Any,
 }
 
@@ -74,9 +78,9 @@ pub enum InitPreprocess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchNorm {
-    /// By the batch's own moments, which the moving averages follow.
+    /// Normalise with batch statistics, and update the running statistics.
     Train,
-    /// By the moving averages, which do not move.
+    /// Normalise with the running statistics, and do not update them.
     Frozen,
 }
 
@@ -92,13 +96,16 @@ pub enum ModelName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Loss {
-    /// `"cross-entropy"` or `"focal"`.
+    /// Loss function: `"cross-entropy"` or `"focal"`. Default: `"cross-entropy"`.
     pub name: LossName,
-    /// Focal loss: how fast easy exams lose weight.
+    /// Focal loss: focusing exponent γ, 0 or more. A larger value reduces the weight of exams that are
+    /// already predicted well. Default: 2.0.
     pub gamma: f64,
-    /// Focal loss: weight of positives; negatives get `1 - alpha`.
+    /// Focal loss: weight of positive exams, between 0 and 1; negative exams have `1 - alpha`.
+    /// Default: 0.25.
     pub alpha: f64,
-    /// `"none"`, `"balanced"`, or the weights of an exam without and with cancer in the loss.
+    /// Weight of each class in the loss: `"none"`, `"balanced"`, or two positive numbers for exams without
+    /// and with cancer, such as `[1.0, 3.0]`. Default: `"none"`.
     pub class_weights: ClassWeights,
 }
 

@@ -1,4 +1,4 @@
-//! `[preprocess]`: from a series to a stored crop, and the window that the network sees.
+//! `[preprocess]`: conversion of a series to a stored crop, and the Hounsfield window of the network.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,23 +6,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Preprocess {
-    /// Isotropic voxel size after resampling.
+    /// Isotropic voxel size after resampling, in mm, from 0.3 to 20. Default: 1.5.
     pub spacing_mm: f64,
-    /// `"cubic"` (B-spline) or `"linear"`.
+    /// Interpolation of the resampling: `"cubic"` (B-spline) or `"linear"`. Default: `"cubic"`.
     pub interpolation: Interpolation,
-    /// Stored crop: depth, height, width, in voxels, centred on the lungs.
+    /// Size of the stored crop in voxels, `[depth, height, width]`, each from 8 to 1024. The crop is centred
+    /// on the lungs. Default: `[224, 224, 224]`.
     pub size: [usize; 3],
-    /// `"none"`, or `"lungs-0.1.5"` for the arithmetic of the original Python package.
+    /// Compatibility mode: `"none"`, or `"lungs-0.1.5"` for the arithmetic of the original Python package.
+    /// Default: `"none"`.
     pub compat: Compat,
-    /// Series whose lungs are smaller than this are refused.
+    /// Smallest accepted lung volume, in ml; series with less are excluded. Default: 500.
     pub min_lung_ml: f64,
-    /// `"reshear"` moves the rows of a stack acquired with a tilted gantry onto an untilted grid,
-    /// `"refuse"` refuses it with the angle.
+    /// Treatment of series acquired with a tilted gantry: `"reshear"` resamples their rows onto an untilted
+    /// grid (up to 30°) and sets the flag `tilt-resheared`, `"refuse"` excludes them. Default: `"reshear"`.
     pub gantry_tilt: GantryTilt,
-    /// `"reformat"` turns a stack of sagittal or coronal images to axial order, `"refuse"` refuses
-    /// it.
+    /// Treatment of sagittal and coronal series: `"reformat"` reorders their voxels to axial slices and sets
+    /// the flag `reformatted-from-sagittal` or `-coronal`, `"refuse"` excludes them. Default: `"reformat"`.
     pub orientation: Orientation,
-    /// Hounsfield window.
+    /// Hounsfield window of the network's input.
     pub window: Window,
 }
 
@@ -47,17 +49,17 @@ impl Default for Preprocess {
 pub enum Interpolation {
     /// Cubic B-spline with prefilter.
     Cubic,
-    /// Linear.
+    /// Trilinear.
     Linear,
 }
 
 /// `preprocess.compat`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compat {
-    /// Our own preparation.
+    /// The preprocessing of this program.
     #[serde(rename = "none")]
     None,
-    /// The original's arithmetic, for weights trained on it.
+    /// The arithmetic of the original package, for weights that were trained with it.
     #[serde(rename = "lungs-0.1.5")]
     Lungs015,
 }
@@ -66,9 +68,9 @@ pub enum Compat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GantryTilt {
-    /// Rows are moved onto an untilted grid.
+    /// Resample the rows onto an untilted grid.
     Reshear,
-    /// The series is refused.
+    /// Exclude the series.
     Refuse,
 }
 
@@ -76,9 +78,9 @@ pub enum GantryTilt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// Sagittal and coronal stacks are turned to axial order.
+    /// Reorder the voxels to axial slices.
     Reformat,
-    /// They are refused.
+    /// Exclude the series.
     Refuse,
 }
 
@@ -86,9 +88,9 @@ pub enum Orientation {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Window {
-    /// Becomes −1, and so does everything below.
+    /// Lower limit, in HU. It and all lower values map to −1. Default: -1000.
     pub lower_hu: f64,
-    /// Becomes +1, and so does everything above.
+    /// Upper limit, in HU. It and all higher values map to +1. Default: 400.
     pub upper_hu: f64,
 }
 

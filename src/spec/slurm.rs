@@ -1,37 +1,40 @@
-//! `[slurm]`: what a job of a Slurm cluster asks for. Plays no part in results.
+//! `[slurm]`: resources of jobs on a Slurm cluster. They have no effect on results.
 
 use super::Document;
 use super::check::Checks;
 use serde::{Deserialize, Serialize};
 
-/// `[slurm]`: for `--slurm` of `lungs run`, `lungs train`, `lungs sweep` and `lungs prepare`.
-/// Empty text and 0 leave the choice to the cluster.
+/// `[slurm]`: options of jobs that `lungs run`, `lungs train`, `lungs sweep` and `lungs prepare` submit with
+/// `--slurm`. An empty string or 0, the default of most keys, omits the option and uses the cluster's default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Slurm {
-    /// Partition of jobs that train.
+    /// Partition of training jobs. Default: `""`.
     pub partition: String,
-    /// Partition of jobs that need no GPU, preparation and comparison; empty takes `partition`.
+    /// Partition of jobs without a GPU, which prepare or compare. Default: `""`, the same as `partition`.
     pub cpu_partition: String,
-    /// Account that is charged.
+    /// Account that jobs are charged to. Default: `""`.
     pub account: String,
-    /// Longest time of a job as Slurm has it, `"12:00:00"` or `"2-00:00:00"`.
+    /// Time limit of a job in Slurm's format, such as `"12:00:00"` or `"2-00:00:00"`. At the limit, the job is
+    /// requeued and continues. Default: `""`.
     pub time: String,
-    /// Processors of a job.
+    /// CPUs of a job, and its `runtime.threads` if that is 0. Default: 0.
     pub cpus: usize,
-    /// Memory of a job, `"32G"`.
+    /// Memory of a job, such as `"32G"`. Default: `""`.
     pub mem: String,
-    /// GPUs of a job that trains.
+    /// GPUs of a training job. Default: 0.
     pub gpus: usize,
-    /// Seconds before the end of its time at which a job is told to keep what it has.
+    /// Seconds before the time limit at which Slurm signals a job to write a checkpoint, 1 to 65535. `time`
+    /// must be at least twice as long. Default: 120.
     pub warning_seconds: usize,
-    /// Jobs among which preparation is shared; 0 is one, and none of its own before a single run.
+    /// Number of jobs that share the preparation, at most 10000. With 0, a sweep prepares in one job, and a
+    /// single run prepares in its own job. Default: 0.
     pub shards: usize,
-    /// Most jobs of an array at once; 0 sets no limit.
+    /// Largest number of tasks of a job array that run at once. Default: 0, no limit.
     pub concurrent: usize,
-    /// Lines of shell before the program, such as `"module load cuda"`.
+    /// Shell commands that precede the program, such as `"module load cuda"`. Default: `[]`.
     pub setup: Vec<String>,
-    /// Further options of `sbatch`, such as `"--constraint=a100"`.
+    /// Additional options of `sbatch`, such as `"--constraint=a100"`. Default: `[]`.
     pub extra: Vec<String>,
 }
 
@@ -55,7 +58,7 @@ impl Default for Slurm {
 }
 
 impl Slurm {
-    /// Whether a spec says nothing of Slurm.
+    /// Whether every key has its default.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -72,7 +75,7 @@ impl Checks {
         ];
         for (key, text) in names {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,+@".contains(c);
-            let expected = "letters, digits, `-`, `_`, `.` and `,`, as sbatch takes it";
+            let expected = "letters, digits and `-`, `_`, `.`, `,`, `+`, `@`";
             self.need(text.chars().all(plain), &format!("slurm.{key}"), text, expected);
         }
         let seconds = time_seconds(&slurm.time);
@@ -89,7 +92,7 @@ impl Checks {
             warning,
             "1 to 65535 seconds",
         );
-        // Else a job would be stopped as soon as it begins, and begin again, for ever.
+        // With a shorter limit, a job would be stopped and requeued at its start, without end.
         self.need(
             seconds.is_none_or(|seconds| seconds >= 2 * warning as u64),
             "slurm.time",
@@ -98,17 +101,22 @@ impl Checks {
         );
         self.need(slurm.shards <= 10_000, "slurm.shards", slurm.shards, "at most 10000");
         for (key, lines) in [("setup", &slurm.setup), ("extra", &slurm.extra)] {
-            let one = |line: &String| !line.contains(['\n', '\r']);
-            let whole = lines.iter().all(one);
-            self.need(whole, &format!("slurm.{key}"), lines, "a text for each line");
+            let is_single_line = |line: &String| !line.contains(['\n', '\r']);
+            let valid = lines.iter().all(is_single_line);
+            self.need(
+                valid,
+                &format!("slurm.{key}"),
+                lines,
+                "one string per line, without line breaks",
+            );
         }
         let options = slurm.extra.iter().all(|option| option.starts_with('-'));
-        let expected = "options of sbatch, such as \"--constraint=a100\"";
+        let expected = "options of sbatch that start with `-`, such as \"--constraint=a100\"";
         self.need(options, "slurm.extra", &slurm.extra, expected);
     }
 }
 
-/// The seconds of a time as Slurm reads it; `None` for what is not one, or has no end.
+/// The seconds of a time limit in Slurm's format; `None` if the text has another format.
 fn time_seconds(text: &str) -> Option<u64> {
     let (days, rest) = match text.split_once('-') {
         Some((days, rest)) => (Some(days.parse::<u64>().ok()?), rest),
@@ -132,9 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_slurm_reads_them() {
+    fn time_limits_have_the_formats_of_slurm() {
         // The forms and their meaning are those of the manual of sbatch, option --time.
-        let told = [
+        let cases = [
             ("90", Some(5_400)),
             ("90:30", Some(5_430)),
             ("12:00:00", Some(43_200)),
@@ -146,7 +154,7 @@ mod tests {
             ("1:2:3:4", None),
             ("-5", None),
         ];
-        for (text, seconds) in told {
+        for (text, seconds) in cases {
             assert_eq!(time_seconds(text), seconds, "{text}");
         }
     }

@@ -1,7 +1,7 @@
-//! `[sweep]`: one spec file that stands for many experiments.
+//! `[sweep]`: one spec file that describes many experiments.
 //!
-//! The table is no part of an experiment: it is read apart, and each of its runs is the spec
-//! without it, under a layer of the keys that the run varies.
+//! The table is not part of an experiment: it is read separately, and each of its runs is the spec without
+//! the table, below a layer with the keys that the run varies.
 
 use super::layers::{Layers, Overrides};
 use super::{Document, Spec, SpecError};
@@ -18,21 +18,24 @@ use toml::de::{DeTable, DeValue};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepTable {
-    /// Names the folder of the sweep beside the runs of the experiment.
+    /// Name of the folder of the sweep, in the folder of the experiment. Default: `"sweep"`.
     pub name: String,
-    /// Values of `experiment.seed`; empty takes the spec's own.
+    /// Values of `experiment.seed`. Default: `[]`, the seed of the spec.
     pub seeds: Vec<u64>,
-    /// Folds of a cross-validation that are runs of their own.
+    /// Folds of `split.folds` that are separate runs: `"all"`, or a list such as `[1, 2]`. Default: `[]`, the
+    /// `split.fold` of the spec.
     pub folds: SweepFolds,
-    /// Keys with the values that each takes: every combination is a run.
+    /// Keys, each with a list of values. Every combination of values is a run.
     pub grid: toml::Table,
-    /// Keys with values that belong together, a table for each: every one is a run.
+    /// Tables of keys that are set together, with an optional `name`. Each table is a run, for every
+    /// combination of the grid.
     pub list: Vec<toml::Table>,
-    /// Devices that runs which work at once take in turns; empty leaves each to `runtime.device`.
+    /// Devices that parallel runs (`--jobs`) are distributed over. Default: `[]`, the `runtime.device` of each
+    /// run.
     pub devices: Vec<String>,
-    /// What a failed run means for the others.
+    /// Reaction to a failed run. Default: `"continue"`.
     pub on_failure: OnFailure,
-    /// The figure by which combinations are ranked.
+    /// Metric that ranks the combinations, as the mean over seeds and folds. Default: `"valid-auc"`.
     pub best: BestBy,
 }
 
@@ -57,17 +60,17 @@ impl Default for SweepTable {
 pub enum SweepFolds {
     /// All folds of `split.folds`.
     All(AllFolds),
-    /// These; none leaves the spec's own `split.fold`.
-    These(Vec<usize>),
+    /// A list of folds; an empty list uses the `split.fold` of the spec.
+    List(Vec<usize>),
 }
 
 impl Default for SweepFolds {
     fn default() -> Self {
-        Self::These(Vec::new())
+        Self::List(Vec::new())
     }
 }
 
-/// The word for all folds.
+/// The name for all folds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AllFolds {
@@ -79,9 +82,9 @@ pub enum AllFolds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// The others go on.
+    /// Continue with the other runs.
     Continue,
-    /// No other begins, and those under way stop with a checkpoint.
+    /// Start no other run, and stop running ones with a checkpoint.
     Stop,
 }
 
@@ -101,59 +104,63 @@ pub enum BestBy {
     ValidCrossEntropy,
 }
 
-/// A key with the value that a run gives it.
+/// A key and its value in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// Dotted key.
     pub key: String,
-    /// Its value.
+    /// Value of the key.
     pub value: toml::Value,
 }
 
-/// A spec file with a sweep: its table, and what its runs have in common.
+/// A spec file with a `[sweep]` table, and the layers that its runs share.
 pub struct SweepSource {
     /// The spec file.
     pub path: PathBuf,
-    /// `[sweep]`, checked for itself.
+    /// The checked `[sweep]` table.
     pub table: SweepTable,
     /// The keys of `[sweep.grid]` with their values, in the order of the file.
     pub grid: Vec<(String, Vec<toml::Value>)>,
-    /// The tables of `[[sweep.list]]`: a name where one is given, and dotted keys.
+    /// The tables of `[[sweep.list]]`: an optional name, and dotted keys.
     pub list: Vec<(Option<String>, Vec<Setting>)>,
     layers: Layers,
     overrides: Overrides,
 }
 
-/// Reads the spec at `path`, which has a `[sweep]` table, with the layers above it.
+/// Reads the spec with a `[sweep]` table at `path`, and the layers above it.
 ///
 /// # Errors
-/// When there is no such table, or it is not of the right shape. The keys that its runs vary are
-/// checked by [`SweepSource::resolve`].
+/// The table is missing, or a value in it has the wrong type. [`SweepSource::resolve`] checks the keys that
+/// the runs vary.
 pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, SpecError> {
     let mut layers = Layers::default();
     layers.add_file(path, &mut Vec::new())?;
     let Some(sweep) = layers.sweep.take() else {
         return Err(SpecError::NoSweep { path: path.to_owned() });
     };
-    let (of_sweep, overrides) = divide(overrides);
+    let (sweep_overrides, overrides) = partition(overrides);
     let origin = Source::File(path.to_owned());
     let keys = Dict::from([("sweep".to_owned(), serialize(&sweep))]);
-    let mut own = layers.alone();
-    own.add_layer(origin.clone(), keys);
-    let figment = own.merged(Serialized::default("sweep", SweepTable::default()), &of_sweep)?;
-    let Wrapped { sweep: table } = figment.extract().map_err(|error| own.explain(&error))?;
+    let mut sweep_layers = layers.without_layers();
+    sweep_layers.add_layer(origin.clone(), keys);
+    let defaults = Serialized::default("sweep", SweepTable::default());
+    let figment = sweep_layers.merged(defaults, &sweep_overrides)?;
+    let SweepSection { sweep: table } =
+        figment.extract().map_err(|error| sweep_layers.explain(&error))?;
     if !is_plain(&table.name) {
         let message = format!(
             "found {:?}, expected a folder name of letters, digits, `-`, `_` and `.`",
             table.name
         );
-        return Err(own.keys_error("sweep.name", &origin, message, None));
+        return Err(sweep_layers.keys_error("sweep.name", &origin, message, None));
     }
-    if let Some(odd) = table.devices.iter().find(|name| name.parse::<DeviceRequest>().is_err()) {
-        let message = format!("found {odd:?}, expected devices such as [\"cuda:0\", \"cuda:1\"]");
-        return Err(own.keys_error("sweep.devices", &origin, message, None));
+    if let Some(invalid) = table.devices.iter().find(|name| name.parse::<DeviceRequest>().is_err())
+    {
+        let message =
+            format!("found {invalid:?}, expected devices such as [\"cuda:0\", \"cuda:1\"]");
+        return Err(sweep_layers.keys_error("sweep.devices", &origin, message, None));
     }
-    let places = places(own.text(path).unwrap_or_default());
+    let positions = key_positions(sweep_layers.text(path).unwrap_or_default());
     let mut grid = Vec::new();
     for (key, value) in flatten_to_lists(&table.grid) {
         let problem = match &value {
@@ -161,12 +168,12 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
                 grid.push((key, values.clone()));
                 continue;
             }
-            toml::Value::Array(_) => "found an empty list, expected its values".to_owned(),
+            toml::Value::Array(_) => "found an empty list, expected at least one value".to_owned(),
             other => format!("found {other}, expected a list of values such as [{other}]"),
         };
-        return Err(own.keys_error(&format!("sweep.grid.{key}"), &origin, problem, None));
+        return Err(sweep_layers.keys_error(&format!("sweep.grid.{key}"), &origin, problem, None));
     }
-    grid.sort_by_key(|(key, _)| places.get(&format!("grid.{key}")).copied());
+    grid.sort_by_key(|(key, _)| positions.get(&format!("grid.{key}")).copied());
     let mut list = Vec::new();
     for entry in &table.list {
         let mut entry = entry.clone();
@@ -175,13 +182,12 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
             Some(toml::Value::String(name)) => Some(name),
             Some(other) => {
                 let problem = format!("`name`: found {other}, expected text in quotes");
-                return Err(own.keys_error("sweep.list", &origin, problem, None));
+                return Err(sweep_layers.keys_error("sweep.list", &origin, problem, None));
             }
         };
         if entry.is_empty() {
-            let problem =
-                "an entry sets no key: leave it out, or set one to its default".to_owned();
-            return Err(own.keys_error("sweep.list", &origin, problem, None));
+            let problem = "an entry sets no key; remove it, or set a key to its default".to_owned();
+            return Err(sweep_layers.keys_error("sweep.list", &origin, problem, None));
         }
         list.push((name, flatten_to_leaves(&entry)));
     }
@@ -189,18 +195,18 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
 }
 
 impl SweepSource {
-    /// The spec of a run that sets these keys.
+    /// The spec of a run with these settings.
     ///
     /// # Errors
-    /// As [`super::load`]; and when a key is set from outside that the sweep varies.
+    /// As [`super::load`]; and if the environment or `--set` sets a key that the sweep varies.
     pub fn resolve(&self, settings: &[Setting]) -> Result<Spec, SpecError> {
         let mut layers = self.layers.clone();
         let figment = layers.merged(Serialized::defaults(Document::default()), &self.overrides)?;
         for setting in settings {
-            let found = figment.find_metadata(&setting.key).and_then(|m| m.source.clone());
-            if let Some(origin @ Source::Custom(_)) = found {
-                let message = "set there, and varied by [sweep]".to_owned();
-                let help = Some("leave it to one of the two".to_owned());
+            let source = figment.find_metadata(&setting.key).and_then(|m| m.source.clone());
+            if let Some(origin @ Source::Custom(_)) = source {
+                let message = "set outside the spec, but varied by [sweep]".to_owned();
+                let help = Some("remove one of the two".to_owned());
                 return Err(layers.keys_error(&setting.key, &origin, message, help));
             }
             let origin = format!("[sweep] of {}", self.path.display());
@@ -211,20 +217,20 @@ impl SweepSource {
 }
 
 #[derive(Deserialize)]
-struct Wrapped {
+struct SweepSection {
     sweep: SweepTable,
 }
 
-/// Overrides of `sweep.…` and all others.
-fn divide(overrides: &Overrides) -> (Overrides, Overrides) {
-    let (own_env, environment) = overrides
+/// Splits overrides into those of `sweep.…` and all others.
+fn partition(overrides: &Overrides) -> (Overrides, Overrides) {
+    let (sweep_environment, environment) = overrides
         .environment
         .iter()
         .cloned()
         .partition(|(name, _)| name.starts_with("LUNGS_SWEEP__"));
-    let (own_set, set) =
+    let (sweep_set, set) =
         overrides.set.iter().cloned().partition(|set| set.trim_start().starts_with("sweep."));
-    (Overrides { environment: own_env, set: own_set }, Overrides { environment, set })
+    (Overrides { environment: sweep_environment, set: sweep_set }, Overrides { environment, set })
 }
 
 fn is_plain(name: &str) -> bool {
@@ -236,15 +242,15 @@ fn serialize(value: &toml::Value) -> Value {
     Value::serialize(value).unwrap_or_else(|_| Value::from(value.to_string()))
 }
 
-/// Dotted keys down to what is not a table.
+/// Dotted keys of all values that are not tables (an empty table counts as a value).
 fn flatten_to_lists(table: &toml::Table) -> Vec<(String, toml::Value)> {
     let mut flat = Vec::new();
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) if !inner.is_empty() => {
-                let below = flatten_to_lists(inner);
+                let nested = flatten_to_lists(inner);
                 flat.extend(
-                    below.into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)),
+                    nested.into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)),
                 );
             }
             leaf => flat.push((key.clone(), leaf.clone())),
@@ -258,24 +264,24 @@ fn flatten_to_leaves(table: &toml::Table) -> Vec<Setting> {
     flat.map(|(key, value)| Setting { key, value }).collect()
 }
 
-/// Where each dotted key below `[sweep]` begins in the text of a spec.
-fn places(text: &str) -> BTreeMap<String, usize> {
-    let mut found = BTreeMap::new();
-    let Ok(root) = DeTable::parse(text) else { return found };
+/// The byte position of each dotted key below `[sweep]` in the text of a spec.
+fn key_positions(text: &str) -> BTreeMap<String, usize> {
+    let mut positions = BTreeMap::new();
+    let Ok(root) = DeTable::parse(text) else { return positions };
     for (name, value) in root.get_ref() {
         if let ("sweep", DeValue::Table(sweep)) = (name.get_ref().as_ref(), value.get_ref()) {
-            note_places("", sweep, &mut found);
+            add_key_positions("", sweep, &mut positions);
         }
     }
-    found
+    positions
 }
 
-fn note_places(prefix: &str, table: &DeTable<'_>, found: &mut BTreeMap<String, usize>) {
+fn add_key_positions(prefix: &str, table: &DeTable<'_>, positions: &mut BTreeMap<String, usize>) {
     for (name, value) in table {
         let key = format!("{prefix}{}", name.get_ref());
         if let DeValue::Table(inner) = value.get_ref() {
-            note_places(&format!("{key}."), inner, found);
+            add_key_positions(&format!("{key}."), inner, positions);
         }
-        found.insert(key, name.span().start);
+        positions.insert(key, name.span().start);
     }
 }

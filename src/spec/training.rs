@@ -1,4 +1,4 @@
-//! `[train]`: how the network is optimised, which epoch is kept, and what changes training exams.
+//! `[train]`: optimisation, selection of the epoch, checkpoints and augmentation.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,55 +6,65 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Train {
-    /// `"adam"`.
+    /// Optimizer. `"adam"` is the only choice.
     pub optimizer: Optimizer,
-    /// Learning rate at the start.
+    /// Initial learning rate, more than 0 and at most 1. Default: 5e-5.
     pub learning_rate: f64,
-    /// `"constant"`, `"step"` (× `step_factor` every `step_every` steps) or `"cosine"` (to zero).
+    /// Schedule of the learning rate: `"constant"`, `"step"` (times `step_factor` every `step_every` optimizer
+    /// steps) or `"cosine"` (to zero at the last step). Default: `"constant"`.
     pub schedule: Schedule,
-    /// `schedule = "step"`: optimizer steps between two drops.
+    /// Optimizer steps between two changes of the learning rate, with `schedule = "step"`. Default: 5000.
     pub step_every: usize,
-    /// `schedule = "step"`: factor of a drop.
+    /// Factor of each change, more than 0 and at most 1, with `schedule = "step"`. Default: 0.1.
     pub step_factor: f64,
-    /// Optimizer steps of linear warm-up.
+    /// Optimizer steps over which the learning rate rises linearly to its scheduled value. Default: 0.
     pub warmup_steps: usize,
-    /// Gradients of a step whose norm over all parameters is larger are scaled to it; 0 is off.
+    /// Largest gradient norm of an optimizer step, over all parameters together. A larger gradient is scaled
+    /// down to this norm. Default: 0.0, no limit.
     pub clip_norm: f64,
-    /// Decoupled weight decay (AdamW) of kernels: times `1 - learning_rate * weight_decay` in
-    /// every step; 0 is off.
+    /// Decoupled weight decay (AdamW): every step multiplies kernels by `1 - learning_rate * weight_decay`.
+    /// Offsets and the bias of the classifier do not decay. Default: 0.0, off.
     pub weight_decay: f64,
-    /// `"shuffle"`: every exam once in an epoch; `"balanced"`: as many draws, half of each class.
+    /// Sampling of the training exams: `"shuffle"` uses every exam once per epoch; `"balanced"` draws the same
+    /// number of exams, half of them positive. Default: `"shuffle"`.
     pub sampling: Sampling,
-    /// Exams in one batch.
+    /// Exams per batch. Default: 2.
     pub batch_size: usize,
-    /// Batches whose gradients are averaged into one optimizer step.
+    /// Batches per optimizer step, whose gradients are averaged. Batch normalisation sees each batch alone.
+    /// Default: 1.
     pub accumulate: usize,
-    /// Passes over the training exams.
+    /// Number of epochs. Default: 37.
     pub epochs: usize,
-    /// Which epoch the final evaluation and `predict` use.
+    /// Criterion that selects the epoch for the final evaluation and for `lungs predict`.
+    /// Default: `"best-valid-auc"`.
     pub select: SelectEpoch,
-    /// Decay of a moving average of the weights, which is then what is validated, selected and
-    /// kept for prediction; 0 is off. In step `t` it is at most `(1 + t) / (10 + t)`.
+    /// Decay of the EMA of the weights and running statistics, at least 0 and less than 1; in step `t` it is
+    /// `min(weight_average, (1 + t) / (10 + t))`. If set, validation, selection and prediction use the
+    /// EMA. Default: 0.0, off.
     pub weight_average: f64,
-    /// Stop when validation has not improved for `patience` epochs.
+    /// Early stopping after `patience` epochs without improvement of the validation.
     pub early_stopping: EarlyStopping,
-    /// Minutes between checkpoints within an epoch; 0 writes them at the ends of epochs only. Does
-    /// not change a byte of the results.
+    /// Minutes between checkpoints within an epoch; 0 writes checkpoints at the end of each epoch only. It
+    /// has no effect on results. Default: 10.0.
     pub checkpoint_minutes: f64,
-    /// `"best-and-last"` or `"all"`.
+    /// Checkpoints that are kept: `"best-and-last"` (the selected epoch and the last two) or `"all"`.
+    /// Default: `"best-and-last"`.
     pub keep_checkpoints: KeepCheckpoints,
-    /// Also keep the checkpoint of every so many epochs; 0 is off.
+    /// Interval, in epochs, of additional checkpoints that are kept. Default: 0, none.
     pub keep_every: usize,
-    /// Compute a step's intermediate results a second time instead of keeping them: less memory, more
-    /// time. Does not change a byte of the results on the CPU.
+    /// Gradient checkpointing: recompute activations in the backward pass instead of storing them. A
+    /// full-size step takes 1.9 instead of 3.2 GB and 1.6 times as long. It has no effect on results on the
+    /// CPU. Default: `false`.
     pub recompute: bool,
-    /// Write TensorBoard event files in the run folder. Does not change a byte of the results.
+    /// Write TensorBoard event files to the run folder during training. It has no effect on results.
+    /// Default: `false`.
     pub tensorboard: bool,
-    /// Layers that training leaves as they are, by name: `"Conv3d_1a_7x7"`, `"Mixed_3b"`, …
+    /// Names of layers that are not trained, with all layers below them: `"Conv3d_1a_7x7"`, `"Mixed_3b"`,
+    /// `"Mixed_3b/Branch_1"`, … They normalise with their running statistics. Default: `[]`.
     pub freeze: Vec<String>,
-    /// Multiplies the learning rate of the classifier.
+    /// Learning-rate multiplier of the classifier, more than 0 and at most 10000. Default: 1.0.
     pub head_rate_factor: f64,
-    /// Random changes of training exams.
+    /// Random augmentation of the training exams.
     pub augment: Augment,
 }
 
@@ -100,9 +110,9 @@ pub enum Optimizer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// The same throughout.
+    /// Constant learning rate.
     Constant,
-    /// Multiplied by a factor every so many steps.
+    /// Multiplied by `step_factor` every `step_every` optimizer steps.
     Step,
     /// Half a cosine from the learning rate to zero at the last step.
     Cosine,
@@ -112,10 +122,10 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
-    /// Every exam once in an epoch.
+    /// Every exam once per epoch, in random order.
     Shuffle,
-    /// As many draws as there are exams, half of them of each class: the rarer class repeats its
-    /// exams, the other takes turns from epoch to epoch.
+    /// As many draws as exams, half of them (rounded down) positive: exams of the rarer class repeat
+    /// within an epoch, exams of the other class alternate between epochs.
     Balanced,
 }
 
@@ -123,15 +133,15 @@ pub enum Sampling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectEpoch {
-    /// Highest validation AUC; the earliest of equals.
+    /// Highest validation AUC; the earliest epoch of equal ones.
     BestValidAuc,
-    /// Lowest validation loss; the earliest of equals.
+    /// Lowest validation loss; the earliest epoch of equal ones.
     BestValidLoss,
-    /// Highest validation average precision; the earliest of equals.
+    /// Highest validation average precision; the earliest epoch of equal ones.
     BestValidAveragePrecision,
-    /// Lowest validation Brier score; the earliest of equals.
+    /// Lowest validation Brier score; the earliest epoch of equal ones.
     BestValidBrier,
-    /// Highest validation accuracy; the earliest of equals.
+    /// Highest validation accuracy; the earliest epoch of equal ones.
     BestValidAccuracy,
     /// The last epoch.
     Last,
@@ -141,10 +151,10 @@ pub enum SelectEpoch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarlyStopping {
-    /// Epochs without improvement that are borne; 0 never stops early. An AUC of 1 whose
-    /// interval begins above 0.95 stops too, where the AUC selects: nothing better can follow.
+    /// Patience: epochs without improvement before training stops. With `select = "best-valid-auc"`, an AUC
+    /// of 1 whose confidence interval starts above 0.95 also stops training. Default: 0, never stop early.
     pub patience: usize,
-    /// Never stop before so many epochs: networks begin with a plateau.
+    /// Number of epochs before which training never stops early, to pass the initial plateau. Default: 0.
     pub min_epochs: usize,
 }
 
@@ -152,7 +162,7 @@ pub struct EarlyStopping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeepCheckpoints {
-    /// The selected epoch and the last two.
+    /// The selected epoch and the last two epochs.
     BestAndLast,
     /// Every epoch.
     All,
@@ -160,25 +170,26 @@ pub enum KeepCheckpoints {
 
 /// `[train.augment]`
 ///
-/// Turning, scaling, shifting and mirroring are one map, and cost one linear interpolation; shifts
-/// and mirrors alone copy voxels as they are.
+/// Rotation, scaling, shift and flips are one affine map with one linear interpolation; voxels outside the
+/// crop have the lower limit of the window. Shifts and flips alone copy voxels without interpolation. Each
+/// draw depends on the seed, the epoch and the exam only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
-    /// Mirror left and right in half of the draws.
+    /// Flip left and right with probability 0.5. Default: `false`.
     pub flip_width: bool,
-    /// Mirror front and back in half of the draws.
+    /// Flip front and back with probability 0.5. Default: `false`.
     pub flip_height: bool,
-    /// Mirror head and feet in half of the draws.
+    /// Flip head and feet with probability 0.5. Default: `false`.
     pub flip_depth: bool,
-    /// Shift by up to this many voxels along each axis, filled with air.
+    /// Largest shift along each axis, in voxels. Default: 0.
     pub shift_voxels: usize,
-    /// Turn about each of the three axes by up to this angle.
+    /// Largest rotation about each of the three axes, in degrees, from 0 to 180. Default: 0.0.
     pub rotate_degrees: f64,
-    /// Enlarge or shrink by a factor between `1 / (1 + scale)` and `1 + scale`.
+    /// Range of the random scale factor, `1 / (1 + scale)` to `1 + scale`, from 0 to 1. Default: 0.0.
     pub scale: f64,
-    /// Make all voxels brighter or darker by up to this.
+    /// Largest offset added to all voxels of an exam, in HU, from 0 to 1000. Default: 0.0.
     pub shift_hu: f64,
-    /// Add noise with a standard deviation, drawn for each exam, of up to this.
+    /// Largest standard deviation of added noise, in HU, from 0 to 1000; drawn for each exam. Default: 0.0.
     pub noise_hu: f64,
 }

@@ -241,7 +241,7 @@ fn folds_of(source: &SweepSource, one: &Combination) -> Result<Vec<usize>, Sweep
     match &source.table.folds {
         _ if folds == 0 => Err(SweepError::NoFolds { path: source.path.clone() }),
         SweepFolds::All(_) => Ok((1..=folds).collect()),
-        SweepFolds::These(these) => Ok(these.clone()),
+        SweepFolds::List(folds) => Ok(folds.clone()),
     }
 }
 

@@ -111,10 +111,7 @@ fn folds_are_runs_of_their_own() {
     let some = place.expand_with(&["sweep.folds=[1, 3]"]).unwrap();
     assert_eq!(names(&some), ["fold-1_seed-7", "fold-3_seed-7"]);
     let beyond = told(place.expand_with(&["sweep.folds=[4]"]));
-    assert!(
-        beyond.contains("split.fold: found 4, expected 0 (all of them), or at most"),
-        "{beyond}"
-    );
+    assert!(beyond.contains("split.fold: found 4, expected 0 (all folds), or at most"), "{beyond}");
     let none = told(place.expand_with(&["split.folds=0"]));
     assert!(none.contains("split.folds is 0"), "{none}");
 }
@@ -161,8 +158,8 @@ fn what_cannot_be_is_told_before_anything_runs() {
         ("[sweep]\n", "varies nothing"),
         ("[sweep]\nseds = [1]\n", "sweep.seds: unknown key"),
         ("[sweep]\nfolds = \"some\"\n", "\"all\", or a list of folds such as [1, 2]"),
-        ("[sweep]\non_failure = \"halt\"\n", "allowed: \"continue\", \"stop\""),
-        ("[sweep]\nbest = \"test-auc\"\n", "allowed: \"valid-auc\""),
+        ("[sweep]\non_failure = \"halt\"\n", "expected one of: \"continue\", \"stop\""),
+        ("[sweep]\nbest = \"test-auc\"\n", "expected one of: \"valid-auc\""),
         ("[sweep]\nname = \"a/b\"\nseeds = [1]\n", "sweep.name: found \"a/b\""),
         ("[sweep]\nseeds = [1]\ndevices = [\"tpu\"]\n", "sweep.devices: found \"tpu\""),
         ("[sweep]\nseeds = [-1]\n", "a whole number that is not negative"),
@@ -197,7 +194,7 @@ fn keys_from_outside_are_for_all_runs_and_not_for_those_that_are_varied() {
     assert_eq!(names(&runs), ["seed-5"]);
     assert_eq!(runs[0].spec.train.epochs, 3);
     let both = told(place.expand_with(&["experiment.seed=4"]));
-    assert!(both.contains("set there, and varied by [sweep] (from --set"), "{both}");
+    assert!(both.contains("set outside the spec, but varied by [sweep] (from --set"), "{both}");
 }
 
 #[test]

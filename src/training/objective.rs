@@ -29,7 +29,7 @@ impl Objective {
             ClassWeights::None => [1.0; 2],
             ClassWeights::Balanced if counts.contains(&0) => [1.0; 2],
             ClassWeights::Balanced => counts.map(|here| train.len() as f64 / (2 * here) as f64),
-            ClassWeights::Given(weights) => weights,
+            ClassWeights::PerClass(weights) => weights,
         };
         Self { loss, weights }
     }

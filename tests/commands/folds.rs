@@ -177,7 +177,7 @@ fn folds_that_cannot_be_are_refused() {
     let place = Workplace::new();
     for (set, told) in [
         ("split.folds=1", "split.folds: found 1, expected 0 (off), or 2 to 100"),
-        ("split.fold=1", "split.fold: found 1, expected 0 (all of them), or at most split.folds"),
+        ("split.fold=1", "split.fold: found 1, expected 0 (all folds), or at most split.folds"),
     ] {
         let refused = place.lungs(&["run", "small.toml", "--set", set]);
         assert_eq!(refused.code, 2);

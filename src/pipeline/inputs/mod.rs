@@ -194,7 +194,7 @@ pub fn check_against<I: std::borrow::Borrow<Inputs>>(
 
 /// The run, or the folds of a cross-validation, as far as they have drawn up their study.
 fn begun(spec: &Spec, whole: &RunFolder) -> Vec<RunFolder> {
-    let folds = spec.of_folds();
+    let folds = spec.fold_specs();
     let members: Vec<RunFolder> = if spec.is_of_all_folds() {
         folds.iter().filter_map(|fold| whole.known_fold(fold)).collect()
     } else {
