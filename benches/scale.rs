@@ -50,7 +50,7 @@ fn main() {
         Labels::read_csv(path, &spec.data.root).expect("the labels are whole")
     });
     let mut cohort = stage("choose one series per exam", || {
-        cohort::of_images(&spec, found, &labels).expect("series and labels meet")
+        cohort::select_from_images(&spec, found, &labels).expect("series and labels meet")
     });
     drop(labels);
     stage("split", || cohort::assign(&mut cohort, &spec).expect("there are enough patients"));
@@ -67,7 +67,7 @@ fn main() {
         let rows = cohort.chosen.iter().step_by(36);
         let told = rows.map(|(row, _)| (*row, "lungs-not-found: for the bench".to_owned()));
         let refused = told.collect();
-        cohort.refuse(refused);
+        cohort.exclude(refused);
     });
     drop(cohort);
 

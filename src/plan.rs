@@ -3,7 +3,7 @@
 //! Memory and time are estimates from the network's arithmetic and from figures measured on a
 //! cloud machine (docs/performance.md); they say hours or days, not minutes.
 
-use crate::cohort::{self, Cohort, Remark, Unmatched};
+use crate::cohort::{self, Cohort, Remark, UnmatchedIds};
 use crate::device::{self, DeviceFacts, DeviceKind};
 use crate::images::PassedOverKind;
 use crate::prepare::{BeyondCrop, NetworkInput, Row};
@@ -58,7 +58,7 @@ pub struct CohortPlan {
     /// Why others do not, the most frequent first.
     pub left_out: Vec<LeftOut>,
     /// Labels and series that do not meet, where there are both.
-    pub unmatched: Option<Unmatched>,
+    pub unmatched: Option<UnmatchedIds>,
     /// Files that are no image or are not looked into.
     pub passed_over: Vec<PassedOverPlan>,
     /// The parts.
@@ -268,7 +268,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
         series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
         left_out: left_out.collect(),
-        unmatched: Unmatched::of(&cohort.rows),
+        unmatched: UnmatchedIds::of(&cohort.rows),
         passed_over: passed_over.collect(),
         parts: parts.collect(),
         remarks: cohort.remarks.iter().map(RemarkPlan::of).collect(),

@@ -62,7 +62,7 @@ impl Check {
         });
         output.answer(tell(&plan));
         if let Some(cohort) = cohort.filter(|_| !lists.is_empty()) {
-            output.answer(lists.told(&cohort.rows));
+            output.answer(lists.summary(&cohort.rows));
         }
         for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
             let what = if row.series.is_empty() { &row.path } else { &row.series };

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::slurm::{After, Call, Submission};
 use super::{Done, Failure};
-use crate::cohort::{CohortRow, group_reasons, unlabelled};
+use crate::cohort::{CohortRow, group_reasons, unlabelled_rows};
 use crate::images::Image;
 use crate::pipeline;
 use crate::prepare::{self, Row, Shard, Status};
@@ -156,7 +156,7 @@ impl Prepare {
         pipeline::tell_passed_over(&found.passed_over, progress);
         let images: Vec<&Image> = found.images.iter().collect();
         let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
-        let mut seen = unlabelled(&found.images, &found.left_out, &found.passed_over);
+        let mut seen = unlabelled_rows(&found.images, &found.left_out, &found.passed_over);
         for (seen, row) in seen.iter_mut().zip(&rows) {
             if row.status == Status::Refused {
                 seen.chosen = false;

@@ -1,4 +1,4 @@
-//! Reconstruction kernels: soft ones for tissue, sharp ones for lung and bone.
+//! Reconstruction kernels: soft kernels for soft tissue, sharp kernels for lung and bone.
 //!
 //! | vendor | soft | sharp |
 //! |---|---|---|
@@ -7,16 +7,16 @@
 //! | Philips | A, B | C, D, E, F, L, YA…YE |
 //! | Toshiba, Canon | FC00…FC29, BODY | FC30…FC39 (bone), FC50…FC59 (lung), FC80… |
 
-/// What a kernel is made for.
+/// Sharpness of a reconstruction kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharpness {
-    /// Soft tissue.
+    /// For soft tissue.
     Soft,
-    /// Lung or bone.
+    /// For lung or bone.
     Sharp,
 }
 
-/// What a kernel is made for, by the names of four vendors; `None` for other names.
+/// The sharpness of a kernel, by the naming of four vendors; `None` for unknown names.
 pub fn sharpness(kernel: &str) -> Option<Sharpness> {
     let kernel = kernel.to_ascii_uppercase();
     let kernel = kernel.split(['\\', ' ', '_']).next().unwrap_or_default();
@@ -30,7 +30,7 @@ pub fn sharpness(kernel: &str) -> Option<Sharpness> {
         }
         _ => {}
     }
-    // A letter or more, then a number that says how sharp.
+    // Letters, then a number that grows with the sharpness.
     let letters = kernel.trim_start_matches(|c: char| c.is_ascii_alphabetic());
     let prefix = &kernel[..kernel.len() - letters.len()];
     let digits = letters.len() - letters.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_of_four_vendors_are_told_apart() {
+    fn kernels_of_four_vendors_are_classified() {
         let sharp = [
             "LUNG", "BONE", "BONEPLUS", "EDGE", "B50f", "B80f", "B70s", "I70f\\3", "Br58d", "Bl57",
             "FC51", "FC30", "fc86", "L", "YC", "D", "lung",
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_not_guessed() {
+    fn unknown_names_have_no_sharpness() {
         for kernel in ["", "XYZ", "40", "B", "ZZ99", "FC", "B99999999999"] {
             assert!(sharpness(kernel).is_none() || kernel == "B", "{kernel}");
         }

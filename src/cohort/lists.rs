@@ -1,4 +1,4 @@
-//! The original's `.list` files: one series per line, its path, a blank, its label.
+//! `.list` files of the original package: one series per line, as path, space and label.
 
 use crate::files::WriteError;
 use crate::text::{self, TextError};
@@ -7,39 +7,39 @@ use std::path::{Path, PathBuf};
 /// One line of a `.list` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListEntry {
-    /// Folder of the series, or prepared volume. Relative paths start at the working directory.
+    /// Folder of the series, or a volume file. Relative paths start at the working directory.
     pub path: PathBuf,
-    /// 0 or 1.
+    /// Label, 0 or 1.
     pub label: u8,
-    /// Line of the list, from 1; 0 before it is written.
+    /// Line of the list, from 1; 0 for an entry that is not read from a list.
     pub line: usize,
 }
 
 /// A `.list` file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// It cannot be read, or is not text.
-    #[error("cannot use a list of data.train_list, valid_list or test_list: {0}")]
+    /// The file cannot be read, or is not text.
+    #[error("cannot read a list (data.train_list, data.valid_list or data.test_list): {0}")]
     Text(#[from] TextError),
-    /// A line that is not "path label".
-    #[error("{path}, line {line}: found \"{found}\", expected a path, a blank, and 0 or 1")]
+    /// A line that is not a path and a label.
+    #[error("{path}, line {line}: found \"{text}\", expected a path, a space, and 0 or 1")]
     BadLine {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What was found.
-        found: String,
+        /// Text of the line.
+        text: String,
     },
-    /// Nothing in it.
-    #[error("the list {path} is empty; expected lines of a path, a blank, and 0 or 1")]
+    /// The list has no entries.
+    #[error("the list {path} is empty; expected lines with a path, a space, and 0 or 1")]
     Empty {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// Reads a `.list` file. Paths may contain blanks: the label is what follows the last one.
+/// Reads a `.list` file. Paths may contain spaces: the label follows the last one.
 pub fn read_list(path: &Path) -> Result<Vec<ListEntry>, ListError> {
     let text = text::read(path)?;
     let mut entries = Vec::new();
@@ -50,7 +50,7 @@ pub fn read_list(path: &Path) -> Result<Vec<ListEntry>, ListError> {
         let mut entry = parse(line.trim()).ok_or_else(|| ListError::BadLine {
             path: path.to_owned(),
             line: number + 1,
-            found: line.to_owned(),
+            text: line.to_owned(),
         })?;
         entry.line = number + 1;
         entries.push(entry);
@@ -71,7 +71,7 @@ fn parse(line: &str) -> Option<ListEntry> {
     Some(ListEntry { path: PathBuf::from(path.trim_end()), label, line: 0 })
 }
 
-/// Writes a `.list` file that [`read_list`] and the original read.
+/// Writes a `.list` file that [`read_list`] and the original package can read.
 pub fn write_list(path: &Path, entries: &[ListEntry]) -> Result<(), WriteError> {
     let mut text = String::new();
     for entry in entries {
@@ -98,11 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named() {
+    fn an_invalid_line_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.list");
         std::fs::write(&path, "a 1\n\nb yes\n").unwrap();
-        let told = read_list(&path).unwrap_err().to_string();
-        assert!(told.ends_with("line 3: found \"b yes\", expected a path, a blank, and 0 or 1"));
+        let message = read_list(&path).unwrap_err().to_string();
+        assert!(message.ends_with("line 3: found \"b yes\", expected a path, a space, and 0 or 1"));
     }
 }

@@ -1,14 +1,13 @@
-//! Who is in the study.
+//! The cohort: which series, exams and patients are used, and why others are excluded.
 //!
 //! ```text
-//! images found + labels ──select──▶ one image per exam  ──prepare──▶ usable exams
-//!                                                        ──assign──▶ train | valid | test
+//! images + labels ──select──▶ one image per exam ──prepare──▶ usable exams
+//!                                                 ──assign──▶ train | valid | test
 //! ```
 //!
 //! An image is a DICOM series or a volume file ([`crate::images`]); both are called series here.
-//! Nothing is dropped silently: every series, every unusable file and every label without a
-//! series is a [`CohortRow`] with the reason why it is not in the study. Patients are split, not
-//! series: no patient is ever in two parts ([`check_parts`]).
+//! Every series, every unusable file and every label without a series is a [`CohortRow`] with the reason of
+//! its exclusion. The split is by patient: no patient is in two splits ([`check_parts`]).
 
 mod kernel;
 mod labels;
@@ -25,15 +24,16 @@ mod unmatched;
 
 pub use kernel::{Sharpness, sharpness};
 pub use labels::{
-    Contradiction, Contradictions, Label, Labels, LabelsError, Matched, PatientRows, Unused,
+    Contradiction, Contradictions, Label, LabelMatches, Labels, LabelsError, PatientRows,
+    UnusedLabel,
 };
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;
-pub use select::{Candidate, select, unlabelled};
+pub use select::{Candidate, select, unlabelled_rows};
 pub use split::{SplitError, assign, check_parts, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
-pub use unmatched::{SeriesNames, Unmatched};
+pub use unmatched::{SeriesNames, UnmatchedIds};
 
 use crate::formats;
 use crate::images::{
@@ -48,154 +48,160 @@ use std::path::{Path, PathBuf};
 /// The cohort could not be gathered.
 #[derive(Debug, thiserror::Error)]
 pub enum CohortError {
-    /// A folder could not be walked.
+    /// A folder could not be searched.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// A folder or file of a list could not be walked.
-    #[error("{list}, line {line}: {source}; paths of a list start at the working directory")]
-    Listed {
+    /// A folder or file of a list could not be searched.
+    #[error(
+        "{list}, line {line}: {source}; relative paths of a list start at the working directory"
+    )]
+    ListedPath {
         /// The list.
         list: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// Why not.
+        /// The error.
         source: ImagesError,
     },
-    /// The labels are unusable.
+    /// The labels are invalid.
     #[error(transparent)]
     Labels(#[from] LabelsError),
-    /// A `.list` file is unusable.
+    /// A `.list` file is invalid.
     #[error(transparent)]
     List(#[from] ListError),
-    /// The split is impossible.
+    /// The patients cannot be split.
     #[error(transparent)]
     Split(#[from] SplitError),
-    /// No image at all.
+    /// No images.
     #[error(
-        "no CT images in {root} ({skipped} other files, {problems} damaged ones); expected a \
-         folder that holds DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
+        "no CT images in {root} ({skipped} other files, {problems} damaged); expected a \
+         folder with DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
          depth{first_problem}{hint}{}", .passed_over.iter().map(|line| format!("\n  {line}")).collect::<String>()
     )]
-    Nothing {
+    NoImages {
         /// The folder.
         root: PathBuf,
         /// Files of other kinds.
         skipped: usize,
         /// Damaged image files.
         problems: usize,
-        /// The first of them, as a sentence.
+        /// The first damaged file, as a sentence.
         first_problem: String,
-        /// What to do next, where that is known.
+        /// The remedy, if known.
         hint: String,
-        /// A line for each kind of file that may hold images and is not looked into.
+        /// A line for each kind of file that can contain images but is not read.
         passed_over: Vec<String>,
     },
-    /// Series and labels do not meet.
+    /// No series can be used.
     #[error(
-        "none of the {series} series can be used; the reasons: {reasons}. The first:{first}{unmatched}"
+        "none of the {series} series can be used. Reasons: {reasons}. First cases:{first}{unmatched}"
     )]
     NoneChosen {
-        /// Series found.
+        /// Number of series.
         series: usize,
-        /// Reasons, each with its count.
+        /// Reasons with their counts.
         reasons: String,
-        /// The first reasons in full, a line each.
+        /// The first cases, one line each.
         first: String,
-        /// A label and a series that do not meet, as a line.
+        /// An unmatched label and a similar series, as a line.
         unmatched: String,
     },
 }
 
-/// A row of `cohort.csv`: one series, damaged file, or label without a series.
+/// A row of `cohort.csv`: a series, a damaged file, or a label without a series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CohortRow {
-    /// PatientID, else the labels' `patient_id`.
+    /// PatientID, or `patient_id` of the labels.
     pub patient: String,
-    /// Exam: the labels' `exam_id`, else the StudyInstanceUID, else the series.
+    /// `exam_id` of the labels, or the StudyInstanceUID, or the series.
     pub exam: String,
     /// SeriesInstanceUID, or the name of a volume file.
     pub series: String,
-    /// Folder of the series, or the volume file, or the damaged file.
+    /// Folder of the series, volume file, or damaged file.
     pub path: String,
-    /// 1 for cancer within the horizon, 0 for none, empty when unknown.
+    /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
     pub label: Option<u8>,
-    /// Part of the study, empty for what is not in it.
+    /// Split; empty for excluded rows.
     pub split: Option<Part>,
-    /// Whether this series stands for its exam.
+    /// Whether this series is used for its exam.
     pub chosen: bool,
-    /// Why not: a short word, a colon, and a sentence.
+    /// Reason of the exclusion as `code: sentence`; empty for chosen series.
     pub reason: String,
     /// `dicom`, `nifti`, `metaimage` or `prepared`.
     pub kind: String,
-    /// Slices of the volume; where there is none, files.
+    /// Number of slices, or of files if there is no volume.
     pub slices: usize,
-    /// Distance between slices; empty when it could not be established.
+    /// Distance between slices; empty if unknown.
     pub slice_spacing_mm: Option<f64>,
-    /// Distance from the first to the last slice; empty when it could not be established.
+    /// Distance from the first to the last slice; empty if unknown.
     pub coverage_mm: Option<f64>,
-    /// StudyDate as the header has it; empty when it does not say, and in tables of older runs. Of a label
-    /// without a series, the date that it names.
+    /// StudyDate of the header; empty if missing, and in tables of older runs. For a label without a series,
+    /// the date of the label.
     #[serde(default)]
     pub study_date: String,
     /// Reconstruction kernel.
     pub kernel: String,
     /// Manufacturer.
     pub manufacturer: String,
-    /// What was noticed in the headers and is safe, short stable words joined by `;`.
+    /// Flags of harmless peculiarities of the headers, joined by `;`.
     pub flags: String,
 }
 
-/// The study before its parts are drawn.
+/// The cohort; its splits are drawn by [`assign`].
 #[derive(Clone, Debug, Default)]
 pub struct Cohort {
-    /// Everything seen, chosen or not; patients in order.
+    /// All rows, chosen and excluded, sorted by patient.
     pub rows: Vec<CohortRow>,
-    /// The chosen series, each with its place in `rows`.
+    /// The chosen series, each with its index in `rows`.
     pub chosen: Vec<(usize, Image)>,
-    /// What further columns of the labels say, by series and name of the column.
+    /// Values of other columns of the labels, by series and column name.
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
-    /// Files that are no image or are not looked into, by kind.
+    /// Files that are not images or are not read, by kind.
     pub passed_over: PassedOver,
-    /// What was assumed.
+    /// Assumptions.
     pub remarks: Vec<Remark>,
 }
 
-/// Walks the data, reads the labels and chooses one series per exam.
+/// Searches the images, reads the labels and selects one series per exam.
 pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError> {
     let (found, labels) = read_sources(spec, scanner)?;
-    of_images(spec, found, &labels)
+    select_from_images(spec, found, &labels)
 }
 
-/// Chooses one series per exam among images that were found before.
-pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, CohortError> {
+/// Selects one series per exam from images.
+pub fn select_from_images(
+    spec: &Spec,
+    found: Found,
+    labels: &Labels,
+) -> Result<Cohort, CohortError> {
     if found.images.is_empty() {
-        return Err(nothing(spec.data.root.clone(), &found));
+        return Err(no_images_error(spec.data.root.clone(), &found));
     }
-    let series_found = found.images.len();
-    let matched = labels.matched(&found.images);
-    labels::check_contradictions(labels, &found.images, &matched).map_err(LabelsError::from)?;
-    let mut cohort = select::choose(found, matched, &spec.data.select);
-    split::leave_out_unlisted(&mut cohort, spec)?;
+    let series = found.images.len();
+    let matches = labels.match_images(&found.images);
+    labels::check_contradictions(labels, &found.images, &matches).map_err(LabelsError::from)?;
+    let mut cohort = select::choose(found, matches, &spec.data.select);
+    split::exclude_unlisted(&mut cohort, spec)?;
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
         let first = first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason)).collect();
-        let unmatched = Unmatched::of(&cohort.rows);
-        let unmatched = unmatched.map_or_else(String::new, |pair| format!("\n  {pair}"));
-        return Err(CohortError::NoneChosen { series: series_found, reasons, first, unmatched });
+        let unmatched = UnmatchedIds::of(&cohort.rows);
+        let unmatched = unmatched.map_or_else(String::new, |ids| format!("\n  {ids}"));
+        return Err(CohortError::NoneChosen { series, reasons, first, unmatched });
     }
     Ok(cohort)
 }
 
 /// The error of a folder without images.
-pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
-    let told = |problem: &crate::dicom::Problem| {
-        format!(". The first: {}: {}", problem.path.display(), problem.reason)
+pub(crate) fn no_images_error(root: PathBuf, found: &Found) -> CohortError {
+    let sentence = |problem: &crate::dicom::Problem| {
+        format!(". First damaged file: {}: {}", problem.path.display(), problem.reason)
     };
     let list = root.join("series.csv");
     let hint = if list.is_file() {
         format!(
-            ". {} says what is to be fetched: lungs fetch {} {}",
+            ". To fetch the series of {}: lungs fetch {} {}",
             list.display(),
             list.display(),
             root.display()
@@ -203,17 +209,17 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
     } else {
         String::new()
     };
-    CohortError::Nothing {
+    CohortError::NoImages {
         root,
         hint,
         skipped: found.passed_over.files(),
         passed_over: remedies(&found.passed_over),
         problems: found.problems.len(),
-        first_problem: found.problems.first().map(told).unwrap_or_default(),
+        first_problem: found.problems.first().map(sentence).unwrap_or_default(),
     }
 }
 
-/// A line for each kind of file that may hold images and is not looked into.
+/// A line for each kind of file that can contain images but is not read.
 pub fn remedies(passed_over: &PassedOver) -> Vec<String> {
     let line = |(kind, tally): (PassedOverKind, &Tally)| {
         let count = images::counted(kind, tally.files);
@@ -227,31 +233,31 @@ pub fn remedies(passed_over: &PassedOver) -> Vec<String> {
 }
 
 impl Cohort {
-    /// Takes chosen series out of the study, each by its row and with the reason. All at once: of a
-    /// whole archive, thousands are refused.
-    pub fn refuse(&mut self, refused: BTreeMap<usize, String>) {
-        self.chosen.retain(|(row, _)| !refused.contains_key(row));
-        for (row, reason) in refused {
+    /// Excludes chosen series; `reasons` has the reason of each, by the index of its row. One call excludes
+    /// thousands of series in linear time.
+    pub fn exclude(&mut self, reasons: BTreeMap<usize, String>) {
+        self.chosen.retain(|(row, _)| !reasons.contains_key(row));
+        for (row, reason) in reasons {
             self.rows[row].chosen = false;
             self.rows[row].reason = reason;
         }
     }
 }
 
-/// Reasons and how often each stands in the rows, the most frequent first.
+/// Codes of exclusion and their counts, the most frequent first.
 pub fn count_reasons(rows: &[CohortRow]) -> String {
-    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    let mut counts = BTreeMap::<&str, usize>::new();
     for row in rows.iter().filter(|row| !row.chosen && !row.is_passed_over()) {
-        let word = row.reason.split(':').next().unwrap_or_default();
-        *counts.entry(word).or_default() += 1;
+        let code = row.reason.split(':').next().unwrap_or_default();
+        *counts.entry(code).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
-    let told: Vec<String> = counts.iter().map(|(word, n)| format!("{word} ({n})")).collect();
-    told.join(", ")
+    counts.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
+    let parts: Vec<String> = counts.iter().map(|(code, n)| format!("{code} ({n})")).collect();
+    parts.join(", ")
 }
 
-/// The images and what is known of them, from whichever source the spec names.
+/// The images and labels, from the source that the spec names.
 fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), CohortError> {
     let data = &spec.data;
     if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
@@ -261,15 +267,15 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
         for (list, part) in lists.into_iter().chain(test) {
             entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part, list.as_path())));
         }
-        return read_listed(&entries, scanner);
+        return read_lists(&entries, scanner);
     }
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
-        let mut parts = Vec::new();
+        let mut sources = Vec::new();
         for (folder, label) in [(positives, 1), (negatives, 0)] {
             let found = scanner.scan(folder)?;
-            parts.push(Labelled { found, label, part: None, source: None });
+            sources.push(LabelledImages { found, label, part: None, source: None });
         }
-        return merged(parts);
+        return Ok(merge(sources));
     }
     let found = scanner.scan(&data.root)?;
     let labels = match &data.labels {
@@ -279,38 +285,38 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
     Ok((found, labels))
 }
 
-/// The images that `.list` files name, each scanned once.
-fn read_listed(
+/// The images and labels of `.list` files.
+fn read_lists(
     entries: &[(ListEntry, Part, &Path)],
     scanner: &mut Scanner,
 ) -> Result<(Found, Labels), CohortError> {
-    let mut parts = Vec::with_capacity(entries.len());
+    let mut sources = Vec::with_capacity(entries.len());
     for (entry, part, list) in entries {
-        let found = scanner.scan(&entry.path).map_err(|source| CohortError::Listed {
+        let found = scanner.scan(&entry.path).map_err(|source| CohortError::ListedPath {
             list: list.to_path_buf(),
             line: entry.line,
             source,
         })?;
         let source = Some(format!("{} line {}", list.display(), entry.line));
-        parts.push(Labelled { found, label: entry.label, part: Some(*part), source });
+        sources.push(LabelledImages { found, label: entry.label, part: Some(*part), source });
     }
-    merged(parts)
+    Ok(merge(sources))
 }
 
-/// What a folder or file of a list holds, with its label.
-struct Labelled {
+/// The images of a class folder or of a list entry, with their label.
+struct LabelledImages {
     found: Found,
     label: u8,
     part: Option<Part>,
-    /// The line of a list.
+    /// The line of the list, if any.
     source: Option<String>,
 }
 
-/// What several folders hold together, every series once, labelled by where it was found.
-fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
-    // Names of volume files are names of series only as long as they tell files apart.
+/// Merges the images of several sources, every series once, with the label of its source.
+fn merge(sources: Vec<LabelledImages>) -> (Found, Labels) {
+    // The name of a volume file is the name of its series, unless several files have the same name.
     let mut paths = HashMap::<String, BTreeSet<PathBuf>>::new();
-    for image in parts.iter().flat_map(|part| &part.found.images) {
+    for image in sources.iter().flat_map(|source| &source.found.images) {
         if image.kind != Kind::Dicom {
             paths.entry(image.series_uid.clone()).or_default().insert(image.path.clone());
         }
@@ -318,7 +324,7 @@ fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
     let mut all = Found::default();
     let mut labels = Labels::default();
     let mut known = HashSet::new();
-    for Labelled { mut found, label, part, source } in parts {
+    for LabelledImages { mut found, label, part, source } in sources {
         for image in &mut found.images {
             if paths.get(&image.series_uid).is_some_and(|paths| paths.len() > 1) {
                 let path = image.path.display().to_string();
@@ -334,11 +340,10 @@ fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
         all.passed_over.merge(found.passed_over);
         all.opened += found.opened;
     }
-    Ok((all, labels))
+    (all, labels)
 }
 
-/// Takes a volume file that names no patient for a patient of its own: lists and class folders have no
-/// place to name one.
+/// Treats a volume file without a patient as a separate patient: lists and class folders cannot name patients.
 fn assume_patient(image: &mut Image) {
     if image.kind != Kind::Dicom && image.patient_id.is_empty() {
         image.patient_id.clone_from(&image.series_uid);

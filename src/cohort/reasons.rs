@@ -1,32 +1,32 @@
-//! Reasons of the tables, grouped by what they say.
+//! Groups of similar reasons of exclusion.
 
 use std::collections::BTreeMap;
 
-/// Reasons that say the same but for their numbers and names.
+/// Reasons that differ in numbers and names only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonGroup {
-    /// The short stable word of the tables.
+    /// The code of the reason, as in the tables.
     pub code: String,
-    /// How many.
+    /// Number of reasons.
     pub count: usize,
-    /// The sentence of the first.
+    /// The sentence of the first reason.
     pub sentence: String,
-    /// Whether all sentences are the same, to the letter.
+    /// Whether all sentences are identical.
     pub same: bool,
 }
 
-/// Sentences of one code that are told apart; rarer ones are counted together.
-const MOST_OF_A_CODE: usize = 8;
+/// Largest number of groups of one code; the rarest groups are merged.
+const MAX_GROUPS_OF_CODE: usize = 8;
 
-/// Groups reasons (`code: sentence`) by code and by what the sentence says; the largest group first,
-/// then by code and sentence.
+/// Groups reasons (`code: sentence`) by code and by the sentence without numbers and names. The largest group
+/// is first, then code and sentence decide.
 pub fn group_reasons<'a>(reasons: impl IntoIterator<Item = &'a str>) -> Vec<ReasonGroup> {
     let mut codes = BTreeMap::<&str, BTreeMap<String, ReasonGroup>>::new();
     for reason in reasons {
         let (code, sentence) = reason.split_once(':').unwrap_or((reason, ""));
         let sentence = sentence.trim();
         let groups = codes.entry(code).or_default();
-        let group = groups.entry(kind_of(sentence)).or_insert_with(|| ReasonGroup {
+        let group = groups.entry(template_of(sentence)).or_insert_with(|| ReasonGroup {
             code: code.to_owned(),
             count: 0,
             sentence: sentence.to_owned(),
@@ -41,11 +41,11 @@ pub fn group_reasons<'a>(reasons: impl IntoIterator<Item = &'a str>) -> Vec<Reas
     all
 }
 
-/// Leaves the most frequent groups of one code, and one of all others.
+/// Keeps the largest groups of one code and merges all others into one.
 fn merge_rare(mut groups: Vec<ReasonGroup>) -> Vec<ReasonGroup> {
     groups.sort_by(order);
-    if groups.len() > MOST_OF_A_CODE {
-        let rare = groups.split_off(MOST_OF_A_CODE - 1);
+    if groups.len() > MAX_GROUPS_OF_CODE {
+        let rare = groups.split_off(MAX_GROUPS_OF_CODE - 1);
         let count = rare.iter().map(|group| group.count).sum();
         let first = rare.into_iter().next();
         groups.extend(first.map(|first| ReasonGroup { count, same: false, ..first }));
@@ -57,22 +57,22 @@ fn order(a: &ReasonGroup, b: &ReasonGroup) -> std::cmp::Ordering {
     (b.count.cmp(&a.count)).then_with(|| (&a.code, &a.sentence).cmp(&(&b.code, &b.sentence)))
 }
 
-/// A sentence without what belongs to one series alone: numbers, UIDs, names of files.
-fn kind_of(sentence: &str) -> String {
-    let is_own = |word: &str| {
+/// A sentence without the values of a single series: numbers, UIDs and file names.
+fn template_of(sentence: &str) -> String {
+    let is_specific = |word: &str| {
         let core = word.trim_matches(|letter: char| !letter.is_alphanumeric());
         core.contains(|letter: char| letter.is_ascii_digit() || matches!(letter, '/' | '\\' | '.'))
     };
-    let words = sentence.split_whitespace().map(|word| if is_own(word) { "…" } else { word });
+    let words = sentence.split_whitespace().map(|word| if is_specific(word) { "…" } else { word });
     let mut words: Vec<&str> = words.collect();
-    // A path with blanks is several words.
-    words.dedup_by(|word, before| *word == "…" && *before == "…");
+    // A path with spaces is several words.
+    words.dedup_by(|word, previous| *word == "…" && *previous == "…");
     words.join(" ")
 }
 
 impl std::fmt::Display for ReasonGroup {
-    /// `63 × not-ct: Modality (0008,0060) is "SEG", expected "CT"`; where sentences differ, the first
-    /// is marked as an example.
+    /// `63 × not-ct: Modality (0008,0060) is "SEG", expected "CT"`. If sentences differ, the first one is
+    /// marked as an example.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { code, count, sentence, same } = self;
         match (sentence.as_str(), same) {
@@ -92,9 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn modalities_are_told_apart_and_numbers_are_not() {
-        let not_ct =
-            |found: &str| format!("not-ct: Modality (0008,0060) is {found:?}, expected \"CT\"");
+    fn modalities_are_separate_groups_and_numbers_are_not() {
+        let not_ct = |modality: &str| {
+            format!("not-ct: Modality (0008,0060) is {modality:?}, expected \"CT\"")
+        };
         let mut reasons = vec![not_ct("RTSTRUCT"); 2];
         reasons.extend(vec![not_ct("SEG"); 63]);
         reasons
@@ -113,11 +114,11 @@ mod tests {
     }
 
     #[test]
-    fn many_kinds_of_one_code_end_in_one_line_and_no_count_is_lost() {
+    fn rare_groups_of_a_code_are_merged_and_counted() {
         let names = "abcdefghijklmnopqrst".chars();
         let reasons: Vec<String> = names.map(|name| format!("mismatch: found {name}")).collect();
         let groups = group_reasons(reasons.iter().map(String::as_str));
-        assert_eq!(groups.len(), MOST_OF_A_CODE);
+        assert_eq!(groups.len(), MAX_GROUPS_OF_CODE);
         assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), 20);
         assert_eq!(groups[0].to_string(), "13 × mismatch, for example: found h");
     }

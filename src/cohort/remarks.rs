@@ -1,34 +1,34 @@
-//! What was assumed about the study, to be said before anybody trains on it.
+//! Assumptions about the cohort that are reported before training.
 
 use super::PatientRows;
 
-/// An assumption, or what followed from it.
+/// An assumption about the cohort, or its consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
-    /// Exams labelled by their patient alone.
+    /// Exams that are labelled by patient.
     LabelledByPatient(PatientRows),
-    /// Volume files that name no patient, each taken for a patient of its own.
+    /// Volume files without a patient, each treated as a separate patient.
     PatientsAssumed {
-        /// How many.
+        /// Number of files.
         files: usize,
     },
-    /// Scans excluded because another one has the same voxels.
+    /// Series that are excluded because another series has identical voxels.
     EqualScansExcluded {
-        /// How many.
-        scans: usize,
+        /// Number of excluded series.
+        series: usize,
     },
-    /// Scans that one patient has twice or more, all of them used.
+    /// Series with identical voxels of one patient, all of them used.
     EqualScansOfOnePatient {
-        /// How many different ones.
-        scans: usize,
+        /// Number of groups of identical series.
+        groups: usize,
     },
 }
 
-/// The flag of volume files that are taken for a patient of their own.
+/// The flag of volume files that are treated as separate patients.
 pub(super) const PATIENT_ASSUMED: &str = "patient-assumed";
 
 impl Remark {
-    /// What a line with the remark begins with.
+    /// The first word of a line with the remark.
     pub fn heading(self) -> &'static str {
         match self {
             Self::LabelledByPatient(_) => "labels",
@@ -44,29 +44,24 @@ impl std::fmt::Display for Remark {
             Self::LabelledByPatient(rows) => write!(f, "{rows}"),
             Self::PatientsAssumed { files } => write!(
                 f,
-                "{PATIENT_ASSUMED}: {} no patient; each is taken for a patient of its own, so \
-                 two scans of one person can be in different parts. Name patients in data.labels (path, \
-                 patient_id, label) to exclude that",
+                "{PATIENT_ASSUMED}: {} no patient; each is treated as a separate patient, so \
+                 exams of one patient can be in different splits. To name patients, use data.labels with the \
+                 columns path, patient_id and label",
                 match files {
-                    1 => "1 volume file names".to_owned(),
-                    _ => format!("{files} volume files name"),
+                    1 => "1 volume file has".to_owned(),
+                    _ => format!("{files} volume files have"),
                 }
             ),
-            Self::EqualScansExcluded { scans } => write!(
+            Self::EqualScansExcluded { series } => {
+                write!(f, "{series} series with the same voxels as another series (equal-scan)")
+            }
+            Self::EqualScansOfOnePatient { groups } => write!(
                 f,
-                "{} excluded, with the voxels of another one (equal-scan)",
-                match scans {
-                    1 => "1 scan is".to_owned(),
-                    _ => format!("{scans} scans are"),
-                }
-            ),
-            Self::EqualScansOfOnePatient { scans } => write!(
-                f,
-                "{} in the study twice or more under one patient and label, with the same \
-                 voxels; data.equal_scans = \"keep-first\" uses each once",
-                match scans {
-                    1 => "1 scan is".to_owned(),
-                    _ => format!("{scans} scans are"),
+                "{} of series with identical voxels, patient and label; data.equal_scans = \
+                 \"keep-first\" uses one series of each group",
+                match groups {
+                    1 => "1 group".to_owned(),
+                    _ => format!("{groups} groups"),
                 }
             ),
         }

@@ -1,17 +1,17 @@
-//! One series per exam, by stated rules.
+//! Selection of one series per exam.
 
 use super::kernel::{Sharpness, sharpness};
 use super::remarks::PATIENT_ASSUMED;
-use super::{Cohort, CohortRow, Label, Matched, Remark, rules};
+use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
 use crate::images::{Found, Image, Kind, PassedOver, PassedOverKind, Tally, counted};
 use crate::spec::{Preference, Select};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-/// What the rules look at.
+/// The properties of a series that the rules compare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// SeriesInstanceUID, the last tie-breaker.
+    /// SeriesInstanceUID, which decides ties.
     pub series_uid: String,
     /// Number of slices.
     pub slices: usize,
@@ -19,19 +19,19 @@ pub struct Candidate {
     pub slice_spacing_mm: f64,
     /// Distance from the first to the last slice.
     pub coverage_mm: f64,
-    /// Reconstruction kernel, as the scanner names it.
+    /// Reconstruction kernel, as in the header.
     pub kernel: String,
 }
 
-/// The index of the best candidate, if there is any.
+/// The index of the best candidate; `None` without candidates.
 pub fn select(candidates: &[Candidate], rules: &Select) -> Option<usize> {
     (0..candidates.len()).min_by(|a, b| compare(&candidates[*a], &candidates[*b], rules))
 }
 
 fn compare(a: &Candidate, b: &Candidate, rules: &Select) -> Ordering {
     let by = |value: &dyn Fn(&Candidate) -> f64| value(a).total_cmp(&value(b));
-    let away = |candidate: &Candidate| {
-        // Spacings are rounded to 0.1 µm where they are shown, and equal where they look so.
+    let distance = |candidate: &Candidate| {
+        // The tables round spacings to 0.1 µm. Distances that look equal there are equal here.
         (((candidate.slice_spacing_mm - rules.target_slice_spacing_mm).abs() * 1e4).round()) / 1e4
     };
     rules
@@ -42,14 +42,14 @@ fn compare(a: &Candidate, b: &Candidate, rules: &Select) -> Ordering {
             Preference::SharpKernel => softness(b).cmp(&softness(a)),
             Preference::MostSlices => b.slices.cmp(&a.slices),
             Preference::ThinnestSlices => by(&|candidate| candidate.slice_spacing_mm),
-            Preference::NearestSpacing => by(&away),
+            Preference::NearestSpacing => by(&distance),
             Preference::LongestCoverage => by(&|candidate| -candidate.coverage_mm),
         })
         .find(|order| order.is_ne())
         .unwrap_or_else(|| a.series_uid.cmp(&b.series_uid))
 }
 
-/// Soft before unknown before sharp.
+/// Rank of a kernel: soft, unknown, sharp.
 fn softness(candidate: &Candidate) -> u8 {
     match sharpness(&candidate.kernel) {
         Some(Sharpness::Soft) => 0,
@@ -58,19 +58,20 @@ fn softness(candidate: &Candidate) -> u8 {
     }
 }
 
-/// Chooses one series per exam among images and what is known of each.
-pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
-    let of: Vec<Option<&Label>> = matched.of.iter().map(|labels| labels.first().copied()).collect();
-    let labelled = found.images.iter().zip(&of);
-    let columns = labelled.filter_map(|(image, label)| {
+/// Selects one series per exam from images and their labels.
+pub(super) fn choose(found: Found, matches: LabelMatches, rules: &Select) -> Cohort {
+    let first_labels = matches.labels.iter().map(|labels| labels.first().copied());
+    let labels: Vec<Option<&Label>> = first_labels.collect();
+    let pairs = found.images.iter().zip(&labels);
+    let columns = pairs.filter_map(|(image, label)| {
         let columns = &label.as_ref()?.columns;
         (!columns.is_empty()).then(|| (image.series_uid.clone(), columns.clone()))
     });
     let columns = columns.collect();
-    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(of.len());
-    for (mut image, label) in found.images.into_iter().zip(of) {
+    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(labels.len());
+    for (mut image, label) in found.images.into_iter().zip(labels) {
         let row = describe(&image, label, rules);
-        // What the image does not say of itself is in the tables as the labels have it.
+        // Missing patient and exam IDs of the image come from the labels.
         image.patient_id.clone_from(&row.patient);
         if image.exam_id.is_empty() {
             image.exam_id.clone_from(&row.exam);
@@ -78,16 +79,16 @@ pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
         rows.push((row, Some(image)));
     }
     rows.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
-    count_copies_once(&mut rows);
-    keep_the_preferred(&mut rows, rules);
+    exclude_copies(&mut rows);
+    exclude_not_preferred(&mut rows, rules);
     rows.extend(found.problems.iter().map(|problem| {
         let path = problem.path.display().to_string();
         (CohortRow { path, reason: format!("unreadable: {}", problem.reason), ..empty() }, None)
     }));
-    rows.extend(matched.unused.into_iter().map(|unused| {
+    rows.extend(matches.unused.into_iter().map(|unused| {
         let label = unused.label;
-        let (value, source, words) = (label.label, &label.source, &unused.words);
-        let reason = format!("label-without-series: label {value} in {source} {words}");
+        let (value, source, reason) = (label.label, &label.source, &unused.reason);
+        let reason = format!("label-without-series: label {value} in {source} {reason}");
         let row = CohortRow {
             patient: label.patient.clone().unwrap_or(unused.patient),
             exam: label.exam.clone().unwrap_or_default(),
@@ -101,9 +102,9 @@ pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
     }));
     let passed_over = found.passed_over;
     rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
-    let assumed = |(row, _): &&(CohortRow, _)| row.chosen && row.has_flag(PATIENT_ASSUMED);
-    let files = rows.iter().filter(assumed).count();
-    let by_patient = matched.by_patient;
+    let patient_assumed = |(row, _): &&(CohortRow, _)| row.chosen && row.has_flag(PATIENT_ASSUMED);
+    let files = rows.iter().filter(patient_assumed).count();
+    let by_patient = matches.by_patient;
     let remarks = [
         (by_patient.exams > 0).then_some(Remark::LabelledByPatient(by_patient)),
         (files > 0).then_some(Remark::PatientsAssumed { files }),
@@ -131,20 +132,19 @@ pub(super) fn choose(found: Found, matched: Matched, rules: &Select) -> Cohort {
     cohort
 }
 
-/// The `kind` of rows that are a part of a series only: scout views, other stacks.
+/// The `kind` of rows for a part of a series: scout views, other stacks.
 const PART: &str = "part";
 
-/// The `kind` of rows that count files which are no image or are not looked into.
+/// The `kind` of rows that count files that are not images or are not read.
 const PASSED_OVER: &str = "passed-over";
 
 impl CohortRow {
-    /// Whether the row is a whole image, and neither a part of one, a damaged file, a label nor a
-    /// count of files.
+    /// Whether the row is an image, and not a part of an image, a damaged file, a label or a count of files.
     pub fn is_image(&self) -> bool {
         !self.kind.is_empty() && self.kind != PART && self.kind != PASSED_OVER
     }
 
-    /// Whether the row is a label that finds no series.
+    /// Whether the row is a label without a series.
     pub fn is_label(&self) -> bool {
         self.kind.is_empty() && self.label.is_some()
     }
@@ -154,13 +154,13 @@ impl CohortRow {
         self.flags.split(';').any(|own| own == flag)
     }
 
-    /// Whether the row counts files of one kind that are passed over.
+    /// Whether the row counts files of one kind that are not images or are not read.
     pub fn is_passed_over(&self) -> bool {
         self.kind == PASSED_OVER
     }
 }
 
-/// A row for each kind of file that is passed over, with the first of them and their number.
+/// A row for each kind of file that is not an image or is not read, with an example and the count.
 fn passed_over_rows(passed_over: &PassedOver) -> Vec<CohortRow> {
     let row = |(kind, tally): (PassedOverKind, &Tally)| CohortRow {
         path: tally.example.display().to_string(),
@@ -200,11 +200,11 @@ fn empty() -> CohortRow {
     }
 }
 
-/// Images, left-out files (path and reason) and files that are passed over as rows of a cohort in
-/// which every series is wanted and nothing has a label.
-pub fn unlabelled(
+/// Rows of a cohort without labels: all images as chosen series, excluded files (path and reason), and counts of
+/// other files.
+pub fn unlabelled_rows(
     images: &[Image],
-    left_out: &[(String, String)],
+    excluded: &[(String, String)],
     passed_over: &PassedOver,
 ) -> Vec<CohortRow> {
     let rows = images.iter().map(|image| CohortRow {
@@ -212,25 +212,25 @@ pub fn unlabelled(
         reason: String::new(),
         ..describe(image, None, &Select::default())
     });
-    let left_out = left_out.iter().map(|(path, reason)| CohortRow {
+    let excluded = excluded.iter().map(|(path, reason)| CohortRow {
         path: path.clone(),
         reason: reason.clone(),
         ..empty()
     });
-    rows.chain(left_out).chain(passed_over_rows(passed_over)).collect()
+    rows.chain(excluded).chain(passed_over_rows(passed_over)).collect()
 }
 
-/// An image as a row: chosen for now unless a rule speaks against it alone.
+/// The row of an image, chosen unless a rule excludes the image independent of others.
 fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
     let grid = image.grid.as_ref().ok();
     let patient = label.and_then(|label| label.patient.clone());
     let exam = label.and_then(|label| label.exam.clone());
-    let own =
+    let first_non_empty =
         |text: &String, other: &str| if text.is_empty() { other.to_owned() } else { text.clone() };
     let rounded = |mm: f64| (mm * 1e4).round() / 1e4;
     let mut row = CohortRow {
-        patient: own(&image.patient_id, patient.as_deref().unwrap_or_default()),
-        exam: exam.unwrap_or_else(|| own(&image.exam_id, &image.series_uid)),
+        patient: first_non_empty(&image.patient_id, patient.as_deref().unwrap_or_default()),
+        exam: exam.unwrap_or_else(|| first_non_empty(&image.exam_id, &image.series_uid)),
         series: image.series_uid.clone(),
         path: image.path.display().to_string(),
         label: label.map(|label| label.label),
@@ -252,57 +252,57 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
             "no-label: no label names this series, its folder, its exam or its patient".into()
         }
         _ if row.patient.is_empty() && image.kind == Kind::Dicom => {
-            "no-patient: PatientID (0010,0020) is empty and the labels name no patient_id, so \
-             leaks between parts could not be excluded"
+            "no-patient: PatientID (0010,0020) is empty and the labels have no patient_id, which is \
+             needed to keep all exams of a patient in one split"
                 .into()
         }
         _ if row.patient.is_empty() => {
-            "no-patient: a volume file names no patient and the labels name no patient_id, so \
-             leaks between parts could not be excluded"
+            "no-patient: the volume file has no patient and the labels have no patient_id, which is \
+             needed to keep all exams of a patient in one split"
                 .into()
         }
-        _ if patient.as_ref().is_some_and(|named| *named != row.patient) => format!(
-            "patient-mismatch: PatientID (0010,0020) is \"{}\", the labels say \"{}\"",
+        _ if patient.as_ref().is_some_and(|patient| *patient != row.patient) => format!(
+            "patient-mismatch: PatientID (0010,0020) is \"{}\", but patient_id of the labels is \"{}\"",
             row.patient,
             patient.unwrap_or_default()
         ),
-        (Ok(grid), _) => rules::against(image, grid, rules).unwrap_or_default(),
+        (Ok(grid), _) => rules::exclusion_reason(image, grid, rules).unwrap_or_default(),
     };
     row.chosen = row.reason.is_empty();
     row
 }
 
-/// Leaves one row of each series: the same one as DICOM and as a volume file, say.
-fn count_copies_once(rows: &mut [(CohortRow, Option<Image>)]) {
-    // DICOM says most of itself, and stays.
+/// Excludes all but one row of each series, for example of a series as DICOM and as a volume file.
+fn exclude_copies(rows: &mut [(CohortRow, Option<Image>)]) {
+    // DICOM is preferred, because its header has the most information.
     let rank = |row: &CohortRow| (row.kind != "dicom", row.path.clone());
     let mut kept = HashMap::<String, usize>::new();
-    for place in 0..rows.len() {
-        if !rows[place].0.chosen {
+    for index in 0..rows.len() {
+        if !rows[index].0.chosen {
             continue;
         }
-        let Some(first) = kept.insert(rows[place].0.series.clone(), place) else { continue };
-        let first_stays = rank(&rows[first].0) <= rank(&rows[place].0);
-        let (stays, goes) = if first_stays { (first, place) } else { (place, first) };
-        kept.insert(rows[stays].0.series.clone(), stays);
-        let other = rows[stays].0.path.clone();
-        let row = &mut rows[goes].0;
+        let Some(first) = kept.insert(rows[index].0.series.clone(), index) else { continue };
+        let keep_first = rank(&rows[first].0) <= rank(&rows[index].0);
+        let (keep, exclude) = if keep_first { (first, index) } else { (index, first) };
+        kept.insert(rows[keep].0.series.clone(), keep);
+        let other = rows[keep].0.path.clone();
+        let row = &mut rows[exclude].0;
         row.chosen = false;
-        row.reason = format!("copy: the same series is at {other}, and is counted once");
+        row.reason = format!("copy: the same series is used from {other}");
     }
 }
 
-/// Leaves one chosen series per patient and exam.
-fn keep_the_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
+/// Excludes all but the preferred series of each patient and exam.
+fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
     let mut exams = BTreeMap::<(String, String), Vec<usize>>::new();
-    for (place, (row, _)) in rows.iter().enumerate().filter(|(_, (row, _))| row.chosen) {
-        exams.entry((row.patient.clone(), row.exam.clone())).or_default().push(place);
+    for (index, (row, _)) in rows.iter().enumerate().filter(|(_, (row, _))| row.chosen) {
+        exams.entry((row.patient.clone(), row.exam.clone())).or_default().push(index);
     }
-    for places in exams.values() {
-        let candidates: Vec<Candidate> = places
+    for indices in exams.values() {
+        let candidates: Vec<Candidate> = indices
             .iter()
-            .map(|place| {
-                let row = &rows[*place].0;
+            .map(|index| {
+                let row = &rows[*index].0;
                 Candidate {
                     series_uid: row.series.clone(),
                     slices: row.slices,
@@ -313,12 +313,11 @@ fn keep_the_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
             })
             .collect();
         let Some(best) = select(&candidates, rules) else { continue };
-        for place in places.iter().enumerate().filter(|(n, _)| *n != best).map(|(_, place)| *place)
-        {
-            let row = &mut rows[place].0;
+        for (_, index) in indices.iter().enumerate().filter(|(n, _)| *n != best) {
+            let row = &mut rows[*index].0;
             row.chosen = false;
             row.reason = format!(
-                "not-preferred: series {} of the same exam comes first (data.select.prefer)",
+                "not-preferred: series {} of the same exam is preferred (data.select.prefer)",
                 candidates[best].series_uid
             );
         }

@@ -26,18 +26,18 @@ fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
         candidate("1.3", 300, 1.0, "LUNG"),
         candidate("1.2", 150, 2.0, "STANDARD"),
         candidate("1.1", 150, 2.5, "STANDARD"),
-        candidate("1.4", 140, 2.1, "unheard-of"),
+        candidate("1.4", 140, 2.1, "unknown"),
     ];
-    let chosen = |rules: &[Preference]| select(&series, &prefer(rules)).map(|n| n + 1);
-    assert_eq!(chosen(&[SoftKernel, MostSlices]), Some(3));
-    assert_eq!(chosen(&[SoftKernel, ThinnestSlices]), Some(2));
-    assert_eq!(chosen(&[SharpKernel, ThinnestSlices]), Some(1));
-    assert_eq!(chosen(&[MostSlices]), Some(1));
-    assert_eq!(chosen(&[NearestSpacing]), Some(2));
-    assert_eq!(chosen(&[LongestCoverage]), Some(3));
-    assert_eq!(chosen(&[]), Some(3));
+    let choice = |rules: &[Preference]| select(&series, &prefer(rules)).map(|n| n + 1);
+    assert_eq!(choice(&[SoftKernel, MostSlices]), Some(3));
+    assert_eq!(choice(&[SoftKernel, ThinnestSlices]), Some(2));
+    assert_eq!(choice(&[SharpKernel, ThinnestSlices]), Some(1));
+    assert_eq!(choice(&[MostSlices]), Some(1));
+    assert_eq!(choice(&[NearestSpacing]), Some(2));
+    assert_eq!(choice(&[LongestCoverage]), Some(3));
+    assert_eq!(choice(&[]), Some(3));
     assert_eq!(select(&[], &prefer(&[MostSlices])), None);
-    // What a kernel is for is not known of every name: those stand between.
+    // Kernels of unknown sharpness rank between soft and sharp ones.
     let unknown_and = |other: usize, rules: &[Preference]| {
         select(&[series[3].clone(), series[other].clone()], &prefer(rules))
     };
@@ -49,23 +49,23 @@ fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
 fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None, None);
-    let matched = labels.matched(&images);
-    choose(Found { images, ..Found::default() }, matched, rules)
+    let matches = labels.match_images(&images);
+    choose(Found { images, ..Found::default() }, matches, rules)
 }
 
 #[test]
-fn one_series_of_an_exam_is_chosen_and_the_others_say_which() {
+fn one_series_of_an_exam_is_chosen_and_the_reasons_name_it() {
     let mut images = vec![image("1.2"), image("1.1"), image("1.3")];
     images[2].kernel = "B80f".into();
     let cohort = labelled(images, &Select::default());
     let reasons: Vec<_> = cohort.rows.iter().map(|row| row.reason.as_str()).collect();
-    let other = "not-preferred: series 1.1 of the same exam comes first (data.select.prefer)";
+    let other = "not-preferred: series 1.1 of the same exam is preferred (data.select.prefer)";
     assert_eq!(reasons, ["", other, other]);
     assert_eq!(cohort.chosen.len(), 1);
 }
 
 #[test]
-fn a_series_that_is_there_twice_is_counted_once() {
+fn a_duplicate_series_is_used_once() {
     let mut images = vec![image("1.1"), image("1.1")];
     images[0].kind = Kind::File(None);
     images[0].exam_id = String::new();
@@ -74,22 +74,22 @@ fn a_series_that_is_there_twice_is_counted_once() {
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None, None);
     let mut found = Found { images, ..Found::default() };
-    let cohort = choose(found.clone(), labels.matched(&found.images), &Select::default());
-    // Without a patient, the file is out for that.
+    let cohort = choose(found.clone(), labels.match_images(&found.images), &Select::default());
+    // The file is excluded because it has no patient.
     assert_eq!(cohort.chosen.len(), 1);
-    assert!(cohort.rows.iter().any(|row| row.reason.starts_with("no-patient: a volume file")));
+    assert!(cohort.rows.iter().any(|row| row.reason.starts_with("no-patient: the volume file")));
     found.images[0].patient_id = "P".into();
-    let matched = labels.matched(&found.images);
-    let cohort = choose(found, matched, &Select::default());
+    let matches = labels.match_images(&found.images);
+    let cohort = choose(found, matches, &Select::default());
     assert_eq!(cohort.chosen.len(), 1);
     assert_eq!(cohort.chosen[0].1.kind, Kind::Dicom);
     let copy = cohort.rows.iter().find(|row| !row.chosen).unwrap();
-    assert_eq!(copy.reason, "copy: the same series is at 1.1, and is counted once");
+    assert_eq!(copy.reason, "copy: the same series is used from 1.1");
 }
 
 #[test]
-fn a_large_cohort_is_matched_and_chosen_without_comparing_all_with_all() {
-    // Quadratic matching of so many would take hours and hang the suite.
+fn a_large_cohort_is_matched_and_selected_in_linear_time() {
+    // Quadratic matching of 200 000 series would take hours.
     let images: Vec<Image> = (0..200_000)
         .map(|number| {
             let mut image = image(&format!("1.2.{number}"));
@@ -111,7 +111,7 @@ proptest! {
     fn the_choice_does_not_depend_on_the_order_of_candidates(
         series in prop::collection::vec((0..4usize, 0..3usize, 0..4usize), 1..8),
         rules in prop::collection::vec(0..RULES.len(), 0..4),
-        turn in 0usize..8,
+        rotation in 0usize..8,
         reverse: bool,
     ) {
         let kernels = ["STANDARD", "LUNG", "", "B60f"];
@@ -130,7 +130,7 @@ proptest! {
         let rules = prefer(&rules.iter().map(|rule| RULES[*rule]).collect::<Vec<_>>());
         let best = select(&candidates, &rules).map(|n| candidates[n].series_uid.clone());
         let mut other = candidates.clone();
-        other.rotate_left(turn % candidates.len());
+        other.rotate_left(rotation % candidates.len());
         if reverse {
             other.reverse();
         }

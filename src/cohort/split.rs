@@ -1,4 +1,4 @@
-//! Patients into parts.
+//! Assignment of patients to splits.
 
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use crate::random;
@@ -6,51 +6,50 @@ use crate::spec::{Part, Spec, Stratify};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The patients cannot be split as asked.
+/// The patients cannot be split.
 #[derive(Debug, thiserror::Error)]
 pub enum SplitError {
-    /// The same patient in two parts.
+    /// A patient in two splits.
     #[error(
-        "patient {patient} is in two parts: {first} and {second}. What the network learns of a \
-         patient in one part would be rewarded in the other; put all exams of a patient into one \
-         list"
+        "patient {patient} is in two splits, {first} and {second}: exams of one patient in two splits \
+         bias the evaluation; put all exams of a patient into one list"
     )]
     Leak {
         /// The patient.
         patient: String,
-        /// One part.
+        /// The first split.
         first: Part,
-        /// The other.
+        /// The second split.
         second: Part,
     },
-    /// Nobody in a part that must not be empty.
+    /// A train or valid split without patients.
     #[error(
-        "no patient is left for the {part} part: {patients} patients in all, {positives} with a \
-         positive exam; more patients are needed, or other shares in [split]"
+        "the {part} split has no patients; the cohort has {patients} patients, {positives} with a positive \
+         exam; add patients, or change the fractions in [split]"
     )]
     Empty {
-        /// The part.
+        /// The split.
         part: Part,
-        /// Patients in the study.
+        /// Patients of the cohort.
         patients: usize,
-        /// Those with a positive exam.
+        /// Patients with a positive exam.
         positives: usize,
     },
-    /// A list of patients is unusable.
+    /// A list of patients is invalid.
     #[error(transparent)]
     Lists(#[from] SplitListError),
 }
 
-/// Gives every chosen row its part: as lists impose, else drawn patient by patient from the
-/// spec's seed, stratified by whether the patient has a positive exam. Patients who are in no list,
-/// when no part is left to draw them for, are taken out of the study.
+/// Assigns every chosen row to a split: by lists, or drawn per patient from the seed of the spec, stratified by
+/// whether the patient has a positive exam. If every split has a list or the fraction 0, patients without a list
+/// are excluded.
 pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     if spec.data.train_list.is_some() {
         return check_parts(&cohort.rows);
     }
     let lists = SplitLists::read(spec)?;
     let mut all = patients(&cohort.rows);
-    lists.check_met(all.keys().map(String::as_str))?;
+    lists.check_members(all.keys().map(String::as_str))?;
     let parts = if lists.is_empty() {
         draw(&all, spec)
     } else {
@@ -60,30 +59,29 @@ pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
         row.split = lists.part_of(&row.patient).or_else(|| parts.get(&row.patient).copied());
     }
-    refuse_without_part(cohort, |row| row.split.is_none());
+    exclude_without_split(cohort, |row| row.split.is_none());
     check_parts(&cohort.rows)
 }
 
-/// Takes patients out of the study whom [`assign`] would find no part for, before anybody prepares
-/// their series.
-pub(super) fn leave_out_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
+/// Excludes patients without a split before preparation: [`assign`] would exclude them later.
+pub(super) fn exclude_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     let lists = SplitLists::read(spec)?;
     if !lists.is_empty() && open_shares(&lists, spec).is_none() {
-        refuse_without_part(cohort, |row| lists.part_of(&row.patient).is_none());
+        exclude_without_split(cohort, |row| lists.part_of(&row.patient).is_none());
     }
     Ok(())
 }
 
-fn refuse_without_part(cohort: &mut Cohort, without: impl Fn(&CohortRow) -> bool) {
-    let told = "not-in-split-lists: the patient is in none of split.lists, and no other part has \
-                a share";
+fn exclude_without_split(cohort: &mut Cohort, has_no_split: impl Fn(&CohortRow) -> bool) {
+    let reason = "not-in-split-lists: the patient is in none of split.lists, and every other split has the \
+                  fraction 0";
     let rows = cohort.rows.iter().enumerate();
-    let refused = rows.filter(|(_, row)| row.chosen && without(row));
-    let refused = refused.map(|(place, _)| (place, told.to_owned())).collect();
-    cohort.refuse(refused);
+    let excluded = rows.filter(|(_, row)| row.chosen && has_no_split(row));
+    let reasons = excluded.map(|(index, _)| (index, reason.to_owned())).collect();
+    cohort.exclude(reasons);
 }
 
-/// The shares of the parts without a list, adding up to 1; `None` where these are 0.
+/// The fractions of the splits without a list, normalised to a sum of 1; `None` if all are 0.
 fn open_shares(lists: &SplitLists, spec: &Spec) -> Option<[f64; 3]> {
     let split = &spec.split;
     let share = |part, share| if lists.has(part) { 0.0 } else { share };
@@ -96,8 +94,8 @@ fn open_shares(lists: &SplitLists, spec: &Spec) -> Option<[f64; 3]> {
     (sum > 0.0).then(|| shares.map(|share| share / sum))
 }
 
-/// Draws patients who are in no list for the parts that have none, by their shares of what is
-/// left; nobody where these are 0.
+/// Draws patients without a list for the splits without a list, by their normalised fractions; no patients if
+/// all fractions are 0.
 fn draw_unlisted(
     patients: &BTreeMap<String, bool>,
     lists: &SplitLists,
@@ -109,7 +107,7 @@ fn draw_unlisted(
     }
 }
 
-/// Checks that no patient is in two parts and that training and validation have patients.
+/// Checks that no patient is in two splits, and that the train and valid splits have patients.
 pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
     let mut parts = BTreeMap::<&str, Part>::new();
     for row in rows.iter().filter(|row| row.chosen) {
@@ -131,7 +129,7 @@ pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
     Ok(())
 }
 
-/// What parts with exams of one label only make undefined, a sentence for each.
+/// A warning for each split whose exams all have the same label.
 pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
     let warning = |part: Part| {
         let labels = rows.iter().filter(|row| row.chosen && row.split == Some(part));
@@ -144,7 +142,7 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
             _ => return None,
         };
         let effect = match part {
-            Part::Train => "the network cannot learn to tell the classes apart",
+            Part::Train => "the network cannot learn to distinguish the classes",
             Part::Valid => "its AUC is undefined, and no epoch can be selected by it",
             Part::Test => "its AUC is undefined",
         };
@@ -154,7 +152,7 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
     [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(warning).collect()
 }
 
-/// Patients of the study and whether each has a positive exam.
+/// Patients of the cohort, and whether each has a positive exam.
 fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     let mut patients = BTreeMap::new();
     for row in rows.iter().filter(|row| row.chosen) {
@@ -163,7 +161,7 @@ fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     patients
 }
 
-/// Draws a part for each patient.
+/// Draws a split for each patient.
 fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
     match spec.split.folds {
         0 => {
@@ -174,7 +172,7 @@ fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part
     }
 }
 
-/// Members of each stratum, shuffled by the stream of its name under `prefix`.
+/// The patients of each stratum, shuffled with the random stream of its name and `prefix`.
 fn strata<'a>(
     patients: &'a BTreeMap<String, bool>,
     spec: &Spec,
@@ -187,7 +185,7 @@ fn strata<'a>(
     let members = |stratum: &Option<bool>| {
         let mut members: Vec<&String> = patients
             .iter()
-            .filter(|(_, positive)| stratum.is_none_or(|wanted| wanted == **positive))
+            .filter(|(_, positive)| stratum.is_none_or(|class| class == **positive))
             .map(|(patient, _)| patient)
             .collect();
         let name = match stratum {
@@ -200,33 +198,34 @@ fn strata<'a>(
     strata.iter().map(members).collect()
 }
 
-/// Draws one fold of a cross-validation. The shuffled patients, one stratum after the other, are
-/// dealt to the folds in turn, so that folds differ by one patient at most, in each stratum and in
-/// all. The fold tests; of the others, drawn anew for each fold, the share
-/// `train / (train + valid)` trains and the rest validates. The test never selects the epoch, so
-/// that the pooled predictions of all folds are an honest judgement.
+/// Draws one fold of a cross-validation. The shuffled patients, one stratum after the other, are assigned to the
+/// folds in turn, so that fold sizes differ by at most one patient, per stratum and in total. The fold is the
+/// test split. Of the other patients, drawn again for each fold, the fraction `train / (train + valid)` trains
+/// and the rest validates. The test split never selects the epoch, so that the pooled predictions of all folds
+/// are unbiased.
 fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
     let split = &spec.split;
     let fold = split.fold.max(1);
-    let dealt = strata(patients, spec, "folds").concat();
-    let tested: BTreeSet<&String> = dealt.into_iter().skip(fold - 1).step_by(split.folds).collect();
+    let shuffled = strata(patients, spec, "folds").concat();
+    let test_patients: BTreeSet<&String> =
+        shuffled.into_iter().skip(fold - 1).step_by(split.folds).collect();
     let mut parts = BTreeMap::new();
     for members in strata(patients, spec, &format!("folds/split-of-fold-{fold}")) {
         let (test, others): (Vec<&String>, Vec<&String>) =
-            members.into_iter().partition(|patient| tested.contains(patient));
+            members.into_iter().partition(|patient| test_patients.contains(patient));
         let share = split.train / (split.train + split.valid);
         let train = (share * others.len() as f64).round() as usize;
         parts.extend(test.into_iter().map(|patient| (patient.clone(), Part::Test)));
-        for (place, patient) in others.into_iter().enumerate() {
-            let part = if place < train { Part::Train } else { Part::Valid };
+        for (index, patient) in others.into_iter().enumerate() {
+            let part = if index < train { Part::Train } else { Part::Valid };
             parts.insert(patient.clone(), part);
         }
     }
     parts
 }
 
-/// Draws parts by their shares. Within a stratum, the first `train` share of the shuffled
-/// patients trains, the next `valid` share validates, the rest tests; borders are rounded.
+/// Draws splits by their fractions. Within a stratum, the first fraction of the shuffled patients is the train
+/// split, the next one the valid split, and the rest the test split; the limits are rounded.
 fn draw_shares(
     patients: &BTreeMap<String, bool>,
     [train, valid, _]: [f64; 3],
@@ -234,12 +233,12 @@ fn draw_shares(
 ) -> BTreeMap<String, Part> {
     let mut parts = BTreeMap::new();
     for members in strata(patients, spec, "split") {
-        let border = |share: f64| (share * members.len() as f64).round() as usize;
-        let (train, valid) = (border(train), border(train + valid));
-        for (place, patient) in members.into_iter().enumerate() {
-            let part = if place < train {
+        let limit = |share: f64| (share * members.len() as f64).round() as usize;
+        let (train, valid) = (limit(train), limit(train + valid));
+        for (index, patient) in members.into_iter().enumerate() {
+            let part = if index < train {
                 Part::Train
-            } else if place < valid {
+            } else if index < valid {
                 Part::Valid
             } else {
                 Part::Test
@@ -293,9 +292,9 @@ mod tests {
     }
 
     proptest! {
-        /// The original split series, so patients leaked from training into validation.
+        /// The original package splits series, so that patients are in both training and validation.
         #[test]
-        fn no_patient_is_ever_in_two_parts(
+        fn no_patient_is_in_two_splits(
             labels in prop::collection::vec(prop::collection::vec(0u8..2, 1..4), 12..60),
             seed in 0u64..1000,
         ) {
@@ -313,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn strata_keep_their_shares() {
+    fn strata_keep_the_fractions() {
         let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
         let mut cohort = cohort(&labels);
         assign(&mut cohort, &spec(&[])).unwrap();
         let count = |part, label| {
-            let here = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
-            cohort.rows.iter().filter(here).count()
+            let matches = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
+            cohort.rows.iter().filter(matches).count()
         };
         assert_eq!((count(Part::Train, 1), count(Part::Valid, 1)), (14, 6));
         assert_eq!((count(Part::Train, 0), count(Part::Valid, 0)), (56, 24));
@@ -343,39 +342,39 @@ mod tests {
     }
 
     #[test]
-    fn every_patient_is_tested_in_one_fold_and_folds_are_alike() {
+    fn every_patient_is_tested_in_one_fold_and_folds_have_equal_sizes() {
         // 23 patients of which 8 are positive, with one to three exams each.
         let labels: Vec<Vec<u8>> =
             (0..23).map(|patient| vec![u8::from(patient % 3 == 0); 1 + patient % 3]).collect();
-        let mut tested = BTreeMap::<String, usize>::new();
+        let mut test_counts = BTreeMap::<String, usize>::new();
         let mut counts = Vec::new();
         for fold in 1..=5 {
             let mut cohort = cohort(&labels);
             let set = ["split.folds=5", &format!("split.fold={fold}")];
             assign(&mut cohort, &spec(&set)).unwrap();
             let of = |part| -> BTreeSet<String> {
-                let here = cohort.rows.iter().filter(|row| row.split == Some(part));
-                here.map(|row| row.patient.clone()).collect()
+                let rows = cohort.rows.iter().filter(|row| row.split == Some(part));
+                rows.map(|row| row.patient.clone()).collect()
             };
             let positive = |patient: &String| patient[1..].parse::<usize>().unwrap() % 3 == 0;
             for patient in of(Part::Test) {
-                *tested.entry(patient).or_default() += 1;
+                *test_counts.entry(patient).or_default() += 1;
             }
             let positives = of(Part::Test).into_iter().filter(positive).count();
             counts.push((of(Part::Test).len(), positives));
-            // 70 to 30 of those that do not test, positives and negatives.
+            // 70 % and 30 % of the patients outside the test split, in both classes.
             let others = 23 - of(Part::Test).len();
             assert!((of(Part::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
             assert_eq!(of(Part::Train).len() + of(Part::Valid).len(), others);
         }
-        assert_eq!(tested.len(), 23);
-        assert!(tested.values().all(|times| *times == 1));
+        assert_eq!(test_counts.len(), 23);
+        assert!(test_counts.values().all(|count| *count == 1));
         assert!(counts.iter().all(|(all, _)| [4, 5].contains(all)), "{counts:?}");
         assert!(counts.iter().all(|(_, positives)| [1, 2].contains(positives)), "{counts:?}");
     }
 
     #[test]
-    fn parts_with_one_label_only_are_warned_of_and_others_are_not() {
+    fn splits_with_one_label_only_have_a_warning() {
         let mut rows = vec![row(1, 1, 0), row(2, 1, 1), row(3, 1, 0), row(4, 1, 1), row(4, 2, 1)];
         let parts = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Test];
         for (row, part) in rows.iter_mut().zip(parts) {
@@ -395,18 +394,22 @@ mod tests {
     }
 
     #[test]
-    fn a_leak_is_named() {
+    fn a_patient_in_two_splits_is_an_error() {
         let mut rows = vec![row(1, 1, 0), row(1, 2, 1)];
         rows[0].split = Some(Part::Train);
         rows[1].split = Some(Part::Valid);
-        let told = check_parts(&rows).unwrap_err().to_string();
-        assert!(told.starts_with("patient P001 is in two parts: train and valid."), "{told}");
+        let message = check_parts(&rows).unwrap_err().to_string();
+        assert!(
+            message.starts_with("patient P001 is in two splits, train and valid:"),
+            "{message}"
+        );
     }
 
     #[test]
-    fn too_few_patients_are_told_with_their_number() {
+    fn too_few_patients_are_an_error_with_their_number() {
         let mut cohort = cohort(&[vec![1]]);
-        let told = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
-        assert!(told.contains("valid part: 1 patients in all, 1 with a positive exam"), "{told}");
+        let message = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
+        assert!(message.starts_with("the valid split has no patients"), "{message}");
+        assert!(message.contains("the cohort has 1 patients, 1 with a positive exam"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of patients that impose the split.
+//! Tests of lists of patients that fix the split.
 
 use super::*;
 use crate::cohort::{Cohort, assign};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 const IDS: [&str; 12] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "pa", "pb"];
 
-/// A spec beside lists of these contents.
+/// A spec with lists of these contents.
 fn spec(folder: &Path, lists: &[(&str, &str)], set: &[&str]) -> Spec {
     let mut text = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n[split.lists]\n".to_owned();
     for (part, list) in lists {
@@ -23,12 +23,12 @@ fn spec(folder: &Path, lists: &[(&str, &str)], set: &[&str]) -> Spec {
 
 /// One exam of each patient, every second one positive.
 fn cohort() -> Cohort {
-    let row = |(place, patient): (usize, &&str)| CohortRow {
+    let row = |(index, patient): (usize, &&str)| CohortRow {
         patient: (*patient).to_owned(),
         exam: format!("{patient}-1"),
-        series: format!("1.{place}"),
+        series: format!("1.{index}"),
         path: String::new(),
-        label: Some((place % 2) as u8),
+        label: Some((index % 2) as u8),
         split: None,
         chosen: true,
         reason: String::new(),
@@ -45,12 +45,12 @@ fn cohort() -> Cohort {
 }
 
 fn of(cohort: &Cohort, part: Part) -> Vec<&str> {
-    let here = cohort.rows.iter().filter(|row| row.split == Some(part));
-    here.map(|row| row.patient.as_str()).collect()
+    let rows = cohort.rows.iter().filter(|row| row.split == Some(part));
+    rows.map(|row| row.patient.as_str()).collect()
 }
 
 #[test]
-fn a_list_imposes_its_part_and_the_others_are_drawn_by_their_shares() {
+fn a_list_fixes_its_split_and_other_patients_are_drawn_by_fractions() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path(), &[("test", "# published\np3\n\np8\nelsewhere\n")], &[]);
     let mut drawn = cohort();
@@ -60,11 +60,11 @@ fn a_list_imposes_its_part_and_the_others_are_drawn_by_their_shares() {
     assert_eq!(of(&drawn, Part::Train).len(), 8);
     assert_eq!(of(&drawn, Part::Valid).len(), 2);
     let lists = SplitLists::read(&spec).unwrap();
-    assert_eq!(lists.told(&drawn.rows), "test list: 3 patients, 1 not in the study");
+    assert_eq!(lists.summary(&drawn.rows), "test list: 3 patients, 1 not in the cohort");
 }
 
 #[test]
-fn nobody_is_drawn_for_a_part_that_has_a_list() {
+fn no_patient_is_drawn_for_a_split_with_a_list() {
     let folder = tempfile::tempdir().unwrap();
     let lists = [("train", "p0\np1\n"), ("valid", "p2\np3\n")];
     let shares = ["split.train=0.5", "split.valid=0.2", "split.test=0.3"];
@@ -76,49 +76,49 @@ fn nobody_is_drawn_for_a_part_that_has_a_list() {
 }
 
 #[test]
-fn patients_in_no_list_are_left_out_where_no_part_is_open() {
+fn patients_without_a_list_are_excluded_if_no_split_can_be_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let lists = [("train", "p0\np1\n"), ("valid", "p2\n")];
     let mut drawn = cohort();
     assign(&mut drawn, &spec(folder.path(), &lists, &[])).unwrap();
-    let left: Vec<&CohortRow> = drawn.rows.iter().filter(|row| !row.chosen).collect();
-    assert_eq!(left.len(), 9);
-    assert!(left.iter().all(|row| row.reason.starts_with("not-in-split-lists: ")));
+    let excluded: Vec<&CohortRow> = drawn.rows.iter().filter(|row| !row.chosen).collect();
+    assert_eq!(excluded.len(), 9);
+    assert!(excluded.iter().all(|row| row.reason.starts_with("not-in-split-lists: ")));
 }
 
 #[test]
-fn a_patient_in_two_lists_is_an_error_with_both_places() {
+fn a_patient_in_two_lists_is_an_error_with_both_positions() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path(), &[("train", "p0\np1\n"), ("test", "p2\n#\np1\n")], &[]);
-    let told = assign(&mut cohort(), &spec).unwrap_err().to_string();
-    assert!(told.starts_with("patient p1 is in two of split.lists: "), "{told}");
-    assert!(told.contains("train.txt, line 2 (train)"), "{told}");
-    assert!(told.contains("test.txt, line 3 (test)"), "{told}");
+    let message = assign(&mut cohort(), &spec).unwrap_err().to_string();
+    assert!(message.starts_with("patient p1 is in two of split.lists: "), "{message}");
+    assert!(message.contains("train.txt, line 2 (train)"), "{message}");
+    assert!(message.contains("test.txt, line 3 (test)"), "{message}");
 }
 
 #[test]
-fn lists_that_say_nothing_or_something_else_are_errors() {
+fn empty_and_invalid_lists_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let told = |text| {
+    let error = |text| {
         let spec = spec(folder.path(), &[("test", text)], &[]);
         SplitLists::read(&spec).unwrap_err().to_string()
     };
-    assert!(told("# nobody\n").contains("test.txt is empty; expected one patient ID a line"));
-    assert!(told("p1\np2,test\n").contains("line 2: found \"p2,test\", expected one patient ID"));
+    assert!(error("# nobody\n").contains("test.txt is empty; expected one patient ID per line"));
+    assert!(error("p1\np2,test\n").contains("line 2: found \"p2,test\", expected one patient ID"));
 }
 
 #[test]
 fn the_identity_of_lists_is_their_contents() {
     let folder = tempfile::tempdir().unwrap();
-    let of =
+    let hashes =
         |text| SplitLists::read(&spec(folder.path(), &[("test", text)], &[])).unwrap().hashes();
-    let first = of("p1\n");
+    let first = hashes("p1\n");
     assert_eq!(first["test"], blake3::hash(b"p1\n").to_hex().to_string());
-    assert_ne!(first, of("p2\n"));
+    assert_ne!(first, hashes("p2\n"));
 }
 
 #[test]
-fn a_spec_without_lists_does_not_mention_them() {
+fn a_spec_without_lists_omits_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path(), &[], &[]);
     assert!(!spec.to_toml().contains("lists"), "{}", spec.to_toml());

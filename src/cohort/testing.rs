@@ -1,4 +1,4 @@
-//! Images for tests.
+//! Images for tests of the cohort.
 
 use crate::images::{Grid, Image, Kind};
 use crate::volume::Geometry;

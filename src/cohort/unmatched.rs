@@ -1,22 +1,22 @@
-//! Labels and series that do not meet, one of each next to the other.
+//! Labels without a series and series without a label, with the most similar pair as an example.
 
 use super::CohortRow;
 use serde::Serialize;
 
-/// Labels without a series and series without a label, where there are both.
+/// Counts and an example of labels without a series and series without a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unmatched {
-    /// Labels that found no series.
+pub struct UnmatchedIds {
+    /// Number of labels without a series.
     pub labels: usize,
-    /// Series that found no label.
+    /// Number of series without a label.
     pub series: usize,
-    /// What one of these labels names.
+    /// The name in one of these labels.
     pub label_example: String,
-    /// The series that looks most like it.
+    /// The series with the most similar name.
     pub series_example: SeriesNames,
 }
 
-/// Everything that a label could name a series by.
+/// All names of a series that a label can match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SeriesNames {
     /// SeriesInstanceUID, or the name of a volume file.
@@ -29,31 +29,31 @@ pub struct SeriesNames {
     pub path: String,
 }
 
-/// Names that are compared at most: the mismatch of ids is the same for all of them.
-const MOST_COMPARED: usize = 200;
+/// Largest number of compared names: a systematic mismatch of IDs shows in the first ones.
+const MAX_COMPARED: usize = 200;
 
-impl Unmatched {
-    /// The labels and series of a cohort that do not meet; `None` where all of one kind do.
+impl UnmatchedIds {
+    /// Labels and series of a cohort without a match; `None` if there are not both.
     pub fn of(rows: &[CohortRow]) -> Option<Self> {
-        let with = |code: &'static str| {
-            let starts = move |row: &&CohortRow| row.reason.split(':').next() == Some(code);
-            rows.iter().filter(starts)
+        let with_code = |code: &'static str| {
+            let has_code = move |row: &&CohortRow| row.reason.split(':').next() == Some(code);
+            rows.iter().filter(has_code)
         };
-        let series = with("no-label");
-        // A date that is not met is no mismatch of ids.
-        let labels = with("label-without-series").filter(|row| row.study_date.is_empty());
-        let label_of = |row: &CohortRow| {
+        let series = with_code("no-label");
+        // A label with an unmatched date is not a mismatch of IDs.
+        let labels = with_code("label-without-series").filter(|row| row.study_date.is_empty());
+        let name_of = |row: &CohortRow| {
             if row.series.is_empty() { row.patient.clone() } else { row.series.clone() }
         };
-        let pairs = labels.clone().take(MOST_COMPARED).flat_map(|label| {
-            let label = label_of(label);
-            series.clone().take(MOST_COMPARED).map(move |row| {
+        let pairs = labels.clone().take(MAX_COMPARED).flat_map(|label| {
+            let label = name_of(label);
+            series.clone().take(MAX_COMPARED).map(move |row| {
                 let names = [&row.series, &row.exam, &row.patient, &row.path];
-                let alike = names.map(|name| likeness(&label, name)).into_iter().max();
-                (alike, label.clone(), row)
+                let similarity = names.map(|name| similarity(&label, name)).into_iter().max();
+                (similarity, label.clone(), row)
             })
         });
-        // Of equals, the first.
+        // The first of equally similar pairs.
         let best = pairs.reduce(|best, pair| if pair.0 > best.0 { pair } else { best });
         let (_, label_example, row) = best?;
         Some(Self {
@@ -70,8 +70,8 @@ impl Unmatched {
     }
 }
 
-/// How many letters two names share at their beginnings and ends.
-fn likeness(a: &str, b: &str) -> usize {
+/// The number of letters that two names share, at their start or at their end.
+fn similarity(a: &str, b: &str) -> usize {
     let (a, b) = (a.to_lowercase(), b.to_lowercase());
     let same = |pair: &(char, char)| pair.0 == pair.1;
     let start = a.chars().zip(b.chars()).take_while(same).count();
@@ -79,18 +79,18 @@ fn likeness(a: &str, b: &str) -> usize {
     start.max(end)
 }
 
-impl std::fmt::Display for Unmatched {
+impl std::fmt::Display for UnmatchedIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { label_example, series_example: names, .. } = self;
         let SeriesNames { series_uid, exam_id, patient_id, path } = names;
-        let or =
+        let quoted =
             |text: &str| if text.is_empty() { "none".to_owned() } else { format!("\"{text}\"") };
         write!(
             f,
-            "a label names \"{label_example}\" and finds no series; a series without a label has series_uid \
+            "the label \"{label_example}\" matches no series; a series without a label has series_uid \
              \"{series_uid}\", exam_id {}, patient_id {}, path \"{path}\"",
-            or(exam_id),
-            or(patient_id)
+            quoted(exam_id),
+            quoted(patient_id)
         )
     }
 }
@@ -98,12 +98,12 @@ impl std::fmt::Display for Unmatched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cohort::{Labels, of_images, testing::image};
+    use crate::cohort::{Labels, select_from_images, testing::image};
     use crate::images::Found;
     use crate::spec::{Overrides, load};
 
     #[test]
-    fn the_pair_is_the_one_whose_ids_look_alike() {
+    fn the_example_is_the_pair_with_the_most_similar_ids() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spec.toml");
         std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n").unwrap();
@@ -114,12 +114,12 @@ mod tests {
         let labels = Labels::read_csv(&labels, folder.path()).unwrap();
         let images = vec![image("1.2.1"), image("x"), image("scan7")];
         let found = Found { images, ..Found::default() };
-        let rows = of_images(&spec, found, &labels).unwrap().rows;
-        let unmatched = Unmatched::of(&rows).unwrap();
+        let rows = select_from_images(&spec, found, &labels).unwrap().rows;
+        let unmatched = UnmatchedIds::of(&rows).unwrap();
         assert_eq!((unmatched.labels, unmatched.series), (2, 2));
         assert_eq!(unmatched.label_example, "scan7.nii");
         assert_eq!(unmatched.series_example.series_uid, "scan7");
-        let met: Vec<_> = rows.into_iter().filter(|row| row.chosen).collect();
-        assert_eq!(Unmatched::of(&met), None);
+        let matched: Vec<_> = rows.into_iter().filter(|row| row.chosen).collect();
+        assert_eq!(UnmatchedIds::of(&matched), None);
     }
 }

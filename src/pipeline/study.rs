@@ -64,7 +64,7 @@ pub(super) fn study(
     write_csv(&cohort_file, &cohort.rows)?;
     let mut told = split_check(&cohort.rows);
     if !lists.is_empty() {
-        told += &format!("; {}", lists.told(&cohort.rows));
+        told += &format!("; {}", lists.summary(&cohort.rows));
     }
     watch.stage_ends("split", &told);
     for warning in cohort::split_warnings(&cohort.rows) {

@@ -171,10 +171,14 @@ fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
     let set = ["--set", "split.lists.test=test.txt", "--set", "train.epochs=1"];
     let check = place.lungs(&[&["check", "small.toml"], &set[..]].concat());
     assert_eq!(check.code, 0, "{}", check.stderr);
-    assert!(check.stdout.contains("test list: 3 patients, 1 not in the study"), "{}", check.stdout);
+    assert!(
+        check.stdout.contains("test list: 3 patients, 1 not in the cohort"),
+        "{}",
+        check.stdout
+    );
     let done = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stdout.contains("test list: 3 patients, 1 not in the study"), "{}", done.stdout);
+    assert!(done.stdout.contains("test list: 3 patients, 1 not in the cohort"), "{}", done.stdout);
     let run = place.newest_run("small");
     let rows = fs::read_to_string(run.join("cohort.csv")).unwrap();
     let tested: BTreeSet<&str> = rows

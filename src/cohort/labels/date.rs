@@ -1,12 +1,12 @@
-//! Days, as labels and DICOM headers write them.
+//! Dates of labels and DICOM headers.
 
-/// A day as `YYYYMMDD`, the form of DICOM.
+/// A date as `YYYYMMDD`, the format of DICOM.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Date(String);
 
 impl Date {
-    /// Reads `2001-12-31`, `2001/12/31`, `2001.12.31` or `20011231`, with or without a time behind it.
-    /// `None` for anything else: `1/2/2001` is another day in another country.
+    /// Parses `2001-12-31`, `2001/12/31`, `2001.12.31` or `20011231`, with or without a time of day.
+    /// `None` for other formats: `1/2/2001` is ambiguous.
     pub fn parse(text: &str) -> Option<Self> {
         let day = text.trim().split(['T', ' ']).next()?;
         let digits = match day.split_once(['-', '/', '.']) {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_with_the_year_first_are_read_and_others_are_not() {
+    fn only_dates_that_start_with_the_year_are_read() {
         for text in ["2001-02-03", "20010203", "2001/2/3", " 2001.02.03 ", "2001-02-03T00:00:00"] {
             assert_eq!(Date::parse(text).unwrap().to_string(), "2001-02-03", "{text}");
         }

@@ -1,7 +1,7 @@
-//! What is known of each exam: a CSV of labels, folders of positives and negatives, or lists.
+//! Labels of exams, from a CSV file, class folders or lists.
 //!
 //! ```text
-//! labels.csv ──table──▶ Labels ──matching──▶ Matched ──contradictions──▶ one label per exam
+//! labels.csv ──table──▶ Labels ──matching──▶ LabelMatches ──contradictions──▶ one label per exam
 //! ```
 
 mod contradictions;
@@ -20,12 +20,12 @@ use std::path::PathBuf;
 
 pub(super) use contradictions::check as check_contradictions;
 pub use contradictions::{Contradiction, Contradictions};
-pub use matching::{Matched, PatientRows, Unused};
+pub use matching::{LabelMatches, PatientRows, UnusedLabel};
 
 /// Labels that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelsError {
-    /// The file is not there, or is not text.
+    /// The file is missing, or is not text.
     #[error(
         "data.labels: {0}. Expected a CSV file with a column `label` and one of `series_uid`, `path`, \
          `exam_id`, `patient_id`"
@@ -36,23 +36,23 @@ pub enum LabelsError {
     Csv {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Message of the parser.
         message: String,
     },
-    /// A needed column is absent.
+    /// A required column is missing.
     #[error(
-        "{path} has no column `{column}`; its columns are: {found}. Rename the column that holds it, or \
-         add it"
+        "{path} has no column `{column}`; its columns are: {columns}. Add the column, or rename an existing \
+         one"
     )]
     NoColumn {
         /// The file.
         path: PathBuf,
-        /// What is missing.
+        /// The missing column.
         column: &'static str,
-        /// What is there.
-        found: String,
+        /// All columns of the file.
+        columns: String,
     },
-    /// No rows.
+    /// The file has no rows.
     #[error("{path} has no rows; expected a header and a row for each series, exam or patient")]
     NoRows {
         /// The file.
@@ -60,8 +60,8 @@ pub enum LabelsError {
     },
     /// A row with more cells than the header.
     #[error(
-        "{path}, line {line}: {found} cells, the header has {expected}; quote cells that contain the \
-         separator \"{separator}\""
+        "{path}, line {line}: found {cells} cells, expected {expected} as in the header; quote cells that \
+         contain the separator \"{separator}\""
     )]
     TooManyCells {
         /// The file.
@@ -69,13 +69,13 @@ pub enum LabelsError {
         /// Line, from 1.
         line: u64,
         /// Cells in the row.
-        found: usize,
+        cells: usize,
         /// Cells in the header.
         expected: usize,
-        /// What separates cells.
+        /// Separator of cells.
         separator: char,
     },
-    /// A column of our own twice.
+    /// Two columns with the same reserved name.
     #[error("{path} has two columns `{column}`; rename or remove one of them")]
     ColumnTwice {
         /// The file.
@@ -84,80 +84,82 @@ pub enum LabelsError {
         column: String,
     },
     /// A value that is not a label.
-    #[error("{path}, line {line}: label is \"{found}\", expected 0 or 1")]
+    #[error("{path}, line {line}: label is \"{value}\", expected 0 or 1")]
     BadLabel {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: u64,
-        /// What was found.
-        found: String,
+        /// Content of the cell.
+        value: String,
     },
     /// A value that is not a date.
     #[error(
-        "{path}, line {line}: study_date is \"{found}\", expected a date as 2001-12-31 or 20011231, or \
-         nothing"
+        "{path}, line {line}: study_date is \"{value}\", expected a date such as 2001-12-31 or 20011231, \
+         or an empty cell"
     )]
     BadDate {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: u64,
-        /// What was found.
-        found: String,
+        /// Content of the cell.
+        value: String,
     },
-    /// A row that names nothing.
-    #[error("{path}, line {line}: series_uid, path, exam_id and patient_id are all empty")]
+    /// A row without a series, path, exam or patient.
+    #[error(
+        "{path}, line {line}: series_uid, path, exam_id and patient_id are empty, expected at least one"
+    )]
     NoName {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: u64,
     },
-    /// Two labels, patients, exams or parts of one series or exam.
+    /// Contradictory labels, patients, exams or splits of one series or exam.
     #[error(transparent)]
     Contradictions(#[from] Contradictions),
 }
 
-/// What is known of one exam.
+/// The label of a series, an exam or a patient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// 1 for cancer within the horizon.
     pub label: u8,
-    /// Patient, when the source names one.
+    /// Patient, if the source has one.
     pub patient: Option<String>,
-    /// Exam, when the source names one.
+    /// Exam, if the source has one.
     pub exam: Option<String>,
-    /// Part of the study, when the source imposes one.
+    /// Split, if the source fixes it.
     pub part: Option<Part>,
-    /// What further columns say, by their names.
+    /// Values of other columns, by column name.
     pub columns: BTreeMap<String, String>,
-    /// Where it stands, such as `labels.csv line 3`.
+    /// Source, such as `labels.csv line 3`.
     pub source: String,
 }
 
-/// A label of a patient, for all exams or for those of one day.
+/// A label of a patient, for all exams or for those of one date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PatientLabel {
-    /// The day, when the source names one.
+    /// The date of the exams; `None` for all exams.
     date: Option<Date>,
     label: Label,
 }
 
-/// Every label, by what it names.
+/// All labels, by the series, path, exam or patient that they name.
 #[derive(Clone, Debug, Default)]
 pub struct Labels {
     by_series: BTreeMap<String, Vec<Label>>,
     by_path: BTreeMap<PathBuf, Vec<Label>>,
     by_exam: BTreeMap<String, Vec<Label>>,
     by_patient: BTreeMap<String, Vec<PatientLabel>>,
-    /// The folder of images: names of folders below it can name patients.
+    /// The folder of images. Folders below it can have patient IDs as names.
     root: PathBuf,
 }
 
 impl Labels {
-    /// Gives every image the same label, and part; `source` is the line of a list that names it, else each
-    /// image's own folder or file is.
+    /// Gives all images the same label and split. `source` is the line of a list; without it, the source of
+    /// each label is the path of the image.
     pub fn add_images(
         &mut self,
         images: &[Image],

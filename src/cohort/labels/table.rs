@@ -1,16 +1,16 @@
-//! A CSV of labels.
+//! Reader of CSV files of labels.
 
 use super::{Date, Label, Labels, LabelsError, PatientLabel};
 use crate::text::{self, Separator};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Columns of a labels file that have a meaning of their own. `study_date` picks the exam where a row
-/// names a patient alone; it is kept as a further column too.
-const OWN_COLUMNS: [&str; 6] =
+/// Columns with a reserved meaning. `study_date` selects the exam of a row that names a patient only; it is
+/// also stored with the other columns.
+const RESERVED_COLUMNS: [&str; 6] =
     ["patient_id", "exam_id", "series_uid", "path", "label", "study_date"];
 
-/// The cells of a row that have a meaning of their own.
+/// The reserved cells of a row.
 struct Row<'a> {
     patient_id: &'a str,
     exam_id: &'a str,
@@ -37,20 +37,20 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Where a row stands.
+/// Position of a row.
 struct Line<'a> {
     file: &'a Path,
     number: u64,
 }
 
 impl Labels {
-    /// Reads a CSV of labels, with cells between `,`, `;` or tabs. Of a row, the most specific name
-    /// counts: `series_uid`, else `path` (a folder or volume file, relative to the table's folder or to
-    /// `root`), else `exam_id` (StudyInstanceUID: every series of the exam), else `patient_id` (every
-    /// exam of the patient, or those of `study_date`).
+    /// Reads a CSV file of labels, separated by `,`, `;` or tabs. A row labels the most specific name that it
+    /// has: `series_uid`, `path` (a folder or volume file, relative to the folder of the table or to `root`),
+    /// `exam_id` (StudyInstanceUID: all series of the exam), or `patient_id` (all exams of the patient, or
+    /// those of `study_date`).
     ///
     /// # Errors
-    /// When the file is no such table, or a row cannot be understood.
+    /// The file has another format, or a row is invalid.
     pub fn read_csv(path: &Path, root: &Path) -> Result<Self, LabelsError> {
         let text = text::read(path)?;
         if text.trim().is_empty() {
@@ -75,7 +75,7 @@ impl Labels {
         while reader.read_record(&mut record).map_err(unreadable)? {
             let number = record.position().map_or(0, csv::Position::line);
             let line = Line { file: path, number: number + separator.lines_skipped() };
-            // A spreadsheet writes rows that were cleared.
+            // Spreadsheets write empty rows.
             if record.iter().all(str::is_empty) {
                 continue;
             }
@@ -83,15 +83,15 @@ impl Labels {
                 return Err(LabelsError::TooManyCells {
                     path: path.to_owned(),
                     line: line.number,
-                    found: record.len(),
+                    cells: record.len(),
                     expected: header.len(),
                     separator: char::from(separator.byte),
                 });
             }
             rows += 1;
             let cells = header.iter().zip(&record);
-            let kept = |name: &str| !OWN_COLUMNS.contains(&name) || name == "study_date";
-            let columns = cells.filter(|(name, _)| kept(name));
+            let is_stored = |name: &str| !RESERVED_COLUMNS.contains(&name) || name == "study_date";
+            let columns = cells.filter(|(name, _)| is_stored(name));
             let columns = columns.map(|(name, cell)| (name.clone(), cell.to_owned())).collect();
             labels.add_row(&Row::of(&header, &record), columns, &line)?;
         }
@@ -112,15 +112,15 @@ impl Labels {
             "0" | "0.0" => 0,
             "1" | "1.0" => 1,
             other => {
-                let found = other.to_owned();
-                return Err(LabelsError::BadLabel { path, line: number, found });
+                let value = other.to_owned();
+                return Err(LabelsError::BadLabel { path, line: number, value });
             }
         };
-        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let entry = Label {
             label,
-            patient: some(row.patient_id),
-            exam: some(row.exam_id),
+            patient: non_empty(row.patient_id),
+            exam: non_empty(row.exam_id),
             part: None,
             columns,
             source: format!("{} line {number}", line.file.display()),
@@ -136,9 +136,9 @@ impl Labels {
             let date = match (row.study_date, Date::parse(row.study_date)) {
                 ("", _) => None,
                 (_, Some(date)) => Some(date),
-                (found, None) => {
-                    let found = found.to_owned();
-                    return Err(LabelsError::BadDate { path, line: number, found });
+                (value, None) => {
+                    let value = value.to_owned();
+                    return Err(LabelsError::BadDate { path, line: number, value });
                 }
             };
             let entry = PatientLabel { date, label: entry };
@@ -149,29 +149,30 @@ impl Labels {
         Ok(())
     }
 
-    /// The file or folder that a path in a table means: the one next to the table, else the one in the
-    /// folder of images.
+    /// Resolves a path of a table: relative to the folder of the table, or else to the folder of images.
     fn locate(&self, path: &Path, table: &Path) -> PathBuf {
         let next_to_table = table.parent().unwrap_or(Path::new(".")).join(path);
         let in_root = self.root.join(path);
         if !next_to_table.exists() && in_root.exists() {
-            tidy(&in_root)
+            canonical(&in_root)
         } else {
-            tidy(&next_to_table)
+            canonical(&next_to_table)
         }
     }
 }
 
-/// A path without `.` and symbolic links where the file system knows it, so that equal files compare
-/// equal.
-pub(super) fn tidy(path: &Path) -> PathBuf {
+/// An absolute path without symbolic links if the file exists, so that paths of the same file are equal.
+pub(super) fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.components().collect())
 }
 
 fn check_header(path: &Path, header: &[String]) -> Result<(), LabelsError> {
     let has = |name: &str| header.iter().any(|column| column == name);
-    let missing =
-        |column| LabelsError::NoColumn { path: path.to_owned(), column, found: header.join(", ") };
+    let missing = |column| LabelsError::NoColumn {
+        path: path.to_owned(),
+        column,
+        columns: header.join(", "),
+    };
     if !has("label") {
         return Err(missing("label"));
     }
@@ -179,7 +180,7 @@ fn check_header(path: &Path, header: &[String]) -> Result<(), LabelsError> {
         return Err(missing("series_uid` (or `path`, `exam_id`, `patient_id"));
     }
     let count = |name: &&&str| header.iter().filter(|column| column == *name).count();
-    match OWN_COLUMNS.iter().find(|name| count(name) > 1) {
+    match RESERVED_COLUMNS.iter().find(|name| count(name) > 1) {
         Some(column) => {
             let column = (*column).to_owned();
             Err(LabelsError::ColumnTwice { path: path.to_owned(), column })

@@ -22,12 +22,12 @@ fn error(text: &str) -> String {
 
 /// The label of each image: the most specific one.
 fn of(labels: &Labels, images: &[Image]) -> Vec<Option<u8>> {
-    let matched = labels.matched(images);
-    matched.of.iter().map(|labels| labels.first().map(|label| label.label)).collect()
+    let matched = labels.match_images(images);
+    matched.labels.iter().map(|labels| labels.first().map(|label| label.label)).collect()
 }
 
 fn contradictions(labels: &Labels, images: &[Image]) -> String {
-    let matched = labels.matched(images);
+    let matched = labels.match_images(images);
     match check_contradictions(labels, images, &matched) {
         Ok(()) => String::new(),
         Err(error) => error.to_string().replace("labels.csv", "L"),
@@ -35,7 +35,7 @@ fn contradictions(labels: &Labels, images: &[Image]) -> String {
 }
 
 #[test]
-fn the_series_speaks_before_the_path_and_the_path_before_the_exam() {
+fn a_series_label_overrides_a_path_label_and_a_path_label_an_exam_label() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     std::fs::create_dir_all(root.join("a/b")).unwrap();
@@ -53,13 +53,13 @@ fn the_series_speaks_before_the_path_and_the_path_before_the_exam() {
     images[3].exam_id = "E".into();
     images[4].exam_id = String::new();
     assert_eq!(of(&labels, &images), [Some(1), Some(1), Some(0), Some(1), Some(0)]);
-    let matched = labels.matched(&images);
-    let without: Vec<&str> = matched.unused.iter().map(|unused| &*unused.name).collect();
-    assert_eq!(without, ["9.9"]);
+    let matched = labels.match_images(&images);
+    let unused: Vec<&str> = matched.unused.iter().map(|unused| &*unused.name).collect();
+    assert_eq!(unused, ["9.9"]);
 }
 
 #[test]
-fn a_patient_labels_every_exam_and_a_date_picks_one() {
+fn a_patient_label_applies_to_every_exam_or_to_a_date() {
     let labels = labels(
         "patient_id,study_date,label\nP,,1\nQ,2001-02-03,1\nQ,20020304,0\nQ,2003-01-01,1\nR,,0\n",
     );
@@ -76,23 +76,23 @@ fn a_patient_labels_every_exam_and_a_date_picks_one() {
         image.study_date = date.into();
     }
     assert_eq!(of(&labels, &images), [Some(1), Some(1), Some(1), Some(1), Some(0), None]);
-    let matched = labels.matched(&images);
-    let words: Vec<&str> = matched.unused.iter().map(|unused| &*unused.words).collect();
-    let day = "is of an exam of patient Q on 2003-01-01; the exams of the patient are of 2001-02-03, \
-               2002-03-04, 2002-03-05";
-    assert_eq!(words, [day, "names patient R, no series does"]);
+    let matched = labels.match_images(&images);
+    let reasons: Vec<&str> = matched.unused.iter().map(|unused| &*unused.reason).collect();
+    let dated = "names an exam of patient Q on 2003-01-01, but the patient has exams on 2001-02-03, \
+                 2002-03-04, 2002-03-05";
+    assert_eq!(reasons, [dated, "names patient R, who has no series"]);
     let expected = PatientRows { patients: 2, exams: 4, dated_exams: 2 };
     assert_eq!(matched.by_patient, expected);
     assert_eq!(
         expected.to_string(),
-        "4 exams of 2 patients labelled by patient_id: 2 by patient and study_date, 2 by patient alone (the \
-         label of a patient counts for every exam)"
+        "4 exams of 2 patients labelled by patient_id: 2 by patient and study_date, 2 by patient only (the \
+         label applies to every exam of the patient)"
     );
     assert_eq!(contradictions(&labels, &images), "");
 }
 
 #[test]
-fn files_without_a_patient_belong_to_the_one_who_names_their_file_or_folder() {
+fn the_file_or_folder_name_can_be_the_patient() {
     let folder = tempfile::tempdir().unwrap();
     let labels = read(folder.path(), "patient_id,label\nP1,1\nP2,0\nct,1\n").unwrap();
     let file = |path: &str| {
@@ -111,7 +111,7 @@ fn files_without_a_patient_belong_to_the_one_who_names_their_file_or_folder() {
 }
 
 #[test]
-fn separators_marks_and_line_ends_of_spreadsheets_are_read() {
+fn separators_byte_order_marks_and_line_ends_of_spreadsheets_are_read() {
     for text in [
         "series_uid;label\r\n1;1;\r\n;;\r\n2;0\r\n",
         "\u{feff}series_uid\tlabel\n1\t1\n2\t0\n",
@@ -125,7 +125,7 @@ fn separators_marks_and_line_ends_of_spreadsheets_are_read() {
 }
 
 #[test]
-fn a_path_starts_at_the_tables_folder_or_at_the_folder_of_images() {
+fn a_path_is_relative_to_the_table_or_to_the_folder_of_images() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     for path in ["ct/a", "ct/b", "b"] {
@@ -140,11 +140,11 @@ fn a_path_starts_at_the_tables_folder_or_at_the_folder_of_images() {
 }
 
 #[test]
-fn what_is_no_table_of_labels_is_named() {
+fn invalid_tables_of_labels_are_errors() {
     assert_eq!(
         error("series,label\n1,1\n"),
         "DIR/labels.csv has no column `series_uid` (or `path`, `exam_id`, `patient_id`; its columns are: \
-         series, label. Rename the column that holds it, or add it"
+         series, label. Add the column, or rename an existing one"
             .replace("`patient_id;", "`patient_id`;")
     );
     assert_eq!(
@@ -153,16 +153,18 @@ fn what_is_no_table_of_labels_is_named() {
     );
     assert_eq!(
         error("patient_id,study_date,label\nP,3/4/2001,1\n"),
-        "DIR/labels.csv, line 2: study_date is \"3/4/2001\", expected a date as 2001-12-31 or 20011231, \
-         or nothing"
+        "DIR/labels.csv, line 2: study_date is \"3/4/2001\", expected a date such as 2001-12-31 or \
+         20011231, or an empty cell"
     );
     assert_eq!(
         error("patient_id,label\n,1\n"),
-        "DIR/labels.csv, line 2: series_uid, path, exam_id and patient_id are all empty"
+        "DIR/labels.csv, line 2: series_uid, path, exam_id and patient_id are empty, expected at least \
+         one"
     );
     assert_eq!(
         error("patient_id,label\nP,1,x\n"),
-        "DIR/labels.csv, line 2: 3 cells, the header has 2; quote cells that contain the separator \",\""
+        "DIR/labels.csv, line 2: found 3 cells, expected 2 as in the header; quote cells that contain the \
+         separator \",\""
     );
     let no_rows = "DIR/labels.csv has no rows; expected a header and a row for each series, exam or \
                    patient";
@@ -178,7 +180,7 @@ fn what_is_no_table_of_labels_is_named() {
 }
 
 #[test]
-fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines() {
+fn contradictions_name_both_lines() {
     let of_series = labels(
         "series_uid,patient_id,exam_id,label\n1,A,X,0\n1,B,X,0\n2,A,X,0\n2,A,Y,0\n3,C,Z,1\n3,C,Z,1\n",
     );
@@ -188,19 +190,19 @@ fn two_labels_patients_or_exams_of_one_series_or_exam_are_named_with_both_lines(
     assert!(lines[1].starts_with("  series 1 has two patients: A ("), "{message}");
     assert!(lines[1].contains("L line 2) and B ("), "{message}");
     assert!(lines[2].starts_with("  series 2 has two exams: X ("), "{message}");
-    // Two series of one exam, as only the headers know it.
+    // The headers of two series name the same exam.
     let of_exam = labels("series_uid,label\n1,0\n2,1\n");
     let message = contradictions(&of_exam, &[image("1"), image("2")]);
     assert!(message.contains("exam E of P has two labels: 0 ("), "{message}");
-    // An exam and its patient.
+    // A label of an exam and a label of its patient.
     let both = labels("exam_id,patient_id,label\nE,,0\n,P,1\n");
     let message = contradictions(&both, &[image("1")]);
     assert!(message.contains("series 1 has two labels: 0 ("), "{message}");
-    // One patient twice, on one day and without.
+    // Labels of one patient, with the same date and without a date.
     let days = labels("patient_id,study_date,label\nP,2001-01-01,0\nP,20010101,1\nP,,1\n");
     let message = contradictions(&days, &[]);
     assert!(message.contains("patient P on 2001-01-01 has two labels: 0 ("), "{message}");
-    // The same visit names of two patients are two exams.
+    // Equal exam IDs of two patients are two exams.
     let visits = labels("series_uid,patient_id,exam_id,label\n1,A,T0,0\n2,B,T0,1\n");
     let mut images = [image("1"), image("2")];
     (images[0].patient_id, images[1].patient_id) = ("A".into(), "B".into());
@@ -216,7 +218,7 @@ fn the_first_five_contradictions_are_printed_and_all_are_counted() {
 }
 
 #[test]
-fn a_path_names_a_series_by_any_folder_that_holds_its_slices() {
+fn a_path_matches_any_folder_with_slices_of_the_series() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     for path in ["ct/a", "ct/copy"] {
@@ -235,13 +237,13 @@ fn a_path_names_a_series_by_any_folder_that_holds_its_slices() {
     let images = [image];
     let of_copy = read(&root, "path,label\nct/copy,1\n").unwrap();
     assert_eq!(of(&of_copy, &images), [Some(1)]);
-    assert!(of_copy.matched(&images).unused.is_empty());
+    assert!(of_copy.match_images(&images).unused.is_empty());
     let both = read(&root, "path,label\nct/copy,1\nct/a,0\n").unwrap();
     assert!(contradictions(&both, &images).contains("series 1 has two labels: 0 ("));
 }
 
 #[test]
-fn every_series_that_lies_in_two_class_folders_is_counted() {
+fn every_series_in_two_class_folders_is_counted() {
     let mut labels = Labels::default();
     for (folder, label) in [("sick", 1), ("well", 0)] {
         let mut images: Vec<Image> = ["1", "2", "3"].map(image).into();
