@@ -1,6 +1,6 @@
-//! Writing files so that a kill at any moment leaves the old file or the new one, never half of
-//! either: temporary name in the same folder, fsync, rename, fsync of the folder. A new folder is
-//! made durable in its parent likewise, or a power cut could take the folder with all its files.
+//! Atomic and durable writing of files. A process that is killed at any moment leaves the old file or the new
+//! file, never a part of one: temporary file in the same folder, fsync, rename, fsync of the folder. The parent
+//! of a new folder is synced too, because a power failure could otherwise lose the folder with all its files.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -11,28 +11,28 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {path}: {source}{}", advice(.source))]
 pub struct WriteError {
-    /// The file that was to be written.
+    /// The file.
     pub path: PathBuf,
-    /// What the operating system said.
+    /// Error of the operating system.
     pub source: io::Error,
 }
 
-/// What to do about it, where that is plain.
+/// The remedy, if known.
 fn advice(source: &io::Error) -> &'static str {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match source.kind() {
         StorageFull | QuotaExceeded => {
-            "; free space there, or choose a folder on another disk (data.cache for prepared \
-             series, runtime.results for runs), then start again: what is finished is kept"
+            "; free some space, or choose a folder on another disk (data.cache for prepared \
+             series, runtime.results for runs), then run the command again: finished work is kept"
         }
-        PermissionDenied | ReadOnlyFilesystem => "; choose a folder that you may write to",
+        PermissionDenied | ReadOnlyFilesystem => "; choose a folder with write permission",
         _ => "",
     }
 }
 
-/// Replaces the file at `path` by what `fill` writes, or leaves it as it was.
+/// Replaces the file at `path` by the output of `fill`; on an error the file is unchanged.
 ///
-/// Missing parent folders are made. The result is durable when this returns.
+/// Missing parent folders are created. The file is durable when this returns.
 pub fn write_atomically(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
@@ -40,42 +40,41 @@ pub fn write_atomically(
     write(path, fill).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-/// [`write_atomically`] for bytes at hand.
+/// [`write_atomically`] of bytes.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_atomically(path, |out| out.write_all(bytes))
 }
 
-/// Makes a folder with what is missing above it, durable when this returns.
+/// Creates a folder and its missing parents, durable when this returns.
 pub fn make_folder(folder: &Path) -> Result<(), WriteError> {
     make_durable_folder(folder).map_err(|source| WriteError { path: folder.to_owned(), source })
 }
 
-/// Gives a file or folder another name in the same folder, durable when this returns. What is
-/// renamed must be durable itself.
+/// Renames a file or folder within its folder, durable when this returns. The content must already be durable.
 pub fn rename(from: &Path, to: &Path) -> Result<(), WriteError> {
-    let renamed = fs::rename(from, to).and_then(|()| sync_folder(parent(to)));
-    renamed.map_err(|source| WriteError { path: to.to_owned(), source })
+    let result = fs::rename(from, to).and_then(|()| sync_folder(parent(to)));
+    result.map_err(|source| WriteError { path: to.to_owned(), source })
 }
 
-/// Removes a file where there is one, durable when this returns.
+/// Removes a file if it exists, durable when this returns.
 pub fn remove(path: &Path) -> Result<(), WriteError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        removed => removed.and_then(|()| sync_folder(parent(path))),
+        result => result.and_then(|()| sync_folder(parent(path))),
     }
     .map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-/// How names of files under way begin.
+/// Prefix of the names of temporary files.
 const PARTIAL: &str = ".partial-";
 
-/// Removes what killed processes left under way in a folder, once it is a day old. What cannot be
-/// removed stays: it is in nobody's way.
-pub fn sweep(folder: &Path) {
+/// Removes temporary files of killed processes from a folder, if they are older than a day. Files that cannot be
+/// removed are ignored.
+pub fn remove_stale_temporaries(folder: &Path) {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let partial = entry.file_name().as_encoded_bytes().starts_with(PARTIAL.as_bytes());
-        let modified = entry.metadata().and_then(|facts| facts.modified());
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DAY));
         if partial && old {
             let _ = fs::remove_file(entry.path());
@@ -102,7 +101,7 @@ fn write(
     sync_folder(folder)
 }
 
-/// The folder that a path is in.
+/// The folder of a path.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -114,19 +113,19 @@ fn make_durable_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let above = parent(folder);
-    make_durable_folder(above)?;
+    let parent = parent(folder);
+    make_durable_folder(parent)?;
     match fs::create_dir(folder) {
-        // Another thread or process was faster; or it is a file, and then this says so.
+        // Another thread or process created the folder; or a file has this name, which is an error here.
         Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {
             fs::read_dir(folder).map(drop)
         }
-        made => made,
+        result => result,
     }?;
-    sync_folder(above)
+    sync_folder(parent)
 }
 
-/// Temporary files are private (0600); these are as the umask has it.
+/// Temporary files are private (0600) by default; these files have the permissions of the umask.
 #[cfg(unix)]
 fn share_like_other_files(builder: &mut tempfile::Builder) {
     use std::os::unix::fs::PermissionsExt;
@@ -150,21 +149,21 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// As a file that is made in the usual way.
+    /// The permissions are those of other new files.
     #[cfg(unix)]
     #[test]
-    fn permissions_are_what_the_umask_leaves() {
+    fn permissions_follow_the_umask() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        write_bytes(&at("ours"), b"x").unwrap();
-        fs::write(at("usual"), b"x").unwrap();
+        write_bytes(&at("atomic"), b"x").unwrap();
+        fs::write(at("plain"), b"x").unwrap();
         let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode();
-        assert_eq!(mode("ours"), mode("usual"));
+        assert_eq!(mode("atomic"), mode("plain"));
     }
 
     #[test]
-    fn what_is_left_under_way_is_removed_when_it_is_old() {
+    fn old_temporary_files_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for name in [".partial-old", ".partial-new", "old.npz"] {
@@ -175,13 +174,13 @@ mod tests {
             let file = File::options().write(true).open(at(name)).unwrap();
             file.set_modified(two_days_ago).unwrap();
         }
-        sweep(folder.path());
+        remove_stale_temporaries(folder.path());
         assert!(!at(".partial-old").exists());
         assert!(at(".partial-new").exists() && at("old.npz").exists());
     }
 
     #[test]
-    fn folders_are_made_with_those_above_and_renamed() {
+    fn folders_are_created_with_their_parents_and_renamed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         make_folder(&at("a/b/c")).unwrap();
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_no_litter() {
+    fn a_failed_write_leaves_the_old_file_and_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/table.csv");
         write_bytes(&path, b"old").unwrap();

@@ -1,13 +1,13 @@
 //! `lungs`: declarative experiments for predicting lung cancer from chest CT.
 //!
-//! One sentence is the whole program, and [`pipeline`] is that sentence as code:
+//! [`pipeline`] has the stages of a run:
 //!
 //! ```text
 //! spec.toml → Spec → Cohort → Prepared → Split → Trained → Scored → Report
 //! ```
 //!
-//! Each arrow is one function in one room (module). Rooms exchange plain structs; a stage never
-//! imports a later stage. `ARCHITECTURE.md` has the map.
+//! Each arrow is one function. Modules exchange plain structs, and a stage never imports a later stage.
+//! `ARCHITECTURE.md` describes the modules.
 
 pub mod cli;
 pub mod cohort;

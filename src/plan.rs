@@ -1,7 +1,7 @@
-//! What a run would do and take, without doing it: the answer of `lungs check`.
+//! The plan of a run and estimates of its memory, disk space and time, for `lungs check`.
 //!
-//! Memory and time are estimates from the network's arithmetic and from figures measured on a
-//! cloud machine (docs/performance.md); they say hours or days, not minutes.
+//! The estimates follow from the arithmetic of the network and from measurements on a cloud machine
+//! (docs/performance.md). They are orders of magnitude.
 
 use crate::cohort::{self, Cohort, Remark, UnmatchedIds};
 use crate::device::{self, DeviceFacts, DeviceKind};
@@ -15,61 +15,61 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// The answer of `lungs check`.
+/// The plan of a run, as `lungs check` prints it.
 #[derive(Debug, Serialize)]
 pub struct Plan {
-    /// Identity of the experiment.
+    /// Hash of the experiment.
     pub spec_hash: String,
-    /// Where the network would run.
+    /// Device of the network.
     pub device: String,
-    /// Who would be in the study; `None` when a synthetic cohort is still to be made.
+    /// The cohort; `None` if a synthetic cohort does not exist yet.
     pub cohort: Option<CohortPlan>,
-    /// The weights that training would begin with.
+    /// Initial weights of the training.
     pub initial_weights: String,
-    /// Numbers that training changes.
+    /// Number of trainable parameters.
     pub parameters: usize,
-    /// Memory of one training step on one device, bytes.
+    /// Memory of one training step on one device, in bytes.
     pub step_bytes: f64,
-    /// What to try where this machine has less memory free than a step on its processor takes.
+    /// Remedies, if a training step on the CPU needs more memory than is free.
     pub memory_warning: Option<String>,
-    /// Prepared volumes, bytes.
+    /// Size of the prepared volumes, in bytes.
     pub cache_bytes: Option<f64>,
-    /// The run folder, bytes.
+    /// Size of the run folder, in bytes.
     pub run_bytes: Option<f64>,
-    /// Chosen series that are prepared already, where that was looked at.
+    /// Number of chosen series that are prepared already, if known.
     pub prepared: Option<usize>,
-    /// Those of the prepared series whose lungs reach beyond the crop, in words.
+    /// Warning about prepared series whose lungs extend beyond the crop.
     pub lungs_beyond_crop: Option<String>,
-    /// Preparing the other chosen series, seconds.
+    /// Time to prepare the other chosen series, in seconds.
     pub preparation_seconds: Option<f64>,
-    /// All epochs, seconds.
+    /// Time of all epochs, in seconds.
     pub training_seconds: Option<f64>,
-    /// What the times rest on.
+    /// Basis of the times.
     pub time_basis: String,
 }
 
-/// Who would be in the study.
+/// The cohort of a run.
 #[derive(Debug, Serialize)]
 pub struct CohortPlan {
-    /// Series found.
+    /// Number of series.
     pub series: usize,
-    /// Series that stand for an exam.
+    /// Number of series that are used for an exam.
     pub chosen: usize,
-    /// Why others do not, the most frequent first.
-    pub left_out: Vec<LeftOut>,
-    /// Labels and series that do not meet, where there are both.
+    /// Excluded series by reason, the most frequent first.
+    pub left_out: Vec<ExcludedGroup>,
+    /// Labels and series without a match, if there are both.
     pub unmatched: Option<UnmatchedIds>,
-    /// Files that are no image or are not looked into.
+    /// Files that are not images or are not read.
     pub passed_over: Vec<PassedOverPlan>,
-    /// The parts.
+    /// The splits.
     pub parts: Vec<PartPlan>,
-    /// What is assumed about patients, labels and equal scans.
+    /// Assumptions about patients, labels and identical series.
     pub remarks: Vec<RemarkPlan>,
-    /// What makes figures of these parts undefined.
+    /// Warnings about splits with undefined metrics.
     pub warnings: Vec<String>,
 }
 
-/// An assumption about the study.
+/// An assumption about the cohort.
 #[derive(Debug, Serialize)]
 pub struct RemarkPlan {
     /// `labels`, `excluded` or `warning`.
@@ -84,60 +84,59 @@ impl RemarkPlan {
     }
 }
 
-/// Files of one kind that are passed over.
+/// Files of one kind that are not images or are not read.
 #[derive(Debug, Serialize)]
 pub struct PassedOverPlan {
     /// The kind of file.
     pub kind: PassedOverKind,
-    /// How many; of hidden folders, the files in them.
+    /// Number of files; for hidden folders, of the files in them.
     pub count: usize,
-    /// The first by path.
+    /// The first file by path.
     pub example: PathBuf,
-    /// What to do where there are images in them.
+    /// Remedy, if the files can contain images.
     pub remedy: Option<&'static str>,
 }
 
-/// A reason with its count.
+/// Excluded series, files or labels with the same reason.
 #[derive(Debug, Serialize)]
-pub struct LeftOut {
-    /// How many series, files or labels.
+pub struct ExcludedGroup {
+    /// Number of series, files or labels.
     pub count: usize,
-    /// The reason: a short word, and the sentence of the first case.
+    /// The reason of the first case, as `code: sentence`.
     pub reason: String,
-    /// Whether the sentence is that of all cases, to the letter.
+    /// Whether all cases have the same sentence.
     pub same: bool,
 }
 
-/// A part of the study.
+/// A split of the cohort.
 #[derive(Debug, Serialize)]
 pub struct PartPlan {
     /// `train`, `valid`, `test`.
     pub name: String,
-    /// Exams.
+    /// Number of exams.
     pub exams: usize,
-    /// Patients.
+    /// Number of patients.
     pub patients: usize,
-    /// Exams with cancer.
+    /// Number of positive exams.
     pub positive: usize,
 }
 
 /// Multiplications and additions of a training step per input voxel, at width 1.
 const STEP_OPERATIONS_PER_VOXEL: f64 = 1.05e5;
-/// How time grows with the width: operations grow with its square, but narrow layers are slower to
-/// compute (measured at 1 and 0.2).
+/// Exponent of the time as a function of the width: operations grow with its square, but narrow layers are less
+/// efficient (measured at 1 and 0.2).
 const TIME_BY_WIDTH: f64 = 1.3;
-/// Operations of a direct convolution that one core does the work of in a second with AVX-512 (80 to
-/// 92 · 10⁹ measured at full size, 45 · 10⁹ at small ones; most of them are saved, see
-/// model/convolution/winograd).
+/// Operations of a direct convolution per core and second with AVX-512 (80 to 92 · 10⁹ measured at full size,
+/// 45 · 10⁹ at small sizes; model/convolution/winograd saves most of them).
 const OPERATIONS_PER_CORE: f64 = 60e9;
-/// How much longer a step takes with `train.recompute`.
-const RECOMPUTING: f64 = 1.6;
-/// The share of a training step that scoring an exam takes.
-const FORWARD_SHARE: f64 = 0.4;
+/// Factor of the time of a step with gradient checkpointing (`train.recompute`).
+const RECOMPUTE_FACTOR: f64 = 1.6;
+/// Time to predict an exam, as a fraction of the time of a training step.
+const FORWARD_FRACTION: f64 = 0.4;
 /// Core-seconds to prepare a series (0.4 to 0.6 measured on 140 to 280 slices of 512×512).
 const PREPARATION_SECONDS: f64 = 0.7;
 
-/// Works out what a run of `spec` would take.
+/// Computes the plan of a run of `spec`.
 pub fn plan(
     spec: &Spec,
     cohort: Option<&Cohort>,
@@ -155,25 +154,25 @@ pub fn plan(
     let cohort = cohort.map(describe);
     let chosen = cohort.as_ref().map(|cohort| cohort.chosen as f64);
     let exams = |name: Part| {
-        let parts = cohort.as_ref()?.parts.iter().find(|part| part.name == name.to_string());
-        Some(parts.map_or(0.0, |part| part.exams as f64))
+        let part = cohort.as_ref()?.parts.iter().find(|part| part.name == name.to_string());
+        Some(part.map_or(0.0, |part| part.exams as f64))
     };
     let epochs = spec.train.epochs as f64;
-    let step = if spec.train.recompute { RECOMPUTING } else { 1.0 };
+    let step = if spec.train.recompute { RECOMPUTE_FACTOR } else { 1.0 };
     let per_epoch =
-        exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t * step + v * FORWARD_SHARE);
+        exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t * step + v * FORWARD_FRACTION);
     let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powf(TIME_BY_WIDTH);
     let on_cpu = facts.kind == DeviceKind::Cpu;
     let step_bytes = training::step_bytes(spec, parameters);
-    // The best and the last two, and two within the epoch under way.
+    // The selected epoch, the last two epochs, and two checkpoints within the current epoch.
     let within = if spec.train.checkpoint_minutes > 0.0 { 2.0 } else { 0.0 };
-    let kept = match (spec.train.keep_checkpoints, spec.train.keep_every) {
+    let checkpoints = match (spec.train.keep_checkpoints, spec.train.keep_every) {
         (KeepCheckpoints::All, _) => epochs,
         (KeepCheckpoints::BestAndLast, 0) => 3.0,
         (KeepCheckpoints::BestAndLast, every) => 3.0 + (epochs / every as f64).floor(),
     } + within;
-    // A moving average is one more copy of the weights, in memory and on disk.
-    let averages = if spec.train.weight_average > 0.0 { 1.0 } else { 0.0 };
+    // The EMA is one more copy of the weights, in memory and on disk.
+    let ema_copies = if spec.train.weight_average > 0.0 { 1.0 } else { 0.0 };
     let runs = if spec.is_of_all_folds() { spec.split.folds as f64 } else { 1.0 };
     Ok(Plan {
         spec_hash: spec.hash(),
@@ -183,8 +182,9 @@ pub fn plan(
         step_bytes,
         memory_warning: memory_warning(spec, step_bytes, devices),
         cache_bytes: chosen.map(|chosen| chosen * (depth * height * width * 2) as f64),
-        run_bytes: chosen
-            .map(|chosen| runs * (kept * (3.0 + averages) * weights + epochs * 200.0 * chosen)),
+        run_bytes: chosen.map(|chosen| {
+            runs * (checkpoints * (3.0 + ema_copies) * weights + epochs * 200.0 * chosen)
+        }),
         prepared: None,
         lungs_beyond_crop: None,
         preparation_seconds: chosen.map(|chosen| chosen * PREPARATION_SECONDS / cores),
@@ -194,26 +194,26 @@ pub fn plan(
         time_basis: if on_cpu {
             format!("{cores} CPU threads; order of magnitude")
         } else {
-            "training time on this device is not estimated; the first epoch tells".into()
+            "no estimate of the training time on this device; the first epoch shows it".into()
         },
         cohort,
     })
 }
 
 impl Plan {
-    /// Takes into account which of the chosen series are prepared already.
+    /// Accounts for the chosen series that are prepared already.
     pub fn with_prepared(mut self, rows: &[Row], input: NetworkInput) -> Self {
         let prepared = rows.len();
-        self.lungs_beyond_crop = BeyondCrop::of(rows, input).map(|beyond| beyond.to_string());
+        self.lungs_beyond_crop = BeyondCrop::of(rows, input).map(|warning| warning.to_string());
         let chosen = self.cohort.as_ref().map_or(0, |cohort| cohort.chosen);
-        let left = chosen.saturating_sub(prepared) as f64 / chosen.max(1) as f64;
+        let remaining = chosen.saturating_sub(prepared) as f64 / chosen.max(1) as f64;
         self.prepared = Some(prepared);
-        self.preparation_seconds = self.preparation_seconds.map(|seconds| seconds * left);
+        self.preparation_seconds = self.preparation_seconds.map(|seconds| seconds * remaining);
         self
     }
 }
 
-/// What to try where training on the processor asks for more memory than is free.
+/// Remedies, if training on the CPU needs more memory than is free.
 pub fn memory_warning(
     spec: &Spec,
     step_bytes: f64,
@@ -225,14 +225,14 @@ pub fn memory_warning(
         .then(|| format!("{:.1} GB are free; {}", free / 1e9, training::advice(spec, step_bytes)))
 }
 
-/// What `model.init` is, and what becomes of its classifier.
+/// Description of the initial weights and of their classifier.
 fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
     let loaded = training::initial_weights(spec).map_err(Box::new)?;
     Ok(loaded.map_or_else(
         || "random".to_owned(),
         |loaded| {
             let head = match spec.model.init_head {
-                InitHead::Load => "its classifier too",
+                InitHead::Load => "with its classifier",
                 InitHead::New => "with a new classifier",
             };
             format!("{} ({}, {}), {head}", loaded.path.display(), loaded.kind, loaded.layout)
@@ -243,7 +243,7 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
 fn describe(cohort: &Cohort) -> CohortPlan {
     let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
     let groups = cohort::group_reasons(not_chosen.map(|row| row.reason.as_str()));
-    let left_out = groups.into_iter().map(|group| LeftOut {
+    let excluded = groups.into_iter().map(|group| ExcludedGroup {
         count: group.count,
         reason: format!("{}: {}", group.code, group.sentence),
         same: group.same,
@@ -267,7 +267,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
     CohortPlan {
         series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
-        left_out: left_out.collect(),
+        left_out: excluded.collect(),
         unmatched: UnmatchedIds::of(&cohort.rows),
         passed_over: passed_over.collect(),
         parts: parts.collect(),

@@ -1,16 +1,16 @@
-//! Randomness by name: a seed and a stream name give a generator.
+//! Random number generators of named streams: a seed and a name give a generator.
 //!
-//! No global generator exists in this program. Because every draw belongs to a named stream
-//! (`"split"`, `"shuffle/epoch-7"`, `"augment/epoch-7/exam-…"`), work can be reordered, run in
-//! parallel or resumed without changing a byte of the results.
+//! The program has no global generator. Every draw belongs to a named stream (`"split"`, `"shuffle/epoch-7"`,
+//! `"augment/epoch-7/exam-…"`), so work can be reordered, run in parallel or resumed without any change of the
+//! results.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 /// The generator of the stream `name` under `seed`.
 ///
-/// Streams with different names are independent: the generator's 256-bit key is the BLAKE3
-/// derived key of seed and name.
+/// Streams with different names are independent: the 256-bit key of the generator is the BLAKE3 derived key of
+/// seed and name.
 pub fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut hasher = blake3::Hasher::new_derive_key("lungs random stream v1");
     hasher.update(&seed.to_le_bytes());
@@ -18,7 +18,7 @@ pub fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
 }
 
-/// A 64-bit seed of the stream `name`, for generators that we do not own (Burn's dropout).
+/// A 64-bit seed from the stream `name`, for generators of other libraries (dropout in Burn).
 pub fn stream_seed(seed: u64, name: &str) -> u64 {
     use rand::Rng;
     stream(seed, name).next_u64()

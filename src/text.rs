@@ -1,15 +1,15 @@
-//! Text that people write: tables, lists and specs, whichever program saved them.
+//! Reader of text files: tables, lists and specs.
 //!
-//! UTF-8 with or without a byte order mark, lines ended by `\n` or `\r\n`. Everything else is refused
-//! by name, so that nobody trains on half-read characters.
+//! Text is UTF-8 with or without a byte order mark, and lines end with `\n` or `\r\n`. Other encodings are errors
+//! that name the encoding.
 
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
-/// A file that is not text as it is read here.
+/// A file that cannot be read as text.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
     Unreadable {
         /// The file.
@@ -17,38 +17,38 @@ pub enum TextError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// It holds something else.
+    /// The file has another format.
     #[error("{path} {fault}")]
     NotText {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// The format that was recognised.
         fault: NotText,
     },
 }
 
-/// What stands in a file instead of UTF-8 text.
+/// Content of a file that is not UTF-8 text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
-    /// Two bytes for each character.
+    /// UTF-16 text.
     #[error("is UTF-16 text; save it as UTF-8 (in a spreadsheet: \"CSV UTF-8\")")]
     Utf16,
-    /// A workbook of Excel or LibreOffice, or another ZIP archive.
-    #[error("is a spreadsheet or another archive, not text; save the sheet as \"CSV UTF-8\"")]
+    /// A workbook of Excel or LibreOffice, or another archive.
+    #[error("is a spreadsheet or an archive, expected text; save the sheet as \"CSV UTF-8\"")]
     Spreadsheet,
-    /// Compressed text.
-    #[error("is compressed with gzip; unpack it: gunzip -k FILE")]
+    /// A gzip file.
+    #[error("is compressed with gzip, expected text; unpack it with `gunzip -k FILE`")]
     Gzip,
-    /// Another encoding, such as that of old versions of Excel.
+    /// Another encoding, for example of old versions of Excel.
     #[error("is not UTF-8 at line {line}; save it as UTF-8 (in a spreadsheet: \"CSV UTF-8\")")]
     Encoding {
-        /// The first such line, from 1.
+        /// The first line with invalid bytes, from 1.
         line: usize,
     },
-    /// Zero bytes.
-    #[error("is binary: there is a zero byte in line {line}; expected UTF-8 text")]
+    /// Text with zero bytes.
+    #[error("is binary: found a zero byte in line {line}, expected UTF-8 text")]
     Binary {
-        /// The first such line, from 1.
+        /// The first line with invalid bytes, from 1.
         line: usize,
     },
 }
@@ -56,40 +56,41 @@ pub enum NotText {
 /// The byte order mark of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads a file of text, without its byte order mark.
+/// Reads a text file, without its byte order mark.
 ///
 /// # Errors
-/// When it cannot be read, or is not UTF-8.
+/// The file cannot be read, or is not UTF-8.
 pub fn read(path: &Path) -> Result<String, TextError> {
     let unreadable = |source| TextError::Unreadable { path: path.to_owned(), source };
     let bytes = std::fs::read(path).map_err(unreadable)?;
     decode(&bytes).map_err(|fault| TextError::NotText { path: path.to_owned(), fault })
 }
 
-/// Bytes as text, without the byte order mark.
+/// Decodes text, without its byte order mark.
 ///
 /// # Errors
-/// When they are not UTF-8.
+/// The bytes are not UTF-8.
 pub fn decode(bytes: &[u8]) -> Result<String, NotText> {
-    let bytes = &bytes[skip(bytes)?..];
-    let line_at = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        return Err(NotText::Binary { line: line_at(at) });
+    let bytes = &bytes[byte_order_mark_length(bytes)?..];
+    let line_at = |index: usize| bytes[..index].iter().filter(|byte| **byte == b'\n').count() + 1;
+    if let Some(index) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(NotText::Binary { line: line_at(index) });
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| NotText::Encoding { line: line_at(error.valid_up_to()) })?;
     Ok(text.replace("\r\n", "\n"))
 }
 
-/// Bytes with lines ended by `\n` alone: the CSV parser counts lines that end in `\r\n` one too low.
+/// A reader that replaces `\r\n` by `\n`: the CSV parser reports line numbers that are one too low for lines that
+/// end with `\r\n`.
 pub struct LineFeeds<R> {
     source: R,
-    /// Whether the last byte taken from the source was a `\r` that is not given out yet.
+    /// Whether the last byte of the source was a `\r` that is not written yet.
     pending: bool,
 }
 
 impl<R: BufRead> LineFeeds<R> {
-    /// The bytes of `source`.
+    /// A reader of `source`.
     pub fn new(source: R) -> Self {
         Self { source, pending: false }
     }
@@ -123,12 +124,11 @@ impl<R: BufRead> Read for LineFeeds<R> {
     }
 }
 
-/// How many bytes at the beginning of a file are a byte order mark. `start` is its first kilobyte, or
-/// all of it.
+/// The length of the byte order mark. `start` is the first kilobyte of a file, or all of it.
 ///
 /// # Errors
-/// When the file is recognised as something else than UTF-8 text.
-pub fn skip(start: &[u8]) -> Result<usize, NotText> {
+/// The file is recognised as another format than UTF-8 text.
+pub fn byte_order_mark_length(start: &[u8]) -> Result<usize, NotText> {
     let zeros_at = |remainder: usize| {
         let pairs = start.chunks_exact(2).take(32);
         pairs.len() >= 2 && pairs.into_iter().all(|pair| pair[remainder] == 0)
@@ -144,25 +144,25 @@ pub fn skip(start: &[u8]) -> Result<usize, NotText> {
     }
 }
 
-/// Where the table of a CSV begins, and what separates its cells.
+/// The separator of a CSV file, and the start of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Separator {
-    /// The byte between cells: `,`, `;` or a tab.
+    /// The separator of cells: `,`, `;` or a tab.
     pub byte: u8,
-    /// Bytes before the header: a line `sep=;`, as Excel writes it.
+    /// Number of bytes before the header: the line `sep=;` of Excel.
     pub skip: usize,
 }
 
 impl Separator {
-    /// Finds the separator of a table by its first line: the one that it names, else the most frequent
-    /// one outside quotes; a comma where there is none.
+    /// Detects the separator in the first line of a table: the one that `sep=` names, or the most frequent one
+    /// outside quotes, or a comma.
     pub fn of(text: &[u8]) -> Self {
         let end = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
         let line = text[..end].trim_ascii();
         if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', byte] = line {
             return Self { byte: *byte, skip: end };
         }
-        // Trimming takes a tab behind `sep=` away.
+        // Trimming removes a tab after `sep=`.
         if line.eq_ignore_ascii_case(b"sep=") {
             return Self { byte: b'\t', skip: end };
         }
@@ -170,16 +170,18 @@ impl Separator {
         let mut counts = [(b',', 0_usize), (b';', 0), (b'\t', 0)];
         for byte in &text[..end] {
             quoted ^= *byte == b'"';
-            if let Some((_, count)) = counts.iter_mut().find(|(it, _)| it == byte && !quoted) {
+            if let Some((_, count)) =
+                counts.iter_mut().find(|(separator, _)| separator == byte && !quoted)
+            {
                 *count += 1;
             }
         }
-        // Of equals, the first.
+        // The first of equally frequent separators.
         let best = counts.iter().rev().max_by_key(|(_, count)| *count);
         Self { byte: best.map_or(b',', |(byte, _)| *byte), skip: 0 }
     }
 
-    /// Lines before the header.
+    /// Number of lines before the header.
     pub fn lines_skipped(self) -> u64 {
         u64::from(self.skip > 0)
     }
@@ -190,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_go_and_other_encodings_are_named() {
+    fn byte_order_marks_are_removed_and_other_encodings_are_errors() {
         assert_eq!(decode("\u{feff}a 1\r\nü 0\n".as_bytes()).unwrap(), "a 1\nü 0\n");
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         assert_eq!(decode(&utf16("\u{feff}label,path\n")), Err(NotText::Utf16));
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_become_line_feeds_wherever_the_buffer_ends() {
+    fn line_ends_become_line_feeds_for_every_buffer_size() {
         let text = b"a\r\nb\rc\r\r\n\n\r\nlast\r";
         for capacity in 1..text.len() + 1 {
             let source = io::BufReader::with_capacity(capacity, text.as_slice());
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_says_what_separates_cells() {
+    fn the_first_line_determines_the_separator() {
         let of = |text: &str| {
             let Separator { byte, skip } = Separator::of(text.as_bytes());
             (char::from(byte), skip)

@@ -6,7 +6,7 @@ use crate::cohort::SplitLists;
 use crate::device;
 use crate::images::counted;
 use crate::pipeline;
-use crate::plan::{LeftOut, PassedOverPlan, Plan, plan};
+use crate::plan::{ExcludedGroup, PassedOverPlan, Plan, plan};
 use crate::spec::{Overrides, Spec, load};
 use clap::Args;
 use std::path::PathBuf;
@@ -81,8 +81,8 @@ fn set_keys(spec: &Spec) -> String {
     format!("{lines}# the other keys have their defaults; --verbose prints all\n")
 }
 
-fn told_reason(left_out: &LeftOut) -> String {
-    let LeftOut { count, reason, same } = left_out;
+fn told_reason(left_out: &ExcludedGroup) -> String {
+    let ExcludedGroup { count, reason, same } = left_out;
     match reason.split_once(": ") {
         Some((code, sentence)) if !same => format!("{count} × {code}, for example: {sentence}"),
         _ => format!("{count} × {reason}"),

@@ -100,7 +100,7 @@ impl Which {
             return self.cross_validate(&spec, &folder, output, until, &interrupt);
         }
         if folder.is_finished() {
-            if !folder.has_figures_of(&spec)? {
+            if !folder.has_metrics_of(&spec)? {
                 return self.evaluate_anew(&spec, &folder, output, &interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
@@ -170,7 +170,7 @@ impl Which {
         interrupt: &Interrupt,
     ) -> Done {
         if folder.cross_validation_file().is_file() {
-            if !folder.has_figures_of(spec)? {
+            if !folder.has_metrics_of(spec)? {
                 return self.evaluate_anew(spec, folder, output, interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
@@ -238,7 +238,7 @@ impl Which {
                 if !self.keep_inputs {
                     pipeline::check_inputs(&spec, &run)?;
                 }
-                if run.is_finished() && run.has_figures_of(&spec)? {
+                if run.is_finished() && run.has_metrics_of(&spec)? {
                     output.say(format!("{} is finished already.", run.root().display()));
                     return Ok(());
                 }

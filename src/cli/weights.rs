@@ -164,7 +164,7 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
             let weights = training::selected_weights(&run);
             Ok(weights.map_err(crate::pipeline::PipelineError::from)?)
         }
-        Err(error @ ResultsError::ASweep { .. }) => Err(error.into()),
+        Err(error @ ResultsError::IsSweep { .. }) => Err(error.into()),
         Err(_) => Ok(path.to_owned()),
     }
 }

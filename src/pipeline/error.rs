@@ -150,8 +150,8 @@ impl PipelineError {
                 !matches!(**error, InitError::Checkpoint(_))
             }
             Self::Results(error) => {
-                use ResultsError::{ASweep, NotARun, Spec};
-                matches!(error, NotARun { .. } | ASweep { .. } | Spec(_))
+                use ResultsError::{IsSweep, NotARun, Spec};
+                matches!(error, NotARun { .. } | IsSweep { .. } | Spec(_))
             }
             _ => false,
         }

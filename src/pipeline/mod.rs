@@ -218,7 +218,7 @@ fn report_on(
     score_test(spec, run, exams, selected, devices, watch)?;
     conclude(spec, run, selected)?;
     // Last: until the figures are there, the kept spec does not say so.
-    run.keep_evaluation(spec)?;
+    run.store_evaluation(spec)?;
     report::redraw(run, &cache_folder(spec))?;
     provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
     Ok(())

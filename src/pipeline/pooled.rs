@@ -53,7 +53,7 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
         pooled,
     };
     write_json(&run.cross_validation_file(), &figures)?;
-    run.keep_evaluation(spec)?;
+    run.store_evaluation(spec)?;
     report::redraw_folds(run, &cache_folder(spec))?;
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Model {
                 let calibration = KeptCalibration::read(&run)?;
                 (training::selected_weights(&run)?, Some(run.spec()?), calibration)
             }
-            Err(error @ ResultsError::ASweep { .. }) => return Err(error.into()),
+            Err(error @ ResultsError::IsSweep { .. }) => return Err(error.into()),
             Err(_) => (path.to_owned(), None, None),
         };
         let loaded = weights::load(&file, None, weights::Head::Keep)?;

@@ -49,7 +49,7 @@ pub fn prepare_all(
     progress: &(dyn Fn(&Row) + Sync),
     threads: usize,
 ) -> Result<Vec<Row>, PrepareError> {
-    crate::files::sweep(cache_folder);
+    crate::files::remove_stale_temporaries(cache_folder);
     // Says at once, and once, what would otherwise be said of every series.
     crate::files::write_bytes(&cache_folder.join("CACHEDIR.TAG"), CACHE_TAG)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

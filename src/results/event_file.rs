@@ -1,4 +1,4 @@
-//! TensorBoard's event files: records of protocol buffers, each with its length and checksums.
+//! Event files of TensorBoard: records of protocol buffers, each with its length and checksums.
 //!
 //! ```text
 //! file   = record(version) record(scalars) record(scalars) …
@@ -10,17 +10,17 @@
 //! The format is TensorFlow's: `core/lib/io/record_writer.h`, `core/util/event.proto` and
 //! `core/framework/summary.proto`.
 
-/// One record but for its time, the only thing in it that depends on the clock.
+/// One record without its time, the only field that depends on the clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Event {
-    /// The first of every file.
+    /// The first record of every file.
     Version,
-    /// Numbers by name at one step.
+    /// Values by name at one step.
     Scalars { step: usize, values: Vec<(&'static str, f64)> },
 }
 
 impl Event {
-    /// The whole record, as it stands in a file.
+    /// The bytes of the record.
     pub fn record(&self, wall_time: f64) -> Vec<u8> {
         let payload = self.payload(wall_time);
         let length = (payload.len() as u64).to_le_bytes();
@@ -33,7 +33,7 @@ impl Event {
     }
 
     fn payload(&self, wall_time: f64) -> Vec<u8> {
-        // The wall time comes first: see `wall_time`.
+        // The wall time is the first field, because `wall_time` reads it at a fixed position.
         let mut event = vec![1 << 3 | EIGHT_BYTES];
         event.extend(wall_time.to_le_bytes());
         match self {
@@ -56,7 +56,7 @@ impl Event {
     }
 }
 
-/// The wall time of the record that `bytes` begin with, if there are as many.
+/// The wall time of the record at the start of `bytes`; `None` if they are too short.
 pub(super) fn wall_time(bytes: &[u8]) -> Option<f64> {
     let time = bytes.get(13..21)?;
     time.try_into().ok().map(f64::from_le_bytes)
@@ -97,7 +97,7 @@ mod tests {
          65702f6c6f7373151872313f0a190a12737465702f6c6561726e696e675f726174651517b7513839e9236b";
 
     #[test]
-    fn records_are_those_of_tensorflow() {
+    fn records_equal_those_of_tensorflow() {
         let values = vec![("step/loss", std::f64::consts::LN_2), ("step/learning_rate", 5e-5)];
         let scalars = Event::Scalars { step: 300, values };
         let time = 1_700_000_000.25;

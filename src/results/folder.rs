@@ -1,4 +1,4 @@
-//! Where things are in a run folder, and which run belongs to a spec.
+//! Paths of a run folder, and the search for the run of a spec.
 
 use super::lock::RunLock;
 use super::provenance::now_utc;
@@ -7,44 +7,46 @@ use crate::spec::{Spec, SpecError, load_resolved};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What makes a folder that of a sweep.
+/// The file that identifies the folder of a sweep.
 pub const SWEEP_FILE: &str = "sweep.json";
 
 /// A run folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// Many runs where one is meant.
-    #[error("{path} is a sweep of several runs; give one of the folders in it")]
-    ASweep {
-        /// The folder that was given.
+    /// A sweep, where a run is expected.
+    #[error(
+        "{path} is a sweep of several runs, expected one run; give one of the run folders in it"
+    )]
+    IsSweep {
+        /// The folder.
         path: PathBuf,
     },
-    /// Not a run folder.
+    /// A folder that is not a run folder.
     #[error(
         "{path} is not a run folder: it has no spec.toml; give a folder such as \
          results/demo/2026-01-31T10-15-02Z-5f3a9c"
     )]
     NotARun {
-        /// The folder that was given.
+        /// The folder.
         path: PathBuf,
     },
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     #[error(
-        "cannot make the run folder {path}: {source}; choose another with \
+        "cannot create the run folder {path}: {source}; choose another with \
          --set runtime.results=FOLDER"
     )]
     CannotCreate {
         /// The folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// Another process works in this run.
+    /// Another process holds the lock of the run.
     #[error("{path} is in use by another process ({holder}); wait for it, or stop it first")]
     InUse {
         /// The run folder.
         path: PathBuf,
-        /// What the lock file says of its holder.
+        /// Text of the lock file about its holder.
         holder: String,
     },
     /// A file of the run could not be written.
@@ -55,28 +57,28 @@ pub enum ResultsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What was wrong with it.
+        /// The error.
         message: String,
     },
-    /// The spec that the run keeps is not one.
-    #[error("the spec of this run is damaged")]
+    /// The stored spec of the run is invalid.
+    #[error("the spec of this run is invalid")]
     Spec(#[from] Box<SpecError>),
 }
 
 /// A table of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Every series seen.
+    /// All series, chosen and excluded.
     Cohort,
-    /// Further columns of chosen series, where the spec names them.
+    /// Columns of chosen series that `[evaluate]` names.
     ExamColumns,
-    /// What the run depends on, as it was when the run began.
+    /// The inputs at the start of the run.
     Inputs,
-    /// Every series prepared.
+    /// Prepared series.
     Preparation,
-    /// By epoch and part.
+    /// Metrics by epoch and split.
     Metrics,
-    /// By optimizer step.
+    /// Values by optimizer step.
     Steps,
     /// Seconds by epoch.
     Timings,
@@ -89,40 +91,39 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new run folder for `spec`, named after the time and the spec's hash, with the
-    /// resolved spec in it.
+    /// Creates a run folder for `spec` with the resolved spec. Its name has the time and the hash of the spec.
     pub fn create(spec: &Spec) -> Result<Self, ResultsError> {
         let parent = spec.runtime.results.join(&spec.experiment.name);
         let stamp = now_utc().replace(':', "-");
         let short: String = spec.hash().chars().take(6).collect();
         let mut root = parent.join(format!("{stamp}-{short}"));
-        let cannot = |path: &Path, source| ResultsError::CannotCreate { path: path.into(), source };
-        crate::files::make_folder(&parent).map_err(|e| cannot(&parent, e.source))?;
-        // Two runs may start within one second.
-        let mut again = 2;
+        let error = |path: &Path, source| ResultsError::CannotCreate { path: path.into(), source };
+        crate::files::make_folder(&parent).map_err(|e| error(&parent, e.source))?;
+        // Two runs can start within one second.
+        let mut number = 2;
         while let Err(failure) = fs::create_dir(&root) {
             if failure.kind() != std::io::ErrorKind::AlreadyExists {
-                return Err(cannot(&root, failure));
+                return Err(error(&root, failure));
             }
-            root = parent.join(format!("{stamp}-{short}-{again}"));
-            again += 1;
+            root = parent.join(format!("{stamp}-{short}-{number}"));
+            number += 1;
         }
-        // The new name is durable once its parent is.
-        let synced = fs::File::open(&parent).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| cannot(&parent, e))?;
+        // The new folder is durable after a sync of its parent.
+        let result = fs::File::open(&parent).and_then(|folder| folder.sync_all());
+        result.map_err(|e| error(&parent, e))?;
         let run = Self { root };
         crate::files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
         Ok(run)
     }
 
-    /// Where a new run of `spec` would be, with a word for the time at which it begins. Makes nothing.
+    /// The path of a new run of `spec`, with `TIME` in place of its start time. Creates no folder.
     pub fn planned(spec: &Spec) -> PathBuf {
         let short: String = spec.hash().chars().take(6).collect();
         spec.runtime.results.join(&spec.experiment.name).join(format!("TIME-{short}"))
     }
 
-    /// The run at `root`, made with the resolved spec where there is none: by several processes at
-    /// once, too.
+    /// The run at `root`. Creates it with the resolved spec if it does not exist. Several processes can do this
+    /// at once.
     pub fn create_at(root: &Path, spec: &Spec) -> Result<Self, ResultsError> {
         let run = Self { root: root.to_owned() };
         if !run.spec_file().is_file() {
@@ -131,32 +132,31 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The run of one fold of this cross-validation, made where there is none.
+    /// The run of one fold of this cross-validation. Creates it if it does not exist.
     pub fn fold(&self, spec: &Spec) -> Result<Self, ResultsError> {
         Self::create_at(&self.root.join(format!("fold-{}", spec.split.fold)), spec)
     }
 
-    /// The run of one fold of this cross-validation, where it is there.
+    /// The run of one fold of this cross-validation, if it exists.
     pub fn known_fold(&self, spec: &Spec) -> Option<Self> {
         Self::open(&self.root.join(format!("fold-{}", spec.split.fold))).ok()
     }
 
-    /// The other folds of the cross-validation that this run is a fold of, as far as they are there.
+    /// The existing runs of the other folds, if this run is a fold of a cross-validation.
     pub fn other_folds(&self, spec: &Spec) -> Result<Vec<Self>, ResultsError> {
-        let whole = self.root.parent().and_then(|parent| Self::open(parent).ok());
-        let Some(whole) = whole.filter(|_| spec.split.fold > 0) else { return Ok(Vec::new()) };
-        let whole_spec = whole.spec()?;
-        let folds = whole_spec.fold_specs();
+        let parent = self.root.parent().and_then(|parent| Self::open(parent).ok());
+        let Some(parent) = parent.filter(|_| spec.split.fold > 0) else { return Ok(Vec::new()) };
+        let parent_spec = parent.spec()?;
+        let folds = parent_spec.fold_specs();
         let others = folds.iter().filter(|other| other.split.fold != spec.split.fold);
-        Ok(if whole_spec.is_of_all_folds() {
-            others.filter_map(|other| whole.known_fold(other)).collect()
+        Ok(if parent_spec.is_of_all_folds() {
+            others.filter_map(|other| parent.known_fold(other)).collect()
         } else {
             Vec::new()
         })
     }
 
-    /// The runs that stand for this one, with their specs: its folds where it is a
-    /// cross-validation, else itself.
+    /// The member runs and their specs: the folds of a cross-validation, or the run itself.
     pub fn members(&self) -> Result<Vec<(Self, Spec)>, ResultsError> {
         let spec = self.spec()?;
         if !spec.is_of_all_folds() {
@@ -179,13 +179,13 @@ impl RunFolder {
         }
     }
 
-    /// The run at `path`, or the newest finished one when `path` holds the runs of an experiment.
+    /// The run at `path`, or the newest finished run if `path` is the folder of an experiment.
     pub fn find(path: &Path) -> Result<Self, ResultsError> {
         if let Ok(run) = Self::open(path) {
             return Ok(run);
         }
         if path.join(SWEEP_FILE).is_file() {
-            return Err(ResultsError::ASweep { path: path.to_owned() });
+            return Err(ResultsError::IsSweep { path: path.to_owned() });
         }
         let mut runs: Vec<PathBuf> = fs::read_dir(path)
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
@@ -199,50 +199,50 @@ impl RunFolder {
             .ok_or_else(|| ResultsError::NotARun { path: path.to_owned() })
     }
 
-    /// Whether everything that belongs to the run is there.
+    /// Whether the run is finished.
     pub fn is_finished(&self) -> bool {
-        let finished = |known: super::Provenance| known.finished.is_some();
+        let finished = |provenance: super::Provenance| provenance.finished.is_some();
         self.cross_validation_file().is_file()
             || super::Provenance::read(self).is_some_and(finished)
     }
 
-    /// Whether it has the figures that `spec` asks for, all of them: the page is written last.
-    pub fn has_figures_of(&self, spec: &Spec) -> Result<bool, ResultsError> {
+    /// Whether the run has all metrics of `spec`; the report is written last.
+    pub fn has_metrics_of(&self, spec: &Spec) -> Result<bool, ResultsError> {
         Ok(self.spec()?.evaluate == spec.evaluate && self.report_page().is_file())
     }
 
-    /// What `run.lock` says of the process that works here now, if one does.
+    /// The text of `run.lock` about the process that holds the lock, if any.
     pub fn holder(&self) -> Option<String> {
         RunLock::holder(&self.root)
     }
 
-    /// The spec that this run keeps.
+    /// The stored spec of this run.
     pub fn spec(&self) -> Result<Spec, ResultsError> {
         Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)
     }
 
-    /// Makes the kept spec ask for the figures that `spec` asks for.
-    pub fn keep_evaluation(&self, spec: &Spec) -> Result<(), ResultsError> {
-        let kept = self.spec()?;
-        if kept.evaluate != spec.evaluate {
-            // The page is written last: as long as it is not there, the figures are not complete.
+    /// Sets `[evaluate]` of the stored spec to that of `spec`.
+    pub fn store_evaluation(&self, spec: &Spec) -> Result<(), ResultsError> {
+        let stored = self.spec()?;
+        if stored.evaluate != spec.evaluate {
+            // The report is written last: without it, the metrics are incomplete.
             crate::files::remove(&self.report_page())?;
-            let kept = kept.with_evaluation_of(spec);
-            crate::files::write_bytes(&self.spec_file(), kept.to_toml().as_bytes())?;
+            let updated = stored.with_evaluation_of(spec);
+            crate::files::write_bytes(&self.spec_file(), updated.to_toml().as_bytes())?;
         }
         Ok(())
     }
 
-    /// Takes the run for this process, and removes what killed ones left half written long ago.
+    /// Takes the lock of the run, and removes old temporary files of killed processes.
     pub fn lock(&self) -> Result<RunLock, ResultsError> {
         let lock = RunLock::take(&self.root)?;
         for folder in ["", "curves", "lists", "plots", "predictions"] {
-            crate::files::sweep(&self.root.join(folder));
+            crate::files::remove_stale_temporaries(&self.root.join(folder));
         }
         Ok(lock)
     }
 
-    /// The folder itself.
+    /// The path of the run folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -260,12 +260,12 @@ impl RunFolder {
         self.root.join("spec.toml")
     }
 
-    /// Version, hashes, machine, seconds.
+    /// The provenance: version, hashes, machine, times.
     pub fn provenance_file(&self) -> PathBuf {
         self.root.join("provenance.json")
     }
 
-    /// A table.
+    /// The file of a table.
     pub fn table(&self, table: Table) -> PathBuf {
         self.root.join(match table {
             Table::Cohort => "cohort.csv",
@@ -278,37 +278,37 @@ impl RunFolder {
         })
     }
 
-    /// Predictions of one part after one epoch.
+    /// Predictions of one split after one epoch.
     pub fn predictions(&self, part: crate::spec::Part, epoch: usize) -> PathBuf {
         self.root.join("predictions").join(format!("{part}-epoch-{epoch:03}.csv"))
     }
 
-    /// The final figures.
+    /// The final metrics.
     pub fn evaluation_file(&self) -> PathBuf {
         self.root.join("evaluation.json")
     }
 
-    /// The map to calibrated probabilities, where the spec asks for one.
+    /// The map to calibrated probabilities, with `evaluate.recalibrate`.
     pub fn calibration_file(&self) -> PathBuf {
         self.root.join("calibration.json")
     }
 
-    /// A curve behind the final figures: `roc`, `precision-recall`, `decision`.
+    /// A curve of the final metrics: `roc`, `precision-recall`, `decision`.
     pub fn curve(&self, part: crate::spec::Part, name: &str) -> PathBuf {
         self.root.join("curves").join(format!("{part}-{name}.csv"))
     }
 
-    /// A curve behind the pooled figures of a cross-validation.
+    /// A curve of the pooled metrics of a cross-validation.
     pub fn pooled_curve(&self, name: &str) -> PathBuf {
         self.root.join("curves").join(format!("out-of-fold-{name}.csv"))
     }
 
-    /// The figures of a cross-validation.
+    /// The metrics of a cross-validation.
     pub fn cross_validation_file(&self) -> PathBuf {
         self.root.join("cross-validation.json")
     }
 
-    /// The predictions of all folds for those that they test.
+    /// The pooled predictions of the test splits of all folds.
     pub fn pooled_predictions(&self) -> PathBuf {
         self.root.join("predictions").join("out-of-fold.csv")
     }
@@ -318,7 +318,7 @@ impl RunFolder {
         self.root.join("preparation.html")
     }
 
-    /// The page of the whole run.
+    /// The report of the run.
     pub fn report_page(&self) -> PathBuf {
         self.root.join("report.html")
     }
@@ -328,7 +328,7 @@ impl RunFolder {
         self.root.join("checkpoints")
     }
 
-    /// Whether training has kept anything.
+    /// Whether the run has a checkpoint.
     pub fn has_checkpoints(&self) -> bool {
         let entries = std::fs::read_dir(self.checkpoints());
         entries.is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| e.path().is_dir())))
@@ -344,22 +344,22 @@ impl RunFolder {
         self.root.join("plots")
     }
 
-    /// The folder of TensorBoard's event files.
+    /// The folder of event files of TensorBoard.
     pub fn tensorboard(&self) -> PathBuf {
         self.root.join("tensorboard")
     }
 
-    /// The `.list` file of a part.
+    /// The `.list` file of a split.
     pub fn list_file(&self, part: crate::spec::Part) -> PathBuf {
         self.root.join("lists").join(format!("{part}.list"))
     }
 
-    /// What happened, with times.
+    /// The log, with times.
     pub fn log_file(&self) -> PathBuf {
         self.root.join("run.log")
     }
 
-    /// Adds a line with the time to `run.log`. A log that cannot be written stops nothing.
+    /// Appends a line with the time to `run.log`. Errors are ignored.
     pub fn log(&self, line: &str) {
         use std::io::Write;
         let file = fs::OpenOptions::new().create(true).append(true).open(self.log_file());
@@ -369,7 +369,7 @@ impl RunFolder {
     }
 }
 
-/// The newest run of `spec` (same name, same hash of what affects results), if there is one.
+/// The newest run of `spec`, with the same name and hash, if any.
 pub fn find_run(spec: &Spec) -> Option<RunFolder> {
     let parent = spec.runtime.results.join(&spec.experiment.name);
     let hash = spec.hash();
@@ -380,5 +380,5 @@ pub fn find_run(spec: &Spec) -> Option<RunFolder> {
         .into_iter()
         .rev()
         .filter_map(|path| RunFolder::open(&path).ok())
-        .find(|run| run.spec().is_ok_and(|kept| kept.hash() == hash))
+        .find(|run| run.spec().is_ok_and(|stored| stored.hash() == hash))
 }

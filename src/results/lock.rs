@@ -1,4 +1,4 @@
-//! One process works in a run folder at a time.
+//! The lock of a run folder, for one process at a time.
 
 use super::ResultsError;
 use super::provenance::now_utc;
@@ -7,11 +7,11 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// How often a lock is tried that somebody has.
+/// Number of attempts to take a lock that another process holds.
 const TRIES: usize = 5;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// Holds `run.lock` until dropped. The operating system releases it when the process dies.
+/// The lock `run.lock`, held until dropped. The operating system releases it when the process ends.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
@@ -20,19 +20,19 @@ pub struct RunLock {
 impl RunLock {
     pub(super) fn take(root: &Path) -> Result<Self, ResultsError> {
         let path = root.join("run.lock");
-        let broken = |source| ResultsError::CannotCreate { path: path.clone(), source };
+        let error = |source| ResultsError::CannotCreate { path: path.clone(), source };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(broken)?;
+            .map_err(error)?;
         let mut tries = 0;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                // Somebody may only have looked whether there is a holder.
+                // Another process may hold the lock briefly, to check for a holder.
                 Err(TryLockError::WouldBlock) if tries < TRIES => {
                     tries += 1;
                     std::thread::sleep(BETWEEN_TRIES);
@@ -43,20 +43,20 @@ impl RunLock {
                     let holder = holder.trim().to_owned();
                     return Err(ResultsError::InUse { path: root.to_owned(), holder });
                 }
-                Err(TryLockError::Error(source)) => return Err(broken(source)),
+                Err(TryLockError::Error(source)) => return Err(error(source)),
             }
         }
         let holder = format!("process {}, since {}", std::process::id(), now_utc());
-        let written =
+        let result =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}"));
-        written.map_err(broken)?;
+        result.map_err(error)?;
         Ok(Self { _file: file })
     }
 
-    /// What the lock file says of its holder, where there is one now.
+    /// The text of the lock file about its holder; `None` if no process holds the lock.
     pub(super) fn holder(root: &Path) -> Option<String> {
         let mut file = File::open(root.join("run.lock")).ok()?;
-        // Shared, so that those who only look do not see each other.
+        // A shared lock, so that checking processes do not see each other as holders.
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();

@@ -1,37 +1,37 @@
-//! The run folder: the only place that knows file names inside a run.
+//! The run folder: paths, tables, lock and provenance of a run.
 //!
 //! ```text
 //! results/baseline/2026-11-23T10-15-02Z-5f3a9c/   experiment name / start time - spec hash
 //!   spec.toml                  resolved spec, complete
-//!   provenance.json            version, commit, hashes, seed, device, threads, seconds of stages
-//!   cohort.csv                 every series seen, and what became of it
+//!   provenance.json            version, commit, hashes, seed, device, threads, time of stages
+//!   cohort.csv                 every series, with the reason of its exclusion
 //!   exam-columns.csv           columns that [evaluate] names
-//!   inputs.csv                 what the run depends on, to see when it changes
+//!   inputs.csv                 inputs of the run, to detect changes
 //!   preparation.csv            geometry and quality of every prepared series
-//!   preparation.html           the same for people: refusals, histograms, contact sheet
+//!   preparation.html           excluded series, histograms, contact sheet
 //!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
 //!   predictions/…-epoch-010.csv
-//!   evaluation.json            final figures with intervals
-//!   calibration.json           the map to calibrated probabilities, where the spec asks for one
-//!   checkpoints/epoch-010/     everything needed to continue
-//!   plots/                     drawn from the tables alone
-//!   report.html                all of it on one page
-//!   tensorboard/               the same as event files, where the spec asks for them
+//!   evaluation.json            final metrics with confidence intervals
+//!   calibration.json           the map to calibrated probabilities, with evaluate.recalibrate
+//!   checkpoints/epoch-010/     state to resume training
+//!   plots/                     plots of the tables
+//!   report.html                report of the run
+//!   tensorboard/               event files, with train.tensorboard
 //!   run.log  run.lock
 //! ```
 //!
-//! With `split.folds`, the folder holds one such run for each fold, and what they say together:
+//! With `split.folds`, the folder has one such run per fold, and the pooled results:
 //!
 //! ```text
 //!   spec.toml
-//!   fold-1/ … fold-5/           a run each
-//!   predictions/out-of-fold.csv every exam once, by the network that had not seen its patient
-//!   curves/out-of-fold-….csv  plots/   the curves behind them, drawn
-//!   cross-validation.json       figures of each fold and of all together
+//!   fold-1/ … fold-5/           one run per fold
+//!   predictions/out-of-fold.csv out-of-fold prediction of every exam
+//!   curves/out-of-fold-….csv  plots/   curves and plots of the pooled predictions
+//!   cross-validation.json       metrics of each fold and of the pooled predictions
 //! ```
 //!
-//! Tables hold nothing that depends on the clock, so that two runs of one spec give the same
-//! bytes; seconds live in `provenance.json` and `timings.csv`.
+//! Tables do not depend on the clock: two runs of one spec have identical tables. Times are in
+//! `provenance.json` and `timings.csv`.
 
 mod event_file;
 mod folder;

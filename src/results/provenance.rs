@@ -1,4 +1,4 @@
-//! Where a result came from. The only file that reads the clock, the host name and the commit.
+//! Provenance of a run. No other module reads the host name and the commit.
 
 use super::{ResultsError, RunFolder};
 use serde::{Deserialize, Serialize};
@@ -9,48 +9,47 @@ use std::collections::BTreeMap;
 pub struct Provenance {
     /// Version of this program.
     pub version: String,
-    /// Commit it was built from, `-dirty` when files had changed.
+    /// Commit of the build, with `-dirty` if files had changed.
     pub commit: String,
-    /// Hash of what affects results in the spec.
+    /// Hash of all keys of the spec that affect results.
     pub spec_hash: String,
     /// Hash of the prepared volumes and labels that the run used.
     pub data_hash: Option<String>,
-    /// BLAKE3 of the weights that training began with, where `model.init` names some: of their names,
-    /// shapes and numbers.
+    /// BLAKE3 of the names, shapes and values of the initial weights, if `model.init` names weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<String>,
-    /// BLAKE3 of the lists of patients that imposed the split, by part (`split.lists`).
+    /// BLAKE3 of the lists of patients (`split.lists`), by split.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub split_lists: BTreeMap<String, String>,
-    /// What `labels.json` beside the labels file says of how the labels came about.
+    /// Content of `labels.json` next to the labels file: the origin of the labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<serde_json::Value>,
     /// The spec's seed.
     pub seed: u64,
-    /// Device the network ran on.
+    /// Device of the network.
     pub device: String,
     /// Number format of the network.
     pub precision: String,
     /// Threads used.
     pub threads: usize,
-    /// What is promised about the bytes of this run.
+    /// Statement about the reproducibility of this run.
     pub determinism: String,
     /// Host name.
     pub host: String,
     /// Processor.
     pub processor: String,
-    /// When each process that worked here began.
+    /// Start times of all processes of this run.
     pub started: Vec<String>,
-    /// When the run was finished.
+    /// Time when the run was finished.
     pub finished: Option<String>,
-    /// No patient is in two parts: checked, with the numbers.
+    /// Exams and patients of each split, after the check that no patient is in two splits.
     pub split_check: Option<String>,
-    /// Seconds spent in each stage, over all processes.
+    /// Seconds of each stage, over all processes.
     pub stage_seconds: BTreeMap<String, f64>,
 }
 
 impl Provenance {
-    /// What is known before any work.
+    /// The provenance at the start of a run.
     pub fn begin(spec: &crate::spec::Spec) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -63,7 +62,7 @@ impl Provenance {
         }
     }
 
-    /// The provenance that a run keeps, if it has any.
+    /// The stored provenance of a run, if any.
     pub fn read(run: &RunFolder) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(run.provenance_file()).ok()?).ok()
     }
@@ -81,12 +80,12 @@ impl Provenance {
     }
 }
 
-/// The time now, to the second, as `2026-01-31T10:15:02Z`.
+/// The current time, to the second, as `2026-01-31T10:15:02Z`.
 pub fn now_utc() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Seconds since 1970.
+/// The current time in seconds since 1970.
 pub(super) fn unix_seconds() -> f64 {
     jiff::Timestamp::now().as_microsecond() as f64 * 1e-6
 }
@@ -97,8 +96,8 @@ pub fn program_version() -> &'static str {
 }
 
 fn processor() -> String {
-    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = told.lines().find_map(|line| line.strip_prefix("model name"));
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
     let name = model.and_then(|rest| rest.split_once(':')).map(|(_, name)| name.trim().to_owned());
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }

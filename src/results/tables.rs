@@ -1,4 +1,4 @@
-//! The typed rows of a run's tables, and CSV files of them.
+//! Rows of the tables of a run, and their CSV files.
 
 use super::ResultsError;
 use crate::spec::Part;
@@ -6,19 +6,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A row of `metrics.csv`: one part after one epoch. Training figures are those seen while
-/// training (dropout on, weights changing); validation figures are those of the epoch's weights.
+/// A row of `metrics.csv`: one split after one epoch. Metrics of the train split are computed during training
+/// (with dropout and changing weights), those of the valid split with the weights at the end of the epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricsRow {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Part of the cohort.
+    /// Split.
     pub split: Part,
     /// Mean loss over exams.
     pub loss: f64,
-    /// Share of exams on the right side of probability 0.5.
+    /// Fraction of correct predictions at the threshold 0.5.
     pub accuracy: f64,
-    /// Area under the ROC curve; empty with one class only.
+    /// Area under the ROC curve; empty if all exams have the same label.
     pub auc: Option<f64>,
     /// Lower end of its 95 % interval.
     pub auc_low: Option<f64>,
@@ -29,7 +29,7 @@ pub struct MetricsRow {
     /// Average precision; empty without a positive exam.
     #[serde(default)]
     pub average_precision: Option<f64>,
-    /// Mean squared difference of probability and outcome.
+    /// Brier score: mean squared difference of probability and label.
     #[serde(default)]
     pub brier: Option<f64>,
 }
@@ -37,7 +37,7 @@ pub struct MetricsRow {
 /// A row of `steps.csv`: one optimizer step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRow {
-    /// Optimizer step, from 1, counted over the run.
+    /// Optimizer step of the run, from 1.
     pub step: usize,
     /// Epoch, from 1.
     pub epoch: usize,
@@ -45,7 +45,7 @@ pub struct StepRow {
     pub loss: f64,
     /// Learning rate.
     pub learning_rate: f64,
-    /// Norm of the step's gradients over all parameters together, before any clipping.
+    /// Gradient norm over all parameters, before clipping.
     #[serde(default)]
     pub gradient_norm: Option<f64>,
 }
@@ -59,16 +59,16 @@ pub struct TimingRow {
     pub train_seconds: f64,
     /// Seconds of validation.
     pub valid_seconds: f64,
-    /// Seconds of training that the network waited for exams to be read.
+    /// Seconds of training in which the network waited for exams.
     #[serde(default)]
     pub wait_seconds: f64,
-    /// The same as a share of `train_seconds`.
+    /// `wait_seconds` as a fraction of `train_seconds`.
     #[serde(default)]
     pub wait_fraction: f64,
-    /// Highest memory of the process so far, where the operating system tells.
+    /// Peak memory of the process so far, if the operating system reports it.
     #[serde(default)]
     pub peak_memory_bytes: Option<u64>,
-    /// Highest memory in use on a GPU of the run, of what was seen after each batch of the epoch.
+    /// Largest memory in use on a GPU, sampled after each batch of the epoch.
     #[serde(default)]
     pub gpu_peak_memory_bytes: Option<u64>,
 }
@@ -90,51 +90,51 @@ pub struct PredictionRow {
     pub probability: f64,
 }
 
-/// A row of `exam-columns.csv`: what one column says of one series.
+/// A row of `exam-columns.csv`: the value of one column for one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnRow {
     /// Series UID.
     pub series: String,
     /// Name of the column.
     pub column: String,
-    /// What it says; empty where it is not known.
+    /// Value; empty if unknown.
     pub value: String,
 }
 
-/// What a row of `inputs.csv` is about.
+/// Kind of a row of `inputs.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputKind {
-    /// An image of the data, chosen or not.
+    /// A series, chosen or excluded.
     Scan,
-    /// A label that finds no image.
+    /// A label without a series.
     Label,
-    /// A patient of a list that imposes the split.
+    /// A patient of `split.lists`.
     Listed,
-    /// How chosen scans are prepared.
+    /// The preprocessing of chosen series.
     Preparation,
 }
 
-/// A row of `inputs.csv`: something that a run depends on, as it was when the run began.
+/// A row of `inputs.csv`: an input of the run, as at the start of the run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct InputRow {
-    /// What it is.
+    /// Kind of the input.
     pub kind: InputKind,
-    /// The series, what the label names, or the patient.
+    /// The series, the name in the label, or the patient.
     pub name: String,
     /// Patient.
     pub patient: String,
     /// Exam.
     pub exam: String,
-    /// 1 for cancer within the horizon; empty where nothing is known.
+    /// 1 for cancer within the horizon; empty if unknown.
     pub label: Option<u8>,
-    /// The part that a list imposes.
+    /// The split that a list fixes.
     pub split: Option<Part>,
-    /// Whether the scan is chosen for its exam, before preparation.
+    /// Whether the series is chosen for its exam, before preparation.
     pub chosen: bool,
-    /// Slices of a scan.
+    /// Number of slices of a series.
     pub slices: usize,
-    /// BLAKE3 of what a chosen scan holds, or of how scans are prepared.
+    /// BLAKE3 of the content of a chosen series, or of the preprocessing.
     pub content: String,
 }
 

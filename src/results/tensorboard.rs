@@ -1,4 +1,4 @@
-//! `tensorboard/`: what `steps.csv` and `metrics.csv` say, for TensorBoard.
+//! `tensorboard/`: the values of `steps.csv` and `metrics.csv`, for TensorBoard.
 //!
 //! ```text
 //! tensorboard/train/events.out.tfevents.lungs   step/loss, step/learning_rate, step/gradient_norm
@@ -6,13 +6,12 @@
 //! tensorboard/valid/events.out.tfevents.lungs   epoch/loss, epoch/auc, … of the validation exams
 //! ```
 //!
-//! Every event is written when it happens, so that TensorBoard shows a run live. What the files hold
-//! is a function of the tables but for the times, and [`EventFiles::open`] makes it true: events that
-//! the tables have not are cut off, as those of steps that a killed process did after its last
-//! checkpoint and that are done again; events that the files have not are added. So no step is ever
-//! there twice. Files are appended to and never replaced: TensorBoard keeps them open, and would not
-//! see a new file of the same name. A record that is cut off and written again has the same length, so
-//! that an open reader stays in step.
+//! Events are written during training, so that TensorBoard shows a run live. Except for the times, the files are
+//! a function of the tables. [`EventFiles::open`] ensures this: it truncates events that are not in the tables
+//! (steps of a killed process after its last checkpoint, which are repeated), and appends events that are
+//! missing in the files. No step occurs twice. Files are never replaced, because TensorBoard keeps them open and
+//! does not notice a new file with the same name. A repeated record has the length of the truncated one, so that
+//! the position of an open reader stays valid.
 
 use super::event_file::{Event, wall_time};
 use super::provenance::unix_seconds;
@@ -24,7 +23,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// The event files of a run, open at their ends.
+/// The open event files of a run.
 #[derive(Debug)]
 pub struct EventFiles {
     train: EventFile,
@@ -32,7 +31,7 @@ pub struct EventFiles {
 }
 
 impl EventFiles {
-    /// Opens the files of a run whose tables have these rows, and makes them say what the rows say.
+    /// Opens the files of a run, and updates them to these rows of its tables.
     pub fn open(
         run: &RunFolder,
         steps: &[StepRow],
@@ -43,12 +42,12 @@ impl EventFiles {
         let mut steps = steps.iter().peekable();
         for row in rows(Part::Train) {
             while let Some(step) = steps.next_if(|step| step.epoch <= row.epoch) {
-                train.push(of_step(step));
+                train.push(step_event(step));
             }
-            train.push(of_epoch(row));
+            train.push(epoch_event(row));
         }
-        train.extend(steps.map(of_step));
-        let valid = [Event::Version].into_iter().chain(rows(Part::Valid).map(of_epoch));
+        train.extend(steps.map(step_event));
+        let valid = [Event::Version].into_iter().chain(rows(Part::Valid).map(epoch_event));
         let folder = run.tensorboard();
         Ok(Self {
             train: EventFile::open(&folder.join("train"), train)?,
@@ -56,7 +55,7 @@ impl EventFiles {
         })
     }
 
-    /// Makes the files of a run say what its tables on disk say.
+    /// Updates the files of a run to its stored tables.
     pub fn redraw(run: &RunFolder) -> Result<Vec<PathBuf>, ResultsError> {
         let (steps, metrics) = (run.table(Table::Steps), run.table(Table::Metrics));
         let steps = if steps.is_file() { read_csv(&steps)? } else { Vec::new() };
@@ -65,17 +64,17 @@ impl EventFiles {
         Ok(vec![files.train.path, files.valid.path])
     }
 
-    /// A step is done.
+    /// Appends the event of a step.
     pub fn step(&mut self, row: &StepRow) -> Result<(), WriteError> {
-        self.train.append(&of_step(row))
+        self.train.append(&step_event(row))
     }
 
-    /// An epoch is complete.
+    /// Appends the events of an epoch.
     pub fn epoch(&mut self, rows: &[MetricsRow]) -> Result<(), WriteError> {
         for row in rows {
             match row.split {
-                Part::Train => self.train.append(&of_epoch(row))?,
-                Part::Valid => self.valid.append(&of_epoch(row))?,
+                Part::Train => self.train.append(&epoch_event(row))?,
+                Part::Valid => self.valid.append(&epoch_event(row))?,
                 Part::Test => {}
             }
         }
@@ -83,13 +82,13 @@ impl EventFiles {
     }
 }
 
-fn of_step(row: &StepRow) -> Event {
+fn step_event(row: &StepRow) -> Event {
     let mut values = vec![("step/loss", row.loss), ("step/learning_rate", row.learning_rate)];
     values.extend(row.gradient_norm.map(|norm| ("step/gradient_norm", norm)));
     Event::Scalars { step: row.step, values }
 }
 
-fn of_epoch(row: &MetricsRow) -> Event {
+fn epoch_event(row: &MetricsRow) -> Event {
     let mut values = vec![("epoch/loss", row.loss), ("epoch/accuracy", row.accuracy)];
     for (tag, value) in [
         ("epoch/auc", row.auc),
@@ -110,8 +109,8 @@ struct EventFile {
 }
 
 impl EventFile {
-    /// Opens the file in `folder`, cuts it off where it stops saying these events, and adds what is
-    /// missing of them.
+    /// Opens the file in `folder`, truncates it at the first record that differs from `events`, and appends the
+    /// missing events.
     fn open(folder: &Path, events: impl IntoIterator<Item = Event>) -> Result<Self, WriteError> {
         make_folder(folder)?;
         let path = folder.join("events.out.tfevents.lungs");
@@ -119,19 +118,19 @@ impl EventFile {
             let mut options = OpenOptions::new();
             let mut file =
                 options.read(true).write(true).create(true).truncate(false).open(&path)?;
-            let mut found = Vec::new();
-            file.read_to_end(&mut found)?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
             let mut events = events.into_iter().peekable();
-            let mut whole = 0;
+            let mut length = 0;
             while let Some(event) = events.peek() {
-                let there = &found[whole..];
-                let record = wall_time(there).map(|time| event.record(time));
-                let Some(record) = record.filter(|record| there.starts_with(record)) else { break };
-                whole += record.len();
+                let rest = &bytes[length..];
+                let record = wall_time(rest).map(|time| event.record(time));
+                let Some(record) = record.filter(|record| rest.starts_with(record)) else { break };
+                length += record.len();
                 events.next();
             }
-            file.set_len(whole as u64)?;
-            file.seek(SeekFrom::Start(whole as u64))?;
+            file.set_len(length as u64)?;
+            file.seek(SeekFrom::Start(length as u64))?;
             let now = unix_seconds();
             let missing: Vec<u8> = events.flat_map(|event| event.record(now)).collect();
             file.write_all(&missing)?;
@@ -144,8 +143,8 @@ impl EventFile {
     }
 
     fn append(&mut self, event: &Event) -> Result<(), WriteError> {
-        let written = self.file.write_all(&event.record(unix_seconds()));
-        written.map_err(|source| WriteError { path: self.path.clone(), source })
+        let result = self.file.write_all(&event.record(unix_seconds()));
+        result.map_err(|source| WriteError { path: self.path.clone(), source })
     }
 }
 
@@ -184,7 +183,7 @@ mod tests {
         run.tensorboard().join(part).join("events.out.tfevents.lungs")
     }
 
-    /// A file without its times.
+    /// The bytes of a file with zeros for its times and their checksums.
     fn timeless(run: &RunFolder, part: &str) -> Vec<u8> {
         let mut bytes = std::fs::read(file(run, part)).unwrap();
         let mut at = 0;
@@ -192,7 +191,7 @@ mod tests {
             let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
             assert!(wall_time(&bytes[at..]).unwrap() > 1.7e9);
             bytes[at + 13..at + 21].fill(0);
-            // The checksum covers the time.
+            // The checksum depends on the time.
             bytes[at + 12 + length..at + 16 + length].fill(0);
             at += length + 16;
         }
@@ -205,23 +204,23 @@ mod tests {
     }
 
     #[test]
-    fn written_live_stopped_anywhere_or_drawn_from_tables_the_files_say_the_same() {
+    fn files_are_equal_if_written_live_resumed_or_redrawn_from_tables() {
         let steps: Vec<StepRow> = (1..=6).map(|n| step(n, n.div_ceil(2))).collect();
         let metrics: Vec<MetricsRow> = (1..=3).flat_map(epoch).collect();
-        let (_drawn, drawn) = run();
-        EventFiles::open(&drawn, &steps, &metrics).unwrap();
-        let whole = both(&drawn);
+        let (_redrawn_folder, redrawn) = run();
+        EventFiles::open(&redrawn, &steps, &metrics).unwrap();
+        let expected = both(&redrawn);
 
-        let (_live, live) = run();
+        let (_live_folder, live) = run();
         let mut files = EventFiles::open(&live, &[], &[]).unwrap();
         for number in 1..=3 {
             files.step(&steps[2 * number - 2]).unwrap();
             files.step(&steps[2 * number - 1]).unwrap();
             files.epoch(&metrics[2 * number - 2..2 * number]).unwrap();
         }
-        assert_eq!(both(&live), whole);
+        assert_eq!(both(&live), expected);
 
-        // Killed after any byte, and continued from any earlier checkpoint.
+        // Killed after any byte, and resumed from any earlier checkpoint.
         let bytes = std::fs::read(file(&live, "train")).unwrap();
         for length in (0..bytes.len()).step_by(7) {
             for done in 0..=6 {
@@ -235,13 +234,13 @@ mod tests {
                         files.epoch(&metrics[row.step - 2..row.step]).unwrap();
                     }
                 }
-                assert_eq!(both(&live), whole, "{length} {done}");
+                assert_eq!(both(&live), expected, "{length} {done}");
             }
         }
     }
 
     #[test]
-    fn what_happened_keeps_its_time_and_what_did_not_is_cut_off() {
+    fn equal_events_keep_their_times_and_different_ones_are_replaced() {
         let (_folder, run) = run();
         EventFiles::open(&run, &[step(1, 1), step(2, 1)], &[]).unwrap();
         let before = std::fs::read(file(&run, "train")).unwrap();
@@ -249,7 +248,7 @@ mod tests {
         files.step(&step(3, 1)).unwrap();
         let longer = std::fs::read(file(&run, "train")).unwrap();
         assert!(longer.starts_with(&before) && longer.len() > before.len());
-        // Other numbers, as a GPU may give: from there on they are the new ones.
+        // Other values, as a GPU can compute: from this step on, the file has the new values.
         let other = StepRow { loss: 9.0, ..step(2, 1) };
         EventFiles::open(&run, &[step(1, 1), other.clone()], &[]).unwrap();
         let (_fresh, fresh) = self::run();

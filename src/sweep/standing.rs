@@ -83,7 +83,7 @@ pub fn standing(folder: &SweepFolder, run: &PlannedRun, failure: Option<&str>) -
     };
     let begun = folder.run(&run.name);
     standing.state = match &begun {
-        Some(begun) if begun.is_finished() && begun.has_figures_of(&run.spec).unwrap_or(false) => {
+        Some(begun) if begun.is_finished() && begun.has_metrics_of(&run.spec).unwrap_or(false) => {
             State::Finished
         }
         Some(begun) if begun.holder().is_some() => State::InWork,

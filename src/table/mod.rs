@@ -121,7 +121,8 @@ fn read_csv<E: From<Unreadable>>(
     let unreadable = |error: csv::Error| Unreadable::new(path, &error);
     let mut source = BufReader::with_capacity(1 << 20, source);
     let start = source.fill_buf().map_err(|error| Unreadable::new(path, &error))?;
-    let mark = text::skip(start).map_err(|fault| Unreadable::new(path, &format!("it {fault}")))?;
+    let mark = text::byte_order_mark_length(start)
+        .map_err(|fault| Unreadable::new(path, &format!("it {fault}")))?;
     let separator = Separator::of(&start[mark..]);
     source.consume(mark + separator.skip);
     // Quotes within quotes may be escaped either way.
