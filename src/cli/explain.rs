@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::explain::{Camera, LEVELS, Length, LookError, Method};
 use crate::model::inspected_layers;
-use crate::pipeline::explain::Explaining;
+use crate::pipeline::explain::ExplainOptions;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ enum By {
 
 impl Explain {
     /// What is asked for; nothing without --explain.
-    pub fn wanted(&self, paths: &[PathBuf]) -> Result<Option<Explaining>, Failure> {
+    pub fn wanted(&self, paths: &[PathBuf]) -> Result<Option<ExplainOptions>, Failure> {
         let Some(folder) = &self.explain else { return Ok(None) };
         let real = |path: &Path| std::fs::canonicalize(path).ok();
         if paths.iter().any(|path| real(path).is_some_and(|path| Some(path) == real(folder))) {
@@ -87,6 +87,6 @@ impl Explain {
                 batch: usize::from(self.occlusion_batch),
             },
         };
-        Ok(Some(Explaining { folder: folder.clone(), method }))
+        Ok(Some(ExplainOptions { folder: folder.clone(), method }))
     }
 }

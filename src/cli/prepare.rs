@@ -151,12 +151,12 @@ impl Prepare {
             return keep_table_of(shard, rows, out);
         }
         let left_out: Vec<(&str, String)> =
-            found.left_out.iter().map(|(path, reason)| (path.as_str(), reason.clone())).collect();
+            found.excluded.iter().map(|(path, reason)| (path.as_str(), reason.clone())).collect();
         tell_by_reason("left out", &left_out, output);
-        pipeline::tell_passed_over(&found.passed_over, progress);
+        pipeline::report_passed_over(&found.passed_over, progress);
         let images: Vec<&Image> = found.images.iter().collect();
         let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
-        let mut seen = unlabelled_rows(&found.images, &found.left_out, &found.passed_over);
+        let mut seen = unlabelled_rows(&found.images, &found.excluded, &found.passed_over);
         for (seen, row) in seen.iter_mut().zip(&rows) {
             if row.status == Status::Refused {
                 seen.chosen = false;

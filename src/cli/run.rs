@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::slurm::{After, Call, Submission};
 use super::{Done, Failure};
 use crate::cohort::SplitLists;
-use crate::pipeline::{self, PipelineError, Until};
+use crate::pipeline::{self, LastStage, PipelineError};
 use crate::report;
 use crate::results::{RunFolder, find_run};
 use crate::spec::{Overrides, Spec, load, load_resolved};
@@ -71,18 +71,18 @@ struct Which {
 
 impl Run {
     pub fn execute(&self, output: &Output) -> Done {
-        self.which.work(output, Until::Reported)
+        self.which.work(output, LastStage::Report)
     }
 }
 
 impl Train {
     pub fn execute(&self, output: &Output) -> Done {
-        self.which.work(output, Until::Trained)
+        self.which.work(output, LastStage::Training)
     }
 }
 
 impl Which {
-    fn work(&self, output: &Output, until: Until) -> Done {
+    fn work(&self, output: &Output, until: LastStage) -> Done {
         if self.submission.slurm {
             return self.submit(output, until);
         }
@@ -116,7 +116,7 @@ impl Which {
                 tell_how_to_continue(output, until, &folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
-            Outcome::Finished { selected, last } if until == Until::Trained => {
+            Outcome::Finished { selected, last } if until == LastStage::Training => {
                 output.answer(format!(
                     "\nTrained {last} epochs; epoch {selected} is selected. For figures and plots:\n  \
                      lungs evaluate {}",
@@ -166,7 +166,7 @@ impl Which {
         spec: &Spec,
         folder: &RunFolder,
         output: &Output,
-        until: Until,
+        until: LastStage,
         interrupt: &Interrupt,
     ) -> Done {
         if folder.cross_validation_file().is_file() {
@@ -186,7 +186,7 @@ impl Which {
                 tell_how_to_continue(output, until, folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
-            Outcome::Finished { .. } if until == Until::Trained => {
+            Outcome::Finished { .. } if until == LastStage::Training => {
                 output.answer(format!(
                     "\nTrained {} folds. For figures:\n  lungs run {}",
                     spec.split.folds,
@@ -231,7 +231,7 @@ impl Which {
     }
 
     /// Gives the run to Slurm, after its preparation where that is shared among jobs.
-    fn submit(&self, output: &Output, until: Until) -> Done {
+    fn submit(&self, output: &Output, until: LastStage) -> Done {
         let (spec, known) = self.look()?;
         let (root, changes) = match known {
             Some(run) => {
@@ -250,7 +250,7 @@ impl Which {
         };
         let set: Vec<String> = changes.into_iter().flat_map(|key| ["--set".into(), key]).collect();
         let call = Call { spec: &spec, folder: &root, submission: &self.submission };
-        let verb = if until == Until::Trained { "train" } else { "run" };
+        let verb = if until == LastStage::Training { "train" } else { "run" };
         let keep = self.keep_inputs.then(|| "--keep-inputs".to_owned());
         let command = [vec![verb.to_owned(), root.display().to_string()], set.clone()].concat();
         let command = command.into_iter().chain(keep).collect();
@@ -298,11 +298,11 @@ impl Which {
 
 fn tell_how_to_continue(
     output: &Output,
-    until: Until,
+    until: LastStage,
     folder: &RunFolder,
     (epoch, step): (usize, usize),
 ) {
-    let verb = if until == Until::Trained { "train" } else { "run" };
+    let verb = if until == LastStage::Training { "train" } else { "run" };
     output.answer(format!(
         "\nStopped in epoch {epoch} after step {step}; everything is kept. To continue:\n  \
          lungs {verb} {}",

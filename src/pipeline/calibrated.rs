@@ -1,4 +1,4 @@
-//! The map from a run's log-odds to calibrated probabilities, as `calibration.json` keeps it.
+//! The map from log-odds to calibrated probabilities of a run, stored as `calibration.json`.
 
 use crate::evaluation::Calibrator;
 use crate::results::{PredictionRow, ResultsError, RunFolder};
@@ -6,32 +6,33 @@ use crate::spec::{Part, Recalibrate};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What `calibration.json` holds.
+/// The content of `calibration.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KeptCalibration {
-    /// What the spec asked for.
-    pub wanted: Recalibrate,
-    /// The part that the map was fitted on.
+pub struct StoredCalibration {
+    /// Method of the spec.
+    #[serde(rename = "wanted")]
+    pub method: Recalibrate,
+    /// The split that the map was fitted on.
     pub fitted_on: Part,
-    /// The epoch whose predictions it is for.
+    /// The epoch of the predictions.
     pub epoch: usize,
-    /// Exams that it was fitted on.
+    /// Number of exams that the map was fitted on.
     pub exams: usize,
-    /// Positive ones.
+    /// Number of positive exams among them.
     pub positives: usize,
-    /// The map; nothing where it could not be fitted.
+    /// The map; `None` if it could not be fitted.
     pub calibrator: Option<Calibrator>,
-    /// Why it could not.
+    /// Reason of a missing map.
     pub reason: Option<String>,
 }
 
-impl KeptCalibration {
-    /// The map of a run; nothing where its spec asks for none.
+impl StoredCalibration {
+    /// The map of a run; `None` with `evaluate.recalibrate = "none"`.
     pub fn read(run: &RunFolder) -> Result<Option<Self>, ResultsError> {
         Self::read_file(&run.calibration_file())
     }
 
-    /// The map in a file; nothing where there is none.
+    /// The map in a file; `None` if the file does not exist.
     pub fn read_file(path: &Path) -> Result<Option<Self>, ResultsError> {
         if !path.is_file() {
             return Ok(None);
@@ -43,11 +44,11 @@ impl KeptCalibration {
         read().map(Some).map_err(|message| ResultsError::Read { path: path.to_owned(), message })
     }
 
-    /// The map that a spec asks for, fitted on the validation part; nothing where it asks for none.
-    pub(super) fn fit(wanted: Recalibrate, epoch: usize, rows: &[PredictionRow]) -> Option<Self> {
+    /// Fits the map of a method on the predictions of the valid split; `None` with [`Recalibrate::None`].
+    pub(super) fn fit(method: Recalibrate, epoch: usize, rows: &[PredictionRow]) -> Option<Self> {
         let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
         let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
-        let fitted = match wanted {
+        let result = match method {
             Recalibrate::None => return None,
             _ if logits.iter().any(|logit| !logit.is_finite()) => {
                 Err("some predictions are not finite numbers".to_owned())
@@ -55,12 +56,12 @@ impl KeptCalibration {
             Recalibrate::Platt => Calibrator::platt(&logits, &labels),
             Recalibrate::Isotonic => Calibrator::isotonic(&logits, &labels, None),
         };
-        let (calibrator, reason) = match fitted {
+        let (calibrator, reason) = match result {
             Ok(calibrator) => (Some(calibrator), None),
             Err(reason) => (None, Some(reason)),
         };
         Some(Self {
-            wanted,
+            method,
             fitted_on: Part::Valid,
             epoch,
             exams: rows.len(),
@@ -70,27 +71,27 @@ impl KeptCalibration {
         })
     }
 
-    /// The calibrated probability of log-odds; nothing without a map.
+    /// The calibrated probability of log-odds; `None` without a map.
     pub fn probability(&self, logit: f64) -> Option<f64> {
         self.calibrator.as_ref().map(|map| map.probability(logit))
     }
 
-    /// What a reader of a part's figures is to know of the map.
-    pub(super) fn told(&self, part: Part) -> String {
+    /// A note about the map for the metrics of a split.
+    pub(super) fn note(&self, part: Part) -> String {
         match (&self.calibrator, &self.reason, part) {
             (None, reason, _) => format!(
-                "evaluate.recalibrate: no map could be fitted on the validation part: {}",
-                reason.as_deref().unwrap_or("no reason is known")
+                "evaluate.recalibrate: no map could be fitted on the valid split: {}",
+                reason.as_deref().unwrap_or("unknown reason")
             ),
             (Some(map), _, Part::Test) => format!(
-                "`recalibrated` is by {}, fitted on {} validation exams ({} positive); all other \
-                 figures are of the network's own probabilities",
+                "`recalibrated` uses {}, fitted on {} validation exams ({} positive); all other metrics use \
+                 uncalibrated probabilities",
                 map.name(),
                 self.exams,
                 self.positives
             ),
             (Some(map), _, _) => format!(
-                "{} was fitted on these exams: what it does to calibration shows on a test part only",
+                "{} was fitted on these exams; only a test split shows its effect on calibration",
                 map.name()
             ),
         }

@@ -1,4 +1,4 @@
-//! Columns that `[evaluate]` names: from the labels or the cohort into the run, and out again.
+//! Columns that `[evaluate]` names: they are read from the labels or the cohort and stored in the run.
 
 use super::PipelineError;
 use super::inputs::{Change, Changes, from_to};
@@ -8,63 +8,63 @@ use crate::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use crate::spec::{Bands, Spec, SubgroupBy};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A column that `[evaluate]` names cannot be used.
+/// An invalid column of `[evaluate]`.
 #[derive(Debug, thiserror::Error)]
 pub enum ColumnError {
-    /// A column that `[evaluate]` names is not there.
-    #[error("{key}: no column `{column}` in {place}; the columns there are: {found}")]
+    /// A missing column.
+    #[error("{key}: no column `{column}` in {source_name}; existing columns: {columns}")]
     NoColumn {
         /// The key of the spec.
         key: &'static str,
         /// The column.
         column: String,
-        /// Where it was looked for.
-        place: String,
-        /// The columns there.
-        found: String,
+        /// The searched files.
+        source_name: String,
+        /// The existing columns.
+        columns: String,
     },
-    /// A cell of a column that `[evaluate]` names cannot be used.
+    /// An invalid cell.
     #[error(
-        "{key}: column `{column}` in {place} says \"{found}\" of series {series}, expected {expected}"
+        "{key}: column `{column}` in {source_name} is \"{value}\" for series {series}, expected {expected}"
     )]
     BadCell {
         /// The key of the spec.
         key: &'static str,
         /// The column.
         column: String,
-        /// Where it stands.
-        place: String,
+        /// The file.
+        source_name: String,
         /// The series.
         series: String,
-        /// What was found.
-        found: String,
-        /// What is needed.
+        /// Content of the cell.
+        value: String,
+        /// The expected content.
         expected: &'static str,
     },
     /// A column has too many values for groups.
     #[error(
-        "evaluate.subgroups: column `{column}` has {values} different values, at most {most} can be \
-         groups; for numbers, give bands: {{ column = \"{column}\", edges = [55, 65, 75] }}"
+        "evaluate.subgroups: column `{column}` has {values} different values, expected at most {max}; for \
+         numbers, use bands: {{ column = \"{column}\", edges = [55, 65, 75] }}"
     )]
     TooManyGroups {
         /// The column.
         column: String,
-        /// How many values it has.
+        /// Number of its values.
         values: usize,
-        /// How many it may have.
-        most: usize,
+        /// Largest allowed number.
+        max: usize,
     },
 }
 
-/// A column with more values than this makes no groups.
-const MOST_GROUPS: usize = 50;
+/// Largest number of groups of a column.
+const MAX_GROUPS: usize = 50;
 
-/// Columns of `cohort.csv` that exams can be told apart by.
-const OF_COHORT: [&str; 7] =
+/// Columns of `cohort.csv` that can define subgroups.
+const COHORT_COLUMNS: [&str; 7] =
     ["kind", "slices", "slice_spacing_mm", "coverage_mm", "kernel", "manufacturer", "flags"];
 
-/// What a column of the cohort says of a series.
-fn of_cohort(row: &CohortRow, column: &str) -> Option<String> {
+/// The value of a column of the cohort for a series.
+fn cohort_value(row: &CohortRow, column: &str) -> Option<String> {
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     Some(match column {
         "kind" => row.kind.clone(),
@@ -78,63 +78,69 @@ fn of_cohort(row: &CohortRow, column: &str) -> Option<String> {
     })
 }
 
-/// Columns wanted, each with the key that names it.
-fn wanted(spec: &Spec) -> Vec<(&'static str, &str)> {
+/// The columns that the spec names, each with its key.
+fn requested_columns(spec: &Spec) -> Vec<(&'static str, &str)> {
     let evaluate = &spec.evaluate;
     let groups = evaluate.subgroups.iter().map(|by| ("evaluate.subgroups", by.column()));
     let weight = evaluate.weight_column.as_deref();
     groups.chain(weight.map(|column| ("evaluate.weight_column", column))).collect()
 }
 
-/// Where columns are looked for, in words.
-fn place(spec: &Spec) -> String {
+/// The files that are searched for columns.
+fn source_name(spec: &Spec) -> String {
     match &spec.data.labels {
         Some(labels) => format!("{} or cohort.csv", labels.display()),
         None => "cohort.csv".to_owned(),
     }
 }
 
-/// Chosen series, and what further columns of the labels say of them.
-struct Chosen<'a> {
+/// Chosen series, and their values of other columns of the labels.
+struct ChosenSeries<'a> {
     rows: Vec<&'a CohortRow>,
-    said: BTreeMap<&'a str, &'a BTreeMap<String, String>>,
+    label_columns: BTreeMap<&'a str, &'a BTreeMap<String, String>>,
 }
 
-impl<'a> Chosen<'a> {
+impl<'a> ChosenSeries<'a> {
     fn of(cohort: &'a Cohort) -> Self {
-        let said = cohort.columns.iter();
+        let columns = cohort.columns.iter();
         Self {
-            rows: cohort.chosen.iter().map(|(at, _)| &cohort.rows[*at]).collect(),
-            said: said.map(|(series, columns)| (series.as_str(), columns)).collect(),
+            rows: cohort.chosen.iter().map(|(index, _)| &cohort.rows[*index]).collect(),
+            label_columns: columns.map(|(series, columns)| (series.as_str(), columns)).collect(),
         }
     }
 
-    /// What a column says of a series: the labels before the headers.
+    /// The value of a column for a series, from the labels or else from the headers.
     fn value(&self, row: &CohortRow, column: &str) -> String {
-        let labels = self.said.get(row.series.as_str()).and_then(|columns| columns.get(column));
-        labels.cloned().or_else(|| of_cohort(row, column)).unwrap_or_default()
+        let columns = self.label_columns.get(row.series.as_str());
+        let value = columns.and_then(|columns| columns.get(column));
+        value.cloned().or_else(|| cohort_value(row, column)).unwrap_or_default()
     }
 }
 
-/// Looks at the columns that the spec names, before anything long is done.
+/// Checks the columns that the spec names, before preparation and training.
 pub(super) fn check_columns(spec: &Spec, cohort: &Cohort) -> Result<(), PipelineError> {
-    check(spec, &Chosen::of(cohort))
+    check(spec, &ChosenSeries::of(cohort))
 }
 
-fn check(spec: &Spec, chosen: &Chosen) -> Result<(), PipelineError> {
-    let wanted = wanted(spec);
-    if wanted.is_empty() {
+fn check(spec: &Spec, chosen: &ChosenSeries) -> Result<(), PipelineError> {
+    let requested = requested_columns(spec);
+    if requested.is_empty() {
         return Ok(());
     }
-    let mut known: BTreeSet<&str> =
-        chosen.said.values().flat_map(|columns| columns.keys()).map(String::as_str).collect();
-    known.extend(OF_COHORT);
-    for (key, column) in wanted {
+    let mut known: BTreeSet<&str> = chosen
+        .label_columns
+        .values()
+        .flat_map(|columns| columns.keys())
+        .map(String::as_str)
+        .collect();
+    known.extend(COHORT_COLUMNS);
+    for (key, column) in requested {
         if !known.contains(column) {
-            let found = known.iter().copied().collect::<Vec<_>>().join(", ");
+            let columns = known.iter().copied().collect::<Vec<_>>().join(", ");
             let column = column.to_owned();
+            let source_name = source_name(spec);
             return Err(
-                Box::new(ColumnError::NoColumn { key, column, place: place(spec), found }).into()
+                Box::new(ColumnError::NoColumn { key, column, source_name, columns }).into()
             );
         }
     }
@@ -143,22 +149,20 @@ fn check(spec: &Spec, chosen: &Chosen) -> Result<(), PipelineError> {
             SubgroupBy::Values(column) => {
                 let values: BTreeSet<String> =
                     chosen.rows.iter().map(|row| chosen.value(row, column)).collect();
-                if values.len() > MOST_GROUPS {
+                if values.len() > MAX_GROUPS {
                     let (column, values) = (column.clone(), values.len());
-                    let most = MOST_GROUPS;
-                    return Err(
-                        Box::new(ColumnError::TooManyGroups { column, values, most }).into()
-                    );
+                    let max = MAX_GROUPS;
+                    return Err(Box::new(ColumnError::TooManyGroups { column, values, max }).into());
                 }
             }
             SubgroupBy::Bands(Bands { column, .. }) => {
                 for row in &chosen.rows {
-                    let found = chosen.value(row, column);
-                    if !found.is_empty() && number(&found).is_none() {
+                    let value = chosen.value(row, column);
+                    if !value.is_empty() && number(&value).is_none() {
                         let key = "evaluate.subgroups";
-                        let expected = "a number, or nothing where it is not known";
+                        let expected = "a number, or an empty cell";
                         return Err(
-                            bad_cell(spec, key, column, &row.series, &found, expected).into()
+                            bad_cell(spec, key, column, &row.series, &value, expected).into()
                         );
                     }
                 }
@@ -177,11 +181,11 @@ fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-fn weight(spec: &Spec, column: &str, series: &str, found: &str) -> Result<f64, Box<ColumnError>> {
+fn weight(spec: &Spec, column: &str, series: &str, value: &str) -> Result<f64, Box<ColumnError>> {
     let expected = "a number that is not negative";
-    number(found)
+    number(value)
         .filter(|weight| *weight >= 0.0)
-        .ok_or_else(|| bad_cell(spec, "evaluate.weight_column", column, series, found, expected))
+        .ok_or_else(|| bad_cell(spec, "evaluate.weight_column", column, series, value, expected))
 }
 
 fn bad_cell(
@@ -189,31 +193,30 @@ fn bad_cell(
     key: &'static str,
     column: &str,
     series: &str,
-    found: &str,
+    value: &str,
     expected: &'static str,
 ) -> Box<ColumnError> {
     Box::new(ColumnError::BadCell {
         key,
         column: column.to_owned(),
-        place: place(spec),
+        source_name: source_name(spec),
         series: series.to_owned(),
-        found: found.to_owned(),
+        value: value.to_owned(),
         expected,
     })
 }
 
-/// Keeps the columns that the spec names with the run, for its chosen series.
+/// Stores the columns that the spec names in the run, for its chosen series.
 pub(super) fn write(spec: &Spec, run: &RunFolder, cohort: &Cohort) -> Result<(), PipelineError> {
-    keep(spec, run, &Chosen::of(cohort))
+    store(spec, run, &ChosenSeries::of(cohort))
 }
 
-/// Looks at the labels again where the spec names columns that the run does not keep yet: those of
-/// `[evaluate]` can be named after a run.
+/// Reads the labels again and stores missing columns, because `[evaluate]` can change after a run.
 pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError> {
     let file = run.table(Table::ExamColumns);
-    let kept: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
-    let kept: BTreeSet<&str> = kept.iter().map(|row| row.column.as_str()).collect();
-    if wanted(spec).iter().all(|(_, column)| kept.contains(column)) {
+    let stored: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
+    let stored: BTreeSet<&str> = stored.iter().map(|row| row.column.as_str()).collect();
+    if requested_columns(spec).iter().all(|(_, column)| stored.contains(column)) {
         return Ok(());
     }
     let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
@@ -221,38 +224,39 @@ pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError
     let labels = labels.transpose();
     let labels = labels.map_err(CohortError::from)?.unwrap_or_default();
     let rows: Vec<&CohortRow> = rows.iter().filter(|row| row.chosen).collect();
-    let said =
+    let label_columns =
         rows.iter().filter_map(|row| Some((row.series.as_str(), &labels.of_row(row)?.columns)));
-    let chosen = Chosen { said: said.collect(), rows };
+    let chosen = ChosenSeries { label_columns: label_columns.collect(), rows };
     check(spec, &chosen)?;
-    keep(spec, run, &chosen)
+    store(spec, run, &chosen)
 }
 
-/// Notes the cells of columns that a run keeps which the labels or headers have otherwise now.
-pub(super) fn note_changes(
+/// Adds the stored cells that differ from the current labels or headers.
+pub(super) fn add_changes(
     run: &RunFolder,
     cohort: &Cohort,
     changes: &mut Changes,
 ) -> Result<(), PipelineError> {
     let file = run.table(Table::ExamColumns);
-    let kept: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
-    let chosen = Chosen::of(cohort);
+    let stored: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
+    let chosen = ChosenSeries::of(cohort);
     let rows: BTreeMap<&str, &CohortRow> =
         chosen.rows.iter().map(|row| (row.series.as_str(), *row)).collect();
-    for cell in kept {
-        // A scan that went says so itself.
+    for cell in stored {
+        // A removed series is a change of its own.
         let Some(row) = rows.get(cell.series.as_str()) else { continue };
-        let now = chosen.value(row, &cell.column);
-        if now != cell.value {
+        let value = chosen.value(row, &cell.column);
+        if value != cell.value {
             let name = format!("{} of {}", cell.column, cell.series);
-            changes.add(Change::Column, from_to(&name, &cell.value, &now));
+            changes.add(Change::Column, from_to(&name, &cell.value, &value));
         }
     }
     Ok(())
 }
 
-fn keep(spec: &Spec, run: &RunFolder, chosen: &Chosen) -> Result<(), PipelineError> {
-    let columns: BTreeSet<&str> = wanted(spec).into_iter().map(|(_, column)| column).collect();
+fn store(spec: &Spec, run: &RunFolder, chosen: &ChosenSeries) -> Result<(), PipelineError> {
+    let columns: BTreeSet<&str> =
+        requested_columns(spec).into_iter().map(|(_, column)| column).collect();
     if columns.is_empty() {
         return Ok(());
     }
@@ -266,15 +270,15 @@ fn keep(spec: &Spec, run: &RunFolder, chosen: &Chosen) -> Result<(), PipelineErr
     Ok(write_csv(&run.table(Table::ExamColumns), &rows)?)
 }
 
-/// The columns of runs, by name and series.
+/// Values of columns, by column name and series.
 #[derive(Debug, Default)]
 pub(super) struct Columns(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Columns {
-    /// Those that the spec names, of runs on one cohort; none where it names none.
+    /// The stored columns of runs with a common cohort; empty if the spec names no columns.
     pub fn read(spec: &Spec, runs: &[RunFolder]) -> Result<Self, PipelineError> {
         let mut columns = Self::default();
-        if !wanted(spec).is_empty() {
+        if !requested_columns(spec).is_empty() {
             for run in runs {
                 for row in read_csv::<ColumnRow>(&run.table(Table::ExamColumns))? {
                     columns.0.entry(row.column).or_default().insert(row.series, row.value);
@@ -285,12 +289,12 @@ impl Columns {
     }
 
     fn cell(&self, column: &str, series: &str) -> &str {
-        self.0.get(column).and_then(|of| of.get(series)).map_or("", String::as_str)
+        self.0.get(column).and_then(|values| values.get(series)).map_or("", String::as_str)
     }
 
-    /// The groups of these series that the spec wants.
+    /// The subgroups of these series.
     pub fn groupings(&self, spec: &Spec, series: &[&str]) -> Vec<Grouping> {
-        let one = |by: &SubgroupBy| {
+        let grouping = |by: &SubgroupBy| {
             let cells: Vec<&str> =
                 series.iter().map(|series| self.cell(by.column(), series)).collect();
             match by {
@@ -298,10 +302,10 @@ impl Columns {
                 SubgroupBy::Bands(bands) => by_band(bands, &cells),
             }
         };
-        spec.evaluate.subgroups.iter().map(one).collect()
+        spec.evaluate.subgroups.iter().map(grouping).collect()
     }
 
-    /// The weights of these series, with the name of their column, where the spec wants them.
+    /// The name of the weight column and the weights of these series, if the spec names a weight column.
     pub fn weights(
         &self,
         spec: &Spec,
@@ -323,7 +327,7 @@ fn by_value(column: &str, cells: &[&str]) -> Grouping {
 
 fn by_band(bands: &Bands, cells: &[&str]) -> Grouping {
     let edges = &bands.edges;
-    let name = |place: usize| match (place.checked_sub(1).map(|low| edges[low]), edges.get(place)) {
+    let name = |index: usize| match (index.checked_sub(1).map(|low| edges[low]), edges.get(index)) {
         (None, Some(high)) => format!("under {high}"),
         (Some(low), Some(high)) => format!("{low} to under {high}"),
         (Some(low), None) => format!("{low} and over"),
@@ -345,13 +349,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_on_an_edge_are_in_the_upper_band_and_blanks_in_none() {
+    fn numbers_on_an_edge_are_in_the_upper_band_and_empty_cells_in_none() {
         let bands = Bands { column: "age".into(), edges: vec![55.0, 65.0] };
-        let found = by_band(&bands, &["54.9", "55", "64", "65", "", "90"]);
-        assert_eq!(found.groups, ["under 55", "55 to under 65", "65 and over"]);
-        assert_eq!(found.of, [Some(0), Some(1), Some(1), Some(2), None, Some(2)]);
-        let found = by_value("sex", &["m", "f", "", "f"]);
-        assert_eq!(found.groups, ["f", "m"]);
-        assert_eq!(found.of, [Some(1), Some(0), None, Some(0)]);
+        let grouping = by_band(&bands, &["54.9", "55", "64", "65", "", "90"]);
+        assert_eq!(grouping.groups, ["under 55", "55 to under 65", "65 and over"]);
+        assert_eq!(grouping.of, [Some(0), Some(1), Some(1), Some(2), None, Some(2)]);
+        let grouping = by_value("sex", &["m", "f", "", "f"]);
+        assert_eq!(grouping.groups, ["f", "m"]);
+        assert_eq!(grouping.of, [Some(1), Some(0), None, Some(0)]);
     }
 }

@@ -1,7 +1,7 @@
-//! Scored → figures: `evaluation.json`, `calibration.json` and the curves, from predictions alone.
+//! Metrics of the predictions: `evaluation.json`, `calibration.json` and the curves.
 
 use super::PipelineError;
-use super::calibrated::KeptCalibration;
+use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use crate::evaluation::{
     Calibrated, ChosenOn, Curves, Evaluation, Options, Rule, Scored, evaluate_with_curves,
@@ -14,8 +14,12 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Writes the figures of the selected epoch and the curves behind them.
-pub(super) fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<(), PipelineError> {
+/// Writes the metrics and curves of the selected epoch.
+pub(super) fn write_metrics(
+    spec: &Spec,
+    run: &RunFolder,
+    selected: usize,
+) -> Result<(), PipelineError> {
     let mut parts = BTreeMap::<String, Evaluation>::new();
     let mut calibration = None;
     let columns = Columns::read(spec, std::slice::from_ref(run))?;
@@ -27,33 +31,33 @@ pub(super) fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<
         let rows: Vec<PredictionRow> = read_csv(&path)?;
         let mut options = options(spec, &columns, &rows)?;
         if part == Part::Valid {
-            calibration = KeptCalibration::fit(spec.evaluate.recalibrate, selected, &rows);
+            calibration = StoredCalibration::fit(spec.evaluate.recalibrate, selected, &rows);
             match &calibration {
                 Some(calibration) => write_json(&run.calibration_file(), calibration)?,
                 None => files::remove(&run.calibration_file())?,
             }
         } else {
-            options.calibrated = calibration.as_ref().and_then(|kept| {
-                let probability = |row: &PredictionRow| kept.probability(row.logit);
+            options.calibrated = calibration.as_ref().and_then(|calibration| {
+                let probability = |row: &PredictionRow| calibration.probability(row.logit);
                 Some(Calibrated {
-                    method: kept.calibrator.as_ref()?.method().to_owned(),
-                    fitted_on: kept.fitted_on.to_string(),
+                    method: calibration.calibrator.as_ref()?.method().to_owned(),
+                    fitted_on: calibration.fitted_on.to_string(),
                     probabilities: rows.iter().map(probability).collect::<Option<_>>()?,
                 })
             });
             options.validated = parts.values().flat_map(chosen_thresholds).collect();
         }
-        let (mut figures, curves) = judge(rows, &options);
-        if let Some(kept) = &calibration {
-            figures.notes.push(kept.told(part));
+        let (mut metrics, curves) = compute_metrics(rows, &options);
+        if let Some(calibration) = &calibration {
+            metrics.notes.push(calibration.note(part));
         }
         write_curves(&curves, |name| run.curve(part, name))?;
-        parts.insert(part.to_string(), figures);
+        parts.insert(part.to_string(), metrics);
     }
     write_json(&run.evaluation_file(), &report::Summary { selected_epoch: selected, parts })
 }
 
-/// What the spec wants to know of these predictions.
+/// The options of the metrics of these predictions.
 pub(super) fn options(
     spec: &Spec,
     columns: &Columns,
@@ -74,8 +78,8 @@ pub(super) fn options(
     Ok(options)
 }
 
-/// All figures of predictions, and the curves behind them.
-pub(super) fn judge(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation, Curves) {
+/// Computes all metrics and curves of predictions.
+pub(super) fn compute_metrics(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation, Curves) {
     let scored = |row: PredictionRow| Scored {
         patient_id: row.patient,
         exam_id: row.exam,
@@ -87,7 +91,7 @@ pub(super) fn judge(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation,
     evaluate_with_curves(&scored, options)
 }
 
-/// Writes the curves behind figures, each where its name leads.
+/// Writes the curves; `path` gives the file of each curve by its name.
 pub(super) fn write_curves(
     curves: &Curves,
     path: impl Fn(&str) -> PathBuf,
@@ -98,11 +102,11 @@ pub(super) fn write_curves(
     Ok(write_csv(&path("decision"), &curves.decision)?)
 }
 
-/// Thresholds that a part's exams have chosen.
-fn chosen_thresholds(figures: &Evaluation) -> Vec<(Rule, f64)> {
-    let chosen = figures.operating_points.iter();
-    let chosen = chosen.filter(|point| point.chosen_on == ChosenOn::TheseExams);
-    chosen.filter_map(|point| Some((point.rule, point.threshold_logit?))).collect()
+/// Thresholds that were chosen on the exams of these metrics.
+fn chosen_thresholds(metrics: &Evaluation) -> Vec<(Rule, f64)> {
+    let points = metrics.operating_points.iter();
+    let points = points.filter(|point| point.chosen_on == ChosenOn::TheseExams);
+    points.filter_map(|point| Some((point.rule, point.threshold_logit?))).collect()
 }
 
 /// Writes plain data as JSON, atomically.

@@ -1,8 +1,7 @@
-//! Scans that are the same under several names.
+//! Series with identical voxels.
 //!
-//! A scan that was exported twice, or anonymised twice, is in an archive under two patients. Drawn into
-//! two parts, it leaks what the network learned of it. File contents differ then (headers, compression),
-//! so the prepared voxels are compared.
+//! A series that was exported or anonymised twice is in an archive under two patients. In two splits, it biases
+//! the evaluation. The files differ in headers and compression, so the prepared voxels are compared.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,56 +14,56 @@ use crate::cohort::{Cohort, CohortRow, Remark};
 use crate::prepare::{Row, Status, load_prepared};
 use crate::spec::EqualScans;
 
-/// Scans with the same voxels, of several patients, or with different labels.
+/// Series with identical voxels, and several patients or labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EqualGroup {
-    /// The scans, by patient, exam and series.
+    /// The series, sorted by patient, exam and series.
     pub scans: Vec<EqualScan>,
 }
 
-/// One of several equal scans.
+/// A series of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EqualScan {
     /// The patient.
     pub patient: String,
     /// SeriesInstanceUID, or the name of a volume file.
     pub series: String,
-    /// Its folder or file.
+    /// Folder or file.
     pub path: String,
-    /// 0 or 1.
+    /// Label, 0 or 1.
     pub label: u8,
 }
 
-/// The same voxels under several patients.
+/// Series with identical voxels have several patients or labels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct EqualScansError(pub Vec<EqualGroup>);
 
-/// Groups that are printed.
-const MOST_PRINTED: usize = 5;
+/// Largest number of printed groups.
+const MAX_PRINTED: usize = 5;
 
 impl EqualScansError {
     fn text(&self) -> String {
         let Self(groups) = self;
         let mut text = match groups.len() {
-            1 => "one scan is in the study".to_owned(),
-            count => format!("{count} scans are in the study"),
+            1 => "1 group of series with identical voxels has".to_owned(),
+            count => format!("{count} groups of series with identical voxels have"),
         };
-        text += " under several patients or with several labels, with the same voxels:";
-        for group in groups.iter().take(MOST_PRINTED) {
+        text += " several patients or labels:";
+        for group in groups.iter().take(MAX_PRINTED) {
             let scans: Vec<String> = group.scans.iter().map(ToString::to_string).collect();
             text += &format!("\n  {}", scans.join(" = "));
         }
-        if groups.len() > MOST_PRINTED {
-            text += &format!("\n  and {} more", groups.len() - MOST_PRINTED);
+        if groups.len() > MAX_PRINTED {
+            text += &format!("\n  and {} more", groups.len() - MAX_PRINTED);
         }
         let differ = groups.iter().any(EqualGroup::has_several_labels);
-        text += "\nIn different parts of the study, such a scan leaks its label. Remove all but one of \
-                 each from the labels or lists";
+        text += "\nIn different splits, such series bias the evaluation. Keep one series of each group in the \
+                 labels or lists";
         text += if differ {
-            "; equal scans with different labels cannot all be right."
+            "; series with identical voxels must have the same label."
         } else {
-            ", or set data.equal_scans = \"keep-first\" to use the first of each."
+            ", or set data.equal_scans = \"keep-first\" to use the first series of each group."
         };
         text
     }
@@ -87,12 +86,11 @@ impl EqualGroup {
     }
 }
 
-/// Finds equal scans among the chosen ones and, where the spec says so, keeps the first of each and takes
-/// the others out of the study; what was done is in the cohort's remarks. `prepared` are rows of any of
-/// the chosen series.
+/// Finds chosen series with identical voxels. With [`EqualScans::KeepFirst`], it excludes all but the first series
+/// of each group. It adds a remark to the cohort. `prepared` are the rows of prepared series.
 ///
 /// # Errors
-/// Equal scans of several patients, unless the first is to be kept; equal scans with different labels.
+/// Identical series have several labels, or several patients without [`EqualScans::KeepFirst`].
 pub(super) fn resolve(
     cohort: &mut Cohort,
     prepared: &[Row],
@@ -104,26 +102,26 @@ pub(super) fn resolve(
         return Ok(());
     }
     if rule == EqualScans::Error {
-        cohort.remarks.push(Remark::EqualScansOfOnePatient { scans: groups.len() });
+        cohort.remarks.push(Remark::EqualScansOfOnePatient { groups: groups.len() });
         return Ok(());
     }
     let mut excluded = BTreeMap::new();
     for indices in groups {
         let reason = format!(
-            "equal-scan: the voxels are those of series {}, which comes first (data.equal_scans)",
+            "equal-scan: the voxels are identical to those of series {}, which is used (data.equal_scans)",
             cohort.rows[indices[0]].series
         );
         excluded.extend(indices[1..].iter().map(|index| (*index, reason.clone())));
     }
-    cohort.remarks.push(Remark::EqualScansExcluded { scans: excluded.len() });
-    cohort.refuse(excluded);
+    cohort.remarks.push(Remark::EqualScansExcluded { series: excluded.len() });
+    cohort.exclude(excluded);
     Ok(())
 }
 
-/// The groups of chosen rows with equal voxels that the spec allows, by their indices.
+/// The valid groups of chosen rows with identical voxels, by their indices.
 ///
 /// # Errors
-/// As of [`resolve`].
+/// As [`resolve`].
 pub(super) fn check(
     rows: &[CohortRow],
     prepared: &[Row],
@@ -144,37 +142,38 @@ pub(super) fn check(
         .iter()
         .map(|indices| EqualGroup { scans: indices.iter().map(scan).collect() })
         .filter(|group| {
-            let leaks = group.has_several_patients() && rule == EqualScans::Error;
-            group.has_several_labels() || leaks
+            let mixes_patients = group.has_several_patients() && rule == EqualScans::Error;
+            group.has_several_labels() || mixes_patients
         })
         .collect();
     if errors.is_empty() { Ok(groups) } else { Err(EqualScansError(errors)) }
 }
 
-/// Indices of the chosen rows whose prepared voxels are the same, two or more in each group.
+/// Indices of chosen rows with identical prepared voxels, at least two in each group.
 fn equal_groups(rows: &[CohortRow], prepared: &[Row], cache: &Path) -> Vec<Vec<usize>> {
     let prepared = prepared.iter().filter(|row| row.status == Status::Prepared);
     let prepared: BTreeMap<&str, &Row> =
         prepared.map(|row| (row.series_uid.as_str(), row)).collect();
-    let mut alike = BTreeMap::<String, Vec<(usize, &Row)>>::new();
+    let mut candidates = BTreeMap::<String, Vec<(usize, &Row)>>::new();
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.chosen) {
         if let Some(prepared) = prepared.get(row.series.as_str()) {
-            alike.entry(signature(prepared)).or_default().push((index, prepared));
+            candidates.entry(signature(prepared)).or_default().push((index, prepared));
         }
     }
-    let alike: Vec<_> = alike.into_values().filter(|rows| rows.len() > 1).collect();
-    let equal_of = |rows: Vec<(usize, &Row)>| {
+    let candidates: Vec<_> = candidates.into_values().filter(|rows| rows.len() > 1).collect();
+    let split_group = |rows: Vec<(usize, &Row)>| {
         let sampled = regroup(rows, cache, sample_of_voxels);
         let equal = sampled.into_iter().flat_map(|rows| regroup(rows, cache, hash_of_voxels));
         equal.map(|rows| rows.into_iter().map(|(index, _)| index).collect()).collect::<Vec<_>>()
     };
-    let mut groups: Vec<Vec<usize>> = alike.into_par_iter().flat_map_iter(equal_of).collect();
+    let mut groups: Vec<Vec<usize>> =
+        candidates.into_par_iter().flat_map_iter(split_group).collect();
     groups.sort_unstable();
     groups
 }
 
-/// The rows whose volumes have the same `key`, two or more in each group. A volume that cannot be read ends
-/// the work where it is used.
+/// Groups of rows whose volumes have the same `key`, at least two in each group. Unreadable volumes are omitted:
+/// they are an error where they are used.
 fn regroup<'r>(
     rows: Vec<(usize, &'r Row)>,
     cache: &Path,
@@ -189,8 +188,8 @@ fn regroup<'r>(
     groups.into_values().filter(|rows| rows.len() > 1).collect()
 }
 
-/// What the table of preparation says of a crop, whether its scan or a prepared volume of it was prepared:
-/// equal volumes have equal ones.
+/// Size and lung box of a crop from the table of preparation. Identical volumes have equal signatures, whether
+/// they were prepared from a scan or from a prepared volume.
 fn signature(row: &Row) -> String {
     let ends = [[row.box_z0, row.box_z1], [row.box_y0, row.box_y1], [row.box_x0, row.box_x1]];
     let centre = [row.centre_z, row.centre_y, row.centre_x];
@@ -199,11 +198,12 @@ fn signature(row: &Row) -> String {
     format!("{:?} {from_centre:?}", [row.crop_d, row.crop_h, row.crop_w])
 }
 
-/// Bytes that are read from the middle of a prepared volume to tell most of them apart.
+/// Number of bytes that are compared first, from the middle of a prepared volume.
 const SAMPLE_BYTES: u64 = 1 << 14;
 
-/// BLAKE3 of the middle of a prepared volume's file, whose voxels are not compressed: equal volumes have
-/// equal ones. Empty for small volumes, where origin and lung box, which may differ, are near.
+/// BLAKE3 of the middle of the file of a prepared volume. Its voxels are not compressed, so identical volumes have
+/// equal samples. Empty for small volumes, where the sample could contain the origin and the lung box, which can
+/// differ.
 fn sample_of_voxels(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let middle = file.metadata().ok()?.len() / 2;
@@ -216,7 +216,7 @@ fn sample_of_voxels(path: &Path) -> Option<String> {
     Some(blake3::hash(&sample).to_hex().to_string())
 }
 
-/// BLAKE3 of a prepared volume's voxels.
+/// BLAKE3 of the voxels of a prepared volume.
 fn hash_of_voxels(path: &Path) -> Option<String> {
     let prepared = load_prepared(path).ok()?;
     let mut hasher = blake3::Hasher::new();

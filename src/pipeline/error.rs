@@ -1,4 +1,4 @@
-//! Why a run could not go on.
+//! Errors of the pipeline.
 
 use std::path::PathBuf;
 
@@ -17,28 +17,28 @@ use crate::spec::SpecError;
 use crate::training::{InitError, TrainingError};
 use crate::weights::LoadError;
 
-/// A run could not go on.
+/// An error of the pipeline.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
-    /// The spec is wrong.
+    /// The spec is invalid.
     #[error(transparent)]
     Spec(#[from] Box<SpecError>),
     /// The run folder cannot be used.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// The cohort cannot be gathered.
+    /// The cohort cannot be selected.
     #[error(transparent)]
     Cohort(#[from] CohortError),
-    /// The synthetic cohort cannot be made.
+    /// The synthetic cohort cannot be generated.
     #[error(transparent)]
     Phantom(#[from] PhantomError),
-    /// The same voxels under several patients, or with several labels.
+    /// Series with identical voxels have several patients or labels.
     #[error(transparent)]
     EqualScans(#[from] EqualScansError),
-    /// Preparation cannot be done.
+    /// Preparation failed.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
-    /// The device is not there.
+    /// The device is not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// Training failed.
@@ -53,15 +53,15 @@ pub enum PipelineError {
     /// A column that `[evaluate]` names cannot be used.
     #[error(transparent)]
     Columns(#[from] Box<ColumnError>),
-    /// Models that prepare in different ways cannot be an ensemble.
+    /// Models of an ensemble have different preprocessing.
     #[error(
-        "{first} and {second} prepare series in different ways ([preprocess] of their specs): they \
-         cannot be averaged"
+        "{first} and {second} have different preprocessing ([preprocess] of their specs) and cannot be \
+         averaged; use models with the same preprocessing"
     )]
     MixedPreparation {
-        /// One model.
+        /// The first model.
         first: PathBuf,
-        /// The other.
+        /// The second model.
         second: PathBuf,
     },
     /// Weights cannot be read.
@@ -70,52 +70,52 @@ pub enum PipelineError {
     /// A model archive cannot be written or read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// Weights do not say how series are prepared for them.
+    /// Weights have no metadata of their preprocessing.
     #[error(
-        "{path} does not say how series were prepared for it; give the spec that has the \
-         [preprocess] it was trained with: --spec SPEC"
+        "{path} has no metadata of its preprocessing; name the spec with the [preprocess] of its training: \
+         --spec SPEC"
     )]
     NoPreparation {
         /// The weights.
         path: PathBuf,
     },
-    /// Weights were trained on volumes prepared in another way.
+    /// Weights and spec have different preprocessing.
     #[error(
-        "{path} was trained on volumes that were prepared in another way than {spec} says:\n{}\n\
-         leave --spec away, or give --any-preprocessing if that is meant",
+        "{path} was trained with other preprocessing than that of {spec}:\n{}\n\
+         Remove --spec, or add --any-preprocessing to use the preprocessing of the spec",
         .differences.join("\n")
     )]
     OtherPreparation {
         /// The weights.
         path: PathBuf,
-        /// The spec that was given.
+        /// The spec.
         spec: PathBuf,
         /// A line for each key.
         differences: Vec<String>,
     },
-    /// What weights say about themselves cannot be understood.
+    /// Weights that cannot be used.
     #[error("{path}: {reason}")]
-    OddWeights {
+    InvalidWeights {
         /// The weights.
         path: PathBuf,
-        /// What is odd, and what to do.
+        /// The problem and the remedy.
         reason: String,
     },
-    /// The labels, lists or scans of a run have changed.
+    /// Inputs of a run have changed.
     #[error(transparent)]
     InputsChanged(#[from] Box<ChangedInputs>),
-    /// Labels, lists or scans of a run cannot be used any more.
+    /// Inputs of a run can no longer be read.
     #[error(
-        "the inputs of {run} cannot be compared with the original ones: {source}\n\
+        "the inputs of {run} cannot be compared with the original inputs: {source}\n\
          To continue with the original inputs: add --keep-inputs to the command."
     )]
     InputsUnusable {
         /// The run folder.
         run: PathBuf,
-        /// Why not.
+        /// The error.
         source: Box<PipelineError>,
     },
-    /// Nothing to evaluate.
+    /// A run without a trained epoch.
     #[error("{run} has no trained epoch yet; train it first: lungs train {run}")]
     NothingTrained {
         /// The run folder.
@@ -123,20 +123,20 @@ pub enum PipelineError {
     },
     /// No chosen series could be prepared.
     #[error(
-        "none of the {series} chosen series could be prepared; the reasons: {reasons}. The first: {first}"
+        "none of the {series} chosen series could be prepared. Reasons: {reasons}. First case: {first}"
     )]
     NothingPrepared {
-        /// Series chosen.
+        /// Number of chosen series.
         series: usize,
-        /// Reasons, with counts.
+        /// Reasons with their counts.
         reasons: String,
-        /// The first reason, as a sentence.
+        /// The first case, as a sentence.
         first: String,
     },
 }
 
 impl PipelineError {
-    /// Whether the request was wrong, rather than the work failed.
+    /// Whether the command or its inputs are invalid. Other errors are failures of the work.
     pub fn is_request(&self) -> bool {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
@@ -145,7 +145,7 @@ impl PipelineError {
             Self::InputsChanged(_) | Self::InputsUnusable { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
             Self::Archive(ArchiveError::Damaged { .. } | ArchiveError::Newer { .. }) => true,
-            Self::Load(_) | Self::Columns(_) | Self::OddWeights { .. } => true,
+            Self::Load(_) | Self::Columns(_) | Self::InvalidWeights { .. } => true,
             Self::Training(TrainingError::Init(error)) => {
                 !matches!(**error, InitError::Checkpoint(_))
             }

@@ -1,4 +1,4 @@
-//! Where the models of a prediction looked: a map on the voxels of each CT, and a picture.
+//! Heatmaps of predictions: a map on the voxels of each CT, and a picture.
 
 use super::PipelineError;
 use super::predict::Prediction;
@@ -21,17 +21,17 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// What is wanted of explanations.
+/// Options of heatmaps.
 #[derive(Clone, Debug)]
-pub struct Explaining {
-    /// Where maps and pictures go.
+pub struct ExplainOptions {
+    /// Output folder of maps and pictures.
     pub folder: PathBuf,
-    /// How maps are made.
+    /// Attribution method.
     pub method: Method,
 }
 
-impl Explaining {
-    /// The method's name in tables and file names.
+impl ExplainOptions {
+    /// Name of the method in tables and file names.
     pub fn name(&self) -> &'static str {
         match self.method {
             Method::Camera { camera: Camera::GradCam, .. } => "grad-cam",
@@ -40,13 +40,13 @@ impl Explaining {
         }
     }
 
-    /// The table of all explanations.
+    /// The table of all heatmaps.
     pub fn table(&self) -> PathBuf {
         self.folder.join(format!("{}.csv", self.name()))
     }
 
-    /// The method in words.
-    fn told(&self) -> String {
+    /// Description of the method.
+    fn description(&self) -> String {
         match &self.method {
             Method::Camera { camera, layers } => {
                 let name = match camera {
@@ -61,20 +61,20 @@ impl Explaining {
         }
     }
 
-    /// What the highest weight is measured in.
+    /// Unit of the largest weight.
     fn unit(&self) -> &'static str {
         match &self.method {
-            Method::Camera { layers, .. } if layers.len() > 1 => "of 1, where all layers agree",
-            Method::Camera { .. } => "(its scale is the layer's own)",
-            Method::Occlusion { .. } => "of log-odds lost",
+            Method::Camera { layers, .. } if layers.len() > 1 => "(1 if all layers agree)",
+            Method::Camera { .. } => "(scale of the layer)",
+            Method::Occlusion { .. } => "decrease of the log-odds",
         }
     }
 }
 
-/// What became of one exam: a row of `grad-cam.csv` or the like.
+/// The heatmap of one exam: a row of `grad-cam.csv`, `hires-cam.csv` or `occlusion.csv`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// Folder of the series, or the volume file.
+    /// Folder of the series, or volume file.
     pub path: String,
     /// PatientID.
     pub patient: String,
@@ -84,47 +84,47 @@ pub struct Explanation {
     pub series: String,
     /// Probability of cancer.
     pub probability: Option<f64>,
-    /// Highest weight; empty where nothing speaks for cancer.
+    /// Largest weight; empty if no voxel has a positive weight.
     pub highest: Option<f32>,
-    /// Its place in patient coordinates: x to the left, y to the back, z to the head.
+    /// Position of the largest weight in patient coordinates: x to the left, y to the back, z to the head.
     pub x_mm: Option<f64>,
     /// See `x_mm`.
     pub y_mm: Option<f64>,
     /// See `x_mm`.
     pub z_mm: Option<f64>,
-    /// `original` where the map is on the voxels of the CT, `prepared` where only the prepared
-    /// volume is known.
+    /// Grid of the map: `original` for the voxels of the CT, `prepared` for those of the prepared volume, if the
+    /// CT is not available.
     pub grid: String,
-    /// The map's file name, empty when there is none.
+    /// File name of the map; empty if there is none.
     pub map: String,
-    /// The picture's file name, empty when there is none.
+    /// File name of the picture; empty if there is none.
     pub picture: String,
-    /// Why there is none.
+    /// Reason of a missing map; empty if there is one.
     pub reason: String,
 }
 
-/// A network with the spec that it was trained by.
-pub(super) struct Looking<'a> {
+/// A network, and the spec of its training.
+pub(super) struct ExplainedModel<'a> {
     pub spec: &'a Spec,
     pub network: &'a I3d,
 }
 
-/// Explains one image after another; `scored` gives each image with its crop in the cache and its
-/// prediction. An exam that fails has the reason in its row.
+/// Computes the heatmaps of all images. `scored` has each image, its crop in the cache and its prediction. The row
+/// of a failed exam has the reason.
 ///
 /// # Errors
-/// When nothing can be written.
+/// An output file cannot be written.
 pub(super) fn explain(
-    models: &[Looking],
+    models: &[ExplainedModel],
     scored: &[(&Image, PathBuf, &Prediction)],
-    wanted: &Explaining,
+    options: &ExplainOptions,
     device: &Device,
     mut advance: impl FnMut(usize),
 ) -> Result<Vec<Explanation>, PipelineError> {
-    make_folder(&wanted.folder)?;
+    make_folder(&options.folder)?;
     let mut names = Names::default();
     let mut rows = Vec::with_capacity(scored.len());
-    for (done, (image, crop, prediction)) in scored.iter().enumerate() {
+    for (index, (image, crop, prediction)) in scored.iter().enumerate() {
         let mut row = Explanation {
             path: prediction.path.clone(),
             patient: prediction.patient.clone(),
@@ -133,54 +133,54 @@ pub(super) fn explain(
             probability: prediction.probability,
             ..Explanation::default()
         };
-        let stem = names.of(&format!("{}-{}", prediction.series, wanted.name()));
-        // A device's failure may come as a panic, which is this exam's alone.
-        let work = || one(models, image, crop, wanted, device, &stem, &mut row);
+        let stem = names.unique(&format!("{}-{}", prediction.series, options.name()));
+        // Errors of a device can be panics. They fail this exam only.
+        let work = || explain_exam(models, image, crop, options, device, &stem, &mut row);
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => {}
-            Ok(Err(Failed::Write(error))) => return Err(error.into()),
-            Ok(Err(Failed::Exam(reason))) => row.reason = reason,
-            Err(_) => row.reason = "the program failed on this exam".to_owned(),
+            Ok(Err(ExplainError::Write(error))) => return Err(error.into()),
+            Ok(Err(ExplainError::Exam(reason))) => row.reason = reason,
+            Err(_) => row.reason = "internal error on this exam".to_owned(),
         }
         rows.push(row);
-        advance(done + 1);
+        advance(index + 1);
     }
-    crate::results::write_csv(&wanted.table(), &rows)?;
+    crate::results::write_csv(&options.table(), &rows)?;
     Ok(rows)
 }
 
-/// Why there is no explanation.
-enum Failed {
-    /// Of this exam.
+/// An error of a heatmap.
+enum ExplainError {
+    /// An error of this exam, as a sentence.
     Exam(String),
-    /// Of any.
+    /// An output file cannot be written.
     Write(WriteError),
 }
 
-impl From<LookError> for Failed {
+impl From<LookError> for ExplainError {
     fn from(error: LookError) -> Self {
         Self::Exam(error.to_string())
     }
 }
 
-fn one(
-    models: &[Looking],
+fn explain_exam(
+    models: &[ExplainedModel],
     image: &Image,
     crop: &Path,
-    wanted: &Explaining,
+    options: &ExplainOptions,
     device: &Device,
     stem: &str,
     row: &mut Explanation,
-) -> Result<(), Failed> {
-    let failed = |error: &dyn std::fmt::Display| Failed::Exam(error.to_string());
-    let Some(Looking { spec, .. }) = models.first() else { return Ok(()) };
-    let prepared = load_prepared(crop).map_err(|error| failed(&error))?.volume;
+) -> Result<(), ExplainError> {
+    let exam_error = |error: &dyn std::fmt::Display| ExplainError::Exam(error.to_string());
+    let Some(ExplainedModel { spec, .. }) = models.first() else { return Ok(()) };
+    let prepared = load_prepared(crop).map_err(|error| exam_error(&error))?.volume;
     let mut fields = Vec::with_capacity(models.len());
-    for Looking { spec, network } in models {
+    for ExplainedModel { spec, network } in models {
         let (hu, slices) = (prepared.hu.clone(), spec.model.slices);
         let first = (hu.len_of(Axis(0)) - slices) / 2;
         let window = window_of(spec);
-        let seen = Seen {
+        let input = Seen {
             volume: central_slices(hu, slices).mapv(|hu| window.value(hu)),
             channels: spec.model.channels,
             geometry: Geometry {
@@ -188,23 +188,23 @@ fn one(
                 ..prepared.geometry
             },
         };
-        fields.push(look(network, &seen, &wanted.method, device)?);
+        fields.push(look(network, &input, &options.method, device)?);
     }
     let Some(field) = Field::mean(fields) else { return Ok(()) };
 
     let settings = settings(spec);
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    let (ct, _) = read_volume(image, rule, settings.stacks).map_err(|error| failed(&error))?;
-    let (grid, turn) = stored(image);
+    let (ct, _) = read_volume(image, rule, settings.stacks).map_err(|error| exam_error(&error))?;
+    let (grid, turn) = map_grid(image);
     let grid_of_map = MapGrid { shape: ct.hu.dim().into(), geometry: ct.geometry, turn };
     let to_field = ct.geometry.indices_in(&field.geometry);
-    let greatest = field.values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    let greatest = field.values.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
     let map = format!("{stem}.nii.gz");
-    let description = format!("lungs {}; research use only", wanted.name());
-    write_map(&wanted.folder.join(&map), &grid_of_map, &description, greatest, |voxel| {
-        field.at(to_field.source(voxel.map(|at| at as f64)))
+    let description = format!("lungs {}; research use only", options.name());
+    write_map(&options.folder.join(&map), &grid_of_map, &description, greatest, |voxel| {
+        field.at(to_field.source(voxel.map(|index| index as f64)))
     })
-    .map_err(Failed::Write)?;
+    .map_err(ExplainError::Write)?;
 
     let highest = field.peak().map(|(_, value)| value);
     let probability = row.probability.map_or("–".to_owned(), |p| format!("{p:.4}"));
@@ -217,22 +217,22 @@ fn one(
     } else {
         format!("{}, series {}", row.patient, row.series)
     };
-    let place = if grid == "prepared" { "; prepared volume, the CT is not at hand" } else { "" };
+    let source = if grid == "prepared" { "; on the prepared volume, without the CT" } else { "" };
     let caption = Caption {
         name,
         facts: format!(
-            "Probability of cancer within one year {probability}; {}{models}{place}",
-            wanted.told()
+            "Probability of cancer within one year {probability}; {}{models}{source}",
+            options.description()
         ),
-        highest: format!("{:.3} {}", highest.unwrap_or(0.0), wanted.unit()),
+        highest: format!("{:.3} {}", highest.unwrap_or(0.0), options.unit()),
     };
     let picture = format!("{stem}.png");
     let png = explained(&ct, &field, window_of(spec), &caption);
-    write_bytes(&wanted.folder.join(&picture), &png).map_err(Failed::Write)?;
+    write_bytes(&options.folder.join(&picture), &png).map_err(ExplainError::Write)?;
     row.highest = highest;
     if let Some([x, y, z]) = field.peak_mm() {
-        let tenth = |mm: f64| Some((mm * 10.0).round() / 10.0);
-        (row.x_mm, row.y_mm, row.z_mm) = (tenth(x), tenth(y), tenth(z));
+        let rounded = |mm: f64| Some((mm * 10.0).round() / 10.0);
+        (row.x_mm, row.y_mm, row.z_mm) = (rounded(x), rounded(y), rounded(z));
     }
     grid.clone_into(&mut row.grid);
     (row.map, row.picture) = (map, picture);
@@ -244,9 +244,9 @@ fn window_of(spec: &Spec) -> Window {
     Window { lower_hu: window.lower_hu as f32, upper_hu: window.upper_hu as f32 }
 }
 
-/// Which grid the map of an image is on, and in which order its voxels are stored: as in the file;
-/// of DICOM, as converters to NIfTI usually have it (rows from back to front).
-fn stored(image: &Image) -> (&'static str, Turn) {
+/// The grid of the map of an image, and the order of its voxels: as in a volume file, or for DICOM as converters to
+/// NIfTI usually store them (rows from back to front).
+fn map_grid(image: &Image) -> (&'static str, Turn) {
     match &image.kind {
         Kind::File(Some(header)) if header.format == Format::Prepared => ("prepared", header.turn),
         Kind::File(Some(header)) => ("original", header.turn),
@@ -256,15 +256,15 @@ fn stored(image: &Image) -> (&'static str, Turn) {
     }
 }
 
-/// File names that were given.
+/// File names in use, with their counts.
 #[derive(Default)]
 struct Names(BTreeMap<String, usize>);
 
 impl Names {
-    /// A name of plain letters, another one each time.
-    fn of(&mut self, wanted: &str) -> String {
+    /// A unique file name of letters, digits, `-`, `.` and `_`.
+    fn unique(&mut self, name: &str) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
-        let name: String = wanted.chars().map(plain).collect();
+        let name: String = name.chars().map(plain).collect();
         let name = name.trim_start_matches('.').to_owned();
         let count = self.0.entry(name.to_lowercase()).or_default();
         *count += 1;
@@ -277,17 +277,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_names_are_plain_and_differ() {
+    fn file_names_are_plain_and_unique() {
         let mut names = Names::default();
-        assert_eq!(names.of("1.2.3-grad-cam"), "1.2.3-grad-cam");
-        assert_eq!(names.of("../a b/ä-occlusion"), "_a_b__-occlusion");
-        assert_eq!(names.of("X"), "X");
-        assert_eq!(names.of("x"), "x_2");
+        assert_eq!(names.unique("1.2.3-grad-cam"), "1.2.3-grad-cam");
+        assert_eq!(names.unique("../a b/ä-occlusion"), "_a_b__-occlusion");
+        assert_eq!(names.unique("X"), "X");
+        assert_eq!(names.unique("x"), "x_2");
     }
 
-    /// Crops that are gone: each exam says so, and the others still have their turn.
+    /// The crops are missing: each exam has a reason, and all exams are processed.
     #[test]
-    fn an_exam_that_fails_has_its_reason_and_stops_no_other() {
+    fn a_failed_exam_has_a_reason_and_does_not_stop_others() {
         let folder = tempfile::tempdir().unwrap();
         let spec = crate::spec::load_data(folder.path(), &[]).unwrap();
         let device = Device::flex();
@@ -321,16 +321,16 @@ mod tests {
         };
         let layers = vec!["Mixed_5c".to_owned()];
         let method = Method::Camera { camera: Camera::GradCam, layers };
-        let wanted = Explaining { folder: folder.path().join("looked"), method };
-        let scored = [0, 1].map(|_| (&image, folder.path().join("gone.npz"), &prediction));
-        let models = [Looking { spec: &spec, network: &network }];
+        let options = ExplainOptions { folder: folder.path().join("maps"), method };
+        let scored = [0, 1].map(|_| (&image, folder.path().join("missing.npz"), &prediction));
+        let models = [ExplainedModel { spec: &spec, network: &network }];
         let mut done = 0;
-        let rows = explain(&models, &scored, &wanted, &device, |so_many| done = so_many).unwrap();
+        let rows = explain(&models, &scored, &options, &device, |count| done = count).unwrap();
         assert_eq!((rows.len(), done), (2, 2));
         for row in &rows {
-            assert!(row.reason.contains("gone.npz") && row.map.is_empty(), "{row:?}");
+            assert!(row.reason.contains("missing.npz") && row.map.is_empty(), "{row:?}");
         }
-        let kept: Vec<Explanation> = crate::results::read_csv(&wanted.table()).unwrap();
-        assert_eq!(kept, rows);
+        let stored: Vec<Explanation> = crate::results::read_csv(&options.table()).unwrap();
+        assert_eq!(stored, rows);
     }
 }

@@ -1,10 +1,10 @@
-//! Series that are prepared as they come from an archive, so that their files need not be kept.
+//! Preparation of series directly after their download, so that the raw files can be removed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::preparation::{cache_folder, settings};
-use super::study::images_of;
+use super::study::{ImageSet, images_of};
 use crate::fetch::{Product, Series, State, safe_name};
 use crate::files::{WriteError, make_folder, rename, write_atomically, write_bytes};
 use crate::formats::Source;
@@ -12,7 +12,7 @@ use crate::images::Image;
 use crate::prepare::{self, ALGORITHM_VERSION, Row, Status};
 use crate::spec::Spec;
 
-/// What prepares fetched series into the cache of a spec.
+/// Prepares fetched series into the cache of a spec.
 pub struct Preparer<'a> {
     spec: &'a Spec,
     cache: PathBuf,
@@ -21,32 +21,33 @@ pub struct Preparer<'a> {
 }
 
 impl<'a> Preparer<'a> {
-    /// For series that are fetched into `target`. Where their files are not kept, each prepared
-    /// volume gets a name in `target` too, and beside it what its scan said of itself: a run whose
-    /// `data.root` is that folder finds both there.
+    /// A preparer for series that are fetched into `target`. If raw files are not kept, `target` also gets each
+    /// prepared volume and a JSON file with the header of its scan, so that `target` can be the `data.root` of a
+    /// run.
     pub fn new(spec: &'a Spec, target: &'a Path, keep_raw: bool) -> Self {
         Self { spec, cache: cache_folder(spec), target, keep_raw }
     }
 
-    /// Names how series are prepared: the same name, the same volumes.
+    /// A hash of the preprocessing: equal names give equal volumes.
     pub fn name(&self) -> String {
         let text = format!("{ALGORITHM_VERSION} {:?} {}", settings(self.spec), self.keep_raw);
         blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
     }
 
-    /// Prepares what is in the folder of a series.
+    /// Prepares the images in the folder of a series.
     ///
     /// # Errors
-    /// A sentence, when nothing can be prepared any more (a full disk).
+    /// A sentence, if no further series can be prepared (full disk).
     pub fn prepare(&self, series: &Series, folder: &Path) -> Result<Product, String> {
-        let found = match images_of(self.spec, &[folder.to_owned()], None) {
-            Ok(found) => found,
+        let images = match images_of(self.spec, &[folder.to_owned()], None) {
+            Ok(images) => images,
             Err(error) => {
                 let (state, reason) = (State::Refused, in_one_line(&error.to_string()));
                 return Ok(Product { state, reason, files: Vec::new() });
             }
         };
-        let images: Vec<&Image> = found.images.iter().collect();
+        let ImageSet { images, excluded, .. } = images;
+        let images: Vec<&Image> = images.iter().collect();
         let threads = self.spec.runtime.threads;
         let settings = settings(self.spec);
         let rows = prepare::prepare_all(&images, &settings, &self.cache, &|_| {}, threads)
@@ -55,47 +56,47 @@ impl<'a> Preparer<'a> {
             rows.iter().partition(|row| row.status == Status::Prepared);
         let mut reasons: Vec<String> =
             refused.iter().map(|row| format!("{}: {}", row.code, row.reason)).collect();
-        reasons.extend(found.left_out.iter().map(|(what, reason)| format!("{what}: {reason}")));
+        reasons.extend(excluded.iter().map(|(path, reason)| format!("{path}: {reason}")));
         let mut files = Vec::new();
         if !self.keep_raw {
             for row in &prepared {
                 let image = images.iter().find(|image| image.series_uid == row.series_uid);
-                let named = self.name_volume(series, row, image.copied());
-                files.extend(named.map_err(|error| error.to_string())?);
+                let result = self.publish_volume(series, row, image.copied());
+                files.extend(result.map_err(|error| error.to_string())?);
             }
         }
         let state = if prepared.is_empty() { State::Refused } else { State::Prepared };
         Ok(Product { state, reason: in_one_line(&reasons.join("; ")), files })
     }
 
-    /// Gives a prepared volume of the cache its name in the target folder, and writes what its scan
-    /// said of itself beside it.
-    fn name_volume(
+    /// Links or copies a prepared volume of the cache to the target folder, and writes the header of its scan next to
+    /// it. Returns the paths in the target folder.
+    fn publish_volume(
         &self,
         series: &Series,
         row: &Row,
         image: Option<&Image>,
     ) -> Result<Vec<PathBuf>, WriteError> {
-        let above = series.folder.parent().unwrap_or(Path::new(""));
+        let parent = series.folder.parent().unwrap_or(Path::new(""));
         let name = safe_name(&row.series_uid).unwrap_or_else(|| series.name.clone());
-        let product = above.join(format!("{name}.npz"));
+        let product = parent.join(format!("{name}.npz"));
         let (from, to) = (self.cache.join(&row.cache_file), self.target.join(&product));
-        make_folder(&self.target.join(above))?;
+        make_folder(&self.target.join(parent))?;
         let mut products = Vec::new();
         if let Some(source) = image.and_then(|image| self.source(image, row)) {
-            // First, since whoever opens the volume looks for it.
+            // The JSON file is first, because readers of the volume look for it.
             let mut text = serde_json::to_string_pretty(&source).unwrap_or_default();
             text.push('\n');
             write_bytes(&to.with_extension("json"), text.as_bytes())?;
             products.push(product.with_extension("json"));
         }
-        // The same file under two names, where one disk has both.
-        let under_way = to.with_file_name(format!(".partial-{name}.npz"));
-        let _ = fs::remove_file(&under_way);
-        if fs::hard_link(&from, &under_way).is_ok() {
-            rename(&under_way, &to)?;
-            // Of two names for one file, the system may have left both.
-            let _ = fs::remove_file(&under_way);
+        // A hard link, if both folders are on one disk.
+        let temporary = to.with_file_name(format!(".partial-{name}.npz"));
+        let _ = fs::remove_file(&temporary);
+        if fs::hard_link(&from, &temporary).is_ok() {
+            rename(&temporary, &to)?;
+            // Renaming between two names of one file can leave both names.
+            let _ = fs::remove_file(&temporary);
         } else {
             write_atomically(&to, |out| std::io::copy(&mut fs::File::open(&from)?, out).map(drop))?;
         }
@@ -103,7 +104,7 @@ impl<'a> Preparer<'a> {
         Ok(products)
     }
 
-    /// What a scan said of itself.
+    /// The header of a scan.
     fn source(&self, image: &Image, row: &Row) -> Option<Source> {
         let grid = image.grid.as_ref().ok()?;
         Some(Source {

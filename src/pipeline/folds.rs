@@ -1,42 +1,42 @@
-//! Cross-validation: the sentence once for each fold, and one judgement of all.
+//! Cross-validation: one run per fold, and metrics of the pooled predictions.
 
 use super::pooled::pool;
-use super::{PipelineError, Stages, Until, evaluate_run, run};
+use super::{LastStage, PipelineError, Stages, evaluate_run, run};
 use crate::results::{Provenance, RunFolder};
 use crate::spec::Spec;
 use crate::training::Outcome;
 use burn::train::Interrupter;
 
-/// Runs what is left of every fold, one after the other, each in a folder of its own inside `folder`,
-/// and pools their test predictions once all are evaluated. Returns how the last of them ended.
+/// Runs or resumes every fold, one after the other, each in its own folder inside `folder`, and pools the test
+/// predictions of all folds. Returns the outcome of the last fold.
 pub fn cross_validate(
     spec: &Spec,
     folder: &RunFolder,
-    until: Until,
+    last_stage: LastStage,
     interrupter: &Interrupter,
     watch: &dyn Stages,
 ) -> Result<Outcome, PipelineError> {
     let _lock = folder.lock()?;
     let mut folds = Vec::new();
-    let mut ended = Outcome::Finished { selected: 0, last: 0 };
+    let mut outcome = Outcome::Finished { selected: 0, last: 0 };
     for spec in spec.fold_specs() {
         let fold = folder.fold(&spec)?;
-        let finished = |known: Provenance| known.finished.is_some();
+        let finished = |provenance: Provenance| provenance.finished.is_some();
         if !Provenance::read(&fold).is_some_and(finished) {
             watch.note(&format!("fold {} of {}", spec.split.fold, spec.split.folds));
-            ended = run(&spec, &fold, until, interrupter, watch)?;
-            if matches!(ended, Outcome::Interrupted { .. }) {
+            outcome = run(&spec, &fold, last_stage, interrupter, watch)?;
+            if matches!(outcome, Outcome::Interrupted { .. }) {
                 folder.log(&format!("interrupted in fold {}", spec.split.fold));
-                return Ok(ended);
+                return Ok(outcome);
             }
         } else if fold.spec()?.evaluate != spec.evaluate {
             evaluate_run(&spec, &fold, watch)?;
         }
         folds.push(fold);
     }
-    if until == Until::Reported {
+    if last_stage == LastStage::Report {
         pool(spec, folder, &folds)?;
         folder.log(&format!("all {} folds are finished", folds.len()));
     }
-    Ok(ended)
+    Ok(outcome)
 }

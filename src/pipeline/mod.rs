@@ -1,11 +1,11 @@
-//! The sentence, as code:
+//! The stages of a run:
 //!
 //! ```text
 //! spec.toml → Spec → Cohort → Prepared → Split → Trained → Scored → Report
 //! ```
 //!
-//! Each stage is one function that takes plain data and writes its product into the run folder.
-//! A stage whose product is there already reads it instead, so running again continues.
+//! Each stage is one function that takes plain data and writes its output to the run folder. A stage reads existing
+//! output instead of computing it again, so that a second call resumes a run.
 
 pub mod archive;
 mod calibrated;
@@ -22,7 +22,7 @@ pub mod predict;
 mod preparation;
 mod study;
 
-pub use calibrated::KeptCalibration;
+pub use calibrated::StoredCalibration;
 pub use columns::ColumnError;
 pub use equal_scans::{EqualGroup, EqualScan, EqualScansError};
 pub use error::PipelineError;
@@ -33,7 +33,7 @@ pub use preparation::{
     cache_folder, network_input, prepare, prepare_chosen, prepare_images, prepare_shard, settings,
 };
 pub use study::{
-    Found, Survey, gather, images_of, make_phantom, split_check, survey, tell_passed_over,
+    ImageSet, Survey, gather, images_of, make_phantom, report_passed_over, split_check, survey,
 };
 
 use crate::cohort::{CohortRow, SplitError, SplitLists};
@@ -45,48 +45,48 @@ use crate::results::{PredictionRow, Provenance, RunFolder, Table, now_utc, read_
 use crate::spec::{Part, Precision, Spec};
 use crate::training::{self, Outcome, Watch};
 use burn::train::Interrupter;
-use conclude::conclude;
+use conclude::write_metrics;
 use std::time::Instant;
-use study::{Exams, data_hash, exams, study};
+use study::{Exams, data_hash, exams, load_or_create_cohort};
 
-/// What a run tells whoever watches, besides training itself.
+/// Callbacks for the progress of a run, in addition to those of training.
 pub trait Stages: Watch {
     /// A stage begins.
     fn stage_begins(&self, name: &str);
-    /// So many of so many things are done.
+    /// `done` of `of` items of the stage are done.
     fn stage_advances(&self, done: usize, of: usize);
-    /// The stage is over, with a line that sums it up.
+    /// A stage ends, with a summary in one line.
     fn stage_ends(&self, name: &str, summary: &str);
-    /// Training begins or ends: signals mean something else then.
+    /// Training begins or ends. Signals have another meaning during training.
     fn training(&self, active: bool);
 }
 
-/// How far [`run`] goes.
+/// The last stage of [`run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// Training is over.
-    Trained,
-    /// Figures and report are written.
-    Reported,
+pub enum LastStage {
+    /// Stop after training.
+    Training,
+    /// Write metrics and report.
+    Report,
 }
 
-/// Runs what is left of a run.
+/// Runs or resumes a run.
 pub fn run(
     spec: &Spec,
     run: &RunFolder,
-    until: Until,
+    last_stage: LastStage,
     interrupter: &Interrupter,
     watch: &dyn Stages,
 ) -> Result<Outcome, PipelineError> {
     let _lock = run.lock()?;
     let (mut provenance, devices) = open_devices(spec, run)?;
-    // Before hours of preparation: weights that do not fit are told at once.
-    note_initial_weights(spec, run, &mut provenance)?;
+    // Errors of the initial weights are reported before hours of preparation.
+    record_initial_weights(spec, run, &mut provenance)?;
 
-    note_sources(spec, run, &mut provenance)?;
+    record_sources(spec, run, &mut provenance)?;
 
     let began = Instant::now();
-    let rows = study(spec, run, watch)?;
+    let rows = load_or_create_cohort(spec, run, watch)?;
     report::preparation::redraw_preparation(run, &cache_folder(spec))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     provenance.data_hash = Some(data_hash(&exams, &provenance.split_lists));
@@ -103,20 +103,20 @@ pub fn run(
     provenance.write(run)?;
     let outcome = outcome.inspect_err(|error| run.log(&format!("training failed: {error}")))?;
     let Outcome::Finished { selected, .. } = outcome else {
-        run.log("training was interrupted; everything needed to continue is kept");
+        run.log("training interrupted; the run can be resumed");
         return Ok(outcome);
     };
-    if until == Until::Reported {
-        report_on(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
+    if last_stage == LastStage::Report {
+        write_report(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
         provenance.finished = Some(now_utc());
         provenance.write(run)?;
-        run.log(&format!("finished; epoch {selected} is selected"));
+        run.log(&format!("finished; selected epoch {selected}"));
     }
     Ok(outcome)
 }
 
-/// Keeps in the provenance what `model.init` was when training began.
-fn note_initial_weights(
+/// Records the hash of the initial weights in the provenance.
+fn record_initial_weights(
     spec: &Spec,
     run: &RunFolder,
     provenance: &mut Provenance,
@@ -124,13 +124,13 @@ fn note_initial_weights(
     if run.has_checkpoints() {
         return Ok(());
     }
-    provenance.initial_weights = training::initial_weights(spec)?.map(|it| it.fingerprint());
+    provenance.initial_weights =
+        training::initial_weights(spec)?.map(|loaded| loaded.fingerprint());
     Ok(provenance.write(run)?)
 }
 
-/// Keeps in the provenance what imposed the split and how the labels came about when the study was
-/// drawn up.
-fn note_sources(
+/// Records the lists of the split and the origin of the labels in the provenance, before the cohort is selected.
+fn record_sources(
     spec: &Spec,
     run: &RunFolder,
     provenance: &mut Provenance,
@@ -143,27 +143,27 @@ fn note_sources(
     Ok(provenance.write(run)?)
 }
 
-/// Whether `model.init` is other weights than when a run began, or cannot be read.
-fn initial_weights_changed(spec: &Spec, began_with: &Provenance) -> bool {
-    let Some(known) = &began_with.initial_weights else { return false };
-    let now = training::initial_weights(spec).ok().flatten();
-    now.is_none_or(|loaded| loaded.fingerprint() != *known)
+/// Whether the weights of `model.init` differ from those at the start of a run, or cannot be read.
+fn initial_weights_changed(spec: &Spec, provenance: &Provenance) -> bool {
+    let Some(hash) = &provenance.initial_weights else { return false };
+    let loaded = training::initial_weights(spec).ok().flatten();
+    loaded.is_none_or(|loaded| loaded.fingerprint() != *hash)
 }
 
-/// Evaluates a run as far as it has trained, with the figures that `spec` asks for, and draws its
-/// report: of a cross-validation, every fold, and then their pooled predictions.
-pub fn evaluate(spec: &Spec, whole: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
+/// Evaluates the trained epochs of a run with the metrics of `spec`, and writes its report. For a cross-validation, it
+/// evaluates every fold and the pooled predictions.
+pub fn evaluate(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
     if !spec.is_of_all_folds() {
-        return evaluate_run(spec, whole, watch);
+        return evaluate_run(spec, run, watch);
     }
-    let _lock = whole.lock()?;
+    let _lock = run.lock()?;
     let mut folds = Vec::new();
     for spec in spec.fold_specs() {
-        let fold = whole.fold(&spec)?;
+        let fold = run.fold(&spec)?;
         evaluate_run(&spec, &fold, watch)?;
         folds.push(fold);
     }
-    pooled::pool(spec, whole, &folds)
+    pooled::pool(spec, run, &folds)
 }
 
 fn evaluate_run(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
@@ -173,13 +173,13 @@ fn evaluate_run(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), 
     let (mut provenance, devices) = open_devices(spec, run)?;
     let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
-    report_on(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
+    write_report(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
     provenance.write(run)?;
     run.log(&format!("evaluated epoch {selected}"));
     Ok(())
 }
 
-/// The spec's devices, the first of which has the network, and the run's provenance with them.
+/// Opens the devices of the spec, and records them in the provenance. The first device has the network.
 fn open_devices(
     spec: &Spec,
     run: &RunFolder,
@@ -194,17 +194,17 @@ fn open_devices(
     };
     provenance.threads = rayon::current_num_threads();
     provenance.determinism = if opened.iter().all(|(_, facts)| facts.reproducible) {
-        "the same spec and data give the same bytes on this kind of processor".into()
+        "reproducible: the same spec and data give identical files on this type of CPU".into()
     } else {
-        "sums on this device may be taken in another order: figures agree, bytes need not".into()
+        "not bitwise reproducible: the order of sums on this device can differ between runs".into()
     };
     provenance.write(run)?;
     run.log(&format!("lungs {} on {}", provenance.version, provenance.device));
     Ok((provenance, opened.into_iter().map(|(device, _)| device).collect()))
 }
 
-/// Scored → Report.
-fn report_on(
+/// Predicted → Report.
+fn write_report(
     spec: &Spec,
     run: &RunFolder,
     exams: &Exams,
@@ -215,17 +215,17 @@ fn report_on(
 ) -> Result<(), PipelineError> {
     let began = Instant::now();
     columns::complete(spec, run)?;
-    score_test(spec, run, exams, selected, devices, watch)?;
-    conclude(spec, run, selected)?;
-    // Last: until the figures are there, the kept spec does not say so.
+    predict_test(spec, run, exams, selected, devices, watch)?;
+    write_metrics(spec, run, selected)?;
+    // The stored spec is updated last, when all metrics exist.
     run.store_evaluation(spec)?;
     report::redraw(run, &cache_folder(spec))?;
     provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Scores the test part, if there is one, with the selected epoch's weights, unless that is done.
-fn score_test(
+/// Predicts the test split with the weights of the selected epoch, if the predictions do not exist.
+fn predict_test(
     spec: &Spec,
     run: &RunFolder,
     exams: &Exams,
@@ -241,6 +241,6 @@ fn score_test(
     watch.validation_begins(test.len());
     let network = training::trained_network(spec, run, selected, &devices[0])?;
     let scored = training::score(&network, spec, test, devices, watch)?;
-    let rows: Vec<PredictionRow> = scored.iter().map(|one| one.row(test)).collect();
+    let rows: Vec<PredictionRow> = scored.iter().map(|scored| scored.row(test)).collect();
     Ok(write_csv(&file, &rows)?)
 }

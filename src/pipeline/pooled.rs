@@ -1,58 +1,61 @@
-//! What the folds of a cross-validation say together: their test predictions, pooled, and the figures.
+//! Pooled test predictions of a cross-validation, and their metrics.
 
-use super::calibrated::KeptCalibration;
+use super::calibrated::StoredCalibration;
 use super::columns::Columns;
-use super::conclude::{judge, options, write_curves, write_json};
+use super::conclude::{compute_metrics, options, write_curves, write_json};
 use super::{PipelineError, cache_folder};
 use crate::evaluation::Calibrated;
 use crate::report::{self, CrossValidation, Fold, PooledRow};
 use crate::results::{PredictionRow, RunFolder, read_csv, write_csv};
 use crate::spec::{Part, Spec};
 
-/// Pools the test predictions of finished folds; writes them, their figures and plots.
+/// Pools the test predictions of finished folds, and writes them with their metrics and plots.
 pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), PipelineError> {
-    let mut tested: Vec<PredictionRow> = Vec::new();
-    let mut of_fold = Vec::new();
-    let mut told = Vec::new();
+    let mut predictions: Vec<PredictionRow> = Vec::new();
+    let mut fold_numbers = Vec::new();
+    let mut fold_summaries = Vec::new();
     let mut calibrated = Vec::new();
-    for (place, fold) in folds.iter().enumerate() {
+    for (index, fold) in folds.iter().enumerate() {
         let summary = report::summary(fold)?;
         let rows: Vec<PredictionRow> =
             read_csv(&fold.predictions(Part::Test, summary.selected_epoch))?;
         let evaluation = summary.parts.get("test");
-        told.push(Fold {
-            fold: place + 1,
+        fold_summaries.push(Fold {
+            fold: index + 1,
             selected_epoch: summary.selected_epoch,
             exams: rows.len(),
             positives: rows.iter().filter(|row| row.label == 1).count(),
             auc: evaluation.and_then(|evaluation| evaluation.auc.value),
         });
-        if let Some(kept) = KeptCalibration::read(fold)? {
-            calibrated.extend(rows.iter().filter_map(|row| kept.probability(row.logit)));
+        if let Some(calibration) = StoredCalibration::read(fold)? {
+            calibrated.extend(rows.iter().filter_map(|row| calibration.probability(row.logit)));
         }
-        of_fold.extend(rows.iter().map(|_| place + 1));
-        tested.extend(rows);
+        fold_numbers.extend(rows.iter().map(|_| index + 1));
+        predictions.extend(rows);
     }
-    let rows: Vec<PooledRow> =
-        of_fold.iter().zip(&tested).map(|(fold, row)| PooledRow::new(*fold, row)).collect();
+    let rows: Vec<PooledRow> = fold_numbers
+        .iter()
+        .zip(&predictions)
+        .map(|(fold, row)| PooledRow::new(*fold, row))
+        .collect();
     write_csv(&run.pooled_predictions(), &rows)?;
-    let mut options = options(spec, &Columns::read(spec, folds)?, &tested)?;
-    // Only where every fold has a map: figures are of all exams or of none.
+    let mut options = options(spec, &Columns::read(spec, folds)?, &predictions)?;
+    // Calibrated metrics need a map of every fold.
     options.calibrated =
-        (!tested.is_empty() && calibrated.len() == tested.len()).then(|| Calibrated {
+        (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| Calibrated {
             method: spec.evaluate.recalibrate.to_string(),
-            fitted_on: "the validation part of each fold".to_owned(),
+            fitted_on: "the valid split of each fold".to_owned(),
             probabilities: calibrated,
         });
-    let (pooled, curves) = judge(tested, &options);
+    let (pooled, curves) = compute_metrics(predictions, &options);
     write_curves(&curves, |name| run.pooled_curve(name))?;
-    let aucs: Option<Vec<f64>> = told.iter().map(|fold| fold.auc).collect();
-    let figures = CrossValidation {
+    let aucs: Option<Vec<f64>> = fold_summaries.iter().map(|fold| fold.auc).collect();
+    let cross_validation = CrossValidation {
         mean_auc: aucs.map(|aucs| aucs.iter().sum::<f64>() / aucs.len() as f64),
-        folds: told,
+        folds: fold_summaries,
         pooled,
     };
-    write_json(&run.cross_validation_file(), &figures)?;
+    write_json(&run.cross_validation_file(), &cross_validation)?;
     run.store_evaluation(spec)?;
     report::redraw_folds(run, &cache_folder(spec))?;
     Ok(())

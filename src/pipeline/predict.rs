@@ -1,9 +1,10 @@
-//! CT series through trained networks: the sentence without a study.
+//! Predictions of trained networks for CT series without a cohort.
 
 use super::archive::{is_archive, unpack};
-use super::explain::{Explaining, Explanation, Looking, explain};
+use super::explain::{ExplainOptions, ExplainedModel, Explanation, explain};
 use super::{
-    KeptCalibration, PipelineError, Stages, images_of, prepare_images, settings, tell_passed_over,
+    ImageSet, PipelineError, Stages, StoredCalibration, images_of, prepare_images,
+    report_passed_over, settings,
 };
 use crate::device::{self, DeviceRequest};
 use crate::evaluation::Calibrator;
@@ -17,21 +18,21 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// A trained network and how series are prepared for it.
+/// A trained network and its preprocessing.
 pub struct Model {
     path: PathBuf,
-    /// Its preparation; of a run, the run's whole spec.
+    /// Spec with the preprocessing; for a run, the spec of the run.
     pub spec: Spec,
     loaded: Loaded,
-    calibration: Option<KeptCalibration>,
+    calibration: Option<StoredCalibration>,
 }
 
 impl Model {
-    /// Every network that a path stands for: of a cross-validation, its folds'; of a model archive,
-    /// those in it; else one, as [`Model::open`] has it.
+    /// Opens all networks of a path: the folds of a cross-validation, the networks of a model archive, or the single
+    /// network of [`Model::open`].
     ///
     /// # Errors
-    /// As [`Model::open`], and when an archive is damaged.
+    /// As [`Model::open`]; and if an archive is damaged.
     pub fn open_all(
         path: &Path,
         spec: Option<&Path>,
@@ -39,38 +40,39 @@ impl Model {
     ) -> Result<Vec<Self>, PipelineError> {
         if is_archive(path) {
             let unpacked = unpack(path)?;
-            let network = |folder: &PathBuf| {
+            let open = |folder: &PathBuf| {
                 let file = folder.join("weights.safetensors");
                 let model = Self::open(&file, spec, any_preprocessing)?;
-                let calibration = KeptCalibration::read_file(&folder.join("calibration.json"))?;
+                let calibration = StoredCalibration::read_file(&folder.join("calibration.json"))?;
                 Ok(Self { path: path.to_owned(), calibration, ..model })
             };
-            return unpacked.networks.iter().map(network).collect();
+            return unpacked.networks.iter().map(open).collect();
         }
-        let places = match RunFolder::find(path) {
+        let paths = match RunFolder::find(path) {
             Ok(run) => run.members()?.into_iter().map(|(run, _)| run.root().to_owned()).collect(),
             Err(_) => vec![path.to_owned()],
         };
-        places.iter().map(|place| Self::open(place, spec, any_preprocessing)).collect()
+        paths.iter().map(|path| Self::open(path, spec, any_preprocessing)).collect()
     }
 
-    /// Of a run (its selected epoch), or of a file of weights of any kind.
+    /// Opens the selected epoch of a run, or a file of weights.
     ///
-    /// Weights that a run wrote carry their preparation; for others, `spec` says it. Where both
-    /// speak they must agree, unless `any_preprocessing`.
+    /// Weights of a run have their preprocessing as metadata; other weights need `spec`. If both exist they must
+    /// agree, unless `any_preprocessing` is set.
     ///
     /// # Errors
-    /// [`PipelineError`] when there are no such weights, when they are of no network of two
-    /// classes, or when it is not clear how series are prepared for them.
+    /// [`PipelineError`] if the weights cannot be read, have no classifier of two classes, or have unknown or
+    /// different preprocessing.
     pub fn open(
         path: &Path,
         spec: Option<&Path>,
         any_preprocessing: bool,
     ) -> Result<Self, PipelineError> {
-        let odd = |reason: String| PipelineError::OddWeights { path: path.to_owned(), reason };
-        let (file, own, calibration) = match RunFolder::find(path) {
+        let invalid =
+            |reason: String| PipelineError::InvalidWeights { path: path.to_owned(), reason };
+        let (file, run_spec, calibration) = match RunFolder::find(path) {
             Ok(run) => {
-                let calibration = KeptCalibration::read(&run)?;
+                let calibration = StoredCalibration::read(&run)?;
                 (training::selected_weights(&run)?, Some(run.spec()?), calibration)
             }
             Err(error @ ResultsError::IsSweep { .. }) => return Err(error.into()),
@@ -78,41 +80,45 @@ impl Model {
         };
         let loaded = weights::load(&file, None, weights::Head::Keep)?;
         if !loaded.has_head() || loaded.config.classes != 2 {
-            let found = if loaded.has_head() {
-                format!("a classifier of {} classes, 2 are needed", loaded.config.classes)
+            let classifier = if loaded.has_head() {
+                format!("a classifier of {} classes", loaded.config.classes)
             } else {
                 "no classifier".to_owned()
             };
-            return Err(odd(format!(
-                "it has {found}: nothing can be predicted with it; train one first, in a run with \
+            return Err(invalid(format!(
+                "found {classifier}, expected a classifier of 2 classes; train one in a run with \
                  model.init = \"{}\" and model.init_head = \"new\"",
                 path.display()
             )));
         }
-        let known = Contract::from_metadata(&loaded.metadata).map_err(|e| odd(e.to_string()))?;
-        let own = match (own, &known) {
+        let contract =
+            Contract::from_metadata(&loaded.metadata).map_err(|e| invalid(e.to_string()))?;
+        let own = match (run_spec, &contract) {
             (Some(spec), _) => Some(spec),
-            (None, Some(contract)) => Some(contract.to_spec().map_err(odd)?),
+            (None, Some(contract)) => Some(contract.to_spec().map_err(invalid)?),
             (None, None) => None,
         };
-        let given = spec.map(|path| load_preparation(path, &[])).transpose().map_err(Box::new)?;
-        let spec = match (own, given) {
+        let requested =
+            spec.map(|path| load_preparation(path, &[])).transpose().map_err(Box::new)?;
+        let spec = match (own, requested) {
             (None, None) => return Err(PipelineError::NoPreparation { path: path.to_owned() }),
             (Some(own), None) => own,
-            (None, Some(given)) => given,
-            (Some(own), Some(given)) => {
-                let differences = Contract::of(&own).differences(&Contract::of(&given));
+            (None, Some(requested)) => requested,
+            (Some(own), Some(requested)) => {
+                let differences = Contract::of(&own).differences(&Contract::of(&requested));
                 if !differences.is_empty() && !any_preprocessing {
                     return Err(PipelineError::OtherPreparation {
                         path: path.to_owned(),
                         spec: spec.map(Path::to_owned).unwrap_or_default(),
                         differences: differences
                             .into_iter()
-                            .map(|(key, own, given)| format!("  {key}: {own} there, {given} here"))
+                            .map(|(key, own, requested)| {
+                                format!("  {key}: {own} in the weights, {requested} in the spec")
+                            })
                             .collect(),
                     });
                 }
-                given
+                requested
             }
         };
         Ok(Self {
@@ -123,30 +129,29 @@ impl Model {
         })
     }
 
-    /// What the run says of calibrated probabilities, in a sentence; nothing where its spec asks
-    /// for none.
+    /// A sentence about calibrated probabilities; `None` if the run has no `evaluate.recalibrate`.
     pub fn calibration(&self) -> Option<String> {
-        let kept = self.calibration.as_ref()?;
+        let calibration = self.calibration.as_ref()?;
         let path = self.path.display();
-        Some(match &kept.calibrator {
+        Some(match &calibration.calibrator {
             Some(map) => format!(
                 "calibrated_probability: by {}, fitted on {} validation exams ({} positive) of {path}",
                 map.name(),
-                kept.exams,
-                kept.positives
+                calibration.exams,
+                calibration.positives
             ),
             None => format!(
-                "no calibrated_probability: {path} could not fit one: {}",
-                kept.reason.as_deref().unwrap_or("no reason is known")
+                "no calibrated_probability: {path} has no calibration map: {}",
+                calibration.reason.as_deref().unwrap_or("unknown reason")
             ),
         })
     }
 }
 
-/// The opinion on one series.
+/// The prediction of one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// Folder of the series, or the volume file, or the damaged file.
+    /// Folder of the series, volume file, or damaged file.
     pub path: String,
     /// PatientID.
     pub patient: String,
@@ -154,24 +159,24 @@ pub struct Prediction {
     pub exam: String,
     /// SeriesInstanceUID.
     pub series: String,
-    /// Probability of cancer; empty when the series cannot be used.
+    /// Probability of cancer; empty if the series is excluded.
     pub probability: Option<f64>,
-    /// The same after the run's map to calibrated probabilities; empty where the series cannot be
-    /// used or a model has no such map.
+    /// Calibrated probability; empty if the series is excluded, or a model has no calibration map.
     pub calibrated_probability: Option<f64>,
-    /// Why it cannot.
+    /// Reason of the exclusion.
     pub reason: String,
-    /// What was noticed in preparation and is safe.
+    /// Flags of harmless peculiarities in preparation.
     pub flags: String,
 }
 
-/// Scores every image in `paths`; the opinions of several models are averaged. `cache` is a folder for prepared volumes, and whether it lasts. With `explaining`, also says where the models looked.
+/// Predicts all images in `paths`; the predictions of several models are averaged. `cache` is the folder of prepared
+/// volumes, and whether it is permanent. With `explain_options`, also computes heatmaps.
 pub fn predict(
     models: Vec<Model>,
     paths: &[PathBuf],
-    (cache, lasting): (&Path, bool),
+    (cache, is_permanent): (&Path, bool),
     device: &str,
-    explaining: Option<&Explaining>,
+    explain_options: Option<&ExplainOptions>,
     watch: &dyn Stages,
 ) -> Result<(Vec<Prediction>, Vec<Explanation>), PipelineError> {
     let request: DeviceRequest = device.parse()?;
@@ -186,20 +191,22 @@ pub fn predict(
     let spec = spec.clone();
     let mut networks = Vec::new();
     for Model { path, spec, loaded, calibration } in models {
-        let odd = |reason: String| PipelineError::OddWeights { path: path.clone(), reason };
-        // Explanations need gradients, opinions do not.
-        let place = if explaining.is_some() { device.clone().autodiff() } else { device.clone() };
-        let network = loaded.config.init(0, &place).map_err(|e| odd(e.to_string()))?;
-        let network = network.with_variables(loaded.variables).map_err(|e| odd(e.to_string()))?;
-        let map: Option<Calibrator> = calibration.and_then(|kept| kept.calibrator);
+        let invalid = |reason: String| PipelineError::InvalidWeights { path: path.clone(), reason };
+        // Heatmaps need gradients, predictions do not.
+        let device =
+            if explain_options.is_some() { device.clone().autodiff() } else { device.clone() };
+        let network = loaded.config.init(0, &device).map_err(|e| invalid(e.to_string()))?;
+        let network =
+            network.with_variables(loaded.variables).map_err(|e| invalid(e.to_string()))?;
+        let map: Option<Calibrator> = calibration.and_then(|stored| stored.calibrator);
         networks.push((spec, network, map));
     }
-    let found = images_of(&spec, paths, lasting.then_some(cache))?;
-    tell_passed_over(&found.passed_over, watch);
-    let images: Vec<&Image> = found.images.iter().collect();
+    let ImageSet { images, excluded, passed_over } =
+        images_of(&spec, paths, is_permanent.then_some(cache))?;
+    report_passed_over(&passed_over, watch);
+    let images: Vec<&Image> = images.iter().collect();
     let rows = prepare_images(&spec, &images, cache, watch)?;
-    let mut predictions: Vec<Prediction> = found
-        .images
+    let mut predictions: Vec<Prediction> = images
         .iter()
         .zip(&rows)
         .map(|(image, row)| Prediction {
@@ -217,61 +224,61 @@ pub fn predict(
         })
         .collect();
     let usable: Vec<usize> =
-        (0..rows.len()).filter(|place| rows[*place].status == Status::Prepared).collect();
+        (0..rows.len()).filter(|index| rows[*index].status == Status::Prepared).collect();
     let exams: Vec<Exam> = usable
         .iter()
-        .map(|place| Exam {
-            patient: rows[*place].patient_id.clone(),
-            exam: rows[*place].study_uid.clone(),
-            series: rows[*place].series_uid.clone(),
+        .map(|index| Exam {
+            patient: rows[*index].patient_id.clone(),
+            exam: rows[*index].study_uid.clone(),
+            series: rows[*index].series_uid.clone(),
             label: 0,
-            crop: cache.join(&rows[*place].cache_file),
+            crop: cache.join(&rows[*index].cache_file),
         })
         .collect();
-    let mut opinions = vec![Vec::new(); exams.len()];
+    let mut probabilities = vec![Vec::new(); exams.len()];
     for (spec, network, map) in &networks {
         watch.validation_begins(exams.len());
-        let plain = explaining.map(|_| network.valid());
-        let network = plain.as_ref().unwrap_or(network);
+        let without_gradients = explain_options.map(|_| network.valid());
+        let network = without_gradients.as_ref().unwrap_or(network);
         for scored in training::score(network, spec, &exams, std::slice::from_ref(&device), watch)?
         {
             let calibrated = map.as_ref().map(|map| map.probability(scored.log_odds()));
-            opinions[scored.exam].push((scored.probability(), calibrated));
+            probabilities[scored.exam].push((scored.probability(), calibrated));
         }
     }
-    for (place, opinions) in usable.iter().zip(opinions) {
-        let prediction = &mut predictions[*place];
-        prediction.probability = mean(opinions.iter().map(|(plain, _)| Some(*plain)));
-        // Of several models, all must have a map: an average of both kinds is neither.
+    for (index, probabilities) in usable.iter().zip(probabilities) {
+        let prediction = &mut predictions[*index];
+        prediction.probability = mean(probabilities.iter().map(|(plain, _)| Some(*plain)));
+        // All models must have a map: calibrated and uncalibrated probabilities are not averaged.
         prediction.calibrated_probability =
-            mean(opinions.iter().map(|(_, calibrated)| *calibrated));
+            mean(probabilities.iter().map(|(_, calibrated)| *calibrated));
     }
     let mut explanations = vec![];
-    if let Some(wanted) = explaining {
+    if let Some(options) = explain_options {
         let scored: Vec<_> = usable
             .iter()
             .zip(&exams)
-            .map(|(place, exam)| (images[*place], exam.crop.clone(), &predictions[*place]))
+            .map(|(index, exam)| (images[*index], exam.crop.clone(), &predictions[*index]))
             .collect();
         let networks: Vec<_> = networks
             .into_iter()
             .map(|(spec, network, _)| (spec, network.for_inspection()))
             .collect();
-        let looking: Vec<Looking> =
-            networks.iter().map(|(spec, network)| Looking { spec, network }).collect();
+        let models: Vec<ExplainedModel> =
+            networks.iter().map(|(spec, network)| ExplainedModel { spec, network }).collect();
         watch.stage_begins("explanation");
         let advance = |done| watch.stage_advances(done, scored.len());
-        explanations = explain(&looking, &scored, wanted, &device, advance)?;
+        explanations = explain(&models, &scored, options, &device, advance)?;
         let failed = explanations.iter().filter(|row| !row.reason.is_empty()).count();
-        let told = format!(
+        let summary = format!(
             "{} maps and pictures in {}{}",
             explanations.len() - failed,
-            wanted.folder.display(),
+            options.folder.display(),
             if failed > 0 { format!("; {failed} failed") } else { String::new() }
         );
-        watch.stage_ends("explanation", &told);
+        watch.stage_ends("explanation", &summary);
     }
-    predictions.extend(found.left_out.into_iter().map(|(path, reason)| Prediction {
+    predictions.extend(excluded.into_iter().map(|(path, reason)| Prediction {
         path,
         patient: String::new(),
         exam: String::new(),
@@ -284,7 +291,7 @@ pub fn predict(
     Ok((predictions, explanations))
 }
 
-/// The mean; nothing where one is missing or there are none.
+/// The mean; `None` if a value is missing or there are no values.
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let values: Vec<f64> = values.collect::<Option<_>>()?;
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

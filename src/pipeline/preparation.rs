@@ -1,4 +1,4 @@
-//! Cohort → Prepared: the chosen series of a spec as volumes in its cache.
+//! Cohort → Prepared: preparation of the chosen series into the cache.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::volume;
 use super::study::{gather, make_phantom};
 use super::{PipelineError, Stages};
 
-/// Prepares the chosen series, and takes those that are refused out of the cohort.
+/// Prepares the chosen series, and excludes series that cannot be prepared.
 pub fn prepare(
     spec: &Spec,
     cohort: &mut Cohort,
@@ -24,7 +24,7 @@ pub fn prepare(
     Ok(rows)
 }
 
-/// Checks that something is left of the study.
+/// Checks that the cohort has at least one prepared series.
 pub(super) fn check_prepared(cohort: &Cohort, rows: &[Row]) -> Result<(), PipelineError> {
     if cohort.chosen.is_empty() {
         let reasons = cohort::count_reasons(&cohort.rows);
@@ -34,7 +34,7 @@ pub(super) fn check_prepared(cohort: &Cohort, rows: &[Row]) -> Result<(), Pipeli
     Ok(())
 }
 
-/// [`prepare`] for who wants the rows even when every series is refused.
+/// [`prepare`] without an error if every series is excluded.
 pub fn prepare_chosen(
     spec: &Spec,
     cohort: &mut Cohort,
@@ -42,37 +42,37 @@ pub fn prepare_chosen(
 ) -> Result<Vec<Row>, PipelineError> {
     let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
     let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
-    refuse_unprepared(cohort, &rows);
+    exclude_unprepared(cohort, &rows);
     Ok(rows)
 }
 
-/// Takes the series that preparation refused out of the cohort; `rows` are those of its chosen ones.
-pub(super) fn refuse_unprepared(cohort: &mut Cohort, rows: &[Row]) {
-    let chosen = cohort.chosen.iter().map(|(place, _)| *place);
+/// Excludes series that could not be prepared; `rows` are those of the chosen series, in order.
+pub(super) fn exclude_unprepared(cohort: &mut Cohort, rows: &[Row]) {
+    let chosen = cohort.chosen.iter().map(|(index, _)| *index);
     let refused = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
-    let reason = |(place, row): (usize, &Row)| (place, format!("{}: {}", row.code, row.reason));
-    let refused = refused.map(reason).collect();
-    cohort.refuse(refused);
+    let reason = |(index, row): (usize, &Row)| (index, format!("{}: {}", row.code, row.reason));
+    let reasons = refused.map(reason).collect();
+    cohort.exclude(reasons);
 }
 
-/// Prepares those of the chosen series that are in one part of several.
+/// Prepares the chosen series of one shard.
 pub fn prepare_shard(
     spec: &Spec,
     shard: Shard,
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
-    // Parts begin at the same time: one of them makes what is to be made and looks into the files.
-    let turn = prepare::turn(&cache_folder(spec), "index");
+    // All shards start at the same time: one of them generates the synthetic cohort and indexes the files.
+    let lock = prepare::turn(&cache_folder(spec), "index");
     make_phantom(spec, watch)?;
     let mut cohort = gather(spec, watch)?;
-    drop(turn);
-    let of = cohort.chosen.len();
+    drop(lock);
+    let total = cohort.chosen.len();
     cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
-    watch.stage_ends("part", &format!("{shard}, {} of {of} series", cohort.chosen.len()));
+    watch.stage_ends("part", &format!("{shard}, {} of {total} series", cohort.chosen.len()));
     prepare_chosen(spec, &mut cohort, watch)
 }
 
-/// Prepares images as `spec` says, into `cache`.
+/// Prepares images with the settings of `spec` into `cache`.
 pub fn prepare_images(
     spec: &Spec,
     images: &[&Image],
@@ -88,33 +88,33 @@ pub fn prepare_images(
     let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
     let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
     let volumes = rows.len() - refused;
-    let told = format!(
+    let summary = format!(
         "{volumes} {} in {}, {} new{}",
         if volumes == 1 { "volume" } else { "volumes" },
         cache.display(),
         rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
-        if refused > 0 { format!("; {refused} refused") } else { String::new() }
+        if refused > 0 { format!("; {refused} excluded") } else { String::new() }
     );
-    watch.stage_ends("preparation", &told);
+    watch.stage_ends("preparation", &summary);
     if let Some(beyond) = BeyondCrop::of(&rows, network_input(spec)) {
         watch.note(&format!("warning: {beyond}"));
     }
     Ok(rows)
 }
 
-/// What the network of a spec sees of a crop.
+/// The part of the crop that is the input of the network.
 pub fn network_input(spec: &Spec) -> NetworkInput {
     NetworkInput { slices: spec.model.slices, spacing_mm: spec.preprocess.spacing_mm }
 }
 
-/// The rows of those chosen series that are prepared already.
+/// The rows of chosen series that are prepared already.
 pub(super) fn known_rows(spec: &Spec, cohort: &Cohort) -> Vec<Row> {
     let (settings, cache) = (settings(spec), cache_folder(spec));
     let chosen = cohort.chosen.iter();
     chosen.filter_map(|(_, image)| prepare::prepared_row(image, &settings, &cache)).collect()
 }
 
-/// The preprocessing part of a spec in the words of the prepare room.
+/// The settings of preparation of a spec.
 pub fn settings(spec: &Spec) -> Settings {
     let preprocess = &spec.preprocess;
     let compat = preprocess.compat == Compat::Lungs015;
@@ -147,15 +147,15 @@ pub fn settings(spec: &Spec) -> Settings {
     }
 }
 
-/// Where prepared volumes are kept: as the spec says, else beside the data.
+/// The folder of prepared volumes: `data.cache`, or a folder next to the images.
 pub fn cache_folder(spec: &Spec) -> PathBuf {
     if let Some(cache) = &spec.data.cache {
         return cache.clone();
     }
     let data = &spec.data;
-    let beside = [Some(&data.root), data.positives.as_ref(), data.train_list.as_ref()];
-    let beside = beside.into_iter().flatten().find(|path| **path != Path::new(""));
-    let mut name = beside.map(|path| path.as_os_str().to_owned()).unwrap_or_default();
+    let sources = [Some(&data.root), data.positives.as_ref(), data.train_list.as_ref()];
+    let source = sources.into_iter().flatten().find(|path| **path != Path::new(""));
+    let mut name = source.map(|path| path.as_os_str().to_owned()).unwrap_or_default();
     name.push(".prepared");
     PathBuf::from(name)
 }

@@ -1,4 +1,4 @@
-//! Spec → Cohort → Prepared → Split: who is in the study.
+//! Spec → Cohort → Prepared → Split: the cohort of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,13 +16,12 @@ use crate::training::Exam;
 
 use super::columns::{self, check_columns};
 use super::preparation::{
-    cache_folder, check_prepared, known_rows, prepare_images, refuse_unprepared, settings,
+    cache_folder, check_prepared, exclude_unprepared, known_rows, prepare_images, settings,
 };
 use super::{PipelineError, Stages, equal_scans, inputs};
 
-/// The study of a run: read from its tables when they are there, else gathered, prepared and
-/// split.
-pub(super) fn study(
+/// The cohort of a run: read from its tables, or else selected, prepared and split.
+pub(super) fn load_or_create_cohort(
     spec: &Spec,
     run: &RunFolder,
     watch: &dyn Stages,
@@ -31,64 +30,63 @@ pub(super) fn study(
     if cohort_file.is_file() && preparation_file.is_file() {
         let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
-        if inputs::are_there(spec, &prepared) {
+        if inputs::are_cached(spec, &prepared) {
             cohort::check_parts(&rows)?;
             equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
         watch.note("prepared volumes are missing: preparing again");
-        inputs::check_lost(spec, run)?;
+        inputs::check_recoverable(spec, run)?;
     }
     if !cohort_file.is_file()
-        && let Some(rows) = study_of_other_fold(spec, run)?
+        && let Some(rows) = cohort_of_other_fold(spec, run)?
     {
         return Ok(rows);
     }
     make_phantom(spec, watch)?;
     let mut cohort = gather(spec, watch)?;
     let lists = SplitLists::read(spec).map_err(SplitError::from)?;
-    let mut began_with = inputs::rows_of(&cohort, &lists);
+    let mut input_rows = inputs::rows_of(&cohort, &lists);
     let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
     let prepared = prepare_images(spec, &images, &cache_folder(spec), watch)?;
-    inputs::add_contents(&mut began_with, &images, spec);
-    refuse_unprepared(&mut cohort, &prepared);
+    inputs::add_contents(&mut input_rows, &images, spec);
+    exclude_unprepared(&mut cohort, &prepared);
     check_prepared(&cohort, &prepared)?;
-    let known = cohort.remarks.len();
+    let reported = cohort.remarks.len();
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
-    note_remarks(&cohort.remarks[known..], watch);
+    note_remarks(&cohort.remarks[reported..], watch);
     cohort::assign(&mut cohort, spec)?;
-    write_csv(&run.table(Table::Inputs), &began_with)?;
+    write_csv(&run.table(Table::Inputs), &input_rows)?;
     write_csv(&preparation_file, &prepared)?;
     write_lists(run, &cohort.rows)?;
     columns::write(spec, run, &cohort)?;
     write_csv(&cohort_file, &cohort.rows)?;
-    let mut told = split_check(&cohort.rows);
+    let mut summary = split_check(&cohort.rows);
     if !lists.is_empty() {
-        told += &format!("; {}", lists.summary(&cohort.rows));
+        summary += &format!("; {}", lists.summary(&cohort.rows));
     }
-    watch.stage_ends("split", &told);
+    watch.stage_ends("split", &summary);
     for warning in cohort::split_warnings(&cohort.rows) {
         watch.note(&format!("warning: {warning}"));
     }
     Ok(cohort.rows)
 }
 
-/// The study of a fold as another fold of the same cross-validation has drawn it up, with the parts of
-/// this one: all folds are of the same inputs, whatever becomes of these meanwhile. `None` where there
-/// is no other fold, or prepared volumes are missing.
-fn study_of_other_fold(
+/// The cohort of a fold, copied from another fold of the same cross-validation and split again: all folds have the
+/// same inputs, even if these change meanwhile. `None` if there is no other fold, or prepared volumes are missing.
+fn cohort_of_other_fold(
     spec: &Spec,
     run: &RunFolder,
 ) -> Result<Option<Vec<CohortRow>>, PipelineError> {
     let Some(other) = run.other_folds(spec)?.into_iter().find(|fold| {
-        [Table::Cohort, Table::Preparation, Table::Inputs].map(|it| fold.table(it).is_file())
+        [Table::Cohort, Table::Preparation, Table::Inputs].map(|table| fold.table(table).is_file())
             == [true; 3]
     }) else {
         return Ok(None);
     };
     let prepared: Vec<Row> = read_csv(&other.table(Table::Preparation))?;
-    if !inputs::are_there(spec, &prepared) {
-        inputs::check_lost(spec, &other)?;
+    if !inputs::are_cached(spec, &prepared) {
+        inputs::check_recoverable(spec, &other)?;
         return Ok(None);
     }
     let mut cohort = Cohort { rows: read_csv(&other.table(Table::Cohort))?, ..Cohort::default() };
@@ -107,44 +105,46 @@ fn study_of_other_fold(
     Ok(Some(cohort.rows))
 }
 
-/// Makes the synthetic cohort that a spec asks for, where there is none.
+/// Generates the synthetic cohort of a spec, if it does not exist.
 pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError> {
-    let Some(wanted) = &spec.data.phantom else { return Ok(()) };
+    let Some(settings) = &spec.data.phantom else { return Ok(()) };
     let plan = phantom::PhantomPlan {
-        patients: wanted.patients,
-        positive_fraction: wanted.positive_fraction,
-        cancer_diameter_mm: wanted.cancer_diameter_mm,
-        graded: wanted.graded,
-        seed: wanted.seed,
+        patients: settings.patients,
+        positive_fraction: settings.positive_fraction,
+        cancer_diameter_mm: settings.cancer_diameter_mm,
+        graded: settings.graded,
+        seed: settings.seed,
         ..Default::default()
     };
     watch.stage_begins("phantom");
     let advance = |done, of| watch.stage_advances(done, of);
     let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
-    let told = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
-    watch.stage_ends("phantom", &told);
+    let summary = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
+    watch.stage_ends("phantom", &summary);
     Ok(())
 }
 
-/// Finds series and labels and chooses one series per exam. What is found in files is kept beside
-/// the prepared volumes, so that unchanged files are not opened again.
+/// Reads series and labels, and selects one series per exam. An index of file headers is stored with the prepared
+/// volumes, so that unchanged files are not opened again.
 pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
     watch.stage_begins("cohort");
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
     if let Err(error) = scanner.save() {
-        watch.note(&format!("files will be looked at again next time: {error}"));
+        watch.note(&format!(
+            "warning: the index of the files could not be saved, they will be read again: {error}"
+        ));
     }
     let series = cohort.rows.iter().filter(|row| row.is_image()).count();
-    let left_out = match cohort::count_reasons(&cohort.rows) {
+    let excluded = match cohort::count_reasons(&cohort.rows) {
         reasons if reasons.is_empty() => String::new(),
-        reasons => format!("; left out: {reasons}"),
+        reasons => format!("; excluded: {reasons}"),
     };
-    let told = format!("{series} series, {} chosen{left_out}", cohort.chosen.len());
-    watch.stage_ends("cohort", &told);
+    let summary = format!("{series} series, {} chosen{excluded}", cohort.chosen.len());
+    watch.stage_ends("cohort", &summary);
     note_remarks(&cohort.remarks, watch);
-    tell_passed_over(&cohort.passed_over, watch);
+    report_passed_over(&cohort.passed_over, watch);
     Ok(cohort)
 }
 
@@ -154,8 +154,8 @@ fn note_remarks(remarks: &[Remark], watch: &dyn Stages) {
     }
 }
 
-/// Says which files were passed over, and what to do where there may be images in them.
-pub fn tell_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
+/// Reports files that are not images or are not read, and remedies for those that can contain images.
+pub fn report_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
     if passed_over.is_empty() {
         return;
     }
@@ -165,23 +165,23 @@ pub fn tell_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
     }
 }
 
-/// What looks for images as the spec says, with the index of a cache folder.
+/// A scanner for images with the settings of a spec and the index of a cache folder.
 pub(super) fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
     let scanner = cache.map(Scanner::with_index).unwrap_or_default();
     scanner.stacking_by(settings(spec).stacks)
 }
 
-/// A study as far as it is known without preparing series.
+/// A cohort and its series that are prepared already.
 #[derive(Clone)]
 pub struct Survey {
-    /// Everything seen, chosen or not.
+    /// The cohort.
     pub cohort: Cohort,
-    /// The rows of series that are prepared already.
+    /// Rows of series that are prepared already.
     pub prepared: Vec<Row>,
 }
 
 impl Survey {
-    /// The rows of those chosen series that are prepared already.
+    /// Rows of chosen series that are prepared already.
     pub fn prepared_of_chosen(&self) -> Vec<Row> {
         let chosen = self.cohort.chosen.iter().map(|(_, image)| image.series_uid.as_str());
         let chosen: BTreeSet<&str> = chosen.collect();
@@ -190,30 +190,30 @@ impl Survey {
     }
 }
 
-/// The cohort as a run would have it, without preparing series and without making a folder.
+/// The cohort of a run, without preparing series and without creating a folder.
 pub fn survey(spec: &Spec) -> Result<Survey, PipelineError> {
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let mut cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
-    // Looking must not fail where nothing can be written.
+    // A read-only folder is not an error here.
     let _ = scanner.save_beside();
-    leave_out_prepared_otherwise(spec, &mut cohort)?;
+    exclude_prepared_otherwise(spec, &mut cohort)?;
     let prepared = known_rows(spec, &cohort);
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
     Ok(Survey { cohort, prepared })
 }
 
-/// Takes out of the cohort what preparation would refuse, as far as that is known without reading.
-fn leave_out_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), PipelineError> {
+/// Excludes prepared volumes with other preprocessing, which preparation would exclude.
+fn exclude_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), PipelineError> {
     let (settings, cache, series) = (settings(spec), cache_folder(spec), cohort.chosen.len());
     let refusal = Refusal::PreparedOtherwise;
     let otherwise = cohort.chosen.iter().filter(|(_, image)| {
         prepare::is_prepared_otherwise(image, &settings)
             && !prepare::is_prepared(image, &settings, &cache)
     });
-    let told = format!("{}: {refusal}", refusal.code());
-    let otherwise = otherwise.map(|(place, _)| (*place, told.clone())).collect();
-    cohort.refuse(otherwise);
+    let reason = format!("{}: {refusal}", refusal.code());
+    let reasons = otherwise.map(|(index, _)| (*index, reason.clone())).collect();
+    cohort.exclude(reasons);
     if series > 0 && cohort.chosen.is_empty() {
         let (reasons, first) = (cohort::count_reasons(&cohort.rows), refusal.to_string());
         return Err(PipelineError::NothingPrepared { series, reasons, first });
@@ -221,47 +221,47 @@ fn leave_out_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), 
     Ok(())
 }
 
-/// Images without a study.
+/// Images without a cohort.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ImageSet {
     /// Images.
     pub images: Vec<Image>,
-    /// Files that are damaged, with the reason.
-    pub left_out: Vec<(String, String)>,
-    /// Files that are no image or are not looked into, by kind.
+    /// Damaged files with their reasons.
+    pub excluded: Vec<(String, String)>,
+    /// Files that are not images or are not read, by kind.
     pub passed_over: PassedOver,
 }
 
-/// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
-/// in files is kept there.
+/// All images of folders, at any depth, or of single files. With a permanent `cache`, an index of file headers is
+/// stored there.
 pub fn images_of(
     spec: &Spec,
     paths: &[PathBuf],
     cache: Option<&Path>,
-) -> Result<Found, PipelineError> {
-    let mut found = Found::default();
+) -> Result<ImageSet, PipelineError> {
+    let mut set = ImageSet::default();
     let mut scanner = scanner(spec, cache);
     for path in paths {
-        let here = scanner.scan(path).map_err(CohortError::from)?;
-        if here.images.is_empty() {
-            return Err(cohort::nothing(path.clone(), &here).into());
+        let found = scanner.scan(path).map_err(CohortError::from)?;
+        if found.images.is_empty() {
+            return Err(cohort::no_images_error(path.clone(), &found).into());
         }
-        found.left_out.extend(here.problems.into_iter().map(|problem| {
+        set.excluded.extend(found.problems.into_iter().map(|problem| {
             (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
         }));
-        found.images.extend(here.images);
-        found.passed_over.merge(here.passed_over);
+        set.images.extend(found.images);
+        set.passed_over.merge(found.passed_over);
     }
-    // Preparation says so if nothing can be written there.
+    // Preparation reports a folder that cannot be written.
     let _ = scanner.save();
-    Ok(found)
+    Ok(set)
 }
 
 fn crop_path(spec: &Spec, row: &Row) -> PathBuf {
     cache_folder(spec).join(&row.cache_file)
 }
 
-/// The exams of a study by part.
+/// The exams of a cohort by split.
 pub(super) struct Exams(BTreeMap<Part, Vec<Exam>>);
 
 impl Exams {
@@ -289,8 +289,8 @@ pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams 
     Exams(exams)
 }
 
-/// BLAKE3 over exams, labels, parts, the content hashes in the names of prepared volumes, and those
-/// of lists that imposed the split.
+/// BLAKE3 of exams, labels, splits, the content hashes in the names of prepared volumes, and the hashes of
+/// `split.lists`.
 pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -> String {
     let mut hasher = blake3::Hasher::new();
     for (part, list) in split_lists {
@@ -307,9 +307,9 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
     hasher.finalize().to_hex().to_string()
 }
 
-/// The parts in words.
+/// The sizes of the splits, as a sentence.
 pub fn split_check(rows: &[CohortRow]) -> String {
-    let told = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
+    let sizes = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
         let rows: Vec<_> =
             rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
         let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
@@ -322,7 +322,7 @@ pub fn split_check(rows: &[CohortRow]) -> String {
             )
         })
     });
-    told.collect::<Vec<_>>().join(", ") + "; no patient in two parts"
+    sizes.collect::<Vec<_>>().join(", ") + "; no patient in two splits"
 }
 
 fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {

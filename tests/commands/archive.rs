@@ -1,7 +1,7 @@
-//! An archive that speaks S3 on loopback, and misbehaves as it is told to.
+//! A test server with the S3 protocol on loopback, with injected faults.
 //!
-//! It answers ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions,
-//! from memory, or, with [`Archive::before`], passes both on to another server and spoils its answers.
+//! It supports ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions, from
+//! memory. With [`Archive::before`], it forwards requests to another server and injects faults into the responses.
 
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
@@ -11,43 +11,43 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What goes wrong with one answer.
+/// A fault of one response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// Another status, with nothing that was asked for.
+    /// Another status, without the requested content.
     Status(u16),
-    /// The connection ends before any answer.
+    /// The connection ends before the response.
     HangUp,
-    /// The connection ends after so large a share of the body that Content-Length promises.
+    /// The connection ends after this fraction of the body.
     CutAt(f64),
-    /// The body is shorter by a byte, and so says Content-Length.
+    /// Body and Content-Length are one byte too short.
     Shorter,
-    /// One byte is another.
+    /// One bit of the body is flipped.
     Flip,
-    /// The whole is sent where a range was asked for.
+    /// The whole object is sent instead of the requested range.
     NoRange,
-    /// Nothing comes for so many milliseconds, and then the connection ends.
+    /// No data for this number of milliseconds, then the connection ends.
     Silence(u64),
-    /// A listing names no ETags, as those of some servers.
+    /// A listing without ETags, as some servers send it.
     NoEtag,
-    /// The body comes in small pieces with a pause of so many milliseconds between them.
+    /// The body is sent in small pieces, with pauses of this number of milliseconds.
     Slow(u64),
 }
 
-/// One request, as the archive saw it.
+/// A received request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Request {
     pub key: String,
-    /// How often this was asked for before.
+    /// Number of earlier requests for the same key.
     pub before: usize,
     pub is_list: bool,
     pub range_from: Option<usize>,
     pub headers: BTreeMap<String, String>,
 }
 
-type Spoil = dyn Fn(&Asked) -> Option<Fault> + Send + Sync;
+type Spoil = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
-/// A running archive; it ends when dropped.
+/// A running server, stopped on drop.
 pub struct Archive {
     address: SocketAddr,
     inner: Arc<Inner>,
@@ -57,17 +57,17 @@ struct Inner {
     objects: BTreeMap<String, Vec<u8>>,
     upstream: Option<SocketAddr>,
     spoil: Mutex<Arc<Spoil>>,
-    asked: Mutex<Vec<Asked>>,
-    over: AtomicBool,
+    requests: Mutex<Vec<Request>>,
+    stopped: AtomicBool,
 }
 
 impl Archive {
-    /// Serves objects by `bucket/key`.
+    /// A server of objects by `bucket/key`.
     pub fn of(objects: BTreeMap<String, Vec<u8>>) -> Self {
         Self::start(objects, None)
     }
 
-    /// Stands before another server.
+    /// A proxy of another server.
     pub fn before(upstream: SocketAddr) -> Self {
         Self::start(BTreeMap::new(), Some(upstream))
     }
@@ -75,14 +75,14 @@ impl Archive {
     fn start(objects: BTreeMap<String, Vec<u8>>, upstream: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
-        let (spoil, asked) =
-            (Mutex::new(Arc::new(|_: &Asked| None) as Arc<Spoil>), Mutex::default());
+        let (spoil, requests) =
+            (Mutex::new(Arc::new(|_: &Request| None) as Arc<Spoil>), Mutex::default());
         let inner =
-            Arc::new(Inner { objects, upstream, spoil, asked, over: AtomicBool::new(false) });
+            Arc::new(Inner { objects, upstream, spoil, requests, stopped: AtomicBool::new(false) });
         let served = inner.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if served.over.load(Ordering::SeqCst) {
+                if served.stopped.load(Ordering::SeqCst) {
                     break;
                 }
                 let served = served.clone();
@@ -96,38 +96,38 @@ impl Archive {
         format!("http://{}", self.address)
     }
 
-    /// From now on answers are spoiled so.
-    pub fn spoil(&self, spoil: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static) {
+    /// Sets the faults of all later responses.
+    pub fn spoil(&self, spoil: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static) {
         *self.inner.spoil.lock().expect("no panic") = Arc::new(spoil);
     }
 
-    /// How much was asked since the last time.
+    /// Number of requests since the last [`Self::take_asked`].
     pub fn count_asked(&self) -> usize {
-        self.inner.asked.lock().expect("no panic").len()
+        self.inner.requests.lock().expect("no panic").len()
     }
 
-    /// Everything that was asked since the last time.
-    pub fn take_asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.inner.asked.lock().expect("no panic"))
+    /// All requests since the last call.
+    pub fn take_asked(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.inner.requests.lock().expect("no panic"))
     }
 }
 
 impl Drop for Archive {
     fn drop(&mut self) {
-        self.inner.over.store(true, Ordering::SeqCst);
+        self.inner.stopped.store(true, Ordering::SeqCst);
         // Wakes the listener, which then ends.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// An answer before it is spoiled.
-struct Answer {
+/// A response without faults.
+struct Response {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     fn of(status: u16, code: &str) -> Self {
         let body = format!("<Error><Code>{code}</Code></Error>").into_bytes();
         let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
@@ -155,27 +155,28 @@ impl Inner {
             let range_from = headers
                 .get("range")
                 .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-            let mut asked = self.asked.lock().expect("no panic");
-            let before = asked.iter().filter(|a| a.key == key && a.is_list == is_list).count();
-            let ask = Asked { key, before, is_list, range_from, headers: headers.clone() };
-            asked.push(ask.clone());
-            drop(asked);
+            let mut requests = self.requests.lock().expect("no panic");
+            let is_same = |other: &&Request| other.key == key && other.is_list == is_list;
+            let before = requests.iter().filter(is_same).count();
+            let request = Request { key, before, is_list, range_from, headers: headers.clone() };
+            requests.push(request.clone());
+            drop(requests);
             let spoil = self.spoil.lock().expect("no panic").clone();
-            let fault = spoil(&ask);
+            let fault = spoil(&request);
             let ranged = if fault == Some(Fault::NoRange) { None } else { range_from };
-            let answer = match self.upstream {
-                Some(upstream) => pass_on(upstream, &target, &headers, ranged),
+            let response = match self.upstream {
+                Some(upstream) => forward(upstream, &target, &headers, ranged),
                 None if is_list => self.list(&path, &query),
                 None => self.get(&path, ranged, headers.get("if-match")),
             };
-            if send(&mut out, answer, fault, method != "HEAD").is_err() {
+            if send(&mut out, response, fault, method != "HEAD").is_err() {
                 break;
             }
         }
         let _ = out.shutdown(std::net::Shutdown::Both);
     }
 
-    fn list(&self, bucket: &str, query: &BTreeMap<String, String>) -> Answer {
+    fn list(&self, bucket: &str, query: &BTreeMap<String, String>) -> Response {
         const PAGE: usize = 3;
         let prefix = format!("{bucket}/{}", query.get("prefix").map_or("", String::as_str));
         let after = query.get("continuation-token").map_or("", String::as_str);
@@ -197,32 +198,32 @@ impl Inner {
         }
         xml += &format!("<IsTruncated>{truncated}</IsTruncated></ListBucketResult>");
         let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
-        Answer { status: 200, headers, body: xml.into_bytes() }
+        Response { status: 200, headers, body: xml.into_bytes() }
     }
 
-    fn get(&self, path: &str, from: Option<usize>, if_match: Option<&String>) -> Answer {
-        let Some(bytes) = self.objects.get(path) else { return Answer::of(404, "NoSuchKey") };
+    fn get(&self, path: &str, from: Option<usize>, if_match: Option<&String>) -> Response {
+        let Some(bytes) = self.objects.get(path) else { return Response::of(404, "NoSuchKey") };
         let etag = format!("\"{}\"", md5(bytes));
-        if if_match.is_some_and(|wanted| *wanted != etag) {
-            return Answer::of(412, "PreconditionFailed");
+        if if_match.is_some_and(|condition| *condition != etag) {
+            return Response::of(412, "PreconditionFailed");
         }
         let mut headers = vec![
             ("ETag".to_owned(), etag),
             ("Last-Modified".to_owned(), "Fri, 02 Jan 2026 03:04:05 GMT".to_owned()),
         ];
         match from {
-            None => Answer { status: 200, headers, body: bytes.clone() },
+            None => Response { status: 200, headers, body: bytes.clone() },
             Some(from) if from < bytes.len() => {
                 let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
                 headers.push(("Content-Range".to_owned(), range));
-                Answer { status: 206, headers, body: bytes[from..].to_vec() }
+                Response { status: 206, headers, body: bytes[from..].to_vec() }
             }
-            Some(_) => Answer::of(416, "InvalidRange"),
+            Some(_) => Response::of(416, "InvalidRange"),
         }
     }
 }
 
-/// Method, target and headers of a request; `None` when the connection is over.
+/// Method, target and headers of a request; `None` if the connection is closed.
 fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<String, String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
@@ -241,10 +242,10 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<Stri
     }
 }
 
-/// Sends an answer, spoiled; an error when the connection is to end.
+/// Sends a response with a fault; an error if the connection ends.
 fn send(
     out: &mut TcpStream,
-    mut answer: Answer,
+    mut response: Response,
     fault: Option<Fault>,
     with_body: bool,
 ) -> std::io::Result<()> {
@@ -254,34 +255,34 @@ fn send(
     match fault {
         None | Some(Fault::NoRange) => {}
         Some(Fault::NoEtag) => {
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            let text = String::from_utf8_lossy(&response.body).into_owned();
             let pieces = text.split("<ETag>").map(|piece| match piece.split_once("</ETag>") {
                 Some((_, rest)) => rest,
                 None => piece,
             });
-            answer.body = pieces.collect::<String>().into_bytes();
+            response.body = pieces.collect::<String>().into_bytes();
         }
-        Some(Fault::Status(status)) => answer = Answer::of(status, "SlowDown"),
+        Some(Fault::Status(status)) => response = Response::of(status, "SlowDown"),
         Some(Fault::HangUp) => return Err(end()),
         Some(Fault::Silence(milliseconds)) => {
             std::thread::sleep(Duration::from_millis(milliseconds));
             return Err(end());
         }
-        Some(Fault::CutAt(share)) => cut = Some((answer.body.len() as f64 * share) as usize),
+        Some(Fault::CutAt(share)) => cut = Some((response.body.len() as f64 * share) as usize),
         Some(Fault::Shorter) => {
-            answer.body.pop();
+            response.body.pop();
         }
         Some(Fault::Flip) => {
-            let middle = answer.body.len() / 2;
-            if let Some(byte) = answer.body.get_mut(middle) {
+            let middle = response.body.len() / 2;
+            if let Some(byte) = response.body.get_mut(middle) {
                 *byte ^= 1;
             }
         }
         Some(Fault::Slow(milliseconds)) => pause = milliseconds,
     }
     let mut head =
-        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
-    for (name, value) in &answer.headers {
+        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", response.status, response.body.len());
+    for (name, value) in &response.headers {
         head += &format!("{name}: {value}\r\n");
     }
     out.write_all(head.as_bytes())?;
@@ -289,7 +290,7 @@ fn send(
     if !with_body {
         return Ok(());
     }
-    let body = &answer.body[..cut.unwrap_or(answer.body.len())];
+    let body = &response.body[..cut.unwrap_or(response.body.len())];
     for piece in body.chunks(if pause > 0 { 4096 } else { 1 << 20 }) {
         out.write_all(piece)?;
         std::thread::sleep(Duration::from_millis(pause));
@@ -297,13 +298,13 @@ fn send(
     if cut.is_some() { Err(end()) } else { Ok(()) }
 }
 
-/// Asks another server the same.
-fn pass_on(
+/// Forwards a request to another server.
+fn forward(
     upstream: SocketAddr,
     target: &str,
     headers: &BTreeMap<String, String>,
     from: Option<usize>,
-) -> Answer {
+) -> Response {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n");
     for name in ["if-match", "user-agent"] {
         if let Some(value) = headers.get(name) {
@@ -314,7 +315,7 @@ fn pass_on(
         request += &format!("Range: bytes={from}-\r\n");
     }
     request += "\r\n";
-    exchange(upstream, request.as_bytes()).unwrap_or_else(|_| Answer::of(502, "BadGateway"))
+    exchange(upstream, request.as_bytes()).unwrap_or_else(|_| Response::of(502, "BadGateway"))
 }
 
 /// Puts an object on another server.
@@ -325,10 +326,10 @@ pub fn put(server: SocketAddr, path: &str, bytes: &[u8]) -> u16 {
     )
     .into_bytes();
     request.extend_from_slice(bytes);
-    exchange(server, &request).map_or(0, |answer| answer.status)
+    exchange(server, &request).map_or(0, |response| response.status)
 }
 
-fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
+fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(server)?;
     stream.write_all(request)?;
     let mut reader = BufReader::new(stream);
@@ -363,7 +364,7 @@ fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
     } else {
         reader.read_to_end(&mut body)?;
     }
-    Ok(Answer { status, headers, body })
+    Ok(Response { status, headers, body })
 }
 
 fn md5(bytes: &[u8]) -> String {

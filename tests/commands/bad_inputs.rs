@@ -1,10 +1,10 @@
-//! What goes wrong, and how it is told.
+//! Error messages for invalid inputs.
 
 use super::support::{Workplace, cohort, settings};
 use std::fs;
 use std::path::PathBuf;
 
-/// Asserts the exit code and the report of a command.
+/// Asserts the exit code and the error message of a command.
 #[track_caller]
 fn fails(place: &Workplace, name: &str, code: i32, arguments: &[&str]) {
     let done = place.lungs(arguments);
@@ -90,7 +90,7 @@ fn empty_folder() {
 #[test]
 fn text_file_named_dcm() {
     let place = Workplace::new();
-    place.write("notes/readme.dcm", "These are not the slices you are looking for.\n");
+    place.write("notes/readme.dcm", "These are notes, not slices.\n");
     fails(&place, "text-named-dcm", 2, &["run", "small.toml", "--set", "data.root=notes"]);
 }
 
@@ -129,7 +129,7 @@ fn labels_without_series() {
 }
 
 #[test]
-fn labels_that_are_no_labels() {
+fn invalid_labels() {
     let place = Workplace::new();
     place.write("labels.csv", "series_uid,label\n1.2.3,cancer\n");
     let labels = "data.labels=labels.csv";
@@ -141,7 +141,7 @@ fn labels_that_are_no_labels() {
 #[test]
 fn a_patient_in_both_lists() {
     let place = Workplace::new();
-    // Some patient has two exams.
+    // A patient with two exams.
     let patient = fs::read_dir(cohort())
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -158,8 +158,8 @@ fn a_patient_in_both_lists() {
     );
     let done = place.lungs(&["run", "small.toml"]);
     assert_eq!(done.code, 2, "{}", done.stderr);
-    let told = done.stderr.replace(&name(&patient), "PATIENT");
-    settings().bind(|| insta::assert_snapshot!("patient-in-both-lists", told));
+    let message = done.stderr.replace(&name(&patient), "PATIENT");
+    settings().bind(|| insta::assert_snapshot!("patient-in-both-lists", message));
 }
 
 fn name(path: &std::path::Path) -> String {
@@ -169,13 +169,13 @@ fn name(path: &std::path::Path) -> String {
 #[test]
 fn unwritable_results_folder() {
     let place = Workplace::new();
-    // A file where the folder should be stops root too.
+    // A file in place of the folder is an error for root too.
     place.write("results", "a file\n");
     fails(&place, "unwritable-results", 1, &["run", "small.toml"]);
 }
 
 #[test]
-fn cuda_asked_for_and_absent() {
+fn unavailable_cuda() {
     let place = Workplace::new();
     let device = "runtime.device=cuda";
     fails(&place, "no-cuda", 2, &["check", "small.toml", "--set", device]);
@@ -197,12 +197,12 @@ fn evaluating_a_run_that_has_not_trained() {
 }
 
 #[test]
-fn preparing_into_the_data_itself() {
+fn preparing_into_the_data_folder() {
     fails(&Workplace::new(), "out-is-the-data", 2, &["prepare", "ct", "--out", "ct/../ct"]);
 }
 
 #[test]
-fn a_phantom_folder_that_is_taken() {
+fn a_phantom_folder_that_is_not_empty() {
     let place = Workplace::new();
     place.write("taken/notes.txt", "mine\n");
     fails(&place, "phantom-taken", 2, &["phantom", "taken"]);

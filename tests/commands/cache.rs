@@ -1,4 +1,4 @@
-//! The cache of prepared series under several processes, kills and full disks.
+//! The cache of prepared series with several processes, kills and full disks.
 
 use super::support::{Workplace, settings};
 use std::collections::BTreeMap;
@@ -30,8 +30,7 @@ fn start(place: &Workplace, out: &str) -> Child {
         .unwrap()
 }
 
-/// What was prepared: crops, pictures, figures, and the table. Neither the index nor what is known
-/// of the files' state, which name paths and times.
+/// Prepared files: crops, pictures, plots and the table, without the index, which has paths and times.
 fn prepared(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -46,19 +45,20 @@ fn prepared(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// The number before "new" in what `prepare` prints.
-fn new_ones(stdout: &str) -> usize {
+/// The number before "new" in the output of `prepare`.
+fn new_count(stdout: &str) -> usize {
     let words: Vec<&str> = stdout.split_whitespace().collect();
-    let at = words.iter().position(|word| word.starts_with("new")).expect("it says how many");
-    words[at - 1].parse().unwrap()
+    let index =
+        words.iter().position(|word| word.starts_with("new")).expect("a count of new volumes");
+    words[index - 1].parse().unwrap()
 }
 
 #[test]
-fn two_processes_share_a_cache_without_doing_work_twice() {
+fn two_processes_share_a_cache_without_duplicate_work() {
     let place = Workplace::new();
     let alone = place.lungs(&arguments("ct", "alone"));
     assert_eq!(alone.code, 0, "{}", alone.stderr);
-    let all = new_ones(&alone.stdout);
+    let all = new_count(&alone.stdout);
     assert!(all > 10, "{}", alone.stdout);
 
     let processes = [start(&place, "shared"), start(&place, "shared")];
@@ -66,7 +66,7 @@ fn two_processes_share_a_cache_without_doing_work_twice() {
     for process in processes {
         let output = process.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        shared += new_ones(&String::from_utf8_lossy(&output.stdout));
+        shared += new_count(&String::from_utf8_lossy(&output.stdout));
     }
     assert_eq!(shared, all);
     assert!(prepared(&place.path("shared")) == prepared(&place.path("alone")));
@@ -74,10 +74,10 @@ fn two_processes_share_a_cache_without_doing_work_twice() {
 }
 
 #[test]
-fn a_preparation_killed_at_any_moment_leaves_nothing_half_done() {
+fn a_killed_preparation_leaves_no_partial_files() {
     let place = Workplace::new();
-    assert_eq!(place.lungs(&arguments("ct", "whole")).code, 0);
-    let whole = prepared(&place.path("whole"));
+    assert_eq!(place.lungs(&arguments("ct", "reference")).code, 0);
+    let reference = prepared(&place.path("reference"));
     for milliseconds in [20, 90, 160, 230, 300, 370, 440, 510] {
         let mut process = start(&place, "killed");
         std::thread::sleep(Duration::from_millis(milliseconds));
@@ -86,16 +86,16 @@ fn a_preparation_killed_at_any_moment_leaves_nothing_half_done() {
         if !place.path("killed").is_dir() {
             continue;
         }
-        // Whatever is there under its name is what a whole run has.
+        // Every file with a final name equals that of an uninterrupted preparation.
         for (name, bytes) in prepared(&place.path("killed")) {
-            assert!(whole.get(&name) == Some(&bytes), "{name} after {milliseconds} ms");
+            assert!(reference.get(&name) == Some(&bytes), "{name} after {milliseconds} ms");
         }
     }
     assert_eq!(place.lungs(&arguments("ct", "killed")).code, 0);
-    assert!(prepared(&place.path("killed")) == whole);
+    assert!(prepared(&place.path("killed")) == reference);
 }
 
-/// A small file system of its own, unmounted when dropped.
+/// A small file system, unmounted on drop.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
@@ -117,7 +117,7 @@ impl Drop for SmallDisk<'_> {
 }
 
 #[test]
-fn a_full_disk_is_a_clear_error() {
+fn a_full_disk_is_an_error() {
     let place = Workplace::new();
     let path = place.path("disk");
     let Some(_disk) = SmallDisk::mount(&path) else {

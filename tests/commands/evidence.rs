@@ -1,4 +1,4 @@
-//! What `[evaluate]` adds to the figures, and to predictions.
+//! Metrics and predictions with the keys of `[evaluate]`.
 
 use super::support::{Workplace, settings};
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ use std::fs;
 fn labels_with_columns(place: &Workplace) {
     let text = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
     let mut lines = text.lines();
-    let mut told = format!("{},sex,age,sampling_weight\n", lines.next().unwrap());
-    for (at, line) in lines.enumerate() {
-        let sex = ["f", "m"][at % 2];
-        told += &format!("{line},{sex},{},{}\n", 50 + at, 1 + at % 3);
+    let mut table = format!("{},sex,age,sampling_weight\n", lines.next().unwrap());
+    for (index, line) in lines.enumerate() {
+        let sex = ["f", "m"][index % 2];
+        table += &format!("{line},{sex},{},{}\n", 50 + index, 1 + index % 3);
     }
-    place.write("labels.csv", &told);
+    place.write("labels.csv", &table);
 }
 
 const SETS: [&str; 12] = [
@@ -47,7 +47,7 @@ fn set(key: &str) -> [String; 2] {
 }
 
 #[test]
-fn figures_by_group_by_weight_and_calibrated_stand_in_the_evaluation() {
+fn the_evaluation_has_subgroups_weights_and_calibration() {
     let place = Workplace::new();
     labels_with_columns(&place);
     let run = place.lungs(&[&["run", "small.toml", "-q"], &SETS[..], &COLUMNS].concat());
@@ -79,13 +79,13 @@ fn figures_by_group_by_weight_and_calibrated_stand_in_the_evaluation() {
     assert_eq!(first["at_prevalence"]["prevalence"], 0.01);
     let points = test["operating_points"].as_array().unwrap();
     assert!(points.iter().any(|point| point["chosen_on"] == "validation"));
-    let kept = json("calibration.json");
-    assert_eq!(kept["wanted"], "isotonic");
-    assert_eq!(kept["fitted_on"], "valid");
-    assert!(kept["calibrator"]["method"] == "isotonic", "{kept}");
+    let calibration = json("calibration.json");
+    assert_eq!(calibration["wanted"], "isotonic");
+    assert_eq!(calibration["fitted_on"], "valid");
+    assert!(calibration["calibrator"]["method"] == "isotonic", "{calibration}");
     assert!(test["recalibrated"]["after"]["brier"]["value"].is_f64());
 
-    // The same map reaches whoever predicts with the run.
+    // `predict` applies the same map.
     let model = folder.to_str().unwrap();
     let done = place.lungs(&["predict", "--model", model, "ct/P0001", "--out", "p.csv"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
@@ -99,14 +99,14 @@ fn figures_by_group_by_weight_and_calibrated_stand_in_the_evaluation() {
         row["probability"].is_empty() == row["calibrated_probability"].is_empty()
     };
     assert!(rows.iter().all(both) && rows.iter().any(|row| !row["probability"].is_empty()));
-    // And evaluating again restores every byte.
+    // Evaluating again gives the same bytes.
     let before = fs::read(folder.join("evaluation.json")).unwrap();
     assert_eq!(place.lungs(&["evaluate", model]).code, 0);
     assert!(fs::read(folder.join("evaluation.json")).unwrap() == before);
 }
 
 #[test]
-fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
+fn other_metrics_of_a_finished_run_need_no_training() {
     let place = Workplace::new();
     labels_with_columns(&place);
     let run = |more: &[&str]| {
@@ -121,7 +121,7 @@ fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
     let plain = fs::read(folder.join("evaluation.json")).unwrap();
     assert!(!folder.join("calibration.json").exists() && !folder.join("exam-columns.csv").exists());
 
-    // The same experiment with other figures is the same run.
+    // The same experiment with other metrics is the same run.
     let again = run(&COLUMNS);
     assert!(again.stdout.contains("they are computed anew"), "{}", again.stdout);
     assert_eq!(place.newest_run("small"), folder);
@@ -132,10 +132,10 @@ fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
     assert!(folder.join("calibration.json").is_file());
     assert_eq!(fs::metadata(folder.join("checkpoints")).unwrap().modified().unwrap(), weights);
     assert_eq!(fs::read(folder.join("predictions/test-epoch-001.csv")).unwrap(), predictions);
-    // Now it is finished with these.
+    // Now the run is finished with these metrics.
     assert!(run(&COLUMNS).stdout.contains("is finished already"));
 
-    // By the run's own folder too; what is no longer asked for goes.
+    // With the run folder too. Metrics that are no longer requested are removed.
     let model = folder.to_str().unwrap();
     let sets = ["evaluate.recalibrate=none", "evaluate.subgroups=[]"];
     let back: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
@@ -145,7 +145,11 @@ fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
     assert!(json()["parts"]["test"].get("subgroups").is_none());
     let spec = fs::read_to_string(folder.join("spec.toml")).unwrap();
     assert!(spec.contains("prevalence = 0.01") && spec.contains("subgroups = []"), "{spec}");
-    assert_ne!(fs::read(folder.join("evaluation.json")).unwrap(), plain, "weights are still asked");
+    assert_ne!(
+        fs::read(folder.join("evaluation.json")).unwrap(),
+        plain,
+        "the weighted metrics are still requested"
+    );
     let refused = place.lungs(&["evaluate", model, "--set", "train.epochs=9"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("train.epochs affects what"), "{}", refused.stderr);
@@ -155,19 +159,19 @@ fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
 }
 
 #[test]
-fn columns_that_cannot_be_used_are_told_before_anything_is_done() {
+fn invalid_columns_are_errors_before_preparation() {
     let place = Workplace::new();
     labels_with_columns(&place);
-    let told = |key: &str| {
+    let error = |key: &str| {
         let [flag, key] = set(key);
         let sets = ["--set", "data.labels=labels.csv", &flag, &key];
         let done = place.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat());
         assert_eq!(done.code, 2, "{}", done.stdout);
         done.stderr
     };
-    let unknown = told("evaluate.subgroups=[\"smoker\"]");
+    let unknown = error("evaluate.subgroups=[\"smoker\"]");
     settings().bind(|| insta::assert_snapshot!("unknown-column", unknown));
-    let weight = told("evaluate.weight_column=sex");
+    let weight = error("evaluate.weight_column=sex");
     settings().bind(|| insta::assert_snapshot!("weight-not-a-number", weight));
     assert!(!place.path("prepared").join("previews").exists());
     let [flag, key] = set("evaluate.subgroups=[{ column = \"age\", edges = [60, 55] }]");
@@ -209,7 +213,7 @@ fn a_comparison_is_also_a_page_and_a_table() {
     let page = fs::read_to_string(place.path("comparison.html")).unwrap();
     assert!(page.contains("DeLong&#39;s paired test") || page.contains("DeLong's paired test"));
     assert_eq!(page.matches("<svg").count(), 3);
-    assert!(!page.contains("src=") && !page.contains("<script"), "nothing from elsewhere");
+    assert!(!page.contains("src=") && !page.contains("<script"), "no external content");
     let again = place.lungs(&[&["compare"], &runs[..], &files].concat());
     assert_eq!(again.stdout, done.stdout);
     assert_eq!(fs::read_to_string(place.path("comparison.html")).unwrap(), page);
@@ -219,7 +223,7 @@ fn a_comparison_is_also_a_page_and_a_table() {
 }
 
 #[test]
-fn runs_on_different_exams_are_refused_with_the_overlap_and_seeds_are_a_group() {
+fn runs_on_different_exams_are_an_error_and_seeds_are_a_group() {
     let place = Workplace::new();
     variant(&place, "one", &[]);
     variant(&place, "other", &["loss.name=focal", "experiment.seed=38"]);
@@ -244,7 +248,7 @@ fn runs_on_different_exams_are_refused_with_the_overlap_and_seeds_are_a_group() 
         figure["cells"][run]["value"].as_f64().unwrap()
     };
     let spread = json["groups"][0]["spread"].as_array().unwrap();
-    let spread = spread.iter().find(|one| one["name"] == "valid Brier").unwrap();
+    let spread = spread.iter().find(|row| row["name"] == "valid Brier").unwrap();
     let (a, b) = (brier(0), brier(1));
     assert!((spread["mean"].as_f64().unwrap() - (a + b) / 2.0).abs() < 1e-12);
     // Of two, the standard deviation is their distance by the square root of two.

@@ -65,9 +65,9 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
         "**Not for**",
         "| AUC | ",
         "sensitivity, p ≥ 0.5",
-        "which flatters the figures",
+        "which biases the metrics upwards",
         "Made by **nobody**.",
-        "(platt, fitted on the validation part)",
+        "(platt, fitted on the valid split)",
     ] {
         assert!(card.contains(words), "{words}: {card}");
     }
@@ -119,7 +119,7 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
     fs::write(place.path("n.zip"), bytes).unwrap();
     let refused = place.lungs(&["predict", "--model", "n.zip", "ct"]);
     assert_eq!(refused.code, 2, "{}", refused.stdout);
-    assert!(refused.stderr.contains("take the file again"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("get a new copy"), "{}", refused.stderr);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod other_server;
 mod preparing;
 mod stopping;
 
-use super::archive::{Archive, Asked, Fault};
+use super::archive::{Archive, Fault, Request};
 use super::support::{Done, Workplace, settings};
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ fn a_manifest_becomes_folders_and_a_second_start_asks_for_nothing() {
 }
 
 /// A fault for most first answers, drawn from a seed; every third answer of a key is right.
-fn spoiler(seed: u64) -> impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static {
+fn spoiler(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static {
     move |asked| {
         let name = format!("{}/{}", asked.key, asked.before);
         let mut random = lungs::random::stream(seed, &name);

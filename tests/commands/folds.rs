@@ -22,7 +22,7 @@ fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
     csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
 }
 
-/// The probability that a positive scores above a negative, pair by pair.
+/// The AUC: the fraction of pairs in which the positive exam has the higher score.
 fn auc(scored: &[(f64, bool)]) -> Option<f64> {
     let of = |class| scored.iter().filter(move |(_, label)| *label == class).map(|(z, _)| *z);
     let pairs: Vec<f64> = of(true)
@@ -32,47 +32,49 @@ fn auc(scored: &[(f64, bool)]) -> Option<f64> {
 }
 
 #[test]
-fn every_exam_is_judged_once_by_a_network_that_never_saw_its_patient() {
+fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
     let place = Workplace::new();
     let done = place.lungs(&RUN);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let run = place.newest_run("small");
     let pooled = table(&run.join("predictions/out-of-fold.csv"));
     let exams: BTreeSet<&String> = pooled.iter().map(|row| &row["exam"]).collect();
-    assert_eq!(exams.len(), pooled.len(), "each once");
+    assert_eq!(exams.len(), pooled.len(), "one row per exam");
 
     let scored = |rows: &[BTreeMap<String, String>]| -> Vec<(f64, bool)> {
         rows.iter().map(|row| (row["logit"].parse().unwrap(), row["label"] == "1")).collect()
     };
     let text = fs::read_to_string(run.join("cross-validation.json")).unwrap();
     let figures: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let same = |found: &serde_json::Value, expected: Option<f64>| match (found.as_f64(), expected) {
-        (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-12),
-        (found, expected) => assert_eq!(found, expected),
-    };
+    let assert_close =
+        |value: &serde_json::Value, expected: Option<f64>| match (value.as_f64(), expected) {
+            (Some(value), Some(expected)) => assert!((value - expected).abs() < 1e-12),
+            (value, expected) => assert_eq!(value, expected),
+        };
     let mut aucs = Vec::new();
     let mut chosen = BTreeSet::new();
     for fold in 1..=3 {
         let cohort = table(&run.join(format!("fold-{fold}/cohort.csv")));
         let of = |part: &str| -> BTreeSet<String> {
-            let here = cohort.iter().filter(|row| row["split"] == part);
-            here.map(|row| row["patient"].clone()).collect()
+            let rows = cohort.iter().filter(|row| row["split"] == part);
+            rows.map(|row| row["patient"].clone()).collect()
         };
-        let here: Vec<BTreeMap<String, String>> =
+        let fold_rows: Vec<BTreeMap<String, String>> =
             pooled.iter().filter(|row| row["fold"] == fold.to_string()).cloned().collect();
-        let judged: BTreeSet<String> = here.iter().map(|row| row["patient"].clone()).collect();
-        assert_eq!(judged, of("test"));
-        assert!(judged.is_disjoint(&of("train")) && judged.is_disjoint(&of("valid")));
+        let patients: BTreeSet<String> =
+            fold_rows.iter().map(|row| row["patient"].clone()).collect();
+        assert_eq!(patients, of("test"));
+        assert!(patients.is_disjoint(&of("train")) && patients.is_disjoint(&of("valid")));
         chosen
             .extend(cohort.iter().filter(|row| row["chosen"] == "true").map(|r| r["exam"].clone()));
-        let own = auc(&scored(&here));
-        same(&figures["folds"][fold - 1]["auc"], own);
-        aucs.extend(own);
+        let fold_auc = auc(&scored(&fold_rows));
+        assert_close(&figures["folds"][fold - 1]["auc"], fold_auc);
+        aucs.extend(fold_auc);
     }
     assert_eq!(exams, chosen.iter().collect());
-    same(&figures["pooled"]["auc"]["value"], auc(&scored(&pooled)));
+    assert_close(&figures["pooled"]["auc"]["value"], auc(&scored(&pooled)));
     let mean = (aucs.len() == 3).then(|| aucs.iter().sum::<f64>() / 3.0);
-    same(&figures["mean_auc"], mean);
+    assert_close(&figures["mean_auc"], mean);
 
     assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
     let again = place.lungs(&RUN);
@@ -82,7 +84,7 @@ fn every_exam_is_judged_once_by_a_network_that_never_saw_its_patient() {
 }
 
 #[test]
-fn the_folds_together_predict_plot_and_are_evaluated_again() {
+fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
     let place = Workplace::new();
     assert_eq!(place.lungs(&RUN).code, 0);
     let run = place.newest_run("small");
@@ -91,9 +93,9 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
     let picture = fs::read(run.join("fold-2/plots/roc.svg")).unwrap();
     fs::remove_file(run.join("cross-validation.json")).unwrap();
     fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
-    let told = place.lungs(&["evaluate", folder]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert!(told.stdout.contains("Cross-validation in 3 folds"), "{}", told.stdout);
+    let done = place.lungs(&["evaluate", folder]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
     assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), figures);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
     let pooled = fs::read(run.join("plots/roc.svg")).unwrap();
@@ -104,7 +106,7 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
     assert!(fs::read(run.join("plots/roc.svg")).unwrap() == pooled);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
 
-    // Other figures reach the pooled exams too, and nothing is trained again.
+    // Other metrics are computed for the pooled exams too, without training again.
     let mut again = RUN.to_vec();
     let sets = ["evaluate.prevalence=0.01", "evaluate.subgroups=[\"manufacturer\"]"];
     again.extend(sets.iter().flat_map(|set| ["--set", set]));
@@ -112,14 +114,14 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(place.newest_run("small"), run);
     let text = fs::read_to_string(run.join("cross-validation.json")).unwrap();
-    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let groups = &told["pooled"]["subgroups"][0]["groups"];
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let groups = &json["pooled"]["subgroups"][0]["groups"];
     let exams: u64 = groups.as_array().unwrap().iter().map(|g| g["exams"].as_u64().unwrap()).sum();
-    assert_eq!(exams, told["pooled"]["exams"].as_u64().unwrap());
-    assert_eq!(told["pooled"]["operating_points"][0]["at_prevalence"]["prevalence"], 0.01);
+    assert_eq!(exams, json["pooled"]["exams"].as_u64().unwrap());
+    assert_eq!(json["pooled"]["operating_points"][0]["at_prevalence"]["prevalence"], 0.01);
     assert!(place.lungs(&again).stdout.contains("is finished already"));
 
-    // The ensemble is the mean of the folds, each asked alone.
+    // The prediction of the ensemble is the mean of the predictions of the folds.
     let predicted = |models: &[&str]| -> Vec<f64> {
         let mut arguments = vec!["predict", "--out", "out.csv", "--cache", "cache", "ct"];
         arguments.extend(models.iter().flat_map(|model| ["--model", model]));
@@ -128,23 +130,23 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
         let rows = table(&place.path("out.csv"));
         rows.iter().filter_map(|row| row["probability"].parse().ok()).collect()
     };
-    let together = predicted(&[folder]);
+    let ensemble = predicted(&[folder]);
     let folds: Vec<Vec<f64>> =
         (1..=3).map(|fold| predicted(&[&format!("{folder}/fold-{fold}")])).collect();
-    assert!(!together.is_empty());
-    for (place, probability) in together.iter().enumerate() {
-        let mean = folds.iter().map(|fold| fold[place]).sum::<f64>() / 3.0;
+    assert!(!ensemble.is_empty());
+    for (index, probability) in ensemble.iter().enumerate() {
+        let mean = folds.iter().map(|fold| fold[index]).sum::<f64>() / 3.0;
         assert!((probability - mean).abs() < 1e-12);
     }
 }
 
 #[test]
-fn folds_that_are_killed_continue_to_the_same_bytes_from_the_spec_or_the_folder() {
-    let whole = Workplace::new();
-    assert_eq!(whole.lungs(&RUN).code, 0);
+fn killed_folds_resume_to_the_same_bytes_from_the_spec_or_the_folder() {
+    let uninterrupted = Workplace::new();
+    assert_eq!(uninterrupted.lungs(&RUN).code, 0);
     let place = Workplace::new();
     let mut target = "small.toml".to_owned();
-    for after_ms in (1..).map(|turn| 200 * turn) {
+    for after_ms in (1..).map(|attempt| 200 * attempt) {
         let mut arguments = vec!["run", &target, "-q"];
         if target == "small.toml" {
             arguments.extend(&RUN[2..]);
@@ -169,21 +171,21 @@ fn folds_that_are_killed_continue_to_the_same_bytes_from_the_spec_or_the_folder(
             }
         }
     }
-    assert_same_runs(&whole.newest_run("small"), &place.newest_run("small"), "three folds");
+    assert_same_runs(&uninterrupted.newest_run("small"), &place.newest_run("small"), "three folds");
 }
 
 #[test]
-fn folds_that_cannot_be_are_refused() {
+fn invalid_folds_are_errors() {
     let place = Workplace::new();
-    for (set, told) in [
+    for (set, expected) in [
         ("split.folds=1", "split.folds: found 1, expected 0 (off), or 2 to 100"),
         ("split.fold=1", "split.fold: found 1, expected 0 (all folds), or at most split.folds"),
     ] {
         let refused = place.lungs(&["run", "small.toml", "--set", set]);
         assert_eq!(refused.code, 2);
-        let said = refused.stderr.replace(['│', '\n'], " ");
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains(told), "{said}");
+        let message = refused.stderr.replace(['│', '\n'], " ");
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(message.contains(expected), "{message}");
     }
     let both = ["run", "small.toml", "--set", "split.folds=3", "--set", "split.valid=0.2"];
     let refused = place.lungs(&[&both[..], &["--set", "split.test=0.1"]].concat());

@@ -1,4 +1,4 @@
-//! Files that are not looked into, reasons in groups, and ids that do not meet.
+//! Files that are not read, groups of reasons, and IDs that do not match.
 
 use super::support::{Workplace, cohort, settings};
 use flate2::Compression;
@@ -21,8 +21,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A scan, and the same scan as nobody reads it.
-fn hidden_scans(place: &Workplace, root: &str) {
+/// A readable series, and copies in forms that are not read.
+fn write_hidden_scans(place: &Workplace, root: &str) {
     for (number, file) in slices().iter().enumerate() {
         let bytes = fs::read(file).unwrap();
         let put = |name: &str, bytes: &[u8]| {
@@ -47,9 +47,9 @@ fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
 }
 
 #[test]
-fn files_that_are_passed_over_are_counted_by_kind_everywhere() {
+fn files_that_are_passed_over_are_counted_by_kind() {
     let place = Workplace::new();
-    hidden_scans(&place, "scans");
+    write_hidden_scans(&place, "scans");
     let files = slices().len();
     let small = ["--set", "preprocess.spacing_mm=10", "--set", "preprocess.size=[24,32,40]"];
     let few = ["--set", "data.select.min_slices=40"];
@@ -72,7 +72,7 @@ fn files_that_are_passed_over_are_counted_by_kind_everywhere() {
     let page = fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(page.contains("Files passed over") && page.contains("scans/c/scan.tar.gz"));
 
-    // The same beside a study.
+    // The same files next to a cohort.
     fs::remove_file(place.path("ct")).unwrap();
     fs::create_dir(place.path("ct")).unwrap();
     for entry in fs::read_dir(cohort()).unwrap().map(Result::unwrap) {
@@ -104,14 +104,14 @@ fn files_that_are_passed_over_are_counted_by_kind_everywhere() {
     let page = fs::read_to_string(place.newest_run("small").join("preparation.html")).unwrap();
     assert!(page.contains("Files passed over") && !page.contains("scan.tar.gz"), "no names");
 
-    // What is passed over is no input: it may come and go.
+    // Files that are passed over are not inputs of a run.
     fs::remove_dir_all(place.path("ct/b")).unwrap();
     let again = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert!(again.stdout.contains("is finished already"), "{}{}", again.stdout, again.stderr);
 }
 
 #[test]
-fn a_folder_of_compressed_files_alone_says_what_to_do() {
+fn a_folder_of_compressed_files_is_an_error_with_a_remedy() {
     let place = Workplace::new();
     place.write("packed/1.dcm.gz", "");
     place.write("packed/2.dcm.gz", "");
@@ -123,16 +123,16 @@ fn a_folder_of_compressed_files_alone_says_what_to_do() {
 /// The series with another modality, and other UIDs of the same length.
 fn as_modality(bytes: &[u8], modality: &[u8; 2], uid: u8) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    let at = bytes.windows(6).position(|w| w == [0x08, 0, 0x60, 0, b'C', b'S']).unwrap();
-    bytes[at + 8..at + 10].copy_from_slice(modality);
-    let at = bytes.windows(6).position(|w| w == [0x20, 0, 0x0e, 0, b'U', b'I']).unwrap();
-    let end = at + 8 + usize::from(bytes[at + 6]) - 2;
+    let start = bytes.windows(6).position(|w| w == [0x08, 0, 0x60, 0, b'C', b'S']).unwrap();
+    bytes[start + 8..start + 10].copy_from_slice(modality);
+    let start = bytes.windows(6).position(|w| w == [0x20, 0, 0x0e, 0, b'U', b'I']).unwrap();
+    let end = start + 8 + usize::from(bytes[start + 6]) - 2;
     bytes[end] = uid;
     bytes
 }
 
 #[test]
-fn reasons_are_grouped_by_what_they_say() {
+fn similar_reasons_are_grouped() {
     let place = Workplace::new();
     let slice = fs::read(&slices()[0]).unwrap();
     for uid in 0..9 {
@@ -143,18 +143,18 @@ fn reasons_are_grouped_by_what_they_say() {
     }
     let done = place.lungs(&["prepare", "mixed", "--out", "out"]);
     assert_eq!(done.code, 1);
-    let of = |count: usize, modality: &str| {
+    let group = |count: usize, modality: &str| {
         format!("{count} × not-ct: Modality (0008,0060) is \"{modality}\", expected \"CT\"")
     };
-    assert!(done.stdout.contains(&of(7, "SR")), "{}", done.stdout);
-    assert!(done.stdout.contains(&of(2, "MR")), "{}", done.stdout);
+    assert!(done.stdout.contains(&group(7, "SR")), "{}", done.stdout);
+    assert!(done.stdout.contains(&group(2, "MR")), "{}", done.stdout);
     assert_eq!(done.stdout.matches("not-ct").count(), 2, "{}", done.stdout);
     let all = place.lungs(&["prepare", "mixed", "--out", "out", "--verbose"]);
     assert_eq!(all.stdout.matches("not-ct").count(), 2 + 9, "{}", all.stdout);
 }
 
 #[test]
-fn check_warns_of_parts_with_one_label_and_shows_ids_that_do_not_meet() {
+fn check_warns_of_splits_with_one_label_and_shows_unmatched_ids() {
     let place = Workplace::new();
     let labels = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let header = labels.lines().next().unwrap();
@@ -164,8 +164,8 @@ fn check_warns_of_parts_with_one_label_and_shows_ids_that_do_not_meet() {
         labels.lines().skip(1).map(|l| l.split(',').map(str::to_owned).collect()).collect();
     let label = header.split(',').position(|name| name == "label").unwrap();
     lines.iter_mut().for_each(|cells| cells[label] = "0".into());
-    let odd = format!("{}.dcm", lines[0][column]);
-    lines[0][column].clone_from(&odd);
+    let unmatched = format!("{}.dcm", lines[0][column]);
+    lines[0][column].clone_from(&unmatched);
     let text: Vec<String> = lines.iter().map(|cells| cells.join(",")).collect();
     place.write("labels.csv", &format!("{header}\n{}\n", text.join("\n")));
     let set = ["--set", "data.labels=labels.csv"];
@@ -182,10 +182,10 @@ fn check_warns_of_parts_with_one_label_and_shows_ids_that_do_not_meet() {
         done.stdout
     );
     assert!(
-        done.stdout.contains(&format!("a label names \"{odd}\" and finds no series")),
+        done.stdout.contains(&format!("the label \"{unmatched}\" matches no series")),
         "{}",
         done.stdout
     );
-    let series = odd.trim_end_matches(".dcm");
+    let series = unmatched.trim_end_matches(".dcm");
     assert!(done.stdout.contains(&format!("series_uid \"{series}\"")), "{}", done.stdout);
 }

@@ -44,7 +44,7 @@ pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
     let mut provenance = Provenance::begin(&spec);
     provenance.started.push(now_utc());
     provenance.finished = Some(now_utc());
-    provenance.split_check = Some("no patient in two parts".into());
+    provenance.split_check = Some("no patient in two splits".into());
     provenance.write(&run).unwrap();
     run
 }

@@ -1,4 +1,4 @@
-//! TensorBoard's event files, read by a decoder that shares nothing with the writer.
+//! Event files of TensorBoard, read by an independent decoder.
 
 use super::support::{Workplace, assert_same_runs};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-/// Tag and step → number, of one file. Fails on a damaged record and on a step that is there twice.
+/// Tag and step → value, of one file. Fails on damaged records and duplicate steps.
 type Scalars = BTreeMap<(String, u64), f32>;
 
 fn scalars(run: &Path, part: &str) -> Scalars {
@@ -15,18 +15,18 @@ fn scalars(run: &Path, part: &str) -> Scalars {
     assert_eq!(files.len(), 1, "{files:?}");
     assert!(files[0].to_str().unwrap().contains("tfevents"));
     let bytes = fs::read(&files[0]).unwrap();
-    let (mut found, mut at, mut last_time) = (Scalars::new(), 0, 0.0);
-    while at < bytes.len() {
-        let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let (mut scalars, mut start, mut last_time) = (Scalars::new(), 0, 0.0);
+    while start < bytes.len() {
+        let length = u64::from_le_bytes(bytes[start..start + 8].try_into().unwrap()) as usize;
         let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        assert_eq!(number(at + 8), masked(&bytes[at..at + 8]));
-        let payload = &bytes[at + 12..at + 12 + length];
-        assert_eq!(number(at + 12 + length), masked(payload));
+        assert_eq!(number(start + 8), masked(&bytes[start..start + 8]));
+        let payload = &bytes[start + 12..start + 12 + length];
+        assert_eq!(number(start + 12 + length), masked(payload));
         let event = message(payload);
         let time = f64::from_le_bytes(event[0].1.as_slice().try_into().unwrap());
         assert!(event[0].0 == 1 && time >= last_time && time > 1.7e9, "{time}");
         last_time = time;
-        if at == 0 {
+        if start == 0 {
             assert_eq!(event[1], (3, b"brain.Event:2".to_vec()));
         } else {
             let [_, (2, step), (5, summary)] = &event[..] else { panic!("{event:?}") };
@@ -37,13 +37,13 @@ fn scalars(run: &Path, part: &str) -> Scalars {
                 assert_eq!(field, 1);
                 let tag = String::from_utf8(tag.clone()).unwrap();
                 let number = f32::from_le_bytes(number.as_slice().try_into().unwrap());
-                let before = found.insert((tag.clone(), step), number);
-                assert_eq!(before, None, "{tag} {step} is there twice");
+                let previous = scalars.insert((tag.clone(), step), number);
+                assert_eq!(previous, None, "{tag} {step} occurs twice");
             }
         }
-        at += length + 16;
+        start += length + 16;
     }
-    found
+    scalars
 }
 
 /// CRC-32C bit by bit (reflected polynomial 0x82f63b78), masked as TensorFlow stores it.
@@ -89,8 +89,8 @@ fn message(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
     fields
 }
 
-/// What the files must hold: the tables' numbers in single precision.
-fn of_tables(run: &Path, part: &str) -> Scalars {
+/// The expected scalars: the values of the tables in single precision.
+fn table_scalars(run: &Path, part: &str) -> Scalars {
     let mut expected = Scalars::new();
     let mut table = |name: &str, key: &str, group: &str, columns: &[&str]| {
         let mut rows = csv::Reader::from_path(run.join(name)).unwrap();
@@ -117,9 +117,9 @@ fn of_tables(run: &Path, part: &str) -> Scalars {
 
 fn assert_events_are_the_tables(run: &Path) {
     for part in ["train", "valid"] {
-        let (found, expected) = (scalars(run, part), of_tables(run, part));
+        let (actual, expected) = (scalars(run, part), table_scalars(run, part));
         assert!(expected.len() >= 8, "{expected:?}");
-        assert_eq!(found, expected, "{part}");
+        assert_eq!(actual, expected, "{part}");
     }
 }
 
@@ -133,13 +133,13 @@ fn event_files_hold_the_tables_and_change_nothing_else() {
     assert!(steps.starts_with("step,epoch,loss,learning_rate,gradient_norm\n"), "{steps}");
 
     let other = Workplace::new();
-    let asked = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
-    assert_eq!(other.lungs(&asked).code, 0);
+    let run = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
+    assert_eq!(other.lungs(&run).code, 0);
     let watched = other.newest_run("small");
     assert_same_runs(&plain, &watched, "with event files");
     assert_events_are_the_tables(&watched);
 
-    // From the tables alone, for a run without and for one whose files are gone.
+    // From the tables, for a run without event files and for one with deleted event files.
     let before = (scalars(&watched, "train"), scalars(&watched, "valid"));
     fs::remove_dir_all(watched.join("tensorboard")).unwrap();
     assert_eq!(other.lungs(&["plot", watched.to_str().unwrap()]).code, 0);
@@ -152,12 +152,12 @@ fn event_files_hold_the_tables_and_change_nothing_else() {
 }
 
 #[test]
-fn no_step_is_there_twice_after_kills() {
+fn no_step_occurs_twice_after_kills() {
     let place = Workplace::new();
     let key = "train.tensorboard=true";
-    // Killed a little later each time, with checkpoints after every step or at ends of epochs only.
-    for turn in 1.. {
-        let minutes = if turn % 2 == 0 { "0" } else { "0.000001" };
+    // Killed later each time, with checkpoints after every step or at the end of each epoch only.
+    for attempt in 1.. {
+        let minutes = if attempt % 2 == 0 { "0" } else { "0.000001" };
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
             .args(["run", "small.toml", "-q", "--set", key, "--set"])
             .arg(format!("train.checkpoint_minutes={minutes}"))
@@ -165,7 +165,7 @@ fn no_step_is_there_twice_after_kills() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(150 * turn));
+        std::thread::sleep(std::time::Duration::from_millis(150 * attempt));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
@@ -177,9 +177,9 @@ fn no_step_is_there_twice_after_kills() {
 }
 
 #[test]
-fn events_can_be_asked_for_when_a_run_goes_on() {
+fn events_can_be_enabled_for_a_resumed_run() {
     let place = Workplace::new();
-    // Trained, and not reported yet: there is something to go on with.
+    // The run is trained, but has no report yet.
     assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
     assert!(!run.join("tensorboard").exists());
@@ -191,14 +191,14 @@ fn events_can_be_asked_for_when_a_run_goes_on() {
 }
 
 #[test]
-fn events_that_cannot_be_written_stop_no_training() {
+fn unwritable_events_do_not_stop_training() {
     let place = Workplace::new();
     assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
-    fs::write(run.join("tensorboard"), "a file where the folder would be").unwrap();
+    fs::write(run.join("tensorboard"), "a file in place of the folder").unwrap();
     let again = place.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
     assert_eq!(again.code, 0, "{}", again.stderr);
-    let told = again.stdout.replace('\n', " ");
-    assert!(told.contains("no TensorBoard events from here on: cannot write "), "{told}");
+    let output = again.stdout.replace('\n', " ");
+    assert!(output.contains("no TensorBoard events from here on: cannot write "), "{output}");
     assert!(run.join("evaluation.json").is_file());
 }

@@ -1,4 +1,4 @@
-//! The model card: what a stranger must know before using the weights, after Mitchell et al. (2019).
+//! The model card, after Mitchell et al. (2019).
 
 use crate::evaluation::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
 use crate::results::Provenance;
@@ -15,94 +15,95 @@ pub(super) fn model_card(
     notes: Option<&str>,
 ) -> String {
     let mut card = format!("# Model card: {}\n\n", spec.experiment.name);
-    card += "**Research use only. Not a medical device: no decision about a patient may rest on it.**\n\n";
+    card += "**Research use only. Not a medical device: do not use it for decisions about patients.**\n\n";
     card += &model(spec, provenance, networks);
-    card += USE;
+    card += INTENDED_USE;
     card += &input(spec);
     card += &data(spec, provenance);
-    card += "## Figures\n\nIntervals cover 95 %.\n\n";
-    for (part, figures) in parts {
-        card += &measured(part, figures);
+    card += "## Metrics\n\nIntervals are 95 % confidence intervals.\n\n";
+    for (part, metrics) in parts {
+        card += &metrics_section(part, metrics);
     }
     card += &calibration(spec);
     card += LIMITS;
-    card += &notes_of(parts);
+    card += &evaluation_notes(parts);
     if let Some(notes) = notes {
         let _ = write!(card, "## Notes of the authors\n\n{}\n\n", notes.trim());
     }
-    card += HOW;
+    card += USAGE;
     card
 }
 
-const USE: &str = "## Intended use\n\n\
-    Research on predicting whether a lung cancer is diagnosed within the horizon of the labels that it was \
-    trained with (one year, unless the authors say otherwise) from one low-dose chest CT: comparing \
-    methods, studying errors, ranking exams in retrospective cohorts.\n\n\
+const INTENDED_USE: &str = "## Intended use\n\n\
+    Research on predicting, from one low-dose chest CT, whether a lung cancer is diagnosed within the horizon \
+    of the training labels (one year, unless the authors state another): comparison of methods, analysis of \
+    errors, ranking of exams in retrospective cohorts.\n\n\
     **Not for**: diagnosis, triage or reporting of patients; images that are not chest CT; children; \
-    scans that the preparation flags as cut or reoriented, unless someone has looked at them.\n\n";
+    series that the preparation flags as cut or reoriented, unless they were inspected.\n\n";
 
 const LIMITS: &str = "## Limits\n\n\
-    - Its probabilities are those of the cohort that it was trained on. Where cancers are rarer, they are \
-    too high, and so is the positive predictive value: see `evaluate.prevalence` in the documentation.\n\
-    - It has been judged on the exams above and no others. Scanners, kernels, slice spacings and people \
-    that are rare there are untested.\n\
-    - It sees one exam at a time: neither earlier exams nor age, sex or smoking.\n\
-    - A high score does not say where in the lungs the reason is; `lungs predict --explain` shows where it \
-    looked, which is no proof either.\n";
+    - Its probabilities apply to the prevalence of the training cohort. At a lower prevalence, probabilities \
+    and positive predictive values are too high: see `evaluate.prevalence` in the documentation.\n\
+    - It was evaluated on the exams above only. Scanners, kernels, slice spacings and patient groups that are \
+    rare among them are untested.\n\
+    - Its input is a single exam, without earlier exams, age, sex or smoking history.\n\
+    - A high probability does not locate a cancer. `lungs predict --explain` computes heatmaps, which do not \
+    prove a location either.\n";
 
-const HOW: &str = "## How to use it\n\n\
+const USAGE: &str = "## How to use it\n\n\
     ```\n\
-    sha256sum -c SHA256SUMS                       # after unpacking, where wanted\n\
+    sha256sum -c SHA256SUMS                       # optional, after unpacking\n\
     lungs predict --model THIS-FILE.zip FOLDER    # DICOM series, NIfTI, MetaImage\n\
     ```\n\n\
-    Series are prepared as `preprocessing.toml` says, without being told. The whole experiment is in \
-    `spec.toml`; with the same data, `lungs run spec.toml` makes this model again.\n";
+    Series are prepared automatically with `preprocessing.toml`. The complete experiment is in `spec.toml`; with \
+    the same data, `lungs run spec.toml` trains this model again.\n";
 
 fn model(spec: &Spec, provenance: Option<&Provenance>, networks: usize) -> String {
-    let trained = match networks {
+    let training = match networks {
         1 => "one network".to_owned(),
         many => format!("{many} networks of a cross-validation, whose probabilities are averaged"),
     };
-    let start = match provenance.and_then(|known| known.initial_weights.as_ref()) {
-        Some(hash) => format!("weights with BLAKE3 `{hash}`"),
-        None => "random weights".to_owned(),
-    };
-    let mut told = format!(
+    let initial_weights =
+        match provenance.and_then(|provenance| provenance.initial_weights.as_ref()) {
+            Some(hash) => format!("weights with BLAKE3 `{hash}`"),
+            None => "random weights".to_owned(),
+        };
+    let mut text = format!(
         "## Model\n\n\
-         - I3D (Carreira & Zisserman 2017; Ardila et al. 2019), width {}, {} slices of the crop: {trained}\n\
-         - trained from {start}, loss `{}`, seed {}\n",
+         - I3D (Carreira & Zisserman 2017; Ardila et al. 2019), width {}, {} slices of the crop: {training}\n\
+         - trained from {initial_weights}, loss `{}`, seed {}\n",
         spec.model.width,
         spec.model.slices,
-        word(&spec.loss.name),
+        spec_text(&spec.loss.name),
         spec.experiment.seed
     );
-    if let Some(known) = provenance {
+    if let Some(provenance) = provenance {
         let _ = write!(
-            told,
-            "- by lungs {} (commit `{}`), spec hash `{}`\n- begun {} on {}\n",
-            known.version,
-            known.commit,
-            known.spec_hash,
-            known.started.first().map_or("–", String::as_str),
-            known.device
+            text,
+            "- trained with lungs {} (commit `{}`), spec hash `{}`\n- started {} on {}\n",
+            provenance.version,
+            provenance.commit,
+            provenance.spec_hash,
+            provenance.started.first().map_or("–", String::as_str),
+            provenance.device
         );
     }
-    told + "\n"
+    text + "\n"
 }
 
 fn input(spec: &Spec) -> String {
     let preprocess = &spec.preprocess;
     let [d, h, w] = preprocess.size;
-    let spline = match preprocess.interpolation {
+    let interpolation = match preprocess.interpolation {
         Interpolation::Cubic => "cubic B-splines",
         Interpolation::Linear => "linear interpolation",
     };
     format!(
         "## Input\n\n\
-         One CT series in Hounsfield units, resampled to {} mm by {spline}, cut to {d} × {h} × {w} voxels \
-         (depth, height, width) around the lungs, of which {} slices are seen; {} to {} HU become −1 to 1. \
-         Series with fewer than {} slices, wider than {} mm apart, or with less than {} ml of lung are \
-         refused.\n\n",
+         One CT series in Hounsfield units, resampled to {} mm by {interpolation} and cropped to {d} × {h} × {w} \
+         voxels (depth, height, width) around the lungs, of which {} slices are the input; {} to {} HU map to −1 \
+         to 1. Series with fewer than {} slices, a slice spacing of more than {} mm, or less than {} ml of lung \
+         are excluded.\n\n",
         preprocess.spacing_mm,
         spec.model.slices,
         preprocess.window.lower_hu,
@@ -115,40 +116,40 @@ fn input(spec: &Spec) -> String {
 
 fn data(spec: &Spec, provenance: Option<&Provenance>) -> String {
     let synthetic = match &spec.data.phantom {
-        Some(_) => " The exams are synthetic: the model knows nothing of people.",
+        Some(_) => " The exams are synthetic: the model is not trained on patients.",
         None => "",
     };
-    let parts = provenance.and_then(|known| known.split_check.as_deref()).unwrap_or("not recorded");
-    let hash = provenance.and_then(|known| known.data_hash.as_deref()).unwrap_or("not recorded");
-    format!("## Data\n\nParts: {parts}. Hash of labels and volumes: `{hash}`.{synthetic}\n\n")
+    let parts = provenance.and_then(|it| it.split_check.as_deref()).unwrap_or("not recorded");
+    let hash = provenance.and_then(|it| it.data_hash.as_deref()).unwrap_or("not recorded");
+    format!("## Data\n\nSplits: {parts}. Hash of labels and volumes: `{hash}`.{synthetic}\n\n")
 }
 
-fn measured(part: &str, figures: &Evaluation) -> String {
+fn metrics_section(part: &str, metrics: &Evaluation) -> String {
     let name = if part == "valid" { "validation" } else { part };
     let caution = match part {
-        "valid" => "The epoch was selected on these exams, which flatters the figures.\n\n",
+        "valid" => "The epoch was selected on these exams, which biases the metrics upwards.\n\n",
         _ => "",
     };
-    let auc = &figures.auc;
+    let auc = &metrics.auc;
     let auc = Estimate { value: auc.value, interval: auc.interval, reason: auc.reason.clone() };
-    let calibration = &figures.calibration;
+    let calibration = &metrics.calibration;
     let mut rows: Vec<(String, String)> = vec![
         ("AUC".to_owned(), estimate(&auc)),
-        ("average precision".to_owned(), estimate(&figures.average_precision)),
+        ("average precision".to_owned(), estimate(&metrics.average_precision)),
         ("Brier score".to_owned(), estimate(&calibration.brier)),
         ("calibration error".to_owned(), estimate(&calibration.expected_calibration_error)),
         ("calibration slope".to_owned(), estimate(&calibration.slope)),
     ];
-    for point in &figures.operating_points {
+    for point in &metrics.operating_points {
         let at = threshold(point);
         rows.push((format!("sensitivity, {at}"), share(&point.sensitivity)));
         rows.push((format!("specificity, {at}"), share(&point.specificity)));
-        if let Some(stated) = &point.at_prevalence {
-            let name = format!("PPV at a prevalence of {}, {at}", stated.prevalence);
-            rows.push((name, estimate(&stated.positive_predictive_value)));
+        if let Some(at_prevalence) = &point.at_prevalence {
+            let name = format!("PPV at a prevalence of {}, {at}", at_prevalence.prevalence);
+            rows.push((name, estimate(&at_prevalence.positive_predictive_value)));
         }
     }
-    for groups in &figures.subgroups {
+    for groups in &metrics.subgroups {
         for group in &groups.groups {
             let name = format!(
                 "AUC, {} {} ({} exams, {} positive)",
@@ -157,10 +158,10 @@ fn measured(part: &str, figures: &Evaluation) -> String {
             rows.push((name, estimate(&group.auc)));
         }
     }
-    let rows: String = rows.iter().map(|(name, told)| format!("| {name} | {told} |\n")).collect();
+    let rows: String = rows.iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
     format!(
-        "### {} {name} exams of {} patients, {} positive\n\n{caution}| figure | value |\n|---|---|\n{rows}\n",
-        figures.exams, figures.patients, figures.positives
+        "### {} {name} exams of {} patients, {} positive\n\n{caution}| metric | value |\n|---|---|\n{rows}\n",
+        metrics.exams, metrics.patients, metrics.positives
     )
 }
 
@@ -176,19 +177,17 @@ fn threshold(point: &OperatingPoint) -> String {
 
 fn calibration(spec: &Spec) -> String {
     match spec.evaluate.recalibrate {
-        Recalibrate::None => {
-            "Probabilities are the network's own, not recalibrated.\n\n".to_owned()
-        }
-        wanted => format!(
-            "`calibration.json` maps the network's log-odds to calibrated probabilities ({wanted}, fitted \
-             on the validation part); `lungs predict` gives both.\n\n"
+        Recalibrate::None => "Probabilities are not recalibrated.\n\n".to_owned(),
+        method => format!(
+            "`calibration.json` maps log-odds to calibrated probabilities ({method}, fitted on the valid \
+             split); `lungs predict` reports both.\n\n"
         ),
     }
 }
 
-fn notes_of(parts: &BTreeMap<String, Evaluation>) -> String {
-    let notes: Vec<&String> = parts.values().flat_map(|figures| &figures.notes).collect();
-    notes.into_iter().fold(String::new(), |told, note| told + &format!("- {note}\n")) + "\n"
+fn evaluation_notes(parts: &BTreeMap<String, Evaluation>) -> String {
+    let notes: Vec<&String> = parts.values().flat_map(|metrics| &metrics.notes).collect();
+    notes.into_iter().fold(String::new(), |text, note| text + &format!("- {note}\n")) + "\n"
 }
 
 fn estimate(estimate: &Estimate) -> String {
@@ -209,10 +208,10 @@ fn share(share: &Proportion) -> String {
     }
 }
 
-/// A choice as a spec writes it.
-fn word(choice: &impl serde::Serialize) -> String {
+/// The name of a value in a spec.
+fn spec_text(choice: &impl serde::Serialize) -> String {
     serde_json::to_value(choice)
         .ok()
-        .and_then(|it| it.as_str().map(str::to_owned))
+        .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default()
 }

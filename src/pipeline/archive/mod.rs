@@ -1,20 +1,19 @@
-//! A model as one file that can be given away: what predicts, what it was measured to do, and what it
-//! is not for.
+//! Model archives: one ZIP file with the networks, their metrics and a model card.
 //!
 //! ```text
 //! demo.lungs.zip
-//!   lungs-model.json      format, and where each network is
-//!   MODEL_CARD.md         intended use, data, figures with intervals, limits (Mitchell et al. 2019)
+//!   lungs-model.json      format, and the folder of each network
+//!   MODEL_CARD.md         intended use, data, metrics with intervals, limits (Mitchell et al. 2019)
 //!   spec.toml             the experiment
-//!   preprocessing.toml    how series are prepared for the weights
+//!   preprocessing.toml    the preprocessing
 //!   evaluation.json       or cross-validation.json
-//!   provenance.json       version, commit, hashes, machine; no name of a host
-//!   weights.safetensors   of a cross-validation fold-1/weights.safetensors, …
-//!   calibration.json      where the spec asks for one; beside each network's weights
-//!   SHA256SUMS            of all of these: `sha256sum -c SHA256SUMS`
+//!   provenance.json       version, commit, hashes, machine; without the host name
+//!   weights.safetensors   for a cross-validation fold-1/weights.safetensors, …
+//!   calibration.json      with evaluate.recalibrate, next to the weights of each network
+//!   SHA256SUMS            checksums of all files: `sha256sum -c SHA256SUMS`
 //! ```
 //!
-//! Nothing of single exams or patients is in it. The same run gives the same bytes.
+//! An archive has no data of single exams or patients. The same run gives the same bytes.
 
 mod card;
 mod read;
@@ -26,61 +25,59 @@ use std::path::PathBuf;
 pub use read::{Unpacked, is_archive, unpack};
 pub use write::{Export, export};
 
-/// The file that makes a ZIP file a model of ours.
+/// The file that identifies a model archive.
 const MANIFEST: &str = "lungs-model.json";
-/// Checksums of all other files.
+/// The file of checksums of all other files.
 const CHECKSUMS: &str = "SHA256SUMS";
-/// The number of this layout.
+/// The version of the format.
 const FORMAT: u32 = 1;
 
 /// `lungs-model.json`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Manifest {
-    /// The layout.
+    /// Version of the format.
     format: u32,
-    /// The experiment.
+    /// Name of the experiment.
     name: String,
-    /// Version of the program that wrote it.
+    /// Version of the program.
     version: String,
-    /// Folders inside the file that hold a network each, empty for the top.
+    /// Prefixes of the files of each network; empty for the top folder.
     networks: Vec<String>,
 }
 
-/// A model archive cannot be written or read.
+/// A model archive could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file is damaged or was changed.
-    #[error("{path}: {found}; take the file again from where it came from")]
+    #[error("{path} is not a valid model archive: {problem}; get a new copy of the file")]
     Damaged {
         /// The archive.
         path: PathBuf,
-        /// What is wrong.
-        found: String,
+        /// The problem.
+        problem: String,
     },
-    /// The file is of a newer version.
-    #[error(
-        "{path} has layout {found}, this version of lungs reads layouts up to {FORMAT}; update lungs"
-    )]
+    /// The file has a newer format.
+    #[error("{path} has format {format}, expected at most {FORMAT}; update lungs to read it")]
     Newer {
         /// The archive.
         path: PathBuf,
-        /// Its layout.
-        found: u32,
+        /// Version of its format.
+        format: u32,
     },
     /// A file of the run cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// Nothing can be unpacked.
+    /// The archive cannot be unpacked.
     #[error("cannot unpack {path} into a temporary folder: {source}")]
     Unpack {
         /// The archive.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 
-/// An archive with these files, with their checksums unless `sums` says others.
+/// An archive with these files, and with their checksums or the text of `sums`.
 fn archive(folder: &Path, files: &[(&str, &[u8])], sums: Option<&str>) -> PathBuf {
-    let own: String =
+    let computed: String =
         files.iter().map(|(name, bytes)| format!("{}  {name}\n", sum(bytes))).collect();
     let path = folder.join("model.zip");
     let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
-    let sums = (CHECKSUMS, sums.unwrap_or(&own).as_bytes());
+    let sums = (CHECKSUMS, sums.unwrap_or(&computed).as_bytes());
     for (name, bytes) in files.iter().chain([&sums]) {
         zip.start_file(*name, SimpleFileOptions::default()).unwrap();
         zip.write_all(bytes).unwrap();
@@ -30,7 +30,7 @@ fn manifest(format: u32, networks: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_packed_comes_out_and_goes_when_it_is_dropped() {
+fn an_archive_is_unpacked_and_deleted_on_drop() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = manifest(1, &["fold-1/", "fold-2/"]);
     let files: [(&str, &[u8]); 4] = [
@@ -46,37 +46,39 @@ fn what_was_packed_comes_out_and_goes_when_it_is_dropped() {
     assert_eq!(read(0, "weights.safetensors").unwrap(), b"one");
     assert_eq!(read(1, "weights.safetensors").unwrap(), b"two");
     assert!(read(0, "calibration.json").is_err() && read(1, "calibration.json").is_ok());
-    let place = unpacked.folder().to_owned();
+    let folder = unpacked.folder().to_owned();
     drop(unpacked);
-    assert!(!place.exists());
+    assert!(!folder.exists());
 }
 
 #[test]
-fn what_is_no_sound_archive_is_refused_by_name() {
+fn damaged_archives_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let sound = manifest(1, &[""]);
+    let valid = manifest(1, &[""]);
     let weights: (&str, &[u8]) = ("weights.safetensors", b"w");
-    let told = |files: &[(&str, &[u8])], sums: Option<&str>| {
+    let error = |files: &[(&str, &[u8])], sums: Option<&str>| {
         unpack(&archive(folder.path(), files, sums)).unwrap_err().to_string()
     };
-    let own = (MANIFEST, &*sound);
-    assert!(told(&[weights], None).contains("lungs-model.json is missing"));
+    let own = (MANIFEST, &*valid);
+    assert!(error(&[weights], None).contains("lungs-model.json is missing"));
     assert!(!is_archive(&archive(folder.path(), &[weights], None)), "a ZIP file of another kind");
-    assert!(told(&[own], None).contains("weights.safetensors is missing"));
-    assert!(told(&[own, weights], Some("")).contains("SHA256SUMS does not name lungs-model.json"));
-    let wrong = format!("{}  {MANIFEST}\n{}  weights.safetensors\n", sum(&sound), sum(b"other"));
-    assert!(told(&[own, weights], Some(&wrong)).contains("weights.safetensors does not have"));
+    assert!(error(&[own], None).contains("weights.safetensors is missing"));
+    assert!(error(&[own, weights], Some("")).contains("SHA256SUMS does not name lungs-model.json"));
+    let wrong = format!("{}  {MANIFEST}\n{}  weights.safetensors\n", sum(&valid), sum(b"other"));
+    assert!(error(&[own, weights], Some(&wrong)).contains("weights.safetensors does not have"));
     let newer = manifest(FORMAT + 1, &[""]);
-    assert!(told(&[(MANIFEST, &newer), weights], None).contains("update lungs"));
-    assert!(told(&[(MANIFEST, b"{"), weights], None).contains("cannot be understood"));
-    assert!(told(&[(MANIFEST, &manifest(1, &[])), weights], None).contains("names no network"));
+    assert!(error(&[(MANIFEST, &newer), weights], None).contains("update lungs"));
+    assert!(error(&[(MANIFEST, b"{"), weights], None).contains("lungs-model.json is invalid"));
+    assert!(error(&[(MANIFEST, &manifest(1, &[])), weights], None).contains("names no network"));
     for name in ["../out", "/out", "a/b/c", ".hidden", "a\\b", ""] {
-        let reason = told(&[own, weights, (name, b"x")], None);
-        assert!(reason.contains("is none of a model's"), "{name}: {reason}");
+        let reason = error(&[own, weights, (name, b"x")], None);
+        assert!(reason.contains("unexpected file"), "{name}: {reason}");
     }
-    // Nor does the manifest lead out: weights must be among the files, whose names are plain.
-    let out = manifest(1, &["../"]);
-    assert!(told(&[(MANIFEST, &out), weights], None).contains("../weights.safetensors is missing"));
+    // The manifest cannot lead out either: weights must be among the files, whose names are plain.
+    let outside = manifest(1, &["../"]);
+    assert!(
+        error(&[(MANIFEST, &outside), weights], None).contains("../weights.safetensors is missing")
+    );
     std::fs::write(folder.path().join("cut.zip"), b"PK\x03\x04").unwrap();
     assert!(unpack(&folder.path().join("cut.zip")).is_err());
     assert!(!is_archive(&folder.path().join("nothing")));

@@ -1,4 +1,4 @@
-//! From a finished run to the archive.
+//! Writer of model archives.
 
 use super::card::model_card;
 use super::{ArchiveError, CHECKSUMS, FORMAT, MANIFEST, Manifest};
@@ -15,23 +15,22 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// What was exported.
+/// Summary of an exported archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
-    /// Networks in it.
+    /// Number of networks.
     pub networks: usize,
-    /// Size of the file.
+    /// Size of the file, in bytes.
     pub bytes: u64,
 }
 
-/// Writes a finished run, or a finished cross-validation, as one archive; `notes` is text of its
-/// authors for the model card.
+/// Writes a finished run or cross-validation as an archive. `notes` is text of the authors for the model card.
 ///
 /// # Errors
-/// When the run is not finished, a file of it cannot be read, or the archive cannot be written.
+/// The run is not finished, a file of it cannot be read, or the archive cannot be written.
 pub fn export(run: &RunFolder, notes: Option<&str>, to: &Path) -> Result<Export, PipelineError> {
     let spec = run.spec()?;
-    let figures = if spec.is_of_all_folds() {
+    let metrics = if spec.is_of_all_folds() {
         BTreeMap::from([("out-of-fold".to_owned(), report::cross_validation(run)?.pooled)])
     } else {
         report::summary(run)?.parts
@@ -53,21 +52,21 @@ pub fn export(run: &RunFolder, notes: Option<&str>, to: &Path) -> Result<Export,
         }
         networks.push(folder);
     }
-    let figures_file = if spec.is_of_all_folds() {
+    let metrics_file = if spec.is_of_all_folds() {
         ("cross-validation.json", run.cross_validation_file())
     } else {
         ("evaluation.json", run.evaluation_file())
     };
-    files.insert(figures_file.0.to_owned(), read(&figures_file.1)?);
+    files.insert(metrics_file.0.to_owned(), read(&metrics_file.1)?);
     files.insert("spec.toml".to_owned(), spec.to_toml().into_bytes());
     files.insert("preprocessing.toml".to_owned(), preparation(&spec).into_bytes());
     let (first, _) = &run.members()?[0];
     let provenance =
-        Provenance::read(first).map(|known| Provenance { host: String::new(), ..known });
+        Provenance::read(first).map(|provenance| Provenance { host: String::new(), ..provenance });
     if let Some(provenance) = &provenance {
         files.insert("provenance.json".to_owned(), json(provenance));
     }
-    let card = model_card(&spec, &figures, provenance.as_ref(), networks.len(), notes);
+    let card = model_card(&spec, &metrics, provenance.as_ref(), networks.len(), notes);
     files.insert("MODEL_CARD.md".to_owned(), card.into_bytes());
     let manifest = Manifest {
         format: FORMAT,
@@ -90,12 +89,12 @@ pub(super) fn sum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How series are prepared for the weights, as the part of a spec that says so.
+/// The preprocessing, as part of a spec.
 fn preparation(spec: &Spec) -> String {
     let metadata = Contract::of(spec).to_metadata();
     let section = |name: &str, key: &str| {
         let table = metadata.get(key).map_or("", String::as_str);
-        // Tables inside a table are named in full in a spec.
+        // A spec names nested tables in full.
         format!("[{name}]\n{}\n", table.replace("\n[", &format!("\n[{name}.")))
     };
     section("preprocess", "lungs.preprocess")
@@ -112,12 +111,12 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
     (text + "\n").into_bytes()
 }
 
-/// Writes the files in the order of their names, without a time: the same files, the same bytes.
+/// Writes the files sorted by name and without times, so that the same files give the same bytes.
 fn write(files: &BTreeMap<String, Vec<u8>>, to: &Path) -> Result<(), WriteError> {
     write_atomically(to, |out| {
         let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
         for (name, bytes) in files {
-            // Weights do not compress.
+            // Weights are not compressible.
             let method = if name.ends_with(".safetensors") {
                 CompressionMethod::Stored
             } else {
@@ -130,7 +129,7 @@ fn write(files: &BTreeMap<String, Vec<u8>>, to: &Path) -> Result<(), WriteError>
             zip.start_file(name.as_str(), options).map_err(io::Error::other)?;
             zip.write_all(bytes)?;
         }
-        let whole = zip.finish().map_err(io::Error::other)?;
-        out.write_all(whole.get_ref())
+        let archive = zip.finish().map_err(io::Error::other)?;
+        out.write_all(archive.get_ref())
     })
 }

@@ -1,4 +1,4 @@
-//! What differs between two looks at the inputs of a run.
+//! Differences between the stored and the current inputs of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,52 +6,52 @@ use std::path::PathBuf;
 use crate::results::{InputKind, InputRow};
 use crate::spec::Part;
 
-/// How an input changed.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Another label of the same scan or name.
+    /// A label has another value.
     Label,
-    /// A label where there was none.
+    /// A label is new.
     LabelAdded,
-    /// No label where there was one.
+    /// A label is missing.
     LabelRemoved,
-    /// A scan that was not there.
+    /// A series is new.
     ScanAdded,
-    /// A scan that is not there any more.
+    /// A series is missing.
     ScanRemoved,
-    /// Other voxels or another number of slices under the same name.
+    /// A series has other voxels or another number of slices.
     ScanReplaced,
-    /// A scan of another patient or exam than before.
+    /// A series has another patient or exam.
     Identity,
-    /// Another part in `data.train_list` and the other lists.
+    /// A series is in another list (`data.train_list`, …).
     Part,
-    /// Chosen for its exam where another was, or not any more.
+    /// Another series is chosen for an exam.
     Choice,
-    /// A patient in another of `split.lists`, in one of them now, or in none any more.
+    /// A patient was added to, removed from or moved between `split.lists`.
     Listed,
-    /// A cell of a column that `[evaluate]` names.
+    /// A cell of a column of `[evaluate]` has another value.
     Column,
-    /// Other weights at `model.init`, or none.
+    /// The weights of `model.init` are different or missing.
     InitialWeights,
-    /// Another way to prepare scans.
+    /// The preprocessing of this version is different.
     Preparation,
 }
 
 impl Change {
-    /// The change as a phrase behind its count, for one and for several.
-    fn words(self) -> [&'static str; 2] {
+    /// The phrase after the count, in singular and plural.
+    fn phrases(self) -> [&'static str; 2] {
         match self {
             Self::Label => ["label changed", "labels changed"],
             Self::LabelAdded => ["label added", "labels added"],
             Self::LabelRemoved => ["label removed", "labels removed"],
-            Self::ScanAdded => ["scan added", "scans added"],
-            Self::ScanRemoved => ["scan removed", "scans removed"],
-            Self::ScanReplaced => ["scan replaced", "scans replaced"],
+            Self::ScanAdded => ["series added", "series added"],
+            Self::ScanRemoved => ["series removed", "series removed"],
+            Self::ScanReplaced => ["series replaced", "series replaced"],
             Self::Identity => {
-                ["scan with another patient or exam", "scans with another patient or exam"]
+                ["series with another patient or exam", "series with another patient or exam"]
             }
-            Self::Part => ["scan in another list", "scans in another list"],
-            Self::Choice => ["other choice of a scan", "other choices of scans"],
+            Self::Part => ["series in another list", "series in another list"],
+            Self::Choice => ["choice of a series changed", "choices of series changed"],
             Self::Listed => ["patient changed in split.lists", "patients changed in split.lists"],
             Self::Column => {
                 ["cell of an [evaluate] column changed", "cells of [evaluate] columns changed"]
@@ -60,19 +60,19 @@ impl Change {
                 ["file of initial weights changed", "files of initial weights changed"]
             }
             Self::Preparation => [
-                "other way to prepare scans, that of lungs",
-                "other ways to prepare scans, those of lungs",
+                "version of the preprocessing changed, now that of lungs",
+                "versions of the preprocessing changed, now those of lungs",
             ],
         }
     }
 }
 
-/// All changes by kind, each a name with what changed.
+/// Descriptions of all changes, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes(BTreeMap<Change, BTreeSet<String>>);
 
-/// Changes of one kind that are named.
-const MOST_NAMED: usize = 5;
+/// Largest number of printed changes of one kind.
+const MAX_PRINTED: usize = 5;
 
 /// Rows of one kind and name.
 type ByName<'a> = BTreeMap<(InputKind, &'a str), Vec<&'a InputRow>>;
@@ -82,52 +82,53 @@ fn by_name(rows: &[InputRow]) -> ByName<'_> {
     for row in rows {
         all.entry((row.kind, &row.name)).or_default().push(row);
     }
-    // Of several scans of one name, as DICOM and as a file, the chosen one speaks first.
+    // If several series have one name (DICOM and a volume file), the chosen one is first.
     all.values_mut().for_each(|rows| rows.sort_by_key(|row| (!row.chosen, *row)));
     all
 }
 
 impl Changes {
-    /// Adds a change of what has a name.
-    pub fn add(&mut self, change: Change, name: String) {
-        self.0.entry(change).or_default().insert(name);
+    /// Adds a change; `description` starts with the name of the input.
+    pub fn add(&mut self, change: Change, description: String) {
+        self.0.entry(change).or_default().insert(description);
     }
 
-    /// Adds the changes of another look.
+    /// Adds all changes of `other`.
     pub fn merge(&mut self, other: Self) {
         for (change, names) in other.0 {
             self.0.entry(change).or_default().extend(names);
         }
     }
 
-    /// Whether nothing changed.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds what differs between two lists of rows. `content` says what a chosen scan holds now; it is
-    /// asked only for scans whose rows are the same.
-    pub fn of_rows(
+    /// Adds the differences between stored and current rows. `content` computes the current content hash of a chosen
+    /// series; it is called only for series whose rows are equal.
+    pub fn compare_rows(
         &mut self,
-        before: &[InputRow],
-        now: &[InputRow],
+        stored: &[InputRow],
+        current: &[InputRow],
         content: impl Fn(&str) -> Option<String>,
     ) {
-        let (before, now) = (by_name(before), by_name(now));
-        let names: BTreeSet<(InputKind, &str)> = before.keys().chain(now.keys()).copied().collect();
+        let (stored, current) = (by_name(stored), by_name(current));
+        let names: BTreeSet<(InputKind, &str)> =
+            stored.keys().chain(current.keys()).copied().collect();
         for key in names {
             let [old, new] =
-                [&before, &now].map(|rows| rows.get(&key).map_or(&[][..], Vec::as_slice));
+                [&stored, &current].map(|rows| rows.get(&key).map_or(&[][..], Vec::as_slice));
             match key.0 {
-                InputKind::Scan => self.of_scans(key.1, old, new, &content),
-                InputKind::Label => self.of_labels(key.1, old, new, &before, &now),
-                InputKind::Listed => self.of_listed(key.1, old, new),
+                InputKind::Scan => self.compare_series(key.1, old, new, &content),
+                InputKind::Label => self.compare_unused_labels(key.1, old, new, &stored, &current),
+                InputKind::Listed => self.compare_lists(key.1, old, new),
                 InputKind::Preparation => {}
             }
         }
     }
 
-    fn of_scans(
+    fn compare_series(
         &mut self,
         name: &str,
         old: &[&InputRow],
@@ -141,7 +142,7 @@ impl Changes {
             self.add(Change::ScanRemoved, name.to_owned());
         }
         let (Some(old), Some(new)) = (old.first(), new.first()) else { return };
-        let already = self.count();
+        let count_before = self.count();
         self.compare_labels(name, old.label, new.label);
         if (&old.patient, &old.exam) != (&new.patient, &new.exam) {
             let identity = |row: &InputRow| format!("{} / {}", row.patient, row.exam);
@@ -153,13 +154,13 @@ impl Changes {
         if old.chosen && new.chosen && old.split != new.split {
             self.add(Change::Part, from_to(name, &part_name(old.split), &part_name(new.split)));
         }
-        // A scan without a label is not chosen: the label says it all.
-        if self.count() > already {
+        // Other changes of a series, such as a removed label, explain a changed choice.
+        if self.count() > count_before {
             return;
         }
         if old.chosen != new.chosen {
-            let what = if new.chosen { "is chosen now" } else { "is not chosen any more" };
-            self.add(Change::Choice, format!("{name} {what}"));
+            let status = if new.chosen { "is now chosen" } else { "is no longer chosen" };
+            self.add(Change::Choice, format!("{name} {status}"));
         } else if new.chosen && content(name).unwrap_or_default() != old.content {
             self.add(Change::ScanReplaced, name.to_owned());
         }
@@ -176,24 +177,24 @@ impl Changes {
         }
     }
 
-    /// Labels without a scan. Where the scan came or went, the scan says it.
-    fn of_labels(
+    /// Compares labels without a series. An added or removed series is a change of its own.
+    fn compare_unused_labels(
         &mut self,
         name: &str,
         old: &[&InputRow],
         new: &[&InputRow],
-        before: &ByName<'_>,
-        now: &ByName<'_>,
+        stored: &ByName<'_>,
+        current: &ByName<'_>,
     ) {
-        let scan = (InputKind::Scan, name);
-        if before.contains_key(&scan) || now.contains_key(&scan) {
+        let series = (InputKind::Scan, name);
+        if stored.contains_key(&series) || current.contains_key(&series) {
             return;
         }
         let label = |rows: &[&InputRow]| rows.first().and_then(|row| row.label);
         self.compare_labels(name, label(old), label(new));
     }
 
-    fn of_listed(&mut self, name: &str, old: &[&InputRow], new: &[&InputRow]) {
+    fn compare_lists(&mut self, name: &str, old: &[&InputRow], new: &[&InputRow]) {
         let part = |rows: &[&InputRow]| rows.first().and_then(|row| row.split);
         if part(old) != part(new) {
             let change = from_to(name, &part_name(part(old)), &part_name(part(new)));
@@ -215,42 +216,42 @@ pub(in super::super) fn from_to(name: &str, old: &str, new: &str) -> String {
 }
 
 impl std::fmt::Display for Changes {
-    /// A line for each kind of change, with its count and the first names.
+    /// A line for each kind of change, with the count and the first descriptions.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (change, names) in &self.0 {
-            let [one, several] = change.words();
-            let words = if names.len() == 1 { one } else { several };
-            let named: Vec<&str> = names.iter().take(MOST_NAMED).map(String::as_str).collect();
-            let rest = names.len() - named.len();
+            let [singular, plural] = change.phrases();
+            let phrase = if names.len() == 1 { singular } else { plural };
+            let printed: Vec<&str> = names.iter().take(MAX_PRINTED).map(String::as_str).collect();
+            let rest = names.len() - printed.len();
             let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-            write!(f, "\n  {} {words}: {}{rest}", names.len(), named.join(", "))?;
+            write!(f, "\n  {} {phrase}: {}{rest}", names.len(), printed.join(", "))?;
         }
         Ok(())
     }
 }
 
-/// A run cannot go on as if nothing happened.
+/// The inputs of a run have changed.
 #[derive(Debug, thiserror::Error)]
-#[error("the inputs of {} changed since it began:{changes}\n{}", .run.display(), self.ways_on())]
+#[error("the inputs of {} have changed since the run began:{changes}\n{}", .run.display(), self.remedies())]
 pub struct ChangedInputs {
     /// The run folder.
     pub run: PathBuf,
-    /// What changed.
+    /// The changes.
     pub changes: Changes,
     /// Whether prepared volumes are missing, so that the run cannot continue with its original inputs.
     pub lost: bool,
 }
 
 impl ChangedInputs {
-    fn ways_on(&self) -> String {
+    fn remedies(&self) -> String {
         let fresh = format!(
-            "To begin a new run with the inputs as they are now: lungs run {} --fresh",
+            "To start a new run with the current inputs: lungs run {} --fresh",
             self.run.join("spec.toml").display()
         );
         if self.lost {
             format!(
-                "Prepared volumes that the run uses are gone, and cannot be made again from other \
-                 inputs: put the inputs or the cache back.\n{fresh}"
+                "Prepared volumes of the run are missing and cannot be prepared again from changed inputs: \
+                 restore the inputs or the cache.\n{fresh}"
             )
         } else {
             format!(

@@ -1,12 +1,12 @@
-//! What a run depends on: kept when it begins, compared whenever it goes on.
+//! The inputs of a run: they are stored when the run begins, and compared when it continues.
 //!
 //! ```text
-//! labels, lists, scans ──observe──▶ Inputs ──keep──▶ <run>/inputs.csv
+//! labels, lists, scans ──observe──▶ Inputs ──store─▶ <run>/inputs.csv
 //!                                     │                    │
 //!                                     └──────compare───────┴──▶ Changes
 //! ```
 //!
-//! Contents count, not where they lie: times, folders, the cache and the order of rows are no change.
+//! Only contents are compared: other times, folders, caches and orders of rows are no changes.
 
 mod changes;
 #[cfg(test)]
@@ -25,18 +25,18 @@ use crate::spec::Spec;
 pub(super) use changes::from_to;
 pub use changes::{Change, ChangedInputs, Changes};
 
-/// What a run of a spec depends on, as it is now.
+/// The current inputs of a spec.
 pub struct Inputs {
-    /// `None` where a synthetic cohort is not there, and would be made as it was.
+    /// `None` if the synthetic cohort is missing; it would be generated again without changes.
     cohort: Option<Cohort>,
     rows: Vec<InputRow>,
 }
 
 impl Inputs {
-    /// Looks at labels, lists and scans, reading headers only.
+    /// Reads labels, lists and headers of series.
     ///
     /// # Errors
-    /// When one of them cannot be used.
+    /// An input is invalid.
     pub fn observe(spec: &Spec) -> Result<Self, PipelineError> {
         let lists = SplitLists::read(spec).map_err(SplitError::from)?;
         if spec.data.phantom.is_some() && !spec.data.root.exists() {
@@ -44,38 +44,38 @@ impl Inputs {
         }
         let mut scanner = scanner(spec, Some(&cache_folder(spec)));
         let cohort = cohort::gather(spec, &mut scanner)?;
-        // Looking must not fail where nothing can be written.
+        // A read-only folder is not an error here.
         let _ = scanner.save_beside();
         let rows = rows_of(&cohort, &lists);
         Ok(Self { cohort: Some(cohort), rows })
     }
 
-    /// Compares with the original inputs of a run.
+    /// Compares the inputs with the stored inputs of a run.
     ///
     /// # Errors
-    /// When the run's tables cannot be read.
+    /// The tables of the run cannot be read.
     pub fn changes_since(&self, spec: &Spec, run: &RunFolder) -> Result<Changes, PipelineError> {
         let mut changes = Changes::default();
         if run.table(Table::Inputs).is_file() {
-            let mut before: Vec<InputRow> = read_csv(&run.table(Table::Inputs))?;
-            before.retain(|row| row.kind != InputKind::Preparation);
+            let mut stored: Vec<InputRow> = read_csv(&run.table(Table::Inputs))?;
+            stored.retain(|row| row.kind != InputKind::Preparation);
             match &self.cohort {
                 Some(cohort) => {
                     let images = by_series(cohort.chosen.iter().map(|(_, image)| image));
                     let (settings, cache) = (settings(spec), cache_folder(spec));
-                    changes.of_rows(&before, &self.rows, |series| {
+                    changes.compare_rows(&stored, &self.rows, |series| {
                         prepare::content_of(images.get(series)?, &settings, &cache)
                     });
-                    columns::note_changes(run, cohort, &mut changes)?;
+                    columns::add_changes(run, cohort, &mut changes)?;
                 }
                 None => {
-                    before.retain(|row| row.kind == InputKind::Listed);
-                    changes.of_rows(&before, &self.rows, |_| None);
+                    stored.retain(|row| row.kind == InputKind::Listed);
+                    changes.compare_rows(&stored, &self.rows, |_| None);
                 }
             }
         }
-        let began_with = Provenance::read(run).filter(|_| run.has_checkpoints());
-        if began_with.is_some_and(|known| initial_weights_changed(spec, &known)) {
+        let provenance = Provenance::read(run).filter(|_| run.has_checkpoints());
+        if provenance.is_some_and(|provenance| initial_weights_changed(spec, &provenance)) {
             changes.add(Change::InitialWeights, spec.model.init.clone());
         }
         Ok(changes)
@@ -86,13 +86,13 @@ fn by_series<'a>(images: impl Iterator<Item = &'a Image>) -> BTreeMap<&'a str, &
     images.map(|image| (image.series_uid.as_str(), image)).collect()
 }
 
-/// The rows of a cohort before its preparation.
+/// The rows of a cohort before preparation.
 pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
-    let scans = cohort.rows.iter().filter(|row| row.is_image());
-    let scans = scans.map(|row| (InputKind::Scan, row));
+    let series = cohort.rows.iter().filter(|row| row.is_image());
+    let series = series.map(|row| (InputKind::Scan, row));
     let labels = cohort.rows.iter().filter(|row| row.is_label());
     let labels = labels.map(|row| (InputKind::Label, row));
-    let rows = scans.chain(labels).map(|(kind, row)| InputRow {
+    let rows = series.chain(labels).map(|(kind, row)| InputRow {
         kind,
         name: name_of(row),
         patient: row.patient.clone(),
@@ -106,7 +106,7 @@ pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
     rows.chain(list_rows(lists)).collect()
 }
 
-/// The series, or what a label without a series names.
+/// The series, or the name in a label without a series.
 fn name_of(row: &CohortRow) -> String {
     match (row.series.as_str(), row.study_date.as_str()) {
         ("", "") => row.patient.clone(),
@@ -138,7 +138,7 @@ fn empty(kind: InputKind) -> InputRow {
     }
 }
 
-/// Adds to the rows of a cohort what the scans that were prepared hold, and how that was done.
+/// Adds the content hashes of prepared series, and the preprocessing, to the rows of a cohort.
 pub(super) fn add_contents(rows: &mut Vec<InputRow>, images: &[&Image], spec: &Spec) {
     let (settings, cache) = (settings(spec), cache_folder(spec));
     let images = by_series(images.iter().copied());
@@ -155,35 +155,35 @@ fn preparation(spec: &Spec) -> InputRow {
     InputRow { content, ..empty(InputKind::Preparation) }
 }
 
-/// Compares the inputs of a run, or of every started fold of a cross-validation, with the original
-/// ones. A run without a study has nothing to compare.
+/// Compares the current inputs of a run, or of every started fold of a cross-validation, with the stored inputs. A
+/// run without a cohort has no stored inputs.
 ///
 /// # Errors
-/// [`PipelineError::InputsChanged`] with all that changed; [`PipelineError::InputsUnusable`] when
-/// inputs cannot be used any more.
-pub fn check_inputs(spec: &Spec, whole: &RunFolder) -> Result<(), PipelineError> {
-    check_against(spec, whole, || Inputs::observe(spec))
+/// [`PipelineError::InputsChanged`] with all changes; [`PipelineError::InputsUnusable`] if the current inputs are
+/// invalid.
+pub fn check_inputs(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError> {
+    check_against(spec, run, || Inputs::observe(spec))
 }
 
-/// [`check_inputs`] with inputs that are observed when they are needed.
+/// [`check_inputs`] with a function that reads the current inputs if they are needed.
 pub fn check_against<I: std::borrow::Borrow<Inputs>>(
     spec: &Spec,
-    whole: &RunFolder,
+    run: &RunFolder,
     observe: impl FnOnce() -> Result<I, PipelineError>,
 ) -> Result<(), PipelineError> {
-    let begun = begun(spec, whole);
-    if begun.is_empty() {
+    let members = started_members(spec, run);
+    if members.is_empty() {
         return Ok(());
     }
-    let run = whole.root().to_owned();
-    let now = observe().map_err(|error| PipelineError::InputsUnusable {
+    let run = run.root().to_owned();
+    let inputs = observe().map_err(|error| PipelineError::InputsUnusable {
         run: run.clone(),
         source: Box::new(error),
     })?;
-    let now: &Inputs = now.borrow();
+    let inputs: &Inputs = inputs.borrow();
     let mut changes = Changes::default();
-    for member in begun {
-        changes.merge(now.changes_since(spec, &member)?);
+    for member in members {
+        changes.merge(inputs.changes_since(spec, &member)?);
     }
     if changes.is_empty() {
         Ok(())
@@ -192,27 +192,27 @@ pub fn check_against<I: std::borrow::Borrow<Inputs>>(
     }
 }
 
-/// The run, or the folds of a cross-validation, as far as they have drawn up their study.
-fn begun(spec: &Spec, whole: &RunFolder) -> Vec<RunFolder> {
+/// The run, or the folds of a cross-validation, if they have a stored cohort.
+fn started_members(spec: &Spec, run: &RunFolder) -> Vec<RunFolder> {
     let folds = spec.fold_specs();
     let members: Vec<RunFolder> = if spec.is_of_all_folds() {
-        folds.iter().filter_map(|fold| whole.known_fold(fold)).collect()
+        folds.iter().filter_map(|fold| run.known_fold(fold)).collect()
     } else {
-        vec![whole.clone()]
+        vec![run.clone()]
     };
     members.into_iter().filter(|run| run.table(Table::Cohort).is_file()).collect()
 }
 
-/// Checks that volumes which are gone can be prepared again as they were.
+/// Checks that missing volumes can be prepared again without changes.
 ///
 /// # Errors
-/// When inputs changed, or this version of the program prepares in another way.
-pub(super) fn check_lost(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError> {
+/// The inputs have changed, or this version of the program has other preprocessing.
+pub(super) fn check_recoverable(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError> {
     let mut changes = Inputs::observe(spec)?.changes_since(spec, run)?;
     if run.table(Table::Inputs).is_file() {
-        let kept: Vec<InputRow> = read_csv(&run.table(Table::Inputs))?;
-        let now = preparation(spec);
-        if kept.iter().any(|row| row.kind == now.kind && row.content != now.content) {
+        let stored: Vec<InputRow> = read_csv(&run.table(Table::Inputs))?;
+        let current = preparation(spec);
+        if stored.iter().any(|row| row.kind == current.kind && row.content != current.content) {
             changes.add(Change::Preparation, env!("CARGO_PKG_VERSION").to_owned());
         }
     }
@@ -223,8 +223,8 @@ pub(super) fn check_lost(spec: &Spec, run: &RunFolder) -> Result<(), PipelineErr
     }
 }
 
-/// Whether volumes that a run uses are missing in its cache.
-pub(super) fn are_there(spec: &Spec, prepared: &[Row]) -> bool {
+/// Whether the cache has all prepared volumes of a run.
+pub(super) fn are_cached(spec: &Spec, prepared: &[Row]) -> bool {
     let cache = cache_folder(spec);
     prepared.iter().all(|row| row.cache_file.is_empty() || cache.join(&row.cache_file).is_file())
 }

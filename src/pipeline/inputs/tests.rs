@@ -1,7 +1,7 @@
 use super::*;
 use crate::spec::Part;
 
-fn scan(name: &str, label: Option<u8>, content: &str) -> InputRow {
+fn series(name: &str, label: Option<u8>, content: &str) -> InputRow {
     InputRow {
         name: name.into(),
         patient: format!("P-{name}"),
@@ -14,23 +14,23 @@ fn scan(name: &str, label: Option<u8>, content: &str) -> InputRow {
     }
 }
 
-fn study() -> Vec<InputRow> {
+fn cohort() -> Vec<InputRow> {
     vec![
-        scan("a", Some(0), "aa"),
-        scan("b", Some(1), "bb"),
-        scan("c", None, ""),
+        series("a", Some(0), "aa"),
+        series("b", Some(1), "bb"),
+        series("c", None, ""),
         InputRow { name: "x".into(), label: Some(1), ..empty(InputKind::Label) },
         InputRow { name: "P1".into(), split: Some(Part::Test), ..empty(InputKind::Listed) },
     ]
 }
 
-/// What is said of a changed study; scans hold what their rows say.
+/// The summary of the changes of a cohort; the content of a series is that of its row.
 fn summary(change: impl FnOnce(&mut Vec<InputRow>)) -> String {
-    let (before, mut now) = (study(), study());
-    change(&mut now);
+    let (stored, mut current) = (cohort(), cohort());
+    change(&mut current);
     let mut changes = Changes::default();
-    changes.of_rows(&before, &now, |series| {
-        now.iter().find(|row| row.name == series).map(|row| row.content.clone())
+    changes.compare_rows(&stored, &current, |series| {
+        current.iter().find(|row| row.name == series).map(|row| row.content.clone())
     });
     assert_eq!(changes.is_empty(), changes.to_string().is_empty());
     changes.to_string().replace("\n  ", "|")
@@ -51,21 +51,21 @@ fn every_kind_of_change_is_counted_and_named() {
     );
     assert_eq!(summary(|rows| drop(rows.remove(3))), "|1 label removed: x (1)");
     assert_eq!(summary(|rows| rows[3].label = Some(0)), "|1 label changed: x (1, now 0)");
-    assert_eq!(summary(|rows| drop(rows.remove(0))), "|1 scan removed: a");
-    assert_eq!(summary(|rows| rows.push(scan("d", Some(0), "dd"))), "|1 scan added: d");
-    assert_eq!(summary(|rows| rows[0].content = "xx".into()), "|1 scan replaced: a");
-    assert_eq!(summary(|rows| rows[2].slices = 61), "|1 scan replaced: c");
+    assert_eq!(summary(|rows| drop(rows.remove(0))), "|1 series removed: a");
+    assert_eq!(summary(|rows| rows.push(series("d", Some(0), "dd"))), "|1 series added: d");
+    assert_eq!(summary(|rows| rows[0].content = "xx".into()), "|1 series replaced: a");
+    assert_eq!(summary(|rows| rows[2].slices = 61), "|1 series replaced: c");
     assert_eq!(
         summary(|rows| rows[0].patient = "Q".into()),
-        "|1 scan with another patient or exam: a (P-a / E-a, now Q / E-a)"
+        "|1 series with another patient or exam: a (P-a / E-a, now Q / E-a)"
     );
     assert_eq!(
         summary(|rows| rows[0].split = Some(Part::Valid)),
-        "|1 scan in another list: a (none, now valid)"
+        "|1 series in another list: a (none, now valid)"
     );
     assert_eq!(
         summary(|rows| rows[0].chosen = false),
-        "|1 other choice of a scan: a is not chosen any more"
+        "|1 choice of a series changed: a is no longer chosen"
     );
     assert_eq!(
         summary(|rows| rows[4].split = Some(Part::Train)),
@@ -78,19 +78,19 @@ fn every_kind_of_change_is_counted_and_named() {
 }
 
 #[test]
-fn a_scan_that_a_label_waited_for_is_told_once() {
-    let found = summary(|rows| {
+fn a_new_series_with_an_existing_label_is_one_change() {
+    let text = summary(|rows| {
         rows.remove(3);
-        rows.push(scan("x", Some(1), "xx"));
+        rows.push(series("x", Some(1), "xx"));
     });
-    assert_eq!(found, "|1 scan added: x");
+    assert_eq!(text, "|1 series added: x");
 }
 
 #[test]
-fn many_changes_are_counted_and_the_first_are_named() {
+fn all_changes_are_counted_and_the_first_are_printed() {
     let mut changes = Changes::default();
     for number in 10..40 {
         changes.add(Change::ScanAdded, format!("s{number}"));
     }
-    assert_eq!(changes.to_string(), "\n  30 scans added: s10, s11, s12, s13, s14 and 25 more");
+    assert_eq!(changes.to_string(), "\n  30 series added: s10, s11, s12, s13, s14 and 25 more");
 }
