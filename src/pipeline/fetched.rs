@@ -52,10 +52,10 @@ impl<'a> Preparer<'a> {
         let settings = settings(self.spec);
         let rows = prepare::prepare_all(&images, &settings, &self.cache, &|_| {}, threads)
             .map_err(|error| error.to_string())?;
-        let (prepared, refused): (Vec<&Row>, Vec<&Row>) =
+        let (prepared, failed): (Vec<&Row>, Vec<&Row>) =
             rows.iter().partition(|row| row.status == Status::Prepared);
         let mut reasons: Vec<String> =
-            refused.iter().map(|row| format!("{}: {}", row.code, row.reason)).collect();
+            failed.iter().map(|row| format!("{}: {}", row.code, row.reason)).collect();
         reasons.extend(excluded.iter().map(|(path, reason)| format!("{path}: {reason}")));
         let mut files = Vec::new();
         if !self.keep_raw {

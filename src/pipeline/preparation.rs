@@ -49,9 +49,9 @@ pub fn prepare_chosen(
 /// Excludes series that could not be prepared; `rows` are those of the chosen series, in order.
 pub(super) fn exclude_unprepared(cohort: &mut Cohort, rows: &[Row]) {
     let chosen = cohort.chosen.iter().map(|(index, _)| *index);
-    let refused = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
+    let excluded = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
     let reason = |(index, row): (usize, &Row)| (index, format!("{}: {}", row.code, row.reason));
-    let reasons = refused.map(reason).collect();
+    let reasons = excluded.map(reason).collect();
     cohort.exclude(reasons);
 }
 
@@ -68,7 +68,7 @@ pub fn prepare_shard(
     drop(lock);
     let total = cohort.chosen.len();
     cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
-    watch.stage_ends("part", &format!("{shard}, {} of {total} series", cohort.chosen.len()));
+    watch.stage_ends("shard", &format!("{shard}, {} of {total} series", cohort.chosen.len()));
     prepare_chosen(spec, &mut cohort, watch)
 }
 
@@ -86,14 +86,14 @@ pub fn prepare_images(
     };
     let threads = spec.runtime.threads;
     let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
-    let refused = rows.iter().filter(|row| row.status == Status::Refused).count();
-    let volumes = rows.len() - refused;
+    let excluded = rows.iter().filter(|row| row.status == Status::Refused).count();
+    let volumes = rows.len() - excluded;
     let summary = format!(
         "{volumes} {} in {}, {} new{}",
         if volumes == 1 { "volume" } else { "volumes" },
         cache.display(),
         rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
-        if refused > 0 { format!("; {refused} excluded") } else { String::new() }
+        if excluded > 0 { format!("; {excluded} excluded") } else { String::new() }
     );
     watch.stage_ends("preparation", &summary);
     if let Some(beyond) = BeyondCrop::of(&rows, network_input(spec)) {

@@ -120,11 +120,12 @@ fn table_differences(tables: &[BTreeMap<String, String>]) -> Vec<Difference> {
 }
 
 fn to_toml(document: &Document) -> String {
-    toml::to_string_pretty(document).expect("strings, numbers and tables are all TOML can hold")
+    toml::to_string_pretty(document)
+        .expect("a document of strings, numbers and tables is valid TOML")
 }
 
 fn tree(document: &Document) -> toml::Table {
-    toml::from_str(&to_toml(document)).expect("our own TOML is TOML")
+    toml::from_str(&to_toml(document)).expect("serialised TOML is valid TOML")
 }
 
 /// Dotted keys and their values, without keys that have no effect under the other values (γ of the focal

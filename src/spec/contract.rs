@@ -145,11 +145,11 @@ mod tests {
 
     #[test]
     fn a_contract_is_unchanged_by_metadata() {
-        let ours = contract(|c| {
+        let own = contract(|c| {
             c.preprocess.spacing_mm = 2.5;
             c.select.min_slices = 8;
         });
-        assert_eq!(Contract::from_metadata(&ours.to_metadata()), Ok(Some(ours)));
+        assert_eq!(Contract::from_metadata(&own.to_metadata()), Ok(Some(own)));
         assert_eq!(Contract::from_metadata(&BTreeMap::new()), Ok(None));
         let invalid = BTreeMap::from([(PREPROCESS.to_owned(), "spacing_cm = 3".to_owned())]);
         assert_eq!(Contract::from_metadata(&invalid).unwrap_err().key, PREPROCESS);
@@ -157,19 +157,19 @@ mod tests {
 
     #[test]
     fn keys_that_change_the_volume_differ_and_keys_that_exclude_series_do_not() {
-        let ours = contract(|_| ());
-        let theirs = contract(|c| {
+        let own = contract(|_| ());
+        let other = contract(|c| {
             c.preprocess.window.upper_hu = 600.0;
             c.preprocess.min_lung_ml = 1.0;
             c.select.min_slices = 8;
             c.model.keep_prob = 0.1;
             c.model.slices = 100;
         });
-        let keys: Vec<&str> = ours.differences(&theirs).into_iter().map(|(key, ..)| key).collect();
+        let keys: Vec<&str> = own.differences(&other).into_iter().map(|(key, ..)| key).collect();
         assert_eq!(keys, ["preprocess.window.upper_hu", "model.slices"]);
-        let theirs = contract(|c| c.preprocess.compat = super::super::Compat::Lungs015);
+        let other = contract(|c| c.preprocess.compat = super::super::Compat::Lungs015);
         let expected = ("preprocess.compat", "\"none\"".to_owned(), "\"lungs-0.1.5\"".to_owned());
-        assert_eq!(ours.differences(&theirs), [expected]);
+        assert_eq!(own.differences(&other), [expected]);
     }
 
     #[test]

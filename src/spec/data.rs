@@ -36,7 +36,7 @@ pub struct Data {
     /// it. It has no effect on results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
-    /// How to treat scans with identical voxels under several patients. Default: `"error"`.
+    /// Treatment of series with identical voxels but several patients. Default: `"error"`.
     #[serde(skip_serializing_if = "EqualScans::is_default")]
     pub equal_scans: EqualScans,
     /// Rules that exclude series, and that select one series per exam.
@@ -50,10 +50,10 @@ pub struct Data {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EqualScans {
-    /// Stop before training and list the scans.
+    /// Stop before training and list the series.
     #[default]
     Error,
-    /// Use the first scan by patient, exam and series, and exclude the others.
+    /// Use the first series by patient, exam and series UID, and exclude the others.
     KeepFirst,
 }
 
