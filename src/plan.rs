@@ -62,7 +62,7 @@ pub struct CohortPlan {
     /// Files that are not images or are not read.
     pub passed_over: Vec<PassedOverPlan>,
     /// The splits.
-    pub parts: Vec<PartPlan>,
+    pub parts: Vec<SplitPlan>,
     /// Assumptions about patients, labels and identical series.
     pub remarks: Vec<RemarkPlan>,
     /// Warnings about splits with undefined metrics.
@@ -110,7 +110,7 @@ pub struct ExcludedGroup {
 
 /// A split of the cohort.
 #[derive(Debug, Serialize)]
-pub struct PartPlan {
+pub struct SplitPlan {
     /// `train`, `valid`, `test`.
     pub name: String,
     /// Number of exams.
@@ -257,7 +257,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
     let parts = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
         let rows: Vec<_> =
             cohort.rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
-        (!rows.is_empty()).then(|| PartPlan {
+        (!rows.is_empty()).then(|| SplitPlan {
             name: part.to_string(),
             exams: rows.len(),
             patients: rows.iter().map(|row| &row.patient).collect::<BTreeSet<_>>().len(),

@@ -24,7 +24,7 @@ pub enum Change {
     /// A series has another patient or exam.
     Identity,
     /// A series is in another list (`data.train_list`, …).
-    Part,
+    List,
     /// Another series is chosen for an exam.
     Choice,
     /// A patient was added to, removed from or moved between `split.lists`.
@@ -50,7 +50,7 @@ impl Change {
             Self::Identity => {
                 ["series with another patient or exam", "series with another patient or exam"]
             }
-            Self::Part => ["series in another list", "series in another list"],
+            Self::List => ["series in another list", "series in another list"],
             Self::Choice => ["choice of a series changed", "choices of series changed"],
             Self::Listed => ["patient changed in split.lists", "patients changed in split.lists"],
             Self::Column => {
@@ -152,7 +152,7 @@ impl Changes {
             self.add(Change::ScanReplaced, name.to_owned());
         }
         if old.chosen && new.chosen && old.split != new.split {
-            self.add(Change::Part, from_to(name, &part_name(old.split), &part_name(new.split)));
+            self.add(Change::List, from_to(name, &part_name(old.split), &part_name(new.split)));
         }
         // Other changes of a series, such as a removed label, explain a changed choice.
         if self.count() > count_before {
