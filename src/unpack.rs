@@ -46,7 +46,7 @@ fn next_member<R: BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
             None => {}
             Some(0x1f) if zeros == 0 && padding == 0 => return Ok(Some(GzDecoder::new(rest))),
             Some(_) => {
-                let message = "bytes behind the compressed data are neither zeros nor gzip";
+                let message = "the bytes after the compressed data are neither zeros nor gzip";
                 return Err(io::Error::new(ErrorKind::InvalidData, message));
             }
         }
@@ -63,8 +63,8 @@ pub fn read_to_end(from: &mut impl Read, most: u64) -> io::Result<()> {
     let behind = io::copy(&mut from.take(most + 1), &mut io::sink())?;
     if behind > most {
         let message = match most {
-            0 => "it holds more than the header says".to_owned(),
-            _ => format!("more than {most} bytes follow what the header says"),
+            0 => "it holds more bytes than the header states".to_owned(),
+            _ => format!("more than {most} bytes follow the data that the header describes"),
         };
         return Err(io::Error::new(ErrorKind::InvalidData, message));
     }
@@ -106,7 +106,7 @@ mod tests {
     fn what_follows_is_limited() {
         assert!(read_to_end(&mut &b"abc"[..], 3).is_ok());
         let error = read_to_end(&mut &b"abc"[..], 2).unwrap_err().to_string();
-        assert_eq!(error, "more than 2 bytes follow what the header says");
+        assert_eq!(error, "more than 2 bytes follow the data that the header describes");
         assert!(read_to_end(&mut &b""[..], 0).is_ok());
         assert!(read_to_end(&mut &b"a"[..], 0).is_err());
     }

@@ -114,7 +114,8 @@ impl<'a> Pixels<'a> {
             }
             Storage::Encapsulated(codec) => {
                 if place.length.is_some() {
-                    let message = "PixelData (7FE0,0010) is not a sequence of fragments".to_owned();
+                    let message =
+                        "it has a defined length, expected a sequence of fragments".to_owned();
                     return Err(undecodable(slice, message));
                 }
                 let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
@@ -161,10 +162,9 @@ fn inflate(slice: &SliceFile, file: &[u8], wanted: u64) -> Result<Vec<u8>, Serie
     let meta = meta::read(file).map_err(|message| undecodable(slice, message))?;
     let deflated = file.get(meta.data_set..).unwrap_or_default();
     let mut bytes = Vec::new();
-    DeflateDecoder::new(deflated)
-        .take(wanted)
-        .read_to_end(&mut bytes)
-        .map_err(|error| undecodable(slice, format!("after {} bytes: {error}", bytes.len())))?;
+    DeflateDecoder::new(deflated).take(wanted).read_to_end(&mut bytes).map_err(|error| {
+        undecodable(slice, format!("inflating fails after {} bytes: {error}", bytes.len()))
+    })?;
     Ok(bytes)
 }
 

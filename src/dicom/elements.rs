@@ -28,7 +28,7 @@ impl Stop {
     /// The sentence, once it is known that there are no more bytes.
     pub fn reason(self) -> String {
         match self {
-            Self::Ended(tag) => format!("is cut short, at element {tag}"),
+            Self::Ended(tag) => format!("is cut short at element {tag}"),
             Self::Malformed(reason) => reason,
         }
     }
@@ -213,7 +213,7 @@ impl<'a> Value<'a> {
             let head = head(self.bytes, at, encoding)?;
             if head.tag != ITEM {
                 return Err(Stop::Malformed(format!(
-                    "has {} where an item of a sequence is expected",
+                    "has element {} in place of a sequence item (FFFE,E000)",
                     tag_text(head.tag)
                 )));
             }
@@ -287,7 +287,7 @@ fn end_of(bytes: &[u8], head: Head, encoding: Encoding, depth: usize) -> Result<
     }
     if depth >= MAX_DEPTH {
         return Err(Stop::Malformed(format!(
-            "has more than {MAX_DEPTH} sequences within each other at element {}",
+            "has more than {MAX_DEPTH} nested sequences at element {}",
             tag_text(head.tag)
         )));
     }
@@ -305,7 +305,7 @@ fn end_of(bytes: &[u8], head: Head, encoding: Encoding, depth: usize) -> Result<
         }
         if closing == SEQUENCE_END && inner.tag != ITEM {
             return Err(Stop::Malformed(format!(
-                "has {} where an item of {} is expected",
+                "has element {} in place of an item (FFFE,E000) of sequence {}",
                 tag_text(inner.tag),
                 tag_text(head.tag)
             )));
@@ -341,7 +341,7 @@ mod tests {
         let nested =
             b"\x08\0\x40\x11SQ\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\xFF\xFF\xFF\xFF".repeat(99);
         let Err(Stop::Malformed(reason)) = DataSet::read(&nested, 0, EXPLICIT) else { panic!() };
-        assert!(reason.contains("more than 24 sequences"), "{reason}");
+        assert!(reason.contains("more than 24 nested sequences"), "{reason}");
         let huge = b"\xE0\x7F\x10\0OW\0\0\xFE\xFF\xFF\xFF";
         let pixels = DataSet::read(huge, 0, EXPLICIT).unwrap().pixels.unwrap();
         assert_eq!((pixels.start, pixels.length), (12, Some(0xFFFF_FFFE)));

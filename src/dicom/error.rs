@@ -30,13 +30,13 @@ pub enum SeriesRefusal {
         found: String,
     },
     /// Every image of the series is a scout view.
-    #[error("all {images} images are localizers (ImageType (0008,0008) has LOCALIZER)")]
+    #[error("{} (ImageType (0008,0008) contains LOCALIZER)", all_localizers(.images))]
     Localizer {
         /// How many.
         images: usize,
     },
     /// Nothing but pages, pictures and captures.
-    #[error("none of the {images} images is a slice: {what}")]
+    #[error("none of the {images} images is a CT slice: {what}")]
     NoSlices {
         /// How many.
         images: usize,
@@ -44,7 +44,10 @@ pub enum SeriesRefusal {
         what: String,
     },
     /// Many kinds of image under one UID.
-    #[error("more than {limit} sizes, spacings or orientations of images under one series UID")]
+    #[error(
+        "images of more than {limit} sizes, spacings or orientations under one SeriesInstanceUID \
+         (0020,000E), expected one stack of slices"
+    )]
     TooManyStacks {
         /// The most that is accepted.
         limit: usize,
@@ -52,7 +55,7 @@ pub enum SeriesRefusal {
     /// Slices of several patients under one UID.
     #[error(
         "slices of {} patients under one SeriesInstanceUID (0020,000E), expected one: PatientID \
-         (0010,0020) is {}; give the files of each patient a SeriesInstanceUID of their own",
+         (0010,0020) is {}; assign a separate SeriesInstanceUID to the files of each patient",
         .patients.len(), listed(.patients)
     )]
     SeveralPatients {
@@ -62,8 +65,8 @@ pub enum SeriesRefusal {
     /// Slices of several exams under one UID.
     #[error(
         "slices of {} exams under one SeriesInstanceUID (0020,000E), expected one: \
-         StudyInstanceUID (0020,000D) is {}; give the files of each exam a SeriesInstanceUID of \
-         their own",
+         StudyInstanceUID (0020,000D) is {}; assign a separate SeriesInstanceUID to the files of \
+         each exam",
         .exams.len(), listed(.exams)
     )]
     SeveralExams {
@@ -72,8 +75,8 @@ pub enum SeriesRefusal {
     },
     /// Several stacks under one UID, none of which is the scan.
     #[error(
-        "slices of {} stacks, none of which is even and shows what the others show: {}; keep the \
-         files of one scan in a folder of their own",
+        "slices of {} stacks under one SeriesInstanceUID (0020,000E), expected one evenly spaced \
+         stack that covers the others: {}; move the files of one scan to a separate folder",
         .stacks.len(), listed_stacks(.stacks)
     )]
     SeveralStacks {
@@ -117,7 +120,7 @@ pub enum SeriesRefusal {
         expected: String,
     },
     /// Stored values are something else than attenuation.
-    #[error("{path}: {tag} is {found:?}, expected {expected}: not Hounsfield units")]
+    #[error("{path}: {tag} is {found:?}, expected {expected}; the values are not Hounsfield units")]
     NotHounsfield {
         /// The file.
         path: PathBuf,
@@ -131,8 +134,8 @@ pub enum SeriesRefusal {
     /// The header does not say Hounsfield units, and the values are none.
     #[error(
         "{path}: RescaleType (0028,1054) is {found:?}, expected \"HU\", and values are {least} to \
-         {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue): not \
-         Hounsfield units"
+         {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue); the values \
+         are not Hounsfield units"
     )]
     NotHounsfieldRange {
         /// The first file with this type.
@@ -158,9 +161,8 @@ pub enum SeriesRefusal {
     },
     /// All images show one place.
     #[error(
-        "{images} images, all of them at {position_mm:.2} mm along the slice normal, expected slices \
-         at 2 places or more: a series of one place, such as a bolus timing or a perfusion, is no \
-         volume"
+        "{images} images, all at {position_mm:.2} mm along the slice normal, expected at least 2 \
+         positions; a series at one position, such as bolus timing or perfusion, is not a volume"
     )]
     OnePlace {
         /// Images found.
@@ -183,8 +185,10 @@ pub enum SeriesRefusal {
     },
     /// Whole slices are absent from an otherwise even stack.
     #[error(
-        "{missing} slices are missing: the gap after {after} is {gap_mm:.3} mm where slices are \
-         {spacing_mm:.3} mm apart{}", tilted(.tilt_degrees)
+        "{missing} {} missing: the gap after {after} is {gap_mm:.3} mm, expected \
+         {spacing_mm:.3} mm{}",
+        if *.missing == 1 { "slice is" } else { "slices are" },
+        tilt_note(.tilt_degrees)
     )]
     MissingSlices {
         /// How many, over the whole stack.
@@ -201,8 +205,9 @@ pub enum SeriesRefusal {
     /// Gaps differ.
     #[error(
         "uneven slice spacing: the gap after {after} is {gap_mm:.3} mm, expected \
-         {spacing_mm:.3} ± {tolerance_mm:.3} mm; gaps are {least_mm:.3} to {most_mm:.3} mm{}",
-        tilted(.tilt_degrees)
+         {spacing_mm:.3} ± {tolerance_mm:.3} mm; gaps range from {least_mm:.3} to \
+         {most_mm:.3} mm{}",
+        tilt_note(.tilt_degrees)
     )]
     UnevenSpacing {
         /// The slice before the first bad gap.
@@ -222,10 +227,10 @@ pub enum SeriesRefusal {
     },
     /// Gaps change little by little.
     #[error(
-        "uneven slice spacing: {path} lies {off_mm:.3} mm from its place in a stack with gaps of \
-         {even_mm:.3} mm, expected at most {limit_mm:.3} mm; gaps change from {least_mm:.3} to \
-         {most_mm:.3} mm{}",
-        tilted(.tilt_degrees)
+        "uneven slice spacing: {path} lies {off_mm:.3} mm from its position on an even grid with \
+         gaps of {even_mm:.3} mm, expected at most {limit_mm:.3} mm; gaps range from {least_mm:.3} \
+         to {most_mm:.3} mm{}",
+        tilt_note(.tilt_degrees)
     )]
     DriftingSpacing {
         /// The slice that lies farthest from its place.
@@ -255,9 +260,8 @@ pub enum SeriesRefusal {
     },
     /// Slices are sheared in a way that no gantry does.
     #[error(
-        "slices are shifted against each other by {degrees:.1} degrees in a direction that is not \
-         gantry tilt (about the left-right axis of axial images), expected at most \
-         {limit_degrees:.1}"
+        "slices are sheared by {degrees:.1} degrees in a direction other than that of gantry tilt \
+         (about the left-right axis of axial images), expected at most {limit_degrees:.1}"
     )]
     Sheared {
         /// Angle between the slice normal and the line through the slices' positions.
@@ -273,7 +277,8 @@ pub enum SeriesRefusal {
     },
     /// Slices do not lie on one line: several stacks in one series.
     #[error(
-        "{path} lies {off_mm:.1} mm beside the line of the other slices, expected at most {limit_mm:.1}"
+        "{path} lies {off_mm:.1} mm off the line through the first and last slice, expected at most \
+         {limit_mm:.1} mm"
     )]
     ScatteredSlices {
         /// The farthest slice.
@@ -307,7 +312,8 @@ pub enum SeriesRefusal {
     },
     /// No decoder for the file's transfer syntax.
     #[error(
-        "{path}: no decoder for transfer syntax {name} ({uid}); convert the files, for example to explicit VR little endian"
+        "{path}: TransferSyntaxUID (0002,0010) is {uid} ({name}), which has no decoder; convert the \
+         files, for example to Explicit VR Little Endian"
     )]
     UnsupportedSyntax {
         /// The file.
@@ -318,7 +324,7 @@ pub enum SeriesRefusal {
         name: String,
     },
     /// The decoder gave up.
-    #[error("{path}: the pixel data does not decode as {name}: {message}")]
+    #[error("{path}: PixelData (7FE0,0010) cannot be decoded as {name}: {message}")]
     Undecodable {
         /// The file.
         path: PathBuf,
@@ -369,8 +375,15 @@ impl SeriesRefusal {
     }
 }
 
-/// What is added to a refusal of a tilted stack.
-fn tilted(degrees: &f64) -> String {
+fn all_localizers(images: &usize) -> String {
+    match images {
+        1 => "the only image is a localizer".to_owned(),
+        images => format!("all {images} images are localizers"),
+    }
+}
+
+/// The suffix of errors of a tilted stack; empty without tilt.
+fn tilt_note(degrees: &f64) -> String {
     if *degrees > super::stacking::TILT_LIMIT_DEGREES {
         format!("; the gantry is tilted by {degrees:.1} degrees")
     } else {

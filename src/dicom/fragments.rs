@@ -36,7 +36,7 @@ impl Fragments {
                 [0xFE, 0xFF, 0xDD, 0xE0] => break,
                 _ => {
                     return Err(Broken::Damaged(format!(
-                        "byte {at} of the file starts no fragment, expected an item (FFFE,E000)"
+                        "no fragment at byte {at} of the file, expected an item (FFFE,E000)"
                     )));
                 }
             }
@@ -84,7 +84,7 @@ impl Fragments {
         };
         if starts.len() != frames || starts.first() != Some(&0) {
             return Err(Broken::Damaged(format!(
-                "{count} fragments and {} offsets do not make {frames} frames",
+                "{count} fragments and {} offsets, expected those of {frames} frames",
                 self.offsets.len()
             )));
         }
@@ -102,18 +102,18 @@ impl Fragments {
         };
         let starts = self.offsets.iter().map(|offset| {
             find(offset).ok_or_else(|| {
-                Broken::Damaged(format!("the offset table's {offset} starts no fragment"))
+                Broken::Damaged(format!("no fragment at offset {offset} of the offset table"))
             })
         });
         let starts = starts.collect::<Result<Vec<_>, _>>()?;
         let rising = starts.is_sorted_by(|a, b| a < b);
         rising.then_some(starts).ok_or_else(|| {
-            Broken::Damaged("the offset table's frames are not one behind the other".to_owned())
+            Broken::Damaged("the offsets of the offset table do not increase".to_owned())
         })
     }
 
     fn joined<'a>(&self, file: &'a [u8], which: Range<usize>) -> Result<Cow<'a, [u8]>, Broken> {
-        let absent = || Broken::Damaged("it has no fragment".to_owned());
+        let absent = || Broken::Damaged("the frame has no fragments".to_owned());
         let ranges = self.fragments.get(which).filter(|ranges| !ranges.is_empty());
         let ranges = ranges.ok_or_else(absent)?;
         let bytes = |range: &Range<usize>| file.get(range.clone()).unwrap_or_default();
@@ -168,7 +168,7 @@ mod tests {
         let bytes = file(&[&wrong, A, B, C]);
         let fragments = Fragments::read(&bytes, 0).unwrap();
         let Err(Broken::Damaged(reason)) = fragments.frame(&bytes, 0, 2) else { panic!() };
-        assert_eq!(reason, "the offset table's 21 starts no fragment");
+        assert_eq!(reason, "no fragment at offset 21 of the offset table");
         let whole = file(&[&[], A]);
         let cut = Fragments::read(&whole[..whole.len() - 10], 0).unwrap_err();
         assert_eq!(cut, Broken::Truncated { found: 2, expected: 4 });

@@ -49,7 +49,7 @@ pub(super) fn slices(file: &FileFacts, set: &DataSet) -> Result<Vec<SliceFile>, 
     };
     if !per_frame.is_empty() && per_frame.len() != frames as usize {
         return Err(format!(
-            "NumberOfFrames (0028,0008) is {frames}, expected {} as there are items in \
+            "NumberOfFrames (0028,0008) is {frames}, expected {}, the number of items in \
              PerFrameFunctionalGroupsSequence (5200,9230)",
             per_frame.len()
         ));

@@ -79,7 +79,7 @@ fn read_bytes(path: &Path) -> std::io::Result<Kind> {
     } else {
         read_data_set(&about, start, meta.data_set, file)
     };
-    Ok(kind.unwrap_or_else(|reason| problem(format!("is not readable as DICOM: {reason}"))))
+    Ok(kind.unwrap_or_else(|reason| problem(format!("is not readable as DICOM: it {reason}"))))
 }
 
 /// Parses the data set from `at` in `bytes`, fetching more from `rest` as long as that helps.
@@ -100,13 +100,13 @@ fn read_data_set(
             Err(stop) => Some(stop),
         };
         if bytes.len() >= MAX_HEADER_BYTES {
-            return Err(format!("its header is longer than {MAX_HEADER_BYTES} bytes"));
+            return Err(format!("has a header longer than {MAX_HEADER_BYTES} bytes"));
         }
         let got = rest
             .by_ref()
             .take(step)
             .read_to_end(&mut bytes)
-            .map_err(|error| format!("after {} bytes: {error}", bytes.len()))?;
+            .map_err(|error| format!("cannot be read after {} bytes: {error}", bytes.len()))?;
         match (got, stop) {
             (0, Some(stop)) => return Err(stop.reason()),
             (0, None) => {

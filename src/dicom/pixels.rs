@@ -272,7 +272,8 @@ fn read_whole(
 ) -> Result<[u8; 32], SeriesRefusal> {
     let mut file = open(first)?;
     if first.bytes > MAX_FILE_BYTES {
-        let message = format!("{} bytes, expected at most {MAX_FILE_BYTES}", first.bytes);
+        let message =
+            format!("the file has {} bytes, expected at most {MAX_FILE_BYTES}", first.bytes);
         return Err(SeriesRefusal::Unreadable { path: first.path.clone(), message });
     }
     // The buffer is as long as the longest file so far; only growing it costs a fill.
@@ -339,7 +340,7 @@ fn open(slice: &SliceFile) -> Result<File, SeriesRefusal> {
         return Err(SeriesRefusal::Unreadable {
             path: slice.path.clone(),
             message: format!(
-                "the file changed while it was used: {length} bytes, {} when the folder was read",
+                "the file has changed since the folder was scanned: {length} bytes, expected {}",
                 slice.bytes
             ),
         });

@@ -29,7 +29,7 @@ const MOST_NAMED: usize = 4;
 pub(super) fn listed(shared: &[Shared]) -> String {
     let named = shared.iter().take(MOST_NAMED).map(|one| {
         let Shared { value, slices, first } = one;
-        format!("{value:?} in {slices} (the first is {})", first.display())
+        format!("{value:?} in {slices} slices (first: {})", first.display())
     });
     and_more(named.collect(), shared.len())
 }
@@ -37,7 +37,10 @@ pub(super) fn listed(shared: &[Shared]) -> String {
 /// Stacks in words.
 pub(super) fn listed_stacks(stacks: &[StackShare]) -> String {
     let named = stacks.iter().take(MOST_NAMED);
-    and_more(named.map(|one| format!("{} with {}", one.slices, one.label)).collect(), stacks.len())
+    and_more(
+        named.map(|one| format!("{} slices with {}", one.slices, one.label)).collect(),
+        stacks.len(),
+    )
 }
 
 fn and_more(named: Vec<String>, all: usize) -> String {

@@ -113,15 +113,15 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
             let (code, what) = match content {
                 Content::Slice => ("slices", "slices".to_owned()),
                 Content::Localizer => {
-                    ("localizers", "ImageType (0008,0008) has LOCALIZER".to_owned())
+                    ("localizers", "ImageType (0008,0008) contains LOCALIZER".to_owned())
                 }
-                Content::DosePage => ("dose-pages", "ImageType (0008,0008) has DOSE".to_owned()),
+                Content::DosePage => ("dose-pages", "ImageType (0008,0008) contains DOSE".to_owned()),
                 Content::ScreenSave => {
-                    ("screen-saves", "ImageType (0008,0008) has SCREEN SAVE".to_owned())
+                    ("screen-saves", "ImageType (0008,0008) contains SCREEN SAVE".to_owned())
                 }
                 Content::Projection => (
                     "projections",
-                    "ImageType (0008,0008) has MIP, MINIP or PROJECTION IMAGE".to_owned(),
+                    "ImageType (0008,0008) contains MIP, MINIP or PROJECTION IMAGE".to_owned(),
                 ),
                 Content::SecondaryCapture => (
                     "secondary-captures",
@@ -129,7 +129,7 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
                 ),
                 Content::Colour => (
                     "colour-images",
-                    "SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) is of \
+                    "SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) indicates \
                      colour"
                         .to_owned(),
                 ),
@@ -138,7 +138,8 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
                     format!("Modality (0008,0060) is {modality:?}, expected \"CT\""),
                 ),
             };
-            LeftOut { reason: format!("{} images: {what}", slices.len()), slices, code }
+            let plural = if slices.len() == 1 { "" } else { "s" };
+            LeftOut { reason: format!("{} image{plural}: {what}", slices.len()), slices, code }
         })
         .collect();
     if !images.is_empty() {
@@ -205,11 +206,14 @@ fn choose(
         let label = &part.label;
         let reason = match &part.laid {
             Ok(laid) => format!(
-                "a stack of {} slices with {label}; the one of {count} slices with {} is used",
+                "a stack of {} slices with {label}; the stack of {count} slices with {} is used",
                 laid.slices.len(),
                 chosen.label
             ),
-            Err(refusal) => format!("{} images with {label}: {refusal}", part.slices.len()),
+            Err(refusal) => {
+                let plural = if part.slices.len() == 1 { "" } else { "s" };
+                format!("{} image{plural} with {label}: {refusal}", part.slices.len())
+            }
         };
         LeftOut { slices: part.slices, code: "other-stack", reason }
     });

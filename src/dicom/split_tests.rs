@@ -51,7 +51,7 @@ fn a_missing_slice_is_counted_and_not_papered_over() {
     let refusal = stack_of(&slices).unwrap_err();
     assert_eq!(refusal.code(), "missing-slices");
     assert!(refusal.to_string().starts_with("2 slices are missing"), "{refusal}");
-    assert!(refusal.to_string().contains("is 7.500 mm where slices are 2.500 mm"));
+    assert!(refusal.to_string().contains("is 7.500 mm, expected 2.500 mm"));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn of_two_kernels_under_one_uid_the_first_acquisition_is_read_and_the_other_list
     assert_eq!((stack.left_out[0].slices.len(), stack.left_out[0].code), (6, "other-stack"));
     assert_eq!(
         stack.left_out[0].reason,
-        "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the one of 6 slices with \
+        "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the stack of 6 slices with \
          ConvolutionKernel (0018,1210) \"B70f\" is used"
     );
 }

@@ -27,7 +27,7 @@ pub(super) fn unit_of(slice: &SliceFile) -> Result<Unit, SeriesRefusal> {
         return Err(refused(RESCALE_TYPE, rescale_type, "\"HU\""));
     }
     if !(units.is_empty() || units.eq_ignore_ascii_case("[hnsf'U]") || is_hounsfield(units)) {
-        let tag = "RealWorldValueMappingSequence (0040,9096), its units";
+        let tag = "the unit in RealWorldValueMappingSequence (0040,9096)";
         return Err(refused(tag, units, "\"[hnsf'U]\""));
     }
     let image_type = &slice.marks.image_type;

@@ -30,7 +30,7 @@ pub enum FormatRefusal {
         found: String,
     },
     /// A layout that is not read.
-    #[error("{path}: {found} is not read; {advice}")]
+    #[error("{path}: {found} is not supported; {advice}")]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum FormatRefusal {
         expected: u64,
     },
     /// Compressed data that does not unpack.
-    #[error("{path}: the voxels do not unpack: {message}")]
+    #[error("{path}: the voxels cannot be decompressed: {message}")]
     Undecodable {
         /// The file.
         path: PathBuf,

@@ -224,7 +224,7 @@ impl Lines<'_> {
                 Err(_) => {
                     let expected = match packing {
                         Packing::None => "a number of bytes, or -1",
-                        _ => "a number of bytes (-1 says nothing of compressed data)",
+                        _ => "a number of bytes (-1 is not allowed with compressed data)",
                     };
                     Err(FormatRefusal::bad(self.path, "HeaderSize", text, expected))
                 }

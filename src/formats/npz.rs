@@ -54,8 +54,9 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
         }
         Some(spacing) => {
             let spacing = numbers(&spacing);
-            let needed =
-                |name: &str| FormatRefusal::bad(path, name, "absent", "an array beside spacing_mm");
+            let needed = |name: &str| {
+                FormatRefusal::bad(path, name, "absent", "an array, since spacing_mm is present")
+            };
             let axes = small_array::<9>(&mut archive, path, "axes", "f8")?
                 .ok_or_else(|| needed("axes"))?;
             let origin = small_array::<3>(&mut archive, path, "origin_mm", "f8")?
@@ -68,8 +69,8 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
     };
     let (turn, geometry) = grid::canonical(path, "spacing_mm and axes", lengths, steps, origin)?;
     if turn != Turn::NONE {
-        let found = "axes that are not depth, height, width";
-        return Err(FormatRefusal::bad(path, "axes", found, "the order in which we write them"));
+        let found = "permuted or flipped";
+        return Err(FormatRefusal::bad(path, "axes", found, "depth, height, width"));
     }
     let lung_box = small_array::<6>(&mut archive, path, "lung_box", "i8")?.map(|values| {
         let value = |place: usize| i64::from_le_bytes(values[place]);
@@ -143,7 +144,7 @@ pub(super) struct Npy {
 /// `{'descr': '<i2', 'fortran_order': False, 'shape': (3, 4, 5), }`.
 fn npy_header(from: &mut impl Read, path: &Path) -> Result<Npy, FormatRefusal> {
     let bad = |found: &str| {
-        FormatRefusal::bad(path, "the header of an array", format!("{found:?}"), "that of a .npy")
+        FormatRefusal::bad(path, "the header of an array", format!("{found:?}"), "a .npy header")
     };
     let mut start = [0; 8];
     from.read_exact(&mut start).map_err(|error| damaged(path, &error))?;

@@ -106,9 +106,10 @@ fn series_image(
         left_out.extend(copies.into_iter().map(|(place, slices)| LeftOut {
             slices,
             reason: format!(
-                "copies: {} {} the same as in another folder and counted once",
+                "copies: {} holds {} identical to {} in another folder; each slice is used once",
                 folders[place].0.display(),
-                if slices == 1 { "holds a slice that is" } else { "holds slices that are" }
+                if slices == 1 { "a slice".to_owned() } else { format!("{slices} slices") },
+                if slices == 1 { "one" } else { "slices" }
             ),
         }));
     }
@@ -261,7 +262,7 @@ impl VolumeFile<'_> {
         let copy = |path: &PathBuf| LeftOut {
             slices: grid.as_ref().map_or(0, |grid| grid.slices),
             reason: format!(
-                "copies: {} holds the same volume as {} and is counted once",
+                "copies: {} holds the same volume as {}; the volume is used once",
                 path.display(),
                 self.path.display()
             ),

@@ -128,7 +128,7 @@ impl PassedOverKind {
             ),
             Self::Archive => Some("files in archives are not read; unpack them first"),
             Self::HiddenFolder => Some(
-                "names that begin with a dot are passed over; rename a folder that holds scans",
+                "folders whose names begin with a dot are skipped; rename those that hold scans",
             ),
             _ => None,
         }

@@ -81,7 +81,9 @@ fn headers_of(file: &ImageFile, uid: &str) -> Result<Vec<SliceFile>, SeriesRefus
         }
         FileKind::Problem(reason) => Err(refused(reason)),
         FileKind::Slices(_) | FileKind::Other => {
-            Err(refused("the file changed while it was used: it is of another series".to_owned()))
+            let message =
+                "the file has changed since the folder was scanned: it belongs to another series";
+            Err(refused(message.to_owned()))
         }
     }
 }
@@ -96,5 +98,5 @@ fn size(path: &Path) -> Result<u64, String> {
 }
 
 fn changed(found: u64, before: u64) -> String {
-    format!("the file changed while it was used: {found} bytes, {before} when the folder was read")
+    format!("the file has changed since the folder was scanned: {found} bytes, expected {before}")
 }

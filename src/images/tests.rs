@@ -78,7 +78,7 @@ fn a_dicom_image_reads_as_its_series_does() {
     fs::write(&path, [whole.clone(), vec![0; 10]].concat()).unwrap();
     let told =
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().to_string();
-    assert!(told.contains("the file changed while it was used"), "{told}");
+    assert!(told.contains("the file has changed since the folder was scanned"), "{told}");
     TestSlice { series_uid: "1.9".into(), ..TestSlice::axial(1) }.write(&path);
     assert_eq!(
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().code(),
@@ -139,7 +139,10 @@ fn files_of_one_name_are_told_apart_by_their_folders_and_copies_counted_once() {
     assert_eq!(named, [("a/ct", vec!["copies-counted-once".to_owned()]), ("b/ct", vec![])]);
     let reasons: Vec<_> = found.images[0].left_out.iter().map(|part| part.reason.clone()).collect();
     let [c, a] = ["c/ct.nii", "a/ct.nii"].map(|name| at(name).display().to_string());
-    assert_eq!(reasons, [format!("copies: {c} holds the same volume as {a} and is counted once")]);
+    assert_eq!(
+        reasons,
+        [format!("copies: {c} holds the same volume as {a}; the volume is used once")]
+    );
     fs::remove_file(at("b/ct.nii")).unwrap();
     assert_eq!(scan(folder.path()).unwrap().images[0].series_uid, "ct");
 }
@@ -154,8 +157,9 @@ fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
     assert_eq!(image.flags, ["duplicates-dropped", "copies-counted-once"]);
     let [copies] = image.left_out.as_slice() else { panic!("{:?}", image.left_out) };
     let b = folder.path().join("b").display().to_string();
-    let reason =
-        format!("copies: {b} holds slices that are the same as in another folder and counted once");
+    let reason = format!(
+        "copies: {b} holds 4 slices identical to slices in another folder; each slice is used once"
+    );
     assert_eq!((copies.slices, &copies.reason), (4, &reason));
     assert_eq!(
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap().1.flags,

@@ -106,7 +106,7 @@ pub fn pieces(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     pieces.retain(|piece| ending(piece).is_some());
     pieces.sort();
     if pieces.is_empty() {
-        Err(Unreadable::new(path, &"there is no .parquet and no .csv in it"))
+        Err(Unreadable::new(path, &"the folder contains no .parquet or .csv file"))
     } else {
         Ok(pieces)
     }

@@ -147,7 +147,8 @@ fn texts<T: DataType>(
             reader.read_records(count - records, Some(&mut levels), None, &mut values)?;
         records += last;
     }
-    let short = || ParquetError::General(format!("column {} ends before its rows do", of.name()));
+    let short =
+        || ParquetError::General(format!("column {} has fewer values than rows", of.name()));
     if records < count {
         return Err(short());
     }

@@ -117,7 +117,7 @@ fn a_folder_is_the_table_whose_pieces_it_holds() {
     assert_eq!(read_all(folder.path(), &["pid"]).unwrap().len(), 6);
     let empty = tempfile::tempdir().unwrap();
     let told = read_all(empty.path(), &["pid"]).unwrap_err().to_string();
-    assert!(told.ends_with("there is no .parquet and no .csv in it"), "{told}");
+    assert!(told.ends_with("the folder contains no .parquet or .csv file"), "{told}");
 }
 
 #[test]

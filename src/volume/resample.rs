@@ -44,7 +44,7 @@ pub enum Grid {
 #[derive(Debug, Error, Clone, PartialEq)]
 pub enum ResampleError {
     /// A spacing is not a positive number.
-    #[error("{which} spacing {found_mm:?} mm: every spacing must be a positive number")]
+    #[error("{which} spacing is {found_mm:?} mm, expected positive numbers")]
     ImpossibleSpacing {
         /// `"voxel"` or `"target"`.
         which: &'static str,

@@ -90,7 +90,7 @@ impl Size {
         const START: &[u8] = &[0xFF, 0x4F, 0xFF, 0x51];
         let at = frame.windows(START.len()).take(1 << 16).position(|window| window == START);
         let segment = at.and_then(|at| frame.get(at + 4..at + 4 + 41));
-        let segment = segment.ok_or("no JPEG 2000 codestream (SOC and SIZ markers) is there")?;
+        let segment = segment.ok_or("no JPEG 2000 codestream, expected SOC and SIZ markers")?;
         let word = |index: usize| {
             segment[4 + 4 * index..8 + 4 * index].iter().fold(0, |n, &b| n << 8 | u32::from(b))
         };
@@ -108,7 +108,9 @@ impl Size {
         let precision = u32::from(segment[38] & 0x7F) + 1;
         if precision > 16 || segment[39..41] != [1, 1] {
             return Err(format!(
-                "{precision} bits per sample or subsampling, expected 16 and none"
+                "{precision} bits per sample and subsampling {} × {}, expected at most 16 bits and \
+                 1 × 1",
+                segment[39], segment[40]
             ));
         }
         Ok(Self {

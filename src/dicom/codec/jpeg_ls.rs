@@ -50,7 +50,7 @@ impl Coding {
 /// Reads the marker segments up to the entropy-coded data, which is returned.
 fn read_header(frame: &[u8], shape: Shape) -> Result<(Coding, &[u8]), String> {
     if !frame.starts_with(&[0xFF, 0xD8]) {
-        return Err("no JPEG-LS image starts there (SOI marker)".to_owned());
+        return Err("no JPEG-LS image, expected an SOI marker at its start".to_owned());
     }
     let (mut at, mut precision, mut preset) = (2, None, [0; 5]);
     loop {
@@ -100,7 +100,9 @@ fn read_header(frame: &[u8], shape: Shape) -> Result<(Coding, &[u8]), String> {
                 let coding = coding(precision, i32::from(near), preset)?;
                 return Ok((coding, frame.get(at..).unwrap_or_default()));
             }
-            (0xDA | 0xF7, _) => return Err("a header segment that is not of one component".into()),
+            (0xDA | 0xF7, _) => {
+                return Err("a damaged SOS or SOF55 segment, expected one component".into());
+            }
             (0xD8 | 0xD9, _) => return Err("no scan before the end of the image".to_owned()),
             _ => {}
         }
@@ -113,7 +115,9 @@ fn coding(precision: u32, near: i32, preset: [i32; 5]) -> Result<Coding, String>
     let greatest = (1 << precision) - 1;
     let maxval = if maxval == 0 { greatest } else { maxval };
     if maxval > greatest || near > (maxval / 2).min(255) {
-        return Err(format!("MAXVAL {maxval} and NEAR {near} do not go with {precision} bits"));
+        return Err(format!(
+            "MAXVAL {maxval} and NEAR {near} are impossible with {precision} bits per sample"
+        ));
     }
     let mut coding = Coding::new(maxval, near);
     for (threshold, given) in coding.thresholds.iter_mut().zip([t1, t2, t3]) {

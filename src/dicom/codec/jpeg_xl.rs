@@ -38,7 +38,7 @@ fn samples(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
             decoder.process(&mut input, Some(&mut rows), None)
         };
         match event.map_err(|error| error.to_string())? {
-            Event::NeedMoreInput { .. } => return Err("the data end early".to_owned()),
+            Event::NeedMoreInput { .. } => return Err("the data ends early".to_owned()),
             Event::BasicInfo => {
                 let info = decoder.basic_info().ok_or("no header")?;
                 let format = format(info, shape)?;
@@ -47,11 +47,11 @@ fn samples(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
             }
             Event::FrameHeader => {}
             Event::FrameComplete { has_more_frames: true } => {
-                return Err("several pictures, expected 1".to_owned());
+                return Err("several frames, expected 1".to_owned());
             }
             Event::FrameComplete { .. } => complete = true,
             Event::Complete if complete => break,
-            Event::Complete => return Err("no picture".to_owned()),
+            Event::Complete => return Err("no frame".to_owned()),
         }
     }
     Ok(buffer.as_chunks().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect())
@@ -65,7 +65,7 @@ fn format(info: &JxlBasicInfo, shape: Shape) -> Result<JxlPixelFormat, String> {
     let (columns, rows) = info.size;
     shape.check(rows, columns, bits_per_sample)?;
     if !info.extra_channels.is_empty() {
-        return Err(format!("{} further channels, expected none", info.extra_channels.len()));
+        return Err(format!("{} extra channels, expected none", info.extra_channels.len()));
     }
     let bit_depth = u8::try_from(bits_per_sample).unwrap_or(u8::MAX);
     let data = JxlDataFormat::U16 { endianness: Endianness::LittleEndian, bit_depth };

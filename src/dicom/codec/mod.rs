@@ -29,7 +29,7 @@ impl Shape {
     fn check(&self, rows: usize, columns: usize, precision: u32) -> Result<(), String> {
         if (rows, columns) != (self.rows, self.columns) {
             return Err(format!(
-                "the frame says {rows} rows × {columns} columns, expected {} × {} as in Rows \
+                "the frame header gives {rows} rows × {columns} columns, expected {} × {} as in Rows \
                  (0028,0010) and Columns (0028,0011)",
                 self.rows, self.columns
             ));

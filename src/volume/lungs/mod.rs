@@ -114,12 +114,12 @@ pub enum SegmentationError {
     )]
     NoBody,
     /// Nothing in the body is air.
-    #[error("no lungs in the volume: it holds no air (up to -320 HU) inside a body")]
+    #[error("no lungs in the volume: no air (at most -320 HU) inside the body")]
     NoAir,
     /// What was found is too small to be lungs.
     #[error(
-        "no lungs in the volume: {found_ml:.0} ml of lung found inside the body, at least \
-         {limit_ml:.0} ml expected; is it a chest CT?"
+        "no lungs in the volume: {found_ml:.0} ml of lung inside the body, expected at least \
+         {limit_ml:.0} ml; check that the series is a chest CT"
     )]
     TooSmall {
         /// Volume of what looked most like lungs.
@@ -128,7 +128,7 @@ pub enum SegmentationError {
         limit_ml: f64,
     },
     /// The original's refusal of short volumes.
-    #[error("{found} slices after resampling, at least {limit} needed by lungs-0.1.5")]
+    #[error("{found} slices after resampling, expected at least {limit} with lungs-0.1.5")]
     TooFewSlices {
         /// Slices.
         found: usize,
@@ -137,8 +137,8 @@ pub enum SegmentationError {
     },
     /// The original's refusal of small boxes.
     #[error(
-        "the lung box is {found_voxels} voxels long in {axis}, at least {limit_voxels} needed by \
-         lungs-0.1.5"
+        "the lung box is {found_voxels} voxels long along {axis}, expected at least {limit_voxels} \
+         with lungs-0.1.5"
     )]
     BoxTooSmall {
         /// `"depth"`, `"height"` or `"width"`.

@@ -252,7 +252,7 @@ fn the_originals_refusals_carry_what_was_measured() {
     let error = segment_lungs_original(&long.volume()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the lung box is 86 voxels long in depth, at least 100 needed by lungs-0.1.5"
+        "the lung box is 86 voxels long along depth, expected at least 100 with lungs-0.1.5"
     );
 }
 

@@ -23,7 +23,7 @@ pub(super) fn read_tables<'a>(
         let slot = tables
             .get_mut(usize::from(selector >> 4))
             .and_then(|class| class.get_mut(usize::from(selector & 15)))
-            .ok_or_else(|| format!("Huffman table {selector:#04x} does not exist"))?;
+            .ok_or_else(|| format!("Huffman table selector {selector:#04x} is out of range"))?;
         *slot = Some((counts, symbols));
         segment = rest;
     }
@@ -39,7 +39,7 @@ impl Table {
                 // Codes of one length follow each other, and so do what they begin.
                 let end = answers.len() + (1 << (16 - length));
                 if end > 1 << 16 {
-                    return Err("a Huffman table has more codes than there can be".to_owned());
+                    return Err("a Huffman table has too many codes".to_owned());
                 }
                 answers.resize(end, (length, symbol));
             }

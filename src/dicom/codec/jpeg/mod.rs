@@ -52,7 +52,7 @@ struct Frame {
 impl<'a> Header<'a> {
     fn read(bytes: &'a [u8], shape: Shape) -> Result<Self, String> {
         if !bytes.starts_with(&[0xFF, 0xD8]) {
-            return Err("no JPEG image starts there (SOI marker)".to_owned());
+            return Err("no JPEG image, expected an SOI marker at its start".to_owned());
         }
         let mut at = 2;
         let mut frame = None;
@@ -90,7 +90,7 @@ impl<'a> Header<'a> {
                 0xDA => {
                     let frame = frame.ok_or("a scan without frame header (SOF marker)")?;
                     let &[1, _, select, ss, _, approximation] = segment else {
-                        return Err("the scan is not of one component".to_owned());
+                        return Err("a damaged SOS segment, expected one component".to_owned());
                     };
                     let [dc, ac] = tables;
                     let pick = |tables: [Option<Written>; 4], place: u8| {
@@ -143,7 +143,7 @@ fn read_frame(marker: u8, segment: &[u8], shape: Shape) -> Result<Frame, String>
         Process::Sequential => precision == 8 || precision == 12,
     };
     if !possible {
-        return Err(format!("{precision} bits per sample are not possible in this process"));
+        return Err(format!("{precision} bits per sample are impossible with this JPEG process"));
     }
     Ok(Frame { process, precision, quantisation: usize::from(quantisation) })
 }
