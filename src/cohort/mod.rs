@@ -37,7 +37,7 @@ pub use unmatched::{SeriesNames, Unmatched};
 
 use crate::formats;
 use crate::images::{
-    self, Found, Image, ImagesError, Kind, PassedOver, PassedOverKind, Scanner, Tally,
+    self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
 };
 use crate::spec::{Part, Spec};
 use remarks::PATIENT_ASSUMED;
@@ -155,7 +155,7 @@ pub struct Cohort {
     /// What further columns of the labels say, by series and name of the column.
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
     /// Files that are no image or are not looked into, by kind.
-    pub passed_over: PassedOver,
+    pub passed_over: SkippedFiles,
     /// What was assumed.
     pub remarks: Vec<Remark>,
 }
@@ -167,7 +167,7 @@ pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError>
 }
 
 /// Chooses one series per exam among images that were found before.
-pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, CohortError> {
+pub fn of_images(spec: &Spec, found: ScanResult, labels: &Labels) -> Result<Cohort, CohortError> {
     if found.images.is_empty() {
         return Err(nothing(spec.data.root.clone(), &found));
     }
@@ -188,7 +188,7 @@ pub fn of_images(spec: &Spec, found: Found, labels: &Labels) -> Result<Cohort, C
 }
 
 /// The error of a folder without images.
-pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
+pub(crate) fn nothing(root: PathBuf, found: &ScanResult) -> CohortError {
     let told = |problem: &crate::dicom::Problem| {
         format!(". The first: {}: {}", problem.path.display(), problem.reason)
     };
@@ -206,16 +206,16 @@ pub(crate) fn nothing(root: PathBuf, found: &Found) -> CohortError {
     CohortError::Nothing {
         root,
         hint,
-        skipped: found.passed_over.files(),
-        passed_over: remedies(&found.passed_over),
+        skipped: found.skipped.files(),
+        passed_over: remedies(&found.skipped),
         problems: found.problems.len(),
         first_problem: found.problems.first().map(told).unwrap_or_default(),
     }
 }
 
 /// A line for each kind of file that may hold images and is not looked into.
-pub fn remedies(passed_over: &PassedOver) -> Vec<String> {
-    let line = |(kind, tally): (PassedOverKind, &Tally)| {
+pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
+    let line = |(kind, tally): (SkippedKind, &Tally)| {
         let count = images::counted(kind, tally.files);
         Some(format!(
             "{count} passed over, such as {}: {}",
@@ -252,7 +252,7 @@ pub fn count_reasons(rows: &[CohortRow]) -> String {
 }
 
 /// The images and what is known of them, from whichever source the spec names.
-fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), CohortError> {
+fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Labels), CohortError> {
     let data = &spec.data;
     if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
         let lists = [(train, Part::Train), (valid, Part::Valid)];
@@ -283,7 +283,7 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
 fn read_listed(
     entries: &[(ListEntry, Part, &Path)],
     scanner: &mut Scanner,
-) -> Result<(Found, Labels), CohortError> {
+) -> Result<(ScanResult, Labels), CohortError> {
     let mut parts = Vec::with_capacity(entries.len());
     for (entry, part, list) in entries {
         let found = scanner.scan(&entry.path).map_err(|source| CohortError::Listed {
@@ -299,7 +299,7 @@ fn read_listed(
 
 /// What a folder or file of a list holds, with its label.
 struct Labelled {
-    found: Found,
+    found: ScanResult,
     label: u8,
     part: Option<Part>,
     /// The line of a list.
@@ -307,7 +307,7 @@ struct Labelled {
 }
 
 /// What several folders hold together, every series once, labelled by where it was found.
-fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
+fn merged(parts: Vec<Labelled>) -> Result<(ScanResult, Labels), CohortError> {
     // Names of volume files are names of series only as long as they tell files apart.
     let mut paths = HashMap::<String, BTreeSet<PathBuf>>::new();
     for image in parts.iter().flat_map(|part| &part.found.images) {
@@ -315,7 +315,7 @@ fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
             paths.entry(image.series_uid.clone()).or_default().insert(image.path.clone());
         }
     }
-    let mut all = Found::default();
+    let mut all = ScanResult::default();
     let mut labels = Labels::default();
     let mut known = HashSet::new();
     for Labelled { mut found, label, part, source } in parts {
@@ -331,7 +331,7 @@ fn merged(parts: Vec<Labelled>) -> Result<(Found, Labels), CohortError> {
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );
         all.problems.extend(found.problems);
-        all.passed_over.merge(found.passed_over);
+        all.skipped.merge(found.skipped);
         all.opened += found.opened;
     }
     Ok((all, labels))

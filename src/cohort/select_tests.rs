@@ -50,7 +50,7 @@ fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None, None);
     let matched = labels.matched(&images);
-    choose(Found { images, ..Found::default() }, matched, rules)
+    choose(ScanResult { images, ..ScanResult::default() }, matched, rules)
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_series_that_is_there_twice_is_counted_once() {
     images[0].path = "1.1.mhd".into();
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None, None);
-    let mut found = Found { images, ..Found::default() };
+    let mut found = ScanResult { images, ..ScanResult::default() };
     let cohort = choose(found.clone(), labels.matched(&found.images), &Select::default());
     // Without a patient, the file is out for that.
     assert_eq!(cohort.chosen.len(), 1);

@@ -1,24 +1,24 @@
-//! Why a folder, or a series, could not be read.
+//! Errors of reading folders and series.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::shares::{Shared, StackShare, listed, listed_stacks};
+use super::shares::{StackSummary, ValueCount, list_stacks, list_values};
 
-/// The folder as a whole could not be looked at.
+/// An error that concerns the whole folder.
 #[derive(Debug, thiserror::Error)]
 pub enum DicomError {
-    /// The path given does not exist or cannot be opened.
+    /// The path does not exist or cannot be opened.
     #[error("cannot look for DICOM files in {path}: {source}; give an existing file or folder")]
     Root {
-        /// The path given.
+        /// The path.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Why a series does not become a volume: the value found, the value expected.
+/// The reason why a series is excluded: the value found and the value expected.
 ///
 /// [`SeriesRefusal::code`] is the short stable name for tables; `Display` is the sentence.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -32,56 +32,56 @@ pub enum SeriesRefusal {
     /// Every image of the series is a scout view.
     #[error("{} (ImageType (0008,0008) contains LOCALIZER)", all_localizers(.images))]
     Localizer {
-        /// How many.
+        /// Number of images.
         images: usize,
     },
-    /// Nothing but pages, pictures and captures.
-    #[error("none of the {images} images is a CT slice: {what}")]
+    /// The series has only dose pages, screen saves, captures and the like.
+    #[error("none of the {images} images is a CT slice: {kinds}")]
     NoSlices {
-        /// How many.
+        /// Number of images.
         images: usize,
-        /// What they are.
-        what: String,
+        /// Their kinds.
+        kinds: String,
     },
-    /// Many kinds of image under one UID.
+    /// Images of too many planes under one UID.
     #[error(
         "images of more than {limit} sizes, spacings or orientations under one SeriesInstanceUID \
          (0020,000E), expected one stack of slices"
     )]
     TooManyStacks {
-        /// The most that is accepted.
+        /// Upper limit.
         limit: usize,
     },
     /// Slices of several patients under one UID.
     #[error(
         "slices of {} patients under one SeriesInstanceUID (0020,000E), expected one: PatientID \
          (0010,0020) is {}; assign a separate SeriesInstanceUID to the files of each patient",
-        .patients.len(), listed(.patients)
+        .patients.len(), list_values(.patients)
     )]
     SeveralPatients {
         /// The ids, in order of their first file.
-        patients: Vec<Shared>,
+        patients: Vec<ValueCount>,
     },
     /// Slices of several exams under one UID.
     #[error(
         "slices of {} exams under one SeriesInstanceUID (0020,000E), expected one: \
          StudyInstanceUID (0020,000D) is {}; assign a separate SeriesInstanceUID to the files of \
          each exam",
-        .exams.len(), listed(.exams)
+        .exams.len(), list_values(.exams)
     )]
     SeveralExams {
         /// The UIDs, in order of their first file.
-        exams: Vec<Shared>,
+        exams: Vec<ValueCount>,
     },
-    /// Several stacks under one UID, none of which is the scan.
+    /// Several stacks under one UID, none of which stands for the series.
     #[error(
         "slices of {} stacks under one SeriesInstanceUID (0020,000E), expected one evenly spaced \
          stack that covers the others: {}; move the files of one scan to a separate folder",
-        .stacks.len(), listed_stacks(.stacks)
+        .stacks.len(), list_stacks(.stacks)
     )]
     SeveralStacks {
         /// The stacks.
-        stacks: Vec<StackShare>,
+        stacks: Vec<StackSummary>,
     },
     /// More voxels than any CT has.
     #[error("{slices} slices of {rows} × {columns} pixels, expected at most {limit} voxels")]
@@ -92,7 +92,7 @@ pub enum SeriesRefusal {
         rows: usize,
         /// Columns of each.
         columns: usize,
-        /// The most that is accepted.
+        /// Upper limit.
         limit: usize,
     },
     /// A needed header value is absent or impossible.
@@ -102,9 +102,9 @@ pub enum SeriesRefusal {
         path: PathBuf,
         /// Tag and name.
         tag: &'static str,
-        /// What the header says.
+        /// Value in the header.
         found: String,
-        /// What it should say.
+        /// Expected value.
         expected: String,
     },
     /// A value that must be the same on every slice is not.
@@ -114,24 +114,24 @@ pub enum SeriesRefusal {
         path: PathBuf,
         /// Tag and name.
         tag: &'static str,
-        /// What this slice says.
+        /// Value of this slice.
         found: String,
-        /// What the first slice says.
+        /// Value of the first slice.
         expected: String,
     },
-    /// Stored values are something else than attenuation.
+    /// The header names another quantity than attenuation.
     #[error("{path}: {tag} is {found:?}, expected {expected}; the values are not Hounsfield units")]
     NotHounsfield {
         /// The file.
         path: PathBuf,
         /// Tag and name.
         tag: &'static str,
-        /// What the header says.
+        /// Value in the header.
         found: String,
-        /// What it says of Hounsfield units.
+        /// Value for Hounsfield units.
         expected: &'static str,
     },
-    /// The header does not say Hounsfield units, and the values are none.
+    /// The header does not name Hounsfield units, and the values are out of their range.
     #[error(
         "{path}: RescaleType (0028,1054) is {found:?}, expected \"HU\", and values are {least} to \
          {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue); the values \
@@ -140,50 +140,50 @@ pub enum SeriesRefusal {
     NotHounsfieldRange {
         /// The first file with this type.
         path: PathBuf,
-        /// What the header says.
+        /// Value in the header.
         found: String,
         /// The least value.
         least: i16,
         /// The greatest value.
         most: i16,
-        /// Something must be below this.
+        /// At least one value must be below this.
         air_hu: i16,
-        /// Something must be above this.
+        /// At least one value must be above this.
         tissue_hu: i16,
     },
     /// Too few images for a volume.
     #[error("{found} slice{}, expected at least {limit}", if *.found == 1 { "" } else { "s" })]
     TooFewSlices {
-        /// Images found.
+        /// Number of images.
         found: usize,
-        /// The least that is accepted.
+        /// Lower limit.
         limit: usize,
     },
-    /// All images show one place.
+    /// All images show one position.
     #[error(
         "{images} images, all at {position_mm:.2} mm along the slice normal, expected at least 2 \
          positions; a series at one position, such as bolus timing or perfusion, is not a volume"
     )]
-    OnePlace {
-        /// Images found.
+    OnePosition {
+        /// Number of images.
         images: usize,
-        /// Where they lie.
+        /// Their position along the slice normal.
         position_mm: f64,
     },
-    /// Two different images at one place: several acquisitions in one series.
+    /// Two different images at one position: several acquisitions in one series.
     #[error(
         "{first} and {second} both lie at {position_mm:.2} mm along the slice normal and have \
          different pixels, expected one image per position"
     )]
     DuplicateSlices {
-        /// One image.
+        /// First image.
         first: PathBuf,
-        /// The other.
+        /// Second image.
         second: PathBuf,
-        /// Where both lie.
+        /// Position of both along the slice normal.
         position_mm: f64,
     },
-    /// Whole slices are absent from an otherwise even stack.
+    /// Slices are missing in an otherwise even stack.
     #[error(
         "{missing} {} missing: the gap after {after} is {gap_mm:.3} mm, expected \
          {spacing_mm:.3} mm{}",
@@ -191,11 +191,11 @@ pub enum SeriesRefusal {
         tilt_note(.tilt_degrees)
     )]
     MissingSlices {
-        /// How many, over the whole stack.
+        /// Number of missing slices in the whole stack.
         missing: usize,
-        /// The slice before the first hole.
+        /// The slice before the first gap that is too wide.
         after: PathBuf,
-        /// The first hole's width.
+        /// Width of that gap.
         gap_mm: f64,
         /// The median gap.
         spacing_mm: f64,
@@ -216,7 +216,7 @@ pub enum SeriesRefusal {
         gap_mm: f64,
         /// The median gap.
         spacing_mm: f64,
-        /// How much a gap may differ from the median.
+        /// Largest accepted difference of a gap from the median.
         tolerance_mm: f64,
         /// The smallest gap.
         least_mm: f64,
@@ -233,11 +233,11 @@ pub enum SeriesRefusal {
         tilt_note(.tilt_degrees)
     )]
     DriftingSpacing {
-        /// The slice that lies farthest from its place.
+        /// The slice farthest from its position on the even grid.
         path: PathBuf,
-        /// How far.
+        /// Its distance from that position.
         off_mm: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_mm: f64,
         /// The mean gap.
         even_mm: f64,
@@ -253,12 +253,12 @@ pub enum SeriesRefusal {
     GantryTilt {
         /// Angle between the slice normal and the line through the slices' positions.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
-        /// What to do about it.
+        /// The key of the spec that excludes tilted stacks, if any.
         hint: &'static str,
     },
-    /// Slices are sheared in a way that no gantry does.
+    /// Slices are sheared in a direction other than that of gantry tilt.
     #[error(
         "slices are sheared by {degrees:.1} degrees in a direction other than that of gantry tilt \
          (about the left-right axis of axial images), expected at most {limit_degrees:.1}"
@@ -266,10 +266,10 @@ pub enum SeriesRefusal {
     Sheared {
         /// Angle between the slice normal and the line through the slices' positions.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
     },
-    /// Sagittal or coronal images, and the spec refuses them.
+    /// Sagittal or coronal images, which the spec excludes.
     #[error("{plane} images, expected axial ones (preprocess.orientation = \"refuse\")")]
     NotAxial {
         /// `"sagittal"` or `"coronal"`.
@@ -285,7 +285,7 @@ pub enum SeriesRefusal {
         path: PathBuf,
         /// Its distance from the line through the first and last slice.
         off_mm: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_mm: f64,
     },
     /// Too far from the body's axes.
@@ -295,7 +295,7 @@ pub enum SeriesRefusal {
     Oblique {
         /// The largest angle between an image axis and its body axis.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
     },
     /// The pixel data ends early.
@@ -323,28 +323,28 @@ pub enum SeriesRefusal {
         /// Its name in the standard.
         name: String,
     },
-    /// The decoder gave up.
+    /// The decoder failed.
     #[error("{path}: PixelData (7FE0,0010) cannot be decoded as {name}: {message}")]
     Undecodable {
         /// The file.
         path: PathBuf,
         /// The transfer syntax.
         name: String,
-        /// What the decoder said.
+        /// Message of the decoder.
         message: String,
     },
-    /// The file was there when the folder was scanned and cannot be read now.
+    /// The file cannot be read, or has changed since the folder was scanned.
     #[error("cannot read {path}: {message}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         message: String,
     },
 }
 
 impl SeriesRefusal {
-    /// The reason as a short stable word for tables.
+    /// Short stable code for tables.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotCt { .. } => "not-ct",
@@ -360,7 +360,7 @@ impl SeriesRefusal {
             Self::BadTag { .. } => "bad-tag",
             Self::Inconsistent { .. } => "inconsistent-slices",
             Self::NotHounsfield { .. } | Self::NotHounsfieldRange { .. } => "not-hounsfield",
-            Self::TooFewSlices { .. } | Self::OnePlace { .. } => "too-few-slices",
+            Self::TooFewSlices { .. } | Self::OnePosition { .. } => "too-few-slices",
             Self::DuplicateSlices { .. } => "duplicate-slices",
             Self::MissingSlices { .. } => "missing-slices",
             Self::UnevenSpacing { .. } | Self::DriftingSpacing { .. } => "uneven-spacing",

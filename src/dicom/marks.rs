@@ -1,38 +1,39 @@
-//! What tells the stacks of one series apart: values of the header that differ between them.
+//! Header values that distinguish the stacks of one series.
 
 use std::collections::BTreeMap;
 
 use super::{Marks, Series, SliceFile};
 
-/// More stacks than this under one UID are a damaged series.
-pub(super) const MAX_PARTS: usize = 64;
-/// A value that fewer slices than this share, on average, counts slices and tells no stacks apart.
+/// More stacks than this under one UID indicate a damaged series.
+pub(super) const MAX_STACKS: usize = 64;
+/// A value shared by fewer slices than this, on average, numbers slices and does not distinguish
+/// stacks.
 const FEWEST_SLICES: usize = 3;
-/// Thicknesses that differ by this part are one thickness with rounding …
+/// Thicknesses that differ by at most this share are equal but for rounding …
 const SAME_THICKNESS: f64 = 0.1;
 /// … plus this.
 const SAME_THICKNESS_MM: f64 = 0.05;
 
 /// One value of the header.
 pub(super) struct Mark {
-    /// What messages call it; empty for all values together.
+    /// Its name in messages; empty for the combination of all values.
     pub name: &'static str,
-    /// What it means that slices have several values of it.
+    /// The meaning of several values among slices.
     pub meaning: Meaning,
     read: fn(&SliceFile) -> String,
 }
 
-/// What several values of a mark mean.
+/// The meaning of several values of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// One stack has one value: slices with several values are of several stacks.
+    /// A stack has one value: slices with several values belong to several stacks.
     Differs,
-    /// A scanner may count it up within one stack, block by block: only stacks that lie between
-    /// each other are told apart by it.
+    /// A scanner may increment it within one stack, block by block: it separates only interleaved
+    /// stacks.
     Counts,
 }
 
-/// The marks, most telling first.
+/// The marks, the most reliable first.
 pub(super) const MARKS: [Mark; 11] = [
     differs("temporal position", |slice| slice.marks.temporal.clone()),
     differs("ConvolutionKernel (0018,1210)", |slice| slice.marks.kernel.clone()),
@@ -83,13 +84,13 @@ pub(super) struct Group {
 }
 
 impl Mark {
-    /// The slices by their value, in the order of the values; `None` when the mark tells no
-    /// stacks apart, since all slices have one value of it, or nearly every one its own.
+    /// Groups the slices by value, in the order of the values; `None` if the mark does not
+    /// distinguish stacks, because all slices have one value, or nearly each has a different one.
     pub fn groups(&self, series: &Series, slices: &[usize]) -> Option<Vec<Group>> {
         let mut values: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for &index in slices {
             let value = (self.read)(&series.slices[index]);
-            // Writers differ in case and spaces, scanners do not.
+            // Case and spaces vary between writers, not between scans.
             values.entry(value.trim().to_ascii_uppercase()).or_default().push(index);
         }
         let first = |slices: &[usize]| {
@@ -99,13 +100,13 @@ impl Mark {
         let mut groups: Vec<Group> =
             values.into_values().map(|slices| Group { value: first(&slices), slices }).collect();
         if self.name == THICKNESS {
-            groups = joined(groups);
+            groups = merge_thicknesses(groups);
         }
-        let several = (2..=MAX_PARTS).contains(&groups.len());
+        let several = (2..=MAX_STACKS).contains(&groups.len());
         (several && slices.len() >= FEWEST_SLICES * groups.len()).then_some(groups)
     }
 
-    /// A value in words.
+    /// The mark with this value, for messages.
     pub fn label(&self, value: &str) -> String {
         match (self.name, value) {
             ("", _) => value.to_owned(),
@@ -115,29 +116,29 @@ impl Mark {
     }
 }
 
-/// Groups of thicknesses that are one thickness with rounding, joined.
-fn joined(groups: Vec<Group>) -> Vec<Group> {
+/// Merges groups of thicknesses that are equal but for rounding.
+fn merge_thicknesses(groups: Vec<Group>) -> Vec<Group> {
     let thickness = |group: &Group| group.value.parse::<f64>().ok();
     let mut groups = groups;
     groups.sort_by(|a, b| {
         let [a, b] = [a, b].map(|group| thickness(group).unwrap_or(-1.0));
         a.total_cmp(&b)
     });
-    let mut joined: Vec<Group> = Vec::new();
+    let mut merged: Vec<Group> = Vec::new();
     for group in groups {
-        let same = joined.last().and_then(thickness).zip(thickness(&group));
+        let same = merged.last().and_then(thickness).zip(thickness(&group));
         let same = same.is_some_and(|(first_mm, mm)| {
             mm - first_mm <= SAME_THICKNESS * first_mm + SAME_THICKNESS_MM
         });
-        match joined.last_mut().filter(|_| same) {
+        match merged.last_mut().filter(|_| same) {
             Some(last) => last.slices.extend(group.slices),
-            None => joined.push(group),
+            None => merged.push(group),
         }
     }
-    joined
+    merged
 }
 
-/// A number without differences of writing: `2.50` is `2.5`. Text that is no number stays.
+/// Normalises a number: `2.50` becomes `2.5`. Other text is unchanged.
 fn number(text: &str) -> String {
     match text.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => number.to_string(),
@@ -145,11 +146,11 @@ fn number(text: &str) -> String {
     }
 }
 
-/// Whether nothing in their headers says that two slices at one place are of different stacks.
-pub(super) fn alike(a: &SliceFile, b: &SliceFile) -> bool {
+/// Whether no header value assigns two slices at one position to different stacks.
+pub(super) fn same_stack(a: &SliceFile, b: &SliceFile) -> bool {
     let same = |mark: &Mark| {
         let [a, b] = [a, b].map(|slice| (mark.read)(slice).trim().to_ascii_uppercase());
-        // A copy that was sent another way may have lost what the other one says.
+        // A copy transferred by another route may have lost the value.
         a == b || (mark.meaning == Meaning::Counts && (a.is_empty() || b.is_empty()))
     };
     let description = "SeriesDescription (0008,103E)";

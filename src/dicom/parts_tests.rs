@@ -57,9 +57,9 @@ fn stacks_that_lie_between_each_other_are_told_apart_by_every_mark() {
             let spacing_mm = stack.geometry.spacing_mm[0];
             assert!((spacing_mm - 2.5 * stacks as f64).abs() < 1e-9, "{name}: {spacing_mm}");
             assert_eq!(stack.flags, [format!("one-of-{stacks}-stacks")]);
-            let left_out: usize = stack.left_out.iter().map(|part| part.slices.len()).sum();
-            assert_eq!(left_out, 8 * (stacks - 1));
-            assert!(stack.left_out[0].reason.contains(name), "{}", stack.left_out[0].reason);
+            let excluded: usize = stack.excluded.iter().map(|part| part.slices.len()).sum();
+            assert_eq!(excluded, 8 * (stacks - 1));
+            assert!(stack.excluded[0].reason.contains(name), "{}", stack.excluded[0].reason);
         }
     }
 }

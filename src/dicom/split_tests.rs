@@ -196,9 +196,9 @@ fn of_two_kernels_under_one_uid_the_first_acquisition_is_read_and_the_other_list
     let kernels: Vec<&str> =
         stack.slices.iter().map(|&index| series.slices[index].marks.kernel.as_str()).collect();
     assert_eq!(kernels, ["B70f"; 6]);
-    assert_eq!((stack.left_out[0].slices.len(), stack.left_out[0].code), (6, "other-stack"));
+    assert_eq!((stack.excluded[0].slices.len(), stack.excluded[0].code), (6, "other-stack"));
     assert_eq!(
-        stack.left_out[0].reason,
+        stack.excluded[0].reason,
         "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the stack of 6 slices with \
          ConvolutionKernel (0018,1210) \"B70f\" is used"
     );
@@ -226,7 +226,7 @@ fn phases_voltages_thicknesses_types_and_stack_ids_tell_stacks_apart_too() {
         let chosen = stack(&series).unwrap();
         assert_eq!((chosen.slices.len(), chosen.duplicates.len()), (6, 0));
         assert_eq!(chosen.flags, ["one-of-2-stacks"]);
-        assert_eq!(chosen.left_out[0].slices.len(), 6);
+        assert_eq!(chosen.excluded[0].slices.len(), 6);
     }
 }
 
@@ -261,7 +261,7 @@ fn images_of_another_plane_or_size_are_another_stack() {
     let stack = stack_of(&slices).unwrap();
     assert_eq!((stack.slices.len(), stack.rows), (6, 4));
     assert_eq!(stack.flags, ["one-of-3-stacks"]);
-    assert_eq!(stack.left_out.iter().map(|part| part.slices.len()).sum::<usize>(), 5);
+    assert_eq!(stack.excluded.iter().map(|part| part.slices.len()).sum::<usize>(), 5);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
 use crate::files;
-use crate::images::{Image, PassedOver, Scanner};
+use crate::images::{Image, Scanner, SkippedFiles};
 use crate::phantom;
 use crate::prepare::{self, Refusal, Row};
 use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
@@ -155,7 +155,7 @@ fn note_remarks(remarks: &[Remark], watch: &dyn Stages) {
 }
 
 /// Says which files were passed over, and what to do where there may be images in them.
-pub fn tell_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
+pub fn tell_passed_over(passed_over: &SkippedFiles, watch: &dyn Stages) {
     if passed_over.is_empty() {
         return;
     }
@@ -168,7 +168,7 @@ pub fn tell_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
 /// What looks for images as the spec says, with the index of a cache folder.
 pub(super) fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
     let scanner = cache.map(Scanner::with_index).unwrap_or_default();
-    scanner.stacking_by(settings(spec).stacks)
+    scanner.with_stack_rules(settings(spec).stacks)
 }
 
 /// A study as far as it is known without preparing series.
@@ -196,7 +196,7 @@ pub fn survey(spec: &Spec) -> Result<Survey, PipelineError> {
     let mut cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
     // Looking must not fail where nothing can be written.
-    let _ = scanner.save_beside();
+    let _ = scanner.save_if_folder_exists();
     leave_out_prepared_otherwise(spec, &mut cohort)?;
     let prepared = known_rows(spec, &cohort);
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
@@ -229,7 +229,7 @@ pub struct Found {
     /// Files that are damaged, with the reason.
     pub left_out: Vec<(String, String)>,
     /// Files that are no image or are not looked into, by kind.
-    pub passed_over: PassedOver,
+    pub passed_over: SkippedFiles,
 }
 
 /// Every image in folders, at any depth, or in single files. With a lasting `cache`, what is found
@@ -250,7 +250,7 @@ pub fn images_of(
             (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
         }));
         found.images.extend(here.images);
-        found.passed_over.merge(here.passed_over);
+        found.passed_over.merge(here.skipped);
     }
     // Preparation says so if nothing can be written there.
     let _ = scanner.save();

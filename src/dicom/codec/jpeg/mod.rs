@@ -5,7 +5,7 @@ mod dct;
 mod huffman;
 mod lossless;
 
-use huffman::{Bits, Table, Written};
+use huffman::{Bits, EncodedTable, Table};
 
 use super::Shape;
 
@@ -25,7 +25,7 @@ enum Process {
     Lossless,
 }
 
-/// Everything before the entropy-coded data of the one scan.
+/// All values before the entropy-coded data of the single scan.
 struct Header<'a> {
     process: Process,
     precision: u32,
@@ -42,7 +42,7 @@ struct Header<'a> {
     scan: &'a [u8],
 }
 
-/// What the frame header (SOF) says.
+/// Values of the frame header (SOF).
 struct Frame {
     process: Process,
     precision: u32,
@@ -58,7 +58,7 @@ impl<'a> Header<'a> {
         let mut frame = None;
         let mut restart_interval = 0;
         let mut quantisation: [Option<[u16; 64]>; 4] = [None; 4];
-        let mut tables: [[Option<Written>; 4]; 2] = [[None; 4]; 2];
+        let mut tables: [[Option<EncodedTable>; 4]; 2] = [[None; 4]; 2];
         loop {
             let cut = || "the frame is cut short in its header".to_owned();
             let &[0xFF, marker] = bytes.get(at..at + 2).ok_or_else(cut)? else {
@@ -93,9 +93,9 @@ impl<'a> Header<'a> {
                         return Err("a damaged SOS segment, expected one component".to_owned());
                     };
                     let [dc, ac] = tables;
-                    let pick = |tables: [Option<Written>; 4], place: u8| {
-                        let written = tables.into_iter().nth(usize::from(place)).flatten();
-                        written.map(Table::new).transpose()
+                    let pick = |tables: [Option<EncodedTable>; 4], index: u8| {
+                        let table = tables.into_iter().nth(usize::from(index)).flatten();
+                        table.map(Table::new).transpose()
                     };
                     return Ok(Self {
                         process: frame.process,
