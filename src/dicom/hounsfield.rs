@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_originals_arithmetic_zeroes_minus_2000_and_keeps_the_rest() {
+    fn the_arithmetic_of_the_original_zeroes_minus_2000_and_keeps_the_rest() {
         let key = TableKey { intercept: -1024.0, ..key(HuRule::Lungs015) };
         let table = hu_table(&key);
         assert_eq!(table[usize::from((-2000_i16).cast_unsigned())], -1024);

@@ -183,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn spellings_and_rounding_of_a_thickness_are_no_difference_and_other_thicknesses_are() {
+    fn spellings_and_rounding_of_a_thickness_are_equal_and_other_thicknesses_are_not() {
         assert_eq!(thicknesses(&["2.5", "2.50", "2.500000", "2.5", "2.4999", "2.5"]), None);
         assert_eq!(thicknesses(&["0.6", "0.7", "0.6", "0.7", "0.6", "0.6"]), None);
-        let apart = |a: &str, b: &str| thicknesses(&[a, b, a, b, a, b]).unwrap();
-        assert_eq!(apart("1", "1.25"), ["1", "1.25"]);
-        assert_eq!(apart("3", "2.5"), ["2.5", "3"]);
-        assert_eq!(apart("", "2.5"), ["", "2.5"]);
+        let separated = |a: &str, b: &str| thicknesses(&[a, b, a, b, a, b]).unwrap();
+        assert_eq!(separated("1", "1.25"), ["1", "1.25"]);
+        assert_eq!(separated("3", "2.5"), ["2.5", "3"]);
+        assert_eq!(separated("", "2.5"), ["", "2.5"]);
     }
 
     #[test]
-    fn a_value_that_counts_slices_tells_no_stacks_apart() {
+    fn a_value_that_numbers_slices_does_not_separate_stacks() {
         assert_eq!(thicknesses(&["1", "2", "3", "4", "5", "6"]), None);
         assert_eq!(thicknesses(&["1", "1", "2", "2", "3", "3"]), None);
         assert_eq!(thicknesses(&["1", "1", "1", "2", "2", "2"]).unwrap().len(), 2);

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn series_are_told_apart_by_uid_and_not_by_folder() {
+    fn series_are_distinguished_by_uid_and_not_by_folder() {
         let folder = tempfile::tempdir().unwrap();
         two_series(folder.path());
         let scan = scan(folder.path()).unwrap();

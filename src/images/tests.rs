@@ -87,7 +87,7 @@ fn a_dicom_image_reads_as_its_series_does() {
 }
 
 #[test]
-fn one_file_is_as_good_as_a_folder() {
+fn a_scan_accepts_one_file() {
     let folder = mixed();
     for name in ["luna/1.3.6.mhd", "p2/scan.nii.gz", "old.npz"] {
         let found = scan(&folder.path().join(name)).unwrap();
@@ -122,7 +122,7 @@ fn a_scan_does_not_depend_on_threads_or_on_the_order_of_files() {
 }
 
 #[test]
-fn files_of_one_name_are_told_apart_by_their_folders_and_copies_counted_once() {
+fn files_of_one_name_are_named_by_their_folders_and_copies_are_used_once() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     for name in ["a", "b", "c"] {
@@ -148,7 +148,7 @@ fn files_of_one_name_are_told_apart_by_their_folders_and_copies_counted_once() {
 }
 
 #[test]
-fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
+fn a_series_in_two_folders_is_one_image_with_a_flag() {
     let folder = tempfile::tempdir().unwrap();
     write_series(&folder.path().join("a"), &axial("1.2.1", 4));
     write_series(&folder.path().join("b"), &axial("1.2.1", 4));
@@ -177,7 +177,7 @@ fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
 }
 
 #[test]
-fn an_image_is_named_by_the_slices_of_its_volume_wherever_its_first_file_lies() {
+fn facts_of_an_image_come_from_the_slices_of_its_volume() {
     let folder = tempfile::tempdir().unwrap();
     let mut scout = axial("1.2.1", 1);
     scout[0].image_type = "ORIGINAL\\PRIMARY\\LOCALIZER".into();
@@ -193,7 +193,7 @@ fn an_image_is_named_by_the_slices_of_its_volume_wherever_its_first_file_lies() 
 }
 
 #[test]
-fn slices_of_two_patients_under_one_uid_are_no_image_and_stop_no_other() {
+fn slices_of_two_patients_under_one_uid_are_refused_and_other_images_are_read() {
     let folder = tempfile::tempdir().unwrap();
     write_series(&folder.path().join("a"), &axial("1.2.1", 4));
     let mut other = axial("1.2.1", 4);
@@ -210,7 +210,7 @@ fn slices_of_two_patients_under_one_uid_are_no_image_and_stop_no_other() {
 }
 
 #[test]
-fn prepared_volumes_in_a_cache_within_the_data_are_no_data() {
+fn prepared_volumes_in_a_cache_folder_are_not_data() {
     let folder = mixed();
     let expected = summary(&scan(folder.path()).unwrap()).len();
     let cache = folder.path().join("prepared");
@@ -243,7 +243,7 @@ fn an_unchanged_folder_opens_no_file_and_finds_the_same() {
 }
 
 #[test]
-fn changed_new_and_removed_files_are_seen() {
+fn changed_new_and_removed_files_are_detected() {
     let (folder, cache) = (mixed(), tempfile::tempdir().unwrap());
     let at = |name: &str| folder.path().join(name);
     indexed(folder.path(), cache.path());
@@ -337,7 +337,7 @@ fn two_processes_may_keep_the_index_at_once() {
 }
 
 #[test]
-fn what_slices_have_in_common_is_kept_once() {
+fn shared_values_of_slices_are_stored_once() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_series(folder.path(), &axial("1.2.1", 100));
     indexed(folder.path(), cache.path());

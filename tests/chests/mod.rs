@@ -1,4 +1,4 @@
-//! Chests that are hard to segment, each with the flags that a reader should see.
+//! Chests that are hard to segment, each with the expected flags.
 
 use lungs::phantom::{ExamPlan, Finding, Side, Variants};
 use lungs::volume::LungFlag;
@@ -14,9 +14,9 @@ pub struct Chest {
     pub spacing_mm: [f64; 2],
     pub findings: Vec<Finding>,
     pub variants: Variants,
-    /// Segmented at 1.5 mm, as a scan is; otherwise in the voxels it was rendered in.
+    /// Segmented at 1.5 mm, as scans are; otherwise in the voxels of the rendering.
     pub resampled: bool,
-    /// The flags to be found; `None` when the chest is to be refused.
+    /// The expected flags; `None` if segmentation should fail.
     pub flags: Option<Vec<LungFlag>>,
 }
 
