@@ -4,7 +4,7 @@ use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 /// Decompresses all members of gzip data. Zeros after the last member are padding, as for `gzip` and
-/// ITK; other bytes there are an error, so that a damaged second member is not taken for the end.
+/// ITK; other bytes there are an error, so that a damaged second member is detected.
 pub struct Gunzip<R: BufRead> {
     /// The current member; `None` at the end.
     member: Option<GzDecoder<R>>,

@@ -1,4 +1,4 @@
-//! The stored pixels of one slice: in place when uncompressed, by the codecs otherwise.
+//! The stored pixels of one slice: in place if uncompressed, otherwise decoded.
 
 use std::borrow::Cow;
 use std::io::Read;

@@ -39,7 +39,7 @@ pub(super) type TagNumber = u32;
 
 /// PixelData (7FE0,0010).
 pub(super) const PIXEL_DATA: TagNumber = 0x7FE0_0010;
-/// FloatPixelData (7FE0,0008), the first of the tags that can hold pixels.
+/// FloatPixelData (7FE0,0008), the first of the tags with pixels.
 const FLOAT_PIXEL_DATA: TagNumber = 0x7FE0_0008;
 const ITEM: TagNumber = 0xFFFE_E000;
 const ITEM_END: TagNumber = 0xFFFE_E00D;
@@ -200,7 +200,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The items of a sequence, each a data set of its own.
+    /// The items of a sequence, as data sets.
     pub fn items(&self) -> Result<Vec<DataSet<'a>>, ElementError> {
         // A sequence of unknown VR is written as implicit VR little endian (PS3.5, 6.2.2).
         let encoding = match &self.vr {
@@ -301,7 +301,7 @@ fn end_of(
         b"UN" => Encoding { explicit: false, big_endian: false },
         _ => encoding,
     };
-    // An item holds elements, anything else of undefined length holds items.
+    // An item contains elements, any other value of undefined length contains items.
     let closing = if head.tag == ITEM { ITEM_END } else { SEQUENCE_END };
     let mut at = head.value;
     loop {

@@ -76,7 +76,7 @@ impl Fragments {
         } else if frames == 1 {
             vec![0]
         } else if self.offsets.len() == frames {
-            self.by_offsets()?
+            self.frame_starts()?
         } else {
             let starts_frame = |range: &Range<usize>| {
                 matches!(file.get(range.clone()), Some([0xFF, 0xD8 | 0x4F, 0xFF, ..]))
@@ -95,7 +95,7 @@ impl Fragments {
     }
 
     /// The first fragment of each frame.
-    fn by_offsets(&self) -> Result<Vec<usize>, FragmentError> {
+    fn frame_starts(&self) -> Result<Vec<usize>, FragmentError> {
         let first = self.fragments.first().map_or(0, |range| range.start);
         let find = |offset: &u64| {
             let start = usize::try_from(*offset).ok()?.checked_add(first)?;

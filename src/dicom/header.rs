@@ -29,7 +29,7 @@ const FIRST_READ: usize = 8 << 10;
 /// No header is longer: 10,000 frames of functional groups are about 20 MiB.
 const MAX_HEADER_BYTES: usize = 128 << 20;
 
-/// MediaStorageSOPClassUID of a DICOMDIR, which lists files and is no image.
+/// MediaStorageSOPClassUID of a DICOMDIR, which lists files and is not an image.
 const DICOMDIR_CLASS: &str = "1.2.840.10008.1.3.10";
 
 /// Reads the header of one file, up to its pixel data.

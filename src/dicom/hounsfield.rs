@@ -9,7 +9,7 @@ use super::{SeriesRefusal, SliceFile};
 /// Attenuation of air, the floor of [`HuRule::Standard`].
 const AIR_HU: i16 = -1024;
 
-/// How stored values become Hounsfield units.
+/// Conversion of stored values to Hounsfield units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HuRule {

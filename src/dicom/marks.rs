@@ -18,36 +18,36 @@ const SAME_THICKNESS_MM: f64 = 0.05;
 pub(super) struct Mark {
     /// Its name in messages; empty for the combination of all values.
     pub name: &'static str,
-    /// The meaning of several values among slices.
-    pub meaning: Meaning,
+    /// Whether a stack may have several values.
+    pub kind: MarkKind,
     read: fn(&SliceFile) -> String,
 }
 
-/// The meaning of several values of a mark.
+/// The behaviour of a mark within one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum MarkKind {
     /// A stack has one value: slices with several values belong to several stacks.
-    Differs,
+    Constant,
     /// A scanner may increment it within one stack, block by block: it separates only interleaved
     /// stacks.
-    Counts,
+    Counter,
 }
 
 /// The marks, the most reliable first.
 pub(super) const MARKS: [Mark; 11] = [
-    differs("temporal position", |slice| slice.marks.temporal.clone()),
-    differs("ConvolutionKernel (0018,1210)", |slice| slice.marks.kernel.clone()),
-    differs("KVP (0018,0060)", |slice| number(&slice.marks.kilovolts)),
-    differs("ImageType (0008,0008)", |slice| slice.marks.image_type.clone()),
-    differs(THICKNESS, |slice| number(&slice.marks.thickness_mm)),
-    counts("AcquisitionNumber (0020,0012)", |slice| {
+    constant("temporal position", |slice| slice.marks.temporal.clone()),
+    constant("ConvolutionKernel (0018,1210)", |slice| slice.marks.kernel.clone()),
+    constant("KVP (0018,0060)", |slice| number(&slice.marks.kilovolts)),
+    constant("ImageType (0008,0008)", |slice| slice.marks.image_type.clone()),
+    constant(THICKNESS, |slice| number(&slice.marks.thickness_mm)),
+    counter("AcquisitionNumber (0020,0012)", |slice| {
         slice.marks.acquisition.map_or_else(String::new, |number| number.to_string())
     }),
-    counts("time of acquisition", |slice| slice.marks.acquired.clone()),
-    counts("StackID (0020,9056)", |slice| slice.marks.stack.clone()),
-    counts("SeriesDescription (0008,103E)", |slice| slice.origin.description.clone()),
-    counts("FrameOfReferenceUID (0020,0052)", |slice| slice.marks.frame_of_reference.clone()),
-    counts("", |slice| {
+    counter("time of acquisition", |slice| slice.marks.acquired.clone()),
+    counter("StackID (0020,9056)", |slice| slice.marks.stack.clone()),
+    counter("SeriesDescription (0008,103E)", |slice| slice.origin.description.clone()),
+    counter("FrameOfReferenceUID (0020,0052)", |slice| slice.marks.frame_of_reference.clone()),
+    counter("", |slice| {
         let Marks { temporal, kernel, kilovolts, thickness_mm, image_type, .. } = &slice.marks;
         let acquisition = slice.marks.acquisition.map(|number| number.to_string());
         [
@@ -66,12 +66,12 @@ pub(super) const MARKS: [Mark; 11] = [
 
 const THICKNESS: &str = "SliceThickness (0018,0050)";
 
-const fn differs(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
-    Mark { name, meaning: Meaning::Differs, read }
+const fn constant(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
+    Mark { name, kind: MarkKind::Constant, read }
 }
 
-const fn counts(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
-    Mark { name, meaning: Meaning::Counts, read }
+const fn counter(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
+    Mark { name, kind: MarkKind::Counter, read }
 }
 
 /// Slices with one value of a mark.
@@ -151,7 +151,7 @@ pub(super) fn same_stack(a: &SliceFile, b: &SliceFile) -> bool {
     let same = |mark: &Mark| {
         let [a, b] = [a, b].map(|slice| (mark.read)(slice).trim().to_ascii_uppercase());
         // A copy transferred by another route may have lost the value.
-        a == b || (mark.meaning == Meaning::Counts && (a.is_empty() || b.is_empty()))
+        a == b || (mark.kind == MarkKind::Counter && (a.is_empty() || b.is_empty()))
     };
     let description = "SeriesDescription (0008,103E)";
     let frame = "FrameOfReferenceUID (0020,0052)";

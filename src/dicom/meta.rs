@@ -8,7 +8,7 @@ use dicom_dictionary_std::uids;
 /// Values of the file meta group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meta {
-    /// TransferSyntaxUID (0002,0010); guessed from the first element when there is no meta group.
+    /// TransferSyntaxUID (0002,0010); guessed from the first element without a meta group.
     pub transfer_syntax: String,
     /// MediaStorageSOPClassUID (0002,0002), empty when absent.
     pub storage_class: String,

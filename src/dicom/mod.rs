@@ -165,7 +165,7 @@ pub struct SliceFile {
     pub instance_uid: String,
     /// InstanceNumber (0020,0013).
     pub instance_number: Option<i64>,
-    /// What the image shows.
+    /// Content of the image.
     pub content: Content,
     /// NumberOfFrames (0028,0008), 1 when absent.
     pub frames: u32,
@@ -183,7 +183,7 @@ pub struct SliceFile {
     pub pixel_spacing_mm: HeaderValue<[f64; 2]>,
     /// Header values that distinguish the stacks of one series.
     pub marks: Marks,
-    /// How stored values become Hounsfield units.
+    /// Conversion of stored values to Hounsfield units.
     pub values: ValueHeader,
     /// Location of PixelData (7FE0,0010).
     pub pixels: HeaderValue<PixelLocation>,
@@ -191,7 +191,7 @@ pub struct SliceFile {
     pub transfer_syntax: String,
 }
 
-/// What an image shows.
+/// The content of an image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Content {
     /// A slice of the body.
@@ -206,7 +206,7 @@ pub enum Content {
     Projection,
     /// SOPClassUID (0008,0016) is one of Secondary Capture.
     SecondaryCapture,
-    /// SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) say colour.
+    /// SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) indicates colour.
     Colour,
     /// Modality (0008,0060) is not `CT` but this.
     OtherModality(String),
@@ -265,7 +265,7 @@ pub struct ValueHeader {
     pub high_bit: HeaderValue<u32>,
     /// PixelRepresentation (0028,0103) is 1: stored values are two's complement.
     pub signed: bool,
-    /// PixelPaddingValue (0028,0120) as 16 stored bits, whatever sign its representation gives.
+    /// PixelPaddingValue (0028,0120) as 16 stored bits, regardless of sign.
     pub padding: Option<u16>,
     /// PixelPaddingRangeLimit (0028,0121), as 16 stored bits.
     pub padding_limit: Option<u16>,

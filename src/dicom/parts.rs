@@ -7,7 +7,7 @@
 //! series, and together they are not one scan. A scanner that moves the table in steps increments
 //! AcquisitionNumber within one stack, which is not divided.
 
-use super::marks::{Group, MARKS, MAX_STACKS, Mark, Meaning, same_stack};
+use super::marks::{Group, MARKS, MAX_STACKS, Mark, MarkKind, same_stack};
 use super::plane::Plane;
 use super::shares::StackSummary;
 use super::stacking::{EvenStack, count_within, distinct_positions, even_stack};
@@ -61,14 +61,18 @@ pub(super) fn candidates(
     images: &[usize],
     rules: StackRules,
 ) -> Result<Vec<Candidate>, SeriesRefusal> {
-    let planes = by_plane(series, images)?;
-    let candidates =
-        planes.into_iter().flat_map(|(slices, label)| by_marks(series, slices, rules, &label));
+    let planes = group_by_plane(series, images)?;
+    let candidates = planes
+        .into_iter()
+        .flat_map(|(slices, label)| divide_by_marks(series, slices, rules, &label));
     Ok(candidates.collect())
 }
 
 /// Groups images by size, spacing and orientation, with a description of each group.
-fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String)>, SeriesRefusal> {
+fn group_by_plane(
+    series: &Series,
+    images: &[usize],
+) -> Result<Vec<(Vec<usize>, String)>, SeriesRefusal> {
     let mut planes: Vec<(usize, Plane, Vec<usize>)> = Vec::new();
     for &index in images {
         let slice = &series.slices[index];
@@ -101,7 +105,7 @@ fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String
 
 /// Divides slices of one plane by the first mark that gives an even stack which covers the others,
 /// and the results by the next mark; without such a mark they stay together.
-fn by_marks(
+fn divide_by_marks(
     series: &Series,
     slices: Vec<usize>,
     rules: StackRules,
@@ -134,10 +138,12 @@ fn by_marks(
         if one_stands_for_all(series, &divided) {
             return divided
                 .into_iter()
-                .flat_map(|candidate| by_marks(series, candidate.slices, rules, &candidate.label))
+                .flat_map(|candidate| {
+                    divide_by_marks(series, candidate.slices, rules, &candidate.label)
+                })
                 .collect();
         }
-        if mark.meaning == Meaning::Differs {
+        if mark.kind == MarkKind::Constant {
             mixed.push((mark, groups));
         }
     }

@@ -154,7 +154,7 @@ mod tests {
             slice.write(&path);
             let whole = std::fs::read(&path).unwrap();
             let expected = scan(&path).unwrap().series.remove(0);
-            // The group length element is 12 bytes long and says how much follows it.
+            // The group length element has 12 bytes and contains the length of the rest of the group.
             let length = u32::from_le_bytes(whole[140..144].try_into().unwrap()) as usize;
             for start in [128, 132, 144 + length] {
                 std::fs::write(&path, &whole[start..]).unwrap();

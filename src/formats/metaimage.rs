@@ -1,6 +1,6 @@
 //! MetaImage: a text header (`.mhd`) with a data file, or both in one file (`.mha`).
 //!
-//! TransformMatrix holds the directions of the x, y and z axes one after another, Offset (also
+//! TransformMatrix contains the directions of the x, y and z axes one after another, Offset (also
 //! called Position or Origin) the centre of the first voxel, both in LPS coordinates as ITK
 //! writes them. AnatomicalOrientation repeats the matrix and is ignored.
 //!

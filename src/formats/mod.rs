@@ -64,7 +64,7 @@ pub struct VolumeHeader {
     pub format: Format,
     /// Voxels along the axes as stored, the slowest first.
     pub stored: [usize; 3],
-    /// How stored values become Hounsfield units.
+    /// Conversion of stored values to Hounsfield units.
     pub values: Stored,
     /// Location of the stored values.
     pub location: DataLocation,
@@ -110,7 +110,7 @@ impl VolumeHeader {
         self.stored.iter().map(|&length| length as u64).product()
     }
 
-    /// The file that holds the values.
+    /// The file with the values.
     pub fn data_path(&self, path: &Path) -> PathBuf {
         match &self.location.file {
             Some(name) => path.with_file_name("").join(name),
@@ -156,7 +156,7 @@ pub fn stem(name: &str) -> &str {
 /// volume, the `.hdr` of another program).
 ///
 /// # Errors
-/// A [`FormatRefusal`] with what was found and expected.
+/// A [`FormatRefusal`] with the value found and the value expected.
 pub fn read_header(path: &Path) -> Option<Result<VolumeHeader, FormatRefusal>> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     if name.ends_with(".npz") {

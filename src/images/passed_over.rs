@@ -22,7 +22,7 @@ pub enum SkippedKind {
     CacheFolder,
     /// A file whose name begins with a dot.
     HiddenFile,
-    /// DICOMDIR, which lists files and is no image.
+    /// DICOMDIR, which lists files and is not an image.
     Dicomdir,
     /// CSV, spreadsheets, JSON and the like.
     Table,
@@ -177,7 +177,7 @@ impl SkippedFiles {
         }
     }
 
-    /// The kinds, those that may hold images first.
+    /// The kinds, starting with those that may contain images.
     pub fn iter(&self) -> impl Iterator<Item = (SkippedKind, &Tally)> {
         self.0.iter().map(|(kind, tally)| (*kind, tally))
     }

@@ -51,7 +51,7 @@ fn write_parquet(path: &Path, compression: Compression) {
         let mut column = group.next_column().unwrap().unwrap();
         column.typed::<ByteArrayType>().write_batch(&codes, Some(&levels), None).unwrap();
         column.close().unwrap();
-        // 2 January 1999, and nothing after it.
+        // 2 January 1999, and absent values after it.
         let mut levels = vec![0_i16; pids.len()];
         levels[0] = 1;
         let mut column = group.next_column().unwrap().unwrap();
@@ -135,7 +135,7 @@ fn errors_name_the_file() {
     assert!(message.contains("line: 3"), "{message}");
 }
 
-/// Whatever byte is damaged: rows, or an error with the file's name, and no panic.
+/// With any byte damaged, reading gives rows or an error that names the file, never a panic.
 #[test]
 fn a_damaged_parquet_file_is_an_error_or_another_table() {
     let folder = tempfile::tempdir().unwrap();

@@ -122,7 +122,7 @@ impl Components {
         (0..self.regions.len()).rev().max_by_key(|&label| self.regions[label].voxels)
     }
 
-    /// The number of the component that holds a voxel.
+    /// The number of the component that contains a voxel.
     pub fn at(&self, [z, y, x]: [usize; 3]) -> Option<usize> {
         let before = self.runs.partition_point(|run| {
             (run.z as usize, run.y as usize, run.start as usize) <= (z, y, x)

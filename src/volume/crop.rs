@@ -123,7 +123,7 @@ mod tests {
                 prop_assert_eq!(position, volume.geometry.position_mm(source));
                 kept += 1;
             }
-            // Odd boxes of the original are one voxel short, which can leave nothing.
+            // Odd boxes of the original are one voxel short, which may leave no voxel.
             prop_assert!(kept > 0 || (original && size.iter().any(|n| n % 2 == 1)));
         }
     }

@@ -89,7 +89,7 @@ impl Mask {
         part
     }
 
-    /// The columns that hold a voxel in any slice, as a set of one slice.
+    /// The columns with a voxel in any slice, as a set of one slice.
     pub(super) fn projected(&self) -> Self {
         let mut all = Self::empty([1, self.dim[1], self.dim[2]]);
         for slice in self.words.chunks_exact(all.words.len().max(1)) {

@@ -36,7 +36,7 @@ impl Turn {
     }
 }
 
-/// An image axis lies too far from its body axis.
+/// Error: an image axis is too far from its body axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Oblique {
     /// The largest angle between an image axis and its body axis.

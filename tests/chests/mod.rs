@@ -100,7 +100,7 @@ pub fn chests() -> Vec<Chest> {
         Chest::new("with head", &[F::WithHead], &[]),
         Chest::new("with abdomen and gas", &[F::WithAbdomen], &[]).variants(gas).seed(6),
         Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::CutAtBottom]),
-        // What is left of the trachea is just under 30 mm.
+        // The rest of the trachea is just under 30 mm.
         Chest::new("cut at the top", &[], &[Flag::CutAtTop, Flag::TracheaNotFound])
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
         Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! working grid (3 mm): air (≤ −320 HU) ─ enclosed in its slice, or cut by the field of view ─
-//!                      minus trachea and bowel gas ─ lungs among what is left ─────────────┐
+//!                      minus trachea and bowel gas ─ lungs among the rest ─────────────────┐
 //! voxels of the volume: the air in and next to the lungs of the working grid ──────────────┘
 //! torso:               the largest piece of tissue, and the convex hull of all its slices
-//! lungs:               the large regions in that hull at one height that are not bare gas, a side
-//!                      full of gas with no other lung in it, and what lies between them
+//! lungs:               large regions in that hull at one height that are not bare gas, a side
+//!                      filled with gas without another lung, and regions between them
 //! border of airways:   the wall between them and the lung, in the voxels of the volume
 //! ```
 //!

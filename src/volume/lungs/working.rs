@@ -48,7 +48,7 @@ impl Working {
         self.volume.hu.dim().into()
     }
 
-    /// The working voxel, along one axis, that holds the centre of a voxel of the volume.
+    /// The working voxel, along one axis, that contains the centre of a voxel of the volume.
     fn at(&self, axis: usize, voxel: usize) -> usize {
         // The centre of the last voxel lies within the last working voxel.
         ((voxel as f64 + 0.5) * self.spacing_mm[axis] / SIDE_MM) as usize
