@@ -20,7 +20,7 @@ fn main() {
     let folder = folder.map(PathBuf::from).unwrap_or_else(|| full_size_exams(made.path()));
     let found = scan(&folder).expect("the folder given can be read");
     let files: usize = found.images.iter().map(|image| image.files.len()).sum();
-    println!("{} images, {files} files, {} other", found.images.len(), found.passed_over.files());
+    println!("{} images, {files} files, {} other", found.images.len(), found.skipped.files());
     let headers = measure("scan headers, 50 times", || {
         (0..50).map(|_| scan(&folder).map(|found| found.images.len()).ok()).sum()
     });

@@ -12,7 +12,7 @@
 
 use lungs::cohort::{self, Cohort, Labels};
 use lungs::device;
-use lungs::images::{Found, Grid, Image, ImageFile, Kind};
+use lungs::images::{Grid, Image, ImageFile, Kind, ScanResult};
 use lungs::nlst;
 use lungs::pipeline::split_check;
 use lungs::plan::plan;
@@ -164,7 +164,7 @@ fn exam_uid(exam: usize) -> String {
 }
 
 /// Every series as a walk over the archive would have it.
-fn index(series: usize, files: usize) -> Found {
+fn index(series: usize, files: usize) -> ScanResult {
     let kernels = ["STANDARD", "B30f", "B50f", "BONE", "C", "FC51", "LUNG"];
     let makers = ["GE MEDICAL SYSTEMS", "SIEMENS", "Philips", "TOSHIBA"];
     let image = |number: usize| {
@@ -198,11 +198,11 @@ fn index(series: usize, files: usize) -> Found {
             grid: Ok(Grid { geometry, slices, rows: 512, columns: 512, slice_spacing_mm }),
             files: (0..files).map(file).collect(),
             flags: Vec::new(),
-            left_out: Vec::new(),
+            excluded: Vec::new(),
             path,
         }
     };
-    Found { images: (0..series).map(image).collect(), ..Found::default() }
+    ScanResult { images: (0..series).map(image).collect(), ..ScanResult::default() }
 }
 
 /// What a run over the whole archive would take.

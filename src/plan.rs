@@ -5,7 +5,7 @@
 
 use crate::cohort::{self, Cohort, Remark, UnmatchedIds};
 use crate::device::{self, DeviceFacts, DeviceKind};
-use crate::images::PassedOverKind;
+use crate::images::SkippedKind;
 use crate::prepare::{BeyondCrop, NetworkInput, Row};
 use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
 use crate::training::{self, TrainingError};
@@ -88,7 +88,7 @@ impl RemarkPlan {
 #[derive(Debug, Serialize)]
 pub struct PassedOverPlan {
     /// The kind of file.
-    pub kind: PassedOverKind,
+    pub kind: SkippedKind,
     /// Number of files; for hidden folders, of the files in them.
     pub count: usize,
     /// The first file by path.

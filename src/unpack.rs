@@ -1,17 +1,17 @@
-//! Compressed data, read to its end: checksums stand there.
+//! Reads compressed data to its end, where its checksum is.
 
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
-/// Gzip, all members of it. Zeros behind the last member are padding, as for `gzip` and ITK; anything
-/// else there is an error, so that a damaged second member is not taken for the end.
+/// Decompresses all members of gzip data. Zeros after the last member are padding, as for `gzip` and
+/// ITK; other bytes there are an error, so that a damaged second member is detected.
 pub struct Gunzip<R: BufRead> {
-    /// The member that is being read; nothing at the end.
+    /// The current member; `None` at the end.
     member: Option<GzDecoder<R>>,
 }
 
 impl<R: Read> Gunzip<BufReader<R>> {
-    /// Unpacks what `from` holds.
+    /// Decompresses `from`.
     pub fn new(from: R) -> Self {
         Self { member: Some(GzDecoder::new(BufReader::with_capacity(1 << 16, from))) }
     }
@@ -27,7 +27,7 @@ impl<R: BufRead> Read for Gunzip<R> {
             if count > 0 {
                 return Ok(count);
             }
-            // The member is at its end and its checksum is right.
+            // The member has ended and its checksum is correct.
             let rest = self.member.take().map(GzDecoder::into_inner);
             self.member = rest.map(next_member).transpose()?.flatten();
         }
@@ -35,7 +35,7 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// The member that `rest` begins with; nothing where there are zeros alone, or nothing.
+/// The member at the start of `rest`; `None` if only zeros, or no bytes, follow.
 fn next_member<R: BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
     let mut padding = 0_u64;
     loop {
@@ -46,7 +46,7 @@ fn next_member<R: BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
             None => {}
             Some(0x1f) if zeros == 0 && padding == 0 => return Ok(Some(GzDecoder::new(rest))),
             Some(_) => {
-                let message = "bytes behind the compressed data are neither zeros nor gzip";
+                let message = "the bytes after the compressed data are neither zeros nor gzip";
                 return Err(io::Error::new(ErrorKind::InvalidData, message));
             }
         }
@@ -58,13 +58,13 @@ fn next_member<R: BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
 /// Reads `from` to its end, where its checksum is checked.
 ///
 /// # Errors
-/// What the decoder says, or more than `most` bytes before the end.
-pub fn read_to_end(from: &mut impl Read, most: u64) -> io::Result<()> {
-    let behind = io::copy(&mut from.take(most + 1), &mut io::sink())?;
-    if behind > most {
-        let message = match most {
-            0 => "it holds more than the header says".to_owned(),
-            _ => format!("more than {most} bytes follow what the header says"),
+/// The error of the decoder, or more than `limit` bytes before the end.
+pub fn read_to_end(from: &mut impl Read, limit: u64) -> io::Result<()> {
+    let count = io::copy(&mut from.take(limit + 1), &mut io::sink())?;
+    if count > limit {
+        let message = match limit {
+            0 => "it holds more bytes than the header states".to_owned(),
+            _ => format!("more than {limit} bytes follow the data that the header describes"),
         };
         return Err(io::Error::new(ErrorKind::InvalidData, message));
     }
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_is_limited() {
+    fn trailing_bytes_are_limited() {
         assert!(read_to_end(&mut &b"abc"[..], 3).is_ok());
         let error = read_to_end(&mut &b"abc"[..], 2).unwrap_err().to_string();
-        assert_eq!(error, "more than 2 bytes follow what the header says");
+        assert_eq!(error, "more than 2 bytes follow the data that the header describes");
         assert!(read_to_end(&mut &b""[..], 0).is_ok());
         assert!(read_to_end(&mut &b"a"[..], 0).is_err());
     }

@@ -1,5 +1,5 @@
-//! Damaged DICOM files through the front door: whatever happens to a file, scanning and reading
-//! ends, without panic and without much memory, and says what became of the file.
+//! Damaged DICOM files: whatever the damage, scanning and reading end without panic and within bounded
+//! memory, and report the result for the file.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
@@ -8,28 +8,28 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lungs::dicom::{HuRule, read_slice, read_volume, scan};
 
-/// Counts what is held, to bound the peak.
+/// Counts allocated bytes, to bound the peak.
 struct Counting;
 
-static HELD: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        PEAK.fetch_max(ALLOCATED.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
         // SAFETY: as our caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        PEAK.fetch_max(ALLOCATED.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
         // SAFETY: as our caller promises.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
         // SAFETY: as our caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -38,12 +38,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The peak is the process's: one test at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Serialises the tests, since the peak is that of the process.
+static TEST_LOCK: Mutex<()> = Mutex::new(());
 
-/// Files here have a few kilobytes. The greatest image that a header may ask for has 4096 × 4096
-/// pixels, 32 MiB; a few of them are held while a file of frames is refused.
-const MOST_BYTES: usize = 200 << 20;
+/// Files have a few kilobytes. The largest image that a header may request has 4096 × 4096 pixels,
+/// 32 MiB; a few of them are allocated before a multi-frame file is refused.
+const MAX_BYTES: usize = 200 << 20;
 
 const ROWS: u16 = 19;
 const COLUMNS: u16 = 23;
@@ -51,7 +51,7 @@ const IMPLICIT: &str = "1.2.840.10008.1.2";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
-/// Elements as bytes, and where each of them begins.
+/// Elements as bytes, with the start of each.
 struct Writer {
     bytes: Vec<u8>,
     starts: Vec<usize>,
@@ -188,7 +188,7 @@ const SAMPLES: [Sample; 12] = [
 ];
 
 impl Sample {
-    /// The file of slice (or first frame) `number`, and where its elements begin.
+    /// The file of slice (or first frame) `number`, with the starts of its elements.
     fn file(&self, number: usize) -> (Vec<u8>, Vec<usize>) {
         let mut meta = Writer::new(true);
         meta.text(0x0002_0002, "UI", "1.2.840.10008.5.1.4.1.1.2");
@@ -220,11 +220,11 @@ impl Sample {
         set.text(0x0020_000D, "UI", "1.2");
         set.text(0x0020_000E, "UI", "1.2.3");
         set.text(0x0020_0013, "IS", &number.to_string());
-        let place = |set: &mut Writer, number: usize| {
+        let position = |set: &mut Writer, number: usize| {
             set.text(0x0020_0032, "DS", &format!("-10\\-20\\{}", 2.5 * number as f64));
         };
         if self.frames == 1 {
-            place(&mut set, number);
+            position(&mut set, number);
             set.text(0x0020_0037, "DS", "1\\0\\0\\0\\1\\0");
         }
         set.short(0x0028_0002, 1);
@@ -248,7 +248,7 @@ impl Sample {
                 });
             });
             set.items(0x5200_9230, true, self.frames, |frame, index| {
-                frame.sequence(0x0020_9113, false, |item| place(item, number + index));
+                frame.sequence(0x0020_9113, false, |item| position(item, number + index));
             });
         }
         let Some(frame) = self.frame else {
@@ -280,35 +280,35 @@ impl Sample {
     }
 }
 
-/// Reads a folder with one damaged file, and returns whether that file gave all its pixels.
+/// Reads a folder with one damaged file, and returns whether that file gives all its pixels.
 ///
-/// Panics when it is not said what became of the file.
-fn read(folder: &Path, what: &str) -> bool {
-    PEAK.store(HELD.load(Relaxed), Relaxed);
-    let before = HELD.load(Relaxed);
+/// Panics if the file is not accounted for.
+fn read(folder: &Path, damage: &str) -> bool {
+    PEAK.store(ALLOCATED.load(Relaxed), Relaxed);
+    let before = ALLOCATED.load(Relaxed);
     let found = scan(folder).unwrap();
-    let mut told = found.skipped + found.problems.len();
-    assert!(found.problems.iter().all(|problem| problem.reason.len() > 10), "{what}");
+    let mut accounted = found.skipped + found.problems.len();
+    assert!(found.problems.iter().all(|problem| problem.reason.len() > 10), "{damage}");
     let mut good = 0;
     for series in &found.series {
         if let Err(refusal) = read_volume(series, HuRule::Standard) {
-            assert!(refusal.to_string().len() > 10 && !refusal.code().is_empty(), "{what}");
+            assert!(refusal.to_string().len() > 10 && !refusal.code().is_empty(), "{damage}");
         }
         for slice in series.slices.iter().filter(|slice| slice.path.ends_with("damaged")) {
-            told += 1;
+            accounted += 1;
             match read_slice(slice, HuRule::Standard) {
                 Ok(_) => good += 1,
                 Err(refusal) => assert!(refusal.to_string().contains("damaged"), "{refusal}"),
             }
         }
     }
-    assert!(told > 0, "{what}: the file is not accounted for");
+    assert!(accounted > 0, "{damage}: the file is not accounted for");
     let peak = PEAK.load(Relaxed) - before;
-    assert!(peak <= MOST_BYTES, "{what}: {peak} bytes held at once");
-    good == told
+    assert!(peak <= MAX_BYTES, "{damage}: {peak} bytes allocated at once");
+    good == accounted
 }
 
-/// Writes two good slices (or none beside frames), and damages the third again and again.
+/// Writes two good slices (none for multi-frame samples), and reads them with each damaged third file.
 fn with_each_damaged(sample: &Sample, damages: impl Iterator<Item = (String, Vec<u8>)>) -> usize {
     let folder = tempfile::tempdir().unwrap();
     if sample.frames == 1 {
@@ -318,14 +318,14 @@ fn with_each_damaged(sample: &Sample, damages: impl Iterator<Item = (String, Vec
     }
     let path = folder.path().join("damaged");
     let mut good = 0;
-    for (what, bytes) in damages {
+    for (damage, bytes) in damages {
         std::fs::write(&path, bytes).unwrap();
-        good += usize::from(read(folder.path(), &format!("{}, {what}", sample.name)));
+        good += usize::from(read(folder.path(), &format!("{}, {damage}", sample.name)));
     }
     good
 }
 
-/// Numbers that are the same in every run (Steele, Lea, Flood 2014).
+/// Deterministic pseudo-random numbers (Steele, Lea, Flood 2014).
 fn splitmix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;
@@ -336,7 +336,7 @@ fn splitmix(state: &mut u64) -> u64 {
 
 #[test]
 fn undamaged_samples_make_volumes() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _guard = TEST_LOCK.lock().unwrap_or_else(|poison| poison.into_inner());
     for sample in &SAMPLES {
         let folder = tempfile::tempdir().unwrap();
         for number in (0..3).step_by(sample.frames) {
@@ -352,14 +352,14 @@ fn undamaged_samples_make_volumes() {
 
 #[test]
 fn flipped_bits_end_in_pixels_or_a_reason() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _guard = TEST_LOCK.lock().unwrap_or_else(|poison| poison.into_inner());
     for (seed, sample) in (1..).zip(&SAMPLES) {
         let mut state = seed;
         let whole = sample.file(2).0;
         let damages = (0..300).map(|round| {
             let mut bytes = whole.clone();
             for _ in 0..1 + round % 4 {
-                // Behind the preamble, which means nothing.
+                // After the preamble, which has no meaning.
                 let bit = 128 * 8 + splitmix(&mut state) as usize % ((bytes.len() - 128) * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
@@ -373,7 +373,7 @@ fn flipped_bits_end_in_pixels_or_a_reason() {
 
 #[test]
 fn files_cut_at_every_element_end_in_a_reason() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _guard = TEST_LOCK.lock().unwrap_or_else(|poison| poison.into_inner());
     for sample in &SAMPLES {
         let (whole, starts) = sample.file(2);
         let deflated = (140..whole.len()).step_by(7);
@@ -381,7 +381,7 @@ fn files_cut_at_every_element_end_in_a_reason() {
             .iter()
             .flat_map(|&start| [start, start + 3, start + 8])
             .chain((sample.syntax == DEFLATED).then_some(deflated).into_iter().flatten());
-        // Behind the last pixel only the delimiter is lost.
+        // After the last pixel only the delimiter is lost.
         let end = starts.last().copied().unwrap_or(whole.len());
         let damages = cuts
             .filter(|&cut| cut < end)
@@ -392,7 +392,7 @@ fn files_cut_at_every_element_end_in_a_reason() {
 
 #[test]
 fn absurd_lengths_end_in_a_reason() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _guard = TEST_LOCK.lock().unwrap_or_else(|poison| poison.into_inner());
     for sample in &SAMPLES {
         let (whole, starts) = sample.file(2);
         let damages = starts.iter().flat_map(|&start| {
@@ -414,7 +414,7 @@ fn absurd_lengths_end_in_a_reason() {
 
 #[test]
 fn absurd_numbers_of_rows_frames_and_slopes_end_in_a_reason() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _guard = TEST_LOCK.lock().unwrap_or_else(|poison| poison.into_inner());
     for sample in SAMPLES.iter().filter(|sample| sample.syntax != DEFLATED) {
         let (whole, starts) = sample.file(2);
         let damages = starts.iter().flat_map(|&start| {

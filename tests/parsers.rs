@@ -1,4 +1,4 @@
-//! Inputs that were found by fuzzing, or that lead it: none of them may bring a parser down.
+//! Seeds and findings of fuzzing: no parser may panic on them.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -8,7 +8,7 @@ use std::path::Path;
 use targets::{TARGETS, Target};
 
 #[test]
-fn every_kept_input_gets_an_answer() {
+fn no_parser_panics_on_a_kept_input() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (name, _) in TARGETS {
         let target = Target::named(name).unwrap();
@@ -20,7 +20,7 @@ fn every_kept_input_gets_an_answer() {
             println!("{}", input.display());
             let bytes = fs::read(&input).unwrap();
             target.run(&bytes);
-            // What is cut short is an input of its own.
+            // Truncated inputs are tested, too.
             for length in (0..bytes.len()).step_by(bytes.len() / 64 + 1) {
                 target.run(&bytes[..length]);
             }

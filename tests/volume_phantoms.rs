@@ -16,16 +16,16 @@ fn segmented(rendered: &Rendered, spacing_mm: f64) -> (Volume, Lungs) {
     (volume, lungs)
 }
 
-/// How far each end of the found box lies outside the true one: first and last, by axis.
+/// Distance of each end of the segmented box outside the true one: first and last, by axis.
 fn off_mm(rendered: &Rendered, volume: &Volume, lungs: &Lungs) -> [[f64; 3]; 2] {
     let truth = rendered.lungs.voxels.unwrap();
     std::array::from_fn(|end| {
         let found = lungs.bounding_box.map(|range| range[end] as f64);
         let found = volume.geometry.position_mm(found);
-        let right = rendered.volume.geometry.position_mm(truth[end].map(|i| i as f64));
+        let expected = rendered.volume.geometry.position_mm(truth[end].map(|i| i as f64));
         let outwards = if end == 0 { -1.0 } else { 1.0 };
         // Depth, height, width are z, y, x here.
-        std::array::from_fn(|axis| outwards * (found[2 - axis] - right[2 - axis]))
+        std::array::from_fn(|axis| outwards * (found[2 - axis] - expected[2 - axis]))
     })
 }
 
@@ -59,8 +59,8 @@ fn ordinary_chests() {
     }
 }
 
-/// Bodies that reach the edge of the field of view, at the demo's 5 mm: the air between body, table
-/// and edge is thin and blurred there, and is no lung.
+/// Bodies that reach the edge of the field of view, at 5 mm as in the demo: the air between body, table
+/// and edge is thin and blurred, and is not lung.
 #[test]
 fn thin_air_at_the_edge_of_the_field_of_view() {
     let plan = PhantomPlan { seed: 37, patients: 260, ..PhantomPlan::default() };
@@ -107,8 +107,8 @@ fn lowered_arms_and_no_table() {
     assert_variant(7, Variants { no_table: true, ..Variants::default() }, &[]);
 }
 
-/// What is wrong with the segmentation of a chest; empty when nothing is.
-fn complaint(chest: &Chest) -> String {
+/// The errors of the segmentation of a chest; empty without errors.
+fn errors_of(chest: &Chest) -> String {
     let rendered = render(&chest.exam());
     let resampled =
         || resample(&rendered.volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap();
@@ -132,9 +132,9 @@ fn complaint(chest: &Chest) -> String {
     };
     let off = share(lungs.left_ml, rendered.lungs.left_ml)
         .max(share(lungs.right_ml, rendered.lungs.right_ml));
-    let mut complaint = String::new();
+    let mut errors = String::new();
     if faces_mm > 6.0 || centre_mm.sqrt() > 3.5 || off > 0.06 {
-        complaint = format!("box {off_mm:.1?} mm off, volumes {:.1} %", 100.0 * off);
+        errors = format!("box {off_mm:.1?} mm off, volumes {:.1} %", 100.0 * off);
     }
     if !chest.resampled {
         let mut common = lungs.mask.clone();
@@ -142,24 +142,24 @@ fn complaint(chest: &Chest) -> String {
         let both = lungs.mask.count() + rendered.lung_mask.count();
         let dice = 2.0 * common.count() as f64 / both as f64;
         if dice < 0.96 {
-            complaint += &format!(" Dice {dice:.3}");
+            errors += &format!(" Dice {dice:.3}");
         }
     }
     if lungs.flags != *flags {
-        complaint += &format!(" flags {:?}", lungs.flags);
+        errors += &format!(" flags {:?}", lungs.flags);
     }
-    complaint
+    errors
 }
 
 #[test]
 fn hard_chests_are_found_within_millimetres_with_their_flags_or_refused() {
-    let complaints: Vec<String> = chests::chests()
+    let failures: Vec<String> = chests::chests()
         .par_iter()
-        .map(|chest| (chest, complaint(chest)))
-        .filter(|(_, complaint)| !complaint.is_empty())
-        .map(|(chest, complaint)| {
-            format!("{} {:?} seed {}: {complaint}", chest.name, chest.findings, chest.seed)
+        .map(|chest| (chest, errors_of(chest)))
+        .filter(|(_, errors)| !errors.is_empty())
+        .map(|(chest, errors)| {
+            format!("{} {:?} seed {}: {errors}", chest.name, chest.findings, chest.seed)
         })
         .collect();
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -1,7 +1,7 @@
-//! The volume kernels against what the original program computed on two real series.
+//! The volume functions compared with the original program on two real series.
 //!
-//! Needs the reference values and the series beside the checkout (`LUNGS_SHARED`, or `../shared`);
-//! says so and passes where they are not.
+//! Needs the reference values and the series in `LUNGS_SHARED` or `../shared`; without them the tests
+//! print a note and pass.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,18 +24,18 @@ const LIDC: (&str, &str) = ("lidc-idri-0003.tar.xz", "lidc-idri-0003-tf115");
 const LUNGDX: (&str, &str) = ("lungdx-A0001-s2.tar.xz", "lungdx-A0001-s2-tf115");
 
 fn shared() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(beside, PathBuf::from);
-    let found = shared.join("fixtures/original_preprocessing").is_dir();
-    if !found {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(default, PathBuf::from);
+    let exists = shared.join("fixtures/original_preprocessing").is_dir();
+    if !exists {
         eprintln!("skipped: no fixtures at {}", shared.display());
     }
-    found.then_some(shared)
+    exists.then_some(shared)
 }
 
-/// What the tests share about one series; read once.
+/// Data of one series that the tests share; read once.
 struct Reference {
-    /// Hounsfield units as the original made them.
+    /// Hounsfield units as the original computes them.
     original: Volume,
     resampled: Volume,
     expected: Value,
@@ -125,7 +125,7 @@ fn array(reference: &Reference, name: &str) -> Array3<i16> {
     npz.by_name(name).unwrap()
 }
 
-/// Largest difference away from the faces and anywhere.
+/// Largest difference away from the faces, and anywhere.
 fn differences(found: ArrayView3<i16>, expected: ArrayView3<i16>, face: usize) -> [i32; 2] {
     assert_eq!(found.dim(), expected.dim());
     let largest = |found: ArrayView3<i16>, expected: ArrayView3<i16>| {
@@ -178,8 +178,7 @@ fn the_original_segmentation_is_the_original_to_the_voxel() {
         let found = lungs.mask.to_array();
         let different = found.iter().zip(bits).filter(|(a, b)| **a != *b).count();
         eprintln!("mask: {different} of {} voxels differ", lungs.mask.count());
-        // A few resampled voxels are rounded the other way in f32, and of those a few lie on the
-        // threshold.
+        // A few resampled voxels are rounded differently in f32, some of them at the threshold.
         assert!(different <= 4, "{different} voxels differ");
         let expected = expected["voxels"].as_u64().unwrap() as usize;
         assert!(lungs.mask.count().abs_diff(expected) <= 4);
@@ -209,15 +208,15 @@ fn the_lungs_of_the_series_lie_where_the_original_is_right() {
         let volume =
             resample(&reference.original, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap();
         let lungs = segment_lungs(&volume).unwrap();
-        let mut right = segment_lungs_original(&reference.resampled).unwrap().bounding_box;
-        right[0] = heights;
+        let mut expected = segment_lungs_original(&reference.resampled).unwrap().bounding_box;
+        expected[0] = heights;
         for end in 0..2 {
             let corner = |of: [[usize; 2]; 3]| of.map(|range| range[end] as f64);
             let found_mm = volume.geometry.position_mm(corner(lungs.bounding_box));
-            let right_mm = reference.resampled.geometry.position_mm(corner(right));
+            let expected_mm = reference.resampled.geometry.position_mm(corner(expected));
             for axis in 0..3 {
-                let off_mm = (found_mm[axis] - right_mm[axis]).abs();
-                assert!(off_mm <= 3.01, "{:?} is not {right:?}", lungs.bounding_box);
+                let off_mm = (found_mm[axis] - expected_mm[axis]).abs();
+                assert!(off_mm <= 3.01, "{:?} is not {expected:?}", lungs.bounding_box);
             }
         }
         assert!((2000.0..3500.0).contains(&lungs.left_ml), "{} ml", lungs.left_ml);

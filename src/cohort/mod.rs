@@ -37,7 +37,7 @@ pub use unmatched::{SeriesNames, UnmatchedIds};
 
 use crate::formats;
 use crate::images::{
-    self, Found, Image, ImagesError, Kind, PassedOver, PassedOverKind, Scanner, Tally,
+    self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
 };
 use crate::spec::{Part, Spec};
 use remarks::PATIENT_ASSUMED;
@@ -157,7 +157,7 @@ pub struct Cohort {
     /// Values of other columns of the labels, by series and column name.
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
     /// Files that are not images or are not read, by kind.
-    pub passed_over: PassedOver,
+    pub passed_over: SkippedFiles,
     /// Assumptions.
     pub remarks: Vec<Remark>,
 }
@@ -171,7 +171,7 @@ pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError>
 /// Selects one series per exam from images.
 pub fn select_from_images(
     spec: &Spec,
-    found: Found,
+    found: ScanResult,
     labels: &Labels,
 ) -> Result<Cohort, CohortError> {
     if found.images.is_empty() {
@@ -194,7 +194,7 @@ pub fn select_from_images(
 }
 
 /// The error of a folder without images.
-pub(crate) fn no_images_error(root: PathBuf, found: &Found) -> CohortError {
+pub(crate) fn no_images_error(root: PathBuf, found: &ScanResult) -> CohortError {
     let sentence = |problem: &crate::dicom::Problem| {
         format!(". First damaged file: {}: {}", problem.path.display(), problem.reason)
     };
@@ -212,16 +212,16 @@ pub(crate) fn no_images_error(root: PathBuf, found: &Found) -> CohortError {
     CohortError::NoImages {
         root,
         hint,
-        skipped: found.passed_over.files(),
-        passed_over: remedies(&found.passed_over),
+        skipped: found.skipped.files(),
+        passed_over: remedies(&found.skipped),
         problems: found.problems.len(),
         first_problem: found.problems.first().map(sentence).unwrap_or_default(),
     }
 }
 
 /// A line for each kind of file that can contain images but is not read.
-pub fn remedies(passed_over: &PassedOver) -> Vec<String> {
-    let line = |(kind, tally): (PassedOverKind, &Tally)| {
+pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
+    let line = |(kind, tally): (SkippedKind, &Tally)| {
         let count = images::counted(kind, tally.files);
         Some(format!(
             "{count} passed over, such as {}: {}",
@@ -258,7 +258,7 @@ pub fn count_reasons(rows: &[CohortRow]) -> String {
 }
 
 /// The images and labels, from the source that the spec names.
-fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), CohortError> {
+fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Labels), CohortError> {
     let data = &spec.data;
     if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
         let lists = [(train, Part::Train), (valid, Part::Valid)];
@@ -289,7 +289,7 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(Found, Labels), C
 fn read_lists(
     entries: &[(ListEntry, Part, &Path)],
     scanner: &mut Scanner,
-) -> Result<(Found, Labels), CohortError> {
+) -> Result<(ScanResult, Labels), CohortError> {
     let mut sources = Vec::with_capacity(entries.len());
     for (entry, part, list) in entries {
         let found = scanner.scan(&entry.path).map_err(|source| CohortError::ListedPath {
@@ -305,7 +305,7 @@ fn read_lists(
 
 /// The images of a class folder or of a list entry, with their label.
 struct LabelledImages {
-    found: Found,
+    found: ScanResult,
     label: u8,
     part: Option<Part>,
     /// The line of the list, if any.
@@ -313,7 +313,7 @@ struct LabelledImages {
 }
 
 /// Merges the images of several sources, every series once, with the label of its source.
-fn merge(sources: Vec<LabelledImages>) -> (Found, Labels) {
+fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
     // The name of a volume file is the name of its series, unless several files have the same name.
     let mut paths = HashMap::<String, BTreeSet<PathBuf>>::new();
     for image in sources.iter().flat_map(|source| &source.found.images) {
@@ -321,7 +321,7 @@ fn merge(sources: Vec<LabelledImages>) -> (Found, Labels) {
             paths.entry(image.series_uid.clone()).or_default().insert(image.path.clone());
         }
     }
-    let mut all = Found::default();
+    let mut all = ScanResult::default();
     let mut labels = Labels::default();
     let mut known = HashSet::new();
     for LabelledImages { mut found, label, part, source } in sources {
@@ -337,7 +337,7 @@ fn merge(sources: Vec<LabelledImages>) -> (Found, Labels) {
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );
         all.problems.extend(found.problems);
-        all.passed_over.merge(found.passed_over);
+        all.skipped.merge(found.skipped);
         all.opened += found.opened;
     }
     (all, labels)

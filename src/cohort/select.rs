@@ -3,7 +3,7 @@
 use super::kernel::{Sharpness, sharpness};
 use super::remarks::PATIENT_ASSUMED;
 use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
-use crate::images::{Found, Image, Kind, PassedOver, PassedOverKind, Tally, counted};
+use crate::images::{ScanResult, Image, Kind, SkippedFiles, SkippedKind, Tally, counted};
 use crate::spec::{Preference, Select};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -59,7 +59,7 @@ fn softness(candidate: &Candidate) -> u8 {
 }
 
 /// Selects one series per exam from images and their labels.
-pub(super) fn choose(found: Found, matches: LabelMatches, rules: &Select) -> Cohort {
+pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -> Cohort {
     let first_labels = matches.labels.iter().map(|labels| labels.first().copied());
     let labels: Vec<Option<&Label>> = first_labels.collect();
     let pairs = found.images.iter().zip(&labels);
@@ -100,7 +100,7 @@ pub(super) fn choose(found: Found, matches: LabelMatches, rules: &Select) -> Coh
         };
         (row, None)
     }));
-    let passed_over = found.passed_over;
+    let passed_over = found.skipped;
     rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
     let patient_assumed = |(row, _): &&(CohortRow, _)| row.chosen && row.has_flag(PATIENT_ASSUMED);
     let files = rows.iter().filter(patient_assumed).count();
@@ -112,7 +112,7 @@ pub(super) fn choose(found: Found, matches: LabelMatches, rules: &Select) -> Coh
     let remarks = remarks.into_iter().flatten().collect();
     let mut cohort = Cohort { columns, passed_over, remarks, ..Cohort::default() };
     for (row, image) in rows {
-        let parts = image.iter().flat_map(|image| &image.left_out).map(|part| CohortRow {
+        let parts = image.iter().flat_map(|image| &image.excluded).map(|part| CohortRow {
             reason: part.reason.clone(),
             kind: PART.to_owned(),
             slices: part.slices,
@@ -161,8 +161,8 @@ impl CohortRow {
 }
 
 /// A row for each kind of file that is not an image or is not read, with an example and the count.
-fn passed_over_rows(passed_over: &PassedOver) -> Vec<CohortRow> {
-    let row = |(kind, tally): (PassedOverKind, &Tally)| CohortRow {
+fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
+    let row = |(kind, tally): (SkippedKind, &Tally)| CohortRow {
         path: tally.example.display().to_string(),
         kind: PASSED_OVER.to_owned(),
         slices: tally.files,
@@ -205,7 +205,7 @@ fn empty() -> CohortRow {
 pub fn unlabelled_rows(
     images: &[Image],
     excluded: &[(String, String)],
-    passed_over: &PassedOver,
+    passed_over: &SkippedFiles,
 ) -> Vec<CohortRow> {
     let rows = images.iter().map(|image| CohortRow {
         chosen: true,

@@ -50,7 +50,7 @@ fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None, None);
     let matches = labels.match_images(&images);
-    choose(Found { images, ..Found::default() }, matches, rules)
+    choose(ScanResult { images, ..ScanResult::default() }, matches, rules)
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_duplicate_series_is_used_once() {
     images[0].path = "1.1.mhd".into();
     let mut labels = Labels::default();
     labels.add_images(&images, 1, None, None);
-    let mut found = Found { images, ..Found::default() };
+    let mut found = ScanResult { images, ..ScanResult::default() };
     let cohort = choose(found.clone(), labels.match_images(&found.images), &Select::default());
     // The file is excluded because it has no patient.
     assert_eq!(cohort.chosen.len(), 1);

@@ -23,6 +23,6 @@ pub(super) fn image(series_uid: &str) -> Image {
         grid: Ok(Grid { geometry, slices: 100, rows: 512, columns: 512, slice_spacing_mm: 2.0 }),
         files: Vec::new(),
         flags: Vec::new(),
-        left_out: Vec::new(),
+        excluded: Vec::new(),
     }
 }

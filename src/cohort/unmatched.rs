@@ -99,7 +99,7 @@ impl std::fmt::Display for UnmatchedIds {
 mod tests {
     use super::*;
     use crate::cohort::{Labels, select_from_images, testing::image};
-    use crate::images::Found;
+    use crate::images::ScanResult;
     use crate::spec::{Overrides, load};
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         std::fs::write(&labels, text).unwrap();
         let labels = Labels::read_csv(&labels, folder.path()).unwrap();
         let images = vec![image("1.2.1"), image("x"), image("scan7")];
-        let found = Found { images, ..Found::default() };
+        let found = ScanResult { images, ..ScanResult::default() };
         let rows = select_from_images(&spec, found, &labels).unwrap().rows;
         let unmatched = UnmatchedIds::of(&rows).unwrap();
         assert_eq!((unmatched.labels, unmatched.series), (2, 2));

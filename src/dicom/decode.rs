@@ -1,4 +1,4 @@
-//! The stored pixels of one slice: in place when uncompressed, by the codecs otherwise.
+//! The stored pixels of one slice: in place if uncompressed, otherwise decoded.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -7,11 +7,11 @@ use dicom_dictionary_std::uids;
 use flate2::read::DeflateDecoder;
 
 use super::codec::{self, Codec, Shape};
-use super::fragments::{Broken, Fragments};
+use super::fragments::{FragmentError, Fragments};
 use super::header::EXPLICIT_VR_BIG_ENDIAN;
-use super::{PixelPlace, SeriesRefusal, SliceFile, meta};
+use super::{PixelLocation, SeriesRefusal, SliceFile, meta};
 
-/// Stored samples as they are at hand.
+/// Stored samples.
 #[derive(Debug)]
 pub(super) enum Stored<'a> {
     /// 8 bits each.
@@ -24,18 +24,18 @@ pub(super) enum Stored<'a> {
     Words(Vec<u16>),
 }
 
-/// How a transfer syntax keeps pixels.
+/// How a transfer syntax stores pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
-    /// As they are; frame after frame.
+    /// Uncompressed, frame after frame.
     Native { big_endian: bool },
     /// The data set as a whole is deflated.
     Deflated,
-    /// In fragments.
+    /// Compressed, in fragments.
     Encapsulated(Codec),
 }
 
-/// How the pixels of `slice` are kept, or the refusal that names its transfer syntax.
+/// The storage of the pixels of `slice`, or the refusal that names its transfer syntax.
 pub(super) fn storage(slice: &SliceFile) -> Result<Storage, SeriesRefusal> {
     let uid = slice.transfer_syntax.as_str();
     Ok(match uid {
@@ -61,25 +61,25 @@ pub(super) fn frame_bytes(shape: Shape) -> usize {
     shape.pixels() * (shape.bits_allocated as usize / 8)
 }
 
-/// Where in the file (or inflated data set) an uncompressed frame lies.
+/// The byte range of an uncompressed frame in the file (or inflated data set).
 ///
 /// # Errors
-/// When the value, or the file of `available` bytes, ends before the frame does.
+/// The value, or the file of `available` bytes, ends before the last frame.
 pub(super) fn native_range(
     slice: &SliceFile,
-    place: PixelPlace,
+    location: PixelLocation,
     shape: Shape,
     available: u64,
 ) -> Result<std::ops::Range<u64>, SeriesRefusal> {
     let bytes = frame_bytes(shape) as u64;
     let before = bytes * u64::from(slice.frame);
     let expected = bytes * u64::from(slice.frames.max(1));
-    let there = available.saturating_sub(place.offset);
-    let found = place.length.map_or(there, |length| length.min(there));
+    let present = available.saturating_sub(location.offset);
+    let found = location.length.map_or(present, |length| length.min(present));
     if found < expected {
         return Err(SeriesRefusal::Truncated { path: slice.path.clone(), found, expected });
     }
-    Ok(place.offset + before..place.offset + before + bytes)
+    Ok(location.offset + before..location.offset + before + bytes)
 }
 
 /// One uncompressed frame's samples.
@@ -91,45 +91,46 @@ pub(super) fn native(bytes: &[u8], shape: Shape, big_endian: bool) -> Stored<'_>
     }
 }
 
-/// A whole file's pixels, ready to give frames.
+/// The pixels of a whole file.
 pub(super) enum Pixels<'a> {
-    /// File or inflated data set.
+    /// The file or the inflated data set.
     Native { bytes: Cow<'a, [u8]>, big_endian: bool },
     /// The file and its fragments.
     Fragments { file: &'a [u8], fragments: Fragments, codec: Codec },
 }
 
 impl<'a> Pixels<'a> {
-    /// Finds the pixels of the file that `slice` is of.
+    /// Locates the pixels of the file that contains `slice`.
     pub fn find(slice: &SliceFile, file: &'a [u8], shape: Shape) -> Result<Self, SeriesRefusal> {
-        let place = place(slice)?;
+        let location = location(slice)?;
         match storage(slice)? {
             Storage::Native { big_endian } => {
                 Ok(Self::Native { bytes: Cow::Borrowed(file), big_endian })
             }
             Storage::Deflated => {
                 let expected = frame_bytes(shape) as u64 * u64::from(slice.frames.max(1));
-                let bytes = inflate(slice, file, place.offset.saturating_add(expected))?;
+                let bytes = inflate(slice, file, location.offset.saturating_add(expected))?;
                 Ok(Self::Native { bytes: Cow::Owned(bytes), big_endian: false })
             }
             Storage::Encapsulated(codec) => {
-                if place.length.is_some() {
-                    let message = "PixelData (7FE0,0010) is not a sequence of fragments".to_owned();
+                if location.length.is_some() {
+                    let message =
+                        "it has a defined length, expected a sequence of fragments".to_owned();
                     return Err(undecodable(slice, message));
                 }
-                let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
+                let start = usize::try_from(location.offset).unwrap_or(usize::MAX);
                 let fragments =
-                    Fragments::read(file, start).map_err(|broken| refusal(slice, broken))?;
+                    Fragments::read(file, start).map_err(|error| refusal(slice, error))?;
                 Ok(Self::Fragments { file, fragments, codec })
             }
         }
     }
 
-    /// The samples of `slice`, which is of this file.
+    /// The samples of `slice`, which belongs to this file.
     pub fn frame(&self, slice: &SliceFile, shape: Shape) -> Result<Stored<'_>, SeriesRefusal> {
         match self {
             Self::Native { bytes, big_endian } => {
-                let range = native_range(slice, place(slice)?, shape, bytes.len() as u64)?;
+                let range = native_range(slice, location(slice)?, shape, bytes.len() as u64)?;
                 // Within `bytes`, so within usize.
                 let frame = bytes.get(range.start as usize..range.end as usize);
                 Ok(native(frame.unwrap_or_default(), shape, *big_endian))
@@ -138,7 +139,7 @@ impl<'a> Pixels<'a> {
                 let frames = slice.frames.max(1) as usize;
                 let frame = fragments
                     .frame(file, slice.frame as usize, frames)
-                    .map_err(|broken| refusal(slice, broken))?;
+                    .map_err(|error| refusal(slice, error))?;
                 let words = codec::decode(*codec, &frame, shape);
                 words.map(Stored::Words).map_err(|message| undecodable(slice, message))
             }
@@ -146,8 +147,8 @@ impl<'a> Pixels<'a> {
     }
 }
 
-/// Where the pixels are, or the refusal of a file without.
-pub(super) fn place(slice: &SliceFile) -> Result<PixelPlace, SeriesRefusal> {
+/// The location of the pixels, or the refusal of a file without pixels.
+pub(super) fn location(slice: &SliceFile) -> Result<PixelLocation, SeriesRefusal> {
     slice.pixels.clone().map_err(|found| SeriesRefusal::BadTag {
         path: slice.path.clone(),
         tag: "PixelData (7FE0,0010)",
@@ -156,22 +157,21 @@ pub(super) fn place(slice: &SliceFile) -> Result<PixelPlace, SeriesRefusal> {
     })
 }
 
-/// The first `wanted` bytes of a deflated data set (fewer when it ends).
-fn inflate(slice: &SliceFile, file: &[u8], wanted: u64) -> Result<Vec<u8>, SeriesRefusal> {
+/// The first `length` bytes of a deflated data set (fewer when it ends early).
+fn inflate(slice: &SliceFile, file: &[u8], length: u64) -> Result<Vec<u8>, SeriesRefusal> {
     let meta = meta::read(file).map_err(|message| undecodable(slice, message))?;
     let deflated = file.get(meta.data_set..).unwrap_or_default();
     let mut bytes = Vec::new();
-    DeflateDecoder::new(deflated)
-        .take(wanted)
-        .read_to_end(&mut bytes)
-        .map_err(|error| undecodable(slice, format!("after {} bytes: {error}", bytes.len())))?;
+    DeflateDecoder::new(deflated).take(length).read_to_end(&mut bytes).map_err(|error| {
+        undecodable(slice, format!("inflating fails after {} bytes: {error}", bytes.len()))
+    })?;
     Ok(bytes)
 }
 
-fn refusal(slice: &SliceFile, broken: Broken) -> SeriesRefusal {
-    match broken {
-        Broken::Damaged(message) => undecodable(slice, message),
-        Broken::Truncated { found, expected } => SeriesRefusal::Truncated {
+fn refusal(slice: &SliceFile, error: FragmentError) -> SeriesRefusal {
+    match error {
+        FragmentError::Damaged(message) => undecodable(slice, message),
+        FragmentError::Truncated { found, expected } => SeriesRefusal::Truncated {
             path: slice.path.clone(),
             found: found as u64,
             expected: expected as u64,

@@ -1,34 +1,34 @@
-//! DICOM data elements in bytes: where each value lies, and nothing more.
+//! Locates DICOM data elements in bytes.
 //!
-//! The bytes are a file's, or the first part of one. No length that a file states is believed
-//! before the bytes are there, nothing is allocated by such a length, and nesting is bounded: this
-//! is what stands between a damaged archive and the rest of the program.
+//! The bytes are a file or its first part. A stated length is never trusted before the bytes are
+//! present, nothing is allocated by a stated length, and nesting is bounded: this protects the rest
+//! of the program from damaged files.
 
-use super::Found;
+use super::HeaderValue;
 
-/// How elements are written.
+/// The encoding of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Encoding {
-    /// Each element says its value representation.
+    /// Each element states its value representation.
     pub explicit: bool,
-    /// Numbers have their greatest byte first.
+    /// Most significant byte first.
     pub big_endian: bool,
 }
 
-/// Why the next element cannot be had.
+/// An element that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// The bytes end within this element; more of the file may help.
-    Ended(String),
-    /// The bytes are no data set.
+pub(super) enum ElementError {
+    /// The bytes end at this location (an element or a byte); reading more of the file may help.
+    CutShort(String),
+    /// The bytes are not a data set.
     Malformed(String),
 }
 
-impl Stop {
-    /// The sentence, once it is known that there are no more bytes.
+impl ElementError {
+    /// The verb phrase of a [`Problem`](super::Problem), once all bytes are read.
     pub fn reason(self) -> String {
         match self {
-            Self::Ended(tag) => format!("is cut short, at element {tag}"),
+            Self::CutShort(location) => format!("is cut short at {location}"),
             Self::Malformed(reason) => reason,
         }
     }
@@ -39,7 +39,7 @@ pub(super) type TagNumber = u32;
 
 /// PixelData (7FE0,0010).
 pub(super) const PIXEL_DATA: TagNumber = 0x7FE0_0010;
-/// FloatPixelData (7FE0,0008), the first of the tags that can hold pixels.
+/// FloatPixelData (7FE0,0008), the first of the tags with pixels.
 const FLOAT_PIXEL_DATA: TagNumber = 0x7FE0_0008;
 const ITEM: TagNumber = 0xFFFE_E000;
 const ITEM_END: TagNumber = 0xFFFE_E00D;
@@ -47,7 +47,7 @@ const SEQUENCE_END: TagNumber = 0xFFFE_E0DD;
 const UNDEFINED: u32 = u32::MAX;
 /// Sequences within sequences; real files have four or five.
 const MAX_DEPTH: usize = 24;
-/// Of the texts and numbers that are read here, none is longer.
+/// Longest text or list of numbers that is read.
 const MAX_VALUE_BYTES: usize = 1024;
 
 /// The header of one element.
@@ -59,7 +59,7 @@ struct Head {
     value: usize,
 }
 
-/// Where the pixels are.
+/// Location of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PixelElement {
     /// First byte of the value.
@@ -68,7 +68,7 @@ pub(super) struct PixelElement {
     pub length: Option<u32>,
 }
 
-/// One value, with what is needed to read it.
+/// The bytes of one value, with its representation and encoding.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'a> {
     bytes: &'a [u8],
@@ -76,7 +76,7 @@ pub(super) struct Value<'a> {
     encoding: Encoding,
 }
 
-/// What to take a value for when the file does not say (implicit VR).
+/// The type of a value whose representation the file does not state (implicit VR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Decimal text (DS, IS).
@@ -85,20 +85,20 @@ pub(super) enum Kind {
     Short,
 }
 
-/// The elements of one data set or item, in the order in which they are written.
+/// The elements of one data set or item, in file order.
 #[derive(Clone, Debug)]
 pub(super) struct DataSet<'a> {
     elements: Vec<(TagNumber, Value<'a>)>,
     /// The pixels, when the data set has them.
     pub pixels: Option<PixelElement>,
-    /// Whether the data set was read as far as pixels can be.
+    /// The data set was read up to the position of the pixels.
     pub complete: bool,
 }
 
 impl<'a> DataSet<'a> {
-    /// Reads elements from `start` up to the pixel data (or what comes behind where it would be),
-    /// or the end of `bytes`.
-    pub fn read(bytes: &'a [u8], start: usize, encoding: Encoding) -> Result<Self, Stop> {
+    /// Reads elements from `start` up to the pixel data (or the first tag after it), or the end of
+    /// `bytes`.
+    pub fn read(bytes: &'a [u8], start: usize, encoding: Encoding) -> Result<Self, ElementError> {
         Self::read_nested(bytes, start, encoding, 0)
     }
 
@@ -107,30 +107,30 @@ impl<'a> DataSet<'a> {
         mut at: usize,
         encoding: Encoding,
         depth: usize,
-    ) -> Result<Self, Stop> {
-        let mut found = Self { elements: Vec::with_capacity(64), pixels: None, complete: false };
+    ) -> Result<Self, ElementError> {
+        let mut set = Self { elements: Vec::with_capacity(64), pixels: None, complete: false };
         while at < bytes.len() {
             let head = head(bytes, at, encoding)?;
-            // What comes behind the pixels is large and of no use here.
+            // Elements after the pixels are large and not needed.
             if (FLOAT_PIXEL_DATA..ITEM).contains(&head.tag) {
                 if head.tag == PIXEL_DATA {
                     let length = (head.length != UNDEFINED).then_some(head.length);
-                    found.pixels = Some(PixelElement { start: head.value, length });
+                    set.pixels = Some(PixelElement { start: head.value, length });
                 }
-                found.complete = true;
+                set.complete = true;
                 break;
             }
             let end = end_of(bytes, head, encoding, depth)?;
             let content = bytes.get(head.value..end.content).unwrap_or_default();
-            found.elements.push((head.tag, Value { bytes: content, vr: head.vr, encoding }));
+            set.elements.push((head.tag, Value { bytes: content, vr: head.vr, encoding }));
             at = end.next;
         }
-        Ok(found)
+        Ok(set)
     }
 
     /// The value of a tag; the first when a file has it twice.
     pub fn get(&self, tag: TagNumber) -> Option<Value<'a>> {
-        self.elements.iter().find(|(found, _)| *found == tag).map(|(_, value)| *value)
+        self.elements.iter().find(|(key, _)| *key == tag).map(|(_, value)| *value)
     }
 }
 
@@ -140,16 +140,16 @@ impl<'a> Value<'a> {
         String::from_utf8_lossy(self.start()).trim_matches([' ', '\0']).to_owned()
     }
 
-    /// As much of the value as any value that is asked for here can need.
+    /// The first [`MAX_VALUE_BYTES`] bytes of the value.
     pub fn start(&self) -> &'a [u8] {
         self.bytes.get(..MAX_VALUE_BYTES).unwrap_or(self.bytes)
     }
 
-    /// All numbers of the value; `None` when one of them is none.
+    /// All numbers of the value; `None` when one of them does not parse.
     fn all_numbers(&self, kind: Kind) -> Option<Vec<f64>> {
         let big = self.encoding.big_endian;
-        let said = if self.encoding.explicit { &self.vr } else { b"??" };
-        let binary: fn(u64) -> f64 = match said {
+        let vr = if self.encoding.explicit { &self.vr } else { b"??" };
+        let binary: fn(u64) -> f64 = match vr {
             b"US" | b"UL" | b"UV" => |bits| bits as f64,
             b"SS" => |bits| f64::from((bits as u16).cast_signed()),
             b"SL" => |bits| f64::from((bits as u32).cast_signed()),
@@ -158,39 +158,39 @@ impl<'a> Value<'a> {
             b"??" | b"UN" if kind == Kind::Short => |bits| bits as f64,
             _ => {
                 let text = self.text();
-                return text.split('\\').map(|part| part.trim().parse().ok()).collect();
+                return text.split('\\').map(|number| number.trim().parse().ok()).collect();
             }
         };
-        let width = match said {
+        let width = match vr {
             b"UL" | b"SL" | b"FL" => 4,
             b"UV" | b"FD" => 8,
             _ => 2,
         };
         let number = |bytes: &[u8]| binary(unsigned(bytes, big));
         let chunks = self.start().chunks_exact(width);
-        let whole = chunks.remainder().is_empty();
-        whole.then(|| chunks.map(number).collect())
+        let is_whole = chunks.remainder().is_empty();
+        is_whole.then(|| chunks.map(number).collect())
     }
 
-    /// Exactly `N` finite numbers, or what stands there.
-    pub fn numbers<const N: usize>(&self, kind: Kind) -> Found<[f64; N]> {
+    /// Exactly `N` finite numbers, or the value as text.
+    pub fn numbers<const N: usize>(&self, kind: Kind) -> HeaderValue<[f64; N]> {
         self.all_numbers(kind)
             .and_then(|values| <[f64; N]>::try_from(values).ok())
             .filter(|values| values.iter().all(|value| value.is_finite()))
-            .ok_or_else(|| self.shown(kind))
+            .ok_or_else(|| self.display_text(kind))
     }
 
-    /// The first number as a whole one, or what stands there.
-    pub fn integer(&self, kind: Kind) -> Found<i64> {
+    /// The first number as an integer, or the value as text.
+    pub fn integer(&self, kind: Kind) -> HeaderValue<i64> {
         self.all_numbers(kind)
             .and_then(|values| values.first().copied())
             .filter(|value| value.fract() == 0.0 && value.abs() < 1e15)
             .map(|value| value as i64)
-            .ok_or_else(|| self.shown(kind))
+            .ok_or_else(|| self.display_text(kind))
     }
 
-    /// The value as a message shows it.
-    fn shown(&self, kind: Kind) -> String {
+    /// The value as text for messages.
+    fn display_text(&self, kind: Kind) -> String {
         if self.bytes.is_empty() {
             return "empty".to_owned();
         }
@@ -200,8 +200,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The items of a sequence, each a data set of its own.
-    pub fn items(&self) -> Result<Vec<DataSet<'a>>, Stop> {
+    /// The items of a sequence, as data sets.
+    pub fn items(&self) -> Result<Vec<DataSet<'a>>, ElementError> {
         // A sequence of unknown VR is written as implicit VR little endian (PS3.5, 6.2.2).
         let encoding = match &self.vr {
             b"UN" => Encoding { explicit: false, big_endian: false },
@@ -212,8 +212,8 @@ impl<'a> Value<'a> {
         while at < self.bytes.len() {
             let head = head(self.bytes, at, encoding)?;
             if head.tag != ITEM {
-                return Err(Stop::Malformed(format!(
-                    "has {} where an item of a sequence is expected",
+                return Err(ElementError::Malformed(format!(
+                    "has element {} in place of a sequence item (FFFE,E000)",
                     tag_text(head.tag)
                 )));
             }
@@ -232,38 +232,38 @@ impl<'a> Value<'a> {
 }
 
 /// Reads tag, VR and length at `at`.
-fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, Stop> {
+fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, ElementError> {
     let big = encoding.big_endian;
     let number = |from: usize, width: usize| {
         let bytes = bytes.get(at + from..at + from + width);
         bytes.map(|bytes| unsigned(bytes, big) as u32)
     };
     let (Some(group), Some(element)) = (number(0, 2), number(2, 2)) else {
-        return Err(Stop::Ended(format!("after byte {at}")));
+        return Err(ElementError::CutShort(format!("byte {at}")));
     };
     let tag = group << 16 | element;
-    let ended = || Stop::Ended(tag_text(tag));
+    let cut_short = || ElementError::CutShort(format!("element {}", tag_text(tag)));
     if !encoding.explicit || group == 0xFFFE {
-        let length = number(4, 4).ok_or_else(ended)?;
+        let length = number(4, 4).ok_or_else(cut_short)?;
         return Ok(Head { tag, vr: *b"??", length, value: at + 8 });
     }
-    let vr = bytes.get(at + 4..at + 6).ok_or_else(ended)?;
+    let vr = bytes.get(at + 4..at + 6).ok_or_else(cut_short)?;
     let vr = [vr[0], vr[1]];
     match &vr {
         b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR"
         | b"UT" | b"UV" => {
-            let length = number(8, 4).ok_or_else(ended)?;
+            let length = number(8, 4).ok_or_else(cut_short)?;
             Ok(Head { tag, vr, length, value: at + 12 })
         }
         _ if vr.iter().all(u8::is_ascii_uppercase) => {
-            let length = number(6, 2).ok_or_else(ended)?;
+            let length = number(6, 2).ok_or_else(cut_short)?;
             Ok(Head { tag, vr, length, value: at + 8 })
         }
-        // Some writers put implicit elements among explicit ones; a length that fits shows them.
+        // Some writers mix implicit with explicit elements; a plausible length reveals them.
         _ => {
-            let length = number(4, 4).ok_or_else(ended)?;
+            let length = number(4, 4).ok_or_else(cut_short)?;
             if length > u32::from(u16::MAX) && length != UNDEFINED {
-                return Err(Stop::Malformed(format!(
+                return Err(ElementError::Malformed(format!(
                     "has no value representation at element {}, expected two letters",
                     tag_text(tag)
                 )));
@@ -273,21 +273,27 @@ fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, Stop> {
     }
 }
 
-/// Where an element's content ends and the next element starts.
-struct End {
+/// End of an element's content and start of the next element.
+struct ElementEnd {
     content: usize,
     next: usize,
 }
 
-fn end_of(bytes: &[u8], head: Head, encoding: Encoding, depth: usize) -> Result<End, Stop> {
+fn end_of(
+    bytes: &[u8],
+    head: Head,
+    encoding: Encoding,
+    depth: usize,
+) -> Result<ElementEnd, ElementError> {
     if head.length != UNDEFINED {
         let end = head.value.checked_add(head.length as usize).filter(|end| *end <= bytes.len());
-        let end = end.ok_or_else(|| Stop::Ended(tag_text(head.tag)))?;
-        return Ok(End { content: end, next: end });
+        let end =
+            end.ok_or_else(|| ElementError::CutShort(format!("element {}", tag_text(head.tag))))?;
+        return Ok(ElementEnd { content: end, next: end });
     }
     if depth >= MAX_DEPTH {
-        return Err(Stop::Malformed(format!(
-            "has more than {MAX_DEPTH} sequences within each other at element {}",
+        return Err(ElementError::Malformed(format!(
+            "has more than {MAX_DEPTH} nested sequences at element {}",
             tag_text(head.tag)
         )));
     }
@@ -295,17 +301,17 @@ fn end_of(bytes: &[u8], head: Head, encoding: Encoding, depth: usize) -> Result<
         b"UN" => Encoding { explicit: false, big_endian: false },
         _ => encoding,
     };
-    // An item holds elements, anything else of undefined length holds items.
+    // An item contains elements, any other value of undefined length contains items.
     let closing = if head.tag == ITEM { ITEM_END } else { SEQUENCE_END };
     let mut at = head.value;
     loop {
         let inner = self::head(bytes, at, inside)?;
         if inner.tag == closing {
-            return Ok(End { content: at, next: inner.value });
+            return Ok(ElementEnd { content: at, next: inner.value });
         }
         if closing == SEQUENCE_END && inner.tag != ITEM {
-            return Err(Stop::Malformed(format!(
-                "has {} where an item of {} is expected",
+            return Err(ElementError::Malformed(format!(
+                "has element {} in place of an item (FFFE,E000) of sequence {}",
                 tag_text(inner.tag),
                 tag_text(head.tag)
             )));
@@ -320,7 +326,7 @@ pub(super) fn unsigned(bytes: &[u8], big_endian: bool) -> u64 {
     if big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
 }
 
-/// A tag as documents write it.
+/// A tag as `(gggg,eeee)`.
 fn tag_text(tag: TagNumber) -> String {
     format!("({:04X},{:04X})", tag >> 16, tag & 0xFFFF)
 }
@@ -332,16 +338,18 @@ mod tests {
     const EXPLICIT: Encoding = Encoding { explicit: true, big_endian: false };
 
     #[test]
-    fn lengths_beyond_the_bytes_and_endless_nesting_are_told_apart_from_data() {
+    fn lengths_beyond_the_bytes_and_endless_nesting_are_errors() {
         let long = b"\x10\0\x20\0LO\xFF\x7Fshort";
         assert_eq!(
             DataSet::read(long, 0, EXPLICIT).unwrap_err(),
-            Stop::Ended("(0010,0020)".to_owned())
+            ElementError::CutShort("element (0010,0020)".to_owned())
         );
         let nested =
             b"\x08\0\x40\x11SQ\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\xFF\xFF\xFF\xFF".repeat(99);
-        let Err(Stop::Malformed(reason)) = DataSet::read(&nested, 0, EXPLICIT) else { panic!() };
-        assert!(reason.contains("more than 24 sequences"), "{reason}");
+        let Err(ElementError::Malformed(reason)) = DataSet::read(&nested, 0, EXPLICIT) else {
+            panic!()
+        };
+        assert!(reason.contains("more than 24 nested sequences"), "{reason}");
         let huge = b"\xE0\x7F\x10\0OW\0\0\xFE\xFF\xFF\xFF";
         let pixels = DataSet::read(huge, 0, EXPLICIT).unwrap().pixels.unwrap();
         assert_eq!((pixels.start, pixels.length), (12, Some(0xFFFF_FFFE)));

@@ -1,24 +1,24 @@
-//! Why a folder, or a series, could not be read.
+//! Errors of reading folders and series.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::shares::{Shared, StackShare, listed, listed_stacks};
+use super::shares::{StackSummary, ValueCount, list_stacks, list_values};
 
-/// The folder as a whole could not be looked at.
+/// An error that concerns the whole folder.
 #[derive(Debug, thiserror::Error)]
 pub enum DicomError {
-    /// The path given does not exist or cannot be opened.
+    /// The path does not exist or cannot be opened.
     #[error("cannot look for DICOM files in {path}: {source}; give an existing file or folder")]
     Root {
-        /// The path given.
+        /// The path.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Why a series does not become a volume: the value found, the value expected.
+/// The reason why a series is excluded: the value found and the value expected.
 ///
 /// [`SeriesRefusal::code`] is the short stable name for tables; `Display` is the sentence.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -30,55 +30,58 @@ pub enum SeriesRefusal {
         found: String,
     },
     /// Every image of the series is a scout view.
-    #[error("all {images} images are localizers (ImageType (0008,0008) has LOCALIZER)")]
+    #[error("{} (ImageType (0008,0008) contains LOCALIZER)", all_localizers(.images))]
     Localizer {
-        /// How many.
+        /// Number of images.
         images: usize,
     },
-    /// Nothing but pages, pictures and captures.
-    #[error("none of the {images} images is a slice: {what}")]
+    /// The series has only dose pages, screen saves, captures and the like.
+    #[error("none of the {images} images is a CT slice: {kinds}")]
     NoSlices {
-        /// How many.
+        /// Number of images.
         images: usize,
-        /// What they are.
-        what: String,
+        /// Their kinds.
+        kinds: String,
     },
-    /// Many kinds of image under one UID.
-    #[error("more than {limit} sizes, spacings or orientations of images under one series UID")]
+    /// Images of too many planes under one UID.
+    #[error(
+        "images of more than {limit} sizes, spacings or orientations under one SeriesInstanceUID \
+         (0020,000E), expected one stack of slices"
+    )]
     TooManyStacks {
-        /// The most that is accepted.
+        /// Upper limit.
         limit: usize,
     },
     /// Slices of several patients under one UID.
     #[error(
         "slices of {} patients under one SeriesInstanceUID (0020,000E), expected one: PatientID \
-         (0010,0020) is {}; give the files of each patient a SeriesInstanceUID of their own",
-        .patients.len(), listed(.patients)
+         (0010,0020) is {}; assign a separate SeriesInstanceUID to the files of each patient",
+        .patients.len(), list_values(.patients)
     )]
     SeveralPatients {
         /// The ids, in order of their first file.
-        patients: Vec<Shared>,
+        patients: Vec<ValueCount>,
     },
     /// Slices of several exams under one UID.
     #[error(
         "slices of {} exams under one SeriesInstanceUID (0020,000E), expected one: \
-         StudyInstanceUID (0020,000D) is {}; give the files of each exam a SeriesInstanceUID of \
-         their own",
-        .exams.len(), listed(.exams)
+         StudyInstanceUID (0020,000D) is {}; assign a separate SeriesInstanceUID to the files of \
+         each exam",
+        .exams.len(), list_values(.exams)
     )]
     SeveralExams {
         /// The UIDs, in order of their first file.
-        exams: Vec<Shared>,
+        exams: Vec<ValueCount>,
     },
-    /// Several stacks under one UID, none of which is the scan.
+    /// Several stacks under one UID, none of which stands for the series.
     #[error(
-        "slices of {} stacks, none of which is even and shows what the others show: {}; keep the \
-         files of one scan in a folder of their own",
-        .stacks.len(), listed_stacks(.stacks)
+        "slices of {} stacks under one SeriesInstanceUID (0020,000E), expected one evenly spaced \
+         stack that covers the others: {}; move the files of one scan to a separate folder",
+        .stacks.len(), list_stacks(.stacks)
     )]
     SeveralStacks {
         /// The stacks.
-        stacks: Vec<StackShare>,
+        stacks: Vec<StackSummary>,
     },
     /// More voxels than any CT has.
     #[error("{slices} slices of {rows} × {columns} pixels, expected at most {limit} voxels")]
@@ -89,7 +92,7 @@ pub enum SeriesRefusal {
         rows: usize,
         /// Columns of each.
         columns: usize,
-        /// The most that is accepted.
+        /// Upper limit.
         limit: usize,
     },
     /// A needed header value is absent or impossible.
@@ -99,9 +102,9 @@ pub enum SeriesRefusal {
         path: PathBuf,
         /// Tag and name.
         tag: &'static str,
-        /// What the header says.
+        /// Value in the header.
         found: String,
-        /// What it should say.
+        /// Expected value.
         expected: String,
     },
     /// A value that must be the same on every slice is not.
@@ -111,87 +114,88 @@ pub enum SeriesRefusal {
         path: PathBuf,
         /// Tag and name.
         tag: &'static str,
-        /// What this slice says.
+        /// Value of this slice.
         found: String,
-        /// What the first slice says.
+        /// Value of the first slice.
         expected: String,
     },
-    /// Stored values are something else than attenuation.
-    #[error("{path}: {tag} is {found:?}, expected {expected}: not Hounsfield units")]
+    /// The header names another quantity than attenuation.
+    #[error("{path}: {tag} is {found:?}, expected {expected}; the values are not Hounsfield units")]
     NotHounsfield {
         /// The file.
         path: PathBuf,
         /// Tag and name.
         tag: &'static str,
-        /// What the header says.
+        /// Value in the header.
         found: String,
-        /// What it says of Hounsfield units.
+        /// Value for Hounsfield units.
         expected: &'static str,
     },
-    /// The header does not say Hounsfield units, and the values are none.
+    /// The header does not name Hounsfield units, and the values are out of their range.
     #[error(
         "{path}: RescaleType (0028,1054) is {found:?}, expected \"HU\", and values are {least} to \
-         {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue): not \
-         Hounsfield units"
+         {most}, expected some below {air_hu} (air) and some above {tissue_hu} (tissue); the values \
+         are not Hounsfield units"
     )]
     NotHounsfieldRange {
         /// The first file with this type.
         path: PathBuf,
-        /// What the header says.
+        /// Value in the header.
         found: String,
         /// The least value.
         least: i16,
         /// The greatest value.
         most: i16,
-        /// Something must be below this.
+        /// At least one value must be below this.
         air_hu: i16,
-        /// Something must be above this.
+        /// At least one value must be above this.
         tissue_hu: i16,
     },
     /// Too few images for a volume.
     #[error("{found} slice{}, expected at least {limit}", if *.found == 1 { "" } else { "s" })]
     TooFewSlices {
-        /// Images found.
+        /// Number of images.
         found: usize,
-        /// The least that is accepted.
+        /// Lower limit.
         limit: usize,
     },
-    /// All images show one place.
+    /// All images show one position.
     #[error(
-        "{images} images, all of them at {position_mm:.2} mm along the slice normal, expected slices \
-         at 2 places or more: a series of one place, such as a bolus timing or a perfusion, is no \
-         volume"
+        "{images} images, all at {position_mm:.2} mm along the slice normal, expected at least 2 \
+         positions; a series at one position, such as bolus timing or perfusion, is not a volume"
     )]
-    OnePlace {
-        /// Images found.
+    OnePosition {
+        /// Number of images.
         images: usize,
-        /// Where they lie.
+        /// Their position along the slice normal.
         position_mm: f64,
     },
-    /// Two different images at one place: several acquisitions in one series.
+    /// Two different images at one position: several acquisitions in one series.
     #[error(
         "{first} and {second} both lie at {position_mm:.2} mm along the slice normal and have \
          different pixels, expected one image per position"
     )]
     DuplicateSlices {
-        /// One image.
+        /// First image.
         first: PathBuf,
-        /// The other.
+        /// Second image.
         second: PathBuf,
-        /// Where both lie.
+        /// Position of both along the slice normal.
         position_mm: f64,
     },
-    /// Whole slices are absent from an otherwise even stack.
+    /// Slices are missing in an otherwise even stack.
     #[error(
-        "{missing} slices are missing: the gap after {after} is {gap_mm:.3} mm where slices are \
-         {spacing_mm:.3} mm apart{}", tilted(.tilt_degrees)
+        "{missing} {} missing: the gap after {after} is {gap_mm:.3} mm, expected \
+         {spacing_mm:.3} mm{}",
+        if *.missing == 1 { "slice is" } else { "slices are" },
+        tilt_note(.tilt_degrees)
     )]
     MissingSlices {
-        /// How many, over the whole stack.
+        /// Number of missing slices in the whole stack.
         missing: usize,
-        /// The slice before the first hole.
+        /// The slice before the first gap that is too wide.
         after: PathBuf,
-        /// The first hole's width.
+        /// Width of that gap.
         gap_mm: f64,
         /// The median gap.
         spacing_mm: f64,
@@ -201,8 +205,9 @@ pub enum SeriesRefusal {
     /// Gaps differ.
     #[error(
         "uneven slice spacing: the gap after {after} is {gap_mm:.3} mm, expected \
-         {spacing_mm:.3} ± {tolerance_mm:.3} mm; gaps are {least_mm:.3} to {most_mm:.3} mm{}",
-        tilted(.tilt_degrees)
+         {spacing_mm:.3} ± {tolerance_mm:.3} mm; gaps range from {least_mm:.3} to \
+         {most_mm:.3} mm{}",
+        tilt_note(.tilt_degrees)
     )]
     UnevenSpacing {
         /// The slice before the first bad gap.
@@ -211,7 +216,7 @@ pub enum SeriesRefusal {
         gap_mm: f64,
         /// The median gap.
         spacing_mm: f64,
-        /// How much a gap may differ from the median.
+        /// Largest accepted difference of a gap from the median.
         tolerance_mm: f64,
         /// The smallest gap.
         least_mm: f64,
@@ -222,17 +227,17 @@ pub enum SeriesRefusal {
     },
     /// Gaps change little by little.
     #[error(
-        "uneven slice spacing: {path} lies {off_mm:.3} mm from its place in a stack with gaps of \
-         {even_mm:.3} mm, expected at most {limit_mm:.3} mm; gaps change from {least_mm:.3} to \
-         {most_mm:.3} mm{}",
-        tilted(.tilt_degrees)
+        "uneven slice spacing: {path} lies {off_mm:.3} mm from its position on an even grid with \
+         gaps of {even_mm:.3} mm, expected at most {limit_mm:.3} mm; gaps range from {least_mm:.3} \
+         to {most_mm:.3} mm{}",
+        tilt_note(.tilt_degrees)
     )]
     DriftingSpacing {
-        /// The slice that lies farthest from its place.
+        /// The slice farthest from its position on the even grid.
         path: PathBuf,
-        /// How far.
+        /// Its distance from that position.
         off_mm: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_mm: f64,
         /// The mean gap.
         even_mm: f64,
@@ -248,24 +253,23 @@ pub enum SeriesRefusal {
     GantryTilt {
         /// Angle between the slice normal and the line through the slices' positions.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
-        /// What to do about it.
+        /// The key of the spec that excludes tilted stacks, if any.
         hint: &'static str,
     },
-    /// Slices are sheared in a way that no gantry does.
+    /// Slices are sheared in a direction other than that of gantry tilt.
     #[error(
-        "slices are shifted against each other by {degrees:.1} degrees in a direction that is not \
-         gantry tilt (about the left-right axis of axial images), expected at most \
-         {limit_degrees:.1}"
+        "slices are sheared by {degrees:.1} degrees in a direction other than that of gantry tilt \
+         (about the left-right axis of axial images), expected at most {limit_degrees:.1}"
     )]
     Sheared {
         /// Angle between the slice normal and the line through the slices' positions.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
     },
-    /// Sagittal or coronal images, and the spec refuses them.
+    /// Sagittal or coronal images, which the spec excludes.
     #[error("{plane} images, expected axial ones (preprocess.orientation = \"refuse\")")]
     NotAxial {
         /// `"sagittal"` or `"coronal"`.
@@ -273,14 +277,15 @@ pub enum SeriesRefusal {
     },
     /// Slices do not lie on one line: several stacks in one series.
     #[error(
-        "{path} lies {off_mm:.1} mm beside the line of the other slices, expected at most {limit_mm:.1}"
+        "{path} lies {off_mm:.1} mm off the line through the first and last slice, expected at most \
+         {limit_mm:.1} mm"
     )]
     ScatteredSlices {
         /// The farthest slice.
         path: PathBuf,
         /// Its distance from the line through the first and last slice.
         off_mm: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_mm: f64,
     },
     /// Too far from the body's axes.
@@ -290,7 +295,7 @@ pub enum SeriesRefusal {
     Oblique {
         /// The largest angle between an image axis and its body axis.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
     },
     /// The pixel data ends early.
@@ -307,7 +312,8 @@ pub enum SeriesRefusal {
     },
     /// No decoder for the file's transfer syntax.
     #[error(
-        "{path}: no decoder for transfer syntax {name} ({uid}); convert the files, for example to explicit VR little endian"
+        "{path}: TransferSyntaxUID (0002,0010) is {uid} ({name}), which has no decoder; convert the \
+         files, for example to Explicit VR Little Endian"
     )]
     UnsupportedSyntax {
         /// The file.
@@ -317,28 +323,28 @@ pub enum SeriesRefusal {
         /// Its name in the standard.
         name: String,
     },
-    /// The decoder gave up.
-    #[error("{path}: the pixel data does not decode as {name}: {message}")]
+    /// The decoder failed.
+    #[error("{path}: PixelData (7FE0,0010) cannot be decoded as {name}: {message}")]
     Undecodable {
         /// The file.
         path: PathBuf,
         /// The transfer syntax.
         name: String,
-        /// What the decoder said.
+        /// Message of the decoder.
         message: String,
     },
-    /// The file was there when the folder was scanned and cannot be read now.
+    /// The file cannot be read, or has changed since the folder was scanned.
     #[error("cannot read {path}: {message}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         message: String,
     },
 }
 
 impl SeriesRefusal {
-    /// The reason as a short stable word for tables.
+    /// Short stable code for tables.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotCt { .. } => "not-ct",
@@ -354,7 +360,7 @@ impl SeriesRefusal {
             Self::BadTag { .. } => "bad-tag",
             Self::Inconsistent { .. } => "inconsistent-slices",
             Self::NotHounsfield { .. } | Self::NotHounsfieldRange { .. } => "not-hounsfield",
-            Self::TooFewSlices { .. } | Self::OnePlace { .. } => "too-few-slices",
+            Self::TooFewSlices { .. } | Self::OnePosition { .. } => "too-few-slices",
             Self::DuplicateSlices { .. } => "duplicate-slices",
             Self::MissingSlices { .. } => "missing-slices",
             Self::UnevenSpacing { .. } | Self::DriftingSpacing { .. } => "uneven-spacing",
@@ -369,8 +375,15 @@ impl SeriesRefusal {
     }
 }
 
-/// What is added to a refusal of a tilted stack.
-fn tilted(degrees: &f64) -> String {
+fn all_localizers(images: &usize) -> String {
+    match images {
+        1 => "the only image is a localizer".to_owned(),
+        images => format!("all {images} images are localizers"),
+    }
+}
+
+/// The suffix of errors of a tilted stack; empty without tilt.
+fn tilt_note(degrees: &f64) -> String {
     if *degrees > super::stacking::TILT_LIMIT_DEGREES {
         format!("; the gantry is tilted by {degrees:.1} degrees")
     } else {

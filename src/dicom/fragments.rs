@@ -1,4 +1,4 @@
-//! Encapsulated pixel data (PS3.5, A.4): a sequence of fragments, and which of them make a frame.
+//! Encapsulated pixel data (PS3.5, A.4): a sequence of fragments, and their division into frames.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 /// Bytes of an item's tag and length.
 const ITEM_HEADER: usize = 8;
 
-/// Where the fragments of a file lie.
+/// The location of the fragments of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fragments {
     /// The basic offset table: where each frame starts, counted from the first fragment's item.
@@ -15,18 +15,18 @@ pub(super) struct Fragments {
     fragments: Vec<Range<usize>>,
 }
 
-/// Why fragments do not give a frame.
+/// The reason why fragments do not make a frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum FragmentError {
     /// The file ends early: bytes found and needed.
     Truncated { found: usize, expected: usize },
-    /// Anything else, in a sentence.
+    /// Any other damage, in a sentence.
     Damaged(String),
 }
 
 impl Fragments {
     /// Reads item after item from `start`, up to the delimiter or the end of the file.
-    pub fn read(file: &[u8], start: usize) -> Result<Self, Broken> {
+    pub fn read(file: &[u8], start: usize) -> Result<Self, FragmentError> {
         let mut at = start;
         let mut items = Vec::new();
         while let Some(header) = file.get(at..at.saturating_add(ITEM_HEADER)) {
@@ -35,8 +35,8 @@ impl Fragments {
                 [0xFE, 0xFF, 0x00, 0xE0] => {}
                 [0xFE, 0xFF, 0xDD, 0xE0] => break,
                 _ => {
-                    return Err(Broken::Damaged(format!(
-                        "byte {at} of the file starts no fragment, expected an item (FFFE,E000)"
+                    return Err(FragmentError::Damaged(format!(
+                        "no fragment at byte {at} of the file, expected an item (FFFE,E000)"
                     )));
                 }
             }
@@ -44,14 +44,14 @@ impl Fragments {
             let end = value.checked_add(length).filter(|end| *end <= file.len());
             let Some(end) = end else {
                 let found = file.len() - value;
-                return Err(Broken::Truncated { found, expected: length });
+                return Err(FragmentError::Truncated { found, expected: length });
             };
             items.push(value..end);
             at = end;
         }
         if items.is_empty() {
             let found = file.len().saturating_sub(start);
-            return Err(Broken::Truncated { found, expected: ITEM_HEADER });
+            return Err(FragmentError::Truncated { found, expected: ITEM_HEADER });
         }
         let table = items.remove(0);
         let offsets = file[table].chunks_exact(4);
@@ -61,21 +61,22 @@ impl Fragments {
 
     /// The bytes of frame `frame` of `frames`.
     ///
-    /// As many fragments as frames are one each (which includes files with an extended offset
-    /// table). Else the offset table says, else the marker with which every JPEG frame starts.
+    /// With as many fragments as frames, each frame is one fragment (this includes files with an
+    /// extended offset table). Otherwise the offset table gives the first fragment of each frame,
+    /// or else the marker at the start of every JPEG frame.
     pub fn frame<'a>(
         &self,
         file: &'a [u8],
         frame: usize,
         frames: usize,
-    ) -> Result<Cow<'a, [u8]>, Broken> {
+    ) -> Result<Cow<'a, [u8]>, FragmentError> {
         let count = self.fragments.len();
         let starts: Vec<usize> = if count == frames {
-            return self.joined(file, frame..frame + 1);
+            return self.join(file, frame..frame + 1);
         } else if frames == 1 {
             vec![0]
         } else if self.offsets.len() == frames {
-            self.by_offsets()?
+            self.frame_starts()?
         } else {
             let starts_frame = |range: &Range<usize>| {
                 matches!(file.get(range.clone()), Some([0xFF, 0xD8 | 0x4F, 0xFF, ..]))
@@ -83,39 +84,45 @@ impl Fragments {
             (0..count).filter(|&index| starts_frame(&self.fragments[index])).collect()
         };
         if starts.len() != frames || starts.first() != Some(&0) {
-            return Err(Broken::Damaged(format!(
-                "{count} fragments and {} offsets do not make {frames} frames",
+            return Err(FragmentError::Damaged(format!(
+                "{count} fragments and {} offsets, expected those of {frames} frames",
                 self.offsets.len()
             )));
         }
         let end = starts.get(frame + 1).copied().unwrap_or(count);
         let start = starts.get(frame).copied().unwrap_or(end);
-        self.joined(file, start..end)
+        self.join(file, start..end)
     }
 
     /// The first fragment of each frame.
-    fn by_offsets(&self) -> Result<Vec<usize>, Broken> {
+    fn frame_starts(&self) -> Result<Vec<usize>, FragmentError> {
         let first = self.fragments.first().map_or(0, |range| range.start);
         let find = |offset: &u64| {
-            let wanted = usize::try_from(*offset).ok()?.checked_add(first)?;
-            self.fragments.binary_search_by_key(&wanted, |range| range.start).ok()
+            let start = usize::try_from(*offset).ok()?.checked_add(first)?;
+            self.fragments.binary_search_by_key(&start, |range| range.start).ok()
         };
         let starts = self.offsets.iter().map(|offset| {
             find(offset).ok_or_else(|| {
-                Broken::Damaged(format!("the offset table's {offset} starts no fragment"))
+                FragmentError::Damaged(format!(
+                    "no fragment at offset {offset} of the offset table"
+                ))
             })
         });
         let starts = starts.collect::<Result<Vec<_>, _>>()?;
         let rising = starts.is_sorted_by(|a, b| a < b);
         rising.then_some(starts).ok_or_else(|| {
-            Broken::Damaged("the offset table's frames are not one behind the other".to_owned())
+            FragmentError::Damaged("the offsets of the offset table do not increase".to_owned())
         })
     }
 
-    fn joined<'a>(&self, file: &'a [u8], which: Range<usize>) -> Result<Cow<'a, [u8]>, Broken> {
-        let absent = || Broken::Damaged("it has no fragment".to_owned());
-        let ranges = self.fragments.get(which).filter(|ranges| !ranges.is_empty());
-        let ranges = ranges.ok_or_else(absent)?;
+    fn join<'a>(
+        &self,
+        file: &'a [u8],
+        indices: Range<usize>,
+    ) -> Result<Cow<'a, [u8]>, FragmentError> {
+        let empty = || FragmentError::Damaged("the frame has no fragments".to_owned());
+        let ranges = self.fragments.get(indices).filter(|ranges| !ranges.is_empty());
+        let ranges = ranges.ok_or_else(empty)?;
         let bytes = |range: &Range<usize>| file.get(range.clone()).unwrap_or_default();
         Ok(match ranges {
             [one] => Cow::Borrowed(bytes(one)),
@@ -157,7 +164,9 @@ mod tests {
             assert_eq!((frame(0), frame(1)), ([A, B].concat(), C.to_vec()));
             assert_eq!(fragments.frame(&bytes, 0, 1).unwrap().len(), 10);
             assert_eq!(fragments.frame(&bytes, 2, 3).unwrap().as_ref(), C);
-            let Err(Broken::Damaged(reason)) = fragments.frame(&bytes, 0, 4) else { panic!() };
+            let Err(FragmentError::Damaged(reason)) = fragments.frame(&bytes, 0, 4) else {
+                panic!()
+            };
             assert!(reason.starts_with("3 fragments"), "{reason}");
         }
     }
@@ -167,12 +176,12 @@ mod tests {
         let wrong = [0_u32, 21].map(u32::to_le_bytes).concat();
         let bytes = file(&[&wrong, A, B, C]);
         let fragments = Fragments::read(&bytes, 0).unwrap();
-        let Err(Broken::Damaged(reason)) = fragments.frame(&bytes, 0, 2) else { panic!() };
-        assert_eq!(reason, "the offset table's 21 starts no fragment");
+        let Err(FragmentError::Damaged(reason)) = fragments.frame(&bytes, 0, 2) else { panic!() };
+        assert_eq!(reason, "no fragment at offset 21 of the offset table");
         let whole = file(&[&[], A]);
         let cut = Fragments::read(&whole[..whole.len() - 10], 0).unwrap_err();
-        assert_eq!(cut, Broken::Truncated { found: 2, expected: 4 });
-        assert!(matches!(Fragments::read(b"nonsense", 0), Err(Broken::Damaged(_))));
-        assert!(matches!(Fragments::read(b"", 0), Err(Broken::Truncated { .. })));
+        assert_eq!(cut, FragmentError::Truncated { found: 2, expected: 4 });
+        assert!(matches!(Fragments::read(b"nonsense", 0), Err(FragmentError::Damaged(_))));
+        assert!(matches!(Fragments::read(b"", 0), Err(FragmentError::Truncated { .. })));
     }
 }

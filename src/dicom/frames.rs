@@ -1,16 +1,16 @@
 //! From a header to its slices: one, or one for each frame of a multi-frame file.
 //!
-//! Enhanced CT says what differs between frames in PerFrameFunctionalGroups (5200,9230), what they
-//! share in SharedFunctionalGroups (5200,9229), and the rest as single-frame files do. A value is
-//! looked for in that order.
+//! In Enhanced CT, values that differ between frames are in PerFrameFunctionalGroups (5200,9230),
+//! shared values in SharedFunctionalGroups (5200,9229), and all others at the top level as in
+//! single-frame files. Values are looked up in that order.
 
 use std::path::Path;
 
-use super::elements::{DataSet, Kind, Stop, TagNumber, Value};
+use super::elements::{DataSet, ElementError, Kind, TagNumber, Value};
 use super::meta::Meta;
-use super::{Content, Found, Marks, Origin, PixelPlace, SliceFile, ValueHeader};
+use super::{Content, HeaderValue, Marks, Origin, PixelLocation, SliceFile, ValueHeader};
 
-/// What is known of a file before its data set is parsed.
+/// Facts of a file that are known before its data set is parsed.
 pub(super) struct FileFacts<'a> {
     pub path: &'a Path,
     pub bytes: u64,
@@ -20,7 +20,7 @@ pub(super) struct FileFacts<'a> {
 
 const SHARED_GROUPS: TagNumber = 0x5200_9229;
 const PER_FRAME_GROUPS: TagNumber = 0x5200_9230;
-/// More frames than this are a damaged header.
+/// More frames than this indicate a damaged header.
 const MAX_FRAMES: i64 = 1 << 20;
 const NUMBER_OF_FRAMES: TagNumber = 0x0028_0008;
 /// CTImageFrameTypeSequence.
@@ -29,15 +29,15 @@ const FRAME_TYPE: TagNumber = 0x0018_9329;
 /// The slices that a header describes, in the order of the frames.
 ///
 /// # Errors
-/// A sentence when a multi-frame header contradicts itself.
+/// A multi-frame header that contradicts itself, as a sentence.
 pub(super) fn slices(file: &FileFacts, set: &DataSet) -> Result<Vec<SliceFile>, String> {
     let items = |tag| -> Result<Vec<DataSet>, String> {
         let value = set.get(tag).map(|value| value.items());
-        value.transpose().map(Option::unwrap_or_default).map_err(Stop::reason)
+        value.transpose().map(Option::unwrap_or_default).map_err(ElementError::reason)
     };
     let (shared, per_frame) = (items(SHARED_GROUPS)?, items(PER_FRAME_GROUPS)?);
     let frames = match set.get(NUMBER_OF_FRAMES).map(|value| value.integer(Kind::Text)) {
-        // Some writers say 0, or nothing, of a single image.
+        // Some writers give 0, or no value, for a single image.
         None | Some(Ok(0)) => 1,
         Some(Ok(frames @ 1..=MAX_FRAMES)) => frames as u32,
         Some(Ok(frames)) => {
@@ -49,25 +49,25 @@ pub(super) fn slices(file: &FileFacts, set: &DataSet) -> Result<Vec<SliceFile>, 
     };
     if !per_frame.is_empty() && per_frame.len() != frames as usize {
         return Err(format!(
-            "NumberOfFrames (0028,0008) is {frames}, expected {} as there are items in \
+            "NumberOfFrames (0028,0008) is {frames}, expected {}, the number of items in \
              PerFrameFunctionalGroupsSequence (5200,9230)",
             per_frame.len()
         ));
     }
-    let of = |frame: u32, own: Option<&DataSet>| {
-        slice_file(&Groups { set, shared: shared.first(), own }, file, frame, frames)
+    let slice = |frame: u32, frame_group: Option<&DataSet>| {
+        slice_file(&Groups { set, shared: shared.first(), own: frame_group }, file, frame, frames)
     };
     if per_frame.is_empty() {
-        let mut slice = of(0, None);
+        let mut slice = slice(0, None);
         if frames > 1 {
             slice.position_mm = Err(format!("absent for each of the {frames} frames"));
         }
         return Ok(vec![slice]);
     }
-    Ok((0..).zip(&per_frame).map(|(frame, own)| of(frame, Some(own))).collect())
+    Ok((0..).zip(&per_frame).map(|(frame, frame_group)| slice(frame, Some(frame_group))).collect())
 }
 
-/// Where values of one frame are looked for.
+/// The data sets in which values of one frame are looked up.
 struct Groups<'a, 'b> {
     set: &'b DataSet<'a>,
     shared: Option<&'b DataSet<'a>>,
@@ -77,8 +77,8 @@ struct Groups<'a, 'b> {
 impl<'a> Groups<'a, '_> {
     /// The value of `tag` in the functional group `group`, else at the top.
     fn find(&self, group: TagNumber, tag: TagNumber) -> Option<Value<'a>> {
-        let inside = |set: &DataSet<'a>| set.get(group)?.first_item()?.get(tag);
-        let grouped = self.own.and_then(inside).or_else(|| self.shared.and_then(inside));
+        let from_group = |set: &DataSet<'a>| set.get(group)?.first_item()?.get(tag);
+        let grouped = self.own.and_then(from_group).or_else(|| self.shared.and_then(from_group));
         grouped.or_else(|| self.set.get(tag))
     }
 
@@ -86,7 +86,7 @@ impl<'a> Groups<'a, '_> {
         self.find(group, tag).map(|value| value.text()).unwrap_or_default()
     }
 
-    fn numbers<const N: usize>(&self, group: TagNumber, tag: TagNumber) -> Found<[f64; N]> {
+    fn numbers<const N: usize>(&self, group: TagNumber, tag: TagNumber) -> HeaderValue<[f64; N]> {
         self.find(group, tag).ok_or_else(absent)?.numbers(Kind::Text)
     }
 
@@ -108,7 +108,7 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
         path: file.path.to_owned(),
         bytes: file.bytes,
         modified_ns: file.modified_ns,
-        // The caller knows it, once for all frames.
+        // The caller sets it, once for all frames.
         origin: Origin::default(),
         instance_uid: plain(0x0008_0018),
         instance_number: groups.integer(0x0020_9171, 0x0020_0013),
@@ -146,7 +146,7 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
         pixels: top.pixels.map_or_else(
             || Err(absent()),
             |element| {
-                Ok(PixelPlace {
+                Ok(PixelLocation {
                     offset: element.start as u64,
                     length: element.length.map(u64::from),
                 })
@@ -156,12 +156,11 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
     }
 }
 
-/// When the slice was acquired, as far as the header says: date and time, and the delay after a
-/// heart beat.
+/// Date and time of the acquisition, with the delay after a heartbeat; empty parts are omitted.
 fn acquired(groups: &Groups) -> String {
-    let whole = [groups.text(0x0020_9111, 0x0018_9074), groups.text(0, 0x0008_002A)];
-    let parts = || [groups.text(0, 0x0008_0022), groups.text(0, 0x0008_0032)].join(" ");
-    let moment = whole.into_iter().find(|text| !text.is_empty()).unwrap_or_else(parts);
+    let date_time = [groups.text(0x0020_9111, 0x0018_9074), groups.text(0, 0x0008_002A)];
+    let date_and_time = || [groups.text(0, 0x0008_0022), groups.text(0, 0x0008_0032)].join(" ");
+    let moment = date_time.into_iter().find(|text| !text.is_empty()).unwrap_or_else(date_and_time);
     let trigger = groups.text(0, 0x0018_1060);
     [moment.trim(), trigger.as_str()].join(" ").trim().to_owned()
 }
@@ -190,25 +189,24 @@ fn real_world_units(groups: &Groups) -> String {
     code.and_then(|code| Some(code.get(0x0008_0100)?.text())).unwrap_or_default()
 }
 
-/// What the image shows, from the words that writers use for it: the parts of ImageType, and what
-/// else says how the image was made.
+/// The content of the image, from the parts of ImageType and other words for how it was made.
 fn content(set: &DataSet, modality: &str, class: &str, words: &[&str]) -> Content {
-    /// Secondary Capture Image Storage and its multi-frame kin.
+    /// Secondary Capture Image Storage and its multi-frame variants.
     const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
     if modality != "CT" {
         return Content::OtherModality(modality.to_owned());
     }
     let parts: Vec<&str> = words.iter().flat_map(|text| text.split('\\')).map(str::trim).collect();
-    let says = |known: &[&str]| {
+    let contains = |known: &[&str]| {
         parts.iter().any(|part| known.iter().any(|word| part.eq_ignore_ascii_case(word)))
     };
     let samples = set.get(0x0028_0002).and_then(|value| value.integer(Kind::Short).ok());
     let photometric = set.get(0x0028_0004).map(|value| value.text()).unwrap_or_default();
-    if says(&["LOCALIZER", "SCOUT", "TOPOGRAM"]) {
+    if contains(&["LOCALIZER", "SCOUT", "TOPOGRAM"]) {
         Content::Localizer
-    } else if says(&["DOSE", "DOSE_INFO", "DOSE_REPORT", "DOSE INFO", "DOSE REPORT"]) {
+    } else if contains(&["DOSE", "DOSE_INFO", "DOSE_REPORT", "DOSE INFO", "DOSE REPORT"]) {
         Content::DosePage
-    } else if says(&["SCREEN SAVE", "SCREENSAVE", "SCREEN_SAVE", "SCREEN SHOT", "SCREENSHOT"]) {
+    } else if contains(&["SCREEN SAVE", "SCREENSAVE", "SCREEN_SAVE", "SCREEN SHOT", "SCREENSHOT"]) {
         Content::ScreenSave
     } else if parts.iter().any(|part| is_projection(part)) {
         Content::Projection
@@ -223,8 +221,8 @@ fn content(set: &DataSet, modality: &str, class: &str, words: &[&str]) -> Conten
     }
 }
 
-/// Whether a part of ImageType says that each pixel is a projection through many slices: as a word
-/// of its own (`MIP`) or among others (`CT_SOM5 MIP`, `MIP_THIN`).
+/// Whether a part of ImageType marks a projection through many slices, as the only word (`MIP`) or
+/// among others (`CT_SOM5 MIP`, `MIP_THIN`).
 fn is_projection(part: &str) -> bool {
     const PHRASES: [&str; 6] =
         ["PROJECTION IMAGE", "PROJECTION", "MAX_IP", "MIN_IP", "VOLUME_RENDER", "SURFACE_RENDER"];
@@ -235,7 +233,7 @@ fn is_projection(part: &str) -> bool {
         || words.any(|word| WORDS.contains(&word))
 }
 
-fn count(set: &DataSet, tag: TagNumber) -> Found<u32> {
+fn count(set: &DataSet, tag: TagNumber) -> HeaderValue<u32> {
     let number = set.get(tag).ok_or_else(absent)?.integer(Kind::Short)?;
     u32::try_from(number).map_err(|_| number.to_string())
 }
@@ -249,7 +247,7 @@ fn stored_bits(set: &DataSet, tag: TagNumber) -> Option<u16> {
 
 /// A binary number as text.
 fn number_text(value: &Value) -> String {
-    value.numbers::<1>(Kind::Short).map_or_else(|shown| shown, |[number]| number.to_string())
+    value.numbers::<1>(Kind::Short).map_or_else(|text| text, |[number]| number.to_string())
 }
 
 fn absent() -> String {

@@ -8,7 +8,7 @@ fn axial(numbers: impl Iterator<Item = i32>) -> Vec<TestSlice> {
 }
 
 #[test]
-fn frames_of_several_files_make_one_volume_in_the_order_of_their_places() {
+fn frames_of_several_files_make_one_volume_in_the_order_of_their_positions() {
     let mut slices = axial(0..9);
     slices[4].slope = 2.0;
     let single = tempfile::tempdir().unwrap();
@@ -18,7 +18,7 @@ fn frames_of_several_files_make_one_volume_in_the_order_of_their_places() {
     for syntax in ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"] {
         slices.iter_mut().for_each(|slice| slice.transfer_syntax = syntax);
         let folder = tempfile::tempdir().unwrap();
-        // Every second slice, from the top; and the others.
+        // One file with every second slice, from the top; one with the others.
         let even: Vec<TestSlice> = slices.iter().rev().step_by(2).cloned().collect();
         let odd: Vec<TestSlice> = slices.iter().skip(1).step_by(2).cloned().collect();
         write_frames(&folder.path().join("a"), &even);
@@ -28,7 +28,7 @@ fn frames_of_several_files_make_one_volume_in_the_order_of_their_places() {
         assert_eq!(found.series[0].slices.len(), 9);
         let (volume, facts) = read_volume(&found.series[0], HuRule::Standard).unwrap();
         assert_eq!(volume, expected, "{syntax}");
-        // Two files were read and hashed, once each.
+        // Each of the two files was read and hashed once.
         let mut hashes: Vec<[u8; 32]> = ["a", "b"]
             .map(|name| *blake3::hash(&std::fs::read(folder.path().join(name)).unwrap()).as_bytes())
             .to_vec();
@@ -56,7 +56,7 @@ fn frame_counts_that_contradict_each_other_are_reported() {
 }
 
 #[test]
-fn a_multi_frame_file_cut_short_is_refused_before_memory_is_had() {
+fn a_multi_frame_file_cut_short_is_refused_before_memory_is_allocated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames");
     write_frames(&path, &axial(0..3));
@@ -69,7 +69,7 @@ fn a_multi_frame_file_cut_short_is_refused_before_memory_is_had() {
 }
 
 #[test]
-fn frames_without_places_are_refused() {
+fn frames_without_positions_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames");
     TestSlice::axial(0).write(&path);

@@ -8,31 +8,31 @@ use std::time::UNIX_EPOCH;
 use dicom_dictionary_std::uids;
 use flate2::read::DeflateDecoder;
 
-use super::elements::{DataSet, Encoding, Stop};
+use super::elements::{DataSet, ElementError, Encoding};
 use super::frames;
 use super::meta::{self, Meta};
 use super::text;
 use super::{Origin, SliceFile};
 
-/// What a file turned out to be.
+/// The kind of a file, by its contents.
 pub(crate) enum Kind {
     /// The slices of one file (one, or one for each frame), all of one series.
     Slices(Vec<SliceFile>),
-    /// Claims or looks to be DICOM, and is unusable for this reason.
+    /// Claims to be DICOM or looks like it, and is unusable for this reason.
     Problem(String),
-    /// Plainly something else.
+    /// Another kind of file.
     Other,
 }
 
-/// The first read of every file: enough for most headers, small against the pixel data.
+/// Bytes of the first read: enough for most headers, small compared with the pixel data.
 const FIRST_READ: usize = 8 << 10;
 /// No header is longer: 10,000 frames of functional groups are about 20 MiB.
 const MAX_HEADER_BYTES: usize = 128 << 20;
 
-/// MediaStorageSOPClassUID of a DICOMDIR, which lists files and is no image.
+/// MediaStorageSOPClassUID of a DICOMDIR, which lists files and is not an image.
 const DICOMDIR_CLASS: &str = "1.2.840.10008.1.3.10";
 
-/// Looks at one file, reading no further than its pixel data.
+/// Reads the header of one file, up to its pixel data.
 pub(crate) fn read(path: &Path) -> Kind {
     match read_bytes(path) {
         Ok(kind) => kind,
@@ -42,8 +42,8 @@ pub(crate) fn read(path: &Path) -> Kind {
 
 fn read_bytes(path: &Path) -> std::io::Result<Kind> {
     let mut file = File::open(path)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Ok(Kind::Other);
     }
     let mut start = Vec::with_capacity(FIRST_READ);
@@ -52,7 +52,7 @@ fn read_bytes(path: &Path) -> std::io::Result<Kind> {
     let named_dicom = path.extension().is_some_and(|extension| {
         ["dcm", "dicom", "dic", "ima"].iter().any(|known| extension.eq_ignore_ascii_case(known))
     });
-    // Without the magic word or a name that says so, taking it for DICOM is only a guess.
+    // Without the magic word or the extension, DICOM is only a guess.
     let claims = meta::has_magic(&start) || named_dicom;
     if !claims && !meta::looks_like_a_data_set(&start) {
         return Ok(Kind::Other);
@@ -66,59 +66,60 @@ fn read_bytes(path: &Path) -> std::io::Result<Kind> {
         Ok(meta) => meta,
         Err(reason) => return Ok(problem(reason)),
     };
-    let modified_ns = facts
+    let modified_ns = metadata
         .modified()
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .map_or(0, |since| since.as_nanos());
-    let about = frames::FileFacts { path, bytes: facts.len(), modified_ns, meta: &meta };
+    let facts = frames::FileFacts { path, bytes: metadata.len(), modified_ns, meta: &meta };
     let deflated = meta.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN;
     let kind = if deflated {
         let data_set = start.get(meta.data_set..).unwrap_or_default().chain(file);
-        read_data_set(&about, Vec::new(), 0, DeflateDecoder::new(data_set))
+        read_data_set(&facts, Vec::new(), 0, DeflateDecoder::new(data_set))
     } else {
-        read_data_set(&about, start, meta.data_set, file)
+        read_data_set(&facts, start, meta.data_set, file)
     };
-    Ok(kind.unwrap_or_else(|reason| problem(format!("is not readable as DICOM: {reason}"))))
+    Ok(kind.unwrap_or_else(|reason| problem(format!("is not readable as DICOM: it {reason}"))))
 }
 
-/// Parses the data set from `at` in `bytes`, fetching more from `rest` as long as that helps.
+/// Parses the data set that starts at `data_start` in `bytes`, and reads more from `rest` as needed.
 fn read_data_set(
-    about: &frames::FileFacts,
+    facts: &frames::FileFacts,
     mut bytes: Vec<u8>,
-    at: usize,
+    data_start: usize,
     mut rest: impl Read,
 ) -> Result<Kind, String> {
-    let encoding = encoding_of(about.meta);
+    let encoding = encoding_of(facts.meta);
     let mut step = FIRST_READ as u64;
     loop {
-        let stop = match DataSet::read(&bytes, at, encoding) {
-            // Without pixels in sight there may be more elements behind the bytes at hand.
-            Ok(set) if set.complete => return slices(about, &set),
+        let error = match DataSet::read(&bytes, data_start, encoding) {
+            // Before the pixels, more elements may follow in the bytes that are not read yet.
+            Ok(set) if set.complete => return slices(facts, &set),
             Ok(_) => None,
-            Err(stop @ Stop::Malformed(_)) => return Err(stop.reason()),
-            Err(stop) => Some(stop),
+            Err(error @ ElementError::Malformed(_)) => return Err(error.reason()),
+            Err(error) => Some(error),
         };
         if bytes.len() >= MAX_HEADER_BYTES {
-            return Err(format!("its header is longer than {MAX_HEADER_BYTES} bytes"));
+            return Err(format!("has a header longer than {MAX_HEADER_BYTES} bytes"));
         }
-        let got = rest
+        let count = rest
             .by_ref()
             .take(step)
             .read_to_end(&mut bytes)
-            .map_err(|error| format!("after {} bytes: {error}", bytes.len()))?;
-        match (got, stop) {
-            (0, Some(stop)) => return Err(stop.reason()),
+            .map_err(|error| format!("cannot be read after {} bytes: {error}", bytes.len()))?;
+        match (count, error) {
+            (0, Some(error)) => return Err(error.reason()),
             (0, None) => {
-                let set = DataSet::read(&bytes, at, encoding).map_err(Stop::reason)?;
-                return slices(about, &set);
+                let set =
+                    DataSet::read(&bytes, data_start, encoding).map_err(ElementError::reason)?;
+                return slices(facts, &set);
             }
             _ => step = step.saturating_mul(4).min(16 << 20),
         }
     }
 }
 
-/// How the data set behind a file meta group is written.
+/// The encoding of the data set after a file meta group.
 pub(super) fn encoding_of(meta: &Meta) -> Encoding {
     Encoding {
         explicit: meta.transfer_syntax != uids::IMPLICIT_VR_LITTLE_ENDIAN,
@@ -126,14 +127,14 @@ pub(super) fn encoding_of(meta: &Meta) -> Encoding {
     }
 }
 
-/// Retired, and still in archives.
+/// Explicit VR Big Endian, retired but present in archives.
 pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
-fn slices(about: &frames::FileFacts, set: &DataSet) -> Result<Kind, String> {
-    let slices = frames::slices(about, set).map(|mut slices| {
+fn slices(facts: &frames::FileFacts, set: &DataSet) -> Result<Kind, String> {
+    let slices = frames::slices(facts, set).map(|mut slices| {
         let origin = origin(set);
         for slice in &mut slices {
-            // Enhanced CT gives the kernel frame by frame.
+            // Enhanced CT gives the kernel per frame.
             let kernel = if origin.kernel.is_empty() {
                 slice.marks.kernel.clone()
             } else {
@@ -155,20 +156,20 @@ fn slices(about: &frames::FileFacts, set: &DataSet) -> Result<Kind, String> {
 
 fn origin(set: &DataSet) -> Origin {
     let charset = set.get(0x0008_0005).map(|value| value.text()).unwrap_or_default();
-    // Texts that people write; everything else is plain ASCII.
-    let written = |tag| {
+    // Free text in the declared character set; all other values are ASCII.
+    let free_text = |tag| {
         let value = set.get(tag);
         value.map(|value| text::decode(value.start(), &charset)).unwrap_or_default()
     };
-    let plain = |tag| set.get(tag).map(|value| value.text()).unwrap_or_default();
+    let ascii = |tag| set.get(tag).map(|value| value.text()).unwrap_or_default();
     Origin {
-        series_uid: plain(0x0020_000E),
-        study_uid: plain(0x0020_000D),
-        patient_id: written(0x0010_0020),
-        modality: plain(0x0008_0060),
-        description: written(0x0008_103E),
-        kernel: written(0x0018_1210),
-        manufacturer: written(0x0008_0070),
-        study_date: plain(0x0008_0020),
+        series_uid: ascii(0x0020_000E),
+        study_uid: ascii(0x0020_000D),
+        patient_id: free_text(0x0010_0020),
+        modality: ascii(0x0008_0060),
+        description: free_text(0x0008_103E),
+        kernel: free_text(0x0018_1210),
+        manufacturer: free_text(0x0008_0070),
+        study_date: ascii(0x0008_0020),
     }
 }

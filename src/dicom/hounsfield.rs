@@ -1,21 +1,21 @@
-//! Stored bits to Hounsfield units.
+//! Converts stored bits to Hounsfield units.
 //!
-//! Stored values have at most 16 bits, so the whole way (sign, padding, rescale, rounding, floor,
-//! clamp) is one table of 65,536 entries, made once for a series and looked up once per voxel.
+//! Stored values have at most 16 bits, so the conversion (sign, padding, rescale, rounding, floor,
+//! clamp) is one table of 65,536 entries, computed once per series and looked up once per voxel.
 
 use super::decode::Stored;
 use super::{SeriesRefusal, SliceFile};
 
-/// Attenuation of air, the least that means anything.
+/// Attenuation of air, the floor of [`HuRule::Standard`].
 const AIR_HU: i16 = -1024;
 
-/// How stored values become Hounsfield units.
+/// Conversion of stored values to Hounsfield units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HuRule {
     /// `slope · stored + intercept` in f32, rounded; padding pixels and everything below −1024
-    /// become −1024 (air); clamped to 16 bits. Of each sample only BitsStored bits count: older
-    /// files keep overlays in the others.
+    /// become −1024 (air); clamped to 16 bits. Only BitsStored bits of each sample are used: older
+    /// files store overlays in the others.
     Standard,
     /// The arithmetic of the Python package `lungs` 0.1.5: stored −2000 becomes 0, then the
     /// product with the slope is cut to int16 and the intercept added in int16; no floor.
@@ -23,7 +23,7 @@ pub enum HuRule {
     Lungs015,
 }
 
-/// Everything that decides what a stored value means.
+/// All values that determine the meaning of a stored value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TableKey {
     slope: f64,
@@ -39,12 +39,12 @@ pub(super) struct TableKey {
     rule: HuRule,
 }
 
-/// Largest RescaleSlope, and thousandth of the largest RescaleIntercept, that mean anything.
+/// Largest accepted RescaleSlope, and a thousandth of the largest accepted RescaleIntercept.
 const MAX_SLOPE: f64 = 1e4;
 
 impl TableKey {
     /// # Errors
-    /// [`SeriesRefusal::BadTag`] for values from which no Hounsfield units can come.
+    /// [`SeriesRefusal::BadTag`] for values that cannot give Hounsfield units.
     pub fn of(slice: &SliceFile, rule: HuRule) -> Result<Self, SeriesRefusal> {
         let values = &slice.values;
         let bad = |tag, found: String, expected: &str| SeriesRefusal::BadTag {
@@ -54,30 +54,30 @@ impl TableKey {
             expected: expected.to_owned(),
         };
         let tag = "BitsAllocated (0028,0100)";
-        let wanted = "8 or 16";
-        let allocated = values.bits_allocated.clone().map_err(|found| bad(tag, found, wanted))?;
+        let expected = "8 or 16";
+        let allocated = values.bits_allocated.clone().map_err(|found| bad(tag, found, expected))?;
         if ![8, 16].contains(&allocated) {
-            return Err(bad(tag, allocated.to_string(), wanted));
+            return Err(bad(tag, allocated.to_string(), expected));
         }
-        let (tag, wanted) = ("BitsStored (0028,0101)", format!("1 to {allocated}"));
-        let stored = values.bits_stored.clone().map_err(|found| bad(tag, found, &wanted))?;
+        let (tag, expected) = ("BitsStored (0028,0101)", format!("1 to {allocated}"));
+        let stored = values.bits_stored.clone().map_err(|found| bad(tag, found, &expected))?;
         if !(1..=allocated).contains(&stored) {
-            return Err(bad(tag, stored.to_string(), &wanted));
+            return Err(bad(tag, stored.to_string(), &expected));
         }
-        // Absent in a few files, and then what it nearly always is.
+        // Absent in a few files; the usual value is assumed.
         let high = values.high_bit.clone().unwrap_or(stored - 1);
         if !(stored - 1..allocated).contains(&high) {
-            let wanted = format!("{} to {}", stored - 1, allocated - 1);
-            return Err(bad("HighBit (0028,0102)", high.to_string(), &wanted));
+            let expected = format!("{} to {}", stored - 1, allocated - 1);
+            return Err(bad("HighBit (0028,0102)", high.to_string(), &expected));
         }
-        let (tag, wanted) = ("RescaleSlope (0028,1053)", "a number");
-        let slope = values.slope.clone().map_err(|found| bad(tag, found, wanted))?;
+        let (tag, expected) = ("RescaleSlope (0028,1053)", "a number");
+        let slope = values.slope.clone().map_err(|found| bad(tag, found, expected))?;
         if slope == 0.0 || slope.abs() > MAX_SLOPE {
-            let wanted = "a number other than 0, at most 10000";
-            return Err(bad(tag, slope.to_string(), wanted));
+            let expected = "a number other than 0, at most 10000";
+            return Err(bad(tag, slope.to_string(), expected));
         }
-        let (tag, wanted) = ("RescaleIntercept (0028,1052)", "a number");
-        let intercept = values.intercept.clone().map_err(|found| bad(tag, found, wanted))?;
+        let (tag, expected) = ("RescaleIntercept (0028,1052)", "a number");
+        let intercept = values.intercept.clone().map_err(|found| bad(tag, found, expected))?;
         if intercept.abs() > 1000.0 * MAX_SLOPE {
             return Err(bad(tag, intercept.to_string(), "a number, at most 10000000"));
         }
@@ -100,14 +100,14 @@ impl TableKey {
         self.allocated
     }
 
-    /// Allocated bits as the number they stand for: the stored ones, with their sign.
+    /// The number of a bit pattern: its stored bits, with their sign.
     fn number(&self, bits: u16) -> i32 {
-        extended(u32::from(bits) >> self.below, self.stored, self.signed)
+        sign_extend(u32::from(bits) >> self.below, self.stored, self.signed)
     }
 }
 
 /// The low `width` bits, in two's complement when `signed`.
-fn extended(bits: u32, width: u32, signed: bool) -> i32 {
+fn sign_extend(bits: u32, width: u32, signed: bool) -> i32 {
     let unused = 32 - width;
     let top = bits << unused;
     if signed { top.cast_signed() >> unused } else { (top >> unused).cast_signed() }
@@ -123,17 +123,17 @@ pub(super) fn hu_table(key: &TableKey) -> Vec<i16> {
 
 fn standard_table(key: &TableKey) -> Vec<i16> {
     let (slope, intercept) = (key.slope as f32, key.intercept as f32);
-    // Padding may lie outside what BitsStored can hold (−2000 beside 12 unsigned bits): it is
-    // looked for among the allocated bits too.
-    let allocated = |bits| extended(u32::from(bits), key.allocated, key.signed);
-    let whole = key.padding.map(|(a, b)| {
+    // Padding may lie outside the range of BitsStored (−2000 with 12 unsigned bits), so it is compared
+    // with the allocated bits too.
+    let allocated = |bits| sign_extend(u32::from(bits), key.allocated, key.signed);
+    let padding_range = key.padding.map(|(a, b)| {
         let (a, b) = (allocated(a), allocated(b));
         a.min(b)..=a.max(b)
     });
     (0..=u16::MAX)
         .map(|bits| {
             let stored = key.number(bits);
-            if let Some(padding) = &whole
+            if let Some(padding) = &padding_range
                 && (padding.contains(&allocated(bits)) || padding.contains(&stored))
             {
                 return AIR_HU;
@@ -147,7 +147,7 @@ fn standard_table(key: &TableKey) -> Vec<i16> {
 /// The original's arithmetic: `int16(slope · int16(stored)) + int16(intercept)`, wrapping as
 /// NumPy's does, with −2000 set to 0 first.
 fn lungs_015(key: &TableKey, bits: u16) -> i16 {
-    let stored = match extended(u32::from(bits), key.allocated, key.signed) as i16 {
+    let stored = match sign_extend(u32::from(bits), key.allocated, key.signed) as i16 {
         -2000 => 0,
         stored => stored,
     };
@@ -156,9 +156,9 @@ fn lungs_015(key: &TableKey, bits: u16) -> i16 {
     sloped.wrapping_add(key.intercept as i64 as i16)
 }
 
-/// Applies the table to stored samples, as many as `out` has places.
+/// Converts stored samples with the table, as many as `out` holds.
 pub(super) fn look_up(stored: &Stored, table: &[i16], out: &mut [i16]) {
-    // A fixed length lets the compiler see that no 16-bit index is out of bounds.
+    // A fixed length lets the compiler omit bounds checks of 16-bit indices.
     let Ok(table) = <&[i16; 1 << 16]>::try_from(table) else { return };
     match stored {
         Stored::Bytes(bytes) => {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_originals_arithmetic_zeroes_minus_2000_and_keeps_the_rest() {
+    fn the_arithmetic_of_the_original_zeroes_minus_2000_and_keeps_the_rest() {
         let key = TableKey { intercept: -1024.0, ..key(HuRule::Lungs015) };
         let table = hu_table(&key);
         assert_eq!(table[usize::from((-2000_i16).cast_unsigned())], -1024);

@@ -1,52 +1,53 @@
-//! What tells the stacks of one series apart: values of the header that differ between them.
+//! Header values that distinguish the stacks of one series.
 
 use std::collections::BTreeMap;
 
 use super::{Marks, Series, SliceFile};
 
-/// More stacks than this under one UID are a damaged series.
-pub(super) const MAX_PARTS: usize = 64;
-/// A value that fewer slices than this share, on average, counts slices and tells no stacks apart.
+/// More stacks than this under one UID indicate a damaged series.
+pub(super) const MAX_STACKS: usize = 64;
+/// A value shared by fewer slices than this, on average, numbers slices and does not distinguish
+/// stacks.
 const FEWEST_SLICES: usize = 3;
-/// Thicknesses that differ by this part are one thickness with rounding …
+/// Thicknesses that differ by at most this share are equal but for rounding …
 const SAME_THICKNESS: f64 = 0.1;
 /// … plus this.
 const SAME_THICKNESS_MM: f64 = 0.05;
 
 /// One value of the header.
 pub(super) struct Mark {
-    /// What messages call it; empty for all values together.
+    /// Its name in messages; empty for the combination of all values.
     pub name: &'static str,
-    /// What it means that slices have several values of it.
-    pub meaning: Meaning,
+    /// Whether a stack may have several values.
+    pub kind: MarkKind,
     read: fn(&SliceFile) -> String,
 }
 
-/// What several values of a mark mean.
+/// The behaviour of a mark within one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// One stack has one value: slices with several values are of several stacks.
-    Differs,
-    /// A scanner may count it up within one stack, block by block: only stacks that lie between
-    /// each other are told apart by it.
-    Counts,
+pub(super) enum MarkKind {
+    /// A stack has one value: slices with several values belong to several stacks.
+    Constant,
+    /// A scanner may increment it within one stack, block by block: it separates only interleaved
+    /// stacks.
+    Counter,
 }
 
-/// The marks, most telling first.
+/// The marks, the most reliable first.
 pub(super) const MARKS: [Mark; 11] = [
-    differs("temporal position", |slice| slice.marks.temporal.clone()),
-    differs("ConvolutionKernel (0018,1210)", |slice| slice.marks.kernel.clone()),
-    differs("KVP (0018,0060)", |slice| number(&slice.marks.kilovolts)),
-    differs("ImageType (0008,0008)", |slice| slice.marks.image_type.clone()),
-    differs(THICKNESS, |slice| number(&slice.marks.thickness_mm)),
-    counts("AcquisitionNumber (0020,0012)", |slice| {
+    constant("temporal position", |slice| slice.marks.temporal.clone()),
+    constant("ConvolutionKernel (0018,1210)", |slice| slice.marks.kernel.clone()),
+    constant("KVP (0018,0060)", |slice| number(&slice.marks.kilovolts)),
+    constant("ImageType (0008,0008)", |slice| slice.marks.image_type.clone()),
+    constant(THICKNESS, |slice| number(&slice.marks.thickness_mm)),
+    counter("AcquisitionNumber (0020,0012)", |slice| {
         slice.marks.acquisition.map_or_else(String::new, |number| number.to_string())
     }),
-    counts("time of acquisition", |slice| slice.marks.acquired.clone()),
-    counts("StackID (0020,9056)", |slice| slice.marks.stack.clone()),
-    counts("SeriesDescription (0008,103E)", |slice| slice.origin.description.clone()),
-    counts("FrameOfReferenceUID (0020,0052)", |slice| slice.marks.frame_of_reference.clone()),
-    counts("", |slice| {
+    counter("time of acquisition", |slice| slice.marks.acquired.clone()),
+    counter("StackID (0020,9056)", |slice| slice.marks.stack.clone()),
+    counter("SeriesDescription (0008,103E)", |slice| slice.origin.description.clone()),
+    counter("FrameOfReferenceUID (0020,0052)", |slice| slice.marks.frame_of_reference.clone()),
+    counter("", |slice| {
         let Marks { temporal, kernel, kilovolts, thickness_mm, image_type, .. } = &slice.marks;
         let acquisition = slice.marks.acquisition.map(|number| number.to_string());
         [
@@ -65,12 +66,12 @@ pub(super) const MARKS: [Mark; 11] = [
 
 const THICKNESS: &str = "SliceThickness (0018,0050)";
 
-const fn differs(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
-    Mark { name, meaning: Meaning::Differs, read }
+const fn constant(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
+    Mark { name, kind: MarkKind::Constant, read }
 }
 
-const fn counts(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
-    Mark { name, meaning: Meaning::Counts, read }
+const fn counter(name: &'static str, read: fn(&SliceFile) -> String) -> Mark {
+    Mark { name, kind: MarkKind::Counter, read }
 }
 
 /// Slices with one value of a mark.
@@ -83,13 +84,13 @@ pub(super) struct Group {
 }
 
 impl Mark {
-    /// The slices by their value, in the order of the values; `None` when the mark tells no
-    /// stacks apart, since all slices have one value of it, or nearly every one its own.
+    /// Groups the slices by value, in the order of the values; `None` if the mark does not
+    /// distinguish stacks, because all slices have one value, or nearly each has a different one.
     pub fn groups(&self, series: &Series, slices: &[usize]) -> Option<Vec<Group>> {
         let mut values: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for &index in slices {
             let value = (self.read)(&series.slices[index]);
-            // Writers differ in case and spaces, scanners do not.
+            // Case and spaces vary between writers, not between scans.
             values.entry(value.trim().to_ascii_uppercase()).or_default().push(index);
         }
         let first = |slices: &[usize]| {
@@ -99,13 +100,13 @@ impl Mark {
         let mut groups: Vec<Group> =
             values.into_values().map(|slices| Group { value: first(&slices), slices }).collect();
         if self.name == THICKNESS {
-            groups = joined(groups);
+            groups = merge_thicknesses(groups);
         }
-        let several = (2..=MAX_PARTS).contains(&groups.len());
+        let several = (2..=MAX_STACKS).contains(&groups.len());
         (several && slices.len() >= FEWEST_SLICES * groups.len()).then_some(groups)
     }
 
-    /// A value in words.
+    /// The mark with this value, for messages.
     pub fn label(&self, value: &str) -> String {
         match (self.name, value) {
             ("", _) => value.to_owned(),
@@ -115,29 +116,29 @@ impl Mark {
     }
 }
 
-/// Groups of thicknesses that are one thickness with rounding, joined.
-fn joined(groups: Vec<Group>) -> Vec<Group> {
+/// Merges groups of thicknesses that are equal but for rounding.
+fn merge_thicknesses(groups: Vec<Group>) -> Vec<Group> {
     let thickness = |group: &Group| group.value.parse::<f64>().ok();
     let mut groups = groups;
     groups.sort_by(|a, b| {
         let [a, b] = [a, b].map(|group| thickness(group).unwrap_or(-1.0));
         a.total_cmp(&b)
     });
-    let mut joined: Vec<Group> = Vec::new();
+    let mut merged: Vec<Group> = Vec::new();
     for group in groups {
-        let same = joined.last().and_then(thickness).zip(thickness(&group));
+        let same = merged.last().and_then(thickness).zip(thickness(&group));
         let same = same.is_some_and(|(first_mm, mm)| {
             mm - first_mm <= SAME_THICKNESS * first_mm + SAME_THICKNESS_MM
         });
-        match joined.last_mut().filter(|_| same) {
+        match merged.last_mut().filter(|_| same) {
             Some(last) => last.slices.extend(group.slices),
-            None => joined.push(group),
+            None => merged.push(group),
         }
     }
-    joined
+    merged
 }
 
-/// A number without differences of writing: `2.50` is `2.5`. Text that is no number stays.
+/// Normalises a number: `2.50` becomes `2.5`. Other text is unchanged.
 fn number(text: &str) -> String {
     match text.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => number.to_string(),
@@ -145,12 +146,12 @@ fn number(text: &str) -> String {
     }
 }
 
-/// Whether nothing in their headers says that two slices at one place are of different stacks.
-pub(super) fn alike(a: &SliceFile, b: &SliceFile) -> bool {
+/// Whether no header value assigns two slices at one position to different stacks.
+pub(super) fn same_stack(a: &SliceFile, b: &SliceFile) -> bool {
     let same = |mark: &Mark| {
         let [a, b] = [a, b].map(|slice| (mark.read)(slice).trim().to_ascii_uppercase());
-        // A copy that was sent another way may have lost what the other one says.
-        a == b || (mark.meaning == Meaning::Counts && (a.is_empty() || b.is_empty()))
+        // A copy transferred by another route may have lost the value.
+        a == b || (mark.kind == MarkKind::Counter && (a.is_empty() || b.is_empty()))
     };
     let description = "SeriesDescription (0008,103E)";
     let frame = "FrameOfReferenceUID (0020,0052)";
@@ -182,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn spellings_and_rounding_of_a_thickness_are_no_difference_and_other_thicknesses_are() {
+    fn spellings_and_rounding_of_a_thickness_are_equal_and_other_thicknesses_are_not() {
         assert_eq!(thicknesses(&["2.5", "2.50", "2.500000", "2.5", "2.4999", "2.5"]), None);
         assert_eq!(thicknesses(&["0.6", "0.7", "0.6", "0.7", "0.6", "0.6"]), None);
-        let apart = |a: &str, b: &str| thicknesses(&[a, b, a, b, a, b]).unwrap();
-        assert_eq!(apart("1", "1.25"), ["1", "1.25"]);
-        assert_eq!(apart("3", "2.5"), ["2.5", "3"]);
-        assert_eq!(apart("", "2.5"), ["", "2.5"]);
+        let separated = |a: &str, b: &str| thicknesses(&[a, b, a, b, a, b]).unwrap();
+        assert_eq!(separated("1", "1.25"), ["1", "1.25"]);
+        assert_eq!(separated("3", "2.5"), ["2.5", "3"]);
+        assert_eq!(separated("", "2.5"), ["", "2.5"]);
     }
 
     #[test]
-    fn a_value_that_counts_slices_tells_no_stacks_apart() {
+    fn a_value_that_numbers_slices_does_not_separate_stacks() {
         assert_eq!(thicknesses(&["1", "2", "3", "4", "5", "6"]), None);
         assert_eq!(thicknesses(&["1", "1", "2", "2", "3", "3"]), None);
         assert_eq!(thicknesses(&["1", "1", "1", "2", "2", "2"]).unwrap().len(), 2);

@@ -1,29 +1,28 @@
 //! The first bytes of a DICOM file: preamble, magic word and file meta group.
 //!
-//! Files in archives bend the rules for this part (titles longer than 16 characters, wrong group
-//! length, no preamble, no meta group at all), and only two of its values matter: it is read
-//! leniently.
+//! Files in archives violate the rules of this part (titles longer than 16 characters, wrong group
+//! length, no preamble, no meta group), and only two of its values matter, so the parser is lenient.
 
 use dicom_dictionary_std::uids;
 
-/// What the file meta group says.
+/// Values of the file meta group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meta {
-    /// TransferSyntaxUID (0002,0010); guessed from the first element when there is no meta group.
+    /// TransferSyntaxUID (0002,0010); guessed from the first element without a meta group.
     pub transfer_syntax: String,
     /// MediaStorageSOPClassUID (0002,0002), empty when absent.
     pub storage_class: String,
-    /// Where the data set starts in the file.
+    /// First byte of the data set in the file.
     pub data_set: usize,
 }
 
-/// Whether the magic word is where DICOM files have it (or at the very start, preamble lost).
+/// Whether the magic word is at byte 128, or at the start of a file without preamble.
 pub(super) fn has_magic(start: &[u8]) -> bool {
     start.get(128..132) == Some(b"DICM") || start.starts_with(b"DICM")
 }
 
-/// Whether the bytes could be a little-endian data set or file meta group without preamble: they
-/// start with a small element of group 0002 or 0008.
+/// Whether the bytes may be a little-endian data set or file meta group without preamble: they
+/// start with a short element of group 0002 or 0008.
 pub(super) fn looks_like_a_data_set(start: &[u8]) -> bool {
     match start {
         [group @ (2 | 8), 0, element, 0, a, b, c, d, ..] => {
@@ -41,7 +40,7 @@ pub(super) fn read(start: &[u8]) -> Result<Meta, String> {
         _ if start.get(128..132) == Some(b"DICM") => 132,
         _ if start.starts_with(b"DICM") => 4,
         _ if looks_like_a_data_set(start) => 0,
-        _ => return Err(format!("is not DICOM: {}", unlike_dicom(start))),
+        _ => return Err(format!("is not DICOM: {}", describe_start(start))),
     };
     let mut meta =
         Meta { transfer_syntax: String::new(), storage_class: String::new(), data_set: 0 };
@@ -70,14 +69,14 @@ pub(super) fn read(start: &[u8]) -> Result<Meta, String> {
             return Err("TransferSyntaxUID (0002,0010) is absent, expected in the file meta group"
                 .to_owned());
         }
-        // The encoding shows in the first element: is there a value representation?
+        // The first element shows the encoding: explicit with a value representation.
         let explicit = first.get(4..6).is_some_and(|vr| vr.iter().all(u8::is_ascii_uppercase));
-        let guess = if explicit {
+        let syntax = if explicit {
             uids::EXPLICIT_VR_LITTLE_ENDIAN
         } else {
             uids::IMPLICIT_VR_LITTLE_ENDIAN
         };
-        guess.clone_into(&mut meta.transfer_syntax);
+        syntax.clone_into(&mut meta.transfer_syntax);
     }
     Ok(meta)
 }
@@ -86,7 +85,8 @@ fn little_endian(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte))
 }
 
-fn unlike_dicom(start: &[u8]) -> String {
+/// A description of the first bytes of a file that is not DICOM.
+fn describe_start(start: &[u8]) -> String {
     match start {
         [0x1f, 0x8b, ..] => {
             return "it is compressed with gzip; unpack it first (gunzip)".to_owned();

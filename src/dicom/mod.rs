@@ -1,5 +1,5 @@
-//! A folder of files becomes series, and a series becomes one volume in Hounsfield units with its
-//! true geometry, or a reason why not.
+//! Reads folders of DICOM files as series, and a series as one volume in Hounsfield units with its
+//! true geometry, or as a [`SeriesRefusal`].
 //!
 //! ```text
 //! folder ──scan──▶ Scan { series, problems, skipped }
@@ -10,8 +10,8 @@
 //! ```
 //!
 //! File names, folder names, file order, InstanceNumber and SliceThickness are never trusted:
-//! a slice lies where ImagePositionPatient and ImageOrientationPatient say. What cannot be
-//! established is refused with the value found and the value expected; nothing is filled in.
+//! ImagePositionPatient and ImageOrientationPatient give the position of a slice. A series without a
+//! reliable geometry is excluded with the value found and the value expected; no data is filled in.
 
 mod codec;
 mod decode;
@@ -60,32 +60,32 @@ pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
 pub use pixels::{SeriesFacts, read_slice, read_volume, read_volume_by};
 pub use scan::scan;
-pub use shares::{Shared, StackShare};
+pub use shares::{StackSummary, ValueCount};
 pub use shear::Shear;
-pub use split::{LeftOut, Stack, stack, stack_by};
+pub use split::{ExcludedSlices, Stack, stack, stack_by};
 pub use turn::Turn;
 
-/// What a folder holds, in an order that depends on the files' contents and names alone.
+/// The contents of a folder, in an order that depends only on the contents and names of files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scan {
-    /// Every series found, ordered by patient, study date, study and series UID.
+    /// All series, ordered by patient, study date, study and series UID.
     pub series: Vec<Series>,
-    /// Files that claim to be DICOM, or look like it, and cannot be used; ordered by path.
+    /// Unusable files that claim to be DICOM or look like it, ordered by path.
     pub problems: Vec<Problem>,
-    /// How many files were plainly something else (tables, archives, pictures, DICOMDIR).
+    /// Number of files of other kinds (tables, archives, pictures, DICOMDIR).
     pub skipped: usize,
 }
 
-/// A file that wants to be DICOM and is not usable.
+/// An unusable file that claims to be DICOM or looks like it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The file.
     pub path: PathBuf,
-    /// What was found and what was expected.
+    /// The value found and the value expected; a verb phrase whose subject is the file.
     pub reason: String,
 }
 
-/// What becomes of stacks that are not plain axial ones.
+/// How to handle stacks other than plain axial ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StackRules {
     /// Stacks acquired with a tilted gantry.
@@ -94,25 +94,25 @@ pub struct StackRules {
     pub orientation: Orientation,
 }
 
-/// What becomes of a stack acquired with a tilted gantry.
+/// How to handle a stack acquired with a tilted gantry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GantryTilt {
-    /// Its rows are moved onto an untilted grid.
+    /// Resample its rows on an untilted grid.
     #[default]
     Reshear,
-    /// It is refused with the angle.
+    /// Exclude it, with the angle as the reason.
     Refuse,
 }
 
-/// What becomes of a stack of sagittal or coronal images.
+/// How to handle a stack of sagittal or coronal images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// The volume is turned to axial order; no voxel changes.
+    /// Reorder its axes to axial order, without resampling.
     #[default]
     Reformat,
-    /// It is refused.
+    /// Exclude it.
     Refuse,
 }
 
@@ -125,8 +125,8 @@ pub struct Series {
     pub slices: Vec<SliceFile>,
 }
 
-/// What a header says of the patient, the exam and the series. Files of one series may say
-/// different things: what counts is what the slices of the volume say ([`Stack::origin`]).
+/// Patient, exam and series of a header. Files of one series may differ in these values; those of
+/// the slices in the volume are used ([`Stack::origin`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// SeriesInstanceUID (0020,000E).
@@ -147,10 +147,10 @@ pub struct Origin {
     pub study_date: String,
 }
 
-/// A header value, or what was found in its place (`"absent"`, or the text that does not parse).
-pub type Found<T> = Result<T, String>;
+/// A parsed header value, or the text found instead (`"absent"`, or a text that does not parse).
+pub type HeaderValue<T> = Result<T, String>;
 
-/// What the header of one file says about one slice: the file's only one, or one of its frames.
+/// The header values of one slice: the only slice of a file, or one of its frames.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceFile {
     /// The file.
@@ -165,33 +165,33 @@ pub struct SliceFile {
     pub instance_uid: String,
     /// InstanceNumber (0020,0013).
     pub instance_number: Option<i64>,
-    /// What the image shows.
+    /// Content of the image.
     pub content: Content,
     /// NumberOfFrames (0028,0008), 1 when absent.
     pub frames: u32,
-    /// Which of the file's frames this is, from 0.
+    /// Index of the frame in the file, from 0.
     pub frame: u32,
     /// Rows (0028,0010): the image's height in pixels.
-    pub rows: Found<u32>,
+    pub rows: HeaderValue<u32>,
     /// Columns (0028,0011): the image's width in pixels.
-    pub columns: Found<u32>,
+    pub columns: HeaderValue<u32>,
     /// ImagePositionPatient (0020,0032): the centre of the first pixel, x y z in mm.
-    pub position_mm: Found<[f64; 3]>,
+    pub position_mm: HeaderValue<[f64; 3]>,
     /// ImageOrientationPatient (0020,0037): directions of increasing column, then row.
-    pub orientation: Found<[f64; 6]>,
+    pub orientation: HeaderValue<[f64; 6]>,
     /// PixelSpacing (0028,0030): distance between rows, then between columns.
-    pub pixel_spacing_mm: Found<[f64; 2]>,
-    /// What can tell stacks of one series apart.
+    pub pixel_spacing_mm: HeaderValue<[f64; 2]>,
+    /// Header values that distinguish the stacks of one series.
     pub marks: Marks,
-    /// How stored values become Hounsfield units.
+    /// Conversion of stored values to Hounsfield units.
     pub values: ValueHeader,
-    /// Where PixelData (7FE0,0010) is.
-    pub pixels: Found<PixelPlace>,
+    /// Location of PixelData (7FE0,0010).
+    pub pixels: HeaderValue<PixelLocation>,
     /// TransferSyntaxUID (0002,0010).
     pub transfer_syntax: String,
 }
 
-/// What an image shows.
+/// The content of an image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Content {
     /// A slice of the body.
@@ -206,13 +206,13 @@ pub enum Content {
     Projection,
     /// SOPClassUID (0008,0016) is one of Secondary Capture.
     SecondaryCapture,
-    /// SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) say colour.
+    /// SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) indicates colour.
     Colour,
     /// Modality (0008,0060) is not `CT` but this.
     OtherModality(String),
 }
 
-/// Header values that differ between the stacks which scanners put under one SeriesInstanceUID.
+/// Header values that differ between stacks that share a SeriesInstanceUID.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marks {
     /// TemporalPositionIdentifier (0020,0100) or Index (0020,9128), with
@@ -237,36 +237,36 @@ pub struct Marks {
     pub frame_of_reference: String,
 }
 
-/// Where a file keeps its pixels.
+/// Location of a file's pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PixelPlace {
+pub struct PixelLocation {
     /// First byte of the value, in the file (of a deflated file: in the inflated data set).
     pub offset: u64,
     /// The length that the header states; `None` when the pixels are encapsulated in fragments.
     pub length: Option<u64>,
 }
 
-/// What the header says of the stored pixel values.
+/// Header values that give stored pixel values their meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValueHeader {
     /// RescaleSlope (0028,1053).
-    pub slope: Found<f64>,
+    pub slope: HeaderValue<f64>,
     /// RescaleIntercept (0028,1052).
-    pub intercept: Found<f64>,
+    pub intercept: HeaderValue<f64>,
     /// RescaleType (0028,1054), empty when absent.
     pub rescale_type: String,
     /// Units of RealWorldValueMappingSequence (0040,9096), empty when absent.
     pub units: String,
     /// BitsAllocated (0028,0100).
-    pub bits_allocated: Found<u32>,
+    pub bits_allocated: HeaderValue<u32>,
     /// BitsStored (0028,0101).
-    pub bits_stored: Found<u32>,
+    pub bits_stored: HeaderValue<u32>,
     /// HighBit (0028,0102).
-    pub high_bit: Found<u32>,
+    pub high_bit: HeaderValue<u32>,
     /// PixelRepresentation (0028,0103) is 1: stored values are two's complement.
     pub signed: bool,
-    /// PixelPaddingValue (0028,0120) as 16 stored bits, whatever sign its representation gives.
+    /// PixelPaddingValue (0028,0120) as 16 stored bits, regardless of sign.
     pub padding: Option<u16>,
-    /// PixelPaddingRangeLimit (0028,0121), likewise.
+    /// PixelPaddingRangeLimit (0028,0121), as 16 stored bits.
     pub padding_limit: Option<u16>,
 }

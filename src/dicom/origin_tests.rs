@@ -1,17 +1,17 @@
-//! Whose scan a series is: facts come from the slices of the volume, and nobody's from another's.
+//! Patient, exam and facts of a series come from the slices of its volume.
 
 use super::testing::{TestSlice, write_series};
 use super::{Content, Series, SeriesRefusal, SliceFile, stack};
 
-fn found(slices: &[TestSlice]) -> Series {
+fn series_of(slices: &[TestSlice]) -> Series {
     let folder = tempfile::tempdir().unwrap();
     write_series(folder.path(), slices);
     crate::dicom::scan(folder.path()).unwrap().series.remove(0)
 }
 
-/// An even series of `count` slices, each changed by its number.
+/// An even series of `count` slices; `change` modifies each slice by its number.
 fn series(count: i32, change: impl Fn(i64, &mut SliceFile)) -> Series {
-    let mut series = found(&(0..count).map(TestSlice::axial).collect::<Vec<_>>());
+    let mut series = series_of(&(0..count).map(TestSlice::axial).collect::<Vec<_>>());
     for slice in &mut series.slices {
         change(slice.instance_number.unwrap(), slice);
     }
@@ -34,7 +34,7 @@ fn facts_are_those_of_the_slices_that_make_the_volume() {
             slice.origin.manufacturer = "ELSE".to_owned();
         }
     });
-    // The scout lies at the lowest place, so that the others are still even.
+    // The scout has the lowest position, so that the others remain evenly spaced.
     assert!(first(&series.slices[0]) && series.slices[0].instance_number == Some(0));
     let origin = stack(&series).unwrap().origin;
     let facts = [&origin.kernel, &origin.patient_id, &origin.study_uid, &origin.study_date];
@@ -52,7 +52,7 @@ fn of_two_stacks_the_one_that_is_used_names_the_kernel() {
         spacing: [0.9, 0.9],
         ..TestSlice::axial(number)
     }));
-    let stack = stack(&found(&slices)).unwrap();
+    let stack = stack(&series_of(&slices)).unwrap();
     assert_eq!((stack.slices.len(), stack.origin.kernel.as_str()), (8, "B30f"));
 }
 
@@ -89,7 +89,7 @@ fn slices_of_two_exams_of_one_patient_never_become_one_volume() {
 }
 
 #[test]
-fn two_patients_at_the_same_places_or_in_other_pixels_are_refused_too() {
+fn two_patients_at_the_same_positions_or_with_other_pixels_are_refused_too() {
     let mut slices: Vec<TestSlice> = (0..6).map(TestSlice::axial).collect();
     let other = |number| TestSlice {
         number: 100 + number,
@@ -97,9 +97,9 @@ fn two_patients_at_the_same_places_or_in_other_pixels_are_refused_too() {
         ..TestSlice::axial(number)
     };
     slices.extend((0..6).map(other));
-    assert_eq!(stack(&found(&slices)).unwrap_err().code(), "several-patients");
+    assert_eq!(stack(&series_of(&slices)).unwrap_err().code(), "several-patients");
     slices[6..].iter_mut().for_each(|slice| slice.spacing = [0.9, 0.9]);
-    assert_eq!(stack(&found(&slices)).unwrap_err().code(), "several-patients");
+    assert_eq!(stack(&series_of(&slices)).unwrap_err().code(), "several-patients");
 }
 
 #[test]

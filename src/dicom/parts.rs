@@ -1,72 +1,78 @@
-//! The stacks of a series: its slices by plane, and those of one plane by what their headers say
-//! of them ([`super::marks`]).
+//! Divides a series into stacks: by plane, and within one plane by header values
+//! ([`super::marks`]).
 //!
-//! Slices of one plane may be an even stack and yet of several stacks that lie between each other
-//! (two kernels, two energies) or behind each other. Stacks between each other are separated
-//! where one of them is even on its own and shows what the others show. Stacks behind each other
-//! are each a piece of the body: none stands for the whole, and the whole is no single scan.
-//! A scanner that moves the table step by step counts AcquisitionNumber up within one stack, which
-//! stays one.
+//! Slices of one plane may be evenly spaced and still belong to several stacks, interleaved (two
+//! kernels, two energies) or consecutive. Interleaved stacks are separated if one of them is even
+//! and covers the others. Consecutive stacks each show a part of the body: none stands for the
+//! series, and together they are not one scan. A scanner that moves the table in steps increments
+//! AcquisitionNumber within one stack, which is not divided.
 
-use super::marks::{Group, MARKS, MAX_PARTS, Mark, Meaning, alike};
+use super::marks::{Group, MARKS, MAX_STACKS, Mark, MarkKind, same_stack};
 use super::plane::Plane;
-use super::shares::StackShare;
-use super::stacking::{Laid, distinct_places, lay, within};
+use super::shares::StackSummary;
+use super::stacking::{EvenStack, count_within, distinct_positions, even_stack};
 use super::{Series, SeriesRefusal, StackRules};
 
-/// As few slices as one in this many may differ from the others in a mark: a slip of the writer.
-const SLIP: usize = 10;
+/// At most one in this many slices may differ from the others in a mark: an error of the writer.
+const OUTLIER_RATIO: usize = 10;
 
 /// Flag of a stack in which a few slices differ from the others in kernel, voltage, thickness,
 /// type or time.
 pub(super) const MIXED: &str = "mixed-headers";
 
-/// Slices that were tried as a stack.
-pub(super) struct Part {
+/// Slices that may be a stack.
+pub(super) struct Candidate {
     pub slices: Vec<usize>,
-    pub laid: Result<Laid, SeriesRefusal>,
-    /// What tells it from the other parts.
+    pub stack: Result<EvenStack, SeriesRefusal>,
+    /// Header values that distinguish it from the other candidates.
     pub label: String,
 }
 
-impl Part {
+impl Candidate {
     pub fn new(series: &Series, slices: Vec<usize>, rules: StackRules, label: String) -> Self {
-        let laid = lay(series, &slices, rules);
-        Self { slices, laid, label }
+        let stack = even_stack(series, &slices, rules);
+        Self { slices, stack, label }
     }
 
-    /// Whether it is even and nothing in the headers says that two of its slices at one place are
-    /// of different stacks.
+    /// Whether it is even and no header value assigns two of its slices at one position to different
+    /// stacks.
     fn is_one_stack(&self, series: &Series) -> bool {
         let slice = |index: usize| &series.slices[index];
-        self.laid.as_ref().is_ok_and(|laid| {
-            laid.duplicates.iter().all(|&(kept, left_out)| alike(slice(kept), slice(left_out)))
+        self.stack.as_ref().is_ok_and(|stack| {
+            stack
+                .duplicates
+                .iter()
+                .all(|&(kept, excluded)| same_stack(slice(kept), slice(excluded)))
         })
     }
 
-    /// Slices of the stack, 0 where there is none.
+    /// Number of slices of the stack, 0 without a stack.
     pub fn count(&self) -> usize {
-        self.laid.as_ref().map_or(0, |laid| laid.slices.len())
+        self.stack.as_ref().map_or(0, |stack| stack.slices.len())
     }
 }
 
-/// The stacks of the slices, by plane and then by marks.
+/// Divides slices into candidate stacks, by plane and then by marks.
 ///
 /// # Errors
 /// [`SeriesRefusal::TooManyStacks`].
-pub(super) fn parts(
+pub(super) fn candidates(
     series: &Series,
     images: &[usize],
     rules: StackRules,
-) -> Result<Vec<Part>, SeriesRefusal> {
-    let planes = by_plane(series, images)?;
-    let parts =
-        planes.into_iter().flat_map(|(slices, label)| by_marks(series, slices, rules, &label));
-    Ok(parts.collect())
+) -> Result<Vec<Candidate>, SeriesRefusal> {
+    let planes = group_by_plane(series, images)?;
+    let candidates = planes
+        .into_iter()
+        .flat_map(|(slices, label)| divide_by_marks(series, slices, rules, &label));
+    Ok(candidates.collect())
 }
 
-/// Images of one size, spacing and orientation each, with those in words.
-fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String)>, SeriesRefusal> {
+/// Groups images by size, spacing and orientation, with a description of each group.
+fn group_by_plane(
+    series: &Series,
+    images: &[usize],
+) -> Result<Vec<(Vec<usize>, String)>, SeriesRefusal> {
     let mut planes: Vec<(usize, Plane, Vec<usize>)> = Vec::new();
     for &index in images {
         let slice = &series.slices[index];
@@ -75,14 +81,14 @@ fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String
             .position(|(first, plane, _)| plane.check(&series.slices[*first], slice).is_ok());
         if let Some(same) = same {
             planes[same].2.push(index);
-        } else if planes.len() == MAX_PARTS {
-            return Err(SeriesRefusal::TooManyStacks { limit: MAX_PARTS });
+        } else if planes.len() == MAX_STACKS {
+            return Err(SeriesRefusal::TooManyStacks { limit: MAX_STACKS });
         } else {
             planes.push((index, Plane::of(slice)?, vec![index]));
         }
     }
-    let one = planes.len() == 1;
-    let words = |plane: &Plane| {
+    let is_only_plane = planes.len() == 1;
+    let describe = |plane: &Plane| {
         format!(
             "{} × {} pixels of {} × {} mm along {:.2?} and {:.2?}",
             plane.rows,
@@ -93,96 +99,104 @@ fn by_plane(series: &Series, images: &[usize]) -> Result<Vec<(Vec<usize>, String
             plane.along_column
         )
     };
-    let label = |plane: &Plane| if one { String::new() } else { words(plane) };
+    let label = |plane: &Plane| if is_only_plane { String::new() } else { describe(plane) };
     Ok(planes.into_iter().map(|(_, plane, members)| (members, label(&plane))).collect())
 }
 
-/// Parts slices of one plane by the first mark that leaves an even stack which shows what the
-/// others show, and these parts by the next one; else they stay together.
-fn by_marks(
+/// Divides slices of one plane by the first mark that gives an even stack which covers the others,
+/// and the results by the next mark; without such a mark they stay together.
+fn divide_by_marks(
     series: &Series,
     slices: Vec<usize>,
     rules: StackRules,
     plane_label: &str,
-) -> Vec<Part> {
-    let mut together = Part::new(series, slices, rules, plane_label.to_owned());
-    let is_one_stack = together.is_one_stack(series);
-    let first = together.slices.first().map(|&index| &series.slices[index]);
+) -> Vec<Candidate> {
+    let mut undivided = Candidate::new(series, slices, rules, plane_label.to_owned());
+    let is_one_stack = undivided.is_one_stack(series);
+    let first = undivided.slices.first().map(|&index| &series.slices[index]);
     let same_headers = first.is_some_and(|first| {
-        together.slices.iter().all(|&index| {
+        undivided.slices.iter().all(|&index| {
             let slice = &series.slices[index];
             slice.marks == first.marks && slice.origin.description == first.origin.description
         })
     });
     if is_one_stack && same_headers {
-        return vec![together];
+        return vec![undivided];
     }
     let mut mixed = Vec::new();
     for mark in &MARKS {
-        let Some(groups) = mark.groups(series, &together.slices) else { continue };
-        let tried: Vec<Part> = groups
+        let Some(groups) = mark.groups(series, &undivided.slices) else { continue };
+        let divided: Vec<Candidate> = groups
             .iter()
             .map(|group| {
                 let label = [plane_label, &mark.label(&group.value)];
                 let label = label.into_iter().filter(|text| !text.is_empty());
                 let label = label.collect::<Vec<_>>().join(", ");
-                Part::new(series, group.slices.clone(), rules, label)
+                Candidate::new(series, group.slices.clone(), rules, label)
             })
             .collect();
-        if one_stands_for_all(series, &tried) {
-            let parts = tried.into_iter();
-            return parts
-                .flat_map(|part| by_marks(series, part.slices, rules, &part.label))
+        if one_stands_for_all(series, &divided) {
+            return divided
+                .into_iter()
+                .flat_map(|candidate| {
+                    divide_by_marks(series, candidate.slices, rules, &candidate.label)
+                })
                 .collect();
         }
-        if mark.meaning == Meaning::Differs {
+        if mark.kind == MarkKind::Constant {
             mixed.push((mark, groups));
         }
     }
     if is_one_stack {
-        judge_mixture(&mut together, &mixed);
+        check_mixture(&mut undivided, &mixed);
     }
-    vec![together]
+    vec![undivided]
 }
 
-/// Refuses an even stack whose slices have several values of a mark, or flags it where a few slices
-/// differ or say nothing.
-fn judge_mixture(together: &mut Part, mixed: &[(&Mark, Vec<Group>)]) {
-    let Ok(laid) = &mut together.laid else { return };
-    match mixed.iter().find(|(_, groups)| !is_slip(groups) && !is_unknown_piece(groups)) {
+/// Refuses an even stack whose slices have several values of a mark, or flags it if only a few slices
+/// differ or lack a value.
+fn check_mixture(undivided: &mut Candidate, mixed: &[(&Mark, Vec<Group>)]) {
+    let Ok(stack) = &mut undivided.stack else { return };
+    match mixed.iter().find(|(_, groups)| !has_few_outliers(groups) && !has_one_known_value(groups))
+    {
         Some((mark, groups)) => {
-            let share = |group: &Group| StackShare {
+            let summary = |group: &Group| StackSummary {
                 label: mark.label(&group.value),
                 slices: group.slices.len(),
             };
-            let stacks = groups.iter().map(share).collect();
-            together.laid = Err(SeriesRefusal::SeveralStacks { stacks });
+            let stacks = groups.iter().map(summary).collect();
+            undivided.stack = Err(SeriesRefusal::SeveralStacks { stacks });
         }
         None if mixed.is_empty() => {}
-        None => laid.flags.push(MIXED.to_owned()),
+        None => stack.flags.push(MIXED.to_owned()),
     }
 }
 
-/// Whether the largest even stack among parts of one plane is no small part of the slices, and
-/// shows at least half of what the others show once more.
-fn one_stands_for_all(series: &Series, parts: &[Part]) -> bool {
-    let even = parts.iter().filter(|part| part.is_one_stack(series));
-    let Some(best) = even.max_by_key(|part| part.count()) else { return false };
-    let others = parts.iter().filter(|part| !std::ptr::eq(*part, best));
-    let others: Vec<usize> = others.flat_map(|part| part.slices.iter().copied()).collect();
-    let most = parts.iter().map(|part| distinct_places(series, &part.slices)).max().unwrap_or(0);
-    let (inside, all) = within(series, &best.slices, &others);
+/// Whether the largest even stack among candidates of one plane has at least half as many slices as
+/// the largest candidate, and covers at least half of the other slices.
+fn one_stands_for_all(series: &Series, candidates: &[Candidate]) -> bool {
+    let even = candidates.iter().filter(|candidate| candidate.is_one_stack(series));
+    let Some(best) = even.max_by_key(|candidate| candidate.count()) else { return false };
+    let others = candidates.iter().filter(|candidate| !std::ptr::eq(*candidate, best));
+    let others: Vec<usize> =
+        others.flat_map(|candidate| candidate.slices.iter().copied()).collect();
+    let most = candidates
+        .iter()
+        .map(|candidate| distinct_positions(series, &candidate.slices))
+        .max()
+        .unwrap_or(0);
+    let (inside, all) = count_within(series, &best.slices, &others);
     2 * best.count() >= most && 2 * inside >= all
 }
 
-/// Whether all but a few slices have one value.
-fn is_slip(groups: &[Group]) -> bool {
+/// Whether all but a few slices have the same value.
+fn has_few_outliers(groups: &[Group]) -> bool {
     let sizes = groups.iter().map(|group| group.slices.len());
     let (most, all) = (sizes.clone().max().unwrap_or(0), sizes.sum::<usize>());
-    SLIP * (all - most) <= all
+    OUTLIER_RATIO * (all - most) <= all
 }
 
-/// Whether slices say one value or none: part of the files may have lost it.
-fn is_unknown_piece(groups: &[Group]) -> bool {
+/// Whether slices have one value or none: some files may have lost it.
+fn has_one_known_value(groups: &[Group]) -> bool {
     groups.iter().filter(|group| !group.value.is_empty()).count() < 2
 }

@@ -1,10 +1,10 @@
-//! Stacks of one series that lie between or behind each other.
+//! Interleaved and consecutive stacks of one series.
 
 use super::split::{Stack, stack};
 use super::testing::{TestSlice, write_series};
 use super::{Series, SeriesRefusal, SliceFile};
 
-/// An even series of `count` slices 2.5 mm apart, each changed by its number.
+/// An even series of `count` slices 2.5 mm apart; `change` modifies each slice by its number.
 fn series(count: i32, change: impl Fn(i64, &mut SliceFile)) -> Series {
     let slices: Vec<TestSlice> = (0..count).map(TestSlice::axial).collect();
     let folder = tempfile::tempdir().unwrap();
@@ -20,10 +20,10 @@ fn set<T>(field: &mut T, value: T) {
     *field = value;
 }
 
-/// Gives a slice one of several values of a mark.
+/// Sets a mark of a slice to one of several values.
 type SetMark = fn(&mut SliceFile, usize);
 
-/// Marks of which one stack has one value.
+/// Marks with one value per stack.
 const DIFFERING: [(&str, SetMark); 5] = [
     ("ConvolutionKernel", |slice, n| set(&mut slice.marks.kernel, format!("B{n}0f"))),
     ("KVP", |slice, n| set(&mut slice.marks.kilovolts, (80 + 20 * n).to_string())),
@@ -32,7 +32,7 @@ const DIFFERING: [(&str, SetMark); 5] = [
     ("temporal position", |slice, n| set(&mut slice.marks.temporal, n.to_string())),
 ];
 
-/// Marks that count up within one stack, too.
+/// Marks that may also increase within one stack.
 const COUNTING: [(&str, SetMark); 3] = [
     ("AcquisitionNumber", |slice, n| set(&mut slice.marks.acquisition, Some(n as i64))),
     ("time of acquisition", |slice, n| set(&mut slice.marks.acquired, format!("1200{n:02}"))),
@@ -45,7 +45,7 @@ fn numbers(series: &Series, stack: &Stack) -> Vec<i64> {
 }
 
 #[test]
-fn stacks_that_lie_between_each_other_are_told_apart_by_every_mark() {
+fn interleaved_stacks_are_separated_by_every_mark() {
     for (name, mark) in DIFFERING.into_iter().chain(COUNTING) {
         for stacks in [2, 3] {
             let all = 8 * stacks;
@@ -57,22 +57,22 @@ fn stacks_that_lie_between_each_other_are_told_apart_by_every_mark() {
             let spacing_mm = stack.geometry.spacing_mm[0];
             assert!((spacing_mm - 2.5 * stacks as f64).abs() < 1e-9, "{name}: {spacing_mm}");
             assert_eq!(stack.flags, [format!("one-of-{stacks}-stacks")]);
-            let left_out: usize = stack.left_out.iter().map(|part| part.slices.len()).sum();
-            assert_eq!(left_out, 8 * (stacks - 1));
-            assert!(stack.left_out[0].reason.contains(name), "{}", stack.left_out[0].reason);
+            let excluded: usize = stack.excluded.iter().map(|slices| slices.slices.len()).sum();
+            assert_eq!(excluded, 8 * (stacks - 1));
+            assert!(stack.excluded[0].reason.contains(name), "{}", stack.excluded[0].reason);
         }
     }
 }
 
 #[test]
-fn stacks_behind_each_other_are_refused_with_both_unless_a_scanner_counts_so() {
+fn consecutive_stacks_are_refused_with_both_unless_the_mark_may_increase_in_a_scan() {
     for (name, mark) in DIFFERING {
         let series = series(16, |number, slice| mark(slice, usize::from(number >= 9)));
         let refusal = stack(&series).unwrap_err();
         assert_eq!(refusal.code(), "several-stacks", "{name}: {refusal}");
         let text = refusal.to_string();
-        assert!(text.contains(&format!("9 with {name}")), "{text}");
-        assert!(text.contains(&format!("7 with {name}")), "{text}");
+        assert!(text.contains(&format!("9 slices with {name}")), "{text}");
+        assert!(text.contains(&format!("7 slices with {name}")), "{text}");
     }
     for (name, mark) in COUNTING {
         for blocks in [2, 4] {
@@ -89,7 +89,7 @@ fn stacks_behind_each_other_are_refused_with_both_unless_a_scanner_counts_so() {
 }
 
 #[test]
-fn a_mark_that_counts_every_slice_changes_nothing() {
+fn a_mark_that_numbers_every_slice_changes_nothing() {
     for (name, mark) in DIFFERING.into_iter().chain(COUNTING) {
         let series = series(16, |number, slice| mark(slice, number as usize));
         let stack = stack(&series).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
@@ -98,12 +98,12 @@ fn a_mark_that_counts_every_slice_changes_nothing() {
 }
 
 #[test]
-fn a_few_slices_that_say_something_else_stay_with_a_flag_and_a_mixture_is_refused() {
+fn a_few_slices_with_another_value_stay_with_a_flag_and_a_mixture_is_refused() {
     for (name, mark) in DIFFERING {
         let slip = series(20, |number, slice| mark(slice, usize::from([6, 19].contains(&number))));
         let chosen = stack(&slip).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
         assert_eq!((chosen.slices.len(), chosen.flags), (20, vec!["mixed-headers".to_owned()]));
-        // None of the two kinds is even.
+        // Neither of the two groups is even.
         let odd = [0, 1, 4, 6, 7, 8, 11, 15, 16, 18];
         let mixture = series(20, |number, slice| mark(slice, usize::from(odd.contains(&number))));
         assert_eq!(stack(&mixture).unwrap_err().code(), "several-stacks", "{name}");
@@ -111,7 +111,7 @@ fn a_few_slices_that_say_something_else_stay_with_a_flag_and_a_mixture_is_refuse
 }
 
 #[test]
-fn of_an_uneven_and_an_even_stack_between_each_other_the_even_one_is_used() {
+fn of_an_uneven_and_an_even_interleaved_stack_the_even_one_is_used() {
     // Two slices of one kernel, then one of the other.
     let series = series(24, |number, slice| {
         slice.marks.kernel = if number % 3 == 2 { "B30f" } else { "B70f" }.to_owned();
@@ -121,7 +121,7 @@ fn of_an_uneven_and_an_even_stack_between_each_other_the_even_one_is_used() {
 }
 
 #[test]
-fn stacks_of_other_spacings_between_each_other_are_told_apart() {
+fn interleaved_stacks_of_different_spacings_are_separated() {
     let series = series(24, |number, slice| {
         slice.marks.thickness_mm = if number < 16 { "2.5" } else { "5" }.to_owned();
         let z_mm = match number {
@@ -146,7 +146,7 @@ fn kernels_of_two_acquisitions_are_four_stacks() {
 }
 
 #[test]
-fn a_header_that_half_of_the_files_lost_does_not_part_a_scan() {
+fn a_value_missing_in_half_of_the_files_does_not_divide_a_scan() {
     let series = series(16, |number, slice| {
         slice.marks.kernel = if number < 8 { "B30f" } else { "" }.to_owned();
     });
@@ -177,25 +177,25 @@ fn half_a_chest_in_other_pixels_does_not_stand_for_the_whole() {
             assert_eq!(refusal.code(), "inconsistent-slices", "{refusal}");
         }
     }
-    // A single slice beyond the others, or other pixels of the same places, take nothing away.
+    // A single slice beyond the others, or slices with other pixels at the same positions, are excluded.
     let lone = series(16, |number, slice| {
         if number == 15 {
             spaced(slice);
         }
     });
     assert_eq!(stack(&lone).unwrap().slices.len(), 15);
-    let again = series(24, |number, slice| {
+    let overlapping = series(24, |number, slice| {
         if number >= 16 {
             spaced(slice);
             slice.position_mm = Ok([-10.0, -20.0, -100.0 + 2.5 * (number - 12) as f64]);
         }
     });
-    assert_eq!(stack(&again).unwrap().slices.len(), 16);
+    assert_eq!(stack(&overlapping).unwrap().slices.len(), 16);
 }
 
 #[test]
-fn gaps_that_drift_are_refused_and_rounded_places_are_not() {
-    let placed = |z_mm: &dyn Fn(f64) -> f64| {
+fn drifting_gaps_are_refused_and_rounded_positions_are_not() {
+    let stack_at = |z_mm: &dyn Fn(f64) -> f64| {
         stack(&series(100, |number, slice| {
             slice.position_mm = Ok([-10.0, -20.0, z_mm(number as f64)]);
         }))
@@ -204,7 +204,7 @@ fn gaps_that_drift_are_refused_and_rounded_places_are_not() {
     let kinked = |step: f64| 3.0 * step + 0.3 * (step - 50.0).max(0.0);
     let growing = |step: f64| 3.0 * step + 0.0015 * step * step;
     for (z_mm, off_mm) in [(&kinked as &dyn Fn(f64) -> f64, 7.4), (&growing, 3.7)] {
-        let refusal = placed(z_mm).unwrap_err();
+        let refusal = stack_at(z_mm).unwrap_err();
         let SeriesRefusal::DriftingSpacing { off_mm: found, .. } = &refusal else {
             panic!("{refusal}")
         };
@@ -213,20 +213,17 @@ fn gaps_that_drift_are_refused_and_rounded_places_are_not() {
     }
     // Written with one decimal, and with the jitter of a table.
     let rounded = |step: f64| (6.25 * step).round() / 10.0;
-    assert!((placed(&rounded).unwrap().geometry.spacing_mm[0] - 0.625).abs() < 1e-3);
+    assert!((stack_at(&rounded).unwrap().geometry.spacing_mm[0] - 0.625).abs() < 1e-3);
     let turns = std::f64::consts::TAU * 38.0 / 99.0;
     let shaken = |step: f64| 2.5 * step + 0.2 * (step * turns).sin();
-    assert_eq!(placed(&shaken).unwrap().slices.len(), 100);
+    assert_eq!(stack_at(&shaken).unwrap().slices.len(), 100);
 }
 
 #[test]
-fn images_at_one_place_say_so() {
+fn images_at_one_position_are_refused_with_the_position() {
     let series = series(4, |_, slice| slice.position_mm = Ok([-10.0, -20.0, -50.0]));
     let refusal = stack(&series).unwrap_err();
     assert_eq!(refusal.code(), "too-few-slices");
     let text = refusal.to_string();
-    assert!(
-        text.starts_with("4 images, all of them at -50.00 mm along the slice normal"),
-        "{text}"
-    );
+    assert!(text.starts_with("4 images, all at -50.00 mm along the slice normal"), "{text}");
 }

@@ -1,5 +1,5 @@
-//! A series becomes one volume: each file is read once, slices in parallel. Its hash is taken on
-//! the way, so that a cache can tell whether it has seen these inputs.
+//! Reads a series into one volume: each file once, slices in parallel. The files are hashed on the
+//! way, so that a cache can recognise the same inputs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,14 +12,16 @@ use rayon::prelude::*;
 use crate::volume::{Geometry, Volume};
 
 use super::codec::Shape;
-use super::decode::{Pixels, Storage, frame_bytes, native, native_range, place, storage};
+use super::decode::{Pixels, Storage, frame_bytes, location, native, native_range, storage};
 use super::hounsfield::{TableKey, hu_table, look_up};
 use super::plane;
 use super::split::stack_by;
 use super::units::{check_range, unit_of};
-use super::{HuRule, LeftOut, Series, SeriesRefusal, SliceFile, Stack, StackRules, Turn, shear};
+use super::{
+    ExcludedSlices, HuRule, Series, SeriesRefusal, SliceFile, Stack, StackRules, Turn, shear,
+};
 
-/// What was found in a series on the way to its volume.
+/// Facts of a series that was read into a volume.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesFacts {
     /// Slices in the volume.
@@ -28,17 +30,17 @@ pub struct SeriesFacts {
     pub rows: usize,
     /// Columns of each image.
     pub columns: usize,
-    /// Spacing and place of the volume.
+    /// Spacing, position and axes of the volume.
     pub geometry: Geometry,
     /// Least value of the volume.
     pub hu_min: i16,
     /// Greatest value of the volume.
     pub hu_max: i16,
-    /// What was noticed and is safe, as short stable words.
+    /// Remarks that do not exclude the series, as short stable words.
     pub flags: Vec<String>,
     /// Images of the series that are not in the volume, with the reason.
-    pub left_out: Vec<LeftOut>,
-    /// BLAKE3 over the contents of every file read, whatever their names and order.
+    pub excluded: Vec<ExcludedSlices>,
+    /// BLAKE3 over the contents of all files, independent of their names and order.
     pub content_hash: [u8; 32],
 }
 
@@ -55,8 +57,8 @@ pub fn read_volume(series: &Series, rule: HuRule) -> Result<(Volume, SeriesFacts
 ///
 /// # Errors
 /// A [`SeriesRefusal`]: a stack that is not one even volume, a file cut short, a transfer syntax
-/// without decoder, values that are not Hounsfield units. Nothing is ever filled in, but for the
-/// corners of tilted stacks, which are air.
+/// without decoder, values that are not Hounsfield units. No voxel is filled in, except the corners
+/// of tilted stacks, which become air.
 pub fn read_volume_by(
     series: &Series,
     rule: HuRule,
@@ -75,7 +77,7 @@ pub fn read_volume_by(
         let slice = &series.slices[index];
         files.entry(&slice.path).or_default().push(Job { slice, out });
     }
-    // One result per file, in order: which error is reported does not depend on threads.
+    // One result per file, in order, so that the reported error does not depend on threads.
     let files: Vec<Vec<Job>> = files.into_values().collect();
     let read: Vec<Result<FileFacts, SeriesRefusal>> = files
         .into_par_iter()
@@ -110,17 +112,17 @@ pub fn read_volume_by(
         hu_min,
         hu_max,
         flags: stack.flags,
-        left_out: stack.left_out,
+        excluded: stack.excluded,
         content_hash: *content.finalize().as_bytes(),
     };
-    Ok((Volume { hu: turned(hu, stack.turn), geometry: stack.geometry }, facts))
+    Ok((Volume { hu: reorder_axes(hu, stack.turn), geometry: stack.geometry }, facts))
 }
 
-/// Decodes one slice alone, whatever its place and its units: `rows × columns` of
+/// Decodes one slice regardless of its position and units: `rows × columns` values of
 /// `slope · stored + intercept`, by `rule`.
 ///
 /// # Errors
-/// As [`read_volume_by`], for what concerns one file.
+/// Those of [`read_volume_by`] that concern one file.
 pub fn read_slice(slice: &SliceFile, rule: HuRule) -> Result<Vec<i16>, SeriesRefusal> {
     let (rows, columns) = plane::size(slice)?;
     check_size(slice, rows as usize * columns as usize)?;
@@ -130,7 +132,7 @@ pub fn read_slice(slice: &SliceFile, rule: HuRule) -> Result<Vec<i16>, SeriesRef
 }
 
 /// The volume with its axes permuted and flipped.
-fn turned(hu: Array3<i16>, turn: Turn) -> Array3<i16> {
+fn reorder_axes(hu: Array3<i16>, turn: Turn) -> Array3<i16> {
     if turn == Turn::NONE {
         return hu;
     }
@@ -143,8 +145,8 @@ fn turned(hu: Array3<i16>, turn: Turn) -> Array3<i16> {
     hu.as_standard_layout().into_owned()
 }
 
-/// Slices at one place are left out only if they show the same. Returns the hashes of their files,
-/// but of those that the stack has read too.
+/// Refuses slices at one position with different pixels. Returns the hashes of the files of the
+/// duplicates, without those that the stack has read too.
 fn check_duplicates(
     series: &Series,
     stack: &Stack,
@@ -155,8 +157,8 @@ fn check_duplicates(
     let mut scratch = Scratch::default();
     let mut out = vec![0; pixels];
     let mut hashes: BTreeMap<&Path, [u8; 32]> = BTreeMap::new();
-    for &(kept, left_out) in &stack.duplicates {
-        let (first, second) = (&series.slices[kept], &series.slices[left_out]);
+    for &(kept, excluded) in &stack.duplicates {
+        let (first, second) = (&series.slices[kept], &series.slices[excluded]);
         unit_of(second)?;
         check_size(second, pixels)?;
         let read = read_file(vec![Job { slice: second, out: &mut out }], rule, &mut scratch)?;
@@ -164,8 +166,8 @@ fn check_duplicates(
         let same = stack
             .slices
             .iter()
-            .position(|&index| index == kept)
-            .and_then(|place| hu.get(place * pixels..(place + 1) * pixels))
+            .position(|&slice| slice == kept)
+            .and_then(|index| hu.get(index * pixels..(index + 1) * pixels))
             .is_some_and(|kept| kept == out);
         if !same {
             let position = first.position_mm.clone().unwrap_or_default();
@@ -183,24 +185,24 @@ fn check_duplicates(
     Ok(hashes.into_values().collect())
 }
 
-/// Files are read whole when their frames are compressed; more than this is no CT.
+/// Limit of files that are read as a whole (compressed frames); no CT is larger.
 const MAX_FILE_BYTES: u64 = 2 << 30;
-/// At most as many pixels to the compressed byte: no codec here makes an image smaller (a JPEG-LS
-/// run of 2^15 pixels is one bit).
+/// Most pixels per compressed byte: no codec compresses further (a JPEG-LS run of 2^15 pixels is
+/// one bit).
 const MAX_PIXELS_PER_BYTE: u64 = 1 << 18;
 
-/// Refuses files that cannot hold what their headers say, before memory is had for it.
+/// Refuses files too small for the size in their headers, before memory is allocated.
 fn check_sizes(series: &Series, stack: &Stack) -> Result<(), SeriesRefusal> {
     let pixels = stack.rows * stack.columns;
     stack.slices.iter().try_for_each(|&index| check_size(&series.slices[index], pixels))
 }
 
 fn check_size(slice: &SliceFile, pixels: usize) -> Result<(), SeriesRefusal> {
-    let place = place(slice)?;
+    let location = location(slice)?;
     if let Storage::Native { .. } = storage(slice)? {
         let bits_allocated = slice.values.bits_allocated.clone().unwrap_or(16);
         let shape = Shape { rows: pixels, columns: 1, bits_allocated };
-        return native_range(slice, place, shape, slice.bytes).map(drop);
+        return native_range(slice, location, shape, slice.bytes).map(drop);
     }
     let (found, expected) = (slice.bytes, pixels as u64 / MAX_PIXELS_PER_BYTE);
     if found < expected {
@@ -209,26 +211,26 @@ fn check_size(slice: &SliceFile, pixels: usize) -> Result<(), SeriesRefusal> {
     Ok(())
 }
 
-/// One slice to read, and where to.
+/// One slice to read, with its destination.
 struct Job<'a> {
     slice: &'a SliceFile,
     out: &'a mut [i16],
 }
 
-/// Buffers of one worker, used for file after file.
+/// Buffers of one worker, reused from file to file.
 #[derive(Default)]
 struct Scratch {
     bytes: Vec<u8>,
-    table: Tables,
+    table: TableCache,
 }
 
-/// The table made last; slices of a series nearly always share theirs.
+/// The latest table; the slices of a series nearly always share one.
 #[derive(Default)]
-struct Tables(Option<(TableKey, Vec<i16>)>);
+struct TableCache(Option<(TableKey, Vec<i16>)>);
 
-impl Tables {
+impl TableCache {
     fn of(&mut self, key: TableKey) -> &[i16] {
-        if self.0.as_ref().is_none_or(|(made_for, _)| *made_for != key) {
+        if self.0.as_ref().is_none_or(|(cached_key, _)| *cached_key != key) {
             self.0 = Some((key, hu_table(&key)));
         }
         self.0.as_ref().map_or(&[], |(_, table)| table)
@@ -241,7 +243,7 @@ struct FileFacts {
     hash: [u8; 32],
 }
 
-/// Reads slices of one file; `jobs` is not empty and names one file only.
+/// Reads slices of one file; `jobs` is not empty and all of them are of that file.
 fn read_file(
     mut jobs: Vec<Job>,
     rule: HuRule,
@@ -272,16 +274,17 @@ fn read_whole(
 ) -> Result<[u8; 32], SeriesRefusal> {
     let mut file = open(first)?;
     if first.bytes > MAX_FILE_BYTES {
-        let message = format!("{} bytes, expected at most {MAX_FILE_BYTES}", first.bytes);
+        let message =
+            format!("the file has {} bytes, expected at most {MAX_FILE_BYTES}", first.bytes);
         return Err(SeriesRefusal::Unreadable { path: first.path.clone(), message });
     }
-    // The buffer is as long as the longest file so far; only growing it costs a fill.
+    // The buffer keeps the length of the longest file so far; only growing it writes zeros.
     scratch.bytes.resize(usize::try_from(first.bytes).unwrap_or(usize::MAX), 0);
     file.read_exact(&mut scratch.bytes).map_err(|error| unreadable(first, &error))?;
     let hash = *blake3::hash(&scratch.bytes).as_bytes();
     let shape = shape(first, TableKey::of(first, rule)?)?;
     let pixels = Pixels::find(first, &scratch.bytes, shape)?;
-    let frame = |tables: &mut Tables, job: &mut Job| {
+    let frame = |tables: &mut TableCache, job: &mut Job| {
         let key = TableKey::of(job.slice, rule)?;
         look_up(&pixels.frame(job.slice, shape)?, tables.of(key), job.out);
         Ok(())
@@ -289,7 +292,7 @@ fn read_whole(
     if let [job] = jobs {
         frame(&mut scratch.table, job)?;
     } else {
-        let done: Vec<_> = jobs.par_iter_mut().map_init(Tables::default, frame).collect();
+        let done: Vec<_> = jobs.par_iter_mut().map_init(TableCache::default, frame).collect();
         done.into_iter().collect::<Result<(), SeriesRefusal>>()?;
     }
     Ok(hash)
@@ -304,14 +307,14 @@ fn read_frames_by_range(
     scratch: &mut Scratch,
 ) -> Result<[u8; 32], SeriesRefusal> {
     let shape = shape(first, TableKey::of(first, rule)?)?;
-    let place = place(first)?;
+    let location = location(first)?;
     jobs.sort_by_key(|job| job.slice.frame);
     let mut file = open(first)?;
     let mut hash = blake3::Hasher::new();
     let bytes = &mut scratch.bytes;
     let mut at = 0;
     for job in jobs {
-        let range = native_range(job.slice, place, shape, first.bytes)?;
+        let range = native_range(job.slice, location, shape, first.bytes)?;
         skip(&mut file, &mut hash, range.start - at).map_err(|error| unreadable(first, &error))?;
         bytes.resize(frame_bytes(shape), 0);
         file.read_exact(bytes).map_err(|error| unreadable(first, &error))?;
@@ -339,7 +342,7 @@ fn open(slice: &SliceFile) -> Result<File, SeriesRefusal> {
         return Err(SeriesRefusal::Unreadable {
             path: slice.path.clone(),
             message: format!(
-                "the file changed while it was used: {length} bytes, {} when the folder was read",
+                "the file has changed since the folder was scanned: {length} bytes, expected {}",
                 slice.bytes
             ),
         });
@@ -357,7 +360,7 @@ fn shape(slice: &SliceFile, key: TableKey) -> Result<Shape, SeriesRefusal> {
     Ok(Shape { rows: rows as usize, columns: columns as usize, bits_allocated })
 }
 
-/// Least and greatest value; two plain passes over what is in the cache become vector code.
+/// Least and greatest value; two plain passes over cached values compile to vector code.
 fn range(values: &[i16]) -> (i16, i16) {
     let least = values.iter().fold(i16::MAX, |least, &value| least.min(value));
     let greatest = values.iter().fold(i16::MIN, |most, &value| most.max(value));

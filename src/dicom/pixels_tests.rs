@@ -149,15 +149,15 @@ fn a_slice_cut_short_anywhere_refuses_the_series() {
             let found = format!("has {} bytes, expected 48", 48 - kept);
             assert!(refusal.to_string().contains(&found), "{refusal}");
         }
-        // Within the header: no problem of the whole, a problem or refusal of the file.
+        // Within the header: a problem or refusal of the file, not an error of the scan.
         for length in (0..whole.len() - 60).step_by(7) {
             std::fs::write(&path, &whole[..length]).unwrap();
             let scan = crate::dicom::scan(folder.path()).unwrap();
             let refused =
                 scan.series.iter().any(|series| read_volume(series, HuRule::Standard).is_err());
-            // Without the first 132 bytes nothing says that it was DICOM.
-            let said = refused || !scan.problems.is_empty() || scan.skipped == 1;
-            assert!(said, "{syntax} {length}");
+            // Without the first 132 bytes, the file is not recognisable as DICOM.
+            let is_reported = refused || !scan.problems.is_empty() || scan.skipped == 1;
+            assert!(is_reported, "{syntax} {length}");
         }
     }
 }
@@ -178,7 +178,7 @@ fn values_that_are_not_hounsfield_units_are_refused() {
 }
 
 #[test]
-fn spellings_of_hounsfield_are_accepted_and_other_words_are_judged_by_the_values() {
+fn spellings_of_hounsfield_are_accepted_and_other_words_depend_on_the_values() {
     let folder = tempfile::tempdir().unwrap();
     let read = |types: &str, lowest: i16| {
         let mut slices: Vec<TestSlice> = (0..3).map(TestSlice::axial).collect();
@@ -205,8 +205,8 @@ fn spellings_of_hounsfield_are_accepted_and_other_words_are_judged_by_the_values
 }
 
 #[test]
-fn rescales_from_which_no_hounsfield_units_can_come_are_refused() {
-    for (slope, intercept, said) in [
+fn rescale_values_that_cannot_give_hounsfield_units_are_refused() {
+    for (slope, intercept, message) in [
         (0.0, 0.0, "RescaleSlope (0028,1053) is 0, expected a number other than 0, at most 10000"),
         (1e300, 0.0, "expected a number other than 0, at most 10000"),
         (f64::NAN, 0.0, "RescaleSlope (0028,1053) is NaN, expected a number"),
@@ -217,12 +217,12 @@ fn rescales_from_which_no_hounsfield_units_can_come_are_refused() {
         (slices[1].slope, slices[1].intercept) = (slope, intercept);
         let refusal = volume_of(&slices).unwrap_err();
         assert_eq!(refusal.code(), "bad-tag");
-        assert!(refusal.to_string().ends_with(said), "{refusal}");
+        assert!(refusal.to_string().ends_with(message), "{refusal}");
     }
 }
 
 #[test]
-fn sizes_that_no_file_can_hold_are_refused_before_memory_is_had() {
+fn sizes_larger_than_the_file_are_refused_before_memory_is_allocated() {
     let mut slices: Vec<TestSlice> = (0..3).map(TestSlice::axial).collect();
     slices.iter_mut().for_each(|slice| (slice.rows, slice.columns) = (4096, 4096));
     let refusal = volume_of(&slices).unwrap_err();

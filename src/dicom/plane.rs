@@ -1,18 +1,18 @@
-//! The plane of one image: its size, its pixels' spacing, the directions of its rows and columns.
+//! The plane of one image: size, pixel spacing and directions of rows and columns.
 
 use std::path::Path;
 
 use super::turn::{cross, dot, scaled_to_unit};
-use super::{Found, SeriesRefusal, SliceFile};
+use super::{HeaderValue, SeriesRefusal, SliceFile};
 
-/// Largest difference of direction cosines that is rounding.
+/// Largest difference of direction cosines due to rounding.
 const SAME_DIRECTION: f64 = 1e-3;
-/// Largest relative difference of pixel spacings that is rounding.
+/// Largest relative difference of pixel spacings due to rounding.
 const SAME_SPACING: f64 = 1e-3;
-/// Larger images than any CT's are a damaged header, and would ask for absurd memory.
+/// Largest number of rows or columns; more indicates a damaged header.
 const MAX_SIDE: u32 = 4096;
 
-/// What all slices of a stack must share.
+/// Values that all slices of a stack must share.
 #[derive(Clone, Debug)]
 pub(super) struct Plane {
     pub rows: u32,
@@ -25,11 +25,11 @@ pub(super) struct Plane {
     pub spacing_mm: [f64; 2],
 }
 
-/// Rows and columns of an image, when they are possible.
+/// Rows and columns of an image, checked against [`MAX_SIDE`].
 pub(super) fn size(slice: &SliceFile) -> Result<(u32, u32), SeriesRefusal> {
     let side = "1 to 4096 pixels";
-    let rows = needed(slice, &slice.rows, ROWS, side)?;
-    let columns = needed(slice, &slice.columns, COLUMNS, side)?;
+    let rows = require(slice, &slice.rows, ROWS, side)?;
+    let columns = require(slice, &slice.columns, COLUMNS, side)?;
     for (tag, length) in [(ROWS, rows), (COLUMNS, columns)] {
         if !(1..=MAX_SIDE).contains(&length) {
             return Err(bad(&slice.path, tag, length.to_string(), side));
@@ -44,18 +44,18 @@ impl Plane {
     pub fn of(slice: &SliceFile) -> Result<Self, SeriesRefusal> {
         let (rows, columns) = size(slice)?;
         let spacing_mm =
-            needed(slice, &slice.pixel_spacing_mm, PIXEL_SPACING, "two distances in mm")?;
+            require(slice, &slice.pixel_spacing_mm, PIXEL_SPACING, "two distances in mm")?;
         if !spacing_mm.iter().all(|&gap| (0.01..=20.0).contains(&gap)) {
             let found = format!("{}\\{}", spacing_mm[0], spacing_mm[1]);
             return Err(bad(&slice.path, PIXEL_SPACING, found, "two distances of 0.01 to 20 mm"));
         }
-        let wanted = "two perpendicular unit vectors";
-        let cosines = needed(slice, &slice.orientation, ORIENTATION, wanted)?;
+        let expected = "two perpendicular unit vectors";
+        let cosines = require(slice, &slice.orientation, ORIENTATION, expected)?;
         let [r0, r1, r2, c0, c1, c2] = cosines;
         let (row, column) = ([r0, r1, r2], [c0, c1, c2]);
-        let unit = |vector: [f64; 3]| (dot(vector, vector).sqrt() - 1.0).abs() < 0.01;
-        if !unit(row) || !unit(column) || dot(row, column).abs() > 0.01 {
-            return Err(bad(&slice.path, ORIENTATION, joined(&cosines), wanted));
+        let is_unit = |vector: [f64; 3]| (dot(vector, vector).sqrt() - 1.0).abs() < 0.01;
+        if !is_unit(row) || !is_unit(column) || dot(row, column).abs() > 0.01 {
+            return Err(bad(&slice.path, ORIENTATION, join(&cosines), expected));
         }
         Ok(Self {
             rows,
@@ -66,7 +66,7 @@ impl Plane {
         })
     }
 
-    /// The direction in which slices are stacked.
+    /// The stacking direction.
     pub fn normal(&self) -> [f64; 3] {
         cross(self.along_row, self.along_column)
     }
@@ -76,7 +76,7 @@ impl Plane {
     /// # Errors
     /// [`SeriesRefusal::Inconsistent`] with the first value that differs.
     pub fn check(&self, first: &SliceFile, slice: &SliceFile) -> Result<(), SeriesRefusal> {
-        let here = Self::of(slice)?;
+        let plane = Self::of(slice)?;
         let differs = |tag, found: String, expected: String| SeriesRefusal::Inconsistent {
             path: slice.path.clone(),
             tag,
@@ -84,7 +84,7 @@ impl Plane {
             expected,
         };
         for (tag, found, expected) in
-            [(ROWS, here.rows, self.rows), (COLUMNS, here.columns, self.columns)]
+            [(ROWS, plane.rows, self.rows), (COLUMNS, plane.columns, self.columns)]
         {
             if found != expected {
                 return Err(differs(tag, found.to_string(), expected.to_string()));
@@ -92,16 +92,16 @@ impl Plane {
         }
         let off =
             |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        if off(&here.along_row, &self.along_row) > SAME_DIRECTION
-            || off(&here.along_column, &self.along_column) > SAME_DIRECTION
+        if off(&plane.along_row, &self.along_row) > SAME_DIRECTION
+            || off(&plane.along_column, &self.along_column) > SAME_DIRECTION
         {
             let text = |slice: &SliceFile| {
-                slice.orientation.as_ref().map_or_else(Clone::clone, |v| joined(v))
+                slice.orientation.as_ref().map_or_else(Clone::clone, |v| join(v))
             };
             return Err(differs(ORIENTATION, text(slice), text(first)));
         }
-        if off(&here.spacing_mm, &self.spacing_mm) > SAME_SPACING * self.spacing_mm[0] {
-            return Err(differs(PIXEL_SPACING, joined(&here.spacing_mm), joined(&self.spacing_mm)));
+        if off(&plane.spacing_mm, &self.spacing_mm) > SAME_SPACING * self.spacing_mm[0] {
+            return Err(differs(PIXEL_SPACING, join(&plane.spacing_mm), join(&self.spacing_mm)));
         }
         Ok(())
     }
@@ -112,10 +112,10 @@ const COLUMNS: &str = "Columns (0028,0011)";
 const PIXEL_SPACING: &str = "PixelSpacing (0028,0030)";
 const ORIENTATION: &str = "ImageOrientationPatient (0020,0037)";
 
-/// The value, or a refusal that says what stands there.
-pub(super) fn needed<T: Copy>(
+/// The value, or a refusal with the text found instead.
+pub(super) fn require<T: Copy>(
     slice: &SliceFile,
-    value: &Found<T>,
+    value: &HeaderValue<T>,
     tag: &'static str,
     expected: &str,
 ) -> Result<T, SeriesRefusal> {
@@ -126,6 +126,6 @@ fn bad(path: &Path, tag: &'static str, found: String, expected: &str) -> SeriesR
     SeriesRefusal::BadTag { path: path.to_owned(), tag, found, expected: expected.to_owned() }
 }
 
-fn joined(values: &[f64]) -> String {
+fn join(values: &[f64]) -> String {
     values.iter().map(f64::to_string).collect::<Vec<_>>().join("\\")
 }

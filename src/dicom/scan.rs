@@ -1,4 +1,4 @@
-//! A folder becomes series: walk, read headers in parallel, group.
+//! Scans a folder for series: walks it, reads headers in parallel, groups slices by series.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use super::{DicomError, Origin, Problem, Scan, Series};
 /// Finds every series under `root` (a folder of any nesting, or one file), reading headers only.
 ///
 /// Names and extensions do not matter; hidden files and folders (`.DS_Store`, `._1.dcm`, caches)
-/// are left out. Links are followed, loops are harmless. The result does not depend on the order
-/// in which the file system lists files, nor on the number of threads.
+/// are skipped. Links are followed, loops are detected. The result depends neither on the order in
+/// which the file system lists files nor on the number of threads.
 ///
 /// # Errors
-/// Only when `root` itself cannot be opened; any file or folder below that cannot be read becomes
-/// a [`Problem`].
+/// `root` itself cannot be opened. A file or folder below it that cannot be read becomes a
+/// [`Problem`].
 pub fn scan(root: &Path) -> Result<Scan, DicomError> {
     std::fs::metadata(root).map_err(|source| DicomError::Root { path: root.to_owned(), source })?;
-    let mut found = Scan::default();
-    let paths = walk(root, &mut found.problems);
+    let mut scan = Scan::default();
+    let paths = walk(root, &mut scan.problems);
     let kinds: Vec<Kind> = paths.par_iter().map(|path| header::read(path)).collect();
 
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
@@ -35,14 +35,14 @@ pub fn scan(root: &Path) -> Result<Scan, DicomError> {
                 let new = || Series { series_uid: uid.clone(), slices: Vec::new() };
                 series.entry(uid.clone()).or_insert_with(new).slices.extend(slices);
             }
-            Kind::Problem(reason) => found.problems.push(Problem { path, reason }),
-            Kind::Other => found.skipped += 1,
+            Kind::Problem(reason) => scan.problems.push(Problem { path, reason }),
+            Kind::Other => scan.skipped += 1,
         }
     }
-    found.series = series.into_values().collect();
-    found.series.sort_by_cached_key(order);
-    found.problems.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
+    scan.series = series.into_values().collect();
+    scan.series.sort_by_cached_key(order);
+    scan.problems.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(scan)
 }
 
 fn order(series: &Series) -> [String; 4] {
@@ -60,7 +60,7 @@ fn walk(root: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
         match entry {
             Ok(entry) if entry.file_type().is_file() => paths.push(entry.into_path()),
             Ok(_) => {}
-            // A link back to a folder above: what it leads to is seen anyway.
+            // A link back to a folder above, whose files are listed anyway.
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(error) => problems.push(Problem {
                 path: error.path().unwrap_or(root).to_owned(),
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn series_are_told_apart_by_uid_and_not_by_folder() {
+    fn series_are_distinguished_by_uid_and_not_by_folder() {
         let folder = tempfile::tempdir().unwrap();
         two_series(folder.path());
         let scan = scan(folder.path()).unwrap();
-        let found: Vec<_> =
+        let actual: Vec<_> =
             scan.series.iter().map(|s| (s.series_uid.as_str(), s.slices.len())).collect();
-        assert_eq!(found, [("1.2.10", 3), ("1.2.9", 3)]);
+        assert_eq!(actual, [("1.2.10", 3), ("1.2.9", 3)]);
         let first = &scan.series[0];
         let origin = first.origin();
         assert_eq!((origin.patient_id.as_str(), origin.modality.as_str()), ("P1", "CT"));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_dicom_is_counted_and_what_pretends_is_reported() {
+    fn other_files_are_counted_and_damaged_dicom_files_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         two_series(folder.path());
@@ -123,7 +123,7 @@ mod tests {
         std::fs::write(at("cut"), &whole[..200]).unwrap();
         let scan = scan(folder.path()).unwrap();
         assert_eq!((scan.series.len(), scan.skipped), (2, 2));
-        let said: Vec<_> = scan
+        let problems: Vec<_> = scan
             .problems
             .iter()
             .map(|problem| {
@@ -131,14 +131,17 @@ mod tests {
                 (name, problem.reason.as_str())
             })
             .collect();
-        assert_eq!(said.len(), 4, "{said:?}");
-        assert_eq!(said[0].0, "cut");
-        assert!(said[0].1.starts_with("is cut short in the file meta group"), "{said:?}");
-        assert_eq!(said[1], ("empty.dcm", "is empty, expected a DICOM file"));
-        assert_eq!(said[2].0, "nameless");
-        assert!(said[2].1.starts_with("SeriesInstanceUID (0020,000E) is absent"));
-        assert_eq!(said[3].0, "notes.dcm");
-        assert!(said[3].1.starts_with("is not DICOM: starts with \"these.are.no\""), "{said:?}");
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(problems[0].0, "cut");
+        assert!(problems[0].1.starts_with("is cut short in the file meta group"), "{problems:?}");
+        assert_eq!(problems[1], ("empty.dcm", "is empty, expected a DICOM file"));
+        assert_eq!(problems[2].0, "nameless");
+        assert!(problems[2].1.starts_with("SeriesInstanceUID (0020,000E) is absent"));
+        assert_eq!(problems[3].0, "notes.dcm");
+        assert!(
+            problems[3].1.starts_with("is not DICOM: starts with \"these.are.no\""),
+            "{problems:?}"
+        );
     }
 
     #[test]
@@ -151,13 +154,13 @@ mod tests {
             slice.write(&path);
             let whole = std::fs::read(&path).unwrap();
             let expected = scan(&path).unwrap().series.remove(0);
-            // The group length element is 12 bytes long and says how much follows it.
+            // The group length element has 12 bytes and contains the length of the rest of the group.
             let length = u32::from_le_bytes(whole[140..144].try_into().unwrap()) as usize;
             for start in [128, 132, 144 + length] {
                 std::fs::write(&path, &whole[start..]).unwrap();
-                let mut found = scan(&path).unwrap();
-                assert_eq!(found.problems, []);
-                let mut series = found.series.remove(0);
+                let mut actual = scan(&path).unwrap();
+                assert_eq!(actual.problems, []);
+                let mut series = actual.series.remove(0);
                 series.slices[0].bytes = expected.slices[0].bytes;
                 series.slices[0].modified_ns = expected.slices[0].modified_ns;
                 let offset = |series: &Series| series.slices[0].pixels.clone().unwrap().offset;

@@ -1,46 +1,49 @@
-//! How the slices of a series divide among several values: what refusals list.
+//! Counts of slices by header value and by stack, as errors list them.
 
 use std::path::PathBuf;
 
-/// A header value with the slices that have it.
+/// A header value with the number of slices that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shared {
+pub struct ValueCount {
     /// The value.
     pub value: String,
-    /// How many slices have it.
+    /// Number of slices with this value.
     pub slices: usize,
-    /// The first file of them.
+    /// Their first file.
     pub first: PathBuf,
 }
 
-/// A stack of a series with the slices that are of it.
+/// A stack of a series with its number of slices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StackShare {
-    /// What tells it from the others.
+pub struct StackSummary {
+    /// Header values that distinguish it from the other stacks.
     pub label: String,
-    /// How many slices are of it.
+    /// Number of slices.
     pub slices: usize,
 }
 
-/// More values than this are counted instead of named.
-const MOST_NAMED: usize = 4;
+/// Most values listed by name; the others are counted.
+const MAX_LISTED: usize = 4;
 
-/// Values in words, each with its slices and their first file.
-pub(super) fn listed(shared: &[Shared]) -> String {
-    let named = shared.iter().take(MOST_NAMED).map(|one| {
-        let Shared { value, slices, first } = one;
-        format!("{value:?} in {slices} (the first is {})", first.display())
+/// Lists values, each with its number of slices and their first file.
+pub(super) fn list_values(counts: &[ValueCount]) -> String {
+    let items = counts.iter().take(MAX_LISTED).map(|count| {
+        let ValueCount { value, slices, first } = count;
+        format!("{value:?} in {slices} slices (first: {})", first.display())
     });
-    and_more(named.collect(), shared.len())
+    join_items(items.collect(), counts.len())
 }
 
-/// Stacks in words.
-pub(super) fn listed_stacks(stacks: &[StackShare]) -> String {
-    let named = stacks.iter().take(MOST_NAMED);
-    and_more(named.map(|one| format!("{} with {}", one.slices, one.label)).collect(), stacks.len())
+/// Lists stacks.
+pub(super) fn list_stacks(stacks: &[StackSummary]) -> String {
+    let items = stacks.iter().take(MAX_LISTED);
+    join_items(
+        items.map(|stack| format!("{} slices with {}", stack.slices, stack.label)).collect(),
+        stacks.len(),
+    )
 }
 
-fn and_more(named: Vec<String>, all: usize) -> String {
-    let text = named.join(", ");
-    if all > named.len() { format!("{text}, and {} more", all - named.len()) } else { text }
+fn join_items(items: Vec<String>, total: usize) -> String {
+    let text = items.join(", ");
+    if total > items.len() { format!("{text}, and {} more", total - items.len()) } else { text }
 }

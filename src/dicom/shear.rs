@@ -1,37 +1,36 @@
-//! Gantry tilt: slices that are shifted against each other, put onto a grid with right angles.
+//! Removes gantry tilt: resamples sheared slices on an orthogonal grid.
 //!
-//! A tilted gantry turns about the patient's left-right axis while the table moves on: with `c`
-//! the direction of increasing row, each slice lies a step `D` from the one before, and `D · c` is
-//! not 0. Row `j` of slice `i` is at `p + i·D + j·d·c`. Two grids with right angles hold the same
-//! rows: keep `D` and shift each row along it (the rows of all slices with one `j` lie in one
-//! plane along `D`), or keep the image planes and shift each slice's rows within them. The one whose
-//! axis is nearer to the body's is taken; for a table that moves along the body this is the first,
-//! and the volume comes out axial. Shifts are interpolated with a cubic (Catmull and Rom 1974);
-//! what no slice covers is air.
+//! A tilted gantry is rotated about the patient's left-right axis while the table moves: with `c` the
+//! direction of increasing row, the step `D` from slice to slice has `D · c ≠ 0`. Row `j` of slice
+//! `i` is at `p + i·D + j·d·c`. Two orthogonal grids contain the same rows: keep `D` and shift each
+//! row along it (the rows of all slices with the same `j` lie in one plane along `D`), or keep the
+//! image planes and shift the rows of each slice within them. The grid whose axis is closer to the
+//! body axis is used; for a table that moves along the body this is the first, and the volume becomes
+//! axial. Shifts use cubic interpolation (Catmull and Rom 1974); voxels outside all slices are air.
 
 use ndarray::{Array3, ArrayView3, s};
 
 use super::turn::{Axes, dot, scale, scaled_to_unit, subtract};
 use super::{GantryTilt, SeriesRefusal};
 
-/// Gantries tilt by no more than this.
+/// Largest tilt of a gantry.
 const GANTRY_LIMIT_DEGREES: f64 = 30.0;
-/// Largest shift to the side, as an angle, that is rounding.
+/// Largest shift to the side due to rounding, as an angle.
 const SIDE_LIMIT_DEGREES: f64 = 0.5;
 /// Least cosine between image rows and the patient's left-right axis.
 const LEFT_RIGHT: f64 = 0.9;
 /// Attenuation of air.
 const AIR_HU: i16 = -1024;
 
-/// A shift of voxels along one array axis that grows with the index of another: output voxel `o`
-/// shows what is at `o + first − index · step`.
+/// A shift of voxels along one array axis that grows with the index of another: output voxel `o` is
+/// the input at `o + first − index · step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shear {
-    /// The axis of `[slice, row, column]` that is shifted along: 0 or 1.
+    /// The axis of `[slice, row, column]` along which voxels shift: 0 or 1.
     pub axis: usize,
-    /// Voxels per step of the other axis (1 or 0).
+    /// Voxels per index of the other axis (1 or 0).
     pub step: f64,
-    /// Place of the first output voxel among the input's.
+    /// Input index of the first output voxel.
     pub first: i64,
     /// Output voxels along `axis`.
     pub length: usize,
@@ -39,11 +38,11 @@ pub struct Shear {
     pub degrees: f64,
 }
 
-/// Finds the shear that untilts a stack whose slices are `step` apart, and changes the grid to
-/// the one that results.
+/// Computes the shear that removes the tilt of a stack whose slices are `step` apart, and updates the
+/// grid.
 ///
 /// # Errors
-/// When the rules refuse tilt, for more tilt than gantries have, and for shifts that are no tilt.
+/// The rules exclude tilt, the tilt exceeds that of gantries, or the shift has another direction.
 pub(super) fn untilt(
     grid: &mut Axes,
     step: [f64; 3],
@@ -66,7 +65,7 @@ pub(super) fn untilt(
     }
     let gap_mm = dot(step, step).sqrt();
     let table = scale(step, 1.0 / gap_mm);
-    let nearest = |axis: [f64; 3]| axis.iter().fold(0.0, |most: f64, part| most.max(part.abs()));
+    let nearest = |axis: [f64; 3]| axis.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
     let lengths = grid.lengths;
     let (axis, per_index) = if nearest(table) >= nearest(normal) {
         let lean = dot(along_column, table);
@@ -84,8 +83,8 @@ pub(super) fn untilt(
     let drift = others * per_index;
     let (first, end) = (drift.min(0.0).floor(), (last + drift.max(0.0)).ceil());
     grid.lengths[axis] = (end - first) as usize + 1;
-    let way = scale(grid.directions[axis], first * grid.spacing_mm[axis]);
-    grid.origin_mm = std::array::from_fn(|xyz| grid.origin_mm[xyz] + way[xyz]);
+    let offset_mm = scale(grid.directions[axis], first * grid.spacing_mm[axis]);
+    grid.origin_mm = std::array::from_fn(|xyz| grid.origin_mm[xyz] + offset_mm[xyz]);
     let length = grid.lengths[axis];
     Ok(Shear { axis, step: per_index, first: first as i64, length, degrees })
 }
@@ -98,22 +97,23 @@ pub(super) fn apply(hu: ArrayView3<i16>, shear: Shear) -> Array3<i16> {
     let mut out = Array3::from_elem(shape, AIR_HU);
     for index in 0..shape[1 - shear.axis] {
         let shift = shear.first as f64 - index as f64 * shear.step;
-        let (whole, part) = (shift.floor(), shift - shift.floor());
-        let weights = catmull_rom(part);
-        for place in 0..shear.length {
-            // Sources: place + whole − 1 to + 2, the wanted point between the middle two.
-            let at = place as i64 + whole as i64;
-            let inside = at >= 0 && (at + 1 < length || (at + 1 == length && part < 1e-6));
+        let (offset, fraction) = (shift.floor(), shift - shift.floor());
+        let weights = catmull_rom(fraction);
+        for position in 0..shear.length {
+            // Sources: position + offset − 1 to + 2; the point lies between the middle two.
+            let at = position as i64 + offset as i64;
+            let inside = at >= 0 && (at + 1 < length || (at + 1 == length && fraction < 1e-6));
             if !inside {
                 continue;
             }
-            let row = |place: i64| {
-                let place = place.clamp(0, length - 1) as usize;
-                let (slice, row) = if shear.axis == 0 { (place, index) } else { (index, place) };
+            let row = |position: i64| {
+                let position = position.clamp(0, length - 1) as usize;
+                let (slice, row) =
+                    if shear.axis == 0 { (position, index) } else { (index, position) };
                 hu.slice(s![slice, row, ..])
             };
             let taps = [row(at - 1), row(at), row(at + 1), row(at + 2)];
-            let (slice, row) = if shear.axis == 0 { (place, index) } else { (index, place) };
+            let (slice, row) = if shear.axis == 0 { (position, index) } else { (index, position) };
             for (column, out) in out.slice_mut(s![slice, row, ..]).iter_mut().enumerate() {
                 let sum: f32 =
                     taps.iter().zip(weights).map(|(tap, w)| f32::from(tap[column]) * w).sum();
@@ -124,9 +124,8 @@ pub(super) fn apply(hu: ArrayView3<i16>, shear: Shear) -> Array3<i16> {
     out
 }
 
-/// Weights of the four points around one that lies `part` of the way from the second to the third.
-fn catmull_rom(part: f64) -> [f32; 4] {
-    let t = part;
+/// Weights of four points for the point at fraction `t` between the second and the third.
+fn catmull_rom(t: f64) -> [f32; 4] {
     [
         0.5 * (-t + 2.0 * t * t - t * t * t),
         0.5 * (2.0 - 5.0 * t * t + 3.0 * t * t * t),

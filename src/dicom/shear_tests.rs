@@ -7,7 +7,7 @@ use crate::volume::Volume;
 const CENTRE_MM: [f64; 3] = [3.0, -7.0, 41.0];
 const RADIUS_MM: f64 = 20.0;
 
-/// A sphere of 100 HU in air, its edge blurred over 3 mm, seen by a gantry that leans by `degrees`
+/// A sphere of 100 HU in air, its edge blurred over 3 mm, scanned by a gantry tilted by `degrees`
 /// while the table moves along z.
 fn tilted_sphere(degrees: f64) -> Volume {
     let (sin, cos) = degrees.to_radians().sin_cos();
@@ -38,7 +38,7 @@ fn tilted_sphere(degrees: f64) -> Volume {
     volume
 }
 
-/// Centre, and standard deviations along the body's axes, of what is denser than half.
+/// Centre, and standard deviations along the body axes, of the voxels above half density.
 fn moments(volume: &Volume) -> ([f64; 3], [f64; 3]) {
     let (mut count, mut sum, mut squares) = (0.0, [0.0; 3], [0.0; 3]);
     for ((z, y, x), _) in volume.hu.indexed_iter().filter(|(_, hu)| **hu > -450) {
@@ -56,7 +56,7 @@ fn moments(volume: &Volume) -> ([f64; 3], [f64; 3]) {
 }
 
 #[test]
-fn a_sphere_seen_by_a_tilted_gantry_stays_round_and_in_place() {
+fn a_sphere_scanned_with_a_tilted_gantry_stays_round_and_in_position() {
     // Of a ball, each coordinate's standard deviation is r/√5.
     let round = RADIUS_MM / 5_f64.sqrt();
     for degrees in [0.0, 4.0, 18.5, -18.5, 29.0] {
@@ -78,7 +78,7 @@ fn a_sphere_seen_by_a_tilted_gantry_stays_round_and_in_place() {
 }
 
 #[test]
-fn images_that_are_axial_but_shifted_are_put_straight_within_their_planes() {
+fn axial_images_with_shifts_are_unsheared_within_their_planes() {
     // The same grid as a leaning stack without tilt: every slice 0.5 mm further to the back.
     let slices: Vec<TestSlice> = (0..12)
         .map(|number| {

@@ -1,45 +1,46 @@
-//! Which images of a series make its volume. Scanners put scout views, dose pages and several
-//! stacks (kernels, phases, acquisitions, planes) under one SeriesInstanceUID.
+//! Selects the images of a series that make its volume. Scanners put scout views, dose pages and
+//! several stacks (kernels, phases, acquisitions, planes) under one SeriesInstanceUID.
 //!
-//! All slices of one patient and one exam as one even stack of equal headers is what a series
-//! should be. When they are not, they are parted by plane and by what their headers say of them
-//! ([`super::parts`]), and the largest even part is taken if it stands for the whole: it is no
-//! small part of the slices, and at least half of the parallel images left out show the same
-//! stretch of the body once more, or nearly none are left out. So a scan whose gaps or pixels
-//! change on the way is not cut to its longest even piece. Everything left out is listed with its
-//! reason.
+//! A regular series has slices of one patient and one exam in one even stack with equal headers.
+//! Other series are divided by plane and by header values ([`super::parts`]), and the largest even
+//! stack is used if it stands for the series: it has a large share of the slices, and at least half
+//! of the excluded parallel images show the same region of the body, or nearly none are excluded. So
+//! a scan whose gaps or pixels change is not reduced to its longest even section. All excluded images
+//! are listed with their reason.
 
 use std::collections::BTreeMap;
 
 use crate::volume::Geometry;
 
-use super::parts::{Part, parts};
-use super::shares::StackShare;
-use super::stacking::{Laid, distinct_places, lay, parallel, stretch_beyond, within};
+use super::parts::{Candidate, candidates};
+use super::shares::StackSummary;
+use super::stacking::{
+    EvenStack, count_within, distinct_positions, even_stack, length_beyond_mm, select_parallel,
+};
 use super::{Content, Origin, Series, SeriesRefusal, Shear, StackRules, Turn, origin};
 
 /// An accepted series: which slices, in which order, and the volume they make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stack {
-    /// Indices into [`Series::slices`] in the order in which they are stacked.
+    /// Indices into [`Series::slices`] in stacking order.
     pub slices: Vec<usize>,
-    /// Pairs (kept, left out) of slices at one place; they must turn out to have equal pixels.
+    /// Pairs (kept, excluded) of slices at one position; their pixels must be equal.
     pub duplicates: Vec<(usize, usize)>,
     /// Images of the series that are not in the stack, with the reason.
-    pub left_out: Vec<LeftOut>,
-    /// What the slices of the stack say of the patient, the exam and the series.
+    pub excluded: Vec<ExcludedSlices>,
+    /// Patient, exam and series of the slices of the stack.
     pub origin: Origin,
     /// Rows of each image.
     pub rows: usize,
     /// Columns of each image.
     pub columns: usize,
-    /// How the stacked `[slice, row, column]` are put onto an untilted grid.
+    /// The shear that moves the stacked `[slice, row, column]` onto an untilted grid.
     pub shear: Option<Shear>,
     /// From stacked (and untilted) `[slice, row, column]` to canonical `[depth, height, width]`.
     pub turn: Turn,
-    /// The canonical volume's place in the patient.
+    /// Position of the canonical volume in the patient.
     pub geometry: Geometry,
-    /// What was noticed and is safe, as short stable words.
+    /// Remarks that do not exclude the series, as short stable words.
     pub flags: Vec<String>,
 }
 
@@ -53,12 +54,12 @@ impl Stack {
 
 /// Images of a series that are not in its volume.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LeftOut {
+pub struct ExcludedSlices {
     /// Indices into [`Series::slices`].
     pub slices: Vec<usize>,
-    /// Short stable word for tables.
+    /// Short stable code for tables.
     pub code: &'static str,
-    /// The sentence.
+    /// The reason as a sentence.
     pub reason: String,
 }
 
@@ -73,55 +74,57 @@ pub fn stack(series: &Series) -> Result<Stack, SeriesRefusal> {
 /// Orders the slices of a CT series and finds the volume's geometry, from headers alone.
 ///
 /// # Errors
-/// A [`SeriesRefusal`] with the value found and the limit when the slices do not make one even
-/// stack of equal images, and no large part of them does.
+/// A [`SeriesRefusal`] with the value found and the limit if neither the slices nor a large share of
+/// them are one even stack of equal images.
 pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefusal> {
-    let (images, mut left_out) = slices_of_the_body(series)?;
+    let (images, mut excluded) = slices_of_the_body(series)?;
     let mut flags: Vec<String> =
-        left_out.iter().map(|part| format!("{}-left-out", part.code)).collect();
+        excluded.iter().map(|images| format!("{}-left-out", images.code)).collect();
     origin::check(series, &images)?;
-    let (laid, others, parts) = choose(series, &images, rules)?;
-    if parts > 1 {
-        flags.push(format!("one-of-{parts}-stacks"));
+    let (stack, other_stacks, stack_count) = choose(series, &images, rules)?;
+    if stack_count > 1 {
+        flags.push(format!("one-of-{stack_count}-stacks"));
     }
-    flags.extend(laid.flags);
-    left_out.extend(others);
+    flags.extend(stack.flags);
+    excluded.extend(other_stacks);
     Ok(Stack {
-        origin: series.origin_of(&laid.slices),
-        slices: laid.slices,
-        duplicates: laid.duplicates,
-        left_out,
-        rows: laid.rows,
-        columns: laid.columns,
-        shear: laid.shear,
-        turn: laid.turn,
-        geometry: laid.geometry,
+        origin: series.origin_of(&stack.slices),
+        slices: stack.slices,
+        duplicates: stack.duplicates,
+        excluded,
+        rows: stack.rows,
+        columns: stack.columns,
+        shear: stack.shear,
+        turn: stack.turn,
+        geometry: stack.geometry,
         flags,
     })
 }
 
-/// The images that show slices of the body, and the others with what they are.
-fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), SeriesRefusal> {
+/// The images that show slices of the body, and the other images by content.
+fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<ExcludedSlices>), SeriesRefusal> {
     let mut kinds: BTreeMap<&Content, Vec<usize>> = BTreeMap::new();
     for (index, slice) in series.slices.iter().enumerate() {
         kinds.entry(&slice.content).or_default().push(index);
     }
     let images = kinds.remove(&Content::Slice).unwrap_or_default();
-    let left_out: Vec<LeftOut> = kinds
+    let excluded: Vec<ExcludedSlices> = kinds
         .into_iter()
         .map(|(content, slices)| {
-            let (code, what) = match content {
+            let (code, description) = match content {
                 Content::Slice => ("slices", "slices".to_owned()),
                 Content::Localizer => {
-                    ("localizers", "ImageType (0008,0008) has LOCALIZER".to_owned())
+                    ("localizers", "ImageType (0008,0008) contains LOCALIZER".to_owned())
                 }
-                Content::DosePage => ("dose-pages", "ImageType (0008,0008) has DOSE".to_owned()),
+                Content::DosePage => {
+                    ("dose-pages", "ImageType (0008,0008) contains DOSE".to_owned())
+                }
                 Content::ScreenSave => {
-                    ("screen-saves", "ImageType (0008,0008) has SCREEN SAVE".to_owned())
+                    ("screen-saves", "ImageType (0008,0008) contains SCREEN SAVE".to_owned())
                 }
                 Content::Projection => (
                     "projections",
-                    "ImageType (0008,0008) has MIP, MINIP or PROJECTION IMAGE".to_owned(),
+                    "ImageType (0008,0008) contains MIP, MINIP or PROJECTION IMAGE".to_owned(),
                 ),
                 Content::SecondaryCapture => (
                     "secondary-captures",
@@ -129,8 +132,8 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
                 ),
                 Content::Colour => (
                     "colour-images",
-                    "SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) is of \
-                     colour"
+                    "SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) \
+                     indicates colour"
                         .to_owned(),
                 ),
                 Content::OtherModality(modality) => (
@@ -138,104 +141,116 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<LeftOut>), Ser
                     format!("Modality (0008,0060) is {modality:?}, expected \"CT\""),
                 ),
             };
-            LeftOut { reason: format!("{} images: {what}", slices.len()), slices, code }
+            let plural = if slices.len() == 1 { "" } else { "s" };
+            ExcludedSlices {
+                reason: format!("{} image{plural}: {description}", slices.len()),
+                slices,
+                code,
+            }
         })
         .collect();
     if !images.is_empty() {
-        return Ok((images, left_out));
+        return Ok((images, excluded));
     }
     let modality = |index: usize| match &series.slices[index].content {
         Content::OtherModality(modality) => Some(modality.clone()),
         _ => None,
     };
     let total = series.slices.len();
-    Err(match left_out.as_slice() {
-        [only] if only.code == "localizers" => SeriesRefusal::Localizer { images: total },
-        parts if parts.iter().all(|part| part.code == "other-modalities") => {
-            let found = parts.first().and_then(|part| modality(*part.slices.first()?));
+    Err(match excluded.as_slice() {
+        [group] if group.code == "localizers" => SeriesRefusal::Localizer { images: total },
+        groups if groups.iter().all(|group| group.code == "other-modalities") => {
+            let found = groups.first().and_then(|group| modality(*group.slices.first()?));
             SeriesRefusal::NotCt { found: found.unwrap_or_else(|| series.origin().modality) }
         }
-        parts => SeriesRefusal::NoSlices {
+        groups => SeriesRefusal::NoSlices {
             images: total,
-            what: parts.iter().map(|part| part.reason.as_str()).collect::<Vec<_>>().join("; "),
+            kinds: groups.iter().map(|group| group.reason.as_str()).collect::<Vec<_>>().join("; "),
         },
     })
 }
 
-/// As few slices as one in this many, and as short a stretch, may lie beyond the stack that is used.
-const SMALL_REST: usize = 10;
+/// At most one in this many slices, and this share of the length, may lie beyond the stack in use.
+const REST_RATIO: usize = 10;
 
-/// The stack to use, what it leaves out, and of how many parts it is one.
+/// The stack to use, the stacks that are excluded, and the number of all stacks.
 fn choose(
     series: &Series,
     images: &[usize],
     rules: StackRules,
-) -> Result<(Laid, Vec<LeftOut>, usize), SeriesRefusal> {
-    let mut parts = parts(series, images, rules)?;
-    if let [_] = parts.as_slice() {
-        let only = parts.remove(0);
-        return only.laid.map(|laid| (laid, Vec::new(), 1));
+) -> Result<(EvenStack, Vec<ExcludedSlices>, usize), SeriesRefusal> {
+    let mut candidates = candidates(series, images, rules)?;
+    if let [_] = candidates.as_slice() {
+        let candidate = candidates.remove(0);
+        return candidate.stack.map(|stack| (stack, Vec::new(), 1));
     }
-    // Most slices, then longest, then earliest acquisition; what is left is told apart by names.
-    let rank = |part: &Part| {
-        let first = part.slices.iter().map(|&index| &series.slices[index]);
+    // Most slices, then longest, then earliest acquisition; remaining ties by UID.
+    let rank = |candidate: &Candidate| {
+        let first = candidate.slices.iter().map(|&index| &series.slices[index]);
         let acquisition = first.clone().filter_map(|slice| slice.marks.acquisition).min();
         let name = first.map(|slice| (&slice.instance_uid, slice.frame)).min();
         (acquisition.unwrap_or(i64::MAX), name.map(|(uid, frame)| (uid.clone(), frame)))
     };
-    let best = parts
+    let best = candidates
         .iter()
         .enumerate()
-        .filter_map(|(place, part)| Some((place, part, part.laid.as_ref().ok()?)))
-        .max_by(|(_, a, a_laid), (_, b, b_laid)| {
+        .filter_map(|(index, candidate)| Some((index, candidate, candidate.stack.as_ref().ok()?)))
+        .max_by(|(_, a, a_stack), (_, b, b_stack)| {
             (a.count().cmp(&b.count()))
-                .then_with(|| a_laid.length_mm.total_cmp(&b_laid.length_mm))
+                .then_with(|| a_stack.length_mm.total_cmp(&b_stack.length_mm))
                 .then_with(|| rank(b).cmp(&rank(a)))
         })
-        .map(|(place, ..)| place);
-    let Some(best) = best.filter(|&best| stands_for_all(series, &parts, best)) else {
-        // What is wrong with the whole is the reason, unless together they are even.
-        let whole = lay(series, images, rules);
-        return Err(whole.err().unwrap_or_else(|| several(&parts)));
+        .map(|(index, ..)| index);
+    let Some(best) = best.filter(|&best| stands_for_all(series, &candidates, best)) else {
+        // The error of all slices together is the reason, unless together they are even.
+        let all = even_stack(series, images, rules);
+        return Err(all.err().unwrap_or_else(|| several_stacks(&candidates)));
     };
-    let total = parts.len();
-    let chosen = parts.remove(best);
+    let total = candidates.len();
+    let chosen = candidates.remove(best);
     let count = chosen.count();
-    let others = parts.into_iter().map(|part| {
-        let label = &part.label;
-        let reason = match &part.laid {
-            Ok(laid) => format!(
-                "a stack of {} slices with {label}; the one of {count} slices with {} is used",
-                laid.slices.len(),
+    let excluded = candidates.into_iter().map(|candidate| {
+        let label = &candidate.label;
+        let reason = match &candidate.stack {
+            Ok(stack) => format!(
+                "a stack of {} slices with {label}; the stack of {count} slices with {} is used",
+                stack.slices.len(),
                 chosen.label
             ),
-            Err(refusal) => format!("{} images with {label}: {refusal}", part.slices.len()),
+            Err(refusal) => {
+                let plural = if candidate.slices.len() == 1 { "" } else { "s" };
+                format!("{} image{plural} with {label}: {refusal}", candidate.slices.len())
+            }
         };
-        LeftOut { slices: part.slices, code: "other-stack", reason }
+        ExcludedSlices { slices: candidate.slices, code: "other-stack", reason }
     });
-    let others = others.collect();
-    chosen.laid.map(|laid| (laid, others, total))
+    let excluded = excluded.collect();
+    chosen.stack.map(|stack| (stack, excluded, total))
 }
 
-/// Whether the part at `best` stands for all parallel slices: it is no small part of them, and
-/// shows at least half of what the others show, or nearly nothing lies beyond it.
-fn stands_for_all(series: &Series, parts: &[Part], best: usize) -> bool {
-    let chosen = &parts[best];
-    let rest = parts.iter().enumerate().filter(|(index, _)| *index != best);
-    let rest: Vec<Vec<usize>> =
-        rest.map(|(_, part)| parallel(series, &chosen.slices, &part.slices)).collect();
-    let most = rest.iter().map(|slices| distinct_places(series, slices)).max().unwrap_or(0);
+/// Whether the candidate at `best` stands for all parallel slices: it has at least half as many slices
+/// as the largest group of them, and covers at least half of the others, or nearly none lie beyond it.
+fn stands_for_all(series: &Series, candidates: &[Candidate], best: usize) -> bool {
+    let chosen = &candidates[best];
+    let rest = candidates.iter().enumerate().filter(|(index, _)| *index != best);
+    let rest: Vec<Vec<usize>> = rest
+        .map(|(_, candidate)| select_parallel(series, &chosen.slices, &candidate.slices))
+        .collect();
+    let most = rest.iter().map(|slices| distinct_positions(series, slices)).max().unwrap_or(0);
     let others = rest.concat();
-    let (inside, all) = within(series, &chosen.slices, &others);
-    let length_mm = chosen.laid.as_ref().map_or(0.0, |laid| laid.length_mm);
-    let beyond_mm = stretch_beyond(series, &chosen.slices, &others);
+    let (inside, all) = count_within(series, &chosen.slices, &others);
+    let length_mm = chosen.stack.as_ref().map_or(0.0, |stack| stack.length_mm);
+    let beyond_mm = length_beyond_mm(series, &chosen.slices, &others);
     let small_rest =
-        SMALL_REST * (all - inside) <= chosen.count() && SMALL_REST as f64 * beyond_mm <= length_mm;
+        REST_RATIO * (all - inside) <= chosen.count() && REST_RATIO as f64 * beyond_mm <= length_mm;
     2 * chosen.count() >= most && (2 * inside >= all || small_rest)
 }
 
-/// The refusal of parts none of which stands for the others.
-fn several(parts: &[Part]) -> SeriesRefusal {
-    let share = |part: &Part| StackShare { label: part.label.clone(), slices: part.slices.len() };
-    SeriesRefusal::SeveralStacks { stacks: parts.iter().map(share).collect() }
+/// The refusal of candidates none of which stands for the others.
+fn several_stacks(candidates: &[Candidate]) -> SeriesRefusal {
+    let summary = |candidate: &Candidate| StackSummary {
+        label: candidate.label.clone(),
+        slices: candidate.slices.len(),
+    };
+    SeriesRefusal::SeveralStacks { stacks: candidates.iter().map(summary).collect() }
 }

@@ -1,4 +1,4 @@
-//! Which slices make the volume, from headers alone.
+//! Selection of the slices of the volume, from headers alone.
 
 use super::split::{Stack, stack, stack_by};
 use super::testing::{TestSlice, write_series};
@@ -6,7 +6,7 @@ use super::{
     GantryTilt, HuRule, Marks, Orientation, Series, SeriesRefusal, StackRules, Turn, read_volume,
 };
 
-fn found(slices: &[TestSlice]) -> Series {
+fn series_of(slices: &[TestSlice]) -> Series {
     let folder = tempfile::tempdir().unwrap();
     write_series(folder.path(), slices);
     let mut scan = crate::dicom::scan(folder.path()).unwrap();
@@ -16,7 +16,7 @@ fn found(slices: &[TestSlice]) -> Series {
 }
 
 fn stack_of(slices: &[TestSlice]) -> Result<Stack, SeriesRefusal> {
-    stack(&found(slices))
+    stack(&series_of(slices))
 }
 
 fn axial(count: i32) -> Vec<TestSlice> {
@@ -29,7 +29,7 @@ fn slices_are_ordered_by_position_and_not_by_name_or_number() {
     for slice in &mut slices {
         slice.number = 17 - slice.number;
     }
-    let series = found(&slices);
+    let series = series_of(&slices);
     let stack = stack(&series).unwrap();
     let z: Vec<f64> = stack
         .slices
@@ -44,14 +44,14 @@ fn slices_are_ordered_by_position_and_not_by_name_or_number() {
 }
 
 #[test]
-fn a_missing_slice_is_counted_and_not_papered_over() {
+fn missing_slices_are_counted_and_not_filled_in() {
     let mut slices = axial(9);
     slices.remove(4);
     slices.remove(4);
     let refusal = stack_of(&slices).unwrap_err();
     assert_eq!(refusal.code(), "missing-slices");
     assert!(refusal.to_string().starts_with("2 slices are missing"), "{refusal}");
-    assert!(refusal.to_string().contains("is 7.500 mm where slices are 2.500 mm"));
+    assert!(refusal.to_string().contains("is 7.500 mm, expected 2.500 mm"));
 }
 
 #[test]
@@ -72,14 +72,14 @@ fn an_uneven_gap_is_refused_with_its_size_and_rounded_positions_are_not() {
 }
 
 #[test]
-fn gantry_tilt_is_refused_with_its_angle_when_the_rules_say_so() {
+fn gantry_tilt_is_refused_with_its_angle_if_the_rules_exclude_it() {
     let (sin, cos) = 10_f64.to_radians().sin_cos();
     let mut slices = axial(5);
     for slice in &mut slices {
         slice.orientation = [1.0, 0.0, 0.0, 0.0, cos, -sin];
     }
     let rules = StackRules { gantry_tilt: GantryTilt::Refuse, ..StackRules::default() };
-    let refusal = stack_by(&found(&slices), rules).unwrap_err();
+    let refusal = stack_by(&series_of(&slices), rules).unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "gantry tilt of 10.0 degrees, expected at most 0.5 (preprocess.gantry_tilt = \"refuse\")"
@@ -94,7 +94,7 @@ fn gantry_tilt_is_refused_with_its_angle_when_the_rules_say_so() {
 }
 
 #[test]
-fn shear_that_no_gantry_makes_is_refused() {
+fn shear_other_than_gantry_tilt_is_refused() {
     let refused = |[x, y]: [f64; 2]| {
         let mut slices = axial(5);
         for slice in &mut slices {
@@ -109,14 +109,14 @@ fn shear_that_no_gantry_makes_is_refused() {
 }
 
 #[test]
-fn slices_beside_the_line_are_refused() {
+fn slices_off_the_line_are_refused() {
     let mut slices = axial(5);
     slices[2].position[0] += 30.0;
     assert_eq!(stack_of(&slices).unwrap_err().code(), "scattered-slices");
 }
 
 #[test]
-fn one_slice_is_no_volume() {
+fn one_slice_is_not_a_volume() {
     assert_eq!(
         stack_of(&axial(1)).unwrap_err(),
         SeriesRefusal::TooFewSlices { found: 1, limit: 2 }
@@ -190,26 +190,26 @@ fn of_two_kernels_under_one_uid_the_first_acquisition_is_read_and_the_other_list
     let mut slices = axial(6);
     slices.iter_mut().for_each(|slice| (slice.kernel, slice.acquisition) = ("B30f", Some(2)));
     slices.extend(shifted(6, |slice| (slice.kernel, slice.acquisition) = ("B70f", Some(1))));
-    let series = found(&slices);
+    let series = series_of(&slices);
     let stack = stack(&series).unwrap();
     assert_eq!(stack.flags, ["one-of-2-stacks"]);
     let kernels: Vec<&str> =
         stack.slices.iter().map(|&index| series.slices[index].marks.kernel.as_str()).collect();
     assert_eq!(kernels, ["B70f"; 6]);
-    assert_eq!((stack.left_out[0].slices.len(), stack.left_out[0].code), (6, "other-stack"));
+    assert_eq!((stack.excluded[0].slices.len(), stack.excluded[0].code), (6, "other-stack"));
     assert_eq!(
-        stack.left_out[0].reason,
-        "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the one of 6 slices with \
+        stack.excluded[0].reason,
+        "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the stack of 6 slices with \
          ConvolutionKernel (0018,1210) \"B70f\" is used"
     );
 }
 
 #[test]
-fn phases_voltages_thicknesses_types_and_stack_ids_tell_stacks_apart_too() {
+fn phases_voltages_thicknesses_types_and_stack_ids_separate_stacks_too() {
     let mut slices = axial(6);
     slices.extend(shifted(6, |_| ()));
-    let series = found(&slices);
-    assert_eq!(stack(&series).unwrap().slices.len(), 6, "duplicates by place");
+    let series = series_of(&slices);
+    assert_eq!(stack(&series).unwrap().slices.len(), 6, "duplicates by position");
     let marks: [fn(&mut Marks) -> &mut String; 5] = [
         |marks| &mut marks.temporal,
         |marks| &mut marks.kilovolts,
@@ -226,7 +226,7 @@ fn phases_voltages_thicknesses_types_and_stack_ids_tell_stacks_apart_too() {
         let chosen = stack(&series).unwrap();
         assert_eq!((chosen.slices.len(), chosen.duplicates.len()), (6, 0));
         assert_eq!(chosen.flags, ["one-of-2-stacks"]);
-        assert_eq!(chosen.left_out[0].slices.len(), 6);
+        assert_eq!(chosen.excluded[0].slices.len(), 6);
     }
 }
 
@@ -261,11 +261,11 @@ fn images_of_another_plane_or_size_are_another_stack() {
     let stack = stack_of(&slices).unwrap();
     assert_eq!((stack.slices.len(), stack.rows), (6, 4));
     assert_eq!(stack.flags, ["one-of-3-stacks"]);
-    assert_eq!(stack.left_out.iter().map(|part| part.slices.len()).sum::<usize>(), 5);
+    assert_eq!(stack.excluded.iter().map(|part| part.slices.len()).sum::<usize>(), 5);
 }
 
 #[test]
-fn a_small_even_part_does_not_stand_for_a_broken_whole() {
+fn a_small_even_part_does_not_stand_for_an_uneven_series() {
     // Blocks of four, as step-and-shoot scans number them, with a slice missing.
     let mut slices = axial(16);
     slices.iter_mut().for_each(|slice| slice.acquisition = Some(slice.number / 4));
@@ -275,7 +275,7 @@ fn a_small_even_part_does_not_stand_for_a_broken_whole() {
 }
 
 #[test]
-fn pages_and_captures_beside_the_slices_are_left_out_by_name() {
+fn pages_and_captures_are_excluded_with_a_flag() {
     let mut slices = axial(4);
     let mut add = |number: i32, change: &dyn Fn(&mut TestSlice)| {
         let mut page = TestSlice::axial(number);
@@ -314,7 +314,7 @@ fn pages_and_captures_beside_the_slices_are_left_out_by_name() {
 }
 
 #[test]
-fn sagittal_stacks_are_refused_when_the_rules_say_so() {
+fn sagittal_stacks_are_refused_if_the_rules_exclude_them() {
     let mut slices = axial(4);
     for slice in &mut slices {
         slice.orientation = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0];
@@ -322,7 +322,7 @@ fn sagittal_stacks_are_refused_when_the_rules_say_so() {
     }
     assert_eq!(stack_of(&slices).unwrap().flags, ["reformatted-from-sagittal"]);
     let rules = StackRules { orientation: Orientation::Refuse, ..StackRules::default() };
-    let refusal = stack_by(&found(&slices), rules).unwrap_err();
+    let refusal = stack_by(&series_of(&slices), rules).unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "sagittal images, expected axial ones (preprocess.orientation = \"refuse\")"
@@ -330,7 +330,7 @@ fn sagittal_stacks_are_refused_when_the_rules_say_so() {
 }
 
 #[test]
-fn feet_first_and_prone_patients_come_out_as_the_positions_say() {
+fn feet_first_and_prone_patients_are_oriented_by_position() {
     // Prone, feet first: columns run to the right, rows to the front, slices stored head to feet.
     let mut slices = axial(3);
     for slice in &mut slices {

@@ -1,39 +1,39 @@
-//! Where the slices of one stack lie: their order, spacing and orientation, from
-//! ImagePositionPatient and ImageOrientationPatient alone.
+//! Order, spacing and orientation of the slices of one stack, from ImagePositionPatient and
+//! ImageOrientationPatient alone.
 //!
 //! With `r` the direction of increasing column and `c` of increasing row, the slice normal is
-//! `n = r × c` and a slice at position `p` lies at `p · n` along the stack. A stack is accepted
-//! when these places are evenly spaced, on one line, along `n` or tilted from it as a gantry tilts
-//! ([`super::shear`]), and near enough to the body's axes that flips and a permutation bring it to
-//! the canonical axial order of [`crate::volume`].
+//! `n = r × c` and a slice at position `p` lies at `p · n` along the stack. A stack is accepted if
+//! these positions are evenly spaced on one line, along `n` or tilted by the gantry
+//! ([`super::shear`]), and close enough to the body's axes for flips and a permutation to give the
+//! canonical axial order of [`crate::volume`].
 
 use crate::volume::Geometry;
 
-use super::plane::{Plane, needed};
+use super::plane::{Plane, require};
 use super::shear::{self, Shear};
 use super::turn::{Axes, Turn, dot, scale, subtract, turn_to_body};
 use super::{Orientation, Series, SeriesRefusal, StackRules};
 
-/// Slices nearer than this along the normal are at the same place.
-const SAME_PLACE_MM: f64 = 0.01;
-/// A slice may lie as far from its place in the even stack as this part of a gap (positions are
-/// often rounded to 0.1 mm) …
+/// Slices nearer than this along the normal are at the same position.
+const SAME_POSITION_MM: f64 = 0.01;
+/// Largest distance of a slice from its position on the even grid, as a share of a gap (positions
+/// are often rounded to 0.1 mm) …
 const GRID_TOLERANCE: f64 = 0.1;
 /// … plus this.
 const GRID_TOLERANCE_MM: f64 = 0.05;
-/// Largest angle between slice normal and stack direction that is not called gantry tilt.
+/// Largest angle between slice normal and stack direction that does not count as gantry tilt.
 pub(super) const TILT_LIMIT_DEGREES: f64 = 0.5;
 /// Farthest a slice may lie from the line through the first and last.
 const OFF_LINE_LIMIT_MM: f64 = 1.0;
-/// More voxels than this (4 GiB) are no CT.
+/// Most voxels of a stack (4 GiB).
 const MAX_VOXELS: usize = 1 << 31;
 
 /// One even stack of a series.
 #[derive(Clone, Debug)]
-pub(super) struct Laid {
-    /// Indices into the series' slices, as stacked.
+pub(super) struct EvenStack {
+    /// Indices into the series' slices, in stacking order.
     pub slices: Vec<usize>,
-    /// Pairs (kept, left out) of slices at one place.
+    /// Pairs (kept, excluded) of slices at one position.
     pub duplicates: Vec<(usize, usize)>,
     pub rows: usize,
     pub columns: usize,
@@ -45,15 +45,15 @@ pub(super) struct Laid {
     pub flags: Vec<String>,
 }
 
-/// Stacks the given slices of a series.
+/// Stacks slices of a series.
 ///
 /// # Errors
-/// The value found and the limit when they do not make one even stack of equal images.
-pub(super) fn lay(
+/// The slices are not one even stack of equal images: the value found and the limit.
+pub(super) fn even_stack(
     series: &Series,
     images: &[usize],
     rules: StackRules,
-) -> Result<Laid, SeriesRefusal> {
+) -> Result<EvenStack, SeriesRefusal> {
     let too_few = |found| SeriesRefusal::TooFewSlices { found, limit: 2 };
     let Some(&first_index) = images.first() else { return Err(too_few(0)) };
     let first = &series.slices[first_index];
@@ -61,28 +61,28 @@ pub(super) fn lay(
     for &index in images {
         plane.check(first, &series.slices[index])?;
     }
-    let mut places = places(series, images, plane.normal())?;
-    let duplicates = take_duplicates(&mut places);
-    let (Some(bottom), Some(top)) = (places.first(), places.last()) else {
+    let mut positions = sorted_positions(series, images, plane.normal())?;
+    let duplicates = take_duplicates(&mut positions);
+    let (Some(bottom), Some(top)) = (positions.first(), positions.last()) else {
         return Err(too_few(0));
     };
-    if places.len() < 2 && images.len() > 1 {
+    if positions.len() < 2 && images.len() > 1 {
         let (images, position_mm) = (images.len(), bottom.along_mm);
-        return Err(SeriesRefusal::OnePlace { images, position_mm });
+        return Err(SeriesRefusal::OnePosition { images, position_mm });
     }
-    if places.len() < 2 {
-        return Err(too_few(places.len()));
+    if positions.len() < 2 {
+        return Err(too_few(positions.len()));
     }
     let tilt_degrees = tilt_degrees(bottom, top, plane.normal());
-    check_line(series, &places)?;
-    check_grid(series, &places, tilt_degrees)?;
+    check_line(series, &positions)?;
+    check_grid(series, &positions, tilt_degrees)?;
 
-    let steps = (places.len() - 1) as f64;
+    let steps = (positions.len() - 1) as f64;
     let length_mm = top.along_mm - bottom.along_mm;
     let mut stacked = Axes {
         directions: [plane.normal(), plane.along_column, plane.along_row],
         spacing_mm: [length_mm / steps, plane.spacing_mm[0], plane.spacing_mm[1]],
-        lengths: [places.len(), plane.rows as usize, plane.columns as usize],
+        lengths: [positions.len(), plane.rows as usize, plane.columns as usize],
         origin_mm: bottom.position,
     };
     let step = scale(subtract(top.position, bottom.position), 1.0 / steps);
@@ -101,8 +101,8 @@ pub(super) fn lay(
         return Err(SeriesRefusal::NotAxial { plane });
     }
     if turn.from[0] == 0 && turn.flip[0] && shear.is_none() {
-        // Stack from the other end instead of turning the volume around later.
-        places.reverse();
+        // Stack from the other end instead of flipping the volume later.
+        positions.reverse();
         stacked.reverse(0);
         turn.flip[0] = false;
     }
@@ -119,8 +119,8 @@ pub(super) fn lay(
             stacked.reverse(axis);
         }
     }
-    Ok(Laid {
-        slices: places.iter().map(|place| place.index).collect(),
+    Ok(EvenStack {
+        slices: positions.iter().map(|position| position.index).collect(),
         duplicates,
         rows: plane.rows as usize,
         columns: plane.columns as usize,
@@ -136,7 +136,7 @@ pub(super) fn lay(
     })
 }
 
-/// What images are called that are not stacked along the body's length.
+/// The name of the plane of images that are not stacked along the body axis.
 fn plane_name(turn: Turn) -> Option<&'static str> {
     match turn.from {
         [0, ..] => None,
@@ -145,41 +145,42 @@ fn plane_name(turn: Turn) -> Option<&'static str> {
     }
 }
 
-/// How many places along their normal the slices have, whatever else is wrong with them.
-pub(super) fn distinct_places(series: &Series, images: &[usize]) -> usize {
+/// Number of positions of the slices along their normal, regardless of other errors.
+pub(super) fn distinct_positions(series: &Series, images: &[usize]) -> usize {
     let Some(Ok(plane)) = images.first().map(|&index| Plane::of(&series.slices[index])) else {
         return 0;
     };
-    let Ok(mut places) = places(series, images, plane.normal()) else { return 0 };
-    take_duplicates(&mut places);
-    places.len()
+    let Ok(mut positions) = sorted_positions(series, images, plane.normal()) else { return 0 };
+    take_duplicates(&mut positions);
+    positions.len()
 }
 
-/// How many of `others` lie between the first and the last of `chosen`, along their normal, and how
-/// many have a place.
-pub(super) fn within(series: &Series, chosen: &[usize], others: &[usize]) -> (usize, usize) {
-    let Some((bottom, top)) = ends(series, chosen) else { return (0, others.len()) };
+/// Number of `others` between the first and the last of `chosen`, along their normal, and number of
+/// `others` with a position.
+pub(super) fn count_within(series: &Series, chosen: &[usize], others: &[usize]) -> (usize, usize) {
+    let Some((bottom, top)) = end_positions_mm(series, chosen) else { return (0, others.len()) };
     let others = centres_mm(series, chosen, others);
-    let range = bottom - SAME_PLACE_MM..=top + SAME_PLACE_MM;
-    (others.iter().filter(|place| range.contains(place)).count(), others.len())
+    let range = bottom - SAME_POSITION_MM..=top + SAME_POSITION_MM;
+    (others.iter().filter(|position| range.contains(position)).count(), others.len())
 }
 
-/// How long a stretch `others` show before the first and behind the last of `chosen`, together.
-pub(super) fn stretch_beyond(series: &Series, chosen: &[usize], others: &[usize]) -> f64 {
-    let Some((bottom, top)) = ends(series, chosen) else { return f64::INFINITY };
+/// Length covered by `others` before the first and after the last of `chosen`, in total.
+pub(super) fn length_beyond_mm(series: &Series, chosen: &[usize], others: &[usize]) -> f64 {
+    let Some((bottom, top)) = end_positions_mm(series, chosen) else { return f64::INFINITY };
     let others = centres_mm(series, chosen, others);
-    let length = |places: Vec<f64>| {
-        let least = places.iter().copied().fold(f64::INFINITY, f64::min);
-        places.iter().map(|place| place - least).fold(0.0, f64::max)
+    let length = |positions: Vec<f64>| {
+        let least = positions.iter().copied().fold(f64::INFINITY, f64::min);
+        positions.iter().map(|position| position - least).fold(0.0, f64::max)
     };
     let side = |is_beyond: &dyn Fn(f64) -> bool| {
-        length(others.iter().copied().filter(|&place| is_beyond(place)).collect())
+        length(others.iter().copied().filter(|&position| is_beyond(position)).collect())
     };
-    side(&|place| place < bottom - SAME_PLACE_MM) + side(&|place| place > top + SAME_PLACE_MM)
+    side(&|position| position < bottom - SAME_POSITION_MM)
+        + side(&|position| position > top + SAME_POSITION_MM)
 }
 
-/// Those of `others` whose plane is that of `chosen`, but for a small angle, whatever their pixels.
-pub(super) fn parallel(series: &Series, chosen: &[usize], others: &[usize]) -> Vec<usize> {
+/// Those of `others` that are parallel to `chosen` within a small angle, regardless of their pixels.
+pub(super) fn select_parallel(series: &Series, chosen: &[usize], others: &[usize]) -> Vec<usize> {
     let normal = |index: &usize| Plane::of(&series.slices[*index]).ok().map(|plane| plane.normal());
     let Some(along) = chosen.first().and_then(normal) else { return Vec::new() };
     let is_parallel = |index: &usize| {
@@ -188,53 +189,59 @@ pub(super) fn parallel(series: &Series, chosen: &[usize], others: &[usize]) -> V
     others.iter().copied().filter(is_parallel).collect()
 }
 
-/// Least cosine between the normals of slices that show the body slice by slice in one direction:
-/// 25°, more than one gantry tilts against another.
+/// Least cosine between the normals of parallel slices: 25°, more than the tilts of two gantries
+/// differ.
 const PARALLEL_COSINE: f64 = 0.906;
 
-/// The places of the first and the last of `chosen` along their normal.
-fn ends(series: &Series, chosen: &[usize]) -> Option<(f64, f64)> {
-    let places = centres_mm(series, chosen, chosen);
-    let least = places.iter().copied().reduce(f64::min)?;
-    Some((least, places.iter().copied().reduce(f64::max)?))
+/// The positions of the first and the last of `chosen` along their normal.
+fn end_positions_mm(series: &Series, chosen: &[usize]) -> Option<(f64, f64)> {
+    let positions = centres_mm(series, chosen, chosen);
+    let least = positions.iter().copied().reduce(f64::min)?;
+    Some((least, positions.iter().copied().reduce(f64::max)?))
 }
 
-/// Where the centres of slices lie along the normal of `chosen`, as far as their headers say.
+/// The positions of slice centres along the normal of `chosen`; slices without one are omitted.
 fn centres_mm(series: &Series, chosen: &[usize], slices: &[usize]) -> Vec<f64> {
     let first = chosen.first().map(|&index| Plane::of(&series.slices[index]));
     let Some(Ok(plane)) = first else { return Vec::new() };
     let normal = plane.normal();
-    let place = |&index: &usize| {
+    let centre_mm = |&index: &usize| {
         let slice = &series.slices[index];
         let corner = slice.position_mm.as_ref().ok()?;
-        let own = Plane::of(slice).ok()?;
+        let plane_of_slice = Plane::of(slice).ok()?;
         let half =
             |pixels: u32, spacing_mm: f64| f64::from(pixels.saturating_sub(1)) / 2.0 * spacing_mm;
-        let right = scale(own.along_row, half(own.columns, own.spacing_mm[1]));
-        let down = scale(own.along_column, half(own.rows, own.spacing_mm[0]));
+        let right = scale(
+            plane_of_slice.along_row,
+            half(plane_of_slice.columns, plane_of_slice.spacing_mm[1]),
+        );
+        let down = scale(
+            plane_of_slice.along_column,
+            half(plane_of_slice.rows, plane_of_slice.spacing_mm[0]),
+        );
         Some(dot(*corner, normal) + dot(right, normal) + dot(down, normal))
     };
-    slices.iter().filter_map(place).collect()
+    slices.iter().filter_map(centre_mm).collect()
 }
 
-/// One slice's place.
-struct Place {
+/// The position of one slice: `position` in the patient and `along_mm` along the normal.
+struct SlicePosition {
     index: usize,
     position: [f64; 3],
     along_mm: f64,
 }
 
-/// The places of slices in the order in which they lie along the normal.
-fn places(
+/// The positions of slices, sorted along the normal.
+fn sorted_positions(
     series: &Series,
     images: &[usize],
     normal: [f64; 3],
-) -> Result<Vec<Place>, SeriesRefusal> {
+) -> Result<Vec<SlicePosition>, SeriesRefusal> {
     const TAG: &str = "ImagePositionPatient (0020,0032)";
-    let mut places = Vec::with_capacity(images.len());
+    let mut positions = Vec::with_capacity(images.len());
     for &index in images {
         let slice = &series.slices[index];
-        let position = needed(slice, &slice.position_mm, TAG, "x\\y\\z in mm")?;
+        let position = require(slice, &slice.position_mm, TAG, "x\\y\\z in mm")?;
         if position.iter().any(|value| value.abs() > 1e5) {
             return Err(SeriesRefusal::BadTag {
                 path: slice.path.clone(),
@@ -243,25 +250,27 @@ fn places(
                 expected: "x\\y\\z within 100 m".to_owned(),
             });
         }
-        places.push(Place { index, position, along_mm: dot(position, normal) });
+        positions.push(SlicePosition { index, position, along_mm: dot(position, normal) });
     }
-    places.sort_by(|a, b| {
-        let slice = |place: &Place| &series.slices[place.index];
-        let number = |place: &Place| (slice(place).instance_number, slice(place).frame);
+    positions.sort_by(|a, b| {
+        let slice = |slice_position: &SlicePosition| &series.slices[slice_position.index];
+        let number = |slice_position: &SlicePosition| {
+            (slice(slice_position).instance_number, slice(slice_position).frame)
+        };
         a.along_mm
             .total_cmp(&b.along_mm)
             .then_with(|| number(a).cmp(&number(b)))
             .then_with(|| slice(a).instance_uid.cmp(&slice(b).instance_uid))
             .then_with(|| a.index.cmp(&b.index))
     });
-    Ok(places)
+    Ok(positions)
 }
 
-/// Keeps the first of the slices at one place and returns (kept, left out).
-fn take_duplicates(places: &mut Vec<Place>) -> Vec<(usize, usize)> {
+/// Removes all but the first of the slices at one position; returns pairs (kept, excluded).
+fn take_duplicates(positions: &mut Vec<SlicePosition>) -> Vec<(usize, usize)> {
     let mut duplicates = Vec::new();
-    places.dedup_by(|later, kept| {
-        let same = later.along_mm - kept.along_mm < SAME_PLACE_MM;
+    positions.dedup_by(|later, kept| {
+        let same = later.along_mm - kept.along_mm < SAME_POSITION_MM;
         if same {
             duplicates.push((kept.index, later.index));
         }
@@ -271,25 +280,25 @@ fn take_duplicates(places: &mut Vec<Place>) -> Vec<(usize, usize)> {
 }
 
 /// Angle between the slice normal and the line through the first and last slice.
-fn tilt_degrees(bottom: &Place, top: &Place, normal: [f64; 3]) -> f64 {
+fn tilt_degrees(bottom: &SlicePosition, top: &SlicePosition, normal: [f64; 3]) -> f64 {
     let rise = top.along_mm - bottom.along_mm;
     let path = subtract(top.position, bottom.position);
     let shear = subtract(path, scale(normal, rise));
     dot(shear, shear).sqrt().atan2(rise).to_degrees()
 }
 
-/// Refuses slices beside the line through the first and last.
-fn check_line(series: &Series, places: &[Place]) -> Result<(), SeriesRefusal> {
-    let (Some(bottom), Some(top)) = (places.first(), places.last()) else { return Ok(()) };
+/// Refuses slices off the line through the first and last.
+fn check_line(series: &Series, positions: &[SlicePosition]) -> Result<(), SeriesRefusal> {
+    let (Some(bottom), Some(top)) = (positions.first(), positions.last()) else { return Ok(()) };
     let rise = top.along_mm - bottom.along_mm;
     let path = subtract(top.position, bottom.position);
-    for place in places {
-        let done = (place.along_mm - bottom.along_mm) / rise;
-        let off = subtract(subtract(place.position, bottom.position), scale(path, done));
+    for slice in positions {
+        let share = (slice.along_mm - bottom.along_mm) / rise;
+        let off = subtract(subtract(slice.position, bottom.position), scale(path, share));
         let off_mm = dot(off, off).sqrt();
         if off_mm > OFF_LINE_LIMIT_MM {
             return Err(SeriesRefusal::ScatteredSlices {
-                path: series.slices[place.index].path.clone(),
+                path: series.slices[slice.index].path.clone(),
                 off_mm,
                 limit_mm: OFF_LINE_LIMIT_MM,
             });
@@ -298,16 +307,20 @@ fn check_line(series: &Series, places: &[Place]) -> Result<(), SeriesRefusal> {
     Ok(())
 }
 
-/// Refuses slices that lie away from the even grid between the first and the last: missing ones,
-/// uneven gaps, and gaps that change little by little.
-fn check_grid(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<(), SeriesRefusal> {
-    let (Some(bottom), Some(top)) = (places.first(), places.last()) else { return Ok(()) };
-    let steps = places.len().saturating_sub(1).max(1) as f64;
+/// Refuses stacks with slices off the even grid between the first and the last: missing slices,
+/// uneven gaps, and gaps that change gradually.
+fn check_grid(
+    series: &Series,
+    positions: &[SlicePosition],
+    tilt_degrees: f64,
+) -> Result<(), SeriesRefusal> {
+    let (Some(bottom), Some(top)) = (positions.first(), positions.last()) else { return Ok(()) };
+    let steps = positions.len().saturating_sub(1).max(1) as f64;
     let even_mm = (top.along_mm - bottom.along_mm) / steps;
-    let off_mm = |(step, place): (usize, &Place)| {
-        (place.along_mm - bottom.along_mm - step as f64 * even_mm).abs()
+    let off_mm = |(step, slice): (usize, &SlicePosition)| {
+        (slice.along_mm - bottom.along_mm - step as f64 * even_mm).abs()
     };
-    let farthest = places.iter().enumerate().map(off_mm).enumerate();
+    let farthest = positions.iter().enumerate().map(off_mm).enumerate();
     let farthest = farthest.max_by(|(_, a), (_, b)| a.total_cmp(b));
     let Some((farthest, off_mm)) = farthest else { return Ok(()) };
     let limit_mm = even_mm * GRID_TOLERANCE + GRID_TOLERANCE_MM;
@@ -315,7 +328,7 @@ fn check_grid(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<()
         return Ok(());
     }
     let gaps: Vec<f64> =
-        places.windows(2).map(|pair| pair[1].along_mm - pair[0].along_mm).collect();
+        positions.windows(2).map(|pair| pair[1].along_mm - pair[0].along_mm).collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
     let (least_mm, most_mm) = (sorted[0], sorted[sorted.len() - 1]);
@@ -328,7 +341,7 @@ fn check_grid(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<()
         .filter(|(_, gap)| (gap - spacing_mm).abs() > tolerance_mm)
         .collect();
     let Some(&(after, gap_mm)) = wrong.first() else {
-        let path = series.slices[places[farthest].index].path.clone();
+        let path = series.slices[positions[farthest].index].path.clone();
         return Err(SeriesRefusal::DriftingSpacing {
             path,
             off_mm,
@@ -339,14 +352,14 @@ fn check_grid(series: &Series, places: &[Place], tilt_degrees: f64) -> Result<()
             tilt_degrees,
         });
     };
-    let after = series.slices[places[after].index].path.clone();
-    // Holes are whole multiples of an otherwise even gap.
+    let after = series.slices[positions[after].index].path.clone();
+    // With missing slices, wide gaps are whole multiples of the usual gap.
     let missing: Option<usize> = wrong
         .iter()
         .map(|(_, gap)| {
             let steps = (gap / spacing_mm).round();
-            let whole = (gap - steps * spacing_mm).abs() <= tolerance_mm;
-            ((2.0..1e6).contains(&steps) && whole).then(|| steps as usize - 1)
+            let is_multiple = (gap - steps * spacing_mm).abs() <= tolerance_mm;
+            ((2.0..1e6).contains(&steps) && is_multiple).then(|| steps as usize - 1)
         })
         .sum();
     Err(match missing {

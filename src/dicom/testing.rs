@@ -8,7 +8,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
-/// One small CT image; tests change the fields that they are about.
+/// One small CT image; tests modify the relevant fields.
 #[derive(Clone, Debug)]
 pub(crate) struct TestSlice {
     pub series_uid: String,
@@ -121,7 +121,7 @@ pub(crate) fn write_series(folder: &Path, slices: &[TestSlice]) {
     }
 }
 
-/// Writes slices as the frames of one Enhanced CT file; the values that they share are the first's.
+/// Writes slices as the frames of one Enhanced CT file; shared values are those of the first slice.
 pub(crate) fn write_frames(path: &Path, slices: &[TestSlice]) {
     let first = &slices[0];
     let put = |tag, vr, value: PrimitiveValue| DataElement::new(tag, vr, value);

@@ -1,28 +1,27 @@
-//! Texts that people write, in the character set that SpecificCharacterSet (0008,0005) names.
+//! Free text in the character set that SpecificCharacterSet (0008,0005) names.
 //!
-//! With ISO 2022 a text changes its character set on the way, by escape sequences (PS3.3,
-//! C.12.1.1.2): what follows `ESC $ B` is Japanese, two bytes to the character, until `ESC ( B`
+//! With ISO 2022, escape sequences change the character set within a text (PS3.3,
+//! C.12.1.1.2): after `ESC $ B` the text is Japanese, two bytes per character, until `ESC ( B`
 //! returns to ASCII. All of these bytes may be below 128.
 
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
 const ESCAPE: u8 = 0x1B;
 
-/// A text without padding, decoded by the character sets that a file names. Bytes that its
-/// character set does not have are replaced.
+/// The text without padding, decoded with the declared character sets. Invalid bytes are replaced.
 pub(super) fn decode(bytes: &[u8], declared: &str) -> String {
     let first = declared.split('\\').next().unwrap_or_default().trim();
     let decoded = match bytes {
-        _ if bytes.contains(&ESCAPE) => escaped(bytes, first),
+        _ if bytes.contains(&ESCAPE) => decode_escaped(bytes, first),
         _ if bytes.is_ascii() => String::from_utf8_lossy(bytes).into_owned(),
-        _ => by_name(bytes, first),
+        _ => decode_with(bytes, first),
     };
     decoded.trim_matches([' ', '\0']).to_owned()
 }
 
 /// Text in one character set.
-fn by_name(bytes: &[u8], name: &str) -> String {
-    // Many writers use UTF-8 and do not say so.
+fn decode_with(bytes: &[u8], name: &str) -> String {
+    // Many writers use UTF-8 without declaring it.
     if name.is_empty()
         && let Ok(text) = std::str::from_utf8(bytes)
     {
@@ -35,7 +34,7 @@ fn by_name(bytes: &[u8], name: &str) -> String {
     charset.decode(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// ISO 8859-9, which is ISO 8859-1 but for six letters.
+/// ISO 8859-9, which differs from ISO 8859-1 in six letters.
 fn turkish(byte: u8) -> char {
     match byte {
         0xD0 => 'Ğ',
@@ -48,18 +47,18 @@ fn turkish(byte: u8) -> char {
     }
 }
 
-/// What an escape sequence switches to.
+/// The character set that an escape sequence selects.
 #[derive(Clone, Copy)]
 enum Switch {
     /// ASCII, or its Japanese variant, for bytes below 128.
     Ascii,
-    /// Two bytes below 128 to the character: the escape sequence that ISO-2022-JP has for it.
+    /// Two bytes below 128 per character: the escape sequence of ISO-2022-JP.
     Japanese(&'static [u8]),
     /// This character set for bytes from 128.
     Upper(&'static str),
 }
 
-/// Escape sequences (without the escape) and what they switch to.
+/// Escape sequences (without the escape) and the character sets that they select.
 const SWITCHES: [(&[u8], Switch); 19] = [
     (b"(B", Switch::Ascii),
     (b"(J", Switch::Ascii),
@@ -82,13 +81,13 @@ const SWITCHES: [(&[u8], Switch); 19] = [
     (b"$A", Switch::Upper("ISO 2022 IR 58")),
 ];
 
-/// Text with escape sequences; `upper` names the character set that bytes from 128 have at first.
-fn escaped(bytes: &[u8], mut upper: &str) -> String {
+/// Text with escape sequences; `upper` names the initial character set of bytes from 128.
+fn decode_escaped(bytes: &[u8], mut upper: &str) -> String {
     let mut japanese: Option<&[u8]> = None;
     let mut text = String::new();
-    for (place, part) in bytes.split(|&byte| byte == ESCAPE).enumerate() {
-        // Only what comes after an escape starts with a sequence.
-        let known = SWITCHES.iter().filter(|_| place > 0);
+    for (index, part) in bytes.split(|&byte| byte == ESCAPE).enumerate() {
+        // Only the parts after an escape start with a sequence.
+        let known = SWITCHES.iter().filter(|_| index > 0);
         let known = known.filter(|(sequence, _)| part.starts_with(sequence));
         let mut rest = part;
         if let Some((sequence, switch)) = known.max_by_key(|(sequence, _)| sequence.len()) {
@@ -101,9 +100,9 @@ fn escaped(bytes: &[u8], mut upper: &str) -> String {
         }
         match japanese {
             Some(sequence) => {
-                text.push_str(&by_name(&[sequence, rest].concat(), "ISO 2022 IR 87"));
+                text.push_str(&decode_with(&[sequence, rest].concat(), "ISO 2022 IR 87"));
             }
-            None => text.push_str(&by_name(rest, upper)),
+            None => text.push_str(&decode_with(rest, upper)),
         }
     }
     text
@@ -141,7 +140,7 @@ mod tests {
             ("Müller".as_bytes(), "", "Müller"),
             (b"M\xFCller", "", "Müller"),
             (b" P1 \0", "\\ISO 2022 IR 87", "P1"),
-            // The escape sequences are there and nothing names their character set.
+            // Escape sequences without a declared character set.
             (b"ID-\x1B$B;3\x1B(B7", "", "ID-山7"),
         ];
         for (bytes, declared, expected) in cases {

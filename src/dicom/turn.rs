@@ -1,4 +1,4 @@
-//! The turn of [`crate::volume`], with its refusal in the words of a series.
+//! [`Turn`] of [`crate::volume`], with its error as a [`SeriesRefusal`].
 
 pub use crate::volume::Turn;
 pub(super) use crate::volume::turn::{Axes, cross, dot, scale, scaled_to_unit, subtract};

@@ -1,22 +1,22 @@
-//! Whether the values of a header are Hounsfield units.
+//! Checks that values are Hounsfield units.
 
 use super::{Series, SeriesRefusal, SliceFile, Stack, ValueHeader};
 
-/// What a header says of the unit of its values, unless it says that they are no attenuation.
+/// The unit of values by their header, which may be attenuation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Hounsfield units, said or as the standard has it for CT.
+    /// Hounsfield units, stated or by the default of the standard for CT.
     Hounsfield,
-    /// Nothing, or a word that the standard does not have: the values decide.
+    /// A word that is not in the standard: the range of values decides.
     Unknown,
 }
 
 /// Reads the unit from RescaleType, RealWorldValueMapping and ImageType.
 ///
 /// # Errors
-/// [`SeriesRefusal::NotHounsfield`] where the header says another quantity.
+/// [`SeriesRefusal::NotHounsfield`] if the header names another quantity.
 pub(super) fn unit_of(slice: &SliceFile) -> Result<Unit, SeriesRefusal> {
-    let refused = |tag, found: &str, expected| SeriesRefusal::NotHounsfield {
+    let refusal = |tag, found: &str, expected| SeriesRefusal::NotHounsfield {
         path: slice.path.clone(),
         tag,
         found: found.to_owned(),
@@ -24,17 +24,17 @@ pub(super) fn unit_of(slice: &SliceFile) -> Result<Unit, SeriesRefusal> {
     };
     let ValueHeader { rescale_type, units, .. } = &slice.values;
     if is_one_of(rescale_type, &OTHER_QUANTITIES) {
-        return Err(refused(RESCALE_TYPE, rescale_type, "\"HU\""));
+        return Err(refusal(RESCALE_TYPE, rescale_type, "\"HU\""));
     }
     if !(units.is_empty() || units.eq_ignore_ascii_case("[hnsf'U]") || is_hounsfield(units)) {
-        let tag = "RealWorldValueMappingSequence (0040,9096), its units";
-        return Err(refused(tag, units, "\"[hnsf'U]\""));
+        let tag = "the unit in RealWorldValueMappingSequence (0040,9096)";
+        return Err(refusal(tag, units, "\"[hnsf'U]\""));
     }
     let image_type = &slice.marks.image_type;
     if image_type.split('\\').any(|part| is_one_of(part, &MAPS)) {
-        return Err(refused("ImageType (0008,0008)", image_type, "an image of attenuation"));
+        return Err(refusal("ImageType (0008,0008)", image_type, "an image of attenuation"));
     }
-    // US is the standard's word for "unspecified": it says no more than an empty value.
+    // US means "unspecified" in the standard, the same as an empty value.
     let is_known = rescale_type.is_empty() || rescale_type == "US" || is_hounsfield(rescale_type);
     Ok(if is_known { Unit::Hounsfield } else { Unit::Unknown })
 }
@@ -43,13 +43,13 @@ fn is_one_of(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.trim().eq_ignore_ascii_case(word))
 }
 
-/// Whether a text names Hounsfield units, as it is spelled and misspelled.
+/// Whether a text names Hounsfield units, including common misspellings.
 fn is_hounsfield(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
-    ["hu", "hounsfield", "houndsfield"].iter().any(|beginning| text.starts_with(beginning))
+    ["hu", "hounsfield", "houndsfield"].iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Where a header says nothing of its unit that is known, values must be those of a body in air.
+/// Checks that values without a known unit range from air to tissue.
 pub(super) fn check_range(
     series: &Series,
     stack: &Stack,
@@ -75,9 +75,9 @@ pub(super) fn check_range(
     Ok(())
 }
 
-/// A scan has air: something must be below this …
+/// At least one value must be below this (air) …
 const AIR_BELOW_HU: i16 = -200;
-/// … and tissue: something must be above this.
+/// … and one above this (tissue).
 const TISSUE_ABOVE_HU: i16 = -100;
 
 const RESCALE_TYPE: &str = "RescaleType (0028,1054)";

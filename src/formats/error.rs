@@ -1,10 +1,10 @@
-//! Why a volume file is not used.
+//! Errors of volume files.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Why a file does not become a volume: the value found, the value expected.
+/// The reason why a volume file is excluded: the value found and the value expected.
 ///
 /// [`FormatRefusal::code`] is the short stable name for tables; `Display` is the sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -14,11 +14,11 @@ pub enum FormatRefusal {
     BadHeader {
         /// The file.
         path: PathBuf,
-        /// The header's field.
+        /// The field of the header.
         field: String,
-        /// What the header says.
+        /// Value in the header.
         found: String,
-        /// What it should say.
+        /// Expected value.
         expected: String,
     },
     /// More or fewer dimensions, or several values per voxel.
@@ -26,20 +26,20 @@ pub enum FormatRefusal {
     NotOneVolume {
         /// The file.
         path: PathBuf,
-        /// What the header says.
+        /// Value in the header.
         found: String,
     },
-    /// A layout that is not read.
-    #[error("{path}: {found} is not read; {advice}")]
+    /// A layout that is not supported.
+    #[error("{path}: {found} is not supported; {advice}")]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// The layout.
         found: String,
-        /// What to do instead.
+        /// How to convert the file.
         advice: String,
     },
-    /// The data would lie outside the header's folder.
+    /// The header names a data file outside its folder.
     #[error(
         "{path}: ElementDataFile is {found:?}, expected a file in the header's own folder (no \
          absolute path, no \"..\")"
@@ -58,9 +58,9 @@ pub enum FormatRefusal {
     Sheared {
         /// The file.
         path: PathBuf,
-        /// The largest difference of the angle between two axes from a right one.
+        /// The largest difference between a right angle and the angle of two axes.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
     },
     /// Too far from the body's axes.
@@ -73,7 +73,7 @@ pub enum FormatRefusal {
         path: PathBuf,
         /// The largest angle between an image axis and its body axis.
         degrees: f64,
-        /// The most that is accepted.
+        /// Upper limit.
         limit_degrees: f64,
     },
     /// The values end early.
@@ -81,20 +81,20 @@ pub enum FormatRefusal {
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Bytes present (the most there can be, for compressed files).
+        /// Bytes present (an upper bound for compressed files).
         found: u64,
         /// Bytes that the voxels need.
         expected: u64,
     },
-    /// Compressed data that does not unpack.
-    #[error("{path}: the voxels do not unpack: {message}")]
+    /// Damaged compressed data.
+    #[error("{path}: the voxels cannot be decompressed: {message}")]
     Undecodable {
         /// The file.
         path: PathBuf,
-        /// What the decoder said.
+        /// Message of the decoder.
         message: String,
     },
-    /// Values that cannot be the Hounsfield units of a chest.
+    /// Values that are not Hounsfield units of a chest.
     #[error(
         "{path}: values run from {least} to {greatest}, expected Hounsfield units of a chest (air \
          below {air_hu}, tissue above {tissue_hu})"
@@ -106,17 +106,17 @@ pub enum FormatRefusal {
         least: f32,
         /// The greatest value.
         greatest: f32,
-        /// There must be something below.
+        /// At least one value must be below this.
         air_hu: f32,
-        /// There must be something above.
+        /// At least one value must be above this.
         tissue_hu: f32,
     },
-    /// Values that are no numbers.
+    /// Values that are not finite numbers.
     #[error("{path}: {count} voxels are not finite numbers, expected Hounsfield units")]
     NotNumbers {
         /// The file.
         path: PathBuf,
-        /// How many.
+        /// Number of voxels.
         count: u64,
     },
     /// The file cannot be read.
@@ -124,13 +124,13 @@ pub enum FormatRefusal {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         message: String,
     },
 }
 
 impl FormatRefusal {
-    /// The reason as a short stable word for tables.
+    /// Short stable code for tables.
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadHeader { .. } => "bad-header",

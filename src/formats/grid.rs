@@ -1,4 +1,4 @@
-//! From the affine of a header to canonical geometry.
+//! Converts the affine of a header to canonical geometry.
 
 use std::path::Path;
 
@@ -6,15 +6,14 @@ use super::FormatRefusal;
 use crate::volume::turn::{Axes, Oblique, dot, scale, turn_to_body};
 use crate::volume::{Geometry, Turn};
 
-/// The same as for DICOM: larger is a damaged header, and would ask for absurd memory.
+/// Most voxels along an axis, as for DICOM; more indicates a damaged header.
 const MAX_SIDE: i64 = 4096;
 /// 2 GiB of Hounsfield units: a cube of 1024 voxels.
 const MAX_VOXELS: u64 = 1 << 30;
-/// Largest difference from a right angle that is rounding; the limit of gantry tilt in DICOM.
+/// Largest difference from a right angle due to rounding; the limit of gantry tilt in DICOM.
 const SHEAR_LIMIT_DEGREES: f64 = 0.5;
 
-/// Checks the lengths of the axes, given fastest first as headers do, and returns them slowest
-/// first.
+/// Checks the lengths of the axes, fastest first as in headers, and returns them slowest first.
 pub(super) fn lengths(
     path: &Path,
     field: &str,
@@ -35,7 +34,7 @@ pub(super) fn lengths(
     Ok([z, y, x])
 }
 
-/// The grid with voxel steps `steps_mm` (patient coordinates LPS, stored axes, slowest first).
+/// The canonical grid for voxel steps `steps_mm` (patient coordinates LPS, stored axes, slowest first).
 pub(super) fn canonical(
     path: &Path,
     field: &str,
@@ -44,8 +43,8 @@ pub(super) fn canonical(
     origin_mm: [f64; 3],
 ) -> Result<(Turn, Geometry), FormatRefusal> {
     let spacing_mm = steps_mm.map(|step| dot(step, step).sqrt());
-    let sane = |value: &f64| (0.01..=20.0).contains(value);
-    if !spacing_mm.iter().all(sane) || !origin_mm.iter().all(|value| value.is_finite()) {
+    let is_plausible = |value: &f64| (0.01..=20.0).contains(value);
+    if !spacing_mm.iter().all(is_plausible) || !origin_mm.iter().all(|value| value.is_finite()) {
         let found = format!("voxels {spacing_mm:?} mm apart, origin {origin_mm:?} mm");
         return Err(FormatRefusal::bad(path, field, found, "voxels 0.01 to 20 mm apart"));
     }

@@ -1,8 +1,8 @@
-//! MetaImage: a text header (`.mhd`) with its data beside it, or both in one file (`.mha`).
+//! MetaImage: a text header (`.mhd`) with a data file, or both in one file (`.mha`).
 //!
-//! TransformMatrix holds the directions of the x, y and z axes one after another, Offset (also
+//! TransformMatrix contains the directions of the x, y and z axes one after another, Offset (also
 //! called Position or Origin) the centre of the first voxel, both in LPS coordinates as ITK
-//! writes them. AnatomicalOrientation repeats what the matrix says, and the matrix rules.
+//! writes them. AnatomicalOrientation repeats the matrix and is ignored.
 //!
 //! Format: <https://itk.org/Wiki/ITK/MetaIO/Documentation>.
 
@@ -12,14 +12,14 @@ use std::io::Read;
 use std::path::{Component, Path};
 
 use super::values::{Element, Stored};
-use super::{DataPlace, Format, FormatRefusal, Packing, VolumeHeader, grid};
+use super::{DataLocation, Format, FormatRefusal, Packing, VolumeHeader, grid};
 use crate::volume::Turn;
 use crate::volume::turn::scale;
 
-/// Headers are a kilobyte of text.
+/// Limit of header bytes; headers are about a kilobyte of text.
 const MAX_HEADER: u64 = 64 << 10;
 
-/// The lines of a header, and where it ends.
+/// The lines of a header, and its end in bytes.
 struct Lines<'a> {
     path: &'a Path,
     values: BTreeMap<String, String>,
@@ -38,7 +38,7 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     if let Some(channels) = lines.get("ElementNumberOfChannels").filter(|count| *count != "1") {
         return Err(not_one(format!("ElementNumberOfChannels is {channels}")));
     }
-    if lines.yes("BinaryData") == Some(false) {
+    if lines.flag("BinaryData") == Some(false) {
         return Err(FormatRefusal::bad(path, "BinaryData", "False", "True"));
     }
     let lengths: Vec<i64> = lines.numbers("DimSize", dimensions, "a whole number for each axis")?;
@@ -49,8 +49,8 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let values = Stored {
         element: lines.element()?,
         big_endian: lines
-            .yes("BinaryDataByteOrderMSB")
-            .or_else(|| lines.yes("ElementByteOrderMSB"))
+            .flag("BinaryDataByteOrderMSB")
+            .or_else(|| lines.flag("ElementByteOrderMSB"))
             .unwrap_or(false),
         slope: 1.0,
         intercept: 0.0,
@@ -81,7 +81,7 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let origin = [origin[0], origin[1], origin[2]];
     let step = |axis: usize| {
         let direction: [f64; 3] = std::array::from_fn(|xyz| matrix[dimensions * axis + xyz]);
-        // Directions are unit vectors; distances are the spacing's alone.
+        // Directions are unit vectors; distances come from the spacing alone.
         let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt();
         scale(direction, spacing[axis] / length)
     };
@@ -91,13 +91,13 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     if turn != Turn::NONE {
         flags.push("reoriented".to_owned());
     }
-    let place = lines.place()?;
+    let location = lines.location()?;
     let format = Format::MetaImage;
     Ok(VolumeHeader {
         format,
         stored,
         values,
-        place,
+        location,
         turn,
         geometry,
         lung_box: None,
@@ -108,8 +108,8 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
 
 const DISTANCES: &str = "a distance in mm for each axis";
 
-/// Reads `Key = Value` (or `Key: Value`) lines up to ElementDataFile, which is the last. Lines without
-/// either sign say nothing, as for ITK.
+/// Reads `Key = Value` (or `Key: Value`) lines up to ElementDataFile, the last one. Lines with neither
+/// sign are ignored, as in ITK.
 fn lines(path: &Path) -> Result<Lines<'_>, FormatRefusal> {
     let unreadable = |error: std::io::Error| FormatRefusal::unreadable(path, &error);
     let file = File::open(path).map_err(unreadable)?;
@@ -137,8 +137,8 @@ impl Lines<'_> {
         self.values.get(key).map(String::as_str)
     }
 
-    /// A truth value: true where it begins with `T`, `t` or `1`, as in MetaIO.
-    fn yes(&self, key: &str) -> Option<bool> {
+    /// A truth value: true if it begins with `T`, `t` or `1`, as in MetaIO.
+    fn flag(&self, key: &str) -> Option<bool> {
         self.get(key).map(|value| value.starts_with(['T', 't', '1']))
     }
 
@@ -180,9 +180,9 @@ impl Lines<'_> {
         })
     }
 
-    fn place(&self) -> Result<DataPlace, FormatRefusal> {
+    fn location(&self) -> Result<DataLocation, FormatRefusal> {
         let name = self.get("ElementDataFile").unwrap_or_default();
-        let packing = match self.yes("CompressedData") {
+        let packing = match self.flag("CompressedData") {
             Some(true) => Packing::Zlib,
             _ => Packing::None,
         };
@@ -194,7 +194,7 @@ impl Lines<'_> {
                 let expected = format!("-1 or at least {}, where the header ends", self.end);
                 return Err(FormatRefusal::bad(self.path, "HeaderSize", bytes, &expected));
             }
-            return Ok(DataPlace { beside: None, offset: offset.bytes(), packing });
+            return Ok(DataLocation { file: None, offset: offset.bytes(), packing });
         }
         let exists = !name.is_empty() && self.path.with_file_name("").join(name).is_file();
         let several = name.split_ascii_whitespace().next() == Some("LIST");
@@ -205,26 +205,26 @@ impl Lines<'_> {
                 advice: "write the volume with all its data in one file".to_owned(),
             });
         }
-        let inside = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
-        if !Path::new(name).components().all(inside) || name.contains('\0') {
+        let is_inside = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !Path::new(name).components().all(is_inside) || name.contains('\0') {
             let (path, found) = (self.path.to_owned(), name.to_owned());
             return Err(FormatRefusal::Outside { path, found });
         }
         let offset = self.header_size(packing)?.unwrap_or(HeaderSize::Bytes(0));
-        Ok(DataPlace { beside: Some(name.to_owned()), offset: offset.bytes(), packing })
+        Ok(DataLocation { file: Some(name.to_owned()), offset: offset.bytes(), packing })
     }
 
-    /// What HeaderSize says; nothing where it is absent or 0.
+    /// The value of HeaderSize; `None` if it is absent or 0.
     fn header_size(&self, packing: Packing) -> Result<Option<HeaderSize>, FormatRefusal> {
         match self.get("HeaderSize") {
             None | Some("0") => Ok(None),
-            Some("-1") if packing == Packing::None => Ok(Some(HeaderSize::Rest)),
+            Some("-1") if packing == Packing::None => Ok(Some(HeaderSize::UntilEnd)),
             Some(text) => match text.parse() {
                 Ok(bytes) => Ok(Some(HeaderSize::Bytes(bytes))),
                 Err(_) => {
                     let expected = match packing {
                         Packing::None => "a number of bytes, or -1",
-                        _ => "a number of bytes (-1 says nothing of compressed data)",
+                        _ => "a number of bytes (-1 is not allowed with compressed data)",
                     };
                     Err(FormatRefusal::bad(self.path, "HeaderSize", text, expected))
                 }
@@ -233,20 +233,20 @@ impl Lines<'_> {
     }
 }
 
-/// Where the values begin in their file.
+/// The start of the values in their file.
 #[derive(Clone, Copy)]
 enum HeaderSize {
     /// After this many bytes.
     Bytes(u64),
-    /// So that they end with the file.
-    Rest,
+    /// At the position from which they end with the file.
+    UntilEnd,
 }
 
 impl HeaderSize {
     fn bytes(self) -> Option<u64> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
-            Self::Rest => None,
+            Self::UntilEnd => None,
         }
     }
 }

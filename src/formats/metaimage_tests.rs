@@ -1,4 +1,4 @@
-//! What ITK reads of MetaImage, with its values (checked against SimpleITK 2.5).
+//! MetaImage files that ITK reads, with the same values (compared with SimpleITK 2.5).
 
 use super::testing::{TestVolume, zlib};
 use super::*;
@@ -30,17 +30,17 @@ fn expected() -> Volume {
 }
 
 #[test]
-fn names_of_data_files_are_taken_as_the_library_takes_them() {
+fn names_of_data_files_are_read_as_in_itk() {
     let volume = TestVolume::axial();
-    for (said, name) in [
+    for (data_file, name) in [
         ("./a.raw", "a.raw"),
         ("././a.raw", "a.raw"),
         ("a b.raw", "a b.raw"),
         ("100%.raw", "100%.raw"),
         ("a%20b.raw", "a%20b.raw"),
     ] {
-        let found = read(&volume.metaimage(said), &[(name, volume.bytes())]).unwrap();
-        assert_eq!(found, expected(), "{said}");
+        let found = read(&volume.metaimage(data_file), &[(name, volume.bytes())]).unwrap();
+        assert_eq!(found, expected(), "{data_file}");
     }
     let refusal = read(&volume.metaimage("./../a.raw"), &[]).unwrap_err();
     assert_eq!(refusal.code(), "data-outside");
@@ -66,7 +66,7 @@ fn truth_values_begin_with_t_or_1() {
 }
 
 #[test]
-fn comments_colons_and_lines_without_a_value_are_read_over() {
+fn comments_colons_and_lines_without_a_value_are_accepted() {
     let volume = TestVolume::axial();
     let head = volume.metaimage("LOCAL");
     for head in [
@@ -81,7 +81,7 @@ fn comments_colons_and_lines_without_a_value_are_read_over() {
 }
 
 #[test]
-fn every_whole_number_of_the_library_is_read() {
+fn every_integer_type_of_itk_is_read() {
     let volume = TestVolume::axial();
     let wide = |each: &dyn Fn(i16) -> Vec<u8>| -> Vec<u8> {
         volume.stored().iter().flat_map(|value| each(*value)).collect()
@@ -92,7 +92,7 @@ fn every_whole_number_of_the_library_is_read() {
         let head = volume.metaimage("LOCAL").replace("MET_SHORT", name);
         assert_eq!(local(&head, bytes).unwrap(), expected(), "{name}");
     }
-    // Unsigned numbers of air and tissue cannot be Hounsfield units without an offset: 4 bytes each.
+    // Unsigned values without an offset cannot be Hounsfield units of air.
     for (name, size) in [("MET_UINT", 4), ("MET_ULONG", 4), ("MET_ULONG_LONG", 8)] {
         let head = volume.metaimage("LOCAL").replace("MET_SHORT", name);
         let bytes = vec![0; volume.stored().len() * size];
@@ -102,7 +102,7 @@ fn every_whole_number_of_the_library_is_read() {
 }
 
 #[test]
-fn a_fourth_axis_of_one_voxel_is_no_axis() {
+fn a_fourth_axis_of_one_voxel_is_ignored() {
     let volume = TestVolume::axial();
     let head = volume.metaimage("LOCAL");
     let line = |key: &str| head.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
@@ -123,7 +123,7 @@ fn a_fourth_axis_of_one_voxel_is_no_axis() {
 }
 
 #[test]
-fn a_header_size_says_where_local_data_begin() {
+fn a_header_size_gives_the_start_of_local_data() {
     let volume = TestVolume::axial();
     let head = |size: &str| {
         volume

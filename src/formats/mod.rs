@@ -1,17 +1,17 @@
-//! Files that are a volume already: NIfTI, MetaImage, and prepared `.npz`; and maps on a scan's
-//! voxels, written as NIfTI.
+//! Reads volume files (NIfTI, MetaImage and prepared `.npz`), and writes maps on the voxels of a scan
+//! as NIfTI.
 //!
 //! ```text
 //! .nii .nii.gz ──nifti────┐
 //! .mhd .mha ─────metaimage─┼─▶ VolumeHeader ──read_volume──▶ Volume   (or a FormatRefusal)
-//! .npz ──────────npz──────┘    element, place of the data, geometry
+//! .npz ──────────npz──────┘    element, location of the data, geometry
 //! ```
 //!
-//! A header says how the grid lies in the patient; from there the way is that of DICOM series:
-//! the same flips and permutation to canonical order ([`crate::volume`]), the same limit of
-//! obliqueness, the same rounding, floor and clamping of Hounsfield units. Orientation and
-//! millimetres come from the header alone and are never guessed; what a file leaves open is said
-//! in a flag. Lengths in headers are checked against the file before anything is allocated.
+//! A header gives the position of the grid in the patient. All further steps equal those of DICOM
+//! series: flips and permutation to canonical order ([`crate::volume`]), the limit of obliqueness, and
+//! rounding, floor and clamping of Hounsfield units. Orientation and spacing come from the header
+//! alone; a flag names each assumption for a value that the file lacks. Lengths in headers are
+//! compared with the file before memory is allocated.
 
 mod error;
 mod grid;
@@ -51,50 +51,50 @@ use values::Stored;
 pub enum Format {
     /// NIfTI-1 or -2.
     Nifti,
-    /// MetaImage, with its data in the same file or beside it.
+    /// MetaImage, with its data in the same or a separate file.
     MetaImage,
-    /// A prepared volume: of our cache, or of the Python package `lungs`.
+    /// A prepared volume: from our cache or from the Python package `lungs`.
     Prepared,
 }
 
-/// What the header of a volume file says.
+/// The header of a volume file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VolumeHeader {
     /// The kind of file.
     pub format: Format,
     /// Voxels along the axes as stored, the slowest first.
     pub stored: [usize; 3],
-    /// How stored values become Hounsfield units.
+    /// Conversion of stored values to Hounsfield units.
     pub values: Stored,
-    /// Where the stored values are.
-    pub place: DataPlace,
+    /// Location of the stored values.
+    pub location: DataLocation,
     /// From stored axes to canonical `[depth, height, width]`.
     pub turn: Turn,
-    /// The canonical volume's place in the patient.
+    /// Position of the canonical volume in the patient.
     pub geometry: Geometry,
-    /// First and last voxel of the lungs, when the file says so (prepared volumes of ours).
+    /// First and last voxel of the lungs, for our prepared volumes.
     pub lung_box: Option<[[i64; 2]; 3]>,
-    /// What was noticed and is safe, as short stable words.
+    /// Remarks that do not exclude the file, as short stable words.
     pub flags: Vec<String>,
-    /// The scan that a prepared volume was made of, where it is told beside it.
+    /// The scan from which a prepared volume was made, if a `.json` file describes it.
     pub source: Option<Box<Source>>,
 }
 
-/// Where a volume's values are stored.
+/// Location of the stored values of a volume.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DataPlace {
-    /// The data file's name relative to the header's folder, when it is another file.
-    pub beside: Option<String>,
-    /// Bytes before the values (after unpacking, for gzip); `None` for the end of the file.
+pub struct DataLocation {
+    /// Name of a separate data file, relative to the folder of the header.
+    pub file: Option<String>,
+    /// Bytes before the values (after decompression, for gzip); `None` if they end with the file.
     pub offset: Option<u64>,
-    /// How they are packed.
+    /// Their compression.
     pub packing: Packing,
 }
 
-/// How values are packed.
+/// The compression of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Packing {
-    /// As they are.
+    /// Uncompressed.
     None,
     /// The whole file in gzip.
     Gzip,
@@ -110,9 +110,9 @@ impl VolumeHeader {
         self.stored.iter().map(|&length| length as u64).product()
     }
 
-    /// The file that holds the values.
+    /// The file with the values.
     pub fn data_path(&self, path: &Path) -> PathBuf {
-        match &self.place.beside {
+        match &self.location.file {
             Some(name) => path.with_file_name("").join(name),
             None => path.to_owned(),
         }
@@ -124,19 +124,19 @@ impl VolumeHeader {
     }
 }
 
-/// A volume, with what was found on the way.
+/// A volume with facts of its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadVolume {
     /// The volume in canonical order.
     pub volume: Volume,
     /// Least and greatest Hounsfield unit.
     pub range_hu: (i16, i16),
-    /// BLAKE3 over the values as stored and what the header says of them, whatever the file's
-    /// name and packing.
+    /// BLAKE3 over the stored values and the header values that determine their meaning, independent of
+    /// the name and compression of the file.
     pub content_hash: [u8; 32],
 }
 
-/// Whether the name is that of a volume file. Contents decide what becomes of it.
+/// Whether a name has the extension of a volume file.
 pub fn is_volume_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".nii", ".nii.gz", ".hdr", ".mhd", ".mha", ".npz"].iter().any(|end| name.ends_with(end))
@@ -152,11 +152,11 @@ pub fn stem(name: &str) -> &str {
     &name[..name.len() - end]
 }
 
-/// Reads the header of a file named as a volume; `None` when it is plainly something else
-/// (arrays without a volume, the `.hdr` of another program).
+/// Reads the header of a file with the name of a volume file; `None` for other files (arrays without a
+/// volume, the `.hdr` of another program).
 ///
 /// # Errors
-/// A [`FormatRefusal`] with what was found and expected.
+/// A [`FormatRefusal`] with the value found and the value expected.
 pub fn read_header(path: &Path) -> Option<Result<VolumeHeader, FormatRefusal>> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     if name.ends_with(".npz") {
@@ -170,34 +170,34 @@ pub fn read_header(path: &Path) -> Option<Result<VolumeHeader, FormatRefusal>> {
     }
 }
 
-/// Checks that the file with the values is there and can hold them, without opening it.
+/// Checks that the file with the values exists and is large enough, without opening it.
 ///
 /// # Errors
 /// [`FormatRefusal::Unreadable`] or [`FormatRefusal::Truncated`].
 pub fn check_size(path: &Path, header: &VolumeHeader) -> Result<(), FormatRefusal> {
     let data = header.data_path(path);
-    let facts =
+    let metadata =
         std::fs::metadata(&data).map_err(|error| FormatRefusal::unreadable(&data, &error))?;
     let needed = header.voxels() * header.values.element.bytes() as u64;
-    let held = match header.place.packing {
-        Packing::None => facts.len().saturating_sub(header.place.offset.unwrap_or(0)),
+    let available = match header.location.packing {
+        Packing::None => metadata.len().saturating_sub(header.location.offset.unwrap_or(0)),
         // Deflate shrinks at most 1032-fold.
-        Packing::Gzip | Packing::Zlib => facts.len().saturating_mul(1032),
+        Packing::Gzip | Packing::Zlib => metadata.len().saturating_mul(1032),
         // The entry's own length was checked with the header.
         Packing::Zip => needed,
     };
-    if held < needed {
-        return Err(FormatRefusal::Truncated { path: data, found: held, expected: needed });
+    if available < needed {
+        return Err(FormatRefusal::Truncated { path: data, found: available, expected: needed });
     }
     Ok(())
 }
 
-/// Reads the volume into canonical order. Prepared volumes come as they are, others with
+/// Reads the volume in canonical order. Prepared volumes are unchanged, others are rounded with
 /// `rounding`.
 ///
 /// # Errors
-/// A [`FormatRefusal`]: a file cut short, values that do not unpack, values that are not
-/// Hounsfield units.
+/// A [`FormatRefusal`]: a file cut short, damaged compressed data, values that are not Hounsfield
+/// units.
 pub fn read_volume(
     path: &Path,
     header: &VolumeHeader,
@@ -206,28 +206,28 @@ pub fn read_volume(
     check_size(path, header)?;
     let data = header.data_path(path);
     let unreadable = |error: std::io::Error| FormatRefusal::unreadable(&data, &error);
-    if header.place.packing == Packing::Zip {
+    if header.location.packing == Packing::Zip {
         let mut archive = npz::open(&data)?;
         let (entry, _) = npz::data_entry(&mut archive, &data)?.ok_or_else(|| {
             FormatRefusal::bad(&data, "data.npy", "absent", "an array named data")
         })?;
-        // Whole numbers already, and the spline between air and tissue falls below the floor.
+        // Integers need no rounding, and the spline between air and tissue may fall below the floor.
         return values::read(entry, &data, header, Rounding::Lungs015);
     }
     let mut file = File::open(&data).map_err(unreadable)?;
     let needed = header.voxels() * header.values.element.bytes() as u64;
     let length = file.metadata().map_err(unreadable)?.len();
-    let offset = header.place.offset.unwrap_or(length.saturating_sub(needed));
-    if header.place.packing == Packing::Gzip {
+    let offset = header.location.offset.unwrap_or(length.saturating_sub(needed));
+    if header.location.packing == Packing::Gzip {
         let mut file = Gunzip::new(file);
         skip(&mut file, offset).map_err(unreadable)?;
         return values::read(file, &data, header, rounding);
     }
     file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
-    if header.place.packing == Packing::None {
+    if header.location.packing == Packing::None {
         return values::read(file, &data, header, rounding);
     }
-    // ITK takes gzip for zlib, too.
+    // ITK accepts gzip in place of zlib, too.
     let mut magic = Vec::new();
     file.by_ref().take(2).read_to_end(&mut magic).map_err(unreadable)?;
     file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;

@@ -1,9 +1,9 @@
 //! NIfTI-1 and -2 in one file, plain or in gzip.
 //!
-//! Where the voxels lie is said three times; the sform is preferred over the qform, and both over
-//! bare voxel sizes (flag `orientation-assumed`: the format then takes rows, columns and slices to
-//! run to the patient's right, front and head). NIfTI's x and y run to the right and front (RAS);
-//! ours to the left and back.
+//! A header has the position of voxels in three forms; the sform is preferred over the qform, and
+//! both over bare voxel sizes (flag `orientation-assumed`: the format then assumes rows, columns and
+//! slices towards the patient's right, front and head). NIfTI's x and y run to the right and front
+//! (RAS), ours to the left and back.
 //!
 //! Layouts: <https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h>, `nifti2.h`.
 
@@ -12,14 +12,14 @@ use std::io::Read;
 use std::path::Path;
 
 use super::values::{Element, Stored};
-use super::{DataPlace, Format, FormatRefusal, Packing, VolumeHeader, grid};
+use super::{DataLocation, Format, FormatRefusal, Packing, VolumeHeader, grid};
 use crate::unpack::Gunzip;
 use crate::volume::Turn;
 
-/// Extensions of the header are skipped; no honest file has more of them.
+/// Limit of the header with its extensions, which are skipped.
 const MAX_OFFSET: f64 = (64 << 20) as f64;
 
-/// Where the fields of a version are, in bytes.
+/// Byte offsets of the fields of a version.
 struct Layout {
     magic: usize,
     dim: usize,
@@ -83,7 +83,7 @@ const VERSION_2: Layout = Layout {
 const SIZE_1: i32 = 348;
 const SIZE_2: i32 = 540;
 
-/// The refusal of a header whose data is in an `.img` beside it; `None` when it is not one.
+/// The refusal of a header whose data is in an `.img` file; `None` for other files.
 pub(super) fn pair(path: &Path) -> Option<FormatRefusal> {
     let (bytes, _) = match start(path) {
         Ok(start) => start,
@@ -120,16 +120,16 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
         }
     }
     let dim: [i64; 8] =
-        std::array::from_fn(|place| fields.integer(layout.dim, layout.length, place));
-    if dim[0] < 3 || dim[0] > 7 || (4..=dim[0]).any(|place| dim[place as usize] > 1) {
-        let shown: Vec<String> = dim.iter().map(i64::to_string).collect();
-        let found = format!("dim is [{}]", shown.join(", "));
+        std::array::from_fn(|index| fields.integer(layout.dim, layout.length, index));
+    if dim[0] < 3 || dim[0] > 7 || (4..=dim[0]).any(|index| dim[index as usize] > 1) {
+        let lengths: Vec<String> = dim.iter().map(i64::to_string).collect();
+        let found = format!("dim is [{}]", lengths.join(", "));
         return Err(FormatRefusal::NotOneVolume { path: path.to_owned(), found });
     }
     let stored = grid::lengths(path, "dim", [dim[1], dim[2], dim[3]])?;
     let values = values(path, &fields)?;
-    let pixdim: [f64; 4] = std::array::from_fn(|place| fields.number(layout.pixdim, place));
-    let (affine, field, assumed) = affine(&fields, pixdim);
+    let pixdim: [f64; 4] = std::array::from_fn(|index| fields.number(layout.pixdim, index));
+    let (affine, field, is_assumed) = affine(&fields, pixdim);
     let to_mm = match fields.units() & 7 {
         1 => 1000.0,
         3 => 0.001,
@@ -142,19 +142,19 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let steps = [lps(2), lps(1), lps(0)];
     let (turn, geometry) = grid::canonical(path, field, stored, steps, lps(3))?;
     let mut flags = Vec::new();
-    if assumed {
+    if is_assumed {
         flags.push("orientation-assumed".to_owned());
     }
     if turn != Turn::NONE {
         flags.push("reoriented".to_owned());
     }
-    let place = DataPlace { beside: None, offset: Some(offset(path, &fields)?), packing };
+    let location = DataLocation { file: None, offset: Some(offset(path, &fields)?), packing };
     let format = Format::Nifti;
     Ok(VolumeHeader {
         format,
         stored,
         values,
-        place,
+        location,
         turn,
         geometry,
         lung_box: None,
@@ -163,7 +163,7 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     })
 }
 
-/// The first bytes, unpacked, and whether they were packed.
+/// The first bytes, decompressed, and their compression.
 fn start(path: &Path) -> Result<(Vec<u8>, Packing), FormatRefusal> {
     let unreadable = |error: std::io::Error| FormatRefusal::unreadable(path, &error);
     let mut file = File::open(path).map_err(unreadable)?;
@@ -180,30 +180,30 @@ fn start(path: &Path) -> Result<(Vec<u8>, Packing), FormatRefusal> {
     Ok((bytes, Packing::Gzip))
 }
 
-/// A header's bytes with their layout and order.
+/// The bytes of a header with their layout and byte order.
 struct Fields<'a> {
     bytes: &'a [u8],
     layout: &'static Layout,
     big_endian: bool,
 }
 
-/// Recognises version and byte order by the header's own length; `None` for other files, and
-/// for headers that are not whole.
+/// Recognises version and byte order by the length in the header; `None` for other files and for
+/// incomplete headers.
 fn fields(bytes: &[u8]) -> Option<Fields<'_>> {
     let size: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     let known = [(SIZE_1, &VERSION_1), (SIZE_2, &VERSION_2)];
     known.into_iter().find_map(|(length, layout)| {
         let big_endian = i32::from_be_bytes(size) == length;
-        let found = big_endian || i32::from_le_bytes(size) == length;
-        (found && bytes.len() >= length as usize).then_some(Fields { bytes, layout, big_endian })
+        let matches = big_endian || i32::from_le_bytes(size) == length;
+        (matches && bytes.len() >= length as usize).then_some(Fields { bytes, layout, big_endian })
     })
 }
 
 impl Fields<'_> {
-    /// The `place`-th of the integers of `size` bytes from `at` on; 0 beyond the header, which
-    /// its length excludes.
-    fn integer(&self, at: usize, size: usize, place: usize) -> i64 {
-        let at = at + place * size;
+    /// The integer with `index` in an array of integers of `size` bytes that starts at `at`; 0 beyond the
+    /// header, which its length excludes.
+    fn integer(&self, at: usize, size: usize, index: usize) -> i64 {
+        let at = at + index * size;
         let bytes = self.bytes.get(at..at + size).unwrap_or_default();
         let fold = |value: i64, byte: &u8| (value << 8) | i64::from(*byte);
         let value = if self.big_endian {
@@ -215,8 +215,8 @@ impl Fields<'_> {
         (value << unused) >> unused
     }
 
-    fn number(&self, at: usize, place: usize) -> f64 {
-        let bits = self.integer(at, self.layout.wide, place);
+    fn number(&self, at: usize, index: usize) -> f64 {
+        let bits = self.integer(at, self.layout.wide, index);
         match self.layout.wide {
             4 => f64::from(f32::from_bits(bits as u32)),
             _ => f64::from_bits(bits.cast_unsigned()),
@@ -261,9 +261,9 @@ fn values(path: &Path, fields: &Fields) -> Result<Stored, FormatRefusal> {
         let expected = format!("{} as datatype {datatype} says", 8 * element.bytes());
         return Err(FormatRefusal::bad(path, "bitpix", bits, &expected));
     }
-    // Values are what they are where the slope is zero or no number, as nibabel writes it for
-    // "no scaling", or the intercept is no number.
-    let (slope, intercept) = match [0, 1].map(|place| fields.number(layout.slope, place)) {
+    // Values are not scaled if the slope is zero or not a number, as nibabel writes it for "no
+    // scaling", or if the intercept is not a number.
+    let (slope, intercept) = match [0, 1].map(|index| fields.number(layout.slope, index)) {
         [slope, _] if slope == 0.0 || !slope.is_finite() => (1.0, 0.0),
         [_, intercept] if intercept.is_nan() => (1.0, 0.0),
         [slope, intercept] => (slope, intercept),
@@ -284,7 +284,7 @@ fn offset(path: &Path, fields: &Fields) -> Result<u64, FormatRefusal> {
     if found == 0.0 {
         return Ok(least);
     }
-    // Also false for what is no number.
+    // Also true for NaN.
     if !(found >= least as f64 && found <= MAX_OFFSET && found.fract() == 0.0) {
         let expected = format!("a whole number of bytes, {least} to {MAX_OFFSET}");
         return Err(FormatRefusal::bad(path, "vox_offset", found, &expected));
@@ -292,8 +292,8 @@ fn offset(path: &Path, fields: &Fields) -> Result<u64, FormatRefusal> {
     Ok(found as u64)
 }
 
-/// Rows of the affine from voxel (i, j, k, 1) to RAS coordinates, which field it is from, and
-/// whether directions had to be assumed.
+/// Rows of the affine from voxel (i, j, k, 1) to RAS coordinates, the field of its origin, and whether
+/// directions are assumed.
 fn affine(fields: &Fields, pixdim: [f64; 4]) -> ([[f64; 4]; 3], &'static str, bool) {
     let layout = fields.layout;
     if fields.code(layout.sform_code) > 0 {

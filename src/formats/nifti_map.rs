@@ -1,8 +1,8 @@
-//! Maps as NIfTI-1 files in gzip, on the voxels of a scan.
+//! Writes maps on the voxels of a scan as NIfTI-1 files in gzip.
 //!
-//! Values are int16 with a slope, which no viewer has trouble with and which packs well; the sform
-//! says where the voxels lie (NIfTI's x and y run to the right and front, ours to the left and
-//! back). The same map gives the same bytes.
+//! Values are int16 with a slope, which all viewers support and which compresses well; the sform gives
+//! the position of the voxels (NIfTI's x and y run to the right and front, ours to the left and back).
+//! The same map gives the same bytes.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,15 +15,15 @@ use crate::files::{WriteError, write_atomically};
 use crate::volume::{Geometry, Turn};
 
 const HEADER: usize = 352;
-/// Slices that are computed at a time, by all threads.
-const AHEAD: usize = 16;
+/// Slices computed at a time, by all threads.
+const BATCH: usize = 16;
 
-/// The voxels of a scan, in the order in which a file has them.
+/// The voxel grid of a scan in the axis order of its file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MapGrid {
     /// Voxels along canonical depth, height, width.
     pub shape: [usize; 3],
-    /// Where the canonical voxels lie.
+    /// Position of the canonical voxels in the patient.
     pub geometry: Geometry,
     /// From stored axes (the slowest first) to canonical ones.
     pub turn: Turn,
@@ -39,7 +39,7 @@ impl MapGrid {
         stored
     }
 
-    /// The canonical voxel that is stored at `index`.
+    /// The canonical index of the voxel stored at `index`.
     fn canonical(&self, index: [usize; 3]) -> [usize; 3] {
         std::array::from_fn(|axis| {
             let at = index[self.turn.from[axis]];
@@ -49,16 +49,16 @@ impl MapGrid {
 
     /// Rows of the affine from (i, j, k, 1), the fastest axis first, to RAS millimetres.
     fn affine(&self) -> [[f64; 4]; 3] {
-        let place = |index: [usize; 3]| {
+        let position_mm = |index: [usize; 3]| {
             self.geometry.position_mm(self.canonical(index).map(|at| at as f64))
         };
-        let origin = place([0; 3]);
+        let origin = position_mm([0; 3]);
         let mut rows = [[0.0; 4]; 3];
         for (axis, from) in self.turn.from.into_iter().enumerate() {
-            let way =
+            let step_mm =
                 if self.turn.flip[axis] { -1.0 } else { 1.0 } * self.geometry.spacing_mm[axis];
             for (row, direction) in rows.iter_mut().zip(self.geometry.axes[axis]) {
-                row[2 - from] = way * direction;
+                row[2 - from] = step_mm * direction;
             }
         }
         for (row, origin) in rows.iter_mut().zip(origin) {
@@ -84,17 +84,17 @@ pub fn write_map(
     let slope = if greatest > 0.0 && greatest.is_finite() { greatest / 32767.0 } else { 1.0 };
     let [slices, rows, columns] = grid.stored();
     let slice = |k: usize| -> Vec<u8> {
-        let places = (0..rows).flat_map(|j| (0..columns).map(move |i| [k, j, i]));
-        let stored = places.map(|index| (value(grid.canonical(index)) / slope).round() as i16);
+        let indices = (0..rows).flat_map(|j| (0..columns).map(move |i| [k, j, i]));
+        let stored = indices.map(|index| (value(grid.canonical(index)) / slope).round() as i16);
         stored.flat_map(i16::to_le_bytes).collect()
     };
     write_atomically(path, |out| {
         let mut packed = GzEncoder::new(out, Compression::fast());
         packed.write_all(&header(grid, description, slope))?;
-        for first in (0..slices).step_by(AHEAD) {
-            let some: Vec<usize> = (first..(first + AHEAD).min(slices)).collect();
-            let some: Vec<Vec<u8>> = some.into_par_iter().map(slice).collect();
-            for bytes in some {
+        for first in (0..slices).step_by(BATCH) {
+            let batch: Vec<usize> = (first..(first + BATCH).min(slices)).collect();
+            let batch: Vec<Vec<u8>> = batch.into_par_iter().map(slice).collect();
+            for bytes in batch {
                 packed.write_all(&bytes)?;
             }
         }
@@ -107,8 +107,8 @@ fn header(grid: &MapGrid, description: &str, slope: f32) -> [u8; HEADER] {
     let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
     put(0, &348_i32.to_le_bytes());
     let [slices, rows, columns] = grid.stored();
-    for (place, length) in [3, columns, rows, slices, 1, 1, 1, 1].into_iter().enumerate() {
-        put(40 + 2 * place, &(length as i16).to_le_bytes());
+    for (index, length) in [3, columns, rows, slices, 1, 1, 1, 1].into_iter().enumerate() {
+        put(40 + 2 * index, &(length as i16).to_le_bytes());
     }
     // int16, 16 bits.
     put(70, &4_i16.to_le_bytes());
@@ -118,21 +118,21 @@ fn header(grid: &MapGrid, description: &str, slope: f32) -> [u8; HEADER] {
         spacing_mm[2 - from] = grid.geometry.spacing_mm[axis];
     }
     let [x, y, z] = spacing_mm;
-    for (place, value) in [1.0, x, y, z].into_iter().enumerate() {
-        put(76 + 4 * place, &(value as f32).to_le_bytes());
+    for (index, value) in [1.0, x, y, z].into_iter().enumerate() {
+        put(76 + 4 * index, &(value as f32).to_le_bytes());
     }
     put(108, &(HEADER as f32).to_le_bytes());
     put(112, &slope.to_le_bytes());
     // Millimetres.
     put(123, &[2]);
     let letters = description.chars().filter(char::is_ascii).take(79);
-    for (place, letter) in letters.enumerate() {
-        put(148 + place, &[letter as u8]);
+    for (index, letter) in letters.enumerate() {
+        put(148 + index, &[letter as u8]);
     }
     // sform_code: coordinates of the scanner.
     put(254, &1_i16.to_le_bytes());
-    for (place, value) in grid.affine().as_flattened().iter().enumerate() {
-        put(280 + 4 * place, &(*value as f32).to_le_bytes());
+    for (index, value) in grid.affine().as_flattened().iter().enumerate() {
+        put(280 + 4 * index, &(*value as f32).to_le_bytes());
     }
     put(344, b"n+1\0");
     bytes
@@ -152,9 +152,9 @@ mod tests {
         [straight, oblique].map(|axes| Geometry { spacing_mm, origin_mm, axes })
     }
 
-    /// Our own reader, which was checked against other writers, puts every voxel where it was.
+    /// Our reader, which is tested with files of other writers, restores every voxel.
     #[test]
-    fn what_is_written_is_read_back_in_its_place() {
+    fn written_maps_are_read_back_at_their_positions() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("map.nii.gz");
         let shape = [5, 4, 6];

@@ -1,8 +1,8 @@
-//! Prepared volumes as `.npz`: those of our cache, and those of the Python package `lungs`.
+//! Prepared volumes as `.npz`, from our cache and from the Python package `lungs`.
 //!
-//! Ours say where they lie (`spacing_mm`, `origin_mm`, `axes`, `lung_box`; see
-//! [`crate::prepare`]). The package's have `data` alone: depth from feet to head, 1.5 mm, cut
-//! around the lungs. That is taken for granted and said with the flag `spacing-assumed`.
+//! Ours contain their geometry (`spacing_mm`, `origin_mm`, `axes`, `lung_box`; see
+//! [`crate::prepare`]). Those of the package contain `data` alone: depth from feet to head, 1.5 mm,
+//! cropped around the lungs. This is assumed, with the flag `spacing-assumed`.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -13,13 +13,13 @@ use zip::read::ZipFile;
 use zip::result::ZipError;
 
 use super::values::{Element, Stored};
-use super::{DataPlace, Format, FormatRefusal, Packing, Source, VolumeHeader, grid};
+use super::{DataLocation, Format, FormatRefusal, Packing, Source, VolumeHeader, grid};
 use crate::unpack;
 use crate::volume::Turn;
 
 /// The voxel size of the package's prepared volumes.
 const ORIGINAL_SPACING_MM: f64 = 1.5;
-/// NumPy's headers are 128 bytes.
+/// Limit of header bytes; NumPy writes 128.
 const MAX_NPY_HEADER: usize = 4096;
 
 pub(super) type Archive = ZipArchive<BufReader<File>>;
@@ -34,13 +34,13 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
         return Err(FormatRefusal::NotOneVolume { path: path.to_owned(), found });
     };
     let lengths = grid::lengths(path, "the shape of data", [w, h, d])?;
-    // Stored axes of Fortran's order run the other way round.
-    let (stored, own) = if npy.fortran {
+    // In Fortran order the stored axes are reversed.
+    let (stored, stored_turn) = if npy.fortran {
         ([lengths[2], lengths[1], lengths[0]], Turn { from: [2, 1, 0], flip: [false; 3] })
     } else {
         (lengths, Turn::NONE)
     };
-    let place = DataPlace { beside: None, offset: Some(0), packing: Packing::Zip };
+    let location = DataLocation { file: None, offset: Some(0), packing: Packing::Zip };
     let mut flags = Vec::new();
     let spacing = small_array::<3>(&mut archive, path, "spacing_mm", "f8")?;
     let numbers = |values: &[[u8; 8]]| -> Vec<f64> {
@@ -54,8 +54,9 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
         }
         Some(spacing) => {
             let spacing = numbers(&spacing);
-            let needed =
-                |name: &str| FormatRefusal::bad(path, name, "absent", "an array beside spacing_mm");
+            let needed = |name: &str| {
+                FormatRefusal::bad(path, name, "absent", "an array, since spacing_mm is present")
+            };
             let axes = small_array::<9>(&mut archive, path, "axes", "f8")?
                 .ok_or_else(|| needed("axes"))?;
             let origin = small_array::<3>(&mut archive, path, "origin_mm", "f8")?
@@ -68,24 +69,23 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
     };
     let (turn, geometry) = grid::canonical(path, "spacing_mm and axes", lengths, steps, origin)?;
     if turn != Turn::NONE {
-        let found = "axes that are not depth, height, width";
-        return Err(FormatRefusal::bad(path, "axes", found, "the order in which we write them"));
+        let found = "permuted or flipped";
+        return Err(FormatRefusal::bad(path, "axes", found, "depth, height, width"));
     }
     let lung_box = small_array::<6>(&mut archive, path, "lung_box", "i8")?.map(|values| {
-        let value = |place: usize| i64::from_le_bytes(values[place]);
+        let value = |index: usize| i64::from_le_bytes(values[index]);
         std::array::from_fn(|axis| [value(2 * axis), value(2 * axis + 1)])
     });
     let values =
         Stored { element: Element::I16, big_endian: npy.big_endian, slope: 1.0, intercept: 0.0 };
     let format = Format::Prepared;
-    let source = Source::beside(path).map(Box::new);
-    let turn = own;
+    let source = Source::read_for(path).map(Box::new);
     Ok(Some(VolumeHeader {
         format,
         stored,
         values,
-        place,
-        turn,
+        location,
+        turn: stored_turn,
         geometry,
         lung_box,
         flags,
@@ -102,7 +102,7 @@ fn damaged(path: &Path, error: &dyn std::error::Error) -> FormatRefusal {
     FormatRefusal::Undecodable { path: path.to_owned(), message: error.to_string() }
 }
 
-/// The entry with the voxels, standing after its header; `None` when there is none.
+/// The entry with the voxels, after its header; `None` without one.
 pub(super) fn data_entry<'a>(
     archive: &'a mut Archive,
     path: &Path,
@@ -128,7 +128,7 @@ pub(super) fn data_entry<'a>(
     Ok(Some((entry, npy)))
 }
 
-/// What the header of a `.npy` says.
+/// The header of a `.npy` file.
 pub(super) struct Npy {
     /// Type and size without the byte order, as `i2`.
     kind: String,
@@ -143,7 +143,7 @@ pub(super) struct Npy {
 /// `{'descr': '<i2', 'fortran_order': False, 'shape': (3, 4, 5), }`.
 fn npy_header(from: &mut impl Read, path: &Path) -> Result<Npy, FormatRefusal> {
     let bad = |found: &str| {
-        FormatRefusal::bad(path, "the header of an array", format!("{found:?}"), "that of a .npy")
+        FormatRefusal::bad(path, "the header of an array", format!("{found:?}"), "a .npy header")
     };
     let mut start = [0; 8];
     from.read_exact(&mut start).map_err(|error| damaged(path, &error))?;

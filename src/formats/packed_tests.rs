@@ -1,4 +1,4 @@
-//! Compressed containers: read to their end, or refused.
+//! Compressed containers: read to their end or refused.
 
 use super::testing::{TestVolume, gzip, npy, write_npz, zlib};
 use super::*;
@@ -8,24 +8,24 @@ fn read(name: &str, bytes: &[u8]) -> Result<Volume, FormatRefusal> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    // Where damage hides that it is a volume, it is passed over and counted.
+    // A file that damage makes unrecognisable as a volume is skipped and counted.
     let message = "no volume".to_owned();
     let no_volume = FormatRefusal::Unreadable { path: path.clone(), message };
     let header = read_header(&path).unwrap_or(Err(no_volume))?;
     Ok(read_volume(&path, &header, Rounding::Standard)?.volume)
 }
 
-/// Containers of one volume, with bytes of its own behind the voxels: name and content.
-fn containers(behind: &[u8]) -> [(&'static str, Vec<u8>); 4] {
+/// Containers of one volume with trailing bytes after the voxels: name and content.
+fn containers(trailing: &[u8]) -> [(&'static str, Vec<u8>); 4] {
     let volume = TestVolume::axial();
-    let voxels = [volume.bytes(), behind.to_vec()].concat();
+    let voxels = [volume.bytes(), trailing.to_vec()].concat();
     let head = volume.metaimage("LOCAL").replace("CompressedData = False", "CompressedData = True");
     let local = |packed: Vec<u8>| [head.clone().into_bytes(), packed].concat();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npz");
     write_npz(&path, &[("data", npy("<i2", "False", "(5, 4, 6)", &voxels))]);
     [
-        ("a.nii.gz", gzip(&[volume.nifti().one(), behind.to_vec()].concat())),
+        ("a.nii.gz", gzip(&[volume.nifti().one(), trailing.to_vec()].concat())),
         ("zlib.mha", local(zlib(&voxels))),
         ("gzip.mha", local(gzip(&voxels))),
         ("a.npz", std::fs::read(&path).unwrap()),
@@ -33,14 +33,14 @@ fn containers(behind: &[u8]) -> [(&'static str, Vec<u8>); 4] {
 }
 
 #[test]
-fn bytes_behind_the_voxels_are_read_to_the_checksum_or_refused() {
+fn bytes_after_the_voxels_are_read_to_the_checksum_or_refused() {
     for (name, bytes) in containers(&[0; 16]) {
         match (name, read(name, &bytes)) {
             ("a.nii.gz", found) => assert!(found.is_ok(), "{name} {found:?}"),
             (_, found) => assert_eq!(found.unwrap_err().code(), "undecodable", "{name}"),
         }
     }
-    // The checksum stands behind those bytes.
+    // The checksum follows those bytes.
     let (name, mut bytes) = containers(&[0; 16])[0].clone();
     let checksum = bytes.len() - 6;
     bytes[checksum] ^= 1;
@@ -48,7 +48,7 @@ fn bytes_behind_the_voxels_are_read_to_the_checksum_or_refused() {
 }
 
 #[test]
-fn zeros_behind_a_gzip_member_are_padding_and_anything_else_is_damage() {
+fn zeros_after_a_gzip_member_are_padding_and_other_bytes_are_damage() {
     let (name, bytes) = containers(&[])[0].clone();
     let expected = read(name, &bytes).unwrap();
     let padded = [bytes.clone(), vec![0; 100_000]].concat();
@@ -58,7 +58,7 @@ fn zeros_behind_a_gzip_member_are_padding_and_anything_else_is_damage() {
 }
 
 #[test]
-fn a_scale_that_is_no_number_leaves_the_values_as_they_are() {
+fn a_scale_that_is_not_a_number_is_ignored() {
     let volume = TestVolume::axial();
     let expected = read("a.nii", &volume.nifti().one()).unwrap().hu;
     for slope in [[f64::NAN, 0.0], [f64::NAN, f64::NAN], [2.0, f64::NAN], [f64::INFINITY, 3.0]] {

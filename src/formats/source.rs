@@ -1,13 +1,13 @@
-//! What a prepared volume was made of, kept beside it: `<name>.json` for `<name>.npz`. With it a
-//! folder of prepared volumes alone says what the scans said of themselves.
+//! The scan from which a prepared volume was made, in `<name>.json` for `<name>.npz`. With it a folder
+//! of prepared volumes has the header values of the scans.
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The scan that a prepared volume was made of.
+/// The scan from which a prepared volume was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {
-    /// Version of this layout; a file without it is something else.
+    /// Version of this layout; a file without it is of another kind.
     pub lungs_source: u32,
     /// PatientID.
     pub patient_id: String,
@@ -29,9 +29,9 @@ pub struct Source {
     pub columns: usize,
     /// Distance between neighbouring slices.
     pub slice_spacing_mm: f64,
-    /// BLAKE3 of what the scan holds, by which a cache knows it.
+    /// BLAKE3 of the contents of the scan, the key in a cache.
     pub inputs: String,
-    /// The settings that the volume was prepared with.
+    /// The settings of the preparation.
     pub prepared_as: String,
 }
 
@@ -39,8 +39,8 @@ impl Source {
     /// The version that is written.
     pub const VERSION: u32 = 1;
 
-    /// The source of a prepared volume; `None` where there is none beside it.
-    pub fn beside(volume: &Path) -> Option<Self> {
+    /// Reads the source of a prepared volume; `None` without a valid `.json` file.
+    pub fn read_for(volume: &Path) -> Option<Self> {
         let bytes = std::fs::read(volume.with_extension("json")).ok()?;
         let source: Self = serde_json::from_slice(&bytes).ok()?;
         (source.lungs_source == Self::VERSION).then_some(source)

@@ -12,8 +12,7 @@ pub(crate) struct TestVolume {
     pub spacing_mm: [f64; 3],
     /// Canonical origin, LPS.
     pub origin_mm: [f64; 3],
-    /// For each stored axis, fastest first: the canonical axis along which it runs, and whether
-    /// backwards.
+    /// For each stored axis, fastest first: its canonical axis, and whether it runs backwards.
     pub order: [(usize, bool); 3],
 }
 
@@ -47,8 +46,9 @@ impl TestVolume {
             for j in 0..b {
                 for i in 0..a {
                     let mut at = [0; 3];
-                    for ((axis, back), index) in self.order.iter().zip([i, j, k]) {
-                        at[*axis] = if *back { self.shape[*axis] - 1 - index } else { index };
+                    for ((axis, is_backwards), index) in self.order.iter().zip([i, j, k]) {
+                        at[*axis] =
+                            if *is_backwards { self.shape[*axis] - 1 - index } else { index };
                     }
                     values.push(self.hu(at));
                 }
@@ -59,9 +59,9 @@ impl TestVolume {
 
     /// Unit vectors (LPS) along the stored axes, fastest first.
     pub fn directions(&self) -> [[f64; 3]; 3] {
-        self.order.map(|(axis, back)| {
+        self.order.map(|(axis, is_backwards)| {
             let mut direction = [0.0; 3];
-            direction[2 - axis] = if back { -1.0 } else { 1.0 };
+            direction[2 - axis] = if is_backwards { -1.0 } else { 1.0 };
             direction
         })
     }
@@ -74,8 +74,8 @@ impl TestVolume {
     /// The first stored voxel, LPS.
     pub fn stored_origin_mm(&self) -> [f64; 3] {
         let mut origin = self.origin_mm;
-        for (axis, back) in self.order {
-            if back {
+        for (axis, is_backwards) in self.order {
+            if is_backwards {
                 origin[2 - axis] += (self.shape[axis] - 1) as f64 * self.spacing_mm[axis];
             }
         }
@@ -154,10 +154,10 @@ pub(crate) struct Nifti {
 
 impl Nifti {
     fn put(&self, bytes: &mut [u8], at: usize, little: &[u8]) {
-        let place = &mut bytes[at..at + little.len()];
-        place.copy_from_slice(little);
+        let field = &mut bytes[at..at + little.len()];
+        field.copy_from_slice(little);
         if self.big_endian {
-            place.reverse();
+            field.reverse();
         }
     }
 
@@ -165,8 +165,8 @@ impl Nifti {
     pub fn one(&self) -> Vec<u8> {
         let mut bytes = vec![0; 352];
         let mut int = |at, value: i16| self.put(&mut bytes, at, &value.to_le_bytes());
-        for (place, value) in self.dim.iter().enumerate() {
-            int(40 + 2 * place, *value as i16);
+        for (index, value) in self.dim.iter().enumerate() {
+            int(40 + 2 * index, *value as i16);
         }
         int(70, self.datatype);
         int(72, self.bitpix);
@@ -174,17 +174,17 @@ impl Nifti {
         int(254, i16::from(self.sform.is_some()));
         self.put(&mut bytes, 0, &348_i32.to_le_bytes());
         let mut float = |at, value: f64| self.put(&mut bytes, at, &(value as f32).to_le_bytes());
-        for (place, value) in self.pixdim.iter().enumerate() {
-            float(76 + 4 * place, *value);
+        for (index, value) in self.pixdim.iter().enumerate() {
+            float(76 + 4 * index, *value);
         }
         float(108, self.vox_offset.unwrap_or(352.0));
         float(112, self.slope[0]);
         float(116, self.slope[1]);
-        for (place, value) in self.qform.iter().flatten().enumerate() {
-            float(256 + 4 * place, *value);
+        for (index, value) in self.qform.iter().flatten().enumerate() {
+            float(256 + 4 * index, *value);
         }
-        for (place, value) in self.sform.iter().flatten().flatten().enumerate() {
-            float(280 + 4 * place, *value);
+        for (index, value) in self.sform.iter().flatten().flatten().enumerate() {
+            float(280 + 4 * index, *value);
         }
         bytes[123] = 2;
         bytes[344..348].copy_from_slice(b"n+1\0");
@@ -199,20 +199,20 @@ impl Nifti {
         bytes[4..12].copy_from_slice(b"n+2\0\r\n\x1a\n");
         self.put(&mut bytes, 12, &self.datatype.to_le_bytes());
         self.put(&mut bytes, 14, &self.bitpix.to_le_bytes());
-        for (place, value) in self.dim.iter().enumerate() {
-            self.put(&mut bytes, 16 + 8 * place, &value.to_le_bytes());
+        for (index, value) in self.dim.iter().enumerate() {
+            self.put(&mut bytes, 16 + 8 * index, &value.to_le_bytes());
         }
         let mut float = |at, value: f64| self.put(&mut bytes, at, &value.to_le_bytes());
-        for (place, value) in self.pixdim.iter().enumerate() {
-            float(104 + 8 * place, *value);
+        for (index, value) in self.pixdim.iter().enumerate() {
+            float(104 + 8 * index, *value);
         }
         float(176, self.slope[0]);
         float(184, self.slope[1]);
-        for (place, value) in self.qform.iter().flatten().enumerate() {
-            float(352 + 8 * place, *value);
+        for (index, value) in self.qform.iter().flatten().enumerate() {
+            float(352 + 8 * index, *value);
         }
-        for (place, value) in self.sform.iter().flatten().flatten().enumerate() {
-            float(400 + 8 * place, *value);
+        for (index, value) in self.sform.iter().flatten().flatten().enumerate() {
+            float(400 + 8 * index, *value);
         }
         self.put(&mut bytes, 168, &544_i64.to_le_bytes());
         self.put(&mut bytes, 344, &i32::from(self.qform.is_some()).to_le_bytes());

@@ -16,11 +16,11 @@ fn read(name: &str, bytes: &[u8]) -> Result<(ReadVolume, VolumeHeader), FormatRe
     read_file(&path)
 }
 
-/// The refusal without the path, which is another one each time.
+/// Code and message of the refusal, without the path, which differs each time.
 fn refusal(name: &str, bytes: &[u8]) -> (&'static str, String) {
     let refusal = read(name, bytes).unwrap_err();
-    let told = refusal.to_string();
-    (refusal.code(), told.split_once(name).map(|(_, rest)| rest.to_owned()).unwrap_or(told))
+    let message = refusal.to_string();
+    (refusal.code(), message.split_once(name).map(|(_, rest)| rest.to_owned()).unwrap_or(message))
 }
 
 /// The same volume as a DICOM series.
@@ -108,14 +108,14 @@ fn a_quaternion_places_voxels_as_the_matrix_does_and_the_matrix_is_preferred() {
     assert_eq!(found.hu, expected.hu);
     assert_same_place(&found.geometry, &expected.geometry);
 
-    // With both, the quaternion's nonsense is not looked at.
+    // With both, the invalid quaternion is ignored.
     let mut both = volume.nifti();
     both.qform = Some([0.5, 0.5, 0.5, 0.0, 0.0, 0.0]);
     assert_eq!(read("a.nii", &both.one()).unwrap().0.volume.hu, expected.hu);
 }
 
 #[test]
-fn voxel_sizes_alone_are_taken_with_a_flag() {
+fn voxel_sizes_alone_are_used_with_a_flag() {
     let volume = TestVolume { order: ORDERS[1].1, ..TestVolume::axial() };
     let nifti = Nifti { sform: None, ..volume.nifti() };
     let (found, header) = read("a.nii", &nifti.one()).unwrap();
@@ -198,7 +198,7 @@ fn values_are_rounded_floored_and_clamped() {
 }
 
 #[test]
-fn what_cannot_be_hounsfield_units_is_refused_with_its_range() {
+fn values_that_are_not_hounsfield_units_are_refused_with_their_range() {
     let volume = TestVolume::axial();
     let with = |change: &dyn Fn(f32) -> f32| {
         let values = volume.stored().into_iter().map(|value| change(f32::from(value)));
@@ -243,12 +243,12 @@ fn sheared_and_oblique_grids_are_refused() {
         [0.0, -0.7 * cos, 2.5 * sin, 20.0],
         [0.0, 0.7 * sin, 2.5 * cos, -100.0],
     ]);
-    let told = refusal("a.nii", &nifti.one());
-    assert!(told.0 == "oblique" && told.1.contains("30 degrees"), "{told:?}");
+    let error = refusal("a.nii", &nifti.one());
+    assert!(error.0 == "oblique" && error.1.contains("30 degrees"), "{error:?}");
     nifti.sform =
         Some([[-0.8, 0.0, 0.0, 0.0], [0.0, -0.7, 2.5 * sin, 0.0], [0.0, 0.0, 2.5 * cos, 0.0]]);
-    let told = refusal("a.nii", &nifti.one());
-    assert!(told.0 == "gantry-tilt" && told.1.contains("sheared by 30.0 degrees"), "{told:?}");
+    let error = refusal("a.nii", &nifti.one());
+    assert!(error.0 == "gantry-tilt" && error.1.contains("sheared by 30.0 degrees"), "{error:?}");
 }
 
 #[test]
@@ -256,10 +256,12 @@ fn pairs_of_files_are_refused_with_advice() {
     let mut bytes = TestVolume::axial().nifti().one();
     bytes[344..348].copy_from_slice(b"ni1\0");
     for name in ["a.hdr", "a.nii"] {
-        let told = refusal(name, &bytes);
-        assert_eq!(told.0, "unsupported-format");
+        let error = refusal(name, &bytes);
+        assert_eq!(error.0, "unsupported-format");
         assert!(
-            told.1.ends_with("convert it to one .nii or .nii.gz file, which keeps the orientation")
+            error
+                .1
+                .ends_with("convert it to one .nii or .nii.gz file, which keeps the orientation")
         );
     }
     let folder = tempfile::tempdir().unwrap();
@@ -272,12 +274,12 @@ fn pairs_of_files_are_refused_with_advice() {
 fn metaimage_data_stays_in_its_folder_and_is_one_file() {
     let volume = TestVolume::axial();
     for outside in ["../a.raw", "/etc/passwd", "x/../../a.raw"] {
-        let told = refusal("a.mhd", volume.metaimage(outside).as_bytes());
-        assert_eq!(told.0, "data-outside", "{outside}");
+        let error = refusal("a.mhd", volume.metaimage(outside).as_bytes());
+        assert_eq!(error.0, "data-outside", "{outside}");
     }
     for several in ["LIST", "LIST 2", "slice%03d.raw 1 5 1", ""] {
-        let told = refusal("a.mhd", volume.metaimage(several).as_bytes());
-        assert_eq!(told.0, "unsupported-format", "{several}");
+        let error = refusal("a.mhd", volume.metaimage(several).as_bytes());
+        assert_eq!(error.0, "unsupported-format", "{several}");
     }
     assert_eq!(refusal("a.mhd", volume.metaimage("absent.raw").as_bytes()).0, "unreadable");
 }
@@ -302,7 +304,7 @@ fn metaimage_data_may_be_compressed_or_follow_a_header() {
 }
 
 #[test]
-fn the_packages_prepared_volume_is_taken_at_its_word_with_a_flag() {
+fn the_prepared_volume_of_the_package_is_read_with_an_assumed_spacing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npz");
     let volume = TestVolume::axial();
@@ -315,7 +317,7 @@ fn the_packages_prepared_volume_is_taken_at_its_word_with_a_flag() {
     let turned = TestVolume { order: [(0, false), (1, false), (2, false)], ..volume };
     write_npz(&path, &[("data", npy("<i2", "True", "(5, 4, 6)", &turned.bytes()))]);
     assert_eq!(read_file(&path).unwrap().0.volume, found.volume);
-    // Arrays without a volume are somebody else's.
+    // Archives without an array `data` are other files.
     write_npz(&path, &[("weights", npy("<f8", "False", "(2,)", &[0; 16]))]);
     assert_eq!(read_header(&path), None);
 }
@@ -324,17 +326,17 @@ fn the_packages_prepared_volume_is_taken_at_its_word_with_a_flag() {
 fn hostile_arrays_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npz");
-    let told = |array: Vec<u8>| {
+    let code = |array: Vec<u8>| {
         write_npz(&path, &[("data", array)]);
         read_file(&path).unwrap_err().code()
     };
-    assert_eq!(told(npy("<f4", "False", "(5, 4, 6)", &[0; 480])), "bad-header");
-    assert_eq!(told(npy("<i2", "False", "(5, 4)", &[0; 40])), "not-one-volume");
-    assert_eq!(told(npy("<i2", "False", "(5, 4, 6)", &[0; 239])), "truncated");
-    assert_eq!(told(npy("<i2", "False", "(99999999, 99999999, 9999999)", &[])), "truncated");
-    assert_eq!(told(npy("<i2", "False", "(-5, 4, 6)", &[0; 480])), "truncated");
-    assert_eq!(told(b"\x93NUMPY\x02\0\xff\xff\xff\xff".to_vec()), "bad-header");
-    assert_eq!(told(b"\x93NUM".to_vec()), "undecodable");
+    assert_eq!(code(npy("<f4", "False", "(5, 4, 6)", &[0; 480])), "bad-header");
+    assert_eq!(code(npy("<i2", "False", "(5, 4)", &[0; 40])), "not-one-volume");
+    assert_eq!(code(npy("<i2", "False", "(5, 4, 6)", &[0; 239])), "truncated");
+    assert_eq!(code(npy("<i2", "False", "(99999999, 99999999, 9999999)", &[])), "truncated");
+    assert_eq!(code(npy("<i2", "False", "(-5, 4, 6)", &[0; 480])), "truncated");
+    assert_eq!(code(b"\x93NUMPY\x02\0\xff\xff\xff\xff".to_vec()), "bad-header");
+    assert_eq!(code(b"\x93NUM".to_vec()), "undecodable");
     std::fs::write(&path, b"PK\x03\x04rest").unwrap();
     assert_eq!(read_file(&path).unwrap_err().code(), "undecodable");
 }
@@ -359,12 +361,12 @@ fn files_cut_short_anywhere_are_refused_and_never_read_past() {
             assert!(read(name, &whole[..length]).is_err(), "{name} {length}");
         }
     }
-    let told = refusal("a.nii", &nifti.one()[..500]);
-    assert_eq!(told.1, ": 148 bytes of voxels, expected 240: the file is cut short");
+    let error = refusal("a.nii", &nifti.one()[..500]);
+    assert_eq!(error.1, ": 148 bytes of voxels, expected 240: the file is cut short");
 }
 
 #[test]
-fn a_header_that_asks_for_absurd_memory_is_refused_before_it_gets_any() {
+fn a_header_with_absurd_lengths_is_refused_before_memory_is_allocated() {
     let mut nifti = TestVolume::axial().nifti();
     nifti.dim = [3, 4000, 4000, 4000, 1, 1, 1, 1];
     assert_eq!(refusal("a.nii", &nifti.one()).0, "bad-header");
@@ -380,7 +382,7 @@ fn a_header_that_asks_for_absurd_memory_is_refused_before_it_gets_any() {
 }
 
 #[test]
-fn damage_within_compressed_voxels_is_noticed() {
+fn damage_within_compressed_voxels_is_an_error() {
     let volume = TestVolume::axial();
     let mut bytes = gzip(&volume.nifti().one());
     let end = bytes.len() - 6; // the checksum
@@ -389,7 +391,7 @@ fn damage_within_compressed_voxels_is_noticed() {
 }
 
 #[test]
-fn names_tell_volume_files_and_their_series() {
+fn names_identify_volume_files_and_their_series() {
     for (name, series) in [
         ("1.3.6.1.4.mhd", "1.3.6.1.4"),
         ("1.2.nii.gz", "1.2"),
@@ -442,8 +444,8 @@ proptest! {
             1 => ("a.nii", volume.nifti().two()),
             _ => ("a.mha", [volume.metaimage("LOCAL").into_bytes(), volume.bytes()].concat()),
         };
-        for (place, byte) in at {
-            bytes[place] = byte;
+        for (index, byte) in at {
+            bytes[index] = byte;
         }
         let _ = read(name, &bytes);
     }

@@ -1,4 +1,4 @@
-//! Stored values to Hounsfield units, as they come in.
+//! Converts stored values to Hounsfield units while reading them.
 
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -10,14 +10,14 @@ use super::{FormatRefusal, Packing, ReadVolume, VolumeHeader};
 use crate::unpack;
 use crate::volume::Volume;
 
-/// Attenuation of air, the least that means anything.
+/// Attenuation of air, the floor of [`Rounding::Standard`].
 const AIR_HU: i16 = -1024;
-/// A chest has air: something must be below this …
+/// At least one value must be below this (air) …
 const AIR_BELOW_HU: f32 = -200.0;
-/// … and tissue: something must be above this.
+/// … and one above this (tissue).
 const TISSUE_ABOVE_HU: f32 = -100.0;
-/// Most bytes behind the voxels of a file in gzip.
-const MOST_BEHIND: u64 = 64 << 20;
+/// Most bytes after the voxels of a file in gzip.
+const MAX_TRAILING_BYTES: u64 = 64 << 20;
 /// Bytes that are converted at a time; a multiple of every element's size.
 const CHUNK: usize = 1 << 18;
 
@@ -32,7 +32,7 @@ pub enum Element {
     I32,
     F32,
     F64,
-    // New ones at the end: indexes of headers hold these by their place.
+    // Add variants only at the end: the index of headers stores their position.
     U32,
     I64,
     U64,
@@ -50,12 +50,12 @@ impl Element {
     }
 }
 
-/// How stored values become Hounsfield units: `slope · stored + intercept`.
+/// The conversion of stored values to Hounsfield units: `slope · stored + intercept`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     /// Their type.
     pub element: Element,
-    /// The most significant byte comes first.
+    /// Most significant byte first.
     pub big_endian: bool,
     /// Factor.
     pub slope: f64,
@@ -63,23 +63,23 @@ pub struct Stored {
     pub intercept: f64,
 }
 
-/// How numbers become 16-bit Hounsfield units; both clamp to 16 bits.
+/// The rounding to 16-bit Hounsfield units; both clamp to 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
-    /// To the nearest, and −1024 (air) for what is less.
+    /// To the nearest, with a floor of −1024 (air).
     Standard,
     /// Towards zero and without a floor, as the Python package `lungs` 0.1.5 cut to int16.
     Lungs015,
 }
 
-/// What the values had in common.
-struct Seen {
+/// Range of the values, and number of values that are not finite.
+struct ValueStats {
     least: f32,
     greatest: f32,
     not_finite: u64,
 }
 
-/// Reads all voxels from where `from` stands.
+/// Reads all voxels from the current position of `from`.
 pub(super) fn read(
     mut from: impl Read,
     path: &Path,
@@ -88,52 +88,52 @@ pub(super) fn read(
 ) -> Result<ReadVolume, FormatRefusal> {
     let stored = &header.values;
     let size = stored.element.bytes();
-    // The caller has seen that the file can hold as many.
+    // The caller has checked that the file is large enough.
     let voxels = header.voxels() as usize;
     let mut hu: Vec<i16> = Vec::with_capacity(voxels);
-    let mut seen = Seen { least: f32::INFINITY, greatest: f32::NEG_INFINITY, not_finite: 0 };
+    let mut stats = ValueStats { least: f32::INFINITY, greatest: f32::NEG_INFINITY, not_finite: 0 };
     let mut hasher = blake3::Hasher::new();
     hasher.update(meaning(header).as_bytes());
     let mut buffer = vec![0; CHUNK];
-    let told = |error: &std::io::Error| match header.place.packing {
+    let read_error = |error: &std::io::Error| match header.location.packing {
         Packing::None => FormatRefusal::unreadable(path, error),
         _ => FormatRefusal::Undecodable { path: path.to_owned(), message: error.to_string() },
     };
     while hu.len() < voxels {
-        let wanted = CHUNK.min((voxels - hu.len()) * size);
-        let found = fill(&mut from, &mut buffer[..wanted]).map_err(|error| told(&error))?;
-        if found < wanted {
+        let length = CHUNK.min((voxels - hu.len()) * size);
+        let count = fill(&mut from, &mut buffer[..length]).map_err(|error| read_error(&error))?;
+        if count < length {
             return Err(FormatRefusal::Truncated {
                 path: path.to_owned(),
-                found: (hu.len() * size + found) as u64,
+                found: (hu.len() * size + count) as u64,
                 expected: (voxels * size) as u64,
             });
         }
-        hasher.update(&buffer[..wanted]);
-        convert(&buffer[..wanted], stored, rounding, &mut hu, &mut seen);
+        hasher.update(&buffer[..length]);
+        convert(&buffer[..length], stored, rounding, &mut hu, &mut stats);
     }
-    let most = match header.place.packing {
+    let limit = match header.location.packing {
         Packing::None => None,
-        // A file may hold more behind its voxels; a container of voxels alone may not.
-        Packing::Gzip => Some(MOST_BEHIND),
+        // A file may have more data after its voxels; a container of voxels alone may not.
+        Packing::Gzip => Some(MAX_TRAILING_BYTES),
         Packing::Zlib | Packing::Zip => Some(0),
     };
-    if let Some(most) = most {
-        unpack::read_to_end(&mut from, most).map_err(|error| told(&error))?;
+    if let Some(limit) = limit {
+        unpack::read_to_end(&mut from, limit).map_err(|error| read_error(&error))?;
     }
-    if seen.not_finite > 0 {
-        return Err(FormatRefusal::NotNumbers { path: path.to_owned(), count: seen.not_finite });
+    if stats.not_finite > 0 {
+        return Err(FormatRefusal::NotNumbers { path: path.to_owned(), count: stats.not_finite });
     }
-    if seen.least > AIR_BELOW_HU || seen.greatest < TISSUE_ABOVE_HU {
+    if stats.least > AIR_BELOW_HU || stats.greatest < TISSUE_ABOVE_HU {
         return Err(FormatRefusal::NotHounsfield {
             path: path.to_owned(),
-            least: seen.least,
-            greatest: seen.greatest,
+            least: stats.least,
+            greatest: stats.greatest,
             air_hu: AIR_BELOW_HU,
             tissue_hu: TISSUE_ABOVE_HU,
         });
     }
-    let range_hu = (number(seen.least, rounding), number(seen.greatest, rounding));
+    let range_hu = (number(stats.least, rounding), number(stats.greatest, rounding));
     let hu = Array3::from_shape_vec(header.stored, hu)
         .map_err(|error| FormatRefusal::unreadable(path, &error))?;
     Ok(ReadVolume {
@@ -143,7 +143,7 @@ pub(super) fn read(
     })
 }
 
-/// What decides the meaning of the stored values, as text.
+/// The header values that determine the meaning of stored values, as text for the content hash.
 fn meaning(header: &VolumeHeader) -> String {
     let VolumeHeader { format, stored, values, turn, geometry, lung_box, .. } = header;
     format!("{format:?} {stored:?} {values:?} {turn:?} {geometry:?} {lung_box:?}\n")
@@ -157,7 +157,7 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Decoders say so of a source that ends within their data.
+            // Decoders return this for a source that ends within their data.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
             Err(error) => return Err(error),
         }
@@ -165,7 +165,13 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-fn convert(bytes: &[u8], stored: &Stored, rounding: Rounding, hu: &mut Vec<i16>, seen: &mut Seen) {
+fn convert(
+    bytes: &[u8],
+    stored: &Stored,
+    rounding: Rounding,
+    hu: &mut Vec<i16>,
+    stats: &mut ValueStats,
+) {
     macro_rules! each {
         ($number:ty, $size:literal) => {
             // The chunks are whole: CHUNK is a multiple of every size.
@@ -177,7 +183,7 @@ fn convert(bytes: &[u8], stored: &Stored, rounding: Rounding, hu: &mut Vec<i16>,
                 } else {
                     <$number>::from_le_bytes(value)
                 };
-                hu.push(seen.take(value as f32, stored, rounding));
+                hu.push(stats.take(value as f32, stored, rounding));
             })
         };
     }
@@ -195,7 +201,7 @@ fn convert(bytes: &[u8], stored: &Stored, rounding: Rounding, hu: &mut Vec<i16>,
     }
 }
 
-impl Seen {
+impl ValueStats {
     #[inline]
     fn take(&mut self, value: f32, stored: &Stored, rounding: Rounding) -> i16 {
         let value = stored.slope as f32 * value + stored.intercept as f32;

@@ -1,5 +1,4 @@
-//! What is known of each file, kept small: what the slices of a series have in common is stored
-//! once.
+//! Compact facts of each file: values that the slices of a series share are stored once.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -8,17 +7,16 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::PassedOverKind;
-use crate::dicom::{self, FileKind, Found as HeaderValue, PixelPlace, SliceFile};
+use super::SkippedKind;
+use crate::dicom::{self, FileKind, HeaderValue, PixelLocation, SliceFile};
 use crate::formats::{self, FormatRefusal, VolumeHeader};
 
-/// A file's state: while it is the same, so are its contents.
+/// The state of a file: an equal stamp means equal contents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub bytes: u64,
     pub modified_ns: u64,
-    /// When anything about the file changed, which no program can set (0 where there is no such
-    /// time).
+    /// Time of the last change of the inode, which programs cannot set (0 if unavailable).
     pub changed_ns: i64,
     inode: u64,
 }
@@ -47,20 +45,20 @@ fn identity(_: &Metadata) -> (i64, u64) {
     (0, 0)
 }
 
-/// What a file turned out to be.
+/// The contents of a file, in the index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Facts {
     /// The slices of a DICOM file: one, or one for each frame.
     Slices(Box<[SliceFacts]>),
     /// A volume file.
     Volume(Box<Result<VolumeHeader, FormatRefusal>>),
-    /// Claims or looks to be an image, and is unusable for this reason.
+    /// Claims to be an image or looks like it, and is unusable for this reason.
     Problem(Box<str>),
-    /// Plainly something else.
-    Other(PassedOverKind),
+    /// Another kind of file.
+    Other(SkippedKind),
 }
 
-/// A slice's own values, and the place of the rest in the folder's templates.
+/// The values of one slice, with the index of its shared values in the folder's templates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SliceFacts {
     pub template: u32,
@@ -69,10 +67,10 @@ pub(super) struct SliceFacts {
     instance_number: Option<i64>,
     position_mm: HeaderValue<[f64; 3]>,
     acquired: Box<str>,
-    pixels: HeaderValue<PixelPlace>,
+    pixels: HeaderValue<PixelLocation>,
 }
 
-/// What slices have in common: a slice without its own values.
+/// Values that slices share: a slice without its individual values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Template(SliceFile);
 
@@ -99,30 +97,30 @@ impl FolderFacts {
         Some(&template.0.origin.series_uid)
     }
 
-    /// The slices of an entry as its header had them.
+    /// The slices of an entry, as read from its header.
     pub fn slices(&self, folder: &Path, entry: &FileEntry) -> Vec<SliceFile> {
         let Facts::Slices(slices) = &entry.facts else { return Vec::new() };
-        let slice = |own: &SliceFacts| {
-            let mut slice = self.templates.get(own.template as usize)?.0.clone();
-            slice.marks.acquired = own.acquired.to_string();
+        let slice = |facts: &SliceFacts| {
+            let mut slice = self.templates.get(facts.template as usize)?.0.clone();
+            slice.marks.acquired = facts.acquired.to_string();
             Some(SliceFile {
                 path: folder.join(&*entry.name),
                 bytes: entry.stamp.bytes,
                 modified_ns: u128::from(entry.stamp.modified_ns),
-                frame: own.frame,
-                instance_uid: own.instance_uid.to_string(),
-                instance_number: own.instance_number,
-                position_mm: own.position_mm.clone(),
-                pixels: own.pixels.clone(),
+                frame: facts.frame,
+                instance_uid: facts.instance_uid.to_string(),
+                instance_number: facts.instance_number,
+                position_mm: facts.position_mm.clone(),
+                pixels: facts.pixels.clone(),
                 ..slice
             })
         };
         slices.iter().filter_map(slice).collect()
     }
 
-    /// Whether every slice's template is there, as it is unless the index was tampered with.
-    pub fn is_whole(&self) -> bool {
-        let known = |own: &SliceFacts| (own.template as usize) < self.templates.len();
+    /// Whether every slice has a template, which fails only in a manipulated index.
+    pub fn has_all_templates(&self) -> bool {
+        let known = |slice: &SliceFacts| (slice.template as usize) < self.templates.len();
         self.files.iter().all(|entry| match &entry.facts {
             Facts::Slices(slices) => !slices.is_empty() && slices.iter().all(known),
             _ => true,
@@ -130,50 +128,50 @@ impl FolderFacts {
     }
 }
 
-/// A file just looked at, before it is kept small.
-pub(super) enum Looked {
+/// The contents of a file, before they are made compact.
+pub(super) enum FileContent {
     Slices(Vec<SliceFile>),
     Facts(Facts),
 }
 
-/// Opens one file and says what it is.
-pub(super) fn look(path: &Path, name: &str) -> Looked {
+/// Opens one file and determines its contents.
+pub(super) fn inspect(path: &Path, name: &str) -> FileContent {
     if formats::is_volume_name(name) {
-        return Looked::Facts(match formats::read_header(path) {
+        return FileContent::Facts(match formats::read_header(path) {
             Some(header) => Facts::Volume(Box::new(header)),
-            None => Facts::Other(PassedOverKind::of(path, name)),
+            None => Facts::Other(SkippedKind::of(path, name)),
         });
     }
     match dicom::read_header(path) {
-        FileKind::Slices(slices) => Looked::Slices(slices),
-        FileKind::Problem(reason) => Looked::Facts(Facts::Problem(reason.into())),
-        FileKind::Other => Looked::Facts(Facts::Other(PassedOverKind::of(path, name))),
+        FileKind::Slices(slices) => FileContent::Slices(slices),
+        FileKind::Problem(reason) => FileContent::Facts(Facts::Problem(reason.into())),
+        FileKind::Other => FileContent::Facts(Facts::Other(SkippedKind::of(path, name))),
     }
 }
 
-/// Collects a folder's files and stores what they have in common once.
+/// Collects the files of a folder and stores shared values once.
 #[derive(Default)]
 pub(super) struct Collector {
     facts: FolderFacts,
     /// Templates by their serialized bytes.
-    places: HashMap<Vec<u8>, u32>,
+    indices: HashMap<Vec<u8>, u32>,
 }
 
 impl Collector {
-    /// Adds a file that was just looked at.
-    pub fn add(&mut self, name: &str, stamp: Stamp, looked: Looked) {
-        let facts = match looked {
-            Looked::Facts(facts) => facts,
-            Looked::Slices(slices) => {
-                Facts::Slices(slices.into_iter().map(|slice| self.kept_small(slice)).collect())
+    /// Adds a file that was inspected.
+    pub fn add(&mut self, name: &str, stamp: Stamp, content: FileContent) {
+        let facts = match content {
+            FileContent::Facts(facts) => facts,
+            FileContent::Slices(slices) => {
+                Facts::Slices(slices.into_iter().map(|slice| self.compact(slice)).collect())
             }
         };
         self.facts.files.push(FileEntry { name: name.into(), stamp, facts });
     }
 
-    /// A slice's own values; what it shares with others goes to the templates.
-    fn kept_small(&mut self, mut slice: SliceFile) -> SliceFacts {
-        let mut own = SliceFacts {
+    /// Moves shared values to the templates and returns the others.
+    fn compact(&mut self, mut slice: SliceFile) -> SliceFacts {
+        let mut facts = SliceFacts {
             template: 0,
             frame: std::mem::take(&mut slice.frame),
             instance_uid: std::mem::take(&mut slice.instance_uid).into(),
@@ -184,29 +182,29 @@ impl Collector {
         };
         slice.path = Default::default();
         (slice.bytes, slice.modified_ns) = (0, 0);
-        own.template = self.place_of(Template(slice));
-        own
+        facts.template = self.template_index(Template(slice));
+        facts
     }
 
-    /// Adds a file as it was known.
+    /// Adds a file from the index.
     pub fn add_known(&mut self, mut entry: FileEntry, templates: &[Template]) {
         if let Facts::Slices(slices) = &mut entry.facts {
-            for own in slices {
-                let Some(template) = templates.get(own.template as usize) else { return };
-                own.template = self.place_of(template.clone());
+            for slice in slices {
+                let Some(template) = templates.get(slice.template as usize) else { return };
+                slice.template = self.template_index(template.clone());
             }
         }
         self.facts.files.push(entry);
     }
 
-    fn place_of(&mut self, template: Template) -> u32 {
-        // Plain data always has a serialized form; were there none, nothing would be shared.
+    fn template_index(&mut self, template: Template) -> u32 {
+        // Serialization of plain data does not fail; if it did, nothing would be shared.
         let key = postcard::to_stdvec(&template).unwrap_or_default();
         let next = self.facts.templates.len() as u32;
-        match self.places.get(&key) {
-            Some(place) if !key.is_empty() => *place,
+        match self.indices.get(&key) {
+            Some(index) if !key.is_empty() => *index,
             _ => {
-                self.places.insert(key, next);
+                self.indices.insert(key, next);
                 self.facts.templates.push(template);
                 next
             }

@@ -1,4 +1,4 @@
-//! Files become images: slices by their SeriesInstanceUID, volume files each by itself.
+//! Groups files into images: slices by SeriesInstanceUID, volume files one each.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -9,61 +9,61 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::facts::{Facts, FileEntry, FolderFacts, Stamp};
-use super::{Found, Grid, Image, ImageFile, ImageRefusal, Kind, LeftOut};
+use super::{ExcludedImages, Grid, Image, ImageFile, ImageRefusal, Kind, ScanResult};
 use crate::dicom::{self, Problem, Series, StackRules};
 use crate::formats::{self, FormatRefusal, Source, VolumeHeader};
 
-/// Flag of an image of which further, identical copies lie elsewhere.
+/// Flag of an image with identical copies in other files.
 const COPIES: &str = "copies-counted-once";
 
-/// Sorts the files of all folders into images, problems and others.
+/// Divides the files of all folders into images, problems and skipped files.
 pub(super) fn group(
     root: &Path,
     folders: &[(&Path, &FolderFacts)],
     rules: StackRules,
-    found: &mut Found,
+    result: &mut ScanResult,
     problems: &mut Vec<Problem>,
 ) {
     let shared: Vec<Arc<Path>> = folders.iter().map(|(folder, _)| Arc::from(*folder)).collect();
     let mut series: BTreeMap<&str, Vec<(usize, &FileEntry)>> = BTreeMap::new();
     let mut volumes = Vec::new();
     let mut others = Vec::new();
-    for (place, (folder, facts)) in folders.iter().enumerate() {
+    for (folder_index, (folder, facts)) in folders.iter().enumerate() {
         for entry in &facts.files {
             match &entry.facts {
                 Facts::Slices(_) => {
                     if let Some(uid) = facts.series_uid(entry) {
-                        series.entry(uid).or_default().push((place, entry));
+                        series.entry(uid).or_default().push((folder_index, entry));
                     }
                 }
                 Facts::Volume(header) => volumes.push(VolumeFile {
-                    folder: shared[place].clone(),
+                    folder: shared[folder_index].clone(),
                     entry,
                     path: folder.join(&*entry.name),
                     header,
                     copies: Vec::new(),
                 }),
-                Facts::Problem(_) | Facts::Other(_) => others.push((place, entry)),
+                Facts::Problem(_) | Facts::Other(_) => others.push((folder_index, entry)),
             }
         }
     }
     let data_files: HashSet<PathBuf> = volumes.iter().filter_map(VolumeFile::data_file).collect();
-    for (place, entry) in others {
-        let path = folders[place].0.join(&*entry.name);
+    for (folder_index, entry) in others {
+        let path = folders[folder_index].0.join(&*entry.name);
         match &entry.facts {
             _ if data_files.contains(&path) => {}
             Facts::Problem(reason) => problems.push(Problem { path, reason: reason.to_string() }),
-            Facts::Other(kind) => found.passed_over.add(*kind, path),
+            Facts::Other(kind) => result.skipped.add(*kind, path),
             Facts::Slices(_) | Facts::Volume(_) => {}
         }
     }
     let series: Vec<(&str, Vec<(usize, &FileEntry)>)> = series.into_iter().collect();
-    found.images = series
+    result.images = series
         .into_par_iter()
         .map(|(uid, entries)| series_image(uid, &entries, folders, &shared, rules))
         .collect();
-    found.images.extend(named(root, volumes));
-    found.images.sort_by(|a, b| order(a).cmp(&order(b)));
+    result.images.extend(name_volumes(root, volumes));
+    result.images.sort_by(|a, b| order(a).cmp(&order(b)));
 }
 
 fn order(image: &Image) -> (&str, &str, &str, &str, &Path) {
@@ -78,37 +78,39 @@ fn series_image(
     shared: &[Arc<Path>],
     rules: StackRules,
 ) -> Image {
-    // The place of each slice's folder, with its slices.
-    let mut places: Vec<usize> = Vec::new();
+    // The index of the folder of each slice.
+    let mut folder_indices: Vec<usize> = Vec::new();
     let mut series = Series { series_uid: series_uid.to_owned(), slices: Vec::new() };
-    for &(place, entry) in entries {
-        let (folder, facts) = folders[place];
+    for &(folder_index, entry) in entries {
+        let (folder, facts) = folders[folder_index];
         series.slices.extend(facts.slices(folder, entry));
-        places.resize(series.slices.len(), place);
+        folder_indices.resize(series.slices.len(), folder_index);
     }
-    let files = entries.iter().map(|(place, entry)| file(&shared[*place], entry)).collect();
+    let files =
+        entries.iter().map(|(folder_index, entry)| file(&shared[*folder_index], entry)).collect();
     let stack = dicom::stack_by(&series, rules);
     let origin = stack.as_ref().map_or_else(|_| series.origin(), |stack| stack.origin.clone());
-    // Slices are ordered by path: the least index is of the first file.
+    // Slices are ordered by path: the smallest index belongs to the first file.
     let stacked = stack.as_ref().ok().and_then(|stack| stack.slices.iter().min());
-    let folder = places.get(stacked.copied().unwrap_or(0)).copied().unwrap_or_default();
-    let (mut flags, mut left_out) = (Vec::new(), Vec::new());
+    let folder = folder_indices.get(stacked.copied().unwrap_or(0)).copied().unwrap_or_default();
+    let (mut flags, mut excluded) = (Vec::new(), Vec::new());
     if let Ok(stack) = &stack {
         flags.clone_from(&stack.flags);
-        left_out.extend(stack.left_out.iter().map(|part| LeftOut {
+        excluded.extend(stack.excluded.iter().map(|part| ExcludedImages {
             slices: part.slices.len(),
             reason: format!("{}: {}", part.code, part.reason),
         }));
-        let copies = copies_by_folder(&stack.duplicates, &places);
+        let copies = copies_by_folder(&stack.duplicates, &folder_indices);
         if !copies.is_empty() {
             flags.push(COPIES.to_owned());
         }
-        left_out.extend(copies.into_iter().map(|(place, slices)| LeftOut {
+        excluded.extend(copies.into_iter().map(|(folder_index, slices)| ExcludedImages {
             slices,
             reason: format!(
-                "copies: {} {} the same as in another folder and counted once",
-                folders[place].0.display(),
-                if slices == 1 { "holds a slice that is" } else { "holds slices that are" }
+                "copies: {} holds {} identical to {} in another folder; each slice is used once",
+                folders[folder_index].0.display(),
+                if slices == 1 { "a slice".to_owned() } else { format!("{slices} slices") },
+                if slices == 1 { "one" } else { "slices" }
             ),
         }));
     }
@@ -132,16 +134,19 @@ fn series_image(
         grid,
         files,
         flags,
-        left_out,
+        excluded,
     }
 }
 
-/// How many slices of each folder are copies of slices that lie in another one. `duplicates` are pairs of
-/// a slice that is kept and its copy, `places` the folder of each slice.
-fn copies_by_folder(duplicates: &[(usize, usize)], places: &[usize]) -> BTreeMap<usize, usize> {
+/// Number of slices per folder that are copies of slices in another folder. `duplicates` are pairs of
+/// a kept slice and its copy, `folder_indices` the folder of each slice.
+fn copies_by_folder(
+    duplicates: &[(usize, usize)],
+    folder_indices: &[usize],
+) -> BTreeMap<usize, usize> {
     let mut copies = BTreeMap::new();
     for (kept, copy) in duplicates {
-        if let (Some(kept), Some(copy)) = (places.get(*kept), places.get(*copy))
+        if let (Some(kept), Some(copy)) = (folder_indices.get(*kept), folder_indices.get(*copy))
             && kept != copy
         {
             *copies.entry(*copy).or_default() += 1;
@@ -160,31 +165,31 @@ fn file(folder: &Arc<Path>, entry: &FileEntry) -> ImageFile {
     }
 }
 
-/// A volume file on its way to an image.
+/// A volume file before it becomes an [`Image`].
 struct VolumeFile<'a> {
     folder: Arc<Path>,
     entry: &'a FileEntry,
     path: PathBuf,
     header: &'a Result<VolumeHeader, FormatRefusal>,
-    /// Identical ones in other folders.
+    /// Paths of identical files in other folders.
     copies: Vec<PathBuf>,
 }
 
-/// Gives every volume file its name, and counts identical files of one name once.
-fn named(root: &Path, volumes: Vec<VolumeFile>) -> Vec<Image> {
+/// Assigns a name to every volume file, and merges identical files of one name.
+fn name_volumes(root: &Path, volumes: Vec<VolumeFile>) -> Vec<Image> {
     let mut by_stem: BTreeMap<String, Vec<VolumeFile>> = BTreeMap::new();
     for volume in volumes {
         let stem = formats::stem(&volume.entry.name).to_owned();
-        let alike = by_stem.entry(stem).or_default();
-        match alike.iter_mut().find(|known| known.is_copy(&volume)) {
+        let same_stem = by_stem.entry(stem).or_default();
+        match same_stem.iter_mut().find(|known| known.is_copy(&volume)) {
             Some(known) => known.copies.push(volume.path),
-            None => alike.push(volume),
+            None => same_stem.push(volume),
         }
     }
     let mut images = Vec::new();
     for (stem, volumes) in by_stem {
-        let alone = volumes.len() == 1;
-        // As long as a relative name is shared too (`a.nii`, `a.mhd`), the extension stays.
+        let is_unique = volumes.len() == 1;
+        // The extension is kept where relative names are equal too (`a.nii`, `a.mhd`).
         let mut below: HashMap<String, usize> = HashMap::new();
         for volume in &volumes {
             *below.entry(volume.below(root)).or_default() += 1;
@@ -192,7 +197,7 @@ fn named(root: &Path, volumes: Vec<VolumeFile>) -> Vec<Image> {
         images.extend(volumes.into_iter().map(|volume| {
             let name = volume.below(root);
             let uid = match below.get(&name) {
-                _ if alone => stem.clone(),
+                _ if is_unique => stem.clone(),
                 Some(1) => name,
                 _ => volume.path.strip_prefix(root).unwrap_or(&volume.path).display().to_string(),
             };
@@ -203,10 +208,10 @@ fn named(root: &Path, volumes: Vec<VolumeFile>) -> Vec<Image> {
 }
 
 impl VolumeFile<'_> {
-    /// The file with the values, when it is another one.
+    /// The file with the values, if it is separate.
     fn data_file(&self) -> Option<PathBuf> {
         let header = self.header.as_ref().ok()?;
-        header.place.beside.is_some().then(|| header.data_path(&self.path))
+        header.location.file.is_some().then(|| header.data_path(&self.path))
     }
 
     /// The path below the root, without extension.
@@ -215,7 +220,7 @@ impl VolumeFile<'_> {
         folder.join(formats::stem(&self.entry.name)).display().to_string()
     }
 
-    /// Whether another file says and holds the same.
+    /// Whether another file has the same header and values.
     fn is_copy(&self, other: &Self) -> bool {
         let (Ok(a), Ok(b)) = (self.header, other.header) else { return false };
         a == b && same_bytes(&a.data_path(&self.path), &b.data_path(&other.path)).unwrap_or(false)
@@ -224,7 +229,7 @@ impl VolumeFile<'_> {
     fn into_image(self, series_uid: String) -> Image {
         let mut files = vec![file(&self.folder, self.entry)];
         if let Some(data) = self.data_file() {
-            // What is not there, or too short, is told of below.
+            // A missing or short file is reported below.
             let stamp = std::fs::metadata(&data).map(|facts| Stamp::of(&facts)).unwrap_or_default();
             files.push(ImageFile {
                 folder: data.parent().map_or_else(|| self.folder.clone(), Arc::from),
@@ -243,7 +248,7 @@ impl VolumeFile<'_> {
             let geometry = header.geometry;
             let slice_spacing_mm = geometry.spacing_mm[0];
             let own = Grid { geometry, slices, rows, columns, slice_spacing_mm };
-            // Of what was prepared, rules judge the scan.
+            // For a prepared volume, selection rules apply to its scan.
             header.source.as_ref().map_or(own, |source| Grid {
                 geometry,
                 slices: source.slices,
@@ -258,15 +263,15 @@ impl VolumeFile<'_> {
         if !self.copies.is_empty() {
             flags.push(COPIES.to_owned());
         }
-        let copy = |path: &PathBuf| LeftOut {
+        let copy = |path: &PathBuf| ExcludedImages {
             slices: grid.as_ref().map_or(0, |grid| grid.slices),
             reason: format!(
-                "copies: {} holds the same volume as {} and is counted once",
+                "copies: {} holds the same volume as {}; the volume is used once",
                 path.display(),
                 self.path.display()
             ),
         };
-        let left_out = self.copies.iter().map(copy).collect();
+        let excluded = self.copies.iter().map(copy).collect();
         Image {
             kind: Kind::File(header.ok().map(|header| Box::new(header.clone()))),
             series_uid: source.series_uid,
@@ -280,12 +285,12 @@ impl VolumeFile<'_> {
             grid,
             files,
             flags,
-            left_out,
+            excluded,
         }
     }
 }
 
-/// Whether two files hold the same bytes, reading no further than to the first difference.
+/// Whether two files have the same bytes; reads up to the first difference.
 fn same_bytes(a: &Path, b: &Path) -> std::io::Result<bool> {
     if std::fs::metadata(a)?.len() != std::fs::metadata(b)?.len() {
         return Ok(false);
@@ -294,12 +299,12 @@ fn same_bytes(a: &Path, b: &Path) -> std::io::Result<bool> {
     let mut buffers = [vec![0; 1 << 16], vec![0; 1 << 16]];
     loop {
         let [x, y] = &mut buffers;
-        let found = a.read(x)?;
-        if found == 0 {
+        let count = a.read(x)?;
+        if count == 0 {
             return Ok(true);
         }
-        b.read_exact(&mut y[..found])?;
-        if x[..found] != y[..found] {
+        b.read_exact(&mut y[..count])?;
+        if x[..count] != y[..count] {
             return Ok(false);
         }
     }

@@ -1,9 +1,9 @@
-//! What was found in files, kept in the cache folder so that unchanged files are not opened again.
+//! The index of file contents in the cache folder, so that unchanged files are not opened again.
 //!
 //! `<cache>/index` is a magic word, the version of its layout, the program's version and commit, a
 //! BLAKE3 hash, and the folders in [postcard](https://docs.rs/postcard)'s encoding. It is replaced
-//! as a whole and atomically: of two processes that write it, the later one wins, and nothing
-//! but time is lost. A file that is damaged, or of another version, is as good as none.
+//! as a whole and atomically: of two processes that write it, the later one wins, which costs
+//! only time. A file that is damaged or of another version is ignored.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,16 +11,16 @@ use std::path::Path;
 use super::facts::FolderFacts;
 use crate::files::{WriteError, write_bytes};
 
-/// Goes up whenever what is kept of a file changes its meaning.
+/// Increases whenever the meaning of the stored values changes.
 const LAYOUT_VERSION: u32 = 4;
 
-/// The version and commit of the program: a newer one may see more in a file.
+/// The version and commit of the program: a newer one may read more from a file.
 const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("LUNGS_COMMIT"));
 
 /// Known folders by their absolute path.
 pub(super) type Known = BTreeMap<String, FolderFacts>;
 
-/// Reads the index; empty when there is none that can be used.
+/// Reads the index; empty without a usable one.
 pub(super) fn load(path: &Path) -> Known {
     let bytes = std::fs::read(path).unwrap_or_default();
     parse(&bytes).unwrap_or_default()
@@ -33,7 +33,7 @@ fn parse(bytes: &[u8]) -> Option<Known> {
         return None;
     }
     let known: Known = postcard::from_bytes(body).ok()?;
-    known.values().all(FolderFacts::is_whole).then_some(known)
+    known.values().all(FolderFacts::has_all_templates).then_some(known)
 }
 
 /// Writes the index.

@@ -1,17 +1,17 @@
-//! Images of any kind: a DICOM series or a volume file, found by one walk over a folder.
+//! CT images of any kind (a DICOM series or a volume file), found by one walk over a folder.
 //!
 //! ```text
-//! folder ──walk──▶ files ──look──▶ what each is ──group──▶ Found { images, problems, skipped }
+//! folder ──walk──▶ files ──inspect──▶ contents ──group──▶ ScanResult { images, problems, skipped }
 //!                           │ ▲
-//!                           ▼ │  files whose size and times are unchanged are not opened
+//!                           ▼ │  files with unchanged size and times are not opened
 //!                      <cache>/index
 //!
 //! Image ──read_volume──▶ (Volume, SeriesFacts)   or an ImageRefusal
 //! ```
 //!
-//! An [`Image`] is what the cohort and the tables need, from headers alone. The headers of single
-//! slices are dropped once their series is stacked, and read again when its volume is: so a
-//! million files take memory for their names, and little else.
+//! An [`Image`] holds the header values for the cohort and the tables. The headers of single slices
+//! are dropped once their series is stacked, and read again with its volume: a million files take
+//! little more memory than their names.
 
 mod facts;
 mod group;
@@ -31,78 +31,78 @@ use crate::dicom::{Problem, SeriesRefusal};
 use crate::formats::{Format, FormatRefusal, VolumeHeader};
 use crate::volume::Geometry;
 
-pub use passed_over::{PassedOver, PassedOverKind, Tally, counted};
+pub use passed_over::{SkippedFiles, SkippedKind, Tally, counted};
 pub use read::read_volume;
 pub use scan::Scanner;
 
-/// The folder as a whole could not be looked at.
+/// An error that concerns the whole folder.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
-    /// The path given does not exist or cannot be opened.
+    /// The path does not exist or cannot be opened.
     #[error("cannot look for CT images in {path}: {source}; give an existing file or folder")]
     Root {
-        /// The path given.
+        /// The path.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// What a folder holds, in an order that depends on the files' contents and names alone.
+/// The contents of a folder, in an order that depends only on the contents and names of files.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
-    /// Every image, ordered by patient, date, exam, series UID and path.
+pub struct ScanResult {
+    /// All images, ordered by patient, date, exam, series UID and path.
     pub images: Vec<Image>,
-    /// Files that claim to be images, or look like it, and cannot be used; ordered by path.
+    /// Unusable files that claim to be images or look like it, ordered by path.
     pub problems: Vec<Problem>,
-    /// Files that are no image or are not looked into, by kind.
-    pub passed_over: PassedOver,
-    /// How many files had to be opened; the others were known from the index.
+    /// Files that are not images or are not opened, by kind.
+    pub skipped: SkippedFiles,
+    /// Number of files that were opened; the others were in the index.
     pub opened: usize,
 }
 
-/// One CT image: a DICOM series, or a file that is a volume already.
+/// One CT image: a DICOM series or a volume file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// What it is.
+    /// The kind of image.
     pub kind: Kind,
     /// SeriesInstanceUID; for a volume file its name without the extension, with the folders below
     /// the root where different files share a name.
     pub series_uid: String,
-    /// PatientID; empty when the image does not say.
+    /// PatientID; empty when absent.
     pub patient_id: String,
-    /// StudyInstanceUID; empty when the image does not say.
+    /// StudyInstanceUID; empty when absent.
     pub exam_id: String,
-    /// StudyDate as written, `YYYYMMDD`; empty when the image does not say.
+    /// StudyDate as written, `YYYYMMDD`; empty when absent.
     pub study_date: String,
-    /// Reconstruction kernel as the scanner names it; empty when the image does not say.
+    /// Reconstruction kernel as the scanner names it; empty when absent.
     pub kernel: String,
-    /// Manufacturer; empty when the image does not say.
+    /// Manufacturer; empty when absent.
     pub manufacturer: String,
     /// Folder of the series' first file, or the volume file.
     pub path: PathBuf,
-    /// Slices of the volume; for what makes no volume, the files of the series.
+    /// Slices of the volume; without a volume, the files of the series.
     pub slices: usize,
-    /// Where the voxels lie, or why there is no volume.
+    /// The voxel grid, or the reason why there is no volume.
     pub grid: Result<Grid, ImageRefusal>,
     /// The files, in order.
     pub files: Vec<ImageFile>,
-    /// What was noticed and is safe, short stable words.
+    /// Remarks that do not exclude the image, as short stable words.
     pub flags: Vec<String>,
-    /// Parts of the series that are not in the volume.
-    pub left_out: Vec<LeftOut>,
+    /// Images of the series that are not in the volume.
+    pub excluded: Vec<ExcludedImages>,
 }
 
 /// Images of a series that are not in its volume, such as scout views and other stacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// How many.
+pub struct ExcludedImages {
+    /// Number of images.
     pub slices: usize,
-    /// A short word, a colon, and a sentence.
+    /// A short stable code, a colon, and a sentence.
     pub reason: String,
 }
 
-/// What an image is.
+/// The kind of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A DICOM series.
@@ -112,7 +112,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// A short stable word for tables.
+    /// Short stable code for tables.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Dicom => "dicom",
@@ -129,10 +129,10 @@ impl Kind {
 /// The voxel grid of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
-    /// The canonical volume's place in the patient.
+    /// Position of the canonical volume in the patient.
     pub geometry: Geometry,
-    /// Slices as stored; of a prepared volume whose scan is known, those of the scan, and so are the
-    /// next three.
+    /// Slices as stored; for a prepared volume with a known scan, those of the scan (as are the next
+    /// three fields).
     pub slices: usize,
     /// Rows of each slice.
     pub rows: usize,
@@ -149,7 +149,7 @@ impl Grid {
     }
 }
 
-/// One file of an image, as it was when the folder was read.
+/// One file of an image, as it was when the folder was scanned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageFile {
     /// Its folder, shared by all files in it.
@@ -160,7 +160,7 @@ pub struct ImageFile {
     pub bytes: u64,
     /// When it was last modified, nanoseconds since 1970.
     pub modified_ns: u128,
-    /// When anything about it changed, which no program can set (0 where there is no such time).
+    /// Time of the last change of its inode, which programs cannot set (0 if unavailable).
     pub changed_ns: i64,
 }
 
@@ -171,7 +171,7 @@ impl ImageFile {
     }
 }
 
-/// Why an image does not become a volume.
+/// The reason why an image is excluded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ImageRefusal {
     /// A DICOM series.
@@ -183,7 +183,7 @@ pub enum ImageRefusal {
 }
 
 impl ImageRefusal {
-    /// The reason as a short stable word for tables.
+    /// Short stable code for tables.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Series(refusal) => refusal.code(),
@@ -192,10 +192,10 @@ impl ImageRefusal {
     }
 }
 
-/// Finds every image under `root`, without an index.
+/// Finds all images under `root`, without an index.
 ///
 /// # Errors
-/// Only when `root` itself cannot be opened.
-pub fn scan(root: &Path) -> Result<Found, ImagesError> {
+/// `root` itself cannot be opened.
+pub fn scan(root: &Path) -> Result<ScanResult, ImagesError> {
     Scanner::default().scan(root)
 }

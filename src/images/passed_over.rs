@@ -1,4 +1,4 @@
-//! Files and folders that a walk does not look into for images, counted by kind.
+//! Files and folders that the walk skips, counted by kind.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-/// What a file or folder is that is passed over.
+/// The kind of a skipped file or folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PassedOverKind {
+pub enum SkippedKind {
     /// A single compressed file, such as `1.dcm.gz`.
     Compressed,
     /// Several files in one, such as `.zip` and `.tar`.
@@ -22,7 +22,7 @@ pub enum PassedOverKind {
     CacheFolder,
     /// A file whose name begins with a dot.
     HiddenFile,
-    /// DICOMDIR, which lists files and is no image.
+    /// DICOMDIR, which lists files and is not an image.
     Dicomdir,
     /// CSV, spreadsheets, JSON and the like.
     Table,
@@ -34,8 +34,8 @@ pub enum PassedOverKind {
     Other,
 }
 
-impl PassedOverKind {
-    /// The kind of a file that is no image, by its name, else by its first bytes.
+impl SkippedKind {
+    /// The kind of a file that is not an image, by its name or else by its first bytes.
     pub(super) fn of(path: &Path, name: &str) -> Self {
         Self::of_name(name).unwrap_or_else(|| Self::of_contents(path))
     }
@@ -88,7 +88,7 @@ impl PassedOverKind {
         }
     }
 
-    /// A short stable word for tables.
+    /// Short stable code for tables.
     pub fn code(self) -> &'static str {
         match self {
             Self::Compressed => "compressed",
@@ -120,7 +120,7 @@ impl PassedOverKind {
         }
     }
 
-    /// What to do where there are images in it; `None` for what holds none.
+    /// Advice for files of this kind that contain images; `None` for kinds without images.
     pub fn remedy(self) -> Option<&'static str> {
         match self {
             Self::Compressed => Some(
@@ -128,7 +128,7 @@ impl PassedOverKind {
             ),
             Self::Archive => Some("files in archives are not read; unpack them first"),
             Self::HiddenFolder => Some(
-                "names that begin with a dot are passed over; rename a folder that holds scans",
+                "folders whose names begin with a dot are skipped; rename those that hold scans",
             ),
             _ => None,
         }
@@ -138,23 +138,23 @@ impl PassedOverKind {
 /// Files of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many; of a folder, the files in it.
+    /// Number of files; for folders, of the files in them.
     pub files: usize,
     /// The first of them by path.
     pub example: PathBuf,
 }
 
-/// What a walk passes over, by kind.
+/// The files that a walk skips, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PassedOver(BTreeMap<PassedOverKind, Tally>);
+pub struct SkippedFiles(BTreeMap<SkippedKind, Tally>);
 
-/// Files of a hidden folder are counted up to this many: it may hold a whole file system.
-const MOST_HIDDEN: usize = 10_000;
+/// Limit of the count of files in a hidden folder, which may contain a whole file system.
+const MAX_HIDDEN: usize = 10_000;
 
-impl PassedOver {
-    pub(super) fn add(&mut self, kind: PassedOverKind, path: PathBuf) {
+impl SkippedFiles {
+    pub(super) fn add(&mut self, kind: SkippedKind, path: PathBuf) {
         let files = match kind {
-            PassedOverKind::HiddenFolder => files_in(&path),
+            SkippedKind::HiddenFolder => files_in(&path),
             _ => 1,
         };
         if files > 0 {
@@ -162,7 +162,7 @@ impl PassedOver {
         }
     }
 
-    fn add_tally(&mut self, kind: PassedOverKind, other: Tally) {
+    fn add_tally(&mut self, kind: SkippedKind, other: Tally) {
         let tally = self.0.entry(kind).or_default();
         tally.files += other.files;
         if tally.example == Path::new("") || other.example < tally.example {
@@ -170,51 +170,51 @@ impl PassedOver {
         }
     }
 
-    /// Adds what another walk has passed over.
+    /// Adds the files that another walk skipped.
     pub fn merge(&mut self, other: Self) {
         for (kind, tally) in other.0 {
             self.add_tally(kind, tally);
         }
     }
 
-    /// The kinds, those that may hold images first.
-    pub fn iter(&self) -> impl Iterator<Item = (PassedOverKind, &Tally)> {
+    /// The kinds, starting with those that may contain images.
+    pub fn iter(&self) -> impl Iterator<Item = (SkippedKind, &Tally)> {
         self.0.iter().map(|(kind, tally)| (*kind, tally))
     }
 
-    /// Whether nothing is passed over.
+    /// Whether no file is skipped.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Files of all kinds.
+    /// Number of files of all kinds.
     pub fn files(&self) -> usize {
         self.0.values().map(|tally| tally.files).sum()
     }
 
-    /// Kinds with their counts: `60 compressed files, 1 archive`; empty where there is nothing.
+    /// Kinds with their counts: `60 compressed files, 1 archive`; empty without skipped files.
     pub fn counts(&self) -> String {
-        let count = |(kind, tally): (PassedOverKind, &Tally)| counted(kind, tally.files);
+        let count = |(kind, tally): (SkippedKind, &Tally)| counted(kind, tally.files);
         self.iter().map(count).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// `1 archive`, `60 compressed files`.
-pub fn counted(kind: PassedOverKind, files: usize) -> String {
+pub fn counted(kind: SkippedKind, files: usize) -> String {
     let [one, several] = kind.nouns();
-    let more = kind == PassedOverKind::HiddenFolder && files >= MOST_HIDDEN;
+    let more = kind == SkippedKind::HiddenFolder && files >= MAX_HIDDEN;
     let at_least = if more { "at least " } else { "" };
     format!("{at_least}{files} {}", if files == 1 { one } else { several })
 }
 
 fn files_in(folder: &Path) -> usize {
-    let entries = WalkDir::new(folder).into_iter().take(2 * MOST_HIDDEN).flatten();
-    entries.filter(|entry| entry.file_type().is_file()).take(MOST_HIDDEN).count()
+    let entries = WalkDir::new(folder).into_iter().take(2 * MAX_HIDDEN).flatten();
+    entries.filter(|entry| entry.file_type().is_file()).take(MAX_HIDDEN).count()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::PassedOverKind::{self as Kind, *};
+    use super::SkippedKind::{self as Kind, *};
     use std::fs;
 
     #[test]

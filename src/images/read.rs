@@ -1,4 +1,4 @@
-//! An image becomes a volume.
+//! Reads an image into a volume.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::formats::{self, FormatRefusal, Rounding};
 use crate::volume::Volume;
 
 /// Reads an image into one volume of Hounsfield units in canonical order: depth from feet to
-/// head, height from front to back, width from the patient's right to left. `stacks` is what the
-/// image was found with.
+/// head, height from front to back, width from the patient's right to left. `stacks` are the rules with
+/// which the image was found.
 ///
 /// # Errors
-/// An [`ImageRefusal`]: what makes no volume, and files that changed since the folder was read.
+/// An [`ImageRefusal`]: no volume, or files that changed since the folder was scanned.
 pub fn read_volume(
     image: &Image,
     rule: HuRule,
@@ -26,13 +26,13 @@ pub fn read_volume(
     let (volume, mut facts) = match &image.kind {
         Kind::Dicom => dicom::read_volume_by(&series_of(image)?, rule, stacks)?,
         Kind::File(header) => {
-            // An image without a header has the reason in place of its grid.
+            // An image without a header has a reason instead of a grid.
             let header = header.as_ref().ok_or_else(|| FormatRefusal::Unreadable {
                 path: image.path.clone(),
-                message: "its header was not read".to_owned(),
+                message: "its header has not been read".to_owned(),
             })?;
             for file in &image.files {
-                unchanged(file)
+                check_unchanged(file)
                     .map_err(|message| FormatRefusal::Unreadable { path: file.path(), message })?;
             }
             let rounding = match rule {
@@ -48,7 +48,7 @@ pub fn read_volume(
                 hu_min: read.range_hu.0,
                 hu_max: read.range_hu.1,
                 flags: Vec::new(),
-                left_out: Vec::new(),
+                excluded: Vec::new(),
                 content_hash: read.content_hash,
             };
             (read.volume, facts)
@@ -71,30 +71,32 @@ fn series_of(image: &Image) -> Result<Series, SeriesRefusal> {
 
 fn headers_of(file: &ImageFile, uid: &str) -> Result<Vec<SliceFile>, SeriesRefusal> {
     let path = file.path();
-    let refused = |message: String| SeriesRefusal::Unreadable { path: path.clone(), message };
+    let refusal = |message: String| SeriesRefusal::Unreadable { path: path.clone(), message };
     match dicom::read_header(&path) {
         FileKind::Slices(slices) if slices.iter().all(|slice| slice.origin.series_uid == uid) => {
             match slices.iter().find(|slice| slice.bytes != file.bytes) {
-                Some(other) => Err(refused(changed(other.bytes, file.bytes))),
+                Some(other) => Err(refusal(changed_message(other.bytes, file.bytes))),
                 None => Ok(slices),
             }
         }
-        FileKind::Problem(reason) => Err(refused(reason)),
+        FileKind::Problem(reason) => Err(refusal(reason)),
         FileKind::Slices(_) | FileKind::Other => {
-            Err(refused("the file changed while it was used: it is of another series".to_owned()))
+            let message =
+                "the file has changed since the folder was scanned: it belongs to another series";
+            Err(refusal(message.to_owned()))
         }
     }
 }
 
-fn unchanged(file: &ImageFile) -> Result<(), String> {
+fn check_unchanged(file: &ImageFile) -> Result<(), String> {
     let found = size(&file.path())?;
-    if found == file.bytes { Ok(()) } else { Err(changed(found, file.bytes)) }
+    if found == file.bytes { Ok(()) } else { Err(changed_message(found, file.bytes)) }
 }
 
 fn size(path: &Path) -> Result<u64, String> {
     std::fs::metadata(path).map(|facts| facts.len()).map_err(|error| error.to_string())
 }
 
-fn changed(found: u64, before: u64) -> String {
-    format!("the file changed while it was used: {found} bytes, {before} when the folder was read")
+fn changed_message(found: u64, before: u64) -> String {
+    format!("the file has changed since the folder was scanned: {found} bytes, expected {before}")
 }

@@ -12,7 +12,7 @@ fn axial(uid: &str, count: i32) -> Vec<TestSlice> {
         .collect()
 }
 
-/// Two series, a NIfTI, a MetaImage pair, a prepared volume, and what is none of these.
+/// Two series, a NIfTI, a MetaImage pair, a prepared volume, and other files.
 fn mixed() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -28,7 +28,7 @@ fn mixed() -> tempfile::TempDir {
     folder
 }
 
-fn summary(found: &Found) -> Vec<(&str, &str, usize, &str)> {
+fn summary(found: &ScanResult) -> Vec<(&str, &str, usize, &str)> {
     let code = |image: &Image| image.grid.as_ref().err().map_or("", |refusal| refusal.code());
     found.images.iter().map(|i| (i.kind.name(), &*i.series_uid, i.slices, code(i))).collect()
 }
@@ -48,8 +48,8 @@ fn one_walk_finds_images_of_every_kind() {
             ("dicom", "1.2.2", 5, ""),
         ]
     );
-    // The table of labels; the data of the MetaImage is no stranger.
-    assert_eq!(found.passed_over.counts(), "1 table");
+    // The table of labels is skipped, the data file of the MetaImage is not.
+    assert_eq!(found.skipped.counts(), "1 table");
     let problems: Vec<_> = found.problems.iter().map(|p| p.path.file_name().unwrap()).collect();
     assert_eq!(problems, ["empty.dcm"]);
     let volumes: Vec<Volume> = found
@@ -72,13 +72,13 @@ fn a_dicom_image_reads_as_its_series_does() {
     assert_eq!((image.patient_id.as_str(), image.exam_id.as_str()), ("P1", "1.2"));
     let grid = image.grid.clone().unwrap();
     assert_eq!((grid.slice_spacing_mm, grid.coverage_mm()), (2.5, 7.5));
-    // A file that grew, and one that is of another series now.
+    // A file that grew, and one that now belongs to another series.
     let path = image.files[1].path();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [whole.clone(), vec![0; 10]].concat()).unwrap();
-    let told =
+    let message =
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().to_string();
-    assert!(told.contains("the file changed while it was used"), "{told}");
+    assert!(message.contains("the file has changed since the folder was scanned"), "{message}");
     TestSlice { series_uid: "1.9".into(), ..TestSlice::axial(1) }.write(&path);
     assert_eq!(
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap_err().code(),
@@ -87,7 +87,7 @@ fn a_dicom_image_reads_as_its_series_does() {
 }
 
 #[test]
-fn one_file_is_as_good_as_a_folder() {
+fn a_scan_accepts_one_file() {
     let folder = mixed();
     for name in ["luna/1.3.6.mhd", "p2/scan.nii.gz", "old.npz"] {
         let found = scan(&folder.path().join(name)).unwrap();
@@ -122,7 +122,7 @@ fn a_scan_does_not_depend_on_threads_or_on_the_order_of_files() {
 }
 
 #[test]
-fn files_of_one_name_are_told_apart_by_their_folders_and_copies_counted_once() {
+fn files_of_one_name_are_named_by_their_folders_and_copies_are_used_once() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     for name in ["a", "b", "c"] {
@@ -137,31 +137,35 @@ fn files_of_one_name_are_told_apart_by_their_folders_and_copies_counted_once() {
     let named: Vec<_> =
         found.images.iter().map(|image| (image.series_uid.as_str(), image.flags.clone())).collect();
     assert_eq!(named, [("a/ct", vec!["copies-counted-once".to_owned()]), ("b/ct", vec![])]);
-    let reasons: Vec<_> = found.images[0].left_out.iter().map(|part| part.reason.clone()).collect();
+    let reasons: Vec<_> = found.images[0].excluded.iter().map(|part| part.reason.clone()).collect();
     let [c, a] = ["c/ct.nii", "a/ct.nii"].map(|name| at(name).display().to_string());
-    assert_eq!(reasons, [format!("copies: {c} holds the same volume as {a} and is counted once")]);
+    assert_eq!(
+        reasons,
+        [format!("copies: {c} holds the same volume as {a}; the volume is used once")]
+    );
     fs::remove_file(at("b/ct.nii")).unwrap();
     assert_eq!(scan(folder.path()).unwrap().images[0].series_uid, "ct");
 }
 
 #[test]
-fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
+fn a_series_in_two_folders_is_one_image_with_a_flag() {
     let folder = tempfile::tempdir().unwrap();
     write_series(&folder.path().join("a"), &axial("1.2.1", 4));
     write_series(&folder.path().join("b"), &axial("1.2.1", 4));
     let image = scan(folder.path()).unwrap().images.remove(0);
     assert_eq!(image.slices, 4);
     assert_eq!(image.flags, ["duplicates-dropped", "copies-counted-once"]);
-    let [copies] = image.left_out.as_slice() else { panic!("{:?}", image.left_out) };
+    let [copies] = image.excluded.as_slice() else { panic!("{:?}", image.excluded) };
     let b = folder.path().join("b").display().to_string();
-    let reason =
-        format!("copies: {b} holds slices that are the same as in another folder and counted once");
+    let reason = format!(
+        "copies: {b} holds 4 slices identical to slices in another folder; each slice is used once"
+    );
     assert_eq!((copies.slices, &copies.reason), (4, &reason));
     assert_eq!(
         read_volume(&image, HuRule::Standard, StackRules::default()).unwrap().1.flags,
         image.flags
     );
-    // Copies that are none are refused when their pixels are seen.
+    // Slices at one position with different pixels are refused when their pixels are read.
     let mut changed = axial("1.2.1", 4);
     changed[2].pixels[0] += 1;
     write_series(&folder.path().join("b"), &changed);
@@ -173,7 +177,7 @@ fn a_series_that_lies_in_two_folders_is_one_with_a_flag() {
 }
 
 #[test]
-fn an_image_is_named_by_the_slices_of_its_volume_wherever_its_first_file_lies() {
+fn facts_of_an_image_come_from_the_slices_of_its_volume() {
     let folder = tempfile::tempdir().unwrap();
     let mut scout = axial("1.2.1", 1);
     scout[0].image_type = "ORIGINAL\\PRIMARY\\LOCALIZER".into();
@@ -189,7 +193,7 @@ fn an_image_is_named_by_the_slices_of_its_volume_wherever_its_first_file_lies() 
 }
 
 #[test]
-fn slices_of_two_patients_under_one_uid_are_no_image_and_stop_no_other() {
+fn slices_of_two_patients_under_one_uid_are_refused_and_other_images_are_read() {
     let folder = tempfile::tempdir().unwrap();
     write_series(&folder.path().join("a"), &axial("1.2.1", 4));
     let mut other = axial("1.2.1", 4);
@@ -206,7 +210,7 @@ fn slices_of_two_patients_under_one_uid_are_no_image_and_stop_no_other() {
 }
 
 #[test]
-fn prepared_volumes_in_a_cache_within_the_data_are_no_data() {
+fn prepared_volumes_in_a_cache_folder_are_not_data() {
     let folder = mixed();
     let expected = summary(&scan(folder.path()).unwrap()).len();
     let cache = folder.path().join("prepared");
@@ -214,11 +218,11 @@ fn prepared_volumes_in_a_cache_within_the_data_are_no_data() {
     fs::write(cache.join("CACHEDIR.TAG"), "").unwrap();
     fs::copy(folder.path().join("old.npz"), cache.join("0123.npz")).unwrap();
     assert_eq!(scan(folder.path()).unwrap().images.len(), expected);
-    assert_eq!(scan(&cache).unwrap().images.len(), 1, "unless it is asked for");
+    assert_eq!(scan(&cache).unwrap().images.len(), 1, "a cache is scanned if it is the root");
 }
 
 /// Scans with the index in `cache` and keeps it.
-fn indexed(folder: &Path, cache: &Path) -> Found {
+fn indexed(folder: &Path, cache: &Path) -> ScanResult {
     let mut scanner = Scanner::with_index(cache);
     let found = scanner.scan(folder).unwrap();
     scanner.save().unwrap();
@@ -233,13 +237,13 @@ fn an_unchanged_folder_opens_no_file_and_finds_the_same() {
     let written = fs::read(cache.path().join("index")).unwrap();
     let second = indexed(folder.path(), cache.path());
     assert_eq!(second.opened, 0);
-    assert_eq!(Found { opened: 16, ..second }, first);
-    assert_eq!(Found { opened: 16, ..scan(folder.path()).unwrap() }, first);
+    assert_eq!(ScanResult { opened: 16, ..second }, first);
+    assert_eq!(ScanResult { opened: 16, ..scan(folder.path()).unwrap() }, first);
     assert_eq!(fs::read(cache.path().join("index")).unwrap(), written);
 }
 
 #[test]
-fn changed_new_and_removed_files_are_seen() {
+fn changed_new_and_removed_files_are_detected() {
     let (folder, cache) = (mixed(), tempfile::tempdir().unwrap());
     let at = |name: &str| folder.path().join(name);
     indexed(folder.path(), cache.path());
@@ -247,7 +251,7 @@ fn changed_new_and_removed_files_are_seen() {
         let found = indexed(folder.path(), cache.path());
         assert_eq!(found.opened, opened);
         let fresh = scan(folder.path()).unwrap();
-        assert_eq!(Found { opened: fresh.opened, ..found }, fresh);
+        assert_eq!(ScanResult { opened: fresh.opened, ..found }, fresh);
         fresh
     };
     // New.
@@ -293,7 +297,7 @@ fn a_removed_folder_leaves_the_index_and_another_root_stays_in_it() {
 }
 
 #[test]
-fn a_damaged_or_foreign_index_is_ignored_and_written_anew() {
+fn a_damaged_or_foreign_index_is_ignored_and_rewritten() {
     let (folder, cache) = (mixed(), tempfile::tempdir().unwrap());
     let first = indexed(folder.path(), cache.path());
     let file = cache.path().join("index");
@@ -333,7 +337,7 @@ fn two_processes_may_keep_the_index_at_once() {
 }
 
 #[test]
-fn what_slices_have_in_common_is_kept_once() {
+fn shared_values_of_slices_are_stored_once() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_series(folder.path(), &axial("1.2.1", 100));
     indexed(folder.path(), cache.path());

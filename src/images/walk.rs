@@ -1,4 +1,4 @@
-//! Every file below a folder, by folder.
+//! Lists all files below a folder, by folder.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,29 +6,29 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::passed_over::{PassedOver, PassedOverKind};
+use super::passed_over::{SkippedFiles, SkippedKind};
 use crate::dicom::Problem;
 
 /// Folders with the names of their files, both sorted.
 pub(super) type Folders = BTreeMap<PathBuf, Vec<OsString>>;
 
 /// Walks `root` (a folder of any nesting, or one file). Hidden files and folders (`.DS_Store`,
-/// `._1.dcm`) are passed over, and folders marked as caches: prepared volumes kept within the data
-/// are not data. Links are followed, loops are harmless.
+/// `._1.dcm`) are skipped, and so are folders marked as caches: prepared volumes in a folder of data
+/// are not data. Links are followed, loops are detected.
 pub(super) fn walk(
     root: &Path,
     problems: &mut Vec<Problem>,
-    passed_over: &mut PassedOver,
+    skipped: &mut SkippedFiles,
 ) -> Folders {
-    let wanted = |entry: &DirEntry| {
-        let kind = kind_of_passed_over(entry);
+    let is_included = |entry: &DirEntry| {
+        let kind = skipped_kind(entry);
         if let Some(kind) = kind {
-            passed_over.add(kind, entry.path().to_owned());
+            skipped.add(kind, entry.path().to_owned());
         }
         kind.is_none()
     };
     let mut folders = Folders::new();
-    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
+    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_included) {
         match entry {
             Ok(entry) if entry.file_type().is_file() => {
                 let folder = entry.path().parent().unwrap_or(Path::new(""));
@@ -41,7 +41,7 @@ pub(super) fn walk(
                 }
             }
             Ok(_) => {}
-            // A link back to a folder above: what it leads to is seen anyway.
+            // A link back to a folder above, whose files are listed anyway.
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(error) => problems.push(Problem {
                 path: error.path().unwrap_or(root).to_owned(),
@@ -53,22 +53,22 @@ pub(super) fn walk(
     folders
 }
 
-/// What an entry is that the walk leaves out.
-fn kind_of_passed_over(entry: &DirEntry) -> Option<PassedOverKind> {
+/// The kind of an entry that the walk skips; `None` for other entries.
+fn skipped_kind(entry: &DirEntry) -> Option<SkippedKind> {
     if entry.depth() == 0 {
         return None;
     }
     let folder = entry.file_type().is_dir();
     if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-        is_cache(entry).then_some(PassedOverKind::CacheFolder)
+        is_cache(entry).then_some(SkippedKind::CacheFolder)
     } else if folder {
-        Some(PassedOverKind::HiddenFolder)
+        Some(SkippedKind::HiddenFolder)
     } else {
-        Some(PassedOverKind::HiddenFile)
+        Some(SkippedKind::HiddenFile)
     }
 }
 
-/// Whether a folder says that it is a cache (see <https://bford.info/cachedir/>).
+/// Whether a folder is marked as a cache (see <https://bford.info/cachedir/>).
 fn is_cache(entry: &DirEntry) -> bool {
     entry.file_type().is_dir() && entry.path().join("CACHEDIR.TAG").is_file()
 }

@@ -4,7 +4,7 @@ use super::describe::{self, Description};
 use super::rows::Exclusion;
 use super::rules::{Reason, reason};
 use super::table::{Row, TableError, needed, optional, read_rows};
-use crate::images::Found;
+use crate::images::ScanResult;
 use crate::table::RowNumber;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -202,7 +202,7 @@ struct FirstRow {
 }
 
 /// The exams among images found in a folder.
-pub fn of_images(found: &Found) -> Inventory {
+pub fn of_images(found: &ScanResult) -> Inventory {
     let mut inventory = Inventory::default();
     // Volume files do not say whose they are, unless they were prepared here.
     for image in found.images.iter().filter(|image| !image.patient_id.is_empty()) {

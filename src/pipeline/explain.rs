@@ -307,7 +307,7 @@ mod tests {
             grid: grid.map_err(Into::into),
             files: vec![],
             flags: vec![],
-            left_out: vec![],
+            excluded: vec![],
         };
         let prediction = Prediction {
             path: "a".to_owned(),

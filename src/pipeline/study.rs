@@ -7,7 +7,7 @@ use crate::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
 use crate::files;
-use crate::images::{Image, PassedOver, Scanner};
+use crate::images::{Image, Scanner, SkippedFiles};
 use crate::phantom;
 use crate::prepare::{self, Refusal, Row};
 use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
@@ -155,7 +155,7 @@ fn note_remarks(remarks: &[Remark], watch: &dyn Stages) {
 }
 
 /// Reports files that are not images or are not read, and remedies for those that can contain images.
-pub fn report_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
+pub fn report_passed_over(passed_over: &SkippedFiles, watch: &dyn Stages) {
     if passed_over.is_empty() {
         return;
     }
@@ -168,7 +168,7 @@ pub fn report_passed_over(passed_over: &PassedOver, watch: &dyn Stages) {
 /// A scanner for images with the settings of a spec and the index of a cache folder.
 pub(super) fn scanner(spec: &Spec, cache: Option<&Path>) -> Scanner {
     let scanner = cache.map(Scanner::with_index).unwrap_or_default();
-    scanner.stacking_by(settings(spec).stacks)
+    scanner.with_stack_rules(settings(spec).stacks)
 }
 
 /// A cohort and its series that are prepared already.
@@ -196,7 +196,7 @@ pub fn survey(spec: &Spec) -> Result<Survey, PipelineError> {
     let mut cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
     // A read-only folder is not an error here.
-    let _ = scanner.save_beside();
+    let _ = scanner.save_if_folder_exists();
     exclude_prepared_otherwise(spec, &mut cohort)?;
     let prepared = known_rows(spec, &cohort);
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
@@ -229,7 +229,7 @@ pub struct ImageSet {
     /// Damaged files with their reasons.
     pub excluded: Vec<(String, String)>,
     /// Files that are not images or are not read, by kind.
-    pub passed_over: PassedOver,
+    pub passed_over: SkippedFiles,
 }
 
 /// All images of folders, at any depth, or of single files. With a permanent `cache`, an index of file headers is
@@ -250,7 +250,7 @@ pub fn images_of(
             (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
         }));
         set.images.extend(found.images);
-        set.passed_over.merge(found.passed_over);
+        set.passed_over.merge(found.skipped);
     }
     // Preparation reports a folder that cannot be written.
     let _ = scanner.save();

@@ -195,7 +195,7 @@ fn a_tilted_chest_is_put_straight_or_refused_as_the_settings_say() {
     let gantry_tilt = crate::dicom::GantryTilt::Refuse;
     let stacks = crate::dicom::StackRules { gantry_tilt, ..settings().stacks };
     let refusing = Settings { stacks, ..settings() };
-    let found = Scanner::default().stacking_by(stacks).scan(folder.path()).unwrap();
+    let found = Scanner::default().with_stack_rules(stacks).scan(folder.path()).unwrap();
     let row = crate::prepare::prepare_image(&found.images[0], &refusing).row;
     assert_eq!(row.code, "gantry-tilt");
     assert!(row.reason.starts_with("gantry tilt of 6.0 degrees"), "{}", row.reason);

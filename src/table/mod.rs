@@ -1,5 +1,5 @@
-//! Tables that others wrote, row by row: CSV, CSV compressed with gzip, and Parquet, each as one file
-//! or as a folder of pieces of one table. Cells are text, whatever the file keeps them as.
+//! Reads external tables row by row: CSV, CSV compressed with gzip, and Parquet, each as one file or as
+//! a folder of parts of one table. Cells are text, regardless of their type in the file.
 
 mod parquet;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Unreadable {
     /// The file or folder.
     pub path: PathBuf,
-    /// What went wrong.
+    /// The cause.
     pub message: String,
 }
 
@@ -27,23 +27,23 @@ impl Unreadable {
     }
 }
 
-/// One row of a table: the cells that were asked for, in that order, without blanks around them. A
-/// column that the table does not have gives empty cells.
+/// One row of a table: the cells of the requested columns, in that order and trimmed. A column that the
+/// table lacks gives empty cells.
 pub struct Cells<'a> {
     /// The file.
     pub path: &'a Path,
     /// The cells.
     pub cells: &'a [&'a str],
-    /// Where the row is.
+    /// The position of the row.
     number: RowNumber,
 }
 
-/// Where a row is: `line 7` of a CSV with its header, `row 6` of a Parquet file.
+/// The position of a row: `line 7` of a CSV with its header, `row 6` of a Parquet file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowNumber {
     /// The number of the row, from 1; of a CSV, the line that it begins on.
     number: u64,
-    /// What is counted: lines or rows.
+    /// The unit: lines or rows.
     unit: &'static str,
 }
 
@@ -54,26 +54,26 @@ impl std::fmt::Display for RowNumber {
 }
 
 impl Cells<'_> {
-    /// Where the row is.
+    /// The position of the row.
     pub fn at(&self) -> RowNumber {
         self.number
     }
 }
 
-/// The endings of files that are tables.
+/// The extensions of tables.
 pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".parquet"];
 
-/// The ending by which a file is a table, if it is one.
+/// The extension of a file if it is that of a table.
 fn ending(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     ENDINGS.into_iter().find(|ending| name.ends_with(ending) && !name.starts_with('.'))
 }
 
-/// Reads a table. `choose` gets the names of its columns and says which ones are wanted, by their
-/// places; `each` gets the rows, in the order of the file. Of a folder, every piece is read, by name.
+/// Reads a table. `choose` gets the column names and returns the indices of the requested columns;
+/// `each` gets the rows, in file order. Of a folder, all parts are read, sorted by name.
 ///
 /// # Errors
-/// [`Unreadable`] as `E`, and whatever `choose` and `each` refuse.
+/// [`Unreadable`] as `E`, and the errors of `choose` and `each`.
 pub fn read<E: From<Unreadable>>(
     path: &Path,
     mut choose: impl FnMut(&Path, &[String]) -> Result<Vec<Option<usize>>, E>,
@@ -86,17 +86,17 @@ pub fn read<E: From<Unreadable>>(
             Some(".csv.gz") => {
                 read_csv(&piece, Gunzip::new(file), &mut choose, &mut each)?;
             }
-            // One file that was named is CSV unless its name says otherwise.
+            // A single file without a known extension is read as CSV.
             _ => read_csv(&piece, file, &mut choose, &mut each)?,
         }
     }
     Ok(())
 }
 
-/// The files of a table: the one that is named, or those in the folder that is named.
+/// The files of a table: the file at `path`, or the tables in the folder at `path`.
 ///
 /// # Errors
-/// There is no table in the folder.
+/// The folder contains no table.
 pub fn pieces(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -106,7 +106,7 @@ pub fn pieces(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     pieces.retain(|piece| ending(piece).is_some());
     pieces.sort();
     if pieces.is_empty() {
-        Err(Unreadable::new(path, &"there is no .parquet and no .csv in it"))
+        Err(Unreadable::new(path, &"the folder contains no .parquet or .csv file"))
     } else {
         Ok(pieces)
     }
@@ -133,11 +133,11 @@ fn read_csv<E: From<Unreadable>>(
         .from_reader(LineFeeds::new(source));
     let header = reader.headers().map_err(unreadable)?;
     let names: Vec<String> = header.iter().map(str::to_owned).collect();
-    let wanted = choose(path, &names)?;
+    let columns = choose(path, &names)?;
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(unreadable)? {
-        let cell = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default();
-        let cells: Vec<&str> = wanted.iter().map(cell).collect();
+        let cell = |index: &Option<usize>| index.and_then(|at| record.get(at)).unwrap_or_default();
+        let cells: Vec<&str> = columns.iter().map(cell).collect();
         let line = record.position().map_or(0, csv::Position::line);
         let number = line + separator.lines_skipped();
         each(&Cells { path, cells: &cells, number: RowNumber { number, unit: "line" } })?;

@@ -1,6 +1,6 @@
-//! Parquet: of each file only the columns that are asked for are unpacked, each by itself.
+//! Parquet: only the requested columns of a file are decompressed.
 //!
-//! The crate that reads it panics at much of what can be damaged; here that is an error.
+//! The `parquet` crate panics on many kinds of damage; these panics are turned into errors.
 
 use super::{Cells, RowNumber, Unreadable};
 use crate::panics::caught;
@@ -13,8 +13,8 @@ use ::parquet::schema::types::ColumnDescPtr;
 use std::fs::File;
 use std::path::Path;
 
-/// Rows that are unpacked at once.
-const AT_ONCE: usize = 4096;
+/// Rows that are decompressed at a time.
+const BATCH: usize = 4096;
 
 pub(super) fn read<E: From<Unreadable>>(
     path: &Path,
@@ -30,7 +30,7 @@ pub(super) fn read<E: From<Unreadable>>(
     let fields = schema.root_schema().get_fields();
     let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
     let columns: Vec<Option<usize>> = choose(path, &names)?;
-    // The leaf of each field that has no fields of its own.
+    // The leaf column of each field without nested fields.
     let leaves = (0..schema.num_columns()).map(|leaf| (schema.get_column_root_idx(leaf), leaf));
     let leaves: std::collections::HashMap<usize, usize> = leaves.collect();
     let leaf = |field: usize| {
@@ -50,7 +50,7 @@ pub(super) fn read<E: From<Unreadable>>(
         let (rows, mut columns) = opened.map_err(|error| unreadable(&error))?;
         let mut done = 0;
         while done < rows {
-            let count = AT_ONCE.min(rows - done);
+            let count = BATCH.min(rows - done);
             let texts = caught(|| {
                 columns.iter_mut().map(|column| column.texts(count)).collect::<Result<Vec<_>, _>>()
             });
@@ -69,7 +69,7 @@ pub(super) fn read<E: From<Unreadable>>(
     Ok(())
 }
 
-/// The number of rows of a row group, and its columns in the order asked for.
+/// The number of rows of a row group, and its columns in the requested order.
 fn open_group(
     reader: &SerializedFileReader<File>,
     group: usize,
@@ -99,43 +99,44 @@ impl Column {
         Ok(Self::Present(Box::new(group.get_column_reader(leaf)?), descriptor))
     }
 
-    /// The next `count` values as CSV would have them: nothing for an absent one, days as
-    /// `1999-01-02`.
+    /// The next `count` values as in CSV: empty for an absent value, days as `1999-01-02`.
     fn texts(&mut self, count: usize) -> Result<Vec<String>, ParquetError> {
-        let Self::Present(reader, of) = self else { return Ok(Vec::new()) };
-        let of = of.clone();
-        let bytes = |value: ByteArray| Field::convert_byte_array(&of, value);
+        let Self::Present(reader, descriptor) = self else { return Ok(Vec::new()) };
+        let descriptor = descriptor.clone();
+        let bytes = |value: ByteArray| Field::convert_byte_array(&descriptor, value);
         match reader.as_mut() {
-            ColumnReader::BoolColumnReader(it) => {
-                texts(it, &of, count, |value| Ok(Field::convert_bool(&of, value)))
+            ColumnReader::BoolColumnReader(reader) => texts(reader, &descriptor, count, |value| {
+                Ok(Field::convert_bool(&descriptor, value))
+            }),
+            ColumnReader::Int32ColumnReader(reader) => texts(reader, &descriptor, count, |value| {
+                Ok(Field::convert_int32(&descriptor, value))
+            }),
+            ColumnReader::Int64ColumnReader(reader) => texts(reader, &descriptor, count, |value| {
+                Ok(Field::convert_int64(&descriptor, value))
+            }),
+            ColumnReader::Int96ColumnReader(reader) => texts(reader, &descriptor, count, |value| {
+                Ok(Field::convert_int96(&descriptor, value))
+            }),
+            ColumnReader::FloatColumnReader(reader) => texts(reader, &descriptor, count, |value| {
+                Ok(Field::convert_float(&descriptor, value))
+            }),
+            ColumnReader::DoubleColumnReader(reader) => {
+                texts(reader, &descriptor, count, |value| {
+                    Ok(Field::convert_double(&descriptor, value))
+                })
             }
-            ColumnReader::Int32ColumnReader(it) => {
-                texts(it, &of, count, |value| Ok(Field::convert_int32(&of, value)))
-            }
-            ColumnReader::Int64ColumnReader(it) => {
-                texts(it, &of, count, |value| Ok(Field::convert_int64(&of, value)))
-            }
-            ColumnReader::Int96ColumnReader(it) => {
-                texts(it, &of, count, |value| Ok(Field::convert_int96(&of, value)))
-            }
-            ColumnReader::FloatColumnReader(it) => {
-                texts(it, &of, count, |value| Ok(Field::convert_float(&of, value)))
-            }
-            ColumnReader::DoubleColumnReader(it) => {
-                texts(it, &of, count, |value| Ok(Field::convert_double(&of, value)))
-            }
-            ColumnReader::ByteArrayColumnReader(it) => texts(it, &of, count, bytes),
-            ColumnReader::FixedLenByteArrayColumnReader(it) => {
-                texts(it, &of, count, |value| bytes(value.into()))
+            ColumnReader::ByteArrayColumnReader(reader) => texts(reader, &descriptor, count, bytes),
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                texts(reader, &descriptor, count, |value| bytes(value.into()))
             }
         }
     }
 }
 
-/// The next `count` values of a column, each by `field`.
+/// The next `count` values of a column, each converted with `field`.
 fn texts<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
-    of: &ColumnDescPtr,
+    descriptor: &ColumnDescPtr,
     count: usize,
     field: impl Fn(T::T) -> Result<Field, ParquetError>,
 ) -> Result<Vec<String>, ParquetError> {
@@ -147,16 +148,18 @@ fn texts<T: DataType>(
             reader.read_records(count - records, Some(&mut levels), None, &mut values)?;
         records += last;
     }
-    let short = || ParquetError::General(format!("column {} ends before its rows do", of.name()));
+    let short = || {
+        ParquetError::General(format!("column {} has fewer values than rows", descriptor.name()))
+    };
     if records < count {
         return Err(short());
     }
     let mut values = values.into_iter();
-    if of.max_def_level() == 0 {
+    if descriptor.max_def_level() == 0 {
         return values.map(|value| Ok(text_of(field(value)?))).collect();
     }
     let text = |level: i16| {
-        if level == of.max_def_level() {
+        if level == descriptor.max_def_level() {
             Ok(text_of(field(values.next().ok_or_else(short)?)?))
         } else {
             Ok(String::new())

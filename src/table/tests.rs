@@ -7,11 +7,11 @@ use ::parquet::schema::types::Type;
 use std::io::Write;
 use std::sync::Arc;
 
-fn read_all(path: &Path, wanted: &[&str]) -> Result<Vec<Vec<String>>, Unreadable> {
+fn read_all(path: &Path, columns: &[&str]) -> Result<Vec<Vec<String>>, Unreadable> {
     let mut rows = Vec::new();
     let choose = |_: &Path, names: &[String]| {
-        let place = |wanted: &&str| names.iter().position(|name| name == *wanted);
-        Ok(wanted.iter().map(place).collect())
+        let index = |column: &&str| names.iter().position(|name| name == *column);
+        Ok(columns.iter().map(index).collect())
     };
     read(path, choose, |row: &Cells| {
         let mut cells = vec![row.at().to_string()];
@@ -51,7 +51,7 @@ fn write_parquet(path: &Path, compression: Compression) {
         let mut column = group.next_column().unwrap().unwrap();
         column.typed::<ByteArrayType>().write_batch(&codes, Some(&levels), None).unwrap();
         column.close().unwrap();
-        // 2 January 1999, and nothing after it.
+        // 2 January 1999, and absent values after it.
         let mut levels = vec![0_i16; pids.len()];
         levels[0] = 1;
         let mut column = group.next_column().unwrap().unwrap();
@@ -69,7 +69,7 @@ const CSV: &str = "pid,scr_days0,StudyDate,series_size_MB\n100012,.N,1999-01-02,
                    100013, 12 ,,\n7,5,1999-01-02,50.5\n";
 
 #[test]
-fn csv_and_parquet_say_the_same_in_whatever_order_columns_are_asked_for() {
+fn csv_and_parquet_give_the_same_rows_in_any_order_of_columns() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("a.csv"), CSV).unwrap();
@@ -84,16 +84,16 @@ fn csv_and_parquet_say_the_same_in_whatever_order_columns_are_asked_for() {
     ] {
         write_parquet(&at(name), compression);
     }
-    for wanted in [
+    for columns in [
         &["pid", "scr_days0", "StudyDate", "series_size_MB"][..],
         &["series_size_MB", "pid", "absent", "pid"],
         &["absent"],
     ] {
-        let expected = read_all(&at("a.csv"), wanted).unwrap();
+        let expected = read_all(&at("a.csv"), columns).unwrap();
         assert_eq!(expected.len(), 3);
-        assert_eq!(read_all(&at("a.csv.gz"), wanted).unwrap(), expected);
+        assert_eq!(read_all(&at("a.csv.gz"), columns).unwrap(), expected);
         for name in ["snappy.parquet", "zstd.parquet", "plain.PARQUET"] {
-            let mut rows = read_all(&at(name), wanted).unwrap();
+            let mut rows = read_all(&at(name), columns).unwrap();
             for (number, row) in rows.iter_mut().enumerate() {
                 assert_eq!(row[0], format!("row {}", number + 1));
                 row[0] = format!("line {}", number + 2);
@@ -107,35 +107,35 @@ fn csv_and_parquet_say_the_same_in_whatever_order_columns_are_asked_for() {
 }
 
 #[test]
-fn a_folder_is_the_table_whose_pieces_it_holds() {
+fn a_folder_is_read_as_one_table() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     write_parquet(&at("000000000001.parquet"), Compression::SNAPPY);
     write_parquet(&at("000000000000.parquet"), Compression::SNAPPY);
     std::fs::write(at(".partial-1.parquet"), "half").unwrap();
-    std::fs::write(at("notes.txt"), "of no use").unwrap();
+    std::fs::write(at("notes.txt"), "not a table").unwrap();
     assert_eq!(read_all(folder.path(), &["pid"]).unwrap().len(), 6);
     let empty = tempfile::tempdir().unwrap();
-    let told = read_all(empty.path(), &["pid"]).unwrap_err().to_string();
-    assert!(told.ends_with("there is no .parquet and no .csv in it"), "{told}");
+    let message = read_all(empty.path(), &["pid"]).unwrap_err().to_string();
+    assert!(message.ends_with("the folder contains no .parquet or .csv file"), "{message}");
 }
 
 #[test]
-fn what_is_no_table_is_told_with_its_name() {
+fn errors_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("a.parquet"), "PAR1 and then nothing").unwrap();
     std::fs::write(at("a.csv.gz"), "not packed").unwrap();
     std::fs::write(at("a.csv"), "pid,age\n1,2\n3\n").unwrap();
     for name in ["a.parquet", "a.csv.gz", "a.csv", "absent.csv"] {
-        let told = read_all(&at(name), &["pid"]).unwrap_err().to_string();
-        assert!(told.contains(name), "{told}");
+        let message = read_all(&at(name), &["pid"]).unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
     }
-    let told = read_all(&at("a.csv"), &["pid"]).unwrap_err().to_string();
-    assert!(told.contains("line: 3"), "{told}");
+    let message = read_all(&at("a.csv"), &["pid"]).unwrap_err().to_string();
+    assert!(message.contains("line: 3"), "{message}");
 }
 
-/// Whatever byte is damaged: rows, or an error with the file's name, and no panic.
+/// With any byte damaged, reading gives rows or an error that names the file, never a panic.
 #[test]
 fn a_damaged_parquet_file_is_an_error_or_another_table() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,9 +143,9 @@ fn a_damaged_parquet_file_is_an_error_or_another_table() {
     write_parquet(&path, Compression::SNAPPY);
     let whole = std::fs::read(&path).unwrap();
     let mut refused = 0;
-    for place in 0..whole.len() {
+    for index in 0..whole.len() {
         let mut bytes = whole.clone();
-        bytes[place] ^= 0xFF;
+        bytes[index] ^= 0xFF;
         std::fs::write(&path, &bytes).unwrap();
         if let Err(error) = read_all(&path, &["pid", "scr_days0", "StudyDate"]) {
             assert!(error.to_string().contains("a.parquet"), "{error}");

@@ -1,19 +1,19 @@
-//! Turning, scaling, shifting and mirroring a block of voxels, all at once.
+//! Resampling a block of voxels under an affine map: rotation, scaling, shift and reflection at once.
 
 use ndarray::Array3;
 
-/// Where a voxel of the result is taken from: `matrix · index + offset`, in voxels along depth,
+/// A map from voxels of the result to the source: `matrix · index + offset`, in voxels along depth,
 /// height and width.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine {
-    /// Rows give depth, height and width of the source.
+    /// Rows for depth, height and width of the source.
     pub matrix: [[f64; 3]; 3],
-    /// Source of index `[0, 0, 0]`.
+    /// Source position of index `[0, 0, 0]`.
     pub offset: [f64; 3],
 }
 
 impl Affine {
-    /// Where the voxel `index` is taken from.
+    /// Source position of the voxel `index`.
     pub fn source(&self, index: [f64; 3]) -> [f64; 3] {
         std::array::from_fn(|axis| {
             let row = self.matrix[axis];
@@ -22,9 +22,9 @@ impl Affine {
     }
 }
 
-/// A block of the same shape whose voxels are those of `hu` at the places that `map` gives, by
-/// linear interpolation between the eight around it, rounded. What lies outside is `fill_hu`, and is
-/// interpolated with.
+/// Resamples `hu` at the source positions of `map` to a block of the same shape, by linear
+/// interpolation between the eight nearest voxels, rounded. Voxels outside are `fill_hu`, also in the
+/// interpolation.
 pub fn resample_affine(hu: &Array3<i16>, map: &Affine, fill_hu: i16) -> Array3<i16> {
     let dim: [usize; 3] = hu.dim().into();
     let hu = hu.as_standard_layout();
@@ -37,13 +37,13 @@ pub fn resample_affine(hu: &Array3<i16>, map: &Affine, fill_hu: i16) -> Array3<i
     };
     Array3::from_shape_fn(dim, |(d, h, w)| {
         let at = map.source([d as f64, h as f64, w as f64]);
-        // Far outside nothing is near: no need to look, and no overflow below.
+        // Far outside the result is the fill; this also prevents overflow below.
         if (0..3).any(|axis| at[axis] <= -1.0 || at[axis] >= dim[axis] as f64) {
             return fill_hu;
         }
         let low = at.map(|at| at.floor() as i64);
-        let part: [f64; 3] = std::array::from_fn(|axis| at[axis] - low[axis] as f64);
-        let between = |a: f64, b: f64, axis: usize| a + (b - a) * part[axis];
+        let fraction: [f64; 3] = std::array::from_fn(|axis| at[axis] - low[axis] as f64);
+        let between = |a: f64, b: f64, axis: usize| a + (b - a) * fraction[axis];
         let along_width = |d: i64, h: i64| {
             let at = |w: i64| value([low[0] + d, low[1] + h, low[2] + w]);
             between(at(0), at(1), 2)
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_plane_of_values_stays_a_plane_under_any_map() {
-        // Linear interpolation is exact on linear functions: the value at the mapped place.
+        // Linear interpolation is exact for linear functions.
         let plane = |at: [f64; 3]| 30.0 * at[0] - 20.0 * at[1] + 50.0 * at[2] - 400.0;
         let block = Array3::from_shape_fn((9, 10, 11), |(d, h, w)| {
             plane([d as f64, h as f64, w as f64]) as i16

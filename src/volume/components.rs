@@ -1,7 +1,7 @@
 //! Connected components by runs.
 //!
-//! A row of voxels is a few runs; two runs of neighbouring rows that touch belong together. Joining
-//! them by union-find visits runs, not voxels, which is what makes it fast.
+//! A row of voxels has a few runs; touching runs of neighbouring rows belong together. Union-find on
+//! runs instead of voxels makes this fast.
 
 use super::mask::{BoundingBox, Mask};
 
@@ -44,13 +44,13 @@ struct Run {
     y: u32,
     start: u32,
     end: u32,
-    /// While joining, the number of an earlier run of the same component or its own; then the
-    /// component's number.
+    /// During union-find, the index of an earlier run of the component or of the run itself; then the
+    /// number of the component.
     label: u32,
 }
 
 impl Components {
-    /// The components of a whole set; with a 2-D connectivity, those of every slice for itself.
+    /// The components of a whole set; with a 2-D connectivity, those of each slice.
     pub fn of(mask: &Mask, connectivity: Connectivity) -> Self {
         Self::of_slices(mask, 0..mask.dim()[0], connectivity)
     }
@@ -65,9 +65,9 @@ impl Components {
         let height = dim[1];
         let first_z = slices.start;
         let mut runs: Vec<Run> = Vec::new();
-        // Where each row's runs begin.
+        // Index of the first run of each row.
         let mut rows: Vec<usize> = Vec::with_capacity(slices.len() * height + 1);
-        // Runs touch when their ends are this far apart along width.
+        // Largest gap along width between touching runs.
         let reach =
             u32::from(matches!(connectivity, Connectivity::Corners2d | Connectivity::Corners3d));
         for z in slices {
@@ -83,10 +83,10 @@ impl Components {
                         label: runs.len() as u32,
                     });
                 });
-                let here = rows[row];
+                let current = rows[row];
                 let mut join_row = |earlier: usize| {
-                    let next = rows.get(earlier + 1).copied().unwrap_or(here);
-                    join_rows(&mut runs, rows[earlier]..next, here, reach);
+                    let next = rows.get(earlier + 1).copied().unwrap_or(current);
+                    join_rows(&mut runs, rows[earlier]..next, current, reach);
                 };
                 if y > 0 {
                     join_row(row - 1);
@@ -116,13 +116,13 @@ impl Components {
         &self.regions
     }
 
-    /// The number of the component with most voxels, the first of several; none of an empty set.
+    /// The number of the component with most voxels, the first of several; `None` for an empty set.
     pub fn largest(&self) -> Option<usize> {
         // `max_by_key` would return the last of several.
         (0..self.regions.len()).rev().max_by_key(|&label| self.regions[label].voxels)
     }
 
-    /// The number of the component that holds a voxel.
+    /// The number of the component that contains a voxel.
     pub fn at(&self, [z, y, x]: [usize; 3]) -> Option<usize> {
         let before = self.runs.partition_point(|run| {
             (run.z as usize, run.y as usize, run.start as usize) <= (z, y, x)
@@ -132,21 +132,21 @@ impl Components {
         holds.then_some(run.label as usize)
     }
 
-    /// The components for which `keep` says so, as a set of voxels.
+    /// The components for which `keep` is true, as a set of voxels.
     pub fn select(&self, keep: impl Fn(usize) -> bool) -> Mask {
         let mut mask = Mask::empty(self.dim);
         self.paint(&mut mask, keep);
         mask
     }
 
-    /// Adds the components for which `keep` says so to a set of voxels.
+    /// Adds the components for which `keep` is true to a set of voxels.
     pub fn paint(&self, mask: &mut Mask, keep: impl Fn(usize) -> bool) {
         for run in self.runs.iter().filter(|run| keep(run.label as usize)) {
             mask.fill_run(run.z as usize, run.y as usize, run.start as usize, run.end as usize);
         }
     }
 
-    /// Calls back with every run: component, depth, height, and `start..end` along width.
+    /// Calls `visit` with every run: component, depth, height, and `start..end` along width.
     pub fn for_runs(&self, mut visit: impl FnMut(usize, usize, usize, std::ops::Range<usize>)) {
         for run in &self.runs {
             let along = run.start as usize..run.end as usize;
@@ -155,28 +155,31 @@ impl Components {
     }
 }
 
-/// Fills what a slice's voxels enclose, slice by slice: 4-connected gaps of at most `most_voxels`
-/// that do not touch the border of the slice.
-pub fn fill_holes_2d(mask: &mut Mask, most_voxels: usize) {
+/// Fills holes slice by slice: 4-connected gaps of at most `max_voxels` that do not touch the border
+/// of the slice.
+pub fn fill_holes_2d(mask: &mut Mask, max_voxels: usize) {
     let gaps = mask.complement();
     let [_, height, width] = mask.dim();
     for z in 0..mask.dim()[0] {
         let gaps = Components::of_slice(&gaps, z, Connectivity::Edges2d);
         gaps.paint(mask, |label| {
             let region = &gaps.regions()[label];
-            region.voxels <= most_voxels && !touches_border(&region.bounding_box, height, width)
+            region.voxels <= max_voxels && !touches_border(&region.bounding_box, height, width)
         });
     }
 }
 
 /// Whether a box reaches the border of its slices.
-pub(super) fn touches_border(of: &BoundingBox, height: usize, width: usize) -> bool {
-    of[1][0] == 0 || of[2][0] == 0 || of[1][1] + 1 == height || of[2][1] + 1 == width
+pub(super) fn touches_border(region: &BoundingBox, height: usize, width: usize) -> bool {
+    region[1][0] == 0
+        || region[2][0] == 0
+        || region[1][1] + 1 == height
+        || region[2][1] + 1 == width
 }
 
-/// Joins the runs from `here` on (all of the current row) with those of an earlier row.
-fn join_rows(runs: &mut [Run], earlier: std::ops::Range<usize>, here: usize, reach: u32) {
-    let (mut a, mut b) = (earlier.start, here);
+/// Joins the runs from index `current` on (all of the current row) with those of an earlier row.
+fn join_rows(runs: &mut [Run], earlier: std::ops::Range<usize>, current: usize, reach: u32) {
+    let (mut a, mut b) = (earlier.start, current);
     while a < earlier.end && b < runs.len() {
         let (old, new) = (runs[a], runs[b]);
         if old.start < new.end + reach && new.start < old.end + reach {
@@ -205,7 +208,7 @@ fn join(runs: &mut [Run], a: usize, b: usize) {
     runs[a.max(b)].label = a.min(b) as u32;
 }
 
-/// Turns roots into numbers and measures the regions.
+/// Numbers the components and measures their regions.
 fn number(runs: &mut [Run]) -> Vec<Region> {
     let mut regions: Vec<Region> = Vec::new();
     for i in 0..runs.len() {
@@ -213,10 +216,10 @@ fn number(runs: &mut [Run]) -> Vec<Region> {
         let parent = run.label as usize;
         let [z, y] = [run.z as usize, run.y as usize];
         let last = run.end as usize - 1;
-        let this = [[z, z], [y, y], [run.start as usize, last]];
-        // Every parent is an earlier run, and so has its number already.
+        let run_box = [[z, z], [y, y], [run.start as usize, last]];
+        // Every parent is an earlier run, which has its number already.
         let label = if parent == i {
-            regions.push(Region { voxels: 0, bounding_box: this, centroid: [0.0; 3] });
+            regions.push(Region { voxels: 0, bounding_box: run_box, centroid: [0.0; 3] });
             regions.len() - 1
         } else {
             runs[parent].label as usize
@@ -225,7 +228,7 @@ fn number(runs: &mut [Run]) -> Vec<Region> {
         let region = &mut regions[label];
         let count = (run.end - run.start) as usize;
         region.voxels += count;
-        for (axis, [first, last]) in this.into_iter().enumerate() {
+        for (axis, [first, last]) in run_box.into_iter().enumerate() {
             let around = &mut region.bounding_box[axis];
             *around = [around[0].min(first), around[1].max(last)];
             region.centroid[axis] += count as f64 * (first + last) as f64 / 2.0;

@@ -1,19 +1,19 @@
-//! Cutting a box of fixed size out of a volume.
+//! Crops a box of fixed size out of a volume.
 
 use ndarray::{Array3, s};
 
 use super::Volume;
 
-/// The box of `size` voxels (depth, height, width) around a voxel, which comes to lie at index
-/// `size / 2`; what lies outside the volume is `fill_hu`. The origin moves with the box.
+/// The box of `size` voxels (depth, height, width) around a voxel, which gets index `size / 2`; voxels
+/// outside the volume are `fill_hu`. The origin moves with the box.
 pub fn crop(volume: &Volume, centre_voxel: [usize; 3], size: [usize; 3], fill_hu: i16) -> Volume {
     let start = std::array::from_fn(|axis| centre_voxel[axis] as i64 - (size[axis] / 2) as i64);
-    place(volume, start, [0; 3], size, size, fill_hu)
+    copy_box(volume, start, [0; 3], size, size, fill_hu)
 }
 
-/// The crop of `lungs` 0.1.5: as [`crop`] with zeros (water) outside, except that what is left of a
-/// box reaching over one face of the volume is centred in the result again, which moves the lungs
-/// off their place by half of what was cut off. Needed with weights trained on such crops.
+/// The crop of `lungs` 0.1.5: as [`crop`] with zeros (water) outside, except that the rest of a box
+/// beyond one face of the volume is centred again in the result, which shifts the lungs by half of the
+/// cut length. Required with weights trained on such crops.
 pub fn crop_original(volume: &Volume, centre_voxel: [usize; 3], size: [usize; 3]) -> Volume {
     let dim: [usize; 3] = volume.hu.dim().into();
     let start: [usize; 3] =
@@ -22,11 +22,11 @@ pub fn crop_original(volume: &Volume, centre_voxel: [usize; 3], size: [usize; 3]
         (centre_voxel[axis] + size[axis] / 2).min(dim[axis]).saturating_sub(start[axis])
     });
     let at: [usize; 3] = std::array::from_fn(|axis| size[axis] / 2 - kept[axis] / 2);
-    place(volume, std::array::from_fn(|axis| start[axis] as i64), at, kept, size, 0)
+    copy_box(volume, std::array::from_fn(|axis| start[axis] as i64), at, kept, size, 0)
 }
 
 /// A result of `size` with the `kept` voxels from `start` of the volume at `at`.
-fn place(
+fn copy_box(
     volume: &Volume,
     start: [i64; 3],
     at: [usize; 3],
@@ -36,7 +36,7 @@ fn place(
 ) -> Volume {
     let dim: [usize; 3] = volume.hu.dim().into();
     let mut hu = Array3::from_elem(size, fill_hu);
-    // Per axis: first voxel read, first voxel written, how many (none where they do not meet).
+    // Per axis: first voxel read, first voxel written, number of voxels (0 without overlap).
     let span: [(usize, usize, usize); 3] = std::array::from_fn(|axis| {
         let from = start[axis].max(0);
         let to = (start[axis] + kept[axis] as i64).min(dim[axis] as i64);
@@ -82,15 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn a_box_beside_the_volume_is_all_fill() {
+    fn a_box_outside_the_volume_is_all_fill() {
         let cropped = crop(&numbered([3, 4, 5]), [0, 0, 50], [2, 2, 2], 7);
         assert!(cropped.hu.iter().all(|&hu| hu == 7));
     }
 
     #[test]
     fn the_original_centres_a_one_sided_box_again() {
-        // Along width: voxels 0..3 of 5 remain of −1..3; they are put at 1..4 of a box of 4 … or
-        // rather at 4/2 − 3/2 = 1, where the plain crop has them too; of −2..2, two are put at 1.
+        // Along width, voxels 0 and 1 remain of −2..2; the original puts them at 4/2 − 2/2 = 1 of a box
+        // of 4, the plain crop at 2.
         let volume = numbered([3, 4, 5]);
         let plain = crop(&volume, [1, 2, 0], [2, 4, 4], 0);
         let original = crop_original(&volume, [1, 2, 0], [2, 4, 4]);
@@ -119,11 +119,11 @@ mod tests {
             for (at, &hu) in cropped.hu.indexed_iter().filter(|(_, hu)| **hu != 0) {
                 let value = (hu - 1) as usize;
                 let source = [value / 100, value / 10 % 10, value % 10].map(|i| i as f64);
-                let here = cropped.geometry.position_mm([at.0 as f64, at.1 as f64, at.2 as f64]);
-                prop_assert_eq!(here, volume.geometry.position_mm(source));
+                let position = cropped.geometry.position_mm([at.0 as f64, at.1 as f64, at.2 as f64]);
+                prop_assert_eq!(position, volume.geometry.position_mm(source));
                 kept += 1;
             }
-            // Odd boxes of the original are one voxel short, which can leave nothing.
+            // Odd boxes of the original are one voxel short, which may leave no voxel.
             prop_assert!(kept > 0 || (original && size.iter().any(|n| n % 2 == 1)));
         }
     }

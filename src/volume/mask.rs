@@ -3,7 +3,7 @@
 use ndarray::Array3;
 
 /// A set of voxels of a `[depth, height, width]` grid. Bits are packed along width, 64 to a word,
-/// so that whole volumes are combined, grown and shrunk in milliseconds.
+/// so that volumes are combined, dilated and eroded in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     dim: [usize; 3],
@@ -72,7 +72,7 @@ impl Mask {
         self.words[z * words..][..words].iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// What lies in a box, as a set on a grid of the box's size.
+    /// The set within a box, on a grid of the size of the box.
     pub(super) fn cropped(&self, [depth, height, width]: BoundingBox) -> Self {
         let len = |[first, last]: [usize; 2]| last + 1 - first;
         let mut part = Self::empty([len(depth), len(height), len(width)]);
@@ -89,7 +89,7 @@ impl Mask {
         part
     }
 
-    /// The columns that hold a voxel in any slice, as a set of one slice.
+    /// The columns with a voxel in any slice, as a set of one slice.
     pub(super) fn projected(&self) -> Self {
         let mut all = Self::empty([1, self.dim[1], self.dim[2]]);
         for slice in self.words.chunks_exact(all.words.len().max(1)) {
@@ -100,28 +100,28 @@ impl Mask {
         all
     }
 
-    /// Mean index along depth; not a number for the empty set.
+    /// Mean index along depth; NaN for the empty set.
     pub fn mean_depth(&self) -> f64 {
         let sum: usize = (0..self.dim[0]).map(|z| z * self.count_slice(z)).sum();
         sum as f64 / self.count() as f64
     }
 
-    /// Whether nothing is in the set.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|&word| word == 0)
     }
 
-    /// The smallest box around the set; none around the empty set.
+    /// The smallest box around the set; `None` for the empty set.
     pub fn bounding_box(&self) -> Option<BoundingBox> {
-        let mut found: Option<BoundingBox> = None;
+        let mut bounding_box: Option<BoundingBox> = None;
         for z in 0..self.dim[0] {
             for y in 0..self.dim[1] {
                 self.for_runs(z, y, |start, end| {
-                    include(&mut found, [[z, z], [y, y], [start, end - 1]]);
+                    include(&mut bounding_box, [[z, z], [y, y], [start, end - 1]]);
                 });
             }
         }
-        found
+        bounding_box
     }
 
     /// The words of one row.
@@ -133,9 +133,9 @@ impl Mask {
         &mut self.words[(z * self.dim[1] + y) * self.words_per_row..][..self.words_per_row]
     }
 
-    /// Calls back with every run `start..end` of set voxels of a row, from left to right.
+    /// Calls `run` with every run `start..end` of set voxels of a row, from left to right.
     pub fn for_runs(&self, z: usize, y: usize, mut run: impl FnMut(usize, usize)) {
-        // The start of a run that is still open.
+        // The start of an unfinished run.
         let mut open: Option<usize> = None;
         for (i, &word) in self.row(z, y).iter().enumerate() {
             let base = i * 64;
@@ -149,7 +149,7 @@ impl Mask {
                         open = Some(base + bit);
                     }
                     Some(start) => {
-                        // Shifting brings zeros in from the left, so the count ends by itself.
+                        // The shift fills with zeros from the left, which ends the count.
                         let ones = (rest.trailing_ones() as usize).min(64 - bit);
                         bit += ones;
                         if bit < 64 {
@@ -213,11 +213,11 @@ impl Mask {
         }
     }
 
-    /// Adds, slice by slice, what lies between the first and last voxel of every column.
+    /// Adds, slice by slice, the voxels between the first and last voxel of every column.
     pub fn fill_columns(&mut self) {
         let words_per_row = self.words_per_row.max(1);
         for slice in self.words.chunks_exact_mut((self.dim[1] * words_per_row).max(1)) {
-            // What has a set voxel at or above it, and then also one at or below it.
+            // Voxels with a set voxel at or above them, and then also with one at or below them.
             let mut above = slice.to_vec();
             for at in words_per_row..above.len() {
                 above[at] |= above[at - words_per_row];
@@ -263,7 +263,7 @@ impl Mask {
         }
     }
 
-    /// The set grown by a box of `radius` voxels along depth, height and width.
+    /// The set dilated by a box of `radius` voxels along depth, height and width.
     pub fn dilated(&self, radius: [usize; 3]) -> Self {
         let mut grown = self.clone();
         for _ in 0..radius[2] {
@@ -281,13 +281,13 @@ impl Mask {
         grown
     }
 
-    /// The set shrunk by a box of `radius` voxels. Beyond the grid everything counts as in the set,
-    /// so what touches a face of the volume is not shrunk there.
+    /// The set eroded by a box of `radius` voxels. Voxels beyond the grid count as set, so that nothing is
+    /// removed at the faces of the volume.
     pub fn eroded(&self, radius: [usize; 3]) -> Self {
         self.complement().dilated(radius).complement()
     }
 
-    /// What can be reached from this set within another by `steps` steps to any of 6 neighbours.
+    /// The voxels that are reached from this set within another in `steps` steps to 6 neighbours.
     pub fn grown_within(&self, within: &Self, steps: usize) -> Self {
         let mut reached = self.clone();
         reached.keep(within);
@@ -346,9 +346,9 @@ impl Mask {
     }
 }
 
-/// Widens a box so that it holds another.
-pub(super) fn include(found: &mut Option<BoundingBox>, other: BoundingBox) {
-    *found = Some(match *found {
+/// Extends a box to contain another.
+pub(super) fn include(bounding_box: &mut Option<BoundingBox>, other: BoundingBox) {
+    *bounding_box = Some(match *bounding_box {
         None => other,
         Some(old) => std::array::from_fn(|axis| {
             [old[axis][0].min(other[axis][0]), old[axis][1].max(other[axis][1])]

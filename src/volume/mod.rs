@@ -1,19 +1,19 @@
-//! CT volumes in Hounsfield units and the pure kernels on them.
+//! CT volumes in Hounsfield units, and pure functions on them.
 //!
 //! Arrays are `[depth, height, width]`. Depth runs along the slice normal; for an axial,
 //! head-first supine series that is from feet to head, height from front to back, width from the
 //! patient's right to left.
 //!
-//! | kernel | question |
+//! | function | result |
 //! |---|---|
-//! | [`resample`] | the same volume at another spacing |
-//! | [`segment_lungs`] | where the lungs are |
-//! | [`Components`], [`fill_holes_2d`] | which voxels hang together |
-//! | [`crop`] | a box of fixed size out of it |
-//! | [`Window`] | what the network sees of it |
+//! | [`resample`] | the volume at another spacing |
+//! | [`segment_lungs`] | the lungs |
+//! | [`Components`], [`fill_holes_2d`] | connected voxels |
+//! | [`crop`] | a box of fixed size |
+//! | [`Window`] | the input of the network |
 //!
-//! Those with `original` in their name, and [`Grid::AlignedEnds`], do what `lungs` 0.1.5 did. All
-//! of them are pure functions of one volume on one thread: callers run one per series.
+//! Functions with `original` in their name, and [`Grid::AlignedEnds`], reproduce `lungs` 0.1.5. All
+//! are pure functions of one volume on one thread: callers run one per series.
 
 mod affine;
 mod components;
@@ -40,16 +40,16 @@ pub use window::Window;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-/// A CT volume: voxels in Hounsfield units and where they lie in the patient.
+/// A CT volume: voxels in Hounsfield units and their geometry in the patient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Volume {
     /// Hounsfield units, `[depth, height, width]`, in standard (row-major) layout.
     pub hu: Array3<i16>,
-    /// Where the voxels are.
+    /// Position of the voxels.
     pub geometry: Geometry,
 }
 
-/// The place of a voxel grid in the patient (DICOM's LPS coordinates, millimetres).
+/// The position of a voxel grid in the patient (DICOM's LPS coordinates, millimetres).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
     /// Distance between voxel centres along depth, height, width.
@@ -72,14 +72,15 @@ impl Geometry {
         })
     }
 
-    /// The (fractional) voxel index at a place in the patient; the inverse of
-    /// [`Self::position_mm`], also where the axes are not quite at right angles.
+    /// The (fractional) voxel index at a position in the patient; the inverse of
+    /// [`Self::position_mm`], also for axes that are not exactly orthogonal.
     pub fn index_at(&self, position_mm: [f64; 3]) -> [f64; 3] {
-        let way = turn::subtract(position_mm, self.origin_mm);
+        let offset_mm = turn::subtract(position_mm, self.origin_mm);
         let [a, b, c] = self.axes;
-        let across = [turn::cross(b, c), turn::cross(c, a), turn::cross(a, b)];
+        let normals = [turn::cross(b, c), turn::cross(c, a), turn::cross(a, b)];
         std::array::from_fn(|axis| {
-            let along = turn::dot(way, across[axis]) / turn::dot(self.axes[axis], across[axis]);
+            let along =
+                turn::dot(offset_mm, normals[axis]) / turn::dot(self.axes[axis], normals[axis]);
             along / self.spacing_mm[axis]
         })
     }
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Axes turned about two of them, one leaning half a degree as files may have it.
+    /// Axes rotated about two of them, one sheared by half a degree as in some files.
     fn oblique(spacing_mm: [f64; 3], origin_mm: [f64; 3]) -> Geometry {
         let (sin, cos) = 0.2_f64.sin_cos();
         let (lean_sin, lean_cos) = 0.5_f64.to_radians().sin_cos();
@@ -116,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_index_comes_back_from_its_place_and_through_another_grid(
+        fn an_index_is_recovered_from_its_position_and_through_another_grid(
             index in prop::array::uniform3(-50.0f64..500.0),
         ) {
             let scan = oblique([2.5, 0.7, 0.8], [-150.0, 120.0, -900.5]);

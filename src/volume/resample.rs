@@ -1,9 +1,8 @@
-//! Resampling onto another spacing.
+//! Resampling to another spacing.
 //!
-//! Along each axis in turn, the volume becomes the cubic B-spline that passes through its voxels
-//! (or straight lines between them), and the spline is read at the new voxel centres. Beyond the
-//! outermost voxel centres the volume is taken to continue unchanged, and nothing is ever read
-//! there: both grids lie within the old voxel centres.
+//! Along one axis after another, the cubic B-spline through the voxels (or straight lines between
+//! them) is evaluated at the new voxel centres. The volume is assumed constant beyond the outermost
+//! voxel centres, but nothing is evaluated there: both grids lie within the old voxel centres.
 //!
 //! ```text
 //! old centres   •     •     •     •     •     •      n = 6, s = 2.5 mm
@@ -16,35 +15,35 @@ use thiserror::Error;
 use super::spline::{self, AxisPlan};
 use super::{Geometry, Volume};
 
-/// How values between voxel centres are found.
+/// The interpolation between voxel centres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interpolation {
-    /// The interpolating cubic B-spline (Unser 1999), as `scipy.ndimage.zoom(order=3)` has it.
+    /// The interpolating cubic B-spline (Unser 1999), as in `scipy.ndimage.zoom(order=3)`.
     #[default]
     Cubic,
-    /// Straight lines between neighbours.
+    /// Linear interpolation between neighbours.
     Linear,
 }
 
-/// Where the new voxel centres lie.
+/// The position of the new voxel centres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Grid {
     /// Exactly the target spacing. As many voxels as fit between the first and the last old voxel
-    /// centre, with what is left over (less than one voxel) shared equally by both ends; so a
-    /// mirrored volume gives the mirrored result, and the origin moves by less than half a voxel.
+    /// centre, with the rest (less than one voxel) divided equally between both ends: a mirrored volume
+    /// gives the mirrored result, and the origin moves by less than half a voxel.
     #[default]
     Physical,
     /// The grid of `lungs` 0.1.5 and `scipy.ndimage.zoom`: `round(n·spacing/target)` voxels, the
-    /// first and last centres on the old first and last centres, so the spacing is only near the
-    /// target: `(n−1)·spacing/(m−1)`, which is what the geometry of the result says.
+    /// first and last centres on the old first and last centres. The spacing is only close to the
+    /// target: `(n−1)·spacing/(m−1)`, as in the geometry of the result.
     AlignedEnds,
 }
 
-/// Why a volume cannot be resampled.
+/// Errors of resampling.
 #[derive(Debug, Error, Clone, PartialEq)]
 pub enum ResampleError {
     /// A spacing is not a positive number.
-    #[error("{which} spacing {found_mm:?} mm: every spacing must be a positive number")]
+    #[error("{which} spacing is {found_mm:?} mm, expected positive numbers")]
     ImpossibleSpacing {
         /// `"voxel"` or `"target"`.
         which: &'static str,
@@ -57,7 +56,7 @@ pub enum ResampleError {
         /// Depth, height, width.
         shape: [usize; 3],
     },
-    /// The result would not be a chest CT.
+    /// The result would be too large for a chest CT.
     #[error(
         "resampling {from:?} voxels of {spacing_mm:?} mm to {target_mm:?} mm would need {voxels:.2e} \
          voxels, more than {limit:.0e}: check the voxel spacing"
@@ -67,17 +66,17 @@ pub enum ResampleError {
         from: [usize; 3],
         /// Spacing before.
         spacing_mm: [f64; 3],
-        /// Spacing asked for.
+        /// Requested spacing.
         target_mm: [f64; 3],
         /// Voxels after.
         voxels: f64,
-        /// Most voxels allowed.
+        /// Upper limit.
         limit: f64,
     },
 }
 
-/// Two billion voxels: four times a 2000-slice CT, and 4 GB.
-const MOST_VOXELS: f64 = 2e9;
+/// Upper limit of the result: four times a 2000-slice CT, 4 GB.
+const MAX_VOXELS: f64 = 2e9;
 
 /// The volume on a grid of `target_spacing_mm` (depth, height, width).
 ///
@@ -86,7 +85,7 @@ const MOST_VOXELS: f64 = 2e9;
 /// (the published recipe has none): see [`low_pass`].
 ///
 /// # Errors
-/// Spacings that are not positive, an empty volume, or a result that is absurdly large.
+/// Spacings that are not positive, an empty volume, or a result that is too large.
 pub fn resample(
     volume: &Volume,
     target_spacing_mm: [f64; 3],
@@ -104,13 +103,13 @@ pub fn resample(
         NewAxis::new(shape[axis], old.spacing_mm[axis], target_spacing_mm[axis], grid)
     });
     let voxels = axes.iter().map(|axis| axis.len).product::<f64>();
-    if voxels > MOST_VOXELS {
+    if voxels > MAX_VOXELS {
         return Err(ResampleError::TooLarge {
             from: shape,
             spacing_mm: old.spacing_mm,
             target_mm: target_spacing_mm,
             voxels,
-            limit: MOST_VOXELS,
+            limit: MAX_VOXELS,
         });
     }
     let plans = std::array::from_fn(|axis| axes[axis].plan(shape[axis], interpolation));
@@ -123,12 +122,12 @@ pub fn resample(
     Ok(Volume { hu, geometry })
 }
 
-/// The volume blurred so that a following [`resample`] to a coarser spacing does not fold fine
-/// noise into coarse structure (aliasing).
+/// The volume after a low-pass filter that prevents aliasing in a following [`resample`] to a coarser
+/// spacing.
 ///
-/// Along every axis that will be coarsened by a factor f > 1, a Gaussian of σ = 0.5·√(f²−1) old
-/// voxels, cut at 3σ: taking a voxel to be a blur of σ = 0.5 voxels, it leaves the blur of a voxel
-/// of the new size. Axes that are not coarsened are left alone.
+/// Along every axis with a coarsening factor f > 1, the filter is a Gaussian of σ = 0.5·√(f²−1) old
+/// voxels, cut at 3σ: if a voxel is a blur of σ = 0.5 voxels, the result has the blur of a voxel of
+/// the new size. Other axes are unchanged.
 ///
 /// # Errors
 /// Spacings that are not positive.
@@ -155,7 +154,7 @@ fn check_spacing(which: &'static str, found_mm: [f64; 3]) -> Result<(), Resample
 
 /// One axis of the new grid: new voxel `i` lies at old index `first + i·step`.
 struct NewAxis {
-    /// Voxels; a float until it is known to be a sensible number.
+    /// Number of voxels, a float until its range is checked.
     len: f64,
     first: f64,
     step: f64,
@@ -167,18 +166,18 @@ impl NewAxis {
         let intervals = (old_len - 1) as f64;
         match grid {
             Grid::AlignedEnds => {
-                // The original holds the spacing in f32 and rounds halves to even.
+                // The original stores the spacing as f32 and rounds halves to even.
                 let len = (old_len as f64 * (f64::from(spacing_mm as f32) / target_mm))
                     .round_ties_even()
                     .max(1.0);
                 let step = if len > 1.0 { intervals / (len - 1.0) } else { 1.0 };
-                // A single old slice has no second end to align to: it is repeated.
+                // A single old slice has no second end to align, and is repeated.
                 let spacing = if step > 0.0 { spacing_mm * step } else { target_mm };
                 Self { len, first: 0.0, step, spacing_mm: spacing }
             }
             Grid::Physical => {
                 let step = target_mm / spacing_mm;
-                // The small allowance lets 100 gaps of 1.5 mm hold 200 of 0.75 whatever the last bit.
+                // The small tolerance gives 200 gaps of 0.75 mm in 100 of 1.5 mm despite rounding.
                 let gaps = (intervals / step + 1e-6).floor();
                 let first = ((intervals - gaps * step) / 2.0).max(0.0);
                 Self { len: gaps + 1.0, first, step, spacing_mm: target_mm }

@@ -8,32 +8,32 @@
 //! c[i]  = z·(c[i+1] − c⁺[i])          backward
 //! ```
 //!
-//! started as if the end values continued for ever; then a new sample is four coefficients,
-//! weighted. A recursion cannot be vectorised along its own axis, so every pass runs along rows:
-//! [`STRIP`] neighbouring lines are handled at once, few enough to stay in the cache. Each slice is
-//! resampled along height and transposed, then along width and transposed back; depth follows, its
-//! rows being whole slices. Depth comes last because it is the in-plane axes that shrink.
+//! with initial values for constant continuation beyond the ends; a new sample is a weighted sum of
+//! four coefficients. A recursion cannot be vectorised along its own axis, so every pass runs along rows:
+//! [`STRIP`] neighbouring lines are processed together, few enough for the cache. Each slice is
+//! resampled along height and transposed, then along width and transposed back; then follows depth,
+//! whose rows are whole slices. Depth is last because the in-plane axes shrink.
 
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::resample::Interpolation;
 
-/// Lines handled together: four cache lines of f32, and 512 rows of them are 128 kB.
+/// Lines processed together: four cache lines of f32; 512 rows take 128 kB.
 const STRIP: usize = 64;
 
 /// One value of each line of a strip.
 type Row = [f32; STRIP];
 
-/// New samples computed before they are transposed together.
+/// New samples that are transposed together.
 const BLOCK: usize = 16;
 
 /// The pole of the cubic B-spline filter, √3 − 2.
 const POLE: f32 = -0.267_949_2;
 
-/// How one axis is resampled.
+/// The plan for resampling one axis.
 pub(super) struct AxisPlan {
     old_len: usize,
-    /// Whether samples become spline coefficients first.
+    /// Whether samples are converted to spline coefficients first.
     prefilter: bool,
     /// Per new sample, the first of its four rows in the padded strip (row r is old sample r − 1),
     /// and their weights.
@@ -55,7 +55,7 @@ impl AxisPlan {
             if unchanged {
                 return (i, [0.0, 1.0, 0.0, 0.0]);
             }
-            // The last sample is the right end of the last interval: nothing is read beyond it.
+            // The last sample is the right end of the last interval, so that nothing is read beyond it.
             let left = (position as usize).min(old_len.saturating_sub(2));
             let f = position - left as f64;
             let g = 1.0 - f;
@@ -75,7 +75,7 @@ impl AxisPlan {
         Self { old_len, prefilter, taps }
     }
 
-    /// New samples.
+    /// Number of new samples.
     fn new_len(&self) -> usize {
         self.taps.len()
     }
@@ -96,13 +96,13 @@ pub(super) fn to_hu(value: f32) -> i16 {
 pub(super) fn resample_separable(hu: ArrayView3<'_, i16>, plans: &[AxisPlan; 3]) -> Array3<i16> {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, just asked; the function needs nothing else.
+        // SAFETY: AVX2 was just detected; the function has no other requirement.
         return unsafe { resample_avx2(hu, plans) };
     }
     resample_rows(hu, plans)
 }
 
-/// The same arithmetic in the same order, so the same bits, in wider registers.
+/// The same arithmetic in the same order, with equal bits, in wider registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn resample_avx2(hu: ArrayView3<'_, i16>, plans: &[AxisPlan; 3]) -> Array3<i16> {
@@ -117,14 +117,14 @@ fn resample_rows(hu: ArrayView3<'_, i16>, plans: &[AxisPlan; 3]) -> Array3<i16> 
     let new_plane = new_height * new_width;
     let rows = plans.iter().map(AxisPlan::rows).max().unwrap_or(0);
     let mut strip: Vec<Row> = vec![[0.0; STRIP]; rows];
-    let mut turned = vec![0.0f32; width * new_height];
+    let mut transposed = vec![0.0f32; width * new_height];
     let mut planes = vec![0.0f32; depth * new_plane];
     for (slice, plane) in hu.axis_iter(Axis(0)).zip(planes.chunks_exact_mut(new_plane)) {
         let slice = slice.as_standard_layout();
-        // Standard layout is contiguous, so there always is a slice.
+        // Standard layout is contiguous, so `as_slice` succeeds.
         let Some(slice) = slice.as_slice() else { continue };
-        resample_transposed(slice, width, plan_y, &mut strip, &mut turned);
-        resample_transposed(&turned, new_height, plan_x, &mut strip, plane);
+        resample_transposed(slice, width, plan_y, &mut strip, &mut transposed);
+        resample_transposed(&transposed, new_height, plan_x, &mut strip, plane);
     }
     let mut new = Array3::zeros((new_depth, new_height, new_width));
     if let Some(new) = new.as_slice_mut() {
@@ -193,7 +193,7 @@ fn load<T: Copy + Into<f32>>(
         for (row, samples) in strip[1..].iter_mut().zip(samples) {
             *row = samples;
         }
-        // A lone sample's second tap has weight zero, and must not be another strip's NaN.
+        // The second tap of a single sample has weight zero, and must not be NaN from another strip.
         strip[n + 1] = [0.0; STRIP];
         return;
     }
@@ -208,8 +208,8 @@ fn load<T: Copy + Into<f32>>(
         }
         last = samples;
     }
-    // One sample past the end, where the rest of the sum that the backward recursion needs is
-    // that of a constant and a decaying exponential.
+    // One sample beyond the end, where the rest of the sum of the backward recursion is that of a
+    // constant and a decaying exponential.
     for (state, x) in state.iter_mut().zip(last) {
         let settled = 6.0 * SETTLED * x;
         let beyond = 6.0 * x + POLE * *state;
@@ -229,7 +229,7 @@ fn load<T: Copy + Into<f32>>(
 fn to_row<T: Copy + Into<f32>>(samples: &[T]) -> Row {
     let mut row = [0.0; STRIP];
     if let Ok(full) = <&[T; STRIP]>::try_from(samples) {
-        // The usual case, with a length that the compiler knows.
+        // The usual case, with a length known at compile time.
         for (row, &x) in row.iter_mut().zip(full) {
             *row = x.into();
         }

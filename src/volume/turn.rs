@@ -1,5 +1,5 @@
-//! From the order in which slices are stored to the order in which volumes are kept: depth towards
-//! the head, height towards the back, width towards the patient's left.
+//! Converts the axis order of stored slices to the canonical order of volumes: depth towards the head,
+//! height towards the back, width towards the patient's left.
 
 use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
@@ -7,17 +7,18 @@ use serde::{Deserialize, Serialize};
 /// Largest angle between an image axis and its body axis.
 const OBLIQUE_LIMIT_DEGREES: f64 = 20.0;
 
-/// A rearrangement of array axes.
+/// A permutation and reflection of array axes. Content hashes include its debug text, so its name and
+/// fields must not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
-    /// For depth, height, width: the stacked axis that becomes it.
+    /// The stored axis of depth, height and width.
     pub from: [usize; 3],
-    /// For depth, height, width: whether that axis runs backwards.
+    /// Whether the stored axis of depth, height and width runs backwards.
     pub flip: [bool; 3],
 }
 
 impl Turn {
-    /// Nothing to do.
+    /// The identity.
     pub const NONE: Self = Self { from: [0, 1, 2], flip: [false; 3] };
 
     /// The array with its axes permuted and flipped, in standard layout.
@@ -35,16 +36,16 @@ impl Turn {
     }
 }
 
-/// An image axis lies too far from its body axis.
+/// Error: an image axis is too far from its body axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Oblique {
     /// The largest angle between an image axis and its body axis.
     pub degrees: f64,
-    /// The most that is accepted.
+    /// Upper limit.
     pub limit_degrees: f64,
 }
 
-/// The grid before it is turned: axes are slice, row, column.
+/// The grid in stored order: axes are slice, row, column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Axes {
     pub directions: [[f64; 3]; 3],
@@ -54,11 +55,11 @@ pub(crate) struct Axes {
 }
 
 impl Axes {
-    /// Counts `axis` from its other end.
+    /// Reverses the direction of `axis`.
     pub fn reverse(&mut self, axis: usize) {
         let length_mm = (self.lengths[axis] - 1) as f64 * self.spacing_mm[axis];
-        let way = scale(self.directions[axis], length_mm);
-        self.origin_mm = std::array::from_fn(|xyz| self.origin_mm[xyz] + way[xyz]);
+        let offset_mm = scale(self.directions[axis], length_mm);
+        self.origin_mm = std::array::from_fn(|xyz| self.origin_mm[xyz] + offset_mm[xyz]);
         self.directions[axis] = scale(self.directions[axis], -1.0);
     }
 }

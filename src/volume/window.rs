@@ -1,11 +1,11 @@
-//! Hounsfield units to what the network sees.
+//! Converts Hounsfield units to the input of the network.
 
-/// The range of Hounsfield units that is told apart; below and above it all is black and white.
+/// The range of Hounsfield units that maps to −1…1; values outside are clipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
-    /// Becomes −1, with everything below.
+    /// Maps to −1, as do lower values.
     pub lower_hu: f32,
-    /// Becomes +1, with everything above.
+    /// Maps to +1, as do higher values.
     pub upper_hu: f32,
 }
 
@@ -32,10 +32,10 @@ impl Window {
         }
     }
 
-    /// Windows a slice, or any run of voxels, into the caller's buffer, value by value; the shorter
-    /// of the two decides how many.
-    pub fn apply(&self, hu: &[i16], into: &mut [f32]) {
-        for (value, &hu) in into.iter_mut().zip(hu) {
+    /// Applies the window to a run of voxels, into the caller's buffer; stops at the end of the shorter
+    /// one.
+    pub fn apply(&self, hu: &[i16], values: &mut [f32]) {
+        for (value, &hu) in values.iter_mut().zip(hu) {
             *value = self.value(hu);
         }
     }
@@ -49,9 +49,9 @@ mod tests {
     #[test]
     fn the_published_window_at_its_limits_and_between() {
         let window = Window::default();
-        let mut seen = [9.0; 6];
-        window.apply(&[-2048, -1000, -300, 400, 401, 3000], &mut seen);
-        assert_eq!(seen, [-1.0, -1.0, 0.0, 1.0, 1.0, 1.0]);
+        let mut values = [9.0; 6];
+        window.apply(&[-2048, -1000, -300, 400, 401, 3000], &mut values);
+        assert_eq!(values, [-1.0, -1.0, 0.0, 1.0, 1.0, 1.0]);
         // Zero HU, the original's padding, is not air: (1000/1400)·2 − 1.
         assert!((window.value(0) - 3.0 / 7.0).abs() < 1e-6);
     }

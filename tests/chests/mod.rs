@@ -1,4 +1,4 @@
-//! Chests that are hard to segment, each with the flags that a reader should see.
+//! Chests that are hard to segment, each with the expected flags.
 
 use lungs::phantom::{ExamPlan, Finding, Side, Variants};
 use lungs::volume::LungFlag;
@@ -14,9 +14,9 @@ pub struct Chest {
     pub spacing_mm: [f64; 2],
     pub findings: Vec<Finding>,
     pub variants: Variants,
-    /// Segmented at 1.5 mm, as a scan is; otherwise in the voxels it was rendered in.
+    /// Segmented at 1.5 mm, as scans are; otherwise in the voxels of the rendering.
     pub resampled: bool,
-    /// The flags to be found; `None` when the chest is to be refused.
+    /// The expected flags; `None` if segmentation should fail.
     pub flags: Option<Vec<LungFlag>>,
 }
 
@@ -100,7 +100,7 @@ pub fn chests() -> Vec<Chest> {
         Chest::new("with head", &[F::WithHead], &[]),
         Chest::new("with abdomen and gas", &[F::WithAbdomen], &[]).variants(gas).seed(6),
         Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::CutAtBottom]),
-        // What is left of the trachea is just under 30 mm.
+        // The rest of the trachea is just under 30 mm.
         Chest::new("cut at the top", &[], &[Flag::CutAtTop, Flag::TracheaNotFound])
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
         Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),

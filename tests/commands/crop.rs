@@ -42,7 +42,7 @@ fn lungs_beyond_the_crop_are_counted_everywhere() {
     assert!(prepared.contains(&expected) && run.contains(&expected), "{prepared}");
     let page = fs::read_to_string(folder.join("preparation.html")).unwrap();
     assert!(page.contains("lungs beyond the crop") && page.contains("mm (head)"), "{page}");
-    // The size that is named holds all of them, once the network sees all slices.
+    // The reported size contains all lungs, if the network reads all slices.
     let (_, size) = prepared.split_once("preprocess.size = ").unwrap();
     let size = size.split_once(']').unwrap().0;
     let slices = size.trim_start_matches('[').split(',').next().unwrap();

@@ -1,10 +1,10 @@
-//! Checkpoints that a disk or a person has damaged.
+//! Damaged checkpoints.
 
 use super::support::{Workplace, assert_same_runs};
 use std::fs;
 use std::path::Path;
 
-/// What is wrong with a file, by name.
+/// Damages a file in the named way.
 fn damage(file: &Path, how: &str) {
     let mut bytes = fs::read(file).unwrap();
     match how {
@@ -14,82 +14,82 @@ fn damage(file: &Path, how: &str) {
             fs::write(file, bytes).unwrap();
         }
         "cut short" => fs::write(file, &bytes[..bytes.len() - 9]).unwrap(),
-        "gone" => fs::remove_file(file).unwrap(),
+        "missing" => fs::remove_file(file).unwrap(),
         other => panic!("{other}"),
     }
 }
 
 const RUN: [&str; 5] = ["run", "small.toml", "-q", "--set", "train.epochs=4"];
 
-/// A run that never stopped.
-fn whole() -> Workplace {
-    let whole = Workplace::new();
-    assert_eq!(whole.lungs(&RUN).code, 0);
-    whole
+/// An uninterrupted run.
+fn uninterrupted() -> Workplace {
+    let workplace = Workplace::new();
+    assert_eq!(workplace.lungs(&RUN).code, 0);
+    workplace
 }
 
-/// The same run that is to train its last epoch still.
+/// The same run without its last epoch.
 fn trained_for_three_of_four_epochs() -> Workplace {
-    let place = whole();
-    // As a process leaves it that is killed after the third epoch.
-    let folder = place.newest_run("small");
-    for gone in ["checkpoints/epoch-004", "plots"] {
-        fs::remove_dir_all(folder.join(gone)).unwrap();
+    let workplace = uninterrupted();
+    // The state after a kill in the fourth epoch.
+    let folder = workplace.newest_run("small");
+    for removed in ["checkpoints/epoch-004", "plots"] {
+        fs::remove_dir_all(folder.join(removed)).unwrap();
     }
     fs::remove_file(folder.join("evaluation.json")).unwrap();
     let provenance = fs::read_to_string(folder.join("provenance.json")).unwrap();
     let mut provenance: serde_json::Value = serde_json::from_str(&provenance).unwrap();
     provenance["finished"] = serde_json::Value::Null;
     fs::write(folder.join("provenance.json"), provenance.to_string()).unwrap();
-    place
+    workplace
 }
 
 #[test]
-fn a_damaged_checkpoint_is_told_and_the_one_before_it_is_used() {
-    let whole = whole();
+fn a_damaged_checkpoint_is_reported_and_the_previous_one_is_used() {
+    let uninterrupted = uninterrupted();
     for (file, how) in [
         ("weights.safetensors", "one bit"),
         ("optimizer.bpk", "cut short"),
-        ("state.json", "gone"),
+        ("state.json", "missing"),
         ("checksums.json", "cut short"),
     ] {
-        let place = trained_for_three_of_four_epochs();
-        let run = place.newest_run("small");
-        // Wherever the best epoch is: the furthest checkpoint that is left.
+        let workplace = trained_for_three_of_four_epochs();
+        let run = workplace.newest_run("small");
+        // The latest checkpoint, whichever epoch is best.
         let mut kept: Vec<_> = fs::read_dir(run.join("checkpoints"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         kept.sort();
-        let furthest = kept.pop().unwrap();
-        damage(&run.join("checkpoints").join(&furthest).join(file), how);
-        let told = place.lungs(&["run", run.to_str().unwrap()]);
-        assert_eq!(told.code, 0, "{}", told.stderr);
+        let latest = kept.pop().unwrap();
+        damage(&run.join("checkpoints").join(&latest).join(file), how);
+        let done = workplace.lungs(&["run", run.to_str().unwrap()]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
         let log = fs::read_to_string(run.join("run.log")).unwrap();
-        for said in [&told.stdout, &log] {
-            assert!(said.contains(&format!("{furthest} is damaged ({file}")), "{how}: {said}");
-            assert!(said.contains(&format!("damaged-{furthest}")), "{said}");
+        for message in [&done.stdout, &log] {
+            assert!(message.contains(&format!("{latest} is damaged ({file}")), "{how}: {message}");
+            assert!(message.contains(&format!("damaged-{latest}")), "{message}");
         }
-        let aside = run.join("checkpoints").join(format!("damaged-{furthest}"));
-        assert!(aside.is_dir(), "it is kept for whoever wants to look");
-        fs::remove_dir_all(aside).unwrap();
-        assert_same_runs(&whole.newest_run("small"), &run, &format!("{file} {how}"));
+        let damaged_folder = run.join("checkpoints").join(format!("damaged-{latest}"));
+        assert!(damaged_folder.is_dir(), "the damaged checkpoint is kept");
+        fs::remove_dir_all(damaged_folder).unwrap();
+        assert_same_runs(&uninterrupted.newest_run("small"), &run, &format!("{file} {how}"));
     }
 }
 
 #[test]
-fn with_every_checkpoint_damaged_training_begins_again_said_aloud() {
-    let (whole, place) = (whole(), trained_for_three_of_four_epochs());
-    let run = place.newest_run("small");
+fn with_every_checkpoint_damaged_training_restarts_with_a_warning() {
+    let (uninterrupted, workplace) = (uninterrupted(), trained_for_three_of_four_epochs());
+    let run = workplace.newest_run("small");
     for checkpoint in fs::read_dir(run.join("checkpoints")).unwrap() {
         damage(&checkpoint.unwrap().path().join("weights.safetensors"), "one bit");
     }
-    let told = place.lungs(&["run", run.to_str().unwrap()]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let done = workplace.lungs(&["run", run.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(
-        told.stdout.contains("none is left before it: training begins again"),
+        done.stdout.contains("none is left before it: training begins again"),
         "{}",
-        told.stdout
+        done.stdout
     );
     for entry in fs::read_dir(run.join("checkpoints")).unwrap() {
         let path = entry.unwrap().path();
@@ -97,20 +97,20 @@ fn with_every_checkpoint_damaged_training_begins_again_said_aloud() {
             fs::remove_dir_all(path).unwrap();
         }
     }
-    assert_same_runs(&whole.newest_run("small"), &run, "begun again");
+    assert_same_runs(&uninterrupted.newest_run("small"), &run, "restarted");
 }
 
 #[test]
 fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
-    let place = Workplace::new();
+    let workplace = Workplace::new();
     let run = ["run", "small.toml", "-q", "--set", "split.valid=0.2", "--set", "split.test=0.1"];
-    assert_eq!(place.lungs(&run).code, 0);
-    let run = place.newest_run("small");
+    assert_eq!(workplace.lungs(&run).code, 0);
+    let run = workplace.newest_run("small");
     for checkpoint in fs::read_dir(run.join("checkpoints")).unwrap() {
         damage(&checkpoint.unwrap().path().join("weights.safetensors"), "one bit");
     }
-    // Figures can be computed anew from predictions that are there; scoring needs weights.
-    let evaluated = place.lungs(&["evaluate", run.to_str().unwrap()]);
+    // Metrics can be recomputed from existing predictions; new predictions need weights.
+    let evaluated = workplace.lungs(&["evaluate", run.to_str().unwrap()]);
     assert_eq!(evaluated.code, 0, "{}", evaluated.stderr);
     for predictions in fs::read_dir(run.join("predictions")).unwrap() {
         let path = predictions.unwrap().path();
@@ -122,26 +122,26 @@ fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
         vec!["evaluate", run.to_str().unwrap()],
         vec!["predict", "--model", run.to_str().unwrap(), "ct"],
     ] {
-        let told = place.lungs(&command);
-        assert_eq!(told.code, 1, "{}", told.stdout);
-        let said = told.stderr.replace(['│', '\n'], " ");
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains("is damaged (weights.safetensors: its checksum"), "{said}");
-        assert!(said.contains("bring this folder back from a copy, or train anew"), "{said}");
+        let done = workplace.lungs(&command);
+        assert_eq!(done.code, 1, "{}", done.stdout);
+        let message = done.stderr.replace(['│', '\n'], " ");
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(message.contains("is damaged (weights.safetensors: its checksum"), "{message}");
+        assert!(message.contains("bring this folder back from a copy, or train anew"), "{message}");
     }
 }
 
 #[test]
-fn a_table_that_lost_rows_is_told_and_no_checkpoint_is_touched() {
-    let place = trained_for_three_of_four_epochs();
-    let run = place.newest_run("small");
+fn a_table_with_missing_rows_is_an_error_and_no_checkpoint_changes() {
+    let workplace = trained_for_three_of_four_epochs();
+    let run = workplace.newest_run("small");
     let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
     let first: Vec<&str> = metrics.lines().take(3).collect();
     fs::write(run.join("metrics.csv"), first.join("\n") + "\n").unwrap();
-    let told = place.lungs(&["run", run.to_str().unwrap()]);
-    assert_eq!(told.code, 1);
-    let said = told.stderr.replace(['│', '\n'], " ");
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("it has 2 rows up to the last checkpoint, expected 6"), "{said}");
+    let done = workplace.lungs(&["run", run.to_str().unwrap()]);
+    assert_eq!(done.code, 1);
+    let message = done.stderr.replace(['│', '\n'], " ");
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(message.contains("it has 2 rows up to the last checkpoint, expected 6"), "{message}");
     assert!(run.join("checkpoints/epoch-003").is_dir());
 }

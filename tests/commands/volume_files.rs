@@ -1,4 +1,4 @@
-//! Volumes in other formats than DICOM, through the same commands.
+//! Volumes in formats other than DICOM, with the same commands.
 
 use super::support::{Workplace, cohort};
 use lungs::dicom::{HuRule, StackRules};
@@ -44,14 +44,14 @@ pub fn nifti(volume: &Volume) -> Vec<u8> {
     put(4, b"n+2\0\r\n\x1a\n");
     put(12, &4_i16.to_le_bytes());
     put(14, &16_i16.to_le_bytes());
-    for (place, length) in [3, w, h, d, 1, 1, 1, 1].into_iter().enumerate() {
-        put(16 + 8 * place, &(length as i64).to_le_bytes());
+    for (index, length) in [3, w, h, d, 1, 1, 1, 1].into_iter().enumerate() {
+        put(16 + 8 * index, &(length as i64).to_le_bytes());
     }
     put(168, &544_i64.to_le_bytes());
     put(348, &1_i32.to_le_bytes());
     let rows = [[x, 0.0, 0.0, -corner[0]], [0.0, y, 0.0, -corner[1]], [0.0, 0.0, z, corner[2]]];
-    for (place, value) in rows.as_flattened().iter().enumerate() {
-        put(400 + 8 * place, &value.to_le_bytes());
+    for (index, value) in rows.as_flattened().iter().enumerate() {
+        put(400 + 8 * index, &value.to_le_bytes());
     }
     bytes.extend(turned.iter().flat_map(|value| value.to_le_bytes()));
     bytes
@@ -86,8 +86,8 @@ fn prepared(place: &Workplace, input: &str, out: &str) -> (BTreeMap<String, Stri
 
 fn assert_same(found: &Volume, expected: &Volume) {
     assert_eq!(found.hu.dim(), expected.hu.dim());
-    let apart = |(a, b): (&i16, &i16)| a.abs_diff(*b);
-    let worst = found.hu.iter().zip(&expected.hu).map(apart).max();
+    let difference = |(a, b): (&i16, &i16)| a.abs_diff(*b);
+    let worst = found.hu.iter().zip(&expected.hu).map(difference).max();
     // Distances are decimal texts in one and binary numbers in the other.
     assert!(worst <= Some(1), "{worst:?}");
     for (a, b) in found.geometry.origin_mm.iter().zip(expected.geometry.origin_mm) {
@@ -109,11 +109,11 @@ fn nifti_and_metaimage_folders_and_files_prepare_as_the_dicom_series_does() {
         assert_eq!(row["series_uid"], uid, "{input}");
         assert_same(&crop, &expected);
     }
-    // What was prepared is not resampled again, and comes out as it went in.
+    // A prepared volume is not resampled again and is unchanged.
     let (row, again) = prepared(&place, "from-dicom", "d");
     assert!(row["flags"].ends_with("prepared-before"), "{}", row["flags"]);
     assert_eq!(again.hu, expected.hu);
-    // A volume that is no CT says so.
+    // A volume that is not CT is an error.
     let mask = Volume { hu: volume.hu.mapv(|hu| i16::from(hu > 0)), ..volume };
     fs::create_dir(place.path("mask")).unwrap();
     fs::write(place.path("mask/m.nii"), nifti(&mask)).unwrap();
@@ -140,8 +140,8 @@ fn a_study_of_volume_files_takes_patients_and_exams_from_its_labels() {
     let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(plan["cohort"]["chosen"], 5);
     assert_eq!(plan["cohort"]["left_out"][0]["count"], 1);
-    let told = plan["cohort"]["left_out"][0]["reason"].as_str().unwrap();
-    assert!(told.starts_with("no-label"), "{told}");
+    let reason = plan["cohort"]["left_out"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("no-label"), "{reason}");
     let mut arguments = vec!["prepare", "small.toml"];
     arguments.extend(luna);
     let done = place.lungs(&arguments);

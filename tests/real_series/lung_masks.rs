@@ -1,4 +1,4 @@
-//! Where the lungs of four real series lie, as judged by eye and by an independent segmentation.
+//! The lungs of four real series, compared with visual inspection and an independent segmentation.
 
 use super::{only_image, only_series, unpacked};
 use lungs::dicom::{HuRule, read_volume};
@@ -17,7 +17,7 @@ const JUDGED: [(&str, [f64; 6], f64); 4] = [
 
 #[test]
 fn the_lungs_of_real_series_are_the_same_at_every_spacing() {
-    let mut complaints = Vec::new();
+    let mut failures = Vec::new();
     for (archive, judged, litres) in JUDGED {
         let Some(folder) = unpacked(archive) else { return };
         let (scan, _) = read_volume(&only_series(&folder), HuRule::Standard).unwrap();
@@ -33,23 +33,22 @@ fn the_lungs_of_real_series_are_the_same_at_every_spacing() {
             let (first, last) = (corner(0), corner(1));
             for (i, judged) in judged.into_iter().enumerate() {
                 let face = if i % 2 == 0 { first[i / 2] } else { last[i / 2] };
-                // Half a voxel for where the grid happens to lie.
+                // Half a voxel for the position of the grid.
                 if (face - judged).abs() * 1.5 > 5.0 + spacing_mm / 2.0 {
-                    complaints
-                        .push(format!("{archive} at {spacing_mm}: {face:.1} is not {judged}"));
+                    failures.push(format!("{archive} at {spacing_mm}: {face:.1} is not {judged}"));
                 }
             }
             let found = (lungs.left_ml + lungs.right_ml) / 1000.0;
             if (found / litres - 1.0).abs() > 0.04 || !lungs.flags.is_empty() {
-                complaints.push(format!("{archive} at {spacing_mm}: {found} l, {:?}", lungs.flags));
+                failures.push(format!("{archive} at {spacing_mm}: {found} l, {:?}", lungs.flags));
             }
         }
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-fn the_shipped_crops_hold_the_lungs() {
+fn the_shipped_crops_contain_the_lungs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let nothing = lungs::spec::Overrides::default();
     let mut shipped: Vec<Settings> = Vec::new();
@@ -57,7 +56,7 @@ fn the_shipped_crops_hold_the_lungs() {
         // A sweep varies other keys.
         let Ok(spec) = lungs::spec::load(&entry.unwrap().path(), &nothing) else { continue };
         let mut settings = lungs::pipeline::settings(&spec);
-        // Whatever a spec chooses, its crop holds the lungs of what it would leave out, too.
+        // The crop must contain the lungs of series that the spec excludes, too.
         settings.limits.max_slice_spacing_mm = 5.0;
         if !shipped.contains(&settings) {
             shipped.push(settings);
@@ -74,7 +73,7 @@ fn the_shipped_crops_hold_the_lungs() {
     }
 }
 
-/// Darker than this is air or lung, not the wall of anything.
+/// Upper limit of air and lung; walls are above.
 const WALL_HU: i16 = -500;
 
 /// Whether the outline passes through air between a voxel of the mask and the next along an axis: the
@@ -97,8 +96,8 @@ fn cuts_air(
     (0..=(1.5 * spacing_mm) as usize).all(|step_mm| {
         let mut index = at.map(|index| index as f64);
         index[axis] += sign as f64 * step_mm as f64 / spacing_mm;
-        let place = fine.geometry.index_at(volume.geometry.position_mm(index));
-        let voxel = place.map(|index| index.round().max(0.0) as usize);
+        let fine_index = fine.geometry.index_at(volume.geometry.position_mm(index));
+        let voxel = fine_index.map(|index| index.round().max(0.0) as usize);
         fine.hu.get(voxel).is_none_or(|&hu| hu <= WALL_HU)
     })
 }
@@ -127,7 +126,7 @@ fn longest_straight_cut_mm(mask: &Mask, volume: &Volume, fine: &Volume) -> f64 {
 
 #[test]
 fn outlines_of_real_series_have_no_long_straight_edge_through_air() {
-    let mut complaints = Vec::new();
+    let mut failures = Vec::new();
     for (archive, ..) in JUDGED {
         let Some(folder) = unpacked(archive) else { return };
         let (scan, _) = read_volume(&only_series(&folder), HuRule::Standard).unwrap();
@@ -137,11 +136,11 @@ fn outlines_of_real_series_have_no_long_straight_edge_through_air() {
             let volume = at(spacing_mm);
             let lungs = segment_lungs(&volume).unwrap();
             let found_mm = longest_straight_cut_mm(&lungs.mask, &volume, &fine);
-            // Half a voxel for where the grid happens to lie.
+            // Half a voxel for the position of the grid.
             if found_mm > 15.0 + spacing_mm / 2.0 {
-                complaints.push(format!("{archive} at {spacing_mm}: {found_mm} mm"));
+                failures.push(format!("{archive} at {spacing_mm}: {found_mm} mm"));
             }
         }
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

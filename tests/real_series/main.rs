@@ -1,5 +1,5 @@
-//! Real CT series through `dicom` and `prepare`, against values computed by the original program
-//! and its libraries. Runs when the material is at `LUNGS_SHARED` or `../shared`.
+//! Real CT series in `dicom` and `prepare`, compared with values of the original program and its
+//! libraries. Runs if the data is in `LUNGS_SHARED` or `../shared`.
 
 mod lung_masks;
 
@@ -15,7 +15,7 @@ use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
 use sha2::{Digest, Sha256};
 
-/// The folder of fixtures and real series, when this machine has it.
+/// The folder of fixtures and real series, if it exists.
 fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("LUNGS_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
@@ -26,19 +26,19 @@ fn shared() -> Option<PathBuf> {
     None
 }
 
-/// Unpacks an archive of `ct/` once, beside the build.
+/// Unpacks an archive of `ct/` once, into the target folder.
 fn unpacked(archive: &str) -> Option<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    static UNPACK_LOCK: Mutex<()> = Mutex::new(());
     let source = shared()?.join("ct").join(archive);
     let name = Path::new(archive).file_name().unwrap().to_str().unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name.trim_end_matches(".tar.xz"));
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _guard = UNPACK_LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if !target.exists() {
-        let whole = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let unpacked_folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = File::open(source).unwrap();
         let unxz = lzma_rust2::XzReader::new(std::io::BufReader::new(file), true);
-        tar::Archive::new(unxz).unpack(whole.path()).unwrap();
-        std::fs::rename(whole.keep(), &target).unwrap();
+        tar::Archive::new(unxz).unpack(unpacked_folder.path()).unwrap();
+        std::fs::rename(unpacked_folder.keep(), &target).unwrap();
     }
     Some(target)
 }
@@ -152,8 +152,8 @@ fn compat_reproduces_the_originals_resampling_box_and_crop() {
 
 #[test]
 fn default_preparation_finds_the_lungs_of_the_real_series() {
-    // z0, z1, y0, y1, x0, x1 in 1.5 mm voxels, judged right from the previews: tips of the lungs to
-    // the lowest recess behind the diaphragm, without trachea.
+    // z0, z1, y0, y1, x0, x1 in 1.5 mm voxels, by visual inspection of the previews: from the tips of
+    // the lungs to the lowest recess behind the diaphragm, without trachea.
     let judged = [[11, 202, 89, 221, 28, 239], [6, 186, 88, 230, 48, 234]];
     for ((archive, name), judged) in WHOLE_SERIES.into_iter().zip(judged) {
         let Some(folder) = unpacked(archive) else { return };
@@ -180,7 +180,7 @@ fn default_preparation_finds_the_lungs_of_the_real_series() {
     }
 }
 
-/// What each slice of a folder's files becomes, by file name and frame.
+/// The pixels or the refusal of each slice of a folder's files, with file name and frame.
 fn each_slice(found: &Scan) -> Vec<(String, u32, Result<Vec<i16>, SeriesRefusal>)> {
     let slices = found.series.iter().flat_map(|series| &series.slices);
     let read = slices.map(|slice| {
@@ -307,7 +307,7 @@ fn a_legacy_converted_file_equals_the_single_frames_it_came_from() {
         .map(|refusal| refusal.to_string())
         .collect();
     assert_eq!(others, ["Modality (0008,0060) is \"SEG\", expected \"CT\""]);
-    assert!(found.skipped >= 2, "pictures are left out");
+    assert!(found.skipped >= 2, "pictures are skipped");
 }
 
 #[test]
@@ -331,8 +331,8 @@ fn odd_series_are_refused_with_their_reason() {
     assert!(tilted.starts_with("uneven-spacing: uneven slice spacing: the gap after"), "{tilted}");
     assert!(tilted.ends_with("; the gantry is tilted by 18.5 degrees"), "{tilted}");
     let codes = |archive: &str| -> Vec<String> {
-        let said = refused(archive).unwrap();
-        said.iter().map(|text| text.split(':').next().unwrap().to_owned()).collect()
+        let reasons = refused(archive).unwrap();
+        reasons.iter().map(|text| text.split(':').next().unwrap().to_owned()).collect()
     };
     assert_eq!(codes("edge/encapsulation-fragments.tar.xz"), ["too-few-slices"]);
 }

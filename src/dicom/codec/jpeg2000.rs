@@ -1,5 +1,5 @@
-//! JPEG 2000 by the `hayro-jpeg2000` crate, High-Throughput JPEG 2000 by `dicom-toolkit-jpeg2000`, which
-//! grew out of it: safe Rust throughout.
+//! JPEG 2000 with the `hayro-jpeg2000` crate, High-Throughput JPEG 2000 with its fork
+//! `dicom-toolkit-jpeg2000`; both are safe Rust.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,24 +7,24 @@ use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
 use super::Shape;
 
-/// More tiles than any CT's have are a damaged header.
+/// Most tiles; more indicate a damaged header.
 const MAX_TILES: u64 = 4096;
 
 pub(super) fn decode(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
     let size = Size::read(frame)?;
     shape.check(size.rows as usize, size.columns as usize, size.precision)?;
-    guarded(|| samples(frame, shape, &size))
+    catch_panic(|| samples(frame, shape, &size))
 }
 
 /// Decodes a frame of High-Throughput JPEG 2000 (ISO/IEC 15444-15).
 pub(super) fn decode_high_throughput(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
     let size = Size::read(frame)?;
     shape.check(size.rows as usize, size.columns as usize, size.precision)?;
-    guarded(|| high_throughput_samples(frame, shape, &size))
+    catch_panic(|| high_throughput_samples(frame, shape, &size))
 }
 
-/// A decoder that panics on a damaged file must not take the other series with it.
-fn guarded(decode: impl FnOnce() -> Result<Vec<u16>, String>) -> Result<Vec<u16>, String> {
+/// Runs a decoder whose panic on a damaged file must not stop the other series.
+fn catch_panic(decode: impl FnOnce() -> Result<Vec<u16>, String>) -> Result<Vec<u16>, String> {
     catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err("the decoder failed on damaged data".to_owned()))
 }
@@ -57,14 +57,14 @@ fn samples(frame: &[u8], shape: Shape, size: &Size) -> Result<Vec<u16>, String> 
     let [component] = decoded.components() else {
         return Err(format!("{} components, expected 1", decoded.components().len()));
     };
-    let found = component.samples();
-    if found.len() != shape.pixels() {
-        return Err(format!("{} samples, expected {}", found.len(), shape.pixels()));
+    let values = component.samples();
+    if values.len() != shape.pixels() {
+        return Err(format!("{} samples, expected {}", values.len(), shape.pixels()));
     }
-    Ok(found.iter().map(|sample| size.stored(sample.round() as i32)).collect())
+    Ok(values.iter().map(|sample| size.stored(sample.round() as i32)).collect())
 }
 
-/// What the SIZ marker segment says.
+/// Values of the SIZ marker segment.
 struct Size {
     rows: u32,
     columns: u32,
@@ -73,16 +73,16 @@ struct Size {
 }
 
 impl Size {
-    /// The bit pattern of a sample. Both crates take every image for unsigned: signed ones come out raised
+    /// The bit pattern of a sample. Both crates treat every image as unsigned: signed samples are offset
     /// by half the range.
     fn stored(&self, sample: i32) -> u16 {
-        let (least, raised) = if self.signed {
+        let (least, offset) = if self.signed {
             (-(1_i32 << (self.precision - 1)), 1_i32 << (self.precision - 1))
         } else {
             (0, 0)
         };
         let most = least + ((1_i32 << self.precision) - 1);
-        sample.saturating_sub(raised).clamp(least, most) as u16
+        sample.saturating_sub(offset).clamp(least, most) as u16
     }
 
     /// Reads the SIZ segment of a codestream, bare or in a JP2 file.
@@ -90,7 +90,7 @@ impl Size {
         const START: &[u8] = &[0xFF, 0x4F, 0xFF, 0x51];
         let at = frame.windows(START.len()).take(1 << 16).position(|window| window == START);
         let segment = at.and_then(|at| frame.get(at + 4..at + 4 + 41));
-        let segment = segment.ok_or("no JPEG 2000 codestream (SOC and SIZ markers) is there")?;
+        let segment = segment.ok_or("no JPEG 2000 codestream, expected SOC and SIZ markers")?;
         let word = |index: usize| {
             segment[4 + 4 * index..8 + 4 * index].iter().fold(0, |n, &b| n << 8 | u32::from(b))
         };
@@ -108,7 +108,9 @@ impl Size {
         let precision = u32::from(segment[38] & 0x7F) + 1;
         if precision > 16 || segment[39..41] != [1, 1] {
             return Err(format!(
-                "{precision} bits per sample or subsampling, expected 16 and none"
+                "{precision} bits per sample and subsampling {} × {}, expected at most 16 bits and \
+                 1 × 1",
+                segment[39], segment[40]
             ));
         }
         Ok(Self {

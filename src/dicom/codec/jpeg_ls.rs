@@ -47,10 +47,10 @@ impl Coding {
     }
 }
 
-/// Reads the marker segments up to the entropy-coded data, which is returned.
+/// Reads the marker segments; returns the coding parameters and the entropy-coded data.
 fn read_header(frame: &[u8], shape: Shape) -> Result<(Coding, &[u8]), String> {
     if !frame.starts_with(&[0xFF, 0xD8]) {
-        return Err("no JPEG-LS image starts there (SOI marker)".to_owned());
+        return Err("no JPEG-LS image, expected an SOI marker at its start".to_owned());
     }
     let (mut at, mut precision, mut preset) = (2, None, [0; 5]);
     loop {
@@ -84,8 +84,8 @@ fn read_header(frame: &[u8], shape: Shape) -> Result<(Coding, &[u8]), String> {
                 precision = Some(u32::from(bits));
             }
             (0xF8, &[1, ..]) => {
-                for (place, value) in preset.iter_mut().enumerate() {
-                    *value = word(1 + 2 * place).ok_or_else(cut)?;
+                for (index, value) in preset.iter_mut().enumerate() {
+                    *value = word(1 + 2 * index).ok_or_else(cut)?;
                 }
             }
             (0xF8, _) => return Err("mapping tables are not supported (LSE marker)".to_owned()),
@@ -100,25 +100,29 @@ fn read_header(frame: &[u8], shape: Shape) -> Result<(Coding, &[u8]), String> {
                 let coding = coding(precision, i32::from(near), preset)?;
                 return Ok((coding, frame.get(at..).unwrap_or_default()));
             }
-            (0xDA | 0xF7, _) => return Err("a header segment that is not of one component".into()),
+            (0xDA | 0xF7, _) => {
+                return Err("a damaged SOS or SOF55 segment, expected one component".into());
+            }
             (0xD8 | 0xD9, _) => return Err("no scan before the end of the image".to_owned()),
             _ => {}
         }
     }
 }
 
-/// Defaults, overridden by what a preset segment gives (0: the default).
+/// Coding parameters: those of a preset segment, or the defaults where it has 0.
 fn coding(precision: u32, near: i32, preset: [i32; 5]) -> Result<Coding, String> {
     let [maxval, t1, t2, t3, reset] = preset;
     let greatest = (1 << precision) - 1;
     let maxval = if maxval == 0 { greatest } else { maxval };
     if maxval > greatest || near > (maxval / 2).min(255) {
-        return Err(format!("MAXVAL {maxval} and NEAR {near} do not go with {precision} bits"));
+        return Err(format!(
+            "MAXVAL {maxval} and NEAR {near} are impossible with {precision} bits per sample"
+        ));
     }
     let mut coding = Coding::new(maxval, near);
-    for (threshold, given) in coding.thresholds.iter_mut().zip([t1, t2, t3]) {
-        if given != 0 {
-            *threshold = given;
+    for (threshold, preset) in coding.thresholds.iter_mut().zip([t1, t2, t3]) {
+        if preset != 0 {
+            *threshold = preset;
         }
     }
     if reset != 0 {
@@ -131,7 +135,7 @@ fn coding(precision: u32, near: i32, preset: [i32; 5]) -> Result<Coding, String>
     Ok(coding)
 }
 
-/// What is learnt in one context: A, B, C, N.
+/// Adaptive state of one context: A, B, C, N.
 #[derive(Clone, Copy)]
 struct Context {
     a: i32,
@@ -172,7 +176,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes all lines. Two lines are kept with a sample more on either side (T.87, A.2).
+    /// Decodes all lines. Two lines are kept, with one more sample on either side (T.87, A.2).
     fn image(&mut self, columns: usize, out: &mut [u16]) -> Result<(), String> {
         let mut above = vec![0_i32; columns + 2];
         let mut line = vec![0_i32; columns + 2];
@@ -225,8 +229,8 @@ impl<'a> Decoder<'a> {
     fn regular(&mut self, context: i32, [ra, rb, rc]: [i32; 3]) -> Option<i32> {
         let Coding { maxval, near, reset, .. } = self.coding;
         let sign = if context < 0 { -1 } else { 1 };
-        let place = context.unsigned_abs() as usize;
-        let Context { mut a, mut b, mut c, mut n } = *self.contexts.get(place)?;
+        let index = context.unsigned_abs() as usize;
+        let Context { mut a, mut b, mut c, mut n } = *self.contexts.get(index)?;
         let predicted = if rc >= ra.max(rb) {
             ra.min(rb)
         } else if rc <= ra.min(rb) {
@@ -258,7 +262,7 @@ impl<'a> Decoder<'a> {
             b = (b - n).min(0);
             c = (c + 1).min(127);
         }
-        self.contexts[place] = Context { a, b, c, n };
+        self.contexts[index] = Context { a, b, c, n };
         Some(self.reconstructed(predicted, sign * error))
     }
 
@@ -275,7 +279,7 @@ impl<'a> Decoder<'a> {
         value.clamp(0, maxval)
     }
 
-    /// A.7: copies a run from `x` and decodes the sample that ends it; returns the next place.
+    /// A.7: copies a run from `x` and decodes the sample that ends it; returns the next index.
     fn run(&mut self, above: &[i32], line: &mut [i32], mut x: usize) -> Option<usize> {
         let last = line.len() - 2;
         let ra = line[x - 1];
@@ -349,15 +353,15 @@ fn golomb_parameter(n: i32, a: i32) -> Option<u32> {
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The next bits, from the top.
-    held: u64,
+    /// The next bits, from the most significant.
+    buffer: u64,
     count: u32,
     after_ff: bool,
 }
 
 impl<'a> Bits<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, held: 0, count: 0, after_ff: false }
+        Self { bytes, at: 0, buffer: 0, count: 0, after_ff: false }
     }
 
     fn fill(&mut self) {
@@ -367,7 +371,7 @@ impl<'a> Bits<'a> {
             if self.after_ff && byte >= 0x80 {
                 return; // a marker
             }
-            self.held |= u64::from(byte) << (64 - width - self.count);
+            self.buffer |= u64::from(byte) << (64 - width - self.count);
             self.count += width;
             self.after_ff = byte == 0xFF;
             self.at += 1;
@@ -382,15 +386,15 @@ impl<'a> Bits<'a> {
         if self.count < count {
             self.fill();
         }
-        let bits = (self.held >> (64 - count)) as u32;
+        let bits = (self.buffer >> (64 - count)) as u32;
         self.skip(count)?;
         Some(bits)
     }
 
-    /// Drops bits that are held.
+    /// Drops buffered bits.
     fn skip(&mut self, count: u32) -> Option<()> {
         self.count = self.count.checked_sub(count)?;
-        self.held = self.held.checked_shl(count).unwrap_or(0);
+        self.buffer = self.buffer.checked_shl(count).unwrap_or(0);
         Some(())
     }
 
@@ -401,15 +405,15 @@ impl<'a> Bits<'a> {
             if self.count == 0 {
                 self.fill();
             }
-            let here = self.held.leading_zeros().min(self.count);
-            if here < self.count {
-                zeros += here;
-                self.skip(here + 1)?;
+            let run = self.buffer.leading_zeros().min(self.count);
+            if run < self.count {
+                zeros += run;
+                self.skip(run + 1)?;
                 return (zeros <= most).then_some(zeros);
             }
-            zeros += here;
-            self.skip(here)?;
-            if here == 0 || zeros > most {
+            zeros += run;
+            self.skip(run)?;
+            if run == 0 || zeros > most {
                 return None;
             }
         }

@@ -1,4 +1,4 @@
-//! JPEG XL by the `jxl` crate of the JPEG XL project.
+//! JPEG XL with the `jxl` crate of the JPEG XL project.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,18 +9,18 @@ use jxl::api::{
 
 use super::Shape;
 
-/// Channels that a decoder may work in for each sample of a grey image: lossy images are coded in three.
+/// Working channels per sample of a grey image: lossy images are coded in three.
 const WORKING_CHANNELS: usize = 4;
 
 pub(super) fn decode(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
-    // A decoder that panics on a damaged file must not take the other series with it.
+    // A panic on a damaged file must not stop the other series.
     catch_unwind(AssertUnwindSafe(|| samples(frame, shape)))
         .unwrap_or_else(|_| Err("the decoder failed on damaged data".to_owned()))
 }
 
 fn samples(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
     let mut options = JxlDecoderOptions::default();
-    // The orientation of DICOM is in its header.
+    // In DICOM the header gives the orientation.
     options.adjust_orientation = false;
     options.high_precision = true;
     options.max_profile_level = ProfileLevel::Main10;
@@ -38,7 +38,7 @@ fn samples(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
             decoder.process(&mut input, Some(&mut rows), None)
         };
         match event.map_err(|error| error.to_string())? {
-            Event::NeedMoreInput { .. } => return Err("the data end early".to_owned()),
+            Event::NeedMoreInput { .. } => return Err("the data ends early".to_owned()),
             Event::BasicInfo => {
                 let info = decoder.basic_info().ok_or("no header")?;
                 let format = format(info, shape)?;
@@ -47,17 +47,17 @@ fn samples(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
             }
             Event::FrameHeader => {}
             Event::FrameComplete { has_more_frames: true } => {
-                return Err("several pictures, expected 1".to_owned());
+                return Err("several frames, expected 1".to_owned());
             }
             Event::FrameComplete { .. } => complete = true,
             Event::Complete if complete => break,
-            Event::Complete => return Err("no picture".to_owned()),
+            Event::Complete => return Err("no frame".to_owned()),
         }
     }
     Ok(buffer.as_chunks().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect())
 }
 
-/// The samples as they were stored, after the header was compared with what the image has to be.
+/// The format of stored samples, after a comparison of the header with the expected size.
 fn format(info: &JxlBasicInfo, shape: Shape) -> Result<JxlPixelFormat, String> {
     let JxlBitDepth::Int { bits_per_sample } = info.bit_depth else {
         return Err("floating-point samples, expected whole numbers".to_owned());
@@ -65,12 +65,12 @@ fn format(info: &JxlBasicInfo, shape: Shape) -> Result<JxlPixelFormat, String> {
     let (columns, rows) = info.size;
     shape.check(rows, columns, bits_per_sample)?;
     if !info.extra_channels.is_empty() {
-        return Err(format!("{} further channels, expected none", info.extra_channels.len()));
+        return Err(format!("{} extra channels, expected none", info.extra_channels.len()));
     }
     let bit_depth = u8::try_from(bits_per_sample).unwrap_or(u8::MAX);
     let data = JxlDataFormat::U16 { endianness: Endianness::LittleEndian, bit_depth };
     Ok(JxlPixelFormat {
-        // A colour image cannot be had as grey: the decoder refuses it.
+        // The decoder refuses to convert colour images to grey.
         color_type: JxlColorType::Grayscale,
         color_data_format: Some(data),
         extra_channel_format: Vec::new(),

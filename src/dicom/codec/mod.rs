@@ -1,9 +1,8 @@
-//! Compressed frames to stored values: one grey image each, in memory, from bytes that nobody has
-//! checked.
+//! Decodes compressed frames to stored values: one grey image each, in memory, from untrusted bytes.
 //!
-//! Every decoder compares the size that its own header states with the image's before it allocates
-//! anything, reads within its input only, and fails when the input ends early: no pixel is ever
-//! filled in. Samples come out as the bit patterns of the stored values.
+//! Every decoder compares the size in the frame's header with that of the image before it allocates,
+//! reads only within its input, and fails if the input ends early: no pixel is filled in. Samples are
+//! the bit patterns of the stored values.
 
 mod jpeg;
 mod jpeg2000;
@@ -11,7 +10,7 @@ mod jpeg_ls;
 mod jpeg_xl;
 mod rle;
 
-/// What a frame has to be.
+/// The expected size of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub rows: usize,
@@ -25,11 +24,11 @@ impl Shape {
         self.rows * self.columns
     }
 
-    /// Compares what a frame's own header says with what it has to be.
+    /// Compares the values of a frame's header with the expected ones.
     fn check(&self, rows: usize, columns: usize, precision: u32) -> Result<(), String> {
         if (rows, columns) != (self.rows, self.columns) {
             return Err(format!(
-                "the frame says {rows} rows × {columns} columns, expected {} × {} as in Rows \
+                "the frame header gives {rows} rows × {columns} columns, expected {} × {} as in Rows \
                  (0028,0010) and Columns (0028,0011)",
                 self.rows, self.columns
             ));
@@ -45,7 +44,7 @@ impl Shape {
     }
 }
 
-/// A way to compress frames.
+/// A compression of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Codec {
     Rle,
@@ -57,7 +56,7 @@ pub(super) enum Codec {
     JpegXl,
 }
 
-/// The codec of a transfer syntax and the syntax' name; `None` for those without decoder.
+/// The codec of a transfer syntax, `None` without decoder, and the name of the syntax.
 pub(super) fn of(uid: &str) -> (Option<Codec>, &'static str) {
     use Codec::{Htj2k, Jpeg, Jpeg2000, JpegLs, JpegXl, Rle};
     match uid {
@@ -90,7 +89,7 @@ pub(super) fn of(uid: &str) -> (Option<Codec>, &'static str) {
 /// Decodes one frame.
 ///
 /// # Errors
-/// What is wrong with the frame, in a sentence.
+/// The damage of the frame, as a sentence.
 pub(super) fn decode(codec: Codec, frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
     match codec {
         Codec::Rle => rle::decode(frame, shape),

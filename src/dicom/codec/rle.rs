@@ -31,7 +31,7 @@ pub(super) fn decode(frame: &[u8], shape: Shape) -> Result<Vec<u16>, String> {
     Ok(out)
 }
 
-/// Unpacks one segment, as the low byte of every sample; what was there moves up.
+/// Unpacks one segment as the low byte of every sample, after shifting the previous bytes up.
 fn unpack(bytes: &[u8], out: &mut [u16]) -> Result<(), usize> {
     let (mut at, mut done) = (0, 0);
     while done < out.len() {
@@ -68,9 +68,9 @@ mod tests {
     fn frame(segments: &[&[u8]]) -> Vec<u8> {
         let mut frame = vec![0; HEADER];
         frame[0] = segments.len() as u8;
-        for (place, segment) in segments.iter().enumerate() {
+        for (index, segment) in segments.iter().enumerate() {
             let start = frame.len() as u32;
-            frame[4 + 4 * place..8 + 4 * place].copy_from_slice(&start.to_le_bytes());
+            frame[4 + 4 * index..8 + 4 * index].copy_from_slice(&start.to_le_bytes());
             frame.extend_from_slice(segment);
         }
         frame

@@ -1,11 +1,11 @@
-//! The codecs against images that other programs compressed (tests/vectors).
+//! Tests of the codecs with images that other programs compressed (tests/vectors).
 
 use super::*;
 
 const ROWS: usize = 19;
 const COLUMNS: usize = 23;
 
-/// The picture: a slope with texture, a flat band, the least and the greatest 12-bit value.
+/// The test picture: a slope with texture, a flat band, the least and the greatest 12-bit value.
 fn picture() -> Vec<i32> {
     let mut values: Vec<i32> = (0..(ROWS * COLUMNS) as i32)
         .map(|pixel| {
@@ -31,11 +31,18 @@ macro_rules! vector {
     };
 }
 
-fn assert_decodes(codec: Codec, bytes: &[u8], bits: u32, of: impl Fn(i32) -> i32, most: u16) {
-    let found = decode(codec, bytes, shape(bits)).unwrap();
-    let expected: Vec<u16> = picture().into_iter().map(|value| of(value) as u16).collect();
-    let off = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-    assert!(off <= most, "{codec:?} is off by {off}");
+fn assert_decodes(
+    codec: Codec,
+    bytes: &[u8],
+    bits: u32,
+    expected_value: impl Fn(i32) -> i32,
+    tolerance: u16,
+) {
+    let decoded = decode(codec, bytes, shape(bits)).unwrap();
+    let expected: Vec<u16> =
+        picture().into_iter().map(|value| expected_value(value) as u16).collect();
+    let off = decoded.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(off <= tolerance, "{codec:?} is off by {off}");
 }
 
 #[test]
@@ -96,8 +103,8 @@ fn every_lossless_jpeg_predictor_decodes() {
     assert_decodes(Codec::Jpeg, vector!("jpeg-lossless-16.jpg"), 16, |value| value * 16, 0);
 }
 
-/// What another program makes of a lossy file.
-fn decoded_elsewhere(name: &str) -> Vec<u16> {
+/// The pixels of a lossy file as decoded by another program.
+fn reference_pixels(name: &str) -> Vec<u16> {
     let text = include_str!("../../../tests/vectors/jpeg-decoded.txt");
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_whitespace().map(|value| value.parse().unwrap()).collect()
@@ -105,18 +112,18 @@ fn decoded_elsewhere(name: &str) -> Vec<u16> {
 
 #[test]
 fn lossy_jpeg_xl_decodes_as_libjxl_does() {
-    let lossy = |name: &str, bytes: &[u8], bits: u32, most: u16| {
+    let lossy = |name: &str, bytes: &[u8], bits: u32, tolerance: u16| {
         let values = decode(Codec::JpegXl, bytes, shape(bits)).unwrap();
-        let theirs = decoded_elsewhere(name);
-        let off = values.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(off.unwrap() <= most && values.len() == theirs.len(), "{name}: {off:?}");
+        let reference = reference_pixels(name);
+        let off = values.iter().zip(&reference).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(off.unwrap() <= tolerance && values.len() == reference.len(), "{name}: {off:?}");
     };
     lossy("jpeg-xl-of-jpeg-8", vector!("jpeg-xl-of-jpeg-8.jxl"), 8, 1);
     lossy("jpeg-xl-lossy-16", vector!("jpeg-xl-lossy-16.jxl"), 16, 2);
 }
 
-/// Compared with what libjpeg-turbo itself makes of the lossy files, one with a restart marker
-/// before each row of blocks.
+/// Compared with the output of libjpeg-turbo, for one file with a restart marker before each row of
+/// blocks.
 #[test]
 fn sequential_dct_of_8_and_12_bits_decodes() {
     for (name, bytes, bits) in [
@@ -124,11 +131,11 @@ fn sequential_dct_of_8_and_12_bits_decodes() {
         ("jpeg-baseline-8", vector!("jpeg-baseline-8.jpg"), 8),
         ("jpeg-restarts-8", vector!("jpeg-restarts-8.jpg"), 8),
     ] {
-        let found = decode(Codec::Jpeg, bytes, shape(bits)).unwrap();
-        let theirs = decoded_elsewhere(name);
-        assert_eq!(theirs.len(), found.len());
-        // Their transform is in whole numbers, ours is not.
-        assert!(found.iter().zip(&theirs).all(|(a, b)| a.abs_diff(*b) <= 1), "{name}");
+        let decoded = decode(Codec::Jpeg, bytes, shape(bits)).unwrap();
+        let reference = reference_pixels(name);
+        assert_eq!(reference.len(), decoded.len());
+        // The transform of libjpeg-turbo is in integers, ours in floats.
+        assert!(decoded.iter().zip(&reference).all(|(a, b)| a.abs_diff(*b) <= 1), "{name}");
     }
 }
 
@@ -148,7 +155,10 @@ fn a_frame_of_another_size_is_refused_before_it_is_decoded() {
         [(Codec::Jpeg, huge(jpeg, sof(jpeg, 0xC3))), (Codec::JpegLs, huge(ls, sof(ls, 0xF7)))]
     {
         let refusal = decode(codec, &bytes, shape(16)).unwrap_err();
-        assert!(refusal.starts_with("the frame says 65535 rows × 65535 columns"), "{refusal}");
+        assert!(
+            refusal.starts_with("the frame header gives 65535 rows × 65535 columns"),
+            "{refusal}"
+        );
     }
     let wide = huge(vector!("jpeg-2000-unsigned-16.j2k"), 8);
     let refusal = decode(Codec::Jpeg2000, &wide, shape(16)).unwrap_err();
@@ -158,7 +168,7 @@ fn a_frame_of_another_size_is_refused_before_it_is_decoded() {
     assert!(refusal.contains("4294967295 columns") || refusal.contains("tiles"), "{refusal}");
     let other = Shape { rows: ROWS - 1, ..shape(16) };
     let refusal = decode(Codec::JpegXl, vector!("jpeg-xl-16.jxl"), other).unwrap_err();
-    assert!(refusal.starts_with("the frame says 19 rows × 23 columns"), "{refusal}");
+    assert!(refusal.starts_with("the frame header gives 19 rows × 23 columns"), "{refusal}");
     let deep = decode(Codec::JpegLs, ls, shape(8)).unwrap_err();
     assert!(deep.starts_with("the frame has 16 bits per sample, expected at most 8"), "{deep}");
 }
@@ -177,8 +187,8 @@ fn frames_cut_short_are_refused_and_never_filled_in() {
     ] {
         let whole = decode(codec, bytes, shape(16)).unwrap();
         for length in 0..bytes.len() {
-            if let Ok(found) = decode(codec, &bytes[..length], shape(16)) {
-                assert!(found == whole, "{codec:?} of {length} bytes is filled in");
+            if let Ok(decoded) = decode(codec, &bytes[..length], shape(16)) {
+                assert!(decoded == whole, "{codec:?} of {length} bytes is filled in");
             }
         }
     }

@@ -45,7 +45,7 @@ impl Inputs {
         let mut scanner = scanner(spec, Some(&cache_folder(spec)));
         let cohort = cohort::gather(spec, &mut scanner)?;
         // A read-only folder is not an error here.
-        let _ = scanner.save_beside();
+        let _ = scanner.save_if_folder_exists();
         let rows = rows_of(&cohort, &lists);
         Ok(Self { cohort: Some(cohort), rows })
     }

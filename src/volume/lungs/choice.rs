@@ -1,4 +1,4 @@
-//! Which regions of air in the torso are lungs.
+//! Selects the regions of air in the torso that are lungs.
 
 use ndarray::s;
 
@@ -8,33 +8,33 @@ use super::{GAS_HU, LUNG_ML, MOST_GAS};
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::{BoundingBox, Mask, include};
 
-/// The opening that parts a lung from bowel gas where the wall between them is too thin to see.
+/// The opening that separates a lung from bowel gas where the wall between them is too thin to see.
 const OPENING: [usize; 3] = [1; 3];
 
-/// What an opened region is grown by to have its outline back.
+/// Dilation of an opened region that restores its outline.
 const OUTLINE: [usize; 3] = [2; 3];
 
-/// How far the opened lungs are grown again within air that belongs to no other region: further than
-/// the opening took off, for the recesses around the diaphragm, which are thinner than it.
+/// Steps by which the opened lungs grow within air that belongs to no other region: more than the
+/// opening removed, for the recesses around the diaphragm, which are thinner than the opening.
 const REGROWTH: usize = 10;
 
-/// Smaller regions than this are not looked at.
+/// Smaller regions are ignored.
 const SPECK_ML: f64 = 2.0;
 
-/// What is large beside the largest lung is a lung too: [`LUNG_ML`], or this share of it.
+/// A region is large enough for a second lung with [`LUNG_ML`], or this share of the largest lung.
 const LUNG_SHARE: f64 = 0.25;
 
-/// The share of a region's height that must lie at the height of the largest lung.
-const BESIDE: f64 = 0.3;
+/// Least share of a region's height within the heights of the largest lung.
+const HEIGHT_OVERLAP: f64 = 0.3;
 
-/// A side full of gas reaches over this share of the height of the lung on the other side; bowel
-/// under the diaphragm does not.
+/// A side filled with gas covers this share of the height of the lung on the other side; bowel under
+/// the diaphragm does not.
 const TALL: f64 = 0.6;
 
-/// The share of a lung that lies in the hull of the torso, at least.
-const WITHIN: f64 = 0.5;
+/// Least share of a lung within the hull of the torso.
+const HULL_SHARE: f64 = 0.5;
 
-/// The lungs in the air of the torso, without what they enclose.
+/// The lungs in the air of the torso, without enclosed tissue.
 pub(super) fn lungs_among(working: &Working, air: &Mask, torso: &Torso) -> Mask {
     let cores = Components::of(&air.eroded(OPENING), Connectivity::Faces3d);
     let regions = cores.regions();
@@ -44,51 +44,51 @@ pub(super) fn lungs_among(working: &Working, air: &Mask, torso: &Torso) -> Mask 
     cores.for_runs(|label, _, y, along| within[label] += torso.within_hull(y, along).len());
     let candidates: Vec<usize> = (0..regions.len())
         .filter(|&label| ml(label) >= SPECK_ML)
-        .filter(|&label| within[label] as f64 > WITHIN * regions[label].voxels as f64)
+        .filter(|&label| within[label] as f64 > HULL_SHARE * regions[label].voxels as f64)
         .collect();
     let tissue = || candidates.iter().copied().filter(|&label| !is_gas[label]);
     let mut chosen = vec![false; regions.len()];
-    // The largest is a lung; so is what is large and at its height.
+    // The largest region is a lung, and so are large regions at its height.
     let Some(largest) = tissue().max_by_key(|&label| regions[label].voxels) else {
         return Mask::empty(air.dim());
     };
     let heights = regions[largest].bounding_box[0];
     let lung_ml = LUNG_ML.min(LUNG_SHARE * ml(largest));
     for label in tissue() {
-        let beside = overlap(regions[label].bounding_box[0], heights) >= BESIDE;
-        chosen[label] = label == largest || (beside && ml(label) >= lung_ml);
+        let is_at_same_height = overlap(regions[label].bounding_box[0], heights) >= HEIGHT_OVERLAP;
+        chosen[label] = label == largest || (is_at_same_height && ml(label) >= lung_ml);
     }
-    // A lung may have collapsed in a side full of gas: no other lung is there.
+    // A lung may have collapsed in a side filled with gas, which then has no other lung.
     let sides = voxels_by_side(working, &cores, torso.middle_mm[0]);
     let lungs_on_side: [usize; 2] = std::array::from_fn(|side| {
         (0..regions.len()).filter(|&label| chosen[label]).map(|label| sides[label][side]).sum()
     });
     for &label in candidates.iter().filter(|&&label| is_gas[label]) {
         let side = usize::from(sides[label][1] > sides[label][0]);
-        let alone = 4 * lungs_on_side[side] < regions[label].voxels;
-        let tall = overlap(heights, regions[label].bounding_box[0]) >= TALL;
-        chosen[label] = ml(label) >= lung_ml && alone && tall;
+        let is_only_lung = 4 * lungs_on_side[side] < regions[label].voxels;
+        let is_tall = overlap(heights, regions[label].bounding_box[0]) >= TALL;
+        chosen[label] = ml(label) >= lung_ml && is_only_lung && is_tall;
     }
-    // Then, what lies in their box.
+    // Then all regions in their box.
     let mut lung_box: Option<BoundingBox> = None;
     for (region, _) in regions.iter().zip(&chosen).filter(|(_, chosen)| **chosen) {
         include(&mut lung_box, region.bounding_box);
     }
     for label in tissue() {
         let region = regions[label].bounding_box;
-        let between = lung_box.is_some_and(|lung_box| {
+        let is_in_box = lung_box.is_some_and(|lung_box| {
             (0..3).all(|axis| {
                 lung_box[axis][0] <= region[axis][0] && region[axis][1] <= lung_box[axis][1]
             })
         });
-        chosen[label] |= between;
+        chosen[label] |= is_in_box;
     }
     let mut free = air.clone();
     let lungs = cores.select(|label| chosen[label]);
     let mut others = cores.select(|label| !chosen[label] && ml(label) >= SPECK_ML).dilated(OUTLINE);
     others.remove(&lungs.dilated(OUTLINE));
     free.remove(&others);
-    // The outline, also where voxels of a coarse volume touch at their corners; then the recesses.
+    // Restore the outline, also where voxels of a coarse volume touch at corners; then the recesses.
     let mut outline = lungs.dilated(OUTLINE);
     outline.keep(&free);
     outline.grown_within(&free, REGROWTH)

@@ -1,4 +1,4 @@
-//! What a reader should know before trusting a segmentation.
+//! Remarks on segmentations that a reader should check.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use crate::volume::Geometry;
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::Mask;
 
-/// More lung than this in the first or last slice means that the scan cut the lungs.
+/// A larger area of lung in the first or last slice means that the scan cuts the lungs.
 const CUT_MM2: f64 = 300.0;
 
-/// A side with less than this share of all lung is empty.
+/// A side with a smaller share of all lung counts as empty.
 const EMPTY_SIDE: f64 = 1.0 / 12.0;
 
-/// A side with less than this share of the other is smaller than anatomy explains: the left lung
-/// has about 0.85 of the right.
+/// A side with a smaller share of the other is abnormally small: the left lung has about 0.85 of the
+/// right.
 const SMALL_SIDE: f64 = 0.6;
 
-/// A voxel whose mean is below this holds no lung tissue.
+/// A voxel with a lower mean contains no lung tissue.
 const BARE_HU: i16 = -975;
 
-/// A pool of gas in the chest worth a flag.
+/// Least volume of a flagged region of gas in the chest.
 const POOL_ML: f64 = 30.0;
 
 /// Something unusual about a segmentation that is still used.
@@ -35,19 +35,18 @@ pub enum LungFlag {
     CutAtSide,
     /// Both lungs together are smaller than [`LungLimits::small_volume_ml`].
     SmallLungVolume,
-    /// One side holds less than a twelfth of all lung, or none: collapse, effusion, or a lung that
-    /// was taken out.
+    /// One side has less than a twelfth of all lung: collapse, effusion, or a lung that was removed.
     OneLung,
-    /// One side holds less than three fifths of the other: effusion, collapse, consolidation or a
-    /// large mass may take the place of lung, and is not in the mask.
+    /// One side has less than three fifths of the other: effusion, collapse, consolidation or a large
+    /// mass may replace lung, and is not in the mask.
     AsymmetricLungs,
-    /// 30 ml or more of gas without lung tissue in one place: a pneumothorax, a bulla, the severest
-    /// emphysema, or bowel taken for lung. It is in the mask.
+    /// A region of at least 30 ml of gas without lung tissue: a pneumothorax, a bulla, very severe
+    /// emphysema, or bowel misclassified as lung. It is in the mask.
     GasBesideLung,
-    /// No trachea of at least 30 mm was found, so it may have stretched the box upwards.
+    /// No trachea of at least 30 mm was found, so that it may extend the box upwards.
     TracheaNotFound,
-    /// The body is interrupted by slices of air, as a phantom of slabs is. What lies between two
-    /// slabs counts as the slab next to it.
+    /// Slices of air interrupt the body, as in a phantom of slabs. The gap between two slabs is filled
+    /// with the slabs next to it.
     BodyInterrupted,
 }
 
@@ -67,7 +66,7 @@ impl fmt::Display for LungFlag {
     }
 }
 
-/// What was learned about the lungs on the way to their mask.
+/// Facts of the segmentation that flags depend on.
 pub(super) struct Findings {
     pub cut_at_side: bool,
     pub has_trachea: bool,
@@ -88,14 +87,14 @@ pub(super) fn flags(
     if geometry.axes[0][2] < 0.0 {
         (top, bottom) = (bottom, top);
     }
-    let whole_ml = sides_ml[0] + sides_ml[1];
+    let total_ml = sides_ml[0] + sides_ml[1];
     let (smaller_ml, larger_ml) = (sides_ml[0].min(sides_ml[1]), sides_ml[0].max(sides_ml[1]));
-    let one_lung = smaller_ml < EMPTY_SIDE * whole_ml;
+    let one_lung = smaller_ml < EMPTY_SIDE * total_ml;
     [
         (LungFlag::CutAtTop, cut(top)),
         (LungFlag::CutAtBottom, cut(bottom)),
         (LungFlag::CutAtSide, findings.cut_at_side),
-        (LungFlag::SmallLungVolume, whole_ml < limits.small_volume_ml),
+        (LungFlag::SmallLungVolume, total_ml < limits.small_volume_ml),
         (LungFlag::OneLung, one_lung),
         (LungFlag::AsymmetricLungs, !one_lung && smaller_ml < SMALL_SIDE * larger_ml),
         (LungFlag::GasBesideLung, findings.holds_bare_gas),
@@ -107,7 +106,7 @@ pub(super) fn flags(
     .collect()
 }
 
-/// Whether lungs, as working voxels, hold a pool of gas without tissue.
+/// Whether lungs, in working voxels, contain a region of gas without tissue.
 pub(super) fn holds_bare_gas(working: &Working, lungs: &Mask) -> bool {
     let mut bare = Mask::of(&working.volume.hu, |hu| hu < BARE_HU);
     bare.keep(lungs);

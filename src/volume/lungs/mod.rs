@@ -1,24 +1,24 @@
-//! Finding the lungs.
+//! Segments the lungs.
 //!
 //! ```text
 //! working grid (3 mm): air (≤ −320 HU) ─ enclosed in its slice, or cut by the field of view ─
-//!                      minus trachea and bowel gas ─ lungs among what is left ─────────────┐
+//!                      minus trachea and bowel gas ─ lungs among the rest ─────────────────┐
 //! voxels of the volume: the air in and next to the lungs of the working grid ──────────────┘
 //! torso:               the largest piece of tissue, and the convex hull of all its slices
-//! lungs:               the large regions in that hull at one height that are not bare gas, a side
-//!                      full of gas with no other lung in it, and what lies between them
+//! lungs:               large regions in that hull at one height that are not bare gas, a side
+//!                      filled with gas without another lung, and regions between them
 //! border of airways:   the wall between them and the lung, in the voxels of the volume
 //! ```
 //!
-//! What a region is, is decided in working voxels of 3 mm whatever the spacing of the volume, so that
-//! no length depends on how it rounds to voxels; only the outline is that of the volume's own voxels.
+//! Regions are classified in working voxels of 3 mm at any spacing of the volume, so that no length
+//! depends on its rounding to voxels; only the outline is in the voxels of the volume.
 //!
-//! The original's idea, made robust. What is outside need not be connected to a corner, the table
-//! and the bowel are distinguished from lungs by position and by density, the two lungs need no
-//! airway to join them, and the trachea, which would stretch the box into the neck, is followed from
-//! above and left out. Collapse, consolidation, effusion and masses at the wall hold no air and stay
-//! outside the mask; vessels, nodules and masses up to 50 mm within lung belong to it, and so do
-//! bullae and the gas of a pneumothorax. [`segment_lungs_original`] is the original to the voxel.
+//! This extends the method of the original. Outside air need not be connected to a corner, table and
+//! bowel are distinguished from lungs by position and density, the lungs need no connecting airway, and
+//! the trachea, which would extend the box into the neck, is tracked from above and excluded.
+//! Collapse, consolidation, effusion and masses at the wall contain no air and are not in the mask;
+//! vessels, nodules and masses up to 50 mm within lung are, and so are bullae and the gas of a
+//! pneumothorax. [`segment_lungs_original`] equals the original voxel by voxel.
 
 mod airways;
 mod bowel;
@@ -43,43 +43,43 @@ use working::{VOXEL_ML, Working};
 pub use flags::LungFlag;
 pub use original::segment_lungs_original;
 
-/// Above this is tissue; at it or below, air.
+/// Upper limit of air; tissue is above.
 const AIR_HU: i16 = -320;
 
-/// Holes in a lung's slice up to this size (vessels, nodules, masses) belong to it.
+/// Largest hole in a slice of a lung (vessel, nodule, mass) that belongs to the lung.
 const HOLE_MM2: f64 = 2000.0;
 
-/// How far, in working voxels, the tips of the lungs are followed where they are too thin for one.
+/// Distance, in working voxels, over which tips of the lungs thinner than one voxel are tracked.
 const TIPS: [usize; 3] = [3; 3];
 
-/// From the working voxels of airways and bowel gas to beyond their wall.
+/// Dilation of airways and bowel gas, in working voxels, that includes their wall.
 const WALL: [usize; 3] = [2; 3];
 
-/// Gas without lung tissue is darker than this (air is −1000, inflated lung about −850).
+/// Upper limit of gas without lung tissue (air is −1000, inflated lung about −850).
 const GAS_HU: i16 = -950;
 
-/// A region with more gas than this is bowel, or air around the body. Even in severe emphysema a
-/// third of the lung and more stays lighter than [`GAS_HU`].
+/// A region with a larger share of gas is bowel, or air around the body. Even in severe emphysema at
+/// least a third of the lung is above [`GAS_HU`].
 const MOST_GAS: f64 = 0.7;
 
-/// More lung than this in pieces of slices that reach the border of the field of view means that it
-/// cut the lungs.
+/// A larger volume of lung in pieces of slices at the border of the field of view means that the view
+/// cuts the lungs.
 const CUT_ML: f64 = 50.0;
 
-/// A region of this volume is a lung, or a large part of one, by itself.
+/// A region of this volume is a lung or a large part of one.
 const LUNG_ML: f64 = 150.0;
 
-/// What counts as lungs.
+/// Limits of the lung volume.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LungLimits {
-    /// Less lung than this is refused.
+    /// A smaller volume is an error.
     pub min_volume_ml: f64,
-    /// Less than this is flagged [`LungFlag::SmallLungVolume`].
+    /// A smaller volume is flagged [`LungFlag::SmallLungVolume`].
     pub small_volume_ml: f64,
 }
 
 impl Default for LungLimits {
-    /// Refuses under 300 ml, flags under 1500 ml; adults at full inspiration hold 3 to 7 litres.
+    /// Error below 300 ml, flag below 1500 ml; adults have 3 to 7 litres at full inspiration.
     fn default() -> Self {
         Self { min_volume_ml: 300.0, small_volume_ml: 1500.0 }
     }
@@ -88,7 +88,7 @@ impl Default for LungLimits {
 /// The lungs of one scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lungs {
-    /// Their voxels, vessels and nodules inside them included.
+    /// Their voxels, including vessels and nodules inside them.
     pub mask: Mask,
     /// Volume on the patient's left.
     pub left_ml: f64,
@@ -100,52 +100,52 @@ pub struct Lungs {
     pub centre_voxel: [usize; 3],
     /// The centre of that voxel in the patient.
     pub centre_mm: [f64; 3],
-    /// What a reader should know before trusting the box.
+    /// Remarks that a reader should check.
     pub flags: Vec<LungFlag>,
 }
 
-/// Why no lungs could be segmented.
+/// Errors of lung segmentation.
 #[derive(Debug, Error, Clone, PartialEq)]
 pub enum SegmentationError {
-    /// Nothing solid: an empty field of view, or not Hounsfield units.
+    /// No tissue: an empty field of view, or not Hounsfield units.
     #[error(
         "no body in the volume: nothing larger than 9 mm is above -320 HU; check that the series \
          is a CT in Hounsfield units"
     )]
     NoBody,
-    /// Nothing in the body is air.
-    #[error("no lungs in the volume: it holds no air (up to -320 HU) inside a body")]
+    /// The body contains no air.
+    #[error("no lungs in the volume: no air (at most -320 HU) inside the body")]
     NoAir,
-    /// What was found is too small to be lungs.
+    /// The regions found are too small for lungs.
     #[error(
-        "no lungs in the volume: {found_ml:.0} ml of lung found inside the body, at least \
-         {limit_ml:.0} ml expected; is it a chest CT?"
+        "no lungs in the volume: {found_ml:.0} ml of lung inside the body, expected at least \
+         {limit_ml:.0} ml; check that the series is a chest CT"
     )]
     TooSmall {
-        /// Volume of what looked most like lungs.
+        /// Volume of the most likely regions.
         found_ml: f64,
         /// [`LungLimits::min_volume_ml`].
         limit_ml: f64,
     },
-    /// The original's refusal of short volumes.
-    #[error("{found} slices after resampling, at least {limit} needed by lungs-0.1.5")]
+    /// The original's error for short volumes.
+    #[error("{found} slices after resampling, expected at least {limit} with lungs-0.1.5")]
     TooFewSlices {
-        /// Slices.
+        /// Number of slices.
         found: usize,
-        /// Fewest allowed.
+        /// Lower limit.
         limit: usize,
     },
-    /// The original's refusal of small boxes.
+    /// The original's error for small boxes.
     #[error(
-        "the lung box is {found_voxels} voxels long in {axis}, at least {limit_voxels} needed by \
-         lungs-0.1.5"
+        "the lung box is {found_voxels} voxels long along {axis}, expected at least {limit_voxels} \
+         with lungs-0.1.5"
     )]
     BoxTooSmall {
         /// `"depth"`, `"height"` or `"width"`.
         axis: &'static str,
-        /// Last voxel minus first.
+        /// Last voxel minus first voxel.
         found_voxels: usize,
-        /// Fewest allowed.
+        /// Lower limit.
         limit_voxels: usize,
     },
 }
@@ -230,9 +230,9 @@ fn segment(
     Ok(Lungs::new(mask, sides_ml, bounding_box, geometry, flags))
 }
 
-/// The lungs in the voxels of the volume: its air in the working voxels of the lungs, the air
-/// connected with it within [`TIPS`] of them and outside working voxels of other air, what of the air
-/// around airways and bowel is on their side of the wall, and what these enclose in their slices.
+/// The lungs in the voxels of the volume: its air in the working voxels of the lungs, the air connected
+/// with it within [`TIPS`] of them and outside working voxels of other air, the air around airways and
+/// bowel on the lungs' side of the wall, and all holes of these in their slices.
 fn refined(
     fine_air: Mask,
     volume: &Volume,
@@ -283,15 +283,15 @@ impl Lungs {
     }
 }
 
-/// Volume on the patient's left and right of the plane at `middle_x_mm`. A lung that reaches over
-/// that plane by less than a fifth of itself counts as a whole for its side.
+/// Volume on the patient's left and right of the plane at `middle_x_mm`. A lung that crosses the plane
+/// with less than a fifth of its volume counts entirely for its side.
 fn left_and_right_ml(mask: &Mask, geometry: &Geometry, middle_x_mm: f64) -> [f64; 2] {
     let pieces = Components::of(mask, Connectivity::Faces3d);
     let mut left = vec![0usize; pieces.regions().len()];
     pieces.for_runs(|label, z, y, along| {
         let is_left =
             |x: usize| geometry.position_mm([z as f64, y as f64, x as f64])[0] > middle_x_mm;
-        // x changes steadily along a run: equal ends mean an equal run.
+        // x is monotonic along a run: equal ends mean an equal run.
         left[label] += match (is_left(along.start), is_left(along.end - 1)) {
             (true, true) => along.len(),
             (false, false) => 0,

@@ -1,26 +1,26 @@
-//! The lung segmentation of `lungs` 0.1.5, to the voxel.
+//! The lung segmentation of `lungs` 0.1.5, equal voxel by voxel.
 
 use super::{Lungs, SegmentationError, left_and_right_ml, middle_of};
 use crate::volume::Volume;
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::Mask;
 
-/// Fewer resampled slices than this were refused.
+/// Fewer resampled slices are an error.
 const FEWEST_SLICES: usize = 180;
 
-/// A lung box with a shorter side than this (last voxel − first voxel) was refused.
+/// A lung box with a shorter side (last voxel − first voxel) is an error.
 const SHORTEST_SIDE: usize = 100;
 
-/// Above this is tissue; at it or below, air.
+/// Upper limit of air; tissue is above.
 const AIR_HU: i16 = -320;
 
-/// The lungs as `lungs` 0.1.5 finds them in a volume resampled to 1.5 mm, errors included: for use
-/// with weights trained on such crops. [`segment_lungs`](super::segment_lungs) is the better one.
+/// The lungs that `lungs` 0.1.5 finds in a volume resampled to 1.5 mm, including its errors, for use
+/// with weights trained on such crops. [`segment_lungs`](super::segment_lungs) is more accurate.
 ///
 /// Voxels up to −320 HU are air. The 26-connected region around voxel `[0, 0, 0]` becomes tissue;
 /// then, slice by slice, all but the largest 8-connected piece of tissue becomes air; the largest
-/// 26-connected region of air is the lungs. The trachea belongs to them, and so does whatever else
-/// is joined to them by air. There are no flags.
+/// 26-connected region of air is the lungs. They include the trachea and all other air connected with
+/// them. There are no flags.
 ///
 /// # Errors
 /// Fewer than 180 slices, no air left, or a box shorter than 100 voxels along some axis.

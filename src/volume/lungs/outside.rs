@@ -1,9 +1,9 @@
-//! Telling the air in the torso from the air around it, and from what was never measured.
+//! Distinguishes the air in the torso from the air around it, and from unmeasured columns.
 //!
 //! ```text
-//!  . . .-~~~~~~-. . .      .  not measured: the same value in all slices, from the border on
+//!  . . .-~~~~~~-. . .      .  unmeasured: the same value in all slices, from the border on
 //!  . .'   air    `. .
-//!  . |  .-----.   | .      outside: air that touches the border or the unmeasured, and is bare gas
+//!  . |  .-----.   | .      outside: air that touches the border or unmeasured columns, and is bare gas
 //!  . | ( O  |  )  | .      lung:    air that its slice encloses …
 //!  . |/O\____|___)_| .      cut:     … or that touches the border within the hull of the torso,
 //!  . .'._______.' . .               and is no bare gas (narrow field of view)
@@ -20,28 +20,27 @@ use crate::volume::Volume;
 use crate::volume::components::{Components, Connectivity, touches_border};
 use crate::volume::mask::Mask;
 
-/// Fewer slices than this cannot tell a constant from a measurement.
+/// Fewer slices cannot distinguish a constant from a measurement.
 const FEWEST_SLICES: usize = 8;
 
-/// Resampling blurs the edge of the measured circle, and lets it ring, this far.
+/// Width of blur and ringing at the edge of the measured circle after resampling.
 const RINGING: usize = (6.0 / SIDE_MM) as usize;
 
-/// The farther ripples of that ringing are lower than this.
+/// Largest amplitude of the outer ripples of that ringing.
 const RIPPLE_HU: u16 = 12;
 
-/// In that edge, what is darker than this is padding.
+/// Lower limit of air in that edge; padding is darker.
 const DARKEST_HU: i16 = -1010;
 
-/// The mean of air around the body is below this, with the foam of tables and cushions in it.
+/// Upper limit of the mean of air around the body, including foam of tables and cushions.
 const AROUND_HU: f64 = -965.0;
 
-/// The core of a piece, a working voxel and more from its outline, is free of the blur of what
-/// surrounds it, and decides what the piece is. With less core than this share a piece is a gap, and
-/// no lung.
+/// The core of a piece, at least a working voxel from its outline, is not blurred by its surroundings
+/// and determines the class of the piece. A piece with a smaller share of core is a gap, not lung.
 const LEAST_CORE: f64 = 0.25;
 
-/// The columns of the volume that the scanner did not measure, as a set of one slice: padding has one
-/// and the same value in all slices, whatever it is; measured air has not, for its noise.
+/// The columns of the volume that the scanner did not measure, as a set of one slice: padding has the
+/// same value in all slices, while measured air has noise.
 fn padding(volume: &Volume) -> Mask {
     let (depth, height, width) = volume.hu.dim();
     let none = Mask::empty([1, height, width]);
@@ -64,7 +63,7 @@ pub(super) fn unmeasured(volume: &Volume, working: &Working) -> Mask {
     working.columns(&padding(volume)).dilated([0, RINGING, RINGING])
 }
 
-/// The value of most of the constant columns on the border of the slices; none without any.
+/// The most frequent value of constant columns at the border of the slices; `None` without any.
 fn padding_at_border(volume: &Volume) -> Option<i16> {
     let (_, height, width) = volume.hu.dim();
     let mut counts = BTreeMap::<i16, usize>::new();
@@ -83,7 +82,7 @@ fn padding_at_border(volume: &Volume) -> Option<i16> {
     counts.into_iter().max_by_key(|&(_, count)| count).map(|(hu, _)| hu)
 }
 
-/// Air that slices enclose, with that of lungs cut by the field of view; and the latter alone.
+/// Air enclosed in its slice, including that of lungs cut by the field of view; and the latter alone.
 pub(super) fn air_of_torso(
     working: &Working,
     air: &Mask,
@@ -124,7 +123,7 @@ fn edge_of_view(unmeasured: &Mask) -> Mask {
     edge
 }
 
-/// Gives lungs that the field of view cuts their part of the blurred edge back, slice by slice.
+/// Restores the blurred edge of lungs that the field of view cuts, slice by slice.
 pub(super) fn reclaim_edge(working: &Working, unmeasured: &Mask, lungs: &mut Mask) {
     let mut within = Mask::of(&working.volume.hu, is_at_edge);
     within.remove_from_slices(&unmeasured.complement());
@@ -140,27 +139,28 @@ pub(super) fn is_at_edge(hu: i16) -> bool {
     (DARKEST_HU..=AIR_HU).contains(&hu)
 }
 
-/// What decides whether a piece of air at the border of its slice is lung: counts of working voxels.
+/// Counts of working voxels that determine whether a piece of air at the border of its slice is lung.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     /// The whole piece.
     voxels: usize,
     /// Its core.
     core: usize,
-    /// What of the core lies in the hull of the torso.
+    /// Voxels of the core in the hull of the torso.
     within: usize,
-    /// What of that is bare gas.
+    /// Those of them with bare gas.
     gas: usize,
-    /// The sum of that part's values.
+    /// Sum of the values of the core in the hull.
     sum_hu: i64,
 }
 
 impl Tally {
-    /// Lung has a core, lies in the hull of the torso, and is no bare gas.
+    /// Lung has a core, lies in the hull of the torso, and is not bare gas.
     fn is_cut_lung(&self) -> bool {
         let (core, within) = (self.core as f64, self.within as f64);
-        let gas = self.gas as f64 > MOST_GAS * within || (self.sum_hu as f64) < AROUND_HU * within;
-        core > LEAST_CORE * self.voxels as f64 && within > 0.5 * core && !gas
+        let is_bare_gas =
+            self.gas as f64 > MOST_GAS * within || (self.sum_hu as f64) < AROUND_HU * within;
+        core > LEAST_CORE * self.voxels as f64 && within > 0.5 * core && !is_bare_gas
     }
 }
 
@@ -218,11 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_in_all_slices_from_the_corners_on_was_not_measured() {
+    fn columns_with_the_same_value_in_all_slices_from_the_corners_on_are_unmeasured() {
         for padding_hu in [0, -1024, -3024] {
-            let found = padding(&disc(padding_hu, 12));
-            assert!(found.get([0, 0, 0]) && found.get([0, 40, 40]), "{padding_hu}");
-            assert!(!found.get([0, 20, 20]) && !found.get([0, 20, 4]), "{padding_hu}");
+            let unmeasured = padding(&disc(padding_hu, 12));
+            assert!(unmeasured.get([0, 0, 0]) && unmeasured.get([0, 40, 40]), "{padding_hu}");
+            assert!(!unmeasured.get([0, 20, 20]) && !unmeasured.get([0, 20, 4]), "{padding_hu}");
         }
     }
 

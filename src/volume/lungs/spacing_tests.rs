@@ -5,13 +5,13 @@ use std::f64::consts::PI;
 use super::tests::*;
 use super::*;
 
-/// The spacings that researchers use.
+/// Common spacings.
 const SPACINGS_MM: [f64; 7] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0];
 
-/// The middle of the lungs' bodies is where [`LEFT_LUNG`] has it.
+/// Radii of the lungs, whose centres are those of [`LEFT_LUNG`] and [`RIGHT_LUNG`].
 const LUNG_RADII_MM: [f64; 3] = [55.0, 75.0, 110.0];
 
-/// A body whose wall around the lungs is so thick, on a hollow table at some distance.
+/// A body with a wall of some thickness around the lungs, on a hollow table at some distance.
 struct Body {
     wall_mm: f64,
     table_gap_mm: f64,
@@ -67,19 +67,19 @@ fn truth(chest: &Chest, slices: usize) -> ([[f64; 2]; 3], f64) {
     ([[-x_mm, x_mm], [-y_mm, y_mm], heights], ml)
 }
 
-/// What is wrong with the lungs of a chest at a spacing: the box may be 5 mm off, or a voxel, and the
-/// volumes 4 %.
-fn complaint(chest: &Chest, flags: &[LungFlag]) -> Option<String> {
+/// The errors of the lungs of a chest at a spacing, beyond tolerances of 5 mm or a voxel for the box and
+/// 4 % for the volumes.
+fn errors_of(chest: &Chest, flags: &[LungFlag]) -> Option<String> {
     let volume = chest.volume();
     let lungs = match segment_lungs(&volume) {
         Ok(lungs) => lungs,
         Err(error) => return Some(error.to_string()),
     };
     let found = box_mm(&lungs, &volume);
-    let (right, true_ml) = truth(chest, volume.hu.dim().0);
+    let (expected, true_ml) = truth(chest, volume.hu.dim().0);
     let tolerance_mm = f64::max(5.0, chest.spacing_mm);
-    let mut off = found.as_flattened().iter().zip(right.as_flattened());
-    let is_off = off.any(|(found, right)| (found - right).abs() > tolerance_mm);
+    let mut off = found.as_flattened().iter().zip(expected.as_flattened());
+    let is_off = off.any(|(found, expected)| (found - expected).abs() > tolerance_mm);
     let wrong = [lungs.left_ml, lungs.right_ml].iter().any(|ml| (ml / true_ml - 1.0).abs() > 0.04);
     (is_off || wrong || lungs.flags != flags).then(|| {
         let (left_ml, right_ml) = (lungs.left_ml, lungs.right_ml);
@@ -88,14 +88,14 @@ fn complaint(chest: &Chest, flags: &[LungFlag]) -> Option<String> {
 }
 
 fn assert_right_at(spacings_mm: &[f64], chest: &Chest, flags: &[LungFlag], name: &str) {
-    let complaints: Vec<String> = spacings_mm
+    let errors: Vec<String> = spacings_mm
         .iter()
         .filter_map(|&spacing_mm| {
             let chest = Chest { spacing_mm, ..chest.clone() };
-            complaint(&chest, flags).map(|complaint| format!("{name} at {spacing_mm}: {complaint}"))
+            errors_of(&chest, flags).map(|error| format!("{name} at {spacing_mm}: {error}"))
         })
         .collect();
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
 #[test]

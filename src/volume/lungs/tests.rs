@@ -5,15 +5,15 @@ use super::*;
 /// A chest made of ellipsoids, in millimetres around the middle of the body.
 #[derive(Clone)]
 pub(super) struct Chest {
-    /// `[x, y, z]` of the centre, radii, and Hounsfield units; later ones lie over earlier ones.
+    /// `[x, y, z]` of the centre, radii, and Hounsfield units; later parts cover earlier ones.
     pub parts: Vec<([f64; 3], [f64; 3], i16)>,
-    /// How far the scan reaches to the feet and to the head.
+    /// Range of the scan towards the feet and the head.
     pub scan_mm: [f64; 2],
     /// Half the width of the field of view.
     pub half_width_mm: f64,
     pub outside_hu: i16,
     pub spacing_mm: f64,
-    /// Heights where there is nothing but air.
+    /// Ranges of height that contain only air.
     pub gaps_mm: Vec<[f64; 2]>,
 }
 
@@ -100,9 +100,12 @@ pub(super) fn box_mm(lungs: &Lungs, volume: &Volume) -> [[f64; 2]; 3] {
 fn assert_normal(chest: &Chest) {
     let lungs = chest.lungs();
     let found = box_mm(&lungs, &chest.volume());
-    let right = [[-130.0, 130.0], [-75.0, 75.0], [-110.0, 110.0]];
-    for (found, right) in found.as_flattened().iter().zip(right.as_flattened()) {
-        assert!((found - right).abs() <= 2.0 * SPACING_MM, "{found} is not {right}: {lungs:?}");
+    let expected = [[-130.0, 130.0], [-75.0, 75.0], [-110.0, 110.0]];
+    for (found, expected) in found.as_flattened().iter().zip(expected.as_flattened()) {
+        assert!(
+            (found - expected).abs() <= 2.0 * SPACING_MM,
+            "{found} is not {expected}: {lungs:?}"
+        );
     }
     // 4/3·π·55·75·110 mm³.
     for ml in [lungs.left_ml, lungs.right_ml] {
@@ -127,7 +130,7 @@ fn the_lungs_need_not_be_joined_and_may_be() {
 }
 
 #[test]
-fn a_table_that_parts_the_air_and_is_hollow_changes_nothing() {
+fn a_hollow_table_that_divides_the_air_changes_nothing() {
     let chest = Chest::new().with(([0.0, 122.0, 0.0], [400.0, 14.0, 1e6], 100)).with((
         [0.0, 122.0, 0.0],
         [390.0, 10.0, 1e6],
@@ -137,7 +140,7 @@ fn a_table_that_parts_the_air_and_is_hollow_changes_nothing() {
 }
 
 #[test]
-fn arms_beside_the_body_and_the_air_between_change_nothing() {
+fn arms_at_the_sides_and_the_air_between_change_nothing() {
     let mut chest = Chest::new();
     chest.half_width_mm = 240.0;
     for side in [-1.0, 1.0] {
@@ -219,7 +222,7 @@ fn nodules_and_vessels_belong_to_the_lung() {
 }
 
 #[test]
-fn what_is_no_chest_is_refused_with_its_measure() {
+fn volumes_without_a_chest_are_errors_with_the_measured_volume() {
     let refused = |hu: i16| {
         let mut chest = Chest::new();
         chest.parts = vec![([0.0; 3], [100.0, 80.0, 1e6], hu)];
@@ -241,7 +244,7 @@ fn what_is_no_chest_is_refused_with_its_measure() {
 }
 
 #[test]
-fn the_originals_refusals_carry_what_was_measured() {
+fn errors_of_the_original_contain_the_measured_values() {
     let volume = Chest::new().volume();
     assert_eq!(
         segment_lungs_original(&volume).unwrap_err(),
@@ -252,7 +255,7 @@ fn the_originals_refusals_carry_what_was_measured() {
     let error = segment_lungs_original(&long.volume()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the lung box is 86 voxels long in depth, at least 100 needed by lungs-0.1.5"
+        "the lung box is 86 voxels long along depth, expected at least 100 with lungs-0.1.5"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The torso: the largest piece of tissue, without the table and what lies on it.
+//! The torso: the largest piece of tissue, without the table and objects on it.
 
 use std::ops::Range;
 
@@ -6,26 +6,26 @@ use crate::volume::Geometry;
 use crate::volume::components::{Components, Connectivity};
 use crate::volume::mask::Mask;
 
-/// Working voxels peeled off tissue on all sides to find the torso. What is thinner than three
-/// vanishes: shells of tables, blankets, and thin walls of the chest, which the torso can do without.
+/// Working voxels removed from tissue on all sides to find the torso. Structures thinner than three
+/// voxels vanish: shells of tables, blankets, and thin chest walls, which the torso does not need.
 const PEEL: [usize; 3] = [1; 3];
 
 /// The torso of the patient.
 pub(super) struct Torso {
-    /// The convex hull of all its slices together: the columns of each row. Lungs lie in it however
-    /// thin the wall of the chest is, for shoulders, mediastinum and abdomen reach around them. A
-    /// table does not: flat or hollow, it is no part of the hull of what lies on it.
+    /// The convex hull of all its slices together: the columns of each row. It contains the lungs even
+    /// with a thin chest wall, because shoulders, mediastinum and abdomen extend around them, but not
+    /// the table.
     hull: Vec<Range<usize>>,
     /// Its centre of mass.
     pub middle_mm: [f64; 3],
 }
 
-/// The largest piece of tissue, without the table. What was not measured may be body: nothing is
-/// peeled off there, as nothing is at the faces of the volume.
+/// The largest piece of tissue, without the table. Unmeasured columns may be body: no voxels are
+/// removed there, nor at the faces of the volume.
 pub(super) fn torso(tissue: &Mask, unmeasured: &Mask, geometry: &Geometry) -> Option<Torso> {
-    let mut whole = tissue.clone();
-    whole.add_to_slices(unmeasured);
-    let mut peeled = whole.eroded(PEEL);
+    let mut solid = tissue.clone();
+    solid.add_to_slices(unmeasured);
+    let mut peeled = solid.eroded(PEEL);
     peeled.keep(tissue);
     let cores = Components::of(&peeled, Connectivity::Faces3d);
     let largest = cores.largest()?;
@@ -36,7 +36,7 @@ pub(super) fn torso(tissue: &Mask, unmeasured: &Mask, geometry: &Geometry) -> Op
 }
 
 impl Torso {
-    /// What of a row's `start..end` lies in the hull.
+    /// The part of a run `start..end` of a row in the hull.
     pub fn within_hull(&self, y: usize, run: Range<usize>) -> Range<usize> {
         let start = run.start.max(self.hull[y].start);
         start..run.end.min(self.hull[y].end).max(start)
@@ -60,7 +60,7 @@ fn convex_hull(outline: &Mask) -> Vec<Range<usize>> {
     let mut hull = vec![0..0; height];
     let (Some(&(top, ..)), Some(&(bottom, ..))) = (rows.first(), rows.last()) else { return hull };
     for (y, row) in hull.iter_mut().enumerate().take(bottom + 1).skip(top) {
-        // Rounding does not move a corner beyond its voxel.
+        // The tolerance keeps a corner in its voxel despite rounding.
         let first = (side_at(&left, y as f64) - 1e-9).ceil() as usize;
         let last = (-side_at(&right, y as f64) + 1e-9).floor() as usize;
         *row = first..last + 1;
@@ -73,7 +73,7 @@ fn left_side(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
     let mut corners: Vec<(f64, f64)> = Vec::new();
     for (y, x) in points {
         while let [.., (y0, x0), (y1, x1)] = corners[..] {
-            // The last corner stays where it lies left of the line from the one before to here.
+            // Keep the last corner if it lies left of the line from the previous corner to this point.
             if (x1 - x0) * (y - y0) < (x - x0) * (y1 - y0) {
                 break;
             }

@@ -1,12 +1,12 @@
-//! The working grid: the volume in cubes of 3 mm, whatever its spacing.
+//! The working grid: the volume in cubes of 3 mm, at any spacing.
 
 use ndarray::{Array2, Array3, ArrayViewMut1, ArrayViewMut2, s};
 
 use crate::volume::mask::Mask;
 use crate::volume::{Geometry, Volume};
 
-/// The side of a working voxel. Every length of the segmentation is a whole number of these, so no
-/// length in millimetres depends on how it rounds to the voxels of the volume.
+/// The side of a working voxel. All lengths of the segmentation are whole numbers of working voxels, so
+/// that none depends on its rounding to voxels of the volume.
 pub(super) const SIDE_MM: f64 = 3.0;
 
 /// The volume of a working voxel.
@@ -15,9 +15,9 @@ pub(super) const VOXEL_ML: f64 = SIDE_MM * SIDE_MM * SIDE_MM / 1000.0;
 /// The area of a working voxel within its slice.
 pub(super) const PIXEL_MM2: f64 = SIDE_MM * SIDE_MM;
 
-/// A volume in working voxels. Each is the mean over its cube, or, along axes that are coarser than
-/// it, the voxel in its middle: noise averages out in fine volumes, and walls of a single voxel stay
-/// closed in coarse ones.
+/// A volume in working voxels. Each is the mean over its cube or, along coarser axes, the voxel in its
+/// middle: noise averages out in fine volumes, and walls of a single voxel remain closed in coarse
+/// ones.
 pub(super) struct Working {
     /// Hounsfield units and geometry of the working voxels.
     pub volume: Volume,
@@ -28,8 +28,8 @@ pub(super) struct Working {
 }
 
 impl Working {
-    /// A volume in working voxels. The outer faces of both begin at the same place; the last
-    /// working voxels may reach beyond the volume, and are means of what lies in it.
+    /// Converts a volume to working voxels. The outer faces of both start at the same position; the last
+    /// working voxels may extend beyond the volume, and are means over the part inside.
     pub fn new(volume: &Volume) -> Self {
         let spacing_mm = volume.geometry.spacing_mm;
         let dim: [usize; 3] = volume.hu.dim().into();
@@ -48,32 +48,32 @@ impl Working {
         self.volume.hu.dim().into()
     }
 
-    /// The working voxel, along one axis, that holds the centre of a voxel of the volume.
+    /// The working voxel, along one axis, that contains the centre of a voxel of the volume.
     fn at(&self, axis: usize, voxel: usize) -> usize {
         // The centre of the last voxel lies within the last working voxel.
         ((voxel as f64 + 0.5) * self.spacing_mm[axis] / SIDE_MM) as usize
     }
 
-    /// The working columns whose middle lies in a set of columns of the volume (sets of one slice).
-    pub fn columns(&self, of_volume: &Mask) -> Mask {
+    /// The working columns with their middle in a set of columns of the volume (sets of one slice).
+    pub fn columns(&self, volume_columns: &Mask) -> Mask {
         let [_, height, width] = self.dim();
         let middle = |axis: usize, i: usize| {
             let voxel = ((i as f64 + 0.5) * SIDE_MM / self.spacing_mm[axis]) as usize;
             voxel.min(self.dim[axis] - 1)
         };
         let on = Array3::from_shape_fn((1, height, width), |(_, y, x)| {
-            of_volume.get([0, middle(1, y), middle(2, x)])
+            volume_columns.get([0, middle(1, y), middle(2, x)])
         });
         Mask::of(&on, |on| on)
     }
 
-    /// The voxels of the volume whose centre lies in a set of working voxels.
+    /// The voxels of the volume with their centre in a set of working voxels.
     pub fn refined(&self, working: &Mask) -> Mask {
         let mut fine = Mask::empty(self.dim);
-        // The first voxel of the volume at or behind a face between working voxels.
+        // The first voxel of the volume at or after a face between working voxels.
         let first: Vec<usize> = {
-            let of: Vec<usize> = (0..self.dim[2]).map(|x| self.at(2, x)).collect();
-            (0..=working.dim()[2]).map(|face| of.partition_point(|&x| x < face)).collect()
+            let working_x: Vec<usize> = (0..self.dim[2]).map(|x| self.at(2, x)).collect();
+            (0..=working.dim()[2]).map(|face| working_x.partition_point(|&x| x < face)).collect()
         };
         for z in 0..self.dim[0] {
             for y in 0..self.dim[1] {
@@ -97,7 +97,7 @@ struct Step {
 /// The steps of [`SIDE_MM`] along an axis.
 fn steps(len: usize, spacing_mm: f64) -> Vec<Step> {
     let end_mm = len as f64 * spacing_mm;
-    // What is left over is no step of its own when it is a thousandth of a voxel, from rounding.
+    // A rest of up to a thousandth of a voxel, due to rounding, gets no step.
     let count = ((end_mm - 1e-3 * spacing_mm) / SIDE_MM).ceil().max(0.0) as usize;
     let step = |step: usize| {
         let (from_mm, to_mm) = (step as f64 * SIDE_MM, ((step + 1) as f64 * SIDE_MM).min(end_mm));
@@ -124,7 +124,7 @@ fn means(hu: &Array3<i16>, [depth, height, width]: &[Vec<Step>; 3]) -> Array3<i1
     let mut plane = Array2::<f32>::zeros((height.len(), width.len()));
     let mut row = vec![0.0f32; hu.dim().2];
     for (i, (mut means, in_depth)) in means.outer_iter_mut().zip(depth).enumerate() {
-        // In coarse volumes, the plane of the step before may be that of this one.
+        // In coarse volumes, consecutive steps may have the same plane.
         if i > 0 && depth[i - 1] == *in_depth {
             round(&plane, &mut means);
             continue;

@@ -105,7 +105,7 @@ proptest! {
             let first = new.geometry.origin_mm[2 - axis] - old.geometry.origin_mm[2 - axis];
             let last = first + (len[axis] - 1) as f64 * target[axis];
             prop_assert!(first > -1e-4 && last < extent + 1e-4);
-            prop_assert!((first - (extent - last)).abs() < 1e-4, "left over unequally");
+            prop_assert!((first - (extent - last)).abs() < 1e-4, "the rest is divided unequally");
             prop_assert!(extent - (last - first) < target[axis]);
         }
     }
@@ -164,8 +164,8 @@ fn scipy_itself() {
 
 #[test]
 fn the_low_pass_removes_what_a_coarser_grid_cannot_hold_and_leaves_a_ramp() {
-    // Voxels that alternate between ±1000 become alternating or constant nonsense at twice the
-    // spacing, unless they are averaged first.
+    // Without a low-pass filter, voxels that alternate between ±1000 give aliasing at twice the
+    // spacing.
     let stripes =
         Array3::from_shape_fn((1, 8, 64), |(_, _, x)| if x % 2 == 0 { 1000 } else { -1000 });
     let stripes = low_pass(&volume(stripes, [1.0; 3]), [1.0, 1.0, 2.0]).unwrap();
@@ -180,10 +180,7 @@ fn the_low_pass_removes_what_a_coarser_grid_cannot_hold_and_leaves_a_ramp() {
 fn impossible_requests_say_what_is_wrong() {
     let old = volume(Array3::zeros((2, 2, 2)), [1.0, 0.0, 1.0]);
     let wrong = resample(&old, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap_err();
-    assert_eq!(
-        wrong.to_string(),
-        "voxel spacing [1.0, 0.0, 1.0] mm: every spacing must be a positive number"
-    );
+    assert_eq!(wrong.to_string(), "voxel spacing is [1.0, 0.0, 1.0] mm, expected positive numbers");
     let old = volume(Array3::zeros((300, 2, 2)), [5e7, 1.0, 1.0]);
     let wrong = resample(&old, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap_err();
     assert!(matches!(wrong, ResampleError::TooLarge { .. }), "{wrong}");

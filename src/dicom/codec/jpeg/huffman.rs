@@ -1,19 +1,19 @@
-//! Huffman tables (T.81, annexes C and F) and the bits that they decode.
+//! Huffman tables (T.81, annexes C and F) and the bit reader.
 
-/// A table as the answer to every 16 bits that can come next.
+/// A table of the code that each 16-bit prefix starts with.
 #[derive(Clone)]
 pub(super) struct Table {
-    /// Length and symbol; length 0 is no code.
-    answers: Vec<(u8, u8)>,
+    /// Length and symbol of the code; length 0 without a code.
+    codes: Vec<(u8, u8)>,
 }
 
-/// A table as it is written: how many codes have each length, and their symbols.
-pub(super) type Written<'a> = (&'a [u8], &'a [u8]);
+/// An encoded table: the number of codes of each length, and their symbols.
+pub(super) type EncodedTable<'a> = (&'a [u8], &'a [u8]);
 
 /// Finds the tables of one DHT segment, by `[class][identifier]`.
 pub(super) fn read_tables<'a>(
     mut segment: &'a [u8],
-    tables: &mut [[Option<Written<'a>>; 4]; 2],
+    tables: &mut [[Option<EncodedTable<'a>>; 4]; 2],
 ) -> Result<(), String> {
     while let Some((&selector, rest)) = segment.split_first() {
         let cut = || "a Huffman table is cut short".to_owned();
@@ -23,7 +23,7 @@ pub(super) fn read_tables<'a>(
         let slot = tables
             .get_mut(usize::from(selector >> 4))
             .and_then(|class| class.get_mut(usize::from(selector & 15)))
-            .ok_or_else(|| format!("Huffman table {selector:#04x} does not exist"))?;
+            .ok_or_else(|| format!("Huffman table selector {selector:#04x} is out of range"))?;
         *slot = Some((counts, symbols));
         segment = rest;
     }
@@ -31,36 +31,36 @@ pub(super) fn read_tables<'a>(
 }
 
 impl Table {
-    pub fn new((counts, symbols): Written) -> Result<Self, String> {
-        let mut answers = Vec::with_capacity(1 << 16);
+    pub fn new((counts, symbols): EncodedTable) -> Result<Self, String> {
+        let mut codes = Vec::with_capacity(1 << 16);
         let mut symbols = symbols.iter();
         for (length, &count) in (1..=16_u8).zip(counts) {
             for &symbol in symbols.by_ref().take(usize::from(count)) {
-                // Codes of one length follow each other, and so do what they begin.
-                let end = answers.len() + (1 << (16 - length));
+                // Codes of one length are consecutive, and so are the prefixes that start with them.
+                let end = codes.len() + (1 << (16 - length));
                 if end > 1 << 16 {
-                    return Err("a Huffman table has more codes than there can be".to_owned());
+                    return Err("a Huffman table has too many codes".to_owned());
                 }
-                answers.resize(end, (length, symbol));
+                codes.resize(end, (length, symbol));
             }
         }
-        answers.resize(1 << 16, (0, 0));
-        Ok(Self { answers })
+        codes.resize(1 << 16, (0, 0));
+        Ok(Self { codes })
     }
 }
 
-/// Bits of entropy-coded data: 0xFF is followed by a zero that is none of them, or is a marker.
+/// Bits of entropy-coded data: 0xFF is followed by a stuffed zero, or is a marker.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The next bits, from the top.
-    held: u64,
+    /// The next bits, from the most significant.
+    buffer: u64,
     count: u32,
 }
 
 impl<'a> Bits<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, held: 0, count: 0 }
+        Self { bytes, at: 0, buffer: 0, count: 0 }
     }
 
     fn fill(&mut self) {
@@ -70,7 +70,7 @@ impl<'a> Bits<'a> {
                 Some([0xFF, ..] | []) | None => return,
                 Some(_) => 1,
             };
-            self.held |= u64::from(self.bytes[self.at]) << (56 - self.count);
+            self.buffer |= u64::from(self.bytes[self.at]) << (56 - self.count);
             self.count += 8;
             self.at += width;
         }
@@ -85,8 +85,8 @@ impl<'a> Bits<'a> {
             self.fill();
         }
         self.count = self.count.checked_sub(count)?;
-        let bits = (self.held >> (64 - count)) as u32;
-        self.held <<= count;
+        let bits = (self.buffer >> (64 - count)) as u32;
+        self.buffer <<= count;
         Some(bits)
     }
 
@@ -95,10 +95,10 @@ impl<'a> Bits<'a> {
         if self.count < 16 {
             self.fill();
         }
-        let (length, symbol) = table.answers[(self.held >> 48) as usize];
+        let (length, symbol) = table.codes[(self.buffer >> 48) as usize];
         let length = u32::from(length);
         self.count = self.count.checked_sub(length).filter(|_| length > 0)?;
-        self.held <<= length;
+        self.buffer <<= length;
         Some(symbol)
     }
 
@@ -111,9 +111,9 @@ impl<'a> Bits<'a> {
         Some(if bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits })
     }
 
-    /// Goes on behind the next restart marker, which has to be there.
+    /// Skips the next restart marker; `None` if there is none.
     pub fn restart(&mut self) -> Option<()> {
-        (self.held, self.count) = (0, 0);
+        (self.buffer, self.count) = (0, 0);
         match self.bytes.get(self.at..)? {
             [0xFF, 0xD0..=0xD7, ..] => self.at += 2,
             _ => return None,

@@ -7,7 +7,8 @@ pub(super) fn decode(header: &Header, shape: Shape, out: &mut [u16]) -> Result<(
     let (shift, columns) = (header.point_transform, shape.columns);
     if shift >= header.precision || !(1..=7).contains(&header.predictor) {
         return Err(format!(
-            "predictor {} with a point transform of {shift}, expected 1 to 7 and less than {}",
+            "predictor {} with a point transform of {shift}, expected a predictor of 1 to 7 and a \
+             point transform below {}",
             header.predictor, header.precision
         ));
     }

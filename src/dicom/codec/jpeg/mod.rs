@@ -5,7 +5,7 @@ mod dct;
 mod huffman;
 mod lossless;
 
-use huffman::{Bits, Table, Written};
+use huffman::{Bits, EncodedTable, Table};
 
 use super::Shape;
 
@@ -25,7 +25,7 @@ enum Process {
     Lossless,
 }
 
-/// Everything before the entropy-coded data of the one scan.
+/// All values before the entropy-coded data of the single scan.
 struct Header<'a> {
     process: Process,
     precision: u32,
@@ -42,7 +42,7 @@ struct Header<'a> {
     scan: &'a [u8],
 }
 
-/// What the frame header (SOF) says.
+/// Values of the frame header (SOF).
 struct Frame {
     process: Process,
     precision: u32,
@@ -52,13 +52,13 @@ struct Frame {
 impl<'a> Header<'a> {
     fn read(bytes: &'a [u8], shape: Shape) -> Result<Self, String> {
         if !bytes.starts_with(&[0xFF, 0xD8]) {
-            return Err("no JPEG image starts there (SOI marker)".to_owned());
+            return Err("no JPEG image, expected an SOI marker at its start".to_owned());
         }
         let mut at = 2;
         let mut frame = None;
         let mut restart_interval = 0;
         let mut quantisation: [Option<[u16; 64]>; 4] = [None; 4];
-        let mut tables: [[Option<Written>; 4]; 2] = [[None; 4]; 2];
+        let mut tables: [[Option<EncodedTable>; 4]; 2] = [[None; 4]; 2];
         loop {
             let cut = || "the frame is cut short in its header".to_owned();
             let &[0xFF, marker] = bytes.get(at..at + 2).ok_or_else(cut)? else {
@@ -90,12 +90,12 @@ impl<'a> Header<'a> {
                 0xDA => {
                     let frame = frame.ok_or("a scan without frame header (SOF marker)")?;
                     let &[1, _, select, ss, _, approximation] = segment else {
-                        return Err("the scan is not of one component".to_owned());
+                        return Err("a damaged SOS segment, expected one component".to_owned());
                     };
                     let [dc, ac] = tables;
-                    let pick = |tables: [Option<Written>; 4], place: u8| {
-                        let written = tables.into_iter().nth(usize::from(place)).flatten();
-                        written.map(Table::new).transpose()
+                    let pick = |tables: [Option<EncodedTable>; 4], index: u8| {
+                        let table = tables.into_iter().nth(usize::from(index)).flatten();
+                        table.map(Table::new).transpose()
                     };
                     return Ok(Self {
                         process: frame.process,
@@ -143,7 +143,7 @@ fn read_frame(marker: u8, segment: &[u8], shape: Shape) -> Result<Frame, String>
         Process::Sequential => precision == 8 || precision == 12,
     };
     if !possible {
-        return Err(format!("{precision} bits per sample are not possible in this process"));
+        return Err(format!("{precision} bits per sample are impossible with this JPEG process"));
     }
     Ok(Frame { process, precision, quantisation: usize::from(quantisation) })
 }
