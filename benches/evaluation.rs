@@ -6,13 +6,13 @@
 
 use std::time::Instant;
 
-use lungs::evaluation::{Options, Scored, evaluate_with_curves};
+use lungs::evaluation::{Options, ScoredExam, evaluate_with_curves};
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let exams: usize = numbers.next().unwrap_or(75_000);
     let bootstrap_replicates = numbers.next().unwrap_or(2000);
-    let scored: Vec<Scored> = (0..exams).map(exam).collect();
+    let scored: Vec<ScoredExam> = (0..exams).map(exam).collect();
     let options = Options { bootstrap_replicates, ..Options::default() };
     let mut best = f64::INFINITY;
     let mut told = String::new();
@@ -32,11 +32,11 @@ fn main() {
 }
 
 /// One exam in 60 is positive, and scores higher.
-fn exam(index: usize) -> Scored {
+fn exam(index: usize) -> ScoredExam {
     let label = index.is_multiple_of(60);
     let share = ((index as f64 + 1.0) * 0.618_033_988_749_895).fract().clamp(1e-6, 1.0 - 1e-6);
     let logit = (share / (1.0 - share)).ln() - if label { 2.0 } else { 4.0 };
-    Scored {
+    ScoredExam {
         patient_id: format!("{}", index * 26 / 75),
         exam_id: format!("{index}"),
         label,

@@ -1,8 +1,8 @@
-//! DeLong's figures against pROC's published example, against the definition, and against the
+//! DeLong's variance and test against pROC's published example, against the definition, and against the
 //! bootstrap.
 //!
 //! The example is `aSAH` of the R package pROC (113 patients after subarachnoid haemorrhage;
-//! Turck et al., Intensive Care Medicine 2010, 36:107–115). Every figure here depends on the
+//! Turck et al., Intensive Care Medicine 2010, 36:107–115). Every value here depends on the
 //! order of the scores alone, so only dense ranks are kept. Expected values: pROC 1.18.0,
 //! `ci.auc`, `var` and `roc.test(method = "delong")`.
 
@@ -50,7 +50,7 @@ fn one_auc_agrees_with_proc() {
         let interval = delong_plain_interval(found.auc, variance, 0.95);
         assert_close(interval.low, low);
         assert_close(interval.high, high);
-        // The reported interval leans away from 1 and holds the same estimate.
+        // The reported interval is shifted away from 1 and contains the same estimate.
         let reported = auc_with_interval(&scores, &labels, 0.95).interval.unwrap();
         assert!(reported.low < auc && auc < reported.high && reported.high < high);
     }
@@ -73,15 +73,15 @@ fn paired_test_agrees_with_proc() {
 }
 
 #[test]
-fn a_model_against_itself_has_nothing_to_test() {
+fn the_test_of_a_model_against_itself_is_undefined() {
     let (scores, labels) = asah(&S100B);
     let found = delong_paired(&scores, &scores, &labels, 0.95).unwrap();
     assert_eq!((found.difference, found.p_value), (0.0, None));
-    assert!(found.reason.unwrap().contains("rank these exams alike"));
+    assert!(found.reason.unwrap().contains("rank these exams equally"));
 }
 
 #[test]
-fn perfect_separation_does_not_claim_certainty() {
+fn perfect_separation_has_an_interval_with_width() {
     let (scores, labels) =
         ([0.1, 0.2, 0.3, 0.7, 0.8, 0.9], [false, false, false, true, true, true]);
     let found = auc_with_interval(&scores, &labels, 0.95);
@@ -98,7 +98,7 @@ fn perfect_separation_does_not_claim_certainty() {
 }
 
 #[test]
-fn what_is_undefined_says_why() {
+fn an_undefined_auc_has_a_reason() {
     let one = auc_with_interval(&[0.1, 0.2], &[false, false], 0.95);
     assert_eq!(one.value, None);
     assert_eq!(one.reason.unwrap(), "one class only: all 2 exams are negative");
@@ -144,7 +144,7 @@ fn naive_covariance(a: &[f64], b: &[f64], labels: &[bool]) -> f64 {
 
 proptest! {
     #[test]
-    fn mid_ranks_give_what_the_definition_gives((a, labels) in labelled_scores(), salt in 1usize..7) {
+    fn mid_ranks_agree_with_the_definition((a, labels) in labelled_scores(), salt in 1usize..7) {
         let m = labels.iter().filter(|&&label| label).count();
         prop_assume!(m > 1 && labels.len() - m > 1);
         let b: Vec<f64> = a.iter().enumerate().map(|(i, s)| s + (i * salt % 5) as f64).collect();

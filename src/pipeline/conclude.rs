@@ -1,10 +1,11 @@
-//! Scored → figures: `evaluation.json`, `calibration.json` and the curves, from predictions alone.
+//! Predictions → metrics: `evaluation.json`, `calibration.json` and the curves, from predictions alone.
 
 use super::PipelineError;
 use super::calibrated::KeptCalibration;
 use super::columns::Columns;
 use crate::evaluation::{
-    Calibrated, ChosenOn, Curves, Evaluation, Options, Rule, Scored, evaluate_with_curves,
+    CalibratedProbabilities, ChosenOn, Curves, Evaluation, Options, Rule, ScoredExam,
+    evaluate_with_curves,
 };
 use crate::files;
 use crate::report;
@@ -35,7 +36,7 @@ pub(super) fn conclude(spec: &Spec, run: &RunFolder, selected: usize) -> Result<
         } else {
             options.calibrated = calibration.as_ref().and_then(|kept| {
                 let probability = |row: &PredictionRow| kept.probability(row.logit);
-                Some(Calibrated {
+                Some(CalibratedProbabilities {
                     method: kept.calibrator.as_ref()?.method().to_owned(),
                     fitted_on: kept.fitted_on.to_string(),
                     probabilities: rows.iter().map(probability).collect::<Option<_>>()?,
@@ -76,14 +77,14 @@ pub(super) fn options(
 
 /// All figures of predictions, and the curves behind them.
 pub(super) fn judge(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation, Curves) {
-    let scored = |row: PredictionRow| Scored {
+    let scored = |row: PredictionRow| ScoredExam {
         patient_id: row.patient,
         exam_id: row.exam,
         label: row.label == 1,
         logit: row.logit,
         probability: row.probability,
     };
-    let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
+    let scored: Vec<ScoredExam> = rows.into_iter().map(scored).collect();
     evaluate_with_curves(&scored, options)
 }
 

@@ -10,7 +10,7 @@ use crate::formats::{Format, MapGrid, write_map};
 use crate::images::{Image, Kind, read_volume};
 use crate::model::I3d;
 use crate::prepare::load_prepared;
-use crate::report::plot::{Caption, explained};
+use crate::report::plot::{Caption, draw_heatmap};
 use crate::spec::Spec;
 use crate::training::central_slices;
 use crate::volume::{Geometry, Turn, Window};
@@ -227,7 +227,7 @@ fn one(
         highest: format!("{:.3} {}", highest.unwrap_or(0.0), wanted.unit()),
     };
     let picture = format!("{stem}.png");
-    let png = explained(&ct, &field, window_of(spec), &caption);
+    let png = draw_heatmap(&ct, &field, window_of(spec), &caption);
     write_bytes(&wanted.folder.join(&picture), &png).map_err(Failed::Write)?;
     row.highest = highest;
     if let Some([x, y, z]) = field.peak_mm() {

@@ -4,7 +4,7 @@ use super::calibrated::KeptCalibration;
 use super::columns::Columns;
 use super::conclude::{judge, options, write_curves, write_json};
 use super::{PipelineError, cache_folder};
-use crate::evaluation::Calibrated;
+use crate::evaluation::CalibratedProbabilities;
 use crate::report::{self, CrossValidation, Fold, PooledRow};
 use crate::results::{PredictionRow, RunFolder, read_csv, write_csv};
 use crate::spec::{Part, Spec};
@@ -39,7 +39,7 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     let mut options = options(spec, &Columns::read(spec, folds)?, &tested)?;
     // Only where every fold has a map: figures are of all exams or of none.
     options.calibrated =
-        (!tested.is_empty() && calibrated.len() == tested.len()).then(|| Calibrated {
+        (!tested.is_empty() && calibrated.len() == tested.len()).then(|| CalibratedProbabilities {
             method: spec.evaluate.recalibrate.to_string(),
             fitted_on: "the validation part of each fold".to_owned(),
             probabilities: calibrated,

@@ -1,6 +1,6 @@
 //! Finished runs that nobody trained: the tables that a run leaves, of any number of exams.
 
-use lungs::evaluation::{Grouping, Options, Scored, evaluate_with_curves};
+use lungs::evaluation::{Grouping, Options, ScoredExam, evaluate_with_curves};
 use lungs::report::Summary;
 use lungs::results::{MetricsRow, PredictionRow, Provenance, RunFolder, Table, now_utc, write_csv};
 use lungs::spec::{Part, Spec, load_resolved};
@@ -20,7 +20,7 @@ pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
         let rows = predictions(part, judged, seed);
         write_csv(&run.predictions(part, 2), &rows).unwrap();
         write_csv(&run.predictions(part, 1), &rows).unwrap();
-        let scored: Vec<Scored> = rows.iter().map(scored).collect();
+        let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
         let grouping = Grouping {
             by: "sex".into(),
             groups: vec!["female".into(), "male".into()],
@@ -89,8 +89,8 @@ fn predictions(part: Part, count: usize, seed: u64) -> Vec<PredictionRow> {
     (0..count).map(row).collect()
 }
 
-fn scored(row: &PredictionRow) -> Scored {
-    Scored {
+fn scored(row: &PredictionRow) -> ScoredExam {
+    ScoredExam {
         patient_id: row.patient.clone(),
         exam_id: row.exam.clone(),
         label: row.label == 1,
