@@ -227,7 +227,9 @@ pub fn delong_paired(
         }
         // The variance of identical rankings is zero up to rounding.
         Some(variance) if variance <= 1e-15 => {
-            paired.reason = Some("both models rank these exams equally, so their AUCs are equal and the test is undefined".to_owned());
+            let reason = "both models rank these exams equally, so their AUCs are equal and the test \
+                          is undefined";
+            paired.reason = Some(reason.to_owned());
         }
         Some(variance) => {
             let spread = critical_value(level) * variance.sqrt();

@@ -4,7 +4,7 @@ use super::PipelineError;
 use super::predict::Prediction;
 use super::preparation::settings;
 use crate::dicom::HuRule;
-use crate::explain::{Camera, Field, LookError, Method, Seen, look};
+use crate::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
 use crate::files::{WriteError, make_folder, write_bytes};
 use crate::formats::{Format, MapGrid, write_map};
 use crate::images::{Image, Kind, read_volume};
@@ -34,8 +34,8 @@ impl Explaining {
     /// The method's name in tables and file names.
     pub fn name(&self) -> &'static str {
         match self.method {
-            Method::Camera { camera: Camera::GradCam, .. } => "grad-cam",
-            Method::Camera { camera: Camera::HiResCam, .. } => "hires-cam",
+            Method::Cam { kind: CamKind::GradCam, .. } => "grad-cam",
+            Method::Cam { kind: CamKind::HiResCam, .. } => "hires-cam",
             Method::Occlusion { .. } => "occlusion",
         }
     }
@@ -48,10 +48,10 @@ impl Explaining {
     /// The method in words.
     fn told(&self) -> String {
         match &self.method {
-            Method::Camera { camera, layers } => {
-                let name = match camera {
-                    Camera::GradCam => "Grad-CAM",
-                    Camera::HiResCam => "HiResCAM",
+            Method::Cam { kind, layers } => {
+                let name = match kind {
+                    CamKind::GradCam => "Grad-CAM",
+                    CamKind::HiResCam => "HiResCAM",
                 };
                 format!("{name} of {}", layers.join(", "))
             }
@@ -64,8 +64,8 @@ impl Explaining {
     /// What the highest weight is measured in.
     fn unit(&self) -> &'static str {
         match &self.method {
-            Method::Camera { layers, .. } if layers.len() > 1 => "of 1, where all layers agree",
-            Method::Camera { .. } => "(its scale is the layer's own)",
+            Method::Cam { layers, .. } if layers.len() > 1 => "of 1, where all layers agree",
+            Method::Cam { .. } => "(its scale is the layer's own)",
             Method::Occlusion { .. } => "of log-odds lost",
         }
     }
@@ -157,8 +157,8 @@ enum Failed {
     Write(WriteError),
 }
 
-impl From<LookError> for Failed {
-    fn from(error: LookError) -> Self {
+impl From<HeatmapError> for Failed {
+    fn from(error: HeatmapError) -> Self {
         Self::Exam(error.to_string())
     }
 }
@@ -180,7 +180,7 @@ fn one(
         let (hu, slices) = (prepared.hu.clone(), spec.model.slices);
         let first = (hu.len_of(Axis(0)) - slices) / 2;
         let window = window_of(spec);
-        let seen = Seen {
+        let seen = InputVolume {
             volume: central_slices(hu, slices).mapv(|hu| window.value(hu)),
             channels: spec.model.channels,
             geometry: Geometry {
@@ -188,7 +188,7 @@ fn one(
                 ..prepared.geometry
             },
         };
-        fields.push(look(network, &seen, &wanted.method, device)?);
+        fields.push(heatmap(network, &seen, &wanted.method, device)?);
     }
     let Some(field) = Field::mean(fields) else { return Ok(()) };
 
@@ -320,7 +320,7 @@ mod tests {
             flags: String::new(),
         };
         let layers = vec!["Mixed_5c".to_owned()];
-        let method = Method::Camera { camera: Camera::GradCam, layers };
+        let method = Method::Cam { kind: CamKind::GradCam, layers };
         let wanted = Explaining { folder: folder.path().join("looked"), method };
         let scored = [0, 1].map(|_| (&image, folder.path().join("gone.npz"), &prediction));
         let models = [Looking { spec: &spec, network: &network }];

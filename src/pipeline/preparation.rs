@@ -62,10 +62,10 @@ pub fn prepare_shard(
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
     // Parts begin at the same time: one of them makes what is to be made and looks into the files.
-    let turn = prepare::turn(&cache_folder(spec), "index");
+    let index_lock = prepare::lock_task(&cache_folder(spec), "index");
     make_phantom(spec, watch)?;
     let mut cohort = gather(spec, watch)?;
-    drop(turn);
+    drop(index_lock);
     let of = cohort.chosen.len();
     cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
     watch.stage_ends("part", &format!("{shard}, {} of {of} series", cohort.chosen.len()));

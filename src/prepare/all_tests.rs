@@ -49,7 +49,7 @@ fn settings() -> Settings {
     }
 }
 
-/// A good series, one of another modality, one with a file cut short, another good one.
+/// A good series, one of another modality, one with a truncated file, another good one.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_series(&folder.path().join("a"), &chest("1.1"));
@@ -57,9 +57,9 @@ fn folder() -> tempfile::TempDir {
     other.iter_mut().for_each(|slice| slice.modality = "MR".to_owned());
     write_series(&folder.path().join("b"), &other);
     write_series(&folder.path().join("c"), &chest("1.3"));
-    let cut = folder.path().join("c/image-003-1.3");
-    let whole = fs::read(&cut).unwrap();
-    fs::write(&cut, &whole[..whole.len() - 1000]).unwrap();
+    let truncated = folder.path().join("c/image-003-1.3");
+    let bytes = fs::read(&truncated).unwrap();
+    fs::write(&truncated, &bytes[..bytes.len() - 1000]).unwrap();
     let mut shifted = chest("1.4");
     shifted.iter_mut().for_each(|slice| slice.pixels.rotate_left(4));
     write_series(&folder.path().join("d"), &shifted);
@@ -89,7 +89,7 @@ fn files(cache: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn every_series_gets_its_row_in_order_and_a_bad_one_stops_nobody() {
+fn every_series_has_its_row_in_order_and_a_bad_one_does_not_stop_the_others() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let rows = prepare(folder.path(), cache.path(), 2);
     let codes: Vec<_> =
@@ -98,12 +98,12 @@ fn every_series_gets_its_row_in_order_and_a_bad_one_stops_nobody() {
     let good = &rows[0];
     assert_eq!((good.status, good.slices), (Status::Prepared, Some(60)));
     // Two ellipsoids of 4/3·π·55·75·110 mm³ = 1901 ml each.
-    for found_ml in [good.lung_left_ml, good.lung_right_ml] {
-        assert!((found_ml.unwrap() - 1901.0).abs() < 120.0, "{found_ml:?}");
+    for lung_ml in [good.lung_left_ml, good.lung_right_ml] {
+        assert!((lung_ml.unwrap() - 1901.0).abs() < 120.0, "{lung_ml:?}");
     }
     let crop = load_prepared(&cache.path().join(&good.cache_file)).unwrap();
     assert_eq!(crop.volume.hu.dim(), (48, 40, 56));
-    // The middle between the lungs, in the patient and in the crop.
+    // The middle between the lungs, in patient coordinates and in the crop.
     let middle = crop.volume.geometry.position_mm([24.0, 20.0, 28.0]);
     for (found, truth) in middle.iter().zip([0.0, 0.0, 150.0]) {
         assert!((found - truth).abs() <= 7.5, "{middle:?}");
@@ -121,11 +121,11 @@ fn rows_and_files_do_not_depend_on_threads() {
 }
 
 #[test]
-fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_seen() {
+fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_noticed() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
     assert_eq!(prepare(folder.path(), cache.path(), 2), before);
-    // Other pixels with the same size and the same time of modification.
+    // Different pixels with the same size and the same time of modification.
     let path = folder.path().join("a/image-003-1.1");
     let time = fs::metadata(&path).unwrap().modified().unwrap();
     let mut bytes = fs::read(&path).unwrap();
@@ -139,7 +139,7 @@ fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_seen() {
 }
 
 #[test]
-fn moved_files_find_their_entry_and_other_settings_do_not() {
+fn moved_files_use_their_cache_entry_and_other_settings_do_not() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
     fs::rename(folder.path().join("a"), folder.path().join("z")).unwrap();
@@ -154,21 +154,21 @@ fn moved_files_find_their_entry_and_other_settings_do_not() {
 }
 
 #[test]
-fn damaged_entries_are_made_again() {
+fn damaged_entries_are_prepared_again() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
-    let whole = files(cache.path());
+    let intact = files(cache.path());
     let npz = cache.path().join(&before[0].cache_file);
     let damage: [(&str, &[u8]); 3] = [("npz", b"PK"), ("json", b"{\"row\": "), ("json", b"{}")];
     for (extension, bytes) in damage {
         fs::write(npz.with_extension(extension), bytes).unwrap();
         assert_eq!(prepare(folder.path(), cache.path(), 2), before);
-        assert!(files(cache.path()) == whole);
+        assert!(files(cache.path()) == intact);
     }
     for extension in ["png", "npz"] {
         fs::remove_file(npz.with_extension(extension)).unwrap();
         prepare(folder.path(), cache.path(), 2);
-        assert!(files(cache.path()) == whole);
+        assert!(files(cache.path()) == intact);
     }
 }
 
@@ -182,7 +182,7 @@ fn a_cache_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_tilted_chest_is_put_straight_or_refused_as_the_settings_say() {
+fn a_tilted_chest_is_corrected_or_excluded_by_the_settings() {
     let folder = tempfile::tempdir().unwrap();
     let mut slices = chest("1.1");
     let (sin, cos) = 6_f64.to_radians().sin_cos();
@@ -202,7 +202,7 @@ fn a_tilted_chest_is_put_straight_or_refused_as_the_settings_say() {
 }
 
 #[test]
-fn limits_refuse_with_the_value_found() {
+fn exclusions_by_limits_have_the_value_and_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     write_series(folder.path(), &chest("1.1"));
     let found = scan(folder.path()).unwrap();

@@ -31,7 +31,7 @@ impl<'a> Contents<'a> {
             .filter(|row| !row.series.is_empty())
             .map(|row| (row.series.as_str(), row.path.as_str()))
             .collect();
-        let prepared_uids: BTreeSet<&str> =
+        let preparation_uids: BTreeSet<&str> =
             preparation.rows.iter().map(|row| row.series_uid.as_str()).collect();
         let excluded = preparation.rows.iter().filter(|row| row.status == Status::Refused);
         let excluded = excluded.map(|row| {
@@ -41,7 +41,7 @@ impl<'a> Contents<'a> {
         });
         let excluded_before = preparation.cohort.iter().filter(|row| {
             let has_reason = !row.reason.is_empty() && !row.chosen && !row.is_passed_over();
-            has_reason && (row.series.is_empty() || !prepared_uids.contains(row.series.as_str()))
+            has_reason && (row.series.is_empty() || !preparation_uids.contains(row.series.as_str()))
         });
         let excluded_before = excluded_before.map(|row| {
             let (code, reason) = row.reason.split_once(':').unwrap_or((&row.reason, ""));
