@@ -209,8 +209,8 @@ mod tests {
         let mut occluded = exam.volume.clone();
         occluded.slice_mut(ndarray::s![8..16, 16..24, 24..32]).fill(-1.0);
         let expected = odds(&exam.volume) - odds(&occluded);
-        let found = field.values[[1, 2, 3]];
-        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        let weight = field.values[[1, 2, 3]];
+        assert!((weight - expected).abs() < 1e-5, "{weight} {expected}");
         assert!(expected.abs() > 1e-4, "{expected}");
     }
 

@@ -67,8 +67,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn prepare(folder: &Path, cache: &Path, threads: usize) -> Vec<Row> {
-    let found = scan(folder).unwrap();
-    let images: Vec<&Image> = found.images.iter().collect();
+    let scan = scan(folder).unwrap();
+    let images: Vec<&Image> = scan.images.iter().collect();
     let mut rows = prepare_all(&images, &settings(), cache, &|_| (), threads).unwrap();
     rows.iter_mut().for_each(|row| (row.seconds, row.new) = (0.0, false));
     rows
@@ -147,9 +147,9 @@ fn moved_files_use_their_cache_entry_and_other_settings_do_not() {
     let written = fs::metadata(&entry).unwrap().modified().unwrap();
     assert_eq!(prepare(folder.path(), cache.path(), 2), before);
     assert_eq!(fs::metadata(&entry).unwrap().modified().unwrap(), written);
-    let found = scan(folder.path()).unwrap();
+    let scan = scan(folder.path()).unwrap();
     let other = Settings { upper_hu: 300.0, ..settings() };
-    let rows = prepare_all(&[&found.images[0]], &other, cache.path(), &|_| (), 1).unwrap();
+    let rows = prepare_all(&[&scan.images[0]], &other, cache.path(), &|_| (), 1).unwrap();
     assert_ne!(rows[0].cache_file, before[0].cache_file);
 }
 
@@ -188,15 +188,15 @@ fn a_tilted_chest_is_corrected_or_excluded_by_the_settings() {
     let (sin, cos) = 6_f64.to_radians().sin_cos();
     slices.iter_mut().for_each(|slice| slice.orientation = [1.0, 0.0, 0.0, 0.0, cos, sin]);
     write_series(folder.path(), &slices);
-    let found = scan(folder.path()).unwrap();
-    let row = crate::prepare::prepare_image(&found.images[0], &settings()).row;
+    let scan = scan(folder.path()).unwrap();
+    let row = crate::prepare::prepare_image(&scan.images[0], &settings()).row;
     assert_eq!((row.status, row.reason.as_str()), (Status::Prepared, ""));
     assert!(row.flags.starts_with("tilt-resheared"), "{}", row.flags);
     let gantry_tilt = crate::dicom::GantryTilt::Refuse;
     let stacks = crate::dicom::StackRules { gantry_tilt, ..settings().stacks };
-    let refusing = Settings { stacks, ..settings() };
-    let found = Scanner::default().stacking_by(stacks).scan(folder.path()).unwrap();
-    let row = crate::prepare::prepare_image(&found.images[0], &refusing).row;
+    let strict = Settings { stacks, ..settings() };
+    let scan = Scanner::default().stacking_by(stacks).scan(folder.path()).unwrap();
+    let row = crate::prepare::prepare_image(&scan.images[0], &strict).row;
     assert_eq!(row.code, "gantry-tilt");
     assert!(row.reason.starts_with("gantry tilt of 6.0 degrees"), "{}", row.reason);
 }
@@ -205,17 +205,17 @@ fn a_tilted_chest_is_corrected_or_excluded_by_the_settings() {
 fn exclusions_by_limits_have_the_value_and_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     write_series(folder.path(), &chest("1.1"));
-    let found = scan(folder.path()).unwrap();
-    let refused = |limits| {
+    let scan = scan(folder.path()).unwrap();
+    let row_with = |limits| {
         let settings = Settings { limits, ..settings() };
-        crate::prepare::prepare_image(&found.images[0], &settings).row
+        crate::prepare::prepare_image(&scan.images[0], &settings).row
     };
     let limits = settings().limits;
-    let row = refused(Limits { min_slices: 61, ..limits });
+    let row = row_with(Limits { min_slices: 61, ..limits });
     assert_eq!((row.code.as_str(), row.slices), ("too-few-slices", Some(60)));
     assert_eq!(row.reason, "60 slices, expected at least 61");
-    let row = refused(Limits { max_slice_spacing_mm: 2.5, ..limits });
+    let row = row_with(Limits { max_slice_spacing_mm: 2.5, ..limits });
     assert_eq!(row.reason, "slices are 5.000 mm apart, expected at most 2.5 mm");
-    let row = refused(Limits { min_lung_ml: 9000.0, ..limits });
+    let row = row_with(Limits { min_lung_ml: 9000.0, ..limits });
     assert_eq!(row.code, "small-lungs");
 }

@@ -359,7 +359,7 @@ mod tests {
     use super::*;
 
     /// String literals of a source text between `start` and `end`.
-    fn quoted<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    fn literals<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
         let part = text.split_once(start).expect("the text has the start").1;
         let part = part.split_once(end).map_or(part, |(part, _)| part);
         let words: Vec<&str> = part.split('"').skip(1).step_by(2).collect();
@@ -369,17 +369,17 @@ mod tests {
 
     #[test]
     fn every_flag_and_code_of_the_program_is_explained() {
-        let mut codes = quoted(include_str!("../../dicom/error.rs"), "fn code(", "\n    }\n");
-        codes.extend(quoted(include_str!("../../prepare/refusal.rs"), "fn code(", "\n    }\n"));
+        let mut codes = literals(include_str!("../../dicom/error.rs"), "fn code(", "\n    }\n");
+        codes.extend(literals(include_str!("../../prepare/refusal.rs"), "fn code(", "\n    }\n"));
         let lungs = include_str!("../../volume/lungs/flags.rs");
-        codes.extend(quoted(lungs, "impl fmt::Display for LungFlag", "\n}\n"));
-        codes.extend(quoted(include_str!("../../formats/error.rs"), "fn code(", "\n    }\n"));
+        codes.extend(literals(lungs, "impl fmt::Display for LungFlag", "\n}\n"));
+        codes.extend(literals(include_str!("../../formats/error.rs"), "fn code(", "\n    }\n"));
         let rules = include_str!("../../cohort/rules.rs").split("#[cfg(test)]").next();
         let sentences = rules.unwrap_or_default().split('"').skip(1).step_by(2);
         codes.extend(sentences.filter_map(|text| text.split_once(": ").map(|(code, _)| code)));
         let split = include_str!("../../dicom/split.rs");
         codes.extend(
-            quoted(split, "let (code, what)", "            };\n")
+            literals(split, "let (code, what)", "            };\n")
                 .into_iter()
                 .filter(|code| code.contains('-') || *code == "localizers"),
         );

@@ -18,7 +18,7 @@ fn row(patient: &str, uid: &str, flags: &str) -> Row {
     serde_json::from_value(json).unwrap()
 }
 
-fn refused(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
+fn excluded_row(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
     Row {
         status: Status::Refused,
         code: code.into(),
@@ -44,9 +44,14 @@ fn cohort_row(row: &Row, path: &str) -> CohortRow {
 fn small() -> Preparation {
     let rows = vec![
         row("P1", "1.2.840.113619.2.55.1001", ""),
-        refused("P2", "1.2.840.113619.2.55.1002", "localizer", "all 2 images are localizers"),
+        excluded_row("P2", "1.2.840.113619.2.55.1002", "localizer", "all 2 images are localizers"),
         row("P3", "1.2.840.113619.2.55.1003", "reoriented"),
-        refused("P4", "1.2.840.113619.2.55.1004", "gantry-tilt", "gantry tilt of 18.5 degrees"),
+        excluded_row(
+            "P4",
+            "1.2.840.113619.2.55.1004",
+            "gantry-tilt",
+            "gantry tilt of 18.5 degrees",
+        ),
         row("P5", "1.2.840.113619.2.55.1005", "lungs-cut-at-top;reoriented"),
     ];
     let mut cohort: Vec<CohortRow> =
@@ -200,7 +205,7 @@ fn a_hundred_thousand_series_are_less_than_four_megabytes() {
     for number in 0..100_000 {
         let uid = format!("1.2.840.{number}");
         many.rows.push(match number % 50 {
-            0 => refused("P", &uid, "localizer", "all 2 images are localizers"),
+            0 => excluded_row("P", &uid, "localizer", "all 2 images are localizers"),
             1 => row("P", &uid, "lungs-cut-at-top"),
             _ => row("P", &uid, ""),
         });
