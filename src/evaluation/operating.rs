@@ -84,8 +84,9 @@ impl OperatingPoint {
     }
 
     fn at(rule: Rule, cut: Cut, positives: usize, negatives: usize, level: f64) -> Self {
-        let (tp, fp) = (cut.true_positives, cut.false_positives);
-        let (tn, false_negatives) = (negatives - fp, positives - tp);
+        let Cut { true_positives, false_positives, .. } = cut;
+        let true_negatives = negatives - false_positives;
+        let false_negatives = positives - true_positives;
         let proportion =
             |successes, total, denominator| Proportion::new(successes, total, level, denominator);
         Self {
@@ -93,12 +94,16 @@ impl OperatingPoint {
             chosen_on: rule.chosen_on(),
             threshold_logit: Some(cut.threshold),
             threshold_probability: Some(sigmoid(cut.threshold)),
-            sensitivity: proportion(tp, positives, "positive exams"),
-            specificity: proportion(tn, negatives, "negative exams"),
-            positive_predictive_value: proportion(tp, tp + fp, "exams predicted positive"),
+            sensitivity: proportion(true_positives, positives, "positive exams"),
+            specificity: proportion(true_negatives, negatives, "negative exams"),
+            positive_predictive_value: proportion(
+                true_positives,
+                true_positives + false_positives,
+                "exams predicted positive",
+            ),
             negative_predictive_value: proportion(
-                tn,
-                tn + false_negatives,
+                true_negatives,
+                true_negatives + false_negatives,
                 "exams predicted negative",
             ),
             at_prevalence: None,
