@@ -144,17 +144,17 @@ impl View<'_> {
                     mix(grey(next[0], across), grey(next[0], next[1]), across_fraction),
                     down_fraction,
                 );
-                let near = [
+                let nearest = [
                     if down_fraction < 0.5 { down } else { next[0] },
                     if across_fraction < 0.5 { across } else { next[1] },
                 ];
                 let inside = |down, across| lungs.mask.get(index(down, across));
                 // Voxels beyond the volume count as outside, so a lung at the volume's face has an edge.
-                let edge = inside(near[0], near[1])
-                    && !(inside(near[0].wrapping_sub(1), near[1])
-                        && inside(near[0] + 1, near[1])
-                        && inside(near[0], near[1].wrapping_sub(1))
-                        && inside(near[0], near[1] + 1));
+                let edge = inside(nearest[0], nearest[1])
+                    && !(inside(nearest[0].wrapping_sub(1), nearest[1])
+                        && inside(nearest[0] + 1, nearest[1])
+                        && inside(nearest[0], nearest[1].wrapping_sub(1))
+                        && inside(nearest[0], nearest[1] + 1));
                 let colour = if edge { LUNGS } else { [value.round() as u8; 3] };
                 self.put(row, column, colour);
             }
@@ -165,17 +165,17 @@ impl View<'_> {
     fn sample(&self, pixel: usize, side: usize) -> (usize, f32) {
         let (pixels, voxels) = (self.size[side], self.voxels[side]);
         let pixel = if side == 0 && self.panel.upwards { pixels - 1 - pixel } else { pixel };
-        let at = (pixel as f32 + 0.5) * voxels as f32 / pixels as f32 - 0.5;
-        let at = at.clamp(0.0, (voxels - 1) as f32);
-        (at as usize, at.fract())
+        let voxel = (pixel as f32 + 0.5) * voxels as f32 / pixels as f32 - 0.5;
+        let voxel = voxel.clamp(0.0, (voxels - 1) as f32);
+        (voxel as usize, voxel.fract())
     }
 
     /// The pixel that contains a voxel's edge.
     fn pixel(&self, voxel_edge: i64, side: usize) -> i64 {
         let (pixels, voxels) = (self.size[side] as f64, self.voxels[side] as f64);
-        let at = voxel_edge as f64 * pixels / voxels;
-        let at = if side == 0 && self.panel.upwards { pixels - at } else { at };
-        at.floor() as i64
+        let pixel = voxel_edge as f64 * pixels / voxels;
+        let pixel = if side == 0 && self.panel.upwards { pixels - pixel } else { pixel };
+        pixel.floor() as i64
     }
 
     /// Halves the brightness outside the ranges of first and last voxels, down and across.
@@ -188,8 +188,8 @@ impl View<'_> {
         for row in 0..self.size[0] {
             for column in 0..self.size[1] {
                 if !(rows.contains(&(row as i64)) && columns.contains(&(column as i64))) {
-                    let at = 3 * ((self.top + row) * self.picture.width + self.left + column);
-                    if let Some(pixel) = self.picture.rgb.get_mut(at..at + 3) {
+                    let offset = 3 * ((self.top + row) * self.picture.width + self.left + column);
+                    if let Some(pixel) = self.picture.rgb.get_mut(offset..offset + 3) {
                         pixel.iter_mut().for_each(|value| *value /= 2);
                     }
                 }
@@ -232,8 +232,8 @@ impl View<'_> {
     }
 
     fn put(&mut self, row: usize, column: usize, colour: [u8; 3]) {
-        let at = 3 * ((self.top + row) * self.picture.width + self.left + column);
-        if let Some(pixel) = self.picture.rgb.get_mut(at..at + 3) {
+        let offset = 3 * ((self.top + row) * self.picture.width + self.left + column);
+        if let Some(pixel) = self.picture.rgb.get_mut(offset..offset + 3) {
             pixel.copy_from_slice(&colour);
         }
     }

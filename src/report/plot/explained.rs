@@ -141,8 +141,8 @@ fn scale_bar(sheet: &mut Pixels, texts: &mut Vec<Text>, height: usize, mm_per_pi
     for column in left..left + length {
         (4..8).for_each(|up| sheet.put(column, bottom - up.min(height), (255, 255, 255)));
     }
-    let at = ((left + length / 2) as f64, bottom as f64 - 13.0);
-    let text = Text::new("50 mm", at, 15.0).anchor(Anchor::Middle).colour((255, 255, 255));
+    let centre = ((left + length / 2) as f64, bottom as f64 - 13.0);
+    let text = Text::new("50 mm", centre, 15.0).anchor(Anchor::Middle).colour((255, 255, 255));
     texts.push(text);
 }
 
@@ -264,15 +264,15 @@ impl View<'_> {
     fn voxel(&self, pixel: usize, side: usize) -> f64 {
         let (pixels, voxels) = (self.size[side], self.ct.hu.len_of(ndarray::Axis(self.axis(side))));
         let pixel = if side == 0 && self.panel.upwards { pixels - 1 - pixel } else { pixel };
-        let at = (pixel as f64 + 0.5) * voxels as f64 / pixels as f64 - 0.5;
-        at.clamp(0.0, voxels as f64 - 1.0)
+        let voxel = (pixel as f64 + 0.5) * voxels as f64 / pixels as f64 - 0.5;
+        voxel.clamp(0.0, voxels as f64 - 1.0)
     }
 
     /// The pixel of a voxel, down (0) or across (1).
     fn pixel(&self, index: [f64; 3], side: usize) -> f64 {
         let (pixels, voxels) = (self.size[side], self.ct.hu.len_of(ndarray::Axis(self.axis(side))));
-        let at = (index[self.axis(side)] + 0.5) * pixels as f64 / voxels as f64;
-        if side == 0 && self.panel.upwards { pixels as f64 - at } else { at }
+        let pixel = (index[self.axis(side)] + 0.5) * pixels as f64 / voxels as f64;
+        if side == 0 && self.panel.upwards { pixels as f64 - pixel } else { pixel }
     }
 }
 
@@ -367,11 +367,11 @@ mod tests {
     fn without_weights_the_picture_is_the_scan_alone() {
         let (rgb, width, height) = draw_example(0.0);
         let grey = over(127.5, 0.0);
-        let panel = |at: &usize| (HEAD..height - FOOT).contains(&(at / width));
+        let in_panel = |index: &usize| (HEAD..height - FOOT).contains(&(index / width));
         let coloured = rgb
             .chunks_exact(3)
             .enumerate()
-            .filter(|(at, pixel)| panel(at) && pixel[0].saturating_sub(pixel[2]) > 20);
+            .filter(|(index, pixel)| in_panel(index) && pixel[0].saturating_sub(pixel[2]) > 20);
         assert_eq!(coloured.count(), 0);
         assert!(rgb.chunks_exact(3).filter(|p| **p == [grey.0, grey.1, grey.2]).count() > 100_000);
     }

@@ -106,8 +106,8 @@ impl Pixels {
     /// Colours a pixel; pixels outside the picture are ignored.
     pub fn put(&mut self, column: usize, row: usize, (red, green, blue): Colour) {
         if column < self.width && row < self.height {
-            let at = 3 * (row * self.width + column);
-            self.rgb[at..at + 3].copy_from_slice(&[red, green, blue]);
+            let offset = 3 * (row * self.width + column);
+            self.rgb[offset..offset + 3].copy_from_slice(&[red, green, blue]);
         }
     }
 
@@ -138,8 +138,8 @@ fn average_down(pixels: &[u8], width: u32, height: u32) -> (Vec<u8>, (u32, u32))
                 let mut sum = 0u32;
                 for dy in 0..OVERSAMPLING {
                     for dx in 0..OVERSAMPLING {
-                        let at = (y * OVERSAMPLING + dy) * width + x * OVERSAMPLING + dx;
-                        sum += u32::from(pixels[(at * 3 + channel) as usize]);
+                        let pixel = (y * OVERSAMPLING + dy) * width + x * OVERSAMPLING + dx;
+                        sum += u32::from(pixels[(pixel * 3 + channel) as usize]);
                     }
                 }
                 let count = OVERSAMPLING * OVERSAMPLING;

@@ -79,8 +79,8 @@ impl Pictures {
 pub(super) fn picture_name(row: &Row) -> Option<String> {
     let name = row.cache_file.strip_suffix(".npz")?;
     // A manipulated table must not link to files outside the cache.
-    let plain = !name.is_empty() && !name.contains(['/', '\\']);
-    (row.status == Status::Prepared && plain).then(|| format!("{name}.png"))
+    let is_file_name = !name.is_empty() && !name.contains(['/', '\\']);
+    (row.status == Status::Prepared && is_file_name).then(|| format!("{name}.png"))
 }
 
 /// Width and height from the header of a PNG file.
