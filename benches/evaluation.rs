@@ -1,42 +1,42 @@
-//! What all figures, intervals and curves of many predictions take: `just bench evaluation`, or
-//! `just bench evaluation EXAMS REPLICATES`; 75,000 exams of 26,000 patients and 2,000 replicates
-//! unless said (the size of the National Lung Screening Trial).
+//! Time and memory of all metrics, intervals and curves: `just bench evaluation` or
+//! `just bench evaluation EXAMS REPLICATES`. The default is the size of the National Lung Screening Trial:
+//! 75,000 exams of 26,000 patients, with 2,000 replicates.
 //!
-//! Prints wall seconds of the best of three and the peak memory of the process.
+//! Prints the wall seconds of the fastest of three runs and the peak memory of the process.
 
 use std::time::Instant;
 
-use lungs::evaluation::{Options, Scored, evaluate_with_curves};
+use lungs::evaluation::{Options, ScoredExam, evaluate_with_curves};
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let exams: usize = numbers.next().unwrap_or(75_000);
     let bootstrap_replicates = numbers.next().unwrap_or(2000);
-    let scored: Vec<Scored> = (0..exams).map(exam).collect();
+    let scored: Vec<ScoredExam> = (0..exams).map(exam).collect();
     let options = Options { bootstrap_replicates, ..Options::default() };
     let mut best = f64::INFINITY;
-    let mut told = String::new();
+    let mut summary = String::new();
     for _ in 0..3 {
-        let began = Instant::now();
-        let (figures, curves) = evaluate_with_curves(&scored, &options);
-        best = best.min(began.elapsed().as_secs_f64());
-        told = format!(
+        let start = Instant::now();
+        let (metrics, curves) = evaluate_with_curves(&scored, &options);
+        best = best.min(start.elapsed().as_secs_f64());
+        summary = format!(
             "AUC {:.4}, average precision {:.4}, {} points of precision and recall",
-            figures.auc.value.unwrap_or_default(),
-            figures.average_precision.value.unwrap_or_default(),
+            metrics.auc.value.unwrap_or_default(),
+            metrics.average_precision.value.unwrap_or_default(),
             curves.precision_recall.len()
         );
     }
-    println!("{exams} exams, {bootstrap_replicates} replicates: {best:.2} s; {told}");
+    println!("{exams} exams, {bootstrap_replicates} replicates: {best:.2} s; {summary}");
     println!("peak memory {:.0} MB", peak_mb());
 }
 
 /// One exam in 60 is positive, and scores higher.
-fn exam(index: usize) -> Scored {
+fn exam(index: usize) -> ScoredExam {
     let label = index.is_multiple_of(60);
     let share = ((index as f64 + 1.0) * 0.618_033_988_749_895).fract().clamp(1e-6, 1.0 - 1e-6);
     let logit = (share / (1.0 - share)).ln() - if label { 2.0 } else { 4.0 };
-    Scored {
+    ScoredExam {
         patient_id: format!("{}", index * 26 / 75),
         exam_id: format!("{index}"),
         label,

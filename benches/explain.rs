@@ -13,7 +13,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 use lungs::cohort::CohortRow;
-use lungs::explain::{Camera, Field, LEVELS, Length, Method, Seen, look};
+use lungs::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, heatmap};
 use lungs::model::{I3d, inspected_layers};
 use lungs::phantom::Truth;
 use lungs::pipeline::cache_folder;
@@ -35,7 +35,7 @@ impl Watch for Silent {
 }
 
 /// What the network sees, and what is true of it.
-type Case = (Seen, Truth);
+type Case = (InputVolume, Truth);
 
 fn main() {
     let arguments: Vec<String> =
@@ -55,9 +55,9 @@ fn main() {
 
     let camera = |camera, layers: &[&str]| {
         let layers = layers.iter().map(|layer| (*layer).to_owned()).collect();
-        Method::Camera { camera, layers }
+        Method::Cam { kind: camera, layers }
     };
-    for kind in [Camera::GradCam, Camera::HiResCam] {
+    for kind in [CamKind::GradCam, CamKind::HiResCam] {
         measure(
             &format!("{kind:?}, {}", LEVELS.join(" + ")),
             &camera(kind, &LEVELS),
@@ -114,7 +114,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         let crop = load_prepared(&exam.crop).expect("a crop").volume;
         let volume = crop.hu.mapv(|hu| window.value(hu));
         let channels = spec.model.channels;
-        (Seen { volume, channels, geometry: crop.geometry }, truth[&exam.series].clone())
+        (InputVolume { volume, channels, geometry: crop.geometry }, truth[&exam.series].clone())
     };
     positives.iter().map(case).collect()
 }
@@ -125,7 +125,7 @@ fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
     let mut radii: Vec<f64> = cases
         .iter()
         .map(|(seen, truth)| {
-            radii_off(&look(network, seen, method, &device).expect("a map"), truth)
+            radii_off(&heatmap(network, seen, method, &device).expect("a map"), truth)
         })
         .collect();
     let seconds = began.elapsed().as_secs_f64() / cases.len().max(1) as f64;

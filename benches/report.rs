@@ -1,7 +1,8 @@
-//! What pages take: `just bench report`, or `just bench report EXAMS RUNS`. A run of 5,000 judged
-//! exams is drawn, plots and report; 100 runs are compared, with page and table, on 1,000 exams each.
+//! Time and memory of pages: `just bench report` or `just bench report EXAMS RUNS`. Draws plots and report of
+//! a run with 5,000 validation and 5,000 test exams, and compares 100 runs of 1,000 exams each, with page and
+//! table.
 //!
-//! Prints wall seconds of the best of three, sizes, and the peak memory of the process.
+//! Prints the wall seconds of the fastest of three runs, sizes, and the peak memory of the process.
 
 #[path = "../tests/commands/synthetic.rs"]
 mod synthetic;

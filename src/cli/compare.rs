@@ -59,7 +59,7 @@ impl Compare {
         }
         let options = CompareOptions { common: self.common };
         let comparison = compare(&runs, options).map_err(|error| match error {
-            ReportError::OtherExams { .. } | ReportError::OtherLabels { .. } => {
+            ReportError::DifferentExams { .. } | ReportError::DifferentLabels { .. } => {
                 Failure::request(error)
             }
             error => Failure::work(error),
@@ -100,7 +100,7 @@ fn tell(comparison: &Comparison) -> String {
         rows.push([difference.key.clone()].into_iter().chain(values).collect());
     }
     rows.push(heading("— figures —"));
-    for figure in &comparison.figures {
+    for figure in &comparison.metrics {
         let cells = figure.cells.iter().map(|cell| cell.text.clone());
         rows.push([figure.name.clone()].into_iter().chain(cells).collect());
     }
@@ -121,10 +121,10 @@ fn tell(comparison: &Comparison) -> String {
 fn tell_groups(comparison: &Comparison) -> String {
     let heads = comparison.groups.iter().map(|g| format!("{} ({} runs)", g.name, g.runs.len()));
     let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<_>>()];
-    for figure in &comparison.figures {
+    for figure in &comparison.metrics {
         let cells = comparison.groups.iter().map(|group| {
             let one = group.spread.iter().find(|one| one.name == figure.name);
-            one.map_or("–".to_owned(), Spread::told)
+            one.map_or("–".to_owned(), Spread::text)
         });
         rows.push([figure.name.clone()].into_iter().chain(cells).collect());
     }

@@ -1,7 +1,7 @@
 //! What `lungs predict --explain` takes.
 
 use super::Failure;
-use crate::explain::{Camera, LEVELS, Length, LookError, Method};
+use crate::explain::{CamKind, HeatmapError, LEVELS, Length, Method};
 use crate::model::inspected_layers;
 use crate::pipeline::explain::ExplainOptions;
 use clap::{Args, ValueEnum};
@@ -74,13 +74,15 @@ impl Explain {
                 self.explain_layer.clone()
             };
             match layers.iter().find(|layer| !inspected_layers().contains(&layer.as_str())) {
-                Some(found) => Err(Failure::request(LookError::NoLayer { found: found.clone() })),
-                None => Ok(Method::Camera { camera, layers }),
+                Some(found) => {
+                    Err(Failure::request(HeatmapError::UnknownLayer { layer: found.clone() }))
+                }
+                None => Ok(Method::Cam { kind: camera, layers }),
             }
         };
         let method = match self.explain_by {
-            By::GradCam => camera(Camera::GradCam)?,
-            By::HiresCam => camera(Camera::HiResCam)?,
+            By::GradCam => camera(CamKind::GradCam)?,
+            By::HiresCam => camera(CamKind::HiResCam)?,
             By::Occlusion => Method::Occlusion {
                 size: self.occlusion_size,
                 stride: self.occlusion_stride,

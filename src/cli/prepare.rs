@@ -141,9 +141,9 @@ impl Prepare {
         }
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
-        let turn = self.shard.and_then(|_| prepare::turn(out, "index"));
+        let index_lock = self.shard.and_then(|_| prepare::lock_task(out, "index"));
         let found = pipeline::images_of(&spec, std::slice::from_ref(&self.input), Some(out))?;
-        drop(turn);
+        drop(index_lock);
         if let Some(shard) = self.shard {
             let images = found.images.iter().filter(|image| shard.has(&image.series_uid));
             let images: Vec<&Image> = images.collect();

@@ -1,14 +1,12 @@
-//! Resampling patients: an interval that does not pretend that two exams of one patient are two
-//! patients.
+//! Bootstrap of the AUC by patient, so that several exams of one patient do not count as several patients.
 
 use super::resampling::Resampling;
-use super::sweep::{Sweep, Wanted};
+use super::sweep::{MetricSettings, RankedExams};
 
-/// AUCs of `replicates` cohorts resampled with replacement by patient: [`Resampling`].
+/// AUCs of `replicates` cohorts resampled with replacement by patient ([`Resampling`]).
 ///
-/// `patients` gives each exam's patient as an index. Replicates in which one class has vanished
-/// (possible where the only negatives belong to patients with a positive) are left out. Scores must
-/// not be NaN.
+/// `patients` has each exam's patient as an index. Replicates without one of the classes are skipped; they
+/// occur when all negative exams belong to patients with a positive exam. Scores must not be NaN.
 ///
 /// # Panics
 /// When the slices differ in length.
@@ -20,12 +18,12 @@ pub fn bootstrap_auc(
     seed: u64,
 ) -> Vec<f64> {
     assert_eq!(scores.len(), labels.len(), "one label per score");
-    let wanted = Wanted { bins: 1, partial: (0.0, 0.0) };
-    let nothing = vec![0.0; scores.len()];
-    let sweep = Sweep::new(scores, &nothing, labels, patients, None, wanted);
-    let found = Resampling::new(labels, patients, seed)
-        .replicates(replicates, |times| sweep.figures(times).auc);
-    found.into_iter().flatten().collect()
+    let settings = MetricSettings { bins: 1, partial: (0.0, 0.0) };
+    let probabilities = vec![0.0; scores.len()];
+    let exams = RankedExams::new(scores, &probabilities, labels, patients, None, settings);
+    let aucs = Resampling::new(labels, patients, seed)
+        .replicates(replicates, |counts| exams.metrics(counts).auc);
+    aucs.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -35,22 +33,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_bytes_whatever_the_thread_count() {
+    fn results_do_not_depend_on_the_thread_count() {
         let scores = normal_draws(1, "threads", 200);
         let labels: Vec<bool> = (0..200).map(|i| i % 3 == 0).collect();
         let patients: Vec<usize> = (0..200).map(|i| i / 2).collect();
-        let with = |threads| {
+        let with_threads = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| bootstrap_auc(&scores, &labels, &patients, 100, 37))
         };
-        assert_eq!(with(1), with(3));
-        assert_eq!(with(1).len(), 100);
-        assert_ne!(with(1), bootstrap_auc(&scores, &labels, &patients, 100, 38));
+        assert_eq!(with_threads(1), with_threads(3));
+        assert_eq!(with_threads(1).len(), 100);
+        assert_ne!(with_threads(1), bootstrap_auc(&scores, &labels, &patients, 100, 38));
     }
 
     #[test]
     fn exams_of_one_patient_are_not_new_patients() {
-        // Every patient scanned four times with the same score: the naive interval would halve.
+        // Every patient has four exams with the same score: an interval over exams would be half as wide.
         let once = normal_draws(5, "clusters", 120);
         let label = |i: usize| i.is_multiple_of(2);
         let labels: Vec<bool> = (0..120).map(label).collect();
@@ -65,17 +63,17 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_can_vanish_does_not_break_it() {
-        // The only negative exams belong to patients who also have a positive one.
-        let found = bootstrap_auc(
+    fn replicates_without_a_class_are_skipped() {
+        // All negative exams belong to patients who also have a positive one.
+        let aucs = bootstrap_auc(
             &[0.1, 0.9, 0.8, 0.2],
             &[false, true, true, true],
             &[0, 0, 1, 2],
             200,
             37,
         );
-        assert!(!found.is_empty() && found.len() < 200);
-        assert!(found.iter().all(|a| (0.0..=1.0).contains(a)));
-        assert_eq!(percentile_interval(&found[..1], 0.95), None);
+        assert!(!aucs.is_empty() && aucs.len() < 200);
+        assert!(aucs.iter().all(|a| (0.0..=1.0).contains(a)));
+        assert_eq!(percentile_interval(&aucs[..1], 0.95), None);
     }
 }

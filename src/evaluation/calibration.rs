@@ -1,21 +1,21 @@
-//! Do the probabilities mean what they say?
+//! Calibration: agreement of predicted probabilities with observed frequencies.
 
 use serde::{Deserialize, Serialize};
 
 use super::interval::{Estimate, Interval, Method, Proportion};
 use super::normal::critical_value;
 
-/// One bar of the reliability diagram: the exams whose probability lies in `[low, high)`, the
-/// last bin including 1.
+/// One bin of the reliability diagram: the exams whose probability lies in `[low, high)`; the last
+/// bin includes 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReliabilityBin {
-    /// Lower edge, included.
+    /// Lower edge, inclusive.
     pub low: f64,
     /// Upper edge.
     pub high: f64,
-    /// Mean predicted probability of its exams; nothing for an empty bin.
+    /// Mean predicted probability of the bin's exams; `None` for an empty bin.
     pub mean_probability: Option<f64>,
-    /// Share of its exams that are positive, with Wilson's interval.
+    /// Share of positive exams in the bin, with Wilson's interval.
     pub observed: Proportion,
 }
 
@@ -24,22 +24,21 @@ pub struct ReliabilityBin {
 pub struct Calibration {
     /// Mean squared difference of probability and outcome; 0 is perfect.
     pub brier: Estimate,
-    /// The Brier score of predicting the prevalence for everybody: what `brier` has to beat.
+    /// The Brier score of predicting the prevalence for every exam, as a baseline for `brier`.
     pub brier_of_prevalence: Estimate,
     /// Expected calibration error over `bins`: the mean of |mean probability − observed share|
-    /// weighted by the bins' sizes.
+    /// weighted by the bins' numbers of exams.
     pub expected_calibration_error: Estimate,
     /// Slope b of the logistic recalibration `logit P(y=1) = a + b·z`; 1 is ideal, below 1 means
-    /// predictions too extreme.
+    /// that predictions are too extreme.
     pub slope: Estimate,
     /// Intercept a of that recalibration; 0 is ideal together with a slope of 1.
     pub intercept: Estimate,
-    /// Intercept with the slope held at 1: above 0, cancers are more common than predicted.
+    /// Intercept with the slope fixed at 1: above 0, cancers are more frequent than predicted.
     pub in_the_large: Estimate,
-    /// The reliability diagram, bins of equal width.
+    /// The reliability diagram in bins of equal width.
     pub bins: Vec<ReliabilityBin>,
-    /// The same in bins of equally many exams, small ones joined: where exams are rare, bins of equal
-    /// width are empty.
+    /// The reliability diagram in bins of equal numbers of exams, which are never empty. Small bins are merged.
     #[serde(default)]
     pub equal_count_bins: Vec<ReliabilityBin>,
 }
@@ -84,12 +83,12 @@ pub fn reliability_bins(
         .collect()
 }
 
-/// Fewer exams than this make no bin of their own.
-const LEAST_IN_BIN: usize = 10;
+/// Minimum number of exams in a bin of [`equal_count_bins`].
+const MIN_EXAMS_IN_BIN: usize = 10;
 
-/// The reliability diagram in at most `count` bins of equally many exams in the order of their
-/// probabilities, at least ten in each unless there are fewer in all; exams of one probability are
-/// never parted. Edges are the smallest and the largest probability inside.
+/// The reliability diagram in at most `count` bins of equal numbers of exams in the order of their
+/// probabilities. A bin has at least ten exams, unless there are fewer in total; exams with equal
+/// probabilities are in the same bin. Edges are the smallest and the largest probability in the bin.
 ///
 /// # Panics
 /// When `count` is zero.
@@ -104,29 +103,29 @@ pub fn equal_count_bins(
     let mut order: Vec<usize> = (0..total).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
     let mut bins: Vec<Vec<usize>> = Vec::new();
-    let mut done = 0;
+    let mut assigned = 0;
     for ties in order.chunk_by(|&a, &b| probabilities[a] == probabilities[b]) {
-        // A new bin begins where the bins so far have their share.
-        let due = done * count >= bins.len() * total;
+        // A new bin begins when the previous bins have their share of the exams.
+        let is_full = assigned * count >= bins.len() * total;
         match bins.last_mut() {
-            Some(last) if !due || last.len() < LEAST_IN_BIN => last.extend(ties),
+            Some(last) if !is_full || last.len() < MIN_EXAMS_IN_BIN => last.extend(ties),
             _ => bins.push(ties.to_vec()),
         }
-        done += ties.len();
+        assigned += ties.len();
     }
-    if bins.len() > 1 && bins.last().is_some_and(|last| last.len() < LEAST_IN_BIN) {
+    if bins.len() > 1 && bins.last().is_some_and(|last| last.len() < MIN_EXAMS_IN_BIN) {
         let rest = bins.pop().unwrap_or_default();
         bins.last_mut().into_iter().for_each(|last| last.extend(&rest));
     }
     let bin = |members: Vec<usize>| {
-        let sum: f64 = members.iter().map(|&at| probabilities[at]).sum();
-        let hits = members.iter().filter(|&&at| labels[at]).count();
-        let edge = |at: Option<&usize>| at.map_or(0.0, |&at| probabilities[at]);
+        let sum: f64 = members.iter().map(|&exam| probabilities[exam]).sum();
+        let positives = members.iter().filter(|&&exam| labels[exam]).count();
+        let edge = |exam: Option<&usize>| exam.map_or(0.0, |&exam| probabilities[exam]);
         ReliabilityBin {
             low: edge(members.first()),
             high: edge(members.last()),
             mean_probability: Some(sum / members.len() as f64),
-            observed: Proportion::new(hits, members.len(), level, "exams in this bin"),
+            observed: Proportion::new(positives, members.len(), level, "exams in this bin"),
         }
     };
     bins.into_iter().map(bin).collect()
@@ -147,8 +146,8 @@ pub fn expected_calibration_error(bins: &[ReliabilityBin]) -> Option<f64> {
 /// intervals; or the reason why the maximum likelihood estimate does not exist.
 ///
 /// In one variable it exists exactly when the classes overlap: some negative scores strictly
-/// above some positive and the reverse. That is tested first, so Newton's method below always has
-/// a finite optimum of a strictly concave likelihood to walk to.
+/// above some positive and the reverse. That is tested first, so Newton's method below converges to
+/// the finite optimum of a strictly concave likelihood.
 pub fn recalibration(
     logits: &[f64],
     labels: &[bool],
@@ -171,7 +170,7 @@ pub fn recalibration(
         return Err("the scores separate the classes perfectly: the slope has no finite estimate"
             .to_owned());
     }
-    // Centred and scaled for conditioning; mapped back at the end.
+    // The scores are centred and scaled for conditioning; the result is mapped back at the end.
     let n = logits.len() as f64;
     let mean = logits.iter().sum::<f64>() / n;
     let spread = (logits.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt();
@@ -202,13 +201,13 @@ struct Fit {
     covariance: f64,
 }
 
-/// Newton's method on the logistic log-likelihood, halving steps that would not raise it.
+/// Newton's method on the logistic log-likelihood; steps that do not raise it are halved.
 fn newton(z: &[f64], labels: &[bool]) -> Option<Fit> {
     let loss = |a: f64, b: f64| -> f64 {
         z.iter().zip(labels).map(|(z, &label)| cross_entropy(a + b * z, label)).sum()
     };
     let (mut a, mut b) = (0.0, 0.0);
-    let mut here = loss(a, b);
+    let mut current = loss(a, b);
     for _ in 0..200 {
         let (mut gradient_a, mut gradient_b) = (0.0, 0.0);
         let (mut aa, mut ab, mut bb) = (0.0, 0.0, 0.0);
@@ -237,17 +236,17 @@ fn newton(z: &[f64], labels: &[bool]) -> Option<Fit> {
             });
         }
         let mut share = 1.0;
-        let mut there = loss(a + step_a, b + step_b);
-        while there > here + 1e-12 * here.abs() && share > 1e-10 {
+        let mut next = loss(a + step_a, b + step_b);
+        while next > current + 1e-12 * current.abs() && share > 1e-10 {
             share *= 0.5;
-            there = loss(a + share * step_a, b + share * step_b);
+            next = loss(a + share * step_a, b + share * step_b);
         }
-        (a, b, here) = (a + share * step_a, b + share * step_b, there);
+        (a, b, current) = (a + share * step_a, b + share * step_b, next);
     }
     None
 }
 
-/// Intercept of `logit P(y=1) = a + z`, by bisection: the mean probability rises with `a`.
+/// Intercept of `logit P(y=1) = a + z`, by bisection: the mean probability increases with `a`.
 pub fn calibration_in_the_large(
     logits: &[f64],
     labels: &[bool],
@@ -258,8 +257,8 @@ pub fn calibration_in_the_large(
         return Err("one class only: nothing to fit".to_owned());
     }
     let largest = logits.iter().fold(0.0f64, |largest, z| largest.max(z.abs()));
-    let reach = largest + (labels.len() as f64).ln() + 1.0;
-    let (mut low, mut high) = (-reach, reach);
+    let bound = largest + (labels.len() as f64).ln() + 1.0;
+    let (mut low, mut high) = (-bound, bound);
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
         let expected: f64 = logits.iter().map(|z| sigmoid(middle + z)).sum();
@@ -278,11 +277,11 @@ pub(super) fn sigmoid(z: f64) -> f64 {
 /// The cross-entropy of one exam, `−log p(label)`, from the log-odds z without overflow:
 /// `log(1 + exp(∓z))`.
 pub(super) fn cross_entropy(z: f64, label: bool) -> f64 {
-    let against = if label { -z } else { z };
-    against.max(0.0) + (-against.abs()).exp().ln_1p()
+    let signed = if label { -z } else { z };
+    signed.max(0.0) + (-signed.abs()).exp().ln_1p()
 }
 
-/// Everything of [`Calibration`] for finite logits and probabilities.
+/// All metrics of [`Calibration`], from finite log-odds and probabilities in [0, 1].
 pub(super) fn calibration(
     logits: &[f64],
     probabilities: &[f64],

@@ -43,7 +43,7 @@ fn brier_and_expected_calibration_error_agree_with_r() {
 }
 
 #[test]
-fn recalibrating_the_recalibrated_changes_nothing() {
+fn recalibration_of_recalibrated_scores_changes_nothing() {
     let (slope, intercept) = recalibration(&Z, &labels(), 0.95).unwrap();
     let (a, b) = (intercept.value.unwrap(), slope.value.unwrap());
     let mapped: Vec<f64> = Z.iter().map(|z| a + b * z).collect();
@@ -72,19 +72,19 @@ fn scores_far_from_the_origin_still_fit() {
 }
 
 #[test]
-fn no_finite_estimate_is_refused_with_the_reason() {
-    let no = |z: &[f64], y: &[bool]| recalibration(z, y, 0.95).unwrap_err();
-    assert!(no(&[-1.0, 1.0], &[false, true]).contains("perfectly"));
-    assert!(no(&[-1.0, 1.0], &[true, false]).contains("perfectly"));
+fn a_missing_estimate_has_a_reason() {
+    let reason = |z: &[f64], y: &[bool]| recalibration(z, y, 0.95).unwrap_err();
+    assert!(reason(&[-1.0, 1.0], &[false, true]).contains("perfectly"));
+    assert!(reason(&[-1.0, 1.0], &[true, false]).contains("perfectly"));
     // Overlap only in a tie: still no finite slope.
-    assert!(no(&[-1.0, 0.0, 0.0, 1.0], &[false, false, true, true]).contains("perfectly"));
-    assert!(no(&[2.0, 2.0], &[false, true]).contains("equal"));
-    assert!(no(&[1.0, 2.0], &[true, true]).contains("one class"));
-    assert!(no(&[], &[]).contains("one class"));
+    assert!(reason(&[-1.0, 0.0, 0.0, 1.0], &[false, false, true, true]).contains("perfectly"));
+    assert!(reason(&[2.0, 2.0], &[false, true]).contains("equal"));
+    assert!(reason(&[1.0, 2.0], &[true, true]).contains("one class"));
+    assert!(reason(&[], &[]).contains("one class"));
 }
 
 #[test]
-fn bins_hold_their_edges() {
+fn bins_contain_their_lower_edge_and_the_last_bin_contains_one() {
     let bins = reliability_bins(&[0.0, 0.1, 1.0], &[false, true, true], 10, 0.95);
     assert_eq!(
         bins.iter().map(|b| b.observed.total).collect::<Vec<_>>(),
@@ -96,7 +96,7 @@ fn bins_hold_their_edges() {
 }
 
 #[test]
-fn bins_of_equal_count_hold_twenty_of_two_hundred_and_small_ones_join() {
+fn bins_of_equal_count_have_twenty_of_two_hundred_exams_and_small_bins_merge() {
     let bins = equal_count_bins(&probabilities(), &labels(), 10, 0.95);
     // Ties move a bin's end by an exam or two.
     assert!(bins.len() == 10 && bins.iter().all(|bin| bin.observed.total.abs_diff(20) <= 2));
@@ -104,7 +104,7 @@ fn bins_of_equal_count_hold_twenty_of_two_hundred_and_small_ones_join() {
     assert_eq!(bins.iter().map(|bin| bin.observed.successes).sum::<usize>(), 79);
     assert!(bins.windows(2).all(|pair| pair[0].high < pair[1].low));
     assert!(bins.iter().all(|bin| bin.observed.interval.is_some()));
-    // 25 exams cannot fill ten bins of ten; 7 are one bin; all alike are one.
+    // 25 exams cannot fill ten bins of ten; 7 exams are one bin; equal probabilities are one bin.
     let few = equal_count_bins(&probabilities()[..25], &labels()[..25], 10, 0.95);
     assert!(few.len() == 2 && few.iter().all(|bin| bin.observed.total >= 10));
     assert_eq!(equal_count_bins(&probabilities()[..7], &labels()[..7], 10, 0.95).len(), 1);
@@ -114,7 +114,7 @@ fn bins_of_equal_count_hold_twenty_of_two_hundred_and_small_ones_join() {
 
 proptest::proptest! {
     #[test]
-    fn bins_of_equal_count_part_no_ties_and_lose_no_exam(
+    fn bins_of_equal_count_split_no_ties_and_lose_no_exam(
         (scores, labels) in super::super::testing::labelled_scores(), count in 1usize..12
     ) {
         let probabilities: Vec<f64> = scores.iter().map(|&z| sigmoid(z)).collect();
@@ -123,7 +123,7 @@ proptest::proptest! {
         proptest::prop_assert_eq!(total, labels.len());
         proptest::prop_assert!(bins.len() <= count);
         proptest::prop_assert!(bins.windows(2).all(|pair| pair[0].high < pair[1].low));
-        let enough = |bin: &ReliabilityBin| bin.observed.total >= LEAST_IN_BIN.min(labels.len());
-        proptest::prop_assert!(bins.iter().all(enough));
+        let has_min_exams = |bin: &ReliabilityBin| bin.observed.total >= MIN_EXAMS_IN_BIN.min(labels.len());
+        proptest::prop_assert!(bins.iter().all(has_min_exams));
     }
 }

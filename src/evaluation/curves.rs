@@ -1,4 +1,4 @@
-//! What resampling patients adds to the figures: intervals, and curves with bands.
+//! Metrics over resampled patients: percentile intervals, and curves with bands.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use super::decision::{DecisionPoint, THRESHOLDS, treat_all};
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, percentile_interval};
-use super::sweep::{Figures, Sweep, Wanted, rate_of, recall_of};
+use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
 use super::{Calibration, Evaluation, Options};
 
-/// Specificities of the partial area under the ROC curve: where screening can afford to work.
+/// Specificities of the partial area under the ROC curve: the range that matters for screening.
 const PARTIAL_SPECIFICITY: (f64, f64) = (0.9, 1.0);
 
-/// The area under a part of the ROC curve.
+/// The area under the ROC curve in a range of specificities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartialAuc {
-    /// Lowest specificity of the part.
+    /// Lower end of the range.
     pub specificity_low: f64,
-    /// Highest specificity of the part.
+    /// Upper end of the range.
     pub specificity_high: f64,
-    /// The area; at most the width of the part.
+    /// The area; at most the width of the range.
     pub area: Estimate,
-    /// Scaled so that chance is 0.5 and perfection 1 (McClish 1989).
+    /// The area scaled so that chance is 0.5 and a perfect classifier 1 (McClish 1989).
     pub standardised: Estimate,
 }
 
@@ -34,8 +34,8 @@ impl Default for PartialAuc {
 impl PartialAuc {
     pub(super) fn undefined(reason: &str) -> Self {
         let (specificity_low, specificity_high) = PARTIAL_SPECIFICITY;
-        let nothing = || Estimate::undefined(reason);
-        Self { specificity_low, specificity_high, area: nothing(), standardised: nothing() }
+        let undefined = || Estimate::undefined(reason);
+        Self { specificity_low, specificity_high, area: undefined(), standardised: undefined() }
     }
 }
 
@@ -46,26 +46,26 @@ pub struct BandPoint {
     pub false_positive_rate: f64,
     /// Sensitivity.
     pub true_positive_rate: f64,
-    /// Lower end of its interval.
+    /// Lower end of the sensitivity's interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the sensitivity's interval.
     pub high: f64,
 }
 
 /// Precision at one recall, with its pointwise interval over resampled patients.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PrecisionBandPoint {
-    /// Sensitivity that is reached.
+    /// Recall (sensitivity).
     pub recall: f64,
-    /// Precision of the strictest threshold that reaches it.
+    /// Precision of the strictest threshold that reaches this recall.
     pub precision: f64,
-    /// Lower end of its interval.
+    /// Lower end of the precision's interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the precision's interval.
     pub high: f64,
 }
 
-/// Curves that are drawn from tables: empty where they are undefined.
+/// Points of all curves; an undefined curve is empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curves {
     /// The ROC curve at false positive rates of 0, 0.01, …, 1.
@@ -78,55 +78,58 @@ pub struct Curves {
     pub decision: Vec<DecisionPoint>,
 }
 
-/// Numbers of a part of the cohort, side by side: `[exam]`.
-pub(super) struct Exams<'a> {
+/// Predictions and labels as columns, each `[exam]`; patients are indices.
+pub(super) struct ExamColumns<'a> {
     pub logits: &'a [f64],
     pub probabilities: &'a [f64],
     pub labels: &'a [bool],
     pub patients: &'a [usize],
 }
 
-/// Figures of the exams, and of every cohort of patients drawn from theirs.
-pub(super) struct Resampled {
-    plain: Figures,
-    replicates: Vec<Figures>,
+/// Metrics of the exams, and of every bootstrap replicate.
+pub(super) struct ResampledMetrics {
+    sample: CohortMetrics,
+    replicates: Vec<CohortMetrics>,
     level: f64,
 }
 
-impl Resampled {
-    /// Of at least one exam, with finite log-odds and probabilities in [0, 1].
-    pub fn of(exams: &Exams, options: &Options) -> Self {
+impl ResampledMetrics {
+    /// Metrics of at least one exam, with finite log-odds and probabilities in [0, 1].
+    pub fn of(exams: &ExamColumns, options: &Options) -> Self {
         Self::weighted(exams, None, options)
     }
 
-    /// [`Resampled::of`] exams that count by their weights.
-    pub fn weighted(exams: &Exams, weights: Option<&[f64]>, options: &Options) -> Self {
-        let Exams { logits, probabilities, labels, patients } = exams;
+    /// [`ResampledMetrics::of`] weighted exams; `weights` is `[exam]`.
+    pub fn weighted(exams: &ExamColumns, weights: Option<&[f64]>, options: &Options) -> Self {
+        let ExamColumns { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
-        let wanted = Wanted { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
-        let sweep = Sweep::new(logits, probabilities, labels, patients, weights, wanted);
+        let settings =
+            MetricSettings { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
+        let ranked = RankedExams::new(logits, probabilities, labels, patients, weights, settings);
         let count = patients.iter().max().map_or(0, |&last| last + 1);
         let resampling = Resampling::new(labels, patients, options.seed);
         Self {
-            plain: sweep.figures(&vec![1; count]),
+            sample: ranked.metrics(&vec![1; count]),
             replicates: resampling
-                .replicates(options.bootstrap_replicates, |times| sweep.figures(times)),
+                .replicates(options.bootstrap_replicates, |counts| ranked.metrics(counts)),
             level: options.level,
         }
     }
 
-    /// AUCs of the cohorts that have both classes.
+    /// AUCs of the replicates that have both classes.
     pub fn aucs(&self) -> Vec<f64> {
-        self.replicates.iter().filter_map(|figures| figures.auc).collect()
+        self.replicates.iter().filter_map(|metrics| metrics.auc).collect()
     }
 
-    fn interval(&self, metric: impl Fn(&Figures) -> Option<f64>) -> Option<Interval> {
+    /// The percentile interval of a metric over the replicates in which it is defined.
+    fn interval(&self, metric: impl Fn(&CohortMetrics) -> Option<f64>) -> Option<Interval> {
         let values: Vec<f64> = self.replicates.iter().filter_map(metric).collect();
         percentile_interval(&values, self.level)
     }
 
-    pub fn estimate(&self, metric: impl Fn(&Figures) -> Option<f64>) -> Estimate {
-        match metric(&self.plain) {
+    /// A metric of the sample with its interval over the replicates.
+    pub fn estimate(&self, metric: impl Fn(&CohortMetrics) -> Option<f64>) -> Estimate {
+        match metric(&self.sample) {
             Some(value) => {
                 Estimate { value: Some(value), interval: self.interval(metric), reason: None }
             }
@@ -134,12 +137,11 @@ impl Resampled {
         }
     }
 
-    /// Puts the figures of precision and of a part of the ROC curve into `evaluation`, and
-    /// intervals to means over exams.
+    /// Sets average precision and partial AUC in `evaluation`, and the intervals of means over exams.
     pub fn complete(&self, evaluation: &mut Evaluation) {
         evaluation.average_precision = match evaluation.positives {
             0 => Estimate::undefined("there are no positive exams"),
-            _ => self.estimate(|figures| figures.average_precision),
+            _ => self.estimate(|metrics| metrics.average_precision),
         };
         let (low, high) = PARTIAL_SPECIFICITY;
         let width = high - low;
@@ -148,47 +150,47 @@ impl Resampled {
         evaluation.partial_auc = PartialAuc {
             specificity_low: low,
             specificity_high: high,
-            area: self.estimate(|figures| figures.partial_auc),
-            standardised: self.estimate(|figures| figures.partial_auc.map(scale)),
+            area: self.estimate(|metrics| metrics.partial_auc),
+            standardised: self.estimate(|metrics| metrics.partial_auc.map(scale)),
         };
-        evaluation.cross_entropy.interval = self.interval(|figures| Some(figures.cross_entropy));
+        evaluation.cross_entropy.interval = self.interval(|metrics| Some(metrics.cross_entropy));
         self.complete_calibration(&mut evaluation.calibration);
     }
 
-    /// Puts intervals to the figures of calibration that are means over exams.
+    /// Sets the intervals of the calibration metrics that are means over exams.
     pub fn complete_calibration(&self, calibration: &mut Calibration) {
-        calibration.brier.interval = self.interval(|figures| Some(figures.brier));
+        calibration.brier.interval = self.interval(|metrics| Some(metrics.brier));
         calibration.expected_calibration_error.interval =
-            self.interval(|figures| Some(figures.calibration_error));
+            self.interval(|metrics| Some(metrics.calibration_error));
     }
 
-    /// The curves, with bands where cohorts were drawn.
-    pub fn curves(&self, exams: &Exams) -> Curves {
+    /// The points of all curves; bands need replicates.
+    pub fn curves(&self, exams: &ExamColumns) -> Curves {
         let positives = exams.labels.iter().filter(|&&label| label).count();
         let prevalence = positives as f64 / exams.labels.len() as f64;
-        let band = self.plain.band.iter().enumerate().filter_map(|(place, &height)| {
-            let interval = self.interval(|figures| figures.band.get(place).copied())?;
+        let band = self.sample.band.iter().enumerate().filter_map(|(index, &height)| {
+            let interval = self.interval(|metrics| metrics.band.get(index).copied())?;
             Some(BandPoint {
-                false_positive_rate: rate_of(place),
+                false_positive_rate: rate_of(index),
                 true_positive_rate: height,
                 low: interval.low,
                 high: interval.high,
             })
         });
         let precision =
-            self.plain.precision_band.iter().enumerate().filter_map(|(place, &height)| {
+            self.sample.precision_band.iter().enumerate().filter_map(|(index, &height)| {
                 let interval =
-                    self.interval(|figures| figures.precision_band.get(place).copied())?;
+                    self.interval(|metrics| metrics.precision_band.get(index).copied())?;
                 Some(PrecisionBandPoint {
-                    recall: recall_of(place),
+                    recall: recall_of(index),
                     precision: height,
                     low: interval.low,
                     high: interval.high,
                 })
             });
-        let benefits = THRESHOLDS.zip(&self.plain.net_benefit).enumerate();
-        let decision = benefits.map(|(place, (threshold, &net_benefit))| {
-            let interval = self.interval(|figures| figures.net_benefit.get(place).copied());
+        let benefits = THRESHOLDS.zip(&self.sample.net_benefit).enumerate();
+        let decision = benefits.map(|(index, (threshold, &net_benefit))| {
+            let interval = self.interval(|metrics| metrics.net_benefit.get(index).copied());
             DecisionPoint {
                 threshold,
                 net_benefit,
@@ -197,12 +199,12 @@ impl Resampled {
                 treat_all: treat_all(threshold, prevalence),
             }
         });
-        let both = positives > 0 && positives < exams.labels.len();
+        let has_both_classes = positives > 0 && positives < exams.labels.len();
         Curves {
             roc_band: band.collect(),
             precision_band: precision.collect(),
             precision_recall: precision_recall(exams.logits, exams.labels),
-            decision: if both { decision.collect() } else { Vec::new() },
+            decision: if has_both_classes { decision.collect() } else { Vec::new() },
         }
     }
 }

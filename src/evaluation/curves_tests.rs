@@ -2,14 +2,14 @@
 
 use super::super::calibration::sigmoid;
 use super::super::testing::normal_draws;
-use super::super::{Evaluation, Options, Scored, evaluate_with_curves};
+use super::super::{Evaluation, Options, ScoredExam, evaluate_with_curves};
 use super::Curves;
 
-fn found(exams: &[(f64, bool)], replicates: usize) -> (Evaluation, Curves) {
-    let scored: Vec<Scored> = exams
+fn evaluate_curves(exams: &[(f64, bool)], replicates: usize) -> (Evaluation, Curves) {
+    let scored: Vec<ScoredExam> = exams
         .iter()
         .enumerate()
-        .map(|(index, &(logit, label))| Scored {
+        .map(|(index, &(logit, label))| ScoredExam {
             patient_id: format!("{index:04}"),
             exam_id: format!("{index:04}"),
             label,
@@ -21,7 +21,7 @@ fn found(exams: &[(f64, bool)], replicates: usize) -> (Evaluation, Curves) {
     evaluate_with_curves(&scored, &options)
 }
 
-/// 60 exams with ties, that any program can make.
+/// 60 exams with ties, from a formula that is easy to reproduce.
 fn sixty() -> Vec<(f64, bool)> {
     (0..60)
         .map(|i| {
@@ -32,7 +32,7 @@ fn sixty() -> Vec<(f64, bool)> {
         .collect()
 }
 
-fn drawn(count: usize) -> Vec<(f64, bool)> {
+fn simulated(count: usize) -> Vec<(f64, bool)> {
     let noise = normal_draws(5, "curves", count);
     let exam = |(index, z): (usize, f64)| {
         let label = index.is_multiple_of(4);
@@ -42,17 +42,17 @@ fn drawn(count: usize) -> Vec<(f64, bool)> {
 }
 
 #[test]
-fn areas_are_those_of_scikit_learn() {
-    let (figures, curves) = found(&sixty(), 0);
+fn areas_equal_those_of_scikit_learn() {
+    let (metrics, curves) = evaluate_curves(&sixty(), 0);
     // roc_auc_score(y, z), roc_auc_score(y, z, max_fpr=0.1), average_precision_score(y, z)
-    assert!((figures.auc.value.unwrap() - 0.70375).abs() < 1e-12);
-    let partial = &figures.partial_auc;
+    assert!((metrics.auc.value.unwrap() - 0.70375).abs() < 1e-12);
+    let partial = &metrics.partial_auc;
     assert!((partial.standardised.value.unwrap() - 0.618421052631579).abs() < 1e-12);
     // numpy.trapezoid over roc_curve up to a false positive rate of 0.1.
     assert!((partial.area.value.unwrap() - 0.0275).abs() < 1e-12);
-    assert!((figures.average_precision.value.unwrap() - 0.6048160131592298).abs() < 1e-12);
-    // precision_recall_curve(y, z), from the strictest threshold: what lies between steps of the
-    // same recall is left out.
+    assert!((metrics.average_precision.value.unwrap() - 0.6048160131592298).abs() < 1e-12);
+    // precision_recall_curve(y, z), from the strictest threshold, without the inner points of steps of
+    // equal recall.
     let first = [
         (3.7, 0.05, 1.0),
         (3.2, 0.15, 1.0),
@@ -69,20 +69,20 @@ fn areas_are_those_of_scikit_learn() {
     let last = curves.precision_recall.last().unwrap();
     assert!((last.recall - 1.0).abs() < 1e-12 && (last.precision - 20.0 / 60.0).abs() < 1e-12);
     // Without replicates there are no bands.
-    assert!(curves.roc_band.is_empty() && figures.average_precision.interval.is_none());
+    assert!(curves.roc_band.is_empty() && metrics.average_precision.interval.is_none());
     assert!(curves.decision.iter().all(|point| point.low.is_none()));
 }
 
 #[test]
-fn intervals_hold_their_figure_and_narrow_with_the_number_of_exams() {
+fn intervals_contain_their_metric_and_narrow_with_the_number_of_exams() {
     let width = |count: usize| {
-        let (figures, curves) = found(&drawn(count), 400);
-        let calibration = &figures.calibration;
+        let (metrics, curves) = evaluate_curves(&simulated(count), 400);
+        let calibration = &metrics.calibration;
         let estimates = [
-            &figures.average_precision,
-            &figures.partial_auc.area,
-            &figures.partial_auc.standardised,
-            &figures.cross_entropy,
+            &metrics.average_precision,
+            &metrics.partial_auc.area,
+            &metrics.partial_auc.standardised,
+            &metrics.cross_entropy,
             &calibration.brier,
         ];
         let widths = estimates.map(|estimate| {
@@ -105,12 +105,12 @@ fn intervals_hold_their_figure_and_narrow_with_the_number_of_exams() {
 }
 
 #[test]
-fn the_bootstrap_of_the_brier_score_is_as_wide_as_its_standard_error() {
-    let exams = drawn(2000);
-    let (figures, _) = found(&exams, 1000);
+fn the_bootstrap_interval_of_the_brier_score_agrees_with_its_standard_error() {
+    let exams = simulated(2000);
+    let (metrics, _) = evaluate_curves(&exams, 1000);
     let terms: Vec<f64> =
         exams.iter().map(|&(z, label)| (sigmoid(z) - f64::from(u8::from(label))).powi(2)).collect();
-    // Of each class apart, as patients are drawn.
+    // Separately for each class, as patients are resampled.
     let variance_of = |class: bool| {
         let of_class = terms.iter().zip(&exams).filter(|(_, exam)| exam.1 == class);
         let of_class: Vec<f64> = of_class.map(|(term, _)| *term).collect();
@@ -118,25 +118,25 @@ fn the_bootstrap_of_the_brier_score_is_as_wide_as_its_standard_error() {
         of_class.iter().map(|term| (term - mean).powi(2)).sum::<f64>()
     };
     let error = (variance_of(false) + variance_of(true)).sqrt() / terms.len() as f64;
-    let interval = figures.calibration.brier.interval.unwrap();
+    let interval = metrics.calibration.brier.interval.unwrap();
     let ratio = (interval.high - interval.low) / (2.0 * 1.96 * error);
     assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
 }
 
 #[test]
 fn one_class_and_unusable_predictions_have_no_curves() {
-    let (figures, curves) = found(&[(0.3, true), (0.7, true)], 20);
-    assert_eq!(figures.partial_auc.area.reason.as_deref(), Some("one class only"));
-    assert_eq!(figures.average_precision.value, Some(1.0));
+    let (metrics, curves) = evaluate_curves(&[(0.3, true), (0.7, true)], 20);
+    assert_eq!(metrics.partial_auc.area.reason.as_deref(), Some("one class only"));
+    assert_eq!(metrics.average_precision.value, Some(1.0));
     assert!(curves.roc_band.is_empty() && curves.decision.is_empty());
     assert_eq!(curves.precision_recall.len(), 2);
-    let (figures, _) = found(&[(0.3, false)], 20);
-    let why = figures.average_precision.reason;
-    assert_eq!(why.as_deref(), Some("there are no positive exams"));
-    let (figures, curves) = found(&[(f64::NAN, true), (0.7, false)], 20);
-    assert!(figures.average_precision.reason.unwrap().contains("unusable"));
+    let (metrics, _) = evaluate_curves(&[(0.3, false)], 20);
+    let reason = metrics.average_precision.reason;
+    assert_eq!(reason.as_deref(), Some("there are no positive exams"));
+    let (metrics, curves) = evaluate_curves(&[(f64::NAN, true), (0.7, false)], 20);
+    assert!(metrics.average_precision.reason.unwrap().contains("unusable"));
     assert_eq!(curves, Curves::default());
-    let (figures, curves) = found(&[], 20);
-    assert_eq!(figures.average_precision.reason.as_deref(), Some("there are no exams"));
+    let (metrics, curves) = evaluate_curves(&[], 20);
+    assert_eq!(metrics.average_precision.reason.as_deref(), Some("there are no exams"));
     assert_eq!(curves, Curves::default());
 }

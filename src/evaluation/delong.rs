@@ -1,10 +1,10 @@
 //! DeLong's variance of an AUC and of the difference of two AUCs on the same exams.
 //!
 //! With `m` positives and `n` negatives, each exam has a structural component (DeLong, DeLong &
-//! Clarke-Pearson 1988): the share of the other class that it is ranked rightly against. The
+//! Clarke-Pearson 1988): the share of the other class that it is ranked correctly against. The
 //! variance of the AUC is `S₁₀/m + S₀₁/n`, the sample variances of the components of positives
 //! and of negatives; covariances make the paired test. Sun & Xu (IEEE Signal Processing Letters
-//! 2014) get the components from mid-ranks: `O(n log n)` where the definition is `O(m·n)`.
+//! 2014) compute the components from mid-ranks in `O(n log n)`; the definition is `O(m·n)`.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use super::roc::mid_ranks;
 pub struct Delong {
     /// The area under the curve.
     pub auc: f64,
-    /// Its variance, or nothing with fewer than two exams in a class.
+    /// DeLong's variance of the AUC; `None` with fewer than two exams in a class.
     pub variance: Option<f64>,
 }
 
@@ -38,22 +38,24 @@ fn components(scores: &[f64], labels: &[bool]) -> Option<Components> {
     let of_class = |class: bool, values: &[f64]| -> Vec<f64> {
         values.iter().zip(labels).filter(|&(_, &label)| label == class).map(|(&v, _)| v).collect()
     };
-    let among_all = mid_ranks(scores);
-    let share_beaten = |class: bool, others: f64| -> Vec<f64> {
-        let among_class = mid_ranks(&of_class(class, scores));
-        let among_all = of_class(class, &among_all);
-        among_all.iter().zip(among_class).map(|(all, class)| (all - class) / others).collect()
+    let ranks = mid_ranks(scores);
+    // Share of the other class with lower scores.
+    let share_below = |class: bool, others: f64| -> Vec<f64> {
+        let ranks_in_class = mid_ranks(&of_class(class, scores));
+        let ranks = of_class(class, &ranks);
+        ranks.iter().zip(ranks_in_class).map(|(all, class)| (all - class) / others).collect()
     };
     let (m, n) = (labels.iter().filter(|&&l| l).count(), labels.iter().filter(|&&l| !l).count());
     if m == 0 || n == 0 {
         return None;
     }
-    let positives = share_beaten(true, n as f64);
-    let negatives: Vec<f64> = share_beaten(false, m as f64).iter().map(|v| 1.0 - v).collect();
+    let positives = share_below(true, n as f64);
+    let negatives: Vec<f64> = share_below(false, m as f64).iter().map(|v| 1.0 - v).collect();
     Some(Components { auc: super::roc::auc(scores, labels)?, positives, negatives })
 }
 
-/// The sample covariance of two components of one class, about the AUCs they average to.
+/// The sample covariance of the components of one class of two models, about the models' AUCs, which are the
+/// components' means.
 fn covariance(a: &[f64], auc_a: f64, b: &[f64], auc_b: f64) -> Option<f64> {
     let sum: f64 = a.iter().zip(b).map(|(x, y)| (x - auc_a) * (y - auc_b)).sum();
     (a.len() > 1).then(|| sum / (a.len() - 1) as f64)
@@ -71,11 +73,12 @@ fn covariance_of_aucs(a: &Components, b: &Components) -> Option<f64> {
 /// # Panics
 /// When the slices differ in length.
 pub fn delong(scores: &[f64], labels: &[bool]) -> Option<Delong> {
-    let found = components(scores, labels)?;
-    Some(Delong { auc: found.auc, variance: covariance_of_aucs(&found, &found) })
+    let components = components(scores, labels)?;
+    let variance = covariance_of_aucs(&components, &components);
+    Some(Delong { auc: components.auc, variance })
 }
 
-/// `AUC ± z·SE`, cut to [0, 1]: what most software prints, given for comparison with it.
+/// `AUC ± z·SE`, clipped to [0, 1], for comparison with other software.
 pub fn delong_plain_interval(auc: f64, variance: f64, level: f64) -> Interval {
     let spread = critical_value(level) * variance.sqrt();
     Interval {
@@ -88,7 +91,7 @@ pub fn delong_plain_interval(auc: f64, variance: f64, level: f64) -> Interval {
 
 /// The interval on the logit of the AUC, mapped back: `logit(A) ± z·SE / (A(1−A))`.
 ///
-/// The one that we report. The AUC's distribution is skewed near 1, where good models live; on
+/// This is the interval to report. The AUC's distribution is skewed near 1, where good models are; on
 /// the logit scale the interval stays inside (0, 1) and its coverage is closer to nominal (Pepe
 /// 2003, section 5.2.5; Qin & Hotilovac 2008). `None` at an AUC of 0 or 1.
 pub fn delong_logit_interval(auc: f64, variance: f64, level: f64) -> Option<Interval> {
@@ -97,10 +100,10 @@ pub fn delong_logit_interval(auc: f64, variance: f64, level: f64) -> Option<Inte
     }
     let centre = (auc / (1.0 - auc)).ln();
     let spread = critical_value(level) * variance.sqrt() / (auc * (1.0 - auc));
-    let back = |logit: f64| 1.0 / (1.0 + (-logit).exp());
+    let sigmoid = |logit: f64| 1.0 / (1.0 + (-logit).exp());
     Some(Interval {
-        low: back(centre - spread),
-        high: back(centre + spread),
+        low: sigmoid(centre - spread),
+        high: sigmoid(centre + spread),
         level,
         method: Method::DelongLogit,
     })
@@ -110,15 +113,15 @@ pub fn delong_logit_interval(auc: f64, variance: f64, level: f64) -> Option<Inte
 /// and the class sizes alone: the values θ for which `|A − θ| ≤ z·√V(θ)` with
 /// `V(θ) = θ(1−θ)·(1 + N*·((1−θ)/(2−θ) + θ/(1+θ)))/(m·n)`, `N* = (m+n)/2 − 1`.
 ///
-/// It gives a sensible bound at perfect separation, where DeLong's variance is zero and would
-/// claim certainty.
+/// It gives a sensible bound at perfect separation, where DeLong's variance is zero and its interval
+/// would have no width.
 pub fn newcombe_interval(auc: f64, positives: usize, negatives: usize, level: f64) -> Interval {
     let z = critical_value(level);
     let (m, n) = (positives as f64, negatives as f64);
-    let half = (m + n) / 2.0 - 1.0;
+    let n_star = (m + n) / 2.0 - 1.0;
     let within = |theta: f64| {
         let shape = (1.0 - theta) / (2.0 - theta) + theta / (1.0 + theta);
-        let variance = theta * (1.0 - theta) * (1.0 + half * shape) / (m * n);
+        let variance = theta * (1.0 - theta) * (1.0 + n_star * shape) / (m * n);
         (auc - theta).abs() <= z * variance.sqrt()
     };
     // Each bound is where the condition changes between the estimate (within) and its limit.
@@ -133,23 +136,23 @@ pub fn newcombe_interval(auc: f64, positives: usize, negatives: usize, level: f6
     Interval { low: bound(0.0), high: bound(1.0), level, method: Method::NewcombeScore }
 }
 
-/// The AUC with the interval that we report: logit DeLong, or Newcombe's at an AUC of 0 or 1.
+/// The AUC with the interval to report: DeLong's on the logit scale, or Newcombe's at an AUC of 0 or 1.
 ///
-/// Exams are taken as independent; the patient-level bootstrap is the check where patients have
-/// several.
+/// The interval assumes independent exams. When patients have several exams, compare it with the
+/// bootstrap by patient.
 ///
 /// # Panics
 /// When the slices differ in length, or `level` is not between 0 and 1.
 pub fn auc_with_interval(scores: &[f64], labels: &[bool], level: f64) -> Estimate {
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
-    let Some(found) = delong(scores, labels) else {
-        return Estimate::undefined(why_undefined(scores, positives, negatives));
+    let Some(Delong { auc, variance }) = delong(scores, labels) else {
+        return Estimate::undefined(undefined_reason(scores, positives, negatives));
     };
-    let interval = if found.auc == 0.0 || found.auc == 1.0 {
-        Some(newcombe_interval(found.auc, positives, negatives, level))
+    let interval = if auc == 0.0 || auc == 1.0 {
+        Some(newcombe_interval(auc, positives, negatives, level))
     } else {
-        found.variance.and_then(|variance| delong_logit_interval(found.auc, variance, level))
+        variance.and_then(|variance| delong_logit_interval(auc, variance, level))
     };
     let reason = interval.is_none().then(|| {
         format!(
@@ -157,10 +160,10 @@ pub fn auc_with_interval(scores: &[f64], labels: &[bool], level: f64) -> Estimat
              positive and {negatives} negative"
         )
     });
-    Estimate { value: Some(found.auc), interval, reason }
+    Estimate { value: Some(auc), interval, reason }
 }
 
-fn why_undefined(scores: &[f64], positives: usize, negatives: usize) -> String {
+fn undefined_reason(scores: &[f64], positives: usize, negatives: usize) -> String {
     let not_numbers = scores.iter().filter(|score| score.is_nan()).count();
     if positives + negatives == 0 {
         "there are no exams".to_owned()
@@ -184,11 +187,11 @@ pub struct PairedAucs {
     pub difference: f64,
     /// Difference ± z·SE.
     pub interval: Option<Interval>,
-    /// Difference over its standard error.
+    /// Difference divided by its standard error.
     pub statistic: Option<f64>,
-    /// Two-sided p-value of "the AUCs are equal".
+    /// Two-sided p-value of the null hypothesis that the AUCs are equal.
     pub p_value: Option<f64>,
-    /// Why interval, statistic and p-value are missing, where they are.
+    /// Why interval, statistic and p-value are missing; `None` when they are defined.
     pub reason: Option<String>,
 }
 
@@ -222,9 +225,11 @@ pub fn delong_paired(
         None => {
             paired.reason = Some("the test needs two exams of each class".to_owned());
         }
-        // Identical rankings cancel to rounding noise, not always to zero.
+        // The variance of identical rankings is zero up to rounding.
         Some(variance) if variance <= 1e-15 => {
-            paired.reason = Some("both models rank these exams alike, so their AUCs are equal and there is nothing to test".to_owned());
+            let reason = "both models rank these exams equally, so their AUCs are equal and the test \
+                          is undefined";
+            paired.reason = Some(reason.to_owned());
         }
         Some(variance) => {
             let spread = critical_value(level) * variance.sqrt();

@@ -1,8 +1,8 @@
-//! DeLong's figures against pROC's published example, against the definition, and against the
+//! DeLong's variance and test against pROC's published example, against the definition, and against the
 //! bootstrap.
 //!
 //! The example is `aSAH` of the R package pROC (113 patients after subarachnoid haemorrhage;
-//! Turck et al., Intensive Care Medicine 2010, 36:107–115). Every figure here depends on the
+//! Turck et al., Intensive Care Medicine 2010, 36:107–115). Every value here depends on the
 //! order of the scores alone, so only dense ranks are kept. Expected values: pROC 1.18.0,
 //! `ci.auc`, `var` and `roc.test(method = "delong")`.
 
@@ -44,13 +44,13 @@ fn one_auc_agrees_with_proc() {
         (&WFNS, 0.823678861789, 0.00146991470882, 0.748534887819, 0.898822835758),
     ] {
         let (scores, labels) = asah(ranks);
-        let found = delong(&scores, &labels).unwrap();
-        assert_close(found.auc, auc);
-        assert_close(found.variance.unwrap(), variance);
-        let interval = delong_plain_interval(found.auc, variance, 0.95);
+        let estimate = delong(&scores, &labels).unwrap();
+        assert_close(estimate.auc, auc);
+        assert_close(estimate.variance.unwrap(), variance);
+        let interval = delong_plain_interval(estimate.auc, variance, 0.95);
         assert_close(interval.low, low);
         assert_close(interval.high, high);
-        // The reported interval leans away from 1 and holds the same estimate.
+        // The reported interval is shifted away from 1 and contains the same estimate.
         let reported = auc_with_interval(&scores, &labels, 0.95).interval.unwrap();
         assert!(reported.low < auc && auc < reported.high && reported.high < high);
     }
@@ -64,30 +64,30 @@ fn paired_test_agrees_with_proc() {
         (&WFNS, &NDKA, 2.79777591869, 0.00514557970691, 0.063401170934, 0.360040563483),
     ] {
         let ((a, labels), (b, _)) = (asah(a), asah(b));
-        let found = delong_paired(&a, &b, &labels, 0.95).unwrap();
-        assert_close(found.statistic.unwrap(), statistic);
-        assert_close(found.p_value.unwrap(), p_value);
-        assert_close(found.interval.unwrap().low, low);
-        assert_close(found.interval.unwrap().high, high);
+        let paired = delong_paired(&a, &b, &labels, 0.95).unwrap();
+        assert_close(paired.statistic.unwrap(), statistic);
+        assert_close(paired.p_value.unwrap(), p_value);
+        assert_close(paired.interval.unwrap().low, low);
+        assert_close(paired.interval.unwrap().high, high);
     }
 }
 
 #[test]
-fn a_model_against_itself_has_nothing_to_test() {
+fn the_test_of_a_model_against_itself_is_undefined() {
     let (scores, labels) = asah(&S100B);
-    let found = delong_paired(&scores, &scores, &labels, 0.95).unwrap();
-    assert_eq!((found.difference, found.p_value), (0.0, None));
-    assert!(found.reason.unwrap().contains("rank these exams alike"));
+    let paired = delong_paired(&scores, &scores, &labels, 0.95).unwrap();
+    assert_eq!((paired.difference, paired.p_value), (0.0, None));
+    assert!(paired.reason.unwrap().contains("rank these exams equally"));
 }
 
 #[test]
-fn perfect_separation_does_not_claim_certainty() {
+fn perfect_separation_has_an_interval_with_width() {
     let (scores, labels) =
         ([0.1, 0.2, 0.3, 0.7, 0.8, 0.9], [false, false, false, true, true, true]);
-    let found = auc_with_interval(&scores, &labels, 0.95);
-    let interval = found.interval.unwrap();
+    let estimate = auc_with_interval(&scores, &labels, 0.95);
+    let interval = estimate.interval.unwrap();
     assert_eq!(
-        (found.value, interval.high, interval.method),
+        (estimate.value, interval.high, interval.method),
         (Some(1.0), 1.0, Method::NewcombeScore)
     );
     assert!(interval.low > 0.4 && interval.low < 0.8, "{interval:?}");
@@ -98,7 +98,7 @@ fn perfect_separation_does_not_claim_certainty() {
 }
 
 #[test]
-fn what_is_undefined_says_why() {
+fn an_undefined_auc_has_a_reason() {
     let one = auc_with_interval(&[0.1, 0.2], &[false, false], 0.95);
     assert_eq!(one.value, None);
     assert_eq!(one.reason.unwrap(), "one class only: all 2 exams are negative");
@@ -144,7 +144,7 @@ fn naive_covariance(a: &[f64], b: &[f64], labels: &[bool]) -> f64 {
 
 proptest! {
     #[test]
-    fn mid_ranks_give_what_the_definition_gives((a, labels) in labelled_scores(), salt in 1usize..7) {
+    fn mid_ranks_agree_with_the_definition((a, labels) in labelled_scores(), salt in 1usize..7) {
         let m = labels.iter().filter(|&&label| label).count();
         prop_assume!(m > 1 && labels.len() - m > 1);
         let b: Vec<f64> = a.iter().enumerate().map(|(i, s)| s + (i * salt % 5) as f64).collect();
@@ -166,8 +166,8 @@ fn delong_agrees_with_the_bootstrap_on_simulated_data() {
     let bootstrap = super::super::bootstrap::bootstrap_auc(&scores, &labels, &patients, 2000, 37);
     let mean = bootstrap.iter().sum::<f64>() / bootstrap.len() as f64;
     let variance = bootstrap.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / 1999.0;
-    let found = delong(&scores, &labels).unwrap();
-    let ratio = (variance / found.variance.unwrap()).sqrt();
+    let estimate = delong(&scores, &labels).unwrap();
+    let ratio = (variance / estimate.variance.unwrap()).sqrt();
     assert!((ratio - 1.0).abs() < 0.06, "bootstrap SE / DeLong SE = {ratio}");
-    assert!((mean - found.auc).abs() < 0.003);
+    assert!((mean - estimate.auc).abs() < 0.003);
 }

@@ -1,10 +1,10 @@
-//! The whole of `evaluate`: its figures, its silence where a figure is undefined, its JSON.
+//! `evaluate` as a whole: consistent metrics, undefined metrics with reasons, JSON.
 
 use super::testing::{fixture_json, fixture_npy_f32, normal_draws};
 use super::*;
 
-fn scored(patient: usize, label: bool, logit: f64) -> Scored {
-    Scored {
+fn scored(patient: usize, label: bool, logit: f64) -> ScoredExam {
+    ScoredExam {
         patient_id: format!("patient-{patient:03}"),
         exam_id: format!("exam-{patient:03}"),
         label,
@@ -13,7 +13,7 @@ fn scored(patient: usize, label: bool, logit: f64) -> Scored {
     }
 }
 
-fn simulated(count: usize, exams_per_patient: usize) -> Vec<Scored> {
+fn simulated(count: usize, exams_per_patient: usize) -> Vec<ScoredExam> {
     let noise = normal_draws(11, "evaluate", count);
     (0..count)
         .map(|i| {
@@ -24,29 +24,32 @@ fn simulated(count: usize, exams_per_patient: usize) -> Vec<Scored> {
 }
 
 #[test]
-fn figures_are_consistent_and_survive_json() {
+fn metrics_are_consistent_and_survive_json() {
     let options = Options { bootstrap_replicates: 300, ..Options::default() };
-    let found = evaluate(&simulated(300, 1), &options);
+    let evaluation = evaluate(&simulated(300, 1), &options);
     assert_eq!(
-        (found.exams, found.patients, found.positives, found.negatives),
+        (evaluation.exams, evaluation.patients, evaluation.positives, evaluation.negatives),
         (300, 300, 100, 200)
     );
-    let (auc, delong) = (found.auc.value.unwrap(), found.auc.interval.unwrap());
-    let bootstrap = found.auc.bootstrap_interval.unwrap();
+    let (auc, delong) = (evaluation.auc.value.unwrap(), evaluation.auc.interval.unwrap());
+    let bootstrap = evaluation.auc.bootstrap_interval.unwrap();
     assert!(delong.low < auc && auc < delong.high);
     assert!(
         (delong.low - bootstrap.low).abs() < 0.02 && (delong.high - bootstrap.high).abs() < 0.02
     );
-    assert_eq!(found.accuracy.successes, {
-        let half = &found.operating_points[0];
+    assert_eq!(evaluation.accuracy.successes, {
+        let half = &evaluation.operating_points[0];
         half.sensitivity.successes + half.specificity.successes
     });
-    assert_eq!(found.calibration.bins.iter().map(|bin| bin.observed.total).sum::<usize>(), 300);
-    assert!(found.notes.is_empty());
-    let json = serde_json::to_string_pretty(&found).unwrap();
+    assert_eq!(
+        evaluation.calibration.bins.iter().map(|bin| bin.observed.total).sum::<usize>(),
+        300
+    );
+    assert!(evaluation.notes.is_empty());
+    let json = serde_json::to_string_pretty(&evaluation).unwrap();
     assert_eq!(serde_json::from_str::<Evaluation>(&json).unwrap().calibration.bins.len(), 10);
-    let tree = serde_json::to_value(&found).unwrap();
-    assert_eq!(serde_json::from_value::<Evaluation>(tree).unwrap(), found);
+    let tree = serde_json::to_value(&evaluation).unwrap();
+    assert_eq!(serde_json::from_value::<Evaluation>(tree).unwrap(), evaluation);
     assert_eq!(
         serde_json::to_string_pretty(&evaluate(&simulated(300, 1), &options)).unwrap(),
         json
@@ -54,14 +57,14 @@ fn figures_are_consistent_and_survive_json() {
 }
 
 #[test]
-fn several_exams_of_a_patient_are_said_and_widen_the_bootstrap() {
+fn several_exams_of_a_patient_give_a_note() {
     let options = Options { bootstrap_replicates: 50, ..Options::default() };
-    let found = evaluate(&simulated(300, 3), &options);
-    assert_eq!(found.patients, 100);
-    assert!(found.notes[0].starts_with("300 exams of 100 patients"));
+    let evaluation = evaluate(&simulated(300, 3), &options);
+    assert_eq!(evaluation.patients, 100);
+    assert!(evaluation.notes[0].starts_with("300 exams of 100 patients"));
     let mut backwards = simulated(300, 3);
     backwards.reverse();
-    assert_eq!(evaluate(&backwards, &options).auc, found.auc);
+    assert_eq!(evaluate(&backwards, &options).auc, evaluation.auc);
 }
 
 fn every_null_has_a_reason(value: &serde_json::Value) {
@@ -78,13 +81,13 @@ fn every_null_has_a_reason(value: &serde_json::Value) {
 }
 
 #[test]
-fn undefined_figures_are_null_with_a_reason() {
-    let one_class: Vec<Scored> = (0..5).map(|i| scored(i, false, i as f64 - 2.0)).collect();
+fn undefined_metrics_are_null_with_a_reason() {
+    let one_class: Vec<ScoredExam> = (0..5).map(|i| scored(i, false, i as f64 - 2.0)).collect();
     let mut diverged = simulated(30, 1);
     diverged[3].logit = f64::NAN;
     diverged[3].probability = f64::NAN;
-    let separable: Vec<Scored> = (0..10).map(|i| scored(i, i > 4, i as f64 - 4.5)).collect();
-    let constant: Vec<Scored> = (0..10).map(|i| scored(i, i > 4, 0.0)).collect();
+    let separable: Vec<ScoredExam> = (0..10).map(|i| scored(i, i > 4, i as f64 - 4.5)).collect();
+    let constant: Vec<ScoredExam> = (0..10).map(|i| scored(i, i > 4, 0.0)).collect();
     let single = vec![scored(0, true, 0.3)];
     for (name, exams) in [
         ("no exam", Vec::new()),
@@ -94,27 +97,30 @@ fn undefined_figures_are_null_with_a_reason() {
         ("separable", separable.clone()),
         ("constant", constant),
     ] {
-        let found = evaluate(&exams, &Options { bootstrap_replicates: 20, ..Options::default() });
-        let json = serde_json::to_value(&found).unwrap();
+        let evaluation =
+            evaluate(&exams, &Options { bootstrap_replicates: 20, ..Options::default() });
+        let json = serde_json::to_value(&evaluation).unwrap();
         every_null_has_a_reason(&json);
         let back: Evaluation = serde_json::from_value(json).unwrap();
-        assert_eq!(back, found, "{name}: a NaN would not come back");
+        assert_eq!(back, evaluation, "{name}: a NaN would not come back");
     }
-    let found = evaluate(&one_class, &Options::default());
-    assert_eq!(found.auc.reason.as_deref(), Some("one class only: all 5 exams are negative"));
-    assert_eq!(found.cross_entropy.reason, None);
-    let found = evaluate(&diverged, &Options::default());
+    let evaluation = evaluate(&one_class, &Options::default());
+    assert_eq!(evaluation.auc.reason.as_deref(), Some("one class only: all 5 exams are negative"));
+    assert_eq!(evaluation.cross_entropy.reason, None);
+    let evaluation = evaluate(&diverged, &Options::default());
     assert!(
-        found
+        evaluation
             .auc
             .reason
             .unwrap()
             .starts_with("1 of 30 predictions are unusable, first exam exam-003")
     );
-    let found = evaluate(&separable, &Options::default());
-    assert_eq!(found.auc.value, Some(1.0));
-    assert!(found.auc.interval.unwrap().low < 0.9);
-    assert!(found.calibration.slope.reason.unwrap().contains("separate the classes perfectly"));
+    let evaluation = evaluate(&separable, &Options::default());
+    assert_eq!(evaluation.auc.value, Some(1.0));
+    assert!(evaluation.auc.interval.unwrap().low < 0.9);
+    assert!(
+        evaluation.calibration.slope.reason.unwrap().contains("separate the classes perfectly")
+    );
 }
 
 #[test]
@@ -127,8 +133,8 @@ fn cross_entropy_and_accuracy_equal_the_reference() {
     let labels: Vec<bool> = testing::fixture_npy_labels(path).unwrap();
     let loss = mean_cross_entropy(&z, &labels).unwrap();
     assert!((loss - reference["cross_entropy_mean"].as_f64().unwrap()).abs() < 1e-5, "{loss}");
-    let found = accuracy(&z, &labels, 0.95).value.unwrap();
-    assert_eq!(found, reference["accuracy"].as_f64().unwrap());
+    let accuracy = accuracy(&z, &labels, 0.95).value.unwrap();
+    assert_eq!(accuracy, reference["accuracy"].as_f64().unwrap());
 }
 
 #[test]

@@ -1,25 +1,36 @@
-//! From predictions to figures that a reviewer accepts.
+//! Metrics of predictions, with confidence intervals.
 //!
-//! Pure statistics over slices of numbers: no files, no clocks, no other room. A prediction is
-//! the log-odds `z = logit₁ − logit₀` of cancer; ranking figures use `z`, which does not saturate
-//! as probabilities do, and calibration uses the probability.
+//! Pure statistics over slices of numbers: no files, no clocks, no other module of the program. A
+//! prediction is the log-odds `z = logit₁ − logit₀` of cancer. Ranking metrics use `z`, which does not
+//! saturate as probabilities do; calibration uses the probability.
 //!
 //! ```text
-//!   &[Scored] ──evaluate──► Evaluation ──serde──► evaluation.json
+//!   &[ScoredExam] ──evaluate──► Evaluation ──serde──► evaluation.json
 //!                             ├ auc            mid-ranks; logit DeLong; patient bootstrap
 //!                             ├ cross_entropy, accuracy
 //!                             ├ calibration    Brier, ECE, slope, intercept, reliability bins
 //!                             └ operating_points   Wilson intervals
 //! ```
 //!
-//! What is undefined (one class only, no exam, scores that are not finite) is `None` with a
-//! reason beside it; no figure is ever NaN, and no input makes these functions fail.
+//! An undefined metric (one class only, no exam, scores that are not finite) is `None` with a
+//! `reason`. No metric is ever NaN, and no input makes these functions fail.
 //!
-//! [`evaluate_with_curves`] gives what plots need besides: the ROC curve's band, precision and recall,
+//! [`evaluate_with_curves`] also returns the points of the plots: the ROC curve's band, precision and recall,
 //! the decision curve. Means over exams, average precision and the bands have percentile intervals
 //! over resampled patients, all from the same replicates.
 //!
-//! Two models on the same exams are compared by [`delong_paired`].
+//! [`delong_paired`] compares two models on the same exams.
+//!
+//! # Adding a metric
+//!
+//! 1. Write a function from slices over exams (`scores`, `probabilities`, `labels`) to `Option<f64>`, such as
+//!    [`brier`] or [`average_precision`]; `None` means undefined.
+//! 2. Add a field of type [`Estimate`] to [`Evaluation`] with `#[serde(default = "not_computed")]`, so that files
+//!    of older versions can be read, and set it in [`evaluate_with_curves`] and in `withdraw_all`.
+//! 3. For a bootstrap interval, compute the metric in `RankedExams::metrics` (`sweep.rs`), where exams have
+//!    weights and ties, and set the estimate in `ResampledMetrics::complete` (`curves.rs`).
+//! 4. Show it in `report/run_page/figures.rs` and `report/compare/entry.rs`, describe it in
+//!    `docs/statistics.md`, and test it against an independent implementation.
 
 mod bootstrap;
 mod calibration;
@@ -43,8 +54,8 @@ mod weighted;
 
 use std::collections::BTreeMap;
 
-use curves::{Exams, Resampled};
-use recalibrate::figures_after;
+use curves::{ExamColumns, ResampledMetrics};
+use recalibrate::calibrated_metrics;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::bootstrap_auc;
@@ -63,20 +74,20 @@ pub use multiple::holm;
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
-pub use recalibrate::{CalibrationFigures, Calibrator, Recalibrated};
+pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
 pub use resampling::{Resampling, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
-pub use subgroups::{Common, Grouping, Heterogeneity, Subgroup, Subgroups};
-pub use weighted::Weighted;
+pub use subgroups::{Grouping, Heterogeneity, SharedExams, Subgroup, Subgroups};
+pub use weighted::WeightedMetrics;
 
 /// One exam with its label and prediction.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scored {
-    /// Whose exam; exams of one patient are resampled together.
+pub struct ScoredExam {
+    /// The patient; exams of one patient are resampled together.
     pub patient_id: String,
-    /// Which exam.
+    /// The exam.
     pub exam_id: String,
-    /// Whether it is positive (cancer within the horizon).
+    /// Whether the exam is positive (cancer within the horizon).
     pub label: bool,
     /// Log-odds of cancer, `logit₁ − logit₀`.
     pub logit: f64,
@@ -84,37 +95,37 @@ pub struct Scored {
     pub probability: f64,
 }
 
-/// What [`evaluate`] can be told.
+/// Options of [`evaluate`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Nominal coverage of every interval.
     pub level: f64,
-    /// Bootstrap replicates; 0 leaves the bootstrap out.
+    /// Bootstrap replicates; 0 disables the bootstrap.
     pub bootstrap_replicates: usize,
-    /// Seed of the bootstrap's streams.
+    /// Seed of the bootstrap's random streams.
     pub seed: u64,
     /// Bins of the reliability diagram and of the expected calibration error.
     pub calibration_bins: usize,
-    /// Operating points wanted.
+    /// Rules that choose the operating points.
     pub rules: Vec<Rule>,
-    /// Thresholds (log-odds) that rules have chosen on the validation part, judged besides.
+    /// Thresholds (log-odds) that rules chose on the validation split; they give further operating points.
     pub validated: Vec<(Rule, f64)>,
-    /// A share of cancers at which predictive values are wanted too.
+    /// Prevalence at which predictive values are computed in addition to the sample's own.
     pub prevalence: Option<f64>,
-    /// Groups of the exams, by which figures are wanted.
+    /// Groupings of the exams for subgroup metrics.
     pub groupings: Vec<Grouping>,
-    /// The name of weights and the weight of each exam, where weighted figures are wanted.
+    /// Name of the weights and the weight of each exam, for weighted metrics.
     pub weights: Option<(String, Vec<f64>)>,
-    /// Calibrated probabilities of the exams, whose figures are wanted besides.
-    pub calibrated: Option<Calibrated>,
+    /// Calibrated probabilities of the exams, for calibration metrics before and after.
+    pub calibrated: Option<CalibratedProbabilities>,
 }
 
-/// Probabilities after a map that was fitted on other exams.
+/// Probabilities from a calibrator that was fitted on other exams.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Calibrated {
-    /// The name of the map in a spec.
+pub struct CalibratedProbabilities {
+    /// Name of the calibration method in a spec.
     pub method: String,
-    /// The part of the cohort that it was fitted on, which must not be the one that is judged.
+    /// The split that the calibrator was fitted on; it must differ from the evaluated split.
     pub fitted_on: String,
     /// The probability of each exam.
     pub probabilities: Vec<f64>,
@@ -142,7 +153,7 @@ impl Default for Options {
     }
 }
 
-/// All figures of one set of predictions: what `evaluation.json` holds.
+/// All metrics of one set of predictions, as stored in `evaluation.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Number of exams.
@@ -153,48 +164,48 @@ pub struct Evaluation {
     pub positives: usize,
     /// Negative exams.
     pub negatives: usize,
-    /// Ranking quality.
-    pub auc: AucFigures,
-    /// The area where specificity is at least 0.9.
+    /// AUC with its intervals.
+    pub auc: AucMetrics,
+    /// Partial AUC where specificity is at least 0.9.
     #[serde(default)]
     pub partial_auc: PartialAuc,
-    /// Average precision; guessing has that of the prevalence, `positives / exams`.
+    /// Average precision; its chance level is the prevalence, `positives / exams`.
     #[serde(default = "not_computed")]
     pub average_precision: Estimate,
     /// Mean over exams of `−log p(label)`.
     pub cross_entropy: Estimate,
-    /// Exams whose probability falls on their label's side of one half (one half counts as
-    /// negative).
+    /// Accuracy at a probability of one half (exactly one half counts as negative).
     pub accuracy: Proportion,
-    /// Whether probabilities mean what they say.
+    /// Calibration of the probabilities.
     pub calibration: Calibration,
-    /// The same after a map that was fitted on another part, where the spec asks for one.
+    /// Calibration before and after a calibrator that was fitted on another split; `None` without
+    /// [`Options::calibrated`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recalibrated: Option<Recalibrated>,
-    /// Decisions at chosen thresholds.
+    pub recalibrated: Option<RecalibrationMetrics>,
+    /// Sensitivity, specificity and predictive values at chosen thresholds.
     pub operating_points: Vec<OperatingPoint>,
-    /// Figures by groups of exams, where the spec names columns.
+    /// Metrics by subgroup, one entry for each of [`Options::groupings`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subgroups: Vec<Subgroups>,
-    /// Figures of the population that weights stand for, where the spec names them.
+    /// Metrics of the population that [`Options::weights`] represent; `None` without weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weighted: Option<Weighted>,
-    /// What a reader must know to read the figures rightly.
+    pub weighted: Option<WeightedMetrics>,
+    /// Warnings about the validity of the intervals.
     pub notes: Vec<String>,
 }
 
-/// The AUC and its intervals by three roads.
+/// The AUC with intervals by three methods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AucFigures {
+pub struct AucMetrics {
     /// Area under the ROC curve, ties counting one half.
     pub value: Option<f64>,
-    /// The interval to quote: DeLong on the logit scale, or Newcombe's at an AUC of 0 or 1.
+    /// The interval to report: DeLong's on the logit scale, or Newcombe's at an AUC of 0 or 1.
     pub interval: Option<Interval>,
     /// AUC ± z·SE with DeLong's SE, for comparison with other software.
     pub plain_interval: Option<Interval>,
-    /// Percentiles over patients resampled with replacement.
+    /// Percentile interval over patients resampled with replacement.
     pub bootstrap_interval: Option<Interval>,
-    /// Replicates behind it, those with one class missing left out.
+    /// Replicates of the bootstrap interval, without those with a missing class.
     pub bootstrap_replicates: usize,
     /// DeLong's standard error.
     pub standard_error: Option<f64>,
@@ -202,24 +213,24 @@ pub struct AucFigures {
     pub reason: Option<String>,
 }
 
-/// What a figure is in files that are older than it.
+/// Default of a metric that is missing in files of older versions.
 fn not_computed() -> Estimate {
     Estimate::undefined("not computed")
 }
 
-/// Every figure of `exams`; the order of the exams does not change a figure by more than rounding.
+/// All metrics of `exams`. The order of the exams changes a metric by rounding at most.
 ///
 /// # Panics
 /// When `options.level` is not between 0 and 1 or `options.calibration_bins` is zero.
-pub fn evaluate(exams: &[Scored], options: &Options) -> Evaluation {
+pub fn evaluate(exams: &[ScoredExam], options: &Options) -> Evaluation {
     evaluate_with_curves(exams, options).0
 }
 
-/// [`evaluate`], and the curves behind the figures.
+/// The metrics of [`evaluate`] and the points of the curves.
 ///
 /// # Panics
 /// As [`evaluate`].
-pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation, Curves) {
+pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluation, Curves) {
     let level = options.level;
     let labels: Vec<bool> = exams.iter().map(|exam| exam.label).collect();
     let logits: Vec<f64> = exams.iter().map(|exam| exam.logit).collect();
@@ -227,22 +238,22 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
     let positives = labels.iter().filter(|&&label| label).count();
     let patients = patient_numbers(exams);
     let patient_count = patients.iter().max().map_or(0, |&last| last + 1);
-    let unusable = why_unusable(exams);
-    let sides = Exams {
+    let unusable = unusable_reason(exams);
+    let columns = ExamColumns {
         logits: &logits,
         probabilities: &probabilities,
         labels: &labels,
         patients: &patients,
     };
     let resampled =
-        (!exams.is_empty() && unusable.is_none()).then(|| Resampled::of(&sides, options));
-    let aucs = resampled.as_ref().map(Resampled::aucs).unwrap_or_default();
+        (!exams.is_empty() && unusable.is_none()).then(|| ResampledMetrics::of(&columns, options));
+    let aucs = resampled.as_ref().map(ResampledMetrics::aucs).unwrap_or_default();
     let mut evaluation = Evaluation {
         exams: exams.len(),
         patients: patient_count,
         positives,
         negatives: exams.len() - positives,
-        auc: auc_figures(&logits, &labels, &aucs, level),
+        auc: auc_metrics(&logits, &labels, &aucs, level),
         partial_auc: PartialAuc::undefined("there are no exams"),
         average_precision: Estimate::undefined("there are no exams"),
         cross_entropy: Estimate::undefined("there are no exams"),
@@ -255,7 +266,7 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
             level,
         ),
         recalibrated: None,
-        operating_points: decisions(&logits, &labels, options),
+        operating_points: all_operating_points(&logits, &labels, options),
         subgroups: Vec::new(),
         weighted: None,
         notes: notes(exams.len(), patient_count),
@@ -268,24 +279,24 @@ pub fn evaluate_with_curves(exams: &[Scored], options: &Options) -> (Evaluation,
     }
     let Some(resampled) = resampled else { return (evaluation, Curves::default()) };
     resampled.complete(&mut evaluation);
-    evaluation.recalibrated = options.calibrated.as_ref().map(|calibrated| Recalibrated {
+    evaluation.recalibrated = options.calibrated.as_ref().map(|calibrated| RecalibrationMetrics {
         method: calibrated.method.clone(),
         fitted_on: calibrated.fitted_on.clone(),
         before: (&evaluation.calibration).into(),
-        after: figures_after(&calibrated.probabilities, &sides, options),
+        after: calibrated_metrics(&calibrated.probabilities, &columns, options),
     });
     let point = evaluation.operating_points.first();
     evaluation.subgroups = subgroups::subgroups(exams, &options.groupings, point, level);
     evaluation.weighted = options
         .weights
         .as_ref()
-        .map(|(column, weights)| weighted::figures(column, weights, &sides, options));
-    let curves = resampled.curves(&sides);
+        .map(|(column, weights)| weighted::metrics(column, weights, &columns, options));
+    let curves = resampled.curves(&columns);
     (evaluation, curves)
 }
 
-/// Operating points of the rules, then those of thresholds that were chosen elsewhere.
-fn decisions(logits: &[f64], labels: &[bool], options: &Options) -> Vec<OperatingPoint> {
+/// Operating points of the rules, then those of thresholds that were chosen on validation.
+fn all_operating_points(logits: &[f64], labels: &[bool], options: &Options) -> Vec<OperatingPoint> {
     let level = options.level;
     let mut points = operating_points(logits, labels, &options.rules, level);
     if !labels.is_empty() {
@@ -294,8 +305,7 @@ fn decisions(logits: &[f64], labels: &[bool], options: &Options) -> Vec<Operatin
             ..operating::at_threshold(logits, labels, rule, threshold, level)
         }));
     }
-    let stated = |point: OperatingPoint| point.with_prevalence(options.prevalence, level);
-    points.into_iter().map(stated).collect()
+    points.into_iter().map(|point| point.with_prevalence(options.prevalence, level)).collect()
 }
 
 /// Mean over exams of `−log p(label)` in nats, from the log-odds; `None` without exams.
@@ -309,21 +319,21 @@ pub fn mean_cross_entropy(logits: &[f64], labels: &[bool]) -> Option<f64> {
     (!labels.is_empty()).then(|| sum / labels.len() as f64)
 }
 
-/// Share of exams on the right side of a probability of one half. Log-odds of exactly 0 count as
-/// negative, as the larger of two equal logits is taken to be the first.
+/// Accuracy at a probability of one half. Log-odds of exactly 0 count as negative: of two equal logits, the
+/// first counts as the larger one.
 ///
 /// # Panics
 /// When the slices differ in length.
 pub fn accuracy(logits: &[f64], labels: &[bool], level: f64) -> Proportion {
     assert_eq!(logits.len(), labels.len(), "one label per score");
-    let right = logits.iter().zip(labels).filter(|&(&z, &label)| (z > 0.0) == label).count();
-    Proportion::new(right, labels.len(), level, "exams")
+    let correct = logits.iter().zip(labels).filter(|&(&z, &label)| (z > 0.0) == label).count();
+    Proportion::new(correct, labels.len(), level, "exams")
 }
 
-fn auc_figures(logits: &[f64], labels: &[bool], replicates: &[f64], level: f64) -> AucFigures {
+fn auc_metrics(logits: &[f64], labels: &[bool], replicates: &[f64], level: f64) -> AucMetrics {
     let headline = auc_with_interval(logits, labels, level);
-    let variance = delong(logits, labels).and_then(|found| found.variance);
-    AucFigures {
+    let variance = delong(logits, labels).and_then(|delong| delong.variance);
+    AucMetrics {
         value: headline.value,
         interval: headline.interval,
         plain_interval: headline
@@ -337,8 +347,8 @@ fn auc_figures(logits: &[f64], labels: &[bool], replicates: &[f64], level: f64) 
     }
 }
 
-/// Patients as indices, in the order of their names, so that the order of exams does not matter.
-fn patient_numbers(exams: &[Scored]) -> Vec<usize> {
+/// Index of each exam's patient, in the order of patient names, so that the order of exams does not matter.
+fn patient_numbers(exams: &[ScoredExam]) -> Vec<usize> {
     let mut numbers: BTreeMap<&str, usize> =
         exams.iter().map(|exam| (exam.patient_id.as_str(), 0)).collect();
     numbers.values_mut().enumerate().for_each(|(index, number)| *number = index);
@@ -349,17 +359,17 @@ fn notes(exams: usize, patients: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if patients < exams {
         notes.push(format!(
-            "{exams} exams of {patients} patients: DeLong and Wilson intervals take exams as \
-             independent and may be too narrow; the bootstrap resamples patients"
+            "{exams} exams of {patients} patients: DeLong and Wilson intervals assume \
+             independent exams and may be too narrow; the bootstrap resamples patients"
         ));
     }
     notes
 }
 
-/// The first exam whose prediction cannot be used, described; a diverged network gives these.
-fn why_unusable(exams: &[Scored]) -> Option<String> {
+/// A description of the first unusable prediction, as a diverged network gives; `None` if all are usable.
+fn unusable_reason(exams: &[ScoredExam]) -> Option<String> {
     let unusable =
-        |exam: &&Scored| !exam.logit.is_finite() || !(0.0..=1.0).contains(&exam.probability);
+        |exam: &&ScoredExam| !exam.logit.is_finite() || !(0.0..=1.0).contains(&exam.probability);
     let first = exams.iter().find(unusable)?;
     Some(format!(
         "{} of {} predictions are unusable, first exam {}: logit {}, probability {}",
@@ -371,10 +381,10 @@ fn why_unusable(exams: &[Scored]) -> Option<String> {
     ))
 }
 
-/// Leaves the counts and replaces every figure by the reason.
+/// Replaces every metric by the reason; the counts stay.
 fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
-    let nothing = || Estimate::undefined(reason);
-    evaluation.auc = AucFigures {
+    let undefined = || Estimate::undefined(reason);
+    evaluation.auc = AucMetrics {
         value: None,
         interval: None,
         plain_interval: None,
@@ -384,8 +394,8 @@ fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
         reason: Some(reason.to_owned()),
     };
     evaluation.partial_auc = PartialAuc::undefined(reason);
-    evaluation.average_precision = nothing();
-    evaluation.cross_entropy = nothing();
+    evaluation.average_precision = undefined();
+    evaluation.cross_entropy = undefined();
     evaluation.accuracy = Proportion {
         successes: 0,
         total: 0,
@@ -394,12 +404,12 @@ fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
         reason: Some(reason.to_owned()),
     };
     evaluation.calibration = Calibration {
-        brier: nothing(),
-        brier_of_prevalence: nothing(),
-        expected_calibration_error: nothing(),
-        slope: nothing(),
-        intercept: nothing(),
-        in_the_large: nothing(),
+        brier: undefined(),
+        brier_of_prevalence: undefined(),
+        expected_calibration_error: undefined(),
+        slope: undefined(),
+        intercept: undefined(),
+        in_the_large: undefined(),
         bins: Vec::new(),
         equal_count_bins: Vec::new(),
     };

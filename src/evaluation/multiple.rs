@@ -1,15 +1,15 @@
-//! Several tests at once.
+//! Correction for multiple tests.
 
-/// p-values corrected by Holm's method (1979), in their order: the chance of any false alarm among
-/// them all is held, whatever their dependence.
+/// p-values corrected by Holm's method (1979), in the order of the input. The correction controls the
+/// probability of any false positive among all tests (family-wise error rate), under any dependence.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut corrected = vec![0.0; p_values.len()];
-    let mut least = 0.0f64;
-    for (rank, &at) in order.iter().enumerate() {
-        least = least.max(((p_values.len() - rank) as f64 * p_values[at]).min(1.0));
-        corrected[at] = least;
+    let mut maximum = 0.0f64;
+    for (rank, &index) in order.iter().enumerate() {
+        maximum = maximum.max(((p_values.len() - rank) as f64 * p_values[index]).min(1.0));
+        corrected[index] = maximum;
     }
     corrected
 }
@@ -37,11 +37,13 @@ mod tests {
         fn a_corrected_value_is_never_smaller_and_keeps_the_order(
             p_values in prop::collection::vec(0.0..1.0f64, 1..9)
         ) {
-            let found = holm(&p_values);
-            for (a, here) in p_values.iter().zip(&found) {
-                prop_assert!(a <= here && *here <= 1.0 && *here <= a * p_values.len() as f64 + 1e-15);
-                for (b, there) in p_values.iter().zip(&found) {
-                    prop_assert!(a > b || here <= there);
+            let corrected = holm(&p_values);
+            for (a, holm_a) in p_values.iter().zip(&corrected) {
+                prop_assert!(
+                    a <= holm_a && *holm_a <= 1.0 && *holm_a <= a * p_values.len() as f64 + 1e-15
+                );
+                for (b, holm_b) in p_values.iter().zip(&corrected) {
+                    prop_assert!(a > b || holm_a <= holm_b);
                 }
             }
         }

@@ -35,8 +35,8 @@ pub(super) fn two_sided_p(statistic: f64) -> f64 {
     erfc(statistic.abs() / SQRT_2)
 }
 
-/// The probability that a chi-squared variable with so many `degrees` of freedom (at least one)
-/// exceeds `x`: the finite sums for whole degrees (Abramowitz & Stegun 26.4.4 and 26.4.5).
+/// The probability that a chi-squared variable with `degrees` (at least one) of freedom exceeds `x`: the
+/// finite sums for integer degrees (Abramowitz & Stegun 26.4.4 and 26.4.5).
 pub(super) fn chi_squared_tail(x: f64, degrees: usize) -> f64 {
     if x <= 0.0 {
         return 1.0;
@@ -55,7 +55,7 @@ pub(super) fn chi_squared_tail(x: f64, degrees: usize) -> f64 {
     sum.min(1.0)
 }
 
-/// The `x` that a standard normal variable stays below with probability `p` in (0, 1).
+/// The quantile of the standard normal distribution at `p` in (0, 1).
 ///
 /// Newton's method on the tail's logarithm, which is concave, from a start on the right side of
 /// the root: it converges from there without overshooting.
@@ -115,8 +115,8 @@ mod tests {
             (40.0, 5, 1.493367900050393e-07),
             (0.1, 7, 0.9999976885812014),
         ] {
-            let found = chi_squared_tail(x, degrees);
-            assert!((found / p - 1.0).abs() < 1e-11, "{x}, {degrees}: {found}");
+            let tail = chi_squared_tail(x, degrees);
+            assert!((tail / p - 1.0).abs() < 1e-11, "{x}, {degrees}: {tail}");
         }
         assert!((critical_value(0.95) - 1.959963984540).abs() < 1e-11);
     }

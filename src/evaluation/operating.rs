@@ -1,4 +1,4 @@
-//! Operating points: what happens when a probability becomes a decision.
+//! Operating points: thresholds with their sensitivity, specificity and predictive values.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use super::interval::Proportion;
 use super::predictive::{AtPrevalence, at_prevalence};
 use super::roc::{Cut, cuts};
 
-/// How a threshold is chosen.
+/// Rule that chooses a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "rule", content = "at")]
 pub enum Rule {
-    /// This probability.
+    /// A fixed probability.
     Probability(f64),
     /// The highest sensitivity with at least this specificity.
     SensitivityAtSpecificity(f64),
@@ -21,48 +21,47 @@ pub enum Rule {
     Youden,
 }
 
-/// Which exams a threshold was chosen on.
+/// The exams that a threshold was chosen on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChosenOn {
-    /// On none: it was fixed beforehand.
+    /// None: the threshold was fixed in advance.
     None,
-    /// On the exams that it is judged on, which flatters it.
+    /// The evaluated exams themselves, which biases its metrics upwards.
     #[default]
     TheseExams,
-    /// On the validation part.
+    /// The validation split.
     Validation,
 }
 
-/// A threshold and what it does to these exams.
+/// A threshold and its metrics on the evaluated exams.
 ///
-/// A threshold chosen by its results on the same exams flatters them; fix it on other data
-/// before quoting its figures as performance. The predictive values hold at this sample's
-/// prevalence only.
+/// Metrics at a threshold that was chosen on the same exams are biased upwards; choose it on other data
+/// before reporting them as performance. The predictive values apply at this sample's prevalence only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperatingPoint {
-    /// How the threshold was chosen.
+    /// The rule that chose the threshold.
     #[serde(flatten)]
     pub rule: Rule,
-    /// Which exams it was chosen on.
+    /// The exams that the threshold was chosen on.
     #[serde(default)]
     pub chosen_on: ChosenOn,
-    /// Exams of at least this log-odds are called positive; nothing where the rule has no answer.
+    /// Exams with at least this log-odds are predicted positive; `None` when no threshold meets the rule.
     pub threshold_logit: Option<f64>,
-    /// The same threshold as a probability.
+    /// The threshold as a probability.
     pub threshold_probability: Option<f64>,
-    /// Positive exams called positive, of all positive exams.
+    /// True positives of all positive exams.
     pub sensitivity: Proportion,
-    /// Negative exams called negative, of all negative exams.
+    /// True negatives of all negative exams.
     pub specificity: Proportion,
-    /// Positive predictive value: positive exams of those called positive.
+    /// True positives of all exams predicted positive.
     pub positive_predictive_value: Proportion,
-    /// Negative predictive value: negative exams of those called negative.
+    /// True negatives of all exams predicted negative.
     pub negative_predictive_value: Proportion,
-    /// The predictive values at a stated prevalence, where one is stated.
+    /// The predictive values at the prevalence of the options; `None` when the options have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_prevalence: Option<AtPrevalence>,
-    /// Why the point is undefined, where it is.
+    /// Why the point is undefined; `None` when it is defined.
     pub reason: Option<String>,
 }
 
@@ -76,7 +75,7 @@ impl Rule {
 }
 
 impl OperatingPoint {
-    /// The same with predictive values at this prevalence.
+    /// Adds predictive values at this prevalence.
     #[must_use]
     pub(super) fn with_prevalence(mut self, prevalence: Option<f64>, level: f64) -> Self {
         self.at_prevalence = prevalence
@@ -85,25 +84,35 @@ impl OperatingPoint {
     }
 
     fn at(rule: Rule, cut: Cut, positives: usize, negatives: usize, level: f64) -> Self {
-        let (tp, fp) = (cut.true_positives, cut.false_positives);
-        let (tn, missed) = (negatives - fp, positives - tp);
-        let proportion = |successes, total, what| Proportion::new(successes, total, level, what);
+        let Cut { true_positives, false_positives, .. } = cut;
+        let true_negatives = negatives - false_positives;
+        let false_negatives = positives - true_positives;
+        let proportion =
+            |successes, total, denominator| Proportion::new(successes, total, level, denominator);
         Self {
             rule,
             chosen_on: rule.chosen_on(),
             threshold_logit: Some(cut.threshold),
             threshold_probability: Some(sigmoid(cut.threshold)),
-            sensitivity: proportion(tp, positives, "positive exams"),
-            specificity: proportion(tn, negatives, "negative exams"),
-            positive_predictive_value: proportion(tp, tp + fp, "exams called positive"),
-            negative_predictive_value: proportion(tn, tn + missed, "exams called negative"),
+            sensitivity: proportion(true_positives, positives, "positive exams"),
+            specificity: proportion(true_negatives, negatives, "negative exams"),
+            positive_predictive_value: proportion(
+                true_positives,
+                true_positives + false_positives,
+                "exams predicted positive",
+            ),
+            negative_predictive_value: proportion(
+                true_negatives,
+                true_negatives + false_negatives,
+                "exams predicted negative",
+            ),
             at_prevalence: None,
             reason: None,
         }
     }
 
     pub(super) fn undefined(rule: Rule, reason: &str) -> Self {
-        let nothing = || Proportion {
+        let undefined = || Proportion {
             successes: 0,
             total: 0,
             value: None,
@@ -115,17 +124,17 @@ impl OperatingPoint {
             chosen_on: rule.chosen_on(),
             threshold_logit: None,
             threshold_probability: None,
-            sensitivity: nothing(),
-            specificity: nothing(),
-            positive_predictive_value: nothing(),
-            negative_predictive_value: nothing(),
+            sensitivity: undefined(),
+            specificity: undefined(),
+            positive_predictive_value: undefined(),
+            negative_predictive_value: undefined(),
             at_prevalence: None,
             reason: Some(reason.to_owned()),
         }
     }
 }
 
-/// What a threshold that `rule` has chosen elsewhere does to these exams (finite log-odds).
+/// The operating point of a threshold that `rule` chose on other exams. Log-odds must be finite.
 pub(super) fn at_threshold(
     logits: &[f64],
     labels: &[bool],
@@ -133,19 +142,23 @@ pub(super) fn at_threshold(
     threshold: f64,
     level: f64,
 ) -> OperatingPoint {
-    let called = |class: bool| {
-        let both = logits.iter().zip(labels);
-        both.filter(|(logit, label)| **label == class && **logit >= threshold).count()
+    let predicted_positive = |class: bool| {
+        let exams = logits.iter().zip(labels);
+        exams.filter(|(logit, label)| **label == class && **logit >= threshold).count()
     };
-    let cut = Cut { threshold, false_positives: called(false), true_positives: called(true) };
+    let cut = Cut {
+        threshold,
+        false_positives: predicted_positive(false),
+        true_positives: predicted_positive(true),
+    };
     let positives = labels.iter().filter(|&&label| label).count();
     OperatingPoint::at(rule, cut, positives, labels.len() - positives, level)
 }
 
-/// The operating points of `rules`, in their order, from finite log-odds.
+/// The operating points of `rules`, in their order. Log-odds must be finite.
 ///
-/// Candidates are the distinct scores and "call nobody positive", whose threshold is the next
-/// number above the largest score. Ties between candidates go to the stricter one.
+/// Candidate thresholds are the distinct scores and the next number above the largest score, which predicts
+/// no exam positive. Of equally good candidates, the strictest is chosen.
 ///
 /// # Panics
 /// When the slices differ in length.
@@ -159,24 +172,24 @@ pub fn operating_points(
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
     let cuts = cuts(logits, labels);
-    let nobody = Cut {
+    let none_positive = Cut {
         threshold: cuts.first().map_or(0.0, |cut| cut.threshold.next_up()),
         false_positives: 0,
         true_positives: 0,
     };
-    let candidates: Vec<Cut> = std::iter::once(nobody).chain(cuts).collect();
+    let candidates: Vec<Cut> = std::iter::once(none_positive).chain(cuts).collect();
     let sensitivity = |cut: &Cut| cut.true_positives as f64 / positives as f64;
     let specificity = |cut: &Cut| (negatives - cut.false_positives) as f64 / negatives as f64;
-    // The strictest of the best: a later candidate must be better by more than rounding.
-    let best = |allowed: &dyn Fn(&Cut) -> bool, merit: &dyn Fn(&Cut) -> f64| {
+    // Candidates are sorted from the strictest: a later one must be better by more than rounding.
+    let best = |is_allowed: &dyn Fn(&Cut) -> bool, metric: &dyn Fn(&Cut) -> f64| {
         candidates
             .iter()
-            .filter(|cut| allowed(cut))
+            .filter(|cut| is_allowed(cut))
             .copied()
-            .reduce(|best, cut| if merit(&cut) > merit(&best) + 1e-12 { cut } else { best })
+            .reduce(|best, cut| if metric(&cut) > metric(&best) + 1e-12 { cut } else { best })
     };
-    // A demand of 0.9 must accept 9 of 10 whatever the rounding.
-    let meets = |value: f64, demand: f64| value >= demand - 1e-12;
+    // A minimum of 0.9 must accept 9 of 10 despite rounding.
+    let meets = |value: f64, minimum: f64| value >= minimum - 1e-12;
     rules
         .iter()
         .map(|&rule| {
@@ -186,11 +199,11 @@ pub fn operating_points(
             let chosen = match rule {
                 Rule::Probability(probability) => {
                     let threshold = (probability / (1.0 - probability)).ln();
-                    // The last cut at or above the threshold has counted all that it calls.
+                    // The last cut at or above the threshold has the counts of the threshold.
                     let counted = candidates[1..].iter().rfind(|cut| cut.threshold >= threshold);
                     return OperatingPoint::at(
                         rule,
-                        Cut { threshold, ..*counted.unwrap_or(&nobody) },
+                        Cut { threshold, ..*counted.unwrap_or(&none_positive) },
                         positives,
                         negatives,
                         level,
@@ -199,17 +212,17 @@ pub fn operating_points(
                 _ if positives == 0 || negatives == 0 => {
                     return OperatingPoint::undefined(rule, "one class only");
                 }
-                Rule::SensitivityAtSpecificity(demand) => {
-                    best(&|cut| meets(specificity(cut), demand), &sensitivity)
+                Rule::SensitivityAtSpecificity(minimum) => {
+                    best(&|cut| meets(specificity(cut), minimum), &sensitivity)
                 }
-                Rule::SpecificityAtSensitivity(demand) => {
-                    best(&|cut| meets(sensitivity(cut), demand), &specificity)
+                Rule::SpecificityAtSensitivity(minimum) => {
+                    best(&|cut| meets(sensitivity(cut), minimum), &specificity)
                 }
                 Rule::Youden => best(&|_| true, &|cut| sensitivity(cut) + specificity(cut)),
             };
             match chosen {
                 Some(cut) => OperatingPoint::at(rule, cut, positives, negatives, level),
-                None => OperatingPoint::undefined(rule, "no threshold meets the demand"),
+                None => OperatingPoint::undefined(rule, "no threshold meets the rule"),
             }
         })
         .collect()
@@ -228,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_finds_the_point_one_finds_by_hand() {
+    fn each_rule_chooses_the_point_computed_by_hand() {
         let (logits, labels) = exams();
         let rules = [
             Rule::Probability(0.5),
@@ -236,15 +249,15 @@ mod tests {
             Rule::SpecificityAtSensitivity(0.95),
             Rule::Youden,
         ];
-        let found = operating_points(&logits, &labels, &rules, 0.95);
-        let summary: Vec<_> = found
+        let points = operating_points(&logits, &labels, &rules, 0.95);
+        let summary: Vec<_> = points
             .iter()
             .map(|p| (p.threshold_logit.unwrap(), p.sensitivity.successes, p.specificity.successes))
             .collect();
-        // A score equal to the threshold is called positive (0.0 at probability 0.5).
+        // A score equal to the threshold is predicted positive (0.0 at probability 0.5).
         // Youden's index is 0.7 at three thresholds: the strictest is taken.
         assert_eq!(summary, [(0.0, 9, 8), (0.75, 8, 9), (-0.75, 10, 7), (0.75, 8, 9)]);
-        let half = &found[0];
+        let half = &points[0];
         assert_eq!(half.threshold_probability, Some(0.5));
         assert_eq!(half.positive_predictive_value.value, Some(9.0 / 11.0));
         assert_eq!(half.negative_predictive_value.value, Some(8.0 / 9.0));
@@ -252,22 +265,21 @@ mod tests {
     }
 
     #[test]
-    fn full_specificity_may_mean_calling_nobody() {
-        let found = operating_points(
+    fn full_specificity_may_predict_no_exam_positive() {
+        let points = operating_points(
             &[2.0, 1.0],
             &[false, true],
             &[Rule::SensitivityAtSpecificity(1.0)],
             0.95,
         );
-        assert!(found[0].threshold_logit.unwrap() > 2.0);
-        assert_eq!(found[0].sensitivity.successes, 0);
-        assert!(
-            found[0].positive_predictive_value.reason.as_ref().unwrap().contains("called positive")
-        );
+        assert!(points[0].threshold_logit.unwrap() > 2.0);
+        assert_eq!(points[0].sensitivity.successes, 0);
+        let reason = points[0].positive_predictive_value.reason.as_ref().unwrap();
+        assert!(reason.contains("predicted positive"), "{reason}");
     }
 
     #[test]
-    fn one_class_and_no_exams_say_so() {
+    fn one_class_and_no_exams_give_a_reason() {
         let rules = [Rule::Youden, Rule::Probability(0.5)];
         let one = operating_points(&[1.0, -1.0], &[false, false], &rules, 0.95);
         assert_eq!(one[0].reason.as_deref(), Some("one class only"));
@@ -278,11 +290,11 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_from_elsewhere_is_applied_as_it_is() {
+    fn a_threshold_from_other_exams_is_applied_unchanged() {
         let (logits, labels) = exams();
-        let found = at_threshold(&logits, &labels, Rule::Youden, 0.6, 0.95);
-        assert_eq!((found.sensitivity.successes, found.specificity.successes), (8, 9));
-        // And applying what was chosen here changes nothing.
+        let point = at_threshold(&logits, &labels, Rule::Youden, 0.6, 0.95);
+        assert_eq!((point.sensitivity.successes, point.specificity.successes), (8, 9));
+        // Applying a threshold that was chosen on the same exams gives the same point.
         let rules = [Rule::Probability(0.3), Rule::SensitivityAtSpecificity(0.9), Rule::Youden];
         for point in operating_points(&logits, &labels, &rules, 0.95) {
             let threshold = point.threshold_logit.unwrap();

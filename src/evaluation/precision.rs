@@ -3,11 +3,11 @@
 use super::roc::cuts;
 use serde::{Deserialize, Serialize};
 
-/// Average precision: the precision at each threshold, weighted by the gain in sensitivity that it
-/// brings, `Σ (Rₙ − Rₙ₋₁) Pₙ` over thresholds from the strictest. Nothing is interpolated, as in
+/// Average precision: the precision at each threshold, weighted by its gain in recall,
+/// `Σ (Rₙ − Rₙ₋₁) Pₙ` over thresholds from the strictest. Without interpolation, as
 /// scikit-learn's `average_precision_score`; tied scores are one threshold.
 ///
-/// `None` where it is undefined: no positive exam, or a score that is not a number.
+/// `None` when it is undefined: no positive exam, or a score that is not a number.
 ///
 /// # Panics
 /// When the slices differ in length.
@@ -17,31 +17,31 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
     if positives == 0 || scores.iter().any(|score| score.is_nan()) {
         return None;
     }
-    let (mut sum, mut found) = (0.0, 0);
+    let (mut sum, mut previous) = (0.0, 0);
     for cut in cuts(scores, labels) {
-        let gained = (cut.true_positives - found) as f64 / positives as f64;
-        let called = (cut.true_positives + cut.false_positives) as f64;
-        sum += gained * cut.true_positives as f64 / called;
-        found = cut.true_positives;
+        let recall_gain = (cut.true_positives - previous) as f64 / positives as f64;
+        let predicted_positive = (cut.true_positives + cut.false_positives) as f64;
+        sum += recall_gain * cut.true_positives as f64 / predicted_positive;
+        previous = cut.true_positives;
     }
     Some(sum)
 }
 
-/// One point of the precision–recall curve: calling positive every score of at least `threshold`.
+/// One point of the precision–recall curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PrecisionRecallPoint {
-    /// Scores of at least this are called positive.
+    /// Scores of at least this are predicted positive.
     pub threshold: f64,
-    /// Share of positive exams that are called positive.
+    /// True positives of all positive exams.
     pub recall: f64,
-    /// Share of exams called positive that are positive.
+    /// True positives of all exams predicted positive.
     pub precision: f64,
 }
 
-/// The precision–recall curve from the strictest threshold to the laxest, points in the middle of
-/// steps of equal recall left out. Empty where it is undefined, as [`average_precision`].
+/// The precision–recall curve from the strictest threshold to the laxest, without the inner points of
+/// steps of equal recall. Empty when it is undefined, as [`average_precision`].
 ///
-/// Precision depends on the prevalence: that of the sample is what guessing would have.
+/// Precision depends on the prevalence; the sample's prevalence is the precision of a random classifier.
 ///
 /// # Panics
 /// When the slices differ in length.
@@ -52,17 +52,19 @@ pub fn precision_recall(scores: &[f64], labels: &[bool]) -> Vec<PrecisionRecallP
         return Vec::new();
     }
     let cuts = cuts(scores, labels);
-    let hits = |index: usize| cuts.get(index).map(|cut| cut.true_positives);
-    let kept = cuts.iter().enumerate().filter(|&(index, cut)| {
-        let here = Some(cut.true_positives);
-        index == 0 || hits(index - 1) != here || hits(index + 1) != here
+    let true_positives = |index: usize| cuts.get(index).map(|cut| cut.true_positives);
+    let corners = cuts.iter().enumerate().filter(|&(index, cut)| {
+        let current = Some(cut.true_positives);
+        index == 0 || true_positives(index - 1) != current || true_positives(index + 1) != current
     });
-    kept.map(|(_, cut)| PrecisionRecallPoint {
-        threshold: cut.threshold,
-        recall: cut.true_positives as f64 / positives as f64,
-        precision: cut.true_positives as f64 / (cut.true_positives + cut.false_positives) as f64,
-    })
-    .collect()
+    corners
+        .map(|(_, cut)| PrecisionRecallPoint {
+            threshold: cut.threshold,
+            recall: cut.true_positives as f64 / positives as f64,
+            precision: cut.true_positives as f64
+                / (cut.true_positives + cut.false_positives) as f64,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -84,18 +86,19 @@ mod tests {
     }
 
     proptest! {
-        /// By its definition over exams: for every positive, the precision among all exams that
-        /// score at least as high.
+        /// The definition over exams: the mean, over positive exams, of the precision among all exams
+        /// with at least their score.
         #[test]
-        fn is_the_mean_over_positives_of_the_precision_down_to_them(
+        fn equals_the_mean_precision_at_the_scores_of_positives(
             (scores, labels) in labelled_scores()
         ) {
             let positives: Vec<f64> = scores.iter().zip(&labels)
                 .filter(|(_, label)| **label).map(|(score, _)| *score).collect();
             let precision = |threshold: f64| {
-                let called = scores.iter().filter(|score| **score >= threshold).count();
-                let right = positives.iter().filter(|score| **score >= threshold).count();
-                right as f64 / called as f64
+                let predicted_positive =
+                    scores.iter().filter(|score| **score >= threshold).count();
+                let true_positives = positives.iter().filter(|score| **score >= threshold).count();
+                true_positives as f64 / predicted_positive as f64
             };
             let mean = positives.iter().map(|score| precision(*score)).sum::<f64>()
                 / positives.len() as f64;

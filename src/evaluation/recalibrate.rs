@@ -1,18 +1,18 @@
-//! Maps from log-odds to probabilities that mean what they say, fitted on other exams.
+//! Recalibration: maps from log-odds to calibrated probabilities, fitted on other exams.
 //!
 //! ```text
-//!   validation part ──fit──► Calibrator ──calibration.json──► test part, new exams
+//!   validation split ──fit──► Calibrator ──calibration.json──► test split, new exams
 //! ```
 //!
-//! Platt's (1999) is the logistic curve `1 / (1 + exp(−(a + b·z)))`, by plain maximum likelihood.
+//! Platt scaling (Platt 1999) is the logistic curve `1 / (1 + exp(−(a + b·z)))`, fitted by maximum likelihood.
 //! Isotonic regression (Zadrozny & Elkan 2002) is the monotone function with the least squared
-//! error, by pooling adjacent violators (Ayer 1955); between the scores that it was fitted on it is
-//! linear, and beyond them constant. It changes ranks only where it makes ties.
+//! error, by pooling adjacent violators (Ayer 1955); between the fitted scores it is linear, beyond
+//! them constant. It changes ranks only by making ties.
 
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, calibration, recalibration, sigmoid};
-use super::curves::{Exams, Resampled};
+use super::curves::{ExamColumns, ResampledMetrics};
 use super::{Estimate, Options};
 
 /// A map from log-odds to calibrated probability.
@@ -36,27 +36,28 @@ pub enum Calibrator {
 }
 
 impl Calibrator {
-    /// Platt's map, or why the maximum of the likelihood does not exist.
+    /// Fits Platt scaling.
     ///
     /// # Errors
-    /// For one class only, equal scores, scores that separate the classes, or ranks that are the
-    /// wrong way round.
+    /// The reason why there is no fit: one class only, equal scores, scores that separate the classes
+    /// perfectly, or a slope that is not positive.
     pub fn platt(logits: &[f64], labels: &[bool]) -> Result<Self, String> {
         let (slope, intercept) = recalibration(logits, labels, 0.95)?;
         match (intercept.value, slope.value) {
             (_, Some(slope)) if slope <= 0.0 => Err(format!(
-                "the fitted slope is {slope:.3}: higher scores are less often cancer, and the map \
-                 would turn their order round"
+                "the fitted slope is {slope:.3}, expected above 0: higher scores are less often cancer, so \
+                 calibration would reverse the ranking"
             )),
             (Some(intercept), Some(slope)) => Ok(Self::Platt { intercept, slope }),
             _ => Err("the fit did not converge".to_owned()),
         }
     }
 
-    /// The isotonic map of exams that count by `weights`, or alike without; or why there is none.
+    /// Fits isotonic regression; `weights` are the exams' weights, equal if `None`.
     ///
     /// # Errors
-    /// Without exams of both classes, or with a score or weight that cannot be used.
+    /// The reason why there is no fit: one class only, a score or weight that is not finite or negative, or no
+    /// positive weight.
     pub fn isotonic(
         logits: &[f64],
         labels: &[bool],
@@ -65,45 +66,46 @@ impl Calibrator {
         if !labels.contains(&true) || !labels.contains(&false) {
             return Err("one class only: nothing to fit".to_owned());
         }
-        let weight = |at: usize| weights.map_or(1.0, |weights| weights[at]);
-        let usable = |at: usize| logits[at].is_finite() && weight(at) >= 0.0;
-        if !(0..logits.len()).all(usable) {
+        let weight = |exam: usize| weights.map_or(1.0, |weights| weights[exam]);
+        let is_usable = |exam: usize| logits[exam].is_finite() && weight(exam) >= 0.0;
+        if !(0..logits.len()).all(is_usable) {
             return Err("a score or a weight is not a usable number".to_owned());
         }
-        let mut order: Vec<usize> = (0..logits.len()).filter(|&at| weight(at) > 0.0).collect();
+        let mut order: Vec<usize> = (0..logits.len()).filter(|&exam| weight(exam) > 0.0).collect();
         order.sort_by(|&a, &b| logits[a].total_cmp(&logits[b]));
         let mut blocks: Vec<Block> = Vec::new();
         for ties in order.chunk_by(|&a, &b| logits[a] == logits[b]) {
             let z = logits[ties[0]];
-            let total: f64 = ties.iter().map(|&at| weight(at)).sum();
-            let hits = ties.iter().filter(|&&at| labels[at]).map(|&at| weight(at)).sum();
-            blocks.push(Block { first: z, last: z, weight: total, hits });
-            // A block that is not higher than the one before it joins it.
-            while let [.., before, here] = blocks.as_slice()
-                && before.hits * here.weight >= here.hits * before.weight
+            let total: f64 = ties.iter().map(|&exam| weight(exam)).sum();
+            let positives = ties.iter().filter(|&&exam| labels[exam]);
+            let positive_weight = positives.map(|&exam| weight(exam)).sum();
+            blocks.push(Block { first: z, last: z, weight: total, positive_weight });
+            // A block that is not higher than the previous one is pooled with it.
+            while let [.., previous, last] = blocks.as_slice()
+                && previous.positive_weight * last.weight >= last.positive_weight * previous.weight
             {
-                let joined = Block {
-                    first: before.first,
-                    last: here.last,
-                    weight: before.weight + here.weight,
-                    hits: before.hits + here.hits,
+                let pooled = Block {
+                    first: previous.first,
+                    last: last.last,
+                    weight: previous.weight + last.weight,
+                    positive_weight: previous.positive_weight + last.positive_weight,
                 };
                 blocks.truncate(blocks.len() - 2);
-                blocks.push(joined);
+                blocks.push(pooled);
             }
         }
-        let (mut at, mut probabilities) = (Vec::new(), Vec::new());
+        let (mut knots, mut probabilities) = (Vec::new(), Vec::new());
         for block in blocks {
             let ends = [block.first, block.last];
             for end in &ends[..if block.first == block.last { 1 } else { 2 }] {
-                at.push(*end);
-                probabilities.push((block.hits / block.weight).clamp(0.0, 1.0));
+                knots.push(*end);
+                probabilities.push((block.positive_weight / block.weight).clamp(0.0, 1.0));
             }
         }
-        if at.is_empty() {
-            Err("no exam has a weight".to_owned())
+        if knots.is_empty() {
+            Err("all weights are 0".to_owned())
         } else {
-            Ok(Self::Isotonic { logits: at, probabilities })
+            Ok(Self::Isotonic { logits: knots, probabilities })
         }
     }
 
@@ -128,7 +130,7 @@ impl Calibrator {
         }
     }
 
-    /// Its name in a spec.
+    /// Name of the method in a spec.
     pub fn method(&self) -> &'static str {
         match self {
             Self::Platt { .. } => "platt",
@@ -136,81 +138,82 @@ impl Calibrator {
         }
     }
 
-    /// What it is called in a sentence.
+    /// Name of the method in a sentence.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Platt { .. } => "Platt's logistic curve",
+            Self::Platt { .. } => "Platt scaling",
             Self::Isotonic { .. } => "isotonic regression",
         }
     }
 }
 
-/// Neighbouring scores with one probability.
+/// A range of scores with the same calibrated probability.
 struct Block {
     first: f64,
     last: f64,
     weight: f64,
-    hits: f64,
+    /// Weight of the positive exams.
+    positive_weight: f64,
 }
 
-/// Calibration of a part before and after a map that was fitted on another.
+/// Calibration of a split before and after a calibrator that was fitted on another split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Recalibrated {
+pub struct RecalibrationMetrics {
     /// `platt` or `isotonic`.
     pub method: String,
-    /// The part that it was fitted on.
+    /// The split that the calibrator was fitted on.
     pub fitted_on: String,
-    /// Figures of the network's own probabilities.
-    pub before: CalibrationFigures,
-    /// Figures of the calibrated ones.
-    pub after: CalibrationFigures,
+    /// Metrics of the network's own probabilities.
+    pub before: CalibrationMetrics,
+    /// Metrics of the calibrated probabilities.
+    pub after: CalibrationMetrics,
 }
 
-/// The figures of calibration that a map is to improve.
+/// The calibration metrics that recalibration should improve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CalibrationFigures {
+pub struct CalibrationMetrics {
     /// Mean squared difference of probability and outcome.
     pub brier: Estimate,
     /// Expected calibration error.
     pub expected_calibration_error: Estimate,
     /// Slope of the logistic recalibration; 1 is ideal.
     pub slope: Estimate,
-    /// Its intercept; 0 is ideal together with a slope of 1.
+    /// Intercept of the logistic recalibration; 0 is ideal together with a slope of 1.
     pub intercept: Estimate,
 }
 
-impl From<&Calibration> for CalibrationFigures {
-    fn from(figures: &Calibration) -> Self {
+impl From<&Calibration> for CalibrationMetrics {
+    fn from(calibration: &Calibration) -> Self {
         Self {
-            brier: figures.brier.clone(),
-            expected_calibration_error: figures.expected_calibration_error.clone(),
-            slope: figures.slope.clone(),
-            intercept: figures.intercept.clone(),
+            brier: calibration.brier.clone(),
+            expected_calibration_error: calibration.expected_calibration_error.clone(),
+            slope: calibration.slope.clone(),
+            intercept: calibration.intercept.clone(),
         }
     }
 }
 
-/// The figures of `exams` (at least one) by their calibrated `probabilities`, from the same resampled
-/// patients as all other figures.
-pub(super) fn figures_after(
+/// Calibration metrics of the calibrated `probabilities` of `exams` (at least one), over the same resampled
+/// patients as all other metrics.
+pub(super) fn calibrated_metrics(
     probabilities: &[f64],
-    exams: &Exams,
+    exams: &ExamColumns,
     options: &Options,
-) -> CalibrationFigures {
+) -> CalibrationMetrics {
     let logits: Vec<f64> = probabilities.iter().map(|p| (p / (1.0 - p)).ln()).collect();
     let bins = options.calibration_bins;
-    let mut figures = calibration(&logits, probabilities, exams.labels, bins, options.level);
-    let sure = logits.iter().filter(|logit| !logit.is_finite()).count();
-    if sure > 0 {
+    let mut metrics = calibration(&logits, probabilities, exams.labels, bins, options.level);
+    let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
+    if infinite > 0 {
         let reason = format!(
-            "{sure} calibrated probabilities are exactly 0 or 1, and have no finite log-odds"
+            "{infinite} calibrated probabilities are exactly 0 or 1, which have no finite log-odds"
         );
-        (figures.slope, figures.intercept) =
+        (metrics.slope, metrics.intercept) =
             (Estimate::undefined(reason.clone()), Estimate::undefined(reason));
     }
-    let resampled = Resampled::of(&Exams { probabilities, ..*exams }, options);
-    resampled.complete_calibration(&mut figures);
-    (&figures).into()
+    let resampled = ResampledMetrics::of(&ExamColumns { probabilities, ..*exams }, options);
+    resampled.complete_calibration(&mut metrics);
+    (&metrics).into()
 }
 
 #[cfg(test)]

@@ -4,17 +4,18 @@
 use proptest::prelude::*;
 
 use super::super::testing::{Y, Z, labelled_scores};
-use super::super::{Calibrated, Scored, evaluate};
+use super::super::{CalibratedProbabilities, ScoredExam, evaluate};
 use super::*;
 
-const AT: [f64; 12] = [-9.0, -3.0, -1.24, -0.5, 0.0, 0.149, 0.3, 0.75, 1.5, 2.4, 3.0, 9.0];
+/// Log-odds at which curves are compared.
+const LOGITS: [f64; 12] = [-9.0, -3.0, -1.24, -0.5, 0.0, 0.149, 0.3, 0.75, 1.5, 2.4, 3.0, 9.0];
 
 fn labels() -> Vec<bool> {
     Y.iter().map(|&y| y == 1).collect()
 }
 
 fn assert_curve(calibrator: &Calibrator, expected: [f64; 12]) {
-    for (z, expected) in AT.into_iter().zip(expected) {
+    for (z, expected) in LOGITS.into_iter().zip(expected) {
         let found = calibrator.probability(z);
         assert!((found - expected).abs() < 1e-12, "at {z}: found {found}, expected {expected}");
     }
@@ -70,22 +71,22 @@ fn isotonic_regression_equals_scikit_learns_with_and_without_weights() {
     );
 }
 
-fn exam(place: usize) -> Scored {
-    Scored {
-        patient_id: place.to_string(),
-        exam_id: place.to_string(),
-        label: Y[place] == 1,
-        logit: Z[place],
-        probability: sigmoid(Z[place]),
+fn exam(index: usize) -> ScoredExam {
+    ScoredExam {
+        patient_id: index.to_string(),
+        exam_id: index.to_string(),
+        label: Y[index] == 1,
+        logit: Z[index],
+        probability: sigmoid(Z[index]),
     }
 }
 
 #[test]
-fn other_exams_are_judged_before_and_after() {
+fn other_exams_are_evaluated_before_and_after() {
     let (first, second) = (0..100, 100..200);
-    let half: Vec<Scored> = second.map(exam).collect();
-    let judge = |calibrator: Calibrator| {
-        let calibrated = Some(Calibrated {
+    let half: Vec<ScoredExam> = second.map(exam).collect();
+    let evaluate_with = |calibrator: Calibrator| {
+        let calibrated = Some(CalibratedProbabilities {
             method: calibrator.method().into(),
             fitted_on: "valid".into(),
             probabilities: half.iter().map(|exam| calibrator.probability(exam.logit)).collect(),
@@ -95,37 +96,36 @@ fn other_exams_are_judged_before_and_after() {
     };
     let labels = &labels()[first.clone()];
     // brier_score_loss of the second half
-    let found = judge(Calibrator::platt(&Z[first.clone()], labels).unwrap());
-    let platt = found.recalibrated.unwrap();
+    let evaluation = evaluate_with(Calibrator::platt(&Z[first.clone()], labels).unwrap());
+    let platt = evaluation.recalibrated.unwrap();
     assert!((platt.after.brier.value.unwrap() - 0.18850016360001437).abs() < 1e-8);
-    assert_eq!(platt.before.brier, found.calibration.brier);
+    assert_eq!(platt.before.brier, evaluation.calibration.brier);
     assert!(platt.after.brier.interval.is_some() && platt.after.slope.interval.is_some());
     assert_eq!((&*platt.method, &*platt.fitted_on), ("platt", "valid"));
-    let isotonic = judge(Calibrator::isotonic(&Z[first], labels, None).unwrap());
+    let isotonic = evaluate_with(Calibrator::isotonic(&Z[first], labels, None).unwrap());
     let after = isotonic.recalibrated.unwrap().after;
     assert!((after.brier.value.unwrap() - 0.19923591459388557).abs() < 1e-12);
     assert!(after.slope.reason.unwrap().contains("exactly 0 or 1"));
 }
 
 #[test]
-fn what_cannot_be_fitted_says_why() {
+fn a_failed_fit_has_a_reason() {
     let one = [true, true];
     assert!(Calibrator::platt(&[0.0, 1.0], &one).unwrap_err().contains("one class"));
     assert!(Calibrator::isotonic(&[0.0, 1.0], &one, None).unwrap_err().contains("one class"));
     let apart = [false, false, true];
     assert!(Calibrator::platt(&[0.0, 1.0, 2.0], &apart).unwrap_err().contains("separate"));
     let backwards: Vec<f64> = Z.iter().map(|z| -z).collect();
-    assert!(Calibrator::platt(&backwards, &labels()).unwrap_err().contains("turn their order"));
+    assert!(Calibrator::platt(&backwards, &labels()).unwrap_err().contains("reverse the ranking"));
     let nan = Calibrator::isotonic(&[0.0, f64::NAN], &[false, true], None);
     assert!(nan.unwrap_err().contains("usable number"));
 }
 
 proptest! {
-    /// Monotone, within [0, 1], the mean of the labels over the exams that it was fitted on, and
-    /// no monotone map of blocks has a lower squared error than pooling finds (checked by its
-    /// optimality: every block's probability is its share of positives).
+    /// Isotonic maps are monotone, within [0, 1], and their mean over the fitted exams is the share of
+    /// positives.
     #[test]
-    fn isotonic_maps_are_monotone_and_right_in_the_large((scores, labels) in labelled_scores()) {
+    fn isotonic_maps_are_monotone_and_calibrated_in_the_large((scores, labels) in labelled_scores()) {
         let fitted = Calibrator::isotonic(&scores, &labels, None).unwrap();
         let mut sorted = scores.clone();
         sorted.sort_by(f64::total_cmp);
@@ -142,7 +142,7 @@ proptest! {
         let a = Calibrator::isotonic(&doubled, &labels2, None).unwrap();
         let b = Calibrator::isotonic(&scores, &labels, Some(&weights)).unwrap();
         prop_assert!(scores.iter().all(|z| (a.probability(*z) - b.probability(*z)).abs() < 1e-12));
-        // What it says goes to a file and comes back.
+        // Serialisation keeps the map.
         let json = serde_json::to_string(&a).unwrap();
         prop_assert_eq!(serde_json::from_str::<Calibrator>(&json).unwrap(), a);
     }

@@ -1,4 +1,4 @@
-//! Patients drawn with replacement: the bootstrap that every figure shares.
+//! The bootstrap of all metrics: patients drawn with replacement.
 
 use rayon::prelude::*;
 
@@ -7,10 +7,10 @@ use crate::random;
 
 /// Cohorts resampled with replacement by patient.
 ///
-/// Patients with at least one positive exam and patients with none are drawn apart, as many of each
-/// as there are, and bring all their exams. A replicate is a function of the seed and its number
-/// alone, so that results do not depend on the number of threads, and figures of several models
-/// over the same replicates are paired.
+/// Patients with at least one positive exam and patients without are separate strata; each stratum is
+/// resampled to its own size, and a drawn patient contributes all exams. A replicate is a function of the
+/// seed and its number alone, so results do not depend on the number of threads, and metrics of several
+/// models over the same replicates are paired.
 #[derive(Clone, Debug)]
 pub struct Resampling {
     strata: [Vec<usize>; 2],
@@ -19,23 +19,23 @@ pub struct Resampling {
 }
 
 impl Resampling {
-    /// For exams with these labels, each of a patient given as an index.
+    /// Resampling of exams with these labels; `patients` has each exam's patient as an index.
     ///
     /// # Panics
     /// When the slices differ in length.
     pub fn new(labels: &[bool], patients: &[usize], seed: u64) -> Self {
         assert_eq!(labels.len(), patients.len(), "one patient per label");
         let count = patients.iter().max().map_or(0, |&last| last + 1);
-        let mut seen: Vec<Option<bool>> = vec![None; count];
+        let mut has_positive: Vec<Option<bool>> = vec![None; count];
         for (&patient, &label) in patients.iter().zip(labels) {
-            seen[patient] = Some(seen[patient].unwrap_or(false) || label);
+            has_positive[patient] = Some(has_positive[patient].unwrap_or(false) || label);
         }
-        let of = |class| (0..count).filter(|&patient| seen[patient] == Some(class)).collect();
-        Self { strata: [of(false), of(true)], patients: count, seed }
+        let stratum =
+            |class| (0..count).filter(|&patient| has_positive[patient] == Some(class)).collect();
+        Self { strata: [stratum(false), stratum(true)], patients: count, seed }
     }
 
-    /// `metric` of each of `count` replicates, in order. It is told how often each patient was
-    /// drawn.
+    /// `metric` of each of `count` replicates, in order. Its argument is the number of draws of each patient.
     pub fn replicates<T: Send>(
         &self,
         count: usize,
@@ -45,30 +45,30 @@ impl Resampling {
             .into_par_iter()
             .map_init(
                 || vec![0u32; self.patients],
-                |times, replicate| {
-                    self.draw(replicate, times);
-                    metric(times)
+                |draws, replicate| {
+                    self.draw(replicate, draws);
+                    metric(draws)
                 },
             )
             .collect()
     }
 
-    /// How often each patient is drawn in this replicate.
-    fn draw(&self, replicate: usize, times: &mut [u32]) {
+    /// Sets the number of draws of each patient in a replicate.
+    fn draw(&self, replicate: usize, draws: &mut [u32]) {
         use rand::Rng;
-        times.fill(0);
+        draws.fill(0);
         let mut random = random::stream(self.seed, &format!("bootstrap/auc/{replicate}"));
         for stratum in &self.strata {
             for _ in 0..stratum.len() {
                 // Multiply-shift: uniform to within 2⁻⁶⁴ times the number of patients.
-                let at = (u128::from(random.next_u64()) * stratum.len() as u128) >> 64;
-                times[stratum[at as usize]] += 1;
+                let index = (u128::from(random.next_u64()) * stratum.len() as u128) >> 64;
+                draws[stratum[index as usize]] += 1;
             }
         }
     }
 }
 
-/// The percentile interval of bootstrap replicates, or `None` where there are fewer than two.
+/// The percentile interval of bootstrap replicates, or `None` with fewer than two replicates.
 ///
 /// Quantiles interpolate linearly between order statistics (R's type 7).
 pub fn percentile_interval(replicates: &[f64], level: f64) -> Option<Interval> {
@@ -83,10 +83,10 @@ pub fn percentile_interval(replicates: &[f64], level: f64) -> Option<Interval> {
         let share = position - below as f64;
         sorted[below] * (1.0 - share) + sorted[below + 1] * share
     };
-    let outside = (1.0 - level) / 2.0;
+    let tail = (1.0 - level) / 2.0;
     Some(Interval {
-        low: quantile(outside),
-        high: quantile(1.0 - outside),
+        low: quantile(tail),
+        high: quantile(1.0 - tail),
         level,
         method: Method::PatientBootstrap,
     })
@@ -97,19 +97,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_metric_can_be_resampled_and_patients_come_whole() {
+    fn any_metric_can_be_resampled_and_strata_keep_their_size() {
         let labels = [true, true, false, false, false];
         let patients = [0, 0, 1, 1, 2];
-        let drawn = Resampling::new(&labels, &patients, 37).replicates(50, <[u32]>::to_vec);
+        let replicates = Resampling::new(&labels, &patients, 37).replicates(50, <[u32]>::to_vec);
         // One positive patient, two negative: each stratum keeps its size.
-        assert!(drawn.iter().all(|times| times[0] == 1 && times[1] + times[2] == 2));
-        assert!(drawn.iter().any(|times| times[1] == 2) && drawn.iter().any(|times| times[1] == 1));
+        assert!(replicates.iter().all(|draws| draws[0] == 1 && draws[1] + draws[2] == 2));
+        assert!(replicates.iter().any(|draws| draws[1] == 2));
+        assert!(replicates.iter().any(|draws| draws[1] == 1));
     }
 
     #[test]
     fn percentiles_agree_with_r() {
         // R: quantile(c(1, 2, 4, 8, 16), c(.025, .975))
-        let found = percentile_interval(&[4.0, 1.0, 16.0, 2.0, 8.0], 0.95).unwrap();
-        assert!((found.low - 1.1).abs() < 1e-12 && (found.high - 15.2).abs() < 1e-12);
+        let interval = percentile_interval(&[4.0, 1.0, 16.0, 2.0, 8.0], 0.95).unwrap();
+        assert!((interval.low - 1.1).abs() < 1e-12 && (interval.high - 15.2).abs() < 1e-12);
     }
 }

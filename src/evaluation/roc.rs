@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Mid-ranks of `values`, from 1: tied values share the mean of the ranks they span.
 ///
-/// Values must not be NaN (callers check); ±∞ are ordinary values here.
+/// Values must not be NaN (callers check); ±∞ are ordinary values.
 pub(super) fn mid_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -22,7 +22,7 @@ pub(super) fn mid_ranks(values: &[f64]) -> Vec<f64> {
 /// The area under the ROC curve: the probability that a random positive scores above a random
 /// negative, a tie counting one half. By mid-ranks, `O(n log n)`.
 ///
-/// `scores` and `labels` are `[exam]`. `None` where it is undefined: one class only, or a score
+/// `scores` and `labels` are `[exam]`. `None` when it is undefined: one class only, or a score
 /// that is not a number.
 ///
 /// # Panics
@@ -45,11 +45,11 @@ pub fn auc(scores: &[f64], labels: &[bool]) -> Option<f64> {
     Some((rank_sum - m * (m + 1.0) / 2.0) / (m * n))
 }
 
-/// One point of an ROC curve: calling positive every score of at least `threshold`.
+/// One point of an ROC curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RocPoint {
-    /// Scores of at least this are called positive. The first point's is one above the largest
-    /// score, so that nothing is.
+    /// Scores of at least this are predicted positive. The threshold of the first point is one above the largest
+    /// score, which predicts no exam positive.
     pub threshold: f64,
     /// 1 − specificity.
     pub false_positive_rate: f64,
@@ -57,7 +57,7 @@ pub struct RocPoint {
     pub true_positive_rate: f64,
 }
 
-/// Counts at one threshold, from the strictest to the laxest.
+/// Counts of exams predicted positive at one threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cut {
     pub threshold: f64,
@@ -73,18 +73,18 @@ pub(super) fn cuts(scores: &[f64], labels: &[bool]) -> Vec<Cut> {
     order
         .chunk_by(|&a, &b| scores[a] == scores[b])
         .map(|ties| {
-            let hits = ties.iter().filter(|&&index| labels[index]).count();
-            true_positives += hits;
-            false_positives += ties.len() - hits;
+            let positives = ties.iter().filter(|&&index| labels[index]).count();
+            true_positives += positives;
+            false_positives += ties.len() - positives;
             Cut { threshold: scores[ties[0]], false_positives, true_positives }
         })
         .collect()
 }
 
-/// The ROC curve, from (0, 0) to (1, 1), points on straight runs left out: equal to
+/// The ROC curve from (0, 0) to (1, 1), without points on straight segments: equal to
 /// scikit-learn's `roc_curve(drop_intermediate=True)` with its first threshold at max + 1.
 ///
-/// Empty where the curve is undefined: one class only, or a score that is not a number.
+/// Empty when the curve is undefined: one class only, or a score that is not a number.
 ///
 /// # Panics
 /// When the slices differ in length.
@@ -98,7 +98,7 @@ pub fn roc(scores: &[f64], labels: &[bool]) -> Vec<RocPoint> {
     let cuts = cuts(scores, labels);
     let start = Cut { threshold: cuts[0].threshold + 1.0, false_positives: 0, true_positives: 0 };
     let corners = cuts.iter().enumerate().filter(|&(index, cut)| {
-        // The steps before and after a point differ: it is a corner, not on a straight run.
+        // A point is a corner when the steps before and after it differ.
         let (Some(next), true) = (cuts.get(index + 1), index > 0) else { return true };
         let last = &cuts[index - 1];
         cut.false_positives - last.false_positives != next.false_positives - cut.false_positives
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn auc_is_blind_to_monotone_maps_and_complements_under_label_swap(
+        fn auc_is_invariant_under_monotone_maps_and_complements_under_label_swap(
             (scores, labels) in labelled_scores()
         ) {
             let area = auc(&scores, &labels).unwrap();

@@ -1,12 +1,12 @@
-//! Figures by group: scanner, sex, age band.
+//! Metrics by subgroup: scanner, sex, age band.
 //!
-//! Whether the AUC differs between groups is tested by Cochran's statistic over DeLong's variances,
+//! A difference of the AUC between groups is tested by Cochran's statistic over DeLong's variances,
 //! `Q = Σ (AUCᵢ − mean)² / Vᵢ` with the mean weighted by `1 / Vᵢ`, chi-squared with one degree of
-//! freedom less than there are groups (McClish 1987). It takes the groups as independent, so it is not
-//! computed where a patient has exams in several.
+//! freedom less than the number of groups (McClish 1987). It assumes independent groups, so it is not
+//! computed when a patient has exams in several groups.
 //!
-//! A column that is known for the exams of one class alone (size, stage or histology of a cancer) makes
-//! groups of that class: each is compared with all exams of the other class.
+//! A column with values for the exams of one class only (size, stage or histology of a cancer) gives
+//! groups of that class: each is evaluated together with all exams of the other class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,88 +18,87 @@ use super::interval::{Estimate, Proportion};
 use super::multiple::holm;
 use super::normal::chi_squared_tail;
 use super::operating::{OperatingPoint, Rule, at_threshold};
-use super::{Scored, patient_numbers};
+use super::{ScoredExam, patient_numbers};
 
-/// Fewer exams of a class than this deserve a warning.
-const FEW: usize = 10;
+/// Classes with fewer exams than this get a warning.
+const FEW_EXAMS: usize = 10;
 
-/// How exams are told apart: a name for each exam of a part; nothing where it is not known.
+/// The groups of a column and the group of each exam.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grouping {
-    /// What the groups are by.
+    /// Name of the column.
     pub by: String,
-    /// Names of groups in the order in which they are told.
+    /// Names of the groups, in the order of the output.
     pub groups: Vec<String>,
-    /// For each exam, its group as a place in `groups`.
+    /// For each exam, the index of its group in `groups`; `None` when it is unknown.
     pub of: Vec<Option<usize>>,
 }
 
-/// Figures by the groups of one column.
+/// Metrics by the groups of one column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subgroups {
-    /// What the groups are by.
+    /// Name of the column.
     pub by: String,
-    /// Each group that has an exam.
+    /// Groups with at least one exam.
     pub groups: Vec<Subgroup>,
-    /// Exams whose group is not known.
+    /// Number of exams whose group is unknown.
     pub unknown: usize,
-    /// The exams of the other class that every group is compared with, where the column is known
-    /// for the exams of one class alone.
+    /// The exams of the other class that all groups share; `None` when the column has values for both classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub common: Option<Common>,
-    /// Whether the AUC differs between groups.
+    pub common: Option<SharedExams>,
+    /// Test for a difference of the AUC between groups.
     pub heterogeneity: Heterogeneity,
 }
 
-/// Exams that all groups of a column share.
+/// The exams of one class that all groups of a column share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Common {
-    /// Whether they are positive.
+pub struct SharedExams {
+    /// Whether they are the positive exams.
     pub positive: bool,
-    /// How many there are.
+    /// Number of exams.
     pub exams: usize,
 }
 
-/// Figures of one group.
+/// Metrics of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subgroup {
-    /// Its name.
+    /// Name of the group.
     pub group: String,
-    /// Exams.
+    /// Number of exams.
     pub exams: usize,
-    /// Positive ones.
+    /// Number of positive exams.
     pub positives: usize,
     /// AUC with DeLong's interval.
     pub auc: Estimate,
-    /// Sensitivity at the first operating point of the whole part.
+    /// Sensitivity at the first operating point of all exams.
     pub sensitivity: Proportion,
-    /// Specificity there.
+    /// Specificity at the first operating point of all exams.
     pub specificity: Proportion,
     /// Mean squared difference of probability and outcome.
     pub brier: Estimate,
-    /// That there are too few exams to say much, where it is so.
+    /// Warning about classes with few exams.
     pub warning: Option<String>,
 }
 
-/// A test of the hypothesis that the AUC is the same in all groups.
+/// A test of the null hypothesis that the AUC is the same in all groups.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heterogeneity {
-    /// Groups that take part: those whose AUC has a variance.
+    /// Number of groups in the test: those whose AUC has a variance.
     pub groups: usize,
     /// Cochran's Q.
     pub statistic: Option<f64>,
     /// Degrees of freedom.
     pub degrees: Option<usize>,
-    /// Probability of such a Q or a larger one where the AUCs are alike.
+    /// Probability of this Q or a larger one when the AUCs are equal.
     pub p_value: Option<f64>,
-    /// The same corrected for the number of columns that were tested, by Holm's method.
+    /// The p-value corrected for the number of tested columns by Holm's method.
     pub p_value_holm: Option<f64>,
-    /// Why there is no test, or which groups it leaves out.
+    /// Why there is no test, or which groups are excluded from it.
     pub reason: Option<String>,
 }
 
 impl Heterogeneity {
-    fn none(groups: usize, reason: String) -> Self {
+    fn undefined(groups: usize, reason: String) -> Self {
         Self {
             groups,
             statistic: None,
@@ -111,107 +110,116 @@ impl Heterogeneity {
     }
 }
 
-/// Figures by each grouping; the tests are corrected for their number. `point` is where sensitivity
-/// and specificity are taken. Log-odds must be finite.
+/// Metrics by each grouping; the tests are corrected for their number. Sensitivity and specificity are those at
+/// the threshold of `point`. Log-odds must be finite.
 pub fn subgroups(
-    exams: &[Scored],
+    exams: &[ScoredExam],
     groupings: &[Grouping],
     point: Option<&OperatingPoint>,
     level: f64,
 ) -> Vec<Subgroups> {
-    let mut all: Vec<Subgroups> =
-        groupings.iter().map(|grouping| by_one(exams, grouping, point, level)).collect();
-    let p_values: Vec<f64> = all.iter().filter_map(|one| one.heterogeneity.p_value).collect();
+    let mut columns: Vec<Subgroups> = groupings
+        .iter()
+        .map(|grouping| subgroups_of_column(exams, grouping, point, level))
+        .collect();
+    let p_values: Vec<f64> =
+        columns.iter().filter_map(|column| column.heterogeneity.p_value).collect();
     let mut corrected = holm(&p_values).into_iter();
-    for one in all.iter_mut().filter(|one| one.heterogeneity.p_value.is_some()) {
-        one.heterogeneity.p_value_holm = corrected.next();
+    for column in columns.iter_mut().filter(|column| column.heterogeneity.p_value.is_some()) {
+        column.heterogeneity.p_value_holm = corrected.next();
     }
-    all
+    columns
 }
 
-fn by_one(
-    exams: &[Scored],
+fn subgroups_of_column(
+    exams: &[ScoredExam],
     grouping: &Grouping,
     point: Option<&OperatingPoint>,
     level: f64,
 ) -> Subgroups {
-    let common = common(exams, grouping);
-    let is_common = |exam: &Scored| common.is_some_and(|common| common.positive == exam.label);
-    let members = |place: usize| -> Vec<&Scored> {
-        let inside = exams.iter().zip(&grouping.of);
-        let inside = inside.filter(|(exam, of)| **of == Some(place) || is_common(exam));
-        inside.map(|(exam, _)| exam).collect()
+    let shared = shared_exams(exams, grouping);
+    let is_shared = |exam: &ScoredExam| shared.is_some_and(|shared| shared.positive == exam.label);
+    let members = |index: usize| -> Vec<&ScoredExam> {
+        let members = exams.iter().zip(&grouping.of);
+        let members = members.filter(|(exam, group)| **group == Some(index) || is_shared(exam));
+        members.map(|(exam, _)| exam).collect()
     };
-    let has_own = |place: usize| grouping.of.contains(&Some(place));
-    let named: Vec<(&String, Vec<&Scored>)> = grouping
+    let has_exams = |index: usize| grouping.of.contains(&Some(index));
+    let groups: Vec<(&String, Vec<&ScoredExam>)> = grouping
         .groups
         .iter()
         .enumerate()
-        .filter(|(place, _)| has_own(*place))
-        .map(|(place, name)| (name, members(place)))
+        .filter(|(index, _)| has_exams(*index))
+        .map(|(index, name)| (name, members(index)))
         .collect();
     Subgroups {
         by: grouping.by.clone(),
-        unknown: grouping.of.iter().filter(|of| of.is_none()).count()
-            - common.map_or(0, |common| common.exams),
-        common,
-        heterogeneity: match common {
-            Some(_) => Heterogeneity::none(
-                named.len(),
-                "all groups are compared with the same exams, so their AUCs are not independent"
+        unknown: grouping.of.iter().filter(|group| group.is_none()).count()
+            - shared.map_or(0, |shared| shared.exams),
+        common: shared,
+        heterogeneity: match shared {
+            Some(_) => Heterogeneity::undefined(
+                groups.len(),
+                "all groups share the exams of one class, so their AUCs are not independent"
                     .to_owned(),
             ),
-            None => heterogeneity(exams, grouping, &named),
+            None => heterogeneity(exams, grouping, &groups),
         },
-        groups: named.iter().map(|(name, exams)| figures(name, exams, point, level)).collect(),
+        groups: groups.iter().map(|(name, exams)| metrics(name, exams, point, level)).collect(),
     }
 }
 
-/// The exams of the other class, where the groups of all exams of one class are unknown and the
-/// known ones are of the other.
-fn common(exams: &[Scored], grouping: &Grouping) -> Option<Common> {
-    let known = |class: bool| {
-        let of = exams.iter().zip(&grouping.of).filter(|(exam, _)| exam.label == class);
-        of.filter(|(_, group)| group.is_some()).count()
+/// The exams of the class without known groups, when the exams of the other class have known groups.
+fn shared_exams(exams: &[ScoredExam], grouping: &Grouping) -> Option<SharedExams> {
+    let known_count = |class: bool| {
+        let of_class = exams.iter().zip(&grouping.of).filter(|(exam, _)| exam.label == class);
+        of_class.filter(|(_, group)| group.is_some()).count()
     };
-    let positive = match (known(true), known(false)) {
+    let positive = match (known_count(true), known_count(false)) {
         (1.., 0) => false,
         (0, 1..) => true,
         _ => return None,
     };
     let exams = exams.iter().filter(|exam| exam.label == positive).count();
-    (exams > 0).then_some(Common { positive, exams })
+    (exams > 0).then_some(SharedExams { positive, exams })
 }
 
-fn sides(exams: &[&Scored]) -> (Vec<f64>, Vec<bool>) {
+fn logits_and_labels(exams: &[&ScoredExam]) -> (Vec<f64>, Vec<bool>) {
     exams.iter().map(|exam| (exam.logit, exam.label)).unzip()
 }
 
-fn figures(name: &str, exams: &[&Scored], point: Option<&OperatingPoint>, level: f64) -> Subgroup {
-    let (logits, labels) = sides(exams);
+fn metrics(
+    name: &str,
+    exams: &[&ScoredExam],
+    point: Option<&OperatingPoint>,
+    level: f64,
+) -> Subgroup {
+    let (logits, labels) = logits_and_labels(exams);
     let probabilities: Vec<f64> = exams.iter().map(|exam| exam.probability).collect();
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
-    let here = match point.and_then(|point| Some((point.rule, point.threshold_logit?))) {
+    let group_point = match point.and_then(|point| Some((point.rule, point.threshold_logit?))) {
         Some((rule, threshold)) => at_threshold(&logits, &labels, rule, threshold, level),
         None => OperatingPoint::undefined(Rule::Probability(0.5), "there is no operating point"),
     };
-    let few = |count: usize, class: &str| {
-        (count < FEW).then(|| match count {
-            0 => format!("no {class} exam"),
-            1 => format!("1 {class} exam only"),
-            _ => format!("{count} {class} exams only"),
+    let warning = |count: usize, class: &str| {
+        (count < FEW_EXAMS).then(|| match count {
+            0 => format!("no {class} exams"),
+            1 => format!("only 1 {class} exam"),
+            _ => format!("only {count} {class} exams"),
         })
     };
-    let warnings: Vec<String> =
-        [few(positives, "positive"), few(negatives, "negative")].into_iter().flatten().collect();
+    let warnings: Vec<String> = [warning(positives, "positive"), warning(negatives, "negative")]
+        .into_iter()
+        .flatten()
+        .collect();
     Subgroup {
         group: name.to_owned(),
         exams: exams.len(),
         positives,
         auc: auc_with_interval(&logits, &labels, level),
-        sensitivity: here.sensitivity,
-        specificity: here.specificity,
+        sensitivity: group_point.sensitivity,
+        specificity: group_point.specificity,
         brier: brier(&probabilities, &labels)
             .map_or_else(|| Estimate::undefined("there are no exams"), Estimate::plain),
         warning: (!warnings.is_empty()).then(|| warnings.join(", ")),
@@ -219,59 +227,55 @@ fn figures(name: &str, exams: &[&Scored], point: Option<&OperatingPoint>, level:
 }
 
 fn heterogeneity(
-    exams: &[Scored],
+    exams: &[ScoredExam],
     grouping: &Grouping,
-    named: &[(&String, Vec<&Scored>)],
+    groups: &[(&String, Vec<&ScoredExam>)],
 ) -> Heterogeneity {
-    let shared = patients_in_several(exams, grouping);
-    if shared > 0 {
-        return Heterogeneity::none(
-            named.len(),
-            format!(
-                "{} exams in several groups, which are not independent",
-                if shared == 1 {
-                    "1 patient has".to_owned()
-                } else {
-                    format!("{shared} patients have")
-                }
-            ),
-        );
+    let repeated = patients_in_several_groups(exams, grouping);
+    if repeated > 0 {
+        let patients = if repeated == 1 {
+            "1 patient has".to_owned()
+        } else {
+            format!("{repeated} patients have")
+        };
+        let reason = format!("{patients} exams in several groups, which are not independent");
+        return Heterogeneity::undefined(groups.len(), reason);
     }
-    let (mut parts, mut left_out) = (Vec::new(), Vec::new());
-    for (name, exams) in named {
-        let (logits, labels) = sides(exams);
-        match delong(&logits, &labels).and_then(|found| Some((found.auc, found.variance?))) {
-            Some((auc, variance)) if variance > 1e-15 => parts.push((auc, variance)),
-            Some((auc, _)) => left_out.push(format!("{name} (its AUC of {auc} has no variance)")),
-            None => left_out.push(format!("{name} (too few exams of a class)")),
+    let (mut aucs, mut excluded) = (Vec::new(), Vec::new());
+    for (name, exams) in groups {
+        let (logits, labels) = logits_and_labels(exams);
+        match delong(&logits, &labels).and_then(|delong| Some((delong.auc, delong.variance?))) {
+            Some((auc, variance)) if variance > 1e-15 => aucs.push((auc, variance)),
+            Some((auc, _)) => excluded.push(format!("{name} (its AUC of {auc} has no variance)")),
+            None => excluded.push(format!("{name} (too few exams of a class)")),
         }
     }
-    let told = (!left_out.is_empty()).then(|| format!("left out: {}", left_out.join(", ")));
-    if parts.len() < 2 {
-        let why = told.map_or(String::new(), |told| format!("; {told}"));
-        let reason = format!("fewer than two groups have an AUC with a variance{why}");
-        return Heterogeneity::none(parts.len(), reason);
+    let reason = (!excluded.is_empty()).then(|| format!("excluded: {}", excluded.join(", ")));
+    if aucs.len() < 2 {
+        let detail = reason.map_or(String::new(), |reason| format!("; {reason}"));
+        let reason = format!("fewer than two groups have an AUC with a variance{detail}");
+        return Heterogeneity::undefined(aucs.len(), reason);
     }
-    let weights: f64 = parts.iter().map(|(_, variance)| 1.0 / variance).sum();
-    let mean = parts.iter().map(|(auc, variance)| auc / variance).sum::<f64>() / weights;
-    let statistic: f64 = parts.iter().map(|(auc, variance)| (auc - mean).powi(2) / variance).sum();
-    let degrees = parts.len() - 1;
+    let weights: f64 = aucs.iter().map(|(_, variance)| 1.0 / variance).sum();
+    let mean = aucs.iter().map(|(auc, variance)| auc / variance).sum::<f64>() / weights;
+    let statistic: f64 = aucs.iter().map(|(auc, variance)| (auc - mean).powi(2) / variance).sum();
+    let degrees = aucs.len() - 1;
     Heterogeneity {
-        groups: parts.len(),
+        groups: aucs.len(),
         statistic: Some(statistic),
         degrees: Some(degrees),
         p_value: Some(chi_squared_tail(statistic, degrees)),
         p_value_holm: None,
-        reason: told,
+        reason,
     }
 }
 
-fn patients_in_several(exams: &[Scored], grouping: &Grouping) -> usize {
-    let mut seen = BTreeMap::<usize, BTreeSet<usize>>::new();
+fn patients_in_several_groups(exams: &[ScoredExam], grouping: &Grouping) -> usize {
+    let mut groups_of_patient = BTreeMap::<usize, BTreeSet<usize>>::new();
     for (patient, group) in patient_numbers(exams).into_iter().zip(&grouping.of) {
-        seen.entry(patient).or_default().extend(group);
+        groups_of_patient.entry(patient).or_default().extend(group);
     }
-    seen.values().filter(|groups| groups.len() > 1).count()
+    groups_of_patient.values().filter(|groups| groups.len() > 1).count()
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Groups: AUCs and DeLong's variances by their definition over pairs, Cochran's Q and its
+//! Subgroups: AUCs and DeLong's variances by their definition over pairs, Cochran's Q and its
 //! chi-squared tail in Python with NumPy and SciPy.
 
 use super::super::testing::{Y, Z};
 use super::*;
 
-fn exams() -> Vec<Scored> {
+fn exams() -> Vec<ScoredExam> {
     (0..200)
-        .map(|place| Scored {
-            patient_id: format!("{place:03}"),
-            exam_id: place.to_string(),
-            label: Y[place] == 1,
-            logit: Z[place],
-            probability: 1.0 / (1.0 + (-Z[place]).exp()),
+        .map(|index| ScoredExam {
+            patient_id: format!("{index:03}"),
+            exam_id: index.to_string(),
+            label: Y[index] == 1,
+            logit: Z[index],
+            probability: 1.0 / (1.0 + (-Z[index]).exp()),
         })
         .collect()
 }
@@ -22,12 +22,12 @@ fn grouping(by: &str, of: impl Fn(usize) -> Option<usize>) -> Grouping {
 }
 
 #[test]
-fn figures_and_test_equal_those_of_python() {
-    let thirds = grouping("thirds", |place| Some(place % 3));
-    let again = grouping("again", |place| Some(place % 3));
-    let found = subgroups(&exams(), &[thirds, again], None, 0.95);
-    let one = &found[0];
-    assert_eq!(one.groups.len(), 3, "the group without exams is left out");
+fn metrics_and_test_equal_those_of_python() {
+    let thirds = grouping("thirds", |index| Some(index % 3));
+    let again = grouping("again", |index| Some(index % 3));
+    let columns = subgroups(&exams(), &[thirds, again], None, 0.95);
+    let one = &columns[0];
+    assert_eq!(one.groups.len(), 3, "the group without exams is missing");
     let expected =
         [(67, 28, 0.7115384615384616), (67, 24, 0.7577519379844961), (66, 27, 0.7426400759734093)];
     for (group, (exams, positives, auc)) in one.groups.iter().zip(expected) {
@@ -44,58 +44,63 @@ fn figures_and_test_equal_those_of_python() {
 }
 
 #[test]
-fn sensitivity_is_taken_at_the_threshold_of_the_whole_part() {
-    let (exams, halves) = (exams(), grouping("halves", |place| Some(place / 100)));
+fn sensitivity_is_computed_at_the_threshold_of_all_exams() {
+    let (exams, halves) = (exams(), grouping("halves", |index| Some(index / 100)));
     let point = at_threshold(&Z, &Y.map(|y| y == 1), Rule::Youden, 0.3, 0.95);
-    let found = subgroups(&exams, &[halves], Some(&point), 0.95);
-    let hits: usize = found[0].groups.iter().map(|group| group.sensitivity.successes).sum();
-    let right: usize = found[0].groups.iter().map(|group| group.specificity.successes).sum();
-    assert_eq!((hits, right), (point.sensitivity.successes, point.specificity.successes));
+    let columns = subgroups(&exams, &[halves], Some(&point), 0.95);
+    let true_positives: usize =
+        columns[0].groups.iter().map(|group| group.sensitivity.successes).sum();
+    let true_negatives: usize =
+        columns[0].groups.iter().map(|group| group.specificity.successes).sum();
+    assert_eq!(
+        (true_positives, true_negatives),
+        (point.sensitivity.successes, point.specificity.successes)
+    );
 }
 
 #[test]
-fn small_groups_warn_and_are_left_out_of_the_test() {
-    let small = grouping("small", |place| match place {
+fn small_groups_have_a_warning_and_are_excluded_from_the_test() {
+    let small = grouping("small", |index| match index {
         0..3 => Some(0),
         3..6 => None,
-        _ => Some(1 + place % 2),
+        _ => Some(1 + index % 2),
     });
-    let found = &subgroups(&exams(), &[small], None, 0.95)[0];
-    assert_eq!(found.unknown, 3);
-    let warning = found.groups[0].warning.as_deref();
-    assert_eq!(warning, Some("1 positive exam only, 2 negative exams only"));
-    assert_eq!(found.heterogeneity.groups, 2);
-    let reason = found.heterogeneity.reason.as_deref().unwrap();
-    assert!(reason.starts_with("left out: a ("), "{reason}");
-    assert!(found.heterogeneity.p_value.is_some());
+    let column = &subgroups(&exams(), &[small], None, 0.95)[0];
+    assert_eq!(column.unknown, 3);
+    let warning = column.groups[0].warning.as_deref();
+    assert_eq!(warning, Some("only 1 positive exam, only 2 negative exams"));
+    assert_eq!(column.heterogeneity.groups, 2);
+    let reason = column.heterogeneity.reason.as_deref().unwrap();
+    assert!(reason.starts_with("excluded: a ("), "{reason}");
+    assert!(column.heterogeneity.p_value.is_some());
 }
 
 #[test]
-fn a_test_that_cannot_be_says_why() {
+fn an_undefined_test_has_a_reason() {
     let alone = grouping("alone", |_| Some(0));
-    let found = subgroups(&exams(), &[alone], None, 0.95);
-    let reason = found[0].heterogeneity.reason.as_deref().unwrap();
+    let columns = subgroups(&exams(), &[alone], None, 0.95);
+    let reason = columns[0].heterogeneity.reason.as_deref().unwrap();
     assert!(reason.contains("fewer than two groups"), "{reason}");
     // One patient, scanned twice, in two groups.
     let mut twice = exams();
     twice[1].patient_id = "000".to_owned();
-    let found = subgroups(&twice, &[grouping("by", |place| Some(place % 2))], None, 0.95);
-    let reason = found[0].heterogeneity.reason.as_deref().unwrap();
+    let columns = subgroups(&twice, &[grouping("by", |index| Some(index % 2))], None, 0.95);
+    let reason = columns[0].heterogeneity.reason.as_deref().unwrap();
     assert_eq!(reason, "1 patient has exams in several groups, which are not independent");
-    assert_eq!(found[0].heterogeneity.p_value_holm, None);
+    assert_eq!(columns[0].heterogeneity.p_value_holm, None);
 }
 
 #[test]
-fn groups_of_positive_exams_alone_are_compared_with_all_negative_exams() {
-    let sizes = grouping("size", |place| (Y[place] == 1).then_some(place % 2));
-    let found = &subgroups(&exams(), &[sizes], None, 0.95)[0];
+fn groups_of_positive_exams_share_all_negative_exams() {
+    let sizes = grouping("size", |index| (Y[index] == 1).then_some(index % 2));
+    let column = &subgroups(&exams(), &[sizes], None, 0.95)[0];
     let negatives = Y.iter().filter(|&&y| y == 0).count();
-    assert_eq!(found.common, Some(Common { positive: false, exams: negatives }));
-    assert_eq!(found.unknown, 0);
-    assert_eq!(found.heterogeneity.statistic, None);
-    assert!(found.heterogeneity.reason.as_deref().unwrap().contains("not independent"));
-    for (group, parity) in found.groups.iter().zip(0..) {
-        let positives = (0..200).filter(|place| Y[*place] == 1 && place % 2 == parity);
+    assert_eq!(column.common, Some(SharedExams { positive: false, exams: negatives }));
+    assert_eq!(column.unknown, 0);
+    assert_eq!(column.heterogeneity.statistic, None);
+    assert!(column.heterogeneity.reason.as_deref().unwrap().contains("not independent"));
+    for (group, parity) in column.groups.iter().zip(0..) {
+        let positives = (0..200).filter(|index| Y[*index] == 1 && index % 2 == parity);
         let wins: f64 = positives
             .clone()
             .flat_map(|positive| (0..200).filter(|n| Y[*n] == 0).map(move |n| (positive, n)))
@@ -110,10 +115,10 @@ fn groups_of_positive_exams_alone_are_compared_with_all_negative_exams() {
 
 #[test]
 fn one_known_exam_of_the_other_class_makes_ordinary_groups() {
-    let first = (0..200).find(|place| Y[*place] == 0);
+    let first = (0..200).find(|index| Y[*index] == 0);
     let sizes =
-        grouping("size", |place| (Y[place] == 1 || Some(place) == first).then_some(place % 2));
-    let found = &subgroups(&exams(), &[sizes], None, 0.95)[0];
-    assert_eq!(found.common, None);
-    assert_eq!(found.unknown, Y.iter().filter(|&&y| y == 0).count() - 1);
+        grouping("size", |index| (Y[index] == 1 || Some(index) == first).then_some(index % 2));
+    let column = &subgroups(&exams(), &[sizes], None, 0.95)[0];
+    assert_eq!(column.common, None);
+    assert_eq!(column.unknown, Y.iter().filter(|&&y| y == 0).count() - 1);
 }

@@ -1,4 +1,4 @@
-//! The pass against the figures computed one by one.
+//! The metrics of one pass against the metrics computed one by one.
 
 use proptest::prelude::*;
 
@@ -10,79 +10,85 @@ use super::super::{
 };
 use super::*;
 
-const WANTED: Wanted = Wanted { bins: 10, partial: (0.0, 0.1) };
+const SETTINGS: MetricSettings = MetricSettings { bins: 10, partial: (0.0, 0.1) };
 
-fn sweep(logits: &[f64], labels: &[bool], weights: Option<&[f64]>, wanted: Wanted) -> Sweep {
+fn ranked(
+    logits: &[f64],
+    labels: &[bool],
+    weights: Option<&[f64]>,
+    settings: MetricSettings,
+) -> RankedExams {
     let probabilities: Vec<f64> = logits.iter().map(|&z| sigmoid(z)).collect();
     let patients: Vec<usize> = (0..logits.len()).collect();
-    Sweep::new(logits, &probabilities, labels, &patients, weights, wanted)
+    RankedExams::new(logits, &probabilities, labels, &patients, weights, settings)
 }
 
 fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() < 1e-9
 }
 
-/// Sensitivity at a false positive rate, from the curve's points; the highest where it jumps.
-fn on_curve(points: &[crate::evaluation::RocPoint], rate: f64) -> f64 {
+/// Sensitivity at a false positive rate, from the curve's points; the highest at a vertical step.
+fn sensitivity_at(points: &[crate::evaluation::RocPoint], rate: f64) -> f64 {
     let last = points.iter().rposition(|point| point.false_positive_rate <= rate + 1e-12).unwrap();
-    let here = points[last];
+    let current = points[last];
     match points.get(last + 1) {
-        Some(next) if rate > here.false_positive_rate => {
-            here.true_positive_rate
-                + (next.true_positive_rate - here.true_positive_rate)
-                    * (rate - here.false_positive_rate)
-                    / (next.false_positive_rate - here.false_positive_rate)
+        Some(next) if rate > current.false_positive_rate => {
+            current.true_positive_rate
+                + (next.true_positive_rate - current.true_positive_rate)
+                    * (rate - current.false_positive_rate)
+                    / (next.false_positive_rate - current.false_positive_rate)
         }
-        _ => here.true_positive_rate,
+        _ => current.true_positive_rate,
     }
 }
 
 proptest! {
     #[test]
-    fn counting_everybody_once_gives_the_plain_figures((scores, labels) in labelled_scores()) {
+    fn counting_every_exam_once_gives_the_unweighted_metrics((scores, labels) in labelled_scores()) {
         let probabilities: Vec<f64> = scores.iter().map(|&z| sigmoid(z)).collect();
-        let found = sweep(&scores, &labels, None, WANTED).figures(&vec![1; scores.len()]);
-        prop_assert!(close(found.auc.unwrap(), auc(&scores, &labels).unwrap()));
+        let metrics = ranked(&scores, &labels, None, SETTINGS).metrics(&vec![1; scores.len()]);
+        prop_assert!(close(metrics.auc.unwrap(), auc(&scores, &labels).unwrap()));
         let expected = average_precision(&scores, &labels).unwrap();
-        prop_assert!(close(found.average_precision.unwrap(), expected));
-        prop_assert!(close(found.brier, brier(&probabilities, &labels).unwrap()));
-        prop_assert!(close(found.cross_entropy, mean_cross_entropy(&scores, &labels).unwrap()));
+        prop_assert!(close(metrics.average_precision.unwrap(), expected));
+        prop_assert!(close(metrics.brier, brier(&probabilities, &labels).unwrap()));
+        prop_assert!(close(metrics.cross_entropy, mean_cross_entropy(&scores, &labels).unwrap()));
         let bins = reliability_bins(&probabilities, &labels, 10, 0.95);
         let expected = expected_calibration_error(&bins).unwrap();
-        prop_assert!(close(found.calibration_error, expected));
+        prop_assert!(close(metrics.calibration_error, expected));
         let points = roc(&scores, &labels);
-        for (point, height) in found.band.iter().enumerate() {
-            prop_assert!(close(*height, on_curve(&points, rate_of(point))), "{point}");
+        for (point, height) in metrics.band.iter().enumerate() {
+            prop_assert!(close(*height, sensitivity_at(&points, rate_of(point))), "{point}");
         }
         // Precision by counting, at the highest threshold that reaches the recall.
-        for (point, height) in found.precision_band.iter().enumerate() {
-            let called = |threshold: f64| {
+        for (point, height) in metrics.precision_band.iter().enumerate() {
+            let counts = |threshold: f64| {
                 let above = scores.iter().zip(&labels).filter(|(score, _)| **score >= threshold);
-                above.fold((0.0, 0.0), |(hits, all), (_, label)| {
-                    (hits + f64::from(u8::from(*label)), all + 1.0)
+                above.fold((0.0, 0.0), |(positives, all), (_, label)| {
+                    (positives + f64::from(u8::from(*label)), all + 1.0)
                 })
             };
             let positives = labels.iter().filter(|label| **label).count() as f64;
-            let reaches = |threshold: &f64| called(*threshold).0 / positives >= recall_of(point) - 1e-12;
+            let reaches = |threshold: &f64| counts(*threshold).0 / positives >= recall_of(point) - 1e-12;
             let threshold = scores.iter().copied().filter(reaches).fold(f64::MIN, f64::max);
-            let (hits, all) = called(threshold);
-            prop_assert!(close(*height, hits / all), "{point}: {height} {}", hits / all);
+            let (true_positives, all) = counts(threshold);
+            let precision = true_positives / all;
+            prop_assert!(close(*height, precision), "{point}: {height} {precision}");
         }
     }
 
     #[test]
-    fn a_weight_of_two_is_the_exam_twice(
+    fn a_weight_of_two_equals_the_exam_twice(
         (scores, labels) in labelled_scores(), twice in prop::collection::vec(any::<bool>(), 60)
     ) {
         let weights: Vec<f64> =
             twice.iter().take(scores.len()).map(|&two| if two { 2.0 } else { 1.0 }).collect();
-        let weighted = sweep(&scores, &labels, Some(&weights), WANTED)
-            .figures(&vec![1; scores.len()]);
+        let weighted = ranked(&scores, &labels, Some(&weights), SETTINGS)
+            .metrics(&vec![1; scores.len()]);
         let repeat = |index: usize| std::iter::repeat_n(index, weights[index] as usize);
-        let chosen: Vec<usize> = (0..scores.len()).flat_map(repeat).collect();
-        let scores2: Vec<f64> = chosen.iter().map(|&index| scores[index]).collect();
-        let labels2: Vec<bool> = chosen.iter().map(|&index| labels[index]).collect();
-        let plain = sweep(&scores2, &labels2, None, WANTED).figures(&vec![1; scores2.len()]);
+        let repeated: Vec<usize> = (0..scores.len()).flat_map(repeat).collect();
+        let scores2: Vec<f64> = repeated.iter().map(|&index| scores[index]).collect();
+        let labels2: Vec<bool> = repeated.iter().map(|&index| labels[index]).collect();
+        let plain = ranked(&scores2, &labels2, None, SETTINGS).metrics(&vec![1; scores2.len()]);
         prop_assert!(close(weighted.auc.unwrap(), plain.auc.unwrap()));
         prop_assert!(close(weighted.average_precision.unwrap(), plain.average_precision.unwrap()));
         prop_assert!(close(weighted.brier, plain.brier));
@@ -92,11 +98,11 @@ proptest! {
 
     #[test]
     fn the_partial_areas_add_up_to_the_area((scores, labels) in labelled_scores()) {
-        let part = |partial| {
-            let found = sweep(&scores, &labels, None, Wanted { partial, ..WANTED });
-            found.figures(&vec![1; scores.len()])
+        let metrics_in = |partial| {
+            let exams = ranked(&scores, &labels, None, MetricSettings { partial, ..SETTINGS });
+            exams.metrics(&vec![1; scores.len()])
         };
-        let (left, right) = (part((0.0, 0.37)), part((0.37, 1.0)));
+        let (left, right) = (metrics_in((0.0, 0.37)), metrics_in((0.37, 1.0)));
         let sum = left.partial_auc.unwrap() + right.partial_auc.unwrap();
         prop_assert!(close(sum, left.auc.unwrap()));
     }
@@ -104,15 +110,18 @@ proptest! {
 
 #[test]
 fn a_missing_class_leaves_ranking_undefined() {
-    let found = sweep(&[0.3, 0.7], &[true, true], None, WANTED).figures(&[1, 1]);
-    assert_eq!((found.auc, found.partial_auc, found.average_precision), (None, None, Some(1.0)));
-    assert!(found.band.is_empty() && found.net_benefit.len() == 99);
+    let metrics = ranked(&[0.3, 0.7], &[true, true], None, SETTINGS).metrics(&[1, 1]);
+    assert_eq!(
+        (metrics.auc, metrics.partial_auc, metrics.average_precision),
+        (None, None, Some(1.0))
+    );
+    assert!(metrics.band.is_empty() && metrics.net_benefit.len() == 99);
 }
 
 #[test]
 fn noise_has_the_partial_area_of_chance() {
     let scores = normal_draws(3, "chance", 40_000);
     let labels: Vec<bool> = (0..scores.len()).map(|index| index % 3 == 0).collect();
-    let found = sweep(&scores, &labels, None, WANTED).figures(&vec![1; scores.len()]);
-    assert!((found.partial_auc.unwrap() - 0.005).abs() < 3e-4);
+    let metrics = ranked(&scores, &labels, None, SETTINGS).metrics(&vec![1; scores.len()]);
+    assert!((metrics.partial_auc.unwrap() - 0.005).abs() < 3e-4);
 }

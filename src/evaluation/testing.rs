@@ -1,4 +1,4 @@
-//! What the room's tests share.
+//! Test data and helpers shared by the tests of this module.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub(super) fn fixture_json(path: &str) -> Option<serde_json::Value> {
     Some(serde_json::from_reader(File::open(fixture(path)?).unwrap()).unwrap())
 }
 
-/// An array of an `.npz` as f64, whichever of the number types it is stored in.
+/// An array of an `.npz` as f64; stored as f64 or i64.
 pub(super) fn fixture_npz_f64(path: &str, name: &str) -> Option<Vec<f64>> {
     let file = || ndarray_npy::NpzReader::new(File::open(fixture(path).unwrap()).unwrap()).unwrap();
     fixture(path)?;
@@ -47,7 +47,7 @@ pub(super) fn fixture_npy_labels(path: &str) -> Option<Vec<bool>> {
     Some(as_i64.unwrap_or_else(|_| as_i32()).iter().map(|&y| y == 1).collect())
 }
 
-/// Scores on a coarse grid (so that ties abound) with both classes present.
+/// Scores on a coarse grid, which gives many ties, with both classes present.
 pub(super) fn labelled_scores() -> impl Strategy<Value = (Vec<f64>, Vec<bool>)> {
     prop::collection::vec((-20i32..20, any::<bool>()), 2..60)
         .prop_map(|pairs| {
@@ -72,7 +72,7 @@ pub(super) fn normal_draws(seed: u64, name: &str, count: usize) -> Vec<f64> {
 
 /// Log-odds of 200 exams.
 #[rustfmt::skip]
-#[allow(clippy::approx_constant)] // draws that happen to look like 1/π
+#[allow(clippy::approx_constant)] // some draws are close to 1/π
 pub(super) const Z: [f64; 200] = [
     -1.253, 0.367, -1.671, 3.191, 0.659, -1.641, 0.975, 1.477, 1.152, -0.611, 3.024, 0.78, -1.242,
     -4.429, 2.25, -0.09, -0.032, 1.888, 1.642, 1.188, 1.838, 1.564, 0.149, -3.979, 1.24, -0.112,
@@ -92,7 +92,7 @@ pub(super) const Z: [f64; 200] = [
     -0.86, -1.852, -0.354, 0.804, -1.463, 1.661, -2.416, -2.096, 2.882, -2.032, 0.824, -0.762,
 ];
 
-/// Their labels.
+/// Labels of the 200 exams of [`Z`].
 #[rustfmt::skip]
 pub(super) const Y: [u8; 200] = [
     0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0,

@@ -1,22 +1,23 @@
-//! Figures of a population from a sample that was not drawn evenly: every exam counts by its weight,
-//! the inverse of its chance to be drawn (Horvitz & Thompson 1952).
+//! Weighted metrics: metrics of a population from a sample with unequal sampling probabilities. The weight of
+//! an exam is the inverse of its sampling probability (Horvitz & Thompson 1952).
 //!
-//! Intervals are percentiles over resampled patients who bring their weights. DeLong's variance does
-//! not know of weights, and is not given.
+//! Intervals are percentiles over resampled patients, whose exams keep their weights. There is no DeLong
+//! interval, because DeLong's variance has no weights.
 
 use serde::{Deserialize, Serialize};
 
-use super::curves::{Exams, Resampled};
+use super::curves::{ExamColumns, ResampledMetrics};
 use super::{Estimate, Options};
 
-/// Weighted figures.
+/// Weighted metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Weighted {
-    /// The column that the weights come from.
+pub struct WeightedMetrics {
+    /// The column of the weights.
     pub column: String,
-    /// As many evenly drawn exams would tell as much of a mean: `(Σw)² / Σw²` (Kish 1965).
+    /// Kish's effective sample size `(Σw)² / Σw²` (Kish 1965): the number of equally weighted exams with the
+    /// same variance of a mean.
     pub effective_exams: f64,
-    /// The same of positive exams.
+    /// Effective sample size of the positive exams.
     pub effective_positives: f64,
     /// Weighted share of positive exams.
     pub prevalence: Option<f64>,
@@ -30,18 +31,23 @@ pub struct Weighted {
     pub cross_entropy: Estimate,
 }
 
-/// Kish's effective size of weights; 0 where all are 0.
+/// Kish's effective sample size; 0 when all weights are 0.
 fn effective_size(weights: impl Iterator<Item = f64>) -> f64 {
     let (sum, squares) = weights.fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
-/// The figures of exams (at least one) by weights that are finite and not negative.
-pub(super) fn figures(column: &str, weights: &[f64], exams: &Exams, options: &Options) -> Weighted {
+/// Weighted metrics of `exams` (at least one); weights must be finite and not negative.
+pub(super) fn metrics(
+    column: &str,
+    weights: &[f64],
+    exams: &ExamColumns,
+    options: &Options,
+) -> WeightedMetrics {
     let of_positives = weights.iter().zip(exams.labels).filter(|(_, label)| **label);
     let positive: Vec<f64> = of_positives.map(|(weight, _)| *weight).collect();
     let total: f64 = weights.iter().sum();
-    let mut found = Weighted {
+    let mut metrics = WeightedMetrics {
         column: column.to_owned(),
         effective_exams: effective_size(weights.iter().copied()),
         effective_positives: effective_size(positive.iter().copied()),
@@ -52,35 +58,35 @@ pub(super) fn figures(column: &str, weights: &[f64], exams: &Exams, options: &Op
         cross_entropy: Estimate::undefined("all weights are 0"),
     };
     if total > 0.0 {
-        let resampled = Resampled::weighted(exams, Some(weights), options);
-        found.auc = resampled.estimate(|figures| figures.auc);
-        found.average_precision = resampled.estimate(|figures| figures.average_precision);
-        found.brier = resampled.estimate(|figures| Some(figures.brier).filter(|v| v.is_finite()));
-        found.cross_entropy =
-            resampled.estimate(|figures| Some(figures.cross_entropy).filter(|v| v.is_finite()));
+        let resampled = ResampledMetrics::weighted(exams, Some(weights), options);
+        metrics.auc = resampled.estimate(|cohort| cohort.auc);
+        metrics.average_precision = resampled.estimate(|cohort| cohort.average_precision);
+        metrics.brier = resampled.estimate(|cohort| Some(cohort.brier).filter(|v| v.is_finite()));
+        metrics.cross_entropy =
+            resampled.estimate(|cohort| Some(cohort.cross_entropy).filter(|v| v.is_finite()));
     }
-    found
+    metrics
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Y, Z};
-    use super::super::{Scored, evaluate};
+    use super::super::{ScoredExam, evaluate};
     use super::*;
 
-    fn exams() -> Vec<Scored> {
+    fn exams() -> Vec<ScoredExam> {
         (0..200)
-            .map(|place| Scored {
-                patient_id: place.to_string(),
-                exam_id: place.to_string(),
-                label: Y[place] == 1,
-                logit: Z[place],
-                probability: 1.0 / (1.0 + (-Z[place]).exp()),
+            .map(|index| ScoredExam {
+                patient_id: index.to_string(),
+                exam_id: index.to_string(),
+                label: Y[index] == 1,
+                logit: Z[index],
+                probability: 1.0 / (1.0 + (-Z[index]).exp()),
             })
             .collect()
     }
 
-    fn weighted(weights: Vec<f64>) -> Weighted {
+    fn weighted(weights: Vec<f64>) -> WeightedMetrics {
         let weights = Some(("sampling_weight".to_owned(), weights));
         let options = Options { bootstrap_replicates: 200, weights, ..Options::default() };
         evaluate(&exams(), &options).weighted.unwrap()
@@ -88,30 +94,30 @@ mod tests {
 
     #[test]
     fn equals_scikit_learn_with_sample_weight() {
-        let found = weighted((0..200).map(|place| f64::from(1 + place % 5)).collect());
+        let metrics = weighted((0..200).map(|index| f64::from(1 + index % 5)).collect());
         // scikit-learn 1.9: roc_auc_score, average_precision_score, brier_score_loss, log_loss
-        for (figure, expected) in [
-            (&found.auc, 0.7381423611111111),
-            (&found.average_precision, 0.6624057001711562),
-            (&found.brier, 0.22054665736523263),
-            (&found.cross_entropy, 0.6521336295639459),
+        for (estimate, expected) in [
+            (&metrics.auc, 0.7381423611111111),
+            (&metrics.average_precision, 0.6624057001711562),
+            (&metrics.brier, 0.22054665736523263),
+            (&metrics.cross_entropy, 0.6521336295639459),
         ] {
-            let value = figure.value.unwrap();
+            let value = estimate.value.unwrap();
             assert!((value - expected).abs() < 1e-12, "{value} {expected}");
-            let interval = figure.interval.unwrap();
+            let interval = estimate.interval.unwrap();
             assert!(interval.low < value && value < interval.high);
         }
-        assert!((found.effective_exams - 163.63636363636363).abs() < 1e-9);
+        assert!((metrics.effective_exams - 163.63636363636363).abs() < 1e-9);
     }
 
     #[test]
-    fn equal_weights_change_nothing_and_none_say_so() {
+    fn equal_weights_change_nothing_and_zero_weights_give_a_reason() {
         let options = Options { bootstrap_replicates: 200, ..Options::default() };
-        let (plain, found) = (evaluate(&exams(), &options), weighted(vec![0.25; 200]));
-        assert!((found.auc.value.unwrap() - plain.auc.value.unwrap()).abs() < 1e-12);
+        let (plain, weighted_equally) = (evaluate(&exams(), &options), weighted(vec![0.25; 200]));
+        assert!((weighted_equally.auc.value.unwrap() - plain.auc.value.unwrap()).abs() < 1e-12);
         let low = |estimate: &Estimate| estimate.interval.unwrap().low;
-        assert!((low(&found.brier) - low(&plain.calibration.brier)).abs() < 1e-12);
-        assert!((found.effective_exams - 200.0).abs() < 1e-9);
+        assert!((low(&weighted_equally.brier) - low(&plain.calibration.brier)).abs() < 1e-12);
+        assert!((weighted_equally.effective_exams - 200.0).abs() < 1e-9);
         assert_eq!(weighted(vec![0.0; 200]).auc.reason.unwrap(), "all weights are 0");
     }
 }

@@ -1,9 +1,8 @@
-//! Class activation maps: from a layer's output and the gradient with respect to it to one weight
-//! for each cell.
+//! Class activation maps: one weight for each cell of a layer, from the layer's activations and gradients.
 
-/// How activations `A` and gradients `G` of `K` channels make the weight of a cell.
+/// Formula for the weight of a cell from activations `A` and gradients `G` of `K` channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Camera {
+pub enum CamKind {
     /// `max(Σₖ mean(Gₖ) · Aₖ, 0)`: each channel has one weight, its mean gradient over all cells
     /// (Selvaraju et al. 2017).
     #[default]
@@ -12,10 +11,9 @@ pub enum Camera {
     HiResCam,
 }
 
-/// The weight of each cell. `activations` and `gradients` hold one channel after another, each of
-/// `cells` numbers.
+/// The weight of each cell. `activations` and `gradients` are `[channel, cell]`.
 pub fn class_activation(
-    camera: Camera,
+    kind: CamKind,
     activations: &[f32],
     gradients: &[f32],
     cells: usize,
@@ -25,9 +23,9 @@ pub fn class_activation(
     for (activations, gradients) in channels {
         let mean = gradients.iter().map(|&g| f64::from(g)).sum::<f64>() / cells as f64;
         for ((sum, &activation), &gradient) in sums.iter_mut().zip(activations).zip(gradients) {
-            let weight = match camera {
-                Camera::GradCam => mean,
-                Camera::HiResCam => f64::from(gradient),
+            let weight = match kind {
+                CamKind::GradCam => mean,
+                CamKind::HiResCam => f64::from(gradient),
             };
             *sum += weight * f64::from(activation);
         }
@@ -44,10 +42,10 @@ mod tests {
         let activations = [1.0, 2.0, 0.0, 4.0, 0.0, 1.0];
         let gradients = [3.0, 0.0, 0.0, 0.5, -2.0, 0.0];
         // Means 1 and −0.5: 1 − 2, 2 − 0, 0 − 0.5.
-        let grad_cam = class_activation(Camera::GradCam, &activations, &gradients, 3);
+        let grad_cam = class_activation(CamKind::GradCam, &activations, &gradients, 3);
         assert_eq!(grad_cam, [0.0, 2.0, 0.0]);
         // 3 + 2, 0, 0.
-        let hires = class_activation(Camera::HiResCam, &activations, &gradients, 3);
+        let hires = class_activation(CamKind::HiResCam, &activations, &gradients, 3);
         assert_eq!(hires, [5.0, 0.0, 0.0]);
     }
 }

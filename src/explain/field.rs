@@ -1,4 +1,4 @@
-//! A map as values on a regular lattice in the prepared volume, and what it is between them.
+//! A heatmap as values on a regular lattice in the prepared volume, with interpolation between them.
 
 use ndarray::Array3;
 
@@ -12,59 +12,58 @@ pub struct Field {
     pub values: Array3<f32>,
     /// Voxel of the first value.
     pub first: [f64; 3],
-    /// Voxels from one value to the next.
+    /// Distance between neighbouring values in voxels.
     pub step: [f64; 3],
-    /// Voxels of the prepared volume.
+    /// Number of voxels of the prepared volume.
     pub shape: [usize; 3],
-    /// Where the prepared volume lies in the patient.
+    /// Geometry of the prepared volume in patient coordinates.
     pub geometry: Geometry,
 }
 
 impl Field {
-    /// The value at a place of the prepared volume (fractional voxels), by linear interpolation
-    /// along each axis. Beyond the outermost values the outermost holds; outside of the volume,
-    /// which the network has not seen, the map is 0.
+    /// The value at a fractional voxel of the prepared volume, by linear interpolation along each axis.
+    /// Beyond the outermost values, the outermost value is used; outside the prepared volume, the value is 0.
     pub fn at(&self, voxel: [f64; 3]) -> f32 {
-        let seen =
+        let is_inside =
             |axis: usize| voxel[axis] >= -0.5 && voxel[axis] <= self.shape[axis] as f64 - 0.5;
-        if !(0..3).all(seen) || self.values.is_empty() {
+        if !(0..3).all(is_inside) || self.values.is_empty() {
             return 0.0;
         }
         let dim: [usize; 3] = self.values.dim().into();
         let mut low = [0; 3];
-        let mut part = [0.0_f32; 3];
+        let mut fraction = [0.0_f32; 3];
         for axis in 0..3 {
-            let place = (voxel[axis] - self.first[axis]) / self.step[axis];
-            let place = place.clamp(0.0, (dim[axis] - 1) as f64);
-            low[axis] = (place as usize).min(dim[axis].saturating_sub(2));
-            part[axis] = (place - low[axis] as f64) as f32;
+            let index = (voxel[axis] - self.first[axis]) / self.step[axis];
+            let index = index.clamp(0.0, (dim[axis] - 1) as f64);
+            low[axis] = (index as usize).min(dim[axis].saturating_sub(2));
+            fraction[axis] = (index - low[axis] as f64) as f32;
         }
         let high: [usize; 3] = std::array::from_fn(|axis| (low[axis] + 1).min(dim[axis] - 1));
-        let mix = |a: f32, b: f32, axis: usize| a + (b - a) * part[axis];
+        let mix = |a: f32, b: f32, axis: usize| a + (b - a) * fraction[axis];
         let along_width =
             |d: usize, h: usize| mix(self.values[[d, h, low[2]]], self.values[[d, h, high[2]]], 2);
         let along_height = |d: usize| mix(along_width(d, low[1]), along_width(d, high[1]), 1);
         mix(along_height(low[0]), along_height(high[0]), 0)
     }
 
-    /// The place of highest value (voxel of the prepared volume, the first of equals) and the
-    /// value; `None` where nothing is above 0.
+    /// The voxel of the prepared volume with the highest value (the first of equals) and the value;
+    /// `None` when no value is above 0.
     pub fn peak(&self) -> Option<([f64; 3], f32)> {
         let mut best: Option<([f64; 3], f32)> = None;
         for ((i, j, k), &value) in self.values.indexed_iter() {
             if value > best.map_or(0.0, |(_, highest)| highest) {
-                best = Some((self.place([i, j, k]), value));
+                best = Some((self.voxel_of([i, j, k]), value));
             }
         }
         best
     }
 
-    /// [`Self::peak`] in patient coordinates.
+    /// The position of [`Self::peak`] in patient coordinates.
     pub fn peak_mm(&self) -> Option<[f64; 3]> {
         self.peak().map(|(voxel, _)| self.geometry.position_mm(voxel))
     }
 
-    /// The same on every voxel of the prepared volume.
+    /// The field resampled to every voxel of the prepared volume.
     #[must_use]
     pub fn on_voxels(&self) -> Self {
         let values =
@@ -72,9 +71,9 @@ impl Field {
         Self { values, first: [0.0; 3], step: [1.0; 3], ..self.clone() }
     }
 
-    /// Where maps of one prepared volume agree: the product of all, each divided by its highest
-    /// value, on the lattice of the finest; 0 where one of them is not above 0. A single map stays
-    /// as it is; `None` of none.
+    /// The agreement of fields of one prepared volume: the product of all, each divided by its highest
+    /// value, on the finest lattice; 0 where a field is not above 0. A single field is returned unchanged;
+    /// `None` without fields.
     pub fn agreement(mut fields: Vec<Self>) -> Option<Self> {
         if fields.len() < 2 {
             return fields.pop();
@@ -84,9 +83,9 @@ impl Field {
         let highest: Vec<f32> =
             fields.iter().map(|field| field.peak().map_or(0.0, |(_, value)| value)).collect();
         let values = Array3::from_shape_fn(finest.values.dim(), |(i, j, k)| {
-            let at = finest.place([i, j, k]);
+            let voxel = finest.voxel_of([i, j, k]);
             let share = |(field, &highest): (&Self, &f32)| {
-                let value = field.at(at);
+                let value = field.at(voxel);
                 if value > 0.0 { value / highest } else { 0.0 }
             };
             fields.iter().zip(&highest).map(share).product()
@@ -94,23 +93,23 @@ impl Field {
         Some(Self { values, ..finest.clone() })
     }
 
-    /// The voxel at which a value lies; within the volume, although a cell at its border may be
-    /// centred outside.
-    fn place(&self, index: [usize; 3]) -> [f64; 3] {
+    /// The voxel of a value, clamped to the volume: a cell at the border may have its centre outside.
+    fn voxel_of(&self, index: [usize; 3]) -> [f64; 3] {
         std::array::from_fn(|axis| {
-            let at = self.first[axis] + index[axis] as f64 * self.step[axis];
-            at.clamp(0.0, (self.shape[axis] as f64 - 1.0).max(0.0))
+            let voxel = self.first[axis] + index[axis] as f64 * self.step[axis];
+            voxel.clamp(0.0, (self.shape[axis] as f64 - 1.0).max(0.0))
         })
     }
 
-    /// The mean of maps of one prepared volume; `None` of none. Where their lattices differ, on
-    /// the volume's voxels.
+    /// The mean of fields of one prepared volume; `None` without fields. Fields with different lattices are
+    /// averaged on the voxels of the volume.
     pub fn mean(fields: Vec<Self>) -> Option<Self> {
         let count = fields.len() as f32;
         let first = fields.first()?;
         let lattice = |field: &Self| (field.values.dim(), field.first, field.step);
-        let alike = fields.iter().all(|field| lattice(field) == lattice(first));
-        let fields = fields.into_iter().map(|field| if alike { field } else { field.on_voxels() });
+        let same_lattice = fields.iter().all(|field| lattice(field) == lattice(first));
+        let fields =
+            fields.into_iter().map(|field| if same_lattice { field } else { field.on_voxels() });
         let sum = fields.reduce(|mut sum, field| {
             sum.values += &field.values;
             sum
@@ -140,9 +139,9 @@ mod tests {
     }
 
     proptest! {
-        /// Linear interpolation is exact on planes, and holds its border.
+        /// Linear interpolation is exact on planes and constant beyond the outermost values.
         #[test]
-        fn planes_stay_planes(at in prop::array::uniform3(-0.5f64..19.5)) {
+        fn interpolation_is_exact_on_planes(at in prop::array::uniform3(-0.5f64..19.5)) {
             let (first, step) = ([3.0, 1.5, 0.5], [4.0, 2.0, 6.0]);
             let plane = |at: [f64; 3]| 2.0 * at[0] - at[1] + 0.5 * at[2];
             let values = Array3::from_shape_fn((4, 5, 3), |(i, j, k)| {
@@ -150,29 +149,29 @@ mod tests {
                 plane(std::array::from_fn(|axis| first[axis] + index[axis] * step[axis])) as f32
             });
             let lengths = [4.0, 5.0, 3.0];
-            let held: [f64; 3] = std::array::from_fn(|axis| {
+            let clamped: [f64; 3] = std::array::from_fn(|axis| {
                 at[axis].clamp(first[axis], first[axis] + (lengths[axis] - 1.0) * step[axis])
             });
-            let found = field(values, first, step).at(at);
-            prop_assert!((f64::from(found) - plane(held)).abs() < 1e-4, "{found}");
+            let value = field(values, first, step).at(at);
+            prop_assert!((f64::from(value) - plane(clamped)).abs() < 1e-4, "{value}");
         }
     }
 
     #[test]
-    fn outside_of_the_volume_is_nothing_and_one_cell_fills_it() {
+    fn a_field_of_one_cell_is_constant_inside_the_volume_and_zero_outside() {
         let one = field(Array3::from_elem((1, 1, 1), 3.0), [9.5; 3], [20.0; 3]);
         assert_eq!((one.at([0.0; 3]), one.at([19.4, -0.4, 7.0])), (3.0, 3.0));
         assert_eq!((one.at([19.6, 0.0, 0.0]), one.at([0.0, -0.6, 0.0])), (0.0, 0.0));
     }
 
     #[test]
-    fn the_peak_is_the_highest_value_in_its_place() {
+    fn the_peak_is_the_highest_value_with_its_voxel() {
         let mut values = Array3::from_elem((4, 4, 4), -1.0);
         assert_eq!(field(values.clone(), [1.0; 3], [5.0; 3]).peak(), None);
         values[[1, 2, 3]] = 2.0;
         values[[3, 3, 3]] = 2.0;
         let field = field(values, [1.0; 3], [5.0, 5.0, 7.0]);
-        // 1 + 3 · 7 = 22 lies outside of 20 voxels: the last one.
+        // 1 + 3 · 7 = 22 is outside the 20 voxels and is clamped to the last one.
         assert_eq!(field.peak(), Some(([6.0, 11.0, 19.0], 2.0)));
         assert_eq!(field.peak_mm(), Some([-10.0 + 9.5, 5.0 + 11.0, 100.0 + 12.0]));
     }
@@ -187,19 +186,22 @@ mod tests {
         let mut coarse = Array3::from_elem((1, 1, 2), 0.5);
         coarse[[0, 0, 0]] = 0.125;
         let coarse = field(coarse, [9.5, 9.5, 2.0], [20.0, 20.0, 10.0]);
-        let found = Field::agreement(vec![coarse.clone(), fine.clone()]).unwrap();
-        assert_eq!((found.first, found.step, found.values.dim()), ([2.0; 3], [5.0; 3], (4, 4, 4)));
+        let agreement = Field::agreement(vec![coarse.clone(), fine.clone()]).unwrap();
+        assert_eq!(
+            (agreement.first, agreement.step, agreement.values.dim()),
+            ([2.0; 3], [5.0; 3], (4, 4, 4))
+        );
         // 8/8 · 0.125/0.5 and 2/8 · 0.5/0.5.
-        assert!((found.values[[0, 0, 0]] - 0.25).abs() < 1e-6);
-        assert!((found.values[[3, 1, 2]] - 0.25).abs() < 1e-6);
-        assert_eq!(found.values.iter().filter(|value| **value != 0.0).count(), 2);
+        assert!((agreement.values[[0, 0, 0]] - 0.25).abs() < 1e-6);
+        assert!((agreement.values[[3, 1, 2]] - 0.25).abs() < 1e-6);
+        assert_eq!(agreement.values.iter().filter(|value| **value != 0.0).count(), 2);
         assert_eq!(Field::agreement(vec![fine.clone()]), Some(fine.clone()));
         let none = field(Array3::zeros((1, 1, 1)), [9.5; 3], [20.0; 3]);
         assert_eq!(Field::agreement(vec![fine, none]).unwrap().peak(), None);
     }
 
     #[test]
-    fn the_mean_of_other_lattices_is_taken_on_voxels() {
+    fn fields_with_different_lattices_are_averaged_on_voxels() {
         let cells = |value| field(Array3::from_elem((2, 2, 2), value), [4.5; 3], [10.0; 3]);
         assert_eq!(Field::mean(vec![cells(1.0), cells(2.0)]), Some(cells(1.5)));
         let other = field(Array3::from_elem((1, 1, 1), 4.0), [9.5; 3], [20.0; 3]);

@@ -1,19 +1,19 @@
-//! Where the network looked: maps of weight in the prepared volume, and what they are on the
-//! original CT.
+//! Heatmaps: attribution of a prediction to regions of the prepared volume, also on the voxels of the original
+//! CT.
 //!
 //! ```text
-//! windowed volume ──look──▶ Field (weights on a lattice) ──mean over models──▶ Field
-//!     Field at a place in the patient = Field at the voxel of the prepared volume that lies there
+//! windowed volume ──heatmap──▶ Field (weights on a lattice) ──mean over models──▶ Field
+//!     voxel of the original CT ──position in mm──▶ voxel of the prepared volume ──Field::at──▶ weight
 //! ```
 //!
-//! Nothing here reads or writes files.
+//! This module reads and writes no files.
 
 mod camera;
 mod field;
 mod look;
 mod occlusion;
 
-pub use camera::{Camera, class_activation};
+pub use camera::{CamKind, class_activation};
 pub use field::Field;
-pub use look::{LEVELS, LookError, Method, Seen, look};
+pub use look::{HeatmapError, InputVolume, LEVELS, Method, heatmap};
 pub use occlusion::{Blocks, Length, occlude};

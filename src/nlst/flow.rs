@@ -100,25 +100,25 @@ pub fn flow(counts: &Counts) -> Flow {
     let left_exams =
         beside(total(&counts.exams_left_out), "exams", reasons(&counts.exams_left_out));
     let mut steps = vec![
-        FlowStep { lines: vec![format!("{} CT series", counts.series)], left_out: left_series },
+        FlowStep { lines: vec![format!("{} CT series", counts.series)], excluded: left_series },
         FlowStep {
             lines: vec![
                 format!("{} exams", counts.exams),
                 format!("of {} patients", counts.patients),
             ],
-            left_out: left_exams,
+            excluded: left_exams,
         },
         FlowStep {
             lines: vec![
                 format!("{} exams labelled", counts.labelled),
                 format!("{} positive", counts.labelled_positive),
             ],
-            left_out: Vec::new(),
+            excluded: Vec::new(),
         },
     ];
     if counts.not_drawn > 0 {
         if let Some(last) = steps.last_mut() {
-            last.left_out =
+            last.excluded =
                 vec![format!("Left out: {} exams", counts.not_drawn), "not drawn".into()];
         }
         steps.push(FlowStep {
@@ -126,13 +126,13 @@ pub fn flow(counts: &Counts) -> Flow {
                 format!("{} exams drawn", counts.kept),
                 format!("of {} patients", counts.kept_patients),
             ],
-            left_out: Vec::new(),
+            excluded: Vec::new(),
         });
     }
     let negative = counts.kept - counts.kept_positive;
-    let parts = vec![
+    let branches = vec![
         vec!["positive".into(), format!("{} exams", counts.kept_positive)],
         vec!["negative".into(), format!("{negative} exams")],
     ];
-    Flow { steps, parts }
+    Flow { steps, branches }
 }

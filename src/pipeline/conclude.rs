@@ -4,7 +4,8 @@ use super::PipelineError;
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use crate::evaluation::{
-    Calibrated, ChosenOn, Curves, Evaluation, Options, Rule, Scored, evaluate_with_curves,
+    CalibratedProbabilities, ChosenOn, Curves, Evaluation, Options, Rule, ScoredExam,
+    evaluate_with_curves,
 };
 use crate::files;
 use crate::report;
@@ -39,7 +40,7 @@ pub(super) fn write_metrics(
         } else {
             options.calibrated = calibration.as_ref().and_then(|calibration| {
                 let probability = |row: &PredictionRow| calibration.probability(row.logit);
-                Some(Calibrated {
+                Some(CalibratedProbabilities {
                     method: calibration.calibrator.as_ref()?.method().to_owned(),
                     fitted_on: calibration.fitted_on.to_string(),
                     probabilities: rows.iter().map(probability).collect::<Option<_>>()?,
@@ -80,14 +81,14 @@ pub(super) fn options(
 
 /// Computes all metrics and curves of predictions.
 pub(super) fn compute_metrics(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation, Curves) {
-    let scored = |row: PredictionRow| Scored {
+    let scored = |row: PredictionRow| ScoredExam {
         patient_id: row.patient,
         exam_id: row.exam,
         label: row.label == 1,
         logit: row.logit,
         probability: row.probability,
     };
-    let scored: Vec<Scored> = rows.into_iter().map(scored).collect();
+    let scored: Vec<ScoredExam> = rows.into_iter().map(scored).collect();
     evaluate_with_curves(&scored, options)
 }
 

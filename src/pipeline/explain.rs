@@ -4,13 +4,13 @@ use super::PipelineError;
 use super::predict::Prediction;
 use super::preparation::settings;
 use crate::dicom::HuRule;
-use crate::explain::{Camera, Field, LookError, Method, Seen, look};
+use crate::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
 use crate::files::{WriteError, make_folder, write_bytes};
 use crate::formats::{Format, MapGrid, write_map};
 use crate::images::{Image, Kind, read_volume};
 use crate::model::I3d;
 use crate::prepare::load_prepared;
-use crate::report::plot::{Caption, explained};
+use crate::report::plot::{Caption, draw_heatmap};
 use crate::spec::Spec;
 use crate::training::central_slices;
 use crate::volume::{Geometry, Turn, Window};
@@ -34,8 +34,8 @@ impl ExplainOptions {
     /// Name of the method in tables and file names.
     pub fn name(&self) -> &'static str {
         match self.method {
-            Method::Camera { camera: Camera::GradCam, .. } => "grad-cam",
-            Method::Camera { camera: Camera::HiResCam, .. } => "hires-cam",
+            Method::Cam { kind: CamKind::GradCam, .. } => "grad-cam",
+            Method::Cam { kind: CamKind::HiResCam, .. } => "hires-cam",
             Method::Occlusion { .. } => "occlusion",
         }
     }
@@ -48,10 +48,10 @@ impl ExplainOptions {
     /// Description of the method.
     fn description(&self) -> String {
         match &self.method {
-            Method::Camera { camera, layers } => {
-                let name = match camera {
-                    Camera::GradCam => "Grad-CAM",
-                    Camera::HiResCam => "HiResCAM",
+            Method::Cam { kind, layers } => {
+                let name = match kind {
+                    CamKind::GradCam => "Grad-CAM",
+                    CamKind::HiResCam => "HiResCAM",
                 };
                 format!("{name} of {}", layers.join(", "))
             }
@@ -64,8 +64,8 @@ impl ExplainOptions {
     /// Unit of the largest weight.
     fn unit(&self) -> &'static str {
         match &self.method {
-            Method::Camera { layers, .. } if layers.len() > 1 => "(1 if all layers agree)",
-            Method::Camera { .. } => "(scale of the layer)",
+            Method::Cam { layers, .. } if layers.len() > 1 => "(1 if all layers agree)",
+            Method::Cam { .. } => "(scale of the layer)",
             Method::Occlusion { .. } => "decrease of the log-odds",
         }
     }
@@ -157,8 +157,8 @@ enum ExplainError {
     Write(WriteError),
 }
 
-impl From<LookError> for ExplainError {
-    fn from(error: LookError) -> Self {
+impl From<HeatmapError> for ExplainError {
+    fn from(error: HeatmapError) -> Self {
         Self::Exam(error.to_string())
     }
 }
@@ -180,7 +180,7 @@ fn explain_exam(
         let (hu, slices) = (prepared.hu.clone(), spec.model.slices);
         let first = (hu.len_of(Axis(0)) - slices) / 2;
         let window = window_of(spec);
-        let input = Seen {
+        let input = InputVolume {
             volume: central_slices(hu, slices).mapv(|hu| window.value(hu)),
             channels: spec.model.channels,
             geometry: Geometry {
@@ -188,7 +188,7 @@ fn explain_exam(
                 ..prepared.geometry
             },
         };
-        fields.push(look(network, &input, &options.method, device)?);
+        fields.push(heatmap(network, &input, &options.method, device)?);
     }
     let Some(field) = Field::mean(fields) else { return Ok(()) };
 
@@ -227,7 +227,7 @@ fn explain_exam(
         highest: format!("{:.3} {}", highest.unwrap_or(0.0), options.unit()),
     };
     let picture = format!("{stem}.png");
-    let png = explained(&ct, &field, window_of(spec), &caption);
+    let png = draw_heatmap(&ct, &field, window_of(spec), &caption);
     write_bytes(&options.folder.join(&picture), &png).map_err(ExplainError::Write)?;
     row.highest = highest;
     if let Some([x, y, z]) = field.peak_mm() {
@@ -320,7 +320,7 @@ mod tests {
             flags: String::new(),
         };
         let layers = vec!["Mixed_5c".to_owned()];
-        let method = Method::Camera { camera: Camera::GradCam, layers };
+        let method = Method::Cam { kind: CamKind::GradCam, layers };
         let options = ExplainOptions { folder: folder.path().join("maps"), method };
         let scored = [0, 1].map(|_| (&image, folder.path().join("missing.npz"), &prediction));
         let models = [ExplainedModel { spec: &spec, network: &network }];

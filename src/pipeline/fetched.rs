@@ -120,7 +120,7 @@ impl<'a> Preparer<'a> {
             columns: grid.columns,
             slice_spacing_mm: grid.slice_spacing_mm,
             inputs: prepare::inputs_of(&self.cache, row)?,
-            prepared_as: settings(self.spec).of_voxels(),
+            prepared_as: settings(self.spec).voxel_settings(),
         })
     }
 }

@@ -4,7 +4,7 @@ use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{compute_metrics, options, write_curves, write_json};
 use super::{PipelineError, cache_folder};
-use crate::evaluation::Calibrated;
+use crate::evaluation::CalibratedProbabilities;
 use crate::report::{self, CrossValidation, Fold, PooledRow};
 use crate::results::{PredictionRow, RunFolder, read_csv, write_csv};
 use crate::spec::{Part, Spec};
@@ -42,7 +42,7 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     let mut options = options(spec, &Columns::read(spec, folds)?, &predictions)?;
     // Calibrated metrics need a map of every fold.
     options.calibrated =
-        (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| Calibrated {
+        (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| CalibratedProbabilities {
             method: spec.evaluate.recalibrate.to_string(),
             fitted_on: "the valid split of each fold".to_owned(),
             probabilities: calibrated,

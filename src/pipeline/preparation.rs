@@ -62,7 +62,7 @@ pub fn prepare_shard(
     watch: &dyn Stages,
 ) -> Result<Vec<Row>, PipelineError> {
     // All shards start at the same time: one of them generates the synthetic cohort and indexes the files.
-    let lock = prepare::turn(&cache_folder(spec), "index");
+    let lock = prepare::lock_task(&cache_folder(spec), "index");
     make_phantom(spec, watch)?;
     let mut cohort = gather(spec, watch)?;
     drop(lock);

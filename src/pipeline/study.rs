@@ -208,7 +208,7 @@ fn exclude_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), Pi
     let (settings, cache, series) = (settings(spec), cache_folder(spec), cohort.chosen.len());
     let refusal = Refusal::PreparedOtherwise;
     let otherwise = cohort.chosen.iter().filter(|(_, image)| {
-        prepare::is_prepared_otherwise(image, &settings)
+        prepare::has_other_settings(image, &settings)
             && !prepare::is_prepared(image, &settings, &cache)
     });
     let reason = format!("{}: {refusal}", refusal.code());

@@ -1,4 +1,4 @@
-//! Many images at once: as many in work as there are threads, results in the order given.
+//! Preparation of many images in parallel, one per thread, with results in input order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,37 +11,37 @@ use crate::images::Image;
 use crate::panics;
 
 use super::cache::{Cache, inputs_text};
-use super::claim::Claim;
+use super::claim::CacheLock;
 use super::series::{empty_row, make, read, refuse};
 use super::{Refusal, Row, Settings};
 
-/// Preparation as a whole cannot start, or go on.
+/// The preparation cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    /// The cache's folder cannot be made or written.
-    #[error("cannot keep prepared series: {0}")]
+    /// The cache folder cannot be created or written.
+    #[error("cannot store prepared series: {0}")]
     Cache(#[from] WriteError),
-    /// No worker threads.
+    /// The worker threads cannot be started.
     #[error("cannot start {threads} worker threads: {message}")]
     Threads {
-        /// How many were asked for.
+        /// Requested number of threads.
         threads: usize,
-        /// What the operating system said.
+        /// Message of the operating system.
         message: String,
     },
 }
 
-/// Prepares every image into the cache and returns their rows in the order given.
+/// Prepares every image into the cache and returns their rows in input order.
 ///
-/// `threads` images are in work at a time (0: one per core), and each uses whatever threads the
-/// others leave idle; so memory is bounded by the number of threads, not of images, and the last
-/// image still has the whole machine. `progress` is called with each finished row, in order of
-/// completion. An image that fails has the reason in its row; the others go on. Several processes
-/// may work in one cache: what another one has in work is left to it, and looked at last.
+/// `threads` images are prepared at a time (0: one per core), and each uses the threads that the others leave
+/// idle. So memory is bounded by the number of threads, not of images, and the last image still uses all
+/// cores. `progress` is called with each finished row, in order of completion. The row of an image that cannot
+/// be prepared has the reason; the other images are prepared. Several processes may share a cache: images
+/// that another process is preparing come last.
 ///
 /// # Errors
-/// [`PrepareError`] when the cache folder cannot be written (a full disk stops the work; what is
-/// in the cache by then stays) or no thread can be started.
+/// [`PrepareError`] when the cache folder cannot be written or no thread can be started. A full disk stops the
+/// preparation; finished series stay in the cache.
 pub fn prepare_all(
     images: &[&Image],
     settings: &Settings,
@@ -50,7 +50,7 @@ pub fn prepare_all(
     threads: usize,
 ) -> Result<Vec<Row>, PrepareError> {
     crate::files::remove_stale_temporaries(cache_folder);
-    // Says at once, and once, what would otherwise be said of every series.
+    // An unwritable folder fails here once, instead of for every series.
     crate::files::write_bytes(&cache_folder.join("CACHEDIR.TAG"), CACHE_TAG)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if threads == 0 { cores } else { threads };
@@ -59,92 +59,91 @@ pub fn prepare_all(
         .build()
         .map_err(|error| PrepareError::Threads { threads, message: error.to_string() })?;
     let cache = Cache { folder: cache_folder, settings };
-    let workplace = Workplace { cache: &cache, readers: &pool };
+    let context = Context { cache: &cache, readers: &pool };
 
     let queue = Queue::new(images.len());
     let rows: Mutex<Vec<Option<Row>>> = Mutex::new(vec![None; images.len()]);
-    // Plain threads do the work, the pool reads slices for them: were the series tasks of the pool
-    // too, a thread that waits for its slices would begin another series in the meantime, and both
-    // would wait for one thread.
+    // Plain threads prepare series, the pool reads slices for them. If series were tasks of the pool
+    // too, a thread that waits for its slices would begin another series in the meantime.
     std::thread::scope(|scope| {
         for _ in 0..threads.min(images.len()) {
             scope.spawn(|| {
-                while let Some((place, patience)) = queue.next() {
-                    let image = images[place];
-                    match prepare_guarded(image, &workplace, patience) {
+                while let Some((index, if_locked)) = queue.next() {
+                    let image = images[index];
+                    match prepare_guarded(image, &context, if_locked) {
                         Ok(Some(row)) => {
                             progress(&row);
-                            held(&rows)[place] = Some(row);
+                            lock(&rows)[index] = Some(row);
                         }
-                        Ok(None) => queue.put_back(place),
+                        Ok(None) => queue.postpone(index),
                         Err(error) => queue.stop(error),
                     }
                 }
             });
         }
     });
-    match queue.stopped() {
+    match queue.into_error() {
         Some(error) => Err(error.into()),
-        None => Ok(std::mem::take(&mut *held(&rows)).into_iter().flatten().collect()),
+        None => Ok(std::mem::take(&mut *lock(&rows)).into_iter().flatten().collect()),
     }
 }
 
-/// What every worker uses.
-struct Workplace<'a> {
+/// Data shared by all workers.
+struct Context<'a> {
     cache: &'a Cache<'a>,
     readers: &'a rayon::ThreadPool,
 }
 
-/// What is left to do.
+/// The images that are not prepared yet, by index.
 struct Queue {
     images: usize,
     next: AtomicUsize,
-    /// Places of images that another process had in work when their turn came.
-    later: Mutex<Vec<usize>>,
-    /// Why nothing more is begun.
-    stopped: Mutex<Option<WriteError>>,
+    /// Images that another process was preparing.
+    postponed: Mutex<Vec<usize>>,
+    /// The error that stops the queue.
+    error: Mutex<Option<WriteError>>,
 }
 
 impl Queue {
     fn new(images: usize) -> Self {
-        let (later, stopped) = (Mutex::default(), Mutex::default());
-        Self { images, next: AtomicUsize::new(0), later, stopped }
+        let (postponed, error) = (Mutex::default(), Mutex::default());
+        Self { images, next: AtomicUsize::new(0), postponed, error }
     }
 
-    /// The next image, and whether to wait for it should somebody else have it.
-    fn next(&self) -> Option<(usize, Patience)> {
-        if held(&self.stopped).is_some() {
+    /// The next image, and what to do when another process has its lock.
+    fn next(&self) -> Option<(usize, IfLocked)> {
+        if lock(&self.error).is_some() {
             return None;
         }
-        let place = self.next.fetch_add(1, Ordering::Relaxed);
-        if place < self.images {
-            return Some((place, Patience::PassOver));
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        if index < self.images {
+            return Some((index, IfLocked::Postpone));
         }
-        held(&self.later).pop().map(|place| (place, Patience::Wait))
+        lock(&self.postponed).pop().map(|index| (index, IfLocked::Wait))
     }
 
-    fn put_back(&self, place: usize) {
-        held(&self.later).push(place);
+    fn postpone(&self, index: usize) {
+        lock(&self.postponed).push(index);
     }
 
     fn stop(&self, error: WriteError) {
-        held(&self.stopped).get_or_insert(error);
+        lock(&self.error).get_or_insert(error);
     }
 
-    fn stopped(self) -> Option<WriteError> {
-        held(&self.stopped).take()
+    fn into_error(self) -> Option<WriteError> {
+        lock(&self.error).take()
     }
 }
 
-/// What to do with an image that another process has in work.
+/// What to do with an image that another process has locked.
 #[derive(Clone, Copy, PartialEq)]
-enum Patience {
-    PassOver,
+enum IfLocked {
+    Postpone,
     Wait,
 }
 
-/// A panic elsewhere does not make what a lock protects wrong here: all of it is replaced whole.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex. A panic of another thread does not invalidate the data, which are always replaced as a whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
@@ -152,15 +151,15 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # Prepared series of `lungs`; may be deleted at any time, costs only time.\n";
 
-/// Prepares one image, or finds it in the cache; a panic is kept to its row. `None` when another
-/// process has it in work.
+/// Prepares one image or returns it from the cache; a panic becomes the reason of its row. `None` when another
+/// process has the image's lock.
 fn prepare_guarded(
     image: &Image,
-    workplace: &Workplace,
-    patience: Patience,
+    context: &Context,
+    if_locked: IfLocked,
 ) -> Result<Option<Row>, WriteError> {
     let start = Instant::now();
-    let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, workplace, patience)));
+    let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, context, if_locked)));
     let row = work.unwrap_or_else(|panic| {
         let mut row = empty_row(image);
         refuse(&mut row, &Refusal::Defect { message: panics::text(panic.as_ref()) });
@@ -174,44 +173,44 @@ fn prepare_guarded(
 
 fn prepare_cached(
     image: &Image,
-    workplace: &Workplace,
-    patience: Patience,
+    context: &Context,
+    if_locked: IfLocked,
 ) -> Result<Option<Row>, WriteError> {
-    let cache = workplace.cache;
-    let mut row = match cache.seen(image) {
+    let cache = context.cache;
+    let mut row = match cache.lookup(image) {
         Some(row) => row,
         None => {
-            let path = cache.claim_path(image);
-            let claim = match patience {
-                Patience::PassOver => Claim::try_take(&path),
-                Patience::Wait => Claim::wait_for(&path),
+            let path = cache.lock_path(image);
+            let cache_lock = match if_locked {
+                IfLocked::Postpone => CacheLock::try_acquire(&path),
+                IfLocked::Wait => CacheLock::acquire(&path),
             };
-            // Where the file system knows no locks, work may be done twice, which does no harm.
-            if matches!(claim, Ok(None)) {
+            // On a file system without locks, an image may be prepared twice, which is harmless.
+            if matches!(cache_lock, Ok(None)) {
                 return Ok(None);
             }
-            // It may have been finished by somebody else just before the claim.
-            match cache.seen(image) {
+            // Another process may have finished the image just before the lock was acquired.
+            match cache.lookup(image) {
                 Some(row) => row,
                 None => {
                     let mut row = empty_row(image);
-                    fill(image, workplace, &mut row)?;
+                    fill(image, context, &mut row)?;
                     row
                 }
             }
         }
     };
-    // The cache knows contents; a volume file's name and the labels may have changed since.
+    // The cache is keyed by content; the name of a volume file and the labels may have changed.
     row.patient_id.clone_from(&image.patient_id);
     row.study_uid.clone_from(&image.exam_id);
     row.series_uid.clone_from(&image.series_uid);
     Ok(Some(row))
 }
 
-/// Fills the row, from the cache once the contents are known, else by doing the work.
-fn fill(image: &Image, workplace: &Workplace, row: &mut Row) -> Result<(), WriteError> {
-    let cache = workplace.cache;
-    let read = workplace.readers.install(|| read(image, cache.settings, row));
+/// Fills the row from the cache entry of the image's content, or prepares the image.
+fn fill(image: &Image, context: &Context, row: &mut Row) -> Result<(), WriteError> {
+    let cache = context.cache;
+    let read = context.readers.install(|| read(image, cache.settings, row));
     let (volume, facts) = match read {
         Ok(read) => read,
         Err(refusal) => {
@@ -220,22 +219,22 @@ fn fill(image: &Image, workplace: &Workplace, row: &mut Row) -> Result<(), Write
         }
     };
     let inputs = inputs_text(&facts);
-    if let Some(found) = cache.find(&inputs) {
-        *row = found;
+    if let Some(cached) = cache.load(&inputs) {
+        *row = cached;
     } else {
         row.new = true;
         match make(image, volume, cache.settings, row) {
-            Ok((prepared, picture)) => cache.keep(&inputs, row, Some((&prepared, &picture)))?,
+            Ok((prepared, picture)) => cache.store(&inputs, row, Some((&prepared, &picture)))?,
             Err(refusal) => {
                 refuse(row, &refusal);
-                if !refusal.lasts() {
+                if !refusal.is_reproducible() {
                     return Ok(());
                 }
-                cache.keep(&inputs, row, None)?;
+                cache.store(&inputs, row, None)?;
             }
         }
     }
-    cache.remember(image, &inputs)
+    cache.index(image, &inputs)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn settings() -> Settings {
     }
 }
 
-/// A good series, one of another modality, one with a file cut short, another good one.
+/// A good series, one of another modality, one with a truncated file, another good one.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_series(&folder.path().join("a"), &chest("1.1"));
@@ -57,9 +57,9 @@ fn folder() -> tempfile::TempDir {
     other.iter_mut().for_each(|slice| slice.modality = "MR".to_owned());
     write_series(&folder.path().join("b"), &other);
     write_series(&folder.path().join("c"), &chest("1.3"));
-    let cut = folder.path().join("c/image-003-1.3");
-    let whole = fs::read(&cut).unwrap();
-    fs::write(&cut, &whole[..whole.len() - 1000]).unwrap();
+    let truncated = folder.path().join("c/image-003-1.3");
+    let bytes = fs::read(&truncated).unwrap();
+    fs::write(&truncated, &bytes[..bytes.len() - 1000]).unwrap();
     let mut shifted = chest("1.4");
     shifted.iter_mut().for_each(|slice| slice.pixels.rotate_left(4));
     write_series(&folder.path().join("d"), &shifted);
@@ -67,8 +67,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn prepare(folder: &Path, cache: &Path, threads: usize) -> Vec<Row> {
-    let found = scan(folder).unwrap();
-    let images: Vec<&Image> = found.images.iter().collect();
+    let scan = scan(folder).unwrap();
+    let images: Vec<&Image> = scan.images.iter().collect();
     let mut rows = prepare_all(&images, &settings(), cache, &|_| (), threads).unwrap();
     rows.iter_mut().for_each(|row| (row.seconds, row.new) = (0.0, false));
     rows
@@ -89,7 +89,7 @@ fn files(cache: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn every_series_gets_its_row_in_order_and_a_bad_one_stops_nobody() {
+fn every_series_has_its_row_in_order_and_a_bad_one_does_not_stop_the_others() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let rows = prepare(folder.path(), cache.path(), 2);
     let codes: Vec<_> =
@@ -98,12 +98,12 @@ fn every_series_gets_its_row_in_order_and_a_bad_one_stops_nobody() {
     let good = &rows[0];
     assert_eq!((good.status, good.slices), (Status::Prepared, Some(60)));
     // Two ellipsoids of 4/3·π·55·75·110 mm³ = 1901 ml each.
-    for found_ml in [good.lung_left_ml, good.lung_right_ml] {
-        assert!((found_ml.unwrap() - 1901.0).abs() < 120.0, "{found_ml:?}");
+    for lung_ml in [good.lung_left_ml, good.lung_right_ml] {
+        assert!((lung_ml.unwrap() - 1901.0).abs() < 120.0, "{lung_ml:?}");
     }
     let crop = load_prepared(&cache.path().join(&good.cache_file)).unwrap();
     assert_eq!(crop.volume.hu.dim(), (48, 40, 56));
-    // The middle between the lungs, in the patient and in the crop.
+    // The middle between the lungs, in patient coordinates and in the crop.
     let middle = crop.volume.geometry.position_mm([24.0, 20.0, 28.0]);
     for (found, truth) in middle.iter().zip([0.0, 0.0, 150.0]) {
         assert!((found - truth).abs() <= 7.5, "{middle:?}");
@@ -121,11 +121,11 @@ fn rows_and_files_do_not_depend_on_threads() {
 }
 
 #[test]
-fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_seen() {
+fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_noticed() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
     assert_eq!(prepare(folder.path(), cache.path(), 2), before);
-    // Other pixels with the same size and the same time of modification.
+    // Different pixels with the same size and the same time of modification.
     let path = folder.path().join("a/image-003-1.1");
     let time = fs::metadata(&path).unwrap().modified().unwrap();
     let mut bytes = fs::read(&path).unwrap();
@@ -139,7 +139,7 @@ fn an_unchanged_folder_gives_the_same_rows_and_a_replaced_file_is_seen() {
 }
 
 #[test]
-fn moved_files_find_their_entry_and_other_settings_do_not() {
+fn moved_files_use_their_cache_entry_and_other_settings_do_not() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
     fs::rename(folder.path().join("a"), folder.path().join("z")).unwrap();
@@ -147,28 +147,28 @@ fn moved_files_find_their_entry_and_other_settings_do_not() {
     let written = fs::metadata(&entry).unwrap().modified().unwrap();
     assert_eq!(prepare(folder.path(), cache.path(), 2), before);
     assert_eq!(fs::metadata(&entry).unwrap().modified().unwrap(), written);
-    let found = scan(folder.path()).unwrap();
+    let scan = scan(folder.path()).unwrap();
     let other = Settings { upper_hu: 300.0, ..settings() };
-    let rows = prepare_all(&[&found.images[0]], &other, cache.path(), &|_| (), 1).unwrap();
+    let rows = prepare_all(&[&scan.images[0]], &other, cache.path(), &|_| (), 1).unwrap();
     assert_ne!(rows[0].cache_file, before[0].cache_file);
 }
 
 #[test]
-fn damaged_entries_are_made_again() {
+fn damaged_entries_are_prepared_again() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let before = prepare(folder.path(), cache.path(), 2);
-    let whole = files(cache.path());
+    let intact = files(cache.path());
     let npz = cache.path().join(&before[0].cache_file);
     let damage: [(&str, &[u8]); 3] = [("npz", b"PK"), ("json", b"{\"row\": "), ("json", b"{}")];
     for (extension, bytes) in damage {
         fs::write(npz.with_extension(extension), bytes).unwrap();
         assert_eq!(prepare(folder.path(), cache.path(), 2), before);
-        assert!(files(cache.path()) == whole);
+        assert!(files(cache.path()) == intact);
     }
     for extension in ["png", "npz"] {
         fs::remove_file(npz.with_extension(extension)).unwrap();
         prepare(folder.path(), cache.path(), 2);
-        assert!(files(cache.path()) == whole);
+        assert!(files(cache.path()) == intact);
     }
 }
 
@@ -182,40 +182,40 @@ fn a_cache_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_tilted_chest_is_put_straight_or_refused_as_the_settings_say() {
+fn a_tilted_chest_is_corrected_or_excluded_by_the_settings() {
     let folder = tempfile::tempdir().unwrap();
     let mut slices = chest("1.1");
     let (sin, cos) = 6_f64.to_radians().sin_cos();
     slices.iter_mut().for_each(|slice| slice.orientation = [1.0, 0.0, 0.0, 0.0, cos, sin]);
     write_series(folder.path(), &slices);
-    let found = scan(folder.path()).unwrap();
-    let row = crate::prepare::prepare_image(&found.images[0], &settings()).row;
+    let scan = scan(folder.path()).unwrap();
+    let row = crate::prepare::prepare_image(&scan.images[0], &settings()).row;
     assert_eq!((row.status, row.reason.as_str()), (Status::Prepared, ""));
     assert!(row.flags.starts_with("tilt-resheared"), "{}", row.flags);
     let gantry_tilt = crate::dicom::GantryTilt::Refuse;
     let stacks = crate::dicom::StackRules { gantry_tilt, ..settings().stacks };
-    let refusing = Settings { stacks, ..settings() };
-    let found = Scanner::default().with_stack_rules(stacks).scan(folder.path()).unwrap();
-    let row = crate::prepare::prepare_image(&found.images[0], &refusing).row;
+    let strict = Settings { stacks, ..settings() };
+    let scan = Scanner::default().with_stack_rules(stacks).scan(folder.path()).unwrap();
+    let row = crate::prepare::prepare_image(&scan.images[0], &strict).row;
     assert_eq!(row.code, "gantry-tilt");
     assert!(row.reason.starts_with("gantry tilt of 6.0 degrees"), "{}", row.reason);
 }
 
 #[test]
-fn limits_refuse_with_the_value_found() {
+fn exclusions_by_limits_have_the_value_and_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     write_series(folder.path(), &chest("1.1"));
-    let found = scan(folder.path()).unwrap();
-    let refused = |limits| {
+    let scan = scan(folder.path()).unwrap();
+    let row_with = |limits| {
         let settings = Settings { limits, ..settings() };
-        crate::prepare::prepare_image(&found.images[0], &settings).row
+        crate::prepare::prepare_image(&scan.images[0], &settings).row
     };
     let limits = settings().limits;
-    let row = refused(Limits { min_slices: 61, ..limits });
+    let row = row_with(Limits { min_slices: 61, ..limits });
     assert_eq!((row.code.as_str(), row.slices), ("too-few-slices", Some(60)));
     assert_eq!(row.reason, "60 slices, expected at least 61");
-    let row = refused(Limits { max_slice_spacing_mm: 2.5, ..limits });
+    let row = row_with(Limits { max_slice_spacing_mm: 2.5, ..limits });
     assert_eq!(row.reason, "slices are 5.000 mm apart, expected at most 2.5 mm");
-    let row = refused(Limits { min_lung_ml: 9000.0, ..limits });
+    let row = row_with(Limits { min_lung_ml: 9000.0, ..limits });
     assert_eq!(row.code, "small-lungs");
 }

@@ -1,25 +1,25 @@
-//! How far the lungs reach beyond the crop.
+//! The distance by which the lungs extend beyond the crop.
 
 use super::Row;
 
-/// The flag of rows whose lungs reach beyond the crop.
+/// Flag of rows whose lungs extend beyond the crop.
 pub const LUNGS_BEYOND_CROP: &str = "lungs-beyond-crop";
 
-/// Sizes of crops are suggested in steps of this many voxels.
+/// Step of suggested crop sizes, in voxels.
 const STEP: usize = 8;
 
 impl Row {
-    /// Notes how far the lungs reach beyond a crop that begins at `start`, in voxels of the resampled
-    /// volume `[depth, height, width]`, with voxels of `spacing_mm`.
+    /// Sets the distances by which the lungs extend beyond a crop that begins at `start`, in voxels of the
+    /// resampled volume `[depth, height, width]`, with voxels of `spacing_mm`.
     pub(super) fn note_beyond_crop(&mut self, start: [i64; 3], spacing_mm: [f64; 3]) {
         let size = [self.crop_d, self.crop_h, self.crop_w];
         let lungs = self.lung_box();
         let beyond = |axis: usize| -> Option<[f64; 2]> {
             let ([first, last], size) = (lungs[axis]?, size[axis]?);
             let before = start[axis] - first as i64;
-            let behind = last as i64 - (start[axis] + size as i64 - 1);
+            let after = last as i64 - (start[axis] + size as i64 - 1);
             let mm = |voxels: i64| (voxels.max(0) as f64 * spacing_mm[axis] * 10.0).round() / 10.0;
-            Some([mm(before), mm(behind)])
+            Some([mm(before), mm(after)])
         };
         [self.beyond_feet_mm, self.beyond_head_mm] = pair(beyond(0));
         [self.beyond_front_mm, self.beyond_back_mm] = pair(beyond(1));
@@ -32,7 +32,7 @@ impl Row {
         }
     }
 
-    /// First and last voxel of the lungs along depth, height and width, as far as they are known.
+    /// First and last voxel of the lungs along depth, height and width; `None` when unknown.
     fn lung_box(&self) -> [Option<[usize; 2]>; 3] {
         let range = |first: Option<usize>, last: Option<usize>| Some([first?, last?]);
         [
@@ -42,7 +42,7 @@ impl Row {
         ]
     }
 
-    /// Each side of the patient on which the lungs reach beyond the crop, with millimetres.
+    /// Sides of the patient on which the lungs extend beyond the crop, with the distance in millimetres.
     fn beyond_sides(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let sides = [
             ("head", self.beyond_head_mm),
@@ -55,20 +55,20 @@ impl Row {
         sides.into_iter().filter_map(|(side, mm)| Some((side, mm.filter(|mm| *mm > 0.0)?)))
     }
 
-    /// `25.5 mm (feet), 3 mm (left)`; nothing where the crop holds the lungs, or they are not known.
+    /// `25.5 mm (feet), 3 mm (left)`; `None` when the crop contains the lungs or they are unknown.
     pub fn beyond_crop(&self) -> Option<String> {
         let sides: Vec<String> =
             self.beyond_sides().map(|(side, mm)| format!("{mm} mm ({side})")).collect();
         (!sides.is_empty()).then(|| sides.join(", "))
     }
 
-    /// The smallest crop around the centre of the lungs that holds them, `[depth, height, width]`.
+    /// The smallest crop around the centre of the lungs that contains them, `[depth, height, width]`.
     fn crop_for_lungs(&self) -> Option<[usize; 3]> {
         let centres = [self.centre_z, self.centre_y, self.centre_x];
         let lungs = self.lung_box();
         let size = |axis: usize| {
             let ([first, last], centre) = (lungs[axis]?, centres[axis]?);
-            // Of an even size, the voxel after the middle is the centre.
+            // The centre of an even size is the voxel after the middle.
             let half = centre.saturating_sub(first).max((last + 1).saturating_sub(centre));
             Some(2 * half)
         };
@@ -80,18 +80,18 @@ fn pair(values: Option<[f64; 2]>) -> [Option<f64>; 2] {
     values.map_or([None; 2], |values| values.map(Some))
 }
 
-/// What the network sees of a crop: all of its rows and columns, and the middle slices.
+/// The network's input from a crop: all rows and columns of the middle slices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NetworkInput {
-    /// Slices that the network sees (`model.slices`).
+    /// Number of slices of the input (`model.slices`).
     pub slices: usize,
     /// Distance between slices of the crop.
     pub spacing_mm: f64,
 }
 
 impl Row {
-    /// The row as if its crop had only the slices that the network sees.
-    fn as_seen(&self, input: NetworkInput) -> Self {
+    /// The row with distances for the slices of the network's input instead of all slices of the crop.
+    fn for_input(&self, input: NetworkInput) -> Self {
         let (Some(depth), Some(centre)) = (self.crop_d, self.centre_z) else { return self.clone() };
         if input.slices >= depth {
             return self.clone();
@@ -106,26 +106,26 @@ impl Row {
     }
 }
 
-/// Series whose lungs extend beyond what the network sees.
+/// Summary of the series whose lungs extend beyond the network's input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeyondCrop {
-    /// How many.
+    /// Number of series.
     pub series: usize,
-    /// Of how many prepared series with known lungs.
+    /// Number of prepared series with known lungs.
     pub of: usize,
-    /// The farthest, with its side.
+    /// Largest distance.
     pub most_mm: f64,
-    /// The side of the patient on which that is.
+    /// Side of the patient with the largest distance.
     pub side: &'static str,
-    /// A size of crop that holds the lungs of all of them, `[depth, height, width]`.
+    /// A crop size that contains the lungs of all series, `[depth, height, width]`.
     pub size: [usize; 3],
 }
 
 impl BeyondCrop {
-    /// Counts them; nothing where the network sees all lungs.
+    /// Summarises `rows`; `None` when the network's input contains all lungs.
     pub fn of(rows: &[Row], input: NetworkInput) -> Option<Self> {
         let known = rows.iter().filter(|row| row.crop_for_lungs().is_some());
-        let known: Vec<Row> = known.map(|row| row.as_seen(input)).collect();
+        let known: Vec<Row> = known.map(|row| row.for_input(input)).collect();
         let sides = known.iter().flat_map(|row| row.beyond_sides());
         let (side, most_mm) = sides.max_by(|a, b| a.1.total_cmp(&b.1))?;
         let series = known.iter().filter(|row| row.beyond_sides().next().is_some()).count();
@@ -176,24 +176,28 @@ mod tests {
         row
     }
 
-    /// A network that sees all slices.
+    /// A network whose input has all slices.
     const ALL: NetworkInput = NetworkInput { slices: usize::MAX, spacing_mm: 2.5 };
 
     #[test]
-    fn slices_that_the_network_does_not_see_are_beyond() {
-        // Of the crop of slices 10 to 17, the network sees 11 to 16.
+    fn slices_outside_the_networks_input_count_as_beyond() {
+        // The crop has slices 10 to 17, the network's input 11 to 16.
         let inside = row([[11, 17], [11, 17], [11, 17]], [8, 8, 8]);
-        let seen = BeyondCrop::of(&[inside], NetworkInput { slices: 6, spacing_mm: 2.5 }).unwrap();
-        assert_eq!((seen.series, seen.most_mm, seen.side, seen.size), (1, 2.5, "head", [8, 8, 8]));
+        let input = NetworkInput { slices: 6, spacing_mm: 2.5 };
+        let beyond = BeyondCrop::of(&[inside], input).unwrap();
+        assert_eq!(
+            (beyond.series, beyond.most_mm, beyond.side, beyond.size),
+            (1, 2.5, "head", [8, 8, 8])
+        );
     }
 
     #[test]
-    fn lungs_that_fill_the_crop_are_inside_and_one_voxel_more_is_told_with_its_side() {
-        // An even crop of 8 around voxel 14 holds 10 to 17.
+    fn lungs_that_fill_the_crop_are_inside_and_one_more_voxel_is_reported_with_its_side() {
+        // An even crop of 8 around voxel 14 has voxels 10 to 17.
         let inside = row([[11, 17], [11, 17], [11, 17]], [8, 8, 8]);
         assert_eq!((inside.beyond_crop(), inside.flags.as_str()), (None, ""));
         assert_eq!(inside.beyond_feet_mm, Some(0.0));
-        // The middle of 10 to 18 is 14: 18 is one too many.
+        // The middle of 10 to 18 is 14: voxel 18 is outside.
         let beyond = row([[10, 18], [11, 17], [9, 19]], [8, 8, 8]);
         assert_eq!(beyond.flags, LUNGS_BEYOND_CROP);
         assert_eq!(beyond.beyond_crop().unwrap(), "2.5 mm (head), 0.7 mm (right), 1.4 mm (left)");
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_that_is_suggested_holds_the_lungs() {
+    fn the_suggested_size_contains_the_lungs() {
         for lungs in [[[3, 90], [20, 41], [0, 99]], [[0, 7], [1, 8], [5, 5]]] {
             let size = BeyondCrop::of(&[row(lungs, [4, 4, 4])], ALL).map(|counted| counted.size);
             let again = row(lungs, size.unwrap());

@@ -1,4 +1,4 @@
-//! The content-addressed cache: which entry belongs to a series, and whether it is whole.
+//! The content-addressed cache: the entry of a series, and whether it is complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::images::Image;
 
 use super::{ALGORITHM_VERSION, Picture, Prepared, Row, Settings, Status, npz, prepared};
 
-/// Where prepared series are kept.
+/// The cache folder and the settings of its entries.
 pub(super) struct Cache<'a> {
     pub folder: &'a Path,
     pub settings: &'a Settings,
 }
 
-/// What `<key>.json` holds; it is written after the files that it speaks of.
+/// Content of `<key>.json`, which is written after the other files of the entry.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     algorithm_version: u32,
@@ -28,35 +28,35 @@ struct Entry {
 }
 
 impl Cache<'_> {
-    /// The row of an image whose files have not changed since it was prepared under these
-    /// settings, or which was prepared from a scan that is known here, without reading any of them.
-    pub fn seen(&self, image: &Image) -> Option<Row> {
-        if let Some(row) = prepared::source(image).and_then(|source| self.find(&source.inputs)) {
+    /// The row of an image that was prepared with these settings and whose files have not changed, or that was
+    /// prepared from a scan in this cache. Reads none of the image's files.
+    pub fn lookup(&self, image: &Image) -> Option<Row> {
+        if let Some(row) = prepared::source(image).and_then(|source| self.load(&source.inputs)) {
             return Some(row);
         }
-        let inputs = fs::read_to_string(self.seen_path(image)).ok()?;
-        self.find(&inputs)
+        let inputs = fs::read_to_string(self.index_path(image)).ok()?;
+        self.load(&inputs)
     }
 
-    /// The row of these contents, if they were prepared under these settings before.
-    pub fn find(&self, inputs: &str) -> Option<Row> {
+    /// The row of this content; `None` if it was not prepared with these settings.
+    pub fn load(&self, inputs: &str) -> Option<Row> {
         let key = self.key(inputs);
         let entry: Entry = serde_json::from_slice(&fs::read(self.path(&key, "json")).ok()?).ok()?;
-        let same = entry.algorithm_version == ALGORITHM_VERSION
+        let matches = entry.algorithm_version == ALGORITHM_VERSION
             && entry.settings == self.settings_text()
             && entry.inputs == inputs;
-        let whole = match entry.row.status {
+        let is_complete = match entry.row.status {
             Status::Refused => true,
             Status::Prepared => {
                 let npz = fs::metadata(self.path(&key, "npz")).ok()?;
                 Some(npz.len()) == entry.npz_bytes && self.path(&key, "png").is_file()
             }
         };
-        (same && whole).then_some(entry.row)
+        (matches && is_complete).then_some(entry.row)
     }
 
-    /// Keeps a finished series and names its file in the row.
-    pub fn keep(
+    /// Stores a finished series and sets the row's cache file.
+    pub fn store(
         &self,
         inputs: &str,
         row: &mut Row,
@@ -67,7 +67,7 @@ impl Cache<'_> {
         if let Some((prepared, picture)) = result {
             let path = self.path(&key, "npz");
             npz::write(&path, prepared)?;
-            npz_bytes = fs::metadata(&path).ok().map(|facts| facts.len());
+            npz_bytes = fs::metadata(&path).ok().map(|metadata| metadata.len());
             write_bytes(&self.path(&key, "png"), &picture.to_png())?;
             row.cache_file = format!("{key}.npz");
         }
@@ -83,9 +83,9 @@ impl Cache<'_> {
         write_bytes(&self.path(&key, "json"), text.as_bytes())
     }
 
-    /// Remembers what the image's files contain as long as they do not change.
-    pub fn remember(&self, image: &Image, inputs: &str) -> Result<(), WriteError> {
-        write_bytes(&self.seen_path(image), inputs.as_bytes())
+    /// Stores the content of the image's files in the index, until the files change.
+    pub fn index(&self, image: &Image, inputs: &str) -> Result<(), WriteError> {
+        write_bytes(&self.index_path(image), inputs.as_bytes())
     }
 
     fn path(&self, key: &str, extension: &str) -> PathBuf {
@@ -103,49 +103,50 @@ impl Cache<'_> {
         format!("{:?}", self.settings)
     }
 
-    /// The file that whoever prepares the image under these settings holds.
-    pub fn claim_path(&self, image: &Image) -> PathBuf {
-        let text = format!("{}\n{}", self.state(image), self.settings_text());
+    /// The lock file for preparing the image with these settings.
+    pub fn lock_path(&self, image: &Image) -> PathBuf {
+        let text = format!("{}\n{}", self.files_hash(image), self.settings_text());
         self.folder.join("claims").join(short_hash(text.as_bytes()))
     }
 
-    pub(super) fn seen_path(&self, image: &Image) -> PathBuf {
-        self.folder.join("seen").join(self.state(image))
+    /// The index entry of the image's files.
+    pub(super) fn index_path(&self, image: &Image) -> PathBuf {
+        self.folder.join("seen").join(self.files_hash(image))
     }
 
-    /// Names the state of the image's files: their paths, sizes and times of change. The time that
-    /// programs can set is not enough: a copy may keep it with other contents.
-    fn state(&self, image: &Image) -> String {
-        let mut state = blake3::Hasher::new();
+    /// A hash of the paths, sizes, modification and change times of the image's files. The modification time alone
+    /// is not enough: programs can set it, and a copy may keep it with different content.
+    fn files_hash(&self, image: &Image) -> String {
+        let mut hasher = blake3::Hasher::new();
         for file in &image.files {
             let path = std::path::absolute(file.path()).unwrap_or_else(|_| file.path());
             let times = format!("{}\0{}", file.modified_ns, file.changed_ns);
             let line = format!("{}\0{}\0{times}\n", path.display(), file.bytes);
-            state.update(line.as_bytes());
+            hasher.update(line.as_bytes());
         }
-        state.finalize().to_hex().as_str()[..32].to_owned()
+        hasher.finalize().to_hex().as_str()[..32].to_owned()
     }
 }
 
-/// Whether an image is prepared under these settings, from what is known of its files.
+/// Whether an image is prepared with these settings. Reads none of its files.
 pub fn is_prepared(image: &Image, settings: &Settings, cache_folder: &Path) -> bool {
-    Cache { folder: cache_folder, settings }.seen(image).is_some()
+    Cache { folder: cache_folder, settings }.lookup(image).is_some()
 }
 
-/// The row of an image that is prepared under these settings, with the names that the image has now.
+/// The row of an image that is prepared with these settings, with the image's current series UID.
 pub fn prepared_row(image: &Image, settings: &Settings, cache_folder: &Path) -> Option<Row> {
-    let row = Cache { folder: cache_folder, settings }.seen(image)?;
+    let row = Cache { folder: cache_folder, settings }.lookup(image)?;
     Some(Row { series_uid: image.series_uid.clone(), ..row })
 }
 
-/// The inputs of a prepared row, as its entry in the cache has them.
+/// The content hash of a prepared row's input files, from its cache entry.
 pub fn inputs_of(cache_folder: &Path, row: &Row) -> Option<String> {
     let path = cache_folder.join(&row.cache_file).with_extension("json");
     let entry: Entry = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     Some(entry.inputs)
 }
 
-/// The hash of the files' contents as text.
+/// The hash of the input files' content as text.
 pub(super) fn inputs_text(facts: &SeriesFacts) -> String {
     blake3::Hash::from_bytes(facts.content_hash).to_hex().to_string()
 }

@@ -1,35 +1,38 @@
-//! Who prepares what, when several processes share a cache: an image is claimed by a lock on a
-//! small file named after it. The operating system gives the lock back when its holder dies, so a
-//! killed process claims nothing, and the file is removed when the work is done.
+//! Locks between processes that share a cache: the process that prepares an image holds a lock on a
+//! small file for it. The operating system releases the lock of a killed process, and the file is
+//! removed with the lock.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A claimed image, or a turn; given back when dropped.
+/// A lock on an image or a task of the cache, released when dropped.
 #[must_use]
-pub struct Claim {
+pub struct CacheLock {
     path: PathBuf,
-    // Holds the lock.
+    /// The open file, which has the lock.
     _file: File,
 }
 
-impl Claim {
-    /// Claims what `path` stands for; `None` when somebody else has it.
-    pub(super) fn try_take(path: &Path) -> io::Result<Option<Self>> {
-        Self::take_by(path, |file| match file.try_lock() {
+impl CacheLock {
+    /// Acquires the lock file `path`; `None` when another process has the lock.
+    pub(super) fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
+        Self::acquire_with(path, |file| match file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         })
     }
 
-    /// Claims what `path` stands for, waiting until nobody else has it.
-    pub(super) fn wait_for(path: &Path) -> io::Result<Option<Self>> {
-        Self::take_by(path, |file| file.lock().map(|()| true))
+    /// Acquires the lock file `path`, waiting until no other process has the lock.
+    pub(super) fn acquire(path: &Path) -> io::Result<Option<Self>> {
+        Self::acquire_with(path, |file| file.lock().map(|()| true))
     }
 
-    fn take_by(path: &Path, lock: impl Fn(&File) -> io::Result<bool>) -> io::Result<Option<Self>> {
+    fn acquire_with(
+        path: &Path,
+        lock: impl Fn(&File) -> io::Result<bool>,
+    ) -> io::Result<Option<Self>> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -38,39 +41,41 @@ impl Claim {
             if !lock(&file)? {
                 return Ok(None);
             }
-            // The holder before may have removed the file that was waited for.
-            if is_at(&file, path)? {
+            // The previous holder may have removed this file, and another process may have created a new one.
+            if is_same_file(&file, path)? {
                 return Ok(Some(Self { path: path.to_owned(), _file: file }));
             }
         }
     }
 }
 
-/// Waits for, and takes, what processes that share a cache folder do one after the other, as looking
-/// into a million files: whoever comes next finds them in the index. `None` where the file system
-/// knows no locks: then it is done twice, which does no harm.
-pub fn turn(cache_folder: &Path, what: &str) -> Option<Claim> {
-    Claim::wait_for(&cache_folder.join("claims").join(what)).ok().flatten()
+/// Waits for the lock of a task that processes with a shared cache folder run one after the other, such as
+/// reading a million headers: the next process finds them in the index. `None` on a file system without
+/// locks; the task then runs twice, which is harmless.
+pub fn lock_task(cache_folder: &Path, task: &str) -> Option<CacheLock> {
+    CacheLock::acquire(&cache_folder.join("claims").join(task)).ok().flatten()
 }
 
-impl Drop for Claim {
+impl Drop for CacheLock {
     fn drop(&mut self) {
-        // Before the lock is given back: who waits for it sees that this file is gone.
+        // Before the lock is released, so that a waiting process notices that the file was removed.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Whether `path` still names this very file.
+/// Whether `path` still refers to this open file.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let here = file.metadata()?;
-    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (here.dev(), here.ino())))
+    let open = file.metadata()?;
+    let is_open =
+        |current: fs::Metadata| (current.dev(), current.ino()) == (open.dev(), open.ino());
+    Ok(fs::metadata(path).is_ok_and(is_open))
 }
 
-/// Files in use cannot be removed there.
+/// Open files cannot be removed on these systems.
 #[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+fn is_same_file(_: &File, path: &Path) -> io::Result<bool> {
     Ok(path.exists())
 }
 
@@ -80,23 +85,26 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn one_holder_at_a_time_and_no_file_is_left() {
+    fn one_lock_at_a_time_and_no_file_remains() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("claims/a");
-        let first = Claim::try_take(&path).unwrap().unwrap();
-        assert!(Claim::try_take(&path).unwrap().is_none());
+        let first = CacheLock::try_acquire(&path).unwrap().unwrap();
+        assert!(CacheLock::try_acquire(&path).unwrap().is_none());
         drop(first);
-        assert!(Claim::try_take(&path).unwrap().is_some());
+        assert!(CacheLock::try_acquire(&path).unwrap().is_some());
         assert!(!path.exists());
 
-        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (holders, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let _claim = Claim::wait_for(&path).unwrap().unwrap();
-                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                        inside.fetch_sub(1, Ordering::SeqCst);
+                        let _lock = CacheLock::acquire(&path).unwrap().unwrap();
+                        most.fetch_max(
+                            holders.fetch_add(1, Ordering::SeqCst) + 1,
+                            Ordering::SeqCst,
+                        );
+                        holders.fetch_sub(1, Ordering::SeqCst);
                     }
                 });
             }

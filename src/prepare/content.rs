@@ -1,4 +1,4 @@
-//! What an image holds, as text that says whether another one holds the same.
+//! The content of an image as a key: equal for images with equal content.
 
 use std::fs;
 use std::path::Path;
@@ -10,34 +10,35 @@ use crate::images::{Image, read_volume};
 use super::cache::{Cache, inputs_text};
 use super::{Settings, prepared};
 
-/// The contents of an image as text: the same for equal contents, wherever they lie and whenever they
-/// were written. Files are read only where they changed since they were last looked at; what is found
-/// is kept in the cache folder, where there is one. `None` when a file cannot be read.
+/// The content of an image as a key that is independent of paths and times. Files are read only when they have
+/// changed since the last call; the key is stored in the index of the cache folder, if that folder exists.
+/// `None` when a file cannot be read.
 pub fn content_of(image: &Image, settings: &Settings, cache_folder: &Path) -> Option<String> {
     if let Some(source) = prepared::source(image) {
         let bytes: u64 = image.files.iter().map(|file| file.bytes).sum();
         return Some(format!("prepared from {}, {bytes} bytes", source.inputs));
     }
     let cache = Cache { folder: cache_folder, settings };
-    let seen = cache.seen_path(image);
-    let seen_files = seen.with_extension("files");
-    if let Ok(known) = fs::read_to_string(&seen).or_else(|_| fs::read_to_string(&seen_files)) {
-        return Some(known);
+    let volume_entry = cache.index_path(image);
+    let files_entry = volume_entry.with_extension("files");
+    let indexed = fs::read_to_string(&volume_entry).or_else(|_| fs::read_to_string(&files_entry));
+    if let Ok(content) = indexed {
+        return Some(content);
     }
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
     let (file, content) = match read_volume(image, rule, settings.stacks) {
-        Ok((_, facts)) => (seen, inputs_text(&facts)),
-        // What makes no volume is told apart by its bytes.
-        Err(_) => (seen_files, hash_of_files(image)?),
+        Ok((_, facts)) => (volume_entry, inputs_text(&facts)),
+        // Images without a volume are compared by the bytes of their files.
+        Err(_) => (files_entry, hash_of_files(image)?),
     };
     if cache_folder.is_dir() {
-        // Without it, the files are read again the next time.
+        // If the entry cannot be written, the files are read again next time.
         let _ = write_bytes(&file, content.as_bytes());
     }
     Some(content)
 }
 
-/// BLAKE3 of the files' bytes, whatever their names and order.
+/// BLAKE3 of the files' bytes, independent of their names and order.
 fn hash_of_files(image: &Image) -> Option<String> {
     let hash = |path: &Path| {
         let mut hasher = blake3::Hasher::new();

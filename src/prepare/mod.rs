@@ -1,4 +1,4 @@
-//! Images become prepared crops in a cache: read, resample, find the lungs, crop, keep.
+//! Preparation of images into crops in a cache: read, resample, segment the lungs, crop, store.
 //!
 //! ```text
 //! Image  ─read─▶ HU volume ─resample─▶ 1.5 mm ─segment─▶ lungs ─crop─▶ <cache>/<key>.npz
@@ -6,12 +6,12 @@
 //!                                                  └─draw────────────▶ <cache>/<key>.png   preview
 //! ```
 //!
-//! The key is a BLAKE3 hash of the input files' contents, the settings and [`ALGORITHM_VERSION`],
-//! so an entry can never be out of date: change anything that matters and the name changes. A
-//! second, tiny index from (path, size, time of change) to contents lets a re-run on an unchanged
-//! folder read no pixel. The `.json` is written last and marks the entry as complete.
+//! The key is a BLAKE3 hash of the input files' content, the settings and [`ALGORITHM_VERSION`],
+//! so an entry is never out of date: any relevant change gives another key. An index from (path, size, time
+//! of change) to content lets a second preparation of an unchanged folder read no pixels. The `.json` is
+//! written last and marks the entry as complete.
 //!
-//! One bad image never stops the others: every image gets a [`Row`], with its reason.
+//! A bad image does not stop the others: every image has a [`Row`], with the reason if it is excluded.
 
 mod all;
 mod beyond;
@@ -33,65 +33,65 @@ use crate::volume::{Grid, Interpolation};
 pub use all::{PrepareError, prepare_all};
 pub use beyond::{BeyondCrop, LUNGS_BEYOND_CROP, NetworkInput};
 pub use cache::{inputs_of, is_prepared, prepared_row};
-pub use claim::{Claim, turn};
+pub use claim::{CacheLock, lock_task};
 pub use content::content_of;
 pub use npz::{LoadError, Prepared, load_prepared};
-pub use prepared::is_prepared_otherwise;
+pub use prepared::has_other_settings;
 pub use preview::Picture;
 pub use refusal::Refusal;
 pub use series::{Outcome, prepare_image};
 pub use shard::Shard;
 
-/// Part of every cache key: goes up whenever the same inputs and settings give other voxels,
-/// figures or pictures than before.
+/// Part of every cache key; increased whenever the same inputs and settings give different voxels, measurements
+/// or pictures than before.
 pub const ALGORITHM_VERSION: u32 = 4;
 
-/// What decides the prepared crop.
+/// Settings of the preparation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Voxel size after resampling, `[depth, height, width]`.
     pub spacing_mm: [f64; 3],
-    /// How values between voxels are found.
+    /// Interpolation between voxels.
     pub interpolation: Interpolation,
-    /// Where the resampled voxels lie; with `compat` always [`Grid::AlignedEnds`].
+    /// Position of the resampled voxels; with `compat` always [`Grid::AlignedEnds`].
     pub grid: Grid,
-    /// Voxels of the crop, `[depth, height, width]`, centred on the lungs.
+    /// Size of the crop in voxels, `[depth, height, width]`, centred on the lungs.
     pub size: [usize; 3],
-    /// Lower bound of the window: what the crop is padded with (air), black in the preview.
+    /// Lower bound of the window (air): the padding of the crop, black in the preview.
     pub lower_hu: f32,
-    /// Upper bound of the window: white in the preview.
+    /// Upper bound of the window, white in the preview.
     pub upper_hu: f32,
-    /// The arithmetic of the Python package `lungs` 0.1.5 throughout: its Hounsfield units, grid,
-    /// lung mask, refusals, crop and padding with 0 HU.
+    /// Use the arithmetic of the Python package `lungs` 0.1.5: its Hounsfield units, grid, lung mask,
+    /// exclusions, crop and padding with 0 HU.
     pub compat: bool,
-    /// What becomes of tilted and of sagittal or coronal stacks.
+    /// Rules for tilted and for sagittal or coronal stacks.
     pub stacks: StackRules,
-    /// What is refused.
+    /// Limits that exclude series.
     pub limits: Limits,
 }
 
-/// Which series are refused, beyond those that make no volume.
+/// Limits that exclude series which form a volume.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Fewest slices.
+    /// Minimum number of slices.
     pub min_slices: usize,
-    /// Widest gap between slices.
+    /// Maximum distance between slices.
     pub max_slice_spacing_mm: f64,
-    /// Smallest volume of both lungs together.
+    /// Minimum volume of both lungs together.
     pub min_lung_ml: f64,
 }
 
 impl Settings {
-    /// What decides the voxels of a prepared volume, as text that changes when one of it does: all but
-    /// the limits, with the version of the algorithm.
-    pub fn of_voxels(&self) -> String {
+    /// The settings that affect the voxels of a prepared volume, as text for comparison: all but the limits, with
+    /// the version of the algorithm.
+    pub fn voxel_settings(&self) -> String {
         let limits = Limits { min_slices: 0, max_slice_spacing_mm: 0.0, min_lung_ml: 0.0 };
         format!("{ALGORITHM_VERSION} {:?}", Self { limits, ..*self })
     }
 }
 
 impl Default for Settings {
-    /// The published recipe, with our corrections.
+    /// The published settings, with corrected arithmetic.
     fn default() -> Self {
         Self {
             spacing_mm: [1.5; 3],
@@ -113,11 +113,11 @@ impl Default for Settings {
 pub enum Status {
     /// The crop is in the cache.
     Prepared,
-    /// It is not, for the row's reason.
+    /// The series is excluded for the row's reason.
     Refused,
 }
 
-/// One line of `preparation.csv`. Values that were not reached before a refusal are empty.
+/// One row of `preparation.csv`. Values that were not computed before an exclusion are empty.
 ///
 /// Boxes and centres are in voxels of the resampled volume, first and last inclusive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,9 +127,9 @@ pub struct Row {
     pub study_uid: String,
     pub series_uid: String,
     pub status: Status,
-    /// Short stable word for the refusal, empty when prepared.
+    /// Stable code of the exclusion, empty when prepared.
     pub code: String,
-    /// The refusal in a sentence, empty when prepared.
+    /// Reason of the exclusion as a sentence, empty when prepared.
     pub reason: String,
     pub slices: Option<usize>,
     pub rows: Option<usize>,
@@ -153,21 +153,21 @@ pub struct Row {
     pub crop_d: Option<usize>,
     pub crop_h: Option<usize>,
     pub crop_w: Option<usize>,
-    /// How far the lungs reach beyond the crop on each side of the patient; 0 where the crop holds them.
+    /// Distance by which the lungs extend beyond the crop on each side of the patient; 0 when they do not.
     pub beyond_head_mm: Option<f64>,
     pub beyond_feet_mm: Option<f64>,
     pub beyond_front_mm: Option<f64>,
     pub beyond_back_mm: Option<f64>,
     pub beyond_right_mm: Option<f64>,
     pub beyond_left_mm: Option<f64>,
-    /// What was noticed and is safe, short stable words joined by `;`.
+    /// Codes of observations that do not exclude the series, joined by `;`.
     pub flags: String,
-    /// The crop's file name in the cache, empty when refused; `.png` beside it is the preview.
+    /// File name of the crop in the cache, empty when excluded; the preview has the extension `.png`.
     pub cache_file: String,
-    /// Not in the table, so that two runs write the same bytes.
+    /// Duration of the preparation; not in the table, so that two runs write the same bytes.
     #[serde(skip)]
     pub seconds: f64,
-    /// Whether the work was done just now, and not found done in the cache; not in the table.
+    /// Whether the series was prepared in this call instead of loaded from the cache; not in the table.
     #[serde(skip)]
     pub new: bool,
 }

@@ -1,12 +1,12 @@
 //! Prepared crops on disk: NumPy's `.npz`, stored without compression.
 //!
-//! | array | type | shape | what |
+//! | array | type | shape | content |
 //! |---|---|---|---|
 //! | `data` | int16 | `[depth, height, width]` | Hounsfield units |
 //! | `spacing_mm` | float64 | `[3]` | distance between voxel centres |
 //! | `origin_mm` | float64 | `[3]` | patient coordinates x, y, z of voxel `[0, 0, 0]` |
 //! | `axes` | float64 | `[3, 3]` | unit vectors of increasing depth, height, width |
-//! | `lung_box` | int64 | `[3, 2]` | first and last voxel of the lungs in the crop's voxels; may reach outside |
+//! | `lung_box` | int64 | `[3, 2]` | first and last voxel of the lungs in the crop's voxels; may be outside the crop |
 
 use std::fs::File;
 use std::io::BufReader;
@@ -18,39 +18,39 @@ use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, WriteNpzError};
 use crate::files::{WriteError, write_bytes};
 use crate::volume::{Geometry, Volume};
 
-/// A crop and where the lungs lie in it.
+/// A crop and the bounding box of the lungs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
     /// The crop, `[depth, height, width]`, Hounsfield units.
     pub volume: Volume,
-    /// First and last voxel of the lungs along depth, height, width; they may lie outside.
+    /// First and last voxel of the lungs along depth, height, width; they may be outside the crop.
     pub lung_box: [[i64; 2]; 3],
 }
 
-/// A prepared file cannot be used.
+/// A prepared crop cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It cannot be opened.
+    /// The file cannot be opened.
     #[error("cannot open the prepared crop {path}: {source}; prepare the series again")]
     Open {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It is not a whole `.npz` with the arrays expected.
+    /// The file is not a complete `.npz` with the expected arrays.
     #[error("the prepared crop {path} is damaged ({message}); delete it and prepare again")]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// Description of the damage.
         message: String,
     },
 }
 
 /// Writes a crop.
 pub(super) fn write(path: &Path, prepared: &Prepared) -> Result<(), WriteError> {
-    // In memory first: an archive under way cannot tell a full disk from a defect.
+    // The archive is built in memory: the archive writer does not distinguish a full disk from other errors.
     let voxels = prepared.volume.hu.len() * size_of::<i16>();
     let mut bytes = std::io::Cursor::new(Vec::with_capacity(voxels + (8 << 10)));
     fill(&mut bytes, prepared).map_err(|error| WriteError {
@@ -75,10 +75,10 @@ fn fill<W: std::io::Write + std::io::Seek>(
     Ok(())
 }
 
-/// Reads a crop; its checksum is verified on the way.
+/// Reads a crop and verifies its checksum.
 ///
 /// # Errors
-/// [`LoadError`] when the file is absent, cut short, altered, or not one of ours.
+/// [`LoadError`] when the file is missing, truncated, altered, or not a prepared crop.
 pub fn load_prepared(path: &Path) -> Result<Prepared, LoadError> {
     let file =
         File::open(path).map_err(|source| LoadError::Open { path: path.to_owned(), source })?;
@@ -86,13 +86,13 @@ pub fn load_prepared(path: &Path) -> Result<Prepared, LoadError> {
 }
 
 fn parse(file: File) -> Result<Prepared, String> {
-    let said = |error: ReadNpzError| error.to_string();
-    let mut npz = NpzReader::new(BufReader::with_capacity(1 << 18, file)).map_err(said)?;
-    let data: Array3<i16> = npz.by_name("data").map_err(said)?;
-    let spacing: Array1<f64> = npz.by_name("spacing_mm").map_err(said)?;
-    let origin: Array1<f64> = npz.by_name("origin_mm").map_err(said)?;
-    let axes: Array2<f64> = npz.by_name("axes").map_err(said)?;
-    let lung_box: Array2<i64> = npz.by_name("lung_box").map_err(said)?;
+    let message = |error: ReadNpzError| error.to_string();
+    let mut npz = NpzReader::new(BufReader::with_capacity(1 << 18, file)).map_err(message)?;
+    let data: Array3<i16> = npz.by_name("data").map_err(message)?;
+    let spacing: Array1<f64> = npz.by_name("spacing_mm").map_err(message)?;
+    let origin: Array1<f64> = npz.by_name("origin_mm").map_err(message)?;
+    let axes: Array2<f64> = npz.by_name("axes").map_err(message)?;
+    let lung_box: Array2<i64> = npz.by_name("lung_box").map_err(message)?;
     if spacing.dim() != 3 || origin.dim() != 3 || axes.dim() != (3, 3) || lung_box.dim() != (3, 2) {
         return Err("spacing_mm, origin_mm, axes or lung_box have an unexpected shape".to_owned());
     }
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_comes_back_as_it_was_and_the_bytes_are_always_the_same() {
+    fn a_crop_survives_storage_and_the_bytes_are_reproducible() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a.npz"), folder.path().join("b.npz"));
         write(&a, &example()).unwrap();
         write(&b, &example()).unwrap();
         assert_eq!(load_prepared(&a).unwrap(), example());
         assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
-        // Stored, so that NumPy and we can read the voxels where they lie.
+        // The voxels are stored without compression, so that they can be mapped into memory.
         let bytes = std::fs::read(&a).unwrap();
         let voxels: Vec<u8> = example().volume.hu.iter().flat_map(|v| v.to_le_bytes()).collect();
         assert!(bytes.windows(voxels.len()).any(|window| window == voxels));
@@ -149,13 +149,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npz");
         write(&path, &example()).unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        for length in [0, 10, 200, whole.len() - 1] {
-            std::fs::write(&path, &whole[..length]).unwrap();
+        let intact = std::fs::read(&path).unwrap();
+        for length in [0, 10, 200, intact.len() - 1] {
+            std::fs::write(&path, &intact[..length]).unwrap();
             let error = load_prepared(&path).unwrap_err();
             assert!(error.to_string().contains("delete it and prepare again"), "{error}");
         }
-        let mut altered = whole.clone();
+        let mut altered = intact.clone();
         altered[200] ^= 1; // within the voxels
         std::fs::write(&path, &altered).unwrap();
         assert!(matches!(load_prepared(&path), Err(LoadError::Damaged { .. })));

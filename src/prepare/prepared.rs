@@ -1,6 +1,6 @@
-//! Volumes that were prepared before, by us or by the Python package `lungs`, are cut to the size
-//! wanted around the lungs that were found then. Finding lungs again would see the padding, and
-//! resampling would soften what was resampled already.
+//! Volumes that were already prepared, by this program or by the Python package `lungs`: they are only cropped
+//! to the requested size around the stored lung box. Segmenting the lungs again would include the padding,
+//! and resampling again would blur the volume.
 
 use super::preview::{self, Picture};
 use super::{Prepared, Row, Settings};
@@ -8,29 +8,29 @@ use crate::formats::{Format, Source};
 use crate::images::{Image, Kind};
 use crate::volume::{Lungs, Mask, Volume, crop, crop_original};
 
-/// Spacings this near are the same: the grid with aligned ends is only near its target.
-const SAME_SPACING: f64 = 0.01;
+/// Relative tolerance of spacings: the spacing of a grid with aligned ends is only close to its target.
+const SPACING_TOLERANCE: f64 = 0.01;
 
-/// The lungs' box of a prepared volume whose spacing is the one wanted, as the file says, else the
-/// whole volume, in whose middle the package put the lungs; `None` for what has to be prepared.
+/// The lung box of a prepared volume that has the requested spacing: the box in the file, else the whole volume,
+/// because the Python package centred the lungs in it. `None` for an image that must be prepared.
 pub(super) fn lung_box(image: &Image, settings: &Settings) -> Option<LungBox> {
     let Kind::File(Some(header)) = &image.kind else { return None };
-    let same = header
+    let has_spacing = header
         .geometry
         .spacing_mm
         .iter()
         .zip(settings.spacing_mm)
-        .all(|(found, wanted)| (found - wanted).abs() <= SAME_SPACING * wanted);
-    (header.format == Format::Prepared && same).then(|| LungBox {
-        said: header.lung_box.is_some(),
+        .all(|(found, requested)| (found - requested).abs() <= SPACING_TOLERANCE * requested);
+    (header.format == Format::Prepared && has_spacing).then(|| LungBox {
+        is_from_file: header.lung_box.is_some(),
         ends: header.lung_box.unwrap_or_else(|| {
-            // Of an even length, the voxel after the middle is the centre, as for crops.
+            // The centre of an even length is the voxel after the middle, as for crops.
             header.shape().map(|length| [0, length as i64 - i64::from(length % 2 == 1)])
         }),
     })
 }
 
-/// The scan that an image was prepared from, where that is told beside it.
+/// The scan that an image was prepared from; `None` when the file does not name it.
 pub(super) fn source(image: &Image) -> Option<&Source> {
     match &image.kind {
         Kind::File(Some(header)) => header.source.as_deref(),
@@ -38,18 +38,20 @@ pub(super) fn source(image: &Image) -> Option<&Source> {
     }
 }
 
-/// Whether an image was prepared before with other settings than these.
-pub fn is_prepared_otherwise(image: &Image, settings: &Settings) -> bool {
-    source(image).is_some_and(|source| source.prepared_as != settings.of_voxels())
+/// Whether an image was already prepared with other settings than these.
+pub fn has_other_settings(image: &Image, settings: &Settings) -> bool {
+    source(image).is_some_and(|source| source.prepared_as != settings.voxel_settings())
 }
 
-/// First and last voxel of the lungs, and whether the file said so.
+/// The lung box of a volume that was already prepared.
 pub(super) struct LungBox {
+    /// First and last voxel along depth, height, width.
     ends: [[i64; 2]; 3],
-    said: bool,
+    /// Whether the box is stored in the file.
+    is_from_file: bool,
 }
 
-/// Cuts and draws.
+/// Crops the volume around the lung box, fills the row and draws the preview.
 pub(super) fn cut(
     volume: &Volume,
     lung_box: LungBox,
@@ -57,21 +59,21 @@ pub(super) fn cut(
     row: &mut Row,
 ) -> (Prepared, Picture) {
     let dim: [usize; 3] = volume.hu.dim().into();
-    let within = |axis: usize, voxel: i64| voxel.clamp(0, dim[axis] as i64 - 1) as usize;
+    let clamp = |axis: usize, voxel: i64| voxel.clamp(0, dim[axis] as i64 - 1) as usize;
     let centre: [usize; 3] = std::array::from_fn(|axis| {
         let [first, last] = lung_box.ends[axis];
-        within(axis, first.saturating_add(last).div_euclid(2))
+        clamp(axis, first.saturating_add(last).div_euclid(2))
     });
     let bounding_box: [[usize; 2]; 3] =
-        std::array::from_fn(|axis| lung_box.ends[axis].map(|voxel| within(axis, voxel)));
+        std::array::from_fn(|axis| lung_box.ends[axis].map(|voxel| clamp(axis, voxel)));
     let size = settings.size;
-    let kept = if settings.compat {
+    let crop = if settings.compat {
         crop_original(volume, centre, size)
     } else {
         crop(volume, centre, size, settings.lower_hu.round() as i16)
     };
     let start: [i64; 3] = std::array::from_fn(|axis| centre[axis] as i64 - (size[axis] / 2) as i64);
-    if lung_box.said {
+    if lung_box.is_from_file {
         let [z, y, x] = bounding_box.map(|ends| ends.map(Some));
         [row.box_z0, row.box_z1] = z;
         [row.box_y0, row.box_y1] = y;
@@ -97,5 +99,5 @@ pub(super) fn cut(
     let picture = preview::draw(volume, &lungs, start, settings);
     let lung_box =
         std::array::from_fn(|axis| lung_box.ends[axis].map(|end| end.saturating_sub(start[axis])));
-    (Prepared { volume: kept, lung_box }, picture)
+    (Prepared { volume: crop, lung_box }, picture)
 }

@@ -1,11 +1,10 @@
-//! One picture per series, for a person to judge: axial and coronal slice through the lungs'
-//! centre, and the sagittal slice with most lung (the centre lies between the lungs), side by side
-//! at one scale.
+//! The preview picture of a series for visual inspection: axial and coronal slice through the centre of the
+//! lungs, and the sagittal slice with most lung (the centre lies between the lungs), at one scale.
 //!
-//! Head up, patient's right on the left of the page (as radiologists look at it), front of the
-//! body up in the axial and to the left in the sagittal slice. Green: outline of the lungs found;
-//! yellow: their box; blue: the crop that is kept, with what lies outside it dimmed. Lines are
-//! two pixels wide, so that they are still seen when the picture is shown at half its size.
+//! Head up, patient's right on the left of the picture (the radiological convention), front of the
+//! body up in the axial and to the left in the sagittal slice. Green: outline of the lung mask;
+//! yellow: bounding box of the lungs; blue: the crop; outside the crop, the picture is dimmed. Lines are
+//! two pixels wide, so that they stay visible at half size.
 
 use crate::volume::{Lungs, Volume, Window};
 
@@ -34,7 +33,7 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// One panel: which volume axes run down and across, and which is cut.
+/// One panel: the volume axes that run down and across, and the axis that is cut.
 struct Panel {
     down: usize,
     across: usize,
@@ -49,7 +48,7 @@ const PANELS: [Panel; 3] = [
     Panel { down: 0, across: 1, cut: 2, upwards: true },  // sagittal
 ];
 
-/// Draws the panels; `crop_start` is the crop's first voxel, which may lie outside the volume.
+/// Draws the panels; `crop_start` is the crop's first voxel, which may be outside the volume.
 pub(super) fn draw(
     volume: &Volume,
     lungs: &Lungs,
@@ -100,12 +99,12 @@ fn cuts(lungs: &Lungs) -> [usize; 3] {
         });
     }
     let [z, y, centre] = lungs.centre_voxel;
-    // The first of equals.
+    // `rev` selects the first of equal counts.
     let most = (0..width).rev().max_by_key(|&x| lung[x]).unwrap_or(centre);
     [z, y, most]
 }
 
-/// A panel's place in the picture.
+/// A panel with its position in the picture.
 struct View<'a> {
     picture: &'a mut Picture,
     panel: &'a Panel,
@@ -118,12 +117,12 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// The windowed slice at voxel `cut` with the lungs' outline.
+    /// Draws the windowed slice at voxel `cut` with the lungs' outline.
     fn fill(&mut self, volume: &Volume, lungs: &Lungs, cut: usize, settings: &Settings) {
         let window = Window { lower_hu: settings.lower_hu, upper_hu: settings.upper_hu };
         let [rows, columns] = self.size;
         let axes = [self.panel.down, self.panel.across, self.panel.cut];
-        let place = |down: usize, across: usize| {
+        let index = |down: usize, across: usize| {
             let mut index = [0; 3];
             for (axis, value) in axes.into_iter().zip([down, across, cut]) {
                 index[axis] = value;
@@ -131,55 +130,55 @@ impl View<'_> {
             index
         };
         let grey = |down: usize, across: usize| {
-            volume.hu.get(place(down, across)).map_or(0.0, |&hu| (window.value(hu) + 1.0) * 127.5)
+            volume.hu.get(index(down, across)).map_or(0.0, |&hu| (window.value(hu) + 1.0) * 127.5)
         };
         for row in 0..rows {
-            let (down, down_part) = self.sample(row, 0);
+            let (down, down_fraction) = self.sample(row, 0);
             for column in 0..columns {
-                let (across, across_part) = self.sample(column, 1);
+                let (across, across_fraction) = self.sample(column, 1);
                 let next =
                     [(down + 1).min(self.voxels[0] - 1), (across + 1).min(self.voxels[1] - 1)];
-                let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+                let mix = |a: f32, b: f32, fraction: f32| a + (b - a) * fraction;
                 let value = mix(
-                    mix(grey(down, across), grey(down, next[1]), across_part),
-                    mix(grey(next[0], across), grey(next[0], next[1]), across_part),
-                    down_part,
+                    mix(grey(down, across), grey(down, next[1]), across_fraction),
+                    mix(grey(next[0], across), grey(next[0], next[1]), across_fraction),
+                    down_fraction,
                 );
-                let near = [
-                    if down_part < 0.5 { down } else { next[0] },
-                    if across_part < 0.5 { across } else { next[1] },
+                let nearest = [
+                    if down_fraction < 0.5 { down } else { next[0] },
+                    if across_fraction < 0.5 { across } else { next[1] },
                 ];
-                let inside = |down, across| lungs.mask.get(place(down, across));
-                // Out of the volume counts as outside: a lung cut by its face shows an edge there.
-                let edge = inside(near[0], near[1])
-                    && !(inside(near[0].wrapping_sub(1), near[1])
-                        && inside(near[0] + 1, near[1])
-                        && inside(near[0], near[1].wrapping_sub(1))
-                        && inside(near[0], near[1] + 1));
+                let inside = |down, across| lungs.mask.get(index(down, across));
+                // Voxels beyond the volume count as outside, so a lung at the volume's face has an edge.
+                let edge = inside(nearest[0], nearest[1])
+                    && !(inside(nearest[0].wrapping_sub(1), nearest[1])
+                        && inside(nearest[0] + 1, nearest[1])
+                        && inside(nearest[0], nearest[1].wrapping_sub(1))
+                        && inside(nearest[0], nearest[1] + 1));
                 let colour = if edge { LUNGS } else { [value.round() as u8; 3] };
                 self.put(row, column, colour);
             }
         }
     }
 
-    /// The voxel before a pixel's centre along one side, and how far beyond it the centre lies.
+    /// The voxel before a pixel's centre along one side, and the fraction of a voxel from it to the centre.
     fn sample(&self, pixel: usize, side: usize) -> (usize, f32) {
         let (pixels, voxels) = (self.size[side], self.voxels[side]);
         let pixel = if side == 0 && self.panel.upwards { pixels - 1 - pixel } else { pixel };
-        let at = (pixel as f32 + 0.5) * voxels as f32 / pixels as f32 - 0.5;
-        let at = at.clamp(0.0, (voxels - 1) as f32);
-        (at as usize, at.fract())
+        let voxel = (pixel as f32 + 0.5) * voxels as f32 / pixels as f32 - 0.5;
+        let voxel = voxel.clamp(0.0, (voxels - 1) as f32);
+        (voxel as usize, voxel.fract())
     }
 
-    /// The pixel in whose middle a voxel's edge lies.
+    /// The pixel that contains a voxel's edge.
     fn pixel(&self, voxel_edge: i64, side: usize) -> i64 {
         let (pixels, voxels) = (self.size[side] as f64, self.voxels[side] as f64);
-        let at = voxel_edge as f64 * pixels / voxels;
-        let at = if side == 0 && self.panel.upwards { pixels - at } else { at };
-        at.floor() as i64
+        let pixel = voxel_edge as f64 * pixels / voxels;
+        let pixel = if side == 0 && self.panel.upwards { pixels - pixel } else { pixel };
+        pixel.floor() as i64
     }
 
-    /// Halves the brightness outside of first and last voxels, down and across.
+    /// Halves the brightness outside the ranges of first and last voxels, down and across.
     fn dim_outside(&mut self, ranges: [[i64; 2]; 2]) {
         let [rows, columns] = [0, 1].map(|side| {
             let [first, last] = ranges[side];
@@ -189,8 +188,8 @@ impl View<'_> {
         for row in 0..self.size[0] {
             for column in 0..self.size[1] {
                 if !(rows.contains(&(row as i64)) && columns.contains(&(column as i64))) {
-                    let at = 3 * ((self.top + row) * self.picture.width + self.left + column);
-                    if let Some(pixel) = self.picture.rgb.get_mut(at..at + 3) {
+                    let offset = 3 * ((self.top + row) * self.picture.width + self.left + column);
+                    if let Some(pixel) = self.picture.rgb.get_mut(offset..offset + 3) {
                         pixel.iter_mut().for_each(|value| *value /= 2);
                     }
                 }
@@ -198,13 +197,13 @@ impl View<'_> {
         }
     }
 
-    /// A rectangle around first and last voxels, down and across; what lies outside is not drawn.
+    /// Draws a rectangle around first and last voxels, down and across, clipped to the panel.
     fn outline(&mut self, ranges: [[i64; 2]; 2], thickness: i64, colour: [u8; 3]) {
         let mut edges = [[0; 2]; 2];
         for side in 0..2 {
             let [first, last] = ranges[side];
             let (a, b) = (self.pixel(first, side), self.pixel(last + 1, side));
-            // The box's far edge at the volume's end is still within the panel.
+            // The far edge of a box that ends with the volume is inside the panel.
             let inside = |edge: i64, voxel: i64| {
                 let at_end = (0..=self.voxels[side] as i64).contains(&voxel);
                 if at_end { edge.clamp(0, self.size[side] as i64 - 1) } else { edge }
@@ -233,8 +232,8 @@ impl View<'_> {
     }
 
     fn put(&mut self, row: usize, column: usize, colour: [u8; 3]) {
-        let at = 3 * ((self.top + row) * self.picture.width + self.left + column);
-        if let Some(pixel) = self.picture.rgb.get_mut(at..at + 3) {
+        let offset = 3 * ((self.top + row) * self.picture.width + self.left + column);
+        if let Some(pixel) = self.picture.rgb.get_mut(offset..offset + 3) {
             pixel.copy_from_slice(&colour);
         }
     }
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sagittal_slice_shows_the_larger_lung_and_what_is_cut_off_is_dim() {
+    fn the_sagittal_slice_shows_the_larger_lung_and_the_picture_is_dimmed_outside_the_crop() {
         let volume = chest();
         let lungs = segment_lungs(&volume).unwrap();
         assert_eq!(cuts(&lungs)[..2], lungs.centre_voxel[..2]);

@@ -1,39 +1,39 @@
-//! Why an image was not prepared.
+//! Reasons why an image is excluded in preparation.
 
 use crate::dicom::SeriesRefusal;
 use crate::images::ImageRefusal;
 use crate::volume::{ResampleError, SegmentationError};
 
-/// Why a series was not prepared: the value found and the limit.
+/// Why a series is excluded in preparation, with the value found and the limit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// The image makes no volume.
+    /// The image does not form a volume.
     #[error(transparent)]
     Image(#[from] ImageRefusal),
-    /// Slices too far apart for what is asked of the images.
+    /// The distance between slices exceeds the limit.
     #[error("slices are {found_mm:.3} mm apart, expected at most {limit_mm} mm")]
     SliceSpacing {
-        /// The spacing found.
+        /// Distance between slices.
         found_mm: f64,
-        /// The most that is accepted.
+        /// Maximum distance.
         limit_mm: f64,
     },
     /// The volume cannot be resampled.
     #[error(transparent)]
     Resample(#[from] ResampleError),
-    /// No lungs were found, or too little of them.
+    /// The lungs were not found or are too small.
     #[error(transparent)]
     Lungs(#[from] SegmentationError),
-    /// The volume was prepared otherwise, and its scan is not here.
+    /// The volume was prepared with other settings, and its scan is not available.
     #[error(
-        "it was prepared with other settings of [preprocess], or by another version of this program, \
-         and its scan is not here; fetch it again with `lungs fetch … --prepare` and this spec"
+        "prepared with other [preprocess] settings or another version of lungs, and the original scan is \
+         not available; fetch it again with `lungs fetch … --prepare` and this spec"
     )]
     PreparedOtherwise,
-    /// A defect of this program, kept to the one series.
+    /// A panic while this series was prepared.
     #[error("preparing this series failed unexpectedly: {message}; please report it")]
     Defect {
-        /// What the panic said.
+        /// Message of the panic.
         message: String,
     },
 }
@@ -45,7 +45,7 @@ impl From<SeriesRefusal> for Refusal {
 }
 
 impl Refusal {
-    /// The reason as a short stable word for tables.
+    /// The stable code of the reason, for tables.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Image(refusal) => refusal.code(),
@@ -61,9 +61,9 @@ impl Refusal {
         }
     }
 
-    /// Whether the refusal follows from the files' contents and the settings alone, so that the
-    /// same inputs will be refused again.
-    pub(super) fn lasts(&self) -> bool {
+    /// Whether the exclusion depends on the files' content and the settings alone, so that the same inputs are
+    /// excluded again.
+    pub(super) fn is_reproducible(&self) -> bool {
         !matches!(self, Self::Image(_) | Self::Defect { .. })
     }
 }

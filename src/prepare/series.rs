@@ -1,4 +1,4 @@
-//! One image: from files to crop, figures and picture.
+//! Preparation of one image: from files to crop, table row and preview.
 
 use crate::dicom::{HuRule, SeriesFacts, SeriesRefusal};
 use crate::images::{Image, read_volume};
@@ -11,12 +11,12 @@ use super::prepared;
 use super::preview::{self, Picture};
 use super::{Prepared, Refusal, Row, Settings, Status};
 
-/// What became of one image.
+/// Result of preparing one image.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Its line of the table, without cache file and seconds.
+    /// The image's row of the table, without cache file and seconds.
     pub row: Row,
-    /// The crop and its preview, unless the row says why not.
+    /// The crop and its preview, or the reason of the exclusion.
     pub result: Result<(Prepared, Picture), Refusal>,
 }
 
@@ -31,7 +31,7 @@ pub fn prepare_image(image: &Image, settings: &Settings) -> Outcome {
     Outcome { row, result }
 }
 
-/// A row that says which image it is, and nothing else yet.
+/// A row with the names of the image and no values.
 pub(super) fn empty_row(image: &Image) -> Row {
     Row {
         patient_id: image.patient_id.clone(),
@@ -81,14 +81,14 @@ pub(super) fn refuse(row: &mut Row, refusal: &Refusal) {
     row.reason = refusal.to_string();
 }
 
-/// Reads the volume, after the limits that need no pixel.
+/// Checks the limits that need no pixels, then reads the volume.
 pub(super) fn read(
     image: &Image,
     settings: &Settings,
     row: &mut Row,
 ) -> Result<(Volume, SeriesFacts), Refusal> {
     let grid = image.grid.clone()?;
-    if prepared::is_prepared_otherwise(image, settings) {
+    if prepared::has_other_settings(image, settings) {
         return Err(Refusal::PreparedOtherwise);
     }
     let limits = &settings.limits;
@@ -96,14 +96,14 @@ pub(super) fn read(
     row.slices = Some(grid.slices);
     (row.rows, row.columns) = (Some(grid.rows), Some(grid.columns));
     (row.spacing_d_mm, row.spacing_h_mm, row.spacing_w_mm) = (Some(d), Some(h), Some(w));
-    // The limits are those of scans; what was prepared before met them then.
-    let scanned = prepared::lung_box(image, settings).is_none();
-    if scanned && grid.slices < limits.min_slices {
+    // The limits apply to scans; a volume that was already prepared met them as a scan.
+    let is_scan = prepared::lung_box(image, settings).is_none();
+    if is_scan && grid.slices < limits.min_slices {
         let (found, limit) = (grid.slices, limits.min_slices);
         return Err(SeriesRefusal::TooFewSlices { found, limit }.into());
     }
-    // Positions are decimal texts: 5 mm may come out as 5.0000001.
-    if scanned && grid.slice_spacing_mm > limits.max_slice_spacing_mm + 1e-3 {
+    // Positions are decimal texts: 5 mm may be computed as 5.0000001.
+    if is_scan && grid.slice_spacing_mm > limits.max_slice_spacing_mm + 1e-3 {
         return Err(Refusal::SliceSpacing {
             found_mm: grid.slice_spacing_mm,
             limit_mm: limits.max_slice_spacing_mm,
@@ -116,7 +116,7 @@ pub(super) fn read(
     Ok((volume, facts))
 }
 
-/// From the volume to the crop: by computation, or as it was prepared before.
+/// Makes the crop: computed from a scan, or cut from a volume that was already prepared.
 pub(super) fn make(
     image: &Image,
     volume: Volume,
@@ -129,7 +129,7 @@ pub(super) fn make(
     }
 }
 
-/// The pure part: resample, find the lungs, crop, draw.
+/// Resamples, segments the lungs, crops and draws; no files.
 fn compute(
     volume: Volume,
     settings: &Settings,
@@ -137,7 +137,7 @@ fn compute(
 ) -> Result<(Prepared, Picture), Refusal> {
     let grid = if settings.compat { Grid::AlignedEnds } else { settings.grid };
     let resampled = resample(&volume, settings.spacing_mm, settings.interpolation, grid)?;
-    // The scan is several times larger than what is left to do.
+    // The scan needs several times more memory than the remaining steps.
     drop(volume);
     let lungs = if settings.compat {
         segment_lungs_original(&resampled)?

@@ -1,4 +1,4 @@
-//! Which plots a run has, and from which tables.
+//! The plots of a run and the tables that each is drawn from.
 
 use super::plot::{
     Drawing, EpochLoss, EpochRanking, NamedPrecisionRecall, NamedRoc, auc_accuracy_curves,
@@ -8,7 +8,7 @@ use super::plot::{
 use super::run_page::{flow_of, forest_rows};
 use super::run_report::write_report;
 use super::{ReportError, Summary};
-use crate::evaluation::{Options, Scored, auc_with_interval, evaluate, roc};
+use crate::evaluation::{Options, ScoredExam, auc_with_interval, evaluate, roc};
 use crate::files::write_bytes;
 use crate::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use crate::spec::{LossName, Part, Spec};
@@ -19,21 +19,21 @@ use std::path::{Path, PathBuf};
 /// Coverage of the intervals in `metrics.csv` and in the legends.
 const LEVEL: f64 = 0.95;
 
-/// Draws every plot of the run from its tables, and its page, and returns the files written. The
-/// preview pictures are in `cache`.
+/// Draws every plot and the report page of a run from its tables and returns the written files.
+/// Preview pictures are read from `cache`.
 ///
-/// A run that is not finished gets the curves over its epochs so far and the ROC curves of the
-/// epochs asked for; what needs the selected epoch waits for `evaluation.json`.
+/// A run that is not finished gets the curves over its epochs so far and the ROC curves of
+/// `report.roc_epochs`. Plots of the selected epoch need `evaluation.json`.
 ///
 /// # Errors
-/// When the run has no finished epoch, a table cannot be read, or a picture cannot be written.
+/// When the run has no finished epoch, a table cannot be read, or a plot cannot be written.
 pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let spec = run.spec()?;
     let metrics_path = run.table(Table::Metrics);
     let metrics: Vec<MetricsRow> =
         if metrics_path.is_file() { read_csv(&metrics_path)? } else { Vec::new() };
     let Some(last) = metrics.iter().map(|row| row.epoch).max() else {
-        return Err(ReportError::NothingToDraw { path: metrics_path });
+        return Err(ReportError::NoFinishedEpoch { path: metrics_path });
     };
     let selected = match summary(run) {
         Ok(summary) => Some(summary.selected_epoch),
@@ -41,9 +41,9 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
         Err(error) => return Err(error),
     };
     let mut drawings = epoch_curves(&spec, &metrics, selected);
-    let wanted: BTreeSet<usize> =
+    let roc_epochs: BTreeSet<usize> =
         spec.report.roc_epochs.iter().copied().chain(selected).chain([last]).collect();
-    for epoch in wanted {
+    for epoch in roc_epochs {
         if let Some(rows) = predictions(run, Part::Valid, epoch)? {
             let title = format!("{}: validation, epoch {epoch}", spec.experiment.name);
             let curve = roc_of(&format!("epoch {epoch}"), &rows);
@@ -68,8 +68,8 @@ pub(super) fn write_drawings(
 ) -> Result<Vec<PathBuf>, ReportError> {
     let mut written = Vec::new();
     for (name, drawing) in drawings {
-        for (ending, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
-            let path = run.plots().join(format!("{name}.{ending}"));
+        for (extension, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
+            let path = run.plots().join(format!("{name}.{extension}"));
             write_bytes(&path, bytes)?;
             written.push(path);
         }
@@ -77,7 +77,8 @@ pub(super) fn write_drawings(
     Ok(written)
 }
 
-/// The flow of exams into the study, from the tables of `tables`, where they are there.
+/// The flow of exams into the study, from the cohort and preparation tables of the run `tables`; `None`
+/// when one of them is missing.
 pub(super) fn cohort_flow(
     run: &RunFolder,
     tables: &RunFolder,
@@ -88,14 +89,14 @@ pub(super) fn cohort_flow(
         return Ok(None);
     }
     let flow = flow_of(&read_csv(&cohort)?, &read_csv(&prepared)?, spec);
-    let title = format!("{}: who is in the study", run.spec()?.experiment.name);
+    let title = format!("{}: study cohort", run.spec()?.experiment.name);
     Ok(Some(("cohort-flow".to_owned(), flow_diagram(&title, &flow))))
 }
 
-/// The final figures of a run, from its `evaluation.json`.
+/// The final metrics of a run, from its `evaluation.json`.
 ///
 /// # Errors
-/// [`ReportError::NotFinished`] where there is none; otherwise when it cannot be read.
+/// [`ReportError::NotFinished`] when the file does not exist, [`ReportError::Results`] when it cannot be read.
 pub fn summary(run: &RunFolder) -> Result<Summary, ReportError> {
     let path = run.evaluation_file();
     if !path.is_file() {
@@ -108,19 +109,19 @@ pub fn summary(run: &RunFolder) -> Result<Summary, ReportError> {
     read().map_err(|message| ResultsError::Read { path: path.clone(), message }.into())
 }
 
-/// The validation ROC curves of several finished runs at their selected epochs, overlaid; the
-/// names are those of their experiments, numbered where they repeat.
+/// The validation ROC curves of several finished runs at their selected epochs in one plot. Curves are named
+/// by experiment, with a number where a name repeats.
 ///
 /// # Errors
 /// When a run is not finished or one of its tables cannot be read.
 pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut name_counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut curves = Vec::new();
     for run in runs {
         let name = run.spec()?.experiment.name.clone();
         let epoch = summary(run)?.selected_epoch;
         let rows: Vec<PredictionRow> = read_csv(&run.predictions(Part::Valid, epoch))?;
-        let count = seen.entry(name.clone()).or_default();
+        let count = name_counts.entry(name.clone()).or_default();
         *count += 1;
         let name = if *count > 1 { format!("{name} ({count})") } else { name };
         curves.push(roc_of(&format!("{name}, epoch {epoch}"), &rows));
@@ -182,44 +183,45 @@ fn epoch_curves(
             format!("Focal loss per exam (γ = {}, α = {})", spec.loss.gamma, spec.loss.alpha)
         }
     };
-    let (name, chosen) = (&spec.experiment.name, selected.map(number));
+    let (name, selected) = (&spec.experiment.name, selected.map(number));
     vec![
-        ("loss".to_owned(), loss_curves(name, &loss_name, &losses, chosen)),
-        ("auc-accuracy".to_owned(), auc_accuracy_curves(name, "95% CI", &rankings, chosen)),
+        ("loss".to_owned(), loss_curves(name, &loss_name, &losses, selected)),
+        ("auc-accuracy".to_owned(), auc_accuracy_curves(name, "95% CI", &rankings, selected)),
     ]
 }
 
-/// Plots of the selected epoch: ROC of every scored part together, and for each part its
-/// calibration and its scores (`calibration` for validation, `calibration-test` for test).
+/// Plots of the selected epoch: one ROC plot with all evaluated splits, and for each split its calibration
+/// and the histogram of its predictions (`calibration` for validation, `calibration-test` for test).
 fn final_plots(
     run: &RunFolder,
     spec: &Spec,
     epoch: usize,
 ) -> Result<Vec<(String, Drawing)>, ReportError> {
     let (mut curves, mut precisions, mut drawings) = (Vec::new(), Vec::new(), Vec::new());
-    let parts = summary(run)?.parts;
+    let metrics_by_split = summary(run)?.parts;
     for (part, name, suffix) in [(Part::Valid, "validation", ""), (Part::Test, "test", "-test")] {
         let Some(rows) = predictions(run, part, epoch)? else { continue };
         curves.push(NamedRoc { band: curve(run, part, "roc")?, ..roc_of(name, &rows) });
         let title = format!("{}: {name}, epoch {epoch}", spec.experiment.name);
-        let scored: Vec<Scored> = rows.iter().map(scored).collect();
+        let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
         let options = Options { level: LEVEL, bootstrap_replicates: 0, ..Options::default() };
-        let figures = evaluate(&scored, &options).calibration;
+        let metrics = evaluate(&scored, &options).calibration;
         let probabilities: Vec<f64> = scored.iter().map(|exam| exam.probability).collect();
         let labels: Vec<bool> = scored.iter().map(|exam| exam.label).collect();
-        let diagram = calibration(&title, &figures, &probabilities);
+        let diagram = calibration(&title, &metrics, &probabilities);
         drawings.push((format!("calibration{suffix}"), diagram));
         let histogram = score_histogram(&title, &probabilities, &labels);
         drawings.push((format!("scores{suffix}"), histogram));
-        if let Some(figures) = parts.get(&part.to_string()).filter(|of| !of.subgroups.is_empty()) {
-            let rows = forest_rows(&figures.subgroups);
+        let metrics = metrics_by_split.get(&part.to_string());
+        if let Some(metrics) = metrics.filter(|metrics| !metrics.subgroups.is_empty()) {
+            let rows = forest_rows(&metrics.subgroups);
             drawings.push((
                 format!("subgroups{suffix}"),
-                forest(&title, "AUC (95% CI)", figures.auc.value, &rows),
+                forest(&title, "AUC (95% CI)", metrics.auc.value, &rows),
             ));
         }
-        // Runs of older versions have no tables of these curves.
-        if let Some(figures) = parts.get(&part.to_string())
+        // Runs of older versions lack the tables of these curves.
+        if let Some(metrics) = metrics
             && run.curve(part, "decision").is_file()
         {
             let points = curve(run, part, "decision")?;
@@ -228,8 +230,8 @@ fn final_plots(
                 name: name.to_owned(),
                 points: curve(run, part, "precision-recall")?,
                 band: curve(run, part, "precision-band")?,
-                average_precision: figures.average_precision.clone(),
-                prevalence: figures.positives as f64 / figures.exams as f64,
+                average_precision: metrics.average_precision.clone(),
+                prevalence: metrics.positives as f64 / metrics.exams as f64,
             });
         }
     }
@@ -242,7 +244,7 @@ fn final_plots(
     Ok(drawings)
 }
 
-/// A table of a curve; empty where there is none.
+/// The points of a curve's table; empty when the run has no such table.
 fn curve<T: DeserializeOwned>(
     run: &RunFolder,
     part: Part,
@@ -261,8 +263,8 @@ fn predictions(
     Ok(if path.is_file() { Some(read_csv(&path)?) } else { None })
 }
 
-fn scored(row: &PredictionRow) -> Scored {
-    Scored {
+fn scored(row: &PredictionRow) -> ScoredExam {
+    ScoredExam {
         patient_id: row.patient.clone(),
         exam_id: row.exam.clone(),
         label: row.label == 1,
@@ -330,15 +332,15 @@ mod tests {
         for epoch in 1..=3 {
             write_csv(&run.predictions(Part::Valid, epoch), &rows(epoch)).unwrap();
         }
-        let scored: Vec<Scored> = rows(2).iter().map(super::scored).collect();
+        let scored: Vec<ScoredExam> = rows(2).iter().map(super::scored).collect();
         let options = Options { bootstrap_replicates: 10, ..Options::default() };
-        let (figures, curves) = evaluate_with_curves(&scored, &options);
+        let (metrics, curves) = evaluate_with_curves(&scored, &options);
         write_csv(&run.curve(Part::Valid, "roc"), &curves.roc_band).unwrap();
         let points = &curves.precision_recall;
         write_csv(&run.curve(Part::Valid, "precision-recall"), points).unwrap();
         write_csv(&run.curve(Part::Valid, "precision-band"), &curves.precision_band).unwrap();
         write_csv(&run.curve(Part::Valid, "decision"), &curves.decision).unwrap();
-        let parts = BTreeMap::from([("valid".to_owned(), figures)]);
+        let parts = BTreeMap::from([("valid".to_owned(), metrics)]);
         let summary = Summary { selected_epoch: 2, parts };
         let json = serde_json::to_vec_pretty(&summary).unwrap();
         write_bytes(&run.evaluation_file(), &json).unwrap();
@@ -380,23 +382,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_run_gets_what_its_tables_say() {
+    fn an_unfinished_run_gets_the_plots_of_its_finished_epochs() {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path(), "unfinished");
-        let nothing = redraw(&run, folder.path()).unwrap_err().to_string();
-        assert!(nothing.contains("metrics.csv has no finished epoch to draw"), "{nothing}");
+        let error = redraw(&run, folder.path()).unwrap_err().to_string();
+        assert!(error.contains("metrics.csv: no finished epoch to plot"), "{error}");
         fill(&run);
         fs::remove_file(run.evaluation_file()).unwrap();
         // loss, auc-accuracy, roc of epochs 1 and 3, each twice
         assert_eq!(redraw(&run, folder.path()).unwrap().len(), 8);
-        let early = overlaid_roc(std::slice::from_ref(&run)).unwrap_err().to_string();
-        assert!(early.contains("the run is not finished"), "{early}");
+        let error = overlaid_roc(std::slice::from_ref(&run)).unwrap_err().to_string();
+        assert!(error.contains("the run is not finished"), "{error}");
         fs::write(run.evaluation_file(), "{").unwrap();
         assert!(redraw(&run, folder.path()).unwrap_err().to_string().contains("evaluation.json"));
     }
 
     #[test]
-    fn runs_of_one_name_are_told_apart() {
+    fn runs_with_the_same_name_get_distinct_labels() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (run(&folder.path().join("a"), "same"), run(&folder.path().join("b"), "same"));
         fill(&a);

@@ -1,4 +1,4 @@
-//! What the folds of a cross-validation say together.
+//! Metrics, plots and report of a cross-validation over all its folds.
 
 use super::draw_run::{cohort_flow, write_drawings};
 use super::headline::auc_with_interval;
@@ -14,31 +14,31 @@ use crate::results::{PredictionRow, ResultsError, RunFolder, read_csv};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// `cross-validation.json`
+/// The content of `cross-validation.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossValidation {
-    /// Each fold.
+    /// The folds in order.
     pub folds: Vec<Fold>,
-    /// Mean over folds of the AUC of those they test; nothing where one of them has none.
+    /// Mean over folds of the AUC on their test exams; `None` when the AUC of a fold is undefined.
     pub mean_auc: Option<f64>,
-    /// All exams together, each by the network that had not seen its patient. Its AUC compares
-    /// scores of different networks, and is lower than the folds' mean where they are not alike in
-    /// scale.
+    /// Metrics over all exams, each scored by the network that was not trained on its patient. The pooled AUC
+    /// ranks scores of different networks against each other, so it is lower than the folds' mean where the
+    /// networks' scores differ in scale.
     pub pooled: Evaluation,
 }
 
-/// One fold in brief; its run folder has the rest.
+/// Summary of one fold; its run folder has all metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fold {
-    /// Its number, from 1.
+    /// Number of the fold, from 1.
     pub fold: usize,
-    /// The epoch that its own validation exams selected.
+    /// The epoch selected on the fold's own validation exams.
     pub selected_epoch: usize,
-    /// Exams that it tests.
+    /// Number of test exams.
     pub exams: usize,
-    /// Positive ones.
+    /// Number of positive test exams.
     pub positives: usize,
-    /// AUC over them.
+    /// AUC on the test exams.
     pub auc: Option<f64>,
 }
 
@@ -55,7 +55,7 @@ pub struct PooledRow<'a> {
 }
 
 impl<'a> PooledRow<'a> {
-    /// The prediction of a fold.
+    /// The prediction `row` of a fold.
     pub fn new(fold: usize, row: &'a PredictionRow) -> Self {
         Self {
             fold,
@@ -69,10 +69,10 @@ impl<'a> PooledRow<'a> {
     }
 }
 
-/// The figures of a finished cross-validation.
+/// The metrics of a finished cross-validation, from its `cross-validation.json`.
 ///
 /// # Errors
-/// [`ReportError::NotFinished`] where there are none; otherwise when they cannot be read.
+/// [`ReportError::NotFinished`] when the file does not exist, [`ReportError::Results`] when it cannot be read.
 pub fn cross_validation(run: &RunFolder) -> Result<CrossValidation, ReportError> {
     let path = run.cross_validation_file();
     if !path.is_file() {
@@ -85,11 +85,11 @@ pub fn cross_validation(run: &RunFolder) -> Result<CrossValidation, ReportError>
     Ok(read().map_err(|message| ResultsError::Read { path: path.clone(), message })?)
 }
 
-/// Draws the pooled predictions of a finished cross-validation from its tables, into the plots and
-/// the page of the whole run. The preview pictures are in `cache`.
+/// Draws the plots and the report page of a finished cross-validation from its pooled predictions. Preview
+/// pictures are read from `cache`.
 ///
 /// # Errors
-/// When it is not finished, a table cannot be read, or a picture cannot be written.
+/// When the cross-validation is not finished, a table cannot be read, or a plot cannot be written.
 pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let spec = run.spec()?;
     let pooled = cross_validation(run)?.pooled;
@@ -101,7 +101,7 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
         ("calibration", calibration(&title, &pooled.calibration, &probabilities)),
         ("scores", score_histogram(&title, &probabilities, &labels)),
     ];
-    // Those of older versions have no tables of these curves.
+    // Runs of older versions lack the tables of these curves.
     let mut roc = roc_of("all folds", &rows);
     if run.pooled_curve("decision").is_file() {
         roc.band = read_csv(&run.pooled_curve("roc"))?;
@@ -126,7 +126,7 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
     }
     let mut drawings: Vec<(String, Drawing)> =
         drawings.into_iter().map(|(name, drawing)| (name.to_owned(), drawing)).collect();
-    // All folds have the same cohort, but for who is in which part.
+    // All folds have the same cohort; only the splits differ.
     let (first, _) = &run.members()?[0];
     drawings.extend(cohort_flow(run, first, &spec)?);
     let mut written = write_drawings(run, &drawings)?;
@@ -134,13 +134,13 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
     Ok(written)
 }
 
-/// The figures of a finished cross-validation in a few lines.
+/// The terminal summary of a finished cross-validation.
 pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
     let path = run.cross_validation_file();
-    let figures = cross_validation(run)?;
+    let metrics = cross_validation(run)?;
     let auc = |auc: Option<f64>| auc.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
-    let mut lines = vec![format!("Cross-validation in {} folds", figures.folds.len())];
-    for fold in &figures.folds {
+    let mut lines = vec![format!("Cross-validation in {} folds", metrics.folds.len())];
+    for fold in &metrics.folds {
         lines.push(format!(
             "  fold {:<6} AUC {}   {} exams, {} positive; epoch {}",
             fold.fold,
@@ -150,8 +150,8 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
             fold.selected_epoch
         ));
     }
-    lines.push(format!("  {:<11} AUC {}", "their mean", auc(figures.mean_auc)));
-    let pooled = &figures.pooled;
+    lines.push(format!("  {:<11} AUC {}", "fold mean", auc(metrics.mean_auc)));
+    let pooled = &metrics.pooled;
     lines.push(format!(
         "  {:<11} AUC {}   {} exams of {} patients, {} positive",
         "pooled",
@@ -160,7 +160,7 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
         pooled.patients,
         pooled.positives
     ));
-    lines.push(format!("Figures in {}", path.display()));
-    lines.push(format!("Report in  {}", run.report_page().display()));
+    lines.push(format!("Metrics: {}", path.display()));
+    lines.push(format!("Report:  {}", run.report_page().display()));
     Ok(lines.join("\n"))
 }

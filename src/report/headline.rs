@@ -1,10 +1,10 @@
-//! A finished run in a few lines.
+//! The terminal summary of a finished run.
 
 use super::{ReportError, summary};
 use crate::evaluation::{Estimate, Evaluation, Interval, Rule};
 use crate::results::RunFolder;
 
-/// The figures that a reader asks for first, with their intervals, and where to look next.
+/// The main metrics with their intervals, and the paths of the tables and the report.
 pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
     let summary = summary(run)?;
     let mut lines = vec![format!("Selected epoch {}", summary.selected_epoch)];
@@ -18,36 +18,36 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             evaluation.positives
         ));
         if let Some(point) = evaluation.operating_points.first() {
-            let told = |share: &crate::evaluation::Proportion| {
+            let format_share = |share: &crate::evaluation::Proportion| {
                 with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
             };
-            let at = match point.rule {
+            let threshold = match point.rule {
                 Rule::Probability(probability) => format!("p ≥ {probability}"),
                 _ => format!("p ≥ {:.3}", point.threshold_probability.unwrap_or_default()),
             };
             for (name, share) in
                 [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
             {
-                let name = format!("{name} at {at}");
-                lines.push(format!("  {:<11} {name:<23} {}", "", told(share)));
+                let name = format!("{name} at {threshold}");
+                lines.push(format!("  {:<11} {name:<23} {}", "", format_share(share)));
             }
             if let Some(stated) = &point.at_prevalence {
-                let name = format!("PPV at {} cancers", stated.prevalence);
+                let name = format!("PPV at prevalence {}", stated.prevalence);
                 let value = plain(&stated.positive_predictive_value);
                 lines.push(format!("  {:<11} {name:<23} {value}", ""));
             }
         }
         lines.push(format!(
-            "  {:<11} average precision       {}; guessing: {:.3}",
+            "  {:<11} average precision       {}; chance: {:.3}",
             "",
             plain(&evaluation.average_precision),
             evaluation.positives as f64 / evaluation.exams.max(1) as f64
         ));
-        for (name, figure) in [
+        for (name, metric) in [
             ("cross-entropy", &evaluation.cross_entropy),
             ("Brier score", &evaluation.calibration.brier),
         ] {
-            lines.push(format!("  {:<11} {name:<23} {}", "", plain(figure)));
+            lines.push(format!("  {:<11} {name:<23} {}", "", plain(metric)));
         }
         if let Some(weighted) = &evaluation.weighted {
             let value = plain(&weighted.auc);
@@ -63,21 +63,21 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             ));
         }
         for groups in &evaluation.subgroups {
-            let of = |group: &crate::evaluation::Subgroup| {
+            let format_group = |group: &crate::evaluation::Subgroup| {
                 let auc = group.auc.value.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
                 format!("{} {auc}", group.group)
             };
-            let told: Vec<String> = groups.groups.iter().map(of).collect();
+            let aucs: Vec<String> = groups.groups.iter().map(format_group).collect();
             let name = format!("AUC by {}", groups.by);
-            lines.push(format!("  {:<11} {name:<23} {}", "", told.join(", ")));
+            lines.push(format!("  {:<11} {name:<23} {}", "", aucs.join(", ")));
         }
     }
-    lines.push(format!("Tables in {}", run.root().display()));
-    lines.push(format!("Report in {}", run.report_page().display()));
+    lines.push(format!("Tables: {}", run.root().display()));
+    lines.push(format!("Report: {}", run.report_page().display()));
     Ok(lines.join("\n"))
 }
 
-/// `0.943 (95 % CI 0.912–0.965)`, or why not.
+/// `0.943 (95 % CI 0.912–0.965)`, or the reason why the AUC is undefined.
 pub(super) fn auc_with_interval(evaluation: &Evaluation) -> String {
     let auc = &evaluation.auc;
     with_interval(auc.value, auc.interval.as_ref(), auc.reason.as_deref())

@@ -1,4 +1,4 @@
-//! From a run's tables to pictures: nothing is drawn that the tables do not say.
+//! Plots and pages of a run, drawn from its tables alone.
 //!
 //! ```text
 //!   metrics.csv ──────────────────────────► plots/loss, plots/auc-accuracy
@@ -6,12 +6,12 @@
 //!   evaluation.json (the selected epoch) ─► plots/roc, plots/calibration, plots/scores
 //!   curves/valid-….csv ───────────────────► plots/roc (band), precision-recall, decision
 //!   cohort.csv, preparation.csv ──────────► plots/cohort-flow
-//!   all of these, and the pictures ───────► report.html
+//!   all of these, and preview pictures ───► report.html
 //! ```
 //!
-//! Each as `.svg` and `.png`. Every picture is a function of those files and of `spec.toml`
-//! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte. The quality
-//! control page, `preparation.html`, is drawn likewise: see [`preparation`].
+//! Every plot is written as `.svg` and `.png`. It is a function of those files and of `spec.toml`
+//! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte. The same holds for
+//! the quality control page, `preparation.html`: see [`preparation`].
 
 mod compare;
 mod draw_run;
@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use compare::{
-    Cell, CompareOptions, Comparison, Figure, Group, KeyDifference, PairedTest, Spread, compare,
+    Cell, CompareOptions, Comparison, Group, KeyDifference, MetricRow, PairedTest, Spread, compare,
     comparison_page,
 };
 pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
@@ -40,65 +40,65 @@ pub use folds::{
 };
 pub use headline::headline;
 
-/// What `evaluation.json` holds.
+/// The content of `evaluation.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The epoch whose weights the run stands for.
+    /// The epoch whose weights were selected.
     pub selected_epoch: usize,
-    /// Figures of that epoch by part of the cohort: `"valid"` and, where there is one, `"test"`.
+    /// Metrics of that epoch by split: `"valid"` and, where the run has one, `"test"`.
     pub parts: BTreeMap<String, Evaluation>,
 }
 
-/// A run could not be drawn.
+/// A run could not be plotted or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// There is no epoch to draw yet.
-    #[error("{path} has no finished epoch to draw; continue the run, then plot it again")]
-    NothingToDraw {
+    /// No epoch is finished yet.
+    #[error("{path}: no finished epoch to plot; continue the run, then plot it again")]
+    NoFinishedEpoch {
         /// The metrics table that is missing or empty.
         path: PathBuf,
     },
-    /// The run has no final figures yet.
+    /// The run has no final metrics yet.
     #[error("{path} does not exist: the run is not finished; continue it first")]
     NotFinished {
-        /// Where `evaluation.json` would be.
+        /// The missing file: `evaluation.json` or `cross-validation.json`.
         path: PathBuf,
     },
-    /// Runs scored different exams.
+    /// Two runs have predictions for different exams.
     #[error(
         "{first} and {second} scored different exams ({first_exams} and {second_exams}, {common} in \
-         common), so no paired test is fair; use the same data, seed and [split], or compare on the \
-         exams in common: --common"
+         common), but a paired test needs the same exams; use the same data, seed and [split], or compare \
+         on the common exams with --common"
     )]
-    OtherExams {
-        /// A run.
+    DifferentExams {
+        /// Name of the first run.
         first: String,
-        /// The other.
+        /// Name of the second run.
         second: String,
-        /// Its exams.
+        /// Number of exams of the first run.
         first_exams: usize,
-        /// The other's.
+        /// Number of exams of the second run.
         second_exams: usize,
-        /// Exams of both.
+        /// Number of exams of both.
         common: usize,
     },
-    /// Runs know exams by different labels.
+    /// Two runs have different labels for the same exam.
     #[error(
-        "{first} and {second} have different labels for {exams} of the same exams; they cannot be \
-         compared: train or evaluate both with the same labels"
+        "{first} and {second} have different labels for {exams} common exams; train or evaluate both with \
+         the same labels"
     )]
-    OtherLabels {
-        /// A run.
+    DifferentLabels {
+        /// Name of the first run.
         first: String,
-        /// The other.
+        /// Name of the second run.
         second: String,
-        /// Exams with two labels.
+        /// Number of common exams whose labels differ.
         exams: usize,
     },
     /// A table of the run could not be read.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// A picture could not be written.
+    /// A plot or page could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }

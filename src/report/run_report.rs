@@ -1,9 +1,9 @@
-//! Gathers what the page of a run shows, and writes it.
+//! Reads the data of a run's report page and writes `report.html`.
 
 use super::folds::cross_validation;
 use super::plot::Drawing;
 use super::preparation::picture_name;
-use super::run_page::{JudgedPart, Namer, Pictures, RunPage, run_page, worst_series};
+use super::run_page::{EvaluatedSplit, Namer, Pictures, RunPage, run_page, worst_series};
 use super::{ReportError, summary};
 use crate::files::write_bytes;
 use crate::prepare::Row;
@@ -12,7 +12,7 @@ use crate::spec::{Part, Spec};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Writes `report.html` of a finished run, with these plots; its preview pictures are in `cache`.
+/// Writes `report.html` of a finished run with `plots`; preview pictures are read from `cache`.
 ///
 /// # Errors
 /// When a table cannot be read or the page cannot be written.
@@ -23,12 +23,12 @@ pub(super) fn write_report(
     plots: Vec<(String, Drawing)>,
 ) -> Result<PathBuf, ReportError> {
     let mut summary = summary(run)?;
-    let mut parts = Vec::new();
+    let mut splits = Vec::new();
     for part in [Part::Valid, Part::Test] {
         let key = part.to_string();
-        let Some(figures) = summary.parts.remove(&key) else { continue };
+        let Some(metrics) = summary.parts.remove(&key) else { continue };
         let table = run.predictions(part, summary.selected_epoch);
-        parts.push(judged(run, key, figures, &table)?);
+        splits.push(evaluated_split(run, key, metrics, &table)?);
     }
     let tables = Tables::read(run)?;
     write(
@@ -36,12 +36,12 @@ pub(super) fn write_report(
         &RunPage {
             selected_epoch: Some(summary.selected_epoch),
             folds: None,
-            ..tables.page(run, spec, cache, parts, plots)
+            ..tables.page(run, spec, cache, splits, plots)
         },
     )
 }
 
-/// The same of a finished cross-validation, whose cohort is that of its `first` fold.
+/// Writes `report.html` of a finished cross-validation; the cohort is read from its `first` fold.
 ///
 /// # Errors
 /// As [`write_report`].
@@ -54,8 +54,8 @@ pub(super) fn write_report_of_folds(
 ) -> Result<PathBuf, ReportError> {
     let folds = cross_validation(run)?;
     let key = "out-of-fold".to_owned();
-    let part = judged(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
-    let page = Tables::read(first)?.page(run, spec, cache, vec![part], plots);
+    let pooled = evaluated_split(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
+    let page = Tables::read(first)?.page(run, spec, cache, vec![pooled], plots);
     write(run, &RunPage { folds: Some(&folds), ..page })
 }
 
@@ -65,18 +65,18 @@ fn write(run: &RunFolder, page: &RunPage) -> Result<PathBuf, ReportError> {
     Ok(path)
 }
 
-fn judged(
+fn evaluated_split(
     run: &RunFolder,
     key: String,
-    figures: crate::evaluation::Evaluation,
+    metrics: crate::evaluation::Evaluation,
     table: &Path,
-) -> Result<JudgedPart, ReportError> {
+) -> Result<EvaluatedSplit, ReportError> {
     let rows: Vec<PredictionRow> = read_csv(table)?;
     let table = table.strip_prefix(run.root()).unwrap_or(table).display().to_string();
-    Ok(JudgedPart { key, figures, rows, table })
+    Ok(EvaluatedSplit { key, metrics, rows, table })
 }
 
-/// What a run folder says besides its figures; what is not there is empty.
+/// Tables of a run folder besides its metrics; a missing file gives an empty value.
 struct Tables {
     prepared: Vec<Row>,
     provenance: Option<Provenance>,
@@ -87,9 +87,10 @@ impl Tables {
     fn read(run: &RunFolder) -> Result<Self, ReportError> {
         let (cohort, prepared) = (run.table(Table::Cohort), run.table(Table::Preparation));
         let text = || {
-            let unreadable = |error: std::io::Error| error.to_string();
-            let read = std::fs::read(&cohort).map_err(unreadable);
-            read.map_err(|message| ResultsError::Read { path: cohort.clone(), message })
+            std::fs::read(&cohort).map_err(|error| ResultsError::Read {
+                path: cohort.clone(),
+                message: error.to_string(),
+            })
         };
         Ok(Self {
             cohort_text: if cohort.is_file() { text()? } else { Vec::new() },
@@ -103,15 +104,15 @@ impl Tables {
         run: &RunFolder,
         spec: &'a Spec,
         cache: &Path,
-        parts: Vec<JudgedPart>,
+        splits: Vec<EvaluatedSplit>,
         plots: Vec<(String, Drawing)>,
     ) -> RunPage<'a> {
-        let pictures = parts.last().map(|part| self.pictures(&part.rows, cache));
+        let pictures = splits.last().map(|split| self.pictures(&split.rows, cache));
         RunPage {
             spec,
             name: run.name(),
             selected_epoch: None,
-            parts,
+            splits,
             folds: None,
             plots: plots.into_iter().map(|(name, drawing)| (name, drawing.svg)).collect(),
             namer: Namer::new(spec.report.identifiers, &self.cohort_text),
@@ -121,12 +122,12 @@ impl Tables {
         }
     }
 
-    /// The preview pictures of the exams that were judged worst, as far as they are there.
+    /// Preview pictures of the worst predictions, by series; pictures missing from the cache are skipped.
     fn pictures(&self, rows: &[PredictionRow], cache: &Path) -> Pictures {
-        let of_series: BTreeMap<&str, &Row> =
+        let row_of_series: BTreeMap<&str, &Row> =
             self.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
         let picture = |series: &str| {
-            let name = picture_name(of_series.get(series)?)?;
+            let name = picture_name(row_of_series.get(series)?)?;
             Some((series.to_owned(), std::fs::read(cache.join(name)).ok()?))
         };
         worst_series(rows).into_iter().filter_map(picture).collect()

@@ -275,7 +275,7 @@ fn the_best_combination_has_all_its_runs_and_the_best_mean() {
     let rows: Vec<_> = found
         .iter()
         .map(|one| {
-            (one.name.as_str(), one.runs.clone(), one.spread.as_ref().unwrap().told(), one.best)
+            (one.name.as_str(), one.runs.clone(), one.spread.as_ref().unwrap().text(), one.best)
         })
         .collect();
     assert_eq!(

@@ -1,10 +1,12 @@
-//! Pages in a real browser, where there is one.
+//! Pages in Chromium; skipped when it is not installed.
 
 use std::path::Path;
 use std::process::Command;
 
-/// The page as Chromium sees it after any script of its own ran, or `None` without Chromium. Fails
-/// when the browser complains of the page.
+/// The page's DOM in Chromium after its scripts ran, or `None` without Chromium.
+///
+/// # Panics
+/// When the browser logs a console message.
 pub fn opened(page: &Path, query: &str) -> Option<String> {
     let profile = tempfile::tempdir().unwrap();
     let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
@@ -22,8 +24,8 @@ pub fn opened(page: &Path, query: &str) -> Option<String> {
         .arg(format!("file://{}{query}", page.display()))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(complaints.is_empty(), "{complaints:?}");
+    let log = String::from_utf8_lossy(&output.stderr);
+    let messages: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(messages.is_empty(), "{messages:?}");
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }

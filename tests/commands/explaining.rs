@@ -1,4 +1,4 @@
-//! Where a network looked: `lungs predict --explain`.
+//! Heatmaps: `lungs predict --explain`.
 
 use super::support::{Workplace, cohort, settings};
 use lungs::dicom::{HuRule, StackRules};
@@ -9,7 +9,7 @@ use lungs::results::read_csv;
 use lungs::volume::{Geometry, Turn};
 use std::fs;
 
-fn assert_same_place(found: &Geometry, expected: &Geometry) {
+fn assert_same_positions(found: &Geometry, expected: &Geometry) {
     for index in [[0.0; 3], [80.0, 120.0, 120.0]] {
         let (found, expected) = (found.position_mm(index), expected.position_mm(index));
         for axis in 0..3 {
@@ -19,14 +19,14 @@ fn assert_same_place(found: &Geometry, expected: &Geometry) {
 }
 
 #[test]
-fn predicting_explains_every_exam_on_the_voxels_of_its_ct() {
+fn predict_writes_a_heatmap_of_every_exam_on_the_voxels_of_its_ct() {
     let place = Workplace::new();
     let run = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let run = place.newest_run("small");
     let model = run.to_str().unwrap();
 
-    // The same scan as DICOM, and as NIfTI with its axes in another order.
+    // The same scan as DICOM, and as NIfTI with another order of axes.
     let series = cohort().join("P0001/P0001-1/2-axial");
     let image = &scan(&series).unwrap().images[0];
     let (ct, _) = read_volume(image, HuRule::Standard, StackRules::default()).unwrap();
@@ -48,20 +48,20 @@ fn predicting_explains_every_exam_on_the_voxels_of_its_ct() {
         assert!(row.probability.is_some());
         let header = read_header(&place.path("looked").join(&row.map)).unwrap().unwrap();
         assert_eq!((header.format, header.shape()), (Format::Nifti, ct.hu.dim().into()));
-        assert_same_place(&header.geometry, &ct.geometry);
-        // Axes are stored as those of the file; of DICOM, rows from back to front.
+        assert_same_positions(&header.geometry, &ct.geometry);
+        // The map has the axes of the input file; for DICOM, rows from back to front.
         let dicom = Turn { from: [0, 1, 2], flip: [false, true, false] };
         assert_eq!(header.turn, if row.series == "scan" { turn } else { dicom });
         let picture = fs::read(place.path("looked").join(&row.picture)).unwrap();
         assert!(picture.starts_with(b"\x89PNG"));
     }
-    // One scan, one map: its highest place is the same in the patient.
+    // The highest weight of the same scan is at the same position in the patient.
     assert_eq!(
         [rows[0].x_mm, rows[0].y_mm, rows[0].z_mm],
         [rows[1].x_mm, rows[1].y_mm, rows[1].z_mm]
     );
 
-    // Again the same bytes; another method lies beside them; an ensemble has one map for each exam.
+    // A second call gives the same bytes; another method has its own files; an ensemble has one map per exam.
     let before = fs::read(place.path("looked").join(&rows[0].map)).unwrap();
     let occlusion = ["--explain-by", "occlusion", "--occlusion-size", "100mm"];
     let stride = ["--occlusion-stride", "8", "--model", model];
@@ -73,10 +73,10 @@ fn predicting_explains_every_exam_on_the_voxels_of_its_ct() {
     let rows: Vec<Explanation> = read_csv(&place.path("looked/occlusion.csv")).unwrap();
     assert!(rows.iter().all(|row| row.map.ends_with("-occlusion.nii.gz")), "{rows:?}");
 
-    // Of prepared volumes the CT is not at hand, and the table says so.
-    let kept = fs::read_dir(place.path("cache")).unwrap();
-    let mut kept = kept.map(|entry| entry.unwrap().path());
-    let prepared = kept.find(|path| path.extension().is_some_and(|e| e == "npz")).unwrap();
+    // Prepared volumes have no original CT; the column `grid` is `prepared`.
+    let entries = fs::read_dir(place.path("cache")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let prepared = paths.find(|path| path.extension().is_some_and(|e| e == "npz")).unwrap();
     fs::create_dir(place.path("npz")).unwrap();
     fs::copy(prepared, place.path("npz/a.npz")).unwrap();
     let done = place.lungs(&["predict", "--model", model, "npz", "--explain", "from-npz"]);
@@ -84,11 +84,11 @@ fn predicting_explains_every_exam_on_the_voxels_of_its_ct() {
     let row: &Explanation = &read_csv(&place.path("from-npz/grad-cam.csv")).unwrap()[0];
     assert_eq!((row.grid.as_str(), row.reason.as_str()), ("prepared", ""));
 
-    for (name, wrong) in [
+    for (name, invalid) in [
         ("unknown-layer", ["--explain", "x", "--explain-layer", "Mixed_6a"]),
         ("explain-the-data", ["--explain", "ct/P0001/P0001-1", "--explain-by", "grad-cam"]),
     ] {
-        let done = place.lungs(&[&arguments[..], &wrong].concat());
+        let done = place.lungs(&[&arguments[..], &invalid].concat());
         assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
         settings().bind(|| insta::assert_snapshot!(name, done.stderr));
     }

@@ -70,7 +70,7 @@ fn files_that_are_passed_over_are_counted_by_kind() {
     let row = table.iter().find(|row| row["reason"].starts_with("compressed: ")).unwrap();
     assert_eq!((&*row["kind"], &*row["slices"]), ("passed-over", &*(files + 3).to_string()));
     let page = fs::read_to_string(place.path("out/report.html")).unwrap();
-    assert!(page.contains("Files passed over") && page.contains("scans/c/scan.tar.gz"));
+    assert!(page.contains("Files not used") && page.contains("scans/c/scan.tar.gz"));
 
     // The same files next to a cohort.
     fs::remove_file(place.path("ct")).unwrap();
@@ -100,9 +100,12 @@ fn files_that_are_passed_over_are_counted_by_kind() {
         run.stdout
     );
     let flow = fs::read_to_string(place.newest_run("small").join("plots/cohort-flow.svg")).unwrap();
-    assert!(flow.contains("Passed over:") || flow.contains("compressed"), "the flow counts them");
+    assert!(
+        flow.contains("Files not read:") || flow.contains("compressed"),
+        "the flow counts them"
+    );
     let page = fs::read_to_string(place.newest_run("small").join("preparation.html")).unwrap();
-    assert!(page.contains("Files passed over") && !page.contains("scan.tar.gz"), "no names");
+    assert!(page.contains("Files not used") && !page.contains("scan.tar.gz"), "no names");
 
     // Files that are passed over are not inputs of a run.
     fs::remove_dir_all(place.path("ct/b")).unwrap();

@@ -1,4 +1,4 @@
-//! `report.html`: complete, self-contained, and without names.
+//! `report.html`: complete, self-contained, and anonymous.
 
 use super::browser::opened;
 use super::support::Workplace;
@@ -7,7 +7,7 @@ use lungs::report::redraw;
 use std::fs;
 use std::path::Path;
 
-/// A preview picture in `cache` for the exam that has this place in its part.
+/// Writes a preview picture into `cache` for the exam with this index in its split.
 fn picture(cache: &Path, index: usize) {
     let file = fs::File::create(cache.join(format!("{index:06}.png"))).unwrap();
     let mut encoder = png::Encoder::new(file, 3, 2);
@@ -16,7 +16,7 @@ fn picture(cache: &Path, index: usize) {
 }
 
 #[test]
-fn a_report_stands_alone_and_says_everything_once() {
+fn a_report_is_self_contained_and_has_every_section_once() {
     for exams in [8, 120, 5000] {
         let folder = tempfile::tempdir().unwrap();
         let run = synthetic::run(folder.path(), "demo", exams, 1);
@@ -25,18 +25,18 @@ fn a_report_stands_alone_and_says_everything_once() {
         (0..exams).for_each(|index| picture(&cache, index));
         let written = redraw(&run, &cache).unwrap();
         assert_eq!(written.last().unwrap(), &run.report_page());
-        // LUNGS_PAGES names a folder that receives the pages, for looking at.
+        // Pages are copied to the folder LUNGS_PAGES for visual inspection.
         if let Some(folder) = std::env::var_os("LUNGS_PAGES") {
-            let to = Path::new(&folder).join(format!("report-{exams}.html"));
-            fs::copy(run.report_page(), to).unwrap();
+            let copy = Path::new(&folder).join(format!("report-{exams}.html"));
+            fs::copy(run.report_page(), copy).unwrap();
         }
         let page = fs::read_to_string(run.report_page()).unwrap();
-        let own = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-        assert!(!own.contains("http://") && !own.contains("https://"), "nothing from elsewhere");
-        assert!(!page.contains("<script"), "it is read without one");
-        assert!(!page.contains("Jane Doe") && !page.contains("2.25."), "no names");
+        let content = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        assert!(!content.contains("http://") && !content.contains("https://"), "external resource");
+        assert!(!page.contains("<script"), "needs a script");
+        assert!(!page.contains("Jane Doe") && !page.contains("2.25."), "patient name or UID");
         for section in
-            ["figures", "curves", "decisions", "groups", "cohort", "worst", "training", "record"]
+            ["metrics", "curves", "decisions", "groups", "cohort", "worst", "training", "record"]
         {
             assert_eq!(
                 page.matches(&format!("<section id=\"{section}\">")).count(),
@@ -47,13 +47,13 @@ fn a_report_stands_alone_and_says_everything_once() {
         assert_eq!(page.matches("data:image/png;base64,").count(), (exams / 4).min(4) + 4);
         for words in [
             format!("On {exams} test exams of {exams} patients").as_str(),
-            "Where 1 % of exams are cancers",
+            "At a prevalence of 1 %",
             "chosen on these exams",
-            if exams > 8 { "Cochran's Q" } else { "No test of a difference of the AUCs" },
-            "left out before preparation",
-            "1 refused in preparation",
+            if exams > 8 { "Cochran's Q" } else { "No test for a difference of the AUCs" },
+            "excluded before preparation",
+            "1 excluded in preparation",
             "split.test = 0.2",
-            "How to do it again",
+            "Reproducing this run",
             "Research use only",
         ] {
             let plain = page.replace("</td><td data-of=\"value\">", " = ").replace("&#39;", "'");
@@ -61,23 +61,23 @@ fn a_report_stands_alone_and_says_everything_once() {
         }
         if let Some(dom) = opened(&run.report_page(), "") {
             assert!(dom.contains("<title>demo</title>"), "{}", &dom[..400]);
-            assert!(dom.matches("<svg").count() >= 8, "plots are in it");
+            assert!(dom.matches("<svg").count() >= 8, "plots are embedded");
         }
 
-        // From the tables alone, to the byte.
+        // The tables alone restore the page byte for byte.
         fs::remove_dir_all(run.plots()).unwrap();
         fs::remove_file(run.report_page()).unwrap();
         redraw(&run, &cache).unwrap();
         assert_eq!(fs::read_to_string(run.report_page()).unwrap(), page);
-        // And without the cache it says what is missing.
-        redraw(&run, &folder.path().join("nowhere")).unwrap();
+        // Without the cache, the page reports missing pictures.
+        redraw(&run, &folder.path().join("missing")).unwrap();
         let page = fs::read_to_string(run.report_page()).unwrap();
-        assert!(page.contains("Its picture is not in the cache any more"));
+        assert!(page.contains("The picture is missing from the cache"));
     }
 }
 
 #[test]
-fn exams_have_the_names_that_are_asked_for() {
+fn exams_are_named_by_report_identifiers() {
     let folder = tempfile::tempdir().unwrap();
     let run = synthetic::run(folder.path(), "demo", 40, 1);
     let spec = fs::read_to_string(run.spec_file()).unwrap();
@@ -91,10 +91,10 @@ fn exams_have_the_names_that_are_asked_for() {
     let first = hashed.split("exam ").nth(1).unwrap();
     assert!(first.len() > 8 && !hashed.contains("Jane Doe"));
     let plain = page("plain");
-    assert!(plain.contains("patient Jane Doe test"), "as they are");
+    assert!(plain.contains("patient Jane Doe test"), "original names");
     let rows = page("row");
     assert!(!rows.contains("Jane Doe") && rows.contains("row "));
-    // The same exam has the same hash again, and another in another cohort.
+    // The same exam has the same hash in the same cohort and a different hash in another cohort.
     assert_eq!(page("hashed"), hashed);
     let hashes = |page: &str| -> Vec<String> {
         let cards = page.split("<span class=\"soft\">exam ").skip(1);

@@ -127,7 +127,7 @@ fn deleted_plots_come_back_byte_for_byte() {
     let page = fs::read(run.join("preparation.html")).unwrap();
     let text = String::from_utf8_lossy(&page);
     assert!(text.contains("<img src=\"../../../prepared/"), "pictures by relative path");
-    assert!(!text.contains("The pictures are gone"));
+    assert!(!text.contains("All pictures are missing"));
     fs::remove_dir_all(run.join("plots")).unwrap();
     fs::remove_file(run.join("preparation.html")).unwrap();
     let plot = place.lungs(&["plot", run.to_str().unwrap()]);

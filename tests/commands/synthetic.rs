@@ -1,6 +1,6 @@
-//! Finished runs that nobody trained: the tables that a run leaves, of any number of exams.
+//! Synthetic finished runs: run folders with tables for any number of exams, without training.
 
-use lungs::evaluation::{Grouping, Options, Scored, evaluate_with_curves};
+use lungs::evaluation::{Grouping, Options, ScoredExam, evaluate_with_curves};
 use lungs::report::Summary;
 use lungs::results::{MetricsRow, PredictionRow, Provenance, RunFolder, Table, now_utc, write_csv};
 use lungs::spec::{Part, Spec, load_resolved};
@@ -9,22 +9,22 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// A finished run in `folder` of an experiment with this name, with `judged` validation exams and as
-/// many test exams, and three times as many that trained. `seed` changes the scores only.
-pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
+/// Writes a finished run of the experiment `name` into `folder`, with `evaluated` validation exams, as many
+/// test exams, and three times as many training exams. `seed` changes the predictions only.
+pub fn run(folder: &Path, name: &str, evaluated: usize, seed: u64) -> RunFolder {
     let spec = spec(folder, name, seed);
     let run = RunFolder::create(&spec).unwrap();
-    tables(&run, judged);
+    write_tables(&run, evaluated);
     let mut parts = BTreeMap::new();
     for part in [Part::Valid, Part::Test] {
-        let rows = predictions(part, judged, seed);
+        let rows = predictions(part, evaluated, seed);
         write_csv(&run.predictions(part, 2), &rows).unwrap();
         write_csv(&run.predictions(part, 1), &rows).unwrap();
-        let scored: Vec<Scored> = rows.iter().map(scored).collect();
+        let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
         let grouping = Grouping {
             by: "sex".into(),
             groups: vec!["female".into(), "male".into()],
-            of: (0..judged).map(|at| (at % 7 != 5).then_some(at / 4 % 2)).collect(),
+            of: (0..evaluated).map(|exam| (exam % 7 != 5).then_some(exam / 4 % 2)).collect(),
         };
         let options = Options {
             bootstrap_replicates: 50,
@@ -32,12 +32,12 @@ pub fn run(folder: &Path, name: &str, judged: usize, seed: u64) -> RunFolder {
             prevalence: Some(0.01),
             ..Options::default()
         };
-        let (figures, curves) = evaluate_with_curves(&scored, &options);
+        let (metrics, curves) = evaluate_with_curves(&scored, &options);
         write_csv(&run.curve(part, "roc"), &curves.roc_band).unwrap();
         write_csv(&run.curve(part, "precision-recall"), &curves.precision_recall).unwrap();
         write_csv(&run.curve(part, "precision-band"), &curves.precision_band).unwrap();
         write_csv(&run.curve(part, "decision"), &curves.decision).unwrap();
-        parts.insert(part.to_string(), figures);
+        parts.insert(part.to_string(), metrics);
     }
     let summary = Summary { selected_epoch: 2, parts };
     fs::write(run.evaluation_file(), serde_json::to_string(&summary).unwrap()).unwrap();
@@ -61,17 +61,17 @@ fn spec(folder: &Path, name: &str, seed: u64) -> Spec {
     load_resolved(&file, &[]).unwrap()
 }
 
-/// A number in (0, 1) that looks random and is the same every time.
+/// A reproducible pseudo-random number in (0, 1).
 fn share(index: usize, seed: u64) -> f64 {
-    let place = index as f64 + 1.0 + seed as f64 * 7.3;
-    (place * 0.618_033_988_749_895).fract().clamp(1e-6, 1.0 - 1e-6)
+    let position = index as f64 + 1.0 + seed as f64 * 7.3;
+    (position * 0.618_033_988_749_895).fract().clamp(1e-6, 1.0 - 1e-6)
 }
 
 fn series(part: Part, index: usize) -> String {
     format!("2.25.{}{index:06}", part as usize + 1)
 }
 
-/// One exam in four is of a cancer, and scores higher.
+/// Predictions in which one exam in four is positive and has higher scores.
 fn predictions(part: Part, count: usize, seed: u64) -> Vec<PredictionRow> {
     let row = |index: usize| {
         let label = u8::from(index.is_multiple_of(4));
@@ -89,8 +89,8 @@ fn predictions(part: Part, count: usize, seed: u64) -> Vec<PredictionRow> {
     (0..count).map(row).collect()
 }
 
-fn scored(row: &PredictionRow) -> Scored {
-    Scored {
+fn scored(row: &PredictionRow) -> ScoredExam {
+    ScoredExam {
         patient_id: row.patient.clone(),
         exam_id: row.exam.clone(),
         label: row.label == 1,
@@ -99,10 +99,10 @@ fn scored(row: &PredictionRow) -> Scored {
     }
 }
 
-/// The tables of cohort, preparation and epochs.
-fn tables(run: &RunFolder, judged: usize) {
+/// Writes the tables of cohort, preparation and epochs.
+fn write_tables(run: &RunFolder, evaluated: usize) {
     let (mut cohort, mut prepared) = (Vec::new(), Vec::new());
-    let mut add = |part: Option<Part>, index: usize, reason: &str, refused: bool| {
+    let mut add = |part: Option<Part>, index: usize, reason: &str, in_preparation: bool| {
         let series = series(part.unwrap_or(Part::Train), index);
         let patient =
             part.map_or(format!("Nobody {index}"), |part| format!("Jane Doe {part} {index}"));
@@ -115,26 +115,28 @@ fn tables(run: &RunFolder, judged: usize) {
         }))
         .unwrap();
         cohort.push(row);
-        if part.is_none() && !refused {
+        if part.is_none() && !in_preparation {
             return;
         }
         let row: lungs::prepare::Row = serde_json::from_value(json!({
             "patient_id": patient, "study_uid": "1.2", "series_uid": series,
-            "status": if refused { "refused" } else { "prepared" },
+            "status": if in_preparation { "refused" } else { "prepared" },
             "code": reason.split(':').next(), "reason": reason, "slices": 120, "rows": 512,
             "columns": 512, "spacing_d_mm": 2.5, "spacing_h_mm": 0.7, "spacing_w_mm": 0.7,
             "hu_min": -1024, "hu_max": 3071, "lung_left_ml": 2310.4, "lung_right_ml": 2648.9,
             "flags": if index.is_multiple_of(5) { "lungs-cut-at-top" } else { "" },
-            "cache_file": if refused { String::new() } else { format!("{index:06}.npz") },
+            "cache_file": if in_preparation { String::new() } else { format!("{index:06}.npz") },
         }))
         .unwrap();
         prepared.push(row);
     };
-    for (part, count) in [(Part::Train, 3 * judged), (Part::Valid, judged), (Part::Test, judged)] {
+    for (part, count) in
+        [(Part::Train, 3 * evaluated), (Part::Valid, evaluated), (Part::Test, evaluated)]
+    {
         (0..count).for_each(|index| add(Some(part), index, "", false));
     }
-    let left_out = 1_000_000..1_000_000 + judged / 3 + 1;
-    left_out.for_each(|index| add(None, index, "too-few-slices: 12 slices, at least 50", false));
+    let excluded = 1_000_000..1_000_000 + evaluated / 3 + 1;
+    excluded.for_each(|index| add(None, index, "too-few-slices: 12 slices, at least 50", false));
     add(None, 2_000_000, "no-lungs: no lungs were found", true);
     write_csv(&run.table(Table::Cohort), &cohort).unwrap();
     write_csv(&run.table(Table::Preparation), &prepared).unwrap();
@@ -150,7 +152,8 @@ fn tables(run: &RunFolder, judged: usize) {
         average_precision: Some(0.7),
         brier: Some(0.2),
     };
-    let rows: Vec<MetricsRow> =
-        (1..=2).flat_map(|at| [Part::Train, Part::Valid].map(|part| epoch(at, part))).collect();
+    let rows: Vec<MetricsRow> = (1..=2)
+        .flat_map(|number| [Part::Train, Part::Valid].map(|part| epoch(number, part)))
+        .collect();
     write_csv(&run.table(Table::Metrics), &rows).unwrap();
 }

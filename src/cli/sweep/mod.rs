@@ -366,7 +366,7 @@ impl Work {
             }
             let comparison = match compare(&runs, CompareOptions::default()) {
                 // Where the sweep varies who is in the study.
-                Err(ReportError::OtherExams { .. }) => {
+                Err(ReportError::DifferentExams { .. }) => {
                     compare(&runs, CompareOptions { common: true })
                 }
                 other => other,

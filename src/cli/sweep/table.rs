@@ -88,7 +88,7 @@ impl View {
             } else {
                 format!("{count} of {}", one.runs.len())
             };
-            let spread = one.spread.as_ref().map_or("–".to_owned(), |spread| spread.told());
+            let spread = one.spread.as_ref().map_or("–".to_owned(), |spread| spread.text());
             let best = if one.best { "  best" } else { "" };
             rows.push(vec![one.name.clone(), runs, format!("{spread}{best}")]);
         }
@@ -110,7 +110,7 @@ impl View {
             self.part,
             self.best_by.told(),
             best.name,
-            spread.told(),
+            spread.text(),
         ))
     }
 }

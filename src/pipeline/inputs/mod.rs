@@ -151,7 +151,7 @@ pub(super) fn add_contents(rows: &mut Vec<InputRow>, images: &[&Image], spec: &S
 }
 
 fn preparation(spec: &Spec) -> InputRow {
-    let content = blake3::hash(settings(spec).of_voxels().as_bytes()).to_hex().to_string();
+    let content = blake3::hash(settings(spec).voxel_settings().as_bytes()).to_hex().to_string();
     InputRow { content, ..empty(InputKind::Preparation) }
 }
 

@@ -1,4 +1,4 @@
-//! One run as a comparison sees it.
+//! The data of one run in a comparison.
 
 use super::super::folds::cross_validation;
 use super::super::headline::auc_with_interval;
@@ -11,14 +11,14 @@ use crate::results::{
 use crate::spec::{Part, Spec};
 use std::collections::BTreeMap;
 
-/// What is read of one run.
+/// Spec, predictions and metrics of one run.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub name: String,
     pub spec: Spec,
-    /// Predictions of the part that is tested on.
+    /// Predictions on the split that is compared.
     pub rows: Vec<PredictionRow>,
-    /// Figures by part.
+    /// Metrics by split, as in `evaluation.json`.
     pub parts: BTreeMap<String, Evaluation>,
     pub selected_epoch: Option<usize>,
     pub metrics: Vec<MetricsRow>,
@@ -27,8 +27,8 @@ pub(super) struct Entry {
     gpu_memory_bytes: Option<u64>,
 }
 
-/// The part that is tested on: the test part where all runs have one, else validation; nothing
-/// stands for exams out of fold, where a run is a cross-validation.
+/// The split that is compared: the test split when all runs have one, else validation. `None` means
+/// out-of-fold exams, when a run is a cross-validation.
 pub(super) fn common_part(runs: &[RunFolder]) -> Result<Option<Part>, ReportError> {
     let (mut all_tested, mut any_folds) = (true, false);
     for run in runs {
@@ -45,8 +45,8 @@ pub(super) fn common_part(runs: &[RunFolder]) -> Result<Option<Part>, ReportErro
     })
 }
 
-/// A part in words.
-pub(super) fn in_words(part: Option<Part>) -> &'static str {
+/// The name of a split in a sentence.
+pub(super) fn split_name(part: Option<Part>) -> &'static str {
     match part {
         None => "out-of-fold",
         Some(Part::Train) => "training",
@@ -60,25 +60,25 @@ impl Entry {
         let spec = run.spec()?;
         let optional = |path: std::path::PathBuf| path.is_file().then_some(path);
         if spec.is_of_all_folds() {
-            let figures = cross_validation(run)?;
+            let pooled = cross_validation(run)?.pooled;
             let members = run.members()?;
-            let spent = members.iter().map(|(fold, _)| training_seconds(fold));
+            let seconds = members.iter().map(|(fold, _)| training_seconds(fold));
             return Ok(Self {
                 name: run.name(),
                 spec,
                 rows: read_csv(&run.pooled_predictions())?,
-                parts: BTreeMap::from([("out-of-fold".to_owned(), figures.pooled)]),
+                parts: BTreeMap::from([("out-of-fold".to_owned(), pooled)]),
                 selected_epoch: None,
                 metrics: Vec::new(),
-                seconds: spent.sum(),
+                seconds: seconds.sum(),
                 memory_bytes: None,
                 gpu_memory_bytes: None,
             });
         }
         let summary = summary(run)?;
-        // Beside a cross-validation, the part that the run kept for itself.
-        let tested = if summary.parts.contains_key("test") { Part::Test } else { Part::Valid };
-        let file = run.predictions(part.unwrap_or(tested), summary.selected_epoch);
+        // Compared with a cross-validation, a single run uses its own test split, else validation.
+        let own_split = if summary.parts.contains_key("test") { Part::Test } else { Part::Valid };
+        let file = run.predictions(part.unwrap_or(own_split), summary.selected_epoch);
         let timings: Vec<TimingRow> = match optional(run.table(Table::Timings)) {
             Some(path) => read_csv(&path)?,
             None => Vec::new(),
@@ -96,20 +96,20 @@ impl Entry {
         })
     }
 
-    /// Figures by name, in the order in which they are shown.
+    /// Metrics by name, in table order.
     pub fn cells(&self) -> Vec<(String, Cell)> {
         let mut cells = Vec::new();
-        let whole = |value: usize| Cell {
+        let count = |value: usize| Cell {
             text: value.to_string(),
             value: Some(value as f64),
             ..Cell::default()
         };
         if let Some(epoch) = self.selected_epoch {
-            cells.push(("selected epoch".to_owned(), whole(epoch)));
+            cells.push(("selected epoch".to_owned(), count(epoch)));
         }
         for (part, evaluation) in &self.parts {
             let exams = format!("{} ({} positive)", evaluation.exams, evaluation.positives);
-            let exams = Cell { text: exams, ..whole(evaluation.exams) };
+            let exams = Cell { text: exams, ..count(evaluation.exams) };
             cells.push((format!("{part} exams"), exams));
             let auc = &evaluation.auc;
             let cell = number(auc.value, auc.interval.as_ref());
@@ -118,7 +118,7 @@ impl Entry {
                 Cell { text: auc_with_interval(evaluation), ..cell },
             ));
             let accuracy = &evaluation.accuracy;
-            let estimate = |figure: &Estimate| number(figure.value, figure.interval.as_ref());
+            let estimate = |metric: &Estimate| number(metric.value, metric.interval.as_ref());
             for (name, cell) in [
                 ("average precision", estimate(&evaluation.average_precision)),
                 ("accuracy", number(accuracy.value, accuracy.interval.as_ref())),
@@ -137,7 +137,7 @@ impl Entry {
                 Some((low, high)) => format!("{text} ({low:.3}–{high:.3})"),
                 None => text,
             };
-            cells.push(("last epoch".to_owned(), whole(last.epoch)));
+            cells.push(("last epoch".to_owned(), count(last.epoch)));
             cells.push((
                 "last epoch, valid AUC".to_owned(),
                 Cell { text, value: last.auc, low: last.auc_low, high: last.auc_high },

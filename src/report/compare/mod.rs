@@ -1,12 +1,12 @@
-//! Runs side by side: the spec keys that differ, the figures, and paired tests on the same exams.
+//! Comparison of runs: the spec keys that differ, the metrics, and paired tests on the same exams.
 //!
 //! ```text
-//!   run folders ──► Entry (spec, predictions, figures, epochs, cost) ──► groups of seeds and folds
-//!        spec keys that differ · figures · mean ± sd over a group · DeLong's paired tests (Holm)
+//!   run folders ──► Entry (spec, predictions, metrics, epochs, cost) ──► groups of seeds and folds
+//!        spec keys that differ · metrics · mean ± sd over a group · DeLong's paired tests (Holm)
 //! ```
 //!
-//! Runs whose specs differ in nothing but the seed or the fold are a group. The first group is what
-//! the others are tested against, run by run: where there are several, those of the same seed and fold.
+//! Runs whose specs differ only in seed or fold form a group. Every run of a later group is tested against
+//! a run of the first group: when the groups have several runs, against the one of the same seed and fold.
 
 mod entry;
 mod naming;
@@ -25,37 +25,38 @@ use std::path::Path;
 pub use page::comparison_page;
 pub use pairing::PairedTest;
 
-/// Two or more runs side by side.
+/// A comparison of two or more runs.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `experiment/stamp-hash` of each run.
     pub runs: Vec<String>,
-    /// The part of the cohort whose exams are tested on.
+    /// Name of the split that is compared.
     pub part: String,
     /// Spec keys that affect results and differ, with the value in each run.
     pub differences: Vec<KeyDifference>,
-    /// Figures of each run.
-    pub figures: Vec<Figure>,
-    /// Runs that differ in seed or fold only; empty where no two do.
+    /// Metrics of each run.
+    #[serde(rename = "figures")]
+    pub metrics: Vec<MetricRow>,
+    /// Runs that differ only in seed or fold; empty when every group has one run.
     pub groups: Vec<Group>,
-    /// Further runs against those of the first group.
+    /// Paired tests of the other runs against those of the first group.
     pub tests: Vec<PairedTest>,
-    /// Which combination a sweep found best, as a sentence.
+    /// The best combination of a sweep, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<String>,
-    /// What the group of each run is called.
+    /// Name of each run's group.
     #[serde(skip)]
-    kinds: Vec<String>,
+    group_names: Vec<String>,
     #[serde(skip)]
     entries: Vec<Entry>,
 }
 
-/// A key that differs.
+/// A spec key whose value differs between runs.
 #[derive(Debug, Serialize)]
 pub struct KeyDifference {
     /// Dotted key.
     pub key: String,
-    /// Value in each run; `None` where the key plays no part.
+    /// Value in each run; `None` when the key has no effect in a run.
     pub values: Vec<Option<String>>,
 }
 
@@ -65,54 +66,54 @@ impl From<Difference> for KeyDifference {
     }
 }
 
-/// A figure of every run.
+/// One metric of every run.
 #[derive(Debug, Serialize)]
-pub struct Figure {
-    /// What it is.
+pub struct MetricRow {
+    /// Name of the metric, with its split: `test AUC`.
     pub name: String,
-    /// It in each run.
+    /// The metric of each run.
     pub cells: Vec<Cell>,
 }
 
-/// A figure of one run.
+/// A metric of one run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Cell {
-    /// As it is shown.
+    /// Display text.
     pub text: String,
-    /// The number, where it is one.
+    /// The number; `None` when the metric is undefined or missing.
     pub value: Option<f64>,
-    /// Lower end of its 95 % interval.
+    /// Lower end of the 95 % interval.
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the 95 % interval.
     pub high: Option<f64>,
 }
 
-/// Runs that differ in seed or fold only.
+/// Runs that differ only in seed or fold.
 #[derive(Debug, Serialize)]
 pub struct Group {
-    /// Name of its experiment, or what sets it apart from others of that name.
+    /// Name of the experiment, or the keys in which it differs from other groups of that name.
     pub name: String,
-    /// Places of its runs.
+    /// Indices of the group's runs in [`Comparison::runs`].
     pub runs: Vec<usize>,
-    /// Figures over its runs.
+    /// Metrics over the group's runs.
     pub spread: Vec<Spread>,
 }
 
-/// A figure over the runs of a group.
+/// Mean and standard deviation of a metric over the runs of a group.
 #[derive(Clone, Debug, Serialize)]
 pub struct Spread {
-    /// Name of the figure.
+    /// Name of the metric.
     pub name: String,
-    /// Runs that have it.
+    /// Number of runs that have the metric.
     pub count: usize,
     /// Mean.
     pub mean: f64,
-    /// Sample standard deviation; nothing of one run.
+    /// Sample standard deviation; `None` for a single run.
     pub sd: Option<f64>,
 }
 
 impl Spread {
-    /// A figure over runs; nothing of none.
+    /// Mean and standard deviation of `values`; `None` without values.
     pub fn over(name: &str, values: &[f64]) -> Option<Self> {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count as f64;
@@ -122,90 +123,91 @@ impl Spread {
     }
 }
 
-/// What [`compare`] can be told.
+/// Options of [`compare`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompareOptions {
-    /// Test on the exams that runs have in common where they do not have the same.
+    /// Test on the common exams when two runs have different exams.
     pub common: bool,
 }
 
 /// Compares finished runs.
 ///
 /// # Errors
-/// When a run is not finished or cannot be read, or when exams differ and only those in common
-/// could be compared, which must be asked for.
+/// When a run is not finished or cannot be read, when two runs have different labels for an exam, or when
+/// their exams differ and [`CompareOptions::common`] is not set.
 pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison, ReportError> {
     let part = entry::common_part(runs)?;
     let entries: Vec<Entry> =
         runs.iter().map(|run| Entry::read(run, part)).collect::<Result<_, _>>()?;
     let specs: Vec<Spec> = entries.iter().map(|entry| entry.spec.clone()).collect();
-    let figures = figures(&entries);
+    let metrics = metrics(&entries);
     let groups = group(&specs);
     let tests = pairing::tests(&entries, &groups, &specs, options)?;
-    let several = groups.iter().any(|members| members.len() > 1);
+    let has_repetitions = groups.iter().any(|members| members.len() > 1);
     let names = naming::names_of_groups(&specs, &groups);
-    let mut kinds = vec![String::new(); entries.len()];
-    for (name, &place) in names.iter().zip(&groups).flat_map(|(n, g)| g.iter().map(move |p| (n, p)))
-    {
-        kinds[place].clone_from(name);
+    let mut group_names = vec![String::new(); entries.len()];
+    for (name, group) in names.iter().zip(&groups) {
+        for &run in group {
+            group_names[run].clone_from(name);
+        }
     }
     Ok(Comparison {
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
-        part: entry::in_words(part).to_owned(),
+        part: entry::split_name(part).to_owned(),
         differences: differences(&specs).into_iter().map(KeyDifference::from).collect(),
-        groups: if several {
-            groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &figures)).collect()
+        groups: if has_repetitions {
+            groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &metrics)).collect()
         } else {
             Vec::new()
         },
-        figures,
+        metrics,
         tests,
         best: None,
-        kinds,
+        group_names,
         entries,
     })
 }
 
-/// Places of specs that differ in seed and fold only, in order. Where all are of one kind and one
-/// seed, each stands for itself: it is a repetition that is compared.
+/// Indices of specs that differ only in seed and fold, in order. When all specs have the same hash, each spec
+/// is its own group: the runs are repetitions of one run.
 fn group(specs: &[Spec]) -> Vec<Vec<usize>> {
     let mut order: Vec<String> = Vec::new();
     let mut groups = BTreeMap::<String, Vec<usize>>::new();
-    for (place, spec) in specs.iter().enumerate() {
+    for (index, spec) in specs.iter().enumerate() {
         let kind = spec.hash_of_kind();
         if !groups.contains_key(&kind) {
             order.push(kind.clone());
         }
-        groups.entry(kind).or_default().push(place);
+        groups.entry(kind).or_default().push(index);
     }
-    let alike = specs.windows(2).all(|pair| pair[0].hash() == pair[1].hash());
-    if alike {
-        return (0..specs.len()).map(|place| vec![place]).collect();
+    let all_equal = specs.windows(2).all(|pair| pair[0].hash() == pair[1].hash());
+    if all_equal {
+        return (0..specs.len()).map(|index| vec![index]).collect();
     }
     order.iter().filter_map(|kind| groups.remove(kind)).collect()
 }
 
-fn spread(name: String, runs: &[usize], figures: &[Figure]) -> Group {
-    let over = |figure: &Figure| {
-        let values: Vec<f64> = runs.iter().filter_map(|&at| figure.cells[at].value).collect();
-        Spread::over(&figure.name, &values)
+fn spread(name: String, runs: &[usize], metrics: &[MetricRow]) -> Group {
+    let over_runs = |row: &MetricRow| {
+        let values: Vec<f64> = runs.iter().filter_map(|&run| row.cells[run].value).collect();
+        Spread::over(&row.name, &values)
     };
-    Group { name, runs: runs.to_vec(), spread: figures.iter().filter_map(over).collect() }
+    Group { name, runs: runs.to_vec(), spread: metrics.iter().filter_map(over_runs).collect() }
 }
 
-fn figures(entries: &[Entry]) -> Vec<Figure> {
-    let mut figures: Vec<Figure> = Vec::new();
-    for (place, entry) in entries.iter().enumerate() {
+fn metrics(entries: &[Entry]) -> Vec<MetricRow> {
+    let mut rows: Vec<MetricRow> = Vec::new();
+    for (run, entry) in entries.iter().enumerate() {
         for (name, cell) in entry.cells() {
-            let at = figures.iter().position(|figure| figure.name == name).unwrap_or_else(|| {
-                let nothing = Cell { text: "–".to_owned(), ..Cell::default() };
-                figures.push(Figure { name: name.clone(), cells: vec![nothing; entries.len()] });
-                figures.len() - 1
+            let index = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+                let empty = Cell { text: "–".to_owned(), ..Cell::default() };
+                rows.push(MetricRow { name: name.clone(), cells: vec![empty; entries.len()] });
+                rows.len() - 1
             });
-            figures[at].cells[place] = cell;
+            rows[index].cells[run] = cell;
         }
     }
-    figures
+    rows
 }
 
 /// A row of the comparison as CSV.
@@ -220,12 +222,12 @@ struct CsvRow<'a> {
 }
 
 impl Comparison {
-    /// Writes every figure of every run as CSV, one a row.
+    /// Writes the metrics as CSV, one row for each metric and run.
     pub fn write_csv(&self, path: &Path) -> Result<(), ReportError> {
-        let rows = self.figures.iter().flat_map(|figure| {
-            figure.cells.iter().zip(&self.runs).map(|(cell, run)| CsvRow {
+        let rows = self.metrics.iter().flat_map(|metric| {
+            metric.cells.iter().zip(&self.runs).map(|(cell, run)| CsvRow {
                 run,
-                figure: &figure.name,
+                figure: &metric.name,
                 value: cell.value,
                 low: cell.low,
                 high: cell.high,
@@ -235,7 +237,7 @@ impl Comparison {
         Ok(write_csv(path, &rows.collect::<Vec<_>>())?)
     }
 
-    /// Writes the comparison as one page with its curves.
+    /// Writes the comparison as an HTML page with its curves.
     pub fn write_page(&self, path: &Path) -> Result<(), ReportError> {
         Ok(write_bytes(path, comparison_page(self).as_bytes())?)
     }
@@ -247,30 +249,30 @@ impl Comparison {
         Ok(write_bytes(&folder.join("roc.png"), &drawing.png)?)
     }
 
-    /// What a reader must know of the part that is compared, where there is something.
+    /// A warning about selection bias, when the validation split is compared.
     pub fn caution(&self) -> Option<&'static str> {
         (self.part == "validation").then_some(
-            "Each run's epoch was selected on these validation exams, which flatters the figures; for a \
-             paper, compare on a test part (split.test) or cross-validation (split.folds).",
+            "Each run's epoch was selected on these validation exams, so the metrics are biased upwards; for a \
+             paper, compare on a test split (split.test) or by cross-validation (split.folds).",
         )
     }
 
-    /// Short names of the runs, told apart: their group's, with the seed where one has several,
-    /// numbered where they repeat.
+    /// Distinct short names of the runs: the name of the group, with seed and fold when groups have several
+    /// runs, and a number where a name repeats.
     pub fn labels(&self) -> Vec<String> {
-        let mut seen = BTreeMap::<String, usize>::new();
-        let label = |(entry, kind): (&Entry, &String)| {
-            let mut name = kind.clone();
+        let mut name_counts = BTreeMap::<String, usize>::new();
+        let label = |(entry, group): (&Entry, &String)| {
+            let mut name = group.clone();
             if !self.groups.is_empty() {
                 name += &format!(", seed {}", entry.spec.experiment.seed);
                 if entry.spec.split.fold > 0 {
                     name += &format!(", fold {}", entry.spec.split.fold);
                 }
             }
-            let count = seen.entry(name.clone()).or_default();
+            let count = name_counts.entry(name.clone()).or_default();
             *count += 1;
             if *count > 1 { format!("{name} ({count})") } else { name }
         };
-        self.entries.iter().zip(&self.kinds).map(label).collect()
+        self.entries.iter().zip(&self.group_names).map(label).collect()
     }
 }

@@ -1,9 +1,9 @@
-//! What runs are called beside each other.
+//! Names of groups of runs in a comparison.
 
 use crate::spec::{Difference, Spec, differences};
 use std::collections::BTreeSet;
 
-/// A name for each group of runs: that of its experiment, and, where groups share it, the keys in
+/// A name for each group of runs: the name of its experiment or, when groups share that name, the keys in
 /// which they differ: `loss = focal, learning_rate = 0.0001`.
 pub(super) fn names_of_groups(specs: &[Spec], groups: &[Vec<usize>]) -> Vec<String> {
     let firsts: Vec<Spec> =
@@ -13,33 +13,36 @@ pub(super) fn names_of_groups(specs: &[Spec], groups: &[Vec<usize>]) -> Vec<Stri
     if distinct.len() == names.len() {
         return names.into_iter().map(str::to_owned).collect();
     }
-    let telling: Vec<Difference> = differences(&firsts).into_iter().filter(is_telling).collect();
-    let name = |(place, name): (usize, &&str)| {
-        let own: Vec<String> = telling
+    let distinguishing: Vec<Difference> =
+        differences(&firsts).into_iter().filter(is_distinguishing).collect();
+    let name = |(index, name): (usize, &&str)| {
+        let settings: Vec<String> = distinguishing
             .iter()
-            .filter_map(|one| Some(format!("{} = {}", word(&one.key), one.values[place].as_ref()?)))
+            .filter_map(|key| {
+                Some(format!("{} = {}", short_key(&key.key), key.values[index].as_ref()?))
+            })
             .collect();
-        let own = own.join(", ").replace('"', "");
-        match (own.is_empty(), distinct.len() > 1) {
+        let settings = settings.join(", ").replace('"', "");
+        match (settings.is_empty(), distinct.len() > 1) {
             (true, _) => (*name).to_owned(),
-            (false, true) => format!("{name}: {own}"),
-            (false, false) => own,
+            (false, true) => format!("{name}: {settings}"),
+            (false, false) => settings,
         }
     };
     names.iter().enumerate().map(name).collect()
 }
 
-/// Whether a difference tells more than another does: not seed or fold, and not a key that plays a
-/// part in some of the runs only and has one value there (a focal loss's γ beside cross-entropy).
-fn is_telling(difference: &Difference) -> bool {
+/// Whether a difference belongs into a name: not seed or fold, and not a key that has an effect in some runs
+/// only and one value in all of them (γ of a focal loss compared with cross-entropy).
+fn is_distinguishing(difference: &Difference) -> bool {
     let values: BTreeSet<&String> = difference.values.iter().flatten().collect();
-    let everywhere = difference.values.iter().all(Option::is_some);
-    let repeats = ["experiment.seed", "split.fold"].contains(&difference.key.as_str());
-    !repeats && (everywhere || values.len() > 1)
+    let in_all_runs = difference.values.iter().all(Option::is_some);
+    let is_repetition = ["experiment.seed", "split.fold"].contains(&difference.key.as_str());
+    !is_repetition && (in_all_runs || values.len() > 1)
 }
 
-/// The last part of a key, or its section for a `name`.
-fn word(key: &str) -> &str {
+/// The last component of a dotted key, or the section of a `name` key.
+fn short_key(key: &str) -> &str {
     key.strip_suffix(".name").unwrap_or(key).rsplit('.').next().unwrap_or(key)
 }
 
@@ -48,7 +51,7 @@ mod tests {
     use super::*;
     use crate::spec::{Overrides, load};
 
-    fn named(specs: &[&[&str]]) -> Vec<String> {
+    fn group_names_of(specs: &[&[&str]]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spec.toml");
         std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"l.csv\"\n").unwrap();
@@ -57,21 +60,21 @@ mod tests {
             load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
         };
         let specs: Vec<Spec> = specs.iter().map(load).collect();
-        names_of_groups(&specs, &(0..specs.len()).map(|place| vec![place]).collect::<Vec<_>>())
+        names_of_groups(&specs, &(0..specs.len()).map(|index| vec![index]).collect::<Vec<_>>())
     }
 
     #[test]
-    fn groups_are_called_by_experiment_or_by_what_differs() {
+    fn groups_are_named_by_experiment_or_by_differing_keys() {
         assert_eq!(
-            named(&[&["experiment.name=a"], &["experiment.name=b", "loss.name=focal"]]),
+            group_names_of(&[&["experiment.name=a"], &["experiment.name=b", "loss.name=focal"]]),
             ["a", "b"]
         );
         assert_eq!(
-            named(&[&["experiment.seed=1"], &["loss.name=focal", "experiment.seed=2"]]),
+            group_names_of(&[&["experiment.seed=1"], &["loss.name=focal", "experiment.seed=2"]]),
             ["loss = cross-entropy", "loss = focal"]
         );
         assert_eq!(
-            named(&[
+            group_names_of(&[
                 &["train.epochs=3"],
                 &["loss.name=focal", "loss.gamma=1"],
                 &["loss.name=focal", "loss.gamma=3"]
@@ -83,7 +86,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            named(&[
+            group_names_of(&[
                 &["experiment.name=a"],
                 &["experiment.name=b"],
                 &["experiment.name=b", "train.epochs=3"]

@@ -10,8 +10,8 @@ use maud::{Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("compare.css");
 
-/// Runs whose curves are drawn; more are not told apart.
-const DRAWN: usize = 12;
+/// Maximum number of runs whose curves are drawn: colours and dashes of more cannot be distinguished.
+const MAX_CURVES: usize = 12;
 
 /// The whole page.
 pub fn comparison_page(comparison: &Comparison) -> String {
@@ -21,24 +21,24 @@ pub fn comparison_page(comparison: &Comparison) -> String {
             @if let Some(best) = &comparison.best { p { (best) } }
             @for test in &comparison.tests { p { (test.sentence) } }
             @if comparison.tests.is_empty() {
-                p { "The runs differ in their seeds or folds only: there is nothing to test." }
+                p { "The runs differ only in seed or fold, so there is nothing to test." }
             }
             @if let Some(caution) = comparison.caution() { p.soft { (caution) } }
         }
-        h2 { "What differs" }
-        @if comparison.differences.is_empty() { p.soft { "No key of the specs that affects results." } }
+        h2 { "Spec differences" }
+        @if comparison.differences.is_empty() { p.soft { "No spec key that affects the results differs." } }
         @else { (differences(comparison, &labels)) }
         @if !comparison.groups.is_empty() {
-            h2 { "Over seeds and folds" }
+            h2 { "Mean over seeds and folds" }
             p.soft { "Mean ± standard deviation over the runs of each group." }
             (groups(comparison))
         }
-        h2 { "Figures" }
-        p.soft { "With 95 % intervals where there are some." }
-        (figures(comparison, &labels))
+        h2 { "Metrics" }
+        p.soft { "With 95 % intervals where available." }
+        (metrics(comparison, &labels))
         h2 { "Curves" }
-        @if comparison.runs.len() > DRAWN {
-            p.soft { "Of the first " (DRAWN) " runs." }
+        @if comparison.runs.len() > MAX_CURVES {
+            p.soft { "The plots show the first " (MAX_CURVES) " of " (comparison.runs.len()) " runs." }
         }
         div.curves {
             @for drawing in [overlaid_roc(comparison), calibration(comparison), losses(comparison)] {
@@ -52,14 +52,14 @@ pub fn comparison_page(comparison: &Comparison) -> String {
         p.soft { "Research use only: not a medical device." }
     };
     let lead = format!(
-        "{}, compared on their {} exams.",
+        "{} compared on their {} exams.",
         counted(comparison.runs.len(), "run", "runs"),
         comparison.part
     );
     Page { title: "Comparison of runs", lead: &lead, body, style: STYLE, script: "" }.to_html()
 }
 
-/// A table with a column for each run; on a phone, each cell says whose it is.
+/// A table with a column for each label; on a phone, each cell shows its column's label.
 fn table<'a>(labels: &[String], rows: impl Iterator<Item = (&'a str, Vec<String>)>) -> Markup {
     html! {
         div.wide { table {
@@ -80,8 +80,8 @@ fn differences(comparison: &Comparison, labels: &[String]) -> Markup {
     table(labels, rows.map(|row| (row.key.as_str(), row.values.iter().map(cell).collect())))
 }
 
-fn figures(comparison: &Comparison, labels: &[String]) -> Markup {
-    let rows = comparison.figures.iter();
+fn metrics(comparison: &Comparison, labels: &[String]) -> Markup {
+    let rows = comparison.metrics.iter();
     table(
         labels,
         rows.map(|row| {
@@ -96,34 +96,34 @@ fn groups(comparison: &Comparison) -> Markup {
         .iter()
         .map(|group| format!("{} ({})", group.name, counted(group.runs.len(), "run", "runs")))
         .collect();
-    let rows = comparison.figures.iter().filter_map(|figure| {
+    let rows = comparison.metrics.iter().filter_map(|metric| {
         let cell = |group: &super::Group| {
-            let one = group.spread.iter().find(|one| one.name == figure.name);
-            one.map_or("–".to_owned(), super::Spread::told)
+            let spread = group.spread.iter().find(|spread| spread.name == metric.name);
+            spread.map_or("–".to_owned(), super::Spread::text)
         };
         let cells: Vec<String> = comparison.groups.iter().map(cell).collect();
-        cells.iter().any(|cell| cell != "–").then_some((figure.name.as_str(), cells))
+        cells.iter().any(|cell| cell != "–").then_some((metric.name.as_str(), cells))
     });
     table(&labels, rows)
 }
 
 impl super::Spread {
     /// `0.843 ± 0.012`
-    pub fn told(&self) -> String {
-        let whole = |value: f64| value.fract() == 0.0;
-        let told = |value: f64| match self.mean.abs() {
-            _ if whole(self.mean) && self.sd.is_none_or(whole) => number(value, 0),
+    pub fn text(&self) -> String {
+        let is_whole = |value: f64| value.fract() == 0.0;
+        let format = |value: f64| match self.mean.abs() {
+            _ if is_whole(self.mean) && self.sd.is_none_or(is_whole) => number(value, 0),
             mean if mean < 10.0 => format!("{value:.3}").replace('-', "−"),
             _ => format!("{value:.1}"),
         };
-        let mean = told(self.mean);
-        self.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", told(sd)))
+        let mean = format(self.mean);
+        self.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", format(sd)))
     }
 }
 
-/// ROC curves of the part that is compared.
+/// ROC curves on the split that is compared.
 pub(super) fn overlaid_roc(comparison: &Comparison) -> Drawing {
-    let entries = comparison.entries.iter().zip(comparison.labels()).take(DRAWN);
+    let entries = comparison.entries.iter().zip(comparison.labels()).take(MAX_CURVES);
     let curves: Vec<_> = entries
         .map(|(entry, label)| {
             let epoch = entry.selected_epoch.map_or(String::new(), |e| format!(", epoch {e}"));
@@ -134,7 +134,7 @@ pub(super) fn overlaid_roc(comparison: &Comparison) -> Drawing {
 }
 
 fn calibration(comparison: &Comparison) -> Drawing {
-    let entries = comparison.entries.iter().zip(comparison.labels()).take(DRAWN);
+    let entries = comparison.entries.iter().zip(comparison.labels()).take(MAX_CURVES);
     let runs: Vec<_> = entries
         .map(|(entry, label)| {
             let probabilities: Vec<f64> = entry.rows.iter().map(|row| row.probability).collect();
@@ -152,7 +152,7 @@ fn calibration(comparison: &Comparison) -> Drawing {
 }
 
 fn losses(comparison: &Comparison) -> Drawing {
-    let entries = comparison.entries.iter().zip(comparison.labels()).take(DRAWN);
+    let entries = comparison.entries.iter().zip(comparison.labels()).take(MAX_CURVES);
     let runs: Vec<_> = entries
         .map(|(entry, label)| {
             let valid = entry.metrics.iter().filter(|row| row.split == Part::Valid);
@@ -160,10 +160,10 @@ fn losses(comparison: &Comparison) -> Drawing {
             (label, valid.map(|row| (epoch(row.epoch), row.loss)).collect())
         })
         .collect();
-    let losses = comparison.differences.iter().any(|row| row.key.starts_with("loss."));
-    // Heights of different losses say nothing beside each other.
-    let title = if losses {
-        "Validation loss by epoch, each run by its own loss"
+    let losses_differ = comparison.differences.iter().any(|row| row.key.starts_with("loss."));
+    // Values of different loss functions are not comparable.
+    let title = if losses_differ {
+        "Validation loss by epoch (loss functions differ)"
     } else {
         "Validation loss by epoch"
     };

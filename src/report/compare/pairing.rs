@@ -1,32 +1,32 @@
 //! Paired tests of runs that scored the same exams.
 
 use super::super::ReportError;
-use super::entry::{Entry, in_words};
-use super::{CompareOptions, entry};
+use super::CompareOptions;
+use super::entry::{Entry, split_name};
 use crate::evaluation::{PairedAucs, auc_with_interval, delong_paired, holm};
 use crate::results::PredictionRow;
 use crate::spec::{LossName, Part, Spec, differences};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A run against one of the first group.
+/// DeLong's paired test of a run against a run of the first group.
 #[derive(Debug, Serialize)]
 pub struct PairedTest {
-    /// The run.
+    /// Name of the run.
     pub run: String,
-    /// What it is tested against.
+    /// Name of the run that it is tested against.
     pub against: String,
-    /// Exams that both scored.
+    /// Number of exams that both runs scored.
     pub exams: usize,
-    /// DeLong's test on them; `None` where there is none.
+    /// Result of the test; `None` when it is undefined.
     pub aucs: Option<PairedAucs>,
-    /// Its p-value corrected for the number of tests by Holm's method.
+    /// The p-value corrected for the number of tests by Holm's method.
     pub p_value_holm: Option<f64>,
-    /// The result, or why there is none, as a sentence.
+    /// The result as a sentence, or the reason why there is none.
     pub sentence: String,
 }
 
-/// The tests of all groups against the first.
+/// The tests of all later groups against the first group.
 pub(super) fn tests(
     entries: &[Entry],
     groups: &[Vec<usize>],
@@ -34,31 +34,31 @@ pub(super) fn tests(
     options: CompareOptions,
 ) -> Result<Vec<PairedTest>, ReportError> {
     let Some((first, others)) = groups.split_first() else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for &place in others.iter().flatten() {
-        let own = (specs[place].experiment.seed, specs[place].split.fold);
-        let same = |at: &&usize| (specs[**at].experiment.seed, specs[**at].split.fold) == own;
-        let alone = groups.iter().all(|group| group.len() == 1);
-        let partner = if alone { first.first() } else { first.iter().find(same) };
+    let mut pairs = Vec::new();
+    for &run in others.iter().flatten() {
+        let seed_and_fold = |run: usize| (specs[run].experiment.seed, specs[run].split.fold);
+        let matches = |other: &&usize| seed_and_fold(**other) == seed_and_fold(run);
+        let single_runs = groups.iter().all(|group| group.len() == 1);
+        let partner = if single_runs { first.first() } else { first.iter().find(matches) };
         match partner {
             Some(&partner) => {
-                found.push((place, partner, pair(&entries[partner], &entries[place], options)?));
+                pairs.push((run, partner, pair(&entries[partner], &entries[run], options)?));
             }
-            None => found.push((place, first[0], Pair::without_partner(&entries[place]))),
+            None => pairs.push((run, first[0], Pair::without_partner(&entries[run]))),
         }
     }
-    let p_values: Vec<f64> = found.iter().filter_map(|(_, _, pair)| pair.p_value()).collect();
+    let p_values: Vec<f64> = pairs.iter().filter_map(|(_, _, pair)| pair.p_value()).collect();
     let mut corrected = holm(&p_values).into_iter();
     let count = p_values.len();
-    Ok(found
+    Ok(pairs
         .into_iter()
-        .map(|(place, partner, pair)| {
+        .map(|(run, partner, pair)| {
             let p_value_holm = pair.p_value().and_then(|_| corrected.next());
             PairedTest {
-                run: entries[place].name.clone(),
+                run: entries[run].name.clone(),
                 against: entries[partner].name.clone(),
                 exams: pair.labels.len(),
-                sentence: sentence(&entries[place], &entries[partner], &pair, p_value_holm, count),
+                sentence: sentence(&entries[run], &entries[partner], &pair, p_value_holm, count),
                 aucs: pair.aucs,
                 p_value_holm,
             }
@@ -66,20 +66,20 @@ pub(super) fn tests(
         .collect())
 }
 
-/// Two runs on the exams of both.
+/// Predictions of two runs on their common exams.
 struct Pair {
-    /// Log-odds of the run and of its partner.
+    /// Log-odds of the run and of its partner, each `[exam]`.
     scores: [Vec<f64>; 2],
     labels: Vec<bool>,
     aucs: Option<PairedAucs>,
-    /// Why there is no test.
+    /// Why the test is undefined.
     reason: Option<String>,
 }
 
 impl Pair {
     fn without_partner(entry: &Entry) -> Self {
         let reason = format!(
-            "No paired test of {}: no run of the first group has its seed ({}) and fold.",
+            "No paired test for {}: no run of the first group has the same seed ({}) and fold.",
             entry.name, entry.spec.experiment.seed
         );
         Self { scores: Default::default(), labels: Vec::new(), aucs: None, reason: Some(reason) }
@@ -92,20 +92,21 @@ impl Pair {
 
 fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, ReportError> {
     let key = |row: &PredictionRow| (row.patient.clone(), row.exam.clone());
-    let known: BTreeMap<_, &PredictionRow> = first.rows.iter().map(|row| (key(row), row)).collect();
+    let first_rows: BTreeMap<_, &PredictionRow> =
+        first.rows.iter().map(|row| (key(row), row)).collect();
     let shared: Vec<(&PredictionRow, &PredictionRow)> =
-        other.rows.iter().filter_map(|row| Some((*known.get(&key(row))?, row))).collect();
+        other.rows.iter().filter_map(|row| Some((*first_rows.get(&key(row))?, row))).collect();
     let relabelled = shared.iter().filter(|(a, b)| a.label != b.label).count();
     if relabelled > 0 {
-        return Err(ReportError::OtherLabels {
+        return Err(ReportError::DifferentLabels {
             first: first.name.clone(),
             second: other.name.clone(),
             exams: relabelled,
         });
     }
-    let same = shared.len() == other.rows.len() && shared.len() == first.rows.len();
-    if !same && (!options.common || shared.is_empty()) {
-        return Err(ReportError::OtherExams {
+    let same_exams = shared.len() == other.rows.len() && shared.len() == first.rows.len();
+    if !same_exams && (!options.common || shared.is_empty()) {
+        return Err(ReportError::DifferentExams {
             first: first.name.clone(),
             second: other.name.clone(),
             first_exams: first.rows.len(),
@@ -119,7 +120,7 @@ fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, R
     let aucs = delong_paired(&b, &a, &labels, 0.95);
     let reason = match &aucs {
         None => Some(format!(
-            "No paired test of {}: the exams are all of one class, or a score is not a number.",
+            "No paired test for {}: all exams have the same class, or a prediction is not a number.",
             other.name
         )),
         Some(aucs) => aucs.reason.as_ref().map(|reason| format!("{}: {reason}.", other.name)),
@@ -127,7 +128,7 @@ fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, R
     Ok(Pair { scores: [b, a], labels, aucs, reason })
 }
 
-/// What a paper would print.
+/// The result of a test as a sentence for a paper.
 fn sentence(
     entry: &Entry,
     partner: &Entry,
@@ -140,31 +141,31 @@ fn sentence(
     }
     let Some(aucs) = &pair.aucs else { return String::new() };
     let (Some(interval), Some(p)) = (&aucs.interval, aucs.p_value) else {
-        return "The AUCs cannot be told apart.".to_owned();
+        return "The paired test of the AUCs is undefined.".to_owned();
     };
     let [own, other] =
-        [(&pair.scores[0], entry), (&pair.scores[1], partner)].map(|(scores, of)| {
-            let found = auc_with_interval(scores, &pair.labels, 0.95);
-            let interval = found.interval.map_or(String::new(), |interval| {
+        [(&pair.scores[0], entry), (&pair.scores[1], partner)].map(|(scores, run)| {
+            let auc = auc_with_interval(scores, &pair.labels, 0.95);
+            let interval = auc.interval.map_or(String::new(), |interval| {
                 format!(" (95 % CI {:.3} to {:.3})", interval.low, interval.high)
             });
-            (called(of, entry, partner), found.value.unwrap_or_default(), interval)
+            (short_name(run, entry, partner), auc.value.unwrap_or_default(), interval)
         });
-    let part = part_of(entry);
+    let split = compared_split(entry);
     let positives = pair.labels.iter().filter(|&&label| label).count();
-    let told = |p: f64| if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") };
+    let format_p = |p: f64| if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") };
     let holm = match corrected.filter(|_| count > 1) {
-        Some(corrected) => format!("; Holm-corrected for {count} tests, {}", told(corrected)),
+        Some(corrected) => format!("; Holm-corrected for {count} tests, {}", format_p(corrected)),
         None => String::new(),
     };
-    let only = if pair.labels.len() == entry.rows.len().max(partner.rows.len()) {
+    let common = if pair.labels.len() == entry.rows.len().max(partner.rows.len()) {
         ""
     } else {
-        " that both have in common"
+        " common to both runs"
     };
     format!(
-        "On the same {} {part} exams{only} ({positives} positive), {} reached an AUC of {:.3}{} and {} \
-         one of {:.3}{}, a difference of {:.3} (95 % CI {:.3} to {:.3}; DeLong's paired test, {}{holm}).",
+        "On the same {} {split} exams{common} ({positives} positive), {} reached an AUC of {:.3}{} and {} \
+         an AUC of {:.3}{}, a difference of {:.3} (95 % CI {:.3} to {:.3}; DeLong's paired test, {}{holm}).",
         pair.labels.len(),
         own.0,
         own.1,
@@ -175,28 +176,28 @@ fn sentence(
         aucs.difference,
         interval.low,
         interval.high,
-        told(p),
+        format_p(p),
     )
     .replace("of -", "of −")
     .replace("CI -", "CI −")
     .replace("to -", "to −")
 }
 
-fn part_of(entry: &Entry) -> &'static str {
+fn compared_split(entry: &Entry) -> &'static str {
     if entry.parts.contains_key("out-of-fold") {
-        return in_words(None);
+        return split_name(None);
     }
-    let count = |part: &str| entry.parts.get(part).map(|figures| figures.exams);
+    let count = |split: &str| entry.parts.get(split).map(|metrics| metrics.exams);
     if count("test") == Some(entry.rows.len()) && count("test").is_some() {
-        entry::in_words(Some(Part::Test))
+        split_name(Some(Part::Test))
     } else {
-        entry::in_words(Some(Part::Valid))
+        split_name(Some(Part::Valid))
     }
 }
 
-/// What a run is called beside another: by its loss or the one key in which they differ, else by
-/// its name.
-fn called(run: &Entry, a: &Entry, b: &Entry) -> String {
+/// The name of `run` in the comparison of `a` and `b`: its loss or the one key in which they differ, else the
+/// name of the run.
+fn short_name(run: &Entry, a: &Entry, b: &Entry) -> String {
     let loss = &run.spec.loss;
     if a.spec.loss.name != b.spec.loss.name {
         return match loss.name {
@@ -206,8 +207,8 @@ fn called(run: &Entry, a: &Entry, b: &Entry) -> String {
     }
     let keys = differences(&[run.spec.clone(), a.spec.clone(), b.spec.clone()]);
     match keys.as_slice() {
-        [one] => match one.values.first() {
-            Some(Some(value)) => format!("{} = {value}", one.key),
+        [key] => match key.values.first() {
+            Some(Some(value)) => format!("{} = {value}", key.key),
             _ => run.name.clone(),
         },
         _ => run.name.clone(),

@@ -1,10 +1,10 @@
-//! Links from a page to files beside it.
+//! Relative links from a page to other files.
 
 use std::fs;
 use std::path::{Component, Path};
 
-/// The link from a page in one folder to another folder: relative, ending in `/`, or empty when
-/// they are the same. `None` when one of them is not there.
+/// The relative link from a page in folder `from` to folder `to`: ends in `/`, or is empty when both are the
+/// same. `None` when a folder does not exist.
 pub fn folder_link(from: &Path, to: &Path) -> Option<String> {
     let (from, to) = (fs::canonicalize(from).ok()?, fs::canonicalize(to).ok()?);
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
@@ -16,17 +16,17 @@ pub fn folder_link(from: &Path, to: &Path) -> Option<String> {
     Some(up.chain(down).collect())
 }
 
-/// The link to a file in a folder of [`folder_link`].
+/// The link to `file` in a folder that [`folder_link`] returned.
 pub fn link(folder: &str, file: &str) -> String {
-    // A first part with a colon would read as a scheme; encoded it does not.
+    // Encoding keeps a colon in the first component from being read as a URL scheme.
     format!("{folder}{}", encode(file.as_bytes()))
 }
 
-/// Percent-encodes what is not plain in a URL.
+/// Percent-encodes all bytes but unreserved characters.
 fn encode(name: &[u8]) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let encoded = name.iter().map(|&byte| {
-        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+        if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     });
     encoded.collect()
 }
@@ -38,15 +38,15 @@ mod tests {
     #[test]
     fn links_are_relative_and_encoded() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| {
+        let create = |name: &str| {
             let path = folder.path().join(name);
             fs::create_dir_all(&path).unwrap();
             path
         };
-        let (run, cache) = (at("results/demo/run"), at("data/ct: ü.prepared"));
-        let found = folder_link(&run, &cache).unwrap();
-        assert_eq!(found, "../../../data/ct%3A%20%C3%BC.prepared/");
-        assert_eq!(link(&found, "a\"b.png"), "../../../data/ct%3A%20%C3%BC.prepared/a%22b.png");
+        let (run, cache) = (create("results/demo/run"), create("data/ct: ü.prepared"));
+        let to_cache = folder_link(&run, &cache).unwrap();
+        assert_eq!(to_cache, "../../../data/ct%3A%20%C3%BC.prepared/");
+        assert_eq!(link(&to_cache, "a\"b.png"), "../../../data/ct%3A%20%C3%BC.prepared/a%22b.png");
         assert_eq!(folder_link(&run, &run).unwrap(), "");
         assert_eq!(link("", "javascript:alert(1)"), "javascript%3Aalert%281%29");
         assert_eq!(folder_link(&run, &folder.path().join("gone")), None);

@@ -1,14 +1,14 @@
-//! What every page has in common: one file, nothing from elsewhere, light and dark, readable on a
-//! phone and on paper.
+//! Layout of all HTML pages: a single file without external resources, in light and dark, readable on a
+//! phone and in print.
 //!
 //! ```text
-//!   Page { title, lead, body, style, script } ──► one HTML text, the same bytes every time
+//!   Page { title, lead, body, style, script } ──► HTML text, the same bytes every time
 //! ```
 //!
-//! Bodies are written with `maud`: templates are Rust, checked when the program is built, and
-//! every text is escaped unless it says `PreEscaped`. A content security policy allows the page's
-//! own style and script by their hashes and pictures in it or beside it, nothing else: even a text that
-//! slipped through unescaped could not run.
+//! Bodies are written with `maud`: templates are Rust, checked at compile time, and every text is
+//! escaped unless it is `PreEscaped`. The content security policy allows the page's own style and script
+//! by their hashes, embedded pictures and pictures from files; a text that was not escaped cannot
+//! run as a script.
 
 mod links;
 
@@ -18,25 +18,25 @@ use sha2::{Digest, Sha256};
 
 pub use links::{folder_link, link};
 
-/// The style that all pages share.
+/// The shared style of all pages.
 const STYLE: &str = include_str!("page.css");
 
-/// A page.
+/// Content of a page.
 pub struct Page<'a> {
-    /// The browser's title and the heading.
+    /// Title and heading.
     pub title: &'a str,
-    /// Under the heading: what the page is, in a line.
+    /// One line below the heading that describes the page.
     pub lead: &'a str,
     /// The content.
     pub body: Markup,
-    /// Style of this page besides the shared one.
+    /// Additional style of this page.
     pub style: &'a str,
-    /// Script of this page: the page is complete without it.
+    /// Script of this page; the page must be complete without it.
     pub script: &'a str,
 }
 
 impl Page<'_> {
-    /// The whole page.
+    /// The page as HTML.
     pub fn to_html(&self) -> String {
         let style = format!("{STYLE}{}{}", super::plot::page_colours(), self.style);
         let policy = format!(
@@ -74,19 +74,20 @@ impl Page<'_> {
     }
 }
 
-/// A hash as a content security policy names it.
+/// The hash source of a content security policy: `'sha256-…'`.
 fn hash_source(text: &str) -> String {
     let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!("'sha256-{hash}'")
 }
 
-/// A UID or other long name, shortened to its end, where UIDs differ; the whole is in the title.
+/// A UID or other long name, shortened to its last characters, where UIDs differ. The `title` attribute has
+/// the full name.
 pub fn short_uid(uid: &str) -> Markup {
-    const KEPT: usize = 10;
+    const LENGTH: usize = 10;
     let characters = uid.chars().count();
-    let end: String = uid.chars().skip(characters.saturating_sub(KEPT)).collect();
+    let end: String = uid.chars().skip(characters.saturating_sub(LENGTH)).collect();
     html! {
-        @if characters > KEPT + 1 { span.uid title=(uid) { "…" (end) } }
+        @if characters > LENGTH + 1 { span.uid title=(uid) { "…" (end) } }
         @else { span.uid { (uid) } }
     }
 }

@@ -6,7 +6,7 @@ use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
 use super::style::{BAND, BLUE, CURVE, Colour, Dash, REFERENCE, SMALL, SOFT_INK, VERMILION, WHITE};
 
-/// Losses of one epoch; what was not measured is `None`.
+/// Losses of one epoch; a loss that was not measured is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochLoss {
     /// Epoch, from 1.
@@ -17,30 +17,30 @@ pub struct EpochLoss {
     pub valid: Option<f64>,
 }
 
-/// Ranking and accuracy on validation in one epoch; what is undefined is `None`.
+/// AUC and accuracy on validation in one epoch; an undefined metric is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochRanking {
     /// Epoch, from 1.
     pub epoch: u32,
     /// Area under the ROC curve.
     pub auc: Option<f64>,
-    /// Lower end of its interval.
+    /// Lower end of the AUC's interval.
     pub auc_low: Option<f64>,
-    /// Upper end of its interval.
+    /// Upper end of the AUC's interval.
     pub auc_high: Option<f64>,
-    /// Share of exams on the right side of one half.
+    /// Accuracy at a probability of one half.
     pub accuracy: Option<f64>,
 }
 
 const TRAIN_DASH: Option<Dash> = Some((7.0, 3.0));
 
-/// Training and validation loss by epoch, the chosen epoch marked. `loss_name` is the axis label
+/// Training and validation loss by epoch, with the selected epoch marked. `loss_name` is the axis label
 /// ("cross-entropy (nats per exam)").
 pub fn loss_curves(
     title: &str,
     loss_name: &str,
     epochs: &[EpochLoss],
-    chosen: Option<u32>,
+    selected: Option<u32>,
 ) -> Drawing {
     let mut scene = Scene::new(720.0, 440.0, &format!("{title}: loss by epoch"));
     let train: Vec<_> = epochs.iter().map(|e| (e.epoch, finite(e.train))).collect();
@@ -52,10 +52,10 @@ pub fn loss_curves(
         (epoch_ticks(epochs.iter().map(|e| e.epoch)), ticks(range.0, range.1, 6));
     draw_title(&mut scene, frame.left, title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
-    mark_chosen(&mut scene, &frame, chosen);
+    mark_selected(&mut scene, &frame, selected);
     draw_curve(&mut scene, &frame, &train, VERMILION, TRAIN_DASH);
     draw_curve(&mut scene, &frame, &valid, BLUE, None);
-    mark_value(&mut scene, &frame, &valid, chosen, BLUE);
+    mark_value(&mut scene, &frame, &valid, selected, BLUE);
     frame.draw_axes(&mut scene, &x_ticks, &y_ticks);
     frame.draw_labels(&mut scene, "Epoch", loss_name);
     let entries = [
@@ -64,18 +64,18 @@ pub fn loss_curves(
     ];
     draw_legend_row(&mut scene, frame.left, 52.0, &entries);
     if values().next().is_none() {
-        frame.say(&mut scene, "no loss was recorded");
+        frame.draw_note(&mut scene, "no loss recorded");
     }
     draw(&scene)
 }
 
-/// Validation AUC with its interval as a band, and accuracy, by epoch; the chosen epoch marked.
-/// `interval_name` names the band ("95% CI").
+/// Validation AUC with its interval as a band, and accuracy, by epoch, with the selected epoch marked.
+/// `interval_name` is the legend of the band ("95% CI").
 pub fn auc_accuracy_curves(
     title: &str,
     interval_name: &str,
     epochs: &[EpochRanking],
-    chosen: Option<u32>,
+    selected: Option<u32>,
 ) -> Drawing {
     let mut scene =
         Scene::new(720.0, 440.0, &format!("{title}: validation AUC and accuracy by epoch"));
@@ -100,15 +100,15 @@ pub fn auc_accuracy_curves(
         scene.text(label.anchor(Anchor::End).colour(SOFT_INK));
     }
     draw_band(&mut scene, &frame, &low, &high, BLUE);
-    mark_chosen(&mut scene, &frame, chosen);
+    mark_selected(&mut scene, &frame, selected);
     draw_curve(&mut scene, &frame, &accuracy, VERMILION, TRAIN_DASH);
     draw_curve(&mut scene, &frame, &auc, BLUE, None);
-    mark_value(&mut scene, &frame, &auc, chosen, BLUE);
+    mark_value(&mut scene, &frame, &auc, selected, BLUE);
     frame.draw_axes(&mut scene, &x_ticks, &y_ticks);
     frame.draw_labels(&mut scene, "Epoch", "Validation AUC, accuracy");
     let interval = format!("AUC {interval_name}");
     let missing = |column: &[(u32, Option<f64>)]| column.iter().all(|(_, value)| value.is_none());
-    // Said in the legend, where it hides no accuracy.
+    // The note is in the legend, where it does not cover the accuracy curve.
     let auc_label =
         if missing(&auc) && !missing(&accuracy) { "AUC undefined: one class only" } else { "AUC" };
     let mut entries = vec![(Swatch::Line(BLUE, None), auc_label)];
@@ -118,7 +118,7 @@ pub fn auc_accuracy_curves(
     entries.push((Swatch::Line(VERMILION, TRAIN_DASH), "accuracy"));
     draw_legend_row(&mut scene, frame.left, 52.0, &entries);
     if missing(&auc) && missing(&accuracy) {
-        frame.say(&mut scene, "no validation figure was recorded");
+        frame.draw_note(&mut scene, "no validation metrics recorded");
     }
     draw(&scene)
 }
@@ -127,7 +127,7 @@ fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite())
 }
 
-/// From 0 where that costs little height, else close around the values.
+/// The axis range: from 0 when the values are spread enough, else close around the values.
 fn loss_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -150,7 +150,7 @@ fn frame_over(epochs: impl Iterator<Item = u32>, y: (f64, f64)) -> Frame {
     Frame { left: 74.0, right: 700.0, top: 82.0, bottom: 386.0, x, y }
 }
 
-/// The margins of the axis get no tick: there is no epoch 0.
+/// Ticks from the first to the last epoch; the margins of the axis get none.
 fn epoch_ticks(epochs: impl Iterator<Item = u32> + Clone) -> Vec<super::frame::Tick> {
     match (epochs.clone().min(), epochs.max()) {
         (Some(first), Some(last)) => whole_ticks(first, last),
@@ -158,25 +158,25 @@ fn epoch_ticks(epochs: impl Iterator<Item = u32> + Clone) -> Vec<super::frame::T
     }
 }
 
-fn mark_chosen(scene: &mut Scene, frame: &Frame, chosen: Option<u32>) {
-    if let Some(epoch) = chosen.filter(|&e| (frame.x.0..=frame.x.1).contains(&f64::from(e))) {
-        frame.mark_x(scene, f64::from(epoch), &format!("chosen: epoch {epoch}"));
+fn mark_selected(scene: &mut Scene, frame: &Frame, selected: Option<u32>) {
+    if let Some(epoch) = selected.filter(|&e| (frame.x.0..=frame.x.1).contains(&f64::from(e))) {
+        frame.mark_x(scene, f64::from(epoch), &format!("selected: epoch {epoch}"));
     }
 }
 
-/// A ring around the chosen epoch's value.
+/// Draws a ring around the selected epoch's value.
 fn mark_value(
     scene: &mut Scene,
     frame: &Frame,
     column: &[(u32, Option<f64>)],
-    chosen: Option<u32>,
+    selected: Option<u32>,
     colour: Colour,
 ) {
     for &(epoch, value) in column {
-        if let (true, Some(value)) = (Some(epoch) == chosen, value) {
-            let place = frame.at(f64::from(epoch), value);
-            scene.disc(place, 5.5, colour);
-            scene.disc(place, 3.0, WHITE);
+        if let (true, Some(value)) = (Some(epoch) == selected, value) {
+            let point = frame.at(f64::from(epoch), value);
+            scene.disc(point, 5.5, colour);
+            scene.disc(point, 3.0, WHITE);
         }
     }
 }
@@ -195,7 +195,7 @@ fn draw_curve(
             .filter_map(|&(epoch, value)| Some(frame.at(f64::from(epoch), value?)))
             .collect();
         scene.dashed(&points, CURVE, colour, dash);
-        // Dots show where the measurements are, while there is room for them.
+        // Dots mark the measurements of short curves; long curves have no room for them.
         if column.len() <= 40 || points.len() == 1 {
             points.iter().for_each(|&point| scene.disc(point, 2.75, colour));
         }

@@ -1,5 +1,5 @@
-//! Who is in the study: boxes from what was found to the parts, with what was left out beside
-//! them, as STARD 2015 (Bossuyt et al.) asks for.
+//! The flow diagram of a study: boxes from all series to the splits, with excluded series in boxes to the
+//! right, as STARD 2015 (Bossuyt et al.) requires.
 
 use super::Drawing;
 use super::frame::draw_title;
@@ -7,35 +7,35 @@ use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text, fit};
 use super::style::{AXIS, LABEL, SOFT_INK, WHITE};
 
-/// A diagram of the flow of exams.
+/// Content of a flow diagram.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flow {
-    /// Boxes from above to below, each with what is left out on the way to the next.
+    /// Boxes from top to bottom, each with the exclusions between it and the next.
     pub steps: Vec<FlowStep>,
-    /// Where the last box leads: one box for each part.
-    pub parts: Vec<Vec<String>>,
+    /// Lines of the boxes below the last step, such as one box for each split.
+    pub branches: Vec<Vec<String>>,
 }
 
-/// A box and what is left out after it.
+/// A box and the exclusions after it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlowStep {
     /// Lines of the box, the first of them bold.
     pub lines: Vec<String>,
-    /// Lines of the box beside the way to the next, the first of them bold; empty where nothing is
-    /// left out.
-    pub left_out: Vec<String>,
+    /// Lines of the box of exclusions, the first of them bold; empty without exclusions.
+    pub excluded: Vec<String>,
 }
 
 const WIDTH: f64 = 560.0;
 const LEFT: f64 = 20.0;
-/// The column of boxes, and that of what is left out.
-const MAIN: (f64, f64) = (LEFT, 262.0);
-const BESIDE: (f64, f64) = (296.0, WIDTH - LEFT);
+/// Left and right edge of the boxes of steps.
+const STEPS: (f64, f64) = (LEFT, 262.0);
+/// Left and right edge of the boxes of exclusions.
+const EXCLUSIONS: (f64, f64) = (296.0, WIDTH - LEFT);
 const LINE: f64 = 18.0;
 const MARGIN: f64 = 10.0;
 const GAP: f64 = 26.0;
 
-/// The diagram; its height follows what there is to say.
+/// Draws the diagram; its height depends on the number of lines.
 pub fn flow_diagram(title: &str, flow: &Flow) -> Drawing {
     draw(&scene(title, flow))
 }
@@ -44,48 +44,48 @@ fn scene(title: &str, flow: &Flow) -> Scene {
     let mut scene = Scene::new(WIDTH, 0.0, &format!("{title}: flow of exams"));
     draw_title(&mut scene, LEFT, title);
     let mut y = 48.0;
-    let middle = f64::midpoint(MAIN.0, MAIN.1);
-    for (place, step) in flow.steps.iter().enumerate() {
+    let middle = f64::midpoint(STEPS.0, STEPS.1);
+    for (index, step) in flow.steps.iter().enumerate() {
         let bottom = y + height(&step.lines);
-        draw_box(&mut scene, MAIN, y, &step.lines);
-        let last = place + 1 == flow.steps.len();
-        let next = if step.left_out.is_empty() {
+        draw_box(&mut scene, STEPS, y, &step.lines);
+        let is_last = index + 1 == flow.steps.len();
+        let next = if step.excluded.is_empty() {
             bottom + GAP
         } else {
-            bottom + GAP + height(&step.left_out)
+            bottom + GAP + height(&step.excluded)
         };
-        if !step.left_out.is_empty() {
+        if !step.excluded.is_empty() {
             let top = bottom + GAP / 2.0;
-            let beside = top + height(&step.left_out) / 2.0;
-            draw_box(&mut scene, BESIDE, top, &step.left_out);
-            draw_arrow(&mut scene, (middle, beside), (BESIDE.0, beside));
+            let centre = top + height(&step.excluded) / 2.0;
+            draw_box(&mut scene, EXCLUSIONS, top, &step.excluded);
+            draw_arrow(&mut scene, (middle, centre), (EXCLUSIONS.0, centre));
         }
-        if last {
+        if is_last {
             y = bottom;
         } else {
             draw_arrow(&mut scene, (middle, bottom), (middle, next));
             y = next;
         }
     }
-    let count = flow.parts.len();
+    let count = flow.branches.len();
     if count > 0 {
         let fork = y + GAP * 0.6;
         let top = y + GAP * 1.4;
         let gap = 14.0;
         let width = ((WIDTH - 2.0 * LEFT) - gap * (count - 1) as f64) / count as f64;
-        let span = |place: usize| {
-            let left = LEFT + place as f64 * (width + gap);
+        let span = |index: usize| {
+            let left = LEFT + index as f64 * (width + gap);
             (left, left + width)
         };
-        let centre = |place: usize| f64::midpoint(span(place).0, span(place).1);
+        let centre = |index: usize| f64::midpoint(span(index).0, span(index).1);
         scene.line(vec![(middle, y), (middle, fork)], 1.25, AXIS);
         let ends = [middle, centre(0), centre(count - 1)];
         let (low, high) = ends.iter().fold((f64::MAX, f64::MIN), |(l, h), &x| (l.min(x), h.max(x)));
         scene.line(vec![(low, fork), (high, fork)], 1.25, AXIS);
-        let tallest = flow.parts.iter().map(|lines| height(lines)).fold(0.0, f64::max);
-        for (place, lines) in flow.parts.iter().enumerate() {
-            draw_arrow(&mut scene, (centre(place), fork), (centre(place), top));
-            draw_box_of(&mut scene, span(place), (top, top + tallest), lines);
+        let tallest = flow.branches.iter().map(|lines| height(lines)).fold(0.0, f64::max);
+        for (index, lines) in flow.branches.iter().enumerate() {
+            draw_arrow(&mut scene, (centre(index), fork), (centre(index), top));
+            draw_box_of_height(&mut scene, span(index), (top, top + tallest), lines);
         }
         y = top + tallest;
     }
@@ -98,10 +98,10 @@ fn height(lines: &[String]) -> f64 {
 }
 
 fn draw_box(scene: &mut Scene, sides: (f64, f64), top: f64, lines: &[String]) {
-    draw_box_of(scene, sides, (top, top + height(lines)), lines);
+    draw_box_of_height(scene, sides, (top, top + height(lines)), lines);
 }
 
-fn draw_box_of(
+fn draw_box_of_height(
     scene: &mut Scene,
     (left, right): (f64, f64),
     (top, bottom): (f64, f64),
@@ -110,16 +110,16 @@ fn draw_box_of(
     let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
     scene.polygon(corners.clone(), WHITE, 1.0);
     scene.line([corners.clone(), vec![corners[0]]].concat(), 1.25, AXIS);
-    for (place, line) in lines.iter().enumerate() {
-        let y = top + MARGIN + LINE * place as f64 + LABEL * 0.8;
-        let bold = place == 0;
+    for (index, line) in lines.iter().enumerate() {
+        let y = top + MARGIN + LINE * index as f64 + LABEL * 0.8;
+        let bold = index == 0;
         let content = fit(line, (right - left - 2.0 * MARGIN) / 1.05, LABEL, bold);
         let text = Text::new(content, (left + MARGIN, y), LABEL).anchor(Anchor::Start);
         scene.text(if bold { text.bold() } else { text.colour(SOFT_INK) });
     }
 }
 
-/// A line with a head at its end, straight down or to the right.
+/// Draws an arrow straight down or to the right.
 fn draw_arrow(scene: &mut Scene, from: Point, to: Point) {
     let down = from.0 == to.0;
     let size = 4.5;
@@ -153,12 +153,12 @@ mod tests {
             steps: vec![
                 FlowStep {
                     lines: lines(&["431 series found", "of 415 patients"]),
-                    left_out: lines(&["Left out: 12", "9 too few slices", "3 no label"]),
+                    excluded: lines(&["Excluded: 12", "9 too few slices", "3 no label"]),
                 },
-                FlowStep { lines: lines(&["419 chosen"]), left_out: Vec::new() },
-                FlowStep { lines: lines(&["419 in the study"]), left_out: Vec::new() },
+                FlowStep { lines: lines(&["419 selected"]), excluded: Vec::new() },
+                FlowStep { lines: lines(&["419 included"]), excluded: Vec::new() },
             ],
-            parts: vec![lines(&["train", "290"]), lines(&["validation", "129"])],
+            branches: vec![lines(&["train", "290"]), lines(&["validation", "129"])],
         };
         let scene = scene("demo", &flow);
         let texts: Vec<&str> = scene
@@ -170,7 +170,7 @@ mod tests {
             })
             .collect();
         let expected =
-            1 + flow.steps.iter().map(|s| s.lines.len() + s.left_out.len()).sum::<usize>();
+            1 + flow.steps.iter().map(|s| s.lines.len() + s.excluded.len()).sum::<usize>();
         assert_eq!(texts.len(), expected + 4);
         let boxes: Vec<[f64; 4]> = scene
             .shapes
@@ -183,9 +183,9 @@ mod tests {
             })
             .collect();
         assert_eq!(boxes.len(), 6);
-        for (place, a) in boxes.iter().enumerate() {
+        for (index, a) in boxes.iter().enumerate() {
             assert!(a[0] >= 0.0 && a[2] <= scene.width && a[3] < scene.height, "{a:?}");
-            for b in &boxes[place + 1..] {
+            for b in &boxes[index + 1..] {
                 let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
                 assert!(apart, "{a:?} {b:?}");
             }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_is_a_picture_too() {
+    fn an_empty_flow_is_drawn() {
         assert!(flow_diagram("demo", &Flow::default()).svg.contains("<svg"));
     }
 }

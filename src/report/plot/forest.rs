@@ -1,4 +1,4 @@
-//! A figure of several groups with its intervals, one row a group.
+//! Forest plots: an estimate with its interval for each of several groups, one row per group.
 
 use super::Drawing;
 use super::frame::{Frame, draw_title, ticks};
@@ -7,38 +7,38 @@ use super::scene::{Anchor, Scene, Text, fit};
 use super::style::{BLUE, CURVE, LABEL, REFERENCE, SMALL, SOFT_INK};
 use crate::evaluation::Estimate;
 
-/// A row.
+/// A row of a forest plot: a group or a heading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForestRow {
-    /// The group; a row without a figure is a heading.
+    /// Name of the group, or the text of the heading.
     pub name: String,
-    /// Of how many exams, in words; empty for a heading.
+    /// Numbers of exams as text; empty for a heading.
     pub counts: String,
-    /// The figure; nothing for a heading.
-    pub figure: Option<Estimate>,
+    /// The group's estimate; `None` for a heading.
+    pub estimate: Option<Estimate>,
 }
 
 const ROW: f64 = 24.0;
 
-/// The rows over a common axis, with the figure of all exams as a dashed line.
-pub fn forest(title: &str, label: &str, whole: Option<f64>, rows: &[ForestRow]) -> Drawing {
-    draw(&scene(title, label, whole, rows))
+/// Draws the rows over a common axis, with the `overall` value of all exams as a dashed line.
+pub fn forest(title: &str, label: &str, overall: Option<f64>, rows: &[ForestRow]) -> Drawing {
+    draw(&scene(title, label, overall, rows))
 }
 
-fn scene(title: &str, label: &str, whole: Option<f64>, rows: &[ForestRow]) -> Scene {
+fn scene(title: &str, label: &str, overall: Option<f64>, rows: &[ForestRow]) -> Scene {
     let bottom = 66.0 + ROW * rows.len() as f64;
-    let (low, high) = range(whole, rows);
+    let (low, high) = range(overall, rows);
     let frame =
         Frame { left: 250.0, right: 420.0, top: 58.0, bottom, x: (low, high), y: (0.0, 1.0) };
     let mut scene = Scene::new(560.0, bottom + 56.0, &format!("{title}: {label} by group"));
     draw_title(&mut scene, 20.0, title);
     let marks = ticks(low, high, 4);
     frame.draw_grid(&mut scene, &marks, &[]);
-    if let Some(whole) = whole {
-        frame.mark_x(&mut scene, whole, &format!("all {whole:.3}"));
+    if let Some(overall) = overall {
+        frame.mark_x(&mut scene, overall, &format!("all {overall:.3}"));
     }
-    for (place, row) in rows.iter().enumerate() {
-        let y = frame.top + ROW * (place as f64 + 0.5) + 4.0;
+    for (index, row) in rows.iter().enumerate() {
+        let y = frame.top + ROW * (index as f64 + 0.5) + 4.0;
         draw_row(&mut scene, &frame, y, row);
     }
     frame.draw_axes(&mut scene, &marks, &[]);
@@ -49,15 +49,15 @@ fn scene(title: &str, label: &str, whole: Option<f64>, rows: &[ForestRow]) -> Sc
 
 fn draw_row(scene: &mut Scene, frame: &Frame, y: f64, row: &ForestRow) {
     let baseline = y + LABEL * 0.36;
-    let name = fit(&row.name, 138.0, LABEL, row.figure.is_none());
-    let Some(figure) = &row.figure else {
+    let name = fit(&row.name, 138.0, LABEL, row.estimate.is_none());
+    let Some(estimate) = &row.estimate else {
         scene.text(Text::new(name, (20.0, baseline), LABEL).bold());
         return;
     };
     scene.text(Text::new(name, (30.0, baseline), LABEL));
     let counts = Text::new(&*row.counts, (frame.left - 12.0, baseline), SMALL);
     scene.text(counts.anchor(Anchor::End).colour(SOFT_INK));
-    let told = match (figure.value, figure.interval) {
+    let text = match (estimate.value, estimate.interval) {
         (Some(value), Some(interval)) => {
             let ends = [interval.low, interval.high].map(|end| frame.x(end));
             scene.line(vec![(ends[0], y), (ends[1], y)], CURVE, BLUE);
@@ -70,15 +70,16 @@ fn draw_row(scene: &mut Scene, frame: &Frame, y: f64, row: &ForestRow) {
         }
         (None, _) => "undefined".to_owned(),
     };
-    let colour = if figure.value.is_some() { super::style::INK } else { REFERENCE };
-    scene.text(Text::new(told, (540.0, baseline), SMALL).anchor(Anchor::End).colour(colour));
+    let colour = if estimate.value.is_some() { super::style::INK } else { REFERENCE };
+    scene.text(Text::new(text, (540.0, baseline), SMALL).anchor(Anchor::End).colour(colour));
 }
 
-/// Round ends that hold every interval.
-fn range(whole: Option<f64>, rows: &[ForestRow]) -> (f64, f64) {
-    let figures = || rows.iter().filter_map(|row| row.figure.as_ref());
-    let ends = figures().filter_map(|figure| figure.interval).flat_map(|it| [it.low, it.high]);
-    let values = ends.chain(figures().filter_map(|figure| figure.value)).chain(whole);
+/// The axis range, with round ends around every interval.
+fn range(overall: Option<f64>, rows: &[ForestRow]) -> (f64, f64) {
+    let estimates = || rows.iter().filter_map(|row| row.estimate.as_ref());
+    let ends =
+        estimates().filter_map(|estimate| estimate.interval).flat_map(|it| [it.low, it.high]);
+    let values = ends.chain(estimates().filter_map(|estimate| estimate.value)).chain(overall);
     let (low, high) =
         values.filter(|v| v.is_finite()).fold((1.0, 0.0f64), |(l, h), v| (v.min(l), v.max(h)));
     if low >= high {
@@ -97,12 +98,13 @@ mod tests {
     fn each_group_has_its_point_on_the_scale() {
         let scores: Vec<f64> = (0..40).map(f64::from).collect();
         let labels: Vec<bool> = (0..40).map(|i| i % 3 == 0 || i > 30).collect();
-        let figure = auc_with_interval(&scores, &labels, 0.95);
-        let value = figure.value.unwrap();
-        let row = |name: &str, figure| ForestRow { name: name.into(), counts: "40".into(), figure };
+        let estimate = auc_with_interval(&scores, &labels, 0.95);
+        let value = estimate.value.unwrap();
+        let row =
+            |name: &str, estimate| ForestRow { name: name.into(), counts: "40".into(), estimate };
         let rows = [
             row("sex", None),
-            row("female", Some(figure)),
+            row("female", Some(estimate)),
             row("male", Some(auc_with_interval(&[1.0], &[true], 0.95))),
         ];
         let scene = scene("demo", "AUC", Some(0.7), &rows);
@@ -114,7 +116,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(discs.len(), 1, "no point where there is no figure");
+        assert_eq!(discs.len(), 1, "a point for an undefined estimate");
         let (low, high) = range(Some(0.7), &rows);
         assert!((discs[0] - (250.0 + (value - low) / (high - low) * 170.0)).abs() < 1e-9);
         let svg = forest("demo", "AUC", Some(0.7), &rows).svg;

@@ -3,7 +3,7 @@
 use super::scene::{Anchor, Point, Scene, Text, fit, text_width};
 use super::style::{AXIS, Colour, Dash, GRID, INK, LABEL, REFERENCE, SMALL, SOFT_INK, TITLE};
 
-/// A tick: where, and what is written there.
+/// A tick: its value on the axis and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
     pub at: f64,
@@ -54,8 +54,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// A square of shares from 0 to 1 with equal scales, below a title in a picture 560 pixels wide. A
-    /// little room around it: a perfect curve runs along the edges, and must not hide in the axes.
+    /// A square with both axes from 0 to 1 at equal scales, below a title in a picture 560 pixels wide. A
+    /// margin keeps curves along the edges, such as a perfect ROC curve, off the axes.
     pub fn of_shares() -> Self {
         let range = (-0.02, 1.02);
         Self { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: range, y: range }
@@ -73,7 +73,7 @@ impl Frame {
         (self.x(x), self.y(y))
     }
 
-    /// Grid and tick labels. Call before the data, so that the data lie on top.
+    /// Draws grid and tick labels. Call before the data, so that the data lie on top.
     pub fn draw_grid(&self, scene: &mut Scene, x_ticks: &[Tick], y_ticks: &[Tick]) {
         for tick in y_ticks {
             let y = self.y(tick.at);
@@ -89,7 +89,7 @@ impl Frame {
         }
     }
 
-    /// Axis lines with tick marks. Call after the data, so that fills do not hide them.
+    /// Draws axis lines with tick marks. Call after the data, so that fills do not hide them.
     pub fn draw_axes(&self, scene: &mut Scene, x_ticks: &[Tick], y_ticks: &[Tick]) {
         for tick in y_ticks {
             let y = self.y(tick.at);
@@ -103,7 +103,7 @@ impl Frame {
         scene.line(vec![(self.left, self.top), corner, (self.right, self.bottom)], 1.0, AXIS);
     }
 
-    /// What the axes measure.
+    /// Draws the labels of the axes.
     pub fn draw_labels(&self, scene: &mut Scene, x_label: &str, y_label: &str) {
         let middle = (self.left + self.right) / 2.0;
         let x = Text::new(x_label, (middle, self.bottom + 38.0), LABEL);
@@ -113,37 +113,37 @@ impl Frame {
         scene.text(y.anchor(Anchor::Middle).upwards());
     }
 
-    /// Words in the middle of the rectangle, in place of data.
-    pub fn say(&self, scene: &mut Scene, words: &str) {
-        let place = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
+    /// Draws a text in the middle of the rectangle, in place of data.
+    pub fn draw_note(&self, scene: &mut Scene, text: &str) {
+        let anchor = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
         let width = self.right - self.left - 16.0;
-        let words = fit(words, width, LABEL, false);
-        let (half, height) = (text_width(&words, LABEL, false) / 2.0 + 8.0, 13.0);
-        let (x, y) = (place.0, place.1 - LABEL * 0.36);
+        let text = fit(text, width, LABEL, false);
+        let (half, height) = (text_width(&text, LABEL, false) / 2.0 + 8.0, 13.0);
+        let (x, y) = (anchor.0, anchor.1 - LABEL * 0.36);
         let corner = |dx: f64, dy: f64| (x + dx * half, y + dy * height);
         let card = vec![corner(-1.0, -1.0), corner(1.0, -1.0), corner(1.0, 1.0), corner(-1.0, 1.0)];
         scene.polygon(card, super::style::WHITE, 1.0);
-        scene.text(Text::new(words, place, LABEL).anchor(Anchor::Middle).colour(SOFT_INK));
+        scene.text(Text::new(text, anchor, LABEL).anchor(Anchor::Middle).colour(SOFT_INK));
     }
 
-    /// A dashed vertical line at `x` with its label in the strip above the rectangle.
+    /// Draws a dashed vertical line at `x` with its label in the strip above the rectangle.
     pub fn mark_x(&self, scene: &mut Scene, x: f64, label: &str) {
         let x = self.x(x);
         scene.dashed(&[(x, self.top), (x, self.bottom)], 1.25, REFERENCE, Some((4.0, 3.0)));
         let half = text_width(label, SMALL, false) / 2.0;
-        let place = x.min(self.right - half).max(self.left + half);
-        let text = Text::new(label, (place, self.top - 6.0), SMALL);
+        let centre = x.min(self.right - half).max(self.left + half);
+        let text = Text::new(label, (centre, self.top - 6.0), SMALL);
         scene.text(text.anchor(Anchor::Middle).colour(SOFT_INK));
     }
 }
 
-/// The title, at the top left, shortened to the picture's width.
+/// Draws the title at the top left, shortened to the picture's width.
 pub(super) fn draw_title(scene: &mut Scene, left: f64, title: &str) {
     let width = scene.width - left - 20.0;
     scene.text(Text::new(fit(title, width, TITLE, true), (left, 28.0), TITLE).bold());
 }
 
-/// How a legend entry looks.
+/// The symbol of a legend entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Swatch {
     Line(Colour, Option<Dash>),
@@ -164,13 +164,13 @@ pub(super) fn draw_swatch(scene: &mut Scene, x: f64, y: f64, swatch: Swatch) {
     }
 }
 
-/// Legend entries side by side, starting at `left` on the baseline `y`.
+/// Draws legend entries side by side, starting at `left` on the baseline `y`.
 pub(super) fn draw_legend_row(scene: &mut Scene, left: f64, y: f64, entries: &[(Swatch, &str)]) {
     let mut x = left;
     for &(swatch, label) in entries {
         draw_swatch(scene, x, y - LABEL * 0.36, swatch);
         scene.text(Text::new(label, (x + 31.0, y), LABEL).colour(INK));
-        // A tenth more room than Inter needs, for a reader whose system falls back.
+        // A tenth more room than Inter needs, for systems with a fallback font.
         x += 31.0 + text_width(label, LABEL, false) * 1.1 + 22.0;
     }
 }

@@ -1,4 +1,4 @@
-//! How the predictions of the two classes are spread.
+//! Histogram of predictions by class.
 
 use super::Drawing;
 use super::frame::{Frame, Swatch, draw_legend_row, draw_title, ticks};
@@ -9,7 +9,7 @@ use super::style::{BLUE, CURVE, Colour, VERMILION};
 const BARS: usize = 20;
 const FILL: f64 = 0.22;
 
-/// Counts of values of [0, 1] in `bars` bins of equal width; others are left out.
+/// Counts of values in [0, 1] in `bars` bins of equal width; other values are skipped.
 pub(super) fn tally(values: impl Iterator<Item = f64>, bars: usize) -> Vec<usize> {
     let mut counts = vec![0; bars];
     for value in values.filter(|value| (0.0..=1.0).contains(value)) {
@@ -18,15 +18,15 @@ pub(super) fn tally(values: impl Iterator<Item = f64>, bars: usize) -> Vec<usize
     counts
 }
 
-/// Predicted probabilities by class, each class as shares of its own exams, so that a rare class
-/// shows as large as a common one. `probabilities` and `labels` are `[exam]`.
+/// Histogram of predicted probabilities by class, each class as shares of its own exams, so that a rare class
+/// is as visible as a common one. `probabilities` and `labels` are `[exam]`.
 pub fn score_histogram(title: &str, probabilities: &[f64], labels: &[bool]) -> Drawing {
     let mut scene = Scene::new(720.0, 440.0, &format!("{title}: predictions by class"));
-    let of = |class: bool| {
+    let counts_of = |class: bool| {
         let values = probabilities.iter().zip(labels).filter(move |&(_, &label)| label == class);
         tally(values.map(|(&probability, _)| probability), BARS)
     };
-    let classes = [(of(false), BLUE, None), (of(true), VERMILION, Some((7.0, 3.0)))];
+    let classes = [(counts_of(false), BLUE, None), (counts_of(true), VERMILION, Some((7.0, 3.0)))];
     let percent = |count: usize, counts: &[usize]| {
         100.0 * count as f64 / counts.iter().sum::<usize>().max(1) as f64
     };
@@ -48,8 +48,8 @@ pub fn score_histogram(title: &str, probabilities: &[f64], labels: &[bool]) -> D
             steps.push(frame.at((index + 1) as f64 / BARS as f64, height));
         }
         steps.push(frame.at(1.0, 0.0));
-        let any = counts.iter().any(|&count| count > 0);
-        (if any { steps } else { Vec::new() }, colour, dash)
+        let is_empty = counts.iter().all(|&count| count == 0);
+        (if is_empty { Vec::new() } else { steps }, colour, dash)
     });
     for (steps, colour, _) in &outlines {
         scene.polygon(steps.clone(), *colour, FILL);
@@ -61,7 +61,7 @@ pub fn score_histogram(title: &str, probabilities: &[f64], labels: &[bool]) -> D
     frame.draw_labels(&mut scene, "Predicted probability of cancer", "Share of the class (%)");
     draw_classes(&mut scene, frame.left, &classes[0].0, &classes[1].0);
     if highest == 0.0 {
-        frame.say(&mut scene, "no usable predictions");
+        frame.draw_note(&mut scene, "no usable predictions");
     }
     draw(&scene)
 }

@@ -1,4 +1,4 @@
-//! Plots: plain data in, one [`Drawing`] (SVG and PNG) out, the same bytes every time.
+//! Plots: functions from plain data to a [`Drawing`] (SVG and PNG), the same bytes every time.
 //!
 //! ```text
 //!   data ──► Scene (lines, polygons, texts in pixels) ──plotters──► SVG text
@@ -6,13 +6,13 @@
 //! ```
 //!
 //! A plot is built once as a [`scene::Scene`]; plotters' SVG and bitmap backends both replay it,
-//! so the two pictures cannot disagree. Text is measured and rasterised with the bundled Inter
+//! so the two pictures agree. Text is measured and rasterised with the bundled Inter
 //! (see `../font/OFL.txt`), never with a system font. The SVG names Inter and falls back to
-//! narrower faces, so that what fits here fits there.
+//! narrower fonts, so that texts fit on every system.
 //!
-//! Colours are Okabe & Ito's, told apart under the common colour-vision deficiencies; where
-//! several curves meet they also differ in dashes. Missing or non-finite values are gaps, and what
-//! cannot be drawn is said in words inside the plot.
+//! Colours are Okabe & Ito's, which are distinguishable under the common colour-vision deficiencies;
+//! several curves in one plot also differ in dashes. Missing or non-finite values are gaps. A plot without
+//! data has a note in its place.
 
 mod decision;
 mod epochs;
@@ -36,7 +36,7 @@ mod tests;
 
 pub use decision::decision_curve;
 pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
-pub use explained::{Caption, explained};
+pub use explained::{Caption, draw_heatmap};
 pub use flow::{Flow, FlowStep, flow_diagram};
 pub use forest::{ForestRow, forest};
 pub use histogram::score_histogram;
@@ -45,13 +45,13 @@ pub use precision::{NamedPrecisionRecall, precision_recall_curves};
 pub use reliability::calibration;
 pub use roc::{NamedRoc, roc_curves};
 pub use style::page_colours;
-pub use tally::{Spread, spread_histogram};
+pub use tally::{Distribution, distribution_histogram};
 
-/// One picture, twice.
+/// A plot in two formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
     /// A complete SVG document, in CSS pixels.
     pub svg: String,
-    /// The same at two device pixels per CSS pixel, 8-bit RGB.
+    /// A PNG with two device pixels per CSS pixel, 8-bit RGB.
     pub png: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! Calibration and losses of several runs in one picture.
+//! Calibration and losses of several runs in one plot.
 
 use super::Drawing;
 use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks, whole_ticks};
@@ -7,10 +7,10 @@ use super::scene::{Point, Scene, Text, fit};
 use super::style::{CURVE, DASHES, LABEL, PALETTE, REFERENCE};
 use crate::evaluation::ReliabilityBin;
 
-/// Rows of the legend.
+/// Height of a legend row.
 const ROW: f64 = 22.0;
 
-/// Observed share of cancers against predicted probability of several runs, by their bins.
+/// Observed share of cancers against predicted probability, by bins, for several runs.
 pub fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)]) -> Drawing {
     let frame = Frame::of_shares();
     let marks = ticks(0.0, 1.0, 5);
@@ -20,15 +20,15 @@ pub fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)])
     let diagonal = [frame.at(0.0, 0.0), frame.at(1.0, 1.0)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
     for (index, (_, bins)) in runs.iter().enumerate().rev() {
-        let place = |bin: &ReliabilityBin| Some((bin.mean_probability?, bin.observed.value?));
+        let values = |bin: &ReliabilityBin| Some((bin.mean_probability?, bin.observed.value?));
         let points: Vec<Point> =
-            bins.iter().filter_map(place).map(|(x, y)| frame.at(x, y)).collect();
+            bins.iter().filter_map(values).map(|(x, y)| frame.at(x, y)).collect();
         draw_curve(&mut scene, index, &points);
     }
     frame.draw_axes(&mut scene, &marks, &marks);
     frame.draw_labels(&mut scene, "Predicted probability of cancer", "Observed share of cancers");
     if runs.iter().all(|(_, bins)| bins.is_empty()) {
-        frame.say(&mut scene, "calibration undefined: no usable predictions");
+        frame.draw_note(&mut scene, "calibration undefined: no usable predictions");
     }
     let names: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();
     draw_legend(&mut scene, &frame, &names);
@@ -40,9 +40,9 @@ pub fn overlaid_losses(title: &str, label: &str, runs: &[(String, Vec<(u32, f64)
     let values = || runs.iter().flat_map(|(_, row)| row).filter(|(_, loss)| loss.is_finite());
     let fold = |start: f64, pick: fn(f64, f64) -> f64| values().map(|v| v.1).fold(start, pick);
     let (low, high) = (fold(f64::INFINITY, f64::min), fold(f64::NEG_INFINITY, f64::max));
-    let some = low <= high;
+    let has_values = low <= high;
     let margin = if high > low { 0.06 * (high - low) } else { 0.1 * high.abs().max(1e-3) };
-    let y = if some { (low - margin, high + margin) } else { (0.0, 1.0) };
+    let y = if has_values { (low - margin, high + margin) } else { (0.0, 1.0) };
     let first = values().map(|v| v.0).min().unwrap_or(1);
     let last = values().map(|v| v.0).max().unwrap_or(1);
     let x = (f64::from(first) - 0.5, f64::from(last) + 0.5);
@@ -59,8 +59,8 @@ pub fn overlaid_losses(title: &str, label: &str, runs: &[(String, Vec<(u32, f64)
     }
     frame.draw_axes(&mut scene, &x_marks, &y_marks);
     frame.draw_labels(&mut scene, "Epoch", label);
-    if !some {
-        frame.say(&mut scene, "no loss was recorded");
+    if !has_values {
+        frame.draw_note(&mut scene, "no loss recorded");
     }
     let names: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();
     draw_legend(&mut scene, &frame, &names);

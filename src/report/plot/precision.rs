@@ -1,4 +1,4 @@
-//! Precision against recall.
+//! Precision–recall curves.
 
 use super::Drawing;
 use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks};
@@ -7,27 +7,27 @@ use super::scene::{Anchor, Point, Scene, Text};
 use super::style::{BAND, CURVE, DASHES, LABEL, PALETTE, REFERENCE, SMALL, SOFT_INK};
 use crate::evaluation::{Estimate, PrecisionBandPoint, PrecisionRecallPoint};
 
-/// One curve with what its legend says.
+/// One curve with its legend entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedPrecisionRecall {
-    /// What the curve is of: a part of the cohort.
+    /// Legend name: the split.
     pub name: String,
-    /// The curve from the strictest threshold; empty where it is undefined.
+    /// Points from the strictest threshold; empty when the curve is undefined.
     pub points: Vec<PrecisionRecallPoint>,
-    /// Pointwise interval of the curve; empty where there is none.
+    /// Pointwise interval of the curve; empty without replicates.
     pub band: Vec<PrecisionBandPoint>,
     /// Average precision.
     pub average_precision: Estimate,
-    /// Share of exams that are positive: the precision of guessing.
+    /// Share of exams that are positive: the precision of a random classifier.
     pub prevalence: f64,
 }
 
-/// Rows of the legend.
+/// Height of a legend row.
 const ROW: f64 = 22.0;
 
-/// Precision–recall curves on a square, the precision of guessing dotted, and a legend with average
-/// precision, its interval, and prevalence. Between its points a curve is a staircase: average
-/// precision is the area below it.
+/// Precision–recall curves on a square, with the chance level dotted and a legend with average precision,
+/// its interval, and prevalence. Between its points a curve is a step function: average precision is the
+/// area below it.
 pub fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecall]) -> Drawing {
     let frame = Frame::of_shares();
     let legend_top = frame.bottom + 74.0;
@@ -46,42 +46,42 @@ pub fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecall]) -> 
     for (index, curve) in curves.iter().enumerate().rev() {
         let colour = PALETTE[index % PALETTE.len()];
         if curve.prevalence.is_finite() {
-            let guessing = [frame.at(0.0, curve.prevalence), frame.at(1.0, curve.prevalence)];
+            let chance = [frame.at(0.0, curve.prevalence), frame.at(1.0, curve.prevalence)];
             let shade = if curves.len() == 1 { REFERENCE } else { colour };
-            scene.dashed(&guessing, 1.25, shade, Some((2.0, 3.0)));
+            scene.dashed(&chance, 1.25, shade, Some((2.0, 3.0)));
         }
-        scene.dashed(&stairs(&frame, &curve.points), CURVE, colour, DASHES[index % DASHES.len()]);
+        scene.dashed(&steps(&frame, &curve.points), CURVE, colour, DASHES[index % DASHES.len()]);
     }
     if let [curve] = curves
         && curve.prevalence.is_finite()
     {
         let (x, y) = frame.at(0.0, curve.prevalence);
-        let text = Text::new("guessing", (x + 6.0, y - 5.0), SMALL);
+        let text = Text::new("chance", (x + 6.0, y - 5.0), SMALL);
         scene.text(text.colour(SOFT_INK));
     }
     frame.draw_axes(&mut scene, &marks, &marks);
     frame.draw_labels(&mut scene, "Recall (sensitivity)", "Precision (positive predictive value)");
     if curves.iter().all(|curve| curve.points.is_empty()) {
-        frame.say(&mut scene, "precision undefined: no positive exams");
+        frame.draw_note(&mut scene, "precision undefined: no positive exams");
     }
     draw_legend(&mut scene, legend_top, curves);
     draw(&scene)
 }
 
-/// The curve as a staircase from recall 0: each gain in recall has the precision at its end.
-fn stairs(frame: &Frame, points: &[PrecisionRecallPoint]) -> Vec<Point> {
-    let mut places = Vec::with_capacity(2 * points.len());
-    let mut reached = 0.0;
+/// The curve as a step function from recall 0: each gain in recall has the precision at its end.
+fn steps(frame: &Frame, points: &[PrecisionRecallPoint]) -> Vec<Point> {
+    let mut corners = Vec::with_capacity(2 * points.len());
+    let mut recall = 0.0;
     for point in points {
-        // Calling more exams positive without finding more of them: below the staircase.
-        if point.recall <= reached {
+        // More predicted positives without a gain in recall: the point lies below the steps.
+        if point.recall <= recall {
             continue;
         }
-        places.push(frame.at(reached, point.precision));
-        places.push(frame.at(point.recall, point.precision));
-        reached = point.recall;
+        corners.push(frame.at(recall, point.precision));
+        corners.push(frame.at(point.recall, point.precision));
+        recall = point.recall;
     }
-    places
+    corners
 }
 
 fn draw_legend(scene: &mut Scene, top: f64, curves: &[NamedPrecisionRecall]) {
@@ -98,8 +98,8 @@ fn draw_legend(scene: &mut Scene, top: f64, curves: &[NamedPrecisionRecall]) {
     }
     for (index, curve) in curves.iter().enumerate() {
         let y = top + ROW * (index + 1) as f64;
-        let look = Swatch::Line(PALETTE[index % PALETTE.len()], DASHES[index % DASHES.len()]);
-        draw_swatch(scene, swatch, y - LABEL * 0.36, look);
+        let line = Swatch::Line(PALETTE[index % PALETTE.len()], DASHES[index % DASHES.len()]);
+        draw_swatch(scene, swatch, y - LABEL * 0.36, line);
         let Estimate { value, interval, .. } = &curve.average_precision;
         let value = match (value, interval) {
             (Some(value), Some(interval)) => {

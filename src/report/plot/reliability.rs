@@ -1,4 +1,4 @@
-//! The reliability diagram.
+//! Reliability diagrams.
 
 use super::Drawing;
 use super::frame::{Frame, Tick, draw_title, ticks};
@@ -8,12 +8,12 @@ use super::scene::{Anchor, Point, Scene, Text, text_width};
 use super::style::{BLUE, CURVE, LABEL, REFERENCE, SMALL, SOFT_INK, WHITE};
 use crate::evaluation::{Calibration, Estimate};
 
-/// Bars of the strip below the diagram.
+/// Bars of the histogram below the diagram.
 const BARS: usize = 40;
 
 /// Observed share of positives against predicted probability, per bin with its interval, above a
 /// histogram of the predictions (`probabilities`, `[exam]`, in [0, 1]).
-pub fn calibration(title: &str, figures: &Calibration, probabilities: &[f64]) -> Drawing {
+pub fn calibration(title: &str, metrics: &Calibration, probabilities: &[f64]) -> Drawing {
     let mut scene = Scene::new(560.0, 684.0, &format!("{title}: calibration"));
     let frame = Frame::of_shares();
     let marks = ticks(0.0, 1.0, 5);
@@ -22,9 +22,9 @@ pub fn calibration(title: &str, figures: &Calibration, probabilities: &[f64]) ->
     let diagonal = [frame.at(0.0, 0.0), frame.at(1.0, 1.0)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
 
-    let mut places: Vec<Point> = Vec::new();
+    let mut points: Vec<Point> = Vec::new();
     let bins =
-        if figures.equal_count_bins.is_empty() { &figures.bins } else { &figures.equal_count_bins };
+        if metrics.equal_count_bins.is_empty() { &metrics.bins } else { &metrics.equal_count_bins };
     for bin in bins {
         let (Some(mean), Some(share)) = (bin.mean_probability, bin.observed.value) else {
             continue;
@@ -36,32 +36,32 @@ pub fn calibration(title: &str, figures: &Calibration, probabilities: &[f64]) ->
                 scene.line(vec![(end.0 - 4.0, end.1), (end.0 + 4.0, end.1)], 1.5, BLUE);
             }
         }
-        places.push(frame.at(mean, share));
+        points.push(frame.at(mean, share));
     }
-    scene.line(places.clone(), CURVE, BLUE);
-    places.iter().for_each(|&place| scene.disc(place, 4.0, BLUE));
+    scene.line(points.clone(), CURVE, BLUE);
+    points.iter().for_each(|&point| scene.disc(point, 4.0, BLUE));
     frame.draw_axes(&mut scene, &marks, &marks);
     let y_label = Text::new("Observed share of cancers", (18.0, 282.0), LABEL);
     scene.text(y_label.anchor(Anchor::Middle).upwards());
-    if places.is_empty() {
-        frame.say(&mut scene, "calibration undefined: no usable predictions");
+    if points.is_empty() {
+        frame.draw_note(&mut scene, "calibration undefined: no usable predictions");
     } else {
-        draw_figures(&mut scene, &frame, figures);
+        draw_metrics(&mut scene, &frame, metrics);
     }
-    draw_strip(&mut scene, &frame, probabilities);
+    draw_histogram(&mut scene, &frame, probabilities);
     draw(&scene)
 }
 
-/// The headline figures, in the upper left, where a sensible curve leaves room.
-fn draw_figures(scene: &mut Scene, frame: &Frame, figures: &Calibration) {
+/// Draws the main metrics in the upper left, which most curves leave free.
+fn draw_metrics(scene: &mut Scene, frame: &Frame, metrics: &Calibration) {
     let value = |estimate: &Estimate, decimals: usize| {
         estimate.value.map_or("undefined".to_owned(), |value| format!("{value:.decimals$}"))
     };
     let lines = [
-        format!("Brier score {}", value(&figures.brier, 3)),
-        format!("expected calibration error {}", value(&figures.expected_calibration_error, 3)),
-        format!("slope {}", value(&figures.slope, 2)),
-        format!("intercept {}", value(&figures.intercept, 2).replace('-', "−")),
+        format!("Brier score {}", value(&metrics.brier, 3)),
+        format!("expected calibration error {}", value(&metrics.expected_calibration_error, 3)),
+        format!("slope {}", value(&metrics.slope, 2)),
+        format!("intercept {}", value(&metrics.intercept, 2).replace('-', "−")),
     ];
     let widest = lines.iter().map(|line| text_width(line, SMALL, false)).fold(0.0, f64::max);
     let (left, top) = (frame.left + 10.0, frame.top + 6.0);
@@ -73,32 +73,32 @@ fn draw_figures(scene: &mut Scene, frame: &Frame, figures: &Calibration) {
     }
 }
 
-fn draw_strip(scene: &mut Scene, above: &Frame, probabilities: &[f64]) {
+fn draw_histogram(scene: &mut Scene, diagram: &Frame, probabilities: &[f64]) {
     let counts = tally(probabilities.iter().copied(), BARS);
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    let strip = Frame {
-        top: above.bottom + 38.0,
-        bottom: above.bottom + 118.0,
+    let frame = Frame {
+        top: diagram.bottom + 38.0,
+        bottom: diagram.bottom + 118.0,
         y: (0.0, most as f64 * 1.05),
-        ..*above
+        ..*diagram
     };
     let marks = ticks(0.0, 1.0, 5);
     let counts_marks = few_whole_ticks(most);
-    strip.draw_grid(scene, &marks, &counts_marks);
+    frame.draw_grid(scene, &marks, &counts_marks);
     for (index, &count) in counts.iter().enumerate() {
-        let edge = |offset: usize| strip.x((index + offset) as f64 / BARS as f64);
-        let (left, right, top) = (edge(0) + 0.5, edge(1) - 0.5, strip.y(count as f64));
-        let base = strip.bottom;
+        let edge = |offset: usize| frame.x((index + offset) as f64 / BARS as f64);
+        let (left, right, top) = (edge(0) + 0.5, edge(1) - 0.5, frame.y(count as f64));
+        let base = frame.bottom;
         if count > 0 {
             let corners = vec![(left, base), (left, top), (right, top), (right, base)];
             scene.polygon(corners, (0x9A, 0xB8, 0xCC), 1.0);
         }
     }
-    strip.draw_axes(scene, &marks, &counts_marks);
-    strip.draw_labels(scene, "Predicted probability of cancer", "Exams");
+    frame.draw_axes(scene, &marks, &counts_marks);
+    frame.draw_labels(scene, "Predicted probability of cancer", "Exams");
 }
 
-/// Whole counts from 0, about three of them.
+/// About three ticks at whole counts from 0.
 fn few_whole_ticks(most: usize) -> Vec<Tick> {
     let marks = ticks(0.0, most as f64, 3).into_iter().filter(|tick| tick.at.fract() == 0.0);
     marks.map(|tick| Tick { label: format!("{:.0}", tick.at), ..tick }).collect()

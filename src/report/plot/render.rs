@@ -1,4 +1,4 @@
-//! A scene through plotters' two backends.
+//! Renders a scene with plotters' SVG and bitmap backends.
 
 use ab_glyph::{Font, PxScale, point};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -12,20 +12,20 @@ use super::Drawing;
 use super::scene::{Anchor, Point, Scene, Shape, Text, font, text_width, units_per_em};
 use super::style::{Colour, WHITE};
 
-/// Fallbacks are no wider than Inter, so texts keep apart wherever the picture is opened.
+/// Fallback fonts are not wider than Inter, so texts do not overlap on any system.
 const FAMILY: &str = "Inter, Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif";
 
-/// plotters takes whole coordinates: ten units per pixel keep curves smooth in the SVG.
+/// plotters' coordinates are integers: ten units per pixel keep curves smooth in the SVG.
 const SVG_SCALE: f64 = 10.0;
 /// Device pixels per CSS pixel in the PNG.
 const PNG_SCALE: u32 = 2;
-/// The PNG is drawn this much larger than it is stored, and averaged down.
+/// Factor by which the PNG is drawn larger before it is averaged down.
 const OVERSAMPLING: u32 = 2;
 
-/// Drawing into memory has no way to fail; plotters' signatures do not know that.
+/// Message for plotters' errors, which cannot occur when drawing into memory.
 const IN_MEMORY: &str = "drawing into memory does not fail";
 
-/// Both pictures of a scene.
+/// Renders a scene as SVG and PNG.
 pub(super) fn draw(scene: &Scene) -> Drawing {
     Drawing { svg: svg(scene), png: png(scene) }
 }
@@ -73,7 +73,7 @@ fn png(scene: &Scene) -> Vec<u8> {
     encode(&small, (w, h), density)
 }
 
-/// RGB pixels as a PNG of so many pixels per metre.
+/// RGB pixels as a PNG of `density` pixels per metre.
 fn encode(rgb: &[u8], (w, h): (u32, u32), density: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, w, h);
@@ -90,7 +90,7 @@ fn encode(rgb: &[u8], (w, h): (u32, u32), density: u32) -> Vec<u8> {
     bytes
 }
 
-/// A picture that is made pixel by pixel.
+/// An RGB picture that is drawn pixel by pixel.
 pub(super) struct Pixels {
     width: usize,
     height: usize,
@@ -98,27 +98,27 @@ pub(super) struct Pixels {
 }
 
 impl Pixels {
-    /// One grey all over.
+    /// A picture filled with one grey.
     pub fn filled(width: usize, height: usize, grey: u8) -> Self {
         Self { width, height, rgb: vec![grey; 3 * width * height] }
     }
 
-    /// Colours a pixel; what lies outside is not drawn.
+    /// Colours a pixel; pixels outside the picture are ignored.
     pub fn put(&mut self, column: usize, row: usize, (red, green, blue): Colour) {
         if column < self.width && row < self.height {
-            let at = 3 * (row * self.width + column);
-            self.rgb[at..at + 3].copy_from_slice(&[red, green, blue]);
+            let offset = 3 * (row * self.width + column);
+            self.rgb[offset..offset + 3].copy_from_slice(&[red, green, blue]);
         }
     }
 
-    /// As a PNG, to be seen at half its size where pixels are small.
+    /// The picture as a PNG with two device pixels per CSS pixel.
     pub fn to_png(&self) -> Vec<u8> {
         let density = (192.0 / 0.0254_f64).round() as u32;
         encode(&self.rgb, (self.width as u32, self.height as u32), density)
     }
 }
 
-/// Writes texts, placed in pixels, over a picture.
+/// Draws texts, with positions in pixels, over a picture.
 pub(super) fn write_texts(picture: &mut Pixels, texts: &[Text]) {
     let size = (picture.width as u32, picture.height as u32);
     let mut backend = BitMapBackend::with_buffer(&mut picture.rgb, size);
@@ -138,8 +138,8 @@ fn average_down(pixels: &[u8], width: u32, height: u32) -> (Vec<u8>, (u32, u32))
                 let mut sum = 0u32;
                 for dy in 0..OVERSAMPLING {
                     for dx in 0..OVERSAMPLING {
-                        let at = (y * OVERSAMPLING + dy) * width + x * OVERSAMPLING + dx;
-                        sum += u32::from(pixels[(at * 3 + channel) as usize]);
+                        let pixel = (y * OVERSAMPLING + dy) * width + x * OVERSAMPLING + dx;
+                        sum += u32::from(pixels[(pixel * 3 + channel) as usize]);
                     }
                 }
                 let count = OVERSAMPLING * OVERSAMPLING;
@@ -168,13 +168,13 @@ fn replay<B: DrawingBackend>(
     scale: f64,
     draw_text: impl Fn(&mut B, &Text, f64),
 ) {
-    let paper = (scene.width, scene.height);
+    let corner = (scene.width, scene.height);
     let filled = |colour: Colour, opacity: f64| rgb(colour).mix(opacity).filled();
     backend
-        .draw_rect((0, 0), at(paper, scale), &filled(WHITE, 1.0), true)
+        .draw_rect((0, 0), at(corner, scale), &filled(WHITE, 1.0), true)
         .unwrap_or_else(|_| unreachable!("{IN_MEMORY}"));
     for shape in &scene.shapes {
-        let drawn = match shape {
+        let result = match shape {
             Shape::Line { points, width, colour } => {
                 let style = ShapeStyle::from(rgb(*colour))
                     .stroke_width(scaled(*width, scale).max(1) as u32);
@@ -195,17 +195,17 @@ fn replay<B: DrawingBackend>(
                 Ok(())
             }
         };
-        drawn.unwrap_or_else(|_| unreachable!("{IN_MEMORY}"));
+        result.unwrap_or_else(|_| unreachable!("{IN_MEMORY}"));
     }
 }
 
 fn svg_text(backend: &mut SVGBackend<'_>, text: &Text, scale: f64) {
-    // The backend shifts "top" texts down by 0.76 em; undone, the place is the baseline.
+    // The backend shifts "top" texts down by 0.76 em; undoing that puts the baseline at `text.at`.
     let lift = 0.76 * text.size;
-    let place =
+    let position =
         if text.upwards { (text.at.0 - lift, text.at.1) } else { (text.at.0, text.at.1 - lift) };
     let style = if text.bold { FontStyle::Bold } else { FontStyle::Normal };
-    // The backend writes a font size of 1/1.24 of what it is given.
+    // The backend divides the font size by 1.24.
     let size = text.size * scale * 1.24;
     let mut face = FontDesc::new(FontFamily::Name(FAMILY), size, style);
     if text.upwards {
@@ -218,10 +218,10 @@ fn svg_text(backend: &mut SVGBackend<'_>, text: &Text, scale: f64) {
     };
     let colour = rgb(text.colour);
     let style = TextStyle::from(face).color(&colour).pos(Pos::new(horizontal, VPos::Top));
-    backend.draw_text(&text.content, &style, at(place, scale)).expect(IN_MEMORY);
+    backend.draw_text(&text.content, &style, at(position, scale)).expect(IN_MEMORY);
 }
 
-/// Glyphs with their side bearings, at fractions of a pixel (plotters' own text rounds both away).
+/// Draws glyphs with their side bearings at fractions of a pixel; plotters' own text rounds both.
 fn bitmap_text(backend: &mut BitMapBackend<'_>, text: &Text, scale: f64) {
     let font = font(text.bold);
     let em = text.size * scale;
@@ -243,10 +243,10 @@ fn bitmap_text(backend: &mut BitMapBackend<'_>, text: &Text, scale: f64) {
         let corner = outline.px_bounds().min;
         outline.draw(|dx, dy, coverage| {
             let (dx, dy) = (corner.x as i32 + dx as i32, corner.y as i32 + dy as i32);
-            let place = if text.upwards { (x0 + dy, y0 - dx - 1) } else { (x0 + dx, y0 + dy) };
+            let pixel = if text.upwards { (x0 + dy, y0 - dx - 1) } else { (x0 + dx, y0 + dy) };
             let colour =
                 BackendColor { alpha: f64::from(coverage.min(1.0)), rgb: (red, green, blue) };
-            backend.draw_pixel(place, colour).expect(IN_MEMORY);
+            backend.draw_pixel(pixel, colour).expect(IN_MEMORY);
         });
     }
 }

@@ -7,16 +7,16 @@ use super::scene::{Anchor, Point, Scene, Text, fit};
 use super::style::{BAND, CURVE, DASHES, LABEL, PALETTE, REFERENCE, SOFT_INK};
 use crate::evaluation::{BandPoint, Interval, RocPoint};
 
-/// One curve with what its legend says.
+/// One curve with its legend entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedRoc {
-    /// What the curve is of: a run, an epoch.
+    /// Legend name: a run, a split or an epoch.
     pub name: String,
-    /// The curve; empty where it is undefined.
+    /// Points of the curve; empty when it is undefined.
     pub points: Vec<RocPoint>,
-    /// Pointwise interval of the curve; empty where there is none.
+    /// Pointwise interval of the curve; empty without replicates.
     pub band: Vec<BandPoint>,
-    /// Area under the curve; `None` where it is undefined.
+    /// Area under the curve; `None` when it is undefined.
     pub auc: Option<f64>,
     /// The interval of the area.
     pub interval: Option<Interval>,
@@ -26,7 +26,7 @@ pub struct NamedRoc {
     pub negatives: usize,
 }
 
-/// Rows of the legend.
+/// Height of a legend row.
 const ROW: f64 = 22.0;
 
 /// ROC curves on a square, the diagonal of chance, and a legend with AUC, interval and counts.
@@ -50,7 +50,7 @@ pub fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
             scene.polygon(outline, PALETTE[index % PALETTE.len()], BAND);
         }
     }
-    // The first curve is drawn last: it is the one that is compared with the others.
+    // The first curve is drawn last, on top: the others are compared with it.
     for (index, curve) in curves.iter().enumerate().rev() {
         let finite =
             |p: &&RocPoint| p.false_positive_rate.is_finite() && p.true_positive_rate.is_finite();
@@ -69,9 +69,9 @@ pub fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
         "Sensitivity (true positive rate)",
     );
     if curves.is_empty() {
-        frame.say(&mut scene, "no curve to show");
+        frame.draw_note(&mut scene, "no curve to show");
     } else if curves.iter().all(|curve| curve.points.is_empty()) {
-        frame.say(&mut scene, "AUC undefined: one class only");
+        frame.draw_note(&mut scene, "AUC undefined: one class only");
     }
     draw_legend(&mut scene, legend_top, curves);
     draw(&scene)
@@ -81,7 +81,7 @@ fn dash_of(index: usize) -> Option<super::style::Dash> {
     DASHES[(index / PALETTE.len() + index) % DASHES.len()]
 }
 
-/// A table: swatch and name, AUC with interval, positives and negatives.
+/// Draws the legend as a table: swatch and name, AUC with interval, positives and negatives.
 fn draw_legend(scene: &mut Scene, top: f64, curves: &[NamedRoc]) {
     let (swatch, name, auc, counts) = (30.0, 62.0, 412.0, 534.0);
     let level = curves.iter().find_map(|curve| Some(curve.interval?.level));
@@ -109,7 +109,7 @@ fn draw_legend(scene: &mut Scene, top: f64, curves: &[NamedRoc]) {
         let room = auc - name - super::scene::text_width(&value, LABEL, false) * 1.1 - 12.0;
         scene.text(Text::new(fit(&curve.name, room, LABEL, false), (name, y), LABEL));
         scene.text(Text::new(value, (auc, y), LABEL).anchor(Anchor::End));
-        let counted = format!("{} / {}", curve.positives, curve.negatives);
-        scene.text(Text::new(counted, (counts, y), LABEL).anchor(Anchor::End));
+        let pair = format!("{} / {}", curve.positives, curve.negatives);
+        scene.text(Text::new(pair, (counts, y), LABEL).anchor(Anchor::End));
     }
 }

@@ -1,4 +1,4 @@
-//! A picture as data: shapes in CSS pixels, from the top left.
+//! A plot as data: shapes in CSS pixels, from the top left.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,10 @@ use ab_glyph::{Font, FontRef};
 
 use super::style::{Colour, Dash, INK};
 
-/// A place in the picture, in CSS pixels from the top left.
+/// x and y in CSS pixels from the top left.
 pub(super) type Point = (f64, f64);
 
-/// Which end of a text its place is.
+/// The end of a text that is at its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Anchor {
     Start,
@@ -21,14 +21,14 @@ pub(super) enum Anchor {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Text {
     pub content: String,
-    /// On the baseline.
+    /// Position of the anchor on the baseline.
     pub at: Point,
     pub anchor: Anchor,
     /// The em, in pixels.
     pub size: f64,
     pub bold: bool,
     pub colour: Colour,
-    /// Reads upwards, turned about `at`.
+    /// Rotated about `at` to read upwards.
     pub upwards: bool,
 }
 
@@ -56,10 +56,10 @@ impl Text {
     }
 }
 
-/// What a picture is made of, drawn in order.
+/// A shape of a scene; shapes are drawn in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Shape {
-    /// An open line of solid runs (dashes are already cut).
+    /// An open solid line; dashed lines are already cut into dashes.
     Line { points: Vec<Point>, width: f64, colour: Colour },
     /// A filled area; `opacity` of 1 covers what is beneath.
     Polygon { points: Vec<Point>, colour: Colour, opacity: f64 },
@@ -74,7 +74,7 @@ pub(super) enum Shape {
 pub(super) struct Scene {
     pub width: f64,
     pub height: f64,
-    /// What it shows, for readers who cannot see it.
+    /// Alternative text.
     pub description: String,
     pub shapes: Vec<Shape>,
 }
@@ -116,23 +116,23 @@ impl Scene {
     }
 }
 
-/// The "on" runs of a dashed line; the pattern carries on around corners.
+/// The dashes of a dashed line; the pattern continues around corners.
 fn cut_into_dashes(points: &[Point], (on, off): Dash) -> Vec<Vec<Point>> {
     let mut runs = Vec::new();
     let Some(&first) = points.first() else { return runs };
-    let (mut run, mut drawing, mut left) = (vec![first], true, on);
+    let (mut run, mut drawing, mut remaining) = (vec![first], true, on);
     for pair in points.windows(2) {
         let (mut from, to) = (pair[0], pair[1]);
         loop {
             let length = (to.0 - from.0).hypot(to.1 - from.1);
-            if length <= left {
-                left -= length;
+            if length <= remaining {
+                remaining -= length;
                 if drawing {
                     run.push(to);
                 }
                 break;
             }
-            let share = left / length;
+            let share = remaining / length;
             from = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
             if drawing {
                 run.push(from);
@@ -141,7 +141,7 @@ fn cut_into_dashes(points: &[Point], (on, off): Dash) -> Vec<Vec<Point>> {
                 run = vec![from];
             }
             drawing = !drawing;
-            left = if drawing { on } else { off };
+            remaining = if drawing { on } else { off };
         }
     }
     if drawing {
@@ -179,23 +179,21 @@ pub(super) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
     units * size / units_per_em(font)
 }
 
-/// `content`, or as much of its start and end as fits `width` with "…" between.
-///
-/// Run names differ most often at their ends, so the middle goes.
+/// `content`, shortened in the middle with "…" to fit `width`: run names differ most often at their ends.
 pub(super) fn fit(content: &str, width: f64, size: f64, bold: bool) -> String {
     if text_width(content, size, bold) <= width {
         return content.to_owned();
     }
     let characters: Vec<char> = content.chars().collect();
-    let shortened = |kept: usize| -> String {
-        let (head, tail) = (kept - kept / 2, kept / 2);
+    let shorten = |length: usize| -> String {
+        let (head, tail) = (length - length / 2, length / 2);
         let start = characters[..head].iter();
         let end = characters[characters.len() - tail..].iter();
         start.chain(&['…']).chain(end).collect()
     };
     (0..characters.len())
         .rev()
-        .map(shortened)
+        .map(shorten)
         .find(|text| text_width(text, size, bold) <= width)
         .unwrap_or_default()
 }

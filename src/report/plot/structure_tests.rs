@@ -1,5 +1,5 @@
-//! What every picture looks like, by its structure: texts inside it and apart, equal scales where both
-//! axes are shares, colours that are told apart.
+//! Structure of all plots: texts are inside and do not overlap, scales are equal when both axes are shares,
+//! colours are distinguishable.
 
 use super::scene::text_width;
 use super::style::PALETTE;
@@ -19,15 +19,16 @@ fn number(tag: &str, name: &str) -> f64 {
         .unwrap_or_else(|| panic!("{name}: {tag}"))
 }
 
-/// A level text of an SVG: what it says, and left, top, right, bottom in pixels.
-struct Written {
+/// A horizontal text of an SVG.
+struct SvgText {
     text: String,
     size: f64,
+    /// Left, top, right, bottom in pixels.
     sides: [f64; 4],
 }
 
-/// The level texts of a picture.
-fn written(svg: &str) -> Vec<Written> {
+/// The horizontal texts of an SVG.
+fn horizontal_texts(svg: &str) -> Vec<SvgText> {
     let tags = svg.split("<text").skip(1).filter_map(|rest| rest.split_once('>'));
     tags.filter(|(tag, _)| attribute(tag, "transform").is_none())
         .map(|(tag, rest)| {
@@ -42,7 +43,7 @@ fn written(svg: &str) -> Vec<Written> {
                 _ => x,
             };
             // From the capitals' top to below the baseline: descenders may touch.
-            Written { text, size, sides: [left, top + 0.05 * size, left + width, top + 0.8 * size] }
+            SvgText { text, size, sides: [left, top + 0.05 * size, left + width, top + 0.8 * size] }
         })
         .collect()
 }
@@ -52,15 +53,15 @@ fn texts_are_large_enough_inside_the_picture_and_apart() {
     for (name, drawing, _) in gallery() {
         let svg = &drawing.svg;
         let (width, height) = (number(svg, "width"), number(svg, "height"));
-        let texts = written(svg);
+        let texts = horizontal_texts(svg);
         assert!(!texts.is_empty(), "{name}");
-        for (place, one) in texts.iter().enumerate() {
+        for (index, one) in texts.iter().enumerate() {
             let [left, top, right, bottom] = one.sides;
             let inside = left >= 0.0 && top >= 0.0 && right <= width && bottom <= height;
             assert!(inside, "{name}: {:?} at {:?} of {width} × {height}", one.text, one.sides);
             // A picture is 560 to 720 pixels wide: at the width of a column, 85 mm, this is 5 points.
             assert!(one.size >= 11.0, "{name}: {:?} is {} pixels", one.text, one.size);
-            for other in &texts[place + 1..] {
+            for other in &texts[index + 1..] {
                 let [l, t, r, b] = other.sides;
                 let apart = right <= l || r <= left || bottom <= t || b <= top;
                 assert!(apart, "{name}: {:?} and {:?} overlap", one.text, other.text);
@@ -71,19 +72,18 @@ fn texts_are_large_enough_inside_the_picture_and_apart() {
 
 #[test]
 fn shares_against_shares_have_equal_scales_and_units() {
-    let places = |texts: &[Written], label: &str, horizontal: bool| -> f64 {
-        let of = |one: &&Written| one.text == label;
-        let mut found: Vec<f64> = texts
+    let position = |texts: &[SvgText], label: &str, horizontal: bool| -> f64 {
+        let mut positions: Vec<f64> = texts
             .iter()
-            .filter(of)
+            .filter(|one| one.text == label)
             .map(|one| {
                 let [left, top, right, bottom] = one.sides;
                 if horizontal { f64::midpoint(left, right) } else { f64::midpoint(top, bottom) }
             })
             .collect();
-        found.sort_by(f64::total_cmp);
+        positions.sort_by(f64::total_cmp);
         // The tick of the lower axis lies right of that of the left axis, and below it.
-        *if horizontal { found.last() } else { found.first() }.unwrap()
+        *if horizontal { positions.last() } else { positions.first() }.unwrap()
     };
     let mut squares = 0;
     for (name, drawing, _) in gallery() {
@@ -91,26 +91,26 @@ fn shares_against_shares_have_equal_scales_and_units() {
             continue;
         }
         squares += 1;
-        let texts = written(&drawing.svg);
-        let across = places(&texts, "0.8", true) - places(&texts, "0.2", true);
-        let up = places(&texts, "0.2", false) - places(&texts, "0.8", false);
+        let texts = horizontal_texts(&drawing.svg);
+        let across = position(&texts, "0.8", true) - position(&texts, "0.2", true);
+        let up = position(&texts, "0.2", false) - position(&texts, "0.8", false);
         assert!((across - up).abs() < 0.3, "{name}: {across} across, {up} up");
         assert!(across > 200.0, "{name}");
     }
     assert!(squares >= 12);
 }
 
-/// How a colour looks without one kind of cones, in linear light (Machado, Oliveira & Fernandes 2009,
+/// Perceived colour without one kind of cones, in linear light (Machado, Oliveira & Fernandes 2009,
 /// severity 1.0).
-fn seen((red, green, blue): (u8, u8, u8), deficiency: &[[f64; 3]; 3]) -> [f64; 3] {
+fn perceived((red, green, blue): (u8, u8, u8), deficiency: &[[f64; 3]; 3]) -> [f64; 3] {
     let linear = [red, green, blue].map(|value| (f64::from(value) / 255.0).powf(2.2));
     let mix = |row: &[f64; 3]| -> f64 { row.iter().zip(linear).map(|(a, b)| a * b).sum() };
-    // Lightness and colours are judged about on a cube root.
+    // Perception of lightness and colour is about a cube root.
     deficiency.each_ref().map(|row| mix(row).clamp(0.0, 1.0).cbrt())
 }
 
 #[test]
-fn colours_of_curves_are_told_apart_under_colour_vision_deficiencies() {
+fn colours_of_curves_are_distinguishable_under_colour_vision_deficiencies() {
     const NORMAL: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     const PROTANOPIA: [[f64; 3]; 3] = [
         [0.152_286, 1.052_583, -0.204_868],
@@ -128,9 +128,9 @@ fn colours_of_curves_are_told_apart_under_colour_vision_deficiencies() {
         [0.004_733, 0.691_367, 0.303_900],
     ];
     for deficiency in [NORMAL, PROTANOPIA, DEUTERANOPIA, TRITANOPIA] {
-        for (place, one) in PALETTE.iter().enumerate() {
-            for other in &PALETTE[place + 1..] {
-                let (a, b) = (seen(*one, &deficiency), seen(*other, &deficiency));
+        for (index, one) in PALETTE.iter().enumerate() {
+            for other in &PALETTE[index + 1..] {
+                let (a, b) = (perceived(*one, &deficiency), perceived(*other, &deficiency));
                 let distance: f64 =
                     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
                 assert!(distance > 0.1, "{one:?} and {other:?} look alike: {distance}");

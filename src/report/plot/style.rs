@@ -1,4 +1,4 @@
-//! Colours and sizes, in one place.
+//! Colours and sizes of all plots.
 
 /// Red, green, blue.
 pub(super) type Colour = (u8, u8, u8);
@@ -11,9 +11,9 @@ pub(super) const SOFT_INK: Colour = (0x59, 0x59, 0x59);
 pub(super) const AXIS: Colour = (0x70, 0x70, 0x70);
 /// Grid lines.
 pub(super) const GRID: Colour = (0xE8, 0xE8, 0xE8);
-/// Reference lines: chance, perfect calibration, the chosen epoch.
+/// Reference lines: chance, perfect calibration, the selected epoch.
 pub(super) const REFERENCE: Colour = (0x8C, 0x8C, 0x8C);
-/// Paper.
+/// Background.
 pub(super) const WHITE: Colour = (0xFF, 0xFF, 0xFF);
 
 /// Okabe & Ito's blue.
@@ -21,7 +21,7 @@ pub(super) const BLUE: Colour = (0x00, 0x72, 0xB2);
 /// Okabe & Ito's vermilion.
 pub(super) const VERMILION: Colour = (0xD5, 0x5E, 0x00);
 
-/// Colours of several curves, in order of use (Okabe & Ito 2008, without yellow, which is lost
+/// Colours of several curves, in order of use (Okabe & Ito 2008, without yellow, which has too little contrast
 /// on white).
 pub(super) const PALETTE: [Colour; 7] = [
     BLUE,
@@ -53,8 +53,8 @@ pub(super) const CURVE: f64 = 2.0;
 /// Opacity of interval bands.
 pub(super) const BAND: f64 = 0.16;
 
-/// Style rules that give a plot inside a page the page's colours, so that it follows the reader's
-/// choice of light or dark: the page defines the variables.
+/// CSS rules that map the colours of an embedded plot to the page's variables, so that it follows the light or
+/// dark theme.
 pub fn page_colours() -> String {
     let named = [
         (INK, "ink"),

@@ -1,9 +1,9 @@
-//! What every plot promises, on ordinary and on degenerate data. Set `LUNGS_PLOTS` to a folder to
-//! have each picture written there for looking at.
+//! Properties of all plots, on ordinary and on degenerate data. Plots are written to the folder
+//! `LUNGS_PLOTS` for visual inspection.
 
 use super::*;
 use crate::evaluation::{
-    Curves, Options, RocPoint, Scored, auc_with_interval, evaluate, evaluate_with_curves, roc,
+    Curves, Options, RocPoint, ScoredExam, auc_with_interval, evaluate, evaluate_with_curves, roc,
 };
 
 fn scores(count: usize, separation: f64) -> (Vec<f64>, Vec<bool>) {
@@ -20,7 +20,7 @@ fn scores(count: usize, separation: f64) -> (Vec<f64>, Vec<bool>) {
     (logits, labels)
 }
 
-fn named(name: &str, logits: &[f64], labels: &[bool]) -> NamedRoc {
+fn named_roc(name: &str, logits: &[f64], labels: &[bool]) -> NamedRoc {
     let area = auc_with_interval(logits, labels, 0.95);
     NamedRoc {
         name: name.to_owned(),
@@ -37,8 +37,8 @@ fn probability(logit: &f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }
 
-fn exams(logits: &[f64], labels: &[bool]) -> Vec<Scored> {
-    let exam = |(i, (logit, &label)): (usize, (&f64, &bool))| Scored {
+fn exams(logits: &[f64], labels: &[bool]) -> Vec<ScoredExam> {
+    let exam = |(i, (logit, &label)): (usize, (&f64, &bool))| ScoredExam {
         patient_id: i.to_string(),
         exam_id: i.to_string(),
         label,
@@ -48,23 +48,23 @@ fn exams(logits: &[f64], labels: &[bool]) -> Vec<Scored> {
     logits.iter().zip(labels).enumerate().map(exam).collect()
 }
 
-fn figures(logits: &[f64], labels: &[bool]) -> crate::evaluation::Calibration {
+fn calibration_of(logits: &[f64], labels: &[bool]) -> crate::evaluation::Calibration {
     let options = Options { bootstrap_replicates: 0, ..Options::default() };
     evaluate(&exams(logits, labels), &options).calibration
 }
 
-/// The curves of ordinary predictions, with bands, and what the legends say of them.
+/// The curves of ordinary predictions, with bands and legends.
 fn curves(name: &str, logits: &[f64], labels: &[bool]) -> (NamedRoc, NamedPrecisionRecall, Curves) {
     let exams = exams(logits, labels);
     let options = Options { bootstrap_replicates: 200, ..Options::default() };
-    let (figures, curves) = evaluate_with_curves(&exams, &options);
-    let band = NamedRoc { band: curves.roc_band.clone(), ..named(name, logits, labels) };
+    let (metrics, curves) = evaluate_with_curves(&exams, &options);
+    let band = NamedRoc { band: curves.roc_band.clone(), ..named_roc(name, logits, labels) };
     let precision = NamedPrecisionRecall {
         name: name.to_owned(),
         points: curves.precision_recall.clone(),
         band: curves.precision_band.clone(),
-        average_precision: figures.average_precision,
-        prevalence: figures.positives as f64 / figures.exams as f64,
+        average_precision: metrics.average_precision,
+        prevalence: metrics.positives as f64 / metrics.exams as f64,
     };
     (band, precision, curves)
 }
@@ -96,7 +96,7 @@ fn rankings(count: u32) -> Vec<EpochRanking> {
         .collect()
 }
 
-/// Every plot on ordinary and on degenerate data, by name, with a text that it must show.
+/// Every plot on ordinary and on degenerate data: name, plot, and a text that it must contain.
 pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
     let long =
         "focal-gamma-2-alpha-0.75-slices-220-keep-prob-0.7-learning-rate-5e-5-seed-37-fold-3";
@@ -119,13 +119,13 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
         .map(|e| EpochRanking { auc: None, auc_low: None, auc_high: None, ..e })
         .collect();
     let overlay = [
-        named("baseline", &strong, &labels),
-        named(long, &middling, &labels),
-        named("random initialisation", &weak, &labels),
+        named_roc("baseline", &strong, &labels),
+        named_roc(long, &middling, &labels),
+        named_roc("random initialisation", &weak, &labels),
     ];
     let many: Vec<NamedRoc> = (0..11)
         .map(|i| {
-            named(&format!("fold {i}"), &scores(300, 0.3 * f64::from(i)).0, &scores(300, 0.0).1)
+            named_roc(&format!("fold {i}"), &scores(300, 0.3 * f64::from(i)).0, &scores(300, 0.0).1)
         })
         .collect();
     let loss = "Cross-entropy (nats per exam)";
@@ -135,7 +135,7 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
     let group = |name: &str, auc: Option<f64>| ForestRow {
         name: name.to_owned(),
         counts: auc.map_or(String::new(), |_| "80 / 320".to_owned()),
-        figure: auc.map(|_| auc_with_interval(&middling, &labels, 0.95)),
+        estimate: auc.map(|_| auc_with_interval(&middling, &labels, 0.95)),
     };
     let groups = [
         group("manufacturer", None),
@@ -149,29 +149,29 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
         steps: vec![
             FlowStep {
                 lines: lines(&["431 series found", "of 415 patients"]),
-                left_out: lines(&[
-                    "12 left out before preparation",
-                    "9 with a reason that takes very many words to be told in full",
+                excluded: lines(&[
+                    "12 excluded before preparation",
+                    "9 for a reason whose description is too long for one line of the box",
                     "3 no label",
                 ]),
             },
-            FlowStep { lines: lines(&["419 exams in the study"]), left_out: Vec::new() },
+            FlowStep { lines: lines(&["419 exams included"]), excluded: Vec::new() },
         ],
-        parts: ["Training", "Validation", "Test"]
+        branches: ["Training", "Validation", "Test"]
             .iter()
-            .map(|part| lines(&[part, "139 exams", "of 130 patients", "70 with cancer"]))
+            .map(|split| lines(&[split, "139 exams", "of 130 patients", "70 with cancer"]))
             .collect(),
     };
     vec![
         ("forest", forest("baseline, epoch 14", "AUC (95% CI)", Some(0.81), &groups), "all 0.810"),
         ("forest-none", forest("nothing", "AUC (95% CI)", None, &[]), "AUC (95% CI)"),
-        ("flow", flow_diagram("baseline: who is in the study", &flow), "Validation"),
+        ("flow", flow_diagram("baseline: study cohort", &flow), "Validation"),
         ("flow-none", flow_diagram("nothing", &Flow::default()), "nothing"),
         ("roc-band", roc_curves("baseline, epoch 14", &[band, band_test]), "validation"),
         (
             "precision-recall",
             precision_recall_curves("baseline, epoch 14", std::slice::from_ref(&precision)),
-            "guessing",
+            "chance",
         ),
         (
             "precision-recall-two",
@@ -183,17 +183,25 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
             precision_recall_curves("one class", &[no_precision]),
             "precision undefined: no positive exams",
         ),
-        ("decision", decision_curve("baseline, epoch 14", &plain.decision), "act on everybody"),
+        ("decision", decision_curve("baseline, epoch 14", &plain.decision), "treat all"),
         (
             "decision-undefined",
             decision_curve("one class", &[]),
             "net benefit undefined: one class only",
         ),
-        ("loss", loss_curves("baseline", loss, &losses(37), Some(14)), "chosen: epoch 14"),
-        ("loss-one-epoch", loss_curves("one epoch", loss, &losses(1), Some(1)), "chosen: epoch 1"),
-        ("loss-200", loss_curves("200 epochs", loss, &losses(200), Some(200)), "chosen: epoch 200"),
+        ("loss", loss_curves("baseline", loss, &losses(37), Some(14)), "selected: epoch 14"),
+        (
+            "loss-one-epoch",
+            loss_curves("one epoch", loss, &losses(1), Some(1)),
+            "selected: epoch 1",
+        ),
+        (
+            "loss-200",
+            loss_curves("200 epochs", loss, &losses(200), Some(200)),
+            "selected: epoch 200",
+        ),
         ("loss-gaps", loss_curves(long, loss, &gaps, None), "validation"),
-        ("loss-none", loss_curves("nothing", loss, &[], None), "no loss was recorded"),
+        ("loss-none", loss_curves("nothing", loss, &[], None), "no loss recorded"),
         ("auc", auc_accuracy_curves("baseline", "95% CI", &rankings(37), Some(30)), "AUC 95% CI"),
         ("auc-one-epoch", auc_accuracy_curves("one", "95% CI", &rankings(1), Some(1)), "accuracy"),
         ("auc-200", auc_accuracy_curves("200", "95% CI", &rankings(200), Some(2)), "Epoch"),
@@ -208,23 +216,27 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
         ("roc-many", roc_curves("Eleven folds", &many), "fold 10"),
         (
             "roc-undefined",
-            roc_curves("one class", &[named("run", &strong, &one_class)]),
+            roc_curves("one class", &[named_roc("run", &strong, &one_class)]),
             "AUC undefined: one class only",
         ),
         ("roc-none", roc_curves("nothing", &[]), "no curve to show"),
         (
             "calibration",
-            calibration("baseline, epoch 14", &figures(&strong, &labels), &probabilities),
+            calibration("baseline, epoch 14", &calibration_of(&strong, &labels), &probabilities),
             "Brier score",
         ),
         (
             "calibration-few",
-            calibration("four exams", &figures(&strong[..4], &labels[..4]), &probabilities[..4]),
+            calibration(
+                "four exams",
+                &calibration_of(&strong[..4], &labels[..4]),
+                &probabilities[..4],
+            ),
             "slope",
         ),
         (
             "calibration-none",
-            calibration("nothing", &figures(&[], &[]), &[]),
+            calibration("nothing", &calibration_of(&[], &[]), &[]),
             "calibration undefined: no usable predictions",
         ),
         (
@@ -275,7 +287,7 @@ fn texts_of_well_formed(svg: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_plot_is_repeatable_well_formed_and_says_what_it_must() {
+fn every_plot_is_repeatable_well_formed_and_has_its_text() {
     let (first, second) = (gallery(), gallery());
     for ((name, drawing, expected), (_, again, _)) in first.iter().zip(&second) {
         assert!(drawing == again, "{name} differs between two drawings");
@@ -303,7 +315,7 @@ fn every_plot_is_repeatable_well_formed_and_says_what_it_must() {
 fn names_are_escaped_and_shortened() {
     let curve = NamedRoc {
         name: "a < b & \"c\"\u{7}".to_owned(),
-        ..named("", &[0.0, 1.0], &[false, true])
+        ..named_roc("", &[0.0, 1.0], &[false, true])
     };
     let texts = texts_of_well_formed(&roc_curves("<script>", &[curve]).svg);
     assert!(texts.contains(&"<script>".to_owned()));

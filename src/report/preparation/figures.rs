@@ -1,15 +1,15 @@
-//! How the figures of all series are spread: what lies apart is where to look.
+//! Histograms of spacing, slices, lung volume and HU over all series, which show outliers.
 
 use super::flags;
 use crate::prepare::{Row, Status};
-use crate::report::plot::{Spread, spread_histogram};
+use crate::report::plot::{Distribution, distribution_histogram};
 use maud::{Markup, PreEscaped, html};
 
-/// A figure of a row, if it was reached.
+/// A value of a row; `None` when the series was excluded before it was measured.
 type Value = fn(&Row) -> Option<f64>;
 
-/// Title, axis, finest bar, value.
-const FIGURES: [(&str, &str, f64, Value); 6] = [
+/// Title, axis label, minimum bar width, value.
+const HISTOGRAMS: [(&str, &str, f64, Value); 6] = [
     ("Slice spacing", "mm between slices", 0.05, |row| row.spacing_d_mm),
     ("Slices", "slices in the series", 1.0, |row| row.slices.map(|slices| slices as f64)),
     ("Lung volume", "litres, both lungs", 0.05, |row| lung_ml(row).map(|ml| ml / 1000.0)),
@@ -18,26 +18,25 @@ const FIGURES: [(&str, &str, f64, Value); 6] = [
     ("Highest value", "HU, maximum of the series", 1.0, |row| row.hu_max.map(f64::from)),
 ];
 
-/// Both lungs.
+/// Volume of both lungs together.
 pub(super) fn lung_ml(row: &Row) -> Option<f64> {
     Some(row.lung_left_ml? + row.lung_right_ml?)
 }
 
-/// The histograms of all rows that reached the figure, refused ones in grey.
-pub(super) fn spread(rows: &[Row]) -> Markup {
+/// The section of histograms over all rows that have the value, excluded series in grey.
+pub(super) fn distributions(rows: &[Row]) -> Markup {
     html! {
-        section #spread {
-            h2 { "How the figures are spread" }
+        section #distributions {
+            h2 { "Distributions" }
             p.key {
-                span.blue { "no flags" } span.vermilion { "flagged" } span.grey { "refused" }
-                span.soft { "Bars count series." }
+                span.blue { "no flags" } span.vermilion { "flagged" } span.grey { "excluded" }
+                span.soft { "Bars show the number of series." }
             }
             div.spread {
-                @for (title, axis, finest, value) in FIGURES {
+                @for (title, axis, min_width, value) in HISTOGRAMS {
                     @let groups = grouped(rows, value);
-                    figure {
-                        (PreEscaped(spread_histogram(&Spread { title, axis, finest, groups })))
-                    }
+                    @let distribution = Distribution { title, axis, min_width, groups };
+                    figure { (PreEscaped(distribution_histogram(&distribution))) }
                     "\n"
                 }
             }
@@ -46,7 +45,7 @@ pub(super) fn spread(rows: &[Row]) -> Markup {
     }
 }
 
-/// The values of unflagged, flagged and refused series.
+/// The values of unflagged, flagged and excluded series.
 fn grouped(rows: &[Row], value: Value) -> [Vec<f64>; 3] {
     let group = |row: &Row| match (row.status, flags(&row.flags).next()) {
         (Status::Refused, _) => 2,

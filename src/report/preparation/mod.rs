@@ -1,13 +1,13 @@
-//! The quality control page of a preparation: which series are bad, within seconds.
+//! The quality control page of a preparation, which shows bad series first.
 //!
 //! ```text
-//!   cohort.csv ──────┐                        summary, refusals and what is left out, by reason
-//!   preparation.csv ─┼─► Preparation ─► HTML  how spacing, slices, volumes and HU are spread
-//!   <cache>/*.png ───┘                        contact sheet: one picture a series, flagged first
+//!   cohort.csv ──────┐                        summary, excluded series by reason
+//!   preparation.csv ─┼─► Preparation ─► HTML  distributions of spacing, slices, volumes and HU
+//!   <cache>/*.png ───┘                        contact sheet: one picture per series, flagged first
 //! ```
 //!
-//! The page is a function of the two tables and of which pictures are there: the same tables give
-//! the same bytes. Pictures stay where they are and are linked by relative path.
+//! The page is a function of the two tables and of the sizes of the pictures: equal input gives
+//! equal bytes. Pictures stay in the cache and are linked by relative path.
 
 mod contents;
 mod figures;
@@ -25,7 +25,7 @@ use crate::cohort::CohortRow;
 use crate::files::write_bytes;
 use crate::prepare::{Row, Status};
 use crate::results::{ResultsError, RunFolder, Table, read_csv};
-use naming::without_names;
+use naming::anonymised;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -34,52 +34,53 @@ use std::path::{Path, PathBuf};
 pub use contents::preparation_page;
 pub use glossary::{Weight, Words, flags, words};
 
-/// What the page shows.
+/// The data of the page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Preparation {
     /// Name of the experiment, or of the folder that was prepared.
     pub name: String,
-    /// `preparation.csv`: every series that was to be prepared.
+    /// `preparation.csv`: every selected series.
     pub rows: Vec<Row>,
-    /// `cohort.csv`: every series and damaged file seen, for paths and for what was left out
-    /// before preparation.
-    pub seen: Vec<CohortRow>,
+    /// `cohort.csv`: every series and damaged file in the data, for paths and for exclusions before
+    /// preparation.
+    pub cohort: Vec<CohortRow>,
     /// The preview pictures.
     pub pictures: Pictures,
-    /// Patients, series and paths are not named.
-    pub nameless: bool,
+    /// Whether names of patients, series and paths are hidden.
+    pub anonymous: bool,
 }
 
-/// Preview pictures as a page needs them.
+/// Location and sizes of preview pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pictures {
-    /// Where they should be, in words.
-    pub place: String,
-    /// The link to their folder, relative to the page, empty or ending in `/`.
+    /// Path of the cache folder, for messages.
+    pub cache: String,
+    /// Link to the cache folder relative to the page; empty or ending in `/`.
     pub folder: String,
-    /// Width and height in pixels of those that are there, by file name.
+    /// Width and height in pixels of the existing pictures, by file name.
     pub sizes: BTreeMap<String, [u32; 2]>,
 }
 
 impl Pictures {
-    /// Looks for the pictures of prepared rows in `cache`, for a page in `page_folder`.
+    /// Finds the pictures of prepared rows in `cache`, for a page in `page_folder`.
     pub fn find(rows: &[Row], cache: &Path, page_folder: &Path) -> Self {
-        let place = cache.display().to_string();
-        let Some(folder) = folder_link(page_folder, cache) else {
-            return Self { place, ..Self::default() };
-        };
         let names = rows.iter().filter_map(picture_name);
         let sizes = names.filter_map(|name| Some((name.clone(), png_size(&cache.join(name))?)));
-        Self { place, folder, sizes: sizes.collect() }
+        match folder_link(page_folder, cache) {
+            Some(folder) => {
+                Self { cache: cache.display().to_string(), folder, sizes: sizes.collect() }
+            }
+            None => Self { cache: cache.display().to_string(), ..Self::default() },
+        }
     }
 }
 
 /// The file name of a prepared row's picture.
 pub(super) fn picture_name(row: &Row) -> Option<String> {
     let name = row.cache_file.strip_suffix(".npz")?;
-    // A table that was tampered with does not reach out of the cache.
-    let plain = !name.is_empty() && !name.contains(['/', '\\']);
-    (row.status == Status::Prepared && plain).then(|| format!("{name}.png"))
+    // A manipulated table must not link to files outside the cache.
+    let is_file_name = !name.is_empty() && !name.contains(['/', '\\']);
+    (row.status == Status::Prepared && is_file_name).then(|| format!("{name}.png"))
 }
 
 /// Width and height from the header of a PNG file.
@@ -88,7 +89,7 @@ fn png_size(path: &Path) -> Option<[u32; 2]> {
     Some([reader.info().width, reader.info().height])
 }
 
-/// Writes the page of a preparation, whose pictures are in `cache`, to `page`.
+/// Writes the preparation page to `page`; its pictures are in the folder `cache`.
 ///
 /// # Errors
 /// When the page cannot be written.
@@ -96,7 +97,7 @@ pub fn write_preparation(
     page: &Path,
     name: &str,
     rows: &[Row],
-    seen: &[CohortRow],
+    cohort: &[CohortRow],
     cache: &Path,
 ) -> Result<(), ReportError> {
     let folder = match page.parent() {
@@ -106,15 +107,15 @@ pub fn write_preparation(
     let preparation = Preparation {
         name: name.to_owned(),
         rows: rows.to_vec(),
-        seen: seen.to_vec(),
+        cohort: cohort.to_vec(),
         pictures: Pictures::find(rows, cache, folder),
-        nameless: false,
+        anonymous: false,
     };
     Ok(write_bytes(page, preparation_page(&preparation).as_bytes())?)
 }
 
-/// Draws a run's page from its tables and returns it; `None` when the run has not prepared yet. Who
-/// is named on it is up to `report.identifiers`.
+/// Writes a run's preparation page from its tables and returns its path; `None` when the run has not prepared
+/// its data yet. `report.identifiers` decides which names the page shows.
 ///
 /// # Errors
 /// When a table cannot be read or the page cannot be written.
@@ -123,7 +124,7 @@ pub fn redraw_preparation(run: &RunFolder, cache: &Path) -> Result<Option<PathBu
     if !tables.iter().all(|table| table.is_file()) {
         return Ok(None);
     }
-    let (rows, seen): (Vec<Row>, Vec<CohortRow>) = (read_csv(&tables[0])?, read_csv(&tables[1])?);
+    let (rows, cohort): (Vec<Row>, Vec<CohortRow>) = (read_csv(&tables[0])?, read_csv(&tables[1])?);
     let cohort_text = std::fs::read(&tables[1]).map_err(|error| ResultsError::Read {
         path: tables[1].clone(),
         message: error.to_string(),
@@ -132,10 +133,11 @@ pub fn redraw_preparation(run: &RunFolder, cache: &Path) -> Result<Option<PathBu
     let spec = run.spec()?;
     let namer = Namer::new(spec.report.identifiers, &cohort_text);
     let pictures = Pictures::find(&rows, cache, run.root());
-    let nameless = !namer.is_plain();
-    let (rows, seen) = if nameless { without_names(&rows, &seen, &namer) } else { (rows, seen) };
+    let anonymous = !namer.is_plain();
+    let (rows, cohort) =
+        if anonymous { anonymised(&rows, &cohort, &namer) } else { (rows, cohort) };
     let preparation =
-        Preparation { name: spec.experiment.name.clone(), rows, seen, pictures, nameless };
+        Preparation { name: spec.experiment.name.clone(), rows, cohort, pictures, anonymous };
     write_bytes(&page, preparation_page(&preparation).as_bytes())?;
     Ok(Some(page))
 }

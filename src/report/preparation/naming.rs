@@ -1,47 +1,47 @@
-//! Tables without names, for a page that may leave the house.
+//! Anonymised tables, for pages that may be shared.
 
 use crate::cohort::CohortRow;
 use crate::prepare::Row;
 use crate::report::run_page::Namer;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What stands where something is hidden.
+/// Replacement of hidden text.
 const HIDDEN: &str = "…";
 
-/// The tables as a page may show them: patients by the namer, series by their rows in the tables,
-/// no paths, and of reasons the words that come from no file.
-pub(super) fn without_names(
+/// The tables with patients named by `namer`, series named by their rows in the tables, no paths, and
+/// reasons without text that comes from files.
+pub(super) fn anonymised(
     rows: &[Row],
-    seen: &[CohortRow],
+    cohort: &[CohortRow],
     namer: &Namer,
 ) -> (Vec<Row>, Vec<CohortRow>) {
-    let mut names = BTreeMap::<&str, String>::new();
-    for (number, row) in (1..).zip(seen) {
-        names.insert(&row.series, format!("cohort {number}"));
+    let mut series_names = BTreeMap::<&str, String>::new();
+    for (number, row) in (1..).zip(cohort) {
+        series_names.insert(&row.series, format!("cohort {number}"));
     }
     for (number, row) in (1..).zip(rows) {
-        names.insert(&row.series_uid, format!("row {number}"));
+        series_names.insert(&row.series_uid, format!("row {number}"));
     }
     let series = |uid: &str| match uid {
         "" => String::new(),
-        uid => names.get(uid).cloned().unwrap_or_default(),
+        uid => series_names.get(uid).cloned().unwrap_or_default(),
     };
     let paths: BTreeMap<&str, &str> =
-        seen.iter().map(|row| (row.series.as_str(), row.path.as_str())).collect();
-    let shown_rows = rows.iter().map(|row| {
+        cohort.iter().map(|row| (row.series.as_str(), row.path.as_str())).collect();
+    let anonymous_rows = rows.iter().map(|row| {
         let path = paths.get(row.series_uid.as_str()).copied().unwrap_or_default();
-        let known = [&row.patient_id, &row.study_uid, &row.series_uid, path];
+        let names = [&row.patient_id, &row.study_uid, &row.series_uid, path];
         Row {
             patient_id: namer.patient(&row.patient_id),
             study_uid: String::new(),
             series_uid: series(&row.series_uid),
-            reason: scrubbed(&row.reason, &known),
+            reason: scrub(&row.reason, &names),
             ..row.clone()
         }
     });
-    let shown_seen = (1..).zip(seen).map(|(number, row)| {
-        let known = [&*row.patient, &row.exam, &row.series, &row.path];
-        // A file without a series is known by its row alone.
+    let anonymous_cohort = (1..).zip(cohort).map(|(number, row)| {
+        let names = [&*row.patient, &row.exam, &row.series, &row.path];
+        // A file without a series is identified by its row only.
         let path =
             if row.series.is_empty() { format!("cohort {number}") } else { HIDDEN.to_owned() };
         CohortRow {
@@ -50,34 +50,34 @@ pub(super) fn without_names(
             study_date: String::new(),
             series: series(&row.series),
             path,
-            reason: scrubbed(&row.reason, &known),
+            reason: scrub(&row.reason, &names),
             ..row.clone()
         }
     });
-    (shown_rows.collect(), shown_seen.collect())
+    (anonymous_rows.collect(), anonymous_cohort.collect())
 }
 
-/// A sentence without what could be a name: words of letters and plain numbers stay, unless they
-/// are what is known of the series. The short word before the first colon is ours.
-fn scrubbed(reason: &str, known: &[&str]) -> String {
+/// A reason without possible names: words of letters and plain numbers stay unless they occur in `names`.
+/// The code before the first colon stays.
+fn scrub(reason: &str, names: &[&str]) -> String {
     if let Some((code, rest)) = reason.split_once(": ")
         && code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
     {
-        return format!("{code}: {}", scrubbed(rest, known));
+        return format!("{code}: {}", scrub(rest, names));
     }
-    // Pieces that are shorter say too little, and are words and numbers of every sentence.
-    const TELLING: usize = 4;
-    let parts = known.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));
-    let parts = parts.filter(|part| part.chars().count() >= TELLING);
-    let whole = known.iter().copied().filter(|text| !text.is_empty());
-    let parts: BTreeSet<String> = parts.chain(whole).map(str::to_lowercase).collect();
+    // Shorter components identify nobody and occur as words and numbers in every sentence.
+    const MIN_LENGTH: usize = 4;
+    let parts = names.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));
+    let parts = parts.filter(|part| part.chars().count() >= MIN_LENGTH);
+    let full_names = names.iter().copied().filter(|text| !text.is_empty());
+    let hidden: BTreeSet<String> = parts.chain(full_names).map(str::to_lowercase).collect();
     let words = reason.split_whitespace().map(|word| {
         let core = word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '-');
         let harmless = core.is_empty() || is_word(core) || is_number(core);
-        if harmless && !parts.contains(&core.to_lowercase()) {
+        if harmless && !hidden.contains(&core.to_lowercase()) {
             word.to_owned()
         } else {
-            // The punctuation around it stays, for the sentence.
+            // Punctuation around the name stays.
             word.replace(core, HIDDEN)
         }
     });
@@ -88,7 +88,7 @@ fn is_word(core: &str) -> bool {
     core.chars().all(|letter| letter.is_alphabetic() || matches!(letter, '-' | '\''))
 }
 
-/// A number, perhaps with a unit or a sign, or several with `×` or a comma between them.
+/// Whether `core` is a number, optionally with a unit or a sign, or several numbers separated by `×` or commas.
 fn is_number(core: &str) -> bool {
     core.split(['×', ',']).all(|part| {
         let digits =
@@ -102,8 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sentences_lose_what_could_be_a_name_and_nothing_else() {
-        let known = ["", "SMITH^JOHN", "1.2.840.1", "1.2.840.2", "data/SMITH_JOHN/100012/1"];
+    fn scrubbing_removes_possible_names_only() {
+        let names = ["", "SMITH^JOHN", "1.2.840.1", "1.2.840.2", "data/SMITH_JOHN/100012/1"];
         for (reason, shown) in [
             ("gantry tilt of 18.5 degrees", "gantry tilt of 18.5 degrees"),
             (
@@ -127,7 +127,7 @@ mod tests {
             ("has 19990102123456 images", "has … images"),
             ("- (nothing)", "- (nothing)"),
         ] {
-            assert_eq!(scrubbed(reason, &known), shown, "{reason}");
+            assert_eq!(scrub(reason, &names), shown, "{reason}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is not used, by reason.
+//! The sections on excluded series and unused files, by reason.
 
 use super::contents::Contents;
 use super::{Weight, words};
@@ -7,26 +7,26 @@ use crate::report::page::short_uid;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// Up to so many rows that ask for a look are open from the start; more would hide the rest of the
-/// page, and counts by reason say more.
-const OPEN: usize = 12;
+/// Details to inspect are open initially when they have at most this many rows; more would hide the rest of
+/// the page.
+const MAX_OPEN_ROWS: usize = 12;
 
-/// So many rows of one reason at most.
-const MOST: usize = 500;
+/// Maximum number of rows of one reason.
+const MAX_ROWS: usize = 500;
 
-/// Patient, series, path, and the reason as a sentence; empty where not known.
+/// Patient, series, path, and the reason as a sentence; unknown values are empty.
 pub(super) type Entry<'a> = [&'a str; 4];
 
-/// Everything with one reason.
+/// All entries with one reason.
 pub(super) struct Group<'a> {
-    /// The short stable word of the tables.
+    /// The reason code of the tables.
     pub code: &'a str,
-    /// Whom it struck; by patient, series and path.
+    /// Sorted by patient, series and path.
     pub entries: Vec<Entry<'a>>,
 }
 
 impl<'a> Group<'a> {
-    /// Groups entries by code: what asks for a look first, then the largest group.
+    /// Groups entries by code: reasons to inspect first, then the largest groups.
     pub fn by_code(entries: impl Iterator<Item = (&'a str, Entry<'a>)>) -> Vec<Self> {
         let mut groups = BTreeMap::<&str, Vec<Entry<'_>>>::new();
         for (code, entry) in entries {
@@ -47,33 +47,33 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The sections of refused series and of what was left out before preparation.
-pub(super) fn refusals(contents: &Contents<'_>) -> Markup {
+/// The sections on series excluded in and before preparation and on unused files.
+pub(super) fn exclusions(contents: &Contents<'_>) -> Markup {
     html! {
-        section #refused {
-            h2 { "Refused" }
-            @if contents.refused.is_empty() { p.soft { "No series was refused." } }
-            (tables(&contents.refused))
+        section #excluded {
+            h2 { "Excluded in preparation" }
+            @if contents.excluded.is_empty() { p.soft { "No series was excluded in preparation." } }
+            (tables(&contents.excluded))
         }
         "\n"
-        @if !contents.left_out.is_empty() {
-            section #left-out {
-                h2 { "Damaged or left out before preparation" }
-                (tables(&contents.left_out))
+        @if !contents.excluded_before.is_empty() {
+            section #excluded-before {
+                h2 { "Excluded before preparation" }
+                (tables(&contents.excluded_before))
             }
             "\n"
         }
-        @if !contents.passed_over.is_empty() { (passed_over(&contents.passed_over)) "\n" }
+        @if !contents.unused_files.is_empty() { (unused_files(&contents.unused_files)) "\n" }
     }
 }
 
-/// Files that are no image or are not looked into, by kind.
-fn passed_over(rows: &[&CohortRow]) -> Markup {
+/// The table of files that are not used, by kind.
+fn unused_files(rows: &[&CohortRow]) -> Markup {
     html! {
-        section #passed-over {
-            h2 { "Files passed over" }
+        section #unused-files {
+            h2 { "Files not used" }
             table.reasons {
-                thead { tr { th { "Files" } th { "Kind" } th { "The first" } th { "Note" } } }
+                thead { tr { th { "Files" } th { "Kind" } th { "First file" } th { "Note" } } }
                 tbody { @for row in rows {
                     @let (code, reason) = row.reason.split_once(':').unwrap_or((&row.reason, ""));
                     tr {
@@ -90,16 +90,16 @@ fn passed_over(rows: &[&CohortRow]) -> Markup {
 }
 
 fn tables(groups: &[Group<'_>]) -> Markup {
-    let looks = groups.iter().filter(|group| words(group.code).weight == Weight::Look);
-    let open = looks.map(|group| group.entries.len()).sum::<usize>() <= OPEN;
+    let to_inspect = groups.iter().filter(|group| words(group.code).weight == Weight::Look);
+    let open = to_inspect.map(|group| group.entries.len()).sum::<usize>() <= MAX_OPEN_ROWS;
     html! { @for group in groups { (table(group, open)) } }
 }
 
 fn table(group: &Group<'_>, open: bool) -> Markup {
     let words = words(group.code);
-    let look = words.weight == Weight::Look;
+    let inspect = words.weight == Weight::Look;
     html! {
-        details class=[look.then_some("bad")] open[look && open] {
+        details class=[inspect.then_some("bad")] open[inspect && open] {
             summary {
                 span.count { (group.entries.len()) } " "
                 h3 { (words.name) }
@@ -109,7 +109,7 @@ fn table(group: &Group<'_>, open: bool) -> Markup {
             table.reasons {
                 thead { tr { th { "Patient" } th { "Series" } th { "Path" } th { "Reason" } } }
                 tbody {
-                    @for [patient, series, path, reason] in group.entries.iter().take(MOST) {
+                    @for [patient, series, path, reason] in group.entries.iter().take(MAX_ROWS) {
                         tr {
                             td { (patient) }
                             td { (short_uid(series)) }
@@ -118,8 +118,8 @@ fn table(group: &Group<'_>, open: bool) -> Markup {
                         }
                         "\n"
                     }
-                    @if group.entries.len() > MOST {
-                        tr { td colspan="4" { "and " (group.entries.len() - MOST) " more in the tables" } }
+                    @if group.entries.len() > MAX_ROWS {
+                        tr { td colspan="4" { "and " (group.entries.len() - MAX_ROWS) " more in the tables" } }
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! The contact sheet: one picture a series, with what a reader needs to judge it.
+//! The contact sheet: one picture per series with its geometry, lung volumes and flags.
 
 use super::figures::lung_ml;
 use super::{Pictures, Preparation, Weight, flags, picture_name, words};
@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 pub(super) const STYLE: &str = include_str!("sheet.css");
 pub(super) const SCRIPT: &str = include_str!("sheet.js");
 
-/// So many pictures at most: of a whole trial nobody looks at more, and browsers suffer.
-const MOST: usize = 2000;
+/// Maximum number of pictures; browsers become slow with more.
+const MAX_PICTURES: usize = 2000;
 
-/// The pictures of the rows, in the order given; of very many, the first.
+/// The section with the pictures of the first [`MAX_PICTURES`] rows.
 pub(super) fn sheet(rows: &[&Row], preparation: &Preparation) -> Markup {
     let pictures = &preparation.pictures;
-    let no_patient = if preparation.nameless { "" } else { "no patient ID" };
+    let no_patient = if preparation.anonymous { "" } else { "no patient ID" };
     let missing = rows
         .iter()
         .filter(|row| picture_name(row).is_none_or(|name| !pictures.sizes.contains_key(&name)))
@@ -27,31 +27,32 @@ pub(super) fn sheet(rows: &[&Row], preparation: &Preparation) -> Markup {
             @if rows.is_empty() { p.soft { "No series was prepared." } }
             @else {
                 (legend(rows))
-                @if missing > 0 { (gone(missing, rows.len(), pictures)) }
-                @let shown = &rows[..rows.len().min(MOST)];
-                (tools(shown))
-                @if rows.len() > MOST {
+                @if missing > 0 { (missing_pictures(missing, rows.len(), pictures)) }
+                @let first_rows = &rows[..rows.len().min(MAX_PICTURES)];
+                (tools(first_rows))
+                @if rows.len() > MAX_PICTURES {
                     p.notice {
-                        "The first " (MOST) " of " (rows.len()) " are here, flagged ones before others; \
-                         preparation.csv has all."
+                        "Showing the first " (MAX_PICTURES) " of " (rows.len()) " series, flagged series first; \
+                         preparation.csv lists all."
                     }
                 }
                 ul #sheet {
-                    @for row in shown { "\n" (card(row, pictures, no_patient)) }
+                    @for row in first_rows { "\n" (card(row, pictures, no_patient)) }
                 }
             }
         }
     }
 }
 
-/// What the pictures show, and which flags there are.
+/// Legend of the pictures and of the flags.
 fn legend(rows: &[&Row]) -> Markup {
     html! {
         p.key {
-            span.lungs { "lungs found" } span.box { "their box" } span.crop { "crop that is kept" }
+            span.lungs { "lung mask" } span.box { "bounding box" } span.crop { "crop" }
             span.soft {
                 "Axial and coronal slice through the middle of the lungs, sagittal slice with most \
-                 lung; the patient's right is on the left, the head is up. What is not kept is dim."
+                 lung; the patient's right is on the left, the head is up. Outside the crop, the \
+                 picture is dimmed."
             }
         }
         @let counts = counts(rows);
@@ -70,7 +71,7 @@ fn legend(rows: &[&Row]) -> Markup {
     }
 }
 
-/// How many rows have each flag; the flags that ask for a look first.
+/// Number of rows with each flag, flags to inspect first.
 fn counts<'a>(rows: &[&'a Row]) -> BTreeMap<(std::cmp::Reverse<Weight>, &'a str), usize> {
     let mut counts = BTreeMap::new();
     for flag in rows.iter().flat_map(|row| flags(&row.flags)) {
@@ -86,18 +87,18 @@ fn class(weight: Weight) -> &'static str {
     }
 }
 
-fn gone(missing: usize, of: usize, pictures: &Pictures) -> Markup {
+fn missing_pictures(missing: usize, total: usize, pictures: &Pictures) -> Markup {
     html! {
         p.notice {
-            @if missing == of { "The pictures are gone: " }
-            @else { (counted(missing, "picture is", "pictures are")) " gone: " }
-            "they were kept beside the prepared series in " span.path { (pictures.place) }
-            ", and preparing again brings them back. Tables and figures are complete."
+            @if missing == total { "All pictures are missing" }
+            @else { (counted(missing, "picture is", "pictures are")) " missing" }
+            " from the cache " span.path { (pictures.cache) }
+            "; prepare again to restore them. Tables and histograms are complete."
         }
     }
 }
 
-/// Sorting and filtering, shown by the script that does it.
+/// Controls for sorting and filtering; the script that implements them also shows them.
 fn tools(rows: &[&Row]) -> Markup {
     let flagged = rows.iter().filter(|row| flags(&row.flags).next().is_some()).count();
     html! {
@@ -112,10 +113,10 @@ fn tools(rows: &[&Row]) -> Markup {
                     option value="volume" { "lung volume" }
                 }
             }
-            button #turn type="button" { "↑ ascending" }
+            button #direction type="button" { "↑ ascending" }
             label {
                 "Show "
-                select #only {
+                select #filter {
                     option value="" { "all (" (rows.len()) ")" }
                     option value="any" { "any flag (" (flagged) ")" }
                     option value="none" { "no flags (" (rows.len() - flagged) ")" }
@@ -131,21 +132,21 @@ fn tools(rows: &[&Row]) -> Markup {
 }
 
 fn card(row: &Row, pictures: &Pictures, no_patient: &str) -> Markup {
-    let told: Vec<_> = flags(&row.flags).map(words).collect();
-    let weight = told.iter().map(|words| words.weight).max();
+    let flag_words: Vec<_> = flags(&row.flags).map(words).collect();
+    let weight = flag_words.iter().map(|words| words.weight).max();
     let file = picture_name(row);
     let picture = file.as_ref().and_then(|name| Some((name, pictures.sizes.get(name)?)));
     let patient = if row.patient_id.is_empty() { no_patient } else { &row.patient_id };
     let litres = |ml: Option<f64>| {
         ml.map_or_else(|| "–".to_owned(), |ml| format!("{:.2}\u{a0}L", ml / 1000.0))
     };
-    let plain = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let attribute = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     html! {
         li class=[weight.map(class)]
             data-p=(row.patient_id)
             data-n=(row.slices.unwrap_or_default())
-            data-d=(plain(row.spacing_d_mm))
-            data-v=(plain(lung_ml(row)))
+            data-d=(attribute(row.spacing_d_mm))
+            data-v=(attribute(lung_ml(row)))
             data-f=(flags(&row.flags).collect::<Vec<_>>().join(" "))
         {
             @if let Some((name, [width, height])) = picture {
@@ -155,18 +156,18 @@ fn card(row: &Row, pictures: &Pictures, no_patient: &str) -> Markup {
                         alt={ "Lungs of " (patient) " in three slices, outlined" };
                 }
             } @else {
-                div.gone { "picture is gone" }
+                div.gone { "picture missing" }
             }
             p { b { (patient) } " " (short_uid(&row.series_uid)) }
             p { (geometry(row)) }
             p { "Lungs: left " (litres(row.lung_left_ml)) ", right " (litres(row.lung_right_ml)) }
-            @for words in &told { p class=(class(words.weight)) { (words.sentence()) } }
-            @if let Some(beyond) = row.beyond_crop() { p.look { "Beyond the crop: " (beyond) } }
+            @for words in &flag_words { p class=(class(words.weight)) { (words.sentence()) } }
+            @if let Some(sides) = row.beyond_crop() { p.look { "Lungs outside the crop: " (sides) } }
         }
     }
 }
 
-/// `120 slices × 2.5 mm, pixels 0.7 mm`, with blanks that do not break.
+/// `120 slices × 2.5 mm, pixels 0.7 mm`, with non-breaking spaces before units.
 fn geometry(row: &Row) -> String {
     let mm = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| number(value, 2));
     format!(

@@ -18,7 +18,7 @@ fn row(patient: &str, uid: &str, flags: &str) -> Row {
     serde_json::from_value(json).unwrap()
 }
 
-fn refused(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
+fn excluded_row(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
     Row {
         status: Status::Refused,
         code: code.into(),
@@ -30,7 +30,7 @@ fn refused(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
     }
 }
 
-fn seen(row: &Row, path: &str) -> CohortRow {
+fn cohort_row(row: &Row, path: &str) -> CohortRow {
     let json = serde_json::json!({
         "patient": row.patient_id, "exam": "1.2", "series": row.series_uid, "path": path,
         "chosen": row.status == Status::Prepared, "reason": row.code, "slices": 120, "kernel": "",
@@ -39,40 +39,45 @@ fn seen(row: &Row, path: &str) -> CohortRow {
     serde_json::from_value(json).unwrap()
 }
 
-/// Three prepared series, one flagged and one noted; two refused for different reasons; a damaged
-/// file and a series left out by a rule.
+/// Three prepared series, two of them with flags; two series excluded in preparation for different reasons; a
+/// damaged file and a series excluded by a rule before preparation.
 fn small() -> Preparation {
     let rows = vec![
         row("P1", "1.2.840.113619.2.55.1001", ""),
-        refused("P2", "1.2.840.113619.2.55.1002", "localizer", "all 2 images are localizers"),
+        excluded_row("P2", "1.2.840.113619.2.55.1002", "localizer", "all 2 images are localizers"),
         row("P3", "1.2.840.113619.2.55.1003", "reoriented"),
-        refused("P4", "1.2.840.113619.2.55.1004", "gantry-tilt", "gantry tilt of 18.5 degrees"),
+        excluded_row(
+            "P4",
+            "1.2.840.113619.2.55.1004",
+            "gantry-tilt",
+            "gantry tilt of 18.5 degrees",
+        ),
         row("P5", "1.2.840.113619.2.55.1005", "lungs-cut-at-top;reoriented"),
     ];
-    let mut seen: Vec<CohortRow> =
-        rows.iter().map(|row| seen(row, &format!("data/{}", row.patient_id))).collect();
-    seen.push(CohortRow {
+    let mut cohort: Vec<CohortRow> =
+        rows.iter().map(|row| cohort_row(row, &format!("data/{}", row.patient_id))).collect();
+    cohort.push(CohortRow {
         series: "1.2.840.113619.2.55.1006".into(),
         reason: "not-preferred: series 1.2 of the same exam comes first".into(),
         chosen: false,
-        ..seen[0].clone()
+        ..cohort[0].clone()
     });
-    seen.push(CohortRow {
+    cohort.push(CohortRow {
         patient: String::new(),
         exam: String::new(),
         series: String::new(),
         path: "data/broken.dcm".into(),
         reason: "unreadable: is empty, expected a DICOM file".into(),
         chosen: false,
-        ..seen[0].clone()
+        ..cohort[0].clone()
     });
     let sizes = rows.iter().filter_map(picture_name).map(|name| (name, [900, 302])).collect();
     let pictures =
-        Pictures { place: "ct.prepared".into(), folder: "../ct.prepared/".into(), sizes };
-    Preparation { name: "small".into(), rows, seen, pictures, nameless: false }
+        Pictures { cache: "ct.prepared".into(), folder: "../ct.prepared/".into(), sizes };
+    Preparation { name: "small".into(), rows, cohort, pictures, anonymous: false }
 }
 
-/// The page's content without style, script and the insides of pictures, a tag a line.
+/// The page's body without scripts and the content of plots, one tag per line.
 fn skeleton(html: &str) -> String {
     let mut text = html.split_once("<body>").unwrap().1.to_owned();
     for (start, end) in [("<svg", "</svg>"), ("<script", "</script>")] {
@@ -93,7 +98,7 @@ fn a_small_preparation_makes_this_page() {
 }
 
 #[test]
-fn refusals_come_first_and_then_flagged_series() {
+fn excluded_series_come_first_and_then_flagged_series() {
     let html = preparation_page(&small());
     let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text} is missing"));
     let order = [
@@ -105,8 +110,10 @@ fn refusals_come_first_and_then_flagged_series() {
         "<b>P3</b>",
         "<b>P1</b>",
     ];
-    // 6 series were seen: five in the table of preparation and one that a rule left out.
-    assert!(html.contains("6 series seen: 3 prepared (2 flagged), 2 refused; 2 series and files"));
+    // 6 series: five in the table of preparation and one excluded by a rule before.
+    let summary = "6 series found: 3 prepared (2 flagged), 2 excluded in preparation; \
+                   2 series or files excluded before preparation.";
+    assert!(html.contains(summary));
     for pair in order.windows(2) {
         assert!(at(pair[0]) < at(pair[1]), "{pair:?}");
     }
@@ -126,10 +133,10 @@ fn texts_from_dicom_are_harmless() {
         row.flags = attack.into();
     }
     preparation.rows[1].code = attack.into();
-    for row in &mut preparation.seen {
+    for row in &mut preparation.cohort {
         (row.path, row.reason) = (attack.into(), format!("{attack}: {attack}"));
     }
-    preparation.pictures.place = attack.into();
+    preparation.pictures.cache = attack.into();
     preparation.pictures.sizes.clear();
     let html = preparation_page(&preparation);
     assert!(html.contains("&lt;script&gt;alert('x')"));
@@ -148,26 +155,25 @@ fn a_crop_file_that_is_not_a_plain_name_is_no_picture() {
 }
 
 #[test]
-fn without_pictures_the_page_says_so_and_is_complete() {
+fn missing_pictures_are_reported_on_a_complete_page() {
     let mut preparation = small();
     preparation.pictures.sizes.clear();
     let html = preparation_page(&preparation);
-    assert!(html.contains("The pictures are gone: "), "{}", skeleton(&html));
+    assert!(html.contains("All pictures are missing from the cache"), "{}", skeleton(&html));
     assert!(html.contains("ct.prepared"));
-    assert_eq!(html.matches("picture is gone").count(), 3);
+    assert_eq!(html.matches("picture missing").count(), 3);
     assert!(!html.contains("<img") && html.contains("<b>P5</b>"));
 
-    let kept = small().pictures.sizes.into_iter().take(2).collect();
-    preparation.pictures.sizes = kept;
+    preparation.pictures.sizes = small().pictures.sizes.into_iter().take(2).collect();
     let html = preparation_page(&preparation);
-    assert!(html.contains("1 picture is gone: "));
+    assert!(html.contains("1 picture is missing from the cache"));
     assert_eq!(html.matches("<img").count(), 2);
 }
 
 #[test]
-fn an_empty_preparation_is_a_page_too() {
+fn an_empty_preparation_has_a_page() {
     let html = preparation_page(&Preparation { name: "nothing".into(), ..Default::default() });
-    assert!(html.contains("0 series seen") && html.contains("No series was prepared."));
+    assert!(html.contains("0 series found") && html.contains("No series was prepared."));
     assert!(!html.contains("<svg"));
 }
 
@@ -175,45 +181,49 @@ fn an_empty_preparation_is_a_page_too() {
 fn five_hundred_series_are_less_than_a_megabyte() {
     let one = small();
     let mut many = Preparation { name: "many".into(), ..one.clone() };
-    (many.rows, many.seen) = (Vec::new(), Vec::new());
+    (many.rows, many.cohort) = (Vec::new(), Vec::new());
     for number in 0..100 {
-        for (row, seen) in one.rows.iter().zip(&one.seen) {
+        for (row, cohort_row) in one.rows.iter().zip(&one.cohort) {
             let uid = format!("{}.{number:020}", row.series_uid);
             let file = format!("{number:027}{}", row.cache_file);
-            many.seen.push(CohortRow { series: uid.clone(), ..seen.clone() });
+            many.cohort.push(CohortRow { series: uid.clone(), ..cohort_row.clone() });
             many.rows.push(Row { series_uid: uid, cache_file: file, ..row.clone() });
         }
     }
     many.pictures.sizes =
         many.rows.iter().filter_map(picture_name).map(|name| (name, [900, 300])).collect();
     let html = preparation_page(&many);
-    assert!(html.contains("500 series seen"));
+    assert!(html.contains("500 series found"));
     assert!(html.len() < 1_000_000, "{}", html.len());
     assert!(html == preparation_page(&many), "the same tables give the same bytes");
 }
 
-/// Of a whole trial the page shows what is to be looked at, and stays a page.
+/// The page of a whole trial shows all flagged series and stays small enough for a browser.
 #[test]
-fn a_hundred_thousand_series_are_still_a_page() {
+fn a_hundred_thousand_series_are_less_than_four_megabytes() {
     let mut many = Preparation { name: "many".into(), ..Default::default() };
     for number in 0..100_000 {
         let uid = format!("1.2.840.{number}");
         many.rows.push(match number % 50 {
-            0 => refused("P", &uid, "localizer", "all 2 images are localizers"),
+            0 => excluded_row("P", &uid, "localizer", "all 2 images are localizers"),
             1 => row("P", &uid, "lungs-cut-at-top"),
             _ => row("P", &uid, ""),
         });
     }
     let html = preparation_page(&many);
-    assert!(html.contains("100000 series seen: 98000 prepared (2000 flagged), 2000 refused"));
+    assert!(html.contains(
+        "100000 series found: 98000 prepared (2000 flagged), 2000 excluded in preparation"
+    ));
     assert_eq!(html.matches("data-f=\"lungs-cut-at-top\"").count(), 2000, "all that are flagged");
-    assert!(html.contains("The first 2000 of 98000 are here") && html.contains("and 1500 more"));
+    assert!(
+        html.contains("Showing the first 2000 of 98000 series") && html.contains("and 1500 more")
+    );
     assert!(html.len() < 4_000_000, "{}", html.len());
 }
 
-/// The page of a run names nobody unless that is asked for, and says what can be said all the same.
+/// The page of a run hides names unless `report.identifiers = "plain"`; counts and reasons stay.
 #[test]
-fn the_page_of_a_run_names_nobody() {
+fn the_page_of_a_run_is_anonymous() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     fs::create_dir(&run).unwrap();
@@ -222,9 +232,9 @@ fn the_page_of_a_run_names_nobody() {
         let text = format!("{spec}[report]\nidentifiers = \"{identifiers}\"\n");
         fs::write(run.join("spec.toml"), text).unwrap();
         let run = RunFolder::open(&run).unwrap();
-        let Preparation { rows, seen, .. } = small();
+        let Preparation { rows, cohort, .. } = small();
         write_csv(&run.table(Table::Preparation), &rows).unwrap();
-        write_csv(&run.table(Table::Cohort), &seen).unwrap();
+        write_csv(&run.table(Table::Cohort), &cohort).unwrap();
         let page = redraw_preparation(&run, &folder.path().join("cache")).unwrap().unwrap();
         skeleton(&fs::read_to_string(page).unwrap())
     };
@@ -240,17 +250,15 @@ fn the_page_of_a_run_names_nobody() {
             }
         }
         assert!(!hidden.contains("broken.dcm") && plain.contains("broken.dcm"));
-        for said in
-            ["6 series seen: 3 prepared (2 flagged), 2 refused", "gantry tilt of 18.5 degrees"]
-        {
-            assert!(hidden.contains(said) && plain.contains(said), "{said}: {hidden}");
+        for text in ["6 series found: 3 prepared (2 flagged)", "gantry tilt of 18.5 degrees"] {
+            assert!(hidden.contains(text) && plain.contains(text), "{text}: {hidden}");
         }
         assert!(hidden.contains("row 5") && hidden.contains("cohort 7"), "{hidden}");
     }
 }
 
-/// A folder with a page and three small pictures beside it.
-fn written() -> (tempfile::TempDir, PathBuf) {
+/// A folder with a page and three small pictures.
+fn page_with_pictures() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let mut preparation = small();
     preparation.rows[0].patient_id = "<script>document.title = 'broken into'</script>".into();
@@ -262,14 +270,14 @@ fn written() -> (tempfile::TempDir, PathBuf) {
         fs::write(folder.path().join(name), &bytes).unwrap();
     }
     let page = folder.path().join("report.html");
-    let Preparation { name, rows, seen, .. } = &preparation;
-    write_preparation(&page, name, rows, seen, folder.path()).unwrap();
+    let Preparation { name, rows, cohort, .. } = &preparation;
+    write_preparation(&page, name, rows, cohort, folder.path()).unwrap();
     (folder, page)
 }
 
 #[test]
-fn pictures_beside_the_page_are_linked_with_their_size() {
-    let (_folder, page) = written();
+fn pictures_in_the_page_folder_are_linked_with_their_size() {
+    let (_folder, page) = page_with_pictures();
     let html = fs::read_to_string(page).unwrap();
     let picture = "<img src=\"128401136192551005.png\" width=\"90\" height=\"30\" loading=\"lazy\"";
     assert!(html.contains(picture), "{}", skeleton(&html));
@@ -289,12 +297,12 @@ fn a_run_gets_its_page_back_byte_for_byte() {
     let run = RunFolder::open(&run).unwrap();
     let cache = folder.path().join("cache");
     assert_eq!(redraw_preparation(&run, &cache).unwrap(), None);
-    let Preparation { rows, seen, .. } = small();
+    let Preparation { rows, cohort, .. } = small();
     write_csv(&run.table(Table::Preparation), &rows).unwrap();
-    write_csv(&run.table(Table::Cohort), &seen).unwrap();
+    write_csv(&run.table(Table::Cohort), &cohort).unwrap();
     let page = redraw_preparation(&run, &cache).unwrap().unwrap();
     let before = fs::read(&page).unwrap();
-    assert!(String::from_utf8_lossy(&before).contains("The pictures are gone"));
+    assert!(String::from_utf8_lossy(&before).contains("All pictures are missing"));
     fs::remove_file(&page).unwrap();
     redraw_preparation(&run, &cache).unwrap();
     assert!(fs::read(&page).unwrap() == before);
@@ -302,12 +310,12 @@ fn a_run_gets_its_page_back_byte_for_byte() {
 
 #[test]
 fn a_browser_sorts_and_filters_the_contact_sheet() {
-    let (_folder, page) = written();
+    let (_folder, page) = page_with_pictures();
     let Some(dom) = opened(&page, "") else { return };
     let at = |dom: &str, text: &str| dom.find(text).unwrap_or_else(|| panic!("{text}: {dom}"));
     assert!(dom.contains("3 of 3 shown"), "the script ran");
-    assert!(dom.contains("<div id=\"tools\">"), "and showed its controls");
-    assert!(dom.contains("<title>Preparation of small</title>"), "and no other script ran");
+    assert!(dom.contains("<div id=\"tools\">"), "the script shows its controls");
+    assert!(dom.contains("<title>Preparation of small</title>"), "no other script ran");
     assert!(at(&dom, "<b>P5</b>") < at(&dom, "<b>P3</b>"));
 
     let dom = opened(&page, "#by=patient&show=reoriented").unwrap();

@@ -1,6 +1,6 @@
-//! What happens when a probability becomes a decision.
+//! The section on decision thresholds: confusion matrix and operating points.
 
-use super::{JudgedPart, RunPage, cell, share, table};
+use super::{EvaluatedSplit, RunPage, cell, share, table};
 use crate::evaluation::{ChosenOn, OperatingPoint, Rule};
 use crate::report::page::number;
 use maud::{Markup, html};
@@ -29,14 +29,14 @@ fn rule(point: &OperatingPoint) -> String {
     format!("{rule}{on}: {}", at(point))
 }
 
-pub(super) fn decisions(page: &RunPage, quoted: &JudgedPart) -> Markup {
-    let points = &quoted.figures.operating_points;
-    let stated = points.iter().any(|point| point.at_prevalence.is_some());
-    let flattered = points.iter().any(|point| point.chosen_on == ChosenOn::TheseExams);
+pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
+    let points = &reported.metrics.operating_points;
+    let has_prevalence = points.iter().any(|point| point.at_prevalence.is_some());
+    let is_biased = points.iter().any(|point| point.chosen_on == ChosenOn::TheseExams);
     html! {
         section #decisions {
-            h2 { "Decisions" }
-            @if let Some(point) = points.first() { (confusion(point, quoted)) }
+            h2 { "Decision thresholds" }
+            @if let Some(point) = points.first() { (confusion(point, reported)) }
             h3 { "Operating points" }
             (table(
                 &["threshold", "sensitivity", "specificity", "PPV", "NPV"],
@@ -49,19 +49,19 @@ pub(super) fn decisions(page: &RunPage, quoted: &JudgedPart) -> Markup {
                 ]),
             ))
             p.soft {
-                "Predictive values (PPV, NPV) hold where " (prevalence(quoted)) " of exams are cancers, \
-                 as here."
-                @if flattered {
-                    " A threshold that was chosen on the same exams flatters them."
+                "Predictive values (PPV, NPV) apply at the prevalence of these exams, "
+                (prevalence(reported)) "."
+                @if is_biased {
+                    " Values at a threshold that was chosen on these exams are biased upwards."
                 }
             }
-            @if stated { (at_prevalence(page, points)) }
+            @if has_prevalence { (at_prevalence(page, points)) }
         }
     }
 }
 
-fn prevalence(part: &JudgedPart) -> String {
-    let share = part.figures.positives as f64 / part.figures.exams.max(1) as f64;
+fn prevalence(split: &EvaluatedSplit) -> String {
+    let share = split.metrics.positives as f64 / split.metrics.exams.max(1) as f64;
     format!("{} %", number(100.0 * share, 1))
 }
 
@@ -76,30 +76,31 @@ fn at_prevalence(page: &RunPage, points: &[OperatingPoint]) -> Markup {
         ])
     });
     html! {
-        h3 { "Where " (number(100.0 * share, 3)) " % of exams are cancers" }
+        h3 { "At a prevalence of " (number(100.0 * share, 3)) " %" }
         (table(&["threshold", "PPV", "NPV"], rows))
     }
 }
 
-/// The four counts at the first operating point.
-fn confusion(point: &OperatingPoint, quoted: &JudgedPart) -> Markup {
+/// The confusion matrix at the first operating point.
+fn confusion(point: &OperatingPoint, reported: &EvaluatedSplit) -> Markup {
     let (positive, negative) = (&point.sensitivity, &point.specificity);
-    let row = |name: &str, called: usize, cleared: usize| {
+    let row = |name: &str, predicted_positive: usize, predicted_negative: usize| {
         html! { tr {
             th scope="row" { (name) }
-            td.count { (called) } td.count { (cleared) } td.count.soft { (called + cleared) }
+            td.count { (predicted_positive) } td.count { (predicted_negative) }
+            td.count.soft { (predicted_positive + predicted_negative) }
         } }
     };
     html! {
         @if point.threshold_probability.is_some() {
             table.confusion {
-                caption { "Confusion at " (at(point)) ", " (quoted.name()) " exams" }
+                caption { "Confusion matrix at " (at(point)) ", " (reported.name()) " exams" }
                 tr {
-                    td {} th scope="col" { "called positive" } th scope="col" { "called negative" }
-                    th scope="col" { "all" }
+                    td {} th scope="col" { "predicted positive" } th scope="col" { "predicted negative" }
+                    th scope="col" { "total" }
                 }
                 (row("with cancer", positive.successes, positive.total - positive.successes))
-                (row("without", negative.total - negative.successes, negative.successes))
+                (row("without cancer", negative.total - negative.successes, negative.successes))
             }
         }
     }

@@ -1,75 +1,84 @@
-//! All figures of every part that was judged.
+//! The table of all metrics of every evaluated split.
 
-use super::{JudgedPart, RunPage, cell, share, table};
-use crate::evaluation::{CalibrationFigures, Estimate, Weighted};
+use super::{EvaluatedSplit, RunPage, cell, share, table};
+use crate::evaluation::{CalibrationMetrics, Estimate, WeightedMetrics};
 use crate::report::folds::CrossValidation;
 use maud::{Markup, html};
 
-pub(super) fn figures(page: &RunPage) -> Markup {
+pub(super) fn metrics(page: &RunPage) -> Markup {
     let heads: Vec<&str> =
-        std::iter::once("").chain(page.parts.iter().map(JudgedPart::name)).collect();
+        std::iter::once("").chain(page.splits.iter().map(EvaluatedSplit::name)).collect();
     html! {
-        section #figures {
-            h2 { "Figures" }
-            (table(&heads, rows(&page.parts)))
-            @for part in &page.parts {
-                @if let Some(recalibrated) = &part.figures.recalibrated {
-                    h3 { "Recalibrated, " (part.name()) " exams" }
+        section #metrics {
+            h2 { "Metrics" }
+            (table(&heads, rows(&page.splits)))
+            @for split in &page.splits {
+                @if let Some(recalibrated) = &split.metrics.recalibrated {
+                    h3 { "Recalibration, " (split.name()) " exams" }
                     p.soft {
-                        "By " (recalibrated.method) ", fitted on " (recalibrated.fitted_on) "."
+                        "Method: " (recalibrated.method) ", fitted on " (recalibrated.fitted_on) "."
                     }
                     (before_and_after(&recalibrated.before, &recalibrated.after))
                 }
-                @if let Some(weighted) = &part.figures.weighted {
-                    h3 { "Weighted, " (part.name()) " exams" }
-                    (by_weight(weighted))
+                @if let Some(weighted) = &split.metrics.weighted {
+                    h3 { "Weighted metrics, " (split.name()) " exams" }
+                    (weighted_metrics(weighted))
                 }
             }
         }
     }
 }
 
-fn rows(parts: &[JudgedPart]) -> Vec<Vec<String>> {
-    let row = |name: &str, told: &dyn Fn(&JudgedPart) -> String| -> Vec<String> {
-        std::iter::once(name.to_owned()).chain(parts.iter().map(told)).collect()
+fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
+    let row = |name: &str, text: &dyn Fn(&EvaluatedSplit) -> String| -> Vec<String> {
+        std::iter::once(name.to_owned()).chain(splits.iter().map(text)).collect()
     };
-    let estimate = |name: &str, of: fn(&JudgedPart) -> &Estimate| row(name, &|part| cell(of(part)));
+    let estimate = |name: &str, metric: fn(&EvaluatedSplit) -> &Estimate| {
+        row(name, &|split| cell(metric(split)))
+    };
     let prevalence =
-        |part: &JudgedPart| part.figures.positives as f64 / part.figures.exams.max(1) as f64;
+        |split: &EvaluatedSplit| split.metrics.positives as f64 / split.metrics.exams.max(1) as f64;
     vec![
-        row("exams", &|part| part.figures.exams.to_string()),
-        row("with cancer", &|part| {
-            format!("{} ({:.1} %)", part.figures.positives, 100.0 * prevalence(part))
+        row("exams", &|split| split.metrics.exams.to_string()),
+        row("with cancer", &|split| {
+            format!("{} ({:.1} %)", split.metrics.positives, 100.0 * prevalence(split))
         }),
-        row("AUC", &|part| {
-            let auc = &part.figures.auc;
+        row("AUC", &|split| {
+            let auc = &split.metrics.auc;
             cell(&Estimate { value: auc.value, interval: auc.interval, reason: auc.reason.clone() })
         }),
-        row("AUC, bootstrap interval", &|part| {
-            let auc = &part.figures.auc;
+        row("AUC, bootstrap interval", &|split| {
+            let auc = &split.metrics.auc;
             match auc.bootstrap_interval {
                 Some(it) => {
-                    format!("{:.3}–{:.3} ({} draws)", it.low, it.high, auc.bootstrap_replicates)
+                    format!(
+                        "{:.3}–{:.3} ({} replicates)",
+                        it.low, it.high, auc.bootstrap_replicates
+                    )
                 }
                 None => "–".to_owned(),
             }
         }),
-        estimate("partial AUC, specificity ≥ 0.9", |part| &part.figures.partial_auc.standardised),
-        estimate("average precision", |part| &part.figures.average_precision),
-        row("accuracy at p ≥ 0.5", &|part| share(&part.figures.accuracy)),
-        estimate("cross-entropy", |part| &part.figures.cross_entropy),
-        estimate("Brier score", |part| &part.figures.calibration.brier),
-        estimate("Brier score of the prevalence", |part| {
-            &part.figures.calibration.brier_of_prevalence
+        estimate("partial AUC, specificity ≥ 0.9", |split| {
+            &split.metrics.partial_auc.standardised
         }),
-        estimate("calibration error", |part| &part.figures.calibration.expected_calibration_error),
-        estimate("calibration slope", |part| &part.figures.calibration.slope),
-        estimate("calibration intercept", |part| &part.figures.calibration.intercept),
-        estimate("calibration in the large", |part| &part.figures.calibration.in_the_large),
+        estimate("average precision", |split| &split.metrics.average_precision),
+        row("accuracy at p ≥ 0.5", &|split| share(&split.metrics.accuracy)),
+        estimate("cross-entropy", |split| &split.metrics.cross_entropy),
+        estimate("Brier score", |split| &split.metrics.calibration.brier),
+        estimate("Brier score of predicting the prevalence", |split| {
+            &split.metrics.calibration.brier_of_prevalence
+        }),
+        estimate("calibration error", |split| {
+            &split.metrics.calibration.expected_calibration_error
+        }),
+        estimate("calibration slope", |split| &split.metrics.calibration.slope),
+        estimate("calibration intercept", |split| &split.metrics.calibration.intercept),
+        estimate("calibration-in-the-large", |split| &split.metrics.calibration.in_the_large),
     ]
 }
 
-fn before_and_after(before: &CalibrationFigures, after: &CalibrationFigures) -> Markup {
+fn before_and_after(before: &CalibrationMetrics, after: &CalibrationMetrics) -> Markup {
     let rows = [
         ("Brier score", &before.brier, &after.brier),
         (
@@ -84,26 +93,26 @@ fn before_and_after(before: &CalibrationFigures, after: &CalibrationFigures) -> 
     table(&["", "before", "after"], rows)
 }
 
-fn by_weight(weighted: &Weighted) -> Markup {
+fn weighted_metrics(weighted: &WeightedMetrics) -> Markup {
     let rows = [
         ("AUC", cell(&weighted.auc)),
         ("average precision", cell(&weighted.average_precision)),
         ("Brier score", cell(&weighted.brier)),
         ("cross-entropy", cell(&weighted.cross_entropy)),
-        ("share with cancer", weighted.prevalence.map_or("–".to_owned(), |p| format!("{p:.4}"))),
-        ("effective exams", format!("{:.1}", weighted.effective_exams)),
-        ("effective exams with cancer", format!("{:.1}", weighted.effective_positives)),
+        ("prevalence", weighted.prevalence.map_or("–".to_owned(), |p| format!("{p:.4}"))),
+        ("effective number of exams", format!("{:.1}", weighted.effective_exams)),
+        ("effective number of cancers", format!("{:.1}", weighted.effective_positives)),
     ];
     html! {
-        p.soft { "Every exam counts by the column " code { (weighted.column) } "." }
-        (table(&["", "weighted"], rows.map(|(name, told)| vec![name.to_owned(), told])))
+        p.soft { "Exams are weighted by the column " code { (weighted.column) } "." }
+        (table(&["", "weighted"], rows.map(|(name, value)| vec![name.to_owned(), value])))
     }
 }
 
-/// The folds of a cross-validation.
-pub(super) fn folds(figures: &CrossValidation) -> Markup {
+/// The table of folds of a cross-validation.
+pub(super) fn folds(results: &CrossValidation) -> Markup {
     let auc = |auc: Option<f64>| auc.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
-    let rows = figures.folds.iter().map(|fold| {
+    let rows = results.folds.iter().map(|fold| {
         vec![
             format!("fold {}", fold.fold),
             auc(fold.auc),
@@ -114,6 +123,6 @@ pub(super) fn folds(figures: &CrossValidation) -> Markup {
     });
     html! {
         (table(&["", "AUC", "exams", "with cancer", "epoch"], rows))
-        p.soft { "Mean of the folds' AUCs: " (auc(figures.mean_auc)) "." }
+        p.soft { "Mean AUC over folds: " (auc(results.mean_auc)) "." }
     }
 }

@@ -1,46 +1,47 @@
-//! Figures by groups of exams.
+//! The section on subgroups of exams.
 
-use super::{JudgedPart, RunPage, cell, plots, share, table};
-use crate::evaluation::{Common, Heterogeneity, Subgroups};
+use super::{EvaluatedSplit, RunPage, cell, plots, share, table};
+use crate::evaluation::{Heterogeneity, SharedExams, Subgroups};
 use crate::report::page::counted;
 use crate::report::plot::ForestRow;
 use maud::{Markup, html};
 
 /// The AUC of each group, for a forest plot.
 pub(in crate::report) fn forest_rows(subgroups: &[Subgroups]) -> Vec<ForestRow> {
-    let heading = |by: &str| ForestRow { name: by.to_owned(), counts: String::new(), figure: None };
-    let of = |subgroups: &Subgroups| -> Vec<ForestRow> {
+    let heading =
+        |by: &str| ForestRow { name: by.to_owned(), counts: String::new(), estimate: None };
+    let rows = |subgroups: &Subgroups| -> Vec<ForestRow> {
         let groups = subgroups.groups.iter().map(|group| ForestRow {
             name: group.group.clone(),
             counts: format!("{} / {}", group.positives, group.exams - group.positives),
-            figure: Some(group.auc.clone()),
+            estimate: Some(group.auc.clone()),
         });
         std::iter::once(heading(&subgroups.by)).chain(groups).collect()
     };
-    subgroups.iter().flat_map(of).collect()
+    subgroups.iter().flat_map(rows).collect()
 }
 
-pub(super) fn groups(page: &RunPage, quoted: &JudgedPart) -> Markup {
-    let subgroups = &quoted.figures.subgroups;
-    let at = quoted.figures.operating_points.first().map(super::decisions::at);
+pub(super) fn groups(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
+    let subgroups = &reported.metrics.subgroups;
+    let threshold = reported.metrics.operating_points.first().map(super::decisions::at);
     html! {
         @if !subgroups.is_empty() {
             section #groups {
-                h2 { "Groups" }
+                h2 { "Subgroups" }
                 p.soft {
-                    "Sensitivity and specificity at " (at.unwrap_or_default()) ". Many groups are many \
-                     chances to see a difference that is none."
+                    "Sensitivity and specificity at " (threshold.unwrap_or_default()) ". The more subgroups \
+                     are compared, the more likely a difference appears by chance."
                 }
-                (plots(page, &[format!("subgroups{}", quoted.suffix())]))
-                @for one in subgroups { (by_one(one)) }
+                (plots(page, &[format!("subgroups{}", reported.suffix())]))
+                @for column in subgroups { (column_table(column)) }
             }
         }
     }
 }
 
-fn by_one(subgroups: &Subgroups) -> Markup {
+fn column_table(subgroups: &Subgroups) -> Markup {
     let heads =
-        ["", "exams", "with cancer", "AUC", "sensitivity", "specificity", "Brier", "caution"];
+        ["", "exams", "with cancer", "AUC", "sensitivity", "specificity", "Brier", "warning"];
     let rows = subgroups.groups.iter().map(|group| {
         vec![
             group.group.clone(),
@@ -57,35 +58,38 @@ fn by_one(subgroups: &Subgroups) -> Markup {
         h3 { "By " (subgroups.by) }
         (table(&heads, rows))
         p.soft {
-            @if let Some(common) = subgroups.common { (comparison(common)) " " }
-            @if subgroups.unknown > 0 { (subgroups.unknown) " exams of no known group. " }
-            (told(&subgroups.heterogeneity))
+            @if let Some(shared) = subgroups.common { (comparison(shared)) " " }
+            @if subgroups.unknown > 0 {
+                (counted(subgroups.unknown, "exam has", "exams have")) " no known group. "
+            }
+            (test_result(&subgroups.heterogeneity))
         }
     }
 }
 
-/// What groups of one class are compared with, in a sentence.
-fn comparison(common: Common) -> String {
-    let class = if common.positive { "with" } else { "without" };
-    let exams = counted(common.exams, "exam", "exams");
+/// The exams that all groups of one class are compared with, as a sentence.
+fn comparison(shared: SharedExams) -> String {
+    let class = if shared.positive { "with" } else { "without" };
+    let exams = counted(shared.exams, "exam", "exams");
     format!("Each group is compared with all {exams} {class} cancer.")
 }
 
-/// Whether the AUCs differ, in a sentence.
-fn told(test: &Heterogeneity) -> String {
-    let p = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
+/// The result of the heterogeneity test, as a sentence.
+fn test_result(test: &Heterogeneity) -> String {
+    let format_p = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
     let reason = test.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
     match (test.statistic, test.degrees, test.p_value) {
         (Some(statistic), Some(degrees), Some(value)) => {
             let corrected = test.p_value_holm.filter(|corrected| *corrected != value);
             let corrected =
-                corrected.map_or(String::new(), |it| format!("; p {} by Holm's correction", p(it)));
+                corrected.map_or(String::new(), |p| format!(", Holm-corrected p {}", format_p(p)));
             format!(
-                "Do the AUCs differ? Cochran's Q = {statistic:.2} on {}, p {}{corrected}{reason}.",
+                "Test for a difference of the AUCs: Cochran's Q = {statistic:.2} with {}, \
+                 p {}{corrected}{reason}.",
                 counted(degrees, "degree of freedom", "degrees of freedom"),
-                p(value)
+                format_p(value)
             )
         }
-        _ => format!("No test of a difference of the AUCs{reason}."),
+        _ => format!("No test for a difference of the AUCs{reason}."),
     }
 }

@@ -1,8 +1,8 @@
-//! What exams are called on a page that leaves the house.
+//! Names of patients and exams on pages that may be shared.
 
 use crate::spec::Identifiers;
 
-/// Gives exams the names that a page shows.
+/// Names of patients and exams by `report.identifiers`.
 #[derive(Clone, Debug)]
 pub(in crate::report) struct Namer {
     identifiers: Identifiers,
@@ -10,19 +10,19 @@ pub(in crate::report) struct Namer {
 }
 
 impl Namer {
-    /// Hashes are keyed by the whole cohort table: who does not have that table cannot find out which
-    /// identifier a hash is of by trying them all.
+    /// Hashes are keyed by the content of the cohort table, so without that table nobody can recover an
+    /// identifier by hashing all candidates.
     pub fn new(identifiers: Identifiers, cohort_table: &[u8]) -> Self {
         let key = blake3::derive_key("lungs 2026-11 identifiers in reports", cohort_table);
         Self { identifiers, key }
     }
 
-    /// Whether patients and series keep their names.
+    /// Whether pages show the original names.
     pub fn is_plain(&self) -> bool {
         self.identifiers == Identifiers::Plain
     }
 
-    /// The name of a patient; nothing where the data name none, or rows are all that is told.
+    /// The displayed name of a patient; empty when the data name none or pages show row numbers only.
     pub fn patient(&self, patient: &str) -> String {
         match self.identifiers {
             Identifiers::Plain => patient.to_owned(),
@@ -34,7 +34,7 @@ impl Namer {
         }
     }
 
-    /// The name of an exam, the `row`th (from 1) of its table of predictions.
+    /// The displayed name of an exam; `row` is its row (from 1) in the table of predictions.
     pub fn exam(&self, patient: &str, exam: &str, row: usize) -> String {
         match self.identifiers {
             Identifiers::Plain => format!("patient {patient}, exam {exam}"),

@@ -1,4 +1,4 @@
-//! The spec, where the results came from, and how to come to them again.
+//! The section on the spec, the provenance of the results, and how to reproduce them.
 
 use super::{RunPage, table};
 use crate::results::Provenance;
@@ -9,26 +9,26 @@ pub(super) fn record(page: &RunPage) -> Markup {
         page.spec.set_keys().into_iter().map(|(key, value)| vec![key, value]).collect();
     html! {
         section #record {
-            h2 { "The experiment" }
+            h2 { "Experiment" }
             p.soft { "Keys that differ from their defaults:" }
             (table(&["key", "value"], set))
             details {
-                summary { h3 { "The whole spec" } span.soft { ", every default explicit" } }
+                summary { h3 { "Full spec" } span.soft { ", with all defaults" } }
                 pre { (page.spec.to_toml()) }
             }
             @if let Some(provenance) = &page.provenance {
-                h3 { "Where it came from" }
+                h3 { "Provenance" }
                 (table(&["", "value"], facts(provenance)))
-                h3 { "How to do it again" }
+                h3 { "Reproducing this run" }
                 ol {
                     li {
-                        "Take lungs " (provenance.version) ", commit " code { (provenance.commit) } "."
+                        "Install lungs " (provenance.version) ", commit " code { (provenance.commit) } "."
                     }
-                    li { "Save the whole spec above as " code { "spec.toml" } "." }
+                    li { "Save the full spec above as " code { "spec.toml" } "." }
                     li { code { "lungs run spec.toml" } }
                     li {
-                        "The data are the same where "  code { "provenance.json" } " has the same data \
-                         hash. Then " (provenance.determinism) "."
+                        "Compare the data hash in " code { "provenance.json" } ": if it is equal, the data are \
+                         the same. Then " (provenance.determinism) "."
                     }
                 }
             }
@@ -37,13 +37,16 @@ pub(super) fn record(page: &RunPage) -> Markup {
 }
 
 fn facts(provenance: &Provenance) -> Vec<Vec<String>> {
-    let spent = |stage: &str| {
+    let duration = |stage: &str| {
         provenance.stage_seconds.get(stage).map_or("–".to_owned(), |seconds| time(*seconds))
     };
     let processes = provenance.started.len();
-    let begun = provenance.started.first().cloned().unwrap_or_default();
+    let started = provenance.started.first().cloned().unwrap_or_default();
     [
-        ("begun", if processes > 1 { format!("{begun}, in {processes} processes") } else { begun }),
+        (
+            "started",
+            if processes > 1 { format!("{started}, in {processes} processes") } else { started },
+        ),
         ("spec hash", provenance.spec_hash.clone()),
         ("data hash", provenance.data_hash.clone().unwrap_or_else(|| "–".to_owned())),
         ("seed", provenance.seed.to_string()),
@@ -55,11 +58,11 @@ fn facts(provenance: &Provenance) -> Vec<Vec<String>> {
         ("precision", provenance.precision.clone()),
         ("threads", provenance.threads.to_string()),
         ("processor", provenance.processor.clone()),
-        ("cohort and preparation", spent("cohort and preparation")),
-        ("training", spent("training")),
+        ("cohort and preparation", duration("cohort and preparation")),
+        ("training", duration("training")),
     ]
     .into_iter()
-    .map(|(name, told)| vec![name.to_owned(), told])
+    .map(|(name, value)| vec![name.to_owned(), value])
     .collect()
 }
 

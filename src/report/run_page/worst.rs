@@ -1,6 +1,6 @@
-//! The exams that were judged worst, with their pictures: where a reader learns most.
+//! The section on the worst predictions, with preview pictures of the exams.
 
-use super::{JudgedPart, RunPage};
+use super::{EvaluatedSplit, RunPage};
 use crate::evaluation::OperatingPoint;
 use crate::prepare::Row;
 use crate::report::page::number;
@@ -10,50 +10,47 @@ use base64::Engine;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// Exams of each class that are shown.
-const SHOWN: usize = 4;
+/// Number of exams shown of each class.
+const PER_CLASS: usize = 4;
 
 /// Preview pictures as PNG, by series.
 pub(in crate::report) type Pictures = BTreeMap<String, Vec<u8>>;
 
-/// The places of the exams of a class that were judged worst, the worst first.
+/// Indices of the exams of a class with the worst predictions, the worst first.
 fn worst(rows: &[PredictionRow], label: u8) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..rows.len())
-        .filter(|&place| rows[place].label == label && rows[place].logit.is_finite())
+    let mut indices: Vec<usize> = (0..rows.len())
+        .filter(|&index| rows[index].label == label && rows[index].logit.is_finite())
         .collect();
-    let towards_wrong = |row: &PredictionRow| if label == 1 { -row.logit } else { row.logit };
-    places.sort_by(|&a, &b| {
-        let (a_row, b_row) = (&rows[a], &rows[b]);
-        towards_wrong(b_row).total_cmp(&towards_wrong(a_row)).then(a.cmp(&b))
-    });
-    places.truncate(SHOWN);
-    places
+    let error = |row: &PredictionRow| if label == 1 { -row.logit } else { row.logit };
+    indices.sort_by(|&a, &b| error(&rows[b]).total_cmp(&error(&rows[a])).then(a.cmp(&b)));
+    indices.truncate(PER_CLASS);
+    indices
 }
 
 /// The series whose pictures the page shows.
 pub(in crate::report) fn worst_series(rows: &[PredictionRow]) -> Vec<&str> {
-    let places = [1, 0].into_iter().flat_map(|label| worst(rows, label));
-    places.map(|place| rows[place].series.as_str()).collect()
+    let indices = [1, 0].into_iter().flat_map(|label| worst(rows, label));
+    indices.map(|index| rows[index].series.as_str()).collect()
 }
 
-pub(super) fn section(page: &RunPage, quoted: &JudgedPart) -> Markup {
+pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let prepared: BTreeMap<&str, &Row> =
         page.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
-    let point = quoted.figures.operating_points.first();
+    let point = reported.metrics.operating_points.first();
     let cards = |label: u8| {
-        html! { ul.cards { @for place in worst(&quoted.rows, label) {
-            (card(page, &quoted.rows[place], place + 1, &prepared, point)) "\n"
+        html! { ul.cards { @for index in worst(&reported.rows, label) {
+            (card(page, &reported.rows[index], index + 1, &prepared, point)) "\n"
         } } }
     };
     html! {
         section #worst {
-            h2 { "Judged worst" }
+            h2 { "Worst predictions" }
             p.soft {
-                "Of the " (quoted.name()) " exams. Rows are those of " code { (quoted.table) } "."
+                "Among the " (reported.name()) " exams. Row numbers refer to " code { (reported.table) } "."
             }
-            h3 { "Cancers that it thought least likely" }
+            h3 { "Cancers with the lowest predicted probability" }
             (cards(1))
-            h3 { "Others that it thought most likely" }
+            h3 { "Exams without cancer with the highest predicted probability" }
             (cards(0))
         }
     }
@@ -66,28 +63,28 @@ fn card(
     prepared: &BTreeMap<&str, &Row>,
     point: Option<&OperatingPoint>,
 ) -> Markup {
-    let called = point.and_then(|point| Some(row.logit >= point.threshold_logit?));
-    let verdict = match (called, row.label) {
-        (Some(false), 1) => Some(("bad", "missed")),
-        (Some(true), 0) => Some(("bad", "false alarm")),
-        (Some(_), _) => Some(("", "called rightly")),
+    let is_positive = point.and_then(|point| Some(row.logit >= point.threshold_logit?));
+    let verdict = match (is_positive, row.label) {
+        (Some(false), 1) => Some(("bad", "false negative")),
+        (Some(true), 0) => Some(("bad", "false positive")),
+        (Some(_), _) => Some(("", "correct")),
         (None, _) => None,
     };
-    let facts = prepared.get(row.series.as_str());
+    let preparation = prepared.get(row.series.as_str());
     html! {
         li {
             @match page.pictures.get(&row.series) {
                 Some(png) => { img alt="axial, coronal and sagittal slice" loading="lazy"
                     src=(data_uri(png)); },
-                None => { p.soft { "Its picture is not in the cache any more." } },
+                None => { p.soft { "The picture is missing from the cache." } },
             }
             p {
                 b { "p = " (probability(row.probability)) } " "
                 @if let Some((class, verdict)) = verdict { span.verdict.(class) { (verdict) } }
                 br; span.soft { (page.namer.exam(&row.patient, &row.exam, number_in_table)) }
-                @if let Some(facts) = facts {
-                    br; span.soft { (geometry(facts)) }
-                    @for flag in flags(&facts.flags) { br; span.soft { (words(flag).name) } }
+                @if let Some(row) = preparation {
+                    br; span.soft { (geometry(row)) }
+                    @for flag in flags(&row.flags) { br; span.soft { (words(flag).name) } }
                 }
             }
         }
