@@ -7,7 +7,8 @@ use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, load_preparation};
 use crate::training;
 use crate::weights::{
-    self, ExportError, Figures, Head, LoadError, Loaded, Target, fate_of_head, left_out_by_kind,
+    self, ArraySummary, ExportError, Head, LoadError, Loaded, Target, head_compatibility,
+    unused_by_kind,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
@@ -226,8 +227,8 @@ impl Safetensors {
         for line in left_out_lines(&loaded) {
             output.say(line);
         }
-        for thing in &loaded.left_out {
-            output.detail(format!("  {}: {}", thing.name, thing.what));
+        for entry in &loaded.unused_entries {
+            output.detail(format!("  {}: {}", entry.name, entry.description));
         }
         output.answer(format!(
             "{} arrays, {} numbers in {}",
@@ -309,7 +310,7 @@ fn heading(loaded: &Loaded) -> String {
 }
 
 fn left_out_lines(loaded: &Loaded) -> Vec<String> {
-    let kinds = left_out_by_kind(&loaded.left_out).into_iter();
+    let kinds = unused_by_kind(&loaded.unused_entries).into_iter();
     kinds.map(|(what, count)| format!("left out: {count} × {what}")).collect()
 }
 
@@ -327,7 +328,7 @@ fn verdict(loaded: &Loaded) -> Vec<String> {
                 other => format!("1, summed over its {other} inputs"),
             }
         ),
-        format!("classifier: {}", fate_of_head(loaded)),
+        format!("classifier: {}", head_compatibility(loaded)),
     ];
     lines.extend(left_out_lines(loaded));
     lines.push(match Contract::from_metadata(&loaded.metadata) {
@@ -357,7 +358,7 @@ fn array_table(arrays: &[Variable], all: bool) -> String {
     let mut rows = vec![header.to_vec()];
     let shown = arrays.iter().filter(|array| all || array.shape.len() > 1);
     rows.extend(shown.map(|array| {
-        let Figures { name, shape, count, norm, range } = Figures::of(array);
+        let ArraySummary { name, shape, count, norm, range } = ArraySummary::of(array);
         let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
         let [least, greatest] = range.map_or(["–", "–"].map(str::to_owned), |range| {
             range.map(|value| format!("{value:.4}"))

@@ -1,4 +1,4 @@
-//! `lungs weights`, runs that start from weights, and prediction with a file of weights.
+//! `lungs weights`, runs with initial weights, and prediction with a weights file.
 
 use super::support::{Done, Workplace};
 use std::path::Path;
@@ -18,9 +18,9 @@ fn trained() -> Workplace {
 
 fn refused(done: &Done, parts: &[&str]) {
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
-    let told = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
+    let error = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
     for part in parts {
-        assert!(told.contains(part), "{part} is not in: {told}");
+        assert!(error.contains(part), "{part} is not in: {error}");
     }
 }
 
@@ -32,7 +32,7 @@ fn fine(done: &Done, parts: &[&str]) {
 }
 
 #[test]
-fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
+fn foreign_weights_are_shown_imported_and_inflated() {
     let place = Workplace::new();
     let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
     let done = place.lungs(&["weights", "show", &deep]);
@@ -41,8 +41,8 @@ fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
         &[
             "PyTorch file, I3D of PyTorch",
             "loads into model.width = 0.0625, model.channels = 3, or 1 with the same output",
-            "has 7 classes, 2 are needed",
-            "57 × a counter of the training",
+            "has 7 classes, expected 2",
+            "57 × training counter",
             "prepared for: not said",
         ],
     );
@@ -54,20 +54,17 @@ fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
         &place.lungs(&["weights", "inflate", &deep, "-o", "x.safetensors"]),
         &["lungs weights import"],
     );
-    refused(
-        &place.lungs(&["weights", "show", "small.toml"]),
-        &["is no file of weights that is known"],
-    );
+    refused(&place.lungs(&["weights", "show", "small.toml"]), &["is not a known weights file"]);
     refused(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
     let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    fine(&place.lungs(&made), &["228 arrays", "× an auxiliary classifier", "It has no classifier"]);
+    fine(&place.lungs(&made), &["228 arrays", "× auxiliary classifier", "It has no classifier"]);
     let made = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
     fine(&place.lungs(&made), &["230 arrays"]);
     fine(&place.lungs(&["weights", "show", "deep.safetensors"]), &["10 mm, 24×32×40 voxels"]);
 }
 
 #[test]
-fn a_run_starts_from_weights_as_its_keys_say() {
+fn a_run_starts_from_the_weights_of_its_spec() {
     let place = Workplace::new();
     let flat = vector("googlenet.pth");
     let init = format!("model.init={flat}");
@@ -91,13 +88,13 @@ fn a_run_starts_from_weights_as_its_keys_say() {
     };
     refused(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
     refused(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
-    let told = ["googlenet.pth (PyTorch file, ", "), with a new classifier"];
-    fine(&check(&[&init, width, "model.init_head=new"]), &told);
+    let messages = ["googlenet.pth (PyTorch file, ", "), with a new classifier"];
+    fine(&check(&[&init, width, "model.init_head=new"]), &messages);
     let freeze = "train.freeze=['Conv3d_1a_7x7', 'Mixed_3b']";
     let sets = [&*init, width, "model.init_head=new", freeze, "train.head_rate_factor=10"];
     fine(&run(&sets), &[]);
 
-    // What is frozen is what was inflated; the rest has learned.
+    // Frozen layers keep the inflated weights; the others have changed.
     let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
     fine(&place.lungs(&made), &[]);
     let read = |path: &Path| {
@@ -118,7 +115,7 @@ fn a_run_starts_from_weights_as_its_keys_say() {
 }
 
 #[test]
-fn a_run_knows_which_weights_it_began_with() {
+fn a_run_records_its_initial_weights() {
     let place = Workplace::new();
     std::fs::copy(vector("googlenet.pth"), place.path("flat.pth")).unwrap();
     let sets = ["model.init=flat.pth", "model.width=0.0625", "model.init_head=new"];
@@ -137,7 +134,7 @@ fn a_run_knows_which_weights_it_began_with() {
     assert_eq!(provenance["initial_weights"], fingerprint.as_str());
     let again = run(&[]);
     fine(&again, &["is finished already"]);
-    // Another network of the same name: the run is not what would come of it.
+    // Another network under the same name: the run no longer belongs to its inputs.
     let mut arrays = lungs::weights::pytorch::read(&place.path("flat.pth")).unwrap().arrays;
     let kernel = arrays.iter_mut().find(|array| array.name == "conv1.conv.weight").unwrap();
     kernel.values[0] += 1.0;
@@ -145,15 +142,15 @@ fn a_run_knows_which_weights_it_began_with() {
     lungs::model::save_variables(&arrays, &place.path("flat.pth"), &Default::default()).unwrap();
     let changed = run(&[]);
     assert_eq!(changed.code, 2, "{}", changed.stderr);
-    let told = changed.stderr.replace(['│', '\n'], " ");
-    assert!(told.contains("1 file of initial weights changed: flat.pth"), "{told}");
+    let error = changed.stderr.replace(['│', '\n'], " ");
+    assert!(error.contains("1 file of initial weights changed: flat.pth"), "{error}");
     fine(&run(&["--keep-inputs"]), &["is finished already"]);
 }
 
 #[test]
-fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
+fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
     let place = Workplace::new();
-    // One step in all: what Adam does in it is the rate times the same for every factor.
+    // One step in total: Adam's update is proportional to the learning rate.
     let run = |sets: &[&str]| {
         let mut arguments = vec!["train", "small.toml", "--fresh", "-q"];
         for set in ["train.epochs=1", "train.batch_size=64"].iter().chain(sets) {
@@ -177,9 +174,9 @@ fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
         }
     }
     let frozen = run(&["model.batch_norm=frozen"]);
-    let all = |ending: &str, value: f32| {
-        let of_kind = frozen.iter().filter(|array| array.name.ends_with(ending));
-        of_kind.flat_map(|array| &array.values).all(|found| *found == value)
+    let all = |suffix: &str, value: f32| {
+        let arrays = frozen.iter().filter(|array| array.name.ends_with(suffix));
+        arrays.flat_map(|array| &array.values).all(|element| *element == value)
     };
     assert!(all("moving_mean", 0.0) && all("moving_variance", 1.0));
     let kernel = |arrays: &[lungs::model::Variable]| {
@@ -189,7 +186,7 @@ fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
 }
 
 #[test]
-fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
+fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     let place = trained();
     let run = place.newest_run("small").display().to_string();
     fine(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
@@ -208,9 +205,10 @@ fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
     assert!(of_run.len() > 10);
     assert_eq!(probabilities("own.safetensors"), of_run);
 
-    // As PyTorch knows it, and back: the same opinion.
-    let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    fine(&place.lungs(&out), &["written: torch.safetensors"]);
+    // Exported for PyTorch and read back: the same predictions.
+    let export =
+        ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
+    fine(&place.lungs(&export), &["written: torch.safetensors"]);
     assert_eq!(probabilities("torch.safetensors"), of_run);
 
     place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
@@ -221,7 +219,7 @@ fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
     let other = ["run", "other.toml", "--set", &init];
     refused(&place.lungs(&other), &["prepared in another way", "model.init_preprocess"]);
 
-    // Weights that say nothing need a spec.
+    // Weights with 7 classes cannot predict.
     let deep = vector("i3d-public.pt");
     refused(&predict(&["--model", &deep]), &["a classifier of 7 classes, 2 are needed"]);
 }
@@ -235,8 +233,9 @@ fn an_exported_file_passes_the_documented_check_in_python() {
     }
     let place = trained();
     let run = place.newest_run("small").display().to_string();
-    let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    fine(&place.lungs(&out), &[]);
+    let export =
+        ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
+    fine(&place.lungs(&export), &[]);
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pytorch/check.py");
     let done = Command::new("python3").arg(check).arg(place.path("torch.safetensors")).output();
     let done = done.unwrap();

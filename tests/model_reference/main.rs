@@ -51,7 +51,7 @@ fn weights(folder: &Path) -> Vec<Variable> {
     assert_eq!(loaded.layout, lungs::weights::Layout::TensorFlowI3d);
     assert_eq!(loaded.prefix, PREFIX);
     assert_eq!(loaded.variables.len(), 230);
-    assert!(loaded.left_out.is_empty());
+    assert!(loaded.unused_entries.is_empty());
     assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 2));
     assert_eq!(loaded.config.width_multiplier, 1.0);
     loaded.variables
