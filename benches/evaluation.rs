@@ -1,8 +1,8 @@
-//! What all figures, intervals and curves of many predictions take: `just bench evaluation`, or
-//! `just bench evaluation EXAMS REPLICATES`; 75,000 exams of 26,000 patients and 2,000 replicates
-//! unless said (the size of the National Lung Screening Trial).
+//! Time to compute all metrics, intervals and curves of many predictions: `just bench evaluation`, or
+//! `just bench evaluation EXAMS REPLICATES`. The default is 75,000 exams of 26,000 patients (the size of
+//! the National Lung Screening Trial) and 2,000 replicates.
 //!
-//! Prints wall seconds of the best of three and the peak memory of the process.
+//! Prints the best wall time of three and the peak memory of the process.
 
 use std::time::Instant;
 
@@ -15,23 +15,23 @@ fn main() {
     let scored: Vec<Scored> = (0..exams).map(exam).collect();
     let options = Options { bootstrap_replicates, ..Options::default() };
     let mut best = f64::INFINITY;
-    let mut told = String::new();
+    let mut summary = String::new();
     for _ in 0..3 {
-        let began = Instant::now();
-        let (figures, curves) = evaluate_with_curves(&scored, &options);
-        best = best.min(began.elapsed().as_secs_f64());
-        told = format!(
+        let start = Instant::now();
+        let (metrics, curves) = evaluate_with_curves(&scored, &options);
+        best = best.min(start.elapsed().as_secs_f64());
+        summary = format!(
             "AUC {:.4}, average precision {:.4}, {} points of precision and recall",
-            figures.auc.value.unwrap_or_default(),
-            figures.average_precision.value.unwrap_or_default(),
+            metrics.auc.value.unwrap_or_default(),
+            metrics.average_precision.value.unwrap_or_default(),
             curves.precision_recall.len()
         );
     }
-    println!("{exams} exams, {bootstrap_replicates} replicates: {best:.2} s; {told}");
+    println!("{exams} exams, {bootstrap_replicates} replicates: {best:.2} s; {summary}");
     println!("peak memory {:.0} MB", peak_mb());
 }
 
-/// One exam in 60 is positive, and scores higher.
+/// An exam; one in 60 is positive, with higher logits.
 fn exam(index: usize) -> Scored {
     let label = index.is_multiple_of(60);
     let share = ((index as f64 + 1.0) * 0.618_033_988_749_895).fract().clamp(1e-6, 1.0 - 1e-6);
@@ -45,7 +45,7 @@ fn exam(index: usize) -> Scored {
     }
 }
 
-/// The peak of this process's memory, where the system tells.
+/// Peak memory of this process in MB; 0 where `/proc` does not exist.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

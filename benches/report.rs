@@ -1,7 +1,7 @@
-//! What pages take: `just bench report`, or `just bench report EXAMS RUNS`. A run of 5,000 judged
-//! exams is drawn, plots and report; 100 runs are compared, with page and table, on 1,000 exams each.
+//! Time to write pages: `just bench report`, or `just bench report EXAMS RUNS`. Draws plots and report of
+//! a run with 5,000 evaluated exams, and compares 100 runs of 1,000 exams each, with page and table.
 //!
-//! Prints wall seconds of the best of three, sizes, and the peak memory of the process.
+//! Prints the best wall time of three, sizes, and the peak memory of the process.
 
 #[path = "../tests/commands/synthetic.rs"]
 mod synthetic;
@@ -21,7 +21,7 @@ fn main() {
     let seconds = best_of_three(|| {
         redraw(&run, Path::new("nowhere")).expect("a complete run");
     });
-    let bytes = std::fs::metadata(run.report_page()).map_or(0, |facts| facts.len());
+    let bytes = std::fs::metadata(run.report_page()).map_or(0, |metadata| metadata.len());
     println!(
         "{exams} validation and {exams} test exams: plots and report {seconds:.2} s, {bytes} bytes"
     );
@@ -36,7 +36,7 @@ fn main() {
         comparison.write_csv(&folder.path().join("comparison.csv")).expect("a folder to write in");
         comparison.write_overlaid_roc(folder.path()).expect("a folder to write in");
     });
-    let bytes = std::fs::metadata(&page).map_or(0, |facts| facts.len());
+    let bytes = std::fs::metadata(&page).map_or(0, |metadata| metadata.len());
     println!("{count} runs of 1000 exams: comparison {seconds:.2} s, page {bytes} bytes");
     println!("peak memory {:.0} MB", peak_mb());
 }
@@ -44,14 +44,14 @@ fn main() {
 fn best_of_three(mut work: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..3 {
-        let began = Instant::now();
+        let start = Instant::now();
         work();
-        best = best.min(began.elapsed().as_secs_f64());
+        best = best.min(start.elapsed().as_secs_f64());
     }
     best
 }
 
-/// The peak of this process's memory, where the system tells.
+/// Peak memory of this process in MB; 0 where `/proc` does not exist.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

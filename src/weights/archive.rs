@@ -37,7 +37,8 @@ pub enum ReadError {
     },
     /// The content is inconsistent or truncated.
     #[error(
-        "{path} is damaged: {message}; download or copy the file again, and verify its size and checksum"
+        "{path} is damaged: {message}; download or copy the file again, and verify its size and \
+         checksum"
     )]
     Damaged {
         /// The file.

@@ -9,7 +9,7 @@
 //! moving mean. Evaluation with running statistics stays the same; in training, the new classifier
 //! learns the scale.
 
-use crate::model::{Layer, head_reads};
+use crate::model::{Layer, head_inputs};
 
 /// Smallest |gamma| that is divided out; below it, division would magnify rounding errors.
 const LEAST_GAMMA: f32 = 1e-6;
@@ -30,7 +30,7 @@ pub(super) fn fold_gammas(layers: &[Layer], units: &mut [Unit], head: Option<&mu
     if units.iter().all(|unit| unit.gamma.is_none()) {
         return;
     }
-    let head_inputs = head_reads();
+    let head_inputs = head_inputs();
     // Factors by which the readers of each unit multiply its output, per channel.
     let mut gains: Vec<Vec<f32>> = Vec::with_capacity(units.len());
     for (index, (layer, unit)) in layers.iter().zip(units.iter_mut()).enumerate() {

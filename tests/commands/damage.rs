@@ -87,7 +87,7 @@ fn with_every_checkpoint_damaged_training_begins_again_said_aloud() {
     let told = place.lungs(&["run", run.to_str().unwrap()]);
     assert_eq!(told.code, 0, "{}", told.stderr);
     assert!(
-        told.stdout.contains("none is left before it: training begins again"),
+        told.stdout.contains("no earlier checkpoint exists, so training restarts"),
         "{}",
         told.stdout
     );
@@ -127,7 +127,7 @@ fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
         let said = told.stderr.replace(['│', '\n'], " ");
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains("is damaged (weights.safetensors: its checksum"), "{said}");
-        assert!(said.contains("bring this folder back from a copy, or train anew"), "{said}");
+        assert!(said.contains("restore this folder from a backup, or train again"), "{said}");
     }
 }
 

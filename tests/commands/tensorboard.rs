@@ -199,6 +199,6 @@ fn events_that_cannot_be_written_stop_no_training() {
     let again = place.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     let told = again.stdout.replace('\n', " ");
-    assert!(told.contains("no TensorBoard events from here on: cannot write "), "{told}");
+    assert!(told.contains("recording no further TensorBoard events: cannot write "), "{told}");
     assert!(run.join("evaluation.json").is_file());
 }

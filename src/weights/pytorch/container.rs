@@ -38,7 +38,8 @@ pub fn open_zip(bytes: &[u8]) -> Result<Contents<'static>, FormatError> {
         let mut entry = archive.by_name(name).map_err(damaged)?;
         if entry.compression() != zip::CompressionMethod::Stored {
             return Err(FormatError::Unsupported(format!(
-                "its entry {name} is compressed, expected uncompressed; load it with PyTorch and save it again"
+                "its entry {name} is compressed, expected uncompressed; load it with PyTorch and save \
+                 it again"
             )));
         }
         unread = unread.checked_sub(entry.size()).ok_or_else(|| {

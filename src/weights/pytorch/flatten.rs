@@ -108,7 +108,8 @@ impl Tensor {
         let last = first.zip(extent).and_then(|(first, extent)| first.checked_add(extent));
         let (Some(first), Some(last)) = (first, last.filter(|last| *last < available)) else {
             return Err(format!(
-                "shape {:?} with strides {:?} and offset {} exceeds the {available} numbers of storage {}",
+                "shape {:?} with strides {:?} and offset {} exceeds the {available} numbers of \
+                 storage {}",
                 self.shape, self.strides, self.offset, self.storage.key
             ));
         };

@@ -177,8 +177,8 @@ impl Shard {
         let inside = offset.checked_add(size).is_some_and(|end| end <= self.size);
         if !inside || self.unread < size {
             let message = format!(
-                "{name} should have {size} bytes at offset {offset}, but the shard has {} bytes; is this the \
-                 shard of another checkpoint?",
+                "{name} should have {size} bytes at offset {offset}, but the shard has {} bytes; is \
+                 this the shard of another checkpoint?",
                 self.size
             );
             return Err(ReadError::damaged(&self.path, message));
