@@ -217,7 +217,10 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     fine(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
     let init = format!("model.init={run}");
     let other = ["run", "other.toml", "--set", &init];
-    refused(&place.lungs(&other), &["prepared in another way", "model.init_preprocess"]);
+    refused(
+        &place.lungs(&other),
+        &["trained with different preprocessing", "model.init_preprocess"],
+    );
 
     // Weights with 7 classes cannot predict.
     let deep = vector("i3d-public.pt");
