@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs::model::{I3d, Variable};
-use lungs::weights::{Head, Layout, Loaded, Target, export, load};
+use lungs::weights::{Head, Layout, LoadedNetwork, Target, export, load};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn floats(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-fn network(loaded: &Loaded) -> I3d {
+fn network(loaded: &LoadedNetwork) -> I3d {
     let network = loaded.config.init(1, &Device::flex()).unwrap();
     if loaded.has_head() {
         return network.with_variables(loaded.variables.clone()).unwrap();

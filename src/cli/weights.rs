@@ -7,7 +7,7 @@ use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, load_preparation};
 use crate::training;
 use crate::weights::{
-    self, ArraySummary, ExportError, Head, LoadError, Loaded, Target, head_compatibility,
+    self, ArraySummary, ExportError, Head, LoadError, LoadedNetwork, Target, head_compatibility,
     unused_by_kind,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -153,7 +153,7 @@ impl Source {
         weights_file(&self.file)
     }
 
-    fn load(&self, head: Head) -> Result<Loaded, Failure> {
+    fn load(&self, head: Head) -> Result<LoadedNetwork, Failure> {
         Ok(weights::load(&self.path()?, self.prefix.as_deref(), head)?)
     }
 }
@@ -211,7 +211,7 @@ impl Inflate {
 }
 
 impl Safetensors {
-    fn write(&self, loaded: Loaded, output: &Output) -> Done {
+    fn write(&self, loaded: LoadedNetwork, output: &Output) -> Done {
         let loaded = match self.channels {
             Some(channels) => loaded.with_channels(channels),
             None => loaded,
@@ -249,7 +249,7 @@ impl Safetensors {
 }
 
 /// The name of the file that weights come from, and what it is.
-fn source_of(loaded: &Loaded) -> String {
+fn source_of(loaded: &LoadedNetwork) -> String {
     let name = loaded.path.file_name().unwrap_or_default().to_string_lossy();
     format!("{name} ({}, {})", loaded.kind, loaded.layout)
 }
@@ -301,7 +301,7 @@ impl Show {
     }
 }
 
-fn heading(loaded: &Loaded) -> String {
+fn heading(loaded: &LoadedNetwork) -> String {
     let prefix = match loaded.prefix.as_str() {
         "" => String::new(),
         prefix => format!(", names under {prefix}"),
@@ -309,13 +309,13 @@ fn heading(loaded: &Loaded) -> String {
     format!("{}: {}, {}{prefix}", loaded.path.display(), loaded.kind, loaded.layout)
 }
 
-fn left_out_lines(loaded: &Loaded) -> Vec<String> {
+fn left_out_lines(loaded: &LoadedNetwork) -> Vec<String> {
     let kinds = unused_by_kind(&loaded.unused_entries).into_iter();
     kinds.map(|(what, count)| format!("left out: {count} × {what}")).collect()
 }
 
 /// What the weights would load into, and what not.
-fn verdict(loaded: &Loaded) -> Vec<String> {
+fn verdict(loaded: &LoadedNetwork) -> Vec<String> {
     let config = loaded.config;
     let mut lines = vec![
         format!("{} numbers in {} arrays", grouped(loaded.count()), loaded.variables.len()),

@@ -92,12 +92,12 @@ impl Default for I3dConfig {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ModelError {
     /// A number is out of range.
-    #[error("the network's {key} is {found}, expected {expected}")]
+    #[error("the network's {key} is {value}, expected {expected}")]
     OutOfRange {
         /// Name of the number.
         key: &'static str,
         /// Value of the number.
-        found: String,
+        value: String,
         /// Allowed range.
         expected: &'static str,
     },
@@ -132,7 +132,7 @@ impl I3dConfig {
         ];
         match checks.into_iter().find(|(.., valid, _)| !valid) {
             None => Ok(()),
-            Some((key, found, _, expected)) => Err(ModelError::OutOfRange { key, found, expected }),
+            Some((key, value, _, expected)) => Err(ModelError::OutOfRange { key, value, expected }),
         }
     }
 }

@@ -119,16 +119,16 @@ impl I3d {
                 problems.push(format!("{}: occurs twice", duplicate.name));
             }
         }
-        let mut intake = Intake { arrays, problems };
+        let mut loader = ParameterLoader { arrays, problems };
         for (name, unit) in self.units_mut() {
-            intake.fill(unit::kernel_name(&name), &mut unit.kernel);
-            intake.fill(unit::beta_name(&name), &mut unit.beta);
-            intake.fill(unit::moving_mean_name(&name), &mut unit.moving_mean);
-            intake.fill(unit::moving_variance_name(&name), &mut unit.moving_variance);
+            loader.fill(unit::kernel_name(&name), &mut unit.kernel);
+            loader.fill(unit::beta_name(&name), &mut unit.beta);
+            loader.fill(unit::moving_mean_name(&name), &mut unit.moving_mean);
+            loader.fill(unit::moving_variance_name(&name), &mut unit.moving_variance);
         }
-        intake.fill(format!("{HEAD}/w"), &mut self.head_kernel);
-        intake.fill(format!("{HEAD}/b"), &mut self.head_bias);
-        let Intake { arrays, mut problems } = intake;
+        loader.fill(format!("{HEAD}/w"), &mut self.head_kernel);
+        loader.fill(format!("{HEAD}/b"), &mut self.head_bias);
+        let ParameterLoader { arrays, mut problems } = loader;
         let extra = arrays.into_values();
         problems.extend(extra.map(|v| format!("{}: not part of the network", v.name)));
         if problems.is_empty() { Ok(self) } else { Err(WeightsError::Mismatch { problems }) }
@@ -136,12 +136,12 @@ impl I3d {
 }
 
 /// Arrays not yet used, and the problems of those already used.
-struct Intake {
+struct ParameterLoader {
     arrays: BTreeMap<String, Variable>,
     problems: Vec<String>,
 }
 
-impl Intake {
+impl ParameterLoader {
     fn fill<const D: usize>(&mut self, name: String, parameter: &mut Param<Tensor<D>>) {
         let current = parameter.val();
         let expected = current.dims();
@@ -153,8 +153,8 @@ impl Intake {
             variable = sum_input_channels(variable);
         }
         if variable.shape != expected {
-            let found = variable.shape;
-            self.problems.push(format!("{name}: expected shape {expected:?}, found {found:?}"));
+            let actual = variable.shape;
+            self.problems.push(format!("{name}: expected shape {expected:?}, found {actual:?}"));
             return;
         }
         if variable.values.len() != current.shape().num_elements() {
@@ -276,8 +276,8 @@ pub fn load_variables(path: &Path) -> Result<(Vec<Variable>, Metadata), WeightsE
     let mut variables = vec![];
     for (name, tensor) in tensors.iter() {
         if tensor.dtype() != Dtype::F32 {
-            let found = tensor.dtype();
-            return Err(format(format!("{name} has type {found:?}, expected F32")));
+            let dtype = tensor.dtype();
+            return Err(format(format!("{name} has type {dtype:?}, expected F32")));
         }
         let (numbers, _) = tensor.data().as_chunks::<4>();
         variables.push(Variable {

@@ -55,12 +55,12 @@ pub use truth::Truth;
 #[derive(Debug, thiserror::Error)]
 pub enum PhantomError {
     /// A value of the plan is out of range.
-    #[error("phantom plan: `{key}` is {found}, expected {allowed}")]
+    #[error("phantom plan: `{key}` is {value}, expected {allowed}")]
     Plan {
         /// Key of the plan.
         key: &'static str,
         /// Value of the key.
-        found: String,
+        value: String,
         /// Allowed values.
         allowed: &'static str,
     },

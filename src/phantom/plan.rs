@@ -73,8 +73,8 @@ impl PhantomPlan {
 
     /// Checks the plan. The error has the key, the value and the allowed range.
     pub fn check(&self) -> Result<(), PhantomError> {
-        let out_of_range = |key: &'static str, found: String, allowed: &'static str| {
-            Err(PhantomError::Plan { key, found, allowed })
+        let out_of_range = |key: &'static str, value: String, allowed: &'static str| {
+            Err(PhantomError::Plan { key, value, allowed })
         };
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let range = |[low, high]: [f64; 2], least: f64, most: f64| {
@@ -91,36 +91,36 @@ impl PhantomPlan {
             return out_of_range("benign_fraction", self.benign_fraction.to_string(), "0 to 1");
         }
         if !share(self.extra_series_fraction) {
-            let found = self.extra_series_fraction.to_string();
-            return out_of_range("extra_series_fraction", found, "0 to 1");
+            let value = self.extra_series_fraction.to_string();
+            return out_of_range("extra_series_fraction", value, "0 to 1");
         }
         if fewest == 0 || fewest > most || most > 3 {
-            let found = format!("[{fewest}, {most}]");
-            return out_of_range("exams_per_patient", found, "[fewest, most] between 1 and 3");
+            let value = format!("[{fewest}, {most}]");
+            return out_of_range("exams_per_patient", value, "[fewest, most] between 1 and 3");
         }
         if self.matrix.is_empty() || self.matrix.iter().any(|n| !(32..=1024).contains(n)) {
-            let found = format!("{:?}", self.matrix);
-            return out_of_range("matrix", found, "at least one size, each 32 to 1024");
+            let value = format!("{:?}", self.matrix);
+            return out_of_range("matrix", value, "at least one size, each 32 to 1024");
         }
         if !range(self.cancer_diameter_mm, 4.0, 60.0) {
-            let found = format!("{:?}", self.cancer_diameter_mm);
+            let value = format!("{:?}", self.cancer_diameter_mm);
             return out_of_range(
                 "cancer_diameter_mm",
-                found,
+                value,
                 "[smallest, largest] between 4 and 60",
             );
         }
         if !range(self.field_of_view_mm, 200.0, 700.0) {
-            let found = format!("{:?}", self.field_of_view_mm);
+            let value = format!("{:?}", self.field_of_view_mm);
             return out_of_range(
                 "field_of_view_mm",
-                found,
+                value,
                 "[smallest, largest] between 200 and 700",
             );
         }
         if !range(self.slice_gap_mm, 0.5, 20.0) {
-            let found = format!("{:?}", self.slice_gap_mm);
-            return out_of_range("slice_gap_mm", found, "[smallest, largest] between 0.5 and 20");
+            let value = format!("{:?}", self.slice_gap_mm);
+            return out_of_range("slice_gap_mm", value, "[smallest, largest] between 0.5 and 20");
         }
         Ok(())
     }

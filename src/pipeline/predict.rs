@@ -12,7 +12,7 @@ use crate::prepare::Status;
 use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, Spec, load_preparation};
 use crate::training::{self, Exam};
-use crate::weights::{self, Loaded};
+use crate::weights::{self, LoadedNetwork};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct Model {
     path: PathBuf,
     /// Its preparation; of a run, the run's whole spec.
     pub spec: Spec,
-    loaded: Loaded,
+    loaded: LoadedNetwork,
     calibration: Option<KeptCalibration>,
 }
 

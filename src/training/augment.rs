@@ -153,12 +153,12 @@ fn shift(crop: Array3<i16>, shift: [isize; 3], fill_hu: i16) -> Array3<i16> {
     let mut shifted = Array3::from_elem(crop.dim(), fill_hu);
     let (mut from, mut to) = (crop.view(), shifted.view_mut());
     for (axis, offset) in shift.into_iter().enumerate() {
-        let kept = from.len_of(Axis(axis)).saturating_sub(offset.unsigned_abs());
+        let overlap = from.len_of(Axis(axis)).saturating_sub(offset.unsigned_abs());
         let (source, target) =
             if offset >= 0 { (0, offset as usize) } else { (offset.unsigned_abs(), 0) };
-        let (source, target) = if kept == 0 { (0, 0) } else { (source, target) };
-        from.slice_axis_inplace(Axis(axis), Slice::from(source..source + kept));
-        to.slice_axis_inplace(Axis(axis), Slice::from(target..target + kept));
+        let (source, target) = if overlap == 0 { (0, 0) } else { (source, target) };
+        from.slice_axis_inplace(Axis(axis), Slice::from(source..source + overlap));
+        to.slice_axis_inplace(Axis(axis), Slice::from(target..target + overlap));
     }
     to.assign(&from);
     shifted
@@ -253,10 +253,10 @@ mod tests {
         for axis in 0..3 {
             let moved = 15.0 + 1.1 * p[axis] + [2.0, -1.0, 0.0][axis];
             let expected = if augmentation.flips[axis] { 30.0 - moved } else { moved };
-            let moments = result
+            let weighted = result
                 .indexed_iter()
                 .map(|(index, hu)| [index.0, index.1, index.2][axis] as f64 * f64::from(*hu) / sum);
-            let actual: f64 = moments.sum();
+            let actual: f64 = weighted.sum();
             assert!((actual - expected).abs() < 0.1, "axis {axis}: {actual}, expected {expected}");
         }
         // The volume grows with the third power of the scale.

@@ -158,9 +158,9 @@ impl BatchReader<'_> {
     fn crop(&self, draw: Draw) -> Result<Array3<i16>, TrainingError> {
         let (exam, expected) = (&self.exams[draw.exam], self.spec.preprocess.size);
         let crop = load_prepared(&exam.crop)?.volume.hu;
-        let found: [usize; 3] = crop.dim().into();
-        if found != expected {
-            return Err(TrainingError::Shape { path: exam.crop.clone(), found, expected });
+        let actual: [usize; 3] = crop.dim().into();
+        if actual != expected {
+            return Err(TrainingError::Shape { path: exam.crop.clone(), actual, expected });
         }
         Ok(match self.purpose {
             Purpose::Score => crop,

@@ -30,7 +30,7 @@ pub struct Batch {
 
 /// Loss and logits of a batch, on the host.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scores {
+pub struct BatchOutput {
     /// Mean loss over the batch.
     pub loss: f64,
     /// Two logits for each exam.
@@ -41,14 +41,14 @@ pub struct Scores {
 #[derive(Debug)]
 pub struct TrainStepOutput {
     /// Loss and logits, unless the device failed.
-    pub scores: Result<Scores, DeviceFailure>,
+    pub output: Result<BatchOutput, DeviceFailure>,
     /// The batch statistics, for [`I3d::update_running_statistics`] after the optimizer's step.
     pub statistics: BatchStatistics,
 }
 
 /// The result of an inference step, unless the device failed.
 #[derive(Debug)]
-pub struct InferenceOutput(pub Result<Scores, DeviceFailure>);
+pub struct InferenceOutput(pub Result<BatchOutput, DeviceFailure>);
 
 impl ItemLazy for InferenceOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
@@ -98,11 +98,11 @@ impl TrainStep for I3d {
             let gradients = weighted_loss(logits.clone()).backward();
             (logits, statistics, GradientsParams::from_grads(gradients, self))
         };
-        let scores = loss.map_err(DeviceFailure::from).and_then(|loss| {
+        let output = loss.map_err(DeviceFailure::from).and_then(|loss| {
             let loss = loss.iter::<f64>().next().unwrap_or(f64::NAN);
-            Ok(Scores { loss, logits: to_host(logits)? })
+            Ok(BatchOutput { loss, logits: to_host(logits)? })
         });
-        TrainOutput { grads, item: TrainStepOutput { scores, statistics } }
+        TrainOutput { grads, item: TrainStepOutput { output, statistics } }
     }
 }
 
@@ -117,7 +117,7 @@ impl InferenceStep for I3d {
         };
         let losses = logits.iter().zip(&batch.labels);
         let sum: f64 = losses.map(|(logits, label)| batch.objective.of_exam(logits, *label)).sum();
-        InferenceOutput(Ok(Scores { loss: sum / logits.len().max(1) as f64, logits }))
+        InferenceOutput(Ok(BatchOutput { loss: sum / logits.len().max(1) as f64, logits }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::averages::RunningStatisticsRule;
 use super::batches::{BatchReader, HostBatch, Purpose, read_ahead};
-use super::classifier::{Scores, TrainStepOutput};
+use super::classifier::{BatchOutput, TrainStepOutput};
 use super::footprint::{DeviceFailure, advice, catch_panic, step_bytes};
 use super::objective::Objective;
 use super::order::{Draw, epoch_order};
@@ -84,15 +84,15 @@ impl TrainingContext<'_> {
         batch.dropout_seed = random::stream_seed(self.spec.experiment.seed, &stream);
         catch_panic(|| {
             let TrainOutput { grads, item } = TrainStep::step(network, batch);
-            let TrainStepOutput { scores, statistics } = item;
+            let TrainStepOutput { output, statistics } = item;
             let first = self.devices[0].clone().inner();
             Ok(if *device == self.devices[0] {
-                BatchResult { indices, share, scores: scores?, statistics, gradients: grads }
+                BatchResult { indices, share, output: output?, statistics, gradients: grads }
             } else {
                 BatchResult {
                     indices,
                     share,
-                    scores: scores?,
+                    output: output?,
                     statistics: statistics.to_device(&first),
                     gradients: grads.to_device(&first, network),
                 }
@@ -125,7 +125,7 @@ struct BatchResult {
     indices: Vec<usize>,
     /// The batch's share of the optimizer step's exams.
     share: f64,
-    scores: Scores,
+    output: BatchOutput,
     /// On the first device, like the gradients.
     statistics: BatchStatistics,
     gradients: GradientsParams,
@@ -197,16 +197,16 @@ pub(super) fn train_epoch(
                     context.compute_batch(network, host, (epoch, number), exams_in_step, device)
                 });
                 for result in results {
-                    let BatchResult { indices, share, scores, statistics: own, gradients: grads } =
+                    let BatchResult { indices, share, output, statistics: own, gradients: grads } =
                         result.map_err(|failure| context.failure(failure, &network, step, epoch))?;
-                    if !scores.loss.is_finite() {
-                        return Err(TrainingError::Diverged { loss: scores.loss, step, epoch });
+                    if !output.loss.is_finite() {
+                        return Err(TrainingError::Diverged { loss: output.loss, step, epoch });
                     }
                     gradients.accumulate(&learner.network, grads);
                     statistics.push(own);
-                    loss_of_step += scores.loss * share;
-                    context.watch.batch_done(indices.len(), scores.loss);
-                    let pairs = indices.into_iter().zip(scores.logits);
+                    loss_of_step += output.loss * share;
+                    context.watch.batch_done(indices.len(), output.loss);
+                    let pairs = indices.into_iter().zip(output.logits);
                     learner.logits.extend(pairs.map(|(exam, logits)| ExamLogits { exam, logits }));
                     learner.position.batches_done += 1;
                 }

@@ -5,7 +5,7 @@ use super::selected_epoch_of;
 use crate::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
 use crate::results::{ResultsError, RunFolder};
 use crate::spec::{BatchNorm, Contract, ContractError, InitHead, InitPreprocess, Precision, Spec};
-use crate::weights::{self, LoadError, Loaded};
+use crate::weights::{self, LoadError, LoadedNetwork};
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 
@@ -25,27 +25,27 @@ pub enum InitError {
     },
     /// The weights have another width.
     #[error(
-        "model.init = \"{path}\" is a network of width {found}, but model.width is {expected}; set \
-         model.width = {found}"
+        "model.init = \"{path}\" is a network of width {actual}, but model.width is {expected}; set \
+         model.width = {actual}"
     )]
     Width {
         /// `model.init`.
         path: String,
         /// Width of the weights.
-        found: f64,
+        actual: f64,
         /// Width of the spec.
         expected: f64,
     },
     /// The classifier cannot be loaded.
     #[error(
-        "model.init = \"{path}\" {found}, but model.init_head is \"load\"; set \
+        "model.init = \"{path}\" {classifier}, but model.init_head is \"load\"; set \
          model.init_head = \"new\" for a new random classifier with 2 classes"
     )]
     Head {
         /// `model.init`.
         path: String,
         /// The classifier of the weights, in words.
-        found: String,
+        classifier: String,
     },
     /// The weights were trained with other preprocessing.
     #[error(
@@ -118,7 +118,7 @@ pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
 
 /// The weights of `model.init`, converted for the spec's network; without a classifier if the spec
 /// asks for a new one. `None` if `model.init` is `"random"`.
-pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
+pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> {
     let path = spec.model.init.clone();
     let Some(file) = initial_file(spec)? else { return Ok(None) };
     let head = match spec.model.init_head {
@@ -126,10 +126,10 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
         InitHead::New => weights::Head::Drop,
     };
     let loaded = weights::load(&file, None, head)?.with_channels(spec.model.channels);
-    let (found, expected) = (loaded.config.width_multiplier, spec.model.width);
+    let (actual, expected) = (loaded.config.width_multiplier, spec.model.width);
     if shapes(&loaded.config) != shapes(&I3dConfig { width_multiplier: expected, ..loaded.config })
     {
-        return Err(InitError::Width { path, found, expected });
+        return Err(InitError::Width { path, actual, expected });
     }
     if spec.model.init_preprocess == InitPreprocess::Same {
         let contract = Contract::from_metadata(&loaded.metadata)
@@ -150,11 +150,11 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
         (InitHead::New, ..) => Ok(Some(loaded)),
         (InitHead::Load, true, 2) => Ok(Some(loaded)),
         (InitHead::Load, true, classes) => {
-            let found = format!("has a classifier with {classes} classes, expected 2");
-            Err(InitError::Head { path, found })
+            let classifier = format!("has a classifier with {classes} classes, expected 2");
+            Err(InitError::Head { path, classifier })
         }
         (InitHead::Load, false, _) => {
-            Err(InitError::Head { path, found: "has no classifier".to_owned() })
+            Err(InitError::Head { path, classifier: "has no classifier".to_owned() })
         }
     }
 }

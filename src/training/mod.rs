@@ -42,7 +42,7 @@ mod windowing;
 pub use adam::Adam;
 pub use batches::{Exam, central_slices};
 pub use checkpoint::{CheckpointError, Position};
-pub use classifier::{Batch, InferenceOutput, Scores, TrainStepOutput};
+pub use classifier::{Batch, BatchOutput, InferenceOutput, TrainStepOutput};
 pub use fit::{Outcome, fit, selected_epoch_of, trained_network};
 pub use footprint::{DeviceFailure, advice, step_bytes};
 pub use initial::{InitError, initial_file, initial_weights, network, selected_weights};
@@ -105,12 +105,12 @@ pub enum TrainingError {
     #[error(transparent)]
     Prepared(#[from] LoadError),
     /// A prepared volume does not have the spec's size.
-    #[error("{path} has shape {found:?}, expected {expected:?}; prepare the data again")]
+    #[error("{path} has shape {actual:?}, expected {expected:?}; prepare the data again")]
     Shape {
         /// The prepared volume.
         path: PathBuf,
-        /// Its shape.
-        found: [usize; 3],
+        /// Shape of the volume.
+        actual: [usize; 3],
         /// `preprocess.size`.
         expected: [usize; 3],
     },

@@ -94,8 +94,8 @@ pub(super) fn score_until(
                 let indices = host.exams.clone();
                 let labels = indices.iter().map(|exam| usize::from(exams[*exam].label)).collect();
                 let batch = Batch::new(host, labels, objective, spec, device);
-                let scores = catch_panic(|| InferenceStep::step(network, batch).0)?;
-                Ok((indices, scores.logits))
+                let output = catch_panic(|| InferenceStep::step(network, batch).0)?;
+                Ok((indices, output.logits))
             });
             for result in results {
                 let (indices, logits) = result.map_err(|failure| match failure {

@@ -1,6 +1,6 @@
 //! Export of the network's arrays for other programs.
 
-use super::Loaded;
+use super::LoadedNetwork;
 use super::layout::Layout;
 use crate::files::{self, WriteError};
 use crate::model::{self, Metadata, ModelError, Variable, WeightsError, is_head};
@@ -48,7 +48,7 @@ pub enum ExportError {
 ///
 /// # Errors
 /// [`ExportError`].
-pub fn export(loaded: &Loaded, target: Target, path: &Path) -> Result<(), ExportError> {
+pub fn export(loaded: &LoadedNetwork, target: Target, path: &Path) -> Result<(), ExportError> {
     match target {
         Target::PyTorchSafetensors => {
             let metadata = Metadata::from([("format".to_owned(), "pt".to_owned())]);
@@ -71,7 +71,7 @@ pub fn export(loaded: &Loaded, target: Target, path: &Path) -> Result<(), Export
 }
 
 /// The arrays with PyTorch's names. Gamma of PyTorch's batch normalisation is 1.
-fn pytorch_arrays(loaded: &Loaded) -> Vec<Variable> {
+fn pytorch_arrays(loaded: &LoadedNetwork) -> Vec<Variable> {
     let layout = Layout::PyTorchI3d;
     let by_name: BTreeMap<&str, &Variable> =
         loaded.variables.iter().map(|variable| (&*variable.name, variable)).collect();

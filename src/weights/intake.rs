@@ -1,7 +1,7 @@
 //! Conversion of a file's arrays into the network's variables, by layout.
 
 use super::fold::{Unit, fold_gammas};
-use super::layout::{Layout, Recognised};
+use super::layout::{Layout, NetworkLocation};
 use super::load::Head;
 use super::{Archive, UnusedEntry};
 use crate::model::{I3dConfig, Layer, Variable};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// The network in a file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Intake {
+pub(super) struct ExtractedNetwork {
     /// Channels, width and (where there is a classifier) classes.
     pub config: I3dConfig,
     /// The network's variables; without the classifier's when the file has none.
@@ -29,13 +29,13 @@ struct Store<'a> {
 ///
 /// # Errors
 /// Every missing or wrong array, with the expected and the found shape.
-pub(super) fn take(
+pub(super) fn extract(
     archive: &Archive,
-    recognised: &Recognised,
+    location: &NetworkLocation,
     head_policy: Head,
-) -> Result<Intake, Vec<String>> {
-    let layout = recognised.layout;
-    let prefix = recognised.prefix.as_str();
+) -> Result<ExtractedNetwork, Vec<String>> {
+    let layout = location.layout;
+    let prefix = location.prefix.as_str();
     let with_name = |array| -> (Option<&str>, &Variable) { (strip(prefix, array), array) };
     let (arrays, outside): (Vec<_>, Vec<_>) =
         archive.arrays.iter().map(with_name).partition(|(name, _)| name.is_some());
@@ -72,7 +72,7 @@ pub(super) fn take(
         variables.push(Variable { name: kernel_name, shape, values: kernel });
         variables.push(Variable { name: bias_name, shape: vec![bias.len()], values: bias });
     }
-    Ok(Intake { config, variables, unused_entries })
+    Ok(ExtractedNetwork { config, variables, unused_entries })
 }
 
 fn strip<'a>(prefix: &str, array: &'a Variable) -> Option<&'a str> {

@@ -213,20 +213,20 @@ fn googlenet_block(block: &str) -> String {
 
 /// A layout, and the prefix of the network's names in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recognised {
+pub(super) struct NetworkLocation {
     pub layout: Layout,
     pub prefix: String,
 }
 
 /// Every network in a file, usually one.
-pub(super) fn recognise(archive: &Archive) -> Vec<Recognised> {
+pub(super) fn recognise(archive: &Archive) -> Vec<NetworkLocation> {
     let mut networks = vec![];
     for layout in LAYOUTS {
         let known = layout.first_kernel();
         for array in archive.arrays.iter().filter(|array| layout.has_first_shape(&array.shape)) {
             let Some(prefix) = array.name.strip_suffix(known) else { continue };
             if prefix.is_empty() || prefix.ends_with(['/', '.']) {
-                networks.push(Recognised { layout, prefix: prefix.to_owned() });
+                networks.push(NetworkLocation { layout, prefix: prefix.to_owned() });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From a path to the network's arrays.
 
-use super::intake::{Intake, set_input_channels, take};
-use super::layout::{Layout, Recognised, recognise};
+use super::intake::{ExtractedNetwork, extract, set_input_channels};
+use super::layout::{Layout, NetworkLocation, recognise};
 use super::{Archive, ReadError, UnusedEntry, pytorch, safetensors, tensorflow};
 use crate::model::{I3dConfig, Metadata, Variable, is_head};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ impl std::fmt::Display for FileKind {
 
 /// A network from a file, in this program's names and shapes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
+pub struct LoadedNetwork {
     /// The file.
     pub path: PathBuf,
     /// The file's format.
@@ -66,7 +66,7 @@ pub enum LoadError {
     },
     /// The file contains no known network.
     #[error(
-        "{path} contains no known I3D or Inception-v1: found {found}; expected the first kernel \
+        "{path} contains no known I3D or Inception-v1: found {arrays}; expected the first kernel \
          under one of these names: {}",
         Layout::first_kernels()
     )]
@@ -74,7 +74,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// The arrays of the file, in words.
-        found: String,
+        arrays: String,
     },
     /// The file contains several networks.
     #[error(
@@ -151,25 +151,29 @@ pub enum Head {
 ///
 /// # Errors
 /// [`LoadError`] with every missing or wrong array.
-pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<Loaded, LoadError> {
+pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<LoadedNetwork, LoadError> {
     let (kind, archive) = read_archive(path)?;
-    let Recognised { layout, prefix } = choose(path, &archive, prefix)?;
-    let intake = take(&archive, &Recognised { layout, prefix: prefix.clone() }, head);
-    let Intake { config, variables, unused_entries } = intake
+    let NetworkLocation { layout, prefix } = choose(path, &archive, prefix)?;
+    let extracted = extract(&archive, &NetworkLocation { layout, prefix: prefix.clone() }, head);
+    let ExtractedNetwork { config, variables, unused_entries } = extracted
         .map_err(|problems| LoadError::Mismatch { path: path.to_owned(), layout, problems })?;
     let Archive { metadata, .. } = archive;
     let path = path.to_owned();
-    Ok(Loaded { path, kind, layout, prefix, config, variables, unused_entries, metadata })
+    Ok(LoadedNetwork { path, kind, layout, prefix, config, variables, unused_entries, metadata })
 }
 
-fn choose(path: &Path, archive: &Archive, prefix: Option<&str>) -> Result<Recognised, LoadError> {
+fn choose(
+    path: &Path,
+    archive: &Archive,
+    prefix: Option<&str>,
+) -> Result<NetworkLocation, LoadError> {
     let mut networks = recognise(archive);
     if let Some(prefix) = prefix {
         networks.retain(|network| network.prefix == prefix);
     }
     match networks.len() {
         1 => Ok(networks.remove(0)),
-        0 => Err(LoadError::NoNetwork { path: path.to_owned(), found: array_overview(archive) }),
+        0 => Err(LoadError::NoNetwork { path: path.to_owned(), arrays: array_overview(archive) }),
         _ => Err(LoadError::SeveralNetworks {
             path: path.to_owned(),
             prefixes: networks.into_iter().map(|network| network.prefix).collect(),
@@ -186,7 +190,7 @@ fn array_overview(archive: &Archive) -> String {
     }
 }
 
-impl Loaded {
+impl LoadedNetwork {
     /// Whether the file has a classifier.
     pub fn has_head(&self) -> bool {
         self.variables.iter().any(is_head)

@@ -24,5 +24,5 @@ pub mod tensorflow;
 pub use archive::{Archive, ReadError, UnusedEntry};
 pub use export::{ExportError, Target, export};
 pub use layout::Layout;
-pub use load::{FileKind, Head, LoadError, Loaded, load, read_archive};
+pub use load::{FileKind, Head, LoadError, LoadedNetwork, load, read_archive};
 pub use show::{ArraySummary, head_compatibility, unused_by_kind};

@@ -1,6 +1,6 @@
 //! Summaries of weights files for display.
 
-use super::{Loaded, UnusedEntry};
+use super::{LoadedNetwork, UnusedEntry};
 use crate::model::Variable;
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub fn unused_by_kind(entries: &[UnusedEntry]) -> BTreeMap<&str, usize> {
 }
 
 /// Whether a network with two classes can load the classifier of these weights, in words.
-pub fn head_compatibility(loaded: &Loaded) -> String {
+pub fn head_compatibility(loaded: &LoadedNetwork) -> String {
     match (loaded.has_head(), loaded.config.classes) {
         (true, 2) => "loads (2 classes)".to_owned(),
         (true, classes) => format!(

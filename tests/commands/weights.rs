@@ -16,7 +16,7 @@ fn trained() -> Workplace {
     place
 }
 
-fn refused(done: &Done, parts: &[&str]) {
+fn assert_error(done: &Done, parts: &[&str]) {
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     let error = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
     for part in parts {
@@ -24,7 +24,7 @@ fn refused(done: &Done, parts: &[&str]) {
     }
 }
 
-fn fine(done: &Done, parts: &[&str]) {
+fn assert_success(done: &Done, parts: &[&str]) {
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     for part in parts {
         assert!(done.stdout.contains(part), "{part} is not in: {}", done.stdout);
@@ -36,7 +36,7 @@ fn foreign_weights_are_shown_imported_and_inflated() {
     let place = Workplace::new();
     let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
     let done = place.lungs(&["weights", "show", &deep]);
-    fine(
+    assert_success(
         &done,
         &[
             "PyTorch file, I3D of PyTorch",
@@ -46,21 +46,30 @@ fn foreign_weights_are_shown_imported_and_inflated() {
             "prepared for: not said",
         ],
     );
-    refused(
+    assert_error(
         &place.lungs(&["weights", "import", &flat, "-o", "x.safetensors"]),
         &["lungs weights inflate"],
     );
-    refused(
+    assert_error(
         &place.lungs(&["weights", "inflate", &deep, "-o", "x.safetensors"]),
         &["lungs weights import"],
     );
-    refused(&place.lungs(&["weights", "show", "small.toml"]), &["is not a known weights file"]);
-    refused(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
-    let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    fine(&place.lungs(&made), &["228 arrays", "× auxiliary classifier", "It has no classifier"]);
-    let made = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
-    fine(&place.lungs(&made), &["230 arrays"]);
-    fine(&place.lungs(&["weights", "show", "deep.safetensors"]), &["10 mm, 24×32×40 voxels"]);
+    assert_error(
+        &place.lungs(&["weights", "show", "small.toml"]),
+        &["is not a known weights file"],
+    );
+    assert_error(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
+    let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
+    assert_success(
+        &place.lungs(&inflate),
+        &["228 arrays", "× auxiliary classifier", "It has no classifier"],
+    );
+    let import = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
+    assert_success(&place.lungs(&import), &["230 arrays"]);
+    assert_success(
+        &place.lungs(&["weights", "show", "deep.safetensors"]),
+        &["10 mm, 24×32×40 voxels"],
+    );
 }
 
 #[test]
@@ -75,10 +84,10 @@ fn a_run_starts_from_the_weights_of_its_spec() {
         }
         place.lungs(&arguments)
     };
-    refused(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
+    assert_error(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
     let width = "model.width=0.0625";
-    refused(&run(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
-    refused(&run(&["train.freeze=['Conv3d_9']"]), &["no layer \"Conv3d_9\"", "Mixed_5c"]);
+    assert_error(&run(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    assert_error(&run(&["train.freeze=['Conv3d_9']"]), &["no layer \"Conv3d_9\"", "Mixed_5c"]);
     let check = |sets: &[&str]| {
         let mut arguments = vec!["check", "small.toml"];
         for set in sets {
@@ -86,17 +95,17 @@ fn a_run_starts_from_the_weights_of_its_spec() {
         }
         place.lungs(&arguments)
     };
-    refused(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
-    refused(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
+    assert_error(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    assert_error(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
     let messages = ["googlenet.pth (PyTorch file, ", "), with a new classifier"];
-    fine(&check(&[&init, width, "model.init_head=new"]), &messages);
+    assert_success(&check(&[&init, width, "model.init_head=new"]), &messages);
     let freeze = "train.freeze=['Conv3d_1a_7x7', 'Mixed_3b']";
     let sets = [&*init, width, "model.init_head=new", freeze, "train.head_rate_factor=10"];
-    fine(&run(&sets), &[]);
+    assert_success(&run(&sets), &[]);
 
     // Frozen layers keep the inflated weights; the others have changed.
-    let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    fine(&place.lungs(&made), &[]);
+    let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
+    assert_success(&place.lungs(&inflate), &[]);
     let read = |path: &Path| {
         let archive = lungs::weights::safetensors::read(path).unwrap();
         move |name: &str| archive.arrays.iter().find(|a| a.name == name).unwrap().clone()
@@ -126,14 +135,14 @@ fn a_run_records_its_initial_weights() {
         }
         place.lungs(&[&arguments[..], more].concat())
     };
-    fine(&run(&["-q"]), &[]);
+    assert_success(&run(&["-q"]), &[]);
     let provenance = std::fs::read_to_string(place.newest_run("small").join("provenance.json"));
     let provenance: serde_json::Value = serde_json::from_str(&provenance.unwrap()).unwrap();
     let loaded = lungs::weights::load(&place.path("flat.pth"), None, lungs::weights::Head::Drop);
     let fingerprint = loaded.unwrap().with_channels(1).fingerprint();
     assert_eq!(provenance["initial_weights"], fingerprint.as_str());
     let again = run(&[]);
-    fine(&again, &["is finished already"]);
+    assert_success(&again, &["is finished already"]);
     // Another network under the same name: the run no longer belongs to its inputs.
     let mut arrays = lungs::weights::pytorch::read(&place.path("flat.pth")).unwrap().arrays;
     let kernel = arrays.iter_mut().find(|array| array.name == "conv1.conv.weight").unwrap();
@@ -144,7 +153,7 @@ fn a_run_records_its_initial_weights() {
     assert_eq!(changed.code, 2, "{}", changed.stderr);
     let error = changed.stderr.replace(['│', '\n'], " ");
     assert!(error.contains("1 file of initial weights changed: flat.pth"), "{error}");
-    fine(&run(&["--keep-inputs"]), &["is finished already"]);
+    assert_success(&run(&["--keep-inputs"]), &["is finished already"]);
 }
 
 #[test]
@@ -156,7 +165,7 @@ fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
         for set in ["train.epochs=1", "train.batch_size=64"].iter().chain(sets) {
             arguments.extend(["--set", set]);
         }
-        fine(&place.lungs(&arguments), &[]);
+        assert_success(&place.lungs(&arguments), &[]);
         let weights = place.newest_run("small").join("checkpoints/epoch-001/weights.safetensors");
         let arrays = lungs::weights::safetensors::read(&weights).unwrap().arrays;
         std::fs::remove_dir_all(place.path("results")).unwrap();
@@ -189,8 +198,8 @@ fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
 fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     let place = trained();
     let run = place.newest_run("small").display().to_string();
-    fine(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
-    fine(&place.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
+    assert_success(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
+    assert_success(&place.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
     let predict = |more: &[&str]| {
         let mut arguments = vec!["predict", "ct", "-q", "--cache", "prepared"];
         arguments.extend(more);
@@ -198,7 +207,7 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     };
     let probabilities = |model: &str| -> Vec<String> {
         let done = predict(&["--model", model]);
-        fine(&done, &[]);
+        assert_success(&done, &[]);
         done.stdout.lines().map(str::to_owned).collect()
     };
     let of_run = probabilities(&run);
@@ -208,23 +217,23 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     // Exported for PyTorch and read back: the same predictions.
     let export =
         ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    fine(&place.lungs(&export), &["written: torch.safetensors"]);
+    assert_success(&place.lungs(&export), &["written: torch.safetensors"]);
     assert_eq!(probabilities("torch.safetensors"), of_run);
 
     place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
     let other = ["--model", "own.safetensors", "--spec", "other.toml"];
-    refused(&predict(&other), &["preprocess.window.upper_hu: 400 there, 200 here"]);
-    fine(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
+    assert_error(&predict(&other), &["preprocess.window.upper_hu: 400 there, 200 here"]);
+    assert_success(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
     let init = format!("model.init={run}");
     let other = ["run", "other.toml", "--set", &init];
-    refused(
+    assert_error(
         &place.lungs(&other),
         &["trained with different preprocessing", "model.init_preprocess"],
     );
 
     // Weights with 7 classes cannot predict.
     let deep = vector("i3d-public.pt");
-    refused(&predict(&["--model", &deep]), &["a classifier of 7 classes, 2 are needed"]);
+    assert_error(&predict(&["--model", &deep]), &["a classifier of 7 classes, 2 are needed"]);
 }
 
 #[test]
@@ -238,7 +247,7 @@ fn an_exported_file_passes_the_documented_check_in_python() {
     let run = place.newest_run("small").display().to_string();
     let export =
         ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    fine(&place.lungs(&export), &[]);
+    assert_success(&place.lungs(&export), &[]);
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pytorch/check.py");
     let done = Command::new("python3").arg(check).arg(place.path("torch.safetensors")).output();
     let done = done.unwrap();
