@@ -45,7 +45,7 @@ fn exam(index: usize) -> ScoredExam {
     }
 }
 
-/// The peak of this process's memory, where the system tells.
+/// Peak memory of this process in MB; 0 where `/proc` does not exist.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

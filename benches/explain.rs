@@ -1,10 +1,10 @@
-//! How often the highest place of an explanation lies in the nodule, on the synthetic cohort of a
-//! run: `just bench explain RUN EXAMS`, in the folder that the paths of the run's spec start from.
-//! Occlusion, which is slow, is measured on EXAMS exams evenly chosen (12 unless said).
+//! How often the peak of a heatmap lies in the nodule, on the synthetic cohort of a run:
+//! `just bench explain RUN EXAMS`, in the folder to which the spec's paths are relative. Occlusion,
+//! which is slow, is measured on EXAMS evenly spaced exams (default 12).
 //!
-//! For each method: the share of true positives (validation exams with cancer and p ≥ 0.5) whose
-//! highest place lies within the cancer, its median distance from the centre in radii, and seconds
-//! per exam. docs/explain.md has the figures.
+//! For each method: the share of true positives (validation exams with cancer and p ≥ 0.5) whose peak
+//! lies within the cancer, the median distance of the peak from the centre in radii, and seconds per
+//! exam. docs/explain.md has the results.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +44,8 @@ fn main() {
         println!("give a run on a synthetic cohort: just bench explain results/demo");
         return;
     };
-    let few: usize = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(12);
+    let occlusion_exams: usize =
+        arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(12);
     let run = RunFolder::find(Path::new(run)).expect("a run");
     let spec = run.spec().expect("a spec");
     let device = Device::flex().autodiff();
@@ -68,8 +69,8 @@ fn main() {
             measure(&format!("{kind:?}, {layer}"), &camera(kind, &[layer]), &network, &cases);
         }
     }
-    let every = cases.len().div_ceil(few.max(1)).max(1);
-    let cases: Vec<Case> = cases.into_iter().step_by(every).collect();
+    let step = cases.len().div_ceil(occlusion_exams.max(1)).max(1);
+    let cases: Vec<Case> = cases.into_iter().step_by(step).collect();
     for (size, stride) in [(40.0, 20.0), (30.0, 15.0), (20.0, 10.0)] {
         let [size, stride] = [size, stride].map(Length::Millimetres);
         let method = Method::Occlusion { size, stride, batch: 4 };
@@ -98,12 +99,12 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
             crop: crops[&row.series].clone(),
         })
         .collect();
-    let scored = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
-    let positives: Vec<&Exam> = scored
-        .expect("scores")
+    let logits = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
+    let positives: Vec<&Exam> = logits
+        .expect("logits")
         .iter()
-        .filter(|one| one.probability() >= 0.5)
-        .map(|one| &exams[one.exam])
+        .filter(|logits| logits.probability() >= 0.5)
+        .map(|logits| &exams[logits.exam])
         .collect();
     println!("{} true positives of {} exams with cancer", positives.len(), exams.len());
     let window = Window {
@@ -120,7 +121,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
 }
 
 fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
-    let began = Instant::now();
+    let start = Instant::now();
     let device = Device::flex();
     let mut radii: Vec<f64> = cases
         .iter()
@@ -128,7 +129,7 @@ fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
             radii_off(&heatmap(network, seen, method, &device).expect("a map"), truth)
         })
         .collect();
-    let seconds = began.elapsed().as_secs_f64() / cases.len().max(1) as f64;
+    let seconds = start.elapsed().as_secs_f64() / cases.len().max(1) as f64;
     radii.sort_by(f64::total_cmp);
     let within = radii.iter().filter(|radius| **radius <= 1.0).count();
     println!(
@@ -138,11 +139,11 @@ fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
     );
 }
 
-/// The distance of the highest place from the cancer's centre, in radii of the cancer.
-fn radii_off(field: &Field, truth: &Truth) -> f64 {
+/// The distance of the heatmap's peak from the cancer's centre, in radii of the cancer.
+fn distance_in_radii(field: &Field, truth: &Truth) -> f64 {
     let Some(peak) = field.peak_mm() else { return f64::INFINITY };
     let centre = [truth.cancer_x_mm, truth.cancer_y_mm, truth.cancer_z_mm];
-    let apart =
+    let squares =
         peak.iter().zip(centre).map(|(peak, centre)| (peak - centre.unwrap_or(f64::NAN)).powi(2));
-    apart.sum::<f64>().sqrt() / (truth.cancer_diameter_mm.unwrap_or(f64::NAN) / 2.0)
+    squares.sum::<f64>().sqrt() / (truth.cancer_diameter_mm.unwrap_or(f64::NAN) / 2.0)
 }

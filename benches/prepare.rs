@@ -1,8 +1,8 @@
-//! Where preparation's time and memory go, on a folder of series: `just bench prepare DIR`, or
-//! without a folder on four synthetic exams of 512×512 pixels, one of about 300 slices.
+//! Time and memory of the stages of preparation, for a folder of series: `just bench prepare DIR`.
+//! Without a folder, for four synthetic exams of 512×512 pixels, one of about 300 slices.
 //!
-//! Prints, for each stage, wall and processor seconds of this process, the best of five, and the
-//! peak memory at the end. `--profile dev` measures what tests run.
+//! Prints wall and processor seconds of each stage (the best of five), and the peak memory at the end.
+//! `--profile dev` measures the profile of the tests.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let made = tempfile::tempdir().expect("a temporary folder can be made");
-    let folder = folder.map(PathBuf::from).unwrap_or_else(|| full_size_exams(made.path()));
-    let found = scan(&folder).expect("the folder given can be read");
+    let synthetic = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder.map(PathBuf::from).unwrap_or_else(|| full_size_exams(synthetic.path()));
+    let found = scan(&folder).expect("the folder can be read");
     let files: usize = found.images.iter().map(|image| image.files.len()).sum();
     println!("{} images, {files} files, {} other", found.images.len(), found.skipped.files());
     let headers = measure("scan headers, 50 times", || {
@@ -43,8 +43,8 @@ fn main() {
             found.images.iter().flat_map(|image| &image.files)
         {
             let mut file = std::fs::File::open(folder.join(name)).ok()?;
-            let wanted = bytes.get_mut(..*length as usize)?;
-            file.read_exact(wanted).ok()?;
+            let buffer = bytes.get_mut(..*length as usize)?;
+            file.read_exact(buffer).ok()?;
             total += length;
         }
         Some(total as usize)
@@ -57,18 +57,22 @@ fn main() {
     let all: Vec<&Image> = found.images.iter().collect();
     let settings = Settings::default();
     let cache = tempfile::tempdir().expect("a temporary folder can be made");
-    let on = |threads| prepare_all(&all, &settings, cache.path(), &|_| (), threads).ok();
-    let run = || on(0);
-    println!("the whole folder");
+    let prepare = |threads| prepare_all(&all, &settings, cache.path(), &|_| (), threads).ok();
+    let run = || prepare(0);
+    println!("all series");
     let cold = |threads| {
         std::fs::remove_dir_all(cache.path()).ok()?;
-        on(threads).map(|rows| rows.len())
+        prepare(threads).map(|rows| rows.len())
     };
     let one = measure("cold cache, one thread", || cold(1));
-    let every = measure("cold cache, every core", || cold(0));
-    println!("{:>24}  {:.2} times as fast", "", one.wall / every.wall);
+    let all_cores = measure("cold cache, every core", || cold(0));
+    println!("{:>24}  {:.2} times as fast", "", one.wall / all_cores.wall);
     let slices: usize = all.iter().map(|image| image.slices).sum();
-    println!("{:>24}  {:.2} core-seconds per 300 slices", "", every.cpu * 300.0 / slices as f64);
+    println!(
+        "{:>24}  {:.2} core-seconds per 300 slices",
+        "",
+        all_cores.cpu * 300.0 / slices as f64
+    );
     println!("peak memory {:.0} MB", status("VmHWM:") / 1024.0);
     measure("prepare, nothing changed", || run().map(|rows| rows.len()));
     let rows = run().unwrap_or_default();
@@ -78,7 +82,7 @@ fn main() {
     }
 }
 
-/// Synthetic exams as a scanner would give them.
+/// Synthetic exams of realistic size.
 fn full_size_exams(folder: &Path) -> PathBuf {
     let plan = PhantomPlan {
         exams_per_patient: [1, 1],
@@ -91,26 +95,26 @@ fn full_size_exams(folder: &Path) -> PathBuf {
     folder
 }
 
-/// The parts of preparing one series.
+/// Measures the stages of preparing one series.
 fn stages(image: &Image) {
     let read = || read_volume(image, HuRule::Standard, StackRules::default()).ok();
     measure("read volume", || read().map(|(volume, _)| volume.hu.len()));
     let Some((volume, _)) = read() else { return };
-    let smaller = || resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).ok();
-    measure("resample", || smaller().map(|volume| volume.hu.len()));
-    let Some(resampled) = smaller() else { return };
+    let resampled = || resample(&volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).ok();
+    measure("resample", || resampled().map(|volume| volume.hu.len()));
+    let Some(resampled) = resampled() else { return };
     measure("segment lungs", || segment_lungs(&resampled).map(|lungs| lungs.mask.count()).ok());
     drop((volume, resampled));
     measure("prepare in memory", || prepare_image(image, &Settings::default()).row.slices);
 }
 
-/// Seconds of the clock and of processors.
+/// Wall time and processor time.
 struct Seconds {
     wall: f64,
     cpu: f64,
 }
 
-/// Runs the work five times; prints and returns the least seconds.
+/// Runs the work five times; prints and returns the shortest times.
 fn measure(name: &str, mut work: impl FnMut() -> Option<usize>) -> Seconds {
     let mut best = Seconds { wall: f64::INFINITY, cpu: f64::INFINITY };
     for _ in 0..5 {
@@ -123,7 +127,7 @@ fn measure(name: &str, mut work: impl FnMut() -> Option<usize>) -> Seconds {
     best
 }
 
-/// User and system time of this process so far (Linux; 10 ms steps).
+/// User and system time of this process in seconds (Linux; resolution 10 ms).
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -131,7 +135,7 @@ fn cpu_seconds() -> f64 {
     (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0
 }
 
-/// A line of `/proc/self/status` in kB.
+/// A value of `/proc/self/status` in kB.
 fn status(name: &str) -> f64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or("");

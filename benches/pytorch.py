@@ -1,4 +1,4 @@
-"""Times PyTorch's I3D for benches/train.rs: forward passes or training steps, a line of seconds for each.
+"""Times PyTorch's I3D for benches/train.rs: forward passes or training steps, one line of seconds each.
 
     python benches/pytorch.py forward|step DEPTHxHEIGHTxWIDTH WARM_UP COUNT CHANNELS WIDTH plain|channels-last
 """
@@ -13,7 +13,7 @@ import torch
 from i3d import InceptionI3d
 from torch.nn import functional as F
 
-what, size, warm_up, count, channels, width, layout = sys.argv[1:]
+pass_name, size, warm_up, count, channels, width, layout = sys.argv[1:]
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 torch.manual_seed(37)
 network = InceptionI3d(classes=2, in_channels=int(channels), width=float(width))
@@ -25,7 +25,7 @@ label = torch.tensor([1])
 optimizer = torch.optim.Adam(network.parameters(), lr=5e-5, fused=True)
 for number in range(int(warm_up) + int(count)):
     start = time.perf_counter()
-    if what == "forward":
+    if pass_name == "forward":
         with torch.inference_mode():
             value = network.eval()(volume).sum().item()
     else:

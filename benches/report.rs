@@ -22,7 +22,7 @@ fn main() {
     let seconds = best_of_three(|| {
         redraw(&run, Path::new("nowhere")).expect("a complete run");
     });
-    let bytes = std::fs::metadata(run.report_page()).map_or(0, |facts| facts.len());
+    let bytes = std::fs::metadata(run.report_page()).map_or(0, |metadata| metadata.len());
     println!(
         "{exams} validation and {exams} test exams: plots and report {seconds:.2} s, {bytes} bytes"
     );
@@ -37,7 +37,7 @@ fn main() {
         comparison.write_csv(&folder.path().join("comparison.csv")).expect("a folder to write in");
         comparison.write_overlaid_roc(folder.path()).expect("a folder to write in");
     });
-    let bytes = std::fs::metadata(&page).map_or(0, |facts| facts.len());
+    let bytes = std::fs::metadata(&page).map_or(0, |metadata| metadata.len());
     println!("{count} runs of 1000 exams: comparison {seconds:.2} s, page {bytes} bytes");
     println!("peak memory {:.0} MB", peak_mb());
 }
@@ -45,14 +45,14 @@ fn main() {
 fn best_of_three(mut work: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..3 {
-        let began = Instant::now();
+        let start = Instant::now();
         work();
-        best = best.min(began.elapsed().as_secs_f64());
+        best = best.min(start.elapsed().as_secs_f64());
     }
     best
 }
 
-/// The peak of this process's memory, where the system tells.
+/// Peak memory of this process in MB; 0 where `/proc` does not exist.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

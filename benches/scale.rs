@@ -1,14 +1,14 @@
-//! Whether a whole archive fits: `just bench scale`, or `just bench scale SERIES FILES`.
+//! Time and memory for an archive of the size of the National Lung Screening Trial: `just bench scale`, or
+//! `just bench scale SERIES FILES`.
 //!
-//! First the labels: synthetic tables of both arms of that trial (53,452 persons) and the index of a whole
-//! archive (965,407 series, of which the trial's are 203,087), as `lungs cohort nlst` reads them.
+//! First the labels: synthetic tables of both arms of the trial (53,452 patients), and the index of an
+//! archive (965,407 series, 203,087 of them from the trial), as `lungs cohort nlst` reads them.
 //!
-//! Then the study: a synthetic index of as many series as the National Lung Screening Trial has in the Imaging Data
-//! Commons (26,254 people, 73,113 exams, 203,087 series), as the headers would have it, goes through
-//! labels, selection, split, tables and planning; then epochs over 75,000 exams are ordered. No file
-//! of an image is there. FILES is the length of each series' list of files.
+//! Then the cohort: a synthetic index of the trial's series in the Imaging Data Commons (26,254 patients,
+//! 73,113 exams, 203,087 series) passes through labels, selection, split, tables and planning; then epochs
+//! over 75,000 exams are ordered. No image files exist. FILES is the number of files per series.
 //!
-//! Prints the seconds of each stage and the peak memory of this process so far.
+//! Prints the seconds of each stage, and the peak memory of this process so far.
 
 use lungs::cohort::{self, Cohort, Labels};
 use lungs::device;
@@ -25,12 +25,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-const PEOPLE: usize = 26_254;
+const PATIENTS: usize = 26_254;
 const EXAMS: usize = 73_113;
 const SERIES: usize = 203_087;
-/// Persons of both arms.
-const PERSONS: usize = 53_452;
-/// Series of the archive, the trial's among them.
+/// Patients of both arms.
+const PATIENTS_OF_BOTH_ARMS: usize = 53_452;
+/// Series of the archive, including the trial's.
 const ARCHIVE: usize = 965_407;
 /// Exams of a training epoch.
 const CROPS: usize = 75_000;
@@ -41,13 +41,13 @@ fn main() {
     let files = numbers.next().unwrap_or(1);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let spec = spec(folder.path());
-    println!("peak memory before anything {:.0} MB", peak_mb());
+    println!("peak memory at the start {:.0} MB", peak_mb());
     label(folder.path());
 
     let found = stage("make the index", || index(series, files));
     let labels = stage("read the labels", || {
-        let path = spec.data.labels.as_deref().expect("the spec names it");
-        Labels::read_csv(path, &spec.data.root).expect("the labels are whole")
+        let path = spec.data.labels.as_deref().expect("the spec has labels");
+        Labels::read_csv(path, &spec.data.root).expect("the labels are valid")
     });
     let mut cohort = stage("choose one series per exam", || {
         cohort::select_from_images(&spec, found, &labels).expect("series and labels meet")
@@ -59,15 +59,15 @@ fn main() {
     let table = folder.path().join("cohort.csv");
     stage("write cohort.csv", || write_csv(&table, &cohort.rows).expect("a folder to write in"));
     stage("read cohort.csv", || {
-        let rows: Vec<cohort::CohortRow> = read_csv(&table).expect("it was just written");
-        cohort::check_parts(&rows).expect("no patient is in two parts");
+        let rows: Vec<cohort::CohortRow> = read_csv(&table).expect("the table is valid");
+        cohort::check_parts(&rows).expect("no patient is in two splits");
     });
     stage("plan", || print_plan(&spec, &cohort));
-    stage("refuse 2000 of the chosen", || {
+    stage("exclude 2000 of the chosen", || {
         let rows = cohort.chosen.iter().step_by(36);
         let told = rows.map(|(row, _)| (*row, "lungs-not-found: for the bench".to_owned()));
-        let refused = told.collect();
-        cohort.exclude(refused);
+        let assert_error = told.collect();
+        cohort.exclude(assert_error);
     });
     drop(cohort);
 
@@ -83,23 +83,24 @@ fn main() {
     }
 }
 
-/// Labels the trial from tables and an index that are written first.
+/// Writes tables and an index, and labels the trial's exams from them.
 fn label(folder: &Path) {
     let tables = folder.join("nlst");
     stage("write tables and index", || write_tables(&tables));
-    let read = stage("read the tables", || nlst::read_tables(&tables).expect("they are whole"));
+    let read =
+        stage("read the tables", || nlst::read_tables(&tables).expect("the tables are valid"));
     let inventory = stage("read the archive's index", || {
-        nlst::of_index(&tables.join("index.csv")).expect("it is whole")
+        nlst::of_index(&tables.join("index.csv")).expect("the index is valid")
     });
     let labelled = stage("label", || nlst::label(&read, inventory, &nlst::Rules::default()));
-    println!("  {} exams labelled, {} left out", labelled.rows.len(), labelled.exclusions.len());
+    println!("  {} exams labelled, {} excluded", labelled.rows.len(), labelled.exclusions.len());
 }
 
 fn write_tables(folder: &Path) {
     std::fs::create_dir_all(folder).expect("a folder to write in");
     let mut persons =
         "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days,age,gender\n".to_owned();
-    for person in 0..PERSONS {
+    for person in 0..PATIENTS_OF_BOTH_ARMS {
         let cancer = if person % 26 == 0 { (person % 2000).to_string() } else { ".N".to_owned() };
         let _ = writeln!(persons, "{},5,370,735,{cancer},2400,61,1", 100_000 + person);
     }
@@ -117,8 +118,8 @@ fn write_tables(folder: &Path) {
             patient(exam),
             exam_uid(exam),
             series_uid(number),
-            1999 + exam / PEOPLE,
-            exam / PEOPLE,
+            1999 + exam / PATIENTS,
+            exam / PATIENTS,
         );
     }
     std::fs::write(folder.join("index.csv"), index).expect("a folder to write in");
@@ -128,15 +129,15 @@ fn series_uid(number: usize) -> String {
     format!("1.2.840.113654.2.55.{:032}", number as u128 * 0xD1B5_4A32_D192_ED03)
 }
 
-/// Does the work and prints what it took.
+/// Runs the work, and prints its time and the peak memory.
 fn stage<T>(name: &str, work: impl FnOnce() -> T) -> T {
-    let began = Instant::now();
-    let done = work();
-    println!("{name:>28}: {:6.2} s, peak {:.0} MB", began.elapsed().as_secs_f64(), peak_mb());
-    done
+    let start = Instant::now();
+    let result = work();
+    println!("{name:>28}: {:6.2} s, peak {:.0} MB", start.elapsed().as_secs_f64(), peak_mb());
+    result
 }
 
-/// A spec with a labels file of every exam.
+/// A spec with a labels file for every exam.
 fn spec(folder: &Path) -> Spec {
     let mut labels = "patient_id,exam_id,label,age,sex,days_to_cancer\n".to_owned();
     for exam in 0..EXAMS {
@@ -144,19 +145,19 @@ fn spec(folder: &Path) -> Spec {
         let sex = if exam % 5 < 2 { "F" } else { "M" };
         let _ = writeln!(labels, "{},{},{label},{age},{sex},", patient(exam), exam_uid(exam));
     }
-    let at = |name: &str| folder.join(name).display().to_string();
-    std::fs::write(at("labels.csv"), labels).expect("a folder to write in");
+    let path = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(path("labels.csv"), labels).expect("a folder to write in");
     let text = format!(
         "[data]\nroot = {:?}\nlabels = {:?}\n[data.select]\nmax_slice_spacing_mm = 2.5\n",
-        at("ct"),
-        at("labels.csv")
+        path("ct"),
+        path("labels.csv")
     );
-    std::fs::write(at("spec.toml"), text).expect("a folder to write in");
-    load(Path::new(&at("spec.toml")), &Overrides::default()).expect("the spec is right")
+    std::fs::write(path("spec.toml"), text).expect("a folder to write in");
+    load(Path::new(&path("spec.toml")), &Overrides::default()).expect("the spec is valid")
 }
 
 fn patient(exam: usize) -> String {
-    format!("{}", 100_000 + exam % PEOPLE)
+    format!("{}", 100_000 + exam % PATIENTS)
 }
 
 fn exam_uid(exam: usize) -> String {
@@ -191,7 +192,7 @@ fn index(series: usize, files: usize) -> ScanResult {
             series_uid: uid,
             patient_id: patient(exam),
             exam_id: exam_uid(exam),
-            study_date: format!("{}0102", 1999 + exam / PEOPLE),
+            study_date: format!("{}0102", 1999 + exam / PATIENTS),
             kernel: kernels[number % kernels.len()].to_owned(),
             manufacturer: makers[number % makers.len()].to_owned(),
             slices,
@@ -205,19 +206,19 @@ fn index(series: usize, files: usize) -> ScanResult {
     ScanResult { images: (0..series).map(image).collect(), ..ScanResult::default() }
 }
 
-/// What a run over the whole archive would take.
+/// Prints the estimates for a run over the archive.
 fn print_plan(spec: &Spec, cohort: &Cohort) {
-    let devices = device::open_all(&["cpu".to_owned()]).expect("there is a processor");
-    let plan = plan(spec, Some(cohort), &devices).expect("the network can be made");
+    let devices = device::open_all(&["cpu".to_owned()]).expect("the CPU is available");
+    let plan = plan(spec, Some(cohort), &devices).expect("the network is valid");
     let hours = |seconds: Option<f64>| seconds.unwrap_or_default() / 3600.0;
     println!(
-        "  preparation {:.1} h here, {:.2} TB of prepared volumes",
+        "  preparation {:.1} h on this machine, {:.2} TB of prepared volumes",
         hours(plan.preparation_seconds),
         plan.cache_bytes.unwrap_or_default() / 1e12
     );
 }
 
-/// The peak of this process's memory, where the system tells.
+/// Peak memory of this process in MB; 0 where `/proc` does not exist.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,14 +1,16 @@
-//! Forward passes and training steps against PyTorch: same machine, same threads, in turns.
+//! Forward passes and training steps compared with PyTorch, alternating on the same machine with the
+//! same number of threads.
 //!
 //! ```text
 //! just bench train [--threads N] [--rounds N] [--steps N] [--channels N] [--width W] [--recompute] [--python PYTHON] [SIZE …]
 //! ```
 //!
-//! Every round starts a fresh process for each program: ours, PyTorch with its usual layout, PyTorch
-//! with channels last. Each does one pass to warm up and then `--steps` that count. The table has the
-//! medians of all rounds, PyTorch's of the layout that was faster, and the highest peak memory. Give
-//! the Python that has PyTorch with `--python` or in `LUNGS_PYTHON`; without one, only ours is timed.
-//! Where `taskset` is there, both are kept to the first N processors.
+//! Every round starts a new process for each program: lungs, PyTorch with its default layout, PyTorch
+//! with channels last. Each process runs one warm-up pass and then `--steps` measured passes. The table
+//! shows the medians over all rounds, for PyTorch in the faster layout, and the highest peak memory.
+//! `--python` or `LUNGS_PYTHON` gives a Python with PyTorch; without it, only lungs is timed. If
+//! `taskset` is installed, both are restricted to the first N processors. `--recompute` measures steps
+//! with gradient checkpointing.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -30,8 +32,8 @@ struct Options {
     steps: usize,
     channels: usize,
     width: f64,
-    /// Our steps compute intermediate results again instead of keeping them.
-    recompute: bool,
+    /// Whether our steps use gradient checkpointing.
+    gradient_checkpointing: bool,
     python: Option<String>,
     sizes: Vec<String>,
 }
@@ -39,7 +41,7 @@ struct Options {
 fn main() {
     // Cargo adds "--bench".
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    if let [child, what, size, steps, channels, width] = &arguments[..]
+    if let [child, pass, size, steps, channels, width] = &arguments[..]
         && child == "child"
     {
         let number = |text: &str| text.parse().expect("a number");
@@ -48,7 +50,7 @@ fn main() {
             width_multiplier: width.parse().expect("a number"),
             ..I3dConfig::default()
         };
-        return child_process(what, size, number(steps), &config);
+        return child_process(pass, size, number(steps), &config);
     }
     let options = options(arguments.into_iter());
     let mut version = None;
@@ -61,22 +63,22 @@ fn main() {
         "size", "pass", "ours s", "PyTorch s", "ratio", "ours MB", "PyTorch", "ratio"
     );
     for size in &options.sizes {
-        for what in ["forward", "step"] {
-            let mut readings: BTreeMap<&str, Reading> = BTreeMap::new();
+        for pass in ["forward", "step"] {
+            let mut measurements: BTreeMap<&str, Measurements> = BTreeMap::new();
             for _ in 0..options.rounds {
-                readings.entry("ours").or_default().add(run(&options, "ours", what, size));
+                measurements.entry("ours").or_default().add(run(&options, "ours", pass, size));
                 if options.python.is_some() {
                     for layout in ["plain", "channels-last"] {
-                        let said = run(&options, layout, what, size);
-                        let of_version = said.lines().find_map(|l| l.strip_prefix("version "));
-                        version = version.or(of_version.map(str::to_owned));
-                        readings.entry(layout).or_default().add(said);
+                        let stdout = run(&options, layout, pass, size);
+                        let reported = stdout.lines().find_map(|l| l.strip_prefix("version "));
+                        version = version.or(reported.map(str::to_owned));
+                        measurements.entry(layout).or_default().add(stdout);
                     }
                 }
             }
-            let ours = readings.remove("ours").expect("it ran");
-            let best = readings.iter().min_by(|a, b| a.1.median().total_cmp(&b.1.median()));
-            let mut line = format!("{size:<12} {what:<8} {:>9.3}", ours.median());
+            let ours = measurements.remove("ours").expect("it ran");
+            let best = measurements.iter().min_by(|a, b| a.1.median().total_cmp(&b.1.median()));
+            let mut line = format!("{size:<12} {pass:<8} {:>9.3}", ours.median());
             match best {
                 Some((layout, theirs)) => {
                     line += &format!(
@@ -105,7 +107,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
         steps: 3,
         channels: 1,
         width: 1.0,
-        recompute: false,
+        gradient_checkpointing: false,
         python: std::env::var("LUNGS_PYTHON").ok(),
         sizes: vec![],
     };
@@ -118,7 +120,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
             "--steps" => options.steps = number(value()),
             "--width" => options.width = value().parse().expect("the value is a number"),
             "--channels" => options.channels = number(value()),
-            "--recompute" => options.recompute = true,
+            "--recompute" => options.gradient_checkpointing = true,
             "--python" => options.python = Some(value()),
             size => options.sizes.push(size.to_owned()),
         }
@@ -129,16 +131,16 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
     options
 }
 
-/// What one program's processes said.
+/// Measurements of one program.
 #[derive(Default)]
-struct Reading {
+struct Measurements {
     seconds: Vec<f64>,
     peak_mb: f64,
 }
 
-impl Reading {
-    fn add(&mut self, said: String) {
-        for line in said.lines() {
+impl Measurements {
+    fn add(&mut self, stdout: String) {
+        for line in stdout.lines() {
             let mut words = line.split_whitespace();
             match (words.next(), words.next().and_then(|word| word.parse::<f64>().ok())) {
                 (Some("seconds"), Some(seconds)) => self.seconds.push(seconds),
@@ -159,8 +161,8 @@ impl Reading {
     }
 }
 
-/// Runs one process and returns what it printed.
-fn run(options: &Options, program: &str, what: &str, size: &str) -> String {
+/// Runs one process and returns its standard output.
+fn run(options: &Options, program: &str, pass: &str, size: &str) -> String {
     let (steps, channels) = (options.steps.to_string(), options.channels.to_string());
     let width = options.width.to_string();
     let mut line: Vec<String> = vec![];
@@ -170,18 +172,18 @@ fn run(options: &Options, program: &str, what: &str, size: &str) -> String {
     }
     match program {
         "ours" => {
-            let this = std::env::current_exe().expect("the program knows its file");
-            line.push(this.display().to_string());
-            let what = match what {
-                "step" if options.recompute => "step-recomputed",
-                what => what,
+            let program = std::env::current_exe().expect("the path of this program");
+            line.push(program.display().to_string());
+            let pass = match pass {
+                "step" if options.gradient_checkpointing => "step-checkpointed",
+                pass => pass,
             };
-            line.extend(["child", what, size, &steps, &channels, &width].map(str::to_owned));
+            line.extend(["child", pass, size, &steps, &channels, &width].map(str::to_owned));
         }
         layout => {
             line.extend(options.python.clone());
             line.push(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pytorch.py").to_owned());
-            line.extend([what, size, "1", &steps, &channels, &width, layout].map(str::to_owned));
+            line.extend([pass, size, "1", &steps, &channels, &width, layout].map(str::to_owned));
         }
     }
     let threads = options.threads.to_string();
@@ -200,8 +202,8 @@ fn run(options: &Options, program: &str, what: &str, size: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Times our network, as `benches/pytorch.py` times PyTorch's.
-fn child_process(what: &str, size: &str, steps: usize, config: &I3dConfig) {
+/// Times our network like `benches/pytorch.py` times PyTorch's.
+fn child_process(pass: &str, size: &str, steps: usize, config: &I3dConfig) {
     let lengths: Vec<usize> =
         size.split('x').map(|length| length.parse().expect("lengths are numbers")).collect();
     let &[depth, height, width] = &lengths[..] else {
@@ -221,18 +223,20 @@ fn child_process(what: &str, size: &str, steps: usize, config: &I3dConfig) {
     for number in 0..=steps {
         let start = Instant::now();
         let loss = |logits| Loss::CrossEntropy.mean(logits, &[1]);
-        let value: f32 = match what {
+        let value: f32 = match pass {
             "forward" => network.valid().forward(x.clone().inner()).sum().into_scalar(),
             "step" => {
-                let (logits, moments) = network.forward_train(x.clone(), number as u64);
+                let (logits, statistics) = network.forward_train(x.clone(), number as u64);
                 let loss = loss(logits);
                 let gradients = GradientsParams::from_grads(loss.backward(), &network);
-                network = adam.step(5e-5, network, gradients).absorb(&moments, 0.001);
+                network = adam.step(5e-5, network, gradients);
+                network = network.update_running_statistics(&statistics, 0.001);
                 loss.into_scalar()
             }
             _ => {
-                let step = network.step_recomputed(x.clone(), number as u64, loss);
-                network = adam.step(5e-5, network, step.gradients).absorb(&step.moments, 0.001);
+                let step = network.step_with_gradient_checkpointing(x.clone(), number as u64, loss);
+                network = adam.step(5e-5, network, step.gradients);
+                network = network.update_running_statistics(&step.statistics, 0.001);
                 step.loss.into_scalar()
             }
         };

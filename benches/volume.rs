@@ -1,6 +1,6 @@
-//! Milliseconds per kernel on a synthetic chest of 300 × 512 × 512 voxels of 1.0 × 0.7 × 0.7 mm.
+//! Milliseconds per operation on a synthetic chest of 300 × 512 × 512 voxels of 1.0 × 0.7 × 0.7 mm.
 //!
-//! `cargo bench --bench volume`, or with `--profile dev` for the profile that tests run in.
+//! `cargo bench --bench volume`; `--profile dev` measures the profile of the tests.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -47,16 +47,16 @@ fn chest() -> Volume {
     Volume { hu, geometry }
 }
 
-/// The best of three, so that a busy machine counts little.
-fn timed<T>(what: &str, mut kernel: impl FnMut() -> T) -> T {
+/// Prints the best time of three, which reduces the influence of other processes.
+fn measure<T>(name: &str, mut operation: impl FnMut() -> T) -> T {
     let mut best = f64::INFINITY;
     let mut result = None;
     for _ in 0..3 {
         let start = Instant::now();
-        result = Some(black_box(kernel()));
+        result = Some(black_box(operation()));
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!("{what:<40} {:>8.1} ms", best * 1e3);
+    println!("{name:<40} {:>8.1} ms", best * 1e3);
     result.expect("three results")
 }
 
@@ -72,23 +72,23 @@ fn main() {
     let chest = chest();
     let to_1_5_mm = |interpolation, grid| resample(&chest, [1.5; 3], interpolation, grid);
     let volume =
-        timed("resample, cubic, physical", || to_1_5_mm(Interpolation::Cubic, Grid::Physical))
+        measure("resample, cubic, physical", || to_1_5_mm(Interpolation::Cubic, Grid::Physical))
             .expect("spacings are positive");
-    timed("resample, cubic, aligned ends", || to_1_5_mm(Interpolation::Cubic, Grid::AlignedEnds))
+    measure("resample, cubic, aligned ends", || to_1_5_mm(Interpolation::Cubic, Grid::AlignedEnds))
         .expect("spacings are positive");
-    timed("resample, linear, physical", || to_1_5_mm(Interpolation::Linear, Grid::Physical))
+    measure("resample, linear, physical", || to_1_5_mm(Interpolation::Linear, Grid::Physical))
         .expect("spacings are positive");
     println!("  {:?} → {:?}", chest.hu.dim(), volume.hu.dim());
 
-    let air = timed("threshold", || Mask::of(&volume.hu, |hu| hu <= -320));
-    timed("components, 26 neighbours", || Components::of(&air, Connectivity::Corners3d));
-    let lungs = timed("segment lungs", || segment_lungs(&volume)).expect("the chest has lungs");
+    let air = measure("threshold", || Mask::of(&volume.hu, |hu| hu <= -320));
+    measure("components, 26 neighbours", || Components::of(&air, Connectivity::Corners3d));
+    let lungs = measure("segment lungs", || segment_lungs(&volume)).expect("the chest has lungs");
     println!("  {:?}, {:.0} + {:.0} ml", lungs.bounding_box, lungs.left_ml, lungs.right_ml);
-    timed("segment lungs as lungs-0.1.5", || segment_lungs_original(&volume))
+    measure("segment lungs as lungs-0.1.5", || segment_lungs_original(&volume))
         .expect("the chest has lungs");
-    let cropped = timed("crop to 224³", || crop(&volume, lungs.centre_voxel, [224; 3], -1000));
+    let cropped = measure("crop to 224³", || crop(&volume, lungs.centre_voxel, [224; 3], -1000));
     let mut values = vec![0.0; 224 * 224];
-    timed("window 224³, slice by slice", || {
+    measure("window 224³, slice by slice", || {
         for slice in cropped.hu.outer_iter() {
             Window::default().apply(slice.as_slice().expect("contiguous"), &mut values);
         }

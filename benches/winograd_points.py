@@ -1,9 +1,10 @@
-"""Why src/model/convolution/winograd/transforms.rs reads polynomials off at 0, ±2/3, ±3/2 and infinity.
+"""Rounding errors for the points 0, ±2/3, ±3/2 and infinity of src/model/convolution/winograd/transforms.rs.
 
     python benches/winograd_points.py        needs numpy
 
-Rounding of a random 3×3 layer of 64 channels (ReLU'd normal inputs, He-sized weights) in float32, by the
-points of F(4×4, 3×3), against double precision; relative to the outputs' root mean square.
+Compares a random 3×3 layer of 64 channels (normal inputs after ReLU, weights with He's variance) in float32,
+for several choices of the points of F(4×4, 3×3), with double precision. Errors are relative to the outputs'
+root mean square.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def matrices(points):
         matrix[-1, -1] = 1
         return matrix
 
-    # Scales between the last two leave their product as it is.
+    # The scales of the last two matrices cancel in their product.
     to_points = np.linalg.inv(powers(SIDE)).T
     scale = 2.0 ** -np.round(np.log2(np.linalg.norm(to_points, axis=1)))
     return powers(TILE).T, powers(KERNEL) / scale[:, None], to_points * scale[:, None]
@@ -56,11 +57,11 @@ exact = directly(volume.astype(np.float64), kernel.astype(np.float64))
 size = np.sqrt((exact**2).mean())
 
 
-def tell(name, output):
+def report(name, output):
     error = (output - exact) / size
-    print(f"{name:<24} root mean square {np.sqrt((error**2).mean()):.1e}, at most {np.abs(error).max():.1e}")
+    print(f"{name:<24} root mean square {np.sqrt((error**2).mean()):.1e}, maximum {np.abs(error).max():.1e}")
 
 
-tell("directly", directly(volume, kernel))
+report("directly", directly(volume, kernel))
 for points in [(0, 1, -1, 2, -2), (0, 1, -1, 1 / 2, -1 / 2), (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)]:
-    tell(", ".join(f"{point:.3g}" for point in points), by_tiles(volume, kernel, points))
+    report(", ".join(f"{point:.3g}" for point in points), by_tiles(volume, kernel, points))

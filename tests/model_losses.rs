@@ -36,7 +36,7 @@ fn mean_and_gradient(loss: Loss, logits: &[[f32; 2]], labels: &[usize]) -> (f64,
 }
 
 #[test]
-fn cross_entropy_is_tensorflows() {
+fn cross_entropy_equals_tensorflows() {
     let folder = folder();
     let reference = reference(&folder);
     let logits: Array2<f32> = ndarray_npy::read_npy(folder.join("logits.npy")).unwrap();
@@ -46,35 +46,38 @@ fn cross_entropy_is_tensorflows() {
     let (mean, gradient) = mean_and_gradient(Loss::CrossEntropy, &logits, &labels);
     assert!((mean - 5.515_289_783).abs() < 1e-6, "{mean}");
     let expected = reference["cross_entropy_grad"].as_array().unwrap().iter().flat_map(floats);
-    for (found, expected) in gradient.iter().zip(expected) {
-        assert!((found - expected).abs() < 1e-7, "{found} for {expected}");
+    for (actual, expected) in gradient.iter().zip(expected) {
+        assert!((actual - expected).abs() < 1e-7, "{actual}, expected {expected}");
     }
     let each = floats(&reference["cross_entropy_each"]);
     for ((logits, &label), expected) in logits.iter().zip(&labels).zip(each) {
-        let found = Loss::CrossEntropy.of_exam(&logits.map(f64::from), label);
-        assert!((found - expected).abs() < 1e-6 * expected.max(1.0), "{found} for {expected}");
+        let actual = Loss::CrossEntropy.of_exam(&logits.map(f64::from), label);
+        assert!(
+            (actual - expected).abs() < 1e-6 * expected.max(1.0),
+            "{actual}, expected {expected}"
+        );
     }
 }
 
 #[test]
-fn focal_loss_is_that_of_lin_et_al() {
+fn focal_loss_equals_that_of_lin_et_al() {
     let folder = folder();
     let reference = reference(&folder);
     let z: Array1<f32> = ndarray_npy::read_npy(folder.join("focal_logits.npy")).unwrap();
     let labels = labels(&reference["focal_labels"]);
-    // Only the difference of the logits counts.
+    // The loss depends only on the difference of the logits.
     let logits: Vec<[f32; 2]> = z.iter().map(|&z| [1.5, 1.5 + z]).collect();
     for (alpha, mean, key) in [
         (0.75, 0.304_372_847, "focal_Lin2017_alpha0.75_gamma2"),
         (0.25, 0.441_918_376, "focal_Lin2017_alpha0.25_gamma2"),
     ] {
         let loss = Loss::Focal { alpha, gamma: 2.0 };
-        let (found, _) = mean_and_gradient(loss, &logits, &labels);
-        assert!((found - mean).abs() < 1e-6, "{found} for {mean}");
+        let (actual, _) = mean_and_gradient(loss, &logits, &labels);
+        assert!((actual - mean).abs() < 1e-6, "{actual}, expected {mean}");
         let each = floats(&reference[key]["each"]);
         for ((&z, &label), expected) in z.iter().zip(&labels).zip(each) {
-            let found = loss.of_exam(&[0.0, f64::from(z)], label);
-            assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+            let actual = loss.of_exam(&[0.0, f64::from(z)], label);
+            assert!((actual - expected).abs() < 1e-9, "{actual}, expected {expected}");
         }
     }
 }

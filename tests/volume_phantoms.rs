@@ -3,13 +3,13 @@
 mod chests;
 
 use chests::Chest;
-use lungs::phantom::{ExamPlan, PhantomPlan, Rendered, Side, Variants, render};
+use lungs::phantom::{ExamPlan, PhantomPlan, RenderedExam, Side, Variants, render};
 use lungs::volume::{
     Grid, Interpolation, LungFlag, Lungs, SegmentationError, Volume, resample, segment_lungs,
 };
 use rayon::prelude::*;
 
-fn segmented(rendered: &Rendered, spacing_mm: f64) -> (Volume, Lungs) {
+fn segmented(rendered: &RenderedExam, spacing_mm: f64) -> (Volume, Lungs) {
     let volume =
         resample(&rendered.volume, [spacing_mm; 3], Interpolation::Cubic, Grid::Physical).unwrap();
     let lungs = segment_lungs(&volume).unwrap();
@@ -17,7 +17,7 @@ fn segmented(rendered: &Rendered, spacing_mm: f64) -> (Volume, Lungs) {
 }
 
 /// Distance of each end of the segmented box outside the true one: first and last, by axis.
-fn off_mm(rendered: &Rendered, volume: &Volume, lungs: &Lungs) -> [[f64; 3]; 2] {
+fn off_mm(rendered: &RenderedExam, volume: &Volume, lungs: &Lungs) -> [[f64; 3]; 2] {
     let truth = rendered.lungs.voxels.unwrap();
     std::array::from_fn(|end| {
         let found = lungs.bounding_box.map(|range| range[end] as f64);
@@ -30,7 +30,7 @@ fn off_mm(rendered: &Rendered, volume: &Volume, lungs: &Lungs) -> [[f64; 3]; 2] 
 }
 
 /// The box within 1.6 slices of the scan or 1.6 voxels of the grid, the volumes within 5 %.
-fn assert_true(rendered: &Rendered, spacing_mm: f64, flags: &[LungFlag]) {
+fn assert_true(rendered: &RenderedExam, spacing_mm: f64, flags: &[LungFlag]) {
     let (volume, lungs) = segmented(rendered, spacing_mm);
     let off_mm = off_mm(rendered, &volume, &lungs);
     let coarsest_mm = rendered.volume.geometry.spacing_mm.into_iter().fold(spacing_mm, f64::max);

@@ -1,9 +1,9 @@
-//! Whole networks from elsewhere: what PyTorch computes with them in double precision (see
-//! tests/vectors/pytorch/make_networks.py), and what we compute with them.
+//! Complete networks from other programs: their outputs here, compared with PyTorch's in double
+//! precision (see tests/vectors/pytorch/make_networks.py).
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs::model::{I3d, Variable};
-use lungs::weights::{Head, Layout, Loaded, Target, export, load};
+use lungs::weights::{Head, Layout, LoadedNetwork, Target, export, load};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn floats(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-fn network(loaded: &Loaded) -> I3d {
+fn network(loaded: &LoadedNetwork) -> I3d {
     let network = loaded.config.init(1, &Device::flex()).unwrap();
     if loaded.has_head() {
         return network.with_variables(loaded.variables.clone()).unwrap();
@@ -31,7 +31,7 @@ fn network(loaded: &Loaded) -> I3d {
     network.with_variables(variables).unwrap()
 }
 
-/// `[1, 3, depth, side, side]`; every slice the same where `flat`.
+/// `[1, 3, depth, side, side]`; all slices are equal if `flat`.
 fn input(depth: usize, side: usize, flat: bool) -> Tensor<5> {
     let mut values = Vec::with_capacity(3 * depth * side * side);
     for c in 0..3_u64 {
@@ -48,13 +48,13 @@ fn input(depth: usize, side: usize, flat: bool) -> Tensor<5> {
     Tensor::from_data(TensorData::new(values, [1, 3, depth, side, side]), &Device::flex())
 }
 
-fn is_close(found: f64, expected: f64, scale: f64, what: &str) {
-    assert!((found - expected).abs() < 1e-4 * scale, "{what}: {found} for {expected}");
+fn assert_close(actual: f64, expected: f64, scale: f64, name: &str) {
+    assert!((actual - expected).abs() < 1e-4 * scale, "{name}: {actual}, expected {expected}");
 }
 
 /// The features of the last block in the middle of a volume of equal slices, `[feature][position]`.
 fn middle_features(network: &I3d) -> Vec<Vec<f64>> {
-    // The network sees about 100 slices at once: those in the middle see no border.
+    // The receptive field spans about 100 slices: the middle ones see no border.
     let mut features = vec![];
     network.forward_probed(input(120, 223, true), |name, output| {
         if name != "Mixed_5c" {
@@ -76,19 +76,19 @@ fn an_inflated_network_has_the_flat_networks_features_on_equal_slices() {
     let loaded = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
     assert_eq!(loaded.layout, Layout::GoogLeNet);
     assert_eq!((loaded.config.in_channels, loaded.config.width_multiplier), (3, 0.0625));
-    assert!(loaded.left_out.iter().any(|thing| thing.what.contains("auxiliary")));
+    assert!(loaded.unused_entries.iter().any(|entry| entry.description.contains("auxiliary")));
     let features = middle_features(&network(&loaded));
     let expected = &expected("googlenet.json")["inception5b"];
     let flat: Vec<f64> = features.concat();
     assert_eq!(floats(&expected["shape"]), [1.0, features.len() as f64, 7.0, 7.0]);
     let largest = expected["max"].as_f64().unwrap();
-    for (at, value) in floats(&expected["flat_index"]).iter().zip(floats(&expected["value"])) {
-        is_close(flat[*at as usize], value, largest, "feature");
+    for (index, value) in floats(&expected["flat_index"]).iter().zip(floats(&expected["value"])) {
+        assert_close(flat[*index as usize], value, largest, "feature");
     }
 }
 
 #[test]
-fn with_its_classifier_it_has_the_flat_networks_logits() {
+fn an_inflated_network_has_the_flat_networks_logits_on_equal_slices() {
     let loaded = load(&vector("googlenet.pth"), None, Head::Keep).unwrap();
     assert_eq!(loaded.config.classes, 10);
     let features = middle_features(&network(&loaded));
@@ -101,17 +101,17 @@ fn with_its_classifier_it_has_the_flat_networks_logits() {
     for (class, expected) in logits.into_iter().enumerate() {
         let row = &kernel[class * means.len()..][..means.len()];
         let sum: f64 = row.iter().zip(&means).map(|(w, mean)| f64::from(*w) * mean).sum();
-        is_close(sum + f64::from(bias[class]), expected, largest, "logit");
+        assert_close(sum + f64::from(bias[class]), expected, largest, "logit");
     }
 }
 
-/// `[out, in, height, width]` as TF-slim has it, `[height, width, in, out]`.
+/// `[out, in, height, width]` as TF-slim's `[height, width, in, out]`.
 fn outputs_last(array: &Variable) -> Variable {
     let [outputs, inputs, height, width] = array.shape[..] else { return array.clone() };
     let taps = height * width;
     let mut values = vec![0.0; array.values.len()];
-    for (at, value) in array.values.iter().enumerate() {
-        let (output, input, tap) = (at / (inputs * taps), at / taps % inputs, at % taps);
+    for (index, value) in array.values.iter().enumerate() {
+        let (output, input, tap) = (index / (inputs * taps), index / taps % inputs, index % taps);
         values[(tap * inputs + input) * outputs + output] = *value;
     }
     Variable { name: array.name.clone(), shape: vec![height, width, inputs, outputs], values }
@@ -160,22 +160,22 @@ fn tf_slims_names_and_shapes_give_the_same_network() {
     assert_eq!((slim.layout, slim.prefix.as_str()), (Layout::SlimInception, "InceptionV1/"));
     let torch = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
     assert_eq!(slim.variables, torch.variables);
-    // As TF-slim itself saves it, without a scale.
+    // TF-slim itself saves no gamma.
     arrays.retain(|array| !array.name.ends_with("gamma"));
     lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
     assert_eq!(load(&file, None, Head::Drop).unwrap().variables.len(), 228);
 }
 
 #[test]
-fn a_pytorch_i3d_has_the_logits_that_pytorch_has() {
+fn a_pytorch_i3d_has_pytorchs_logits() {
     let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
     assert_eq!(loaded.layout, Layout::PyTorchI3d);
     assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 7));
-    let found = network(&loaded).forward(input(16, 224, false));
+    let actual = network(&loaded).forward(input(16, 224, false));
     let logits = floats(&expected("i3d-public.json")["logits"]);
     let largest = logits.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));
-    for (found, expected) in found.into_data().iter::<f64>().zip(logits) {
-        is_close(found, expected, largest, "logit");
+    for (actual, expected) in actual.into_data().iter::<f64>().zip(logits) {
+        assert_close(actual, expected, largest, "logit");
     }
 }
 
@@ -185,22 +185,22 @@ fn folded_scales_are_the_same_function_in_training_too() {
     loaded.config.keep_prob = 1.0;
     let x = input(16, 224, false);
     let pair = Tensor::cat(vec![x.clone(), x.flip([4])], 0);
-    let (found, _) = network(&loaded).forward_train(pair, 0);
+    let (actual, _) = network(&loaded).forward_train(pair, 0);
     let logits = floats(&expected("i3d-public.json")["logits_by_batch_statistics"]);
     let largest = logits.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));
     assert_eq!(logits.len(), 14);
-    for (found, expected) in found.into_data().iter::<f64>().zip(logits) {
-        is_close(found, expected, 10.0 * largest, "logit");
+    for (actual, expected) in actual.into_data().iter::<f64>().zip(logits) {
+        assert_close(actual, expected, 10.0 * largest, "logit");
     }
 }
 
-/// By name, for comparison whatever the order.
+/// Variables by name, to compare them in any order.
 fn by_name(variables: &[Variable]) -> BTreeMap<&str, &Variable> {
     variables.iter().map(|variable| (&*variable.name, variable)).collect()
 }
 
 #[test]
-fn what_is_exported_for_pytorch_has_its_names_and_comes_back_the_same() {
+fn an_export_for_pytorch_has_pytorchs_names_and_loads_unchanged() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("out.safetensors");
     let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
@@ -217,7 +217,7 @@ fn what_is_exported_for_pytorch_has_its_names_and_comes_back_the_same() {
 }
 
 #[test]
-fn a_network_for_burn_is_written_and_loads_there() {
+fn an_export_for_burn_loads_in_burn() {
     use burn::store::{BurnpackStore, ModuleSnapshot};
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("out.bpk");
@@ -229,7 +229,7 @@ fn a_network_for_burn_is_written_and_loads_there() {
 }
 
 #[test]
-fn what_is_missing_or_wrong_is_listed_with_what_was_expected() {
+fn missing_and_wrong_arrays_are_listed_with_the_expected_shape() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("odd.safetensors");
     let mut arrays = lungs::weights::pytorch::read(&vector("i3d-public.pt")).unwrap().arrays;
@@ -247,10 +247,10 @@ fn what_is_missing_or_wrong_is_listed_with_what_was_expected() {
     lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
     let error = load(&file, None, Head::Keep).unwrap_err().to_string();
     for part in [
-        "3 of its arrays missing or wrong",
+        "3 arrays are missing or wrong",
         "Mixed_3b.b1b.bn.bias: missing; expected shape [8]",
         "Mixed_4b.b0.bn.running_mean: expected shape [12], found [12, 2]",
-        "Mixed_5c.b0.conv3d.weight: holds NaN at place 7",
+        "Mixed_5c.b0.conv3d.weight: found NaN at index 7",
     ] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }

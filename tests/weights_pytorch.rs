@@ -1,4 +1,4 @@
-//! Files that PyTorch wrote (tests/vectors/pytorch/make.py), and the same, damaged.
+//! Files that PyTorch wrote (tests/vectors/pytorch/make.py), intact and damaged.
 
 use lungs::weights::{Archive, pytorch, safetensors};
 use std::fs;
@@ -11,7 +11,7 @@ fn vector(name: &str) -> PathBuf {
 
 fn array(archive: &Archive, name: &str) -> (Vec<usize>, Vec<f32>) {
     let array = archive.arrays.iter().find(|array| array.name == name);
-    let array = array.unwrap_or_else(|| panic!("{name} is not there"));
+    let array = array.unwrap_or_else(|| panic!("{name} is missing"));
     (array.shape.clone(), array.values.clone())
 }
 
@@ -39,29 +39,30 @@ fn every_type_and_view_is_read_from_either_container() {
             (shape, &values[..7]),
             (vec![4, 2, 3], &quarters(&[0, 4, 8, 12, 16, 20, 1])[..])
         );
-        let others: Vec<&str> = archive.left_out.iter().map(|thing| &*thing.name).collect();
-        assert_eq!(others, ["flags", "i64"]);
+        let unused: Vec<&str> = archive.unused_entries.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(unused, ["flags", "i64"]);
     }
 }
 
 #[test]
-fn nested_dictionaries_are_names_and_what_is_no_tensor_is_told() {
+fn nested_dictionaries_become_names_and_other_entries_are_described() {
     for file in ["training.pt", "training-older.pt", "training-protocol-4.pt"] {
         let archive = pytorch::read(&vector(file)).unwrap();
         let weight = array(&archive, "state_dict.module.weight");
         assert_eq!(weight, (vec![1, 2], vec![0.5, -0.25]), "{file}");
         assert_eq!(array(&archive, "state_dict.module.bias"), (vec![1], vec![0.125]));
-        let what = |name: &str| {
-            archive.left_out.iter().find(|thing| thing.name == name).map(|thing| &*thing.what)
+        let description = |name: &str| {
+            let entry = archive.unused_entries.iter().find(|entry| entry.name == name);
+            entry.map(|entry| &*entry.description)
         };
-        assert_eq!(what("epoch"), Some("a number"));
-        assert_eq!(what("arguments"), Some("an object of a program"));
+        assert_eq!(description("epoch"), Some("number"));
+        assert_eq!(description("arguments"), Some("object"));
         assert!(archive.arrays.iter().any(|array| array.name == "optimizer.state.0.exp_avg"));
     }
 }
 
 #[test]
-fn a_pickled_model_is_refused_with_advice_and_nothing_of_it_runs() {
+fn a_pickled_model_is_an_error_with_advice_and_is_not_executed() {
     let error = pytorch::read(&vector("model.pt")).unwrap_err().to_string();
     assert!(error.contains("torch.save(model.state_dict(), …)"), "{error}");
 }
@@ -70,15 +71,15 @@ fn a_pickled_model_is_refused_with_advice_and_nothing_of_it_runs() {
 fn safetensors_of_other_types_are_read() {
     let archive = safetensors::read(&vector("kinds.safetensors")).unwrap();
     assert_eq!(array(&archive, "f16"), array(&archive, "f32"));
-    assert_eq!(archive.left_out[0].name, "i64");
+    assert_eq!(archive.unused_entries[0].name, "i64");
     assert_eq!(archive.metadata["by"], "make.py");
 }
 
 #[test]
-fn damaged_files_give_an_error_or_what_is_there() {
+fn damaged_files_do_not_panic_and_errors_name_the_file() {
     let scratch = tempfile::tempdir().unwrap();
     for file in ["kinds.pt", "kinds-older.pt", "training.pt", "kinds.safetensors"] {
-        let whole = fs::read(vector(file)).unwrap();
+        let intact = fs::read(vector(file)).unwrap();
         let path = scratch.path().join(file);
         let read = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
@@ -87,16 +88,16 @@ fn damaged_files_give_an_error_or_what_is_there() {
                 assert!(error.to_string().contains(file), "{error}");
             }
         };
-        for at in (0..whole.len()).step_by(whole.len() / 700 + 1) {
-            read(&whole[..at]);
+        for index in (0..intact.len()).step_by(intact.len() / 700 + 1) {
+            read(&intact[..index]);
             for bit in [0, 7] {
-                let mut damaged = whole.clone();
-                damaged[at] ^= 1 << bit;
+                let mut damaged = intact.clone();
+                damaged[index] ^= 1 << bit;
                 read(&damaged);
             }
             // An absurd length.
-            let mut damaged = whole.clone();
-            for byte in damaged.iter_mut().skip(at).take(8) {
+            let mut damaged = intact.clone();
+            for byte in damaged.iter_mut().skip(index).take(8) {
                 *byte = 0xff;
             }
             read(&damaged);
@@ -105,32 +106,32 @@ fn damaged_files_give_an_error_or_what_is_there() {
 }
 
 #[test]
-fn big_endian_numbers_are_refused_with_advice() {
+fn big_endian_numbers_are_an_error_with_advice() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("big.pt");
     let mut from = zip::ZipArchive::new(fs::File::open(vector("kinds.pt")).unwrap()).unwrap();
     let mut to = zip::ZipWriter::new(fs::File::create(&path).unwrap());
     let stored =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let mut said = false;
-    for place in 0..from.len() {
-        let mut entry = from.by_index(place).unwrap();
+    let mut has_byte_order = false;
+    for index in 0..from.len() {
+        let mut entry = from.by_index(index).unwrap();
         let name = entry.name().to_owned();
         to.start_file(&name, stored).unwrap();
         if name.ends_with("/byteorder") {
             to.write_all(b"big").unwrap();
-            said = true;
+            has_byte_order = true;
         } else {
             std::io::copy(&mut entry, &mut to).unwrap();
         }
     }
     to.finish().unwrap();
-    assert!(said);
+    assert!(has_byte_order);
     let error = pytorch::read(&path).unwrap_err().to_string();
     assert!(error.contains("big-endian"), "{error}");
 }
 
-/// An older stream whose object is this program.
+/// An older stream with this pickle as its object.
 fn stream(object: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
     bytes.extend(b"\x80\x02M\xe9\x03.\x80\x02}.\x80\x02");
@@ -140,27 +141,27 @@ fn stream(object: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn bombs_do_not_go_off() {
+fn malicious_pickles_are_errors() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("bomb.pt");
-    let refused = |object: &[u8]| {
+    let error_of = |object: &[u8]| {
         fs::write(&path, stream(object)).unwrap();
         pytorch::read(&path).unwrap_err().to_string()
     };
-    // A million lists in each other.
+    // A million nested lists.
     let mut nested = vec![b']'; 1_000_000];
     nested.extend(vec![b'a'; 999_999]);
-    assert!(refused(&nested).contains("no tensor"));
+    assert!(error_of(&nested).contains("no floating-point tensor"));
     // A list of lists of the same list: 2^40 of them.
     let mut laughs = b"]".to_vec();
     laughs.extend([b"q\x00"[..].to_vec(), b"]h\x00ah\x00aq\x00".repeat(40)].concat());
-    let told = refused(&laughs);
-    assert!(told.contains("no tensor") || told.contains("without end"), "{told}");
+    let error = error_of(&laughs);
+    assert!(error.contains("no floating-point tensor") || error.contains("without end"), "{error}");
     // A dictionary that contains itself.
-    assert!(refused(b"}q\x00U\x01ah\x00s").contains("no tensor"));
-    // What would run a command is a name here.
-    assert!(refused(b"cos\nsystem\nU\x04true\x85R").contains("no tensor"));
+    assert!(error_of(b"}q\x00U\x01ah\x00s").contains("no floating-point tensor"));
+    // A call that would run a command; only its name is kept.
+    assert!(error_of(b"cos\nsystem\nU\x04true\x85R").contains("no floating-point tensor"));
     // A text of 2^60 bytes.
-    let told = refused(b"\x8d\x00\x00\x00\x00\x00\x00\x00\x10x");
-    assert!(told.contains("1152921504606846976 bytes"), "{told}");
+    let error = error_of(b"\x8d\x00\x00\x00\x00\x00\x00\x00\x10x");
+    assert!(error.contains("1152921504606846976 bytes"), "{error}");
 }

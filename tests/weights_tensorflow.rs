@@ -1,5 +1,5 @@
-//! TensorFlow checkpoints that TensorFlow wrote (tests/vectors/checkpoints), against what TensorFlow
-//! reads in them; and the same, damaged.
+//! Checkpoints that TensorFlow wrote (tests/vectors/checkpoints), compared with what TensorFlow reads
+//! from them, intact and damaged.
 
 use lungs::weights::{ReadError, tensorflow};
 use serde_json::Value;
@@ -10,7 +10,7 @@ fn vectors(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/checkpoints").join(name)
 }
 
-/// Every array of floats with shape and numbers, and the names of everything else.
+/// Compares every array of floats (shape and values) and the names of all other entries.
 fn is_as_expected(path: &Path, folder: &Path) {
     let archive = tensorflow::read(path).unwrap();
     let text = fs::read_to_string(folder.join("expected.json")).unwrap();
@@ -18,7 +18,7 @@ fn is_as_expected(path: &Path, folder: &Path) {
     let expected = expected.as_object().unwrap();
     for (name, expected) in expected {
         let Some(shape) = expected.get("shape") else {
-            assert!(archive.left_out.iter().any(|thing| thing.name == *name), "{name}");
+            assert!(archive.unused_entries.iter().any(|entry| entry.name == *name), "{name}");
             continue;
         };
         let array = archive.arrays.iter().find(|array| array.name == *name);
@@ -30,11 +30,11 @@ fn is_as_expected(path: &Path, folder: &Path) {
         let values: Vec<f64> = array.values.iter().map(|value| f64::from(*value)).collect();
         assert_eq!((&array.shape, values), (&shape, numbers(&expected["values"])), "{name}");
     }
-    assert_eq!(archive.arrays.len() + archive.left_out.len(), expected.len());
+    assert_eq!(archive.arrays.len() + archive.unused_entries.len(), expected.len());
 }
 
 #[test]
-fn every_kind_of_checkpoint_holds_what_tensorflow_reads_in_it() {
+fn every_kind_of_checkpoint_is_read_as_by_tensorflow() {
     for kind in ["v2", "v2-adam-shards"] {
         let folder = vectors(kind);
         // By the folder, the common name, the index, and a shard.
@@ -51,13 +51,13 @@ fn every_kind_of_checkpoint_holds_what_tensorflow_reads_in_it() {
 }
 
 #[test]
-fn a_partitioned_variable_of_a_bundle_is_refused_by_its_name() {
+fn a_partitioned_variable_of_a_bundle_is_an_error() {
     let error = tensorflow::read(&vectors("v2-partitioned")).unwrap_err();
     assert!(matches!(error, ReadError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("was saved in parts by a partitioned variable"), "{error}");
 }
 
-/// A copy of a vector whose files can be damaged.
+/// A copy of a test vector for damaging.
 fn copy(name: &str) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(vectors(name)).unwrap() {
@@ -68,7 +68,7 @@ fn copy(name: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn every_damaged_bit_and_every_cut_is_found() {
+fn every_damaged_bit_and_every_truncation_is_detected() {
     for (name, file) in [
         ("v1", "model.ckpt-5"),
         ("v2", "model.ckpt-5.index"),
@@ -77,27 +77,27 @@ fn every_damaged_bit_and_every_cut_is_found() {
     ] {
         let copy = copy(name);
         let path = copy.path().join(file);
-        let whole = fs::read(&path).unwrap();
-        let right = tensorflow::read(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1 << (at % 8);
+        let intact = fs::read(&path).unwrap();
+        let expected = tensorflow::read(&path).unwrap();
+        for index in 0..intact.len() {
+            let mut damaged = intact.clone();
+            damaged[index] ^= 1 << (index % 8);
             fs::write(&path, &damaged).unwrap();
-            // A bit that means nothing (in padding, or in an array that is left out) may change.
+            // A change in padding or in an unused array has no effect.
             match tensorflow::read(&path) {
-                Ok(found) => assert_eq!(found, right, "byte {at} of {file}"),
+                Ok(archive) => assert_eq!(archive, expected, "byte {index} of {file}"),
                 Err(error) => assert!(error.to_string().contains("model.ckpt-5"), "{error}"),
             }
-            fs::write(&path, &whole[..at]).unwrap();
-            if let Ok(found) = tensorflow::read(&path) {
-                assert_eq!(found, right, "{file} cut to {at}");
+            fs::write(&path, &intact[..index]).unwrap();
+            if let Ok(archive) = tensorflow::read(&path) {
+                assert_eq!(archive, expected, "{file} cut to {index}");
             }
         }
     }
 }
 
 #[test]
-fn shards_of_other_checkpoints_and_missing_ones_are_told() {
+fn shards_of_other_checkpoints_and_missing_shards_are_errors() {
     let copy = copy("v2-adam-shards");
     let shard = |number| copy.path().join(format!("model.ckpt-5.data-0000{number}-of-00002"));
     let (first, second) = (fs::read(shard(0)).unwrap(), fs::read(shard(1)).unwrap());
@@ -126,22 +126,22 @@ fn a_folder_of_several_checkpoints_asks_which_one() {
 }
 
 #[test]
-fn big_endian_numbers_are_refused_with_advice() {
+fn big_endian_numbers_are_an_error_with_advice() {
     let copy = copy("v2");
     let index = copy.path().join("model.ckpt-5.index");
     let mut bytes = fs::read(&index).unwrap();
-    // The header: one shard, and a version. In its place: one shard, big-endian, no version.
+    // The header has one shard and a version. Replace it by one shard, big-endian, no version.
     let header = [0x08, 1, 0x1a, 2, 0x08, 1];
-    let at = bytes.windows(6).position(|window| window == header).unwrap();
-    bytes[at..at + 6].copy_from_slice(&[0x08, 1, 0x10, 1, 0x1a, 0]);
-    // The checksum of the first block, wherever it ends: the one that was right before.
-    let whole = fs::read(&index).unwrap();
+    let start = bytes.windows(6).position(|window| window == header).unwrap();
+    bytes[start..start + 6].copy_from_slice(&[0x08, 1, 0x10, 1, 0x1a, 0]);
+    // Find the first block's end by its valid checksum, then write the new checksum.
+    let intact = fs::read(&index).unwrap();
     let masked = |bytes: &[u8]| {
         crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
     };
-    let end = (1..whole.len() - 4).find(|&end| masked(&whole[..end]) == whole[end..end + 4]);
+    let end = (1..intact.len() - 4).find(|&end| masked(&intact[..end]) == intact[end..end + 4]);
     let end = end.unwrap();
-    assert!(end > at);
+    assert!(end > start);
     let checksum = masked(&bytes[..end]);
     bytes[end..end + 4].copy_from_slice(&checksum);
     fs::write(&index, bytes).unwrap();

@@ -7,7 +7,8 @@ use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, load_preparation};
 use crate::training;
 use crate::weights::{
-    self, ExportError, Figures, Head, LoadError, Loaded, Target, fate_of_head, left_out_by_kind,
+    self, ArraySummary, ExportError, Head, LoadError, LoadedNetwork, Target, head_compatibility,
+    unused_by_kind,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
@@ -152,7 +153,7 @@ impl Source {
         weights_file(&self.file)
     }
 
-    fn load(&self, head: Head) -> Result<Loaded, Failure> {
+    fn load(&self, head: Head) -> Result<LoadedNetwork, Failure> {
         Ok(weights::load(&self.path()?, self.prefix.as_deref(), head)?)
     }
 }
@@ -210,7 +211,7 @@ impl Inflate {
 }
 
 impl Safetensors {
-    fn write(&self, loaded: Loaded, output: &Output) -> Done {
+    fn write(&self, loaded: LoadedNetwork, output: &Output) -> Done {
         let loaded = match self.channels {
             Some(channels) => loaded.with_channels(channels),
             None => loaded,
@@ -226,8 +227,8 @@ impl Safetensors {
         for line in left_out_lines(&loaded) {
             output.say(line);
         }
-        for thing in &loaded.left_out {
-            output.detail(format!("  {}: {}", thing.name, thing.what));
+        for entry in &loaded.unused_entries {
+            output.detail(format!("  {}: {}", entry.name, entry.description));
         }
         output.answer(format!(
             "{} arrays, {} numbers in {}",
@@ -248,7 +249,7 @@ impl Safetensors {
 }
 
 /// The name of the file that weights come from, and what it is.
-fn source_of(loaded: &Loaded) -> String {
+fn source_of(loaded: &LoadedNetwork) -> String {
     let name = loaded.path.file_name().unwrap_or_default().to_string_lossy();
     format!("{name} ({}, {})", loaded.kind, loaded.layout)
 }
@@ -300,7 +301,7 @@ impl Show {
     }
 }
 
-fn heading(loaded: &Loaded) -> String {
+fn heading(loaded: &LoadedNetwork) -> String {
     let prefix = match loaded.prefix.as_str() {
         "" => String::new(),
         prefix => format!(", names under {prefix}"),
@@ -308,13 +309,13 @@ fn heading(loaded: &Loaded) -> String {
     format!("{}: {}, {}{prefix}", loaded.path.display(), loaded.kind, loaded.layout)
 }
 
-fn left_out_lines(loaded: &Loaded) -> Vec<String> {
-    let kinds = left_out_by_kind(&loaded.left_out).into_iter();
+fn left_out_lines(loaded: &LoadedNetwork) -> Vec<String> {
+    let kinds = unused_by_kind(&loaded.unused_entries).into_iter();
     kinds.map(|(what, count)| format!("left out: {count} × {what}")).collect()
 }
 
 /// What the weights would load into, and what not.
-fn verdict(loaded: &Loaded) -> Vec<String> {
+fn verdict(loaded: &LoadedNetwork) -> Vec<String> {
     let config = loaded.config;
     let mut lines = vec![
         format!("{} numbers in {} arrays", grouped(loaded.count()), loaded.variables.len()),
@@ -327,7 +328,7 @@ fn verdict(loaded: &Loaded) -> Vec<String> {
                 other => format!("1, summed over its {other} inputs"),
             }
         ),
-        format!("classifier: {}", fate_of_head(loaded)),
+        format!("classifier: {}", head_compatibility(loaded)),
     ];
     lines.extend(left_out_lines(loaded));
     lines.push(match Contract::from_metadata(&loaded.metadata) {
@@ -357,7 +358,7 @@ fn array_table(arrays: &[Variable], all: bool) -> String {
     let mut rows = vec![header.to_vec()];
     let shown = arrays.iter().filter(|array| all || array.shape.len() > 1);
     rows.extend(shown.map(|array| {
-        let Figures { name, shape, count, norm, range } = Figures::of(array);
+        let ArraySummary { name, shape, count, norm, range } = ArraySummary::of(array);
         let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
         let [least, greatest] = range.map_or(["–", "–"].map(str::to_owned), |range| {
             range.map(|value| format!("{value:.4}"))

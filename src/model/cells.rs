@@ -1,22 +1,22 @@
-//! Where the cells of a layer's output lie in the network's input.
+//! Positions of the cells of a layer's output in the network's input.
 
 use super::network::{BLOCKS, STEM};
 use super::padding::same;
 
-/// The cells of a layer along one axis of the input: cell `i` sees voxels around
-/// `first + i · step`, the centre of its receptive field (padding counted as if it were voxels).
+/// The cells of a layer along one axis of the input. The centre of cell `i`'s receptive field is
+/// `first + i · step` (padding counts as voxels).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cells {
-    /// How many there are.
+    /// Number of cells.
     pub count: usize,
-    /// Input voxel at the centre of the first cell's field.
+    /// Input voxel at the centre of the first cell's receptive field.
     pub first: f64,
-    /// Input voxels from one cell to the next.
+    /// Distance between neighbouring cells in input voxels.
     pub step: f64,
 }
 
 impl Cells {
-    /// After a layer whose windows of `size` are moved by `stride`, padded as TensorFlow pads.
+    /// The cells after a layer with windows of `size`, stride `stride` and SAME padding.
     fn after(self, size: usize, stride: usize) -> Self {
         let (before, _) = same(self.count, size, stride);
         let centre = (size as f64 - 1.0) / 2.0 - before as f64;
@@ -39,29 +39,29 @@ pub fn layer_cells(layer: &str, lengths: [usize; 3]) -> Option<[Cells; 3]> {
         cells
     };
     for (name, _, size, stride) in STEM {
-        let here = pass([size; 3], [stride; 3]);
+        let current = pass([size; 3], [stride; 3]);
         if name == layer {
-            return Some(here);
+            return Some(current);
         }
         if name != "Conv3d_2b_1x1" {
             pass([1, 3, 3], [1, 2, 2]);
         }
     }
     for (name, _) in BLOCKS {
-        let here = match name {
+        let current = match name {
             "Mixed_4b" => pass([3; 3], [2; 3]),
             "Mixed_5b" => pass([2; 3], [2; 3]),
-            // Windows of 1 and 3 voxels, one step apart, stay centred.
+            // Windows of 1 and 3 voxels with stride 1 keep the centres.
             _ => pass([1; 3], [1; 3]),
         };
         if name == layer {
-            return Some(here);
+            return Some(current);
         }
     }
     None
 }
 
-/// Names of the layers that [`layer_cells`] knows, in the order of a forward pass.
+/// Names of the layers that [`layer_cells`] supports, in the order of a forward pass.
 pub fn inspected_layers() -> Vec<&'static str> {
     let stem = STEM.iter().map(|(name, ..)| *name);
     stem.chain(BLOCKS.iter().map(|(name, _)| *name)).collect()
@@ -75,40 +75,40 @@ mod tests {
     use crate::model::I3dConfig;
 
     #[test]
-    fn as_many_cells_as_the_network_has() {
+    fn the_number_of_cells_is_that_of_the_network() {
         let config = I3dConfig { width_multiplier: 0.06, ..I3dConfig::default() };
         let network = config.init(1, &Device::flex()).unwrap();
         for lengths in [[48, 40, 56], [17, 33, 50], [3, 5, 1]] {
             let [depth, height, width] = lengths;
             let input = Tensor::zeros([1, 1, depth, height, width], &Device::flex());
-            let mut seen = 0;
+            let mut count = 0;
             let _ = network.forward_probed(input, |name, output| {
                 if let Some(cells) = layer_cells(name, lengths) {
                     let [_, _, a, b, c] = output.dims();
                     assert_eq!(cells.map(|cells| cells.count), [a, b, c], "{name} {lengths:?}");
-                    seen += 1;
+                    count += 1;
                 }
             });
-            assert_eq!(seen, inspected_layers().len());
+            assert_eq!(count, inspected_layers().len());
         }
         assert_eq!(layer_cells("Logits", [48; 3]), None);
     }
 
-    /// The window of each layer's output, traced back to the input by hand for 48 and 224 voxels.
+    /// Expected centres derived by hand for 48 and 224 voxels.
     #[test]
     fn centres_of_receptive_fields() {
         let of = |layer, length| layer_cells(layer, [length; 3]).unwrap();
-        // 7 voxels from −2 on, 2 apart (of an even length, 5 of padding: 2 before, 3 after).
+        // Windows of 7 voxels from −2 on, 2 apart (5 voxels of padding: 2 before, 3 after).
         let first = Cells { count: 24, first: 1.0, step: 2.0 };
         assert_eq!(of("Conv3d_1a_7x7", 48), [first; 3]);
-        // Depth is not pooled by 2a and 3a; height and width are, 3 cells from the first on: their
-        // middle is the second, at 1 + 2 = 3, and then 3 + 4 = 7.
+        // 2a and 3a pool height and width, not depth, in windows of 3 cells: the centre is the second
+        // cell, at 1 + 2 = 3, and then 3 + 4 = 7.
         let [depth, height, _] = of("Mixed_3b", 48);
         assert_eq!((depth.first, depth.step), (1.0, 2.0));
         assert_eq!((height.first, height.step, height.count), (7.0, 8.0, 6));
         let [depth, height, width] = of("Mixed_5c", 224);
         assert_eq!((depth.count, height.count, width.count), (28, 7, 7));
-        // 4a: 1 + 2 = 3, 4 apart; 5a, two cells side by side: 3 + 2 = 5, 8 apart.
+        // 4a: 1 + 2 = 3, 4 apart; 5a, windows of two cells: 3 + 2 = 5, 8 apart.
         assert_eq!((depth.first, depth.step), (5.0, 8.0));
         // 7 + 8 = 15, 16 apart; 15 + 8 = 23, 32 apart.
         assert_eq!((height.first, height.step), (23.0, 32.0));

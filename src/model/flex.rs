@@ -1,15 +1,14 @@
-//! The border between Burn's tensors and our own CPU kernels, which work on plain slices of `f32`
-//! in `[batch, channel, depth, height, width]` order.
+//! The interface between Burn's tensors and our CPU kernels, which process plain slices of `f32` in
+//! `[batch, channel, depth, height, width]` order.
 //!
-//! The kernels hook into Burn as backend extensions for its CPU backend, Flex. On any other
-//! device (CUDA), and for any other number type, the same public functions call Burn's own
-//! operations instead; [`is_ours`] is that choice.
+//! The kernels are backend extensions of Burn's CPU backend, Flex. On any other device (CUDA), and for
+//! any other number type, the same public functions call Burn's own operations; [`is_ours`] decides.
 
 use burn::backend::{DType, DispatchDevice};
 use burn::tensor::{Bytes, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
-/// Whether the tensor lives on the CPU backend as `f32`, so that our kernels can take it.
+/// Whether the tensor is `f32` on the CPU backend, so that our kernels support it.
 pub(super) fn is_ours<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn is_flex(device: &DispatchDevice) -> bool {
         match device {
@@ -22,7 +21,7 @@ pub(super) fn is_ours<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && is_flex(tensor.device().as_dispatch())
 }
 
-/// The tensor's values as one slice in row-major order; hand it a contiguous tensor.
+/// The tensor's values as one slice in row-major order. The tensor must be contiguous.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("callers make the tensor contiguous, and is_ours checked for f32")
 }

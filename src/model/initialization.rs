@@ -7,14 +7,14 @@ use rand::Rng;
 
 use crate::random;
 
-/// Standard deviation of a standard normal distribution cut off at ±2.
+/// Standard deviation of a standard normal distribution truncated at ±2.
 const TRUNCATED_DEVIATION: f64 = 0.879_625_661_034_239_8;
 
-/// `count` numbers from a normal distribution cut off at two standard deviations, with mean 0
-/// and, after the cut, the given standard deviation.
+/// `count` numbers from a normal distribution truncated at two standard deviations, with mean 0 and,
+/// after truncation, the given standard deviation.
 ///
-/// Kernels take `sqrt(2 / fan_in)` (He et al. 2015, for units that end in a ReLU), the classifier
-/// `sqrt(1 / fan_in)` (as the original network's library, Sonnet 1, does everywhere).
+/// Kernels use `sqrt(2 / fan_in)` (He et al. 2015, for units with ReLU), the classifier
+/// `sqrt(1 / fan_in)` (Sonnet 1, the original's library, uses it everywhere).
 pub(super) fn truncated_normal(
     seed: u64,
     variable: &str,
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distribution_is_the_one_asked_for() {
+    fn the_distribution_has_the_given_deviation_and_limits() {
         let deviation = 0.05;
         let values = truncated_normal(37, "kernel", deviation, 100_000);
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 1e5;

@@ -1,5 +1,5 @@
-//! What a layer shows and how much each of its cells matters: its output, and the gradient of the
-//! log-odds of cancer with respect to it, as evaluation has them (moving averages, no dropout).
+//! Inspection of a layer: its output, and the gradient of the log-odds of cancer with respect to it, in
+//! evaluation mode (running statistics, no dropout).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -10,53 +10,53 @@ use super::unit::Pass;
 
 /// A layer's output and gradient.
 #[derive(Debug)]
-pub struct Inspected {
+pub struct Inspection {
     /// `[batch, channel, depth, height, width]`.
     pub activations: Tensor<5>,
-    /// Of `logit 1 − logit 0`, for each exam its own, in the same shape.
+    /// Gradient of `logit 1 − logit 0` of each exam, in the same shape.
     pub gradients: Tensor<5>,
-    /// `[batch, class]`, as [`I3d::forward`] gives them.
+    /// `[batch, class]`, equal to those of [`I3d::forward`].
     pub logits: Tensor<2>,
 }
 
 impl I3d {
-    /// The network for [`I3d::inspect`]: nothing of it is learned, so that gradients are taken of
-    /// what flows through it alone.
+    /// The network for [`I3d::inspect`]: no parameter is trainable, so that only activations have
+    /// gradients.
     #[must_use]
     pub fn for_inspection(self) -> Self {
         self.no_grad()
     }
 
-    /// Looks at a layer ([`super::inspected_layers`]); `None` when there is none of the name.
+    /// Output and gradient of a layer ([`super::inspected_layers`]); `None` for an unknown name.
     ///
-    /// The network must be on a device with gradients, and `input` on one without. Up to the layer
-    /// nothing is kept in memory.
-    pub fn inspect(&self, layer: &str, input: Tensor<5>) -> Option<Inspected> {
-        let place = inspected_layers().into_iter().position(|name| name == layer)?;
+    /// The network must be on a device with gradients, and `input` on one without. Intermediate results
+    /// before the layer are not kept in memory.
+    pub fn inspect(&self, layer: &str, input: Tensor<5>) -> Option<Inspection> {
+        let segment = inspected_layers().into_iter().position(|name| name == layer)?;
         let without_gradients = self.valid();
-        let mut shown = None;
+        let mut probed = None;
         let mut output = input;
-        for index in 0..=place {
+        for index in 0..=segment {
             output = without_gradients.segment(
                 index,
                 output,
                 &mut Pass::Evaluate,
                 &mut |name, tensor| {
                     if name == layer {
-                        shown = Some(tensor.clone());
+                        probed = Some(tensor.clone());
                     }
                 },
             );
         }
-        let activations = shown?;
-        let watched = Tensor::from_inner(activations.clone()).require_grad();
-        let logits = self.continue_after(place, watched.clone());
+        let activations = probed?;
+        let tracked = Tensor::from_inner(activations.clone()).require_grad();
+        let logits = self.continue_after(segment, tracked.clone());
         let log_odds = logits.clone().narrow(1, 1, 1) - logits.clone().narrow(1, 0, 1);
-        // Exams do not touch each other in evaluation: the sum's gradient is each exam's own.
+        // Exams are independent in evaluation mode: the gradient of the sum is each exam's own.
         let mut gradients = log_odds.sum().backward();
-        let gradients = watched.grad_remove(&mut gradients);
+        let gradients = tracked.grad_remove(&mut gradients);
         let gradients = gradients.unwrap_or_else(|| activations.zeros_like());
-        Some(Inspected { activations, gradients, logits: logits.inner() })
+        Some(Inspection { activations, gradients, logits: logits.inner() })
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn logits_are_those_of_a_forward_pass_and_activations_what_a_probe_sees() {
+    fn logits_and_activations_equal_those_of_a_forward_pass() {
         let (network, input) = (network(), volumes(2));
         let mut probed = vec![];
         let plain = network.valid().forward_probed(input.clone(), |name, output| {
@@ -96,38 +96,40 @@ mod tests {
         });
         let plain = numbers(plain);
         for layer in inspected_layers() {
-            let seen = network.inspect(layer, input.clone()).unwrap();
-            assert_eq!(numbers(seen.logits), plain, "{layer}");
+            let inspection = network.inspect(layer, input.clone()).unwrap();
+            assert_eq!(numbers(inspection.logits), plain, "{layer}");
             let (_, expected) = probed.iter().find(|(name, _)| name == layer).unwrap();
-            assert_eq!(&numbers(seen.activations), expected, "{layer}");
+            assert_eq!(&numbers(inspection.activations), expected, "{layer}");
         }
         assert!(network.inspect("Logits", input).is_none());
     }
 
-    /// The gradient at the last layer is the difference of the classifier's weights, shared by the
-    /// cells that the mean is over: the features of this input are 2 × 1 × 1 cells.
+    /// The gradient at the last layer is the difference of the classifier's weights, divided by the
+    /// number of cells in the mean: the features of this input are 2 × 1 × 1 cells.
     #[test]
     fn the_last_layers_gradient_is_the_classifiers_weights() {
         let network = network();
-        let seen = network.inspect("Mixed_5c", volumes(1)).unwrap();
-        let [_, channels, depth, height, width] = seen.gradients.dims();
+        let inspection = network.inspect("Mixed_5c", volumes(1)).unwrap();
+        let [_, channels, depth, height, width] = inspection.gradients.dims();
         assert_eq!([depth, height, width], [2, 1, 1]);
         let head = numbers(network.head_kernel.val().inner());
-        let gradients = numbers(seen.gradients);
+        let gradients = numbers(inspection.gradients);
         for channel in 0..channels {
             let expected = (head[channels + channel] - head[channel]) / 2.0;
-            for found in &gradients[2 * channel..2 * channel + 2] {
-                assert!((found - expected).abs() < 1e-7, "{channel}: {found}, not {expected}");
+            for actual in &gradients[2 * channel..2 * channel + 2] {
+                assert!(
+                    (actual - expected).abs() < 1e-7,
+                    "{channel}: {actual}, expected {expected}"
+                );
             }
         }
     }
 
-    /// A step along what of the gradient is above 0 raises the log-odds as the gradient says, at any
-    /// layer. Without the channels of a block's pooled branch: there overlapping windows leave cells
-    /// that are equally large, the next max pool gives the gradient to one of them, and a step of
-    /// all of them shows another slope.
+    /// A step along the positive part of the gradient raises the log-odds by the predicted amount, at
+    /// any layer. The channels of a block's pooled branch are left out: their overlapping windows give
+    /// equal cells, of which the next max pool passes the gradient to one, while a step moves all.
     #[test]
-    fn gradients_are_those_of_finite_differences() {
+    fn gradients_match_finite_differences() {
         let network = network();
         let input = volumes(1);
         let layers = [
@@ -138,32 +140,33 @@ mod tests {
             ("Mixed_5b", 16),
         ];
         for (layer, pooled) in layers {
-            let place = inspected_layers().iter().position(|name| *name == layer).unwrap();
-            let seen = network.inspect(layer, input.clone()).unwrap();
-            let active = seen.activations.clone().greater_elem(0.0).float();
-            let way = seen.gradients.clone().clamp_min(0.0) * active;
-            let channels = way.dims()[1];
-            let way = Tensor::cat(
+            let index = inspected_layers().iter().position(|name| *name == layer).unwrap();
+            let inspection = network.inspect(layer, input.clone()).unwrap();
+            let active = inspection.activations.clone().greater_elem(0.0).float();
+            let direction = inspection.gradients.clone().clamp_min(0.0) * active;
+            let channels = direction.dims()[1];
+            let direction = Tensor::cat(
                 vec![
-                    way.clone().narrow(1, 0, channels - pooled),
-                    way.narrow(1, channels - pooled.max(1), pooled.max(1)).zeros_like(),
+                    direction.clone().narrow(1, 0, channels - pooled),
+                    direction.narrow(1, channels - pooled.max(1), pooled.max(1)).zeros_like(),
                 ],
                 1,
             )
             .narrow(1, 0, channels);
-            let slope: f32 = numbers((way.clone() * way.clone()).sum())[0];
+            let slope: f32 = numbers((direction.clone() * direction.clone()).sum())[0];
             let log_odds = |step: f32| {
-                let moved = seen.activations.clone() + way.clone() * step;
-                let logits = numbers(network.valid().continue_after(place, moved));
+                let moved = inspection.activations.clone() + direction.clone() * step;
+                let logits = numbers(network.valid().continue_after(index, moved));
                 f64::from(logits[1]) - f64::from(logits[0])
             };
-            // The network is linear in pieces: long steps leave the piece, short ones are rounding.
-            let apart = [1e-2, 3e-3, 1e-3, 3e-4].map(|length| {
+            // The network is piecewise linear: long steps leave the linear piece, short ones are
+            // dominated by rounding.
+            let errors = [1e-2, 3e-3, 1e-3, 3e-4].map(|length| {
                 let step = length / slope.sqrt();
-                let found = (log_odds(step) - log_odds(0.0)) / f64::from(step);
-                (found / f64::from(slope) - 1.0).abs()
+                let actual = (log_odds(step) - log_odds(0.0)) / f64::from(step);
+                (actual / f64::from(slope) - 1.0).abs()
             });
-            assert!(apart.iter().any(|apart| *apart < 0.02), "{layer}: {apart:?} of {slope}");
+            assert!(errors.iter().any(|error| *error < 0.02), "{layer}: {errors:?} of {slope}");
         }
     }
 }

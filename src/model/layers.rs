@@ -1,5 +1,5 @@
-//! The network on paper: its units in the order of a forward pass, who reads whom, and the shape
-//! of every array, without making any of them.
+//! A description of the network: its units in the order of a forward pass, their inputs, and the shape
+//! of every array, without allocating any.
 
 use super::network::{BLOCKS, HEAD, STEM};
 use super::unit::{
@@ -7,17 +7,18 @@ use super::unit::{
 };
 use super::{I3dConfig, Variable};
 
-/// Units of an inception block, and which of them make its output, in that order.
+/// Number of units in an inception block.
 pub const BLOCK_UNITS: usize = 6;
+/// Indices of the units whose outputs form the block's output, in that order.
 const BLOCK_OUTPUTS: [usize; 4] = [0, 2, 4, 5];
 
-/// One unit (convolution, batch normalisation, ReLU) on paper.
+/// Description of one unit (convolution, batch normalisation, ReLU).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// Its name, for example `Mixed_4b/Branch_1/Conv3d_0b_3x3`.
+    /// Name, for example `Mixed_4b/Branch_1/Conv3d_0b_3x3`.
     pub name: String,
-    /// Places of the units whose outputs, joined along the channels (pools aside), it reads;
-    /// none for the unit that reads the image.
+    /// Indices of the units whose outputs, concatenated along the channels (ignoring pools), are its
+    /// input; empty for the unit that reads the image.
     pub reads: Vec<usize>,
     /// Input channels.
     pub inputs: usize,
@@ -25,7 +26,7 @@ pub struct Layer {
     pub outputs: usize,
     /// Output channels at width 1.
     pub full_outputs: usize,
-    /// Side of its cubic kernel.
+    /// Side of the cubic kernel.
     pub size: usize,
 }
 
@@ -35,7 +36,7 @@ impl Layer {
         [self.outputs, self.inputs, self.size, self.size, self.size]
     }
 
-    /// Names of its kernel, beta, moving mean and moving variance.
+    /// Names of kernel, beta, running mean and running variance.
     pub fn array_names(&self) -> [String; 4] {
         [
             kernel_name(&self.name),
@@ -51,8 +52,8 @@ pub fn head_names() -> [String; 2] {
     [format!("{HEAD}/w"), format!("{HEAD}/b")]
 }
 
-/// Places of the units whose joined outputs the classifier reads.
-pub fn head_reads() -> Vec<usize> {
+/// Indices of the units whose concatenated outputs are the classifier's input.
+pub fn head_inputs() -> Vec<usize> {
     outputs_of_block(BLOCKS.len() - 1)
 }
 
@@ -73,34 +74,34 @@ impl I3dConfig {
             let outputs = self.channels(full_outputs);
             layers.push(Layer { name, reads, inputs, outputs, full_outputs, size });
         };
-        for (place, (name, outputs, size, _)) in STEM.into_iter().enumerate() {
-            add(name.to_owned(), place.checked_sub(1).into_iter().collect(), outputs, size);
+        for (index, (name, outputs, size, _)) in STEM.into_iter().enumerate() {
+            add(name.to_owned(), index.checked_sub(1).into_iter().collect(), outputs, size);
         }
         for (block, (name, widths)) in BLOCKS.into_iter().enumerate() {
             let first = STEM.len() + block * BLOCK_UNITS;
             let input = match block.checked_sub(1) {
                 None => vec![STEM.len() - 1],
-                Some(before) => outputs_of_block(before),
+                Some(previous) => outputs_of_block(previous),
             };
-            let [direct, reduce_first, spread_first, reduce_second, spread_second, pooled] =
+            let [direct, reduce_first, first_3x3, reduce_second, second_3x3, pooled] =
                 mixed_unit_names(name);
             add(direct, input.clone(), widths.direct, 1);
             add(reduce_first, input.clone(), widths.first[0], 1);
-            add(spread_first, vec![first + 1], widths.first[1], 3);
+            add(first_3x3, vec![first + 1], widths.first[1], 3);
             add(reduce_second, input.clone(), widths.second[0], 1);
-            add(spread_second, vec![first + 3], widths.second[1], 3);
+            add(second_3x3, vec![first + 3], widths.second[1], 3);
             add(pooled, input, widths.pooled, 1);
         }
         layers
     }
 
-    /// Channels that the classifier reads.
+    /// Input channels of the classifier.
     pub fn features(&self) -> usize {
         let layers = self.layers();
-        head_reads().into_iter().map(|unit| layers[unit].outputs).sum()
+        head_inputs().into_iter().map(|unit| layers[unit].outputs).sum()
     }
 
-    /// Name and shape of every array of the network, as [`super::I3d::variables`] has them.
+    /// Name and shape of every array, in the order of [`super::I3d::variables`].
     pub fn variable_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let mut shapes = vec![];
         for layer in self.layers() {
@@ -115,24 +116,24 @@ impl I3dConfig {
     }
 }
 
-/// Whether `name` is `wanted` or below it: `Mixed_3b/Branch_0/…` is below `Mixed_3b`.
-pub(super) fn is_below(name: &str, wanted: &str) -> bool {
-    name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether `name` is `layer` or below it: `Mixed_3b/Branch_0/…` is below `Mixed_3b`.
+pub(super) fn is_below(name: &str, layer: &str) -> bool {
+    name.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether there is such a layer, or layers below it.
-pub fn knows_layer(wanted: &str) -> bool {
+/// Whether a layer of this name, or a layer below it, exists.
+pub fn knows_layer(name: &str) -> bool {
     let layers = I3dConfig::default().layers();
-    layers.iter().map(|layer| &*layer.name).chain([HEAD]).any(|name| is_below(name, wanted))
+    layers.iter().map(|layer| &*layer.name).chain([HEAD]).any(|layer| is_below(layer, name))
 }
 
-/// The first parts of the layers' names, in the order of a forward pass.
+/// Names of the top-level layers, in the order of a forward pass.
 pub fn layer_groups() -> Vec<&'static str> {
     let stem = STEM.iter().map(|(name, ..)| *name);
     stem.chain(BLOCKS.iter().map(|(name, _)| *name)).chain(["Logits"]).collect()
 }
 
-/// Whether a variable is the classifier's.
+/// Whether a variable belongs to the classifier.
 pub fn is_head(variable: &Variable) -> bool {
     head_names().contains(&variable.name)
 }
@@ -143,18 +144,18 @@ mod tests {
     use burn::tensor::Device;
 
     #[test]
-    fn the_network_on_paper_is_the_network() {
+    fn the_described_shapes_are_those_of_the_network() {
         for width_multiplier in [0.06, 0.1, 0.25] {
             let config = I3dConfig { width_multiplier, in_channels: 3, ..I3dConfig::default() };
             let network = config.init(1, &Device::flex()).unwrap();
-            let real: Vec<(String, Vec<usize>)> =
+            let shapes: Vec<(String, Vec<usize>)> =
                 network.variables().into_iter().map(|v| (v.name, v.shape)).collect();
-            assert_eq!(config.variable_shapes(), real);
+            assert_eq!(config.variable_shapes(), shapes);
         }
     }
 
     #[test]
-    fn a_layer_is_known_by_its_name_and_by_what_is_above_it() {
+    fn layers_and_their_parents_are_known() {
         for known in ["Conv3d_1a_7x7", "Mixed_5c", "Mixed_5c/Branch_3", "Logits"] {
             assert!(knows_layer(known), "{known}");
         }
@@ -165,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn the_published_network_has_its_numbers() {
+    fn the_published_network_has_the_published_size() {
         let config = I3dConfig { in_channels: 3, ..I3dConfig::default() };
         let shapes = config.variable_shapes();
         assert_eq!(shapes.len(), 230);
-        let learned = shapes.iter().filter(|(name, _)| !name.contains("/moving_"));
-        let numbers: usize = learned.map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let trainable = shapes.iter().filter(|(name, _)| !name.contains("/moving_"));
+        let numbers: usize = trainable.map(|(_, shape)| shape.iter().product::<usize>()).sum();
         assert_eq!(numbers, 12_282_034);
         assert_eq!(config.features(), 1024);
     }

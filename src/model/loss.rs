@@ -1,4 +1,4 @@
-//! What training minimises.
+//! Loss functions.
 //!
 //! With logits `l` and the label `y` of an exam:
 //!
@@ -7,22 +7,22 @@
 //!   `z = l₁ − l₀`: `−α_t·(1 − p_t)^γ·ln p_t`, where `p_t` is the probability given to the true
 //!   class, and `α_t` is `α` for positives and `1 − α` for negatives.
 //!
-//! Both go through logarithms of probabilities, never through probabilities: values and gradients
-//! are finite at log-odds of ±100 and beyond.
+//! Both are computed from logarithms of probabilities, so that values and gradients are finite at
+//! log-odds of ±100 and beyond.
 
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// A loss over exams; labels are class numbers, 1 for cancer.
+/// A loss over exams. Labels are class indices, 1 for cancer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
     /// Cross-entropy over any number of classes.
     CrossEntropy,
     /// Focal loss over two classes.
     Focal {
-        /// Weight of the positive class, within 0 to 1.
+        /// Weight of the positive class, 0 to 1.
         alpha: f64,
-        /// How strongly exams that are already right are discounted, at least 0.
+        /// Focusing exponent, at least 0: how much well-classified exams are down-weighted.
         gamma: f64,
     },
 }
@@ -31,20 +31,20 @@ impl Loss {
     /// Mean over the batch, `[1]`, for `logits` of `[batch, class]`.
     ///
     /// # Panics
-    /// When there is not one label per row of logits, when a label is no class, or when focal
-    /// loss is given other than two classes.
+    /// If the number of labels differs from the number of rows, if a label is not a class, or if focal
+    /// loss is used with other than two classes.
     pub fn mean(&self, logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
         let [batch, classes] = logits.dims();
         check(labels, batch, classes);
         let device = logits.device();
         match *self {
             Self::CrossEntropy => {
-                let mut truth = vec![0.0; batch * classes];
+                let mut one_hot = vec![0.0; batch * classes];
                 for (row, &label) in labels.iter().enumerate() {
-                    truth[row * classes + label] = 1.0;
+                    one_hot[row * classes + label] = 1.0;
                 }
-                let truth = on_device(truth, [batch, classes], &logits, &device);
-                let log_likelihood = (log_softmax(logits, 1) * truth).sum_dim(1);
+                let one_hot = on_device(one_hot, [batch, classes], &logits, &device);
+                let log_likelihood = (log_softmax(logits, 1) * one_hot).sum_dim(1);
                 log_likelihood.mean().neg()
             }
             Self::Focal { alpha, gamma } => {
@@ -55,12 +55,12 @@ impl Loss {
                     on_device(values, [batch, 1], &logits, &device)
                 };
                 // The log-odds of the true class.
-                let odds = (logits.clone().narrow(1, 1, 1) - logits.clone().narrow(1, 0, 1))
+                let log_odds = (logits.clone().narrow(1, 1, 1) - logits.clone().narrow(1, 0, 1))
                     * choose(1.0, -1.0);
-                // (1 − p)^γ = exp(γ·ln(1 − p)), and 1 − p is the sigmoid of −odds.
-                let discount = (log_sigmoid(odds.clone().neg()) * gamma).exp();
+                // (1 − p)^γ = exp(γ·ln(1 − p)), and 1 − p is the sigmoid of −log_odds.
+                let discount = (log_sigmoid(log_odds.clone().neg()) * gamma).exp();
                 let weight = choose(alpha, 1.0 - alpha);
-                (weight * discount * log_sigmoid(odds)).mean().neg()
+                (weight * discount * log_sigmoid(log_odds)).mean().neg()
             }
         }
     }
@@ -68,7 +68,7 @@ impl Loss {
     /// The loss of one exam in double precision, for evaluation.
     ///
     /// # Panics
-    /// When the label is no class, or when focal loss is given other than two classes.
+    /// If the label is not a class, or if focal loss is used with other than two classes.
     pub fn of_exam(&self, logits: &[f64], label: usize) -> f64 {
         check(&[label], 1, logits.len());
         match *self {
@@ -79,15 +79,15 @@ impl Loss {
             }
             Self::Focal { alpha, gamma } => {
                 assert_eq!(logits.len(), 2, "focal loss is for two classes");
-                let odds = logits[label] - logits[1 - label];
+                let log_odds = logits[label] - logits[1 - label];
                 let weight = if label == 1 { alpha } else { 1.0 - alpha };
-                -weight * (gamma * ln_sigmoid(-odds)).exp() * ln_sigmoid(odds)
+                -weight * (gamma * ln_sigmoid(-log_odds)).exp() * ln_sigmoid(log_odds)
             }
         }
     }
 }
 
-/// `ln(1 / (1 + e^−x))`, without overflow at either end.
+/// `ln(1 / (1 + e^−x))`, without overflow for large |x|.
 fn ln_sigmoid(x: f64) -> f64 {
     x.min(0.0) - (-x.abs()).exp().ln_1p()
 }
@@ -132,7 +132,7 @@ mod tests {
                     let exact = loss.of_exam(&[0.0, f64::from(z)], label);
                     assert!((f64::from(value) - exact).abs() <= 1e-6 * exact.max(1.0));
                     assert!(gradient.iter().all(|g| g.is_finite()), "{loss:?} {z} {gradient:?}");
-                    // The wrong side is pushed back at full strength, the right side hardly.
+                    // The gradient is full for a wrong prediction, and nearly 0 for a right one.
                     let wrong = (z > 0.0) != (label == 1);
                     if z.abs() >= 100.0 {
                         let weight = match loss {

@@ -1,4 +1,4 @@
-//! The network: I3D, its losses, and its weights as files.
+//! The network: I3D, its losses, and its weights files.
 //!
 //! I3D is Inception-v1 inflated to three dimensions (Carreira & Zisserman 2017,
 //! <https://arxiv.org/abs/1705.07750>), as the `lungs` 0.1.5 package trained it on chest CT:
@@ -25,14 +25,15 @@
 //! # Ok::<(), lungs::model::ModelError>(())
 //! ```
 //!
-//! A training step says what it does: nothing depends on a hidden mode, a global generator, or
-//! state that clones share.
+//! A training step is explicit: nothing depends on a hidden mode, a global random generator, or state
+//! shared between clones.
 //!
 //! ```text
-//! let (logits, moments) = network.forward_train(volumes, dropout_seed);
+//! let (logits, statistics) = network.forward_train(volumes, dropout_seed);
 //! let gradients = loss.mean(logits, &labels).backward();
 //! let gradients = GradientsParams::from_grads(gradients, &network);
-//! network = optimizer.step(learning_rate, network, gradients).absorb(&moments, 0.001);
+//! network = optimizer.step(learning_rate, network, gradients);
+//! network = network.update_running_statistics(&statistics, 0.001);
 //! let logits = network.valid().forward(volumes);
 //! ```
 //!
@@ -56,57 +57,57 @@ mod unit;
 mod weights;
 
 pub use cells::{Cells, inspected_layers, layer_cells};
-pub use inspect::Inspected;
-pub use layers::{BLOCK_UNITS, Layer, head_names, head_reads, is_head, knows_layer, layer_groups};
+pub use inspect::Inspection;
+pub use layers::{BLOCK_UNITS, Layer, head_inputs, head_names, is_head, knows_layer, layer_groups};
 pub use loss::Loss;
-pub use network::{BatchMoments, I3d};
-pub use recompute::Recomputed;
+pub use network::{BatchStatistics, I3d};
+pub use recompute::TrainingStep;
 pub use unit::parameter_id;
 pub use weights::{
     Metadata, Variable, WeightsError, load, load_variables, save, save_variables,
     sum_input_channels,
 };
 
-/// Which I3D.
+/// Configuration of an I3D.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct I3dConfig {
     /// Number of classes: logits per exam.
     pub classes: usize,
-    /// Channels of the image: 1, or 3 for the original's three copies of the same numbers.
+    /// Input channels: 1, or 3 for the original's three copies of the same image.
     pub in_channels: usize,
-    /// Factor on the number of channels of every layer but the last; 1 is the published network.
+    /// Factor of the number of channels in every layer but the last; 1 is the published network.
     pub width_multiplier: f64,
-    /// Probability that dropout keeps a feature in training; 1 switches dropout off.
+    /// Probability that dropout keeps a feature in training; 1 disables dropout.
     pub keep_prob: f64,
 }
 
 impl Default for I3dConfig {
-    /// The published network, reading one channel.
+    /// The published network with one input channel.
     fn default() -> Self {
         Self { classes: 2, in_channels: 1, width_multiplier: 1.0, keep_prob: 0.7 }
     }
 }
 
-/// A configuration that makes no network.
+/// An invalid configuration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ModelError {
-    /// A number is outside what the network allows.
-    #[error("the network's {key} is {found}: expected {expected}")]
+    /// A number is out of range.
+    #[error("the network's {key} is {value}, expected {expected}")]
     OutOfRange {
-        /// Which number.
+        /// Name of the number.
         key: &'static str,
-        /// Its value.
-        found: String,
-        /// What is allowed.
+        /// Value of the number.
+        value: String,
+        /// Allowed range.
         expected: &'static str,
     },
 }
 
 impl I3dConfig {
-    /// Whether a network can be made of this.
+    /// Checks the ranges of all numbers.
     ///
     /// # Errors
-    /// [`ModelError`] naming the first number that is out of range.
+    /// [`ModelError`] with the first number that is out of range.
     pub fn check(&self) -> Result<(), ModelError> {
         let checks = [
             ("classes", self.classes.to_string(), self.classes >= 2, "at least 2"),
@@ -129,9 +130,9 @@ impl I3dConfig {
                 "more than 0, at most 1",
             ),
         ];
-        match checks.into_iter().find(|(.., holds, _)| !holds) {
+        match checks.into_iter().find(|(.., valid, _)| !valid) {
             None => Ok(()),
-            Some((key, found, _, expected)) => Err(ModelError::OutOfRange { key, found, expected }),
+            Some((key, value, _, expected)) => Err(ModelError::OutOfRange { key, value, expected }),
         }
     }
 }

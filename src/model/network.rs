@@ -1,11 +1,11 @@
-//! I3D from end to end.
+//! The complete I3D network.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
 use super::initialization::truncated_normal;
-use super::normalization::Moments;
+use super::normalization::ChannelStatistics;
 use super::pooling::{average_pool_valid, max_pool_same};
 use super::unit::{Mixed, Pass, Unit, Widths, mixed_unit_names, parameter};
 use super::{I3dConfig, ModelError};
@@ -28,12 +28,11 @@ const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: us
     Widths { direct, first, second, pooled }
 }
 
-/// The three units before the blocks: name, input and output channels at multiplier 1 (no input
-/// channels where they are the image's), kernel size, stride.
+/// The three units before the blocks: name, output channels at multiplier 1, kernel size, stride.
 pub(super) const STEM: [(&str, usize, usize, usize); 3] =
     [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
 
-/// Parts of the network that pass on one tensor each: the units of the stem and the blocks.
+/// Number of segments, each with one output tensor: the units of the stem and the blocks.
 pub(super) const SEGMENTS: usize = STEM.len() + BLOCKS.len();
 
 /// The classifier's name.
@@ -41,7 +40,7 @@ pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
 
 /// I3D: Inception-v1 with every kernel inflated to three dimensions (Carreira & Zisserman 2017).
 ///
-/// Made by [`I3dConfig::init`]. Cloning copies it whole: no state is shared between clones.
+/// Created by [`I3dConfig::init`]. Clones share no state.
 #[derive(Module, Debug)]
 pub struct I3d {
     stem: Vec<Unit>,
@@ -53,15 +52,16 @@ pub struct I3d {
     keep_prob: f64,
 }
 
-/// The moments of every batch normalisation in one training pass; hand them to [`I3d::absorb`].
+/// The batch statistics of every normalisation in one training pass, for
+/// [`I3d::update_running_statistics`].
 #[derive(Debug, Clone)]
-#[must_use = "without I3d::absorb the network evaluates with stale averages"]
-pub struct BatchMoments(pub(super) Vec<Moments>);
+#[must_use = "without I3d::update_running_statistics the network evaluates with outdated statistics"]
+pub struct BatchStatistics(pub(super) Vec<ChannelStatistics>);
 
-impl BatchMoments {
-    /// The same on another device.
+impl BatchStatistics {
+    /// The same statistics on another device.
     pub fn to_device(self, device: &Device) -> Self {
-        let each = |Moments { mean, variance }| Moments {
+        let each = |ChannelStatistics { mean, variance }| ChannelStatistics {
             mean: Tensor::to_device(mean, device),
             variance: Tensor::to_device(variance, device),
         };
@@ -70,14 +70,14 @@ impl BatchMoments {
 }
 
 impl I3dConfig {
-    /// The network with random initial weights, a function of `seed` alone, on `device`.
+    /// A network with random initial weights, a function of `seed` alone, on `device`.
     ///
-    /// Kernels are drawn by He's rule and the classifier by `1 / fan_in`, both from normal
-    /// distributions cut off at two deviations; biases are 0, moving means 0, variances 1.
-    /// For training, give a device with gradients (`device.autodiff()`).
+    /// Kernels have He's variance and the classifier `1 / fan_in`, both from normal distributions
+    /// truncated at two deviations. Biases and running means are 0, running variances 1. Training
+    /// needs a device with gradients (`device.autodiff()`).
     ///
     /// # Errors
-    /// [`ModelError`] when the configuration makes no network.
+    /// [`ModelError`] if the configuration is invalid.
     pub fn init(&self, seed: u64, device: &Device) -> Result<I3d, ModelError> {
         self.check()?;
         let mut inputs = self.in_channels;
@@ -120,23 +120,23 @@ impl I3dConfig {
         })
     }
 
-    /// `width_multiplier` times as many channels, rounded, at least one.
+    /// `full` channels times `width_multiplier`, rounded, at least one.
     pub(super) fn channels(&self, full: usize) -> usize {
         ((full as f64 * self.width_multiplier).round() as usize).max(1)
     }
 }
 
 impl I3d {
-    /// Logits `[batch, class]` of windowed volumes `[batch, channel, depth, height, width]`, as
-    /// evaluation has them: moving averages, no dropout, the same for the same input.
+    /// Logits `[batch, class]` of windowed volumes `[batch, channel, depth, height, width]` in
+    /// evaluation mode: running statistics, no dropout, deterministic.
     ///
-    /// On a network that was made for training, call it on `network.valid()`, which has no
-    /// gradients and keeps no intermediate results.
+    /// For a network with gradients, call it on `network.valid()`, which has no gradients and keeps no
+    /// intermediate results.
     pub fn forward(&self, input: Tensor<5>) -> Tensor<2> {
         self.forward_probed(input, |_, _| ())
     }
 
-    /// [`I3d::forward`], showing each layer's output to `probe` under its name in the original
+    /// [`I3d::forward`] that passes each layer's output to `probe`, with its name in the original
     /// (`"Conv3d_1a_7x7"`, `"MaxPool3d_2a_3x3"`, `"Mixed_3b"`, …), `[batch, channel, …]`.
     pub fn forward_probed(
         &self,
@@ -147,33 +147,36 @@ impl I3d {
         self.classify(average_pool_valid(features, [2, 7, 7]))
     }
 
-    /// Logits as training has them: batch normalisation by the batch itself, and dropout.
+    /// Logits in training mode: batch statistics, and dropout.
     ///
-    /// Which features are dropped is a function of `dropout_seed` alone (one per step:
-    /// `random::stream_seed(seed, "dropout/step-…")`), on any device. After the optimizer's step,
-    /// give the moments to [`I3d::absorb`].
-    pub fn forward_train(&self, input: Tensor<5>, dropout_seed: u64) -> (Tensor<2>, BatchMoments) {
-        let mut moments = vec![];
-        let features = self.features(input, &mut Pass::Train(&mut moments), &mut |_, _| ());
-        (self.classify_with_dropout(features, dropout_seed), BatchMoments(moments))
+    /// The dropout mask is a function of `dropout_seed` alone (one per batch:
+    /// `random::stream_seed(seed, "dropout/…")`), on any device. After the optimizer's step, pass the
+    /// batch statistics to [`I3d::update_running_statistics`].
+    pub fn forward_train(
+        &self,
+        input: Tensor<5>,
+        dropout_seed: u64,
+    ) -> (Tensor<2>, BatchStatistics) {
+        let mut statistics = vec![];
+        let features = self.features(input, &mut Pass::Train(&mut statistics), &mut |_, _| ());
+        (self.classify_with_dropout(features, dropout_seed), BatchStatistics(statistics))
     }
 
-    /// The network with its moving averages moved towards one training batch: `share` of the new
-    /// averages (0 to 1) is the batch's.
-    pub fn absorb(mut self, moments: &BatchMoments, share: f64) -> Self {
+    /// Updates the running statistics by one training batch, whose weight in them is `share` (0 to 1).
+    pub fn update_running_statistics(mut self, statistics: &BatchStatistics, share: f64) -> Self {
         let units = self.units_mut().into_iter().filter(|(_, unit)| !unit.by_averages);
-        for ((_, unit), moments) in units.zip(&moments.0) {
-            unit.absorb(moments, share);
+        for ((_, unit), statistics) in units.zip(&statistics.0) {
+            unit.update_running_statistics(statistics, share);
         }
         self
     }
 
-    /// The network whose named layers training leaves as they are: kernels, betas and moving
-    /// averages, by which they normalise. A name stands for everything below it: `Mixed_3b`,
+    /// Freezes the named layers: kernels, betas and running statistics stay constant, and training
+    /// normalises with the running statistics. A name includes everything below it: `Mixed_3b`,
     /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`super::knows_layer`]).
     #[must_use]
     pub fn with_frozen(mut self, names: &[String]) -> Self {
-        let frozen = |name: &str| names.iter().any(|wanted| super::layers::is_below(name, wanted));
+        let frozen = |name: &str| names.iter().any(|layer| super::layers::is_below(name, layer));
         for (name, unit) in self.units_mut() {
             if frozen(&name) {
                 unit.freeze();
@@ -186,24 +189,24 @@ impl I3d {
         self
     }
 
-    /// The network whose every batch normalisation uses the moving averages in training too, and
-    /// leaves them as they are.
+    /// Freezes every batch normalisation: training uses the running statistics, and does not change
+    /// them.
     #[must_use]
-    pub fn with_frozen_averages(mut self) -> Self {
+    pub fn with_frozen_statistics(mut self) -> Self {
         self.units_mut().into_iter().for_each(|(_, unit)| unit.by_averages = true);
         self
     }
 
-    /// The network whose convolutions are computed in bfloat16 (mixed precision): products of
-    /// bfloat16 numbers. Weights, their gradients, normalisation, the classifier and the loss stay in
-    /// 32-bit floating point. bfloat16 has the range of f32, so that no loss needs to be scaled.
+    /// Computes convolutions in bfloat16 (mixed precision). Weights, their gradients, normalisation,
+    /// the classifier and the loss stay in f32. bfloat16 has the range of f32, so that no loss scaling
+    /// is needed.
     #[must_use]
     pub fn with_bf16_convolutions(mut self) -> Self {
         self.units_mut().into_iter().for_each(|(_, unit)| unit.in_bf16 = true);
         self
     }
 
-    /// How many numbers training changes (moving averages are not among them).
+    /// Number of trainable parameters (without running statistics).
     pub fn parameter_count(&self) -> usize {
         let units = self.units().into_iter().map(|(_, unit)| {
             unit.kernel.val().shape().num_elements() + unit.beta.val().shape().num_elements()
@@ -223,8 +226,8 @@ impl I3d {
         (0..SEGMENTS).fold(input, |output, index| self.segment(index, output, pass, probe))
     }
 
-    /// One of the [`SEGMENTS`] that the features are made by: a unit of the stem or a block, with
-    /// the pool that follows the one or precedes the other.
+    /// One of the [`SEGMENTS`] of the features: a unit of the stem with the pool after it, or a block
+    /// with the pool before it.
     pub(super) fn segment(
         &self,
         index: usize,
@@ -258,39 +261,39 @@ impl I3d {
         output
     }
 
-    /// Logits of what the segment at `place` gave, before the pool that may follow it.
-    pub(super) fn continue_after(&self, place: usize, output: Tensor<5>) -> Tensor<2> {
-        let pool = STEM.get(place).and_then(|(name, ..)| pool_after(name));
+    /// Logits from the output of segment `index`, taken before the pool that may follow it.
+    pub(super) fn continue_after(&self, index: usize, output: Tensor<5>) -> Tensor<2> {
+        let pool = STEM.get(index).and_then(|(name, ..)| pool_after(name));
         let output = match pool {
             Some(_) => max_pool_same(output, [1, 3, 3], [1, 2, 2]),
             None => output,
         };
-        let features = (place + 1..SEGMENTS).fold(output, |output, index| {
+        let features = (index + 1..SEGMENTS).fold(output, |output, index| {
             self.segment(index, output, &mut Pass::Evaluate, &mut |_, _| ())
         });
         self.classify(average_pool_valid(features, [2, 7, 7]))
     }
 
-    /// Whether training changes something in a segment.
-    pub(super) fn segment_learns(&self, index: usize) -> bool {
-        let learns = |unit: &Unit| unit.kernel.is_require_grad() || unit.beta.is_require_grad();
+    /// Whether a segment has trainable parameters.
+    pub(super) fn is_trainable(&self, index: usize) -> bool {
+        let trainable = |unit: &Unit| unit.kernel.is_require_grad() || unit.beta.is_require_grad();
         match self.stem.get(index) {
-            Some(unit) => learns(unit),
-            None => self.blocks[index - STEM.len()].units().into_iter().any(learns),
+            Some(unit) => trainable(unit),
+            None => self.blocks[index - STEM.len()].units().into_iter().any(trainable),
         }
     }
 
     /// Logits of features with dropout.
     pub(super) fn classify_with_dropout(&self, features: Tensor<5>, seed: u64) -> Tensor<2> {
         let features = average_pool_valid(features, [2, 7, 7]);
-        self.classify(drop_out(features, self.keep_prob, seed))
+        self.classify(dropout(features, self.keep_prob, seed))
     }
 
-    /// The classifier at every remaining position, and the mean over positions.
+    /// The classifier at every position, averaged over positions.
     fn classify(&self, features: Tensor<5>) -> Tensor<2> {
         let [batch, channels, depth, height, width] = features.dims();
         let features = features.reshape([batch, channels, depth * height * width]);
-        // The classifier is linear, so that the mean may come first.
+        // The classifier is linear, so averaging first gives the same result.
         let features = features.mean_dim(2).reshape([batch, channels]);
         features.matmul(self.head_kernel.val().transpose()) + self.head_bias.val().unsqueeze::<2>()
     }
@@ -314,7 +317,7 @@ impl I3d {
     }
 }
 
-/// The pool that follows a unit of the stem.
+/// Name of the pool after a unit of the stem.
 fn pool_after(unit: &str) -> Option<&'static str> {
     match unit {
         "Conv3d_1a_7x7" => Some("MaxPool3d_2a_3x3"),
@@ -323,10 +326,10 @@ fn pool_after(unit: &str) -> Option<&'static str> {
     }
 }
 
-/// Each feature is kept with probability `keep`, and then divided by it, or set to 0.
+/// Keeps each feature with probability `keep`, divided by `keep`; sets the others to 0.
 ///
-/// The mask is drawn on the host, so that it does not depend on a device's generator.
-fn drop_out(features: Tensor<5>, keep: f64, seed: u64) -> Tensor<5> {
+/// The mask is drawn on the host, so that it does not depend on a device's random generator.
+fn dropout(features: Tensor<5>, keep: f64, seed: u64) -> Tensor<5> {
     if keep >= 1.0 {
         return features;
     }
@@ -352,15 +355,15 @@ mod tests {
         let device = Device::flex();
         let ones = || Tensor::<5>::ones([2, 5000, 1, 1, 1], &device);
         let values =
-            |seed| -> Vec<f32> { drop_out(ones(), 0.7, seed).into_data().try_into_vec().unwrap() };
+            |seed| -> Vec<f32> { dropout(ones(), 0.7, seed).into_data().try_into_vec().unwrap() };
         let first = values(1);
         assert!(first.iter().all(|&v| v == 0.0 || v == (1.0_f64 / 0.7) as f32));
         let mean = first.iter().sum::<f32>() / 1e4;
-        // Four deviations of the mean of 10,000 draws.
+        // Four standard errors of 10,000 draws.
         assert!((mean - 1.0).abs() < 4.0 * (0.3_f32 / 0.7).sqrt() / 100.0, "{mean}");
         assert_eq!(first, values(1));
         assert_ne!(first, values(2));
-        let kept: Vec<f32> = drop_out(ones(), 1.0, 1).into_data().try_into_vec().unwrap();
+        let kept: Vec<f32> = dropout(ones(), 1.0, 1).into_data().try_into_vec().unwrap();
         assert!(kept.iter().all(|&v| v == 1.0));
     }
 }

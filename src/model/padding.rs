@@ -1,18 +1,17 @@
 //! TensorFlow's SAME padding.
 
-/// How many elements SAME padding puts before and after an axis of `length` for a window of
-/// `size` moved by `stride`.
+/// SAME padding before and after an axis of `length`, for windows of `size` with `stride`.
 ///
-/// The output has `ceil(length / stride)` elements, and the padding is what the windows then
-/// need: `max((ceil(length / stride) − 1)·stride + size − length, 0)`, the smaller half before,
-/// so that an odd element goes after. (TensorFlow, `tf.nn.convolution`, "SAME".)
+/// The output has `ceil(length / stride)` elements. The total padding is
+/// `max((ceil(length / stride) − 1)·stride + size − length, 0)`, with the smaller half before the axis.
+/// (TensorFlow, `tf.nn.convolution`, "SAME".)
 pub(super) fn same(length: usize, size: usize, stride: usize) -> (usize, usize) {
     let windows = length.div_ceil(stride);
     let total = (windows.saturating_sub(1) * stride + size).saturating_sub(length);
     (total / 2, total - total / 2)
 }
 
-/// [`same`] of three axes.
+/// [`same`] for three axes.
 pub(super) fn same_3d(
     lengths: [usize; 3],
     sizes: [usize; 3],
@@ -21,10 +20,10 @@ pub(super) fn same_3d(
     std::array::from_fn(|axis| same(lengths[axis], sizes[axis], strides[axis]))
 }
 
-/// The stretch of windows `first..last` whose element number `element` lies inside the axis, when
-/// `windows` windows are moved by `stride` over `length` elements that `before` padding precedes.
+/// The range of windows `first..last` whose element `element` lies inside the axis, not in the padding,
+/// for `windows` windows with `stride` over `length` elements after `before` elements of padding.
 ///
-/// Window `w`'s element lies at `w·stride + element − before`.
+/// The element of window `w` lies at `w·stride + element − before`.
 pub(super) fn inside(
     length: usize,
     before: usize,
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_odd_element_goes_after() {
+    fn the_odd_element_of_padding_is_after_the_axis() {
         assert_eq!(same(224, 7, 2), (2, 3)); // Conv3d_1a_7x7
         assert_eq!(same(112, 3, 2), (0, 1)); // MaxPool3d_2a_3x3
         assert_eq!(same(56, 3, 1), (1, 1)); // Conv3d_2c_3x3
@@ -53,19 +52,19 @@ mod tests {
     }
 
     #[test]
-    fn inside_is_what_a_search_finds() {
+    fn inside_equals_a_search() {
         for (length, size, stride) in [(5, 3, 1), (6, 3, 2), (1, 7, 2), (2, 7, 2), (9, 2, 2)] {
             let (before, _) = same(length, size, stride);
             let windows = length.div_ceil(stride);
             for element in 0..size {
-                let found: Vec<usize> = (0..windows)
+                let expected: Vec<usize> = (0..windows)
                     .filter(|window| {
-                        let at = (window * stride + element) as isize - before as isize;
-                        at >= 0 && at < length as isize
+                        let position = (window * stride + element) as isize - before as isize;
+                        position >= 0 && position < length as isize
                     })
                     .collect();
                 let (first, last) = inside(length, before, element, stride, windows);
-                assert_eq!((first..last).collect::<Vec<_>>(), found, "{length} {size} {stride}");
+                assert_eq!((first..last).collect::<Vec<_>>(), expected, "{length} {size} {stride}");
             }
         }
     }

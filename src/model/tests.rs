@@ -1,4 +1,4 @@
-//! The network as a whole, at a size that a test can afford.
+//! Tests of the complete network at a small size.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ fn bytes<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
     tensor.into_data().iter::<f32>().map(f32::to_bits).collect()
 }
 
-/// The same network in double precision, which takes Burn's own operations throughout.
+/// Converts a network to double precision, which uses Burn's own operations.
 struct DoublePrecision;
 
 impl ModuleMapper for DoublePrecision {
@@ -58,18 +58,18 @@ fn gradients(network: &I3d, x: Tensor<5>) -> BTreeMap<String, Vec<f64>> {
 }
 
 #[test]
-fn every_gradient_is_what_burns_operations_give_in_double_precision() {
+fn every_gradient_equals_that_of_burns_operations_in_double_precision() {
     let device = Device::flex().autodiff();
     let network = SMALL.init(37, &device).unwrap();
     let x = volumes([2, 1, 32, 64, 64], &device);
     let ours = gradients(&network, x.clone());
-    let wide = network.map(&mut DoublePrecision);
-    let exact = gradients(&wide, x.cast(DType::F64));
+    let double = network.map(&mut DoublePrecision);
+    let exact = gradients(&double, x.cast(DType::F64));
     assert_eq!(ours.len(), 116);
     for (name, exact) in &exact {
         let norm = exact.iter().map(|value| value * value).sum::<f64>().sqrt();
         let distance = ours[name].iter().zip(exact).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-        // Where rounding switches a ReLU or a maximum, a gradient differs by more than rounding.
+        // Rounding can switch a ReLU or a maximum, which changes a gradient by more than rounding.
         assert!(distance.sqrt() < 1e-2 * norm, "{name}: {} of {norm}", distance.sqrt());
     }
 }
@@ -80,14 +80,15 @@ fn a_step_has_the_same_bytes_for_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let device = Device::flex().autodiff();
-            // Wide enough that matrix products are shared among threads.
+            // Wide enough for matrix products with several threads.
             let config = I3dConfig { width_multiplier: 0.5, ..SMALL };
             let network = config.init(37, &device).unwrap();
-            let (logits, moments) = network.forward_train(volumes([2, 1, 16, 48, 48], &device), 1);
+            let (logits, statistics) =
+                network.forward_train(volumes([2, 1, 16, 48, 48], &device), 1);
             let loss = Loss::CrossEntropy.mean(logits.clone(), &[1, 0]);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             let network = AdamConfig::new().init().step(1e-3, network, gradients);
-            (bytes(logits), network.absorb(&moments, 0.001).variables())
+            (bytes(logits), network.update_running_statistics(&statistics, 0.001).variables())
         })
     };
     let one = step(1);
@@ -95,7 +96,7 @@ fn a_step_has_the_same_bytes_for_any_number_of_threads() {
 }
 
 #[test]
-fn evaluation_repeats_itself_and_drops_nothing() {
+fn evaluation_is_deterministic_and_has_no_dropout() {
     let device = Device::flex();
     let x = volumes([2, 1, 16, 40, 48], &device);
     let network = SMALL.init(37, &device).unwrap();
@@ -105,21 +106,21 @@ fn evaluation_repeats_itself_and_drops_nothing() {
     assert_eq!(logits, bytes(kept.forward(x.clone())));
     // One exam's logits do not depend on which others are in its batch.
     assert_eq!(logits[..2], bytes(network.forward(x.clone().narrow(0, 0, 1))));
-    // Training does drop, by its seed.
-    let trained = |seed| bytes(network.forward_train(x.clone(), seed).0);
-    assert_eq!(trained(1), trained(1));
-    assert_ne!(trained(1), trained(2));
+    // Training has dropout, by its seed.
+    let train_logits = |seed| bytes(network.forward_train(x.clone(), seed).0);
+    assert_eq!(train_logits(1), train_logits(1));
+    assert_ne!(train_logits(1), train_logits(2));
 }
 
 #[test]
-fn training_leaves_the_averages_to_absorb() {
+fn a_training_pass_does_not_change_the_running_statistics() {
     let device = Device::flex().autodiff();
     let network = SMALL.init(37, &device).unwrap();
     let before = network.variables();
-    let (_, moments) = network.forward_train(volumes([1, 1, 8, 32, 32], &device), 1);
+    let (_, statistics) = network.forward_train(volumes([1, 1, 8, 32, 32], &device), 1);
     assert_eq!(network.variables(), before);
-    let after = network.clone().absorb(&moments, 0.001).variables();
-    assert_eq!(network.variables(), before, "a clone shares nothing");
+    let after = network.clone().update_running_statistics(&statistics, 0.001).variables();
+    assert_eq!(network.variables(), before, "clones share no state");
     for (before, after) in before.iter().zip(&after) {
         // A channel whose input is all zero keeps a mean of zero, but not a variance of one.
         if before.name.ends_with("/moving_variance") {
@@ -141,19 +142,20 @@ fn a_small_network_learns_two_exams() {
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     let mut losses = vec![];
     for step in 0..8 {
-        let (logits, moments) = network.forward_train(x.clone(), step);
+        let (logits, statistics) = network.forward_train(x.clone(), step);
         let loss = Loss::Focal { alpha: 0.5, gamma: 2.0 }.mean(logits, &[0, 1]);
         losses.push(loss.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        network = adam.step(1e-3, network, gradients).absorb(&moments, 0.001);
+        network = adam.step(1e-3, network, gradients);
+        network = network.update_running_statistics(&statistics, 0.001);
     }
     assert!(losses[7] < 0.2 * losses[0], "{losses:?}");
 }
 
 #[test]
-fn a_configuration_that_makes_no_network_is_told() {
+fn an_invalid_configuration_is_an_error() {
     let device = Device::flex();
-    let wrong = [
+    let invalid = [
         (I3dConfig { classes: 1, ..SMALL }, "classes is 1"),
         (I3dConfig { in_channels: 2, ..SMALL }, "in_channels is 2"),
         (I3dConfig { width_multiplier: 0.0, ..SMALL }, "width_multiplier is 0"),
@@ -161,7 +163,7 @@ fn a_configuration_that_makes_no_network_is_told() {
         (I3dConfig { keep_prob: 0.0, ..SMALL }, "keep_prob is 0"),
         (I3dConfig { keep_prob: 1.5, ..SMALL }, "keep_prob is 1.5"),
     ];
-    for (config, expected) in wrong {
+    for (config, expected) in invalid {
         let message = config.init(1, &device).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }
@@ -174,7 +176,7 @@ fn scratch() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn weights_come_back_from_their_file() {
+fn saved_weights_load_unchanged() {
     let (folder, file) = scratch();
     let network = SMALL.init(37, &Device::flex()).unwrap();
     let metadata: Metadata =
@@ -182,9 +184,9 @@ fn weights_come_back_from_their_file() {
     save(&network, &file, &metadata).unwrap();
     let other = SMALL.init(1, &Device::flex().autodiff()).unwrap();
     assert_ne!(other.variables(), network.variables());
-    let (loaded, found) = load(other, &file).unwrap();
+    let (loaded, loaded_metadata) = load(other, &file).unwrap();
     assert_eq!(loaded.variables(), network.variables());
-    assert_eq!(found, metadata);
+    assert_eq!(loaded_metadata, metadata);
     // Still trainable: 116 parameters have gradients.
     assert_eq!(
         gradients(&loaded, volumes([2, 1, 8, 32, 32], &Device::flex().autodiff())).len(),
@@ -196,7 +198,7 @@ fn weights_come_back_from_their_file() {
 }
 
 #[test]
-fn weights_of_another_network_are_told_apart() {
+fn weights_of_another_network_are_an_error() {
     let (_folder, file) = scratch();
     let device = Device::flex();
     let network = SMALL.init(37, &device).unwrap();
@@ -214,22 +216,22 @@ fn weights_of_another_network_are_told_apart() {
     for line in [
         "Conv3d_1a_7x7/conv_3d/w: missing; expected shape [8, 1, 7, 7, 7]",
         "Conv3d_1a_7x7/w: not part of the network",
-        "Conv3d_1a_7x7/batch_norm/beta: shape [8] with 7 numbers",
-        "Conv3d_1a_7x7/batch_norm/moving_mean: given twice",
+        "Conv3d_1a_7x7/batch_norm/beta: shape [8] with 7 values",
+        "Conv3d_1a_7x7/batch_norm/moving_mean: occurs twice",
     ] {
         assert!(message.contains(line), "{line} in {message}");
     }
 }
 
 #[test]
-fn a_damaged_weights_file_is_told() {
+fn a_damaged_weights_file_is_an_error() {
     let (_folder, file) = scratch();
     let network = || SMALL.init(37, &Device::flex()).unwrap();
     let message = load(network(), &file).unwrap_err().to_string();
     assert!(message.contains("cannot read weights") && message.contains("weights.safetensors"));
     save(&network(), &file, &Metadata::new()).unwrap();
-    let whole = std::fs::read(&file).unwrap();
-    for damaged in [&whole[..whole.len() - 4], &whole[..100], b"not weights", b""] {
+    let intact = std::fs::read(&file).unwrap();
+    for damaged in [&intact[..intact.len() - 4], &intact[..100], b"not weights", b""] {
         std::fs::write(&file, damaged).unwrap();
         let message = load(network(), &file).unwrap_err().to_string();
         assert!(message.contains("is not a readable safetensors file"), "{message}");
@@ -237,10 +239,10 @@ fn a_damaged_weights_file_is_told() {
 }
 
 #[test]
-fn convolutions_in_bfloat16_give_about_the_same_logits_and_gradients() {
+fn bfloat16_convolutions_give_nearly_the_same_logits_and_gradients() {
     let device = Device::flex().autodiff();
-    // By averages: moments of a few numbers in the last blocks turn rounding into anything.
-    let network = SMALL.init(37, &device).unwrap().with_frozen_averages();
+    // Running statistics: batch statistics of few numbers in the last blocks amplify rounding.
+    let network = SMALL.init(37, &device).unwrap().with_frozen_statistics();
     let mixed = network.clone().with_bf16_convolutions();
     let x = volumes([2, 1, 16, 32, 32], &device);
 
@@ -265,7 +267,7 @@ fn convolutions_in_bfloat16_give_about_the_same_logits_and_gradients() {
         })
         .collect();
     similarities.sort_by(f64::total_cmp);
-    // Layers of one or two channels turn more.
+    // Gradients of layers with one or two channels differ more.
     let at = |share: f64| similarities[(share * similarities.len() as f64) as usize];
     assert!(at(0.1) > 0.85 && at(0.5) > 0.95, "{similarities:?}");
 }

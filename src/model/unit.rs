@@ -1,18 +1,20 @@
-//! The network's parts: the unit of convolution, batch normalisation and ReLU, and the inception
-//! block that is made of six of them.
+//! The building blocks of the network: the unit (convolution, batch normalisation, ReLU), and the
+//! inception block of six units.
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::convolution::convolve_same;
 use super::initialization::truncated_normal;
-use super::normalization::{Moments, normalize_by, normalize_by_batch};
+use super::normalization::{ChannelStatistics, normalize_by, normalize_by_batch};
 use super::pooling::max_pool_same;
 
-/// Whether a forward pass normalises by its own batch, and if so, where it leaves the moments.
+/// The mode of a forward pass.
 pub(super) enum Pass<'a> {
+    /// Normalisation with running statistics.
     Evaluate,
-    Train(&'a mut Vec<Moments>),
+    /// Normalisation with batch statistics, which are appended here.
+    Train(&'a mut Vec<ChannelStatistics>),
 }
 
 /// Convolution without bias, batch normalisation without scale, ReLU.
@@ -20,21 +22,21 @@ pub(super) enum Pass<'a> {
 pub(super) struct Unit {
     /// `[out, in, size, size, size]`.
     pub(super) kernel: Param<Tensor<5>>,
-    /// `[out]`, learned.
+    /// `[out]`, trainable.
     pub(super) beta: Param<Tensor<1>>,
-    /// `[out]`, a moving average, not learned.
+    /// `[out]`, a running statistic, not trainable.
     pub(super) moving_mean: Param<Tensor<1>>,
-    /// `[out]`, a moving average, not learned.
+    /// `[out]`, a running statistic, not trainable.
     pub(super) moving_variance: Param<Tensor<1>>,
     stride: usize,
-    /// Whether training normalises by the moving averages, which then stay what they are.
+    /// Whether training normalises with the running statistics and leaves them unchanged.
     pub(super) by_averages: bool,
     /// Whether the convolution is computed in bfloat16.
     pub(super) in_bf16: bool,
 }
 
 impl Unit {
-    /// The unit called `name` with its initial weights under `seed`.
+    /// The unit called `name`, with initial weights from `seed`.
     pub(super) fn new(
         name: &str,
         [inputs, outputs]: [usize; 2],
@@ -60,7 +62,7 @@ impl Unit {
         }
     }
 
-    /// Kernel and beta are not learned any more, and moving averages stay what they are.
+    /// Makes kernel, beta and running statistics constant.
     pub(super) fn freeze(&mut self) {
         self.by_averages = true;
         self.kernel = self.kernel.clone().set_require_grad(false);
@@ -75,21 +77,24 @@ impl Unit {
             convolve_same(input, self.kernel.val(), self.stride)
         };
         match pass {
-            Pass::Train(moments) if !self.by_averages => {
-                let (output, own) = normalize_by_batch(output, self.beta.val());
-                moments.push(own);
+            Pass::Train(statistics) if !self.by_averages => {
+                let (output, batch) = normalize_by_batch(output, self.beta.val());
+                statistics.push(batch);
                 output
             }
             _ => normalize_by(
                 output,
                 self.beta.val(),
-                &Moments { mean: self.moving_mean.val(), variance: self.moving_variance.val() },
+                &ChannelStatistics {
+                    mean: self.moving_mean.val(),
+                    variance: self.moving_variance.val(),
+                },
             ),
         }
     }
 
-    /// Moves the moving averages by one batch: `moving ← moving − (moving − batch)·(1 − decay)`.
-    pub(super) fn absorb(&mut self, batch: &Moments, share: f64) {
+    /// Updates the running statistics by one batch: `moving ← moving − (moving − batch)·share`.
+    pub(super) fn update_running_statistics(&mut self, batch: &ChannelStatistics, share: f64) {
         for (moving, batch) in
             [(&mut self.moving_mean, &batch.mean), (&mut self.moving_variance, &batch.variance)]
         {
@@ -120,8 +125,8 @@ pub(super) fn moving_variance_name(unit: &str) -> String {
     format!("{unit}/batch_norm/moving_variance")
 }
 
-/// The identity of the parameter called `name`, the same in every run: an optimizer's saved state
-/// finds its parameter by it.
+/// The id of the parameter called `name`, the same in every run. A saved optimizer state refers to
+/// parameters by it.
 pub fn parameter_id(name: &str) -> ParamId {
     let hash = blake3::hash(name.as_bytes());
     let mut bytes = [0; 8];
@@ -129,7 +134,7 @@ pub fn parameter_id(name: &str) -> ParamId {
     ParamId::from(u64::from_le_bytes(bytes))
 }
 
-/// A learned parameter of the given values.
+/// A trainable parameter with the given values.
 pub(super) fn parameter<const D: usize>(
     name: &str,
     values: Vec<f32>,
@@ -140,12 +145,11 @@ pub(super) fn parameter<const D: usize>(
     Param::initialized(parameter_id(name), tensor).set_require_grad(true)
 }
 
-/// Puts a new value (without gradients) in a parameter's place, which keeps its identity and
-/// whether it is learned.
+/// Replaces a parameter's value (without gradients). The id and whether it is trainable stay the same.
 pub(super) fn replace<const D: usize>(parameter: &mut Param<Tensor<D>>, value: Tensor<D>) {
-    let learned = parameter.is_require_grad();
+    let trainable = parameter.is_require_grad();
     let value = if parameter.val().is_autodiff() { Tensor::from_inner(value) } else { value };
-    *parameter = Param::initialized(parameter.id, value).set_require_grad(learned);
+    *parameter = Param::initialized(parameter.id, value).set_require_grad(trainable);
 }
 
 /// Output channels of an inception block's six units.
@@ -153,11 +157,11 @@ pub(super) fn replace<const D: usize>(parameter: &mut Param<Tensor<D>>, value: T
 pub(super) struct Widths {
     /// The 1×1×1 branch.
     pub(super) direct: usize,
-    /// The first 3×3×3 branch: its reducing 1×1×1 unit, and the 3×3×3 unit.
+    /// The first 3×3×3 branch: the reducing 1×1×1 unit, and the 3×3×3 unit.
     pub(super) first: [usize; 2],
-    /// The second 3×3×3 branch, likewise.
+    /// The second 3×3×3 branch: the reducing 1×1×1 unit, and the 3×3×3 unit.
     pub(super) second: [usize; 2],
-    /// The 1×1×1 unit behind the max pool.
+    /// The 1×1×1 unit after the max pool.
     pub(super) pooled: usize,
 }
 
@@ -167,7 +171,7 @@ impl Widths {
     }
 }
 
-/// An inception block: four branches side by side, joined along the channels.
+/// An inception block: four parallel branches, concatenated along the channels.
 ///
 /// ```text
 ///        ┌─ 1×1×1 ──────────────┐
@@ -187,7 +191,7 @@ pub(super) struct Mixed {
 
 /// The names of a block's units, in the order of [`Mixed::units`].
 ///
-/// `Mixed_5b` breaks the pattern in the original (`0a` for `0b`), and so in every checkpoint.
+/// `Mixed_5b` is irregular in the original (`0a` for `0b`), and therefore in every checkpoint.
 pub(super) fn mixed_unit_names(block: &str) -> [String; 6] {
     let second = match block {
         "Mixed_5b" => "Branch_2/Conv3d_0a_3x3",
@@ -227,7 +231,7 @@ impl Mixed {
     }
 
     pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
-        // The moments are left in the order of `units`.
+        // The batch statistics are appended in the order of `units`.
         let direct = self.direct.forward(input.clone(), pass);
         let first = self.reduce_first.forward(input.clone(), pass);
         let first = self.first.forward(first, pass);

@@ -1,4 +1,4 @@
-//! Weights as named arrays, and as safetensors files.
+//! Weights as named arrays, and safetensors files of them.
 //!
 //! Names are the original checkpoint's without its `RGB/inception_i3d/` prefix; shapes are this
 //! program's (and PyTorch's), where TensorFlow's kernels are `[depth, height, width, in, out]`:
@@ -10,8 +10,8 @@
 //! | `Logits/Conv3d_0c_1x1/conv_3d/w` | `[class, feature]` |
 //! | `Logits/Conv3d_0c_1x1/conv_3d/b` | `[class]` |
 //!
-//! A unit is called `Conv3d_1a_7x7` or `Mixed_4b/Branch_1/Conv3d_0b_3x3`, for example. One and the
-//! same network gives one and the same file, byte for byte.
+//! A unit is called `Conv3d_1a_7x7` or `Mixed_4b/Branch_1/Conv3d_0b_3x3`, for example. The same network
+//! gives the same file, byte for byte.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -25,7 +25,7 @@ use super::network::{HEAD, I3d};
 use super::unit::{self, replace};
 use crate::files::{self, WriteError};
 
-/// Numbers that are turned into bytes at once.
+/// Numbers that are converted to bytes at once.
 const PIECE: usize = 1 << 16;
 
 /// The kernel that reads the image.
@@ -34,18 +34,18 @@ const FIRST_KERNEL: &str = "Conv3d_1a_7x7/conv_3d/w";
 /// One named array of the network on the host, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable {
-    /// Its name, for example `Conv3d_1a_7x7/conv_3d/w`.
+    /// Name, for example `Conv3d_1a_7x7/conv_3d/w`.
     pub name: String,
-    /// The lengths of its axes.
+    /// Length of each axis.
     pub shape: Vec<usize>,
-    /// Its numbers; as many as `shape` says.
+    /// Values; their number is the product of `shape`.
     pub values: Vec<f32>,
 }
 
-/// What a weights file's header says besides the arrays, by key.
+/// Metadata in a weights file's header, by key.
 pub type Metadata = BTreeMap<String, String>;
 
-/// Weights could not be written, read, or put into the network.
+/// Weights cannot be written, read, or loaded into the network.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The file cannot be written.
@@ -56,30 +56,31 @@ pub enum WeightsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is not a safetensors file, or a damaged one.
+    /// The file is not a safetensors file, or it is damaged.
     #[error("{path} is not a readable safetensors file: {reason}")]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// The arrays are not those of the network.
+    /// The arrays do not fit the network.
     #[error(
-        "the weights do not fit the network:\n{}\nwas the network configured as the one that the weights are of (classes, input channels, width)?",
+        "the weights do not fit the network:\n{}\ncheck that classes, input channels and width are \
+         those of the weights",
         .problems.join("\n")
     )]
     Mismatch {
-        /// Every array that is missing, extra or wrong, with what was expected and found.
+        /// Every missing, extra or wrong array, with the expected and the found shape.
         problems: Vec<String>,
     },
 }
 
 impl I3d {
-    /// Every array of the network, moving averages included, in the order of a forward pass.
+    /// Every array of the network, with the running statistics, in the order of a forward pass.
     pub fn variables(&self) -> Vec<Variable> {
         let mut variables = vec![];
         for (name, unit) in self.units() {
@@ -93,58 +94,58 @@ impl I3d {
         variables
     }
 
-    /// The network with these arrays in place of its own, in any order.
+    /// The network with these arrays, given in any order.
     ///
-    /// Where the network has one input channel and the arrays are of a network with several, the
-    /// first kernel is summed over its inputs, which gives the same output as the several
-    /// channels of one and the same image (see [`sum_input_channels`]).
+    /// If the network has one input channel and the arrays are of a network with several, the first
+    /// kernel is summed over its inputs. The output is the same as that of several channels with the
+    /// same image (see [`sum_input_channels`]).
     ///
     /// # Errors
-    /// [`WeightsError::Mismatch`] with every array that is missing, unknown, given twice or of
-    /// another shape.
+    /// [`WeightsError::Mismatch`] with every array that is missing, unknown, duplicated or of another
+    /// shape.
     pub fn with_variables(mut self, variables: Vec<Variable>) -> Result<Self, WeightsError> {
         let mut problems = vec![];
-        let mut given = BTreeMap::new();
+        let mut arrays = BTreeMap::new();
         for variable in variables {
             if variable.shape.iter().product::<usize>() != variable.values.len() {
                 problems.push(format!(
-                    "{}: shape {:?} with {} numbers",
+                    "{}: shape {:?} with {} values",
                     variable.name,
                     variable.shape,
                     variable.values.len()
                 ));
             }
-            if let Some(twice) = given.insert(variable.name.clone(), variable) {
-                problems.push(format!("{}: given twice", twice.name));
+            if let Some(duplicate) = arrays.insert(variable.name.clone(), variable) {
+                problems.push(format!("{}: occurs twice", duplicate.name));
             }
         }
-        let mut intake = Intake { given, problems };
+        let mut loader = ParameterLoader { arrays, problems };
         for (name, unit) in self.units_mut() {
-            intake.fill(unit::kernel_name(&name), &mut unit.kernel);
-            intake.fill(unit::beta_name(&name), &mut unit.beta);
-            intake.fill(unit::moving_mean_name(&name), &mut unit.moving_mean);
-            intake.fill(unit::moving_variance_name(&name), &mut unit.moving_variance);
+            loader.fill(unit::kernel_name(&name), &mut unit.kernel);
+            loader.fill(unit::beta_name(&name), &mut unit.beta);
+            loader.fill(unit::moving_mean_name(&name), &mut unit.moving_mean);
+            loader.fill(unit::moving_variance_name(&name), &mut unit.moving_variance);
         }
-        intake.fill(format!("{HEAD}/w"), &mut self.head_kernel);
-        intake.fill(format!("{HEAD}/b"), &mut self.head_bias);
-        let Intake { given, mut problems } = intake;
-        let extra = given.into_values();
+        loader.fill(format!("{HEAD}/w"), &mut self.head_kernel);
+        loader.fill(format!("{HEAD}/b"), &mut self.head_bias);
+        let ParameterLoader { arrays, mut problems } = loader;
+        let extra = arrays.into_values();
         problems.extend(extra.map(|v| format!("{}: not part of the network", v.name)));
         if problems.is_empty() { Ok(self) } else { Err(WeightsError::Mismatch { problems }) }
     }
 }
 
-/// Takes arrays out of what was given, and keeps what is wrong.
-struct Intake {
-    given: BTreeMap<String, Variable>,
+/// Arrays not yet used, and the problems of those already used.
+struct ParameterLoader {
+    arrays: BTreeMap<String, Variable>,
     problems: Vec<String>,
 }
 
-impl Intake {
+impl ParameterLoader {
     fn fill<const D: usize>(&mut self, name: String, parameter: &mut Param<Tensor<D>>) {
         let current = parameter.val();
         let expected = current.dims();
-        let Some(mut variable) = self.given.remove(&name) else {
+        let Some(mut variable) = self.arrays.remove(&name) else {
             self.problems.push(format!("{name}: missing; expected shape {expected:?}"));
             return;
         };
@@ -152,12 +153,12 @@ impl Intake {
             variable = sum_input_channels(variable);
         }
         if variable.shape != expected {
-            let found = variable.shape;
-            self.problems.push(format!("{name}: expected shape {expected:?}, found {found:?}"));
+            let actual = variable.shape;
+            self.problems.push(format!("{name}: expected shape {expected:?}, found {actual:?}"));
             return;
         }
         if variable.values.len() != current.shape().num_elements() {
-            return; // already among the problems
+            return; // recorded as a problem already
         }
         let device = current.device().inner();
         let value = Tensor::from_data(TensorData::new(variable.values, expected), &device);
@@ -167,8 +168,8 @@ impl Intake {
 
 /// A kernel `[out, in, …]` summed over its inputs to `[out, 1, …]`.
 ///
-/// An image repeated over several channels and the image alone then give the same output, with a
-/// fraction of the memory and work. What is not such a kernel is returned as it is.
+/// The single-channel image then gives the same output as the image repeated over several channels,
+/// with a fraction of the memory and work. An array that is not such a kernel is returned unchanged.
 pub fn sum_input_channels(kernel: Variable) -> Variable {
     let Variable { name, mut shape, values } = kernel;
     let taps: usize = shape.iter().skip(2).product();
@@ -195,7 +196,7 @@ fn read<const D: usize>(name: String, parameter: &Param<Tensor<D>>) -> Variable 
     Variable { name, shape, values }
 }
 
-/// Writes the network to a safetensors file, whole or not at all.
+/// Writes the network to a safetensors file, atomically.
 ///
 /// # Errors
 /// [`WeightsError::Write`] when the file cannot be written.
@@ -203,7 +204,7 @@ pub fn save(model: &I3d, path: &Path, metadata: &Metadata) -> Result<(), Weights
     save_variables(&model.variables(), path, metadata)
 }
 
-/// Writes arrays to a safetensors file in their order, whole or not at all.
+/// Writes arrays to a safetensors file in their order, atomically.
 ///
 /// # Errors
 /// [`WeightsError::Write`] when the file cannot be written.
@@ -216,7 +217,7 @@ pub fn save_variables(
     files::write_atomically(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        // In pieces: a call for each of millions of numbers takes longer than the disk.
+        // In pieces: one call per number would take longer than the disk.
         let mut bytes = Vec::with_capacity(4 * PIECE);
         for piece in variables.iter().flat_map(|variable| variable.values.chunks(PIECE)) {
             bytes.clear();
@@ -230,7 +231,8 @@ pub fn save_variables(
 
 /// The file's header: JSON, padded with spaces to a multiple of eight bytes.
 ///
-/// The `safetensors` crate writes metadata in an order that changes from run to run.
+/// Written by hand, because the `safetensors` crate writes metadata in an order that changes from run
+/// to run.
 fn header(variables: &[Variable], metadata: &Metadata) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     if !metadata.is_empty() {
@@ -252,10 +254,10 @@ fn header(variables: &[Variable], metadata: &Metadata) -> Vec<u8> {
     bytes
 }
 
-/// Reads the file that [`save`] writes into the network, and its metadata.
+/// Loads a file of [`save`] into the network. Returns the network and the file's metadata.
 ///
 /// # Errors
-/// [`WeightsError`] when the file cannot be read, is not safetensors, or is of another network.
+/// [`WeightsError`] when the file cannot be read, is not safetensors, or belongs to another network.
 pub fn load(model: I3d, path: &Path) -> Result<(I3d, Metadata), WeightsError> {
     let (variables, metadata) = load_variables(path)?;
     Ok((model.with_variables(variables)?, metadata))
@@ -264,7 +266,7 @@ pub fn load(model: I3d, path: &Path) -> Result<(I3d, Metadata), WeightsError> {
 /// The arrays and the metadata of a safetensors file of 32-bit floats.
 ///
 /// # Errors
-/// [`WeightsError`] when the file cannot be read or is not such a file.
+/// [`WeightsError`] when the file cannot be read, or is not a safetensors file of 32-bit floats.
 pub fn load_variables(path: &Path) -> Result<(Vec<Variable>, Metadata), WeightsError> {
     let bytes = std::fs::read(path)
         .map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
@@ -274,8 +276,8 @@ pub fn load_variables(path: &Path) -> Result<(Vec<Variable>, Metadata), WeightsE
     let mut variables = vec![];
     for (name, tensor) in tensors.iter() {
         if tensor.dtype() != Dtype::F32 {
-            let found = tensor.dtype();
-            return Err(format(format!("{name} holds {found:?} numbers, expected F32")));
+            let dtype = tensor.dtype();
+            return Err(format(format!("{name} has type {dtype:?}, expected F32")));
         }
         let (numbers, _) = tensor.data().as_chunks::<4>();
         variables.push(Variable {

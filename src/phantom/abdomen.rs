@@ -1,4 +1,4 @@
-//! What lies under the diaphragm: liver, spleen, stomach, and the gas in stomach and colon.
+//! The abdomen: liver, spleen, stomach, and gas in stomach and colon.
 
 use super::anatomy::{Body, Side};
 use super::exam::ExamPlan;
@@ -8,7 +8,8 @@ use super::shapes::{
 };
 
 impl Body {
-    /// Liver, spleen and stomach in fat, with gas under the left dome when asked for.
+    /// Hounsfield units of liver, spleen and stomach in fat, with gas below the left dome for
+    /// [`Body::bowel_gas`].
     pub(super) fn abdomen_hu(&self, p: Point, edge: Edge) -> f32 {
         let s = self.size;
         let deep = self.floor_z() - 5.0;
@@ -33,8 +34,7 @@ impl Body {
         hu
     }
 
-    /// Paints gas in the colon over `hu`: right under both domes, with a wall of 3 mm and the
-    /// diaphragm above it.
+    /// Paints gas in the colon over `hu`, directly below both domes of the diaphragm, with a wall of 3 mm.
     fn paint_high_colon(&self, p: Point, edge: Edge, hu: f32) -> f32 {
         let side = Side::of(p[0]);
         let (height, cosine) = self.diaphragm(side, p[0], p[1]);
@@ -47,11 +47,11 @@ impl Body {
 }
 
 impl ExamPlan {
-    /// Loops of colon as tubes of their inside, in the body's coordinates.
+    /// Lumens of the colon, in the body's coordinates.
     pub(super) fn colon(&self) -> Vec<Tube> {
         let s = self.body.size;
         let low = self.body.floor_z() - 28.0;
-        if self.has(Finding::InflatedColon) {
+        if self.has_finding(Finding::InflatedColon) {
             let frame = [
                 [-92.0 * s, 10.0, -430.0],
                 [-96.0 * s, 0.0, -330.0],
@@ -65,7 +65,7 @@ impl ExamPlan {
             ];
             return Tube::chain(&frame, 27.0).collect();
         }
-        // Ordinary bowel: bubbles here and there.
+        // Ordinary bowel: isolated gas bubbles.
         let bubble = |x: f32, y: f32, z: f32, radius: f32| {
             Tube::new([x * s, y, z], [(x + 14.0) * s, y, z - 16.0], radius, radius)
         };

@@ -6,13 +6,13 @@ use super::anatomy::{Body, Side};
 use super::shapes::{Point, Tube, mix};
 use super::trees::{Root, grow, lung_points};
 
-/// Airways by their inner surface; [`Airways::walls`] are the same tubes thickened.
+/// Inner surfaces of the airways; [`Airways::walls`] gives the outer surfaces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Airways {
     pub lumens: Vec<Tube>,
 }
 
-/// Where a main bronchus enters its lung.
+/// The point where a main bronchus enters its lung.
 pub(super) fn hilum(body: &Body, side: Side) -> Point {
     let s = body.size;
     match side {
@@ -22,37 +22,37 @@ pub(super) fn hilum(body: &Body, side: Side) -> Point {
 }
 
 impl Airways {
-    /// Grows the airways. When `joined` is false the trachea ends blind above the carina and
-    /// nothing leads into the lungs, so that no air path joins them.
-    pub fn grow(random: &mut impl Rng, body: &Body, joined: bool) -> Self {
+    /// Grows the airways. If `connected` is false, the trachea ends above the carina and there are no
+    /// bronchi, so that no air path connects the lungs.
+    pub fn grow(random: &mut impl Rng, body: &Body, connected: bool) -> Self {
         let s = body.size;
         let carina = [1.0, 6.0, 0.0];
-        let throat = [0.0, -16.0 * s, body.apex_z() + 60.0];
+        let start = [0.0, -16.0 * s, body.apex_z() + 60.0];
         let trachea = |share: f32| {
             let bow = 6.0 * (share * std::f32::consts::PI).sin();
             [
-                mix(throat[0], carina[0], share),
-                mix(throat[1], carina[1], share) - bow,
-                mix(throat[2], carina[2], share),
+                mix(start[0], carina[0], share),
+                mix(start[1], carina[1], share) - bow,
+                mix(start[2], carina[2], share),
             ]
         };
-        let end = if joined { 1.0 } else { 0.8 };
+        let end = if connected { 1.0 } else { 0.8 };
         let course: Vec<Point> = (0..=12).map(|i| trachea(end * i as f32 / 12.0)).collect();
         let mut lumens: Vec<Tube> = Tube::chain(&course, 8.3 * s).collect();
-        if joined {
+        if connected {
             for side in [Side::Right, Side::Left] {
                 let to = hilum(body, side);
                 let main = if side == Side::Right { 6.6 } else { 5.8 } * s;
                 lumens.push(Tube::new(carina, to, main, main * 0.9));
                 let points = lung_points(random, body, side, 9.0, 46);
                 let direction = [side.sign() * 0.7, 0.1, -0.7];
-                lumens.extend(grow(Root { at: to, direction, terminal_radius: 1.05 }, points));
+                lumens.extend(grow(Root { start: to, direction, terminal_radius: 1.05 }, points));
             }
         }
         Self { lumens }
     }
 
-    /// The airways' outer surfaces: walls of about a sixth of the lumen's radius plus 0.5 mm.
+    /// Outer surfaces: the wall is 0.5 mm plus a sixth of the lumen's radius.
     pub fn walls(&self) -> impl Iterator<Item = Tube> + '_ {
         self.lumens.iter().map(|tube| tube.widened(0.5 + tube.widest() / 6.0))
     }

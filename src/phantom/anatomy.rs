@@ -1,4 +1,4 @@
-//! The soft body: skin, fat and muscle, rib cage cavity, lungs, mediastinum, upper abdomen.
+//! Soft tissue: skin, fat and muscle, thoracic cavity, lungs, mediastinum, upper abdomen.
 //!
 //! Anatomy coordinates are the patient's (x left, y back, z head) in mm with the origin at the
 //! carina's level, in the middle of the chest:
@@ -6,7 +6,7 @@
 //! ```text
 //!          z = +95 apex            the cavity is a trunk: a cylinder below z = DOME_Z that
 //!         _.--._   _.--._          closes to a dome above it; a lung is one side of the cavity
-//!       .'      `|'      `.        above its diaphragm dome, less the mediastinum (heart, hila,
+//!       .'      `|'      `.        above its diaphragm dome, minus the mediastinum (heart, hila,
 //!      |   R     | arch L  |       aorta, spine)
 //!      |        (o)hila    |  z = 0 carina
 //!      |   _.--. heart --. |
@@ -23,7 +23,7 @@ use super::shapes::{
     smooth_noise,
 };
 
-/// Where the cavity starts to close towards the apices.
+/// Height at which the cavity starts to close towards the apices, in mm.
 pub(super) const DOME_Z: f32 = -60.0;
 
 /// A side of the patient.
@@ -45,13 +45,13 @@ impl Side {
         }
     }
 
-    /// The side that x lies on.
+    /// The side of the coordinate x.
     pub(super) fn of(x: f32) -> Self {
         if x < 0.0 { Self::Right } else { Self::Left }
     }
 }
 
-/// One person's body, all lengths in mm: drawn once per patient, the same in all exams.
+/// A patient's body, in mm; the same in all exams of the patient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Body {
     pub(super) size: f32,
@@ -69,18 +69,18 @@ pub struct Body {
     gravity_hu: f32,
     pub(super) blood_hu: f32,
     pub(super) noise_seed: u32,
-    /// A lung that holds no air (a white-out), for the variants.
+    /// A lung without air (white-out), for the variants.
     pub(super) opaque: Option<Side>,
     /// Gas in stomach and colon under the left diaphragm.
     pub(super) bowel_gas: bool,
-    /// Neck and head stand out of the shoulders.
+    /// Whether neck and head are rendered.
     pub(super) has_head: bool,
-    /// What is wrong inside the chest.
+    /// Pathology of the chest.
     pub(super) disease: Disease,
 }
 
 impl Body {
-    /// Draws a body; `female` decides the average size and the breasts.
+    /// A random body; `female` affects the average size and the breasts.
     pub(super) fn sample(random: &mut impl Rng, female: bool) -> Self {
         let average = if female { 0.94 } else { 1.02 };
         let size = average * random.random_range(0.93f32..1.07);
@@ -130,12 +130,12 @@ impl Body {
         }
     }
 
-    /// Height of the lungs' highest points.
+    /// The z of the lungs' highest points.
     pub(super) fn apex_z(&self) -> f32 {
         DOME_Z + self.cavity.semi[2] * 0.94
     }
 
-    /// Height of the lungs' lowest points.
+    /// The z of the lungs' lowest points.
     pub(super) fn floor_z(&self) -> f32 {
         self.floor
     }
@@ -151,13 +151,13 @@ impl Body {
         self.skin_center_y + self.skin.semi[1]
     }
 
-    /// How far the skin of the front lies before the axis.
+    /// Distance from the axis to the skin of the front.
     pub(super) fn front_reach(&self) -> f32 {
         self.skin.semi[1] - self.skin_center_y + if self.breast > 0.0 { 14.0 } else { 0.0 }
     }
 
-    /// Puts more fat under the skin.
-    pub(super) fn fatten(&mut self, extra_mm: f32) {
+    /// Adds subcutaneous fat.
+    pub(super) fn add_fat(&mut self, extra_mm: f32) {
         self.fat += extra_mm;
         self.skin.semi[0] += extra_mm;
         self.skin.semi[1] += extra_mm;
@@ -168,7 +168,7 @@ impl Body {
         self.skin.semi[0]
     }
 
-    /// Signed distance to the inner face of the rib cage.
+    /// Signed distance to the inner surface of the rib cage.
     pub(super) fn cavity_distance(&self, [x, y, z]: Point) -> f32 {
         self.cavity.distance([x, y, z - DOME_Z])
     }
@@ -188,7 +188,7 @@ impl Body {
         smooth_min(torso, ellipsoid_distance(folded, center, semi), 12.0)
     }
 
-    /// Height of the diaphragm over a point, and the factor from height to distance.
+    /// Height of the diaphragm at (x, y), and the factor from height to distance.
     pub(super) fn diaphragm(&self, side: Side, x: f32, y: f32) -> (f32, f32) {
         let center_x = side.sign() * 60.0 * self.size;
         // Steep towards the ribs and the back, flat towards the midline and the front.
@@ -215,7 +215,7 @@ impl Body {
         d = smooth_min(d, smooth_max(upper, -28.0 - z, 10.0), 6.0);
         d = smooth_min(d, ellipsoid_distance(p, self.heart_center, self.heart_semi), 6.0);
         let hilum = [x.abs(), y, z];
-        // Fat behind the breastbone, and the tissue between heart and spine.
+        // Retrosternal fat, and the tissue between heart and spine.
         let front = self.cavity.semi[1] * self.cavity.taper(z - DOME_Z);
         let retrosternal = ellipse_distance(x, y + front + 2.0, [24.0 * s, 17.0 * s]);
         d = smooth_min(d, retrosternal, 8.0);
@@ -239,22 +239,22 @@ impl Body {
         d
     }
 
-    /// Signed distance to the lung on the point's side; vessels and nodules count as lung.
+    /// Signed distance to the lung on the point's side. Vessels and nodules count as lung.
     pub(super) fn lung_distance(&self, p: Point) -> f32 {
         let side = self.side_of(p);
         if self.opaque == Some(side) {
             return 1e3;
         }
-        self.pleura_distance(side, p).max(-self.bare_distance(side, p))
+        self.pleura_distance(side, p).max(-self.non_lung_distance(side, p))
     }
 
-    /// [`Body::lung_distance`] whether or not the lung holds air.
+    /// [`Body::lung_distance`] for lungs with and without air.
     fn pleura_distance(&self, side: Side, p: Point) -> f32 {
         let mut d = self.cavity_distance(p) + 1.5;
         if d > 12.0 {
             return d;
         }
-        let inner = self.undrawn(p);
+        let inner = self.to_undisplaced(p);
         let (height, cosine) = self.diaphragm(side, inner[0], p[1]);
         d = smooth_max(d, (height - p[2]) * cosine, 8.0);
         d = smooth_max(d, self.floor - p[2], 14.0);
@@ -264,8 +264,8 @@ impl Body {
         smooth_max(d, -self.mediastinum_distance(inner), 6.0)
     }
 
-    /// Hounsfield units of the body without bones, vessels and airways, and the lungs' share of
-    /// the voxel. `None` where there is no body.
+    /// Hounsfield units of the body without bones, vessels and airways, and the lungs' share of the
+    /// voxel. `None` outside the body.
     pub(super) fn tissue(&self, p: Point, edge: Edge) -> Option<(f32, f32)> {
         let skin = self.skin_distance(p);
         let body = edge.coverage(skin);
@@ -280,15 +280,15 @@ impl Body {
             let side = self.side_of(p);
             let pleura = edge.coverage(self.pleura_distance(side, p));
             let mut inner =
-                if pleura < 1.0 { self.interior_hu(self.undrawn(p), edge) } else { 0.0 };
+                if pleura < 1.0 { self.interior_hu(self.to_undisplaced(p), edge) } else { 0.0 };
             if pleura > 0.0 {
                 let opaque = self.opaque == Some(side);
-                let (filled, aerated) = if opaque {
+                let (content_hu, aerated) = if opaque {
                     (self.disease.opaque_hu, 0.0)
                 } else {
-                    self.filling(side, p, edge)
+                    self.lung_content(side, p, edge)
                 };
-                inner = mix(inner, filled, pleura);
+                inner = mix(inner, content_hu, pleura);
                 lung = pleura * inside * aerated;
             }
             hu = mix(hu, inner, inside);
@@ -296,9 +296,9 @@ impl Body {
         if self.has_head {
             hu = head::paint(p, edge, hu);
         }
-        // Skin is a thin bright line at full resolution and vanishes by partial volume otherwise.
-        let rind = 0.6 * edge.tube_coverage((skin + 1.0).abs(), 1.0);
-        hu = mix(hu, 20.0, rind);
+        // Skin is a thin bright line at full resolution, and invisible by partial volume otherwise.
+        let skin_share = 0.6 * edge.tube_coverage((skin + 1.0).abs(), 1.0);
+        hu = mix(hu, 20.0, skin_share);
         Some((mix(-1000.0, hu, body), lung))
     }
 
@@ -307,17 +307,17 @@ impl Body {
         let grain = smooth_noise(self.noise_seed ^ 1, [p[0], p[1], p[2] * 0.6], 17.0);
         let glandular = if self.breast > 0.0 && p[1] < -40.0 { 0.45 } else { 0.08 };
         let fat = -104.0 + 130.0 * glandular * (grain - 0.1).max(0.0);
-        // Planes of fat part the muscles: one around the ribs, one half way to the skin.
-        let around = (cavity - 17.0 - 5.0 * grain).abs();
+        // Fat planes between the muscles: one around the ribs, one half way to the skin.
+        let inner = (cavity - 17.0 - 5.0 * grain).abs();
         let outer = (skin + self.fat + 13.0 - 7.0 * grain).abs();
-        let parting = edge.tube_coverage(around.min(outer), 1.6);
-        let muscle = mix(48.0 + 7.0 * grain, -85.0, 0.8 * parting);
+        let plane = edge.tube_coverage(inner.min(outer), 1.6);
+        let muscle = mix(48.0 + 7.0 * grain, -85.0, 0.8 * plane);
         let depth = skin + self.fat + 3.0 * grain;
-        // Between the ribs there is muscle however thin the wall is.
+        // There is always muscle between the ribs.
         mix(fat, muscle, edge.coverage(depth).max(edge.coverage(cavity - 9.0)))
     }
 
-    /// Inside the rib cage but outside the lungs.
+    /// Hounsfield units inside the rib cage and outside the lungs.
     fn interior_hu(&self, p: Point, edge: Edge) -> f32 {
         let (right, cosine) = self.diaphragm(Side::Right, p[0], p[1]);
         let (left, _) = self.diaphragm(Side::Left, p[0], p[1]);
@@ -334,14 +334,14 @@ impl Body {
         mix(hu, 48.0, muscle)
     }
 
-    /// Heart in its fat, nodes and thymic remnants in the mediastinal fat.
+    /// Hounsfield units of the heart and the mediastinal fat, with nodes and thymic remnants.
     fn chest_hu(&self, p: Point, edge: Edge) -> f32 {
         let grain = smooth_noise(self.noise_seed ^ 2, p, 9.0);
         let fat = -88.0 + 110.0 * (grain - 0.25).max(0.0);
         let heart = ellipsoid_distance(p, self.heart_center, self.heart_semi);
         let pericardium = heart + 4.0 + 3.0 * grain;
         let mut hu = mix(fat, 44.0, edge.coverage(pericardium));
-        // The chambers: visible against the muscle only when there is contrast.
+        // The chambers, visible against the muscle only with contrast agent.
         let shift = [self.heart_center[0] - 14.0, self.heart_center[1], self.heart_center[2]];
         let right_chamber = ellipsoid_distance(p, shift, [26.0, 30.0, 34.0]);
         let shift = [shift[0] + 36.0, shift[1] + 5.0, shift[2] - 4.0];
@@ -350,15 +350,15 @@ impl Body {
         mix(hu, 45.0, edge.coverage(self.cavity_distance(p) + 2.5).mul_add(-1.0, 1.0))
     }
 
-    /// Aerated lung: denser towards the back (gravity), finely mottled, crossed by a fissure.
+    /// Hounsfield units of aerated lung: denser downwards (gravity), finely mottled, with a fissure.
     pub(super) fn parenchyma_hu(&self, p: Point, edge: Edge) -> f32 {
         let [down_x, down_y] = self.disease.down;
-        let hanging = (p[0] * down_x + p[1] * down_y) / self.cavity.semi[1];
+        let gravity = (p[0] * down_x + p[1] * down_y) / self.cavity.semi[1];
         let patchy = smooth_noise(self.noise_seed ^ 4, p, 28.0);
         let fine = smooth_noise(self.noise_seed ^ 5, p, 5.5);
         let [lung_hu, patches_hu] = self.disease.lung_hu.unwrap_or([self.lung_hu, 12.0]);
-        let mut hu = lung_hu + self.gravity_hu * hanging + patches_hu * patchy + 16.0 * fine;
-        // Oblique fissure: from high behind to low in front.
+        let mut hu = lung_hu + self.gravity_hu * gravity + patches_hu * patchy + 16.0 * fine;
+        // Oblique fissure, from posterior superior to anterior inferior.
         let fissure = (p[2] + 38.0 - 0.85 * p[1] + 8.0 * patchy) * 0.76;
         hu += 320.0 * edge.tube_coverage(fissure.abs(), 0.5);
         hu
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heart_takes_from_the_left_lung_and_the_midline_belongs_to_neither() {
+    fn the_left_lung_is_smaller_and_the_midline_is_not_lung() {
         for body in bodies() {
             let mut voxels = [0usize; 2];
             for z in (-170..100).step_by(6) {

@@ -1,23 +1,22 @@
-//! What may be wrong inside a chest: parts of a lung that hold something else, and a mediastinum
-//! that is drawn to one side.
+//! Pathology of the chest: lung regions with abnormal content, and mediastinal shift.
 
 use super::anatomy::{Body, Side};
 use super::shapes::{Edge, Point, ellipsoid_distance, mix};
 
-/// The departures of one chest from a healthy one; none by default.
+/// Differences of a chest from a healthy one; none by default.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Disease {
-    /// How far what lies between the lungs is drawn to the patient's left, mm.
+    /// Mediastinal shift to the patient's left, in mm.
     pub shift_mm: f32,
-    /// Density of the lungs instead of their own, and how much it varies from place to place, HU.
+    /// Mean and variation of the lungs' density in HU, instead of the healthy ones.
     pub lung_hu: Option<[f32; 2]>,
-    /// What fills a lung without air, HU.
+    /// Density of a lung without air, in HU.
     pub opaque_hu: f32,
-    /// Parts of lungs that hold something else, later ones over earlier ones.
-    pub parts: Vec<Part>,
-    /// Where down is: a unit vector across the body (x, y).
+    /// Abnormal lung regions; later ones are painted over earlier ones.
+    pub regions: Vec<LungRegion>,
+    /// Direction of gravity: a unit vector in the transverse plane (x, y).
     pub down: [f32; 2],
-    /// Gas in a colon that lies between the diaphragm and what is under it.
+    /// Gas in a colon directly below the diaphragm.
     pub high_colon: bool,
 }
 
@@ -27,96 +26,98 @@ impl Default for Disease {
             shift_mm: 0.0,
             lung_hu: None,
             opaque_hu: 14.0,
-            parts: Vec::new(),
+            regions: Vec::new(),
             down: [0.0, 1.0],
             high_colon: false,
         }
     }
 }
 
-/// A part of one lung that is not ordinary.
+/// An abnormal region of one lung.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Part {
+pub(super) struct LungRegion {
     pub side: Side,
-    pub shape: Shape,
+    pub shape: RegionShape,
     pub hu: f32,
-    /// Whether it holds air, and so belongs to the lungs of the truth.
+    /// Whether it contains air, and therefore counts as lung in the truth.
     pub aerated: bool,
 }
 
-/// Where a part lies, within its lung.
+/// Extent of a region within its lung.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Shape {
+pub(super) enum RegionShape {
     /// Behind the frontal plane at this y.
     Behind(f32),
     /// In front of the frontal plane at this y.
     InFront(f32),
     /// Within an ellipsoid: centre and semi-axes.
     Within(Point, Point),
-    /// Everything but an ellipsoid.
+    /// Outside an ellipsoid: centre and semi-axes.
     Around(Point, Point),
     /// Behind and below the oblique fissure.
     LowerLobe,
 }
 
-impl Part {
-    /// Signed distance to the part, negative inside it; the lung's own border not counted.
+impl LungRegion {
+    /// Signed distance to the region, negative inside, ignoring the lung's border.
     pub fn distance(&self, p: Point) -> f32 {
         match self.shape {
-            Shape::Behind(y) => y - p[1],
-            Shape::InFront(y) => p[1] - y,
-            Shape::Within(center, semi) => ellipsoid_distance(p, center, semi),
-            Shape::Around(center, semi) => -ellipsoid_distance(p, center, semi),
-            Shape::LowerLobe => (p[2] + 38.0 - 0.85 * p[1]) * 0.76,
+            RegionShape::Behind(y) => y - p[1],
+            RegionShape::InFront(y) => p[1] - y,
+            RegionShape::Within(center, semi) => ellipsoid_distance(p, center, semi),
+            RegionShape::Around(center, semi) => -ellipsoid_distance(p, center, semi),
+            RegionShape::LowerLobe => (p[2] + 38.0 - 0.85 * p[1]) * 0.76,
         }
     }
 }
 
 impl Body {
-    /// The share of the shift that a point feels: all of it in the middle, none at the ribs and at
-    /// the spine.
-    fn yielding(&self, [x, y, z]: Point) -> f32 {
+    /// The share of the mediastinal shift at a point: 1 in the middle, 0 at the ribs and at the spine.
+    fn displacement_share(&self, [x, y, z]: Point) -> f32 {
         let across = x / self.cavity.semi[0];
         let before_spine = ((self.spine_y(z) - 12.0 - y) / 30.0).clamp(0.0, 1.0);
         (1.0 - across * across).max(0.0) * before_spine
     }
 
-    /// Where what is seen at `p` would lie in the undisturbed chest.
-    pub(super) fn undrawn(&self, p: Point) -> Point {
+    /// The position in the undisplaced chest of the tissue at `p`.
+    pub(super) fn to_undisplaced(&self, p: Point) -> Point {
         if self.disease.shift_mm == 0.0 {
             return p;
         }
-        [p[0] - self.disease.shift_mm * self.yielding(p), p[1], p[2]]
+        [p[0] - self.disease.shift_mm * self.displacement_share(p), p[1], p[2]]
     }
 
-    /// Where a point of the undisturbed chest is seen: the inverse of [`Body::undrawn`].
-    pub(super) fn drawn(&self, p: Point) -> Point {
-        let mut seen = p;
-        // A contraction while the shift is less than half the cavity's half width.
+    /// The displaced position of a point of the undisplaced chest: the inverse of
+    /// [`Body::to_undisplaced`].
+    pub(super) fn to_displaced(&self, p: Point) -> Point {
+        let mut displaced = p;
+        // A fixed-point iteration, which converges for shifts below half the cavity's half width.
         for _ in 0..12 {
-            seen[0] = p[0] + self.disease.shift_mm * self.yielding(seen);
+            displaced[0] = p[0] + self.disease.shift_mm * self.displacement_share(displaced);
         }
-        seen
+        displaced
     }
 
-    /// The lung's side that a point of the chest lies on.
+    /// The side of a point of the chest, with regard to mediastinal shift.
     pub(super) fn side_of(&self, p: Point) -> Side {
-        Side::of(self.undrawn(p)[0])
+        Side::of(self.to_undisplaced(p)[0])
     }
 
-    /// How far inside a part without lung tissue a point lies: negative inside.
-    pub(super) fn bare_distance(&self, side: Side, p: Point) -> f32 {
-        let bare = |part: &&Part| part.side == side && (!part.aerated || part.hu < -970.0);
-        self.disease.parts.iter().filter(bare).map(|part| part.distance(p)).fold(1e3, f32::min)
+    /// Signed distance to the nearest region without lung tissue, negative inside.
+    pub(super) fn non_lung_distance(&self, side: Side, p: Point) -> f32 {
+        let non_lung =
+            |region: &&LungRegion| region.side == side && (!region.aerated || region.hu < -970.0);
+        let regions = self.disease.regions.iter().filter(non_lung);
+        regions.map(|region| region.distance(p)).fold(1e3, f32::min)
     }
 
-    /// What a lung holds at a point, and how much of it is air or lung tissue.
-    pub(super) fn filling(&self, side: Side, p: Point, edge: Edge) -> (f32, f32) {
+    /// Hounsfield units of a lung at a point, and the share of air and lung tissue.
+    pub(super) fn lung_content(&self, side: Side, p: Point, edge: Edge) -> (f32, f32) {
         let (mut hu, mut aerated) = (self.parenchyma_hu(p, edge), 1.0);
-        for part in self.disease.parts.iter().filter(|part| part.side == side) {
-            let share = edge.coverage(part.distance(p));
-            hu = mix(hu, part.hu, share);
-            if !part.aerated {
+        for region in self.disease.regions.iter().filter(|region| region.side == side) {
+            let share = edge.coverage(region.distance(p));
+            hu = mix(hu, region.hu, share);
+            if !region.aerated {
                 aerated *= 1.0 - share;
             }
         }

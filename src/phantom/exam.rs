@@ -1,4 +1,4 @@
-//! The plan of one exam: everything that rendering and writing need to know.
+//! The plan of one exam: the input of rendering and writing.
 
 use super::PhantomError;
 use super::anatomy::Body;
@@ -6,9 +6,9 @@ use super::finding::Finding;
 use super::nodule::Nodule;
 use super::patient;
 use super::plan::{Grid, PhantomPlan, Variants};
-use super::stance::Stance;
+use super::stance::Pose;
 
-/// Reconstruction kernel, as the family that matters to a network.
+/// Family of reconstruction kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernel {
@@ -18,16 +18,16 @@ pub enum Kernel {
     Sharp,
 }
 
-/// How stored numbers mean Hounsfield units, and how files are written.
+/// Encoding of Hounsfield units, and format of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Numbers and their meaning.
+    /// Stored numbers and rescaling.
     pub pixels: Pixels,
     /// Explicit VR little endian; otherwise implicit.
     pub explicit_vr: bool,
     /// Instance 1 is the highest slice; otherwise the lowest.
     pub from_head: bool,
-    /// File names that say nothing of the order, without an extension.
+    /// File names without extension, in no order.
     pub scattered_names: bool,
 }
 
@@ -36,8 +36,8 @@ pub struct Storage {
 pub enum Pixels {
     /// Unsigned, 12 of 16 bits, intercept −1024; 0 outside the field of view.
     Unsigned,
-    /// Signed, intercept −1024; −2000 outside the field of view, declared as padding. When
-    /// `padding_as_unsigned`, the padding value is written as US 63536, as some scanners do.
+    /// Signed, intercept −1024; −2000 outside the field of view, declared as padding. With
+    /// `padding_as_unsigned`, the padding value is written as US 63536, as by some scanners.
     SignedPadded {
         /// Write the padding value with the wrong sign.
         padding_as_unsigned: bool,
@@ -55,7 +55,7 @@ pub enum ExtraSeries {
     ThickSharp,
 }
 
-/// One exam: a body on a table in front of a scanner at a date.
+/// The complete plan of one exam.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExamPlan {
     /// `P0001`, …
@@ -64,7 +64,7 @@ pub struct ExamPlan {
     pub exam_id: String,
     /// Whether the patient has a cancer (within a year of this exam).
     pub cancer: bool,
-    /// Days from the exam to the diagnosis; none without cancer.
+    /// Days from the exam to the diagnosis; `None` without cancer.
     pub days_to_cancer: Option<u32>,
     /// `F` or `M`.
     pub sex: char,
@@ -72,33 +72,33 @@ pub struct ExamPlan {
     pub age_years: u32,
     /// Date of the exam, `YYYYMMDD`.
     pub date: String,
-    /// Voxels.
+    /// Voxel grid.
     pub grid: Grid,
     /// Kernel family.
     pub kernel: Kernel,
-    /// Kernel name as a manufacturer would have it.
+    /// A manufacturer's name of the kernel.
     pub kernel_name: &'static str,
-    /// Standard deviation of the noise at the centre, HU.
+    /// Standard deviation of the noise at the centre, in HU.
     pub noise_hu: f64,
-    /// The cancer first, when there is one, then the benign nodule.
+    /// The cancer, if there is one, then the benign nodule, if there is one.
     pub nodules: Vec<Nodule>,
-    /// Departures from the ordinary chest. Change them by [`ExamPlan::with_variants`] only.
+    /// Variants of the ordinary chest. Set them with [`ExamPlan::with_variants`].
     pub variants: Variants,
-    /// What makes the exam hard. Change them by [`ExamPlan::with_findings`] only.
+    /// Difficult findings. Set them with [`ExamPlan::with_findings`].
     pub findings: Vec<Finding>,
-    /// The value outside the circle that the scanner reconstructs, HU.
+    /// The value outside the circle of reconstruction, in HU.
     pub padding_hu: i16,
-    /// How the main series is stored.
+    /// Storage of the main series.
     pub storage: Storage,
     /// The second series, if any.
     pub extra: Option<ExtraSeries>,
-    /// The body.
+    /// The patient's body.
     pub(super) body: Body,
-    /// How it lies on the table.
-    pub(super) stance: Stance,
-    /// Decides what all exams of the patient share.
+    /// Pose of the body on the table.
+    pub(super) pose: Pose,
+    /// Seed of the properties that all exams of the patient share.
     pub(super) patient_seed: u64,
-    /// Decides what is this exam's own.
+    /// Seed of the properties of this exam.
     pub(super) exam_seed: u64,
 }
 
@@ -106,7 +106,7 @@ impl ExamPlan {
     /// One exam of a small cohort (matrix 112): a chest with a cancer, for tests.
     ///
     /// # Errors
-    /// None in practice: the plan behind it is a constant that passes its checks.
+    /// None in practice: the constant plan is valid.
     pub fn example(seed: u64, variants: Variants) -> Result<Self, PhantomError> {
         let plan = PhantomPlan {
             seed,
@@ -121,11 +121,11 @@ impl ExamPlan {
         Ok(patient::first_exam(&plan).with_variants(variants))
     }
 
-    /// A chest of a grid with voxels of `spacing_mm` (between slices, within a slice) and a field of
-    /// view of 370 mm, for tests of the volume kernels.
+    /// A chest with voxels of `spacing_mm` (between slices, within a slice) and a field of view of
+    /// 370 mm, for tests of volume processing.
     ///
     /// # Errors
-    /// As [`ExamPlan::example`].
+    /// Those of [`ExamPlan::example`].
     pub fn chest(
         seed: u64,
         spacing_mm: [f64; 2],
@@ -147,14 +147,13 @@ impl ExamPlan {
         Ok(exam.with_variants(variants).with_findings(findings))
     }
 
-    /// The same exam with other departures from the ordinary. Nodules that would lie in a lung
-    /// without air or outside the scan are left out.
+    /// The exam with these variants. Nodules in a lung without air or outside the scan are removed.
     pub fn with_variants(mut self, variants: Variants) -> Self {
         self.variants = variants;
         self.body.opaque = variants.opaque_lung;
         self.body.bowel_gas = variants.bowel_gas;
         if variants.arms_down {
-            // Nobody scans arms into the artefacts of a cut-off field of view.
+            // The field of view includes the arms, as in clinical scans.
             self.grid = self.grid.widened(2.0 * f64::from(self.body.half_width()) + 170.0);
         }
         if variants.cut_at_top {
@@ -163,12 +162,12 @@ impl ExamPlan {
             let slices = ((highest - z0) / self.grid.spacing_mm[0]).floor().max(1.0);
             self.grid.shape[0] = self.grid.shape[0].min(slices as usize);
         }
-        self.drop_lost_nodules();
+        self.remove_invisible_nodules();
         self
     }
 
-    /// Leaves out nodules that would lie in no lung or above the scan.
-    pub(super) fn drop_lost_nodules(&mut self) {
+    /// Removes nodules outside the lungs or above the scan.
+    pub(super) fn remove_invisible_nodules(&mut self) {
         let top = self.grid.body_point([self.grid.shape[0] as f64 - 1.0, 0.0, 0.0])[2] as f32;
         let body = &self.body;
         self.nodules.retain(|nodule| {
@@ -191,13 +190,13 @@ impl ExamPlan {
         [index(2, 0), index(1, 1), index(0, 2)]
     }
 
-    /// A DICOM UID under 2.25 (a UUID as a number) that belongs to `what` of this exam.
-    pub(super) fn uid(&self, what: &str) -> String {
+    /// A DICOM UID under 2.25 (a UUID as a number) for the part `name` of this exam.
+    pub(super) fn uid(&self, name: &str) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("lungs phantom uid v1");
         hasher.update(&self.exam_seed.to_le_bytes());
         hasher.update(self.exam_id.as_bytes());
         hasher.update(b"/");
-        hasher.update(what.as_bytes());
+        hasher.update(name.as_bytes());
         let mut bytes = [0u8; 16];
         hasher.finalize_xof().fill(&mut bytes);
         // UUID version 8 (vendor-defined), variant 1: RFC 9562.

@@ -1,79 +1,79 @@
-//! Hard chests: what a radiology department sees every week and an algorithm must not stumble over.
+//! Difficult but common findings, for tests of robustness.
 
 use std::f32::consts::{FRAC_PI_2, PI};
 
 use super::anatomy::Side;
-use super::disease::{Part, Shape};
+use super::disease::{LungRegion, RegionShape};
 use super::exam::ExamPlan;
 use super::plan::to_decimals;
 
-/// One thing that makes an exam hard. Several can be combined where they do not contradict.
+/// A finding that makes an exam difficult. Findings can be combined if they do not contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Finding {
-    /// A lung collapsed to soft tissue; heart and vessels are drawn to its side.
+    /// A lung collapsed to soft tissue; heart and vessels shift to its side.
     CollapsedLung(Side),
-    /// A lung taken out; its place is filled with fluid and half taken by the other lung.
+    /// A removed lung; fluid and the other lung fill its space, about half each.
     RemovedLung(Side),
-    /// Fluid in the back half of one side of the chest.
+    /// Fluid in the posterior half of one side.
     Effusion(Side),
-    /// Both lungs hardly denser than air: −945 HU on average, −970 in front.
+    /// Both lungs nearly as thin as air: −945 HU on average, −970 in front.
     Emphysema,
     /// A bulla of 100 mm in one lung.
     Bulla(Side),
-    /// Gas in front of one lung.
+    /// Gas anterior to one lung.
     Pneumothorax(Side),
-    /// One side full of gas, the lung a fist at the hilum.
+    /// One side full of gas, with the lung collapsed at the hilum.
     CompletePneumothorax(Side),
-    /// A mass of 80 mm against the ribs.
+    /// A mass of 80 mm at the ribs.
     Mass(Side),
     /// A lower lobe without air.
     Consolidation(Side),
     /// Fibrosis: dense ground glass, about −500 HU.
     Fibrosis,
-    /// Gas in the colon right under both domes of the diaphragm.
+    /// Gas in the colon directly below both domes of the diaphragm.
     HighColon,
-    /// An abdomen full of distended colon, as for CT colonography; for scans that reach there.
+    /// A distended colon, as for CT colonography; visible in scans that include the abdomen.
     InflatedColon,
     /// A blanket with air under it.
     Blanket,
-    /// A hollow table, closed all around.
+    /// A hollow, closed table.
     HollowTable,
-    /// So much fat that the body leaves the field of view on all sides.
+    /// The body exceeds the field of view on all sides.
     Obesity,
-    /// On the front.
+    /// Prone position.
     Prone,
-    /// On the left side.
+    /// Left lateral position.
     LeftSideDown,
-    /// Rolled by 25° without the headers' saying so.
+    /// Rolled by 25°, not recorded in the headers.
     Rolled,
-    /// The middle of the body 55 mm off the middle of the picture, which is large.
+    /// The body is 55 mm off the centre of a large field of view.
     OffCentre,
-    /// Shoulder prostheses and a pacemaker with their streaks.
+    /// Shoulder prostheses and a pacemaker, with streaks.
     Metal,
-    /// Noise of this standard deviation at the centre, HU.
+    /// Noise with this standard deviation at the centre, in HU.
     Noise(f64),
-    /// The value outside the circle that the scanner reconstructs, HU.
+    /// The value outside the circle of reconstruction, in HU.
     Padding(i16),
-    /// From the pelvis on.
+    /// The scan starts at the pelvis.
     WithAbdomen,
-    /// Up to the top of the head.
+    /// The scan ends at the top of the head.
     WithHead,
-    /// Nothing but the head.
+    /// Only the head.
     HeadOnly,
-    /// Nothing but abdomen and pelvis.
+    /// Only abdomen and pelvis.
     AbdomenOnly,
-    /// Abdomen and pelvis, with the lungs' lowest parts at the top.
+    /// Abdomen and pelvis, with the bases of the lungs at the top.
     LungBases,
-    /// The scan begins 55 mm above the lungs' lowest points.
+    /// The scan starts 55 mm above the lungs' lowest points.
     CutAtBottom,
     /// A field of view that ends inside both lungs.
     NarrowField,
-    /// A child: everything at 0.55.
+    /// A child: all lengths scaled by 0.55.
     Child,
 }
 
 impl Finding {
-    /// What a hard cohort draws from. Padding is not among it: files say how theirs is stored.
+    /// The findings of a hard cohort. Padding is excluded, because it depends on the storage.
     pub const HARD: [Self; 36] = [
         Self::CollapsedLung(Side::Left),
         Self::CollapsedLung(Side::Right),
@@ -113,7 +113,7 @@ impl Finding {
         Self::Child,
     ];
 
-    /// Its name in tables: `complete-pneumothorax-left`.
+    /// Name in tables, for example `complete-pneumothorax-left`.
     pub fn name(&self) -> String {
         let side = |name: &str, side: Side| match side {
             Side::Left => format!("{name}-left"),
@@ -155,28 +155,29 @@ impl Finding {
     }
 }
 
-/// Top of the field of view with head, and bottom with pelvis, mm in the body's coordinates.
+/// Highest z of scans with head, in mm in the body's coordinates.
 const CROWN_Z: f64 = 425.0;
+/// Lowest z of scans with pelvis.
 const PELVIS_Z: f64 = -470.0;
 
 impl ExamPlan {
-    /// The same exam, harder. Nodules that lose their place are left out, and all nodules of patients
-    /// who are scaled or rolled.
+    /// The exam with these findings. Nodules outside the lungs are removed, and all nodules of scaled or
+    /// rolled patients.
     pub fn with_findings(mut self, findings: &[Finding]) -> Self {
         self.findings = findings.to_vec();
         for &finding in findings {
-            self.change_body(finding);
+            self.apply_to_body(finding);
         }
-        // The grid follows the body.
+        // The grid depends on the changed body.
         for &finding in findings {
-            self.change_scan(finding);
+            self.apply_to_scan(finding);
         }
         if findings.is_empty() {
             return self;
         }
-        self.body.disease.down = self.stance.down();
-        self.drop_lost_nodules();
-        if self.stance.scale != 1.0 || self.stance.roll != 0.0 {
+        self.body.disease.down = self.pose.down();
+        self.remove_invisible_nodules();
+        if self.pose.scale != 1.0 || self.pose.roll != 0.0 {
             self.nodules.clear();
         }
         let lowest = self.grid.body_point([0.0; 3])[2] as f32;
@@ -184,33 +185,40 @@ impl ExamPlan {
         self
     }
 
-    fn change_body(&mut self, finding: Finding) {
+    fn apply_to_body(&mut self, finding: Finding) {
         let body = &mut self.body;
         let s = body.size;
-        let mut part = |side: Side, shape: Shape, hu: f32, aerated: bool| {
-            body.disease.parts.push(Part { side, shape, hu, aerated });
+        let mut add_region = |side: Side, shape: RegionShape, hu: f32, aerated: bool| {
+            body.disease.regions.push(LungRegion { side, shape, hu, aerated });
         };
         match finding {
-            Finding::Effusion(side) => part(side, Shape::Behind(4.0), 8.0, false),
+            Finding::Effusion(side) => add_region(side, RegionShape::Behind(4.0), 8.0, false),
             Finding::Bulla(side) => {
                 let center = [side.sign() * 80.0 * s, -30.0 * s, 15.0 * s];
                 let semi = [48.0 * s, 52.0 * s, 50.0 * s];
-                // The wall, then the gas.
-                part(side, Shape::Within(center, semi.map(|mm| mm + 1.2)), -500.0, true);
-                part(side, Shape::Within(center, semi), -990.0, true);
+                // Wall, then gas.
+                add_region(
+                    side,
+                    RegionShape::Within(center, semi.map(|mm| mm + 1.2)),
+                    -500.0,
+                    true,
+                );
+                add_region(side, RegionShape::Within(center, semi), -990.0, true);
             }
-            Finding::Pneumothorax(side) => part(side, Shape::InFront(-28.0), -998.0, true),
+            Finding::Pneumothorax(side) => {
+                add_region(side, RegionShape::InFront(-28.0), -998.0, true)
+            }
             Finding::CompletePneumothorax(side) => {
                 let center = [side.sign() * 48.0 * s, 14.0, -20.0 * s];
                 let semi = [30.0 * s, 34.0 * s, 52.0 * s];
-                part(side, Shape::Within(center, semi), -350.0, true);
-                part(side, Shape::Around(center, semi), -998.0, true);
+                add_region(side, RegionShape::Within(center, semi), -350.0, true);
+                add_region(side, RegionShape::Around(center, semi), -998.0, true);
             }
             Finding::Mass(side) => {
                 let center = [side.sign() * 92.0 * s, 8.0, -8.0 * s];
-                part(side, Shape::Within(center, [40.0; 3]), 42.0, false);
+                add_region(side, RegionShape::Within(center, [40.0; 3]), 42.0, false);
             }
-            Finding::Consolidation(side) => part(side, Shape::LowerLobe, 30.0, false),
+            Finding::Consolidation(side) => add_region(side, RegionShape::LowerLobe, 30.0, false),
             Finding::CollapsedLung(side) => {
                 body.opaque = Some(side);
                 body.disease.opaque_hu = 38.0;
@@ -224,17 +232,17 @@ impl ExamPlan {
             Finding::Emphysema => body.disease.lung_hu = Some([-945.0, 12.0]),
             Finding::Fibrosis => body.disease.lung_hu = Some([-510.0, 70.0]),
             Finding::HighColon => body.disease.high_colon = true,
-            Finding::Obesity => body.fatten(95.0),
+            Finding::Obesity => body.add_fat(95.0),
             Finding::WithHead | Finding::HeadOnly => body.has_head = true,
-            Finding::Prone => self.stance.lying = PI,
-            Finding::LeftSideDown => self.stance.lying = FRAC_PI_2,
-            Finding::Rolled => self.stance.roll = 25f32.to_radians(),
-            Finding::Child => self.stance.scale = 0.55,
+            Finding::Prone => self.pose.lying = PI,
+            Finding::LeftSideDown => self.pose.lying = FRAC_PI_2,
+            Finding::Rolled => self.pose.roll = 25f32.to_radians(),
+            Finding::Child => self.pose.scale = 0.55,
             _ => {}
         }
     }
 
-    fn change_scan(&mut self, finding: Finding) {
+    fn apply_to_scan(&mut self, finding: Finding) {
         let floor = f64::from(self.body.floor_z());
         let top = f64::from(self.body.apex_z()) + 18.0;
         match finding {
@@ -246,13 +254,15 @@ impl ExamPlan {
             Finding::AbdomenOnly => self.scan_between(PELVIS_Z, floor - 12.0),
             Finding::LungBases => self.scan_between(PELVIS_Z, floor + 78.0),
             Finding::CutAtBottom => self.scan_between(floor + 55.0, top),
-            Finding::NarrowField => self.see(0.8 * 2.0 * f64::from(self.body.cavity.semi[0])),
+            Finding::NarrowField => {
+                self.set_field_of_view(0.8 * 2.0 * f64::from(self.body.cavity.semi[0]))
+            }
             Finding::Child => {
-                self.see(2.0 * 0.55 * f64::from(self.body.half_width()) + 40.0);
+                self.set_field_of_view(2.0 * 0.55 * f64::from(self.body.half_width()) + 40.0);
                 self.scan_between(floor - 24.0, top);
             }
             Finding::OffCentre => {
-                self.see(500.0);
+                self.set_field_of_view(500.0);
                 self.grid.origin_mm[0] -= 55.0;
                 self.grid.origin_mm[1] += 40.0;
             }
@@ -260,16 +270,16 @@ impl ExamPlan {
         }
     }
 
-    /// Moves the first and last slice to these heights of the body.
+    /// Sets the lowest and highest slice, in z of the body.
     fn scan_between(&mut self, low: f64, high: f64) {
-        let scale = f64::from(self.stance.scale);
+        let scale = f64::from(self.pose.scale);
         let gap = self.grid.spacing_mm[0];
         self.grid.shape[0] = (((high - low) * scale / gap).ceil() as usize).max(1) + 1;
         self.grid.origin_mm[2] = to_decimals(low * scale + self.grid.body_offset_mm[2], 3);
     }
 
-    /// Changes the field of view about its centre; pixels stay as large as they are.
-    fn see(&mut self, diameter_mm: f64) {
+    /// Changes the field of view about its centre, with the same pixel size.
+    fn set_field_of_view(&mut self, diameter_mm: f64) {
         let pixel = self.grid.spacing_mm[1];
         let matrix = (diameter_mm / pixel).round().max(1.0);
         let shift = pixel * (matrix - self.grid.shape[1] as f64) / 2.0;
@@ -279,8 +289,8 @@ impl ExamPlan {
         (self.grid.shape[1], self.grid.shape[2]) = (matrix as usize, matrix as usize);
     }
 
-    /// Whether a finding is among the exam's.
-    pub(super) fn has(&self, finding: Finding) -> bool {
+    /// Whether the exam has a finding.
+    pub(super) fn has_finding(&self, finding: Finding) -> bool {
         self.findings.contains(&finding)
     }
 }
@@ -291,7 +301,7 @@ mod tests {
     use crate::phantom::{PhantomPlan, Variants};
 
     #[test]
-    fn an_ordinary_plan_has_no_findings_and_says_nothing_of_them() {
+    fn an_ordinary_plan_has_no_findings_and_no_hard_key() {
         let plan = PhantomPlan { patients: 6, ..PhantomPlan::default() };
         assert!(plan.exams().unwrap().iter().all(|exam| exam.findings.is_empty()));
         assert!(!serde_json::to_string(&plan).unwrap().contains("hard"));
@@ -322,12 +332,12 @@ mod tests {
     }
 
     #[test]
-    fn a_nodule_in_a_lung_that_was_taken_out_is_gone() {
+    fn nodules_of_a_removed_lung_are_removed() {
         let exam = ExamPlan::example(5, Variants::default()).unwrap();
         let side = Side::of(exam.nodules[0].center[0]);
-        let kept = exam.clone().with_findings(&[Finding::Blanket]);
-        assert_eq!(kept.nodules, exam.nodules);
-        let lost = exam.with_findings(&[Finding::RemovedLung(side)]);
-        assert!(lost.nodules.iter().all(|nodule| Side::of(nodule.center[0]) != side));
+        let with_blanket = exam.clone().with_findings(&[Finding::Blanket]);
+        assert_eq!(with_blanket.nodules, exam.nodules);
+        let without_lung = exam.with_findings(&[Finding::RemovedLung(side)]);
+        assert!(without_lung.nodules.iter().all(|nodule| Side::of(nodule.center[0]) != side));
     }
 }

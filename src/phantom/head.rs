@@ -1,4 +1,4 @@
-//! Neck and head, for scans that reach so far up: skin, skull, brain and the air in between.
+//! Neck and head, for scans that include them: skin, skull, brain and air.
 
 use super::anatomy::Body;
 use super::shapes::{Edge, Point, Tube, ellipse_distance, ellipsoid_distance, mix, smooth_max};
@@ -6,7 +6,7 @@ use super::shapes::{Edge, Point, Tube, ellipse_distance, ellipsoid_distance, mix
 const HEAD: Point = [0.0, -18.0, 305.0];
 const HEAD_SEMI: Point = [76.0, 96.0, 112.0];
 
-/// Where the neck begins to stand out of the shoulders.
+/// Lower end of the neck, in mm.
 const NECK_Z: f32 = 90.0;
 
 /// Signed distance to the skin of neck and head.
@@ -33,8 +33,8 @@ pub(super) fn paint(p: Point, edge: Edge, hu: f32) -> f32 {
     mix(hu, -650.0, edge.coverage(mastoid))
 }
 
-/// The air way from the nose down to the trachea's upper end.
-pub(super) fn throat(body: &Body) -> Vec<Tube> {
+/// The airway from the nose to the trachea's upper end.
+pub(super) fn upper_airway(body: &Body) -> Vec<Tube> {
     let s = body.size;
     let course = [
         [0.0, -16.0 * s, body.apex_z() + 60.0],

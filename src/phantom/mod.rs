@@ -1,18 +1,18 @@
-//! Synthetic chest CT exams, written as real DICOM series, with known truth.
+//! Synthetic chest CT exams as DICOM series, with known ground truth.
 //!
-//! Real screening CTs cannot be shipped with a program. These can: analytic chests in millimetres
-//! (body, lungs, airways, vessels, skeleton, table), each patient different, some with a
-//! spiculated nodule, scanned with varied grids, kernels and storage. They test everything that
-//! touches DICOM and geometry against known truth, and let the whole pipeline be tried in minutes.
-//! They are no substitute for patients: a network trained on them knows nothing of cancer.
+//! Real screening CTs cannot be distributed with a program. Analytic chests in millimetres (body, lungs,
+//! airways, vessels, skeleton, table) can. Each patient is different, some have a spiculated nodule, and
+//! grids, kernels and storage vary. They test DICOM reading and geometry against the ground truth, and
+//! run the complete pipeline in minutes. They do not replace patients: a network trained on them cannot
+//! detect real cancers.
 //!
 //! ```text
 //! PhantomPlan ──exams()──▶ [ExamPlan] ──render()──▶ Volume + truth ──▶ DICOM files, labels.csv,
-//!   seed, how many           body, grid,              (pure)              truth.csv, phantom.json
+//!   seed, numbers            body, grid,              (pure)              truth.csv, phantom.json
 //!                            nodules, storage
 //! ```
 //!
-//! [`write_cohort`] does all of it; [`render`] alone gives a volume to tests that need no files.
+//! [`write_cohort`] performs all steps; [`render`] alone gives a volume for tests without files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,83 +48,83 @@ pub use exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 pub use finding::Finding;
 pub use nodule::{Nodule, NoduleKind, Site};
 pub use plan::{Grid, PhantomPlan, Variants};
-pub use render::{Lungs, Rendered, render};
+pub use render::{Lungs, RenderedExam, render};
 pub use truth::Truth;
 
-/// A phantom cohort could not be made.
+/// A synthetic cohort cannot be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum PhantomError {
-    /// The plan asks for what cannot be.
-    #[error("phantom plan: `{key}` is {found}, but must be {allowed}")]
+    /// A value of the plan is out of range.
+    #[error("phantom plan: `{key}` is {value}, expected {allowed}")]
     Plan {
-        /// Which key of the plan.
+        /// Key of the plan.
         key: &'static str,
-        /// Its value.
-        found: String,
-        /// What is possible.
+        /// Value of the key.
+        value: String,
+        /// Allowed values.
         allowed: &'static str,
     },
-    /// The place for the cohort is taken by a file.
-    #[error("{path} is a file; name a folder for the synthetic cohort")]
+    /// The path of the cohort is a file.
+    #[error("{path} is a file, expected a folder for the synthetic cohort")]
     NotAFolder {
-        /// What was named.
+        /// The requested path.
         path: PathBuf,
     },
-    /// The folder holds something that is no phantom cohort.
+    /// The folder is not empty and has no synthetic cohort.
     #[error(
-        "{dir} is not empty and holds no synthetic cohort (no phantom.json); \
-         name a new or empty folder"
+        "{dir} is not empty and contains no synthetic cohort (no phantom.json); \
+         choose a new or empty folder"
     )]
     Occupied {
         /// The folder.
         dir: PathBuf,
     },
-    /// The folder holds the cohort of another plan.
+    /// The folder contains the cohort of another plan.
     #[error(
-        "{dir} holds another synthetic cohort: {difference}; \
-         name another folder, or delete this one to make it anew"
+        "{dir} contains another synthetic cohort: {difference}; \
+         choose another folder, or delete this one to generate it again"
     )]
     OtherPlan {
         /// The folder.
         dir: PathBuf,
-        /// Key by key, what was found and what was asked for.
+        /// The found and the requested value of each different key.
         difference: String,
     },
     /// A table of the cohort cannot be read or written.
-    #[error("{path}: {reason}; delete the cohort's folder to make it anew")]
+    #[error("{path}: {reason}; delete the cohort's folder to generate it again")]
     Table {
         /// The table.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// A DICOM file could not be composed.
-    #[error("cannot compose {path}: {reason}")]
+    /// A DICOM file cannot be encoded.
+    #[error("cannot encode {path}: {reason}")]
     Dicom {
         /// The file.
         path: PathBuf,
-        /// What the DICOM library said.
+        /// The DICOM library's error.
         reason: String,
     },
-    /// The file system refused.
-    #[error("cannot {doing} {path}: {source}")]
+    /// An operation of the file system failed.
+    #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried.
-        doing: &'static str,
-        /// On which file or folder.
+        /// The operation, as a verb.
+        action: &'static str,
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A table could not be written.
+    /// A table cannot be written.
     #[error(transparent)]
     Write(#[from] crate::files::WriteError),
 }
 
 impl PhantomError {
-    /// Makes an [`io::Error`] say what was tried, and on what.
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// Adds operation and path to an [`io::Error`].
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { doing, path, source }
+        move |source| Self::Io { action, path, source }
     }
 }

@@ -1,4 +1,4 @@
-//! Nodules: lobulated ones for patients with cancer, round ones that mean nothing.
+//! Nodules: lobulated malignant ones, and round benign ones.
 
 use rand::{Rng, RngExt};
 
@@ -7,13 +7,13 @@ use super::shapes::{Edge, Point, Tube, add, dot, length, mix, scale, subtract, u
 use super::trees::lung_points;
 use crate::random::stream;
 
-/// What a nodule looks like.
+/// Appearance of a nodule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoduleKind {
     /// Malignant: lobulated, solid, with radial spicules.
     SpiculatedSolid,
-    /// Malignant: a solid, spiculated core in a halo of ground glass.
+    /// Malignant: a solid, spiculated core in a ground-glass halo.
     SpiculatedPartSolid,
     /// Malignant: lobulated, ground glass throughout.
     GroundGlass,
@@ -21,27 +21,27 @@ pub enum NoduleKind {
     Smooth,
     /// Benign: round, calcified.
     Calcified,
-    /// Benign: round ground glass, as an inflammation leaves it.
+    /// Benign: round ground glass, as after an inflammation.
     Haze,
 }
 
 impl NoduleKind {
-    /// Whether it stands for a cancer.
+    /// Whether it is a cancer.
     pub fn is_malignant(self) -> bool {
         matches!(self, Self::SpiculatedSolid | Self::SpiculatedPartSolid | Self::GroundGlass)
     }
 
-    /// Whether vessels show through it.
+    /// Whether vessels are visible through it.
     fn is_ground_glass(self) -> bool {
         matches!(self, Self::GroundGlass | Self::Haze)
     }
 }
 
-/// What a nodule lies at.
+/// The structure next to a nodule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Site {
-    /// Lung tissue alone.
+    /// Lung tissue only.
     Free,
     /// The chest wall, the diaphragm or the mediastinum.
     Pleura,
@@ -50,7 +50,7 @@ pub enum Site {
 }
 
 impl Site {
-    /// Every second nodule lies free, the others at the pleura or at a vessel.
+    /// A random site: free in half of the cases, else at the pleura or at a vessel.
     pub(super) fn draw(random: &mut impl Rng) -> Self {
         match random.random_range(0..4) {
             0 => Self::Pleura,
@@ -63,21 +63,21 @@ impl Site {
 /// One nodule in one exam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nodule {
-    /// What it looks like.
+    /// Appearance.
     pub kind: NoduleKind,
     /// Mean diameter of the solid part, mm.
     pub diameter_mm: f64,
-    /// HU of the solid part, or of the ground glass where there is nothing else.
+    /// HU of the solid part, or of the ground glass without a solid part.
     pub hu: f64,
-    /// What it lies at.
+    /// The structure next to it.
     pub site: Site,
-    /// Centre in the body's own coordinates, mm (the exam's table position is not in it).
+    /// Centre in the body's coordinates, in mm (without the exam's table position).
     pub(super) center: Point,
-    /// Decides its lobes and spicules; the same in all exams of a patient.
+    /// Seed of lobes and spicules; the same in all exams of a patient.
     pub(super) shape_seed: u64,
 }
 
-/// A nodule made ready to be painted.
+/// A nodule's geometry, for painting.
 #[derive(Clone, Debug)]
 pub(super) struct NoduleShape {
     pub nodule: Nodule,
@@ -85,9 +85,9 @@ pub(super) struct NoduleShape {
     pub spicules: Vec<Tube>,
 }
 
-/// A place for a nodule: inside a lung, `margin` mm from its border, away from the hila and from
-/// `avoid`. `None` when the lungs have no such place.
-pub(super) fn place(
+/// A random centre for a nodule: inside a lung, `margin` mm from its border, away from the hila and from
+/// `avoid`. `None` if none is found.
+pub(super) fn sample_center(
     random: &mut impl Rng,
     body: &Body,
     margin: f32,
@@ -106,9 +106,9 @@ pub(super) fn place(
     })
 }
 
-/// A place for a nodule of this radius at `site`, as [`place`] finds it; lying free where the site has
-/// none.
-pub(super) fn place_at(
+/// A random centre for a nodule of this radius at `site`, as in [`sample_center`]; a free one if none is
+/// found at the site.
+pub(super) fn sample_center_at(
     random: &mut impl Rng,
     body: &Body,
     site: Site,
@@ -116,29 +116,29 @@ pub(super) fn place_at(
     vessels: &[Tube],
     avoid: Option<Point>,
 ) -> Option<(Site, Point)> {
-    let near = match site {
+    let center = match site {
         Site::Free => None,
-        // Its centre lies so near the border that it broadly touches it.
+        // The centre is so close to the border that the nodule has a broad base.
         Site::Pleura => (0..40)
-            .filter_map(|_| place(random, body, 0.6 * radius_mm, avoid))
+            .filter_map(|_| sample_center(random, body, 0.6 * radius_mm, avoid))
             .find(|p| body.lung_distance(*p) > -0.95 * radius_mm),
-        Site::Vessel => at_vessel(random, body, radius_mm, vessels, avoid),
+        Site::Vessel => sample_center_at_vessel(random, body, radius_mm, vessels, avoid),
     };
-    match near {
+    match center {
         Some(center) => Some((site, center)),
-        None => Some((Site::Free, place(random, body, radius_mm + 4.0, avoid)?)),
+        None => Some((Site::Free, sample_center(random, body, radius_mm + 4.0, avoid)?)),
     }
 }
 
-/// A place whose surface meets the axis of a vessel of at least 1.5 mm radius.
-fn at_vessel(
+/// A centre for a nodule whose surface is close to the axis of a vessel of at least 1.5 mm radius.
+fn sample_center_at_vessel(
     random: &mut impl Rng,
     body: &Body,
     radius_mm: f32,
     vessels: &[Tube],
     avoid: Option<Point>,
 ) -> Option<Point> {
-    (0..40).filter_map(|_| place(random, body, radius_mm + 2.0, avoid)).find(|p| {
+    (0..40).filter_map(|_| sample_center(random, body, radius_mm + 2.0, avoid)).find(|p| {
         let axes = vessels.iter().map(|tube| tube.axis_distance(*p));
         let thick = axes.filter(|(_, vessel_radius)| *vessel_radius > 1.5);
         let nearest = thick.map(|(distance, _)| distance).fold(1e3, f32::min);
@@ -147,7 +147,7 @@ fn at_vessel(
 }
 
 /// A random direction, uniform on the sphere.
-fn direction(random: &mut impl Rng) -> Point {
+fn random_direction(random: &mut impl Rng) -> Point {
     loop {
         let p: Point = std::array::from_fn(|_| random.random_range(-1.0f32..1.0));
         let size = length(p);
@@ -158,7 +158,7 @@ fn direction(random: &mut impl Rng) -> Point {
 }
 
 impl NoduleShape {
-    /// Lobes, spicules and tags to the pleura.
+    /// Draws lobes, spicules and pleural tags.
     pub fn new(nodule: Nodule, body: &Body) -> Self {
         let radius = nodule.diameter_mm as f32 / 2.0;
         let mut shape = Self { nodule, lobes: Vec::new(), spicules: Vec::new() };
@@ -166,29 +166,30 @@ impl NoduleShape {
             return shape;
         }
         let mut random = stream(nodule.shape_seed, "nodule shape");
-        shape.lobes =
-            (0..7).map(|_| (direction(&mut random), random.random_range(0.04f32..0.17))).collect();
+        shape.lobes = (0..7)
+            .map(|_| (random_direction(&mut random), random.random_range(0.04f32..0.17)))
+            .collect();
         if nodule.kind.is_ground_glass() {
             return shape;
         }
         let center = nodule.center;
         for _ in 0..random.random_range(20..30) {
-            let way = direction(&mut random);
+            let direction = random_direction(&mut random);
             let reach = radius * random.random_range(1.5f32..2.1);
             let base = random.random_range(1.2f32..2.0);
             shape.spicules.push(Tube::new(
-                add(center, scale(way, radius * 0.8)),
-                add(center, scale(way, reach)),
+                add(center, scale(direction, radius * 0.8)),
+                add(center, scale(direction, reach)),
                 base,
                 0.3,
             ));
         }
-        // Tags run to the pleura when it is near.
+        // Tags to the pleura, if it is near.
         for _ in 0..2 {
             let sideways = unit([center[0], center[1], 0.0]);
-            let way = unit(add(sideways, scale(direction(&mut random), 0.4)));
+            let direction = unit(add(sideways, scale(random_direction(&mut random), 0.4)));
             let wall = (0..45)
-                .map(|mm| add(center, scale(way, mm as f32)))
+                .map(|mm| add(center, scale(direction, mm as f32)))
                 .find(|p| body.lung_distance(*p) > 0.0);
             if let Some(wall) = wall {
                 shape.spicules.push(Tube::new(center, wall, 0.8, 0.8));
@@ -197,7 +198,7 @@ impl NoduleShape {
         shape
     }
 
-    /// How far from the centre anything of the core or halo is painted.
+    /// Largest distance from the centre at which core or halo are painted.
     pub fn reach(&self) -> f32 {
         self.nodule.diameter_mm as f32 * 1.15 + 4.0
     }
@@ -210,11 +211,11 @@ impl NoduleShape {
             return hu;
         }
         let radius = self.nodule.diameter_mm as f32 / 2.0;
-        let way = unit(offset);
+        let direction = unit(offset);
         let bulge: f32 = self
             .lobes
             .iter()
-            .map(|(lobe, height)| height * (dot(*lobe, way).max(0.0).powi(4) - 0.2))
+            .map(|(lobe, height)| height * (dot(*lobe, direction).max(0.0).powi(4) - 0.2))
             .sum();
         let surface = distance - radius * (1.0 + bulge);
         let hu = if self.nodule.kind == NoduleKind::SpiculatedPartSolid {

@@ -1,28 +1,28 @@
-//! Drawing a patient: one body, one to three exams of it, nodules that grow or stay.
+//! Random patients: one body, one to three exams, growing cancers and constant benign nodules.
 
 use rand::{Rng, RngExt};
 
 use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 use super::finding::Finding;
-use super::nodule::{Nodule, NoduleKind, Site, place, place_at};
+use super::nodule::{Nodule, NoduleKind, Site, sample_center, sample_center_at};
 use super::plan::{Grid, PhantomPlan, Variants, to_decimals};
 use super::shapes::Tube;
-use super::stance::Stance;
+use super::stance::Pose;
 use super::vessels;
 use crate::random::{stream, stream_seed};
 
-/// For each patient, whether they have a cancer: as many as asked, in random order.
+/// For each patient, whether they have a cancer: the planned number, in random order.
 pub(super) fn with_cancer(plan: &PhantomPlan) -> Vec<bool> {
-    let mut ill: Vec<bool> = (0..plan.patients).map(|i| i < plan.positives()).collect();
+    let mut has_cancer: Vec<bool> = (0..plan.patients).map(|i| i < plan.positives()).collect();
     let mut random = stream(plan.seed, "phantom/who is ill");
-    for last in (1..ill.len()).rev() {
-        ill.swap(last, random.random_range(0..=last));
+    for last in (1..has_cancer.len()).rev() {
+        has_cancer.swap(last, random.random_range(0..=last));
     }
-    ill
+    has_cancer
 }
 
-/// What does not change between the exams of a patient.
+/// The properties that all exams of a patient share.
 struct Patient {
     id: String,
     seed: u64,
@@ -35,7 +35,7 @@ struct Patient {
     bowel_gas: bool,
 }
 
-fn draw(plan: &PhantomPlan, index: usize, ill: bool) -> Patient {
+fn draw_patient(plan: &PhantomPlan, index: usize, has_cancer: bool) -> Patient {
     let id = format!("P{:04}", index + 1);
     let seed = stream_seed(plan.seed, &format!("phantom/{id}"));
     let mut random = stream(seed, "patient");
@@ -44,60 +44,60 @@ fn draw(plan: &PhantomPlan, index: usize, ill: bool) -> Patient {
     let bowel_gas = random.random_bool(0.3);
     let age_years = random.random_range(55..=74);
     let mut nodules = stream(seed, "nodules");
-    // The vessels that the exams of this patient are rendered with.
+    // The same vessels as in the rendered exams.
     let vessels = plan.graded.then(|| vessels::pulmonary(&mut stream(seed, "vessels"), &body));
-    // Everyone draws both nodules, so that chance treats ill and well alike.
+    // Both nodules are drawn for every patient, so that random draws do not depend on the label.
     let cancer = match &vessels {
-        None => malignant(&mut nodules, &body, plan.cancer_diameter_mm),
-        Some(vessels) => graded_cancer(&mut nodules, &body, plan.cancer_diameter_mm, vessels),
+        None => draw_cancer(&mut nodules, &body, plan.cancer_diameter_mm),
+        Some(vessels) => draw_graded_cancer(&mut nodules, &body, plan.cancer_diameter_mm, vessels),
     };
     let doubling_days = nodules.random_range(160.0..400.0);
-    let avoid = cancer.map(|nodule| nodule.center).filter(|_| ill);
+    let avoid = cancer.map(|nodule| nodule.center).filter(|_| has_cancer);
     let has_benign = nodules.random_bool(plan.benign_fraction);
     let benign = match &vessels {
-        None => benign(&mut nodules, &body, avoid),
-        Some(vessels) => graded_benign(&mut nodules, &body, vessels, avoid),
+        None => draw_benign(&mut nodules, &body, avoid),
+        Some(vessels) => draw_graded_benign(&mut nodules, &body, vessels, avoid),
     };
     let benign = benign.filter(|_| has_benign);
-    let cancer = cancer.filter(|_| ill);
+    let cancer = cancer.filter(|_| has_cancer);
     Patient { id, seed, female, age_years, body, cancer, doubling_days, benign, bowel_gas }
 }
 
-fn malignant(random: &mut impl Rng, body: &Body, diameters_mm: [f64; 2]) -> Option<Nodule> {
+fn draw_cancer(random: &mut impl Rng, body: &Body, diameters_mm: [f64; 2]) -> Option<Nodule> {
     let kind = if random.random_bool(0.75) {
         NoduleKind::SpiculatedSolid
     } else {
         NoduleKind::SpiculatedPartSolid
     };
     let [smallest, largest] = diameters_mm;
-    let wanted_mm = smallest + (largest - smallest) * random.random::<f64>();
+    let planned_mm = smallest + (largest - smallest) * random.random::<f64>();
     let hu = to_decimals(random.random_range(5.0..60.0), 1);
-    // With less and less margin, then smaller and smaller: every lung has room for the last.
+    // Decreasing margins, then decreasing diameters; every lung has space for the last.
     let attempts = [(1.0, 8.0f32), (1.0, 4.0), (1.0, 1.0), (0.8, 1.0), (0.6, 1.0), (0.4, 1.0)];
     let (diameter_mm, center) = attempts.into_iter().find_map(|(shrink, border)| {
-        let diameter_mm = wanted_mm * shrink;
-        let center = place(random, body, diameter_mm as f32 / 2.0 + border, None)?;
+        let diameter_mm = planned_mm * shrink;
+        let center = sample_center(random, body, diameter_mm as f32 / 2.0 + border, None)?;
         Some((diameter_mm, center))
     })?;
     let site = Site::Free;
     Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
 }
 
-/// Share of graded cancers that are plain: large, solid, free. A network learns from them what a cancer is;
-/// the others show what it misses.
-const PLAIN_SHARE: f64 = 0.7;
+/// Share of graded cancers that are easy: large, solid, free. A network learns from them; the others
+/// show its limits.
+const EASY_SHARE: f64 = 0.7;
 
-/// A cancer from solid to ground glass, free, at the pleura or at a vessel. Plain ones have diameters in
-/// the upper third of the range, the others in all of it.
-fn graded_cancer(
+/// A cancer from solid to ground glass, free, at the pleura or at a vessel. Easy ones have diameters in
+/// the upper third of the range, the others in the full range.
+fn draw_graded_cancer(
     random: &mut impl Rng,
     body: &Body,
     [smallest, largest]: [f64; 2],
     vessels: &[Tube],
 ) -> Option<Nodule> {
-    if random.random_bool(PLAIN_SHARE) {
+    if random.random_bool(EASY_SHARE) {
         let upper = largest - (largest - smallest) / 3.0;
-        return malignant(random, body, [upper, largest]);
+        return draw_cancer(random, body, [upper, largest]);
     }
     let (kind, hu) = match random.random_range(0..3) {
         0 => (NoduleKind::GroundGlass, random.random_range(-650.0..-420.0)),
@@ -105,11 +105,11 @@ fn graded_cancer(
         _ => (NoduleKind::SpiculatedSolid, random.random_range(5.0..60.0)),
     };
     let diameter_mm = random.random_range(smallest..=largest);
-    graded(random, body, (kind, hu, diameter_mm), vessels, None)
+    draw_graded_nodule(random, body, (kind, hu, diameter_mm), vessels, None)
 }
 
 /// A benign nodule of 4 to 16 mm, solid, calcified or ground glass, at the same sites as cancers.
-fn graded_benign(
+fn draw_graded_benign(
     random: &mut impl Rng,
     body: &Body,
     vessels: &[Tube],
@@ -121,11 +121,11 @@ fn graded_benign(
         _ => (NoduleKind::Smooth, random.random_range(10.0..70.0)),
     };
     let diameter_mm = random.random_range(4.0..16.0);
-    graded(random, body, (kind, hu, diameter_mm), vessels, avoid)
+    draw_graded_nodule(random, body, (kind, hu, diameter_mm), vessels, avoid)
 }
 
-/// A nodule at a site that is drawn, as large as asked or, where no lung has room for it, smaller.
-fn graded(
+/// A nodule at a random site, with the given diameter, or smaller if no lung has space for it.
+fn draw_graded_nodule(
     random: &mut impl Rng,
     body: &Body,
     (kind, hu, diameter_mm): (NoduleKind, f64, f64),
@@ -136,13 +136,13 @@ fn graded(
     let (diameter_mm, (site, center)) = [1.0, 0.8, 0.6, 0.4].into_iter().find_map(|shrink| {
         let diameter_mm = diameter_mm * shrink;
         let radius_mm = diameter_mm as f32 / 2.0;
-        Some((diameter_mm, place_at(random, body, site, radius_mm, vessels, avoid)?))
+        Some((diameter_mm, sample_center_at(random, body, site, radius_mm, vessels, avoid)?))
     })?;
     let (hu, diameter_mm) = (to_decimals(hu, 1), to_decimals(diameter_mm, 2));
     Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
 }
 
-fn benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> Option<Nodule> {
+fn draw_benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> Option<Nodule> {
     let calcified = random.random_bool(0.3);
     let (kind, hu) = if calcified {
         (NoduleKind::Calcified, random.random_range(220.0..600.0))
@@ -150,29 +150,29 @@ fn benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> Option
         (NoduleKind::Smooth, random.random_range(10.0..70.0))
     };
     let diameter_mm = to_decimals(random.random_range(4.0..9.0), 2);
-    let center = place(random, body, 7.0, avoid)?;
+    let center = sample_center(random, body, 7.0, avoid)?;
     let hu = to_decimals(hu, 1);
     let site = Site::Free;
     Some(Nodule { kind, diameter_mm, hu, site, center, shape_seed: random.next_u64() })
 }
 
-/// The first exam of the plan's first patient, who is ill.
+/// The first exam of the plan's first patient, with a cancer.
 pub(super) fn first_exam(plan: &PhantomPlan) -> ExamPlan {
-    let patient = draw(plan, 0, true);
-    exam(plan, &patient, 1, 0, 30)
+    let patient = draw_patient(plan, 0, true);
+    plan_exam(plan, &patient, 1, 0, 30)
 }
 
-/// All exams of one patient, in the order of time.
-pub(super) fn exams(plan: &PhantomPlan, index: usize, ill: bool) -> Vec<ExamPlan> {
-    let patient = draw(plan, index, ill);
+/// All exams of a patient, by date.
+pub(super) fn exams(plan: &PhantomPlan, index: usize, has_cancer: bool) -> Vec<ExamPlan> {
+    let patient = draw_patient(plan, index, has_cancer);
     let mut random = stream(patient.seed, "visits");
     let [fewest, most] = plan.exams_per_patient;
     let mut count = fewest;
     while count < most && random.random_bool(0.4) {
         count += 1;
     }
-    // Days from each exam to the diagnosis: the last exam is 10 to 70 days before it and all lie
-    // within a year of it. Patients without cancer follow the same calendar.
+    // Days from each exam to the diagnosis: 10 to 70 for the last exam, less than a year for all.
+    // Patients without cancer have the same calendar.
     let mut days_before = vec![random.random_range(10u32..=70)];
     for _ in 1..count {
         days_before.push(days_before[days_before.len() - 1] + random.random_range(80u32..=140));
@@ -182,12 +182,12 @@ pub(super) fn exams(plan: &PhantomPlan, index: usize, ill: bool) -> Vec<ExamPlan
     days_before
         .iter()
         .enumerate()
-        .map(|(visit, &days)| exam(plan, &patient, visit + 1, days - last, days))
+        .map(|(visit, &days)| plan_exam(plan, &patient, visit + 1, days - last, days))
         .collect()
 }
 
 /// The exam `days_before_last` days before the patient's last one.
-fn exam(
+fn plan_exam(
     plan: &PhantomPlan,
     patient: &Patient,
     visit: usize,
@@ -198,10 +198,10 @@ fn exam(
     let exam_seed = stream_seed(patient.seed, &format!("exam/{visit}"));
     let mut random = stream(exam_seed, "scanner");
     let kernel = if random.random_bool(0.7) { Kernel::Soft } else { Kernel::Sharp };
-    let maker = random.random_range(0..4usize);
+    let manufacturer = random.random_range(0..4usize);
     let kernel_name = match kernel {
-        Kernel::Soft => ["B30f", "STANDARD", "FC01", "C"][maker],
-        Kernel::Sharp => ["B60f", "LUNG", "FC51", "L"][maker],
+        Kernel::Soft => ["B30f", "STANDARD", "FC01", "C"][manufacturer],
+        Kernel::Sharp => ["B60f", "LUNG", "FC51", "L"][manufacturer],
     };
     let noise_hu = match kernel {
         Kernel::Soft => random.random_range(9.0..18.0),
@@ -221,7 +221,7 @@ fn exam(
     };
     let thick = random.random_bool(0.4);
     let extra = random.random_bool(plan.extra_series_fraction).then_some(
-        // A sharp main series has no thick sharp twin: the choice between them is to be clear.
+        // A sharp main series has no thick sharp copy, so that series selection is unambiguous.
         if thick && kernel == Kernel::Soft {
             ExtraSeries::ThickSharp
         } else {
@@ -234,16 +234,16 @@ fn exam(
         no_table: random.random_bool(0.07),
         ..Variants::default()
     };
-    // Drawn from a stream of its own, so that ordinary cohorts stay as they are.
+    // Drawn from a separate stream, so that ordinary cohorts do not change.
     let mut findings = Vec::new();
     if plan.hard {
-        let chosen = stream(exam_seed, "finding").random_range(0..Finding::HARD.len());
-        findings.push(Finding::HARD[chosen]);
+        let index = stream(exam_seed, "finding").random_range(0..Finding::HARD.len());
+        findings.push(Finding::HARD[index]);
     }
-    let shrunk = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
+    let growth = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
     let smallest_mm = plan.cancer_diameter_mm[0] * 13.0 / 17.0;
     let cancer = patient.cancer.map(|nodule| Nodule {
-        diameter_mm: to_decimals((nodule.diameter_mm * shrunk).max(smallest_mm), 2),
+        diameter_mm: to_decimals((nodule.diameter_mm * growth).max(smallest_mm), 2),
         ..nodule
     });
     ExamPlan {
@@ -264,7 +264,7 @@ fn exam(
         storage,
         extra,
         body: patient.body.clone(),
-        stance: Stance::default(),
+        pose: Pose::default(),
         patient_seed: patient.seed,
         exam_seed,
         exam_id,
@@ -275,13 +275,13 @@ fn exam(
 
 fn draw_grid(plan: &PhantomPlan, patient: &Patient, random: &mut impl Rng) -> Grid {
     let matrix = plan.matrix[random.random_range(0..plan.matrix.len())];
-    let within = |random: &mut dyn Rng, [low, high]: [f64; 2]| {
+    let uniform = |random: &mut dyn Rng, [low, high]: [f64; 2]| {
         low + (high - low) * random.random_range(0.0..1.0)
     };
-    let field_of_view = within(random, plan.field_of_view_mm);
-    // Scanners offer quarter millimetres.
+    let field_of_view = uniform(random, plan.field_of_view_mm);
+    // Scanners offer multiples of 0.25 mm.
     let [closest, farthest] = plan.slice_gap_mm;
-    let gap = ((within(random, plan.slice_gap_mm) * 4.0).round() / 4.0).clamp(closest, farthest);
+    let gap = ((uniform(random, plan.slice_gap_mm) * 4.0).round() / 4.0).clamp(closest, farthest);
     let thickness = if random.random_bool(0.3) { gap * 1.5 } else { gap };
     let center = [random.random_range(-7.0..7.0), random.random_range(2.0..14.0)];
     let offset = [
@@ -300,7 +300,7 @@ fn draw_grid(plan: &PhantomPlan, patient: &Patient, random: &mut impl Rng) -> Gr
     )
 }
 
-/// A date in the years of the screening trials, the same distance apart as the exams.
+/// A date in the years of the screening trials, `days_before_last` days before the last exam.
 fn date(patient_seed: u64, days_before_last: u32) -> String {
     let start = jiff::civil::date(2002, 8, 1);
     let day = stream(patient_seed, "calendar").random_range(400i64..1400);

@@ -1,40 +1,40 @@
-//! What is to be made: a cohort's plan, and the plan of each exam drawn from it.
+//! The plan of a synthetic cohort, and the plans of its exams.
 
 use super::PhantomError;
 use super::anatomy::{Body, Side};
 use super::exam::ExamPlan;
 use super::patient;
 
-/// A synthetic cohort, completely: the same plan always gives the same bytes.
+/// The complete plan of a synthetic cohort. The same plan always gives the same bytes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhantomPlan {
-    /// Decides everything that is drawn by chance.
+    /// Seed of all random draws.
     pub seed: u64,
     /// Number of patients.
     pub patients: usize,
-    /// Share of patients with a cancer; the number of them is this share rounded.
+    /// Share of patients with a cancer; their number is rounded.
     pub positive_fraction: f64,
-    /// Fewest and most exams of a patient, each 1 to 3. Each further exam has a chance of 0.4.
+    /// Fewest and most exams of a patient, 1 to 3. Each additional exam has a probability of 0.4.
     pub exams_per_patient: [usize; 2],
-    /// Smallest and largest diameter of a cancer at the last exam, mm, spicules aside; earlier exams
-    /// show it smaller. Lungs without room for it get a smaller one.
+    /// Smallest and largest diameter of a cancer at the last exam in mm, without spicules. It is smaller
+    /// in earlier exams, and in lungs without enough space.
     pub cancer_diameter_mm: [f64; 2],
-    /// Share of patients, ill or not, that carry a small benign nodule.
+    /// Share of patients, with and without cancer, that have a small benign nodule.
     pub benign_fraction: f64,
-    /// Rows (= columns) of the slices; each exam takes one of these.
+    /// Rows (= columns) of the slices; each exam uses one of these values.
     pub matrix: Vec<usize>,
     /// Smallest and largest diameter of the reconstructed field of view, mm.
     pub field_of_view_mm: [f64; 2],
     /// Smallest and largest distance between neighbouring slices, mm.
     pub slice_gap_mm: [f64; 2],
-    /// Share of exams with a second series that a study should not choose.
+    /// Share of exams with a second series, which series selection should not choose.
     pub extra_series_fraction: f64,
-    /// Every exam has one [`Finding`](super::Finding) that is hard on whoever looks for the lungs.
+    /// Whether every exam has a [`Finding`](super::Finding) that makes lung segmentation difficult.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hard: bool,
-    /// Cancers are graded in difficulty: solid to ground glass, free, at the pleura or at a vessel;
-    /// so are benign nodules, up to 16 mm.
+    /// Whether nodules vary in difficulty: solid to ground glass, free, at the pleura or at a vessel.
+    /// Benign nodules have up to 16 mm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub graded: bool,
 }
@@ -60,7 +60,7 @@ impl Default for PhantomPlan {
 }
 
 impl PhantomPlan {
-    /// Exams as a scanner would give them: 512×512 at 0.60–0.82 mm, slices 1–2.5 mm apart.
+    /// Exams of clinical size: 512×512 pixels of 0.60–0.82 mm, slices 1–2.5 mm apart.
     pub fn full_size() -> Self {
         Self {
             patients: 4,
@@ -71,10 +71,10 @@ impl PhantomPlan {
         }
     }
 
-    /// Checks the plan; the error names the key, what was found and what is allowed.
+    /// Checks the plan. The error has the key, the value and the allowed range.
     pub fn check(&self) -> Result<(), PhantomError> {
-        let refuse = |key: &'static str, found: String, allowed: &'static str| {
-            Err(PhantomError::Plan { key, found, allowed })
+        let out_of_range = |key: &'static str, value: String, allowed: &'static str| {
+            Err(PhantomError::Plan { key, value, allowed })
         };
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let range = |[low, high]: [f64; 2], least: f64, most: f64| {
@@ -82,80 +82,90 @@ impl PhantomPlan {
         };
         let [fewest, most] = self.exams_per_patient;
         if !(1..=100_000).contains(&self.patients) {
-            return refuse("patients", self.patients.to_string(), "1 to 100000");
+            return out_of_range("patients", self.patients.to_string(), "1 to 100000");
         }
         if !share(self.positive_fraction) {
-            return refuse("positive_fraction", self.positive_fraction.to_string(), "0 to 1");
+            return out_of_range("positive_fraction", self.positive_fraction.to_string(), "0 to 1");
         }
         if !share(self.benign_fraction) {
-            return refuse("benign_fraction", self.benign_fraction.to_string(), "0 to 1");
+            return out_of_range("benign_fraction", self.benign_fraction.to_string(), "0 to 1");
         }
         if !share(self.extra_series_fraction) {
-            let found = self.extra_series_fraction.to_string();
-            return refuse("extra_series_fraction", found, "0 to 1");
+            let value = self.extra_series_fraction.to_string();
+            return out_of_range("extra_series_fraction", value, "0 to 1");
         }
         if fewest == 0 || fewest > most || most > 3 {
-            let found = format!("[{fewest}, {most}]");
-            return refuse("exams_per_patient", found, "[fewest, most] between 1 and 3");
+            let value = format!("[{fewest}, {most}]");
+            return out_of_range("exams_per_patient", value, "[fewest, most] between 1 and 3");
         }
         if self.matrix.is_empty() || self.matrix.iter().any(|n| !(32..=1024).contains(n)) {
-            let found = format!("{:?}", self.matrix);
-            return refuse("matrix", found, "at least one size, each 32 to 1024");
+            let value = format!("{:?}", self.matrix);
+            return out_of_range("matrix", value, "at least one size, each 32 to 1024");
         }
         if !range(self.cancer_diameter_mm, 4.0, 60.0) {
-            let found = format!("{:?}", self.cancer_diameter_mm);
-            return refuse("cancer_diameter_mm", found, "[smallest, largest] between 4 and 60");
+            let value = format!("{:?}", self.cancer_diameter_mm);
+            return out_of_range(
+                "cancer_diameter_mm",
+                value,
+                "[smallest, largest] between 4 and 60",
+            );
         }
         if !range(self.field_of_view_mm, 200.0, 700.0) {
-            let found = format!("{:?}", self.field_of_view_mm);
-            return refuse("field_of_view_mm", found, "[smallest, largest] between 200 and 700");
+            let value = format!("{:?}", self.field_of_view_mm);
+            return out_of_range(
+                "field_of_view_mm",
+                value,
+                "[smallest, largest] between 200 and 700",
+            );
         }
         if !range(self.slice_gap_mm, 0.5, 20.0) {
-            let found = format!("{:?}", self.slice_gap_mm);
-            return refuse("slice_gap_mm", found, "[smallest, largest] between 0.5 and 20");
+            let value = format!("{:?}", self.slice_gap_mm);
+            return out_of_range("slice_gap_mm", value, "[smallest, largest] between 0.5 and 20");
         }
         Ok(())
     }
 
-    /// How many patients have a cancer.
+    /// Number of patients with a cancer.
     pub fn positives(&self) -> usize {
         (self.patients as f64 * self.positive_fraction).round() as usize
     }
 
-    /// The plans of all exams, patient after patient, each patient's in the order of time.
+    /// The plans of all exams, by patient and then by date.
     ///
     /// # Errors
-    /// When [`PhantomPlan::check`] refuses the plan.
+    /// When [`PhantomPlan::check`] fails.
     pub fn exams(&self) -> Result<Vec<ExamPlan>, PhantomError> {
         self.check()?;
-        let ill = patient::with_cancer(self);
-        Ok((0..self.patients).flat_map(|index| patient::exams(self, index, ill[index])).collect())
+        let has_cancer = patient::with_cancer(self);
+        let exams =
+            (0..self.patients).flat_map(|index| patient::exams(self, index, has_cancer[index]));
+        Ok(exams.collect())
     }
 }
 
-/// The voxel grid of a series, and where the body lies in it.
+/// The voxel grid of a series, and the position of the body in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
     /// Slices, rows, columns.
     pub shape: [usize; 3],
     /// Distance between slices, rows, columns, mm.
     pub spacing_mm: [f64; 3],
-    /// Thickness of a slice; more than the gap when slices overlap.
+    /// Slice thickness in mm; more than the spacing if slices overlap.
     pub thickness_mm: f64,
     /// Patient coordinates (x, y, z) of the first voxel of the lowest slice.
     pub origin_mm: [f64; 3],
-    /// What to add to the body's own coordinates to get the patient's.
+    /// Offset from the body's coordinates to patient coordinates.
     pub body_offset_mm: [f64; 3],
 }
 
-/// Rounds to what a DICOM decimal string keeps, so that files and truth agree exactly.
+/// Rounds to the precision of a DICOM decimal string, so that files and truth agree exactly.
 pub(super) fn to_decimals(value: f64, decimals: i32) -> f64 {
     let factor = 10f64.powi(decimals);
     (value * factor).round() / factor
 }
 
 impl Grid {
-    /// A grid around a body: from below the lungs to above them.
+    /// A grid around a body, from below to above the lungs.
     pub(super) fn around(
         body: &Body,
         matrix: usize,
@@ -180,7 +190,7 @@ impl Grid {
         }
     }
 
-    /// The same grid about the same centre with a field of view of at least `diameter_mm`.
+    /// The grid with the same centre and a field of view of at least `diameter_mm`.
     pub(super) fn widened(&self, diameter_mm: f64) -> Self {
         let matrix = self.shape[1] as f64;
         let pixel = to_decimals((diameter_mm / matrix).max(self.spacing_mm[1]), 4);
@@ -200,7 +210,7 @@ impl Grid {
         std::array::from_fn(|xyz| self.origin_mm[xyz] - self.body_offset_mm[xyz] + steps[xyz])
     }
 
-    /// Whether a pixel lies in the circle that the scanner reconstructs.
+    /// Whether a pixel lies in the circle of reconstruction.
     pub fn in_field_of_view(&self, row: usize, column: usize) -> bool {
         let center = (self.shape[1] as f64 - 1.0) / 2.0;
         let (dy, dx) = (row as f64 - center, column as f64 - center);
@@ -208,25 +218,25 @@ impl Grid {
     }
 }
 
-/// Departures from the ordinary chest, for tests of what must cope with them.
+/// Variants of the ordinary chest, for tests of robustness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variants {
-    /// No bronchi: no path of air joins the lungs with each other or the outside.
+    /// No bronchi: no air path connects the lungs with each other or with the outside.
     pub unjoined_airways: bool,
     /// A lung without air (collapsed and filled with fluid).
     pub opaque_lung: Option<Side>,
     /// The scan ends 45 mm below the apices.
     pub cut_at_top: bool,
-    /// Gas in stomach and colon right under the left diaphragm.
+    /// Gas in stomach and colon directly below the left diaphragm.
     pub bowel_gas: bool,
     /// Arms beside the body.
     pub arms_down: bool,
-    /// No table in the picture.
+    /// No table in the image.
     pub no_table: bool,
 }
 
 impl Variants {
-    /// The names of the flags that are set, joined by `+`; empty for an ordinary chest.
+    /// Names of the active variants, joined by `+`; empty for an ordinary chest.
     pub fn names(&self) -> String {
         let flags = [
             (self.unjoined_airways, "unjoined-airways"),
@@ -237,8 +247,8 @@ impl Variants {
             (self.arms_down, "arms-down"),
             (self.no_table, "no-table"),
         ];
-        let set: Vec<&str> = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
-        set.join("+")
+        let active: Vec<&str> = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
+        active.join("+")
     }
 }
 
@@ -247,15 +257,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_that_cannot_be_is_refused_with_its_key() {
-        let ok = PhantomPlan::default();
+    fn an_invalid_plan_is_an_error_with_its_key() {
+        let valid = PhantomPlan::default();
         for (plan, key) in [
-            (PhantomPlan { patients: 0, ..ok.clone() }, "patients"),
-            (PhantomPlan { positive_fraction: 1.5, ..ok.clone() }, "positive_fraction"),
-            (PhantomPlan { exams_per_patient: [2, 1], ..ok.clone() }, "exams_per_patient"),
-            (PhantomPlan { matrix: vec![], ..ok.clone() }, "matrix"),
-            (PhantomPlan { slice_gap_mm: [f64::NAN, 5.0], ..ok.clone() }, "slice_gap_mm"),
-            (PhantomPlan { field_of_view_mm: [10.0, 20.0], ..ok.clone() }, "field_of_view_mm"),
+            (PhantomPlan { patients: 0, ..valid.clone() }, "patients"),
+            (PhantomPlan { positive_fraction: 1.5, ..valid.clone() }, "positive_fraction"),
+            (PhantomPlan { exams_per_patient: [2, 1], ..valid.clone() }, "exams_per_patient"),
+            (PhantomPlan { matrix: vec![], ..valid.clone() }, "matrix"),
+            (PhantomPlan { slice_gap_mm: [f64::NAN, 5.0], ..valid.clone() }, "slice_gap_mm"),
+            (PhantomPlan { field_of_view_mm: [10.0, 20.0], ..valid.clone() }, "field_of_view_mm"),
         ] {
             let message = plan.exams().unwrap_err().to_string();
             assert!(message.contains(&format!("`{key}`")), "{message}");
@@ -263,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn positives_are_as_many_as_asked_and_mixed_among_the_patients() {
+    fn the_number_of_positives_is_exact_and_they_are_shuffled() {
         let plan = PhantomPlan { patients: 40, positive_fraction: 0.3, ..PhantomPlan::default() };
         let exams = plan.exams().unwrap();
         let mut labels: Vec<(String, bool)> =
@@ -272,6 +282,6 @@ mod tests {
         assert_eq!(labels.len(), 40);
         assert_eq!(labels.iter().filter(|label| label.1).count(), 12);
         assert!(labels.windows(2).filter(|pair| pair[0].1 != pair[1].1).count() > 6);
-        assert!(exams.len() > 45, "some patients come again: {}", exams.len());
+        assert!(exams.len() > 45, "some patients have several exams: {}", exams.len());
     }
 }

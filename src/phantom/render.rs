@@ -1,5 +1,5 @@
-//! An exam's plan to Hounsfield units: planes of soft tissue, tubes painted over them in layers,
-//! slices as averages over their thickness, noise, and the circle of reconstruction.
+//! Rendering of an exam's plan to Hounsfield units: planes of soft tissue, layers of tubes painted over
+//! them, averaging over the slice thickness, noise, and the circle of reconstruction.
 
 use ndarray::Array3;
 use rayon::prelude::*;
@@ -13,54 +13,54 @@ use super::nodule::NoduleShape;
 use super::noise::slice_noise;
 use super::plan::Grid;
 use super::shapes::{Edge, Tube, mix};
-use super::skeleton::{CARTILAGE_HU, CORTEX_HU, MARROW_HU, Skeleton, lowered_arms};
-use super::stance::Stance;
+use super::skeleton::{CARTILAGE_HU, CORTEX_HU, MARROW_HU, Skeleton, arms_beside_body};
+use super::stance::Pose;
 use super::streaks::Streaks;
 use super::surroundings::{blanket_hu, table_hu};
 use super::vessels;
 use crate::random::stream;
 use crate::volume::{Geometry, Mask, Volume};
 
-/// The lungs of a rendered exam, as far as the scan shows them: everything inside the pleura that
-/// holds air, with its vessels and nodules. Bullae and the gas of a pneumothorax belong to them;
-/// collapsed lung, consolidation, fluid and masses of disease do not.
+/// The visible lungs of a rendered exam: everything inside the pleura that contains air, with vessels and
+/// nodules. Includes bullae and the gas of a pneumothorax; excludes collapsed lung, consolidation, fluid
+/// and masses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lungs {
     /// Volume of the right lung, ml.
     pub right_ml: f64,
     /// Volume of the left lung, ml.
     pub left_ml: f64,
-    /// First and last voxel (inclusive, `[depth, height, width]`) of the box around both lungs;
-    /// none without lungs.
+    /// First and last voxel (inclusive, `[depth, height, width]`) of the box around both lungs; `None`
+    /// without lungs.
     pub voxels: Option<[[usize; 3]; 2]>,
 }
 
 /// A rendered exam.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rendered {
-    /// What a correct reader gets from the main series: HU from −1024 to 3071, −1024 outside the
-    /// field of view, slices from feet to head.
+pub struct RenderedExam {
+    /// The expected volume of the main series: HU from −1024 to 3071, −1024 outside the field of view,
+    /// slices from feet to head.
     pub volume: Volume,
-    /// What a perfect segmentation finds.
+    /// The result of a perfect segmentation.
     pub lungs: Lungs,
-    /// The voxels of the lungs: those that [`Rendered::lungs`] measures.
+    /// The voxels of the lungs, measured by [`RenderedExam::lungs`].
     pub lung_mask: Mask,
 }
 
-/// Renders an exam. A pure function of the plan, parallel over slices.
-pub fn render(exam: &ExamPlan) -> Rendered {
+/// Renders an exam, parallel over slices. A pure function of the plan.
+pub fn render(exam: &ExamPlan) -> RenderedExam {
     let scene = Scene::new(exam);
     let slices = (0..exam.grid.shape[0]).into_par_iter().map(|k| scene.slice(k)).collect();
     assemble(&exam.grid, slices)
 }
 
-/// [`render`] on the calling thread alone, so that parallel exams hold one volume per thread.
-pub(super) fn render_alone(exam: &ExamPlan) -> Rendered {
+/// [`render`] on the calling thread, so that parallel exams need one volume per thread.
+pub(super) fn render_on_this_thread(exam: &ExamPlan) -> RenderedExam {
     let scene = Scene::new(exam);
     assemble(&exam.grid, (0..exam.grid.shape[0]).map(|k| scene.slice(k)).collect())
 }
 
-fn assemble(grid: &Grid, slices: Vec<Slice>) -> Rendered {
+fn assemble(grid: &Grid, slices: Vec<Slice>) -> RenderedExam {
     let mut hu = Vec::with_capacity(grid.shape.iter().product());
     let mut counts = [0usize; 2];
     let mut voxels: Option<[[usize; 3]; 2]> = None;
@@ -92,27 +92,27 @@ fn assemble(grid: &Grid, slices: Vec<Slice>) -> Rendered {
         .expect("every slice has rows × columns pixels by construction");
     let [right_ml, left_ml] = counts.map(|count| count as f64 * voxel_ml);
     let lungs = Lungs { right_ml, left_ml, voxels };
-    Rendered { volume: Volume { hu, geometry }, lungs, lung_mask }
+    RenderedExam { volume: Volume { hu, geometry }, lungs, lung_mask }
 }
 
 /// One finished slice.
 struct Slice {
     hu: Vec<i16>,
-    /// Right, left.
+    /// Number of lung pixels: right, left.
     lung_pixels: [usize; 2],
-    /// First and last `[row, column]` of lung.
+    /// First and last `[row, column]` of the lungs.
     lung_box: Option<[[usize; 2]; 2]>,
-    /// Row, first column, column after the last of each run of lung.
+    /// Row, first column, and column after the last, of each run of lung pixels.
     lung_runs: Vec<[usize; 3]>,
 }
 
-/// Tubes of one material; later layers are painted over earlier ones.
+/// Tubes of one material. Later layers are painted over earlier ones.
 struct Layer {
     hu: f32,
     tubes: Vec<Tube>,
 }
 
-/// An exam made ready to be cut in slices.
+/// The geometry of an exam.
 struct Scene<'a> {
     exam: &'a ExamPlan,
     body: &'a Body,
@@ -121,15 +121,15 @@ struct Scene<'a> {
     nodules: Vec<NoduleShape>,
     streaks: Option<Streaks>,
     edge: Edge,
-    /// The same in the body's coordinates.
+    /// `edge` in the body's coordinates.
     body_edge: Edge,
 }
 
-/// One plane through the scene, not yet a slice.
+/// One plane through the scene, without noise.
 struct Plane {
     hu: Vec<f32>,
     lung: Vec<f32>,
-    /// Scratch: coverage by the layer being painted.
+    /// Buffer for the coverage by the current layer.
     coverage: Vec<f32>,
 }
 
@@ -138,41 +138,41 @@ impl<'a> Scene<'a> {
         let body = &exam.body;
         let random = |name: &str| stream(exam.patient_seed, name);
         let skeleton = Skeleton::sample(&mut random("skeleton"), body);
-        let joined = !exam.variants.unjoined_airways;
-        let airways = Airways::grow(&mut random("airways"), body, joined);
+        let connected = !exam.variants.unjoined_airways;
+        let airways = Airways::grow(&mut random("airways"), body, connected);
         let pulmonary = vessels::pulmonary(&mut random("vessels"), body);
         let nodules: Vec<NoduleShape> =
             exam.nodules.iter().map(|nodule| NoduleShape::new(*nodule, body)).collect();
-        // Where the mediastinum is drawn aside, what runs in it goes along.
-        let drawn = |tubes: Vec<Tube>| -> Vec<Tube> {
+        // Mediastinal shift also displaces the vessels and airways.
+        let displaced = |tubes: Vec<Tube>| -> Vec<Tube> {
             if body.disease.shift_mm == 0.0 {
                 return tubes;
             }
-            let seen = |tube: Tube| {
-                let (from, to) = (body.drawn(tube.from), body.drawn(tube.to));
+            let displace = |tube: Tube| {
+                let (from, to) = (body.to_displaced(tube.from), body.to_displaced(tube.to));
                 Tube { from, to, ..tube }
             };
-            tubes.into_iter().map(seen).collect()
+            tubes.into_iter().map(displace).collect()
         };
         let mut layers = Vec::new();
         let mut layer = |hu: f32, tubes: Vec<Tube>| layers.push(Layer { hu, tubes });
         if exam.variants.arms_down {
-            let (flesh, bone) = lowered_arms(body);
-            layer(-95.0, flesh.clone());
-            layer(50.0, flesh.into_iter().map(|tube| tube.widened(-7.0)).collect());
+            let (soft_tissue, bone) = arms_beside_body(body);
+            layer(-95.0, soft_tissue.clone());
+            layer(50.0, soft_tissue.into_iter().map(|tube| tube.widened(-7.0)).collect());
             layer(CORTEX_HU, bone.clone());
             layer(40.0, bone.into_iter().map(|tube| tube.widened(-5.0)).collect());
         }
-        layer(body.blood_hu, drawn(vessels::mediastinal(body)));
-        layer(38.0, drawn(vessels::gullet(body)));
+        layer(body.blood_hu, displaced(vessels::mediastinal(body)));
+        layer(38.0, displaced(vessels::oesophagus(body)));
         layer(CARTILAGE_HU, skeleton.cartilage.clone());
         layer(CORTEX_HU, skeleton.cortex.clone());
         layer(MARROW_HU, skeleton.marrow.clone());
-        layer(body.blood_hu, drawn(pulmonary));
-        layer(30.0, drawn(airways.walls().collect()));
-        layer(-1000.0, drawn(airways.lumens));
+        layer(body.blood_hu, displaced(pulmonary));
+        layer(30.0, displaced(airways.walls().collect()));
+        layer(-1000.0, displaced(airways.lumens));
         if body.has_head {
-            layer(-1000.0, head::throat(body));
+            layer(-1000.0, head::upper_airway(body));
         }
         if exam.grid.body_point([0.0; 3])[2] < f64::from(body.floor_z()) - 60.0 {
             let colon = exam.colon();
@@ -182,25 +182,25 @@ impl<'a> Scene<'a> {
         for nodule in &nodules {
             layer(nodule.nodule.hu as f32, nodule.spicules.clone());
         }
-        // The scanner's blur spans about a pixel and a half; a sharp kernel's less.
+        // The blur spans about 1.5 pixels, less for a sharp kernel.
         let width = match exam.kernel {
             Kernel::Soft => 1.5,
             Kernel::Sharp => 1.2,
         };
         let edge = Edge { width_mm: width * exam.grid.spacing_mm[1] as f32 };
-        let body_edge = Edge { width_mm: edge.width_mm / exam.stance.scale };
-        if exam.stance != Stance::default() {
+        let body_edge = Edge { width_mm: edge.width_mm / exam.pose.scale };
+        if exam.pose != Pose::default() {
             for layer in &mut layers {
                 for tube in &mut layer.tubes {
-                    *tube = exam.stance.tube(*tube);
+                    *tube = exam.pose.tube(*tube);
                 }
             }
         }
-        let streaks = exam.has(Finding::Metal).then(|| Streaks::of(body));
+        let streaks = exam.has_finding(Finding::Metal).then(|| Streaks::of(body));
         Self { exam, body, skeleton, layers, nodules, streaks, edge, body_edge }
     }
 
-    /// Renders slice `index`, counted from the feet.
+    /// Renders slice `index`, from the feet.
     fn slice(&self, index: usize) -> Slice {
         let grid = &self.exam.grid;
         let pixels = grid.shape[1] * grid.shape[2];
@@ -210,9 +210,9 @@ impl<'a> Scene<'a> {
         let mut plane =
             Plane { hu: vec![0.0; pixels], lung: vec![0.0; pixels], coverage: vec![0.0; pixels] };
         for step in 0..planes as usize {
-            let within = (step as f64 + 0.5) / planes - 0.5;
-            let depth = index as f64 + within * grid.thickness_mm / grid.spacing_mm[0];
-            self.cut(&mut plane, depth);
+            let fraction = (step as f64 + 0.5) / planes - 0.5;
+            let depth = index as f64 + fraction * grid.thickness_mm / grid.spacing_mm[0];
+            self.render_plane(&mut plane, depth);
             for pixel in 0..pixels {
                 hu[pixel] += plane.hu[pixel] / planes as f32;
                 lung[pixel] += plane.lung[pixel] / planes as f32;
@@ -222,12 +222,12 @@ impl<'a> Scene<'a> {
     }
 
     /// Fills `plane` with the scene at the fractional slice index `depth`.
-    fn cut(&self, plane: &mut Plane, depth: f64) {
+    fn render_plane(&self, plane: &mut Plane, depth: f64) {
         let grid = &self.exam.grid;
         let (rows, columns) = (grid.shape[1], grid.shape[2]);
         let [x0, y0, z] = grid.body_point([depth, 0.0, 0.0]).map(|mm| mm as f32);
         let step = grid.spacing_mm[1] as f32;
-        let blanket = self.exam.has(Finding::Blanket);
+        let blanket = self.exam.has_finding(Finding::Blanket);
         for row in 0..rows {
             let y = y0 + row as f32 * step;
             for column in 0..columns {
@@ -237,7 +237,7 @@ impl<'a> Scene<'a> {
                     continue;
                 }
                 let p = [x0 + column as f32 * step, y, z];
-                let inner = self.exam.stance.body_point(p);
+                let inner = self.exam.pose.body_point(p);
                 if let Some((tissue, lung)) = self.body.tissue(inner, self.body_edge) {
                     plane.hu[at] =
                         self.skeleton.paint_columns(self.body, inner, self.body_edge, tissue);
@@ -275,14 +275,14 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Paints the tubes of one material; where they overlap the best covered counts, so that
-    /// joints do not show.
+    /// Paints the tubes of one material. Overlapping tubes use the largest coverage, so that joints are
+    /// invisible.
     fn paint_layer(&self, plane: &mut Plane, layer: &Layer, [x0, y0, z]: [f32; 3]) {
         let grid = &self.exam.grid;
         let (rows, columns) = (grid.shape[1], grid.shape[2]);
         let step = grid.spacing_mm[1] as f32;
         let blur = self.edge.width_mm / 2.0;
-        let mut touched: Option<[usize; 2]> = None;
+        let mut painted_rows: Option<[usize; 2]> = None;
         for tube in &layer.tubes {
             let reach = tube.widest() + blur;
             let (low, high) = (tube.from[2].min(tube.to[2]), tube.from[2].max(tube.to[2]));
@@ -302,17 +302,18 @@ impl<'a> Scene<'a> {
                         plane.coverage[at] = plane.coverage[at].max(share);
                     }
                 }
-                touched = Some(touched.map_or([row, row], |[a, b]| [a.min(row), b.max(row)]));
+                painted_rows =
+                    Some(painted_rows.map_or([row, row], |[a, b]| [a.min(row), b.max(row)]));
             }
         }
-        let Some([first, last]) = touched else { return };
+        let Some([first, last]) = painted_rows else { return };
         for at in first * columns..(last + 1) * columns {
             plane.hu[at] = mix(plane.hu[at], layer.hu, plane.coverage[at]);
             plane.coverage[at] = 0.0;
         }
     }
 
-    /// Noise, rounding, the circle of reconstruction; counts the lungs.
+    /// Adds noise, rounds, applies the circle of reconstruction, and measures the lungs.
     fn finish(&self, index: usize, clean: &[f32], lung: &[f32]) -> Slice {
         let grid = &self.exam.grid;
         let (rows, columns) = (grid.shape[1], grid.shape[2]);
@@ -320,7 +321,7 @@ impl<'a> Scene<'a> {
         let center = (rows as f32 - 1.0) / 2.0;
         let mut slice =
             Slice { hu: Vec::new(), lung_pixels: [0, 0], lung_box: None, lung_runs: Vec::new() };
-        let stance = &self.exam.stance;
+        let pose = &self.exam.pose;
         slice.hu.reserve_exact(rows * columns);
         for row in 0..rows {
             for column in 0..columns {
@@ -329,25 +330,26 @@ impl<'a> Scene<'a> {
                     slice.hu.push(self.exam.padding_hu);
                     continue;
                 }
-                // More attenuation in the middle of the body: more noise.
+                // More noise in the middle of the body, because of attenuation.
                 let radius = (row as f32 - center).hypot(column as f32 - center) / center;
                 let hu = clean[at] + noise[at] * (1.0 - 0.45 * radius * radius);
                 slice.hu.push(hu.round().clamp(-1024.0, 3071.0) as i16);
                 if lung[at] >= 0.5 {
                     let index = [index as f64, row as f64, column as f64];
-                    let p = stance.body_point(grid.body_point(index).map(|mm| mm as f32));
+                    let p = pose.body_point(grid.body_point(index).map(|mm| mm as f32));
                     slice.lung_pixels[self.body.side_of(p) as usize] += 1;
                     match slice.lung_runs.last_mut() {
                         Some(run) if run[0] == row && run[2] == column => run[2] += 1,
                         _ => slice.lung_runs.push([row, column, column + 1]),
                     }
-                    let here = [row, column];
-                    slice.lung_box = Some(slice.lung_box.map_or([here, here], |[low, high]| {
-                        [
-                            std::array::from_fn(|i| low[i].min(here[i])),
-                            std::array::from_fn(|i| high[i].max(here[i])),
-                        ]
-                    }));
+                    let position = [row, column];
+                    slice.lung_box =
+                        Some(slice.lung_box.map_or([position, position], |[low, high]| {
+                            [
+                                std::array::from_fn(|i| low[i].min(position[i])),
+                                std::array::from_fn(|i| high[i].max(position[i])),
+                            ]
+                        }));
                 }
             }
         }
@@ -355,15 +357,15 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The part of a tube's axis that can reach the plane at `z`.
+/// The section of a tube's axis within `reach` of the plane at `z`.
 fn near_plane(tube: &Tube, z: f32, reach: f32) -> ([f32; 3], [f32; 3]) {
     let rise = tube.to[2] - tube.from[2];
     if rise.abs() < 1e-3 {
         return (tube.from, tube.to);
     }
-    let at = |height: f32| ((height - tube.from[2]) / rise).clamp(0.0, 1.0);
+    let share_at = |height: f32| ((height - tube.from[2]) / rise).clamp(0.0, 1.0);
     let point = |share: f32| std::array::from_fn(|i| mix(tube.from[i], tube.to[i], share));
-    (point(at(z - reach)), point(at(z + reach)))
+    (point(share_at(z - reach)), point(share_at(z + reach)))
 }
 
 /// Pixels whose centres lie within `reach` of `center`.
@@ -385,28 +387,29 @@ mod tests {
     use crate::phantom::Side;
     use crate::phantom::plan::Variants;
 
-    fn example(variants: Variants) -> (ExamPlan, Rendered) {
+    fn example(variants: Variants) -> (ExamPlan, RenderedExam) {
         let exam = ExamPlan::example(5, variants).unwrap();
         let rendered = render(&exam);
         (exam, rendered)
     }
 
     #[test]
-    fn rendering_in_parallel_and_alone_gives_the_same_voxels() {
+    fn rendering_with_one_and_several_threads_gives_the_same_voxels() {
         let exam = ExamPlan::example(5, Variants::default()).unwrap();
-        assert_eq!(render(&exam), render_alone(&exam));
+        assert_eq!(render(&exam), render_on_this_thread(&exam));
     }
 
     #[test]
-    fn the_nodule_is_where_the_truth_says_and_as_dense() {
+    fn the_nodule_has_the_true_position_and_density() {
         for seed in 0..4 {
             let exam = ExamPlan::example(seed, Variants::default()).unwrap();
             let volume = render(&exam).volume;
             let nodule = exam.nodules[0];
             assert!(nodule.kind.is_malignant());
             let [d, h, w] = exam.nodule_voxel(&nodule).map(|v| v.round() as usize);
-            let around = volume.hu.slice(ndarray::s![d - 1..=d + 1, h - 1..=h + 1, w - 1..=w + 1]);
-            let mean = around.iter().map(|v| f64::from(*v)).sum::<f64>() / 27.0;
+            let neighbourhood =
+                volume.hu.slice(ndarray::s![d - 1..=d + 1, h - 1..=h + 1, w - 1..=w + 1]);
+            let mean = neighbourhood.iter().map(|v| f64::from(*v)).sum::<f64>() / 27.0;
             assert!((mean - nodule.hu).abs() < 45.0, "seed {seed}: {mean} for {nodule:?}");
             let voxel = volume.geometry.position_mm(exam.nodule_voxel(&nodule));
             let truth = exam.nodule_center_mm(&nodule);
@@ -415,8 +418,8 @@ mod tests {
     }
 
     #[test]
-    fn tissues_have_their_hounsfield_units() {
-        let (exam, Rendered { volume, lungs, .. }) = example(Variants::default());
+    fn tissues_have_realistic_hounsfield_units() {
+        let (exam, RenderedExam { volume, lungs, .. }) = example(Variants::default());
         let share = |low: i16, high: i16| {
             let inside = volume.hu.iter().filter(|v| (low..=high).contains(*v)).count();
             inside as f64 / volume.hu.len() as f64
@@ -432,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_do_what_they_say() {
+    fn variants_change_the_image_as_described() {
         let (_, ordinary) = example(Variants::default());
         let (exam, white) =
             example(Variants { opaque_lung: Some(Side::Left), ..Variants::default() });
@@ -442,7 +445,8 @@ mod tests {
         let (_, cut) = example(Variants { cut_at_top: true, ..Variants::default() });
         let [_, high] = cut.lungs.voxels.unwrap();
         assert_eq!(high[0] + 1, cut.volume.hu.dim().0, "lung touches the last slice");
-        let air = |rendered: &Rendered| rendered.volume.hu.iter().filter(|v| **v < -900).count();
+        let air =
+            |rendered: &RenderedExam| rendered.volume.hu.iter().filter(|v| **v < -900).count();
         let (_, bare) = example(Variants { no_table: true, ..Variants::default() });
         assert!(air(&bare) > air(&ordinary));
         let (_, gas) = example(Variants { bowel_gas: true, ..Variants::default() });

@@ -1,4 +1,4 @@
-//! Rendered exams as DICOM series: CT Image Storage, one file per slice.
+//! DICOM series of rendered exams: CT Image Storage, one file per slice.
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,9 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use super::PhantomError;
 use super::exam::{ExamPlan, ExtraSeries, Pixels};
 use super::plan::Grid;
-use super::render::Rendered;
+use super::render::RenderedExam;
 
-/// What the files of one series share.
+/// Attributes that all files of a series share.
 struct Series {
     uid: String,
     number: usize,
@@ -30,19 +30,19 @@ struct Series {
 
 /// One image of a series.
 struct Image<'a> {
-    /// Counted from 1 in the order of storage.
+    /// InstanceNumber, from 1.
     instance: usize,
     /// Patient coordinates of the first pixel's centre.
     position_mm: [f64; 3],
     hu: ArrayView2<'a, i16>,
-    /// Whether pixels outside the circle of reconstruction are to be marked as such.
+    /// The grid whose circle of reconstruction limits the pixels; `None` for no circle.
     circle: Option<&'a Grid>,
 }
 
-/// Writes an exam's series into folders under `folder`; gives the main series' folder name.
+/// Writes an exam's series into folders under `folder`. Returns the name of the main series' folder.
 pub(super) fn write(
     exam: &ExamPlan,
-    rendered: &Rendered,
+    rendered: &RenderedExam,
     folder: &Path,
 ) -> Result<&'static str, PhantomError> {
     const MAIN: &str = "2-axial";
@@ -57,12 +57,12 @@ pub(super) fn write(
     Ok(MAIN)
 }
 
-fn make_folder(folder: &Path) -> Result<(), PhantomError> {
-    std::fs::create_dir_all(folder).map_err(PhantomError::io("make the folder", folder))
+fn create_folder(folder: &Path) -> Result<(), PhantomError> {
+    std::fs::create_dir_all(folder).map_err(PhantomError::io("create the folder", folder))
 }
 
-fn write_main(exam: &ExamPlan, rendered: &Rendered, folder: &Path) -> Result<(), PhantomError> {
-    make_folder(folder)?;
+fn write_main(exam: &ExamPlan, rendered: &RenderedExam, folder: &Path) -> Result<(), PhantomError> {
+    create_folder(folder)?;
     let grid = &exam.grid;
     let series = Series {
         uid: exam.series_uid(),
@@ -86,9 +86,13 @@ fn write_main(exam: &ExamPlan, rendered: &Rendered, folder: &Path) -> Result<(),
     Ok(())
 }
 
-/// Slices averaged in pairs with enhanced edges: fewer, thicker, noisier.
-fn write_thick(exam: &ExamPlan, rendered: &Rendered, folder: &Path) -> Result<(), PhantomError> {
-    make_folder(folder)?;
+/// Writes a series of averaged pairs of slices with enhanced edges.
+fn write_thick(
+    exam: &ExamPlan,
+    rendered: &RenderedExam,
+    folder: &Path,
+) -> Result<(), PhantomError> {
+    create_folder(folder)?;
     let grid = &exam.grid;
     let gap = grid.spacing_mm[0];
     let sharp = match exam.kernel_name {
@@ -129,20 +133,21 @@ fn sharpen(hu: &Array2<i16>) -> Array2<i16> {
     Array2::from_shape_fn((rows, columns), |(row, column)| {
         let (top, bottom) = (row.saturating_sub(1), (row + 2).min(rows));
         let (left, right) = (column.saturating_sub(1), (column + 2).min(columns));
-        let around = hu.slice(s![top..bottom, left..right]);
-        let mean = around.iter().map(|v| i32::from(*v)).sum::<i32>() / around.len() as i32;
+        let neighbourhood = hu.slice(s![top..bottom, left..right]);
+        let mean =
+            neighbourhood.iter().map(|v| i32::from(*v)).sum::<i32>() / neighbourhood.len() as i32;
         let value = i32::from(hu[[row, column]]);
         (2 * value - mean).clamp(-1024, 3071) as i16
     })
 }
 
-/// The frontal projection that a scan is planned on: the mean HU from front to back.
+/// Writes a frontal localizer: the mean HU from front to back.
 fn write_localizer(
     exam: &ExamPlan,
-    rendered: &Rendered,
+    rendered: &RenderedExam,
     folder: &Path,
 ) -> Result<(), PhantomError> {
-    make_folder(folder)?;
+    create_folder(folder)?;
     let grid = &exam.grid;
     let [slices, rows, columns] = grid.shape;
     let series = Series {
@@ -167,7 +172,7 @@ fn write_localizer(
     write_image(exam, &series, &image, folder)
 }
 
-/// A decimal string of at most four decimals, without trailing zeros.
+/// A decimal string with at most four decimals, without trailing zeros.
 fn decimal(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -178,17 +183,17 @@ fn decimals(values: &[f64]) -> String {
     values.iter().map(|value| decimal(*value)).collect::<Vec<_>>().join("\\")
 }
 
-/// The stored numbers of an image, with their description.
-struct Stored {
+/// The stored numbers of an image, with their attributes.
+struct StoredPixels {
     signed: bool,
     bits: u16,
     intercept: i16,
     padding: Option<DataElement<InMemDicomObject>>,
-    /// Two's complement when signed.
+    /// Two's complement if signed.
     numbers: Vec<u16>,
 }
 
-fn store(pixels: Pixels, image: &Image<'_>) -> Stored {
+fn encode_pixels(pixels: Pixels, image: &Image<'_>) -> StoredPixels {
     const PADDING: i16 = -2000;
     let (signed, bits, intercept, outside) = match pixels {
         Pixels::Unsigned => (false, 12, -1024, 0),
@@ -210,12 +215,12 @@ fn store(pixels: Pixels, image: &Image<'_>) -> Stored {
         .hu
         .indexed_iter()
         .map(|((row, column), hu)| {
-            let seen = image.circle.is_none_or(|grid| grid.in_field_of_view(row, column));
-            // HU are within −1024..3071, so the difference fits both kinds of 16 bits.
-            (if seen { hu - intercept } else { outside }) as u16
+            let inside = image.circle.is_none_or(|grid| grid.in_field_of_view(row, column));
+            // HU are −1024 to 3071, so the difference fits signed and unsigned 16 bits.
+            (if inside { hu - intercept } else { outside }) as u16
         })
         .collect();
-    Stored { signed, bits, intercept, padding, numbers }
+    StoredPixels { signed, bits, intercept, padding, numbers }
 }
 
 fn write_image(
@@ -231,7 +236,7 @@ fn write_image(
         format!("{:04}.dcm", image.instance)
     };
     let path = folder.join(name);
-    let stored = store(exam.storage.pixels, image);
+    let stored = encode_pixels(exam.storage.pixels, image);
     let mut object = InMemDicomObject::new_empty();
     describe_exam(&mut object, exam);
     describe_series(&mut object, exam, series);
@@ -242,14 +247,14 @@ fn write_image(
     } else {
         uids::IMPLICIT_VR_LITTLE_ENDIAN
     };
-    let refused =
+    let encoding_error =
         |path: &PathBuf, reason: String| PhantomError::Dicom { path: path.clone(), reason };
     let file = object
         .with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax))
-        .map_err(|failure| refused(&path, failure.to_string()))?;
+        .map_err(|failure| encoding_error(&path, failure.to_string()))?;
     let mut bytes = Vec::with_capacity(image.hu.len() * 2 + 4096);
-    file.write_all(&mut bytes).map_err(|failure| refused(&path, failure.to_string()))?;
-    // No fsync: the whole cohort becomes visible by one rename, and is remade when damaged.
+    file.write_all(&mut bytes).map_err(|failure| encoding_error(&path, failure.to_string()))?;
+    // No fsync: the cohort is published by one rename, and can be generated again.
     std::fs::write(&path, bytes).map_err(PhantomError::io("write", &path))
 }
 
@@ -305,7 +310,7 @@ fn describe_series(object: &mut InMemDicomObject, exam: &ExamPlan, series: &Seri
     put(tags::CONVOLUTION_KERNEL, VR::SH, &series.kernel);
     put(tags::SLICE_THICKNESS, VR::DS, &decimal(series.thickness_mm));
     if series.gap_mm > 0.0 && exam.storage.explicit_vr {
-        // Optional in CT Image Storage, and indeed often missing.
+        // Optional in CT Image Storage, and often missing.
         put(tags::SPACING_BETWEEN_SLICES, VR::DS, &decimal(series.gap_mm));
     }
     put(tags::DATA_COLLECTION_DIAMETER, VR::DS, "500");
@@ -326,11 +331,11 @@ fn describe_image(object: &mut InMemDicomObject, image: &Image<'_>, instance_uid
     put(tags::SLICE_LOCATION, VR::DS, &decimal(image.position_mm[2]));
 }
 
-fn put_pixels(object: &mut InMemDicomObject, image: &Image<'_>, stored: Stored) {
+fn put_pixels(object: &mut InMemDicomObject, image: &Image<'_>, stored: StoredPixels) {
     let (rows, columns) = image.hu.dim();
     text(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
     number(object, tags::SAMPLES_PER_PIXEL, 1);
-    // A plan's matrix is at most 1024, and a scan has far fewer than 65536 slices.
+    // The matrix is at most 1024, and a scan has far fewer than 65536 slices.
     number(object, tags::ROWS, rows as u16);
     number(object, tags::COLUMNS, columns as u16);
     number(object, tags::BITS_ALLOCATED, 16);

@@ -1,8 +1,8 @@
-//! The geometry that anatomy is built of: signed distances, soft edges, tapered tubes, smooth noise.
+//! Geometry of the anatomy: signed distances, soft edges, tapered tubes, smooth noise.
 //!
-//! A signed distance is negative inside a shape and in millimetres. Turning it into a coverage
-//! (0 outside, 1 inside) over an edge as wide as the scanner's point spread gives partial volume
-//! without supersampling.
+//! A signed distance is in millimetres and negative inside a shape. Converting it to a coverage (0
+//! outside, 1 inside) over an edge as wide as the scanner's point spread models partial volume without
+//! supersampling.
 
 /// A point or vector in the patient's frame: x to the left, y to the back, z to the head, mm.
 pub(super) type Point = [f32; 3];
@@ -31,7 +31,7 @@ pub(super) fn length(a: Point) -> f32 {
     dot(a, a).sqrt()
 }
 
-/// The unit vector along `a`; head-ward when `a` is zero.
+/// The unit vector along `a`; +z if `a` is zero.
 pub(super) fn unit(a: Point) -> Point {
     let size = length(a);
     if size > 1e-6 { scale(a, 1.0 / size) } else { [0.0, 0.0, 1.0] }
@@ -47,21 +47,21 @@ fn smooth_step(distance: f32, width: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-/// The larger of two distances with the crease rounded over `radius` mm: a soft intersection.
+/// Smooth maximum of two distances, with the crease rounded over `radius` mm: a soft intersection.
 pub(super) fn smooth_max(a: f32, b: f32, radius: f32) -> f32 {
     let overlap = (radius - (a - b).abs()).max(0.0);
     a.max(b) + overlap * overlap / (4.0 * radius)
 }
 
-/// The smaller of two distances with the crease rounded over `radius` mm: a soft union.
+/// Smooth minimum of two distances, with the crease rounded over `radius` mm: a soft union.
 pub(super) fn smooth_min(a: f32, b: f32, radius: f32) -> f32 {
     -smooth_max(-a, -b, radius)
 }
 
-/// How sharply the scanner sees an edge.
+/// Sharpness of edges in the image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edge {
-    /// Width over which coverage goes from 0 to 1, mm.
+    /// Width over which coverage rises from 0 to 1, in mm.
     pub width_mm: f32,
 }
 
@@ -73,8 +73,8 @@ impl Edge {
 
     /// The share of a voxel inside a tube of radius `radius` whose axis is `distance` mm away.
     ///
-    /// The cross-section is taken as a square of equal area, whose blurred profile is the product
-    /// of two blurred slabs: exact for thick tubes, within 15 % for tubes far below a voxel.
+    /// The cross-section is approximated by a square of equal area, whose blurred profile is the product
+    /// of two blurred slabs: exact for thick tubes, within 15 % for tubes far thinner than a voxel.
     pub fn tube_coverage(self, distance: f32, radius: f32) -> f32 {
         let along = smooth_step(radius - distance, self.width_mm)
             - smooth_step(-radius - distance, self.width_mm);
@@ -102,7 +102,7 @@ pub(super) fn ellipse_distance(x: f32, y: f32, semi: [f32; 2]) -> f32 {
 pub(super) struct Trunk {
     /// Semi-axes: half width, half depth, height of the dome, mm.
     pub semi: Point,
-    /// 1 is an ellipse in cross-section, smaller is squarer.
+    /// Shape of the cross-section: 1 is an ellipse, smaller values are squarer.
     pub roundness: f32,
 }
 
@@ -132,7 +132,7 @@ impl Trunk {
         (level - 1.0) / steepness.max(0.2 / a.max(b))
     }
 
-    /// How far the wall is from the axis in the in-plane direction (`dx`, `dy`) at height `z`.
+    /// Distance from the axis to the wall in the in-plane direction (`dx`, `dy`) at height `z`.
     pub fn reach(&self, dx: f32, dy: f32, z: f32) -> f32 {
         let (u, v) = (dx / self.semi[0], dy / self.semi[1]);
         let (u2, v2) = (u * u, v * v);
@@ -141,7 +141,7 @@ impl Trunk {
     }
 }
 
-/// A round tube whose radius changes linearly from `from` to `to`; a sphere when they coincide.
+/// A round tube whose radius changes linearly from `from` to `to`; a sphere if they coincide.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tube {
     pub from: Point,
@@ -155,12 +155,12 @@ impl Tube {
         Self { from, to, from_radius, to_radius }
     }
 
-    /// Tubes through `points`, all of one radius.
+    /// Tubes through `points` with the same radius.
     pub fn chain(points: &[Point], radius: f32) -> impl Iterator<Item = Self> + '_ {
         points.windows(2).map(move |pair| Self::new(pair[0], pair[1], radius, radius))
     }
 
-    /// The same tube with its radii changed by `extra` mm.
+    /// The tube with its radii increased by `extra` mm.
     pub fn widened(self, extra: f32) -> Self {
         Self {
             from_radius: (self.from_radius + extra).max(0.0),
@@ -169,7 +169,7 @@ impl Tube {
         }
     }
 
-    /// Distance of `p` to the axis, and the radius there.
+    /// Distance of `p` to the axis, and the radius at the nearest point.
     pub fn axis_distance(&self, p: Point) -> (f32, f32) {
         let along = subtract(self.to, self.from);
         let offset = subtract(p, self.from);
@@ -178,7 +178,7 @@ impl Tube {
         (length(nearest), mix(self.from_radius, self.to_radius, share))
     }
 
-    /// The largest of the two radii.
+    /// The larger radius.
     pub fn widest(&self) -> f32 {
         self.from_radius.max(self.to_radius)
     }
@@ -198,7 +198,8 @@ fn lattice_hash(seed: u32, [x, y, z]: [i32; 3]) -> u32 {
     h ^ (h >> 16)
 }
 
-/// Smooth noise in −1..1 that varies over `period_mm`: hashed lattice values, trilinear between.
+/// Smooth noise in −1..1 that varies over `period_mm`: hashed lattice values with trilinear
+/// interpolation.
 pub(super) fn smooth_noise(seed: u32, p: Point, period_mm: f32) -> f32 {
     let q = scale(p, 1.0 / period_mm);
     let low = [q[0].floor(), q[1].floor(), q[2].floor()];
@@ -224,17 +225,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn coverage_is_a_share_that_falls_with_distance(d in -20f32..20.0, r in 0.1f32..10.0) {
+        fn coverage_is_between_0_and_1_and_falls_with_distance(d in -20f32..20.0, r in 0.1f32..10.0) {
             let edge = Edge { width_mm: 2.5 };
-            let here = edge.tube_coverage(d.abs(), r);
+            let near = edge.tube_coverage(d.abs(), r);
             let farther = edge.tube_coverage(d.abs() + 0.3, r);
-            prop_assert!((0.0..=1.0).contains(&here));
-            prop_assert!(farther <= here + 1e-6);
+            prop_assert!((0.0..=1.0).contains(&near));
+            prop_assert!(farther <= near + 1e-6);
             prop_assert!(edge.coverage(d + 0.3) <= edge.coverage(d));
         }
 
         #[test]
-        fn the_trunk_reaches_as_far_as_its_distance_says(
+        fn reach_and_distance_of_the_trunk_agree(
             angle in -3.0f32..3.0, z in -100f32..80.0, roundness in 0.4f32..1.0,
         ) {
             let trunk = Trunk { semi: [130.0, 90.0, 150.0], roundness };
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn smooth_noise_is_bounded_continuous_and_a_function_of_its_seed() {
+    fn smooth_noise_is_bounded_continuous_and_depends_on_the_seed() {
         let at = |seed, x: f32| smooth_noise(seed, [x, 3.3, -7.1], 10.0);
         let values: Vec<f32> = (0..2000).map(|i| at(5, i as f32 * 0.1 - 100.0)).collect();
         assert!(values.iter().all(|v| v.abs() <= 1.0));

@@ -1,8 +1,7 @@
-//! Bones: ribs with their cartilages, sternum, spine, clavicles, scapulae, and the arms when down.
+//! Bones: ribs with their cartilages, sternum, spine, clavicles, scapulae, and lowered arms.
 //!
-//! Ribs run on the outside of the rib cage, from the spine backwards around and down to the front.
-//! What is long is a chain of tubes; what has a column's shape (spine, sternum) is evaluated in
-//! each voxel.
+//! Ribs follow the outside of the thoracic cavity, from the spine backwards, around and down to the
+//! front. Long bones are chains of tubes; columns (spine, sternum) are evaluated in each voxel.
 
 use rand::{Rng, RngExt};
 
@@ -19,19 +18,19 @@ pub(super) const CARTILAGE_HU: f32 = 115.0;
 /// The skeleton of one patient.
 #[derive(Clone, Debug)]
 pub(super) struct Skeleton {
-    /// Bones by their outer surface.
+    /// Outer surfaces of the bones.
     pub cortex: Vec<Tube>,
-    /// The marrow spaces inside them.
+    /// Marrow spaces inside the bones.
     pub marrow: Vec<Tube>,
     /// Cartilage between the ribs and the sternum.
     pub cartilage: Vec<Tube>,
-    /// Distance from one vertebra to the next.
+    /// Distance between neighbouring vertebrae, in mm.
     vertebra_mm: f32,
     first_disc_z: f32,
 }
 
 impl Skeleton {
-    /// Draws the skeleton around a body's rib cage.
+    /// A random skeleton around a body's thoracic cavity.
     pub fn sample(random: &mut impl Rng, body: &Body) -> Self {
         let vertebra_mm = random.random_range(22.5f32..25.5) * body.size;
         let first_disc_z = random.random_range(0.0..vertebra_mm);
@@ -57,7 +56,7 @@ impl Skeleton {
         self.marrow.extend(Tube::chain(course, radius - wall));
     }
 
-    /// Rib `index` (0 is the first): its height falls by `slope` from back to front.
+    /// Adds rib `index` (from 0), which descends by `slope` mm from back to front.
     fn add_rib(&mut self, body: &Body, side: f32, index: usize, slope: f32) {
         let start_z = body.apex_z() + 8.0 - self.vertebra_mm * index as f32;
         let (bone_end, cartilage_end): (f32, f32) = match index {
@@ -67,10 +66,10 @@ impl Skeleton {
             _ => (88.0, 88.0),
         };
         let fall = if index == 0 { 0.55 * slope } else { slope };
-        let place = |degrees: f32| -> Option<Point> {
+        let point = |degrees: f32| -> Option<Point> {
             let (sine, cosine) = degrees.to_radians().sin_cos();
             let z = start_z - fall * 0.5 * (1.0 - cosine);
-            // Past the breastbone's lower end, cartilages climb back towards it.
+            // Below the sternum, cartilages ascend towards it.
             let z = if degrees > bone_end && index > 4 {
                 z + 0.9 * (degrees - bone_end) * (index as f32 - 4.0) * 0.35
             } else {
@@ -81,11 +80,11 @@ impl Skeleton {
         };
         let arc = |low: f32, high: f32| -> Vec<Point> {
             let steps = ((high - low) / 5.0).ceil().max(1.0) as usize;
-            (0..=steps).filter_map(|i| place(mix(low, high, i as f32 / steps as f32))).collect()
+            (0..=steps).filter_map(|i| point(mix(low, high, i as f32 / steps as f32))).collect()
         };
         let mut bone = arc(20.0, bone_end);
         if let Some(first) = bone.first().copied() {
-            // The neck of the rib leads to the side of its vertebra.
+            // The neck of the rib joins the side of its vertebra.
             let spine = body.spine_y(first[2]);
             bone.insert(0, [side * 17.0 * body.size, spine + 6.0, first[2] + 3.0]);
         }
@@ -96,17 +95,21 @@ impl Skeleton {
         }
     }
 
-    /// Clavicle, scapula and the head of the raised arm.
+    /// Adds clavicle, scapula and humeral head of the raised arm.
     fn add_shoulder(&mut self, body: &Body, side: f32) {
         let s = body.size;
         let top = body.apex_z();
-        let at = |x: f32, y: f32, z: f32| [side * x * s, y * s, z];
+        let point = |x: f32, y: f32, z: f32| [side * x * s, y * s, z];
         self.add_bone(
-            &[at(16.0, -56.0, top - 16.0), at(60.0, -62.0, top - 2.0), at(118.0, -8.0, top + 22.0)],
+            &[
+                point(16.0, -56.0, top - 16.0),
+                point(60.0, -62.0, top - 2.0),
+                point(118.0, -8.0, top + 22.0),
+            ],
             6.0 * s,
             1.8,
         );
-        // The blade: rows of thin bone from the spine's side outwards, hugging the ribs.
+        // The scapula: rows of thin bone outwards along the ribs.
         for row in 0..27 {
             let z = top - 118.0 * s + 4.2 * row as f32 * s;
             let blade: Vec<Point> = (0..6)
@@ -121,9 +124,9 @@ impl Skeleton {
                 .collect();
             self.cortex.extend(Tube::chain(&blade, 2.4));
         }
-        let socket = at(128.0, 16.0, top + 26.0);
-        self.cortex.push(Tube::new(socket, at(134.0, 2.0, top + 70.0), 21.0 * s, 16.0 * s));
-        self.marrow.push(Tube::new(socket, at(134.0, 2.0, top + 70.0), 18.5 * s, 13.0 * s));
+        let socket = point(128.0, 16.0, top + 26.0);
+        self.cortex.push(Tube::new(socket, point(134.0, 2.0, top + 70.0), 21.0 * s, 16.0 * s));
+        self.marrow.push(Tube::new(socket, point(134.0, 2.0, top + 70.0), 18.5 * s, 13.0 * s));
     }
 
     /// Paints spine and sternum over `hu` in one voxel.
@@ -143,7 +146,7 @@ impl Skeleton {
         if y < -26.0 * s {
             return hu;
         }
-        // 0 at a disc's middle, 1 at the middle of the vertebral body.
+        // Position within a disc and vertebra, 0 to 1; 0 at the middle of the disc.
         let phase = ((z - self.first_disc_z) / self.vertebra_mm).rem_euclid(1.0);
         let from_disc = phase.min(1.0 - phase) * self.vertebra_mm;
         let disc = edge.coverage(from_disc - 2.2);
@@ -152,15 +155,15 @@ impl Skeleton {
         let mut paint = |distance: f32, value: f32, share: f32| {
             hu = mix(hu, value, edge.coverage(distance) * share);
         };
-        let arch_here = edge.coverage((phase - 0.62).abs() * self.vertebra_mm - 7.5);
-        // Back muscles beside the spinous processes are already there; add arch and processes.
+        let arch_share = edge.coverage((phase - 0.62).abs() * self.vertebra_mm - 7.5);
+        // Arch and processes; the back muscles are painted already.
         let canal = ellipse_distance(x, y - 23.0 * s, [8.5 * s, 7.5 * s]);
-        paint(canal - 4.5 * s, CORTEX_HU * 0.8, arch_here);
+        paint(canal - 4.5 * s, CORTEX_HU * 0.8, arch_share);
         let transverse = ellipse_distance(x.abs() - 21.0 * s, y - 25.0 * s, [13.0 * s, 4.2 * s]);
-        paint(transverse, CORTEX_HU * 0.75, arch_here);
-        let spinous_here = edge.coverage((phase - 0.4).abs() * self.vertebra_mm - 8.0);
+        paint(transverse, CORTEX_HU * 0.75, arch_share);
+        let spinous_share = edge.coverage((phase - 0.4).abs() * self.vertebra_mm - 8.0);
         let spinous = ellipse_distance(x, y - 46.0 * s, [3.4 * s, 15.0 * s]);
-        paint(spinous, CORTEX_HU * 0.7, spinous_here);
+        paint(spinous, CORTEX_HU * 0.7, spinous_share);
         let column = ellipse_distance(x, y, [17.5 * s * waist, 14.5 * s * waist]);
         paint(column, CORTEX_HU, 1.0);
         let end_plate = edge.coverage(4.0 - from_disc);
@@ -187,16 +190,16 @@ fn paint_sternum(body: &Body, [x, y, z]: Point, edge: Edge, hu: f32) -> f32 {
     mix(hu, MARROW_HU * 0.8, edge.coverage(plate + 1.6) * present)
 }
 
-/// Soft tissue and bone of arms that lie beside the body: outer surfaces, then bones.
-pub(super) fn lowered_arms(body: &Body) -> (Vec<Tube>, Vec<Tube>) {
-    let mut flesh = Vec::new();
+/// Arms next to the body: outer surfaces of the soft tissue, then bones.
+pub(super) fn arms_beside_body(body: &Body) -> (Vec<Tube>, Vec<Tube>) {
+    let mut soft_tissue = Vec::new();
     let mut bone = Vec::new();
     for side in [-1.0, 1.0] {
         let x = side * (body.half_width() + 44.0);
         let course =
             [[x - side * 12.0, 16.0, 170.0], [x, 24.0, 60.0], [x + side * 4.0, 30.0, -260.0]];
-        flesh.extend(Tube::chain(&course, 41.0));
+        soft_tissue.extend(Tube::chain(&course, 41.0));
         bone.extend(Tube::chain(&course, 12.0));
     }
-    (flesh, bone)
+    (soft_tissue, bone)
 }

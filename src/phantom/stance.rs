@@ -1,44 +1,44 @@
-//! How a patient lies on the table, and how large they are.
+//! Pose of a patient on the table, and scale of the body.
 
 use super::anatomy::Body;
 use super::shapes::{Point, Tube};
 
-/// From the body's own coordinates to those of the scan. Ordinary patients lie on their backs.
+/// The transformation from the body's coordinates to the scan's. The default is supine.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Stance {
-    /// All lengths of the body are multiplied by this: children.
+pub(super) struct Pose {
+    /// Scale factor of the body, below 1 for children.
     pub scale: f32,
-    /// How far the patient is rolled to the left, radians; the headers know nothing of it.
+    /// Roll to the left in radians, not recorded in the headers.
     pub roll: f32,
-    /// Which side lies on the table, as the headers say: 0 the back, π the front, π/2 the left.
+    /// Position as recorded in the headers: 0 supine, π prone, π/2 left side down.
     pub lying: f32,
 }
 
-impl Default for Stance {
+impl Default for Pose {
     fn default() -> Self {
         Self { scale: 1.0, roll: 0.0, lying: 0.0 }
     }
 }
 
-fn turned([x, y]: [f32; 2], angle: f32) -> [f32; 2] {
+fn rotate([x, y]: [f32; 2], angle: f32) -> [f32; 2] {
     let (sine, cosine) = angle.sin_cos();
     [x * cosine - y * sine, x * sine + y * cosine]
 }
 
-impl Stance {
-    /// The body's point at a point of the scan.
+impl Pose {
+    /// Body coordinates of a point of the scan.
     pub fn body_point(&self, p: Point) -> Point {
-        let [x, y] = turned([p[0], p[1]], -self.roll);
+        let [x, y] = rotate([p[0], p[1]], -self.roll);
         [x / self.scale, y / self.scale, p[2] / self.scale]
     }
 
-    /// The point of the scan at a point of the body.
+    /// Scan coordinates of a point of the body.
     fn scan_point(&self, p: Point) -> Point {
-        let [x, y] = turned([p[0] * self.scale, p[1] * self.scale], self.roll);
+        let [x, y] = rotate([p[0] * self.scale, p[1] * self.scale], self.roll);
         [x, y, p[2] * self.scale]
     }
 
-    /// A tube of the body as the scan has it.
+    /// A tube of the body in scan coordinates.
     pub fn tube(&self, tube: Tube) -> Tube {
         Tube {
             from: self.scan_point(tube.from),
@@ -48,17 +48,17 @@ impl Stance {
         }
     }
 
-    /// Downwards in the body's coordinates (x, y).
+    /// Direction of gravity in the body's coordinates (x, y).
     pub fn down(&self) -> [f32; 2] {
-        turned([0.0, 1.0], -self.lying - self.roll)
+        rotate([0.0, 1.0], -self.lying - self.roll)
     }
 
-    /// A point of the scan as seen from the table: across it, and down towards it.
+    /// A point of the scan in coordinates of the table: across, and down.
     pub fn table_point(&self, x: f32, y: f32) -> [f32; 2] {
-        if self.lying == 0.0 { [x, y] } else { turned([x, y], self.lying) }
+        if self.lying == 0.0 { [x, y] } else { rotate([x, y], self.lying) }
     }
 
-    /// How far the body reaches down from the axis.
+    /// Distance from the axis to the body's lowest point.
     pub fn reach_down(&self, body: &Body) -> f32 {
         let side = (self.lying + self.roll).sin().abs();
         let back = body.back_y();
@@ -74,22 +74,22 @@ mod tests {
     use std::f32::consts::{FRAC_PI_2, PI};
 
     #[test]
-    fn there_and_back_is_the_same_point() {
-        let stance = Stance { scale: 0.5, roll: 0.4, lying: 0.0 };
-        let back = stance.body_point(stance.scan_point([30.0, -50.0, 12.0]));
-        for (found, right) in back.into_iter().zip([30.0, -50.0, 12.0]) {
-            assert!((found - right).abs() < 1e-4, "{back:?}");
+    fn body_point_inverts_scan_point() {
+        let pose = Pose { scale: 0.5, roll: 0.4, lying: 0.0 };
+        let back = pose.body_point(pose.scan_point([30.0, -50.0, 12.0]));
+        for (actual, expected) in back.into_iter().zip([30.0, -50.0, 12.0]) {
+            assert!((actual - expected).abs() < 1e-4, "{back:?}");
         }
     }
 
     #[test]
-    fn down_is_towards_the_side_that_lies_on_the_table() {
+    fn gravity_points_to_the_side_on_the_table() {
         for (lying, down) in [(0.0, [0.0, 1.0]), (PI, [0.0, -1.0]), (FRAC_PI_2, [1.0, 0.0])] {
-            let stance = Stance { lying, ..Stance::default() };
-            let found = stance.down();
-            assert!((found[0] - down[0]).abs() + (found[1] - down[1]).abs() < 1e-5, "{found:?}");
-            // Seen from the table, that direction is downwards.
-            let [across, towards] = stance.table_point(down[0], down[1]);
+            let pose = Pose { lying, ..Pose::default() };
+            let actual = pose.down();
+            assert!((actual[0] - down[0]).abs() + (actual[1] - down[1]).abs() < 1e-5, "{actual:?}");
+            // In the table's coordinates, that direction is down.
+            let [across, towards] = pose.table_point(down[0], down[1]);
             assert!(across.abs() < 1e-5 && (towards - 1.0).abs() < 1e-5);
         }
     }

@@ -1,18 +1,18 @@
-//! Metal in the body and what it does to the picture: rays of too dark and too bright from each
-//! piece, and a dark band between pieces of the same slice.
+//! Metal implants and their artefacts: dark and bright rays around each implant, and a dark band between
+//! implants in the same slice.
 
 use super::anatomy::Body;
 use super::plan::Grid;
 use super::shapes::{Point, dot, length, scale, subtract};
 
-/// Pieces of metal.
+/// Metal implants with streak artefacts.
 pub(super) struct Streaks {
     /// Centre and radius.
     pieces: Vec<(Point, f32)>,
 }
 
 impl Streaks {
-    /// Prostheses of both shoulders, and a pacemaker under the left collar bone.
+    /// Prostheses of both shoulders, and a pacemaker below the left clavicle.
     pub fn of(body: &Body) -> Self {
         let s = body.size;
         let high = body.apex_z() - 12.0;
@@ -26,37 +26,37 @@ impl Streaks {
         }
     }
 
-    /// Adds metal and streaks to the plane whose first pixel's centre is given.
+    /// Adds implants and streaks to a plane. `[x0, y0, z]` is the centre of its first pixel.
     pub fn add_to(&self, hu: &mut [f32], grid: &Grid, [x0, y0, z]: Point) {
-        let here: Vec<_> =
-            self.pieces.iter().filter(|(at, radius)| (at[2] - z).abs() < *radius).collect();
-        if here.is_empty() {
+        let visible: Vec<_> =
+            self.pieces.iter().filter(|(center, radius)| (center[2] - z).abs() < *radius).collect();
+        if visible.is_empty() {
             return;
         }
         let (columns, step) = (grid.shape[2], grid.spacing_mm[1] as f32);
-        for (at, hu) in hu.iter_mut().enumerate() {
-            let (row, column) = (at / columns, at % columns);
+        for (index, hu) in hu.iter_mut().enumerate() {
+            let (row, column) = (index / columns, index % columns);
             if !grid.in_field_of_view(row, column) {
                 continue;
             }
             let p = [x0 + column as f32 * step, y0 + row as f32 * step, z];
-            for (center, radius) in &here {
-                let away = subtract(p, *center);
-                let far = length(away);
-                if far < *radius {
+            for (center, radius) in &visible {
+                let offset = subtract(p, *center);
+                let distance = length(offset);
+                if distance < *radius {
                     *hu = 3000.0;
                 } else {
-                    let angle = away[1].atan2(away[0]);
-                    *hu += 420.0 * (13.0 * angle).sin() * (-(far - radius) / 70.0).exp();
+                    let angle = offset[1].atan2(offset[0]);
+                    *hu += 420.0 * (13.0 * angle).sin() * (-(distance - radius) / 70.0).exp();
                 }
             }
-            for (i, (a, _)) in here.iter().enumerate() {
-                for (b, _) in &here[i + 1..] {
+            for (i, (a, _)) in visible.iter().enumerate() {
+                for (b, _) in &visible[i + 1..] {
                     let along = subtract(*b, *a);
                     let share = dot(subtract(p, *a), along) / dot(along, along);
                     if (0.0..1.0).contains(&share) {
-                        let off = length(subtract(subtract(p, *a), scale(along, share)));
-                        *hu -= 650.0 * (-(off / 9.0).powi(2)).exp();
+                        let distance = length(subtract(subtract(p, *a), scale(along, share)));
+                        *hu -= 650.0 * (-(distance / 9.0).powi(2)).exp();
                     }
                 }
             }

@@ -1,5 +1,5 @@
-//! Whole cohorts: the same bytes always, files that say what the truth says, a task that is
-//! neither trivial nor impossible.
+//! Tests of complete cohorts: reproducible bytes, files that agree with the truth, and a task of moderate
+//! difficulty.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +38,7 @@ fn contents(dir: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn one_thread_and_three_write_the_same_bytes_and_nothing_else() {
+fn one_and_three_threads_write_the_same_bytes_and_no_other_files() {
     let root = tempfile::tempdir().unwrap();
     let write = |name: &str, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -52,20 +52,20 @@ fn one_thread_and_three_write_the_same_bytes_and_nothing_else() {
     let other = PhantomPlan { seed: 38, ..small() };
     write_cohort(&root.path().join("other"), &other, no_progress).unwrap();
     assert_ne!(contents(&root.path().join("one")), contents(&root.path().join("other")));
-    let mut left: Vec<_> =
+    let mut remaining: Vec<_> =
         fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["one", "other", "three"], "no working folder is left");
+    remaining.sort();
+    assert_eq!(remaining, ["one", "other", "three"], "no temporary folder remains");
 }
 
 #[test]
-fn a_finished_cohort_is_recognised_and_anything_else_is_not_overwritten() {
+fn an_existing_cohort_is_reused_and_other_content_is_not_overwritten() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("cohort");
     fs::create_dir(&dir).unwrap();
     let truths = write_cohort(&dir, &small(), no_progress).unwrap();
     let before = contents(&dir);
-    let again = write_cohort(&dir, &small(), |_, _| panic!("nothing is to be rendered")).unwrap();
+    let again = write_cohort(&dir, &small(), |_, _| panic!("nothing must be rendered")).unwrap();
     assert_eq!(truths, again);
     assert_eq!(before, contents(&dir));
 
@@ -75,17 +75,17 @@ fn a_finished_cohort_is_recognised_and_anything_else_is_not_overwritten() {
     };
     assert_eq!(
         message(&PhantomPlan { seed: 1, patients: 7, ..small() }, &dir),
-        "ROOT/cohort holds another synthetic cohort: seed is 37, asked for 1; patients is 6, \
-         asked for 7; name another folder, or delete this one to make it anew"
+        "ROOT/cohort contains another synthetic cohort: seed is 37, expected 1; patients is 6, \
+         expected 7; choose another folder, or delete this one to generate it again"
     );
     assert_eq!(
         message(&small(), root.path()),
-        "ROOT is not empty and holds no synthetic cohort (no phantom.json); \
-         name a new or empty folder"
+        "ROOT is not empty and contains no synthetic cohort (no phantom.json); \
+         choose a new or empty folder"
     );
     assert_eq!(
         message(&small(), &dir.join("labels.csv")),
-        "ROOT/cohort/labels.csv is a file; name a folder for the synthetic cohort"
+        "ROOT/cohort/labels.csv is a file, expected a folder for the synthetic cohort"
     );
     fs::remove_dir_all(dir.join("P0001")).unwrap();
     assert!(message(&small(), &dir).contains("P0001-1/2-axial is missing; delete the cohort"));
@@ -93,7 +93,7 @@ fn a_finished_cohort_is_recognised_and_anything_else_is_not_overwritten() {
     assert!(message(&small(), &dir).starts_with("ROOT/cohort/phantom.json: "));
 }
 
-/// One slice as dicom-object reads it.
+/// One slice, read with dicom-object.
 struct ReadSlice {
     position: [f64; 3],
     instance: i32,
@@ -103,9 +103,9 @@ struct ReadSlice {
 fn read_slice(path: &Path) -> (dicom_object::DefaultDicomObject, ReadSlice) {
     let object = open_file(path).unwrap();
     let real = |tag| object.element(tag).unwrap().to_multi_float64().unwrap();
-    let whole = |tag| object.element(tag).unwrap().to_int::<i32>().unwrap();
-    let intercept = whole(tags::RESCALE_INTERCEPT);
-    let signed = whole(tags::PIXEL_REPRESENTATION) == 1;
+    let integer = |tag| object.element(tag).unwrap().to_int::<i32>().unwrap();
+    let intercept = integer(tags::RESCALE_INTERCEPT);
+    let signed = integer(tags::PIXEL_REPRESENTATION) == 1;
     let bytes = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
     let hu = bytes
         .chunks_exact(2)
@@ -117,14 +117,14 @@ fn read_slice(path: &Path) -> (dicom_object::DefaultDicomObject, ReadSlice) {
     let position = real(tags::IMAGE_POSITION_PATIENT);
     let slice = ReadSlice {
         position: [position[0], position[1], position[2]],
-        instance: whole(tags::INSTANCE_NUMBER),
+        instance: integer(tags::INSTANCE_NUMBER),
         hu,
     };
     (object, slice)
 }
 
 #[test]
-fn files_hold_the_rendered_voxels_at_the_true_places() {
+fn files_contain_the_rendered_voxels_at_the_true_positions() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("cohort");
     let plan = PhantomPlan { patients: 14, exams_per_patient: [1, 1], ..small() };
@@ -136,18 +136,18 @@ fn files_hold_the_rendered_voxels_at_the_true_places() {
         let mut slices = Vec::new();
         for entry in fs::read_dir(dir.join(&truth.folder)).unwrap() {
             let (object, slice) = read_slice(&entry.unwrap().path());
-            let word = |tag| object.element(tag).unwrap().to_str().unwrap().into_owned();
-            assert_eq!(word(tags::SERIES_INSTANCE_UID), truth.series_uid);
-            assert_eq!(word(tags::PATIENT_ID), truth.patient_id);
-            assert_eq!(word(tags::SOP_CLASS_UID), "1.2.840.10008.5.1.4.1.1.2");
-            assert_eq!(word(tags::PATIENT_AGE), format!("{:03}Y", truth.age));
+            let text = |tag| object.element(tag).unwrap().to_str().unwrap().into_owned();
+            assert_eq!(text(tags::SERIES_INSTANCE_UID), truth.series_uid);
+            assert_eq!(text(tags::PATIENT_ID), truth.patient_id);
+            assert_eq!(text(tags::SOP_CLASS_UID), "1.2.840.10008.5.1.4.1.1.2");
+            assert_eq!(text(tags::PATIENT_AGE), format!("{:03}Y", truth.age));
             let spacing = object.element(tags::PIXEL_SPACING).unwrap();
             assert_eq!(spacing.to_multi_float64().unwrap(), vec![truth.pixel_mm; 2]);
             let thickness = object.element(tags::SLICE_THICKNESS).unwrap();
             assert_eq!(thickness.to_float64().unwrap(), truth.thickness_mm);
             kinds.insert((
                 object.meta().transfer_syntax().trim_end_matches('\0').to_owned(),
-                word(tags::RESCALE_INTERCEPT),
+                text(tags::RESCALE_INTERCEPT),
                 object.element(tags::PIXEL_PADDING_VALUE).ok().map(|e| e.vr().to_string()),
             ));
             slices.push(slice);
@@ -157,21 +157,21 @@ fn files_hold_the_rendered_voxels_at_the_true_places() {
         let rising = slices.windows(2).all(|pair| pair[0].instance < pair[1].instance);
         assert_eq!(rising, !exam.storage.from_head);
         for (depth, slice) in slices.iter().enumerate() {
-            let place = rendered.volume.geometry.position_mm([depth as f64, 0.0, 0.0]);
-            assert!(slice.position.iter().zip(place).all(|(a, b)| (a - b).abs() < 1e-4));
+            let expected = rendered.volume.geometry.position_mm([depth as f64, 0.0, 0.0]);
+            assert!(slice.position.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4));
             let rendered = rendered.volume.hu.slice(s![depth, .., ..]);
-            for (read, made) in slice.hu.iter().zip(rendered) {
-                // Outside the circle of reconstruction files hold padding.
-                let padding = *read < -1024 && *made == -1024;
-                assert!(padding || *read == i32::from(*made), "{read} {made}");
+            for (actual, expected) in slice.hu.iter().zip(rendered) {
+                // Files have padding outside the circle of reconstruction.
+                let padding = *actual < -1024 && *expected == -1024;
+                assert!(padding || *actual == i32::from(*expected), "{actual} {expected}");
             }
         }
     }
-    assert!(kinds.len() >= 5, "both syntaxes, several ways to store pixels: {kinds:?}");
+    assert!(kinds.len() >= 5, "both transfer syntaxes, several pixel encodings: {kinds:?}");
 }
 
 #[test]
-fn extra_series_are_written_beside_the_main_one_and_uids_are_unique() {
+fn extra_series_are_written_and_uids_are_unique() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("cohort");
     let plan = PhantomPlan { patients: 10, extra_series_fraction: 1.0, ..small() };
@@ -179,12 +179,12 @@ fn extra_series_are_written_beside_the_main_one_and_uids_are_unique() {
     let (mut instances, mut series) = (BTreeMap::new(), BTreeMap::new());
     for file in contents(&dir).keys().filter(|name| name.starts_with('P')) {
         let object = open_file(dir.join(file)).unwrap();
-        let word = |tag| object.element(tag).unwrap().to_str().unwrap().into_owned();
-        let uid = word(tags::SOP_INSTANCE_UID);
+        let text = |tag| object.element(tag).unwrap().to_str().unwrap().into_owned();
+        let uid = text(tags::SOP_INSTANCE_UID);
         assert!(uid.starts_with("2.25.") && uid.len() <= 64, "{uid}");
         assert!(instances.insert(uid, file.clone()).is_none(), "{file}");
         let folder = Path::new(file).parent().unwrap().to_owned();
-        let known = series.entry(word(tags::SERIES_INSTANCE_UID)).or_insert(folder.clone());
+        let known = series.entry(text(tags::SERIES_INSTANCE_UID)).or_insert(folder.clone());
         assert_eq!(*known, folder);
     }
     let ending = |end: &str| series.values().filter(|folder| folder.ends_with(end)).count();
@@ -195,7 +195,7 @@ fn extra_series_are_written_beside_the_main_one_and_uids_are_unique() {
 }
 
 #[test]
-fn labels_name_every_exam_once_with_its_label() {
+fn labels_contain_every_exam_once() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("cohort");
     let plan = PhantomPlan { patients: 10, positive_fraction: 0.3, ..small() };
@@ -216,15 +216,15 @@ fn labels_name_every_exam_once_with_its_label() {
         assert!(truth.cancer_diameter_mm.is_none_or(|mm| (13.0..28.0).contains(&mm)));
         assert!(truth.benign_diameter_mm.is_none_or(|mm| (4.0..9.01).contains(&mm)));
     }
-    let mut ill: Vec<&str> =
+    let mut with_cancer: Vec<&str> =
         truths.iter().filter(|t| t.label == 1).map(|t| t.patient_id.as_str()).collect();
-    ill.dedup();
-    assert_eq!(ill.len(), 3);
+    with_cancer.dedup();
+    assert_eq!(with_cancer.len(), 3);
 }
 
-/// Share of pairs of a positive and a negative in which the positive is higher.
+/// AUC: the share of pairs of a positive and a negative in which the positive has the higher score.
 fn auc(scores: &[(bool, f64)]) -> f64 {
-    let of = |ill: bool| scores.iter().filter(move |s| s.0 == ill).map(|s| s.1);
+    let of = |with_cancer: bool| scores.iter().filter(move |s| s.0 == with_cancer).map(|s| s.1);
     let pairs = of(true).flat_map(|p| of(false).map(move |n| (p, n)));
     let wins: f64 = pairs
         .map(|(p, n)| {
@@ -240,8 +240,8 @@ fn auc(scores: &[(bool, f64)]) -> f64 {
     wins / (of(true).count() * of(false).count()) as f64
 }
 
-/// A crude detector: the densest place in the lungs, as the highest of the minima over balls of
-/// about 4 mm radius, away from the hila and the lungs' borders.
+/// A simple detector: the maximum over the lungs of the minimum HU in a box of about 4 mm around a voxel,
+/// away from the hila and the lungs' borders.
 fn densest_ball(exam: &ExamPlan, volume: &crate::volume::Volume) -> f64 {
     let hu = &volume.hu;
     let (slices, rows, columns) = hu.dim();
@@ -270,7 +270,7 @@ fn densest_ball(exam: &ExamPlan, volume: &crate::volume::Volume) -> f64 {
 }
 
 #[test]
-fn the_nodule_can_be_found_but_trivial_statistics_do_not_give_it_away() {
+fn a_blob_detector_finds_the_nodule_but_simple_statistics_do_not() {
     let plan = PhantomPlan {
         patients: 80,
         exams_per_patient: [1, 1],
@@ -282,7 +282,7 @@ fn the_nodule_can_be_found_but_trivial_statistics_do_not_give_it_away() {
     let rows: Vec<(bool, [f64; 6])> = exams
         .par_iter()
         .map(|exam| {
-            let Rendered { volume, lungs, .. } = render(exam);
+            let RenderedExam { volume, lungs, .. } = render(exam);
             let [low, high] = lungs.voxels.unwrap();
             let box_hu = volume.hu.slice(s![low[0]..=high[0], low[1]..=high[1], low[2]..=high[2]]);
             let count = box_hu.len() as f64;
@@ -297,8 +297,9 @@ fn the_nodule_can_be_found_but_trivial_statistics_do_not_give_it_away() {
             (exam.cancer, statistics)
         })
         .collect();
-    let by =
-        |column: usize| auc(&rows.iter().map(|(ill, row)| (*ill, row[column])).collect::<Vec<_>>());
+    let by = |column: usize| {
+        auc(&rows.iter().map(|(with_cancer, row)| (*with_cancer, row[column])).collect::<Vec<_>>())
+    };
     assert!(by(0) > 0.8, "a blob detector finds most nodules: AUC {}", by(0));
     for column in 1..6 {
         assert!((0.3..0.7).contains(&by(column)), "statistic {column}: AUC {}", by(column));

@@ -1,26 +1,25 @@
-//! Branching trees that fill a lung: the common part of airways and vessels.
+//! Branching trees that fill a lung, for airways and vessels.
 //!
 //! Space-filling growth after Tawhai, Pullan & Hunter (Annals of Biomedical Engineering 28, 2000):
-//! the points that a branch must supply are split in two by a plane through the branch, and each
-//! half gets a child that grows part of the way to its centroid, until one point is left. Radii
-//! follow Murray's law with an exponent of about 2.7: the radius of a branch that supplies `n`
-//! terminals is `r_terminal · n^(1/2.7)`.
+//! a plane through a branch splits its points in two, and a child grows part of the way to the centroid
+//! of each half, until one point is left. Radii follow Murray's law with an exponent of about 2.7: the
+//! radius of a branch with `n` terminals is `r_terminal · n^(1/2.7)`.
 
 use rand::{Rng, RngExt};
 
 use super::anatomy::{Body, Side};
 use super::shapes::{Point, Tube, add, cross, dot, scale, subtract, unit};
 
-/// Where a tree starts and how thick its last branches are.
+/// Start of a tree, and radius of its terminal branches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Root {
-    pub at: Point,
+    pub start: Point,
     pub direction: Point,
     pub terminal_radius: f32,
 }
 
-/// Uniform points in one lung, `margin` mm inside its border. Fewer than `count` (down to none)
-/// when the lung hardly exists.
+/// Uniform random points in one lung, `margin` mm inside its border. Fewer than `count`, or none, if the
+/// lung is very small.
 pub(super) fn lung_points(
     random: &mut impl Rng,
     body: &Body,
@@ -53,7 +52,7 @@ pub(super) fn grow(root: Root, mut points: Vec<Point>) -> Vec<Tube> {
     if !points.is_empty() {
         let sideways = cross(root.direction, [0.3, 0.9, 0.3]);
         branch(
-            root.at,
+            root.start,
             unit(root.direction),
             unit(sideways),
             root.terminal_radius,
@@ -80,30 +79,30 @@ fn branch(
     points: &mut [Point],
     tubes: &mut Vec<Tube>,
 ) {
-    let here = radius(terminal, points.len());
+    let start_radius = radius(terminal, points.len());
     if let [target] = points {
-        tubes.push(Tube::new(from, *target, here, here * 0.6));
+        tubes.push(Tube::new(from, *target, start_radius, start_radius * 0.6));
         return;
     }
     let center = centroid(points);
     let to_center = unit(subtract(center, from));
-    // Each fork's plane stands across the last one's, as bronchial forks do.
+    // The planes of successive forks are perpendicular, as in bronchi.
     let normal = unit(cross(unit(add(direction, to_center)), last_normal));
     let offset = |p: &Point| dot(subtract(*p, center), normal);
     points.sort_unstable_by(|a, b| offset(a).total_cmp(&offset(b)));
     let middle = points.iter().filter(|p| offset(p) < 0.0).count().clamp(1, points.len() - 1);
     let (near, far) = points.split_at_mut(middle);
     for half in [near, far] {
-        let way = subtract(centroid(half), from);
+        let vector = subtract(centroid(half), from);
         let share = if half.len() == 1 { 0.6 } else { 0.42 };
-        let to = add(from, scale(way, share));
+        let to = add(from, scale(vector, share));
         tubes.push(Tube::new(
             from,
             to,
-            radius(terminal, half.len()).min(here),
+            radius(terminal, half.len()).min(start_radius),
             radius(terminal, half.len()) * 0.93,
         ));
-        branch(to, unit(way), normal, terminal, half, tubes);
+        branch(to, unit(vector), normal, terminal, half, tubes);
     }
 }
 
@@ -113,12 +112,12 @@ mod tests {
     use crate::random::stream;
 
     #[test]
-    fn a_tree_reaches_every_point_and_thins_outwards() {
+    fn a_tree_reaches_every_point_and_tapers() {
         let body = Body::sample(&mut stream(1, "tree"), false);
         let points = lung_points(&mut stream(1, "points"), &body, Side::Left, 2.0, 200);
         assert_eq!(points.len(), 200);
         let root =
-            Root { at: [30.0, 0.0, -10.0], direction: [1.0, 0.0, -0.3], terminal_radius: 0.5 };
+            Root { start: [30.0, 0.0, -10.0], direction: [1.0, 0.0, -0.3], terminal_radius: 0.5 };
         let tubes = grow(root, points.clone());
         for point in &points {
             assert!(tubes.iter().any(|tube| tube.to == *point));

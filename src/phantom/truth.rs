@@ -1,4 +1,4 @@
-//! The truth about an exam as one row of a table.
+//! The ground truth of an exam, as a row of a table.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use super::exam::{ExamPlan, Kernel};
 use super::finding::Finding;
 use super::nodule::{Nodule, NoduleKind, Site};
 use super::plan::to_decimals;
-use super::render::Rendered;
+use super::render::RenderedExam;
 
-/// What is true of one exam: a row of `truth.csv`. Lengths are mm in patient coordinates
-/// (x left, y back, z head), voxels are indices of the main series with slices from feet to head.
+/// The ground truth of an exam: a row of `truth.csv`. Lengths are in mm in patient coordinates (x left,
+/// y back, z head); voxels are indices in the main series with slices from feet to head.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[expect(missing_docs, reason = "the columns' names say what they are, with their units")]
+#[expect(missing_docs, reason = "the columns' names include their units")]
 pub struct Truth {
     pub patient_id: String,
     pub exam_id: String,
@@ -56,7 +56,7 @@ pub struct Truth {
     pub benign_z_mm: Option<f64>,
     pub right_lung_ml: f64,
     pub left_lung_ml: f64,
-    /// Centres of the first and last voxels of the box around both lungs, and its middle.
+    /// Centres of the first and last voxels of the box around both lungs, and the centre of the box.
     pub lungs_low_x_mm: Option<f64>,
     pub lungs_low_y_mm: Option<f64>,
     pub lungs_low_z_mm: Option<f64>,
@@ -66,12 +66,12 @@ pub struct Truth {
     pub lungs_center_x_mm: Option<f64>,
     pub lungs_center_y_mm: Option<f64>,
     pub lungs_center_z_mm: Option<f64>,
-    /// Departures from the ordinary chest, joined by `+`.
+    /// Variants and findings, joined by `+`.
     pub variants: String,
 }
 
 impl Truth {
-    pub(super) fn of(exam: &ExamPlan, rendered: &Rendered, folder: String) -> Self {
+    pub(super) fn of(exam: &ExamPlan, rendered: &RenderedExam, folder: String) -> Self {
         let round = |value: f64| to_decimals(value, 3);
         let grid = &exam.grid;
         let cancer = exam.nodules.iter().find(|nodule| nodule.kind.is_malignant());
@@ -136,15 +136,15 @@ impl Truth {
             lungs_center_y_mm: middle(1),
             lungs_center_z_mm: middle(2),
             variants: {
-                let ordinary = Some(exam.variants.names()).filter(|names| !names.is_empty());
+                let variants = Some(exam.variants.names()).filter(|names| !names.is_empty());
                 let findings = exam.findings.iter().map(Finding::name);
-                ordinary.into_iter().chain(findings).collect::<Vec<_>>().join("+")
+                variants.into_iter().chain(findings).collect::<Vec<_>>().join("+")
             },
         }
     }
 }
 
-/// A row of `labels.csv`: what a study needs to know, and the subgroups it may look at.
+/// A row of `labels.csv`: the label, and columns for subgroups.
 #[derive(serde::Serialize)]
 struct Label<'a> {
     patient_id: &'a str,
@@ -158,21 +158,21 @@ struct Label<'a> {
     kernel: Kernel,
 }
 
-fn table<Row: serde::Serialize>(
+fn write_table<Row: serde::Serialize>(
     path: &Path,
     rows: impl Iterator<Item = Row>,
 ) -> Result<(), PhantomError> {
-    let failed = |reason: String| PhantomError::Table { path: path.to_owned(), reason };
+    let table_error = |reason: String| PhantomError::Table { path: path.to_owned(), reason };
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.serialize(row).map_err(|failure| failed(failure.to_string()))?;
+        writer.serialize(row).map_err(|failure| table_error(failure.to_string()))?;
     }
-    let bytes = writer.into_inner().map_err(|failure| failed(failure.to_string()))?;
+    let bytes = writer.into_inner().map_err(|failure| table_error(failure.to_string()))?;
     Ok(crate::files::write_bytes(path, &bytes)?)
 }
 
 pub(super) fn write_truth(path: &Path, truths: &[Truth]) -> Result<(), PhantomError> {
-    table(path, truths.iter())
+    write_table(path, truths.iter())
 }
 
 pub(super) fn write_labels(path: &Path, truths: &[Truth]) -> Result<(), PhantomError> {
@@ -187,14 +187,14 @@ pub(super) fn write_labels(path: &Path, truths: &[Truth]) -> Result<(), PhantomE
         age: truth.age,
         kernel: truth.kernel,
     });
-    table(path, rows)
+    write_table(path, rows)
 }
 
 pub(super) fn read_truth(path: &Path) -> Result<Vec<Truth>, PhantomError> {
-    let failed = |failure: csv::Error| PhantomError::Table {
+    let table_error = |failure: csv::Error| PhantomError::Table {
         path: path.to_owned(),
         reason: failure.to_string(),
     };
-    let mut reader = csv::Reader::from_path(path).map_err(failed)?;
-    reader.deserialize().collect::<Result<_, _>>().map_err(failed)
+    let mut reader = csv::Reader::from_path(path).map_err(table_error)?;
+    reader.deserialize().collect::<Result<_, _>>().map_err(table_error)
 }

@@ -13,7 +13,7 @@ use crate::prepare::Status;
 use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, Spec, load_preparation};
 use crate::training::{self, Exam};
-use crate::weights::{self, Loaded};
+use crate::weights::{self, LoadedNetwork};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct Model {
     path: PathBuf,
     /// Spec with the preprocessing; for a run, the spec of the run.
     pub spec: Spec,
-    loaded: Loaded,
+    loaded: LoadedNetwork,
     calibration: Option<StoredCalibration>,
 }
 

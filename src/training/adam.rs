@@ -1,12 +1,12 @@
 //! Adam in one pass over memory.
 //!
-//! Burn's Adam is a dozen tensor operations, each a pass; for 12 million parameters that is a fifth of a
-//! small training step on the CPU. This does the same arithmetic number by number, to the same bits. On
-//! other devices Burn's own serves.
+//! Burn's Adam is a dozen tensor operations, each a pass over memory; for 12 million parameters that is
+//! a fifth of a small training step on the CPU. This implementation computes the same bits number by
+//! number. Other devices use Burn's Adam.
 
 use super::windowing::is_cpu;
 use burn::optim::{
-    Adam as BurnsAdam, AdamConfig, AdamState, AdaptiveMomentumState, LearningRate, Optimizer,
+    Adam as BurnAdam, AdamConfig, AdamState, AdaptiveMomentumState, LearningRate, Optimizer,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 /// constants: β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 #[derive(Clone)]
 pub struct Adam {
-    elsewhere: BurnsAdam,
+    burn: BurnAdam,
 }
 
 const BETA_1: f32 = 0.9;
@@ -25,7 +25,7 @@ const EPSILON: f32 = 1e-8;
 impl Default for Adam {
     fn default() -> Self {
         let config = AdamConfig::new().with_beta_1(BETA_1).with_beta_2(BETA_2);
-        Self { elsewhere: config.with_epsilon(EPSILON).build() }
+        Self { burn: config.with_epsilon(EPSILON).build() }
     }
 }
 
@@ -48,8 +48,8 @@ impl Optimizer for Adam {
             {
                 state.momentum
             }
-            // The first step makes the moments.
-            state => return self.elsewhere.step(rate, tensor, gradient, state),
+            // The first step creates the moments.
+            state => return self.burn.step(rate, tensor, gradient, state),
         };
         let time = state.time + 1;
         let mut data = [tensor, state.moment_1, state.moment_2].map(|tensor| tensor.into_data());
@@ -60,22 +60,22 @@ impl Optimizer for Adam {
     }
 
     fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {
-        BurnsAdam::to_device(state, device)
+        BurnAdam::to_device(state, device)
     }
 }
 
-/// The numbers of one step.
+/// Constants of one step.
 #[derive(Clone, Copy)]
 struct Constants {
-    /// What the mean is multiplied by, for both moments' bias.
+    /// Factor of the first moment: bias correction of both moments.
     scale: f32,
-    /// What is added to the root, for the second moment's bias.
+    /// ε with the second moment's bias correction.
     epsilon: f32,
     rate: f32,
 }
 
 impl Constants {
-    /// As Burn has them, so that the bits are the same.
+    /// In Burn's arithmetic, so that the bits are the same.
     fn of_step(time: usize, rate: LearningRate) -> Self {
         let time = time as i32;
         let correction = (1.0 - BETA_2.powi(time)).sqrt();
@@ -87,15 +87,15 @@ impl Constants {
     }
 }
 
-/// Numbers that one thread works on before it asks for more.
+/// Numbers per unit of parallel work.
 const PIECE: usize = 1 << 15;
 
-/// Moves parameters and both moments.
+/// Updates parameters and both moments.
 fn update(data: &mut [TensorData; 3], gradient: &TensorData, constants: Constants) {
-    let told = "the types were compared, and tensors on the CPU can be written";
+    let reason = "types are checked, and tensors on the CPU are writable";
     let [values, moment_1, moment_2] =
-        data.each_mut().map(|data| data.as_mut_slice::<f32>().expect(told));
-    let gradient = gradient.as_slice::<f32>().expect(told);
+        data.each_mut().map(|data| data.as_mut_slice::<f32>().expect(reason));
+    let gradient = gradient.as_slice::<f32>().expect(reason);
     values
         .par_chunks_mut(PIECE)
         .zip(moment_1.par_chunks_mut(PIECE))
@@ -151,19 +151,19 @@ mod tests {
             tensor.to_data().iter::<f32>().map(f32::to_bits).collect()
         };
         let ours = Adam::default();
-        let (mut here, mut there) = ((numbers("start"), None), (numbers("start"), None));
+        let (mut own, mut reference) = ((numbers("start"), None), (numbers("start"), None));
         for step in 0..12 {
-            // Sizes of gradients over many orders, zeros among them.
+            // Gradients over many orders of magnitude, with zeros.
             let gradient = numbers(&format!("gradient {step}")).powi_scalar(9);
             let rate = 5e-5 * f64::from(step % 3 + 1);
-            here = ours.step(rate, here.0, gradient.clone(), here.1);
-            there = ours.elsewhere.step(rate, there.0, gradient, there.1);
-            let (one, other) = (here.1.as_ref().unwrap(), there.1.as_ref().unwrap());
+            own = ours.step(rate, own.0, gradient.clone(), own.1);
+            reference = ours.burn.step(rate, reference.0, gradient, reference.1);
+            let (one, other) = (own.1.as_ref().unwrap(), reference.1.as_ref().unwrap());
             assert_eq!(one.momentum.time, other.momentum.time);
-            assert!(bits(&here.0) == bits(&there.0), "parameters after step {step}");
+            assert!(bits(&own.0) == bits(&reference.0), "parameters after step {step}");
             assert!(bits(&one.momentum.moment_1) == bits(&other.momentum.moment_1));
             assert!(bits(&one.momentum.moment_2) == bits(&other.momentum.moment_2));
         }
-        assert!(bits(&here.0) != bits(&numbers("start")));
+        assert!(bits(&own.0) != bits(&numbers("start")));
     }
 }

@@ -1,4 +1,4 @@
-//! Random changes of a training exam, drawn from the exam's own stream.
+//! Augmentation of training exams, drawn from each exam's own random stream.
 
 use crate::random;
 use crate::spec::Augment;
@@ -6,7 +6,7 @@ use crate::volume::{Affine, resample_affine};
 use ndarray::{Array3, Axis, Slice};
 use rand::{Rng, RngExt};
 
-/// The stream of an exam in an epoch; its repeats in a balanced epoch have others.
+/// The random stream of an exam in an epoch. Each repeat in a balanced epoch has its own stream.
 pub(super) fn augment_stream(epoch: usize, exam: &str, repeat: usize) -> String {
     match repeat {
         0 => format!("augment/epoch-{epoch}/exam-{exam}"),
@@ -14,8 +14,8 @@ pub(super) fn augment_stream(epoch: usize, exam: &str, repeat: usize) -> String 
     }
 }
 
-/// Changes a crop `[depth, height, width]` by the draws of `stream`: where voxels are, then how
-/// bright they are. `fill_hu` comes in from the border.
+/// Augments a crop `[depth, height, width]` by the draws of `stream`: first geometry, then brightness.
+/// `fill_hu` fills voxels from outside the crop.
 pub(super) fn augment(
     crop: Array3<i16>,
     rules: &Augment,
@@ -26,75 +26,76 @@ pub(super) fn augment(
     if *rules == Augment::default() {
         return crop;
     }
-    let drawn = Drawn::new(rules, seed, stream);
-    let crop = match drawn.map(crop.dim().into()) {
+    let augmentation = Augmentation::new(rules, seed, stream);
+    let crop = match augmentation.affine(crop.dim().into()) {
         Some(map) => resample_affine(&crop, &map, fill_hu),
-        None => drawn.copied(crop, fill_hu),
+        None => augmentation.shift_and_flip(crop, fill_hu),
     };
-    drawn.brightened(crop, seed, stream)
+    augmentation.change_brightness(crop, seed, stream)
 }
 
-/// What happens to one exam in one epoch.
+/// The random changes of one exam in one epoch.
 #[derive(Debug)]
-struct Drawn {
+struct Augmentation {
     flips: [bool; 3],
-    /// Towards higher indices.
+    /// In voxels towards higher indices.
     shift: [isize; 3],
-    /// About depth, height and width.
+    /// Rotations about depth, height and width, in radians.
     angles: [f64; 3],
-    /// Larger than 1 enlarges.
+    /// Scale factor; above 1 enlarges.
     scale: f64,
     shift_hu: f64,
     noise_hu: f64,
 }
 
-impl Drawn {
-    /// Every draw is made whether it is used or not, so that a rule does not change the others.
+impl Augmentation {
+    /// Every value is drawn even if it is not used, so that enabling one rule does not change the
+    /// draws of the others.
     fn new(rules: &Augment, seed: u64, stream: &str) -> Self {
         let mut random = random::stream(seed, stream);
         let flips: [bool; 3] = std::array::from_fn(|_| random.random());
-        let reach = rules.shift_voxels as i64;
-        let shift = std::array::from_fn(|_| random.random_range(-reach..=reach) as isize);
-        let wanted = [rules.flip_depth, rules.flip_height, rules.flip_width];
-        let mut either_way = || random.random_range(-1.0..=1.0);
+        let limit = rules.shift_voxels as i64;
+        let shift = std::array::from_fn(|_| random.random_range(-limit..=limit) as isize);
+        let enabled = [rules.flip_depth, rules.flip_height, rules.flip_width];
+        let mut symmetric = || random.random_range(-1.0..=1.0);
         Self {
-            flips: std::array::from_fn(|axis| flips[axis] && wanted[axis]),
+            flips: std::array::from_fn(|axis| flips[axis] && enabled[axis]),
             shift,
-            angles: std::array::from_fn(|_| (either_way() * rules.rotate_degrees).to_radians()),
-            scale: (1.0 + rules.scale).powf(either_way()),
-            shift_hu: either_way() * rules.shift_hu,
+            angles: std::array::from_fn(|_| (symmetric() * rules.rotate_degrees).to_radians()),
+            scale: (1.0 + rules.scale).powf(symmetric()),
+            shift_hu: symmetric() * rules.shift_hu,
             noise_hu: random.random_range(0.0..=1.0) * rules.noise_hu,
         }
     }
 
-    /// The one map that turns and scales about the centre, then shifts, then mirrors; nothing where
-    /// voxels only move by whole numbers.
-    fn map(&self, dim: [usize; 3]) -> Option<Affine> {
+    /// The affine map that rotates and scales about the centre, then shifts, then flips. `None` if
+    /// voxels move by whole numbers only.
+    fn affine(&self, dim: [usize; 3]) -> Option<Affine> {
         if self.angles == [0.0; 3] && self.scale == 1.0 {
             return None;
         }
-        let turn = rotation(self.angles);
+        let rotation = rotation(self.angles);
         let centre = dim.map(|side| (side as f64 - 1.0) / 2.0);
-        // A result's index, mirrored and shifted back: sign · index + start; from the centre it is
-        // turned and scaled back.
+        // The map goes from indices of the result to indices of the crop: undo flip and shift
+        // (sign · index + start, relative to the centre), then rotation and scale.
         let sign = self.flips.map(|flip| if flip { -1.0 } else { 1.0 });
         let start: [f64; 3] = std::array::from_fn(|axis| {
             let mirrored = if self.flips[axis] { dim[axis] as f64 - 1.0 } else { 0.0 };
             mirrored - self.shift[axis] as f64 - centre[axis]
         });
         // The inverse of a rotation is its transpose.
-        let back = |row: usize, column: usize| turn[column][row] / self.scale;
+        let inverse = |row: usize, column: usize| rotation[column][row] / self.scale;
         let matrix =
-            std::array::from_fn(|row| std::array::from_fn(|col| back(row, col) * sign[col]));
+            std::array::from_fn(|row| std::array::from_fn(|col| inverse(row, col) * sign[col]));
         let offset = std::array::from_fn(|row| {
-            (0..3).map(|column| back(row, column) * start[column]).sum::<f64>() + centre[row]
+            (0..3).map(|column| inverse(row, column) * start[column]).sum::<f64>() + centre[row]
         });
         Some(Affine { matrix, offset })
     }
 
-    /// The crop moved by whole voxels, then mirrored.
-    fn copied(&self, crop: Array3<i16>, fill_hu: i16) -> Array3<i16> {
-        let mut crop = shifted(crop, self.shift, fill_hu);
+    /// The crop shifted by whole voxels, then flipped.
+    fn shift_and_flip(&self, crop: Array3<i16>, fill_hu: i16) -> Array3<i16> {
+        let mut crop = shift(crop, self.shift, fill_hu);
         for axis in (0..3).filter(|axis| self.flips[*axis]) {
             crop.invert_axis(Axis(axis));
         }
@@ -102,7 +103,7 @@ impl Drawn {
     }
 
     /// The crop with its brightness shifted and noise added, in the order of its voxels.
-    fn brightened(&self, mut crop: Array3<i16>, seed: u64, stream: &str) -> Array3<i16> {
+    fn change_brightness(&self, mut crop: Array3<i16>, seed: u64, stream: &str) -> Array3<i16> {
         if self.shift_hu == 0.0 && self.noise_hu == 0.0 {
             return crop;
         }
@@ -116,16 +117,16 @@ impl Drawn {
     }
 }
 
-/// Turns about depth, then height, then width: `R_width · R_height · R_depth`.
+/// Rotation about depth, then height, then width: `R_width · R_height · R_depth`.
 fn rotation([depth, height, width]: [f64; 3]) -> [[f64; 3]; 3] {
     let about = |axis: usize, angle: f64| {
         let (sin, cos) = angle.sin_cos();
         let (one, other) = ((axis + 1) % 3, (axis + 2) % 3);
-        let mut turn = [[0.0; 3]; 3];
-        turn[axis][axis] = 1.0;
-        (turn[one][one], turn[other][other]) = (cos, cos);
-        (turn[one][other], turn[other][one]) = (-sin, sin);
-        turn
+        let mut matrix = [[0.0; 3]; 3];
+        matrix[axis][axis] = 1.0;
+        (matrix[one][one], matrix[other][other]) = (cos, cos);
+        (matrix[one][other], matrix[other][one]) = (-sin, sin);
+        matrix
     };
     let times = |a: [[f64; 3]; 3], b: [[f64; 3]; 3]| -> [[f64; 3]; 3] {
         std::array::from_fn(|row| {
@@ -135,31 +136,32 @@ fn rotation([depth, height, width]: [f64; 3]) -> [[f64; 3]; 3] {
     times(about(2, width), times(about(1, height), about(0, depth)))
 }
 
-/// Nearly normal, mean 0 and variance 1: the sum of four uniform draws of 16 bits, within ±3.47.
-/// Whole numbers until the last step, so that it is the same on every machine.
+/// Approximately normal, with mean 0 and variance 1: the sum of four uniform draws of 16 bits, within
+/// ±3.47. Integer arithmetic until the last step gives the same bits on every machine.
 fn normal(bits: u64) -> f64 {
     let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
-    // The variance of one is (65536² − 1) / 12.
+    // The variance of one draw is (65536² − 1) / 12.
     let deviation = (4.0 * (65536.0_f64 * 65536.0 - 1.0) / 12.0).sqrt();
     (sum as f64 - 2.0 * 65535.0) / deviation
 }
 
-/// The crop moved by whole voxels towards higher indices.
-fn shifted(crop: Array3<i16>, shift: [isize; 3], fill_hu: i16) -> Array3<i16> {
+/// The crop shifted by whole voxels towards higher indices.
+fn shift(crop: Array3<i16>, shift: [isize; 3], fill_hu: i16) -> Array3<i16> {
     if shift == [0; 3] {
         return crop;
     }
-    let mut moved = Array3::from_elem(crop.dim(), fill_hu);
-    let (mut from, mut to) = (crop.view(), moved.view_mut());
-    for (axis, by) in shift.into_iter().enumerate() {
-        let kept = from.len_of(Axis(axis)).saturating_sub(by.unsigned_abs());
-        let (source, target) = if by >= 0 { (0, by as usize) } else { (by.unsigned_abs(), 0) };
-        let (source, target) = if kept == 0 { (0, 0) } else { (source, target) };
-        from.slice_axis_inplace(Axis(axis), Slice::from(source..source + kept));
-        to.slice_axis_inplace(Axis(axis), Slice::from(target..target + kept));
+    let mut shifted = Array3::from_elem(crop.dim(), fill_hu);
+    let (mut from, mut to) = (crop.view(), shifted.view_mut());
+    for (axis, offset) in shift.into_iter().enumerate() {
+        let overlap = from.len_of(Axis(axis)).saturating_sub(offset.unsigned_abs());
+        let (source, target) =
+            if offset >= 0 { (0, offset as usize) } else { (offset.unsigned_abs(), 0) };
+        let (source, target) = if overlap == 0 { (0, 0) } else { (source, target) };
+        from.slice_axis_inplace(Axis(axis), Slice::from(source..source + overlap));
+        to.slice_axis_inplace(Axis(axis), Slice::from(target..target + overlap));
     }
     to.assign(&from);
-    moved
+    shifted
 }
 
 #[cfg(test)]
@@ -175,17 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_moves_every_voxel_and_fills_behind_it() {
-        let moved = shifted(numbered(), [1, 0, -2], -1000);
+    fn a_shift_moves_every_voxel_and_fills_the_rest() {
+        let moved = shift(numbered(), [1, 0, -2], -1000);
         assert_eq!(moved[[1, 2, 0]], 22);
         assert_eq!(moved[[2, 3, 2]], 134);
         assert!(moved.index_axis(Axis(0), 0).iter().all(|hu| *hu == -1000));
         assert!(moved.index_axis(Axis(2), 4).iter().all(|hu| *hu == -1000));
-        assert!(shifted(numbered(), [9, 0, 0], -1).iter().all(|hu| *hu == -1));
+        assert!(shift(numbered(), [9, 0, 0], -1).iter().all(|hu| *hu == -1));
     }
 
     #[test]
-    fn draws_belong_to_the_epoch_the_exam_and_the_repeat() {
+    fn draws_depend_on_epoch_exam_and_repeat() {
         let rules = Augment {
             flip_width: true,
             flip_depth: true,
@@ -207,26 +209,27 @@ mod tests {
     }
 
     #[test]
-    fn a_new_rule_leaves_the_draws_of_the_others_as_they_were() {
+    fn enabling_a_rule_does_not_change_the_draws_of_the_others() {
         let old = Augment { flip_width: true, shift_voxels: 2, ..Augment::default() };
         let new = Augment { rotate_degrees: 10.0, scale: 0.1, noise_hu: 9.0, ..old.clone() };
         for epoch in 1..20 {
             let stream = augment_stream(epoch, "a", 0);
-            let (old, new) = (Drawn::new(&old, 1, &stream), Drawn::new(&new, 1, &stream));
+            let (old, new) =
+                (Augmentation::new(&old, 1, &stream), Augmentation::new(&new, 1, &stream));
             assert_eq!((old.flips, old.shift), (new.flips, new.shift));
         }
     }
 
     #[test]
-    fn one_map_is_the_mirror_of_the_shift_of_the_turned_and_scaled_crop() {
-        // A blob smooth enough that where it went can be told to a tenth of a voxel.
-        let (side, at) = (31, [19.0, 12.0, 17.0]);
+    fn the_affine_map_rotates_scales_shifts_and_flips() {
+        // A smooth blob, whose position is measurable to a tenth of a voxel.
+        let (side, centre) = (31, [19.0, 12.0, 17.0]);
         let blob = Array3::from_shape_fn((side, side, side), |(d, h, w)| {
-            let away = [d as f64, h as f64, w as f64];
-            let square: f64 = (0..3).map(|axis| (away[axis] - at[axis]).powi(2)).sum();
+            let position = [d as f64, h as f64, w as f64];
+            let square: f64 = (0..3).map(|axis| (position[axis] - centre[axis]).powi(2)).sum();
             (3000.0 * (-square / 18.0).exp()).round() as i16
         });
-        let drawn = Drawn {
+        let augmentation = Augmentation {
             flips: [true, false, true],
             shift: [2, -1, 0],
             angles: [0.2, -0.1, 0.3],
@@ -234,36 +237,36 @@ mod tests {
             shift_hu: 0.0,
             noise_hu: 0.0,
         };
-        let map = drawn.map([side; 3]).unwrap();
+        let map = augmentation.affine([side; 3]).unwrap();
         let result = resample_affine(&blob, &map, 0);
         let sum: f64 = result.iter().map(|hu| f64::from(*hu)).sum();
-        // Step by step, forwards, with rotations written out: depth turns height into width.
-        let mut p: Vec<f64> = at.iter().map(|at| at - 15.0).collect();
-        let turn = |p: &mut Vec<f64>, one: usize, other: usize, angle: f64| {
+        // Step by step, forwards, with explicit rotations: depth rotates height towards width.
+        let mut p: Vec<f64> = centre.iter().map(|coordinate| coordinate - 15.0).collect();
+        let rotate = |p: &mut Vec<f64>, one: usize, other: usize, angle: f64| {
             let (a, b) = (p[one], p[other]);
             p[one] = a * angle.cos() - b * angle.sin();
             p[other] = a * angle.sin() + b * angle.cos();
         };
-        turn(&mut p, 1, 2, 0.2);
-        turn(&mut p, 2, 0, -0.1);
-        turn(&mut p, 0, 1, 0.3);
+        rotate(&mut p, 1, 2, 0.2);
+        rotate(&mut p, 2, 0, -0.1);
+        rotate(&mut p, 0, 1, 0.3);
         for axis in 0..3 {
             let moved = 15.0 + 1.1 * p[axis] + [2.0, -1.0, 0.0][axis];
-            let expected = if drawn.flips[axis] { 30.0 - moved } else { moved };
-            let found = result
+            let expected = if augmentation.flips[axis] { 30.0 - moved } else { moved };
+            let weighted = result
                 .indexed_iter()
                 .map(|(index, hu)| [index.0, index.1, index.2][axis] as f64 * f64::from(*hu) / sum);
-            let found: f64 = found.sum();
-            assert!((found - expected).abs() < 0.1, "axis {axis}: {found}, expected {expected}");
+            let actual: f64 = weighted.sum();
+            assert!((actual - expected).abs() < 0.1, "axis {axis}: {actual}, expected {expected}");
         }
-        // A volume grows with the third power of the scale.
+        // The volume grows with the third power of the scale.
         let before: f64 = blob.iter().map(|hu| f64::from(*hu)).sum();
         assert!((sum / before / 1.1_f64.powi(3) - 1.0).abs() < 0.02, "{}", sum / before);
     }
 
     #[test]
-    fn a_map_that_is_only_a_shift_and_mirrors_copies_as_without_interpolation() {
-        let mut drawn = Drawn {
+    fn a_shift_with_flips_equals_the_affine_map() {
+        let mut augmentation = Augmentation {
             flips: [true, false, true],
             shift: [1, 0, -2],
             angles: [0.0; 3],
@@ -271,16 +274,16 @@ mod tests {
             shift_hu: 0.0,
             noise_hu: 0.0,
         };
-        assert_eq!(drawn.map([3, 4, 5]), None);
-        let copied = drawn.copied(numbered(), -1);
-        // A whole turn has the same voxels but for rounding, which the map must not show.
-        drawn.angles = [2.0 * std::f64::consts::PI, 0.0, 0.0];
-        let mapped = resample_affine(&numbered(), &drawn.map([3, 4, 5]).unwrap(), -1);
+        assert_eq!(augmentation.affine([3, 4, 5]), None);
+        let copied = augmentation.shift_and_flip(numbered(), -1);
+        // A full rotation gives the same voxels; rounding errors must not change them.
+        augmentation.angles = [2.0 * std::f64::consts::PI, 0.0, 0.0];
+        let mapped = resample_affine(&numbered(), &augmentation.affine([3, 4, 5]).unwrap(), -1);
         assert_eq!(copied, mapped);
     }
 
     #[test]
-    fn draws_stay_within_the_rules_and_reach_their_ends() {
+    fn draws_stay_within_the_limits_and_reach_them() {
         let rules = Augment {
             rotate_degrees: 10.0,
             scale: 0.25,
@@ -288,28 +291,30 @@ mod tests {
             noise_hu: 20.0,
             ..Augment::default()
         };
-        let drawn: Vec<Drawn> =
-            (0..400).map(|epoch| Drawn::new(&rules, 1, &augment_stream(epoch, "a", 0))).collect();
-        let range = |of: &dyn Fn(&Drawn) -> f64| {
-            let values = drawn.iter().map(of);
+        let augmentations: Vec<Augmentation> = (0..400)
+            .map(|epoch| Augmentation::new(&rules, 1, &augment_stream(epoch, "a", 0)))
+            .collect();
+        let range = |of: &dyn Fn(&Augmentation) -> f64| {
+            let values = augmentations.iter().map(of);
             values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)))
         };
         for axis in 0..3 {
-            let (low, high) = range(&|drawn: &Drawn| drawn.angles[axis].to_degrees());
+            let (low, high) =
+                range(&|augmentation: &Augmentation| augmentation.angles[axis].to_degrees());
             assert!((-10.0..-9.5).contains(&low) && (9.5..=10.0).contains(&high));
         }
-        let (low, high) = range(&|drawn: &Drawn| drawn.scale);
+        let (low, high) = range(&|augmentation: &Augmentation| augmentation.scale);
         assert!((0.8..0.82).contains(&low) && (1.23..=1.25).contains(&high), "{low} {high}");
-        let (low, high) = range(&|drawn: &Drawn| drawn.shift_hu);
+        let (low, high) = range(&|augmentation: &Augmentation| augmentation.shift_hu);
         assert!((-40.0..-38.0).contains(&low) && (38.0..=40.0).contains(&high));
-        let (low, high) = range(&|drawn: &Drawn| drawn.noise_hu);
+        let (low, high) = range(&|augmentation: &Augmentation| augmentation.noise_hu);
         assert!((0.0..1.0).contains(&low) && (19.0..=20.0).contains(&high));
     }
 
     #[test]
-    fn noise_has_its_deviation_and_brightness_its_shift() {
+    fn noise_has_the_given_deviation_and_brightness_the_given_shift() {
         let flat = Array3::from_elem((40, 40, 40), -500);
-        let drawn = Drawn {
+        let augmentation = Augmentation {
             flips: [false; 3],
             shift: [0; 3],
             angles: [0.0; 3],
@@ -317,7 +322,7 @@ mod tests {
             shift_hu: 30.0,
             noise_hu: 25.0,
         };
-        let noisy = drawn.brightened(flat, 1, "a");
+        let noisy = augmentation.change_brightness(flat, 1, "a");
         let count = noisy.len() as f64;
         let mean = noisy.iter().map(|hu| f64::from(*hu)).sum::<f64>() / count;
         let variance = noisy.iter().map(|hu| (f64::from(*hu) - mean).powi(2)).sum::<f64>() / count;
@@ -325,7 +330,10 @@ mod tests {
         assert!((mean + 470.0).abs() < 4.0 * 25.0 / count.sqrt(), "{mean}");
         assert!((variance.sqrt() - 25.0).abs() < 4.0 * 25.0 / (2.0 * count).sqrt(), "{variance}");
         let ends = Array3::from_shape_vec((1, 1, 2), vec![i16::MIN, i16::MAX]).unwrap();
-        let still = Drawn { shift_hu: 900.0, noise_hu: 0.0, ..drawn };
-        assert_eq!(still.brightened(ends, 1, "a").into_raw_vec_and_offset().0, [-31868, i16::MAX]);
+        let noiseless = Augmentation { shift_hu: 900.0, noise_hu: 0.0, ..augmentation };
+        assert_eq!(
+            noiseless.change_brightness(ends, 1, "a").into_raw_vec_and_offset().0,
+            [-31868, i16::MAX]
+        );
     }
 }

@@ -1,10 +1,10 @@
-//! What one step computes: the network's answer to a batch, its loss, and the gradients.
+//! The computation of one step: logits of a batch, its loss, and the gradients.
 
 use super::batches::HostBatch;
 use super::footprint::DeviceFailure;
 use super::objective::Objective;
 use super::windowing::window_of;
-use crate::model::{BatchMoments, I3d};
+use crate::model::{BatchStatistics, I3d};
 use crate::spec::Spec;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
@@ -17,53 +17,53 @@ pub struct Batch {
     pub voxels: Tensor<5>,
     /// 0 or 1 for each exam.
     pub labels: Vec<usize>,
-    /// What is minimised.
+    /// The training objective.
     pub objective: Objective,
-    /// Share of the optimizer step's exams that are in this batch: gradients of the batches of
-    /// one step add up to the gradient of the mean over all its exams.
+    /// This batch's share of the optimizer step's exams. It scales the loss, so that the gradients of
+    /// the step's batches add up to the gradient of the mean over all its exams.
     pub share: f64,
     /// Seed of the dropout masks.
     pub dropout_seed: u64,
-    /// Whether intermediate results are computed again rather than kept.
-    pub recompute: bool,
+    /// Whether to use gradient checkpointing.
+    pub gradient_checkpointing: bool,
 }
 
-/// What a batch gave, on the host.
+/// Loss and logits of a batch, on the host.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scores {
+pub struct BatchOutput {
     /// Mean loss over the batch.
     pub loss: f64,
     /// Two logits for each exam.
     pub logits: Vec<[f64; 2]>,
 }
 
-/// What a training step gave besides gradients.
+/// The result of a training step, besides the gradients.
 #[derive(Debug)]
-pub struct Trained {
+pub struct TrainStepOutput {
     /// Loss and logits, unless the device failed.
-    pub scores: Result<Scores, DeviceFailure>,
-    /// The batch's moments, for the network to absorb after the optimizer's step.
-    pub moments: BatchMoments,
+    pub output: Result<BatchOutput, DeviceFailure>,
+    /// The batch statistics, for [`I3d::update_running_statistics`] after the optimizer's step.
+    pub statistics: BatchStatistics,
 }
 
-/// What scoring a batch gave, unless the device failed.
+/// The result of an inference step, unless the device failed.
 #[derive(Debug)]
-pub struct Inferred(pub Result<Scores, DeviceFailure>);
+pub struct InferenceOutput(pub Result<BatchOutput, DeviceFailure>);
 
-impl ItemLazy for Inferred {
+impl ItemLazy for InferenceOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(self)
     }
 }
 
-impl ItemLazy for Trained {
+impl ItemLazy for TrainStepOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(self)
     }
 }
 
 impl Batch {
-    /// Moves a batch to the device.
+    /// Copies a batch to the device.
     pub(super) fn new(
         host: HostBatch,
         labels: Vec<usize>,
@@ -72,55 +72,56 @@ impl Batch {
         device: &Device,
     ) -> Self {
         let voxels = host.voxels.on_device(host.shape, window_of(spec), device);
-        let recompute = spec.train.recompute;
-        Self { voxels, labels, objective, share: 1.0, dropout_seed: 0, recompute }
+        let gradient_checkpointing = spec.train.recompute;
+        Self { voxels, labels, objective, share: 1.0, dropout_seed: 0, gradient_checkpointing }
     }
 }
 
 impl TrainStep for I3d {
     type Input = Batch;
-    type Output = Trained;
+    type Output = TrainStepOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<Trained> {
-        let Batch { voxels, labels, objective, share, dropout_seed, recompute } = batch;
+    fn step(&self, batch: Batch) -> TrainOutput<TrainStepOutput> {
+        let Batch { voxels, labels, objective, share, dropout_seed, gradient_checkpointing } =
+            batch;
         let mut loss = Ok(TensorData::new(vec![f64::NAN], [1]));
-        let mut share_of_loss = |logits: Tensor<2>| {
+        let mut weighted_loss = |logits: Tensor<2>| {
             let mean = objective.mean(logits, &labels);
             loss = mean.try_to_data();
             mean * share
         };
-        let (logits, moments, grads) = if recompute {
-            let step = self.step_recomputed(voxels, dropout_seed, share_of_loss);
-            (step.logits, step.moments, step.gradients)
+        let (logits, statistics, grads) = if gradient_checkpointing {
+            let step = self.step_with_gradient_checkpointing(voxels, dropout_seed, weighted_loss);
+            (step.logits, step.statistics, step.gradients)
         } else {
-            let (logits, moments) = self.forward_train(voxels, dropout_seed);
-            let gradients = share_of_loss(logits.clone()).backward();
-            (logits, moments, GradientsParams::from_grads(gradients, self))
+            let (logits, statistics) = self.forward_train(voxels, dropout_seed);
+            let gradients = weighted_loss(logits.clone()).backward();
+            (logits, statistics, GradientsParams::from_grads(gradients, self))
         };
-        let scores = loss.map_err(DeviceFailure::from).and_then(|loss| {
+        let output = loss.map_err(DeviceFailure::from).and_then(|loss| {
             let loss = loss.iter::<f64>().next().unwrap_or(f64::NAN);
-            Ok(Scores { loss, logits: to_host(logits)? })
+            Ok(BatchOutput { loss, logits: to_host(logits)? })
         });
-        TrainOutput { grads, item: Trained { scores, moments } }
+        TrainOutput { grads, item: TrainStepOutput { output, statistics } }
     }
 }
 
 impl InferenceStep for I3d {
     type Input = Batch;
-    type Output = Inferred;
+    type Output = InferenceOutput;
 
-    fn step(&self, batch: Batch) -> Inferred {
+    fn step(&self, batch: Batch) -> InferenceOutput {
         let logits = match to_host(self.forward(batch.voxels)) {
             Ok(logits) => logits,
-            Err(failure) => return Inferred(Err(failure)),
+            Err(failure) => return InferenceOutput(Err(failure)),
         };
         let losses = logits.iter().zip(&batch.labels);
         let sum: f64 = losses.map(|(logits, label)| batch.objective.of_exam(logits, *label)).sum();
-        Inferred(Ok(Scores { loss: sum / logits.len().max(1) as f64, logits }))
+        InferenceOutput(Ok(BatchOutput { loss: sum / logits.len().max(1) as f64, logits }))
     }
 }
 
-/// `[batch, 2]` logits as numbers.
+/// `[batch, 2]` logits on the host.
 fn to_host(logits: Tensor<2>) -> Result<Vec<[f64; 2]>, DeviceFailure> {
     let values: Vec<f64> = logits.try_into_data()?.iter::<f64>().collect();
     Ok(values.as_chunks::<2>().0.to_vec())

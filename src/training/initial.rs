@@ -1,21 +1,21 @@
-//! The network before the first step: what the spec describes, with the weights that it names.
+//! The initial network: the spec's architecture with the spec's initial weights.
 
 use super::checkpoint::{self, CheckpointError};
 use super::selected_epoch_of;
 use crate::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
 use crate::results::{ResultsError, RunFolder};
 use crate::spec::{BatchNorm, Contract, ContractError, InitHead, InitPreprocess, Precision, Spec};
-use crate::weights::{self, LoadError, Loaded};
+use crate::weights::{self, LoadError, LoadedNetwork};
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 
-/// The network cannot be started as `model.init` says.
+/// The network cannot be initialised from `model.init`.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The weights cannot be read.
     #[error("model.init: {0}")]
     Load(#[from] LoadError),
-    /// They do not fit the spec's network.
+    /// The weights do not fit the spec's network.
     #[error("model.init = \"{path}\": {source}")]
     Weights {
         /// `model.init`.
@@ -23,58 +23,59 @@ pub enum InitError {
         /// What does not fit.
         source: WeightsError,
     },
-    /// Their width is another.
+    /// The weights have another width.
     #[error(
-        "model.init = \"{path}\" is a network of width {found}, and model.width is {expected}; set \
-         model.width = {found}"
+        "model.init = \"{path}\" is a network of width {actual}, but model.width is {expected}; set \
+         model.width = {actual}"
     )]
     Width {
         /// `model.init`.
         path: String,
-        /// Of the weights.
-        found: f64,
-        /// Of the spec.
+        /// Width of the weights.
+        actual: f64,
+        /// Width of the spec.
         expected: f64,
     },
-    /// Their classifier cannot be loaded.
+    /// The classifier cannot be loaded.
     #[error(
-        "model.init = \"{path}\" {found}, and model.init_head is \"load\"; \
-         model.init_head = \"new\" draws a new classifier of 2 classes"
+        "model.init = \"{path}\" {classifier}, but model.init_head is \"load\"; set \
+         model.init_head = \"new\" for a new random classifier with 2 classes"
     )]
     Head {
         /// `model.init`.
         path: String,
-        /// What it has instead.
-        found: String,
+        /// The classifier of the weights, in words.
+        classifier: String,
     },
-    /// They were trained on volumes prepared in another way.
+    /// The weights were trained with other preprocessing.
     #[error(
-        "model.init = \"{path}\" was trained on volumes that were prepared in another way:\n{}\n\
-         make these keys the same, or say model.init_preprocess = \"any\" if that is meant",
+        "model.init = \"{path}\" was trained with different preprocessing:\n{}\n\
+         set these keys to the same values, or set model.init_preprocess = \"any\" to accept the \
+         difference",
         .differences.join("\n")
     )]
     Preparation {
         /// `model.init`.
         path: String,
-        /// A line for each key.
+        /// One line for each key.
         differences: Vec<String>,
     },
-    /// Their metadata is odd.
+    /// The metadata of the weights is invalid.
     #[error("model.init = \"{path}\": {source}")]
     Contract {
         /// `model.init`.
         path: String,
-        /// What is odd.
+        /// The fault.
         source: ContractError,
     },
-    /// Their checkpoint is damaged.
+    /// The checkpoint of the weights is damaged.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Their run cannot be used.
+    /// The run of the weights cannot be used.
     #[error(transparent)]
     Run(#[from] ResultsError),
-    /// Their run has trained nothing.
-    #[error("{run} has no trained epoch whose weights could be taken")]
+    /// The run of the weights has no trained epoch.
+    #[error("{run} has no trained epoch, so it has no weights to load")]
     NothingTrained {
         /// The run.
         run: PathBuf,
@@ -84,7 +85,7 @@ pub enum InitError {
     Model(#[from] ModelError),
 }
 
-/// The network that a spec describes, with weights drawn from its seed.
+/// The spec's network, with random weights from its seed.
 pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
     let config = I3dConfig {
         classes: 2,
@@ -95,7 +96,7 @@ pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
     let network = config.init(spec.experiment.seed, device)?.with_frozen(&spec.train.freeze);
     let network = match spec.model.batch_norm {
         BatchNorm::Train => network,
-        BatchNorm::Frozen => network.with_frozen_averages(),
+        BatchNorm::Frozen => network.with_frozen_statistics(),
     };
     Ok(match spec.runtime.precision {
         Precision::F32 => network,
@@ -103,7 +104,7 @@ pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
     })
 }
 
-/// The network before the first step.
+/// The network before the first step, with the spec's initial weights.
 pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
     let network = network(spec, device)?;
     let Some(loaded) = initial_weights(spec)? else { return Ok(network) };
@@ -115,9 +116,9 @@ pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
     network.with_variables(variables).map_err(|source| InitError::Weights { path, source })
 }
 
-/// The weights that `model.init` names, fit for the spec's network; without a classifier when the
-/// spec wants a new one. `None` where it names none.
-pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
+/// The weights of `model.init`, converted for the spec's network; without a classifier if the spec
+/// asks for a new one. `None` if `model.init` is `"random"`.
+pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> {
     let path = spec.model.init.clone();
     let Some(file) = initial_file(spec)? else { return Ok(None) };
     let head = match spec.model.init_head {
@@ -125,18 +126,20 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
         InitHead::New => weights::Head::Drop,
     };
     let loaded = weights::load(&file, None, head)?.with_channels(spec.model.channels);
-    let (found, expected) = (loaded.config.width_multiplier, spec.model.width);
+    let (actual, expected) = (loaded.config.width_multiplier, spec.model.width);
     if shapes(&loaded.config) != shapes(&I3dConfig { width_multiplier: expected, ..loaded.config })
     {
-        return Err(InitError::Width { path, found, expected });
+        return Err(InitError::Width { path, actual, expected });
     }
     if spec.model.init_preprocess == InitPreprocess::Same {
-        let known = Contract::from_metadata(&loaded.metadata)
+        let contract = Contract::from_metadata(&loaded.metadata)
             .map_err(|source| InitError::Contract { path: path.clone(), source })?;
-        let differences: Vec<String> = known.map_or_else(Vec::new, |known| {
-            let differences = known.differences(&Contract::of(spec)).into_iter();
+        let differences: Vec<String> = contract.map_or_else(Vec::new, |contract| {
+            let differences = contract.differences(&Contract::of(spec)).into_iter();
             differences
-                .map(|(key, theirs, ours)| format!("  {key}: {theirs} there, {ours} here"))
+                .map(|(key, theirs, ours)| {
+                    format!("  {key}: {theirs} in the weights, {ours} in the spec")
+                })
                 .collect()
         });
         if !differences.is_empty() {
@@ -147,11 +150,11 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<Loaded>, InitError> {
         (InitHead::New, ..) => Ok(Some(loaded)),
         (InitHead::Load, true, 2) => Ok(Some(loaded)),
         (InitHead::Load, true, classes) => {
-            let found = format!("has a classifier of {classes} classes, 2 are needed");
-            Err(InitError::Head { path, found })
+            let classifier = format!("has a classifier with {classes} classes, expected 2");
+            Err(InitError::Head { path, classifier })
         }
         (InitHead::Load, false, _) => {
-            Err(InitError::Head { path, found: "has no classifier".to_owned() })
+            Err(InitError::Head { path, classifier: "has no classifier".to_owned() })
         }
     }
 }
@@ -160,8 +163,8 @@ fn shapes(config: &I3dConfig) -> Vec<(String, Vec<usize>)> {
     config.variable_shapes()
 }
 
-/// The file that `model.init` means: itself, or the weights of a run's selected epoch. `None` for
-/// `"random"`.
+/// The weights file of `model.init`: the path itself, or the weights of a run's selected epoch. `None`
+/// for `"random"`.
 pub fn initial_file(spec: &Spec) -> Result<Option<PathBuf>, InitError> {
     if spec.model.init == "random" {
         return Ok(None);
@@ -175,7 +178,7 @@ pub fn initial_file(spec: &Spec) -> Result<Option<PathBuf>, InitError> {
 
 /// The weights file of a run's selected epoch.
 pub fn selected_weights(run: &RunFolder) -> Result<PathBuf, InitError> {
-    let nothing = || InitError::NothingTrained { run: run.root().to_owned() };
-    let epoch = selected_epoch_of(run)?.ok_or_else(nothing)?;
+    let nothing_trained = || InitError::NothingTrained { run: run.root().to_owned() };
+    let epoch = selected_epoch_of(run)?.ok_or_else(nothing_trained)?;
     Ok(checkpoint::weights_file(&run.checkpoint(epoch))?)
 }

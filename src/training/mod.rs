@@ -1,4 +1,4 @@
-//! From prepared exams to a trained network.
+//! Training: from prepared exams to a trained network.
 //!
 //! ```text
 //! exams ──order──▶ batches ──read, augment, window──▶ step: forward, loss, backward, Adam
@@ -6,13 +6,12 @@
 //!       ──▶ score the validation exams ──▶ metrics, predictions, checkpoint
 //! ```
 //!
-//! The loop is our own because it has to be exact: what happens in step `n` is a function of the
-//! spec, the data and `n` alone. Order, augmentation and dropout come from named random streams,
-//! so a checkpoint needs no generator state, and a run that was interrupted continues with the
-//! bytes it would have had. Burn gives the network, gradients, Adam and records; from burn-train
-//! come the [`TrainStep`](burn::train::TrainStep) and [`InferenceStep`](burn::train::InferenceStep)
-//! that the network
-//! implements here and the [`Interrupter`](burn::train::Interrupter) that stops the
+//! The training loop is our own because it must be exactly reproducible: step `n` is a function of the
+//! spec, the data and `n` alone. Order, augmentation and dropout come from named random streams, so
+//! that a checkpoint needs no generator state, and a resumed run gives the same bytes as an
+//! uninterrupted one. Burn provides the network, gradients, Adam and records; burn-train provides the
+//! traits [`TrainStep`](burn::train::TrainStep) and [`InferenceStep`](burn::train::InferenceStep),
+//! which the network implements here, and the [`Interrupter`](burn::train::Interrupter) that stops the
 //! loop.
 
 mod adam;
@@ -43,14 +42,14 @@ mod windowing;
 pub use adam::Adam;
 pub use batches::{Exam, central_slices};
 pub use checkpoint::{CheckpointError, Position};
-pub use classifier::{Batch, Inferred, Scores, Trained};
+pub use classifier::{Batch, BatchOutput, InferenceOutput, TrainStepOutput};
 pub use fit::{Outcome, fit, selected_epoch_of, trained_network};
 pub use footprint::{DeviceFailure, advice, step_bytes};
 pub use initial::{InitError, initial_file, initial_weights, network, selected_weights};
 pub use objective::Objective;
 pub use order::{Draw, epoch_order};
 pub use schedule::learning_rate;
-pub use scoring::{Scored, score};
+pub use scoring::{ExamLogits, score};
 pub use selection::{selected_epoch, stops_early};
 
 use crate::model::{ModelError, WeightsError};
@@ -58,23 +57,23 @@ use crate::prepare::LoadError;
 use crate::results::ResultsError;
 use std::path::PathBuf;
 
-/// What training tells whoever watches.
+/// An observer of training.
 pub trait Watch: Sync {
     /// An epoch begins at `batch` of `batches`.
     fn epoch_begins(&self, epoch: usize, epochs: usize, batch: usize, batches: usize);
-    /// A batch of so many exams has been trained on.
+    /// A batch of this many exams is done.
     fn batch_done(&self, exams: usize, loss: f64);
     /// An optimizer step is done; its row of `steps.csv`.
     fn step_done(&self, _row: &crate::results::StepRow) {}
-    /// Memory and GPUs were looked at: every second or so.
+    /// A measurement of memory and GPUs, about once a second.
     fn usage(&self, _usage: &crate::usage::Usage) {}
-    /// The validation exams are being scored.
+    /// Validation begins.
     fn validation_begins(&self, exams: usize);
-    /// Some exams have been scored.
+    /// This many more exams are scored.
     fn exams_scored(&self, exams: usize);
     /// An epoch is complete; its rows of `metrics.csv`.
     fn epoch_ends(&self, rows: &[crate::results::MetricsRow], best_so_far: Option<usize>);
-    /// Something the user should know.
+    /// A message for the user.
     fn note(&self, text: &str);
 }
 
@@ -84,7 +83,7 @@ impl From<InitError> for TrainingError {
     }
 }
 
-/// Training could not go on.
+/// Training cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
     /// The run folder cannot be used.
@@ -96,59 +95,59 @@ pub enum TrainingError {
     /// Weights cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The network cannot be started as the spec says.
+    /// The network cannot be initialised as specified.
     #[error(transparent)]
     Init(#[from] Box<InitError>),
-    /// The spec describes no network.
+    /// The spec describes no valid network.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A prepared volume cannot be read.
     #[error(transparent)]
     Prepared(#[from] LoadError),
-    /// A prepared volume has another size than the spec says.
-    #[error("{path} has the shape {found:?}, expected {expected:?}; prepare the data again")]
+    /// A prepared volume does not have the spec's size.
+    #[error("{path} has shape {actual:?}, expected {expected:?}; prepare the data again")]
     Shape {
         /// The prepared volume.
         path: PathBuf,
-        /// Its shape.
-        found: [usize; 3],
+        /// Shape of the volume.
+        actual: [usize; 3],
         /// `preprocess.size`.
         expected: [usize; 3],
     },
     /// A device has too little memory.
-    #[error("the device ran out of memory in step {step} (epoch {epoch}): {words}; {advice}")]
+    #[error("the device ran out of memory in step {step} (epoch {epoch}): {message}; {advice}")]
     OutOfMemory {
         /// Optimizer step.
         step: usize,
         /// Epoch.
         epoch: usize,
-        /// The words of the device.
-        words: String,
-        /// What to try.
+        /// The device's message.
+        message: String,
+        /// Remedies to try.
         advice: String,
     },
-    /// A device has too little memory even to score exams.
-    #[error("the device ran out of memory while scoring exams: {words}; {advice}")]
+    /// A device has too little memory to score exams.
+    #[error("the device ran out of memory while scoring exams: {message}; {advice}")]
     OutOfMemoryScoring {
-        /// The words of the device.
-        words: String,
-        /// What to try.
+        /// The device's message.
+        message: String,
+        /// Remedies to try.
         advice: String,
     },
-    /// A device failed in another way.
+    /// A device failed for another reason.
     #[error(
-        "the device failed: {words}. The last good checkpoint is kept: the same command continues \
-         from it; if it fails again, try another device (runtime.device)"
+        "the device failed: {message}. The last checkpoint is kept; run the same command again to \
+         continue from it. If it fails again, try another device (runtime.device)"
     )]
     Device {
-        /// The words of the device.
-        words: String,
+        /// The device's message.
+        message: String,
     },
-    /// The gradient is not a number any more.
+    /// The gradient is not finite.
     #[error(
-        "the gradient's norm became {norm} in step {step} (epoch {epoch}); the learning rate is too \
-         high for this data: try a smaller train.learning_rate, or train.warmup_steps. The last \
-         good checkpoint is kept"
+        "the gradient norm is {norm} in step {step} (epoch {epoch}), expected a finite number; the \
+         learning rate is too high for this data: reduce train.learning_rate or set \
+         train.warmup_steps. The last checkpoint is kept"
     )]
     Gradient {
         /// The norm.
@@ -158,11 +157,11 @@ pub enum TrainingError {
         /// Epoch.
         epoch: usize,
     },
-    /// The loss is not a number any more.
+    /// The loss is not finite.
     #[error(
-        "the loss became {loss} in step {step} (epoch {epoch}); the learning rate is too high for \
-         this data: try a smaller train.learning_rate, or train.warmup_steps. The last good \
-         checkpoint is kept"
+        "the loss is {loss} in step {step} (epoch {epoch}), expected a finite number; the learning \
+         rate is too high for this data: reduce train.learning_rate or set train.warmup_steps. \
+         The last checkpoint is kept"
     )]
     Diverged {
         /// The loss.

@@ -1,23 +1,23 @@
-//! What is minimised: the loss of an exam, times the weight of its class.
+//! The training objective: the loss of an exam times the weight of its class.
 
 use super::Exam;
 use crate::model::Loss;
 use crate::spec::{ClassWeights, LossName, Spec};
 use burn::tensor::{Int, Tensor, TensorData};
 
-/// A loss and the weights of the two classes in it.
+/// A loss with class weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
     loss: Loss,
-    /// Of an exam without cancer, and of one with it.
+    /// Weights of the classes "no cancer" and "cancer".
     weights: [f64; 2],
 }
 
 impl Objective {
-    /// The spec's objective; what is balanced is balanced over the exams that train.
+    /// The spec's objective for these training exams.
     ///
-    /// `"balanced"` gives an exam `n / (2 n_class)`, so that each class has half of the whole
-    /// weight and the mean weight of the training exams is 1. With one class only nothing is weighed.
+    /// `"balanced"` weights an exam by `n / (2 n_class)`: each class has half of the total weight, and
+    /// the mean weight of the training exams is 1. With a single class all weights are 1.
     pub(super) fn new(spec: &Spec, train: &[Exam]) -> Self {
         let loss = match spec.loss.name {
             LossName::CrossEntropy => Loss::CrossEntropy,
@@ -28,14 +28,14 @@ impl Objective {
         let weights = match spec.loss.class_weights {
             ClassWeights::None => [1.0; 2],
             ClassWeights::Balanced if counts.contains(&0) => [1.0; 2],
-            ClassWeights::Balanced => counts.map(|here| train.len() as f64 / (2 * here) as f64),
+            ClassWeights::Balanced => counts.map(|count| train.len() as f64 / (2 * count) as f64),
             ClassWeights::PerClass(weights) => weights,
         };
         Self { loss, weights }
     }
 
     /// Mean over the batch of each exam's loss times its weight, `[1]`, for `[batch, 2]` logits.
-    /// The sum is divided by the number of exams, not by the sum of weights, so that batches of one
+    /// The divisor is the number of exams, not the sum of weights, so that the batches of an
     /// optimizer step add up whatever their classes.
     pub(super) fn mean(&self, logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
         if self.weights == [1.0; 2] {
@@ -74,8 +74,8 @@ mod tests {
 
     const LOGITS: [[f32; 2]; 3] = [[0.3, -1.1], [2.0, 0.4], [-0.2, 0.9]];
 
-    /// Mean and gradient by hand: weight · (softmax − one-hot) / n.
-    fn by_hand(weights: [f64; 2], labels: &[usize]) -> (f64, Vec<f64>) {
+    /// Mean and gradient by the formula: weight · (softmax − one-hot) / n.
+    fn reference(weights: [f64; 2], labels: &[usize]) -> (f64, Vec<f64>) {
         let (mut mean, mut gradient) = (0.0, Vec::new());
         for (logits, label) in LOGITS.iter().zip(labels) {
             let exp: Vec<f64> = logits.iter().map(|logit| f64::from(*logit).exp()).collect();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn weighted_means_and_their_gradients_are_those_worked_by_hand() {
+    fn weighted_means_and_gradients_match_the_formula() {
         let train = exams(&[0, 0, 0, 0, 0, 0, 1, 1]);
         for (set, weights) in [
             ("loss.class_weights=none", [1.0, 1.0]),
@@ -106,25 +106,26 @@ mod tests {
                 let gradients = mean.clone().backward();
                 let gradient: Vec<f32> =
                     logits.grad(&gradients).unwrap().into_data().iter().collect();
-                let (expected, slopes) = by_hand(weights, &labels);
+                let (expected, slopes) = reference(weights, &labels);
                 assert!((f64::from(mean.into_scalar::<f32>()) - expected).abs() < 1e-6, "{set}");
-                for (found, expected) in gradient.iter().zip(&slopes) {
-                    assert!((f64::from(*found) - expected).abs() < 1e-6, "{set}");
+                for (actual, expected) in gradient.iter().zip(&slopes) {
+                    assert!((f64::from(*actual) - expected).abs() < 1e-6, "{set}");
                 }
-                let wide = |row: usize| LOGITS[row].map(f64::from);
-                let sum: f64 = (0..3).map(|row| objective.of_exam(&wide(row), labels[row])).sum();
+                let logits_of = |row: usize| LOGITS[row].map(f64::from);
+                let sum: f64 =
+                    (0..3).map(|row| objective.of_exam(&logits_of(row), labels[row])).sum();
                 assert!((sum / 3.0 - expected).abs() < 1e-6, "{set}");
             }
         }
     }
 
     #[test]
-    fn balanced_weights_give_each_class_half_and_the_mean_exam_one() {
+    fn balanced_weights_give_each_class_half_and_a_mean_of_one() {
         let train = exams(&[0, 0, 0, 0, 0, 0, 0, 1, 1]);
         let weights = Objective::new(&spec(&["loss.class_weights=balanced"]), &train).weights;
         assert!((7.0 * weights[0] - 2.0 * weights[1]).abs() < 1e-12);
         assert!((7.0 * weights[0] + 2.0 * weights[1] - 9.0).abs() < 1e-12);
-        let one = Objective::new(&spec(&["loss.class_weights=balanced"]), &exams(&[0, 0]));
-        assert_eq!(one.weights, [1.0, 1.0]);
+        let single_class = Objective::new(&spec(&["loss.class_weights=balanced"]), &exams(&[0, 0]));
+        assert_eq!(single_class.weights, [1.0, 1.0]);
     }
 }

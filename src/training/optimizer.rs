@@ -1,5 +1,4 @@
-//! What is done with the gradients of a step: the optimizer that a spec describes, clipping, and
-//! the moving average of the weights.
+//! The optimizer of a spec, gradient clipping, and the EMA of the weights.
 
 use super::windowing::is_cpu;
 use super::{Adam, TrainingError};
@@ -10,8 +9,8 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{FloatDType, Tensor};
 use rayon::prelude::*;
 
-/// An optimizer that has not made a step: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter
-/// 2019) for kernels. Vectors (offsets of normalisations, the classifier's bias) do not decay.
+/// A new optimizer: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter 2019) for kernels.
+/// Vectors (offsets of normalisations, the classifier's bias) do not decay.
 pub(super) fn new(spec: &Spec, network: &I3d) -> ModuleOptimizer {
     let optimizer = ModuleOptimizer::from(Adam::default());
     let decay = spec.train.weight_decay;
@@ -25,7 +24,7 @@ pub(super) fn new(spec: &Spec, network: &I3d) -> ModuleOptimizer {
     optimizer.with_group(ParamGroup::from_ids(kernels.0), adam_w.build(), None)
 }
 
-/// Collects parameters of more than one axis.
+/// Collects parameters with more than one axis.
 struct Kernels(Vec<ParamId>);
 
 impl ModuleVisitor for Kernels {
@@ -36,8 +35,8 @@ impl ModuleVisitor for Kernels {
     }
 }
 
-/// The norm of a step's gradients over all parameters together, and the gradients scaled so that it
-/// is at most `train.clip_norm` where that is set (Pascanu et al. 2013).
+/// Clips the global norm of a step's gradients to `train.clip_norm`, if that is set (Pascanu et al.
+/// 2013). Returns the gradients and their norm before clipping.
 pub(super) fn clip(
     network: &I3d,
     mut gradients: GradientsParams,
@@ -49,16 +48,17 @@ pub(super) fn clip(
         return Err(TrainingError::Gradient { norm, step, epoch });
     }
     if train.clip_norm > 0.0 && norm > train.clip_norm {
-        let mut scale = Scale { gradients: &mut gradients, by: train.clip_norm / norm };
+        let mut scale = Scale { gradients: &mut gradients, factor: train.clip_norm / norm };
         network.visit(&mut scale);
     }
     Ok((gradients, norm))
 }
 
-/// The norm of gradients over all parameters together.
+/// The global norm of the gradients, over all parameters.
 ///
-/// On the CPU it is summed in double precision in an order that does not depend on the number of
-/// threads. A GPU sums each parameter's squares itself and is asked once, for all of them.
+/// On the CPU it is summed in double precision, in an order that does not depend on the number of
+/// threads. On a GPU each parameter's squares are summed on the device, and all sums are fetched at
+/// once.
 fn norm(network: &I3d, gradients: &mut GradientsParams) -> f64 {
     let mut squares = Squares { gradients, on_host: 0.0, on_device: Vec::new() };
     network.visit(&mut squares);
@@ -78,7 +78,7 @@ struct Squares<'a> {
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        // Taken out and put back: what has one owner is not copied.
+        // Removed and registered again: a tensor with one owner is not copied.
         let Some(gradient) = self.gradients.remove::<D>(parameter.id) else { return };
         let (device, dtype) = (gradient.device(), gradient.dtype());
         let gradient = if is_cpu(&device) {
@@ -97,8 +97,8 @@ impl ModuleVisitor for Squares<'_> {
     }
 }
 
-/// In pieces of a fixed length, so that threads do not change the sum; eight sums side by side, so
-/// that none waits for another.
+/// Sums pieces of a fixed length, so that the number of threads does not change the sum, with eight
+/// independent accumulators.
 fn sum_of_squares(values: &[f32]) -> f64 {
     let of_piece = |piece: &[f32]| {
         let mut sums = [0.0; 8];
@@ -115,25 +115,25 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 
 struct Scale<'a> {
     gradients: &'a mut GradientsParams,
-    by: f64,
+    factor: f64,
 }
 
 impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(parameter.id) {
-            self.gradients.register(parameter.id, gradient * self.by);
+            self.gradients.register(parameter.id, gradient * self.factor);
         }
     }
 }
 
-/// The moving average after step `step` (from 1): `average · d + network · (1 − d)` for every
-/// parameter and every moving moment, with `d = min(decay, (1 + step) / (10 + step))`, so that it
-/// leaves the initial weights behind early (as TensorFlow's `ExponentialMovingAverage`).
-pub(super) fn average(average: I3d, network: &I3d, decay: f64, step: usize) -> I3d {
+/// The EMA after step `step` (from 1): `ema · d + network · (1 − d)` for every parameter and every
+/// running statistic, with `d = min(decay, (1 + step) / (10 + step))`, so that the initial weights
+/// lose their influence early (as in TensorFlow's `ExponentialMovingAverage`).
+pub(super) fn update_ema(ema: I3d, network: &I3d, decay: f64, step: usize) -> I3d {
     let decay = decay.min((1.0 + step as f64) / (10.0 + step as f64));
     let mut values = Values(GradientsParams::new());
     network.visit(&mut values);
-    average.map(&mut Blend { with: values.0, decay })
+    ema.map(&mut Blend { values: values.0, decay })
 }
 
 /// Collects the values of parameters, without gradients.
@@ -148,14 +148,14 @@ impl ModuleVisitor for Values {
 }
 
 struct Blend {
-    /// Values by parameter: the container is made for gradients, and serves for values.
-    with: GradientsParams,
+    /// Values by parameter, in a container for gradients.
+    values: GradientsParams,
     decay: f64,
 }
 
 impl ModuleMapper for Blend {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(new) = self.with.remove::<D>(parameter.id) else { return parameter };
+        let Some(new) = self.values.remove::<D>(parameter.id) else { return parameter };
         let decay = self.decay;
         parameter.map(|old| old * decay + new * (1.0 - decay))
     }

@@ -1,4 +1,4 @@
-//! Which exams an epoch draws, in which order.
+//! Sampling and order of the exams in an epoch.
 
 use crate::random;
 use crate::spec::Sampling;
@@ -7,14 +7,14 @@ use rand::seq::SliceRandom;
 /// One exam in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// Place in the list of exams.
+    /// Index in the list of exams.
     pub exam: usize,
-    /// How often this epoch drew the exam before: repeats are augmented each in its own way.
+    /// Number of earlier draws of the exam in this epoch; each repeat has its own augmentation.
     pub repeat: usize,
 }
 
 impl Draw {
-    /// The only draw of an exam.
+    /// The first draw of an exam.
     pub fn once(exam: usize) -> Self {
         Self { exam, repeat: 0 }
     }
@@ -24,8 +24,9 @@ impl Draw {
 /// The last batch may be smaller.
 ///
 /// `"balanced"` draws as many exams as there are: half of them (rounded down) positive, the others
-/// negative. A class is gone through in an order of its own stream, as often as its half needs, so
-/// that two exams of a class differ by one draw at most. With one class only it is `"shuffle"`.
+/// negative. It passes over a class as often as its half needs, in the order of the class's own
+/// stream, so that the draws of two exams of a class differ by at most one. With a single class it
+/// equals `"shuffle"`.
 pub fn epoch_order(
     labels: &[bool],
     sampling: Sampling,
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn every_exam_is_in_one_batch_and_epochs_differ() {
+    fn every_exam_is_in_exactly_one_batch_and_epochs_differ() {
         let labels = [false; 10];
         let order = |seed, epoch| order(&labels, Sampling::Shuffle, seed, epoch);
         assert_eq!(order(37, 1).iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_epochs_have_half_of_each_class_and_use_every_exam_in_turn() {
+    fn balanced_epochs_have_half_of_each_class_and_draw_exams_evenly() {
         let labels: Vec<bool> = (0..23).map(|exam| exam < 3).collect();
         let mut times = [0; 23];
         for epoch in 1..=40 {
@@ -91,16 +92,16 @@ mod tests {
                 (0..23).map(|exam| order.iter().filter(|draw| draw.exam == exam).count()).collect();
             assert!(counts[..3].iter().all(|count| [3, 4].contains(count)), "{counts:?}");
             assert!(counts[3..].iter().all(|count| [0, 1].contains(count)), "{counts:?}");
-            // Repeats are numbered, each once.
+            // Repeats are numbered without gaps.
             for exam in 0..23 {
-                let here = order.iter().filter(|draw| draw.exam == exam);
-                let mut repeats: Vec<usize> = here.map(|draw| draw.repeat).collect();
+                let draws = order.iter().filter(|draw| draw.exam == exam);
+                let mut repeats: Vec<usize> = draws.map(|draw| draw.repeat).collect();
                 repeats.sort();
                 assert_eq!(repeats, (0..counts[exam]).collect::<Vec<_>>());
                 times[exam] += counts[exam];
             }
         }
-        // 40 epochs with 12 of 20 negatives each: about 24 times, none is left out for good.
+        // 40 epochs with 12 of 20 negatives each: about 24 draws of each negative.
         assert!(times[3..].iter().all(|count| (12..=36).contains(count)), "{times:?}");
         let again = order(&labels, Sampling::Balanced, 37, 1);
         assert_eq!(again, order(&labels, Sampling::Balanced, 37, 1));
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn with_one_class_there_is_nothing_to_balance() {
+    fn balanced_sampling_of_one_class_is_shuffling() {
         let labels = [true; 9];
         let balanced = order(&labels, Sampling::Balanced, 1, 1);
         assert_eq!(balanced, order(&labels, Sampling::Shuffle, 1, 1));

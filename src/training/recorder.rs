@@ -1,4 +1,4 @@
-//! Who watches beside the user: TensorBoard's event files, and the meter of memory and GPUs.
+//! Records training for TensorBoard, and measures memory and GPU usage.
 
 use super::Watch;
 use crate::files::WriteError;
@@ -8,32 +8,33 @@ use burn::tensor::Device;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Passes everything on to `watch`, and records.
+/// Forwards every event to `watch`, and records it.
 pub(super) struct Recorder<'a> {
     watch: &'a dyn Watch,
     events: Mutex<Option<EventFiles>>,
-    meter: Mutex<Metered>,
+    meter: Mutex<UsageMeter>,
 }
 
-struct Metered {
+struct UsageMeter {
     meter: Meter,
     last: Option<Instant>,
     gpu_peak_bytes: Option<u64>,
 }
 
-/// Between two looks at memory and GPUs.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Interval between two measurements of memory and GPUs.
+const METER_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<'a> Recorder<'a> {
-    /// For a run on these devices. Event files that cannot be opened are told of, and done without.
+    /// A recorder for a run on these devices. If the event files cannot be opened, it notes the error
+    /// and records without them.
     pub fn new(
         watch: &'a dyn Watch,
         devices: &[Device],
         events: Option<Result<EventFiles, WriteError>>,
     ) -> Self {
         let meter = Meter::of(&devices.iter().collect::<Vec<_>>());
-        let metered = Metered { meter, last: None, gpu_peak_bytes: None };
-        let recorder = Self { watch, events: Mutex::new(None), meter: Mutex::new(metered) };
+        let usage_meter = UsageMeter { meter, last: None, gpu_peak_bytes: None };
+        let recorder = Self { watch, events: Mutex::new(None), meter: Mutex::new(usage_meter) };
         match events {
             Some(Ok(files)) => recorder.set(files),
             Some(Err(error)) => recorder.without_events(&error),
@@ -42,7 +43,7 @@ impl<'a> Recorder<'a> {
         recorder
     }
 
-    /// Highest memory of a GPU seen since the last call.
+    /// Peak memory of any GPU since the last call.
     pub fn take_gpu_peak_bytes(&self) -> Option<u64> {
         self.meter.lock().ok()?.gpu_peak_bytes.take()
     }
@@ -53,31 +54,31 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// A picture of training that cannot be written stops no training.
+    /// Notes that event files cannot be written; training continues.
     fn without_events(&self, error: &WriteError) {
-        self.watch.note(&format!("no TensorBoard events from here on: {error}"));
+        self.watch.note(&format!("recording no further TensorBoard events: {error}"));
     }
 
     fn record(&self, write: impl FnOnce(&mut EventFiles) -> Result<(), WriteError>) {
         let Ok(mut events) = self.events.lock() else { return };
-        let written = events.as_mut().map(write);
-        if let Some(Err(error)) = written {
+        let result = events.as_mut().map(write);
+        if let Some(Err(error)) = result {
             *events = None;
             drop(events);
             self.without_events(&error);
         }
     }
 
-    fn look(&self) {
-        let Ok(mut metered) = self.meter.lock() else { return };
-        if metered.last.is_some_and(|last| last.elapsed() < BETWEEN_LOOKS) {
+    fn read_usage(&self) {
+        let Ok(mut usage_meter) = self.meter.lock() else { return };
+        if usage_meter.last.is_some_and(|last| last.elapsed() < METER_INTERVAL) {
             return;
         }
-        metered.last = Some(Instant::now());
-        let usage = metered.meter.read();
-        let most = usage.gpus.iter().map(|gpu| gpu.memory_bytes).max();
-        metered.gpu_peak_bytes = metered.gpu_peak_bytes.max(most);
-        drop(metered);
+        usage_meter.last = Some(Instant::now());
+        let usage = usage_meter.meter.read();
+        let peak = usage.gpus.iter().map(|gpu| gpu.memory_bytes).max();
+        usage_meter.gpu_peak_bytes = usage_meter.gpu_peak_bytes.max(peak);
+        drop(usage_meter);
         self.watch.usage(&usage);
     }
 }
@@ -89,7 +90,7 @@ impl Watch for Recorder<'_> {
 
     fn batch_done(&self, exams: usize, loss: f64) {
         self.watch.batch_done(exams, loss);
-        self.look();
+        self.read_usage();
     }
 
     fn step_done(&self, row: &StepRow) {

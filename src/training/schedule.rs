@@ -4,15 +4,16 @@ use crate::spec::{Schedule, Train};
 
 /// Learning rate of optimizer step `step` (from 1) of `steps`.
 ///
-/// Warm-up multiplies the schedule by `step / warmup_steps` until it is reached. `step` is the
-/// original code's staircase: the rate falls by `step_factor` after every `step_every` steps.
+/// Warm-up multiplies the rate by `step / warmup_steps` during the first `warmup_steps` steps. The
+/// schedule `step` is the original's: the rate is multiplied by `step_factor` after every
+/// `step_every` steps.
 pub fn learning_rate(train: &Train, step: usize, steps: usize) -> f64 {
-    let done = step.saturating_sub(1);
+    let completed = step.saturating_sub(1);
     let scale = match train.schedule {
         Schedule::Constant => 1.0,
-        Schedule::Step => train.step_factor.powi((done / train.step_every) as i32),
+        Schedule::Step => train.step_factor.powi((completed / train.step_every) as i32),
         Schedule::Cosine => {
-            let progress = done as f64 / steps.max(1) as f64;
+            let progress = completed as f64 / steps.max(1) as f64;
             0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
         }
     };
@@ -32,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn the_original_staircase_drops_tenfold_every_5000_steps() {
+    fn the_step_schedule_divides_the_rate_by_ten_every_5000_steps() {
         let train = train(Schedule::Step);
         let rate = |step| learning_rate(&train, step, 20_000);
         assert_eq!(rate(1), 1e-4);
@@ -42,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn cosine_starts_at_the_rate_passes_half_and_nears_zero() {
+    fn the_cosine_schedule_starts_at_the_rate_and_ends_near_zero() {
         let train = train(Schedule::Cosine);
         assert_eq!(learning_rate(&train, 1, 100), 1e-4);
         assert!((learning_rate(&train, 51, 100) - 0.5e-4).abs() < 1e-15);
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn warm_up_rises_linearly_and_ends() {
+    fn warm_up_rises_linearly() {
         let train = Train { warmup_steps: 4, ..train(Schedule::Constant) };
         let rates: Vec<f64> = (1..=6).map(|step| learning_rate(&train, step, 10) / 1e-4).collect();
         assert_eq!(rates, [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);

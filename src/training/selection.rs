@@ -1,18 +1,18 @@
-//! Which epoch is the best, and whether to go on: functions of `metrics.csv` alone, so that a
-//! continued run decides as an uninterrupted one.
+//! Selection of the best epoch, and early stopping. Both depend on `metrics.csv` alone, so that a
+//! resumed run decides as an uninterrupted one.
 
 use crate::results::MetricsRow;
 use crate::spec::{EarlyStopping, Part, SelectEpoch};
 
-/// The epoch that `select` picks among the validation rows; the earliest of equals.
+/// The epoch that `select` picks among the validation rows; the earliest of equal ones.
 ///
-/// Where the figure is undefined in every epoch (as the AUC of validation exams of one class), the
-/// loss decides.
+/// If the metric is undefined in every epoch (as the AUC of validation exams of one class), the loss
+/// decides.
 pub fn selected_epoch(rows: &[MetricsRow], select: SelectEpoch) -> Option<usize> {
     let valid = || rows.iter().filter(|row| row.split == Part::Valid);
     let by_loss = || earliest_best(valid().map(|row| (row.epoch, Some(-row.loss))));
-    let by = |score: fn(&MetricsRow) -> Option<f64>| {
-        earliest_best(valid().map(|row| (row.epoch, score(row)))).or_else(by_loss)
+    let by = |metric: fn(&MetricsRow) -> Option<f64>| {
+        earliest_best(valid().map(|row| (row.epoch, metric(row)))).or_else(by_loss)
     };
     match select {
         SelectEpoch::Last => valid().map(|row| row.epoch).max(),
@@ -24,38 +24,40 @@ pub fn selected_epoch(rows: &[MetricsRow], select: SelectEpoch) -> Option<usize>
     }
 }
 
-fn earliest_best(scores: impl Iterator<Item = (usize, Option<f64>)>) -> Option<usize> {
+/// The epoch with the largest finite value; the earliest of equal ones.
+fn earliest_best(values: impl Iterator<Item = (usize, Option<f64>)>) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
-    for (epoch, score) in scores {
-        let Some(score) = score.filter(|score| score.is_finite()) else { continue };
-        if best.is_none_or(|(_, highest)| score > highest) {
-            best = Some((epoch, score));
+    for (epoch, value) in values {
+        let Some(value) = value.filter(|value| value.is_finite()) else { continue };
+        if best.is_none_or(|(_, highest)| value > highest) {
+            best = Some((epoch, value));
         }
     }
     best.map(|(epoch, _)| epoch)
 }
 
-/// An AUC of 1 stops only where its interval begins above this: on a handful of exams it is luck.
-const SURE_AUC: f64 = 0.95;
+/// An AUC of 1 stops training only if its interval's lower bound is at least this: on a few exams, an
+/// AUC of 1 may be chance.
+const PERFECT_AUC_LOW: f64 = 0.95;
 
-/// Whether `min_epochs` are done, and the last `patience` epochs brought nothing better or nothing
-/// better is possible: the earliest epoch with an AUC of 1 stays selected whatever follows. With
-/// `select = "last"` the loss is watched.
+/// Whether training stops early: `min_epochs` are done, and either the last `patience` epochs brought
+/// no improvement, or none is possible (the earliest epoch with an AUC of 1 stays selected). With
+/// `select = "last"` the loss counts.
 pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping) -> bool {
-    let watched = match select {
+    let criterion = match select {
         SelectEpoch::Last => SelectEpoch::BestValidLoss,
         other => other,
     };
     let last = selected_epoch(rows, SelectEpoch::Last);
-    let best = selected_epoch(rows, watched);
+    let best = selected_epoch(rows, criterion);
     let EarlyStopping { patience, min_epochs } = rule;
-    let perfect = watched == SelectEpoch::BestValidAuc
+    let perfect = criterion == SelectEpoch::BestValidAuc
         && rows.iter().any(|row| {
-            row.split == Part::Valid && row.auc >= Some(1.0) && row.auc_low >= Some(SURE_AUC)
+            row.split == Part::Valid && row.auc >= Some(1.0) && row.auc_low >= Some(PERFECT_AUC_LOW)
         });
-    let over =
+    let stops =
         |last: usize, best: usize| last >= min_epochs && (last - best >= patience || perfect);
-    patience > 0 && matches!((last, best), (Some(last), Some(best)) if over(last, best))
+    patience > 0 && matches!((last, best), (Some(last), Some(best)) if stops(last, best))
 }
 
 #[cfg(test)]
@@ -87,17 +89,17 @@ mod tests {
     }
 
     #[test]
-    fn any_figure_of_validation_can_select() {
+    fn any_validation_metric_can_select() {
         let mut rows: Vec<MetricsRow> = (1..=4).map(|epoch| row(epoch, 0.5, Some(0.5))).collect();
         rows[1].average_precision = Some(0.9);
         rows[2].brier = Some(0.1);
         rows[3].accuracy = 0.8;
         rows[0].brier = Some(0.2);
         rows[0].average_precision = Some(0.8);
-        let mut of_training = row(5, 0.1, Some(1.0));
-        of_training.split = Part::Train;
-        (of_training.accuracy, of_training.brier) = (1.0, Some(0.0));
-        rows.push(of_training);
+        let mut train_row = row(5, 0.1, Some(1.0));
+        train_row.split = Part::Train;
+        (train_row.accuracy, train_row.brier) = (1.0, Some(0.0));
+        rows.push(train_row);
         for (select, epoch) in [
             (SelectEpoch::BestValidAveragePrecision, 2),
             (SelectEpoch::BestValidBrier, 3),
@@ -125,11 +127,11 @@ mod tests {
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 3, 0));
         assert!(stops(&rows, SelectEpoch::Last, 1, 0));
         assert!(!stops(&rows[..2], SelectEpoch::Last, 1, 0));
-        // Not before so many epochs, and never with a patience of zero.
+        // Never before `min_epochs`, and never with a patience of 0.
         assert!(stops(&rows, SelectEpoch::BestValidAuc, 2, 3));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 2, 4));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 0, 0));
-        // Nothing is better than an AUC of 1; a loss can always fall.
+        // An AUC of 1 cannot improve; a loss can always fall.
         let mut rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(1.0))];
         rows[1].auc_low = Some(0.342);
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 5, 0));

@@ -1,6 +1,7 @@
-//! Where a run's training stands: the learner and its tables, taken up again and kept.
+//! The state of a run's training: the learner and its tables, restored from and saved to
+//! checkpoints.
 
-use super::checkpoint::{self, CheckpointError, Kept, Position};
+use super::checkpoint::{self, Checkpoint, CheckpointError, Position};
 use super::epoch::Learner;
 use super::fit::Outcome;
 use super::initial::{initial, network};
@@ -16,66 +17,66 @@ use burn::tensor::Device;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Learner and tables.
-pub(super) struct State {
+/// The learner and the run's tables.
+pub(super) struct TrainingState {
     pub learner: Learner,
     pub metrics: Vec<MetricsRow>,
     pub timings: Vec<TimingRow>,
-    saved: Instant,
+    last_saved: Instant,
 }
 
-impl State {
-    /// From the furthest checkpoint that is whole, or from the spec's initial weights. Damaged
-    /// ones are taken out of the way, said aloud.
+impl TrainingState {
+    /// Restores the latest intact checkpoint, or starts from the spec's initial weights. Damaged
+    /// checkpoints are moved aside, with a note.
     pub fn restore(
         spec: &Spec,
         run: &RunFolder,
         device: &Device,
         watch: &dyn Watch,
     ) -> Result<Self, TrainingError> {
-        checkpoint::sweep(run).map_err(CheckpointError::from)?;
-        let whole = furthest_whole(run, watch)?;
+        checkpoint::remove_partial(run).map_err(CheckpointError::from)?;
+        let latest = latest_intact(run, watch)?;
         let device = device.clone().autodiff();
-        // What training began with is not needed any more to continue.
-        let network = match whole {
+        // Initial weights are not loaded when a checkpoint replaces them.
+        let network = match latest {
             Some(_) => network(spec, &device)?,
             None => initial(spec, &device)?,
         };
         let mut learner = Learner {
             optimizer: optimizer::new(spec, &network),
-            average: (spec.train.weight_average > 0.0).then(|| network.valid()),
+            ema: (spec.train.weight_average > 0.0).then(|| network.valid()),
             network,
             position: Position::default(),
-            seen: Vec::new(),
+            logits: Vec::new(),
             steps: Vec::new(),
-            waited: Duration::ZERO,
+            wait_time: Duration::ZERO,
         };
         let (mut metrics, mut timings) = (Vec::new(), Vec::new());
-        if let Some((position, kept)) = whole {
-            let folder = &kept.folder;
+        if let Some((position, checkpoint)) = latest {
+            let folder = &checkpoint.folder;
             learner = checkpoint::load(learner, folder, position)?;
-            // Rows beyond the checkpoint belong to work that is done again.
+            // Rows after the checkpoint belong to steps that are repeated.
             learner.steps = rows(run, Table::Steps)?;
             learner.steps.retain(|row: &StepRow| row.step <= position.steps_done);
-            complete(run, Table::Steps, learner.steps.len(), position.steps_done)?;
+            check_row_count(run, Table::Steps, learner.steps.len(), position.steps_done)?;
             metrics = rows(run, Table::Metrics)?;
             metrics.retain(|row: &MetricsRow| row.epoch <= position.epochs_done);
-            complete(run, Table::Metrics, metrics.len(), 2 * position.epochs_done)?;
+            check_row_count(run, Table::Metrics, metrics.len(), 2 * position.epochs_done)?;
             timings = rows(run, Table::Timings)?;
             timings.retain(|row: &TimingRow| row.epoch <= position.epochs_done);
             watch.note(&format!(
-                "continuing after {} epochs and {} batches, from {}",
+                "continuing after {} epochs and {} batches from {}",
                 position.epochs_done,
                 position.batches_done,
                 folder.display()
             ));
         }
-        let state = Self { learner, metrics, timings, saved: Instant::now() };
-        state.tidy(run, spec)?;
+        let state = Self { learner, metrics, timings, last_saved: Instant::now() };
+        state.remove_old_checkpoints(run, spec)?;
         Ok(state)
     }
 
-    /// TensorBoard's files as of these tables, to be continued.
+    /// TensorBoard's event files, consistent with these tables.
     pub fn event_files(&self, run: &RunFolder) -> Result<EventFiles, WriteError> {
         EventFiles::open(run, &self.learner.steps, &self.metrics)
     }
@@ -88,7 +89,7 @@ impl State {
         Ok(())
     }
 
-    /// Writes a checkpoint, and removes those that are not needed any more.
+    /// Writes a checkpoint, and removes checkpoints that are no longer needed.
     pub fn save(
         &mut self,
         run: &RunFolder,
@@ -96,20 +97,19 @@ impl State {
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), TrainingError> {
         checkpoint::save(run, &self.learner, metadata)?;
-        self.tidy(run, spec)?;
-        self.saved = Instant::now();
+        self.remove_old_checkpoints(run, spec)?;
+        self.last_saved = Instant::now();
         Ok(())
     }
 
-    /// [`State::save`] within an epoch, with the steps that led there.
+    /// [`TrainingState::save`] within an epoch, after writing the table of steps.
     pub fn save_within(
         &mut self,
         run: &RunFolder,
         spec: &Spec,
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), TrainingError> {
-        // At the border of an epoch its checkpoint is there already; before the first step there
-        // is nothing to keep.
+        // At the start of an epoch, the previous epoch's checkpoint exists already.
         if self.learner.position.batches_done == 0 {
             return Ok(());
         }
@@ -117,14 +117,14 @@ impl State {
         self.save(run, spec, metadata)
     }
 
-    /// When the next checkpoint within an epoch is due, if ever.
+    /// When the next checkpoint within an epoch is due; `None` if they are disabled.
     pub fn next_checkpoint(&self, train: &Train) -> Option<Instant> {
         let minutes = train.checkpoint_minutes;
-        (minutes > 0.0).then(|| self.saved + Duration::from_secs_f64(60.0 * minutes))
+        (minutes > 0.0).then(|| self.last_saved + Duration::from_secs_f64(60.0 * minutes))
     }
 
-    /// Keeps what there is of the epoch under way.
-    pub fn interrupted(
+    /// Saves a checkpoint within the running epoch, and ends training.
+    pub fn save_and_stop(
         mut self,
         run: &RunFolder,
         spec: &Spec,
@@ -135,69 +135,70 @@ impl State {
         Ok(Outcome::Interrupted { epoch: position.epochs_done + 1, step: position.steps_done })
     }
 
-    fn tidy(&self, run: &RunFolder, spec: &Spec) -> Result<(), TrainingError> {
+    fn remove_old_checkpoints(&self, run: &RunFolder, spec: &Spec) -> Result<(), TrainingError> {
         let selected = selected_epoch(&self.metrics, spec.train.select);
         let all = checkpoint::all(run);
-        for kept in superfluous(&all, self.learner.position.epochs_done, selected, &spec.train) {
-            checkpoint::remove(&kept.folder).map_err(CheckpointError::from)?;
+        for checkpoint in removable(&all, self.learner.position.epochs_done, selected, &spec.train)
+        {
+            checkpoint::remove(&checkpoint.folder).map_err(CheckpointError::from)?;
         }
         Ok(())
     }
 }
 
-/// The furthest checkpoint with the checksums it was written with.
-fn furthest_whole(
+/// The latest checkpoint whose checksums are correct.
+fn latest_intact(
     run: &RunFolder,
     watch: &dyn Watch,
-) -> Result<Option<(Position, Kept)>, TrainingError> {
+) -> Result<Option<(Position, Checkpoint)>, TrainingError> {
     let mut all = checkpoint::all(run);
-    while let Some(kept) = all.pop() {
-        let damage = match kept.verify() {
-            Ok(position) => return Ok(Some((position, kept))),
+    while let Some(checkpoint) = all.pop() {
+        let damage = match checkpoint.verify() {
+            Ok(position) => return Ok(Some((position, checkpoint))),
             Err(damage) => damage,
         };
-        let aside = kept.set_aside().map_err(CheckpointError::from)?;
-        let then = match all.last() {
-            Some(before) => format!("trying the one before it, {}", before.folder.display()),
-            None => "none is left before it: training begins again".to_owned(),
+        let new_folder = checkpoint.set_aside().map_err(CheckpointError::from)?;
+        let next = match all.last() {
+            Some(previous) => format!("trying the previous one, {}", previous.folder.display()),
+            None => "no earlier checkpoint exists, so training restarts".to_owned(),
         };
-        let told = format!(
-            "the checkpoint {} is damaged ({damage}); it is moved to {}; {then}",
-            kept.folder.display(),
-            aside.display()
+        let message = format!(
+            "the checkpoint {} is damaged ({damage}); moved it to {}; {next}",
+            checkpoint.folder.display(),
+            new_folder.display()
         );
-        run.log(&told);
-        watch.note(&told);
+        run.log(&message);
+        watch.note(&message);
     }
     Ok(None)
 }
 
-/// Checkpoints that nothing needs, of all (the furthest last) when `done` epochs are complete:
-/// those within a complete epoch, all but the last two within the epoch under way, and, where the
-/// spec says so, ends of epochs that are neither the selected one, nor one of the last two, nor one
-/// in `keep_every`.
-fn superfluous<'a>(
-    all: &'a [Kept],
+/// The removable ones of `all` checkpoints (sorted, the latest last) when `done` epochs are complete:
+/// those within a complete epoch; all but the last two within the running epoch; and, with
+/// `keep_checkpoints = "best-and-last"`, ends of epochs other than the selected one, the last two and
+/// every `keep_every`-th.
+fn removable<'a>(
+    all: &'a [Checkpoint],
     done: usize,
     selected: Option<usize>,
     train: &Train,
-) -> Vec<&'a Kept> {
-    let within = all.iter().filter(|kept| kept.batches_done > 0);
-    let (over, under_way): (Vec<&Kept>, Vec<&Kept>) =
-        within.partition(|kept| kept.epochs_done < done);
-    let older = under_way.len().saturating_sub(2);
+) -> Vec<&'a Checkpoint> {
+    let within = all.iter().filter(|checkpoint| checkpoint.batches_done > 0);
+    let (of_complete, of_running): (Vec<&Checkpoint>, Vec<&Checkpoint>) =
+        within.partition(|checkpoint| checkpoint.epochs_done < done);
+    let older = of_running.len().saturating_sub(2);
     let every = |epoch: usize| train.keep_every > 0 && epoch.is_multiple_of(train.keep_every);
-    let ends = all.iter().filter(|kept| {
-        kept.batches_done == 0
-            && kept.epochs_done + 1 < done
-            && Some(kept.epochs_done) != selected
-            && !every(kept.epochs_done)
+    let ends = all.iter().filter(|checkpoint| {
+        checkpoint.batches_done == 0
+            && checkpoint.epochs_done + 1 < done
+            && Some(checkpoint.epochs_done) != selected
+            && !every(checkpoint.epochs_done)
             && train.keep_checkpoints == KeepCheckpoints::BestAndLast
     });
-    over.into_iter().chain(under_way.into_iter().take(older)).chain(ends).collect()
+    of_complete.into_iter().chain(of_running.into_iter().take(older)).chain(ends).collect()
 }
 
-/// Rows of a table that may not be there yet.
+/// Rows of a table; none if the file does not exist yet.
 pub(super) fn rows<T: serde::de::DeserializeOwned>(
     run: &RunFolder,
     table: Table,
@@ -206,19 +207,20 @@ pub(super) fn rows<T: serde::de::DeserializeOwned>(
     Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
-/// A table is written before the checkpoint that builds on it; if rows are gone, someone took them.
-fn complete(
+/// Checks the number of rows. A table is written before the checkpoint that depends on it, so missing
+/// rows mean that the file was changed.
+fn check_row_count(
     run: &RunFolder,
     table: Table,
-    found: usize,
+    actual: usize,
     expected: usize,
 ) -> Result<(), TrainingError> {
-    if found == expected {
+    if actual == expected {
         return Ok(());
     }
     let message = format!(
-        "it has {found} rows up to the last checkpoint, expected {expected}; bring the table back \
-         from a copy, or remove the run's checkpoints to train from the beginning"
+        "it has {actual} rows up to the last checkpoint, expected {expected}; restore the table \
+         from a backup, or remove the run's checkpoints to train from the beginning"
     );
     Err(ResultsError::Read { path: run.table(table), message }.into())
 }
@@ -228,28 +230,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_two_the_best_and_those_asked_for_are_kept() {
-        let all: Vec<Kept> = [(1, 0), (2, 0), (3, 0), (3, 7), (4, 0), (5, 0)]
+    fn the_last_two_the_best_and_every_nth_checkpoint_are_kept() {
+        let all: Vec<Checkpoint> = [(1, 0), (2, 0), (3, 0), (3, 7), (4, 0), (5, 0)]
             .into_iter()
             .chain([(5, 2), (5, 4), (5, 6)])
-            .map(|(epochs_done, batches_done)| Kept {
+            .map(|(epochs_done, batches_done)| Checkpoint {
                 epochs_done,
                 batches_done,
                 folder: Default::default(),
             })
             .collect();
-        let gone = |selected, train: Train| {
-            let places = superfluous(&all, 5, selected, &train);
-            let mut places: Vec<(usize, usize)> =
-                places.iter().map(|kept| (kept.epochs_done, kept.batches_done)).collect();
-            places.sort();
-            places
+        let removed = |selected, train: Train| {
+            let checkpoints = removable(&all, 5, selected, &train);
+            let mut positions: Vec<(usize, usize)> = checkpoints
+                .iter()
+                .map(|checkpoint| (checkpoint.epochs_done, checkpoint.batches_done))
+                .collect();
+            positions.sort();
+            positions
         };
-        assert_eq!(gone(None, Train::default()), [(1, 0), (2, 0), (3, 0), (3, 7), (5, 2)]);
-        assert_eq!(gone(Some(2), Train::default()), [(1, 0), (3, 0), (3, 7), (5, 2)]);
+        assert_eq!(removed(None, Train::default()), [(1, 0), (2, 0), (3, 0), (3, 7), (5, 2)]);
+        assert_eq!(removed(Some(2), Train::default()), [(1, 0), (3, 0), (3, 7), (5, 2)]);
         let every = Train { keep_every: 3, ..Train::default() };
-        assert_eq!(gone(Some(2), every), [(1, 0), (3, 7), (5, 2)]);
+        assert_eq!(removed(Some(2), every), [(1, 0), (3, 7), (5, 2)]);
         let everything = Train { keep_checkpoints: KeepCheckpoints::All, ..Train::default() };
-        assert_eq!(gone(Some(2), everything), [(3, 7), (5, 2)]);
+        assert_eq!(removed(Some(2), everything), [(3, 7), (5, 2)]);
     }
 }

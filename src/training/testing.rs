@@ -1,4 +1,4 @@
-//! Specs and exams for the tests of this room.
+//! Specs and exams for tests of training.
 
 use super::{Exam, Watch};
 use crate::results::MetricsRow;
@@ -18,7 +18,7 @@ pub fn spec(set: &[&str]) -> Spec {
     load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
 }
 
-/// Exams with these labels whose volumes, as [`spec`] wants them, are written to `folder`; `hu`
+/// Exams with these labels. Their volumes, in the size of [`spec`], are written to `folder`; `hu`
 /// gives the voxels of each.
 pub fn prepared_exams(
     folder: &Path,
@@ -26,9 +26,9 @@ pub fn prepared_exams(
     hu: impl Fn(usize, [usize; 3]) -> i16,
 ) -> Vec<Exam> {
     let mut exams = exams(labels);
-    for (place, exam) in exams.iter_mut().enumerate() {
-        exam.crop = folder.join(format!("{place}.npz"));
-        let crop = Array3::from_shape_fn((16, 32, 32), |(d, h, w)| hu(place, [d, h, w]));
+    for (index, exam) in exams.iter_mut().enumerate() {
+        exam.crop = folder.join(format!("{index}.npz"));
+        let crop = Array3::from_shape_fn((16, 32, 32), |(d, h, w)| hu(index, [d, h, w]));
         let mut npz = NpzWriter::new(std::fs::File::create(&exam.crop).unwrap());
         npz.add_array("data", &crop).unwrap();
         npz.add_array("spacing_mm", &arr1(&[1.0; 3])).unwrap();
@@ -40,10 +40,10 @@ pub fn prepared_exams(
     exams
 }
 
-/// Nobody watches.
-pub struct Unwatched;
+/// Ignores every event.
+pub struct SilentWatch;
 
-impl Watch for Unwatched {
+impl Watch for SilentWatch {
     fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
     fn batch_done(&self, _: usize, _: f64) {}
     fn validation_begins(&self, _: usize) {}
@@ -52,12 +52,12 @@ impl Watch for Unwatched {
     fn note(&self, _: &str) {}
 }
 
-/// Exams with these labels and no volumes.
+/// Exams with these labels and without volumes.
 pub fn exams(labels: &[u8]) -> Vec<Exam> {
-    let exam = |(place, label): (usize, &u8)| Exam {
-        patient: format!("P{place}"),
-        exam: format!("E{place}"),
-        series: format!("1.2.{place}"),
+    let exam = |(index, label): (usize, &u8)| Exam {
+        patient: format!("P{index}"),
+        exam: format!("E{index}"),
+        series: format!("1.2.{index}"),
         label: *label,
         crop: PathBuf::new(),
     };

@@ -1,29 +1,29 @@
-//! Hounsfield units to what the network sees, on the host or on the device.
+//! Windowing of Hounsfield units to the network's input, on the host or on the device.
 //!
-//! On the CPU the host windows while it reads: on the device it would be five more passes over
-//! memory. A GPU gets int16, a quarter or half of the bytes to bring over, and windows there.
+//! On the CPU the reading thread windows, since tensor operations would be five more passes over
+//! memory. A GPU receives int16, a quarter or half of the bytes, and windows itself.
 
 use crate::spec::Spec;
 use crate::volume::Window;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-/// Who windows.
+/// Where Hounsfield units are windowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Windowing {
-    /// The thread that reads.
+    /// On the host, in the reading thread.
     Host,
-    /// The device, as tensor operations.
+    /// On the device, as tensor operations.
     Device,
 }
 
 impl Windowing {
-    /// Who windows for a device: the one place that decides.
+    /// Where to window for a device.
     pub fn of(device: &Device) -> Self {
         if is_cpu(device) { Self::Host } else { Self::Device }
     }
 
-    /// Room for a batch.
-    pub fn room(self, [batch, channels, depth, height, width]: [usize; 5]) -> Voxels {
+    /// Allocates the voxels of a batch.
+    pub fn allocate(self, [batch, channels, depth, height, width]: [usize; 5]) -> Voxels {
         let voxels = batch * depth * height * width;
         match self {
             Self::Host => Voxels::Windowed(vec![0.0; channels * voxels]),
@@ -32,7 +32,7 @@ impl Windowing {
     }
 }
 
-/// Whether a device is the CPU, where what is on the device is on the host too.
+/// Whether a device is the CPU, whose memory is the host's.
 pub(super) fn is_cpu(device: &Device) -> bool {
     device.clone().without_autodiff() == Device::flex()
 }
@@ -47,11 +47,11 @@ pub(super) enum Voxels {
 }
 
 impl Voxels {
-    /// Puts one exam's slices in the first channel of its place, as long as all channels are one.
-    pub fn put(&mut self, [place, channels]: [usize; 2], hu: &[i16], window: Window) {
+    /// Writes the slices of the exam at `index` in the batch. All channels have the same voxels.
+    pub fn put(&mut self, [index, channels]: [usize; 2], hu: &[i16], window: Window) {
         match self {
             Self::Windowed(voxels) => {
-                let mut slot = voxels.chunks_exact_mut(channels * hu.len()).skip(place);
+                let mut slot = voxels.chunks_exact_mut(channels * hu.len()).skip(index);
                 let Some(slot) = slot.next() else { return };
                 let (first, others) = slot.split_at_mut(hu.len());
                 window.apply(hu, first);
@@ -60,7 +60,7 @@ impl Voxels {
                 }
             }
             Self::Hounsfield(voxels) => {
-                if let Some(slot) = voxels.chunks_exact_mut(hu.len()).nth(place) {
+                if let Some(slot) = voxels.chunks_exact_mut(hu.len()).nth(index) {
                     slot.copy_from_slice(hu);
                 }
             }
@@ -82,8 +82,8 @@ impl Voxels {
     }
 }
 
-/// [`Window::value`] as tensor operations, in the same order: the same bytes where the device
-/// divides as IEEE 754 says.
+/// [`Window::value`] as tensor operations, in the same order: the same bytes on devices whose
+/// division follows IEEE 754.
 fn windowed(hu: Tensor<5>, window: Window) -> Tensor<5> {
     let Window { lower_hu, upper_hu } = window;
     let width = upper_hu - lower_hu;
@@ -104,18 +104,18 @@ pub(super) fn window_of(spec: &Spec) -> Window {
 mod tests {
     use super::*;
 
-    /// Every Hounsfield value there is, in two exams of two slices.
+    /// Every 16-bit Hounsfield value, in two exams of two slices.
     #[test]
-    fn the_device_windows_every_value_to_the_bytes_of_the_host() {
+    fn the_device_windows_every_value_to_the_same_bytes_as_the_host() {
         let every: Vec<i16> = (i16::MIN..=i16::MAX).collect();
         let shape = |channels| [2, channels, 2, 128, 128];
         for (lower_hu, upper_hu) in [(-1000.0, 400.0), (-1350.5, 150.25), (-500.0, -500.0)] {
             let window = Window { lower_hu, upper_hu };
             for channels in [1, 3] {
                 let bits = |windowing: Windowing| -> Vec<u32> {
-                    let mut voxels = windowing.room(shape(channels));
-                    for (place, hu) in every.chunks(1 << 15).enumerate() {
-                        voxels.put([place, channels], hu, window);
+                    let mut voxels = windowing.allocate(shape(channels));
+                    for (index, hu) in every.chunks(1 << 15).enumerate() {
+                        voxels.put([index, channels], hu, window);
                     }
                     let tensor = voxels.on_device(shape(channels), window, &Device::flex());
                     assert_eq!(tensor.dims(), shape(channels));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_is_windowed_on_the_host() {
+    fn windowing_for_the_cpu_runs_on_the_host() {
         assert_eq!(Windowing::of(&Device::flex()), Windowing::Host);
         assert_eq!(Windowing::of(&Device::flex().autodiff()), Windowing::Host);
     }

@@ -1,55 +1,58 @@
-//! What a file of weights holds, whatever its kind.
+//! The contents of a weights file, whatever its format.
 
 use std::path::{Path, PathBuf};
 
 use crate::model::{Metadata, Variable};
 
-/// The arrays of a file under the file's own names and shapes.
+/// The arrays of a file, with the file's names and shapes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Archive {
-    /// Arrays of floating-point numbers (of 16, 32 or 64 bits, here as 32), sorted by name.
+    /// Floating-point arrays (16, 32 or 64 bits in the file, 32 bits in memory), sorted by name.
     pub arrays: Vec<Variable>,
-    /// What is in the file and is no such array, sorted by name.
-    pub left_out: Vec<LeftOut>,
-    /// What the file says about itself besides.
+    /// Every other entry of the file, sorted by name.
+    pub unused_entries: Vec<UnusedEntry>,
+    /// The file's own metadata.
     pub metadata: Metadata,
 }
 
-/// Something in a file that is no array of floating-point numbers.
+/// An entry of a file that the network does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Its name.
+pub struct UnusedEntry {
+    /// Name in the file.
     pub name: String,
-    /// What it is, for example `64-bit integer`.
-    pub what: String,
+    /// Kind of the entry, for example `integers` or `optimizer state`.
+    pub description: String,
 }
 
-/// A file of weights cannot be read.
+/// A weights file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The operating system does not give it.
+    /// Reading failed in the operating system.
     #[error("cannot read {path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It is not what it claims to be, or it is cut short.
-    #[error("{path} is damaged: {what}; get the file again, and compare its size and checksum")]
+    /// The content is inconsistent or truncated.
+    #[error(
+        "{path} is damaged: {message}; download or copy the file again, and verify its size and \
+         checksum"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was found where, and what was expected.
-        what: String,
+        /// What was found, where, and what was expected.
+        message: String,
     },
-    /// It is sound, as far as can be told, and of a kind that is not read.
-    #[error("{path} cannot be used: {what}")]
+    /// The file appears intact, but its format or content is not supported.
+    #[error("{path} cannot be used: {message}")]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What was found, what is read instead, and what to do.
-        what: String,
+        /// What was found, what is supported instead, and what to do.
+        message: String,
     },
 }
 
@@ -60,12 +63,12 @@ impl ReadError {
     }
 
     /// [`ReadError::Damaged`] for a path.
-    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), what: what.into() }
+    pub(super) fn damaged(path: &Path, message: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), message: message.into() }
     }
 
     /// [`ReadError::Unsupported`] for a path.
-    pub(super) fn unsupported(path: &Path, what: impl Into<String>) -> Self {
-        Self::Unsupported { path: path.to_owned(), what: what.into() }
+    pub(super) fn unsupported(path: &Path, message: impl Into<String>) -> Self {
+        Self::Unsupported { path: path.to_owned(), message: message.into() }
     }
 }

@@ -1,6 +1,6 @@
-//! The network's arrays as files that others read.
+//! Export of the network's arrays for other programs.
 
-use super::Loaded;
+use super::LoadedNetwork;
 use super::layout::Layout;
 use crate::files::{self, WriteError};
 use crate::model::{self, Metadata, ModelError, Variable, WeightsError, is_head};
@@ -9,12 +9,12 @@ use burn::tensor::Device;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Who is to read an exported file.
+/// Format of an exported file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// PyTorch, by the names of the common public I3D, as safetensors.
+    /// Safetensors with the names of the common public PyTorch I3D.
     PyTorchSafetensors,
-    /// Burn, as a burnpack file of [`crate::model::I3d`].
+    /// A burnpack file of [`crate::model::I3d`].
     Burn,
 }
 
@@ -24,31 +24,31 @@ pub enum ExportError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The weights do not fit.
+    /// The weights do not fit the network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// They are of no network.
+    /// The configuration describes no valid network.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Burn cannot make its file.
-    #[error("cannot make the Burn file: {0}")]
+    /// Burn failed to serialise the network.
+    #[error("cannot write the Burn file: {0}")]
     Burn(String),
-    /// Burn's file is of the whole network.
+    /// A Burn file needs a classifier, and the weights have none.
     #[error(
-        "{path} has no classifier, and a Burn file is of the whole network; export to \
+        "{path} has no classifier, but a Burn file holds a complete network; export to \
          pytorch-safetensors instead, or train a classifier first"
     )]
     NoHead {
-        /// Where the weights are from.
+        /// The source file of the weights.
         path: std::path::PathBuf,
     },
 }
 
-/// Writes a network for `target`, whole or not at all.
+/// Writes a network in the format of `target`, atomically.
 ///
 /// # Errors
 /// [`ExportError`].
-pub fn export(loaded: &Loaded, target: Target, path: &Path) -> Result<(), ExportError> {
+pub fn export(loaded: &LoadedNetwork, target: Target, path: &Path) -> Result<(), ExportError> {
     match target {
         Target::PyTorchSafetensors => {
             let metadata = Metadata::from([("format".to_owned(), "pt".to_owned())]);
@@ -70,27 +70,27 @@ pub fn export(loaded: &Loaded, target: Target, path: &Path) -> Result<(), Export
     Ok(())
 }
 
-/// The arrays by PyTorch's names; the scale that PyTorch's batch normalisation has is 1.
-fn pytorch_arrays(loaded: &Loaded) -> Vec<Variable> {
+/// The arrays with PyTorch's names. Gamma of PyTorch's batch normalisation is 1.
+fn pytorch_arrays(loaded: &LoadedNetwork) -> Vec<Variable> {
     let layout = Layout::PyTorchI3d;
-    let given: BTreeMap<&str, &Variable> =
+    let by_name: BTreeMap<&str, &Variable> =
         loaded.variables.iter().map(|variable| (&*variable.name, variable)).collect();
-    let copy = |ours: &str, name: String| {
-        given.get(ours).map(|variable| Variable { name, ..(*variable).clone() })
+    let renamed = |own_name: &str, name: String| {
+        by_name.get(own_name).map(|variable| Variable { name, ..(*variable).clone() })
     };
     let mut arrays = vec![];
-    for (place, layer) in loaded.config.layers().iter().enumerate() {
-        let names = layout.unit(place, layer);
+    for (index, layer) in loaded.config.layers().iter().enumerate() {
+        let names = layout.unit(index, layer);
         let [kernel, beta, mean, variance] = layer.array_names();
-        arrays.extend(copy(&kernel, names.kernel));
+        arrays.extend(renamed(&kernel, names.kernel));
         arrays.extend(names.gamma.map(|name| Variable {
             name,
             shape: vec![layer.outputs],
             values: vec![1.0; layer.outputs],
         }));
-        arrays.extend(copy(&beta, names.beta));
-        arrays.extend(copy(&mean, names.moving_mean));
-        arrays.extend(copy(&variance, names.moving_variance));
+        arrays.extend(renamed(&beta, names.beta));
+        arrays.extend(renamed(&mean, names.moving_mean));
+        arrays.extend(renamed(&variance, names.moving_variance));
     }
     let heads = loaded.variables.iter().filter(|variable| is_head(variable));
     for (variable, name) in heads.zip(layout.head()) {

@@ -1,17 +1,17 @@
-//! Batch normalisation with a scale (gamma) as one without.
+//! Conversion of batch normalisation with a scale (gamma) into batch normalisation without one.
 //!
-//! `max(γ·z + β, 0)` is `|γ|·max(±z + β/|γ|, 0)`, where the sign of `γ` goes into the kernel, and
-//! the factor `|γ|` passes max pools and goes into the kernels that read the unit. So the network
-//! without gamma computes the same function, evaluated by its moving averages as well as trained
-//! by its batches' own.
+//! `max(γ·z + β, 0)` equals `|γ|·max(±z + β/|γ|, 0)`. The sign of `γ` goes into the unit's kernel.
+//! The factor `|γ|` commutes with max pooling and goes into the kernels that read the unit. The
+//! network without gamma computes the same function, both with running statistics (evaluation) and
+//! with batch statistics (training).
 //!
-//! What a classifier reads, when there is none to take the factor, keeps it in its own kernel and
-//! moving mean: the same when evaluated by moving averages, and the scale is the new classifier's
-//! business when trained.
+//! Without a classifier, the units that a classifier would read keep gamma in their own kernel and
+//! moving mean. Evaluation with running statistics stays the same; in training, the new classifier
+//! learns the scale.
 
-use crate::model::{Layer, head_reads};
+use crate::model::{Layer, head_inputs};
 
-/// Below this a scale is as good as none, and dividing by it would magnify rounding.
+/// Smallest |gamma| that is divided out; below it, division would magnify rounding errors.
 const LEAST_GAMMA: f32 = 1e-6;
 
 /// The arrays of one unit; the kernel is `[out, in, taps]`.
@@ -24,15 +24,16 @@ pub(super) struct Unit {
     pub moving_variance: Vec<f32>,
 }
 
-/// Folds every gamma away. `head` is the classifier's kernel `[class, feature]`, if it is kept.
+/// Folds every gamma into the kernels. `head` is the classifier's kernel `[class, feature]`, if it
+/// is kept.
 pub(super) fn fold_gammas(layers: &[Layer], units: &mut [Unit], head: Option<&mut Vec<f32>>) {
     if units.iter().all(|unit| unit.gamma.is_none()) {
         return;
     }
-    let reads_of_head = head_reads();
-    // What each unit's output is to be multiplied by, per channel.
+    let head_inputs = head_inputs();
+    // Factors by which the readers of each unit multiply its output, per channel.
     let mut gains: Vec<Vec<f32>> = Vec::with_capacity(units.len());
-    for (place, (layer, unit)) in layers.iter().zip(units.iter_mut()).enumerate() {
+    for (index, (layer, unit)) in layers.iter().zip(units.iter_mut()).enumerate() {
         let taps = layer.size.pow(3);
         let incoming: Vec<f32> = layer.reads.iter().flat_map(|&read| gains[read].clone()).collect();
         for filter in unit.kernel.chunks_exact_mut(layer.inputs * taps) {
@@ -40,25 +41,24 @@ pub(super) fn fold_gammas(layers: &[Layer], units: &mut [Unit], head: Option<&mu
                 taps.iter_mut().for_each(|weight| *weight *= gain);
             }
         }
-        let passes_on = head.is_some() || !reads_of_head.contains(&place);
-        gains.push(fold_own(unit, layer.inputs * taps, passes_on));
+        let has_reader = head.is_some() || !head_inputs.contains(&index);
+        gains.push(fold_unit(unit, layer.inputs * taps, has_reader));
     }
     if let Some(head) = head {
-        let incoming: Vec<f32> =
-            reads_of_head.iter().flat_map(|&read| gains[read].clone()).collect();
+        let incoming: Vec<f32> = head_inputs.iter().flat_map(|&read| gains[read].clone()).collect();
         for class in head.chunks_exact_mut(incoming.len()) {
             class.iter_mut().zip(&incoming).for_each(|(weight, gain)| *weight *= gain);
         }
     }
 }
 
-/// Takes a unit's gamma out of it; returns the factors that its readers are to take.
-fn fold_own(unit: &mut Unit, numbers_per_filter: usize, passes_on: bool) -> Vec<f32> {
+/// Removes a unit's gamma. Returns the factors that its readers absorb.
+fn fold_unit(unit: &mut Unit, weights_per_filter: usize, has_reader: bool) -> Vec<f32> {
     let Some(gamma) = unit.gamma.take() else { return vec![1.0; unit.beta.len()] };
-    let filters = unit.kernel.chunks_exact_mut(numbers_per_filter);
+    let filters = unit.kernel.chunks_exact_mut(weights_per_filter);
     let vectors = unit.moving_mean.iter_mut().zip(&mut unit.beta);
     let fold = |((filter, (mean, beta)), gamma): ((&mut [f32], (&mut f32, &mut f32)), f32)| {
-        let (inside, outside) = if passes_on && gamma.abs() >= LEAST_GAMMA {
+        let (inside, outside) = if has_reader && gamma.abs() >= LEAST_GAMMA {
             (gamma.signum(), gamma.abs())
         } else {
             (gamma, 1.0)
@@ -75,7 +75,7 @@ fn fold_own(unit: &mut Unit, numbers_per_filter: usize, passes_on: bool) -> Vec<
 mod tests {
     use super::*;
 
-    /// One channel in, one tap, these channels out.
+    /// A unit with one input channel, one tap, and an output channel per gamma.
     fn unit(gamma: &[f32]) -> Unit {
         let channels = gamma.len();
         Unit {
@@ -94,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_and_its_factor_give_what_the_unit_with_gamma_gave() {
+    fn folding_gamma_keeps_the_units_output() {
         let gamma = [1.5, -0.5, 0.0, 1e-9, 1.0];
-        for passes_on in [true, false] {
+        for has_reader in [true, false] {
             let before = unit(&gamma);
             let mut after = before.clone();
-            let gains = fold_own(&mut after, 1, passes_on);
+            let gains = fold_unit(&mut after, 1, has_reader);
             assert_eq!(after.gamma, None);
-            assert!(gains.iter().all(|gain| passes_on || *gain == 1.0));
+            assert!(gains.iter().all(|gain| has_reader || *gain == 1.0));
             for (channel, gain) in gains.iter().enumerate() {
                 for input in [-1.0, 0.0, 0.3, 2.0] {
                     let (old, new) =

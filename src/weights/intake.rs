@@ -1,62 +1,65 @@
-//! The arrays of a file, by their layout, as the network's own.
+//! Conversion of a file's arrays into the network's variables, by layout.
 
 use super::fold::{Unit, fold_gammas};
-use super::layout::{Layout, Recognised};
+use super::layout::{Layout, NetworkLocation};
 use super::load::Head;
-use super::{Archive, LeftOut};
+use super::{Archive, UnusedEntry};
 use crate::model::{I3dConfig, Layer, Variable};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// What a file holds of the network.
+/// The network in a file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Intake {
+pub(super) struct ExtractedNetwork {
     /// Channels, width and (where there is a classifier) classes.
     pub config: I3dConfig,
-    /// The network's arrays; without the classifier's when the file has none.
+    /// The network's variables; without the classifier's when the file has none.
     pub variables: Vec<Variable>,
-    /// Arrays that the network has no place for.
-    pub left_out: Vec<LeftOut>,
+    /// Entries of the file that the network does not use.
+    pub unused_entries: Vec<UnusedEntry>,
 }
 
-/// Arrays not yet used, by name, and everything that is wrong with those used.
+/// Arrays not yet used, by name, and the problems of those already used.
 struct Store<'a> {
-    given: BTreeMap<&'a str, &'a Variable>,
+    arrays: BTreeMap<&'a str, &'a Variable>,
     problems: Vec<String>,
 }
 
-/// The arrays of the network that was recognised in a file, or everything that is missing or
-/// wrong, with what was expected and found.
-pub(super) fn take(
+/// Takes the recognised network out of a file.
+///
+/// # Errors
+/// Every missing or wrong array, with the expected and the found shape.
+pub(super) fn extract(
     archive: &Archive,
-    recognised: &Recognised,
-    wanted: Head,
-) -> Result<Intake, Vec<String>> {
-    let layout = recognised.layout;
-    let prefix = recognised.prefix.as_str();
-    let named = |array| -> (Option<&str>, &Variable) { (strip(prefix, array), array) };
-    let (given, outside): (Vec<_>, Vec<_>) =
-        archive.arrays.iter().map(named).partition(|(name, _)| name.is_some());
-    let given: BTreeMap<&str, &Variable> =
-        given.into_iter().filter_map(|(name, array)| Some((name?, array))).collect();
-    let config = config_of(layout, &given);
+    location: &NetworkLocation,
+    head_policy: Head,
+) -> Result<ExtractedNetwork, Vec<String>> {
+    let layout = location.layout;
+    let prefix = location.prefix.as_str();
+    let with_name = |array| -> (Option<&str>, &Variable) { (strip(prefix, array), array) };
+    let (arrays, outside): (Vec<_>, Vec<_>) =
+        archive.arrays.iter().map(with_name).partition(|(name, _)| name.is_some());
+    let arrays: BTreeMap<&str, &Variable> =
+        arrays.into_iter().filter_map(|(name, array)| Some((name?, array))).collect();
+    let config = config_of(layout, &arrays);
     let layers = config.layers();
-    let mut store = Store { given, problems: vec![] };
+    let mut store = Store { arrays, problems: vec![] };
     let mut units: Vec<Unit> = Vec::with_capacity(layers.len());
-    for (place, layer) in layers.iter().enumerate() {
-        units.push(store.unit(layout, place, layer));
+    for (index, layer) in layers.iter().enumerate() {
+        units.push(store.unit(layout, index, layer));
     }
-    let head = store.head(layout, &config).filter(|_| wanted == Head::Keep);
+    let head = store.head(layout, &config).filter(|_| head_policy == Head::Keep);
     if !store.problems.is_empty() {
         return Err(store.problems);
     }
-    store.given.extend(outside.into_iter().map(|(_, array)| (&*array.name, array)));
-    let mut left_out = store.left_out(layout);
-    left_out.extend(archive.left_out.iter().map(|thing| LeftOut {
-        name: thing.name.clone(),
-        what: layout.known_extra(&thing.name).map_or(thing.what.clone(), str::to_owned),
+    store.arrays.extend(outside.into_iter().map(|(_, array)| (&*array.name, array)));
+    let mut unused_entries = store.unused_entries(layout);
+    unused_entries.extend(archive.unused_entries.iter().map(|entry| UnusedEntry {
+        name: entry.name.clone(),
+        description:
+            layout.known_extra(&entry.name).map_or(entry.description.clone(), str::to_owned),
     }));
-    left_out.sort_by(|one, other| one.name.cmp(&other.name));
+    unused_entries.sort_by(|one, other| one.name.cmp(&other.name));
     let (mut kernel, bias) = head.unzip();
     fold_gammas(&layers, &mut units, kernel.as_mut());
     let mut variables = vec![];
@@ -69,7 +72,7 @@ pub(super) fn take(
         variables.push(Variable { name: kernel_name, shape, values: kernel });
         variables.push(Variable { name: bias_name, shape: vec![bias.len()], values: bias });
     }
-    Ok(Intake { config, variables, left_out })
+    Ok(ExtractedNetwork { config, variables, unused_entries })
 }
 
 fn strip<'a>(prefix: &str, array: &'a Variable) -> Option<&'a str> {
@@ -87,8 +90,8 @@ fn own_variables(layer: &Layer, unit: Unit) -> [Variable; 4] {
     ]
 }
 
-/// Channels, width and classes as the shapes of a file tell them.
-fn config_of(layout: Layout, given: &BTreeMap<&str, &Variable>) -> I3dConfig {
+/// Channels, width and classes, from the shapes of the arrays.
+fn config_of(layout: Layout, arrays: &BTreeMap<&str, &Variable>) -> I3dConfig {
     let outputs_and_inputs = |shape: &[usize]| match (layout.outputs_last(), shape) {
         (true, [.., inputs, outputs]) | (false, [outputs, inputs, ..]) => Some([*outputs, *inputs]),
         _ => None,
@@ -96,42 +99,42 @@ fn config_of(layout: Layout, given: &BTreeMap<&str, &Variable>) -> I3dConfig {
     let full = I3dConfig::default();
     let mut config = full;
     let mut widths = vec![];
-    for (place, layer) in full.layers().iter().enumerate() {
-        let kernel = given.get(&*layout.unit(place, layer).kernel);
+    for (index, layer) in full.layers().iter().enumerate() {
+        let kernel = arrays.get(&*layout.unit(index, layer).kernel);
         if let Some([outputs, inputs]) = kernel.and_then(|k| outputs_and_inputs(&k.shape)) {
             widths.push((layer.full_outputs, outputs));
-            if place == 0 {
+            if index == 0 {
                 config.in_channels = inputs;
             }
         }
     }
     config.width_multiplier = width_of(&widths);
     let [_, bias] = layout.head();
-    if let Some(bias) = given.get(&*bias) {
+    if let Some(bias) = arrays.get(&*bias) {
         config.classes = bias.values.len();
     }
     config
 }
 
-/// The width multiplier that gives these output channels, each with its number at width 1; where
-/// none gives all of them, that of the first unit.
+/// The width multiplier that yields these output channels, given as pairs (channels at width 1,
+/// channels in the file). If none yields all of them, the ratio of the first unit.
 fn width_of(outputs: &[(usize, usize)]) -> f64 {
-    let first = outputs.first().map_or(1.0, |&(full, found)| found as f64 / full as f64);
+    let first = outputs.first().map_or(1.0, |&(full, actual)| actual as f64 / full as f64);
     let fits = |width: f64| {
         outputs
             .iter()
-            .all(|&(full, found)| found == ((full as f64 * width).round() as usize).max(1))
+            .all(|&(full, actual)| actual == ((full as f64 * width).round() as usize).max(1))
     };
     if fits(first) {
         return first;
     }
-    // The multipliers that round to what was found make an interval; the shortest decimal in it.
+    // The multipliers that round to the actual channels form an interval; take its shortest decimal.
     let (mut low, mut high) = (0.0_f64, f64::INFINITY);
-    for &(full, found) in outputs {
-        if found > 1 {
-            low = low.max((found as f64 - 0.5) / full as f64);
+    for &(full, actual) in outputs {
+        if actual > 1 {
+            low = low.max((actual as f64 - 0.5) / full as f64);
         }
-        high = high.min((found as f64 + 0.5) / full as f64);
+        high = high.min((actual as f64 + 0.5) / full as f64);
     }
     (1..=6)
         .map(|digits| {
@@ -143,10 +146,10 @@ fn width_of(outputs: &[(usize, usize)]) -> f64 {
 }
 
 impl Store<'_> {
-    fn unit(&mut self, layout: Layout, place: usize, layer: &Layer) -> Unit {
-        let names = layout.unit(place, layer);
+    fn unit(&mut self, layout: Layout, index: usize, layer: &Layer) -> Unit {
+        let names = layout.unit(index, layer);
         let gamma = names.gamma.filter(|name| {
-            layout != Layout::SlimInception || self.given.contains_key(name.as_str())
+            layout != Layout::SlimInception || self.arrays.contains_key(name.as_str())
         });
         Unit {
             kernel: self.kernel(layout, &names.kernel, layer),
@@ -160,7 +163,7 @@ impl Store<'_> {
     /// The classifier, if the file has one: kernel `[class, feature]` and bias.
     fn head(&mut self, layout: Layout, config: &I3dConfig) -> Option<(Vec<f32>, Vec<f32>)> {
         let [kernel, bias] = layout.head();
-        if !self.given.contains_key(&*kernel) && !self.given.contains_key(&*bias) {
+        if !self.arrays.contains_key(&*kernel) && !self.arrays.contains_key(&*bias) {
             return None;
         }
         let (classes, features) = (config.classes, config.features());
@@ -179,7 +182,7 @@ impl Store<'_> {
         Some((kernel, self.vector(&bias, classes)))
     }
 
-    /// A kernel as `[out, in, depth, height, width]`; one without depth is inflated.
+    /// A kernel as `[out, in, depth, height, width]`; a two-dimensional kernel is inflated.
     fn kernel(&mut self, layout: Layout, name: &str, layer: &Layer) -> Vec<f32> {
         let Layer { inputs, outputs, size, .. } = *layer;
         let spatial = if layout.is_two_dimensional() { 2 } else { 3 };
@@ -199,25 +202,25 @@ impl Store<'_> {
         if layout.is_two_dimensional() { inflate(&kernel, size) } else { kernel }
     }
 
-    /// A vector, whose other axes have the length 1.
+    /// A vector; all axes but one may have length 1.
     fn vector(&mut self, name: &str, length: usize) -> Vec<f32> {
-        let found = self.given.get(name).map(|array| &array.shape);
+        let shape = self.arrays.get(name).map(|array| &array.shape);
         let plain = |shape: &&Vec<usize>| {
             shape.iter().filter(|side| **side != 1).count() <= 1
                 && shape.iter().product::<usize>() == length
         };
-        match found.filter(plain).cloned() {
+        match shape.filter(plain).cloned() {
             Some(shape) => self.array(name, &shape),
             None => self.array(name, &[length]),
         }
     }
 
-    /// The numbers of an array of this shape; zeros, and a problem, where there is none.
+    /// The values of an array of this shape; zeros, and a recorded problem, if there is none.
     fn array(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
-        let problem = match self.given.remove(name) {
-            Some(array) if array.shape == shape => match bad_number(&array.values) {
+        let problem = match self.arrays.remove(name) {
+            Some(array) if array.shape == shape => match non_finite_value(&array.values) {
                 None => return array.values.clone(),
-                Some(found) => format!("{}: holds {found}", array.name),
+                Some(value) => format!("{}: {value}", array.name),
             },
             Some(array) => {
                 format!("{}: expected shape {shape:?}, found {:?}", array.name, array.shape)
@@ -228,20 +231,23 @@ impl Store<'_> {
         vec![0.0; shape.iter().product()]
     }
 
-    /// What no unit and no classifier took.
-    fn left_out(&self, layout: Layout) -> Vec<LeftOut> {
-        let name = |array: &&Variable| LeftOut {
+    /// The arrays that no unit and no classifier used.
+    fn unused_entries(&self, layout: Layout) -> Vec<UnusedEntry> {
+        let entry = |array: &&Variable| UnusedEntry {
             name: array.name.clone(),
-            what: layout.known_extra(&array.name).unwrap_or("not part of the network").to_owned(),
+            description: layout
+                .known_extra(&array.name)
+                .unwrap_or("not part of the network")
+                .to_owned(),
         };
-        self.given.values().map(name).collect()
+        self.arrays.values().map(entry).collect()
     }
 }
 
-/// A number that no weight can be.
-fn bad_number(values: &[f32]) -> Option<String> {
-    let at = values.iter().position(|value| !value.is_finite())?;
-    Some(format!("{} at place {at}: weights are finite numbers", values[at]))
+/// The first value that is not finite, as a message.
+fn non_finite_value(values: &[f32]) -> Option<String> {
+    let index = values.iter().position(|value| !value.is_finite())?;
+    Some(format!("found {} at index {index}, expected finite numbers", values[index]))
 }
 
 /// `[taps, in, out]` as `[out, in, taps]`.
@@ -250,11 +256,11 @@ fn outputs_first(values: &[f32], taps: usize, inputs: usize, outputs: usize) -> 
     if moved.is_empty() {
         return moved;
     }
-    // Filters side by side, so that what is read from a line of memory is used while it is near.
-    const SIDE: usize = 16;
+    // Several filters at once, so that each cache line that is read is fully used.
+    const FILTERS_PER_BLOCK: usize = 16;
     let filter = inputs * taps;
-    moved.par_chunks_mut(filter * SIDE).enumerate().for_each(|(block, filters)| {
-        let first = block * SIDE;
+    moved.par_chunks_mut(filter * FILTERS_PER_BLOCK).enumerate().for_each(|(block, filters)| {
+        let first = block * FILTERS_PER_BLOCK;
         for tap in 0..taps {
             for input in 0..inputs {
                 let line = &values[(tap * inputs + input) * outputs + first..];
@@ -267,8 +273,9 @@ fn outputs_first(values: &[f32], taps: usize, inputs: usize, outputs: usize) -> 
     moved
 }
 
-/// `[filter, size, size]` as `[filter, size, size, size]`: each plane `size` times, divided by
-/// `size`, so that a volume of equal slices gives what a slice gave (Carreira & Zisserman 2017).
+/// `[filter, size, size]` as `[filter, size, size, size]`: each plane is repeated `size` times and
+/// divided by `size`, so that a volume of equal slices gives the slice's output (Carreira &
+/// Zisserman 2017).
 fn inflate(kernel: &[f32], size: usize) -> Vec<f32> {
     let plane = size * size;
     let mut inflated = Vec::with_capacity(kernel.len() * size);
@@ -280,11 +287,11 @@ fn inflate(kernel: &[f32], size: usize) -> Vec<f32> {
     inflated
 }
 
-/// A first kernel `[out, in, …]` for so many input channels, all of which see the same image: the
-/// output stays what it was.
+/// Changes the input channels of a first kernel `[out, in, …]`. All channels see the same image, so
+/// the output stays the same.
 pub(super) fn set_input_channels(kernel: Variable, channels: usize) -> Variable {
-    let found = kernel.shape.get(1).copied().unwrap_or_default();
-    if found == channels {
+    let current = kernel.shape.get(1).copied().unwrap_or_default();
+    if current == channels {
         return kernel;
     }
     let Variable { name, mut shape, values } = crate::model::sum_input_channels(kernel);
@@ -301,17 +308,17 @@ mod tests {
 
     #[test]
     fn outputs_come_first() {
-        // [tap 2, in 2, out 3]: the number says where it was.
+        // [tap 2, in 2, out 3]; each value is its own index.
         let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
         let moved = outputs_first(&values, 2, 2, 3);
         assert_eq!(moved, [0.0, 6.0, 3.0, 9.0, 1.0, 7.0, 4.0, 10.0, 2.0, 8.0, 5.0, 11.0]);
-        // Across the border of a block.
+        // More than one block.
         let (taps, inputs, outputs) = (3, 5, 37);
         let values: Vec<f32> = (0..taps * inputs * outputs).map(|v| v as f32).collect();
         let moved = outputs_first(&values, taps, inputs, outputs);
-        for (place, value) in moved.iter().enumerate() {
+        for (index, value) in moved.iter().enumerate() {
             let (output, input, tap) =
-                (place / (inputs * taps), place / taps % inputs, place % taps);
+                (index / (inputs * taps), index / taps % inputs, index % taps);
             assert_eq!(*value, ((tap * inputs + input) * outputs + output) as f32);
         }
     }
@@ -323,21 +330,21 @@ mod tests {
     }
 
     #[test]
-    fn a_width_is_told_by_all_layers() {
+    fn the_width_is_inferred_from_all_layers() {
         let outputs = |width: f64| -> Vec<(usize, usize)> {
             let config = I3dConfig { width_multiplier: width, ..I3dConfig::default() };
             config.layers().iter().map(|layer| (layer.full_outputs, layer.outputs)).collect()
         };
         for width in [1.0, 0.5, 0.25, 0.06, 0.1, 0.0624, 2.0, 0.33] {
-            let found = width_of(&outputs(width));
-            assert_eq!(outputs(found), outputs(width), "{width} became {found}");
+            let inferred = width_of(&outputs(width));
+            assert_eq!(outputs(inferred), outputs(width), "{width} became {inferred}");
         }
         assert_eq!(width_of(&outputs(1.0)), 1.0);
         assert_eq!(width_of(&[(64, 64), (192, 7)]), 1.0);
     }
 
     #[test]
-    fn channels_that_see_the_same_image_give_the_same() {
+    fn changing_the_input_channels_keeps_the_output() {
         let kernel = |shape: &[usize], values: &[f32]| Variable {
             name: "w".to_owned(),
             shape: shape.to_vec(),

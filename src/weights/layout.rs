@@ -1,11 +1,11 @@
-//! How files name and shape the arrays of Inception-v1 and I3D.
+//! Names and shapes of the arrays of Inception-v1 and I3D, by layout.
 //!
 //! | layout | a kernel | its shape | has gamma |
 //! |---|---|---|---|
 //! | `lungs` | `Mixed_3b/Branch_1/Conv3d_0b_3x3/conv_3d/w` | out, in, d, h, w | no |
 //! | TensorFlow I3D (`lungs` 0.1.5, DeepMind) | `RGB/inception_i3d/` + the same | d, h, w, in, out | no |
 //! | PyTorch I3D | `Mixed_3b.b1b.conv3d.weight` | out, in, d, h, w | yes |
-//! | TF-slim Inception-v1 | `InceptionV1/Mixed_3b/Branch_1/Conv2d_0b_3x3/weights` | h, w, in, out | as a rule not |
+//! | TF-slim Inception-v1 | `InceptionV1/Mixed_3b/Branch_1/Conv2d_0b_3x3/weights` | h, w, in, out | usually no |
 //! | torchvision GoogLeNet | `inception3a.branch2.1.conv.weight` | out, in, h, w | yes |
 
 use std::fmt;
@@ -13,10 +13,10 @@ use std::fmt;
 use super::Archive;
 use crate::model::{BLOCK_UNITS, Layer, head_names};
 
-/// A naming and shaping that is known.
+/// A known convention for the names and shapes of arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// This program's own.
+    /// This program's own layout.
     Lungs,
     /// Sonnet's I3D, as `lungs` 0.1.5 and DeepMind's kinetics-i3d save it.
     TensorFlowI3d,
@@ -38,7 +38,7 @@ pub(super) struct UnitNames {
     pub moving_variance: String,
 }
 
-/// Every layout, the most particular first.
+/// Every layout, the most specific first.
 const LAYOUTS: [Layout; 5] = [
     Layout::Lungs,
     Layout::TensorFlowI3d,
@@ -70,14 +70,14 @@ impl Layout {
         matches!(self, Self::TensorFlowI3d | Self::SlimInception)
     }
 
-    /// Names of the arrays of the unit at `place` in a forward pass.
-    pub(super) fn unit(self, place: usize, layer: &Layer) -> UnitNames {
+    /// Names of the arrays of the unit at `index` in a forward pass.
+    pub(super) fn unit(self, index: usize, layer: &Layer) -> UnitNames {
         let name = match self {
             Self::Lungs | Self::TensorFlowI3d => layer.name.clone(),
-            Self::PyTorchI3d => branch(place, layer, '.', PYTORCH_BRANCHES),
+            Self::PyTorchI3d => branch(index, layer, '.', PYTORCH_BRANCHES),
             Self::SlimInception => layer.name.replace("Conv3d", "Conv2d"),
-            Self::GoogLeNet => match Branch::of(place, layer) {
-                None => GOOGLENET_STEM[place.min(2)].to_owned(),
+            Self::GoogLeNet => match Branch::of(index, layer) {
+                None => GOOGLENET_STEM[index.min(2)].to_owned(),
                 Some(Branch { block, unit }) => {
                     format!("{}.{}", googlenet_block(block), GOOGLENET_BRANCHES[unit])
                 }
@@ -125,7 +125,7 @@ impl Layout {
         }
     }
 
-    /// The name of the kernel that reads the image: by it a layout is known.
+    /// The name of the kernel that reads the image. It identifies the layout.
     fn first_kernel(self) -> &'static str {
         match self {
             Self::Lungs | Self::TensorFlowI3d => "Conv3d_1a_7x7/conv_3d/w",
@@ -135,14 +135,14 @@ impl Layout {
         }
     }
 
-    /// The first kernels' names, for an error.
+    /// The first kernels' names, for error messages.
     pub(super) fn first_kernels() -> String {
         let mut names: Vec<&str> = LAYOUTS.iter().map(|layout| layout.first_kernel()).collect();
         names.dedup();
         names.join(", ")
     }
 
-    /// Whether `shape` can be that of the first kernel, whose side is 7.
+    /// Whether `shape` fits the first kernel, whose side is 7.
     fn has_first_shape(self, shape: &[usize]) -> bool {
         match self {
             Self::Lungs | Self::PyTorchI3d => shape.len() == 5 && shape[2..] == [7; 3],
@@ -152,7 +152,7 @@ impl Layout {
         }
     }
 
-    /// What an array is that this layout has and the network has no place for.
+    /// Description of an array that is common in this layout and that the network does not use.
     pub(super) fn known_extra(self, name: &str) -> Option<&'static str> {
         const SLOTS: [&str; 8] = [
             "/Adam",
@@ -168,26 +168,26 @@ impl Layout {
         let counts = ["global_step", "beta1_power", "beta2_power", "num_batches_tracked"];
         let bare = last.trim_end_matches(|c: char| c == '_' || c.is_ascii_digit());
         if SLOTS.iter().any(|slot| name.ends_with(slot)) || name.contains("optimizer.") {
-            return Some("state of the optimizer");
+            return Some("optimizer state");
         }
         if counts.iter().any(|count| last == *count || bare == *count) {
-            return Some("a counter of the training");
+            return Some("training counter");
         }
         let auxiliary = name.contains("/AuxLogits/") || name.starts_with("aux");
-        auxiliary.then_some("an auxiliary classifier, which I3D has not")
+        auxiliary.then_some("auxiliary classifier (I3D has none)")
     }
 }
 
-/// Where in the blocks a unit is.
+/// A unit's block, and its index within the block.
 struct Branch<'a> {
     block: &'a str,
     unit: usize,
 }
 
 impl<'a> Branch<'a> {
-    fn of(place: usize, layer: &'a Layer) -> Option<Self> {
+    fn of(index: usize, layer: &'a Layer) -> Option<Self> {
         let (block, _) = layer.name.split_once('/')?;
-        Some(Self { block, unit: (place + BLOCK_UNITS - GOOGLENET_STEM.len()) % BLOCK_UNITS })
+        Some(Self { block, unit: (index + BLOCK_UNITS - GOOGLENET_STEM.len()) % BLOCK_UNITS })
     }
 }
 
@@ -196,14 +196,14 @@ const GOOGLENET_STEM: [&str; 3] = ["conv1", "conv2", "conv3"];
 const GOOGLENET_BRANCHES: [&str; BLOCK_UNITS] =
     ["branch1", "branch2.0", "branch2.1", "branch3.0", "branch3.1", "branch4.1"];
 
-fn branch(place: usize, layer: &Layer, joint: char, names: [&str; BLOCK_UNITS]) -> String {
-    match Branch::of(place, layer) {
+fn branch(index: usize, layer: &Layer, joint: char, names: [&str; BLOCK_UNITS]) -> String {
+    match Branch::of(index, layer) {
         None => layer.name.clone(),
         Some(Branch { block, unit }) => format!("{block}{joint}{}", names[unit]),
     }
 }
 
-/// `Mixed_3b` is `inception3a` there, and so on.
+/// Torchvision's name of a block: `inception3a` for `Mixed_3b`, and so on.
 fn googlenet_block(block: &str) -> String {
     let number = block.trim_start_matches("Mixed_");
     let (stage, letter) = number.split_at(1);
@@ -211,26 +211,26 @@ fn googlenet_block(block: &str) -> String {
     format!("inception{stage}{letter}")
 }
 
-/// A layout, and what stands before every name of the network in the file.
+/// A layout, and the prefix of the network's names in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recognised {
+pub(super) struct NetworkLocation {
     pub layout: Layout,
     pub prefix: String,
 }
 
-/// Every network that a file holds: one, as a rule.
-pub(super) fn recognise(archive: &Archive) -> Vec<Recognised> {
-    let mut found = vec![];
+/// Every network in a file, usually one.
+pub(super) fn recognise(archive: &Archive) -> Vec<NetworkLocation> {
+    let mut networks = vec![];
     for layout in LAYOUTS {
         let known = layout.first_kernel();
         for array in archive.arrays.iter().filter(|array| layout.has_first_shape(&array.shape)) {
             let Some(prefix) = array.name.strip_suffix(known) else { continue };
             if prefix.is_empty() || prefix.ends_with(['/', '.']) {
-                found.push(Recognised { layout, prefix: prefix.to_owned() });
+                networks.push(NetworkLocation { layout, prefix: prefix.to_owned() });
             }
         }
     }
-    found
+    networks
 }
 
 #[cfg(test)]
@@ -238,12 +238,12 @@ mod tests {
     use super::*;
     use crate::model::I3dConfig;
 
-    fn kernel(layout: Layout, place: usize) -> String {
-        layout.unit(place, &I3dConfig::default().layers()[place]).kernel
+    fn kernel(layout: Layout, index: usize) -> String {
+        layout.unit(index, &I3dConfig::default().layers()[index]).kernel
     }
 
     #[test]
-    fn units_have_the_names_that_others_gave_them() {
+    fn units_have_the_names_of_the_published_checkpoints() {
         use Layout::{GoogLeNet, PyTorchI3d, SlimInception, TensorFlowI3d};
         assert_eq!(kernel(TensorFlowI3d, 0), "Conv3d_1a_7x7/conv_3d/w");
         assert_eq!(kernel(PyTorchI3d, 2), "Conv3d_2c_3x3.conv3d.weight");
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(kernel(PyTorchI3d, 5), "Mixed_3b.b1b.conv3d.weight");
         assert_eq!(kernel(PyTorchI3d, 56), "Mixed_5c.b3b.conv3d.weight");
         assert_eq!(kernel(SlimInception, 1), "Conv2d_2b_1x1/weights");
-        // The original's slip of the pen, here as there.
+        // The irregular name of the original (0a instead of 0b).
         assert_eq!(kernel(SlimInception, 49), "Mixed_5b/Branch_2/Conv2d_0a_3x3/weights");
         assert_eq!(kernel(GoogLeNet, 0), "conv1.conv.weight");
         assert_eq!(kernel(GoogLeNet, 3), "inception3a.branch1.conv.weight");
@@ -260,12 +260,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_and_not_needed_is_called_by_its_name() {
-        let what = |name| Layout::TensorFlowI3d.known_extra(name);
-        assert_eq!(what("RGB/Mixed_3b/w/Adam_1"), Some("state of the optimizer"));
-        assert_eq!(what("train_op/beta1_power_1"), Some("a counter of the training"));
-        assert_eq!(what("inception3a.branch1.bn.num_batches_tracked"), what("global_step"));
+    fn known_extra_arrays_have_descriptions() {
+        let description = |name| Layout::TensorFlowI3d.known_extra(name);
+        assert_eq!(description("RGB/Mixed_3b/w/Adam_1"), Some("optimizer state"));
+        assert_eq!(description("train_op/beta1_power_1"), Some("training counter"));
+        assert_eq!(
+            description("inception3a.branch1.bn.num_batches_tracked"),
+            description("global_step")
+        );
         assert!(Layout::GoogLeNet.known_extra("aux1.conv.bn.bias").is_some());
-        assert_eq!(what("Mixed_3b/w"), None);
+        assert_eq!(description("Mixed_3b/w"), None);
     }
 }

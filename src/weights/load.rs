@@ -1,12 +1,12 @@
 //! From a path to the network's arrays.
 
-use super::intake::{Intake, set_input_channels, take};
-use super::layout::{Layout, Recognised, recognise};
-use super::{Archive, LeftOut, ReadError, pytorch, safetensors, tensorflow};
+use super::intake::{ExtractedNetwork, extract, set_input_channels};
+use super::layout::{Layout, NetworkLocation, recognise};
+use super::{Archive, ReadError, UnusedEntry, pytorch, safetensors, tensorflow};
 use crate::model::{I3dConfig, Metadata, Variable, is_head};
 use std::path::{Path, PathBuf};
 
-/// What a file is written as.
+/// Format of a weights file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A TensorFlow checkpoint.
@@ -27,95 +27,95 @@ impl std::fmt::Display for FileKind {
     }
 }
 
-/// A network as a file holds it, in this program's names and shapes.
+/// A network from a file, in this program's names and shapes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
-    /// Where it is from.
+pub struct LoadedNetwork {
+    /// The file.
     pub path: PathBuf,
-    /// What the file is.
+    /// The file's format.
     pub kind: FileKind,
-    /// How it names the network.
+    /// The layout of the network's names and shapes.
     pub layout: Layout,
-    /// What stands before every name.
+    /// The prefix of every name.
     pub prefix: String,
-    /// Input channels, width and, where there is a classifier, classes.
+    /// Input channels, width and, if there is a classifier, classes.
     pub config: I3dConfig,
     /// The arrays, in the order of a forward pass.
     pub variables: Vec<Variable>,
-    /// What the file holds besides.
-    pub left_out: Vec<LeftOut>,
-    /// What the file says about itself.
+    /// Entries of the file that the network does not use.
+    pub unused_entries: Vec<UnusedEntry>,
+    /// The file's own metadata.
     pub metadata: Metadata,
 }
 
-/// A network cannot be taken from a file.
+/// A network cannot be loaded from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// There is no file of a known kind.
+    /// The file's format is unknown.
     #[error(
-        "{path} is no file of weights that is known: expected a TensorFlow checkpoint \
-         (model.ckpt-123, its .index file, or the folder with both), a PyTorch file \
-         (.pt, .pth), a .safetensors file, or the folder of a run"
+        "{path} is not a known weights file: expected a TensorFlow checkpoint \
+         (model.ckpt-123, its .index file, or their folder), a PyTorch file \
+         (.pt, .pth), a .safetensors file, or a run folder"
     )]
     NoKind {
-        /// What was given.
+        /// The requested path.
         path: PathBuf,
     },
-    /// The file holds arrays, and no network that is known.
+    /// The file contains no known network.
     #[error(
-        "{path} holds no I3D or Inception-v1 that is known: {found}; a network is known by the \
-         name of its first kernel, {}",
+        "{path} contains no known I3D or Inception-v1: found {arrays}; expected the first kernel \
+         under one of these names: {}",
         Layout::first_kernels()
     )]
     NoNetwork {
         /// The file.
         path: PathBuf,
-        /// What it holds instead.
-        found: String,
+        /// The arrays of the file, in words.
+        arrays: String,
     },
-    /// The file holds several networks.
+    /// The file contains several networks.
     #[error(
-        "{path} holds several networks; say which one with --prefix:\n{}",
+        "{path} contains several networks; choose one with --prefix:\n{}",
         .prefixes.iter().map(|prefix| format!("  --prefix '{prefix}'")).collect::<Vec<_>>().join("\n")
     )]
     SeveralNetworks {
         /// The file.
         path: PathBuf,
-        /// What stands before the names of each.
+        /// The prefix of each network's names.
         prefixes: Vec<String>,
     },
     /// Arrays are missing or wrong.
     #[error(
-        "{path} ({layout}) does not fit the network: {} of its arrays missing or wrong\n{}",
+        "{path} ({layout}) does not fit the network: {} arrays are missing or wrong\n{}",
         .problems.len(),
-        listed(.problems)
+        problem_list(.problems)
     )]
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// What it was taken for.
+        /// The recognised layout.
         layout: Layout,
-        /// Each array with what was expected and found.
+        /// One line for each array, with the expected and the found shape.
         problems: Vec<String>,
     },
 }
 
-/// At most this many problems are listed one by one.
-const LISTED: usize = 40;
+/// Largest number of problems in a message.
+const MOST_LISTED: usize = 40;
 
-fn listed(problems: &[String]) -> String {
+fn problem_list(problems: &[String]) -> String {
     let mut lines: Vec<String> =
-        problems.iter().take(LISTED).map(|problem| format!("  {problem}")).collect();
-    if problems.len() > LISTED {
-        lines.push(format!("  … and {} more", problems.len() - LISTED));
+        problems.iter().take(MOST_LISTED).map(|problem| format!("  {problem}")).collect();
+    if problems.len() > MOST_LISTED {
+        lines.push(format!("  … and {} more", problems.len() - MOST_LISTED));
     }
     lines.join("\n")
 }
 
-/// Every array of a file, whatever its kind.
+/// Every array of a file in any supported format.
 ///
 /// # Errors
 /// [`LoadError::NoKind`] or [`LoadError::Read`].
@@ -135,65 +135,69 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
     }
 }
 
-/// Whether a file's classifier is wanted.
+/// Whether to load a file's classifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
-    /// It is taken where there is one.
+    /// Load it, if the file has one.
     Keep,
-    /// It is left out; what it would have read keeps the scale that it had in the file.
+    /// Skip it. The features that it would read keep the scale that they have in the file.
     Drop,
 }
 
-/// The network in a file, inflated if it is two-dimensional, its gammas folded away.
+/// Loads the network in a file, inflates it if it is two-dimensional, and folds its gammas into the
+/// kernels.
 ///
-/// `prefix` chooses where a file holds several networks.
+/// `prefix` selects one of several networks.
 ///
 /// # Errors
-/// [`LoadError`] with everything that is missing or wrong.
-pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<Loaded, LoadError> {
+/// [`LoadError`] with every missing or wrong array.
+pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<LoadedNetwork, LoadError> {
     let (kind, archive) = read_archive(path)?;
-    let Recognised { layout, prefix } = choose(path, &archive, prefix)?;
-    let taken = take(&archive, &Recognised { layout, prefix: prefix.clone() }, head);
-    let Intake { config, variables, left_out } = taken.map_err(|problems| LoadError::Mismatch {
-        path: path.to_owned(),
-        layout,
-        problems,
-    })?;
+    let NetworkLocation { layout, prefix } = choose(path, &archive, prefix)?;
+    let extracted = extract(&archive, &NetworkLocation { layout, prefix: prefix.clone() }, head);
+    let ExtractedNetwork { config, variables, unused_entries } = extracted
+        .map_err(|problems| LoadError::Mismatch { path: path.to_owned(), layout, problems })?;
     let Archive { metadata, .. } = archive;
     let path = path.to_owned();
-    Ok(Loaded { path, kind, layout, prefix, config, variables, left_out, metadata })
+    Ok(LoadedNetwork { path, kind, layout, prefix, config, variables, unused_entries, metadata })
 }
 
-fn choose(path: &Path, archive: &Archive, wanted: Option<&str>) -> Result<Recognised, LoadError> {
-    let mut found = recognise(archive);
-    if let Some(wanted) = wanted {
-        found.retain(|one| one.prefix == wanted);
+fn choose(
+    path: &Path,
+    archive: &Archive,
+    prefix: Option<&str>,
+) -> Result<NetworkLocation, LoadError> {
+    let mut networks = recognise(archive);
+    if let Some(prefix) = prefix {
+        networks.retain(|network| network.prefix == prefix);
     }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(LoadError::NoNetwork { path: path.to_owned(), found: some_names(archive) }),
+    match networks.len() {
+        1 => Ok(networks.remove(0)),
+        0 => Err(LoadError::NoNetwork { path: path.to_owned(), arrays: array_overview(archive) }),
         _ => Err(LoadError::SeveralNetworks {
             path: path.to_owned(),
-            prefixes: found.into_iter().map(|one| one.prefix).collect(),
+            prefixes: networks.into_iter().map(|network| network.prefix).collect(),
         }),
     }
 }
 
-fn some_names(archive: &Archive) -> String {
+/// The number of arrays and a few of their names, for an error message.
+fn array_overview(archive: &Archive) -> String {
     let names: Vec<&str> = archive.arrays.iter().map(|array| &*array.name).take(3).collect();
     match archive.arrays.len() {
-        0 => "it holds no array of floating-point numbers".to_owned(),
+        0 => "no floating-point array".to_owned(),
         count => format!("{count} arrays, for example {}", names.join(", ")),
     }
 }
 
-impl Loaded {
+impl LoadedNetwork {
     /// Whether the file has a classifier.
     pub fn has_head(&self) -> bool {
         self.variables.iter().any(is_head)
     }
 
-    /// For so many input channels that see the same image, with the same output.
+    /// Changes the number of input channels. All channels see the same image; the output stays the
+    /// same.
     #[must_use]
     pub fn with_channels(mut self, channels: usize) -> Self {
         if let Some(first) = self.variables.first_mut() {
@@ -207,8 +211,8 @@ impl Loaded {
         self
     }
 
-    /// BLAKE3 over names, shapes and numbers, as hexadecimal digits: the same for the same network,
-    /// whatever kind of file holds it.
+    /// BLAKE3 over names, shapes and values, as hexadecimal digits. It does not depend on the file's
+    /// format.
     pub fn fingerprint(&self) -> String {
         let mut hash = blake3::Hasher::new();
         for Variable { name, shape, values } in &self.variables {
@@ -220,7 +224,7 @@ impl Loaded {
         hash.finalize().to_string()
     }
 
-    /// How many numbers the arrays hold.
+    /// Number of values in all arrays.
     pub fn count(&self) -> usize {
         self.variables.iter().map(|variable| variable.values.len()).sum()
     }

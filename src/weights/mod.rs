@@ -1,4 +1,4 @@
-//! Weights from elsewhere: a file of any known kind → named arrays → the network's variables.
+//! Weights files: a file of any supported format → named arrays → the network's variables.
 //!
 //! ```text
 //! TensorFlow checkpoint (V2 bundle, V1 file) ─┐
@@ -6,9 +6,8 @@
 //! safetensors, a run ─────────────────────────┘
 //! ```
 //!
-//! Files are what strangers send: every length in them is checked against the size of the file
-//! before anything of that length is made, nothing in them is executed, and whatever is wrong with
-//! them is said with its place.
+//! Files are untrusted input. Every length is checked against the size of the file before memory of
+//! that length is allocated, nothing in a file is executed, and every error names its position.
 
 mod archive;
 mod export;
@@ -22,8 +21,8 @@ pub mod safetensors;
 mod show;
 pub mod tensorflow;
 
-pub use archive::{Archive, LeftOut, ReadError};
+pub use archive::{Archive, ReadError, UnusedEntry};
 pub use export::{ExportError, Target, export};
 pub use layout::Layout;
-pub use load::{FileKind, Head, LoadError, Loaded, load, read_archive};
-pub use show::{Figures, fate_of_head, left_out_by_kind};
+pub use load::{FileKind, Head, LoadError, LoadedNetwork, load, read_archive};
+pub use show::{ArraySummary, head_compatibility, unused_by_kind};

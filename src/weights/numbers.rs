@@ -1,4 +1,4 @@
-//! Types of numbers in files, and their bytes as 32-bit numbers.
+//! Number types in files, and conversion of their bytes to `f32`.
 
 use half::{bf16, f16};
 
@@ -9,12 +9,12 @@ pub(super) enum Kind {
     F64,
     F16,
     Bf16,
-    /// No floating-point number; what it is.
+    /// Not a floating-point type; its description.
     Other(&'static str),
 }
 
 impl Kind {
-    /// Bytes of one number; 0 for what is not read.
+    /// Bytes of one number; 0 for types that are not read.
     pub fn size(self) -> usize {
         match self {
             Self::F64 => 8,
@@ -24,7 +24,7 @@ impl Kind {
         }
     }
 
-    /// Little-endian numbers as 32-bit ones.
+    /// Little-endian numbers as `f32`.
     pub fn numbers(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),

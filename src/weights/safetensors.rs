@@ -1,16 +1,17 @@
-//! Safetensors files: a header of JSON, and bytes.
+//! Safetensors files: a JSON header and raw bytes.
 
 use super::numbers::Kind;
-use super::{Archive, LeftOut, ReadError};
+use super::{Archive, ReadError, UnusedEntry};
 use crate::model::Variable;
 use safetensors::{Dtype, SafeTensors};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Whether a file begins as a safetensors file does: a length within the file, and JSON.
+/// Whether a file starts like a safetensors file (a length within the file, then JSON), or is named
+/// like one.
 pub fn is_one(path: &Path) -> bool {
-    let begins = || -> std::io::Result<([u8; 9], u64)> {
+    let read_start = || -> std::io::Result<([u8; 9], u64)> {
         let mut file = File::open(path)?;
         let mut start = [0; 9];
         file.read_exact(&mut start)?;
@@ -19,13 +20,13 @@ pub fn is_one(path: &Path) -> bool {
     let by_name = path.extension().is_some_and(|ending| ending == "safetensors");
     path.is_file()
         && (by_name
-            || begins().is_ok_and(|(start, size)| {
+            || read_start().is_ok_and(|(start, size)| {
                 let [length @ .., brace] = start;
                 brace == b'{' && u64::from_le_bytes(length) < size
             }))
 }
 
-/// Every array of floating-point numbers of a safetensors file, and the names of everything else.
+/// Every floating-point array of a safetensors file, and the names of all other entries.
 ///
 /// # Errors
 /// [`ReadError`] when the file cannot be read or is damaged.
@@ -43,11 +44,13 @@ pub fn read(path: &Path) -> Result<Archive, ReadError> {
             Dtype::F64 => Kind::F64,
             Dtype::F16 => Kind::F16,
             Dtype::BF16 => Kind::Bf16,
-            Dtype::BOOL => Kind::Other("truth values"),
-            _ => Kind::Other("numbers of another type"),
+            Dtype::BOOL => Kind::Other("booleans"),
+            _ => Kind::Other("unsupported number type"),
         };
         match kind {
-            Kind::Other(what) => archive.left_out.push(LeftOut { name, what: what.to_owned() }),
+            Kind::Other(description) => archive
+                .unused_entries
+                .push(UnusedEntry { name, description: description.to_owned() }),
             kind => archive.arrays.push(Variable {
                 name,
                 shape: tensor.shape().to_vec(),
@@ -56,6 +59,6 @@ pub fn read(path: &Path) -> Result<Archive, ReadError> {
         }
     }
     archive.arrays.sort_by(|one, other| one.name.cmp(&other.name));
-    archive.left_out.sort_by(|one, other| one.name.cmp(&other.name));
+    archive.unused_entries.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(archive)
 }

@@ -1,26 +1,26 @@
-//! What a file of weights is, in figures.
+//! Summaries of weights files for display.
 
-use super::{LeftOut, Loaded};
+use super::{LoadedNetwork, UnusedEntry};
 use crate::model::Variable;
 use std::collections::BTreeMap;
 
-/// One array in figures.
+/// Summary of one array.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Figures {
-    /// Its name.
+pub struct ArraySummary {
+    /// Name of the array.
     pub name: String,
-    /// Its shape.
+    /// Length of each axis.
     pub shape: Vec<usize>,
-    /// How many numbers it has.
+    /// Number of values.
     pub count: usize,
-    /// The root of the sum of their squares.
+    /// Euclidean norm of the values.
     pub norm: f64,
-    /// The least and the greatest of them.
+    /// Smallest and largest value.
     pub range: Option<[f32; 2]>,
 }
 
-impl Figures {
-    /// Of an array.
+impl ArraySummary {
+    /// The summary of an array.
     pub fn of(array: &Variable) -> Self {
         let square: f64 = array.values.iter().map(|&value| f64::from(value).powi(2)).sum();
         let least = array.values.iter().copied().reduce(f32::min);
@@ -35,23 +35,25 @@ impl Figures {
     }
 }
 
-/// What was left out, with how many of each kind.
-pub fn left_out_by_kind(left_out: &[LeftOut]) -> BTreeMap<&str, usize> {
+/// Number of unused entries by description.
+pub fn unused_by_kind(entries: &[UnusedEntry]) -> BTreeMap<&str, usize> {
     let mut kinds = BTreeMap::new();
-    for thing in left_out {
-        *kinds.entry(thing.what.as_str()).or_default() += 1;
+    for entry in entries {
+        *kinds.entry(entry.description.as_str()).or_default() += 1;
     }
     kinds
 }
 
-/// What becomes of a network of two classes that is started from these weights.
-pub fn fate_of_head(loaded: &Loaded) -> String {
+/// Whether a network with two classes can load the classifier of these weights, in words.
+pub fn head_compatibility(loaded: &LoadedNetwork) -> String {
     match (loaded.has_head(), loaded.config.classes) {
         (true, 2) => "loads (2 classes)".to_owned(),
         (true, classes) => format!(
-            "has {classes} classes, 2 are needed: stays random, with model.init_head = \"new\""
+            "has {classes} classes, expected 2: set model.init_head = \"new\" for a new random one"
         ),
-        (false, _) => "is not in the file: stays random, with model.init_head = \"new\"".to_owned(),
+        (false, _) => {
+            "not in the file: set model.init_head = \"new\" for a new random one".to_owned()
+        }
     }
 }
 
@@ -60,10 +62,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_array_has_its_figures() {
+    fn a_summary_has_count_norm_and_range() {
         let array = Variable { name: "w".to_owned(), shape: vec![2], values: vec![3.0, -4.0] };
-        let figures = Figures::of(&array);
-        assert_eq!((figures.count, figures.norm), (2, 5.0));
-        assert_eq!(figures.range, Some([-4.0, 3.0]));
+        let summary = ArraySummary::of(&array);
+        assert_eq!((summary.count, summary.norm), (2, 5.0));
+        assert_eq!(summary.range, Some([-4.0, 3.0]));
     }
 }

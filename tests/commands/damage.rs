@@ -87,7 +87,7 @@ fn with_every_checkpoint_damaged_training_restarts_with_a_warning() {
     let done = workplace.lungs(&["run", run.to_str().unwrap()]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(
-        done.stdout.contains("none is left before it: training begins again"),
+        done.stdout.contains("no earlier checkpoint exists, so training restarts"),
         "{}",
         done.stdout
     );
@@ -127,7 +127,7 @@ fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
         let message = done.stderr.replace(['│', '\n'], " ");
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(message.contains("is damaged (weights.safetensors: its checksum"), "{message}");
-        assert!(message.contains("bring this folder back from a copy, or train anew"), "{message}");
+        assert!(message.contains("restore this folder from a backup, or train again"), "{message}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Models as one file.
+//! `lungs export`: a trained model as one file.
 
 use super::support::Workplace;
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use std::process::Command;
 fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut zip = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
     let count = zip.len();
-    let read = |place| {
-        let mut entry = zip.by_index(place).unwrap();
+    let read = |index| {
+        let mut entry = zip.by_index(index).unwrap();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
         (entry.name().to_owned(), bytes)
@@ -20,8 +20,8 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     (0..count).map(read).collect()
 }
 
-/// What a model says of the cohort, as the table without its paths.
-fn predicted(place: &Workplace, model: &str) -> Vec<Vec<String>> {
+/// A model's predictions for the cohort, as rows of the table.
+fn predictions(place: &Workplace, model: &str) -> Vec<Vec<String>> {
     let done = place.lungs(&["predict", "--model", model, "ct", "--out", "p.csv", "--cache", "c"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let mut table = csv::Reader::from_path(place.path("p.csv")).unwrap();
@@ -29,7 +29,7 @@ fn predicted(place: &Workplace, model: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
+fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
     let place = Workplace::new();
     let sets =
         ["train.epochs=1", "evaluate.recalibrate=platt", "split.train=0.5", "split.valid=0.5"];
@@ -42,8 +42,8 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("Research use only"), "{}", done.stdout);
 
-    let found = files(&place.path("m.zip"));
-    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    let archive = files(&place.path("m.zip"));
+    let names: Vec<&str> = archive.keys().map(String::as_str).collect();
     let expected = [
         "MODEL_CARD.md",
         "SHA256SUMS",
@@ -56,7 +56,7 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
         "weights.safetensors",
     ];
     assert_eq!(names, expected);
-    let text = |name: &str| String::from_utf8(found[name].clone()).unwrap();
+    let text = |name: &str| String::from_utf8(archive[name].clone()).unwrap();
     let card = text("MODEL_CARD.md");
     for words in [
         "# Model card: small",
@@ -73,20 +73,20 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
     }
     let patients = fs::read_to_string(run.join("cohort.csv")).unwrap();
     let patient = patients.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
-    for (name, bytes) in &found {
+    for (name, bytes) in &archive {
         let text = String::from_utf8_lossy(bytes);
         assert!(!patient.is_empty() && !text.contains(&patient), "{name} names a patient");
     }
     assert!(text("provenance.json").contains("\"host\": \"\""));
 
-    // The same run, the same bytes; and the checksums are those of a common tool.
+    // Exporting again gives the same bytes; sha256sum confirms the checksums.
     assert_eq!(
         place.lungs(&["export", "results/small", "--out", "n.zip", "--notes", "about.md"]).code,
         0
     );
     assert!(fs::read(place.path("m.zip")).unwrap() == fs::read(place.path("n.zip")).unwrap());
     fs::create_dir(place.path("out")).unwrap();
-    for (name, bytes) in &found {
+    for (name, bytes) in &archive {
         fs::write(place.path("out").join(name), bytes).unwrap();
     }
     let checked = Command::new("sha256sum")
@@ -98,8 +98,8 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
     }
 
     let model = run.to_str().unwrap();
-    let by_run = predicted(&place, model);
-    assert_eq!(predicted(&place, "m.zip"), by_run);
+    let by_run = predictions(&place, model);
+    assert_eq!(predictions(&place, "m.zip"), by_run);
     let other = place.lungs(&[
         "predict",
         "--model",
@@ -112,7 +112,7 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
     ]);
     assert_eq!(other.code, 0, "{}", other.stderr);
 
-    // A changed file is refused, whatever was changed.
+    // A single changed bit is detected.
     let mut bytes = fs::read(place.path("m.zip")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -123,16 +123,16 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
 }
 
 #[test]
-fn the_folds_of_a_cross_validation_travel_together_and_unfinished_runs_do_not() {
+fn a_cross_validation_exports_all_folds_and_an_unfinished_run_is_an_error() {
     let place = Workplace::new();
     let sets = ["--set", "train.epochs=1", "--set", "split.folds=3"];
     let trained = place.lungs(&[&["train", "small.toml", "-q"], &sets[..]].concat());
     assert_eq!(trained.code, 0, "{}", trained.stderr);
     let run = place.newest_run("small");
     let model = run.to_str().unwrap();
-    let early = place.lungs(&["export", model]);
-    assert_ne!(early.code, 0, "{}", early.stdout);
-    assert!(early.stderr.contains("the run is not finished"), "{}", early.stderr);
+    let unfinished = place.lungs(&["export", model]);
+    assert_ne!(unfinished.code, 0, "{}", unfinished.stdout);
+    assert!(unfinished.stderr.contains("the run is not finished"), "{}", unfinished.stderr);
     assert_eq!(place.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat()).code, 0);
     let done = place.lungs(&["export", model]);
     assert_eq!(done.code, 0, "{}", done.stderr);
@@ -142,10 +142,10 @@ fn the_folds_of_a_cross_validation_travel_together_and_unfinished_runs_do_not() 
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .find(|name| name.ends_with(".lungs.zip"))
         .unwrap();
-    let found = files(&place.path(&archive));
-    assert!((1..=3).all(|fold| found.contains_key(&format!("fold-{fold}/weights.safetensors"))));
-    assert!(found.contains_key("cross-validation.json"));
-    let card = String::from_utf8(found["MODEL_CARD.md"].clone()).unwrap();
+    let contents = files(&place.path(&archive));
+    assert!((1..=3).all(|fold| contents.contains_key(&format!("fold-{fold}/weights.safetensors"))));
+    assert!(contents.contains_key("cross-validation.json"));
+    let card = String::from_utf8(contents["MODEL_CARD.md"].clone()).unwrap();
     assert!(card.contains("out-of-fold exams") && card.contains("3 networks"), "{card}");
-    assert_eq!(predicted(&place, &archive), predicted(&place, model));
+    assert_eq!(predictions(&place, &archive), predictions(&place, model));
 }

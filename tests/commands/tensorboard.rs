@@ -199,6 +199,6 @@ fn unwritable_events_do_not_stop_training() {
     let again = place.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     let output = again.stdout.replace('\n', " ");
-    assert!(output.contains("no TensorBoard events from here on: cannot write "), "{output}");
+    assert!(output.contains("recording no further TensorBoard events: cannot write "), "{output}");
     assert!(run.join("evaluation.json").is_file());
 }

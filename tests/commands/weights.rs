@@ -1,4 +1,4 @@
-//! `lungs weights`, runs that start from weights, and prediction with a file of weights.
+//! `lungs weights`, runs with initial weights, and prediction with a weights file.
 
 use super::support::{Done, Workplace};
 use std::path::Path;
@@ -16,15 +16,15 @@ fn trained() -> Workplace {
     place
 }
 
-fn refused(done: &Done, parts: &[&str]) {
+fn assert_error(done: &Done, parts: &[&str]) {
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
-    let told = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
+    let error = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
     for part in parts {
-        assert!(told.contains(part), "{part} is not in: {told}");
+        assert!(error.contains(part), "{part} is not in: {error}");
     }
 }
 
-fn fine(done: &Done, parts: &[&str]) {
+fn assert_success(done: &Done, parts: &[&str]) {
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     for part in parts {
         assert!(done.stdout.contains(part), "{part} is not in: {}", done.stdout);
@@ -32,42 +32,48 @@ fn fine(done: &Done, parts: &[&str]) {
 }
 
 #[test]
-fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
+fn foreign_weights_are_shown_imported_and_inflated() {
     let place = Workplace::new();
     let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
     let done = place.lungs(&["weights", "show", &deep]);
-    fine(
+    assert_success(
         &done,
         &[
             "PyTorch file, I3D of PyTorch",
             "loads into model.width = 0.0625, model.channels = 3, or 1 with the same output",
-            "has 7 classes, 2 are needed",
-            "57 × a counter of the training",
+            "has 7 classes, expected 2",
+            "57 × training counter",
             "prepared for: not said",
         ],
     );
-    refused(
+    assert_error(
         &place.lungs(&["weights", "import", &flat, "-o", "x.safetensors"]),
         &["lungs weights inflate"],
     );
-    refused(
+    assert_error(
         &place.lungs(&["weights", "inflate", &deep, "-o", "x.safetensors"]),
         &["lungs weights import"],
     );
-    refused(
+    assert_error(
         &place.lungs(&["weights", "show", "small.toml"]),
-        &["is no file of weights that is known"],
+        &["is not a known weights file"],
     );
-    refused(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
-    let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    fine(&place.lungs(&made), &["228 arrays", "× an auxiliary classifier", "It has no classifier"]);
-    let made = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
-    fine(&place.lungs(&made), &["230 arrays"]);
-    fine(&place.lungs(&["weights", "show", "deep.safetensors"]), &["10 mm, 24×32×40 voxels"]);
+    assert_error(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
+    let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
+    assert_success(
+        &place.lungs(&inflate),
+        &["228 arrays", "× auxiliary classifier", "It has no classifier"],
+    );
+    let import = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
+    assert_success(&place.lungs(&import), &["230 arrays"]);
+    assert_success(
+        &place.lungs(&["weights", "show", "deep.safetensors"]),
+        &["10 mm, 24×32×40 voxels"],
+    );
 }
 
 #[test]
-fn a_run_starts_from_weights_as_its_keys_say() {
+fn a_run_starts_from_the_weights_of_its_spec() {
     let place = Workplace::new();
     let flat = vector("googlenet.pth");
     let init = format!("model.init={flat}");
@@ -78,10 +84,10 @@ fn a_run_starts_from_weights_as_its_keys_say() {
         }
         place.lungs(&arguments)
     };
-    refused(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
+    assert_error(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
     let width = "model.width=0.0625";
-    refused(&run(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
-    refused(&run(&["train.freeze=['Conv3d_9']"]), &["no layer \"Conv3d_9\"", "Mixed_5c"]);
+    assert_error(&run(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    assert_error(&run(&["train.freeze=['Conv3d_9']"]), &["no layer \"Conv3d_9\"", "Mixed_5c"]);
     let check = |sets: &[&str]| {
         let mut arguments = vec!["check", "small.toml"];
         for set in sets {
@@ -89,17 +95,17 @@ fn a_run_starts_from_weights_as_its_keys_say() {
         }
         place.lungs(&arguments)
     };
-    refused(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
-    refused(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
-    let told = ["googlenet.pth (PyTorch file, ", "), with a new classifier"];
-    fine(&check(&[&init, width, "model.init_head=new"]), &told);
+    assert_error(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    assert_error(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
+    let messages = ["googlenet.pth (PyTorch file, ", "), with a new classifier"];
+    assert_success(&check(&[&init, width, "model.init_head=new"]), &messages);
     let freeze = "train.freeze=['Conv3d_1a_7x7', 'Mixed_3b']";
     let sets = [&*init, width, "model.init_head=new", freeze, "train.head_rate_factor=10"];
-    fine(&run(&sets), &[]);
+    assert_success(&run(&sets), &[]);
 
-    // What is frozen is what was inflated; the rest has learned.
-    let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    fine(&place.lungs(&made), &[]);
+    // Frozen layers keep the inflated weights; the others have changed.
+    let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
+    assert_success(&place.lungs(&inflate), &[]);
     let read = |path: &Path| {
         let archive = lungs::weights::safetensors::read(path).unwrap();
         move |name: &str| archive.arrays.iter().find(|a| a.name == name).unwrap().clone()
@@ -118,7 +124,7 @@ fn a_run_starts_from_weights_as_its_keys_say() {
 }
 
 #[test]
-fn a_run_knows_which_weights_it_began_with() {
+fn a_run_records_its_initial_weights() {
     let place = Workplace::new();
     std::fs::copy(vector("googlenet.pth"), place.path("flat.pth")).unwrap();
     let sets = ["model.init=flat.pth", "model.width=0.0625", "model.init_head=new"];
@@ -129,15 +135,15 @@ fn a_run_knows_which_weights_it_began_with() {
         }
         place.lungs(&[&arguments[..], more].concat())
     };
-    fine(&run(&["-q"]), &[]);
+    assert_success(&run(&["-q"]), &[]);
     let provenance = std::fs::read_to_string(place.newest_run("small").join("provenance.json"));
     let provenance: serde_json::Value = serde_json::from_str(&provenance.unwrap()).unwrap();
     let loaded = lungs::weights::load(&place.path("flat.pth"), None, lungs::weights::Head::Drop);
     let fingerprint = loaded.unwrap().with_channels(1).fingerprint();
     assert_eq!(provenance["initial_weights"], fingerprint.as_str());
     let again = run(&[]);
-    fine(&again, &["is finished already"]);
-    // Another network of the same name: the run is not what would come of it.
+    assert_success(&again, &["is finished already"]);
+    // Another network under the same name: the run no longer belongs to its inputs.
     let mut arrays = lungs::weights::pytorch::read(&place.path("flat.pth")).unwrap().arrays;
     let kernel = arrays.iter_mut().find(|array| array.name == "conv1.conv.weight").unwrap();
     kernel.values[0] += 1.0;
@@ -145,21 +151,21 @@ fn a_run_knows_which_weights_it_began_with() {
     lungs::model::save_variables(&arrays, &place.path("flat.pth"), &Default::default()).unwrap();
     let changed = run(&[]);
     assert_eq!(changed.code, 2, "{}", changed.stderr);
-    let told = changed.stderr.replace(['│', '\n'], " ");
-    assert!(told.contains("1 file of initial weights changed: flat.pth"), "{told}");
-    fine(&run(&["--keep-inputs"]), &["is finished already"]);
+    let error = changed.stderr.replace(['│', '\n'], " ");
+    assert!(error.contains("1 file of initial weights changed: flat.pth"), "{error}");
+    assert_success(&run(&["--keep-inputs"]), &["is finished already"]);
 }
 
 #[test]
-fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
+fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
     let place = Workplace::new();
-    // One step in all: what Adam does in it is the rate times the same for every factor.
+    // One step in total: Adam's update is proportional to the learning rate.
     let run = |sets: &[&str]| {
         let mut arguments = vec!["train", "small.toml", "--fresh", "-q"];
         for set in ["train.epochs=1", "train.batch_size=64"].iter().chain(sets) {
             arguments.extend(["--set", set]);
         }
-        fine(&place.lungs(&arguments), &[]);
+        assert_success(&place.lungs(&arguments), &[]);
         let weights = place.newest_run("small").join("checkpoints/epoch-001/weights.safetensors");
         let arrays = lungs::weights::safetensors::read(&weights).unwrap().arrays;
         std::fs::remove_dir_all(place.path("results")).unwrap();
@@ -177,9 +183,9 @@ fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
         }
     }
     let frozen = run(&["model.batch_norm=frozen"]);
-    let all = |ending: &str, value: f32| {
-        let of_kind = frozen.iter().filter(|array| array.name.ends_with(ending));
-        of_kind.flat_map(|array| &array.values).all(|found| *found == value)
+    let all = |suffix: &str, value: f32| {
+        let arrays = frozen.iter().filter(|array| array.name.ends_with(suffix));
+        arrays.flat_map(|array| &array.values).all(|element| *element == value)
     };
     assert!(all("moving_mean", 0.0) && all("moving_variance", 1.0));
     let kernel = |arrays: &[lungs::model::Variable]| {
@@ -189,11 +195,11 @@ fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
 }
 
 #[test]
-fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
+fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     let place = trained();
     let run = place.newest_run("small").display().to_string();
-    fine(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
-    fine(&place.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
+    assert_success(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
+    assert_success(&place.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
     let predict = |more: &[&str]| {
         let mut arguments = vec!["predict", "ct", "-q", "--cache", "prepared"];
         arguments.extend(more);
@@ -201,29 +207,33 @@ fn a_file_of_weights_predicts_as_its_run_and_keeps_to_its_preparation() {
     };
     let probabilities = |model: &str| -> Vec<String> {
         let done = predict(&["--model", model]);
-        fine(&done, &[]);
+        assert_success(&done, &[]);
         done.stdout.lines().map(str::to_owned).collect()
     };
     let of_run = probabilities(&run);
     assert!(of_run.len() > 10);
     assert_eq!(probabilities("own.safetensors"), of_run);
 
-    // As PyTorch knows it, and back: the same opinion.
-    let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    fine(&place.lungs(&out), &["written: torch.safetensors"]);
+    // Exported for PyTorch and read back: the same predictions.
+    let export =
+        ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
+    assert_success(&place.lungs(&export), &["written: torch.safetensors"]);
     assert_eq!(probabilities("torch.safetensors"), of_run);
 
     place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
     let other = ["--model", "own.safetensors", "--spec", "other.toml"];
-    refused(&predict(&other), &["preprocess.window.upper_hu: 400 in the weights, 200 in the spec"]);
-    fine(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
+    assert_error(&predict(&other), &["preprocess.window.upper_hu: 400 in the weights, 200 in the spec"]);
+    assert_success(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
     let init = format!("model.init={run}");
     let other = ["run", "other.toml", "--set", &init];
-    refused(&place.lungs(&other), &["prepared in another way", "model.init_preprocess"]);
+    assert_error(
+        &place.lungs(&other),
+        &["trained with different preprocessing", "model.init_preprocess"],
+    );
 
-    // Weights that say nothing need a spec.
+    // Weights with 7 classes cannot predict.
     let deep = vector("i3d-public.pt");
-    refused(&predict(&["--model", &deep]), &["a classifier of 7 classes, expected"]);
+    assert_error(&predict(&["--model", &deep]), &["a classifier of 7 classes, expected"]);
 }
 
 #[test]
@@ -235,8 +245,9 @@ fn an_exported_file_passes_the_documented_check_in_python() {
     }
     let place = trained();
     let run = place.newest_run("small").display().to_string();
-    let out = ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    fine(&place.lungs(&out), &[]);
+    let export =
+        ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
+    assert_success(&place.lungs(&export), &[]);
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pytorch/check.py");
     let done = Command::new("python3").arg(check).arg(place.path("torch.safetensors")).output();
     let done = done.unwrap();

@@ -1,5 +1,5 @@
-//! I3D against the original program: its own graph, run by TensorFlow 1.14 with patterned weights
-//! on a real crop; and against the same step in double precision. See `tests/data/README.md`.
+//! Comparison of I3D with the original's graph, run by TensorFlow 1.14 with patterned weights on a real
+//! crop, and with the same step in double precision. See `tests/data/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -44,20 +44,20 @@ fn checkpoint(folder: &Path) -> tempfile::TempDir {
     unpacked
 }
 
-/// The reference weights, under our names and in our layout.
+/// The reference weights, with our names and shapes.
 fn weights(folder: &Path) -> Vec<Variable> {
     let unpacked = checkpoint(folder);
     let loaded = lungs::weights::load(unpacked.path(), None, Head::Keep).unwrap();
     assert_eq!(loaded.layout, lungs::weights::Layout::TensorFlowI3d);
     assert_eq!(loaded.prefix, PREFIX);
     assert_eq!(loaded.variables.len(), 230);
-    assert!(loaded.left_out.is_empty());
+    assert!(loaded.unused_entries.is_empty());
     assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 2));
     assert_eq!(loaded.config.width_multiplier, 1.0);
     loaded.variables
 }
 
-/// Our index of what lies at TensorFlow's flat index of a variable of TensorFlow's shape.
+/// Our flat index for TensorFlow's flat index in a variable of TensorFlow's shape.
 fn our_index(flat: usize, shape: &[usize]) -> usize {
     match shape {
         [a, b, c, inputs, outputs] if shape[..4] != [1, 1, 1, 1] => {
@@ -93,23 +93,23 @@ fn the_published_network_has_the_published_number_of_parameters() {
 }
 
 #[test]
-fn evaluation_gives_the_originals_logits_and_layers() {
+fn evaluation_equals_the_originals_logits_and_layers() {
     let folder = reference();
     let device = Device::flex();
     let expected = &json(folder.join("i3d_patterned_eval.json"))["eval_mode"];
     let logits = floats(&expected["logits"][0]);
-    let close = |found: Tensor<2>| {
-        let found: Vec<f64> = found.into_data().iter::<f64>().collect();
-        for (found, expected) in found.iter().zip(&logits) {
-            assert!((found - expected).abs() < 1e-3, "logits {found} for {expected}");
+    let assert_close = |actual: Tensor<2>| {
+        let actual: Vec<f64> = actual.into_data().iter::<f64>().collect();
+        for (actual, expected) in actual.iter().zip(&logits) {
+            assert!((actual - expected).abs() < 1e-3, "logit {actual}, expected {expected}");
         }
     };
-    // As the original has it, with three channels.
+    // With three channels, as in the original.
     let variables = weights(&folder);
     let network = config(3).init(0, &device).unwrap().with_variables(variables.clone()).unwrap();
     let mut layers = 0;
     let mut worst = 0.0_f64;
-    let found = network.forward_probed(input(&folder, 3, &device), |name, output| {
+    let actual = network.forward_probed(input(&folder, 3, &device), |name, output| {
         let layer = &expected[name];
         let shape = indices(&layer["shape_ndhwc"]);
         let [n, c, d, h, w] = output.dims();
@@ -120,27 +120,27 @@ fn evaluation_gives_the_originals_logits_and_layers() {
         for (flat, expected) in indices(&layer["flat_index"]).iter().zip(floats(&layer["value"])) {
             let (channel, position) = (flat % c, flat / c);
             let (sample, position) = (position / (d * h * w), position % (d * h * w));
-            let found = f64::from(values[(sample * c + channel) * d * h * w + position]);
-            let difference = (found - expected).abs() / max;
-            assert!(difference < 1e-3, "{name} at {flat}: {found} for {expected}");
+            let actual = f64::from(values[(sample * c + channel) * d * h * w + position]);
+            let difference = (actual - expected).abs() / max;
+            assert!(difference < 1e-3, "{name} at {flat}: {actual}, expected {expected}");
             worst = worst.max(difference);
         }
         layers += 1;
     });
     assert_eq!(layers, 16);
-    eprintln!("worst difference of a probe: {worst:.1e} of its layer's largest value");
-    close(found);
+    eprintln!("largest relative difference of a layer: {worst:.1e} of its largest value");
+    assert_close(actual);
     // With one channel, and through a file.
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("three.safetensors");
     model::save(&network, &file, &model::Metadata::new()).unwrap();
     drop(network);
     let (network, _) = model::load(config(1).init(0, &device).unwrap(), &file).unwrap();
-    close(network.forward(input(&folder, 1, &device)));
+    assert_close(network.forward(input(&folder, 1, &device)));
 }
 
-/// A training step of ours on the reference's batch: logits, loss, gradients, and what the network is
-/// after one step of Adam, its averages moved `times` times.
+/// Our training step on the reference's batch: logits, loss, gradients, and the variables after one step
+/// of Adam and `updates` updates of the running statistics.
 struct Step {
     logits: Vec<f64>,
     loss: f64,
@@ -148,28 +148,28 @@ struct Step {
     after: BTreeMap<String, Vec<f32>>,
 }
 
-fn step(folder: &Path, times: usize) -> Step {
+fn step(folder: &Path, updates: usize) -> Step {
     let device = Device::flex().autodiff();
     let network = config(3).init(0, &device).unwrap();
     let network = network.with_variables(weights(folder)).unwrap();
     let x = input(folder, 3, &device);
     let x = Tensor::cat(vec![x.clone(), x.flip([4])], 0);
-    let (logits, moments) = network.forward_train(x, 0);
+    let (logits, statistics) = network.forward_train(x, 0);
     let loss = Loss::CrossEntropy.mean(logits.clone(), &[0, 1]);
-    let found = f64::from(loss.clone().into_scalar::<f32>());
+    let loss_value = f64::from(loss.clone().into_scalar::<f32>());
     let gradients = GradientsParams::from_grads(loss.backward(), &network);
     let names = network.variables().into_iter().map(|variable| variable.name);
     let names = names.filter(|name| !name.contains("/moving_"));
-    let kept = names.map(|name| (name.clone(), gradient(&gradients, &name))).collect();
+    let by_name = names.map(|name| (name.clone(), gradient(&gradients, &name))).collect();
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     let mut network = adam.step(1e-4, network, gradients);
-    for _ in 0..times {
-        network = network.absorb(&moments, 0.001);
+    for _ in 0..updates {
+        network = network.update_running_statistics(&statistics, 0.001);
     }
     Step {
         logits: logits.into_data().iter::<f64>().collect(),
-        loss: found,
-        gradients: kept,
+        loss: loss_value,
+        gradients: by_name,
         after: network.variables().into_iter().map(|v| (v.name, v.values)).collect(),
     }
 }
@@ -178,71 +178,79 @@ fn norm(gradient: &[f64]) -> f64 {
     gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
 }
 
-/// All 116 gradients and the parameters after Adam's step. PyTorch's own single precision is up to
-/// 2.2e-3 from its double precision in these norms, and 2.6e-6 in the loss.
+/// Compares all 116 gradients and the parameters after Adam's step. PyTorch's own single precision
+/// differs from its double precision by up to 2.2e-3 in these norms, and by 2.6e-6 in the loss.
 #[test]
-fn a_training_step_is_that_of_double_precision() {
+fn a_training_step_equals_that_in_double_precision() {
     let folder = reference();
     let expected = json(folder.join("train_step_f64.json"));
-    let found = step(&folder, 1);
+    let actual = step(&folder, 1);
     let expected_loss = expected["loss"].as_f64().unwrap();
-    let off = (found.loss / expected_loss - 1.0).abs();
-    assert!(off < 1e-4, "loss {} for {expected_loss}", found.loss);
-    eprintln!("loss off by {off:.1e} of its value");
+    let error = (actual.loss / expected_loss - 1.0).abs();
+    assert!(error < 1e-4, "loss {}, expected {expected_loss}", actual.loss);
+    eprintln!("relative error of the loss: {error:.1e}");
     let expected_logits = expected["logits"].as_array().unwrap().iter().flat_map(floats);
-    for (found, expected) in found.logits.iter().zip(expected_logits) {
-        assert!((found - expected).abs() < 1e-3, "logit {found} for {expected}");
+    for (actual, expected) in actual.logits.iter().zip(expected_logits) {
+        assert!((actual - expected).abs() < 1e-3, "logit {actual}, expected {expected}");
     }
     let variables = expected["variables"].as_object().unwrap();
     assert_eq!(variables.len(), 116);
-    assert!(found.gradients.keys().eq(variables.keys().collect::<BTreeSet<_>>()));
-    let mut off_norms = Vec::new();
+    assert!(actual.gradients.keys().eq(variables.keys().collect::<BTreeSet<_>>()));
+    let mut norm_errors = Vec::new();
     for (name, expected) in variables {
-        let gradient = &found.gradients[name];
-        let off = (norm(gradient) / expected["norm"].as_f64().unwrap() - 1.0).abs();
-        assert!(off < 5e-3, "{name}: the norm is off by {off:.1e} of its value");
-        off_norms.push(off);
+        let gradient = &actual.gradients[name];
+        let error = (norm(gradient) / expected["norm"].as_f64().unwrap() - 1.0).abs();
+        assert!(error < 5e-3, "{name}: relative error of the norm: {error:.1e}");
+        norm_errors.push(error);
         let largest = expected["largest"].as_f64().unwrap();
-        let at = indices(&expected["at"]);
+        let positions = indices(&expected["at"]);
         let values = floats(&expected["gradient"]).into_iter().zip(floats(&expected["after"]));
-        for (&at, (derivative, after)) in at.iter().zip(values) {
+        for (&at, (derivative, after)) in positions.iter().zip(values) {
             let close = (gradient[at] - derivative).abs() < 5e-2 * largest;
-            assert!(close, "{name} at {at}: {} for {derivative} of {largest}", gradient[at]);
-            let found = f64::from(found.after[name][at]);
-            let close = (found - after).abs() < 1e-6;
-            assert!(close, "{name} at {at} after the step: {found} for {after}");
+            assert!(
+                close,
+                "{name} at {at}: {}, expected {derivative}, largest {largest}",
+                gradient[at]
+            );
+            let actual = f64::from(actual.after[name][at]);
+            let close = (actual - after).abs() < 1e-6;
+            assert!(close, "{name} at {at} after the step: {actual}, expected {after}");
         }
     }
-    off_norms.sort_by(f64::total_cmp);
-    eprintln!("norms off by {:.1e} in the middle, {:.1e} at most", off_norms[58], off_norms[115]);
+    norm_errors.sort_by(f64::total_cmp);
+    eprintln!(
+        "relative errors of the norms: median {:.1e}, maximum {:.1e}",
+        norm_errors[58], norm_errors[115]
+    );
 }
 
 /// Whether a variable's gradient is comparable with TensorFlow's.
 ///
-/// Where several elements of a max pool's window are equally large, TensorFlow's CPU kernel gives
-/// each of them the whole gradient; we, like PyTorch and cuDNN, give it to one. The air around a
-/// body makes such ties everywhere, so that only what no max pool lies behind can be compared.
-/// (With the gradient given to every tied element, double precision gives TensorFlow's norms to
-/// 2.4e-2 at most and 1.2e-3 in the middle: see `tests/data/README.md`.)
+/// If several elements of a max pool's window are equally large, TensorFlow's CPU kernel gives each of
+/// them the full gradient; this program gives it to one, like PyTorch and cuDNN. The air around a body
+/// causes many ties, so that only variables after the last max pool are comparable. (With the gradient
+/// given to every tied element, double precision reproduces TensorFlow's norms with a maximum error of
+/// 2.4e-2 and a median of 1.2e-3: see `tests/data/README.md`.)
 fn is_after_the_last_pool(name: &str) -> bool {
     name.starts_with("Mixed_5c/") || name.starts_with("Logits/")
 }
 
 #[test]
-fn a_training_step_is_the_originals() {
+fn a_training_step_equals_the_originals() {
     let folder = reference();
     let expected = json(folder.join("i3d_patterned_train_step.json"));
-    // The fixture's run moved its averages twice, both times by the moments before the step.
+    // The fixture's run updated the running statistics twice, both times with the batch statistics
+    // before the step.
     let step = step(&folder, 2);
 
-    // TensorFlow's single-precision loss is 4.5e-4 from what double precision gives: these weights
-    // magnify rounding. The tolerances leave room for its error.
+    // TensorFlow's single-precision loss differs from double precision by 4.5e-4: these weights
+    // magnify rounding. The tolerances include that error.
     let expected_loss = expected["loss"].as_f64().unwrap();
     let close = (step.loss / expected_loss - 1.0).abs() < 1e-3;
-    assert!(close, "loss {} for {expected_loss}", step.loss);
+    assert!(close, "loss {}, expected {expected_loss}", step.loss);
     let expected_logits = expected["logits"].as_array().unwrap().iter().flat_map(floats);
-    for (found, expected) in step.logits.iter().zip(expected_logits) {
-        assert!((found - expected).abs() < 1e-3, "logit {found} for {expected}");
+    for (actual, expected) in step.logits.iter().zip(expected_logits) {
+        assert!((actual - expected).abs() < 1e-3, "logit {actual}, expected {expected}");
     }
 
     let expected_gradients = expected["gradients"].as_object().unwrap();
@@ -255,14 +263,14 @@ fn a_training_step_is_the_originals() {
         }
         let gradient = &step.gradients[name];
         let difference = (norm(gradient) / expected["l2"].as_f64().unwrap() - 1.0).abs();
-        assert!(difference < 1e-2, "{name}: the norm is off by {difference:.1e}");
+        assert!(difference < 1e-2, "{name}: relative error of the norm: {difference:.1e}");
         let shape = indices(&expected["shape"]);
         let largest = gradient.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
         for (flat, value) in indices(&expected["flat_index"]).iter().zip(floats(&expected["value"]))
         {
-            let found = gradient[our_index(*flat, &shape)];
-            let close = (found - value).abs() < 5e-2 * largest;
-            assert!(close, "{name} at {flat}: {found} for {value}, the largest being {largest}");
+            let actual = gradient[our_index(*flat, &shape)];
+            let close = (actual - value).abs() < 5e-2 * largest;
+            assert!(close, "{name} at {flat}: {actual}, expected {value}, largest {largest}");
         }
         compared += 1;
     }
@@ -281,9 +289,9 @@ fn a_training_step_is_the_originals() {
         };
         let flat = indices(&expected["flat_index"]);
         for (flat, value) in flat.iter().zip(floats(&expected["value"])) {
-            let found = f64::from(values[our_index(*flat, &shape)]);
-            let close = (found - value).abs() < 1e-6;
-            assert!(close, "{name} at {flat} after the step: {found} for {value}");
+            let actual = f64::from(values[our_index(*flat, &shape)]);
+            let close = (actual - value).abs() < 1e-6;
+            assert!(close, "{name} at {flat} after the step: {actual}, expected {value}");
         }
         compared += 1;
     }

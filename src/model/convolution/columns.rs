@@ -1,14 +1,14 @@
-//! Unrolling a volume into the columns of a matrix, and adding such columns back.
+//! Unrolling a volume into the columns of a matrix (im2col), and adding columns back (col2im).
 //!
-//! A convolution is a matrix product once every window of the input is a column:
+//! With every window of the input as a column, a convolution is a matrix product:
 //!
 //! ```text
 //! columns[channel, kd, kh, kw | od, oh, ow] = input[channel, od·s + kd − p, oh·s + kh − p, ow·s + kw − p]
 //! output [out      | od, oh, ow]            = kernel[out | channel, kd, kh, kw] · columns
 //! ```
 //!
-//! All of a volume's columns would be `kd·kh·kw` times the volume, so that they are made a tile
-//! at a time: a stretch of output rows (od, oh) whose columns fit in the processor's cache.
+//! All columns of a volume would be `kd·kh·kw` times as large as the volume. They are therefore made
+//! tile by tile: a range of output rows (od, oh) whose columns fit in the processor's cache.
 
 use std::ops::Range;
 
@@ -17,9 +17,9 @@ use rayon::prelude::*;
 use super::super::padding::inside;
 use super::{Geometry, winograd};
 
-/// About as many numbers as one tile of columns holds (2 MiB).
+/// Approximate size of a tile of columns in numbers (2 MiB).
 const TILE: usize = 512 * 1024;
-/// Below this many numbers a tile is filled by one thread.
+/// Smallest tile, in numbers, that several threads fill.
 const PARALLEL_FROM: usize = 64 * 1024;
 
 /// The lengths of one convolution, per sample.
@@ -38,7 +38,7 @@ pub(super) struct Lengths {
 }
 
 impl Lengths {
-    /// From the shapes `[batch, channel, d, h, w]` and `[out, channel, kd, kh, kw]`.
+    /// Lengths for the shapes `[batch, channel, d, h, w]` and `[out, channel, kd, kh, kw]`.
     pub(super) fn new(input: [usize; 5], kernel: [usize; 5], geometry: &Geometry) -> Self {
         let [_, channels, id, ih, iw] = input;
         let [filters, kernel_channels, kd, kh, kw] = kernel;
@@ -56,7 +56,7 @@ impl Lengths {
         self.input.iter().product()
     }
 
-    /// Numbers in one channel of the output: the columns of the whole sample.
+    /// Numbers in one channel of the output: the columns of a sample.
     pub(super) fn output_plane(&self) -> usize {
         self.output.iter().product()
     }
@@ -66,26 +66,26 @@ impl Lengths {
         self.kernel.iter().product()
     }
 
-    /// Rows of the matrix of columns.
+    /// Number of rows in the matrix of columns.
     pub(super) fn column_length(&self) -> usize {
         self.channels * self.taps()
     }
 
-    /// Whether the columns are the input itself: a 1×1×1 kernel moved by one.
+    /// Whether the columns are the input itself: a 1×1×1 kernel with stride 1.
     pub(super) fn is_pointwise(&self, geometry: &Geometry) -> bool {
         self.kernel == [1; 3] && geometry.strides == [1; 3] && self.input == self.output
     }
 
-    /// The shape for [`winograd`], where that is the faster way.
+    /// The shape for [`winograd`], if that is faster.
     pub(super) fn by_tiles(&self, geometry: &Geometry) -> Option<winograd::Shape> {
         let fits =
             self.kernel == [3; 3] && geometry.strides == [1; 3] && geometry.padding == [(1, 1); 3];
         let Self { channels, filters, input: size, .. } = *self;
         let shape = winograd::Shape { channels, filters, size };
-        (fits && shape.pays()).then_some(shape)
+        (fits && shape.is_faster()).then_some(shape)
     }
 
-    /// The tiles of a sample, each a stretch of output rows (od, oh).
+    /// The tiles of a sample, each a range of output rows (od, oh).
     pub(super) fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.output[0] * self.output[1];
         let height = self.tile_rows();
@@ -103,11 +103,11 @@ impl Lengths {
     }
 }
 
-/// One element of a kernel, and where it meets the input.
+/// One element of a kernel, and its positions in the input.
 struct Tap<'a> {
-    /// The kernel element's place along depth, height, width.
+    /// Index of the kernel element along depth, height, width.
     element: [usize; 3],
-    /// The output positions along each axis whose input lies inside, not in the padding.
+    /// Range of output positions along each axis whose input is not in the padding.
     inside: [(usize, usize); 3],
     lengths: &'a Lengths,
     geometry: &'a Geometry,
@@ -124,13 +124,13 @@ impl<'a> Tap<'a> {
         Self { element, inside, lengths, geometry }
     }
 
-    /// The input position along `axis` of an output position that is inside.
-    fn at(&self, axis: usize, window: usize) -> usize {
+    /// The input position along `axis` of an output position in `inside`.
+    fn input_position(&self, axis: usize, window: usize) -> usize {
         window * self.geometry.strides[axis] + self.element[axis] - self.geometry.padding[axis].0
     }
 
-    /// Calls `row` for each output row of a tile that meets the input, with the row's place in
-    /// the tile and the place in the channel of the first input element that it meets.
+    /// Calls `row` for each output row of a tile that overlaps the input, with the row's index in the
+    /// tile and the index in the channel of its first input element.
     #[inline(always)]
     fn for_rows(&self, rows: &Range<usize>, mut row: impl FnMut(usize, usize)) {
         let [_, height, width] = self.lengths.input;
@@ -139,18 +139,18 @@ impl<'a> Tap<'a> {
         if first == last || first_row == last_row {
             return;
         }
-        let start = self.at(2, first);
+        let start = self.input_position(2, first);
         let (from, to) = (rows.start / rows_per_depth, rows.end.div_ceil(rows_per_depth));
         for depth in first_depth.max(from)..last_depth.min(to) {
-            // This depth's rows that are both in the tile and inside.
+            // The rows of this depth that are in the tile and not in the padding.
             let zero = depth * rows_per_depth;
             let begin = (zero + first_row).max(rows.start);
             let end = (zero + last_row).min(rows.end);
             if begin >= end {
                 continue;
             }
-            let plane = self.at(0, depth) * height;
-            let mut source = (plane + self.at(1, begin - zero)) * width + start;
+            let plane = self.input_position(0, depth) * height;
+            let mut source = (plane + self.input_position(1, begin - zero)) * width + start;
             for index in begin..end {
                 row(index - rows.start, source);
                 source += self.geometry.strides[1] * width;
@@ -158,12 +158,12 @@ impl<'a> Tap<'a> {
         }
     }
 
-    /// Whether some of the output meets padding through this element.
+    /// Whether this element reaches the padding at some output position.
     fn touches_padding(&self) -> bool {
         (0..3).any(|axis| self.inside[axis] != (0, self.lengths.output[axis]))
     }
 
-    /// How far the input row is read from the first element on: up to the last that is met.
+    /// Number of input elements in a row from the first to the last that is read.
     fn span(&self) -> usize {
         let (first, last) = self.inside[2];
         (last - first).saturating_sub(1) * self.geometry.strides[2] + 1
@@ -211,7 +211,7 @@ pub(super) fn gather(
     }
 }
 
-/// `step_by(2)` in a form that the compiler turns into vector instructions.
+/// `step_by(2)` in a form that compiles to vector instructions.
 fn every_second(out: &mut [f32], source: &[f32]) {
     let (pairs, last) = source.as_chunks::<2>();
     let (body, end) = out.split_at_mut(pairs.len());
@@ -223,9 +223,10 @@ fn every_second(out: &mut [f32], source: &[f32]) {
     }
 }
 
-/// Adds `columns` (`[column_length, tile width]`) back to where [`gather`] takes them from.
+/// Adds `columns` (`[column_length, tile width]`) back to the positions that [`gather`] reads.
 ///
-/// One thread has a whole channel, and adds its taps in order: the thread count changes nothing.
+/// One thread processes a channel and adds its taps in order, so that the result does not depend on the
+/// number of threads.
 pub(super) fn scatter(
     input: &mut [f32],
     columns: &[f32],

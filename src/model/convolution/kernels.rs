@@ -1,5 +1,5 @@
-//! The three products of a convolution, on slices: output, gradient of the kernel, gradient of
-//! the input. Samples of a batch are worked on in parallel; sums over samples keep their order.
+//! The three products of a convolution, on slices: output, gradient of the kernel, gradient of the
+//! input. Samples of a batch are processed in parallel; sums over samples have a fixed order.
 
 use rayon::prelude::*;
 
@@ -55,8 +55,8 @@ pub(super) fn kernel_gradient(
     }
     let (plane, length, filters) =
         (lengths.output_plane(), lengths.column_length(), lengths.filters);
-    // Summed as [column element, filter]: of the two factors, both lying the wrong way for the
-    // product, `gemm` then rearranges the smaller one.
+    // Summed as [column element, filter]: both factors need a transposition, and in this order `gemm`
+    // transposes the smaller one.
     let sample = |(input, gradient): (&[f32], &[f32])| {
         let mut sum = vec![0.0; length * filters];
         if lengths.is_pointwise(geometry) {

@@ -1,18 +1,18 @@
-//! Matrix products on slices: a safe face for the `gemm` crate.
+//! Matrix products on slices: a safe interface to the `gemm` crate.
 
-/// Who shares the work of a product.
+/// Number of threads for a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Threads {
-    /// The calling thread alone: others are at work on other products.
+    /// The calling thread; other threads compute other products.
     One,
-    /// All threads of the pool, when the product is large enough.
+    /// All threads of the pool, if the product is large enough.
     Many,
 }
 
-/// Below this many multiplications, starting threads costs more than it gains.
+/// Smallest product, in multiplications, for which several threads are faster.
 const PARALLEL_FROM: usize = 192 * 192 * 192;
 
-/// A matrix that is looked at in place: element (i, j) is `values[i·row_step + j·column_step]`.
+/// A view of a matrix: element (i, j) is `values[i·row_step + j·column_step]`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     values: &'a [f32],
@@ -23,12 +23,12 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows one after another, `row_step` apart.
+    /// A row-major matrix whose rows are `row_step` apart.
     pub(super) fn new(values: &'a [f32], rows: usize, columns: usize, row_step: usize) -> Self {
         Self { values, rows, columns, row_step, column_step: 1 }
     }
 
-    /// The same numbers with rows and columns exchanged.
+    /// The transposed view.
     pub(super) fn transposed(self) -> Self {
         Self {
             values: self.values,
@@ -39,13 +39,13 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// One more than the largest index that the matrix reaches.
-    fn reach(&self) -> usize {
-        reach(self.rows, self.columns, self.row_step, self.column_step)
+    /// Largest index of the matrix plus one.
+    fn required_length(&self) -> usize {
+        required_length(self.rows, self.columns, self.row_step, self.column_step)
     }
 }
 
-fn reach(rows: usize, columns: usize, row_step: usize, column_step: usize) -> usize {
+fn required_length(rows: usize, columns: usize, row_step: usize, column_step: usize) -> usize {
     match (rows, columns) {
         (0, _) | (_, 0) => 0,
         _ => (rows - 1) * row_step + (columns - 1) * column_step + 1,
@@ -55,8 +55,8 @@ fn reach(rows: usize, columns: usize, row_step: usize, column_step: usize) -> us
 /// `out = left · right`, or `out += left · right` with `add`, where `out` has rows of consecutive
 /// numbers, `out_row_step` apart.
 ///
-/// Each number of `out` is summed by one thread in an order that depends on the shapes only, so
-/// that the thread count never changes a bit.
+/// Each number of `out` is summed by one thread, in an order that depends on the shapes only, so that
+/// the number of threads changes no bit.
 pub(super) fn multiply(
     out: &mut [f32],
     out_row_step: usize,
@@ -68,15 +68,18 @@ pub(super) fn multiply(
     let (m, k, n) = (left.rows, left.columns, right.columns);
     assert_eq!(right.rows, k, "the inner lengths of a product must agree");
     assert!(m <= 1 || n <= out_row_step, "rows of the output must not overlap");
-    assert!(reach(m, n, out_row_step, 1) <= out.len());
-    assert!(left.reach() <= left.values.len() && right.reach() <= right.values.len());
+    assert!(required_length(m, n, out_row_step, 1) <= out.len());
+    assert!(
+        left.required_length() <= left.values.len()
+            && right.required_length() <= right.values.len()
+    );
     let parallelism = if threads == Threads::Many && m * n * k >= PARALLEL_FROM {
-        gemm::Parallelism::Rayon(0) // as many threads as the pool has
+        gemm::Parallelism::Rayon(0) // all threads of the pool
     } else {
         gemm::Parallelism::None
     };
-    // SAFETY: the three asserts above bound every element that gemm touches (indices up to
-    // `reach − 1` of slices that are at least that long); `out` is borrowed exclusively, so it
+    // SAFETY: the three asserts above bound every element that gemm accesses (indices up to
+    // `required_length − 1` of slices that are at least that long); `out` is borrowed exclusively, so it
     // overlaps neither input, and its rows do not overlap each other. All strides are in elements
     // and come from slice lengths, hence fit in isize. With `add` false gemm does not read `out`.
     unsafe {

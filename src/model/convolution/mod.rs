@@ -1,10 +1,10 @@
 //! 3-D convolution with TensorFlow's SAME padding.
 //!
-//! Burn 0.22's own `conv3d` refuses padding that differs between the two sides, which SAME
-//! padding with stride 2 needs, and on the CPU its gradients are the slowest part of a training
-//! step. So the CPU gets kernels of our own (windows unrolled into columns, then one matrix
-//! product: [`columns`], [`kernels`]), registered with Burn as a backend extension with
-//! gradients. Elsewhere the input is padded first and Burn's `conv3d` does the work.
+//! Burn 0.22's own `conv3d` does not support asymmetric padding, which SAME padding with stride 2
+//! needs, and on the CPU its gradients are the slowest part of a training step. The CPU therefore has
+//! our own kernels (windows unrolled into columns, then one matrix product: [`columns`], [`kernels`]),
+//! a backend extension with gradients. On other devices the input is padded and Burn's `conv3d` is
+//! used.
 
 mod columns;
 mod kernels;
@@ -25,7 +25,7 @@ use burn_flex::FlexTensor;
 use super::{flex, padding};
 use columns::Lengths;
 
-/// How a kernel is moved over its input.
+/// Strides and padding of a convolution.
 #[derive(Debug, Clone)]
 struct Geometry {
     /// Steps along depth, height, width.
@@ -34,9 +34,9 @@ struct Geometry {
     padding: [(usize, usize); 3],
 }
 
-/// `input` (`[batch, channel, depth, height, width]`) convolved with `kernel`
-/// (`[out, channel, depth, height, width]`), both axes' windows `stride` apart, SAME padding: the
-/// output is `[batch, out, ceil(depth / stride), …]`.
+/// The convolution of `input` (`[batch, channel, depth, height, width]`) with `kernel`
+/// (`[out, channel, depth, height, width]`), with `stride` along all axes and SAME padding. The output
+/// is `[batch, out, ceil(depth / stride), …]`.
 pub(super) fn convolve_same(input: Tensor<5>, kernel: Tensor<5>, stride: usize) -> Tensor<5> {
     let [batch, channels, depth, height, width] = input.dims();
     let [filters, _, kd, kh, kw] = kernel.dims();
@@ -56,9 +56,11 @@ pub(super) fn convolve_same(input: Tensor<5>, kernel: Tensor<5>, stride: usize) 
         let input = input.reshape([batch, channels, depth * height * width]);
         return kernel.matmul(input).reshape([batch, filters, depth, height, width]);
     }
-    let [along_depth, along_height, along_width] = padding;
-    let padded =
-        input.pad([(0, 0), (0, 0), along_depth, along_height, along_width], PadMode::Constant(0.0));
+    let [depth_padding, height_padding, width_padding] = padding;
+    let padded = input.pad(
+        [(0, 0), (0, 0), depth_padding, height_padding, width_padding],
+        PadMode::Constant(0.0),
+    );
     let options = ConvOptions::new(strides, [0; 3], [1; 3], 1);
     burn::tensor::module::conv3d(padded, kernel, None, options)
 }
@@ -152,12 +154,12 @@ mod tests {
 
     fn numbers(seed: u64, name: &str, count: usize) -> Vec<f64> {
         let mut stream = random::stream(seed, name);
-        // Multiples of 1/8 in a small range: sums are exact in f32 in whatever order.
+        // Multiples of 1/8 in a small range: sums in f32 are exact in any order.
         (0..count).map(|_| f64::from(stream.next_u32() % 33) / 8.0 - 2.0).collect()
     }
 
-    /// Output, and gradients of input and kernel, for a random gradient of the output. With f64
-    /// this takes the way of the other devices, Burn's own convolution of the padded input.
+    /// Output, and gradients of input and kernel, for a random gradient of the output. With f64, Burn's
+    /// own convolution of the padded input is used, as on other devices.
     fn convolved<E: Element>(
         shape: [usize; 5],
         kernel: [usize; 5],
@@ -180,13 +182,13 @@ mod tests {
             .map(|tensor| tensor.into_data().iter::<f64>().collect())
     }
 
-    fn assert_as_burns(shape: [usize; 5], kernel: [usize; 5], stride: usize, seed: u64) {
+    fn assert_equals_burn(shape: [usize; 5], kernel: [usize; 5], stride: usize, seed: u64) {
         let ours = convolved::<f32>(shape, kernel, stride, seed);
         let burns = convolved::<f64>(shape, kernel, stride, seed);
-        for (what, (ours, burns)) in
+        for (name, (ours, burns)) in
             ["output", "input's gradient", "kernel's gradient"].iter().zip(ours.iter().zip(&burns))
         {
-            assert_eq!(ours, burns, "{what} of {shape:?} * {kernel:?} / {stride}");
+            assert_eq!(ours, burns, "{name} of {shape:?} * {kernel:?} / {stride}");
         }
     }
 
@@ -202,13 +204,13 @@ mod tests {
         ) {
             let shape = [batch, inputs, size[0], size[1], size[2]];
             let kernel = [filters, inputs, kernel[0], kernel[1], kernel[2]];
-            assert_as_burns(shape, kernel, stride, seed);
+            assert_equals_burn(shape, kernel, stride, seed);
         }
     }
 
     #[test]
-    fn a_sample_of_several_tiles_is_joined_rightly() {
+    fn a_sample_of_several_tiles_is_convolved_correctly() {
         // 27·48 rows of columns: a tile is 16 of the 25 output rows.
-        assert_as_burns([1, 48, 5, 5, 24], [2, 48, 3, 3, 3], 1, 1);
+        assert_equals_burn([1, 48, 5, 5, 24], [2, 48, 3, 3, 3], 1, 1);
     }
 }

@@ -4,12 +4,12 @@
 //! y = max((x − mean) / sqrt(variance + 0.001) + beta, 0)
 //! ```
 //!
-//! There is no learned scale (gamma). In training, mean and (population) variance are the
-//! batch's own, per channel over batch and space, and gradients flow through them; in evaluation
-//! they are moving averages, `moving ← 0.999·moving + 0.001·batch`.
+//! There is no learned scale (gamma). Training uses batch statistics: mean and population variance per
+//! channel over batch and space, with gradients. Evaluation uses running statistics,
+//! `moving ← 0.999·moving + 0.001·batch`.
 //!
-//! Burn builds this from elementwise operations, each a pass over memory. On the CPU we do it in
-//! one pass forward and two backward; on other devices Burn's operations serve.
+//! Burn builds this from elementwise operations, each a pass over memory. Our CPU implementation needs
+//! one pass forward and two backward; other devices use Burn's operations.
 
 mod passes;
 
@@ -26,35 +26,43 @@ use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn_flex::FlexTensor;
 
 use super::flex;
-use passes::{Constants, Pass, Statistics, moments, rectify, rectify_in_place};
+use passes::{Constants, Pass, StatisticsSource, channel_statistics, rectify, rectify_in_place};
 
-/// What is added to a variance before its square root.
+/// Added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;
 
 /// Mean and population variance of each channel, `[channel]` each, without gradients.
 #[derive(Debug, Clone)]
-pub(super) struct Moments {
+pub(super) struct ChannelStatistics {
     pub(super) mean: Tensor<1>,
     pub(super) variance: Tensor<1>,
 }
 
-/// Normalises with the batch's own moments, and returns them.
-pub(super) fn normalize_by_batch(input: Tensor<5>, beta: Tensor<1>) -> (Tensor<5>, Moments) {
+/// Normalises with the batch statistics, and returns them.
+pub(super) fn normalize_by_batch(
+    input: Tensor<5>,
+    beta: Tensor<1>,
+) -> (Tensor<5>, ChannelStatistics) {
     if flex::is_ours(&input) {
-        let moments = batch_moments(input.clone().inner());
-        let output = normalize_here(input, beta, &moments, Statistics::OfTheBatch);
-        return (output, moments);
+        let statistics = batch_statistics(input.clone().inner());
+        let output = normalize_on_cpu(input, beta, &statistics, StatisticsSource::Batch);
+        return (output, statistics);
     }
     let gamma = Tensor::ones_like(&beta);
     let output = batch_norm_train(input, gamma, beta, EPSILON);
-    let moments = Moments { mean: output.mean.inner(), variance: output.variance.inner() };
-    (relu(output.output), moments)
+    let statistics =
+        ChannelStatistics { mean: output.mean.inner(), variance: output.variance.inner() };
+    (relu(output.output), statistics)
 }
 
-/// Normalises with given moments.
-pub(super) fn normalize_by(input: Tensor<5>, beta: Tensor<1>, moments: &Moments) -> Tensor<5> {
+/// Normalises with the given statistics.
+pub(super) fn normalize_by(
+    input: Tensor<5>,
+    beta: Tensor<1>,
+    statistics: &ChannelStatistics,
+) -> Tensor<5> {
     if flex::is_ours(&input) {
-        return normalize_here(input, beta, moments, Statistics::Given);
+        return normalize_on_cpu(input, beta, statistics, StatisticsSource::Given);
     }
     let like_input = |tensor: &Tensor<1>| {
         if input.is_autodiff() {
@@ -63,27 +71,27 @@ pub(super) fn normalize_by(input: Tensor<5>, beta: Tensor<1>, moments: &Moments)
             tensor.clone().inner()
         }
     };
-    let (mean, variance) = (like_input(&moments.mean), like_input(&moments.variance));
+    let (mean, variance) = (like_input(&statistics.mean), like_input(&statistics.variance));
     let gamma = Tensor::ones_like(&beta);
     relu(batch_norm(input, gamma, beta, mean, variance, EPSILON))
 }
 
-fn normalize_here(
+fn normalize_on_cpu(
     input: Tensor<5>,
     beta: Tensor<1>,
-    moments: &Moments,
-    statistics: Statistics,
+    statistics: &ChannelStatistics,
+    source: StatisticsSource,
 ) -> Tensor<5> {
     let on_host = |tensor: &Tensor<1>| -> Vec<f32> {
         tensor.to_data().try_into_vec().expect("is_ours checked that the numbers are f32")
     };
     let constants = Constants {
-        mean: on_host(&moments.mean),
-        scale: on_host(&moments.variance)
+        mean: on_host(&statistics.mean),
+        scale: on_host(&statistics.variance)
             .into_iter()
             .map(|variance| (1.0 / (f64::from(variance) + EPSILON).sqrt()) as f32)
             .collect(),
-        statistics,
+        source,
     };
     Tensor::from_dispatch(<Dispatch as Normalize>::normalize_relu(
         input.into_dispatch(),
@@ -95,8 +103,8 @@ fn normalize_here(
 /// Normalisation and ReLU as one operation of the CPU backend.
 #[backend_extension(Flex, Autodiff)]
 trait Normalize: Backend {
-    /// `[2, channel]`: means and population variances of `[batch, channel, …]`. Without gradient.
-    fn moments(input: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `[2, channel]`: means and population variances of `[batch, channel, …]`, without gradient.
+    fn channel_statistics(input: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `max((input − mean)·scale + beta, 0)` per channel.
     fn normalize_relu(
@@ -107,19 +115,19 @@ trait Normalize: Backend {
 }
 
 impl Normalize for Flex {
-    fn moments(input: FlexTensor) -> FlexTensor {
+    fn channel_statistics(input: FlexTensor) -> FlexTensor {
         let input = input.to_contiguous();
         let shape = flex::lengths(&input);
-        flex::tensor(moments(flex::values(&input), shape), [2, shape[1]])
+        flex::tensor(channel_statistics(flex::values(&input), shape), [2, shape[1]])
     }
 
     fn normalize_relu(input: FlexTensor, beta: FlexTensor, constants: Constants) -> FlexTensor {
         let beta = beta.to_contiguous();
-        // Not `to_contiguous` at once, which makes a second owner of the same numbers.
+        // `to_contiguous` on a contiguous tensor would add a second owner of the same numbers.
         let mut input = if input.is_contiguous() { input } else { input.to_contiguous() };
         let shape = flex::lengths(&input);
         let beta = flex::values(&beta);
-        // Nobody else looks at the input in evaluation: the output takes its place.
+        // In evaluation the input has no other owner: the output replaces it.
         if let Some(values) = input.try_storage_mut::<f32>()
             && values.len() == shape.iter().product::<usize>()
         {
@@ -132,8 +140,8 @@ impl Normalize for Flex {
 }
 
 impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
-    fn moments(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(Flex::moments(input.into_primitive()))
+    fn channel_statistics(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(Flex::channel_statistics(input.into_primitive()))
     }
 
     fn normalize_relu(
@@ -189,12 +197,12 @@ impl Backward<Flex, 2> for NormalizeBackward {
 }
 
 /// Mean and population variance per channel of a tensor on the CPU.
-fn batch_moments(input: Tensor<5>) -> Moments {
+fn batch_statistics(input: Tensor<5>) -> ChannelStatistics {
     let channels = input.dims()[1];
-    let both = <Dispatch as Normalize>::moments(input.into_dispatch());
+    let both = <Dispatch as Normalize>::channel_statistics(input.into_dispatch());
     let both = Tensor::<2>::from_dispatch(both);
     let row = |index| both.clone().narrow(0, index, 1).reshape([channels]);
-    Moments { mean: row(0), variance: row(1) }
+    ChannelStatistics { mean: row(0), variance: row(1) }
 }
 
 #[cfg(test)]
@@ -206,8 +214,8 @@ mod tests {
     use super::*;
     use crate::random;
 
-    /// Output, gradients of input and beta, and moments. With f64 this takes Burn's operations.
-    fn normalized<E: Element>(shape: [usize; 5], own: bool, seed: u64) -> [Vec<f64>; 5] {
+    /// Output, gradients of input and beta, and statistics. With f64, Burn's operations are used.
+    fn normalized<E: Element>(shape: [usize; 5], by_batch: bool, seed: u64) -> [Vec<f64>; 5] {
         let device = Device::flex().autodiff();
         let numbers = |name: &str, count: usize| -> Vec<f64> {
             let mut stream = random::stream(seed, name);
@@ -222,8 +230,9 @@ mod tests {
             Tensor::<1>::from_data(TensorData::new(numbers(name, shape[1]), [shape[1]]), options)
         };
         let (x, beta) = (tensor("input").require_grad(), vector("beta").require_grad());
-        let given = Moments { mean: vector("mean"), variance: vector("variance").abs() + 0.5 };
-        let (y, moments) = if own {
+        let given =
+            ChannelStatistics { mean: vector("mean"), variance: vector("variance").abs() + 0.5 };
+        let (y, statistics) = if by_batch {
             normalize_by_batch(x.clone(), beta.clone())
         } else {
             (normalize_by(x.clone(), beta.clone(), &given), given)
@@ -234,21 +243,21 @@ mod tests {
             values(y.into_data()),
             values(x.grad(&gradients).unwrap().into_data()),
             values(beta.grad(&gradients).unwrap().into_data()),
-            values(moments.mean.into_data()),
-            values(moments.variance.into_data()),
+            values(statistics.mean.into_data()),
+            values(statistics.variance.into_data()),
         ]
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn one_pass_is_what_burns_operations_give(
+        fn the_cpu_passes_equal_burns_operations(
             shape in prop::array::uniform5(1_usize..6),
-            own in any::<bool>(),
+            by_batch in any::<bool>(),
             seed in any::<u64>(),
         ) {
-            let ours = normalized::<f32>(shape, own, seed);
-            let burns = normalized::<f64>(shape, own, seed);
+            let ours = normalized::<f32>(shape, by_batch, seed);
+            let burns = normalized::<f64>(shape, by_batch, seed);
             for (ours, burns) in ours.iter().zip(&burns) {
                 // Small variances magnify rounding by up to 1/sqrt(0.001).
                 let largest = burns.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
@@ -260,12 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn moments_of_far_off_numbers_are_exact() {
+    fn statistics_of_numbers_far_from_zero_are_exact() {
         let device = Device::flex();
         let values: Vec<f32> = (0..30_000).map(|i| 4000.0 + (i % 3) as f32).collect();
         let x = Tensor::<5>::from_data(TensorData::new(values, [1, 1, 30, 100, 10]), &device);
-        let moments = batch_moments(x);
-        assert_eq!(moments.mean.into_scalar::<f32>(), 4001.0);
-        assert!((moments.variance.into_scalar::<f32>() - 2.0 / 3.0).abs() < 1e-6);
+        let statistics = batch_statistics(x);
+        assert_eq!(statistics.mean.into_scalar::<f32>(), 4001.0);
+        assert!((statistics.variance.into_scalar::<f32>() - 2.0 / 3.0).abs() < 1e-6);
     }
 }

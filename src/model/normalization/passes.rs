@@ -1,21 +1,21 @@
-//! The passes over memory that batch normalisation with ReLU takes, on slices of
-//! `[batch, channel, …]`.
+//! The passes over memory of batch normalisation with ReLU, on slices of `[batch, channel, …]`.
 
 use rayon::prelude::*;
 
-/// Whether mean and variance depend on the input, so that gradients flow through them.
+/// The source of mean and variance. Batch statistics depend on the input, so that gradients flow
+/// through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statistics {
-    OfTheBatch,
+pub(super) enum StatisticsSource {
+    Batch,
     Given,
 }
 
-/// Per channel: what is subtracted, and what the rest is multiplied by.
+/// Per channel: the subtracted mean, and the scale.
 #[derive(Debug, Clone)]
 pub(super) struct Constants {
     pub(super) mean: Vec<f32>,
     pub(super) scale: Vec<f32>,
-    pub(super) statistics: Statistics,
+    pub(super) source: StatisticsSource,
 }
 
 /// `max((input − mean)·scale + beta, 0)` per channel.
@@ -41,7 +41,7 @@ pub(super) fn rectify(
     output
 }
 
-/// [`rectify`] where its input is.
+/// [`rectify`] in place.
 pub(super) fn rectify_in_place(
     values: &mut [f32],
     beta: &[f32],
@@ -57,14 +57,14 @@ pub(super) fn rectify_in_place(
     values.par_chunks_exact_mut(plane(shape)).enumerate().for_each(channel);
 }
 
-/// Sums over one channel of the gradient behind the ReLU.
+/// Sums over one channel of the gradient with respect to the ReLU's input.
 pub(super) struct Sums {
     pub(super) gradient: f64,
-    /// … times the normalised input.
+    /// Gradient times normalised input.
     gradient_normalized: f64,
 }
 
-/// What the backward pass reads.
+/// Inputs of the backward pass.
 pub(super) struct Pass<'a> {
     pub(super) values: &'a [f32],
     pub(super) gradient: &'a [f32],
@@ -85,8 +85,8 @@ impl Pass<'_> {
                     let beta = beta[channel];
                     let (first, second) = sum_in_lanes(values, gradient, |value, gradient| {
                         let normalized = (value - mean) * scale;
-                        let behind = if normalized + beta > 0.0 { gradient } else { 0.0 };
-                        (behind, behind * normalized)
+                        let masked = if normalized + beta > 0.0 { gradient } else { 0.0 };
+                        (masked, masked * normalized)
                     });
                     sums.gradient += first;
                     sums.gradient_normalized += second;
@@ -105,18 +105,18 @@ impl Pass<'_> {
     ) -> Vec<f32> {
         let [batch, channels, ..] = self.shape;
         let plane = plane(self.shape);
-        // Gradients through mean and variance take the gradient's own mean and its projection on
-        // the normalised input away.
-        let through = match constants.statistics {
-            Statistics::OfTheBatch => 1.0 / (batch * plane) as f64,
-            Statistics::Given => 0.0,
+        // Gradients through mean and variance subtract the gradient's mean and its projection on the
+        // normalised input.
+        let inverse_count = match constants.source {
+            StatisticsSource::Batch => 1.0 / (batch * plane) as f64,
+            StatisticsSource::Given => 0.0,
         };
         let mut output = vec![0.0; self.values.len()];
         let fill = |(index, output): (usize, &mut [f32])| {
             let channel = index % channels;
             let (scale, mean) = (constants.scale[channel], constants.mean[channel]);
-            let level = (sums[channel].gradient * through) as f32;
-            let slope = (sums[channel].gradient_normalized * through) as f32;
+            let level = (sums[channel].gradient * inverse_count) as f32;
+            let slope = (sums[channel].gradient_normalized * inverse_count) as f32;
             let values = &self.values[index * plane..][..plane];
             let gradient = &self.gradient[index * plane..][..plane];
             let beta = beta[channel];
@@ -137,7 +137,7 @@ impl Pass<'_> {
 }
 
 /// Means, then population variances, of every channel.
-pub(super) fn moments(input: &[f32], shape: [usize; 5]) -> Vec<f32> {
+pub(super) fn channel_statistics(input: &[f32], shape: [usize; 5]) -> Vec<f32> {
     let count = (shape[0] * plane(shape)) as f64;
     let channel = |channel: usize| {
         let sum: f64 = planes(input, shape, channel)
@@ -149,12 +149,12 @@ pub(super) fn moments(input: &[f32], shape: [usize; 5]) -> Vec<f32> {
                 sum_in_lanes(values, values, |value, _| (value - mean, (value - mean).powi(2)))
             })
             .fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
-        // The mean was rounded to f32: the shift takes that rounding out again.
+        // The shift corrects for the rounding of the mean to f32.
         let shift = shift / count;
         (mean, (square / count - shift * shift).max(0.0) as f32)
     };
-    let moments: Vec<(f32, f32)> = (0..shape[1]).into_par_iter().map(channel).collect();
-    let (mut means, variances): (Vec<f32>, Vec<f32>) = moments.into_iter().unzip();
+    let channel_statistics: Vec<(f32, f32)> = (0..shape[1]).into_par_iter().map(channel).collect();
+    let (mut means, variances): (Vec<f32>, Vec<f32>) = channel_statistics.into_iter().unzip();
     means.extend(variances);
     means
 }
@@ -164,7 +164,7 @@ fn plane(shape: [usize; 5]) -> usize {
     shape[2] * shape[3] * shape[4]
 }
 
-/// One channel's numbers, sample by sample.
+/// Numbers of one channel, sample by sample.
 fn planes(values: &[f32], shape: [usize; 5], channel: usize) -> impl Iterator<Item = &[f32]> {
     let plane = plane(shape);
     (0..shape[0]).map(move |sample| &values[(sample * shape[1] + channel) * plane..][..plane])
@@ -191,7 +191,7 @@ impl pulp::NullaryFnOnce for Rectify<'_> {
     }
 }
 
-/// [`Rectify`] where its input is.
+/// [`Rectify`] in place.
 struct RectifyInPlace<'a> {
     values: &'a mut [f32],
     mean: f32,
@@ -211,16 +211,16 @@ impl pulp::NullaryFnOnce for RectifyInPlace<'_> {
     }
 }
 
-/// One number's way through normalisation and ReLU.
+/// Normalisation and ReLU of one number.
 #[inline(always)]
 fn rectified(value: f32, mean: f32, scale: f32, beta: f32) -> f32 {
     let shifted = (value - mean) * scale + beta;
-    // Not `max`, which would hide a NaN.
+    // `max` would hide a NaN.
     if shifted < 0.0 { 0.0 } else { shifted }
 }
 
-/// The gradient of the input: `scale·(behind − level − normalised·slope)`, where `behind` is the
-/// gradient behind the ReLU.
+/// The gradient of the input: `scale·(masked − level − normalised·slope)`, where `masked` is the
+/// gradient with respect to the ReLU's input.
 struct Derive<'a> {
     output: &'a mut [f32],
     values: &'a [f32],
@@ -240,14 +240,14 @@ impl pulp::NullaryFnOnce for Derive<'_> {
         let Self { output, values, gradient, mean, scale, beta, level, slope } = self;
         for ((output, &value), &gradient) in output.iter_mut().zip(values).zip(gradient) {
             let normalized = (value - mean) * scale;
-            let behind = if normalized + beta > 0.0 { gradient } else { 0.0 };
-            *output = scale * (behind - level - normalized * slope);
+            let masked = if normalized + beta > 0.0 { gradient } else { 0.0 };
+            *output = scale * (masked - level - normalized * slope);
         }
     }
 }
 
-/// Two sums at once over pairs of numbers: short runs in sixteen f32 lanes, which the processor
-/// adds in parallel, and the runs in f64. The order is fixed by the length alone.
+/// Two sums over pairs of numbers: short runs in sixteen f32 lanes, which the processor adds in
+/// parallel, and the totals of the runs in f64. The order depends on the length alone.
 fn sum_in_lanes(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> (f32, f32)) -> (f64, f64) {
     pulp::Arch::new().dispatch(SumInLanes { left, right, term })
 }
@@ -276,9 +276,9 @@ impl<T: Fn(f32, f32) -> (f32, f32)> pulp::NullaryFnOnce for SumInLanes<'_, T> {
                     second[lane] += b;
                 }
             };
-            let (whole, rest) = left.as_chunks::<LANES>();
-            let (whole_right, rest_right) = right.as_chunks::<LANES>();
-            for (left, right) in whole.iter().zip(whole_right) {
+            let (full, rest) = left.as_chunks::<LANES>();
+            let (full_right, rest_right) = right.as_chunks::<LANES>();
+            for (left, right) in full.iter().zip(full_right) {
                 add(left, right, LANES);
             }
             add(rest, rest_right, rest.len());

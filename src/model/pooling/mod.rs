@@ -1,12 +1,12 @@
 //! Max pooling with SAME padding, and the average pool before the classifier.
 //!
-//! Burn 0.22 has no 3-D pooling. Its 2-D max pool, first over height and width and then over
-//! depth, gives the same numbers, and serves on devices other than the CPU; on the CPU, where it
-//! would be a sixth of a training step, [`windows`] does it directly.
+//! Burn 0.22 has no 3-D pooling. Its 2-D max pool, applied over height and width and then over depth,
+//! gives the same numbers; devices other than the CPU use it. On the CPU it would take a sixth of a
+//! training step, so that [`windows`] pools directly.
 //!
-//! Where several elements of a window are equally large (in the air around a body, always), the
-//! gradient goes to one of them, as PyTorch and cuDNN do. TensorFlow's CPU kernel gives the whole
-//! gradient to each, which makes a step's gradients differ from the original's run on a CPU.
+//! If several elements of a window are equally large (as always in the air around a body), the gradient
+//! goes to one of them, as in PyTorch and cuDNN. TensorFlow's CPU kernel gives each of them the full
+//! gradient, so that a step's gradients differ from those of the original on a CPU.
 
 mod windows;
 
@@ -25,8 +25,8 @@ use burn_flex::FlexTensor;
 use super::{flex, padding};
 use windows::Windows;
 
-/// The largest element of each window of `[batch, channel, depth, height, width]`, SAME padding:
-/// the output is `[batch, channel, ceil(depth / stride), …]`. Padding never wins.
+/// The largest element of each window of `[batch, channel, depth, height, width]` with SAME padding.
+/// The output is `[batch, channel, ceil(depth / stride), …]`. Padding is never the largest.
 pub(super) fn max_pool_same(input: Tensor<5>, sizes: [usize; 3], strides: [usize; 3]) -> Tensor<5> {
     let [batch, channels, depth, height, width] = input.dims();
     let padding = padding::same_3d([depth, height, width], sizes, strides);
@@ -37,24 +37,24 @@ pub(super) fn max_pool_same(input: Tensor<5>, sizes: [usize; 3], strides: [usize
             windows,
         ));
     }
-    let across = MaxPoolOptions::new([sizes[1], sizes[2]])
+    let in_plane = MaxPoolOptions::new([sizes[1], sizes[2]])
         .with_stride([strides[1], strides[2]])
         .with_padding_pairs([padding[1], padding[2]]);
-    let input = max_pool2d(input.reshape([batch, channels * depth, height, width]), across);
+    let input = max_pool2d(input.reshape([batch, channels * depth, height, width]), in_plane);
     let [_, _, height, width] = input.dims();
-    let along = MaxPoolOptions::new([sizes[0], 1])
+    let in_depth = MaxPoolOptions::new([sizes[0], 1])
         .with_stride([strides[0], 1])
         .with_padding_pairs([padding[0], (0, 0)]);
-    let output = max_pool2d(input.reshape([batch, channels, depth, height * width]), along);
+    let output = max_pool2d(input.reshape([batch, channels, depth, height * width]), in_depth);
     let depth = output.dims()[2];
     output.reshape([batch, channels, depth, height, width])
 }
 
-/// The mean of each window of `[batch, channel, depth, height, width]`, one step apart, without
+/// The mean of each window of `[batch, channel, depth, height, width]`, with stride 1 and without
 /// padding. A window longer than its axis shrinks to the axis.
 pub(super) fn average_pool_valid(input: Tensor<5>, sizes: [usize; 3]) -> Tensor<5> {
     let mut output = input;
-    // A box's mean is the mean along one axis after another.
+    // The mean of a box is separable by axis.
     for (axis, size) in [(2, sizes[0]), (3, sizes[1]), (4, sizes[2])] {
         let length = output.dims()[axis];
         output = if length <= size {
@@ -76,7 +76,7 @@ trait MaxPool: Backend {
     fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self>;
 }
 
-/// The shape of the output for an `input`.
+/// Shape of the output.
 fn output_shape(input: &FlexTensor, windows: &Windows) -> [usize; 5] {
     let [batch, channels, ..] = flex::lengths(input);
     let [depth, height, width] = windows.output();
@@ -112,7 +112,7 @@ impl<C: CheckpointStrategy> MaxPool for Autodiff<Flex, C> {
 struct MaxPoolBackward;
 
 impl Backward<Flex, 1> for MaxPoolBackward {
-    /// Which element of each window won.
+    /// Index of each window's largest element.
     type State = (Vec<u8>, Windows);
 
     fn backward(
@@ -140,8 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// (values, gradient) of max pooling by looking at every element of every window, when the
-    /// output's gradient is `1, 2, 3, …`.
+    /// Values and gradient of max pooling by the definition, for an output gradient of `1, 2, 3, …`.
     fn naive(input: &[f32], windows: &Windows) -> (Vec<f32>, Vec<f32>) {
         let [depth, height, width] = windows.input;
         let [od, oh, ow] = windows.output();
@@ -151,12 +150,12 @@ mod tests {
                 let mut best = (f32::NEG_INFINITY, usize::MAX);
                 for (a, b, c) in boxes(windows.sizes[0], windows.sizes[1], windows.sizes[2]) {
                     let start = [d, h, w];
-                    let at: [isize; 3] = std::array::from_fn(|axis| {
+                    let position: [isize; 3] = std::array::from_fn(|axis| {
                         (start[axis] * windows.strides[axis] + [a, b, c][axis]) as isize
                             - windows.padding[axis].0 as isize
                     });
-                    if (0..3).all(|x| at[x] >= 0 && at[x] < windows.input[x] as isize) {
-                        let [d, h, w] = at.map(|x| x as usize);
+                    if (0..3).all(|x| position[x] >= 0 && position[x] < windows.input[x] as isize) {
+                        let [d, h, w] = position.map(|x| x as usize);
                         let index = ((channel * depth + d) * height + h) * width + w;
                         if input[index] > best.0 {
                             best = (input[index], index);
@@ -202,7 +201,7 @@ mod tests {
             kind in 0_usize..4,
             seed in any::<u64>(),
         ) {
-            // The network's four kinds.
+            // The network's four max pools.
             let (sizes, strides) = [
                 ([1, 3, 3], [1, 2, 2]),
                 ([3, 3, 3], [2, 2, 2]),
@@ -211,7 +210,7 @@ mod tests {
             ][kind];
             let shape = [batch, channels, input[0], input[1], input[2]];
             let count: usize = shape.iter().product();
-            // A shuffle of distinct numbers: no ties.
+            // Shuffled distinct numbers: no ties.
             let mut values: Vec<f32> = (0..count).map(|i| i as f32 - count as f32 / 2.0).collect();
             let mut state = seed | 1;
             for i in (1..count).rev() {
@@ -224,7 +223,7 @@ mod tests {
             let ours = pooled::<f32>(&values, shape, sizes, strides, expected.len());
             prop_assert_eq!(&ours.0, &expected);
             prop_assert_eq!(&ours.1, &gradient);
-            // Burn's pools, as on other devices.
+            // Burn's pools, used on other devices.
             let burns = pooled::<f64>(&values, shape, sizes, strides, expected.len());
             prop_assert_eq!(burns.0, expected.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
             prop_assert_eq!(burns.1, gradient.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());

@@ -1,8 +1,8 @@
-//! 3-D max pooling of one channel at a time, on slices.
+//! 3-D max pooling on slices, one channel at a time.
 
 use rayon::prelude::*;
 
-/// How a window is moved over its input.
+/// Geometry of pooling windows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     /// Input depth, height, width.
@@ -11,7 +11,7 @@ pub(super) struct Windows {
     pub(super) sizes: [usize; 3],
     /// Steps along depth, height, width.
     pub(super) strides: [usize; 3],
-    /// Padding before and after each axis; it never wins.
+    /// Padding before and after each axis; it is never the largest element.
     pub(super) padding: [(usize, usize); 3],
 }
 
@@ -24,17 +24,17 @@ impl Windows {
         })
     }
 
-    /// Elements of a window.
+    /// Number of elements in a window.
     fn elements(&self) -> usize {
         self.sizes.iter().product()
     }
 
-    /// Numbers of one channel of the input.
+    /// Number of elements in one channel of the input.
     fn plane(&self) -> usize {
         self.input.iter().product()
     }
 
-    /// Channels that `input` holds.
+    /// Number of channels in `input`.
     fn channels(&self, input: &[f32]) -> usize {
         input.len() / self.plane()
     }
@@ -42,54 +42,54 @@ impl Windows {
 
 /// The largest element of each window.
 ///
-/// `input` holds whole channels one after another, as does the result.
+/// `input` and the result are sequences of channels.
 pub(super) fn forward(input: &[f32], windows: &Windows) -> Vec<f32> {
     let plane: usize = windows.output().iter().product();
     let mut values = vec![0.0; windows.channels(input) * plane];
-    let channel = |room: &mut Room, (values, input): (&mut [f32], &[f32])| {
-        pulp::Arch::new().dispatch(Channel { input, values, winners: None, room, windows });
+    let channel = |workspace: &mut Workspace, (values, input): (&mut [f32], &[f32])| {
+        pulp::Arch::new().dispatch(Channel { input, values, winners: None, workspace, windows });
     };
     values
         .par_chunks_exact_mut(plane)
         .zip(input.par_chunks_exact(windows.plane()))
-        .for_each_init(|| Room::new(windows), channel);
+        .for_each_init(|| Workspace::new(windows), channel);
     values
 }
 
-/// The largest element of each window, and which element that is: its index in row-major order
-/// within the window. Of equal elements, the one that comes first along the width wins, then
-/// along depth and height.
+/// The largest element of each window, and its row-major index within the window. Of equal elements,
+/// the first along the width is taken, then the first along depth and height.
 pub(super) fn forward_with_winners(input: &[f32], windows: &Windows) -> (Vec<f32>, Vec<u8>) {
-    assert!(windows.elements() <= 255, "a pooling window holds at most 255 elements");
+    assert!(windows.elements() <= 255, "a pooling window has at most 255 elements");
     let plane: usize = windows.output().iter().product();
     let mut values = vec![0.0; windows.channels(input) * plane];
     let mut winners = vec![0_u8; values.len()];
     let channel =
-        |room: &mut Room, ((values, winners), input): ((&mut [f32], &mut [u8]), &[f32])| {
+        |workspace: &mut Workspace,
+         ((values, winners), input): ((&mut [f32], &mut [u8]), &[f32])| {
             let winners = Some(winners);
-            pulp::Arch::new().dispatch(Channel { input, values, winners, room, windows });
+            pulp::Arch::new().dispatch(Channel { input, values, winners, workspace, windows });
         };
     values
         .par_chunks_exact_mut(plane)
         .zip(winners.par_chunks_exact_mut(plane))
         .zip(input.par_chunks_exact(windows.plane()))
-        .for_each_init(|| Room::new(windows), channel);
+        .for_each_init(|| Workspace::new(windows), channel);
     (values, winners)
 }
 
-/// Room for one row of windows.
-struct Room {
-    /// The best of each input column over the window's depth and height, padding around it.
+/// Buffers for one row of windows.
+struct Workspace {
+    /// Maximum of each input column over the window's depth and height, with padding on both sides.
     best: Vec<f32>,
-    /// Which of the window's rows it is in.
+    /// Row of the window that contains it.
     best_row: Vec<u32>,
-    /// The best so far of each window.
+    /// Maximum of each window so far.
     window: Vec<f32>,
-    /// Which of its elements that is.
+    /// Its index in the window.
     winner: Vec<u32>,
 }
 
-impl Room {
+impl Workspace {
     fn new(windows: &Windows) -> Self {
         let [_, _, width] = windows.output();
         let columns = (width.saturating_sub(1) * windows.strides[2] + windows.sizes[2])
@@ -103,12 +103,12 @@ impl Room {
     }
 }
 
-/// The pooling of one channel, by the processor's widest vectors.
+/// The pooling of one channel, with the processor's widest vectors.
 struct Channel<'a> {
     input: &'a [f32],
     values: &'a mut [f32],
     winners: Option<&'a mut [u8]>,
-    room: &'a mut Room,
+    workspace: &'a mut Workspace,
     windows: &'a Windows,
 }
 
@@ -117,25 +117,25 @@ impl pulp::NullaryFnOnce for Channel<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { input, values, winners, room, windows } = self;
+        let Self { input, values, winners, workspace, windows } = self;
         let [_, height_out, width_out] = windows.output();
         let rows = values.chunks_exact_mut(width_out).enumerate();
         match winners {
             None => {
                 for (index, values) in rows {
-                    let place = [index / height_out, index % height_out];
-                    room.columns::<false>(input, windows, place);
-                    room.windows::<false>(windows);
-                    values.copy_from_slice(&room.window);
+                    let row = [index / height_out, index % height_out];
+                    workspace.columns::<false>(input, windows, row);
+                    workspace.windows::<false>(windows);
+                    values.copy_from_slice(&workspace.window);
                 }
             }
             Some(winners) => {
                 for ((index, values), winners) in rows.zip(winners.chunks_exact_mut(width_out)) {
-                    let place = [index / height_out, index % height_out];
-                    room.columns::<true>(input, windows, place);
-                    room.windows::<true>(windows);
-                    values.copy_from_slice(&room.window);
-                    for (winner, &index) in winners.iter_mut().zip(&room.winner) {
+                    let row = [index / height_out, index % height_out];
+                    workspace.columns::<true>(input, windows, row);
+                    workspace.windows::<true>(windows);
+                    values.copy_from_slice(&workspace.window);
+                    for (winner, &index) in winners.iter_mut().zip(&workspace.winner) {
                         *winner = index as u8;
                     }
                 }
@@ -144,11 +144,16 @@ impl pulp::NullaryFnOnce for Channel<'_> {
     }
 }
 
-impl Room {
-    /// The best of each column of the windows at (depth, height): rows are compared as they lie in
-    /// memory.
+impl Workspace {
+    /// The maximum of each column over the windows at output position `[depth, height]`. Rows are
+    /// compared in memory order.
     #[inline(always)]
-    fn columns<const WINNERS: bool>(&mut self, input: &[f32], windows: &Windows, at: [usize; 2]) {
+    fn columns<const WINNERS: bool>(
+        &mut self,
+        input: &[f32],
+        windows: &Windows,
+        position: [usize; 2],
+    ) {
         let [depth, height, width] = windows.input;
         let [kd, kh, _] = windows.sizes;
         let before = windows.padding[2].0;
@@ -158,9 +163,9 @@ impl Room {
         best_row.fill(0);
         for row in 0..kd * kh {
             let inside = |axis: usize, element: usize, length: usize| {
-                (at[axis] * windows.strides[axis] + element)
+                (position[axis] * windows.strides[axis] + element)
                     .checked_sub(windows.padding[axis].0)
-                    .filter(|&at| at < length)
+                    .filter(|&index| index < length)
             };
             let Some(d) = inside(0, row / kh, depth) else { continue };
             let Some(h) = inside(1, row % kh, height) else { continue };
@@ -177,7 +182,7 @@ impl Room {
         }
     }
 
-    /// The best of the columns of each window.
+    /// The maximum over the columns of each window.
     #[inline(always)]
     fn windows<const WINNERS: bool>(&mut self, windows: &Windows) {
         let (stride, kw) = (windows.strides[2], windows.sizes[2]);
@@ -197,7 +202,7 @@ impl Room {
             };
             let windows = window.iter_mut().zip(&mut *winner);
             let (best, best_row) = (&best[element..], &best_row[element..]);
-            // The strides of the network, each in a form that becomes vector instructions.
+            // The strides of the network, each in a form that compiles to vector instructions.
             match stride {
                 1 => {
                     for ((window, winner), (best, row)) in windows.zip(best.iter().zip(best_row)) {
@@ -208,13 +213,15 @@ impl Room {
                     let last = (best.last().copied(), best_row.last().copied());
                     let (best, best_row) = (best.as_chunks::<2>().0, best_row.as_chunks::<2>().0);
                     let pairs = best.iter().zip(best_row);
-                    let whole = best.len();
+                    let pair_count = best.len();
                     for ((window, winner), (best, row)) in windows.zip(pairs) {
                         compare(window, winner, best[0], row[0]);
                     }
-                    // A last window whose column has no neighbour.
-                    if let (Some(window), (Some(best), Some(row))) = (window.get_mut(whole), last) {
-                        compare(window, &mut winner[whole], best, row);
+                    // The last window, whose column has no right neighbour.
+                    if let (Some(window), (Some(best), Some(row))) =
+                        (window.get_mut(pair_count), last)
+                    {
+                        compare(window, &mut winner[pair_count], best, row);
                     }
                 }
                 _ => {
@@ -228,28 +235,28 @@ impl Room {
     }
 }
 
-/// Carries the output's `gradient` to the elements that won.
+/// Adds the output's `gradient` to the elements at the recorded indices.
 pub(super) fn backward(gradient: &[f32], winners: &[u8], windows: &Windows) -> Vec<f32> {
     let [_, height, width] = windows.input;
     let [depth_out, height_out, width_out] = windows.output();
     let [_, kh, kw] = windows.sizes;
     let plane_out = depth_out * height_out * width_out;
-    // How far each element of a window lies behind its first, which may be in the padding.
-    let place = |[d, h, w]: [usize; 3]| (d * height + h) * width + w;
+    // Offset of each element from the window's first element, which may be in the padding.
+    let offset = |[d, h, w]: [usize; 3]| (d * height + h) * width + w;
     let offsets: Vec<usize> = (0..windows.elements())
-        .map(|element| place([element / (kh * kw), element / kw % kh, element % kw]))
+        .map(|element| offset([element / (kh * kw), element / kw % kh, element % kw]))
         .collect();
-    let padding = place(windows.padding.map(|(before, _)| before));
+    let padding = offset(windows.padding.map(|(before, _)| before));
     let mut input = vec![0.0; gradient.len() / plane_out * windows.plane()];
     let channel = |((input, gradient), winners): ((&mut [f32], &[f32]), &[u8])| {
         let rows = gradient.chunks_exact(width_out).zip(winners.chunks_exact(width_out));
         for (index, (gradient, winners)) in rows.enumerate() {
             let (d, h) = (index / height_out, index % height_out);
-            let first = place([d * windows.strides[0], h * windows.strides[1], 0]);
+            let first = offset([d * windows.strides[0], h * windows.strides[1], 0]);
             for (w, (gradient, &winner)) in gradient.iter().zip(winners).enumerate() {
-                // The winner is inside, so that nothing is subtracted from less.
-                let at = first + w * windows.strides[2] + offsets[usize::from(winner)] - padding;
-                input[at] += gradient;
+                // The element is not in the padding, so the difference is not negative.
+                let index = first + w * windows.strides[2] + offsets[usize::from(winner)] - padding;
+                input[index] += gradient;
             }
         }
     };

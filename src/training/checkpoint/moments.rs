@@ -1,13 +1,13 @@
-//! Adam's moments as bytes: Burn's record, put in order.
+//! Adam's moments as bytes: Burn's record, sorted.
 //!
-//! Burn lists the parameters as its hash map has them, in another order in every process. Sorted by
-//! name, one and the same optimizer gives one and the same file.
+//! Burn writes the parameters in the order of a hash map, which differs between processes. Sorting them
+//! by name makes the file a function of the optimizer alone.
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Writer};
 
-/// The optimizer's state.
+/// The optimizer's state as bytes.
 pub(super) fn to_bytes(optimizer: &ModuleOptimizer) -> Result<Bytes, String> {
     let record = optimizer.into_bytes().map_err(|e| e.to_string())?;
     let reader = Reader::from_bytes(record).map_err(|e| e.to_string())?;
@@ -24,7 +24,7 @@ pub(super) fn to_bytes(optimizer: &ModuleOptimizer) -> Result<Bytes, String> {
     writer.into_bytes().map_err(|e| e.to_string())
 }
 
-/// An optimizer with the state that [`to_bytes`] gave.
+/// Restores the state written by [`to_bytes`].
 pub(super) fn from_bytes(
     optimizer: ModuleOptimizer,
     bytes: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) fn from_bytes(
     optimizer.from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|e| e.to_string())
 }
 
-/// Adam's first moments by the number of their parameter.
+/// Adam's first moments by parameter id.
 #[cfg(test)]
 pub(in crate::training) fn first_moments(
     optimizer: &ModuleOptimizer,

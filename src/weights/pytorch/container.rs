@@ -1,61 +1,62 @@
-//! The two containers: zip, and the older stream.
+//! The two containers of `torch.save`: zip, and the older stream.
 
-use super::Wrong;
+use super::FormatError;
 use super::pickle::{Id, Machine, Value};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::{Cursor, Read};
 
-/// Bytes of numbers by key.
+/// Raw bytes of each storage, by key.
 pub type Storages<'a> = HashMap<String, Cow<'a, [u8]>>;
 
-/// What is said of the file, where that begins, and the numbers.
-type Opened<'a> = (Machine, Id, Storages<'a>);
+/// The unpickled values, the root value, and the storages.
+type Contents<'a> = (Machine, Id, Storages<'a>);
 
-/// A zip of torch 1.6 and later.
-pub fn open_zip(bytes: &[u8]) -> Result<Opened<'static>, Wrong> {
-    let damaged = |e: zip::result::ZipError| Wrong::Damaged(format!("it is no sound zip: {e}"));
+/// Reads a zip file of torch 1.6 and later.
+pub fn open_zip(bytes: &[u8]) -> Result<Contents<'static>, FormatError> {
+    let damaged = |e: zip::result::ZipError| FormatError::Damaged(format!("invalid zip file: {e}"));
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let names: HashSet<String> = archive.file_names().map(str::to_owned).collect();
     let has = |end: &str| names.iter().any(|name| name.ends_with(end));
     if has("/constants.pkl") || names.iter().any(|name| name.contains("/code/")) {
-        return Err(Wrong::Unsupported(
-            "it is a TorchScript archive; load it with torch.jit.load, and \
+        return Err(FormatError::Unsupported(
+            "it is a TorchScript archive; load it with torch.jit.load, then call \
              torch.save(model.state_dict(), …)"
                 .to_owned(),
         ));
     }
-    let Some(said) =
+    let Some(pickle_name) =
         names.iter().find(|name| name.as_str() == "data.pkl" || name.ends_with("/data.pkl"))
     else {
-        return Err(Wrong::Unsupported(
-            "it is a zip without data.pkl: torch.save did not write it".to_owned(),
+        return Err(FormatError::Unsupported(
+            "the zip file has no data.pkl, so torch.save did not write it".to_owned(),
         ));
     };
-    // Entries of a sound file do not overlap: together they are not more than the file.
-    let mut left = bytes.len() as u64;
-    let mut read = |name: &str| -> Result<Vec<u8>, Wrong> {
+    // Entries of a valid file do not overlap: together they are at most as large as the file.
+    let mut unread = bytes.len() as u64;
+    let mut read = |name: &str| -> Result<Vec<u8>, FormatError> {
         let mut entry = archive.by_name(name).map_err(damaged)?;
         if entry.compression() != zip::CompressionMethod::Stored {
-            return Err(Wrong::Unsupported(format!(
-                "{name} in it is compressed, which torch.save does not do; load it and save it again"
+            return Err(FormatError::Unsupported(format!(
+                "its entry {name} is compressed, expected uncompressed; load it with PyTorch and save \
+                 it again"
             )));
         }
-        left = left
-            .checked_sub(entry.size())
-            .ok_or_else(|| Wrong::Damaged(format!("{name} in it is larger than the file")))?;
+        unread = unread.checked_sub(entry.size()).ok_or_else(|| {
+            FormatError::Damaged(format!("its entry {name} is larger than the file"))
+        })?;
         let mut content = Vec::with_capacity(entry.size() as usize);
         entry
             .read_to_end(&mut content)
-            .map_err(|e| Wrong::Damaged(format!("{name} in it: {e}")))?;
+            .map_err(|e| FormatError::Damaged(format!("its entry {name}: {e}")))?;
         Ok(content)
     };
-    let folder = said.trim_end_matches("data.pkl").to_owned();
-    let order = format!("{folder}byteorder");
-    if names.contains(&order) && read(&order)?.starts_with(b"big") {
-        return Err(big_endian());
+    let folder = pickle_name.trim_end_matches("data.pkl").to_owned();
+    let byte_order = format!("{folder}byteorder");
+    if names.contains(&byte_order) && read(&byte_order)?.starts_with(b"big") {
+        return Err(big_endian_error());
     }
-    let code = read(said)?;
+    let code = read(pickle_name)?;
     let mut machine = Machine::default();
     let root = machine.run(&mut &code[..])?;
     let mut storages = Storages::new();
@@ -69,15 +70,15 @@ pub fn open_zip(bytes: &[u8]) -> Result<Opened<'static>, Wrong> {
     Ok((machine, root, storages))
 }
 
-/// A stream of torch before 1.6.
-pub fn open_stream(bytes: &[u8]) -> Result<Opened<'_>, Wrong> {
+/// Reads a stream of torch before 1.6.
+pub fn open_stream(bytes: &[u8]) -> Result<Contents<'_>, FormatError> {
     let mut rest = bytes;
     let mut machine = Machine::default();
     let _magic = machine.run(&mut rest)?;
     let _version = machine.run(&mut rest)?;
-    let facts = machine.run(&mut rest)?;
-    if says_big_endian(&machine, facts) {
-        return Err(big_endian());
+    let system = machine.run(&mut rest)?;
+    if is_big_endian(&machine, system) {
+        return Err(big_endian_error());
     }
     let root = machine.run(&mut rest)?;
     let sizes: HashMap<String, usize> = machine
@@ -91,34 +92,36 @@ pub fn open_stream(bytes: &[u8]) -> Result<Opened<'_>, Wrong> {
     let keys = machine.run(&mut rest)?;
     let keys = match machine.get(keys) {
         Value::List(keys) => keys.clone(),
-        _ => return Err("a list of storages that is no list".into()),
+        _ => return Err("the list of storage keys is not a list".into()),
     };
     let mut storages = Storages::new();
     for key in keys {
-        let key = machine.shown(key);
-        let cut = || format!("it ends within storage {key}");
-        let (count, after) = rest.split_first_chunk().ok_or_else(cut)?;
+        let key = machine.name(key);
+        let truncated = || format!("the file ends within storage {key}");
+        let (count, after_count) = rest.split_first_chunk().ok_or_else(truncated)?;
         let count = u64::from_le_bytes(*count);
-        let size =
-            *sizes.get(&key).ok_or_else(|| format!("storage {key} is of an unknown type"))?;
+        let size = *sizes.get(&key).ok_or_else(|| format!("storage {key} has an unknown type"))?;
         let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(size));
-        let content = length.and_then(|length| after.split_at_checked(length)).ok_or_else(cut)?;
+        let content =
+            length.and_then(|length| after_count.split_at_checked(length)).ok_or_else(truncated)?;
         storages.insert(key, Cow::Borrowed(content.0));
         rest = content.1;
     }
     Ok((machine, root, storages))
 }
 
-fn says_big_endian(machine: &Machine, facts: Id) -> bool {
-    let Value::Dict(pairs) = machine.get(facts) else { return false };
+/// Whether the dictionary of system information gives big-endian numbers.
+fn is_big_endian(machine: &Machine, system: Id) -> bool {
+    let Value::Dict(pairs) = machine.get(system) else { return false };
     pairs.iter().any(|&(key, value)| {
-        machine.shown(key) == "little_endian" && *machine.get(value) == Value::Bool(false)
+        machine.name(key) == "little_endian" && *machine.get(value) == Value::Bool(false)
     })
 }
 
-fn big_endian() -> Wrong {
-    Wrong::Unsupported(
-        "its numbers are big-endian; load it on a little-endian machine and save it there again"
+fn big_endian_error() -> FormatError {
+    FormatError::Unsupported(
+        "its numbers are big-endian; load it with PyTorch on a little-endian machine and save it \
+         there again"
             .to_owned(),
     )
 }

@@ -1,62 +1,63 @@
-//! Nested dictionaries as names, and views as numbers.
+//! Flattens nested dictionaries into names, and tensor views into numbers.
 
-use super::super::LeftOut;
+use super::super::UnusedEntry;
 use super::super::numbers::Kind;
-use super::Wrong;
+use super::FormatError;
 use super::container::Storages;
 use super::pickle::{Id, Machine, Tensor, Value};
 
-/// Dictionaries in dictionaries, at most.
+/// Deepest accepted nesting of dictionaries.
 const DEEPEST: usize = 16;
-/// Of a key in a name.
+/// Longest part of a name in characters; longer keys are shortened.
 const LONGEST_KEY: usize = 256;
 
-/// What a file holds.
+/// The tensors of a file, and its other entries.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Contents {
     pub tensors: Vec<(String, Tensor)>,
-    pub others: Vec<LeftOut>,
+    pub other_entries: Vec<UnusedEntry>,
 }
 
-/// Every value below `root`, under the keys that lead to it, joined by dots.
-pub fn flatten(machine: &Machine, root: Id) -> Result<Found, Wrong> {
-    let mut found = Found::default();
-    // What is shared is met several times; what shares what shares … would be met for ever.
+/// Every value below `root`. Its name is the path of keys, joined by dots.
+pub fn flatten(machine: &Machine, root: Id) -> Result<Contents, FormatError> {
+    let mut contents = Contents::default();
+    // Shared values are visited several times; the limit stops exponential and endless sharing.
     let mut visits = machine.values.len().saturating_mul(4).saturating_add(1024);
-    let mut waiting = vec![(String::new(), root, 0)];
-    while let Some((name, id, depth)) = waiting.pop() {
+    let mut pending = vec![(String::new(), root, 0)];
+    while let Some((name, id, depth)) = pending.pop() {
         visits = visits.checked_sub(1).ok_or("its dictionaries contain each other without end")?;
-        let below = |key: String| if name.is_empty() { key } else { format!("{name}.{key}") };
-        let what = match machine.get(id) {
+        let child_name = |key: String| if name.is_empty() { key } else { format!("{name}.{key}") };
+        let description = match machine.get(id) {
             Value::Tensor(tensor) => {
-                found.tensors.push((name, tensor.clone()));
+                contents.tensors.push((name, tensor.clone()));
                 continue;
             }
             Value::Dict(_) | Value::List(_) | Value::Tuple(_) if depth >= DEEPEST => {
-                "nested too deep"
+                "nested too deeply"
             }
             Value::Dict(pairs) => {
                 for &(key, value) in pairs.iter().rev() {
-                    waiting.push((below(key_text(machine, key)), value, depth + 1));
+                    pending.push((child_name(key_text(machine, key)), value, depth + 1));
                 }
                 continue;
             }
             Value::List(items) | Value::Tuple(items) => {
-                for (place, &item) in items.iter().enumerate().rev() {
-                    waiting.push((below(place.to_string()), item, depth + 1));
+                for (index, &item) in items.iter().enumerate().rev() {
+                    pending.push((child_name(index.to_string()), item, depth + 1));
                 }
                 continue;
             }
-            Value::None => "nothing",
-            Value::Bool(_) => "a truth value",
-            Value::Int(_) | Value::Number => "a number",
+            Value::None => "none",
+            Value::Bool(_) => "boolean",
+            Value::Int(_) | Value::Number => "number",
             Value::Text(_) | Value::Bytes => "text",
-            Value::Global(_) | Value::Opaque(_) => "an object of a program",
-            Value::Storage(_) => "numbers without a shape",
+            Value::Global(_) | Value::Opaque(_) => "object",
+            Value::Storage(_) => "storage without a tensor",
         };
-        found.others.push(LeftOut { name, what: what.to_owned() });
+        let description = description.to_owned();
+        contents.other_entries.push(UnusedEntry { name, description });
     }
-    Ok(found)
+    Ok(contents)
 }
 
 fn key_text(machine: &Machine, key: Id) -> String {
@@ -68,8 +69,8 @@ fn key_text(machine: &Machine, key: Id) -> String {
 }
 
 impl Tensor {
-    /// The type of its numbers, where they are floating-point.
-    pub fn floats(&self) -> Option<Kind> {
+    /// The type of its numbers, if they are floating-point.
+    pub fn float_kind(&self) -> Option<Kind> {
         match self.storage.class.as_str() {
             "FloatStorage" => Some(Kind::F32),
             "DoubleStorage" => Some(Kind::F64),
@@ -79,35 +80,36 @@ impl Tensor {
         }
     }
 
-    /// Its numbers in row-major order. `left` is how many numbers may still be read.
+    /// Its numbers in row-major order. `remaining` is how many numbers may still be read.
     pub fn numbers(
         &self,
         kind: Kind,
         storages: &Storages<'_>,
-        left: &mut usize,
+        remaining: &mut usize,
     ) -> Result<Vec<f32>, String> {
         let count = self.shape.iter().try_fold(1_usize, |all, side| all.checked_mul(*side));
-        let count = count.filter(|count| *count <= *left).ok_or_else(|| {
-            format!("the shape {:?} is of more numbers than the file has", self.shape)
-        })?;
-        *left -= count;
+        let count = count
+            .filter(|count| *count <= *remaining)
+            .ok_or_else(|| format!("shape {:?} has more numbers than the file", self.shape))?;
+        *remaining -= count;
         if count == 0 {
             return Ok(vec![]);
         }
-        let bytes = storages.get(&self.storage.key).ok_or_else(|| {
-            format!("its numbers, the storage {}, are not there", self.storage.key)
-        })?;
+        let bytes = storages
+            .get(&self.storage.key)
+            .ok_or_else(|| format!("storage {} is missing", self.storage.key))?;
         let first = self.offset.checked_add(self.storage.offset);
-        // The last number that it looks at.
-        let reach =
-            self.shape.iter().zip(&self.strides).try_fold(0_usize, |reach, (side, stride)| {
-                reach.checked_add((side - 1).checked_mul(*stride)?)
+        // The largest index of the view, relative to its first number.
+        let extent =
+            self.shape.iter().zip(&self.strides).try_fold(0_usize, |extent, (side, stride)| {
+                extent.checked_add((side - 1).checked_mul(*stride)?)
             });
-        let there = bytes.len() / kind.size();
-        let last = first.zip(reach).and_then(|(first, reach)| first.checked_add(reach));
-        let (Some(first), Some(last)) = (first, last.filter(|last| *last < there)) else {
+        let available = bytes.len() / kind.size();
+        let last = first.zip(extent).and_then(|(first, extent)| first.checked_add(extent));
+        let (Some(first), Some(last)) = (first, last.filter(|last| *last < available)) else {
             return Err(format!(
-                "shape {:?} and strides {:?} from {} reach beyond the {there} numbers of storage {}",
+                "shape {:?} with strides {:?} and offset {} exceeds the {available} numbers of \
+                 storage {}",
                 self.shape, self.strides, self.offset, self.storage.key
             ));
         };
@@ -117,12 +119,12 @@ impl Tensor {
         let all = kind.numbers(&bytes[first * kind.size()..(last + 1) * kind.size()]);
         Ok((0..count)
             .map(|index| {
-                let (mut rest, mut at) = (index, 0);
+                let (mut rest, mut offset) = (index, 0);
                 for (side, stride) in self.shape.iter().zip(&self.strides).rev() {
-                    at += rest % side * stride;
+                    offset += rest % side * stride;
                     rest /= side;
                 }
-                all[at]
+                all[offset]
             })
             .collect())
     }
@@ -130,9 +132,9 @@ impl Tensor {
     fn is_row_major(&self) -> bool {
         let mut expected = 1;
         self.shape.iter().zip(&self.strides).rev().all(|(&side, &stride)| {
-            let holds = side == 1 || stride == expected;
+            let matches = side == 1 || stride == expected;
             expected *= side;
-            holds
+            matches
         })
     }
 }

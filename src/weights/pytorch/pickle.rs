@@ -1,20 +1,20 @@
-//! The machine that pickles are programs for, without the power to call anything.
+//! An interpreter for pickles that cannot call anything.
 //!
-//! Values lie side by side and refer to each other by their places, so that what is shared stays
-//! shared, circles are no trouble, and deep nesting needs no deep recursion.
+//! Values are stored in one vector and refer to each other by index. Shared values stay shared,
+//! cycles are harmless, and deep nesting needs no recursion.
 
 use std::collections::HashMap;
 
-/// The place of a value.
+/// Index of a value in [`Machine::values`].
 pub type Id = usize;
 
-/// A value.
+/// An unpickled value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     None,
     Bool(bool),
     Int(i64),
-    /// A number that is no tensor's business: a float, or an integer of more than 64 bits.
+    /// A number that no tensor needs: a float, or an integer of more than 64 bits.
     Number,
     Text(String),
     Bytes,
@@ -23,23 +23,23 @@ pub enum Value {
     Dict(Vec<(Id, Id)>),
     /// A function or class, `module name`.
     Global(String),
-    /// Numbers elsewhere in the file.
+    /// A reference to numbers outside the pickle.
     Storage(Storage),
     Tensor(Tensor),
-    /// What calling this would have made.
+    /// The result of a call that is not supported; the name of the callable.
     Opaque(String),
 }
 
-/// Numbers elsewhere in the file.
+/// A reference to numbers outside the pickle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     /// `FloatStorage` and so on.
     pub class: String,
-    /// What its numbers are found by.
+    /// Key of the numbers in the container.
     pub key: String,
-    /// How many numbers it says it has.
+    /// Declared length in numbers.
     pub count: usize,
-    /// Where it begins within that, in numbers.
+    /// Start of the view within the storage, in numbers.
     pub offset: usize,
 }
 
@@ -52,7 +52,7 @@ pub struct Tensor {
     pub strides: Vec<usize>,
 }
 
-/// The machine: all values, and what the program still needs of them.
+/// The interpreter's state.
 #[derive(Debug, Default)]
 pub struct Machine {
     pub values: Vec<Value>,
@@ -62,48 +62,48 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Runs one program off the front of `code`; the place of its result.
+    /// Runs one pickle from the front of `code`. Returns the index of its result.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the pickle.
     pub fn run(&mut self, code: &mut &[u8]) -> Result<Id, String> {
         self.stack.clear();
         self.marks.clear();
         self.memo.clear();
         loop {
-            let [word] = take_array(code)?;
-            if word == b'.' {
+            let [opcode] = take_array(code)?;
+            if opcode == b'.' {
                 return self.pop();
             }
-            self.step(word, code)?;
+            self.step(opcode, code)?;
         }
     }
 
-    /// A value.
+    /// The value at an index.
     pub fn get(&self, id: Id) -> &Value {
         &self.values[id]
     }
 
-    fn step(&mut self, word: u8, code: &mut &[u8]) -> Result<(), String> {
-        match word {
+    fn step(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
+        match opcode {
             0x80 => drop(take_array::<1>(code)?),
             0x95 => drop(take_array::<8>(code)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
             b'2' => {
-                let top = *self.stack.last().ok_or(EMPTY)?;
+                let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
                 self.stack.push(top);
             }
             b'N' => self.push(Value::None),
             0x88 => self.push(Value::Bool(true)),
             0x89 => self.push(Value::Bool(false)),
             b'I' | b'L' | b'F' | b'K' | b'M' | b'J' | 0x8a | 0x8b | b'G' => {
-                self.number(word, code)?
+                self.number(opcode, code)?
             }
-            b'S' | b'T' | b'U' | b'V' | b'X' | 0x8c | 0x8d => self.text(word, code)?,
+            b'S' | b'T' | b'U' | b'V' | b'X' | 0x8c | 0x8d => self.text(opcode, code)?,
             b'B' | b'C' | 0x8e | 0x96 => {
-                let length = match word {
+                let length = match opcode {
                     b'C' => length_of::<1>(code)?,
                     b'B' => length_of::<4>(code)?,
                     _ => length_of::<8>(code)?,
@@ -119,8 +119,8 @@ impl Machine {
                 self.push(Value::Tuple(items));
             }
             0x85..=0x87 => {
-                let count = usize::from(word - 0x84);
-                let from = self.stack.len().checked_sub(count).ok_or(EMPTY)?;
+                let count = usize::from(opcode - 0x84);
+                let from = self.stack.len().checked_sub(count).ok_or(STACK_UNDERFLOW)?;
                 let items = self.stack.split_off(from);
                 self.push(Value::Tuple(items));
             }
@@ -151,7 +151,7 @@ impl Machine {
             }
             b'c' | b'i' => {
                 let name = format!("{} {}", line(code)?, line(code)?);
-                if word == b'i' {
+                if opcode == b'i' {
                     self.since_mark()?;
                     self.push(Value::Opaque(name));
                 } else {
@@ -160,7 +160,7 @@ impl Machine {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let name = format!("{} {}", self.shown(module), self.shown(name));
+                let name = format!("{} {}", self.name(module), self.name(name));
                 self.push(Value::Global(name));
             }
             b'R' | 0x81 => {
@@ -174,35 +174,35 @@ impl Machine {
             }
             b'o' => {
                 let items = self.since_mark()?;
-                let class = items.first().map_or(String::new(), |&class| self.shown(class));
+                let class = items.first().map_or(String::new(), |&class| self.name(class));
                 self.push(Value::Opaque(class));
             }
-            // What an object would be given; none is made.
+            // The state of an object; objects are not built.
             b'b' => drop(self.pop()?),
             b'p' => {
-                let at = line(code)?.trim().parse().map_err(|_| "a place that is no number")?;
-                self.remember(at)?;
+                let key = line(code)?.trim().parse().map_err(|_| INVALID_MEMO_KEY)?;
+                self.remember(key)?;
             }
             b'q' => {
-                let at = length_of::<1>(code)?;
-                self.remember(at)?;
+                let key = length_of::<1>(code)?;
+                self.remember(key)?;
             }
             b'r' => {
-                let at = length_of::<4>(code)?;
-                self.remember(at)?;
+                let key = length_of::<4>(code)?;
+                self.remember(key)?;
             }
             0x94 => self.remember(self.memo.len() as u64)?,
             b'g' => {
-                let at = line(code)?.trim().parse().map_err(|_| "a place that is no number")?;
-                self.recall(at)?;
+                let key = line(code)?.trim().parse().map_err(|_| INVALID_MEMO_KEY)?;
+                self.recall(key)?;
             }
             b'h' => {
-                let at = length_of::<1>(code)?;
-                self.recall(at)?;
+                let key = length_of::<1>(code)?;
+                self.recall(key)?;
             }
             b'j' => {
-                let at = length_of::<4>(code)?;
-                self.recall(at)?;
+                let key = length_of::<4>(code)?;
+                self.recall(key)?;
             }
             b'Q' => {
                 let reference = self.pop()?;
@@ -210,14 +210,14 @@ impl Machine {
                 self.push(Value::Storage(storage));
             }
             other => {
-                return Err(format!("a pickle with the word {other:#04x}, which is not known"));
+                return Err(format!("unknown pickle opcode {other:#04x}"));
             }
         }
         Ok(())
     }
 
-    fn number(&mut self, word: u8, code: &mut &[u8]) -> Result<(), String> {
-        let value = match word {
+    fn number(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
+        let value = match opcode {
             b'K' => Value::Int(i64::from(take_array::<1>(code)?[0])),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(take_array(code)?))),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(take_array(code)?))),
@@ -227,14 +227,14 @@ impl Machine {
             }
             0x8a | 0x8b => {
                 let length =
-                    if word == 0x8a { length_of::<1>(code)? } else { length_of::<4>(code)? };
+                    if opcode == 0x8a { length_of::<1>(code)? } else { length_of::<4>(code)? };
                 let bytes = take(code, length)?;
                 match bytes.len() {
                     0..=8 => {
                         let sign = bytes.last().is_some_and(|byte| *byte >= 0x80);
-                        let mut whole = [if sign { 0xff } else { 0 }; 8];
-                        whole[..bytes.len()].copy_from_slice(bytes);
-                        Value::Int(i64::from_le_bytes(whole))
+                        let mut padded = [if sign { 0xff } else { 0 }; 8];
+                        padded[..bytes.len()].copy_from_slice(bytes);
+                        Value::Int(i64::from_le_bytes(padded))
                     }
                     _ => Value::Number,
                 }
@@ -257,12 +257,12 @@ impl Machine {
         Ok(())
     }
 
-    fn text(&mut self, word: u8, code: &mut &[u8]) -> Result<(), String> {
-        let text = match word {
+    fn text(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
+        let text = match opcode {
             b'S' => line(code)?.trim_matches(['\'', '"']).to_owned(),
             b'V' => line(code)?,
             _ => {
-                let length = match word {
+                let length = match opcode {
                     b'U' | 0x8c => length_of::<1>(code)?,
                     0x8d => length_of::<8>(code)?,
                     _ => length_of::<4>(code)?,
@@ -280,29 +280,30 @@ impl Machine {
     }
 
     pub(super) fn pop(&mut self) -> Result<Id, String> {
-        Ok(self.stack.pop().ok_or(EMPTY)?)
+        Ok(self.stack.pop().ok_or(STACK_UNDERFLOW)?)
     }
 
     fn since_mark(&mut self) -> Result<Vec<Id>, String> {
-        let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len()).ok_or(EMPTY)?;
+        let mark =
+            self.marks.pop().filter(|mark| *mark <= self.stack.len()).ok_or(STACK_UNDERFLOW)?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn remember(&mut self, at: u64) -> Result<(), String> {
-        let top = *self.stack.last().ok_or(EMPTY)?;
-        self.memo.insert(at, top);
+    fn remember(&mut self, key: u64) -> Result<(), String> {
+        let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
+        self.memo.insert(key, top);
         Ok(())
     }
 
-    fn recall(&mut self, at: u64) -> Result<(), String> {
-        let id = *self.memo.get(&at).ok_or("a pickle that recalls what it never kept")?;
+    fn recall(&mut self, key: u64) -> Result<(), String> {
+        let id = *self.memo.get(&key).ok_or_else(|| format!("pickle memo has no entry {key}"))?;
         self.stack.push(id);
         Ok(())
     }
 
-    /// Adds to the list on top; an object that would be given items gets none.
+    /// Appends to the list on top of the stack. Items for other objects are dropped.
     fn extend(&mut self, items: Vec<Id>) -> Result<(), String> {
-        let top = *self.stack.last().ok_or(EMPTY)?;
+        let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
         if let Value::List(list) = &mut self.values[top] {
             list.extend(items);
         }
@@ -310,15 +311,15 @@ impl Machine {
     }
 
     fn insert(&mut self, pairs: Vec<(Id, Id)>) -> Result<(), String> {
-        let top = *self.stack.last().ok_or(EMPTY)?;
+        let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
         if let Value::Dict(dict) = &mut self.values[top] {
             dict.extend(pairs);
         }
         Ok(())
     }
 
-    /// A value in a message.
-    pub fn shown(&self, id: Id) -> String {
+    /// The text or name of a value, for keys and messages.
+    pub fn name(&self, id: Id) -> String {
         match self.get(id) {
             Value::Text(text) => text.chars().take(200).collect(),
             Value::Global(name) | Value::Opaque(name) => name.clone(),
@@ -327,38 +328,41 @@ impl Machine {
     }
 }
 
-const EMPTY: &str = "pickle stack underflow";
+const STACK_UNDERFLOW: &str = "pickle stack underflow";
+const INVALID_MEMO_KEY: &str = "pickle memo key is not a number";
+const TRUNCATED: &str = "truncated pickle";
 
 fn pairs(items: Vec<Id>) -> Vec<(Id, Id)> {
     items.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)).collect()
 }
 
-/// So many bytes off the front.
+/// Takes `length` bytes from the front.
 fn take<'a>(code: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
-    let left = code.len();
-    let taken = usize::try_from(length).ok().and_then(|length| code.split_at_checked(length));
-    let (taken, rest) =
-        taken.ok_or_else(|| format!("a pickle with {length} bytes where {left} are left"))?;
+    let remaining = code.len();
+    let split = usize::try_from(length).ok().and_then(|length| code.split_at_checked(length));
+    let (front, rest) = split.ok_or_else(|| {
+        format!("truncated pickle: expected {length} bytes, {remaining} bytes remain")
+    })?;
     *code = rest;
-    Ok(taken)
+    Ok(front)
 }
 
 fn take_array<const N: usize>(code: &mut &[u8]) -> Result<[u8; N], String> {
-    let (array, rest) = code.split_first_chunk().ok_or("a pickle that is cut short")?;
+    let (array, rest) = code.split_first_chunk().ok_or(TRUNCATED)?;
     *code = rest;
     Ok(*array)
 }
 
 /// A little-endian length of `N` bytes.
 fn length_of<const N: usize>(code: &mut &[u8]) -> Result<u64, String> {
-    let mut whole = [0; 8];
-    whole[..N].copy_from_slice(&take_array::<N>(code)?);
-    Ok(u64::from_le_bytes(whole))
+    let mut padded = [0; 8];
+    padded[..N].copy_from_slice(&take_array::<N>(code)?);
+    Ok(u64::from_le_bytes(padded))
 }
 
-/// A line off the front, without its end.
+/// Takes a line from the front, without its line break.
 fn line(code: &mut &[u8]) -> Result<String, String> {
-    let end = code.iter().position(|byte| *byte == b'\n').ok_or("a pickle that is cut short")?;
+    let end = code.iter().position(|byte| *byte == b'\n').ok_or(TRUNCATED)?;
     let text = String::from_utf8_lossy(&code[..end]).into_owned();
     *code = &code[end + 1..];
     Ok(text)

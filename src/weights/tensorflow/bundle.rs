@@ -1,7 +1,7 @@
-//! V2: a table of what lies where, and shards of numbers.
+//! V2: an index of all arrays, and shards with their numbers.
 
 use super::super::numbers::Kind;
-use super::super::{Archive, LeftOut, ReadError};
+use super::super::{Archive, ReadError, UnusedEntry};
 use super::kind::{kind_of, shape};
 use super::place::{index_of, shard_of};
 use super::proto::{Value, fields};
@@ -12,11 +12,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// An index of a million arrays is smaller.
+/// Largest index in bytes; an index of a million arrays is smaller.
 const LARGEST_INDEX: u64 = 1 << 28;
 const MOST_SHARDS: u64 = 4096;
 
-/// What the index says of one array.
+/// The index entry of one array.
 #[derive(Default)]
 struct Entry {
     dtype: u64,
@@ -34,8 +34,8 @@ struct Shard {
     path: PathBuf,
     file: File,
     size: u64,
-    /// Bytes that no array has claimed: arrays do not overlap.
-    left: u64,
+    /// Bytes that no array has used yet: arrays do not overlap.
+    unread: u64,
 }
 
 pub fn read(prefix: &Path) -> Result<Archive, ReadError> {
@@ -54,28 +54,30 @@ pub fn read(prefix: &Path) -> Result<Archive, ReadError> {
                 ),
             ));
         }
-        if let Kind::Other(what) = kind {
-            archive.left_out.push(LeftOut { name, what: what.to_owned() });
+        if let Kind::Other(description) = kind {
+            let description = description.to_owned();
+            archive.unused_entries.push(UnusedEntry { name, description });
             continue;
         }
         if entry.shard >= count {
-            let what = format!("{name} is in shard {}, and there are {count}", entry.shard);
-            return Err(ReadError::damaged(&index, what));
+            let message =
+                format!("{name} is in shard {}, expected a number below {count}", entry.shard);
+            return Err(ReadError::damaged(&index, message));
         }
         let expected = (entry.count as u64).checked_mul(kind.size() as u64);
         if expected != Some(entry.size) {
-            let what = format!(
-                "{name} has the shape {:?} and {} bytes, expected {}",
+            let message = format!(
+                "{name} has shape {:?} and {} bytes, expected {}",
                 entry.shape,
                 entry.size,
-                expected.map_or("fewer numbers".to_owned(), |bytes| format!("{bytes} bytes"))
+                expected.map_or("a smaller shape".to_owned(), |bytes| format!("{bytes} bytes"))
             );
-            return Err(ReadError::damaged(&index, what));
+            return Err(ReadError::damaged(&index, message));
         }
         let shard = match shards.entry(entry.shard) {
             std::collections::btree_map::Entry::Occupied(open) => open.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(Shard::open(shard_of(prefix, entry.shard, count))?)
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert(Shard::open(shard_of(prefix, entry.shard, count))?)
             }
         };
         let values = kind.numbers(&shard.bytes(&name, &entry)?);
@@ -84,15 +86,15 @@ pub fn read(prefix: &Path) -> Result<Archive, ReadError> {
     Ok(archive)
 }
 
-/// Number of shards, and what the index says of each array.
+/// Number of shards, and the index entry of each array.
 fn entries(index: &Path) -> Result<(u64, Vec<(String, Entry)>), ReadError> {
     let size = fs::metadata(index).map_err(|e| ReadError::io(index, e))?.len();
     if size > LARGEST_INDEX {
-        let what = format!("it has {size} bytes, which no index of a network has");
-        return Err(ReadError::damaged(index, what));
+        let message = format!("the index has {size} bytes, expected at most {LARGEST_INDEX}");
+        return Err(ReadError::damaged(index, message));
     }
     let bytes = fs::read(index).map_err(|e| ReadError::io(index, e))?;
-    let (mut shards, mut big_endian, mut found) = (None, false, vec![]);
+    let (mut shards, mut big_endian, mut entries) = (None, false, vec![]);
     let read = table::for_each(&bytes, |key, value| {
         match key {
             [] => {
@@ -100,16 +102,16 @@ fn entries(index: &Path) -> Result<(u64, Vec<(String, Entry)>), ReadError> {
                 shards = Some(count);
                 big_endian = endianness != 0;
             }
-            // Parts of a partitioned variable, which its own entry tells of.
+            // A slice of a partitioned variable; the variable has its own entry.
             [0, ..] => {}
             name => {
                 let entry = entry(value).map_err(|e| format!("{}: {e}", shown(name)))?;
-                found.push((shown(name), entry));
+                entries.push((shown(name), entry));
             }
         }
         Ok(())
     });
-    read.map_err(|what| ReadError::damaged(index, what))?;
+    read.map_err(|message| ReadError::damaged(index, message))?;
     if big_endian {
         return Err(ReadError::unsupported(
             index,
@@ -118,11 +120,14 @@ fn entries(index: &Path) -> Result<(u64, Vec<(String, Entry)>), ReadError> {
         ));
     }
     match shards {
-        Some(count @ 1..=MOST_SHARDS) => Ok((count, found)),
-        Some(count) => Err(ReadError::damaged(index, format!("it speaks of {count} shards"))),
+        Some(count @ 1..=MOST_SHARDS) => Ok((count, entries)),
+        Some(count) => {
+            let message = format!("the header gives {count} shards, expected 1 to {MOST_SHARDS}");
+            Err(ReadError::damaged(index, message))
+        }
         None => Err(ReadError::unsupported(
             index,
-            "it is a table without a bundle's header: it is no checkpoint of this kind",
+            "the table has no bundle header, so it is not a V2 checkpoint",
         )),
     }
 }
@@ -144,11 +149,11 @@ fn entry(message: &[u8]) -> Result<Entry, String> {
     let mut entry = Entry { count: 1, ..Entry::default() };
     for field in fields(message) {
         match field? {
-            (1, value) => entry.dtype = value.number("its type")?,
-            (2, value) => (entry.shape, entry.count) = shape(value.bytes("its shape")?)?,
-            (3, value) => entry.shard = value.number("its shard")?,
-            (4, value) => entry.offset = value.number("its offset")?,
-            (5, value) => entry.size = value.number("its size")?,
+            (1, value) => entry.dtype = value.number("the type")?,
+            (2, value) => (entry.shape, entry.count) = shape(value.bytes("the shape")?)?,
+            (3, value) => entry.shard = value.number("the shard")?,
+            (4, value) => entry.offset = value.number("the offset")?,
+            (5, value) => entry.size = value.number("the size")?,
             (6, Value::Four(bytes)) => entry.checksum = u32::from_le_bytes(bytes),
             (7, _) => entry.partitioned = true,
             _ => {}
@@ -161,33 +166,33 @@ impl Shard {
     fn open(path: PathBuf) -> Result<Self, ReadError> {
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         match opened {
-            Ok((size, file)) => Ok(Self { path, file, size, left: size }),
+            Ok((size, file)) => Ok(Self { path, file, size, unread: size }),
             Err(source) => Err(ReadError::io(&path, source)),
         }
     }
 
-    /// The bytes of an array, checked.
+    /// The bytes of an array, verified by their checksum.
     fn bytes(&mut self, name: &str, entry: &Entry) -> Result<Vec<u8>, ReadError> {
         let Entry { offset, size, .. } = *entry;
         let inside = offset.checked_add(size).is_some_and(|end| end <= self.size);
-        if !inside || self.left < size {
-            let what = format!(
-                "{name} is to have {size} bytes at {offset}, and there are {} bytes; is this the \
-                 shard of another checkpoint?",
+        if !inside || self.unread < size {
+            let message = format!(
+                "{name} should have {size} bytes at offset {offset}, but the shard has {} bytes; is \
+                 this the shard of another checkpoint?",
                 self.size
             );
-            return Err(ReadError::damaged(&self.path, what));
+            return Err(ReadError::damaged(&self.path, message));
         }
-        self.left -= size;
+        self.unread -= size;
         let mut bytes = vec![0; size as usize];
         let read = self.file.seek(SeekFrom::Start(offset));
         read.and_then(|_| self.file.read_exact(&mut bytes))
             .map_err(|e| ReadError::io(&self.path, e))?;
-        let found = checksum::masked(crc32c::crc32c(&bytes));
-        if !checksum::agrees(found, entry.checksum) {
-            let what =
-                format!("{name} has the checksum {found:08x}, expected {:08x}", entry.checksum);
-            return Err(ReadError::damaged(&self.path, what));
+        let actual = checksum::masked(crc32c::crc32c(&bytes));
+        if !checksum::agrees(actual, entry.checksum) {
+            let message =
+                format!("{name} has checksum {actual:08x}, expected {:08x}", entry.checksum);
+            return Err(ReadError::damaged(&self.path, message));
         }
         Ok(bytes)
     }

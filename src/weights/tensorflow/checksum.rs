@@ -1,12 +1,13 @@
-//! CRC-32C as TensorFlow stores it: masked, so that the checksum of data that holds checksums is
-//! no worse than another.
+//! CRC-32C as TensorFlow stores it: masked, because the CRC of data that contains its own CRCs is
+//! weak.
 
-/// What is stored for a CRC-32C.
+/// The stored form of a CRC-32C.
 pub fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Whether a checksum is the expected one. A fuzzer gets past it: it could not guess one.
-pub fn agrees(found: u32, expected: u32) -> bool {
-    cfg!(fuzzing) || found == expected
+/// Whether a checksum is the expected one. Always true under fuzzing, since a fuzzer cannot guess a
+/// checksum.
+pub fn agrees(actual: u32, expected: u32) -> bool {
+    cfg!(fuzzing) || actual == expected
 }

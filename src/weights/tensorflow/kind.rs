@@ -1,8 +1,8 @@
-//! What TensorFlow says of types and shapes.
+//! TensorFlow's types and shapes.
 
 use super::super::numbers::Kind;
 
-/// The type that TensorFlow's `DataType` numbers.
+/// The type for a value of TensorFlow's `DataType`.
 pub fn kind_of(number: u64) -> Kind {
     match number {
         1 => Kind::F32,
@@ -11,9 +11,9 @@ pub fn kind_of(number: u64) -> Kind {
         19 => Kind::F16,
         3 | 9 | 22 | 23 | 4 | 5 | 6 | 17 => Kind::Other("integers"),
         7 => Kind::Other("text"),
-        10 => Kind::Other("truth values"),
+        10 => Kind::Other("booleans"),
         8 | 18 => Kind::Other("complex numbers"),
-        _ => Kind::Other("numbers of another type"),
+        _ => Kind::Other("unsupported number type"),
     }
 }
 
@@ -23,16 +23,17 @@ pub fn shape(message: &[u8]) -> Result<(Vec<usize>, usize), String> {
     for field in super::proto::fields(message) {
         let (2, value) = field? else { continue };
         let mut side = 0;
-        for field in super::proto::fields(value.bytes("a side")?) {
+        for field in super::proto::fields(value.bytes("an axis")?) {
             if let (1, length) = field? {
-                side = length.number("a length")?;
+                side = length.number("an axis length")?;
             }
         }
-        let side = usize::try_from(side).map_err(|_| format!("a side of {side}"))?;
-        count = count.checked_mul(side).ok_or("a shape of more numbers than there can be")?;
+        let side = usize::try_from(side)
+            .map_err(|_| format!("an axis length is {side}, which is too large"))?;
+        count = count.checked_mul(side).ok_or("the shape has more numbers than memory can hold")?;
         sides.push(side);
         if sides.len() > 16 {
-            return Err("more than 16 axes".to_owned());
+            return Err("the shape has more than 16 axes".to_owned());
         }
     }
     Ok((sides, count))

@@ -1,21 +1,21 @@
-//! Which files make a checkpoint.
+//! The files of a checkpoint.
 
 use super::super::ReadError;
-use super::table::{FOOTER, ends_like_one};
+use super::table::{FOOTER, has_footer};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// A checkpoint's files.
+/// The files of a checkpoint, by format version.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place {
-    /// V2: what stands before `.index` and `.data-…`.
+pub enum CheckpointFiles {
+    /// V2: the prefix of `.index` and `.data-…`.
     Bundle(PathBuf),
-    /// V1: its shards, one as a rule.
+    /// V1: its shards, usually one.
     Single(Vec<PathBuf>),
 }
 
-/// Whether [`super::read`] would try this path: nothing is read but names and the end of a file.
+/// Whether [`super::read`] supports this path. Reads only names and the end of a file.
 pub fn is_one(path: &Path) -> bool {
     if path.is_dir() {
         path.join("checkpoint").is_file() || !indexes(path).is_empty()
@@ -24,56 +24,57 @@ pub fn is_one(path: &Path) -> bool {
     }
 }
 
-/// The files of the checkpoint that a path means.
-pub fn find(path: &Path) -> Result<Place, ReadError> {
+/// The files of the checkpoint at a path.
+pub fn find(path: &Path) -> Result<CheckpointFiles, ReadError> {
     if path.is_dir() {
         return in_folder(path);
     }
     let prefix = prefix(path);
     if index_of(&prefix).is_file() {
-        return Ok(Place::Bundle(prefix));
+        return Ok(CheckpointFiles::Bundle(prefix));
     }
     if is_table(path) {
-        return Ok(Place::Single(shards(path)));
+        return Ok(CheckpointFiles::Single(shards(path)));
     }
     match fs::metadata(path) {
         Err(source) => Err(ReadError::io(path, source)),
         Ok(_) => Err(ReadError::unsupported(
             path,
             format!(
-                "it is no TensorFlow checkpoint: it does not end as one does, and {} is not there",
+                "it is not a TensorFlow checkpoint: it has no table footer, and {} does not exist",
                 index_of(&prefix).display()
             ),
         )),
     }
 }
 
-fn in_folder(folder: &Path) -> Result<Place, ReadError> {
+fn in_folder(folder: &Path) -> Result<CheckpointFiles, ReadError> {
     let list = folder.join("checkpoint");
     if let Ok(text) = fs::read_to_string(&list) {
-        let named = text.lines().find_map(|line| {
+        let target = text.lines().find_map(|line| {
             let value = line.trim().strip_prefix("model_checkpoint_path:")?.trim();
             value.strip_prefix('"')?.strip_suffix('"').map(PathBuf::from)
         });
-        let named = named.ok_or_else(|| {
-            ReadError::damaged(&list, "it has no line `model_checkpoint_path: \"…\"`")
+        let target = target.ok_or_else(|| {
+            ReadError::damaged(&list, "expected a line `model_checkpoint_path: \"…\"`, found none")
         })?;
-        // A folder that was moved still names its old place.
-        let beside = folder.join(named.file_name().unwrap_or_default());
-        let there = [folder.join(&named), beside.clone()];
-        let there = there.into_iter().find(|path| index_of(path).is_file() || is_table(path));
-        return find(&there.unwrap_or(beside));
+        // After a move, the file still names the old folder.
+        let in_this_folder = folder.join(target.file_name().unwrap_or_default());
+        let candidates = [folder.join(&target), in_this_folder.clone()];
+        let existing =
+            candidates.into_iter().find(|path| index_of(path).is_file() || is_table(path));
+        return find(&existing.unwrap_or(in_this_folder));
     }
     match &indexes(folder)[..] {
-        [index] => Ok(Place::Bundle(prefix(index))),
+        [index] => Ok(CheckpointFiles::Bundle(prefix(index))),
         [] => Err(ReadError::unsupported(
             folder,
-            "it holds no checkpoint: expected a file `checkpoint`, or one that ends in .index",
+            "the folder contains no checkpoint: expected a file `checkpoint` or an .index file",
         )),
         several => Err(ReadError::unsupported(
             folder,
             format!(
-                "it holds several checkpoints; give one of: {}",
+                "the folder contains several checkpoints; give one of: {}",
                 several.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
             ),
         )),
@@ -82,15 +83,15 @@ fn in_folder(folder: &Path) -> Result<Place, ReadError> {
 
 fn indexes(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = entries
+    let mut indexes: Vec<PathBuf> = entries
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "index"))
         .collect();
-    found.sort();
-    found
+    indexes.sort();
+    indexes
 }
 
-/// A path without what a bundle's files add to their common name.
+/// A path without the suffix of a bundle's file.
 fn prefix(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bare = name
@@ -116,7 +117,7 @@ fn with_ending(prefix: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// All shards of a V1 checkpoint, of which `path` is one: `model.ckpt-5-00000-of-00003`.
+/// All shards of the V1 checkpoint that `path` belongs to: `model.ckpt-5-00000-of-00003` and so on.
 fn shards(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let parts = name.rsplit_once("-of-").and_then(|(front, of)| {
@@ -139,5 +140,5 @@ fn is_table(path: &Path) -> bool {
         file.read_exact(&mut end)?;
         Ok(end)
     };
-    path.is_file() && end().is_ok_and(|end| ends_like_one(&end))
+    path.is_file() && end().is_ok_and(|end| has_footer(&end))
 }

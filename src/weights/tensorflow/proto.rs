@@ -1,8 +1,8 @@
-//! Protocol buffers, field by field: as much of them as checkpoints need.
+//! The subset of protocol buffers that checkpoints need, field by field.
 //!
-//! Errors here are what is wrong; whoever calls knows where.
+//! Errors describe the fault; the caller adds the file and the position.
 
-/// What a field holds, by its wire type.
+/// The value of a field, by wire type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
     /// A variable-length integer.
@@ -16,23 +16,23 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The integer, where one is expected.
+    /// The integer; an error for other wire types.
     pub fn number(self, field: &str) -> Result<u64, String> {
         match self {
             Self::Number(number) => Ok(number),
-            other => Err(format!("{field} is {}, expected an integer", other.what())),
+            other => Err(format!("{field} is {}, expected an integer", other.description())),
         }
     }
 
-    /// The bytes, where such are expected.
+    /// The bytes; an error for other wire types.
     pub fn bytes(self, field: &str) -> Result<&'a [u8], String> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            other => Err(format!("{field} is {}, expected bytes", other.what())),
+            other => Err(format!("{field} is {}, expected bytes", other.description())),
         }
     }
 
-    fn what(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
             Self::Number(_) => "an integer",
             Self::Four(_) => "four bytes",
@@ -42,7 +42,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A message's fields in order, each with its number; the first error is the last item.
+/// A message's fields in order, each with its number. The first error ends the iteration.
 pub struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -87,40 +87,40 @@ impl<'a> Fields<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let (array, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or_else(|| format!("a number of {N} bytes where {} are left", self.rest.len()))?;
+        let (array, rest) = self.rest.split_first_chunk().ok_or_else(|| {
+            format!("expected a number of {N} bytes, {} bytes remain", self.rest.len())
+        })?;
         self.rest = rest;
         Ok(*array)
     }
 }
 
-/// Takes so many bytes off the front.
+/// Takes `length` bytes from the front.
 pub fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
-    let left = bytes.len();
-    let taken = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
-    let (taken, rest) = taken.ok_or_else(|| format!("{length} bytes where {left} are left"))?;
+    let remaining = bytes.len();
+    let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
+    let (front, rest) =
+        split.ok_or_else(|| format!("expected {length} bytes, {remaining} bytes remain"))?;
     *bytes = rest;
-    Ok(taken)
+    Ok(front)
 }
 
-/// Takes a variable-length integer off the front: seven bits a byte, the low ones first.
+/// Takes a variable-length integer from the front: seven bits per byte, low bits first.
 pub fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut value = 0;
-    for (at, &byte) in bytes.iter().enumerate().take(10) {
-        if at == 9 && byte > 1 {
+    for (index, &byte) in bytes.iter().enumerate().take(10) {
+        if index == 9 && byte > 1 {
             break;
         }
-        value |= u64::from(byte & 0x7f) << (7 * at);
+        value |= u64::from(byte & 0x7f) << (7 * index);
         if byte < 0x80 {
-            *bytes = &bytes[at + 1..];
+            *bytes = &bytes[index + 1..];
             return Ok(value);
         }
     }
     match bytes.len() {
-        0..10 => Err("an integer that is cut short".to_owned()),
-        _ => Err("an integer of more than 64 bits".to_owned()),
+        0..10 => Err("truncated integer".to_owned()),
+        _ => Err("integer of more than 64 bits".to_owned()),
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn every_wire_type_is_read() {
         let message = b"\x08\xac\x02\x15\x01\x02\x03\x04\x19abcdefgh\x22\x02hi\x80\x08\x01";
-        let found: Result<Vec<_>, _> = fields(message).collect();
+        let values: Result<Vec<_>, _> = fields(message).collect();
         let expected = vec![
             (1, Value::Number(300)),
             (2, Value::Four([1, 2, 3, 4])),
@@ -139,7 +139,7 @@ mod tests {
             (4, Value::Bytes(b"hi")),
             (128, Value::Number(1)),
         ];
-        assert_eq!(found.unwrap(), expected);
+        assert_eq!(values.unwrap(), expected);
     }
 
     #[test]
@@ -148,24 +148,24 @@ mod tests {
         let greatest = [[0xff; 9].as_slice(), &[1]].concat();
         assert_eq!(read(&greatest), Ok(u64::MAX));
         let too_many_bits = [[0xff; 9].as_slice(), &[2]].concat();
-        assert_eq!(read(&too_many_bits).unwrap_err(), "an integer of more than 64 bits");
-        assert_eq!(read(&[0x80; 11]).unwrap_err(), "an integer of more than 64 bits");
-        assert_eq!(read(&[0x80; 3]).unwrap_err(), "an integer that is cut short");
+        assert_eq!(read(&too_many_bits).unwrap_err(), "integer of more than 64 bits");
+        assert_eq!(read(&[0x80; 11]).unwrap_err(), "integer of more than 64 bits");
+        assert_eq!(read(&[0x80; 3]).unwrap_err(), "truncated integer");
     }
 
     #[test]
-    fn what_is_no_field_ends_the_message() {
-        for (message, wrong) in [
+    fn an_invalid_field_ends_the_message() {
+        for (message, error) in [
             (b"\x0b\x08\x01".as_slice(), "wire type 3, expected 0, 1, 2 or 5"),
             (b"\x00\x01", "field number 0"),
-            (b"\x15\x01\x02", "a number of 4 bytes where 2 are left"),
+            (b"\x15\x01\x02", "expected a number of 4 bytes, 2 bytes remain"),
             (
                 b"\x22\xff\xff\xff\xff\xff\xff\xff\xff\x0fhi",
-                "1152921504606846975 bytes where 2 are left",
+                "expected 1152921504606846975 bytes, 2 bytes remain",
             ),
         ] {
-            let found: Vec<_> = fields(message).collect();
-            assert_eq!(found, [Err(wrong.to_owned())]);
+            let values: Vec<_> = fields(message).collect();
+            assert_eq!(values, [Err(error.to_owned())]);
         }
     }
 }

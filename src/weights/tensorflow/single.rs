@@ -1,7 +1,7 @@
-//! V1: tables that hold the numbers themselves, a variable in one slice or in several.
+//! V1: tables that contain the numbers themselves, each variable in one or more slices.
 
 use super::super::numbers::Kind;
-use super::super::{Archive, LeftOut, ReadError};
+use super::super::{Archive, ReadError, UnusedEntry};
 use super::kind::{kind_of, shape};
 use super::proto::{Value, fields};
 use super::{shown, table};
@@ -9,36 +9,39 @@ use crate::model::Variable;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A variable that slices fill.
-struct Growing {
+/// A variable while its slices are read.
+struct PartialVariable {
     kind: Kind,
     shape: Vec<usize>,
     values: Vec<f32>,
+    /// Number of values read so far.
     filled: usize,
 }
 
-/// Where a slice lies along one axis; all of it where nothing is said.
+/// Start and length of a slice along one axis; `None` for the full axis.
 type Extent = Option<(usize, usize)>;
 
 pub fn read(files: &[PathBuf]) -> Result<Archive, ReadError> {
-    let mut variables: BTreeMap<String, Growing> = BTreeMap::new();
+    let mut variables: BTreeMap<String, PartialVariable> = BTreeMap::new();
     for path in files {
         let bytes = std::fs::read(path).map_err(|e| ReadError::io(path, e))?;
         read_file(&bytes, files.len(), &mut variables)
-            .map_err(|what| ReadError::damaged(path, what))?;
+            .map_err(|message| ReadError::damaged(path, message))?;
     }
     let mut archive = Archive::default();
-    for (name, Growing { kind, shape, values, filled }) in variables {
+    for (name, PartialVariable { kind, shape, values, filled }) in variables {
         match kind {
-            Kind::Other(what) => archive.left_out.push(LeftOut { name, what: what.to_owned() }),
+            Kind::Other(description) => archive
+                .unused_entries
+                .push(UnusedEntry { name, description: description.to_owned() }),
             _ if filled == shape.iter().product::<usize>() => {
                 archive.arrays.push(Variable { name, shape, values });
             }
             _ => {
                 let first = files.first().map_or(Path::new(""), PathBuf::as_path);
-                let of = shape.iter().product::<usize>();
-                let what = format!("{name}: {filled} of its {of} numbers are there");
-                return Err(ReadError::damaged(first, what));
+                let expected = shape.iter().product::<usize>();
+                let message = format!("{name}: found {filled} of {expected} numbers");
+                return Err(ReadError::damaged(first, message));
             }
         }
     }
@@ -48,20 +51,21 @@ pub fn read(files: &[PathBuf]) -> Result<Archive, ReadError> {
 fn read_file(
     bytes: &[u8],
     files: usize,
-    variables: &mut BTreeMap<String, Growing>,
+    variables: &mut BTreeMap<String, PartialVariable>,
 ) -> Result<(), String> {
-    // A number takes at least two bytes, and only half of them where slices are in other files.
-    let mut room = bytes.len().saturating_mul(files.max(1));
-    let mut told = false;
+    // Upper bound for the numbers of all variables: one per byte of as many files of this size.
+    let mut capacity = bytes.len().saturating_mul(files.max(1));
+    let mut has_header = false;
     table::for_each(bytes, |key, message| {
         for field in fields(message) {
             match (key.is_empty(), field?) {
                 (true, (1, value)) => {
-                    told = true;
-                    for field in fields(value.bytes("what is saved")?) {
+                    has_header = true;
+                    for field in fields(value.bytes("the list of variables")?) {
                         if let (1, value) = field? {
-                            let (name, growing) = announced(value.bytes("a variable")?, &mut room)?;
-                            variables.entry(name).or_insert(growing);
+                            let (name, variable) =
+                                empty_variable(value.bytes("a variable")?, &mut capacity)?;
+                            variables.entry(name).or_insert(variable);
                         }
                     }
                 }
@@ -71,38 +75,38 @@ fn read_file(
         }
         Ok(())
     })?;
-    if told {
-        Ok(())
-    } else {
-        Err("it is a table that does not say which variables it holds".to_owned())
-    }
+    if has_header { Ok(()) } else { Err("the table has no list of variables".to_owned()) }
 }
 
-/// A variable that the table says it holds.
-fn announced(message: &[u8], room: &mut usize) -> Result<(String, Growing), String> {
-    let (mut name, mut dtype, mut sides) = (String::new(), 0, (vec![], 1));
+/// A variable from the table's list, without values. `capacity` is how many numbers may still be
+/// allocated.
+fn empty_variable(
+    message: &[u8],
+    capacity: &mut usize,
+) -> Result<(String, PartialVariable), String> {
+    let (mut name, mut dtype, mut shape_and_count) = (String::new(), 0, (vec![], 1));
     for field in fields(message) {
         match field? {
             (1, value) => name = shown(value.bytes("a name")?),
-            (2, value) => sides = shape(value.bytes("a shape")?)?,
+            (2, value) => shape_and_count = shape(value.bytes("a shape")?)?,
             (3, value) => dtype = value.number("a type")?,
             _ => {}
         }
     }
     let kind = kind_of(dtype);
-    let (shape, count) = sides;
+    let (shape, count) = shape_and_count;
     let mut values = vec![];
     if !matches!(kind, Kind::Other(_)) {
-        *room = room.checked_sub(count).ok_or_else(|| {
-            format!("{name} has the shape {shape:?}: more than the file can hold")
+        *capacity = capacity.checked_sub(count).ok_or_else(|| {
+            format!("{name} has shape {shape:?}, which has more numbers than the file")
         })?;
         values = vec![0.0; count];
     }
-    Ok((name, Growing { kind, shape, values, filled: 0 }))
+    Ok((name, PartialVariable { kind, shape, values, filled: 0 }))
 }
 
-/// Puts a slice into its variable.
-fn fill(message: &[u8], variables: &mut BTreeMap<String, Growing>) -> Result<(), String> {
+/// Copies a slice into its variable.
+fn fill(message: &[u8], variables: &mut BTreeMap<String, PartialVariable>) -> Result<(), String> {
     let (mut name, mut extents, mut tensor) = (String::new(), vec![], None);
     for field in fields(message) {
         match field? {
@@ -113,7 +117,7 @@ fn fill(message: &[u8], variables: &mut BTreeMap<String, Growing>) -> Result<(),
         }
     }
     let Some(variable) = variables.get_mut(&name) else {
-        return Err(format!("a slice of {name}, which is not among its variables"));
+        return Err(format!("a slice of {name}, which is not in the list of variables"));
     };
     if matches!(variable.kind, Kind::Other(_)) {
         return Ok(());
@@ -122,32 +126,34 @@ fn fill(message: &[u8], variables: &mut BTreeMap<String, Growing>) -> Result<(),
     let mut starts = vec![0; lengths.len()];
     for (axis, extent) in extents.into_iter().enumerate() {
         let Some((start, length)) = extent else { continue };
-        let side = lengths.get_mut(axis).ok_or_else(|| format!("{name}: a slice of more axes"))?;
+        let side = lengths
+            .get_mut(axis)
+            .ok_or_else(|| format!("{name}: a slice has more axes than its variable"))?;
         if start.checked_add(length).is_none_or(|end| end > *side) {
-            return Err(format!("{name}: a slice beyond its shape {:?}", variable.shape));
+            return Err(format!("{name}: a slice exceeds the shape {:?}", variable.shape));
         }
         (starts[axis], *side) = (start, length);
     }
     let values = numbers(variable.kind, tensor.unwrap_or_default())?;
     let count: usize = lengths.iter().product();
-    // What is the same throughout may be stored once.
+    // A constant slice may be stored as one number.
     let values = if values.len() == 1 { vec![values[0]; count] } else { values };
     if values.len() != count || variable.filled + count > variable.values.len() {
-        return Err(format!("{name}: a slice of shape {lengths:?} with {} numbers", values.len()));
+        return Err(format!("{name}: a slice of shape {lengths:?} has {} numbers", values.len()));
     }
     variable.filled += count;
-    place(&values, &mut variable.values, &variable.shape, &starts, &lengths);
+    copy_block(&values, &mut variable.values, &variable.shape, &starts, &lengths);
     Ok(())
 }
 
 /// Copies a block of these lengths into an array of this shape, row by row.
-fn place(from: &[f32], to: &mut [f32], shape: &[usize], starts: &[usize], lengths: &[usize]) {
+fn copy_block(from: &[f32], to: &mut [f32], shape: &[usize], starts: &[usize], lengths: &[usize]) {
     let row = lengths.last().copied().unwrap_or(1);
     if row == 0 {
         return;
     }
     for (index, row_values) in from.chunks_exact(row).enumerate() {
-        let (mut rest, mut at, mut stride) = (index, 0, 1);
+        let (mut rest, mut offset, mut stride) = (index, 0, 1);
         for axis in (0..shape.len()).rev() {
             let within = if axis + 1 == shape.len() {
                 0
@@ -156,10 +162,10 @@ fn place(from: &[f32], to: &mut [f32], shape: &[usize], starts: &[usize], length
                 rest /= lengths[axis];
                 within
             };
-            at += (starts[axis] + within) * stride;
+            offset += (starts[axis] + within) * stride;
             stride *= shape[axis];
         }
-        to[at..at + row].copy_from_slice(row_values);
+        to[offset..offset + row].copy_from_slice(row_values);
     }
 }
 
@@ -175,13 +181,16 @@ fn slice(message: &[u8]) -> Result<Vec<Extent>, String> {
                 _ => {}
             }
         }
-        let whole = |number: u64| usize::try_from(number).map_err(|_| format!("a place {number}"));
+        let to_usize = |number: u64| {
+            usize::try_from(number)
+                .map_err(|_| format!("a slice bound is {number}, which is too large"))
+        };
         extents.push(match length {
-            Some(length) => Some((whole(start)?, whole(length)?)),
+            Some(length) => Some((to_usize(start)?, to_usize(length)?)),
             None => None,
         });
         if extents.len() > 16 {
-            return Err("a slice of more than 16 axes".to_owned());
+            return Err("a slice has more than 16 axes".to_owned());
         }
     }
     Ok(extents)

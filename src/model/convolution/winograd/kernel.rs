@@ -1,30 +1,31 @@
-//! A kernel's way to the points, and its gradient's way back.
+//! Transformation of a kernel to the points, and of its gradient back.
 
 use rayon::prelude::*;
 
 use super::transforms::{KernelPoints, POINTS, Taps};
 use super::{Shape, TAPS, lanes};
 
-/// Whether a kernel is turned around in all axes, with inputs and outputs exchanged, as the
-/// gradient of the input asks for.
+/// Orientation of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    Not,
-    Around,
+pub(super) enum Orientation {
+    /// As stored, for the forward convolution.
+    Original,
+    /// Flipped along all axes, with inputs and outputs exchanged, for the gradient of the input.
+    Flipped,
 }
 
-/// Numbers of one depth of a kernel.
+/// Number of elements in one depth of a kernel.
 const PLANE: usize = 9;
-/// Numbers of a kernel.
+/// Number of elements in a kernel.
 const ELEMENTS: usize = TAPS * PLANE;
 
 /// `kernel` (`[filter, channel, 3, 3, 3]`) at the points: `[point][depth tap][filter, channel]`,
-/// or `[point][depth tap][channel, filter]` when turned around.
-pub(super) fn points(kernel: &[f32], shape: Shape, turn: Turn) -> Vec<f32> {
+/// or `[point][depth tap][channel, filter]` if flipped.
+pub(super) fn points(kernel: &[f32], shape: Shape, orientation: Orientation) -> Vec<f32> {
     let Shape { channels, filters, .. } = shape;
-    let (rows, columns) = match turn {
-        Turn::Not => (filters, channels),
-        Turn::Around => (channels, filters),
+    let (rows, columns) = match orientation {
+        Orientation::Original => (filters, channels),
+        Orientation::Flipped => (channels, filters),
     };
     let mut points = vec![0.0; POINTS * TAPS * rows * columns];
     let mut by_row: Vec<Vec<&mut [f32]>> =
@@ -34,24 +35,24 @@ pub(super) fn points(kernel: &[f32], shape: Shape, turn: Turn) -> Vec<f32> {
     }
     let row = |planes: &mut Vec<Vec<f32>>, (row, mut points): (usize, Vec<&mut [f32]>)| {
         for column in 0..columns {
-            let (index, mirror) = match turn {
-                Turn::Not => (row * channels + column, false),
-                Turn::Around => (column * channels + row, true),
+            let (index, mirror) = match orientation {
+                Orientation::Original => (row * channels + column, false),
+                Orientation::Flipped => (column * channels + row, true),
             };
             let kernel = &kernel[index * ELEMENTS..][..ELEMENTS];
             for (element, plane) in planes.iter_mut().enumerate() {
                 plane[column] = kernel[if mirror { ELEMENTS - 1 - element } else { element }];
             }
         }
-        // Rows come as [point][depth tap].
+        // The rows are ordered [point][depth tap].
         for (tap, planes) in planes.chunks_exact(PLANE).enumerate() {
             let inputs = lanes::first(planes.iter().map(Vec::as_slice));
             let outputs = points.iter_mut().skip(tap).step_by(TAPS).map(|row| &mut row[..]);
             lanes::map::<KernelPoints, _, _>(inputs, lanes::first(outputs));
         }
     };
-    let room = || vec![vec![0.0; columns]; ELEMENTS];
-    by_row.into_par_iter().enumerate().for_each_init(room, row);
+    let buffers = || vec![vec![0.0; columns]; ELEMENTS];
+    by_row.into_par_iter().enumerate().for_each_init(buffers, row);
     points
 }
 
@@ -73,7 +74,7 @@ pub(super) fn gradient(points: &[f32], shape: Shape) -> Vec<f32> {
             }
         }
     };
-    let room = || vec![vec![0.0; channels]; PLANE];
-    gradient.par_chunks_exact_mut(channels * ELEMENTS).enumerate().for_each_init(room, filter);
+    let buffers = || vec![vec![0.0; channels]; PLANE];
+    gradient.par_chunks_exact_mut(channels * ELEMENTS).enumerate().for_each_init(buffers, filter);
     gradient
 }

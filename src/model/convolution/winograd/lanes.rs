@@ -1,13 +1,13 @@
-//! Sixteen numbers at a time, in a form that the compiler turns into the widest vector
-//! instructions of the processor that the program runs on.
+//! Arithmetic on sixteen numbers at a time, in a form that compiles to the widest vector instructions of
+//! the processor at run time.
 //!
-//! Sums and products stay separate operations (nothing is contracted), so that every processor
-//! gives the same bits.
+//! Sums and products stay separate operations (no fused multiply-add), so that every processor gives
+//! the same bits.
 
 use std::array::from_fn;
 use std::ops::{Add, Mul, Sub};
 
-/// Numbers that are worked on together.
+/// Numbers per vector.
 const LANES: usize = 16;
 
 /// Sixteen numbers.
@@ -40,35 +40,35 @@ impl Mul<f32> for Lanes {
 
 impl Lanes {
     #[inline(always)]
-    fn load(values: &[f32], at: usize) -> Self {
-        Self(from_fn(|lane| values[at..at + LANES][lane]))
+    fn load(values: &[f32], start: usize) -> Self {
+        Self(from_fn(|lane| values[start..start + LANES][lane]))
     }
 
     #[inline(always)]
-    fn store(self, values: &mut [f32], at: usize) {
-        values[at..at + LANES].copy_from_slice(&self.0);
+    fn store(self, values: &mut [f32], start: usize) {
+        values[start..start + LANES].copy_from_slice(&self.0);
     }
 
-    /// The numbers from `at` on, zeros behind the last.
+    /// The numbers from `start` on, with zeros after the last.
     #[inline(always)]
-    fn load_last(values: &[f32], at: usize) -> Self {
-        let values = &values[at..];
+    fn load_last(values: &[f32], start: usize) -> Self {
+        let values = &values[start..];
         Self(from_fn(|lane| values.get(lane).copied().unwrap_or(0.0)))
     }
 }
 
-/// What is done to the numbers at one place of `I` arrays, giving those of `O` arrays.
+/// A function from the numbers at one index of `I` arrays to the numbers at that index of `O` arrays.
 pub(super) trait Kernel<const I: usize, const O: usize> {
-    /// Lane by lane the same; inline it always.
-    fn at(inputs: [Lanes; I]) -> [Lanes; O];
+    /// Applies the function to each lane. Must be `#[inline(always)]`.
+    fn apply(inputs: [Lanes; I]) -> [Lanes; O];
 }
 
-/// The arrays that [`map`] takes: the first `N` of some.
+/// The first `N` items, as an array for [`map`].
 pub(super) fn first<T, const N: usize>(mut items: impl Iterator<Item = T>) -> [T; N] {
     from_fn(|_| items.next().expect("callers have an array for every point, element or output"))
 }
 
-/// Applies a kernel at every place of arrays of one length, by the processor's widest vectors.
+/// Applies a kernel at every index of arrays of equal length, with the processor's widest vectors.
 pub(super) fn map<K: Kernel<I, O>, const I: usize, const O: usize>(
     inputs: [&[f32]; I],
     outputs: [&mut [f32]; O],
@@ -84,20 +84,20 @@ pub(super) fn map<K: Kernel<I, O>, const I: usize, const O: usize>(
         fn call(self) {
             let Self { inputs, mut outputs, .. } = self;
             let count = inputs.iter().map(|input| input.len()).min().unwrap_or(0);
-            let whole = count - count % LANES;
+            let full = count - count % LANES;
             for output in &mut outputs {
-                assert_eq!(output.len(), count, "all arrays have one length");
+                assert_eq!(output.len(), count, "all arrays have the same length");
             }
-            for at in (0..whole).step_by(LANES) {
-                let results = K::at(inputs.map(|input| Lanes::load(input, at)));
+            for start in (0..full).step_by(LANES) {
+                let results = K::apply(inputs.map(|input| Lanes::load(input, start)));
                 for (output, result) in outputs.iter_mut().zip(results) {
-                    result.store(output, at);
+                    result.store(output, start);
                 }
             }
-            if whole < count {
-                let results = K::at(inputs.map(|input| Lanes::load_last(input, whole)));
+            if full < count {
+                let results = K::apply(inputs.map(|input| Lanes::load_last(input, full)));
                 for (output, result) in outputs.iter_mut().zip(results) {
-                    output[whole..].copy_from_slice(&result.0[..count - whole]);
+                    output[full..].copy_from_slice(&result.0[..count - full]);
                 }
             }
         }

@@ -1,11 +1,10 @@
-//! Convolution with 3×3×3 kernels by Winograd's minimal filtering: a quarter of the
+//! Convolution with 3×3×3 kernels by Winograd's minimal filtering, with a quarter of the
 //! multiplications.
 //!
-//! Five sixths of the network's arithmetic is in such kernels. A tile of 4×4 outputs in a slice is
-//! a sum over 36 points of products that need no neighbours (Winograd, *Arithmetic Complexity of
-//! Computations*, SIAM 1980; Lavin & Gray, CVPR 2016, <https://arxiv.org/abs/1509.09308>), so that
-//! at each point, with channels and tiles as its sides, there is a matrix product. Depth is
-//! convolved as always: three products, shifted by a slice.
+//! Five sixths of the network's arithmetic is in such kernels. A tile of 4×4 outputs in a slice is a
+//! sum over 36 points of independent products (Winograd, *Arithmetic Complexity of Computations*, SIAM
+//! 1980; Lavin & Gray, CVPR 2016, <https://arxiv.org/abs/1509.09308>). Each point is a matrix product
+//! over channels and tiles. Depth is convolved directly: three products, shifted by a slice.
 //!
 //! ```text
 //! input slices ──cut, points──▶ V[point][channel, slice·tile]
@@ -14,10 +13,9 @@
 //! M ──outputs, join──▶ output slices
 //! ```
 //!
-//! A stretch of slices is worked on at a time, so that V and M stay near the processor. The
-//! gradient of the kernel is the same map transposed; the gradient of the input is a convolution
-//! with the kernel turned around. Work is shared between threads by channel, point and filter, and
-//! every sum has one order.
+//! A block of slices is processed at a time, so that V and M stay in the processor's cache. The gradient
+//! of the kernel is the transposed map; the gradient of the input is a convolution with the flipped
+//! kernel. Threads share the work by channel, point and filter, and every sum has a fixed order.
 
 mod kernel;
 mod lanes;
@@ -30,8 +28,8 @@ mod transforms;
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, Threads, multiply};
-use kernel::Turn;
-use stretch::Stretches;
+use kernel::Orientation;
+use stretch::SliceBlocks;
 use tiles::Grid;
 use transforms::POINTS;
 
@@ -50,9 +48,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Whether this way is the faster one: tiles must be filled well, and the kernel's way to the
-    /// points and back must be shared by many of them.
-    pub(super) fn pays(&self) -> bool {
+    /// Whether Winograd's filtering is faster: tiles must be well filled, and many tiles must share the
+    /// cost of transforming the kernel.
+    pub(super) fn is_faster(&self) -> bool {
         let [depth, height, width] = self.size;
         let tiles = Grid::new(height, width).tiles();
         2 * height * width >= 16 * tiles
@@ -64,7 +62,7 @@ impl Shape {
         self.size.iter().product()
     }
 
-    /// Input and output exchanged.
+    /// The shape with input and output channels exchanged.
     fn reversed(self) -> Self {
         Self { channels: self.filters, filters: self.channels, ..self }
     }
@@ -73,24 +71,24 @@ impl Shape {
 /// The convolution of `input` (`[batch, channel, depth, height, width]`) with `kernel`
 /// (`[filter, channel, 3, 3, 3]`): `[batch, filter, depth, height, width]`.
 pub(super) fn forward(input: &[f32], kernel: &[f32], shape: Shape) -> Vec<f32> {
-    convolve(input, &kernel::points(kernel, shape, Turn::Not), shape)
+    convolve(input, &kernel::points(kernel, shape, Orientation::Original), shape)
 }
 
 /// The gradient of the input, given the `gradient` of the output.
 pub(super) fn input_gradient(kernel: &[f32], gradient: &[f32], shape: Shape) -> Vec<f32> {
-    convolve(gradient, &kernel::points(kernel, shape, Turn::Around), shape.reversed())
+    convolve(gradient, &kernel::points(kernel, shape, Orientation::Flipped), shape.reversed())
 }
 
 /// The gradient of the kernel, given the `gradient` of the output.
 pub(super) fn kernel_gradient(input: &[f32], gradient: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { channels, filters, .. } = shape;
-    let mut inputs = Stretches::new(channels, TAPS - 1, shape);
-    let mut gradients = Stretches::new(filters, 0, shape);
+    let mut inputs = SliceBlocks::new(channels, TAPS - 1, shape);
+    let mut gradients = SliceBlocks::new(filters, 0, shape);
     // [point][depth tap][filter, channel]
     let mut sums = vec![0.0; POINTS * TAPS * filters * channels];
     let samples = input.chunks_exact(channels * shape.volume());
     for (input, gradient) in samples.zip(gradient.chunks_exact(filters * shape.volume())) {
-        for slices in inputs.of_sample() {
+        for slices in inputs.blocks() {
             inputs.read_inputs(input, &slices);
             gradients.read_gradients(gradient, &slices);
             let tiles = slices.len() * inputs.tiles();
@@ -107,17 +105,17 @@ pub(super) fn kernel_gradient(input: &[f32], gradient: &[f32], shape: Shape) -> 
     kernel::gradient(&sums, shape)
 }
 
-/// The convolution with a kernel that is at the points already.
+/// The convolution with a transformed kernel.
 fn convolve(input: &[f32], kernel: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { channels, filters, .. } = shape;
     let volume = shape.volume();
     let batch = input.len() / (channels * volume);
     let mut output = vec![0.0; batch * filters * volume];
-    let mut inputs = Stretches::new(channels, TAPS - 1, shape);
-    let mut products = Stretches::new(filters, 0, shape);
+    let mut inputs = SliceBlocks::new(channels, TAPS - 1, shape);
+    let mut products = SliceBlocks::new(filters, 0, shape);
     let samples = input.chunks_exact(channels * volume);
     for (input, output) in samples.zip(output.chunks_exact_mut(filters * volume)) {
-        for slices in inputs.of_sample() {
+        for slices in inputs.blocks() {
             inputs.read_inputs(input, &slices);
             let tiles = slices.len() * inputs.tiles();
             let point = |(point, (products, kernel)): (usize, (&mut [f32], &[f32]))| {

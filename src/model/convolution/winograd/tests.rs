@@ -1,4 +1,4 @@
-//! Against the definition of a convolution, in double precision.
+//! Comparison with the definition of a convolution in double precision.
 
 use proptest::prelude::*;
 use rand::Rng;
@@ -30,8 +30,8 @@ impl Layer {
         }
     }
 
-    /// Output and gradients of input and kernel by the definition, each with the sum of the
-    /// absolute values of what was added.
+    /// Output and gradients of input and kernel by the definition, each with the sum of the absolute
+    /// values of its terms.
     fn by_definition(&self) -> [Vec<(f64, f64)>; 3] {
         let Shape { channels, filters, size: [depth, height, width] } = self.shape;
         let volume = self.shape.volume();
@@ -43,8 +43,8 @@ impl Layer {
             let product = f64::from(left) * f64::from(right);
             *sum = (sum.0 + product, sum.1 + product.abs());
         };
-        let axis = |length: usize, at: usize, tap: usize| {
-            (at + tap).checked_sub(1).filter(|&at| at < length)
+        let axis = |length: usize, output: usize, tap: usize| {
+            (output + tap).checked_sub(1).filter(|&input| input < length)
         };
         let batch = self.input.len() / (channels * volume);
         for (sample, filter, channel, tap) in (0..batch * filters * channels * 27).map(|index| {
@@ -53,13 +53,14 @@ impl Layer {
             (rest / filters, rest % filters, channel, tap)
         }) {
             let k = (filter * channels + channel) * 27 + tap;
-            for place in 0..volume {
-                let (z, y, x) = (place / (height * width), place / width % height, place % width);
+            for position in 0..volume {
+                let (z, y, x) =
+                    (position / (height * width), position / width % height, position % width);
                 let Some(z) = axis(depth, z, tap / 9) else { continue };
                 let Some(y) = axis(height, y, tap / 3 % 3) else { continue };
                 let Some(x) = axis(width, x, tap % 3) else { continue };
                 let i = (sample * channels + channel) * volume + (z * height + y) * width + x;
-                let o = (sample * filters + filter) * volume + place;
+                let o = (sample * filters + filter) * volume + position;
                 add(&mut output[o], self.kernel[k], self.input[i]);
                 add(&mut of_input[i], self.kernel[k], self.gradient[o]);
                 add(&mut of_kernel[k], self.input[i], self.gradient[o]);
@@ -78,11 +79,11 @@ impl Layer {
 
     fn check(&self) {
         let results = self.by_tiles().into_iter().zip(self.by_definition());
-        for (what, (ours, defined)) in ["output", "of input", "of kernel"].iter().zip(results) {
+        for (name, (ours, defined)) in ["output", "of input", "of kernel"].iter().zip(results) {
             for (index, (ours, (value, size))) in ours.iter().zip(defined).enumerate() {
                 let error = (f64::from(*ours) - value).abs();
                 let limit = 3e-6 * (1.0 + size);
-                assert!(error < limit, "{what} {index}: {ours}, expected {value} ± {limit}");
+                assert!(error < limit, "{name} {index}: {ours}, expected {value} ± {limit}");
             }
         }
     }
@@ -91,7 +92,7 @@ impl Layer {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn a_convolution_and_its_gradients_are_what_they_are_by_definition(
+    fn convolutions_and_gradients_equal_the_definition(
         (batch, channels, filters) in (1_usize..3, 1_usize..6, 1_usize..6),
         size in (1_usize..10, 1_usize..12, 1_usize..12),
         seed in any::<u64>(),
@@ -102,10 +103,10 @@ proptest! {
 }
 
 #[test]
-fn stretches_of_a_sample_are_joined_rightly() {
-    // 24 tiles in a slice: stretches of 11, 11 and 3 slices.
+fn blocks_of_a_sample_are_joined_correctly() {
+    // 24 tiles in a slice: blocks of 11, 11 and 3 slices.
     let shape = Shape { channels: 3, filters: 2, size: [25, 15, 22] };
-    assert!(Stretches::new(3, TAPS - 1, shape).of_sample().count() == 3);
+    assert!(SliceBlocks::new(3, TAPS - 1, shape).blocks().count() == 3);
     Layer::new(2, shape, 3).check();
 }
 
@@ -122,10 +123,10 @@ fn threads_change_no_bit() {
 }
 
 #[test]
-fn tiles_are_left_where_they_would_not_pay() {
-    let pays = |channels, size| Shape { channels, filters: 32, size }.pays();
-    assert!(pays(16, [110, 56, 56]) && pays(16, [28, 7, 7]));
-    assert!(!pays(16, [28, 2, 2]), "tiles of which three quarters are outside");
-    assert!(!pays(16, [4, 4, 4]), "too few tiles for a kernel's way to the points");
-    assert!(!pays(1, [110, 56, 56]), "one channel");
+fn winograd_is_used_only_where_it_is_faster() {
+    let is_faster = |channels, size| Shape { channels, filters: 32, size }.is_faster();
+    assert!(is_faster(16, [110, 56, 56]) && is_faster(16, [28, 7, 7]));
+    assert!(!is_faster(16, [28, 2, 2]), "three quarters of each tile are outside");
+    assert!(!is_faster(16, [4, 4, 4]), "too few tiles for the cost of transforming the kernel");
+    assert!(!is_faster(1, [110, 56, 56]), "one channel");
 }

@@ -1,8 +1,8 @@
-//! Cutting slices into tiles, and joining tiles to slices.
+//! Cutting slices into tiles, and joining tiles into slices.
 
 use super::transforms::{SIDE, STEP};
 
-/// The tiles of one slice: each has 4×4 outputs and looks at 6×6 inputs.
+/// The tiles of one slice, each with 4×4 outputs and 6×6 inputs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grid {
     height: usize,
@@ -12,28 +12,28 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Of a slice of `height × width`, input and output alike (SAME padding).
+    /// The tiles of a slice of `height × width`, for input and output (SAME padding).
     pub(super) fn new(height: usize, width: usize) -> Self {
         Self { height, width, rows: height.div_ceil(STEP), columns: width.div_ceil(STEP) }
     }
 
-    /// Tiles of a slice.
+    /// Number of tiles in a slice.
     pub(super) fn tiles(&self) -> usize {
         self.rows * self.columns
     }
 
-    /// Numbers of a slice.
+    /// Number of elements in a slice.
     pub(super) fn slice(&self) -> usize {
         self.height * self.width
     }
 
-    /// A room for one slice with the zeros around it.
+    /// A buffer for one slice with zeros around it.
     pub(super) fn margin(&self) -> Margin {
         let stride = self.columns * STEP + STEP;
         Margin { grid: *self, stride, values: vec![0.0; (self.rows * STEP + 2) * stride] }
     }
 
-    /// Writes every tile's outputs to its place in a slice. `tiles[element][first + tile]`.
+    /// Writes every tile's outputs to a slice. `tiles[element][first + tile]`.
     pub(super) fn join(&self, tiles: &[Vec<f32>], first: usize, slice: &mut [f32]) {
         for (y, row) in slice.chunks_exact_mut(self.width).enumerate() {
             let tiles_of_row = first + y / STEP * self.columns;
@@ -53,8 +53,8 @@ impl Grid {
         }
     }
 
-    /// The outputs' gradient of a slice, cut into tiles: `tiles[element][first + tile]`. Outside
-    /// the slice it is zero.
+    /// Cuts a slice's output gradient into tiles: `tiles[element][first + tile]`, zero outside the
+    /// slice.
     pub(super) fn cut_outputs(&self, slice: &[f32], first: usize, tiles: &mut [Vec<f32>]) {
         for (element, tiles) in tiles.iter_mut().enumerate() {
             let (y, x) = (element / STEP, element % STEP);

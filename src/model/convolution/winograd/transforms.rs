@@ -1,30 +1,30 @@
 //! The small linear maps of Winograd's filtering, for tiles of 4×4 outputs and kernels of 3×3.
 //!
-//! In one dimension, four outputs of a kernel of three taps are products of polynomials, read off
-//! at six points: 0, ±2/3, ±3/2 and infinity.
+//! In one dimension, four outputs of a kernel of three taps are a product of polynomials, evaluated at
+//! six points: 0, ±2/3, ±3/2 and infinity.
 //!
 //! ```text
 //! y = Aᵀ[(G g) ⊙ (Bᵀ d)]     d: 6 inputs, g: 3 taps, y: 4 outputs
 //! ```
 //!
-//! In two dimensions each map is applied along both axes. Points whose products are one (2/3 and
-//! 3/2) keep all numbers of one size, which is what rounding asks for: a random layer of 64
-//! channels has a root mean square error of 6.3e-7 of its outputs, with the usual points 0, ±1, ±2
-//! it has 1.3e-6, and summed directly 1.2e-7 (benches/winograd_points.py).
+//! In two dimensions each map is applied along both axes. Reciprocal points (2/3 and 3/2) keep all
+//! numbers of similar size, which reduces rounding errors: a random layer of 64 channels has a root
+//! mean square error of 6.3e-7 of its outputs, compared with 1.3e-6 for the usual points 0, ±1, ±2, and
+//! 1.2e-7 for direct summation (benches/winograd_points.py).
 
 use super::lanes::{Kernel, Lanes};
 use std::array::from_fn;
 
-/// Points of one axis, and inputs of a tile along it.
+/// Number of points along one axis, and of a tile's inputs.
 pub(super) const SIDE: usize = 6;
-/// Outputs of a tile along one axis.
+/// Number of a tile's outputs along one axis.
 pub(super) const STEP: usize = 4;
-/// Points of a tile.
+/// Number of points of a tile.
 pub(super) const POINTS: usize = SIDE * SIDE;
-/// Outputs of a tile.
+/// Number of outputs of a tile.
 pub(super) const OUTPUTS: usize = STEP * STEP;
 
-/// The smaller of the two points that are not 0 or infinity; the other is its reciprocal.
+/// The smaller positive finite point; `Q` is its reciprocal.
 const P: f32 = 2.0 / 3.0;
 const Q: f32 = 3.0 / 2.0;
 
@@ -65,7 +65,7 @@ fn outputs(m: [Lanes; 6]) -> [Lanes; 4] {
     ]
 }
 
-/// What the points' products divide by: twice `x²·(x² − 1/x²)`.
+/// Divisors at the points ±P and ±Q: `2·x²·(x² − 1/x²)`.
 const N_P: f32 = 2.0 * P * P * (P * P - Q * Q);
 const N_Q: f32 = 2.0 * Q * Q * (Q * Q - P * P);
 
@@ -105,7 +105,7 @@ fn both_axes<const I: usize, const O: usize, const II: usize, const OO: usize>(
 pub(super) struct InputPoints;
 impl Kernel<POINTS, POINTS> for InputPoints {
     #[inline(always)]
-    fn at(tile: [Lanes; POINTS]) -> [Lanes; POINTS] {
+    fn apply(tile: [Lanes; POINTS]) -> [Lanes; POINTS] {
         both_axes(tile, input_points)
     }
 }
@@ -114,7 +114,7 @@ impl Kernel<POINTS, POINTS> for InputPoints {
 pub(super) struct Outputs;
 impl Kernel<POINTS, OUTPUTS> for Outputs {
     #[inline(always)]
-    fn at(points: [Lanes; POINTS]) -> [Lanes; OUTPUTS] {
+    fn apply(points: [Lanes; POINTS]) -> [Lanes; OUTPUTS] {
         both_axes(points, outputs)
     }
 }
@@ -123,7 +123,7 @@ impl Kernel<POINTS, OUTPUTS> for Outputs {
 pub(super) struct OutputPoints;
 impl Kernel<OUTPUTS, POINTS> for OutputPoints {
     #[inline(always)]
-    fn at(tile: [Lanes; OUTPUTS]) -> [Lanes; POINTS] {
+    fn apply(tile: [Lanes; OUTPUTS]) -> [Lanes; POINTS] {
         both_axes(tile, output_points)
     }
 }
@@ -132,7 +132,7 @@ impl Kernel<OUTPUTS, POINTS> for OutputPoints {
 pub(super) struct KernelPoints;
 impl Kernel<9, POINTS> for KernelPoints {
     #[inline(always)]
-    fn at(kernel: [Lanes; 9]) -> [Lanes; POINTS] {
+    fn apply(kernel: [Lanes; 9]) -> [Lanes; POINTS] {
         both_axes(kernel, kernel_points)
     }
 }
@@ -141,7 +141,7 @@ impl Kernel<9, POINTS> for KernelPoints {
 pub(super) struct Taps;
 impl Kernel<POINTS, 9> for Taps {
     #[inline(always)]
-    fn at(points: [Lanes; POINTS]) -> [Lanes; 9] {
+    fn apply(points: [Lanes; POINTS]) -> [Lanes; 9] {
         both_axes(points, taps)
     }
 }
