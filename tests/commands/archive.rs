@@ -1,7 +1,7 @@
-//! An archive that speaks S3 on loopback, and misbehaves as it is told to.
+//! An S3 archive on loopback with injected faults.
 //!
-//! It answers ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions,
-//! from memory, or, with [`Archive::before`], passes both on to another server and spoils its answers.
+//! It answers ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions, from
+//! memory. [`Archive::proxy`] instead forwards requests to another server and injects faults into its answers.
 
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
@@ -11,41 +11,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What goes wrong with one answer.
+/// A fault of one answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// Another status, with nothing that was asked for.
+    /// An error status.
     Status(u16),
     /// The connection ends before any answer.
     HangUp,
-    /// The connection ends after so large a share of the body that Content-Length promises.
+    /// The connection ends after this share of the body.
     CutAt(f64),
-    /// The body is shorter by a byte, and so says Content-Length.
+    /// Body and Content-Length are shorter by a byte.
     Shorter,
-    /// One byte is another.
+    /// One byte of the body is changed.
     Flip,
-    /// The whole is sent where a range was asked for.
+    /// The whole file is sent instead of the requested range.
     NoRange,
-    /// Nothing comes for so many milliseconds, and then the connection ends.
+    /// The connection ends after this many milliseconds without data.
     Silence(u64),
-    /// A listing names no ETags, as those of some servers.
+    /// The listing has no ETags, as on some servers.
     NoEtag,
-    /// The body comes in small pieces with a pause of so many milliseconds between them.
+    /// The body is sent in small pieces with a pause of this many milliseconds between them.
     Slow(u64),
 }
 
-/// One request, as the archive saw it.
+/// A received request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Request {
     pub key: String,
-    /// How often this was asked for before.
-    pub before: usize,
+    /// Number of earlier requests for the same key.
+    pub earlier: usize,
     pub is_list: bool,
     pub range_from: Option<usize>,
     pub headers: BTreeMap<String, String>,
 }
 
-type Spoil = dyn Fn(&Asked) -> Option<Fault> + Send + Sync;
+type ChooseFault = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
 /// A running archive; it ends when dropped.
 pub struct Archive {
@@ -56,9 +56,9 @@ pub struct Archive {
 struct Inner {
     objects: BTreeMap<String, Vec<u8>>,
     upstream: Option<SocketAddr>,
-    spoil: Mutex<Arc<Spoil>>,
-    asked: Mutex<Vec<Asked>>,
-    over: AtomicBool,
+    choose_fault: Mutex<Arc<ChooseFault>>,
+    requests: Mutex<Vec<Request>>,
+    is_stopped: AtomicBool,
 }
 
 impl Archive {
@@ -67,26 +67,29 @@ impl Archive {
         Self::start(objects, None)
     }
 
-    /// Stands before another server.
-    pub fn before(upstream: SocketAddr) -> Self {
+    /// Forwards requests to another server.
+    pub fn proxy(upstream: SocketAddr) -> Self {
         Self::start(BTreeMap::new(), Some(upstream))
     }
 
     fn start(objects: BTreeMap<String, Vec<u8>>, upstream: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
-        let (spoil, asked) =
-            (Mutex::new(Arc::new(|_: &Asked| None) as Arc<Spoil>), Mutex::default());
-        let inner =
-            Arc::new(Inner { objects, upstream, spoil, asked, over: AtomicBool::new(false) });
-        let served = inner.clone();
+        let inner = Arc::new(Inner {
+            objects,
+            upstream,
+            choose_fault: Mutex::new(Arc::new(|_: &Request| None) as Arc<ChooseFault>),
+            requests: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
+        });
+        let server = inner.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if served.over.load(Ordering::SeqCst) {
+                if server.is_stopped.load(Ordering::SeqCst) {
                     break;
                 }
-                let served = served.clone();
-                std::thread::spawn(move || served.serve(stream));
+                let server = server.clone();
+                std::thread::spawn(move || server.serve(stream));
             }
         });
         Self { address, inner }
@@ -96,31 +99,31 @@ impl Archive {
         format!("http://{}", self.address)
     }
 
-    /// From now on answers are spoiled so.
-    pub fn spoil(&self, spoil: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static) {
-        *self.inner.spoil.lock().expect("no panic") = Arc::new(spoil);
+    /// Sets the faults of all further answers.
+    pub fn inject(&self, choose_fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static) {
+        *self.inner.choose_fault.lock().expect("no panic") = Arc::new(choose_fault);
     }
 
-    /// How much was asked since the last time.
-    pub fn count_asked(&self) -> usize {
-        self.inner.asked.lock().expect("no panic").len()
+    /// Number of requests since the last call of [`Self::take_requests`].
+    pub fn count_requests(&self) -> usize {
+        self.inner.requests.lock().expect("no panic").len()
     }
 
-    /// Everything that was asked since the last time.
-    pub fn take_asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.inner.asked.lock().expect("no panic"))
+    /// All requests since the last call.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.inner.requests.lock().expect("no panic"))
     }
 }
 
 impl Drop for Archive {
     fn drop(&mut self) {
-        self.inner.over.store(true, Ordering::SeqCst);
+        self.inner.is_stopped.store(true, Ordering::SeqCst);
         // Wakes the listener, which then ends.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// An answer before it is spoiled.
+/// An answer without faults.
 struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
@@ -155,18 +158,19 @@ impl Inner {
             let range_from = headers
                 .get("range")
                 .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-            let mut asked = self.asked.lock().expect("no panic");
-            let before = asked.iter().filter(|a| a.key == key && a.is_list == is_list).count();
-            let ask = Asked { key, before, is_list, range_from, headers: headers.clone() };
-            asked.push(ask.clone());
-            drop(asked);
-            let spoil = self.spoil.lock().expect("no panic").clone();
-            let fault = spoil(&ask);
-            let ranged = if fault == Some(Fault::NoRange) { None } else { range_from };
+            let mut requests = self.requests.lock().expect("no panic");
+            let earlier = requests.iter().filter(|it| it.key == key && it.is_list == is_list);
+            let earlier = earlier.count();
+            let request = Request { key, earlier, is_list, range_from, headers: headers.clone() };
+            requests.push(request.clone());
+            drop(requests);
+            let choose_fault = self.choose_fault.lock().expect("no panic").clone();
+            let fault = choose_fault(&request);
+            let range_start = if fault == Some(Fault::NoRange) { None } else { range_from };
             let answer = match self.upstream {
-                Some(upstream) => pass_on(upstream, &target, &headers, ranged),
+                Some(upstream) => forward(upstream, &target, &headers, range_start),
                 None if is_list => self.list(&path, &query),
-                None => self.get(&path, ranged, headers.get("if-match")),
+                None => self.get(&path, range_start, headers.get("if-match")),
             };
             if send(&mut out, answer, fault, method != "HEAD").is_err() {
                 break;
@@ -183,7 +187,8 @@ impl Inner {
         let rest: Vec<_> = all.filter(|(key, _)| key.as_str() > after).collect();
         let mut xml = format!("<ListBucketResult><Name>{bucket}</Name>");
         for (key, bytes) in rest.iter().take(PAGE) {
-            let key = key.strip_prefix(&format!("{bucket}/")).expect("it begins so");
+            let key =
+                key.strip_prefix(&format!("{bucket}/")).expect("the key begins with the bucket");
             xml += &format!(
                 "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>\
                  <ETag>&quot;{}&quot;</ETag><Size>{}</Size></Contents>",
@@ -191,11 +196,11 @@ impl Inner {
                 bytes.len()
             );
         }
-        let truncated = rest.len() > PAGE;
-        if truncated {
+        let is_truncated = rest.len() > PAGE;
+        if is_truncated {
             xml += &format!("<NextContinuationToken>{}</NextContinuationToken>", rest[PAGE - 1].0);
         }
-        xml += &format!("<IsTruncated>{truncated}</IsTruncated></ListBucketResult>");
+        xml += &format!("<IsTruncated>{is_truncated}</IsTruncated></ListBucketResult>");
         let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
         Answer { status: 200, headers, body: xml.into_bytes() }
     }
@@ -203,7 +208,7 @@ impl Inner {
     fn get(&self, path: &str, from: Option<usize>, if_match: Option<&String>) -> Answer {
         let Some(bytes) = self.objects.get(path) else { return Answer::of(404, "NoSuchKey") };
         let etag = format!("\"{}\"", md5(bytes));
-        if if_match.is_some_and(|wanted| *wanted != etag) {
+        if if_match.is_some_and(|expected| *expected != etag) {
             return Answer::of(412, "PreconditionFailed");
         }
         let mut headers = vec![
@@ -222,7 +227,7 @@ impl Inner {
     }
 }
 
-/// Method, target and headers of a request; `None` when the connection is over.
+/// Method, target and headers of a request; `None` at the end of the connection.
 fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<String, String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
@@ -241,7 +246,7 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<Stri
     }
 }
 
-/// Sends an answer, spoiled; an error when the connection is to end.
+/// Sends an answer with a fault; an error ends the connection.
 fn send(
     out: &mut TcpStream,
     mut answer: Answer,
@@ -249,7 +254,7 @@ fn send(
     with_body: bool,
 ) -> std::io::Result<()> {
     let end = || std::io::Error::other("the connection ends");
-    let mut cut = None;
+    let mut cut_at = None;
     let mut pause = 0;
     match fault {
         None | Some(Fault::NoRange) => {}
@@ -267,7 +272,7 @@ fn send(
             std::thread::sleep(Duration::from_millis(milliseconds));
             return Err(end());
         }
-        Some(Fault::CutAt(share)) => cut = Some((answer.body.len() as f64 * share) as usize),
+        Some(Fault::CutAt(share)) => cut_at = Some((answer.body.len() as f64 * share) as usize),
         Some(Fault::Shorter) => {
             answer.body.pop();
         }
@@ -289,16 +294,16 @@ fn send(
     if !with_body {
         return Ok(());
     }
-    let body = &answer.body[..cut.unwrap_or(answer.body.len())];
+    let body = &answer.body[..cut_at.unwrap_or(answer.body.len())];
     for piece in body.chunks(if pause > 0 { 4096 } else { 1 << 20 }) {
         out.write_all(piece)?;
         std::thread::sleep(Duration::from_millis(pause));
     }
-    if cut.is_some() { Err(end()) } else { Ok(()) }
+    if cut_at.is_some() { Err(end()) } else { Ok(()) }
 }
 
-/// Asks another server the same.
-fn pass_on(
+/// Forwards a request to another server.
+fn forward(
     upstream: SocketAddr,
     target: &str,
     headers: &BTreeMap<String, String>,
@@ -336,19 +341,19 @@ fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
     reader.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(502);
     let mut headers = Vec::new();
-    let mut chunked = false;
+    let mut is_chunked = false;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        chunked |= name.eq_ignore_ascii_case("transfer-encoding");
-        let own = ["content-length", "transfer-encoding", "connection"];
-        if !own.contains(&name.to_ascii_lowercase().as_str()) {
+        is_chunked |= name.eq_ignore_ascii_case("transfer-encoding");
+        let transport = ["content-length", "transfer-encoding", "connection"];
+        if !transport.contains(&name.to_ascii_lowercase().as_str()) {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
     }
     let mut body = Vec::new();
-    if chunked {
+    if is_chunked {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
