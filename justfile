@@ -1,6 +1,6 @@
-# Daily commands. Each is one cargo line that also works without `just`.
+# Daily commands. Each is one cargo command that also works without `just`.
 
-# CUDA is built in when a GPU answers; `just features="" …` builds for the CPU alone.
+# CUDA is built in if nvidia-smi lists a GPU; `just features="" …` builds for the CPU only.
 features := `command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo "--features cuda" || echo ""`
 lungs := "cargo run --release --quiet " + features + " --"
 
@@ -8,7 +8,7 @@ lungs := "cargo run --release --quiet " + features + " --"
 default:
     @just --list
 
-# The main job: a whole experiment on synthetic CT, in minutes (shares its build with the tests)
+# A whole experiment on synthetic CT, in minutes (shares its build with the tests)
 demo *ARGS:
     cargo run --quiet -- run experiments/demo.toml {{ARGS}}
 
@@ -16,7 +16,7 @@ demo *ARGS:
 run SPEC *ARGS:
     {{lungs}} run {{SPEC}} {{ARGS}}
 
-# Run every run of a spec's [sweep] table, and compare them: just sweep experiments/demo-sweep.toml --jobs 2
+# Run and compare all runs of a spec's [sweep] table: just sweep experiments/demo-sweep.toml --jobs 2
 sweep SPEC *ARGS:
     {{lungs}} sweep {{SPEC}} {{ARGS}}
 
@@ -24,11 +24,11 @@ sweep SPEC *ARGS:
 resume RUN *ARGS:
     {{lungs}} run {{RUN}} {{ARGS}}
 
-# What a run would do and take, without doing it
+# Show the plan of a run: series, splits, memory, disk, time
 check SPEC *ARGS:
     {{lungs}} check {{SPEC}} {{ARGS}}
 
-# Prepare CT series alone: just prepare data/ct --out prepared
+# Prepare CT series only: just prepare data/ct --out prepared
 prepare INPUT *ARGS:
     {{lungs}} prepare {{INPUT}} {{ARGS}}
 
@@ -44,7 +44,7 @@ plot *RUNS:
 predict RUN *PATHS:
     {{lungs}} predict --model {{RUN}} {{PATHS}}
 
-# Weights from elsewhere: just weights import model.ckpt-123 -o weights/original.safetensors
+# Import, inflate, export and show weights: just weights import model.ckpt-123 -o weights/original.safetensors
 weights *ARGS:
     {{lungs}} weights {{ARGS}}
 
@@ -52,15 +52,15 @@ weights *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Measure: just bench train | prepare | volume | evaluation | report | scale | explain RUN
+# Benchmarks: just bench train | prepare | volume | evaluation | report | scale | explain RUN
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
 
-# Fuzz a parser for so many seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom, safetensors, pytorch, tensorflow, manifest, parquet)
+# Fuzz a parser for a number of seconds: just fuzz dicom 600 (spec, list, labels, npz, metaimage, nifti, dicom, safetensors, pytorch, tensorflow, manifest, parquet)
 fuzz TARGET SECONDS="600":
     fuzz/run.sh {{TARGET}} {{SECONDS}}
 
-# What CI runs before the tests
+# Check formatting and lints, as CI does before the tests
 lint:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings

@@ -1,4 +1,4 @@
-//! What the documents promise is there.
+//! The documents name existing tests and specs, and shell scripts parse.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,8 +18,8 @@ fn functions() -> BTreeSet<String> {
         files.map(Result::unwrap).filter(|file| file.path().extension() == Some("rs".as_ref()))
     {
         let text = fs::read_to_string(file.path()).unwrap();
-        let found = text.split("fn ").skip(1);
-        names.extend(found.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+        let definitions = text.split("fn ").skip(1);
+        names.extend(definitions.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
     }
     names
 }
@@ -29,18 +29,19 @@ fn every_row_of_the_data_page_names_a_test_that_exists() {
     let functions = functions();
     let page = text("docs/data.md");
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
-    let mut named = 0;
+    let mut count = 0;
     for row in rows {
         let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
         for name in last.split('`').skip(1).step_by(2).filter(|name| name.contains('_')) {
             assert!(functions.contains(name), "no test is called {name}");
-            named += 1;
+            count += 1;
         }
         let header = last.starts_with("test") || last.starts_with("what");
-        let says = last.contains('`') || last.contains("hard chests") || last.contains("the same");
-        assert!(header || says, "no test behind: {row}");
+        let has_test =
+            last.contains('`') || last.contains("hard chests") || last.contains("the same");
+        assert!(header || has_test, "no test behind: {row}");
     }
-    assert!(named > 60, "{named}");
+    assert!(count > 60, "{count}");
 }
 
 #[test]
@@ -48,8 +49,8 @@ fn the_shell_scripts_can_be_read_by_a_shell() {
     for script in ["tools/offline-llvm.sh", "fuzz/run.sh", "fuzz/instrument.sh", ".ci/run"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
         match std::process::Command::new("bash").arg("-n").arg(&path).output() {
-            Ok(said) => {
-                assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            Ok(output) => {
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             }
             Err(_) => println!("skipped: no bash"),
         }
@@ -60,25 +61,25 @@ fn the_shell_scripts_can_be_read_by_a_shell() {
 fn every_shipped_spec_can_be_read_and_is_named_in_the_readme() {
     let readme = text("README.md");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let mut read = 0;
+    let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension() != Some("toml".as_ref()) {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let nothing = lungs::spec::Overrides { environment: Vec::new(), set: Vec::new() };
-        match lungs::spec::load(&path, &nothing) {
+        let overrides = lungs::spec::Overrides { environment: Vec::new(), set: Vec::new() };
+        match lungs::spec::load(&path, &overrides) {
             Ok(spec) => assert_eq!(spec.experiment.name, name),
             Err(lungs::spec::SpecError::IsSweep { .. }) => {
-                let source = lungs::spec::load_sweep(&path, &nothing).unwrap();
+                let source = lungs::spec::load_sweep(&path, &overrides).unwrap();
                 let runs = lungs::sweep::expand(&source).unwrap();
                 assert!(runs.len() > 1 && runs[0].spec.experiment.name == name);
             }
             Err(error) => panic!("{}: {error}", path.display()),
         }
         assert!(readme.contains(&format!("`{name}`")), "README.md does not name {name}");
-        read += 1;
+        count += 1;
     }
-    assert!(read >= 8, "{read}");
+    assert!(count >= 8, "{count}");
 }

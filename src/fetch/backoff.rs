@@ -1,4 +1,4 @@
-//! How long to wait before trying again.
+//! Waiting time before a retry.
 
 use std::time::Duration;
 
@@ -6,14 +6,13 @@ use rand::RngExt;
 
 use crate::random::stream;
 
-/// Longest wait.
-const LONGEST: Duration = Duration::from_secs(30);
+/// Maximum wait.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The wait before the try after so many failures (from 1): the first wait doubled each time, up to
-/// half a minute, of which between a half and the whole is drawn, so that many who failed together do
-/// not come back together.
+/// The wait after a number of failures (from 1): the first wait doubled with each failure, up to half a minute, times
+/// a random factor from 0.5 to 1, so that simultaneous failures are not retried simultaneously.
 pub(super) fn wait(first: Duration, failures: u32, name: &str) -> Duration {
-    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST);
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_WAIT);
     let mut random = stream(0, &format!("fetch/wait/{name}/{failures}"));
     doubled.mul_f64(random.random_range(0.5..1.0))
 }
@@ -23,12 +22,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_bound_and_differ_between_names() {
+    fn waits_double_up_to_a_maximum_and_differ_between_names() {
         let first = Duration::from_millis(500);
         for failures in 1..40 {
-            let whole = first.mul_f64(2_f64.powi(failures as i32 - 1)).min(LONGEST);
+            let longest = first.mul_f64(2_f64.powi(failures as i32 - 1)).min(MAX_WAIT);
             let drawn = wait(first, failures, "a/1.dcm");
-            assert!(drawn >= whole / 2 && drawn <= whole, "{failures}: {drawn:?} of {whole:?}");
+            assert!(
+                drawn >= longest / 2 && drawn <= longest,
+                "{failures}: {drawn:?} of {longest:?}"
+            );
             assert_eq!(drawn, wait(first, failures, "a/1.dcm"));
             assert_ne!(drawn, wait(first, failures, "a/2.dcm"));
         }

@@ -1,19 +1,19 @@
-//! What an ETag says of an object's bytes.
+//! The checksum in an object's ETag.
 
 use md5::{Digest, Md5};
 
-/// The checksum that an ETag is, where it is one.
+/// The checksum in an ETag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checksum {
-    /// The MD5 of the bytes: an object that was uploaded whole.
+    /// The MD5 of the bytes, of an object uploaded in one piece.
     Md5([u8; 16]),
-    /// The MD5 of the MD5 of the bytes: one that was uploaded in parts, of which there is one.
+    /// The MD5 of the MD5 of the bytes, of an object uploaded in several parts, of which there is one.
     OnePart([u8; 16]),
 }
 
 impl Checksum {
-    /// Reads an ETag, with or without quotes. One with more parts, or of another kind, is none.
-    pub fn of_etag(etag: &str) -> Option<Self> {
+    /// Parses an ETag, with or without quotes. `None` if it has several parts or is no MD5.
+    pub fn from_etag(etag: &str) -> Option<Self> {
         let etag = etag.trim().trim_matches('"');
         match etag.split_once('-') {
             None => parse_hex(etag).map(Self::Md5),
@@ -22,8 +22,8 @@ impl Checksum {
         }
     }
 
-    /// Whether bytes with this MD5 are the object's.
-    pub fn fits(self, md5: &[u8; 16]) -> bool {
+    /// Whether bytes with this MD5 match.
+    pub fn matches(self, md5: &[u8; 16]) -> bool {
         match self {
             Self::Md5(expected) => expected == *md5,
             Self::OnePart(expected) => expected == <[u8; 16]>::from(Md5::digest(md5)),
@@ -43,17 +43,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etag_is_a_checksum_or_it_is_not() {
+    fn only_etags_of_one_part_are_checksums() {
         // RFC 1321 gives the MD5 of "abc".
         let abc = <[u8; 16]>::from(Md5::digest(b"abc"));
-        let plain = Checksum::of_etag("\"900150983cd24fb0d6963f7d28e17f72\"").unwrap();
-        assert!(plain.fits(&abc) && !plain.fits(&[0; 16]));
+        let plain = Checksum::from_etag("\"900150983cd24fb0d6963f7d28e17f72\"").unwrap();
+        assert!(plain.matches(&abc) && !plain.matches(&[0; 16]));
         // `printf abc | openssl md5 -binary | openssl md5`
-        let one = Checksum::of_etag("af5da9f45af7a300e3aded972f8ff687-1").unwrap();
-        assert!(one.fits(&abc) && !one.fits(&[0; 16]));
-        for none in ["", "\"\"", "\"CKih16GjycICEAE=\"", "900150983cd24fb0d6963f7d28e17f72-2", "é"]
+        let one = Checksum::from_etag("af5da9f45af7a300e3aded972f8ff687-1").unwrap();
+        assert!(one.matches(&abc) && !one.matches(&[0; 16]));
+        for etag in ["", "\"\"", "\"CKih16GjycICEAE=\"", "900150983cd24fb0d6963f7d28e17f72-2", "é"]
         {
-            assert_eq!(Checksum::of_etag(none), None, "{none}");
+            assert_eq!(Checksum::from_etag(etag), None, "{etag}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One file: fetched, continued, tried again, checked, and named.
+//! Downloads one file: resumes, retries, verifies and renames it.
 
 use std::fs;
 use std::future::Future;
@@ -14,174 +14,179 @@ use tokio::time::{sleep, timeout};
 use super::backoff;
 use super::checksum::Checksum;
 use super::partial::{Partial, md5_of};
-use super::store::{Object, Trouble};
-use super::work::{Event, Work};
+use super::store::{FileError, Object};
+use super::work::{Event, Session};
 
-/// Fetches a file into a folder, unless it is there, and says whether anything had to come.
+/// Fetches a file into a folder, and returns whether it had to be fetched.
 pub(super) async fn fetch_file(
-    work: &Work<'_>,
+    session: &Session<'_>,
     store: &AmazonS3,
     object: &Object,
     folder: &Path,
-) -> Result<bool, Trouble> {
+) -> Result<bool, FileError> {
     let path = folder.join(&object.name);
-    if is_there(work, store, object, &path).await? {
+    if is_complete(session, store, object, &path).await? {
         return Ok(false);
     }
-    let what = object.key.as_ref();
-    try_again(work, what, || fetch_rest(work, store, object, folder, &path)).await?;
+    let fetch = || resume(session, store, object, folder, &path);
+    retry(session, object.key.as_ref(), fetch).await?;
     Ok(true)
 }
 
-/// Does something until it is done, up to a bound, with longer and longer waits.
-pub(super) async fn try_again<T, F: Future<Output = Result<T, Trouble>>>(
-    work: &Work<'_>,
-    what: &str,
+/// Repeats `attempt` after transient errors, up to the number of retries, with increasing waits. `key` names the
+/// file or folder in events.
+pub(super) async fn retry<T, F: Future<Output = Result<T, FileError>>>(
+    session: &Session<'_>,
+    key: &str,
     mut attempt: impl FnMut() -> F,
-) -> Result<T, Trouble> {
+) -> Result<T, FileError> {
     let mut failures = 0;
     loop {
-        let told = unless_stopped(work, attempt()).await?;
-        let (reason, answered) = match told {
-            Err(Trouble::Passing(reason)) => (reason, true),
-            Err(Trouble::Unreachable(reason)) => (reason, false),
-            done => {
-                if matches!(done, Ok(_) | Err(Trouble::Lasting(_))) {
-                    work.hear();
+        let (reason, is_answer) = match until_stopped(session, attempt()).await? {
+            Err(FileError::Transient(reason)) => (reason, true),
+            Err(FileError::Unreachable(reason)) => (reason, false),
+            result => {
+                if matches!(result, Ok(_) | Err(FileError::Permanent(_))) {
+                    session.record_answer();
                 }
-                return done;
+                return result;
             }
         };
         failures += 1;
-        if answered {
-            work.hear();
-            if failures > work.settings.retries {
-                return Err(Trouble::Lasting(format!("{reason} (tried {failures} times)")));
+        if is_answer {
+            session.record_answer();
+            if failures > session.settings.retries {
+                return Err(FileError::Permanent(format!("{reason} (tried {failures} times)")));
             }
-        } else if failures > work.patience() {
-            return Err(work.give_up(reason, failures));
+        } else if failures > session.max_retries_without_answer() {
+            return Err(session.unreachable_error(reason, failures));
         }
-        (work.tell)(&Event::TryingAgain { what, reason: &reason });
-        unless_stopped(work, sleep(backoff::wait(work.settings.first_wait, failures, what)))
-            .await?;
+        (session.tell)(&Event::TryingAgain { what: key, reason: &reason });
+        let wait = backoff::wait(session.settings.first_wait, failures, key);
+        until_stopped(session, sleep(wait)).await?;
     }
 }
 
-/// Waits for something, but not after a stop.
-async fn unless_stopped<F: Future>(work: &Work<'_>, future: F) -> Result<F::Output, Trouble> {
-    const LOOK: Duration = Duration::from_millis(100);
+/// Waits for a future, or fails as soon as the session is stopped.
+async fn until_stopped<F: Future>(
+    session: &Session<'_>,
+    future: F,
+) -> Result<F::Output, FileError> {
+    const CHECK_INTERVAL: Duration = Duration::from_millis(100);
     let mut future = pin!(future);
     loop {
-        if work.is_stopped() {
-            return Err(Trouble::Stopped);
+        if session.is_stopped() {
+            return Err(FileError::Stopped);
         }
-        if let Ok(done) = timeout(LOOK, &mut future).await {
-            return Ok(done);
+        if let Ok(output) = timeout(CHECK_INTERVAL, &mut future).await {
+            return Ok(output);
         }
     }
 }
 
-/// Whether the file is there with the right size, and, where that is asked for, the right checksum.
-async fn is_there(
-    work: &Work<'_>,
+/// Whether the file exists with the right size and, with `verify`, the right checksum.
+async fn is_complete(
+    session: &Session<'_>,
     store: &AmazonS3,
     object: &Object,
     path: &Path,
-) -> Result<bool, Trouble> {
-    let Ok(facts) = fs::symlink_metadata(path) else { return Ok(false) };
-    if !facts.is_file() {
-        let odd = if facts.is_symlink() { "a link" } else { "no file" };
-        return Err(Trouble::Lasting(format!("{} is {odd}; remove it", path.display())));
+) -> Result<bool, FileError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(false) };
+    if !metadata.is_file() {
+        let kind = if metadata.is_symlink() { "a link" } else { "not a file" };
+        let message = format!("{} is {kind}, expected a file; remove it", path.display());
+        return Err(FileError::Permanent(message));
     }
-    if facts.len() != object.bytes || !work.settings.verify {
-        return Ok(facts.len() == object.bytes);
+    if metadata.len() != object.bytes || !session.settings.verify {
+        return Ok(metadata.len() == object.bytes);
     }
     let e_tag = match &object.e_tag {
         Some(e_tag) => Some(e_tag.clone()),
-        // Some servers list none and have one.
+        // Some servers omit ETags in listings.
         None => {
-            let ask = || async { store.head(&object.key).await.map_err(Trouble::of) };
-            try_again(work, object.key.as_ref(), ask).await?.e_tag
+            let head = || async { store.head(&object.key).await.map_err(FileError::from_response) };
+            retry(session, object.key.as_ref(), head).await?.e_tag
         }
     };
-    let checksum = e_tag.as_deref().and_then(Checksum::of_etag);
-    let right = checksum.is_none_or(|it| md5_of(path).is_ok_and(|md5| it.fits(&md5)));
-    if right {
-        (work.tell)(&Event::Checked { by_md5: checksum.is_some() });
+    let checksum = e_tag.as_deref().and_then(Checksum::from_etag);
+    let is_correct = checksum.is_none_or(|it| md5_of(path).is_ok_and(|md5| it.matches(&md5)));
+    if is_correct {
+        (session.tell)(&Event::Checked { by_md5: checksum.is_some() });
     }
-    Ok(right)
+    Ok(is_correct)
 }
 
-/// Fetches what is missing.
-async fn fetch_rest(
-    work: &Work<'_>,
+/// Fetches the missing bytes of a file, verifies it and gives it its final name.
+async fn resume(
+    session: &Session<'_>,
     store: &AmazonS3,
     object: &Object,
     folder: &Path,
     path: &Path,
-) -> Result<(), Trouble> {
+) -> Result<(), FileError> {
     let mut partial = Partial::open(folder, object)?;
     if partial.bytes > object.bytes {
         partial.clear()?;
     }
     let mut e_tag = object.e_tag.clone();
     if partial.bytes == object.bytes && object.bytes > 0 && e_tag.is_none() {
-        // All of it came before, from a server that lists no checksums.
-        e_tag = store.head(&object.key).await.map_err(Trouble::of)?.e_tag;
+        // All bytes were fetched before, from a server that omits ETags in listings.
+        e_tag = store.head(&object.key).await.map_err(FileError::from_response)?.e_tag;
     }
     if partial.bytes < object.bytes {
-        let sent = receive(work, store, object, &mut partial).await?;
-        // Some servers list none and send one.
-        e_tag = e_tag.or(sent);
+        let response_e_tag = receive(session, store, object, &mut partial).await?;
+        // Some servers omit ETags in listings.
+        e_tag = e_tag.or(response_e_tag);
     }
-    let checksum = e_tag.as_deref().and_then(Checksum::of_etag);
-    if checksum.is_some_and(|checksum| !checksum.fits(&partial.md5())) {
+    let checksum = e_tag.as_deref().and_then(Checksum::from_etag);
+    if checksum.is_some_and(|checksum| !checksum.matches(&partial.md5())) {
         partial.clear()?;
-        return Err(Trouble::Passing("its checksum is not that of the archive".to_owned()));
+        return Err(FileError::Transient("the MD5 differs from the archive's".to_owned()));
     }
     partial.finish(path)?;
-    (work.tell)(&Event::Checked { by_md5: checksum.is_some() });
+    (session.tell)(&Event::Checked { by_md5: checksum.is_some() });
     Ok(())
 }
 
-/// Receives what is missing, and gives the ETag that came with it.
+/// Receives the missing bytes, and returns the ETag of the response.
 async fn receive(
-    work: &Work<'_>,
+    session: &Session<'_>,
     store: &AmazonS3,
     object: &Object,
     partial: &mut Partial,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<String>, FileError> {
     let range = (partial.bytes > 0).then_some(GetRange::Offset(partial.bytes));
-    let continued = range.is_some();
+    let is_resumed = range.is_some();
     let options = GetOptions { if_match: object.e_tag.clone(), range, ..GetOptions::default() };
-    let answer = match store.get_opts(&object.key, options).await {
-        Ok(answer) => answer,
+    let response = match store.get_opts(&object.key, options).await {
+        Ok(response) => response,
         Err(error) => {
-            // A server that knows no ranges sends the whole, and has to be asked for the whole.
-            if continued && error.to_string().contains("non-partial response") {
+            // A server without support for ranges sends the whole file: the retry requests all of it.
+            if is_resumed && error.to_string().contains("non-partial response") {
                 partial.clear()?;
             }
-            return Err(Trouble::of(error));
+            return Err(FileError::from_response(error));
         }
     };
-    if answer.meta.size != object.bytes {
-        return Err(Trouble::Passing(format!(
-            "the archive lists {} bytes and sends {}",
-            object.bytes, answer.meta.size
+    if response.meta.size != object.bytes {
+        return Err(FileError::Transient(format!(
+            "the archive lists {} bytes but sends {}",
+            object.bytes, response.meta.size
         )));
     }
-    let e_tag = answer.meta.e_tag.clone();
-    let mut body = answer.into_stream();
+    let e_tag = response.meta.e_tag.clone();
+    let mut body = response.into_stream();
     while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(Trouble::of)?;
+        let bytes = bytes.map_err(FileError::from_response)?;
         if partial.bytes + bytes.len() as u64 > object.bytes {
             partial.clear()?;
-            let told = format!("more came than the {} bytes that the archive lists", object.bytes);
-            return Err(Trouble::Passing(told));
+            let message =
+                format!("the archive sends more than the {} bytes it lists", object.bytes);
+            return Err(FileError::Transient(message));
         }
-        partial.add(&bytes)?;
-        (work.tell)(&Event::Bytes(bytes.len()));
-        let wait = work.throttle(bytes.len());
+        partial.append(&bytes)?;
+        (session.tell)(&Event::Bytes(bytes.len()));
+        let wait = session.throttle_wait(bytes.len());
         if wait > Duration::ZERO {
             sleep(wait).await;
         }
@@ -189,7 +194,7 @@ async fn receive(
     if partial.bytes == object.bytes {
         Ok(e_tag)
     } else {
-        Err(Trouble::Passing(format!(
+        Err(FileError::Transient(format!(
             "the connection ended after {} of {} bytes",
             partial.bytes, object.bytes
         )))

@@ -1,39 +1,39 @@
-//! Why nothing, or nothing more, can be fetched.
+//! Errors that end all fetching.
 
 use std::path::PathBuf;
 
 use crate::files::WriteError;
 use crate::table::Unreadable;
 
-/// Fetching as a whole cannot start, or go on. What fails for one series is in its row.
+/// Fetching cannot start or continue. Errors of single series are in their rows.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// A file that says what to fetch cannot be read.
+    /// The file of the request cannot be read.
     #[error("cannot read {path}: {message}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         message: String,
     },
     /// An index table cannot be read.
     #[error(transparent)]
     Table(#[from] Unreadable),
-    /// A file asks for nothing.
+    /// The file of the request names no series.
     #[error(
-        "{path} does not say what to fetch: {message}; give an s5cmd manifest, a list of series \
-         UIDs, or a CSV with a column `series_uid`"
+        "cannot read the series to fetch from {path}: {message}; expected an s5cmd manifest, a list of series UIDs, or a \
+         CSV with a column `series_uid`"
     )]
     NotARequest {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// What was found.
         message: String,
     },
-    /// An index table without the columns that matter.
+    /// An index table lacks required columns.
     #[error(
-        "{path} is no index of an archive: it needs a column `SeriesInstanceUID` (or `series_uid`) \
-         and one of `series_aws_url`, `crdc_series_uuid`; its columns are: {found}"
+        "{path} is not an index of an archive: expected a column `SeriesInstanceUID` (or `series_uid`) and \
+         `series_aws_url` or `crdc_series_uuid`; its columns are: {found}"
     )]
     NotAnIndex {
         /// The table.
@@ -41,57 +41,60 @@ pub enum FetchError {
         /// Its columns.
         found: String,
     },
-    /// The endpoint cannot be used.
-    #[error("{endpoint} is no endpoint: {message}; expected https://HOST or http://HOST:PORT")]
+    /// The endpoint is invalid.
+    #[error("{endpoint} is not an endpoint: {message}; expected https://HOST or http://HOST:PORT")]
     Endpoint {
-        /// What was given.
+        /// The text given, without a user's name and password.
         endpoint: String,
-        /// What is wrong with it.
+        /// The problem.
         message: String,
     },
-    /// Connections cannot be made at all.
+    /// No connection can be opened.
     #[error("cannot open connections: {0}")]
     Client(String),
-    /// Nobody answers.
+    /// The server does not answer.
     #[error(
-        "cannot connect to {endpoint}: {message}; look at the network (a proxy is what HTTPS_PROXY \
-         names) or give another --endpoint. The same command goes on where this one ends"
+        "cannot connect to {endpoint}: {message}; check the network and the proxy in HTTPS_PROXY, or give \
+         another --endpoint. The same command then continues"
     )]
     Unreachable {
-        /// Who was asked.
+        /// The server.
         endpoint: String,
-        /// What the last try met.
+        /// The error of the last attempt.
         message: String,
     },
-    /// Another process fetches into the same folder.
-    #[error("another process is fetching into {folder}; wait for it, or give another folder")]
+    /// Another process is fetching into the same folder.
+    #[error(
+        "another process is fetching into {folder}; wait until it ends, or give another folder"
+    )]
     Busy {
         /// The folder.
         folder: PathBuf,
     },
     /// The disk is too small for the next series.
     #[error(
-        "{folder} has {free} bytes free, and the next series needs {needed}: free space, fetch into \
-         another disk, or give --prepare SPEC, which keeps no raw files; the same command continues"
+        "not enough disk space in {folder}: the next series needs {needed} bytes, {free} are free. Free some \
+         space, choose a folder on another disk, or use --prepare SPEC, which keeps no raw files; the same \
+         command then continues"
     )]
     DiskFull {
         /// The folder.
         folder: PathBuf,
-        /// Bytes that are free.
+        /// Free bytes.
         free: u64,
-        /// Bytes that the series still needs.
+        /// Bytes of the series that are still to be fetched.
         needed: u64,
     },
     /// The folder cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// What is done with a finished series cannot go on.
+    /// Preparation of a complete series failed.
     #[error("{0}")]
     After(String),
 }
 
 impl FetchError {
-    /// Whether the request was wrong, rather than the work failed.
+    /// Whether the request was wrong (exit code 2), not the work (exit code 1).
     pub fn is_request(&self) -> bool {
         use FetchError::{Busy, Endpoint, NotARequest, NotAnIndex, Table, Unreadable};
         matches!(

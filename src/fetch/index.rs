@@ -1,77 +1,78 @@
-//! Index tables of an archive: which series lies where, and whose it is.
+//! Index tables of an archive: the place and the patient of each series.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::FetchError;
-use super::manifest::{BUCKET, PATIENT, Place, Request, SERIES, URL, UUID, column, place_of};
+use super::manifest::{BUCKET, PATIENT, Place, Request, SERIES, URL, UUID, column, row_place};
 use crate::table;
 
-/// The rows of an index table that a request asks for.
+/// The rows of an index table for the series of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
-    by_uid: BTreeMap<String, Entry>,
-    uid_of: BTreeMap<Place, String>,
+    by_uid: BTreeMap<String, IndexRow>,
+    uid_by_place: BTreeMap<Place, String>,
 }
 
-/// A row.
+/// A row of an index table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IndexRow {
     pub patient: String,
-    /// Where it lies, or why that cannot be used.
+    /// Its place, or the problem of its address.
     pub place: Result<Place, String>,
 }
 
 impl Index {
-    pub(super) fn series(&self, uid: &str) -> Option<&Entry> {
+    pub(super) fn series(&self, uid: &str) -> Option<&IndexRow> {
         self.by_uid.get(uid)
     }
 
-    /// The series at a place.
+    /// The UID of the series at a place.
     pub(super) fn uid_at(&self, place: &Place) -> Option<&str> {
-        self.uid_of.get(place).map(String::as_str)
+        self.uid_by_place.get(place).map(String::as_str)
     }
 
     /// Adds a row: series, patient, address, UUID and bucket.
-    fn add(&mut self, cells: &[&str], asked: &Asked) {
+    fn add(&mut self, cells: &[&str], requested: &RequestKeys) {
         let &[uid, patient, url, uuid, bucket] = cells else { return };
         if uid.is_empty() || self.by_uid.contains_key(uid) {
             return;
         }
-        let place = match place_of(url, uuid, bucket) {
+        let place = match row_place(url, uuid, bucket) {
             Ok(Some(place)) => Ok(place),
-            Ok(None) => Err("the index does not say where it lies".to_owned()),
-            Err(reason) => Err(format!("the index has a bad address: {reason}")),
+            Ok(None) => Err("the index has no address for this series".to_owned()),
+            Err(reason) => Err(format!("the index has an invalid address: {reason}")),
         };
-        let at = place.as_ref().ok().filter(|place| asked.places.contains(place));
-        if !asked.uids.contains(uid) && at.is_none() {
+        let has_requested_place =
+            place.as_ref().is_ok_and(|place| requested.places.contains(place));
+        if !requested.uids.contains(uid) && !has_requested_place {
             return;
         }
         if let Ok(place) = &place {
-            self.uid_of.insert(place.clone(), uid.to_owned());
+            self.uid_by_place.insert(place.clone(), uid.to_owned());
         }
-        self.by_uid.insert(uid.to_owned(), Entry { patient: patient.to_owned(), place });
+        self.by_uid.insert(uid.to_owned(), IndexRow { patient: patient.to_owned(), place });
     }
 }
 
-/// What a request asks for.
-struct Asked<'a> {
+/// UIDs and places of a request.
+struct RequestKeys<'a> {
     uids: BTreeSet<&'a str>,
     places: BTreeSet<&'a Place>,
 }
 
-/// Reads the rows of an index table (CSV, also compressed as `.gz`, or Parquet) that are asked for.
+/// Reads the rows of an index table (CSV, `.csv.gz` or Parquet) for the series of a request.
 ///
 /// # Errors
-/// The file cannot be read, or has no columns that say which series lies where.
+/// The file cannot be read, or lacks the columns of series and addresses.
 pub fn read_index(path: &Path, request: &Request) -> Result<Index, FetchError> {
-    let asked = Asked {
-        uids: request.wanted.iter().filter_map(|wanted| wanted.series_uid.as_deref()).collect(),
-        places: request.wanted.iter().filter_map(|wanted| wanted.place.as_ref()).collect(),
+    let requested = RequestKeys {
+        uids: request.series.iter().filter_map(|series| series.series_uid.as_deref()).collect(),
+        places: request.series.iter().filter_map(|series| series.place.as_ref()).collect(),
     };
     let mut index = Index::default();
     table::read(path, columns, |row| {
-        index.add(row.cells, &asked);
+        index.add(row.cells, &requested);
         Ok::<(), FetchError>(())
     })?;
     Ok(index)

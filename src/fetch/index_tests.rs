@@ -6,7 +6,7 @@ const INDEX: &str = "SeriesInstanceUID,PatientID,series_aws_url,Modality\n\
     1.2.5,P3,s3://idc-open-data/../*,CT\n";
 
 #[test]
-fn rows_that_are_asked_for_by_uid_or_place_are_kept() {
+fn rows_requested_by_uid_or_place_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.csv");
     std::fs::write(&path, INDEX).unwrap();
@@ -16,12 +16,12 @@ fn rows_that_are_asked_for_by_uid_or_place_are_kept() {
     let first = index.series("1.2.3").unwrap();
     assert_eq!((&*first.patient, first.place.clone()), ("P1", Ok(place("idc-open-data", "aa"))));
     assert_eq!(index.uid_at(&place("idc-open-data-two", "bb")), Some("1.2.4"));
-    assert!(index.series("1.2.5").unwrap().place.as_ref().unwrap_err().contains("bad address"));
+    assert!(index.series("1.2.5").unwrap().place.as_ref().unwrap_err().contains("invalid address"));
     assert_eq!(index.series("1.2.9"), None);
 }
 
 #[test]
-fn tables_that_are_no_index_are_told() {
+fn errors_name_tables_that_are_not_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.csv");
     std::fs::write(&path, "SeriesInstanceUID,Modality\n1.2.3,CT\n").unwrap();

@@ -1,6 +1,6 @@
-//! What is done, kept as it happens: `.fetched` in the target folder, a line of JSON for each series.
-//! With it a new start asks the archive nothing about series that are complete, and knows of those
-//! whose raw files are gone because they are prepared.
+//! The ledger of finished series: `.fetched` in the target folder, a line of JSON per series, written as soon as
+//! the series is finished. With it a new start sends no requests for complete series, and recognises prepared
+//! series whose raw files were removed.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -13,105 +13,105 @@ use serde::{Deserialize, Serialize};
 use super::{FetchError, State};
 use crate::files::WriteError;
 
-/// Its name in the target folder.
+/// Name of the ledger in the target folder.
 const NAME: &str = ".fetched";
 
-/// A series that is done.
+/// A finished series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
-    /// Its place, as text.
+pub(super) struct LedgerEntry {
+    /// Its place in the archive, as text.
     pub place: String,
-    /// Where its files are, below the target folder.
+    /// Folder of its files, below the target folder.
     pub folder: PathBuf,
     pub files: usize,
     pub bytes: u64,
     pub state: State,
     pub reason: String,
-    /// What it was prepared by; empty when it was not.
+    /// Name of its preparation; empty if it was not prepared.
     pub prepared_by: String,
-    /// What preparation left, below the target folder.
+    /// Products of its preparation, below the target folder.
     pub products: Vec<PathBuf>,
-    /// Its files are to stay, whatever is made of them.
+    /// Whether its raw files must be kept after preparation.
     #[serde(default)]
     pub raw_wanted: bool,
 }
 
-impl Entry {
-    /// Whether it is prepared so, or refused, and what was made of it is there.
+impl LedgerEntry {
+    /// Whether this preparation has processed it (also by excluding it), and its products exist.
     pub fn is_prepared_by(&self, name: &str, target: &Path) -> bool {
         self.prepared_by == name
             && self.products.iter().all(|product| target.join(product).is_file())
     }
 
-    /// Whether prepared volumes stand for its files, which were not kept.
-    pub fn stands_for_files(&self, target: &Path) -> bool {
+    /// Whether prepared volumes exist instead of its raw files.
+    pub fn is_volume_only(&self, target: &Path) -> bool {
         !self.products.is_empty() && self.is_prepared_by(&self.prepared_by, target)
     }
 }
 
-/// The open ledger; nobody else has it until it is dropped.
+/// The open and locked ledger; the lock is released on drop.
 pub(super) struct Ledger {
     path: PathBuf,
     file: Mutex<File>,
-    done: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, LedgerEntry>,
 }
 
 impl Ledger {
-    /// Opens the ledger of a folder, which is made where it is missing.
+    /// Opens and locks the ledger of a folder, which is created if missing.
     pub fn open(target: &Path) -> Result<Self, FetchError> {
         crate::files::make_folder(target)?;
         let path = target.join(NAME);
         let failed = |source| WriteError { path: path.clone(), source };
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        let mut file = follow_no_link(&mut options).open(&path).map_err(failed)?;
+        let mut file = forbid_links(&mut options).open(&path).map_err(failed)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 return Err(FetchError::Busy { folder: target.to_owned() });
             }
-            // Where the file system knows no locks, nothing keeps two apart.
+            // Without locks of the file system, two processes cannot be kept apart.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         file.read_to_end(&mut bytes).map_err(failed)?;
-        // A kill may have cut the last line short: it counts for nothing, and the next is a new line.
+        // A kill may have truncated the last line: it is ignored, and the next entry starts a new line.
         if bytes.last().is_some_and(|last| *last != b'\n') {
             file.write_all(b"\n").map_err(failed)?;
         }
-        let done = read_entries(&bytes);
-        Ok(Self { path, file: Mutex::new(file), done })
+        let entries = read_entries(&bytes);
+        Ok(Self { path, file: Mutex::new(file), entries })
     }
 
-    /// What was known of a place when the ledger was opened.
-    pub fn entry(&self, place: &str) -> Option<&Entry> {
-        self.done.get(place)
+    /// The entry of a place, as of the opening of the ledger.
+    pub fn entry(&self, place: &str) -> Option<&LedgerEntry> {
+        self.entries.get(place)
     }
 
-    /// Keeps what became of a series.
-    pub fn keep(&self, entry: &Entry) -> Result<(), WriteError> {
+    /// Appends an entry, durably.
+    pub fn append(&self, entry: &LedgerEntry) -> Result<(), WriteError> {
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(|poison| poison.into_inner());
-        let kept = file.write_all(&line).and_then(|()| file.sync_data());
-        kept.map_err(|source| WriteError { path: self.path.clone(), source })
+        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        written.map_err(|source| WriteError { path: self.path.clone(), source })
     }
 }
 
-/// The entries of a folder's ledger, without opening it for anything else.
-pub(super) fn peek(target: &Path) -> BTreeMap<String, Entry> {
+/// The entries of a folder's ledger, without locking it.
+pub(super) fn read_ledger(target: &Path) -> BTreeMap<String, LedgerEntry> {
     read_entries(&std::fs::read(target.join(NAME)).unwrap_or_default())
 }
 
-/// The last line of a place counts; lines that are no entries do not.
-fn read_entries(bytes: &[u8]) -> BTreeMap<String, Entry> {
+/// Parses entries by place: the last line of a place is used, invalid lines are ignored.
+fn read_entries(bytes: &[u8]) -> BTreeMap<String, LedgerEntry> {
     let lines = bytes.split(|byte| *byte == b'\n');
-    let entries = lines.filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
+    let entries = lines.filter_map(|line| serde_json::from_slice::<LedgerEntry>(line).ok());
     entries.map(|entry| (entry.place.clone(), entry)).collect()
 }
 
-/// A link in place of a file is an error, not a way to another file.
-pub(super) fn follow_no_link(options: &mut OpenOptions) -> &mut OpenOptions {
+/// Makes opening a symbolic link an error.
+pub(super) fn forbid_links(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -120,15 +120,15 @@ pub(super) fn follow_no_link(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Bytes that may still be written in a folder, or in the nearest folder above it that there is.
+/// Free bytes in a folder, or in its nearest existing ancestor.
 #[cfg(unix)]
 pub fn disk_free_bytes(folder: &Path) -> Option<u64> {
-    let whole = std::path::absolute(folder).ok()?;
-    let facts = whole.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
-    Some(facts.f_bavail.saturating_mul(facts.f_frsize))
+    let absolute = std::path::absolute(folder).ok()?;
+    let status = absolute.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+    Some(status.f_bavail.saturating_mul(status.f_frsize))
 }
 
-/// Not known on this system.
+/// Free bytes are unknown on this system.
 #[cfg(not(unix))]
 pub fn disk_free_bytes(_: &Path) -> Option<u64> {
     None
@@ -138,8 +138,8 @@ pub fn disk_free_bytes(_: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn entry(place: &str, files: usize) -> Entry {
-        Entry {
+    fn entry(place: &str, files: usize) -> LedgerEntry {
+        LedgerEntry {
             place: place.to_owned(),
             folder: PathBuf::from("a"),
             files,
@@ -153,11 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_short_counts_for_nothing_and_harms_no_other() {
+    fn a_truncated_line_is_ignored_and_the_others_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        ledger.keep(&entry("a", 1)).unwrap();
-        ledger.keep(&entry("b", 2)).unwrap();
+        ledger.append(&entry("a", 1)).unwrap();
+        ledger.append(&entry("b", 2)).unwrap();
         assert!(matches!(Ledger::open(folder.path()), Err(FetchError::Busy { .. })));
         drop(ledger);
         let path = folder.path().join(NAME);
@@ -165,8 +165,8 @@ mod tests {
         std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         assert_eq!((ledger.entry("a"), ledger.entry("b")), (Some(&entry("a", 1)), None));
-        ledger.keep(&entry("b", 3)).unwrap();
-        ledger.keep(&entry("a", 4)).unwrap();
+        ledger.append(&entry("b", 3)).unwrap();
+        ledger.append(&entry("a", 4)).unwrap();
         drop(ledger);
         let again = Ledger::open(folder.path()).unwrap();
         assert_eq!(again.entry("a"), Some(&entry("a", 4)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_disk_of_a_folder_to_come_is_known() {
+    fn free_space_is_known_for_a_missing_folder() {
         let folder = tempfile::tempdir().unwrap();
         let free = disk_free_bytes(&folder.path().join("not/yet"));
         assert!(free.is_none_or(|free| free > 0));

@@ -1,4 +1,4 @@
-//! What is asked for: a manifest of the archive, a list of series, or a table with a column of them.
+//! The requested series: a manifest of the archive, a list of series, or a table with a column of series.
 
 use crate::text::{self, Separator};
 use std::collections::BTreeSet;
@@ -18,70 +18,70 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// One series that is asked for: by its place, by its UID, or by both.
+/// A requested series, by its place, its UID, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// SeriesInstanceUID, when said.
+pub struct SeriesRequest {
+    /// SeriesInstanceUID, if given.
     pub series_uid: Option<String>,
-    /// PatientID, when said.
+    /// PatientID, if given.
     pub patient: Option<String>,
-    /// Where it lies, when said.
+    /// Its folder in the archive, if given.
     pub place: Option<Place>,
 }
 
-/// A line that asks for something that cannot be had.
+/// An invalid line of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Line, from 1.
+    /// Number of the line, from 1.
     pub line: u64,
-    /// What it says, cut short.
-    pub said: String,
-    /// What is wrong with it.
+    /// The line, shortened.
+    pub text: String,
+    /// The problem.
     pub reason: String,
 }
 
-/// Everything that is asked for.
+/// All requested series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// Series, in the order given.
-    pub wanted: Vec<Wanted>,
-    /// Lines that are no series.
+    /// Series, in the order of the file.
+    pub series: Vec<SeriesRequest>,
+    /// Invalid lines.
     pub problems: Vec<Problem>,
-    /// Rows of a cohort's table that it does not use.
+    /// Number of rows of a `cohort.csv` that are not chosen.
     pub not_chosen: usize,
 }
 
-/// Columns in which series are named, by the tables of the archive and by ours.
+/// Names of the column of series, in the archive's tables and in ours.
 pub(super) const SERIES: [&str; 3] = ["SeriesInstanceUID", "series_uid", "series"];
 pub(super) const PATIENT: [&str; 3] = ["PatientID", "patient_id", "patient"];
 pub(super) const URL: &str = "series_aws_url";
 pub(super) const UUID: &str = "crdc_series_uuid";
 pub(super) const BUCKET: &str = "aws_bucket";
 
-/// Where series lie whose table has their UUID and no bucket.
+/// The bucket of series whose table has a UUID but no bucket.
 pub(super) const DEFAULT_BUCKET: &str = "idc-open-data";
 
 /// Reads a manifest (`cp s3://bucket/uuid/* .`), a list of series UIDs or places, or a CSV with a
 /// column of series UIDs (a labels file, a `cohort.csv`, an index table).
 ///
 /// # Errors
-/// A sentence, when it is none of these; single bad lines are in [`Request::problems`].
+/// A sentence, if it is none of these. Single invalid lines are in [`Request::problems`].
 pub fn parse_request(bytes: &[u8]) -> Result<Request, String> {
     let text = &text::decode(bytes).map_err(|fault| format!("it {fault}"))?;
     let first = text.lines().map(str::trim).find(|line| !is_comment(line)).unwrap_or("");
     let word = first.split_whitespace().next().unwrap_or_default();
-    let copies = word == "cp" || word == "sync" || is_url(word);
+    let is_manifest = word == "cp" || word == "sync" || is_url(word);
     let (separator, first) = match Separator::of(text.as_bytes()) {
-        // Comments may come first.
+        // The file may begin with comments.
         Separator { skip: 0, .. } => (Separator::of(first.as_bytes()), first),
-        named => (named, text[named.skip..].lines().next().unwrap_or_default()),
+        explicit => (explicit, text[explicit.skip..].lines().next().unwrap_or_default()),
     };
     let mut header = csv::ReaderBuilder::new()
         .has_headers(false)
         .delimiter(separator.byte)
         .from_reader(first.as_bytes());
     let request = match header.records().next() {
-        _ if copies => parse_lines(text),
+        _ if is_manifest => parse_lines(text),
         Some(Ok(header))
             if column(&header, &SERIES).is_some() || column(&header, &[URL]).is_some() =>
         {
@@ -89,17 +89,17 @@ pub fn parse_request(bytes: &[u8]) -> Result<Request, String> {
         }
         Some(Ok(header)) if header.len() > 1 => {
             return Err(format!(
-                "it is a table with no column {}; its columns are: {}",
+                "it is a table without a column {}; its columns are: {}",
                 SERIES.map(|name| format!("`{name}`")).join(", "),
                 header.iter().take(20).collect::<Vec<_>>().join(", ")
             ));
         }
         _ => parse_lines(text),
     };
-    if request.wanted.is_empty() {
-        let first = request.problems.first();
-        let first = first.map_or(String::new(), |p| format!("; line {}: {}", p.line, p.reason));
-        return Err(format!("it names no series{first}"));
+    if request.series.is_empty() {
+        let problem = request.problems.first();
+        let problem = problem.map(|it| format!("; line {}: {}", it.line, it.reason));
+        return Err(format!("no series was found{}", problem.unwrap_or_default()));
     }
     Ok(request)
 }
@@ -116,37 +116,40 @@ fn parse_lines(text: &str) -> Request {
             continue;
         }
         match parse_line(line) {
-            Ok(wanted) => request.wanted.push(wanted),
+            Ok(series) => request.series.push(series),
             Err(reason) => {
-                request.problems.push(Problem { line: number, said: shorten(line), reason });
+                request.problems.push(Problem { line: number, text: shorten(line), reason });
             }
         }
     }
     request
 }
 
-fn parse_line(line: &str) -> Result<Wanted, String> {
+fn parse_line(line: &str) -> Result<SeriesRequest, String> {
     let mut words = line.split_whitespace();
     let first = words.next().unwrap_or_default();
     if is_url(first) {
-        return Ok(Wanted { place: Some(parse_place(first)?), ..Wanted::default() });
+        return Ok(SeriesRequest { place: Some(parse_place(first)?), ..SeriesRequest::default() });
     }
     if first == "cp" || first == "sync" {
-        let url = words.find(|word| is_url(word)).ok_or("it copies from no s3:// address")?;
-        return Ok(Wanted { place: Some(parse_place(url)?), ..Wanted::default() });
+        let url = words.find(|word| is_url(word)).ok_or("the command has no s3:// address")?;
+        return Ok(SeriesRequest { place: Some(parse_place(url)?), ..SeriesRequest::default() });
     }
     if words.next().is_none() && is_uid(first) {
-        return Ok(Wanted { series_uid: Some(first.to_owned()), ..Wanted::default() });
+        return Ok(SeriesRequest {
+            series_uid: Some(first.to_owned()),
+            ..SeriesRequest::default()
+        });
     }
     Err("expected `cp s3://bucket/uuid/* .`, an s3:// address or a series UID".to_owned())
 }
 
 fn is_url(word: &str) -> bool {
-    let word = unquoted(word);
+    let word = trim_quotes(word);
     word.starts_with("s3://") || word.starts_with("gs://")
 }
 
-fn unquoted(word: &str) -> &str {
+fn trim_quotes(word: &str) -> &str {
     word.trim_matches(['"', '\''])
 }
 
@@ -156,47 +159,50 @@ pub(super) fn is_uid(text: &str) -> bool {
     text.len() <= 64 && text.contains('.') && text.split('.').all(digits)
 }
 
-/// The place that an address names: `s3://bucket/folder/*`, with or without the end.
+/// The place of an address: `s3://bucket/folder/*`, with or without the final `/*`.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
+/// A sentence that describes the problem.
 pub fn parse_place(url: &str) -> Result<Place, String> {
-    let url = unquoted(url.trim());
+    let url = trim_quotes(url.trim());
     let rest = url
         .strip_prefix("s3://")
         .or_else(|| url.strip_prefix("gs://"))
-        .ok_or("an address begins with s3:// or gs://")?;
+        .ok_or("expected an address that begins with s3:// or gs://")?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    let letters = |byte: u8| {
+    let is_bucket_byte = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
     };
-    let named = (3..=63).contains(&bucket.len())
-        && bucket.bytes().all(letters)
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(is_bucket_byte)
         && bucket.as_bytes()[0].is_ascii_alphanumeric()
         && !bucket.contains("..");
-    if !named {
-        return Err(format!("{:?} is no name of a bucket", shorten(bucket)));
+    if !is_bucket {
+        return Err(format!("{:?} is not a name of a bucket", shorten(bucket)));
     }
     let key = key.strip_suffix('*').unwrap_or(key);
     let key = key.strip_suffix('/').unwrap_or(key);
     if key.is_empty() {
-        return Err("it names a whole bucket; a series is s3://bucket/folder/*".to_owned());
+        return Err("it names a whole bucket, expected s3://bucket/folder/*".to_owned());
     }
     if key.contains(['*', '?', '[']) {
-        return Err("only a `*` at the end is understood, as in s3://bucket/folder/*".to_owned());
+        return Err("`*`, `?` or `[` within the address, expected s3://bucket/folder/*".to_owned());
     }
-    let odd = |part: &str| part.is_empty() || part == "." || part == "..";
-    if key.len() > 900 || key.split('/').any(odd) || key.chars().any(char::is_control) {
-        return Err("its folder has an empty part, `.`, `..` or a control character".to_owned());
+    let is_invalid = |part: &str| part.is_empty() || part == "." || part == "..";
+    if key.len() > 900 || key.split('/').any(is_invalid) || key.chars().any(char::is_control) {
+        return Err(
+            "its folder is too long or has an empty part, `.`, `..` or a control character"
+                .to_owned(),
+        );
     }
     if key.ends_with(".dcm") {
-        return Err("it names one file; a series is s3://bucket/folder/*".to_owned());
+        return Err("it names one file, expected s3://bucket/folder/*".to_owned());
     }
     Ok(Place { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// The place of a row that has an address, or a UUID with or without a bucket.
-pub(super) fn place_of(url: &str, uuid: &str, bucket: &str) -> Result<Option<Place>, String> {
+/// The place of a row with an address, or with a UUID and perhaps a bucket.
+pub(super) fn row_place(url: &str, uuid: &str, bucket: &str) -> Result<Option<Place>, String> {
     if !url.is_empty() {
         return parse_place(url).map(Some);
     }
@@ -207,7 +213,7 @@ pub(super) fn place_of(url: &str, uuid: &str, bucket: &str) -> Result<Option<Pla
     parse_place(&format!("s3://{bucket}/{uuid}/")).map(Some)
 }
 
-/// The column that has one of these names; the first name goes before the second.
+/// The index of the column with one of these names; earlier names take precedence.
 pub(super) fn column(header: &csv::StringRecord, names: &[&str]) -> Option<usize> {
     names.iter().find_map(|name| header.iter().position(|column| column.trim() == *name))
 }
@@ -220,7 +226,7 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
     let [url, uuid, bucket, chosen] =
         [URL, UUID, BUCKET, "chosen"].map(|name| column(&header, &[name]));
     let mut request = Request::default();
-    let mut seen = BTreeSet::new();
+    let mut requested = BTreeSet::new();
     let line_of = |position: Option<&csv::Position>| {
         position.map_or(0, csv::Position::line) + separator.lines_skipped()
     };
@@ -230,7 +236,7 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
             Err(error) => {
                 let line = line_of(error.position());
                 let reason = error.to_string();
-                request.problems.push(Problem { line, said: String::new(), reason });
+                request.problems.push(Problem { line, text: String::new(), reason });
                 continue;
             }
         };
@@ -241,24 +247,24 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
             continue;
         }
         let problem = |reason: String| {
-            let said = shorten(&record.iter().collect::<Vec<_>>().join(","));
-            Problem { line, said, reason }
+            let text = shorten(&record.iter().collect::<Vec<_>>().join(","));
+            Problem { line, text, reason }
         };
         let uid = cell(series);
-        match place_of(cell(url), cell(uuid), cell(bucket)) {
+        match row_place(cell(url), cell(uuid), cell(bucket)) {
             Err(reason) => request.problems.push(problem(reason)),
             Ok(None) if uid.is_empty() => {
                 request.problems.push(problem("its series UID is empty".to_owned()));
             }
             Ok(_) if !uid.is_empty() && !is_uid(uid) => {
-                request.problems.push(problem(format!("{:?} is no series UID", shorten(uid))));
+                request.problems.push(problem(format!("{:?} is not a series UID", shorten(uid))));
             }
             // Tables of exams may name a series more than once.
             Ok(place) => {
-                let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-                let wanted = Wanted { series_uid: some(uid), patient: some(cell(patient)), place };
-                if seen.insert((wanted.series_uid.clone(), wanted.place.clone())) {
-                    request.wanted.push(wanted);
+                let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+                let (series_uid, patient) = (non_empty(uid), non_empty(cell(patient)));
+                if requested.insert((series_uid.clone(), place.clone())) {
+                    request.series.push(SeriesRequest { series_uid, patient, place });
                 }
             }
         }
@@ -266,7 +272,7 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
     Ok(request)
 }
 
-/// Reads the CSV of archives: quotes within quotes may be escaped either way.
+/// A reader of the archives' CSV: quotes within quotes may be doubled or escaped with a backslash.
 fn table_reader<R: std::io::Read>(source: R, separator: u8) -> csv::Reader<R> {
     csv::ReaderBuilder::new()
         .delimiter(separator)
@@ -276,11 +282,11 @@ fn table_reader<R: std::io::Read>(source: R, separator: u8) -> csv::Reader<R> {
         .from_reader(source)
 }
 
-/// The beginning of a text, without what would move a terminal's cursor.
+/// The first 80 characters of a text, without control characters.
 fn shorten(text: &str) -> String {
-    let plain = |letter: char| if letter.is_control() { '·' } else { letter };
-    let kept: String = text.chars().take(80).map(plain).collect();
-    if text.chars().nth(80).is_some() { kept + "…" } else { kept }
+    let replace_control = |letter: char| if letter.is_control() { '·' } else { letter };
+    let start: String = text.chars().take(80).map(replace_control).collect();
+    if text.chars().nth(80).is_some() { start + "…" } else { start }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ fn place(bucket: &str, key: &str) -> Place {
 
 fn places(text: &str) -> Vec<Place> {
     let request = parse_request(text.as_bytes()).unwrap();
-    request.wanted.into_iter().filter_map(|wanted| wanted.place).collect()
+    request.series.into_iter().filter_map(|series| series.place).collect()
 }
 
 #[test]
@@ -29,40 +29,40 @@ fn a_manifest_is_read_with_comments_blank_lines_and_either_end_of_line() {
 }
 
 #[test]
-fn lines_that_are_no_series_are_told_and_the_others_kept() {
+fn invalid_lines_are_reported_and_the_others_kept() {
     let text = "cp s3://idc-open-data/aa/* .\nrm -rf /\ncp s3://idc-open-data/* .\n\
         cp s3://idc-open-data/../x/* .\ncp s3://UP/aa/* .\ncp s3://idc-open-data/a*/b .\n\
         cp s3://idc-open-data/aa/1.dcm .\ncp here there\n";
     let request = parse_request(text.as_bytes()).unwrap();
-    assert_eq!(request.wanted.len(), 1);
-    let told: Vec<(u64, bool)> =
+    assert_eq!(request.series.len(), 1);
+    let problems: Vec<(u64, bool)> =
         request.problems.iter().map(|p| (p.line, !p.reason.is_empty())).collect();
-    assert_eq!(told, (2..=8).map(|line| (line, true)).collect::<Vec<_>>());
+    assert_eq!(problems, (2..=8).map(|line| (line, true)).collect::<Vec<_>>());
     assert!(request.problems[1].reason.contains("whole bucket"));
     assert!(request.problems[5].reason.contains("one file"));
 }
 
 #[test]
-fn lists_of_uids_and_tables_of_ours_name_series() {
+fn lists_of_uids_and_our_tables_name_series() {
     let list = parse_request(b"# mine\n1.2.3\n1.2.4\nx\n").unwrap();
-    assert_eq!((list.wanted.len(), list.problems.len()), (2, 1));
+    assert_eq!((list.series.len(), list.problems.len()), (2, 1));
     let labels = "patient_id,series_uid,label\nP1,1.2.3,0\nP2,1.2.4,1\nP2,1.2.4,1\nP3,,0\n";
     let labels = parse_request(labels.as_bytes()).unwrap();
-    assert_eq!((labels.wanted.len(), labels.problems.len()), (2, 1));
-    assert_eq!(labels.wanted[0].patient.as_deref(), Some("P1"));
+    assert_eq!((labels.series.len(), labels.problems.len()), (2, 1));
+    assert_eq!(labels.series[0].patient.as_deref(), Some("P1"));
     let cohort = "patient,exam,series,chosen\nP1,e,1.2.3,true\nP1,e,1.2.9,false\n";
     let cohort = parse_request(cohort.as_bytes()).unwrap();
-    assert_eq!((cohort.wanted.len(), cohort.not_chosen), (1, 1));
+    assert_eq!((cohort.series.len(), cohort.not_chosen), (1, 1));
     let index = "SeriesInstanceUID,PatientID,series_aws_url\n1.2.3,P1,s3://idc-open-data/aa/*\n";
     let index = parse_request(index.as_bytes()).unwrap();
-    assert_eq!(index.wanted[0].place, Some(place("idc-open-data", "aa")));
+    assert_eq!(index.series[0].place, Some(place("idc-open-data", "aa")));
     let uuids = "series_uid,crdc_series_uuid\n1.2.3,aa\n";
     let uuids = parse_request(uuids.as_bytes()).unwrap();
-    assert_eq!(uuids.wanted[0].place, Some(place("idc-open-data", "aa")));
+    assert_eq!(uuids.series[0].place, Some(place("idc-open-data", "aa")));
 }
 
 #[test]
-fn what_names_no_series_says_what_it_is() {
+fn errors_name_the_problem_of_the_file() {
     let error = parse_request(b"name,age\nx,1\n").unwrap_err();
     assert!(error.contains("`series_uid`") && error.contains("name, age"), "{error}");
     assert!(parse_request(b"").unwrap_err().contains("no series"));
@@ -71,26 +71,26 @@ fn what_names_no_series_says_what_it_is() {
 
 proptest! {
     #[test]
-    fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = parse_request(&bytes);
     }
 
     #[test]
-    fn lines_of_any_words_give_safe_places_or_a_reason(
+    fn any_lines_give_safe_places_or_a_reason(
         lines in proptest::collection::vec(
             "(cp |sync |)('|)(s3://|gs://|)[a-z./*#,-]{0,20}( \\.|)(\r|)", 0..20)
     ) {
         let text = lines.join("\n");
         let Ok(request) = parse_request(text.as_bytes()) else { return Ok(()) };
-        for wanted in &request.wanted {
-            if let Some(place) = &wanted.place {
+        for series in &request.series {
+            if let Some(place) = &series.place {
                 prop_assert!(!place.key.starts_with('/') && !place.key.ends_with('/'));
                 prop_assert!(!place.key.split('/').any(|part| part == ".." || part.is_empty()));
-                // What is printed is read again as the same.
+                // Printing and parsing are inverse.
                 prop_assert_eq!(parse_place(&place.to_string()), Ok(place.clone()));
             }
         }
-        let asked = text.lines().filter(|line| !is_comment(line.trim())).count();
-        prop_assert_eq!(request.wanted.len() + request.problems.len(), asked);
+        let requested = text.lines().filter(|line| !is_comment(line.trim())).count();
+        prop_assert_eq!(request.series.len() + request.problems.len(), requested);
     }
 }

@@ -1,18 +1,18 @@
-//! Series from a public archive to a folder, anonymously.
+//! Downloads series from a public archive into a folder, anonymously.
 //!
 //! ```text
 //! manifest, list or table ──manifest──▶ Request ─┐
 //! index of the archive (CSV, Parquet) ──index──▶ ├─plan──▶ Plan ──work──▶ DIR/<patient>/<series uid>/<instance>.dcm
-//!                                                ┘                        DIR/.fetched    what is done, a line each
+//!                                                ┘                        DIR/.fetched    a line per finished series
 //! ```
 //!
-//! Each file is fetched into `.partial-…`, named after the object's key, size and ETag, and gets its
-//! own name when size and checksum are right; so a kill at any moment costs nothing but the bytes in
-//! flight, and an object that changed in the archive is never glued to the old one.
+//! Each file is fetched into `.partial-…`, named by the object's key, size and ETag, and renamed once size and
+//! checksum are right. So a kill at any moment costs only the bytes in transfer, and an object that changed
+//! in the archive is never mixed with the old one.
 //!
-//! This is the only room that talks to the network, and the only one with an asynchronous runtime. No
-//! request is signed: credentials are not looked for, neither in the environment nor in files nor
-//! from a cloud's metadata service.
+//! This is the only module with network access, and the only one with an asynchronous runtime. Requests are
+//! unsigned: credentials are read neither from the environment nor from files nor from a cloud's metadata
+//! service.
 
 mod backoff;
 mod checksum;
@@ -34,7 +34,7 @@ mod work;
 pub use error::FetchError;
 pub use index::{Index, read_index};
 pub use ledger::disk_free_bytes;
-pub use manifest::{Place, Problem, Request, Wanted, parse_place, parse_request};
+pub use manifest::{Place, Problem, Request, SeriesRequest, parse_place, parse_request};
 pub use names::safe_name;
 pub use plan::{Plan, Series, plan};
 pub use store::Endpoint;

@@ -1,38 +1,38 @@
-//! Names of files and folders from what archives and tables say, which may be anything.
+//! Safe names of files and folders from arbitrary identifiers of archives and tables.
 
-/// Longest name made, in bytes; file systems take 255, and `.partial-` names need room too.
-const LONGEST: usize = 128;
+/// Maximum length of a name, in bytes. File systems allow 255; `.partial-` names need some of it.
+const MAX_BYTES: usize = 128;
 
-/// The name of a file or folder for an identifier: itself where it is plain, else a plain name that
-/// keeps what can be kept and ends in a hash of the whole, so that different identifiers have
-/// different names. `None` when there is no identifier.
+/// The name of a file or folder for an identifier. A plain identifier is returned unchanged. Any other becomes a
+/// plain name with a hash of the identifier, so that different identifiers have different names. `None` for a
+/// blank identifier.
 ///
-/// A plain name is of letters, digits, `.`, `-` and `_`, and begins with none of `.` and `-`: it is
-/// one component, never `..`, never absolute, never hidden, and never taken for an option.
-pub fn safe_name(said: &str) -> Option<String> {
-    if said.trim().is_empty() {
+/// A plain name consists of letters, digits, `.`, `-` and `_`, and does not begin with `.` or `-`. So it is one
+/// path component, never `..`, never absolute, never hidden, and never mistaken for an option.
+pub fn safe_name(identifier: &str) -> Option<String> {
+    if identifier.trim().is_empty() {
         return None;
     }
-    if is_plain(said) {
-        return Some(said.to_owned());
+    if is_plain(identifier) {
+        return Some(identifier.to_owned());
     }
-    let (stem, extension) = match said.strip_suffix(".dcm") {
+    let (stem, extension) = match identifier.strip_suffix(".dcm") {
         Some(stem) if !stem.is_empty() => (stem, ".dcm"),
-        _ => (said, ""),
+        _ => (identifier, ""),
     };
-    let kept: String = stem
+    let start: String = stem
         .chars()
-        .take(LONGEST / 2)
+        .take(MAX_BYTES / 2)
         .map(|letter| if is_plain_letter(letter) { letter } else { '_' })
         .collect();
-    let kept = kept.trim_start_matches(['.', '-', '_']);
-    let hash = &blake3::hash(said.as_bytes()).to_hex()[..12];
-    let join = if kept.is_empty() { "" } else { "-" };
-    Some(format!("{kept}{join}{hash}{extension}"))
+    let start = start.trim_start_matches(['.', '-', '_']);
+    let hash = &blake3::hash(identifier.as_bytes()).to_hex()[..12];
+    let separator = if start.is_empty() { "" } else { "-" };
+    Some(format!("{start}{separator}{hash}{extension}"))
 }
 
 fn is_plain(name: &str) -> bool {
-    name.len() <= LONGEST && !name.starts_with(['.', '-']) && name.chars().all(is_plain_letter)
+    name.len() <= MAX_BYTES && !name.starts_with(['.', '-']) && name.chars().all(is_plain_letter)
 }
 
 fn is_plain_letter(letter: char) -> bool {
@@ -46,7 +46,7 @@ mod tests {
     use std::path::{Component, Path};
 
     #[test]
-    fn identifiers_stay_what_they_are() {
+    fn plain_identifiers_are_unchanged() {
         for plain in ["100012", "1.2.840.113654.2.55.1", "0a1b-2c.dcm", "a_b"] {
             assert_eq!(safe_name(plain).as_deref(), Some(plain));
         }
@@ -55,13 +55,14 @@ mod tests {
     }
 
     #[test]
-    fn traps_become_plain_names() {
+    fn dangerous_identifiers_become_plain_names() {
         let name = safe_name("../../etc/passwd").unwrap();
         assert!(name.starts_with("etc_passwd-") && is_plain(&name), "{name}");
-        for trap in ["..", ".", "/", "/etc", "-rf", ".partial-x", "a/b.dcm", "C:\\x", "a\0b", "é"]
+        for identifier in
+            ["..", ".", "/", "/etc", "-rf", ".partial-x", "a/b.dcm", "C:\\x", "a\0b", "é"]
         {
-            let name = safe_name(trap).unwrap();
-            assert!(is_plain(&name), "{trap:?} gives {name:?}");
+            let name = safe_name(identifier).unwrap();
+            assert!(is_plain(&name), "{identifier:?} gives {name:?}");
         }
         assert!(safe_name("a/b.dcm").unwrap().ends_with(".dcm"));
         assert_ne!(safe_name("a/b"), safe_name("a_b"));
@@ -70,12 +71,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_one_plain_component(said in any::<String>()) {
-            if let Some(name) = safe_name(&said) {
+        fn any_text_gives_one_plain_component(identifier in any::<String>()) {
+            if let Some(name) = safe_name(&identifier) {
                 prop_assert!(is_plain(&name), "{:?}", name);
                 let parts: Vec<_> = Path::new(&name).components().collect();
                 prop_assert_eq!(parts, vec![Component::Normal(name.as_ref())]);
-                // A name is its own name.
+                // The function is idempotent.
                 prop_assert_eq!(safe_name(&name), Some(name));
             }
         }

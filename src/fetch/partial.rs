@@ -1,4 +1,4 @@
-//! A file under way: `.partial-…` beside the name that it will have.
+//! A partially fetched file: `.partial-…` in the folder of the final file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -6,53 +6,53 @@ use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
-use super::ledger::follow_no_link;
+use super::ledger::forbid_links;
 use super::store::Object;
 use crate::files::{WriteError, rename};
 
-/// How names of files under way begin; images are not looked for in hidden files.
+/// Prefix of partial files. The scan for images skips hidden files.
 const PREFIX: &str = ".partial-";
 
-/// What is there of a file so far.
+/// A partially fetched file.
 pub(super) struct Partial {
     path: PathBuf,
     file: File,
-    /// Bytes so far.
+    /// Bytes fetched so far.
     pub bytes: u64,
     hash: Md5,
 }
 
 impl Partial {
-    /// Opens what is there of an object, or nothing yet. The name holds key, size and ETag: what was
-    /// begun of another object is another file.
+    /// Opens the partial file of an object, or creates it. Its name is a hash of key, size and ETag, so a changed
+    /// object has another partial file.
     pub fn open(folder: &Path, object: &Object) -> Result<Self, WriteError> {
         let etag = object.e_tag.as_deref().unwrap_or("");
-        let whole = format!("{}\0{}\0{etag}", object.key, object.bytes);
+        let identity = format!("{}\0{}\0{etag}", object.key, object.bytes);
         let path =
-            folder.join(format!("{PREFIX}{}", &blake3::hash(whole.as_bytes()).to_hex()[..24]));
+            folder.join(format!("{PREFIX}{}", &blake3::hash(identity.as_bytes()).to_hex()[..24]));
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        let opened = follow_no_link(&mut options).open(&path).and_then(|mut file| {
+        let result = forbid_links(&mut options).open(&path).and_then(|mut file| {
             let (bytes, hash) = hash_all(&mut file)?;
             Ok((file, bytes, hash))
         });
-        match opened {
+        match result {
             Ok((file, bytes, hash)) => Ok(Self { path, file, bytes, hash }),
             Err(source) => Err(WriteError { path, source }),
         }
     }
 
-    /// Adds bytes at the end.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.file.write_all(bytes).map_err(|source| self.failed(source))?;
+    /// Appends bytes.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.file.write_all(bytes).map_err(|source| self.write_error(source))?;
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// Begins anew.
+    /// Discards all bytes.
     pub fn clear(&mut self) -> Result<(), WriteError> {
-        self.file.set_len(0).map_err(|source| self.failed(source))?;
+        self.file.set_len(0).map_err(|source| self.write_error(source))?;
         self.hash = Md5::new();
         self.bytes = 0;
         Ok(())
@@ -63,13 +63,13 @@ impl Partial {
         self.hash.clone().finalize().into()
     }
 
-    /// Gives the file its own name, durable when this returns.
+    /// Renames the file to its final name, durably.
     pub fn finish(self, path: &Path) -> Result<(), WriteError> {
-        self.file.sync_all().map_err(|source| self.failed(source))?;
+        self.file.sync_all().map_err(|source| self.write_error(source))?;
         rename(&self.path, path)
     }
 
-    fn failed(&self, source: io::Error) -> WriteError {
+    fn write_error(&self, source: io::Error) -> WriteError {
         WriteError { path: self.path.clone(), source }
     }
 }
@@ -93,9 +93,9 @@ fn hash_all(file: &mut File) -> io::Result<(u64, Md5)> {
     }
 }
 
-/// Removes what is under way in the folder of a series that is complete: it is of objects that
-/// changed meanwhile. What cannot be removed is in nobody's way.
-pub(super) fn sweep(folder: &Path) {
+/// Removes the partial files of a complete series: they belong to objects that changed meanwhile. Errors are
+/// ignored, because leftover partial files are harmless.
+pub(super) fn remove_partials(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
             let _ = fs::remove_file(entry.path());
@@ -113,28 +113,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_on_where_it_was_and_another_object_begins_anew() {
+    fn a_file_resumes_and_a_changed_object_starts_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut partial = Partial::open(folder.path(), &object(6, "x")).unwrap();
-        partial.add(b"abc").unwrap();
+        partial.append(b"abc").unwrap();
         drop(partial);
         assert_eq!(Partial::open(folder.path(), &object(6, "y")).unwrap().bytes, 0);
         assert_eq!(Partial::open(folder.path(), &object(7, "x")).unwrap().bytes, 0);
         let mut partial = Partial::open(folder.path(), &object(6, "x")).unwrap();
         assert_eq!(partial.bytes, 3);
-        partial.add(b"def").unwrap();
-        let whole = folder.path().join("1.dcm");
+        partial.append(b"def").unwrap();
+        let path = folder.path().join("1.dcm");
         assert_eq!(partial.md5(), <[u8; 16]>::from(Md5::digest(b"abcdef")));
-        partial.finish(&whole).unwrap();
-        assert_eq!(fs::read(&whole).unwrap(), b"abcdef");
-        assert_eq!(md5_of(&whole).unwrap(), <[u8; 16]>::from(Md5::digest(b"abcdef")));
-        sweep(folder.path());
+        partial.finish(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+        assert_eq!(md5_of(&path).unwrap(), <[u8; 16]>::from(Md5::digest(b"abcdef")));
+        remove_partials(folder.path());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_in_the_place_of_a_file_under_way_is_not_followed() {
+    fn a_link_instead_of_a_partial_file_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let outside = folder.path().join("outside");
         fs::write(&outside, b"mine").unwrap();

@@ -1,4 +1,4 @@
-//! Which series go where: the request and the index joined, before anything is asked of a server.
+//! The plan: joins the request and the index, without network access.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,24 +10,24 @@ use super::{FetchRow, Index, State};
 /// A series to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// What it is called in tables: its UID, or the last part of its place.
+    /// Its name in tables: its UID, or the last part of its place.
     pub name: String,
-    /// PatientID; empty when nothing says.
+    /// PatientID; empty if unknown.
     pub patient: String,
-    /// Where it lies in the archive.
+    /// Its place in the archive.
     pub place: Place,
-    /// Where its files go, below the target folder: `<patient>/<series>` or `<series>`.
+    /// The folder of its files, below the target folder: `<patient>/<series>` or `<series>`.
     pub folder: PathBuf,
 }
 
-/// Every series to fetch, and rows for what cannot be.
+/// The series to fetch, and rows for those that cannot be fetched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// Series in the order asked, each once.
+    /// Distinct series in the order of the request.
     pub series: Vec<Series>,
-    /// What cannot be fetched, with the reason.
+    /// Series that cannot be fetched, and invalid lines, with reasons.
     pub refused: Vec<FetchRow>,
-    /// Series that were asked for more than once.
+    /// Number of duplicate requests.
     pub repeated: usize,
 }
 
@@ -35,26 +35,24 @@ pub struct Plan {
 pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
     let mut plan = Plan::default();
     for problem in &request.problems {
-        let name = format!("line {}: {}", problem.line, problem.said);
+        let name = format!("line {}: {}", problem.line, problem.text);
         plan.refused.push(FetchRow::failed(&name, "", &problem.reason));
     }
-    // What stands at a place, and what place a folder belongs to.
+    // The place of each folder.
     let mut folders = BTreeMap::<PathBuf, Place>::new();
-    for wanted in &request.wanted {
-        let at = wanted.place.as_ref();
-        let uid = wanted.series_uid.as_deref();
-        let uid = uid.or_else(|| index.and_then(|index| index.uid_at(at?)));
-        let entry = uid.and_then(|uid| index?.series(uid));
-        let patient = wanted.patient.clone().or_else(|| Some(entry?.patient.clone()));
+    for requested in &request.series {
+        let requested_place = requested.place.as_ref();
+        let uid = requested.series_uid.as_deref();
+        let uid = uid.or_else(|| index.and_then(|index| index.uid_at(requested_place?)));
+        let index_row = uid.and_then(|uid| index?.series(uid));
+        let patient = requested.patient.clone().or_else(|| Some(index_row?.patient.clone()));
         let patient = patient.unwrap_or_default();
-        let place = match (at, entry) {
+        let place = match (requested_place, index_row) {
             (Some(place), _) => Ok(place.clone()),
-            (None, Some(entry)) => entry.place.clone(),
-            (None, None) if index.is_some() => Err("the index does not have it".to_owned()),
+            (None, Some(row)) => row.place.clone(),
+            (None, None) if index.is_some() => Err("missing in the index".to_owned()),
             (None, None) => {
-                Err("nothing says where it lies: give --index with the archive's index \
-                                 table"
-                    .to_owned())
+                Err("no address: give --index with the archive's index table".to_owned())
             }
         };
         let place = match place {
@@ -65,17 +63,17 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
                 continue;
             }
         };
-        let last = place.key.rsplit('/').next().unwrap_or_default();
-        let name = uid.unwrap_or(last).to_owned();
-        let own = safe_name(&name).unwrap_or_else(|| "series".to_owned());
+        let last_part = place.key.rsplit('/').next().unwrap_or_default();
+        let name = uid.unwrap_or(last_part).to_owned();
+        let series_folder = safe_name(&name).unwrap_or_else(|| "series".to_owned());
         let folder = match safe_name(&patient) {
-            Some(patient) => PathBuf::from(patient).join(own),
-            None => PathBuf::from(own),
+            Some(patient) => PathBuf::from(patient).join(series_folder),
+            None => PathBuf::from(series_folder),
         };
         match folders.get(&folder) {
-            Some(there) if *there == place => plan.repeated += 1,
-            Some(there) => {
-                let reason = format!("its folder {} is that of {there}", folder.display());
+            Some(earlier) if *earlier == place => plan.repeated += 1,
+            Some(earlier) => {
+                let reason = format!("its folder {} is used by {earlier}", folder.display());
                 plan.refused.push(FetchRow {
                     place: place.to_string(),
                     ..FetchRow::failed(&name, &patient, &reason)
@@ -91,7 +89,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
 }
 
 impl Series {
-    /// A row that says which series it is.
+    /// A row of `fetch.csv` for this series.
     pub(super) fn row(&self, state: State) -> FetchRow {
         FetchRow {
             series: self.name.clone(),
@@ -123,34 +121,34 @@ mod tests {
     }
 
     #[test]
-    fn an_index_gives_places_to_uids_and_names_to_places() {
+    fn an_index_maps_uids_to_places_and_places_to_names() {
         let request = parse_request(
             b"1.2.3\n1.2.4\n1.2.9\ns3://idc-open-data/bb/*\ns3://idc-open-data/cc/*\n",
         );
         let request = request.unwrap();
         let plan = plan(&request, Some(&index(&request)));
-        let told: Vec<(&str, String)> = plan
+        let series: Vec<(&str, String)> = plan
             .series
             .iter()
             .map(|series| (series.name.as_str(), series.folder.display().to_string()))
             .collect();
-        assert_eq!(told[0], ("1.2.3", "P1/1.2.3".to_owned()));
-        assert!(told[1].1.starts_with("P2-") && told[1].1.ends_with("/1.2.4"), "{told:?}");
-        assert_eq!(told[2], ("cc", "cc".to_owned()));
-        // Asked for by UID, and again by its place.
-        assert_eq!((told.len(), plan.repeated), (3, 1));
+        assert_eq!(series[0], ("1.2.3", "P1/1.2.3".to_owned()));
+        assert!(series[1].1.starts_with("P2-") && series[1].1.ends_with("/1.2.4"), "{series:?}");
+        assert_eq!(series[2], ("cc", "cc".to_owned()));
+        // Requested by UID, and again by its place.
+        assert_eq!((series.len(), plan.repeated), (3, 1));
         assert_eq!(plan.refused.len(), 1);
-        assert!(plan.refused[0].reason.contains("index does not have it"));
+        assert!(plan.refused[0].reason.contains("missing in the index"));
         for series in &plan.series {
             assert!(Path::new("x").join(&series.folder).starts_with("x"));
         }
     }
 
     #[test]
-    fn uids_alone_need_an_index_and_two_places_do_not_share_a_folder() {
+    fn uids_without_an_address_need_an_index_and_two_places_do_not_share_a_folder() {
         let request = parse_request(b"1.2.3\n").unwrap();
-        let alone = plan(&request, None);
-        assert!(alone.series.is_empty() && alone.refused[0].reason.contains("--index"));
+        let no_index = plan(&request, None);
+        assert!(no_index.series.is_empty() && no_index.refused[0].reason.contains("--index"));
         let text = b"s3://idc-open-data/a/x/*\ns3://idc-open-data/b/x/*\nnonsense\n";
         let both = plan(&parse_request(text).unwrap(), None);
         assert_eq!((both.series.len(), both.refused.len()), (1, 2));

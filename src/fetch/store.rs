@@ -1,4 +1,4 @@
-//! The archive's side: anonymous clients, listings, and what kind of trouble an error is.
+//! Anonymous clients of the archive, listings, and the classification of errors.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,41 +14,41 @@ use super::manifest::Place;
 use super::names::safe_name;
 use crate::files::WriteError;
 
-/// Which server is asked.
+/// The server of the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Amazon's, of the region where public archives are.
+    /// Amazon S3, in the region of the public archives.
     #[default]
     Aws,
-    /// Google's mirror, which speaks the same protocol and has the same names.
+    /// Google's mirror, with the same protocol and names.
     Google,
-    /// Any other.
+    /// Any other server that speaks S3.
     Url(String),
 }
 
 impl Endpoint {
-    /// An address, `http://` or `https://`, without a user's name in it.
+    /// Parses an address that begins with `http://` or `https://` and contains no user name.
     pub fn parse(url: &str) -> Result<Self, FetchError> {
-        let bad = |message: &str| FetchError::Endpoint {
-            // A password may stand before the `@`.
+        let error = |message: &str| FetchError::Endpoint {
+            // The part before the `@` may contain a password.
             endpoint: url.rsplit('@').next().unwrap_or_default().to_owned(),
             message: message.to_owned(),
         };
         let rest = url
             .strip_prefix("https://")
             .or_else(|| url.strip_prefix("http://"))
-            .ok_or_else(|| bad("it does not begin with http:// or https://"))?;
+            .ok_or_else(|| error("it does not begin with http:// or https://"))?;
         if rest.contains('@') {
-            return Err(bad("requests are anonymous, and it names a user"));
+            return Err(error("it contains a user name, but requests are anonymous"));
         }
         if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(char::is_whitespace) {
-            return Err(bad("it names no host"));
+            return Err(error("it contains no host"));
         }
         Ok(Self::Url(url.trim_end_matches('/').to_owned()))
     }
 
-    /// Who it is, for messages.
-    pub fn told(&self) -> &str {
+    /// Its name in messages.
+    pub fn name(&self) -> &str {
         match self {
             Self::Aws => "Amazon's S3",
             Self::Google => "Google's storage",
@@ -68,52 +68,52 @@ impl Endpoint {
 /// Amazon's region of the Imaging Data Commons.
 const REGION: &str = "us-east-1";
 
-/// A client for each bucket.
+/// The clients, one per bucket.
 pub(super) struct Stores {
     endpoint: Endpoint,
     timeout: Duration,
-    open: Mutex<BTreeMap<String, Arc<AmazonS3>>>,
+    clients: Mutex<BTreeMap<String, Arc<AmazonS3>>>,
 }
 
 impl Stores {
     pub fn new(endpoint: &Endpoint, timeout: Duration) -> Self {
-        // Fails only when a provider is set already, and then that one serves.
+        // Fails only if a provider is already installed, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { endpoint: endpoint.clone(), timeout, open: Mutex::default() }
+        Self { endpoint: endpoint.clone(), timeout, clients: Mutex::default() }
     }
 
     /// The client of a bucket.
     ///
-    /// Built from nothing but what is given here: neither environment nor files nor a metadata
-    /// service are asked for credentials, and no request is signed.
-    pub fn of(&self, bucket: &str) -> Result<Arc<AmazonS3>, FetchError> {
-        let mut open = self.open.lock().unwrap_or_else(|poison| poison.into_inner());
-        if let Some(store) = open.get(bucket) {
+    /// Its configuration is complete: credentials are read neither from the environment nor from files nor from a
+    /// metadata service, and requests are unsigned.
+    pub fn client(&self, bucket: &str) -> Result<Arc<AmazonS3>, FetchError> {
+        let mut clients = self.clients.lock().unwrap_or_else(|poison| poison.into_inner());
+        if let Some(store) = clients.get(bucket) {
             return Ok(store.clone());
         }
-        let plain = self.endpoint.url().is_some_and(|url| url.starts_with("http://"));
+        let is_http = self.endpoint.url().is_some_and(|url| url.starts_with("http://"));
         let agent = HeaderValue::from_static(concat!("lungs/", env!("CARGO_PKG_VERSION")));
-        let client = ClientOptions::new()
-            .with_allow_http(plain)
+        let options = ClientOptions::new()
+            .with_allow_http(is_http)
             .with_user_agent(agent)
             .with_connect_timeout(self.timeout)
             .with_read_timeout(self.timeout)
-            // Of a whole file: a slow line is no error.
+            // No timeout of a whole file: a slow connection is no error.
             .with_timeout_disabled();
-        // Trying again is ours, so that a file goes on where it was, in this process or the next.
-        let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+        // `download::retry` retries, so that a file resumes where it stopped, in this process or the next.
+        let no_retries = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(REGION)
             .with_skip_signature(true)
-            .with_client_options(client)
-            .with_retry(once);
+            .with_client_options(options)
+            .with_retry(no_retries);
         if let Some(url) = self.endpoint.url() {
             builder = builder.with_endpoint(url);
         }
-        let store = builder.build().map_err(|error| FetchError::Client(in_one_line(&error)))?;
+        let store = builder.build().map_err(|error| FetchError::Client(single_line(&error)))?;
         let store = Arc::new(store);
-        open.insert(bucket.to_owned(), store.clone());
+        clients.insert(bucket.to_owned(), store.clone());
         Ok(store)
     }
 }
@@ -122,22 +122,24 @@ impl Stores {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     pub key: Key,
-    /// The name that its file has here.
+    /// The name of the local file.
     pub name: String,
     pub bytes: u64,
     pub e_tag: Option<String>,
 }
 
-/// The files of a series, by key; of a place that is one file, this file.
-pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>, Trouble> {
-    let prefix = Key::parse(&place.key).map_err(|error| Trouble::Lasting(in_one_line(&error)))?;
-    let listed: Vec<_> = store.list(Some(&prefix)).try_collect().await.map_err(Trouble::of)?;
-    let below = format!("{}/", place.key);
-    let mut objects: Vec<Object> = listed
+/// The files of a series, ordered by key. If the place is a file instead of a folder, this file.
+pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>, FileError> {
+    let prefix =
+        Key::parse(&place.key).map_err(|error| FileError::Permanent(single_line(&error)))?;
+    let metadata: Vec<_> =
+        store.list(Some(&prefix)).try_collect().await.map_err(FileError::from_response)?;
+    let folder = format!("{}/", place.key);
+    let mut objects: Vec<Object> = metadata
         .into_iter()
         .filter_map(|object| {
-            // A marker of the folder itself is no file.
-            let name = safe_name(object.location.as_ref().strip_prefix(&below)?)?;
+            // Skips the marker object of the folder itself.
+            let name = safe_name(object.location.as_ref().strip_prefix(&folder)?)?;
             Some(Object { name, key: object.location, bytes: object.size, e_tag: object.e_tag })
         })
         .collect();
@@ -145,104 +147,106 @@ pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>,
     if !objects.is_empty() {
         return Ok(objects);
     }
-    // No folder: perhaps one file.
-    let nothing = || Trouble::Lasting("nothing is there".to_owned());
+    // The place is no folder, but may be a file.
+    let not_found = || FileError::Permanent("not found in the archive".to_owned());
     let object = match store.head(&prefix).await {
-        Err(object_store::Error::NotFound { .. }) => return Err(nothing()),
-        told => told.map_err(Trouble::of)?,
+        Err(object_store::Error::NotFound { .. }) => return Err(not_found()),
+        result => result.map_err(FileError::from_response)?,
     };
-    let name = object.location.filename().and_then(safe_name).ok_or_else(nothing)?;
+    let name = object.location.filename().and_then(safe_name).ok_or_else(not_found)?;
     Ok(vec![Object { name, key: object.location, bytes: object.size, e_tag: object.e_tag }])
 }
 
-/// Why something did not come.
+/// An error of fetching a file or a listing.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// It may come next time.
-    Passing(String),
-    /// Nobody answers at all; it may come next time.
+pub(super) enum FileError {
+    /// A retry may succeed.
+    Transient(String),
+    /// The server does not answer; a retry may succeed.
     Unreachable(String),
-    /// It will not.
-    Lasting(String),
-    /// The user stopped it.
+    /// A retry cannot succeed.
+    Permanent(String),
+    /// The user stopped the command.
     Stopped,
-    /// Nothing more can be fetched at all.
+    /// All fetching must end.
     Fatal(FetchError),
 }
 
-impl From<FetchError> for Trouble {
+impl From<FetchError> for FileError {
     fn from(error: FetchError) -> Self {
         Self::Fatal(error)
     }
 }
 
-impl From<WriteError> for Trouble {
+impl From<WriteError> for FileError {
     fn from(error: WriteError) -> Self {
         Self::Fatal(error.into())
     }
 }
 
-impl Trouble {
-    /// What an answer, or none, means.
-    pub fn of(error: object_store::Error) -> Self {
+impl FileError {
+    /// Classifies an error of the client.
+    pub fn from_response(error: object_store::Error) -> Self {
         use object_store::Error::{
             InvalidPath, NotFound, NotImplemented, NotSupported, PermissionDenied, Precondition,
             Unauthenticated,
         };
-        let told = in_one_line(&error);
-        if told.contains("client error (Connect)") || told.contains("dns error") {
-            return Self::Unreachable(innermost(&error));
+        let message = single_line(&error);
+        if message.contains("client error (Connect)") || message.contains("dns error") {
+            return Self::Unreachable(root_cause(&error));
         }
         match error {
-            NotFound { .. } => Self::Lasting("the archive does not have it".to_owned()),
+            NotFound { .. } => Self::Permanent("not found in the archive".to_owned()),
             PermissionDenied { .. } | Unauthenticated { .. } => {
-                Self::Lasting("the archive does not give it to anonymous users".to_owned())
+                Self::Permanent("not accessible to anonymous users".to_owned())
             }
             Precondition { .. } => {
-                Self::Lasting("it changed in the archive while it was fetched".to_owned())
+                Self::Permanent("changed in the archive during the download".to_owned())
             }
-            InvalidPath { .. } | NotSupported { .. } | NotImplemented { .. } => Self::Lasting(told),
-            // The only place where other answers say their status.
-            _ if says_status(&told, &["404"]) => {
-                Self::Lasting("the archive does not have it".to_owned())
+            InvalidPath { .. } | NotSupported { .. } | NotImplemented { .. } => {
+                Self::Permanent(message)
             }
-            _ if says_status(&told, &["400", "401", "403", "405", "410", "501"]) => {
-                Self::Lasting(told)
+            // Only the text of other errors contains the status.
+            _ if has_status(&message, &["404"]) => {
+                Self::Permanent("not found in the archive".to_owned())
             }
-            _ => Self::Passing(told),
+            _ if has_status(&message, &["400", "401", "403", "405", "410", "501"]) => {
+                Self::Permanent(message)
+            }
+            _ => Self::Transient(message),
         }
     }
 }
 
-/// Whether an error tells of an answer with one of these statuses.
-fn says_status(told: &str, statuses: &[&str]) -> bool {
-    statuses.iter().any(|status| told.contains(&format!("status code: {status} ")))
+/// Whether the message of an error contains one of these HTTP statuses.
+fn has_status(message: &str, statuses: &[&str]) -> bool {
+    statuses.iter().any(|status| message.contains(&format!("status code: {status} ")))
 }
 
-/// What is behind everything else.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(inner) = last.source() {
-        last = inner;
+/// The last source of an error.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
     }
-    last.to_string()
+    cause.to_string()
 }
 
-/// An error with what is behind it, in one line of bounded length.
-pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
+/// An error with its sources, in one line of at most 400 characters.
+pub(super) fn single_line(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
     let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
+    while let Some(source) = cause {
+        let text = source.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
         }
-        cause = inner.source();
+        cause = source.source();
     }
-    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-    match told.char_indices().nth(400) {
-        Some((end, _)) => format!("{}…", &told[..end]),
-        None => told,
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match message.char_indices().nth(400) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
     }
 }
 
@@ -251,13 +255,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_addresses_without_a_user() {
+    fn endpoints_are_addresses_without_a_user_name() {
         let url = Endpoint::parse("http://127.0.0.1:9000/").unwrap();
         assert_eq!(url, Endpoint::Url("http://127.0.0.1:9000".into()));
         for bad in ["ftp://x", "127.0.0.1:9000", "https://", "http://:80", "http://a b"] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
-        let told = Endpoint::parse("https://me:secret@host").unwrap_err().to_string();
-        assert!(told.contains("anonymous") && !told.contains("secret"), "{told}");
+        let message = Endpoint::parse("https://me:secret@host").unwrap_err().to_string();
+        assert!(message.contains("anonymous") && !message.contains("secret"), "{message}");
     }
 }

@@ -1,33 +1,33 @@
-//! What fetching would take, asked and not done.
+//! The size of a plan, by listing the archive without fetching.
 
 use std::path::Path;
 
 use futures_util::StreamExt;
 
-use super::download::try_again;
-use super::folder::{missing, whole};
-use super::ledger::peek;
-use super::store::{Object, Trouble, list};
-use super::work::{Event, Settings, Work, runtime};
+use super::download::retry;
+use super::folder::{complete_files, missing_objects};
+use super::ledger::read_ledger;
+use super::store::{FileError, Object, list};
+use super::work::{Event, Session, Settings, runtime};
 use super::{FetchError, FetchRow, Plan, Series, State};
 
-/// What fetching a plan would take.
+/// The number and size of the files to fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// A row for each series; [`State::There`] for those that are complete.
+    /// A row for each series; [`State::There`] if it is complete.
     pub rows: Vec<FetchRow>,
-    /// Files still to fetch.
+    /// Number of files to fetch.
     pub files: usize,
-    /// Their bytes.
+    /// Bytes to fetch.
     pub bytes: u64,
-    /// Bytes of the largest series that is still to fetch or to prepare.
+    /// Bytes of the largest series to fetch or to prepare.
     pub largest: u64,
 }
 
-/// Asks the archive for sizes, and fetches nothing.
+/// Lists the sizes of all series without fetching them.
 ///
 /// # Errors
-/// Connections cannot be opened at all.
+/// No connection can be opened.
 pub fn survey(
     plan: &Plan,
     target: &Path,
@@ -37,37 +37,38 @@ pub fn survey(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Survey, FetchError> {
     let runtime = runtime()?;
-    let work = Work::new(settings, tell, stop);
-    let known = peek(target);
-    let look = |series: &Series| {
+    let session = Session::new(settings, tell, stop);
+    let ledger = read_ledger(target);
+    let row_of = |series: &Series| {
         let mut row = series.row(State::NotStarted);
-        let entry = known.get(&row.place).filter(|entry| entry.folder == series.folder);
-        let done = entry.filter(|entry| match prepared_by {
+        let entry = ledger.get(&row.place).filter(|entry| entry.folder == series.folder);
+        let complete_entry = entry.filter(|entry| match prepared_by {
             None => {
-                entry.stands_for_files(target)
-                    || whole(entry, &target.join(&series.folder)).is_some()
+                entry.is_volume_only(target)
+                    || complete_files(entry, &target.join(&series.folder)).is_some()
             }
-            Some(by) => entry.is_prepared_by(by, target),
+            Some(preparation) => entry.is_prepared_by(preparation, target),
         });
-        if let Some(entry) = done {
+        if let Some(entry) = complete_entry {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
             row.state = State::There;
         }
         row
     };
     let rows = plan.series.iter().map(|series| {
-        let (work, row) = (&work, look(series));
+        let (session, row) = (&session, row_of(series));
         async move {
             if row.state == State::There {
                 return Ok((row, 0, 0));
             }
-            let store = work.stores.of(&series.place.bucket)?;
-            let listed = try_again(work, &series.place.key, || list(&store, &series.place)).await;
-            let told = sized(row, listed, &target.join(&series.folder), prepared_by.is_some());
-            if let Ok((row, ..)) = &told {
-                (work.tell)(&Event::Done(row));
+            let store = session.stores.client(&series.place.bucket)?;
+            let objects = retry(session, &series.place.key, || list(&store, &series.place)).await;
+            let folder = target.join(&series.folder);
+            let result = add_size(row, objects, &folder, prepared_by.is_some());
+            if let Ok((row, ..)) = &result {
+                (session.tell)(&Event::Done(row));
             }
-            told
+            result
         }
     });
     let rows = futures_util::stream::iter(rows).buffered(settings.jobs.max(1));
@@ -86,26 +87,31 @@ pub fn survey(
     Ok(survey)
 }
 
-/// The row of a series with its size, and what of it is still to fetch.
-fn sized(
+/// Adds the size of a series to its row, and returns it with the number and bytes of its missing files.
+fn add_size(
     mut row: FetchRow,
-    listed: Result<Vec<Object>, Trouble>,
+    objects: Result<Vec<Object>, FileError>,
     folder: &Path,
     to_prepare: bool,
 ) -> Result<(FetchRow, usize, u64), FetchError> {
-    let objects = match listed {
+    let objects = match objects {
         Ok(objects) => objects,
-        Err(Trouble::Fatal(error)) => return Err(error),
-        Err(Trouble::Stopped) => return Ok((row, 0, 0)),
-        Err(Trouble::Passing(reason) | Trouble::Unreachable(reason) | Trouble::Lasting(reason)) => {
+        Err(FileError::Fatal(error)) => return Err(error),
+        Err(FileError::Stopped) => return Ok((row, 0, 0)),
+        Err(
+            FileError::Transient(reason)
+            | FileError::Unreachable(reason)
+            | FileError::Permanent(reason),
+        ) => {
             (row.state, row.reason) = (State::Failed, reason);
             return Ok((row, 0, 0));
         }
     };
     row.files = Some(objects.len());
     row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
-    let missing = missing(&objects, folder);
-    let (files, bytes) = missing.fold((0, 0), |(n, sum), object| (n + 1, sum + object.bytes));
+    let missing = missing_objects(&objects, folder);
+    let (files, bytes) =
+        missing.fold((0, 0), |(files, sum), object| (files + 1, sum + object.bytes));
     if files == 0 && !to_prepare {
         row.state = State::There;
     }

@@ -1,25 +1,25 @@
-//! `fetch.csv`: what became of every series that was asked for.
+//! `fetch.csv`: the result of every requested series.
 
 use serde::{Deserialize, Serialize};
 
 /// A row of `fetch.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRow {
-    /// SeriesInstanceUID, the last part of the place, or the line that could not be understood.
+    /// SeriesInstanceUID, the last part of the place, or an invalid line.
     pub series: String,
-    /// PatientID; empty when nothing says.
+    /// PatientID; empty if unknown.
     pub patient: String,
-    /// Where it lies in the archive.
+    /// Its place in the archive.
     pub place: String,
-    /// Where its files are, below the target folder.
+    /// Folder of its files, below the target folder.
     pub folder: String,
-    /// Its files in the archive; empty when it was not looked at.
+    /// Number of its files in the archive; empty if it was not listed.
     pub files: Option<usize>,
-    /// Bytes of all of them.
+    /// Bytes of all its files.
     pub bytes: Option<u64>,
-    /// What became of it.
+    /// Its state.
     pub state: State,
-    /// Why, where that is not plain.
+    /// The reason of the state, where it needs one.
     pub reason: String,
 }
 
@@ -38,22 +38,22 @@ impl FetchRow {
     }
 }
 
-/// What became of a series.
+/// The state of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// All files were fetched, or were there, and have the right size.
+    /// All files exist and have the right size.
     Fetched,
-    /// It was complete before.
+    /// It was complete before this command.
     There,
     /// It was fetched and prepared.
     Prepared,
-    /// It was fetched, and preparation refuses it.
+    /// It was fetched, and preparation excluded it.
     Refused,
-    /// It could not be fetched; the files that could be are kept.
+    /// Some of its files could not be fetched; the others are kept.
     Failed,
-    /// It was stopped, and goes on with the next start.
+    /// It was stopped; the next start continues it.
     Interrupted,
-    /// It was not begun.
+    /// It was not started.
     NotStarted,
 }

@@ -1,5 +1,4 @@
-//! All series: some in work at a time, each on a thread of its own, their files over shared
-//! connections.
+//! Fetches all series of a plan: several at a time, each in its own thread, over shared connections.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,30 +9,30 @@ use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use super::download::{fetch_file, try_again};
-use super::folder::{folder_below, missing, remove, whole};
-use super::ledger::{Entry, Ledger, disk_free_bytes};
-use super::partial::sweep;
-use super::store::{Endpoint, Object, Stores, Trouble, list};
+use super::download::{fetch_file, retry};
+use super::folder::{complete_files, folder_below, missing_objects, remove_files};
+use super::ledger::{Ledger, LedgerEntry, disk_free_bytes};
+use super::partial::remove_partials;
+use super::store::{Endpoint, FileError, Object, Stores, list};
 use super::throttle::Throttle;
 use super::{FetchError, FetchRow, Plan, Series, State};
 
-/// How series are fetched.
+/// Settings of fetching.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which server is asked.
+    /// The server.
     pub endpoint: Endpoint,
-    /// Files in flight at a time.
+    /// Number of files downloaded at the same time.
     pub jobs: usize,
-    /// How often each request is tried again.
+    /// Number of retries of each request.
     pub retries: u32,
-    /// The wait before the first new try; it doubles with each.
+    /// The wait before the first retry; it doubles with each failure.
     pub first_wait: Duration,
-    /// Silence after which a connection counts as dead.
+    /// Time without data after which a connection is closed.
     pub timeout: Duration,
-    /// Bytes per second of all connections together.
+    /// Limit of the bytes per second of all connections together.
     pub bytes_per_second: Option<f64>,
-    /// Ask again for what is complete, and compute the checksums of what is there.
+    /// Whether to list complete series again, and verify the checksums of existing files.
     pub verify: bool,
 }
 
@@ -51,67 +50,67 @@ impl Default for Settings {
     }
 }
 
-/// What is done with a series once it is complete.
+/// The preparation of complete series.
 #[derive(Clone, Copy)]
 pub struct After<'a> {
-    /// Names what is done: a series of the same name is not done again.
+    /// Its name: a series with the same name in the ledger is not prepared again.
     pub prepared_by: &'a str,
-    /// Keep the files that came.
+    /// Whether to keep the fetched files.
     pub keep_raw: bool,
-    /// Does it, in a folder with the series' files. An error ends everything.
+    /// Prepares a series from the folder of its files. An error ends all fetching.
     pub prepare: &'a (dyn Fn(&Series, &Path) -> Result<Product, String> + Sync),
 }
 
-/// What became of a series that was complete.
+/// The result of preparing a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Its state in the table.
+    /// The state of the series in the table.
     pub state: State,
-    /// Why, where that is not plain.
+    /// The reason of the state, where it needs one.
     pub reason: String,
-    /// What was made of it, below the target folder.
+    /// The files of the result, below the target folder.
     pub files: Vec<PathBuf>,
 }
 
-/// What happens meanwhile.
+/// An event of fetching.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// So many bytes came.
+    /// Bytes were received.
     Bytes(usize),
-    /// A file is right: by the archive's MD5, or, where there is none, by its size alone.
+    /// A file was verified.
     Checked {
-        /// By MD5.
+        /// Whether by the archive's MD5, or only by its size.
         by_md5: bool,
     },
-    /// A file or listing failed and is tried again.
+    /// A file or listing failed and is retried.
     TryingAgain {
         /// Its key.
         what: &'a str,
-        /// Why.
+        /// The error.
         reason: &'a str,
     },
-    /// A series is over.
+    /// A series is finished, successfully or not.
     Done(&'a FetchRow),
 }
 
-/// What all threads use.
-pub(super) struct Work<'a> {
+/// The state shared by all threads.
+pub(super) struct Session<'a> {
     pub settings: &'a Settings,
     pub tell: &'a (dyn Fn(&Event) + Sync),
     stop: &'a (dyn Fn() -> bool + Sync),
-    /// Set when nothing more can be fetched.
-    over: AtomicBool,
+    /// Whether an error has ended all fetching.
+    is_aborted: AtomicBool,
     /// Whether the archive has ever answered.
-    heard: AtomicBool,
-    /// What was given up since it last answered.
-    unheard: AtomicUsize,
+    has_answered: AtomicBool,
+    /// Number of requests given up since the last answer.
+    unanswered: AtomicUsize,
     pub stores: Stores,
-    lanes: Semaphore,
+    connections: Semaphore,
     throttle: Mutex<Throttle>,
     began: Instant,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Session<'a> {
     pub fn new(
         settings: &'a Settings,
         tell: &'a (dyn Fn(&Event) + Sync),
@@ -121,66 +120,68 @@ impl<'a> Work<'a> {
             settings,
             tell,
             stop,
-            over: AtomicBool::new(false),
-            heard: AtomicBool::new(false),
-            unheard: AtomicUsize::new(0),
+            is_aborted: AtomicBool::new(false),
+            has_answered: AtomicBool::new(false),
+            unanswered: AtomicUsize::new(0),
             stores: Stores::new(&settings.endpoint, settings.timeout),
-            lanes: Semaphore::new(settings.jobs.max(1)),
+            connections: Semaphore::new(settings.jobs.max(1)),
             throttle: Mutex::new(Throttle::new(settings.bytes_per_second)),
             began: Instant::now(),
         }
     }
 
     pub fn is_stopped(&self) -> bool {
-        self.over.load(Ordering::Relaxed) || (self.stop)()
+        self.is_aborted.load(Ordering::Relaxed) || (self.stop)()
     }
 
-    /// The archive has answered.
-    pub fn hear(&self) {
-        self.heard.store(true, Ordering::Relaxed);
-        self.unheard.store(0, Ordering::Relaxed);
+    /// Records an answer of the archive.
+    pub fn record_answer(&self) {
+        self.has_answered.store(true, Ordering::Relaxed);
+        self.unanswered.store(0, Ordering::Relaxed);
     }
 
-    /// How often to try again what nobody answers.
-    pub fn patience(&self) -> u32 {
-        // An archive that has never answered is more likely not there than busy.
-        let most = if self.heard.load(Ordering::Relaxed) { u32::MAX } else { 3 };
-        self.settings.retries.min(most)
+    /// Number of retries of a request without an answer.
+    pub fn max_retries_without_answer(&self) -> u32 {
+        // An archive that has never answered is more likely unreachable than busy.
+        let limit = if self.has_answered.load(Ordering::Relaxed) { u32::MAX } else { 3 };
+        self.settings.retries.min(limit)
     }
 
-    /// What it means that nobody answered to the last of all tries: after one that has never answered,
-    /// or many in a row, it is of no use to ask for more.
-    pub fn give_up(&self, reason: String, tries: u32) -> Trouble {
-        const IN_A_ROW: usize = 8;
-        let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.heard.load(Ordering::Relaxed) && unheard < IN_A_ROW {
-            return Trouble::Lasting(format!("cannot connect: {reason} (tried {tries} times)"));
+    /// The error of a request without an answer after all retries. It ends all fetching if the archive has never
+    /// answered, or after several such requests in a row.
+    pub fn unreachable_error(&self, reason: String, attempts: u32) -> FileError {
+        const MAX_UNANSWERED: usize = 8;
+        let unanswered = self.unanswered.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.has_answered.load(Ordering::Relaxed) && unanswered < MAX_UNANSWERED {
+            return FileError::Permanent(format!(
+                "cannot connect: {reason} (tried {attempts} times)"
+            ));
         }
-        let endpoint = self.settings.endpoint.told().to_owned();
-        Trouble::Fatal(FetchError::Unreachable { endpoint, message: reason })
+        let endpoint = self.settings.endpoint.name().to_owned();
+        FileError::Fatal(FetchError::Unreachable { endpoint, message: reason })
     }
 
-    /// How long to wait after so many bytes.
-    pub fn throttle(&self, bytes: usize) -> Duration {
+    /// The wait after a number of bytes that keeps the limit of the rate.
+    pub fn throttle_wait(&self, bytes: usize) -> Duration {
         let now = self.began.elapsed().as_secs_f64();
-        Duration::from_secs_f64(held(&self.throttle).took(bytes, now))
+        Duration::from_secs_f64(lock(&self.throttle).wait_seconds(bytes, now))
     }
 }
 
-/// A panic elsewhere does not make what a lock protects wrong here.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex. A panic in another thread does not invalidate its content here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
-/// Series in work at a time: enough that listings and small series keep the connections busy, and
-/// few, so that few are half done at any time.
-const SERIES_AT_A_TIME: usize = 4;
+/// Number of series fetched at the same time: enough that listings and small series keep the connections busy, and
+/// few enough that little is incomplete at any time.
+const PARALLEL_SERIES: usize = 4;
 
-/// Fetches every series of a plan into `target`, and does with each what `after` says. The rows of all
-/// series are in the order of the plan; the error, where there is one, ended the work early.
+/// Fetches every series of a plan into `target`, and prepares each by `after`. Returns the rows of all series in the
+/// order of the plan, and the error that ended fetching early, if any.
 ///
 /// # Errors
-/// Only when nothing can be begun: another process works in the folder, or it cannot be written.
+/// Fetching cannot start: another process is fetching into the folder, or it cannot be written.
 pub fn fetch_all(
     plan: &Plan,
     target: &Path,
@@ -191,90 +192,93 @@ pub fn fetch_all(
 ) -> Result<(Vec<FetchRow>, Option<FetchError>), FetchError> {
     let ledger = Ledger::open(target)?;
     let runtime = runtime()?;
-    let work = Work::new(settings, tell, stop);
-    let place = Workplace { work: &work, runtime: &runtime, ledger: &ledger, target, after };
+    let session = Session::new(settings, tell, stop);
+    let fetcher =
+        SeriesFetcher { session: &session, runtime: &runtime, ledger: &ledger, target, after };
     let next = AtomicUsize::new(0);
     let failure = Mutex::new(None);
     let rows: Mutex<Vec<FetchRow>> =
         Mutex::new(plan.series.iter().map(|series| series.row(State::NotStarted)).collect());
     std::thread::scope(|scope| {
-        for _ in 0..SERIES_AT_A_TIME.min(settings.jobs.max(1)).min(plan.series.len()) {
+        for _ in 0..PARALLEL_SERIES.min(settings.jobs.max(1)).min(plan.series.len()) {
             scope.spawn(|| {
-                while !work.is_stopped() {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(series) = plan.series.get(number) else { break };
+                while !session.is_stopped() {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(series) = plan.series.get(index) else { break };
                     let mut row = series.row(State::Fetched);
-                    match place.fetch_series(series, &mut row) {
+                    match fetcher.fetch_series(series, &mut row) {
                         Ok(()) => {}
-                        Err(Trouble::Stopped) => row.state = State::Interrupted,
+                        Err(FileError::Stopped) => row.state = State::Interrupted,
                         Err(
-                            Trouble::Passing(reason)
-                            | Trouble::Unreachable(reason)
-                            | Trouble::Lasting(reason),
+                            FileError::Transient(reason)
+                            | FileError::Unreachable(reason)
+                            | FileError::Permanent(reason),
                         ) => {
                             (row.state, row.reason) = (State::Failed, reason);
                         }
-                        Err(Trouble::Fatal(error)) => {
+                        Err(FileError::Fatal(error)) => {
                             (row.state, row.reason) = (State::Failed, error.to_string());
-                            work.over.store(true, Ordering::Relaxed);
-                            held(&failure).get_or_insert(error);
+                            session.is_aborted.store(true, Ordering::Relaxed);
+                            lock(&failure).get_or_insert(error);
                         }
                     }
                     tell(&Event::Done(&row));
-                    held(&rows)[number] = row;
+                    lock(&rows)[index] = row;
                 }
             });
         }
     });
-    let mut rows = std::mem::take(&mut *held(&rows));
+    let mut rows = std::mem::take(&mut *lock(&rows));
     rows.extend(plan.refused.iter().cloned());
-    let failure = held(&failure).take();
+    let failure = lock(&failure).take();
     Ok((rows, failure))
 }
 
 pub(super) fn runtime() -> Result<Runtime, FetchError> {
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    built.map_err(|error| FetchError::Client(error.to_string()))
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| FetchError::Client(error.to_string()))
 }
 
-/// Why a series that is there has no files.
-const AS_VOLUME: &str = "prepared, without its files; --prepare SPEC --keep-raw fetches them too";
+/// Reason of a complete series without raw files.
+const VOLUME_ONLY: &str =
+    "only the prepared volume exists; --prepare SPEC --keep-raw also fetches the files";
 
-/// Where series are fetched.
-struct Workplace<'a> {
-    work: &'a Work<'a>,
+/// Fetches and prepares single series.
+struct SeriesFetcher<'a> {
+    session: &'a Session<'a>,
     runtime: &'a Runtime,
     ledger: &'a Ledger,
     target: &'a Path,
     after: Option<After<'a>>,
 }
 
-impl Workplace<'_> {
-    fn fetch_series(&self, series: &Series, row: &mut FetchRow) -> Result<(), Trouble> {
-        let verify = self.work.settings.verify;
-        let known = self.ledger.entry(&row.place).filter(|entry| entry.folder == series.folder);
+impl SeriesFetcher<'_> {
+    fn fetch_series(&self, series: &Series, row: &mut FetchRow) -> Result<(), FileError> {
+        let verify = self.session.settings.verify;
+        let entry = self.ledger.entry(&row.place).filter(|entry| entry.folder == series.folder);
         let folder = self.target.join(&series.folder);
-        if let Some(entry) = known {
+        if let Some(entry) = entry {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
             if self.is_done(entry, &folder) {
                 row.state =
                     if entry.state == State::Refused { State::Refused } else { State::There };
                 row.reason.clone_from(&entry.reason);
-                if self.after.is_none() && entry.stands_for_files(self.target) {
-                    AS_VOLUME.clone_into(&mut row.reason);
+                if self.after.is_none() && entry.is_volume_only(self.target) {
+                    VOLUME_ONLY.clone_into(&mut row.reason);
                 }
                 return Ok(());
             }
         }
-        let there = known.filter(|_| !verify).and_then(|entry| whole(entry, &folder));
-        let (names, came) = match there {
+        let existing = entry.filter(|_| !verify).and_then(|entry| complete_files(entry, &folder));
+        let (names, is_new) = match existing {
             Some(names) => (names, false),
             None => self.fetch_files(series, row)?,
         };
         let keep_raw = self.after.is_none_or(|after| after.keep_raw);
-        // What somebody wanted here, or put here, is not for us to remove.
-        let raw_wanted = keep_raw || known.map_or(!came, |entry| entry.raw_wanted);
-        let mut entry = Entry {
+        // Files of an earlier command or of another program are kept.
+        let raw_wanted = keep_raw || entry.map_or(!is_new, |entry| entry.raw_wanted);
+        let mut entry = LedgerEntry {
             place: row.place.clone(),
             folder: series.folder.clone(),
             files: names.len(),
@@ -286,73 +290,77 @@ impl Workplace<'_> {
             raw_wanted,
         };
         if let Some(after) = &self.after {
-            // What was fetched is kept if preparation is stopped.
-            self.ledger.keep(&entry)?;
-            let made = (after.prepare)(series, &folder).map_err(FetchError::After)?;
-            (entry.state, entry.reason, entry.products) = (made.state, made.reason, made.files);
+            // Recorded before preparation, so that a stop does not lose the fetched files.
+            self.ledger.append(&entry)?;
+            let product = (after.prepare)(series, &folder).map_err(FetchError::After)?;
+            (entry.state, entry.reason, entry.products) =
+                (product.state, product.reason, product.files);
             after.prepared_by.clone_into(&mut entry.prepared_by);
         }
-        self.ledger.keep(&entry)?;
+        self.ledger.append(&entry)?;
         if !raw_wanted {
-            remove(&folder, &names)?;
+            remove_files(&folder, &names)?;
         }
         (row.state, row.reason) = (entry.state, entry.reason);
-        if self.after.is_none() && !came {
+        if self.after.is_none() && !is_new {
             row.state = State::There;
         }
         Ok(())
     }
 
-    /// Whether nothing is left to do of a series.
-    fn is_done(&self, entry: &Entry, folder: &Path) -> bool {
-        let raw = || !self.work.settings.verify && whole(entry, folder).is_some();
+    /// Whether a series needs no more work.
+    fn is_done(&self, entry: &LedgerEntry, folder: &Path) -> bool {
+        let has_raw_files =
+            || !self.session.settings.verify && complete_files(entry, folder).is_some();
         match &self.after {
-            None => raw() || entry.stands_for_files(self.target),
+            None => has_raw_files() || entry.is_volume_only(self.target),
             Some(after) => {
-                entry.is_prepared_by(after.prepared_by, self.target) && (!after.keep_raw || raw())
+                entry.is_prepared_by(after.prepared_by, self.target)
+                    && (!after.keep_raw || has_raw_files())
             }
         }
     }
 
-    /// Fetches the files of a series, and gives their names, and whether any came.
+    /// Fetches the files of a series, and returns their names and whether any had to be fetched.
     fn fetch_files(
         &self,
         series: &Series,
         row: &mut FetchRow,
-    ) -> Result<(Vec<String>, bool), Trouble> {
-        let work = self.work;
-        let store = &work.stores.of(&series.place.bucket)?;
+    ) -> Result<(Vec<String>, bool), FileError> {
+        let session = self.session;
+        let store = &session.stores.client(&series.place.bucket)?;
         let objects = self.runtime.block_on(async {
-            let _lane = work.lanes.acquire().await;
-            try_again(work, &series.place.key, || list(store, &series.place)).await
+            let _connection = session.connections.acquire().await;
+            retry(session, &series.place.key, || list(store, &series.place)).await
         })?;
         row.files = Some(objects.len());
         row.bytes = Some(objects.iter().map(|object| object.bytes).sum());
         let folder = &folder_below(self.target, &series.folder)?;
-        self.check_room(&objects, folder)?;
-        let told: Vec<(&Object, Result<bool, Trouble>)> = self.runtime.block_on(async {
-            let fetched = objects.iter().map(|object| async move {
-                let _lane = work.lanes.acquire().await;
-                (object, fetch_file(work, store, object, folder).await)
+        self.check_disk_space(&objects, folder)?;
+        let results: Vec<(&Object, Result<bool, FileError>)> = self.runtime.block_on(async {
+            let downloads = objects.iter().map(|object| async move {
+                let _connection = session.connections.acquire().await;
+                (object, fetch_file(session, store, object, folder).await)
             });
-            futures_util::stream::iter(fetched).buffer_unordered(work.settings.jobs).collect().await
+            let downloads = futures_util::stream::iter(downloads);
+            downloads.buffer_unordered(session.settings.jobs).collect().await
         });
-        let mut came = false;
-        let mut troubles = Vec::new();
-        for (object, told) in told {
-            match told {
-                Ok(this) => came |= this,
-                Err(trouble) => troubles.push((object, trouble)),
+        let mut is_new = false;
+        let mut errors = Vec::new();
+        for (object, result) in results {
+            match result {
+                Ok(was_fetched) => is_new |= was_fetched,
+                Err(error) => errors.push((object, error)),
             }
         }
-        sum_up(troubles, objects.len())?;
-        sweep(folder);
-        Ok((objects.into_iter().map(|object| object.name).collect(), came))
+        combine_errors(errors, objects.len())?;
+        remove_partials(folder);
+        Ok((objects.into_iter().map(|object| object.name).collect(), is_new))
     }
 
-    /// An error when the disk is too small for what is still to come.
-    fn check_room(&self, objects: &[Object], folder: &Path) -> Result<(), FetchError> {
-        let needed: u64 = missing(objects, folder).map(|object| object.bytes).sum();
+    /// Fails if the disk has no space for the missing files.
+    fn check_disk_space(&self, objects: &[Object], folder: &Path) -> Result<(), FetchError> {
+        let needed: u64 = missing_objects(objects, folder).map(|object| object.bytes).sum();
         match disk_free_bytes(folder) {
             Some(free) if free < needed => {
                 Err(FetchError::DiskFull { folder: self.target.to_owned(), free, needed })
@@ -362,16 +370,19 @@ impl Workplace<'_> {
     }
 }
 
-/// One trouble that says it all: what ends everything first, then a stop, then the first file's.
-fn sum_up(troubles: Vec<(&Object, Trouble)>, files: usize) -> Result<(), Trouble> {
-    let count = troubles.len();
+/// Combines the errors of a series' files: a fatal error takes precedence, then a stop, then the error of the first
+/// file.
+fn combine_errors(errors: Vec<(&Object, FileError)>, files: usize) -> Result<(), FileError> {
+    let count = errors.len();
     let mut first: Option<(&Object, String)> = None;
-    let mut stopped = false;
-    for (object, trouble) in troubles {
-        match trouble {
-            Trouble::Fatal(error) => return Err(Trouble::Fatal(error)),
-            Trouble::Stopped => stopped = true,
-            Trouble::Passing(reason) | Trouble::Unreachable(reason) | Trouble::Lasting(reason) => {
+    let mut is_stopped = false;
+    for (object, error) in errors {
+        match error {
+            FileError::Fatal(error) => return Err(FileError::Fatal(error)),
+            FileError::Stopped => is_stopped = true,
+            FileError::Transient(reason)
+            | FileError::Unreachable(reason)
+            | FileError::Permanent(reason) => {
                 if first.as_ref().is_none_or(|(it, _)| object.key < it.key) {
                     first = Some((object, reason));
                 }
@@ -379,9 +390,9 @@ fn sum_up(troubles: Vec<(&Object, Trouble)>, files: usize) -> Result<(), Trouble
         }
     }
     match first {
-        _ if stopped => Err(Trouble::Stopped),
+        _ if is_stopped => Err(FileError::Stopped),
         None => Ok(()),
-        Some((object, reason)) => Err(Trouble::Lasting(format!(
+        Some((object, reason)) => Err(FileError::Permanent(format!(
             "{count} of {files} files failed; {}: {reason}",
             object.name
         ))),

@@ -1,20 +1,20 @@
-//! Values of the trial's tables: numbers, or codes for why there is none.
+//! Values of the trial's tables: numbers, or codes of missing values.
 
 use super::table::{Row, TableError};
 
-/// A number of days since randomisation, or why there is none.
+/// A number of days since randomisation, or the code of a missing value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Days {
-    /// So many days.
+    /// The number of days.
     Known(i64),
-    /// Nothing in the cell.
+    /// The cell is empty.
     Blank,
-    /// A code of the trial's: a dot and a letter, as `.N`.
+    /// A code of the trial: a dot and a letter, such as `.N`.
     Code(char),
 }
 
 impl Days {
-    /// The number, where there is one.
+    /// The number of days, if it is known.
     pub fn known(self) -> Option<i64> {
         match self {
             Self::Known(days) => Some(days),
@@ -22,8 +22,8 @@ impl Days {
         }
     }
 
-    /// What the cell says.
-    pub fn in_words(self) -> String {
+    /// The value as text: the number, the code, or `nothing`.
+    pub fn to_text(self) -> String {
         match self {
             Self::Known(days) => days.to_string(),
             Self::Blank => "nothing".into(),
@@ -32,7 +32,7 @@ impl Days {
     }
 }
 
-/// Reads a number or a code; `None` where the text is neither.
+/// Reads a number or a code; `None` if the text is neither.
 fn parse(text: &str) -> Option<Days> {
     let blank = ["", ".", "na", "nan", "null", "none", "<na>"];
     if blank.iter().any(|word| text.eq_ignore_ascii_case(word)) {
@@ -43,35 +43,35 @@ fn parse(text: &str) -> Option<Days> {
         let letter = letters.next().filter(char::is_ascii_alphabetic)?;
         return letters.next().is_none().then(|| Days::Code(letter.to_ascii_uppercase()));
     }
-    // Programs that know only floating point for columns with gaps write 12 as 12.0.
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let number = whole.parse().ok()?;
+    // Programs that store columns with gaps as floating point write 12 as 12.0.
+    let (integer, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let number = integer.parse().ok()?;
     fraction.bytes().all(|digit| digit == b'0').then_some(Days::Known(number))
 }
 
 impl Row<'_> {
-    /// A whole number of days, or why there is none.
-    pub fn days(&self, place: usize) -> Result<Days, TableError> {
-        parse(self.text(place)).ok_or_else(|| {
-            self.wrong(place, "a whole number of days, a code such as .N, or nothing")
+    /// A whole number of days, or the code of a missing value.
+    pub fn days(&self, column: usize) -> Result<Days, TableError> {
+        parse(self.text(column)).ok_or_else(|| {
+            self.wrong(column, "a whole number of days, a code such as .N, or an empty cell")
         })
     }
 
-    /// A whole number, where there is one.
-    pub fn number(&self, place: usize) -> Result<Option<i64>, TableError> {
-        let value = parse(self.text(place));
-        let value = value
-            .ok_or_else(|| self.wrong(place, "a whole number, a code such as .N, or nothing"))?;
-        Ok(value.known())
+    /// A whole number, if there is one.
+    pub fn number(&self, column: usize) -> Result<Option<i64>, TableError> {
+        let value = parse(self.text(column));
+        let expected = "a whole number, a code such as .N, or an empty cell";
+        Ok(value.ok_or_else(|| self.wrong(column, expected))?.known())
     }
 
-    /// A measure such as a diameter, where there is one.
-    pub fn measure(&self, place: usize) -> Result<Option<f64>, TableError> {
-        if let Some(value) = parse(self.text(place)) {
-            return Ok(value.known().map(|whole| whole as f64));
+    /// A measurement such as a diameter, if there is one.
+    pub fn measurement(&self, column: usize) -> Result<Option<f64>, TableError> {
+        if let Some(value) = parse(self.text(column)) {
+            return Ok(value.known().map(|number| number as f64));
         }
-        let value = self.text(place).parse().ok().filter(|value: &f64| value.is_finite());
-        value.map(Some).ok_or_else(|| self.wrong(place, "a number, a code such as .N, or nothing"))
+        let value = self.text(column).parse().ok().filter(|value: &f64| value.is_finite());
+        let expected = "a number, a code such as .N, or an empty cell";
+        value.map(Some).ok_or_else(|| self.wrong(column, expected))
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_blanks_and_codes_are_told_apart() {
+    fn numbers_blanks_and_codes_are_parsed() {
         for (text, value) in [
             ("364", Days::Known(364)),
             ("-3", Days::Known(-3)),

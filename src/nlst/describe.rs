@@ -15,21 +15,21 @@
 //! └────────────────────────────────────────────── study year: 0, 1, 2
 //! ```
 //!
-//! A field that the scanner did not say is `na`, `null` or empty. What does not begin with a study
-//! year and a three-letter code is some other description, and says nothing.
+//! A missing field is `na`, `null` or empty. A description that does not begin with a study year and a
+//! three-letter code is not coded.
 
-/// What a coded description says.
+/// The fields of a coded description.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Description {
     /// 0, 1 or 2.
     pub study_year: u8,
     /// Whether these are axial slices (`OPA`).
     pub axial: bool,
-    /// `GE`, `SE`, `PH`, `TO`, …; empty when not said.
+    /// `GE`, `SE`, `PH`, `TO`, …; empty if missing.
     pub vendor: String,
-    /// Scanner model; empty when not said.
+    /// Scanner model; empty if missing.
     pub model: String,
-    /// Reconstruction kernel; empty when not said.
+    /// Reconstruction kernel; empty if missing.
     pub kernel: String,
     /// Slice thickness.
     pub thickness_mm: Option<f64>,
@@ -48,25 +48,24 @@ pub fn parse(text: &str) -> Option<Description> {
     if kind.len() != 3 || !kind.bytes().all(|letter| letter.is_ascii_alphabetic()) {
         return None;
     }
-    let said = |place: usize| {
-        let field = fields.get(place).copied().unwrap_or_default();
-        let unsaid = ["na", "null", "none", "nan"];
-        let unsaid = unsaid.iter().any(|word| field.eq_ignore_ascii_case(word));
-        if unsaid { "" } else { field }
+    let field = |index: usize| {
+        let text = fields.get(index).copied().unwrap_or_default();
+        let placeholders = ["na", "null", "none", "nan"];
+        let is_missing = placeholders.iter().any(|word| text.eq_ignore_ascii_case(word));
+        if is_missing { "" } else { text }
     };
-    let thickness = said(6).parse().ok();
+    let thickness = field(6).parse().ok();
     Some(Description {
         study_year,
         axial: kind.eq_ignore_ascii_case("OPA"),
-        vendor: said(2).to_owned(),
-        model: said(3).to_owned(),
-        kernel: said(4).to_owned(),
+        vendor: field(2).to_owned(),
+        model: field(3).to_owned(),
+        kernel: field(4).to_owned(),
         thickness_mm: thickness.filter(|mm: &f64| mm.is_finite() && *mm > 0.0),
     })
 }
 
-/// The manufacturer that a vendor's code stands for, as DICOM files spell it; other codes as they
-/// are.
+/// The manufacturer of a vendor's code, as DICOM files spell it; unknown codes are returned unchanged.
 pub fn manufacturer(vendor: &str) -> &str {
     match vendor {
         "GE" => "GE MEDICAL SYSTEMS",
@@ -82,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_of_a_coded_description_are_told_apart() {
-        let said = parse("2,OPA,GE,LSULT,STANDARD,280,1.2,120,60,44.4,1.4").unwrap();
+    fn a_coded_description_is_split_into_fields() {
+        let description = parse("2,OPA,GE,LSULT,STANDARD,280,1.2,120,60,44.4,1.4").unwrap();
         let expected = Description {
             study_year: 2,
             axial: true,
@@ -92,19 +91,19 @@ mod tests {
             kernel: "STANDARD".into(),
             thickness_mm: Some(1.2),
         };
-        assert_eq!(said, expected);
+        assert_eq!(description, expected);
     }
 
     #[test]
-    fn what_is_not_said_is_not_guessed() {
-        let said = parse("0,OPA,SE,VZOOM,null,300,na,120,75,40,na").unwrap();
-        assert_eq!((said.kernel.as_str(), said.thickness_mm), ("", None));
-        let said = parse("1,OPL,PH").unwrap();
-        assert!(!said.axial && said.study_year == 1 && said.model.is_empty());
+    fn missing_fields_are_not_guessed() {
+        let description = parse("0,OPA,SE,VZOOM,null,300,na,120,75,40,na").unwrap();
+        assert_eq!((description.kernel.as_str(), description.thickness_mm), ("", None));
+        let description = parse("1,OPL,PH").unwrap();
+        assert!(!description.axial && description.study_year == 1 && description.model.is_empty());
     }
 
     #[test]
-    fn other_descriptions_say_nothing() {
+    fn other_descriptions_are_not_coded() {
         for text in ["", "CHEST", "3,OPA,GE", "0", "0,1,GE", "CT, chest, lung"] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -1,26 +1,26 @@
-//! The counts as a flow: from the inventory to the labels file.
+//! The flow of persons, series and exams from the inventory to the labels file.
 
 use super::rows::Counts;
 use crate::report::plot::{Flow, FlowStep};
 use std::collections::BTreeMap;
 
-/// Reasons in plain words.
+/// Codes of reasons and their words, as in "3 excluded: localizers".
 const WORDS: [(&str, &str); 25] = [
     ("localizer", "localizers"),
     ("derived", "derived copies"),
-    ("repeated-row", "listed twice"),
+    ("repeated-row", "listed more than once"),
     ("series-of-several-exams", "listed in several exams"),
-    ("unreadable-row", "whose row of the index cannot be read"),
-    ("exam-of-several-patients", "that lie under several patients"),
-    ("unreadable-person", "of persons with a row that cannot be read"),
-    ("contradictory-person", "of persons with rows that contradict one another"),
+    ("unreadable-row", "with an unreadable row in the index"),
+    ("exam-of-several-patients", "listed under several patients"),
+    ("unreadable-person", "of persons with an unreadable row"),
+    ("contradictory-person", "of persons with contradictory rows"),
     ("too-thick", "thicker than the limit"),
-    ("unknown-person", "of nobody in the table of persons"),
+    ("unknown-person", "of patients missing in the table of persons"),
     ("xray-arm", "of the radiography arm"),
     ("no-series", "without a usable series"),
-    ("no-study-year", "of no known study year"),
+    ("no-study-year", "of unknown study year"),
     ("conflicting-years", "of conflicting study years"),
-    ("wrong-screen", "where the wrong exam was made"),
+    ("wrong-screen", "of the wrong kind of exam"),
     ("no-screen-date", "without a day of the screening"),
     ("after-diagnosis", "after the diagnosis"),
     ("cancer-without-date", "with a cancer of unknown date"),
@@ -37,7 +37,7 @@ fn words(code: &str) -> &str {
     WORDS.iter().find(|(known, _)| *known == code).map_or(code, |(_, words)| words)
 }
 
-/// Reasons with their counts, the most frequent first.
+/// Counts of reasons in words, the most frequent first.
 fn reasons(counts: &BTreeMap<String, usize>) -> Vec<(usize, &str)> {
     let mut reasons: Vec<(usize, &str)> =
         counts.iter().map(|(code, count)| (*count, words(code))).collect();
@@ -45,68 +45,68 @@ fn reasons(counts: &BTreeMap<String, usize>) -> Vec<(usize, &str)> {
     reasons
 }
 
-/// The flow as rows of a table: a count and what it counts.
+/// The flow as rows of a table: a count and a description.
 pub fn flow_table(counts: &Counts) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    let mut row = |depth: usize, count: usize, told: String| {
-        rows.push(vec![format!("{count:>7}"), format!("{}{told}", "  ".repeat(depth))]);
+    let mut row = |depth: usize, count: usize, text: String| {
+        rows.push(vec![format!("{count:>7}"), format!("{}{text}", "  ".repeat(depth))]);
     };
     row(0, counts.persons_in_table, "persons in the table".into());
-    row(1, counts.persons_without_exam, "without an exam here".into());
+    row(1, counts.persons_without_exam, "without an exam".into());
     if counts.persons_unusable > 0 {
-        let why = "with rows that cannot be read or contradict one another";
-        row(1, counts.persons_unusable, why.into());
+        row(1, counts.persons_unusable, "with unreadable or contradictory rows".into());
     }
-    row(0, counts.series, "CT series here".into());
+    row(0, counts.series, "CT series".into());
     for (modality, count) in &counts.series_of_other_modalities {
-        row(1, *count, format!("more of modality {modality}, passed over"));
+        row(1, *count, format!("series of modality {modality}, ignored"));
     }
     if counts.series_of_other_collections > 0 {
-        let told = "more of other collections in the index, passed over";
-        row(1, counts.series_of_other_collections, told.into());
+        let text = "series of other collections in the index, ignored";
+        row(1, counts.series_of_other_collections, text.into());
     }
-    for (count, why) in reasons(&counts.series_left_out) {
-        row(1, count, format!("left out: {why}"));
+    for (count, reason) in reasons(&counts.series_left_out) {
+        row(1, count, format!("excluded: {reason}"));
     }
     for (flag, count) in &counts.series_flagged {
         row(1, *count, format!("flagged {flag}"));
     }
     row(0, counts.exams, format!("exams of {} patients", counts.patients));
-    for (count, why) in reasons(&counts.exams_left_out) {
-        row(1, count, format!("left out: {why}"));
+    for (count, reason) in reasons(&counts.exams_left_out) {
+        row(1, count, format!("excluded: {reason}"));
     }
     row(0, counts.labelled, format!("exams labelled, {} positive", counts.labelled_positive));
     if counts.not_drawn > 0 {
-        row(1, counts.not_drawn, "left out: not drawn".into());
+        row(1, counts.not_drawn, "excluded: not drawn".into());
     }
-    let told = format!(
+    let text = format!(
         "exams of {} patients in the labels, {} positive",
         counts.kept_patients, counts.kept_positive
     );
-    row(0, counts.kept, told);
+    row(0, counts.kept, text);
     rows
 }
 
 /// The flow as a diagram.
 pub fn flow(counts: &Counts) -> Flow {
-    let beside = |total: usize, what: &str, reasons: Vec<(usize, &str)>| -> Vec<String> {
-        let lines = reasons.into_iter().map(|(count, why)| format!("{count} {why}"));
-        let head = format!("Left out: {total} {what}");
-        if total == 0 { Vec::new() } else { std::iter::once(head).chain(lines).collect() }
+    let exclusion_lines = |counts: &BTreeMap<String, usize>, unit: &str| -> Vec<String> {
+        let total: usize = counts.values().sum();
+        if total == 0 {
+            return Vec::new();
+        }
+        let lines = reasons(counts).into_iter().map(|(count, reason)| format!("{count} {reason}"));
+        std::iter::once(format!("Excluded: {total} {unit}")).chain(lines).collect()
     };
-    let total = |counts: &BTreeMap<String, usize>| counts.values().sum::<usize>();
-    let left_series =
-        beside(total(&counts.series_left_out), "series", reasons(&counts.series_left_out));
-    let left_exams =
-        beside(total(&counts.exams_left_out), "exams", reasons(&counts.exams_left_out));
     let mut steps = vec![
-        FlowStep { lines: vec![format!("{} CT series", counts.series)], excluded: left_series },
+        FlowStep {
+            lines: vec![format!("{} CT series", counts.series)],
+            excluded: exclusion_lines(&counts.series_left_out, "series"),
+        },
         FlowStep {
             lines: vec![
                 format!("{} exams", counts.exams),
                 format!("of {} patients", counts.patients),
             ],
-            excluded: left_exams,
+            excluded: exclusion_lines(&counts.exams_left_out, "exams"),
         },
         FlowStep {
             lines: vec![
@@ -119,7 +119,7 @@ pub fn flow(counts: &Counts) -> Flow {
     if counts.not_drawn > 0 {
         if let Some(last) = steps.last_mut() {
             last.excluded =
-                vec![format!("Left out: {} exams", counts.not_drawn), "not drawn".into()];
+                vec![format!("Excluded: {} exams", counts.not_drawn), "not drawn".into()];
         }
         steps.push(FlowStep {
             lines: vec![

@@ -1,36 +1,36 @@
-//! Which exams there are: from an index of series or from the files themselves.
+//! The exams of the trial, from an index of series or from the files themselves.
 
 use super::describe::{self, Description};
 use super::rows::Exclusion;
 use super::rules::{Reason, reason};
-use super::table::{Row, TableError, needed, optional, read_rows};
+use super::table::{Row, TableError, optional, read_rows, required};
 use crate::images::ScanResult;
 use crate::table::RowNumber;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-/// Every CT exam of the trial, and what an index holds besides.
+/// Every CT exam of the trial, and the counts of other series in the index.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     /// Exams, by patient and StudyInstanceUID.
     pub exams: BTreeMap<(String, String), Exam>,
-    /// Patients of each StudyInstanceUID that several have.
+    /// Patients of each StudyInstanceUID that belongs to several patients.
     pub shared: BTreeMap<String, BTreeSet<String>>,
-    /// CT series of the trial.
+    /// Number of CT series of the trial.
     pub series: usize,
     /// Series of the trial that are not CT, by modality.
     pub other_modalities: BTreeMap<String, usize>,
-    /// CT series that belong to no exam here, with the reason.
+    /// CT series excluded while reading the index.
     pub excluded: Vec<Exclusion>,
-    /// Series of other collections, which an index of a whole archive has.
-    pub of_others: usize,
+    /// Number of series of other collections in the index.
+    pub series_of_other_collections: usize,
 }
 
 /// One exam.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exam {
-    /// StudyDates of its series, as written, without hyphens; each once.
+    /// Distinct StudyDates of its series, as written but without hyphens.
     pub dates: Vec<String>,
     /// Its series.
     pub series: Vec<Series>,
@@ -41,35 +41,35 @@ pub struct Exam {
 pub struct Series {
     /// SeriesInstanceUID.
     pub uid: String,
-    /// What its description says, where that is the trial's code.
+    /// The fields of its description, if it is coded.
     pub description: Option<Description>,
-    /// Manufacturer, else what the description's vendor stands for.
+    /// Manufacturer, else that of the description's vendor code.
     pub manufacturer: String,
-    /// Kernel, by the files or the description.
+    /// Reconstruction kernel, from the files or the description.
     pub kernel: String,
-    /// Images.
+    /// Number of images.
     pub images: usize,
-    /// Size in megabytes, where the index says it.
+    /// Size in megabytes; 0 if unknown.
     pub megabytes: f64,
-    /// Where it is in the archive's bucket; empty when not known.
+    /// Address in the archive; empty if unknown.
     pub address: String,
-    /// What its transfer syntaxes say of its images, where the index has them.
+    /// Unusual compression by its transfer syntaxes, if the index has them.
     pub compression: Option<Compression>,
-    /// Why it is no use, when it is none.
-    pub useless: Option<Reason>,
+    /// The reason of its exclusion, if it is excluded.
+    pub exclusion: Option<Reason>,
 }
 
-/// What is unusual about how the images of a series are stored.
+/// Unusual compression of the images of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// Every image has lost something to JPEG, JPEG-LS or JPEG 2000.
+    /// All images have a lossy transfer syntax.
     Lossy,
-    /// Its images have several transfer syntaxes, of which one may be lossy.
+    /// The images have several transfer syntaxes, of which one may be lossy.
     Mixed,
 }
 
 impl Compression {
-    /// Transfer syntaxes that may lose something: JPEG baseline and extended, JPEG-LS near-lossless,
+    /// Lossy transfer syntaxes: JPEG baseline and extended, JPEG-LS near-lossless,
     /// JPEG 2000, JPEG XL, HTJ2K (DICOM PS3.6 annex A).
     const LOSSY: [&str; 8] = [
         "1.2.840.10008.1.2.4.50",
@@ -82,8 +82,8 @@ impl Compression {
         "1.2.840.10008.1.2.4.203",
     ];
 
-    /// Reads a cell of TransferSyntaxUID, whose values are separated by commas.
-    fn of(syntaxes: &str) -> Option<Self> {
+    /// Reads a cell of TransferSyntaxUID with values separated by commas.
+    fn from_cell(syntaxes: &str) -> Option<Self> {
         let distinct: BTreeSet<&str> =
             syntaxes.split([',', ';', '\\']).map(str::trim).filter(|it| !it.is_empty()).collect();
         match distinct.len() {
@@ -103,9 +103,9 @@ impl Compression {
 }
 
 const COLUMNS: [super::table::Column; 15] = [
-    needed("PatientID"),
-    needed("StudyInstanceUID"),
-    needed("SeriesInstanceUID"),
+    required("PatientID"),
+    required("StudyInstanceUID"),
+    required("SeriesInstanceUID"),
     optional("StudyDate"),
     optional("SeriesDescription"),
     optional("Manufacturer"),
@@ -120,19 +120,19 @@ const COLUMNS: [super::table::Column; 15] = [
     optional("TransferSyntaxUID"),
 ];
 
-/// Reads an index of series: a table with the columns of the Imaging Data Commons. What is odd about a
-/// row excludes the series or exam that it is about, with a reason.
+/// Reads an index of series: a table with the columns of the Imaging Data Commons. An irregular row excludes
+/// its series or exam, with a reason.
 ///
 /// # Errors
-/// When it cannot be read or lacks a needed column.
+/// The table cannot be read or lacks a required column.
 pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
     let mut inventory = Inventory::default();
-    // Where each series stands first.
-    let mut first = HashMap::<String, FirstRow>::new();
+    // The first row of each series.
+    let mut first_rows = HashMap::<String, FirstRow>::new();
     read_rows(path, &COLUMNS, |row| {
         let collection = row.text(7);
         if !collection.is_empty() && !collection.eq_ignore_ascii_case("nlst") {
-            inventory.of_others += 1;
+            inventory.series_of_other_collections += 1;
             return Ok(());
         }
         let modality = row.text(6);
@@ -143,7 +143,7 @@ pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
         inventory.series += 1;
         match index_series(row) {
             Ok((patient, exam, series)) => {
-                inventory.add_once(&mut first, row, (patient, exam), series);
+                inventory.add_once(&mut first_rows, row, (patient, exam), series);
             }
             Err(error) => inventory.excluded.push(Exclusion {
                 patient: row.text(0).to_owned(),
@@ -155,21 +155,21 @@ pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
         }
         Ok(())
     })?;
-    inventory.exclude_ambiguous(&first);
-    inventory.note_shared();
+    inventory.exclude_ambiguous(&first_rows);
+    inventory.find_shared();
     Ok(inventory)
 }
 
 /// Patient, exam and series of a row of an index.
 fn index_series(row: &Row) -> Result<(String, String, Series), TableError> {
-    let (patient, exam) = (row.identifier(0)?, row.needed_text(1)?.to_owned());
-    let uid = row.needed_text(2)?.to_owned();
+    let (patient, exam) = (row.identifier(0)?, row.required_text(1)?.to_owned());
+    let uid = row.required_text(2)?.to_owned();
     let description = describe::parse(row.text(4));
-    let useless = if !row.text(13).is_empty() {
-        let copy = format!("a derived copy: analysis_result_id is {}", row.text(13));
-        Some(reason("derived", copy))
+    let exclusion = if !row.text(13).is_empty() {
+        let message = format!("a derived copy: analysis_result_id is {}", row.text(13));
+        Some(reason("derived", message))
     } else if description.as_ref().is_some_and(|it| !it.axial) {
-        Some(reason("localizer", format!("SeriesDescription is {}", row.text(4))))
+        Some(reason("localizer", format!("not axial: SeriesDescription is {}", row.text(4))))
     } else {
         None
     };
@@ -186,64 +186,66 @@ fn index_series(row: &Row) -> Result<(String, String, Series), TableError> {
         kernel: description.as_ref().map(|it| it.kernel.clone()).unwrap_or_default(),
         description,
         images: row.number(8)?.and_then(|count| usize::try_from(count).ok()).unwrap_or(0),
-        megabytes: row.measure(9)?.unwrap_or(0.0),
+        megabytes: row.measurement(9)?.unwrap_or(0.0),
         address,
-        compression: Compression::of(row.text(14)),
-        useless,
+        compression: Compression::from_cell(row.text(14)),
+        exclusion,
     };
     Ok((patient, exam, series))
 }
 
-/// Where a series stands first in an index, and whether a later row puts it elsewhere.
+/// The first row of a series in an index.
 struct FirstRow {
-    at: RowNumber,
+    number: RowNumber,
+    /// Patient and exam of the row.
     exam: (String, String),
-    elsewhere: Option<(RowNumber, (String, String))>,
+    /// The first later row with another patient or exam.
+    conflict: Option<(RowNumber, (String, String))>,
 }
 
-/// The exams among images found in a folder.
-pub fn of_images(found: &ScanResult) -> Inventory {
+/// The exams of the images in a folder.
+pub fn of_images(scan: &ScanResult) -> Inventory {
     let mut inventory = Inventory::default();
-    // Volume files do not say whose they are, unless they were prepared here.
-    for image in found.images.iter().filter(|image| !image.patient_id.is_empty()) {
+    // Volume files without a record of their scan name no patient.
+    for image in scan.images.iter().filter(|image| !image.patient_id.is_empty()) {
         inventory.series += 1;
-        let refused = image.grid.as_ref().err();
+        let refusal = image.grid.as_ref().err();
         let series = Series {
             uid: image.series_uid.clone(),
             manufacturer: image.manufacturer.clone(),
             kernel: image.kernel.clone(),
             images: image.slices,
-            useless: refused.map(|refusal| reason(refusal.code(), refusal.to_string())),
+            exclusion: refusal.map(|refusal| reason(refusal.code(), refusal.to_string())),
             ..Series::default()
         };
         let (patient, exam) = (image.patient_id.clone(), image.exam_id.clone());
         inventory.add((patient, exam), &image.study_date, series);
     }
-    inventory.note_shared();
+    inventory.find_shared();
     inventory
 }
 
 impl Inventory {
-    /// Adds the series of a row of an index, unless an earlier row has it.
+    /// Adds the series of a row of an index. A series that an earlier row has is excluded.
     fn add_once(
         &mut self,
-        first: &mut HashMap<String, FirstRow>,
+        first_rows: &mut HashMap<String, FirstRow>,
         row: &Row,
         exam: (String, String),
         series: Series,
     ) {
-        match first.entry(series.uid.clone()) {
+        match first_rows.entry(series.uid.clone()) {
             Entry::Vacant(entry) => {
-                entry.insert(FirstRow { at: row.at(), exam: exam.clone(), elsewhere: None });
+                entry.insert(FirstRow { number: row.at(), exam: exam.clone(), conflict: None });
                 self.add(exam, row.text(3), series);
             }
             Entry::Occupied(mut entry) => {
-                let known = entry.get_mut();
-                let (code, reason) = if known.exam == exam {
-                    ("repeated-row", format!("{} lists this series already", known.at))
+                let first = entry.get_mut();
+                let (code, reason) = if first.exam == exam {
+                    ("repeated-row", format!("{} already lists this series", first.number))
                 } else {
-                    known.elsewhere.get_or_insert((row.at(), exam.clone()));
-                    ("series-of-several-exams", in_both(&known.at, &known.exam))
+                    first.conflict.get_or_insert((row.at(), exam.clone()));
+                    ("series-of-several-exams", conflict_message(&first.number, &first.exam))
                 };
                 let (patient, exam) = exam;
                 let series = series.uid;
@@ -252,25 +254,26 @@ impl Inventory {
         }
     }
 
-    /// Takes out series that a later row of the index puts into another exam or under another patient.
-    fn exclude_ambiguous(&mut self, first: &HashMap<String, FirstRow>) {
-        for (uid, row) in first {
-            let Some((at, other)) = &row.elsewhere else { continue };
+    /// Excludes series with a later row of another exam or patient.
+    fn exclude_ambiguous(&mut self, first_rows: &HashMap<String, FirstRow>) {
+        for (uid, row) in first_rows {
+            let Some((number, exam)) = &row.conflict else { continue };
             let series = self.exams.get_mut(&row.exam).map(|exam| &mut exam.series);
             if let Some(series) = series.into_iter().flatten().find(|series| series.uid == *uid) {
-                series.useless = Some(reason("series-of-several-exams", in_both(at, other)));
+                let message = conflict_message(number, exam);
+                series.exclusion = Some(reason("series-of-several-exams", message));
             }
         }
     }
 
-    /// Notes exams that several patients have.
-    fn note_shared(&mut self) {
+    /// Finds exams that belong to several patients.
+    fn find_shared(&mut self) {
         let mut patients = HashMap::<&str, &str>::new();
         let mut shared = BTreeMap::<String, BTreeSet<String>>::new();
         for (patient, exam) in self.exams.keys() {
             if let Some(first) = patients.insert(exam, patient) {
-                let of = shared.entry(exam.clone()).or_default();
-                of.extend([first.to_owned(), patient.clone()]);
+                let owners = shared.entry(exam.clone()).or_default();
+                owners.extend([first.to_owned(), patient.clone()]);
             }
         }
         self.shared = shared;
@@ -286,13 +289,12 @@ impl Inventory {
     }
 }
 
-fn in_both(at: &RowNumber, (patient, exam): &(String, String)) -> String {
-    format!("{at} has this series in exam {exam} of patient {patient}")
+fn conflict_message(number: &RowNumber, (patient, exam): &(String, String)) -> String {
+    format!("{number} lists this series in exam {exam} of patient {patient}")
 }
 
 impl Exam {
-    /// The study year that its date says: dates are shifted so that 1999, 2000 and 2001 are the
-    /// first, second and third.
+    /// The study year by its date: dates are shifted so that 1999, 2000 and 2001 are the years 0, 1 and 2.
     pub fn year_by_date(&self) -> Result<Option<u8>, Reason> {
         let years = self.dates.iter().map(|date| match date.get(..4) {
             Some("1999") => Some(0),
@@ -300,35 +302,35 @@ impl Exam {
             Some("2001") => Some(2),
             _ => None,
         });
-        self.agreed(years, "dates")
+        unique_year(years, "dates")
     }
 
-    /// The study year that the descriptions of its series say.
+    /// The study year by the descriptions of its series.
     pub fn year_by_description(&self) -> Result<Option<u8>, Reason> {
-        let said = self.series.iter().map(|series| Some(series.description.as_ref()?.study_year));
-        self.agreed(said, "descriptions")
+        let years = self.series.iter().map(|series| Some(series.description.as_ref()?.study_year));
+        unique_year(years, "descriptions")
     }
 
-    fn agreed(
-        &self,
-        years: impl Iterator<Item = Option<u8>>,
-        what: &str,
-    ) -> Result<Option<u8>, Reason> {
-        let mut years: Vec<u8> = years.flatten().collect();
-        years.sort_unstable();
-        years.dedup();
-        match years.as_slice() {
-            [] => Ok(None),
-            [year] => Ok(Some(*year)),
-            [first, second, ..] => Err(reason(
-                "conflicting-years",
-                format!("the {what} of its series say study years {first} and {second}"),
-            )),
-        }
-    }
-
-    /// Images of all its series.
+    /// Number of images of all its series.
     pub fn images(&self) -> usize {
         self.series.iter().map(|series| series.images).sum()
+    }
+}
+
+/// The only year among `years`; an error if there are several.
+fn unique_year(
+    years: impl Iterator<Item = Option<u8>>,
+    source: &str,
+) -> Result<Option<u8>, Reason> {
+    let mut years: Vec<u8> = years.flatten().collect();
+    years.sort_unstable();
+    years.dedup();
+    match years.as_slice() {
+        [] => Ok(None),
+        [year] => Ok(Some(*year)),
+        [first, second, ..] => Err(reason(
+            "conflicting-years",
+            format!("the {source} of its series give the study years {first} and {second}"),
+        )),
     }
 }

@@ -5,11 +5,11 @@
 //! nlst_prsn, nlst_canc, nlst_screen, nlst_ctab ──read_tables──▶ Tables ──┐
 //! index of series, or a folder of files ────────▶ Inventory ─────────────┴─label──▶ Labelled
 //!
-//! Labelled ──write──▶ labels.csv   one row an exam, as data.labels takes it
-//!                     exclusions.csv   every exam and series left out, with its reason
-//!                     labels.json   the rules, the counts, hashes of what was read and written
+//! Labelled ──write──▶ labels.csv   one row per exam, in the format of data.labels
+//!                     exclusions.csv   every excluded exam and series, with its reason
+//!                     labels.json   the rules, the counts, hashes of all inputs and of labels.csv
 //!                     flow.svg   the counts as a diagram
-//!                     series.csv, manifest.txt   the series to fetch, where the index says from where
+//!                     series.csv, manifest.txt   the series to fetch, if the index has addresses
 //! ```
 //!
 //! Column names and codes are those of the data dictionaries of the public tables (Imaging Data

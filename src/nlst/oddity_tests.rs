@@ -1,4 +1,4 @@
-//! Oddities of an archive exclude what they touch, with a reason, and nothing else.
+//! Irregular rows exclude their own series, exam or person with a reason, and nothing else.
 
 use super::*;
 use std::collections::BTreeMap;
@@ -34,12 +34,12 @@ fn labelled(tables: &[(&str, &str)], index: &str) -> Labelled {
     label(&read_tables(folder.path()).unwrap(), of_index(&path).unwrap(), &Rules::default())
 }
 
-/// Labelled exams, and what is excluded: exam, series, code.
+/// Labelled exams, and exclusions as exam, series, code.
 fn outcome(labelled: &Labelled) -> (Vec<&str>, Vec<(&str, &str, &str)>) {
-    let excluded = labelled.exclusions.iter();
+    let exclusions = labelled.exclusions.iter();
     (
         labelled.rows.iter().map(|row| row.exam_id.as_str()).collect(),
-        excluded.map(|one| (one.exam.as_str(), one.series.as_str(), one.code)).collect(),
+        exclusions.map(|it| (it.exam.as_str(), it.series.as_str(), it.code)).collect(),
     )
 }
 
@@ -57,18 +57,18 @@ fn an_exam_of_two_patients_is_excluded_once_and_nothing_else() {
 }
 
 #[test]
-fn derived_copies_are_excluded_and_their_exam_is_not() {
+fn derived_copies_are_excluded_but_not_their_exam() {
     let text = index("1,e1,copy,1999-01-02,CT,900,annotations,,,\n");
     let study = labelled(&[("prsn", PERSONS)], &text);
     let (labels, excluded) = outcome(&study);
     assert_eq!(labels, ["e1", "e2", "e3"]);
     assert_eq!(excluded, [("e1", "copy", "derived")]);
-    let fetched: Vec<&str> = study.series.iter().map(|one| one.series_uid.as_str()).collect();
-    assert_eq!(fetched, ["s1", "s2", "s3"], "though the copy has more images");
+    let fetched: Vec<&str> = study.series.iter().map(|series| series.series_uid.as_str()).collect();
+    assert_eq!(fetched, ["s1", "s2", "s3"], "although the copy has more images");
 }
 
 #[test]
-fn a_series_that_is_listed_twice_counts_once_and_in_two_exams_not_at_all() {
+fn a_repeated_series_counts_once_and_a_series_of_two_exams_is_excluded() {
     let text = index(
         "1,e1,s1,1999-01-02,CT,100,,,,\n2,other,s2,1999-01-02,CT,100,,,,\n3,e3,t,1999-01-02,CT,9,,,,\n",
     );
@@ -87,7 +87,7 @@ fn a_series_that_is_listed_twice_counts_once_and_in_two_exams_not_at_all() {
 }
 
 #[test]
-fn a_row_of_the_index_that_cannot_be_read_is_excluded_with_its_line() {
+fn an_unreadable_row_of_the_index_is_excluded_with_its_line() {
     let text = index("1,e1,bad,1999-01-02,CT,many,,,,\n,e9,nobody,1999-01-02,CT,9,,,,\n");
     let study = labelled(&[("prsn", PERSONS)], &text);
     let (labels, excluded) = outcome(&study);
@@ -97,7 +97,7 @@ fn a_row_of_the_index_that_cannot_be_read_is_excluded_with_its_line() {
 }
 
 #[test]
-fn compression_is_a_flag_and_no_reason() {
+fn compression_is_a_flag_and_not_a_reason() {
     let text = index(
         "1,f,lossy,2000-01-02,CT,9,,1.2.840.10008.1.2.4.51,b,u\n\
          2,g,mixed,2000-01-02,CT,9,,\"1.2.840.10008.1.2,1.2.840.10008.1.2.1\",b,u\n\
@@ -106,7 +106,7 @@ fn compression_is_a_flag_and_no_reason() {
     let study = labelled(&[("prsn", PERSONS)], &text);
     assert_eq!(study.rows.len(), 6);
     let flags: BTreeMap<&str, &str> =
-        study.series.iter().map(|one| (one.series_uid.as_str(), one.flags)).collect();
+        study.series.iter().map(|series| (series.series_uid.as_str(), series.flags)).collect();
     assert_eq!(flags["lossy"], "lossy-compression");
     assert_eq!(flags["mixed"], "mixed-transfer-syntaxes");
     assert_eq!((flags["lossless"], flags["s1"]), ("", ""));
@@ -115,17 +115,17 @@ fn compression_is_a_flag_and_no_reason() {
 }
 
 #[test]
-fn a_person_whose_rows_cannot_be_read_or_contradict_is_excluded_alone() {
+fn only_persons_with_unreadable_or_contradictory_rows_are_excluded() {
     let persons = PERSONS.replace("1,5,", "1,five,") + "2,0,364,700,90,80\n3,0,364,700,.N,2400\n";
     let cancers = "pid,candx_days\n1,70\n,80\n";
     let study = labelled(&[("prsn", &persons), ("canc", cancers)], &index(""));
     let (labels, excluded) = outcome(&study);
-    assert_eq!(labels, ["e3"], "an equal row says nothing new");
+    assert_eq!(labels, ["e3"], "a repeated equal row is no contradiction");
     assert_eq!(excluded, [("e1", "", "unreadable-person"), ("e2", "", "contradictory-person")]);
     let counts = &study.counts;
     assert_eq!((counts.persons_in_table, counts.persons_unusable), (3, 2));
     assert_eq!((counts.persons_without_exam, counts.rows_without_person), (0, 1));
-    assert_eq!(counts.diagnoses_disagree, 0, "nothing is compared with what cannot be read");
+    assert_eq!(counts.diagnoses_disagree, 0, "unreadable rows are not compared");
     let unreadable =
         labelled(&[("prsn", PERSONS), ("canc", "pid,candx_days\n2,soon\n")], &index(""));
     assert_eq!(outcome(&unreadable).1, [("e2", "", "unreadable-person")]);

@@ -1,5 +1,4 @@
-//! What is written: the labels, what is left out, what is to be fetched, and the record of how it
-//! came about.
+//! Output files: the labels, the exclusions, the series to fetch, and the record of rules and counts.
 
 use super::flow::flow;
 use super::rows::{Counts, Labelled, SeriesRow};
@@ -10,72 +9,71 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Which series of the labelled exams are wanted.
+/// The series of the labelled exams to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wanted {
-    /// One an exam, by the defaults of `data.select`: a soft kernel, then most slices.
+    /// One series per exam, by the defaults of `data.select`: a soft kernel, then most slices.
     Preferred,
-    /// All that can be used.
+    /// All usable series.
     All,
 }
 
-/// The labels could not be written.
+/// An error of writing labels.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteLabelsError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A file that was read is gone.
-    #[error("cannot read {path} again for its hash: {source}")]
+    /// An input file cannot be read again.
+    #[error("cannot read {path} again to compute its hash: {source}")]
     Gone {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A table could not be put into words.
+    /// A table could not be serialised.
     #[error("cannot write {path}: {message}")]
     Table {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         message: String,
     },
 }
 
-/// `labels.json`: how the labels beside it came about.
+/// `labels.json`: rules, inputs and counts of the labels next to it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// Version of this program.
     pub version: String,
-    /// What it is a record of.
+    /// The study: `nlst`.
     pub cohort: &'static str,
-    /// BLAKE3 of the labels file beside it.
+    /// BLAKE3 of the labels file next to it.
     pub labels_blake3: String,
     /// The rules.
     pub rules: Rules,
-    /// Which series are in `series.csv`.
+    /// The choice of series in `series.csv`.
     pub series: Wanted,
-    /// Where the exams were found: `index` or `folder`.
+    /// Source of the exams: `index` or `folder`.
     pub inventory: &'static str,
-    /// BLAKE3 of the files that were read, by the name of the table; of a table in pieces, BLAKE3 of
-    /// theirs.
+    /// BLAKE3 of the input files, by the name of the table; for a table in pieces, BLAKE3 of their hashes.
     pub read_blake3: BTreeMap<String, String>,
     /// The counts of the flow.
     pub counts: Counts,
 }
 
-/// Writes the labels and what belongs to them into a folder. `files` were read, by the names of
-/// their tables.
+/// Writes the labels and their records into a folder. `files` are the input files, by the names of their
+/// tables.
 ///
 /// # Errors
-/// When something cannot be written, or a file that was read is gone.
+/// A file cannot be written, or an input file cannot be read again.
 pub fn write(
     folder: &Path,
     labelled: &Labelled,
     rules: &Rules,
-    wanted: Wanted,
+    choice: Wanted,
     files: &BTreeMap<&'static str, PathBuf>,
 ) -> Result<Record, WriteLabelsError> {
     let labels = table(&folder.join("labels.csv"), &labelled.rows)?;
@@ -90,12 +88,12 @@ pub fn write(
         cohort: "nlst",
         labels_blake3: blake3::hash(&labels).to_hex().to_string(),
         rules: rules.clone(),
-        series: wanted,
+        series: choice,
         inventory: if files.contains_key("index") { "index" } else { "folder" },
         read_blake3,
         counts: labelled.counts.clone(),
     };
-    let series = match wanted {
+    let series = match choice {
         Wanted::Preferred => &labelled.series,
         Wanted::All => &labelled.all_series,
     };
@@ -103,22 +101,19 @@ pub fn write(
         &folder.join("exclusions.csv"),
         &table(&folder.join("exclusions.csv"), &labelled.exclusions)?,
     )?;
-    // What is to be fetched, where an index says from where; nothing else stays under these names.
+    // The series to fetch, if the index has addresses. Otherwise files of an earlier run are removed.
     let manifest = manifest(series);
     for (name, bytes) in [
         ("series.csv", table(&folder.join("series.csv"), series)?),
         ("manifest.txt", manifest.clone().into_bytes()),
     ] {
-        if manifest.is_empty() {
-            remove(&folder.join(name))?
-        } else {
-            write_bytes(&folder.join(name), &bytes)?
-        }
+        let path = folder.join(name);
+        if manifest.is_empty() { remove(&path)? } else { write_bytes(&path, &bytes)? }
     }
     let drawing = flow_diagram("NLST", &flow(&labelled.counts));
     write_bytes(&folder.join("flow.svg"), drawing.svg.as_bytes())?;
     write_bytes(&folder.join("labels.csv"), &labels)?;
-    // Last: where it is, the labels beside it are whole.
+    // Written last: if it exists, the labels next to it are complete.
     let text = serde_json::to_string_pretty(&record).map_err(|error| WriteLabelsError::Table {
         path: folder.join("labels.json"),
         message: error.to_string(),
@@ -128,24 +123,24 @@ pub fn write(
 }
 
 fn table<T: Serialize>(path: &Path, rows: &[T]) -> Result<Vec<u8>, WriteLabelsError> {
-    let refused = |error: &dyn std::fmt::Display| WriteLabelsError::Table {
+    let failed = |error: &dyn std::fmt::Display| WriteLabelsError::Table {
         path: path.to_owned(),
         message: error.to_string(),
     };
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.serialize(row).map_err(|e| refused(&e))?;
+        writer.serialize(row).map_err(|e| failed(&e))?;
     }
-    writer.into_inner().map_err(|e| refused(&e))
+    writer.into_inner().map_err(|e| failed(&e))
 }
 
-/// The series as an s5cmd manifest; empty where the index does not say where they are.
+/// The series as an s5cmd manifest; empty if the index has no addresses.
 fn manifest(series: &[SeriesRow]) -> String {
-    let lines = series.iter().filter(|one| !one.address.is_empty());
-    lines.map(|one| format!("cp {} .\n", one.address)).collect()
+    let addresses = series.iter().map(|series| &series.address).filter(|it| !it.is_empty());
+    addresses.map(|address| format!("cp {address} .\n")).collect()
 }
 
-/// The hash of a file, or of the hashes of a table's pieces, a line each.
+/// The hash of a file, or of the hashes of a table's pieces, one per line.
 fn hash_table(path: &Path) -> std::io::Result<String> {
     let pieces = crate::table::pieces(path).map_err(std::io::Error::other)?;
     let hashes = pieces.iter().map(|piece| hash_file(piece)).collect::<Result<Vec<_>, _>>()?;
@@ -161,10 +156,10 @@ fn hash_file(path: &Path) -> std::io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// The record beside a labels file, if there is one and it is of these labels.
+/// The record next to a labels file, if it exists and its hash is that of these labels.
 pub fn labels_record(labels: &Path) -> Option<serde_json::Value> {
     let record: serde_json::Value =
         serde_json::from_slice(&std::fs::read(labels.with_extension("json")).ok()?).ok()?;
-    let of = record.get("labels_blake3")?.as_str()?;
-    (hash_file(labels).ok()? == of).then_some(record)
+    let hash = record.get("labels_blake3")?.as_str()?;
+    (hash_file(labels).ok()? == hash).then_some(record)
 }

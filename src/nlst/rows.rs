@@ -1,4 +1,4 @@
-//! What labelling gives: rows of the tables, and the counts behind the flow.
+//! Results of labelling: rows of the output tables, and the counts of the flow.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,46 +16,47 @@ pub struct LabelRow {
     pub study_year: u8,
     /// Days from the screening to the first diagnosis; empty without one.
     pub days_to_cancer: Option<i64>,
-    /// Days from the screening to when a person without cancer was last known to be free of it.
+    /// Days from the screening to the last day on which a person without cancer was known to be free
+    /// of it.
     pub days_of_follow_up: Option<i64>,
-    /// Inverse of the exam's chance to be drawn.
+    /// Inverse of the exam's probability of being drawn.
     pub weight: f64,
     /// Age at randomisation, years.
     pub age: Option<i64>,
     /// `male` or `female`.
     pub sex: &'static str,
-    /// In words.
+    /// Race in words, or empty.
     pub race: &'static str,
     /// `current` or `former`.
     pub smoking: &'static str,
     /// Stage of the person's first lung cancer (AJCC 6).
     pub stage: &'static str,
-    /// Non-calcified nodules of 4 mm and more that were marked on this screening.
+    /// Number of non-calcified nodules of 4 mm and more, as marked on this screening.
     pub nodules: Option<u32>,
     /// The longest diameter among them, mm.
     pub largest_nodule_mm: Option<f64>,
     /// Manufacturer of the scanner.
     pub manufacturer: String,
-    /// Where the study year comes from: `date`, `description` or `screen`.
+    /// Source of the study year: `date`, `description` or `screen`.
     pub study_year_from: &'static str,
 }
 
-/// An exam or a series that is left out.
+/// An excluded exam or series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Exclusion {
     /// PatientID.
     pub patient: String,
     /// StudyInstanceUID.
     pub exam: String,
-    /// SeriesInstanceUID, where only a series is left out.
+    /// SeriesInstanceUID; empty if the whole exam is excluded.
     pub series: String,
-    /// A short stable word.
+    /// Short stable code of the reason.
     pub code: &'static str,
-    /// A sentence.
+    /// The reason as a sentence.
     pub reason: String,
 }
 
-/// A series of a labelled exam that is to be fetched.
+/// A series of a labelled exam.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SeriesRow {
     /// PatientID.
@@ -66,31 +67,31 @@ pub struct SeriesRow {
     pub series_uid: String,
     /// Label of its exam.
     pub label: u8,
-    /// Kernel.
+    /// Reconstruction kernel.
     pub kernel: String,
-    /// Slice thickness by the description.
+    /// Slice thickness from the description.
     pub thickness_mm: Option<f64>,
-    /// Images.
+    /// Number of images.
     pub images: usize,
     /// Size in megabytes.
     pub megabytes: f64,
-    /// Where it is in the archive's bucket.
+    /// Address in the archive; empty if unknown.
     #[serde(rename = "series_aws_url")]
     pub address: String,
-    /// `lossy-compression` or `mixed-transfer-syntaxes`.
+    /// `lossy-compression`, `mixed-transfer-syntaxes` or empty.
     pub flags: &'static str,
 }
 
-/// The counts behind the flow.
+/// The counts of the flow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Counts {
     /// Persons in the table of persons.
     pub persons_in_table: usize,
-    /// Persons of whom a row cannot be read or rows contradict one another.
+    /// Persons with an unreadable row or contradictory rows.
     pub persons_unusable: usize,
     /// Rows of the clinical tables without a `pid`.
     pub rows_without_person: usize,
-    /// Persons in the table of whom there is no exam, most of them of the other arm.
+    /// Persons in the table without an exam, most of them of the radiography arm.
     pub persons_without_exam: usize,
     /// Series of other collections in the index.
     pub series_of_other_collections: usize,
@@ -98,22 +99,21 @@ pub struct Counts {
     pub series_of_other_modalities: BTreeMap<String, usize>,
     /// CT series of the trial.
     pub series: usize,
-    /// CT series whose images have an unusual compression, by flag. It is no reason to
-    /// exclude them.
+    /// CT series with unusual compression, by flag. They are not excluded for it.
     pub series_flagged: BTreeMap<String, usize>,
-    /// Series left out, by reason.
+    /// Excluded series, by code of the reason.
     pub series_left_out: BTreeMap<String, usize>,
     /// CT exams, each StudyInstanceUID once.
     pub exams: usize,
     /// Their patients.
     pub patients: usize,
-    /// Exams left out before the draw, by reason.
+    /// Exams excluded before the draw, by code of the reason.
     pub exams_left_out: BTreeMap<String, usize>,
-    /// Exams that have a label.
+    /// Exams with a label.
     pub labelled: usize,
     /// Positive ones among them.
     pub labelled_positive: usize,
-    /// Exams that the draw left out.
+    /// Labelled exams that were not drawn.
     pub not_drawn: usize,
     /// Exams in the labels file.
     pub kept: usize,
@@ -121,26 +121,25 @@ pub struct Counts {
     pub kept_positive: usize,
     /// Patients of the exams in the labels file.
     pub kept_patients: usize,
-    /// Exams whose date and descriptions say different study years; the date counts.
+    /// Exams whose date and descriptions give different study years; the date is used.
     pub years_disagree: usize,
-    /// Labelled exams whose study year `nlst_screen` does not have.
+    /// Labelled exams whose study year is missing in `nlst_screen`.
     pub years_not_in_screen_table: usize,
-    /// Persons whose earliest `candx_days` in `nlst_canc` is another than in `nlst_prsn`, which
-    /// counts.
+    /// Persons whose earliest `candx_days` in `nlst_canc` differs from that in `nlst_prsn`, which is used.
     pub diagnoses_disagree: usize,
 }
 
-/// The study.
+/// The labels of the study, its exclusions and the series to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labelled {
     /// Exams, by patient, study year and UID.
     pub rows: Vec<LabelRow>,
-    /// What is left out, series after exams.
+    /// Excluded exams, then excluded series.
     pub exclusions: Vec<Exclusion>,
-    /// The series of these exams that are to be fetched: the preferred one of each exam.
+    /// The preferred series of each exam.
     pub series: Vec<SeriesRow>,
     /// All usable series of these exams.
     pub all_series: Vec<SeriesRow>,
-    /// Counts.
+    /// Counts of the flow.
     pub counts: Counts,
 }

@@ -1,31 +1,31 @@
-//! From a screening to its label.
+//! The label of a screening.
 //!
 //! ```text
 //! days = candx_days − scr_days{year}
-//! days < 0                 after the diagnosis: left out
+//! days < 0                 after the diagnosis: excluded
 //! 0 ≤ days < horizon       positive
-//! days ≥ horizon           negative at this horizon, or left out
-//! no lung cancer           negative, if followed up for as long as the rule wants
+//! days ≥ horizon           negative at this horizon, or excluded
+//! no lung cancer           negative, if the follow-up is as long as the rule requires
 //! ```
 
 use super::codes::Days;
 use super::tables::{Arm, Cancers, Person};
 use serde::{Deserialize, Serialize};
 
-/// How labels are made.
+/// Rules for labels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rules {
     /// A screening is positive when lung cancer is diagnosed within fewer days than this.
     pub horizon_days: i64,
-    /// What becomes of screenings of persons who are diagnosed later than that.
+    /// Label of screenings of persons who are diagnosed after the horizon.
     pub later_cancers: LaterCancers,
-    /// What a screening of a person without lung cancer needs to be negative.
+    /// Follow-up that a screening of a person without lung cancer needs for a negative label.
     pub follow_up: FollowUp,
-    /// What becomes of a second exam in one study year.
+    /// Use of a second exam in one study year.
     pub several_exams: SeveralExams,
-    /// Series that are thicker than this by their description are left out; 0 is off.
+    /// Series with thicker slices by their description are excluded; 0 disables the limit.
     pub max_thickness_mm: f64,
-    /// How many positive and negative exams are drawn at most; `None` takes all.
+    /// Maximum number of positive and negative exams.
     pub sample: Sample,
 }
 
@@ -42,17 +42,17 @@ impl Default for Rules {
     }
 }
 
-/// What becomes of screenings of persons who are diagnosed after the horizon.
+/// Label of screenings of persons who are diagnosed after the horizon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LaterCancers {
-    /// They are negative: there was no cancer within the horizon.
+    /// Negative: no cancer was diagnosed within the horizon.
     Negative,
-    /// They are left out.
+    /// No label: they are excluded.
     Exclude,
 }
 
-/// What shows that a person without lung cancer stayed free of it.
+/// Evidence that a person stayed free of lung cancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FollowUp {
@@ -61,57 +61,58 @@ pub enum FollowUp {
     CancFreeDays,
     /// A screening of a later study year took place.
     LaterScreen,
-    /// Nothing is asked for.
+    /// No evidence is required.
     None,
 }
 
-/// What becomes of a second exam in one study year.
+/// Use of a second exam in one study year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeveralExams {
     /// Each has the label of its study year.
     Keep,
-    /// The one with most images is kept, of equals the one whose UID comes first.
+    /// The exam with most images is kept; ties go to the first UID.
     MostImages,
 }
 
-/// How many exams are drawn.
+/// Number of exams to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sample {
-    /// Of positive ones; `None` takes all.
+    /// Positive exams; `None` takes all.
     pub positives: Option<usize>,
-    /// Of negative ones; `None` takes all.
+    /// Negative exams; `None` takes all.
     pub negatives: Option<usize>,
     /// Seed of the draw.
     pub seed: u64,
 }
 
-/// What is known of a screening.
+/// The label of a screening and the days behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// 1 for cancer within the horizon.
     pub label: u8,
     /// Days from the screening to the first diagnosis; `None` without one.
     pub days_to_cancer: Option<i64>,
-    /// Days from the screening to when a person without cancer was last known to be free of it.
+    /// Days from the screening to the last day on which a person without cancer was known to be free
+    /// of it.
     pub days_of_follow_up: Option<i64>,
 }
 
-/// Why something is left out: a short stable word and a sentence.
+/// The reason of an exclusion: a short stable code and a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// The word.
+    /// The code.
     pub code: &'static str,
     /// The sentence.
-    pub told: String,
+    pub message: String,
 }
 
-/// A [`Reason`].
-pub fn reason(code: &'static str, told: impl Into<String>) -> Reason {
-    Reason { code, told: told.into() }
+/// Makes a [`Reason`].
+pub fn reason(code: &'static str, message: impl Into<String>) -> Reason {
+    Reason { code, message: message.into() }
 }
 
-/// The label of a person's screening in a study year, or why there is none.
+/// The label of a person's screening in a study year, or the reason of its exclusion.
 pub fn outcome(
     person: &Person,
     cancers: Option<&Cancers>,
@@ -121,49 +122,52 @@ pub fn outcome(
     if person.arm == Some(Arm::Xray) {
         return Err(reason(
             "xray-arm",
-            "rndgroup says radiography, so that scr_days are those of other exams",
+            "rndgroup is radiography, so scr_days belong to radiographs",
         ));
     }
     let scr_days = format!("scr_days{year}");
-    let screened = match person.screened[usize::from(year)] {
+    let screen_day = match person.screen_days[usize::from(year)] {
         Days::Known(days) => days,
         Days::Code('E') => {
-            let told = format!("{scr_days} is .E: screened after the diagnosis of lung cancer");
-            return Err(reason("after-diagnosis", told));
+            let message = format!("{scr_days} is .E: screened after the diagnosis of lung cancer");
+            return Err(reason("after-diagnosis", message));
         }
         Days::Code('W') => {
-            let told = format!("{scr_days} is .W: the wrong exam was made");
-            return Err(reason("wrong-screen", told));
+            let message = format!("{scr_days} is .W: the wrong exam was made");
+            return Err(reason("wrong-screen", message));
         }
         other => {
-            let told = format!("{scr_days} has no day of the screening: {}", other.in_words());
-            return Err(reason("no-screen-date", told));
+            let message =
+                format!("{scr_days} is {}, expected the day of the screening", other.to_text());
+            return Err(reason("no-screen-date", message));
         }
     };
-    let noted = person.cancer_noted || cancers.is_some();
-    let dated = person.diagnosed.known().or_else(|| cancers?.first_days);
-    match dated {
-        Some(diagnosed) => with_cancer(diagnosed - screened, rules),
-        None if noted => Err(reason(
+    let has_cancer = person.has_cancer_record || cancers.is_some();
+    let diagnosis_day = person.diagnosis_day.known().or_else(|| cancers?.first_days);
+    match diagnosis_day {
+        Some(diagnosis_day) => with_cancer(diagnosis_day - screen_day, rules),
+        None if has_cancer => Err(reason(
             "cancer-without-date",
             format!(
-                "a lung cancer is on record, and candx_days is {}",
-                person.diagnosed.in_words()
+                "a lung cancer is on record, but candx_days is {}",
+                person.diagnosis_day.to_text()
             ),
         )),
-        None => without_cancer(person, year, screened, rules),
+        None => without_cancer(person, year, screen_day, rules),
     }
 }
 
 fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
     let horizon = rules.horizon_days;
     if days < 0 {
-        let told = format!("screened {} days after the diagnosis of lung cancer", -days);
-        return Err(reason("after-diagnosis", told));
+        let message = format!("screened {} days after the diagnosis of lung cancer", -days);
+        return Err(reason("after-diagnosis", message));
     }
     if days >= horizon && rules.later_cancers == LaterCancers::Exclude {
-        let told = format!("lung cancer {days} days after the screening, horizon {horizon}");
-        return Err(reason("later-cancer", told));
+        let message = format!(
+            "lung cancer {days} days after the screening, beyond the horizon of {horizon} days"
+        );
+        return Err(reason("later-cancer", message));
     }
     Ok(Outcome {
         label: u8::from(days < horizon),
@@ -175,34 +179,34 @@ fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
 fn without_cancer(
     person: &Person,
     year: u8,
-    screened: i64,
+    screen_day: i64,
     rules: &Rules,
 ) -> Result<Outcome, Reason> {
-    let followed = person.cancer_free.known().map(|days| days - screened);
+    let follow_up_days = person.cancer_free_day.known().map(|days| days - screen_day);
     let horizon = rules.horizon_days;
     match rules.follow_up {
         FollowUp::None => {}
-        FollowUp::CancFreeDays => match followed {
+        FollowUp::CancFreeDays => match follow_up_days {
             Some(days) if days >= horizon => {}
             Some(days) => {
-                let told =
+                let message =
                     format!("known to be free of lung cancer for {days} days, not {horizon}");
-                return Err(reason("short-follow-up", told));
+                return Err(reason("short-follow-up", message));
             }
             None => {
-                let told = format!("canc_free_days is {}", person.cancer_free.in_words());
-                return Err(reason("no-follow-up", told));
+                let message = format!("canc_free_days is {}", person.cancer_free_day.to_text());
+                return Err(reason("no-follow-up", message));
             }
         },
         FollowUp::LaterScreen => {
-            let later = &person.screened[usize::from(year) + 1..];
-            if !later.iter().any(|days| days.known().is_some_and(|days| days > screened)) {
-                let told = format!("no screening after study year {year}");
-                return Err(reason("no-later-screen", told));
+            let later = &person.screen_days[usize::from(year) + 1..];
+            if !later.iter().any(|days| days.known().is_some_and(|days| days > screen_day)) {
+                let message = format!("no screening after study year {year}");
+                return Err(reason("no-later-screen", message));
             }
         }
     }
-    Ok(Outcome { label: 0, days_to_cancer: None, days_of_follow_up: followed })
+    Ok(Outcome { label: 0, days_to_cancer: None, days_of_follow_up: follow_up_days })
 }
 
 #[cfg(test)]
@@ -210,17 +214,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn person(screened: [Days; 3], diagnosed: Days, cancer_free: Days) -> Person {
+    fn person(screen_days: [Days; 3], diagnosis_day: Days, cancer_free_day: Days) -> Person {
         Person {
             arm: None,
             age: Some(61),
             sex: "male",
             race: "",
             smoking: "",
-            screened,
-            diagnosed,
-            cancer_free,
-            cancer_noted: false,
+            screen_days,
+            diagnosis_day,
+            cancer_free_day,
+            has_cancer_record: false,
             stage: "",
         }
     }
@@ -229,47 +233,48 @@ mod tests {
         Days::Known(days)
     }
 
-    /// What becomes of the first screening, at day 10, of a person diagnosed on a day.
-    fn first_of(diagnosed: i64, rules: &Rules) -> Result<u8, &'static str> {
-        let person = person([known(10), known(375), Days::Blank], known(diagnosed), Days::Blank);
-        outcome(&person, None, 0, rules).map(|it| it.label).map_err(|why| why.code)
+    /// Label or code of the first screening, on day 10, of a person diagnosed on a day.
+    fn first_screening(diagnosis_day: i64, rules: &Rules) -> Result<u8, &'static str> {
+        let person =
+            person([known(10), known(375), Days::Blank], known(diagnosis_day), Days::Blank);
+        outcome(&person, None, 0, rules).map(|it| it.label).map_err(|reason| reason.code)
     }
 
     #[test]
-    fn the_borders_of_the_horizon_are_where_the_rule_says() {
+    fn the_limits_of_the_horizon_are_exact() {
         let rules = Rules::default();
-        assert_eq!(first_of(9, &rules), Err("after-diagnosis"));
-        assert_eq!(first_of(10, &rules), Ok(1));
-        assert_eq!(first_of(374, &rules), Ok(1));
-        assert_eq!(first_of(375, &rules), Ok(0));
-        assert_eq!(first_of(3000, &rules), Ok(0));
+        assert_eq!(first_screening(9, &rules), Err("after-diagnosis"));
+        assert_eq!(first_screening(10, &rules), Ok(1));
+        assert_eq!(first_screening(374, &rules), Ok(1));
+        assert_eq!(first_screening(375, &rules), Ok(0));
+        assert_eq!(first_screening(3000, &rules), Ok(0));
         let strict = Rules { later_cancers: LaterCancers::Exclude, ..rules };
-        assert_eq!(first_of(374, &strict), Ok(1));
-        assert_eq!(first_of(375, &strict), Err("later-cancer"));
+        assert_eq!(first_screening(374, &strict), Ok(1));
+        assert_eq!(first_screening(375, &strict), Err("later-cancer"));
     }
 
     proptest! {
         #[test]
         fn a_screening_is_positive_exactly_within_the_horizon(
-            screened in 0i64..1200, diagnosed in 0i64..3000, horizon in 1i64..2200,
+            screen_day in 0i64..1200, diagnosis_day in 0i64..3000, horizon in 1i64..2200,
         ) {
             let rules = Rules { horizon_days: horizon, ..Rules::default() };
-            let person = person([known(screened), Days::Blank, Days::Blank], known(diagnosed), Days::Blank);
-            let days = diagnosed - screened;
+            let person = person([known(screen_day), Days::Blank, Days::Blank], known(diagnosis_day), Days::Blank);
+            let days = diagnosis_day - screen_day;
             match outcome(&person, None, 0, &rules) {
-                Err(why) => prop_assert!(days < 0 && why.code == "after-diagnosis"),
-                Ok(told) => {
-                    prop_assert_eq!(told.label == 1, days >= 0 && days < horizon);
-                    prop_assert_eq!(told.days_to_cancer, Some(days));
+                Err(reason) => prop_assert!(days < 0 && reason.code == "after-diagnosis"),
+                Ok(outcome) => {
+                    prop_assert_eq!(outcome.label == 1, days >= 0 && days < horizon);
+                    prop_assert_eq!(outcome.days_to_cancer, Some(days));
                 }
             }
         }
     }
 
     #[test]
-    fn codes_of_a_screening_are_reasons_of_their_own() {
-        let screened = [Days::Code('E'), Days::Code('W'), Days::Code('N')];
-        let person = person(screened, Days::Code('N'), known(2000));
+    fn each_code_of_a_screening_has_its_reason() {
+        let screen_days = [Days::Code('E'), Days::Code('W'), Days::Code('N')];
+        let person = person(screen_days, Days::Code('N'), known(2000));
         let code = |year| outcome(&person, None, year, &Rules::default()).unwrap_err().code;
         assert_eq!(
             [code(0), code(1), code(2)],
@@ -278,39 +283,39 @@ mod tests {
     }
 
     #[test]
-    fn each_follow_up_rule_asks_for_what_it_says() {
+    fn follow_up_rules_require_their_evidence() {
         let short = person([known(5), known(370), known(735)], Days::Code('N'), known(1099));
-        let told = |person: &Person, year, follow_up| {
+        let label = |person: &Person, year, follow_up| {
             let rules = Rules { follow_up, ..Rules::default() };
-            outcome(person, None, year, &rules).map(|it| it.label).map_err(|why| why.code)
+            outcome(person, None, year, &rules).map(|it| it.label).map_err(|reason| reason.code)
         };
         // 1099 − 735 is 364 days, one too few.
-        assert_eq!(told(&short, 2, FollowUp::CancFreeDays), Err("short-follow-up"));
-        assert_eq!(told(&short, 1, FollowUp::CancFreeDays), Ok(0));
-        assert_eq!(told(&short, 2, FollowUp::LaterScreen), Err("no-later-screen"));
-        assert_eq!(told(&short, 1, FollowUp::LaterScreen), Ok(0));
-        assert_eq!(told(&short, 2, FollowUp::None), Ok(0));
+        assert_eq!(label(&short, 2, FollowUp::CancFreeDays), Err("short-follow-up"));
+        assert_eq!(label(&short, 1, FollowUp::CancFreeDays), Ok(0));
+        assert_eq!(label(&short, 2, FollowUp::LaterScreen), Err("no-later-screen"));
+        assert_eq!(label(&short, 1, FollowUp::LaterScreen), Ok(0));
+        assert_eq!(label(&short, 2, FollowUp::None), Ok(0));
         let unknown = person([known(5), Days::Blank, Days::Blank], Days::Code('N'), Days::Blank);
-        assert_eq!(told(&unknown, 0, FollowUp::CancFreeDays), Err("no-follow-up"));
-        assert_eq!(told(&unknown, 0, FollowUp::LaterScreen), Err("no-later-screen"));
+        assert_eq!(label(&unknown, 0, FollowUp::CancFreeDays), Err("no-follow-up"));
+        assert_eq!(label(&unknown, 0, FollowUp::LaterScreen), Err("no-later-screen"));
     }
 
     #[test]
-    fn a_cancer_without_a_date_is_no_negative() {
-        let mut noted = person([known(5); 3], Days::Code('N'), known(2000));
-        noted.cancer_noted = true;
+    fn a_cancer_without_a_date_is_not_negative() {
+        let mut person = person([known(5); 3], Days::Code('N'), known(2000));
+        person.has_cancer_record = true;
         let rules = Rules { follow_up: FollowUp::None, ..Rules::default() };
-        assert_eq!(outcome(&noted, None, 0, &rules).unwrap_err().code, "cancer-without-date");
-        let dated = Cancers { first_days: Some(100) };
-        assert_eq!(outcome(&noted, Some(&dated), 0, &rules).unwrap().label, 1);
-        noted.cancer_noted = false;
-        let undated = Cancers { first_days: None };
-        let code = outcome(&noted, Some(&undated), 0, &rules).unwrap_err().code;
+        assert_eq!(outcome(&person, None, 0, &rules).unwrap_err().code, "cancer-without-date");
+        let with_date = Cancers { first_days: Some(100) };
+        assert_eq!(outcome(&person, Some(&with_date), 0, &rules).unwrap().label, 1);
+        person.has_cancer_record = false;
+        let without_date = Cancers { first_days: None };
+        let code = outcome(&person, Some(&without_date), 0, &rules).unwrap_err().code;
         assert_eq!(code, "cancer-without-date");
     }
 
     #[test]
-    fn the_other_arm_has_no_ct() {
+    fn the_radiography_arm_is_excluded() {
         let mut other = person([known(5); 3], Days::Code('N'), known(2000));
         other.arm = Some(Arm::Xray);
         assert_eq!(outcome(&other, None, 0, &Rules::default()).unwrap_err().code, "xray-arm");

@@ -1,27 +1,28 @@
-//! Drawing fewer exams of a class than there are, and the weights that make up for it.
+//! Draws a sample of the exams of each class, and computes their weights.
 
 use super::rows::LabelRow;
 use super::rules::Sample;
 use crate::random;
 use rand::seq::SliceRandom;
 
-/// Keeps so many exams of each class, drawn from the sample's seed, gives each the weight that its
-/// class stands for, and returns the others. The draw does not depend on the order of rows.
+/// Keeps the requested number of exams of each class, drawn from the sample's seed, and returns the others.
+/// Each kept exam has the inverse of its probability of being drawn as its weight. The draw does not depend
+/// on the order of rows.
 pub(super) fn draw(rows: &mut Vec<LabelRow>, sample: &Sample) -> Vec<LabelRow> {
     let (mut kept, mut others) = (Vec::new(), Vec::new());
     let (positive, negative) = std::mem::take(rows).into_iter().partition(|row| row.label == 1);
-    for (name, members, most) in
+    for (name, members, requested) in
         [("positives", positive, sample.positives), ("negatives", negative, sample.negatives)]
     {
         let mut members: Vec<LabelRow> = members;
-        let all = members.len();
-        let taken = most.unwrap_or(all).min(all);
-        if taken < all {
+        let available = members.len();
+        let count = requested.unwrap_or(available).min(available);
+        if count < available {
             members.sort_by(|a, b| (&a.patient_id, &a.exam_id).cmp(&(&b.patient_id, &b.exam_id)));
             members.shuffle(&mut random::stream(sample.seed, &format!("nlst/{name}")));
         }
-        let weight = if taken > 0 { all as f64 / taken as f64 } else { 1.0 };
-        others.extend(members.split_off(taken));
+        let weight = if count > 0 { available as f64 / count as f64 } else { 1.0 };
+        others.extend(members.split_off(count));
         kept.extend(members.into_iter().map(|row| LabelRow { weight, ..row }));
     }
     *rows = kept;

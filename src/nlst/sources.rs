@@ -1,38 +1,38 @@
-//! Where the Imaging Data Commons keeps the trial's tables and the index of its series.
+//! Addresses of the trial's tables and the index of its series in the Imaging Data Commons.
 
-/// The release of the index that is taken unless another is asked for. What stands before its first
-/// dot is the version of the archive and of the clinical tables.
+/// The default release of the index. The number before its first dot is the version of the archive and of the
+/// clinical tables.
 pub const RELEASE: &str = "24.2.2";
 
-/// The folder that the index is fetched into, beside the tables.
+/// Name of the folder of the downloaded index, in the folder of the tables.
 pub const INDEX_FOLDER: &str = "idc_index";
 
-/// Who answers for a bucket.
+/// The provider of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// Amazon.
+    /// Amazon S3.
     Aws,
-    /// Google.
+    /// Google Cloud Storage.
     Google,
 }
 
 /// A table, or the index, in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// What it is called, and the folder that its pieces belong in.
+    /// Its name, which is also the folder of its pieces.
     pub name: &'static str,
-    /// Who has it.
+    /// Its provider.
     pub host: Host,
-    /// Its place, a folder or a file: `s3://bucket/key`.
+    /// Its address, a folder or a file: `s3://bucket/key`.
     pub place: String,
 }
 
-/// The tables and the index of a release. The tables are exports of the archive's database, a folder
-/// of Parquet pieces each (learn.canceridc.dev, "Files and metadata"); the index is one Parquet file
-/// among the artifacts of the project `idc-index-data`.
+/// The tables and the index of a release. Each table is an export of the archive's database, a folder of
+/// Parquet pieces (learn.canceridc.dev, "Files and metadata"). The index is one Parquet file among the
+/// artifacts of the project `idc-index-data`.
 ///
 /// # Errors
-/// A sentence, when the release is no version.
+/// A sentence, if the release is not a version.
 pub fn sources(release: &str) -> Result<Vec<Source>, String> {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !release.contains('.') || !release.split('.').all(digits) {

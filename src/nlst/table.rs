@@ -1,135 +1,139 @@
-//! Rows of the trial's tables: of the columns that are wanted, one after the other.
+//! Rows of the trial's tables, with the cells of the requested columns.
 
 use crate::table::{self, Cells, RowNumber, Unreadable};
 use std::path::{Path, PathBuf};
 
-/// A table that cannot be used.
+/// An error of reading a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// It cannot be read.
-    #[error("{0}; expected a table as CSV or Parquet, with named columns")]
+    /// The table cannot be read.
+    #[error("{0}; expected a CSV or Parquet table with named columns")]
     Unreadable(#[from] Unreadable),
-    /// The tables are not there, or there are too many.
+    /// A table is missing or ambiguous.
     #[error("cannot read {path}: {message}; expected {expected}")]
     NoTables {
-        /// Where they should be.
+        /// The folder or file.
         path: PathBuf,
-        /// What is there instead.
+        /// What was found.
         message: String,
-        /// What should be.
+        /// What was expected.
         expected: &'static str,
     },
-    /// A column that is needed is absent.
+    /// A required column is missing.
     #[error("{path} has no column `{column}`; its columns are: {found}")]
     NoColumn {
         /// The file.
         path: PathBuf,
-        /// What is missing.
+        /// The missing column.
         column: &'static str,
-        /// What is there.
+        /// The columns of the table.
         found: String,
     },
-    /// A value that cannot be.
+    /// A cell has an invalid value.
     #[error("{path}, {at}, column `{column}`: found \"{found}\", expected {expected}")]
     BadValue {
         /// The file.
         path: PathBuf,
-        /// Where in it: `line 7`, or `row 6` of a Parquet file.
+        /// Its position: `line 7`, or `row 6` of a Parquet file.
         at: RowNumber,
         /// The column.
         column: &'static str,
-        /// What was found.
+        /// The value.
         found: String,
-        /// What is needed.
+        /// The expected value.
         expected: String,
     },
 }
 
-/// A column that is wanted of a table.
+/// A requested column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// Its name; case does not matter.
+    /// Its name, in any case.
     pub name: &'static str,
-    /// Whether the table is of no use without it.
-    pub needed: bool,
+    /// Whether its absence is an error.
+    pub is_required: bool,
 }
 
-/// A column that must be there.
-pub const fn needed(name: &'static str) -> Column {
-    Column { name, needed: true }
+/// A column whose absence is an error.
+pub const fn required(name: &'static str) -> Column {
+    Column { name, is_required: true }
 }
 
-/// A column that may be absent: its cells are then empty.
+/// A column that may be absent; its cells are then empty.
 pub const fn optional(name: &'static str) -> Column {
-    Column { name, needed: false }
+    Column { name, is_required: false }
 }
 
-/// One row, its cells in the order in which the columns were asked for.
+/// One row, with its cells in the order of the requested columns.
 pub struct Row<'a> {
     columns: &'a [Column],
     row: &'a Cells<'a>,
 }
 
 impl Row<'_> {
-    /// The text of the cell at a place of the columns asked for, without blanks around it.
-    pub fn text(&self, place: usize) -> &str {
-        self.row.cells[place]
+    /// The text of the cell of a requested column, without surrounding blanks.
+    pub fn text(&self, column: usize) -> &str {
+        self.row.cells[column]
     }
 
-    /// Where it is in its file.
+    /// Its position in the file.
     pub fn at(&self) -> RowNumber {
         self.row.at()
     }
 
-    /// An error about the cell at `place`.
-    pub fn wrong(&self, place: usize, expected: impl Into<String>) -> TableError {
+    /// The error of an invalid cell.
+    pub fn wrong(&self, column: usize, expected: impl Into<String>) -> TableError {
         TableError::BadValue {
             path: self.row.path.to_owned(),
             at: self.row.at(),
-            column: self.columns[place].name,
-            found: self.text(place).to_owned(),
+            column: self.columns[column].name,
+            found: self.text(column).to_owned(),
             expected: expected.into(),
         }
     }
 
     /// Text that must not be empty.
-    pub fn needed_text(&self, place: usize) -> Result<&str, TableError> {
-        match self.text(place) {
-            "" => Err(self.wrong(place, "something")),
+    pub fn required_text(&self, column: usize) -> Result<&str, TableError> {
+        match self.text(column) {
+            "" => Err(self.wrong(column, "a value")),
             text => Ok(text),
         }
     }
 
-    /// A whole number of the participant's own, such as `pid`: `100012`, or `100012.0` as some
-    /// programs write it.
-    pub fn identifier(&self, place: usize) -> Result<String, TableError> {
-        let text = self.needed_text(place)?;
+    /// An identifier such as `pid`: `100012`, or `100012.0` as some programs write it.
+    pub fn identifier(&self, column: usize) -> Result<String, TableError> {
+        let text = self.required_text(column)?;
         Ok(text.strip_suffix(".0").unwrap_or(text).to_owned())
     }
 }
 
-/// Reads a table row by row, whatever the order of its columns.
+/// Reads a table row by row. Its columns may be in any order.
 ///
 /// # Errors
-/// When it cannot be read, lacks a needed column, or `each` refuses a row.
+/// The table cannot be read or lacks a required column, or `each` fails.
 pub fn read_rows(
     path: &Path,
     columns: &[Column],
     mut each: impl FnMut(&Row) -> Result<(), TableError>,
 ) -> Result<(), TableError> {
-    let choose =
-        |path: &Path, names: &[String]| columns.iter().map(|one| place(path, names, one)).collect();
+    let choose = |path: &Path, names: &[String]| {
+        columns.iter().map(|column| find_column(path, names, column)).collect()
+    };
     table::read(path, choose, |row| each(&Row { columns, row }))
 }
 
-/// Where a column is among the names.
-fn place(path: &Path, names: &[String], column: &Column) -> Result<Option<usize>, TableError> {
-    let place = names.iter().position(|name| name.eq_ignore_ascii_case(column.name));
-    if place.is_none() && column.needed {
+/// The index of a column among the names.
+fn find_column(
+    path: &Path,
+    names: &[String],
+    column: &Column,
+) -> Result<Option<usize>, TableError> {
+    let index = names.iter().position(|name| name.eq_ignore_ascii_case(column.name));
+    if index.is_none() && column.is_required {
         let (path, found) = (path.to_owned(), names.join(", "));
         return Err(TableError::NoColumn { path, column: column.name, found });
     }
-    Ok(place)
+    Ok(index)
 }
 
 #[cfg(test)]
@@ -142,7 +146,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut rows = Vec::new();
         read_rows(&path, columns, |row| {
-            rows.push((0..columns.len()).map(|place| row.text(place).to_owned()).collect());
+            rows.push((0..columns.len()).map(|column| row.text(column).to_owned()).collect());
             Ok(())
         })?;
         Ok(rows)
@@ -150,20 +154,23 @@ mod tests {
 
     #[test]
     fn columns_come_in_any_order_and_case_and_optional_ones_may_be_absent() {
-        let columns = [needed("pid"), optional("rndgroup"), needed("age")];
+        let columns = [required("pid"), optional("rndgroup"), required("age")];
         let rows = read("\u{feff}AGE,other,PID\n 61 ,x,100001\n", &columns).unwrap();
         assert_eq!(rows, [["100001", "", "61"]]);
     }
 
     #[test]
-    fn a_missing_column_is_named_with_those_there() {
-        let told = read("a,b\n1,2\n", &[needed("pid")]).unwrap_err().to_string();
-        assert!(told.ends_with("table.csv has no column `pid`; its columns are: a, b"), "{told}");
+    fn a_missing_column_is_named_with_those_of_the_table() {
+        let message = read("a,b\n1,2\n", &[required("pid")]).unwrap_err().to_string();
+        assert!(
+            message.ends_with("table.csv has no column `pid`; its columns are: a, b"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_row_of_another_length_is_an_error_with_its_line() {
-        let told = read("pid,age\n1,2\n3\n", &[needed("pid")]).unwrap_err().to_string();
-        assert!(told.contains("line: 3"), "{told}");
+        let message = read("pid,age\n1,2\n3\n", &[required("pid")]).unwrap_err().to_string();
+        assert!(message.contains("line: 3"), "{message}");
     }
 }

@@ -1,11 +1,11 @@
-//! The trial's clinical tables, as the Imaging Data Commons and the Cancer Data Access System give
-//! them: `nlst_prsn` (one row a person, both arms), `nlst_canc` (one row a lung cancer),
-//! `nlst_screen` (one row a CT screening) and `nlst_ctab` (one row an abnormality on a CT).
+//! The trial's clinical tables, in the form of the Imaging Data Commons and the Cancer Data Access System:
+//! `nlst_prsn` (a row per person, both arms), `nlst_canc` (a row per lung cancer), `nlst_screen` (a row per CT
+//! screening) and `nlst_ctab` (a row per abnormality on a CT).
 
 use super::codes::Days;
 use super::rules::{Reason, reason};
 use super::sources::INDEX_FOLDER as INDEX;
-use super::table::{Row, TableError, needed, optional, read_rows};
+use super::table::{Row, TableError, optional, read_rows, required};
 use crate::table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -22,36 +22,36 @@ pub enum Arm {
 /// A row of `nlst_prsn`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Person {
-    /// The arm, where the table says it; the public one does not.
+    /// The arm; the public table does not contain it.
     pub arm: Option<Arm>,
     /// Age at randomisation, years.
     pub age: Option<i64>,
     /// `male`, `female` or empty.
     pub sex: &'static str,
-    /// In words, or empty.
+    /// Race in words, or empty.
     pub race: &'static str,
     /// `current`, `former` or empty.
     pub smoking: &'static str,
     /// Days from randomisation to the screening of each study year.
-    pub screened: [Days; 3],
+    pub screen_days: [Days; 3],
     /// Days from randomisation to the first diagnosis of lung cancer.
-    pub diagnosed: Days,
-    /// Days from randomisation to when the person was last known to be free of lung cancer.
-    pub cancer_free: Days,
-    /// Whether the table knows of a lung cancer in another way than by its date.
-    pub cancer_noted: bool,
+    pub diagnosis_day: Days,
+    /// Days from randomisation to the last day on which the person was known to be free of lung cancer.
+    pub cancer_free_day: Days,
+    /// Whether columns other than the date record a lung cancer.
+    pub has_cancer_record: bool,
     /// Stage of the first lung cancer in words, or empty.
     pub stage: &'static str,
 }
 
-/// What is known of a person's cancers from `nlst_canc`.
+/// The lung cancers of a person in `nlst_canc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancers {
-    /// The earliest diagnosis that has a date.
+    /// Days from randomisation to the earliest diagnosis with a date.
     pub first_days: Option<i64>,
 }
 
-/// What radiologists marked on the CT of a study year.
+/// Nodules that radiologists marked on the CT of a study year.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Nodules {
     /// Non-calcified nodules or masses of 4 mm and more.
@@ -60,15 +60,14 @@ pub struct Nodules {
     pub largest_mm: Option<f64>,
 }
 
-/// The tables together. Only persons must be there.
+/// All tables. Only the table of persons is required.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// By `pid`.
     pub persons: HashMap<String, Person>,
-    /// Why nothing can be said of a person, by `pid`: a row of theirs cannot be read, or rows
-    /// contradict one another.
+    /// Persons with an unreadable row or contradictory rows, by `pid`.
     pub unusable: BTreeMap<String, Reason>,
-    /// Different `pid` in the table of persons.
+    /// Number of distinct `pid` in the table of persons.
     pub persons_in_table: usize,
     /// Rows without a `pid`, in all tables.
     pub rows_without_person: usize,
@@ -78,27 +77,27 @@ pub struct Tables {
     pub screens: Option<HashMap<String, BTreeSet<u8>>>,
     /// By `pid` and study year; `None` without the table.
     pub nodules: Option<HashMap<(String, u8), Nodules>>,
-    /// The files that were read, by the name of the table.
+    /// The input files, by the name of the table.
     pub files: BTreeMap<&'static str, PathBuf>,
 }
 
-const A_FOLDER: &str = "a folder with the trial's tables, as CSV or Parquet: nlst_prsn and, where they \
-    are at hand, nlst_canc, nlst_screen, nlst_ctab; --fetch-tables fetches them";
+const EXPECTED_FOLDER: &str = "a folder with the table nlst_prsn and optionally nlst_canc, nlst_screen and \
+    nlst_ctab, as CSV or Parquet; use --fetch-tables to download them";
 
-/// The index of series beside the tables, if there is one: `idc_index` with an ending, or a folder of
-/// that name.
+/// The index of series in the folder of the tables, if it exists: `idc_index` with an extension of a table, or a
+/// folder of that name.
 pub fn find_index(folder: &Path) -> Option<PathBuf> {
-    let beside = |ending: &&str| folder.join(format!("{INDEX}{ending}"));
-    let file = table::ENDINGS.iter().map(beside).find(|path| path.is_file());
+    let path = |ending: &&str| folder.join(format!("{INDEX}{ending}"));
+    let file = table::ENDINGS.iter().map(path).find(|path| path.is_file());
     file.or_else(|| Some(folder.join(INDEX)).filter(|path| path.is_dir()))
 }
 
 /// Reads the tables of a folder: `nlst_prsn.csv`, `nlst_prsn.parquet`, a folder `nlst_prsn` with the
-/// pieces of the table, or, as the Cancer Data Access System names them, one file such as
+/// pieces of the table, or a file as the Cancer Data Access System names it, such as
 /// `nlst_780_prsn_idc_20210527.csv`.
 ///
 /// # Errors
-/// When the table of persons is not there, or one that is there cannot be used.
+/// The table of persons is missing, or a table cannot be read.
 pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
     let mut files = BTreeMap::new();
     for name in ["prsn", "canc", "screen", "ctab"] {
@@ -109,16 +108,16 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
     let Some(persons) = files.get("prsn") else {
         return Err(TableError::NoTables {
             path: folder.to_owned(),
-            message: "there is no table nlst_prsn in it".into(),
-            expected: A_FOLDER,
+            message: "table nlst_prsn is missing".into(),
+            expected: EXPECTED_FOLDER,
         });
     };
-    let mut oddities = Oddities::default();
-    let (persons, persons_in_table) = read_persons(persons, &mut oddities)?;
-    let cancers = files.get("canc").map(|path| read_cancers(path, &mut oddities)).transpose()?;
-    let screens = files.get("screen").map(|path| read_screens(path, &mut oddities)).transpose()?;
-    let nodules = files.get("ctab").map(|path| read_nodules(path, &mut oddities)).transpose()?;
-    let Oddities { unusable, rows_without_person } = oddities;
+    let mut problems = Problems::default();
+    let (persons, persons_in_table) = read_persons(persons, &mut problems)?;
+    let cancers = files.get("canc").map(|path| read_cancers(path, &mut problems)).transpose()?;
+    let screens = files.get("screen").map(|path| read_screens(path, &mut problems)).transpose()?;
+    let nodules = files.get("ctab").map(|path| read_nodules(path, &mut problems)).transpose()?;
+    let Problems { unusable, rows_without_person } = problems;
     Ok(Tables {
         persons,
         unusable,
@@ -131,15 +130,15 @@ pub fn read_tables(folder: &Path) -> Result<Tables, TableError> {
     })
 }
 
-/// Rows that cannot be used, by the person whom they are about.
+/// Unreadable and contradictory rows, by person.
 #[derive(Default)]
-struct Oddities {
+struct Problems {
     unusable: BTreeMap<String, Reason>,
     rows_without_person: usize,
 }
 
-impl Oddities {
-    /// Reads a row of the person in its first column; an unreadable one makes the person unusable.
+impl Problems {
+    /// Reads a row of the person in its first column. An unreadable row makes the person unusable.
     fn read(
         &mut self,
         row: &Row,
@@ -151,8 +150,8 @@ impl Oddities {
         };
         match read(pid.clone()) {
             Err(error @ TableError::BadValue { .. }) => {
-                let why = || reason("unreadable-person", error.to_string());
-                self.unusable.entry(pid).or_insert_with(why);
+                let reason = || reason("unreadable-person", error.to_string());
+                self.unusable.entry(pid).or_insert_with(reason);
                 Ok(())
             }
             other => other,
@@ -160,11 +159,11 @@ impl Oddities {
     }
 }
 
-/// The file or folder of a table: its plain name, else the only one whose name has the table's among
-/// its words.
+/// The file or folder of a table: the one with its plain name, else the only one whose name contains the table's
+/// as a word.
 ///
 /// # Errors
-/// The folder cannot be read, or several could be the table.
+/// The folder cannot be read, or several files match.
 pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableError> {
     let unusable = |path: &Path, message: String, expected| TableError::NoTables {
         path: path.to_owned(),
@@ -172,8 +171,8 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableEr
         expected,
     };
     let entries =
-        std::fs::read_dir(folder).map_err(|e| unusable(folder, e.to_string(), A_FOLDER))?;
-    let mut found: Vec<(bool, PathBuf)> = Vec::new();
+        std::fs::read_dir(folder).map_err(|e| unusable(folder, e.to_string(), EXPECTED_FOLDER))?;
+    let mut matches: Vec<(bool, PathBuf)> = Vec::new();
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().to_ascii_lowercase();
@@ -185,34 +184,34 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, TableEr
         };
         let mut words = stem.split(['_', '.', '-']);
         if words.next() == Some("nlst") && words.any(|word| word == table) {
-            found.push((stem != format!("nlst_{table}"), path));
+            matches.push((stem != format!("nlst_{table}"), path));
         }
     }
-    found.sort();
-    // A plain name goes before another.
-    let others = found.partition_point(|(is_other, _)| !is_other);
-    let found = if others > 0 { &found[..others] } else { &found[..] };
-    match found {
+    matches.sort();
+    // Plain names take precedence.
+    let plain_count = matches.partition_point(|(has_other_words, _)| !has_other_words);
+    let matches = if plain_count > 0 { &matches[..plain_count] } else { &matches[..] };
+    match matches {
         [] => Ok(None),
-        [(_, one)] => Ok(Some(one.clone())),
+        [(_, path)] => Ok(Some(path.clone())),
         [(_, first), (_, second), ..] => Err(unusable(
             first,
-            format!("{} could be the same table", second.display()),
-            "one of each table; rename or remove the other",
+            format!("{} is another file of the same table", second.display()),
+            "one file per table; rename or remove the other",
         )),
     }
 }
 
 fn read_persons(
     path: &Path,
-    oddities: &mut Oddities,
+    problems: &mut Problems,
 ) -> Result<(HashMap<String, Person>, usize), TableError> {
     let columns = [
-        needed("pid"),
-        needed("scr_days0"),
-        needed("scr_days1"),
-        needed("scr_days2"),
-        needed("candx_days"),
+        required("pid"),
+        required("scr_days0"),
+        required("scr_days1"),
+        required("scr_days2"),
+        required("candx_days"),
         optional("canc_free_days"),
         optional("rndgroup"),
         optional("age"),
@@ -227,19 +226,19 @@ fn read_persons(
     let mut pids = BTreeSet::new();
     let mut contradictory = BTreeMap::new();
     read_rows(path, &columns, |row| {
-        oddities.read(row, |pid| {
+        problems.read(row, |pid| {
             pids.insert(pid.clone());
             let person = person(row)?;
-            if persons.get(&pid).is_some_and(|known| *known != person) {
-                let why =
-                    format!("{}, {}: an earlier row says otherwise", path.display(), row.at());
-                contradictory.entry(pid.clone()).or_insert(reason("contradictory-person", why));
+            if persons.get(&pid).is_some_and(|earlier| *earlier != person) {
+                let message =
+                    format!("{}, {}: differs from an earlier row", path.display(), row.at());
+                contradictory.entry(pid.clone()).or_insert(reason("contradictory-person", message));
             }
             persons.entry(pid).or_insert(person);
             Ok(())
         })
     })?;
-    oddities.unusable.extend(contradictory);
+    problems.unusable.extend(contradictory);
     Ok((persons, pids.len()))
 }
 
@@ -250,22 +249,23 @@ fn person(row: &Row) -> Result<Person, TableError> {
         Some(2) => Some(Arm::Xray),
         Some(_) => return Err(row.wrong(6, "1 (CT) or 2 (radiography)")),
     };
-    let noted = row.number(11)?.is_some_and(|code| code != 0) || row.number(12)?.is_some();
+    let has_cancer_record =
+        row.number(11)?.is_some_and(|code| code != 0) || row.number(12)?.is_some();
     Ok(Person {
         arm,
         age: row.number(7)?,
         sex: word(row.number(8)?, &[(1, "male"), (2, "female")]),
         race: word(row.number(9)?, &RACES),
         smoking: word(row.number(10)?, &[(0, "former"), (1, "current")]),
-        screened: [row.days(1)?, row.days(2)?, row.days(3)?],
-        diagnosed: row.days(4)?,
-        cancer_free: row.days(5)?,
-        cancer_noted: noted,
+        screen_days: [row.days(1)?, row.days(2)?, row.days(3)?],
+        diagnosis_day: row.days(4)?,
+        cancer_free_day: row.days(5)?,
+        has_cancer_record,
         stage: word(row.number(13)?, &STAGES),
     })
 }
 
-/// The word for a code; empty for codes that stand for "unknown" in their many ways.
+/// The word for a code; empty for the codes of unknown values.
 fn word(code: Option<i64>, words: &[(i64, &'static str)]) -> &'static str {
     words.iter().find(|(known, _)| Some(*known) == code).map_or("", |(_, word)| word)
 }
@@ -293,11 +293,11 @@ const STAGES: [(i64, &str); 8] = [
 
 fn read_cancers(
     path: &Path,
-    oddities: &mut Oddities,
+    problems: &mut Problems,
 ) -> Result<HashMap<String, Cancers>, TableError> {
     let mut cancers = HashMap::<String, Cancers>::new();
-    read_rows(path, &[needed("pid"), needed("candx_days")], |row| {
-        oddities.read(row, |pid| {
+    read_rows(path, &[required("pid"), required("candx_days")], |row| {
+        problems.read(row, |pid| {
             let days = row.days(1)?.known();
             let entry = cancers.entry(pid).or_insert(Cancers { first_days: None });
             entry.first_days = [entry.first_days, days].into_iter().flatten().min();
@@ -309,11 +309,11 @@ fn read_cancers(
 
 fn read_screens(
     path: &Path,
-    oddities: &mut Oddities,
+    problems: &mut Problems,
 ) -> Result<HashMap<String, BTreeSet<u8>>, TableError> {
     let mut screens = HashMap::<String, BTreeSet<u8>>::new();
-    read_rows(path, &[needed("pid"), needed("study_yr")], |row| {
-        oddities.read(row, |pid| {
+    read_rows(path, &[required("pid"), required("study_yr")], |row| {
+        problems.read(row, |pid| {
             let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
             screens.entry(pid).or_default().insert(year);
             Ok(())
@@ -331,20 +331,20 @@ const NODULE: i64 = 51;
 
 fn read_nodules(
     path: &Path,
-    oddities: &mut Oddities,
+    problems: &mut Problems,
 ) -> Result<HashMap<(String, u8), Nodules>, TableError> {
     let columns =
-        [needed("pid"), needed("study_yr"), needed("sct_ab_desc"), optional("sct_long_dia")];
+        [required("pid"), required("study_yr"), required("sct_ab_desc"), optional("sct_long_dia")];
     let mut nodules = HashMap::<(String, u8), Nodules>::new();
     read_rows(path, &columns, |row| {
-        oddities.read(row, |pid| {
+        problems.read(row, |pid| {
             let year = study_year(row.number(1)?).ok_or_else(|| row.wrong(1, "0, 1 or 2"))?;
-            let (kind, size_mm) = (row.number(2)?, row.measure(3)?);
-            let marked = nodules.entry((pid, year)).or_default();
+            let (kind, size_mm) = (row.number(2)?, row.measurement(3)?);
+            let entry = nodules.entry((pid, year)).or_default();
             if kind == Some(NODULE) {
-                marked.count += 1;
-                marked.largest_mm =
-                    [marked.largest_mm, size_mm].into_iter().flatten().reduce(f64::max);
+                entry.count += 1;
+                entry.largest_mm =
+                    [entry.largest_mm, size_mm].into_iter().flatten().reduce(f64::max);
             }
             Ok(())
         })

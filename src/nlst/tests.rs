@@ -1,11 +1,11 @@
-//! Whole cohorts from synthetic tables with the traps of the real ones.
+//! Whole cohorts from synthetic tables with the special cases of the real ones.
 
 use super::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Persons, each with what is special about them.
+/// Persons, one for each special case.
 const PRSN: &str = "\
 pid,dataset_version,age,gender,race,cigsmok,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days,can_scr,cancyr,de_stag
 100001,x,61,1,1,1,5,370,735,.N,2400,0,.N,.N
@@ -85,15 +85,15 @@ fn labels(labelled: &Labelled) -> Vec<(&str, u8)> {
 
 /// Reasons by exam or series.
 fn reasons(labelled: &Labelled) -> Vec<(&str, &str)> {
-    let named = labelled.exclusions.iter().map(|one| {
-        let name = if one.series.is_empty() { &one.exam } else { &one.series };
-        (name.as_str(), one.code)
+    let reasons = labelled.exclusions.iter().map(|exclusion| {
+        let Exclusion { exam, series, code, .. } = exclusion;
+        (if series.is_empty() { exam.as_str() } else { series.as_str() }, *code)
     });
-    named.collect()
+    reasons.collect()
 }
 
 #[test]
-fn every_trap_ends_in_a_label_or_a_reason() {
+fn every_special_case_has_a_label_or_a_reason() {
     let folder = folder();
     let text = index(&[
         exam("100001", "1-0", "1999-01-02"),
@@ -115,7 +115,7 @@ fn every_trap_ends_in_a_label_or_a_reason() {
         exam("200008", "8-0", "1999-01-02"),
         exam("300000", "x-0", "1999-01-02"),
     ]);
-    let told = labelled(folder.path(), &text, &Rules::default());
+    let cohort = labelled(folder.path(), &text, &Rules::default());
     let expected = [
         ("1-0", 0),
         ("1-1", 0),
@@ -126,7 +126,7 @@ fn every_trap_ends_in_a_label_or_a_reason() {
         ("4-0", 0),
         ("4-2", 0),
     ];
-    assert_eq!(labels(&told), expected);
+    assert_eq!(labels(&cohort), expected);
     let expected = [
         ("3-1", "after-diagnosis"),
         ("4-1", "wrong-screen"),
@@ -138,8 +138,8 @@ fn every_trap_ends_in_a_label_or_a_reason() {
         ("8-0", "short-follow-up"),
         ("x-0", "unknown-person"),
     ];
-    assert_eq!(reasons(&told), expected);
-    let row = |exam: &str| told.rows.iter().find(|row| row.exam_id == exam).unwrap();
+    assert_eq!(reasons(&cohort), expected);
+    let row = |exam: &str| cohort.rows.iter().find(|row| row.exam_id == exam).unwrap();
     assert_eq!(row("2-0").days_to_cancer, Some(364));
     assert_eq!(row("2-1").days_to_cancer, Some(0));
     assert_eq!(row("4-2").days_to_cancer, Some(365));
@@ -147,13 +147,13 @@ fn every_trap_ends_in_a_label_or_a_reason() {
     assert_eq!((row("2-1").nodules, row("2-1").largest_nodule_mm), (Some(2), Some(12.0)));
     assert_eq!((row("3-0").nodules, row("3-0").largest_nodule_mm), (Some(1), None));
     assert_eq!(row("1-0").nodules, Some(0));
-    let who = row("4-2");
-    assert_eq!((who.age, who.sex, who.race, who.smoking), (Some(62), "female", "", "former"));
-    assert_eq!(who.stage, "IIIA");
+    let last = row("4-2");
+    assert_eq!((last.age, last.sex, last.race, last.smoking), (Some(62), "female", "", "former"));
+    assert_eq!(last.stage, "IIIA");
 }
 
 #[test]
-fn every_exam_is_labelled_or_left_out_once_and_counted() {
+fn every_exam_is_labelled_or_excluded_once_and_counted() {
     let folder = folder();
     let persons: Vec<&str> = PRSN.lines().skip(1).map(|line| &line[..6]).collect();
     let mut text = INDEX_HEAD.to_owned();
@@ -165,51 +165,52 @@ fn every_exam_is_labelled_or_left_out_once_and_counted() {
     let follow_ups = [FollowUp::CancFreeDays, FollowUp::LaterScreen, FollowUp::None];
     for (follow_up, negatives) in follow_ups.into_iter().zip([None, Some(2), Some(100)]) {
         let sample = Sample { negatives, ..Sample::default() };
-        let told = labelled(folder.path(), &text, &Rules { follow_up, sample, ..Rules::default() });
-        let counts = &told.counts;
-        let named: BTreeSet<&str> = told
+        let cohort =
+            labelled(folder.path(), &text, &Rules { follow_up, sample, ..Rules::default() });
+        let counts = &cohort.counts;
+        let exams: BTreeSet<&str> = cohort
             .rows
             .iter()
             .map(|row| row.exam_id.as_str())
-            .chain(told.exclusions.iter().map(|one| one.exam.as_str()))
+            .chain(cohort.exclusions.iter().map(|exclusion| exclusion.exam.as_str()))
             .collect();
-        assert_eq!(named.len(), 24);
-        assert_eq!(told.rows.len() + told.exclusions.len(), 24);
+        assert_eq!(exams.len(), 24);
+        assert_eq!(cohort.rows.len() + cohort.exclusions.len(), 24);
         assert_eq!((counts.exams, counts.patients, counts.persons_without_exam), (24, 8, 1));
-        let left: usize = counts.exams_left_out.values().sum();
-        assert_eq!(counts.exams, left + counts.labelled);
+        let excluded: usize = counts.exams_left_out.values().sum();
+        assert_eq!(counts.exams, excluded + counts.labelled);
         assert_eq!(counts.labelled, counts.kept + counts.not_drawn);
-        assert_eq!(counts.kept, told.rows.len());
+        assert_eq!(counts.kept, cohort.rows.len());
     }
 }
 
 #[test]
-fn the_study_year_comes_from_the_date_then_the_description_then_the_only_screening_left() {
+fn the_study_year_comes_from_the_date_then_the_description_then_the_only_free_screening() {
     let folder = folder();
     let text = index(&[
-        // The date counts where the description says another year.
+        // The date takes precedence over the description.
         ["100001", "1-0", "a", "1999-01-02", "1,OPA,GE,LS16,STANDARD,360,2.5,120,80,40,1.5", "100"],
         ["100001", "1-1", "b", "2013-05-06", "1,OPA,GE,LS16,STANDARD,360,2.5,120,80,40,1.5", "100"],
-        // 2001 is the only screening that no other exam has.
+        // Year 2 is the only screening without an exam.
         ["100001", "1-2", "c", "", "CHEST", "100"],
-        // Two screenings are left.
+        // Two screenings are without an exam.
         ["200007", "7-x", "d", "", "CHEST", "100"],
         ["200009", "9-0", "e", "1999-01-02", "", "100"],
         ["200009", "9-0", "f", "2000-01-02", "", "100"],
     ]);
-    let told = labelled(folder.path(), &text, &Rules::default());
-    let years: Vec<(&str, u8, &str)> = told
+    let cohort = labelled(folder.path(), &text, &Rules::default());
+    let years: Vec<(&str, u8, &str)> = cohort
         .rows
         .iter()
         .map(|row| (row.exam_id.as_str(), row.study_year, row.study_year_from))
         .collect();
     assert_eq!(years, [("1-0", 0, "date"), ("1-1", 1, "description"), ("1-2", 2, "screen")]);
-    assert_eq!(reasons(&told), [("7-x", "no-study-year"), ("9-0", "conflicting-years")]);
-    assert_eq!(told.counts.years_disagree, 1);
+    assert_eq!(reasons(&cohort), [("7-x", "no-study-year"), ("9-0", "conflicting-years")]);
+    assert_eq!(cohort.counts.years_disagree, 1);
 }
 
 #[test]
-fn two_exams_of_a_year_are_kept_or_the_larger_stands_for_both() {
+fn two_exams_of_a_year_are_kept_or_only_the_larger() {
     let folder = folder();
     let text = index(&[
         ["100001", "1-a", "a", "1999-01-02", "", "80"],
@@ -217,16 +218,16 @@ fn two_exams_of_a_year_are_kept_or_the_larger_stands_for_both() {
         ["100001", "1-b", "c", "1999-01-02", "", "60"],
         exam("100001", "1-2", "2001-01-02"),
     ]);
-    let told = labelled(folder.path(), &text, &Rules::default());
-    assert_eq!(labels(&told), [("1-a", 0), ("1-b", 0), ("1-2", 0)]);
+    let cohort = labelled(folder.path(), &text, &Rules::default());
+    assert_eq!(labels(&cohort), [("1-a", 0), ("1-b", 0), ("1-2", 0)]);
     let rules = Rules { several_exams: SeveralExams::MostImages, ..Rules::default() };
-    let told = labelled(folder.path(), &text, &rules);
-    assert_eq!(labels(&told), [("1-b", 0), ("1-2", 0)]);
-    assert_eq!(reasons(&told), [("1-a", "second-exam")]);
+    let cohort = labelled(folder.path(), &text, &rules);
+    assert_eq!(labels(&cohort), [("1-b", 0), ("1-2", 0)]);
+    assert_eq!(reasons(&cohort), [("1-a", "second-exam")]);
 }
 
 #[test]
-fn series_that_are_no_use_are_left_out_and_the_preferred_one_is_to_be_fetched() {
+fn unusable_series_are_excluded_and_the_preferred_one_is_fetched() {
     let folder = folder();
     let mut text = index(&[
         ["100001", "1-0", "sharp", "1999-01-02", "0,OPA,SE,VZOOM,B50f,300,2,120,75,40,na", "150"],
@@ -237,29 +238,29 @@ fn series_that_are_no_use_are_left_out_and_the_preferred_one_is_to_be_fetched() 
     ]);
     text += "nlst,100001,1-9,slides,2001-01-02,SM,,1,9,\nlidc_idri,L,L,L,2000-01-01,CT,,1,9,\n";
     let rules = Rules { max_thickness_mm: 2.5, ..Rules::default() };
-    let told = labelled(folder.path(), &text, &rules);
-    assert_eq!(labels(&told), [("1-0", 0)]);
+    let cohort = labelled(folder.path(), &text, &rules);
+    assert_eq!(labels(&cohort), [("1-0", 0)]);
     let expected = [
         ("1-1", "no-series"),
         ("scout", "localizer"),
         ("thick", "too-thick"),
         ("only-scout", "localizer"),
     ];
-    assert_eq!(reasons(&told), expected);
-    assert_eq!((told.counts.series, told.counts.series_of_other_collections), (5, 1));
-    assert_eq!(told.counts.series_of_other_modalities, [("SM".to_owned(), 1)].into());
-    assert_eq!(told.counts.exams, 2, "slides make no exam");
-    assert_eq!(told.rows[0].manufacturer, "SIEMENS");
+    assert_eq!(reasons(&cohort), expected);
+    assert_eq!((cohort.counts.series, cohort.counts.series_of_other_collections), (5, 1));
+    assert_eq!(cohort.counts.series_of_other_modalities, [("SM".to_owned(), 1)].into());
+    assert_eq!(cohort.counts.exams, 2, "slides make no exam");
+    assert_eq!(cohort.rows[0].manufacturer, "SIEMENS");
     let uids = |series: &[SeriesRow]| -> Vec<String> {
-        series.iter().map(|one| one.series_uid.clone()).collect()
+        series.iter().map(|series| series.series_uid.clone()).collect()
     };
-    assert_eq!(uids(&told.series), ["soft"]);
-    assert_eq!(uids(&told.all_series), ["sharp", "soft"]);
-    assert_eq!(told.series[0].address, "s3://idc-open-data/uuid-soft/*");
+    assert_eq!(uids(&cohort.series), ["soft"]);
+    assert_eq!(uids(&cohort.all_series), ["sharp", "soft"]);
+    assert_eq!(cohort.series[0].address, "s3://idc-open-data/uuid-soft/*");
 }
 
 #[test]
-fn a_drawn_sample_weighs_as_much_as_the_whole_and_depends_on_the_seed_alone() {
+fn the_weights_of_a_sample_sum_to_the_cohort_and_the_draw_depends_on_the_seed_only() {
     let folder = folder();
     let lines: Vec<String> = [
         "1-0 100001 1999",
@@ -282,32 +283,35 @@ fn a_drawn_sample_weighs_as_much_as_the_whole_and_depends_on_the_seed_alone() {
         let text = INDEX_HEAD.to_owned() + &lines.concat();
         labelled(folder.path(), &text, &Rules { sample, ..Rules::default() })
     };
-    let told = draw(lines.clone(), 1);
-    assert_eq!((told.counts.kept_positive, told.counts.kept, told.counts.not_drawn), (2, 5, 3));
-    let weight: f64 = told.rows.iter().filter(|row| row.label == 0).map(|row| row.weight).sum();
+    let cohort = draw(lines.clone(), 1);
+    assert_eq!(
+        (cohort.counts.kept_positive, cohort.counts.kept, cohort.counts.not_drawn),
+        (2, 5, 3)
+    );
+    let weight: f64 = cohort.rows.iter().filter(|row| row.label == 0).map(|row| row.weight).sum();
     assert!((weight - 6.0).abs() < 1e-12);
-    assert!(told.rows.iter().filter(|row| row.label == 1).all(|row| row.weight == 1.0));
+    assert!(cohort.rows.iter().filter(|row| row.label == 1).all(|row| row.weight == 1.0));
     let reversed = lines.iter().rev().cloned().collect();
-    assert_eq!(labels(&told), labels(&draw(reversed, 1)));
-    let others = (2..10).any(|seed| labels(&draw(lines.clone(), seed)) != labels(&told));
-    assert!(others);
+    assert_eq!(labels(&cohort), labels(&draw(reversed, 1)));
+    let seed_matters = (2..10).any(|seed| labels(&draw(lines.clone(), seed)) != labels(&cohort));
+    assert!(seed_matters);
 }
 
 #[test]
-fn the_other_arm_is_left_out_where_the_table_says_so() {
+fn the_radiography_arm_is_excluded() {
     let folder = folder();
     let text = "pid,rndgroup,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n\
                 100001,2,5,.N,.N,.N,3000\n100002,1.0,5,.N,.N,.N,3000.0\n";
     fs::write(folder.path().join("nlst_prsn.csv"), text).unwrap();
     fs::remove_file(folder.path().join("nlst_canc.csv")).unwrap();
     let text = index(&[exam("100001", "1-0", "1999-01-02"), exam("100002", "2-0", "1999-01-02")]);
-    let told = labelled(folder.path(), &text, &Rules::default());
-    assert_eq!(labels(&told), [("2-0", 0)]);
-    assert_eq!(reasons(&told), [("1-0", "xray-arm")]);
+    let cohort = labelled(folder.path(), &text, &Rules::default());
+    assert_eq!(labels(&cohort), [("2-0", 0)]);
+    assert_eq!(reasons(&cohort), [("1-0", "xray-arm")]);
 }
 
 #[test]
-fn tables_are_found_by_the_names_that_the_archives_give_them() {
+fn tables_are_found_by_the_names_of_the_archives() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("nlst_780_prsn_idc_20210527.csv"), PRSN).unwrap();
@@ -318,18 +322,19 @@ fn tables_are_found_by_the_names_that_the_archives_give_them() {
     assert_eq!(tables.persons.len(), 9);
     assert!(tables.cancers.is_none() && tables.screens.is_none());
     fs::write(at("nlst_781_prsn_idc_20220101.csv"), PRSN).unwrap();
-    let told = read_tables(folder.path()).unwrap_err().to_string();
-    assert!(told.contains("nlst_781_prsn_idc_20220101.csv could be the same table"), "{told}");
+    let error = read_tables(folder.path()).unwrap_err().to_string();
+    let expected = "nlst_781_prsn_idc_20220101.csv is another file of the same table";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
-fn a_record_belongs_to_the_labels_that_it_was_written_with() {
+fn a_record_is_valid_only_for_its_labels() {
     let folder = folder();
     let rules = Rules::default();
-    let told = labelled(folder.path(), &index(&[exam("100001", "1-0", "1999-01-02")]), &rules);
+    let cohort = labelled(folder.path(), &index(&[exam("100001", "1-0", "1999-01-02")]), &rules);
     let files = read_tables(folder.path()).unwrap().files;
     let out = folder.path().join("out");
-    write(&out, &told, &rules, Wanted::Preferred, &files).unwrap();
+    write(&out, &cohort, &rules, Wanted::Preferred, &files).unwrap();
     let labels = out.join("labels.csv");
     let record = labels_record(&labels).unwrap();
     assert_eq!(record["rules"]["horizon_days"], 365);

@@ -1,7 +1,7 @@
-//! A test server with the S3 protocol on loopback, with injected faults.
+//! An S3 archive on loopback with injected faults.
 //!
-//! It supports ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions, from
-//! memory. With [`Archive::before`], it forwards requests to another server and injects faults into the responses.
+//! It answers ListObjectsV2 (in pages of three), HeadObject, and GetObject with ranges and conditions, from
+//! memory. [`Archive::proxy`] instead forwards requests to another server and injects faults into its answers.
 
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
@@ -11,26 +11,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A fault of one response.
+/// A fault of one answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// Another status, without the requested content.
+    /// An error status.
     Status(u16),
-    /// The connection ends before the response.
+    /// The connection ends before any answer.
     HangUp,
-    /// The connection ends after this fraction of the body.
+    /// The connection ends after this share of the body.
     CutAt(f64),
-    /// Body and Content-Length are one byte too short.
+    /// Body and Content-Length are shorter by a byte.
     Shorter,
-    /// One bit of the body is flipped.
+    /// One byte of the body is changed.
     Flip,
-    /// The whole object is sent instead of the requested range.
+    /// The whole file is sent instead of the requested range.
     NoRange,
-    /// No data for this number of milliseconds, then the connection ends.
+    /// The connection ends after this many milliseconds without data.
     Silence(u64),
-    /// A listing without ETags, as some servers send it.
+    /// The listing has no ETags, as on some servers.
     NoEtag,
-    /// The body is sent in small pieces, with pauses of this number of milliseconds.
+    /// The body is sent in small pieces with a pause of this many milliseconds between them.
     Slow(u64),
 }
 
@@ -39,15 +39,15 @@ pub enum Fault {
 pub struct Request {
     pub key: String,
     /// Number of earlier requests for the same key.
-    pub before: usize,
+    pub earlier: usize,
     pub is_list: bool,
     pub range_from: Option<usize>,
     pub headers: BTreeMap<String, String>,
 }
 
-type Spoil = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
+type ChooseFault = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
-/// A running server, stopped on drop.
+/// A running archive; it ends when dropped.
 pub struct Archive {
     address: SocketAddr,
     inner: Arc<Inner>,
@@ -56,37 +56,40 @@ pub struct Archive {
 struct Inner {
     objects: BTreeMap<String, Vec<u8>>,
     upstream: Option<SocketAddr>,
-    spoil: Mutex<Arc<Spoil>>,
+    choose_fault: Mutex<Arc<ChooseFault>>,
     requests: Mutex<Vec<Request>>,
-    stopped: AtomicBool,
+    is_stopped: AtomicBool,
 }
 
 impl Archive {
-    /// A server of objects by `bucket/key`.
+    /// Serves objects by `bucket/key`.
     pub fn of(objects: BTreeMap<String, Vec<u8>>) -> Self {
         Self::start(objects, None)
     }
 
-    /// A proxy of another server.
-    pub fn before(upstream: SocketAddr) -> Self {
+    /// Forwards requests to another server.
+    pub fn proxy(upstream: SocketAddr) -> Self {
         Self::start(BTreeMap::new(), Some(upstream))
     }
 
     fn start(objects: BTreeMap<String, Vec<u8>>, upstream: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
-        let (spoil, requests) =
-            (Mutex::new(Arc::new(|_: &Request| None) as Arc<Spoil>), Mutex::default());
-        let inner =
-            Arc::new(Inner { objects, upstream, spoil, requests, stopped: AtomicBool::new(false) });
-        let served = inner.clone();
+        let inner = Arc::new(Inner {
+            objects,
+            upstream,
+            choose_fault: Mutex::new(Arc::new(|_: &Request| None) as Arc<ChooseFault>),
+            requests: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
+        });
+        let server = inner.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if served.stopped.load(Ordering::SeqCst) {
+                if server.is_stopped.load(Ordering::SeqCst) {
                     break;
                 }
-                let served = served.clone();
-                std::thread::spawn(move || served.serve(stream));
+                let server = server.clone();
+                std::thread::spawn(move || server.serve(stream));
             }
         });
         Self { address, inner }
@@ -96,38 +99,38 @@ impl Archive {
         format!("http://{}", self.address)
     }
 
-    /// Sets the faults of all later responses.
-    pub fn spoil(&self, spoil: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static) {
-        *self.inner.spoil.lock().expect("no panic") = Arc::new(spoil);
+    /// Sets the faults of all further answers.
+    pub fn inject(&self, choose_fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static) {
+        *self.inner.choose_fault.lock().expect("no panic") = Arc::new(choose_fault);
     }
 
-    /// Number of requests since the last [`Self::take_asked`].
-    pub fn count_asked(&self) -> usize {
+    /// Number of requests since the last call of [`Self::take_requests`].
+    pub fn count_requests(&self) -> usize {
         self.inner.requests.lock().expect("no panic").len()
     }
 
     /// All requests since the last call.
-    pub fn take_asked(&self) -> Vec<Request> {
+    pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.inner.requests.lock().expect("no panic"))
     }
 }
 
 impl Drop for Archive {
     fn drop(&mut self) {
-        self.inner.stopped.store(true, Ordering::SeqCst);
+        self.inner.is_stopped.store(true, Ordering::SeqCst);
         // Wakes the listener, which then ends.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// A response without faults.
-struct Response {
+/// An answer without faults.
+struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Response {
+impl Answer {
     fn of(status: u16, code: &str) -> Self {
         let body = format!("<Error><Code>{code}</Code></Error>").into_bytes();
         let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
@@ -156,27 +159,27 @@ impl Inner {
                 .get("range")
                 .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
             let mut requests = self.requests.lock().expect("no panic");
-            let is_same = |other: &&Request| other.key == key && other.is_list == is_list;
-            let before = requests.iter().filter(is_same).count();
-            let request = Request { key, before, is_list, range_from, headers: headers.clone() };
+            let earlier = requests.iter().filter(|it| it.key == key && it.is_list == is_list);
+            let earlier = earlier.count();
+            let request = Request { key, earlier, is_list, range_from, headers: headers.clone() };
             requests.push(request.clone());
             drop(requests);
-            let spoil = self.spoil.lock().expect("no panic").clone();
-            let fault = spoil(&request);
-            let ranged = if fault == Some(Fault::NoRange) { None } else { range_from };
-            let response = match self.upstream {
-                Some(upstream) => forward(upstream, &target, &headers, ranged),
+            let choose_fault = self.choose_fault.lock().expect("no panic").clone();
+            let fault = choose_fault(&request);
+            let range_start = if fault == Some(Fault::NoRange) { None } else { range_from };
+            let answer = match self.upstream {
+                Some(upstream) => forward(upstream, &target, &headers, range_start),
                 None if is_list => self.list(&path, &query),
-                None => self.get(&path, ranged, headers.get("if-match")),
+                None => self.get(&path, range_start, headers.get("if-match")),
             };
-            if send(&mut out, response, fault, method != "HEAD").is_err() {
+            if send(&mut out, answer, fault, method != "HEAD").is_err() {
                 break;
             }
         }
         let _ = out.shutdown(std::net::Shutdown::Both);
     }
 
-    fn list(&self, bucket: &str, query: &BTreeMap<String, String>) -> Response {
+    fn list(&self, bucket: &str, query: &BTreeMap<String, String>) -> Answer {
         const PAGE: usize = 3;
         let prefix = format!("{bucket}/{}", query.get("prefix").map_or("", String::as_str));
         let after = query.get("continuation-token").map_or("", String::as_str);
@@ -184,7 +187,8 @@ impl Inner {
         let rest: Vec<_> = all.filter(|(key, _)| key.as_str() > after).collect();
         let mut xml = format!("<ListBucketResult><Name>{bucket}</Name>");
         for (key, bytes) in rest.iter().take(PAGE) {
-            let key = key.strip_prefix(&format!("{bucket}/")).expect("it begins so");
+            let key =
+                key.strip_prefix(&format!("{bucket}/")).expect("the key begins with the bucket");
             xml += &format!(
                 "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>\
                  <ETag>&quot;{}&quot;</ETag><Size>{}</Size></Contents>",
@@ -192,38 +196,38 @@ impl Inner {
                 bytes.len()
             );
         }
-        let truncated = rest.len() > PAGE;
-        if truncated {
+        let is_truncated = rest.len() > PAGE;
+        if is_truncated {
             xml += &format!("<NextContinuationToken>{}</NextContinuationToken>", rest[PAGE - 1].0);
         }
-        xml += &format!("<IsTruncated>{truncated}</IsTruncated></ListBucketResult>");
+        xml += &format!("<IsTruncated>{is_truncated}</IsTruncated></ListBucketResult>");
         let headers = vec![("Content-Type".to_owned(), "application/xml".to_owned())];
-        Response { status: 200, headers, body: xml.into_bytes() }
+        Answer { status: 200, headers, body: xml.into_bytes() }
     }
 
-    fn get(&self, path: &str, from: Option<usize>, if_match: Option<&String>) -> Response {
-        let Some(bytes) = self.objects.get(path) else { return Response::of(404, "NoSuchKey") };
+    fn get(&self, path: &str, from: Option<usize>, if_match: Option<&String>) -> Answer {
+        let Some(bytes) = self.objects.get(path) else { return Answer::of(404, "NoSuchKey") };
         let etag = format!("\"{}\"", md5(bytes));
-        if if_match.is_some_and(|condition| *condition != etag) {
-            return Response::of(412, "PreconditionFailed");
+        if if_match.is_some_and(|expected| *expected != etag) {
+            return Answer::of(412, "PreconditionFailed");
         }
         let mut headers = vec![
             ("ETag".to_owned(), etag),
             ("Last-Modified".to_owned(), "Fri, 02 Jan 2026 03:04:05 GMT".to_owned()),
         ];
         match from {
-            None => Response { status: 200, headers, body: bytes.clone() },
+            None => Answer { status: 200, headers, body: bytes.clone() },
             Some(from) if from < bytes.len() => {
                 let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
                 headers.push(("Content-Range".to_owned(), range));
-                Response { status: 206, headers, body: bytes[from..].to_vec() }
+                Answer { status: 206, headers, body: bytes[from..].to_vec() }
             }
-            Some(_) => Response::of(416, "InvalidRange"),
+            Some(_) => Answer::of(416, "InvalidRange"),
         }
     }
 }
 
-/// Method, target and headers of a request; `None` if the connection is closed.
+/// Method, target and headers of a request; `None` at the end of the connection.
 fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<String, String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
@@ -242,47 +246,47 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, String, BTreeMap<Stri
     }
 }
 
-/// Sends a response with a fault; an error if the connection ends.
+/// Sends an answer with a fault; an error ends the connection.
 fn send(
     out: &mut TcpStream,
-    mut response: Response,
+    mut answer: Answer,
     fault: Option<Fault>,
     with_body: bool,
 ) -> std::io::Result<()> {
     let end = || std::io::Error::other("the connection ends");
-    let mut cut = None;
+    let mut cut_at = None;
     let mut pause = 0;
     match fault {
         None | Some(Fault::NoRange) => {}
         Some(Fault::NoEtag) => {
-            let text = String::from_utf8_lossy(&response.body).into_owned();
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
             let pieces = text.split("<ETag>").map(|piece| match piece.split_once("</ETag>") {
                 Some((_, rest)) => rest,
                 None => piece,
             });
-            response.body = pieces.collect::<String>().into_bytes();
+            answer.body = pieces.collect::<String>().into_bytes();
         }
-        Some(Fault::Status(status)) => response = Response::of(status, "SlowDown"),
+        Some(Fault::Status(status)) => answer = Answer::of(status, "SlowDown"),
         Some(Fault::HangUp) => return Err(end()),
         Some(Fault::Silence(milliseconds)) => {
             std::thread::sleep(Duration::from_millis(milliseconds));
             return Err(end());
         }
-        Some(Fault::CutAt(share)) => cut = Some((response.body.len() as f64 * share) as usize),
+        Some(Fault::CutAt(share)) => cut_at = Some((answer.body.len() as f64 * share) as usize),
         Some(Fault::Shorter) => {
-            response.body.pop();
+            answer.body.pop();
         }
         Some(Fault::Flip) => {
-            let middle = response.body.len() / 2;
-            if let Some(byte) = response.body.get_mut(middle) {
+            let middle = answer.body.len() / 2;
+            if let Some(byte) = answer.body.get_mut(middle) {
                 *byte ^= 1;
             }
         }
         Some(Fault::Slow(milliseconds)) => pause = milliseconds,
     }
     let mut head =
-        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", response.status, response.body.len());
-    for (name, value) in &response.headers {
+        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }
     out.write_all(head.as_bytes())?;
@@ -290,12 +294,12 @@ fn send(
     if !with_body {
         return Ok(());
     }
-    let body = &response.body[..cut.unwrap_or(response.body.len())];
+    let body = &answer.body[..cut_at.unwrap_or(answer.body.len())];
     for piece in body.chunks(if pause > 0 { 4096 } else { 1 << 20 }) {
         out.write_all(piece)?;
         std::thread::sleep(Duration::from_millis(pause));
     }
-    if cut.is_some() { Err(end()) } else { Ok(()) }
+    if cut_at.is_some() { Err(end()) } else { Ok(()) }
 }
 
 /// Forwards a request to another server.
@@ -304,7 +308,7 @@ fn forward(
     target: &str,
     headers: &BTreeMap<String, String>,
     from: Option<usize>,
-) -> Response {
+) -> Answer {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n");
     for name in ["if-match", "user-agent"] {
         if let Some(value) = headers.get(name) {
@@ -315,7 +319,7 @@ fn forward(
         request += &format!("Range: bytes={from}-\r\n");
     }
     request += "\r\n";
-    exchange(upstream, request.as_bytes()).unwrap_or_else(|_| Response::of(502, "BadGateway"))
+    exchange(upstream, request.as_bytes()).unwrap_or_else(|_| Answer::of(502, "BadGateway"))
 }
 
 /// Puts an object on another server.
@@ -326,10 +330,10 @@ pub fn put(server: SocketAddr, path: &str, bytes: &[u8]) -> u16 {
     )
     .into_bytes();
     request.extend_from_slice(bytes);
-    exchange(server, &request).map_or(0, |response| response.status)
+    exchange(server, &request).map_or(0, |answer| answer.status)
 }
 
-fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
+fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(server)?;
     stream.write_all(request)?;
     let mut reader = BufReader::new(stream);
@@ -337,19 +341,19 @@ fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     reader.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(502);
     let mut headers = Vec::new();
-    let mut chunked = false;
+    let mut is_chunked = false;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        chunked |= name.eq_ignore_ascii_case("transfer-encoding");
-        let own = ["content-length", "transfer-encoding", "connection"];
-        if !own.contains(&name.to_ascii_lowercase().as_str()) {
+        is_chunked |= name.eq_ignore_ascii_case("transfer-encoding");
+        let transport = ["content-length", "transfer-encoding", "connection"];
+        if !transport.contains(&name.to_ascii_lowercase().as_str()) {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
     }
     let mut body = Vec::new();
-    if chunked {
+    if is_chunked {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -364,7 +368,7 @@ fn exchange(server: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     } else {
         reader.read_to_end(&mut body)?;
     }
-    Ok(Response { status, headers, body })
+    Ok(Answer { status, headers, body })
 }
 
 fn md5(bytes: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! `lungs fetch` against an archive on loopback that misbehaves.
+//! `lungs fetch` against an archive on loopback with injected faults.
 
 mod other_server;
 mod preparing;
@@ -17,7 +17,7 @@ fn uuid(number: usize) -> String {
     format!("0a1b2c3d-0000-4000-8000-{number:012}")
 }
 
-/// Series of files of many lengths, one of them empty, with bytes that nothing else has.
+/// Series of files of random bytes and lengths, one of them empty.
 fn objects(series: usize, files: usize) -> BTreeMap<String, Vec<u8>> {
     let mut random = lungs::random::stream(7, "archive");
     let mut objects = BTreeMap::new();
@@ -37,8 +37,8 @@ fn manifest(series: usize) -> String {
     format!("# written by a portal\r\n{}", lines.collect::<String>())
 }
 
-/// What `lungs fetch` left, by path; the tables and the ledger aside.
-fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+/// The files that `lungs fetch` wrote, by path, without the table and the ledger.
+fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
@@ -51,24 +51,24 @@ fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// What has to be there in the end.
-fn wanted(objects: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+/// The expected files, by path.
+fn expected_files(objects: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
     let name = |key: &String| key.strip_prefix(&format!("{BUCKET}/")).unwrap().to_owned();
     objects.iter().map(|(key, bytes)| (name(key), bytes.clone())).collect()
 }
 
-fn assert_same(found: &BTreeMap<String, Vec<u8>>, wanted: &BTreeMap<String, Vec<u8>>) {
-    assert_eq!(found.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
-    for (name, bytes) in wanted {
-        assert!(found[name] == *bytes, "{name} differs");
+fn assert_same(actual: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(actual.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, bytes) in expected {
+        assert!(actual[name] == *bytes, "{name} differs");
     }
 }
 
-fn fetch(place: &Workplace, archive: &Archive, more: &[&str]) -> Done {
+fn fetch(place: &Workplace, archive: &Archive, options: &[&str]) -> Done {
     let endpoint = archive.endpoint();
     let mut arguments = vec!["fetch", "manifest.s5cmd", "data", "--endpoint", &endpoint];
     arguments.extend(["--first-wait", "0.001", "--timeout", "0.5"]);
-    arguments.extend(more);
+    arguments.extend(options);
     let mut done = place.lungs(&arguments);
     done.stdout = done.stdout.replace(&endpoint, "ENDPOINT");
     done.stderr = done.stderr.replace(&endpoint, "ENDPOINT");
@@ -84,39 +84,39 @@ fn states(place: &Workplace) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_manifest_becomes_folders_and_a_second_start_asks_for_nothing() {
+fn a_manifest_becomes_folders_and_a_second_start_sends_no_requests() {
     let (place, objects) = (Workplace::new(), objects(3, 4));
     let archive = Archive::of(objects.clone());
     place.write("manifest.s5cmd", &manifest(3));
     let done = fetch(&place, &archive, &[]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("fetch", done.stdout));
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
     // Three series of two pages, twelve files of which the empty one needs no request.
-    assert_eq!(archive.take_asked().len(), 3 * 2 + 11);
+    assert_eq!(archive.take_requests().len(), 3 * 2 + 11);
 
     let again = fetch(&place, &archive, &[]);
     assert!(again.stdout.contains("3 there already"), "{}", again.stdout);
-    assert_eq!(archive.take_asked().len(), 0);
-    // A file that is gone, and one that another program changed.
+    assert_eq!(archive.take_requests().len(), 0);
+    // A file was removed, and another one changed by another program.
     fs::remove_file(place.path("data").join(uuid(1)).join("file-1.dcm")).unwrap();
     assert_eq!(fetch(&place, &archive, &[]).code, 0);
-    let asked = archive.take_asked();
-    assert_eq!(asked.iter().filter(|asked| !asked.is_list).count(), 1);
+    let requests = archive.take_requests();
+    assert_eq!(requests.iter().filter(|request| !request.is_list).count(), 1);
     let changed = place.path("data").join(uuid(2)).join("file-2.dcm");
     let mut bytes = fs::read(&changed).unwrap();
     bytes[0] ^= 1;
     fs::write(&changed, bytes).unwrap();
     assert_eq!(fetch(&place, &archive, &[]).code, 0);
-    assert_eq!(archive.take_asked().len(), 0, "sizes are right");
+    assert_eq!(archive.take_requests().len(), 0, "the sizes are unchanged");
     assert_eq!(fetch(&place, &archive, &["--verify"]).code, 0);
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
-/// A fault for most first answers, drawn from a seed; every third answer of a key is right.
-fn spoiler(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static {
-    move |asked| {
-        let name = format!("{}/{}", asked.key, asked.before);
+/// A random fault of most answers; every third answer of a key is correct.
+fn random_faults(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static {
+    move |request| {
+        let name = format!("{}/{}", request.key, request.earlier);
         let mut random = lungs::random::stream(seed, &name);
         let fault = match random.random_range(0..10) {
             0 => Fault::Status(503),
@@ -129,8 +129,8 @@ fn spoiler(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync + 'sta
             8 => Fault::NoRange,
             _ => Fault::Silence(700),
         };
-        let fits = !asked.is_list || !matches!(fault, Fault::Shorter | Fault::Flip);
-        (fits && asked.before % 3 != 2).then_some(fault)
+        let is_applicable = !request.is_list || !matches!(fault, Fault::Shorter | Fault::Flip);
+        (is_applicable && request.earlier % 3 != 2).then_some(fault)
     }
 }
 
@@ -140,78 +140,81 @@ fn faults_of_every_kind_end_in_the_same_bytes() {
     for seed in [1, 2] {
         let place = Workplace::new();
         let archive = Archive::of(objects.clone());
-        archive.spoil(spoiler(seed));
+        archive.inject(random_faults(seed));
         place.write("manifest.s5cmd", &manifest(4));
         let done = fetch(&place, &archive, &["--retries", "12"]);
         assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-        assert_same(&tree(&place.path("data")), &wanted(&objects));
-        let asked = archive.take_asked();
-        assert!(asked.iter().any(|asked| asked.range_from.is_some()), "nothing was continued");
+        assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+        let requests = archive.take_requests();
+        assert!(
+            requests.iter().any(|request| request.range_from.is_some()),
+            "nothing was continued"
+        );
     }
 }
 
 #[test]
-fn what_is_cut_goes_on_where_it_was_and_not_on_another_object() {
+fn an_interrupted_file_resumes_and_a_changed_object_starts_again() {
     let place = Workplace::new();
     let key = format!("{BUCKET}/{}/a.dcm", uuid(0));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let archive = Archive::of([(key.clone(), bytes.clone())].into());
-    archive.spoil(|asked| (!asked.is_list).then_some(Fault::CutAt(0.4)));
+    archive.inject(|request| (!request.is_list).then_some(Fault::CutAt(0.4)));
     place.write("manifest.s5cmd", &manifest(1));
     assert_eq!(fetch(&place, &archive, &["--retries", "0"]).code, 1);
-    let partial = tree(&place.path("data"));
-    let (name, begun) = partial.first_key_value().unwrap();
-    assert!(name.contains("/.partial-") && begun.len() <= 40_000 && bytes.starts_with(begun));
+    let partial = files_below(&place.path("data"));
+    let (name, start) = partial.first_key_value().unwrap();
+    assert!(name.contains("/.partial-") && start.len() <= 40_000 && bytes.starts_with(start));
 
-    // The same object goes on; another one of the same length begins anew.
+    // The same object resumes; another one of the same length starts again.
     let other: Vec<u8> = bytes.iter().map(|byte| byte ^ 255).collect();
     let changed = Archive::of([(key.clone(), other.clone())].into());
     let elsewhere = Workplace::new();
     elsewhere.write("manifest.s5cmd", &manifest(1));
     let folder = elsewhere.path("data").join(uuid(0));
     fs::create_dir_all(&folder).unwrap();
-    let own = name.rsplit('/').next().unwrap();
-    fs::write(folder.join(own), begun).unwrap();
+    let partial_name = name.rsplit('/').next().unwrap();
+    fs::write(folder.join(partial_name), start).unwrap();
     assert_eq!(fetch(&elsewhere, &changed, &[]).code, 0);
-    assert_same(&tree(&elsewhere.path("data")), &wanted(&[(key, other)].into()));
+    assert_same(&files_below(&elsewhere.path("data")), &expected_files(&[(key, other)].into()));
 
-    archive.take_asked();
-    archive.spoil(|_| None);
+    archive.take_requests();
+    archive.inject(|_| None);
     assert_eq!(fetch(&place, &archive, &[]).code, 0);
-    let asked = archive.take_asked();
-    assert_eq!(asked.last().unwrap().range_from, Some(begun.len()));
-    assert_eq!(tree(&place.path("data")).into_values().collect::<Vec<_>>(), [bytes]);
+    let requests = archive.take_requests();
+    assert_eq!(requests.last().unwrap().range_from, Some(start.len()));
+    assert_eq!(files_below(&place.path("data")).into_values().collect::<Vec<_>>(), [bytes]);
 }
 
 #[test]
-fn what_lasts_is_told_and_the_others_come() {
+fn permanent_errors_are_reported_and_the_others_fetched() {
     let (place, objects) = (Workplace::new(), objects(4, 2));
     let archive = Archive::of(objects.clone());
-    archive.spoil(|asked| match asked.is_list {
-        false if asked.key.contains(&uuid(0)) => Some(Fault::Status(403)),
-        false if asked.key.contains(&format!("{}/file-1", uuid(1))) => Some(Fault::Shorter),
+    archive.inject(|request| match request.is_list {
+        false if request.key.contains(&uuid(0)) => Some(Fault::Status(403)),
+        false if request.key.contains(&format!("{}/file-1", uuid(1))) => Some(Fault::Shorter),
         _ => None,
     });
-    let more = format!("cp s3://{BUCKET}/{}/* .\nnonsense\n", uuid(9));
-    place.write("manifest.s5cmd", &(manifest(4) + &more));
+    let invalid = format!("cp s3://{BUCKET}/{}/* .\nnonsense\n", uuid(9));
+    place.write("manifest.s5cmd", &(manifest(4) + &invalid));
     let done = fetch(&place, &archive, &["--retries", "2"]);
     assert_eq!(done.code, 1);
     settings().bind(|| insta::assert_snapshot!("fetch_failures", done.stdout + &done.stderr));
-    let told = states(&place);
-    let words: Vec<&str> = told.iter().map(|(state, _)| state.as_str()).collect();
-    assert_eq!(words, ["failed", "failed", "fetched", "fetched", "failed", "failed"]);
-    assert!(told[0].1.contains("anonymous"), "{}", told[0].1);
-    assert!(told[1].1.contains("lists") && told[1].1.contains("tried 3 times"), "{}", told[1].1);
-    assert!(told[4].1.contains("nothing is there") && told[5].1.contains("expected `cp"));
-    // What was bad becomes good: the same command goes on.
-    archive.spoil(|_| None);
+    let rows = states(&place);
+    let states: Vec<&str> = rows.iter().map(|(state, _)| state.as_str()).collect();
+    assert_eq!(states, ["failed", "failed", "fetched", "fetched", "failed", "failed"]);
+    assert!(rows[0].1.contains("anonymous"), "{}", rows[0].1);
+    assert!(rows[1].1.contains("lists") && rows[1].1.contains("tried 3 times"), "{}", rows[1].1);
+    assert!(rows[4].1.contains("not found in the archive") && rows[5].1.contains("expected `cp"));
+    // Without faults the same command completes.
+    archive.inject(|_| None);
     place.write("manifest.s5cmd", &manifest(4));
     assert_eq!(fetch(&place, &archive, &[]).code, 0);
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
 #[test]
-fn a_dry_run_says_what_it_would_take_and_writes_nothing() {
+fn a_dry_run_shows_the_size_and_writes_nothing() {
     let (place, objects) = (Workplace::new(), objects(2, 3));
     let archive = Archive::of(objects);
     place.write("manifest.s5cmd", &manifest(2));
@@ -221,19 +224,19 @@ fn a_dry_run_says_what_it_would_take_and_writes_nothing() {
     let mut settings = settings();
     settings.add_filter(r"[\d.]+ [GT]B free", "ROOM free");
     settings.bind(|| insta::assert_snapshot!("fetch_dry_run", done.stdout));
-    assert!(archive.take_asked().iter().all(|asked| asked.is_list));
+    assert!(archive.take_requests().iter().all(|request| request.is_list));
 }
 
 #[test]
-fn what_has_no_address_is_told_also_in_a_dry_run() {
+fn series_without_an_address_are_reported_also_in_a_dry_run() {
     let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
     place.write("manifest.s5cmd", "1.2.3\n1.2.4\n");
-    for more in [&["--dry-run"][..], &[]] {
-        let done = fetch(&place, &archive, more);
+    for options in [&["--dry-run"][..], &[]] {
+        let done = fetch(&place, &archive, options);
         assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
         assert!(done.stdout.contains("give --index"), "{}", done.stdout);
     }
-    // A labels file names exams; what names series is beside it.
+    // A labels file names exams; the series are in the file next to it.
     place.write("own/labels.csv", "patient_id,exam_id,label\nP,1.2,0\n");
     place.write("own/series.csv", "patient_id,series_uid\nP,1.2.3\n");
     let done = place.lungs(&["fetch", "own/labels.csv", "data"]);
@@ -242,32 +245,32 @@ fn what_has_no_address_is_told_also_in_a_dry_run() {
 }
 
 #[test]
-fn an_archive_that_never_answers_ends_the_whole_and_one_that_has_nothing_is_asked_once() {
+fn an_unreachable_archive_ends_the_command_and_a_missing_series_is_requested_once() {
     let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
     place.write("manifest.s5cmd", &manifest(40));
     let silent = ["fetch", "manifest.s5cmd", "data", "--first-wait", "0.001"];
     let done = place.lungs(&[&silent[..], &["--endpoint", "http://127.0.0.1:9"]].concat());
     assert_eq!(done.code, 1);
     settings().bind(|| insta::assert_snapshot!("fetch_unreachable", done.stderr));
-    let told = states(&place);
-    assert!(told.iter().filter(|(state, _)| state == "not-started").count() >= 32, "{told:?}");
+    let rows = states(&place);
+    assert!(rows.iter().filter(|(state, _)| state == "not-started").count() >= 32, "{rows:?}");
 
-    archive.spoil(|_| Some(Fault::Status(404)));
+    archive.inject(|_| Some(Fault::Status(404)));
     place.write("manifest.s5cmd", &manifest(2));
     let done = fetch(&place, &archive, &[]);
     assert_eq!(done.code, 1);
-    assert!(done.stdout.contains("the archive does not have it"), "{}", done.stdout);
-    assert!(!done.stdout.contains("xml") && archive.take_asked().len() == 2);
+    assert!(done.stdout.contains("not found in the archive"), "{}", done.stdout);
+    assert!(!done.stdout.contains("xml") && archive.take_requests().len() == 2);
 }
 
 #[test]
 fn files_are_verified_also_where_the_listing_has_no_checksums() {
     let (place, objects) = (Workplace::new(), objects(2, 3));
     let archive = Archive::of(objects.clone());
-    archive.spoil(|asked| asked.is_list.then_some(Fault::NoEtag));
+    archive.inject(|request| request.is_list.then_some(Fault::NoEtag));
     place.write("manifest.s5cmd", &manifest(2));
     let done = fetch(&place, &archive, &[]);
-    // The empty one needs no request, so that nothing tells its MD5.
+    // The empty file needs no request, so its MD5 is unknown.
     assert!(
         done.stdout.contains("5 files checked by MD5, 1 file checked by size"),
         "{}",
@@ -281,34 +284,34 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("1 fetched, 1 there already"), "{}", done.stdout);
     assert!(done.stdout.contains("6 files checked by MD5"), "{}", done.stdout);
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
-/// A power cut may leave a file of the right size that holds nothing.
+/// A power cut may leave a file of the right size without content.
 #[test]
-fn what_is_whole_and_wrong_is_fetched_again() {
+fn a_file_of_the_right_size_and_wrong_content_is_fetched_again() {
     let (place, key) = (Workplace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let objects = BTreeMap::from([(key, bytes.clone())]);
     let archive = Archive::of(objects.clone());
-    archive.spoil(|asked| Some(if asked.is_list { Fault::NoEtag } else { Fault::CutAt(0.4) }));
+    archive.inject(|request| Some(if request.is_list { Fault::NoEtag } else { Fault::CutAt(0.4) }));
     place.write("manifest.s5cmd", &manifest(1));
     assert_eq!(fetch(&place, &archive, &["--retries", "0"]).code, 1);
-    let partial = tree(&place.path("data")).into_keys().next().unwrap();
+    let partial = files_below(&place.path("data")).into_keys().next().unwrap();
     fs::write(place.path("data").join(&partial), vec![0; bytes.len()]).unwrap();
-    archive.spoil(|asked| asked.is_list.then_some(Fault::NoEtag));
+    archive.inject(|request| request.is_list.then_some(Fault::NoEtag));
     let done = fetch(&place, &archive, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("1 file checked by MD5"), "{}", done.stdout);
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
-/// Neither the environment nor a file of credentials is used, and nothing of them is said.
+/// Credentials of the environment and of files are neither used nor printed.
 #[test]
-fn requests_are_anonymous_whatever_the_environment_holds() {
+fn requests_are_anonymous_whatever_the_environment() {
     let (place, objects) = (Workplace::new(), objects(1, 2));
     let archive = Archive::of(objects.clone());
-    archive.spoil(|asked| (asked.before == 0).then_some(Fault::Status(503)));
+    archive.inject(|request| (request.earlier == 0).then_some(Fault::Status(503)));
     place.write("manifest.s5cmd", &manifest(1));
     place.write(
         "credentials",
@@ -329,9 +332,9 @@ fn requests_are_anonymous_whatever_the_environment_holds() {
     let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success() && told.contains("again"), "{told}");
     assert!(!told.contains("SECRET") && !told.contains("OF-ENV"), "{told}");
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
-    for asked in archive.take_asked() {
-        for (name, value) in &asked.headers {
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    for request in archive.take_requests() {
+        for (name, value) in &request.headers {
             assert!(!value.contains("OF-ENV") && !value.contains("SECRET"), "{name}: {value}");
             assert!(name != "authorization" && !name.starts_with("x-amz-security"), "{name}");
         }
@@ -339,7 +342,7 @@ fn requests_are_anonymous_whatever_the_environment_holds() {
 }
 
 #[test]
-fn an_index_names_patients_and_no_name_leads_outside() {
+fn an_index_names_patients_and_no_name_escapes_the_folder() {
     let (place, objects) = (Workplace::new(), objects(3, 2));
     let archive = Archive::of(objects.clone());
     let mut index = "SeriesInstanceUID,PatientID,series_aws_url\n".to_owned();
@@ -356,14 +359,14 @@ fn an_index_names_patients_and_no_name_leads_outside() {
     std::os::unix::fs::symlink(place.path("elsewhere"), place.path("data/linked")).unwrap();
     let done = fetch(&place, &archive, &["--index", "index.csv"]);
     assert_eq!(done.code, 1);
-    let told = states(&place);
-    let words: Vec<&str> = told.iter().map(|(state, _)| state.as_str()).collect();
-    assert_eq!(words, ["fetched", "fetched", "failed", "failed"]);
-    assert!(told[2].1.contains("is a link") && told[3].1.contains("index does not have it"));
+    let rows = states(&place);
+    let states: Vec<&str> = rows.iter().map(|(state, _)| state.as_str()).collect();
+    assert_eq!(states, ["fetched", "fetched", "failed", "failed"]);
+    assert!(rows[2].1.contains("is a link") && rows[3].1.contains("missing in the index"));
     assert!(place.path("data/100012/1.2.0/file-1.dcm").is_file());
     assert_eq!(fs::read_dir(place.path("elsewhere")).unwrap().count(), 0);
     assert!(!place.path("outside").exists() && !place.path("../outside").exists());
-    let names = tree(&place.path("data"));
-    let odd = names.keys().find(|name| name.contains("outside")).unwrap();
-    assert!(odd.starts_with("outside-") && odd.ends_with("/1.2.1/file-0.dcm"), "{odd}");
+    let names = files_below(&place.path("data"));
+    let safe = names.keys().find(|name| name.contains("outside")).unwrap();
+    assert!(safe.starts_with("outside-") && safe.ends_with("/1.2.1/file-0.dcm"), "{safe}");
 }

@@ -1,4 +1,4 @@
-//! `lungs cohort nlst` on synthetic tables with the traps of the real ones, and splits by lists.
+//! `lungs cohort nlst` on synthetic tables with the special cases of the real ones, and splits by lists.
 
 use super::support::{Workplace, cohort, settings};
 use std::collections::BTreeSet;
@@ -40,22 +40,22 @@ fn place() -> Workplace {
 const COMMAND: [&str; 8] =
     ["cohort", "nlst", "--tables", "nlst", "--index", "index.csv", "--out", "out"];
 
-/// The command with further options.
-fn with<'a>(further: &[&'a str]) -> Vec<&'a str> {
-    COMMAND.iter().copied().chain(further.iter().copied()).collect()
+/// The command with more options.
+fn with_options<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    COMMAND.iter().copied().chain(options.iter().copied()).collect()
 }
 
 #[track_caller]
-fn fails(place: &Workplace, name: &str, arguments: &[&str]) {
+fn assert_fails(place: &Workplace, name: &str, arguments: &[&str]) {
     let done = place.lungs(arguments);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!(name, done.stderr));
 }
 
 #[test]
-fn the_flow_says_where_everybody_went() {
+fn the_flow_counts_every_exam_and_exclusion() {
     let place = place();
-    let done = place.lungs(&with(&["--max-thickness-mm", "2.5"]));
+    let done = place.lungs(&with_options(&["--max-thickness-mm", "2.5"]));
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("nlst-flow", done.stdout));
     let read = |name: &str| fs::read_to_string(place.path("out").join(name)).unwrap();
@@ -87,7 +87,7 @@ fn rules_and_draws_are_options() {
         "--series",
         "all",
     ];
-    let done = place.lungs(&with(&options));
+    let done = place.lungs(&with_options(&options));
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("nlst-flow-of-a-draw", done.stdout));
 }
@@ -105,46 +105,46 @@ fn exams_on_disk_are_labelled_by_their_headers() {
     place.write("nlst/nlst_screen.csv", &screens);
     let done = place.lungs(&["cohort", "nlst", "--tables", "nlst", "--data", "ct", "--out", "out"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    // Whatever the headers' dates: every exam has a label or a reason, once.
-    let exams = |name: &str, of_series: bool| -> BTreeSet<String> {
+    // Whatever the headers' dates, every exam has either a label or a reason.
+    let exams = |name: &str, skip_series: bool| -> BTreeSet<String> {
         let text = fs::read_to_string(place.path("out").join(name)).unwrap();
         let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
-        let rows = rows.filter(|row| !of_series || row[2].is_empty());
+        let rows = rows.filter(|row| !skip_series || row[2].is_empty());
         rows.map(|row| row[1].to_owned()).collect()
     };
-    let (labelled, left_out) = (exams("labels.csv", false), exams("exclusions.csv", true));
-    assert!(!labelled.is_empty() && labelled.is_disjoint(&left_out));
-    let there = fs::read_to_string(cohort().join("labels.csv")).unwrap().lines().count() - 1;
-    assert_eq!(labelled.len() + left_out.len(), there);
+    let (labelled, excluded) = (exams("labels.csv", false), exams("exclusions.csv", true));
+    assert!(!labelled.is_empty() && labelled.is_disjoint(&excluded));
+    let exam_count = fs::read_to_string(cohort().join("labels.csv")).unwrap().lines().count() - 1;
+    assert_eq!(labelled.len() + excluded.len(), exam_count);
     assert!(!place.path("out/manifest.txt").exists());
 }
 
 #[test]
-fn what_is_wrong_with_a_table_is_named_with_its_place() {
+fn errors_of_tables_name_the_file_and_the_column() {
     let place = place();
-    fails(
+    assert_fails(
         &place,
         "nlst-no-tables",
         &["cohort", "nlst", "--tables", "ct", "--index", "index.csv", "--out", "out"],
     );
     place.write("nlst/nlst_prsn.csv", &PRSN.replace("candx_days", "cancer_days"));
-    fails(&place, "nlst-no-column", &COMMAND);
+    assert_fails(&place, "nlst-no-column", &COMMAND);
     place.write("nlst/nlst_prsn.csv", PRSN);
     place.write("index.csv", &INDEX.replace("SeriesInstanceUID", "Series"));
-    fails(&place, "nlst-no-index-column", &COMMAND);
+    assert_fails(&place, "nlst-no-index-column", &COMMAND);
     assert!(!place.path("out").exists());
 }
 
 #[test]
-fn oddities_exclude_what_they_touch() {
+fn irregular_rows_exclude_their_series_exam_or_person() {
     let place = place();
     place.write(
         "nlst/nlst_prsn.csv",
         &PRSN.replace("100003,59,1,1,10", "100003,59,1,1,ten").replace("100005,70", "100002,70"),
     );
-    let further =
+    let extra_rows =
         "100001,1.4.2,1.4.2.9,2001-01-02,CT,,9,1,u12\n100001,1.1.0,p1,1999-01-02,SM,,9,1,u13\n";
-    place.write("index.csv", &(INDEX.replace("1.2.0.1,", "1.1.1.1,") + further));
+    place.write("index.csv", &(INDEX.replace("1.2.0.1,", "1.1.1.1,") + extra_rows));
     let done = place.lungs(&COMMAND);
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("nlst-oddities", done.stdout));
@@ -163,7 +163,7 @@ fn patients() -> Vec<String> {
 }
 
 #[test]
-fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
+fn a_list_of_patients_defines_the_test_split_and_is_recorded_with_the_run() {
     let place = Workplace::new();
     let ids = patients();
     let list = format!("# published\n{}\n{}\nelsewhere\n", ids[0], ids[3]);
@@ -191,7 +191,7 @@ fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
         serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
     let hash = blake3::hash(list.as_bytes()).to_hex().to_string();
     assert_eq!(provenance["split_lists"]["test"], hash.as_str());
-    // Another list is another experiment, though its path is the same.
+    // A changed list with the same path is a change of the inputs.
     place.write("test.txt", &format!("{}\n", ids[1]));
     let again = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
     assert_eq!(again.code, 2, "{}", again.stdout);
@@ -199,7 +199,7 @@ fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
 }
 
 #[test]
-fn a_list_of_which_nobody_is_there_is_refused() {
+fn a_list_without_a_patient_of_the_cohort_is_an_error() {
     let place = Workplace::new();
     place.write("test.txt", &format!("{}\nP9999\n", patients()[0].to_lowercase()));
     let done = place.lungs(&["check", "small.toml", "--set", "split.lists.test=test.txt"]);
@@ -208,7 +208,7 @@ fn a_list_of_which_nobody_is_there_is_refused() {
 }
 
 #[test]
-fn a_patient_in_two_lists_is_refused_before_anything_is_prepared() {
+fn a_patient_in_two_lists_is_an_error_before_preparation() {
     let place = Workplace::new();
     let ids = patients();
     place.write("train.txt", &format!("{}\n{}\n", ids[0], ids[1]));
@@ -216,7 +216,7 @@ fn a_patient_in_two_lists_is_refused_before_anything_is_prepared() {
     let set = ["--set", "split.lists.train=train.txt", "--set", "split.lists.test=test.txt"];
     let done = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
-    let told = done.stderr.replace(&ids[1], "PATIENT");
-    settings().bind(|| insta::assert_snapshot!("patient-in-two-split-lists", told));
+    let error = done.stderr.replace(&ids[1], "PATIENT");
+    settings().bind(|| insta::assert_snapshot!("patient-in-two-split-lists", error));
     assert!(!place.path("prepared").exists());
 }

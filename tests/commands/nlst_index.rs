@@ -1,5 +1,5 @@
-//! `lungs cohort nlst` on the real index of the trial (Imaging Data Commons, release 25), with synthetic
-//! clinical tables of its people. Every count is compared with one that is made here, another way.
+//! `lungs cohort nlst` on the real index of the trial (Imaging Data Commons, release 25), with synthetic clinical
+//! tables of its patients. Every count is compared with an independent count.
 
 use super::support::Workplace;
 use lungs::table::Unreadable;
@@ -8,10 +8,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-/// The index, where it is at hand.
+/// The index, if it is available.
 fn real_index() -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(beside, PathBuf::from);
+    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(default, PathBuf::from);
     let index = shared.join("nlst/idc-index-nlst-v25.parquet");
     index.is_file().then_some(index)
 }
@@ -41,7 +41,7 @@ fn rows(index: &std::path::Path) -> Vec<Row> {
         };
     let mut rows = Vec::new();
     lungs::table::read(index, choose, |row| {
-        let text = |at: usize| row.cells[at].to_owned();
+        let text = |column: usize| row.cells[column].to_owned();
         rows.push(Row {
             patient: text(0),
             exam: text(1),
@@ -62,29 +62,34 @@ fn is_localizer(description: &str) -> bool {
     coded && fields.next().is_some_and(|kind| kind.len() == 3 && kind != "OPA")
 }
 
-/// Every twentieth person has a cancer 35 days after the second screening.
-fn is_ill(place: usize) -> bool {
-    place.is_multiple_of(20)
+/// Every twentieth patient has a cancer 35 days after the second screening.
+fn has_cancer(index: usize) -> bool {
+    index.is_multiple_of(20)
 }
 
 #[test]
-fn every_count_of_the_real_index_is_right() {
+fn every_count_of_the_real_index_is_correct() {
     let Some(index) = real_index() else {
         eprintln!("skipped: no nlst/idc-index-nlst-v25.parquet in LUNGS_SHARED or ../shared");
         return;
     };
     let rows = rows(&index);
     let ct = || rows.iter().filter(|row| row.modality == "CT");
-    let people: BTreeSet<&str> = ct().map(|row| row.patient.as_str()).collect();
-    let ill: BTreeSet<&str> =
-        people.iter().enumerate().filter(|(at, _)| is_ill(*at)).map(|(_, pid)| *pid).collect();
+    let patient_ids: BTreeSet<&str> = ct().map(|row| row.patient.as_str()).collect();
+    let patients_with_cancer: BTreeSet<&str> = patient_ids
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| has_cancer(*index))
+        .map(|(_, pid)| *pid)
+        .collect();
     let place = Workplace::new();
     let mut persons = "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n".to_owned();
-    for pid in &people {
-        let (diagnosed, free) = if ill.contains(pid) { ("400", "399") } else { (".N", "3000") };
+    for pid in &patient_ids {
+        let (diagnosed, free) =
+            if patients_with_cancer.contains(pid) { ("400", "399") } else { (".N", "3000") };
         writeln!(persons, "{pid},0,365,730,{diagnosed},{free}").unwrap();
     }
-    // People of the other arm.
+    // Persons of the radiography arm.
     for pid in 0..100 {
         writeln!(persons, "x{pid},.N,.N,.N,.N,3000").unwrap();
     }
@@ -97,7 +102,7 @@ fn every_count_of_the_real_index_is_right() {
         serde_json::from_slice(&fs::read(place.path("out/labels.json")).unwrap()).unwrap();
     let counts = &record["counts"];
 
-    // What is published of the index.
+    // Published counts of the index.
     assert_eq!(counts["series"], 203_111);
     assert_eq!(counts["exams"], 73_113);
     assert_eq!(counts["patients"], 26_254);
@@ -124,16 +129,16 @@ fn every_count_of_the_real_index_is_right() {
     let mut expected = BTreeMap::<&str, usize>::new();
     for (exam, patients) in &exams {
         let year = years[exam].iter().next().copied().unwrap();
-        let is_ill = ill.contains(patients.iter().next().unwrap());
+        let has_cancer = patients_with_cancer.contains(patients.iter().next().unwrap());
         let outcome = if patients.len() > 1 {
             "exam-of-several-patients"
         } else if years[exam].len() > 1 {
             "conflicting-years"
         } else if !usable.contains(exam) {
             "no-series"
-        } else if is_ill && year == "2001" {
+        } else if has_cancer && year == "2001" {
             "after-diagnosis"
-        } else if is_ill && year == "2000" {
+        } else if has_cancer && year == "2000" {
             "positive"
         } else {
             "negative"
@@ -163,5 +168,5 @@ fn every_count_of_the_real_index_is_right() {
     let labels = fs::read_to_string(place.path("out/labels.csv")).unwrap();
     assert_eq!(labels.lines().count() - 1, labelled);
     let series = fs::read_to_string(place.path("out/series.csv")).unwrap();
-    assert_eq!(series.lines().count() - 1, labelled, "one preferred series an exam");
+    assert_eq!(series.lines().count() - 1, labelled, "one preferred series per exam");
 }

@@ -1,5 +1,4 @@
-//! The road from nothing to a model: an archive on loopback with tables, an index and exams, two
-//! commands, and a run.
+//! From an archive to a model: an archive on loopback with tables, an index and exams, two commands, and a run.
 
 use super::archive::Archive;
 use super::support::{Workplace, cohort, settings};
@@ -12,13 +11,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A CSV without quotes as Parquet; columns of `whole` hold whole numbers or nothing.
-fn parquet(csv: &str, whole: &[&str]) -> Vec<u8> {
+/// A CSV without quotes as Parquet. Columns of `integers` contain whole numbers or are empty.
+fn parquet(csv: &str, integers: &[&str]) -> Vec<u8> {
     let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = lines.next().unwrap();
     let rows: Vec<Vec<&str>> = lines.collect();
     let fields = names.iter().map(|name| {
-        let (physical, converted) = if whole.contains(name) {
+        let (physical, converted) = if integers.contains(name) {
             (Physical::INT64, ConvertedType::NONE)
         } else {
             (Physical::BYTE_ARRAY, ConvertedType::UTF8)
@@ -33,12 +32,12 @@ fn parquet(csv: &str, whole: &[&str]) -> Vec<u8> {
     let mut writer =
         SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
-    for (place, name) in names.iter().enumerate() {
-        let cells = rows.iter().map(|row| row[place]);
+    for (index, name) in names.iter().enumerate() {
+        let cells = rows.iter().map(|row| row[index]);
         let levels: Vec<i16> = cells.clone().map(|cell| i16::from(!cell.is_empty())).collect();
         let known = cells.filter(|cell| !cell.is_empty());
         let mut column = group.next_column().unwrap().unwrap();
-        if whole.contains(name) {
+        if integers.contains(name) {
             let values: Vec<i64> = known.map(|cell| cell.parse().unwrap()).collect();
             column.typed::<Int64Type>().write_batch(&values, Some(&levels), None).unwrap();
         } else {
@@ -52,17 +51,17 @@ fn parquet(csv: &str, whole: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// The synthetic cohort as the archive would have it.
+/// The synthetic cohort in the form of the archive.
 struct Study {
     objects: BTreeMap<String, Vec<u8>>,
-    /// What the labels have to be, by exam.
+    /// The expected labels, by exam.
     labels: BTreeMap<String, u8>,
 }
 
 fn study() -> Study {
     use dicom_object::{OpenFileOptions, ReadError};
     let mut objects = BTreeMap::new();
-    // Folders of series, and of each its identifiers.
+    // Folders of series and their identifiers.
     let mut uuids = BTreeMap::<PathBuf, String>::new();
     let mut index = String::new();
     let mut exams = BTreeMap::<String, BTreeSet<String>>::new();
@@ -97,7 +96,7 @@ fn study() -> Study {
         let key = format!("idc-open-data/{}/{name}", uuids[&folder]);
         objects.insert(key, fs::read(file.path()).unwrap());
     }
-    // The exams of a patient are those of the study years; cancer comes 100 days after the last.
+    // The exams of a patient are those of the study years; a cancer is diagnosed 100 days after the last.
     let known = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let positive: BTreeSet<&str> = known
         .lines()
@@ -127,7 +126,7 @@ fn study() -> Study {
     index += "other_trial,X1,9.1,9.1.1,2011-05-04,CT,50,1.5,u,s3://idc-open-data/u/*\n";
     let clinical = "idc-open-metadata/bigquery_export/idc_v24_clinical";
     let artifacts = "idc-index-data-artifacts/24.2.2/release_artifacts";
-    // The table of persons comes in two pieces.
+    // The table of persons has two pieces.
     let (head, rest) = persons.split_at(persons.find('\n').unwrap() + 1);
     let half = rest[..rest.len() / 2].rfind('\n').unwrap() + 1;
     for (number, rows) in [&rest[..half], &rest[half..]].into_iter().enumerate() {
@@ -149,7 +148,7 @@ fn study() -> Study {
 }
 
 #[test]
-fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
+fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
     let place = Workplace::new();
     let study = study();
     let archive = Archive::of(study.objects);
@@ -159,19 +158,19 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
     let done = place.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!("road-labels", done.stdout));
-    let asked = archive.take_asked();
+    let requests = archive.take_requests();
     assert!(
-        asked
+        requests
             .iter()
-            .all(|asked| !asked.key.contains("sm_instance") && !asked.key.contains("ctabc"))
+            .all(|request| !request.key.contains("sm_instance") && !request.key.contains("ctabc"))
     );
     // Pieces of two releases would make one table.
     let other = place.lungs(&[&command[..], &["--idc-release", "25.0.0"]].concat());
     assert_eq!(other.code, 2, "{}", other.stderr);
     assert!(other.stderr.contains("holds release 24.2.2"), "{}", other.stderr);
-    // What is there is not fetched again.
+    // Existing tables are not fetched again.
     assert_eq!(place.lungs(&command).code, 0);
-    assert_eq!(archive.take_asked().len(), 0);
+    assert_eq!(archive.take_requests().len(), 0);
 
     let spec = ["--set", "data.root=data", "--set", "data.labels=data/labels.csv"];
     let fetch =
@@ -199,18 +198,17 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
     }
     assert!(used.len() >= 10 && used.values().any(|label| *label == 1), "{used:?}");
     assert!(used.iter().all(|(exam, label)| study.labels[exam] == *label), "{used:?}");
-    // What is prepared can be labelled again by what is kept of the headers: the years by the dates,
-    // which are the cohort's own.
+    // Prepared exams can be labelled again by the records of their headers, with the years by their dates.
     let again = ["cohort", "nlst", "--tables", "nlst", "--data", "data", "--out", "again"];
     let done = place.lungs(&again);
-    assert!(!done.stdout.contains("0  series here"), "{}", done.stdout);
-    // What the labels rest on stands in the run.
+    assert!(!done.stdout.contains(" 0  CT series"), "{}", done.stdout);
+    // The run records the rules and inputs of its labels.
     let provenance = fs::read_to_string(run.join("provenance.json")).unwrap();
     assert!(provenance.contains("canc-free-days") && provenance.contains("read_blake3"));
 }
 
 #[test]
-fn tables_that_are_there_by_hand_are_not_fetched() {
+fn existing_tables_are_not_fetched() {
     let place = Workplace::new();
     let study = study();
     let clinical = "idc-open-metadata/bigquery_export/idc_v24_clinical";
@@ -223,9 +221,9 @@ fn tables_that_are_there_by_hand_are_not_fetched() {
     let command = [&command[..], &["--endpoint", &endpoint]].concat();
     let done = place.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert!(archive.take_asked().iter().all(|asked| !asked.key.contains("nlst_screen")));
+    assert!(archive.take_requests().iter().all(|request| !request.key.contains("nlst_screen")));
     assert_eq!(place.lungs(&command).code, 0);
-    // An index by hand counts too.
+    // The same holds for an existing index.
     fs::rename(
         place.path("nlst/idc_index/idc_index.parquet"),
         place.path("nlst/idc_index.parquet"),
@@ -234,11 +232,11 @@ fn tables_that_are_there_by_hand_are_not_fetched() {
     fs::remove_dir(place.path("nlst/idc_index")).unwrap();
     let done = place.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert_eq!(archive.take_asked().len(), 0);
+    assert_eq!(archive.take_requests().len(), 0);
 }
 
 #[test]
-fn a_release_that_is_not_there_says_what_to_do() {
+fn a_missing_release_is_an_error_with_advice() {
     let place = Workplace::new();
     let archive = Archive::of(BTreeMap::new());
     let endpoint = archive.endpoint();
@@ -248,7 +246,7 @@ fn a_release_that_is_not_there_says_what_to_do() {
     settings().bind(|| insta::assert_snapshot!("road-no-release", done.stderr));
     let done = place.lungs(&[&labels[..], &["--idc-release", "latest"]].concat());
     assert_eq!(done.code, 2, "{}", done.stderr);
-    // Another release can be asked for then.
+    // Another release can be requested then.
     let other = [&labels[..], &["--endpoint", &endpoint, "--idc-release", "25.0.0"]].concat();
     assert_eq!(place.lungs(&other).code, 1);
     let done = place.lungs(&["cohort", "nlst", "--tables", "ct", "--out", "data"]);

@@ -1,6 +1,8 @@
-//! Against a server that others wrote.
+//! `lungs fetch` against another S3 server.
 
-use super::{BUCKET, assert_same, fetch, manifest, objects, spoiler, tree, wanted};
+use super::{
+    BUCKET, assert_same, expected_files, fetch, files_below, manifest, objects, random_faults,
+};
 use crate::archive::{Archive, put};
 use crate::support::Workplace;
 use std::fs;
@@ -8,43 +10,43 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A server that others wrote, where one is installed: `cargo install s3s-fs --features binary`.
+/// Uses `s3s-fs` if it is installed: `cargo install s3s-fs --features binary`.
 #[test]
 fn another_s3_server_gives_the_same_bytes_through_faults() {
-    let given = std::env::var_os("LUNGS_S3_SERVER").unwrap_or_else(|| "s3s-fs".into());
+    let program = std::env::var_os("LUNGS_S3_SERVER").unwrap_or_else(|| "s3s-fs".into());
     let place = Workplace::new();
     let root = place.path("root");
     fs::create_dir_all(root.join(BUCKET)).unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = Command::new(&given)
-        .args(["--host", "127.0.0.1", "--port", &free.port().to_string()])
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Command::new(&program)
+        .args(["--host", "127.0.0.1", "--port", &address.port().to_string()])
         .arg(&root)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
     let Ok(server) = server else {
-        println!("skipped: no {} (cargo install s3s-fs --features binary)", given.display());
+        println!("skipped: no {} (cargo install s3s-fs --features binary)", program.display());
         return;
     };
-    let _server = Ended(server);
-    wait_for(free);
+    let _server = KillOnDrop(server);
+    wait_for(address);
     let objects = objects(3, 5);
     for (path, bytes) in &objects {
-        assert_eq!(put(free, path, bytes), 200, "{path}");
+        assert_eq!(put(address, path, bytes), 200, "{path}");
     }
-    let archive = Archive::before(free);
-    archive.spoil(spoiler(3));
+    let archive = Archive::proxy(address);
+    archive.inject(random_faults(3));
     place.write("manifest.s5cmd", &manifest(3));
     let done = fetch(&place, &archive, &["--retries", "12"]);
     assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
-    assert!(archive.take_asked().iter().any(|asked| asked.range_from.is_some()));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    assert!(archive.take_requests().iter().any(|request| request.range_from.is_some()));
 }
 
-/// A child that ends with the test.
-struct Ended(Child);
+/// Kills a child at the end of the test.
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

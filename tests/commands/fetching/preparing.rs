@@ -1,12 +1,12 @@
-//! Series that are prepared as they come.
+//! `lungs fetch --prepare`.
 
-use super::{BUCKET, fetch, manifest, states, tree, uuid};
+use super::{BUCKET, fetch, files_below, manifest, states, uuid};
 use crate::archive::Archive;
 use crate::support::{Workplace, cohort};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// The synthetic cohort as an archive: fetched and prepared by and by, it trains a network.
+/// The synthetic cohort as an archive, fetched and prepared.
 #[test]
 fn series_are_prepared_as_they_come_and_their_files_go() {
     let place = Workplace::new();
@@ -29,55 +29,54 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
     let prepare = ["--prepare", "small.toml", "--set", "data.root=data"];
     let done = fetch(&place, &archive, &prepare);
     assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-    let told = states(&place);
-    assert_eq!(told.len(), series);
-    assert!(told.iter().all(|(state, _)| state == "prepared" || state == "refused"), "{told:?}");
-    let left = tree(&place.path("data"));
-    let kept = |name: &String| name.ends_with(".npz") || name.ends_with(".json");
-    assert!(left.keys().all(kept), "{:?}", left.keys());
-    archive.take_asked();
+    let rows = states(&place);
+    assert_eq!(rows.len(), series);
+    assert!(rows.iter().all(|(state, _)| state == "prepared" || state == "refused"), "{rows:?}");
+    let files = files_below(&place.path("data"));
+    let is_product = |name: &String| name.ends_with(".npz") || name.ends_with(".json");
+    assert!(files.keys().all(is_product), "{:?}", files.keys());
+    archive.take_requests();
 
     // Nothing is fetched or prepared again.
     let again = fetch(&place, &archive, &prepare);
     assert!(again.code == 0 && again.stdout.contains("there already"), "{}", again.stdout);
-    assert_eq!(archive.take_asked().len(), 0);
+    assert_eq!(archive.take_requests().len(), 0);
 
-    // What is found in the fetched folder is what the files give, figure for figure, and the volumes
-    // of the cache are taken as they are: nothing is prepared again. (The whole cohort has volume files
-    // besides.)
+    // The fetched folder gives the same rows as the files, and the volumes of the cache are reused: nothing is
+    // prepared again. (The cohort also contains volume files.)
     let volumes = || {
         let files = fs::read_dir(place.path("prepared")).unwrap().map(|file| file.unwrap().path());
         files.filter(|path| path.extension().is_some_and(|end| end == "npz")).count()
     };
-    let prepared = |root: &str, told: &str| -> Vec<String> {
+    let prepared_rows = |root: &str, summary: &str| -> Vec<String> {
         let root = format!("data.root={root}");
         let done = place.lungs(&["prepare", "small.toml", "--set", &root]);
-        assert!(done.stdout.contains(told), "{}{}", done.stdout, done.stderr);
+        assert!(done.stdout.contains(summary), "{}{}", done.stdout, done.stderr);
         let table = fs::read_to_string(place.path("prepared/preparation.csv")).unwrap();
         let rows = table.lines().filter(|line| line.contains(",prepared,"));
         rows.map(str::to_owned).collect()
     };
     let before = volumes();
-    let fetched = prepared("data", " 0 new");
+    let fetched = prepared_rows("data", " 0 new");
     assert_eq!(volumes(), before);
-    let whole = prepared("ct", "17 volumes");
+    let original = prepared_rows("ct", "17 volumes");
     assert!(fetched.len() >= 10, "{fetched:?}");
-    assert!(fetched.iter().all(|row| whole.contains(row)), "{whole:#?}\n{fetched:#?}");
+    assert!(fetched.iter().all(|row| original.contains(row)), "{original:#?}\n{fetched:#?}");
 
-    // Verifying leaves alone what is prepared.
-    for more in [&["--verify"][..], &[]] {
-        let options = if more.is_empty() { Vec::new() } else { [&prepare[..], more].concat() };
+    // Verifying does not change prepared series.
+    for option in [&["--verify"][..], &[]] {
+        let options = if option.is_empty() { Vec::new() } else { [&prepare[..], option].concat() };
         let done = fetch(&place, &archive, &options);
         assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-        let refused = told.iter().filter(|(state, _)| state == "refused").count();
+        let refused = rows.iter().filter(|(state, _)| state == "refused").count();
         assert!(refused < series);
     }
-    let asked = archive.take_asked();
+    let requests = archive.take_requests();
     let prepared: Vec<String> =
-        (0..series).filter(|one| told[*one].0 == "prepared").map(uuid).collect();
-    assert!(asked.iter().all(|asked| prepared.iter().all(|uuid| !asked.key.contains(uuid))));
+        (0..series).filter(|one| rows[*one].0 == "prepared").map(uuid).collect();
+    assert!(requests.iter().all(|request| prepared.iter().all(|uuid| !request.key.contains(uuid))));
 
-    // With other settings, what is prepared is refused, and not resampled once more.
+    // With other settings, prepared volumes are excluded and not resampled again.
     let other = ["prepare", "small.toml", "--set", "data.root=data", "--set", "data.cache=other"];
     let done = place.lungs(&[&other[..], &["--set", "preprocess.spacing_mm=12"]].concat());
     assert!(done.stdout.contains("prepared-otherwise"), "{}{}", done.stdout, done.stderr);
@@ -93,20 +92,22 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
     let check = ["check", "small.toml", "--set", "data.root=data", "--set", "data.cache=other"];
     let check = place.lungs(&[&check[..], &["--set", "preprocess.spacing_mm=12"]].concat());
     assert!(check.code == 1 && check.stderr.contains("prepared-otherwise"), "{}", check.stderr);
-    // Without its cache it is itself.
+    // With the same settings and another cache, prepared volumes are used.
     let done = place.lungs(&other);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
 
-    // With the files kept, and other settings, all of it comes once more.
+    // With --keep-raw and other settings, all files are fetched again.
     let kept = [&prepare[..], &["--keep-raw", "--set", "preprocess.spacing_mm=12"]].concat();
     let done = fetch(&place, &archive, &kept);
     assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-    let there = tree(&place.path("data")).keys().filter(|name| name.ends_with(".dcm")).count();
-    assert!(there > 0);
-    // And stays, though the next one would not keep it.
+    let dicom_files =
+        files_below(&place.path("data")).keys().filter(|name| name.ends_with(".dcm")).count();
+    assert!(dicom_files > 0);
+    // They are kept, although the next command would not keep them.
     let done =
         fetch(&place, &archive, &[&prepare[..], &["--set", "preprocess.spacing_mm=11"]].concat());
     assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-    let now = tree(&place.path("data")).keys().filter(|name| name.ends_with(".dcm")).count();
-    assert_eq!(now, there);
+    let dicom_files_after =
+        files_below(&place.path("data")).keys().filter(|name| name.ends_with(".dcm")).count();
+    assert_eq!(dicom_files_after, dicom_files);
 }

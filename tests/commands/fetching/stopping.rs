@@ -1,6 +1,6 @@
-//! Kills and signals.
+//! `lungs fetch` killed and stopped by signals.
 
-use super::{assert_same, fetch, manifest, objects, states, tree, wanted};
+use super::{assert_same, expected_files, fetch, files_below, manifest, objects, states};
 use crate::archive::{Archive, Fault};
 use crate::support::Workplace;
 use rand::RngExt;
@@ -20,17 +20,17 @@ fn start(place: &Workplace, archive: &Archive) -> Child {
 }
 
 #[test]
-fn killed_again_and_again_it_ends_in_the_same_bytes() {
+fn repeated_kills_end_in_the_same_bytes() {
     let (place, objects) = (Workplace::new(), objects(5, 6));
     let archive = Archive::of(objects.clone());
-    archive.spoil(|_| Some(Fault::Slow(1)));
+    archive.inject(|_| Some(Fault::Slow(1)));
     place.write("manifest.s5cmd", &manifest(5));
     let mut random = lungs::random::stream(5, "fetch kills");
-    let mut killed = 0;
+    let mut kills = 0;
     for _ in 0..60 {
         let mut child = start(&place, &archive);
-        let moment = Instant::now() + Duration::from_millis(random.random_range(20..200));
-        while Instant::now() < moment && child.try_wait().unwrap().is_none() {
+        let deadline = Instant::now() + Duration::from_millis(random.random_range(20..200));
+        while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         if child.try_wait().unwrap().is_some() {
@@ -38,34 +38,34 @@ fn killed_again_and_again_it_ends_in_the_same_bytes() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        killed += 1;
+        kills += 1;
     }
     assert!(start(&place, &archive).wait().unwrap().success());
-    println!("killed {killed} times");
-    assert!(killed > 0);
-    assert!(archive.take_asked().iter().any(|asked| asked.range_from.is_some()));
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    println!("killed {kills} times");
+    assert!(kills > 0);
+    assert!(archive.take_requests().iter().any(|request| request.range_from.is_some()));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
 #[test]
-fn a_signal_stops_in_order_and_the_same_command_goes_on() {
+fn a_signal_stops_in_order_and_the_same_command_continues() {
     let (place, objects) = (Workplace::new(), objects(8, 4));
     let archive = Archive::of(objects.clone());
-    archive.spoil(|_| Some(Fault::Slow(2)));
+    archive.inject(|_| Some(Fault::Slow(2)));
     place.write("manifest.s5cmd", &manifest(8));
     let mut child = start(&place, &archive);
-    while archive.count_asked() < 6 {
+    while archive.count_requests() < 6 {
         std::thread::sleep(Duration::from_millis(2));
     }
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let told = states(&place);
-    assert_eq!(told.len(), 8);
-    let known = ["fetched", "interrupted", "not-started"];
-    assert!(told.iter().all(|(state, _)| known.contains(&state.as_str())), "{told:?}");
-    assert!(told.iter().any(|(state, _)| state == "interrupted"), "{told:?}");
-    archive.spoil(|_| None);
+    let rows = states(&place);
+    assert_eq!(rows.len(), 8);
+    let expected = ["fetched", "interrupted", "not-started"];
+    assert!(rows.iter().all(|(state, _)| expected.contains(&state.as_str())), "{rows:?}");
+    assert!(rows.iter().any(|(state, _)| state == "interrupted"), "{rows:?}");
+    archive.inject(|_| None);
     assert_eq!(fetch(&place, &archive, &[]).code, 0);
-    assert_same(&tree(&place.path("data")), &wanted(&objects));
+    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
