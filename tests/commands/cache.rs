@@ -1,6 +1,6 @@
 //! The cache of prepared series with several processes, kills and full disks.
 
-use super::support::{Workplace, settings};
+use super::support::{Workspace, settings};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn arguments<'a>(input: &'a str, out: &'a str) -> Vec<&'a str> {
     [&["prepare", input, "--out", out][..], &SMALL[..]].concat()
 }
 
-fn start(place: &Workplace, out: &str) -> Child {
+fn start(place: &Workspace, out: &str) -> Child {
     Process::new(env!("CARGO_BIN_EXE_lungs"))
         .current_dir(place.path("."))
         .args(arguments("ct", out))
@@ -55,7 +55,7 @@ fn new_count(stdout: &str) -> usize {
 
 #[test]
 fn two_processes_share_a_cache_without_duplicate_work() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let alone = place.lungs(&arguments("ct", "alone"));
     assert_eq!(alone.code, 0, "{}", alone.stderr);
     let all = new_count(&alone.stdout);
@@ -75,7 +75,7 @@ fn two_processes_share_a_cache_without_duplicate_work() {
 
 #[test]
 fn a_killed_preparation_leaves_no_partial_files() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&arguments("ct", "reference")).code, 0);
     let reference = prepared(&place.path("reference"));
     for milliseconds in [20, 90, 160, 230, 300, 370, 440, 510] {
@@ -118,7 +118,7 @@ impl Drop for SmallDisk<'_> {
 
 #[test]
 fn a_full_disk_is_an_error() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let path = place.path("disk");
     let Some(_disk) = SmallDisk::mount(&path) else {
         println!("skipped: no small disk, mounting needs root");

@@ -1,13 +1,13 @@
 //! Runs whose labels, lists or series change after their start.
 
-use super::support::{Done, Workplace, cohort};
+use super::support::{CommandOutput, Workspace, cohort};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// A working folder with its own copy of the cohort.
-fn workplace() -> Workplace {
-    let place = Workplace::new();
+fn workplace() -> Workspace {
+    let place = Workspace::new();
     fs::remove_file(place.path("ct")).unwrap();
     copy(cohort(), &place.path("ct"));
     place
@@ -27,18 +27,18 @@ fn copy(from: &Path, to: &Path) {
 
 const ONE_EPOCH: [&str; 2] = ["--set", "train.epochs=1"];
 
-fn run(place: &Workplace, more: &[&str]) -> Done {
+fn run(place: &Workspace, more: &[&str]) -> CommandOutput {
     place.lungs(&[&["run", "small.toml"], &ONE_EPOCH[..], more].concat())
 }
 
 /// The output in one line, without the frame of errors.
-fn flat_output(done: &Done) -> String {
+fn flat_output(done: &CommandOutput) -> String {
     let text = format!("{}{}", done.stdout, done.stderr).replace('│', " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
-fn assert_unchanged(place: &Workplace, case: &str) {
+fn assert_unchanged(place: &Workspace, case: &str) {
     let done = run(place, &[]);
     assert!(
         done.code == 0 && flat_output(&done).contains("is finished already"),
@@ -49,7 +49,7 @@ fn assert_unchanged(place: &Workplace, case: &str) {
 
 /// `run`, `train` and `evaluate` stop with this message; with `--keep-inputs` they continue.
 #[track_caller]
-fn assert_changed(place: &Workplace, expected: &str) {
+fn assert_changed(place: &Workspace, expected: &str) {
     let folder = place.newest_run("small");
     let evaluate = ["evaluate", folder.to_str().unwrap()];
     let train = [&["train", "small.toml"], &ONE_EPOCH[..]].concat();
@@ -71,7 +71,7 @@ fn assert_changed(place: &Workplace, expected: &str) {
 }
 
 /// Slices of the exam's axial series.
-fn slices(place: &Workplace, exam: &str) -> Vec<PathBuf> {
+fn slices(place: &Workspace, exam: &str) -> Vec<PathBuf> {
     let folder = place.path(&format!("ct/{}/{exam}/2-axial", &exam[..5]));
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

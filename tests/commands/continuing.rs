@@ -1,18 +1,18 @@
 //! Runs that stop and go on.
 
-use super::support::{Workplace, assert_same_bytes, assert_same_runs};
+use super::support::{Workspace, assert_same_bytes, assert_same_runs};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Starts a run and sends it a signal once it has trained for some batches: the first epoch's
 /// checkpoint is there, the second one is under way.
-fn interrupt(place: &Workplace, signal: &str) -> Option<i32> {
+fn interrupt(place: &Workspace, signal: &str) -> Option<i32> {
     interrupt_once(place, signal, "checkpoints/epoch-001")
 }
 
 /// Starts a run and sends it a signal once something is in its folder.
-fn interrupt_once(place: &Workplace, signal: &str, there: &str) -> Option<i32> {
+fn interrupt_once(place: &Workspace, signal: &str, there: &str) -> Option<i32> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(["run", "small.toml", "--set", "train.epochs=2"])
         .current_dir(place.path(""))
@@ -37,13 +37,13 @@ fn interrupt_once(place: &Workplace, signal: &str, there: &str) -> Option<i32> {
 
 #[test]
 fn a_run_that_is_interrupted_or_killed_continues_to_the_same_bytes() {
-    let whole = Workplace::new();
+    let whole = Workspace::new();
     assert_eq!(whole.lungs(&["run", "small.toml", "-q"]).code, 0);
 
-    let stopped = Workplace::new();
+    let stopped = Workspace::new();
     let code = interrupt(&stopped, "-INT");
     assert!([Some(130), Some(0)].contains(&code), "{code:?}");
-    let killed = Workplace::new();
+    let killed = Workspace::new();
     let code = interrupt(&killed, "-KILL");
     assert!([None, Some(0)].contains(&code), "{code:?}");
 
@@ -58,7 +58,7 @@ fn a_run_that_is_interrupted_or_killed_continues_to_the_same_bytes() {
 
 #[test]
 fn an_interruption_says_how_to_continue() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(["run", "small.toml", "--set", "train.epochs=500"])
         .current_dir(place.path(""))
@@ -85,11 +85,11 @@ fn an_interruption_says_how_to_continue() {
 
 #[test]
 fn a_schedulers_warning_makes_a_checkpoint_and_a_code_that_says_try_again() {
-    let whole = Workplace::new();
+    let whole = Workspace::new();
     assert_eq!(whole.lungs(&["run", "small.toml", "-q"]).code, 0);
     // In the middle of training, and before it.
     for there in ["checkpoints/epoch-001", "spec.toml"] {
-        let place = Workplace::new();
+        let place = Workspace::new();
         let code = interrupt_once(&place, "-USR1", there);
         warned(&whole, &place, code);
     }
@@ -98,7 +98,7 @@ fn a_schedulers_warning_makes_a_checkpoint_and_a_code_that_says_try_again() {
 }
 
 /// A run that ended with `code` on a warning goes on to the bytes of one that did not.
-fn warned(whole: &Workplace, place: &Workplace, code: Option<i32>) {
+fn warned(whole: &Workspace, place: &Workspace, code: Option<i32>) {
     // The last step may have been done already.
     assert!([Some(75), Some(0)].contains(&code), "{code:?}");
     let run = place.newest_run("small");
@@ -112,7 +112,7 @@ fn warned(whole: &Workplace, place: &Workplace, code: Option<i32>) {
 
 #[test]
 fn an_old_run_does_not_continue_with_other_keys() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
     let run = place.newest_run("small");
     let run = run.to_str().unwrap();

@@ -1,6 +1,6 @@
 //! Damaged checkpoints.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::fs;
 use std::path::Path;
 
@@ -22,14 +22,14 @@ fn damage(file: &Path, how: &str) {
 const RUN: [&str; 5] = ["run", "small.toml", "-q", "--set", "train.epochs=4"];
 
 /// An uninterrupted run.
-fn uninterrupted() -> Workplace {
-    let workplace = Workplace::new();
+fn uninterrupted() -> Workspace {
+    let workplace = Workspace::new();
     assert_eq!(workplace.lungs(&RUN).code, 0);
     workplace
 }
 
 /// The same run without its last epoch.
-fn trained_for_three_of_four_epochs() -> Workplace {
+fn trained_for_three_of_four_epochs() -> Workspace {
     let workplace = uninterrupted();
     // The state after a kill in the fourth epoch.
     let folder = workplace.newest_run("small");
@@ -102,7 +102,7 @@ fn with_every_checkpoint_damaged_training_restarts_with_a_warning() {
 
 #[test]
 fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
-    let workplace = Workplace::new();
+    let workplace = Workspace::new();
     let run = ["run", "small.toml", "-q", "--set", "split.valid=0.2", "--set", "split.test=0.1"];
     assert_eq!(workplace.lungs(&run).code, 0);
     let run = workplace.newest_run("small");

@@ -1,6 +1,6 @@
 //! What must not change a byte.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::path::PathBuf;
 
 /// A recipe that uses everything there is to be drawn, averaged and weighed.
@@ -29,8 +29,8 @@ shift_hu = 20
 noise_hu = 10
 "#;
 
-fn trained(spec: &str, name: &str, arguments: &[&str]) -> (Workplace, PathBuf) {
-    let place = Workplace::new();
+fn trained(spec: &str, name: &str, arguments: &[&str]) -> (Workspace, PathBuf) {
+    let place = Workspace::new();
     place.write("recipe.toml", RECIPE);
     let mut all = vec!["run", spec];
     all.extend(arguments);
@@ -92,7 +92,7 @@ fn devices_that_share_the_batches_of_a_step_do_not_change_a_byte() {
 #[test]
 fn a_run_of_the_whole_recipe_continues_to_the_same_bytes() {
     let (_whole, whole) = trained("recipe.toml", "recipe", &[]);
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("recipe.toml", RECIPE);
     // Killed again and again, a little later each time; a process that is done ends it.
     for after_ms in (1..).map(|turn| 150 * turn) {

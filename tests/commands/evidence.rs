@@ -1,11 +1,11 @@
 //! Metrics and predictions with the keys of `[evaluate]`.
 
-use super::support::{Workplace, settings};
+use super::support::{Workspace, settings};
 use std::collections::BTreeMap;
 use std::fs;
 
 /// The labels of the cohort with columns for sex, age and weight.
-fn labels_with_columns(place: &Workplace) {
+fn labels_with_columns(place: &Workspace) {
     let text = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
     let mut lines = text.lines();
     let mut table = format!("{},sex,age,sampling_weight\n", lines.next().unwrap());
@@ -48,7 +48,7 @@ fn set(key: &str) -> [String; 2] {
 
 #[test]
 fn the_evaluation_has_subgroups_weights_and_calibration() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     labels_with_columns(&place);
     let run = place.lungs(&[&["run", "small.toml", "-q"], &SETS[..], &COLUMNS].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -107,7 +107,7 @@ fn the_evaluation_has_subgroups_weights_and_calibration() {
 
 #[test]
 fn other_metrics_of_a_finished_run_need_no_training() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     labels_with_columns(&place);
     let run = |more: &[&str]| {
         let done = place.lungs(&[&["run", "small.toml"], &SETS[..], more].concat());
@@ -160,7 +160,7 @@ fn other_metrics_of_a_finished_run_need_no_training() {
 
 #[test]
 fn invalid_columns_are_errors_before_preparation() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     labels_with_columns(&place);
     let error = |key: &str| {
         let [flag, key] = set(key);
@@ -180,7 +180,7 @@ fn invalid_columns_are_errors_before_preparation() {
 }
 
 /// A small experiment whose validation has enough exams, in variants by `--set`.
-fn variant(place: &Workplace, name: &str, sets: &[&str]) {
+fn variant(place: &Workspace, name: &str, sets: &[&str]) {
     let name = format!("experiment.name={name}");
     let mut arguments = vec!["run", "small.toml", "-q", "--set", &name];
     let common = ["train.epochs=1", "split.train=0.5", "split.valid=0.5"];
@@ -193,7 +193,7 @@ fn variant(place: &Workplace, name: &str, sets: &[&str]) {
 
 #[test]
 fn a_comparison_is_also_a_page_and_a_table() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     variant(&place, "cross", &[]);
     variant(&place, "focal", &["loss.name=focal"]);
     variant(&place, "faster", &["train.learning_rate=0.01"]);
@@ -224,7 +224,7 @@ fn a_comparison_is_also_a_page_and_a_table() {
 
 #[test]
 fn runs_on_different_exams_are_an_error_and_seeds_are_a_group() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     variant(&place, "one", &[]);
     variant(&place, "other", &["loss.name=focal", "experiment.seed=38"]);
     let refused = place.lungs(&["compare", "results/one", "results/other"]);

@@ -1,6 +1,6 @@
 //! `lungs export`: a trained model as one file.
 
-use super::support::Workplace;
+use super::support::Workspace;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -21,7 +21,7 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A model's predictions for the cohort, as rows of the table.
-fn predictions(place: &Workplace, model: &str) -> Vec<Vec<String>> {
+fn predictions(place: &Workspace, model: &str) -> Vec<Vec<String>> {
     let done = place.lungs(&["predict", "--model", model, "ct", "--out", "p.csv", "--cache", "c"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let mut table = csv::Reader::from_path(place.path("p.csv")).unwrap();
@@ -30,7 +30,7 @@ fn predictions(place: &Workplace, model: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let sets =
         ["train.epochs=1", "evaluate.recalibrate=platt", "split.train=0.5", "split.valid=0.5"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
@@ -124,7 +124,7 @@ fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
 
 #[test]
 fn a_cross_validation_exports_all_folds_and_an_unfinished_run_is_an_error() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let sets = ["--set", "train.epochs=1", "--set", "split.folds=3"];
     let trained = place.lungs(&[&["train", "small.toml", "-q"], &sets[..]].concat());
     assert_eq!(trained.code, 0, "{}", trained.stderr);

@@ -5,7 +5,7 @@ mod preparing;
 mod stopping;
 
 use super::archive::{Archive, Fault, Request};
-use super::support::{Done, Workplace, settings};
+use super::support::{CommandOutput, Workspace, settings};
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,7 +64,7 @@ fn assert_same(actual: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, V
     }
 }
 
-fn fetch(place: &Workplace, archive: &Archive, options: &[&str]) -> Done {
+fn fetch(place: &Workspace, archive: &Archive, options: &[&str]) -> CommandOutput {
     let endpoint = archive.endpoint();
     let mut arguments = vec!["fetch", "manifest.s5cmd", "data", "--endpoint", &endpoint];
     arguments.extend(["--first-wait", "0.001", "--timeout", "0.5"]);
@@ -75,7 +75,7 @@ fn fetch(place: &Workplace, archive: &Archive, options: &[&str]) -> Done {
     done
 }
 
-fn states(place: &Workplace) -> Vec<(String, String)> {
+fn states(place: &Workspace) -> Vec<(String, String)> {
     let mut table = csv::Reader::from_path(place.path("data/fetch.csv")).unwrap();
     let headers = table.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
@@ -85,7 +85,7 @@ fn states(place: &Workplace) -> Vec<(String, String)> {
 
 #[test]
 fn a_manifest_becomes_folders_and_a_second_start_sends_no_requests() {
-    let (place, objects) = (Workplace::new(), objects(3, 4));
+    let (place, objects) = (Workspace::new(), objects(3, 4));
     let archive = Archive::of(objects.clone());
     place.write("manifest.s5cmd", &manifest(3));
     let done = fetch(&place, &archive, &[]);
@@ -138,7 +138,7 @@ fn random_faults(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync 
 fn faults_of_every_kind_end_in_the_same_bytes() {
     let objects = objects(4, 6);
     for seed in [1, 2] {
-        let place = Workplace::new();
+        let place = Workspace::new();
         let archive = Archive::of(objects.clone());
         archive.inject(random_faults(seed));
         place.write("manifest.s5cmd", &manifest(4));
@@ -155,7 +155,7 @@ fn faults_of_every_kind_end_in_the_same_bytes() {
 
 #[test]
 fn an_interrupted_file_resumes_and_a_changed_object_starts_again() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let key = format!("{BUCKET}/{}/a.dcm", uuid(0));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let archive = Archive::of([(key.clone(), bytes.clone())].into());
@@ -169,7 +169,7 @@ fn an_interrupted_file_resumes_and_a_changed_object_starts_again() {
     // The same object resumes; another one of the same length starts again.
     let other: Vec<u8> = bytes.iter().map(|byte| byte ^ 255).collect();
     let changed = Archive::of([(key.clone(), other.clone())].into());
-    let elsewhere = Workplace::new();
+    let elsewhere = Workspace::new();
     elsewhere.write("manifest.s5cmd", &manifest(1));
     let folder = elsewhere.path("data").join(uuid(0));
     fs::create_dir_all(&folder).unwrap();
@@ -188,7 +188,7 @@ fn an_interrupted_file_resumes_and_a_changed_object_starts_again() {
 
 #[test]
 fn permanent_errors_are_reported_and_the_others_fetched() {
-    let (place, objects) = (Workplace::new(), objects(4, 2));
+    let (place, objects) = (Workspace::new(), objects(4, 2));
     let archive = Archive::of(objects.clone());
     archive.inject(|request| match request.is_list {
         false if request.key.contains(&uuid(0)) => Some(Fault::Status(403)),
@@ -215,7 +215,7 @@ fn permanent_errors_are_reported_and_the_others_fetched() {
 
 #[test]
 fn a_dry_run_shows_the_size_and_writes_nothing() {
-    let (place, objects) = (Workplace::new(), objects(2, 3));
+    let (place, objects) = (Workspace::new(), objects(2, 3));
     let archive = Archive::of(objects);
     place.write("manifest.s5cmd", &manifest(2));
     let done = fetch(&place, &archive, &["--dry-run"]);
@@ -229,7 +229,7 @@ fn a_dry_run_shows_the_size_and_writes_nothing() {
 
 #[test]
 fn series_without_an_address_are_reported_also_in_a_dry_run() {
-    let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
+    let (place, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
     place.write("manifest.s5cmd", "1.2.3\n1.2.4\n");
     for options in [&["--dry-run"][..], &[]] {
         let done = fetch(&place, &archive, options);
@@ -246,7 +246,7 @@ fn series_without_an_address_are_reported_also_in_a_dry_run() {
 
 #[test]
 fn an_unreachable_archive_ends_the_command_and_a_missing_series_is_requested_once() {
-    let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
+    let (place, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
     place.write("manifest.s5cmd", &manifest(40));
     let silent = ["fetch", "manifest.s5cmd", "data", "--first-wait", "0.001"];
     let done = place.lungs(&[&silent[..], &["--endpoint", "http://127.0.0.1:9"]].concat());
@@ -265,7 +265,7 @@ fn an_unreachable_archive_ends_the_command_and_a_missing_series_is_requested_onc
 
 #[test]
 fn files_are_verified_also_where_the_listing_has_no_checksums() {
-    let (place, objects) = (Workplace::new(), objects(2, 3));
+    let (place, objects) = (Workspace::new(), objects(2, 3));
     let archive = Archive::of(objects.clone());
     archive.inject(|request| request.is_list.then_some(Fault::NoEtag));
     place.write("manifest.s5cmd", &manifest(2));
@@ -290,7 +290,7 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
 /// A power cut may leave a file of the right size without content.
 #[test]
 fn a_file_of_the_right_size_and_wrong_content_is_fetched_again() {
-    let (place, key) = (Workplace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
+    let (place, key) = (Workspace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let objects = BTreeMap::from([(key, bytes.clone())]);
     let archive = Archive::of(objects.clone());
@@ -309,7 +309,7 @@ fn a_file_of_the_right_size_and_wrong_content_is_fetched_again() {
 /// Credentials of the environment and of files are neither used nor printed.
 #[test]
 fn requests_are_anonymous_whatever_the_environment() {
-    let (place, objects) = (Workplace::new(), objects(1, 2));
+    let (place, objects) = (Workspace::new(), objects(1, 2));
     let archive = Archive::of(objects.clone());
     archive.inject(|request| (request.earlier == 0).then_some(Fault::Status(503)));
     place.write("manifest.s5cmd", &manifest(1));
@@ -343,7 +343,7 @@ fn requests_are_anonymous_whatever_the_environment() {
 
 #[test]
 fn an_index_names_patients_and_no_name_escapes_the_folder() {
-    let (place, objects) = (Workplace::new(), objects(3, 2));
+    let (place, objects) = (Workspace::new(), objects(3, 2));
     let archive = Archive::of(objects.clone());
     let mut index = "SeriesInstanceUID,PatientID,series_aws_url\n".to_owned();
     for (one, patient) in ["100012", "../../outside", "linked"].iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Cross-validation.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn auc(scored: &[(f64, bool)]) -> Option<f64> {
 
 #[test]
 fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let done = place.lungs(&RUN);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let run = place.newest_run("small");
@@ -85,7 +85,7 @@ fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
 
 #[test]
 fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&RUN).code, 0);
     let run = place.newest_run("small");
     let folder = run.to_str().unwrap();
@@ -142,9 +142,9 @@ fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
 
 #[test]
 fn killed_folds_resume_to_the_same_bytes_from_the_spec_or_the_folder() {
-    let uninterrupted = Workplace::new();
+    let uninterrupted = Workspace::new();
     assert_eq!(uninterrupted.lungs(&RUN).code, 0);
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut target = "small.toml".to_owned();
     for after_ms in (1..).map(|attempt| 200 * attempt) {
         let mut arguments = vec!["run", &target, "-q"];
@@ -176,7 +176,7 @@ fn killed_folds_resume_to_the_same_bytes_from_the_spec_or_the_folder() {
 
 #[test]
 fn invalid_folds_are_errors() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     for (set, expected) in [
         ("split.folds=1", "split.folds: found 1, expected 0 (off), or 2 to 100"),
         ("split.fold=1", "split.fold: found 1, expected 0 (all folds), or at most split.folds"),

@@ -1,6 +1,6 @@
 //! Runs that are killed again and again.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use rand::RngExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const ARGUMENTS: [&str; 9] = [
     "split.test=0.1",
 ];
 
-fn start(place: &Workplace) -> Child {
+fn start(place: &Workspace) -> Child {
     // After every step: many kills shall fall into the writing of checkpoints.
     Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(ARGUMENTS)
@@ -30,7 +30,7 @@ fn start(place: &Workplace) -> Child {
 }
 
 /// Where a run stands, for the message of a failure and to see that kills reach every stage.
-fn stage(place: &Workplace) -> &'static str {
+fn stage(place: &Workspace) -> &'static str {
     let runs = std::fs::read_dir(place.path("results/small")).into_iter().flatten().flatten();
     let Some(run) = runs.map(|entry| entry.path()).max() else { return "before the run" };
     let checkpoints: Vec<String> = std::fs::read_dir(run.join("checkpoints"))
@@ -55,16 +55,16 @@ fn stage(place: &Workplace) -> &'static str {
 /// machine, and must not matter.
 #[test]
 fn a_run_killed_at_thirty_random_moments_is_the_run_never_killed() {
-    let whole = Workplace::new();
+    let whole = Workspace::new();
     let began = Instant::now();
     assert_eq!(whole.lungs(&ARGUMENTS).code, 0);
     let life = began.elapsed();
     let whole = whole.newest_run("small");
 
     let mut random = lungs::random::stream(5, "kills");
-    let mut place = Workplace::new();
+    let mut place = Workspace::new();
     let (mut killed, mut told) = (0, Vec::new());
-    let finished = |place: &Workplace, told: &mut Vec<String>| {
+    let finished = |place: &Workspace, told: &mut Vec<String>| {
         assert_same_runs(&whole, &place.newest_run("small"), &told.join("\n"));
         told.clear();
     };
@@ -80,7 +80,7 @@ fn a_run_killed_at_thirty_random_moments_is_the_run_never_killed() {
             Some(status) => {
                 assert!(status.success(), "{status} after\n{}", told.join("\n"));
                 finished(&place, &mut told);
-                place = Workplace::new();
+                place = Workspace::new();
             }
             None => {
                 child.kill().unwrap();

@@ -1,6 +1,6 @@
 //! `lungs cohort nlst` on synthetic tables with the special cases of the real ones, and splits by lists.
 
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -29,8 +29,8 @@ PatientID,StudyInstanceUID,SeriesInstanceUID,StudyDate,Modality,SeriesDescriptio
 999999,1.9.0,1.9.0.1,1999-01-02,CT,\"0,OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",120,63.2,u11
 ";
 
-fn place() -> Workplace {
-    let place = Workplace::new();
+fn place() -> Workspace {
+    let place = Workspace::new();
     place.write("nlst/nlst_prsn.csv", PRSN);
     place.write("nlst/nlst_canc.csv", "pid,candx_days\n100002,364\n100003,200\n100004,1105\n");
     place.write("index.csv", INDEX);
@@ -46,7 +46,7 @@ fn with_options<'a>(options: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[track_caller]
-fn assert_fails(place: &Workplace, name: &str, arguments: &[&str]) {
+fn assert_fails(place: &Workspace, name: &str, arguments: &[&str]) {
     let done = place.lungs(arguments);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!(name, done.stderr));
@@ -164,7 +164,7 @@ fn patients() -> Vec<String> {
 
 #[test]
 fn a_list_of_patients_defines_the_test_split_and_is_recorded_with_the_run() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let ids = patients();
     let list = format!("# published\n{}\n{}\nelsewhere\n", ids[0], ids[3]);
     place.write("test.txt", &list);
@@ -200,7 +200,7 @@ fn a_list_of_patients_defines_the_test_split_and_is_recorded_with_the_run() {
 
 #[test]
 fn a_list_without_a_patient_of_the_cohort_is_an_error() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("test.txt", &format!("{}\nP9999\n", patients()[0].to_lowercase()));
     let done = place.lungs(&["check", "small.toml", "--set", "split.lists.test=test.txt"]);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
@@ -209,7 +209,7 @@ fn a_list_without_a_patient_of_the_cohort_is_an_error() {
 
 #[test]
 fn a_patient_in_two_lists_is_an_error_before_preparation() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let ids = patients();
     place.write("train.txt", &format!("{}\n{}\n", ids[0], ids[1]));
     place.write("test.txt", &format!("{}\n", ids[1]));

@@ -1,7 +1,7 @@
 //! `lungs cohort nlst` on the real index of the trial (Imaging Data Commons, release 25), with synthetic clinical
 //! tables of its patients. Every count is compared with an independent count.
 
-use super::support::Workplace;
+use super::support::Workspace;
 use lungs::table::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -82,7 +82,7 @@ fn every_count_of_the_real_index_is_correct() {
         .filter(|(index, _)| has_cancer(*index))
         .map(|(_, pid)| *pid)
         .collect();
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut persons = "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n".to_owned();
     for pid in &patient_ids {
         let (diagnosed, free) =

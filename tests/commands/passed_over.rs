@@ -1,6 +1,6 @@
 //! Files that are not read, groups of reasons, and IDs that do not match.
 
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;
@@ -22,7 +22,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A readable series, and copies in forms that are not read.
-fn write_hidden_scans(place: &Workplace, root: &str) {
+fn write_hidden_scans(place: &Workspace, root: &str) {
     for (number, file) in slices().iter().enumerate() {
         let bytes = fs::read(file).unwrap();
         let put = |name: &str, bytes: &[u8]| {
@@ -48,7 +48,7 @@ fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
 
 #[test]
 fn files_that_are_passed_over_are_counted_by_kind() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     write_hidden_scans(&place, "scans");
     let files = slices().len();
     let small = ["--set", "preprocess.spacing_mm=10", "--set", "preprocess.size=[24,32,40]"];
@@ -115,7 +115,7 @@ fn files_that_are_passed_over_are_counted_by_kind() {
 
 #[test]
 fn a_folder_of_compressed_files_is_an_error_with_a_remedy() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("packed/1.dcm.gz", "");
     place.write("packed/2.dcm.gz", "");
     let done = place.lungs(&["prepare", "packed", "--out", "out"]);
@@ -136,7 +136,7 @@ fn as_modality(bytes: &[u8], modality: &[u8; 2], uid: u8) -> Vec<u8> {
 
 #[test]
 fn similar_reasons_are_grouped() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let slice = fs::read(&slices()[0]).unwrap();
     for uid in 0..9 {
         let modality = if uid < 2 { b"MR" } else { b"SR" };
@@ -158,7 +158,7 @@ fn similar_reasons_are_grouped() {
 
 #[test]
 fn check_warns_of_splits_with_one_label_and_shows_unmatched_ids() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let labels = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let header = labels.lines().next().unwrap();
     assert!(header.contains("series_uid"), "{header}");

@@ -1,7 +1,7 @@
 //! From an archive to a model: an archive on loopback with tables, an index and exams, two commands, and a run.
 
 use super::archive::Archive;
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use parquet::basic::{ConvertedType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
@@ -149,7 +149,7 @@ fn study() -> Study {
 
 #[test]
 fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let study = study();
     let archive = Archive::of(study.objects);
     let endpoint = archive.endpoint();
@@ -209,7 +209,7 @@ fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
 
 #[test]
 fn existing_tables_are_not_fetched() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let study = study();
     let clinical = "idc-open-metadata/bigquery_export/idc_v24_clinical";
     let piece = format!("{clinical}/nlst_screen/000000000000.parquet");
@@ -237,7 +237,7 @@ fn existing_tables_are_not_fetched() {
 
 #[test]
 fn a_missing_release_is_an_error_with_advice() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let archive = Archive::of(BTreeMap::new());
     let endpoint = archive.endpoint();
     let labels = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];

@@ -1,13 +1,13 @@
 //! The main road: run, look again, draw again, compare, predict, check, prepare.
 
-use super::support::{Workplace, assert_same_bytes, settings};
+use super::support::{Workspace, assert_same_bytes, settings};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let run = place.lungs(&["run", "small.toml"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     let folder = place.newest_run("small");
@@ -49,7 +49,7 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
 
 #[test]
 fn stages_run_alone_and_together_leave_the_bytes_of_one_run() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     for (results, verbs) in [("whole", &["run"][..]), ("parts", &["train", "run"][..])] {
         let set = format!("runtime.results={results}");
         for verb in verbs {
@@ -74,7 +74,7 @@ fn stages_run_alone_and_together_leave_the_bytes_of_one_run() {
 
 #[test]
 fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     for threads in ["1", "2"] {
         let set = format!("runtime.threads={threads}");
         let cache = format!("data.cache=prepared-{threads}");
@@ -92,7 +92,7 @@ fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
 
 #[test]
 fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let single = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert_eq!(single.code, 0, "{}", single.stderr);
     let single = place.newest_run("small");
@@ -119,7 +119,7 @@ fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
 
 #[test]
 fn deleted_plots_come_back_byte_for_byte() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
     let before = files(&run.join("plots"));
@@ -146,7 +146,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn focal_and_cross_entropy_runs_compare() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write(
         "focal.toml",
         "extends = \"small.toml\"\nexperiment.name = \"focal\"\nloss = { name = \"focal\" }\n",
@@ -179,7 +179,7 @@ fn focal_and_cross_entropy_runs_compare() {
 
 #[test]
 fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
     let run_name = run.to_str().unwrap();
@@ -213,7 +213,7 @@ fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
 
 #[test]
 fn check_tells_the_plan_without_doing_it() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let check = place.lungs(&["check", "small.toml"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     let plan = check.stdout.split("spec hash").nth(1).unwrap();
@@ -229,7 +229,7 @@ fn check_tells_the_plan_without_doing_it() {
 
 #[test]
 fn preparing_a_folder_writes_crops_previews_and_a_table() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let arguments = [
         "prepare",
         "ct/P0001",
@@ -266,7 +266,7 @@ fn preparing_a_folder_writes_crops_previews_and_a_table() {
 
 #[test]
 fn preparing_what_is_refused_altogether_still_writes_the_page() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let set = ["--set", "data.select.min_slices=4000"];
     let folder = place.lungs(&[&["prepare", "ct/P0001", "--out", "out"], &set[..]].concat());
     assert_eq!(folder.code, 1, "{}", folder.stdout);
@@ -277,7 +277,7 @@ fn preparing_what_is_refused_altogether_still_writes_the_page() {
 
 #[test]
 fn a_leak_free_split_can_be_imposed_by_lists() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
     let lists = place.newest_run("small").join("lists");
     place.write("listed.toml", &format!(

@@ -3,7 +3,7 @@
 
 mod cluster;
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use cluster::{Cluster, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,7 +57,7 @@ fn rows_of_parts(cache: &Path) -> Vec<String> {
 
 #[test]
 fn all_parts_together_make_what_one_command_makes() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let done = place.lungs(&["prepare", "small.toml", "--out", "whole"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     // Two at the same time, and one part twice: overlaps do no harm.
@@ -99,7 +99,7 @@ fn all_parts_together_make_what_one_command_makes() {
 #[test]
 fn twenty_parts_on_three_nodes_of_which_one_dies() {
     let Some(cluster) = Cluster::start() else { return };
-    let place = Workplace::new();
+    let place = Workspace::new();
     let more = "[slurm]\ncpus = 1\nshards = 20\nsetup = [\"sleep 0.3\"]\n";
     place.write("cluster.toml", &format!("extends = \"small.toml\"\n{more}"));
     let done = cluster.lungs(&place, &["prepare", "cluster.toml", "--slurm"]);
@@ -125,7 +125,7 @@ fn twenty_parts_on_three_nodes_of_which_one_dies() {
 #[test]
 fn a_run_whose_time_is_up_continues_to_the_same_bytes() {
     let Some(cluster) = Cluster::start() else { return };
-    let place = Workplace::new();
+    let place = Workspace::new();
     let more = "train.epochs = 40\n[slurm]\ntime = \"1\"\nwarning_seconds = 30\nshards = 3\n";
     place.write("long.toml", &format!("extends = \"small.toml\"\n{more}"));
     let printed = cluster.lungs(&place, &["run", "long.toml", "--slurm", "--dry-run"]);
@@ -148,7 +148,7 @@ fn a_run_whose_time_is_up_continues_to_the_same_bytes() {
     let told = fs::read_to_string(place.newest_run("small").join("run.log")).unwrap();
     assert!(told.contains("training was interrupted"), "{told}");
 
-    let alone = Workplace::new();
+    let alone = Workspace::new();
     alone.write("long.toml", "extends = \"small.toml\"\ntrain.epochs = 40\n");
     assert_eq!(alone.lungs(&["run", "long.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
@@ -162,7 +162,7 @@ fn a_run_whose_time_is_up_continues_to_the_same_bytes() {
 fn a_sweep_on_a_cluster_is_the_sweep_on_one_machine() {
     let Some(cluster) = Cluster::start() else { return };
     let spec = "extends = \"small.toml\"\n[slurm]\nshards = 4\n[sweep]\nseeds = [1, 2, 3]\n";
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("sweep.toml", spec);
     let done = cluster.lungs(&place, &["sweep", "sweep.toml", "--slurm"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
@@ -176,17 +176,17 @@ fn a_sweep_on_a_cluster_is_the_sweep_on_one_machine() {
     let again = cluster.lungs(&place, &["sweep", "sweep.toml", "--slurm"]);
     assert!(again.stdout.contains("Every run is finished"), "{}", again.stdout);
 
-    let alone = Workplace::new();
+    let alone = Workspace::new();
     alone.write("sweep.toml", spec);
     assert_eq!(alone.lungs(&["sweep", "sweep.toml", "-q"]).code, 0);
-    let folder = |place: &Workplace| place.path("results/small/sweep");
+    let folder = |place: &Workspace| place.path("results/small/sweep");
     for seed in 1..=3 {
         let name = format!("seed-{seed}");
         let told = "on a cluster and alone";
         assert_same_runs(&folder(&alone).join(&name), &folder(&place).join(&name), told);
     }
     let timed = |line: &&str| !line.contains("seconds") && !line.contains("memory");
-    let table = |place: &Workplace| {
+    let table = |place: &Workspace| {
         let text = fs::read_to_string(folder(place).join("comparison.csv")).unwrap();
         text.lines().filter(timed).map(str::to_owned).collect::<Vec<_>>()
     };
@@ -195,7 +195,7 @@ fn a_sweep_on_a_cluster_is_the_sweep_on_one_machine() {
 
 #[test]
 fn scripts_are_printed_without_slurm() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let more = "[slurm]\npartition = \"gpu\"\ncpu_partition = \"cpu\"\ntime = \"1-00:00:00\"\ncpus = 8\n\
                 mem = \"32G\"\ngpus = 1\nshards = 20\nconcurrent = 4\nsetup = [\"module load cuda\"]\n\
                 [sweep]\nseeds = [1, 2, 3]\n";

@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// A folder to work in, with a link to the shared cohort as `ct`.
-pub struct Workplace {
+pub struct Workspace {
     folder: TempDir,
 }
 
 /// What a command did.
-pub struct Done {
+pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -51,7 +51,7 @@ flip_width = true
 shift_voxels = 1
 "#;
 
-impl Workplace {
+impl Workspace {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::os::unix::fs::symlink(cohort(), folder.path().join("ct")).expect("a link");
@@ -71,9 +71,9 @@ impl Workplace {
     }
 
     /// Runs `lungs` here.
-    pub fn lungs(&self, arguments: &[&str]) -> Done {
+    pub fn lungs(&self, arguments: &[&str]) -> CommandOutput {
         let output = self.command(arguments).output().expect("the program runs");
-        Done {
+        CommandOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: self.tidy(&String::from_utf8_lossy(&output.stdout)),
             stderr: self.tidy(&String::from_utf8_lossy(&output.stderr)),

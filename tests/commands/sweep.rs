@@ -1,6 +1,6 @@
 //! Many runs of one spec.
 
-use super::support::{Done, Workplace, settings, whole_run};
+use super::support::{CommandOutput, Workspace, settings, whole_run};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,23 +22,23 @@ const NAMES: [&str; 4] = [
     "loss-focal_seed-2",
 ];
 
-fn place_of(sweep: &str) -> Workplace {
-    let place = Workplace::new();
+fn place_of(sweep: &str) -> Workspace {
+    let place = Workspace::new();
     place.write("sweep.toml", sweep);
     place
 }
 
-fn run_path(place: &Workplace, name: &str) -> PathBuf {
+fn run_path(place: &Workspace, name: &str) -> PathBuf {
     place.path("results/small/sweep").join(name)
 }
 
 /// `lungs sweep sweep.toml` with further arguments.
-fn sweep(place: &Workplace, arguments: &[&str]) -> Done {
+fn sweep(place: &Workspace, arguments: &[&str]) -> CommandOutput {
     place.lungs(&[&["sweep", "sweep.toml"], arguments].concat())
 }
 
 /// States of all runs, in order, as `--status` has them.
-fn states(place: &Workplace) -> Vec<String> {
+fn states(place: &Workspace) -> Vec<String> {
     let done = sweep(place, &["--status", "--json"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let view: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
@@ -46,7 +46,7 @@ fn states(place: &Workplace) -> Vec<String> {
     runs.iter().map(|run| run["state"].as_str().unwrap().to_owned()).collect()
 }
 
-fn start(place: &Workplace, arguments: &[&str]) -> Child {
+fn start(place: &Workspace, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args([&["sweep", "sweep.toml"], arguments].concat())
         .current_dir(place.path(""))
@@ -91,7 +91,7 @@ fn each_run_is_what_a_single_one_would_be_however_many_work_at_once() {
     assert!(done.stdout.contains("preparation  17 volumes in prepared, 17 new"), "{}", done.stdout);
     assert!(done.stdout.contains("17 volumes in prepared, 0 new"), "{}", done.stdout);
 
-    let single = Workplace::new();
+    let single = Workspace::new();
     for (name, set) in NAMES.iter().zip([
         ["loss.name=cross-entropy", "experiment.seed=1"],
         ["loss.name=cross-entropy", "experiment.seed=2"],
@@ -113,7 +113,7 @@ fn each_run_is_what_a_single_one_would_be_however_many_work_at_once() {
     for name in NAMES {
         assert_same(&run_path(&place, name), &run_path(&two, name));
     }
-    let figures = |place: &Workplace| -> Vec<String> {
+    let figures = |place: &Workspace| -> Vec<String> {
         let text = fs::read_to_string(run_path(place, "comparison.csv")).unwrap();
         let timed = |line: &&str| !line.contains("seconds") && !line.contains("memory");
         text.lines().filter(timed).map(str::to_owned).collect()

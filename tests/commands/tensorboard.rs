@@ -1,6 +1,6 @@
 //! Event files of TensorBoard, read by an independent decoder.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -125,14 +125,14 @@ fn assert_events_are_the_tables(run: &Path) {
 
 #[test]
 fn event_files_hold_the_tables_and_change_nothing_else() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
     let plain = place.newest_run("small");
     assert!(!plain.join("tensorboard").exists());
     let steps = fs::read_to_string(plain.join("steps.csv")).unwrap();
     assert!(steps.starts_with("step,epoch,loss,learning_rate,gradient_norm\n"), "{steps}");
 
-    let other = Workplace::new();
+    let other = Workspace::new();
     let run = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
     assert_eq!(other.lungs(&run).code, 0);
     let watched = other.newest_run("small");
@@ -153,7 +153,7 @@ fn event_files_hold_the_tables_and_change_nothing_else() {
 
 #[test]
 fn no_step_occurs_twice_after_kills() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let key = "train.tensorboard=true";
     // Killed later each time, with checkpoints after every step or at the end of each epoch only.
     for attempt in 1.. {
@@ -178,7 +178,7 @@ fn no_step_occurs_twice_after_kills() {
 
 #[test]
 fn events_can_be_enabled_for_a_resumed_run() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     // The run is trained, but has no report yet.
     assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
@@ -192,7 +192,7 @@ fn events_can_be_enabled_for_a_resumed_run() {
 
 #[test]
 fn unwritable_events_do_not_stop_training() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
     fs::write(run.join("tensorboard"), "a file in place of the folder").unwrap();

@@ -1,14 +1,14 @@
 //! What a user sees on a terminal. `script` of util-linux makes one; where it is not, there is
 //! nothing to test with.
 
-use super::support::Workplace;
+use super::support::Workspace;
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Starts `lungs` on a terminal of 150 by 45 cells.
-fn on_a_terminal(place: &Workplace, arguments: &str) -> Option<Child> {
+fn on_a_terminal(place: &Workspace, arguments: &str) -> Option<Child> {
     let lungs = env!("CARGO_BIN_EXE_lungs");
     let child = Command::new("script")
         .args(["-qec", &format!("stty cols 150 rows 45; exec {lungs} {arguments}"), "/dev/null"])
@@ -24,7 +24,7 @@ fn on_a_terminal(place: &Workplace, arguments: &str) -> Option<Child> {
 
 /// Waits until the first epoch of a run is complete, types, and gives exit code and screen. Keys
 /// are a little apart, as a person types them.
-fn type_and_wait(place: &Workplace, mut child: Child, keys: &[&str]) -> (Option<i32>, String) {
+fn type_and_wait(place: &Workspace, mut child: Child, keys: &[&str]) -> (Option<i32>, String) {
     let mut screen = child.stdout.take().unwrap();
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -57,7 +57,7 @@ const GIVE_BACK: &str = "\u{1b}[?1049l";
 
 #[test]
 fn bars_tell_how_fast_how_long_and_how_much_memory() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let Some(child) = on_a_terminal(&place, "run small.toml") else { return };
     let (code, screen) = type_and_wait(&place, child, &[]);
     assert_eq!(code, Some(0), "{screen}");
@@ -71,7 +71,7 @@ fn bars_tell_how_fast_how_long_and_how_much_memory() {
 #[test]
 fn the_dashboard_stops_with_a_checkpoint_by_its_key_or_by_ctrl_c() {
     for keys in [&["q", "s"][..], &["\u{3}"]] {
-        let place = Workplace::new();
+        let place = Workspace::new();
         let arguments = "run small.toml --tui --set train.epochs=500";
         let Some(child) = on_a_terminal(&place, arguments) else { return };
         let (code, screen) = type_and_wait(&place, child, keys);
@@ -102,7 +102,7 @@ fn the_dashboard_stops_with_a_checkpoint_by_its_key_or_by_ctrl_c() {
 
 #[test]
 fn the_dashboards_other_key_ends_the_process_and_gives_the_terminal_back() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let arguments = "run small.toml --tui --set train.epochs=500";
     let Some(child) = on_a_terminal(&place, arguments) else { return };
     let (code, screen) = type_and_wait(&place, child, &["q", "k"]);
@@ -114,7 +114,7 @@ fn the_dashboards_other_key_ends_the_process_and_gives_the_terminal_back() {
 
 #[test]
 fn without_a_terminal_the_dashboard_is_lines() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let run = place.lungs(&["run", "small.toml", "--tui"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let told = "--tui: standard output is not a terminal; going on with plain lines\n";

@@ -1,6 +1,6 @@
 //! `lungs weights`, runs with initial weights, and prediction with a weights file.
 
-use super::support::{Done, Workplace};
+use super::support::{CommandOutput, Workspace};
 use std::path::Path;
 use std::process::Command;
 
@@ -9,14 +9,14 @@ fn vector(name: &str) -> String {
     vectors.join(name).display().to_string()
 }
 
-fn trained() -> Workplace {
-    let place = Workplace::new();
+fn trained() -> Workspace {
+    let place = Workspace::new();
     let done = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     place
 }
 
-fn assert_error(done: &Done, parts: &[&str]) {
+fn assert_error(done: &CommandOutput, parts: &[&str]) {
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     let error = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
     for part in parts {
@@ -24,7 +24,7 @@ fn assert_error(done: &Done, parts: &[&str]) {
     }
 }
 
-fn assert_success(done: &Done, parts: &[&str]) {
+fn assert_success(done: &CommandOutput, parts: &[&str]) {
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     for part in parts {
         assert!(done.stdout.contains(part), "{part} is not in: {}", done.stdout);
@@ -33,7 +33,7 @@ fn assert_success(done: &Done, parts: &[&str]) {
 
 #[test]
 fn foreign_weights_are_shown_imported_and_inflated() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
     let done = place.lungs(&["weights", "show", &deep]);
     assert_success(
@@ -74,7 +74,7 @@ fn foreign_weights_are_shown_imported_and_inflated() {
 
 #[test]
 fn a_run_starts_from_the_weights_of_its_spec() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let flat = vector("googlenet.pth");
     let init = format!("model.init={flat}");
     let run = |sets: &[&str]| {
@@ -125,7 +125,7 @@ fn a_run_starts_from_the_weights_of_its_spec() {
 
 #[test]
 fn a_run_records_its_initial_weights() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     std::fs::copy(vector("googlenet.pth"), place.path("flat.pth")).unwrap();
     let sets = ["model.init=flat.pth", "model.width=0.0625", "model.init_head=new"];
     let run = |more: &[&str]| {
@@ -158,7 +158,7 @@ fn a_run_records_its_initial_weights() {
 
 #[test]
 fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     // One step in total: Adam's update is proportional to the learning rate.
     let run = |sets: &[&str]| {
         let mut arguments = vec!["train", "small.toml", "--fresh", "-q"];

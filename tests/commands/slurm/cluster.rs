@@ -1,6 +1,6 @@
 //! Slurm's daemons in a temporary folder.
 
-use super::super::support::{Done, Workplace};
+use super::super::support::{CommandOutput, Workspace};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -133,10 +133,10 @@ impl Cluster {
     }
 
     /// Runs `lungs` where it finds this cluster.
-    pub fn lungs(&self, place: &Workplace, arguments: &[&str]) -> Done {
+    pub fn lungs(&self, place: &Workspace, arguments: &[&str]) -> CommandOutput {
         let mut command = place.command(arguments);
         let output = command.env("SLURM_CONF", self.at("slurm.conf")).output().expect("it runs");
-        Done {
+        CommandOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
