@@ -163,7 +163,7 @@ fn prepare_guarded(
     let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, workplace, patience)));
     let row = work.unwrap_or_else(|panic| {
         let mut row = empty_row(image);
-        refuse(&mut row, &Refusal::Defect { message: panics::text(panic.as_ref()) });
+        refuse(&mut row, &Refusal::Defect { message: panics::message(panic.as_ref()) });
         Ok(Some(row))
     });
     Ok(row?.map(|row| {

@@ -80,7 +80,7 @@ fn an_interruption_says_how_to_continue() {
     std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut told).unwrap();
     let run = place.newest_run("small");
     let run = run.strip_prefix(place.path("")).unwrap();
-    assert!(told.contains(&format!("To continue:\n  lungs run {}", run.display())), "{told}");
+    assert!(told.contains(&format!("To resume:\n  lungs run {}", run.display())), "{told}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_schedulers_warning_makes_a_checkpoint_and_a_code_that_says_try_again() {
         warned(&whole, &place, code);
     }
     let help = whole.lungs(&["--help"]).stdout.replace('\n', " ");
-    assert!(help.contains("75 stopped by a scheduler's warning (SIGUSR1)"), "{help}");
+    assert!(help.contains("75   stopped by SIGUSR1 (scheduler warning)"), "{help}");
 }
 
 /// A run that ended with `code` on a warning goes on to the bytes of one that did not.
@@ -119,7 +119,7 @@ fn an_old_run_does_not_continue_with_other_keys() {
     let refused = place.lungs(&["run", run, "--set", "train.learning_rate=0.5"]);
     assert_eq!(refused.code, 2);
     let told = refused.stderr.replace(['│', '\n'], " ");
-    assert!(told.contains("train.learning_rate: 0.001 in the run, 0.5 asked for"), "{told}");
+    assert!(told.contains("train.learning_rate: 0.001 in the run, 0.5 requested"), "{told}");
     let allowed = place.lungs(&["run", run, "--set", "runtime.threads=1"]);
     assert_eq!(allowed.code, 0, "{}", allowed.stderr);
 }

@@ -96,7 +96,7 @@ fn a_manifest_becomes_folders_and_a_second_start_asks_for_nothing() {
     assert_eq!(archive.take_asked().len(), 3 * 2 + 11);
 
     let again = fetch(&place, &archive, &[]);
-    assert!(again.stdout.contains("3 there already"), "{}", again.stdout);
+    assert!(again.stdout.contains("3 already complete"), "{}", again.stdout);
     assert_eq!(archive.take_asked().len(), 0);
     // A file that is gone, and one that another program changed.
     fs::remove_file(place.path("data").join(uuid(1)).join("file-1.dcm")).unwrap();
@@ -269,7 +269,7 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
     let done = fetch(&place, &archive, &[]);
     // The empty one needs no request, so that nothing tells its MD5.
     assert!(
-        done.stdout.contains("5 files checked by MD5, 1 file checked by size"),
+        done.stdout.contains("5 files verified by MD5, 1 file verified by size"),
         "{}",
         done.stdout
     );
@@ -279,8 +279,8 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
     fs::write(&changed, bytes).unwrap();
     let done = fetch(&place, &archive, &["--verify"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stdout.contains("1 fetched, 1 there already"), "{}", done.stdout);
-    assert!(done.stdout.contains("6 files checked by MD5"), "{}", done.stdout);
+    assert!(done.stdout.contains("1 fetched, 1 already complete"), "{}", done.stdout);
+    assert!(done.stdout.contains("6 files verified by MD5"), "{}", done.stdout);
     assert_same(&tree(&place.path("data")), &wanted(&objects));
 }
 
@@ -299,7 +299,7 @@ fn what_is_whole_and_wrong_is_fetched_again() {
     archive.spoil(|asked| asked.is_list.then_some(Fault::NoEtag));
     let done = fetch(&place, &archive, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert!(done.stdout.contains("1 file checked by MD5"), "{}", done.stdout);
+    assert!(done.stdout.contains("1 file verified by MD5"), "{}", done.stdout);
     assert_same(&tree(&place.path("data")), &wanted(&objects));
 }
 

@@ -168,7 +168,7 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
     // Pieces of two releases would make one table.
     let other = place.lungs(&[&command[..], &["--idc-release", "25.0.0"]].concat());
     assert_eq!(other.code, 2, "{}", other.stderr);
-    assert!(other.stderr.contains("holds release 24.2.2"), "{}", other.stderr);
+    assert!(other.stderr.contains("contains tables of release 24.2.2"), "{}", other.stderr);
     // What is there is not fetched again.
     assert_eq!(place.lungs(&command).code, 0);
     assert_eq!(archive.take_asked().len(), 0);

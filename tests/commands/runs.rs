@@ -163,7 +163,7 @@ fn focal_and_cross_entropy_runs_compare() {
         .lines()
         .skip_while(|line| !line.contains("keys that differ"))
         .skip(1)
-        .take_while(|line| !line.contains("figures"))
+        .take_while(|line| !line.contains("metrics"))
         .collect();
     settings().bind(|| insta::assert_snapshot!("compare-keys", keys.join("\n")));
     assert!(compare.stdout.contains("valid AUC"), "{}", compare.stdout);

@@ -174,7 +174,7 @@ fn a_sweep_on_a_cluster_is_the_sweep_on_one_machine() {
         assert!(states.iter().all(|state| state == "COMPLETED"), "{job}: {states:?}");
     }
     let again = cluster.lungs(&place, &["sweep", "sweep.toml", "--slurm"]);
-    assert!(again.stdout.contains("Every run is finished"), "{}", again.stdout);
+    assert!(again.stdout.contains("All runs are finished"), "{}", again.stdout);
 
     let alone = Workplace::new();
     alone.write("sweep.toml", spec);

@@ -187,7 +187,7 @@ fn a_sweep_that_is_killed_and_interrupted_continues_to_the_same_bytes() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!([Some(130), Some(0)].contains(&output.status.code()), "{said}");
     if output.status.code() == Some(130) {
-        assert!(said.contains("To continue:\n  lungs sweep sweep.toml"), "{said}");
+        assert!(said.contains("To resume:\n  lungs sweep sweep.toml"), "{said}");
         assert!(states(&place).iter().all(|state| state != "in-work"), "it waits for its runs");
     }
 
@@ -253,7 +253,7 @@ fn one_run_is_done_by_its_number_and_never_by_two_at_once() {
     assert_eq!(states(&place)[0], "in-work");
     let done = sweep(&place, &["--only", "1"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stdout.contains("belong to other processes"), "{}", done.stdout);
+    assert!(done.stdout.contains("running in another process"), "{}", done.stdout);
     assert!(!run_path(&place, NAMES[0]).join("cohort.csv").exists());
     drop(lock);
 

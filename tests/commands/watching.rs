@@ -61,7 +61,7 @@ fn bars_tell_how_fast_how_long_and_how_much_memory() {
     let Some(child) = on_a_terminal(&place, "run small.toml") else { return };
     let (code, screen) = type_and_wait(&place, child, &[]);
     assert_eq!(code, Some(0), "{screen}");
-    for word in ["epoch 2/2 [", "loss 0.", " exams/s  ", " left, ", " in all  ", " MB"] {
+    for word in ["epoch 2/2 [", "loss 0.", " exams/s  ", "ETA ", " (epoch), ", " (run)  ", " MB"] {
         assert!(screen.contains(word), "{word}: {screen}");
     }
     assert!(screen.contains("epoch   2/2  train loss "), "{screen}");
@@ -93,7 +93,7 @@ fn the_dashboard_stops_with_a_checkpoint_by_its_key_or_by_ctrl_c() {
         }
         // What happened meanwhile, and what to do now.
         assert!(after.contains("epoch   1/500  train loss "), "{after}");
-        assert!(after.contains("everything is kept. To continue:"), "{after}");
+        assert!(after.contains("a checkpoint is saved. To resume:"), "{after}");
         let run = place.newest_run("small");
         let log = fs::read_to_string(run.join("run.log")).unwrap();
         assert!(log.contains("training was interrupted; everything needed"), "{log}");
@@ -108,7 +108,7 @@ fn the_dashboards_other_key_ends_the_process_and_gives_the_terminal_back() {
     let (code, screen) = type_and_wait(&place, child, &["q", "k"]);
     assert_eq!(code, Some(130), "{screen}");
     let (_, after) = screen.rsplit_once(GIVE_BACK).unwrap();
-    assert!(after.contains("stopped; the same command continues"), "{after}");
+    assert!(after.contains("stopped; run the same command to resume"), "{after}");
     assert!(!screen.contains("panicked"), "{screen}");
 }
 
@@ -117,7 +117,7 @@ fn without_a_terminal_the_dashboard_is_lines() {
     let place = Workplace::new();
     let run = place.lungs(&["run", "small.toml", "--tui"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let told = "--tui: standard output is not a terminal; going on with plain lines\n";
+    let told = "--tui: standard output is not a terminal; showing plain lines instead\n";
     assert!(run.stdout.contains(told), "{}", run.stdout);
     assert!(run.stdout.contains("epoch   2/2  train loss "), "{}", run.stdout);
 }

@@ -43,7 +43,7 @@ fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
             "loads into model.width = 0.0625, model.channels = 3, or 1 with the same output",
             "has 7 classes, 2 are needed",
             "57 × a counter of the training",
-            "prepared for: not said",
+            "prepared for: unknown",
         ],
     );
     refused(
@@ -60,7 +60,10 @@ fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
     );
     refused(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
     let made = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    fine(&place.lungs(&made), &["228 arrays", "× an auxiliary classifier", "It has no classifier"]);
+    fine(
+        &place.lungs(&made),
+        &["228 arrays", "× an auxiliary classifier", "The file has no classifier"],
+    );
     let made = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
     fine(&place.lungs(&made), &["230 arrays"]);
     fine(&place.lungs(&["weights", "show", "deep.safetensors"]), &["10 mm, 24×32×40 voxels"]);

@@ -39,7 +39,7 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
 
     // Nothing is fetched or prepared again.
     let again = fetch(&place, &archive, &prepare);
-    assert!(again.code == 0 && again.stdout.contains("there already"), "{}", again.stdout);
+    assert!(again.code == 0 && again.stdout.contains("already complete"), "{}", again.stdout);
     assert_eq!(archive.take_asked().len(), 0);
 
     // What is found in the fetched folder is what the files give, figure for figure, and the volumes
