@@ -1,4 +1,4 @@
-//! The main road: run, look again, draw again, compare, predict, check, prepare.
+//! The main commands: run, evaluate, plot, compare, predict, check, prepare.
 
 use super::support::{Workplace, assert_same_bytes, settings};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
+fn a_run_writes_all_files_and_a_second_call_reports_it_finished() {
     let place = Workplace::new();
     let run = place.lungs(&["run", "small.toml"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
@@ -34,11 +34,11 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
     ] {
         assert!(folder.join(name).is_file(), "{name} is missing");
     }
-    // Figures depend on the processor; the words around them do not.
-    let words: String =
+    // Metrics depend on the processor; the other text does not.
+    let text: String =
         run.stdout.lines().filter(|line| !line.contains("epoch ")).collect::<Vec<_>>().join("\n");
-    let words = words.lines().take(6).collect::<Vec<_>>().join("\n");
-    settings().bind(|| insta::assert_snapshot!("run", words));
+    let text = text.lines().take(6).collect::<Vec<_>>().join("\n");
+    settings().bind(|| insta::assert_snapshot!("run", text));
 
     let again = place.lungs(&["run", "small.toml"]);
     assert_eq!(again.code, 0);
@@ -48,9 +48,9 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
 }
 
 #[test]
-fn stages_run_alone_and_together_leave_the_bytes_of_one_run() {
+fn separate_and_combined_stages_give_identical_files() {
     let place = Workplace::new();
-    for (results, verbs) in [("whole", &["run"][..]), ("parts", &["train", "run"][..])] {
+    for (results, verbs) in [("combined", &["run"][..]), ("separate", &["train", "run"][..])] {
         let set = format!("runtime.results={results}");
         for verb in verbs {
             let done = place.lungs(&[verb, "small.toml", "--set", &set]);
@@ -62,18 +62,18 @@ fn stages_run_alone_and_together_leave_the_bytes_of_one_run() {
         let parent = place.path(results).join("small");
         fs::read_dir(parent).unwrap().next().unwrap().unwrap().path()
     };
-    assert_same_bytes(&run("whole"), &run("parts"));
+    assert_same_bytes(&run("combined"), &run("separate"));
 
-    let before = fs::read(run("parts").join("evaluation.json")).unwrap();
-    fs::remove_file(run("parts").join("evaluation.json")).unwrap();
-    let evaluate = place.lungs(&["evaluate", run("parts").to_str().unwrap()]);
+    let before = fs::read(run("separate").join("evaluation.json")).unwrap();
+    fs::remove_file(run("separate").join("evaluation.json")).unwrap();
+    let evaluate = place.lungs(&["evaluate", run("separate").to_str().unwrap()]);
     assert_eq!(evaluate.code, 0, "{}", evaluate.stderr);
     assert!(evaluate.stdout.contains("Selected epoch"), "{}", evaluate.stdout);
-    assert!(fs::read(run("parts").join("evaluation.json")).unwrap() == before);
+    assert!(fs::read(run("separate").join("evaluation.json")).unwrap() == before);
 }
 
 #[test]
-fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let place = Workplace::new();
     for threads in ["1", "2"] {
         let set = format!("runtime.threads={threads}");
@@ -91,7 +91,7 @@ fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
 }
 
 #[test]
-fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
+fn a_run_with_bfloat16_convolutions_is_a_different_experiment() {
     let place = Workplace::new();
     let single = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert_eq!(single.code, 0, "{}", single.stderr);
@@ -113,12 +113,12 @@ fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
         steps.lines().nth(1).unwrap().split(',').nth(2).unwrap().parse().unwrap()
     };
     let (single, half) = (loss(&single), loss(&half));
-    // Small crops in small batches turn rounding into more, but not into anything.
+    // Small crops in small batches amplify rounding errors, but only to a limited extent.
     assert!(single != half && (single - half).abs() < 0.25 * single, "{single} {half}");
 }
 
 #[test]
-fn deleted_plots_come_back_byte_for_byte() {
+fn deleted_plots_are_redrawn_with_identical_bytes() {
     let place = Workplace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
@@ -151,7 +151,7 @@ fn focal_and_cross_entropy_runs_compare() {
         "focal.toml",
         "extends = \"small.toml\"\nexperiment.name = \"focal\"\nloss = { name = \"focal\" }\n",
     );
-    // Enough validation exams for a test that is defined.
+    // Enough validation exams for a paired test.
     let half = ["--set", "split.train=0.5", "--set", "split.valid=0.5"];
     for spec in ["small.toml", "focal.toml"] {
         assert_eq!(place.lungs(&[&["run", spec, "-q"][..], &half].concat()).code, 0);
@@ -178,7 +178,7 @@ fn focal_and_cross_entropy_runs_compare() {
 }
 
 #[test]
-fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
+fn predict_reproduces_the_probabilities_of_the_run() {
     let place = Workplace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
@@ -204,15 +204,15 @@ fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
         assert_eq!(by_series[&row["series"]], row["probability"]);
     }
 
-    // Twice the same run is an ensemble that says the same, and a table says why a series is out.
-    let told =
+    // An ensemble of the same run twice, with a table of excluded series.
+    let predicted =
         place.lungs(&["predict", "--model", run_name, "--model", "results/small", "ct/P0001"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert!(told.stdout.starts_with("probability  patient"), "{}", told.stdout);
+    assert_eq!(predicted.code, 0, "{}", told.stderr);
+    assert!(predicted.stdout.starts_with("probability  patient"), "{}", told.stdout);
 }
 
 #[test]
-fn check_tells_the_plan_without_doing_it() {
+fn check_prints_the_plan_without_training() {
     let place = Workplace::new();
     let check = place.lungs(&["check", "small.toml"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
@@ -250,7 +250,7 @@ fn preparing_a_folder_writes_crops_previews_and_a_table() {
     assert!(names.contains(&"preparation.csv".to_owned()));
     assert!(names.contains(&"cohort.csv".to_owned()));
 
-    // And a page that shows them, named at the end.
+    // The report shows the previews; the last line of the output names it.
     assert!(prepare.stdout.trim_end().ends_with("quality page  out/report.html"));
     let page = fs::read_to_string(place.path("out/report.html")).unwrap();
     let pictures: Vec<&String> = names.iter().filter(|name| name.ends_with(".png")).collect();
@@ -265,7 +265,7 @@ fn preparing_a_folder_writes_crops_previews_and_a_table() {
 }
 
 #[test]
-fn preparing_what_is_refused_altogether_still_writes_the_page() {
+fn a_preparation_without_usable_series_still_writes_the_report() {
     let place = Workplace::new();
     let set = ["--set", "data.select.min_slices=4000"];
     let folder = place.lungs(&[&["prepare", "ct/P0001", "--out", "out"], &set[..]].concat());
@@ -276,7 +276,7 @@ fn preparing_what_is_refused_altogether_still_writes_the_page() {
 }
 
 #[test]
-fn a_leak_free_split_can_be_imposed_by_lists() {
+fn lists_can_define_the_split() {
     let place = Workplace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
     let lists = place.newest_run("small").join("lists");

@@ -114,7 +114,7 @@ impl Fetch {
         let interrupt = Interrupt::listen();
         interrupt.stop_gracefully_after("the files in transfer");
         if self.dry_run {
-            self.dry_run(&plan, &settings, spec.as_ref(), &interrupt, output)
+            self.show_plan(&plan, &settings, spec.as_ref(), &interrupt, output)
         } else {
             self.fetch(&plan, &settings, spec.as_ref(), &interrupt, output)
         }
@@ -188,7 +188,7 @@ impl Fetch {
         Ok(plan)
     }
 
-    fn dry_run(
+    fn show_plan(
         &self,
         plan: &Plan,
         settings: &Settings,

@@ -36,10 +36,10 @@ pub(super) fn submit(sweep: &Sweep, expanded: &ExpandedSweep, output: &Output) -
     };
     let preparation = submitter.preparation(with_flags(&["--prepare"]))?;
     let run_number = format!("{TASK}/{}", expanded.runs.len());
-    let about = format!("The runs of a sweep: {} tasks.", unfinished.len());
+    let about = "The unfinished runs of a sweep, one task per run.";
     let mut flags = vec!["--only", &run_number];
     flags.extend(sweep.keep_inputs.then_some("--keep-inputs"));
-    let mut array = submitter.job("runs", &about, with_flags(&flags))?.training();
+    let mut array = submitter.job("runs", about, with_flags(&flags))?.training();
     array.tasks = unfinished;
     let about = "The comparison of all finished runs of a sweep.";
     let comparison = submitter.job("compare", about, with_flags(&["--compare"]))?;
