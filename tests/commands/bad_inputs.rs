@@ -1,12 +1,12 @@
 //! What goes wrong, and how it is told.
 
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use std::fs;
 use std::path::PathBuf;
 
 /// Asserts the exit code and the report of a command.
 #[track_caller]
-fn fails(place: &Workplace, name: &str, code: i32, arguments: &[&str]) {
+fn fails(place: &Workspace, name: &str, code: i32, arguments: &[&str]) {
     let done = place.lungs(arguments);
     assert_eq!(done.code, code, "{}{}", done.stdout, done.stderr);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
@@ -22,7 +22,7 @@ fn a_series() -> Vec<PathBuf> {
     files
 }
 
-fn spec_with(place: &Workplace, from: &str, to: &str) {
+fn spec_with(place: &Workspace, from: &str, to: &str) {
     let text = fs::read_to_string(place.path("small.toml")).unwrap();
     assert!(text.contains(from), "{from} is not in the spec");
     place.write("small.toml", &text.replace(from, to));
@@ -30,73 +30,73 @@ fn spec_with(place: &Workplace, from: &str, to: &str) {
 
 #[test]
 fn missing_spec() {
-    fails(&Workplace::new(), "missing-spec", 2, &["run", "nowhere.toml"]);
+    fails(&Workspace::new(), "missing-spec", 2, &["run", "nowhere.toml"]);
 }
 
 #[test]
 fn missing_data() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     fails(&place, "missing-data", 2, &["run", "small.toml", "--set", "data.root=nowhere"]);
 }
 
 #[test]
 fn unknown_key() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     spec_with(&place, "batch_size = 3", "batchsize = 3");
     fails(&place, "unknown-key", 2, &["run", "small.toml"]);
 }
 
 #[test]
 fn wrong_type() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     spec_with(&place, "epochs = 2", "epochs = \"two\"");
     fails(&place, "wrong-type", 2, &["run", "small.toml"]);
 }
 
 #[test]
 fn impossible_values() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     spec_with(&place, "slices = 24", "slices = 25\nkeep_prob = 0");
     fails(&place, "impossible-values", 2, &["check", "small.toml"]);
 }
 
 #[test]
 fn not_toml() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     spec_with(&place, "epochs = 2", "epochs 2");
     fails(&place, "not-toml", 2, &["run", "small.toml"]);
 }
 
 #[test]
 fn a_spec_that_extends_itself() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("loop.toml", "extends = \"loop.toml\"\n");
     fails(&place, "extends-itself", 2, &["run", "loop.toml"]);
 }
 
 #[test]
 fn bad_override() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     fails(&place, "bad-override", 2, &["run", "small.toml", "--set", "train.epochs"]);
 }
 
 #[test]
 fn empty_folder() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     fs::create_dir(place.path("empty")).unwrap();
     fails(&place, "empty-folder", 2, &["run", "small.toml", "--set", "data.root=empty"]);
 }
 
 #[test]
 fn text_file_named_dcm() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("notes/readme.dcm", "These are not the slices you are looking for.\n");
     fails(&place, "text-named-dcm", 2, &["run", "small.toml", "--set", "data.root=notes"]);
 }
 
 #[test]
 fn a_series_of_one_slice() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     fs::create_dir(place.path("one")).unwrap();
     fs::copy(&a_series()[10], place.path("one/slice")).unwrap();
     fails(&place, "one-slice", 2, &["run", "small.toml", "--set", "data.root=one"]);
@@ -104,7 +104,7 @@ fn a_series_of_one_slice() {
 
 #[test]
 fn a_truncated_file() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     fs::create_dir(place.path("cut")).unwrap();
     for (number, file) in a_series().iter().enumerate() {
         let mut bytes = fs::read(file).unwrap();
@@ -122,7 +122,7 @@ fn a_truncated_file() {
 
 #[test]
 fn labels_without_series() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("labels.csv", "series_uid,label\n1.2.3,1\n1.2.4,0\n");
     let labels = "data.labels=labels.csv";
     fails(&place, "labels-without-series", 2, &["run", "small.toml", "--set", labels]);
@@ -130,7 +130,7 @@ fn labels_without_series() {
 
 #[test]
 fn labels_that_are_no_labels() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("labels.csv", "series_uid,label\n1.2.3,cancer\n");
     let labels = "data.labels=labels.csv";
     fails(&place, "bad-label", 2, &["run", "small.toml", "--set", labels]);
@@ -140,7 +140,7 @@ fn labels_that_are_no_labels() {
 
 #[test]
 fn a_patient_in_both_lists() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     // Some patient has two exams.
     let patient = fs::read_dir(cohort())
         .unwrap()
@@ -168,7 +168,7 @@ fn name(path: &std::path::Path) -> String {
 
 #[test]
 fn unwritable_results_folder() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     // A file where the folder should be stops root too.
     place.write("results", "a file\n");
     fails(&place, "unwritable-results", 1, &["run", "small.toml"]);
@@ -176,20 +176,20 @@ fn unwritable_results_folder() {
 
 #[test]
 fn cuda_asked_for_and_absent() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let device = "runtime.device=cuda";
     fails(&place, "no-cuda", 2, &["check", "small.toml", "--set", device]);
 }
 
 #[test]
 fn not_a_run_folder() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     fails(&place, "not-a-run", 2, &["plot", "ct"]);
 }
 
 #[test]
 fn evaluating_a_run_that_has_not_trained() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let check = place.lungs(&["check", "small.toml", "--verbose"]);
     let spec = check.stdout.split("spec hash").next().unwrap();
     place.write("results/small/begun/spec.toml", spec);
@@ -198,12 +198,12 @@ fn evaluating_a_run_that_has_not_trained() {
 
 #[test]
 fn preparing_into_the_data_itself() {
-    fails(&Workplace::new(), "out-is-the-data", 2, &["prepare", "ct", "--out", "ct/../ct"]);
+    fails(&Workspace::new(), "out-is-the-data", 2, &["prepare", "ct", "--out", "ct/../ct"]);
 }
 
 #[test]
 fn a_phantom_folder_that_is_taken() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("taken/notes.txt", "mine\n");
     fails(&place, "phantom-taken", 2, &["phantom", "taken"]);
 }

@@ -1,6 +1,6 @@
 //! The cache of prepared series under several processes, kills and full disks.
 
-use super::support::{Workplace, settings};
+use super::support::{Workspace, settings};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn arguments<'a>(input: &'a str, out: &'a str) -> Vec<&'a str> {
     [&["prepare", input, "--out", out][..], &SMALL[..]].concat()
 }
 
-fn start(place: &Workplace, out: &str) -> Child {
+fn start(place: &Workspace, out: &str) -> Child {
     Process::new(env!("CARGO_BIN_EXE_lungs"))
         .current_dir(place.path("."))
         .args(arguments("ct", out))
@@ -55,7 +55,7 @@ fn new_ones(stdout: &str) -> usize {
 
 #[test]
 fn two_processes_share_a_cache_without_doing_work_twice() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let alone = place.lungs(&arguments("ct", "alone"));
     assert_eq!(alone.code, 0, "{}", alone.stderr);
     let all = new_ones(&alone.stdout);
@@ -75,7 +75,7 @@ fn two_processes_share_a_cache_without_doing_work_twice() {
 
 #[test]
 fn a_preparation_killed_at_any_moment_leaves_nothing_half_done() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&arguments("ct", "whole")).code, 0);
     let whole = prepared(&place.path("whole"));
     for milliseconds in [20, 90, 160, 230, 300, 370, 440, 510] {
@@ -118,7 +118,7 @@ impl Drop for SmallDisk<'_> {
 
 #[test]
 fn a_full_disk_is_a_clear_error() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let path = place.path("disk");
     let Some(_disk) = SmallDisk::mount(&path) else {
         println!("skipped: no small disk, mounting needs root");

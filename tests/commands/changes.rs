@@ -1,13 +1,13 @@
 //! A run whose labels, lists or scans change after it began.
 
-use super::support::{Done, Workplace, cohort};
+use super::support::{CommandOutput, Workspace, cohort};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// A workplace with a cohort of its own, which may change.
-fn workplace() -> Workplace {
-    let place = Workplace::new();
+fn workplace() -> Workspace {
+    let place = Workspace::new();
     fs::remove_file(place.path("ct")).unwrap();
     copy(cohort(), &place.path("ct"));
     place
@@ -27,18 +27,18 @@ fn copy(from: &Path, to: &Path) {
 
 const ONE_EPOCH: [&str; 2] = ["--set", "train.epochs=1"];
 
-fn run(place: &Workplace, more: &[&str]) -> Done {
+fn run(place: &Workspace, more: &[&str]) -> CommandOutput {
     place.lungs(&[&["run", "small.toml"], &ONE_EPOCH[..], more].concat())
 }
 
 /// What is printed, in one line, without the frame of errors.
-fn words(done: &Done) -> String {
+fn words(done: &CommandOutput) -> String {
     let text = format!("{}{}", done.stdout, done.stderr).replace('│', " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
-fn is_unchanged(place: &Workplace, what: &str) {
+fn is_unchanged(place: &Workspace, what: &str) {
     let done = run(place, &[]);
     assert!(
         done.code == 0 && words(&done).contains("is finished already"),
@@ -49,7 +49,7 @@ fn is_unchanged(place: &Workplace, what: &str) {
 
 /// `run`, `train` and `evaluate` stop and say these words; with `--keep-inputs` they go on.
 #[track_caller]
-fn has_changed(place: &Workplace, expected: &str) {
+fn has_changed(place: &Workspace, expected: &str) {
     let folder = place.newest_run("small");
     let evaluate = ["evaluate", folder.to_str().unwrap()];
     let train = [&["train", "small.toml"], &ONE_EPOCH[..]].concat();
@@ -67,7 +67,7 @@ fn has_changed(place: &Workplace, expected: &str) {
 }
 
 /// Slices of the exam's axial series.
-fn slices(place: &Workplace, exam: &str) -> Vec<PathBuf> {
+fn slices(place: &Workspace, exam: &str) -> Vec<PathBuf> {
     let folder = place.path(&format!("ct/{}/{exam}/2-axial", &exam[..5]));
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,11 +1,11 @@
 //! Crops that are too small for the lungs.
 
-use super::support::Workplace;
+use super::support::Workspace;
 use std::fs;
 
 #[test]
 fn lungs_beyond_the_crop_are_counted_everywhere() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let small = ["--set", "preprocess.size=[12,32,40]", "--set", "model.slices=12"];
     let words = |arguments: &[&str]| {
         let done = place.lungs(&[arguments, &small[..]].concat());

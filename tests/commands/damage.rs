@@ -1,6 +1,6 @@
 //! Checkpoints that a disk or a person has damaged.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::fs;
 use std::path::Path;
 
@@ -22,14 +22,14 @@ fn damage(file: &Path, how: &str) {
 const RUN: [&str; 5] = ["run", "small.toml", "-q", "--set", "train.epochs=4"];
 
 /// A run that never stopped.
-fn whole() -> Workplace {
-    let whole = Workplace::new();
+fn whole() -> Workspace {
+    let whole = Workspace::new();
     assert_eq!(whole.lungs(&RUN).code, 0);
     whole
 }
 
 /// The same run that is to train its last epoch still.
-fn trained_for_three_of_four_epochs() -> Workplace {
+fn trained_for_three_of_four_epochs() -> Workspace {
     let place = whole();
     // As a process leaves it that is killed after the third epoch.
     let folder = place.newest_run("small");
@@ -102,7 +102,7 @@ fn with_every_checkpoint_damaged_training_begins_again_said_aloud() {
 
 #[test]
 fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let run = ["run", "small.toml", "-q", "--set", "split.valid=0.2", "--set", "split.test=0.1"];
     assert_eq!(place.lungs(&run).code, 0);
     let run = place.newest_run("small");

@@ -1,6 +1,6 @@
 //! Settings that must not change the files of a run.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::path::PathBuf;
 
 /// A spec with all random draws, averages and weights.
@@ -29,15 +29,15 @@ shift_hu = 20
 noise_hu = 10
 "#;
 
-fn trained(spec: &str, name: &str, arguments: &[&str]) -> (Workplace, PathBuf) {
-    let place = Workplace::new();
-    place.write("recipe.toml", RECIPE);
+fn trained(spec: &str, name: &str, arguments: &[&str]) -> (Workspace, PathBuf) {
+    let workspace = Workspace::new();
+    workspace.write("recipe.toml", RECIPE);
     let mut all = vec!["run", spec];
     all.extend(arguments);
-    let run = place.lungs(&all);
+    let run = workspace.lungs(&all);
     assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
-    let folder = place.newest_run(name);
-    (place, folder)
+    let folder = workspace.newest_run(name);
+    (workspace, folder)
 }
 
 fn assert_independent_of_settings(spec: &str, name: &str) {
@@ -92,13 +92,13 @@ fn devices_that_share_the_batches_of_a_step_do_not_change_results() {
 #[test]
 fn a_run_of_the_recipe_resumes_to_identical_files() {
     let (_reference, reference) = trained("recipe.toml", "recipe", &[]);
-    let place = Workplace::new();
-    place.write("recipe.toml", RECIPE);
+    let workspace = Workspace::new();
+    workspace.write("recipe.toml", RECIPE);
     // Killed repeatedly, 150 ms later each time, until a process finishes.
     for after_ms in (1..).map(|attempt| 150 * attempt) {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
             .args(["run", "recipe.toml", "-q", "--set", "train.checkpoint_minutes=0.000001"])
-            .current_dir(place.path(""))
+            .current_dir(workspace.path(""))
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
@@ -114,7 +114,7 @@ fn a_run_of_the_recipe_resumes_to_identical_files() {
             }
         }
     }
-    assert_same_runs(&reference, &place.newest_run("recipe"), "killed and resumed");
+    assert_same_runs(&reference, &workspace.newest_run("recipe"), "killed and resumed");
 }
 
 #[test]

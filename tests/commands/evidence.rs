@@ -1,11 +1,11 @@
 //! What `[evaluate]` adds to the figures, and to predictions.
 
-use super::support::{Workplace, settings};
+use super::support::{Workspace, settings};
 use std::collections::BTreeMap;
 use std::fs;
 
 /// The labels of the cohort with columns for sex, age and weight.
-fn labels_with_columns(place: &Workplace) {
+fn labels_with_columns(place: &Workspace) {
     let text = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
     let mut lines = text.lines();
     let mut told = format!("{},sex,age,sampling_weight\n", lines.next().unwrap());
@@ -48,7 +48,7 @@ fn set(key: &str) -> [String; 2] {
 
 #[test]
 fn figures_by_group_by_weight_and_calibrated_stand_in_the_evaluation() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     labels_with_columns(&place);
     let run = place.lungs(&[&["run", "small.toml", "-q"], &SETS[..], &COLUMNS].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -107,7 +107,7 @@ fn figures_by_group_by_weight_and_calibrated_stand_in_the_evaluation() {
 
 #[test]
 fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     labels_with_columns(&place);
     let run = |more: &[&str]| {
         let done = place.lungs(&[&["run", "small.toml"], &SETS[..], more].concat());
@@ -156,7 +156,7 @@ fn other_figures_can_be_asked_of_a_finished_run_without_training_again() {
 
 #[test]
 fn columns_that_cannot_be_used_are_told_before_anything_is_done() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     labels_with_columns(&place);
     let told = |key: &str| {
         let [flag, key] = set(key);
@@ -176,7 +176,7 @@ fn columns_that_cannot_be_used_are_told_before_anything_is_done() {
 }
 
 /// A small experiment whose validation has enough exams, in variants by `--set`.
-fn variant(place: &Workplace, name: &str, sets: &[&str]) {
+fn variant(place: &Workspace, name: &str, sets: &[&str]) {
     let name = format!("experiment.name={name}");
     let mut arguments = vec!["run", "small.toml", "-q", "--set", &name];
     let common = ["train.epochs=1", "split.train=0.5", "split.valid=0.5"];
@@ -189,7 +189,7 @@ fn variant(place: &Workplace, name: &str, sets: &[&str]) {
 
 #[test]
 fn a_comparison_is_also_a_page_and_a_table() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     variant(&place, "cross", &[]);
     variant(&place, "focal", &["loss.name=focal"]);
     variant(&place, "faster", &["train.learning_rate=0.01"]);
@@ -220,7 +220,7 @@ fn a_comparison_is_also_a_page_and_a_table() {
 
 #[test]
 fn runs_on_different_exams_are_refused_with_the_overlap_and_seeds_are_a_group() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     variant(&place, "one", &[]);
     variant(&place, "other", &["loss.name=focal", "experiment.seed=38"]);
     let refused = place.lungs(&["compare", "results/one", "results/other"]);

@@ -1,6 +1,6 @@
 //! Where a network looked: `lungs predict --explain`.
 
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use lungs::dicom::{HuRule, StackRules};
 use lungs::formats::{Format, MapGrid, read_header, write_map};
 use lungs::images::{read_volume, scan};
@@ -20,7 +20,7 @@ fn assert_same_place(found: &Geometry, expected: &Geometry) {
 
 #[test]
 fn predicting_explains_every_exam_on_the_voxels_of_its_ct() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let run = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let run = place.newest_run("small");

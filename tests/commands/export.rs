@@ -1,6 +1,6 @@
 //! Models as one file.
 
-use super::support::Workplace;
+use super::support::Workspace;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -21,7 +21,7 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// What a model says of the cohort, as the table without its paths.
-fn predicted(place: &Workplace, model: &str) -> Vec<Vec<String>> {
+fn predicted(place: &Workspace, model: &str) -> Vec<Vec<String>> {
     let done = place.lungs(&["predict", "--model", model, "ct", "--out", "p.csv", "--cache", "c"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let mut table = csv::Reader::from_path(place.path("p.csv")).unwrap();
@@ -30,7 +30,7 @@ fn predicted(place: &Workplace, model: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let sets =
         ["train.epochs=1", "evaluate.recalibrate=platt", "split.train=0.5", "split.valid=0.5"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
@@ -124,7 +124,7 @@ fn an_exported_model_predicts_as_its_run_and_says_what_it_is() {
 
 #[test]
 fn the_folds_of_a_cross_validation_travel_together_and_unfinished_runs_do_not() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let sets = ["--set", "train.epochs=1", "--set", "split.folds=3"];
     let trained = place.lungs(&[&["train", "small.toml", "-q"], &sets[..]].concat());
     assert_eq!(trained.code, 0, "{}", trained.stderr);

@@ -5,7 +5,7 @@ mod preparing;
 mod stopping;
 
 use super::archive::{Archive, Asked, Fault};
-use super::support::{Done, Workplace, settings};
+use super::support::{CommandOutput, Workspace, settings};
 use rand::{Rng, RngExt};
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,7 +64,7 @@ fn assert_same(found: &BTreeMap<String, Vec<u8>>, wanted: &BTreeMap<String, Vec<
     }
 }
 
-fn fetch(place: &Workplace, archive: &Archive, more: &[&str]) -> Done {
+fn fetch(place: &Workspace, archive: &Archive, more: &[&str]) -> CommandOutput {
     let endpoint = archive.endpoint();
     let mut arguments = vec!["fetch", "manifest.s5cmd", "data", "--endpoint", &endpoint];
     arguments.extend(["--first-wait", "0.001", "--timeout", "0.5"]);
@@ -75,7 +75,7 @@ fn fetch(place: &Workplace, archive: &Archive, more: &[&str]) -> Done {
     done
 }
 
-fn states(place: &Workplace) -> Vec<(String, String)> {
+fn states(place: &Workspace) -> Vec<(String, String)> {
     let mut table = csv::Reader::from_path(place.path("data/fetch.csv")).unwrap();
     let headers = table.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
@@ -85,7 +85,7 @@ fn states(place: &Workplace) -> Vec<(String, String)> {
 
 #[test]
 fn a_manifest_becomes_folders_and_a_second_start_asks_for_nothing() {
-    let (place, objects) = (Workplace::new(), objects(3, 4));
+    let (place, objects) = (Workspace::new(), objects(3, 4));
     let archive = Archive::of(objects.clone());
     place.write("manifest.s5cmd", &manifest(3));
     let done = fetch(&place, &archive, &[]);
@@ -138,7 +138,7 @@ fn spoiler(seed: u64) -> impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'stati
 fn faults_of_every_kind_end_in_the_same_bytes() {
     let objects = objects(4, 6);
     for seed in [1, 2] {
-        let place = Workplace::new();
+        let place = Workspace::new();
         let archive = Archive::of(objects.clone());
         archive.spoil(spoiler(seed));
         place.write("manifest.s5cmd", &manifest(4));
@@ -152,7 +152,7 @@ fn faults_of_every_kind_end_in_the_same_bytes() {
 
 #[test]
 fn what_is_cut_goes_on_where_it_was_and_not_on_another_object() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let key = format!("{BUCKET}/{}/a.dcm", uuid(0));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let archive = Archive::of([(key.clone(), bytes.clone())].into());
@@ -166,7 +166,7 @@ fn what_is_cut_goes_on_where_it_was_and_not_on_another_object() {
     // The same object goes on; another one of the same length begins anew.
     let other: Vec<u8> = bytes.iter().map(|byte| byte ^ 255).collect();
     let changed = Archive::of([(key.clone(), other.clone())].into());
-    let elsewhere = Workplace::new();
+    let elsewhere = Workspace::new();
     elsewhere.write("manifest.s5cmd", &manifest(1));
     let folder = elsewhere.path("data").join(uuid(0));
     fs::create_dir_all(&folder).unwrap();
@@ -185,7 +185,7 @@ fn what_is_cut_goes_on_where_it_was_and_not_on_another_object() {
 
 #[test]
 fn what_lasts_is_told_and_the_others_come() {
-    let (place, objects) = (Workplace::new(), objects(4, 2));
+    let (place, objects) = (Workspace::new(), objects(4, 2));
     let archive = Archive::of(objects.clone());
     archive.spoil(|asked| match asked.is_list {
         false if asked.key.contains(&uuid(0)) => Some(Fault::Status(403)),
@@ -212,7 +212,7 @@ fn what_lasts_is_told_and_the_others_come() {
 
 #[test]
 fn a_dry_run_says_what_it_would_take_and_writes_nothing() {
-    let (place, objects) = (Workplace::new(), objects(2, 3));
+    let (place, objects) = (Workspace::new(), objects(2, 3));
     let archive = Archive::of(objects);
     place.write("manifest.s5cmd", &manifest(2));
     let done = fetch(&place, &archive, &["--dry-run"]);
@@ -226,7 +226,7 @@ fn a_dry_run_says_what_it_would_take_and_writes_nothing() {
 
 #[test]
 fn what_has_no_address_is_told_also_in_a_dry_run() {
-    let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
+    let (place, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
     place.write("manifest.s5cmd", "1.2.3\n1.2.4\n");
     for more in [&["--dry-run"][..], &[]] {
         let done = fetch(&place, &archive, more);
@@ -243,7 +243,7 @@ fn what_has_no_address_is_told_also_in_a_dry_run() {
 
 #[test]
 fn an_archive_that_never_answers_ends_the_whole_and_one_that_has_nothing_is_asked_once() {
-    let (place, archive) = (Workplace::new(), Archive::of(objects(1, 1)));
+    let (place, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
     place.write("manifest.s5cmd", &manifest(40));
     let silent = ["fetch", "manifest.s5cmd", "data", "--first-wait", "0.001"];
     let done = place.lungs(&[&silent[..], &["--endpoint", "http://127.0.0.1:9"]].concat());
@@ -262,7 +262,7 @@ fn an_archive_that_never_answers_ends_the_whole_and_one_that_has_nothing_is_aske
 
 #[test]
 fn files_are_verified_also_where_the_listing_has_no_checksums() {
-    let (place, objects) = (Workplace::new(), objects(2, 3));
+    let (place, objects) = (Workspace::new(), objects(2, 3));
     let archive = Archive::of(objects.clone());
     archive.spoil(|asked| asked.is_list.then_some(Fault::NoEtag));
     place.write("manifest.s5cmd", &manifest(2));
@@ -287,7 +287,7 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
 /// A power cut may leave a file of the right size that holds nothing.
 #[test]
 fn what_is_whole_and_wrong_is_fetched_again() {
-    let (place, key) = (Workplace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
+    let (place, key) = (Workspace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let objects = BTreeMap::from([(key, bytes.clone())]);
     let archive = Archive::of(objects.clone());
@@ -306,7 +306,7 @@ fn what_is_whole_and_wrong_is_fetched_again() {
 /// Neither the environment nor a file of credentials is used, and nothing of them is said.
 #[test]
 fn requests_are_anonymous_whatever_the_environment_holds() {
-    let (place, objects) = (Workplace::new(), objects(1, 2));
+    let (place, objects) = (Workspace::new(), objects(1, 2));
     let archive = Archive::of(objects.clone());
     archive.spoil(|asked| (asked.before == 0).then_some(Fault::Status(503)));
     place.write("manifest.s5cmd", &manifest(1));
@@ -340,7 +340,7 @@ fn requests_are_anonymous_whatever_the_environment_holds() {
 
 #[test]
 fn an_index_names_patients_and_no_name_leads_outside() {
-    let (place, objects) = (Workplace::new(), objects(3, 2));
+    let (place, objects) = (Workspace::new(), objects(3, 2));
     let archive = Archive::of(objects.clone());
     let mut index = "SeriesInstanceUID,PatientID,series_aws_url\n".to_owned();
     for (one, patient) in ["100012", "../../outside", "linked"].iter().enumerate() {

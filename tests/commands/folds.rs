@@ -1,6 +1,6 @@
 //! Cross-validation.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn auc(scored: &[(f64, bool)]) -> Option<f64> {
 
 #[test]
 fn every_exam_is_judged_once_by_a_network_that_never_saw_its_patient() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let done = place.lungs(&RUN);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let run = place.newest_run("small");
@@ -83,7 +83,7 @@ fn every_exam_is_judged_once_by_a_network_that_never_saw_its_patient() {
 
 #[test]
 fn the_folds_together_predict_plot_and_are_evaluated_again() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&RUN).code, 0);
     let run = place.newest_run("small");
     let folder = run.to_str().unwrap();
@@ -140,9 +140,9 @@ fn the_folds_together_predict_plot_and_are_evaluated_again() {
 
 #[test]
 fn folds_that_are_killed_continue_to_the_same_bytes_from_the_spec_or_the_folder() {
-    let whole = Workplace::new();
+    let whole = Workspace::new();
     assert_eq!(whole.lungs(&RUN).code, 0);
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut target = "small.toml".to_owned();
     for after_ms in (1..).map(|turn| 200 * turn) {
         let mut arguments = vec!["run", &target, "-q"];
@@ -174,7 +174,7 @@ fn folds_that_are_killed_continue_to_the_same_bytes_from_the_spec_or_the_folder(
 
 #[test]
 fn folds_that_cannot_be_are_refused() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     for (set, told) in [
         ("split.folds=1", "split.folds: found 1, expected 0 (off), or 2 to 100"),
         ("split.fold=1", "split.fold: found 1, expected 0 (all of them), or at most split.folds"),

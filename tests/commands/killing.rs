@@ -1,6 +1,6 @@
 //! Runs that are killed repeatedly.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use rand::RngExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ const ARGUMENTS: [&str; 9] = [
     "split.test=0.1",
 ];
 
-fn start(place: &Workplace) -> Child {
+fn start(workspace: &Workspace) -> Child {
     // A checkpoint after every step, so that many kills interrupt the writing of a checkpoint.
     Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(ARGUMENTS)
         .args(["--set", "train.checkpoint_minutes=0.000001"])
-        .current_dir(place.path(""))
+        .current_dir(workspace.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -30,8 +30,8 @@ fn start(place: &Workplace) -> Child {
 }
 
 /// The stage of a run, for failure messages and to check that kills reach every stage.
-fn stage(place: &Workplace) -> &'static str {
-    let runs = std::fs::read_dir(place.path("results/small")).into_iter().flatten().flatten();
+fn stage(workspace: &Workspace) -> &'static str {
+    let runs = std::fs::read_dir(workspace.path("results/small")).into_iter().flatten().flatten();
     let Some(run) = runs.map(|entry| entry.path()).max() else { return "before the run" };
     let checkpoints: Vec<String> = std::fs::read_dir(run.join("checkpoints"))
         .into_iter()
@@ -56,21 +56,21 @@ fn stage(place: &Workplace) -> &'static str {
 /// matter.
 #[test]
 fn a_run_killed_at_thirty_random_times_equals_an_uninterrupted_run() {
-    let uninterrupted = Workplace::new();
+    let uninterrupted = Workspace::new();
     let began = Instant::now();
     assert_eq!(uninterrupted.lungs(&ARGUMENTS).code, 0);
     let duration = began.elapsed();
     let expected = uninterrupted.newest_run("small");
 
     let mut random = lungs::random::stream(5, "kills");
-    let mut place = Workplace::new();
+    let mut workspace = Workspace::new();
     let (mut killed, mut history) = (0, Vec::new());
-    let check_finished = |place: &Workplace, history: &mut Vec<String>| {
-        assert_same_runs(&expected, &place.newest_run("small"), &history.join("\n"));
+    let check_finished = |workspace: &Workspace, history: &mut Vec<String>| {
+        assert_same_runs(&expected, &workspace.newest_run("small"), &history.join("\n"));
         history.clear();
     };
     while killed < 30 {
-        let mut child = start(&place);
+        let mut child = start(&workspace);
         let delay = Duration::from_secs_f64(duration.as_secs_f64() * random.random_range(0.0..0.9));
         let kill_time = Instant::now() + delay;
         while Instant::now() < kill_time && child.try_wait().unwrap().is_none() {
@@ -80,18 +80,18 @@ fn a_run_killed_at_thirty_random_times_equals_an_uninterrupted_run() {
             // The run finished before the kill: compare it, and start a new one.
             Some(status) => {
                 assert!(status.success(), "{status} after\n{}", history.join("\n"));
-                check_finished(&place, &mut history);
-                place = Workplace::new();
+                check_finished(&workspace, &mut history);
+                workspace = Workspace::new();
             }
             None => {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 killed += 1;
-                history.push(format!("killed after {delay:.3?} in {}", stage(&place)));
+                history.push(format!("killed after {delay:.3?} in {}", stage(&workspace)));
                 println!("{}", history.last().unwrap());
             }
         }
     }
-    assert!(start(&place).wait().unwrap().success());
-    check_finished(&place, &mut history);
+    assert!(start(&workspace).wait().unwrap().success());
+    check_finished(&workspace, &mut history);
 }

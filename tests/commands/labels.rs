@@ -1,6 +1,6 @@
 //! Labels, lists and class folders as people have them, and what contradicts itself.
 
-use super::support::{Done, Workplace, cohort};
+use super::support::{CommandOutput, Workspace, cohort};
 use super::volume_files::{nifti, write_metaimage};
 use lungs::dicom::{HuRule, StackRules};
 use lungs::images::{read_volume, scan};
@@ -20,8 +20,8 @@ fn volumes(count: usize) -> Vec<Volume> {
 }
 
 /// A workplace with volume files `files/<letter>.nii`.
-fn with_files(letters: &str) -> (Workplace, Vec<Volume>) {
-    let place = Workplace::new();
+fn with_files(letters: &str) -> (Workspace, Vec<Volume>) {
+    let place = Workspace::new();
     let volumes = volumes(letters.len());
     fs::create_dir(place.path("files")).unwrap();
     for (letter, volume) in letters.chars().zip(&volumes) {
@@ -33,18 +33,18 @@ fn with_files(letters: &str) -> (Workplace, Vec<Volume>) {
 const FILES: [&str; 6] =
     ["--set", "train.epochs=1", "--set", "data.root=files", "--set", "data.labels=labels.csv"];
 
-fn with_labels(place: &Workplace, command: &str, more: &[&str]) -> Done {
+fn with_labels(place: &Workspace, command: &str, more: &[&str]) -> CommandOutput {
     place.lungs(&[&[command, "small.toml"], &FILES[..], more].concat())
 }
 
 /// What is printed, in one line, without the frame of errors.
-fn words(done: &Done) -> String {
+fn words(done: &CommandOutput) -> String {
     let text = format!("{}{}", done.stdout, done.stderr).replace('│', " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
-fn says(done: &Done, code: i32, expected: &[&str]) {
+fn says(done: &CommandOutput, code: i32, expected: &[&str]) {
     let text = words(done);
     assert_eq!(done.code, code, "{text}");
     for expected in expected {
@@ -174,7 +174,7 @@ fn class_folders_of_volume_files_train() {
 
 #[test]
 fn labels_by_patient_label_every_exam_or_the_dated_one() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut table = csv::Reader::from_path(cohort().join("labels.csv")).unwrap();
     let patient = table.headers().unwrap().iter().position(|name| name == "patient_id").unwrap();
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
@@ -194,7 +194,7 @@ fn labels_by_patient_label_every_exam_or_the_dated_one() {
 
 #[test]
 fn two_labels_of_one_exam_are_an_error_with_both_lines() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let text = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let mut table = csv::Reader::from_reader(text.as_bytes());
     let header = table.headers().unwrap().clone();

@@ -1,6 +1,6 @@
 //! `lungs cohort nlst` on synthetic tables with the traps of the real ones, and splits by lists.
 
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -29,8 +29,8 @@ PatientID,StudyInstanceUID,SeriesInstanceUID,StudyDate,Modality,SeriesDescriptio
 999999,1.9.0,1.9.0.1,1999-01-02,CT,\"0,OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",120,63.2,u11
 ";
 
-fn place() -> Workplace {
-    let place = Workplace::new();
+fn place() -> Workspace {
+    let place = Workspace::new();
     place.write("nlst/nlst_prsn.csv", PRSN);
     place.write("nlst/nlst_canc.csv", "pid,candx_days\n100002,364\n100003,200\n100004,1105\n");
     place.write("index.csv", INDEX);
@@ -46,7 +46,7 @@ fn with<'a>(further: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[track_caller]
-fn fails(place: &Workplace, name: &str, arguments: &[&str]) {
+fn fails(place: &Workspace, name: &str, arguments: &[&str]) {
     let done = place.lungs(arguments);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!(name, done.stderr));
@@ -164,7 +164,7 @@ fn patients() -> Vec<String> {
 
 #[test]
 fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let ids = patients();
     let list = format!("# published\n{}\n{}\nelsewhere\n", ids[0], ids[3]);
     place.write("test.txt", &list);
@@ -196,7 +196,7 @@ fn a_list_of_patients_imposes_the_test_part_and_is_kept_with_the_run() {
 
 #[test]
 fn a_list_of_which_nobody_is_there_is_refused() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("test.txt", &format!("{}\nP9999\n", patients()[0].to_lowercase()));
     let done = place.lungs(&["check", "small.toml", "--set", "split.lists.test=test.txt"]);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
@@ -205,7 +205,7 @@ fn a_list_of_which_nobody_is_there_is_refused() {
 
 #[test]
 fn a_patient_in_two_lists_is_refused_before_anything_is_prepared() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let ids = patients();
     place.write("train.txt", &format!("{}\n{}\n", ids[0], ids[1]));
     place.write("test.txt", &format!("{}\n", ids[1]));

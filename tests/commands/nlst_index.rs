@@ -1,7 +1,7 @@
 //! `lungs cohort nlst` on the real index of the trial (Imaging Data Commons, release 25), with synthetic
 //! clinical tables of its people. Every count is compared with one that is made here, another way.
 
-use super::support::Workplace;
+use super::support::Workspace;
 use lungs::table::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -78,7 +78,7 @@ fn every_count_of_the_real_index_is_right() {
     let people: BTreeSet<&str> = ct().map(|row| row.patient.as_str()).collect();
     let ill: BTreeSet<&str> =
         people.iter().enumerate().filter(|(at, _)| is_ill(*at)).map(|(_, pid)| *pid).collect();
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut persons = "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n".to_owned();
     for pid in &people {
         let (diagnosed, free) = if ill.contains(pid) { ("400", "399") } else { (".N", "3000") };

@@ -1,6 +1,6 @@
 //! Files that are not looked into, reasons in groups, and ids that do not meet.
 
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;
@@ -22,7 +22,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A scan, and the same scan as nobody reads it.
-fn hidden_scans(place: &Workplace, root: &str) {
+fn hidden_scans(place: &Workspace, root: &str) {
     for (number, file) in slices().iter().enumerate() {
         let bytes = fs::read(file).unwrap();
         let put = |name: &str, bytes: &[u8]| {
@@ -48,7 +48,7 @@ fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
 
 #[test]
 fn files_that_are_passed_over_are_counted_by_kind_everywhere() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     hidden_scans(&place, "scans");
     let files = slices().len();
     let small = ["--set", "preprocess.spacing_mm=10", "--set", "preprocess.size=[24,32,40]"];
@@ -112,7 +112,7 @@ fn files_that_are_passed_over_are_counted_by_kind_everywhere() {
 
 #[test]
 fn a_folder_of_compressed_files_alone_says_what_to_do() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     place.write("packed/1.dcm.gz", "");
     place.write("packed/2.dcm.gz", "");
     let done = place.lungs(&["prepare", "packed", "--out", "out"]);
@@ -133,7 +133,7 @@ fn as_modality(bytes: &[u8], modality: &[u8; 2], uid: u8) -> Vec<u8> {
 
 #[test]
 fn reasons_are_grouped_by_what_they_say() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let slice = fs::read(&slices()[0]).unwrap();
     for uid in 0..9 {
         let modality = if uid < 2 { b"MR" } else { b"SR" };
@@ -155,7 +155,7 @@ fn reasons_are_grouped_by_what_they_say() {
 
 #[test]
 fn check_warns_of_parts_with_one_label_and_shows_ids_that_do_not_meet() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let labels = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let header = labels.lines().next().unwrap();
     assert!(header.contains("series_uid"), "{header}");

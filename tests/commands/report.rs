@@ -1,7 +1,7 @@
 //! `report.html`: complete, self-contained, and without names.
 
 use super::browser::opened;
-use super::support::Workplace;
+use super::support::Workspace;
 use super::synthetic;
 use lungs::report::redraw;
 use std::fs;
@@ -109,7 +109,7 @@ fn exams_have_the_names_that_are_asked_for() {
 
 #[test]
 fn runs_and_cross_validations_leave_a_report() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let done = place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("report.html"), "{}", done.stdout);

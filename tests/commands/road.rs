@@ -2,7 +2,7 @@
 //! commands, and a run.
 
 use super::archive::Archive;
-use super::support::{Workplace, cohort, settings};
+use super::support::{Workspace, cohort, settings};
 use parquet::basic::{ConvertedType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
@@ -150,7 +150,7 @@ fn study() -> Study {
 
 #[test]
 fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let study = study();
     let archive = Archive::of(study.objects);
     let endpoint = archive.endpoint();
@@ -211,7 +211,7 @@ fn two_commands_lead_from_nothing_to_prepared_exams_and_a_third_to_a_model() {
 
 #[test]
 fn tables_that_are_there_by_hand_are_not_fetched() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let study = study();
     let clinical = "idc-open-metadata/bigquery_export/idc_v24_clinical";
     let piece = format!("{clinical}/nlst_screen/000000000000.parquet");
@@ -239,7 +239,7 @@ fn tables_that_are_there_by_hand_are_not_fetched() {
 
 #[test]
 fn a_release_that_is_not_there_says_what_to_do() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let archive = Archive::of(BTreeMap::new());
     let endpoint = archive.endpoint();
     let labels = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];

@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// A temporary working directory, with a link `ct` to the shared cohort.
-pub struct Workplace {
+pub struct Workspace {
     folder: TempDir,
 }
 
 /// Exit code and output of a command.
-pub struct Done {
+pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -51,7 +51,7 @@ flip_width = true
 shift_voxels = 1
 "#;
 
-impl Workplace {
+impl Workspace {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::os::unix::fs::symlink(cohort(), folder.path().join("ct")).expect("a link");
@@ -71,9 +71,9 @@ impl Workplace {
     }
 
     /// Runs `lungs` in this directory.
-    pub fn lungs(&self, arguments: &[&str]) -> Done {
+    pub fn lungs(&self, arguments: &[&str]) -> CommandOutput {
         let output = self.command(arguments).output().expect("the program runs");
-        Done {
+        CommandOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: self.mask_paths(&String::from_utf8_lossy(&output.stdout)),
             stderr: self.mask_paths(&String::from_utf8_lossy(&output.stderr)),

@@ -1,6 +1,6 @@
 //! TensorBoard's event files, read by a decoder that shares nothing with the writer.
 
-use super::support::{Workplace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -125,14 +125,14 @@ fn assert_events_are_the_tables(run: &Path) {
 
 #[test]
 fn event_files_hold_the_tables_and_change_nothing_else() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
     let plain = place.newest_run("small");
     assert!(!plain.join("tensorboard").exists());
     let steps = fs::read_to_string(plain.join("steps.csv")).unwrap();
     assert!(steps.starts_with("step,epoch,loss,learning_rate,gradient_norm\n"), "{steps}");
 
-    let other = Workplace::new();
+    let other = Workspace::new();
     let asked = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
     assert_eq!(other.lungs(&asked).code, 0);
     let watched = other.newest_run("small");
@@ -153,7 +153,7 @@ fn event_files_hold_the_tables_and_change_nothing_else() {
 
 #[test]
 fn no_step_is_there_twice_after_kills() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let key = "train.tensorboard=true";
     // Killed a little later each time, with checkpoints after every step or at ends of epochs only.
     for turn in 1.. {
@@ -178,7 +178,7 @@ fn no_step_is_there_twice_after_kills() {
 
 #[test]
 fn events_can_be_asked_for_when_a_run_goes_on() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     // Trained, and not reported yet: there is something to go on with.
     assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
@@ -192,7 +192,7 @@ fn events_can_be_asked_for_when_a_run_goes_on() {
 
 #[test]
 fn events_that_cannot_be_written_stop_no_training() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
     let run = place.newest_run("small");
     fs::write(run.join("tensorboard"), "a file where the folder would be").unwrap();

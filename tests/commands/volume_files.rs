@@ -1,6 +1,6 @@
 //! Volumes in other formats than DICOM, through the same commands.
 
-use super::support::{Workplace, cohort};
+use super::support::{Workspace, cohort};
 use lungs::dicom::{HuRule, StackRules};
 use lungs::images::{read_volume, scan};
 use lungs::prepare::load_prepared;
@@ -74,7 +74,7 @@ pub fn write_metaimage(folder: &Path, name: &str, volume: &Volume) {
 }
 
 /// Prepares a folder or file and returns its rows and the one crop.
-fn prepared(place: &Workplace, input: &str, out: &str) -> (BTreeMap<String, String>, Volume) {
+fn prepared(place: &Workspace, input: &str, out: &str) -> (BTreeMap<String, String>, Volume) {
     let done = place.lungs(&[&["prepare", input, "--out", out], &SETTINGS[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     let mut table = csv::Reader::from_path(place.path(out).join("preparation.csv")).unwrap();
@@ -97,7 +97,7 @@ fn assert_same(found: &Volume, expected: &Volume) {
 
 #[test]
 fn nifti_and_metaimage_folders_and_files_prepare_as_the_dicom_series_does() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let (uid, volume) = an_exam();
     let (_, expected) = prepared(&place, "ct/P0001/P0001-1", "from-dicom");
     fs::create_dir(place.path("nifti")).unwrap();
@@ -124,7 +124,7 @@ fn nifti_and_metaimage_folders_and_files_prepare_as_the_dicom_series_does() {
 
 #[test]
 fn a_study_of_volume_files_takes_patients_and_exams_from_its_labels() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let (_, volume) = an_exam();
     let mut text = String::from("path,patient_id,exam_id,label\n");
     for patient in 0..6 {

@@ -1,6 +1,6 @@
 //! `lungs weights`, runs that start from weights, and prediction with a file of weights.
 
-use super::support::{Done, Workplace};
+use super::support::{CommandOutput, Workspace};
 use std::path::Path;
 use std::process::Command;
 
@@ -9,14 +9,14 @@ fn vector(name: &str) -> String {
     vectors.join(name).display().to_string()
 }
 
-fn trained() -> Workplace {
-    let place = Workplace::new();
+fn trained() -> Workspace {
+    let place = Workspace::new();
     let done = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     place
 }
 
-fn refused(done: &Done, parts: &[&str]) {
+fn refused(done: &CommandOutput, parts: &[&str]) {
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     let told = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
     for part in parts {
@@ -24,7 +24,7 @@ fn refused(done: &Done, parts: &[&str]) {
     }
 }
 
-fn fine(done: &Done, parts: &[&str]) {
+fn fine(done: &CommandOutput, parts: &[&str]) {
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     for part in parts {
         assert!(done.stdout.contains(part), "{part} is not in: {}", done.stdout);
@@ -33,7 +33,7 @@ fn fine(done: &Done, parts: &[&str]) {
 
 #[test]
 fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
     let done = place.lungs(&["weights", "show", &deep]);
     fine(
@@ -71,7 +71,7 @@ fn weights_of_others_are_shown_imported_inflated_and_never_confused() {
 
 #[test]
 fn a_run_starts_from_weights_as_its_keys_say() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let flat = vector("googlenet.pth");
     let init = format!("model.init={flat}");
     let run = |sets: &[&str]| {
@@ -122,7 +122,7 @@ fn a_run_starts_from_weights_as_its_keys_say() {
 
 #[test]
 fn a_run_knows_which_weights_it_began_with() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     std::fs::copy(vector("googlenet.pth"), place.path("flat.pth")).unwrap();
     let sets = ["model.init=flat.pth", "model.width=0.0625", "model.init_head=new"];
     let run = |more: &[&str]| {
@@ -155,7 +155,7 @@ fn a_run_knows_which_weights_it_began_with() {
 
 #[test]
 fn the_classifiers_rate_and_frozen_averages_do_what_they_say() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     // One step in all: what Adam does in it is the rate times the same for every factor.
     let run = |sets: &[&str]| {
         let mut arguments = vec!["train", "small.toml", "--fresh", "-q"];

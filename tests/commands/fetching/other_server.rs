@@ -2,7 +2,7 @@
 
 use super::{BUCKET, assert_same, fetch, manifest, objects, spoiler, tree, wanted};
 use crate::archive::{Archive, put};
-use crate::support::Workplace;
+use crate::support::Workspace;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[test]
 fn another_s3_server_gives_the_same_bytes_through_faults() {
     let given = std::env::var_os("LUNGS_S3_SERVER").unwrap_or_else(|| "s3s-fs".into());
-    let place = Workplace::new();
+    let place = Workspace::new();
     let root = place.path("root");
     fs::create_dir_all(root.join(BUCKET)).unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

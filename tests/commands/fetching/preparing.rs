@@ -2,14 +2,14 @@
 
 use super::{BUCKET, fetch, manifest, states, tree, uuid};
 use crate::archive::Archive;
-use crate::support::{Workplace, cohort};
+use crate::support::{Workspace, cohort};
 use std::collections::BTreeMap;
 use std::fs;
 
 /// The synthetic cohort as an archive: fetched and prepared by and by, it trains a network.
 #[test]
 fn series_are_prepared_as_they_come_and_their_files_go() {
-    let place = Workplace::new();
+    let place = Workspace::new();
     let mut objects = BTreeMap::new();
     let mut folders = BTreeMap::<std::path::PathBuf, String>::new();
     for file in walkdir::WalkDir::new(cohort()).sort_by_file_name() {

@@ -2,12 +2,12 @@
 
 use super::{assert_same, fetch, manifest, objects, states, tree, wanted};
 use crate::archive::{Archive, Fault};
-use crate::support::Workplace;
+use crate::support::Workspace;
 use rand::RngExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-fn start(place: &Workplace, archive: &Archive) -> Child {
+fn start(place: &Workspace, archive: &Archive) -> Child {
     Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(["fetch", "manifest.s5cmd", "data", "-q", "--first-wait", "0.001"])
         .args(["--endpoint", &archive.endpoint()])
@@ -21,7 +21,7 @@ fn start(place: &Workplace, archive: &Archive) -> Child {
 
 #[test]
 fn killed_again_and_again_it_ends_in_the_same_bytes() {
-    let (place, objects) = (Workplace::new(), objects(5, 6));
+    let (place, objects) = (Workspace::new(), objects(5, 6));
     let archive = Archive::of(objects.clone());
     archive.spoil(|_| Some(Fault::Slow(1)));
     place.write("manifest.s5cmd", &manifest(5));
@@ -49,7 +49,7 @@ fn killed_again_and_again_it_ends_in_the_same_bytes() {
 
 #[test]
 fn a_signal_stops_in_order_and_the_same_command_goes_on() {
-    let (place, objects) = (Workplace::new(), objects(8, 4));
+    let (place, objects) = (Workspace::new(), objects(8, 4));
     let archive = Archive::of(objects.clone());
     archive.spoil(|_| Some(Fault::Slow(2)));
     place.write("manifest.s5cmd", &manifest(8));

@@ -1,6 +1,6 @@
 //! A Slurm cluster in a temporary folder.
 
-use super::super::support::{Done, Workplace};
+use super::super::support::{CommandOutput, Workspace};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -133,10 +133,10 @@ impl Cluster {
     }
 
     /// Runs `lungs` with the configuration of this cluster.
-    pub fn lungs(&self, place: &Workplace, arguments: &[&str]) -> Done {
-        let mut command = place.command(arguments);
+    pub fn lungs(&self, workspace: &Workspace, arguments: &[&str]) -> CommandOutput {
+        let mut command = workspace.command(arguments);
         let output = command.env("SLURM_CONF", self.at("slurm.conf")).output().expect("it runs");
-        Done {
+        CommandOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
