@@ -30,7 +30,7 @@ pub(super) struct Dashboard {
 }
 
 /// Plotted metrics, and whether a higher value is better.
-const PLOTTED: [(&str, bool); 7] = [
+const PLOTTED_METRICS: [(&str, bool); 7] = [
     ("Loss", false),
     ("AUC", true),
     ("Accuracy", true),
@@ -56,7 +56,7 @@ impl Dashboard {
             Self { renderer: Some(renderer), screen, exams_scored: 0, batch: 0, gpus: 0 };
         dashboard.render(|renderer| {
             renderer.start(epochs, epoch, None, Some(name));
-            for (name, higher_is_better) in PLOTTED {
+            for (name, higher_is_better) in PLOTTED_METRICS {
                 let attributes = NumericAttributes { unit: None, higher_is_better };
                 renderer.register_metric(definition(name, MetricAttributes::Numeric(attributes)));
             }

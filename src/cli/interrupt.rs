@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Exit code after Ctrl-C or SIGTERM.
-const STOPPED: u8 = 130;
+const EXIT_STOPPED: u8 = 130;
 
 /// Exit code after SIGUSR1: `EX_TEMPFAIL` of sysexits.h. A job script can requeue its job on this code.
-const TRY_AGAIN: u8 = 75;
+const EXIT_REQUEUE: u8 = 75;
 
 /// Turns signals into a clean stop.
 ///
@@ -50,7 +50,7 @@ impl Interrupt {
                 for signal in signals.forever() {
                     let warning = signal == SIGUSR1;
                     if !graceful.load(Ordering::SeqCst) {
-                        exit_with_code(&screen, if warning { TRY_AGAIN } else { STOPPED });
+                        exit_with_code(&screen, if warning { EXIT_REQUEUE } else { EXIT_STOPPED });
                     } else if !interrupter.should_stop() {
                         if !screen.is_taken() {
                             let unit = unit.get().copied().unwrap_or("this step");
@@ -91,13 +91,13 @@ impl Interrupt {
 
     /// The exit code of a stopped command.
     pub fn exit_code(&self) -> u8 {
-        if self.warned.load(Ordering::SeqCst) { TRY_AGAIN } else { STOPPED }
+        if self.warned.load(Ordering::SeqCst) { EXIT_REQUEUE } else { EXIT_STOPPED }
     }
 }
 
 /// Restores the terminal and ends the process with the exit code of a second Ctrl-C.
 pub(super) fn exit_immediately(screen: &Screen) -> ! {
-    exit_with_code(screen, STOPPED)
+    exit_with_code(screen, EXIT_STOPPED)
 }
 
 fn exit_with_code(screen: &Screen, code: u8) -> ! {

@@ -23,13 +23,13 @@ pub(super) struct Progress<'a> {
     epoch: Mutex<Epoch>,
     /// Title of the dashboard, if one is requested.
     dashboard_title: Option<String>,
-    view: Mutex<View>,
+    view: Mutex<DashboardState>,
 }
 
 /// The current epoch.
 struct Epoch {
     pace: Pace,
-    began: Instant,
+    start: Instant,
     last_line: Instant,
     /// Start of the validation, and seconds of training before it.
     validation: Option<(Instant, f64)>,
@@ -38,7 +38,7 @@ struct Epoch {
 
 /// The open dashboard, and the lines to print after it closes.
 #[derive(Default)]
-struct View {
+struct DashboardState {
     active: bool,
     dashboard: Option<Dashboard>,
     pending: Vec<String>,
@@ -60,12 +60,12 @@ impl<'a> Progress<'a> {
         let now = Instant::now();
         let epoch = Epoch {
             pace: Pace::default(),
-            began: now,
+            start: now,
             last_line: now,
             validation: None,
             usage: String::new(),
         };
-        let (epoch, view) = (Mutex::new(epoch), Mutex::new(View::default()));
+        let (epoch, view) = (Mutex::new(epoch), Mutex::new(DashboardState::default()));
         Self { quiet, interrupt, bar, epoch, dashboard_title: None, view }
     }
 
@@ -172,7 +172,7 @@ impl Watch for Progress<'_> {
         let now = Instant::now();
         if let Ok(mut epoch) = self.epoch.lock() {
             epoch.pace.begin(number, epochs, batch, batches);
-            (epoch.began, epoch.last_line, epoch.validation) = (now, now, None);
+            (epoch.start, epoch.last_line, epoch.validation) = (now, now, None);
         }
         if !self.update_dashboard(|dashboard| dashboard.epoch_begins(batch, batches)) {
             self.start_bar(&format!("epoch {number}/{epochs}"), batches, EPOCH_TEMPLATE);
@@ -187,7 +187,7 @@ impl Watch for Progress<'_> {
             return;
         }
         let mut texts = vec![format!("loss {loss:.4}")];
-        texts.extend(pace_texts(&epoch.pace, epoch.began.elapsed().as_secs_f64()));
+        texts.extend(pace_texts(&epoch.pace, epoch.start.elapsed().as_secs_f64()));
         texts.extend(Some(epoch.usage.clone()).filter(|usage| !usage.is_empty()));
         let message = texts.join("  ");
         if self.bar.is_hidden() && epoch.last_line.elapsed() > LINE_INTERVAL {
@@ -208,14 +208,14 @@ impl Watch for Progress<'_> {
     fn usage(&self, usage: &Usage) {
         let Ok(mut epoch) = self.epoch.lock() else { return };
         epoch.usage = usage_text(usage);
-        let pace = pace_texts(&epoch.pace, epoch.began.elapsed().as_secs_f64());
+        let pace = pace_texts(&epoch.pace, epoch.start.elapsed().as_secs_f64());
         drop(epoch);
         self.update_dashboard(|dashboard| dashboard.usage(&pace.join(", "), usage));
     }
 
     fn validation_begins(&self, exams: usize) {
         if let Ok(mut epoch) = self.epoch.lock() {
-            epoch.validation = Some((Instant::now(), epoch.began.elapsed().as_secs_f64()));
+            epoch.validation = Some((Instant::now(), epoch.start.elapsed().as_secs_f64()));
         }
         if !self.update_dashboard(|dashboard| dashboard.validation_begins(exams)) {
             self.start_bar("validation", exams, STAGE_TEMPLATE);
@@ -230,11 +230,11 @@ impl Watch for Progress<'_> {
 
     fn epoch_ends(&self, rows: &[MetricsRow], best_so_far: Option<usize>) {
         let Ok(mut epoch) = self.epoch.lock() else { return };
-        let seconds = epoch.began.elapsed().as_secs_f64();
+        let seconds = epoch.start.elapsed().as_secs_f64();
         let epochs = epoch.pace.epochs;
         let mut eta_text = String::new();
-        if let Some((began, training_seconds)) = epoch.validation.take() {
-            epoch.pace.record_validation(began.elapsed().as_secs_f64());
+        if let Some((start, training_seconds)) = epoch.validation.take() {
+            epoch.pace.record_validation(start.elapsed().as_secs_f64());
             let eta = epoch.pace.next_epochs_eta(training_seconds).filter(|eta| *eta > 0.0);
             eta_text = eta.map_or(eta_text, |eta| format!(", ETA {}", duration(eta)));
         }

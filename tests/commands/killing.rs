@@ -57,9 +57,9 @@ fn stage(workspace: &Workspace) -> &'static str {
 #[test]
 fn a_run_killed_at_thirty_random_times_equals_an_uninterrupted_run() {
     let uninterrupted = Workspace::new();
-    let began = Instant::now();
+    let start_time = Instant::now();
     assert_eq!(uninterrupted.lungs(&ARGUMENTS).code, 0);
-    let duration = began.elapsed();
+    let duration = start_time.elapsed();
     let expected = uninterrupted.newest_run("small");
 
     let mut random = lungs::random::stream(5, "kills");

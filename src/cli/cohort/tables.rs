@@ -1,6 +1,6 @@
 //! Download of the trial's tables and the index from the archive.
 
-use super::super::fetch::Show;
+use super::super::fetch::FetchProgress;
 use super::super::interrupt::Interrupt;
 use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
@@ -26,21 +26,21 @@ pub(super) fn fetch_tables(
     let sources: Vec<Source> = sources
         .into_iter()
         .filter(|source| {
-            let own = folder.join(source.name);
+            let target = folder.join(source.name);
             let existing = match source.name.strip_prefix("nlst_") {
                 Some(table) => find_table(folder, table).ok().flatten(),
                 None if with_index => find_index(folder),
                 None => return false,
             };
-            existing.is_none_or(|path| path == own)
+            existing.is_none_or(|path| path == target)
         })
         .collect();
     let interrupt = Interrupt::listen();
     interrupt.stop_gracefully_after("the files in transfer");
     let stop = || interrupt.interrupter.should_stop();
     let progress = Progress::new(output.is_quiet(), &interrupt);
-    let show = Show::new(&progress, sources.len(), output);
-    let on_event = |event: &Event| show.update(event);
+    let fetch_progress = FetchProgress::new(&progress, sources.len(), output);
+    let on_event = |event: &Event| fetch_progress.update(event);
     progress.stage_begins("tables");
     let mut complete = 0;
     for (host, default_endpoint) in [(Host::Aws, Endpoint::Aws), (Host::Google, Endpoint::Google)] {
@@ -63,7 +63,7 @@ pub(super) fn fetch_tables(
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         if let Some(row) = rows.iter().find(|row| row.state == State::Failed) {
-            if show.bytes() == 0 && complete == 0 {
+            if fetch_progress.bytes() == 0 && complete == 0 {
                 // The folder contains nothing of this release.
                 remove(&folder.join(RELEASE_NOTE)).map_err(Failure::work)?;
             }
@@ -78,7 +78,10 @@ pub(super) fn fetch_tables(
     let message = if complete == sources.len() {
         format!("release {release} of the archive, already present")
     } else {
-        format!("release {release} of the archive, {} transferred", bytes(show.bytes() as f64))
+        format!(
+            "release {release} of the archive, {} transferred",
+            bytes(fetch_progress.bytes() as f64)
+        )
     };
     progress.stage_ends("tables", &message);
     Ok(())
@@ -92,11 +95,11 @@ const RELEASE_NOTE: &str = ".release";
 fn keep_to_one_release(folder: &Path, release: &str) -> CommandResult {
     let note = folder.join(RELEASE_NOTE);
     match std::fs::read_to_string(&note) {
-        Ok(known) if known.trim() == release => Ok(()),
-        Ok(known) => Err(Failure::request(format!(
+        Ok(recorded) if recorded.trim() == release => Ok(()),
+        Ok(recorded) => Err(Failure::request(format!(
             "{} contains tables of release {}, expected release {release}; give another folder with --tables",
             folder.display(),
-            known.trim()
+            recorded.trim()
         ))),
         Err(_) => {
             make_folder(folder).map_err(Failure::work)?;

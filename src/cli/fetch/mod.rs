@@ -15,7 +15,7 @@ use crate::pipeline::{Preparer, Stages};
 use crate::results::write_csv;
 use crate::spec::{Overrides, Spec, load};
 use clap::Args;
-pub(super) use show::Show;
+pub(super) use show::FetchProgress;
 use std::path::PathBuf;
 use std::time::Duration;
 use told::{check_failures, count, problem_list, short_table, summary, table};
@@ -197,12 +197,12 @@ impl Fetch {
         output: &Output,
     ) -> CommandResult {
         let progress = Progress::new(output.is_quiet(), interrupt);
-        let show = Show::new(&progress, plan.series.len(), output);
+        let fetch_progress = FetchProgress::new(&progress, plan.series.len(), output);
         progress.stage_begins("listing");
         let preparer = spec.map(|spec| Preparer::new(spec, &self.folder, self.keep_raw));
         let name = preparer.as_ref().map(Preparer::name);
         let stop = || interrupt.interrupter.should_stop();
-        let on_event = |event: &Event| show.update(event);
+        let on_event = |event: &Event| fetch_progress.update(event);
         let survey =
             fetch::survey(plan, &self.folder, settings, name.as_deref(), &on_event, &stop)?;
         progress.clear();
@@ -262,10 +262,10 @@ impl Fetch {
         output: &Output,
     ) -> CommandResult {
         let progress = Progress::new(output.is_quiet(), interrupt);
-        let show = Show::new(&progress, plan.series.len(), output);
+        let fetch_progress = FetchProgress::new(&progress, plan.series.len(), output);
         progress.stage_begins("fetch");
         let stop = || interrupt.interrupter.should_stop();
-        let on_event = |event: &Event| show.update(event);
+        let on_event = |event: &Event| fetch_progress.update(event);
         let preparer = spec.map(|spec| Preparer::new(spec, &self.folder, self.keep_raw));
         let named_preparer = preparer.as_ref().map(|preparer| (preparer.name(), preparer));
         let prepare = |series: &fetch::Series, folder: &std::path::Path| match &named_preparer {
@@ -281,7 +281,8 @@ impl Fetch {
             fetch::fetch_all(plan, &self.folder, settings, after, &on_event, &stop)?;
         let file = self.folder.join("fetch.csv");
         write_csv(&file, &rows)?;
-        progress.stage_ends("fetch", &summary(&rows, show.bytes(), show.checked()));
+        progress
+            .stage_ends("fetch", &summary(&rows, fetch_progress.bytes(), fetch_progress.checked()));
         let problems = problem_list(&rows);
         if !problems.is_empty() {
             output.say(problems);

@@ -9,15 +9,15 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Shows the number of series and bytes fetched, the rate and the ETA.
-pub(in crate::cli) struct Show<'a> {
+pub(in crate::cli) struct FetchProgress<'a> {
     progress: &'a Progress<'a>,
     output: &'a Output,
     tally: Mutex<Tally>,
 }
 
 struct Tally {
-    began: Instant,
-    shown: Instant,
+    start: Instant,
+    last_refresh: Instant,
     bytes: u64,
     /// Verified files: by MD5, and by size only.
     checked: [usize; 2],
@@ -29,12 +29,13 @@ struct Tally {
 /// Interval between two updates of the bar.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
-impl<'a> Show<'a> {
+impl<'a> FetchProgress<'a> {
     pub fn new(progress: &'a Progress<'a>, series: usize, output: &'a Output) -> Self {
         let now = Instant::now();
         let mut pace = Pace::default();
         pace.begin(1, 1, 0, series);
-        let tally = Tally { began: now, shown: now, bytes: 0, checked: [0; 2], complete: 0, pace };
+        let tally =
+            Tally { start: now, last_refresh: now, bytes: 0, checked: [0; 2], complete: 0, pace };
         Self { progress, output, tally: Mutex::new(tally) }
     }
 
@@ -71,11 +72,11 @@ impl<'a> Show<'a> {
             }
             Event::Done(_) => tally.pace.batch(1),
         }
-        if tally.shown.elapsed() < REFRESH_INTERVAL && !matches!(event, Event::Done(_)) {
+        if tally.last_refresh.elapsed() < REFRESH_INTERVAL && !matches!(event, Event::Done(_)) {
             return;
         }
-        tally.shown = Instant::now();
-        let seconds = tally.began.elapsed().as_secs_f64();
+        tally.last_refresh = Instant::now();
+        let seconds = tally.start.elapsed().as_secs_f64();
         let message = message(tally.bytes, &tally.pace, seconds);
         let (done, of) = (tally.complete + tally.pace.done, tally.complete + tally.pace.batches);
         drop(tally);

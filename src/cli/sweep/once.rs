@@ -32,16 +32,16 @@ pub(super) fn check_inputs<'a>(
     runs: impl Iterator<Item = &'a PlannedRun>,
     folder: &SweepFolder,
 ) -> Result<(), Failure> {
-    let mut known = BTreeMap::<String, Rc<Inputs>>::new();
+    let mut inputs_by_key = BTreeMap::<String, Rc<Inputs>>::new();
     for run in runs {
         let Some(run_folder) = folder.run(&run.name) else { continue };
         let lists = toml::to_string(&run.spec.split.lists).map_err(Failure::work)?;
         let key = study_key(&run.spec)? + &lists;
-        let observe = || match known.get(&key) {
+        let observe = || match inputs_by_key.get(&key) {
             Some(inputs) => Ok(inputs.clone()),
             None => {
                 let inputs = Rc::new(Inputs::observe(&run.spec)?);
-                known.insert(key, inputs.clone());
+                inputs_by_key.insert(key, inputs.clone());
                 Ok(inputs)
             }
         };
