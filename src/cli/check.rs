@@ -116,12 +116,12 @@ fn plan_table(plan: &Plan) -> String {
             for passed_over in &cohort.passed_over {
                 row("ignored", ignored_files_text(passed_over));
             }
-            for part in &cohort.parts {
+            for split in &cohort.parts {
                 row(
-                    &part.name,
+                    &split.name,
                     format!(
                         "{} exams of {} patients, {} positive",
-                        part.exams, part.patients, part.positive
+                        split.exams, split.patients, split.positive
                     ),
                 );
             }

@@ -99,9 +99,9 @@ fn comparison_table(comparison: &Comparison) -> String {
         rows.push([difference.key.clone()].into_iter().chain(values).collect());
     }
     rows.push(heading("— metrics —"));
-    for figure in &comparison.figures {
-        let cells = figure.cells.iter().map(|cell| cell.text.clone());
-        rows.push([figure.name.clone()].into_iter().chain(cells).collect());
+    for metric in &comparison.figures {
+        let cells = metric.cells.iter().map(|cell| cell.text.clone());
+        rows.push([metric.name.clone()].into_iter().chain(cells).collect());
     }
     let mut text = columns(&rows);
     if !comparison.groups.is_empty() {
@@ -120,12 +120,12 @@ fn comparison_table(comparison: &Comparison) -> String {
 fn group_table(comparison: &Comparison) -> String {
     let heads = comparison.groups.iter().map(|g| format!("{} ({} runs)", g.name, g.runs.len()));
     let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<_>>()];
-    for figure in &comparison.figures {
+    for metric in &comparison.figures {
         let cells = comparison.groups.iter().map(|group| {
-            let spread = group.spread.iter().find(|spread| spread.name == figure.name);
+            let spread = group.spread.iter().find(|spread| spread.name == metric.name);
             spread.map_or("–".to_owned(), Spread::told)
         });
-        rows.push([figure.name.clone()].into_iter().chain(cells).collect());
+        rows.push([metric.name.clone()].into_iter().chain(cells).collect());
     }
     columns(&rows)
 }

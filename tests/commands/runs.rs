@@ -298,8 +298,8 @@ fn lists_can_define_the_split() {
     let run = workspace.lungs(&["run", "listed.toml", "-q"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let written = workspace.newest_run("listed").join("lists");
-    for part in ["train.list", "valid.list"] {
-        let lines = |folder: &Path| fs::read_to_string(folder.join(part)).unwrap().lines().count();
-        assert_eq!(lines(&written), lines(&lists), "{part}");
+    for list in ["train.list", "valid.list"] {
+        let lines = |folder: &Path| fs::read_to_string(folder.join(list)).unwrap().lines().count();
+        assert_eq!(lines(&written), lines(&lists), "{list}");
     }
 }
