@@ -1,8 +1,7 @@
-//! Where tensors live: the one place that knows whether this binary was built with CUDA.
+//! Devices of tensors. Only this module depends on whether the binary was built with CUDA.
 //!
-//! A spec asks for a device by name (`"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"`); [`open`] turns the
-//! request into Burn's runtime [`Device`] and the facts that a run's provenance records. The rest
-//! of the program passes that value along and stays the same code on every device.
+//! A spec names a device (`"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"`). [`open`] returns Burn's runtime [`Device`]
+//! and the [`DeviceFacts`] for the provenance of a run. All other code is the same on every device.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,54 +10,54 @@ use burn::tensor::Device;
 
 use crate::memory;
 
-/// Which device a spec asks for.
+/// The device that a spec requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceRequest {
-    /// The first CUDA GPU when this binary has CUDA and a driver and a GPU are there, else the CPU.
+    /// The first CUDA GPU if the binary has CUDA and a driver and a GPU exist, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The CUDA GPU with this index, as the driver numbers them (`"cuda"` is `"cuda:0"`).
+    /// The CUDA GPU with this index of the driver (`"cuda"` is `"cuda:0"`).
     Cuda(usize),
 }
 
-/// A device could not be understood or opened.
+/// An unknown or unavailable device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// The name is not one of a device.
+    /// The name is not the name of a device.
     #[error(
-        r#"unknown device "{found}": expected "auto", "cpu", "cuda" or "cuda:N" with N a GPU's index (0, 1, …)"#
+        r#"unknown device "{name}": expected "auto", "cpu", "cuda" or "cuda:N" with the index N of a GPU (0, 1, …)"#
     )]
     Unknown {
-        /// The name that was given.
-        found: String,
+        /// The unknown name.
+        name: String,
     },
-    /// CUDA was asked for and is not part of this binary.
+    /// The binary was built without CUDA.
     #[error(
-        r#"device "{request}" was asked for, but this program was built without CUDA: build it with `cargo build --release --features cuda`, or ask for "cpu" or "auto""#
+        r#"device "{request}" is not available: this program was built without CUDA; build it with `cargo build --release --features cuda`, or use "cpu" or "auto""#
     )]
     BuiltWithoutCuda {
-        /// The device that was asked for.
+        /// The requested device.
         request: DeviceRequest,
     },
-    /// CUDA is part of this binary, but the machine shows no driver or no GPU.
+    /// The binary was built with CUDA, but the machine has no driver or no GPU.
     #[error(
-        r#"device "{request}" was asked for, but no NVIDIA driver or GPU was found: does `nvidia-smi` list one here? Else ask for "cpu" or "auto""#
+        r#"device "{request}" is not available: found no NVIDIA driver or GPU; check that `nvidia-smi` lists a GPU, or use "cpu" or "auto""#
     )]
     NoGpu {
-        /// The device that was asked for.
+        /// The requested device.
         request: DeviceRequest,
     },
     /// The machine has GPUs, but none with this index.
     #[error(
-        r#"device "{request}" was asked for, but this machine has {count} GPU(s), numbered from 0: ask for "cuda:0" to "cuda:{}""#,
+        r#"device "{request}" is not available: this machine has {count} GPU(s); expected "cuda:0" to "cuda:{}""#,
         count - 1
     )]
     NoSuchGpu {
-        /// The device that was asked for.
+        /// The requested device.
         request: DeviceRequest,
-        /// How many GPUs there are, at least one.
+        /// Number of GPUs, at least one.
         count: usize,
     },
 }
@@ -67,14 +66,14 @@ impl FromStr for DeviceRequest {
     type Err = DeviceError;
 
     fn from_str(name: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::Unknown { found: name.to_owned() };
+        let unknown = || DeviceError::Unknown { name: name.to_owned() };
         match name {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
             _ => {
                 let index = name.strip_prefix("cuda:").ok_or_else(unknown)?;
-                // `parse` would also take "+1".
+                // `parse` also accepts "+1".
                 if !index.bytes().all(|byte| byte.is_ascii_digit()) {
                     return Err(unknown());
                 }
@@ -95,12 +94,12 @@ impl fmt::Display for DeviceRequest {
     }
 }
 
-/// The kind of hardware behind a device.
+/// The kind of hardware of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// The processor, through Burn's Flex backend.
+    /// A CPU, with Burn's Flex backend.
     Cpu,
-    /// An NVIDIA GPU, through CUDA.
+    /// An NVIDIA GPU, with CUDA.
     Cuda,
 }
 
@@ -113,26 +112,26 @@ impl fmt::Display for DeviceKind {
     }
 }
 
-/// What a run's provenance says of the device that it used.
+/// The properties of a device that the provenance of a run records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceFacts {
     /// The kind of hardware.
     pub kind: DeviceKind,
-    /// The request that opens this very device again: `"cpu"`, `"cuda"`, `"cuda:1"`.
+    /// The request that opens the same device: `"cpu"`, `"cuda"`, `"cuda:1"`.
     pub request: DeviceRequest,
-    /// The hardware's own name (`"NVIDIA H100 PCIe"`), or `"CPU"`.
+    /// Name of the hardware (`"NVIDIA H100 PCIe"`), or `"CPU"`.
     pub name: String,
-    /// Whether two runs of one spec give the same bytes on this device.
+    /// Whether two runs of the same spec give identical bytes on this device.
     pub reproducible: bool,
 }
 
-/// Opens the device that is asked for.
+/// Opens the requested device.
 ///
-/// The device comes without gradients: training asks for `device.autodiff()`.
+/// The device has no gradients; training uses `device.autodiff()`.
 ///
 /// # Errors
-/// [`DeviceError`] when CUDA is asked for and is not in this binary, or not on this machine.
-/// `Auto` never fails: it falls back to the CPU.
+/// [`DeviceError`] if CUDA is requested and missing in this binary or on this machine. `Auto` never fails: it
+/// falls back to the CPU.
 pub fn open(request: &DeviceRequest) -> Result<(Device, DeviceFacts), DeviceError> {
     match *request {
         DeviceRequest::Cpu => Ok(cpu()),
@@ -141,34 +140,34 @@ pub fn open(request: &DeviceRequest) -> Result<(Device, DeviceFacts), DeviceErro
     }
 }
 
-/// The address on the PCI bus of the card behind a device, as `"0000:07:00.0"`, where it is one and
-/// Burn knows: what a card's own tools call it, whatever `CUDA_VISIBLE_DEVICES` numbers it.
+/// The PCI address of a GPU, e.g. `"0000:07:00.0"`, if Burn knows it. NVIDIA's tools identify a GPU by this
+/// address; it does not depend on `CUDA_VISIBLE_DEVICES`.
 #[cfg(feature = "cuda")]
 pub fn pci_address(device: &Device) -> Option<String> {
     Some(device.identity()?.physical?.pci_address?.to_string())
 }
 
-/// The address on the PCI bus of the card behind a device: none, without CUDA.
+/// The PCI address of a GPU: `None` without CUDA.
 #[cfg(not(feature = "cuda"))]
 pub fn pci_address(_device: &Device) -> Option<String> {
     None
 }
 
-/// Opens every device that is asked for, in order; there is at least one.
+/// Opens the devices of `names`, in order.
 ///
 /// # Errors
-/// The first [`DeviceError`] of [`open`], or of a name.
+/// The first [`DeviceError`] of a name or of [`open`].
 pub fn open_all(names: &[String]) -> Result<Vec<(Device, DeviceFacts)>, DeviceError> {
     names.iter().map(|name| open(&name.parse()?)).collect()
 }
 
-/// Devices as a run's provenance and the answer of `lungs check` name them.
-pub fn describe(opened: &[(Device, DeviceFacts)]) -> String {
-    let each = opened.iter().map(|(_, facts)| format!("{} ({})", facts.request, facts.name));
-    each.collect::<Vec<_>>().join(", ")
+/// The devices as text, for the provenance of a run and for `lungs check`.
+pub fn describe(devices: &[(Device, DeviceFacts)]) -> String {
+    let texts = devices.iter().map(|(_, facts)| format!("{} ({})", facts.request, facts.name));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether this binary was built with CUDA (it may still find no GPU).
+/// Whether this binary was built with CUDA. The machine may still have no GPU.
 pub fn built_with_cuda() -> bool {
     cfg!(feature = "cuda")
 }
@@ -188,7 +187,7 @@ fn cpu() -> (Device, DeviceFacts) {
 fn cuda(index: usize) -> Result<(Device, DeviceFacts), DeviceError> {
     use burn::tensor::DeviceType;
     let request = DeviceRequest::Cuda(index);
-    // Enumerating answers with an empty list where there is no driver; opening would panic.
+    // Without a driver, `enumerate` returns an empty list, and opening a device panics.
     let devices: Vec<Device> = Device::enumerate(DeviceType::Cuda).into_iter().collect();
     let count = devices.len();
     if count == 0 {
@@ -196,7 +195,7 @@ fn cuda(index: usize) -> Result<(Device, DeviceFacts), DeviceError> {
     }
     let device = devices.into_iter().nth(index).ok_or(DeviceError::NoSuchGpu { request, count })?;
     let name = device.identity().map_or_else(|| "CUDA GPU".to_owned(), |identity| identity.name);
-    // Autotune may choose another kernel, with another order of sums, in another run.
+    // Autotune can choose different kernels, with a different order of sums, in different runs.
     let facts = DeviceFacts { kind: DeviceKind::Cuda, request, name, reproducible: false };
     Ok((device, facts))
 }
@@ -211,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_and_written() {
+    fn device_names_round_trip() {
         for name in ["auto", "cpu", "cuda", "cuda:1", "cuda:12"] {
             assert_eq!(name.parse::<DeviceRequest>().unwrap().to_string(), name);
         }
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_told_with_what_is_allowed() {
+    fn an_unknown_name_is_reported_with_the_allowed_names() {
         for name in ["", "gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:1 "] {
             let message = name.parse::<DeviceRequest>().unwrap_err().to_string();
             assert!(message.contains(&format!("\"{name}\"")), "{message}");
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_is_always_there_and_auto_never_fails() {
+    fn the_cpu_is_always_available_and_auto_never_fails() {
         let (device, facts) = open(&DeviceRequest::Cpu).unwrap();
         assert!(!device.is_autodiff());
         assert_eq!(facts.kind, DeviceKind::Cpu);
@@ -240,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_a_gpu_that_is_not_there_says_why() {
-        // No machine has this many GPUs, so that this holds in every build and on every machine.
+    fn a_missing_gpu_is_reported_with_the_reason() {
+        // No machine has this many GPUs, so that the request fails in every build.
         let failure = open(&DeviceRequest::Cuda(4096)).unwrap_err();
         let message = failure.to_string();
         assert!(message.contains("\"cuda:4096\""), "{message}");

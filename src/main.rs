@@ -1,4 +1,4 @@
-//! The `lungs` command. Everything it does is in the library.
+//! The `lungs` command; see [`lungs::cli`].
 
 use std::process::ExitCode;
 

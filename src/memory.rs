@@ -1,17 +1,17 @@
-//! How memory for tensors is kept between layers.
+//! Settings of the memory allocator for tensors.
 
-/// Lets the C library keep the memory that tensors leave behind for the next ones.
+/// Makes glibc reuse freed memory of tensors instead of returning it to the kernel.
 ///
-/// Every layer of the network makes tensors of tens to hundreds of megabytes and drops them soon
-/// after. glibc asks the kernel for each and gives each back, so that every page is cleared and
-/// mapped anew: a sixth of a training step. Told not to, it reuses them. The process then keeps its
-/// highest level of memory until it ends.
+/// Every layer of the network allocates tensors of tens to hundreds of megabytes and frees them soon after.
+/// By default glibc requests each from the kernel and returns it, and the kernel clears and maps every page
+/// again, which takes a sixth of a training step. With this setting the process keeps its peak memory until
+/// it ends.
 ///
-/// Elsewhere than on Linux with glibc it does nothing. It can be called more than once.
+/// Does nothing except on Linux with glibc. Repeated calls are allowed.
 pub fn keep_for_tensors() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// Never give the top of the heap back below this many bytes.
+        /// Free bytes at the top of the heap above which glibc returns them to the kernel.
         const KEEP: libc::c_int = libc::c_int::MAX;
         // SAFETY: mallopt takes two integers and has no precondition; glibc locks its own state.
         unsafe {

@@ -1,4 +1,4 @@
-//! Work of a library that panics where what it reads is damaged, kept to an error.
+//! Converts panics of libraries that panic on damaged input to errors.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -6,33 +6,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 thread_local! {
-    /// Whether a panic of this thread is expected, and not to be printed.
+    /// Whether panics of this thread are caught and must not be printed.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does `work`; a panic in it is an error with its message, and nothing is printed of it. What `work`
-/// was changing when it panicked must not be used any more.
+/// Calls `work` and converts a panic to an error without printing it. Values that `work` was changing when it
+/// panicked must not be used afterwards.
 ///
 /// # Errors
 /// The message of the panic.
-pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let usual = take_hook();
+        let default_hook = take_hook();
         set_hook(Box::new(move |panic| {
             if !QUIET.get() {
-                usual(panic);
+                default_hook(panic);
             }
         }));
     });
-    let before = QUIET.replace(true);
-    let done = catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(before);
-    done.map_err(|panic| text(panic.as_ref()))
+    let was_quiet = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(was_quiet);
+    result.map_err(|panic| message(panic.as_ref()))
 }
 
-/// What a panic said.
-pub fn text(panic: &(dyn Any + Send)) -> String {
+/// The message of a panic.
+pub fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
@@ -42,10 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_error_with_its_words_and_work_goes_on() {
-        assert_eq!(caught(|| 3), Ok(3));
-        assert_eq!(caught(|| -> i32 { panic!("column {}", 7) }), Err("column 7".to_owned()));
-        let nested = caught(|| caught(|| -> i32 { panic!("inner") }).unwrap_or(5));
+    fn a_panic_becomes_an_error_with_its_message() {
+        assert_eq!(catch_panic(|| 3), Ok(3));
+        assert_eq!(catch_panic(|| -> i32 { panic!("column {}", 7) }), Err("column 7".to_owned()));
+        let nested = catch_panic(|| catch_panic(|| -> i32 { panic!("inner") }).unwrap_or(5));
         assert_eq!(nested, Ok(5));
         assert!(!QUIET.get());
     }

@@ -1,60 +1,61 @@
-//! Batch scripts for Slurm: plain text from plain data, that a person can read, change and submit.
+//! Batch scripts for Slurm, readable and editable by hand.
 //!
 //! ```text
 //! #!/bin/bash
-//! #SBATCH …             what the job asks for: `[slurm]` of the spec
-//! setup                 lines of the spec
-//! lungs … &             the program, and a trap that passes Slurm's warning on to it
-//! exit code 75 ──────▶  scontrol requeue: the same job continues
+//! #SBATCH …             resources of the job: `[slurm]` of the spec
+//! setup                 `slurm.setup` of the spec
+//! lungs … &             the program; a trap forwards Slurm's SIGUSR1 to it
+//! exit code 75 ──────▶  scontrol requeue: the same job resumes
 //! ```
 //!
-//! Nothing here runs anything (`cli/slurm.rs` does). Slurm warns the script by SIGUSR1 before the
-//! time is up; `lungs` keeps what it has and ends with 75; the job goes back into the queue under
-//! its number, so that jobs which depend on it wait for its real end. A job of a lost node is put
-//! back by Slurm itself. Either way the same command runs again, and continues.
+//! This module only writes text; `cli/slurm.rs` submits it. Slurm sends SIGUSR1 to the script before the time
+//! limit. `lungs` then saves its state and exits with 75, and the script requeues the job under the same
+//! number, so that dependent jobs wait until it ends for good. After a node failure Slurm requeues the job
+//! itself. In both cases the same command runs again and resumes.
 
 use crate::spec::Slurm;
 use std::path::{Path, PathBuf};
 
-/// A job, or an array of them.
+/// A job, or a job array.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What it is, in a sentence for who opens the script.
+    /// Description of the job, a comment of the script.
     pub about: String,
-    /// Its name in the queue.
+    /// Name in the queue.
     pub name: String,
-    /// Where the command is run.
+    /// Working directory of the command.
     pub folder: PathBuf,
-    /// Where the script is kept, with what its jobs print in `<stem>-<job>.log` beside it.
+    /// Path of the script. Logs are in the same folder, as `<stem>-<job>.log`.
     pub script: PathBuf,
-    /// Numbers of the tasks of an array; none for a single job.
+    /// Task numbers of a job array; empty for a single job.
     pub tasks: Vec<usize>,
-    /// Whether it trains: on a GPU, where the spec asks for one.
+    /// Whether the job trains and gets the GPUs of `slurm.gpus`.
     pub trains: bool,
-    /// The program and its arguments; [`TASK`] in one stands for the number of the task.
+    /// The program and its arguments. [`TASK`] in an argument is replaced by the number of the task.
     pub command: Vec<String>,
 }
 
-/// Stands for the number of the task in a command.
+/// Placeholder for the task number in a command.
 pub const TASK: &str = "{task}";
 
 impl Job {
-    /// The same job, which trains.
+    /// Marks the job as training.
     #[must_use]
     pub fn training(self) -> Self {
         Self { trains: true, ..self }
     }
 
     /// The script of the job.
-    pub fn script(&self, wanted: &Slurm) -> String {
+    pub fn script(&self, settings: &Slurm) -> String {
         let script = shell(&path(&self.script));
         let about = self.about.replace('\n', "\n# ");
         let options: String =
-            self.options(wanted).iter().map(|option| format!("#SBATCH {option}\n")).collect();
-        let setup: String = wanted.setup.iter().map(|line| format!("{line}\n")).collect();
+            self.options(settings).iter().map(|option| format!("#SBATCH {option}\n")).collect();
+        let setup: String = settings.setup.iter().map(|line| format!("{line}\n")).collect();
         let setup = if setup.is_empty() { setup } else { format!("{setup}\n") };
-        let seconds = wanted.warning_seconds;
-        let command: Vec<String> = self.command.iter().map(|part| task_or(part)).collect();
+        let seconds = settings.warning_seconds;
+        let command: Vec<String> =
+            self.command.iter().map(|argument| shell_argument(argument)).collect();
         let command = command.join(" ");
         let (job, task) = if self.tasks.is_empty() {
             ("$SLURM_JOB_ID", "")
@@ -64,35 +65,35 @@ impl Job {
         format!(
             r#"#!/bin/bash
 # {about}
-# To submit it again, at any time: sbatch {script}
+# To resubmit: sbatch {script}
 {options}
-# Slurm warns this script {seconds} s before its time is up (SIGUSR1), and the script the program,
-# which keeps what it has and ends with 75. The job then goes back into the queue, and continues.
-again() {{
+# Slurm sends SIGUSR1 to this script {seconds} s before the time limit. The script forwards it to the
+# program, which saves its state and exits with 75. The job is then requeued and resumes.
+requeue() {{
     scontrol requeue "{job}" || sbatch {task}{script}
     exit 75
 }}
 warned= program=
-trap 'warned=yes; [ -z "$program" ] && again; kill -USR1 "$program" 2>/dev/null' USR1
+trap 'warned=yes; [ -z "$program" ] && requeue; kill -USR1 "$program" 2>/dev/null' USR1
 
 {setup}{command} &
 program=$!
 wait "$program"
 code=$?
-if [ -n "$warned" ]; then # the warning has ended the waiting, and not yet the program
+if [ -n "$warned" ]; then # SIGUSR1 interrupted the first wait
     wait "$program"
     code=$?
 fi
 case $code in
-    75 | 138) again ;; # 138: warned before the program listened
+    75 | 138) requeue ;; # 138: SIGUSR1 before the program handles it
 esac
 exit "$code"
 "#
         )
     }
 
-    /// What `sbatch` is asked for.
-    fn options(&self, wanted: &Slurm) -> Vec<String> {
+    /// The options of `sbatch`.
+    fn options(&self, settings: &Slurm) -> Vec<String> {
         let stem = self.script.with_extension("");
         let number = if self.tasks.is_empty() { "%j" } else { "%A_%a" };
         let log = format!("{}-{number}.log", path(&stem).replace('%', "%%"));
@@ -102,40 +103,40 @@ exit "$code"
             format!("--output={}", quoted(&log)),
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
-            format!("--signal=B:USR1@{}", wanted.warning_seconds),
+            format!("--signal=B:USR1@{}", settings.warning_seconds),
         ];
         if !self.tasks.is_empty() {
-            let limit = match wanted.concurrent {
+            let limit = match settings.concurrent {
                 0 => String::new(),
-                most => format!("%{most}"),
+                limit => format!("%{limit}"),
             };
             options.push(format!("--array={}{limit}", ranges(&self.tasks)));
         }
-        let partition = if self.trains || wanted.cpu_partition.is_empty() {
-            &wanted.partition
+        let partition = if self.trains || settings.cpu_partition.is_empty() {
+            &settings.partition
         } else {
-            &wanted.cpu_partition
+            &settings.cpu_partition
         };
         let texts = [
             ("partition", partition),
-            ("account", &wanted.account),
-            ("time", &wanted.time),
-            ("mem", &wanted.mem),
+            ("account", &settings.account),
+            ("time", &settings.time),
+            ("mem", &settings.mem),
         ];
-        let told = texts.iter().filter(|(_, text)| !text.is_empty());
-        options.extend(told.map(|(option, text)| format!("--{option}={text}")));
-        if wanted.cpus > 0 {
-            options.push(format!("--cpus-per-task={}", wanted.cpus));
+        let set_texts = texts.iter().filter(|(_, text)| !text.is_empty());
+        options.extend(set_texts.map(|(option, text)| format!("--{option}={text}")));
+        if settings.cpus > 0 {
+            options.push(format!("--cpus-per-task={}", settings.cpus));
         }
-        if wanted.gpus > 0 && self.trains {
-            options.push(format!("--gres=gpu:{}", wanted.gpus));
+        if settings.gpus > 0 && self.trains {
+            options.push(format!("--gres=gpu:{}", settings.gpus));
         }
-        options.extend(wanted.extra.iter().cloned());
+        options.extend(settings.extra.iter().cloned());
         options
     }
 }
 
-/// `1-4,7` of rising numbers.
+/// Formats ascending numbers as `1-4,7`.
 fn ranges(numbers: &[usize]) -> String {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for &number in numbers {
@@ -144,25 +145,25 @@ fn ranges(numbers: &[usize]) -> String {
             _ => runs.push((number, number)),
         }
     }
-    let told = runs.into_iter().map(|(first, last)| {
+    let texts = runs.into_iter().map(|(first, last)| {
         if first == last { first.to_string() } else { format!("{first}-{last}") }
     });
-    told.collect::<Vec<_>>().join(",")
+    texts.collect::<Vec<_>>().join(",")
 }
 
 fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// An argument of the command, with the number of the task put in by the shell.
-fn task_or(argument: &str) -> String {
+/// An argument quoted for the shell, with [`TASK`] replaced by the variable of the task number.
+fn shell_argument(argument: &str) -> String {
     match argument.split_once(TASK) {
         None => shell(argument),
         Some((before, after)) => format!("\"{before}$SLURM_ARRAY_TASK_ID{after}\""),
     }
 }
 
-/// A text as one word of a shell.
+/// Quotes a text as one word of a POSIX shell.
 pub fn shell(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -172,14 +173,14 @@ pub fn shell(text: &str) -> String {
     }
 }
 
-/// A value in a line of `#SBATCH`.
+/// Quotes a value of an `#SBATCH` line.
 fn quoted(text: &str) -> String {
     if text.contains(char::is_whitespace) { format!("\"{text}\"") } else { text.to_owned() }
 }
 
-/// The number of the job in what `sbatch --parsable` prints: `123`, or `123;cluster`.
-pub fn job_number(printed: &str) -> Option<u64> {
-    printed.lines().rev().find_map(|line| line.split(';').next()?.trim().parse().ok())
+/// The job number in the output of `sbatch --parsable`: `123`, or `123;cluster`.
+pub fn job_number(output: &str) -> Option<u64> {
+    output.lines().rev().find_map(|line| line.split(';').next()?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -201,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn a_script_asks_for_what_the_spec_says_and_nothing_else() {
-        let wanted = Slurm {
+    fn a_script_contains_exactly_the_options_of_the_spec() {
+        let settings = Slurm {
             partition: "gpu".into(),
             cpu_partition: "cpu".into(),
             time: "12:00:00".into(),
@@ -213,8 +214,8 @@ mod tests {
             extra: vec!["--constraint=a100".into()],
             ..Slurm::default()
         };
-        insta::assert_snapshot!("run-script", job(&[]).script(&wanted));
-        insta::assert_snapshot!("array-script", job(&[1, 2, 3, 7, 9, 10]).script(&wanted));
+        insta::assert_snapshot!("run-script", job(&[]).script(&settings));
+        insta::assert_snapshot!("array-script", job(&[1, 2, 3, 7, 9, 10]).script(&settings));
         let plain = job(&[]).script(&Slurm::default());
         for option in ["partition", "account", "time", "mem", "cpus", "gres"] {
             assert!(!plain.contains(&format!("#SBATCH --{option}")), "{option}");
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn words_stay_words_in_a_shell() {
+    fn shell_words_are_quoted() {
         assert_eq!(shell("train.epochs=10"), "train.epochs=10");
         assert_eq!(shell("a b"), "'a b'");
         assert_eq!(shell("$(rm)"), "'$(rm)'");
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn job_numbers_are_read_with_and_without_a_cluster() {
+    fn job_numbers_are_parsed_with_and_without_a_cluster_name() {
         assert_eq!(job_number("123\n"), Some(123));
         assert_eq!(job_number("123;big\n"), Some(123));
         assert_eq!(job_number("sbatch: hello\n124\n"), Some(124));

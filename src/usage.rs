@@ -1,30 +1,30 @@
-//! What a run takes of the machine while it runs: memory of this process, memory and use of its GPUs.
+//! Resource usage of a run: memory of this process, memory and utilisation of its GPUs.
 //!
-//! Figures for people and for `timings.csv`, never for results. What cannot be known (the operating
-//! system does not tell, the driver's library is not there) is left out without a word.
+//! The values are shown as progress and written to `timings.csv`; results never depend on them. Values that
+//! the operating system or the driver does not provide are omitted.
 
 use crate::device::pci_address;
 use burn::tensor::Device;
 use nvml_wrapper::Nvml;
 use std::ffi::OsStr;
 
-/// What is taken at one moment.
+/// Resource usage at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Memory of this process in RAM.
+    /// Resident memory of this process.
     pub memory_bytes: Option<u64>,
-    /// Each GPU of the run, in the order of its devices.
+    /// The GPUs of the run, in the order of its devices.
     pub gpus: Vec<GpuUsage>,
 }
 
-/// What is taken of one GPU, by all processes together.
+/// Usage of one GPU by all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuUsage {
     /// Memory in use.
     pub memory_bytes: u64,
-    /// Memory that there is.
+    /// Total memory.
     pub memory_total_bytes: u64,
-    /// Share of the last moments in which it worked, in percent.
+    /// Utilisation over the last sample period of the driver, in percent.
     pub busy_percent: Option<u32>,
 }
 
@@ -34,8 +34,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// For a run on these devices. NVIDIA's management library is loaded where one of them is a GPU
-    /// and the library is there.
+    /// A meter for a run on these devices. Loads NVIDIA's management library (NVML) if one of them is a GPU
+    /// and the library is installed.
     pub fn of(devices: &[&Device]) -> Self {
         let cards: Vec<String> = devices.iter().filter_map(|device| pci_address(device)).collect();
         Self::of_cards(cards, LIBRARY.as_ref())
@@ -47,7 +47,7 @@ impl Meter {
         Self { gpus }
     }
 
-    /// What is taken now.
+    /// The current usage.
     pub fn read(&self) -> Usage {
         let of_card = |nvml: &Nvml, card: &String| {
             let gpu = nvml.device_by_pci_bus_id(card.as_str()).ok()?;
@@ -66,25 +66,25 @@ impl Meter {
     }
 }
 
-/// The driver brings this name; the one without a number comes with developers' packages only.
+/// The file name that the driver installs; the name without a number is in developer packages only.
 const LIBRARY: &str = if cfg!(windows) { "nvml.dll" } else { "libnvidia-ml.so.1" };
 
-/// Highest memory of this process in RAM so far.
+/// Peak resident memory of this process.
 pub fn peak_memory_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
 }
 
-/// Memory that a new process could have on this machine, bytes, where the system tells.
+/// Memory available for a new process, in bytes; `None` if the operating system does not report it.
 pub fn available_memory_bytes() -> Option<u64> {
     field_of(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 
-/// A line of `/proc/self/status`, which Linux alone has.
+/// A field of `/proc/self/status`, in bytes; `None` except on Linux.
 fn status_bytes(name: &str) -> Option<u64> {
     field_of(&std::fs::read_to_string("/proc/self/status").ok()?, name)
 }
 
-/// `VmRSS:      2048 kB`
+/// Parses a line such as `VmRSS:      2048 kB` and returns bytes.
 fn field_of(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_read_in_kib() {
+    fn memory_fields_are_parsed_in_kib() {
         let status = "Name:\tlungs\nVmHWM:\t    9000 kB\nVmRSS:\t    2048 kB\nThreads:\t2\n";
         assert_eq!(field_of(status, "VmRSS:"), Some(2048 * 1024));
         assert_eq!(field_of(status, "VmHWM:"), Some(9000 * 1024));
@@ -106,22 +106,22 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_process_takes_memory_and_no_gpu() {
-        let held = vec![1_u8; 64 << 20];
+    fn usage_of_a_cpu_run_has_memory_and_no_gpu() {
+        let buffer = vec![1_u8; 64 << 20];
         let usage = Meter::of(&[&Device::flex()]).read();
         let memory = usage.memory_bytes.unwrap();
-        assert!(memory > held.len() as u64, "{memory}");
+        assert!(memory > buffer.len() as u64, "{memory}");
         assert!(peak_memory_bytes().unwrap() >= memory);
         assert_eq!(usage.gpus, []);
     }
 
     #[test]
-    fn without_the_drivers_library_there_are_no_gpus() {
+    fn usage_has_no_gpus_without_nvml() {
         let cards = vec!["0000:07:00.0".into()];
         assert_eq!(Meter::of_cards(cards, "libnvidia-not-there.so".as_ref()).read().gpus, []);
     }
 
-    /// A library that knows one card, after NVIDIA's `nvml.h`.
+    /// A mock of NVML with one GPU, after NVIDIA's `nvml.h`.
     const LIBRARY_OF_ONE_CARD: &str = r#"
         #include <string.h>
         typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory;
@@ -145,25 +145,25 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn cards_are_asked_by_their_address() {
+    fn gpus_are_queried_by_pci_address() {
         let folder = tempfile::tempdir().unwrap();
         let [source, library] = ["nvml.c", "libnvml.so"].map(|name| folder.path().join(name));
         std::fs::write(&source, LIBRARY_OF_ONE_CARD).unwrap();
-        let built = std::process::Command::new("cc")
+        let build = std::process::Command::new("cc")
             .args(["-shared", "-fPIC", "-o"])
             .args([&library, &source])
             .status();
-        // Without a compiler of that name there is no library to ask.
-        if !built.is_ok_and(|status| status.success()) {
+        // Skip the test without a C compiler.
+        if !build.is_ok_and(|status| status.success()) {
             return;
         }
         let cards = ["0000:07:00.0", "0000:08:00.0"].map(str::to_owned).to_vec();
         let usage = Meter::of_cards(cards, library.as_os_str()).read();
-        let known = GpuUsage {
+        let expected = GpuUsage {
             memory_bytes: 41_200_000_000,
             memory_total_bytes: 85_000_000_000,
             busy_percent: Some(97),
         };
-        assert_eq!(usage.gpus, [known]);
+        assert_eq!(usage.gpus, [expected]);
     }
 }

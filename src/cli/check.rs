@@ -1,7 +1,7 @@
 //! `lungs check`
 
 use super::output::{Output, bytes, columns, duration};
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::cohort::SplitLists;
 use crate::device;
 use crate::images::counted;
@@ -11,19 +11,19 @@ use crate::spec::{Overrides, Spec, load};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Check a spec against the data without training.
+/// Check a spec and its data without training.
 ///
-/// Prints the keys that are set, the series found, chosen and excluded with their reasons, the splits, and
-/// estimates of disk, memory and time.
+/// Prints the keys that differ from their defaults, the number of found, chosen and excluded series with
+/// reasons, the splits, and estimates of disk space, memory and time.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      every key, every series that is left out"
+    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      all keys and all excluded series"
 )]
 pub(super) struct Check {
     /// A spec (.toml).
     spec: PathBuf,
 
-    /// Override a key of the spec, as train.epochs=10. Can be given many times.
+    /// Override a key of the spec, e.g. train.epochs=10. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
@@ -33,7 +33,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
         let devices = device::open_all(spec.runtime.device.names()).map_err(Failure::request)?;
         let survey = if spec.data.phantom.is_some() && !spec.data.root.exists() {
@@ -60,28 +60,28 @@ impl Check {
         } else {
             set_keys(&spec)
         });
-        output.answer(tell(&plan));
+        output.answer(plan_table(&plan));
         if let Some(cohort) = cohort.filter(|_| !lists.is_empty()) {
             output.answer(lists.summary(&cohort.rows));
         }
         for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
-            let what = if row.series.is_empty() { &row.path } else { &row.series };
-            output.detail(format!("left out  {what}  {}", row.reason));
+            let name = if row.series.is_empty() { &row.path } else { &row.series };
+            output.detail(format!("excluded  {name}  {}", row.reason));
         }
         Ok(())
     }
 }
 
-/// The keys that have other values than their defaults.
+/// The keys that differ from their defaults.
 fn set_keys(spec: &Spec) -> String {
     let set = spec.set_keys();
     let width = set.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     let lines: String =
         set.iter().map(|(key, value)| format!("{key:<width$} = {value}\n")).collect();
-    format!("{lines}# the other keys have their defaults; --verbose prints all\n")
+    format!("{lines}# all other keys have their defaults; --verbose prints all keys\n")
 }
 
-fn told_reason(left_out: &ExcludedGroup) -> String {
+fn exclusion_text(left_out: &ExcludedGroup) -> String {
     let ExcludedGroup { count, reason, same } = left_out;
     match reason.split_once(": ") {
         Some((code, sentence)) if !same => format!("{count} × {code}, for example: {sentence}"),
@@ -89,7 +89,7 @@ fn told_reason(left_out: &ExcludedGroup) -> String {
     }
 }
 
-fn told_passed_over(passed_over: &PassedOverPlan) -> String {
+fn ignored_files_text(passed_over: &PassedOverPlan) -> String {
     let count = counted(passed_over.kind, passed_over.count);
     let example = passed_over.example.display();
     match passed_over.remedy {
@@ -98,30 +98,30 @@ fn told_passed_over(passed_over: &PassedOverPlan) -> String {
     }
 }
 
-fn tell(plan: &Plan) -> String {
+fn plan_table(plan: &Plan) -> String {
     let mut rows = vec![];
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     row("spec hash", plan.spec_hash.chars().take(12).collect());
     row("device", plan.device.clone());
     match &plan.cohort {
-        None => row("cohort", "synthetic; it is made when the run begins".into()),
+        None => row("cohort", "synthetic; written when the run begins".into()),
         Some(cohort) => {
             row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
             for left_out in &cohort.left_out {
-                row("  left out", told_reason(left_out));
+                row("  excluded", exclusion_text(left_out));
             }
             if let Some(unmatched) = &cohort.unmatched {
                 row("  no match", unmatched.to_string());
             }
             for passed_over in &cohort.passed_over {
-                row("passed over", told_passed_over(passed_over));
+                row("ignored", ignored_files_text(passed_over));
             }
-            for part in &cohort.parts {
+            for split in &cohort.parts {
                 row(
-                    &part.name,
+                    &split.name,
                     format!(
                         "{} exams of {} patients, {} positive",
-                        part.exams, part.patients, part.positive
+                        split.exams, split.patients, split.positive
                     ),
                 );
             }
@@ -137,18 +137,18 @@ fn tell(plan: &Plan) -> String {
     row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));
     row("memory", format!("about {} for a training step", bytes(plan.step_bytes)));
     if let Some(warning) = &plan.memory_warning {
-        row("  too little", warning.clone());
+        row("  warning", warning.clone());
     }
     if let (Some(cache), Some(run)) = (plan.cache_bytes, plan.run_bytes) {
         row(
             "disk",
-            format!("{} of prepared volumes, up to {} of results", bytes(cache), bytes(run)),
+            format!("{} for prepared volumes, up to {} for results", bytes(cache), bytes(run)),
         );
     }
     if let Some((prepared, cohort)) =
         plan.prepared.filter(|count| *count > 0).zip(plan.cohort.as_ref())
     {
-        row("prepared", format!("{prepared} of {} already", cohort.chosen));
+        row("prepared", format!("{prepared} of {} series already in the cache", cohort.chosen));
     }
     if let Some(beyond) = &plan.lungs_beyond_crop {
         row("  warning", beyond.clone());
@@ -157,7 +157,7 @@ fn tell(plan: &Plan) -> String {
         (Some(preparation), Some(training)) => row(
             "time",
             format!(
-                "about {} of preparation, about {} of training ({})",
+                "about {} for preparation, about {} for training ({})",
                 duration(preparation),
                 duration(training),
                 plan.time_basis
@@ -165,7 +165,7 @@ fn tell(plan: &Plan) -> String {
         ),
         (Some(preparation), None) => row(
             "time",
-            format!("about {} of preparation; {}", duration(preparation), plan.time_basis),
+            format!("about {} for preparation; {}", duration(preparation), plan.time_basis),
         ),
         _ => {}
     }

@@ -1,34 +1,33 @@
 //! `lungs compare`
 
 use super::output::{Output, columns};
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::report::{CompareOptions, Comparison, ReportError, Spread, compare};
 use crate::results::RunFolder;
-use crate::sweep::runs_at;
+use crate::sweep::find_runs;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Compare runs: what differs, metrics side by side, paired tests, overlaid curves.
+/// Compare runs: different spec keys, metrics side by side, paired tests, overlaid ROC curves.
 ///
-/// Prints only the spec keys that differ, the figures with their intervals, and DeLong's paired
-/// test of each further run against the first on the same exams (the test part where all have one,
-/// else validation), corrected by Holm's method where there are several. Runs that differ in seed or
-/// fold only are a group: mean ± standard deviation are given, and runs of one seed are paired.
+/// Prints the spec keys that differ, the metrics with confidence intervals, and DeLong's paired test of
+/// each run against the first one on the same exams: on the test split if all runs have one, else on the
+/// validation split. Several p-values are corrected by Holm's method. Runs that differ only in seed or fold
+/// form a group with mean ± standard deviation; between groups, runs with the same seed are paired.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2"
 )]
 pub(super) struct Compare {
-    /// Run folders. An experiment's folder stands for its newest finished run, a sweep's folder for all its
-    /// finished runs.
+    /// Run folders, folders of experiments (newest finished run) or folders of sweeps (all finished runs).
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 
-    /// Folder for the overlaid ROC plot.
+    /// Output folder for the overlaid ROC plot.
     #[arg(long, default_value = "results/comparison", value_name = "FOLDER")]
     out: PathBuf,
 
-    /// Compare on the exams that all runs scored, where these differ.
+    /// Compare on the exams that all runs have predictions for, if their exams differ.
     #[arg(long)]
     common: bool,
 
@@ -36,25 +35,25 @@ pub(super) struct Compare {
     #[arg(long)]
     json: bool,
 
-    /// Write every figure of every run as CSV.
+    /// Write all metrics of all runs to a CSV file.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
-    /// Write one self-contained page with the curves of all runs.
+    /// Write a self-contained HTML page with the curves of all runs.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
 impl Compare {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         let mut runs: Vec<RunFolder> = Vec::new();
         for path in &self.runs {
-            runs.extend(runs_at(path)?);
+            runs.extend(find_runs(path)?);
         }
         if runs.len() < 2 {
             return Err(Failure::request(format!(
-                "there is {} to compare; give two finished runs or more, or the folder of a sweep",
-                if runs.is_empty() { "no finished run" } else { "one run only" }
+                "found {} to compare, expected at least two; give finished runs or the folder of a sweep",
+                if runs.is_empty() { "no finished run" } else { "one finished run" }
             )));
         }
         let options = CompareOptions { common: self.common };
@@ -76,9 +75,9 @@ impl Compare {
             output.answer(text);
             return Ok(());
         }
-        output.answer(tell(&comparison));
+        output.answer(comparison_table(&comparison));
         output.say(format!("\nOverlaid ROC: {}", self.out.join("roc.svg").display()));
-        for (name, path) in [("Figures", &self.csv), ("Page", &self.html)] {
+        for (name, path) in [("Metrics", &self.csv), ("Page", &self.html)] {
             if let Some(path) = path {
                 output.say(format!("{name}: {}", path.display()));
             }
@@ -87,7 +86,7 @@ impl Compare {
     }
 }
 
-fn tell(comparison: &Comparison) -> String {
+fn comparison_table(comparison: &Comparison) -> String {
     let mut rows = vec![[vec![String::new()], comparison.runs.clone()].concat()];
     let heading = |text: &str| vec![text.to_owned()];
     rows.push(heading("— spec keys that differ —"));
@@ -99,34 +98,34 @@ fn tell(comparison: &Comparison) -> String {
         let values = values.map(|value| value.clone().unwrap_or_else(|| "–".into()));
         rows.push([difference.key.clone()].into_iter().chain(values).collect());
     }
-    rows.push(heading("— figures —"));
-    for figure in &comparison.metrics {
-        let cells = figure.cells.iter().map(|cell| cell.text.clone());
-        rows.push([figure.name.clone()].into_iter().chain(cells).collect());
+    rows.push(heading("— metrics —"));
+    for metric in &comparison.metrics {
+        let cells = metric.cells.iter().map(|cell| cell.text.clone());
+        rows.push([metric.name.clone()].into_iter().chain(cells).collect());
     }
-    let mut told = columns(&rows);
+    let mut text = columns(&rows);
     if !comparison.groups.is_empty() {
-        told += &format!("\n\nMean ± standard deviation\n{}", tell_groups(comparison));
+        text += &format!("\n\nMean ± standard deviation\n{}", group_table(comparison));
     }
     let tests: Vec<&str> = comparison.tests.iter().map(|test| test.sentence.as_str()).collect();
     let tests = if tests.is_empty() {
-        "The runs differ in their seeds or folds only: there is nothing to test.".to_owned()
+        "No paired test: the runs differ only in seed or fold.".to_owned()
     } else {
         tests.join("\n")
     };
     let caution = comparison.caution().map_or(String::new(), |caution| format!("\n{caution}"));
-    format!("{told}\n\n{tests}{caution}")
+    format!("{text}\n\n{tests}{caution}")
 }
 
-fn tell_groups(comparison: &Comparison) -> String {
+fn group_table(comparison: &Comparison) -> String {
     let heads = comparison.groups.iter().map(|g| format!("{} ({} runs)", g.name, g.runs.len()));
     let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<_>>()];
-    for figure in &comparison.metrics {
+    for metric in &comparison.metrics {
         let cells = comparison.groups.iter().map(|group| {
-            let one = group.spread.iter().find(|one| one.name == figure.name);
-            one.map_or("–".to_owned(), Spread::text)
+            let spread = group.spread.iter().find(|spread| spread.name == metric.name);
+            spread.map_or("–".to_owned(), Spread::text)
         });
-        rows.push([figure.name.clone()].into_iter().chain(cells).collect());
+        rows.push([metric.name.clone()].into_iter().chain(cells).collect());
     }
     columns(&rows)
 }

@@ -1,12 +1,11 @@
-//! `--tui`: burn-train's dashboard, driven by our own loop.
+//! `--tui`: burn-train's dashboard, driven by the training loop of this program.
 //!
-//! burn-train draws in a thread of its own and takes events from whoever calls its renderer. Its key
-//! `q` offers to stop, which sets the interrupter that signals set too, so that a checkpoint is
-//! written; or to kill, which panics in the next call from here and becomes an exit at once, as a
-//! second Ctrl-C does.
+//! burn-train draws in its own thread and receives events through its renderer. Its key `q` offers two
+//! choices. "Stop" sets the interrupter, as a signal does, and training ends with a checkpoint. "Kill"
+//! panics in the next call of the renderer; the process then exits at once, as after a second Ctrl-C.
 
 use super::interrupt::Interrupt;
-use super::output::{bytes, usage_of_gpu};
+use super::output::{bytes, gpu_usage_text};
 use super::screen::Screen;
 use crate::results::{MetricsRow, StepRow};
 use crate::spec::Part;
@@ -21,17 +20,17 @@ use burn::train::renderer::{MetricState, MetricsRenderer, MetricsRendererTrainin
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// The dashboard while it is up.
+/// The open dashboard.
 pub(super) struct Dashboard {
     renderer: Option<TuiMetricsRendererWrapper>,
     screen: Screen,
-    scored: usize,
+    exams_scored: usize,
     batch: usize,
     gpus: usize,
 }
 
-/// Numbers that are plotted, with whether more is better.
-const PLOTTED: [(&str, bool); 7] = [
+/// Plotted metrics, and whether a higher value is better.
+const PLOTTED_METRICS: [(&str, bool); 7] = [
     ("Loss", false),
     ("AUC", true),
     ("Accuracy", true),
@@ -45,17 +44,19 @@ const PACE: &str = "Pace";
 const MEMORY: &str = "Memory";
 
 impl Dashboard {
-    /// Takes the terminal for a run that goes on with `epoch` (from 1) of `epochs`.
+    /// Opens the dashboard for a run that starts with `epoch` (from 1) of `epochs`.
     pub fn open(name: &str, interrupt: &Interrupt, epoch: usize, epochs: usize) -> Self {
         let screen = interrupt.screen.clone();
         screen.take();
-        let done = epoch.saturating_sub(1);
-        let renderer = TuiMetricsRendererWrapper::new(interrupt.interrupter.clone(), Some(done));
+        let completed_epochs = epoch.saturating_sub(1);
+        let renderer =
+            TuiMetricsRendererWrapper::new(interrupt.interrupter.clone(), Some(completed_epochs));
         screen.keep_signals();
-        let mut dashboard = Self { renderer: Some(renderer), screen, scored: 0, batch: 0, gpus: 0 };
-        dashboard.tell(|renderer| {
+        let mut dashboard =
+            Self { renderer: Some(renderer), screen, exams_scored: 0, batch: 0, gpus: 0 };
+        dashboard.render(|renderer| {
             renderer.start(epochs, epoch, None, Some(name));
-            for (name, higher_is_better) in PLOTTED {
+            for (name, higher_is_better) in PLOTTED_METRICS {
                 let attributes = NumericAttributes { unit: None, higher_is_better };
                 renderer.register_metric(definition(name, MetricAttributes::Numeric(attributes)));
             }
@@ -68,7 +69,7 @@ impl Dashboard {
 
     pub fn epoch_begins(&mut self, batch: usize, batches: usize) {
         self.batch = batch;
-        self.tell(|renderer| {
+        self.render(|renderer| {
             renderer.start_split("train", batches);
             renderer.update_split(batch);
         });
@@ -77,58 +78,58 @@ impl Dashboard {
     pub fn batch_done(&mut self, loss: f64) {
         self.batch += 1;
         let batch = self.batch;
-        self.tell(|renderer| {
-            renderer.update_train(number("Loss", loss, 4));
+        self.render(|renderer| {
+            renderer.update_train(number_metric("Loss", loss, 4));
             renderer.update_split(batch);
         });
     }
 
     pub fn step_done(&mut self, row: &StepRow) {
-        self.tell(|renderer| {
+        self.render(|renderer| {
             let rate = row.learning_rate;
-            renderer.update_train(plotted("Learning rate", rate, format!("{rate:.3e}")));
+            renderer.update_train(plotted_metric("Learning rate", rate, format!("{rate:.3e}")));
             if let Some(norm) = row.gradient_norm {
-                renderer.update_train(number("Gradient norm", norm, 3));
+                renderer.update_train(number_metric("Gradient norm", norm, 3));
             }
         });
     }
 
     pub fn usage(&mut self, pace: &str, usage: &Usage) {
-        let known = self.gpus;
-        self.gpus = known.max(usage.gpus.len());
-        self.tell(|renderer| {
+        let known_gpus = self.gpus;
+        self.gpus = known_gpus.max(usage.gpus.len());
+        self.render(|renderer| {
             if !pace.is_empty() {
-                renderer.update_train(words(PACE, pace.to_owned()));
+                renderer.update_train(text_metric(PACE, pace.to_owned()));
             }
             if let Some(memory) = usage.memory_bytes {
-                renderer.update_train(words(MEMORY, bytes(memory as f64)));
+                renderer.update_train(text_metric(MEMORY, bytes(memory as f64)));
             }
-            for (place, gpu) in usage.gpus.iter().enumerate() {
-                let name = format!("GPU {place}");
-                if place >= known {
+            for (index, gpu) in usage.gpus.iter().enumerate() {
+                let name = format!("GPU {index}");
+                if index >= known_gpus {
                     renderer.register_metric(definition(&name, MetricAttributes::None));
                 }
-                renderer.update_train(words(&name, usage_of_gpu(gpu)));
+                renderer.update_train(text_metric(&name, gpu_usage_text(gpu)));
             }
         });
     }
 
     pub fn validation_begins(&mut self, exams: usize) {
-        self.scored = 0;
-        self.tell(|renderer| {
+        self.exams_scored = 0;
+        self.render(|renderer| {
             renderer.end_split();
             renderer.start_split("valid", exams);
         });
     }
 
     pub fn exams_scored(&mut self, exams: usize) {
-        self.scored += exams;
-        let scored = self.scored;
-        self.tell(|renderer| renderer.update_split(scored));
+        self.exams_scored += exams;
+        let exams_scored = self.exams_scored;
+        self.render(|renderer| renderer.update_split(exams_scored));
     }
 
     pub fn epoch_ends(&mut self, rows: &[MetricsRow]) {
-        self.tell(|renderer| {
+        self.render(|renderer| {
             for row in rows {
                 let mut values = vec![
                     ("AUC", row.auc),
@@ -136,15 +137,15 @@ impl Dashboard {
                     ("Average precision", row.average_precision),
                     ("Brier score", row.brier),
                 ];
-                // Of training, every batch has told its loss.
+                // The training loss is shown per batch.
                 if row.split == Part::Valid {
                     values.push(("Loss", Some(row.loss)));
                 }
                 for (name, value) in values {
                     let Some(value) = value else { continue };
                     match row.split {
-                        Part::Train => renderer.update_train(number(name, value, 4)),
-                        _ => renderer.update_valid(number(name, value, 4)),
+                        Part::Train => renderer.update_train(number_metric(name, value, 4)),
+                        _ => renderer.update_valid(number_metric(name, value, 4)),
                     }
                 }
             }
@@ -155,25 +156,25 @@ impl Dashboard {
         });
     }
 
-    /// Gives the terminal back.
+    /// Closes the dashboard and restores the terminal.
     pub fn close(mut self) {
         let renderer = self.renderer.take();
         if catch_unwind(AssertUnwindSafe(|| drop(renderer))).is_err() {
-            self.killed();
+            self.exit();
         }
-        self.screen.given_back();
+        self.screen.release();
     }
 
-    fn tell(&mut self, tell: impl FnOnce(&mut TuiMetricsRendererWrapper)) {
+    fn render(&mut self, draw: impl FnOnce(&mut TuiMetricsRendererWrapper)) {
         let Some(renderer) = self.renderer.as_mut() else { return };
-        if catch_unwind(AssertUnwindSafe(|| tell(renderer))).is_err() {
-            self.killed();
+        if catch_unwind(AssertUnwindSafe(|| draw(renderer))).is_err() {
+            self.exit();
         }
     }
 
-    /// The user chose to kill.
-    fn killed(&self) -> ! {
-        super::interrupt::exit_at_once(&self.screen)
+    /// Ends the process after the user chose "kill".
+    fn exit(&self) -> ! {
+        super::interrupt::exit_immediately(&self.screen)
     }
 }
 
@@ -186,15 +187,15 @@ fn definition(name: &str, attributes: MetricAttributes) -> MetricDefinition {
     MetricDefinition { metric_id, name, description: None, attributes }
 }
 
-fn number(name: &str, value: f64, digits: usize) -> MetricState {
-    plotted(name, value, format!("{value:.digits$}"))
+fn number_metric(name: &str, value: f64, digits: usize) -> MetricState {
+    plotted_metric(name, value, format!("{value:.digits$}"))
 }
 
-fn plotted(name: &str, value: f64, text: String) -> MetricState {
+fn plotted_metric(name: &str, value: f64, text: String) -> MetricState {
     let entry = MetricEntry::new(id(name), SerializedEntry::new(text, value.to_string()));
     MetricState::Numeric(entry, Some(NumericEntry::Value(value)))
 }
 
-fn words(name: &str, text: String) -> MetricState {
+fn text_metric(name: &str, text: String) -> MetricState {
     MetricState::Generic(MetricEntry::new(id(name), SerializedEntry::new(text.clone(), text)))
 }

@@ -1,4 +1,4 @@
-//! The last stop of every error: one readable report and an exit code.
+//! Errors of commands: a report on standard error and an exit code.
 
 use crate::pipeline::PipelineError;
 use crate::spec::SpecError;
@@ -7,28 +7,28 @@ use miette::{MietteHandlerOpts, Report};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Why a command did not do what it was asked.
+/// The reason why a command did not succeed.
 pub(super) enum Failure {
-    /// The request was wrong: exit code 2.
+    /// Invalid arguments, spec or input data: exit code 2.
     Request(Report),
-    /// The work failed: exit code 1.
+    /// Failure during the work: exit code 1.
     Work(Report),
-    /// A signal stopped it, and it can be continued; the exit code says which.
+    /// Stopped by a signal, with the exit code. The same command resumes the work.
     Stopped(u8),
 }
 
 impl Failure {
-    /// A wrong request, in words.
+    /// An invalid request with a message.
     pub fn request(error: impl std::fmt::Display) -> Self {
         Self::Request(Report::msg(error.to_string()))
     }
 
-    /// Failed work, in words.
+    /// Failed work with a message.
     pub fn work(error: impl std::fmt::Display) -> Self {
         Self::Work(Report::msg(error.to_string()))
     }
 
-    /// Prints the report and gives the exit code.
+    /// Prints the report and returns the exit code.
     pub fn report(self) -> ExitCode {
         let (report, code) = match self {
             Self::Request(report) => (report, 2),
@@ -40,10 +40,10 @@ impl Failure {
     }
 }
 
-/// Sets how reports look; a report takes the look that is set when it is made.
-pub(super) fn set_look() {
+/// Sets the format of reports. A report uses the format that is set when it is created.
+pub(super) fn set_report_format() {
     let colour = std::io::stderr().is_terminal();
-    // Fails only when a look is set already, and then that one serves.
+    // Fails only if a format is set already, which then stays.
     let _ = miette::set_hook(Box::new(move |_| {
         let options = MietteHandlerOpts::new().width(100).unicode(true).color(colour);
         Box::new(options.terminal_links(false).build())
@@ -53,7 +53,7 @@ pub(super) fn set_look() {
 impl From<SpecError> for Failure {
     fn from(error: SpecError) -> Self {
         Self::Request(match error {
-            // One problem speaks for itself.
+            // A single problem needs no heading.
             SpecError::Keys { mut problems } if problems.len() == 1 => {
                 Report::new(problems.remove(0))
             }

@@ -4,7 +4,7 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::run::use_threads;
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::pipeline;
 use crate::report;
 use crate::results::RunFolder;
@@ -14,9 +14,9 @@ use std::path::PathBuf;
 
 /// Evaluate runs with their best epoch so far, and draw their plots.
 ///
-/// Takes the epoch that the spec selects among those trained so far, scores the test part with it
-/// where there is one that it has not scored yet, and writes `evaluation.json` and plots anew. Of a cross-validation, every fold,
-/// and then their pooled predictions.
+/// Selects an epoch among those trained so far by the rule of the spec, predicts the test split if there is
+/// one without predictions, and rewrites `evaluation.json` and the plots. For a cross-validation, evaluates
+/// each fold and then the pooled predictions.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --set evaluate.subgroups=[\"manufacturer\"]"
@@ -26,41 +26,40 @@ pub(super) struct Evaluate {
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 
-    /// Other figures than the run was asked for, as evaluate.prevalence=0.01; kept with the run. Can
-    /// be given many times.
+    /// Override a key of [evaluate], e.g. evaluate.prevalence=0.01; saved with the run. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Continue with the original labels, lists and scans although they have changed.
+    /// Use the original labels, lists and scans even if they have changed since the run began.
     #[arg(long)]
     keep_inputs: bool,
 }
 
 impl Evaluate {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
         for path in &self.runs {
-            let whole = RunFolder::open(path)?;
-            let spec = load_resolved(&whole.spec_file(), &self.set)?;
-            let others = whole.spec()?.result_differences(&spec);
-            if let Some(other) = others.first() {
+            let folder = RunFolder::open(path)?;
+            let spec = load_resolved(&folder.spec_file(), &self.set)?;
+            let differences = folder.spec()?.result_differences(&spec);
+            if let Some(difference) = differences.first() {
                 return Err(Failure::request(format!(
-                    "{} affects what the run has learned and cannot be set here; keys of \
-                     [evaluate] can",
-                    other.key
+                    "--set {}: this key affects training and cannot change after it; expected a key of \
+                     [evaluate]",
+                    difference.key
                 )));
             }
             use_threads(&spec);
             if !self.keep_inputs {
-                pipeline::check_inputs(&spec, &whole)?;
+                pipeline::check_inputs(&spec, &folder)?;
             }
-            pipeline::evaluate(&spec, &whole, &progress)?;
-            for (run, _) in whole.members()? {
+            pipeline::evaluate(&spec, &folder, &progress)?;
+            for (run, _) in folder.members()? {
                 output.answer(report::headline(&run).map_err(Failure::work)?);
             }
             if spec.is_of_all_folds() {
-                output.answer(report::headline_of_folds(&whole).map_err(Failure::work)?);
+                output.answer(report::headline_of_folds(&folder).map_err(Failure::work)?);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What `lungs predict --explain` takes.
+//! The options of `lungs predict --explain`.
 
 use super::Failure;
 use crate::explain::{CamKind, HeatmapError, LEVELS, Length, Method};
@@ -8,27 +8,27 @@ use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
-#[command(next_help_heading = "Where the network looked")]
+#[command(next_help_heading = "Heatmaps")]
 pub(super) struct Explain {
-    /// Write heatmaps into this folder: for each exam a volume on the CT's voxels (.nii.gz) and a picture
-    /// (.png), and one table.
+    /// Write heatmaps into this folder: for each exam a volume on the voxel grid of the CT (.nii.gz)
+    /// and an image (.png), and one table of all exams.
     #[arg(long, value_name = "FOLDER")]
     explain: Option<PathBuf>,
 
     /// Attribution method.
-    #[arg(long, value_enum, default_value_t = By::GradCam, requires = "explain")]
-    explain_by: By,
+    #[arg(long, value_enum, default_value_t = AttributionMethod::GradCam, requires = "explain")]
+    explain_by: AttributionMethod,
 
-    /// Layers whose heatmaps are multiplied, from Conv3d_1a_7x7 to Mixed_5c; default: the last layer of
-    /// each resolution.
+    /// Layers whose heatmaps are multiplied, from Conv3d_1a_7x7 to Mixed_5c. [default: the last layer of each
+    /// resolution]
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',', requires = "explain")]
     explain_layer: Vec<String>,
 
-    /// Side of the occluded blocks, in mm (16mm) or in voxels of the prepared volume (8).
+    /// Side length of the occluded blocks, in mm (16mm) or in voxels of the prepared volume (8).
     #[arg(long, value_name = "SIZE", default_value = "30mm", requires = "explain")]
     occlusion_size: Length,
 
-    /// Distance between neighbouring blocks, in mm or voxels.
+    /// Distance between neighbouring blocks, in mm (8mm) or in voxels (4).
     #[arg(long, value_name = "STEP", default_value = "15mm", requires = "explain")]
     occlusion_stride: Length,
 
@@ -43,27 +43,30 @@ pub(super) struct Explain {
     occlusion_batch: u16,
 }
 
-/// How a map is made.
+/// The method that computes a heatmap.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum By {
-    /// Activations weighed by mean gradients (Selvaraju et al. 2017): seconds.
+enum AttributionMethod {
+    /// Activations weighted by mean gradients (Selvaraju et al. 2017). Takes seconds.
     GradCam,
-    /// Activations weighed by their own gradients (Draelos & Carin 2020): seconds.
+    /// Activations weighted by their own gradients (Draelos & Carin 2020). Takes seconds.
     HiresCam,
-    /// What the log-odds lose when a block becomes air (Zeiler & Fergus 2014): thousands of
+    /// Decrease of the log-odds when a block is replaced by air (Zeiler & Fergus 2014). Takes thousands of
     /// forward passes.
     Occlusion,
 }
 
 impl Explain {
-    /// What is asked for; nothing without --explain.
-    pub fn wanted(&self, paths: &[PathBuf]) -> Result<Option<ExplainOptions>, Failure> {
+    /// The requested explanation; `None` without `--explain`.
+    pub fn settings(&self, paths: &[PathBuf]) -> Result<Option<ExplainOptions>, Failure> {
         let Some(folder) = &self.explain else { return Ok(None) };
-        let real = |path: &Path| std::fs::canonicalize(path).ok();
-        if paths.iter().any(|path| real(path).is_some_and(|path| Some(path) == real(folder))) {
+        let canonical = |path: &Path| std::fs::canonicalize(path).ok();
+        if paths
+            .iter()
+            .any(|path| canonical(path).is_some_and(|path| Some(path) == canonical(folder)))
+        {
             return Err(Failure::request(format!(
-                "{} is the data itself: maps among it would be taken for images the next time; give \
-                 another folder with --explain",
+                "--explain {}: found one of the input paths, expected another folder; heatmaps there would \
+                 be read as CT images in the next call",
                 folder.display()
             )));
         }
@@ -74,16 +77,14 @@ impl Explain {
                 self.explain_layer.clone()
             };
             match layers.iter().find(|layer| !inspected_layers().contains(&layer.as_str())) {
-                Some(found) => {
-                    Err(Failure::request(HeatmapError::UnknownLayer { layer: found.clone() }))
-                }
+                Some(layer) => Err(Failure::request(HeatmapError::UnknownLayer { layer: layer.clone() })),
                 None => Ok(Method::Cam { kind: camera, layers }),
             }
         };
         let method = match self.explain_by {
-            By::GradCam => camera(CamKind::GradCam)?,
-            By::HiresCam => camera(CamKind::HiResCam)?,
-            By::Occlusion => Method::Occlusion {
+            AttributionMethod::GradCam => camera(CamKind::GradCam)?,
+            AttributionMethod::HiresCam => camera(CamKind::HiResCam)?,
+            AttributionMethod::Occlusion => Method::Occlusion {
                 size: self.occlusion_size,
                 stride: self.occlusion_stride,
                 batch: usize::from(self.occlusion_batch),

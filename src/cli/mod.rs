@@ -1,8 +1,7 @@
-//! The command line: one file per verb, holding its arguments, its wiring and what it prints.
+//! The command line: one file per command, with its arguments, its calls into the library and its output.
 //!
-//! Exit codes: 0 done, 1 the work failed, 2 the request was wrong; with everything kept that is
-//! needed to continue, 75 stopped by SIGUSR1 (a scheduler's warning: try again), 130 by another
-//! signal.
+//! Exit codes: 0 success, 1 failure, 2 invalid request, 75 stopped by SIGUSR1 (scheduler warning), 130
+//! stopped by another signal. After 75 and 130 the same command resumes the work.
 
 mod check;
 mod cohort;
@@ -34,14 +33,14 @@ use std::process::ExitCode;
 
 /// Declarative experiments for predicting lung cancer from chest CT.
 ///
-/// One TOML file describes an experiment; one command runs it; the results folder says how to
-/// reproduce it.
+/// One TOML file describes an experiment and one command runs it. The results folder records how to
+/// reproduce the run.
 #[derive(Parser)]
 #[command(
     name = "lungs",
     version = crate::results::program_version(),
     arg_required_else_help = true,
-    after_help = "Start here:\n  lungs run experiments/demo.toml       a whole experiment on synthetic CT, in minutes\n  lungs check experiments/baseline.toml what a run would do, without doing it\n\nExit codes: 0 done, 1 the work failed, 2 the request was wrong, 75 stopped by a\nscheduler's warning (SIGUSR1), 130 by another signal: after both, the same command continues."
+    after_help = "Start here:\n  lungs run experiments/demo.toml         a complete experiment on synthetic CT, in minutes\n  lungs check experiments/baseline.toml   check a spec and its data without training\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -56,7 +55,7 @@ struct Arguments {
     verbose: bool,
 }
 
-// Each command's help is the documentation of its arguments.
+// clap takes the help of each command from the doc comment of its arguments.
 #[derive(Subcommand)]
 enum Command {
     Run(run::Run),
@@ -77,10 +76,10 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    error::set_look();
+    error::set_report_format();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.quiet, arguments.verbose);
-    let done = match &arguments.command {
+    let result = match &arguments.command {
         Command::Run(run) => run.execute(&output),
         Command::Train(train) => train.execute(&output),
         Command::Sweep(sweep) => sweep.execute(&output),
@@ -96,11 +95,11 @@ pub fn main() -> ExitCode {
         Command::Phantom(phantom) => phantom.execute(&output),
         Command::Weights(weights) => weights.execute(&output),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-/// A result of a command.
-type Done = Result<(), Failure>;
+/// The result of a command.
+type CommandResult = Result<(), Failure>;

@@ -1,9 +1,9 @@
-//! What is printed, and how much of it.
+//! Standard output, tables, and texts for quantities.
 
 use crate::usage::{GpuUsage, Usage};
 use std::io::Write;
 
-/// Owns standard output. A closed pipe (`| head`) stops nothing.
+/// Writes to standard output. Ignores a closed pipe (`| head`).
 pub(super) struct Output {
     quiet: bool,
     verbose: bool,
@@ -14,19 +14,19 @@ impl Output {
         Self { quiet, verbose }
     }
 
-    /// The answer to the request: printed always.
+    /// Prints the result of the command, also with `--quiet`.
     pub fn answer(&self, text: impl std::fmt::Display) {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
 
-    /// What is going on: printed unless quiet.
+    /// Prints a message, unless `--quiet` is set.
     pub fn say(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
     }
 
-    /// Detail: printed when asked for.
+    /// Prints a detail if `--verbose` is set.
     pub fn detail(&self, text: impl std::fmt::Display) {
         if self.verbose {
             let _ = writeln!(std::io::stdout(), "{text}");
@@ -42,7 +42,7 @@ impl Output {
     }
 }
 
-/// Lines up cells in columns, two blanks between them; the last column is not padded.
+/// Aligns cells in columns separated by two spaces, without trailing spaces.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..rows.iter().map(Vec::len).max().unwrap_or(0))
         .map(|column| {
@@ -66,7 +66,7 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// `1.4 GB`, decimal, as disks are sold.
+/// `1.4 GB`, in decimal units.
 pub(super) fn bytes(count: f64) -> String {
     match count {
         b if b < 1e6 => format!("{:.0} kB", b / 1e3),
@@ -76,19 +76,19 @@ pub(super) fn bytes(count: f64) -> String {
     }
 }
 
-/// `1.4 GB  GPU 41.2 GB of 85.0 GB, 97 %`, and each GPU with its place where there are several.
-pub(super) fn usage_in_words(usage: &Usage) -> String {
+/// `1.4 GB  GPU 41.2 GB of 85.0 GB, 97 %`. Several GPUs are numbered from 0.
+pub(super) fn usage_text(usage: &Usage) -> String {
     let several = usage.gpus.len() > 1;
     let memory = usage.memory_bytes.map(|memory| bytes(memory as f64));
-    let gpus = usage.gpus.iter().enumerate().map(|(place, gpu)| {
-        let name = if several { format!("GPU {place}") } else { "GPU".into() };
-        format!("{name} {}", usage_of_gpu(gpu))
+    let gpus = usage.gpus.iter().enumerate().map(|(index, gpu)| {
+        let name = if several { format!("GPU {index}") } else { "GPU".into() };
+        format!("{name} {}", gpu_usage_text(gpu))
     });
     memory.into_iter().chain(gpus).collect::<Vec<_>>().join("  ")
 }
 
 /// `41.2 GB of 85.0 GB, 97 %`
-pub(super) fn usage_of_gpu(gpu: &GpuUsage) -> String {
+pub(super) fn gpu_usage_text(gpu: &GpuUsage) -> String {
     let [used, total] = [gpu.memory_bytes, gpu.memory_total_bytes].map(|count| bytes(count as f64));
     let busy = gpu.busy_percent.map_or(String::new(), |percent| format!(", {percent} %"));
     format!("{used} of {total}{busy}")
@@ -99,13 +99,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up() {
+    fn columns_are_aligned() {
         let rows = [vec!["a".into(), "long".into()], vec!["bcd".into(), "e".into()]];
         assert_eq!(columns(&rows), "a    long\nbcd  e");
     }
 
     #[test]
-    fn quantities_read_well() {
+    fn quantities_have_readable_units() {
         assert_eq!(duration(4.23), "4.2 s");
         assert_eq!(duration(200.0), "3 min 20 s");
         assert_eq!(duration(7500.0), "2 h 05 min");
@@ -114,20 +114,17 @@ mod tests {
     }
 
     #[test]
-    fn usage_names_what_is_known() {
-        assert_eq!(usage_in_words(&Usage::default()), "");
+    fn usage_text_contains_only_known_values() {
+        assert_eq!(usage_text(&Usage::default()), "");
         let gpu = GpuUsage {
             memory_bytes: 41_200_000_000,
             memory_total_bytes: 85_000_000_000,
             busy_percent: Some(97),
         };
         let mut usage = Usage { memory_bytes: Some(1_440_000_000), gpus: vec![gpu] };
-        assert_eq!(usage_in_words(&usage), "1.4 GB  GPU 41.2 GB of 85.0 GB, 97 %");
+        assert_eq!(usage_text(&usage), "1.4 GB  GPU 41.2 GB of 85.0 GB, 97 %");
         usage.gpus.push(GpuUsage { busy_percent: None, ..gpu });
         usage.memory_bytes = None;
-        assert_eq!(
-            usage_in_words(&usage),
-            "GPU 0 41.2 GB of 85.0 GB, 97 %  GPU 1 41.2 GB of 85.0 GB"
-        );
+        assert_eq!(usage_text(&usage), "GPU 0 41.2 GB of 85.0 GB, 97 %  GPU 1 41.2 GB of 85.0 GB");
     }
 }

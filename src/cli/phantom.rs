@@ -3,25 +3,24 @@
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::phantom::{PhantomPlan, write_cohort};
 use crate::pipeline::Stages;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Write synthetic chest CT exams as DICOM, with known truth.
+/// Write synthetic chest CT exams as DICOM, with ground truth.
 ///
-/// Body, lungs, airways, vessels, bones, table and noise; positives carry a nodule that stands
-/// for a cancer.
-/// `labels.csv` is what `data.labels` takes, `truth.csv` says where everything is. The same
-/// options give the same bytes.
+/// Exams contain body, lungs, airways, vessels, bones, table and noise. Positive exams contain a nodule that
+/// represents a cancer. Writes `labels.csv` for `data.labels`, and `truth.csv` with the position of every
+/// structure. The same options give identical files.
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs phantom data/phantom --patients 20 --seed 7")]
 pub(super) struct Phantom {
-    /// Folder to create.
+    /// Output folder.
     folder: PathBuf,
 
-    /// Number of patients, with one to three exams each.
+    /// Number of patients. Each has one to three exams.
     #[arg(long, default_value_t = 20)]
     patients: usize,
 
@@ -33,34 +32,33 @@ pub(super) struct Phantom {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Give every exam something that is hard on the lung segmentation: a collapsed lung, a narrow
-    /// field of view, a head without a chest… `truth.csv` names it.
+    /// Add a difficulty for the lung segmentation to every exam, e.g. a collapsed lung, a narrow field of view
+    /// or a head scan without a chest. `truth.csv` names the difficulty.
     #[arg(long)]
     hard: bool,
 
-    /// Draw cancers from 6 to 40 mm, solid to ground glass, free, at the pleura or at a vessel, and
-    /// benign nodules of up to 16 mm of the same kinds: some are easy to find, some are not.
+    /// Vary the difficulty: cancers of 6 to 40 mm, solid to ground glass, isolated, at the pleura or at a
+    /// vessel, and benign nodules of the same kinds of up to 16 mm.
     #[arg(long)]
     graded: bool,
 
-    /// Exams of the size that scanners give: 512×512 pixels, slices 1 to 2.5 mm apart, 60 to 150 MB
-    /// each. Without it they are small, for quick trials.
+    /// Write exams of clinical size: 512×512 pixels, 1 to 2.5 mm between slices, 60 to 150 MB per exam. The
+    /// default is small exams for quick tests.
     #[arg(long)]
     full_size: bool,
 }
 
 impl Phantom {
-    pub fn execute(&self, output: &Output) -> Done {
-        let ordinary =
-            if self.full_size { PhantomPlan::full_size() } else { PhantomPlan::default() };
+    pub fn execute(&self, output: &Output) -> CommandResult {
+        let base = if self.full_size { PhantomPlan::full_size() } else { PhantomPlan::default() };
         let plan = PhantomPlan {
             patients: self.patients,
             positive_fraction: self.positive_fraction,
             seed: self.seed,
             hard: self.hard,
             graded: self.graded,
-            cancer_diameter_mm: if self.graded { [6.0, 40.0] } else { ordinary.cancer_diameter_mm },
-            ..ordinary
+            cancer_diameter_mm: if self.graded { [6.0, 40.0] } else { base.cancer_diameter_mm },
+            ..base
         };
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);

@@ -1,55 +1,54 @@
 //! `lungs plot`
 
 use super::output::Output;
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::pipeline;
 use crate::report::{self, preparation::redraw_preparation};
 use crate::results::{EventFiles, ResultsError, RunFolder};
-use crate::sweep::runs_at;
+use crate::sweep::find_runs;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Draw a run's plots and pages again, from its tables alone.
+/// Redraw the plots and pages of runs from their tables.
 ///
-/// The same tables give the same bytes, but for the times in event files.
+/// The same tables give identical files, except for the times in TensorBoard's event files.
 #[derive(Args)]
 #[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Plot {
-    /// Run folders. An experiment's folder stands for its newest finished run, a sweep's folder for all its
-    /// finished runs.
+    /// Run folders, folders of experiments (newest finished run) or folders of sweeps (all finished runs).
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 
-    /// Also write TensorBoard's event files, for runs that have none.
+    /// Write TensorBoard's event files also for runs without them.
     #[arg(long)]
     tensorboard: bool,
 }
 
 impl Plot {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         let mut runs: Vec<RunFolder> = Vec::new();
         for path in &self.runs {
-            runs.extend(runs_at(path)?);
+            runs.extend(find_runs(path)?);
         }
-        for whole in runs {
-            if whole.cross_validation_file().is_file() {
-                let cache = pipeline::cache_folder(&whole.spec()?);
-                let drawn = report::redraw_folds(&whole, &cache).map_err(Failure::work)?;
-                output.say(format!("{} files in {}", drawn.len(), whole.plots().display()));
+        for folder in runs {
+            if folder.cross_validation_file().is_file() {
+                let cache = pipeline::cache_folder(&folder.spec()?);
+                let files = report::redraw_folds(&folder, &cache).map_err(Failure::work)?;
+                output.say(format!("{} files in {}", files.len(), folder.plots().display()));
             }
-            for (run, spec) in whole.members()? {
+            for (run, spec) in folder.members()? {
                 let cache = pipeline::cache_folder(&spec);
                 if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
                     output.say(format!("quality page in {}", page.display()));
                 }
-                let drawn = report::redraw(&run, &cache).map_err(Failure::work)?;
-                output.say(format!("{} files in {}", drawn.len(), run.plots().display()));
-                for file in drawn {
+                let files = report::redraw(&run, &cache).map_err(Failure::work)?;
+                output.say(format!("{} files in {}", files.len(), run.plots().display()));
+                for file in files {
                     output.detail(format!("  {}", file.display()));
                 }
-                let wanted = self.tensorboard || spec.train.tensorboard;
-                if wanted || run.tensorboard().is_dir() {
-                    event_files(&run, output)?;
+                let requested = self.tensorboard || spec.train.tensorboard;
+                if requested || run.tensorboard().is_dir() {
+                    write_event_files(&run, output)?;
                 }
             }
         }
@@ -57,12 +56,12 @@ impl Plot {
     }
 }
 
-/// Makes TensorBoard's files say what the tables say; a run at work does so itself.
-fn event_files(run: &RunFolder, output: &Output) -> Done {
+/// Rewrites TensorBoard's event files from the tables. Skips a running run, which writes them itself.
+fn write_event_files(run: &RunFolder, output: &Output) -> CommandResult {
     let _lock = match run.lock() {
         Ok(lock) => lock,
         Err(ResultsError::InUse { .. }) => {
-            output.say("a process works in this run: its TensorBoard files are its own");
+            output.say("event files not rewritten: another process is running this run");
             return Ok(());
         }
         Err(error) => return Err(error.into()),
@@ -70,6 +69,6 @@ fn event_files(run: &RunFolder, output: &Output) -> Done {
     for file in EventFiles::redraw(run)? {
         output.detail(format!("  {}", file.display()));
     }
-    output.say(format!("events in {}", run.tensorboard().display()));
+    output.say(format!("event files in {}", run.tensorboard().display()));
     Ok(())
 }

@@ -5,50 +5,50 @@ use super::interrupt::Interrupt;
 use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::pipeline::predict::{Model, Prediction, predict};
 use crate::results::write_csv;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Probability of lung cancer within one year for CT series.
+/// Predict the probability of lung cancer within one year for CT series.
 ///
-/// Every CT image in the paths is prepared as the model says and scored, dropout off; a run stands
-/// for the weights of its selected epoch. Series that cannot be used are listed with the reason.
-/// Research use only: not a medical device.
+/// Finds every CT image in PATHS, prepares it with the model's preprocessing and runs the network without
+/// dropout. A run contributes the weights of its selected epoch. Excluded series are listed with the
+/// reason. Research use only: not a medical device.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model RUN data/a --explain looked-at\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
+    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model RUN data/a --explain heatmaps\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
 )]
 pub(super) struct Predict {
-    /// A run, a model that `lungs export` wrote, or a file of weights (.safetensors, .pt, .pth,
-    /// model.ckpt-123). Given several times, the models are an ensemble: their probabilities are
-    /// averaged. So are those of the folds of a cross-validation.
+    /// A run, an archive of `lungs export`, or a weights file (.safetensors, .pt, .pth, model.ckpt-123).
+    /// Repeat it for an ensemble: the probabilities of all models, and of all folds of a cross-validation,
+    /// are averaged.
     #[arg(long, required = true, value_name = "RUN|FILE")]
     model: Vec<PathBuf>,
 
-    /// Spec with the [preprocess] and model.slices of the training, for weights without this metadata.
+    /// Spec with the [preprocess] and model.slices of the training, for weights without metadata.
     #[arg(long, value_name = "SPEC")]
     spec: Option<PathBuf>,
 
-    /// Use the preprocessing of --spec even where the metadata of the weights differ.
+    /// Use the preprocessing of --spec even if the metadata of the weights differ.
     #[arg(long, requires = "spec")]
     any_preprocessing: bool,
 
-    /// Folders with CT images (DICOM series, NIfTI, MetaImage, prepared .npz), at any depth, or
-    /// single files.
+    /// Folders, searched recursively, or files with CT images (DICOM series, NIfTI, MetaImage, prepared
+    /// .npz).
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 
-    /// Write a CSV instead of a table.
+    /// Write the predictions to a CSV file instead of printing a table.
     #[arg(long, value_name = "CSV")]
     out: Option<PathBuf>,
 
-    /// Keep prepared series here; default: a temporary folder that is removed.
+    /// Folder for prepared series, kept for the next call. [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 
-    /// Where the network runs: auto, cpu, cuda, cuda:1.
+    /// Device: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
 
@@ -57,20 +57,20 @@ pub(super) struct Predict {
 }
 
 impl Predict {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
         let mut models = Vec::new();
         for path in &self.model {
-            let opened = Model::open_all(path, self.spec.as_deref(), self.any_preprocessing)?;
-            opened.iter().for_each(|model| use_threads(&model.spec));
-            models.extend(opened);
+            let members = Model::open_all(path, self.spec.as_deref(), self.any_preprocessing)?;
+            members.iter().for_each(|model| use_threads(&model.spec));
+            models.extend(members);
         }
-        let told: Vec<String> = models.iter().filter_map(Model::calibration).collect();
+        let calibrations: Vec<String> = models.iter().filter_map(Model::calibration).collect();
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
         let cache = (cache, self.cache.is_some());
-        let explaining = self.explain.wanted(&self.paths)?;
+        let explaining = self.explain.settings(&self.paths)?;
         let (rows, explanations) =
             predict(models, &self.paths, cache, &self.device, explaining.as_ref(), &progress)?;
         match &self.out {
@@ -80,38 +80,38 @@ impl Predict {
             }
             None => output.answer(table(&rows)),
         }
-        told.iter().for_each(|line| output.say(line));
-        if let Some(wanted) = &explaining {
+        calibrations.iter().for_each(|line| output.say(line));
+        if let Some(settings) = &explaining {
             for row in explanations.iter().filter(|row| !row.reason.is_empty()) {
-                output.say(format!("not explained: {}: {}", row.path, row.reason));
+                output.say(format!("no heatmap: {}: {}", row.path, row.reason));
             }
             let explained = explanations.iter().filter(|row| row.reason.is_empty()).count();
-            let table = wanted.table();
-            let maps = if explained == 1 { "map with a picture" } else { "maps with pictures" };
-            output.say(format!("\n{explained} {maps}, listed in {}", table.display()));
+            let table = settings.table();
+            let heatmaps = if explained == 1 { "heatmap" } else { "heatmaps" };
+            output.say(format!("\n{explained} {heatmaps}, listed in {}", table.display()));
         }
         output.say("\nResearch use only: not a medical device.");
         if rows.iter().any(|row| row.probability.is_some()) {
             Ok(())
         } else {
-            Err(Failure::work("none of the series could be scored"))
+            Err(Failure::work("no series could be predicted"))
         }
     }
 }
 
 fn table(rows: &[Prediction]) -> String {
-    // A column for calibrated probabilities only where there are some.
+    // The column of calibrated probabilities is shown only if a row has one.
     let calibrated = rows.iter().any(|row| row.calibrated_probability.is_some());
     let mut heading = vec!["probability", "patient", "series", "path / reason"];
     if calibrated {
         heading.insert(1, "calibrated");
     }
     let mut lines = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-    let told = |p: Option<f64>| p.map_or("–".into(), |p| format!("{p:.4}"));
+    let cell = |p: Option<f64>| p.map_or("–".into(), |p| format!("{p:.4}"));
     lines.extend(rows.iter().map(|row| {
-        let mut line = vec![told(row.probability)];
+        let mut line = vec![cell(row.probability)];
         if calibrated {
-            line.push(told(row.calibrated_probability));
+            line.push(cell(row.calibrated_probability));
         }
         line.extend([
             row.patient.clone(),

@@ -4,8 +4,8 @@ use super::interrupt::Interrupt;
 use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
-use super::slurm::{After, Call, Submission};
-use super::{Done, Failure};
+use super::slurm::{Dependency, Submission, Submitter};
+use super::{CommandResult, Failure};
 use crate::cohort::{CohortRow, group_reasons, unlabelled_rows};
 use crate::images::Image;
 use crate::pipeline;
@@ -16,32 +16,32 @@ use crate::spec::{Overrides, Spec, load, load_data};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Prepare CT series alone: resample, find the lungs, crop.
+/// Prepare CT series without training: resample, segment the lungs, crop.
 ///
-/// Given a spec, prepares what a run of it would use, into the spec's cache. Given a folder or a
-/// file, prepares every CT image in it (DICOM series, NIfTI, MetaImage, prepared .npz) into
-/// `--out`. Each prepared series is a `.npz` that NumPy reads (`data`, int16 Hounsfield units) with
-/// a preview picture beside it. `report.html` beside them shows what was refused and why, how the
-/// figures are spread, and every picture.
+/// With a spec, prepares the series that a run would use and writes them to the cache of the spec. With a
+/// folder or a file, prepares every CT image in it (DICOM series, NIfTI, MetaImage, prepared .npz) and
+/// writes to `--out`. Each prepared series is a NumPy file `.npz` (array `data`, int16, Hounsfield units)
+/// with a preview image. `report.html` in the same folder shows the excluded series with reasons, the
+/// distributions of the measurements, and all previews.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'\n  lungs prepare experiments/baseline.toml --shard 3/20   a part of it, as a task of a job array"
+    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'\n  lungs prepare experiments/baseline.toml --shard 3/20   one shard, e.g. as a task of a job array"
 )]
 pub(super) struct Prepare {
-    /// A spec (.toml), or a folder with CT images, or one such file.
+    /// A spec (.toml), or a folder or file with CT images.
     input: PathBuf,
 
-    /// Output folder; required for a folder or an image, not for a spec.
+    /// Output folder; required unless the input is a spec.
     #[arg(long)]
     out: Option<PathBuf>,
 
-    /// Override a key of the spec, as preprocess.spacing_mm=2. Can be given many times.
+    /// Override a key of the spec, e.g. preprocess.spacing_mm=2. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Prepare one part of several, as 3/20, by the hash of the series' UIDs. All parts together are
-    /// the whole; the same command without it then finds everything done, and writes tables and page.
-    #[arg(long, value_name = "PART", conflicts_with = "slurm")]
+    /// Prepare only one shard, e.g. 3/20 for the third of 20. Series are assigned to shards by the hash of
+    /// their UID. After all shards, the same command without --shard writes the tables and the report.
+    #[arg(long, value_name = "INDEX/COUNT", conflicts_with = "slurm")]
     shard: Option<Shard>,
 
     #[command(flatten)]
@@ -49,38 +49,42 @@ pub(super) struct Prepare {
 }
 
 impl Prepare {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         if self.submission.slurm {
             return self.submit(output);
         }
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
-        let (rows, page) =
-            if self.is_data() { self.folder(&progress, output)? } else { self.spec(&progress)? };
-        let refused: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Refused).collect();
-        let reasons: Vec<(&str, String)> = refused
+        let (rows, page) = if self.is_data() {
+            self.prepare_folder(&progress, output)?
+        } else {
+            self.prepare_spec(&progress)?
+        };
+        let excluded: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Refused).collect();
+        let reasons: Vec<(&str, String)> = excluded
             .iter()
             .map(|row| (row.series_uid.as_str(), format!("{}: {}", row.code, row.reason)))
             .collect();
-        tell_by_reason("refused", &reasons, output);
+        print_excluded(&reasons, output);
         output.detail(table(&rows));
         if self.shard.is_some() {
             output.say(format!("table         {}", page.display()));
             return Ok(());
         }
         output.say(format!("quality page  {}", page.display()));
-        match refused.len() {
-            refused if refused == rows.len() => {
-                Err(Failure::work(format!("none of the {refused} series could be prepared")))
-            }
-            _ => Ok(()),
+        if excluded.len() == rows.len() {
+            return Err(Failure::work(format!(
+                "none of the {} series could be prepared",
+                rows.len()
+            )));
         }
+        Ok(())
     }
 
     /// A folder, or a file that is not a spec.
     fn is_data(&self) -> bool {
-        let named_spec = self.input.extension().is_some_and(|extension| extension == "toml");
-        self.input.is_dir() || self.input.is_file() && !named_spec
+        let is_spec = self.input.extension().is_some_and(|extension| extension == "toml");
+        self.input.is_dir() || self.input.is_file() && !is_spec
     }
 
     fn load_spec(&self) -> Result<Spec, Failure> {
@@ -89,28 +93,28 @@ impl Prepare {
         Ok(load(&self.input, &Overrides::from_process(&set))?)
     }
 
-    fn spec(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
+    fn prepare_spec(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
         let spec = self.load_spec()?;
         use_threads(&spec);
         if let Some(shard) = self.shard {
             let rows = pipeline::prepare_shard(&spec, shard, progress)?;
-            return keep_table_of(shard, rows, &pipeline::cache_folder(&spec));
+            return write_shard_table(shard, rows, &pipeline::cache_folder(&spec));
         }
         pipeline::make_phantom(&spec, progress)?;
         let mut cohort = pipeline::gather(&spec, progress)?;
         let rows = pipeline::prepare_chosen(&spec, &mut cohort, progress)?;
-        keep(rows, &cohort.rows, &pipeline::cache_folder(&spec), &spec.experiment.name)
+        write_report(rows, &cohort.rows, &pipeline::cache_folder(&spec), &spec.experiment.name)
     }
 
-    /// Where images without a spec are prepared into.
+    /// The output folder for images without a spec.
     fn out_folder(&self) -> Result<&Path, Failure> {
         self.out.as_deref().ok_or_else(|| {
-            Failure::request("images are prepared into another folder: give it with --out FOLDER")
+            Failure::request("--out is required to prepare a folder or a file: add --out FOLDER")
         })
     }
 
-    /// Gives the work to Slurm: every part a task of an array, then the tables and the page.
-    fn submit(&self, output: &Output) -> Done {
+    /// Submits the preparation to Slurm: an array with a task per shard, then a job for tables and report.
+    fn submit(&self, output: &Output) -> CommandResult {
         let (spec, cache) = if self.is_data() {
             let out = self.out_folder()?.to_owned();
             (spec_for_folder(&self.input, &self.set)?, out)
@@ -122,71 +126,74 @@ impl Prepare {
         let mut command = vec!["prepare".to_owned(), self.input.display().to_string()];
         command.extend(self.out.iter().flat_map(|out| ["--out".into(), out.display().to_string()]));
         command.extend(self.set.iter().flat_map(|set| ["--set".into(), set.clone()]));
-        let call = Call { spec: &spec, folder: &cache, submission: &self.submission };
-        let parts = call.preparation(command.clone())?;
-        let tables = call.job("tables", "Tables and page of the preparation.", command)?;
-        call.submit(&[(parts, None), (tables, Some(After::Success))], output)
+        let submitter = Submitter { spec: &spec, folder: &cache, submission: &self.submission };
+        let shards = submitter.preparation(command.clone())?;
+        let tables = submitter.job("tables", "Tables and report of the preparation.", command)?;
+        submitter.submit(&[(shards, None), (tables, Some(Dependency::Success))], output)
     }
 
-    fn folder(&self, progress: &Progress, output: &Output) -> Result<(Vec<Row>, PathBuf), Failure> {
+    fn prepare_folder(
+        &self,
+        progress: &Progress,
+        output: &Output,
+    ) -> Result<(Vec<Row>, PathBuf), Failure> {
         let out = self.out_folder()?;
         if std::fs::canonicalize(out)
             .is_ok_and(|out| std::fs::canonicalize(&self.input).ok() == Some(out))
         {
             return Err(Failure::request(format!(
-                "{} is the data itself: prepared series among it would be taken for images the next \
-                 time; give another folder with --out",
+                "--out {}: found the input folder, expected another folder; prepared series there would be \
+                 read as CT images in the next call",
                 out.display()
             )));
         }
         let spec = spec_for_folder(&self.input, &self.set)?;
         use_threads(&spec);
         let index_lock = self.shard.and_then(|_| prepare::lock_task(out, "index"));
-        let found = pipeline::images_of(&spec, std::slice::from_ref(&self.input), Some(out))?;
+        let scan = pipeline::images_of(&spec, std::slice::from_ref(&self.input), Some(out))?;
         drop(index_lock);
         if let Some(shard) = self.shard {
-            let images = found.images.iter().filter(|image| shard.has(&image.series_uid));
+            let images = scan.images.iter().filter(|image| shard.has(&image.series_uid));
             let images: Vec<&Image> = images.collect();
             let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
-            return keep_table_of(shard, rows, out);
+            return write_shard_table(shard, rows, out);
         }
-        let left_out: Vec<(&str, String)> =
-            found.excluded.iter().map(|(path, reason)| (path.as_str(), reason.clone())).collect();
-        tell_by_reason("left out", &left_out, output);
-        pipeline::report_passed_over(&found.passed_over, progress);
-        let images: Vec<&Image> = found.images.iter().collect();
+        let excluded: Vec<(&str, String)> =
+            scan.excluded.iter().map(|(path, reason)| (path.as_str(), reason.clone())).collect();
+        print_excluded(&excluded, output);
+        pipeline::report_passed_over(&scan.passed_over, progress);
+        let images: Vec<&Image> = scan.images.iter().collect();
         let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
-        let mut seen = unlabelled_rows(&found.images, &found.excluded, &found.passed_over);
-        for (seen, row) in seen.iter_mut().zip(&rows) {
+        let mut cohort = unlabelled_rows(&scan.images, &scan.excluded, &scan.passed_over);
+        for (cohort_row, row) in cohort.iter_mut().zip(&rows) {
             if row.status == Status::Refused {
-                seen.chosen = false;
-                seen.reason = format!("{}: {}", row.code, row.reason);
+                cohort_row.chosen = false;
+                cohort_row.reason = format!("{}: {}", row.code, row.reason);
             }
         }
-        keep(rows, &seen, out, &self.input.display().to_string())
+        write_report(rows, &cohort, out, &self.input.display().to_string())
     }
 }
 
-/// Says what is not prepared: a line for each reason, and with `--verbose` one for each series or file.
-fn tell_by_reason(heading: &str, left_out: &[(&str, String)], output: &Output) {
-    for group in group_reasons(left_out.iter().map(|(_, reason)| reason.as_str())) {
+/// Prints the excluded series and files: a line per reason, and with `--verbose` a line per series or file.
+fn print_excluded(excluded: &[(&str, String)], output: &Output) {
+    for group in group_reasons(excluded.iter().map(|(_, reason)| reason.as_str())) {
         let of_group = |(_, reason): &&(&str, String)| {
             reason.split_once(": ") == Some((group.code.as_str(), group.sentence.as_str()))
         };
-        let first = left_out.iter().find(of_group).map_or("", |(name, _)| name);
+        let first = excluded.iter().find(of_group).map_or("", |(name, _)| name);
         match group.count {
-            1 => output.say(format!("{heading:<12} {first}  {}: {}", group.code, group.sentence)),
-            _ => output
-                .say(format!("{heading:<12} {group}; the first is {first}, --verbose lists all")),
+            1 => output.say(format!("excluded     {first}  {}: {}", group.code, group.sentence)),
+            _ => output.say(format!("excluded     {group}; e.g. {first}; --verbose lists all")),
         }
     }
-    for (name, reason) in left_out {
-        output.detail(format!("  {heading}  {name}  {reason}"));
+    for (name, reason) in excluded {
+        output.detail(format!("  excluded  {name}  {reason}"));
     }
 }
 
-/// Writes the table of one part, and names it. The page is that of the whole.
-fn keep_table_of(
+/// Writes the table of one shard, and returns its path. Only the complete preparation has a report.
+fn write_shard_table(
     shard: Shard,
     rows: Vec<Row>,
     folder: &Path,
@@ -196,27 +203,27 @@ fn keep_table_of(
     Ok((rows, table))
 }
 
-/// Writes the tables and their page, and names the page.
-fn keep(
+/// Writes the tables and the report, and returns the path of the report.
+fn write_report(
     rows: Vec<Row>,
-    seen: &[CohortRow],
+    cohort: &[CohortRow],
     folder: &Path,
     name: &str,
 ) -> Result<(Vec<Row>, PathBuf), Failure> {
     write_csv(&folder.join("preparation.csv"), &rows)?;
-    write_csv(&folder.join("cohort.csv"), seen)?;
+    write_csv(&folder.join("cohort.csv"), cohort)?;
     let page = folder.join("report.html");
-    write_preparation(&page, name, &rows, seen, folder).map_err(Failure::work)?;
+    write_preparation(&page, name, &rows, cohort, folder).map_err(Failure::work)?;
     Ok((rows, page))
 }
 
-/// Default preprocessing for series that no spec speaks of.
+/// The spec with default preprocessing for a folder or a file.
 pub(super) fn spec_for_folder(folder: &Path, set: &[String]) -> Result<Spec, Failure> {
     Ok(load_data(folder, set)?)
 }
 
 fn table(rows: &[Row]) -> String {
-    let told = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
+    let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
     let mut lines = vec![
         ["series", "slices", "left lung ml", "right lung ml", "flags", "file"]
             .map(str::to_owned)
@@ -226,8 +233,8 @@ fn table(rows: &[Row]) -> String {
         vec![
             row.series_uid.clone(),
             row.slices.map_or("–".into(), |slices| slices.to_string()),
-            told(row.lung_left_ml),
-            told(row.lung_right_ml),
+            cell(row.lung_left_ml),
+            cell(row.lung_right_ml),
             row.flags.clone(),
             row.cache_file.clone(),
         ]

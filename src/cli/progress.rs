@@ -1,8 +1,8 @@
-//! How training looks while it runs: bars on a terminal, lines elsewhere, or a dashboard.
+//! Progress of training: bars on a terminal, lines in a log, or a dashboard.
 
 use super::dashboard::Dashboard;
 use super::interrupt::Interrupt;
-use super::output::{duration, usage_in_words};
+use super::output::{duration, usage_text};
 use super::pace::Pace;
 use super::screen::Screen;
 use crate::pipeline::Stages;
@@ -15,41 +15,41 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Shows training on standard output (lines) and standard error (bar).
+/// Shows progress on standard output (lines) and standard error (bar).
 pub(super) struct Progress<'a> {
     quiet: bool,
     interrupt: &'a Interrupt,
     bar: ProgressBar,
     epoch: Mutex<Epoch>,
-    /// Title of the dashboard, where one is wanted.
-    dashboard: Option<String>,
-    view: Mutex<View>,
+    /// Title of the dashboard, if one is requested.
+    dashboard_title: Option<String>,
+    view: Mutex<DashboardState>,
 }
 
-/// The epoch under way.
+/// The current epoch.
 struct Epoch {
     pace: Pace,
-    began: Instant,
-    told: Instant,
-    /// When validation began, and what training took until then.
+    start: Instant,
+    last_line: Instant,
+    /// Start of the validation, and seconds of training before it.
     validation: Option<(Instant, f64)>,
     usage: String,
 }
 
-/// The dashboard while it is up, and lines that wait for it to go.
+/// The open dashboard, and the lines to print after it closes.
 #[derive(Default)]
-struct View {
+struct DashboardState {
     active: bool,
     dashboard: Option<Dashboard>,
-    held: Vec<String>,
+    pending: Vec<String>,
 }
 
-/// Silence between two lines of a log.
-const BETWEEN_LINES: Duration = Duration::from_secs(60);
+/// Interval between two progress lines of a log.
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
-const OF_A_STAGE: &str =
-    "{prefix:>12} [{bar:20}] {pos}/{len}  {elapsed} elapsed, {eta} left  {wide_msg}";
-const OF_AN_EPOCH: &str = "{prefix:>12} [{bar:20}] {pos}/{len}  {wide_msg}";
+const STAGE_TEMPLATE: &str =
+    "{prefix:>12} [{bar:20}] {pos}/{len}  {elapsed} elapsed, ETA {eta}  {wide_msg}";
+const EPOCH_TEMPLATE: &str = "{prefix:>12} [{bar:20}] {pos}/{len}  {wide_msg}";
 
 impl<'a> Progress<'a> {
     pub fn new(quiet: bool, interrupt: &'a Interrupt) -> Self {
@@ -60,28 +60,28 @@ impl<'a> Progress<'a> {
         let now = Instant::now();
         let epoch = Epoch {
             pace: Pace::default(),
-            began: now,
-            told: now,
+            start: now,
+            last_line: now,
             validation: None,
             usage: String::new(),
         };
-        let (epoch, view) = (Mutex::new(epoch), Mutex::new(View::default()));
-        Self { quiet, interrupt, bar, epoch, dashboard: None, view }
+        let (epoch, view) = (Mutex::new(epoch), Mutex::new(DashboardState::default()));
+        Self { quiet, interrupt, bar, epoch, dashboard_title: None, view }
     }
 
-    /// Shows training as a dashboard with this title where the terminal can, or says why not.
+    /// Shows training as a dashboard with this title, or prints why the terminal does not support it.
     pub fn with_dashboard(mut self, title: &str) -> Self {
         match Screen::obstacle() {
-            None => self.dashboard = Some(title.to_owned()),
+            None => self.dashboard_title = Some(title.to_owned()),
             Some(obstacle) => {
-                self.line(&format!("--tui: {obstacle}; going on with plain lines"));
+                self.line(&format!("--tui: {obstacle}; showing plain lines instead"));
             }
         }
         self
     }
 
-    /// A bar over a known number of things.
-    fn over(&self, name: &str, count: usize, template: &str) {
+    /// Starts a bar of length `count`.
+    fn start_bar(&self, name: &str, count: usize, template: &str) {
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
@@ -91,20 +91,20 @@ impl<'a> Progress<'a> {
         self.bar.set_message("");
     }
 
-    /// So many of so many series are fetched, and words about bytes and time.
-    pub fn fetching(&self, done: usize, of: usize, words: String) {
+    /// Shows that `done` of `of` series are fetched, with a message about bytes and time.
+    pub fn fetching(&self, done: usize, of: usize, message: String) {
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
         let Ok(mut epoch) = self.epoch.lock() else { return };
         if !self.bar.is_hidden() {
-            self.bar.set_message(words);
-        } else if epoch.told.elapsed() > BETWEEN_LINES {
-            epoch.told = Instant::now();
-            self.line(&format!("fetch        {done}/{of} series  {words}"));
+            self.bar.set_message(message);
+        } else if epoch.last_line.elapsed() > LINE_INTERVAL {
+            epoch.last_line = Instant::now();
+            self.line(&format!("fetch        {done}/{of} series  {message}"));
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -116,7 +116,7 @@ impl<'a> Progress<'a> {
         if let Ok(mut view) = self.view.lock()
             && view.dashboard.is_some()
         {
-            view.held.push(text.to_owned());
+            view.pending.push(text.to_owned());
             return;
         }
         self.bar.suspend(|| {
@@ -124,15 +124,15 @@ impl<'a> Progress<'a> {
         });
     }
 
-    /// Tells the dashboard, if it is up.
-    fn dashboard(&self, tell: impl FnOnce(&mut Dashboard)) -> bool {
+    /// Updates the dashboard and returns `true`, or returns `false` if it is not open.
+    fn update_dashboard(&self, update: impl FnOnce(&mut Dashboard)) -> bool {
         let Ok(mut view) = self.view.lock() else { return false };
-        view.dashboard.as_mut().map(tell).is_some()
+        view.dashboard.as_mut().map(update).is_some()
     }
 
-    /// Puts the dashboard up where it is wanted and is not up yet.
+    /// Opens the dashboard if it is requested and not open yet.
     fn open_dashboard(&self, epoch: usize, epochs: usize) {
-        let Some(title) = &self.dashboard else { return };
+        let Some(title) = &self.dashboard_title else { return };
         let Ok(mut view) = self.view.lock() else { return };
         if view.active && view.dashboard.is_none() {
             self.clear();
@@ -140,29 +140,30 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Takes the dashboard down, and prints what happened meanwhile.
+    /// Closes the dashboard and prints the pending lines.
     fn close_dashboard(&self) {
         let Ok(mut view) = self.view.lock() else { return };
-        let (dashboard, held) = (view.dashboard.take(), std::mem::take(&mut view.held));
+        let (dashboard, pending) = (view.dashboard.take(), std::mem::take(&mut view.pending));
         drop(view);
         if let Some(dashboard) = dashboard {
             dashboard.close();
         }
-        for line in held {
+        for line in pending {
             self.line(&line);
         }
     }
 }
 
-/// `0.52 exams/s`, `4.2 s left, 2 h 05 min in all`: as much as is known so long after the epoch began.
-fn pace_in_words(pace: &Pace, seconds: f64) -> Vec<String> {
+/// `0.52 exams/s`, `ETA 4.2 s (epoch), 2 h 05 min (run)`: the known values `seconds` after the start of the
+/// epoch.
+fn pace_texts(pace: &Pace, seconds: f64) -> Vec<String> {
     let rate = pace.exams_per_second(seconds).map(|rate| format!("{rate:.2} exams/s"));
-    let left = [pace.left_in_epoch(seconds), pace.left_in_all(seconds)];
-    let left = match left.map(|seconds| seconds.map(duration)) {
-        [Some(here), Some(all)] => Some(format!("{here} left, {all} in all")),
+    let etas = [pace.epoch_eta(seconds), pace.run_eta(seconds)];
+    let eta = match etas.map(|seconds| seconds.map(duration)) {
+        [Some(epoch), Some(run)] => Some(format!("ETA {epoch} (epoch), {run} (run)")),
         _ => None,
     };
-    rate.into_iter().chain(left).collect()
+    rate.into_iter().chain(eta).collect()
 }
 
 impl Watch for Progress<'_> {
@@ -171,10 +172,10 @@ impl Watch for Progress<'_> {
         let now = Instant::now();
         if let Ok(mut epoch) = self.epoch.lock() {
             epoch.pace.begin(number, epochs, batch, batches);
-            (epoch.began, epoch.told, epoch.validation) = (now, now, None);
+            (epoch.start, epoch.last_line, epoch.validation) = (now, now, None);
         }
-        if !self.dashboard(|dashboard| dashboard.epoch_begins(batch, batches)) {
-            self.over(&format!("epoch {number}/{epochs}"), batches, OF_AN_EPOCH);
+        if !self.update_dashboard(|dashboard| dashboard.epoch_begins(batch, batches)) {
+            self.start_bar(&format!("epoch {number}/{epochs}"), batches, EPOCH_TEMPLATE);
             self.bar.set_position(batch as u64);
         }
     }
@@ -182,71 +183,71 @@ impl Watch for Progress<'_> {
     fn batch_done(&self, exams: usize, loss: f64) {
         let Ok(mut epoch) = self.epoch.lock() else { return };
         epoch.pace.batch(exams);
-        if self.dashboard(|dashboard| dashboard.batch_done(loss)) {
+        if self.update_dashboard(|dashboard| dashboard.batch_done(loss)) {
             return;
         }
-        let mut words = vec![format!("loss {loss:.4}")];
-        words.extend(pace_in_words(&epoch.pace, epoch.began.elapsed().as_secs_f64()));
-        words.extend(Some(epoch.usage.clone()).filter(|usage| !usage.is_empty()));
-        let words = words.join("  ");
-        if self.bar.is_hidden() && epoch.told.elapsed() > BETWEEN_LINES {
-            epoch.told = Instant::now();
+        let mut texts = vec![format!("loss {loss:.4}")];
+        texts.extend(pace_texts(&epoch.pace, epoch.start.elapsed().as_secs_f64()));
+        texts.extend(Some(epoch.usage.clone()).filter(|usage| !usage.is_empty()));
+        let message = texts.join("  ");
+        if self.bar.is_hidden() && epoch.last_line.elapsed() > LINE_INTERVAL {
+            epoch.last_line = Instant::now();
             let Pace { epoch: number, epochs, done, batches, .. } = epoch.pace;
             drop(epoch);
-            self.line(&format!("epoch {number}/{epochs}  batch {done}/{batches}  {words}"));
+            self.line(&format!("epoch {number}/{epochs}  batch {done}/{batches}  {message}"));
         } else {
             self.bar.inc(1);
-            self.bar.set_message(words);
+            self.bar.set_message(message);
         }
     }
 
     fn step_done(&self, row: &StepRow) {
-        self.dashboard(|dashboard| dashboard.step_done(row));
+        self.update_dashboard(|dashboard| dashboard.step_done(row));
     }
 
     fn usage(&self, usage: &Usage) {
         let Ok(mut epoch) = self.epoch.lock() else { return };
-        epoch.usage = usage_in_words(usage);
-        let pace = pace_in_words(&epoch.pace, epoch.began.elapsed().as_secs_f64());
+        epoch.usage = usage_text(usage);
+        let pace = pace_texts(&epoch.pace, epoch.start.elapsed().as_secs_f64());
         drop(epoch);
-        self.dashboard(|dashboard| dashboard.usage(&pace.join(", "), usage));
+        self.update_dashboard(|dashboard| dashboard.usage(&pace.join(", "), usage));
     }
 
     fn validation_begins(&self, exams: usize) {
         if let Ok(mut epoch) = self.epoch.lock() {
-            epoch.validation = Some((Instant::now(), epoch.began.elapsed().as_secs_f64()));
+            epoch.validation = Some((Instant::now(), epoch.start.elapsed().as_secs_f64()));
         }
-        if !self.dashboard(|dashboard| dashboard.validation_begins(exams)) {
-            self.over("validation", exams, OF_A_STAGE);
+        if !self.update_dashboard(|dashboard| dashboard.validation_begins(exams)) {
+            self.start_bar("validation", exams, STAGE_TEMPLATE);
         }
     }
 
     fn exams_scored(&self, exams: usize) {
-        if !self.dashboard(|dashboard| dashboard.exams_scored(exams)) {
+        if !self.update_dashboard(|dashboard| dashboard.exams_scored(exams)) {
             self.bar.inc(exams as u64);
         }
     }
 
     fn epoch_ends(&self, rows: &[MetricsRow], best_so_far: Option<usize>) {
         let Ok(mut epoch) = self.epoch.lock() else { return };
-        let seconds = epoch.began.elapsed().as_secs_f64();
+        let seconds = epoch.start.elapsed().as_secs_f64();
         let epochs = epoch.pace.epochs;
-        let mut left = String::new();
-        if let Some((began, trained)) = epoch.validation.take() {
-            epoch.pace.validated(began.elapsed().as_secs_f64());
-            let rest = epoch.pace.left_after_epoch(trained).filter(|rest| *rest > 0.0);
-            left = rest.map_or(left, |rest| format!(", {} left", duration(rest)));
+        let mut eta_text = String::new();
+        if let Some((start, training_seconds)) = epoch.validation.take() {
+            epoch.pace.record_validation(start.elapsed().as_secs_f64());
+            let eta = epoch.pace.next_epochs_eta(training_seconds).filter(|eta| *eta > 0.0);
+            eta_text = eta.map_or(eta_text, |eta| format!(", ETA {}", duration(eta)));
         }
         drop(epoch);
-        let part = |part| rows.iter().find(|row| row.split == part);
-        let (Some(train), Some(valid)) = (part(Part::Train), part(Part::Valid)) else { return };
+        let row_of = |split| rows.iter().find(|row| row.split == split);
+        let (Some(train), Some(valid)) = (row_of(Part::Train), row_of(Part::Valid)) else { return };
         let auc = |row: &MetricsRow| row.auc.map_or("  –  ".into(), |auc| format!("{auc:.3}"));
         let best = if best_so_far == Some(valid.epoch) { "  best so far" } else { "" };
-        if !self.dashboard(|dashboard| dashboard.epoch_ends(rows)) {
+        if !self.update_dashboard(|dashboard| dashboard.epoch_ends(rows)) {
             self.clear();
         }
         self.line(&format!(
-            "epoch {:>3}/{epochs}  train loss {:.4} AUC {}  valid loss {:.4} AUC {}  {}{left}{best}",
+            "epoch {:>3}/{epochs}  train loss {:.4} AUC {}  valid loss {:.4} AUC {}  {}{eta_text}{best}",
             valid.epoch,
             train.loss,
             auc(train),
@@ -263,7 +264,7 @@ impl Watch for Progress<'_> {
 
 impl Stages for Progress<'_> {
     fn stage_begins(&self, name: &str) {
-        self.over(name, 0, OF_A_STAGE);
+        self.start_bar(name, 0, STAGE_TEMPLATE);
     }
 
     fn stage_advances(&self, done: usize, of: usize) {
@@ -293,12 +294,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_told_once_there_is_one() {
+    fn pace_texts_are_empty_before_the_first_batch() {
         let mut pace = Pace::default();
         pace.begin(1, 3, 0, 100);
-        assert_eq!(pace_in_words(&pace, 5.0), [""; 0]);
+        assert_eq!(pace_texts(&pace, 5.0), [""; 0]);
         pace.batch(2);
-        let told = ["0.40 exams/s", "8 min 15 s left, 24 min 55 s in all"];
-        assert_eq!(pace_in_words(&pace, 5.0), told);
+        let expected = ["0.40 exams/s", "ETA 8 min 15 s (epoch), 24 min 55 s (run)"];
+        assert_eq!(pace_texts(&pace, 5.0), expected);
     }
 }

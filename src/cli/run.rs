@@ -3,8 +3,8 @@
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
-use super::slurm::{After, Call, Submission};
-use super::{Done, Failure};
+use super::slurm::{Dependency, Submission, Submitter};
+use super::{CommandResult, Failure};
 use crate::cohort::SplitLists;
 use crate::pipeline::{self, LastStage, PipelineError};
 use crate::report;
@@ -14,38 +14,38 @@ use crate::training::{self, Outcome};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Run an experiment, or continue it where it stopped.
+/// Run an experiment, or resume it after an interruption.
 ///
-/// Given a spec, a run of the same spec is continued if there is one, else a new one begins.
-/// Given a run folder, that run is continued.
+/// With a spec, resumes the newest run of the same spec, or starts a new run if there is none. With a run
+/// folder, resumes that run.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs run experiments/demo.toml\n  lungs run experiments/baseline.toml --set train.epochs=10 --set runtime.device=cuda:1\n  lungs run results/demo/2026-01-31T10-15-02Z-5f3a9c     continue this run"
+    after_help = "Examples:\n  lungs run experiments/demo.toml\n  lungs run experiments/baseline.toml --set train.epochs=10 --set runtime.device=cuda:1\n  lungs run results/demo/2026-01-31T10-15-02Z-5f3a9c     resume this run"
 )]
 pub(super) struct Run {
     #[command(flatten)]
-    which: Which,
+    selection: RunSelection,
 }
 
-/// Train alone: everything that `run` does but the final evaluation and plots.
+/// Train only: `run` without the final evaluation and plots.
 ///
-/// Continues like `run`; a following `lungs run` or `lungs evaluate` does the rest.
+/// Resumes like `run`. `lungs run` or `lungs evaluate` then computes the evaluation and the plots.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs train experiments/baseline.toml\n  lungs train results/demo/2026-01-31T10-15-02Z-5f3a9c     continue this run"
+    after_help = "Examples:\n  lungs train experiments/baseline.toml\n  lungs train results/demo/2026-01-31T10-15-02Z-5f3a9c     resume this run"
 )]
 pub(super) struct Train {
     #[command(flatten)]
-    which: Which,
+    selection: RunSelection,
 }
 
-/// Which run is meant.
+/// The run to start or to resume.
 #[derive(Args)]
-struct Which {
-    /// A spec (.toml), or the folder of a run to continue.
+struct RunSelection {
+    /// A spec (.toml), or the folder of a run to resume.
     spec: PathBuf,
 
-    /// Override a key of the spec, as train.epochs=10. Can be given many times.
+    /// Override a key of the spec, e.g. train.epochs=10. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
@@ -53,11 +53,11 @@ struct Which {
     #[arg(long)]
     fresh: bool,
 
-    /// Continue with the original labels, lists and scans although they have changed.
+    /// Resume with the original labels, lists and scans even if they have changed since the run began.
     #[arg(long, conflicts_with = "fresh")]
     keep_inputs: bool,
 
-    /// Show training curves in the terminal; `q` stops with a checkpoint.
+    /// Show training curves in the terminal. Press `q` to stop with a checkpoint.
     #[arg(long, conflicts_with = "slurm")]
     tui: bool,
 
@@ -70,28 +70,28 @@ struct Which {
 }
 
 impl Run {
-    pub fn execute(&self, output: &Output) -> Done {
-        self.which.work(output, LastStage::Report)
+    pub fn execute(&self, output: &Output) -> CommandResult {
+        self.selection.execute(output, LastStage::Report)
     }
 }
 
 impl Train {
-    pub fn execute(&self, output: &Output) -> Done {
-        self.which.work(output, LastStage::Training)
+    pub fn execute(&self, output: &Output) -> CommandResult {
+        self.selection.execute(output, LastStage::Training)
     }
 }
 
-impl Which {
-    fn work(&self, output: &Output, until: LastStage) -> Done {
+impl RunSelection {
+    fn execute(&self, output: &Output, until: LastStage) -> CommandResult {
         if self.submission.slurm {
             return self.submit(output, until);
         }
-        // Before the folder is there: whoever sees it may signal at once.
+        // Before the run folder exists: whoever sees the folder may send a signal at once.
         let interrupt = Interrupt::listen();
         if self.tethered {
-            Interrupt::stop_when_input_ends();
+            Interrupt::stop_at_end_of_input();
         }
-        let (spec, folder) = self.find()?;
+        let (spec, folder) = self.find_or_create_run()?;
         use_threads(&spec);
         if !self.keep_inputs {
             pipeline::check_inputs(&spec, &folder)?;
@@ -101,10 +101,10 @@ impl Which {
         }
         if folder.is_finished() {
             if !folder.has_metrics_of(&spec)? {
-                return self.evaluate_anew(&spec, &folder, output, &interrupt);
+                return self.update_evaluation(&spec, &folder, output, &interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
-            output.say("`--fresh` begins a new run; `lungs plot` draws its plots again.\n");
+            output.say("Start a new run with `--fresh`, or redraw the plots with `lungs plot`.\n");
             output.answer(report::headline(&folder).map_err(Failure::work)?);
             return Ok(());
         }
@@ -113,12 +113,12 @@ impl Which {
         let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {
-                tell_how_to_continue(output, until, &folder, (epoch, step));
+                print_resume_command(output, until, &folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
             Outcome::Finished { selected, last } if until == LastStage::Training => {
                 output.answer(format!(
-                    "\nTrained {last} epochs; epoch {selected} is selected. For figures and plots:\n  \
+                    "\nTrained {last} epochs, selected epoch {selected}. To compute metrics and plots:\n  \
                      lungs evaluate {}",
                     folder.root().display()
                 ));
@@ -132,16 +132,16 @@ impl Which {
         }
     }
 
-    /// Gives a finished run the figures that its spec asks for now.
-    fn evaluate_anew(
+    /// Evaluates a finished run again with the current settings of `[evaluate]`.
+    fn update_evaluation(
         &self,
         spec: &Spec,
         folder: &RunFolder,
         output: &Output,
         interrupt: &Interrupt,
-    ) -> Done {
+    ) -> CommandResult {
         output.say(format!(
-            "{} is trained; other figures than it has are wanted: they are computed anew.\n",
+            "{} is trained, but its [evaluate] settings have changed; recomputing the metrics.\n",
             folder.root().display()
         ));
         pipeline::evaluate(spec, folder, &self.progress(spec, output, interrupt))?;
@@ -154,13 +154,13 @@ impl Which {
         Ok(())
     }
 
-    /// Who watches: a dashboard where one is asked for and can be.
+    /// The progress display: with `--tui` the dashboard, if the terminal supports it.
     fn progress<'a>(&self, spec: &Spec, output: &Output, interrupt: &'a Interrupt) -> Progress<'a> {
         let progress = Progress::new(output.is_quiet(), interrupt);
         if self.tui { progress.with_dashboard(&spec.experiment.name) } else { progress }
     }
 
-    /// Runs every fold of a cross-validation, or what is left of them.
+    /// Runs all unfinished folds of a cross-validation.
     fn cross_validate(
         &self,
         spec: &Spec,
@@ -168,13 +168,13 @@ impl Which {
         output: &Output,
         until: LastStage,
         interrupt: &Interrupt,
-    ) -> Done {
+    ) -> CommandResult {
         if folder.cross_validation_file().is_file() {
             if !folder.has_metrics_of(spec)? {
-                return self.evaluate_anew(spec, folder, output, interrupt);
+                return self.update_evaluation(spec, folder, output, interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
-            output.say("`--fresh` begins a new one.\n");
+            output.say("Start a new cross-validation with `--fresh`.\n");
             output.answer(report::headline_of_folds(folder).map_err(Failure::work)?);
             return Ok(());
         }
@@ -183,12 +183,12 @@ impl Which {
         let interrupter = &interrupt.interrupter;
         match pipeline::cross_validate(spec, folder, until, interrupter, &progress)? {
             Outcome::Interrupted { epoch, step } => {
-                tell_how_to_continue(output, until, folder, (epoch, step));
+                print_resume_command(output, until, folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
             Outcome::Finished { .. } if until == LastStage::Training => {
                 output.answer(format!(
-                    "\nTrained {} folds. For figures:\n  lungs run {}",
+                    "\nTrained {} folds. To compute metrics:\n  lungs run {}",
                     spec.split.folds,
                     folder.root().display()
                 ));
@@ -204,24 +204,24 @@ impl Which {
         }
     }
 
-    /// The spec, and the folder to work in where there is one.
-    fn look(&self) -> Result<(Spec, Option<RunFolder>), Failure> {
+    /// The spec, and the folder of the run to resume if there is one.
+    fn find_run(&self) -> Result<(Spec, Option<RunFolder>), Failure> {
         if self.spec.is_dir() {
-            let (spec, folder) = self.open(&self.spec)?;
+            let (spec, folder) = self.open_run(&self.spec)?;
             return Ok((spec, Some(folder)));
         }
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
-        let known = if self.fresh { None } else { find_run(&spec) };
-        Ok((spec, known))
+        let existing = if self.fresh { None } else { find_run(&spec) };
+        Ok((spec, existing))
     }
 
-    /// The spec and the folder to work in.
-    fn find(&self) -> Result<(Spec, RunFolder), Failure> {
-        let (spec, known) = self.look()?;
-        let folder = match known {
+    /// The spec and the run folder, which is created if there is no run to resume.
+    fn find_or_create_run(&self) -> Result<(Spec, RunFolder), Failure> {
+        let (spec, existing) = self.find_run()?;
+        let folder = match existing {
             Some(folder) => folder,
             None => {
-                // Weights and lists that cannot be used leave no folder of a run that never was.
+                // Invalid weights and lists fail here, before a run folder is created.
                 training::initial_weights(&spec).map_err(PipelineError::from)?;
                 SplitLists::read(&spec).map_err(Failure::request)?;
                 RunFolder::create(&spec)?
@@ -230,10 +230,10 @@ impl Which {
         Ok((spec, folder))
     }
 
-    /// Gives the run to Slurm, after its preparation where that is shared among jobs.
-    fn submit(&self, output: &Output, until: LastStage) -> Done {
-        let (spec, known) = self.look()?;
-        let (root, changes) = match known {
+    /// Submits the run to Slurm; with `slurm.shards`, after an array of preparation jobs.
+    fn submit(&self, output: &Output, until: LastStage) -> CommandResult {
+        let (spec, existing) = self.find_run()?;
+        let (root, changes) = match existing {
             Some(run) => {
                 if !self.keep_inputs {
                     pipeline::check_inputs(&spec, &run)?;
@@ -242,61 +242,61 @@ impl Which {
                     output.say(format!("{} is finished already.", run.root().display()));
                     return Ok(());
                 }
-                // The kept spec may differ in what does not affect results.
+                // The spec in the run folder may differ in keys that do not affect results.
                 (run.root().to_owned(), spec.settings_over(&run.spec()?))
             }
             None if self.submission.dry_run => (RunFolder::planned(&spec), Vec::new()),
-            None => (self.find()?.1.root().to_owned(), Vec::new()),
+            None => (self.find_or_create_run()?.1.root().to_owned(), Vec::new()),
         };
         let set: Vec<String> = changes.into_iter().flat_map(|key| ["--set".into(), key]).collect();
-        let call = Call { spec: &spec, folder: &root, submission: &self.submission };
+        let submitter = Submitter { spec: &spec, folder: &root, submission: &self.submission };
         let verb = if until == LastStage::Training { "train" } else { "run" };
-        let keep = self.keep_inputs.then(|| "--keep-inputs".to_owned());
+        let keep_inputs = self.keep_inputs.then(|| "--keep-inputs".to_owned());
         let command = [vec![verb.to_owned(), root.display().to_string()], set.clone()].concat();
-        let command = command.into_iter().chain(keep).collect();
-        let about = format!("One run, by `lungs {verb} --slurm`.");
-        let run = call.job("run", &about, command)?.training();
+        let command = command.into_iter().chain(keep_inputs).collect();
+        let about = format!("One run, submitted by `lungs {verb} --slurm`.");
+        let run = submitter.job("run", &about, command)?.training();
         if spec.slurm.shards == 0 {
-            return call.submit(&[(run, None)], output);
+            return submitter.submit(&[(run, None)], output);
         }
-        let kept = root.join("spec.toml").display().to_string();
-        let parts = call.preparation([vec!["prepare".to_owned(), kept], set].concat())?;
-        call.submit(&[(parts, None), (run, Some(After::Success))], output)
+        let run_spec = root.join("spec.toml").display().to_string();
+        let shards = submitter.preparation([vec!["prepare".to_owned(), run_spec], set].concat())?;
+        submitter.submit(&[(shards, None), (run, Some(Dependency::Success))], output)
     }
 
-    /// An old run, with the keys of `--set` where they do not affect results.
-    fn open(&self, path: &Path) -> Result<(Spec, RunFolder), Failure> {
+    /// An existing run with its spec. Keys of `--set` must not affect results.
+    fn open_run(&self, path: &Path) -> Result<(Spec, RunFolder), Failure> {
         let folder = RunFolder::open(path)?;
         if self.fresh {
             return Err(Failure::request(
-                "`--fresh` begins a new run and needs a spec, not the folder of a run",
+                "`--fresh` starts a new run: expected a spec (.toml), found a run folder",
             ));
         }
-        let kept = folder.spec()?;
+        let original = folder.spec()?;
         let spec = load_resolved(&folder.spec_file(), &self.set)?;
-        let differences = kept.result_differences(&spec);
+        let differences = original.result_differences(&spec);
         if differences.is_empty() {
             return Ok((spec, folder));
         }
-        let told: Vec<String> = differences
+        let lines: Vec<String> = differences
             .iter()
             .map(|difference| {
-                let value = |place: usize| {
-                    difference.values[place].clone().unwrap_or_else(|| "unset".into())
+                let value = |index: usize| {
+                    difference.values[index].clone().unwrap_or_else(|| "unset".into())
                 };
-                format!("  {}: {} in the run, {} asked for", difference.key, value(0), value(1))
+                format!("  {}: {} in the run, {} requested", difference.key, value(0), value(1))
             })
             .collect();
         Err(Failure::request(format!(
-            "{} cannot be continued with other keys that affect its results:\n{}\nGive a spec with \
-             these keys instead of the run folder: that begins a new run",
+            "{} cannot be resumed with different values of keys that affect its results:\n{}\nTo start a \
+             new run with these values, give a spec instead of the run folder",
             path.display(),
-            told.join("\n")
+            lines.join("\n")
         )))
     }
 }
 
-fn tell_how_to_continue(
+fn print_resume_command(
     output: &Output,
     until: LastStage,
     folder: &RunFolder,
@@ -304,14 +304,14 @@ fn tell_how_to_continue(
 ) {
     let verb = if until == LastStage::Training { "train" } else { "run" };
     output.answer(format!(
-        "\nStopped in epoch {epoch} after step {step}; everything is kept. To continue:\n  \
+        "\nStopped in epoch {epoch} after step {step}; a checkpoint is saved. To resume:\n  \
          lungs {verb} {}",
         folder.root().display()
     ));
 }
 
-/// Sets the number of threads of this process, as the spec wants it.
+/// Sets the number of threads of this process to `runtime.threads`.
 pub(super) fn use_threads(spec: &Spec) {
-    // An error says that the pool is there already, with every core: good enough.
+    // Fails only if the pool exists already; that pool uses every core.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(spec.runtime.threads).build_global();
 }

@@ -1,10 +1,10 @@
-//! `--slurm`: work that is given to a Slurm cluster instead of being done here.
+//! `--slurm`: submits work to a Slurm cluster instead of doing it in this process.
 //!
-//! Scripts are kept in `slurm/` of the run, the sweep or the cache that they are for, with what their
-//! jobs print; each runs this very program with the flags that a person would give it.
+//! Batch scripts and the logs of their jobs are in `slurm/` of the run, the sweep or the cache. Each script
+//! calls this executable with ordinary command-line options.
 
 use super::output::Output;
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::files::{make_folder, write_bytes};
 use crate::slurm::{Job, TASK, job_number, shell};
 use crate::spec::Spec;
@@ -12,11 +12,11 @@ use clap::Args;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Whether, and how far, work is given to Slurm.
+/// Options of the submission to Slurm.
 #[derive(Args)]
 pub(super) struct Submission {
-    /// Write batch scripts from [slurm] of the spec and submit them. Jobs requeue themselves at the time limit
-    /// and after a lost node.
+    /// Write batch scripts with the settings of [slurm] and submit them to Slurm. Jobs are requeued at their
+    /// time limit and after a node failure, and resume.
     #[arg(long)]
     pub slurm: bool,
 
@@ -25,39 +25,39 @@ pub(super) struct Submission {
     pub dry_run: bool,
 }
 
-/// Which end of the job before it a job waits for.
+/// The condition on the previous job under which a job starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
-    /// It, or every task of it, did what was asked.
+pub(super) enum Dependency {
+    /// The previous job, with all its tasks, succeeded (`afterok`).
     Success,
-    /// It is over, however.
+    /// The previous job ended with any result (`afterany`).
     End,
 }
 
-/// What the jobs of one call have in common.
-pub(super) struct Call<'a> {
+/// Submits the jobs of one command.
+pub(super) struct Submitter<'a> {
     pub spec: &'a Spec,
-    /// The folder that the work is for.
+    /// The run, the sweep or the cache of the jobs.
     pub folder: &'a Path,
     pub submission: &'a Submission,
 }
 
-impl Call<'_> {
-    /// A job that runs this program with `arguments`; its script is called `stem`.
+impl Submitter<'_> {
+    /// A job that runs this program with `arguments`; the file name of its script is `<stem>.sh`.
     pub fn job(&self, stem: &str, about: &str, mut arguments: Vec<String>) -> Result<Job, Failure> {
         let program = std::env::current_exe().map_err(Failure::work)?;
-        let here = std::env::current_dir().map_err(Failure::work)?;
+        let working_directory = std::env::current_dir().map_err(Failure::work)?;
         let folder = std::path::absolute(self.folder).map_err(Failure::work)?;
         let (spec, cpus) = (self.spec, self.spec.slurm.cpus);
         if cpus > 0 && spec.runtime.threads == 0 {
-            // Not every cluster hides the processors that are not the job's.
+            // Some clusters let a job see more processors than it is given.
             arguments.extend(["--set".to_owned(), format!("runtime.threads={cpus}")]);
         }
         arguments.insert(0, program.display().to_string());
         Ok(Job {
             about: about.to_owned(),
             name: format!("lungs-{}-{stem}", spec.experiment.name),
-            folder: here,
+            folder: working_directory,
             script: folder.join("slurm").join(format!("{stem}.sh")),
             tasks: Vec::new(),
             trains: false,
@@ -65,12 +65,12 @@ impl Call<'_> {
         })
     }
 
-    /// The job that prepares: every part of `slurm.shards` a task where there are several.
+    /// The preparation job; with `slurm.shards` above 1, an array with a task per shard.
     pub fn preparation(&self, mut command: Vec<String>) -> Result<Job, Failure> {
         let shards = self.spec.slurm.shards;
         let about = match shards {
             0 | 1 => "Preparation of all series.".to_owned(),
-            _ => format!("Preparation of all series in {shards} parts."),
+            _ => format!("Preparation of all series in {shards} shards."),
         };
         if shards > 1 {
             command.extend(["--shard".to_owned(), format!("{TASK}/{shards}")]);
@@ -82,15 +82,15 @@ impl Call<'_> {
         Ok(job)
     }
 
-    /// Writes and submits the jobs, each after the one before it as it says; or prints them.
-    pub fn submit(&self, jobs: &[(Job, Option<After>)], output: &Output) -> Done {
-        let mut before: Option<String> = None;
-        for (job, after) in jobs {
+    /// Writes and submits the jobs, each with its dependency on the previous one; with `--dry-run` prints them.
+    pub fn submit(&self, jobs: &[(Job, Option<Dependency>)], output: &Output) -> CommandResult {
+        let mut previous: Option<String> = None;
+        for (job, dependency) in jobs {
             let text = job.script(&self.spec.slurm);
             let mut arguments = vec!["--parsable".to_owned()];
-            if let (Some(after), Some(before)) = (after, &before) {
-                let kind = if *after == After::Success { "afterok" } else { "afterany" };
-                arguments.push(format!("--dependency={kind}:{before}"));
+            if let (Some(dependency), Some(previous)) = (dependency, &previous) {
+                let kind = if *dependency == Dependency::Success { "afterok" } else { "afterany" };
+                arguments.push(format!("--dependency={kind}:{previous}"));
                 arguments.push("--kill-on-invalid-dep=yes".to_owned());
             }
             arguments.push(job.script.display().to_string());
@@ -98,21 +98,21 @@ impl Call<'_> {
             if self.submission.dry_run {
                 let words: Vec<String> = arguments.iter().map(|word| shell(word)).collect();
                 output.answer(format!("$ sbatch {}\n{text}", words.join(" ")));
-                before = Some(stem);
+                previous = Some(stem);
                 continue;
             }
             if let Some(folder) = job.script.parent() {
                 make_folder(folder).map_err(Failure::work)?;
             }
             write_bytes(&job.script, text.as_bytes()).map_err(Failure::work)?;
-            let number = sbatch(&arguments, &job.script, before.is_some())?;
+            let number = submit_script(&arguments, &job.script, previous.is_some())?;
             let tasks = match job.tasks.len() {
                 0 => String::new(),
                 1 => ", 1 task".to_owned(),
                 count => format!(", {count} tasks"),
             };
             output.answer(format!("job {number}  {}{tasks}", job.script.display()));
-            before = Some(number.to_string());
+            previous = Some(number.to_string());
         }
         if !self.submission.dry_run {
             output.say("Logs are next to the scripts; `squeue --me` shows the status.");
@@ -121,26 +121,25 @@ impl Call<'_> {
     }
 }
 
-/// Submits a script, and says which job it became.
-fn sbatch(arguments: &[String], script: &Path, others: bool) -> Result<u64, Failure> {
-    let done = Command::new("sbatch").args(arguments).stdin(Stdio::null()).output();
-    let done = done.map_err(|error| {
+/// Submits a script and returns the number of its job.
+fn submit_script(arguments: &[String], script: &Path, has_previous: bool) -> Result<u64, Failure> {
+    let output = Command::new("sbatch").args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| {
         Failure::work(format!(
-            "cannot run sbatch ({error}): Slurm's commands are needed where work is given to it. The \
-             script is written: {}; --dry-run prints it",
+            "cannot run sbatch ({error}): expected Slurm's commands in PATH. The script is written to {}",
             script.display()
         ))
     })?;
-    let printed = String::from_utf8_lossy(&done.stdout);
-    let said = String::from_utf8_lossy(&done.stderr);
-    match job_number(&printed).filter(|_| done.status.success()) {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    match job_number(&stdout).filter(|_| output.status.success()) {
         Some(number) => Ok(number),
         None => Err(Failure::work(format!(
-            "sbatch did not take {}: {}; the keys of [slurm] say what is asked for{}",
+            "sbatch rejected {}: {}; check the keys of [slurm]{}",
             script.display(),
-            said.trim().trim_start_matches("sbatch: error: "),
-            if others {
-                ". The jobs that are told above are submitted: scancel takes them back"
+            stderr.trim().trim_start_matches("sbatch: error: "),
+            if has_previous {
+                ". The jobs listed above are submitted; scancel cancels them"
             } else {
                 ""
             }

@@ -1,7 +1,7 @@
 //! `lungs weights`
 
 use super::output::{Output, columns};
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::model::{self, Variable};
 use crate::results::{ResultsError, RunFolder};
 use crate::spec::{Contract, load_preparation};
@@ -14,60 +14,60 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Weights from elsewhere and for elsewhere: import, inflate, export, show.
+/// Import, inflate, export and inspect weights.
 ///
-/// Reads TensorFlow checkpoints (`lungs` 0.1.5, kinetics-i3d, TF-slim), PyTorch .pt and .pth files
-/// and safetensors. Nothing in them is executed.
+/// Reads TensorFlow checkpoints (`lungs` 0.1.5, kinetics-i3d, TF-slim), PyTorch .pt and .pth files, and
+/// safetensors. No code in these files is executed.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs weights show model.ckpt-1234\n  lungs weights import model.ckpt-1234 -o weights/lungs-0.1.5.safetensors --spec experiments/original.toml\n  lungs weights inflate inception_v1.ckpt -o weights/imagenet.safetensors\n  lungs weights export results/demo --to pytorch-safetensors -o demo-pytorch.safetensors"
 )]
 pub(super) struct Weights {
     #[command(subcommand)]
-    verb: Verb,
+    action: Action,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum Action {
     Import(Import),
     Inflate(Inflate),
     Export(Export),
     Show(Show),
 }
 
-/// Make a .safetensors file of a three-dimensional network's checkpoint.
+/// Convert the checkpoint of a three-dimensional network to .safetensors.
 ///
-/// Every array is checked; what is missing or wrong is listed with what was expected and found. A
-/// learned scale of batch normalisation (PyTorch's bn.weight), which this network does not have, is
-/// folded into the kernels: the network stays the same function.
+/// Checks every array and lists missing and mismatched arrays with their expected and actual shapes. This
+/// network has no learned scale of batch normalisation (PyTorch's bn.weight); the import folds the scale
+/// into the kernels, which leaves the output of the network unchanged.
 #[derive(Args)]
 struct Import {
     #[command(flatten)]
     source: Source,
 
     #[command(flatten)]
-    target: Safetensors,
+    destination: Destination,
 
-    /// The checkpoint has no classifier, or it is to be left out.
+    /// Import without the classifier (required if the checkpoint has none).
     #[arg(long)]
     without_head: bool,
 }
 
-/// Make a .safetensors file of a two-dimensional Inception-v1, inflated to three dimensions.
+/// Inflate a two-dimensional Inception-v1 to three dimensions and write it as .safetensors.
 ///
-/// Each kernel is repeated along the depth and divided by its side, so that a volume of equal slices
-/// gives what a slice gave (Carreira & Zisserman 2017). The classifier is left out: train a new one,
-/// with model.init_head = "new".
+/// Repeats each kernel along the depth and divides it by its depth, so that a volume of identical slices
+/// gives the same output as one slice in two dimensions (Carreira & Zisserman 2017). Drops the classifier:
+/// train a new one with model.init_head = "new".
 #[derive(Args)]
 struct Inflate {
     #[command(flatten)]
     source: Source,
 
     #[command(flatten)]
-    target: Safetensors,
+    destination: Destination,
 }
 
-/// Write weights for other programs.
+/// Write weights for PyTorch or Burn.
 #[derive(Args)]
 struct Export {
     #[command(flatten)]
@@ -75,25 +75,24 @@ struct Export {
 
     /// Target format.
     #[arg(long, value_enum)]
-    to: Reader,
+    to: ExportFormat,
 
-    /// The file to write.
+    /// Output file.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Input channels that see the same image: 1 or 3; default: as they are.
+    /// Input channels, all with the same image: 1 or 3. [default: as in the weights]
     #[arg(long, value_parser = one_or_three())]
     channels: Option<usize>,
 }
 
-/// Show what a file or a run holds: names, shapes, counts, norms; what it would load into, and what
-/// would stay random.
+/// Show the arrays of a file or a run (names, shapes, counts, norms) and the network they load into.
 #[derive(Args)]
 struct Show {
     #[command(flatten)]
     source: Source,
 
-    /// List every array, not only kernels.
+    /// List all arrays, not only kernels.
     #[arg(long)]
     arrays: bool,
 }
@@ -103,32 +102,32 @@ struct Source {
     /// A checkpoint (model.ckpt-123, a .pt, .pth or .safetensors file), or the folder of a run.
     file: PathBuf,
 
-    /// What stands before the names of the network that is meant, where a file holds several.
+    /// Prefix of the array names of the network to load, for files with several networks.
     #[arg(long)]
     prefix: Option<String>,
 }
 
 #[derive(Args)]
-struct Safetensors {
-    /// The .safetensors file to write.
+struct Destination {
+    /// Output file (.safetensors).
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Input channels that see the same image: 1 or 3; default: as in the checkpoint.
+    /// Input channels, all with the same image: 1 or 3. [default: as in the checkpoint]
     #[arg(long, value_parser = one_or_three())]
     channels: Option<usize>,
 
-    /// Spec whose [preprocess] the weights were trained with; they then carry it, and `predict`
-    /// needs nothing else.
+    /// Spec with the [preprocess] settings of the training. They are stored in the metadata of the output,
+    /// so that `lungs predict` needs no --spec.
     #[arg(long, value_name = "SPEC")]
     spec: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Reader {
-    /// PyTorch: the names of the common public I3D.
+enum ExportFormat {
+    /// Safetensors with the array names of the common public PyTorch I3D.
     PytorchSafetensors,
-    /// Burn: a burnpack file of this program's network.
+    /// Burnpack file of this program's network.
     Burn,
 }
 
@@ -137,18 +136,18 @@ fn one_or_three() -> impl TypedValueParser<Value = usize> {
 }
 
 impl Weights {
-    pub fn execute(&self, output: &Output) -> Done {
-        match &self.verb {
-            Verb::Import(import) => import.execute(output),
-            Verb::Inflate(inflate) => inflate.execute(output),
-            Verb::Export(export) => export.execute(output),
-            Verb::Show(show) => show.execute(output),
+    pub fn execute(&self, output: &Output) -> CommandResult {
+        match &self.action {
+            Action::Import(import) => import.execute(output),
+            Action::Inflate(inflate) => inflate.execute(output),
+            Action::Export(export) => export.execute(output),
+            Action::Show(show) => show.execute(output),
         }
     }
 }
 
 impl Source {
-    /// The file itself, or the weights of a run's selected epoch.
+    /// The file itself, or the weights of the selected epoch of a run.
     fn path(&self) -> Result<PathBuf, Failure> {
         weights_file(&self.file)
     }
@@ -158,7 +157,7 @@ impl Source {
     }
 }
 
-/// The weights file that a path stands for: itself, or that of a run's selected epoch.
+/// The weights file for a path: the path itself, or the weights of the selected epoch of a run.
 pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
     match RunFolder::find(path) {
         Ok(run) => {
@@ -171,47 +170,47 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl Import {
-    fn execute(&self, output: &Output) -> Done {
+    fn execute(&self, output: &Output) -> CommandResult {
         let head = if self.without_head { Head::Drop } else { Head::Keep };
         let loaded = self.source.load(head)?;
         if loaded.layout.is_two_dimensional() {
             return Err(Failure::request(format!(
-                "{} is a {}; to make a three-dimensional network of it:\n  lungs weights inflate {} -o {}",
+                "{} is a {}, expected a three-dimensional network. To inflate it:\n  lungs weights inflate {} -o {}",
                 loaded.path.display(),
                 loaded.layout,
                 self.source.file.display(),
-                self.target.output.display()
+                self.destination.output.display()
             )));
         }
         if head == Head::Keep && !loaded.has_head() {
             return Err(Failure::request(format!(
-                "{} has no classifier: {} are missing; to import it all the same, give --without-head",
+                "{} has no classifier: {} are missing. To import it without a classifier, add --without-head",
                 loaded.path.display(),
                 model::head_names().join(" and ")
             )));
         }
-        self.target.write(loaded, output)
+        self.destination.write(loaded, output)
     }
 }
 
 impl Inflate {
-    fn execute(&self, output: &Output) -> Done {
+    fn execute(&self, output: &Output) -> CommandResult {
         let loaded = self.source.load(Head::Drop)?;
         if !loaded.layout.is_two_dimensional() {
             return Err(Failure::request(format!(
-                "{} is three-dimensional already ({}); to take it as it is:\n  lungs weights import {} -o {}",
+                "{} is already three-dimensional ({}). To import it:\n  lungs weights import {} -o {}",
                 loaded.path.display(),
                 loaded.layout,
                 self.source.file.display(),
-                self.target.output.display()
+                self.destination.output.display()
             )));
         }
-        self.target.write(loaded, output)
+        self.destination.write(loaded, output)
     }
 }
 
-impl Safetensors {
-    fn write(&self, loaded: LoadedNetwork, output: &Output) -> Done {
+impl Destination {
+    fn write(&self, loaded: LoadedNetwork, output: &Output) -> CommandResult {
         let loaded = match self.channels {
             Some(channels) => loaded.with_channels(channels),
             None => loaded,
@@ -224,62 +223,62 @@ impl Safetensors {
         let written = model::save_variables(&loaded.variables, &self.output, &metadata);
         written.map_err(Failure::work)?;
         output.say(heading(&loaded));
-        for line in left_out_lines(&loaded) {
+        for line in ignored_lines(&loaded) {
             output.say(line);
         }
         for entry in &loaded.unused_entries {
             output.detail(format!("  {}: {}", entry.name, entry.description));
         }
         output.answer(format!(
-            "{} arrays, {} numbers in {}",
+            "{} arrays, {} values in {}",
             loaded.variables.len(),
             grouped(loaded.count()),
             self.output.display()
         ));
         if !loaded.has_head() {
-            output.say("It has no classifier: train one, with model.init_head = \"new\".");
+            output.say("The file has no classifier: train one with model.init_head = \"new\".");
         }
         if !metadata.contains_key("lungs.preprocess") {
             output.say(
-                "It does not say how series were prepared for it: give --spec here, or to `lungs predict`.",
+                "The file has no preprocessing metadata: pass --spec to this command or to `lungs predict`.",
             );
         }
         Ok(())
     }
 }
 
-/// The name of the file that weights come from, and what it is.
+/// File name, file type and layout of the source of the weights.
 fn source_of(loaded: &LoadedNetwork) -> String {
     let name = loaded.path.file_name().unwrap_or_default().to_string_lossy();
     format!("{name} ({}, {})", loaded.kind, loaded.layout)
 }
 
 impl Export {
-    fn execute(&self, output: &Output) -> Done {
+    fn execute(&self, output: &Output) -> CommandResult {
         let loaded = self.source.load(Head::Keep)?;
         let loaded = match self.channels {
             Some(channels) => loaded.with_channels(channels),
             None => loaded,
         };
         let target = match self.to {
-            Reader::PytorchSafetensors => Target::PyTorchSafetensors,
-            Reader::Burn => Target::Burn,
+            ExportFormat::PytorchSafetensors => Target::PyTorchSafetensors,
+            ExportFormat::Burn => Target::Burn,
         };
         weights::export(&loaded, target, &self.output)?;
         output.say(heading(&loaded));
         output.answer(format!("written: {}", self.output.display()));
-        output.say("How to load it: docs/weights.md");
+        output.say("Loading instructions: docs/weights.md");
         Ok(())
     }
 }
 
 impl Show {
-    fn execute(&self, output: &Output) -> Done {
+    fn execute(&self, output: &Output) -> CommandResult {
         let path = self.source.path()?;
         let loaded = match weights::load(&path, self.source.prefix.as_deref(), Head::Keep) {
             Ok(loaded) => loaded,
             Err(error @ (LoadError::NoNetwork { .. } | LoadError::Mismatch { .. })) => {
-                // What is there is what the user needs to see.
+                // List the arrays of the file next to the error.
                 let (kind, archive) = weights::read_archive(&path)?;
                 output.answer(format!(
                     "{}: {kind}, {} arrays",
@@ -294,7 +293,7 @@ impl Show {
         output.answer(heading(&loaded));
         output.answer(array_table(&loaded.variables, self.arrays));
         output.answer("");
-        for line in verdict(&loaded) {
+        for line in compatibility(&loaded) {
             output.answer(line);
         }
         Ok(())
@@ -309,41 +308,41 @@ fn heading(loaded: &LoadedNetwork) -> String {
     format!("{}: {}, {}{prefix}", loaded.path.display(), loaded.kind, loaded.layout)
 }
 
-fn left_out_lines(loaded: &LoadedNetwork) -> Vec<String> {
+fn ignored_lines(loaded: &LoadedNetwork) -> Vec<String> {
     let kinds = unused_by_kind(&loaded.unused_entries).into_iter();
-    kinds.map(|(what, count)| format!("left out: {count} × {what}")).collect()
+    kinds.map(|(kind, count)| format!("ignored: {count} × {kind}")).collect()
 }
 
-/// What the weights would load into, and what not.
-fn verdict(loaded: &LoadedNetwork) -> Vec<String> {
+/// The network that the weights load into, and the arrays that it does not use.
+fn compatibility(loaded: &LoadedNetwork) -> Vec<String> {
     let config = loaded.config;
     let mut lines = vec![
-        format!("{} numbers in {} arrays", grouped(loaded.count()), loaded.variables.len()),
+        format!("{} values in {} arrays", grouped(loaded.count()), loaded.variables.len()),
         format!(
             "loads into model.width = {}, model.channels = {}",
             config.width_multiplier,
             match config.in_channels {
                 1 => "1 (or 3)".to_owned(),
                 3 => "3, or 1 with the same output".to_owned(),
-                other => format!("1, summed over its {other} inputs"),
+                other => format!("1, summed over its {other} input channels"),
             }
         ),
         format!("classifier: {}", head_compatibility(loaded)),
     ];
-    lines.extend(left_out_lines(loaded));
+    lines.extend(ignored_lines(loaded));
     lines.push(match Contract::from_metadata(&loaded.metadata) {
         Ok(Some(contract)) => {
             let window = contract.preprocess.window;
             let [depth, height, width] = contract.preprocess.size;
             format!(
-                "prepared for: {} mm, {depth}×{height}×{width} voxels, {} slices seen, {} to {} HU",
+                "prepared for: {} mm, {depth}×{height}×{width} voxels, {} slices as input, {} to {} HU",
                 contract.preprocess.spacing_mm,
                 contract.model.slices,
                 window.lower_hu,
                 window.upper_hu
             )
         }
-        Ok(None) => "prepared for: not said (to say it: lungs weights import --spec)".to_owned(),
+        Ok(None) => "prepared for: unknown (to add it: lungs weights import --spec)".to_owned(),
         Err(error) => format!("prepared for: {error}"),
     });
     if let Some(source) = loaded.metadata.get("lungs.source") {
@@ -352,18 +351,18 @@ fn verdict(loaded: &LoadedNetwork) -> Vec<String> {
     lines
 }
 
-/// Names, shapes, counts, norms and ranges; of kernels alone unless `all`.
+/// Names, shapes, counts, norms and ranges of all arrays, or of kernels only.
 fn array_table(arrays: &[Variable], all: bool) -> String {
-    let header = ["array", "shape", "numbers", "norm", "least", "greatest"].map(str::to_owned);
+    let header = ["array", "shape", "values", "norm", "min", "max"].map(str::to_owned);
     let mut rows = vec![header.to_vec()];
     let shown = arrays.iter().filter(|array| all || array.shape.len() > 1);
     rows.extend(shown.map(|array| {
         let ArraySummary { name, shape, count, norm, range } = ArraySummary::of(array);
         let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
-        let [least, greatest] = range.map_or(["–", "–"].map(str::to_owned), |range| {
+        let [min, max] = range.map_or(["–", "–"].map(str::to_owned), |range| {
             range.map(|value| format!("{value:.4}"))
         });
-        vec![name, sides.join("×"), grouped(count), format!("{norm:.4}"), least, greatest]
+        vec![name, sides.join("×"), grouped(count), format!("{norm:.4}"), min, max]
     }));
     columns(&rows)
 }

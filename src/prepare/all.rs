@@ -162,7 +162,7 @@ fn prepare_guarded(
     let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, context, if_locked)));
     let row = work.unwrap_or_else(|panic| {
         let mut row = empty_row(image);
-        refuse(&mut row, &Refusal::Defect { message: panics::text(panic.as_ref()) });
+        refuse(&mut row, &Refusal::Defect { message: panics::message(panic.as_ref()) });
         Ok(Some(row))
     });
     Ok(row?.map(|row| {

@@ -1,243 +1,250 @@
-//! `[sweep]` → runs.
+//! Expands a `[sweep]` table into runs.
 
-use super::names::{plain, unique, value_in_words, word_for};
+use super::names::{key_word, plain_name, unique_name, value_word};
 use crate::spec::{Setting, Spec, SpecError, SweepFolds, SweepSource};
 use miette::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// A run that a sweep stands for.
+/// A run of an expanded sweep.
 #[derive(Clone, Debug)]
 pub struct PlannedRun {
-    /// Names its folder inside the sweep's; runs that began under another name keep it.
+    /// Name of its folder inside the folder of the sweep. A run that started under another name keeps it.
     pub name: String,
-    /// What runs of other seeds and folds share with it, in words; empty where that is all there is.
+    /// The varied keys except seed and fold, as text; empty if the sweep varies only seed and fold.
     pub combination: String,
-    /// The keys that it varies.
+    /// The varied keys with their values.
     pub settings: Vec<Setting>,
-    /// Its whole spec.
+    /// The complete spec.
     pub spec: Spec,
-    /// The hash of what affects results in it: what it is known by.
+    /// Hash of the keys of the spec that affect results; identifies the run.
     pub hash: String,
 }
 
-/// A sweep that cannot be.
+/// An invalid sweep.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum SweepError {
-    /// Something in the spec, or in the keys that a run varies.
+    /// An invalid spec, or an invalid value of a varied key.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Spec(#[from] SpecError),
-    /// Nothing is varied.
-    #[error("[sweep] of {path} varies nothing")]
+    /// No key is varied.
+    #[error("{path}: [sweep] varies no key")]
     #[diagnostic(help(
-        "give it seeds = [1, 2, 3], folds = \"all\", [sweep.grid] or [[sweep.list]]: docs/sweep.md"
+        "add seeds = [1, 2, 3], folds = \"all\", [sweep.grid] or [[sweep.list]]; see docs/sweep.md"
     ))]
     Nothing {
         /// The spec.
         path: PathBuf,
     },
-    /// A key that is the same for all runs of a sweep.
-    #[error("[sweep] of {path} varies {key}, {why}")]
-    #[diagnostic(help("set it for all runs, outside of [sweep]"))]
+    /// A key that must be the same for all runs of a sweep.
+    #[error("{path}: [sweep] cannot vary {key}, {reason}")]
+    #[diagnostic(help("set the key for all runs, outside [sweep]"))]
     Fixed {
         /// The spec.
         path: PathBuf,
         /// The key.
         key: String,
-        /// Why it is fixed.
-        why: &'static str,
+        /// Why all runs share the key.
+        reason: &'static str,
     },
-    /// A key that is varied in two places.
-    #[error("[sweep] of {path} varies {key} twice: in {} and in {}", .places[0], .places[1])]
-    #[diagnostic(help("leave it in one of the two"))]
+    /// A key that is varied in two sections.
+    #[error("{path}: [sweep] varies {key} twice: in {} and in {}", .sections[0], .sections[1])]
+    #[diagnostic(help("remove it from one of the two"))]
     Twice {
         /// The spec.
         path: PathBuf,
         /// The key.
         key: String,
-        /// Where.
-        places: [&'static str; 2],
+        /// The two sections.
+        sections: [&'static str; 2],
     },
     /// Two runs would be the same experiment.
-    #[error("two runs of [sweep] in {path} are the same experiment:\n  {}\n  {}", .runs[0], .runs[1])]
-    #[diagnostic(help("{why}"))]
+    #[error("{path}: two runs of [sweep] are the same experiment:\n  {}\n  {}", .runs[0], .runs[1])]
+    #[diagnostic(help("{help}"))]
     Same {
         /// The spec.
         path: PathBuf,
-        /// What each sets.
+        /// The settings of the two runs.
         runs: [String; 2],
-        /// What to do.
-        why: String,
+        /// How to correct the table.
+        help: String,
     },
-    /// Folds of no cross-validation.
-    #[error("sweep.folds of {path} is set, but split.folds is 0: there are no folds")]
-    #[diagnostic(help("set split.folds, for example to 5"))]
+    /// Folds without a cross-validation.
+    #[error("{path}: sweep.folds is set, but split.folds is 0 (no cross-validation)")]
+    #[diagnostic(help("set split.folds, e.g. to 5"))]
     NoFolds {
         /// The spec.
         path: PathBuf,
     },
 }
 
-/// One way to set keys, with the words for it in a name.
+/// A combination of settings with its name.
 #[derive(Clone, Default)]
-struct Combination {
+struct SettingCombination {
+    /// Words of the name of the run.
     words: Vec<String>,
-    /// The same for people, without seed and fold.
-    told: Vec<String>,
+    /// Readable description, without seed and fold.
+    description: Vec<String>,
     settings: Vec<Setting>,
 }
 
-impl Combination {
+impl SettingCombination {
     fn with(&self, word: String, settings: impl IntoIterator<Item = Setting>) -> Self {
-        let mut more = self.clone();
-        more.words.push(word);
-        more.settings.extend(settings);
-        more
+        let mut extended = self.clone();
+        extended.words.push(word);
+        extended.settings.extend(settings);
+        extended
     }
 
-    fn called(mut self, told: String) -> Self {
-        self.told.push(told);
+    fn with_description(mut self, description: String) -> Self {
+        self.description.push(description);
         self
     }
 }
 
-/// Every run of a sweep, each with a spec that cannot be wrong: entries of the list slowest, then the
-/// keys of the grid in the order of the file, folds, and seeds fastest.
+/// Expands a sweep into runs with validated specs. Seeds vary fastest, then folds, then the keys of the grid in
+/// the order of the file; entries of the list vary slowest.
 ///
 /// # Errors
-/// The first thing that is wrong with any of them; nothing has been written then.
+/// The first error of any run. Nothing is written.
 pub fn expand(source: &SweepSource) -> Result<Vec<PlannedRun>, SweepError> {
     let path = || source.path.clone();
     check_keys(source)?;
-    let mut found: Vec<(Combination, Spec)> = Vec::new();
-    for combination in grid_of(source) {
-        let folds: Vec<u64> = folds_of(source, &combination)?.iter().map(|&f| f as u64).collect();
+    let mut resolved: Vec<(SettingCombination, Spec)> = Vec::new();
+    for combination in grid_combinations(source) {
+        let folds: Vec<u64> =
+            requested_folds(source, &combination)?.iter().map(|&f| f as u64).collect();
         let with_folds = if folds.is_empty() {
             vec![combination]
         } else {
-            spread(&combination, "split.fold", "fold", &folds)
+            vary_key(&combination, "split.fold", "fold", &folds)
         };
         let seeds = &source.table.seeds;
-        for one in with_folds {
+        for combination in with_folds {
             let with_seeds = if seeds.is_empty() {
-                vec![one]
+                vec![combination]
             } else {
-                spread(&one, "experiment.seed", "seed", seeds)
+                vary_key(&combination, "experiment.seed", "seed", seeds)
             };
-            for one in with_seeds {
-                let spec = source.resolve(&one.settings)?;
-                found.push((one, spec));
+            for combination in with_seeds {
+                let spec = source.resolve(&combination.settings)?;
+                resolved.push((combination, spec));
             }
         }
     }
-    if found.iter().all(|(one, _)| one.settings.is_empty()) {
+    if resolved.iter().all(|(combination, _)| combination.settings.is_empty()) {
         return Err(SweepError::Nothing { path: path() });
     }
     let mut taken = BTreeSet::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut index_by_hash: BTreeMap<String, usize> = BTreeMap::new();
     let mut runs: Vec<PlannedRun> = Vec::new();
-    for (one, spec) in found {
+    for (SettingCombination { words, description, settings }, spec) in resolved {
         let hash = spec.hash();
-        if let Some(&other) = known.get(&hash) {
-            let told = [&runs[other].settings, &one.settings].map(|settings| in_words(settings));
-            return Err(SweepError::Same { path: path(), why: why_same(&told), runs: told });
+        if let Some(&other) = index_by_hash.get(&hash) {
+            let texts = [&runs[other].settings, &settings].map(|settings| settings_text(settings));
+            return Err(SweepError::Same { path: path(), help: same_help(&texts), runs: texts });
         }
-        known.insert(hash.clone(), runs.len());
-        let name = unique(&plain(&one.words.join("_")), &hash, &mut taken);
-        let combination = one.told.join(", ");
-        runs.push(PlannedRun { name, combination, settings: one.settings, spec, hash });
+        index_by_hash.insert(hash.clone(), runs.len());
+        let name = unique_name(&plain_name(&words.join("_")), &hash, &mut taken);
+        let combination = description.join(", ");
+        runs.push(PlannedRun { name, combination, settings, spec, hash });
     }
     Ok(runs)
 }
 
 /// `loss.name = "focal", experiment.seed = 2`
-fn in_words(settings: &[Setting]) -> String {
-    let told = settings.iter().map(|setting| format!("{} = {}", setting.key, setting.value));
-    told.collect::<Vec<_>>().join(", ")
+fn settings_text(settings: &[Setting]) -> String {
+    let texts = settings.iter().map(|setting| format!("{} = {}", setting.key, setting.value));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
-fn why_same(told: &[String; 2]) -> String {
-    if told[0] == told[1] {
-        "the same values are given twice: take one of them out".to_owned()
+fn same_help(runs: &[String; 2]) -> String {
+    if runs[0] == runs[1] {
+        "the same values are listed twice: remove one of them".to_owned()
     } else {
-        "what they set differently plays no part in the results (as loss.gamma with \
-                  cross-entropy): give values that belong together as [[sweep.list]]"
+        "the values that differ do not affect the results (e.g. loss.gamma with cross-entropy): \
+         list values that belong together with [[sweep.list]]"
             .to_owned()
     }
 }
 
-/// Keys that no run can vary, and keys that two places would.
+/// Rejects keys that a sweep cannot vary, and keys that two sections vary.
 fn check_keys(source: &SweepSource) -> Result<(), SweepError> {
-    let mut seen: BTreeMap<&str, &'static str> = BTreeMap::new();
+    let mut sections: BTreeMap<&str, &'static str> = BTreeMap::new();
     if !source.table.seeds.is_empty() {
-        seen.insert("experiment.seed", "sweep.seeds");
+        sections.insert("experiment.seed", "sweep.seeds");
     }
     if source.table.folds != SweepFolds::default() {
-        seen.insert("split.fold", "sweep.folds");
+        sections.insert("split.fold", "sweep.folds");
     }
     let grid = source.grid.iter().map(|(key, _)| (key.as_str(), "[sweep.grid]"));
-    let listed: BTreeSet<&str> =
-        source.list.iter().flat_map(|(_, entry)| entry).map(|one| one.key.as_str()).collect();
-    for (key, place) in grid.chain(listed.into_iter().map(|key| (key, "[[sweep.list]]"))) {
-        let why = match key {
-            "experiment.name" | "runtime.results" => "which says where all of its runs are",
-            "runtime.threads" => "which is shared among the runs that work at once",
+    let list_settings = source.list.iter().flat_map(|(_, entry)| entry);
+    let list_keys: BTreeSet<&str> = list_settings.map(|setting| setting.key.as_str()).collect();
+    for (key, section) in grid.chain(list_keys.into_iter().map(|key| (key, "[[sweep.list]]"))) {
+        let reason = match key {
+            "experiment.name" | "runtime.results" => "which sets the folder of all runs",
+            "runtime.threads" => "which is divided among parallel runs",
             _ if key.starts_with("slurm.") => "which all jobs of a sweep share",
             _ => "",
         };
-        if !why.is_empty() {
+        if !reason.is_empty() {
             let (path, key) = (source.path.clone(), key.to_owned());
-            return Err(SweepError::Fixed { path, key, why });
+            return Err(SweepError::Fixed { path, key, reason });
         }
-        if let Some(other) = seen.insert(key, place) {
+        if let Some(other) = sections.insert(key, section) {
             let (path, key) = (source.path.clone(), key.to_owned());
-            return Err(SweepError::Twice { path, key, places: [other, place] });
+            return Err(SweepError::Twice { path, key, sections: [other, section] });
         }
     }
     Ok(())
 }
 
 /// Entries of the list with every combination of the grid.
-fn grid_of(source: &SweepSource) -> Vec<Combination> {
-    let keys =
-        |settings: &[Setting]| settings.iter().map(|one| one.key.clone()).collect::<Vec<_>>();
-    let listed = source.list.iter().flat_map(|(_, entry)| keys(entry));
-    let all: BTreeSet<String> =
-        source.grid.iter().map(|(key, _)| key.clone()).chain(listed).collect();
-    let word =
-        |one: &Setting| format!("{}-{}", word_for(&one.key, &all), value_in_words(&one.value));
-    let mut found = vec![Combination::default()];
+fn grid_combinations(source: &SweepSource) -> Vec<SettingCombination> {
+    let list_settings = source.list.iter().flat_map(|(_, entry)| entry);
+    let list_keys = list_settings.map(|setting| setting.key.clone());
+    let all_keys: BTreeSet<String> =
+        source.grid.iter().map(|(key, _)| key.clone()).chain(list_keys).collect();
+    let word = |setting: &Setting| {
+        format!("{}-{}", key_word(&setting.key, &all_keys), value_word(&setting.value))
+    };
+    let mut combinations = vec![SettingCombination::default()];
     if !source.list.is_empty() {
         let entry = |(name, entry): &(Option<String>, Vec<Setting>)| {
             let words = || entry.iter().map(word).collect::<Vec<_>>().join("_");
-            let told = name.clone().unwrap_or_else(|| in_words(entry));
+            let description = name.clone().unwrap_or_else(|| settings_text(entry));
             let name = name.clone().unwrap_or_else(words);
-            Combination::default().with(name, entry.iter().cloned()).called(told)
+            SettingCombination::default()
+                .with(name, entry.iter().cloned())
+                .with_description(description)
         };
-        found = source.list.iter().map(entry).collect();
+        combinations = source.list.iter().map(entry).collect();
     }
     for (key, values) in &source.grid {
         let setting = |value: &toml::Value| Setting { key: key.clone(), value: value.clone() };
         let settings: Vec<Setting> = values.iter().map(setting).collect();
-        let each = |one: &Combination| -> Vec<Combination> {
+        let extend = |combination: &SettingCombination| -> Vec<SettingCombination> {
             let with = |setting: &Setting| {
-                let told = in_words(std::slice::from_ref(setting));
-                one.with(word(setting), [setting.clone()]).called(told)
+                let description = settings_text(std::slice::from_ref(setting));
+                combination.with(word(setting), [setting.clone()]).with_description(description)
             };
             settings.iter().map(with).collect()
         };
-        found = found.iter().flat_map(each).collect();
+        combinations = combinations.iter().flat_map(extend).collect();
     }
-    found
+    combinations
 }
 
-/// The folds that are runs of their own.
-fn folds_of(source: &SweepSource, one: &Combination) -> Result<Vec<usize>, SweepError> {
+/// The folds that become separate runs.
+fn requested_folds(
+    source: &SweepSource,
+    combination: &SettingCombination,
+) -> Result<Vec<usize>, SweepError> {
     if source.table.folds == SweepFolds::default() {
         return Ok(Vec::new());
     }
-    let folds = source.resolve(&one.settings)?.split.folds;
+    let folds = source.resolve(&combination.settings)?.split.folds;
     match &source.table.folds {
         _ if folds == 0 => Err(SweepError::NoFolds { path: source.path.clone() }),
         SweepFolds::All(_) => Ok((1..=folds).collect()),
@@ -245,12 +252,17 @@ fn folds_of(source: &SweepSource, one: &Combination) -> Result<Vec<usize>, Sweep
     }
 }
 
-/// A combination once for each number of a key.
-fn spread(one: &Combination, key: &str, word: &str, numbers: &[u64]) -> Vec<Combination> {
-    let each = numbers.iter().map(|&number| {
-        // What does not fit is told by the check of the spec.
+/// The combination extended by each number as the value of a key.
+fn vary_key(
+    combination: &SettingCombination,
+    key: &str,
+    word: &str,
+    numbers: &[u64],
+) -> Vec<SettingCombination> {
+    let combinations = numbers.iter().map(|&number| {
+        // The validation of the spec rejects -1.
         let value = toml::Value::Integer(i64::try_from(number).unwrap_or(-1));
-        one.with(format!("{word}-{number}"), [Setting { key: key.to_owned(), value }])
+        combination.with(format!("{word}-{number}"), [Setting { key: key.to_owned(), value }])
     });
-    each.collect()
+    combinations.collect()
 }

@@ -1,7 +1,8 @@
 //! The folder of a sweep, and its manifest.
 
 use super::expand::PlannedRun;
-use super::standing::{State, standing};
+use super::names::unique_name;
+use super::standing::{RunStatus, run_summary};
 use crate::files::{make_folder, write_bytes};
 use crate::results::{ResultsError, RunFolder, SWEEP_FILE};
 use serde::{Deserialize, Serialize};
@@ -14,26 +15,26 @@ use std::path::{Path, PathBuf};
 pub struct SweepManifest {
     /// Version of this file's format.
     pub format: u32,
-    /// The spec that was expanded last.
+    /// The spec of the last expansion.
     pub spec: PathBuf,
-    /// The runs, in the order of the table; after them those that it no longer asks for.
+    /// The runs in the order of the table, followed by runs that are no longer in the table.
     pub runs: Vec<ManifestRun>,
 }
 
 /// A run in `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ManifestRun {
-    /// Names its folder.
+    /// Name of its folder.
     pub name: String,
     /// The hash of its spec.
     pub hash: String,
-    /// Whether the table asks for it still.
+    /// Whether the run is in the current table.
     pub wanted: bool,
-    /// The keys that it varies, in the order of the table.
+    /// The varied keys, in the order of the table.
     pub settings: serde_json::Map<String, serde_json::Value>,
-    /// Where it stood when this was written.
-    pub state: State,
-    /// Why it failed, where its last process did.
+    /// Status at the time of writing.
+    pub state: RunStatus,
+    /// Why its last process failed, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
@@ -48,14 +49,14 @@ pub struct SweepFolder {
 }
 
 impl SweepFolder {
-    /// The folder of the sweep of these runs: nothing is made.
+    /// The folder of the sweep of these runs. Creates nothing.
     pub fn of(runs: &[PlannedRun], name: &str) -> Self {
         let spec = runs.first().map(|run| &run.spec);
         let experiment = spec.map(|spec| spec.runtime.results.join(&spec.experiment.name));
         Self { root: experiment.unwrap_or_default().join(name) }
     }
 
-    /// The folder itself.
+    /// Path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -65,22 +66,22 @@ impl SweepFolder {
         self.root.join(name)
     }
 
-    /// The run of this name, if it has begun.
+    /// The run with this name, if it has started.
     pub fn run(&self, name: &str) -> Option<RunFolder> {
         RunFolder::open(&self.run_path(name)).ok()
     }
 
-    /// What the processes of a run have printed.
+    /// Log of the processes of a run.
     pub fn log_file(&self, name: &str) -> PathBuf {
         self.root.join("logs").join(format!("{name}.log"))
     }
 
-    /// All finished runs side by side, as a page.
+    /// HTML page with the comparison of all finished runs.
     pub fn comparison_page(&self) -> PathBuf {
         self.root.join("comparison.html")
     }
 
-    /// The same figures as a table.
+    /// CSV table with the comparison of all finished runs.
     pub fn comparison_table(&self) -> PathBuf {
         self.root.join("comparison.csv")
     }
@@ -88,7 +89,7 @@ impl SweepFolder {
     /// The manifest, if there is one.
     ///
     /// # Errors
-    /// When it cannot be read, or is of a later format.
+    /// If it cannot be read, or has a newer format.
     pub fn manifest(&self) -> Result<Option<SweepManifest>, ResultsError> {
         let path = self.root.join(SWEEP_FILE);
         let damaged = |message: String| ResultsError::Read { path: path.clone(), message };
@@ -97,14 +98,14 @@ impl SweepFolder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(damaged(error.to_string())),
         };
-        let told = |error: serde_json::Error| {
-            damaged(format!("{error}; it can be removed: what is finished stays finished"))
+        let invalid = |error: serde_json::Error| {
+            damaged(format!("{error}; delete this file to continue: finished runs stay finished"))
         };
-        let manifest: SweepManifest = serde_json::from_str(&text).map_err(told)?;
+        let manifest: SweepManifest = serde_json::from_str(&text).map_err(invalid)?;
         if manifest.format > FORMAT {
             let message = format!(
-                "its format is {}, this program knows those up to {FORMAT}: use the program that \
-                 wrote it",
+                "found format version {}, expected at most {FORMAT}; use the version of the program that \
+                 wrote this file",
                 manifest.format
             );
             return Err(damaged(message));
@@ -112,17 +113,16 @@ impl SweepFolder {
         Ok(Some(manifest))
     }
 
-    /// Gives runs the names under which they began, here or under an earlier table, and all others
-    /// names that are free. Reads only.
+    /// Gives started runs the names of their existing folders, and all other runs unique names. Writes nothing.
     ///
     /// # Errors
-    /// When the manifest cannot be read.
-    pub fn settle_names(&self, runs: &mut [PlannedRun]) -> Result<(), ResultsError> {
-        let mut begun: BTreeMap<String, String> = BTreeMap::new();
+    /// If the manifest cannot be read.
+    pub fn assign_names(&self, runs: &mut [PlannedRun]) -> Result<(), ResultsError> {
+        let mut names_by_hash: BTreeMap<String, String> = BTreeMap::new();
         for run in self.manifest()?.into_iter().flat_map(|manifest| manifest.runs) {
-            begun.insert(run.hash, run.name);
+            names_by_hash.insert(run.hash, run.name);
         }
-        // A lost manifest loses no run.
+        // Without a manifest, runs are found by their folders.
         for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
             let (Ok(run), Ok(name)) =
                 (RunFolder::open(&entry.path()), entry.file_name().into_string())
@@ -130,42 +130,47 @@ impl SweepFolder {
                 continue;
             };
             if let Ok(spec) = run.spec() {
-                begun.insert(spec.hash(), name);
+                names_by_hash.insert(spec.hash(), name);
             }
         }
-        let mut taken: BTreeSet<String> = begun.values().map(|name| name.to_lowercase()).collect();
+        let mut taken: BTreeSet<String> =
+            names_by_hash.values().map(|name| name.to_lowercase()).collect();
         for run in runs.iter_mut() {
-            match begun.get(&run.hash) {
+            match names_by_hash.get(&run.hash) {
                 Some(name) => run.name.clone_from(name),
-                None => run.name = super::names::unique(&run.name, &run.hash, &mut taken),
+                None => run.name = unique_name(&run.name, &run.hash, &mut taken),
             }
         }
         Ok(())
     }
 
-    /// Writes the manifest of these runs, each as it stands. What became of others stays noted.
+    /// Writes the manifest with the current status of these runs, and keeps the entries of all other runs.
     ///
     /// # Errors
-    /// When it cannot be read or written.
+    /// If it cannot be read or written.
     pub fn write_manifest(&self, spec: &Path, runs: &[PlannedRun]) -> Result<(), ResultsError> {
         let _lock = self.lock()?;
-        let known = self.manifest()?.unwrap_or_default();
+        let previous = self.manifest()?.unwrap_or_default();
         let failure_of = |hash: &str| {
-            known.runs.iter().find(|run| run.hash == hash).and_then(|run| run.failure.clone())
+            previous.runs.iter().find(|run| run.hash == hash).and_then(|run| run.failure.clone())
         };
-        let wanted: BTreeSet<&str> = runs.iter().map(|run| run.hash.as_str()).collect();
-        let mut all: Vec<ManifestRun> =
+        let hashes: BTreeSet<&str> = runs.iter().map(|run| run.hash.as_str()).collect();
+        let mut entries: Vec<ManifestRun> =
             runs.iter().map(|run| self.entry(run, failure_of(&run.hash))).collect();
-        let others = known.runs.iter().filter(|run| !wanted.contains(run.hash.as_str()));
-        all.extend(others.map(|run| ManifestRun { wanted: false, ..run.clone() }));
-        self.write(&SweepManifest { format: FORMAT, spec: spec.to_owned(), runs: all })
+        let others = previous.runs.iter().filter(|run| !hashes.contains(run.hash.as_str()));
+        entries.extend(others.map(|run| ManifestRun { wanted: false, ..run.clone() }));
+        self.write(&SweepManifest { format: FORMAT, spec: spec.to_owned(), runs: entries })
     }
 
-    /// Notes how the process of a run ended: why it failed, or that it did not.
+    /// Records the outcome of the process of a run in the manifest, with the reason of a failure.
     ///
     /// # Errors
-    /// When the manifest cannot be read or written.
-    pub fn note(&self, run: &PlannedRun, failure: Option<&str>) -> Result<(), ResultsError> {
+    /// If the manifest cannot be read or written.
+    pub fn record_outcome(
+        &self,
+        run: &PlannedRun,
+        failure: Option<&str>,
+    ) -> Result<(), ResultsError> {
         let _lock = self.lock()?;
         let Some(mut manifest) = self.manifest()? else { return Ok(()) };
         let Some(entry) = manifest.runs.iter_mut().find(|entry| entry.hash == run.hash) else {
@@ -177,13 +182,17 @@ impl SweepFolder {
 
     fn entry(&self, run: &PlannedRun, failure: Option<String>) -> ManifestRun {
         let json = |value: &toml::Value| serde_json::to_value(value).unwrap_or_default();
-        let state = standing(self, run, failure.as_deref()).state;
+        let state = run_summary(self, run, failure.as_deref()).state;
         ManifestRun {
             name: run.name.clone(),
             hash: run.hash.clone(),
             wanted: true,
-            settings: run.settings.iter().map(|one| (one.key.clone(), json(&one.value))).collect(),
-            failure: failure.filter(|_| state == State::Failed),
+            settings: run
+                .settings
+                .iter()
+                .map(|setting| (setting.key.clone(), json(&setting.value)))
+                .collect(),
+            failure: failure.filter(|_| state == RunStatus::Failed),
             state,
         }
     }
@@ -193,29 +202,29 @@ impl SweepFolder {
         Ok(write_bytes(&self.root.join(SWEEP_FILE), (text + "\n").as_bytes())?)
     }
 
-    /// Waits for, and takes, what several sweeps of one folder do one after the other.
+    /// Waits for the lock of the folder, which serialises the writes of parallel sweeps, and takes it.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// If the folder or the lock file cannot be created.
     pub fn lock(&self) -> Result<File, ResultsError> {
         make_folder(&self.root)?;
         let path = self.root.join("sweep.lock");
-        let broken = |source| ResultsError::CannotCreate { path: path.clone(), source };
+        let cannot_create = |source| ResultsError::CannotCreate { path: path.clone(), source };
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(broken)?;
-        file.lock().map_err(broken)?;
+        let file = file.map_err(cannot_create)?;
+        file.lock().map_err(cannot_create)?;
         Ok(file)
     }
 }
 
-/// The runs at `path`: the finished ones that a sweep asks for, else what [`RunFolder::find`] has.
+/// The runs at `path`: the finished runs of the current table of a sweep, else the run of [`RunFolder::find`].
 ///
 /// # Errors
-/// When there is none, or what is there cannot be read.
-pub fn runs_at(path: &Path) -> Result<Vec<RunFolder>, ResultsError> {
+/// If there is no run, or it cannot be read.
+pub fn find_runs(path: &Path) -> Result<Vec<RunFolder>, ResultsError> {
     let folder = SweepFolder { root: path.to_owned() };
     let Some(manifest) = folder.manifest()? else { return Ok(vec![RunFolder::find(path)?]) };
-    let wanted = manifest.runs.iter().filter(|run| run.wanted);
-    let runs = wanted.filter_map(|run| folder.run(&run.name)).filter(RunFolder::is_finished);
+    let current = manifest.runs.iter().filter(|run| run.wanted);
+    let runs = current.filter_map(|run| folder.run(&run.name)).filter(RunFolder::is_finished);
     Ok(runs.collect())
 }

@@ -1,18 +1,18 @@
-//! Many runs of one spec file: what its `[sweep]` table stands for, and where each run stands.
+//! Sweeps: many runs of one spec file, and the status of each run.
 //!
 //! ```text
-//!   [sweep] ── expand ──► runs, each a checked spec with a name and a hash
+//!   [sweep] ── expand ──► runs, each a validated spec with a name and a hash
 //!                           │
 //!   results/<experiment>/<sweep>/
-//!     sweep.json            what was expanded, and how each run ended    (SweepFolder)
-//!     <run>/                a run folder, what `lungs run` makes of the same spec
-//!     logs/<run>.log        what its process printed
-//!     comparison.html .csv  all finished runs side by side
+//!     sweep.json            manifest of the runs and their failures    (SweepFolder)
+//!     <run>/                a run folder, identical to that of `lungs run` with the same spec
+//!     logs/<run>.log        output of its processes
+//!     comparison.html .csv  comparison of all finished runs
 //! ```
 //!
-//! A run is known by the hash of its spec: a changed table adds runs, and those that it no longer asks for
-//! stay where they are. Where a run stands is read from its folder (finished, in work by the lock on
-//! `run.lock`, begun); only a failure has to be written down. Nothing here starts a process.
+//! The hash of its spec identifies a run: a changed table adds runs, and removed runs stay on disk. The status of
+//! a run is read from its folder (finished, running by the lock on `run.lock`, started); only failures are
+//! stored in the manifest. This module starts no process.
 
 mod expand;
 mod folder;
@@ -20,8 +20,8 @@ mod names;
 mod standing;
 
 pub use expand::{PlannedRun, SweepError, expand};
-pub use folder::{ManifestRun, SweepFolder, SweepManifest, runs_at};
-pub use standing::{Combination, Standing, State, combinations, standing};
+pub use folder::{ManifestRun, SweepFolder, SweepManifest, find_runs};
+pub use standing::{Combination, RunStatus, RunSummary, rank_combinations, run_summary};
 
 #[cfg(test)]
 mod tests;

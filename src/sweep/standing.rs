@@ -1,4 +1,4 @@
-//! Where the runs of a sweep stand, and which combination is best so far.
+//! The status and the results of the runs of a sweep, and the best combination.
 
 use super::expand::PlannedRun;
 use super::folder::SweepFolder;
@@ -8,28 +8,29 @@ use crate::results::{MetricsRow, Provenance, RunFolder, Table, read_csv};
 use crate::spec::{BestBy, Part};
 use serde::{Deserialize, Serialize};
 
-/// Where a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Not begun.
+pub enum RunStatus {
+    /// Not started.
     Waiting,
-    /// A process works in it.
-    InWork,
-    /// Begun, and stopped before its end.
+    /// A process holds its lock.
+    #[serde(rename = "in-work")]
+    Running,
+    /// Started, and stopped before its end.
     Stopped,
     /// Its last process failed.
     Failed,
-    /// All there.
+    /// Complete.
     Finished,
 }
 
-impl State {
-    /// As it is shown.
-    pub fn told(self) -> &'static str {
+impl RunStatus {
+    /// The status as shown in tables.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
-            Self::InWork => "running",
+            Self::Running => "running",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
             Self::Finished => "finished",
@@ -37,43 +38,47 @@ impl State {
     }
 }
 
-/// A run of a sweep as it stands.
+/// The status and the results of a run of a sweep.
 #[derive(Clone, Debug, Serialize)]
-pub struct Standing {
-    /// Its place, from 1.
+pub struct RunSummary {
+    /// Number of the run, from 1.
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// Its folder, which may not be there yet.
+    /// Its folder, which may not exist yet.
     pub folder: std::path::PathBuf,
-    /// The keys that it varies.
+    /// The varied keys.
     pub settings: serde_json::Map<String, serde_json::Value>,
-    /// Where it stands.
-    pub state: State,
+    /// Its status.
+    pub state: RunStatus,
     /// Why it failed.
     pub failure: Option<String>,
-    /// The selected epoch; of a run that is not finished, the last one.
+    /// The selected epoch of a finished run, else the last epoch.
     pub epoch: Option<usize>,
-    /// Validation AUC of that epoch; of a whole cross-validation, that out of fold.
+    /// Validation AUC of that epoch; for a cross-validation, the out-of-fold AUC.
     pub auc: Option<f64>,
-    /// The figure by which the sweep ranks; of finished runs only.
+    /// The metric that ranks the runs of the sweep; `None` unless finished.
     pub figure: Option<f64>,
     /// Seconds of training.
     pub training_seconds: Option<f64>,
-    /// What runs of other seeds and folds share with it.
+    /// Hash that is equal for runs that differ only in seed and fold.
     #[serde(skip)]
     pub kind: String,
 }
 
-/// Where a run stands by what is in its folder; `failure` is what was noted of its last process.
-pub fn standing(folder: &SweepFolder, run: &PlannedRun, failure: Option<&str>) -> Standing {
+/// The status of a run, from the files in its folder. `failure` is the recorded failure of its last process.
+pub fn run_summary(folder: &SweepFolder, run: &PlannedRun, failure: Option<&str>) -> RunSummary {
     let json = |value: &toml::Value| serde_json::to_value(value).unwrap_or_default();
-    let mut standing = Standing {
+    let mut summary = RunSummary {
         index: 0,
         name: run.name.clone(),
         folder: folder.run_path(&run.name),
-        settings: run.settings.iter().map(|one| (one.key.clone(), json(&one.value))).collect(),
-        state: State::Waiting,
+        settings: run
+            .settings
+            .iter()
+            .map(|setting| (setting.key.clone(), json(&setting.value)))
+            .collect(),
+        state: RunStatus::Waiting,
         failure: None,
         epoch: None,
         auc: None,
@@ -81,36 +86,37 @@ pub fn standing(folder: &SweepFolder, run: &PlannedRun, failure: Option<&str>) -
         training_seconds: None,
         kind: run.spec.hash_of_kind(),
     };
-    let begun = folder.run(&run.name);
-    standing.state = match &begun {
-        Some(begun) if begun.is_finished() && begun.has_metrics_of(&run.spec).unwrap_or(false) => {
-            State::Finished
-        }
-        Some(begun) if begun.holder().is_some() => State::InWork,
-        _ if failure.is_some() => State::Failed,
-        Some(begun) if begun.log_file().is_file() => State::Stopped,
-        _ => State::Waiting,
+    let existing = folder.run(&run.name);
+    let is_complete = |existing: &RunFolder| {
+        existing.is_finished() && existing.has_metrics_of(&run.spec).unwrap_or(false)
     };
-    if standing.state == State::Failed {
-        standing.failure = failure.map(str::to_owned);
+    summary.state = match &existing {
+        Some(existing) if is_complete(existing) => RunStatus::Finished,
+        Some(existing) if existing.holder().is_some() => RunStatus::Running,
+        _ if failure.is_some() => RunStatus::Failed,
+        Some(existing) if existing.log_file().is_file() => RunStatus::Stopped,
+        _ => RunStatus::Waiting,
+    };
+    if summary.state == RunStatus::Failed {
+        summary.failure = failure.map(str::to_owned);
     }
-    standing
+    summary
 }
 
-impl Standing {
-    /// Adds what the tables of the run say; what cannot be read stays unknown.
-    pub fn with_figures(mut self, by: BestBy) -> Self {
+impl RunSummary {
+    /// Adds epoch, metrics and training time from the files of the run. Unreadable values stay `None`.
+    pub fn with_metrics(mut self, best_by: BestBy) -> Self {
         let Ok(run) = RunFolder::open(&self.folder) else { return self };
-        self.training_seconds =
-            Provenance::read(&run).and_then(|known| known.stage_seconds.get("training").copied());
-        if self.state != State::Finished {
+        self.training_seconds = Provenance::read(&run)
+            .and_then(|provenance| provenance.stage_seconds.get("training").copied());
+        if self.state != RunStatus::Finished {
             let rows: Vec<MetricsRow> = read_csv(&run.table(Table::Metrics)).unwrap_or_default();
             if let Some(last) = rows.iter().rfind(|row| row.split == Part::Valid) {
                 (self.epoch, self.auc) = (Some(last.epoch), last.auc);
             }
             return self;
         }
-        let pooled = report::cross_validation(&run).ok().map(|figures| figures.pooled);
+        let pooled = report::cross_validation(&run).ok().map(|metrics| metrics.pooled);
         let evaluation = match pooled {
             Some(pooled) => Some(pooled),
             None => report::summary(&run).ok().and_then(|mut summary| {
@@ -119,14 +125,14 @@ impl Standing {
             }),
         };
         self.auc = evaluation.as_ref().and_then(|evaluation| evaluation.auc.value);
-        self.figure = evaluation.as_ref().and_then(|evaluation| by.of(evaluation));
+        self.figure = evaluation.as_ref().and_then(|evaluation| best_by.value(evaluation));
         self
     }
 }
 
 impl BestBy {
-    /// The figure among those of a part.
-    pub fn of(self, evaluation: &Evaluation) -> Option<f64> {
+    /// The value of the metric in the evaluation of a split.
+    pub fn value(self, evaluation: &Evaluation) -> Option<f64> {
         match self {
             Self::ValidAuc => evaluation.auc.value,
             Self::ValidAveragePrecision => evaluation.average_precision.value,
@@ -136,8 +142,8 @@ impl BestBy {
         }
     }
 
-    /// Its name in tables.
-    pub fn told(self) -> &'static str {
+    /// Name of the metric in tables.
+    pub fn metric_name(self) -> &'static str {
         match self {
             Self::ValidAuc => "AUC",
             Self::ValidAveragePrecision => "average precision",
@@ -147,58 +153,63 @@ impl BestBy {
         }
     }
 
-    /// Whether more of it is better.
+    /// Whether a higher value is better.
     pub fn is_higher_better(self) -> bool {
         !matches!(self, Self::ValidBrier | Self::ValidCrossEntropy)
     }
 }
 
-/// Runs of a sweep that differ in seed and fold only.
+/// Runs of a sweep that differ only in seed and fold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Combination {
-    /// What they have in common of what the sweep varies.
+    /// The varied keys that its runs share.
     pub name: String,
-    /// Places of its runs, from 1.
+    /// Numbers of its runs, from 1.
     pub runs: Vec<usize>,
-    /// The figure by which the sweep ranks, over those that are finished and have it.
+    /// Mean and standard deviation of the ranking metric over its finished runs.
     pub spread: Option<Spread>,
-    /// Whether no other is better; only among those whose runs are all finished.
+    /// Whether it has the best mean among the combinations whose runs are all finished.
     pub best: bool,
 }
 
-/// The combinations of a sweep in the order of its runs, and which of them is best: of equals, the first.
-pub fn combinations(runs: &[PlannedRun], standings: &[Standing], by: BestBy) -> Vec<Combination> {
-    let mut found: Vec<(String, Vec<usize>)> = Vec::new();
-    for (place, standing) in standings.iter().enumerate() {
-        match found.iter_mut().find(|(kind, _)| *kind == standing.kind) {
-            Some((_, places)) => places.push(place),
-            None => found.push((standing.kind.clone(), vec![place])),
+/// The combinations of a sweep in the order of its runs, with the best one marked; of equal means, the first.
+pub fn rank_combinations(
+    runs: &[PlannedRun],
+    summaries: &[RunSummary],
+    best_by: BestBy,
+) -> Vec<Combination> {
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    for (index, summary) in summaries.iter().enumerate() {
+        match groups.iter_mut().find(|(kind, _)| *kind == summary.kind) {
+            Some((_, indices)) => indices.push(index),
+            None => groups.push((summary.kind.clone(), vec![index])),
         }
     }
-    let mut told: Vec<Combination> = Vec::new();
+    let mut combinations: Vec<Combination> = Vec::new();
     let mut best: Option<(usize, f64)> = None;
-    for (_, places) in &found {
-        let figures: Vec<f64> = places.iter().filter_map(|&at| standings[at].figure).collect();
-        let spread = Spread::over(by.told(), &figures);
-        let complete = figures.len() == places.len();
+    for (_, indices) in &groups {
+        let values: Vec<f64> =
+            indices.iter().filter_map(|&index| summaries[index].figure).collect();
+        let spread = Spread::over(best_by.metric_name(), &values);
+        let complete = values.len() == indices.len();
         if let Some(spread) = spread.as_ref().filter(|_| complete) {
-            let better = |other: f64| {
-                if by.is_higher_better() { spread.mean > other } else { spread.mean < other }
+            let is_better = |other: f64| {
+                if best_by.is_higher_better() { spread.mean > other } else { spread.mean < other }
             };
-            if best.is_none_or(|(_, other)| better(other)) {
-                best = Some((told.len(), spread.mean));
+            if best.is_none_or(|(_, other)| is_better(other)) {
+                best = Some((combinations.len(), spread.mean));
             }
         }
-        let name = match runs[places[0]].combination.as_str() {
-            "" => "as the spec is".to_owned(),
-            told => told.to_owned(),
+        let name = match runs[indices[0]].combination.as_str() {
+            "" => "unchanged spec".to_owned(),
+            combination => combination.to_owned(),
         };
-        let runs = places.iter().map(|at| at + 1).collect();
-        told.push(Combination { name, runs, spread, best: false });
+        let runs = indices.iter().map(|index| index + 1).collect();
+        combinations.push(Combination { name, runs, spread, best: false });
     }
-    // With one there is nothing to choose.
-    if let Some((place, _)) = best.filter(|_| told.len() > 1) {
-        told[place].best = true;
+    // A single combination is not marked.
+    if let Some((index, _)) = best.filter(|_| combinations.len() > 1) {
+        combinations[index].best = true;
     }
-    told
+    combinations
 }

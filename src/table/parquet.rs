@@ -3,7 +3,7 @@
 //! The `parquet` crate panics on many kinds of damage; these panics are turned into errors.
 
 use super::{Cells, RowNumber, Unreadable};
-use crate::panics::caught;
+use crate::panics::catch_panic;
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType};
 use ::parquet::errors::ParquetError;
@@ -24,7 +24,7 @@ pub(super) fn read<E: From<Unreadable>>(
 ) -> Result<(), E> {
     let unreadable = |error: &dyn std::fmt::Display| Unreadable::new(path, error);
     let damaged = |message: String| unreadable(&format!("it is damaged: {message}"));
-    let reader = caught(|| SerializedFileReader::new(file)).map_err(damaged)?;
+    let reader = catch_panic(|| SerializedFileReader::new(file)).map_err(damaged)?;
     let reader = reader.map_err(|error| unreadable(&error))?;
     let schema = reader.metadata().file_metadata().schema_descr();
     let fields = schema.root_schema().get_fields();
@@ -46,12 +46,12 @@ pub(super) fn read<E: From<Unreadable>>(
         columns.into_iter().map(|field| field.map(leaf).transpose()).collect::<Result<_, _>>()?;
     let mut number = 0_u64;
     for group in 0..reader.num_row_groups() {
-        let opened = caught(|| open_group(&reader, group, &columns)).map_err(damaged)?;
+        let opened = catch_panic(|| open_group(&reader, group, &columns)).map_err(damaged)?;
         let (rows, mut columns) = opened.map_err(|error| unreadable(&error))?;
         let mut done = 0;
         while done < rows {
             let count = BATCH.min(rows - done);
-            let texts = caught(|| {
+            let texts = catch_panic(|| {
                 columns.iter_mut().map(|column| column.texts(count)).collect::<Result<Vec<_>, _>>()
             });
             let texts = texts.map_err(damaged)?.map_err(|error| unreadable(&error))?;

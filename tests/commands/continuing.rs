@@ -1,44 +1,43 @@
-//! Runs that stop and go on.
+//! Interrupted and resumed runs.
 
 use super::support::{Workspace, assert_same_bytes, assert_same_runs};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Starts a run and sends it a signal once it has trained for some batches: the first epoch's
-/// checkpoint is there, the second one is under way.
-fn interrupt(place: &Workspace, signal: &str) -> Option<i32> {
-    interrupt_once(place, signal, "checkpoints/epoch-001")
+/// Starts a run and sends it a signal in its second epoch, when the checkpoint of the first one exists.
+fn interrupt(workspace: &Workspace, signal: &str) -> Option<i32> {
+    interrupt_at(workspace, signal, "checkpoints/epoch-001")
 }
 
-/// Starts a run and sends it a signal once something is in its folder.
-fn interrupt_once(place: &Workspace, signal: &str, there: &str) -> Option<i32> {
+/// Starts a run and sends it a signal once `file` exists in its folder.
+fn interrupt_at(workspace: &Workspace, signal: &str, file: &str) -> Option<i32> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(["run", "small.toml", "--set", "train.epochs=2"])
-        .current_dir(place.path(""))
+        .current_dir(workspace.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(300);
     while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
-        let runs = fs::read_dir(place.path("results/small")).into_iter().flatten();
-        let begun = runs.flatten().any(|run| run.path().join(there).exists());
-        if begun {
+        let runs = fs::read_dir(workspace.path("results/small")).into_iter().flatten();
+        let exists = runs.flatten().any(|run| run.path().join(file).exists());
+        if exists {
             break;
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     let id = child.id().to_string();
-    // The process may be done already, and then there is nothing to signal.
+    // `kill` fails if the process has ended already.
     let _ = Command::new("kill").args([signal, &id]).status().unwrap();
     child.wait().unwrap().code()
 }
 
 #[test]
-fn a_run_that_is_interrupted_or_killed_continues_to_the_same_bytes() {
-    let whole = Workspace::new();
-    assert_eq!(whole.lungs(&["run", "small.toml", "-q"]).code, 0);
+fn an_interrupted_or_killed_run_resumes_to_identical_files() {
+    let uninterrupted = Workspace::new();
+    assert_eq!(uninterrupted.lungs(&["run", "small.toml", "-q"]).code, 0);
 
     let stopped = Workspace::new();
     let code = interrupt(&stopped, "-INT");
@@ -47,27 +46,27 @@ fn a_run_that_is_interrupted_or_killed_continues_to_the_same_bytes() {
     let code = interrupt(&killed, "-KILL");
     assert!([None, Some(0)].contains(&code), "{code:?}");
 
-    for place in [&stopped, &killed] {
-        let folder = place.newest_run("small");
-        let run = place.lungs(&["run", "small.toml"]);
+    for workspace in [&stopped, &killed] {
+        let folder = workspace.newest_run("small");
+        let run = workspace.lungs(&["run", "small.toml"]);
         assert_eq!(run.code, 0, "{}", run.stderr);
-        assert_eq!(place.newest_run("small"), folder, "the same run is continued");
-        assert_same_bytes(&whole.newest_run("small"), &folder);
+        assert_eq!(workspace.newest_run("small"), folder, "the same run is resumed");
+        assert_same_bytes(&uninterrupted.newest_run("small"), &folder);
     }
 }
 
 #[test]
-fn an_interruption_says_how_to_continue() {
-    let place = Workspace::new();
+fn an_interruption_prints_the_command_that_resumes() {
+    let workspace = Workspace::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(["run", "small.toml", "--set", "train.epochs=500"])
-        .current_dir(place.path(""))
+        .current_dir(workspace.path(""))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let trained = || {
-        let runs = fs::read_dir(place.path("results/small")).into_iter().flatten();
+        let runs = fs::read_dir(workspace.path("results/small")).into_iter().flatten();
         runs.flatten().any(|run| run.path().join("checkpoints/epoch-001").is_dir())
     };
     let deadline = Instant::now() + Duration::from_secs(300);
@@ -76,50 +75,50 @@ fn an_interruption_says_how_to_continue() {
     }
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let mut told = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut told).unwrap();
-    let run = place.newest_run("small");
-    let run = run.strip_prefix(place.path("")).unwrap();
-    assert!(told.contains(&format!("To continue:\n  lungs run {}", run.display())), "{told}");
+    let mut stdout = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut stdout).unwrap();
+    let run = workspace.newest_run("small");
+    let run = run.strip_prefix(workspace.path("")).unwrap();
+    assert!(stdout.contains(&format!("To resume:\n  lungs run {}", run.display())), "{stdout}");
 }
 
 #[test]
-fn a_schedulers_warning_makes_a_checkpoint_and_a_code_that_says_try_again() {
-    let whole = Workspace::new();
-    assert_eq!(whole.lungs(&["run", "small.toml", "-q"]).code, 0);
-    // In the middle of training, and before it.
-    for there in ["checkpoints/epoch-001", "spec.toml"] {
-        let place = Workspace::new();
-        let code = interrupt_once(&place, "-USR1", there);
-        warned(&whole, &place, code);
+fn sigusr1_saves_a_checkpoint_and_exits_with_75() {
+    let uninterrupted = Workspace::new();
+    assert_eq!(uninterrupted.lungs(&["run", "small.toml", "-q"]).code, 0);
+    // During training, and before it.
+    for file in ["checkpoints/epoch-001", "spec.toml"] {
+        let workspace = Workspace::new();
+        let code = interrupt_at(&workspace, "-USR1", file);
+        assert_resumes(&uninterrupted, &workspace, code);
     }
-    let help = whole.lungs(&["--help"]).stdout.replace('\n', " ");
-    assert!(help.contains("75 stopped by a scheduler's warning (SIGUSR1)"), "{help}");
+    let help = uninterrupted.lungs(&["--help"]).stdout.replace('\n', " ");
+    assert!(help.contains("75   stopped by SIGUSR1 (scheduler warning)"), "{help}");
 }
 
-/// A run that ended with `code` on a warning goes on to the bytes of one that did not.
-fn warned(whole: &Workspace, place: &Workspace, code: Option<i32>) {
-    // The last step may have been done already.
+/// Asserts that a run that ended with `code` after SIGUSR1 resumes to the files of an uninterrupted run.
+fn assert_resumes(uninterrupted: &Workspace, workspace: &Workspace, code: Option<i32>) {
+    // The run may have finished before the signal.
     assert!([Some(75), Some(0)].contains(&code), "{code:?}");
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     if code == Some(75) && run.join("checkpoints").is_dir() {
         let log = fs::read_to_string(run.join("run.log")).unwrap();
         assert!(log.contains("training was interrupted; everything needed"), "{log}");
     }
-    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
-    assert_same_runs(&whole.newest_run("small"), &run, "after SIGUSR1");
+    assert_eq!(workspace.lungs(&["run", "small.toml", "-q"]).code, 0);
+    assert_same_runs(&uninterrupted.newest_run("small"), &run, "after SIGUSR1");
 }
 
 #[test]
-fn an_old_run_does_not_continue_with_other_keys() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
-    let run = place.newest_run("small");
+fn an_existing_run_does_not_resume_with_different_keys() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
+    let run = workspace.newest_run("small");
     let run = run.to_str().unwrap();
-    let refused = place.lungs(&["run", run, "--set", "train.learning_rate=0.5"]);
-    assert_eq!(refused.code, 2);
-    let told = refused.stderr.replace(['│', '\n'], " ");
-    assert!(told.contains("train.learning_rate: 0.001 in the run, 0.5 asked for"), "{told}");
-    let allowed = place.lungs(&["run", run, "--set", "runtime.threads=1"]);
+    let rejected = workspace.lungs(&["run", run, "--set", "train.learning_rate=0.5"]);
+    assert_eq!(rejected.code, 2);
+    let message = rejected.stderr.replace(['│', '\n'], " ");
+    assert!(message.contains("train.learning_rate: 0.001 in the run, 0.5 requested"), "{message}");
+    let allowed = workspace.lungs(&["run", run, "--set", "runtime.threads=1"]);
     assert_eq!(allowed.code, 0, "{}", allowed.stderr);
 }

@@ -1,9 +1,9 @@
-//! What must not change a byte.
+//! Settings that must not change the files of a run.
 
 use super::support::{Workspace, assert_same_runs};
 use std::path::PathBuf;
 
-/// A recipe that uses everything there is to be drawn, averaged and weighed.
+/// A spec with all random draws, averages and weights.
 const RECIPE: &str = r#"
 extends = "small.toml"
 [experiment]
@@ -30,18 +30,18 @@ noise_hu = 10
 "#;
 
 fn trained(spec: &str, name: &str, arguments: &[&str]) -> (Workspace, PathBuf) {
-    let place = Workspace::new();
-    place.write("recipe.toml", RECIPE);
+    let workspace = Workspace::new();
+    workspace.write("recipe.toml", RECIPE);
     let mut all = vec!["run", spec];
     all.extend(arguments);
-    let run = place.lungs(&all);
+    let run = workspace.lungs(&all);
     assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
-    let folder = place.newest_run(name);
-    (place, folder)
+    let folder = workspace.newest_run(name);
+    (workspace, folder)
 }
 
-fn assert_nothing_matters(spec: &str, name: &str) {
-    let (_whole, whole) = trained(spec, name, &[]);
+fn assert_independent_of_settings(spec: &str, name: &str) {
+    let (_reference, reference) = trained(spec, name, &[]);
     for arguments in [
         &["--set", "runtime.threads=1"][..],
         &["--set", "runtime.threads=2"],
@@ -58,47 +58,47 @@ fn assert_nothing_matters(spec: &str, name: &str) {
         &["--tui"],
     ] {
         let (_place, run) = trained(spec, name, arguments);
-        assert_same_runs(&whole, &run, &format!("{arguments:?}"));
+        assert_same_runs(&reference, &run, &format!("{arguments:?}"));
     }
 }
 
 #[test]
-fn threads_workers_progress_and_the_clock_do_not_change_a_byte() {
-    assert_nothing_matters("small.toml", "small");
+fn threads_workers_progress_and_the_clock_do_not_change_results() {
+    assert_independent_of_settings("small.toml", "small");
 }
 
 #[test]
-fn nor_do_they_with_every_part_of_the_recipe_in_use() {
-    assert_nothing_matters("recipe.toml", "recipe");
+fn nor_do_they_with_all_features_of_the_recipe() {
+    assert_independent_of_settings("recipe.toml", "recipe");
 }
 
 #[test]
-fn devices_that_share_the_batches_of_a_step_do_not_change_a_byte() {
+fn devices_that_share_the_batches_of_a_step_do_not_change_results() {
     for (spec, name, devices) in [
         ("recipe.toml", "recipe", r#"["cpu", "cpu"]"#),
         ("small.toml", "small", r#"["cpu", "cpu", "cpu"]"#),
     ] {
-        // One of the groups of an epoch is smaller than the devices are many.
+        // One group of an epoch has fewer batches than there are devices.
         let accumulate = &["--set", "train.accumulate=4"][..];
-        let (_whole, whole) = trained(spec, name, accumulate);
+        let (_reference, reference) = trained(spec, name, accumulate);
         let devices = format!("runtime.device={devices}");
         let (_place, run) = trained(spec, name, &[accumulate, &["--set", &devices]].concat());
-        assert_same_runs(&whole, &run, &devices);
+        assert_same_runs(&reference, &run, &devices);
         let provenance = std::fs::read_to_string(run.join("provenance.json")).unwrap();
         assert!(provenance.contains("\"device\": \"cpu (CPU), cpu (CPU)"), "{provenance}");
     }
 }
 
 #[test]
-fn a_run_of_the_whole_recipe_continues_to_the_same_bytes() {
-    let (_whole, whole) = trained("recipe.toml", "recipe", &[]);
-    let place = Workspace::new();
-    place.write("recipe.toml", RECIPE);
-    // Killed again and again, a little later each time; a process that is done ends it.
-    for after_ms in (1..).map(|turn| 150 * turn) {
+fn a_run_of_the_recipe_resumes_to_identical_files() {
+    let (_reference, reference) = trained("recipe.toml", "recipe", &[]);
+    let workspace = Workspace::new();
+    workspace.write("recipe.toml", RECIPE);
+    // Killed repeatedly, 150 ms later each time, until a process finishes.
+    for after_ms in (1..).map(|attempt| 150 * attempt) {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
             .args(["run", "recipe.toml", "-q", "--set", "train.checkpoint_minutes=0.000001"])
-            .current_dir(place.path(""))
+            .current_dir(workspace.path(""))
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
@@ -114,11 +114,11 @@ fn a_run_of_the_whole_recipe_continues_to_the_same_bytes() {
             }
         }
     }
-    assert_same_runs(&whole, &place.newest_run("recipe"), "killed and continued");
+    assert_same_runs(&reference, &workspace.newest_run("recipe"), "killed and resumed");
 }
 
 #[test]
-fn what_an_epoch_waited_for_exams_is_among_the_timings_only() {
+fn waiting_times_are_only_in_the_timings() {
     let (_place, run) = trained("small.toml", "small", &["--set", "runtime.workers=0"]);
     let table = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
     let timings = table("timings.csv");
@@ -133,10 +133,10 @@ fn what_an_epoch_waited_for_exams_is_among_the_timings_only() {
         let [_, Some(train), _, Some(wait), Some(fraction), peak, gpu] = numbers[..] else {
             panic!("{line}")
         };
-        // A process that trains takes some megabytes, and no GPU here.
+        // A training process uses some megabytes of memory, and no GPU in this test.
         assert!(peak.is_none_or(|bytes| bytes > 8e6 && bytes % 1024.0 == 0.0), "{line}");
         assert!(gpu.is_none(), "{line}");
-        // Without workers, reading is waiting.
+        // Without workers, the time for reading counts as waiting.
         assert!(wait > 0.0 && wait <= train, "{line}");
         assert!((fraction - wait / train).abs() < 0.01, "{line}");
     }

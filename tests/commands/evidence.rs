@@ -123,7 +123,7 @@ fn other_metrics_of_a_finished_run_need_no_training() {
 
     // The same experiment with other metrics is the same run.
     let again = run(&COLUMNS);
-    assert!(again.stdout.contains("they are computed anew"), "{}", again.stdout);
+    assert!(again.stdout.contains("recomputing the metrics"), "{}", again.stdout);
     assert_eq!(place.newest_run("small"), folder);
     let json = || -> serde_json::Value {
         serde_json::from_slice(&fs::read(folder.join("evaluation.json")).unwrap()).unwrap()
@@ -260,5 +260,5 @@ fn runs_on_different_exams_are_an_error_and_seeds_are_a_group() {
 
     let seeds = place.lungs(&["compare", "results/one", "results/one-again"]);
     assert_eq!(seeds.code, 0, "{}", seeds.stderr);
-    assert!(seeds.stdout.contains("there is nothing to test"), "{}", seeds.stdout);
+    assert!(seeds.stdout.contains("No paired test"), "{}", seeds.stdout);
 }

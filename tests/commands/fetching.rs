@@ -272,7 +272,7 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
     let done = fetch(&place, &archive, &[]);
     // The empty file needs no request, so its MD5 is unknown.
     assert!(
-        done.stdout.contains("5 files checked by MD5, 1 file checked by size"),
+        done.stdout.contains("5 files verified by MD5, 1 file verified by size"),
         "{}",
         done.stdout
     );

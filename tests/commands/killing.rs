@@ -1,4 +1,4 @@
-//! Runs that are killed again and again.
+//! Runs that are killed repeatedly.
 
 use super::support::{Workspace, assert_same_runs};
 use rand::RngExt;
@@ -17,21 +17,21 @@ const ARGUMENTS: [&str; 9] = [
     "split.test=0.1",
 ];
 
-fn start(place: &Workspace) -> Child {
-    // After every step: many kills shall fall into the writing of checkpoints.
+fn start(workspace: &Workspace) -> Child {
+    // A checkpoint after every step, so that many kills interrupt the writing of a checkpoint.
     Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args(ARGUMENTS)
         .args(["--set", "train.checkpoint_minutes=0.000001"])
-        .current_dir(place.path(""))
+        .current_dir(workspace.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-/// Where a run stands, for the message of a failure and to see that kills reach every stage.
-fn stage(place: &Workspace) -> &'static str {
-    let runs = std::fs::read_dir(place.path("results/small")).into_iter().flatten().flatten();
+/// The stage of a run, for failure messages and to check that kills reach every stage.
+fn stage(workspace: &Workspace) -> &'static str {
+    let runs = std::fs::read_dir(workspace.path("results/small")).into_iter().flatten().flatten();
     let Some(run) = runs.map(|entry| entry.path()).max() else { return "before the run" };
     let checkpoints: Vec<String> = std::fs::read_dir(run.join("checkpoints"))
         .into_iter()
@@ -39,58 +39,59 @@ fn stage(place: &Workspace) -> &'static str {
         .flatten()
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
-    let there = |name: &str| checkpoints.iter().any(|checkpoint| checkpoint.starts_with(name));
+    let has_checkpoint =
+        |name: &str| checkpoints.iter().any(|checkpoint| checkpoint.starts_with(name));
     if !run.join("preparation.csv").is_file() {
         "preparation"
-    } else if there(".partial-") {
+    } else if has_checkpoint(".partial-") {
         "writing a checkpoint"
-    } else if !there("epoch-003") || there("epoch-003-batch") {
+    } else if !has_checkpoint("epoch-003") || has_checkpoint("epoch-003-batch") {
         "training"
     } else {
         "evaluation"
     }
 }
 
-/// Thirty moments drawn from a seed; where in its work each finds the process depends on the
-/// machine, and must not matter.
+/// Kills runs at thirty random times from a fixed seed. The stage at each time depends on the machine and must not
+/// matter.
 #[test]
-fn a_run_killed_at_thirty_random_moments_is_the_run_never_killed() {
-    let whole = Workspace::new();
-    let began = Instant::now();
-    assert_eq!(whole.lungs(&ARGUMENTS).code, 0);
-    let life = began.elapsed();
-    let whole = whole.newest_run("small");
+fn a_run_killed_at_thirty_random_times_equals_an_uninterrupted_run() {
+    let uninterrupted = Workspace::new();
+    let start_time = Instant::now();
+    assert_eq!(uninterrupted.lungs(&ARGUMENTS).code, 0);
+    let duration = start_time.elapsed();
+    let expected = uninterrupted.newest_run("small");
 
     let mut random = lungs::random::stream(5, "kills");
-    let mut place = Workspace::new();
-    let (mut killed, mut told) = (0, Vec::new());
-    let finished = |place: &Workspace, told: &mut Vec<String>| {
-        assert_same_runs(&whole, &place.newest_run("small"), &told.join("\n"));
-        told.clear();
+    let mut workspace = Workspace::new();
+    let (mut killed, mut history) = (0, Vec::new());
+    let check_finished = |workspace: &Workspace, history: &mut Vec<String>| {
+        assert_same_runs(&expected, &workspace.newest_run("small"), &history.join("\n"));
+        history.clear();
     };
     while killed < 30 {
-        let mut child = start(&place);
-        let after = Duration::from_secs_f64(life.as_secs_f64() * random.random_range(0.0..0.9));
-        let moment = Instant::now() + after;
-        while Instant::now() < moment && child.try_wait().unwrap().is_none() {
+        let mut child = start(&workspace);
+        let delay = Duration::from_secs_f64(duration.as_secs_f64() * random.random_range(0.0..0.9));
+        let kill_time = Instant::now() + delay;
+        while Instant::now() < kill_time && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         match child.try_wait().unwrap() {
-            // It was done first: compare, and begin again elsewhere.
+            // The run finished before the kill: compare it, and start a new one.
             Some(status) => {
-                assert!(status.success(), "{status} after\n{}", told.join("\n"));
-                finished(&place, &mut told);
-                place = Workspace::new();
+                assert!(status.success(), "{status} after\n{}", history.join("\n"));
+                check_finished(&workspace, &mut history);
+                workspace = Workspace::new();
             }
             None => {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 killed += 1;
-                told.push(format!("killed after {after:.3?} in {}", stage(&place)));
-                println!("{}", told.last().unwrap());
+                history.push(format!("killed after {delay:.3?} in {}", stage(&workspace)));
+                println!("{}", history.last().unwrap());
             }
         }
     }
-    assert!(start(&place).wait().unwrap().success());
-    finished(&place, &mut told);
+    assert!(start(&workspace).wait().unwrap().success());
+    check_finished(&workspace, &mut history);
 }

@@ -1,4 +1,4 @@
-//! Whole commands, as a user types them: what they print, what they write, how they fail.
+//! Tests of complete commands: their output, their files and their errors.
 
 mod archive;
 mod bad_inputs;

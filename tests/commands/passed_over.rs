@@ -85,10 +85,10 @@ fn files_that_are_passed_over_are_counted_by_kind() {
     assert_eq!(check.code, 0, "{}", check.stderr);
     for words in [
         &*format!(
-            "passed over  {files} compressed files, such as ct/b/000.DCM.GZ: compressed DICOM"
+            "ignored     {files} compressed files, such as ct/b/000.DCM.GZ: compressed DICOM"
         ),
-        "passed over  2 archives, such as ct/c/scan.tar.gz: files in archives are not read",
-        &*format!("passed over  {files} files in hidden folders, such as ct/.d: names that begin"),
+        "ignored     2 archives, such as ct/c/scan.tar.gz: files in archives are not read",
+        &*format!("ignored     {files} files in hidden folders, such as ct/.d: names that begin"),
     ] {
         assert!(check.stdout.contains(words), "{words} is not in: {}", check.stdout);
     }

@@ -1,4 +1,4 @@
-//! The main road: run, look again, draw again, compare, predict, check, prepare.
+//! The main commands: run, evaluate, plot, compare, predict, check, prepare.
 
 use super::support::{Workspace, assert_same_bytes, settings};
 use std::collections::BTreeMap;
@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
-    let place = Workspace::new();
-    let run = place.lungs(&["run", "small.toml"]);
+fn a_run_writes_all_files_and_a_second_call_reports_it_finished() {
+    let workspace = Workspace::new();
+    let run = workspace.lungs(&["run", "small.toml"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    let folder = place.newest_run("small");
+    let folder = workspace.newest_run("small");
     for name in [
         "spec.toml",
         "provenance.json",
@@ -34,72 +34,81 @@ fn a_run_goes_from_spec_to_report_and_then_says_that_it_is_finished() {
     ] {
         assert!(folder.join(name).is_file(), "{name} is missing");
     }
-    // Figures depend on the processor; the words around them do not.
-    let words: String =
+    // Metrics depend on the processor; the other text does not.
+    let text: String =
         run.stdout.lines().filter(|line| !line.contains("epoch ")).collect::<Vec<_>>().join("\n");
-    let words = words.lines().take(6).collect::<Vec<_>>().join("\n");
-    settings().bind(|| insta::assert_snapshot!("run", words));
+    let text = text.lines().take(6).collect::<Vec<_>>().join("\n");
+    settings().bind(|| insta::assert_snapshot!("run", text));
 
-    let again = place.lungs(&["run", "small.toml"]);
+    let again = workspace.lungs(&["run", "small.toml"]);
     assert_eq!(again.code, 0);
     assert!(again.stdout.contains("is finished already"), "{}", again.stdout);
     assert!(again.stdout.contains("Selected epoch"), "{}", again.stdout);
-    assert_eq!(place.newest_run("small"), folder);
+    assert_eq!(workspace.newest_run("small"), folder);
 }
 
 #[test]
-fn stages_run_alone_and_together_leave_the_bytes_of_one_run() {
-    let place = Workspace::new();
-    for (results, verbs) in [("whole", &["run"][..]), ("parts", &["train", "run"][..])] {
+fn separate_and_combined_stages_give_identical_files() {
+    let workspace = Workspace::new();
+    for (results, verbs) in [("combined", &["run"][..]), ("separate", &["train", "run"][..])] {
         let set = format!("runtime.results={results}");
         for verb in verbs {
-            let done = place.lungs(&[verb, "small.toml", "--set", &set]);
+            let done = workspace.lungs(&[verb, "small.toml", "--set", &set]);
             assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
             assert_eq!(*verb == "train", done.stdout.contains("lungs evaluate"), "{}", done.stdout);
         }
     }
     let run = |results: &str| {
-        let parent = place.path(results).join("small");
+        let parent = workspace.path(results).join("small");
         fs::read_dir(parent).unwrap().next().unwrap().unwrap().path()
     };
-    assert_same_bytes(&run("whole"), &run("parts"));
+    assert_same_bytes(&run("combined"), &run("separate"));
 
-    let before = fs::read(run("parts").join("evaluation.json")).unwrap();
-    fs::remove_file(run("parts").join("evaluation.json")).unwrap();
-    let evaluate = place.lungs(&["evaluate", run("parts").to_str().unwrap()]);
+    let before = fs::read(run("separate").join("evaluation.json")).unwrap();
+    fs::remove_file(run("separate").join("evaluation.json")).unwrap();
+    let evaluate = workspace.lungs(&["evaluate", run("separate").to_str().unwrap()]);
     assert_eq!(evaluate.code, 0, "{}", evaluate.stderr);
     assert!(evaluate.stdout.contains("Selected epoch"), "{}", evaluate.stdout);
-    assert!(fs::read(run("parts").join("evaluation.json")).unwrap() == before);
+    assert!(fs::read(run("separate").join("evaluation.json")).unwrap() == before);
 }
 
 #[test]
-fn one_spec_gives_the_same_bytes_whatever_the_number_of_threads() {
-    let place = Workspace::new();
+fn results_do_not_depend_on_the_number_of_threads() {
+    let workspace = Workspace::new();
     for threads in ["1", "2"] {
         let set = format!("runtime.threads={threads}");
         let cache = format!("data.cache=prepared-{threads}");
-        let run =
-            place.lungs(&["run", "small.toml", "--set", &set, "--set", &cache, "--fresh", "-q"]);
+        let run = workspace.lungs(&[
+            "run",
+            "small.toml",
+            "--set",
+            &set,
+            "--set",
+            &cache,
+            "--fresh",
+            "-q",
+        ]);
         assert_eq!(run.code, 0, "{}", run.stderr);
-        fs::rename(place.path("results"), place.path(&format!("results-{threads}"))).unwrap();
+        fs::rename(workspace.path("results"), workspace.path(&format!("results-{threads}")))
+            .unwrap();
     }
     let run = |threads: &str| {
-        let parent = place.path(&format!("results-{threads}")).join("small");
+        let parent = workspace.path(&format!("results-{threads}")).join("small");
         fs::read_dir(parent).unwrap().next().unwrap().unwrap().path()
     };
     assert_same_bytes(&run("1"), &run("2"));
 }
 
 #[test]
-fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
-    let place = Workspace::new();
-    let single = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
+fn a_run_with_bfloat16_convolutions_is_a_different_experiment() {
+    let workspace = Workspace::new();
+    let single = workspace.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert_eq!(single.code, 0, "{}", single.stderr);
-    let single = place.newest_run("small");
+    let single = workspace.newest_run("small");
     let set = ["--set", "train.epochs=1", "--set", "runtime.precision=bf16"];
-    let half = place.lungs(&[&["run", "small.toml"][..], &set].concat());
+    let half = workspace.lungs(&[&["run", "small.toml"][..], &set].concat());
     assert_eq!(half.code, 0, "{}", half.stderr);
-    let half = place.newest_run("small");
+    let half = workspace.newest_run("small");
     let provenance = fs::read_to_string(half.join("provenance.json")).unwrap();
     assert!(provenance.contains("bf16 convolutions, everything else f32"), "{provenance}");
     let hash = |run: &Path| {
@@ -113,15 +122,15 @@ fn a_run_with_convolutions_in_bfloat16_is_another_experiment_and_says_so() {
         steps.lines().nth(1).unwrap().split(',').nth(2).unwrap().parse().unwrap()
     };
     let (single, half) = (loss(&single), loss(&half));
-    // Small crops in small batches turn rounding into more, but not into anything.
+    // Small crops in small batches amplify rounding errors, but only to a limited extent.
     assert!(single != half && (single - half).abs() < 0.25 * single, "{single} {half}");
 }
 
 #[test]
-fn deleted_plots_come_back_byte_for_byte() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
-    let run = place.newest_run("small");
+fn deleted_plots_are_redrawn_with_identical_bytes() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let run = workspace.newest_run("small");
     let before = files(&run.join("plots"));
     assert!(before.len() >= 10);
     let page = fs::read(run.join("preparation.html")).unwrap();
@@ -130,7 +139,7 @@ fn deleted_plots_come_back_byte_for_byte() {
     assert!(!text.contains("All pictures are missing"));
     fs::remove_dir_all(run.join("plots")).unwrap();
     fs::remove_file(run.join("preparation.html")).unwrap();
-    let plot = place.lungs(&["plot", run.to_str().unwrap()]);
+    let plot = workspace.lungs(&["plot", run.to_str().unwrap()]);
     assert_eq!(plot.code, 0, "{}", plot.stderr);
     assert!(fs::read(run.join("preparation.html")).unwrap() == page);
     assert!(files(&run.join("plots")) == before);
@@ -146,44 +155,44 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn focal_and_cross_entropy_runs_compare() {
-    let place = Workspace::new();
-    place.write(
+    let workspace = Workspace::new();
+    workspace.write(
         "focal.toml",
         "extends = \"small.toml\"\nexperiment.name = \"focal\"\nloss = { name = \"focal\" }\n",
     );
-    // Enough validation exams for a test that is defined.
+    // Enough validation exams for a paired test.
     let half = ["--set", "split.train=0.5", "--set", "split.valid=0.5"];
     for spec in ["small.toml", "focal.toml"] {
-        assert_eq!(place.lungs(&[&["run", spec, "-q"][..], &half].concat()).code, 0);
+        assert_eq!(workspace.lungs(&[&["run", spec, "-q"][..], &half].concat()).code, 0);
     }
-    let compare = place.lungs(&["compare", "results/small", "results/focal"]);
+    let compare = workspace.lungs(&["compare", "results/small", "results/focal"]);
     assert_eq!(compare.code, 0, "{}", compare.stderr);
     let keys: Vec<&str> = compare
         .stdout
         .lines()
         .skip_while(|line| !line.contains("keys that differ"))
         .skip(1)
-        .take_while(|line| !line.contains("figures"))
+        .take_while(|line| !line.contains("metrics"))
         .collect();
     settings().bind(|| insta::assert_snapshot!("compare-keys", keys.join("\n")));
     assert!(compare.stdout.contains("valid AUC"), "{}", compare.stdout);
     assert!(compare.stdout.contains("DeLong's paired test"), "{}", compare.stdout);
-    assert!(place.path("results/comparison/roc.svg").is_file());
-    assert!(place.path("results/comparison/roc.png").is_file());
+    assert!(workspace.path("results/comparison/roc.svg").is_file());
+    assert!(workspace.path("results/comparison/roc.png").is_file());
 
-    let json = place.lungs(&["compare", "results/small", "results/focal", "--json", "-q"]);
+    let json = workspace.lungs(&["compare", "results/small", "results/focal", "--json", "-q"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["differences"][2]["key"], "loss.name");
     assert!(json["tests"][0]["aucs"]["p_value"].is_f64());
 }
 
 #[test]
-fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
-    let run = place.newest_run("small");
+fn predict_reproduces_the_probabilities_of_the_run() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let run = workspace.newest_run("small");
     let run_name = run.to_str().unwrap();
-    let predict = place.lungs(&["predict", "--model", run_name, "ct", "--out", "p.csv"]);
+    let predict = workspace.lungs(&["predict", "--model", run_name, "ct", "--out", "p.csv"]);
     assert_eq!(predict.code, 0, "{}", predict.stderr);
     let read = |path: &Path| {
         let mut reader = csv::Reader::from_path(path).unwrap();
@@ -191,7 +200,7 @@ fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
             reader.deserialize().map(|row| row.unwrap()).collect();
         rows
     };
-    let by_series: BTreeMap<String, String> = read(&place.path("p.csv"))
+    let by_series: BTreeMap<String, String> = read(&workspace.path("p.csv"))
         .into_iter()
         .map(|row| (row["series"].clone(), row["probability"].clone()))
         .collect();
@@ -204,32 +213,32 @@ fn prediction_gives_the_probabilities_of_the_run_for_its_own_exams() {
         assert_eq!(by_series[&row["series"]], row["probability"]);
     }
 
-    // Twice the same run is an ensemble that says the same, and a table says why a series is out.
-    let told =
-        place.lungs(&["predict", "--model", run_name, "--model", "results/small", "ct/P0001"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    assert!(told.stdout.starts_with("probability  patient"), "{}", told.stdout);
+    // An ensemble of the same run twice, with a table of excluded series.
+    let predicted =
+        workspace.lungs(&["predict", "--model", run_name, "--model", "results/small", "ct/P0001"]);
+    assert_eq!(predicted.code, 0, "{}", told.stderr);
+    assert!(predicted.stdout.starts_with("probability  patient"), "{}", told.stdout);
 }
 
 #[test]
-fn check_tells_the_plan_without_doing_it() {
-    let place = Workspace::new();
-    let check = place.lungs(&["check", "small.toml"]);
+fn check_prints_the_plan_without_training() {
+    let workspace = Workspace::new();
+    let check = workspace.lungs(&["check", "small.toml"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     let plan = check.stdout.split("spec hash").nth(1).unwrap();
     let plan: Vec<&str> = plan.lines().skip(1).filter(|line| !line.starts_with("time")).collect();
     settings().bind(|| insta::assert_snapshot!("check", plan.join("\n")));
-    assert!(!place.path("results").exists());
-    assert!(!place.path("prepared").exists());
+    assert!(!workspace.path("results").exists());
+    assert!(!workspace.path("prepared").exists());
 
-    let json = place.lungs(&["check", "small.toml", "--json"]);
+    let json = workspace.lungs(&["check", "small.toml", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert!(json["cohort"]["chosen"].as_u64().unwrap() > 10);
 }
 
 #[test]
 fn preparing_a_folder_writes_crops_previews_and_a_table() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let arguments = [
         "prepare",
         "ct/P0001",
@@ -242,55 +251,55 @@ fn preparing_a_folder_writes_crops_previews_and_a_table() {
         "--set",
         "data.select.min_slices=40",
     ];
-    let prepare = place.lungs(&arguments);
+    let prepare = workspace.lungs(&arguments);
     assert_eq!(prepare.code, 0, "{}{}", prepare.stdout, prepare.stderr);
-    let names: Vec<String> = files(&place.path("out")).into_keys().collect();
+    let names: Vec<String> = files(&workspace.path("out")).into_keys().collect();
     assert!(names.iter().any(|name| name.ends_with(".npz")));
     assert!(names.iter().any(|name| name.ends_with(".png")));
     assert!(names.contains(&"preparation.csv".to_owned()));
     assert!(names.contains(&"cohort.csv".to_owned()));
 
-    // And a page that shows them, named at the end.
+    // The report shows the previews; the last line of the output names it.
     assert!(prepare.stdout.trim_end().ends_with("quality page  out/report.html"));
-    let page = fs::read_to_string(place.path("out/report.html")).unwrap();
+    let page = fs::read_to_string(workspace.path("out/report.html")).unwrap();
     let pictures: Vec<&String> = names.iter().filter(|name| name.ends_with(".png")).collect();
     assert_eq!(page.matches("<img").count(), pictures.len());
     for picture in pictures {
         assert!(page.contains(&format!("<img src=\"{picture}\"")), "{picture}");
     }
     assert!(page.contains("Preparation of ct/P0001") && page.contains("<b>P0001</b>"));
-    let again = place.lungs(&arguments);
+    let again = workspace.lungs(&arguments);
     assert_eq!(again.code, 0, "{}", again.stderr);
-    assert!(fs::read_to_string(place.path("out/report.html")).unwrap() == page);
+    assert!(fs::read_to_string(workspace.path("out/report.html")).unwrap() == page);
 }
 
 #[test]
-fn preparing_what_is_refused_altogether_still_writes_the_page() {
-    let place = Workspace::new();
+fn a_preparation_without_usable_series_still_writes_the_report() {
+    let workspace = Workspace::new();
     let set = ["--set", "data.select.min_slices=4000"];
-    let folder = place.lungs(&[&["prepare", "ct/P0001", "--out", "out"], &set[..]].concat());
+    let folder = workspace.lungs(&[&["prepare", "ct/P0001", "--out", "out"], &set[..]].concat());
     assert_eq!(folder.code, 1, "{}", folder.stdout);
-    let page = fs::read_to_string(place.path("out/report.html")).unwrap();
+    let page = fs::read_to_string(workspace.path("out/report.html")).unwrap();
     assert!(page.contains("0 prepared (0 flagged)") && page.contains("expected at least 4000"));
     assert!(page.contains("too few slices") && page.contains("ct/P0001"));
 }
 
 #[test]
-fn a_leak_free_split_can_be_imposed_by_lists() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
-    let lists = place.newest_run("small").join("lists");
-    place.write("listed.toml", &format!(
+fn lists_can_define_the_split() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]).code, 0);
+    let lists = workspace.newest_run("small").join("lists");
+    workspace.write("listed.toml", &format!(
         "extends = \"small.toml\"\nexperiment.name = \"listed\"\n[train]\nepochs = 1\n[data]\ntrain_list = \"{0}/train.list\"\nvalid_list = \"{0}/valid.list\"\n",
         lists.display()
     ));
-    let text = fs::read_to_string(place.path("small.toml")).unwrap();
-    place.write("small.toml", &text.replace("labels = \"ct/labels.csv\"\n", ""));
-    let run = place.lungs(&["run", "listed.toml", "-q"]);
+    let text = fs::read_to_string(workspace.path("small.toml")).unwrap();
+    workspace.write("small.toml", &text.replace("labels = \"ct/labels.csv\"\n", ""));
+    let run = workspace.lungs(&["run", "listed.toml", "-q"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let written = place.newest_run("listed").join("lists");
-    for part in ["train.list", "valid.list"] {
-        let lines = |folder: &Path| fs::read_to_string(folder.join(part)).unwrap().lines().count();
-        assert_eq!(lines(&written), lines(&lists), "{part}");
+    let written = workspace.newest_run("listed").join("lists");
+    for list in ["train.list", "valid.list"] {
+        let lines = |folder: &Path| fs::read_to_string(folder.join(list)).unwrap().lines().count();
+        assert_eq!(lines(&written), lines(&lists), "{list}");
     }
 }

@@ -1,4 +1,4 @@
-//! A small synthetic cohort, a small experiment, and the program.
+//! A small synthetic cohort, a small experiment, and calls of the program.
 
 use assert_cmd::Command;
 use std::collections::BTreeMap;
@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// A folder to work in, with a link to the shared cohort as `ct`.
+/// A temporary working directory, with a link `ct` to the shared cohort.
 pub struct Workspace {
     folder: TempDir,
 }
 
-/// What a command did.
+/// Exit code and output of a command.
 pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// The smallest experiment that goes through every stage.
+/// The smallest experiment with all stages.
 pub const SPEC: &str = r#"
 [experiment]
 name = "small"
@@ -55,9 +55,9 @@ impl Workspace {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::os::unix::fs::symlink(cohort(), folder.path().join("ct")).expect("a link");
-        let place = Self { folder };
-        place.write("small.toml", SPEC);
-        place
+        let workspace = Self { folder };
+        workspace.write("small.toml", SPEC);
+        workspace
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -70,20 +70,20 @@ impl Workspace {
         fs::write(path, text).expect("a file");
     }
 
-    /// Runs `lungs` here.
+    /// Runs `lungs` in this directory.
     pub fn lungs(&self, arguments: &[&str]) -> CommandOutput {
         let output = self.command(arguments).output().expect("the program runs");
         CommandOutput {
             code: output.status.code().unwrap_or(-1),
-            stdout: self.tidy(&String::from_utf8_lossy(&output.stdout)),
-            stderr: self.tidy(&String::from_utf8_lossy(&output.stderr)),
+            stdout: self.mask_paths(&String::from_utf8_lossy(&output.stdout)),
+            stderr: self.mask_paths(&String::from_utf8_lossy(&output.stderr)),
         }
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lungs"));
         command.current_dir(self.folder.path()).args(arguments);
-        // Archives of tests are on loopback.
+        // The archives of tests listen on loopback addresses.
         command.env("NO_PROXY", "127.0.0.1");
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LUNGS_")) {
             command.env_remove(name);
@@ -101,14 +101,14 @@ impl Workspace {
         runs.pop().expect("at least one run")
     }
 
-    fn tidy(&self, text: &str) -> String {
-        let here = self.folder.path().display().to_string();
-        text.replace(&here, "HERE").replace(&cohort().display().to_string(), "COHORT")
+    fn mask_paths(&self, text: &str) -> String {
+        let folder = self.folder.path().display().to_string();
+        text.replace(&folder, "HERE").replace(&cohort().display().to_string(), "COHORT")
     }
 }
 
-/// Tables and weights of a run that must not depend on the clock, as name and bytes.
-pub fn lasting_files(run: &Path) -> Vec<(String, Vec<u8>)> {
+/// Tables, weights and plots of a run that do not depend on the clock, as name and bytes.
+pub fn stable_files(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut names = vec![
         "cohort.csv".to_owned(),
         "preparation.csv".into(),
@@ -133,9 +133,9 @@ pub fn lasting_files(run: &Path) -> Vec<(String, Vec<u8>)> {
     names.into_iter().map(read).collect()
 }
 
-/// Asserts that two runs left the same bytes, naming the first file that differs.
+/// Asserts that the [`stable_files`] of two runs are identical. Names the first file that differs.
 pub fn assert_same_bytes(a: &Path, b: &Path) {
-    let (a, b) = (lasting_files(a), lasting_files(b));
+    let (a, b) = (stable_files(a), stable_files(b));
     let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
         files.iter().map(|(name, _)| name.clone()).collect()
     };
@@ -145,10 +145,10 @@ pub fn assert_same_bytes(a: &Path, b: &Path) {
     }
 }
 
-/// Every file of a run but those that tell of the clock and of this machine, and half-written ones
-/// of killed processes, as name and bytes.
-pub fn whole_run(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let clock =
+/// All files of a run as name and bytes, except files that depend on the clock or the machine, and partial
+/// files of killed processes.
+pub fn run_files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let excluded =
         ["spec.toml", "provenance.json", "timings.csv", "run.log", "run.lock", "report.html"];
     walkdir::WalkDir::new(run)
         .into_iter()
@@ -158,25 +158,25 @@ pub fn whole_run(run: &Path) -> BTreeMap<String, Vec<u8>> {
             let name = entry.path().strip_prefix(run).expect("it is inside");
             let name = name.to_str().expect("plain names").to_owned();
             let bytes = fs::read(entry.path()).expect("a readable file");
-            let own = entry.file_name().to_str().expect("plain names");
-            let half = entry.file_name().as_encoded_bytes().starts_with(b".partial-");
-            let timed = clock.contains(&own) || name.starts_with("tensorboard/");
-            (!half && !timed).then_some((name, bytes))
+            let file_name = entry.file_name().to_str().expect("plain names");
+            let is_partial = entry.file_name().as_encoded_bytes().starts_with(b".partial-");
+            let is_excluded = excluded.contains(&file_name) || name.starts_with("tensorboard/");
+            (!is_partial && !is_excluded).then_some((name, bytes))
         })
         .collect()
 }
 
-/// Asserts that two whole runs are the same files with the same bytes, checkpoints included.
-pub fn assert_same_runs(a: &Path, b: &Path, told: &str) {
-    let (a, b) = (whole_run(a), whole_run(b));
+/// Asserts that two runs have the same [`run_files`] with identical bytes, including checkpoints.
+pub fn assert_same_runs(a: &Path, b: &Path, context: &str) {
+    let (a, b) = (run_files(a), run_files(b));
     let names = |run: &BTreeMap<String, Vec<u8>>| run.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&a), names(&b), "{told}");
+    assert_eq!(names(&a), names(&b), "{context}");
     for (name, bytes) in &a {
-        assert!(*bytes == b[name], "{name} differs: {told}");
+        assert!(*bytes == b[name], "{name} differs: {context}");
     }
 }
 
-/// The cohort that all tests share, written once by the program itself.
+/// The cohort of all tests, written once by `lungs phantom`.
 pub fn cohort() -> &'static Path {
     static COHORT: OnceLock<TempDir> = OnceLock::new();
     let folder = COHORT.get_or_init(|| {
@@ -191,7 +191,7 @@ pub fn cohort() -> &'static Path {
     Box::leak(folder.path().join("ct").into_boxed_path())
 }
 
-/// Snapshot settings that hide what changes from run to run: stamps, hashes, seconds, versions.
+/// Snapshot settings that mask values that change between runs: times, hashes, UIDs, durations.
 pub fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6}(-\d)?", "STAMP-HASH");

@@ -1,6 +1,6 @@
-//! Many runs of one spec.
+//! `lungs sweep`.
 
-use super::support::{CommandOutput, Workspace, settings, whole_run};
+use super::support::{CommandOutput, Workspace, run_files, settings};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,34 +22,34 @@ const NAMES: [&str; 4] = [
     "loss-focal_seed-2",
 ];
 
-fn place_of(sweep: &str) -> Workspace {
-    let place = Workspace::new();
-    place.write("sweep.toml", sweep);
-    place
+fn workspace_with(sweep: &str) -> Workspace {
+    let workspace = Workspace::new();
+    workspace.write("sweep.toml", sweep);
+    workspace
 }
 
-fn run_path(place: &Workspace, name: &str) -> PathBuf {
-    place.path("results/small/sweep").join(name)
+fn run_path(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.path("results/small/sweep").join(name)
 }
 
 /// `lungs sweep sweep.toml` with further arguments.
-fn sweep(place: &Workspace, arguments: &[&str]) -> CommandOutput {
-    place.lungs(&[&["sweep", "sweep.toml"], arguments].concat())
+fn sweep(workspace: &Workspace, arguments: &[&str]) -> CommandOutput {
+    workspace.lungs(&[&["sweep", "sweep.toml"], arguments].concat())
 }
 
-/// States of all runs, in order, as `--status` has them.
-fn states(place: &Workspace) -> Vec<String> {
-    let done = sweep(place, &["--status", "--json"]);
+/// States of all runs in order, from `--status --json`.
+fn states(workspace: &Workspace) -> Vec<String> {
+    let done = sweep(workspace, &["--status", "--json"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let view: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     let runs = view["runs"].as_array().unwrap();
     runs.iter().map(|run| run["state"].as_str().unwrap().to_owned()).collect()
 }
 
-fn start(place: &Workspace, arguments: &[&str]) -> Child {
+fn start(workspace: &Workspace, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_lungs"))
         .args([&["sweep", "sweep.toml"], arguments].concat())
-        .current_dir(place.path(""))
+        .current_dir(workspace.path(""))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -57,17 +57,17 @@ fn start(place: &Workspace, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
+fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(300);
-    while !there() {
-        assert!(Instant::now() < deadline, "{what} does not happen");
+    while !condition() {
+        assert!(Instant::now() < deadline, "timeout: {event}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Every file of a run but those of the clock; how deep the folder lies does not matter.
-fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = whole_run(run);
+/// The [`run_files`] of a run, without the depth of relative paths.
+fn comparable_files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = run_files(run);
     if let Some(page) = files.get_mut("preparation.html") {
         *page = String::from_utf8_lossy(page).replace("../", "").into_bytes();
     }
@@ -76,7 +76,7 @@ fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[track_caller]
 fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (lasting(a), lasting(b));
+    let (a, b) = (comparable_files(a), comparable_files(b));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
     for (name, bytes) in &a {
         assert!(*bytes == b[name], "{name} differs");
@@ -84,9 +84,9 @@ fn assert_same(a: &Path, b: &Path) {
 }
 
 #[test]
-fn each_run_is_what_a_single_one_would_be_however_many_work_at_once() {
-    let place = place_of(GRID);
-    let done = sweep(&place, &[]);
+fn each_run_is_identical_to_a_single_run_for_any_number_of_jobs() {
+    let workspace = workspace_with(GRID);
+    let done = sweep(&workspace, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("preparation  17 volumes in prepared, 17 new"), "{}", done.stdout);
     assert!(done.stdout.contains("17 volumes in prepared, 0 new"), "{}", done.stdout);
@@ -101,104 +101,108 @@ fn each_run_is_what_a_single_one_would_be_however_many_work_at_once() {
         let run = single.lungs(&["run", "small.toml", "-q", "--set", set[0], "--set", set[1]]);
         assert_eq!(run.code, 0, "{}", run.stderr);
         let folder = single.newest_run("small");
-        assert_same(&run_path(&place, name), &folder);
+        assert_same(&run_path(&workspace, name), &folder);
         let spec = |run: &Path| fs::read_to_string(run.join("spec.toml")).unwrap();
-        assert_eq!(spec(&run_path(&place, name)), spec(&folder));
+        assert_eq!(spec(&run_path(&workspace, name)), spec(&folder));
         fs::remove_dir_all(folder).unwrap();
     }
 
-    let two = place_of(GRID);
+    let two = workspace_with(GRID);
     let done = sweep(&two, &["--jobs", "2"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     for name in NAMES {
-        assert_same(&run_path(&place, name), &run_path(&two, name));
+        assert_same(&run_path(&workspace, name), &run_path(&two, name));
     }
-    let figures = |place: &Workspace| -> Vec<String> {
-        let text = fs::read_to_string(run_path(place, "comparison.csv")).unwrap();
+    let metrics = |workspace: &Workspace| -> Vec<String> {
+        let text = fs::read_to_string(run_path(workspace, "comparison.csv")).unwrap();
         let timed = |line: &&str| !line.contains("seconds") && !line.contains("memory");
         text.lines().filter(timed).map(str::to_owned).collect()
     };
-    assert_eq!(figures(&place), figures(&two));
+    assert_eq!(metrics(&workspace), metrics(&two));
 
-    // The page, and what else takes a sweep for what it is.
-    let page = fs::read_to_string(run_path(&place, "comparison.html")).unwrap();
-    for told in ["Best of 2 combinations by validation AUC", "loss = focal, seed 2", "(2 runs)"] {
-        assert!(page.contains(told), "{told}");
+    // The comparison page, and other commands with the folder of a sweep.
+    let page = fs::read_to_string(run_path(&workspace, "comparison.html")).unwrap();
+    for text in ["Best of 2 combinations by validation AUC", "loss = focal, seed 2", "(2 runs)"] {
+        assert!(page.contains(text), "{text}");
     }
-    let compared = place.lungs(&["compare", "results/small/sweep"]);
+    let compared = workspace.lungs(&["compare", "results/small/sweep"]);
     assert_eq!(compared.code, 0, "{}", compared.stderr);
     for name in NAMES {
         assert!(compared.stdout.contains(&format!("sweep/{name}")), "{}", compared.stdout);
     }
-    fs::remove_dir_all(run_path(&place, NAMES[1]).join("plots")).unwrap();
-    assert_eq!(place.lungs(&["plot", "results/small/sweep"]).code, 0);
-    assert_same(&run_path(&place, NAMES[1]), &run_path(&two, NAMES[1]));
-    let refused = place.lungs(&["predict", "--model", "results/small/sweep", "ct"]);
-    assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("is a sweep of several runs"), "{}", refused.stderr);
+    fs::remove_dir_all(run_path(&workspace, NAMES[1]).join("plots")).unwrap();
+    assert_eq!(workspace.lungs(&["plot", "results/small/sweep"]).code, 0);
+    assert_same(&run_path(&workspace, NAMES[1]), &run_path(&two, NAMES[1]));
+    let rejected = workspace.lungs(&["predict", "--model", "results/small/sweep", "ct"]);
+    assert_eq!(rejected.code, 2);
+    assert!(rejected.stderr.contains("is a sweep of several runs"), "{}", rejected.stderr);
 
-    // Finished runs are finished; a changed table adds runs, and keeps those that it gives up.
-    let provenance = |name: &str| fs::read(run_path(&place, name).join("provenance.json")).unwrap();
+    // Finished runs are not repeated. A changed table adds runs and keeps removed runs on disk.
+    let provenance =
+        |name: &str| fs::read(run_path(&workspace, name).join("provenance.json")).unwrap();
     let before = NAMES.map(provenance);
-    place.write("sweep.toml", &GRID.replace("seeds = [1, 2]", "seeds = [2, 3]"));
-    let done = sweep(&place, &[]);
+    workspace.write("sweep.toml", &GRID.replace("seeds = [1, 2]", "seeds = [2, 3]"));
+    let done = sweep(&workspace, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("2 of 4 runs to do"), "{}", done.stdout);
     assert_eq!(NAMES.map(provenance), before);
-    assert!(run_path(&place, "loss-focal_seed-3").join("evaluation.json").is_file());
-    let text = fs::read_to_string(run_path(&place, "sweep.json")).unwrap();
+    assert!(run_path(&workspace, "loss-focal_seed-3").join("evaluation.json").is_file());
+    let text = fs::read_to_string(run_path(&workspace, "sweep.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rows: Vec<_> = manifest["runs"].as_array().unwrap().iter().collect();
     let row = |row: &serde_json::Value| {
         (row["name"].as_str().unwrap().to_owned(), row["wanted"].as_bool().unwrap())
     };
     let rows: Vec<(String, bool)> = rows.into_iter().map(row).collect();
-    let told = ["cross-entropy_seed-2", "cross-entropy_seed-3", "focal_seed-2", "focal_seed-3"];
-    let told = told.map(|name| (format!("loss-{name}"), true));
-    let gone = [NAMES[0], NAMES[2]].map(|name| (name.to_owned(), false));
-    assert_eq!(rows, [&told[..], &gone].concat());
-    let page = fs::read_to_string(run_path(&place, "comparison.html")).unwrap();
-    assert!(page.contains("seed 3") && !page.contains("seed 1"), "only what is asked for");
+    let current = ["cross-entropy_seed-2", "cross-entropy_seed-3", "focal_seed-2", "focal_seed-3"];
+    let current = current.map(|name| (format!("loss-{name}"), true));
+    let removed = [NAMES[0], NAMES[2]].map(|name| (name.to_owned(), false));
+    assert_eq!(rows, [&current[..], &removed].concat());
+    let page = fs::read_to_string(run_path(&workspace, "comparison.html")).unwrap();
+    assert!(page.contains("seed 3") && !page.contains("seed 1"), "only runs of the current table");
 }
 
 #[test]
-fn a_sweep_that_is_killed_and_interrupted_continues_to_the_same_bytes() {
+fn a_killed_and_interrupted_sweep_resumes_to_identical_files() {
     let longer = GRID.replace("[sweep]", "train.epochs = 4\n[sweep]");
-    let whole = place_of(&longer);
-    assert_eq!(sweep(&whole, &["-q"]).code, 0);
+    let uninterrupted = workspace_with(&longer);
+    assert_eq!(sweep(&uninterrupted, &["-q"]).code, 0);
 
-    let place = place_of(&longer);
-    let mut killed = start(&place, &["--jobs", "2"]);
-    let first = run_path(&place, NAMES[0]);
+    let workspace = workspace_with(&longer);
+    let mut killed = start(&workspace, &["--jobs", "2"]);
+    let first = run_path(&workspace, NAMES[0]);
     wait_until("an epoch", || first.join("checkpoints/epoch-001").is_dir());
     killed.kill().unwrap();
     killed.wait().unwrap();
-    // Its processes notice, and stop with a checkpoint.
-    wait_until("the end of its runs", || states(&place).iter().all(|state| state != "in-work"));
+    // Its child processes stop with a checkpoint.
+    wait_until("the end of its runs", || states(&workspace).iter().all(|state| state != "in-work"));
 
-    let mut stopped = start(&place, &[]);
-    let third = run_path(&place, NAMES[2]);
+    let mut stopped = start(&workspace, &[]);
+    let third = run_path(&workspace, NAMES[2]);
     wait_until("the third run", || {
         third.join("checkpoints/epoch-001").is_dir() || stopped.try_wait().unwrap().is_some()
     });
-    let done_before = fs::read(run_path(&place, NAMES[1]).join("provenance.json")).unwrap();
+    let before = fs::read(run_path(&workspace, NAMES[1]).join("provenance.json")).unwrap();
     Command::new("kill").args(["-INT", &stopped.id().to_string()]).status().unwrap();
     let output = stopped.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!([Some(130), Some(0)].contains(&output.status.code()), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!([Some(130), Some(0)].contains(&output.status.code()), "{stdout}");
     if output.status.code() == Some(130) {
-        assert!(said.contains("To continue:\n  lungs sweep sweep.toml"), "{said}");
-        assert!(states(&place).iter().all(|state| state != "in-work"), "it waits for its runs");
+        assert!(stdout.contains("To resume:\n  lungs sweep sweep.toml"), "{stdout}");
+        assert!(
+            states(&workspace).iter().all(|state| state != "in-work"),
+            "the sweep waits for its runs"
+        );
     }
 
-    let done = sweep(&place, &[]);
+    let done = sweep(&workspace, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert_eq!(states(&place), ["finished"; 4]);
+    assert_eq!(states(&workspace), ["finished"; 4]);
     for name in NAMES {
-        assert_same(&run_path(&whole, name), &run_path(&place, name));
+        assert_same(&run_path(&uninterrupted, name), &run_path(&workspace, name));
     }
-    let done_after = fs::read(run_path(&place, NAMES[1]).join("provenance.json")).unwrap();
-    assert!(done_before == done_after, "a finished run was done again");
+    let after = fs::read(run_path(&workspace, NAMES[1]).join("provenance.json")).unwrap();
+    assert!(before == after, "a finished run was repeated");
 }
 
 const ONE_FAILS: &str = r#"
@@ -218,96 +222,99 @@ train.epochs = 2
 "#;
 
 #[test]
-fn a_failed_run_stops_the_others_where_the_table_says_so() {
-    let place = place_of(ONE_FAILS);
-    let done = sweep(&place, &["--set", "sweep.on_failure=stop"]);
+fn a_failed_run_stops_the_sweep_with_on_failure_stop() {
+    let workspace = workspace_with(ONE_FAILS);
+    let done = sweep(&workspace, &["--set", "sweep.on_failure=stop"]);
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
-    assert_eq!(states(&place), ["failed", "waiting", "waiting"]);
-    let status = sweep(&place, &["--status"]);
+    assert_eq!(states(&workspace), ["failed", "waiting", "waiting"]);
+    let status = sweep(&workspace, &["--status"]);
     settings().bind(|| insta::assert_snapshot!("sweep-status-failed", status.stdout));
     settings().bind(|| insta::assert_snapshot!("sweep-failed", done.stderr));
 
-    let done = sweep(&place, &["--jobs", "2"]);
+    let done = sweep(&workspace, &["--jobs", "2"]);
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
-    assert_eq!(states(&place), ["failed", "finished", "finished"]);
+    assert_eq!(states(&workspace), ["failed", "finished", "finished"]);
     assert!(done.stderr.contains("1 of 3 runs failed"), "{}", done.stderr);
-    let log = fs::read_to_string(place.path("results/small/sweep/logs/giants.log")).unwrap();
-    assert_eq!(log.matches("Error:").count(), 2, "tried twice, and both are in its log: {log}");
+    let log = fs::read_to_string(workspace.path("results/small/sweep/logs/giants.log")).unwrap();
+    assert_eq!(log.matches("Error:").count(), 2, "both attempts are in the log: {log}");
 }
 
 #[test]
-fn one_run_is_done_by_its_number_and_never_by_two_at_once() {
-    let place = place_of(GRID);
-    let done = sweep(&place, &["--only", "3/4"]);
+fn only_runs_one_run_and_a_run_never_runs_twice_at_once() {
+    let workspace = workspace_with(GRID);
+    let done = sweep(&workspace, &["--only", "3/4"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert_eq!(states(&place), ["waiting", "waiting", "finished", "waiting"]);
-    assert!(!run_path(&place, "comparison.html").exists());
+    assert_eq!(states(&workspace), ["waiting", "waiting", "finished", "waiting"]);
+    assert!(!run_path(&workspace, "comparison.html").exists());
 
-    // Somebody works in the first one.
-    fs::create_dir_all(run_path(&place, NAMES[0])).unwrap();
-    let lock = fs::File::create(run_path(&place, NAMES[0]).join("run.lock")).unwrap();
-    let spec = fs::read_to_string(run_path(&place, NAMES[2]).join("spec.toml")).unwrap();
+    // Another process holds the lock of the first run.
+    fs::create_dir_all(run_path(&workspace, NAMES[0])).unwrap();
+    let lock = fs::File::create(run_path(&workspace, NAMES[0]).join("run.lock")).unwrap();
+    let spec = fs::read_to_string(run_path(&workspace, NAMES[2]).join("spec.toml")).unwrap();
     let spec = spec.replace("\"focal\"", "\"cross-entropy\"");
-    fs::write(run_path(&place, NAMES[0]).join("spec.toml"), spec).unwrap();
+    fs::write(run_path(&workspace, NAMES[0]).join("spec.toml"), spec).unwrap();
     lock.lock().unwrap();
-    assert_eq!(states(&place)[0], "in-work");
-    let done = sweep(&place, &["--only", "1"]);
+    assert_eq!(states(&workspace)[0], "in-work");
+    let done = sweep(&workspace, &["--only", "1"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stdout.contains("belong to other processes"), "{}", done.stdout);
-    assert!(!run_path(&place, NAMES[0]).join("cohort.csv").exists());
+    assert!(done.stdout.contains("running in another process"), "{}", done.stdout);
+    assert!(!run_path(&workspace, NAMES[0]).join("cohort.csv").exists());
     drop(lock);
 
-    // Workers that overlap do each run once.
-    let mut workers: Vec<Child> =
-        [&["--only", "1"][..], &["--only", "1"], &["--jobs", "2"]].map(|a| start(&place, a)).into();
+    // Overlapping workers execute each run once.
+    let mut workers: Vec<Child> = [&["--only", "1"][..], &["--only", "1"], &["--jobs", "2"]]
+        .map(|a| start(&workspace, a))
+        .into();
     for worker in &mut workers {
         assert_eq!(worker.wait().unwrap().code(), Some(0));
     }
-    wait_until("the last run", || states(&place) == ["finished"; 4]);
+    wait_until("the last run", || states(&workspace) == ["finished"; 4]);
     for name in NAMES {
-        let text = fs::read_to_string(run_path(&place, name).join("provenance.json")).unwrap();
+        let text = fs::read_to_string(run_path(&workspace, name).join("provenance.json")).unwrap();
         let provenance: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(provenance["started"].as_array().unwrap().len(), 1, "{name}");
     }
 }
 
 #[test]
-fn folds_and_whole_cross_validations_are_runs_too() {
+fn folds_and_complete_cross_validations_can_be_runs() {
     let folds = "extends = \"small.toml\"\ntrain.epochs = 1\nsplit.folds = 2\n[sweep]\n";
-    let place =
-        place_of(&format!("{folds}folds = \"all\"\n[sweep.grid]\n\"train.batch_size\" = [3, 4]\n"));
-    let done = sweep(&place, &["--jobs", "2"]);
+    let workspace = workspace_with(&format!(
+        "{folds}folds = \"all\"\n[sweep.grid]\n\"train.batch_size\" = [3, 4]\n"
+    ));
+    let done = sweep(&workspace, &["--jobs", "2"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    let view = sweep(&place, &["--status"]).stdout;
+    let view = sweep(&workspace, &["--status"]).stdout;
     assert!(view.contains("train.batch_size = 3  2 "), "{view}");
-    assert!(run_path(&place, "batch_size-4_fold-2/evaluation.json").is_file());
+    assert!(run_path(&workspace, "batch_size-4_fold-2/evaluation.json").is_file());
 
-    let place = place_of(&format!("{folds}best = \"valid-brier\"\nseeds = [1, 2]\n"));
-    let done = sweep(&place, &[]);
+    let workspace = workspace_with(&format!("{folds}best = \"valid-brier\"\nseeds = [1, 2]\n"));
+    let done = sweep(&workspace, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert!(run_path(&place, "seed-2/cross-validation.json").is_file());
+    assert!(run_path(&workspace, "seed-2/cross-validation.json").is_file());
     assert!(done.stdout.contains("out-of-fold Brier, mean ± sd"), "{}", done.stdout);
 }
 
 #[test]
-fn what_would_be_run_is_listed_without_doing_it() {
-    let place = place_of(&GRID.replace("[sweep]", "runtime.threads = 2\n[sweep]"));
-    let listed = sweep(&place, &["--dry-run"]);
+fn dry_run_lists_the_runs_without_running_them() {
+    let workspace = workspace_with(&GRID.replace("[sweep]", "runtime.threads = 2\n[sweep]"));
+    let listed = sweep(&workspace, &["--dry-run"]);
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     settings().bind(|| insta::assert_snapshot!("sweep-dry-run", listed.stdout));
-    let status = sweep(&place, &["--status"]);
+    let status = sweep(&workspace, &["--status"]);
     settings().bind(|| insta::assert_snapshot!("sweep-status", status.stdout));
-    assert!(!place.path("results").exists() && !place.path("prepared").exists());
-    let json = sweep(&place, &["--dry-run", "--json"]);
+    assert!(!workspace.path("results").exists() && !workspace.path("prepared").exists());
+    let json = sweep(&workspace, &["--dry-run", "--json"]);
     let forecast: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(forecast["runs"][3]["settings"]["loss.name"], "focal");
     assert!(forecast["runs"][3]["plan"]["training_seconds"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
-fn the_answer_as_json_is_all_that_is_printed() {
-    let place = place_of("extends = \"small.toml\"\ntrain.epochs = 1\n[sweep]\nseeds = [1, 2]\n");
-    let done = sweep(&place, &["--json"]);
+fn with_json_only_the_result_is_printed() {
+    let workspace =
+        workspace_with("extends = \"small.toml\"\ntrain.epochs = 1\n[sweep]\nseeds = [1, 2]\n");
+    let done = sweep(&workspace, &["--json"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let view: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(view["runs"][1]["state"], "finished");
@@ -315,7 +322,7 @@ fn the_answer_as_json_is_all_that_is_printed() {
 }
 
 #[test]
-fn requests_that_cannot_be_are_told() {
+fn invalid_requests_are_rejected() {
     let cases = [
         ("sweep-run", "seeds = [1]\n", &["run", "sweep.toml"][..]),
         ("sweep-none", "seeds = [1]\n", &["sweep", "small.toml"]),
@@ -337,10 +344,10 @@ fn requests_that_cannot_be_are_told() {
         ),
     ];
     for (name, table, arguments) in cases {
-        let place = place_of(&format!("extends = \"small.toml\"\n[sweep]\n{table}"));
-        let done = place.lungs(arguments);
+        let workspace = workspace_with(&format!("extends = \"small.toml\"\n[sweep]\n{table}"));
+        let done = workspace.lungs(arguments);
         assert_eq!(done.code, 2, "{name}: {}{}", done.stdout, done.stderr);
-        assert!(!place.path("results").exists(), "{name}");
+        assert!(!workspace.path("results").exists(), "{name}");
         settings().bind(|| insta::assert_snapshot!(name, done.stderr));
     }
 }

@@ -147,7 +147,7 @@ fn event_files_hold_the_tables_and_change_nothing_else() {
     assert_eq!(place.lungs(&["plot", plain.to_str().unwrap()]).code, 0);
     assert!(!plain.join("tensorboard").exists());
     let plot = place.lungs(&["plot", plain.to_str().unwrap(), "--tensorboard"]);
-    assert!(plot.stdout.contains("events in "), "{}", plot.stdout);
+    assert!(plot.stdout.contains("event files in "), "{}", plot.stdout);
     assert_eq!((scalars(&plain, "train"), scalars(&plain, "valid")), before);
 }
 

@@ -3,7 +3,7 @@
 mod tables;
 
 use super::output::{Output, bytes, columns};
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::images::Scanner;
 use crate::nlst::{self, FollowUp, LaterCancers, Rules, Sample, SeveralExams, Wanted};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 
-/// Build the labels file of a known study from its clinical tables.
+/// Build the labels file of a public study from its clinical tables.
 #[derive(Args)]
 pub(super) struct Cohort {
     #[command(subcommand)]
@@ -24,109 +24,111 @@ enum Study {
 }
 
 impl Cohort {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         match &self.study {
             Study::Nlst(nlst) => nlst.execute(output),
         }
     }
 }
 
-/// The National Lung Screening Trial.
+/// Build the labels of the National Lung Screening Trial (NLST).
 ///
-/// Writes into OUT: labels.csv, one row an exam, as data.labels takes it; labels.json, the rules,
-/// the counts and hashes of everything read; exclusions.csv, every exam and series left out with
-/// its reason; flow.svg, the counts as a diagram; and, with an index, series.csv and manifest.txt, the
-/// series to fetch. What is there of these is replaced.
+/// Writes these files into the output folder and replaces existing ones: labels.csv with one row per exam,
+/// for data.labels; labels.json with the rules, the counts and the hashes of all inputs; exclusions.csv with
+/// every excluded exam and series and its reason; flow.svg with the counts as a flow diagram; and, with an
+/// index, series.csv and manifest.txt with the series to fetch.
 ///
-/// A screening is positive when lung cancer is diagnosed within the horizon: 0 <= candx_days −
-/// scr_days < horizon. Exams after a diagnosis are left out.
+/// An exam is positive if lung cancer is diagnosed within the horizon: 0 <= candx_days − scr_days <
+/// horizon. Exams after the diagnosis are excluded.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs cohort nlst --tables nlst --fetch-tables --out data/nlst\n  lungs cohort nlst --tables nlst --out taste --positives 10 --negatives 10\n  lungs cohort nlst --tables nlst --index my-index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst"
+    after_help = "Examples:\n  lungs cohort nlst --tables nlst --fetch-tables --out data/nlst\n  lungs cohort nlst --tables nlst --out sample --positives 10 --negatives 10\n  lungs cohort nlst --tables nlst --index my-index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst"
 )]
 struct Nlst {
-    /// Folder with the tables nlst_prsn and, where they are at hand, nlst_canc, nlst_screen and
-    /// nlst_ctab: each a .csv, a .parquet, or a folder of such pieces.
+    /// Folder with the table nlst_prsn and optionally nlst_canc, nlst_screen and nlst_ctab. Each is a .csv
+    /// file, a .parquet file, or a folder of such files.
     #[arg(long, value_name = "DIR")]
     tables: PathBuf,
 
-    /// Fetch the tables and the index from the Imaging Data Commons into that folder first, as far
-    /// as they are not there: about 80 MB, anonymously.
+    /// First download missing tables and the index from the Imaging Data Commons into --tables (about 80 MB,
+    /// no account needed).
     #[arg(long)]
     fetch_tables: bool,
 
-    /// Which release of the archive's index and tables to fetch.
+    /// Release of the Imaging Data Commons to fetch the tables and the index from.
     #[arg(long, value_name = "RELEASE", requires = "fetch_tables", default_value = nlst::RELEASE)]
     idc_release: String,
 
-    /// Another server that speaks S3 and has these tables, as https://HOST or http://HOST:PORT.
+    /// Fetch the tables from another S3 server: https://HOST or http://HOST:PORT.
     #[arg(long, value_name = "URL", requires = "fetch_tables")]
     endpoint: Option<String>,
 
-    /// Index of series (.csv, .csv.gz, .parquet) with PatientID, StudyInstanceUID,
-    /// SeriesInstanceUID, and as much of StudyDate, SeriesDescription, Modality, Manufacturer,
-    /// collection_id, instanceCount, series_size_MB, crdc_series_uuid, series_aws_url as there is.
-    /// Without it, idc_index (.parquet, .csv, .csv.gz, or what --fetch-tables has fetched) in the
-    /// folder of the tables.
+    /// Index of series (.csv, .csv.gz, .parquet). Required columns: PatientID, StudyInstanceUID,
+    /// SeriesInstanceUID. Optional columns: StudyDate, SeriesDescription, Modality, Manufacturer,
+    /// collection_id, instanceCount, series_size_MB, crdc_series_uuid, series_aws_url. [default: idc_index
+    /// (.parquet, .csv, .csv.gz, or fetched by --fetch-tables) in --tables]
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     index: Option<PathBuf>,
 
-    /// Instead of an index: a folder that is walked for the exams themselves.
+    /// Folder of CT images, searched recursively, instead of an index.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Folder to write.
+    /// Output folder.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// A screening is positive when lung cancer is diagnosed within fewer days than this.
+    /// Horizon: an exam is positive if lung cancer is diagnosed less than this many days after it.
     #[arg(long, value_name = "DAYS", default_value_t = 365,
           value_parser = clap::value_parser!(i64).range(1..))]
     horizon_days: i64,
 
-    /// Screenings of persons who are diagnosed after the horizon.
+    /// Exams of patients diagnosed after the horizon: label them negative, or exclude them.
     #[arg(long, value_name = "RULE", default_value = "negative",
           value_parser = choice::<LaterCancers>(&["negative", "exclude"]))]
     later_cancers: LaterCancers,
 
-    /// What a screening of a person without lung cancer needs to be negative: to be known to be
-    /// free of it for the horizon, a screening in a later study year, or nothing.
+    /// Follow-up that an exam of a patient without lung cancer needs to be negative: canc_free_days of at
+    /// least the horizon, a screening in a later study year, or none.
     #[arg(long, value_name = "RULE", default_value = "canc-free-days",
           value_parser = choice::<FollowUp>(&["canc-free-days", "later-screen", "none"]))]
     follow_up: FollowUp,
 
-    /// Several exams of a person in one study year: keep all, or the one with most images.
+    /// Several exams of a patient in one study year: keep all, or only the one with most images.
     #[arg(long, value_name = "RULE", default_value = "keep",
           value_parser = choice::<SeveralExams>(&["keep", "most-images"]))]
     several_exams: SeveralExams,
 
-    /// Leave out series that are thicker than this by their description; 0 is off.
+    /// Exclude series with thicker slices according to their description; 0 disables the limit.
     #[arg(long, value_name = "MM", default_value_t = 0.0)]
     max_thickness_mm: f64,
 
-    /// Draw so many positive exams instead of taking all.
+    /// Number of positive exams to sample. [default: all]
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     positives: Option<usize>,
 
-    /// Draw so many negative exams instead of taking all.
+    /// Number of negative exams to sample. [default: all]
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     negatives: Option<usize>,
 
-    /// Seed of these draws.
+    /// Random seed of --positives and --negatives.
     #[arg(long, default_value_t = 37)]
     seed: u64,
 
-    /// Series of each exam to fetch: the one that data.select prefers, or all.
+    /// Series to fetch of each exam: the one preferred by data.select, or all.
     #[arg(long, value_name = "WHICH", default_value = "preferred",
           value_parser = choice::<Wanted>(&["preferred", "all"]))]
     series: Wanted,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected 1 or more".to_owned())
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }
 
-/// A parser of the names of a choice.
+/// A value parser for an enum whose serde names are `names`.
 fn choice<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
@@ -136,7 +138,7 @@ where
 }
 
 impl Nlst {
-    fn execute(&self, output: &Output) -> Done {
+    fn execute(&self, output: &Output) -> CommandResult {
         let rules = self.rules()?;
         if self.fetch_tables {
             let index = self.index.is_none() && self.data.is_none();
@@ -152,8 +154,8 @@ impl Nlst {
         let mut files = tables.files.clone();
         let inventory = match &self.data {
             Some(data) => {
-                let found = Scanner::default().scan(data).map_err(Failure::request)?;
-                nlst::of_images(&found)
+                let scan = Scanner::default().scan(data).map_err(Failure::request)?;
+                nlst::of_images(&scan)
             }
             None => {
                 let index = self.index()?;
@@ -166,30 +168,31 @@ impl Nlst {
         if labelled.rows.is_empty() {
             output.say(columns(&nlst::flow_table(&labelled.counts)));
             return Err(Failure::request(
-                "no exam can be labelled; the numbers above say what was left out and why",
+                "no exam can be labelled; the counts above show what was excluded and why",
             ));
         }
         nlst::write(&self.out, &labelled, &rules, self.series, &files).map_err(Failure::work)?;
         output.answer(columns(&nlst::flow_table(&labelled.counts)));
-        for told in self.notes(&tables, &labelled) {
-            output.say(told);
+        for note in self.notes(&tables, &labelled) {
+            output.say(note);
         }
-        for one in &labelled.exclusions {
-            let what = if one.series.is_empty() { &one.exam } else { &one.series };
-            output
-                .detail(format!("left out  {} {what}  {}: {}", one.patient, one.code, one.reason));
+        for exclusion in &labelled.exclusions {
+            let (patient, code, reason) = (&exclusion.patient, exclusion.code, &exclusion.reason);
+            let series_excluded = !exclusion.series.is_empty();
+            let uid = if series_excluded { &exclusion.series } else { &exclusion.exam };
+            output.detail(format!("excluded  {patient} {uid}  {code}: {reason}"));
         }
         output.say(format!("written to {}", self.out.display()));
         Ok(())
     }
 
-    /// The index that is named, else the one beside the tables.
+    /// The index of `--index`, else the one in the folder of the tables.
     fn index(&self) -> Result<PathBuf, Failure> {
         let index = self.index.clone().or_else(|| nlst::find_index(&self.tables));
         index.ok_or_else(|| {
             Failure::request(format!(
-                "no index of series: there is no {} in {}; give --fetch-tables to fetch it, --index \
-                 with a table of series, or --data with a folder of exams",
+                "no index of series: {} is missing in {}; fetch it with --fetch-tables, or give a table of \
+                 series with --index or a folder of CT images with --data",
                 nlst::INDEX_FOLDER,
                 self.tables.display()
             ))
@@ -197,10 +200,10 @@ impl Nlst {
     }
 
     fn rules(&self) -> Result<Rules, Failure> {
-        let most = self.max_thickness_mm;
-        if !(most >= 0.0 && most.is_finite()) {
+        let max_thickness_mm = self.max_thickness_mm;
+        if !(max_thickness_mm >= 0.0 && max_thickness_mm.is_finite()) {
             return Err(Failure::request(format!(
-                "--max-thickness-mm: found {most}, expected millimetres, or 0 (off)"
+                "--max-thickness-mm: found {max_thickness_mm}, expected a thickness in mm, or 0 (no limit)"
             )));
         }
         let (positives, negatives) = (self.positives, self.negatives);
@@ -209,12 +212,12 @@ impl Nlst {
             later_cancers: self.later_cancers,
             follow_up: self.follow_up,
             several_exams: self.several_exams,
-            max_thickness_mm: most,
+            max_thickness_mm,
             sample: Sample { positives, negatives, seed: self.seed },
         })
     }
 
-    /// What a reader of the flow should know besides.
+    /// Notes on missing tables, contradictions, the sample and the next step.
     fn notes(&self, tables: &nlst::Tables, labelled: &nlst::Labelled) -> Vec<String> {
         let counts = &labelled.counts;
         let mut notes = Vec::new();
@@ -223,23 +226,23 @@ impl Nlst {
                 notes.push(format!("note: no table nlst_{name} in {}", self.tables.display()));
             }
         }
-        for (count, told) in [
+        for (count, text) in [
             (
                 counts.years_disagree,
-                "exams whose date and description name different study years; the date counts",
+                "exams with different study years in date and description; using the date",
             ),
             (
                 counts.years_not_in_screen_table,
-                "labelled exams of study years that nlst_screen does not have",
+                "labelled exams whose study year is missing in nlst_screen",
             ),
-            (counts.rows_without_person, "rows of the clinical tables without a pid, passed over"),
+            (counts.rows_without_person, "rows of the clinical tables ignored: no pid"),
             (
                 counts.diagnoses_disagree,
-                "persons with another first diagnosis in nlst_canc than in nlst_prsn, which counts",
+                "patients with different first diagnoses in nlst_canc and nlst_prsn; using nlst_prsn",
             ),
         ] {
             if count > 0 {
-                notes.push(format!("note: {count} {told}"));
+                notes.push(format!("note: {count} {text}"));
             }
         }
         for (requested, available, class) in [
@@ -256,22 +259,22 @@ impl Nlst {
             Wanted::Preferred => &labelled.series,
             Wanted::All => &labelled.all_series,
         };
-        let megabytes: f64 = series.iter().map(|one| one.megabytes).sum();
+        let megabytes: f64 = series.iter().map(|series| series.megabytes).sum();
         let size =
             if megabytes > 0.0 { format!(", {}", bytes(megabytes * 1e6)) } else { String::new() };
-        let placed = series.iter().filter(|one| !one.address.is_empty()).count();
-        if placed == 0 && self.data.is_none() {
+        let with_address = series.iter().filter(|series| !series.address.is_empty()).count();
+        if with_address == 0 && self.data.is_none() {
             notes.push(
-                "note: the index does not say where series are (series_aws_url or crdc_series_uuid), \
-                 so that there is no series.csv to fetch by"
+                "note: series.csv is not written: the index has no addresses of series (column \
+                 series_aws_url or crdc_series_uuid)"
                     .to_owned(),
             );
         }
-        if placed > 0 {
+        if with_address > 0 {
             let out = self.out.display();
             notes.push(format!(
-                "{} series to fetch{size}: lungs fetch {out}/series.csv {out} --prepare SPEC, or without \
-                 --prepare to keep the files",
+                "{} series to fetch{size}: lungs fetch {out}/series.csv {out} --prepare SPEC (without \
+                 --prepare, the DICOM files are kept)",
                 series.len()
             ));
         }

@@ -1,50 +1,50 @@
-//! The trial's tables and index, from the archive.
+//! Download of the trial's tables and the index from the archive.
 
-use super::super::fetch::Show;
+use super::super::fetch::FetchProgress;
 use super::super::interrupt::Interrupt;
 use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
-use super::super::{Done, Failure};
+use super::super::{CommandResult, Failure};
 use crate::fetch::{self, Endpoint, Event, Plan, Series, Settings, State, parse_place};
 use crate::files::{make_folder, remove, write_bytes};
 use crate::nlst::{Host, Source, find_index, find_table, sources};
 use crate::pipeline::Stages;
 use std::path::{Path, PathBuf};
 
-/// Fetches what is missing of a release's tables, and of its index if that is wanted, into a folder,
-/// each into a folder of its own name. A table that is there as another file is not missing.
+/// Fetches the missing tables of a release, and its index if requested, each into a subfolder with its name.
+/// A table that exists as another file is not fetched.
 pub(super) fn fetch_tables(
     with_index: bool,
     folder: &Path,
     release: &str,
     endpoint: Option<&str>,
     output: &Output,
-) -> Done {
+) -> CommandResult {
     let sources =
-        sources(release).map_err(|told| Failure::request(format!("--idc-release: {told}")))?;
+        sources(release).map_err(|error| Failure::request(format!("--idc-release: {error}")))?;
     keep_to_one_release(folder, release)?;
     let sources: Vec<Source> = sources
         .into_iter()
         .filter(|source| {
-            let own = folder.join(source.name);
-            let there = match source.name.strip_prefix("nlst_") {
+            let target = folder.join(source.name);
+            let existing = match source.name.strip_prefix("nlst_") {
                 Some(table) => find_table(folder, table).ok().flatten(),
                 None if with_index => find_index(folder),
                 None => return false,
             };
-            there.is_none_or(|path| path == own)
+            existing.is_none_or(|path| path == target)
         })
         .collect();
     let interrupt = Interrupt::listen();
-    interrupt.set_orderly("what is on its way");
+    interrupt.stop_gracefully_after("the files in transfer");
     let stop = || interrupt.interrupter.should_stop();
     let progress = Progress::new(output.is_quiet(), &interrupt);
-    let show = Show::new(&progress, sources.len(), output);
-    let tell = |event: &Event| show.tell(event);
+    let fetch_progress = FetchProgress::new(&progress, sources.len(), output);
+    let on_event = |event: &Event| fetch_progress.update(event);
     progress.stage_begins("tables");
-    let mut there = 0;
-    for (host, usual) in [(Host::Aws, Endpoint::Aws), (Host::Google, Endpoint::Google)] {
-        let endpoint = endpoint.map(Endpoint::parse).transpose()?.unwrap_or(usual);
+    let mut complete = 0;
+    for (host, default_endpoint) in [(Host::Aws, Endpoint::Aws), (Host::Google, Endpoint::Google)] {
+        let endpoint = endpoint.map(Endpoint::parse).transpose()?.unwrap_or(default_endpoint);
         let of_host = sources.iter().filter(|source| source.host == host);
         let series = of_host.map(|source| {
             let place = parse_place(&source.place).map_err(Failure::request)?;
@@ -54,49 +54,52 @@ pub(super) fn fetch_tables(
         let series = series.collect::<Result<Vec<Series>, Failure>>()?;
         let plan = Plan { series, ..Plan::default() };
         let settings = Settings { endpoint, ..Settings::default() };
-        let (rows, failure) = fetch::fetch_all(&plan, folder, &settings, None, &tell, &stop)?;
+        let (rows, failure) = fetch::fetch_all(&plan, folder, &settings, None, &on_event, &stop)?;
         if let Some(error) = failure {
             return Err(error.into());
         }
         if stop() {
-            output.say("stopped; the same command continues");
+            output.say("stopped; run the same command to resume");
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         if let Some(row) = rows.iter().find(|row| row.state == State::Failed) {
-            if show.bytes() == 0 && there == 0 {
-                // Nothing of this release is here.
+            if fetch_progress.bytes() == 0 && complete == 0 {
+                // The folder contains nothing of this release.
                 remove(&folder.join(RELEASE_NOTE)).map_err(Failure::work)?;
             }
             return Err(Failure::work(format!(
-                "{} of release {release} could not be fetched from {}: {}. The same command tries \
-                 again; --idc-release names another release",
+                "cannot fetch {} of release {release} from {}: {}. Run the same command to retry, or choose \
+                 another release with --idc-release",
                 row.series, row.place, row.reason
             )));
         }
-        there += rows.iter().filter(|row| row.state == State::There).count();
+        complete += rows.iter().filter(|row| row.state == State::There).count();
     }
-    let message = if there == sources.len() {
-        format!("release {release} of the archive, there already")
+    let message = if complete == sources.len() {
+        format!("release {release} of the archive, already present")
     } else {
-        format!("release {release} of the archive, {} came", bytes(show.bytes() as f64))
+        format!(
+            "release {release} of the archive, {} transferred",
+            bytes(fetch_progress.bytes() as f64)
+        )
     };
     progress.stage_ends("tables", &message);
     Ok(())
 }
 
-/// Says which release the tables of a folder are of.
+/// File with the release of the tables in a folder.
 const RELEASE_NOTE: &str = ".release";
 
-/// Notes the release that a folder is of, or refuses it for another one: pieces of two releases would
-/// make one table.
-fn keep_to_one_release(folder: &Path, release: &str) -> Done {
+/// Writes the release of the tables into a folder, or fails if the folder has another release: files of two
+/// releases would be read as one table.
+fn keep_to_one_release(folder: &Path, release: &str) -> CommandResult {
     let note = folder.join(RELEASE_NOTE);
     match std::fs::read_to_string(&note) {
-        Ok(known) if known.trim() == release => Ok(()),
-        Ok(known) => Err(Failure::request(format!(
-            "{} holds release {} of the archive's tables; give another folder for release {release}",
+        Ok(recorded) if recorded.trim() == release => Ok(()),
+        Ok(recorded) => Err(Failure::request(format!(
+            "{} contains tables of release {}, expected release {release}; give another folder with --tables",
             folder.display(),
-            known.trim()
+            recorded.trim()
         ))),
         Err(_) => {
             make_folder(folder).map_err(Failure::work)?;

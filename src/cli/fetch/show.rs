@@ -1,4 +1,4 @@
-//! How far fetching is.
+//! Progress of `lungs fetch`.
 
 use super::super::output::{Output, bytes, duration};
 use super::super::pace::Pace;
@@ -8,47 +8,47 @@ use crate::training::Watch;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Shows how far it is.
-pub(in crate::cli) struct Show<'a> {
+/// Shows the number of series and bytes fetched, the rate and the ETA.
+pub(in crate::cli) struct FetchProgress<'a> {
     progress: &'a Progress<'a>,
     output: &'a Output,
     tally: Mutex<Tally>,
 }
 
 struct Tally {
-    began: Instant,
-    shown: Instant,
+    start: Instant,
+    last_refresh: Instant,
     bytes: u64,
-    /// Files that are right by the archive's MD5, and by their size alone.
+    /// Verified files: by MD5, and by size only.
     checked: [usize; 2],
-    /// Series that were complete before, which say nothing of the pace.
-    there: usize,
+    /// Series that were complete before; they do not count towards the pace.
+    complete: usize,
     pace: Pace,
 }
 
-/// Between two looks of the bar.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// Interval between two updates of the bar.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
-impl<'a> Show<'a> {
+impl<'a> FetchProgress<'a> {
     pub fn new(progress: &'a Progress<'a>, series: usize, output: &'a Output) -> Self {
         let now = Instant::now();
         let mut pace = Pace::default();
         pace.begin(1, 1, 0, series);
         let tally =
-            Mutex::new(Tally { began: now, shown: now, bytes: 0, checked: [0; 2], there: 0, pace });
-        Self { progress, output, tally }
+            Tally { start: now, last_refresh: now, bytes: 0, checked: [0; 2], complete: 0, pace };
+        Self { progress, output, tally: Mutex::new(tally) }
     }
 
     pub fn bytes(&self) -> u64 {
         self.tally.lock().map_or(0, |tally| tally.bytes)
     }
 
-    /// Files that are right by the archive's MD5, and by their size alone.
+    /// Verified files: by MD5, and by size only.
     pub fn checked(&self) -> [usize; 2] {
         self.tally.lock().map_or([0; 2], |tally| tally.checked)
     }
 
-    pub fn tell(&self, event: &Event) {
+    pub fn update(&self, event: &Event) {
         let Ok(mut tally) = self.tally.lock() else { return };
         match event {
             Event::Checked { by_md5 } => {
@@ -59,12 +59,12 @@ impl<'a> Show<'a> {
             Event::TryingAgain { what, reason } => {
                 if self.output.is_verbose() {
                     drop(tally);
-                    self.progress.note(&format!("again        {what}: {reason}"));
+                    self.progress.note(&format!("retry        {what}: {reason}"));
                 }
                 return;
             }
             Event::Done(row) if row.state == State::There => {
-                tally.there += 1;
+                tally.complete += 1;
                 tally.pace.batches = tally.pace.batches.saturating_sub(1);
             }
             Event::Done(row) if matches!(row.state, State::Interrupted | State::NotStarted) => {
@@ -72,24 +72,24 @@ impl<'a> Show<'a> {
             }
             Event::Done(_) => tally.pace.batch(1),
         }
-        if tally.shown.elapsed() < BETWEEN_LOOKS && !matches!(event, Event::Done(_)) {
+        if tally.last_refresh.elapsed() < REFRESH_INTERVAL && !matches!(event, Event::Done(_)) {
             return;
         }
-        tally.shown = Instant::now();
-        let seconds = tally.began.elapsed().as_secs_f64();
-        let words = words(tally.bytes, &tally.pace, seconds);
-        let (done, of) = (tally.there + tally.pace.done, tally.there + tally.pace.batches);
+        tally.last_refresh = Instant::now();
+        let seconds = tally.start.elapsed().as_secs_f64();
+        let message = message(tally.bytes, &tally.pace, seconds);
+        let (done, of) = (tally.complete + tally.pace.done, tally.complete + tally.pace.batches);
         drop(tally);
-        self.progress.fetching(done, of, words);
+        self.progress.fetching(done, of, message);
     }
 }
 
-/// `1.2 GB, 34 MB/s, 2 h 05 min left`
-fn words(came: u64, pace: &Pace, seconds: f64) -> String {
-    let rate = (seconds > 0.0).then(|| format!("{}/s", bytes(came as f64 / seconds)));
-    let left = pace.left_in_epoch(seconds).map(|left| format!("{} left", duration(left)));
-    let words = [Some(bytes(came as f64)), rate, left];
-    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+/// `1.2 GB, 34 MB/s, ETA 2 h 05 min`
+fn message(byte_count: u64, pace: &Pace, seconds: f64) -> String {
+    let rate = (seconds > 0.0).then(|| format!("{}/s", bytes(byte_count as f64 / seconds)));
+    let eta = pace.epoch_eta(seconds).map(|eta| format!("ETA {}", duration(eta)));
+    let parts = [Some(bytes(byte_count as f64)), rate, eta];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -97,11 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_that_of_series_that_came() {
+    fn the_eta_follows_from_fetched_series() {
         let mut pace = Pace::default();
         pace.begin(1, 1, 0, 10);
-        assert_eq!(words(5_000_000, &pace, 5.0), "5 MB, 1 MB/s");
+        assert_eq!(message(5_000_000, &pace, 5.0), "5 MB, 1 MB/s");
         pace.batch(1);
-        assert_eq!(words(5_000_000, &pace, 5.0), "5 MB, 1 MB/s, 45.0 s left");
+        assert_eq!(message(5_000_000, &pace, 5.0), "5 MB, 1 MB/s, ETA 45.0 s");
     }
 }

@@ -1,61 +1,61 @@
-//! What is said about series.
+//! Summary, list of problems and table of the fetched series.
 
 use super::super::output::{bytes, columns};
-use super::super::{Done, Failure};
+use super::super::{CommandResult, Failure};
 use crate::fetch::{FetchRow, State};
 
-/// Series in a state.
+/// Number of series with a state.
 pub fn count(rows: &[FetchRow], state: State) -> usize {
     rows.iter().filter(|row| row.state == state).count()
 }
 
-/// Failed work where a series failed.
-pub fn failures(rows: &[FetchRow], what: &str) -> Done {
+/// Fails if a series failed.
+pub fn check_failures(rows: &[FetchRow], problem: &str) -> CommandResult {
     match count(rows, State::Failed) {
         0 => Ok(()),
-        failed => Err(Failure::work(format!("{failed} of {} series {what}", rows.len()))),
+        failed => Err(Failure::work(format!("{failed} of {} series {problem}", rows.len()))),
     }
 }
 
-pub fn summary(rows: &[FetchRow], came: u64, [by_md5, by_size]: [usize; 2]) -> String {
+pub fn summary(rows: &[FetchRow], byte_count: u64, [by_md5, by_size]: [usize; 2]) -> String {
     let states = [
         (State::Fetched, "fetched"),
         (State::Prepared, "prepared"),
-        (State::There, "there already"),
-        (State::Refused, "refused by preparation"),
+        (State::There, "already complete"),
+        (State::Refused, "excluded by preparation"),
         (State::Failed, "failed"),
         (State::Interrupted, "interrupted"),
         (State::NotStarted, "not started"),
     ];
-    let told = states.into_iter().filter_map(|(state, word)| match count(rows, state) {
+    let counts = states.into_iter().filter_map(|(state, word)| match count(rows, state) {
         0 => None,
         count => Some(format!("{count} {word}")),
     });
-    let mut told = format!("{}; {} came", told.collect::<Vec<_>>().join(", "), bytes(came as f64));
-    for (count, by) in
-        [(by_md5, "MD5"), (by_size, "size alone, since the archive has no MD5 of them")]
-    {
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    let mut text = format!("{counts}; {} transferred", bytes(byte_count as f64));
+    let size = "size only (the archive has no MD5)";
+    for (count, check) in [(by_md5, "MD5"), (by_size, size)] {
         match count {
             0 => {}
-            1 => told += &format!(", 1 file checked by {by}"),
-            _ => told += &format!(", {count} files checked by {by}"),
+            1 => text += &format!(", 1 file verified by {check}"),
+            _ => text += &format!(", {count} files verified by {check}"),
         }
     }
-    told
+    text
 }
 
-/// Series at most that are listed unasked.
-const FEW: usize = 40;
+/// Maximum number of series in a list without `--verbose`.
+const MAX_LISTED: usize = 40;
 
-/// A line for each series that failed or was refused; of many, for the first.
-pub fn troubles(rows: &[FetchRow]) -> String {
-    let bad: Vec<&FetchRow> =
+/// A line for each series that failed or was excluded, at most [`MAX_LISTED`].
+pub fn problem_list(rows: &[FetchRow]) -> String {
+    let problems: Vec<&FetchRow> =
         rows.iter().filter(|row| matches!(row.state, State::Failed | State::Refused)).collect();
-    let mut lines: Vec<String> = bad
+    let mut lines: Vec<String> = problems
         .iter()
-        .take(FEW)
+        .take(MAX_LISTED)
         .map(|row| {
-            let word = if row.state == State::Failed { "failed" } else { "refused" };
+            let word = if row.state == State::Failed { "failed" } else { "excluded" };
             format!("{word:<12} {}  {}", row.series, row.reason)
         })
         .collect();
@@ -63,48 +63,49 @@ pub fn troubles(rows: &[FetchRow]) -> String {
         rows.iter().filter(|row| row.state == State::There && !row.reason.is_empty()).count();
     if volumes > 0 {
         lines.push(format!(
-            "note         {volumes} of these are there as prepared volumes, without their files; --prepare \
-             SPEC --keep-raw fetches those too"
+            "note         {volumes} of these exist as prepared volumes only; to fetch their files too: \
+             --prepare SPEC --keep-raw"
         ));
     }
-    if bad.len() > FEW {
-        lines.push(format!("… and {} more in fetch.csv", bad.len() - FEW));
+    if problems.len() > MAX_LISTED {
+        lines.push(format!("… and {} more in fetch.csv", problems.len() - MAX_LISTED));
     }
     lines.join("\n")
 }
 
-/// The table of few series; of many the first, and those that failed.
+/// The table of all series, or of the first ones and the failed ones if there are more than [`MAX_LISTED`].
 pub fn short_table(rows: &[FetchRow]) -> String {
-    if rows.len() <= FEW {
+    if rows.len() <= MAX_LISTED {
         return table(rows);
     }
-    let (first, rest) = rows.split_at(FEW / 2);
-    let failed = rest.iter().filter(|row| row.state == State::Failed).take(FEW);
+    let (first, rest) = rows.split_at(MAX_LISTED / 2);
+    let failed = rest.iter().filter(|row| row.state == State::Failed).take(MAX_LISTED);
     let shown: Vec<FetchRow> = first.iter().chain(failed).cloned().collect();
     format!("{}\n… and {} more; --verbose lists all", table(&shown), rows.len() - shown.len())
 }
 
 pub fn table(rows: &[FetchRow]) -> String {
-    let mut lines =
-        vec![["series", "files", "bytes", "state", "place"].map(str::to_owned).to_vec()];
-    let told = |value: Option<u64>| value.map_or("–".into(), |value| bytes(value as f64));
+    let mut lines = vec![
+        ["series", "files", "bytes", "status", "address / reason"].map(str::to_owned).to_vec(),
+    ];
+    let size = |value: Option<u64>| value.map_or("–".into(), |value| bytes(value as f64));
     lines.extend(rows.iter().map(|row| {
         let state = match row.state {
             State::Fetched => "fetched",
-            State::There => "there",
+            State::There => "complete",
             State::Prepared => "prepared",
-            State::Refused => "refused",
+            State::Refused => "excluded",
             State::Failed => "failed",
             State::Interrupted => "interrupted",
             State::NotStarted => "to fetch",
         };
-        let place = if row.reason.is_empty() { &row.place } else { &row.reason };
+        let address_or_reason = if row.reason.is_empty() { &row.place } else { &row.reason };
         vec![
             row.series.clone(),
             row.files.map_or("–".into(), |files| files.to_string()),
-            told(row.bytes),
+            size(row.bytes),
             state.to_owned(),
-            place.clone(),
+            address_or_reason.clone(),
         ]
     }));
     columns(&lines)
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_series_the_first_and_the_failed_are_listed() {
+    fn long_tables_list_the_first_and_the_failed_series() {
         let row = |number: usize| FetchRow {
             series: format!("series-{number}"),
             patient: String::new(),
@@ -128,10 +129,12 @@ mod tests {
         };
         let rows: Vec<FetchRow> = (0..100).map(row).collect();
         assert_eq!(short_table(&rows[..40]), table(&rows[..40]));
-        let told = short_table(&rows);
+        let shown = short_table(&rows);
         for number in [0, 19, 49, 99] {
-            assert!(told.contains(&format!("series-{number} ")), "{told}");
+            assert!(shown.contains(&format!("series-{number} ")), "{shown}");
         }
-        assert!(!told.contains("series-20 ") && told.ends_with("and 78 more; --verbose lists all"));
+        assert!(
+            !shown.contains("series-20 ") && shown.ends_with("and 78 more; --verbose lists all")
+        );
     }
 }

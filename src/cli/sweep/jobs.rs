@@ -1,151 +1,157 @@
-//! Runs of a sweep as processes of this program, one or several at a time.
+//! Executes the runs of a sweep as child processes, one or several at a time.
 //!
-//! Each is `lungs run FOLDER`, so that nothing that happens to it can happen to the others. It is
-//! tethered to this process by its standard input: when that ends, because this process wants it or
-//! is no more, the run stops with a checkpoint.
+//! Each child is `lungs run FOLDER`, so that a crash of one run does not affect the others. Its standard input
+//! is a pipe from this process. When the pipe closes, because this process closes it or ends, the child
+//! stops with a checkpoint.
 
 use super::super::Failure;
 use super::super::interrupt::Interrupt;
 use super::super::output::Output;
 use crate::spec::OnFailure;
-use crate::sweep::{PlannedRun, State, SweepFolder, standing};
+use crate::sweep::{PlannedRun, RunStatus, SweepFolder, run_summary};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// How often the processes are looked at.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(40);
+/// Interval between two checks of the child processes.
+const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
-/// What is to be done, and how.
+/// The runs and the settings of their processes.
 pub(super) struct Jobs<'a> {
     pub folder: &'a SweepFolder,
     pub runs: &'a [PlannedRun],
-    /// Threads of each process that works at once: as many as there are processes.
+    /// Threads of each parallel process; the length is the number of parallel processes.
     pub threads: Vec<usize>,
-    /// Devices that the processes take in turns; none leaves each to its spec.
+    /// Devices, assigned to the processes in rotation; if empty, each run uses the device of its spec.
     pub devices: &'a [String],
     pub on_failure: OnFailure,
-    /// Print what the processes print.
+    /// Print the output of the processes.
     pub follow: bool,
-    /// Continue with the original inputs of each run.
+    /// Resume with the original inputs of each run.
     pub keep_inputs: bool,
 }
 
-/// How a run was left.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum RunOutcome {
     Finished,
     Failed(String),
-    /// Another process works in it.
-    InWork,
-    /// Stopped with a checkpoint, or not begun.
+    /// Another process is running it.
+    RunningElsewhere,
+    /// Stopped with a checkpoint, or not started.
     Stopped,
 }
 
-/// A process at work.
+/// A running process.
 struct Job {
-    place: usize,
+    /// Index of the run in [`Jobs::runs`].
+    index: usize,
     child: Child,
-    /// How much of the log has been printed, and where it began.
+    /// Offset in the log up to which it has been printed.
     printed: u64,
-    began: u64,
+    /// Offset in the log at which the output of this process begins.
+    log_start: u64,
 }
 
-/// The threads of each of `jobs` processes on so many cores: as even as can be, at least one each.
-pub(super) fn shares(cores: usize, jobs: usize) -> Vec<usize> {
+/// Distributes `cores` threads evenly over `jobs` processes, at least one thread each.
+pub(super) fn threads_per_job(cores: usize, jobs: usize) -> Vec<usize> {
     (0..jobs).map(|job| (cores / jobs + usize::from(job < cores % jobs)).max(1)).collect()
 }
 
 impl Jobs<'_> {
-    /// Works until every run at `places` is finished, failed, or in the hands of others; or until
-    /// something stops it. `tell` hears of each as it is left.
-    pub fn work(
+    /// Executes the runs at `indices` until each is finished, failed, or running in another process, or until
+    /// a signal or a failure stops the sweep. Calls `on_outcome` for each run when its process ends.
+    pub fn execute(
         &self,
-        places: &[usize],
+        indices: &[usize],
         interrupt: &Interrupt,
         output: &Output,
-        mut tell: impl FnMut(usize, &Left),
-    ) -> Result<Vec<(usize, Left)>, Failure> {
-        let mut waiting: VecDeque<usize> = places.iter().copied().collect();
-        // Those that others had in their hands get a second look at the end.
-        let mut later: VecDeque<usize> = VecDeque::new();
-        let mut looked_again = false;
-        let mut left: Vec<(usize, Left)> = Vec::new();
+        mut on_outcome: impl FnMut(usize, &RunOutcome),
+    ) -> Result<Vec<(usize, RunOutcome)>, Failure> {
+        let mut waiting: VecDeque<usize> = indices.iter().copied().collect();
+        // Runs of other processes are checked once more at the end.
+        let mut deferred: VecDeque<usize> = VecDeque::new();
+        let mut second_pass = false;
+        let mut outcomes: Vec<(usize, RunOutcome)> = Vec::new();
         let mut slots: Vec<Option<Job>> = self.threads.iter().map(|_| None).collect();
         let mut stopping = false;
         loop {
             for slot in &mut slots {
                 let Some(job) = slot else { continue };
-                self.print_new(job, output);
+                self.print_new_lines(job, output);
                 let Some(status) = job.child.try_wait().map_err(Failure::work)? else { continue };
-                self.print_new(job, output);
-                let (place, ended) = (job.place, self.judge(job, status));
+                self.print_new_lines(job, output);
+                let (index, outcome) = (job.index, self.outcome(job, status));
                 *slot = None;
-                let failure = match &ended {
-                    Left::Failed(message) => Some(message.as_str()),
+                let failure = match &outcome {
+                    RunOutcome::Failed(message) => Some(message.as_str()),
                     _ => None,
                 };
-                self.folder.note(&self.runs[place], failure)?;
+                self.folder.record_outcome(&self.runs[index], failure)?;
                 stopping |= failure.is_some() && self.on_failure == OnFailure::Stop;
-                tell(place, &ended);
-                left.push((place, ended));
+                on_outcome(index, &outcome);
+                outcomes.push((index, outcome));
             }
             stopping |= interrupt.interrupter.should_stop();
             if stopping {
-                // The end of their input is what they listen to.
+                // Closing their standard input stops the processes with a checkpoint.
                 slots.iter_mut().flatten().for_each(|job| drop(job.child.stdin.take()));
             }
             while !stopping && slots.iter().any(Option::is_none) {
-                let Some(place) = waiting.pop_front() else { break };
-                match self.state(place) {
-                    State::Finished => left.push((place, Left::Finished)),
-                    State::InWork if looked_again => left.push((place, Left::InWork)),
-                    State::InWork => later.push_back(place),
+                let Some(index) = waiting.pop_front() else { break };
+                match self.status(index) {
+                    RunStatus::Finished => outcomes.push((index, RunOutcome::Finished)),
+                    RunStatus::Running if second_pass => {
+                        outcomes.push((index, RunOutcome::RunningElsewhere));
+                    }
+                    RunStatus::Running => deferred.push_back(index),
                     _ => {
                         let free = slots.iter().position(Option::is_none).unwrap_or_default();
-                        slots[free] = Some(self.start(place, free)?);
+                        slots[free] = Some(self.start(index, free)?);
                     }
                 }
             }
             if slots.iter().all(Option::is_none) {
-                if stopping || (waiting.is_empty() && later.is_empty()) {
+                if stopping || (waiting.is_empty() && deferred.is_empty()) {
                     break;
                 }
                 if waiting.is_empty() {
-                    looked_again = true;
-                    std::mem::swap(&mut waiting, &mut later);
+                    second_pass = true;
+                    std::mem::swap(&mut waiting, &mut deferred);
                 }
             }
-            std::thread::sleep(BETWEEN_LOOKS);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        left.extend(waiting.into_iter().map(|place| (place, Left::Stopped)));
-        left.extend(later.into_iter().map(|place| (place, Left::InWork)));
-        Ok(left)
+        outcomes.extend(waiting.into_iter().map(|index| (index, RunOutcome::Stopped)));
+        outcomes.extend(deferred.into_iter().map(|index| (index, RunOutcome::RunningElsewhere)));
+        Ok(outcomes)
     }
 
-    fn state(&self, place: usize) -> State {
-        standing(self.folder, &self.runs[place], None).state
+    fn status(&self, index: usize) -> RunStatus {
+        run_summary(self.folder, &self.runs[index], None).state
     }
 
-    fn start(&self, place: usize, slot: usize) -> Result<Job, Failure> {
-        let run = &self.runs[place];
+    fn start(&self, index: usize, slot: usize) -> Result<Job, Failure> {
+        let run = &self.runs[index];
         let path = self.folder.run_path(&run.name);
         crate::results::RunFolder::create_at(&path, &run.spec)?;
         let log = self.folder.log_file(&run.name);
-        let cannot = |error: std::io::Error| Failure::work(format!("{}: {error}", log.display()));
+        let log_error = |error: std::io::Error| {
+            Failure::work(format!("cannot write the log {}: {error}", log.display()))
+        };
         if let Some(parent) = log.parent() {
             crate::files::make_folder(parent).map_err(Failure::work)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(&log).map_err(cannot)?;
-        let began = file.metadata().map_err(cannot)?.len();
+        let file = OpenOptions::new().create(true).append(true).open(&log).map_err(log_error)?;
+        let log_start = file.metadata().map_err(log_error)?.len();
         let threads = match (run.spec.runtime.threads, self.threads[slot]) {
-            (wanted, _) if self.threads.len() == 1 => wanted,
+            (requested, _) if self.threads.len() == 1 => requested,
             (0, share) => share,
-            (wanted, share) => wanted.min(share),
+            (requested, share) => requested.min(share),
         };
-        let mut command = this_program().map_err(Failure::work)?;
+        let mut command = run_command().map_err(Failure::work)?;
         if !self.devices.is_empty() {
             let device = &self.devices[slot % self.devices.len()];
             command.args(["--set", &format!("runtime.device={device}")]);
@@ -157,28 +163,28 @@ impl Jobs<'_> {
             .arg(&path)
             .args(["--tethered", "--set", &format!("runtime.threads={threads}")])
             .stdin(Stdio::piped())
-            .stderr(file.try_clone().map_err(cannot)?)
+            .stderr(file.try_clone().map_err(log_error)?)
             .stdout(file);
-        apart(&mut command);
+        use_own_process_group(&mut command);
         let child = command.spawn().map_err(Failure::work)?;
-        Ok(Job { place, child, printed: began, began })
+        Ok(Job { index, child, printed: log_start, log_start })
     }
 
-    /// Prints what a process has added to its log.
-    fn print_new(&self, job: &mut Job, output: &Output) {
+    /// Prints the new lines of the log of a process.
+    fn print_new_lines(&self, job: &mut Job, output: &Output) {
         if !self.follow || output.is_quiet() {
             return;
         }
-        let text = self.log_from(job.place, job.printed);
-        // Whole lines only; the rest comes later.
+        let text = self.read_log(job.index, job.printed);
+        // An incomplete last line is printed once it is complete.
         let Some(end) = text.iter().rposition(|&byte| byte == b'\n') else { return };
         let _ = std::io::stdout().write_all(&text[..=end]);
         job.printed += end as u64 + 1;
     }
 
-    fn log_from(&self, place: usize, offset: u64) -> Vec<u8> {
+    fn read_log(&self, index: usize, offset: u64) -> Vec<u8> {
         let mut text = Vec::new();
-        if let Ok(mut file) = File::open(self.folder.log_file(&self.runs[place].name))
+        if let Ok(mut file) = File::open(self.folder.log_file(&self.runs[index].name))
             && file.seek(SeekFrom::Start(offset)).is_ok()
         {
             let _ = file.read_to_end(&mut text);
@@ -186,58 +192,62 @@ impl Jobs<'_> {
         text
     }
 
-    /// How a process that ended has left its run.
-    fn judge(&self, job: &Job, status: ExitStatus) -> Left {
-        match (self.state(job.place), status.code()) {
-            (State::Finished, _) => Left::Finished,
-            // Another process was faster.
-            (State::InWork, _) => Left::InWork,
-            (_, Some(75 | 130)) => Left::Stopped,
+    /// The outcome of a run whose process has ended.
+    fn outcome(&self, job: &Job, status: ExitStatus) -> RunOutcome {
+        match (self.status(job.index), status.code()) {
+            (RunStatus::Finished, _) => RunOutcome::Finished,
+            // Another process locked the run first.
+            (RunStatus::Running, _) => RunOutcome::RunningElsewhere,
+            (_, Some(75 | 130)) => RunOutcome::Stopped,
             _ => {
-                let said = self.log_from(job.place, job.began);
-                Left::Failed(reason(&String::from_utf8_lossy(&said), status))
+                let log = self.read_log(job.index, job.log_start);
+                RunOutcome::Failed(failure_reason(&String::from_utf8_lossy(&log), status))
             }
         }
     }
 }
 
-/// `lungs run`, by the very program that runs here: another may have been built in its place since.
-fn this_program() -> std::io::Result<Command> {
-    let own = std::path::Path::new("/proc/self/exe");
-    let mut command =
-        if own.exists() { Command::new(own) } else { Command::new(std::env::current_exe()?) };
+/// `lungs run` with the executable of this process, even if its file has been replaced since the start.
+fn run_command() -> std::io::Result<Command> {
+    let executable = std::path::Path::new("/proc/self/exe");
+    let mut command = if executable.exists() {
+        Command::new(executable)
+    } else {
+        Command::new(std::env::current_exe()?)
+    };
     #[cfg(unix)]
     std::os::unix::process::CommandExt::arg0(&mut command, "lungs");
     command.arg("run");
     Ok(command)
 }
 
-/// Keeps a key that interrupts this process from its children: they are asked otherwise.
+/// Puts a child into its own process group, so that Ctrl-C signals only this process. Children are stopped
+/// through their standard input.
 #[cfg(unix)]
-fn apart(command: &mut Command) {
+fn use_own_process_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
 #[cfg(not(unix))]
-fn apart(_: &mut Command) {}
+fn use_own_process_group(_: &mut Command) {}
 
-/// Why a process failed, in one line: its own report, else its last words, else how it ended.
-fn reason(said: &str, status: ExitStatus) -> String {
+/// The reason why a process failed, in one line: its error report, else its panic, else its exit status.
+fn failure_reason(log: &str, status: ExitStatus) -> String {
     let frame = |c: char| c.is_whitespace() || "×│├╰─▶".contains(c);
-    if let Some((_, report)) = said.rsplit_once("Error: ") {
+    if let Some((_, report)) = log.rsplit_once("Error: ") {
         let lines = report.lines().map(|line| line.trim_matches(frame));
         let lines = lines.skip_while(|line| line.is_empty());
-        let told: Vec<&str> =
+        let message: Vec<&str> =
             lines.take_while(|line| !line.is_empty() && !line.starts_with("help: ")).collect();
-        if !told.is_empty() {
-            return told.join(" ");
+        if !message.is_empty() {
+            return message.join(" ");
         }
     }
-    if let Some((_, panic)) = said.rsplit_once("panicked at ") {
-        let told: Vec<&str> = panic.lines().take(2).map(str::trim).collect();
-        return format!("a defect of the program: {}", told.join(" "));
+    if let Some((_, panic)) = log.rsplit_once("panicked at ") {
+        let message: Vec<&str> = panic.lines().take(2).map(str::trim).collect();
+        return format!("internal error: {}", message.join(" "));
     }
-    format!("its process ended with {status}")
+    format!("the process ended with {status}")
 }
 
 #[cfg(test)]
@@ -246,24 +256,27 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
 
     #[test]
-    fn threads_are_shared_evenly() {
-        assert_eq!(shares(16, 1), [16]);
-        assert_eq!(shares(16, 3), [6, 5, 5]);
-        assert_eq!(shares(2, 4), [1, 1, 1, 1]);
+    fn threads_are_distributed_evenly() {
+        assert_eq!(threads_per_job(16, 1), [16]);
+        assert_eq!(threads_per_job(16, 3), [6, 5, 5]);
+        assert_eq!(threads_per_job(2, 4), [1, 1, 1, 1]);
     }
 
     #[test]
-    fn a_failure_is_told_in_one_line() {
+    fn a_failure_reason_is_one_line() {
         let report =
             "epoch 1\nError:   × none of the series could be\n  │ prepared; the reasons: x\n\n";
         let failed = ExitStatus::from_raw(256);
-        assert_eq!(reason(report, failed), "none of the series could be prepared; the reasons: x");
+        assert_eq!(
+            failure_reason(report, failed),
+            "none of the series could be prepared; the reasons: x"
+        );
         let several =
             "Error:   × the spec has a problem\n\nError: \n  × train.epochs: no\n  help: do\n";
-        assert_eq!(reason(several, failed), "train.epochs: no");
+        assert_eq!(failure_reason(several, failed), "train.epochs: no");
         let panic = "thread 'main' panicked at src/a.rs:1:2:\nindex out of bounds\nnote: run with";
-        let told = "a defect of the program: src/a.rs:1:2: index out of bounds";
-        assert_eq!(reason(panic, failed), told);
-        assert!(reason("", ExitStatus::from_raw(9)).contains("signal: 9"));
+        let expected = "internal error: src/a.rs:1:2: index out of bounds";
+        assert_eq!(failure_reason(panic, failed), expected);
+        assert!(failure_reason("", ExitStatus::from_raw(9)).contains("signal: 9"));
     }
 }

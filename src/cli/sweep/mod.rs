@@ -7,343 +7,358 @@ mod table;
 
 use super::interrupt::Interrupt;
 use super::output::Output;
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 use crate::plan::{Plan, plan};
 use crate::prepare::Shard;
 use crate::report::{CompareOptions, Comparison, ReportError, compare};
 use crate::slurm::shell;
 use crate::spec::{Overrides, load_sweep};
-use crate::sweep::{PlannedRun, State, SweepFolder, combinations, expand, runs_at, standing};
+use crate::sweep::{
+    PlannedRun, RunStatus, SweepFolder, expand, find_runs, rank_combinations, run_summary,
+};
 use crate::{device, spec};
 use clap::Args;
-use jobs::{Jobs, Left, shares};
+use jobs::{Jobs, RunOutcome, threads_per_job};
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use table::{Forecast, View};
+use table::{Forecast, SweepView};
 
-/// Run every run of a spec's [sweep] table, and compare them.
+/// Run all runs of a spec's [sweep] table, and compare them.
 ///
-/// The table stands for many runs: a grid and lists of keys, seeds, folds. Each is what `lungs run` would
-/// make of the same spec. The same command continues: what is finished is not done again, what failed is
-/// tried again, and a run that another process works in is left to it.
+/// The table defines many runs by a grid of keys, lists of keys, seeds and folds. Each run is identical to
+/// `lungs run` with the same spec. The same command resumes a sweep: it skips finished runs, retries failed
+/// runs, and leaves runs that are running in another process to that process.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run      the runs, and what they take\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status       results so far\n  lungs sweep experiments/demo-sweep.toml --only 3/6     one run, as a task of a job array\n  lungs sweep experiments/demo-sweep.toml --slurm        every run a job of a Slurm cluster"
+    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run      list the runs with estimates\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status       show the current results\n  lungs sweep experiments/demo-sweep.toml --only 3/6     one run, e.g. as a task of a job array\n  lungs sweep experiments/demo-sweep.toml --slurm        submit the runs to a Slurm cluster"
 )]
 pub(super) struct Sweep {
     /// A spec (.toml) with a [sweep] table.
     spec: PathBuf,
 
-    /// Override a key of all runs, as train.epochs=10, or of the sweep. Can be given many times.
+    /// Override a key of all runs, e.g. train.epochs=10, or a key of the sweep. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Runs that work at once; they share the threads.
+    /// Number of parallel runs. They share the threads.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 
-    /// The one run to do, by its number; `3/20` also says how many there must be.
-    #[arg(long, value_name = "INDEX", value_parser = only)]
-    only: Option<Only>,
+    /// Run only the run with this number, e.g. 3. With 3/20, fail unless the sweep has 20 runs.
+    #[arg(long, value_name = "INDEX", value_parser = parse_run_number)]
+    only: Option<RunNumber>,
 
-    /// Print the results so far; do nothing.
+    /// Show the current results without running anything.
     #[arg(long, conflicts_with_all = ["dry_run", "only"])]
     status: bool,
 
-    /// Print the runs, the keys that they vary and what they would take; do nothing. With --slurm, print
-    /// the scripts.
+    /// List the runs, the keys that they vary, and estimates of memory and time, without running anything.
+    /// With --slurm, print the batch scripts.
     #[arg(long, conflicts_with = "only")]
     dry_run: bool,
 
-    /// Give the runs to Slurm: a job that prepares, an array with a task for each run that is left, and a
-    /// job that compares, with what [slurm] of the spec asks for. The jobs continue by themselves when
-    /// their time is up or a node is lost.
+    /// Submit the sweep to Slurm with the settings of [slurm]: a preparation job, a job array with a task for
+    /// each unfinished run, and a comparison job. Jobs are requeued at their time limit and after a node
+    /// failure, and resume.
     #[arg(long, conflicts_with_all = ["only", "status", "prepare", "compare", "json"])]
     slurm: bool,
 
-    /// Prepare the series of all runs; run nothing.
+    /// Only prepare the series of all runs.
     #[arg(long, conflicts_with_all = ["only", "status", "dry_run", "compare"])]
     prepare: bool,
 
-    /// With --prepare: one part of several, as 3/20, by the hash of the series' UIDs.
-    #[arg(long, value_name = "PART", requires = "prepare")]
+    /// With --prepare: prepare only one shard, e.g. 3/20 for the third of 20. Series are assigned to shards by
+    /// the hash of their UID.
+    #[arg(long, value_name = "INDEX/COUNT", requires = "prepare")]
     shard: Option<Shard>,
 
-    /// Write the comparison of what is finished; run nothing. Fails while a run is not finished.
+    /// Only compare the finished runs. Exits with 1 if a run is unfinished.
     #[arg(long, conflicts_with_all = ["only", "status", "dry_run"])]
     compare: bool,
 
-    /// Continue each run with its original labels, lists and scans although they have changed; runs that
-    /// have not started use the current ones.
+    /// Resume runs with their original labels, lists and scans even if they have changed. Runs that have not
+    /// started use the current ones.
     #[arg(long, conflicts_with_all = ["status", "prepare", "compare"])]
     keep_inputs: bool,
 
-    /// Print the table as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// `3` or `3/20`
+/// The number of a run, from 1, and optionally the number of runs of the sweep: `3` or `3/20`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Only {
-    index: usize,
-    of: Option<usize>,
+struct RunNumber {
+    number: usize,
+    total: Option<usize>,
 }
 
-fn only(text: &str) -> Result<Only, String> {
-    let number = |text: &str| text.parse::<usize>().ok().filter(|&number| number > 0);
-    let (index, of) = match text.split_once('/') {
-        None => (number(text), Some(None)),
-        Some((index, of)) => (number(index), number(of).map(Some)),
+fn parse_run_number(text: &str) -> Result<RunNumber, String> {
+    let positive = |text: &str| text.parse::<usize>().ok().filter(|&number| number > 0);
+    let (number, total) = match text.split_once('/') {
+        None => (positive(text), Some(None)),
+        Some((number, total)) => (positive(number), positive(total).map(Some)),
     };
-    match (index, of) {
-        (Some(index), Some(of)) => Ok(Only { index, of }),
-        _ => Err("expected the number of a run, from 1, as 3 or 3/20".to_owned()),
+    match (number, total) {
+        (Some(number), Some(total)) => Ok(RunNumber { number, total }),
+        _ => Err("expected the number of a run from 1, e.g. 3 or 3/20".to_owned()),
     }
 }
 
-/// What all ways to call the command have in common.
-struct Work {
+/// An expanded sweep with its folder.
+struct ExpandedSweep {
     folder: SweepFolder,
     runs: Vec<PlannedRun>,
     table: spec::SweepTable,
 }
 
 impl Sweep {
-    pub fn execute(&self, output: &Output) -> Done {
+    pub fn execute(&self, output: &Output) -> CommandResult {
         let source = load_sweep(&self.spec, &Overrides::from_process(&self.set))?;
         let mut runs = expand(&source)?;
         let folder = SweepFolder::of(&runs, &source.table.name);
-        folder.settle_names(&mut runs)?;
-        let work = Work { folder, runs, table: source.table };
+        folder.assign_names(&mut runs)?;
+        let sweep = ExpandedSweep { folder, runs, table: source.table };
         if self.status {
-            let view = work.view()?;
-            return self.answer(&view, &view.tell(), output);
+            let view = sweep.view()?;
+            return self.print_result(&view, &view.text(), output);
         }
         if self.slurm {
-            return cluster::submit(self, &work, output);
+            return cluster::submit(self, &sweep, output);
         }
         if self.dry_run {
-            let forecast = work.forecast()?;
-            let told = forecast.tell(&work.runs, usize::from(self.jobs));
-            return self.answer(&forecast, &told, output);
+            let forecast = sweep.forecast()?;
+            let text = forecast.text(&sweep.runs, usize::from(self.jobs));
+            return self.print_result(&forecast, &text, output);
         }
-        // With --json, the answer is all there is.
-        let told = Output::new(output.is_quiet() || self.json, output.is_verbose());
+        // With --json, only the result is printed.
+        let messages = Output::new(output.is_quiet() || self.json, output.is_verbose());
         if self.prepare {
-            let runs: Vec<&PlannedRun> = work.runs.iter().collect();
-            return once::prepare(&runs, &work.folder, self.shard, &told, &Interrupt::listen());
+            let runs: Vec<&PlannedRun> = sweep.runs.iter().collect();
+            let interrupt = Interrupt::listen();
+            return once::prepare(&runs, &sweep.folder, self.shard, &messages, &interrupt);
         }
         if self.compare {
-            return self.compare(&work, &told, output);
+            return self.compare(&sweep, &messages, output);
         }
-        self.run(&work, &told, output)
+        self.run(&sweep, &messages, output)
     }
 
-    /// Compares what is finished.
-    fn compare(&self, work: &Work, told: &Output, answers: &Output) -> Done {
-        work.folder.write_manifest(&self.spec, &work.runs)?;
-        self.conclude(work, &[], &Interrupt::listen(), told, answers)?;
-        let view = work.view()?;
-        if view.count(State::Finished) == view.runs.len() {
+    /// Compares the finished runs.
+    fn compare(&self, sweep: &ExpandedSweep, messages: &Output, output: &Output) -> CommandResult {
+        sweep.folder.write_manifest(&self.spec, &sweep.runs)?;
+        self.conclude(sweep, &[], &Interrupt::listen(), messages, output)?;
+        let view = sweep.view()?;
+        if view.count(RunStatus::Finished) == view.runs.len() {
             Ok(())
         } else {
             Err(Failure::work(format!(
-                "not every run is finished: {}. To do what is left:\n  {}",
+                "some runs are not finished: {}. To run them:\n  {}",
                 view.summary(),
-                self.again()
+                self.resume_command()
             )))
         }
     }
 
-    fn answer(&self, view: &impl serde::Serialize, told: &str, output: &Output) -> Done {
+    /// Prints a result as text, or as JSON with `--json`.
+    fn print_result(
+        &self,
+        result: &impl serde::Serialize,
+        text: &str,
+        output: &Output,
+    ) -> CommandResult {
         if self.json {
-            output.answer(serde_json::to_string_pretty(view).map_err(Failure::work)?)
+            output.answer(serde_json::to_string_pretty(result).map_err(Failure::work)?)
         } else {
-            output.answer(told)
+            output.answer(text)
         }
         Ok(())
     }
 
-    /// Runs what is left.
-    fn run(&self, work: &Work, told: &Output, answers: &Output) -> Done {
-        let places = self.places(work)?;
+    /// Executes the unfinished runs.
+    fn run(&self, sweep: &ExpandedSweep, messages: &Output, output: &Output) -> CommandResult {
+        let indices = self.run_indices(sweep)?;
         let interrupt = Interrupt::listen();
-        let left: Vec<usize> = places
-            .iter()
-            .copied()
-            .filter(|&at| standing(&work.folder, &work.runs[at], None).state != State::Finished)
-            .collect();
-        told.say(format!(
+        let is_finished = |index: usize| {
+            let summary = run_summary(&sweep.folder, &sweep.runs[index], None);
+            summary.state == RunStatus::Finished
+        };
+        let unfinished: Vec<usize> =
+            indices.iter().copied().filter(|&index| !is_finished(index)).collect();
+        messages.say(format!(
             "{}: {} of {} runs to do → {}",
-            work.runs[0].spec.experiment.name,
-            left.len(),
-            places.len(),
-            work.folder.root().display()
+            sweep.runs[0].spec.experiment.name,
+            unfinished.len(),
+            indices.len(),
+            sweep.folder.root().display()
         ));
         if !self.keep_inputs {
-            once::check_inputs(places.iter().map(|&at| &work.runs[at]), &work.folder)?;
+            once::check_inputs(indices.iter().map(|&index| &sweep.runs[index]), &sweep.folder)?;
         }
-        let runs: Vec<&PlannedRun> = left.iter().map(|&at| &work.runs[at]).collect();
+        let runs: Vec<&PlannedRun> = unfinished.iter().map(|&index| &sweep.runs[index]).collect();
         once::check_weights(&runs)?;
-        work.folder.write_manifest(&self.spec, &work.runs)?;
-        once::prepare(&runs, &work.folder, None, told, &interrupt)?;
+        sweep.folder.write_manifest(&self.spec, &sweep.runs)?;
+        once::prepare(&runs, &sweep.folder, None, messages, &interrupt)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = usize::from(self.jobs).min(left.len().max(1));
+        let parallel_runs = usize::from(self.jobs).min(unfinished.len().max(1));
         let jobs = Jobs {
-            folder: &work.folder,
-            runs: &work.runs,
-            threads: shares(cores, at_once),
-            devices: &work.table.devices,
-            on_failure: work.table.on_failure,
-            follow: at_once == 1,
+            folder: &sweep.folder,
+            runs: &sweep.runs,
+            threads: threads_per_job(cores, parallel_runs),
+            devices: &sweep.table.devices,
+            on_failure: sweep.table.on_failure,
+            follow: parallel_runs == 1,
             keep_inputs: self.keep_inputs,
         };
         let on_terminal = std::io::stdout().is_terminal();
-        let mut done = 0;
+        let mut ended_runs = 0;
         interrupt.set_training(true);
-        let ended = jobs.work(&left, &interrupt, told, |place, ended| {
-            done += 1;
-            let name = &work.runs[place].name;
-            told.say(match ended {
-                Left::Finished => format!("[{done}/{}] {name} is finished", left.len()),
-                Left::Failed(why) => format!("[{done}/{}] {name} failed: {why}", left.len()),
-                Left::InWork => {
-                    format!("[{done}/{}] {name} is running in another process", left.len())
-                }
-                Left::Stopped => format!("[{done}/{}] {name} has stopped", left.len()),
-            });
-            if on_terminal && let Ok(view) = work.view() {
-                told.say(format!("\n{}\n", view.tell()));
+        let outcomes = jobs.execute(&unfinished, &interrupt, messages, |index, outcome| {
+            ended_runs += 1;
+            let name = &sweep.runs[index].name;
+            let outcome = match outcome {
+                RunOutcome::Finished => "finished".to_owned(),
+                RunOutcome::Failed(reason) => format!("failed: {reason}"),
+                RunOutcome::RunningElsewhere => "running (another process)".to_owned(),
+                RunOutcome::Stopped => "stopped".to_owned(),
+            };
+            messages.say(format!("[{ended_runs}/{}] {name} {outcome}", unfinished.len()));
+            if on_terminal && let Ok(view) = sweep.view() {
+                messages.say(format!("\n{}\n", view.text()));
             }
         });
         interrupt.set_training(false);
-        let ended = ended?;
-        work.folder.write_manifest(&self.spec, &work.runs)?;
-        self.conclude(work, &ended, &interrupt, told, answers)
+        let outcomes = outcomes?;
+        sweep.folder.write_manifest(&self.spec, &sweep.runs)?;
+        self.conclude(sweep, &outcomes, &interrupt, messages, output)
     }
 
-    /// The table, the comparison, and how it went.
+    /// Prints the table and the comparison, and returns the result of the command.
     fn conclude(
         &self,
-        work: &Work,
-        ended: &[(usize, Left)],
+        sweep: &ExpandedSweep,
+        outcomes: &[(usize, RunOutcome)],
         interrupt: &Interrupt,
-        told: &Output,
-        answers: &Output,
-    ) -> Done {
-        let view = work.view()?;
-        let all = view.count(State::Finished) == view.runs.len();
-        let page = if self.only.is_none() || all { work.compare(&view) } else { None };
-        told.say("");
-        self.answer(&view, &view.tell(), answers)?;
-        match page {
+        messages: &Output,
+        output: &Output,
+    ) -> CommandResult {
+        let view = sweep.view()?;
+        let all_finished = view.count(RunStatus::Finished) == view.runs.len();
+        let comparison =
+            if self.only.is_none() || all_finished { sweep.compare(&view) } else { None };
+        messages.say("");
+        self.print_result(&view, &view.text(), output)?;
+        match comparison {
             Some(Ok(comparison)) => {
                 let tests: Vec<&str> =
                     comparison.tests.iter().map(|test| test.sentence.as_str()).collect();
                 if !tests.is_empty() {
-                    told.say(format!("\n{}", tests.join("\n")));
+                    messages.say(format!("\n{}", tests.join("\n")));
                 }
-                told.say(format!("\nComparison: {}", work.folder.comparison_page().display()));
+                let page = sweep.folder.comparison_page();
+                messages.say(format!("\nComparison: {}", page.display()));
             }
-            Some(Err(why)) => told.say(format!("\nThe runs cannot be compared: {why}")),
+            Some(Err(error)) => messages.say(format!("\nThe runs cannot be compared: {error}")),
             None => {}
         }
-        let of = |wanted: fn(&Left) -> bool| ended.iter().filter(|(_, left)| wanted(left)).count();
-        let elsewhere = of(|left| *left == Left::InWork);
+        let count = |test: fn(&RunOutcome) -> bool| {
+            outcomes.iter().filter(|(_, outcome)| test(outcome)).count()
+        };
+        let elsewhere = count(|outcome| *outcome == RunOutcome::RunningElsewhere);
         if elsewhere > 0 {
-            told.say(format!("{elsewhere} of the running runs belong to other processes."));
+            let total = outcomes.len();
+            messages.say(format!("{elsewhere} of {total} runs: running in another process."));
         }
-        let (failed, stopped) = (of(|l| matches!(l, Left::Failed(_))), of(|l| *l == Left::Stopped));
+        let failed = count(|outcome| matches!(outcome, RunOutcome::Failed(_)));
+        let stopped = count(|outcome| *outcome == RunOutcome::Stopped);
+        let resume = self.resume_command();
         if interrupt.interrupter.should_stop() {
-            told.say(format!("\nStopped: {}. To continue:\n  {}", view.summary(), self.again()));
+            messages.say(format!("\nStopped: {}. To resume:\n  {resume}", view.summary()));
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         if failed > 0 {
             let rest = match stopped {
                 0 => String::new(),
                 count => {
-                    format!(", and {count} were stopped or not begun (sweep.on_failure = \"stop\")")
+                    format!(", {count} stopped or not started (sweep.on_failure = \"stop\")")
                 }
             };
-            let (count, logs) = (ended.len(), work.folder.root().join("logs"));
+            let (total, logs) = (outcomes.len(), sweep.folder.root().join("logs"));
             return Err(Failure::work(format!(
-                "{failed} of {count} runs failed{rest}; what each printed is in {}. The same command \
-                 tries them again: {}",
-                logs.display(),
-                self.again()
+                "{failed} of {total} runs failed{rest}; logs: {}. To retry: {resume}",
+                logs.display()
             )));
         }
         if stopped > 0 {
-            told.say(format!("\n{}. To continue:\n  {}", view.summary(), self.again()));
+            messages.say(format!("\n{}. To resume:\n  {resume}", view.summary()));
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
         Ok(())
     }
 
-    /// Places of the runs that are meant.
-    fn places(&self, work: &Work) -> Result<Vec<usize>, Failure> {
-        let count = work.runs.len();
-        let Some(only) = self.only else { return Ok((0..count).collect()) };
-        if let Some(of) = only.of.filter(|&of| of != count) {
+    /// Indices of the runs to execute: all, or the run of `--only`.
+    fn run_indices(&self, sweep: &ExpandedSweep) -> Result<Vec<usize>, Failure> {
+        let count = sweep.runs.len();
+        let Some(RunNumber { number, total }) = self.only else { return Ok((0..count).collect()) };
+        if let Some(total) = total.filter(|&total| total != count) {
             return Err(Failure::request(format!(
-                "`--only {}/{of}` means a sweep of {of} runs, {} stands for {count}; see them with \
+                "`--only {number}/{total}`: {} has {count} runs, expected {total}; list them with \
                  --dry-run",
-                only.index,
                 self.spec.display()
             )));
         }
-        if only.index <= count {
-            Ok(vec![only.index - 1])
+        if number <= count {
+            Ok(vec![number - 1])
         } else {
             Err(Failure::request(format!(
-                "`--only {}`: {} stands for {count} runs; see them with --dry-run",
-                only.index,
+                "`--only {number}`: {} has only {count} runs; list them with --dry-run",
                 self.spec.display()
             )))
         }
     }
 
-    /// The command that continues.
-    fn again(&self) -> String {
-        let mut told = format!("lungs sweep {}", self.spec.display());
+    /// The command that resumes the sweep.
+    fn resume_command(&self) -> String {
+        let mut command = format!("lungs sweep {}", self.spec.display());
         for set in &self.set {
-            told += &format!(" --set {}", shell(set));
+            command += &format!(" --set {}", shell(set));
         }
         if self.keep_inputs {
-            told += " --keep-inputs";
+            command += " --keep-inputs";
         }
         if self.jobs > 1 {
-            told += &format!(" --jobs {}", self.jobs);
+            command += &format!(" --jobs {}", self.jobs);
         }
         match self.only {
-            Some(Only { index, of: Some(of) }) => told + &format!(" --only {index}/{of}"),
-            Some(Only { index, of: None }) => told + &format!(" --only {index}"),
-            None => told,
+            Some(RunNumber { number, total: Some(total) }) => {
+                command + &format!(" --only {number}/{total}")
+            }
+            Some(RunNumber { number, total: None }) => command + &format!(" --only {number}"),
+            None => command,
         }
     }
 }
 
-impl Work {
-    /// Where everything stands now.
-    fn view(&self) -> Result<View, Failure> {
-        let known = self.folder.manifest()?.unwrap_or_default();
-        let by = self.table.best;
-        let stand = |(place, run): (usize, &PlannedRun)| {
-            let entry = known.runs.iter().find(|entry| entry.hash == run.hash);
+impl ExpandedSweep {
+    /// The current status and results of all runs.
+    fn view(&self) -> Result<SweepView, Failure> {
+        let manifest = self.folder.manifest()?.unwrap_or_default();
+        let best_by = self.table.best;
+        let summarise = |(index, run): (usize, &PlannedRun)| {
+            let entry = manifest.runs.iter().find(|entry| entry.hash == run.hash);
             let failure = entry.and_then(|entry| entry.failure.as_deref());
-            let mut found = standing(&self.folder, run, failure).with_figures(by);
-            found.index = place + 1;
-            found
+            let mut summary = run_summary(&self.folder, run, failure).with_metrics(best_by);
+            summary.index = index + 1;
+            summary
         };
-        let runs: Vec<_> = self.runs.iter().enumerate().map(stand).collect();
-        let combinations = combinations(&self.runs, &runs, by);
+        let runs: Vec<_> = self.runs.iter().enumerate().map(summarise).collect();
+        let combinations = rank_combinations(&self.runs, &runs, best_by);
         let pooled = self.runs.iter().any(|run| run.spec.is_of_all_folds());
         let part = if pooled { "out-of-fold" } else { "validation" };
-        Ok(View { folder: self.folder.root().to_owned(), best_by: by, part, runs, combinations })
+        Ok(SweepView { folder: self.folder.root().to_owned(), best_by, part, runs, combinations })
     }
 
-    /// What each run would take.
+    /// The estimates of memory, disk space and time for all runs.
     fn forecast(&self) -> Result<Forecast, Failure> {
         let view = self.view()?;
         let mut cohorts = once::Cohorts::default();
@@ -357,22 +372,22 @@ impl Work {
         Ok(Forecast::new(self.folder.root(), view.runs, plans))
     }
 
-    /// Writes the comparison of all finished runs; nothing of fewer than two.
-    fn compare(&self, view: &View) -> Option<Result<Comparison, ReportError>> {
+    /// Writes the comparison of all finished runs; `None` for fewer than two runs.
+    fn compare(&self, view: &SweepView) -> Option<Result<Comparison, ReportError>> {
         let write = || -> Result<Option<Comparison>, ReportError> {
-            let runs = runs_at(self.folder.root())?;
+            let runs = find_runs(self.folder.root())?;
             if runs.len() < 2 {
                 return Ok(None);
             }
             let comparison = match compare(&runs, CompareOptions::default()) {
-                // Where the sweep varies who is in the study.
+                // The sweep varies a key that changes the exams: compare on the exams in common.
                 Err(ReportError::DifferentExams { .. }) => {
                     compare(&runs, CompareOptions { common: true })
                 }
-                other => other,
+                result => result,
             };
             let mut comparison = comparison?;
-            comparison.best = view.best_in_words();
+            comparison.best = view.best_text();
             comparison.write_page(&self.folder.comparison_page())?;
             comparison.write_csv(&self.folder.comparison_table())?;
             Ok(Some(comparison))

@@ -1,4 +1,4 @@
-//! What is done once for all runs of a sweep, before the first of them begins.
+//! Checks and preparation for all runs of a sweep, before the first run starts.
 
 use super::super::Failure;
 use super::super::interrupt::Interrupt;
@@ -14,48 +14,48 @@ use crate::training;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// Weights that cannot be used are told before anything runs.
+/// Checks the initial weights of all runs before the first run starts.
 pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
+    let mut checked = BTreeSet::new();
     for run in runs {
         let model = toml::to_string(&run.spec.model).map_err(Failure::work)?;
         let preprocess = toml::to_string(&run.spec.preprocess).map_err(Failure::work)?;
-        if seen.insert(model + &preprocess) {
+        if checked.insert(model + &preprocess) {
             training::initial_weights(&run.spec).map_err(PipelineError::from)?;
         }
     }
     Ok(())
 }
 
-/// Changed labels, lists or scans of any run are reported before the first run starts.
+/// Checks that labels, lists and scans of started runs are unchanged, before the first run starts.
 pub(super) fn check_inputs<'a>(
     runs: impl Iterator<Item = &'a PlannedRun>,
     folder: &SweepFolder,
 ) -> Result<(), Failure> {
-    let mut known = BTreeMap::<String, Rc<Inputs>>::new();
+    let mut inputs_by_key = BTreeMap::<String, Rc<Inputs>>::new();
     for run in runs {
-        let Some(begun) = folder.run(&run.name) else { continue };
+        let Some(run_folder) = folder.run(&run.name) else { continue };
         let lists = toml::to_string(&run.spec.split.lists).map_err(Failure::work)?;
         let key = study_key(&run.spec)? + &lists;
-        let observe = || match known.get(&key) {
+        let observe = || match inputs_by_key.get(&key) {
             Some(inputs) => Ok(inputs.clone()),
             None => {
                 let inputs = Rc::new(Inputs::observe(&run.spec)?);
-                known.insert(key, inputs.clone());
+                inputs_by_key.insert(key, inputs.clone());
                 Ok(inputs)
             }
         };
-        pipeline::check_against(&run.spec, &begun, observe).map_err(|error| {
+        pipeline::check_against(&run.spec, &run_folder, observe).map_err(|error| {
             Failure::request(format!(
-                "{error}\nTo begin a new sweep with the inputs as they are now: set another sweep.name"
+                "{error}\nTo start a new sweep with the current inputs, set another sweep.name"
             ))
         })?;
     }
     Ok(())
 }
 
-/// Prepares the series of all runs, or those of one part, each way to prepare them once. The runs then
-/// find them in the cache, and do not prepare the same series side by side.
+/// Prepares the series of all runs, or those of one shard, once for each different preprocessing. The runs
+/// then find them in the cache, and parallel runs do not prepare the same series.
 pub(super) fn prepare(
     runs: &[&PlannedRun],
     folder: &SweepFolder,
@@ -63,22 +63,22 @@ pub(super) fn prepare(
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
+    let mut prepared = BTreeSet::new();
     for run in runs {
         let spec = &run.spec;
-        if !seen.insert(study_key(spec)?) {
+        if !prepared.insert(study_key(spec)?) {
             continue;
         }
         use_threads(spec);
         let progress = Progress::new(output.is_quiet(), interrupt);
         if spec.data.phantom.is_some() {
-            // Tasks of a job array begin at the same time, and one of them makes it.
+            // Tasks of a job array start at the same time; one of them writes the cohort.
             let _lock = folder.lock()?;
             pipeline::make_phantom(spec, &progress)?;
         }
         match prepare_study(spec, shard, &progress) {
             Err(error) if error.is_request() => return Err(error.into()),
-            // It fails the runs that need it, and them alone.
+            // Only the runs that need these series fail later.
             Err(error) => output.say(format!("preparation of {}: {error}", run.name)),
             Ok(()) => {}
         }
@@ -100,18 +100,18 @@ fn prepare_study(
     }
 }
 
-/// What the study of a run is a function of, but for its seed.
+/// A key of the settings that determine the cohort and the prepared series of a run, except its seed.
 fn study_key(spec: &Spec) -> Result<String, Failure> {
     let data = toml::to_string(&spec.data).map_err(Failure::work)?;
     Ok(data + &toml::to_string(&spec.preprocess).map_err(Failure::work)?)
 }
 
-/// The cohorts of runs, each folder looked at once.
+/// The cohorts of runs. Each data folder is scanned once.
 #[derive(Default)]
 pub(super) struct Cohorts(BTreeMap<String, Cohort>);
 
 impl Cohorts {
-    /// Who would be in the study of `spec`; nothing where it is still to be made.
+    /// The cohort of `spec`; `None` if it is synthetic and not written yet.
     pub fn of(&mut self, spec: &Spec) -> Result<Option<Cohort>, Failure> {
         if spec.data.phantom.is_some() && !spec.data.root.exists() {
             return Ok(None);

@@ -1,152 +1,159 @@
-//! A sweep as text: its runs, its combinations, what it would take.
+//! Tables of a sweep: its runs, its combinations, and the forecast of `--dry-run`.
 
 use super::super::output::{bytes, columns, duration};
 use crate::plan::Plan;
 use crate::spec::BestBy;
-use crate::sweep::{Combination, PlannedRun, Standing, State};
+use crate::sweep::{Combination, PlannedRun, RunStatus, RunSummary};
 use serde::Serialize;
 
-/// Everything that is known of a sweep now, as `--json` prints it.
+/// The current results of a sweep, as `--json` prints them.
 #[derive(Serialize)]
-pub(super) struct View {
+pub(super) struct SweepView {
     pub folder: std::path::PathBuf,
-    /// The figure by which combinations are ranked, as `sweep.best` names it.
+    /// The metric that ranks combinations, with its name in `sweep.best`.
     pub best_by: BestBy,
-    /// The exams that figures are of: `"validation"`; `"out-of-fold"` where runs are cross-validations.
+    /// The exams of the metrics: `"validation"`, or `"out-of-fold"` if runs are cross-validations.
     pub part: &'static str,
-    pub runs: Vec<Standing>,
+    pub runs: Vec<RunSummary>,
     pub combinations: Vec<Combination>,
 }
 
-impl View {
-    /// Runs that stand so.
-    pub fn count(&self, state: State) -> usize {
-        self.runs.iter().filter(|run| run.state == state).count()
+impl SweepView {
+    /// Number of runs with a status.
+    pub fn count(&self, status: RunStatus) -> usize {
+        self.runs.iter().filter(|run| run.state == status).count()
     }
 
-    /// `4 finished, 1 in work, 1 waiting`
+    /// `4 finished, 1 running, 1 waiting`
     pub fn summary(&self) -> String {
-        let states =
-            [State::Finished, State::InWork, State::Stopped, State::Failed, State::Waiting];
-        let counts = states.map(|state| (self.count(state), state.told()));
-        let told = counts.iter().filter(|(count, _)| *count > 0);
-        told.map(|(count, name)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+        let all = [
+            RunStatus::Finished,
+            RunStatus::Running,
+            RunStatus::Stopped,
+            RunStatus::Failed,
+            RunStatus::Waiting,
+        ];
+        let counts = all.map(|status| (self.count(status), status.label()));
+        let nonzero = counts.iter().filter(|(count, _)| *count > 0);
+        nonzero.map(|(count, name)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// The table of results so far, and the means over seeds and folds.
-    pub fn tell(&self) -> String {
-        let text =
+    /// The table of results, and the means over seeds and folds.
+    pub fn text(&self) -> String {
+        let cell =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
-        let auc = format!("{} AUC", self.short_part());
-        let heads = ["", "run", "state", "epoch", &auc, "training"];
+        let auc = format!("{} AUC", self.short_split());
+        let headings = ["", "run", "status", "epoch", &auc, "training"];
         let ranks_by_auc = self.best_by == BestBy::ValidAuc;
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        let mut rows = vec![headings.map(str::to_owned).to_vec()];
         if !ranks_by_auc {
-            rows[0].insert(5, format!("{} {}", self.short_part(), self.best_by.told()));
+            rows[0].insert(5, format!("{} {}", self.short_split(), self.best_by.metric_name()));
         }
         for run in &self.runs {
             let epoch = run.epoch.map_or("–".to_owned(), |epoch| epoch.to_string());
             let mut row = vec![
                 run.index.to_string(),
                 run.name.clone(),
-                run.state.told().to_owned(),
+                run.state.label().to_owned(),
                 epoch,
-                text(run.auc),
+                cell(run.auc),
                 run.training_seconds.map_or("–".to_owned(), duration),
             ];
             if !ranks_by_auc {
-                row.insert(5, text(run.figure));
+                row.insert(5, cell(run.figure));
             }
             rows.push(row);
         }
-        let mut told = columns(&rows);
+        let mut text = columns(&rows);
         for run in self.runs.iter().filter(|run| run.failure.is_some()) {
-            let why = run.failure.as_deref().unwrap_or_default();
-            told += &format!("\n{} failed: {why}", run.name);
+            let reason = run.failure.as_deref().unwrap_or_default();
+            text += &format!("\n{} failed: {reason}", run.name);
         }
         let repeats = self.combinations.len() < self.runs.len();
-        if repeats && self.combinations.iter().any(|one| one.spread.is_some()) {
-            told += &format!("\n\n{}", self.tell_combinations());
+        if repeats && self.combinations.iter().any(|combination| combination.spread.is_some()) {
+            text += &format!("\n\n{}", self.combinations_text());
         }
-        if let Some(best) = self.best_in_words() {
-            told += &format!("\n\n{best}");
+        if let Some(best) = self.best_text() {
+            text += &format!("\n\n{best}");
         }
-        told
+        text
     }
 
-    fn short_part(&self) -> &'static str {
+    fn short_split(&self) -> &'static str {
         if self.part == "validation" { "valid" } else { self.part }
     }
 
-    fn tell_combinations(&self) -> String {
-        let figure = format!("{} {}, mean ± sd", self.short_part(), self.best_by.told());
-        let mut rows = vec![vec!["combination".to_owned(), "runs".to_owned(), figure]];
-        for one in &self.combinations {
-            let count = one.spread.as_ref().map_or(0, |spread| spread.count);
-            let runs = if count == one.runs.len() {
+    fn combinations_text(&self) -> String {
+        let metric = format!("{} {}, mean ± sd", self.short_split(), self.best_by.metric_name());
+        let mut rows = vec![vec!["combination".to_owned(), "runs".to_owned(), metric]];
+        for combination in &self.combinations {
+            let count = combination.spread.as_ref().map_or(0, |spread| spread.count);
+            let runs = if count == combination.runs.len() {
                 count.to_string()
             } else {
-                format!("{count} of {}", one.runs.len())
+                format!("{count} of {}", combination.runs.len())
             };
-            let spread = one.spread.as_ref().map_or("–".to_owned(), |spread| spread.text());
-            let best = if one.best { "  best" } else { "" };
-            rows.push(vec![one.name.clone(), runs, format!("{spread}{best}")]);
+            let spread =
+                combination.spread.as_ref().map_or("–".to_owned(), |spread| spread.text());
+            let best = if combination.best { "  best" } else { "" };
+            rows.push(vec![combination.name.clone(), runs, format!("{spread}{best}")]);
         }
         columns(&rows)
     }
 
-    /// Which combination is best, and what that is worth.
-    pub fn best_in_words(&self) -> Option<String> {
-        let best = self.combinations.iter().find(|one| one.best)?;
+    /// The best combination, with a caution about its selection bias.
+    pub fn best_text(&self) -> Option<String> {
+        let best = self.combinations.iter().find(|combination| combination.best)?;
         let spread = best.spread.as_ref()?;
-        let ranked = self.combinations.iter().filter(|one| one.spread.is_some()).count();
+        let ranked = self.combinations.iter().filter(|combination| combination.spread.is_some());
+        let ranked = ranked.count();
         let runs = match best.runs.len() {
             1 => "one run".to_owned(),
             count => format!("mean ± standard deviation of {count} runs"),
         };
         Some(format!(
-            "Best of {ranked} combinations by {} {}: {} ({}, {runs}). Being chosen by this \
-             figure flatters it: judge the choice on exams that had no part in it.",
+            "Best of {ranked} combinations by {} {}: {} ({}, {runs}). This value is optimistically \
+             biased by the selection; evaluate the best combination on exams that were not used to select it.",
             self.part,
-            self.best_by.told(),
+            self.best_by.metric_name(),
             best.name,
             spread.text(),
         ))
     }
 }
 
-/// What a sweep would take, as `--dry-run --json` prints it.
+/// The estimates for a sweep, as `--dry-run --json` prints them.
 #[derive(Serialize)]
 pub(super) struct Forecast {
     pub folder: std::path::PathBuf,
     pub runs: Vec<ForecastRun>,
 }
 
-/// What a run of it would take.
+/// The estimates for a run.
 #[derive(Serialize)]
 pub(super) struct ForecastRun {
     pub index: usize,
     pub name: String,
-    pub state: State,
+    pub state: RunStatus,
     pub settings: serde_json::Map<String, serde_json::Value>,
     pub plan: Plan,
 }
 
 impl Forecast {
-    pub fn new(folder: &std::path::Path, standings: Vec<Standing>, plans: Vec<Plan>) -> Self {
-        let run = |(standing, plan): (Standing, Plan)| ForecastRun {
-            index: standing.index,
-            name: standing.name,
-            state: standing.state,
-            settings: standing.settings,
+    pub fn new(folder: &std::path::Path, summaries: Vec<RunSummary>, plans: Vec<Plan>) -> Self {
+        let run = |(summary, plan): (RunSummary, Plan)| ForecastRun {
+            index: summary.index,
+            name: summary.name,
+            state: summary.state,
+            settings: summary.settings,
             plan,
         };
-        let runs = standings.into_iter().zip(plans).map(run).collect();
+        let runs = summaries.into_iter().zip(plans).map(run).collect();
         Self { folder: folder.to_owned(), runs }
     }
 
-    /// The runs with the keys that they vary, and what is left to do.
-    pub fn tell(&self, planned: &[PlannedRun], jobs: usize) -> String {
+    /// The table of runs with their varied keys, and the estimates for the unfinished runs.
+    pub fn text(&self, planned: &[PlannedRun], jobs: usize) -> String {
         let mut keys: Vec<&str> = Vec::new();
         for setting in planned.iter().flat_map(|run| &run.settings) {
             if !keys.contains(&setting.key.as_str()) {
@@ -154,43 +161,45 @@ impl Forecast {
             }
         }
         let fixed = ["", "run"].into_iter().chain(keys.iter().copied());
-        let heads = fixed.chain(["state", "memory", "training"]).map(str::to_owned);
-        let mut rows = vec![heads.collect::<Vec<_>>()];
+        let headings = fixed.chain(["status", "memory", "training"]).map(str::to_owned);
+        let mut rows = vec![headings.collect::<Vec<_>>()];
         for (run, planned) in self.runs.iter().zip(planned) {
             let value = |key: &&str| {
-                let found = planned.settings.iter().find(|one| one.key == *key);
-                found.map_or("–".to_owned(), |one| one.value.to_string().replace('"', ""))
+                let setting = planned.settings.iter().find(|setting| setting.key == *key);
+                setting
+                    .map_or("–".to_owned(), |setting| setting.value.to_string().replace('"', ""))
             };
             let mut row = vec![run.index.to_string(), run.name.clone()];
             row.extend(keys.iter().map(value));
-            row.push(run.state.told().to_owned());
+            row.push(run.state.label().to_owned());
             row.push(bytes(run.plan.step_bytes));
             row.push(run.plan.training_seconds.map_or("–".to_owned(), duration));
             rows.push(row);
         }
-        let left: Vec<&ForecastRun> =
-            self.runs.iter().filter(|run| run.state != State::Finished).collect();
+        let unfinished: Vec<&ForecastRun> =
+            self.runs.iter().filter(|run| run.state != RunStatus::Finished).collect();
         let sum = |of: fn(&Plan) -> Option<f64>| -> Option<f64> {
-            left.iter().map(|run| of(&run.plan)).sum()
+            unfinished.iter().map(|run| of(&run.plan)).sum()
         };
-        let mut told =
-            format!("{}\n\n{} of {} runs are left", columns(&rows), left.len(), rows.len() - 1);
+        let (remaining, total) = (unfinished.len(), rows.len() - 1);
+        let mut text = format!("{}\n\n{remaining} of {total} runs to do", columns(&rows));
         if let Some(seconds) = sum(|plan| plan.training_seconds) {
-            told += &format!(": about {} of training", duration(seconds));
+            text += &format!(": about {} of training", duration(seconds));
         }
         if let Some(results) = sum(|plan| plan.run_bytes) {
-            told += &format!(", up to {} of results", bytes(results));
+            text += &format!(", up to {} of results", bytes(results));
         }
-        match left.first().map(|run| &run.plan) {
+        match unfinished.first().map(|run| &run.plan) {
             None => {}
             Some(plan) if plan.cohort.is_none() => {
-                told += "\n(how long they train is told once the synthetic cohort is there)";
+                text +=
+                    "\n(no estimate of the training time before the synthetic cohort is written)";
             }
-            Some(plan) => told += &format!("\n({})", plan.time_basis),
+            Some(plan) => text += &format!("\n({})", plan.time_basis),
         }
         if jobs > 1 {
-            told += "; runs that work at once share the threads";
+            text += "; parallel runs share the threads";
         }
-        told + &format!("\nThey would be in {}", self.folder.display())
+        text + &format!("\nResults folder: {}", self.folder.display())
     }
 }

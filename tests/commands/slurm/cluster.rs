@@ -1,4 +1,4 @@
-//! Slurm's daemons in a temporary folder.
+//! A Slurm cluster in a temporary folder.
 
 use super::super::support::{CommandOutput, Workspace};
 use std::cell::RefCell;
@@ -11,42 +11,42 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Waits for what must happen within minutes.
+/// Waits until a condition holds, for at most ten minutes.
 #[track_caller]
-pub fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
+pub fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(600);
-    while !there() {
-        assert!(Instant::now() < deadline, "{what} does not happen");
+    while !condition() {
+        assert!(Instant::now() < deadline, "timeout: {event}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// A controller and three nodes with one processor each, ended when dropped.
+/// A controller and three nodes with one processor each, stopped on drop.
 pub struct Cluster {
     folder: TempDir,
     daemons: Vec<Child>,
-    /// Jobs that were put back and told to begin soon.
-    hurried: RefCell<BTreeSet<String>>,
+    /// Requeued jobs whose start time has been moved forward.
+    rescheduled: RefCell<BTreeSet<String>>,
 }
 
 impl Cluster {
-    /// Starts a cluster; `None`, and a line that says so, where Slurm is not installed.
+    /// Starts a cluster; prints a line and returns `None` if Slurm is not installed.
     pub fn start() -> Option<Self> {
         let programs = ["munged", "slurmctld", "slurmd", "sbatch", "scontrol"];
-        let there = |name: &&str| program(name).is_some();
-        if let Some(missing) = programs.iter().find(|name| !there(name)) {
+        let is_installed = |name: &&str| find_program(name).is_some();
+        if let Some(missing) = programs.iter().find(|name| !is_installed(name)) {
             println!(
                 "skipped: {missing} is not installed (apt-get install slurmctld slurmd munge)"
             );
             return None;
         }
         if output(Command::new("id").arg("-u")).trim() != "0" {
-            println!("skipped: Slurm's nodes run jobs as their users only for root");
+            println!("skipped: Slurm's daemons need root to run jobs as other users");
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
-        let mut cluster = Self { folder, daemons: Vec::new(), hurried: RefCell::default() };
+        let mut cluster = Self { folder, daemons: Vec::new(), rescheduled: RefCell::default() };
         cluster.write_configuration();
         let at = |name: &str| cluster.at(name).display().to_string();
         let munge = [
@@ -75,13 +75,13 @@ impl Cluster {
     }
 
     fn write_configuration(&self) {
-        // Any key will do: whoever can read it can be anybody here.
+        // The key of this test cluster needs no randomness.
         let key = blake3::hash(self.folder.path().as_os_str().as_encoded_bytes());
         fs::write(self.at("key"), key.as_bytes()).expect("a file");
         fs::set_permissions(self.at("key"), fs::Permissions::from_mode(0o600)).expect("a mode");
         let host = output(Command::new("hostname").arg("-s")).trim().to_owned();
         let at = |name: &str| self.at(name).display().to_string();
-        // Held together, so that they differ; free again before they are used.
+        // All ports are bound at once, so that they differ, and released before the daemons start.
         let sockets: Vec<TcpListener> =
             (0..4).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
         let ports: Vec<u16> =
@@ -115,26 +115,26 @@ impl Cluster {
         fs::write(self.at("slurm.conf"), text).expect("a file");
     }
 
-    fn spawn(&mut self, name: &str, own: &[String], arguments: &[&str]) {
+    fn spawn(&mut self, name: &str, options: &[String], arguments: &[&str]) {
         let mut command = self.command(name);
-        command.args(own).args(arguments).stdin(Stdio::null());
+        command.args(options).args(arguments).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        if let Some(place) = arguments.iter().position(|argument| *argument == "-N") {
-            command.env("SLURMD_NODENAME", arguments[place + 1]);
+        if let Some(index) = arguments.iter().position(|argument| *argument == "-N") {
+            command.env("SLURMD_NODENAME", arguments[index + 1]);
         }
         self.daemons.push(command.spawn().expect("the daemon starts"));
     }
 
-    /// One of Slurm's commands, which speaks to this cluster.
+    /// A command of Slurm, configured for this cluster.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program(name).expect("it was found before"));
+        let mut command = Command::new(find_program(name).expect("an installed program"));
         command.env("SLURM_CONF", self.at("slurm.conf"));
         command
     }
 
-    /// Runs `lungs` where it finds this cluster.
-    pub fn lungs(&self, place: &Workspace, arguments: &[&str]) -> CommandOutput {
-        let mut command = place.command(arguments);
+    /// Runs `lungs` with the configuration of this cluster.
+    pub fn lungs(&self, workspace: &Workspace, arguments: &[&str]) -> CommandOutput {
+        let mut command = workspace.command(arguments);
         let output = command.env("SLURM_CONF", self.at("slurm.conf")).output().expect("it runs");
         CommandOutput {
             code: output.status.code().unwrap_or(-1),
@@ -147,84 +147,84 @@ impl Cluster {
         output(self.command("scontrol").args(arguments))
     }
 
-    /// Values of a field of a job's tasks.
+    /// Values of a field of the tasks of a job.
     fn field(&self, job: u64, field: &str) -> Vec<String> {
-        let told = self.scontrol(&["show", "job", "-o", &job.to_string()]);
-        let values = told.lines().filter_map(|line| {
+        let output = self.scontrol(&["show", "job", "-o", &job.to_string()]);
+        let values = output.lines().filter_map(|line| {
             line.split_whitespace().find_map(|word| word.strip_prefix(&format!("{field}=")))
         });
         values.map(str::to_owned).collect()
     }
 
-    /// How a job's tasks stand.
+    /// States of the tasks of a job.
     pub fn states(&self, job: u64) -> Vec<String> {
         self.field(job, "JobState")
     }
 
-    /// How often a job's tasks were put back into the queue.
+    /// Number of restarts of all tasks of a job.
     pub fn restarts(&self, job: u64) -> usize {
         self.field(job, "Restarts").iter().filter_map(|text| text.parse::<usize>().ok()).sum()
     }
 
-    /// Lets jobs that were put back begin in three seconds: Slurm would wait two minutes. (Within the
-    /// second in which it was put back, a job is refused as revoked.)
-    pub fn hurry(&self) {
-        let waiting = output(self.command("squeue").args(["-h", "-r", "-t", "PD", "-o", "%i %r"]));
-        let held = waiting.lines().filter_map(|line| line.strip_suffix(" BeginTime"));
+    /// Starts requeued jobs in three seconds instead of Slurm's two minutes. (Slurm rejects a job as revoked in
+    /// the second in which it was requeued.)
+    pub fn start_requeued_jobs(&self) {
+        let pending = output(self.command("squeue").args(["-h", "-r", "-t", "PD", "-o", "%i %r"]));
+        let held = pending.lines().filter_map(|line| line.strip_suffix(" BeginTime"));
         let held: BTreeSet<String> = held.map(str::to_owned).collect();
-        for job in held.difference(&self.hurried.borrow()) {
+        for job in held.difference(&self.rescheduled.borrow()) {
             self.scontrol(&["update", &format!("JobId={job}"), "StartTime=now+3"]);
         }
-        self.hurried.replace(held);
+        self.rescheduled.replace(held);
     }
 
-    /// Waits until jobs are over, however.
+    /// Waits until jobs have ended with any state.
     pub fn wait_for(&self, jobs: &[u64]) {
         wait_until("the end of all jobs", || {
-            self.hurry();
+            self.start_requeued_jobs();
             std::thread::sleep(Duration::from_millis(200));
             jobs.iter().all(|job| {
                 let states = self.states(*job);
-                let under_way =
+                let is_active =
                     |state: &String| ["PENDING", "RUNNING", "COMPLETING"].contains(&state.as_str());
-                !states.is_empty() && !states.iter().any(under_way)
+                !states.is_empty() && !states.iter().any(is_active)
             })
         });
     }
 
-    /// Ends a node with everything on it, if `lungs` works there now.
-    pub fn kill_node_at_work(&self, node: &str) -> bool {
-        let there = self.processes(Some(node));
-        let at_work = there.iter().any(is_lungs);
-        if at_work {
-            signal("-9", &with_guards_first(&there));
+    /// Kills a node with all its processes if `lungs` is running on it; returns whether it was.
+    pub fn kill_busy_node(&self, node: &str) -> bool {
+        let processes = self.processes(Some(node));
+        let is_busy = processes.iter().any(is_lungs);
+        if is_busy {
+            signal("-9", &with_guards_first(&processes));
         }
-        at_work
+        is_busy
     }
 
-    /// Lets `lungs` work for a tenth of half a second: so that a job outlasts its time however fast it is.
-    pub fn hold_back(&self) {
-        let mut at_work = self.processes(None);
-        at_work.retain(is_lungs);
-        signal("-STOP", &at_work);
+    /// Lets `lungs` run for only 50 of 500 ms, so that a job reaches its time limit on any machine.
+    pub fn slow_down(&self) {
+        let mut processes = self.processes(None);
+        processes.retain(is_lungs);
+        signal("-STOP", &processes);
         std::thread::sleep(Duration::from_millis(450));
-        signal("-CONT", &at_work);
+        signal("-CONT", &processes);
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    /// Processes that belong to this cluster, or to one node of it: its daemons, and what they started.
+    /// Processes of this cluster, or of one of its nodes: the daemons and their children.
     fn processes(&self, node: Option<&str>) -> Vec<u32> {
-        let ours = format!("SLURM_CONF={}", self.at("slurm.conf").display());
+        let configuration = format!("SLURM_CONF={}", self.at("slurm.conf").display());
         let node = node.map(|node| format!("SLURMD_NODENAME={node}"));
         let numbers = fs::read_dir("/proc").expect("processes").flatten();
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         numbers
             .filter(|pid| {
                 let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                let has = |wanted: &str| {
-                    environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes())
+                let has = |entry: &str| {
+                    environment.split(|byte| *byte == 0).any(|bytes| bytes == entry.as_bytes())
                 };
-                has(&ours) && node.as_deref().is_none_or(has)
+                has(&configuration) && node.as_deref().is_none_or(has)
             })
             .collect()
     }
@@ -248,13 +248,14 @@ impl Drop for Cluster {
     }
 }
 
-/// The processes with those that watch over jobs among them, the watchers first: a node that dies tells
-/// nobody. A job's guard (`slurmstepd`) writes over its environment, and is known as its parent.
+/// The processes in the order in which they are killed: the processes that watch jobs come first, so that they
+/// do not report the failure of the node. `slurmstepd` overwrites its environment and is found as the parent
+/// of its job.
 fn with_guards_first(processes: &[u32]) -> Vec<u32> {
     let status = |pid: u32, field: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let found = text.lines().find_map(|line| line.strip_prefix(field));
-        found.unwrap_or_default().trim().to_owned()
+        let value = text.lines().find_map(|line| line.strip_prefix(field));
+        value.unwrap_or_default().trim().to_owned()
     };
     let is = |pid: &u32, name: &str| status(*pid, "Name:") == name;
     let mut ordered: Vec<u32> = processes.iter().copied().filter(|pid| is(pid, "slurmd")).collect();
@@ -265,18 +266,18 @@ fn with_guards_first(processes: &[u32]) -> Vec<u32> {
 }
 
 fn is_lungs(pid: &u32) -> bool {
-    let own = fs::canonicalize(env!("CARGO_BIN_EXE_lungs")).expect("the program");
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == own)
+    let executable = fs::canonicalize(env!("CARGO_BIN_EXE_lungs")).expect("the program");
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == executable)
 }
 
-/// Signals processes by their numbers, in this order.
+/// Sends a signal to processes in the given order.
 fn signal(name: &str, processes: &[u32]) {
     let numbers = processes.iter().map(u32::to_string);
     let _ = Command::new("kill").arg(name).args(numbers).stderr(Stdio::null()).status();
 }
 
-/// Where a program is; daemons are not in everybody's path.
-fn program(name: &str) -> Option<PathBuf> {
+/// The path of a program, in PATH or in `/usr/sbin`.
+fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join(name)).find(|path: &PathBuf| Path::is_file(path))
