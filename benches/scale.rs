@@ -90,7 +90,7 @@ fn label(folder: &Path) {
     let read =
         stage("read the tables", || nlst::read_tables(&tables).expect("the tables are valid"));
     let inventory = stage("read the archive's index", || {
-        nlst::of_index(&tables.join("index.csv")).expect("the index is valid")
+        nlst::inventory_from_index(&tables.join("index.csv")).expect("the index is valid")
     });
     let labelled = stage("label", || nlst::label(&read, inventory, &nlst::Rules::default()));
     println!("  {} exams labelled, {} excluded", labelled.rows.len(), labelled.exclusions.len());

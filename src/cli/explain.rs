@@ -77,7 +77,9 @@ impl Explain {
                 self.explain_layer.clone()
             };
             match layers.iter().find(|layer| !inspected_layers().contains(&layer.as_str())) {
-                Some(layer) => Err(Failure::request(HeatmapError::UnknownLayer { layer: layer.clone() })),
+                Some(layer) => {
+                    Err(Failure::request(HeatmapError::UnknownLayer { layer: layer.clone() }))
+                }
                 None => Ok(Method::Cam { kind: camera, layers }),
             }
         };

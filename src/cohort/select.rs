@@ -3,7 +3,7 @@
 use super::kernel::{Sharpness, sharpness};
 use super::remarks::PATIENT_ASSUMED;
 use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
-use crate::images::{ScanResult, Image, Kind, SkippedFiles, SkippedKind, Tally, counted};
+use crate::images::{Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted};
 use crate::spec::{Preference, Select};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};

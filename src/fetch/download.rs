@@ -61,7 +61,7 @@ pub(super) async fn retry<T, F: Future<Output = Result<T, FileError>>>(
         } else if failures > session.max_retries_without_answer() {
             return Err(session.unreachable_error(reason, failures));
         }
-        (session.tell)(&Event::TryingAgain { what: key, reason: &reason });
+        (session.tell)(&Event::Retry { what: key, reason: &reason });
         let wait = backoff::wait(session.settings.first_wait, failures, key);
         until_stopped(session, sleep(wait)).await?;
     }

@@ -90,7 +90,7 @@ pub enum FetchError {
     Write(#[from] WriteError),
     /// Preparation of a complete series failed.
     #[error("{0}")]
-    After(String),
+    Preparation(String),
 }
 
 impl FetchError {

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FetchError, State};
+use super::{FetchError, FetchStatus};
 use crate::files::WriteError;
 
 /// Name of the ledger in the target folder.
@@ -25,7 +25,7 @@ pub(super) struct LedgerEntry {
     pub folder: PathBuf,
     pub files: usize,
     pub bytes: u64,
-    pub state: State,
+    pub state: FetchStatus,
     pub reason: String,
     /// Name of its preparation; empty if it was not prepared.
     pub prepared_by: String,
@@ -144,7 +144,7 @@ mod tests {
             folder: PathBuf::from("a"),
             files,
             bytes: 10,
-            state: State::Fetched,
+            state: FetchStatus::Fetched,
             reason: String::new(),
             prepared_by: String::new(),
             products: Vec::new(),

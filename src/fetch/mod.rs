@@ -39,5 +39,5 @@ pub use names::safe_name;
 pub use plan::{Plan, Series, plan};
 pub use store::Endpoint;
 pub use survey::{Survey, survey};
-pub use table::{FetchRow, State};
-pub use work::{After, Event, Product, Settings, fetch_all};
+pub use table::{FetchRow, FetchStatus};
+pub use work::{Event, Preparation, Product, Settings, fetch_all};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::manifest::{Place, Request};
 use super::names::safe_name;
-use super::{FetchRow, Index, State};
+use super::{FetchRow, FetchStatus, Index};
 
 /// A series to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Plan {
     /// Distinct series in the order of the request.
     pub series: Vec<Series>,
     /// Series that cannot be fetched, and invalid lines, with reasons.
-    pub refused: Vec<FetchRow>,
+    pub failures: Vec<FetchRow>,
     /// Number of duplicate requests.
     pub repeated: usize,
 }
@@ -36,7 +36,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
     let mut plan = Plan::default();
     for problem in &request.problems {
         let name = format!("line {}: {}", problem.line, problem.text);
-        plan.refused.push(FetchRow::failed(&name, "", &problem.reason));
+        plan.failures.push(FetchRow::failed(&name, "", &problem.reason));
     }
     // The place of each folder.
     let mut folders = BTreeMap::<PathBuf, Place>::new();
@@ -59,7 +59,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
             Ok(place) => place,
             Err(reason) => {
                 let row = FetchRow::failed(uid.unwrap_or_default(), &patient, &reason);
-                plan.refused.push(row);
+                plan.failures.push(row);
                 continue;
             }
         };
@@ -74,7 +74,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
             Some(earlier) if *earlier == place => plan.repeated += 1,
             Some(earlier) => {
                 let reason = format!("its folder {} is used by {earlier}", folder.display());
-                plan.refused.push(FetchRow {
+                plan.failures.push(FetchRow {
                     place: place.to_string(),
                     ..FetchRow::failed(&name, &patient, &reason)
                 });
@@ -90,7 +90,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
 
 impl Series {
     /// A row of `fetch.csv` for this series.
-    pub(super) fn row(&self, state: State) -> FetchRow {
+    pub(super) fn row(&self, state: FetchStatus) -> FetchRow {
         FetchRow {
             series: self.name.clone(),
             patient: self.patient.clone(),
@@ -137,8 +137,8 @@ mod tests {
         assert_eq!(series[2], ("cc", "cc".to_owned()));
         // Requested by UID, and again by its place.
         assert_eq!((series.len(), plan.repeated), (3, 1));
-        assert_eq!(plan.refused.len(), 1);
-        assert!(plan.refused[0].reason.contains("missing in the index"));
+        assert_eq!(plan.failures.len(), 1);
+        assert!(plan.failures[0].reason.contains("missing in the index"));
         for series in &plan.series {
             assert!(Path::new("x").join(&series.folder).starts_with("x"));
         }
@@ -148,10 +148,10 @@ mod tests {
     fn uids_without_an_address_need_an_index_and_two_places_do_not_share_a_folder() {
         let request = parse_request(b"1.2.3\n").unwrap();
         let no_index = plan(&request, None);
-        assert!(no_index.series.is_empty() && no_index.refused[0].reason.contains("--index"));
+        assert!(no_index.series.is_empty() && no_index.failures[0].reason.contains("--index"));
         let text = b"s3://idc-open-data/a/x/*\ns3://idc-open-data/b/x/*\nnonsense\n";
         let both = plan(&parse_request(text).unwrap(), None);
-        assert_eq!((both.series.len(), both.refused.len()), (1, 2));
-        assert!(both.refused[1].reason.contains("s3://idc-open-data/a/x/"));
+        assert_eq!((both.series.len(), both.failures.len()), (1, 2));
+        assert!(both.failures[1].reason.contains("s3://idc-open-data/a/x/"));
     }
 }

@@ -9,12 +9,12 @@ use super::folder::{complete_files, missing_objects};
 use super::ledger::read_ledger;
 use super::store::{FileError, Object, list};
 use super::work::{Event, Session, Settings, runtime};
-use super::{FetchError, FetchRow, Plan, Series, State};
+use super::{FetchError, FetchRow, FetchStatus, Plan, Series};
 
 /// The number and size of the files to fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// A row for each series; [`State::There`] if it is complete.
+    /// A row for each series; [`FetchStatus::Complete`] if it is complete.
     pub rows: Vec<FetchRow>,
     /// Number of files to fetch.
     pub files: usize,
@@ -40,7 +40,7 @@ pub fn survey(
     let session = Session::new(settings, tell, stop);
     let ledger = read_ledger(target);
     let row_of = |series: &Series| {
-        let mut row = series.row(State::NotStarted);
+        let mut row = series.row(FetchStatus::NotStarted);
         let entry = ledger.get(&row.place).filter(|entry| entry.folder == series.folder);
         let complete_entry = entry.filter(|entry| match prepared_by {
             None => {
@@ -51,14 +51,14 @@ pub fn survey(
         });
         if let Some(entry) = complete_entry {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
-            row.state = State::There;
+            row.state = FetchStatus::Complete;
         }
         row
     };
     let rows = plan.series.iter().map(|series| {
         let (session, row) = (&session, row_of(series));
         async move {
-            if row.state == State::There {
+            if row.state == FetchStatus::Complete {
                 return Ok((row, 0, 0));
             }
             let store = session.stores.client(&series.place.bucket)?;
@@ -78,12 +78,12 @@ pub fn survey(
         let (row, files, bytes) = row?;
         survey.files += files;
         survey.bytes += bytes;
-        if row.state == State::NotStarted {
+        if row.state == FetchStatus::NotStarted {
             survey.largest = survey.largest.max(row.bytes.unwrap_or(0));
         }
         survey.rows.push(row);
     }
-    survey.rows.extend(plan.refused.iter().cloned());
+    survey.rows.extend(plan.failures.iter().cloned());
     Ok(survey)
 }
 
@@ -103,7 +103,7 @@ fn add_size(
             | FileError::Unreachable(reason)
             | FileError::Permanent(reason),
         ) => {
-            (row.state, row.reason) = (State::Failed, reason);
+            (row.state, row.reason) = (FetchStatus::Failed, reason);
             return Ok((row, 0, 0));
         }
     };
@@ -113,7 +113,7 @@ fn add_size(
     let (files, bytes) =
         missing.fold((0, 0), |(files, sum), object| (files + 1, sum + object.bytes));
     if files == 0 && !to_prepare {
-        row.state = State::There;
+        row.state = FetchStatus::Complete;
     }
     Ok((row, files, bytes))
 }

@@ -18,7 +18,7 @@ pub struct FetchRow {
     /// Bytes of all its files.
     pub bytes: Option<u64>,
     /// Its state.
-    pub state: State,
+    pub state: FetchStatus,
     /// The reason of the state, where it needs one.
     pub reason: String,
 }
@@ -32,7 +32,7 @@ impl FetchRow {
             folder: String::new(),
             files: None,
             bytes: None,
-            state: State::Failed,
+            state: FetchStatus::Failed,
             reason: reason.to_owned(),
         }
     }
@@ -41,15 +41,17 @@ impl FetchRow {
 /// The state of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum FetchStatus {
     /// All files exist and have the right size.
     Fetched,
     /// It was complete before this command.
-    There,
+    #[serde(rename = "there")]
+    Complete,
     /// It was fetched and prepared.
     Prepared,
     /// It was fetched, and preparation excluded it.
-    Refused,
+    #[serde(rename = "refused")]
+    Excluded,
     /// Some of its files could not be fetched; the others are kept.
     Failed,
     /// It was stopped; the next start continues it.

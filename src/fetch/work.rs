@@ -15,7 +15,7 @@ use super::ledger::{Ledger, LedgerEntry, disk_free_bytes};
 use super::partial::remove_partials;
 use super::store::{Endpoint, FileError, Object, Stores, list};
 use super::throttle::Throttle;
-use super::{FetchError, FetchRow, Plan, Series, State};
+use super::{FetchError, FetchRow, FetchStatus, Plan, Series};
 
 /// Settings of fetching.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Default for Settings {
 
 /// The preparation of complete series.
 #[derive(Clone, Copy)]
-pub struct After<'a> {
+pub struct Preparation<'a> {
     /// Its name: a series with the same name in the ledger is not prepared again.
     pub prepared_by: &'a str,
     /// Whether to keep the fetched files.
@@ -65,7 +65,7 @@ pub struct After<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     /// The state of the series in the table.
-    pub state: State,
+    pub state: FetchStatus,
     /// The reason of the state, where it needs one.
     pub reason: String,
     /// The files of the result, below the target folder.
@@ -83,7 +83,7 @@ pub enum Event<'a> {
         by_md5: bool,
     },
     /// A file or listing failed and is retried.
-    TryingAgain {
+    Retry {
         /// Its key.
         what: &'a str,
         /// The error.
@@ -186,7 +186,7 @@ pub fn fetch_all(
     plan: &Plan,
     target: &Path,
     settings: &Settings,
-    after: Option<After>,
+    after: Option<Preparation>,
     tell: &(dyn Fn(&Event) + Sync),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(Vec<FetchRow>, Option<FetchError>), FetchError> {
@@ -198,26 +198,26 @@ pub fn fetch_all(
     let next = AtomicUsize::new(0);
     let failure = Mutex::new(None);
     let rows: Mutex<Vec<FetchRow>> =
-        Mutex::new(plan.series.iter().map(|series| series.row(State::NotStarted)).collect());
+        Mutex::new(plan.series.iter().map(|series| series.row(FetchStatus::NotStarted)).collect());
     std::thread::scope(|scope| {
         for _ in 0..PARALLEL_SERIES.min(settings.jobs.max(1)).min(plan.series.len()) {
             scope.spawn(|| {
                 while !session.is_stopped() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(series) = plan.series.get(index) else { break };
-                    let mut row = series.row(State::Fetched);
+                    let mut row = series.row(FetchStatus::Fetched);
                     match fetcher.fetch_series(series, &mut row) {
                         Ok(()) => {}
-                        Err(FileError::Stopped) => row.state = State::Interrupted,
+                        Err(FileError::Stopped) => row.state = FetchStatus::Interrupted,
                         Err(
                             FileError::Transient(reason)
                             | FileError::Unreachable(reason)
                             | FileError::Permanent(reason),
                         ) => {
-                            (row.state, row.reason) = (State::Failed, reason);
+                            (row.state, row.reason) = (FetchStatus::Failed, reason);
                         }
                         Err(FileError::Fatal(error)) => {
-                            (row.state, row.reason) = (State::Failed, error.to_string());
+                            (row.state, row.reason) = (FetchStatus::Failed, error.to_string());
                             session.is_aborted.store(true, Ordering::Relaxed);
                             lock(&failure).get_or_insert(error);
                         }
@@ -229,7 +229,7 @@ pub fn fetch_all(
         }
     });
     let mut rows = std::mem::take(&mut *lock(&rows));
-    rows.extend(plan.refused.iter().cloned());
+    rows.extend(plan.failures.iter().cloned());
     let failure = lock(&failure).take();
     Ok((rows, failure))
 }
@@ -250,7 +250,7 @@ struct SeriesFetcher<'a> {
     runtime: &'a Runtime,
     ledger: &'a Ledger,
     target: &'a Path,
-    after: Option<After<'a>>,
+    after: Option<Preparation<'a>>,
 }
 
 impl SeriesFetcher<'_> {
@@ -261,8 +261,11 @@ impl SeriesFetcher<'_> {
         if let Some(entry) = entry {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
             if self.is_done(entry, &folder) {
-                row.state =
-                    if entry.state == State::Refused { State::Refused } else { State::There };
+                row.state = if entry.state == FetchStatus::Excluded {
+                    FetchStatus::Excluded
+                } else {
+                    FetchStatus::Complete
+                };
                 row.reason.clone_from(&entry.reason);
                 if self.after.is_none() && entry.is_volume_only(self.target) {
                     VOLUME_ONLY.clone_into(&mut row.reason);
@@ -283,7 +286,7 @@ impl SeriesFetcher<'_> {
             folder: series.folder.clone(),
             files: names.len(),
             bytes: row.bytes.unwrap_or(0),
-            state: State::Fetched,
+            state: FetchStatus::Fetched,
             reason: String::new(),
             prepared_by: String::new(),
             products: Vec::new(),
@@ -292,7 +295,7 @@ impl SeriesFetcher<'_> {
         if let Some(after) = &self.after {
             // Recorded before preparation, so that a stop does not lose the fetched files.
             self.ledger.append(&entry)?;
-            let product = (after.prepare)(series, &folder).map_err(FetchError::After)?;
+            let product = (after.prepare)(series, &folder).map_err(FetchError::Preparation)?;
             (entry.state, entry.reason, entry.products) =
                 (product.state, product.reason, product.files);
             after.prepared_by.clone_into(&mut entry.prepared_by);
@@ -303,7 +306,7 @@ impl SeriesFetcher<'_> {
         }
         (row.state, row.reason) = (entry.state, entry.reason);
         if self.after.is_none() && !is_new {
-            row.state = State::There;
+            row.state = FetchStatus::Complete;
         }
         Ok(())
     }

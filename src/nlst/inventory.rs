@@ -125,7 +125,7 @@ const COLUMNS: [super::table::Column; 15] = [
 ///
 /// # Errors
 /// The table cannot be read or lacks a required column.
-pub fn of_index(path: &Path) -> Result<Inventory, TableError> {
+pub fn inventory_from_index(path: &Path) -> Result<Inventory, TableError> {
     let mut inventory = Inventory::default();
     // The first row of each series.
     let mut first_rows = HashMap::<String, FirstRow>::new();
@@ -204,7 +204,7 @@ struct FirstRow {
 }
 
 /// The exams of the images in a folder.
-pub fn of_images(scan: &ScanResult) -> Inventory {
+pub fn inventory_from_images(scan: &ScanResult) -> Inventory {
     let mut inventory = Inventory::default();
     // Volume files without a record of their scan name no patient.
     for image in scan.images.iter().filter(|image| !image.patient_id.is_empty()) {

@@ -2,7 +2,7 @@
 
 use super::describe::Description;
 use super::inventory::{Compression, Exam, Inventory, Series};
-use super::rows::{Counts, Exclusion, LabelRow, Labelled, SeriesRow};
+use super::rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
 use super::rules::{Outcome, Reason, Rules, SeveralExams, outcome, reason};
 use super::sample;
 use super::tables::{Person, Tables};
@@ -12,7 +12,7 @@ use crate::spec::Select;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels every exam of the inventory.
-pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labelled {
+pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> LabelledCohort {
     let mut counts = Counts {
         persons_in_table: tables.persons_in_table,
         persons_unusable: tables.unusable.len(),
@@ -75,7 +75,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     rows.sort_by(|a, b| row_key(a).cmp(&row_key(b)));
     exclusions.sort_by(|a, b| exclusion_key(a).cmp(&exclusion_key(b)));
     let (series, all_series) = collect_series(&rows, &inventory);
-    Labelled { rows, exclusions, series, all_series, counts }
+    LabelledCohort { rows, exclusions, series, all_series, counts }
 }
 
 fn row_key(row: &LabelRow) -> (&str, u8, &str) {

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! nlst_prsn, nlst_canc, nlst_screen, nlst_ctab ──read_tables──▶ Tables ──┐
-//! index of series, or a folder of files ────────▶ Inventory ─────────────┴─label──▶ Labelled
+//! index of series, or a folder of files ────────▶ Inventory ─────────────┴─label──▶ LabelledCohort
 //!
-//! Labelled ──write──▶ labels.csv   one row per exam, in the format of data.labels
+//! LabelledCohort ──write──▶ labels.csv   one row per exam, in the format of data.labels
 //!                     exclusions.csv   every excluded exam and series, with its reason
 //!                     labels.json   the rules, the counts, hashes of all inputs and of labels.csv
 //!                     flow.svg   the counts as a diagram
@@ -36,10 +36,12 @@ mod years;
 pub use codes::Days;
 pub use describe::{Description, manufacturer, parse as parse_description};
 pub use flow::{flow, flow_table};
-pub use inventory::{Compression, Exam, Inventory, Series, of_images, of_index};
+pub use inventory::{
+    Compression, Exam, Inventory, Series, inventory_from_images, inventory_from_index,
+};
 pub use label::label;
-pub use record::{Record, Wanted, WriteLabelsError, labels_record, write};
-pub use rows::{Counts, Exclusion, LabelRow, Labelled, SeriesRow};
+pub use record::{Record, SeriesChoice, WriteLabelsError, labels_record, write};
+pub use rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
 pub use rules::{
     FollowUp, LaterCancers, Outcome, Reason, Rules, Sample, SeveralExams, outcome, reason,
 };

@@ -24,18 +24,22 @@ fn index(lines: &str) -> String {
     format!("{HEAD}{}{}{}{lines}", good(1), good(2), good(3))
 }
 
-fn labelled(tables: &[(&str, &str)], index: &str) -> Labelled {
+fn labelled(tables: &[(&str, &str)], index: &str) -> LabelledCohort {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in tables {
         fs::write(folder.path().join(format!("nlst_{name}.csv")), text).unwrap();
     }
     let path = folder.path().join("index.csv");
     fs::write(&path, index).unwrap();
-    label(&read_tables(folder.path()).unwrap(), of_index(&path).unwrap(), &Rules::default())
+    label(
+        &read_tables(folder.path()).unwrap(),
+        inventory_from_index(&path).unwrap(),
+        &Rules::default(),
+    )
 }
 
 /// Labelled exams, and exclusions as exam, series, code.
-fn outcome(labelled: &Labelled) -> (Vec<&str>, Vec<(&str, &str, &str)>) {
+fn outcome(labelled: &LabelledCohort) -> (Vec<&str>, Vec<(&str, &str, &str)>) {
     let exclusions = labelled.exclusions.iter();
     (
         labelled.rows.iter().map(|row| row.exam_id.as_str()).collect(),

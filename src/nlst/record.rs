@@ -1,7 +1,7 @@
 //! Output files: the labels, the exclusions, the series to fetch, and the record of rules and counts.
 
 use super::flow::flow;
-use super::rows::{Counts, Labelled, SeriesRow};
+use super::rows::{Counts, LabelledCohort, SeriesRow};
 use super::rules::Rules;
 use crate::files::{WriteError, remove, write_bytes};
 use crate::report::plot::flow_diagram;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The series of the labelled exams to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Wanted {
+pub enum SeriesChoice {
     /// One series per exam, by the defaults of `data.select`: a soft kernel, then most slices.
     Preferred,
     /// All usable series.
@@ -55,7 +55,7 @@ pub struct Record {
     /// The rules.
     pub rules: Rules,
     /// The choice of series in `series.csv`.
-    pub series: Wanted,
+    pub series: SeriesChoice,
     /// Source of the exams: `index` or `folder`.
     pub inventory: &'static str,
     /// BLAKE3 of the input files, by the name of the table; for a table in pieces, BLAKE3 of their hashes.
@@ -71,9 +71,9 @@ pub struct Record {
 /// A file cannot be written, or an input file cannot be read again.
 pub fn write(
     folder: &Path,
-    labelled: &Labelled,
+    labelled: &LabelledCohort,
     rules: &Rules,
-    choice: Wanted,
+    choice: SeriesChoice,
     files: &BTreeMap<&'static str, PathBuf>,
 ) -> Result<Record, WriteLabelsError> {
     let labels = table(&folder.join("labels.csv"), &labelled.rows)?;
@@ -94,8 +94,8 @@ pub fn write(
         counts: labelled.counts.clone(),
     };
     let series = match choice {
-        Wanted::Preferred => &labelled.series,
-        Wanted::All => &labelled.all_series,
+        SeriesChoice::Preferred => &labelled.series,
+        SeriesChoice::All => &labelled.all_series,
     };
     write_bytes(
         &folder.join("exclusions.csv"),

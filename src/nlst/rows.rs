@@ -131,7 +131,7 @@ pub struct Counts {
 
 /// The labels of the study, its exclusions and the series to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Labelled {
+pub struct LabelledCohort {
     /// Exams, by patient, study year and UID.
     pub rows: Vec<LabelRow>,
     /// Excluded exams, then excluded series.

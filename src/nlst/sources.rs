@@ -24,7 +24,7 @@ pub struct Source {
     /// Its provider.
     pub host: Host,
     /// Its address, a folder or a file: `s3://bucket/key`.
-    pub place: String,
+    pub url: String,
 }
 
 /// The tables and the index of a release. Each table is an export of the archive's database, a folder of
@@ -44,14 +44,12 @@ pub fn sources(release: &str) -> Result<Vec<Source>, String> {
     let tables = ["nlst_prsn", "nlst_canc", "nlst_screen", "nlst_ctab"].map(|name| Source {
         name,
         host: Host::Aws,
-        place: format!("s3://idc-open-metadata/bigquery_export/idc_v{version}_clinical/{name}"),
+        url: format!("s3://idc-open-metadata/bigquery_export/idc_v{version}_clinical/{name}"),
     });
     let index = Source {
         name: INDEX_FOLDER,
         host: Host::Google,
-        place: format!(
-            "s3://idc-index-data-artifacts/{release}/release_artifacts/idc_index.parquet"
-        ),
+        url: format!("s3://idc-index-data-artifacts/{release}/release_artifacts/idc_index.parquet"),
     };
     Ok(tables.into_iter().chain([index]).collect())
 }
@@ -64,8 +62,8 @@ mod tests {
     fn a_release_names_the_version_of_the_tables() {
         let sources = sources("25.0.1").unwrap();
         assert_eq!(sources.len(), 5);
-        assert!(sources[0].place.ends_with("/idc_v25_clinical/nlst_prsn"));
-        assert!(sources[4].place.contains("/25.0.1/"));
+        assert!(sources[0].url.ends_with("/idc_v25_clinical/nlst_prsn"));
+        assert!(sources[4].url.contains("/25.0.1/"));
         for bad in ["", "25", "current", "../25.0", "25.", "25.x"] {
             assert!(super::sources(bad).is_err(), "{bad}");
         }

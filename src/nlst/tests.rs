@@ -67,10 +67,10 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn labelled(folder: &Path, index: &str, rules: &Rules) -> Labelled {
+fn labelled(folder: &Path, index: &str, rules: &Rules) -> LabelledCohort {
     let path = folder.join("index.csv");
     fs::write(&path, index).unwrap();
-    label(&read_tables(folder).unwrap(), of_index(&path).unwrap(), rules)
+    label(&read_tables(folder).unwrap(), inventory_from_index(&path).unwrap(), rules)
 }
 
 /// An exam of one axial series on the first day of a study year.
@@ -79,12 +79,12 @@ fn exam(patient: &'static str, exam: &'static str, date: &'static str) -> [&'sta
 }
 
 /// Labels by exam.
-fn labels(labelled: &Labelled) -> Vec<(&str, u8)> {
+fn labels(labelled: &LabelledCohort) -> Vec<(&str, u8)> {
     labelled.rows.iter().map(|row| (row.exam_id.as_str(), row.label)).collect()
 }
 
 /// Reasons by exam or series.
-fn reasons(labelled: &Labelled) -> Vec<(&str, &str)> {
+fn reasons(labelled: &LabelledCohort) -> Vec<(&str, &str)> {
     let reasons = labelled.exclusions.iter().map(|exclusion| {
         let Exclusion { exam, series, code, .. } = exclusion;
         (if series.is_empty() { exam.as_str() } else { series.as_str() }, *code)
@@ -334,7 +334,7 @@ fn a_record_is_valid_only_for_its_labels() {
     let cohort = labelled(folder.path(), &index(&[exam("100001", "1-0", "1999-01-02")]), &rules);
     let files = read_tables(folder.path()).unwrap().files;
     let out = folder.path().join("out");
-    write(&out, &cohort, &rules, Wanted::Preferred, &files).unwrap();
+    write(&out, &cohort, &rules, SeriesChoice::Preferred, &files).unwrap();
     let labels = out.join("labels.csv");
     let record = labels_record(&labels).unwrap();
     assert_eq!(record["rules"]["horizon_days"], 365);

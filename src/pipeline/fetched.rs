@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::preparation::{cache_folder, settings};
 use super::study::{ImageSet, images_of};
-use crate::fetch::{Product, Series, State, safe_name};
+use crate::fetch::{FetchStatus, Product, Series, safe_name};
 use crate::files::{WriteError, make_folder, rename, write_atomically, write_bytes};
 use crate::formats::Source;
 use crate::images::Image;
@@ -42,7 +42,7 @@ impl<'a> Preparer<'a> {
         let images = match images_of(self.spec, &[folder.to_owned()], None) {
             Ok(images) => images,
             Err(error) => {
-                let (state, reason) = (State::Refused, in_one_line(&error.to_string()));
+                let (state, reason) = (FetchStatus::Excluded, in_one_line(&error.to_string()));
                 return Ok(Product { state, reason, files: Vec::new() });
             }
         };
@@ -65,7 +65,7 @@ impl<'a> Preparer<'a> {
                 files.extend(result.map_err(|error| error.to_string())?);
             }
         }
-        let state = if prepared.is_empty() { State::Refused } else { State::Prepared };
+        let state = if prepared.is_empty() { FetchStatus::Excluded } else { FetchStatus::Prepared };
         Ok(Product { state, reason: in_one_line(&reasons.join("; ")), files })
     }
 

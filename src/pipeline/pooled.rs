@@ -42,10 +42,12 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     let mut options = options(spec, &Columns::read(spec, folds)?, &predictions)?;
     // Calibrated metrics need a map of every fold.
     options.calibrated =
-        (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| CalibratedProbabilities {
-            method: spec.evaluate.recalibrate.to_string(),
-            fitted_on: "the valid split of each fold".to_owned(),
-            probabilities: calibrated,
+        (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| {
+            CalibratedProbabilities {
+                method: spec.evaluate.recalibrate.to_string(),
+                fitted_on: "the valid split of each fold".to_owned(),
+                probabilities: calibrated,
+            }
         });
     let (pooled, curves) = compute_metrics(predictions, &options);
     write_curves(&curves, |name| run.pooled_curve(name))?;

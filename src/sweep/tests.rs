@@ -112,10 +112,7 @@ fn each_fold_is_a_separate_run() {
     let two_folds = file.expand_with(&["sweep.folds=[1, 3]"]).unwrap();
     assert_eq!(names(&two_folds), ["fold-1_seed-7", "fold-3_seed-7"]);
     let beyond = error_message(file.expand_with(&["sweep.folds=[4]"]));
-    assert!(
-        beyond.contains("split.fold: found 4, expected 0 (all folds), or at most"),
-        "{beyond}"
-    );
+    assert!(beyond.contains("split.fold: found 4, expected 0 (all folds), or at most"), "{beyond}");
     let none = error_message(file.expand_with(&["split.folds=0"]));
     assert!(none.contains("split.folds is 0"), "{none}");
 }

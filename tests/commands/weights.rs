@@ -222,7 +222,10 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
 
     place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
     let other = ["--model", "own.safetensors", "--spec", "other.toml"];
-    assert_error(&predict(&other), &["preprocess.window.upper_hu: 400 in the weights, 200 in the spec"]);
+    assert_error(
+        &predict(&other),
+        &["preprocess.window.upper_hu: 400 in the weights, 200 in the spec"],
+    );
     assert_success(&predict(&[&other[..], &["--any-preprocessing"]].concat()), &[]);
     let init = format!("model.init={run}");
     let other = ["run", "other.toml", "--set", &init];

@@ -5,7 +5,7 @@ mod tables;
 use super::output::{Output, bytes, columns};
 use super::{CommandResult, Failure};
 use crate::images::Scanner;
-use crate::nlst::{self, FollowUp, LaterCancers, Rules, Sample, SeveralExams, Wanted};
+use crate::nlst::{self, FollowUp, LaterCancers, Rules, Sample, SeriesChoice, SeveralExams};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
@@ -117,8 +117,8 @@ struct Nlst {
 
     /// Series to fetch of each exam: the one preferred by data.select, or all.
     #[arg(long, value_name = "WHICH", default_value = "preferred",
-          value_parser = choice::<Wanted>(&["preferred", "all"]))]
-    series: Wanted,
+          value_parser = choice::<SeriesChoice>(&["preferred", "all"]))]
+    series: SeriesChoice,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -155,11 +155,11 @@ impl Nlst {
         let inventory = match &self.data {
             Some(data) => {
                 let scan = Scanner::default().scan(data).map_err(Failure::request)?;
-                nlst::of_images(&scan)
+                nlst::inventory_from_images(&scan)
             }
             None => {
                 let index = self.index()?;
-                let inventory = nlst::of_index(&index).map_err(Failure::request)?;
+                let inventory = nlst::inventory_from_index(&index).map_err(Failure::request)?;
                 files.insert("index", index);
                 inventory
             }
@@ -218,7 +218,7 @@ impl Nlst {
     }
 
     /// Notes on missing tables, contradictions, the sample and the next step.
-    fn notes(&self, tables: &nlst::Tables, labelled: &nlst::Labelled) -> Vec<String> {
+    fn notes(&self, tables: &nlst::Tables, labelled: &nlst::LabelledCohort) -> Vec<String> {
         let counts = &labelled.counts;
         let mut notes = Vec::new();
         for name in ["canc", "screen", "ctab"] {
@@ -256,8 +256,8 @@ impl Nlst {
             }
         }
         let series = match self.series {
-            Wanted::Preferred => &labelled.series,
-            Wanted::All => &labelled.all_series,
+            SeriesChoice::Preferred => &labelled.series,
+            SeriesChoice::All => &labelled.all_series,
         };
         let megabytes: f64 = series.iter().map(|series| series.megabytes).sum();
         let size =

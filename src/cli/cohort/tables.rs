@@ -5,7 +5,7 @@ use super::super::interrupt::Interrupt;
 use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
 use super::super::{CommandResult, Failure};
-use crate::fetch::{self, Endpoint, Event, Plan, Series, Settings, State, parse_place};
+use crate::fetch::{self, Endpoint, Event, FetchStatus, Plan, Series, Settings, parse_place};
 use crate::files::{make_folder, remove, write_bytes};
 use crate::nlst::{Host, Source, find_index, find_table, sources};
 use crate::pipeline::Stages;
@@ -47,7 +47,7 @@ pub(super) fn fetch_tables(
         let endpoint = endpoint.map(Endpoint::parse).transpose()?.unwrap_or(default_endpoint);
         let of_host = sources.iter().filter(|source| source.host == host);
         let series = of_host.map(|source| {
-            let place = parse_place(&source.place).map_err(Failure::request)?;
+            let place = parse_place(&source.url).map_err(Failure::request)?;
             let (name, folder) = (source.name.to_owned(), PathBuf::from(source.name));
             Ok(Series { name, patient: String::new(), place, folder })
         });
@@ -62,7 +62,7 @@ pub(super) fn fetch_tables(
             output.say("stopped; run the same command to resume");
             return Err(Failure::Stopped(interrupt.exit_code()));
         }
-        if let Some(row) = rows.iter().find(|row| row.state == State::Failed) {
+        if let Some(row) = rows.iter().find(|row| row.state == FetchStatus::Failed) {
             if fetch_progress.bytes() == 0 && complete == 0 {
                 // The folder contains nothing of this release.
                 remove(&folder.join(RELEASE_NOTE)).map_err(Failure::work)?;
@@ -73,7 +73,7 @@ pub(super) fn fetch_tables(
                 row.series, row.place, row.reason
             )));
         }
-        complete += rows.iter().filter(|row| row.state == State::There).count();
+        complete += rows.iter().filter(|row| row.state == FetchStatus::Complete).count();
     }
     let message = if complete == sources.len() {
         format!("release {release} of the archive, already present")

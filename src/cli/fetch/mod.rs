@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
 use crate::fetch::{
-    self, After, Endpoint, Event, FetchError, Plan, Product, Settings, State, Survey,
+    self, Endpoint, Event, FetchError, FetchStatus, Plan, Preparation, Product, Settings, Survey,
 };
 use crate::pipeline::{Preparer, Stages};
 use crate::results::write_csv;
@@ -178,7 +178,7 @@ impl Fetch {
         for (count, status) in [
             (plan.repeated, "duplicates"),
             (request.not_chosen, "not chosen"),
-            (plan.refused.len(), "cannot be fetched"),
+            (plan.failures.len(), "cannot be fetched"),
         ] {
             if count > 0 {
                 summary += &format!(", {count} {status}");
@@ -214,8 +214,8 @@ impl Fetch {
         } else {
             short_table(&survey.rows)
         });
-        let complete = count(&survey.rows, State::There);
-        let remaining = count(&survey.rows, State::NotStarted);
+        let complete = count(&survey.rows, FetchStatus::Complete);
+        let remaining = count(&survey.rows, FetchStatus::NotStarted);
         output.answer(format!(
             "to fetch     {remaining} series, {} files, {}; {complete} series already complete",
             survey.files,
@@ -270,9 +270,13 @@ impl Fetch {
         let named_preparer = preparer.as_ref().map(|preparer| (preparer.name(), preparer));
         let prepare = |series: &fetch::Series, folder: &std::path::Path| match &named_preparer {
             Some((_, preparer)) => preparer.prepare(series, folder),
-            None => Ok(Product { state: State::Fetched, reason: String::new(), files: Vec::new() }),
+            None => Ok(Product {
+                state: FetchStatus::Fetched,
+                reason: String::new(),
+                files: Vec::new(),
+            }),
         };
-        let after = named_preparer.as_ref().map(|(name, _)| After {
+        let after = named_preparer.as_ref().map(|(name, _)| Preparation {
             prepared_by: name,
             keep_raw: self.keep_raw,
             prepare: &prepare,

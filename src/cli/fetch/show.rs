@@ -3,7 +3,7 @@
 use super::super::output::{Output, bytes, duration};
 use super::super::pace::Pace;
 use super::super::progress::Progress;
-use crate::fetch::{Event, State};
+use crate::fetch::{Event, FetchStatus};
 use crate::training::Watch;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -56,18 +56,20 @@ impl<'a> FetchProgress<'a> {
                 return;
             }
             Event::Bytes(count) => tally.bytes += *count as u64,
-            Event::TryingAgain { what, reason } => {
+            Event::Retry { what, reason } => {
                 if self.output.is_verbose() {
                     drop(tally);
                     self.progress.note(&format!("retry        {what}: {reason}"));
                 }
                 return;
             }
-            Event::Done(row) if row.state == State::There => {
+            Event::Done(row) if row.state == FetchStatus::Complete => {
                 tally.complete += 1;
                 tally.pace.batches = tally.pace.batches.saturating_sub(1);
             }
-            Event::Done(row) if matches!(row.state, State::Interrupted | State::NotStarted) => {
+            Event::Done(row)
+                if matches!(row.state, FetchStatus::Interrupted | FetchStatus::NotStarted) =>
+            {
                 return;
             }
             Event::Done(_) => tally.pace.batch(1),

@@ -2,16 +2,16 @@
 
 use super::super::output::{bytes, columns};
 use super::super::{CommandResult, Failure};
-use crate::fetch::{FetchRow, State};
+use crate::fetch::{FetchRow, FetchStatus};
 
 /// Number of series with a state.
-pub fn count(rows: &[FetchRow], state: State) -> usize {
+pub fn count(rows: &[FetchRow], state: FetchStatus) -> usize {
     rows.iter().filter(|row| row.state == state).count()
 }
 
 /// Fails if a series failed.
 pub fn check_failures(rows: &[FetchRow], problem: &str) -> CommandResult {
-    match count(rows, State::Failed) {
+    match count(rows, FetchStatus::Failed) {
         0 => Ok(()),
         failed => Err(Failure::work(format!("{failed} of {} series {problem}", rows.len()))),
     }
@@ -19,13 +19,13 @@ pub fn check_failures(rows: &[FetchRow], problem: &str) -> CommandResult {
 
 pub fn summary(rows: &[FetchRow], byte_count: u64, [by_md5, by_size]: [usize; 2]) -> String {
     let states = [
-        (State::Fetched, "fetched"),
-        (State::Prepared, "prepared"),
-        (State::There, "already complete"),
-        (State::Refused, "excluded by preparation"),
-        (State::Failed, "failed"),
-        (State::Interrupted, "interrupted"),
-        (State::NotStarted, "not started"),
+        (FetchStatus::Fetched, "fetched"),
+        (FetchStatus::Prepared, "prepared"),
+        (FetchStatus::Complete, "already complete"),
+        (FetchStatus::Excluded, "excluded by preparation"),
+        (FetchStatus::Failed, "failed"),
+        (FetchStatus::Interrupted, "interrupted"),
+        (FetchStatus::NotStarted, "not started"),
     ];
     let counts = states.into_iter().filter_map(|(state, word)| match count(rows, state) {
         0 => None,
@@ -49,18 +49,22 @@ const MAX_LISTED: usize = 40;
 
 /// A line for each series that failed or was excluded, at most [`MAX_LISTED`].
 pub fn problem_list(rows: &[FetchRow]) -> String {
-    let problems: Vec<&FetchRow> =
-        rows.iter().filter(|row| matches!(row.state, State::Failed | State::Refused)).collect();
+    let problems: Vec<&FetchRow> = rows
+        .iter()
+        .filter(|row| matches!(row.state, FetchStatus::Failed | FetchStatus::Excluded))
+        .collect();
     let mut lines: Vec<String> = problems
         .iter()
         .take(MAX_LISTED)
         .map(|row| {
-            let word = if row.state == State::Failed { "failed" } else { "excluded" };
+            let word = if row.state == FetchStatus::Failed { "failed" } else { "excluded" };
             format!("{word:<12} {}  {}", row.series, row.reason)
         })
         .collect();
-    let volumes =
-        rows.iter().filter(|row| row.state == State::There && !row.reason.is_empty()).count();
+    let volumes = rows
+        .iter()
+        .filter(|row| row.state == FetchStatus::Complete && !row.reason.is_empty())
+        .count();
     if volumes > 0 {
         lines.push(format!(
             "note         {volumes} of these exist as prepared volumes only; to fetch their files too: \
@@ -79,7 +83,7 @@ pub fn short_table(rows: &[FetchRow]) -> String {
         return table(rows);
     }
     let (first, rest) = rows.split_at(MAX_LISTED / 2);
-    let failed = rest.iter().filter(|row| row.state == State::Failed).take(MAX_LISTED);
+    let failed = rest.iter().filter(|row| row.state == FetchStatus::Failed).take(MAX_LISTED);
     let shown: Vec<FetchRow> = first.iter().chain(failed).cloned().collect();
     format!("{}\n… and {} more; --verbose lists all", table(&shown), rows.len() - shown.len())
 }
@@ -91,13 +95,13 @@ pub fn table(rows: &[FetchRow]) -> String {
     let size = |value: Option<u64>| value.map_or("–".into(), |value| bytes(value as f64));
     lines.extend(rows.iter().map(|row| {
         let state = match row.state {
-            State::Fetched => "fetched",
-            State::There => "complete",
-            State::Prepared => "prepared",
-            State::Refused => "excluded",
-            State::Failed => "failed",
-            State::Interrupted => "interrupted",
-            State::NotStarted => "to fetch",
+            FetchStatus::Fetched => "fetched",
+            FetchStatus::Complete => "complete",
+            FetchStatus::Prepared => "prepared",
+            FetchStatus::Excluded => "excluded",
+            FetchStatus::Failed => "failed",
+            FetchStatus::Interrupted => "interrupted",
+            FetchStatus::NotStarted => "to fetch",
         };
         let address_or_reason = if row.reason.is_empty() { &row.place } else { &row.reason };
         vec![
@@ -124,7 +128,7 @@ mod tests {
             folder: String::new(),
             files: None,
             bytes: None,
-            state: if number % 50 == 49 { State::Failed } else { State::NotStarted },
+            state: if number % 50 == 49 { FetchStatus::Failed } else { FetchStatus::NotStarted },
             reason: String::new(),
         };
         let rows: Vec<FetchRow> = (0..100).map(row).collect();
