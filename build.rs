@@ -5,7 +5,7 @@ use std::process::Command;
 
 fn main() {
     // Grows with every commit; naming a file that is not there would build anew every time.
-    for watched in ["src", "Cargo.toml", ".git/logs/HEAD"] {
+    for watched in ["src", "crates", "Cargo.toml", ".git/logs/HEAD"] {
         if Path::new(watched).exists() {
             println!("cargo::rerun-if-changed={watched}");
         }

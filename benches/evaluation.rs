@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use lungs::evaluation::{Options, ScoredExam, evaluate_with_curves};
+use lungs_stats::{Options, ScoredExam, evaluate_with_curves};
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());

@@ -12,16 +12,16 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use lungs::cohort::CohortRow;
-use lungs::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, heatmap};
-use lungs::model::{I3d, inspected_layers};
-use lungs::phantom::Truth;
 use lungs::pipeline::cache_folder;
-use lungs::prepare::{Row, load_prepared};
-use lungs::results::{MetricsRow, RunFolder, Table, read_csv};
-use lungs::spec::{Part, Spec};
-use lungs::training::{self, Exam, Watch};
-use lungs::volume::Window;
+use lungs_image::volume::Window;
+use lungs_net::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, heatmap};
+use lungs_net::model::{I3d, inspected_layers};
+use lungs_phantom::Truth;
+use lungs_spec::results::{MetricsRow, RunFolder, Table, read_csv};
+use lungs_spec::spec::{Part, Spec};
+use lungs_study::cohort::CohortRow;
+use lungs_study::prepare::{Row, load_prepared};
+use lungs_train::{self as training, Exam, Watch};
 
 struct Silent;
 
@@ -126,7 +126,7 @@ fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
     let mut radii: Vec<f64> = cases
         .iter()
         .map(|(seen, truth)| {
-            radii_off(&heatmap(network, seen, method, &device).expect("a map"), truth)
+            distance_in_radii(&heatmap(network, seen, method, &device).expect("a map"), truth)
         })
         .collect();
     let seconds = start.elapsed().as_secs_f64() / cases.len().max(1) as f64;

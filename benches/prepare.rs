@@ -8,11 +8,11 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lungs::dicom::{HuRule, StackRules};
-use lungs::images::{Image, ImageFile, Scanner, read_volume, scan};
-use lungs::phantom::{PhantomPlan, write_cohort};
-use lungs::prepare::{Settings, Status, load_prepared, prepare_all, prepare_image};
-use lungs::volume::{Grid, Interpolation, resample, segment_lungs};
+use lungs_image::dicom::{HuRule, StackRules};
+use lungs_image::images::{Image, ImageFile, Scanner, read_volume, scan};
+use lungs_image::volume::{Grid, Interpolation, resample, segment_lungs};
+use lungs_phantom::{PhantomPlan, write_cohort};
+use lungs_study::prepare::{Settings, Status, load_prepared, prepare_all, prepare_image};
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));

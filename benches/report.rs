@@ -10,8 +10,8 @@ mod synthetic;
 use std::path::Path;
 use std::time::Instant;
 
-use lungs::report::{CompareOptions, compare, redraw};
-use lungs::results::RunFolder;
+use lungs_report::{CompareOptions, compare, redraw};
+use lungs_spec::results::RunFolder;
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());

@@ -10,16 +10,16 @@
 //!
 //! Prints the seconds of each stage, and the peak memory of this process so far.
 
-use lungs::cohort::{self, Cohort, Labels};
-use lungs::device;
-use lungs::images::{Grid, Image, ImageFile, Kind, ScanResult};
 use lungs::nlst;
 use lungs::pipeline::split_check;
 use lungs::plan::plan;
-use lungs::results::{read_csv, write_csv};
-use lungs::spec::{Overrides, Sampling, Spec, load};
-use lungs::training::epoch_order;
-use lungs::volume::Geometry;
+use lungs_image::images::{Grid, Image, ImageFile, Kind, ScanResult};
+use lungs_image::volume::Geometry;
+use lungs_net::device;
+use lungs_spec::results::{read_csv, write_csv};
+use lungs_spec::spec::{Overrides, Sampling, Spec, load};
+use lungs_study::cohort::{self, Cohort, Labels};
+use lungs_train::epoch_order;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;

@@ -19,9 +19,9 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
-use lungs::model::{I3dConfig, Loss};
-use lungs::random;
-use lungs::training::Adam;
+use lungs_base::random;
+use lungs_net::model::{I3dConfig, Loss};
+use lungs_train::Adam;
 use rand::Rng;
 
 const SIZES: [&str; 4] = ["32x64x64", "64x112x112", "64x224x224", "220x224x224"];
@@ -209,7 +209,7 @@ fn child_process(pass: &str, size: &str, steps: usize, config: &I3dConfig) {
     let &[depth, height, width] = &lengths[..] else {
         panic!("the size is DEPTHxHEIGHTxWIDTH, found {size}");
     };
-    lungs::memory::keep_for_tensors();
+    lungs_net::keep_for_tensors();
     let device = Device::flex().autodiff();
     let channels = config.in_channels;
     let mut network = config.init(37, &device).expect("the configuration is valid");

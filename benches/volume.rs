@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use lungs::volume::{
+use lungs_image::volume::{
     Components, Connectivity, Geometry, Grid, Interpolation, Mask, Volume, Window, crop, resample,
     segment_lungs, segment_lungs_original,
 };

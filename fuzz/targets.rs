@@ -3,7 +3,7 @@
 //! An error is a good answer; a panic, a hang or absurd memory is not. `tests/parsers.rs` runs the
 //! same code over `fuzz/seeds`, where every input that once failed is kept.
 
-use lungs::dicom::{HuRule, StackRules};
+use lungs_image::dicom::{HuRule, StackRules};
 use std::fs;
 use std::path::PathBuf;
 
@@ -48,32 +48,33 @@ impl Target {
         fs::write(&path, input).expect("a file can be written");
         match self.name {
             "spec" => {
-                let _ = lungs::spec::load(&path, &lungs::spec::Overrides::default());
+                let _ = lungs_spec::spec::load(&path, &lungs_spec::spec::Overrides::default());
             }
             "list" => {
-                let _ = lungs::cohort::read_list(&path);
+                let _ = lungs_study::cohort::read_list(&path);
             }
             "parquet" => {
                 let all = |_: &std::path::Path, names: &[String]| {
-                    Ok::<_, lungs::table::Unreadable>((0..names.len()).map(Some).collect())
+                    Ok::<_, lungs_archive::table::Unreadable>((0..names.len()).map(Some).collect())
                 };
-                let _ = lungs::table::read(&path, all, |_| Ok(()));
+                let _ = lungs_archive::table::read(&path, all, |_| Ok(()));
             }
             "manifest" => {
-                if let Ok(request) = lungs::fetch::parse_request(input) {
-                    let index = lungs::fetch::read_index(&path, &request).ok();
-                    let _ = lungs::fetch::plan(&request, index.as_ref());
+                if let Ok(request) = lungs_archive::fetch::parse_request(input) {
+                    let index = lungs_archive::fetch::read_index(&path, &request).ok();
+                    let _ = lungs_archive::fetch::plan(&request, index.as_ref());
                 }
             }
             "labels" => {
-                let _ = lungs::cohort::Labels::read_csv(&path, path.parent().unwrap_or(&path));
+                let _ =
+                    lungs_study::cohort::Labels::read_csv(&path, path.parent().unwrap_or(&path));
             }
             "npz" => {
-                let _ = lungs::prepare::load_prepared(&path);
+                let _ = lungs_study::prepare::load_prepared(&path);
                 self.look_and_read();
             }
             "safetensors" | "pytorch" => {
-                let _ = lungs::weights::load(&path, None, lungs::weights::Head::Keep);
+                let _ = lungs_net::weights::load(&path, None, lungs_net::weights::Head::Keep);
             }
             "tensorflow" => self.read_checkpoint(input),
             "dicom" => {
@@ -88,28 +89,29 @@ impl Target {
     /// and a shard.
     fn read_checkpoint(&self, input: &[u8]) {
         let path = self.file();
-        let _ = lungs::weights::tensorflow::read(&path);
+        let _ = lungs_net::weights::tensorflow::read(&path);
         let Some((length, rest)) = input.split_first_chunk() else { return };
         let index = usize::from(u16::from_le_bytes(*length)).min(rest.len());
         let named = |ending: &str| self.folder.path().join(format!("two{ending}"));
         fs::write(named(".index"), &rest[..index]).expect("a file can be written");
         fs::write(named(".data-00000-of-00001"), &rest[index..]).expect("a file can be written");
-        let _ = lungs::weights::tensorflow::read(&named(""));
+        let _ = lungs_net::weights::tensorflow::read(&named(""));
     }
 
     /// Decodes each slice by itself, whether or not it makes a volume.
     fn decode_alone(&self) {
-        let Ok(found) = lungs::dicom::scan(&self.file()) else { return };
+        let Ok(found) = lungs_image::dicom::scan(&self.file()) else { return };
         for slice in found.series.iter().flat_map(|series| &series.slices) {
-            let _ = lungs::dicom::read_slice(slice, HuRule::Standard);
+            let _ = lungs_image::dicom::read_slice(slice, HuRule::Standard);
         }
     }
 
     /// Finds the images of the folder and reads their voxels.
     fn look_and_read(&self) {
-        let Ok(found) = lungs::images::scan(&self.file()) else { return };
+        let Ok(found) = lungs_image::images::scan(&self.file()) else { return };
         for image in &found.images {
-            let _ = lungs::images::read_volume(image, HuRule::Standard, StackRules::default());
+            let _ =
+                lungs_image::images::read_volume(image, HuRule::Standard, StackRules::default());
         }
     }
 }

@@ -3,14 +3,14 @@
 //! The estimates follow from the arithmetic of the network and from measurements on a cloud machine
 //! (docs/performance.md). They are orders of magnitude.
 
-use crate::cohort::{self, Cohort, Remark, UnmatchedIds};
-use crate::device::{self, DeviceFacts, DeviceKind};
-use crate::images::SkippedKind;
-use crate::prepare::{BeyondCrop, NetworkInput, Row};
-use crate::spec::{InitHead, KeepCheckpoints, Part, Spec};
-use crate::training::{self, TrainingError};
-use crate::usage;
 use burn::tensor::Device;
+use lungs_image::images::SkippedKind;
+use lungs_net::device::{self, DeviceFacts, DeviceKind};
+use lungs_net::usage;
+use lungs_spec::spec::{InitHead, KeepCheckpoints, Part, Spec};
+use lungs_study::cohort::{self, Cohort, Remark, UnmatchedIds};
+use lungs_study::prepare::{BeyondCrop, NetworkInput, Row};
+use lungs_train::{self as training, TrainingError};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -13,7 +13,7 @@
 //! number, so that dependent jobs wait until it ends for good. After a node failure Slurm requeues the job
 //! itself. In both cases the same command runs again and resumes.
 
-use crate::spec::Slurm;
+use lungs_spec::spec::Slurm;
 use std::path::{Path, PathBuf};
 
 /// A job, or a job array.

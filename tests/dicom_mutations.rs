@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lungs::dicom::{HuRule, read_slice, read_volume, scan};
+use lungs_image::dicom::{HuRule, read_slice, read_volume, scan};
 
 /// Counts allocated bytes, to bound the peak.
 struct Counting;

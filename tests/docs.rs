@@ -68,11 +68,11 @@ fn every_shipped_spec_can_be_read_and_is_named_in_the_readme() {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let overrides = lungs::spec::Overrides { environment: Vec::new(), set: Vec::new() };
-        match lungs::spec::load(&path, &overrides) {
+        let overrides = lungs_spec::spec::Overrides { environment: Vec::new(), set: Vec::new() };
+        match lungs_spec::spec::load(&path, &overrides) {
             Ok(spec) => assert_eq!(spec.experiment.name, name),
-            Err(lungs::spec::SpecError::IsSweep { .. }) => {
-                let source = lungs::spec::load_sweep(&path, &overrides).unwrap();
+            Err(lungs_spec::spec::SpecError::IsSweep { .. }) => {
+                let source = lungs_spec::spec::load_sweep(&path, &overrides).unwrap();
                 let runs = lungs::sweep::expand(&source).unwrap();
                 assert!(runs.len() > 1 && runs[0].spec.experiment.name == name);
             }

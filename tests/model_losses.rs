@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lungs::model::Loss;
+use lungs_net::model::Loss;
 use ndarray::{Array1, Array2};
 use serde_json::Value;
 

@@ -3,10 +3,10 @@
 mod chests;
 
 use chests::Chest;
-use lungs::phantom::{ExamPlan, PhantomPlan, RenderedExam, Side, Variants, render};
-use lungs::volume::{
+use lungs_image::volume::{
     Grid, Interpolation, LungFlag, Lungs, SegmentationError, Volume, resample, segment_lungs,
 };
+use lungs_phantom::{ExamPlan, PhantomPlan, RenderedExam, Side, Variants, render};
 use rayon::prelude::*;
 
 fn segmented(rendered: &RenderedExam, spacing_mm: f64) -> (Volume, Lungs) {

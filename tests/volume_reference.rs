@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use lungs::volume::{
+use lungs_image::volume::{
     Geometry, Grid, Interpolation, Volume, crop_original, resample, segment_lungs,
     segment_lungs_original,
 };

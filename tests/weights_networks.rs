@@ -2,8 +2,8 @@
 //! precision (see tests/vectors/pytorch/make_networks.py).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lungs::model::{I3d, Variable};
-use lungs::weights::{Head, Layout, LoadedNetwork, Target, export, load};
+use lungs_net::model::{I3d, Variable};
+use lungs_net::weights::{Head, Layout, LoadedNetwork, Target, export, load};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn network(loaded: &LoadedNetwork) -> I3d {
         return network.with_variables(loaded.variables.clone()).unwrap();
     }
     let mut variables = loaded.variables.clone();
-    variables.extend(network.variables().into_iter().filter(lungs::model::is_head));
+    variables.extend(network.variables().into_iter().filter(lungs_net::model::is_head));
     network.with_variables(variables).unwrap()
 }
 
@@ -92,7 +92,7 @@ fn an_inflated_network_has_the_flat_networks_logits_on_equal_slices() {
     let loaded = load(&vector("googlenet.pth"), None, Head::Keep).unwrap();
     assert_eq!(loaded.config.classes, 10);
     let features = middle_features(&network(&loaded));
-    let [kernel, bias] = lungs::model::head_names()
+    let [kernel, bias] = lungs_net::model::head_names()
         .map(|name| loaded.variables.iter().find(|v| v.name == name).unwrap().values.clone());
     let means: Vec<f64> =
         features.iter().map(|plane| plane.iter().sum::<f64>() / plane.len() as f64).collect();
@@ -121,7 +121,7 @@ fn outputs_last(array: &Variable) -> Variable {
 fn tf_slims_names_and_shapes_give_the_same_network() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("slim.safetensors");
-    let flat = lungs::weights::pytorch::read(&vector("googlenet.pth")).unwrap().arrays;
+    let flat = lungs_net::weights::pytorch::read(&vector("googlenet.pth")).unwrap().arrays;
     let blocks = ["3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"];
     let slims = ["3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"];
     let mut units: Vec<(String, String)> =
@@ -155,14 +155,14 @@ fn tf_slims_names_and_shapes_give_the_same_network() {
             arrays.push(Variable { name, ..outputs_last(array) });
         }
     }
-    lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
+    lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
     let slim = load(&file, None, Head::Drop).unwrap();
     assert_eq!((slim.layout, slim.prefix.as_str()), (Layout::SlimInception, "InceptionV1/"));
     let torch = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
     assert_eq!(slim.variables, torch.variables);
     // TF-slim itself saves no gamma.
     arrays.retain(|array| !array.name.ends_with("gamma"));
-    lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
+    lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
     assert_eq!(load(&file, None, Head::Drop).unwrap().variables.len(), 228);
 }
 
@@ -205,9 +205,9 @@ fn an_export_for_pytorch_has_pytorchs_names_and_loads_unchanged() {
     let file = scratch.path().join("out.safetensors");
     let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
     export(&loaded, Target::PyTorchSafetensors, &file).unwrap();
-    let original = lungs::weights::pytorch::read(&vector("i3d-public.pt")).unwrap();
-    let exported = lungs::weights::safetensors::read(&file).unwrap();
-    let names = |archive: &lungs::weights::Archive| -> Vec<(String, Vec<usize>)> {
+    let original = lungs_net::weights::pytorch::read(&vector("i3d-public.pt")).unwrap();
+    let exported = lungs_net::weights::safetensors::read(&file).unwrap();
+    let names = |archive: &lungs_net::weights::Archive| -> Vec<(String, Vec<usize>)> {
         archive.arrays.iter().map(|a| (a.name.clone(), a.shape.clone())).collect()
     };
     assert_eq!(names(&exported), names(&original));
@@ -232,7 +232,7 @@ fn an_export_for_burn_loads_in_burn() {
 fn missing_and_wrong_arrays_are_listed_with_the_expected_shape() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("odd.safetensors");
-    let mut arrays = lungs::weights::pytorch::read(&vector("i3d-public.pt")).unwrap().arrays;
+    let mut arrays = lungs_net::weights::pytorch::read(&vector("i3d-public.pt")).unwrap().arrays;
     arrays.retain(|array| array.name != "Mixed_3b.b1b.bn.bias");
     for array in &mut arrays {
         if array.name == "Mixed_4b.b0.bn.running_mean" {
@@ -244,7 +244,7 @@ fn missing_and_wrong_arrays_are_listed_with_the_expected_shape() {
         }
     }
     arrays.push(Variable { name: "extra".into(), shape: vec![1], values: vec![0.0] });
-    lungs::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
+    lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
     let error = load(&file, None, Head::Keep).unwrap_err().to_string();
     for part in [
         "3 arrays are missing or wrong",

@@ -1,6 +1,6 @@
 //! Files that PyTorch wrote (tests/vectors/pytorch/make.py), intact and damaged.
 
-use lungs::weights::{Archive, pytorch, safetensors};
+use lungs_net::weights::{Archive, pytorch, safetensors};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

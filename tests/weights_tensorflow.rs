@@ -1,7 +1,7 @@
 //! Checkpoints that TensorFlow wrote (tests/vectors/checkpoints), compared with what TensorFlow reads
 //! from them, intact and damaged.
 
-use lungs::weights::{ReadError, tensorflow};
+use lungs_net::weights::{ReadError, tensorflow};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,13 +2,13 @@
 
 use super::output::{Output, bytes, columns, duration};
 use super::{CommandResult, Failure};
-use crate::cohort::SplitLists;
-use crate::device;
-use crate::images::counted;
 use crate::pipeline;
 use crate::plan::{ExcludedGroup, PassedOverPlan, Plan, plan};
-use crate::spec::{Overrides, Spec, load};
 use clap::Args;
+use lungs_image::images::counted;
+use lungs_net::device;
+use lungs_spec::spec::{Overrides, Spec, load};
+use lungs_study::cohort::SplitLists;
 use std::path::PathBuf;
 
 /// Check a spec and its data without training.
@@ -40,7 +40,7 @@ impl Check {
             None
         } else {
             let mut survey = pipeline::survey(&spec)?;
-            crate::cohort::assign(&mut survey.cohort, &spec).map_err(Failure::request)?;
+            lungs_study::cohort::assign(&mut survey.cohort, &spec).map_err(Failure::request)?;
             Some(survey)
         };
         let lists = SplitLists::read(&spec).map_err(Failure::request)?;

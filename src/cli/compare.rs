@@ -2,10 +2,10 @@
 
 use super::output::{Output, columns};
 use super::{CommandResult, Failure};
-use crate::report::{CompareOptions, Comparison, ReportError, Spread, compare};
-use crate::results::RunFolder;
 use crate::sweep::find_runs;
 use clap::Args;
+use lungs_report::{CompareOptions, Comparison, ReportError, Spread, compare};
+use lungs_spec::results::RunFolder;
 use std::path::PathBuf;
 
 /// Compare runs: different spec keys, metrics side by side, paired tests, overlaid ROC curves.

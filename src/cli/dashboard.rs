@@ -7,9 +7,6 @@
 use super::interrupt::Interrupt;
 use super::output::{bytes, gpu_usage_text};
 use super::screen::Screen;
-use crate::results::{MetricsRow, StepRow};
-use crate::spec::Part;
-use crate::usage::Usage;
 use burn::train::logger::TrainingProgressLogger;
 use burn::train::metric::{
     MetricAttributes, MetricDefinition, MetricEntry, MetricId, NumericAttributes, NumericEntry,
@@ -17,6 +14,9 @@ use burn::train::metric::{
 };
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::renderer::{MetricState, MetricsRenderer, MetricsRendererTraining};
+use lungs_net::usage::Usage;
+use lungs_spec::results::{MetricsRow, StepRow};
+use lungs_spec::spec::Part;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Errors of commands: a report on standard error and an exit code.
 
 use crate::pipeline::PipelineError;
-use crate::spec::SpecError;
 use crate::sweep::SweepError;
+use lungs_spec::spec::SpecError;
 use miette::{MietteHandlerOpts, Report};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -81,14 +81,14 @@ impl From<PipelineError> for Failure {
     }
 }
 
-impl From<crate::fetch::FetchError> for Failure {
-    fn from(error: crate::fetch::FetchError) -> Self {
+impl From<lungs_archive::fetch::FetchError> for Failure {
+    fn from(error: lungs_archive::fetch::FetchError) -> Self {
         if error.is_request() { Self::request(error) } else { Self::work(error) }
     }
 }
 
-impl From<crate::results::ResultsError> for Failure {
-    fn from(error: crate::results::ResultsError) -> Self {
+impl From<lungs_spec::results::ResultsError> for Failure {
+    fn from(error: lungs_spec::results::ResultsError) -> Self {
         PipelineError::from(error).into()
     }
 }

@@ -6,10 +6,10 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
 use crate::pipeline;
-use crate::report;
-use crate::results::RunFolder;
-use crate::spec::load_resolved;
 use clap::Args;
+use lungs_report as report;
+use lungs_spec::results::RunFolder;
+use lungs_spec::spec::load_resolved;
 use std::path::PathBuf;
 
 /// Evaluate runs with their best epoch so far, and draw their plots.

@@ -1,10 +1,10 @@
 //! The options of `lungs predict --explain`.
 
 use super::Failure;
-use crate::explain::{CamKind, HeatmapError, LEVELS, Length, Method};
-use crate::model::inspected_layers;
 use crate::pipeline::explain::ExplainOptions;
 use clap::{Args, ValueEnum};
+use lungs_net::explain::{CamKind, HeatmapError, LEVELS, Length, Method};
+use lungs_net::model::inspected_layers;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]

@@ -3,8 +3,8 @@
 use super::output::Output;
 use super::{CommandResult, Failure};
 use crate::pipeline::archive::export;
-use crate::results::RunFolder;
 use clap::Args;
+use lungs_spec::results::RunFolder;
 use std::path::PathBuf;
 
 /// Export a finished run as one archive with a model card, for `lungs predict --model`.

@@ -1,6 +1,6 @@
 //! Standard output, tables, and texts for quantities.
 
-use crate::usage::{GpuUsage, Usage};
+use lungs_net::usage::{GpuUsage, Usage};
 use std::io::Write;
 
 /// Writes to standard output. Ignores a closed pipe (`| head`).

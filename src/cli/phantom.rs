@@ -4,9 +4,9 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{CommandResult, Failure};
-use crate::phantom::{PhantomPlan, write_cohort};
 use crate::pipeline::Stages;
 use clap::Args;
+use lungs_phantom::{PhantomPlan, write_cohort};
 use std::path::PathBuf;
 
 /// Write synthetic chest CT exams as DICOM, with ground truth.

@@ -3,10 +3,10 @@
 use super::output::Output;
 use super::{CommandResult, Failure};
 use crate::pipeline;
-use crate::report::{self, preparation::redraw_preparation};
-use crate::results::{EventFiles, ResultsError, RunFolder};
 use crate::sweep::find_runs;
 use clap::Args;
+use lungs_report::{self as report, preparation::redraw_preparation};
+use lungs_spec::results::{EventFiles, ResultsError, RunFolder};
 use std::path::PathBuf;
 
 /// Redraw the plots and pages of runs from their tables.

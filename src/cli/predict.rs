@@ -7,8 +7,8 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
 use crate::pipeline::predict::{Model, Prediction, predict};
-use crate::results::write_csv;
 use clap::Args;
+use lungs_spec::results::write_csv;
 use std::path::PathBuf;
 
 /// Predict the probability of lung cancer within one year for CT series.

@@ -6,14 +6,14 @@ use super::progress::Progress;
 use super::run::use_threads;
 use super::slurm::{Dependency, Submission, Submitter};
 use super::{CommandResult, Failure};
-use crate::cohort::{CohortRow, group_reasons, unlabelled_rows};
-use crate::images::Image;
 use crate::pipeline;
-use crate::prepare::{self, Row, Shard, Status};
-use crate::report::preparation::write_preparation;
-use crate::results::write_csv;
-use crate::spec::{Overrides, Spec, load, load_data};
 use clap::Args;
+use lungs_image::images::Image;
+use lungs_report::preparation::write_preparation;
+use lungs_spec::results::write_csv;
+use lungs_spec::spec::{Overrides, Spec, load, load_data};
+use lungs_study::cohort::{CohortRow, group_reasons, unlabelled_rows};
+use lungs_study::prepare::{self, Row, Shard, Status};
 use std::path::{Path, PathBuf};
 
 /// Prepare CT series without training: resample, segment the lungs, crop.

@@ -5,13 +5,13 @@ use super::output::Output;
 use super::progress::Progress;
 use super::slurm::{Dependency, Submission, Submitter};
 use super::{CommandResult, Failure};
-use crate::cohort::SplitLists;
 use crate::pipeline::{self, LastStage, PipelineError};
-use crate::report;
-use crate::results::{RunFolder, find_run};
-use crate::spec::{Overrides, Spec, load, load_resolved};
-use crate::training::{self, Outcome};
 use clap::Args;
+use lungs_report as report;
+use lungs_spec::results::{RunFolder, find_run};
+use lungs_spec::spec::{Overrides, Spec, load, load_resolved};
+use lungs_study::cohort::SplitLists;
+use lungs_train::{self as training, Outcome};
 use std::path::{Path, PathBuf};
 
 /// Run an experiment, or resume it after an interruption.

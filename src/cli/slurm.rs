@@ -5,10 +5,10 @@
 
 use super::output::Output;
 use super::{CommandResult, Failure};
-use crate::files::{make_folder, write_bytes};
 use crate::slurm::{Job, TASK, job_number, shell};
-use crate::spec::Spec;
 use clap::Args;
+use lungs_base::files::{make_folder, write_bytes};
+use lungs_spec::spec::Spec;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -2,16 +2,16 @@
 
 use super::output::{Output, columns};
 use super::{CommandResult, Failure};
-use crate::model::{self, Variable};
-use crate::results::{ResultsError, RunFolder};
-use crate::spec::{Contract, load_preparation};
-use crate::training;
-use crate::weights::{
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueEnum};
+use lungs_net::model::{self, Variable};
+use lungs_net::weights::{
     self, ArraySummary, ExportError, Head, LoadError, LoadedNetwork, Target, head_compatibility,
     unused_by_kind,
 };
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueEnum};
+use lungs_spec::results::{ResultsError, RunFolder};
+use lungs_spec::spec::{Contract, load_preparation};
+use lungs_train as training;
 use std::path::{Path, PathBuf};
 
 /// Import, inflate, export and inspect weights.

@@ -1,7 +1,7 @@
 //! The flow of persons, series and exams from the inventory to the labels file.
 
 use super::rows::Counts;
-use crate::report::plot::{Flow, FlowStep};
+use lungs_report::plot::{Flow, FlowStep};
 use std::collections::BTreeMap;
 
 /// Codes of reasons and their words, as in "3 excluded: localizers".

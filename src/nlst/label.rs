@@ -7,8 +7,8 @@ use super::rules::{Outcome, Reason, Rules, SeveralExams, outcome, reason};
 use super::sample;
 use super::tables::{Person, Tables};
 use super::years::{ExamYear, years_of};
-use crate::cohort::{Candidate, select};
-use crate::spec::Select;
+use lungs_spec::spec::Select;
+use lungs_study::cohort::{Candidate, select};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels every exam of the inventory.

@@ -3,8 +3,8 @@
 use super::flow::flow;
 use super::rows::{Counts, LabelledCohort, SeriesRow};
 use super::rules::Rules;
-use crate::files::{WriteError, remove, write_bytes};
-use crate::report::plot::flow_diagram;
+use lungs_base::files::{WriteError, remove, write_bytes};
+use lungs_report::plot::flow_diagram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ pub fn write(
         read_blake3.insert((*name).to_owned(), hash);
     }
     let record = Record {
-        version: crate::results::program_version().to_owned(),
+        version: crate::program::version().to_owned(),
         cohort: "nlst",
         labels_blake3: blake3::hash(&labels).to_hex().to_string(),
         rules: rules.clone(),
@@ -142,7 +142,7 @@ fn manifest(series: &[SeriesRow]) -> String {
 
 /// The hash of a file, or of the hashes of a table's pieces, one per line.
 fn hash_table(path: &Path) -> std::io::Result<String> {
-    let pieces = crate::table::pieces(path).map_err(std::io::Error::other)?;
+    let pieces = lungs_archive::table::pieces(path).map_err(std::io::Error::other)?;
     let hashes = pieces.iter().map(|piece| hash_file(piece)).collect::<Result<Vec<_>, _>>()?;
     Ok(match hashes.as_slice() {
         [hash] => hash.clone(),

@@ -2,7 +2,7 @@
 
 use super::rows::LabelRow;
 use super::rules::Sample;
-use crate::random;
+use lungs_base::random;
 use rand::seq::SliceRandom;
 
 /// Keeps the requested number of exams of each class, drawn from the sample's seed, and returns the others.

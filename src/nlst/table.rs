@@ -1,6 +1,6 @@
 //! Rows of the trial's tables, with the cells of the requested columns.
 
-use crate::table::{self, Cells, RowNumber, Unreadable};
+use lungs_archive::table::{self, Cells, RowNumber, Unreadable};
 use std::path::{Path, PathBuf};
 
 /// An error of reading a table.

@@ -6,7 +6,7 @@ use super::codes::Days;
 use super::rules::{Reason, reason};
 use super::sources::INDEX_FOLDER as INDEX;
 use super::table::{Row, TableError, optional, read_rows, required};
-use crate::table;
+use lungs_archive::table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 

@@ -345,7 +345,7 @@ fn a_record_is_valid_only_for_its_labels() {
         fs::read_to_string(out.join("manifest.txt")).unwrap(),
         "cp s3://idc-open-data/uuid-1-0/* .\n"
     );
-    crate::cohort::Labels::read_csv(&labels, Path::new("ct")).unwrap();
+    lungs_study::cohort::Labels::read_csv(&labels, Path::new("ct")).unwrap();
     fs::write(&labels, "label\n").unwrap();
     assert!(labels_record(&labels).is_none());
 }

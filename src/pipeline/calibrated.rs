@@ -1,8 +1,8 @@
 //! The map from log-odds to calibrated probabilities of a run, stored as `calibration.json`.
 
-use crate::evaluation::Calibrator;
-use crate::results::{PredictionRow, ResultsError, RunFolder};
-use crate::spec::{Part, Recalibrate};
+use lungs_spec::results::{PredictionRow, ResultsError, RunFolder};
+use lungs_spec::spec::{Part, Recalibrate};
+use lungs_stats::Calibrator;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -2,10 +2,10 @@
 
 use super::PipelineError;
 use super::inputs::{Change, Changes, from_to};
-use crate::cohort::{Cohort, CohortError, CohortRow, Labels};
-use crate::evaluation::Grouping;
-use crate::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
-use crate::spec::{Bands, Spec, SubgroupBy};
+use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
+use lungs_spec::spec::{Bands, Spec, SubgroupBy};
+use lungs_stats::Grouping;
+use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An invalid column of `[evaluate]`.

@@ -3,14 +3,14 @@
 use super::PipelineError;
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
-use crate::evaluation::{
+use lungs_base::files;
+use lungs_report as report;
+use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
+use lungs_spec::spec::{Part, Spec};
+use lungs_stats::{
     CalibratedProbabilities, ChosenOn, Curves, Evaluation, Options, Rule, ScoredExam,
     evaluate_with_curves,
 };
-use crate::files;
-use crate::report;
-use crate::results::{PredictionRow, RunFolder, read_csv, write_csv};
-use crate::spec::{Part, Spec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

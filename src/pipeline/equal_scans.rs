@@ -10,9 +10,9 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::cohort::{Cohort, CohortRow, Remark};
-use crate::prepare::{Row, Status, load_prepared};
-use crate::spec::EqualScans;
+use lungs_spec::spec::EqualScans;
+use lungs_study::cohort::{Cohort, CohortRow, Remark};
+use lungs_study::prepare::{Row, Status, load_prepared};
 
 /// Series with identical voxels, and several patients or labels.
 #[derive(Clone, Debug, PartialEq, Eq)]

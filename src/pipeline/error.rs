@@ -6,16 +6,16 @@ use super::archive::ArchiveError;
 use super::columns::ColumnError;
 use super::equal_scans::EqualScansError;
 use super::inputs::ChangedInputs;
-use crate::cohort::{self, CohortError, ListError};
-use crate::device::DeviceError;
-use crate::files::WriteError;
-use crate::phantom::PhantomError;
-use crate::prepare::PrepareError;
-use crate::report::ReportError;
-use crate::results::ResultsError;
-use crate::spec::SpecError;
-use crate::training::{InitError, TrainingError};
-use crate::weights::LoadError;
+use lungs_base::files::WriteError;
+use lungs_net::device::DeviceError;
+use lungs_net::weights::LoadError;
+use lungs_phantom::PhantomError;
+use lungs_report::ReportError;
+use lungs_spec::results::ResultsError;
+use lungs_spec::spec::SpecError;
+use lungs_study::cohort::{self, CohortError, ListError};
+use lungs_study::prepare::PrepareError;
+use lungs_train::{InitError, TrainingError};
 
 /// An error of the pipeline.
 #[derive(Debug, thiserror::Error)]

@@ -3,18 +3,18 @@
 use super::PipelineError;
 use super::predict::Prediction;
 use super::preparation::settings;
-use crate::dicom::HuRule;
-use crate::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
-use crate::files::{WriteError, make_folder, write_bytes};
-use crate::formats::{Format, MapGrid, write_map};
-use crate::images::{Image, Kind, read_volume};
-use crate::model::I3d;
-use crate::prepare::load_prepared;
-use crate::report::plot::{Caption, draw_heatmap};
-use crate::spec::Spec;
-use crate::training::central_slices;
-use crate::volume::{Geometry, Turn, Window};
 use burn::tensor::Device;
+use lungs_base::files::{WriteError, make_folder, write_bytes};
+use lungs_image::dicom::HuRule;
+use lungs_image::formats::{Format, MapGrid, write_map};
+use lungs_image::images::{Image, Kind, read_volume};
+use lungs_image::volume::{Geometry, Turn, Window};
+use lungs_net::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
+use lungs_net::model::I3d;
+use lungs_report::plot::{Caption, draw_heatmap};
+use lungs_spec::spec::Spec;
+use lungs_study::prepare::load_prepared;
+use lungs_train::central_slices;
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -145,7 +145,7 @@ pub(super) fn explain(
         rows.push(row);
         advance(index + 1);
     }
-    crate::results::write_csv(&options.table(), &rows)?;
+    lungs_spec::results::write_csv(&options.table(), &rows)?;
     Ok(rows)
 }
 
@@ -289,11 +289,12 @@ mod tests {
     #[test]
     fn a_failed_exam_has_a_reason_and_does_not_stop_others() {
         let folder = tempfile::tempdir().unwrap();
-        let spec = crate::spec::load_data(folder.path(), &[]).unwrap();
+        let spec = lungs_spec::spec::load_data(folder.path(), &[]).unwrap();
         let device = Device::flex();
-        let network = crate::model::I3dConfig { width_multiplier: 0.06, ..Default::default() };
+        let network = lungs_net::model::I3dConfig { width_multiplier: 0.06, ..Default::default() };
         let network = network.init(1, &device.clone().autodiff()).unwrap().for_inspection();
-        let grid = Err(crate::formats::FormatRefusal::NotNumbers { path: "a".into(), count: 1 });
+        let grid =
+            Err(lungs_image::formats::FormatRefusal::NotNumbers { path: "a".into(), count: 1 });
         let image = Image {
             kind: Kind::File(None),
             series_uid: "a".to_owned(),
@@ -330,7 +331,7 @@ mod tests {
         for row in &rows {
             assert!(row.reason.contains("missing.npz") && row.map.is_empty(), "{row:?}");
         }
-        let stored: Vec<Explanation> = crate::results::read_csv(&options.table()).unwrap();
+        let stored: Vec<Explanation> = lungs_spec::results::read_csv(&options.table()).unwrap();
         assert_eq!(stored, rows);
     }
 }

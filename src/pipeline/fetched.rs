@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::preparation::{cache_folder, settings};
 use super::study::{ImageSet, images_of};
-use crate::fetch::{FetchStatus, Product, Series, safe_name};
-use crate::files::{WriteError, make_folder, rename, write_atomically, write_bytes};
-use crate::formats::Source;
-use crate::images::Image;
-use crate::prepare::{self, ALGORITHM_VERSION, Row, Status};
-use crate::spec::Spec;
+use lungs_archive::fetch::{FetchStatus, Product, Series, safe_name};
+use lungs_base::files::{WriteError, make_folder, rename, write_atomically, write_bytes};
+use lungs_image::formats::Source;
+use lungs_image::images::Image;
+use lungs_spec::spec::Spec;
+use lungs_study::prepare::{self, ALGORITHM_VERSION, Row, Status};
 
 /// Prepares fetched series into the cache of a spec.
 pub struct Preparer<'a> {

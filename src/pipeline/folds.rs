@@ -2,10 +2,10 @@
 
 use super::pooled::pool;
 use super::{LastStage, PipelineError, Stages, evaluate_run, run};
-use crate::results::{Provenance, RunFolder};
-use crate::spec::Spec;
-use crate::training::Outcome;
 use burn::train::Interrupter;
+use lungs_spec::results::{Provenance, RunFolder};
+use lungs_spec::spec::Spec;
+use lungs_train::Outcome;
 
 /// Runs or resumes every fold, one after the other, each in its own folder inside `folder`, and pools the test
 /// predictions of all folds. Returns the outcome of the last fold.

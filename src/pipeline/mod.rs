@@ -36,16 +36,18 @@ pub use study::{
     ImageSet, Survey, gather, images_of, make_phantom, report_passed_over, split_check, survey,
 };
 
-use crate::cohort::{CohortRow, SplitError, SplitLists};
-use crate::device;
 use crate::nlst;
-use crate::prepare::Row;
-use crate::report;
-use crate::results::{PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv};
-use crate::spec::{Part, Precision, Spec};
-use crate::training::{self, Outcome, Watch};
 use burn::train::Interrupter;
 use conclude::write_metrics;
+use lungs_net::device;
+use lungs_report as report;
+use lungs_spec::results::{
+    PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv,
+};
+use lungs_spec::spec::{Part, Precision, Spec};
+use lungs_study::cohort::{CohortRow, SplitError, SplitLists};
+use lungs_study::prepare::Row;
+use lungs_train::{self as training, Outcome, Watch};
 use std::time::Instant;
 use study::{Exams, data_hash, exams, load_or_create_cohort};
 
@@ -185,7 +187,8 @@ fn open_devices(
     run: &RunFolder,
 ) -> Result<(Provenance, Vec<burn::tensor::Device>), PipelineError> {
     let opened = device::open_all(spec.runtime.device.names())?;
-    let mut provenance = Provenance::read(run).unwrap_or_else(|| Provenance::begin(spec));
+    let mut provenance =
+        Provenance::read(run).unwrap_or_else(|| Provenance::begin(spec, crate::program::PROGRAM));
     provenance.started.push(now_utc());
     provenance.device = device::describe(&opened);
     provenance.precision = match spec.runtime.precision {

@@ -4,10 +4,10 @@ use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{compute_metrics, options, write_curves, write_json};
 use super::{PipelineError, cache_folder};
-use crate::evaluation::CalibratedProbabilities;
-use crate::report::{self, CrossValidation, Fold, PooledRow};
-use crate::results::{PredictionRow, RunFolder, read_csv, write_csv};
-use crate::spec::{Part, Spec};
+use lungs_report::{self as report, CrossValidation, Fold, PooledRow};
+use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
+use lungs_spec::spec::{Part, Spec};
+use lungs_stats::CalibratedProbabilities;
 
 /// Pools the test predictions of finished folds, and writes them with their metrics and plots.
 pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), PipelineError> {

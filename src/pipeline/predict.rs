@@ -6,15 +6,15 @@ use super::{
     ImageSet, PipelineError, Stages, StoredCalibration, images_of, prepare_images,
     report_passed_over, settings,
 };
-use crate::device::{self, DeviceRequest};
-use crate::evaluation::Calibrator;
-use crate::images::Image;
-use crate::prepare::Status;
-use crate::results::{ResultsError, RunFolder};
-use crate::spec::{Contract, Spec, load_preparation};
-use crate::training::{self, Exam};
-use crate::weights::{self, LoadedNetwork};
 use burn::module::Module;
+use lungs_image::images::Image;
+use lungs_net::device::{self, DeviceRequest};
+use lungs_net::weights::{self, LoadedNetwork};
+use lungs_spec::results::{ResultsError, RunFolder};
+use lungs_spec::spec::{Contract, Spec, load_preparation};
+use lungs_stats::Calibrator;
+use lungs_study::prepare::Status;
+use lungs_train::{self as training, Exam};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

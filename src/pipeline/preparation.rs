@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cohort::{self, Cohort};
-use crate::dicom::{self, StackRules};
-use crate::images::Image;
-use crate::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Shard, Status};
-use crate::spec::{self, Compat, Interpolation, Spec};
-use crate::volume;
+use lungs_image::dicom::{self, StackRules};
+use lungs_image::images::Image;
+use lungs_image::volume;
+use lungs_spec::spec::{self, Compat, Interpolation, Spec};
+use lungs_study::cohort::{self, Cohort};
+use lungs_study::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Shard, Status};
 
 use super::study::{gather, make_phantom};
 use super::{PipelineError, Stages};

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::cohort::{
+use lungs_base::files;
+use lungs_image::images::{Image, Scanner, SkippedFiles};
+use lungs_phantom as phantom;
+use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
+use lungs_spec::spec::{Part, Spec};
+use lungs_study::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
-use crate::files;
-use crate::images::{Image, Scanner, SkippedFiles};
-use crate::phantom;
-use crate::prepare::{self, Refusal, Row};
-use crate::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
-use crate::spec::{Part, Spec};
-use crate::training::Exam;
+use lungs_study::prepare::{self, Refusal, Row};
+use lungs_train::Exam;
 
 use super::columns::{self, check_columns};
 use super::preparation::{

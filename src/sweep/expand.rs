@@ -1,7 +1,7 @@
 //! Expands a `[sweep]` table into runs.
 
 use super::names::{key_word, plain_name, unique_name, value_word};
-use crate::spec::{Setting, Spec, SpecError, SweepFolds, SweepSource};
+use lungs_spec::spec::{Setting, Spec, SpecError, SweepFolds, SweepSource};
 use miette::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

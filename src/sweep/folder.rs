@@ -3,8 +3,8 @@
 use super::expand::PlannedRun;
 use super::names::unique_name;
 use super::standing::{RunStatus, run_summary};
-use crate::files::{make_folder, write_bytes};
-use crate::results::{ResultsError, RunFolder, SWEEP_FILE};
+use lungs_base::files::{make_folder, write_bytes};
+use lungs_spec::results::{ResultsError, RunFolder, SWEEP_FILE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};

@@ -2,10 +2,10 @@
 
 use super::expand::PlannedRun;
 use super::folder::SweepFolder;
-use crate::evaluation::Evaluation;
-use crate::report::{self, Spread};
-use crate::results::{MetricsRow, Provenance, RunFolder, Table, read_csv};
-use crate::spec::{BestBy, Part};
+use lungs_report::{self as report, Spread};
+use lungs_spec::results::{MetricsRow, Provenance, RunFolder, Table, read_csv};
+use lungs_spec::spec::{BestBy, Part};
+use lungs_stats::Evaluation;
 use serde::{Deserialize, Serialize};
 
 /// The status of a run.
@@ -125,37 +125,19 @@ impl RunSummary {
             }),
         };
         self.auc = evaluation.as_ref().and_then(|evaluation| evaluation.auc.value);
-        self.figure = evaluation.as_ref().and_then(|evaluation| best_by.value(evaluation));
+        self.figure = evaluation.as_ref().and_then(|evaluation| ranking_value(best_by, evaluation));
         self
     }
 }
 
-impl BestBy {
-    /// The value of the metric in the evaluation of a split.
-    pub fn value(self, evaluation: &Evaluation) -> Option<f64> {
-        match self {
-            Self::ValidAuc => evaluation.auc.value,
-            Self::ValidAveragePrecision => evaluation.average_precision.value,
-            Self::ValidAccuracy => evaluation.accuracy.value,
-            Self::ValidBrier => evaluation.calibration.brier.value,
-            Self::ValidCrossEntropy => evaluation.cross_entropy.value,
-        }
-    }
-
-    /// Name of the metric in tables.
-    pub fn metric_name(self) -> &'static str {
-        match self {
-            Self::ValidAuc => "AUC",
-            Self::ValidAveragePrecision => "average precision",
-            Self::ValidAccuracy => "accuracy",
-            Self::ValidBrier => "Brier",
-            Self::ValidCrossEntropy => "cross-entropy",
-        }
-    }
-
-    /// Whether a higher value is better.
-    pub fn is_higher_better(self) -> bool {
-        !matches!(self, Self::ValidBrier | Self::ValidCrossEntropy)
+/// The ranking metric in the evaluation of a split.
+fn ranking_value(best_by: BestBy, evaluation: &Evaluation) -> Option<f64> {
+    match best_by {
+        BestBy::ValidAuc => evaluation.auc.value,
+        BestBy::ValidAveragePrecision => evaluation.average_precision.value,
+        BestBy::ValidAccuracy => evaluation.accuracy.value,
+        BestBy::ValidBrier => evaluation.calibration.brier.value,
+        BestBy::ValidCrossEntropy => evaluation.cross_entropy.value,
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::spec::{BestBy, Overrides, SpecError, load, load_sweep};
+use lungs_spec::spec::{BestBy, Overrides, SpecError, load, load_sweep};
 use std::fs;
 use std::path::PathBuf;
 
@@ -257,7 +257,7 @@ fn a_changed_table_keeps_the_names_of_started_runs() {
         ]
     );
     // Without a manifest, runs with a folder keep their names.
-    crate::results::RunFolder::create_at(&folder.run_path("seed-2"), &runs[0].spec).unwrap();
+    lungs_spec::results::RunFolder::create_at(&folder.run_path("seed-2"), &runs[0].spec).unwrap();
     fs::remove_file(folder.root().join("sweep.json")).unwrap();
     let mut runs = file.expand();
     folder.assign_names(&mut runs).unwrap();

@@ -1,7 +1,7 @@
 //! Chests that are hard to segment, each with the expected flags.
 
-use lungs::phantom::{ExamPlan, Finding, Side, Variants};
-use lungs::volume::LungFlag;
+use lungs_image::volume::LungFlag;
+use lungs_phantom::{ExamPlan, Finding, Side, Variants};
 
 use Finding as F;
 use LungFlag as Flag;

@@ -1,12 +1,12 @@
 //! Heatmaps: `lungs predict --explain`.
 
 use super::support::{Workspace, cohort, settings};
-use lungs::dicom::{HuRule, StackRules};
-use lungs::formats::{Format, MapGrid, read_header, write_map};
-use lungs::images::{read_volume, scan};
 use lungs::pipeline::explain::Explanation;
-use lungs::results::read_csv;
-use lungs::volume::{Geometry, Turn};
+use lungs_image::dicom::{HuRule, StackRules};
+use lungs_image::formats::{Format, MapGrid, read_header, write_map};
+use lungs_image::images::{read_volume, scan};
+use lungs_image::volume::{Geometry, Turn};
+use lungs_spec::results::read_csv;
 use std::fs;
 
 fn assert_same_positions(found: &Geometry, expected: &Geometry) {

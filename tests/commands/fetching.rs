@@ -19,7 +19,7 @@ fn uuid(number: usize) -> String {
 
 /// Series of files of random bytes and lengths, one of them empty.
 fn objects(series: usize, files: usize) -> BTreeMap<String, Vec<u8>> {
-    let mut random = lungs::random::stream(7, "archive");
+    let mut random = lungs_base::random::stream(7, "archive");
     let mut objects = BTreeMap::new();
     for one in 0..series {
         for file in 0..files {
@@ -117,7 +117,7 @@ fn a_manifest_becomes_folders_and_a_second_start_sends_no_requests() {
 fn random_faults(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static {
     move |request| {
         let name = format!("{}/{}", request.key, request.earlier);
-        let mut random = lungs::random::stream(seed, &name);
+        let mut random = lungs_base::random::stream(seed, &name);
         let fault = match random.random_range(0..10) {
             0 => Fault::Status(503),
             1 => Fault::Status(429),

@@ -62,7 +62,7 @@ fn a_run_killed_at_thirty_random_times_equals_an_uninterrupted_run() {
     let duration = start_time.elapsed();
     let expected = uninterrupted.newest_run("small");
 
-    let mut random = lungs::random::stream(5, "kills");
+    let mut random = lungs_base::random::stream(5, "kills");
     let mut workspace = Workspace::new();
     let (mut killed, mut history) = (0, Vec::new());
     let check_finished = |workspace: &Workspace, history: &mut Vec<String>| {

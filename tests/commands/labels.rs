@@ -2,9 +2,9 @@
 
 use super::support::{CommandOutput, Workspace, cohort};
 use super::volume_files::{nifti, write_metaimage};
-use lungs::dicom::{HuRule, StackRules};
-use lungs::images::{read_volume, scan};
-use lungs::volume::Volume;
+use lungs_image::dicom::{HuRule, StackRules};
+use lungs_image::images::{read_volume, scan};
+use lungs_image::volume::Volume;
 use std::fs;
 
 /// The axial volume of each patient's first exam.

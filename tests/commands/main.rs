@@ -2,7 +2,6 @@
 
 mod archive;
 mod bad_inputs;
-mod browser;
 mod cache;
 mod changes;
 mod continuing;

@@ -2,7 +2,7 @@
 //! tables of its patients. Every count is compared with an independent count.
 
 use super::support::Workspace;
-use lungs::table::Unreadable;
+use lungs_archive::table::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
@@ -40,7 +40,7 @@ fn rows(index: &std::path::Path) -> Vec<Row> {
             Ok(columns.iter().map(|column| names.iter().position(|name| name == column)).collect())
         };
     let mut rows = Vec::new();
-    lungs::table::read(index, choose, |row| {
+    lungs_archive::table::read(index, choose, |row| {
         let text = |column: usize| row.cells[column].to_owned();
         rows.push(Row {
             patient: text(0),

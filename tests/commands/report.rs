@@ -1,9 +1,9 @@
 //! `report.html`: complete, self-contained, and anonymous.
 
-use super::browser::opened;
 use super::support::Workspace;
 use super::synthetic;
-use lungs::report::redraw;
+use lungs_report::redraw;
+use lungs_testing::browser::opened;
 use std::fs;
 use std::path::Path;
 

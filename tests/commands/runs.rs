@@ -216,8 +216,8 @@ fn predict_reproduces_the_probabilities_of_the_run() {
     // An ensemble of the same run twice, with a table of excluded series.
     let predicted =
         workspace.lungs(&["predict", "--model", run_name, "--model", "results/small", "ct/P0001"]);
-    assert_eq!(predicted.code, 0, "{}", told.stderr);
-    assert!(predicted.stdout.starts_with("probability  patient"), "{}", told.stdout);
+    assert_eq!(predicted.code, 0, "{}", predicted.stderr);
+    assert!(predicted.stdout.starts_with("probability  patient"), "{}", predicted.stdout);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Synthetic finished runs: run folders with tables for any number of exams, without training.
 
-use lungs::evaluation::{Grouping, Options, ScoredExam, evaluate_with_curves};
-use lungs::report::Summary;
-use lungs::results::{MetricsRow, PredictionRow, Provenance, RunFolder, Table, now_utc, write_csv};
-use lungs::spec::{Part, Spec, load_resolved};
+use lungs_report::Summary;
+use lungs_spec::results::{
+    MetricsRow, PredictionRow, Program, Provenance, RunFolder, Table, now_utc, write_csv,
+};
+use lungs_spec::spec::{Part, Spec, load_resolved};
+use lungs_stats::{Grouping, Options, ScoredExam, evaluate_with_curves};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +43,7 @@ pub fn run(folder: &Path, name: &str, evaluated: usize, seed: u64) -> RunFolder 
     }
     let summary = Summary { selected_epoch: 2, parts };
     fs::write(run.evaluation_file(), serde_json::to_string(&summary).unwrap()).unwrap();
-    let mut provenance = Provenance::begin(&spec);
+    let mut provenance = Provenance::begin(&spec, Program { version: "0.1.0", commit: "unknown" });
     provenance.started.push(now_utc());
     provenance.finished = Some(now_utc());
     provenance.split_check = Some("no patient in two splits".into());
@@ -106,7 +108,7 @@ fn write_tables(run: &RunFolder, evaluated: usize) {
         let series = series(part.unwrap_or(Part::Train), index);
         let patient =
             part.map_or(format!("Nobody {index}"), |part| format!("Jane Doe {part} {index}"));
-        let row: lungs::cohort::CohortRow = serde_json::from_value(json!({
+        let row: lungs_study::cohort::CohortRow = serde_json::from_value(json!({
             "patient": patient, "exam": format!("exam-{index}"), "series": series,
             "path": format!("data/{series}"), "label": u8::from(index.is_multiple_of(4)),
             "split": part, "chosen": part.is_some(), "reason": reason, "kind": "dicom",
@@ -118,7 +120,7 @@ fn write_tables(run: &RunFolder, evaluated: usize) {
         if part.is_none() && !in_preparation {
             return;
         }
-        let row: lungs::prepare::Row = serde_json::from_value(json!({
+        let row: lungs_study::prepare::Row = serde_json::from_value(json!({
             "patient_id": patient, "study_uid": "1.2", "series_uid": series,
             "status": if in_preparation { "refused" } else { "prepared" },
             "code": reason.split(':').next(), "reason": reason, "slices": 120, "rows": 512,

@@ -1,10 +1,10 @@
 //! Volumes in formats other than DICOM, with the same commands.
 
 use super::support::{Workspace, cohort};
-use lungs::dicom::{HuRule, StackRules};
-use lungs::images::{read_volume, scan};
-use lungs::prepare::load_prepared;
-use lungs::volume::Volume;
+use lungs_image::dicom::{HuRule, StackRules};
+use lungs_image::images::{read_volume, scan};
+use lungs_image::volume::Volume;
+use lungs_study::prepare::load_prepared;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

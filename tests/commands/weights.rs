@@ -107,7 +107,7 @@ fn a_run_starts_from_the_weights_of_its_spec() {
     let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
     assert_success(&place.lungs(&inflate), &[]);
     let read = |path: &Path| {
-        let archive = lungs::weights::safetensors::read(path).unwrap();
+        let archive = lungs_net::weights::safetensors::read(path).unwrap();
         move |name: &str| archive.arrays.iter().find(|a| a.name == name).unwrap().clone()
     };
     let before = read(&place.path("flat.safetensors"));
@@ -138,17 +138,19 @@ fn a_run_records_its_initial_weights() {
     assert_success(&run(&["-q"]), &[]);
     let provenance = std::fs::read_to_string(place.newest_run("small").join("provenance.json"));
     let provenance: serde_json::Value = serde_json::from_str(&provenance.unwrap()).unwrap();
-    let loaded = lungs::weights::load(&place.path("flat.pth"), None, lungs::weights::Head::Drop);
+    let loaded =
+        lungs_net::weights::load(&place.path("flat.pth"), None, lungs_net::weights::Head::Drop);
     let fingerprint = loaded.unwrap().with_channels(1).fingerprint();
     assert_eq!(provenance["initial_weights"], fingerprint.as_str());
     let again = run(&[]);
     assert_success(&again, &["is finished already"]);
     // Another network under the same name: the run no longer belongs to its inputs.
-    let mut arrays = lungs::weights::pytorch::read(&place.path("flat.pth")).unwrap().arrays;
+    let mut arrays = lungs_net::weights::pytorch::read(&place.path("flat.pth")).unwrap().arrays;
     let kernel = arrays.iter_mut().find(|array| array.name == "conv1.conv.weight").unwrap();
     kernel.values[0] += 1.0;
     std::fs::remove_file(place.path("flat.pth")).unwrap();
-    lungs::model::save_variables(&arrays, &place.path("flat.pth"), &Default::default()).unwrap();
+    lungs_net::model::save_variables(&arrays, &place.path("flat.pth"), &Default::default())
+        .unwrap();
     let changed = run(&[]);
     assert_eq!(changed.code, 2, "{}", changed.stderr);
     let error = changed.stderr.replace(['│', '\n'], " ");
@@ -167,7 +169,7 @@ fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
         }
         assert_success(&place.lungs(&arguments), &[]);
         let weights = place.newest_run("small").join("checkpoints/epoch-001/weights.safetensors");
-        let arrays = lungs::weights::safetensors::read(&weights).unwrap().arrays;
+        let arrays = lungs_net::weights::safetensors::read(&weights).unwrap().arrays;
         std::fs::remove_dir_all(place.path("results")).unwrap();
         arrays
     };
@@ -188,7 +190,7 @@ fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
         arrays.flat_map(|array| &array.values).all(|element| *element == value)
     };
     assert!(all("moving_mean", 0.0) && all("moving_variance", 1.0));
-    let kernel = |arrays: &[lungs::model::Variable]| {
+    let kernel = |arrays: &[lungs_net::model::Variable]| {
         arrays.iter().find(|array| array.name == "Conv3d_1a_7x7/conv_3d/w").unwrap().clone()
     };
     assert_ne!(kernel(&frozen), kernel(&one));

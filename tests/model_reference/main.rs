@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use lungs::model::{self, I3dConfig, Loss, Variable, sum_input_channels};
-use lungs::weights::Head;
+use lungs_net::model::{self, I3dConfig, Loss, Variable, sum_input_channels};
+use lungs_net::weights::Head;
 use serde_json::Value;
 
 const PREFIX: &str = "RGB/inception_i3d/";
@@ -47,8 +47,8 @@ fn checkpoint(folder: &Path) -> tempfile::TempDir {
 /// The reference weights, with our names and shapes.
 fn weights(folder: &Path) -> Vec<Variable> {
     let unpacked = checkpoint(folder);
-    let loaded = lungs::weights::load(unpacked.path(), None, Head::Keep).unwrap();
-    assert_eq!(loaded.layout, lungs::weights::Layout::TensorFlowI3d);
+    let loaded = lungs_net::weights::load(unpacked.path(), None, Head::Keep).unwrap();
+    assert_eq!(loaded.layout, lungs_net::weights::Layout::TensorFlowI3d);
     assert_eq!(loaded.prefix, PREFIX);
     assert_eq!(loaded.variables.len(), 230);
     assert!(loaded.unused_entries.is_empty());

@@ -1,9 +1,9 @@
 //! The lungs of four real series, compared with visual inspection and an independent segmentation.
 
 use super::{only_image, only_series, unpacked};
-use lungs::dicom::{HuRule, read_volume};
-use lungs::prepare::{Settings, Status};
-use lungs::volume::{Grid, Interpolation, Mask, Volume, resample, segment_lungs};
+use lungs_image::dicom::{HuRule, read_volume};
+use lungs_image::volume::{Grid, Interpolation, Mask, Volume, resample, segment_lungs};
+use lungs_study::prepare::{Settings, Status};
 use std::path::Path;
 
 /// Archives, boxes of the lungs (z0, z1, y0, y1, x0, x1 in 1.5 mm voxels from the middle of the first
@@ -50,11 +50,11 @@ fn the_lungs_of_real_series_are_the_same_at_every_spacing() {
 #[test]
 fn the_shipped_crops_contain_the_lungs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let nothing = lungs::spec::Overrides::default();
+    let nothing = lungs_spec::spec::Overrides::default();
     let mut shipped: Vec<Settings> = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         // A sweep varies other keys.
-        let Ok(spec) = lungs::spec::load(&entry.unwrap().path(), &nothing) else { continue };
+        let Ok(spec) = lungs_spec::spec::load(&entry.unwrap().path(), &nothing) else { continue };
         let mut settings = lungs::pipeline::settings(&spec);
         // The crop must contain the lungs of series that the spec excludes, too.
         settings.limits.max_slice_spacing_mm = 5.0;
@@ -67,7 +67,7 @@ fn the_shipped_crops_contain_the_lungs() {
         let Some(folder) = unpacked(archive) else { return };
         let image = only_image(&folder);
         for settings in &shipped {
-            let row = lungs::prepare::prepare_image(&image, settings).row;
+            let row = lungs_study::prepare::prepare_image(&image, settings).row;
             assert_eq!((row.status, row.beyond_crop()), (Status::Prepared, None), "{archive}");
         }
     }

@@ -7,10 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use lungs::dicom::{HuRule, Scan, Series, SeriesRefusal, read_slice, read_volume, scan};
-use lungs::images::{self, Image};
-use lungs::prepare::{Row, Settings, Status, load_prepared, prepare_all};
-use lungs::volume::{Grid, Interpolation, Volume, resample};
+use lungs_image::dicom::{HuRule, Scan, Series, SeriesRefusal, read_slice, read_volume, scan};
+use lungs_image::images::{self, Image};
+use lungs_image::volume::{Grid, Interpolation, Volume, resample};
+use lungs_study::prepare::{Row, Settings, Status, load_prepared, prepare_all};
 use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
 use sha2::{Digest, Sha256};

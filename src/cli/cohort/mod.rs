@@ -4,10 +4,10 @@ mod tables;
 
 use super::output::{Output, bytes, columns};
 use super::{CommandResult, Failure};
-use crate::images::Scanner;
 use crate::nlst::{self, FollowUp, LaterCancers, Rules, Sample, SeriesChoice, SeveralExams};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use lungs_image::images::Scanner;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 

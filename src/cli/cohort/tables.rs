@@ -5,10 +5,12 @@ use super::super::interrupt::Interrupt;
 use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
 use super::super::{CommandResult, Failure};
-use crate::fetch::{self, Endpoint, Event, FetchStatus, Plan, Series, Settings, parse_place};
-use crate::files::{make_folder, remove, write_bytes};
 use crate::nlst::{Host, Source, find_index, find_table, sources};
 use crate::pipeline::Stages;
+use lungs_archive::fetch::{
+    self, Endpoint, Event, FetchStatus, Plan, Series, Settings, parse_place,
+};
+use lungs_base::files::{make_folder, remove, write_bytes};
 use std::path::{Path, PathBuf};
 
 /// Fetches the missing tables of a release, and its index if requested, each into a subfolder with its name.

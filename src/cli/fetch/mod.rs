@@ -8,13 +8,13 @@ use super::output::{Output, bytes};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
-use crate::fetch::{
+use crate::pipeline::{Preparer, Stages};
+use clap::Args;
+use lungs_archive::fetch::{
     self, Endpoint, Event, FetchError, FetchStatus, Plan, Preparation, Product, Settings, Survey,
 };
-use crate::pipeline::{Preparer, Stages};
-use crate::results::write_csv;
-use crate::spec::{Overrides, Spec, load};
-use clap::Args;
+use lungs_spec::results::write_csv;
+use lungs_spec::spec::{Overrides, Spec, load};
 pub(super) use show::FetchProgress;
 use std::path::PathBuf;
 use std::time::Duration;

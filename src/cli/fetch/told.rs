@@ -2,7 +2,7 @@
 
 use super::super::output::{bytes, columns};
 use super::super::{CommandResult, Failure};
-use crate::fetch::{FetchRow, FetchStatus};
+use lungs_archive::fetch::{FetchRow, FetchStatus};
 
 /// Number of series with a state.
 pub fn count(rows: &[FetchRow], state: FetchStatus) -> usize {

@@ -7,8 +7,8 @@
 use super::super::Failure;
 use super::super::interrupt::Interrupt;
 use super::super::output::Output;
-use crate::spec::OnFailure;
 use crate::sweep::{PlannedRun, RunStatus, SweepFolder, run_summary};
+use lungs_spec::spec::OnFailure;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -136,13 +136,13 @@ impl Jobs<'_> {
     fn start(&self, index: usize, slot: usize) -> Result<Job, Failure> {
         let run = &self.runs[index];
         let path = self.folder.run_path(&run.name);
-        crate::results::RunFolder::create_at(&path, &run.spec)?;
+        lungs_spec::results::RunFolder::create_at(&path, &run.spec)?;
         let log = self.folder.log_file(&run.name);
         let log_error = |error: std::io::Error| {
             Failure::work(format!("cannot write the log {}: {error}", log.display()))
         };
         if let Some(parent) = log.parent() {
-            crate::files::make_folder(parent).map_err(Failure::work)?;
+            lungs_base::files::make_folder(parent).map_err(Failure::work)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(log_error)?;
         let log_start = file.metadata().map_err(log_error)?.len();

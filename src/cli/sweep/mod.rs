@@ -9,16 +9,17 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::{CommandResult, Failure};
 use crate::plan::{Plan, plan};
-use crate::prepare::Shard;
-use crate::report::{CompareOptions, Comparison, ReportError, compare};
 use crate::slurm::shell;
-use crate::spec::{Overrides, load_sweep};
 use crate::sweep::{
     PlannedRun, RunStatus, SweepFolder, expand, find_runs, rank_combinations, run_summary,
 };
-use crate::{device, spec};
 use clap::Args;
 use jobs::{Jobs, RunOutcome, threads_per_job};
+use lungs_net::device;
+use lungs_report::{CompareOptions, Comparison, ReportError, compare};
+use lungs_spec::spec;
+use lungs_spec::spec::{Overrides, load_sweep};
+use lungs_study::prepare::Shard;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use table::{Forecast, SweepView};

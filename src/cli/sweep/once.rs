@@ -5,12 +5,12 @@ use super::super::interrupt::Interrupt;
 use super::super::output::Output;
 use super::super::progress::Progress;
 use super::super::run::use_threads;
-use crate::cohort::{self, Cohort};
 use crate::pipeline::{self, Inputs, PipelineError, Stages};
-use crate::prepare::Shard;
-use crate::spec::Spec;
 use crate::sweep::{PlannedRun, SweepFolder};
-use crate::training;
+use lungs_spec::spec::Spec;
+use lungs_study::cohort::{self, Cohort};
+use lungs_study::prepare::Shard;
+use lungs_train as training;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 

@@ -2,8 +2,8 @@
 
 use super::super::output::{bytes, columns, duration};
 use crate::plan::Plan;
-use crate::spec::BestBy;
 use crate::sweep::{Combination, PlannedRun, RunStatus, RunSummary};
+use lungs_spec::spec::BestBy;
 use serde::Serialize;
 
 /// The current results of a sweep, as `--json` prints them.

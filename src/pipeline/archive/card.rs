@@ -1,8 +1,8 @@
 //! The model card, after Mitchell et al. (2019).
 
-use crate::evaluation::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
-use crate::results::Provenance;
-use crate::spec::{Interpolation, Recalibrate, Spec};
+use lungs_spec::results::Provenance;
+use lungs_spec::spec::{Interpolation, Recalibrate, Spec};
+use lungs_stats::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

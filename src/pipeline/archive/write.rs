@@ -2,12 +2,12 @@
 
 use super::card::model_card;
 use super::{ArchiveError, CHECKSUMS, FORMAT, MANIFEST, Manifest};
-use crate::files::{WriteError, write_atomically};
 use crate::pipeline::PipelineError;
-use crate::report;
-use crate::results::{Provenance, RunFolder};
-use crate::spec::{Contract, Spec};
-use crate::training;
+use lungs_base::files::{WriteError, write_atomically};
+use lungs_report as report;
+use lungs_spec::results::{Provenance, RunFolder};
+use lungs_spec::spec::{Contract, Spec};
+use lungs_train as training;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Write};

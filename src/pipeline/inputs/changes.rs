@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::results::{InputKind, InputRow};
-use crate::spec::Part;
+use lungs_spec::results::{InputKind, InputRow};
+use lungs_spec::spec::Part;
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

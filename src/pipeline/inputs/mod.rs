@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 use super::preparation::{cache_folder, settings};
 use super::study::scanner;
 use super::{PipelineError, columns, initial_weights_changed};
-use crate::cohort::{self, Cohort, CohortRow, SplitError, SplitLists};
-use crate::images::Image;
-use crate::prepare::{self, Row};
-use crate::results::{InputKind, InputRow, Provenance, RunFolder, Table, read_csv};
-use crate::spec::Spec;
 pub(super) use changes::from_to;
 pub use changes::{Change, ChangedInputs, Changes};
+use lungs_image::images::Image;
+use lungs_spec::results::{InputKind, InputRow, Provenance, RunFolder, Table, read_csv};
+use lungs_spec::spec::Spec;
+use lungs_study::cohort::{self, Cohort, CohortRow, SplitError, SplitLists};
+use lungs_study::prepare::{self, Row};
 
 /// The current inputs of a spec.
 pub struct Inputs {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::spec::Part;
+use lungs_spec::spec::Part;
 
 fn series(name: &str, label: Option<u8>, content: &str) -> InputRow {
     InputRow {

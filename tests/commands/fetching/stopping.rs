@@ -25,7 +25,7 @@ fn repeated_kills_end_in_the_same_bytes() {
     let archive = Archive::of(objects.clone());
     archive.inject(|_| Some(Fault::Slow(1)));
     place.write("manifest.s5cmd", &manifest(5));
-    let mut random = lungs::random::stream(5, "fetch kills");
+    let mut random = lungs_base::random::stream(5, "fetch kills");
     let mut kills = 0;
     for _ in 0..60 {
         let mut child = start(&place, &archive);

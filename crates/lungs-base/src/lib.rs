@@ -1,0 +1,17 @@
+//! What every crate of `lungs` shares: atomic files, text that people write, named random streams, and compressed
+//! data read within bounds.
+//!
+//! ```
+//! use rand::Rng;
+//!
+//! // The same seed and name give the same numbers, in any order of work and on any number of threads.
+//! let mut epoch_7 = lungs_base::random::stream(37, "shuffle/epoch-7");
+//! let mut again = lungs_base::random::stream(37, "shuffle/epoch-7");
+//! assert_eq!(epoch_7.next_u64(), again.next_u64());
+//! ```
+
+pub mod files;
+pub mod panics;
+pub mod random;
+pub mod text;
+pub mod unpack;

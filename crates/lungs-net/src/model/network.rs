@@ -1,0 +1,369 @@
+//! The complete I3D network.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+
+use super::initialization::truncated_normal;
+use super::normalization::ChannelStatistics;
+use super::pooling::{average_pool_valid, max_pool_same};
+use super::unit::{Mixed, Pass, Unit, Widths, mixed_unit_names, parameter};
+use super::{I3dConfig, ModelError};
+use lungs_base::random;
+
+/// The inception blocks' names, and their widths at multiplier 1.
+pub(super) const BLOCKS: [(&str, Widths); 9] = [
+    ("Mixed_3b", widths(64, [96, 128], [16, 32], 32)),
+    ("Mixed_3c", widths(128, [128, 192], [32, 96], 64)),
+    ("Mixed_4b", widths(192, [96, 208], [16, 48], 64)),
+    ("Mixed_4c", widths(160, [112, 224], [24, 64], 64)),
+    ("Mixed_4d", widths(128, [128, 256], [24, 64], 64)),
+    ("Mixed_4e", widths(112, [144, 288], [32, 64], 64)),
+    ("Mixed_4f", widths(256, [160, 320], [32, 128], 128)),
+    ("Mixed_5b", widths(256, [160, 320], [32, 128], 128)),
+    ("Mixed_5c", widths(384, [192, 384], [48, 128], 128)),
+];
+
+const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: usize) -> Widths {
+    Widths { direct, first, second, pooled }
+}
+
+/// The three units before the blocks: name, output channels at multiplier 1, kernel size, stride.
+pub(super) const STEM: [(&str, usize, usize, usize); 3] =
+    [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
+
+/// Number of segments, each with one output tensor: the units of the stem and the blocks.
+pub(super) const SEGMENTS: usize = STEM.len() + BLOCKS.len();
+
+/// The classifier's name.
+pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
+
+/// I3D: Inception-v1 with every kernel inflated to three dimensions (Carreira & Zisserman 2017).
+///
+/// Created by [`I3dConfig::init`]. Clones share no state.
+#[derive(Module, Debug)]
+pub struct I3d {
+    stem: Vec<Unit>,
+    blocks: Vec<Mixed>,
+    /// `[class, feature]`.
+    pub(super) head_kernel: Param<Tensor<2>>,
+    /// `[class]`.
+    pub(super) head_bias: Param<Tensor<1>>,
+    keep_prob: f64,
+}
+
+/// The batch statistics of every normalisation in one training pass, for
+/// [`I3d::update_running_statistics`].
+#[derive(Debug, Clone)]
+#[must_use = "without I3d::update_running_statistics the network evaluates with outdated statistics"]
+pub struct BatchStatistics(pub(super) Vec<ChannelStatistics>);
+
+impl BatchStatistics {
+    /// The same statistics on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        let each = |ChannelStatistics { mean, variance }| ChannelStatistics {
+            mean: Tensor::to_device(mean, device),
+            variance: Tensor::to_device(variance, device),
+        };
+        Self(self.0.into_iter().map(each).collect())
+    }
+}
+
+impl I3dConfig {
+    /// A network with random initial weights, a function of `seed` alone, on `device`.
+    ///
+    /// Kernels have He's variance and the classifier `1 / fan_in`, both from normal distributions
+    /// truncated at two deviations. Biases and running means are 0, running variances 1. Training
+    /// needs a device with gradients (`device.autodiff()`).
+    ///
+    /// # Errors
+    /// [`ModelError`] if the configuration is invalid.
+    pub fn init(&self, seed: u64, device: &Device) -> Result<I3d, ModelError> {
+        self.check()?;
+        let mut inputs = self.in_channels;
+        let stem = STEM
+            .iter()
+            .map(|&(name, outputs, size, stride)| {
+                let channels = [inputs, self.channels(outputs)];
+                inputs = channels[1];
+                Unit::new(name, channels, size, stride, seed, device)
+            })
+            .collect();
+        let blocks = BLOCKS
+            .iter()
+            .map(|(name, widths)| {
+                let widths = Widths {
+                    direct: self.channels(widths.direct),
+                    first: widths.first.map(|width| self.channels(width)),
+                    second: widths.second.map(|width| self.channels(width)),
+                    pooled: self.channels(widths.pooled),
+                };
+                let block = Mixed::new(name, inputs, widths, seed, device);
+                inputs = widths.output();
+                block
+            })
+            .collect();
+        let kernel_name = format!("{HEAD}/w");
+        let deviation = (1.0 / inputs as f64).sqrt();
+        let kernel = truncated_normal(seed, &kernel_name, deviation, inputs * self.classes);
+        Ok(I3d {
+            stem,
+            blocks,
+            head_kernel: parameter(&kernel_name, kernel, [self.classes, inputs], device),
+            head_bias: parameter(
+                &format!("{HEAD}/b"),
+                vec![0.0; self.classes],
+                [self.classes],
+                device,
+            ),
+            keep_prob: self.keep_prob,
+        })
+    }
+
+    /// `full` channels times `width_multiplier`, rounded, at least one.
+    pub(super) fn channels(&self, full: usize) -> usize {
+        ((full as f64 * self.width_multiplier).round() as usize).max(1)
+    }
+}
+
+impl I3d {
+    /// Logits `[batch, class]` of windowed volumes `[batch, channel, depth, height, width]` in
+    /// evaluation mode: running statistics, no dropout, deterministic.
+    ///
+    /// For a network with gradients, call it on `network.valid()`, which has no gradients and keeps no
+    /// intermediate results.
+    pub fn forward(&self, input: Tensor<5>) -> Tensor<2> {
+        self.forward_probed(input, |_, _| ())
+    }
+
+    /// [`I3d::forward`] that passes each layer's output to `probe`, with its name in the original
+    /// (`"Conv3d_1a_7x7"`, `"MaxPool3d_2a_3x3"`, `"Mixed_3b"`, …), `[batch, channel, …]`.
+    pub fn forward_probed(
+        &self,
+        input: Tensor<5>,
+        mut probe: impl FnMut(&str, &Tensor<5>),
+    ) -> Tensor<2> {
+        let features = self.features(input, &mut Pass::Evaluate, &mut probe);
+        self.classify(average_pool_valid(features, [2, 7, 7]))
+    }
+
+    /// Logits in training mode: batch statistics, and dropout.
+    ///
+    /// The dropout mask is a function of `dropout_seed` alone (one per batch:
+    /// `random::stream_seed(seed, "dropout/…")`), on any device. After the optimizer's step, pass the
+    /// batch statistics to [`I3d::update_running_statistics`].
+    pub fn forward_train(
+        &self,
+        input: Tensor<5>,
+        dropout_seed: u64,
+    ) -> (Tensor<2>, BatchStatistics) {
+        let mut statistics = vec![];
+        let features = self.features(input, &mut Pass::Train(&mut statistics), &mut |_, _| ());
+        (self.classify_with_dropout(features, dropout_seed), BatchStatistics(statistics))
+    }
+
+    /// Updates the running statistics by one training batch, whose weight in them is `share` (0 to 1).
+    pub fn update_running_statistics(mut self, statistics: &BatchStatistics, share: f64) -> Self {
+        let units = self.units_mut().into_iter().filter(|(_, unit)| !unit.by_averages);
+        for ((_, unit), statistics) in units.zip(&statistics.0) {
+            unit.update_running_statistics(statistics, share);
+        }
+        self
+    }
+
+    /// Freezes the named layers: kernels, betas and running statistics stay constant, and training
+    /// normalises with the running statistics. A name includes everything below it: `Mixed_3b`,
+    /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`super::knows_layer`]).
+    #[must_use]
+    pub fn with_frozen(mut self, names: &[String]) -> Self {
+        let frozen = |name: &str| names.iter().any(|layer| super::layers::is_below(name, layer));
+        for (name, unit) in self.units_mut() {
+            if frozen(&name) {
+                unit.freeze();
+            }
+        }
+        if frozen(HEAD) {
+            self.head_kernel = self.head_kernel.clone().set_require_grad(false);
+            self.head_bias = self.head_bias.clone().set_require_grad(false);
+        }
+        self
+    }
+
+    /// Freezes every batch normalisation: training uses the running statistics, and does not change
+    /// them.
+    #[must_use]
+    pub fn with_frozen_statistics(mut self) -> Self {
+        self.units_mut().into_iter().for_each(|(_, unit)| unit.by_averages = true);
+        self
+    }
+
+    /// Computes convolutions in bfloat16 (mixed precision). Weights, their gradients, normalisation,
+    /// the classifier and the loss stay in f32. bfloat16 has the range of f32, so that no loss scaling
+    /// is needed.
+    #[must_use]
+    pub fn with_bf16_convolutions(mut self) -> Self {
+        self.units_mut().into_iter().for_each(|(_, unit)| unit.in_bf16 = true);
+        self
+    }
+
+    /// Number of trainable parameters (without running statistics).
+    pub fn parameter_count(&self) -> usize {
+        let units = self.units().into_iter().map(|(_, unit)| {
+            unit.kernel.val().shape().num_elements() + unit.beta.val().shape().num_elements()
+        });
+        let head = self.head_kernel.val().shape().num_elements()
+            + self.head_bias.val().shape().num_elements();
+        units.sum::<usize>() + head
+    }
+
+    /// Everything before the average pool.
+    fn features(
+        &self,
+        input: Tensor<5>,
+        pass: &mut Pass<'_>,
+        probe: &mut dyn FnMut(&str, &Tensor<5>),
+    ) -> Tensor<5> {
+        (0..SEGMENTS).fold(input, |output, index| self.segment(index, output, pass, probe))
+    }
+
+    /// One of the [`SEGMENTS`] of the features: a unit of the stem with the pool after it, or a block
+    /// with the pool before it.
+    pub(super) fn segment(
+        &self,
+        index: usize,
+        input: Tensor<5>,
+        pass: &mut Pass<'_>,
+        probe: &mut dyn FnMut(&str, &Tensor<5>),
+    ) -> Tensor<5> {
+        let mut output = input;
+        if let (Some(unit), Some((name, ..))) = (self.stem.get(index), STEM.get(index)) {
+            output = unit.forward(output, pass);
+            probe(name, &output);
+            let Some(pool) = pool_after(name) else { return output };
+            output = max_pool_same(output, [1, 3, 3], [1, 2, 2]);
+            probe(pool, &output);
+            return output;
+        }
+        let (block, (name, _)) = (&self.blocks[index - STEM.len()], BLOCKS[index - STEM.len()]);
+        match name {
+            "Mixed_4b" => {
+                output = max_pool_same(output, [3; 3], [2; 3]);
+                probe("MaxPool3d_4a_3x3", &output);
+            }
+            "Mixed_5b" => {
+                output = max_pool_same(output, [2; 3], [2; 3]);
+                probe("MaxPool3d_5a_2x2", &output);
+            }
+            _ => {}
+        }
+        output = block.forward(output, pass);
+        probe(name, &output);
+        output
+    }
+
+    /// Logits from the output of segment `index`, taken before the pool that may follow it.
+    pub(super) fn continue_after(&self, index: usize, output: Tensor<5>) -> Tensor<2> {
+        let pool = STEM.get(index).and_then(|(name, ..)| pool_after(name));
+        let output = match pool {
+            Some(_) => max_pool_same(output, [1, 3, 3], [1, 2, 2]),
+            None => output,
+        };
+        let features = (index + 1..SEGMENTS).fold(output, |output, index| {
+            self.segment(index, output, &mut Pass::Evaluate, &mut |_, _| ())
+        });
+        self.classify(average_pool_valid(features, [2, 7, 7]))
+    }
+
+    /// Whether a segment has trainable parameters.
+    pub(super) fn is_trainable(&self, index: usize) -> bool {
+        let trainable = |unit: &Unit| unit.kernel.is_require_grad() || unit.beta.is_require_grad();
+        match self.stem.get(index) {
+            Some(unit) => trainable(unit),
+            None => self.blocks[index - STEM.len()].units().into_iter().any(trainable),
+        }
+    }
+
+    /// Logits of features with dropout.
+    pub(super) fn classify_with_dropout(&self, features: Tensor<5>, seed: u64) -> Tensor<2> {
+        let features = average_pool_valid(features, [2, 7, 7]);
+        self.classify(dropout(features, self.keep_prob, seed))
+    }
+
+    /// The classifier at every position, averaged over positions.
+    fn classify(&self, features: Tensor<5>) -> Tensor<2> {
+        let [batch, channels, depth, height, width] = features.dims();
+        let features = features.reshape([batch, channels, depth * height * width]);
+        // The classifier is linear, so averaging first gives the same result.
+        let features = features.mean_dim(2).reshape([batch, channels]);
+        features.matmul(self.head_kernel.val().transpose()) + self.head_bias.val().unsqueeze::<2>()
+    }
+
+    /// Every unit with its name, in the order of a forward pass.
+    pub(super) fn units(&self) -> Vec<(String, &Unit)> {
+        let stem = self.stem.iter().zip(STEM).map(|(unit, (name, ..))| (name.to_owned(), unit));
+        let blocks =
+            self.blocks.iter().zip(BLOCKS).flat_map(|(block, (name, _))| {
+                mixed_unit_names(name).into_iter().zip(block.units())
+            });
+        stem.chain(blocks).collect()
+    }
+
+    pub(super) fn units_mut(&mut self) -> Vec<(String, &mut Unit)> {
+        let stem = self.stem.iter_mut().zip(STEM).map(|(unit, (name, ..))| (name.to_owned(), unit));
+        let blocks = self.blocks.iter_mut().zip(BLOCKS).flat_map(|(block, (name, _))| {
+            mixed_unit_names(name).into_iter().zip(block.units_mut())
+        });
+        stem.chain(blocks).collect()
+    }
+}
+
+/// Name of the pool after a unit of the stem.
+fn pool_after(unit: &str) -> Option<&'static str> {
+    match unit {
+        "Conv3d_1a_7x7" => Some("MaxPool3d_2a_3x3"),
+        "Conv3d_2c_3x3" => Some("MaxPool3d_3a_3x3"),
+        _ => None,
+    }
+}
+
+/// Keeps each feature with probability `keep`, divided by `keep`; sets the others to 0.
+///
+/// The mask is drawn on the host, so that it does not depend on a device's random generator.
+fn dropout(features: Tensor<5>, keep: f64, seed: u64) -> Tensor<5> {
+    if keep >= 1.0 {
+        return features;
+    }
+    let shape = features.dims();
+    let mut stream = random::stream(seed, "dropout");
+    let mask: Vec<f32> = (0..shape.iter().product())
+        .map(|_| {
+            let uniform = (stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+            if uniform < keep { (1.0 / keep) as f32 } else { 0.0 }
+        })
+        .collect();
+    let options = (&features.device(), features.dtype());
+    let mask = Tensor::from_data(TensorData::new(mask, shape), options);
+    features * mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_keeps_the_mean_and_follows_its_seed() {
+        let device = Device::flex();
+        let ones = || Tensor::<5>::ones([2, 5000, 1, 1, 1], &device);
+        let values =
+            |seed| -> Vec<f32> { dropout(ones(), 0.7, seed).into_data().try_into_vec().unwrap() };
+        let first = values(1);
+        assert!(first.iter().all(|&v| v == 0.0 || v == (1.0_f64 / 0.7) as f32));
+        let mean = first.iter().sum::<f32>() / 1e4;
+        // Four standard errors of 10,000 draws.
+        assert!((mean - 1.0).abs() < 4.0 * (0.3_f32 / 0.7).sqrt() / 100.0, "{mean}");
+        assert_eq!(first, values(1));
+        assert_ne!(first, values(2));
+        let kept: Vec<f32> = dropout(ones(), 1.0, 1).into_data().try_into_vec().unwrap();
+        assert!(kept.iter().all(|&v| v == 1.0));
+    }
+}

@@ -1,0 +1,181 @@
+//! The data of one run in a comparison.
+
+use super::super::folds::cross_validation;
+use super::super::headline::auc_with_interval;
+use super::super::{ReportError, summary};
+use super::Cell;
+use lungs_spec::results::{
+    MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
+};
+use lungs_spec::spec::{Part, Spec};
+use lungs_stats::{Estimate, Evaluation, Interval};
+use std::collections::BTreeMap;
+
+/// Spec, predictions and metrics of one run.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub spec: Spec,
+    /// Predictions on the split that is compared.
+    pub rows: Vec<PredictionRow>,
+    /// Metrics by split, as in `evaluation.json`.
+    pub parts: BTreeMap<String, Evaluation>,
+    pub selected_epoch: Option<usize>,
+    pub metrics: Vec<MetricsRow>,
+    seconds: Option<f64>,
+    memory_bytes: Option<u64>,
+    gpu_memory_bytes: Option<u64>,
+}
+
+/// The split that is compared: the test split when all runs have one, else validation. `None` means
+/// out-of-fold exams, when a run is a cross-validation.
+pub(super) fn common_part(runs: &[RunFolder]) -> Result<Option<Part>, ReportError> {
+    let (mut all_tested, mut any_folds) = (true, false);
+    for run in runs {
+        if run.spec()?.is_of_all_folds() {
+            any_folds = true
+        } else {
+            all_tested &= summary(run)?.parts.contains_key("test")
+        }
+    }
+    Ok(match (any_folds, all_tested) {
+        (true, _) => None,
+        (_, true) => Some(Part::Test),
+        _ => Some(Part::Valid),
+    })
+}
+
+/// The name of a split in a sentence.
+pub(super) fn split_name(part: Option<Part>) -> &'static str {
+    match part {
+        None => "out-of-fold",
+        Some(Part::Train) => "training",
+        Some(Part::Valid) => "validation",
+        Some(Part::Test) => "test",
+    }
+}
+
+impl Entry {
+    pub fn read(run: &RunFolder, part: Option<Part>) -> Result<Self, ReportError> {
+        let spec = run.spec()?;
+        let optional = |path: std::path::PathBuf| path.is_file().then_some(path);
+        if spec.is_of_all_folds() {
+            let pooled = cross_validation(run)?.pooled;
+            let members = run.members()?;
+            let seconds = members.iter().map(|(fold, _)| training_seconds(fold));
+            return Ok(Self {
+                name: run.name(),
+                spec,
+                rows: read_csv(&run.pooled_predictions())?,
+                parts: BTreeMap::from([("out-of-fold".to_owned(), pooled)]),
+                selected_epoch: None,
+                metrics: Vec::new(),
+                seconds: seconds.sum(),
+                memory_bytes: None,
+                gpu_memory_bytes: None,
+            });
+        }
+        let summary = summary(run)?;
+        // Compared with a cross-validation, a single run uses its own test split, else validation.
+        let own_split = if summary.parts.contains_key("test") { Part::Test } else { Part::Valid };
+        let file = run.predictions(part.unwrap_or(own_split), summary.selected_epoch);
+        let timings: Vec<TimingRow> = match optional(run.table(Table::Timings)) {
+            Some(path) => read_csv(&path)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            name: run.name(),
+            spec,
+            rows: read_csv(&file)?,
+            parts: summary.parts,
+            selected_epoch: Some(summary.selected_epoch),
+            metrics: read_csv(&run.table(Table::Metrics))?,
+            seconds: training_seconds(run),
+            memory_bytes: timings.iter().filter_map(|row| row.peak_memory_bytes).max(),
+            gpu_memory_bytes: timings.iter().filter_map(|row| row.gpu_peak_memory_bytes).max(),
+        })
+    }
+
+    /// Metrics by name, in table order.
+    pub fn cells(&self) -> Vec<(String, Cell)> {
+        let mut cells = Vec::new();
+        let count = |value: usize| Cell {
+            text: value.to_string(),
+            value: Some(value as f64),
+            ..Cell::default()
+        };
+        if let Some(epoch) = self.selected_epoch {
+            cells.push(("selected epoch".to_owned(), count(epoch)));
+        }
+        for (part, evaluation) in &self.parts {
+            let exams = format!("{} ({} positive)", evaluation.exams, evaluation.positives);
+            let exams = Cell { text: exams, ..count(evaluation.exams) };
+            cells.push((format!("{part} exams"), exams));
+            let auc = &evaluation.auc;
+            let cell = number(auc.value, auc.interval.as_ref());
+            cells.push((
+                format!("{part} AUC"),
+                Cell { text: auc_with_interval(evaluation), ..cell },
+            ));
+            let accuracy = &evaluation.accuracy;
+            let estimate = |metric: &Estimate| number(metric.value, metric.interval.as_ref());
+            for (name, cell) in [
+                ("average precision", estimate(&evaluation.average_precision)),
+                ("accuracy", number(accuracy.value, accuracy.interval.as_ref())),
+                ("cross-entropy", estimate(&evaluation.cross_entropy)),
+                ("Brier", estimate(&evaluation.calibration.brier)),
+                ("calibration error", estimate(&evaluation.calibration.expected_calibration_error)),
+                ("calibration slope", estimate(&evaluation.calibration.slope)),
+            ] {
+                cells.push((format!("{part} {name}"), cell));
+            }
+        }
+        if let Some(last) = self.metrics.iter().rfind(|row| row.split == Part::Valid) {
+            let auc = last.auc_low.zip(last.auc_high);
+            let text = number(last.auc, None).text;
+            let text = match auc {
+                Some((low, high)) => format!("{text} ({low:.3}–{high:.3})"),
+                None => text,
+            };
+            cells.push(("last epoch".to_owned(), count(last.epoch)));
+            cells.push((
+                "last epoch, valid AUC".to_owned(),
+                Cell { text, value: last.auc, low: last.auc_low, high: last.auc_high },
+            ));
+        }
+        if let Some(seconds) = self.seconds {
+            let cell =
+                Cell { text: format!("{seconds:.0}"), value: Some(seconds), ..Cell::default() };
+            cells.push(("training seconds".to_owned(), cell));
+        }
+        for (name, bytes) in
+            [("peak memory, MB", self.memory_bytes), ("peak GPU memory, MB", self.gpu_memory_bytes)]
+        {
+            if let Some(bytes) = bytes {
+                let value = bytes as f64 / 1e6;
+                let cell =
+                    Cell { text: format!("{value:.0}"), value: Some(value), ..Cell::default() };
+                cells.push((name.to_owned(), cell));
+            }
+        }
+        cells
+    }
+}
+
+fn training_seconds(run: &RunFolder) -> Option<f64> {
+    Provenance::read(run)?.stage_seconds.get("training").copied()
+}
+
+fn number(value: Option<f64>, interval: Option<&Interval>) -> Cell {
+    let text = match (value, interval) {
+        (Some(value), Some(interval)) => {
+            format!("{value:.3} ({:.3}–{:.3})", interval.low, interval.high)
+        }
+        (Some(value), None) => format!("{value:.3}"),
+        (None, _) => "–".to_owned(),
+    };
+    let text = text.replace('-', "−");
+    let (low, high) =
+        (interval.map(|interval| interval.low), interval.map(|interval| interval.high));
+    Cell { text, value, low, high }
+}

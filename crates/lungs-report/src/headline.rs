@@ -1,0 +1,101 @@
+//! The terminal summary of a finished run.
+
+use super::{ReportError, summary};
+use lungs_spec::results::RunFolder;
+use lungs_stats::{Estimate, Evaluation, Interval, Rule};
+
+/// The main metrics with their intervals, and the paths of the tables and the report.
+pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
+    let summary = summary(run)?;
+    let mut lines = vec![format!("Selected epoch {}", summary.selected_epoch)];
+    for (part, evaluation) in &summary.parts {
+        let name = if part == "valid" { "validation" } else { part.as_str() };
+        lines.push(format!(
+            "  {name:<11} AUC {}   {} exams of {} patients, {} positive",
+            auc_with_interval(evaluation),
+            evaluation.exams,
+            evaluation.patients,
+            evaluation.positives
+        ));
+        if let Some(point) = evaluation.operating_points.first() {
+            let format_share = |share: &lungs_stats::Proportion| {
+                with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
+            };
+            let threshold = match point.rule {
+                Rule::Probability(probability) => format!("p ≥ {probability}"),
+                _ => format!("p ≥ {:.3}", point.threshold_probability.unwrap_or_default()),
+            };
+            for (name, share) in
+                [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
+            {
+                let name = format!("{name} at {threshold}");
+                lines.push(format!("  {:<11} {name:<23} {}", "", format_share(share)));
+            }
+            if let Some(stated) = &point.at_prevalence {
+                let name = format!("PPV at prevalence {}", stated.prevalence);
+                let value = plain(&stated.positive_predictive_value);
+                lines.push(format!("  {:<11} {name:<23} {value}", ""));
+            }
+        }
+        lines.push(format!(
+            "  {:<11} average precision       {}; chance: {:.3}",
+            "",
+            plain(&evaluation.average_precision),
+            evaluation.positives as f64 / evaluation.exams.max(1) as f64
+        ));
+        for (name, metric) in [
+            ("cross-entropy", &evaluation.cross_entropy),
+            ("Brier score", &evaluation.calibration.brier),
+        ] {
+            lines.push(format!("  {:<11} {name:<23} {}", "", plain(metric)));
+        }
+        if let Some(weighted) = &evaluation.weighted {
+            let value = plain(&weighted.auc);
+            lines.push(format!("  {:<11} {:<23} {value}", "", "AUC, weighted"));
+        }
+        if let Some(recalibrated) = &evaluation.recalibrated {
+            lines.push(format!(
+                "  {:<11} {:<23} {}; before: {}",
+                "",
+                format!("Brier after {}", recalibrated.method),
+                plain(&recalibrated.after.brier),
+                plain(&recalibrated.before.brier)
+            ));
+        }
+        for groups in &evaluation.subgroups {
+            let format_group = |group: &lungs_stats::Subgroup| {
+                let auc = group.auc.value.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
+                format!("{} {auc}", group.group)
+            };
+            let aucs: Vec<String> = groups.groups.iter().map(format_group).collect();
+            let name = format!("AUC by {}", groups.by);
+            lines.push(format!("  {:<11} {name:<23} {}", "", aucs.join(", ")));
+        }
+    }
+    lines.push(format!("Tables: {}", run.root().display()));
+    lines.push(format!("Report: {}", run.report_page().display()));
+    Ok(lines.join("\n"))
+}
+
+/// `0.943 (95 % CI 0.912–0.965)`, or the reason why the AUC is undefined.
+pub(super) fn auc_with_interval(evaluation: &Evaluation) -> String {
+    let auc = &evaluation.auc;
+    with_interval(auc.value, auc.interval.as_ref(), auc.reason.as_deref())
+}
+
+fn plain(estimate: &Estimate) -> String {
+    with_interval(estimate.value, estimate.interval.as_ref(), estimate.reason.as_deref())
+}
+
+fn with_interval(value: Option<f64>, interval: Option<&Interval>, reason: Option<&str>) -> String {
+    match (value, interval) {
+        (Some(value), Some(interval)) => format!(
+            "{value:.3} ({:.0} % CI {:.3}–{:.3})",
+            interval.level * 100.0,
+            interval.low,
+            interval.high
+        ),
+        (Some(value), None) => format!("{value:.3}"),
+        (None, _) => format!("undefined: {}", reason.unwrap_or("no value")),
+    }
+}

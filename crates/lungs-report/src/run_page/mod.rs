@@ -1,0 +1,270 @@
+//! The report page of a finished run: the headline first, then everything that a reviewer needs.
+//!
+//! ```text
+//!   evaluation.json ─┐                 headline · metrics · curves · thresholds · subgroups
+//!   predictions/ ────┤
+//!   cohort.csv ──────┼─► RunPage ─► report.html   study cohort
+//!   preparation.csv ─┤                 worst predictions, with their pictures
+//!   provenance.json ─┤                 spec, provenance, how to reproduce the run
+//!   plots ───────────┘
+//! ```
+//!
+//! The page is a function of the run's files and of the preview pictures in the cache. It is one
+//! file with embedded plots and pictures, and it needs no script.
+
+mod cohort;
+mod decisions;
+mod figures;
+mod groups;
+mod identifiers;
+mod record;
+mod worst;
+
+use super::folds::CrossValidation;
+use super::page::{Page, counted};
+use lungs_spec::results::{PredictionRow, Provenance};
+use lungs_spec::spec::Spec;
+use lungs_stats::{Estimate, Evaluation};
+use lungs_study::prepare::Row;
+use maud::{Markup, PreEscaped, html};
+use std::collections::BTreeMap;
+
+pub(super) use cohort::flow_of;
+pub(super) use groups::forest_rows;
+pub(super) use identifiers::Namer;
+pub(super) use worst::{Pictures, worst_series};
+
+const STYLE: &str = include_str!("run_page.css");
+
+/// The data of the page.
+#[derive(Debug)]
+pub(super) struct RunPage<'a> {
+    pub spec: &'a Spec,
+    /// `experiment/stamp-hash`.
+    pub name: String,
+    /// `None` for a cross-validation.
+    pub selected_epoch: Option<usize>,
+    /// Validation first; the headline reports the last one.
+    pub splits: Vec<EvaluatedSplit>,
+    pub folds: Option<&'a CrossValidation>,
+    /// Plots as SVG, by file name without extension.
+    pub plots: BTreeMap<String, String>,
+    pub prepared: Vec<Row>,
+    pub pictures: Pictures,
+    pub provenance: Option<Provenance>,
+    pub namer: Namer,
+}
+
+/// Metrics and predictions of one split.
+#[derive(Debug)]
+pub(super) struct EvaluatedSplit {
+    /// Key in `evaluation.json`: `valid`, `test`, or `out-of-fold`.
+    pub key: String,
+    pub metrics: Evaluation,
+    pub rows: Vec<PredictionRow>,
+    /// Path of the table of predictions, relative to the run folder.
+    pub table: String,
+}
+
+impl EvaluatedSplit {
+    /// `validation`, `test`, `out-of-fold`.
+    pub fn name(&self) -> &str {
+        if self.key == "valid" { "validation" } else { &self.key }
+    }
+
+    /// Suffix of the names of the split's plots.
+    fn suffix(&self) -> &'static str {
+        if self.key == "test" { "-test" } else { "" }
+    }
+}
+
+/// The page as HTML.
+pub(super) fn run_page(page: &RunPage) -> String {
+    let title = &page.spec.experiment.name;
+    let body = match page.splits.last() {
+        Some(reported) => html! {
+            (headline(page, reported))
+            (figures::metrics(page))
+            (curves(page, reported))
+            (decisions::decisions(page, reported))
+            (groups::groups(page, reported))
+            (cohort::section(page))
+            (worst::section(page, reported))
+            (training(page))
+            (record::record(page))
+        },
+        None => html! { p { "No split was evaluated." } (record::record(page)) },
+    };
+    let body = html! {
+        (body)
+        p.soft { "Research use only: not a medical device. Created by lungs " (version(page)) "." }
+    };
+    let lead = format!("Predicting lung cancer from chest CT: run {}.", page.name);
+    Page { title, lead: &lead, body, style: STYLE, script: "" }.to_html()
+}
+
+fn version(page: &RunPage) -> String {
+    page.provenance.as_ref().map_or(String::new(), |it| format!("{} ({})", it.version, it.commit))
+}
+
+/// The main result as a sentence and as tiles.
+fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
+    let metrics = &reported.metrics;
+    let point = metrics.operating_points.first();
+    let tile = |value: String, interval: Option<String>, name: &str, link: &str| {
+        html! { li { a href=(link) {
+            b { (value) } (name)
+            @if let Some(interval) = interval { br; span.soft { (interval) } }
+        } } }
+    };
+    let texts = |value: Option<f64>, interval: Option<lungs_stats::Interval>| {
+        let value = value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        (value, interval.map(|it| format!("{:.3}–{:.3}", it.low, it.high)))
+    };
+    let auc = texts(metrics.auc.value, metrics.auc.interval);
+    let threshold = point.map_or(String::new(), decisions::at);
+    let sensitivity = point.map(|point| texts(point.sensitivity.value, point.sensitivity.interval));
+    let specificity = point.map(|point| texts(point.specificity.value, point.specificity.interval));
+    html! {
+        section.finding {
+            p { (sentence(page, reported)) }
+            @if let Some(caution) = caution(reported) { p.soft { (caution) } }
+        }
+        nav { ul.tiles {
+            (tile(auc.0, auc.1, "AUC", "#metrics"))
+            @if let Some(it) = sensitivity {
+                (tile(it.0, it.1, &format!("sensitivity at {threshold}"), "#decisions"))
+            }
+            @if let Some(it) = specificity {
+                (tile(it.0, it.1, &format!("specificity at {threshold}"), "#decisions"))
+            }
+            (tile(metrics.exams.to_string(), None, &format!("{} exams", reported.name()), "#cohort"))
+            (tile(metrics.positives.to_string(), None, "with cancer", "#cohort"))
+        } }
+        p.soft { "Intervals are 95 % confidence intervals." }
+        @if !metrics.notes.is_empty() {
+            ul.notes { @for note in &metrics.notes { li { (note) } } }
+        }
+    }
+}
+
+/// The main result as a sentence for a paper.
+fn sentence(page: &RunPage, reported: &EvaluatedSplit) -> String {
+    let metrics = &reported.metrics;
+    let exams = format!(
+        "On {} of {} ({} positive)",
+        counted(
+            metrics.exams,
+            &format!("{} exam", reported.name()),
+            &format!("{} exams", reported.name())
+        ),
+        counted(metrics.patients, "patient", "patients"),
+        metrics.positives
+    );
+    let model = match (page.selected_epoch, page.folds) {
+        (_, Some(folds)) => format!("{}-fold cross-validation", folds.folds.len()),
+        (Some(epoch), None) => format!("the network of epoch {epoch}"),
+        (None, None) => "the network".to_owned(),
+    };
+    match (metrics.auc.value, metrics.auc.interval) {
+        (Some(auc), Some(interval)) => format!(
+            "{exams}, {model} reached an AUC of {auc:.3} (95 % CI {:.3} to {:.3}).",
+            interval.low, interval.high
+        ),
+        (Some(auc), None) => format!("{exams}, {model} reached an AUC of {auc:.3}."),
+        (None, _) => format!(
+            "{exams}, the AUC of {model} is undefined: {}.",
+            metrics.auc.reason.as_deref().unwrap_or("reason unknown")
+        ),
+    }
+}
+
+/// A warning about selection bias, when validation metrics are reported.
+fn caution(reported: &EvaluatedSplit) -> Option<&'static str> {
+    match reported.key.as_str() {
+        "valid" => Some(
+            "The epoch was selected on these validation exams, so the metrics are biased upwards. For a paper, \
+             report a test split (split.test) or cross-validation (split.folds).",
+        ),
+        _ => None,
+    }
+}
+
+/// The plots of these names; missing plots are skipped.
+fn plots(page: &RunPage, names: &[String]) -> Markup {
+    html! {
+        div.curves { @for svg in names.iter().filter_map(|name| page.plots.get(name)) {
+            figure { (PreEscaped(svg)) }
+            "\n"
+        } }
+    }
+}
+
+fn curves(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
+    let suffix = reported.suffix();
+    let of_split = |name: &str| format!("{name}{suffix}");
+    let names = ["roc".to_owned(), of_split("calibration"), "precision-recall".to_owned()];
+    let names = names.into_iter().chain([of_split("decision"), of_split("scores")]);
+    html! {
+        section #curves {
+            h2 { "Curves" }
+            p.soft { "Bands are pointwise 95 % intervals over resampled patients." }
+            (plots(page, &names.collect::<Vec<_>>()))
+        }
+    }
+}
+
+fn training(page: &RunPage) -> Markup {
+    let names = ["loss".to_owned(), "auc-accuracy".to_owned()];
+    html! {
+        @if let Some(folds) = page.folds {
+            section #folds { h2 { "Folds" } (figures::folds(folds)) }
+        } @else if names.iter().any(|name| page.plots.contains_key(name)) {
+            section #training { h2 { "Training" } (plots(page, &names)) }
+        }
+    }
+}
+
+/// A metric in a cell of a table: `0.943 (0.912–0.965)`.
+fn cell(estimate: &Estimate) -> String {
+    match (estimate.value, estimate.interval) {
+        (Some(value), Some(it)) => {
+            unbroken(&format!("{value:.3} ({:.3}–{:.3})", it.low, it.high)).replace('-', "−")
+        }
+        (Some(value), None) => format!("{value:.3}").replace('-', "−"),
+        (None, _) => format!("undefined: {}", estimate.reason.as_deref().unwrap_or("no value")),
+    }
+}
+
+/// A proportion in a cell of a table: `0.900 (0.596–0.982) 9 of 10`.
+fn share(share: &lungs_stats::Proportion) -> String {
+    let (Some(value), Some(it)) = (share.value, share.interval) else {
+        return format!("undefined: {}", share.reason.as_deref().unwrap_or("no value"));
+    };
+    // A line break is allowed between the share and its counts only.
+    let interval = format!("{value:.3} ({:.3}–{:.3})", it.low, it.high);
+    let counts = format!("{} of {}", share.successes, share.total);
+    format!("{} {}", unbroken(&interval), unbroken(&counts))
+}
+
+/// The text without allowed line breaks.
+fn unbroken(text: &str) -> String {
+    text.replace(' ', "\u{a0}").replace('–', "\u{2060}–\u{2060}")
+}
+
+/// A table whose first column names the rows; on a phone, each cell shows its column's head.
+fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Markup {
+    html! {
+        div.wide { table {
+            thead { tr { @for head in heads { th { (head) } } } }
+            tbody { @for row in rows {
+                tr {
+                    @for (column, (cell, head)) in row.iter().zip(heads).enumerate() {
+                        @if column == 0 { td { (cell) } } @else { td data-of=(head) { (cell) } }
+                    }
+                }
+                "\n"
+            } }
+        } }
+    }
+}

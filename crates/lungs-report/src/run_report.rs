@@ -1,0 +1,135 @@
+//! Reads the data of a run's report page and writes `report.html`.
+
+use super::folds::cross_validation;
+use super::plot::Drawing;
+use super::preparation::picture_name;
+use super::run_page::{EvaluatedSplit, Namer, Pictures, RunPage, run_page, worst_series};
+use super::{ReportError, summary};
+use lungs_base::files::write_bytes;
+use lungs_spec::results::{PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv};
+use lungs_spec::spec::{Part, Spec};
+use lungs_study::prepare::Row;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Writes `report.html` of a finished run with `plots`; preview pictures are read from `cache`.
+///
+/// # Errors
+/// When a table cannot be read or the page cannot be written.
+pub(super) fn write_report(
+    run: &RunFolder,
+    spec: &Spec,
+    cache: &Path,
+    plots: Vec<(String, Drawing)>,
+) -> Result<PathBuf, ReportError> {
+    let mut summary = summary(run)?;
+    let mut splits = Vec::new();
+    for part in [Part::Valid, Part::Test] {
+        let key = part.to_string();
+        let Some(metrics) = summary.parts.remove(&key) else { continue };
+        let table = run.predictions(part, summary.selected_epoch);
+        splits.push(evaluated_split(run, key, metrics, &table)?);
+    }
+    let tables = Tables::read(run)?;
+    write(
+        run,
+        &RunPage {
+            selected_epoch: Some(summary.selected_epoch),
+            folds: None,
+            ..tables.page(run, spec, cache, splits, plots)
+        },
+    )
+}
+
+/// Writes `report.html` of a finished cross-validation; the cohort is read from its `first` fold.
+///
+/// # Errors
+/// As [`write_report`].
+pub(super) fn write_report_of_folds(
+    run: &RunFolder,
+    first: &RunFolder,
+    spec: &Spec,
+    cache: &Path,
+    plots: Vec<(String, Drawing)>,
+) -> Result<PathBuf, ReportError> {
+    let folds = cross_validation(run)?;
+    let key = "out-of-fold".to_owned();
+    let pooled = evaluated_split(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
+    let page = Tables::read(first)?.page(run, spec, cache, vec![pooled], plots);
+    write(run, &RunPage { folds: Some(&folds), ..page })
+}
+
+fn write(run: &RunFolder, page: &RunPage) -> Result<PathBuf, ReportError> {
+    let path = run.report_page();
+    write_bytes(&path, run_page(page).as_bytes())?;
+    Ok(path)
+}
+
+fn evaluated_split(
+    run: &RunFolder,
+    key: String,
+    metrics: lungs_stats::Evaluation,
+    table: &Path,
+) -> Result<EvaluatedSplit, ReportError> {
+    let rows: Vec<PredictionRow> = read_csv(table)?;
+    let table = table.strip_prefix(run.root()).unwrap_or(table).display().to_string();
+    Ok(EvaluatedSplit { key, metrics, rows, table })
+}
+
+/// Tables of a run folder besides its metrics; a missing file gives an empty value.
+struct Tables {
+    prepared: Vec<Row>,
+    provenance: Option<Provenance>,
+    cohort_text: Vec<u8>,
+}
+
+impl Tables {
+    fn read(run: &RunFolder) -> Result<Self, ReportError> {
+        let (cohort, prepared) = (run.table(Table::Cohort), run.table(Table::Preparation));
+        let text = || {
+            std::fs::read(&cohort).map_err(|error| ResultsError::Read {
+                path: cohort.clone(),
+                message: error.to_string(),
+            })
+        };
+        Ok(Self {
+            cohort_text: if cohort.is_file() { text()? } else { Vec::new() },
+            prepared: if prepared.is_file() { read_csv(&prepared)? } else { Vec::new() },
+            provenance: Provenance::read(run),
+        })
+    }
+
+    fn page<'a>(
+        self,
+        run: &RunFolder,
+        spec: &'a Spec,
+        cache: &Path,
+        splits: Vec<EvaluatedSplit>,
+        plots: Vec<(String, Drawing)>,
+    ) -> RunPage<'a> {
+        let pictures = splits.last().map(|split| self.pictures(&split.rows, cache));
+        RunPage {
+            spec,
+            name: run.name(),
+            selected_epoch: None,
+            splits,
+            folds: None,
+            plots: plots.into_iter().map(|(name, drawing)| (name, drawing.svg)).collect(),
+            namer: Namer::new(spec.report.identifiers, &self.cohort_text),
+            pictures: pictures.unwrap_or_default(),
+            prepared: self.prepared,
+            provenance: self.provenance,
+        }
+    }
+
+    /// Preview pictures of the worst predictions, by series; pictures missing from the cache are skipped.
+    fn pictures(&self, rows: &[PredictionRow], cache: &Path) -> Pictures {
+        let row_of_series: BTreeMap<&str, &Row> =
+            self.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
+        let picture = |series: &str| {
+            let name = picture_name(row_of_series.get(series)?)?;
+            Some((series.to_owned(), std::fs::read(cache.join(name)).ok()?))
+        };
+        worst_series(rows).into_iter().filter_map(picture).collect()
+    }
+}

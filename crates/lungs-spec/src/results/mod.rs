@@ -1,0 +1,50 @@
+//! The run folder: paths, tables, lock and provenance of a run.
+//!
+//! ```text
+//! results/baseline/2026-11-23T10-15-02Z-5f3a9c/   experiment name / start time - spec hash
+//!   spec.toml                  resolved spec, complete
+//!   provenance.json            version, commit, hashes, seed, device, threads, time of stages
+//!   cohort.csv                 every series, with the reason of its exclusion
+//!   exam-columns.csv           columns that [evaluate] names
+//!   inputs.csv                 inputs of the run, to detect changes
+//!   preparation.csv            geometry and quality of every prepared series
+//!   preparation.html           excluded series, histograms, contact sheet
+//!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
+//!   predictions/…-epoch-010.csv
+//!   evaluation.json            final metrics with confidence intervals
+//!   calibration.json           the map to calibrated probabilities, with evaluate.recalibrate
+//!   checkpoints/epoch-010/     state to resume training
+//!   plots/                     plots of the tables
+//!   report.html                report of the run
+//!   tensorboard/               event files, with train.tensorboard
+//!   run.log  run.lock
+//! ```
+//!
+//! With `split.folds`, the folder has one such run per fold, and the pooled results:
+//!
+//! ```text
+//!   spec.toml
+//!   fold-1/ … fold-5/           one run per fold
+//!   predictions/out-of-fold.csv out-of-fold prediction of every exam
+//!   curves/out-of-fold-….csv  plots/   curves and plots of the pooled predictions
+//!   cross-validation.json       metrics of each fold and of the pooled predictions
+//! ```
+//!
+//! Tables do not depend on the clock: two runs of one spec have identical tables. Times are in
+//! `provenance.json` and `timings.csv`.
+
+mod event_file;
+mod folder;
+mod lock;
+mod provenance;
+mod tables;
+mod tensorboard;
+
+pub use folder::{ResultsError, RunFolder, SWEEP_FILE, Table, find_run};
+pub use lock::RunLock;
+pub use provenance::{Program, Provenance, now_utc};
+pub use tables::{
+    ColumnRow, InputKind, InputRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv,
+    write_csv,
+};
+pub use tensorboard::EventFiles;

@@ -1,0 +1,380 @@
+//! Merges files, environment and command line to one [`Document`], and records the source of each key.
+
+use super::check::Problem;
+use super::error::{KeyProblem, SpecError};
+use super::{Document, Spec};
+use figment::error::{Actual, Kind};
+use figment::providers::Serialized;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+use lungs_base::text;
+use miette::{NamedSource, SourceSpan};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use toml::de::{DeTable, DeValue};
+
+/// The layers above the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Environment variables as name and value. Only `LUNGS_SECTION__KEY` has an effect.
+    pub environment: Vec<(String, String)>,
+    /// `--set` arguments, `section.key=value`.
+    pub set: Vec<String>,
+}
+
+impl Overrides {
+    /// The environment of this process, and `--set` arguments.
+    pub fn from_process(set: &[String]) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { environment, set: set.to_vec() }
+    }
+}
+
+/// Reads the spec at `path`, the specs that it extends, and the layers above it.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Spec, SpecError> {
+    let mut layers = Layers::default();
+    layers.add_file(path, &mut Vec::new())?;
+    layers.finish(overrides)
+}
+
+/// Reads the resolved spec of a run folder, with `--set` arguments but without the environment.
+pub fn load_resolved(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    load(path, &Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
+/// The default spec for a folder of images, with `--set` arguments.
+pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    let root = toml::Value::String(root.display().to_string());
+    let mut layers = Layers::default();
+    layers.add_override("the command line".into(), "data.root", &root.to_string());
+    layers.add_override("the command line".into(), "data.labels", "\"\"");
+    // Without training, any depth of the crop is valid: `model.slices` must not exceed it.
+    layers.add_override("the command line".into(), "model.slices", "8");
+    layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
+/// Reads the spec at `path` for its `[preprocess]` and `[model]`; `[data]` may be incomplete.
+pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
+    let mut layers = Layers::default();
+    layers.add_file(path, &mut Vec::new())?;
+    let overrides = Overrides { environment: Vec::new(), set: set.to_vec() };
+    layers.finish_by(&overrides, Document::check_preparation)
+}
+
+/// Layers in ascending priority, and the texts of their files.
+#[derive(Clone, Default)]
+pub(super) struct Layers {
+    layers: Vec<Layer>,
+    texts: BTreeMap<PathBuf, String>,
+    /// `[sweep]` of the requested file. The tables of extended files are not inherited.
+    pub(super) sweep: Option<toml::Value>,
+}
+
+/// One layer: a tree of keys and its source.
+#[derive(Clone)]
+struct Layer {
+    origin: Source,
+    keys: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("spec", self.origin.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.keys.clone()))
+    }
+}
+
+impl Layers {
+    /// Adds a file above the file that it extends; `chain` has the files that extend this one.
+    pub(super) fn add_file(
+        &mut self,
+        path: &Path,
+        chain: &mut Vec<PathBuf>,
+    ) -> Result<(), SpecError> {
+        let unreadable = |source| SpecError::Unreadable { path: path.to_owned(), source };
+        let identity = fs::canonicalize(path).map_err(unreadable)?;
+        let is_cycle =
+            chain.iter().any(|p| fs::canonicalize(p).is_ok_and(|known| known == identity));
+        chain.push(path.to_owned());
+        if is_cycle {
+            return Err(SpecError::Cycle { chain: chain.clone() });
+        }
+        let text = text::read(path).map_err(SpecError::Text)?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
+        self.texts.insert(path.to_owned(), text);
+        let sweep = table.remove("sweep");
+        if chain.len() == 1 {
+            self.sweep = sweep;
+        }
+        if let Some(extends) = table.remove("extends") {
+            let Some(base) = extends.as_str() else {
+                return Err(self.keys_error(
+                    "extends",
+                    &Source::File(path.to_owned()),
+                    format!("found {extends}, expected the path of another spec"),
+                    None,
+                ));
+            };
+            let folder = path.parent().unwrap_or(Path::new("."));
+            self.add_file(&folder.join(base), chain)?;
+        }
+        chain.pop();
+        let keys = to_dict(&table);
+        self.layers.push(Layer { origin: Source::File(path.to_owned()), keys });
+        Ok(())
+    }
+
+    fn add_override(&mut self, origin: String, key: &str, value: &str) {
+        self.add_value(origin, key, &toml_value(value));
+    }
+
+    /// Adds a layer of one dotted key.
+    pub(super) fn add_value(&mut self, origin: String, key: &str, value: &toml::Value) {
+        let mut keys = Value::serialize(value).unwrap_or_else(|_| Value::from(value.to_string()));
+        for part in key.rsplit('.') {
+            keys = Value::from(Dict::from([(part.to_owned(), keys)]));
+        }
+        self.add_layer(Source::Custom(origin), keys.into_dict().unwrap_or_default());
+    }
+
+    pub(super) fn add_layer(&mut self, origin: Source, keys: Dict) {
+        self.layers.push(Layer { origin, keys });
+    }
+
+    /// A copy with the texts of the files, without layers.
+    pub(super) fn without_layers(&self) -> Self {
+        Self { texts: self.texts.clone(), ..Self::default() }
+    }
+
+    /// The text of a file among the layers.
+    pub(super) fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path).map(String::as_str)
+    }
+
+    fn finish(self, overrides: &Overrides) -> Result<Spec, SpecError> {
+        self.finish_by(overrides, Document::check)
+    }
+
+    fn finish_by(
+        mut self,
+        overrides: &Overrides,
+        check: fn(Document) -> Result<Spec, Vec<Problem>>,
+    ) -> Result<Spec, SpecError> {
+        if self.sweep.is_some() {
+            let path = self.layers.last().and_then(|layer| layer.origin.file_path());
+            return Err(SpecError::IsSweep { path: path.map(Path::to_owned).unwrap_or_default() });
+        }
+        self.add_overrides(overrides)?;
+        self.finish_with(check)
+    }
+
+    /// Adds the layers of `overrides` on top.
+    fn add_overrides(&mut self, overrides: &Overrides) -> Result<(), SpecError> {
+        for (name, value) in &overrides.environment {
+            if let Some(key) = name.strip_prefix("LUNGS_").filter(|key| key.contains("__")) {
+                let key = key.to_lowercase().replace("__", ".");
+                self.add_override(format!("environment variable {name}"), &key, value);
+            }
+        }
+        for set in &overrides.set {
+            let (key, value) = set
+                .split_once('=')
+                .filter(|(key, _)| !key.trim().is_empty())
+                .ok_or_else(|| SpecError::BadOverride { argument: set.clone() })?;
+            self.add_override(format!("--set {set}"), key.trim(), value.trim());
+        }
+        Ok(())
+    }
+
+    /// Merges `defaults`, all layers, and `overrides` on top.
+    pub(super) fn merged(
+        &mut self,
+        defaults: impl Provider,
+        overrides: &Overrides,
+    ) -> Result<Figment, SpecError> {
+        self.add_overrides(overrides)?;
+        Ok(self.over(defaults))
+    }
+
+    fn over(&self, defaults: impl Provider) -> Figment {
+        self.layers.iter().fold(Figment::from(defaults), |figment, layer| figment.merge(layer))
+    }
+
+    /// Merges the layers and checks the result.
+    pub(super) fn finish_with(
+        self,
+        check: fn(Document) -> Result<Spec, Vec<Problem>>,
+    ) -> Result<Spec, SpecError> {
+        let figment = self.over(Serialized::defaults(Document::default()));
+        let document: Document = figment.extract().map_err(|e| self.explain(&e))?;
+        check(document).map_err(|problems| {
+            let problems = problems
+                .into_iter()
+                .map(|p| {
+                    let origin = figment.find_metadata(&p.key).and_then(|m| m.source.clone());
+                    self.problem(&p.key, origin.as_ref(), p.message, p.help)
+                })
+                .collect();
+            SpecError::Keys { problems }
+        })
+    }
+
+    /// Converts a deserialisation error to a problem of a key.
+    pub(super) fn explain(&self, error: &figment::Error) -> SpecError {
+        let mut key = error.path.join(".");
+        let mut help = None;
+        let message = match &error.kind {
+            Kind::UnknownField(field, known) => {
+                if error.path.last() != Some(field) {
+                    key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
+                }
+                help = nearest(field, known).map(|near| format!("did you mean `{near}`?"));
+                format!("unknown key, expected one of: {}", known.join(", "))
+            }
+            Kind::UnknownVariant(value, known) => {
+                help = nearest(value, known).map(|near| format!("did you mean \"{near}\"?"));
+                let known: Vec<String> = known.iter().map(|k| format!("\"{k}\"")).collect();
+                format!("found \"{value}\", expected one of: {}", known.join(", "))
+            }
+            Kind::InvalidType(value, expected) | Kind::InvalidValue(value, expected) => {
+                format!("found {}, expected {}", format_value(value), describe_type(expected))
+            }
+            other => other.to_string(),
+        };
+        let origin = error.metadata.as_ref().and_then(|m| m.source.clone());
+        let origin = origin.or_else(|| self.last_layer_with(&key));
+        SpecError::Keys { problems: vec![self.problem(&key, origin.as_ref(), message, help)] }
+    }
+
+    /// The source of the highest layer that has `key`.
+    fn last_layer_with(&self, key: &str) -> Option<Source> {
+        let has = |layer: &&Layer| {
+            let mut parts = key.split('.');
+            let mut value = parts.next().and_then(|part| layer.keys.get(part));
+            for part in parts {
+                value = value.and_then(|value| value.as_dict()).and_then(|dict| dict.get(part));
+            }
+            value.is_some()
+        };
+        self.layers.iter().rev().find(has).map(|layer| layer.origin.clone())
+    }
+
+    pub(super) fn keys_error(
+        &self,
+        key: &str,
+        origin: &Source,
+        message: String,
+        help: Option<String>,
+    ) -> SpecError {
+        SpecError::Keys { problems: vec![self.problem(key, Some(origin), message, help)] }
+    }
+
+    fn problem(
+        &self,
+        key: &str,
+        origin: Option<&Source>,
+        message: String,
+        help: Option<String>,
+    ) -> KeyProblem {
+        let (origin, text, span) = match origin {
+            Some(Source::File(path)) => {
+                let text = self.texts.get(path);
+                let span = text.and_then(|text| locate(text, key));
+                let name = path.display().to_string();
+                let source =
+                    text.map(|text| NamedSource::new(&name, text.clone()).with_language("TOML"));
+                (format!("in {name}"), source.filter(|_| span.is_some()), span)
+            }
+            Some(Source::Custom(origin)) => (format!("from {origin}"), None, None),
+            _ => ("the default".into(), None, None),
+        };
+        KeyProblem { key: key.to_owned(), message, origin, text, span, help }
+    }
+}
+
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> SpecError {
+    let name = path.display().to_string();
+    let source = NamedSource::new(name, text.to_owned()).with_language("TOML");
+    SpecError::Syntax {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+        text: Arc::new(source),
+        span: error.span().map(SourceSpan::from),
+    }
+}
+
+fn to_dict(table: &toml::Table) -> Dict {
+    Value::serialize(table).ok().and_then(Value::into_dict).unwrap_or_default()
+}
+
+/// Parses a value as TOML. Text that is not TOML is a string, so that `--set` needs no quotes.
+fn toml_value(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+        // No key is a date or a time of day: they are strings.
+        .filter(|value| !value.is_datetime())
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+/// The known key with the spelling closest to `key`, if one is close.
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(key, candidate), *candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| key)
+}
+
+/// A value in the syntax of a spec.
+fn format_value(value: &Actual) -> String {
+    match value {
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(value) => value.to_string(),
+        Actual::Signed(value) => value.to_string(),
+        Actual::Float(value) => value.to_string(),
+        Actual::Str(value) => format!("{value:?}"),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Describes a Rust type in terms of TOML values.
+fn describe_type(expected: &str) -> String {
+    match expected {
+        "f64" | "f32" => "a number".into(),
+        "usize" | "u64" | "u32" => "a whole number that is not negative".into(),
+        "bool" | "a boolean" => "true or false".into(),
+        "a string" | "path string" => "text in quotes".into(),
+        other => other.strip_prefix("struct ").map_or_else(
+            || other.to_owned(),
+            |section| format!("a table of keys (`{}`)", section.to_lowercase()),
+        ),
+    }
+}
+
+/// The position of a dotted key in the text of a spec.
+fn locate(text: &str, key: &str) -> Option<SourceSpan> {
+    let root = DeTable::parse(text).ok()?;
+    let mut table = root.get_ref().clone();
+    let mut span = None;
+    for part in key.split('.') {
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)?;
+        span = Some(name.span());
+        table = match value.get_ref() {
+            DeValue::Table(inner) => inner.clone(),
+            _ => Default::default(),
+        };
+    }
+    span.map(SourceSpan::from)
+}

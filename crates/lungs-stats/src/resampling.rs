@@ -1,0 +1,116 @@
+//! The bootstrap of all metrics: patients drawn with replacement.
+
+use rayon::prelude::*;
+
+use super::interval::{Interval, Method};
+use lungs_base::random;
+
+/// Cohorts resampled with replacement by patient.
+///
+/// Patients with at least one positive exam and patients without are separate strata; each stratum is
+/// resampled to its own size, and a drawn patient contributes all exams. A replicate is a function of the
+/// seed and its number alone, so results do not depend on the number of threads, and metrics of several
+/// models over the same replicates are paired.
+#[derive(Clone, Debug)]
+pub struct Resampling {
+    strata: [Vec<usize>; 2],
+    patients: usize,
+    seed: u64,
+}
+
+impl Resampling {
+    /// Resampling of exams with these labels; `patients` has each exam's patient as an index.
+    ///
+    /// # Panics
+    /// When the slices differ in length.
+    pub fn new(labels: &[bool], patients: &[usize], seed: u64) -> Self {
+        assert_eq!(labels.len(), patients.len(), "one patient per label");
+        let count = patients.iter().max().map_or(0, |&last| last + 1);
+        let mut has_positive: Vec<Option<bool>> = vec![None; count];
+        for (&patient, &label) in patients.iter().zip(labels) {
+            has_positive[patient] = Some(has_positive[patient].unwrap_or(false) || label);
+        }
+        let stratum =
+            |class| (0..count).filter(|&patient| has_positive[patient] == Some(class)).collect();
+        Self { strata: [stratum(false), stratum(true)], patients: count, seed }
+    }
+
+    /// `metric` of each of `count` replicates, in order. Its argument is the number of draws of each patient.
+    pub fn replicates<T: Send>(
+        &self,
+        count: usize,
+        metric: impl Fn(&[u32]) -> T + Sync + Send,
+    ) -> Vec<T> {
+        (0..count)
+            .into_par_iter()
+            .map_init(
+                || vec![0u32; self.patients],
+                |draws, replicate| {
+                    self.draw(replicate, draws);
+                    metric(draws)
+                },
+            )
+            .collect()
+    }
+
+    /// Sets the number of draws of each patient in a replicate.
+    fn draw(&self, replicate: usize, draws: &mut [u32]) {
+        use rand::Rng;
+        draws.fill(0);
+        let mut random = random::stream(self.seed, &format!("bootstrap/auc/{replicate}"));
+        for stratum in &self.strata {
+            for _ in 0..stratum.len() {
+                // Multiply-shift: uniform to within 2⁻⁶⁴ times the number of patients.
+                let index = (u128::from(random.next_u64()) * stratum.len() as u128) >> 64;
+                draws[stratum[index as usize]] += 1;
+            }
+        }
+    }
+}
+
+/// The percentile interval of bootstrap replicates, or `None` with fewer than two replicates.
+///
+/// Quantiles interpolate linearly between order statistics (R's type 7).
+pub fn percentile_interval(replicates: &[f64], level: f64) -> Option<Interval> {
+    if replicates.len() < 2 {
+        return None;
+    }
+    let mut sorted = replicates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quantile = |p: f64| {
+        let position = p * (sorted.len() - 1) as f64;
+        let below = (position as usize).min(sorted.len() - 2);
+        let share = position - below as f64;
+        sorted[below] * (1.0 - share) + sorted[below + 1] * share
+    };
+    let tail = (1.0 - level) / 2.0;
+    Some(Interval {
+        low: quantile(tail),
+        high: quantile(1.0 - tail),
+        level,
+        method: Method::PatientBootstrap,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_metric_can_be_resampled_and_strata_keep_their_size() {
+        let labels = [true, true, false, false, false];
+        let patients = [0, 0, 1, 1, 2];
+        let replicates = Resampling::new(&labels, &patients, 37).replicates(50, <[u32]>::to_vec);
+        // One positive patient, two negative: each stratum keeps its size.
+        assert!(replicates.iter().all(|draws| draws[0] == 1 && draws[1] + draws[2] == 2));
+        assert!(replicates.iter().any(|draws| draws[1] == 2));
+        assert!(replicates.iter().any(|draws| draws[1] == 1));
+    }
+
+    #[test]
+    fn percentiles_agree_with_r() {
+        // R: quantile(c(1, 2, 4, 8, 16), c(.025, .975))
+        let interval = percentile_interval(&[4.0, 1.0, 16.0, 2.0, 8.0], 0.95).unwrap();
+        assert!((interval.low - 1.1).abs() < 1e-12 && (interval.high - 15.2).abs() < 1e-12);
+    }
+}

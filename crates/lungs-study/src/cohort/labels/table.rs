@@ -1,0 +1,190 @@
+//! Reader of CSV files of labels.
+
+use super::{Date, Label, Labels, LabelsError, PatientLabel};
+use lungs_base::text::{self, Separator};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Columns with a reserved meaning. `study_date` selects the exam of a row that names a patient only; it is
+/// also stored with the other columns.
+const RESERVED_COLUMNS: [&str; 6] =
+    ["patient_id", "exam_id", "series_uid", "path", "label", "study_date"];
+
+/// The reserved cells of a row.
+struct Row<'a> {
+    patient_id: &'a str,
+    exam_id: &'a str,
+    series_uid: &'a str,
+    path: &'a str,
+    label: &'a str,
+    study_date: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn of(header: &[String], record: &'a csv::StringRecord) -> Self {
+        let cell = |name: &str| {
+            let index = header.iter().position(|column| column == name);
+            index.and_then(|index| record.get(index)).unwrap_or_default()
+        };
+        Self {
+            patient_id: cell("patient_id"),
+            exam_id: cell("exam_id"),
+            series_uid: cell("series_uid"),
+            path: cell("path"),
+            label: cell("label"),
+            study_date: cell("study_date"),
+        }
+    }
+}
+
+/// Position of a row.
+struct Line<'a> {
+    file: &'a Path,
+    number: u64,
+}
+
+impl Labels {
+    /// Reads a CSV file of labels, separated by `,`, `;` or tabs. A row labels the most specific name that it
+    /// has: `series_uid`, `path` (a folder or volume file, relative to the folder of the table or to `root`),
+    /// `exam_id` (StudyInstanceUID: all series of the exam), or `patient_id` (all exams of the patient, or
+    /// those of `study_date`).
+    ///
+    /// # Errors
+    /// The file has another format, or a row is invalid.
+    pub fn read_csv(path: &Path, root: &Path) -> Result<Self, LabelsError> {
+        let text = text::read(path)?;
+        if text.trim().is_empty() {
+            return Err(LabelsError::NoRows { path: path.to_owned() });
+        }
+        let separator = Separator::of(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .delimiter(separator.byte)
+            .flexible(true)
+            .from_reader(&text.as_bytes()[separator.skip..]);
+        let unreadable = |error: csv::Error| LabelsError::Csv {
+            path: path.to_owned(),
+            message: error.to_string(),
+        };
+        let header: Vec<String> =
+            reader.headers().map_err(unreadable)?.iter().map(str::to_owned).collect();
+        check_header(path, &header)?;
+        let mut labels = Self { root: root.to_owned(), ..Self::default() };
+        let mut record = csv::StringRecord::new();
+        let mut rows = 0_usize;
+        while reader.read_record(&mut record).map_err(unreadable)? {
+            let number = record.position().map_or(0, csv::Position::line);
+            let line = Line { file: path, number: number + separator.lines_skipped() };
+            // Spreadsheets write empty rows.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
+            if record.iter().skip(header.len()).any(|cell| !cell.is_empty()) {
+                return Err(LabelsError::TooManyCells {
+                    path: path.to_owned(),
+                    line: line.number,
+                    cells: record.len(),
+                    expected: header.len(),
+                    separator: char::from(separator.byte),
+                });
+            }
+            rows += 1;
+            let cells = header.iter().zip(&record);
+            let is_stored = |name: &str| !RESERVED_COLUMNS.contains(&name) || name == "study_date";
+            let columns = cells.filter(|(name, _)| is_stored(name));
+            let columns = columns.map(|(name, cell)| (name.clone(), cell.to_owned())).collect();
+            labels.add_row(&Row::of(&header, &record), columns, &line)?;
+        }
+        if rows == 0 {
+            return Err(LabelsError::NoRows { path: path.to_owned() });
+        }
+        Ok(labels)
+    }
+
+    fn add_row(
+        &mut self,
+        row: &Row,
+        columns: BTreeMap<String, String>,
+        line: &Line,
+    ) -> Result<(), LabelsError> {
+        let (path, number) = (line.file.to_owned(), line.number);
+        let label = match row.label {
+            "0" | "0.0" => 0,
+            "1" | "1.0" => 1,
+            other => {
+                let value = other.to_owned();
+                return Err(LabelsError::BadLabel { path, line: number, value });
+            }
+        };
+        let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let entry = Label {
+            label,
+            patient: non_empty(row.patient_id),
+            exam: non_empty(row.exam_id),
+            part: None,
+            columns,
+            source: format!("{} line {number}", line.file.display()),
+        };
+        if !row.series_uid.is_empty() {
+            self.by_series.entry(row.series_uid.to_owned()).or_default().push(entry);
+        } else if !row.path.is_empty() {
+            let key = self.locate(Path::new(row.path), line.file);
+            self.by_path.entry(key).or_default().push(entry);
+        } else if !row.exam_id.is_empty() {
+            self.by_exam.entry(row.exam_id.to_owned()).or_default().push(entry);
+        } else if !row.patient_id.is_empty() {
+            let date = match (row.study_date, Date::parse(row.study_date)) {
+                ("", _) => None,
+                (_, Some(date)) => Some(date),
+                (value, None) => {
+                    let value = value.to_owned();
+                    return Err(LabelsError::BadDate { path, line: number, value });
+                }
+            };
+            let entry = PatientLabel { date, label: entry };
+            self.by_patient.entry(row.patient_id.to_owned()).or_default().push(entry);
+        } else {
+            return Err(LabelsError::NoName { path, line: number });
+        }
+        Ok(())
+    }
+
+    /// Resolves a path of a table: relative to the folder of the table, or else to the folder of images.
+    fn locate(&self, path: &Path, table: &Path) -> PathBuf {
+        let next_to_table = table.parent().unwrap_or(Path::new(".")).join(path);
+        let in_root = self.root.join(path);
+        if !next_to_table.exists() && in_root.exists() {
+            canonical(&in_root)
+        } else {
+            canonical(&next_to_table)
+        }
+    }
+}
+
+/// An absolute path without symbolic links if the file exists, so that paths of the same file are equal.
+pub(super) fn canonical(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.components().collect())
+}
+
+fn check_header(path: &Path, header: &[String]) -> Result<(), LabelsError> {
+    let has = |name: &str| header.iter().any(|column| column == name);
+    let missing = |column| LabelsError::NoColumn {
+        path: path.to_owned(),
+        column,
+        columns: header.join(", "),
+    };
+    if !has("label") {
+        return Err(missing("label"));
+    }
+    if !["series_uid", "path", "exam_id", "patient_id"].into_iter().any(has) {
+        return Err(missing("series_uid` (or `path`, `exam_id`, `patient_id"));
+    }
+    let count = |name: &&&str| header.iter().filter(|column| column == *name).count();
+    match RESERVED_COLUMNS.iter().find(|name| count(name) > 1) {
+        Some(column) => {
+            let column = (*column).to_owned();
+            Err(LabelsError::ColumnTwice { path: path.to_owned(), column })
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,352 @@
+//! The cohort: which series, exams and patients are used, and why others are excluded.
+//!
+//! ```text
+//! images + labels ──select──▶ one image per exam ──prepare──▶ usable exams
+//!                                                 ──assign──▶ train | valid | test
+//! ```
+//!
+//! An image is a DICOM series or a volume file ([`lungs_image::images`]); both are called series here.
+//! Every series, every unusable file and every label without a series is a [`CohortRow`] with the reason of
+//! its exclusion. The split is by patient: no patient is in two splits ([`check_parts`]).
+
+mod kernel;
+mod labels;
+mod lists;
+mod reasons;
+mod remarks;
+mod rules;
+mod select;
+mod split;
+mod split_lists;
+#[cfg(test)]
+mod testing;
+mod unmatched;
+
+pub use kernel::{Sharpness, sharpness};
+pub use labels::{
+    Contradiction, Contradictions, Label, LabelMatches, Labels, LabelsError, PatientRows,
+    UnusedLabel,
+};
+pub use lists::{ListEntry, ListError, read_list, write_list};
+pub use reasons::{ReasonGroup, group_reasons};
+pub use remarks::Remark;
+pub use select::{Candidate, select, unlabelled_rows};
+pub use split::{SplitError, assign, check_parts, split_warnings};
+pub use split_lists::{SplitListError, SplitLists};
+pub use unmatched::{SeriesNames, UnmatchedIds};
+
+use lungs_image::formats;
+use lungs_image::images::{
+    self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
+};
+use lungs_spec::spec::{Part, Spec};
+use remarks::PATIENT_ASSUMED;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// The cohort could not be gathered.
+#[derive(Debug, thiserror::Error)]
+pub enum CohortError {
+    /// A folder could not be searched.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// A folder or file of a list could not be searched.
+    #[error(
+        "{list}, line {line}: {source}; relative paths of a list start at the working directory"
+    )]
+    ListedPath {
+        /// The list.
+        list: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The error.
+        source: ImagesError,
+    },
+    /// The labels are invalid.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A `.list` file is invalid.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// The patients cannot be split.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// No images.
+    #[error(
+        "no CT images in {root} ({skipped} other files, {problems} damaged); expected a \
+         folder with DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
+         depth{first_problem}{hint}{}", .passed_over.iter().map(|line| format!("\n  {line}")).collect::<String>()
+    )]
+    NoImages {
+        /// The folder.
+        root: PathBuf,
+        /// Files of other kinds.
+        skipped: usize,
+        /// Damaged image files.
+        problems: usize,
+        /// The first damaged file, as a sentence.
+        first_problem: String,
+        /// The remedy, if known.
+        hint: String,
+        /// A line for each kind of file that can contain images but is not read.
+        passed_over: Vec<String>,
+    },
+    /// No series can be used.
+    #[error(
+        "none of the {series} series can be used. Reasons: {reasons}. First cases:{first}{unmatched}"
+    )]
+    NoneChosen {
+        /// Number of series.
+        series: usize,
+        /// Reasons with their counts.
+        reasons: String,
+        /// The first cases, one line each.
+        first: String,
+        /// An unmatched label and a similar series, as a line.
+        unmatched: String,
+    },
+}
+
+/// A row of `cohort.csv`: a series, a damaged file, or a label without a series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CohortRow {
+    /// PatientID, or `patient_id` of the labels.
+    pub patient: String,
+    /// `exam_id` of the labels, or the StudyInstanceUID, or the series.
+    pub exam: String,
+    /// SeriesInstanceUID, or the name of a volume file.
+    pub series: String,
+    /// Folder of the series, volume file, or damaged file.
+    pub path: String,
+    /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
+    pub label: Option<u8>,
+    /// Split; empty for excluded rows.
+    pub split: Option<Part>,
+    /// Whether this series is used for its exam.
+    pub chosen: bool,
+    /// Reason of the exclusion as `code: sentence`; empty for chosen series.
+    pub reason: String,
+    /// `dicom`, `nifti`, `metaimage` or `prepared`.
+    pub kind: String,
+    /// Number of slices, or of files if there is no volume.
+    pub slices: usize,
+    /// Distance between slices; empty if unknown.
+    pub slice_spacing_mm: Option<f64>,
+    /// Distance from the first to the last slice; empty if unknown.
+    pub coverage_mm: Option<f64>,
+    /// StudyDate of the header; empty if missing, and in tables of older runs. For a label without a series,
+    /// the date of the label.
+    #[serde(default)]
+    pub study_date: String,
+    /// Reconstruction kernel.
+    pub kernel: String,
+    /// Manufacturer.
+    pub manufacturer: String,
+    /// Flags of harmless peculiarities of the headers, joined by `;`.
+    pub flags: String,
+}
+
+/// The cohort; its splits are drawn by [`assign`].
+#[derive(Clone, Debug, Default)]
+pub struct Cohort {
+    /// All rows, chosen and excluded, sorted by patient.
+    pub rows: Vec<CohortRow>,
+    /// The chosen series, each with its index in `rows`.
+    pub chosen: Vec<(usize, Image)>,
+    /// Values of other columns of the labels, by series and column name.
+    pub columns: BTreeMap<String, BTreeMap<String, String>>,
+    /// Files that are not images or are not read, by kind.
+    pub passed_over: SkippedFiles,
+    /// Assumptions.
+    pub remarks: Vec<Remark>,
+}
+
+/// Searches the images, reads the labels and selects one series per exam.
+pub fn gather(spec: &Spec, scanner: &mut Scanner) -> Result<Cohort, CohortError> {
+    let (found, labels) = read_sources(spec, scanner)?;
+    select_from_images(spec, found, &labels)
+}
+
+/// Selects one series per exam from images.
+pub fn select_from_images(
+    spec: &Spec,
+    found: ScanResult,
+    labels: &Labels,
+) -> Result<Cohort, CohortError> {
+    if found.images.is_empty() {
+        return Err(no_images_error(spec.data.root.clone(), &found));
+    }
+    let series = found.images.len();
+    let matches = labels.match_images(&found.images);
+    labels::check_contradictions(labels, &found.images, &matches).map_err(LabelsError::from)?;
+    let mut cohort = select::choose(found, matches, &spec.data.select);
+    split::exclude_unlisted(&mut cohort, spec)?;
+    if cohort.chosen.is_empty() {
+        let reasons = count_reasons(&cohort.rows);
+        let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
+        let first = first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason)).collect();
+        let unmatched = UnmatchedIds::of(&cohort.rows);
+        let unmatched = unmatched.map_or_else(String::new, |ids| format!("\n  {ids}"));
+        return Err(CohortError::NoneChosen { series, reasons, first, unmatched });
+    }
+    Ok(cohort)
+}
+
+/// The error of a folder without images.
+pub fn no_images_error(root: PathBuf, found: &ScanResult) -> CohortError {
+    let sentence = |problem: &lungs_image::dicom::Problem| {
+        format!(". First damaged file: {}: {}", problem.path.display(), problem.reason)
+    };
+    let list = root.join("series.csv");
+    let hint = if list.is_file() {
+        format!(
+            ". To fetch the series of {}: lungs fetch {} {}",
+            list.display(),
+            list.display(),
+            root.display()
+        )
+    } else {
+        String::new()
+    };
+    CohortError::NoImages {
+        root,
+        hint,
+        skipped: found.skipped.files(),
+        passed_over: remedies(&found.skipped),
+        problems: found.problems.len(),
+        first_problem: found.problems.first().map(sentence).unwrap_or_default(),
+    }
+}
+
+/// A line for each kind of file that can contain images but is not read.
+pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
+    let line = |(kind, tally): (SkippedKind, &Tally)| {
+        let count = images::counted(kind, tally.files);
+        Some(format!(
+            "{count} passed over, such as {}: {}",
+            tally.example.display(),
+            kind.remedy()?
+        ))
+    };
+    passed_over.iter().filter_map(line).collect()
+}
+
+impl Cohort {
+    /// Excludes chosen series; `reasons` has the reason of each, by the index of its row. One call excludes
+    /// thousands of series in linear time.
+    pub fn exclude(&mut self, reasons: BTreeMap<usize, String>) {
+        self.chosen.retain(|(row, _)| !reasons.contains_key(row));
+        for (row, reason) in reasons {
+            self.rows[row].chosen = false;
+            self.rows[row].reason = reason;
+        }
+    }
+}
+
+/// Codes of exclusion and their counts, the most frequent first.
+pub fn count_reasons(rows: &[CohortRow]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for row in rows.iter().filter(|row| !row.chosen && !row.is_passed_over()) {
+        let code = row.reason.split(':').next().unwrap_or_default();
+        *counts.entry(code).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
+    let parts: Vec<String> = counts.iter().map(|(code, n)| format!("{code} ({n})")).collect();
+    parts.join(", ")
+}
+
+/// The images and labels, from the source that the spec names.
+fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Labels), CohortError> {
+    let data = &spec.data;
+    if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
+        let lists = [(train, Part::Train), (valid, Part::Valid)];
+        let test = data.test_list.as_ref().map(|test| (test, Part::Test));
+        let mut entries = Vec::new();
+        for (list, part) in lists.into_iter().chain(test) {
+            entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part, list.as_path())));
+        }
+        return read_lists(&entries, scanner);
+    }
+    if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
+        let mut sources = Vec::new();
+        for (folder, label) in [(positives, 1), (negatives, 0)] {
+            let found = scanner.scan(folder)?;
+            sources.push(LabelledImages { found, label, part: None, source: None });
+        }
+        return Ok(merge(sources));
+    }
+    let found = scanner.scan(&data.root)?;
+    let labels = match &data.labels {
+        Some(path) => Labels::read_csv(path, &data.root)?,
+        None => Labels::default(),
+    };
+    Ok((found, labels))
+}
+
+/// The images and labels of `.list` files.
+fn read_lists(
+    entries: &[(ListEntry, Part, &Path)],
+    scanner: &mut Scanner,
+) -> Result<(ScanResult, Labels), CohortError> {
+    let mut sources = Vec::with_capacity(entries.len());
+    for (entry, part, list) in entries {
+        let found = scanner.scan(&entry.path).map_err(|source| CohortError::ListedPath {
+            list: list.to_path_buf(),
+            line: entry.line,
+            source,
+        })?;
+        let source = Some(format!("{} line {}", list.display(), entry.line));
+        sources.push(LabelledImages { found, label: entry.label, part: Some(*part), source });
+    }
+    Ok(merge(sources))
+}
+
+/// The images of a class folder or of a list entry, with their label.
+struct LabelledImages {
+    found: ScanResult,
+    label: u8,
+    part: Option<Part>,
+    /// The line of the list, if any.
+    source: Option<String>,
+}
+
+/// Merges the images of several sources, every series once, with the label of its source.
+fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
+    // The name of a volume file is the name of its series, unless several files have the same name.
+    let mut paths = HashMap::<String, BTreeSet<PathBuf>>::new();
+    for image in sources.iter().flat_map(|source| &source.found.images) {
+        if image.kind != Kind::Dicom {
+            paths.entry(image.series_uid.clone()).or_default().insert(image.path.clone());
+        }
+    }
+    let mut all = ScanResult::default();
+    let mut labels = Labels::default();
+    let mut known = HashSet::new();
+    for LabelledImages { mut found, label, part, source } in sources {
+        for image in &mut found.images {
+            if paths.get(&image.series_uid).is_some_and(|paths| paths.len() > 1) {
+                let path = image.path.display().to_string();
+                formats::stem(&path).clone_into(&mut image.series_uid);
+            }
+        }
+        found.images.iter_mut().for_each(assume_patient);
+        labels.add_images(&found.images, label, part, source.as_deref());
+        all.images.extend(
+            found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
+        );
+        all.problems.extend(found.problems);
+        all.skipped.merge(found.skipped);
+        all.opened += found.opened;
+    }
+    (all, labels)
+}
+
+/// Treats a volume file without a patient as a separate patient: lists and class folders cannot name patients.
+fn assume_patient(image: &mut Image) {
+    if image.kind != Kind::Dicom && image.patient_id.is_empty() {
+        image.patient_id.clone_from(&image.series_uid);
+        image.flags.push(PATIENT_ASSUMED.to_owned());
+    }
+}

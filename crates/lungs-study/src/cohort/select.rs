@@ -1,0 +1,332 @@
+//! Selection of one series per exam.
+
+use super::kernel::{Sharpness, sharpness};
+use super::remarks::PATIENT_ASSUMED;
+use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
+use lungs_image::images::{Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted};
+use lungs_spec::spec::{Preference, Select};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+
+/// The properties of a series that the rules compare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// SeriesInstanceUID, which decides ties.
+    pub series_uid: String,
+    /// Number of slices.
+    pub slices: usize,
+    /// Distance between slices.
+    pub slice_spacing_mm: f64,
+    /// Distance from the first to the last slice.
+    pub coverage_mm: f64,
+    /// Reconstruction kernel, as in the header.
+    pub kernel: String,
+}
+
+/// The index of the best candidate; `None` without candidates.
+pub fn select(candidates: &[Candidate], rules: &Select) -> Option<usize> {
+    (0..candidates.len()).min_by(|a, b| compare(&candidates[*a], &candidates[*b], rules))
+}
+
+fn compare(a: &Candidate, b: &Candidate, rules: &Select) -> Ordering {
+    let by = |value: &dyn Fn(&Candidate) -> f64| value(a).total_cmp(&value(b));
+    let distance = |candidate: &Candidate| {
+        // The tables round spacings to 0.1 µm. Distances that look equal there are equal here.
+        (((candidate.slice_spacing_mm - rules.target_slice_spacing_mm).abs() * 1e4).round()) / 1e4
+    };
+    rules
+        .prefer
+        .iter()
+        .map(|rule| match rule {
+            Preference::SoftKernel => softness(a).cmp(&softness(b)),
+            Preference::SharpKernel => softness(b).cmp(&softness(a)),
+            Preference::MostSlices => b.slices.cmp(&a.slices),
+            Preference::ThinnestSlices => by(&|candidate| candidate.slice_spacing_mm),
+            Preference::NearestSpacing => by(&distance),
+            Preference::LongestCoverage => by(&|candidate| -candidate.coverage_mm),
+        })
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| a.series_uid.cmp(&b.series_uid))
+}
+
+/// Rank of a kernel: soft, unknown, sharp.
+fn softness(candidate: &Candidate) -> u8 {
+    match sharpness(&candidate.kernel) {
+        Some(Sharpness::Soft) => 0,
+        None => 1,
+        Some(Sharpness::Sharp) => 2,
+    }
+}
+
+/// Selects one series per exam from images and their labels.
+pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -> Cohort {
+    let first_labels = matches.labels.iter().map(|labels| labels.first().copied());
+    let labels: Vec<Option<&Label>> = first_labels.collect();
+    let pairs = found.images.iter().zip(&labels);
+    let columns = pairs.filter_map(|(image, label)| {
+        let columns = &label.as_ref()?.columns;
+        (!columns.is_empty()).then(|| (image.series_uid.clone(), columns.clone()))
+    });
+    let columns = columns.collect();
+    let mut rows: Vec<(CohortRow, Option<Image>)> = Vec::with_capacity(labels.len());
+    for (mut image, label) in found.images.into_iter().zip(labels) {
+        let row = describe(&image, label, rules);
+        // Missing patient and exam IDs of the image come from the labels.
+        image.patient_id.clone_from(&row.patient);
+        if image.exam_id.is_empty() {
+            image.exam_id.clone_from(&row.exam);
+        }
+        rows.push((row, Some(image)));
+    }
+    rows.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
+    exclude_copies(&mut rows);
+    exclude_not_preferred(&mut rows, rules);
+    rows.extend(found.problems.iter().map(|problem| {
+        let path = problem.path.display().to_string();
+        (CohortRow { path, reason: format!("unreadable: {}", problem.reason), ..empty() }, None)
+    }));
+    rows.extend(matches.unused.into_iter().map(|unused| {
+        let label = unused.label;
+        let (value, source, reason) = (label.label, &label.source, &unused.reason);
+        let reason = format!("label-without-series: label {value} in {source} {reason}");
+        let row = CohortRow {
+            patient: label.patient.clone().unwrap_or(unused.patient),
+            exam: label.exam.clone().unwrap_or_default(),
+            series: unused.name,
+            study_date: unused.study_date,
+            label: Some(label.label),
+            reason,
+            ..empty()
+        };
+        (row, None)
+    }));
+    let passed_over = found.skipped;
+    rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
+    let patient_assumed = |(row, _): &&(CohortRow, _)| row.chosen && row.has_flag(PATIENT_ASSUMED);
+    let files = rows.iter().filter(patient_assumed).count();
+    let by_patient = matches.by_patient;
+    let remarks = [
+        (by_patient.exams > 0).then_some(Remark::LabelledByPatient(by_patient)),
+        (files > 0).then_some(Remark::PatientsAssumed { files }),
+    ];
+    let remarks = remarks.into_iter().flatten().collect();
+    let mut cohort = Cohort { columns, passed_over, remarks, ..Cohort::default() };
+    for (row, image) in rows {
+        let parts = image.iter().flat_map(|image| &image.excluded).map(|part| CohortRow {
+            reason: part.reason.clone(),
+            kind: PART.to_owned(),
+            slices: part.slices,
+            patient: row.patient.clone(),
+            exam: row.exam.clone(),
+            series: row.series.clone(),
+            path: row.path.clone(),
+            ..empty()
+        });
+        let parts: Vec<CohortRow> = parts.collect();
+        if let Some(image) = image.filter(|_| row.chosen) {
+            cohort.chosen.push((cohort.rows.len(), image));
+        }
+        cohort.rows.push(row);
+        cohort.rows.extend(parts);
+    }
+    cohort
+}
+
+/// The `kind` of rows for a part of a series: scout views, other stacks.
+const PART: &str = "part";
+
+/// The `kind` of rows that count files that are not images or are not read.
+const PASSED_OVER: &str = "passed-over";
+
+impl CohortRow {
+    /// Whether the row is an image, and not a part of an image, a damaged file, a label or a count of files.
+    pub fn is_image(&self) -> bool {
+        !self.kind.is_empty() && self.kind != PART && self.kind != PASSED_OVER
+    }
+
+    /// Whether the row is a label without a series.
+    pub fn is_label(&self) -> bool {
+        self.kind.is_empty() && self.label.is_some()
+    }
+
+    /// Whether the row has a flag.
+    pub fn has_flag(&self, flag: &str) -> bool {
+        self.flags.split(';').any(|own| own == flag)
+    }
+
+    /// Whether the row counts files of one kind that are not images or are not read.
+    pub fn is_passed_over(&self) -> bool {
+        self.kind == PASSED_OVER
+    }
+}
+
+/// A row for each kind of file that is not an image or is not read, with an example and the count.
+fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
+    let row = |(kind, tally): (SkippedKind, &Tally)| CohortRow {
+        path: tally.example.display().to_string(),
+        kind: PASSED_OVER.to_owned(),
+        slices: tally.files,
+        reason: match kind.remedy() {
+            Some(remedy) => format!("{}: {}; {remedy}", kind.code(), counted(kind, tally.files)),
+            None => format!("{}: {}", kind.code(), counted(kind, tally.files)),
+        },
+        ..empty()
+    };
+    passed_over.iter().map(row).collect()
+}
+
+fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
+    (&row.patient, &row.exam, &row.series, &row.path)
+}
+
+fn empty() -> CohortRow {
+    CohortRow {
+        patient: String::new(),
+        exam: String::new(),
+        series: String::new(),
+        path: String::new(),
+        label: None,
+        split: None,
+        chosen: false,
+        reason: String::new(),
+        kind: String::new(),
+        slices: 0,
+        slice_spacing_mm: None,
+        coverage_mm: None,
+        study_date: String::new(),
+        kernel: String::new(),
+        manufacturer: String::new(),
+        flags: String::new(),
+    }
+}
+
+/// Rows of a cohort without labels: all images as chosen series, excluded files (path and reason), and counts of
+/// other files.
+pub fn unlabelled_rows(
+    images: &[Image],
+    excluded: &[(String, String)],
+    passed_over: &SkippedFiles,
+) -> Vec<CohortRow> {
+    let rows = images.iter().map(|image| CohortRow {
+        chosen: true,
+        reason: String::new(),
+        ..describe(image, None, &Select::default())
+    });
+    let excluded = excluded.iter().map(|(path, reason)| CohortRow {
+        path: path.clone(),
+        reason: reason.clone(),
+        ..empty()
+    });
+    rows.chain(excluded).chain(passed_over_rows(passed_over)).collect()
+}
+
+/// The row of an image, chosen unless a rule excludes the image independent of others.
+fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
+    let grid = image.grid.as_ref().ok();
+    let patient = label.and_then(|label| label.patient.clone());
+    let exam = label.and_then(|label| label.exam.clone());
+    let first_non_empty =
+        |text: &String, other: &str| if text.is_empty() { other.to_owned() } else { text.clone() };
+    let rounded = |mm: f64| (mm * 1e4).round() / 1e4;
+    let mut row = CohortRow {
+        patient: first_non_empty(&image.patient_id, patient.as_deref().unwrap_or_default()),
+        exam: exam.unwrap_or_else(|| first_non_empty(&image.exam_id, &image.series_uid)),
+        series: image.series_uid.clone(),
+        path: image.path.display().to_string(),
+        label: label.map(|label| label.label),
+        split: label.and_then(|label| label.part),
+        chosen: false,
+        reason: String::new(),
+        kind: image.kind.name().to_owned(),
+        slices: image.slices,
+        slice_spacing_mm: grid.map(|grid| rounded(grid.slice_spacing_mm)),
+        coverage_mm: grid.map(|grid| rounded(grid.coverage_mm())),
+        study_date: image.study_date.clone(),
+        kernel: image.kernel.clone(),
+        manufacturer: image.manufacturer.clone(),
+        flags: image.flags.join(";"),
+    };
+    row.reason = match (&image.grid, label) {
+        (Err(refusal), _) => format!("{}: {refusal}", refusal.code()),
+        (_, None) => {
+            "no-label: no label names this series, its folder, its exam or its patient".into()
+        }
+        _ if row.patient.is_empty() && image.kind == Kind::Dicom => {
+            "no-patient: PatientID (0010,0020) is empty and the labels have no patient_id, which is \
+             needed to keep all exams of a patient in one split"
+                .into()
+        }
+        _ if row.patient.is_empty() => {
+            "no-patient: the volume file has no patient and the labels have no patient_id, which is \
+             needed to keep all exams of a patient in one split"
+                .into()
+        }
+        _ if patient.as_ref().is_some_and(|patient| *patient != row.patient) => format!(
+            "patient-mismatch: PatientID (0010,0020) is \"{}\", but patient_id of the labels is \"{}\"",
+            row.patient,
+            patient.unwrap_or_default()
+        ),
+        (Ok(grid), _) => rules::exclusion_reason(image, grid, rules).unwrap_or_default(),
+    };
+    row.chosen = row.reason.is_empty();
+    row
+}
+
+/// Excludes all but one row of each series, for example of a series as DICOM and as a volume file.
+fn exclude_copies(rows: &mut [(CohortRow, Option<Image>)]) {
+    // DICOM is preferred, because its header has the most information.
+    let rank = |row: &CohortRow| (row.kind != "dicom", row.path.clone());
+    let mut kept = HashMap::<String, usize>::new();
+    for index in 0..rows.len() {
+        if !rows[index].0.chosen {
+            continue;
+        }
+        let Some(first) = kept.insert(rows[index].0.series.clone(), index) else { continue };
+        let keep_first = rank(&rows[first].0) <= rank(&rows[index].0);
+        let (keep, exclude) = if keep_first { (first, index) } else { (index, first) };
+        kept.insert(rows[keep].0.series.clone(), keep);
+        let other = rows[keep].0.path.clone();
+        let row = &mut rows[exclude].0;
+        row.chosen = false;
+        row.reason = format!("copy: the same series is used from {other}");
+    }
+}
+
+/// Excludes all but the preferred series of each patient and exam.
+fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
+    let mut exams = BTreeMap::<(String, String), Vec<usize>>::new();
+    for (index, (row, _)) in rows.iter().enumerate().filter(|(_, (row, _))| row.chosen) {
+        exams.entry((row.patient.clone(), row.exam.clone())).or_default().push(index);
+    }
+    for indices in exams.values() {
+        let candidates: Vec<Candidate> = indices
+            .iter()
+            .map(|index| {
+                let row = &rows[*index].0;
+                Candidate {
+                    series_uid: row.series.clone(),
+                    slices: row.slices,
+                    slice_spacing_mm: row.slice_spacing_mm.unwrap_or(f64::INFINITY),
+                    coverage_mm: row.coverage_mm.unwrap_or(0.0),
+                    kernel: row.kernel.clone(),
+                }
+            })
+            .collect();
+        let Some(best) = select(&candidates, rules) else { continue };
+        for (_, index) in indices.iter().enumerate().filter(|(n, _)| *n != best) {
+            let row = &mut rows[*index].0;
+            row.chosen = false;
+            row.reason = format!(
+                "not-preferred: series {} of the same exam is preferred (data.select.prefer)",
+                candidates[best].series_uid
+            );
+        }
+    }
+    for (row, _) in rows.iter_mut().filter(|(row, _)| !row.chosen) {
+        row.split = None;
+    }
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

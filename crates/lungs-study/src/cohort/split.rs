@@ -1,0 +1,415 @@
+//! Assignment of patients to splits.
+
+use super::{Cohort, CohortRow, SplitListError, SplitLists};
+use lungs_base::random;
+use lungs_spec::spec::{Part, Spec, Stratify};
+use rand::seq::SliceRandom;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The patients cannot be split.
+#[derive(Debug, thiserror::Error)]
+pub enum SplitError {
+    /// A patient in two splits.
+    #[error(
+        "patient {patient} is in two splits, {first} and {second}: exams of one patient in two splits \
+         bias the evaluation; put all exams of a patient into one list"
+    )]
+    Leak {
+        /// The patient.
+        patient: String,
+        /// The first split.
+        first: Part,
+        /// The second split.
+        second: Part,
+    },
+    /// A train or valid split without patients.
+    #[error(
+        "the {part} split has no patients; the cohort has {patients} patients, {positives} with a positive \
+         exam; add patients, or change the fractions in [split]"
+    )]
+    Empty {
+        /// The split.
+        part: Part,
+        /// Patients of the cohort.
+        patients: usize,
+        /// Patients with a positive exam.
+        positives: usize,
+    },
+    /// A list of patients is invalid.
+    #[error(transparent)]
+    Lists(#[from] SplitListError),
+}
+
+/// Assigns every chosen row to a split: by lists, or drawn per patient from the seed of the spec, stratified by
+/// whether the patient has a positive exam. If every split has a list or the fraction 0, patients without a list
+/// are excluded.
+pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
+    if spec.data.train_list.is_some() {
+        return check_parts(&cohort.rows);
+    }
+    let lists = SplitLists::read(spec)?;
+    let mut all = patients(&cohort.rows);
+    lists.check_members(all.keys().map(String::as_str))?;
+    let parts = if lists.is_empty() {
+        draw(&all, spec)
+    } else {
+        all.retain(|patient, _| lists.part_of(patient).is_none());
+        draw_unlisted(&all, &lists, spec)
+    };
+    for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
+        row.split = lists.part_of(&row.patient).or_else(|| parts.get(&row.patient).copied());
+    }
+    exclude_without_split(cohort, |row| row.split.is_none());
+    check_parts(&cohort.rows)
+}
+
+/// Excludes patients without a split before preparation: [`assign`] would exclude them later.
+pub(super) fn exclude_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
+    let lists = SplitLists::read(spec)?;
+    if !lists.is_empty() && open_shares(&lists, spec).is_none() {
+        exclude_without_split(cohort, |row| lists.part_of(&row.patient).is_none());
+    }
+    Ok(())
+}
+
+fn exclude_without_split(cohort: &mut Cohort, has_no_split: impl Fn(&CohortRow) -> bool) {
+    let reason = "not-in-split-lists: the patient is in none of split.lists, and every other split has the \
+                  fraction 0";
+    let rows = cohort.rows.iter().enumerate();
+    let excluded = rows.filter(|(_, row)| row.chosen && has_no_split(row));
+    let reasons = excluded.map(|(index, _)| (index, reason.to_owned())).collect();
+    cohort.exclude(reasons);
+}
+
+/// The fractions of the splits without a list, normalised to a sum of 1; `None` if all are 0.
+fn open_shares(lists: &SplitLists, spec: &Spec) -> Option<[f64; 3]> {
+    let split = &spec.split;
+    let share = |part, share| if lists.has(part) { 0.0 } else { share };
+    let shares = [
+        share(Part::Train, split.train),
+        share(Part::Valid, split.valid),
+        share(Part::Test, split.test),
+    ];
+    let sum: f64 = shares.iter().sum();
+    (sum > 0.0).then(|| shares.map(|share| share / sum))
+}
+
+/// Draws patients without a list for the splits without a list, by their normalised fractions; no patients if
+/// all fractions are 0.
+fn draw_unlisted(
+    patients: &BTreeMap<String, bool>,
+    lists: &SplitLists,
+    spec: &Spec,
+) -> BTreeMap<String, Part> {
+    match open_shares(lists, spec) {
+        Some(shares) => draw_shares(patients, shares, spec),
+        None => BTreeMap::new(),
+    }
+}
+
+/// Checks that no patient is in two splits, and that the train and valid splits have patients.
+pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
+    let mut parts = BTreeMap::<&str, Part>::new();
+    for row in rows.iter().filter(|row| row.chosen) {
+        let Some(part) = row.split else { continue };
+        let first = *parts.entry(&row.patient).or_insert(part);
+        if first != part {
+            let patient = row.patient.clone();
+            return Err(SplitError::Leak { patient, first, second: part });
+        }
+    }
+    let patients = patients(rows);
+    let used: BTreeSet<Part> = parts.values().copied().collect();
+    for part in [Part::Train, Part::Valid] {
+        if !used.contains(&part) {
+            let positives = patients.values().filter(|positive| **positive).count();
+            return Err(SplitError::Empty { part, patients: patients.len(), positives });
+        }
+    }
+    Ok(())
+}
+
+/// A warning for each split whose exams all have the same label.
+pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
+    let warning = |part: Part| {
+        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(part));
+        let labels: Vec<bool> = labels.map(|row| row.label == Some(1)).collect();
+        let positives = labels.iter().filter(|positive| **positive).count();
+        let absent = match (labels.len(), positives) {
+            (0, _) => return None,
+            (_, 0) => "positive",
+            (all, positives) if all == positives => "negative",
+            _ => return None,
+        };
+        let effect = match part {
+            Part::Train => "the network cannot learn to distinguish the classes",
+            Part::Valid => "its AUC is undefined, and no epoch can be selected by it",
+            Part::Test => "its AUC is undefined",
+        };
+        let exams = if labels.len() == 1 { "exam" } else { "exams" };
+        Some(format!("none of the {} {part} {exams} is {absent}: {effect}", labels.len()))
+    };
+    [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(warning).collect()
+}
+
+/// Patients of the cohort, and whether each has a positive exam.
+fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
+    let mut patients = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.chosen) {
+        *patients.entry(row.patient.clone()).or_insert(false) |= row.label == Some(1);
+    }
+    patients
+}
+
+/// Draws a split for each patient.
+fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+    match spec.split.folds {
+        0 => {
+            let split = &spec.split;
+            draw_shares(patients, [split.train, split.valid, split.test], spec)
+        }
+        _ => draw_fold(patients, spec),
+    }
+}
+
+/// The patients of each stratum, shuffled with the random stream of its name and `prefix`.
+fn strata<'a>(
+    patients: &'a BTreeMap<String, bool>,
+    spec: &Spec,
+    prefix: &str,
+) -> Vec<Vec<&'a String>> {
+    let strata: &[Option<bool>] = match spec.split.stratify {
+        Stratify::Label => &[Some(false), Some(true)],
+        Stratify::None => &[None],
+    };
+    let members = |stratum: &Option<bool>| {
+        let mut members: Vec<&String> = patients
+            .iter()
+            .filter(|(_, positive)| stratum.is_none_or(|class| class == **positive))
+            .map(|(patient, _)| patient)
+            .collect();
+        let name = match stratum {
+            Some(positive) => format!("{prefix}/positive-{positive}"),
+            None => prefix.to_owned(),
+        };
+        members.shuffle(&mut random::stream(spec.experiment.seed, &name));
+        members
+    };
+    strata.iter().map(members).collect()
+}
+
+/// Draws one fold of a cross-validation. The shuffled patients, one stratum after the other, are assigned to the
+/// folds in turn, so that fold sizes differ by at most one patient, per stratum and in total. The fold is the
+/// test split. Of the other patients, drawn again for each fold, the fraction `train / (train + valid)` trains
+/// and the rest validates. The test split never selects the epoch, so that the pooled predictions of all folds
+/// are unbiased.
+fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+    let split = &spec.split;
+    let fold = split.fold.max(1);
+    let shuffled = strata(patients, spec, "folds").concat();
+    let test_patients: BTreeSet<&String> =
+        shuffled.into_iter().skip(fold - 1).step_by(split.folds).collect();
+    let mut parts = BTreeMap::new();
+    for members in strata(patients, spec, &format!("folds/split-of-fold-{fold}")) {
+        let (test, others): (Vec<&String>, Vec<&String>) =
+            members.into_iter().partition(|patient| test_patients.contains(patient));
+        let share = split.train / (split.train + split.valid);
+        let train = (share * others.len() as f64).round() as usize;
+        parts.extend(test.into_iter().map(|patient| (patient.clone(), Part::Test)));
+        for (index, patient) in others.into_iter().enumerate() {
+            let part = if index < train { Part::Train } else { Part::Valid };
+            parts.insert(patient.clone(), part);
+        }
+    }
+    parts
+}
+
+/// Draws splits by their fractions. Within a stratum, the first fraction of the shuffled patients is the train
+/// split, the next one the valid split, and the rest the test split; the limits are rounded.
+fn draw_shares(
+    patients: &BTreeMap<String, bool>,
+    [train, valid, _]: [f64; 3],
+    spec: &Spec,
+) -> BTreeMap<String, Part> {
+    let mut parts = BTreeMap::new();
+    for members in strata(patients, spec, "split") {
+        let limit = |share: f64| (share * members.len() as f64).round() as usize;
+        let (train, valid) = (limit(train), limit(train + valid));
+        for (index, patient) in members.into_iter().enumerate() {
+            let part = if index < train {
+                Part::Train
+            } else if index < valid {
+                Part::Valid
+            } else {
+                Part::Test
+            };
+            parts.insert(patient.clone(), part);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lungs_spec::spec::{Overrides, load};
+    use proptest::prelude::*;
+
+    fn spec(set: &[&str]) -> Spec {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spec.toml");
+        std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n").unwrap();
+        let set = set.iter().map(|s| s.to_string()).collect();
+        load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
+    }
+
+    fn row(patient: usize, exam: usize, label: u8) -> CohortRow {
+        CohortRow {
+            patient: format!("P{patient:03}"),
+            exam: format!("P{patient:03}-E{exam}"),
+            series: format!("1.{patient}.{exam}"),
+            path: String::new(),
+            label: Some(label),
+            split: None,
+            chosen: true,
+            reason: String::new(),
+            kind: "dicom".into(),
+            slices: 100,
+            slice_spacing_mm: Some(2.0),
+            coverage_mm: Some(198.0),
+            study_date: String::new(),
+            kernel: String::new(),
+            manufacturer: String::new(),
+            flags: String::new(),
+        }
+    }
+
+    fn cohort(labels: &[Vec<u8>]) -> Cohort {
+        let rows = labels.iter().enumerate().flat_map(|(patient, exams)| {
+            exams.iter().enumerate().map(move |(exam, label)| row(patient, exam, *label))
+        });
+        Cohort { rows: rows.collect(), ..Cohort::default() }
+    }
+
+    proptest! {
+        /// The original package splits series, so that patients are in both training and validation.
+        #[test]
+        fn no_patient_is_in_two_splits(
+            labels in prop::collection::vec(prop::collection::vec(0u8..2, 1..4), 12..60),
+            seed in 0u64..1000,
+        ) {
+            let spec = spec(&[&format!("experiment.seed={seed}"), "split.train=0.5", "split.test=0.2"]);
+            let mut cohort = cohort(&labels);
+            if assign(&mut cohort, &spec).is_ok() {
+                prop_assert!(cohort.rows.iter().all(|row| row.split.is_some()));
+                for a in &cohort.rows {
+                    for b in cohort.rows.iter().filter(|b| b.patient == a.patient) {
+                        prop_assert_eq!(a.split, b.split);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strata_keep_the_fractions() {
+        let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
+        let mut cohort = cohort(&labels);
+        assign(&mut cohort, &spec(&[])).unwrap();
+        let count = |part, label| {
+            let matches = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
+            cohort.rows.iter().filter(matches).count()
+        };
+        assert_eq!((count(Part::Train, 1), count(Part::Valid, 1)), (14, 6));
+        assert_eq!((count(Part::Train, 0), count(Part::Valid, 0)), (56, 24));
+    }
+
+    #[test]
+    fn the_draw_depends_on_the_seed_and_not_on_the_order_of_rows() {
+        let labels: Vec<Vec<u8>> =
+            (0..40).map(|patient| vec![u8::from(patient % 2 == 0)]).collect();
+        let parts = |set: &[&str], reverse: bool| {
+            let mut cohort = cohort(&labels);
+            if reverse {
+                cohort.rows.reverse();
+            }
+            assign(&mut cohort, &spec(set)).unwrap();
+            cohort.rows.sort_by(|a, b| a.series.cmp(&b.series));
+            cohort.rows.iter().map(|row| row.split).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&[], false), parts(&[], true));
+        assert_ne!(parts(&[], false), parts(&["experiment.seed=38"], false));
+    }
+
+    #[test]
+    fn every_patient_is_tested_in_one_fold_and_folds_have_equal_sizes() {
+        // 23 patients of which 8 are positive, with one to three exams each.
+        let labels: Vec<Vec<u8>> =
+            (0..23).map(|patient| vec![u8::from(patient % 3 == 0); 1 + patient % 3]).collect();
+        let mut test_counts = BTreeMap::<String, usize>::new();
+        let mut counts = Vec::new();
+        for fold in 1..=5 {
+            let mut cohort = cohort(&labels);
+            let set = ["split.folds=5", &format!("split.fold={fold}")];
+            assign(&mut cohort, &spec(&set)).unwrap();
+            let of = |part| -> BTreeSet<String> {
+                let rows = cohort.rows.iter().filter(|row| row.split == Some(part));
+                rows.map(|row| row.patient.clone()).collect()
+            };
+            let positive = |patient: &String| patient[1..].parse::<usize>().unwrap() % 3 == 0;
+            for patient in of(Part::Test) {
+                *test_counts.entry(patient).or_default() += 1;
+            }
+            let positives = of(Part::Test).into_iter().filter(positive).count();
+            counts.push((of(Part::Test).len(), positives));
+            // 70 % and 30 % of the patients outside the test split, in both classes.
+            let others = 23 - of(Part::Test).len();
+            assert!((of(Part::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
+            assert_eq!(of(Part::Train).len() + of(Part::Valid).len(), others);
+        }
+        assert_eq!(test_counts.len(), 23);
+        assert!(test_counts.values().all(|count| *count == 1));
+        assert!(counts.iter().all(|(all, _)| [4, 5].contains(all)), "{counts:?}");
+        assert!(counts.iter().all(|(_, positives)| [1, 2].contains(positives)), "{counts:?}");
+    }
+
+    #[test]
+    fn splits_with_one_label_only_have_a_warning() {
+        let mut rows = vec![row(1, 1, 0), row(2, 1, 1), row(3, 1, 0), row(4, 1, 1), row(4, 2, 1)];
+        let parts = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Test];
+        for (row, part) in rows.iter_mut().zip(parts) {
+            row.split = Some(part);
+        }
+        assert_eq!(
+            split_warnings(&rows),
+            [
+                "none of the 1 valid exam is positive: its AUC is undefined, and no epoch can be \
+                 selected by it",
+                "none of the 2 test exams is negative: its AUC is undefined",
+            ]
+        );
+        rows[2].split = Some(Part::Train);
+        rows[3].label = Some(0);
+        assert_eq!(split_warnings(&rows), [""; 0]);
+    }
+
+    #[test]
+    fn a_patient_in_two_splits_is_an_error() {
+        let mut rows = vec![row(1, 1, 0), row(1, 2, 1)];
+        rows[0].split = Some(Part::Train);
+        rows[1].split = Some(Part::Valid);
+        let message = check_parts(&rows).unwrap_err().to_string();
+        assert!(
+            message.starts_with("patient P001 is in two splits, train and valid:"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn too_few_patients_are_an_error_with_their_number() {
+        let mut cohort = cohort(&[vec![1]]);
+        let message = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
+        assert!(message.starts_with("the valid split has no patients"), "{message}");
+        assert!(message.contains("the cohort has 1 patients, 1 with a positive exam"), "{message}");
+    }
+}

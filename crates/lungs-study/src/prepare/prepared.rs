@@ -1,0 +1,103 @@
+//! Volumes that were already prepared, by this program or by the Python package `lungs`: they are only cropped
+//! to the requested size around the stored lung box. Segmenting the lungs again would include the padding,
+//! and resampling again would blur the volume.
+
+use super::preview::{self, Picture};
+use super::{Prepared, Row, Settings};
+use lungs_image::formats::{Format, Source};
+use lungs_image::images::{Image, Kind};
+use lungs_image::volume::{Lungs, Mask, Volume, crop, crop_original};
+
+/// Relative tolerance of spacings: the spacing of a grid with aligned ends is only close to its target.
+const SPACING_TOLERANCE: f64 = 0.01;
+
+/// The lung box of a prepared volume that has the requested spacing: the box in the file, else the whole volume,
+/// because the Python package centred the lungs in it. `None` for an image that must be prepared.
+pub(super) fn lung_box(image: &Image, settings: &Settings) -> Option<LungBox> {
+    let Kind::File(Some(header)) = &image.kind else { return None };
+    let has_spacing = header
+        .geometry
+        .spacing_mm
+        .iter()
+        .zip(settings.spacing_mm)
+        .all(|(found, requested)| (found - requested).abs() <= SPACING_TOLERANCE * requested);
+    (header.format == Format::Prepared && has_spacing).then(|| LungBox {
+        is_from_file: header.lung_box.is_some(),
+        ends: header.lung_box.unwrap_or_else(|| {
+            // The centre of an even length is the voxel after the middle, as for crops.
+            header.shape().map(|length| [0, length as i64 - i64::from(length % 2 == 1)])
+        }),
+    })
+}
+
+/// The scan that an image was prepared from; `None` when the file does not name it.
+pub(super) fn source(image: &Image) -> Option<&Source> {
+    match &image.kind {
+        Kind::File(Some(header)) => header.source.as_deref(),
+        _ => None,
+    }
+}
+
+/// Whether an image was already prepared with other settings than these.
+pub fn has_other_settings(image: &Image, settings: &Settings) -> bool {
+    source(image).is_some_and(|source| source.prepared_as != settings.voxel_settings())
+}
+
+/// The lung box of a volume that was already prepared.
+pub(super) struct LungBox {
+    /// First and last voxel along depth, height, width.
+    ends: [[i64; 2]; 3],
+    /// Whether the box is stored in the file.
+    is_from_file: bool,
+}
+
+/// Crops the volume around the lung box, fills the row and draws the preview.
+pub(super) fn cut(
+    volume: &Volume,
+    lung_box: LungBox,
+    settings: &Settings,
+    row: &mut Row,
+) -> (Prepared, Picture) {
+    let dim: [usize; 3] = volume.hu.dim().into();
+    let clamp = |axis: usize, voxel: i64| voxel.clamp(0, dim[axis] as i64 - 1) as usize;
+    let centre: [usize; 3] = std::array::from_fn(|axis| {
+        let [first, last] = lung_box.ends[axis];
+        clamp(axis, first.saturating_add(last).div_euclid(2))
+    });
+    let bounding_box: [[usize; 2]; 3] =
+        std::array::from_fn(|axis| lung_box.ends[axis].map(|voxel| clamp(axis, voxel)));
+    let size = settings.size;
+    let crop = if settings.compat {
+        crop_original(volume, centre, size)
+    } else {
+        crop(volume, centre, size, settings.lower_hu.round() as i16)
+    };
+    let start: [i64; 3] = std::array::from_fn(|axis| centre[axis] as i64 - (size[axis] / 2) as i64);
+    if lung_box.is_from_file {
+        let [z, y, x] = bounding_box.map(|ends| ends.map(Some));
+        [row.box_z0, row.box_z1] = z;
+        [row.box_y0, row.box_y1] = y;
+        [row.box_x0, row.box_x1] = x;
+    }
+    [row.centre_z, row.centre_y, row.centre_x] = centre.map(Some);
+    [row.crop_d, row.crop_h, row.crop_w] = size.map(Some);
+    row.flags = [row.flags.as_str(), "prepared-before"]
+        .into_iter()
+        .filter(|flags| !flags.is_empty())
+        .collect::<Vec<_>>()
+        .join(";");
+    row.note_beyond_crop(start, volume.geometry.spacing_mm);
+    let lungs = Lungs {
+        mask: Mask::empty(dim),
+        left_ml: 0.0,
+        right_ml: 0.0,
+        bounding_box,
+        centre_voxel: centre,
+        centre_mm: volume.geometry.position_mm(centre.map(|voxel| voxel as f64)),
+        flags: Vec::new(),
+    };
+    let picture = preview::draw(volume, &lungs, start, settings);
+    let lung_box =
+        std::array::from_fn(|axis| lung_box.ends[axis].map(|end| end.saturating_sub(start[axis])));
+    (Prepared { volume: crop, lung_box }, picture)
+}

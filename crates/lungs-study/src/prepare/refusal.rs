@@ -1,0 +1,69 @@
+//! Reasons why an image is excluded in preparation.
+
+use lungs_image::dicom::SeriesRefusal;
+use lungs_image::images::ImageRefusal;
+use lungs_image::volume::{ResampleError, SegmentationError};
+
+/// Why a series is excluded in preparation, with the value found and the limit.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The image does not form a volume.
+    #[error(transparent)]
+    Image(#[from] ImageRefusal),
+    /// The distance between slices exceeds the limit.
+    #[error("slices are {found_mm:.3} mm apart, expected at most {limit_mm} mm")]
+    SliceSpacing {
+        /// Distance between slices.
+        found_mm: f64,
+        /// Maximum distance.
+        limit_mm: f64,
+    },
+    /// The volume cannot be resampled.
+    #[error(transparent)]
+    Resample(#[from] ResampleError),
+    /// The lungs were not found or are too small.
+    #[error(transparent)]
+    Lungs(#[from] SegmentationError),
+    /// The volume was prepared with other settings, and its scan is not available.
+    #[error(
+        "prepared with other [preprocess] settings or another version of lungs, and the original scan is \
+         not available; fetch it again with `lungs fetch … --prepare` and this spec"
+    )]
+    PreparedOtherwise,
+    /// A panic while this series was prepared.
+    #[error("preparing this series failed unexpectedly: {message}; please report it")]
+    Defect {
+        /// Message of the panic.
+        message: String,
+    },
+}
+
+impl From<SeriesRefusal> for Refusal {
+    fn from(refusal: SeriesRefusal) -> Self {
+        Self::Image(refusal.into())
+    }
+}
+
+impl Refusal {
+    /// The stable code of the reason, for tables.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Image(refusal) => refusal.code(),
+            Self::SliceSpacing { .. } => "wide-slices",
+            Self::Resample(_) => "not-resampled",
+            Self::Lungs(SegmentationError::NoBody) => "no-body",
+            Self::Lungs(SegmentationError::TooSmall { .. }) => "small-lungs",
+            Self::Lungs(SegmentationError::TooFewSlices { .. }) => "too-short",
+            Self::Lungs(SegmentationError::BoxTooSmall { .. }) => "small-box",
+            Self::Lungs(_) => "no-lungs",
+            Self::PreparedOtherwise => "prepared-otherwise",
+            Self::Defect { .. } => "defect",
+        }
+    }
+
+    /// Whether the exclusion depends on the files' content and the settings alone, so that the same inputs are
+    /// excluded again.
+    pub(super) fn is_reproducible(&self) -> bool {
+        !matches!(self, Self::Image(_) | Self::Defect { .. })
+    }
+}

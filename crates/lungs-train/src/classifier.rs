@@ -1,0 +1,132 @@
+//! The computation of one step: logits of a batch, its loss, and the gradients.
+
+use super::batches::HostBatch;
+use super::footprint::DeviceFailure;
+use super::objective::Objective;
+use super::windowing::window_of;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use lungs_net::model::{BatchStatistics, I3d};
+use lungs_spec::spec::Spec;
+
+/// A batch on the device.
+#[derive(Debug)]
+pub struct Batch {
+    /// Windowed voxels, `[batch, channel, depth, height, width]`.
+    pub voxels: Tensor<5>,
+    /// 0 or 1 for each exam.
+    pub labels: Vec<usize>,
+    /// The training objective.
+    pub objective: Objective,
+    /// This batch's share of the optimizer step's exams. It scales the loss, so that the gradients of
+    /// the step's batches add up to the gradient of the mean over all its exams.
+    pub share: f64,
+    /// Seed of the dropout masks.
+    pub dropout_seed: u64,
+    /// Whether to use gradient checkpointing.
+    pub gradient_checkpointing: bool,
+}
+
+/// Loss and logits of a batch, on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchOutput {
+    /// Mean loss over the batch.
+    pub loss: f64,
+    /// Two logits for each exam.
+    pub logits: Vec<[f64; 2]>,
+}
+
+/// The result of a training step, besides the gradients.
+#[derive(Debug)]
+pub struct TrainStepOutput {
+    /// Loss and logits, unless the device failed.
+    pub output: Result<BatchOutput, DeviceFailure>,
+    /// The batch statistics, for [`I3d::update_running_statistics`] after the optimizer's step.
+    pub statistics: BatchStatistics,
+}
+
+/// The result of an inference step, unless the device failed.
+#[derive(Debug)]
+pub struct InferenceOutput(pub Result<BatchOutput, DeviceFailure>);
+
+impl ItemLazy for InferenceOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
+    }
+}
+
+impl ItemLazy for TrainStepOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
+    }
+}
+
+impl Batch {
+    /// Copies a batch to the device.
+    pub(super) fn new(
+        host: HostBatch,
+        labels: Vec<usize>,
+        objective: Objective,
+        spec: &Spec,
+        device: &Device,
+    ) -> Self {
+        let voxels = host.voxels.on_device(host.shape, window_of(spec), device);
+        let gradient_checkpointing = spec.train.recompute;
+        Self { voxels, labels, objective, share: 1.0, dropout_seed: 0, gradient_checkpointing }
+    }
+}
+
+/// A network as burn-train's traits see it: one that learns from and scores batches of exams.
+#[derive(Clone, Copy, Debug)]
+pub struct Classifier<'a>(pub &'a I3d);
+
+impl TrainStep for Classifier<'_> {
+    type Input = Batch;
+    type Output = TrainStepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<TrainStepOutput> {
+        let Batch { voxels, labels, objective, share, dropout_seed, gradient_checkpointing } =
+            batch;
+        let mut loss = Ok(TensorData::new(vec![f64::NAN], [1]));
+        let mut weighted_loss = |logits: Tensor<2>| {
+            let mean = objective.mean(logits, &labels);
+            loss = mean.try_to_data();
+            mean * share
+        };
+        let (logits, statistics, grads) = if gradient_checkpointing {
+            let step = self.0.step_with_gradient_checkpointing(voxels, dropout_seed, weighted_loss);
+            (step.logits, step.statistics, step.gradients)
+        } else {
+            let (logits, statistics) = self.0.forward_train(voxels, dropout_seed);
+            let gradients = weighted_loss(logits.clone()).backward();
+            (logits, statistics, GradientsParams::from_grads(gradients, self.0))
+        };
+        let output = loss.map_err(DeviceFailure::from).and_then(|loss| {
+            let loss = loss.iter::<f64>().next().unwrap_or(f64::NAN);
+            Ok(BatchOutput { loss, logits: to_host(logits)? })
+        });
+        TrainOutput { grads, item: TrainStepOutput { output, statistics } }
+    }
+}
+
+impl InferenceStep for Classifier<'_> {
+    type Input = Batch;
+    type Output = InferenceOutput;
+
+    fn step(&self, batch: Batch) -> InferenceOutput {
+        let logits = match to_host(self.0.forward(batch.voxels)) {
+            Ok(logits) => logits,
+            Err(failure) => return InferenceOutput(Err(failure)),
+        };
+        let losses = logits.iter().zip(&batch.labels);
+        let sum: f64 = losses.map(|(logits, label)| batch.objective.of_exam(logits, *label)).sum();
+        InferenceOutput(Ok(BatchOutput { loss: sum / logits.len().max(1) as f64, logits }))
+    }
+}
+
+/// `[batch, 2]` logits on the host.
+fn to_host(logits: Tensor<2>) -> Result<Vec<[f64; 2]>, DeviceFailure> {
+    let values: Vec<f64> = logits.try_into_data()?.iter::<f64>().collect();
+    Ok(values.as_chunks::<2>().0.to_vec())
+}

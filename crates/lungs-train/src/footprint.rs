@@ -1,0 +1,146 @@
+//! Memory of a training step, and failures of devices.
+
+use burn::tensor::ExecutionError;
+use lungs_spec::spec::Spec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 3.2 GB for
+/// 220×224×224 with the weights (measured on the CPU in float32, docs/performance.md).
+const BYTES_PER_VOXEL: f64 = 265.0;
+/// The same with gradient checkpointing (`train.recompute`): 1.9 GB.
+const BYTES_PER_VOXEL_CHECKPOINTED: f64 = 155.0;
+
+/// Estimated bytes that one device needs for a training step of the spec, whose network has
+/// `parameters` numbers.
+pub fn step_bytes(spec: &Spec, parameters: usize) -> f64 {
+    let [_, height, width] = spec.preprocess.size;
+    let voxels = (spec.model.slices * height * width * spec.train.batch_size) as f64;
+    let per_voxel =
+        if spec.train.recompute { BYTES_PER_VOXEL_CHECKPOINTED } else { BYTES_PER_VOXEL };
+    // Weights, gradients and Adam's two moments; the EMA is one more copy.
+    let copies = if spec.train.weight_average > 0.0 { 5.0 } else { 4.0 };
+    per_voxel * voxels * spec.model.width + copies * 4.0 * parameters as f64
+}
+
+/// A device failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceFailure {
+    /// Not enough memory; the device's message.
+    OutOfMemory(String),
+    /// Any other failure; the device's message.
+    Other(String),
+}
+
+impl DeviceFailure {
+    /// Classifies the message of a device or of a panic.
+    fn from_message(message: &str) -> Self {
+        let lower = message.to_lowercase();
+        let out_of_memory = ["out of memory", "out-of-memory", "out_of_memory", "outofmemory"]
+            .iter()
+            .chain(&["out of device memory", "memory allocation", "alloc_failed"])
+            .any(|phrase| lower.contains(phrase));
+        // A backtrace lists addresses of the program's own code.
+        let message = message.split("Backtrace").next().unwrap_or_default();
+        let lines: Vec<&str> = message.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let message = lines.join(" ").chars().take(400).collect();
+        if out_of_memory { Self::OutOfMemory(message) } else { Self::Other(message) }
+    }
+}
+
+impl From<ExecutionError> for DeviceFailure {
+    fn from(error: ExecutionError) -> Self {
+        Self::from_message(&error.to_string())
+    }
+}
+
+/// Runs work on a device. Some GPU failures are panics; they become a [`DeviceFailure`].
+pub(super) fn catch_panic<T>(
+    work: impl FnOnce() -> Result<T, DeviceFailure>,
+) -> Result<T, DeviceFailure> {
+    // Unwind safe: the work's own values are dropped, and a step does not change the borrowed network.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        Err(DeviceFailure::from_message(message))
+    })
+}
+
+/// Advice for a device with too little memory, for a spec whose step takes about this many bytes.
+pub fn advice(spec: &Spec, bytes: f64) -> String {
+    let train = &spec.train;
+    let mut remedies = vec![];
+    if train.batch_size > 1 {
+        let smaller = if train.batch_size.is_multiple_of(2) { train.batch_size / 2 } else { 1 };
+        remedies.push(format!(
+            "train.batch_size = {smaller} with train.accumulate = {} (the same number of exams \
+             per step, but smaller batches for batch normalisation)",
+            train.accumulate * train.batch_size / smaller
+        ));
+    }
+    if !train.recompute {
+        remedies.push(
+            "train.recompute = true (gradient checkpointing: 0.6 times the memory, 1.6 times the \
+             time)"
+                .to_owned(),
+        );
+    }
+    remedies.push("a smaller preprocess.size or model.width".to_owned());
+    remedies.push("a device with more memory".to_owned());
+    let [_, height, width] = spec.preprocess.size;
+    let slices = spec.model.slices;
+    format!(
+        "a training step of {} exam(s) of {slices}×{height}×{width} voxels at width {} needs about \
+         {:.1} GB (estimated); try {}",
+        train.batch_size,
+        spec.model.width,
+        bytes / 1e9,
+        remedies.join(", or ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::spec;
+
+    #[test]
+    fn messages_of_devices_are_classified() {
+        for message in [
+            "An out-of-memory error happened during launch\nCaused by:\n  CUDA_ERROR\nBacktrace\n  0: x",
+            "out of device memory allocating 4294967296 bytes\n",
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+        ] {
+            let DeviceFailure::OutOfMemory(short) = DeviceFailure::from_message(message) else {
+                panic!("{message}")
+            };
+            assert!(!short.contains('\n') && !short.contains("0: x"), "{short}");
+        }
+        let other = DeviceFailure::from_message("an illegal memory access was encountered");
+        assert!(matches!(other, DeviceFailure::Other(_)));
+    }
+
+    #[test]
+    fn a_panic_becomes_a_failure_with_its_message() {
+        let result = catch_panic::<()>(|| panic!("out of memory: {} bytes", 12));
+        assert_eq!(result, Err(DeviceFailure::OutOfMemory("out of memory: 12 bytes".into())));
+        assert_eq!(catch_panic(|| Ok(3)), Ok(3));
+    }
+
+    #[test]
+    fn advice_names_the_remaining_remedies() {
+        let first = advice(&spec(&["train.batch_size=4"]), 5.23e9);
+        assert!(first.contains("about 5.2 GB"), "{first}");
+        assert!(first.contains("train.batch_size = 2 with train.accumulate = 2"), "{first}");
+        assert!(first.contains("train.recompute = true"), "{first}");
+        let odd = advice(&spec(&["train.batch_size=3", "train.accumulate=2"]), 5.23e9);
+        assert!(odd.contains("train.batch_size = 1 with train.accumulate = 6"), "{odd}");
+        let last = advice(&spec(&["train.batch_size=1", "train.recompute=true"]), 5.23e9);
+        assert!(
+            !last.contains("train.batch_size =") && !last.contains("train.recompute"),
+            "{last}"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! The initial network: the spec's architecture with the spec's initial weights.
+
+use super::checkpoint::{self, CheckpointError};
+use super::selected_epoch_of;
+use burn::tensor::Device;
+use lungs_net::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
+use lungs_net::weights::{self, LoadError, LoadedNetwork};
+use lungs_spec::results::{ResultsError, RunFolder};
+use lungs_spec::spec::{
+    BatchNorm, Contract, ContractError, InitHead, InitPreprocess, Precision, Spec,
+};
+use std::path::{Path, PathBuf};
+
+/// The network cannot be initialised from `model.init`.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The weights cannot be read.
+    #[error("model.init: {0}")]
+    Load(#[from] LoadError),
+    /// The weights do not fit the spec's network.
+    #[error("model.init = \"{path}\": {source}")]
+    Weights {
+        /// `model.init`.
+        path: String,
+        /// What does not fit.
+        source: WeightsError,
+    },
+    /// The weights have another width.
+    #[error(
+        "model.init = \"{path}\" is a network of width {actual}, but model.width is {expected}; set \
+         model.width = {actual}"
+    )]
+    Width {
+        /// `model.init`.
+        path: String,
+        /// Width of the weights.
+        actual: f64,
+        /// Width of the spec.
+        expected: f64,
+    },
+    /// The classifier cannot be loaded.
+    #[error(
+        "model.init = \"{path}\" {classifier}, but model.init_head is \"load\"; set \
+         model.init_head = \"new\" for a new random classifier with 2 classes"
+    )]
+    Head {
+        /// `model.init`.
+        path: String,
+        /// The classifier of the weights, in words.
+        classifier: String,
+    },
+    /// The weights were trained with other preprocessing.
+    #[error(
+        "model.init = \"{path}\" was trained with different preprocessing:\n{}\n\
+         set these keys to the same values, or set model.init_preprocess = \"any\" to accept the \
+         difference",
+        .differences.join("\n")
+    )]
+    Preparation {
+        /// `model.init`.
+        path: String,
+        /// One line for each key.
+        differences: Vec<String>,
+    },
+    /// The metadata of the weights is invalid.
+    #[error("model.init = \"{path}\": {source}")]
+    Contract {
+        /// `model.init`.
+        path: String,
+        /// The fault.
+        source: ContractError,
+    },
+    /// The checkpoint of the weights is damaged.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The run of the weights cannot be used.
+    #[error(transparent)]
+    Run(#[from] ResultsError),
+    /// The run of the weights has no trained epoch.
+    #[error("{run} has no trained epoch, so it has no weights to load")]
+    NothingTrained {
+        /// The run.
+        run: PathBuf,
+    },
+    /// The spec describes no network.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// The spec's network, with random weights from its seed.
+pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
+    let config = I3dConfig {
+        classes: 2,
+        in_channels: spec.model.channels,
+        width_multiplier: spec.model.width,
+        keep_prob: spec.model.keep_prob,
+    };
+    let network = config.init(spec.experiment.seed, device)?.with_frozen(&spec.train.freeze);
+    let network = match spec.model.batch_norm {
+        BatchNorm::Train => network,
+        BatchNorm::Frozen => network.with_frozen_statistics(),
+    };
+    Ok(match spec.runtime.precision {
+        Precision::F32 => network,
+        Precision::Bf16 => network.with_bf16_convolutions(),
+    })
+}
+
+/// The network before the first step, with the spec's initial weights.
+pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
+    let network = network(spec, device)?;
+    let Some(loaded) = initial_weights(spec)? else { return Ok(network) };
+    let mut variables = loaded.variables;
+    if spec.model.init_head == InitHead::New {
+        variables.extend(network.variables().into_iter().filter(is_head));
+    }
+    let path = spec.model.init.clone();
+    network.with_variables(variables).map_err(|source| InitError::Weights { path, source })
+}
+
+/// The weights of `model.init`, converted for the spec's network; without a classifier if the spec
+/// asks for a new one. `None` if `model.init` is `"random"`.
+pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> {
+    let path = spec.model.init.clone();
+    let Some(file) = initial_file(spec)? else { return Ok(None) };
+    let head = match spec.model.init_head {
+        InitHead::Load => weights::Head::Keep,
+        InitHead::New => weights::Head::Drop,
+    };
+    let loaded = weights::load(&file, None, head)?.with_channels(spec.model.channels);
+    let (actual, expected) = (loaded.config.width_multiplier, spec.model.width);
+    if shapes(&loaded.config) != shapes(&I3dConfig { width_multiplier: expected, ..loaded.config })
+    {
+        return Err(InitError::Width { path, actual, expected });
+    }
+    if spec.model.init_preprocess == InitPreprocess::Same {
+        let contract = Contract::from_metadata(&loaded.metadata)
+            .map_err(|source| InitError::Contract { path: path.clone(), source })?;
+        let differences: Vec<String> = contract.map_or_else(Vec::new, |contract| {
+            let differences = contract.differences(&Contract::of(spec)).into_iter();
+            differences
+                .map(|(key, theirs, ours)| {
+                    format!("  {key}: {theirs} in the weights, {ours} in the spec")
+                })
+                .collect()
+        });
+        if !differences.is_empty() {
+            return Err(InitError::Preparation { path, differences });
+        }
+    }
+    match (spec.model.init_head, loaded.has_head(), loaded.config.classes) {
+        (InitHead::New, ..) => Ok(Some(loaded)),
+        (InitHead::Load, true, 2) => Ok(Some(loaded)),
+        (InitHead::Load, true, classes) => {
+            let classifier = format!("has a classifier with {classes} classes, expected 2");
+            Err(InitError::Head { path, classifier })
+        }
+        (InitHead::Load, false, _) => {
+            Err(InitError::Head { path, classifier: "has no classifier".to_owned() })
+        }
+    }
+}
+
+fn shapes(config: &I3dConfig) -> Vec<(String, Vec<usize>)> {
+    config.variable_shapes()
+}
+
+/// The weights file of `model.init`: the path itself, or the weights of a run's selected epoch. `None`
+/// for `"random"`.
+pub fn initial_file(spec: &Spec) -> Result<Option<PathBuf>, InitError> {
+    if spec.model.init == "random" {
+        return Ok(None);
+    }
+    let path = Path::new(&spec.model.init);
+    match RunFolder::find(path) {
+        Ok(run) => Ok(Some(selected_weights(&run)?)),
+        Err(_) => Ok(Some(path.to_owned())),
+    }
+}
+
+/// The weights file of a run's selected epoch.
+pub fn selected_weights(run: &RunFolder) -> Result<PathBuf, InitError> {
+    let nothing_trained = || InitError::NothingTrained { run: run.root().to_owned() };
+    let epoch = selected_epoch_of(run)?.ok_or_else(nothing_trained)?;
+    Ok(checkpoint::weights_file(&run.checkpoint(epoch))?)
+}

@@ -1,0 +1,149 @@
+//! Predictions of the network for exams.
+
+use super::batches::{BatchReader, Purpose, read_ahead};
+use super::classifier::Classifier;
+use super::footprint::{DeviceFailure, advice, catch_panic, step_bytes};
+use super::objective::Objective;
+use super::order::Draw;
+use super::replicas::Replicas;
+use super::windowing::Windowing;
+use super::{Batch, Exam, TrainingError, Watch};
+use burn::tensor::Device;
+use burn::train::InferenceStep;
+use lungs_net::model::I3d;
+use lungs_spec::results::{MetricsRow, PredictionRow};
+use lungs_spec::spec::{Part, Spec};
+use lungs_stats as evaluation;
+
+/// One exam's logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExamLogits {
+    /// Index in the list of exams.
+    pub exam: usize,
+    /// Logits of the classes "no cancer" and "cancer".
+    pub logits: [f64; 2],
+}
+
+impl ExamLogits {
+    /// Log-odds of cancer.
+    pub fn log_odds(&self) -> f64 {
+        self.logits[1] - self.logits[0]
+    }
+
+    /// Probability of cancer.
+    pub fn probability(&self) -> f64 {
+        1.0 / (1.0 + (-self.log_odds()).exp())
+    }
+
+    /// The row of a predictions file.
+    pub fn row(&self, exams: &[Exam]) -> PredictionRow {
+        let exam = &exams[self.exam];
+        PredictionRow {
+            exam: exam.exam.clone(),
+            patient: exam.patient.clone(),
+            series: exam.series.clone(),
+            label: exam.label,
+            logit: self.log_odds(),
+            probability: self.probability(),
+        }
+    }
+}
+
+/// Predicts exams in evaluation mode: no dropout, running statistics. The network is on the first
+/// device, and all devices share the batches. Results are in the order of the exams, whatever the
+/// batch size and the number of devices.
+pub fn score(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    devices: &[Device],
+    watch: &dyn Watch,
+) -> Result<Vec<ExamLogits>, TrainingError> {
+    let logits = score_until(network, spec, exams, devices, watch, &|| false)?;
+    Ok(logits.unwrap_or_default())
+}
+
+/// [`score`], or `None` if `stop` returns true between two batches.
+pub(super) fn score_until(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    devices: &[Device],
+    watch: &dyn Watch,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<ExamLogits>>, TrainingError> {
+    let draws: Vec<Draw> = (0..exams.len()).map(Draw::once).collect();
+    let order = draws.chunks(spec.train.batch_size).map(<[Draw]>::to_vec).collect();
+    let windowing = Windowing::of(&devices[0]);
+    let reader = BatchReader { spec, exams, purpose: Purpose::Score, windowing };
+    // The loss is not used.
+    let objective = Objective::new(spec, &[]);
+    let replicas = Replicas::new(network, devices);
+    std::thread::scope(|scope| {
+        let mut batches = read_ahead(scope, reader, order);
+        let mut all_logits = Vec::with_capacity(exams.len());
+        loop {
+            if stop() {
+                return Ok(None);
+            }
+            let hosts = batches.by_ref().take(devices.len()).collect::<Result<Vec<_>, _>>()?;
+            if hosts.is_empty() {
+                return Ok(Some(all_logits));
+            }
+            let work = hosts.into_iter().zip(devices).collect();
+            let results = replicas.each(work, |network, (host, device)| {
+                let indices = host.exams.clone();
+                let labels = indices.iter().map(|exam| usize::from(exams[*exam].label)).collect();
+                let batch = Batch::new(host, labels, objective, spec, device);
+                let output = catch_panic(|| InferenceStep::step(&Classifier(network), batch).0)?;
+                Ok((indices, output.logits))
+            });
+            for result in results {
+                let (indices, logits) = result.map_err(|failure| match failure {
+                    DeviceFailure::OutOfMemory(message) => {
+                        let bytes = step_bytes(spec, network.parameter_count());
+                        let advice = advice(spec, bytes);
+                        TrainingError::OutOfMemoryScoring { message, advice }
+                    }
+                    DeviceFailure::Other(message) => TrainingError::Device { message },
+                })?;
+                watch.exams_scored(indices.len());
+                let pairs = indices.into_iter().zip(logits);
+                all_logits.extend(pairs.map(|(exam, logits)| ExamLogits { exam, logits }));
+            }
+        }
+    })
+}
+
+/// The row of `metrics.csv` for these exams' logits.
+pub(super) fn metrics_row(
+    logits: &[ExamLogits],
+    exams: &[Exam],
+    objective: &Objective,
+    (epoch, split): (usize, Part),
+    learning_rate: f64,
+) -> MetricsRow {
+    let label = |exam: &ExamLogits| exams[exam.exam].label;
+    let count = logits.len().max(1) as f64;
+    let losses =
+        logits.iter().map(|exam| objective.of_exam(&exam.logits, usize::from(label(exam))));
+    let correct =
+        logits.iter().filter(|exam| (exam.log_odds() > 0.0) == (label(exam) == 1)).count();
+    let log_odds: Vec<f64> = logits.iter().map(ExamLogits::log_odds).collect();
+    let labels: Vec<bool> = logits.iter().map(|exam| label(exam) == 1).collect();
+    let auc = evaluation::auc_with_interval(&log_odds, &labels, 0.95);
+    let interval = auc.interval.as_ref();
+    let probabilities: Vec<f64> = logits.iter().map(ExamLogits::probability).collect();
+    MetricsRow {
+        epoch,
+        split,
+        loss: losses.sum::<f64>() / count,
+        accuracy: correct as f64 / count,
+        auc: auc.value,
+        auc_low: interval.map(|interval| interval.low),
+        auc_high: interval.map(|interval| interval.high),
+        learning_rate,
+        average_precision: evaluation::average_precision(&log_odds, &labels),
+        brier: evaluation::brier(&probabilities, &labels),
+    }
+}
