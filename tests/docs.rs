@@ -9,10 +9,11 @@ fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// Names of all functions under `src` and `tests`.
+/// Names of all functions of the workspace.
 fn functions() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = ["src", "tests"].into_iter().flat_map(|folder| WalkDir::new(root.join(folder)));
+    let files =
+        ["src", "tests", "crates"].into_iter().flat_map(|folder| WalkDir::new(root.join(folder)));
     let mut names = BTreeSet::new();
     for file in
         files.map(Result::unwrap).filter(|file| file.path().extension() == Some("rs".as_ref()))

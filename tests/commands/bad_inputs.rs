@@ -90,7 +90,7 @@ fn empty_folder() {
 #[test]
 fn text_file_named_dcm() {
     let place = Workspace::new();
-    place.write("notes/readme.dcm", "List are notes, not slices.\n");
+    place.write("notes/readme.dcm", "These are notes, not slices.\n");
     fails(&place, "text-named-dcm", 2, &["run", "small.toml", "--set", "data.root=notes"]);
 }
 

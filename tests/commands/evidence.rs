@@ -152,7 +152,11 @@ fn other_metrics_of_a_finished_run_need_no_training() {
     );
     let refused = place.lungs(&["evaluate", model, "--set", "train.epochs=9"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("train.epochs affects what"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("train.epochs: this key affects training"),
+        "{}",
+        refused.stderr
+    );
     let unknown = place.lungs(&["evaluate", model, "--set", "evaluate.subgroups=[\"smoker\"]"]);
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("no column `smoker`"), "{}", unknown.stderr);

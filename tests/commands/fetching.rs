@@ -96,7 +96,7 @@ fn a_manifest_becomes_folders_and_a_second_start_sends_no_requests() {
     assert_eq!(archive.take_requests().len(), 3 * 2 + 11);
 
     let again = fetch(&place, &archive, &[]);
-    assert!(again.stdout.contains("3 there already"), "{}", again.stdout);
+    assert!(again.stdout.contains("3 already complete"), "{}", again.stdout);
     assert_eq!(archive.take_requests().len(), 0);
     // A file was removed, and another one changed by another program.
     fs::remove_file(place.path("data").join(uuid(1)).join("file-1.dcm")).unwrap();
@@ -282,8 +282,8 @@ fn files_are_verified_also_where_the_listing_has_no_checksums() {
     fs::write(&changed, bytes).unwrap();
     let done = fetch(&place, &archive, &["--verify"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stdout.contains("1 fetched, 1 there already"), "{}", done.stdout);
-    assert!(done.stdout.contains("6 files checked by MD5"), "{}", done.stdout);
+    assert!(done.stdout.contains("1 fetched, 1 already complete"), "{}", done.stdout);
+    assert!(done.stdout.contains("6 files verified by MD5"), "{}", done.stdout);
     assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
@@ -302,7 +302,7 @@ fn a_file_of_the_right_size_and_wrong_content_is_fetched_again() {
     archive.inject(|request| request.is_list.then_some(Fault::NoEtag));
     let done = fetch(&place, &archive, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    assert!(done.stdout.contains("1 file checked by MD5"), "{}", done.stdout);
+    assert!(done.stdout.contains("1 file verified by MD5"), "{}", done.stdout);
     assert_same(&files_below(&place.path("data")), &expected_files(&objects));
 }
 
@@ -330,7 +330,7 @@ fn requests_are_anonymous_whatever_the_environment() {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && told.contains("again"), "{told}");
+    assert!(output.status.success() && told.contains("retry"), "{told}");
     assert!(!told.contains("SECRET") && !told.contains("OF-ENV"), "{told}");
     assert_same(&files_below(&place.path("data")), &expected_files(&objects));
     for request in archive.take_requests() {

@@ -88,7 +88,9 @@ fn files_that_are_passed_over_are_counted_by_kind() {
             "ignored     {files} compressed files, such as ct/b/000.DCM.GZ: compressed DICOM"
         ),
         "ignored     2 archives, such as ct/c/scan.tar.gz: files in archives are not read",
-        &*format!("ignored     {files} files in hidden folders, such as ct/.d: names that begin"),
+        &*format!(
+            "ignored     {files} files in hidden folders, such as ct/.d: folders whose names begin"
+        ),
     ] {
         assert!(check.stdout.contains(words), "{words} is not in: {}", check.stdout);
     }

@@ -43,7 +43,7 @@ fn foreign_weights_are_shown_imported_and_inflated() {
             "loads into model.width = 0.0625, model.channels = 3, or 1 with the same output",
             "has 7 classes, expected 2",
             "57 × training counter",
-            "prepared for: not said",
+            "prepared for: unknown",
         ],
     );
     assert_error(

@@ -39,7 +39,7 @@ fn series_are_prepared_as_they_come_and_their_files_go() {
 
     // Nothing is fetched or prepared again.
     let again = fetch(&place, &archive, &prepare);
-    assert!(again.code == 0 && again.stdout.contains("there already"), "{}", again.stdout);
+    assert!(again.code == 0 && again.stdout.contains("already complete"), "{}", again.stdout);
     assert_eq!(archive.take_requests().len(), 0);
 
     // The fetched folder gives the same rows as the files, and the volumes of the cache are reused: nothing is

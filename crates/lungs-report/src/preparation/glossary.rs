@@ -392,7 +392,7 @@ mod tests {
         codes.extend(sentences.filter_map(|text| text.split_once(": ").map(|(code, _)| code)));
         let split = include_str!("../../../lungs-image/src/dicom/split.rs");
         codes.extend(
-            literals(split, "let (code, what)", "            };\n")
+            literals(split, "let (code, description)", "            };\n")
                 .into_iter()
                 .filter(|code| code.contains('-') || *code == "localizers"),
         );
