@@ -62,7 +62,7 @@ fn foreign_weights_are_shown_imported_and_inflated() {
     let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
     assert_success(
         &place.lungs(&inflate),
-        &["228 arrays", "× auxiliary classifier", "It has no classifier"],
+        &["228 arrays", "× auxiliary classifier", "The file has no classifier"],
     );
     let import = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
     assert_success(&place.lungs(&import), &["230 arrays"]);
