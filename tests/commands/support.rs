@@ -1,9 +1,9 @@
 //! A small synthetic cohort, a small experiment, and calls of the program.
 
-use assert_cmd::Command;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -181,11 +181,12 @@ pub fn cohort() -> &'static Path {
     static COHORT: OnceLock<TempDir> = OnceLock::new();
     let folder = COHORT.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Command::new(env!("CARGO_BIN_EXE_lungs"))
+        let output = Command::new(env!("CARGO_BIN_EXE_lungs"))
             .args(["phantom", "ct", "--patients", "12", "--seed", "5"])
             .current_dir(folder.path())
-            .assert()
-            .success();
+            .output()
+            .expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         folder
     });
     Box::leak(folder.path().join("ct").into_boxed_path())
