@@ -48,9 +48,13 @@ predict RUN *PATHS:
 weights *ARGS:
     {{lungs}} weights {{ARGS}}
 
-# Run all tests
+# Run the tests that need nothing but the repository
 test *ARGS:
     cargo test {{ARGS}}
+
+# Run also the tests that need shared material, servers or root, where this machine has them
+test-all *ARGS:
+    tools/test-all.sh {{ARGS}}
 
 # Run a benchmark: just bench train | prepare | volume | evaluation | report | scale | explain RUN
 bench NAME *ARGS:

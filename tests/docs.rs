@@ -47,7 +47,13 @@ fn every_row_of_the_data_page_names_a_test_that_exists() {
 
 #[test]
 fn the_shell_scripts_can_be_read_by_a_shell() {
-    for script in ["tools/offline-llvm.sh", "fuzz/run.sh", "fuzz/instrument.sh", ".ci/run"] {
+    for script in [
+        "tools/offline-llvm.sh",
+        "tools/test-all.sh",
+        "fuzz/run.sh",
+        "fuzz/instrument.sh",
+        ".ci/run",
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
         match std::process::Command::new("bash").arg("-n").arg(&path).output() {
             Ok(output) => {

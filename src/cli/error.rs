@@ -2,6 +2,7 @@
 
 use crate::pipeline::PipelineError;
 use crate::sweep::SweepError;
+use lungs_spec::results::RunFailure;
 use lungs_spec::spec::SpecError;
 use miette::{MietteHandlerOpts, Report};
 use std::io::IsTerminal;
@@ -26,6 +27,21 @@ impl Failure {
     /// Failed work with a message.
     pub fn work(error: impl std::fmt::Display) -> Self {
         Self::Work(Report::msg(error.to_string()))
+    }
+
+    /// The record of the failure for a run folder; `None` if a signal stopped the command.
+    pub fn record(&self) -> Option<RunFailure> {
+        let (report, code) = match self {
+            Self::Request(report) => (report, 2),
+            Self::Work(report) => (report, 1),
+            Self::Stopped(_) => return None,
+        };
+        let mut messages: Vec<String> = report.chain().map(ToString::to_string).collect();
+        messages.dedup();
+        let related = report.related().into_iter().flatten().map(ToString::to_string);
+        let related = related.collect::<Vec<_>>();
+        let message = if related.is_empty() { messages.join(": ") } else { related.join("; ") };
+        Some(RunFailure::new(message, report.help().map(|help| help.to_string()), code))
     }
 
     /// Prints the report and returns the exit code.

@@ -91,17 +91,42 @@ impl RunSelection {
         if self.tethered {
             Interrupt::stop_at_end_of_input();
         }
+        let mut run = RunFolder::open(&self.spec).ok();
+        let result = self.execute_in(&mut run, output, until, &interrupt);
+        // The folder of a run that another process works on stays as it is.
+        if let (Some(run), Err(failure)) = (&run, &result)
+            && let Some(record) = failure.record()
+            && run.holder().is_none()
+        {
+            // The error itself is reported in any case.
+            let _ = record.write(run);
+        }
+        result
+    }
+
+    /// Runs the stages; `run` becomes the run folder once it is known.
+    fn execute_in(
+        &self,
+        run: &mut Option<RunFolder>,
+        output: &Output,
+        until: LastStage,
+        interrupt: &Interrupt,
+    ) -> CommandResult {
         let (spec, folder) = self.find_or_create_run()?;
+        *run = Some(folder.clone());
+        if folder.holder().is_none() {
+            lungs_base::files::remove(&folder.failure_file()).map_err(Failure::work)?;
+        }
         use_threads(&spec);
         if !self.keep_inputs {
             pipeline::check_inputs(&spec, &folder)?;
         }
         if spec.is_of_all_folds() {
-            return self.cross_validate(&spec, &folder, output, until, &interrupt);
+            return self.cross_validate(&spec, &folder, output, until, interrupt);
         }
         if folder.is_finished() {
             if !folder.has_metrics_of(&spec)? {
-                return self.update_evaluation(&spec, &folder, output, &interrupt);
+                return self.update_evaluation(&spec, &folder, output, interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
             output.say("Start a new run with `--fresh`, or redraw the plots with `lungs plot`.\n");
@@ -109,7 +134,7 @@ impl RunSelection {
             return Ok(());
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
-        let progress = self.progress(&spec, output, &interrupt);
+        let progress = self.progress(&spec, output, interrupt);
         let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {

@@ -6,15 +6,6 @@ use lungs_archive::table::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
-
-/// The index, if it is available.
-fn real_index() -> Option<PathBuf> {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(default, PathBuf::from);
-    let index = shared.join("nlst/idc-index-nlst-v25.parquet");
-    index.is_file().then_some(index)
-}
 
 /// A row of the index.
 struct Row {
@@ -68,11 +59,9 @@ fn has_cancer(index: usize) -> bool {
 }
 
 #[test]
+#[ignore = "needs shared/nlst"]
 fn every_count_of_the_real_index_is_correct() {
-    let Some(index) = real_index() else {
-        eprintln!("skipped: no nlst/idc-index-nlst-v25.parquet in LUNGS_SHARED or ../shared");
-        return;
-    };
+    let index = lungs_testing::shared("nlst/idc-index-nlst-v25.parquet");
     let rows = rows(&index);
     let ct = || rows.iter().filter(|row| row.modality == "CT");
     let patient_ids: BTreeSet<&str> = ct().map(|row| row.patient.as_str()).collect();

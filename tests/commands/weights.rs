@@ -242,12 +242,8 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
 }
 
 #[test]
+#[ignore = "needs python3 with numpy and safetensors"]
 fn an_exported_file_passes_the_documented_check_in_python() {
-    let python = Command::new("python3").args(["-c", "import numpy, safetensors.numpy"]).output();
-    if !python.is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: no Python with safetensors and numpy");
-        return;
-    }
     let place = trained();
     let run = place.newest_run("small").display().to_string();
     let export =

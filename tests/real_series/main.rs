@@ -11,25 +11,15 @@ use lungs_image::dicom::{HuRule, Scan, Series, SeriesRefusal, read_slice, read_v
 use lungs_image::images::{self, Image};
 use lungs_image::volume::{Grid, Interpolation, Volume, resample};
 use lungs_study::prepare::{Row, Settings, Status, load_prepared, prepare_all};
+use lungs_testing::shared;
 use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
 use sha2::{Digest, Sha256};
 
-/// The folder of fixtures and real series, if it exists.
-fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("LUNGS_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    if folder.join("ct").is_dir() && folder.join("fixtures").is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no fixtures");
-    None
-}
-
 /// Unpacks an archive of `ct/` once, into the target folder.
-fn unpacked(archive: &str) -> Option<PathBuf> {
+fn unpacked(archive: &str) -> PathBuf {
     static UNPACK_LOCK: Mutex<()> = Mutex::new(());
-    let source = shared()?.join("ct").join(archive);
+    let source = shared("ct").join(archive);
     let name = Path::new(archive).file_name().unwrap().to_str().unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name.trim_end_matches(".tar.xz"));
     let _guard = UNPACK_LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -40,7 +30,7 @@ fn unpacked(archive: &str) -> Option<PathBuf> {
         tar::Archive::new(unxz).unpack(unpacked_folder.path()).unwrap();
         std::fs::rename(unpacked_folder.keep(), &target).unwrap();
     }
-    Some(target)
+    target
 }
 
 fn only_series(folder: &Path) -> Series {
@@ -64,14 +54,15 @@ const WHOLE_SERIES: [(&str, &str); 2] = [
 ];
 
 fn reference(name: &str) -> serde_json::Value {
-    let path = shared().unwrap().join(format!("fixtures/original_preprocessing/{name}.json"));
+    let path = shared(&format!("fixtures/original_preprocessing/{name}.json"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn the_originals_hounsfield_volumes_are_reproduced_to_the_bit() {
     for (archive, name) in WHOLE_SERIES {
-        let Some(folder) = unpacked(archive) else { return };
+        let folder = unpacked(archive);
         let expected = reference(name);
         let (volume, facts) = read_volume(&only_series(&folder), HuRule::Lungs015).unwrap();
         let hu = &expected["hu"];
@@ -90,8 +81,9 @@ fn the_originals_hounsfield_volumes_are_reproduced_to_the_bit() {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn the_standard_rule_floors_at_air_and_keeps_tissue() {
-    let Some(folder) = unpacked(WHOLE_SERIES[0].0) else { return };
+    let folder = unpacked(WHOLE_SERIES[0].0);
     let series = only_series(&folder);
     let (original, _) = read_volume(&series, HuRule::Lungs015).unwrap();
     let (volume, facts) = read_volume(&series, HuRule::Standard).unwrap();
@@ -103,7 +95,7 @@ fn the_standard_rule_floors_at_air_and_keeps_tissue() {
 }
 
 fn reference_array(name: &str, array: &str) -> Array3<i16> {
-    let path = shared().unwrap().join(format!("fixtures/original_preprocessing/{name}.npz"));
+    let path = shared(&format!("fixtures/original_preprocessing/{name}.npz"));
     NpzReader::new(File::open(path).unwrap()).unwrap().by_name(array).unwrap()
 }
 
@@ -124,9 +116,10 @@ fn assert_interior_within_1_hu(name: &str, what: &str, ours: &Volume, theirs: &A
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn compat_reproduces_the_originals_resampling_box_and_crop() {
     for (archive, name) in WHOLE_SERIES {
-        let Some(folder) = unpacked(archive) else { return };
+        let folder = unpacked(archive);
         let series = only_series(&folder);
         let expected = reference(name);
         let (volume, _) = read_volume(&series, HuRule::Lungs015).unwrap();
@@ -151,12 +144,13 @@ fn compat_reproduces_the_originals_resampling_box_and_crop() {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn default_preparation_finds_the_lungs_of_the_real_series() {
     // z0, z1, y0, y1, x0, x1 in 1.5 mm voxels, by visual inspection of the previews: from the tips of
     // the lungs to the lowest recess behind the diaphragm, without trachea.
     let judged = [[11, 202, 89, 221, 28, 239], [6, 186, 88, 230, 48, 234]];
     for ((archive, name), judged) in WHOLE_SERIES.into_iter().zip(judged) {
-        let Some(folder) = unpacked(archive) else { return };
+        let folder = unpacked(archive);
         let image = only_image(&folder);
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prepared-{name}"));
         std::fs::remove_dir_all(&cache).ok();
@@ -197,8 +191,9 @@ fn most_and_mean_difference(a: &[i16], b: &[i16]) -> (i32, f64) {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn every_transfer_syntax_decodes_to_the_same_pixels_or_is_named() {
-    let Some(folder) = unpacked("edge/ts-matrix-ctimage.tar.xz") else { return };
+    let folder = unpacked("edge/ts-matrix-ctimage.tar.xz");
     let found = scan(&folder).unwrap();
     assert_eq!(found.problems, []);
     let results = each_slice(&found);
@@ -238,8 +233,9 @@ fn every_transfer_syntax_decodes_to_the_same_pixels_or_is_named() {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn fragments_and_offset_tables_do_not_matter() {
-    let Some(folder) = unpacked("edge/encapsulation-fragments.tar.xz") else { return };
+    let folder = unpacked("edge/encapsulation-fragments.tar.xz");
     let found = scan(&folder).unwrap();
     let results = each_slice(&found);
     assert_eq!(results.len(), 5);
@@ -250,8 +246,9 @@ fn fragments_and_offset_tables_do_not_matter() {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn enhanced_ct_decodes_in_every_encapsulation_and_a_perfusion_map_is_refused() {
-    let Some(folder) = unpacked("edge/enhanced-ct.tar.xz") else { return };
+    let folder = unpacked("edge/enhanced-ct.tar.xz");
     let found = scan(&folder).unwrap();
     assert_eq!(found.problems, []);
     let results = each_slice(&found);
@@ -282,8 +279,9 @@ fn enhanced_ct_decodes_in_every_encapsulation_and_a_perfusion_map_is_refused() {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn a_legacy_converted_file_equals_the_single_frames_it_came_from() {
-    let Some(folder) = unpacked("edge/legacy-converted-enhanced-ct.tar.xz") else { return };
+    let folder = unpacked("edge/legacy-converted-enhanced-ct.tar.xz");
     let found = scan(&folder).unwrap();
     assert_eq!(found.problems, []);
     let of = |frames: u32| {
@@ -311,35 +309,35 @@ fn a_legacy_converted_file_equals_the_single_frames_it_came_from() {
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn odd_series_are_refused_with_their_reason() {
-    let refused = |archive: &str| -> Option<Vec<String>> {
-        let found = scan(&unpacked(archive)?).unwrap();
-        Some(
-            found
-                .series
-                .iter()
-                .map(|series| match read_volume(series, HuRule::Standard) {
-                    Ok(_) => "read".to_owned(),
-                    Err(refusal) => format!("{}: {refusal}", refusal.code()),
-                })
-                .chain(found.problems.iter().map(|problem| problem.reason.clone()))
-                .collect(),
-        )
+    let refused = |archive: &str| -> Vec<String> {
+        let found = scan(&unpacked(archive)).unwrap();
+        found
+            .series
+            .iter()
+            .map(|series| match read_volume(series, HuRule::Standard) {
+                Ok(_) => "read".to_owned(),
+                Err(refusal) => format!("{}: {refusal}", refusal.code()),
+            })
+            .chain(found.problems.iter().map(|problem| problem.reason.clone()))
+            .collect()
     };
-    let Some(tilted) = refused("edge/gantry-tilt-ge-variable-spacing.tar.xz") else { return };
+    let tilted = refused("edge/gantry-tilt-ge-variable-spacing.tar.xz");
     let [tilted] = tilted.as_slice() else { panic!("{tilted:#?}") };
     assert!(tilted.starts_with("uneven-spacing: uneven slice spacing: the gap after"), "{tilted}");
     assert!(tilted.ends_with("; the gantry is tilted by 18.5 degrees"), "{tilted}");
     let codes = |archive: &str| -> Vec<String> {
-        let reasons = refused(archive).unwrap();
+        let reasons = refused(archive);
         reasons.iter().map(|text| text.split(':').next().unwrap().to_owned()).collect()
     };
     assert_eq!(codes("edge/encapsulation-fragments.tar.xz"), ["too-few-slices"]);
 }
 
 #[test]
+#[ignore = "needs shared/ct"]
 fn compressed_files_cut_short_are_refused_and_never_filled_in() {
-    let Some(folder) = unpacked("edge/ts-matrix-ctimage.tar.xz") else { return };
+    let folder = unpacked("edge/ts-matrix-ctimage.tar.xz");
     let whole = scan(&folder).unwrap();
     let results = each_slice(&whole);
     let plain = results.iter().find(|(name, ..)| name.ends_with("1.2.840.10008.1.2.dcm")).unwrap();

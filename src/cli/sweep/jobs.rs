@@ -8,6 +8,7 @@ use super::super::Failure;
 use super::super::interrupt::Interrupt;
 use super::super::output::Output;
 use crate::sweep::{PlannedRun, RunStatus, SweepFolder, run_summary};
+use lungs_spec::results::{RunFailure, RunFolder};
 use lungs_spec::spec::OnFailure;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -51,8 +52,6 @@ struct Job {
     child: Child,
     /// Offset in the log up to which it has been printed.
     printed: u64,
-    /// Offset in the log at which the output of this process begins.
-    log_start: u64,
 }
 
 /// Distributes `cores` threads evenly over `jobs` processes, at least one thread each.
@@ -136,7 +135,7 @@ impl Jobs<'_> {
     fn start(&self, index: usize, slot: usize) -> Result<Job, Failure> {
         let run = &self.runs[index];
         let path = self.folder.run_path(&run.name);
-        lungs_spec::results::RunFolder::create_at(&path, &run.spec)?;
+        RunFolder::create_at(&path, &run.spec)?;
         let log = self.folder.log_file(&run.name);
         let log_error = |error: std::io::Error| {
             Failure::work(format!("cannot write the log {}: {error}", log.display()))
@@ -167,7 +166,7 @@ impl Jobs<'_> {
             .stdout(file);
         use_own_process_group(&mut command);
         let child = command.spawn().map_err(Failure::work)?;
-        Ok(Job { index, child, printed: log_start, log_start })
+        Ok(Job { index, child, printed: log_start })
     }
 
     /// Prints the new lines of the log of a process.
@@ -199,11 +198,21 @@ impl Jobs<'_> {
             // Another process locked the run first.
             (RunStatus::Running, _) => RunOutcome::RunningElsewhere,
             (_, Some(75 | 130)) => RunOutcome::Stopped,
-            _ => {
-                let log = self.read_log(job.index, job.log_start);
-                RunOutcome::Failed(failure_reason(&String::from_utf8_lossy(&log), status))
-            }
+            _ => RunOutcome::Failed(self.failure_reason(job.index, status)),
         }
+    }
+
+    /// The recorded failure of a run, or the status of a process that ended without a record.
+    fn failure_reason(&self, index: usize, status: ExitStatus) -> String {
+        let name = &self.runs[index].name;
+        let recorded = self.folder.run(name).and_then(|run| RunFailure::read(&run));
+        recorded.map_or_else(
+            || {
+                let log = self.folder.log_file(name);
+                format!("the process ended with {status}; its output is in {}", log.display())
+            },
+            |failure| failure.message,
+        )
     }
 }
 
@@ -231,52 +240,14 @@ fn use_own_process_group(command: &mut Command) {
 #[cfg(not(unix))]
 fn use_own_process_group(_: &mut Command) {}
 
-/// The reason why a process failed, in one line: its error report, else its panic, else its exit status.
-fn failure_reason(log: &str, status: ExitStatus) -> String {
-    let frame = |c: char| c.is_whitespace() || "×│├╰─▶".contains(c);
-    if let Some((_, report)) = log.rsplit_once("Error: ") {
-        let lines = report.lines().map(|line| line.trim_matches(frame));
-        let lines = lines.skip_while(|line| line.is_empty());
-        let message: Vec<&str> =
-            lines.take_while(|line| !line.is_empty() && !line.starts_with("help: ")).collect();
-        if !message.is_empty() {
-            return message.join(" ");
-        }
-    }
-    if let Some((_, panic)) = log.rsplit_once("panicked at ") {
-        let message: Vec<&str> = panic.lines().take(2).map(str::trim).collect();
-        return format!("internal error: {}", message.join(" "));
-    }
-    format!("the process ended with {status}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn threads_are_distributed_evenly() {
         assert_eq!(threads_per_job(16, 1), [16]);
         assert_eq!(threads_per_job(16, 3), [6, 5, 5]);
         assert_eq!(threads_per_job(2, 4), [1, 1, 1, 1]);
-    }
-
-    #[test]
-    fn a_failure_reason_is_one_line() {
-        let report =
-            "epoch 1\nError:   × none of the series could be\n  │ prepared; the reasons: x\n\n";
-        let failed = ExitStatus::from_raw(256);
-        assert_eq!(
-            failure_reason(report, failed),
-            "none of the series could be prepared; the reasons: x"
-        );
-        let several =
-            "Error:   × the spec has a problem\n\nError: \n  × train.epochs: no\n  help: do\n";
-        assert_eq!(failure_reason(several, failed), "train.epochs: no");
-        let panic = "thread 'main' panicked at src/a.rs:1:2:\nindex out of bounds\nnote: run with";
-        let expected = "internal error: src/a.rs:1:2: index out of bounds";
-        assert_eq!(failure_reason(panic, failed), expected);
-        assert!(failure_reason("", ExitStatus::from_raw(9)).contains("signal: 9"));
     }
 }

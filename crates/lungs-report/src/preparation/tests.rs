@@ -306,18 +306,19 @@ fn a_run_gets_its_page_back_byte_for_byte() {
 }
 
 #[test]
+#[ignore = "needs chromium"]
 fn a_browser_sorts_and_filters_the_contact_sheet() {
     let (_folder, page) = page_with_pictures();
-    let Some(dom) = opened(&page, "") else { return };
+    let dom = opened(&page, "");
     let at = |dom: &str, text: &str| dom.find(text).unwrap_or_else(|| panic!("{text}: {dom}"));
     assert!(dom.contains("3 of 3 shown"), "the script ran");
     assert!(dom.contains("<div id=\"tools\">"), "the script shows its controls");
     assert!(dom.contains("<title>Preparation of small</title>"), "no other script ran");
     assert!(at(&dom, "<b>P5</b>") < at(&dom, "<b>P3</b>"));
 
-    let dom = opened(&page, "#by=patient&show=reoriented").unwrap();
+    let dom = opened(&page, "#by=patient&show=reoriented");
     assert!(dom.contains("2 of 3 shown"));
     assert!(at(&dom, "<b>P3</b>") < at(&dom, "<b>P5</b>"));
-    let dom = opened(&page, "#by=patient&down").unwrap();
+    let dom = opened(&page, "#by=patient&down");
     assert!(at(&dom, "<b>P5</b>") < at(&dom, "<b>P3</b>"));
 }

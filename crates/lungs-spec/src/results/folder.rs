@@ -265,6 +265,11 @@ impl RunFolder {
         self.root.join("provenance.json")
     }
 
+    /// Why the last process failed, if it did: [`RunFailure`](super::RunFailure).
+    pub fn failure_file(&self) -> PathBuf {
+        self.root.join("failure.json")
+    }
+
     /// The file of a table.
     pub fn table(&self, table: Table) -> PathBuf {
         self.root.join(match table {

@@ -34,12 +34,14 @@
 //! `provenance.json` and `timings.csv`.
 
 mod event_file;
+mod failure;
 mod folder;
 mod lock;
 mod provenance;
 mod tables;
 mod tensorboard;
 
+pub use failure::RunFailure;
 pub use folder::{ResultsError, RunFolder, SWEEP_FILE, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Program, Provenance, now_utc};
