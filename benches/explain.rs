@@ -19,7 +19,7 @@ use lungs_net::model::{I3d, inspected_layers};
 use lungs_phantom::Truth;
 use lungs_spec::results::{MetricsRow, RunFolder, Table, read_csv};
 use lungs_spec::spec::{Part, Spec};
-use lungs_study::cohort::CohortRow;
+use lungs_study::cohort::read_cohort;
 use lungs_study::prepare::{Row, load_prepared};
 use lungs_train::{self as training, Exam, Watch};
 
@@ -82,7 +82,7 @@ fn main() {
 fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
     let truth: Vec<Truth> = read_csv(&spec.data.root.join("truth.csv")).expect("truth.csv");
     let truth: BTreeMap<_, _> = truth.into_iter().map(|t| (t.series_uid.clone(), t)).collect();
-    let cohort: Vec<CohortRow> = read_csv(&run.table(Table::Cohort)).expect("cohort.csv");
+    let cohort = read_cohort(&run.table(Table::Cohort)).expect("cohort.csv");
     let prepared: Vec<Row> = read_csv(&run.table(Table::Preparation)).expect("preparation.csv");
     let crops: BTreeMap<_, _> = prepared
         .iter()

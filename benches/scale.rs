@@ -59,7 +59,7 @@ fn main() {
     let table = folder.path().join("cohort.csv");
     stage("write cohort.csv", || write_csv(&table, &cohort.rows).expect("a folder to write in"));
     stage("read cohort.csv", || {
-        let rows: Vec<cohort::CohortRow> = read_csv(&table).expect("the table is valid");
+        let rows = cohort::read_cohort(&table).expect("the table is valid");
         cohort::check_parts(&rows).expect("no patient is in two splits");
     });
     stage("plan", || print_plan(&spec, &cohort));

@@ -8,7 +8,7 @@ use lungs_image::images::SkippedKind;
 use lungs_net::device::{self, DeviceFacts, DeviceKind};
 use lungs_net::usage;
 use lungs_spec::spec::{InitHead, KeepCheckpoints, Part, Spec};
-use lungs_study::cohort::{self, Cohort, Remark, UnmatchedIds};
+use lungs_study::cohort::{self, Cohort, CohortRow, ReasonGroup, Remark, UnmatchedIds};
 use lungs_study::prepare::{BeyondCrop, NetworkInput, Row};
 use lungs_train::{self as training, TrainingError};
 use serde::Serialize;
@@ -56,7 +56,7 @@ pub struct CohortPlan {
     /// Number of series that are used for an exam.
     pub chosen: usize,
     /// Excluded series by reason, the most frequent first.
-    pub left_out: Vec<ExcludedGroup>,
+    pub left_out: Vec<ReasonGroup>,
     /// Labels and series without a match, if there are both.
     pub unmatched: Option<UnmatchedIds>,
     /// Files that are not images or are not read.
@@ -95,17 +95,6 @@ pub struct PassedOverPlan {
     pub example: PathBuf,
     /// Remedy, if the files can contain images.
     pub remedy: Option<&'static str>,
-}
-
-/// Excluded series, files or labels with the same reason.
-#[derive(Debug, Serialize)]
-pub struct ExcludedGroup {
-    /// Number of series, files or labels.
-    pub count: usize,
-    /// The reason of the first case, as `code: sentence`.
-    pub reason: String,
-    /// Whether all cases have the same sentence.
-    pub same: bool,
 }
 
 /// A split of the cohort.
@@ -242,12 +231,7 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
 
 fn describe(cohort: &Cohort) -> CohortPlan {
     let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
-    let groups = cohort::group_reasons(not_chosen.map(|row| row.reason.as_str()));
-    let excluded = groups.into_iter().map(|group| ExcludedGroup {
-        count: group.count,
-        reason: format!("{}: {}", group.code, group.sentence),
-        same: group.same,
-    });
+    let excluded = cohort::group_reasons(not_chosen.filter_map(CohortRow::exclusion));
     let passed_over = cohort.passed_over.iter().map(|(kind, tally)| PassedOverPlan {
         kind,
         count: tally.files,
@@ -267,7 +251,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
     CohortPlan {
         series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
-        left_out: excluded.collect(),
+        left_out: excluded,
         unmatched: UnmatchedIds::of(&cohort.rows),
         passed_over: passed_over.collect(),
         parts: parts.collect(),

@@ -87,7 +87,7 @@ fn labels(labelled: &LabelledCohort) -> Vec<(&str, u8)> {
 fn reasons(labelled: &LabelledCohort) -> Vec<(&str, &str)> {
     let reasons = labelled.exclusions.iter().map(|exclusion| {
         let Exclusion { exam, series, code, .. } = exclusion;
-        (if series.is_empty() { exam.as_str() } else { series.as_str() }, *code)
+        (if series.is_empty() { exam.as_str() } else { series.as_str() }, code.code())
     });
     reasons.collect()
 }

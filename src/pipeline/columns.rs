@@ -2,10 +2,11 @@
 
 use super::PipelineError;
 use super::inputs::{Change, Changes, from_to};
+use lungs_image::codes::joined_flags;
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use lungs_spec::spec::{Bands, Spec, SubgroupBy};
 use lungs_stats::Grouping;
-use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels};
+use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels, read_cohort};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An invalid column of `[evaluate]`.
@@ -73,7 +74,7 @@ fn cohort_value(row: &CohortRow, column: &str) -> Option<String> {
         "coverage_mm" => number(row.coverage_mm),
         "kernel" => row.kernel.clone(),
         "manufacturer" => row.manufacturer.clone(),
-        "flags" => row.flags.clone(),
+        "flags" => joined_flags::join(&row.flags),
         _ => return None,
     })
 }
@@ -219,7 +220,7 @@ pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError
     if requested_columns(spec).iter().all(|(_, column)| stored.contains(column)) {
         return Ok(());
     }
-    let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
+    let rows = read_cohort(&run.table(Table::Cohort))?;
     let labels = spec.data.labels.as_deref().map(|path| Labels::read_csv(path, &spec.data.root));
     let labels = labels.transpose();
     let labels = labels.map_err(CohortError::from)?.unwrap_or_default();

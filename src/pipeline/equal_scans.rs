@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_spec::spec::EqualScans;
 use lungs_study::cohort::{Cohort, CohortRow, Remark};
 use lungs_study::prepare::{Row, Status, load_prepared};
@@ -108,10 +109,11 @@ pub(super) fn resolve(
     let mut excluded = BTreeMap::new();
     for indices in groups {
         let reason = format!(
-            "equal-scan: the voxels are identical to those of series {}, which is used (data.equal_scans)",
+            "the voxels are identical to those of series {}, which is used (data.equal_scans)",
             cohort.rows[indices[0]].series
         );
-        excluded.extend(indices[1..].iter().map(|index| (*index, reason.clone())));
+        let exclusion = Exclusion::new(ExclusionCode::EqualScan, reason);
+        excluded.extend(indices[1..].iter().map(|index| (*index, exclusion.clone())));
     }
     cohort.remarks.push(Remark::EqualScansExcluded { series: excluded.len() });
     cohort.exclude(excluded);

@@ -318,7 +318,7 @@ mod tests {
             probability: Some(0.5),
             calibrated_probability: None,
             reason: String::new(),
-            flags: String::new(),
+            flags: Vec::new(),
         };
         let layers = vec!["Mixed_5c".to_owned()];
         let method = Method::Cam { kind: CamKind::GradCam, layers };

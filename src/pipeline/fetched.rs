@@ -55,7 +55,7 @@ impl<'a> Preparer<'a> {
         let (prepared, failed): (Vec<&Row>, Vec<&Row>) =
             rows.iter().partition(|row| row.status == Status::Prepared);
         let mut reasons: Vec<String> =
-            failed.iter().map(|row| format!("{}: {}", row.code, row.reason)).collect();
+            failed.iter().filter_map(|row| Some(row.exclusion()?.to_string())).collect();
         reasons.extend(excluded.iter().map(|(path, reason)| format!("{path}: {reason}")));
         let mut files = Vec::new();
         if !self.keep_raw {

@@ -45,7 +45,7 @@ use lungs_spec::results::{
     PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv,
 };
 use lungs_spec::spec::{Part, Precision, Spec};
-use lungs_study::cohort::{CohortRow, SplitError, SplitLists};
+use lungs_study::cohort::{SplitError, SplitLists, read_cohort};
 use lungs_study::prepare::Row;
 use lungs_train::{self as training, Outcome, Watch};
 use std::time::Instant;
@@ -173,7 +173,7 @@ fn evaluate_run(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), 
     let selected = training::selected_epoch_of(run)?
         .ok_or_else(|| PipelineError::NothingTrained { run: run.root().to_owned() })?;
     let (mut provenance, devices) = open_devices(spec, run)?;
-    let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
+    let rows = read_cohort(&run.table(Table::Cohort))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     write_report(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
     provenance.write(run)?;

@@ -7,6 +7,7 @@ use super::{
     report_passed_over, settings,
 };
 use burn::module::Module;
+use lungs_image::codes::{Flag, joined_flags};
 use lungs_image::images::Image;
 use lungs_net::device::{self, DeviceRequest};
 use lungs_net::weights::{self, LoadedNetwork};
@@ -163,10 +164,11 @@ pub struct Prediction {
     pub probability: Option<f64>,
     /// Calibrated probability; empty if the series is excluded, or a model has no calibration map.
     pub calibrated_probability: Option<f64>,
-    /// Reason of the exclusion.
+    /// Reason of the exclusion, as `code: sentence`.
     pub reason: String,
     /// Flags of harmless peculiarities in preparation.
-    pub flags: String,
+    #[serde(with = "joined_flags")]
+    pub flags: Vec<Flag>,
 }
 
 /// Predicts all images in `paths`; the predictions of several models are averaged. `cache` is the folder of prepared
@@ -216,10 +218,7 @@ pub fn predict(
             series: image.series_uid.clone(),
             probability: None,
             calibrated_probability: None,
-            reason: match row.status {
-                Status::Prepared => String::new(),
-                Status::Refused => format!("{}: {}", row.code, row.reason),
-            },
+            reason: row.exclusion().map_or(String::new(), |exclusion| exclusion.to_string()),
             flags: row.flags.clone(),
         })
         .collect();
@@ -278,15 +277,15 @@ pub fn predict(
         );
         watch.stage_ends("explanation", &summary);
     }
-    predictions.extend(excluded.into_iter().map(|(path, reason)| Prediction {
+    predictions.extend(excluded.into_iter().map(|(path, exclusion)| Prediction {
         path,
         patient: String::new(),
         exam: String::new(),
         series: String::new(),
         probability: None,
         calibrated_probability: None,
-        reason,
-        flags: String::new(),
+        reason: exclusion.to_string(),
+        flags: Vec::new(),
     }));
     Ok((predictions, explanations))
 }

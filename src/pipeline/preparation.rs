@@ -49,10 +49,8 @@ pub fn prepare_chosen(
 /// Excludes series that could not be prepared; `rows` are those of the chosen series, in order.
 pub(super) fn exclude_unprepared(cohort: &mut Cohort, rows: &[Row]) {
     let chosen = cohort.chosen.iter().map(|(index, _)| *index);
-    let excluded = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
-    let reason = |(index, row): (usize, &Row)| (index, format!("{}: {}", row.code, row.reason));
-    let reasons = excluded.map(reason).collect();
-    cohort.exclude(reasons);
+    let exclusions = chosen.zip(rows).filter_map(|(index, row)| Some((index, row.exclusion()?)));
+    cohort.exclude(exclusions.collect());
 }
 
 /// Prepares the chosen series of one shard.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lungs_base::files;
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Image, Scanner, SkippedFiles};
 use lungs_phantom as phantom;
 use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
@@ -28,7 +29,7 @@ pub(super) fn load_or_create_cohort(
 ) -> Result<Vec<CohortRow>, PipelineError> {
     let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
     if cohort_file.is_file() && preparation_file.is_file() {
-        let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
+        let rows = cohort::read_cohort(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
         if inputs::are_cached(spec, &prepared) {
             cohort::check_parts(&rows)?;
@@ -89,7 +90,8 @@ fn cohort_of_other_fold(
         inputs::check_recoverable(spec, &other)?;
         return Ok(None);
     }
-    let mut cohort = Cohort { rows: read_csv(&other.table(Table::Cohort))?, ..Cohort::default() };
+    let rows = cohort::read_cohort(&other.table(Table::Cohort))?;
+    let mut cohort = Cohort { rows, ..Cohort::default() };
     cohort::assign(&mut cohort, spec)?;
     for table in [Table::Inputs, Table::Preparation, Table::ExamColumns] {
         if other.table(table).is_file() {
@@ -211,9 +213,9 @@ fn exclude_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), Pi
         prepare::has_other_settings(image, &settings)
             && !prepare::is_prepared(image, &settings, &cache)
     });
-    let reason = format!("{}: {refusal}", refusal.code());
-    let reasons = otherwise.map(|(index, _)| (*index, reason.clone())).collect();
-    cohort.exclude(reasons);
+    let exclusion = Exclusion::new(refusal.code(), &refusal);
+    let exclusions = otherwise.map(|(index, _)| (*index, exclusion.clone())).collect();
+    cohort.exclude(exclusions);
     if series > 0 && cohort.chosen.is_empty() {
         let (reasons, first) = (cohort::count_reasons(&cohort.rows), refusal.to_string());
         return Err(PipelineError::NothingPrepared { series, reasons, first });
@@ -226,8 +228,8 @@ fn exclude_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), Pi
 pub struct ImageSet {
     /// Images.
     pub images: Vec<Image>,
-    /// Damaged files with their reasons.
-    pub excluded: Vec<(String, String)>,
+    /// Paths of damaged files, with their reasons.
+    pub excluded: Vec<(String, Exclusion)>,
     /// Files that are not images or are not read, by kind.
     pub passed_over: SkippedFiles,
 }
@@ -247,7 +249,8 @@ pub fn images_of(
             return Err(cohort::no_images_error(path.clone(), &found).into());
         }
         set.excluded.extend(found.problems.into_iter().map(|problem| {
-            (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
+            let exclusion = Exclusion::new(ExclusionCode::Unreadable, &problem.reason);
+            (problem.path.display().to_string(), exclusion)
         }));
         set.images.extend(found.images);
         set.passed_over.merge(found.skipped);

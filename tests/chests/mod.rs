@@ -1,10 +1,9 @@
 //! Chests that are hard to segment, each with the expected flags.
 
-use lungs_image::volume::LungFlag;
+use lungs_image::codes::Flag;
 use lungs_phantom::{ExamPlan, Finding, Side, Variants};
 
 use Finding as F;
-use LungFlag as Flag;
 
 /// One chest.
 pub struct Chest {
@@ -17,11 +16,11 @@ pub struct Chest {
     /// Segmented at 1.5 mm, as scans are; otherwise in the voxels of the rendering.
     pub resampled: bool,
     /// The expected flags; `None` if segmentation should fail.
-    pub flags: Option<Vec<LungFlag>>,
+    pub flags: Option<Vec<Flag>>,
 }
 
 impl Chest {
-    fn new(name: &'static str, findings: &[Finding], flags: &[LungFlag]) -> Self {
+    fn new(name: &'static str, findings: &[Finding], flags: &[Flag]) -> Self {
         Self {
             name,
             seed: 11,
@@ -126,8 +125,7 @@ pub fn chests() -> Vec<Chest> {
         chests.push(Chest::new("obese, resampled", &[F::Obesity, F::Padding(hu)], &[]).resampled());
     }
     for (side, seed) in [(Side::Left, 11), (Side::Right, 12)] {
-        let new =
-            |name, finding, flags: &[LungFlag]| Chest::new(name, &[finding], flags).seed(seed);
+        let new = |name, finding, flags: &[Flag]| Chest::new(name, &[finding], flags).seed(seed);
         chests.extend([
             new("collapsed lung", F::CollapsedLung(side), &[Flag::OneLung]),
             new("removed lung", F::RemovedLung(side), &[Flag::OneLung]),

@@ -104,14 +104,17 @@ fn scored(row: &PredictionRow) -> ScoredExam {
 /// Writes the tables of cohort, preparation and epochs.
 fn write_tables(run: &RunFolder, evaluated: usize) {
     let (mut cohort, mut prepared) = (Vec::new(), Vec::new());
-    let mut add = |part: Option<Part>, index: usize, reason: &str, in_preparation: bool| {
+    let mut add = |part: Option<Part>,
+                   index: usize,
+                   [code, reason]: [&str; 2],
+                   in_preparation: bool| {
         let series = series(part.unwrap_or(Part::Train), index);
         let patient =
             part.map_or(format!("Nobody {index}"), |part| format!("Jane Doe {part} {index}"));
         let row: lungs_study::cohort::CohortRow = serde_json::from_value(json!({
             "patient": patient, "exam": format!("exam-{index}"), "series": series,
             "path": format!("data/{series}"), "label": u8::from(index.is_multiple_of(4)),
-            "split": part, "chosen": part.is_some(), "reason": reason, "kind": "dicom",
+            "split": part, "chosen": part.is_some(), "code": code, "reason": reason, "kind": "dicom",
             "slices": 120, "slice_spacing_mm": 2.5, "coverage_mm": 300.0, "kernel": "B30f",
             "manufacturer": "", "flags": "",
         }))
@@ -123,7 +126,7 @@ fn write_tables(run: &RunFolder, evaluated: usize) {
         let row: lungs_study::prepare::Row = serde_json::from_value(json!({
             "patient_id": patient, "study_uid": "1.2", "series_uid": series,
             "status": if in_preparation { "refused" } else { "prepared" },
-            "code": reason.split(':').next(), "reason": reason, "slices": 120, "rows": 512,
+            "code": code, "reason": reason, "slices": 120, "rows": 512,
             "columns": 512, "spacing_d_mm": 2.5, "spacing_h_mm": 0.7, "spacing_w_mm": 0.7,
             "hu_min": -1024, "hu_max": 3071, "lung_left_ml": 2310.4, "lung_right_ml": 2648.9,
             "flags": if index.is_multiple_of(5) { "lungs-cut-at-top" } else { "" },
@@ -135,11 +138,12 @@ fn write_tables(run: &RunFolder, evaluated: usize) {
     for (part, count) in
         [(Part::Train, 3 * evaluated), (Part::Valid, evaluated), (Part::Test, evaluated)]
     {
-        (0..count).for_each(|index| add(Some(part), index, "", false));
+        (0..count).for_each(|index| add(Some(part), index, ["", ""], false));
     }
     let excluded = 1_000_000..1_000_000 + evaluated / 3 + 1;
-    excluded.for_each(|index| add(None, index, "too-few-slices: 12 slices, at least 50", false));
-    add(None, 2_000_000, "no-lungs: no lungs were found", true);
+    let few = ["too-few-slices", "12 slices, at least 50"];
+    excluded.for_each(|index| add(None, index, few, false));
+    add(None, 2_000_000, ["no-lungs", "no lungs were found"], true);
     write_csv(&run.table(Table::Cohort), &cohort).unwrap();
     write_csv(&run.table(Table::Preparation), &prepared).unwrap();
     let epoch = |epoch: usize, split: Part| MetricsRow {

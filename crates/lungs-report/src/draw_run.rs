@@ -12,6 +12,7 @@ use lungs_base::files::write_bytes;
 use lungs_spec::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::{LossName, Part, Spec};
 use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, roc};
+use lungs_study::cohort::read_cohort;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -88,7 +89,7 @@ pub(super) fn cohort_flow(
     if !cohort.is_file() || !prepared.is_file() {
         return Ok(None);
     }
-    let flow = flow_of(&read_csv(&cohort)?, &read_csv(&prepared)?, spec);
+    let flow = flow_of(&read_cohort(&cohort)?, &read_csv(&prepared)?, spec);
     let title = format!("{}: study cohort", run.spec()?.experiment.name);
     Ok(Some(("cohort-flow".to_owned(), flow_diagram(&title, &flow))))
 }

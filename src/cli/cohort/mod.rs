@@ -177,7 +177,7 @@ impl Nlst {
             output.say(note);
         }
         for exclusion in &labelled.exclusions {
-            let (patient, code, reason) = (&exclusion.patient, exclusion.code, &exclusion.reason);
+            let (patient, code, reason) = (&exclusion.patient, &exclusion.code, &exclusion.reason);
             let series_excluded = !exclusion.series.is_empty();
             let uid = if series_excluded { &exclusion.series } else { &exclusion.exam };
             output.detail(format!("excluded  {patient} {uid}  {code}: {reason}"));

@@ -1,6 +1,7 @@
 //! Anonymised tables, for pages that may be shared.
 
 use crate::run_page::Namer;
+use lungs_image::codes::ExclusionCode;
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::Row;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ pub(super) fn anonymised(
             patient_id: namer.patient(&row.patient_id),
             study_uid: String::new(),
             series_uid: series(&row.series_uid),
+            code: row.code.as_ref().map(scrub_code),
             reason: scrub(&row.reason, &names),
             ..row.clone()
         }
@@ -50,6 +52,7 @@ pub(super) fn anonymised(
             study_date: String::new(),
             series: series(&row.series),
             path,
+            code: row.code.as_ref().map(scrub_code),
             reason: scrub(&row.reason, &names),
             ..row.clone()
         }
@@ -57,14 +60,20 @@ pub(super) fn anonymised(
     (anonymous_rows.collect(), anonymous_cohort.collect())
 }
 
-/// A reason without possible names: words of letters and plain numbers stay unless they occur in `names`.
-/// The code before the first colon stays.
-fn scrub(reason: &str, names: &[&str]) -> String {
-    if let Some((code, rest)) = reason.split_once(": ")
-        && code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
-    {
-        return format!("{code}: {}", scrub(rest, names));
+/// A code without possible names: a code of another version stays if it is spelled as a code.
+fn scrub_code(code: &ExclusionCode) -> ExclusionCode {
+    match code {
+        ExclusionCode::Unknown(text)
+            if !text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-') =>
+        {
+            ExclusionCode::Unknown(HIDDEN.to_owned())
+        }
+        code => code.clone(),
     }
+}
+
+/// A reason without possible names: words of letters and plain numbers stay unless they occur in `names`.
+fn scrub(reason: &str, names: &[&str]) -> String {
     // Shorter components identify nobody and occur as words and numbers in every sentence.
     const MIN_LENGTH: usize = 4;
     let parts = names.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));

@@ -3,7 +3,7 @@
 use super::{RunPage, plots};
 use crate::page::counted;
 use crate::plot::{Flow, FlowStep};
-use crate::preparation::{Weight, words};
+use lungs_image::codes::{ExclusionCode, Weight};
 use lungs_spec::spec::{Part, Spec};
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::{Row, Status};
@@ -65,7 +65,7 @@ pub(crate) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &Spec) -> Fl
 fn files_not_read(cohort: &[CohortRow]) -> Vec<String> {
     let rows = cohort.iter().filter(|row| row.is_passed_over());
     let lines = rows.filter_map(|row| {
-        let words = words(row.reason.split(':').next().unwrap_or_default());
+        let words = row.code.as_ref()?.words();
         (words.weight == Weight::Look).then(|| format!("{} {}", row.slices, words.name))
     });
     let lines: Vec<String> = lines.collect();
@@ -118,12 +118,12 @@ fn excluded(name: &str, rows: &[&CohortRow]) -> Vec<String> {
 
 /// Reasons in words with their number of rows, the most frequent first.
 fn reasons(rows: &[&CohortRow]) -> Vec<(String, usize)> {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for row in rows {
-        *counts.entry(row.reason.split(':').next().unwrap_or_default()).or_default() += 1;
+    let mut counts = BTreeMap::<&ExclusionCode, usize>::new();
+    for code in rows.iter().filter_map(|row| row.code.as_ref()) {
+        *counts.entry(code).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> =
-        counts.into_iter().map(|(code, count)| (words(code).name.into_owned(), count)).collect();
+        counts.into_iter().map(|(code, count)| (code.words().name.into_owned(), count)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts
 }

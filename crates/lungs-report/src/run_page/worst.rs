@@ -2,7 +2,6 @@
 
 use super::{EvaluatedSplit, RunPage};
 use crate::page::number;
-use crate::preparation::{flags, words};
 use base64::Engine;
 use lungs_spec::results::PredictionRow;
 use lungs_stats::OperatingPoint;
@@ -84,7 +83,7 @@ fn card(
                 br; span.soft { (page.namer.exam(&row.patient, &row.exam, number_in_table)) }
                 @if let Some(row) = preparation {
                     br; span.soft { (geometry(row)) }
-                    @for flag in flags(&row.flags) { br; span.soft { (words(flag).name) } }
+                    @for flag in &row.flags { br; span.soft { (flag.words().name) } }
                 }
             }
         }

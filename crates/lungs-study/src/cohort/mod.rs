@@ -14,6 +14,7 @@ mod labels;
 mod lists;
 mod reasons;
 mod remarks;
+mod row;
 mod rules;
 mod select;
 mod split;
@@ -30,18 +31,18 @@ pub use labels::{
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;
+pub use row::{CohortRow, read_cohort};
 pub use select::{Candidate, select, unlabelled_rows};
 pub use split::{SplitError, assign, check_parts, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
 pub use unmatched::{SeriesNames, UnmatchedIds};
 
+use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
 use lungs_image::formats;
 use lungs_image::images::{
     self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
 };
 use lungs_spec::spec::{Part, Spec};
-use remarks::PATIENT_ASSUMED;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -108,45 +109,6 @@ pub enum CohortError {
     },
 }
 
-/// A row of `cohort.csv`: a series, a damaged file, or a label without a series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CohortRow {
-    /// PatientID, or `patient_id` of the labels.
-    pub patient: String,
-    /// `exam_id` of the labels, or the StudyInstanceUID, or the series.
-    pub exam: String,
-    /// SeriesInstanceUID, or the name of a volume file.
-    pub series: String,
-    /// Folder of the series, volume file, or damaged file.
-    pub path: String,
-    /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
-    pub label: Option<u8>,
-    /// Split; empty for excluded rows.
-    pub split: Option<Part>,
-    /// Whether this series is used for its exam.
-    pub chosen: bool,
-    /// Reason of the exclusion as `code: sentence`; empty for chosen series.
-    pub reason: String,
-    /// `dicom`, `nifti`, `metaimage` or `prepared`.
-    pub kind: String,
-    /// Number of slices, or of files if there is no volume.
-    pub slices: usize,
-    /// Distance between slices; empty if unknown.
-    pub slice_spacing_mm: Option<f64>,
-    /// Distance from the first to the last slice; empty if unknown.
-    pub coverage_mm: Option<f64>,
-    /// StudyDate of the header; empty if missing, and in tables of older runs. For a label without a series,
-    /// the date of the label.
-    #[serde(default)]
-    pub study_date: String,
-    /// Reconstruction kernel.
-    pub kernel: String,
-    /// Manufacturer.
-    pub manufacturer: String,
-    /// Flags of harmless peculiarities of the headers, joined by `;`.
-    pub flags: String,
-}
-
 /// The cohort; its splits are drawn by [`assign`].
 #[derive(Clone, Debug, Default)]
 pub struct Cohort {
@@ -185,7 +147,8 @@ pub fn select_from_images(
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
-        let first = first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason)).collect();
+        let first =
+            first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason_text())).collect();
         let unmatched = UnmatchedIds::of(&cohort.rows);
         let unmatched = unmatched.map_or_else(String::new, |ids| format!("\n  {ids}"));
         return Err(CohortError::NoneChosen { series, reasons, first, unmatched });
@@ -233,22 +196,21 @@ pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
 }
 
 impl Cohort {
-    /// Excludes chosen series; `reasons` has the reason of each, by the index of its row. One call excludes
+    /// Excludes chosen series; `exclusions` has the reason of each, by the index of its row. One call excludes
     /// thousands of series in linear time.
-    pub fn exclude(&mut self, reasons: BTreeMap<usize, String>) {
-        self.chosen.retain(|(row, _)| !reasons.contains_key(row));
-        for (row, reason) in reasons {
-            self.rows[row].chosen = false;
-            self.rows[row].reason = reason;
+    pub fn exclude(&mut self, exclusions: BTreeMap<usize, Exclusion>) {
+        self.chosen.retain(|(row, _)| !exclusions.contains_key(row));
+        for (row, exclusion) in exclusions {
+            self.rows[row].exclude(exclusion);
         }
     }
 }
 
 /// Codes of exclusion and their counts, the most frequent first.
 pub fn count_reasons(rows: &[CohortRow]) -> String {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for row in rows.iter().filter(|row| !row.chosen && !row.is_passed_over()) {
-        let code = row.reason.split(':').next().unwrap_or_default();
+    let mut counts = BTreeMap::<&ExclusionCode, usize>::new();
+    let excluded = rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
+    for code in excluded.filter_map(|row| row.code.as_ref()) {
         *counts.entry(code).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
@@ -347,6 +309,6 @@ fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
 fn assume_patient(image: &mut Image) {
     if image.kind != Kind::Dicom && image.patient_id.is_empty() {
         image.patient_id.clone_from(&image.series_uid);
-        image.flags.push(PATIENT_ASSUMED.to_owned());
+        image.flags.push(Flag::PatientAssumed);
     }
 }

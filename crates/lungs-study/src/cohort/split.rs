@@ -2,6 +2,7 @@
 
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use lungs_base::random;
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_spec::spec::{Part, Spec, Stratify};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,12 +74,14 @@ pub(super) fn exclude_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), S
 }
 
 fn exclude_without_split(cohort: &mut Cohort, has_no_split: impl Fn(&CohortRow) -> bool) {
-    let reason = "not-in-split-lists: the patient is in none of split.lists, and every other split has the \
-                  fraction 0";
+    let exclusion = Exclusion::new(
+        ExclusionCode::NotInSplitLists,
+        "the patient is in none of split.lists, and every other split has the fraction 0",
+    );
     let rows = cohort.rows.iter().enumerate();
     let excluded = rows.filter(|(_, row)| row.chosen && has_no_split(row));
-    let reasons = excluded.map(|(index, _)| (index, reason.to_owned())).collect();
-    cohort.exclude(reasons);
+    let exclusions = excluded.map(|(index, _)| (index, exclusion.clone())).collect();
+    cohort.exclude(exclusions);
 }
 
 /// The fractions of the splits without a list, normalised to a sum of 1; `None` if all are 0.
@@ -272,6 +275,7 @@ mod tests {
             label: Some(label),
             split: None,
             chosen: true,
+            code: None,
             reason: String::new(),
             kind: "dicom".into(),
             slices: 100,
@@ -280,7 +284,7 @@ mod tests {
             study_date: String::new(),
             kernel: String::new(),
             manufacturer: String::new(),
-            flags: String::new(),
+            flags: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ fn cohort() -> Cohort {
         label: Some((index % 2) as u8),
         split: None,
         chosen: true,
+        code: None,
         reason: String::new(),
         kind: "dicom".into(),
         slices: 100,
@@ -39,7 +40,7 @@ fn cohort() -> Cohort {
         study_date: String::new(),
         kernel: String::new(),
         manufacturer: String::new(),
-        flags: String::new(),
+        flags: Vec::new(),
     };
     Cohort { rows: IDS.iter().enumerate().map(row).collect(), ..Cohort::default() }
 }
@@ -83,7 +84,9 @@ fn patients_without_a_list_are_excluded_if_no_split_can_be_drawn() {
     assign(&mut drawn, &spec(folder.path(), &lists, &[])).unwrap();
     let excluded: Vec<&CohortRow> = drawn.rows.iter().filter(|row| !row.chosen).collect();
     assert_eq!(excluded.len(), 9);
-    assert!(excluded.iter().all(|row| row.reason.starts_with("not-in-split-lists: ")));
+    assert!(
+        excluded.iter().all(|row| row.reason_text().starts_with("not-in-split-lists: the patient"))
+    );
 }
 
 #[test]

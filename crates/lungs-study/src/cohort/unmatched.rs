@@ -1,6 +1,7 @@
 //! Labels without a series and series without a label, with the most similar pair as an example.
 
 use super::CohortRow;
+use lungs_image::codes::ExclusionCode;
 use serde::Serialize;
 
 /// Counts and an example of labels without a series and series without a label.
@@ -35,13 +36,12 @@ const MAX_COMPARED: usize = 200;
 impl UnmatchedIds {
     /// Labels and series of a cohort without a match; `None` if there are not both.
     pub fn of(rows: &[CohortRow]) -> Option<Self> {
-        let with_code = |code: &'static str| {
-            let has_code = move |row: &&CohortRow| row.reason.split(':').next() == Some(code);
-            rows.iter().filter(has_code)
-        };
-        let series = with_code("no-label");
+        let with_code =
+            |code: ExclusionCode| rows.iter().filter(move |row| row.code.as_ref() == Some(&code));
+        let series = with_code(ExclusionCode::NoLabel);
         // A label with an unmatched date is not a mismatch of IDs.
-        let labels = with_code("label-without-series").filter(|row| row.study_date.is_empty());
+        let labels =
+            with_code(ExclusionCode::LabelWithoutSeries).filter(|row| row.study_date.is_empty());
         let name_of = |row: &CohortRow| {
             if row.series.is_empty() { row.patient.clone() } else { row.series.clone() }
         };

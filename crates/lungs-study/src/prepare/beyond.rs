@@ -1,9 +1,7 @@
 //! The distance by which the lungs extend beyond the crop.
 
 use super::Row;
-
-/// Flag of rows whose lungs extend beyond the crop.
-pub const LUNGS_BEYOND_CROP: &str = "lungs-beyond-crop";
+use lungs_image::codes::Flag;
 
 /// Step of suggested crop sizes, in voxels.
 const STEP: usize = 8;
@@ -25,10 +23,7 @@ impl Row {
         [self.beyond_front_mm, self.beyond_back_mm] = pair(beyond(1));
         [self.beyond_right_mm, self.beyond_left_mm] = pair(beyond(2));
         if self.beyond_sides().next().is_some() {
-            self.flags = match self.flags.as_str() {
-                "" => LUNGS_BEYOND_CROP.to_owned(),
-                flags => format!("{flags};{LUNGS_BEYOND_CROP}"),
-            };
+            self.flags.push(Flag::LungsBeyondCrop);
         }
     }
 
@@ -147,8 +142,9 @@ impl std::fmt::Display for BeyondCrop {
         write!(
             f,
             "the lungs extend beyond the crop in {series} of {of} series, by up to {most_mm} mm ({side}; \
-             {LUNGS_BEYOND_CROP}); preprocess.size = [{depth}, {height}, {width}] with model.slices = \
-             {depth} holds all of them"
+             {}); preprocess.size = [{depth}, {height}, {width}] with model.slices = \
+             {depth} holds all of them",
+            Flag::LungsBeyondCrop
         )
     }
 }
@@ -195,11 +191,11 @@ mod tests {
     fn lungs_that_fill_the_crop_are_inside_and_one_more_voxel_is_reported_with_its_side() {
         // An even crop of 8 around voxel 14 has voxels 10 to 17.
         let inside = row([[11, 17], [11, 17], [11, 17]], [8, 8, 8]);
-        assert_eq!((inside.beyond_crop(), inside.flags.as_str()), (None, ""));
+        assert_eq!((inside.beyond_crop(), inside.flags.len()), (None, 0));
         assert_eq!(inside.beyond_feet_mm, Some(0.0));
         // The middle of 10 to 18 is 14: voxel 18 is outside.
         let beyond = row([[10, 18], [11, 17], [9, 19]], [8, 8, 8]);
-        assert_eq!(beyond.flags, LUNGS_BEYOND_CROP);
+        assert_eq!(beyond.flags, [Flag::LungsBeyondCrop]);
         assert_eq!(beyond.beyond_crop().unwrap(), "2.5 mm (head), 0.7 mm (right), 1.4 mm (left)");
         assert_eq!(BeyondCrop::of(std::slice::from_ref(&inside), ALL), None);
         let counted = BeyondCrop::of(&[inside, beyond], ALL).unwrap();

@@ -27,11 +27,12 @@ mod shard;
 
 use serde::{Deserialize, Serialize};
 
+use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
 use lungs_image::dicom::StackRules;
 use lungs_image::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
-pub use beyond::{BeyondCrop, LUNGS_BEYOND_CROP, NetworkInput};
+pub use beyond::{BeyondCrop, NetworkInput};
 pub use cache::{inputs_of, is_prepared, prepared_row};
 pub use claim::{CacheLock, lock_task};
 pub use content::content_of;
@@ -127,8 +128,9 @@ pub struct Row {
     pub study_uid: String,
     pub series_uid: String,
     pub status: Status,
-    /// Stable code of the exclusion, empty when prepared.
-    pub code: String,
+    /// Code of the exclusion, empty when prepared.
+    #[serde(with = "optional_code")]
+    pub code: Option<ExclusionCode>,
     /// Reason of the exclusion as a sentence, empty when prepared.
     pub reason: String,
     pub slices: Option<usize>,
@@ -160,8 +162,9 @@ pub struct Row {
     pub beyond_back_mm: Option<f64>,
     pub beyond_right_mm: Option<f64>,
     pub beyond_left_mm: Option<f64>,
-    /// Codes of observations that do not exclude the series, joined by `;`.
-    pub flags: String,
+    /// Observations that do not exclude the series.
+    #[serde(with = "joined_flags")]
+    pub flags: Vec<Flag>,
     /// File name of the crop in the cache, empty when excluded; the preview has the extension `.png`.
     pub cache_file: String,
     /// Duration of the preparation; not in the table, so that two runs write the same bytes.
@@ -170,4 +173,12 @@ pub struct Row {
     /// Whether the series was prepared in this call instead of loaded from the cache; not in the table.
     #[serde(skip)]
     pub new: bool,
+}
+
+impl Row {
+    /// The code and the reason of an excluded series.
+    pub fn exclusion(&self) -> Option<Exclusion> {
+        let code = self.code.clone()?;
+        Some(Exclusion { code, reason: self.reason.clone() })
+    }
 }

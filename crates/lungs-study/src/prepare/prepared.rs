@@ -4,6 +4,7 @@
 
 use super::preview::{self, Picture};
 use super::{Prepared, Row, Settings};
+use lungs_image::codes::Flag;
 use lungs_image::formats::{Format, Source};
 use lungs_image::images::{Image, Kind};
 use lungs_image::volume::{Lungs, Mask, Volume, crop, crop_original};
@@ -81,11 +82,7 @@ pub(super) fn cut(
     }
     [row.centre_z, row.centre_y, row.centre_x] = centre.map(Some);
     [row.crop_d, row.crop_h, row.crop_w] = size.map(Some);
-    row.flags = [row.flags.as_str(), "prepared-before"]
-        .into_iter()
-        .filter(|flags| !flags.is_empty())
-        .collect::<Vec<_>>()
-        .join(";");
+    row.flags.push(Flag::PreparedBefore);
     row.note_beyond_crop(start, volume.geometry.spacing_mm);
     let lungs = Lungs {
         mask: Mask::empty(dim),

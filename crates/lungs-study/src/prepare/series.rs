@@ -38,7 +38,7 @@ pub(super) fn empty_row(image: &Image) -> Row {
         study_uid: image.exam_id.clone(),
         series_uid: image.series_uid.clone(),
         status: Status::Prepared,
-        code: String::new(),
+        code: None,
         reason: String::new(),
         slices: None,
         rows: None,
@@ -68,7 +68,7 @@ pub(super) fn empty_row(image: &Image) -> Row {
         beyond_back_mm: None,
         beyond_right_mm: None,
         beyond_left_mm: None,
-        flags: String::new(),
+        flags: Vec::new(),
         cache_file: String::new(),
         seconds: 0.0,
         new: false,
@@ -77,7 +77,7 @@ pub(super) fn empty_row(image: &Image) -> Row {
 
 pub(super) fn refuse(row: &mut Row, refusal: &Refusal) {
     row.status = Status::Refused;
-    refusal.code().clone_into(&mut row.code);
+    row.code = Some(refusal.code());
     row.reason = refusal.to_string();
 }
 
@@ -112,7 +112,7 @@ pub(super) fn read(
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
     let (volume, facts) = read_volume(image, rule, settings.stacks)?;
     (row.hu_min, row.hu_max) = (Some(facts.hu_min), Some(facts.hu_max));
-    row.flags = facts.flags.join(";");
+    row.flags.clone_from(&facts.flags);
     Ok((volume, facts))
 }
 
@@ -172,10 +172,5 @@ fn note_lungs(row: &mut Row, lungs: &Lungs) {
     [row.box_y0, row.box_y1] = y;
     [row.box_x0, row.box_x1] = x;
     [row.centre_z, row.centre_y, row.centre_x] = lungs.centre_voxel.map(Some);
-    let flags: Vec<String> = (!row.flags.is_empty())
-        .then(|| row.flags.clone())
-        .into_iter()
-        .chain(lungs.flags.iter().map(ToString::to_string))
-        .collect();
-    row.flags = flags.join(";");
+    row.flags.extend(lungs.flags.iter().cloned());
 }
