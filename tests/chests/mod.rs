@@ -98,21 +98,21 @@ pub fn chests() -> Vec<Chest> {
         Chest::new("with inflated colon", &[F::WithAbdomen, F::InflatedColon], &[]),
         Chest::new("with head", &[F::WithHead], &[]),
         Chest::new("with abdomen and gas", &[F::WithAbdomen], &[]).variants(gas).seed(6),
-        Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::CutAtBottom]),
+        Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::LungsCutAtBottom]),
         // The rest of the trachea is just under 30 mm.
-        Chest::new("cut at the top", &[], &[Flag::CutAtTop, Flag::TracheaNotFound])
+        Chest::new("cut at the top", &[], &[Flag::LungsCutAtTop, Flag::TracheaNotFound])
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
-        Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),
-        Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::CutAtSide]),
+        Chest::new("narrow field", &[F::NarrowField], &[Flag::LungsCutAtSide]),
+        Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::LungsCutAtSide]),
         Chest::new("emphysema and gas in the colon", &[F::Emphysema, F::HighColon], &[])
             .resampled(),
         Chest::new("metal, resampled", &[F::Metal], &[]).resampled(),
-        Chest::new("narrow field, water", &[F::NarrowField, F::Padding(0)], &[Flag::CutAtSide]),
+        Chest::new("narrow field, water", &[F::NarrowField, F::Padding(0)], &[Flag::LungsCutAtSide]),
         Chest::new("child", &[F::Child], &[Flag::SmallLungVolume]).spacing_mm(1.5, 1.5),
         Chest::new(
             "lung bases",
             &[F::LungBases],
-            &[Flag::CutAtTop, Flag::SmallLungVolume, Flag::TracheaNotFound],
+            &[Flag::LungsCutAtTop, Flag::SmallLungVolume, Flag::TracheaNotFound],
         ),
         Chest::refused("head", &[F::HeadOnly]),
         Chest::refused("abdomen", &[F::AbdomenOnly]),
@@ -121,7 +121,7 @@ pub fn chests() -> Vec<Chest> {
     for hu in [-1024, -2000, -3024, 0] {
         chests.push(Chest::new("padding", &[F::Padding(hu)], &[]).seed(7));
         let narrow = [F::NarrowField, F::Padding(hu)];
-        chests.push(Chest::new("narrow, resampled", &narrow, &[Flag::CutAtSide]).resampled());
+        chests.push(Chest::new("narrow, resampled", &narrow, &[Flag::LungsCutAtSide]).resampled());
         chests.push(Chest::new("obese, resampled", &[F::Obesity, F::Padding(hu)], &[]).resampled());
     }
     for (side, seed) in [(Side::Left, 11), (Side::Right, 12)] {
