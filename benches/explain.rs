@@ -18,7 +18,7 @@ use lungs_net::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, he
 use lungs_net::model::{I3d, inspected_layers};
 use lungs_phantom::Truth;
 use lungs_spec::results::{MetricsRow, RunFolder, Table, read_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::read_cohort;
 use lungs_study::prepare::{Row, load_prepared};
 use lungs_train::{self as training, Exam, Watch};
@@ -90,7 +90,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         .collect();
     let exams: Vec<Exam> = cohort
         .iter()
-        .filter(|row| row.chosen && row.split == Some(Part::Valid) && row.label == Some(1))
+        .filter(|row| row.chosen && row.split == Some(SplitName::Valid) && row.label == Some(1))
         .map(|row| Exam {
             patient: row.patient.clone(),
             exam: row.exam.clone(),

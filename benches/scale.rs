@@ -61,7 +61,7 @@ fn main() {
     stage("write cohort.csv", || write_csv(&table, &cohort.rows).expect("a folder to write in"));
     stage("read cohort.csv", || {
         let rows = cohort::read_cohort(&table).expect("the table is valid");
-        cohort::check_parts(&rows).expect("no patient is in two splits");
+        cohort::check_splits(&rows).expect("no patient is in two splits");
     });
     stage("plan", || print_plan(&spec, &cohort));
     stage("exclude 2000 of the chosen", || {

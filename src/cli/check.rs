@@ -108,7 +108,7 @@ fn plan_table(plan: &Plan) -> String {
             for passed_over in &cohort.passed_over {
                 row("ignored", ignored_files_text(passed_over));
             }
-            for split in &cohort.parts {
+            for split in &cohort.splits {
                 row(
                     &split.name,
                     format!(

@@ -6,7 +6,7 @@ use super::columns::Columns;
 use lungs_base::files;
 use lungs_report as report;
 use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{
     CalibratedProbabilities, ChosenOn, Curves, Evaluation, Options, Rule, ScoredExam,
     evaluate_with_curves,
@@ -21,17 +21,17 @@ pub(super) fn write_metrics(
     run: &RunFolder,
     selected: usize,
 ) -> Result<(), PipelineError> {
-    let mut parts = BTreeMap::<String, Evaluation>::new();
+    let mut splits = BTreeMap::<String, Evaluation>::new();
     let mut calibration = None;
     let columns = Columns::read(spec, std::slice::from_ref(run))?;
-    for part in [Part::Valid, Part::Test] {
-        let path = run.predictions(part, selected);
+    for split in [SplitName::Valid, SplitName::Test] {
+        let path = run.predictions(split, selected);
         if !path.is_file() {
             continue;
         }
         let rows: Vec<PredictionRow> = read_csv(&path)?;
         let mut options = options(spec, &columns, &rows)?;
-        if part == Part::Valid {
+        if split == SplitName::Valid {
             calibration = StoredCalibration::fit(spec.evaluate.recalibrate, selected, &rows);
             match &calibration {
                 Some(calibration) => write_json(&run.calibration_file(), calibration)?,
@@ -46,16 +46,16 @@ pub(super) fn write_metrics(
                     probabilities: rows.iter().map(probability).collect::<Option<_>>()?,
                 })
             });
-            options.validated = parts.values().flat_map(chosen_thresholds).collect();
+            options.validated = splits.values().flat_map(chosen_thresholds).collect();
         }
         let (mut metrics, curves) = compute_metrics(rows, &options);
         if let Some(calibration) = &calibration {
-            metrics.notes.push(calibration.note(part));
+            metrics.notes.push(calibration.note(split));
         }
-        write_curves(&curves, |name| run.curve(part, name))?;
-        parts.insert(part.to_string(), metrics);
+        write_curves(&curves, |name| run.curve(split, name))?;
+        splits.insert(split.to_string(), metrics);
     }
-    write_json(&run.evaluation_file(), &report::Summary { selected_epoch: selected, parts })
+    write_json(&run.evaluation_file(), &report::Summary { selected_epoch: selected, splits })
 }
 
 /// The options of the metrics of these predictions.

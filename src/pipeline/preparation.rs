@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lungs_image::dicom::{self, StackRules};
+use lungs_image::dicom::StackRules;
 use lungs_image::images::Image;
-use lungs_image::volume;
-use lungs_spec::spec::{self, Compat, Interpolation, Spec};
+use lungs_image::volume::Grid;
+use lungs_spec::spec::{Compat, Spec};
 use lungs_study::cohort::{self, Cohort};
 use lungs_study::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Shard, Status};
 
@@ -118,24 +118,15 @@ pub fn settings(spec: &Spec) -> Settings {
     let compat = preprocess.compat == Compat::Lungs015;
     Settings {
         spacing_mm: [preprocess.spacing_mm; 3],
-        interpolation: match preprocess.interpolation {
-            Interpolation::Cubic => volume::Interpolation::Cubic,
-            Interpolation::Linear => volume::Interpolation::Linear,
-        },
-        grid: if compat { volume::Grid::AlignedEnds } else { volume::Grid::Physical },
+        interpolation: preprocess.interpolation,
+        grid: if compat { Grid::AlignedEnds } else { Grid::Physical },
         size: preprocess.size,
         lower_hu: preprocess.window.lower_hu as f32,
         upper_hu: preprocess.window.upper_hu as f32,
         compat,
         stacks: StackRules {
-            gantry_tilt: match preprocess.gantry_tilt {
-                spec::GantryTilt::Reshear => dicom::GantryTilt::Reshear,
-                spec::GantryTilt::Refuse => dicom::GantryTilt::Refuse,
-            },
-            orientation: match preprocess.orientation {
-                spec::Orientation::Reformat => dicom::Orientation::Reformat,
-                spec::Orientation::Refuse => dicom::Orientation::Refuse,
-            },
+            gantry_tilt: preprocess.gantry_tilt,
+            orientation: preprocess.orientation,
         },
         limits: Limits {
             min_slices: spec.data.select.min_slices,

@@ -8,7 +8,7 @@ use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Image, Scanner, SkippedFiles};
 use lungs_phantom as phantom;
 use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
@@ -32,7 +32,7 @@ pub(super) fn load_or_create_cohort(
         let rows = cohort::read_cohort(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
         if inputs::are_cached(spec, &prepared) {
-            cohort::check_parts(&rows)?;
+            cohort::check_splits(&rows)?;
             equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
@@ -265,23 +265,23 @@ fn crop_path(spec: &Spec, row: &Row) -> PathBuf {
 }
 
 /// The exams of a cohort by split.
-pub(super) struct Exams(BTreeMap<Part, Vec<Exam>>);
+pub(super) struct Exams(BTreeMap<SplitName, Vec<Exam>>);
 
 impl Exams {
-    pub fn of(&self, part: Part) -> &[Exam] {
-        self.0.get(&part).map_or(&[], Vec::as_slice)
+    pub fn of(&self, split: SplitName) -> &[Exam] {
+        self.0.get(&split).map_or(&[], Vec::as_slice)
     }
 }
 
 pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams {
     let crops: BTreeMap<&str, PathBuf> =
         prepared.iter().map(|row| (row.series_uid.as_str(), crop_path(spec, row))).collect();
-    let mut exams = BTreeMap::<Part, Vec<Exam>>::new();
+    let mut exams = BTreeMap::<SplitName, Vec<Exam>>::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        let (Some(part), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
+        let (Some(split), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
             continue;
         };
-        exams.entry(part).or_default().push(Exam {
+        exams.entry(split).or_default().push(Exam {
             patient: row.patient.clone(),
             exam: row.exam.clone(),
             series: row.series.clone(),
@@ -296,14 +296,14 @@ pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams 
 /// `split.lists`.
 pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for (part, list) in split_lists {
-        hasher.update(format!("{part} list {list}\n").as_bytes());
+    for (split, list) in split_lists {
+        hasher.update(format!("{split} list {list}\n").as_bytes());
     }
-    for (part, exams) in &exams.0 {
+    for (split, exams) in &exams.0 {
         for exam in exams {
             let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();
             hasher.update(
-                format!("{part} {} {} {} {crop}\n", exam.exam, exam.series, exam.label).as_bytes(),
+                format!("{split} {} {} {} {crop}\n", exam.exam, exam.series, exam.label).as_bytes(),
             );
         }
     }
@@ -312,33 +312,34 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
 
 /// The sizes of the splits, as a sentence.
 pub fn split_check(rows: &[CohortRow]) -> String {
-    let sizes = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
-        let rows: Vec<_> =
-            rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
-        let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
-        let positive = rows.iter().filter(|row| row.label == Some(1)).count();
-        (!rows.is_empty()).then(|| {
-            format!(
-                "{part} {} exams ({positive} positive) of {} patients",
-                rows.len(),
-                patients.len()
-            )
-        })
-    });
+    let sizes =
+        [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(|split| {
+            let rows: Vec<_> =
+                rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
+            let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
+            let positive = rows.iter().filter(|row| row.label == Some(1)).count();
+            (!rows.is_empty()).then(|| {
+                format!(
+                    "{split} {} exams ({positive} positive) of {} patients",
+                    rows.len(),
+                    patients.len()
+                )
+            })
+        });
     sizes.collect::<Vec<_>>().join(", ") + "; no patient in two splits"
 }
 
 fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {
-    for part in [Part::Train, Part::Valid, Part::Test] {
+    for split in [SplitName::Train, SplitName::Valid, SplitName::Test] {
         let entries: Vec<ListEntry> = rows
             .iter()
-            .filter(|row| row.chosen && row.split == Some(part))
+            .filter(|row| row.chosen && row.split == Some(split))
             .filter_map(|row| {
                 Some(ListEntry { path: (&row.path).into(), label: row.label?, line: 0 })
             })
             .collect();
         if !entries.is_empty() {
-            cohort::write_list(&run.list_file(part), &entries)?;
+            cohort::write_list(&run.list_file(split), &entries)?;
         }
     }
     Ok(())

@@ -103,11 +103,19 @@ pub fn chests() -> Vec<Chest> {
         Chest::new("cut at the top", &[], &[Flag::LungsCutAtTop, Flag::TracheaNotFound])
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
         Chest::new("narrow field", &[F::NarrowField], &[Flag::LungsCutAtSide]),
-        Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::LungsCutAtSide]),
+        Chest::new(
+            "narrow field, emphysema",
+            &[F::NarrowField, F::Emphysema],
+            &[Flag::LungsCutAtSide],
+        ),
         Chest::new("emphysema and gas in the colon", &[F::Emphysema, F::HighColon], &[])
             .resampled(),
         Chest::new("metal, resampled", &[F::Metal], &[]).resampled(),
-        Chest::new("narrow field, water", &[F::NarrowField, F::Padding(0)], &[Flag::LungsCutAtSide]),
+        Chest::new(
+            "narrow field, water",
+            &[F::NarrowField, F::Padding(0)],
+            &[Flag::LungsCutAtSide],
+        ),
         Chest::new("child", &[F::Child], &[Flag::SmallLungVolume]).spacing_mm(1.5, 1.5),
         Chest::new(
             "lung bases",

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use burn::train::InferenceStep;
 use lungs_net::model::I3d;
 use lungs_spec::results::{MetricsRow, PredictionRow};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats as evaluation;
 
 /// One exam's logits.
@@ -120,7 +120,7 @@ pub(super) fn metrics_row(
     logits: &[ExamLogits],
     exams: &[Exam],
     objective: &Objective,
-    (epoch, split): (usize, Part),
+    (epoch, split): (usize, SplitName),
     learning_rate: f64,
 ) -> MetricsRow {
     let label = |exam: &ExamLogits| exams[exam.exam].label;

@@ -1,5 +1,5 @@
 use super::*;
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 
 fn series(name: &str, label: Option<u8>, content: &str) -> InputRow {
     InputRow {
@@ -20,7 +20,7 @@ fn cohort() -> Vec<InputRow> {
         series("b", Some(1), "bb"),
         series("c", None, ""),
         InputRow { name: "x".into(), label: Some(1), ..empty(InputKind::Label) },
-        InputRow { name: "P1".into(), split: Some(Part::Test), ..empty(InputKind::Listed) },
+        InputRow { name: "P1".into(), split: Some(SplitName::Test), ..empty(InputKind::Listed) },
     ]
 }
 
@@ -60,7 +60,7 @@ fn every_kind_of_change_is_counted_and_named() {
         "|1 series with another patient or exam: a (P-a / E-a, now Q / E-a)"
     );
     assert_eq!(
-        summary(|rows| rows[0].split = Some(Part::Valid)),
+        summary(|rows| rows[0].split = Some(SplitName::Valid)),
         "|1 series in another list: a (none, now valid)"
     );
     assert_eq!(
@@ -68,7 +68,7 @@ fn every_kind_of_change_is_counted_and_named() {
         "|1 choice of a series changed: a is no longer chosen"
     );
     assert_eq!(
-        summary(|rows| rows[4].split = Some(Part::Train)),
+        summary(|rows| rows[4].split = Some(SplitName::Train)),
         "|1 patient changed in split.lists: P1 (test, now train)"
     );
     assert_eq!(

@@ -4,7 +4,7 @@ use super::super::ReportError;
 use super::CompareOptions;
 use super::entry::{Entry, split_name};
 use lungs_spec::results::PredictionRow;
-use lungs_spec::spec::{LossName, Part, Spec, differences};
+use lungs_spec::spec::{LossName, Spec, SplitName, differences};
 use lungs_stats::{PairedAucs, auc_with_interval, delong_paired, holm};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -184,14 +184,14 @@ fn sentence(
 }
 
 fn compared_split(entry: &Entry) -> &'static str {
-    if entry.parts.contains_key("out-of-fold") {
+    if entry.splits.contains_key("out-of-fold") {
         return split_name(None);
     }
-    let count = |split: &str| entry.parts.get(split).map(|metrics| metrics.exams);
+    let count = |split: &str| entry.splits.get(split).map(|metrics| metrics.exams);
     if count("test") == Some(entry.rows.len()) && count("test").is_some() {
-        split_name(Some(Part::Test))
+        split_name(Some(SplitName::Test))
     } else {
-        split_name(Some(Part::Valid))
+        split_name(Some(SplitName::Valid))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{RunPage, plots};
 use crate::page::counted;
 use crate::plot::{Flow, FlowStep};
 use lungs_image::codes::{ExclusionCode, Weight};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::{Row, Status};
 use maud::{Markup, html};
@@ -78,12 +78,16 @@ fn splits(chosen: &[&CohortRow], spec: &Spec) -> Vec<Vec<String>> {
         let folds = format!("in {}-fold cross-validation", spec.split.folds);
         return vec![vec!["Each tested once".to_owned(), folds]];
     }
-    let box_lines = |split: Part, name: &str| {
+    let box_lines = |split: SplitName, name: &str| {
         let rows: Vec<&CohortRow> =
             chosen.iter().filter(|row| row.split == Some(split)).copied().collect();
         (!rows.is_empty()).then(|| exam_counts(&rows, Some(name)))
     };
-    let splits = [(Part::Train, "Training"), (Part::Valid, "Validation"), (Part::Test, "Test")];
+    let splits = [
+        (SplitName::Train, "Training"),
+        (SplitName::Valid, "Validation"),
+        (SplitName::Test, "Test"),
+    ];
     splits.into_iter().filter_map(|(split, name)| box_lines(split, name)).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Rows of the tables of a run, and their CSV files.
 
 use super::ResultsError;
-use crate::spec::Part;
+use crate::spec::SplitName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct MetricsRow {
     /// Epoch, from 1.
     pub epoch: usize,
     /// Split.
-    pub split: Part,
+    pub split: SplitName,
     /// Mean loss over exams.
     pub loss: f64,
     /// Fraction of correct predictions at the threshold 0.5.
@@ -129,7 +129,7 @@ pub struct InputRow {
     /// 1 for cancer within the horizon; empty if unknown.
     pub label: Option<u8>,
     /// The split that a list fixes.
-    pub split: Option<Part>,
+    pub split: Option<SplitName>,
     /// Whether the series is chosen for its exam, before preparation.
     pub chosen: bool,
     /// Number of slices of a series.

@@ -7,7 +7,7 @@
 //!
 //! An image is a DICOM series or a volume file ([`lungs_image::images`]); both are called series here.
 //! Every series, every unusable file and every label without a series is a [`CohortRow`] with the reason of
-//! its exclusion. The split is by patient: no patient is in two splits ([`check_parts`]).
+//! its exclusion. The split is by patient: no patient is in two splits ([`check_splits`]).
 
 mod kernel;
 mod labels;
@@ -33,7 +33,7 @@ pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;
 pub use row::{CohortRow, read_cohort};
 pub use select::{Candidate, select, unlabelled_rows};
-pub use split::{SplitError, assign, check_parts, split_warnings};
+pub use split::{SplitError, assign, check_splits, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
 pub use unmatched::{SeriesNames, UnmatchedIds};
 
@@ -42,7 +42,7 @@ use lungs_image::formats;
 use lungs_image::images::{
     self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
 };
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -223,11 +223,12 @@ pub fn count_reasons(rows: &[CohortRow]) -> String {
 fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Labels), CohortError> {
     let data = &spec.data;
     if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
-        let lists = [(train, Part::Train), (valid, Part::Valid)];
-        let test = data.test_list.as_ref().map(|test| (test, Part::Test));
+        let lists = [(train, SplitName::Train), (valid, SplitName::Valid)];
+        let test = data.test_list.as_ref().map(|test| (test, SplitName::Test));
         let mut entries = Vec::new();
-        for (list, part) in lists.into_iter().chain(test) {
-            entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part, list.as_path())));
+        for (list, split) in lists.into_iter().chain(test) {
+            entries
+                .extend(read_list(list)?.into_iter().map(|entry| (entry, split, list.as_path())));
         }
         return read_lists(&entries, scanner);
     }
@@ -235,7 +236,7 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
         let mut sources = Vec::new();
         for (folder, label) in [(positives, 1), (negatives, 0)] {
             let found = scanner.scan(folder)?;
-            sources.push(LabelledImages { found, label, part: None, source: None });
+            sources.push(LabelledImages { found, label, split: None, source: None });
         }
         return Ok(merge(sources));
     }
@@ -249,18 +250,18 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
 
 /// The images and labels of `.list` files.
 fn read_lists(
-    entries: &[(ListEntry, Part, &Path)],
+    entries: &[(ListEntry, SplitName, &Path)],
     scanner: &mut Scanner,
 ) -> Result<(ScanResult, Labels), CohortError> {
     let mut sources = Vec::with_capacity(entries.len());
-    for (entry, part, list) in entries {
+    for (entry, split, list) in entries {
         let found = scanner.scan(&entry.path).map_err(|source| CohortError::ListedPath {
             list: list.to_path_buf(),
             line: entry.line,
             source,
         })?;
         let source = Some(format!("{} line {}", list.display(), entry.line));
-        sources.push(LabelledImages { found, label: entry.label, part: Some(*part), source });
+        sources.push(LabelledImages { found, label: entry.label, split: Some(*split), source });
     }
     Ok(merge(sources))
 }
@@ -269,7 +270,7 @@ fn read_lists(
 struct LabelledImages {
     found: ScanResult,
     label: u8,
-    part: Option<Part>,
+    split: Option<SplitName>,
     /// The line of the list, if any.
     source: Option<String>,
 }
@@ -286,7 +287,7 @@ fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
     let mut all = ScanResult::default();
     let mut labels = Labels::default();
     let mut known = HashSet::new();
-    for LabelledImages { mut found, label, part, source } in sources {
+    for LabelledImages { mut found, label, split, source } in sources {
         for image in &mut found.images {
             if paths.get(&image.series_uid).is_some_and(|paths| paths.len() > 1) {
                 let path = image.path.display().to_string();
@@ -294,7 +295,7 @@ fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
             }
         }
         found.images.iter_mut().for_each(assume_patient);
-        labels.add_images(&found.images, label, part, source.as_deref());
+        labels.add_images(&found.images, label, split, source.as_deref());
         all.images.extend(
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );

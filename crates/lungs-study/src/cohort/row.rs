@@ -2,7 +2,7 @@
 
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
 use lungs_spec::results::{ResultsError, read_csv};
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub struct CohortRow {
     /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
     pub label: Option<u8>,
     /// Split; empty for excluded rows.
-    pub split: Option<Part>,
+    pub split: Option<SplitName>,
     /// Whether this series is used for its exam.
     pub chosen: bool,
     /// Code of the exclusion; empty for chosen series.

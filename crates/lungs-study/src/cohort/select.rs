@@ -188,7 +188,7 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
         series: image.series_uid.clone(),
         path: image.path.display().to_string(),
         label: label.map(|label| label.label),
-        split: label.and_then(|label| label.part),
+        split: label.and_then(|label| label.split),
         chosen: true,
         code: None,
         reason: String::new(),

@@ -3,7 +3,7 @@
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use lungs_base::random;
 use lungs_image::codes::{Exclusion, ExclusionCode};
-use lungs_spec::spec::{Part, Spec, Stratify};
+use lungs_spec::spec::{Spec, SplitName, Stratify};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,18 +19,18 @@ pub enum SplitError {
         /// The patient.
         patient: String,
         /// The first split.
-        first: Part,
+        first: SplitName,
         /// The second split.
-        second: Part,
+        second: SplitName,
     },
     /// A train or valid split without patients.
     #[error(
-        "the {part} split has no patients; the cohort has {patients} patients, {positives} with a positive \
+        "the {split} split has no patients; the cohort has {patients} patients, {positives} with a positive \
          exam; add patients, or change the fractions in [split]"
     )]
     Empty {
         /// The split.
-        part: Part,
+        split: SplitName,
         /// Patients of the cohort.
         patients: usize,
         /// Patients with a positive exam.
@@ -46,29 +46,29 @@ pub enum SplitError {
 /// are excluded.
 pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     if spec.data.train_list.is_some() {
-        return check_parts(&cohort.rows);
+        return check_splits(&cohort.rows);
     }
     let lists = SplitLists::read(spec)?;
     let mut all = patients(&cohort.rows);
     lists.check_members(all.keys().map(String::as_str))?;
-    let parts = if lists.is_empty() {
+    let splits = if lists.is_empty() {
         draw(&all, spec)
     } else {
-        all.retain(|patient, _| lists.part_of(patient).is_none());
+        all.retain(|patient, _| lists.split_of(patient).is_none());
         draw_unlisted(&all, &lists, spec)
     };
     for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
-        row.split = lists.part_of(&row.patient).or_else(|| parts.get(&row.patient).copied());
+        row.split = lists.split_of(&row.patient).or_else(|| splits.get(&row.patient).copied());
     }
     exclude_without_split(cohort, |row| row.split.is_none());
-    check_parts(&cohort.rows)
+    check_splits(&cohort.rows)
 }
 
 /// Excludes patients without a split before preparation: [`assign`] would exclude them later.
 pub(super) fn exclude_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     let lists = SplitLists::read(spec)?;
     if !lists.is_empty() && open_shares(&lists, spec).is_none() {
-        exclude_without_split(cohort, |row| lists.part_of(&row.patient).is_none());
+        exclude_without_split(cohort, |row| lists.split_of(&row.patient).is_none());
     }
     Ok(())
 }
@@ -87,11 +87,11 @@ fn exclude_without_split(cohort: &mut Cohort, has_no_split: impl Fn(&CohortRow) 
 /// The fractions of the splits without a list, normalised to a sum of 1; `None` if all are 0.
 fn open_shares(lists: &SplitLists, spec: &Spec) -> Option<[f64; 3]> {
     let split = &spec.split;
-    let share = |part, share| if lists.has(part) { 0.0 } else { share };
+    let share = |split, share| if lists.has(split) { 0.0 } else { share };
     let shares = [
-        share(Part::Train, split.train),
-        share(Part::Valid, split.valid),
-        share(Part::Test, split.test),
+        share(SplitName::Train, split.train),
+        share(SplitName::Valid, split.valid),
+        share(SplitName::Test, split.test),
     ];
     let sum: f64 = shares.iter().sum();
     (sum > 0.0).then(|| shares.map(|share| share / sum))
@@ -103,7 +103,7 @@ fn draw_unlisted(
     patients: &BTreeMap<String, bool>,
     lists: &SplitLists,
     spec: &Spec,
-) -> BTreeMap<String, Part> {
+) -> BTreeMap<String, SplitName> {
     match open_shares(lists, spec) {
         Some(shares) => draw_shares(patients, shares, spec),
         None => BTreeMap::new(),
@@ -111,22 +111,22 @@ fn draw_unlisted(
 }
 
 /// Checks that no patient is in two splits, and that the train and valid splits have patients.
-pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
-    let mut parts = BTreeMap::<&str, Part>::new();
+pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
+    let mut splits = BTreeMap::<&str, SplitName>::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        let Some(part) = row.split else { continue };
-        let first = *parts.entry(&row.patient).or_insert(part);
-        if first != part {
+        let Some(split) = row.split else { continue };
+        let first = *splits.entry(&row.patient).or_insert(split);
+        if first != split {
             let patient = row.patient.clone();
-            return Err(SplitError::Leak { patient, first, second: part });
+            return Err(SplitError::Leak { patient, first, second: split });
         }
     }
     let patients = patients(rows);
-    let used: BTreeSet<Part> = parts.values().copied().collect();
-    for part in [Part::Train, Part::Valid] {
-        if !used.contains(&part) {
+    let used: BTreeSet<SplitName> = splits.values().copied().collect();
+    for split in [SplitName::Train, SplitName::Valid] {
+        if !used.contains(&split) {
             let positives = patients.values().filter(|positive| **positive).count();
-            return Err(SplitError::Empty { part, patients: patients.len(), positives });
+            return Err(SplitError::Empty { split, patients: patients.len(), positives });
         }
     }
     Ok(())
@@ -134,8 +134,8 @@ pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
 
 /// A warning for each split whose exams all have the same label.
 pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
-    let warning = |part: Part| {
-        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(part));
+    let warning = |split: SplitName| {
+        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(split));
         let labels: Vec<bool> = labels.map(|row| row.label == Some(1)).collect();
         let positives = labels.iter().filter(|positive| **positive).count();
         let absent = match (labels.len(), positives) {
@@ -144,15 +144,15 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
             (all, positives) if all == positives => "negative",
             _ => return None,
         };
-        let effect = match part {
-            Part::Train => "the network cannot learn to distinguish the classes",
-            Part::Valid => "its AUC is undefined, and no epoch can be selected by it",
-            Part::Test => "its AUC is undefined",
+        let effect = match split {
+            SplitName::Train => "the network cannot learn to distinguish the classes",
+            SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
+            SplitName::Test => "its AUC is undefined",
         };
         let exams = if labels.len() == 1 { "exam" } else { "exams" };
-        Some(format!("none of the {} {part} {exams} is {absent}: {effect}", labels.len()))
+        Some(format!("none of the {} {split} {exams} is {absent}: {effect}", labels.len()))
     };
-    [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(warning).collect()
+    [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(warning).collect()
 }
 
 /// Patients of the cohort, and whether each has a positive exam.
@@ -165,7 +165,7 @@ fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
 }
 
 /// Draws a split for each patient.
-fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, SplitName> {
     match spec.split.folds {
         0 => {
             let split = &spec.split;
@@ -206,25 +206,25 @@ fn strata<'a>(
 /// test split. Of the other patients, drawn again for each fold, the fraction `train / (train + valid)` trains
 /// and the rest validates. The test split never selects the epoch, so that the pooled predictions of all folds
 /// are unbiased.
-fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, SplitName> {
     let split = &spec.split;
     let fold = split.fold.max(1);
     let shuffled = strata(patients, spec, "folds").concat();
     let test_patients: BTreeSet<&String> =
         shuffled.into_iter().skip(fold - 1).step_by(split.folds).collect();
-    let mut parts = BTreeMap::new();
+    let mut splits = BTreeMap::new();
     for members in strata(patients, spec, &format!("folds/split-of-fold-{fold}")) {
         let (test, others): (Vec<&String>, Vec<&String>) =
             members.into_iter().partition(|patient| test_patients.contains(patient));
         let share = split.train / (split.train + split.valid);
         let train = (share * others.len() as f64).round() as usize;
-        parts.extend(test.into_iter().map(|patient| (patient.clone(), Part::Test)));
+        splits.extend(test.into_iter().map(|patient| (patient.clone(), SplitName::Test)));
         for (index, patient) in others.into_iter().enumerate() {
-            let part = if index < train { Part::Train } else { Part::Valid };
-            parts.insert(patient.clone(), part);
+            let split = if index < train { SplitName::Train } else { SplitName::Valid };
+            splits.insert(patient.clone(), split);
         }
     }
-    parts
+    splits
 }
 
 /// Draws splits by their fractions. Within a stratum, the first fraction of the shuffled patients is the train
@@ -233,23 +233,23 @@ fn draw_shares(
     patients: &BTreeMap<String, bool>,
     [train, valid, _]: [f64; 3],
     spec: &Spec,
-) -> BTreeMap<String, Part> {
-    let mut parts = BTreeMap::new();
+) -> BTreeMap<String, SplitName> {
+    let mut splits = BTreeMap::new();
     for members in strata(patients, spec, "split") {
         let limit = |share: f64| (share * members.len() as f64).round() as usize;
         let (train, valid) = (limit(train), limit(train + valid));
         for (index, patient) in members.into_iter().enumerate() {
-            let part = if index < train {
-                Part::Train
+            let split = if index < train {
+                SplitName::Train
             } else if index < valid {
-                Part::Valid
+                SplitName::Valid
             } else {
-                Part::Test
+                SplitName::Test
             };
-            parts.insert(patient.clone(), part);
+            splits.insert(patient.clone(), split);
         }
     }
-    parts
+    splits
 }
 
 #[cfg(test)]
@@ -320,19 +320,19 @@ mod tests {
         let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
         let mut cohort = cohort(&labels);
         assign(&mut cohort, &spec(&[])).unwrap();
-        let count = |part, label| {
-            let matches = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
+        let count = |split, label| {
+            let matches = |row: &&CohortRow| row.split == Some(split) && row.label == Some(label);
             cohort.rows.iter().filter(matches).count()
         };
-        assert_eq!((count(Part::Train, 1), count(Part::Valid, 1)), (14, 6));
-        assert_eq!((count(Part::Train, 0), count(Part::Valid, 0)), (56, 24));
+        assert_eq!((count(SplitName::Train, 1), count(SplitName::Valid, 1)), (14, 6));
+        assert_eq!((count(SplitName::Train, 0), count(SplitName::Valid, 0)), (56, 24));
     }
 
     #[test]
     fn the_draw_depends_on_the_seed_and_not_on_the_order_of_rows() {
         let labels: Vec<Vec<u8>> =
             (0..40).map(|patient| vec![u8::from(patient % 2 == 0)]).collect();
-        let parts = |set: &[&str], reverse: bool| {
+        let splits = |set: &[&str], reverse: bool| {
             let mut cohort = cohort(&labels);
             if reverse {
                 cohort.rows.reverse();
@@ -341,8 +341,8 @@ mod tests {
             cohort.rows.sort_by(|a, b| a.series.cmp(&b.series));
             cohort.rows.iter().map(|row| row.split).collect::<Vec<_>>()
         };
-        assert_eq!(parts(&[], false), parts(&[], true));
-        assert_ne!(parts(&[], false), parts(&["experiment.seed=38"], false));
+        assert_eq!(splits(&[], false), splits(&[], true));
+        assert_ne!(splits(&[], false), splits(&["experiment.seed=38"], false));
     }
 
     #[test]
@@ -356,20 +356,20 @@ mod tests {
             let mut cohort = cohort(&labels);
             let set = ["split.folds=5", &format!("split.fold={fold}")];
             assign(&mut cohort, &spec(&set)).unwrap();
-            let of = |part| -> BTreeSet<String> {
-                let rows = cohort.rows.iter().filter(|row| row.split == Some(part));
+            let of = |split| -> BTreeSet<String> {
+                let rows = cohort.rows.iter().filter(|row| row.split == Some(split));
                 rows.map(|row| row.patient.clone()).collect()
             };
             let positive = |patient: &String| patient[1..].parse::<usize>().unwrap() % 3 == 0;
-            for patient in of(Part::Test) {
+            for patient in of(SplitName::Test) {
                 *test_counts.entry(patient).or_default() += 1;
             }
-            let positives = of(Part::Test).into_iter().filter(positive).count();
-            counts.push((of(Part::Test).len(), positives));
+            let positives = of(SplitName::Test).into_iter().filter(positive).count();
+            counts.push((of(SplitName::Test).len(), positives));
             // 70 % and 30 % of the patients outside the test split, in both classes.
-            let others = 23 - of(Part::Test).len();
-            assert!((of(Part::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
-            assert_eq!(of(Part::Train).len() + of(Part::Valid).len(), others);
+            let others = 23 - of(SplitName::Test).len();
+            assert!((of(SplitName::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
+            assert_eq!(of(SplitName::Train).len() + of(SplitName::Valid).len(), others);
         }
         assert_eq!(test_counts.len(), 23);
         assert!(test_counts.values().all(|count| *count == 1));
@@ -380,9 +380,15 @@ mod tests {
     #[test]
     fn splits_with_one_label_only_have_a_warning() {
         let mut rows = vec![row(1, 1, 0), row(2, 1, 1), row(3, 1, 0), row(4, 1, 1), row(4, 2, 1)];
-        let parts = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Test];
-        for (row, part) in rows.iter_mut().zip(parts) {
-            row.split = Some(part);
+        let splits = [
+            SplitName::Train,
+            SplitName::Train,
+            SplitName::Valid,
+            SplitName::Test,
+            SplitName::Test,
+        ];
+        for (row, split) in rows.iter_mut().zip(splits) {
+            row.split = Some(split);
         }
         assert_eq!(
             split_warnings(&rows),
@@ -392,7 +398,7 @@ mod tests {
                 "none of the 2 test exams is negative: its AUC is undefined",
             ]
         );
-        rows[2].split = Some(Part::Train);
+        rows[2].split = Some(SplitName::Train);
         rows[3].label = Some(0);
         assert_eq!(split_warnings(&rows), [""; 0]);
     }
@@ -400,9 +406,9 @@ mod tests {
     #[test]
     fn a_patient_in_two_splits_is_an_error() {
         let mut rows = vec![row(1, 1, 0), row(1, 2, 1)];
-        rows[0].split = Some(Part::Train);
-        rows[1].split = Some(Part::Valid);
-        let message = check_parts(&rows).unwrap_err().to_string();
+        rows[0].split = Some(SplitName::Train);
+        rows[1].split = Some(SplitName::Valid);
+        let message = check_splits(&rows).unwrap_err().to_string();
         assert!(
             message.starts_with("patient P001 is in two splits, train and valid:"),
             "{message}"

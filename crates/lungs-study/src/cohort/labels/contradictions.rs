@@ -71,7 +71,7 @@ impl<'l> Finder<'l> {
         add("labels", [first, second].map(|it| Some(it.label.to_string())));
         add("patients", [first, second].map(|it| it.patient.clone()));
         add("exams", [first, second].map(|it| it.exam.clone()));
-        add("splits", [first, second].map(|it| it.part.map(|part| part.to_string())));
+        add("splits", [first, second].map(|it| it.split.map(|split| split.to_string())));
     }
 
     fn compare_all(&mut self, name: &str, labels: impl IntoIterator<Item = &'l Label>) {

@@ -14,7 +14,7 @@ mod tests;
 use date::Date;
 use lungs_base::text::TextError;
 use lungs_image::images::Image;
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -131,7 +131,7 @@ pub struct Label {
     /// Exam, if the source has one.
     pub exam: Option<String>,
     /// Split, if the source fixes it.
-    pub part: Option<Part>,
+    pub split: Option<SplitName>,
     /// Values of other columns, by column name.
     pub columns: BTreeMap<String, String>,
     /// Source, such as `labels.csv line 3`.
@@ -164,13 +164,13 @@ impl Labels {
         &mut self,
         images: &[Image],
         label: u8,
-        part: Option<Part>,
+        split: Option<SplitName>,
         source: Option<&str>,
     ) {
         for image in images {
             let source = source.map_or_else(|| image.path.display().to_string(), str::to_owned);
             let columns = BTreeMap::new();
-            let entry = Label { label, patient: None, exam: None, part, columns, source };
+            let entry = Label { label, patient: None, exam: None, split, columns, source };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);
         }
     }

@@ -121,7 +121,7 @@ impl Labels {
             label,
             patient: non_empty(row.patient_id),
             exam: non_empty(row.exam_id),
-            part: None,
+            split: None,
             columns,
             source: format!("{} line {number}", line.file.display()),
         };
