@@ -92,11 +92,11 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         .iter()
         .filter(|row| row.chosen && row.split == Some(SplitName::Valid) && row.label == Some(1))
         .map(|row| Exam {
-            patient: row.patient.clone(),
-            exam: row.exam.clone(),
-            series: row.series.clone(),
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            series_uid: row.series_uid.clone(),
             label: 1,
-            crop: crops[&row.series].clone(),
+            crop: crops[&row.series_uid].clone(),
         })
         .collect();
     let logits = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
@@ -115,7 +115,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         let crop = load_prepared(&exam.crop).expect("a crop").volume;
         let volume = crop.hu.mapv(|hu| window.value(hu));
         let channels = spec.model.channels;
-        (InputVolume { volume, channels, geometry: crop.geometry }, truth[&exam.series].clone())
+        (InputVolume { volume, channels, geometry: crop.geometry }, truth[&exam.series_uid].clone())
     };
     positives.iter().map(case).collect()
 }

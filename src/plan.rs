@@ -247,7 +247,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
             (!rows.is_empty()).then(|| SplitPlan {
                 name: split.to_string(),
                 exams: rows.len(),
-                patients: rows.iter().map(|row| &row.patient).collect::<BTreeSet<_>>().len(),
+                patients: rows.iter().map(|row| &row.patient_id).collect::<BTreeSet<_>>().len(),
                 positive: rows.iter().filter(|row| row.label == Some(1)).count(),
             })
         });

@@ -65,7 +65,7 @@ impl Check {
             output.answer(lists.summary(&cohort.rows));
         }
         for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
-            let name = if row.series.is_empty() { &row.path } else { &row.series };
+            let name = if row.series_uid.is_empty() { &row.path } else { &row.series_uid };
             output.detail(format!("excluded  {name}  {}", row.reason_text()));
         }
         Ok(())

@@ -147,9 +147,9 @@ pub fn inventory_from_index(path: &Path) -> Result<Inventory, TableError> {
                 inventory.add_once(&mut first_rows, row, (patient, exam), series);
             }
             Err(error) => inventory.excluded.push(Exclusion {
-                patient: row.text(0).to_owned(),
-                exam: row.text(1).to_owned(),
-                series: row.text(2).to_owned(),
+                patient_id: row.text(0).to_owned(),
+                exam_id: row.text(1).to_owned(),
+                series_uid: row.text(2).to_owned(),
                 code: ReasonCode::UnreadableRow,
                 reason: error.to_string(),
             }),
@@ -254,7 +254,13 @@ impl Inventory {
                 };
                 let (patient, exam) = exam;
                 let series = series.uid;
-                self.excluded.push(Exclusion { patient, exam, series, code, reason });
+                self.excluded.push(Exclusion {
+                    patient_id: patient,
+                    exam_id: exam,
+                    series_uid: series,
+                    code,
+                    reason,
+                });
             }
         }
     }

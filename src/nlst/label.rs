@@ -84,7 +84,7 @@ fn row_key(row: &LabelRow) -> (&str, u8, &str) {
 }
 
 fn exclusion_key(exclusion: &Exclusion) -> (bool, &str, &str, &str) {
-    let Exclusion { patient, exam, series, .. } = exclusion;
+    let Exclusion { patient_id: patient, exam_id: exam, series_uid: series, .. } = exclusion;
     (!series.is_empty(), patient, exam, series)
 }
 
@@ -94,15 +94,21 @@ fn count_positives(rows: &[LabelRow]) -> usize {
 
 fn exclusion(patient: &str, exam: &str, series: &str, reason: Reason) -> Exclusion {
     let (patient, exam, series) = (patient.to_owned(), exam.to_owned(), series.to_owned());
-    Exclusion { patient, exam, series, code: reason.code, reason: reason.message }
+    Exclusion {
+        patient_id: patient,
+        exam_id: exam,
+        series_uid: series,
+        code: reason.code,
+        reason: reason.message,
+    }
 }
 
 /// Number of excluded exams by code. An exam of several patients has a row for each of them, and counts once.
 fn count_exams(exclusions: &[Exclusion]) -> BTreeMap<ReasonCode, usize> {
     let exams: BTreeSet<(&ReasonCode, &str)> = exclusions
         .iter()
-        .filter(|exclusion| exclusion.series.is_empty())
-        .map(|exclusion| (&exclusion.code, exclusion.exam.as_str()))
+        .filter(|exclusion| exclusion.series_uid.is_empty())
+        .map(|exclusion| (&exclusion.code, exclusion.exam_id.as_str()))
         .collect();
     let mut counts = BTreeMap::new();
     for (code, _) in exams {

@@ -43,7 +43,9 @@ fn outcome(labelled: &LabelledCohort) -> (Vec<&str>, Vec<(&str, &str, &str)>) {
     let exclusions = labelled.exclusions.iter();
     (
         labelled.rows.iter().map(|row| row.exam_id.as_str()).collect(),
-        exclusions.map(|it| (it.exam.as_str(), it.series.as_str(), it.code.code())).collect(),
+        exclusions
+            .map(|it| (it.exam_id.as_str(), it.series_uid.as_str(), it.code.code()))
+            .collect(),
     )
 }
 

@@ -46,11 +46,14 @@ pub struct LabelRow {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Exclusion {
     /// PatientID.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// StudyInstanceUID.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// SeriesInstanceUID; empty if the whole exam is excluded.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Code of the reason.
     pub code: ReasonCode,
     /// The reason as a sentence.

@@ -64,7 +64,7 @@ pub(super) fn options(
     columns: &Columns,
     rows: &[PredictionRow],
 ) -> Result<Options, PipelineError> {
-    let series: Vec<&str> = rows.iter().map(|row| row.series.as_str()).collect();
+    let series: Vec<&str> = rows.iter().map(|row| row.series_uid.as_str()).collect();
     let mut options = Options {
         seed: spec.experiment.seed,
         prevalence: spec.evaluate.prevalence,
@@ -82,8 +82,8 @@ pub(super) fn options(
 /// Computes all metrics and curves of predictions.
 pub(super) fn compute_metrics(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation, Curves) {
     let scored = |row: PredictionRow| ScoredExam {
-        patient_id: row.patient,
-        exam_id: row.exam,
+        patient_id: row.patient_id,
+        exam_id: row.exam_id,
         label: row.label == 1,
         logit: row.logit,
         probability: row.probability,

@@ -26,9 +26,9 @@ pub struct EqualGroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EqualScan {
     /// The patient.
-    pub patient: String,
+    pub patient_id: String,
     /// SeriesInstanceUID, or the name of a volume file.
-    pub series: String,
+    pub series_uid: String,
     /// Folder or file.
     pub path: String,
     /// Label, 0 or 1.
@@ -72,7 +72,7 @@ impl EqualScansError {
 
 impl std::fmt::Display for EqualScan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { patient, series, path, label } = self;
+        let Self { patient_id: patient, series_uid: series, path, label } = self;
         write!(f, "patient {patient}, label {label}, series {series} ({path})")
     }
 }
@@ -83,7 +83,7 @@ impl EqualGroup {
     }
 
     fn has_several_patients(&self) -> bool {
-        self.scans.iter().any(|scan| scan.patient != self.scans[0].patient)
+        self.scans.iter().any(|scan| scan.patient_id != self.scans[0].patient_id)
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn resolve(
     for indices in groups {
         let reason = format!(
             "the voxels are identical to those of series {}, which is used (data.equal_scans)",
-            cohort.rows[indices[0]].series
+            cohort.rows[indices[0]].series_uid
         );
         let exclusion = Exclusion::new(ExclusionCode::EqualScan, reason);
         excluded.extend(indices[1..].iter().map(|index| (*index, exclusion.clone())));
@@ -134,8 +134,8 @@ pub(super) fn check(
     let scan = |index: &usize| {
         let row = &rows[*index];
         EqualScan {
-            patient: row.patient.clone(),
-            series: row.series.clone(),
+            patient_id: row.patient_id.clone(),
+            series_uid: row.series_uid.clone(),
             path: row.path.clone(),
             label: row.label.unwrap_or_default(),
         }
@@ -158,7 +158,7 @@ fn equal_groups(rows: &[CohortRow], prepared: &[Row], cache: &Path) -> Vec<Vec<u
         prepared.map(|row| (row.series_uid.as_str(), row)).collect();
     let mut candidates = BTreeMap::<String, Vec<(usize, &Row)>>::new();
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.chosen) {
-        if let Some(prepared) = prepared.get(row.series.as_str()) {
+        if let Some(prepared) = prepared.get(row.series_uid.as_str()) {
             candidates.entry(signature(prepared)).or_default().push((index, prepared));
         }
     }

@@ -155,11 +155,14 @@ pub struct Prediction {
     /// Folder of the series, volume file, or damaged file.
     pub path: String,
     /// PatientID.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// StudyInstanceUID.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// SeriesInstanceUID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Probability of cancer; empty if the series is excluded.
     pub probability: Option<f64>,
     /// Calibrated probability; empty if the series is excluded, or a model has no calibration map.
@@ -213,9 +216,9 @@ pub fn predict(
         .zip(&rows)
         .map(|(image, row)| Prediction {
             path: image.path.display().to_string(),
-            patient: image.patient_id.clone(),
-            exam: image.exam_id.clone(),
-            series: image.series_uid.clone(),
+            patient_id: image.patient_id.clone(),
+            exam_id: image.exam_id.clone(),
+            series_uid: image.series_uid.clone(),
             probability: None,
             calibrated_probability: None,
             reason: row.exclusion().map_or(String::new(), |exclusion| exclusion.to_string()),
@@ -227,9 +230,9 @@ pub fn predict(
     let exams: Vec<Exam> = usable
         .iter()
         .map(|index| Exam {
-            patient: rows[*index].patient_id.clone(),
-            exam: rows[*index].study_uid.clone(),
-            series: rows[*index].series_uid.clone(),
+            patient_id: rows[*index].patient_id.clone(),
+            exam_id: rows[*index].exam_id.clone(),
+            series_uid: rows[*index].series_uid.clone(),
             label: 0,
             crop: cache.join(&rows[*index].cache_file),
         })
@@ -279,9 +282,9 @@ pub fn predict(
     }
     predictions.extend(excluded.into_iter().map(|(path, exclusion)| Prediction {
         path,
-        patient: String::new(),
-        exam: String::new(),
-        series: String::new(),
+        patient_id: String::new(),
+        exam_id: String::new(),
+        series_uid: String::new(),
         probability: None,
         calibrated_probability: None,
         reason: exclusion.to_string(),

@@ -278,13 +278,13 @@ pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams 
         prepared.iter().map(|row| (row.series_uid.as_str(), crop_path(spec, row))).collect();
     let mut exams = BTreeMap::<SplitName, Vec<Exam>>::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        let (Some(split), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
+        let (Some(split), Some(crop)) = (row.split, crops.get(row.series_uid.as_str())) else {
             continue;
         };
         exams.entry(split).or_default().push(Exam {
-            patient: row.patient.clone(),
-            exam: row.exam.clone(),
-            series: row.series.clone(),
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            series_uid: row.series_uid.clone(),
             label: row.label.unwrap_or_default(),
             crop: crop.clone(),
         });
@@ -303,7 +303,8 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
         for exam in exams {
             let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();
             hasher.update(
-                format!("{split} {} {} {} {crop}\n", exam.exam, exam.series, exam.label).as_bytes(),
+                format!("{split} {} {} {} {crop}\n", exam.exam_id, exam.series_uid, exam.label)
+                    .as_bytes(),
             );
         }
     }
@@ -316,7 +317,7 @@ pub fn split_check(rows: &[CohortRow]) -> String {
         [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(|split| {
             let rows: Vec<_> =
                 rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
-            let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
+            let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient_id).collect();
             let positive = rows.iter().filter(|row| row.label == Some(1)).count();
             (!rows.is_empty()).then(|| {
                 format!(

@@ -80,9 +80,9 @@ fn predictions(split: SplitName, count: usize, seed: u64) -> Vec<PredictionRow> 
         let share = share(index, seed + split as u64);
         let logit = (share / (1.0 - share)).ln() + 2.0 * f64::from(label) - 1.0;
         PredictionRow {
-            exam: format!("exam-{split}-{index}"),
-            patient: format!("Jane Doe {split} {index}"),
-            series: series(split, index),
+            exam_id: format!("exam-{split}-{index}"),
+            patient_id: format!("Jane Doe {split} {index}"),
+            series_uid: series(split, index),
             label,
             logit,
             probability: 1.0 / (1.0 + (-logit).exp()),
@@ -93,8 +93,8 @@ fn predictions(split: SplitName, count: usize, seed: u64) -> Vec<PredictionRow> 
 
 fn scored(row: &PredictionRow) -> ScoredExam {
     ScoredExam {
-        patient_id: row.patient.clone(),
-        exam_id: row.exam.clone(),
+        patient_id: row.patient_id.clone(),
+        exam_id: row.exam_id.clone(),
         label: row.label == 1,
         logit: row.logit,
         probability: row.probability,

@@ -268,8 +268,8 @@ fn predictions(
 
 fn scored(row: &PredictionRow) -> ScoredExam {
     ScoredExam {
-        patient_id: row.patient.clone(),
-        exam_id: row.exam.clone(),
+        patient_id: row.patient_id.clone(),
+        exam_id: row.exam_id.clone(),
         label: row.label == 1,
         logit: row.logit,
         probability: row.probability,
@@ -303,9 +303,9 @@ mod tests {
                 let label = u8::from(index % 4 == 0);
                 let logit = f64::from(index % 7) - 3.0 + f64::from(label) * epoch as f64;
                 PredictionRow {
-                    exam: format!("exam-{index}"),
-                    patient: format!("patient-{index}"),
-                    series: format!("1.2.{index}"),
+                    exam_id: format!("exam-{index}"),
+                    patient_id: format!("patient-{index}"),
+                    series_uid: format!("1.2.{index}"),
                     label,
                     logit,
                     probability: 1.0 / (1.0 + (-logit).exp()),

@@ -46,9 +46,12 @@ pub struct Fold {
 #[derive(Serialize)]
 pub struct PooledRow<'a> {
     fold: usize,
-    exam: &'a str,
-    patient: &'a str,
-    series: &'a str,
+    #[serde(rename = "exam")]
+    exam_id: &'a str,
+    #[serde(rename = "patient")]
+    patient_id: &'a str,
+    #[serde(rename = "series")]
+    series_uid: &'a str,
     label: u8,
     logit: f64,
     probability: f64,
@@ -59,9 +62,9 @@ impl<'a> PooledRow<'a> {
     pub fn new(fold: usize, row: &'a PredictionRow) -> Self {
         Self {
             fold,
-            exam: &row.exam,
-            patient: &row.patient,
-            series: &row.series,
+            exam_id: &row.exam_id,
+            patient_id: &row.patient_id,
+            series_uid: &row.series_uid,
             label: row.label,
             logit: row.logit,
             probability: row.probability,

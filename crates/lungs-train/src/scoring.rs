@@ -39,9 +39,9 @@ impl ExamLogits {
     pub fn row(&self, exams: &[Exam]) -> PredictionRow {
         let exam = &exams[self.exam];
         PredictionRow {
-            exam: exam.exam.clone(),
-            patient: exam.patient.clone(),
-            series: exam.series.clone(),
+            exam_id: exam.exam_id.clone(),
+            patient_id: exam.patient_id.clone(),
+            series_uid: exam.series_uid.clone(),
             label: exam.label,
             logit: self.log_odds(),
             probability: self.probability(),

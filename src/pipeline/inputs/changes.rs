@@ -144,8 +144,8 @@ impl Changes {
         let (Some(old), Some(new)) = (old.first(), new.first()) else { return };
         let count_before = self.count();
         self.compare_labels(name, old.label, new.label);
-        if (&old.patient, &old.exam) != (&new.patient, &new.exam) {
-            let identity = |row: &InputRow| format!("{} / {}", row.patient, row.exam);
+        if (&old.patient_id, &old.exam_id) != (&new.patient_id, &new.exam_id) {
+            let identity = |row: &InputRow| format!("{} / {}", row.patient_id, row.exam_id);
             self.add(Change::Identity, from_to(name, &identity(old), &identity(new)));
         }
         if old.slices != new.slices {

@@ -4,8 +4,8 @@ use lungs_spec::spec::SplitName;
 fn series(name: &str, label: Option<u8>, content: &str) -> InputRow {
     InputRow {
         name: name.into(),
-        patient: format!("P-{name}"),
-        exam: format!("E-{name}"),
+        patient_id: format!("P-{name}"),
+        exam_id: format!("E-{name}"),
         label,
         chosen: label.is_some(),
         slices: 60,
@@ -56,7 +56,7 @@ fn every_kind_of_change_is_counted_and_named() {
     assert_eq!(summary(|rows| rows[0].content = "xx".into()), "|1 series replaced: a");
     assert_eq!(summary(|rows| rows[2].slices = 61), "|1 series replaced: c");
     assert_eq!(
-        summary(|rows| rows[0].patient = "Q".into()),
+        summary(|rows| rows[0].patient_id = "Q".into()),
         "|1 series with another patient or exam: a (P-a / E-a, now Q / E-a)"
     );
     assert_eq!(

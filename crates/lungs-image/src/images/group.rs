@@ -126,7 +126,7 @@ fn series_image(
         kind: Kind::Dicom,
         series_uid: series.series_uid,
         patient_id: origin.patient_id,
-        exam_id: origin.study_uid,
+        exam_id: origin.exam_id,
         study_date: origin.study_date,
         kernel: origin.kernel,
         manufacturer: origin.manufacturer,

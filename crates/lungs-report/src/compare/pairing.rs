@@ -91,7 +91,7 @@ impl Pair {
 }
 
 fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, ReportError> {
-    let key = |row: &PredictionRow| (row.patient.clone(), row.exam.clone());
+    let key = |row: &PredictionRow| (row.patient_id.clone(), row.exam_id.clone());
     let first_rows: BTreeMap<_, &PredictionRow> =
         first.rows.iter().map(|row| (key(row), row)).collect();
     let shared: Vec<(&PredictionRow, &PredictionRow)> =

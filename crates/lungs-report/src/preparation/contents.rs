@@ -29,8 +29,8 @@ impl<'a> Contents<'a> {
         let paths: BTreeMap<&str, &str> = preparation
             .cohort
             .iter()
-            .filter(|row| !row.series.is_empty())
-            .map(|row| (row.series.as_str(), row.path.as_str()))
+            .filter(|row| !row.series_uid.is_empty())
+            .map(|row| (row.series_uid.as_str(), row.path.as_str()))
             .collect();
         let preparation_uids: BTreeSet<&str> =
             preparation.rows.iter().map(|row| row.series_uid.as_str()).collect();
@@ -43,10 +43,11 @@ impl<'a> Contents<'a> {
         let excluded_before = preparation.cohort.iter().filter(|row| {
             let is_excluded = !row.chosen && !row.is_passed_over();
             is_excluded
-                && (row.series.is_empty() || !preparation_uids.contains(row.series.as_str()))
+                && (row.series_uid.is_empty()
+                    || !preparation_uids.contains(row.series_uid.as_str()))
         });
         let excluded_before = excluded_before.filter_map(|row| {
-            let entry = [row.patient.as_str(), &row.series, &row.path, &row.reason];
+            let entry = [row.patient_id.as_str(), &row.series_uid, &row.path, &row.reason];
             Some((row.code.as_ref()?, entry))
         });
         let mut prepared: Vec<&Row> =
@@ -110,8 +111,9 @@ struct Summary {
 
 impl Summary {
     fn of(preparation: &Preparation, contents: &Contents<'_>) -> Self {
-        let is_series = |row: &&CohortRow| !row.series.is_empty() && !row.path.is_empty();
-        let in_cohort = preparation.cohort.iter().filter(is_series).map(|row| row.series.as_str());
+        let is_series = |row: &&CohortRow| !row.series_uid.is_empty() && !row.path.is_empty();
+        let in_cohort =
+            preparation.cohort.iter().filter(is_series).map(|row| row.series_uid.as_str());
         let in_preparation = preparation.rows.iter().map(|row| row.series_uid.as_str());
         let total =
             |groups: &[Group<'_>]| groups.iter().map(|group| group.entries.len()).sum::<usize>();

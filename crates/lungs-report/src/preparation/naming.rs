@@ -18,7 +18,7 @@ pub(super) fn anonymised(
 ) -> (Vec<Row>, Vec<CohortRow>) {
     let mut series_names = BTreeMap::<&str, String>::new();
     for (number, row) in (1..).zip(cohort) {
-        series_names.insert(&row.series, format!("cohort {number}"));
+        series_names.insert(&row.series_uid, format!("cohort {number}"));
     }
     for (number, row) in (1..).zip(rows) {
         series_names.insert(&row.series_uid, format!("row {number}"));
@@ -28,13 +28,13 @@ pub(super) fn anonymised(
         uid => series_names.get(uid).cloned().unwrap_or_default(),
     };
     let paths: BTreeMap<&str, &str> =
-        cohort.iter().map(|row| (row.series.as_str(), row.path.as_str())).collect();
+        cohort.iter().map(|row| (row.series_uid.as_str(), row.path.as_str())).collect();
     let anonymous_rows = rows.iter().map(|row| {
         let path = paths.get(row.series_uid.as_str()).copied().unwrap_or_default();
-        let names = [&row.patient_id, &row.study_uid, &row.series_uid, path];
+        let names = [&row.patient_id, &row.exam_id, &row.series_uid, path];
         Row {
             patient_id: namer.patient(&row.patient_id),
-            study_uid: String::new(),
+            exam_id: String::new(),
             series_uid: series(&row.series_uid),
             code: row.code.as_ref().map(scrub_code),
             reason: scrub(&row.reason, &names),
@@ -42,15 +42,15 @@ pub(super) fn anonymised(
         }
     });
     let anonymous_cohort = (1..).zip(cohort).map(|(number, row)| {
-        let names = [&*row.patient, &row.exam, &row.series, &row.path];
+        let names = [&*row.patient_id, &row.exam_id, &row.series_uid, &row.path];
         // A file without a series is identified by its row only.
         let path =
-            if row.series.is_empty() { format!("cohort {number}") } else { HIDDEN.to_owned() };
+            if row.series_uid.is_empty() { format!("cohort {number}") } else { HIDDEN.to_owned() };
         CohortRow {
-            patient: namer.patient(&row.patient),
-            exam: String::new(),
+            patient_id: namer.patient(&row.patient_id),
+            exam_id: String::new(),
             study_date: String::new(),
-            series: series(&row.series),
+            series_uid: series(&row.series_uid),
             path,
             code: row.code.as_ref().map(scrub_code),
             reason: scrub(&row.reason, &names),

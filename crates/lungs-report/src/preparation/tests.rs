@@ -55,16 +55,16 @@ fn small() -> Preparation {
     let mut cohort: Vec<CohortRow> =
         rows.iter().map(|row| cohort_row(row, &format!("data/{}", row.patient_id))).collect();
     cohort.push(CohortRow {
-        series: "1.2.840.113619.2.55.1006".into(),
+        series_uid: "1.2.840.113619.2.55.1006".into(),
         code: Some(ExclusionCode::NotPreferred),
         reason: "series 1.2 of the same exam comes first".into(),
         chosen: false,
         ..cohort[0].clone()
     });
     cohort.push(CohortRow {
-        patient: String::new(),
-        exam: String::new(),
-        series: String::new(),
+        patient_id: String::new(),
+        exam_id: String::new(),
+        series_uid: String::new(),
         path: "data/broken.dcm".into(),
         code: Some(ExclusionCode::Unreadable),
         reason: "is empty, expected a DICOM file".into(),
@@ -187,7 +187,7 @@ fn five_hundred_series_are_less_than_a_megabyte() {
         for (row, cohort_row) in one.rows.iter().zip(&one.cohort) {
             let uid = format!("{}.{number:020}", row.series_uid);
             let file = format!("{number:027}{}", row.cache_file);
-            many.cohort.push(CohortRow { series: uid.clone(), ..cohort_row.clone() });
+            many.cohort.push(CohortRow { series_uid: uid.clone(), ..cohort_row.clone() });
             many.rows.push(Row { series_uid: uid, cache_file: file, ..row.clone() });
         }
     }

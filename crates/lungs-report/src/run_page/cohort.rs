@@ -24,7 +24,7 @@ pub(crate) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &Spec) -> Fl
     let other_entries: Vec<&CohortRow> =
         cohort.iter().filter(|row| !row.is_image() && !row.is_passed_over()).collect();
     let failed_preparation =
-        |row: &&&CohortRow| refused.contains(row.series.as_str()) && !row.chosen;
+        |row: &&&CohortRow| refused.contains(row.series_uid.as_str()) && !row.chosen;
     let before: Vec<&CohortRow> =
         images.iter().filter(|row| !row.chosen && !failed_preparation(row)).copied().collect();
     let in_preparation: Vec<&CohortRow> =
@@ -104,7 +104,7 @@ fn exam_counts(rows: &[&CohortRow], name: Option<&str>) -> Vec<String> {
 }
 
 fn patients(rows: &[&CohortRow]) -> usize {
-    rows.iter().map(|row| row.patient.as_str()).collect::<BTreeSet<_>>().len()
+    rows.iter().map(|row| row.patient_id.as_str()).collect::<BTreeSet<_>>().len()
 }
 
 /// The lines of a box of excluded series; none when no series is excluded.

@@ -29,7 +29,7 @@ fn worst(rows: &[PredictionRow], label: u8) -> Vec<usize> {
 /// The series whose pictures the page shows.
 pub(crate) fn worst_series(rows: &[PredictionRow]) -> Vec<&str> {
     let indices = [1, 0].into_iter().flat_map(|label| worst(rows, label));
-    indices.map(|index| rows[index].series.as_str()).collect()
+    indices.map(|index| rows[index].series_uid.as_str()).collect()
 }
 
 pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
@@ -69,10 +69,10 @@ fn card(
         (Some(_), _) => Some(("", "correct")),
         (None, _) => None,
     };
-    let preparation = prepared.get(row.series.as_str());
+    let preparation = prepared.get(row.series_uid.as_str());
     html! {
         li {
-            @match page.pictures.get(&row.series) {
+            @match page.pictures.get(&row.series_uid) {
                 Some(png) => { img alt="axial, coronal and sagittal slice" loading="lazy"
                     src=(data_uri(png)); },
                 None => { p.soft { "The picture is missing from the cache." } },
@@ -80,7 +80,7 @@ fn card(
             p {
                 b { "p = " (probability(row.probability)) } " "
                 @if let Some((class, verdict)) = verdict { span.verdict.(class) { (verdict) } }
-                br; span.soft { (page.namer.exam(&row.patient, &row.exam, number_in_table)) }
+                br; span.soft { (page.namer.exam(&row.patient_id, &row.exam_id, number_in_table)) }
                 @if let Some(row) = preparation {
                     br; span.soft { (geometry(row)) }
                     @for flag in &row.flags { br; span.soft { (flag.words().name) } }
@@ -115,9 +115,9 @@ mod tests {
 
     fn row(series: &str, label: u8, logit: f64) -> PredictionRow {
         PredictionRow {
-            exam: series.into(),
-            patient: series.into(),
-            series: series.into(),
+            exam_id: series.into(),
+            patient_id: series.into(),
+            series_uid: series.into(),
             label,
             logit,
             probability: 1.0 / (1.0 + (-logit).exp()),

@@ -77,11 +77,14 @@ pub struct TimingRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRow {
     /// Exam.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// Patient.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// Series UID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// 1 for cancer within the horizon.
     pub label: u8,
     /// Log-odds of cancer: the difference of the two logits.
@@ -94,7 +97,8 @@ pub struct PredictionRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnRow {
     /// Series UID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Name of the column.
     pub column: String,
     /// Value; empty if unknown.
@@ -123,9 +127,11 @@ pub struct InputRow {
     /// The series, the name in the label, or the patient.
     pub name: String,
     /// Patient.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// Exam.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// 1 for cancer within the horizon; empty if unknown.
     pub label: Option<u8>,
     /// The split that a list fixes.

@@ -10,11 +10,14 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CohortRow {
     /// PatientID, or `patient_id` of the labels.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// `exam_id` of the labels, or the StudyInstanceUID, or the series.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// SeriesInstanceUID, or the name of a volume file.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Folder of the series, volume file, or damaged file.
     pub path: String,
     /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
@@ -92,9 +95,9 @@ impl CohortRow {
     /// A row with an exclusion and no other values.
     pub(super) fn of_exclusion(exclusion: Exclusion) -> Self {
         Self {
-            patient: String::new(),
-            exam: String::new(),
-            series: String::new(),
+            patient_id: String::new(),
+            exam_id: String::new(),
+            series_uid: String::new(),
             path: String::new(),
             label: None,
             split: None,

@@ -73,9 +73,9 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     for (mut image, label) in found.images.into_iter().zip(labels) {
         let row = describe(&image, label, rules);
         // Missing patient and exam IDs of the image come from the labels.
-        image.patient_id.clone_from(&row.patient);
+        image.patient_id.clone_from(&row.patient_id);
         if image.exam_id.is_empty() {
-            image.exam_id.clone_from(&row.exam);
+            image.exam_id.clone_from(&row.exam_id);
         }
         rows.push((row, Some(image)));
     }
@@ -93,9 +93,9 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
         let reason = format!("label {value} in {source} {reason}");
         let exclusion = Exclusion::new(ExclusionCode::LabelWithoutSeries, reason);
         let row = CohortRow {
-            patient: label.patient.clone().unwrap_or(unused.patient),
-            exam: label.exam.clone().unwrap_or_default(),
-            series: unused.name,
+            patient_id: label.patient_id.clone().unwrap_or(unused.patient_id),
+            exam_id: label.exam_id.clone().unwrap_or_default(),
+            series_uid: unused.name,
             study_date: unused.study_date,
             label: Some(label.label),
             ..CohortRow::of_exclusion(exclusion)
@@ -118,9 +118,9 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
         let parts = image.iter().flat_map(|image| &image.excluded).map(|part| CohortRow {
             kind: PART.to_owned(),
             slices: part.slices,
-            patient: row.patient.clone(),
-            exam: row.exam.clone(),
-            series: row.series.clone(),
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            series_uid: row.series_uid.clone(),
             path: row.path.clone(),
             ..CohortRow::of_exclusion(part.exclusion.clone())
         });
@@ -152,7 +152,7 @@ fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
 }
 
 fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
-    (&row.patient, &row.exam, &row.series, &row.path)
+    (&row.patient_id, &row.exam_id, &row.series_uid, &row.path)
 }
 
 /// Rows of a cohort without labels: all images as chosen series, excluded files by path, and counts of other files.
@@ -177,15 +177,15 @@ pub fn unlabelled_rows(
 /// The row of an image, chosen unless a rule excludes the image independent of others.
 fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
     let grid = image.grid.as_ref().ok();
-    let patient = label.and_then(|label| label.patient.clone());
-    let exam = label.and_then(|label| label.exam.clone());
+    let patient = label.and_then(|label| label.patient_id.clone());
+    let exam = label.and_then(|label| label.exam_id.clone());
     let first_non_empty =
         |text: &String, other: &str| if text.is_empty() { other.to_owned() } else { text.clone() };
     let rounded = |mm: f64| (mm * 1e4).round() / 1e4;
     let mut row = CohortRow {
-        patient: first_non_empty(&image.patient_id, patient.as_deref().unwrap_or_default()),
-        exam: exam.unwrap_or_else(|| first_non_empty(&image.exam_id, &image.series_uid)),
-        series: image.series_uid.clone(),
+        patient_id: first_non_empty(&image.patient_id, patient.as_deref().unwrap_or_default()),
+        exam_id: exam.unwrap_or_else(|| first_non_empty(&image.exam_id, &image.series_uid)),
+        series_uid: image.series_uid.clone(),
         path: image.path.display().to_string(),
         label: label.map(|label| label.label),
         split: label.and_then(|label| label.split),
@@ -207,7 +207,7 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
             ExclusionCode::NoLabel,
             "no label names this series, its folder, its exam or its patient",
         )),
-        _ if row.patient.is_empty() => {
+        _ if row.patient_id.is_empty() => {
             let found = if image.kind == Kind::Dicom {
                 "PatientID (0010,0020) is empty"
             } else {
@@ -221,12 +221,12 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
                 ),
             ))
         }
-        _ if patient.as_ref().is_some_and(|patient| *patient != row.patient) => {
+        _ if patient.as_ref().is_some_and(|patient| *patient != row.patient_id) => {
             Some(Exclusion::new(
                 ExclusionCode::PatientMismatch,
                 format_args!(
                     "PatientID (0010,0020) is \"{}\", but patient_id of the labels is \"{}\"",
-                    row.patient,
+                    row.patient_id,
                     patient.unwrap_or_default()
                 ),
             ))
@@ -248,10 +248,10 @@ fn exclude_copies(rows: &mut [(CohortRow, Option<Image>)]) {
         if !rows[index].0.chosen {
             continue;
         }
-        let Some(first) = kept.insert(rows[index].0.series.clone(), index) else { continue };
+        let Some(first) = kept.insert(rows[index].0.series_uid.clone(), index) else { continue };
         let keep_first = rank(&rows[first].0) <= rank(&rows[index].0);
         let (keep, exclude) = if keep_first { (first, index) } else { (index, first) };
-        kept.insert(rows[keep].0.series.clone(), keep);
+        kept.insert(rows[keep].0.series_uid.clone(), keep);
         let other = rows[keep].0.path.clone();
         let reason = format!("the same series is used from {other}");
         rows[exclude].0.exclude(Exclusion::new(ExclusionCode::Copy, reason));
@@ -262,7 +262,7 @@ fn exclude_copies(rows: &mut [(CohortRow, Option<Image>)]) {
 fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
     let mut exams = BTreeMap::<(String, String), Vec<usize>>::new();
     for (index, (row, _)) in rows.iter().enumerate().filter(|(_, (row, _))| row.chosen) {
-        exams.entry((row.patient.clone(), row.exam.clone())).or_default().push(index);
+        exams.entry((row.patient_id.clone(), row.exam_id.clone())).or_default().push(index);
     }
     for indices in exams.values() {
         let candidates: Vec<Candidate> = indices
@@ -270,7 +270,7 @@ fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select
             .map(|index| {
                 let row = &rows[*index].0;
                 Candidate {
-                    series_uid: row.series.clone(),
+                    series_uid: row.series_uid.clone(),
                     slices: row.slices,
                     slice_spacing_mm: row.slice_spacing_mm.unwrap_or(f64::INFINITY),
                     coverage_mm: row.coverage_mm.unwrap_or(0.0),

@@ -58,7 +58,8 @@ pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
         draw_unlisted(&all, &lists, spec)
     };
     for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
-        row.split = lists.split_of(&row.patient).or_else(|| splits.get(&row.patient).copied());
+        row.split =
+            lists.split_of(&row.patient_id).or_else(|| splits.get(&row.patient_id).copied());
     }
     exclude_without_split(cohort, |row| row.split.is_none());
     check_splits(&cohort.rows)
@@ -68,7 +69,7 @@ pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
 pub(super) fn exclude_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     let lists = SplitLists::read(spec)?;
     if !lists.is_empty() && open_shares(&lists, spec).is_none() {
-        exclude_without_split(cohort, |row| lists.split_of(&row.patient).is_none());
+        exclude_without_split(cohort, |row| lists.split_of(&row.patient_id).is_none());
     }
     Ok(())
 }
@@ -115,9 +116,9 @@ pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
     let mut splits = BTreeMap::<&str, SplitName>::new();
     for row in rows.iter().filter(|row| row.chosen) {
         let Some(split) = row.split else { continue };
-        let first = *splits.entry(&row.patient).or_insert(split);
+        let first = *splits.entry(&row.patient_id).or_insert(split);
         if first != split {
-            let patient = row.patient.clone();
+            let patient = row.patient_id.clone();
             return Err(SplitError::Leak { patient, first, second: split });
         }
     }
@@ -159,7 +160,7 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
 fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     let mut patients = BTreeMap::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        *patients.entry(row.patient.clone()).or_insert(false) |= row.label == Some(1);
+        *patients.entry(row.patient_id.clone()).or_insert(false) |= row.label == Some(1);
     }
     patients
 }
@@ -268,9 +269,9 @@ mod tests {
 
     fn row(patient: usize, exam: usize, label: u8) -> CohortRow {
         CohortRow {
-            patient: format!("P{patient:03}"),
-            exam: format!("P{patient:03}-E{exam}"),
-            series: format!("1.{patient}.{exam}"),
+            patient_id: format!("P{patient:03}"),
+            exam_id: format!("P{patient:03}-E{exam}"),
+            series_uid: format!("1.{patient}.{exam}"),
             path: String::new(),
             label: Some(label),
             split: None,
@@ -307,7 +308,7 @@ mod tests {
             if assign(&mut cohort, &spec).is_ok() {
                 prop_assert!(cohort.rows.iter().all(|row| row.split.is_some()));
                 for a in &cohort.rows {
-                    for b in cohort.rows.iter().filter(|b| b.patient == a.patient) {
+                    for b in cohort.rows.iter().filter(|b| b.patient_id == a.patient_id) {
                         prop_assert_eq!(a.split, b.split);
                     }
                 }
@@ -338,7 +339,7 @@ mod tests {
                 cohort.rows.reverse();
             }
             assign(&mut cohort, &spec(set)).unwrap();
-            cohort.rows.sort_by(|a, b| a.series.cmp(&b.series));
+            cohort.rows.sort_by(|a, b| a.series_uid.cmp(&b.series_uid));
             cohort.rows.iter().map(|row| row.split).collect::<Vec<_>>()
         };
         assert_eq!(splits(&[], false), splits(&[], true));
@@ -358,7 +359,7 @@ mod tests {
             assign(&mut cohort, &spec(&set)).unwrap();
             let of = |split| -> BTreeSet<String> {
                 let rows = cohort.rows.iter().filter(|row| row.split == Some(split));
-                rows.map(|row| row.patient.clone()).collect()
+                rows.map(|row| row.patient_id.clone()).collect()
             };
             let positive = |patient: &String| patient[1..].parse::<usize>().unwrap() % 3 == 0;
             for patient in of(SplitName::Test) {

@@ -205,7 +205,7 @@ impl SplitLists {
     /// Counts of listed patients and of those without exams in the cohort; empty without lists.
     pub fn summary(&self, rows: &[CohortRow]) -> String {
         let cohort_patients: BTreeSet<&str> =
-            rows.iter().filter(|row| row.chosen).map(|row| row.patient.as_str()).collect();
+            rows.iter().filter(|row| row.chosen).map(|row| row.patient_id.as_str()).collect();
         let count = |split: &SplitName| {
             let listed = self.splits.iter().filter(|(_, own)| *own == split);
             let (present, absent): (Vec<_>, Vec<_>) =

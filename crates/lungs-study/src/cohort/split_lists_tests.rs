@@ -24,9 +24,9 @@ fn spec(folder: &Path, lists: &[(&str, &str)], set: &[&str]) -> Spec {
 /// One exam of each patient, every second one positive.
 fn cohort() -> Cohort {
     let row = |(index, patient): (usize, &&str)| CohortRow {
-        patient: (*patient).to_owned(),
-        exam: format!("{patient}-1"),
-        series: format!("1.{index}"),
+        patient_id: (*patient).to_owned(),
+        exam_id: format!("{patient}-1"),
+        series_uid: format!("1.{index}"),
         path: String::new(),
         label: Some((index % 2) as u8),
         split: None,
@@ -47,7 +47,7 @@ fn cohort() -> Cohort {
 
 fn of(cohort: &Cohort, split: SplitName) -> Vec<&str> {
     let rows = cohort.rows.iter().filter(|row| row.split == Some(split));
-    rows.map(|row| row.patient.as_str()).collect()
+    rows.map(|row| row.patient_id.as_str()).collect()
 }
 
 #[test]

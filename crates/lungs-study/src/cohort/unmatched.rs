@@ -43,12 +43,12 @@ impl UnmatchedIds {
         let labels =
             with_code(ExclusionCode::LabelWithoutSeries).filter(|row| row.study_date.is_empty());
         let name_of = |row: &CohortRow| {
-            if row.series.is_empty() { row.patient.clone() } else { row.series.clone() }
+            if row.series_uid.is_empty() { row.patient_id.clone() } else { row.series_uid.clone() }
         };
         let pairs = labels.clone().take(MAX_COMPARED).flat_map(|label| {
             let label = name_of(label);
             series.clone().take(MAX_COMPARED).map(move |row| {
-                let names = [&row.series, &row.exam, &row.patient, &row.path];
+                let names = [&row.series_uid, &row.exam_id, &row.patient_id, &row.path];
                 let similarity = names.map(|name| similarity(&label, name)).into_iter().max();
                 (similarity, label.clone(), row)
             })
@@ -61,9 +61,9 @@ impl UnmatchedIds {
             series: series.count(),
             label_example,
             series_example: SeriesNames {
-                series_uid: row.series.clone(),
-                exam_id: row.exam.clone(),
-                patient_id: row.patient.clone(),
+                series_uid: row.series_uid.clone(),
+                exam_id: row.exam_id.clone(),
+                patient_id: row.patient_id.clone(),
                 path: row.path.clone(),
             },
         })

@@ -202,7 +202,7 @@ fn prepare_cached(
     };
     // The cache is keyed by content; the name of a volume file and the labels may have changed.
     row.patient_id.clone_from(&image.patient_id);
-    row.study_uid.clone_from(&image.exam_id);
+    row.exam_id.clone_from(&image.exam_id);
     row.series_uid.clone_from(&image.series_uid);
     Ok(Some(row))
 }

@@ -125,7 +125,8 @@ pub enum Status {
 #[allow(missing_docs, reason = "the fields are the table's columns; names carry their units")]
 pub struct Row {
     pub patient_id: String,
-    pub study_uid: String,
+    #[serde(rename = "study_uid")]
+    pub exam_id: String,
     pub series_uid: String,
     pub status: Status,
     /// Code of the exclusion, empty when prepared.

@@ -35,7 +35,7 @@ pub fn prepare_image(image: &Image, settings: &Settings) -> Outcome {
 pub(super) fn empty_row(image: &Image) -> Row {
     Row {
         patient_id: image.patient_id.clone(),
-        study_uid: image.exam_id.clone(),
+        exam_id: image.exam_id.clone(),
         series_uid: image.series_uid.clone(),
         status: Status::Prepared,
         code: None,

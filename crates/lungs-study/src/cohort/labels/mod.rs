@@ -127,9 +127,9 @@ pub struct Label {
     /// 1 for cancer within the horizon.
     pub label: u8,
     /// Patient, if the source has one.
-    pub patient: Option<String>,
+    pub patient_id: Option<String>,
     /// Exam, if the source has one.
-    pub exam: Option<String>,
+    pub exam_id: Option<String>,
     /// Split, if the source fixes it.
     pub split: Option<SplitName>,
     /// Values of other columns, by column name.
@@ -170,7 +170,7 @@ impl Labels {
         for image in images {
             let source = source.map_or_else(|| image.path.display().to_string(), str::to_owned);
             let columns = BTreeMap::new();
-            let entry = Label { label, patient: None, exam: None, split, columns, source };
+            let entry = Label { label, patient_id: None, exam_id: None, split, columns, source };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);
         }
     }

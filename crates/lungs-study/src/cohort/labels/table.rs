@@ -119,8 +119,8 @@ impl Labels {
         let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let entry = Label {
             label,
-            patient: non_empty(row.patient_id),
-            exam: non_empty(row.exam_id),
+            patient_id: non_empty(row.patient_id),
+            exam_id: non_empty(row.exam_id),
             split: None,
             columns,
             source: format!("{} line {number}", line.file.display()),
