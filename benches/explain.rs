@@ -90,12 +90,12 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         .collect();
     let exams: Vec<Exam> = cohort
         .iter()
-        .filter(|row| row.chosen && row.split == Some(SplitName::Valid) && row.label == Some(1))
+        .filter(|row| row.chosen && row.split == Some(SplitName::Valid) && row.label == Some(true))
         .map(|row| Exam {
             patient_id: row.patient_id.clone(),
             exam_id: row.exam_id.clone(),
             series_uid: row.series_uid.clone(),
-            label: 1,
+            label: true,
             crop: crops[&row.series_uid].clone(),
         })
         .collect();

@@ -248,7 +248,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
                 name: split.to_string(),
                 exams: rows.len(),
                 patients: rows.iter().map(|row| &row.patient_id).collect::<BTreeSet<_>>().len(),
-                positive: rows.iter().filter(|row| row.label == Some(1)).count(),
+                positive: rows.iter().filter(|row| row.label == Some(true)).count(),
             })
         });
     CohortPlan {

@@ -47,7 +47,7 @@ impl StoredCalibration {
     /// Fits the map of a method on the predictions of the valid split; `None` with [`Recalibrate::None`].
     pub(super) fn fit(method: Recalibrate, epoch: usize, rows: &[PredictionRow]) -> Option<Self> {
         let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
-        let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+        let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
         let result = match method {
             Recalibrate::None => return None,
             _ if logits.iter().any(|logit| !logit.is_finite()) => {

@@ -84,7 +84,7 @@ pub(super) fn compute_metrics(rows: Vec<PredictionRow>, options: &Options) -> (E
     let scored = |row: PredictionRow| ScoredExam {
         patient_id: row.patient_id,
         exam_id: row.exam_id,
-        label: row.label == 1,
+        label: row.label,
         logit: row.logit,
         probability: row.probability,
     };

@@ -32,7 +32,7 @@ pub struct EqualScan {
     /// Folder or file.
     pub path: String,
     /// Label, 0 or 1.
-    pub label: u8,
+    pub label: bool,
 }
 
 /// Series with identical voxels have several patients or labels.
@@ -73,6 +73,7 @@ impl EqualScansError {
 impl std::fmt::Display for EqualScan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { patient_id: patient, series_uid: series, path, label } = self;
+        let label = u8::from(*label);
         write!(f, "patient {patient}, label {label}, series {series} ({path})")
     }
 }

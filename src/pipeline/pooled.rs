@@ -24,7 +24,7 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
             fold: index + 1,
             selected_epoch: summary.selected_epoch,
             exams: rows.len(),
-            positives: rows.iter().filter(|row| row.label == 1).count(),
+            positives: rows.iter().filter(|row| row.label).count(),
             auc: evaluation.and_then(|evaluation| evaluation.auc.value),
         });
         if let Some(calibration) = StoredCalibration::read(fold)? {

@@ -233,7 +233,7 @@ pub fn predict(
             patient_id: rows[*index].patient_id.clone(),
             exam_id: rows[*index].exam_id.clone(),
             series_uid: rows[*index].series_uid.clone(),
-            label: 0,
+            label: false,
             crop: cache.join(&rows[*index].cache_file),
         })
         .collect();

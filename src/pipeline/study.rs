@@ -303,8 +303,13 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
         for exam in exams {
             let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();
             hasher.update(
-                format!("{split} {} {} {} {crop}\n", exam.exam_id, exam.series_uid, exam.label)
-                    .as_bytes(),
+                format!(
+                    "{split} {} {} {} {crop}\n",
+                    exam.exam_id,
+                    exam.series_uid,
+                    u8::from(exam.label)
+                )
+                .as_bytes(),
             );
         }
     }
@@ -318,7 +323,7 @@ pub fn split_check(rows: &[CohortRow]) -> String {
             let rows: Vec<_> =
                 rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
             let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient_id).collect();
-            let positive = rows.iter().filter(|row| row.label == Some(1)).count();
+            let positive = rows.iter().filter(|row| row.label == Some(true)).count();
             (!rows.is_empty()).then(|| {
                 format!(
                     "{split} {} exams ({positive} positive) of {} patients",

@@ -83,7 +83,7 @@ fn predictions(split: SplitName, count: usize, seed: u64) -> Vec<PredictionRow> 
             exam_id: format!("exam-{split}-{index}"),
             patient_id: format!("Jane Doe {split} {index}"),
             series_uid: series(split, index),
-            label,
+            label: label == 1,
             logit,
             probability: 1.0 / (1.0 + (-logit).exp()),
         }
@@ -95,7 +95,7 @@ fn scored(row: &PredictionRow) -> ScoredExam {
     ScoredExam {
         patient_id: row.patient_id.clone(),
         exam_id: row.exam_id.clone(),
-        label: row.label == 1,
+        label: row.label,
         logit: row.logit,
         probability: row.probability,
     }

@@ -133,7 +133,7 @@ pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
 /// The ROC curve of a predictions table, ranked by log-odds.
 pub fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
     let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
-    let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+    let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
     let area = auc_with_interval(&logits, &labels, LEVEL);
     let positives = labels.iter().filter(|&&label| label).count();
     NamedRoc {
@@ -270,7 +270,7 @@ fn scored(row: &PredictionRow) -> ScoredExam {
     ScoredExam {
         patient_id: row.patient_id.clone(),
         exam_id: row.exam_id.clone(),
-        label: row.label == 1,
+        label: row.label,
         logit: row.logit,
         probability: row.probability,
     }
@@ -300,8 +300,8 @@ mod tests {
     fn rows(epoch: usize) -> Vec<PredictionRow> {
         (0..40)
             .map(|index| {
-                let label = u8::from(index % 4 == 0);
-                let logit = f64::from(index % 7) - 3.0 + f64::from(label) * epoch as f64;
+                let label = index % 4 == 0;
+                let logit = f64::from(index % 7) - 3.0 + f64::from(u8::from(label)) * epoch as f64;
                 PredictionRow {
                     exam_id: format!("exam-{index}"),
                     patient_id: format!("patient-{index}"),

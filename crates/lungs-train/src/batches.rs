@@ -32,7 +32,7 @@ pub struct Exam {
     /// SeriesInstanceUID.
     pub series_uid: String,
     /// 1 for cancer within the horizon; 0 if unknown (prediction).
-    pub label: u8,
+    pub label: bool,
     /// The prepared volume.
     pub crop: PathBuf,
 }

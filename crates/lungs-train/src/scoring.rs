@@ -127,10 +127,9 @@ pub(super) fn metrics_row(
     let count = logits.len().max(1) as f64;
     let losses =
         logits.iter().map(|exam| objective.of_exam(&exam.logits, usize::from(label(exam))));
-    let correct =
-        logits.iter().filter(|exam| (exam.log_odds() > 0.0) == (label(exam) == 1)).count();
+    let correct = logits.iter().filter(|exam| (exam.log_odds() > 0.0) == label(exam)).count();
     let log_odds: Vec<f64> = logits.iter().map(ExamLogits::log_odds).collect();
-    let labels: Vec<bool> = logits.iter().map(|exam| label(exam) == 1).collect();
+    let labels: Vec<bool> = logits.iter().map(label).collect();
     let auc = evaluation::auc_with_interval(&log_odds, &labels, 0.95);
     let interval = auc.interval.as_ref();
     let probabilities: Vec<f64> = logits.iter().map(ExamLogits::probability).collect();

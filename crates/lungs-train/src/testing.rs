@@ -58,7 +58,7 @@ pub fn exams(labels: &[u8]) -> Vec<Exam> {
         patient_id: format!("P{index}"),
         exam_id: format!("E{index}"),
         series_uid: format!("1.2.{index}"),
-        label: *label,
+        label: *label == 1,
         crop: PathBuf::new(),
     };
     labels.iter().enumerate().map(exam).collect()

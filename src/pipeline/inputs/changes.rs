@@ -166,7 +166,8 @@ impl Changes {
         }
     }
 
-    fn compare_labels(&mut self, name: &str, old: Option<u8>, new: Option<u8>) {
+    fn compare_labels(&mut self, name: &str, old: Option<bool>, new: Option<bool>) {
+        let [old, new] = [old, new].map(|label| label.map(u8::from));
         match (old, new) {
             (Some(old), Some(new)) if old != new => {
                 self.add(Change::Label, from_to(name, &old.to_string(), &new.to_string()));

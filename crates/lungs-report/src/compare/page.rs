@@ -138,7 +138,7 @@ fn calibration(comparison: &Comparison) -> Drawing {
     let runs: Vec<_> = entries
         .map(|(entry, label)| {
             let probabilities: Vec<f64> = entry.rows.iter().map(|row| row.probability).collect();
-            let labels: Vec<bool> = entry.rows.iter().map(|row| row.label == 1).collect();
+            let labels: Vec<bool> = entry.rows.iter().map(|row| row.label).collect();
             let usable = probabilities.iter().all(|p| (0.0..=1.0).contains(p));
             let bins = if usable {
                 equal_count_bins(&probabilities, &labels, 10, 0.95)

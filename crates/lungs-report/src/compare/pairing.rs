@@ -116,7 +116,7 @@ fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, R
     }
     let a: Vec<f64> = shared.iter().map(|(first, _)| first.logit).collect();
     let b: Vec<f64> = shared.iter().map(|(_, other)| other.logit).collect();
-    let labels: Vec<bool> = shared.iter().map(|(first, _)| first.label == 1).collect();
+    let labels: Vec<bool> = shared.iter().map(|(first, _)| first.label).collect();
     let aucs = delong_paired(&b, &a, &labels, 0.95);
     let reason = match &aucs {
         None => Some(format!(

@@ -94,7 +94,7 @@ fn splits(chosen: &[&CohortRow], spec: &Spec) -> Vec<Vec<String>> {
 /// Lines with the numbers of exams, patients and cancers; `name` is the name of the split.
 fn exam_counts(rows: &[&CohortRow], name: Option<&str>) -> Vec<String> {
     let exams = counted(rows.len(), "exam", "exams");
-    let positive = rows.iter().filter(|row| row.label == Some(1)).count();
+    let positive = rows.iter().filter(|row| row.label == Some(true)).count();
     let head = match name {
         Some(name) => vec![name.to_owned(), exams],
         None => vec![format!("{exams} included")],

@@ -16,11 +16,11 @@ const PER_CLASS: usize = 4;
 pub(crate) type Pictures = BTreeMap<String, Vec<u8>>;
 
 /// Indices of the exams of a class with the worst predictions, the worst first.
-fn worst(rows: &[PredictionRow], label: u8) -> Vec<usize> {
+fn worst(rows: &[PredictionRow], label: bool) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..rows.len())
         .filter(|&index| rows[index].label == label && rows[index].logit.is_finite())
         .collect();
-    let error = |row: &PredictionRow| if label == 1 { -row.logit } else { row.logit };
+    let error = |row: &PredictionRow| if label { -row.logit } else { row.logit };
     indices.sort_by(|&a, &b| error(&rows[b]).total_cmp(&error(&rows[a])).then(a.cmp(&b)));
     indices.truncate(PER_CLASS);
     indices
@@ -28,7 +28,7 @@ fn worst(rows: &[PredictionRow], label: u8) -> Vec<usize> {
 
 /// The series whose pictures the page shows.
 pub(crate) fn worst_series(rows: &[PredictionRow]) -> Vec<&str> {
-    let indices = [1, 0].into_iter().flat_map(|label| worst(rows, label));
+    let indices = [true, false].into_iter().flat_map(|label| worst(rows, label));
     indices.map(|index| rows[index].series_uid.as_str()).collect()
 }
 
@@ -36,7 +36,7 @@ pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let prepared: BTreeMap<&str, &Row> =
         page.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
     let point = reported.metrics.operating_points.first();
-    let cards = |label: u8| {
+    let cards = |label: bool| {
         html! { ul.cards { @for index in worst(&reported.rows, label) {
             (card(page, &reported.rows[index], index + 1, &prepared, point)) "\n"
         } } }
@@ -48,9 +48,9 @@ pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
                 "Among the " (reported.name()) " exams. Row numbers refer to " code { (reported.table) } "."
             }
             h3 { "Cancers with the lowest predicted probability" }
-            (cards(1))
+            (cards(true))
             h3 { "Exams without cancer with the highest predicted probability" }
-            (cards(0))
+            (cards(false))
         }
     }
 }
@@ -64,8 +64,8 @@ fn card(
 ) -> Markup {
     let is_positive = point.and_then(|point| Some(row.logit >= point.threshold_logit?));
     let verdict = match (is_positive, row.label) {
-        (Some(false), 1) => Some(("bad", "false negative")),
-        (Some(true), 0) => Some(("bad", "false positive")),
+        (Some(false), true) => Some(("bad", "false negative")),
+        (Some(true), false) => Some(("bad", "false positive")),
         (Some(_), _) => Some(("", "correct")),
         (None, _) => None,
     };
@@ -118,7 +118,7 @@ mod tests {
             exam_id: series.into(),
             patient_id: series.into(),
             series_uid: series.into(),
-            label,
+            label: label == 1,
             logit,
             probability: 1.0 / (1.0 + (-logit).exp()),
         }

@@ -35,6 +35,7 @@
 
 mod event_file;
 mod folder;
+pub mod label;
 mod lock;
 mod provenance;
 mod tables;

@@ -1,6 +1,6 @@
 //! Rows of the tables of a run, and their CSV files.
 
-use super::ResultsError;
+use super::{ResultsError, label};
 use crate::spec::SplitName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,8 @@ pub struct PredictionRow {
     #[serde(rename = "series")]
     pub series_uid: String,
     /// 1 for cancer within the horizon.
-    pub label: u8,
+    #[serde(with = "label::as_number")]
+    pub label: bool,
     /// Log-odds of cancer: the difference of the two logits.
     pub logit: f64,
     /// Probability of cancer.
@@ -133,7 +134,8 @@ pub struct InputRow {
     #[serde(rename = "exam")]
     pub exam_id: String,
     /// 1 for cancer within the horizon; empty if unknown.
-    pub label: Option<u8>,
+    #[serde(default, with = "label::as_optional_number")]
+    pub label: Option<bool>,
     /// The split that a list fixes.
     pub split: Option<SplitName>,
     /// Whether the series is chosen for its exam, before preparation.

@@ -234,7 +234,7 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
     }
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
         let mut sources = Vec::new();
-        for (folder, label) in [(positives, 1), (negatives, 0)] {
+        for (folder, label) in [(positives, true), (negatives, false)] {
             let found = scanner.scan(folder)?;
             sources.push(LabelledImages { found, label, split: None, source: None });
         }
@@ -269,7 +269,7 @@ fn read_lists(
 /// The images of a class folder or of a list entry, with their label.
 struct LabelledImages {
     found: ScanResult,
-    label: u8,
+    label: bool,
     split: Option<SplitName>,
     /// The line of the list, if any.
     source: Option<String>,

@@ -1,7 +1,7 @@
 //! A row of `cohort.csv`.
 
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
-use lungs_spec::results::{ResultsError, read_csv};
+use lungs_spec::results::{ResultsError, label, read_csv};
 use lungs_spec::spec::SplitName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -21,7 +21,8 @@ pub struct CohortRow {
     /// Folder of the series, volume file, or damaged file.
     pub path: String,
     /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
-    pub label: Option<u8>,
+    #[serde(default, with = "label::as_optional_number")]
+    pub label: Option<bool>,
     /// Split; empty for excluded rows.
     pub split: Option<SplitName>,
     /// Whether this series is used for its exam.

@@ -89,7 +89,7 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     }));
     rows.extend(matches.unused.into_iter().map(|unused| {
         let label = unused.label;
-        let (value, source, reason) = (label.label, &label.source, &unused.reason);
+        let (value, source, reason) = (u8::from(label.label), &label.source, &unused.reason);
         let reason = format!("label {value} in {source} {reason}");
         let exclusion = Exclusion::new(ExclusionCode::LabelWithoutSeries, reason);
         let row = CohortRow {

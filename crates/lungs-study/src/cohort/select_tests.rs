@@ -48,7 +48,7 @@ fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
 
 fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
-    labels.add_images(&images, 1, None, None);
+    labels.add_images(&images, true, None, None);
     let matches = labels.match_images(&images);
     choose(ScanResult { images, ..ScanResult::default() }, matches, rules)
 }
@@ -72,7 +72,7 @@ fn a_duplicate_series_is_used_once() {
     images[0].patient_id = String::new();
     images[0].path = "1.1.mhd".into();
     let mut labels = Labels::default();
-    labels.add_images(&images, 1, None, None);
+    labels.add_images(&images, true, None, None);
     let mut found = ScanResult { images, ..ScanResult::default() };
     let cohort = choose(found.clone(), labels.match_images(&found.images), &Select::default());
     // The file is excluded because it has no patient.

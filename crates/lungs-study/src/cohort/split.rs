@@ -137,7 +137,7 @@ pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
 pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
     let warning = |split: SplitName| {
         let labels = rows.iter().filter(|row| row.chosen && row.split == Some(split));
-        let labels: Vec<bool> = labels.map(|row| row.label == Some(1)).collect();
+        let labels: Vec<bool> = labels.map(|row| row.label == Some(true)).collect();
         let positives = labels.iter().filter(|positive| **positive).count();
         let absent = match (labels.len(), positives) {
             (0, _) => return None,
@@ -160,7 +160,7 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
 fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     let mut patients = BTreeMap::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        *patients.entry(row.patient_id.clone()).or_insert(false) |= row.label == Some(1);
+        *patients.entry(row.patient_id.clone()).or_insert(false) |= row.label == Some(true);
     }
     patients
 }
@@ -273,7 +273,7 @@ mod tests {
             exam_id: format!("P{patient:03}-E{exam}"),
             series_uid: format!("1.{patient}.{exam}"),
             path: String::new(),
-            label: Some(label),
+            label: Some(label == 1),
             split: None,
             chosen: true,
             code: None,
@@ -321,8 +321,8 @@ mod tests {
         let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
         let mut cohort = cohort(&labels);
         assign(&mut cohort, &spec(&[])).unwrap();
-        let count = |split, label| {
-            let matches = |row: &&CohortRow| row.split == Some(split) && row.label == Some(label);
+        let count = |split, label: u8| {
+            let matches = |row: &&CohortRow| row.split == Some(split) && row.label == Some(label == 1);
             cohort.rows.iter().filter(matches).count()
         };
         assert_eq!((count(SplitName::Train, 1), count(SplitName::Valid, 1)), (14, 6));
@@ -400,7 +400,7 @@ mod tests {
             ]
         );
         rows[2].split = Some(SplitName::Train);
-        rows[3].label = Some(0);
+        rows[3].label = Some(false);
         assert_eq!(split_warnings(&rows), [""; 0]);
     }
 

@@ -28,7 +28,7 @@ fn cohort() -> Cohort {
         exam_id: format!("{patient}-1"),
         series_uid: format!("1.{index}"),
         path: String::new(),
-        label: Some((index % 2) as u8),
+        label: Some(index % 2 == 1),
         split: None,
         chosen: true,
         code: None,

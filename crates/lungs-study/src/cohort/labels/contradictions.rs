@@ -68,7 +68,7 @@ impl<'l> Finder<'l> {
                 });
             }
         };
-        add("labels", [first, second].map(|it| Some(it.label.to_string())));
+        add("labels", [first, second].map(|it| Some(u8::from(it.label).to_string())));
         add("patients", [first, second].map(|it| it.patient_id.clone()));
         add("exams", [first, second].map(|it| it.exam_id.clone()));
         add("splits", [first, second].map(|it| it.split.map(|split| split.to_string())));

@@ -125,7 +125,7 @@ pub enum LabelsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// 1 for cancer within the horizon.
-    pub label: u8,
+    pub label: bool,
     /// Patient, if the source has one.
     pub patient_id: Option<String>,
     /// Exam, if the source has one.
@@ -163,7 +163,7 @@ impl Labels {
     pub fn add_images(
         &mut self,
         images: &[Image],
-        label: u8,
+        label: bool,
         split: Option<SplitName>,
         source: Option<&str>,
     ) {

@@ -109,8 +109,8 @@ impl Labels {
     ) -> Result<(), LabelsError> {
         let (path, number) = (line.file.to_owned(), line.number);
         let label = match row.label {
-            "0" | "0.0" => 0,
-            "1" | "1.0" => 1,
+            "0" | "0.0" => false,
+            "1" | "1.0" => true,
             other => {
                 let value = other.to_owned();
                 return Err(LabelsError::BadLabel { path, line: number, value });
