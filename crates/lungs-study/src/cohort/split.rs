@@ -322,7 +322,8 @@ mod tests {
         let mut cohort = cohort(&labels);
         assign(&mut cohort, &spec(&[])).unwrap();
         let count = |split, label: u8| {
-            let matches = |row: &&CohortRow| row.split == Some(split) && row.label == Some(label == 1);
+            let matches =
+                |row: &&CohortRow| row.split == Some(split) && row.label == Some(label == 1);
             cohort.rows.iter().filter(matches).count()
         };
         assert_eq!((count(SplitName::Train, 1), count(SplitName::Valid, 1)), (14, 6));

@@ -43,7 +43,7 @@ impl Cache<'_> {
         let key = self.key(inputs);
         let entry: Entry = serde_json::from_slice(&fs::read(self.path(&key, "json")).ok()?).ok()?;
         let matches = entry.algorithm_version == ALGORITHM_VERSION
-            && entry.settings == self.settings_text()
+            && entry.settings == self.settings.key_text()
             && entry.inputs == inputs;
         let is_complete = match entry.row.status {
             Status::Refused => true,
@@ -73,7 +73,7 @@ impl Cache<'_> {
         }
         let entry = Entry {
             algorithm_version: ALGORITHM_VERSION,
-            settings: self.settings_text(),
+            settings: self.settings.key_text(),
             inputs: inputs.to_owned(),
             npz_bytes,
             row: row.clone(),
@@ -94,18 +94,13 @@ impl Cache<'_> {
 
     fn key(&self, inputs: &str) -> String {
         let text =
-            format!("lungs prepared {ALGORITHM_VERSION}\n{}\n{inputs}\n", self.settings_text());
+            format!("lungs prepared {ALGORITHM_VERSION}\n{}\n{inputs}\n", self.settings.key_text());
         short_hash(text.as_bytes())
-    }
-
-    /// Every field of the settings, as text that changes when one of them does.
-    fn settings_text(&self) -> String {
-        format!("{:?}", self.settings)
     }
 
     /// The lock file for preparing the image with these settings.
     pub fn lock_path(&self, image: &Image) -> PathBuf {
-        let text = format!("{}\n{}", self.files_hash(image), self.settings_text());
+        let text = format!("{}\n{}", self.files_hash(image), self.settings.key_text());
         self.folder.join("claims").join(short_hash(text.as_bytes()))
     }
 
@@ -153,4 +148,19 @@ pub(super) fn inputs_text(facts: &SeriesFacts) -> String {
 
 fn short_hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().as_str()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another key would leave every existing cache unused.
+    #[test]
+    fn the_key_of_content_and_settings_never_changes() {
+        let settings = Settings::default();
+        let cache = Cache { folder: Path::new(""), settings: &settings };
+        let old = format!("lungs prepared 4\n{settings:?}\n{}\n", "ab".repeat(32));
+        assert_eq!(cache.key(&"ab".repeat(32)), short_hash(old.as_bytes()));
+        assert_eq!(cache.key(&"ab".repeat(32)), "0");
+    }
 }

@@ -18,6 +18,7 @@ mod beyond;
 mod cache;
 mod claim;
 mod content;
+mod key;
 mod npz;
 mod prepared;
 mod preview;
@@ -80,15 +81,6 @@ pub struct Limits {
     pub max_slice_spacing_mm: f64,
     /// Minimum volume of both lungs together.
     pub min_lung_ml: f64,
-}
-
-impl Settings {
-    /// The settings that affect the voxels of a prepared volume, as text for comparison: all but the limits, with
-    /// the version of the algorithm.
-    pub fn voxel_settings(&self) -> String {
-        let limits = Limits { min_slices: 0, max_slice_spacing_mm: 0.0, min_lung_ml: 0.0 };
-        format!("{ALGORITHM_VERSION} {:?}", Self { limits, ..*self })
-    }
 }
 
 impl Default for Settings {
