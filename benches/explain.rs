@@ -18,8 +18,8 @@ use lungs_net::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, he
 use lungs_net::model::{I3d, inspected_layers};
 use lungs_phantom::Truth;
 use lungs_spec::results::{MetricsRow, RunFolder, Table, read_csv};
-use lungs_spec::spec::{Part, Spec};
-use lungs_study::cohort::CohortRow;
+use lungs_spec::spec::{Spec, SplitName};
+use lungs_study::cohort::read_cohort;
 use lungs_study::prepare::{Row, load_prepared};
 use lungs_train::{self as training, Exam, Watch};
 
@@ -82,7 +82,7 @@ fn main() {
 fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
     let truth: Vec<Truth> = read_csv(&spec.data.root.join("truth.csv")).expect("truth.csv");
     let truth: BTreeMap<_, _> = truth.into_iter().map(|t| (t.series_uid.clone(), t)).collect();
-    let cohort: Vec<CohortRow> = read_csv(&run.table(Table::Cohort)).expect("cohort.csv");
+    let cohort = read_cohort(&run.table(Table::Cohort)).expect("cohort.csv");
     let prepared: Vec<Row> = read_csv(&run.table(Table::Preparation)).expect("preparation.csv");
     let crops: BTreeMap<_, _> = prepared
         .iter()
@@ -90,13 +90,13 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         .collect();
     let exams: Vec<Exam> = cohort
         .iter()
-        .filter(|row| row.chosen && row.split == Some(Part::Valid) && row.label == Some(1))
+        .filter(|row| row.chosen && row.split == Some(SplitName::Valid) && row.label == Some(true))
         .map(|row| Exam {
-            patient: row.patient.clone(),
-            exam: row.exam.clone(),
-            series: row.series.clone(),
-            label: 1,
-            crop: crops[&row.series].clone(),
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            series_uid: row.series_uid.clone(),
+            label: true,
+            crop: crops[&row.series_uid].clone(),
         })
         .collect();
     let logits = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
@@ -115,7 +115,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         let crop = load_prepared(&exam.crop).expect("a crop").volume;
         let volume = crop.hu.mapv(|hu| window.value(hu));
         let channels = spec.model.channels;
-        (InputVolume { volume, channels, geometry: crop.geometry }, truth[&exam.series].clone())
+        (InputVolume { volume, channels, geometry: crop.geometry }, truth[&exam.series_uid].clone())
     };
     positives.iter().map(case).collect()
 }

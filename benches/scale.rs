@@ -13,10 +13,11 @@
 use lungs::nlst;
 use lungs::pipeline::split_check;
 use lungs::plan::plan;
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Grid, Image, ImageFile, Kind, ScanResult};
 use lungs_image::volume::Geometry;
 use lungs_net::device;
-use lungs_spec::results::{read_csv, write_csv};
+use lungs_spec::results::write_csv;
 use lungs_spec::spec::{Overrides, Sampling, Spec, load};
 use lungs_study::cohort::{self, Cohort, Labels};
 use lungs_train::epoch_order;
@@ -59,13 +60,14 @@ fn main() {
     let table = folder.path().join("cohort.csv");
     stage("write cohort.csv", || write_csv(&table, &cohort.rows).expect("a folder to write in"));
     stage("read cohort.csv", || {
-        let rows: Vec<cohort::CohortRow> = read_csv(&table).expect("the table is valid");
-        cohort::check_parts(&rows).expect("no patient is in two splits");
+        let rows = cohort::read_cohort(&table).expect("the table is valid");
+        cohort::check_splits(&rows).expect("no patient is in two splits");
     });
     stage("plan", || print_plan(&spec, &cohort));
     stage("exclude 2000 of the chosen", || {
         let rows = cohort.chosen.iter().step_by(36);
-        let told = rows.map(|(row, _)| (*row, "lungs-not-found: for the bench".to_owned()));
+        let told =
+            rows.map(|(row, _)| (*row, Exclusion::new(ExclusionCode::NoLungs, "for the bench")));
         let assert_error = told.collect();
         cohort.exclude(assert_error);
     });

@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use lungs_image::images::SkippedKind;
 use lungs_net::device::{self, DeviceFacts, DeviceKind};
 use lungs_net::usage;
-use lungs_spec::spec::{InitHead, KeepCheckpoints, Part, Spec};
-use lungs_study::cohort::{self, Cohort, Remark, UnmatchedIds};
+use lungs_spec::spec::{InitHead, KeepCheckpoints, Spec, SplitName};
+use lungs_study::cohort::{self, Cohort, CohortRow, ReasonGroup, Remark, UnmatchedIds};
 use lungs_study::prepare::{BeyondCrop, NetworkInput, Row};
 use lungs_train::{self as training, TrainingError};
 use serde::Serialize;
@@ -56,13 +56,14 @@ pub struct CohortPlan {
     /// Number of series that are used for an exam.
     pub chosen: usize,
     /// Excluded series by reason, the most frequent first.
-    pub left_out: Vec<ExcludedGroup>,
+    pub left_out: Vec<ReasonGroup>,
     /// Labels and series without a match, if there are both.
     pub unmatched: Option<UnmatchedIds>,
     /// Files that are not images or are not read.
     pub passed_over: Vec<PassedOverPlan>,
     /// The splits.
-    pub parts: Vec<SplitPlan>,
+    #[serde(rename = "parts")]
+    pub splits: Vec<SplitPlan>,
     /// Assumptions about patients, labels and identical series.
     pub remarks: Vec<RemarkPlan>,
     /// Warnings about splits with undefined metrics.
@@ -95,17 +96,6 @@ pub struct PassedOverPlan {
     pub example: PathBuf,
     /// Remedy, if the files can contain images.
     pub remedy: Option<&'static str>,
-}
-
-/// Excluded series, files or labels with the same reason.
-#[derive(Debug, Serialize)]
-pub struct ExcludedGroup {
-    /// Number of series, files or labels.
-    pub count: usize,
-    /// The reason of the first case, as `code: sentence`.
-    pub reason: String,
-    /// Whether all cases have the same sentence.
-    pub same: bool,
 }
 
 /// A split of the cohort.
@@ -153,14 +143,15 @@ pub fn plan(
     let weights = parameters as f64 * 4.0;
     let cohort = cohort.map(describe);
     let chosen = cohort.as_ref().map(|cohort| cohort.chosen as f64);
-    let exams = |name: Part| {
-        let part = cohort.as_ref()?.parts.iter().find(|part| part.name == name.to_string());
-        Some(part.map_or(0.0, |part| part.exams as f64))
+    let exams = |name: SplitName| {
+        let split = cohort.as_ref()?.splits.iter().find(|split| split.name == name.to_string());
+        Some(split.map_or(0.0, |split| split.exams as f64))
     };
     let epochs = spec.train.epochs as f64;
     let step = if spec.train.recompute { RECOMPUTE_FACTOR } else { 1.0 };
-    let per_epoch =
-        exams(Part::Train).zip(exams(Part::Valid)).map(|(t, v)| t * step + v * FORWARD_FRACTION);
+    let per_epoch = exams(SplitName::Train)
+        .zip(exams(SplitName::Valid))
+        .map(|(t, v)| t * step + v * FORWARD_FRACTION);
     let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powf(TIME_BY_WIDTH);
     let on_cpu = facts.kind == DeviceKind::Cpu;
     let step_bytes = training::step_bytes(spec, parameters);
@@ -242,35 +233,31 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
 
 fn describe(cohort: &Cohort) -> CohortPlan {
     let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
-    let groups = cohort::group_reasons(not_chosen.map(|row| row.reason.as_str()));
-    let excluded = groups.into_iter().map(|group| ExcludedGroup {
-        count: group.count,
-        reason: format!("{}: {}", group.code, group.sentence),
-        same: group.same,
-    });
+    let excluded = cohort::group_reasons(not_chosen.filter_map(CohortRow::exclusion));
     let passed_over = cohort.passed_over.iter().map(|(kind, tally)| PassedOverPlan {
         kind,
         count: tally.files,
         example: tally.example.clone(),
         remedy: kind.remedy(),
     });
-    let parts = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
-        let rows: Vec<_> =
-            cohort.rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
-        (!rows.is_empty()).then(|| SplitPlan {
-            name: part.to_string(),
-            exams: rows.len(),
-            patients: rows.iter().map(|row| &row.patient).collect::<BTreeSet<_>>().len(),
-            positive: rows.iter().filter(|row| row.label == Some(1)).count(),
-        })
-    });
+    let splits =
+        [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(|split| {
+            let rows: Vec<_> =
+                cohort.rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
+            (!rows.is_empty()).then(|| SplitPlan {
+                name: split.to_string(),
+                exams: rows.len(),
+                patients: rows.iter().map(|row| &row.patient_id).collect::<BTreeSet<_>>().len(),
+                positive: rows.iter().filter(|row| row.label == Some(true)).count(),
+            })
+        });
     CohortPlan {
         series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
-        left_out: excluded.collect(),
+        left_out: excluded,
         unmatched: UnmatchedIds::of(&cohort.rows),
         passed_over: passed_over.collect(),
-        parts: parts.collect(),
+        splits: splits.collect(),
         remarks: cohort.remarks.iter().map(RemarkPlan::of).collect(),
         warnings: cohort::split_warnings(&cohort.rows),
     }

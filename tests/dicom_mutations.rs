@@ -292,7 +292,7 @@ fn read(folder: &Path, damage: &str) -> bool {
     let mut good = 0;
     for series in &found.series {
         if let Err(refusal) = read_volume(series, HuRule::Standard) {
-            assert!(refusal.to_string().len() > 10 && !refusal.code().is_empty(), "{damage}");
+            assert!(refusal.to_string().len() > 10, "{damage}");
         }
         for slice in series.slices.iter().filter(|slice| slice.path.ends_with("damaged")) {
             accounted += 1;

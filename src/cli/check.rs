@@ -3,7 +3,7 @@
 use super::output::{Output, bytes, columns, duration};
 use super::{CommandResult, Failure};
 use crate::pipeline;
-use crate::plan::{ExcludedGroup, PassedOverPlan, Plan, plan};
+use crate::plan::{PassedOverPlan, Plan, plan};
 use clap::Args;
 use lungs_image::images::counted;
 use lungs_net::device;
@@ -65,8 +65,8 @@ impl Check {
             output.answer(lists.summary(&cohort.rows));
         }
         for row in cohort.iter().flat_map(|cohort| &cohort.rows).filter(|row| !row.chosen) {
-            let name = if row.series.is_empty() { &row.path } else { &row.series };
-            output.detail(format!("excluded  {name}  {}", row.reason));
+            let name = if row.series_uid.is_empty() { &row.path } else { &row.series_uid };
+            output.detail(format!("excluded  {name}  {}", row.reason_text()));
         }
         Ok(())
     }
@@ -79,14 +79,6 @@ fn set_keys(spec: &Spec) -> String {
     let lines: String =
         set.iter().map(|(key, value)| format!("{key:<width$} = {value}\n")).collect();
     format!("{lines}# all other keys have their defaults; --verbose prints all keys\n")
-}
-
-fn exclusion_text(left_out: &ExcludedGroup) -> String {
-    let ExcludedGroup { count, reason, same } = left_out;
-    match reason.split_once(": ") {
-        Some((code, sentence)) if !same => format!("{count} × {code}, for example: {sentence}"),
-        _ => format!("{count} × {reason}"),
-    }
 }
 
 fn ignored_files_text(passed_over: &PassedOverPlan) -> String {
@@ -108,7 +100,7 @@ fn plan_table(plan: &Plan) -> String {
         Some(cohort) => {
             row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
             for left_out in &cohort.left_out {
-                row("  excluded", exclusion_text(left_out));
+                row("  excluded", left_out.to_string());
             }
             if let Some(unmatched) = &cohort.unmatched {
                 row("  no match", unmatched.to_string());
@@ -116,7 +108,7 @@ fn plan_table(plan: &Plan) -> String {
             for passed_over in &cohort.passed_over {
                 row("ignored", ignored_files_text(passed_over));
             }
-            for split in &cohort.parts {
+            for split in &cohort.splits {
                 row(
                     &split.name,
                     format!(

@@ -16,7 +16,7 @@ use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::renderer::{MetricState, MetricsRenderer, MetricsRendererTraining};
 use lungs_net::usage::Usage;
 use lungs_spec::results::{MetricsRow, StepRow};
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -138,13 +138,13 @@ impl Dashboard {
                     ("Brier score", row.brier),
                 ];
                 // The training loss is shown per batch.
-                if row.split == Part::Valid {
+                if row.split == SplitName::Valid {
                     values.push(("Loss", Some(row.loss)));
                 }
                 for (name, value) in values {
                     let Some(value) = value else { continue };
                     match row.split {
-                        Part::Train => renderer.update_train(number_metric(name, value, 4)),
+                        SplitName::Train => renderer.update_train(number_metric(name, value, 4)),
                         _ => renderer.update_valid(number_metric(name, value, 4)),
                     }
                 }

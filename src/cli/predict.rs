@@ -114,9 +114,9 @@ fn table(rows: &[Prediction]) -> String {
             line.push(cell(row.calibrated_probability));
         }
         line.extend([
-            row.patient.clone(),
-            row.series.clone(),
-            match (row.reason.is_empty(), row.series.is_empty()) {
+            row.patient_id.clone(),
+            row.series_uid.clone(),
+            match (row.reason.is_empty(), row.series_uid.is_empty()) {
                 (true, _) => row.path.clone(),
                 (false, true) => format!("{}: {}", row.path, row.reason),
                 (false, false) => row.reason.clone(),

@@ -8,6 +8,7 @@ use super::slurm::{Dependency, Submission, Submitter};
 use super::{CommandResult, Failure};
 use crate::pipeline;
 use clap::Args;
+use lungs_image::codes::{Exclusion, joined_flags};
 use lungs_image::images::Image;
 use lungs_report::preparation::write_preparation;
 use lungs_spec::results::write_csv;
@@ -61,9 +62,9 @@ impl Prepare {
             self.prepare_spec(&progress)?
         };
         let excluded: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Refused).collect();
-        let reasons: Vec<(&str, String)> = excluded
+        let reasons: Vec<(&str, Exclusion)> = excluded
             .iter()
-            .map(|row| (row.series_uid.as_str(), format!("{}: {}", row.code, row.reason)))
+            .filter_map(|row| Some((row.series_uid.as_str(), row.exclusion()?)))
             .collect();
         print_excluded(&reasons, output);
         output.detail(table(&rows));
@@ -158,17 +159,16 @@ impl Prepare {
             let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
             return write_shard_table(shard, rows, out);
         }
-        let excluded: Vec<(&str, String)> =
-            scan.excluded.iter().map(|(path, reason)| (path.as_str(), reason.clone())).collect();
+        let excluded: Vec<(&str, Exclusion)> =
+            scan.excluded.iter().map(|(path, it)| (path.as_str(), it.clone())).collect();
         print_excluded(&excluded, output);
         pipeline::report_passed_over(&scan.passed_over, progress);
         let images: Vec<&Image> = scan.images.iter().collect();
         let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
         let mut cohort = unlabelled_rows(&scan.images, &scan.excluded, &scan.passed_over);
         for (cohort_row, row) in cohort.iter_mut().zip(&rows) {
-            if row.status == Status::Refused {
-                cohort_row.chosen = false;
-                cohort_row.reason = format!("{}: {}", row.code, row.reason);
+            if let Some(exclusion) = row.exclusion() {
+                cohort_row.exclude(exclusion);
             }
         }
         write_report(rows, &cohort, out, &self.input.display().to_string())
@@ -176,19 +176,17 @@ impl Prepare {
 }
 
 /// Prints the excluded series and files: a line per reason, and with `--verbose` a line per series or file.
-fn print_excluded(excluded: &[(&str, String)], output: &Output) {
-    for group in group_reasons(excluded.iter().map(|(_, reason)| reason.as_str())) {
-        let of_group = |(_, reason): &&(&str, String)| {
-            reason.split_once(": ") == Some((group.code.as_str(), group.sentence.as_str()))
-        };
-        let first = excluded.iter().find(of_group).map_or("", |(name, _)| name);
+fn print_excluded(excluded: &[(&str, Exclusion)], output: &Output) {
+    for group in group_reasons(excluded.iter().map(|(_, exclusion)| exclusion.clone())) {
+        let is_first = |(_, exclusion): &&(&str, Exclusion)| *exclusion == group.first;
+        let first = excluded.iter().find(is_first).map_or("", |(name, _)| name);
         match group.count {
-            1 => output.say(format!("excluded     {first}  {}: {}", group.code, group.sentence)),
+            1 => output.say(format!("excluded     {first}  {}", group.first)),
             _ => output.say(format!("excluded     {group}; e.g. {first}; --verbose lists all")),
         }
     }
-    for (name, reason) in excluded {
-        output.detail(format!("  excluded  {name}  {reason}"));
+    for (name, exclusion) in excluded {
+        output.detail(format!("  excluded  {name}  {exclusion}"));
     }
 }
 
@@ -235,7 +233,7 @@ fn table(rows: &[Row]) -> String {
             row.slices.map_or("–".into(), |slices| slices.to_string()),
             cell(row.lung_left_ml),
             cell(row.lung_right_ml),
-            row.flags.clone(),
+            joined_flags::join(&row.flags),
             row.cache_file.clone(),
         ]
     }));

@@ -9,7 +9,7 @@ use crate::pipeline::Stages;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lungs_net::usage::Usage;
 use lungs_spec::results::{MetricsRow, StepRow};
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 use lungs_train::Watch;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -240,7 +240,10 @@ impl Watch for Progress<'_> {
         }
         drop(epoch);
         let row_of = |split| rows.iter().find(|row| row.split == split);
-        let (Some(train), Some(valid)) = (row_of(Part::Train), row_of(Part::Valid)) else { return };
+        let (Some(train), Some(valid)) = (row_of(SplitName::Train), row_of(SplitName::Valid))
+        else {
+            return;
+        };
         let auc = |row: &MetricsRow| row.auc.map_or("  –  ".into(), |auc| format!("{auc:.3}"));
         let best = if best_so_far == Some(valid.epoch) { "  best so far" } else { "" };
         if !self.update_dashboard(|dashboard| dashboard.epoch_ends(rows)) {

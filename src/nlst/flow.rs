@@ -1,46 +1,14 @@
 //! The flow of persons, series and exams from the inventory to the labels file.
 
+use super::reasons::ReasonCode;
 use super::rows::Counts;
 use lungs_report::plot::{Flow, FlowStep};
 use std::collections::BTreeMap;
 
-/// Codes of reasons and their words, as in "3 excluded: localizers".
-const WORDS: [(&str, &str); 25] = [
-    ("localizer", "localizers"),
-    ("derived", "derived copies"),
-    ("repeated-row", "listed more than once"),
-    ("series-of-several-exams", "listed in several exams"),
-    ("unreadable-row", "with an unreadable row in the index"),
-    ("exam-of-several-patients", "listed under several patients"),
-    ("unreadable-person", "of persons with an unreadable row"),
-    ("contradictory-person", "of persons with contradictory rows"),
-    ("too-thick", "thicker than the limit"),
-    ("unknown-person", "of patients missing in the table of persons"),
-    ("xray-arm", "of the radiography arm"),
-    ("no-series", "without a usable series"),
-    ("no-study-year", "of unknown study year"),
-    ("conflicting-years", "of conflicting study years"),
-    ("wrong-screen", "of the wrong kind of exam"),
-    ("no-screen-date", "without a day of the screening"),
-    ("after-diagnosis", "after the diagnosis"),
-    ("cancer-without-date", "with a cancer of unknown date"),
-    ("later-cancer", "with cancer after the horizon"),
-    ("short-follow-up", "with too short a follow-up"),
-    ("no-follow-up", "without follow-up"),
-    ("no-later-screen", "without a later screening"),
-    ("second-exam", "second exams of a study year"),
-    ("not-drawn", "not drawn"),
-    ("no-slices", "without slices"),
-];
-
-fn words(code: &str) -> &str {
-    WORDS.iter().find(|(known, _)| *known == code).map_or(code, |(_, words)| words)
-}
-
 /// Counts of reasons in words, the most frequent first.
-fn reasons(counts: &BTreeMap<String, usize>) -> Vec<(usize, &str)> {
+fn reasons(counts: &BTreeMap<ReasonCode, usize>) -> Vec<(usize, &str)> {
     let mut reasons: Vec<(usize, &str)> =
-        counts.iter().map(|(code, count)| (*count, words(code))).collect();
+        counts.iter().map(|(code, count)| (*count, code.words())).collect();
     reasons.sort_by_key(|(count, words)| (std::cmp::Reverse(*count), *words));
     reasons
 }
@@ -88,7 +56,7 @@ pub fn flow_table(counts: &Counts) -> Vec<Vec<String>> {
 
 /// The flow as a diagram.
 pub fn flow(counts: &Counts) -> Flow {
-    let exclusion_lines = |counts: &BTreeMap<String, usize>, unit: &str| -> Vec<String> {
+    let exclusion_lines = |counts: &BTreeMap<ReasonCode, usize>, unit: &str| -> Vec<String> {
         let total: usize = counts.values().sum();
         if total == 0 {
             return Vec::new();

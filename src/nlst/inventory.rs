@@ -1,10 +1,11 @@
 //! The exams of the trial, from an index of series or from the files themselves.
 
 use super::describe::{self, Description};
+use super::reasons::{Reason, ReasonCode, reason};
 use super::rows::Exclusion;
-use super::rules::{Reason, reason};
 use super::table::{Row, TableError, optional, read_rows, required};
 use lungs_archive::table::RowNumber;
+use lungs_image::codes::ExclusionCode;
 use lungs_image::images::ScanResult;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -146,10 +147,10 @@ pub fn inventory_from_index(path: &Path) -> Result<Inventory, TableError> {
                 inventory.add_once(&mut first_rows, row, (patient, exam), series);
             }
             Err(error) => inventory.excluded.push(Exclusion {
-                patient: row.text(0).to_owned(),
-                exam: row.text(1).to_owned(),
-                series: row.text(2).to_owned(),
-                code: "unreadable-row",
+                patient_id: row.text(0).to_owned(),
+                exam_id: row.text(1).to_owned(),
+                series_uid: row.text(2).to_owned(),
+                code: ReasonCode::UnreadableRow,
                 reason: error.to_string(),
             }),
         }
@@ -167,9 +168,12 @@ fn index_series(row: &Row) -> Result<(String, String, Series), TableError> {
     let description = describe::parse(row.text(4));
     let exclusion = if !row.text(13).is_empty() {
         let message = format!("a derived copy: analysis_result_id is {}", row.text(13));
-        Some(reason("derived", message))
+        Some(reason(ReasonCode::Derived, message))
     } else if description.as_ref().is_some_and(|it| !it.axial) {
-        Some(reason("localizer", format!("not axial: SeriesDescription is {}", row.text(4))))
+        Some(reason(
+            ReasonCode::Image(ExclusionCode::Localizer),
+            format!("not axial: SeriesDescription is {}", row.text(4)),
+        ))
     } else {
         None
     };
@@ -215,7 +219,8 @@ pub fn inventory_from_images(scan: &ScanResult) -> Inventory {
             manufacturer: image.manufacturer.clone(),
             kernel: image.kernel.clone(),
             images: image.slices,
-            exclusion: refusal.map(|refusal| reason(refusal.code(), refusal.to_string())),
+            exclusion: refusal
+                .map(|refusal| reason(ReasonCode::Image(refusal.code()), refusal.to_string())),
             ..Series::default()
         };
         let (patient, exam) = (image.patient_id.clone(), image.exam_id.clone());
@@ -242,14 +247,20 @@ impl Inventory {
             Entry::Occupied(mut entry) => {
                 let first = entry.get_mut();
                 let (code, reason) = if first.exam == exam {
-                    ("repeated-row", format!("{} already lists this series", first.number))
+                    (ReasonCode::RepeatedRow, format!("{} already lists this series", first.number))
                 } else {
                     first.conflict.get_or_insert((row.at(), exam.clone()));
-                    ("series-of-several-exams", conflict_message(&first.number, &first.exam))
+                    (ReasonCode::SeriesOfSeveralExams, conflict_message(&first.number, &first.exam))
                 };
                 let (patient, exam) = exam;
                 let series = series.uid;
-                self.excluded.push(Exclusion { patient, exam, series, code, reason });
+                self.excluded.push(Exclusion {
+                    patient_id: patient,
+                    exam_id: exam,
+                    series_uid: series,
+                    code,
+                    reason,
+                });
             }
         }
     }
@@ -261,7 +272,7 @@ impl Inventory {
             let series = self.exams.get_mut(&row.exam).map(|exam| &mut exam.series);
             if let Some(series) = series.into_iter().flatten().find(|series| series.uid == *uid) {
                 let message = conflict_message(number, exam);
-                series.exclusion = Some(reason("series-of-several-exams", message));
+                series.exclusion = Some(reason(ReasonCode::SeriesOfSeveralExams, message));
             }
         }
     }
@@ -329,7 +340,7 @@ fn unique_year(
         [] => Ok(None),
         [year] => Ok(Some(*year)),
         [first, second, ..] => Err(reason(
-            "conflicting-years",
+            ReasonCode::ConflictingYears,
             format!("the {source} of its series give the study years {first} and {second}"),
         )),
     }

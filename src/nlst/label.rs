@@ -2,8 +2,9 @@
 
 use super::describe::Description;
 use super::inventory::{Compression, Exam, Inventory, Series};
+use super::reasons::{Reason, ReasonCode, reason};
 use super::rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
-use super::rules::{Outcome, Reason, Rules, SeveralExams, outcome, reason};
+use super::rules::{Outcome, Rules, SeveralExams, outcome};
 use super::sample;
 use super::tables::{Person, Tables};
 use super::years::{ExamYear, years_of};
@@ -26,7 +27,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     };
     let mut exclusions = std::mem::take(&mut inventory.excluded);
     for exclusion in &exclusions {
-        *counts.series_left_out.entry(exclusion.code.to_owned()).or_default() += 1;
+        *counts.series_left_out.entry(exclusion.code.clone()).or_default() += 1;
     }
     exclude_series(&mut inventory, rules, &mut counts, &mut exclusions);
     let mut rows = Vec::new();
@@ -41,7 +42,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
         exclusions.extend(shared.into_iter().map(|(uid, _)| {
             let patients: Vec<&str> = inventory.shared[uid].iter().map(String::as_str).collect();
             let message = format!("listed under the patients {}", patients.join(", "));
-            exclusion(patient, uid, "", reason("exam-of-several-patients", message))
+            exclusion(patient, uid, "", reason(ReasonCode::ExamOfSeveralPatients, message))
         }));
         let mut labelled = Vec::new();
         for ExamYear { uid, exam, year } in years_of(patient, &exams, tables, &mut counts) {
@@ -67,7 +68,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     counts.not_drawn = not_drawn.len();
     exclusions.extend(not_drawn.into_iter().map(|row| {
         let message = format!("label {}; not drawn for the sample", row.label);
-        exclusion(&row.patient_id, &row.exam_id, "", reason("not-drawn", message))
+        exclusion(&row.patient_id, &row.exam_id, "", reason(ReasonCode::NotDrawn, message))
     }));
     counts.kept = rows.len();
     counts.kept_positive = count_positives(&rows);
@@ -83,7 +84,7 @@ fn row_key(row: &LabelRow) -> (&str, u8, &str) {
 }
 
 fn exclusion_key(exclusion: &Exclusion) -> (bool, &str, &str, &str) {
-    let Exclusion { patient, exam, series, .. } = exclusion;
+    let Exclusion { patient_id: patient, exam_id: exam, series_uid: series, .. } = exclusion;
     (!series.is_empty(), patient, exam, series)
 }
 
@@ -93,19 +94,25 @@ fn count_positives(rows: &[LabelRow]) -> usize {
 
 fn exclusion(patient: &str, exam: &str, series: &str, reason: Reason) -> Exclusion {
     let (patient, exam, series) = (patient.to_owned(), exam.to_owned(), series.to_owned());
-    Exclusion { patient, exam, series, code: reason.code, reason: reason.message }
+    Exclusion {
+        patient_id: patient,
+        exam_id: exam,
+        series_uid: series,
+        code: reason.code,
+        reason: reason.message,
+    }
 }
 
 /// Number of excluded exams by code. An exam of several patients has a row for each of them, and counts once.
-fn count_exams(exclusions: &[Exclusion]) -> BTreeMap<String, usize> {
-    let exams: BTreeSet<(&str, &str)> = exclusions
+fn count_exams(exclusions: &[Exclusion]) -> BTreeMap<ReasonCode, usize> {
+    let exams: BTreeSet<(&ReasonCode, &str)> = exclusions
         .iter()
-        .filter(|exclusion| exclusion.series.is_empty())
-        .map(|exclusion| (exclusion.code, exclusion.exam.as_str()))
+        .filter(|exclusion| exclusion.series_uid.is_empty())
+        .map(|exclusion| (&exclusion.code, exclusion.exam_id.as_str()))
         .collect();
     let mut counts = BTreeMap::new();
     for (code, _) in exams {
-        *counts.entry(code.to_owned()).or_default() += 1;
+        *counts.entry(code.clone()).or_default() += 1;
     }
     counts
 }
@@ -143,7 +150,7 @@ fn exclude_series(
             let excess_mm = thickness_mm(series).filter(|mm| limit_mm > 0.0 && *mm > limit_mm);
             let too_thick = |mm| {
                 reason(
-                    "too-thick",
+                    ReasonCode::TooThick,
                     format!("slice thickness {mm} mm, expected at most {limit_mm} mm"),
                 )
             };
@@ -153,7 +160,7 @@ fn exclude_series(
             let Some(reason) = series.exclusion.take().or_else(|| excess_mm.map(too_thick)) else {
                 return true;
             };
-            *counts.series_left_out.entry(reason.code.to_owned()).or_default() += 1;
+            *counts.series_left_out.entry(reason.code.clone()).or_default() += 1;
             exclusions.push(exclusion(patient, uid, &series.uid, reason));
             false
         });
@@ -182,10 +189,13 @@ fn row(
     }
     let person = tables.persons.get(patient);
     let person = person.ok_or_else(|| {
-        reason("unknown-person", format!("pid {patient} is missing in the table of persons"))
+        reason(
+            ReasonCode::UnknownPerson,
+            format!("pid {patient} is missing in the table of persons"),
+        )
     })?;
     if exam.series.is_empty() {
-        return Err(reason("no-series", "all of its series are excluded"));
+        return Err(reason(ReasonCode::NoSeries, "all of its series are excluded"));
     }
     let cancers = tables.cancers.as_ref().and_then(|cancers| cancers.get(patient));
     let outcome = outcome(person, cancers, year, rules)?;
@@ -241,7 +251,12 @@ fn keep_one_per_year(
     labelled.retain(|(row, _)| match &first {
         Some((year, uid)) if *year == row.study_year => {
             let message = format!("exam {uid} of study year {year} is used instead");
-            exclusions.push(exclusion(patient, &row.exam_id, "", reason("second-exam", message)));
+            exclusions.push(exclusion(
+                patient,
+                &row.exam_id,
+                "",
+                reason(ReasonCode::SecondExam, message),
+            ));
             false
         }
         _ => {

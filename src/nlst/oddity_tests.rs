@@ -43,7 +43,9 @@ fn outcome(labelled: &LabelledCohort) -> (Vec<&str>, Vec<(&str, &str, &str)>) {
     let exclusions = labelled.exclusions.iter();
     (
         labelled.rows.iter().map(|row| row.exam_id.as_str()).collect(),
-        exclusions.map(|it| (it.exam.as_str(), it.series.as_str(), it.code)).collect(),
+        exclusions
+            .map(|it| (it.exam_id.as_str(), it.series_uid.as_str(), it.code.code()))
+            .collect(),
     )
 }
 
@@ -56,7 +58,7 @@ fn an_exam_of_two_patients_is_excluded_once_and_nothing_else() {
     let code = "exam-of-several-patients";
     assert_eq!(excluded, [("x", "", code), ("x", "", code)], "a row for each patient");
     assert_eq!((study.counts.exams, study.counts.patients), (4, 3));
-    assert_eq!(study.counts.exams_left_out, [(code.to_owned(), 1)].into());
+    assert_eq!(study.counts.exams_left_out, [(ReasonCode::ExamOfSeveralPatients, 1)].into());
     assert!(study.exclusions[0].reason.contains("patients 1, 2"), "{}", study.exclusions[0].reason);
 }
 

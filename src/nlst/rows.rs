@@ -1,5 +1,6 @@
 //! Results of labelling: rows of the output tables, and the counts of the flow.
 
+use super::reasons::ReasonCode;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -45,13 +46,16 @@ pub struct LabelRow {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Exclusion {
     /// PatientID.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// StudyInstanceUID.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// SeriesInstanceUID; empty if the whole exam is excluded.
-    pub series: String,
-    /// Short stable code of the reason.
-    pub code: &'static str,
+    #[serde(rename = "series")]
+    pub series_uid: String,
+    /// Code of the reason.
+    pub code: ReasonCode,
     /// The reason as a sentence.
     pub reason: String,
 }
@@ -102,13 +106,13 @@ pub struct Counts {
     /// CT series with unusual compression, by flag. They are not excluded for it.
     pub series_flagged: BTreeMap<String, usize>,
     /// Excluded series, by code of the reason.
-    pub series_left_out: BTreeMap<String, usize>,
+    pub series_left_out: BTreeMap<ReasonCode, usize>,
     /// CT exams, each StudyInstanceUID once.
     pub exams: usize,
     /// Their patients.
     pub patients: usize,
     /// Exams excluded before the draw, by code of the reason.
-    pub exams_left_out: BTreeMap<String, usize>,
+    pub exams_left_out: BTreeMap<ReasonCode, usize>,
     /// Exams with a label.
     pub labelled: usize,
     /// Positive ones among them.

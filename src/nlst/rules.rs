@@ -9,6 +9,7 @@
 //! ```
 
 use super::codes::Days;
+use super::reasons::{Reason, ReasonCode, reason};
 use super::tables::{Arm, Cancers, Person};
 use serde::{Deserialize, Serialize};
 
@@ -98,20 +99,6 @@ pub struct Outcome {
     pub days_of_follow_up: Option<i64>,
 }
 
-/// The reason of an exclusion: a short stable code and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// The code.
-    pub code: &'static str,
-    /// The sentence.
-    pub message: String,
-}
-
-/// Makes a [`Reason`].
-pub fn reason(code: &'static str, message: impl Into<String>) -> Reason {
-    Reason { code, message: message.into() }
-}
-
 /// The label of a person's screening in a study year, or the reason of its exclusion.
 pub fn outcome(
     person: &Person,
@@ -121,7 +108,7 @@ pub fn outcome(
 ) -> Result<Outcome, Reason> {
     if person.arm == Some(Arm::Xray) {
         return Err(reason(
-            "xray-arm",
+            ReasonCode::XrayArm,
             "rndgroup is radiography, so scr_days belong to radiographs",
         ));
     }
@@ -130,16 +117,16 @@ pub fn outcome(
         Days::Known(days) => days,
         Days::Code('E') => {
             let message = format!("{scr_days} is .E: screened after the diagnosis of lung cancer");
-            return Err(reason("after-diagnosis", message));
+            return Err(reason(ReasonCode::AfterDiagnosis, message));
         }
         Days::Code('W') => {
             let message = format!("{scr_days} is .W: the wrong exam was made");
-            return Err(reason("wrong-screen", message));
+            return Err(reason(ReasonCode::WrongScreen, message));
         }
         other => {
             let message =
                 format!("{scr_days} is {}, expected the day of the screening", other.to_text());
-            return Err(reason("no-screen-date", message));
+            return Err(reason(ReasonCode::NoScreenDate, message));
         }
     };
     let has_cancer = person.has_cancer_record || cancers.is_some();
@@ -147,7 +134,7 @@ pub fn outcome(
     match diagnosis_day {
         Some(diagnosis_day) => with_cancer(diagnosis_day - screen_day, rules),
         None if has_cancer => Err(reason(
-            "cancer-without-date",
+            ReasonCode::CancerWithoutDate,
             format!(
                 "a lung cancer is on record, but candx_days is {}",
                 person.diagnosis_day.to_text()
@@ -161,13 +148,13 @@ fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
     let horizon = rules.horizon_days;
     if days < 0 {
         let message = format!("screened {} days after the diagnosis of lung cancer", -days);
-        return Err(reason("after-diagnosis", message));
+        return Err(reason(ReasonCode::AfterDiagnosis, message));
     }
     if days >= horizon && rules.later_cancers == LaterCancers::Exclude {
         let message = format!(
             "lung cancer {days} days after the screening, beyond the horizon of {horizon} days"
         );
-        return Err(reason("later-cancer", message));
+        return Err(reason(ReasonCode::LaterCancer, message));
     }
     Ok(Outcome {
         label: u8::from(days < horizon),
@@ -191,18 +178,18 @@ fn without_cancer(
             Some(days) => {
                 let message =
                     format!("known to be free of lung cancer for {days} days, not {horizon}");
-                return Err(reason("short-follow-up", message));
+                return Err(reason(ReasonCode::ShortFollowUp, message));
             }
             None => {
                 let message = format!("canc_free_days is {}", person.cancer_free_day.to_text());
-                return Err(reason("no-follow-up", message));
+                return Err(reason(ReasonCode::NoFollowUp, message));
             }
         },
         FollowUp::LaterScreen => {
             let later = &person.screen_days[usize::from(year) + 1..];
             if !later.iter().any(|days| days.known().is_some_and(|days| days > screen_day)) {
                 let message = format!("no screening after study year {year}");
-                return Err(reason("no-later-screen", message));
+                return Err(reason(ReasonCode::NoLaterScreen, message));
             }
         }
     }
@@ -234,7 +221,7 @@ mod tests {
     }
 
     /// Label or code of the first screening, on day 10, of a person diagnosed on a day.
-    fn first_screening(diagnosis_day: i64, rules: &Rules) -> Result<u8, &'static str> {
+    fn first_screening(diagnosis_day: i64, rules: &Rules) -> Result<u8, ReasonCode> {
         let person =
             person([known(10), known(375), Days::Blank], known(diagnosis_day), Days::Blank);
         outcome(&person, None, 0, rules).map(|it| it.label).map_err(|reason| reason.code)
@@ -243,14 +230,14 @@ mod tests {
     #[test]
     fn the_limits_of_the_horizon_are_exact() {
         let rules = Rules::default();
-        assert_eq!(first_screening(9, &rules), Err("after-diagnosis"));
+        assert_eq!(first_screening(9, &rules), Err(ReasonCode::AfterDiagnosis));
         assert_eq!(first_screening(10, &rules), Ok(1));
         assert_eq!(first_screening(374, &rules), Ok(1));
         assert_eq!(first_screening(375, &rules), Ok(0));
         assert_eq!(first_screening(3000, &rules), Ok(0));
         let strict = Rules { later_cancers: LaterCancers::Exclude, ..rules };
         assert_eq!(first_screening(374, &strict), Ok(1));
-        assert_eq!(first_screening(375, &strict), Err("later-cancer"));
+        assert_eq!(first_screening(375, &strict), Err(ReasonCode::LaterCancer));
     }
 
     proptest! {
@@ -290,14 +277,14 @@ mod tests {
             outcome(person, None, year, &rules).map(|it| it.label).map_err(|reason| reason.code)
         };
         // 1099 − 735 is 364 days, one too few.
-        assert_eq!(label(&short, 2, FollowUp::CancFreeDays), Err("short-follow-up"));
+        assert_eq!(label(&short, 2, FollowUp::CancFreeDays), Err(ReasonCode::ShortFollowUp));
         assert_eq!(label(&short, 1, FollowUp::CancFreeDays), Ok(0));
-        assert_eq!(label(&short, 2, FollowUp::LaterScreen), Err("no-later-screen"));
+        assert_eq!(label(&short, 2, FollowUp::LaterScreen), Err(ReasonCode::NoLaterScreen));
         assert_eq!(label(&short, 1, FollowUp::LaterScreen), Ok(0));
         assert_eq!(label(&short, 2, FollowUp::None), Ok(0));
         let unknown = person([known(5), Days::Blank, Days::Blank], Days::Code('N'), Days::Blank);
-        assert_eq!(label(&unknown, 0, FollowUp::CancFreeDays), Err("no-follow-up"));
-        assert_eq!(label(&unknown, 0, FollowUp::LaterScreen), Err("no-later-screen"));
+        assert_eq!(label(&unknown, 0, FollowUp::CancFreeDays), Err(ReasonCode::NoFollowUp));
+        assert_eq!(label(&unknown, 0, FollowUp::LaterScreen), Err(ReasonCode::NoLaterScreen));
     }
 
     #[test]

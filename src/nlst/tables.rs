@@ -3,7 +3,7 @@
 //! screening) and `nlst_ctab` (a row per abnormality on a CT).
 
 use super::codes::Days;
-use super::rules::{Reason, reason};
+use super::reasons::{Reason, ReasonCode, reason};
 use super::sources::INDEX_FOLDER as INDEX;
 use super::table::{Row, TableError, optional, read_rows, required};
 use lungs_archive::table;
@@ -150,7 +150,7 @@ impl Problems {
         };
         match read(pid.clone()) {
             Err(error @ TableError::BadValue { .. }) => {
-                let reason = || reason("unreadable-person", error.to_string());
+                let reason = || reason(ReasonCode::UnreadablePerson, error.to_string());
                 self.unusable.entry(pid).or_insert_with(reason);
                 Ok(())
             }
@@ -232,7 +232,9 @@ fn read_persons(
             if persons.get(&pid).is_some_and(|earlier| *earlier != person) {
                 let message =
                     format!("{}, {}: differs from an earlier row", path.display(), row.at());
-                contradictory.entry(pid.clone()).or_insert(reason("contradictory-person", message));
+                contradictory
+                    .entry(pid.clone())
+                    .or_insert(reason(ReasonCode::ContradictoryPerson, message));
             }
             persons.entry(pid).or_insert(person);
             Ok(())

@@ -86,8 +86,8 @@ fn labels(labelled: &LabelledCohort) -> Vec<(&str, u8)> {
 /// Reasons by exam or series.
 fn reasons(labelled: &LabelledCohort) -> Vec<(&str, &str)> {
     let reasons = labelled.exclusions.iter().map(|exclusion| {
-        let Exclusion { exam, series, code, .. } = exclusion;
-        (if series.is_empty() { exam.as_str() } else { series.as_str() }, *code)
+        let Exclusion { exam_id: exam, series_uid: series, code, .. } = exclusion;
+        (if series.is_empty() { exam.as_str() } else { series.as_str() }, code.code())
     });
     reasons.collect()
 }
@@ -172,7 +172,7 @@ fn every_exam_is_labelled_or_excluded_once_and_counted() {
             .rows
             .iter()
             .map(|row| row.exam_id.as_str())
-            .chain(cohort.exclusions.iter().map(|exclusion| exclusion.exam.as_str()))
+            .chain(cohort.exclusions.iter().map(|exclusion| exclusion.exam_id.as_str()))
             .collect();
         assert_eq!(exams.len(), 24);
         assert_eq!(cohort.rows.len() + cohort.exclusions.len(), 24);

@@ -1,8 +1,8 @@
 //! The study year of an exam.
 
 use super::inventory::Exam;
+use super::reasons::{Reason, ReasonCode, reason};
 use super::rows::Counts;
-use super::rules::{Reason, reason};
 use super::tables::Tables;
 use std::collections::BTreeSet;
 
@@ -59,5 +59,5 @@ fn no_year(exam: &Exam, candidates: usize) -> Reason {
         "StudyDate is {dates}, expected 1999, 2000 or 2001; no description is coded; {candidates} study \
          years of nlst_screen are without an exam, expected 1"
     );
-    reason("no-study-year", message)
+    reason(ReasonCode::NoStudyYear, message)
 }

@@ -1,7 +1,7 @@
 //! The map from log-odds to calibrated probabilities of a run, stored as `calibration.json`.
 
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder};
-use lungs_spec::spec::{Part, Recalibrate};
+use lungs_spec::spec::{Recalibrate, SplitName};
 use lungs_stats::Calibrator;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct StoredCalibration {
     #[serde(rename = "wanted")]
     pub method: Recalibrate,
     /// The split that the map was fitted on.
-    pub fitted_on: Part,
+    pub fitted_on: SplitName,
     /// The epoch of the predictions.
     pub epoch: usize,
     /// Number of exams that the map was fitted on.
@@ -47,7 +47,7 @@ impl StoredCalibration {
     /// Fits the map of a method on the predictions of the valid split; `None` with [`Recalibrate::None`].
     pub(super) fn fit(method: Recalibrate, epoch: usize, rows: &[PredictionRow]) -> Option<Self> {
         let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
-        let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+        let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
         let result = match method {
             Recalibrate::None => return None,
             _ if logits.iter().any(|logit| !logit.is_finite()) => {
@@ -62,7 +62,7 @@ impl StoredCalibration {
         };
         Some(Self {
             method,
-            fitted_on: Part::Valid,
+            fitted_on: SplitName::Valid,
             epoch,
             exams: rows.len(),
             positives: labels.iter().filter(|&&label| label).count(),
@@ -77,13 +77,13 @@ impl StoredCalibration {
     }
 
     /// A note about the map for the metrics of a split.
-    pub(super) fn note(&self, part: Part) -> String {
-        match (&self.calibrator, &self.reason, part) {
+    pub(super) fn note(&self, split: SplitName) -> String {
+        match (&self.calibrator, &self.reason, split) {
             (None, reason, _) => format!(
                 "evaluate.recalibrate: no map could be fitted on the valid split: {}",
                 reason.as_deref().unwrap_or("unknown reason")
             ),
-            (Some(map), _, Part::Test) => format!(
+            (Some(map), _, SplitName::Test) => format!(
                 "`recalibrated` uses {}, fitted on {} validation exams ({} positive); all other metrics use \
                  uncalibrated probabilities",
                 map.name(),

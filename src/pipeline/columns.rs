@@ -2,10 +2,11 @@
 
 use super::PipelineError;
 use super::inputs::{Change, Changes, from_to};
+use lungs_image::codes::joined_flags;
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use lungs_spec::spec::{Bands, Spec, SubgroupBy};
 use lungs_stats::Grouping;
-use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels};
+use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels, read_cohort};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An invalid column of `[evaluate]`.
@@ -73,7 +74,7 @@ fn cohort_value(row: &CohortRow, column: &str) -> Option<String> {
         "coverage_mm" => number(row.coverage_mm),
         "kernel" => row.kernel.clone(),
         "manufacturer" => row.manufacturer.clone(),
-        "flags" => row.flags.clone(),
+        "flags" => joined_flags::join(&row.flags),
         _ => return None,
     })
 }
@@ -111,7 +112,7 @@ impl<'a> ChosenSeries<'a> {
 
     /// The value of a column for a series, from the labels or else from the headers.
     fn value(&self, row: &CohortRow, column: &str) -> String {
-        let columns = self.label_columns.get(row.series.as_str());
+        let columns = self.label_columns.get(row.series_uid.as_str());
         let value = columns.and_then(|columns| columns.get(column));
         value.cloned().or_else(|| cohort_value(row, column)).unwrap_or_default()
     }
@@ -162,7 +163,7 @@ fn check(spec: &Spec, chosen: &ChosenSeries) -> Result<(), PipelineError> {
                         let key = "evaluate.subgroups";
                         let expected = "a number, or an empty cell";
                         return Err(
-                            bad_cell(spec, key, column, &row.series, &value, expected).into()
+                            bad_cell(spec, key, column, &row.series_uid, &value, expected).into()
                         );
                     }
                 }
@@ -171,7 +172,7 @@ fn check(spec: &Spec, chosen: &ChosenSeries) -> Result<(), PipelineError> {
     }
     if let Some(column) = &spec.evaluate.weight_column {
         for row in &chosen.rows {
-            weight(spec, column, &row.series, &chosen.value(row, column))?;
+            weight(spec, column, &row.series_uid, &chosen.value(row, column))?;
         }
     }
     Ok(())
@@ -219,13 +220,13 @@ pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError
     if requested_columns(spec).iter().all(|(_, column)| stored.contains(column)) {
         return Ok(());
     }
-    let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
+    let rows = read_cohort(&run.table(Table::Cohort))?;
     let labels = spec.data.labels.as_deref().map(|path| Labels::read_csv(path, &spec.data.root));
     let labels = labels.transpose();
     let labels = labels.map_err(CohortError::from)?.unwrap_or_default();
     let rows: Vec<&CohortRow> = rows.iter().filter(|row| row.chosen).collect();
     let label_columns =
-        rows.iter().filter_map(|row| Some((row.series.as_str(), &labels.of_row(row)?.columns)));
+        rows.iter().filter_map(|row| Some((row.series_uid.as_str(), &labels.of_row(row)?.columns)));
     let chosen = ChosenSeries { label_columns: label_columns.collect(), rows };
     check(spec, &chosen)?;
     store(spec, run, &chosen)
@@ -241,13 +242,13 @@ pub(super) fn add_changes(
     let stored: Vec<ColumnRow> = if file.is_file() { read_csv(&file)? } else { Vec::new() };
     let chosen = ChosenSeries::of(cohort);
     let rows: BTreeMap<&str, &CohortRow> =
-        chosen.rows.iter().map(|row| (row.series.as_str(), *row)).collect();
+        chosen.rows.iter().map(|row| (row.series_uid.as_str(), *row)).collect();
     for cell in stored {
         // A removed series is a change of its own.
-        let Some(row) = rows.get(cell.series.as_str()) else { continue };
+        let Some(row) = rows.get(cell.series_uid.as_str()) else { continue };
         let value = chosen.value(row, &cell.column);
         if value != cell.value {
-            let name = format!("{} of {}", cell.column, cell.series);
+            let name = format!("{} of {}", cell.column, cell.series_uid);
             changes.add(Change::Column, from_to(&name, &cell.value, &value));
         }
     }
@@ -261,7 +262,7 @@ fn store(spec: &Spec, run: &RunFolder, chosen: &ChosenSeries) -> Result<(), Pipe
         return Ok(());
     }
     let cell = |row: &CohortRow, column: &str| ColumnRow {
-        series: row.series.clone(),
+        series_uid: row.series_uid.clone(),
         column: column.to_owned(),
         value: chosen.value(row, column),
     };
@@ -281,7 +282,7 @@ impl Columns {
         if !requested_columns(spec).is_empty() {
             for run in runs {
                 for row in read_csv::<ColumnRow>(&run.table(Table::ExamColumns))? {
-                    columns.0.entry(row.column).or_default().insert(row.series, row.value);
+                    columns.0.entry(row.column).or_default().insert(row.series_uid, row.value);
                 }
             }
         }

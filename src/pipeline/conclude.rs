@@ -6,7 +6,7 @@ use super::columns::Columns;
 use lungs_base::files;
 use lungs_report as report;
 use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{
     CalibratedProbabilities, ChosenOn, Curves, Evaluation, Options, Rule, ScoredExam,
     evaluate_with_curves,
@@ -21,17 +21,17 @@ pub(super) fn write_metrics(
     run: &RunFolder,
     selected: usize,
 ) -> Result<(), PipelineError> {
-    let mut parts = BTreeMap::<String, Evaluation>::new();
+    let mut splits = BTreeMap::<String, Evaluation>::new();
     let mut calibration = None;
     let columns = Columns::read(spec, std::slice::from_ref(run))?;
-    for part in [Part::Valid, Part::Test] {
-        let path = run.predictions(part, selected);
+    for split in [SplitName::Valid, SplitName::Test] {
+        let path = run.predictions(split, selected);
         if !path.is_file() {
             continue;
         }
         let rows: Vec<PredictionRow> = read_csv(&path)?;
         let mut options = options(spec, &columns, &rows)?;
-        if part == Part::Valid {
+        if split == SplitName::Valid {
             calibration = StoredCalibration::fit(spec.evaluate.recalibrate, selected, &rows);
             match &calibration {
                 Some(calibration) => write_json(&run.calibration_file(), calibration)?,
@@ -46,16 +46,16 @@ pub(super) fn write_metrics(
                     probabilities: rows.iter().map(probability).collect::<Option<_>>()?,
                 })
             });
-            options.validated = parts.values().flat_map(chosen_thresholds).collect();
+            options.validated = splits.values().flat_map(chosen_thresholds).collect();
         }
         let (mut metrics, curves) = compute_metrics(rows, &options);
         if let Some(calibration) = &calibration {
-            metrics.notes.push(calibration.note(part));
+            metrics.notes.push(calibration.note(split));
         }
-        write_curves(&curves, |name| run.curve(part, name))?;
-        parts.insert(part.to_string(), metrics);
+        write_curves(&curves, |name| run.curve(split, name))?;
+        splits.insert(split.to_string(), metrics);
     }
-    write_json(&run.evaluation_file(), &report::Summary { selected_epoch: selected, parts })
+    write_json(&run.evaluation_file(), &report::Summary { selected_epoch: selected, splits })
 }
 
 /// The options of the metrics of these predictions.
@@ -64,7 +64,7 @@ pub(super) fn options(
     columns: &Columns,
     rows: &[PredictionRow],
 ) -> Result<Options, PipelineError> {
-    let series: Vec<&str> = rows.iter().map(|row| row.series.as_str()).collect();
+    let series: Vec<&str> = rows.iter().map(|row| row.series_uid.as_str()).collect();
     let mut options = Options {
         seed: spec.experiment.seed,
         prevalence: spec.evaluate.prevalence,
@@ -82,9 +82,9 @@ pub(super) fn options(
 /// Computes all metrics and curves of predictions.
 pub(super) fn compute_metrics(rows: Vec<PredictionRow>, options: &Options) -> (Evaluation, Curves) {
     let scored = |row: PredictionRow| ScoredExam {
-        patient_id: row.patient,
-        exam_id: row.exam,
-        label: row.label == 1,
+        patient_id: row.patient_id,
+        exam_id: row.exam_id,
+        label: row.label,
         logit: row.logit,
         probability: row.probability,
     };

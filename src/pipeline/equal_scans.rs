@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_spec::spec::EqualScans;
 use lungs_study::cohort::{Cohort, CohortRow, Remark};
 use lungs_study::prepare::{Row, Status, load_prepared};
@@ -25,13 +26,13 @@ pub struct EqualGroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EqualScan {
     /// The patient.
-    pub patient: String,
+    pub patient_id: String,
     /// SeriesInstanceUID, or the name of a volume file.
-    pub series: String,
+    pub series_uid: String,
     /// Folder or file.
     pub path: String,
     /// Label, 0 or 1.
-    pub label: u8,
+    pub label: bool,
 }
 
 /// Series with identical voxels have several patients or labels.
@@ -71,7 +72,8 @@ impl EqualScansError {
 
 impl std::fmt::Display for EqualScan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { patient, series, path, label } = self;
+        let Self { patient_id: patient, series_uid: series, path, label } = self;
+        let label = u8::from(*label);
         write!(f, "patient {patient}, label {label}, series {series} ({path})")
     }
 }
@@ -82,7 +84,7 @@ impl EqualGroup {
     }
 
     fn has_several_patients(&self) -> bool {
-        self.scans.iter().any(|scan| scan.patient != self.scans[0].patient)
+        self.scans.iter().any(|scan| scan.patient_id != self.scans[0].patient_id)
     }
 }
 
@@ -108,10 +110,11 @@ pub(super) fn resolve(
     let mut excluded = BTreeMap::new();
     for indices in groups {
         let reason = format!(
-            "equal-scan: the voxels are identical to those of series {}, which is used (data.equal_scans)",
-            cohort.rows[indices[0]].series
+            "the voxels are identical to those of series {}, which is used (data.equal_scans)",
+            cohort.rows[indices[0]].series_uid
         );
-        excluded.extend(indices[1..].iter().map(|index| (*index, reason.clone())));
+        let exclusion = Exclusion::new(ExclusionCode::EqualScan, reason);
+        excluded.extend(indices[1..].iter().map(|index| (*index, exclusion.clone())));
     }
     cohort.remarks.push(Remark::EqualScansExcluded { series: excluded.len() });
     cohort.exclude(excluded);
@@ -132,8 +135,8 @@ pub(super) fn check(
     let scan = |index: &usize| {
         let row = &rows[*index];
         EqualScan {
-            patient: row.patient.clone(),
-            series: row.series.clone(),
+            patient_id: row.patient_id.clone(),
+            series_uid: row.series_uid.clone(),
             path: row.path.clone(),
             label: row.label.unwrap_or_default(),
         }
@@ -156,7 +159,7 @@ fn equal_groups(rows: &[CohortRow], prepared: &[Row], cache: &Path) -> Vec<Vec<u
         prepared.map(|row| (row.series_uid.as_str(), row)).collect();
     let mut candidates = BTreeMap::<String, Vec<(usize, &Row)>>::new();
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.chosen) {
-        if let Some(prepared) = prepared.get(row.series.as_str()) {
+        if let Some(prepared) = prepared.get(row.series_uid.as_str()) {
             candidates.entry(signature(prepared)).or_default().push((index, prepared));
         }
     }

@@ -77,11 +77,14 @@ pub struct Explanation {
     /// Folder of the series, or volume file.
     pub path: String,
     /// PatientID.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// StudyInstanceUID.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// SeriesInstanceUID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Probability of cancer.
     pub probability: Option<f64>,
     /// Largest weight; empty if no voxel has a positive weight.
@@ -127,13 +130,13 @@ pub(super) fn explain(
     for (index, (image, crop, prediction)) in scored.iter().enumerate() {
         let mut row = Explanation {
             path: prediction.path.clone(),
-            patient: prediction.patient.clone(),
-            exam: prediction.exam.clone(),
-            series: prediction.series.clone(),
+            patient_id: prediction.patient_id.clone(),
+            exam_id: prediction.exam_id.clone(),
+            series_uid: prediction.series_uid.clone(),
             probability: prediction.probability,
             ..Explanation::default()
         };
-        let stem = names.unique(&format!("{}-{}", prediction.series, options.name()));
+        let stem = names.unique(&format!("{}-{}", prediction.series_uid, options.name()));
         // Errors of a device can be panics. They fail this exam only.
         let work = || explain_exam(models, image, crop, options, device, &stem, &mut row);
         match catch_unwind(AssertUnwindSafe(work)) {
@@ -212,10 +215,10 @@ fn explain_exam(
         1 => String::new(),
         count => format!("; mean of {count} models"),
     };
-    let name = if row.patient.is_empty() {
-        row.series.clone()
+    let name = if row.patient_id.is_empty() {
+        row.series_uid.clone()
     } else {
-        format!("{}, series {}", row.patient, row.series)
+        format!("{}, series {}", row.patient_id, row.series_uid)
     };
     let source = if grid == "prepared" { "; on the prepared volume, without the CT" } else { "" };
     let caption = Caption {
@@ -312,13 +315,13 @@ mod tests {
         };
         let prediction = Prediction {
             path: "a".to_owned(),
-            patient: "P1".to_owned(),
-            exam: String::new(),
-            series: "1.2".to_owned(),
+            patient_id: "P1".to_owned(),
+            exam_id: String::new(),
+            series_uid: "1.2".to_owned(),
             probability: Some(0.5),
             calibrated_probability: None,
             reason: String::new(),
-            flags: String::new(),
+            flags: Vec::new(),
         };
         let layers = vec!["Mixed_5c".to_owned()];
         let method = Method::Cam { kind: CamKind::GradCam, layers };

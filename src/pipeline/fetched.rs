@@ -10,7 +10,7 @@ use lungs_base::files::{WriteError, make_folder, rename, write_atomically, write
 use lungs_image::formats::Source;
 use lungs_image::images::Image;
 use lungs_spec::spec::Spec;
-use lungs_study::prepare::{self, ALGORITHM_VERSION, Row, Status};
+use lungs_study::prepare::{self, Row, Status};
 
 /// Prepares fetched series into the cache of a spec.
 pub struct Preparer<'a> {
@@ -30,7 +30,7 @@ impl<'a> Preparer<'a> {
 
     /// A hash of the preprocessing: equal names give equal volumes.
     pub fn name(&self) -> String {
-        let text = format!("{ALGORITHM_VERSION} {:?} {}", settings(self.spec), self.keep_raw);
+        let text = format!("{} {}", settings(self.spec).versioned_text(), self.keep_raw);
         blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
     }
 
@@ -55,7 +55,7 @@ impl<'a> Preparer<'a> {
         let (prepared, failed): (Vec<&Row>, Vec<&Row>) =
             rows.iter().partition(|row| row.status == Status::Prepared);
         let mut reasons: Vec<String> =
-            failed.iter().map(|row| format!("{}: {}", row.code, row.reason)).collect();
+            failed.iter().filter_map(|row| Some(row.exclusion()?.to_string())).collect();
         reasons.extend(excluded.iter().map(|(path, reason)| format!("{path}: {reason}")));
         let mut files = Vec::new();
         if !self.keep_raw {

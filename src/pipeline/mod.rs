@@ -44,8 +44,8 @@ use lungs_report as report;
 use lungs_spec::results::{
     PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv,
 };
-use lungs_spec::spec::{Part, Precision, Spec};
-use lungs_study::cohort::{CohortRow, SplitError, SplitLists};
+use lungs_spec::spec::{Precision, Spec, SplitName};
+use lungs_study::cohort::{SplitError, SplitLists, read_cohort};
 use lungs_study::prepare::Row;
 use lungs_train::{self as training, Outcome, Watch};
 use std::time::Instant;
@@ -98,8 +98,8 @@ pub fn run(
 
     let began = Instant::now();
     watch.training(true);
-    let parts = (exams.of(Part::Train), exams.of(Part::Valid));
-    let outcome = training::fit(spec, parts, run, &devices, interrupter, watch);
+    let splits = (exams.of(SplitName::Train), exams.of(SplitName::Valid));
+    let outcome = training::fit(spec, splits, run, &devices, interrupter, watch);
     watch.training(false);
     provenance.spent("training", began.elapsed().as_secs_f64());
     provenance.write(run)?;
@@ -173,7 +173,7 @@ fn evaluate_run(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), 
     let selected = training::selected_epoch_of(run)?
         .ok_or_else(|| PipelineError::NothingTrained { run: run.root().to_owned() })?;
     let (mut provenance, devices) = open_devices(spec, run)?;
-    let rows: Vec<CohortRow> = read_csv(&run.table(Table::Cohort))?;
+    let rows = read_cohort(&run.table(Table::Cohort))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     write_report(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
     provenance.write(run)?;
@@ -236,8 +236,8 @@ fn predict_test(
     devices: &[burn::tensor::Device],
     watch: &dyn Stages,
 ) -> Result<(), PipelineError> {
-    let test = exams.of(Part::Test);
-    let file = run.predictions(Part::Test, selected);
+    let test = exams.of(SplitName::Test);
+    let file = run.predictions(SplitName::Test, selected);
     if test.is_empty() || file.is_file() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use super::conclude::{compute_metrics, options, write_curves, write_json};
 use super::{PipelineError, cache_folder};
 use lungs_report::{self as report, CrossValidation, Fold, PooledRow};
 use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::CalibratedProbabilities;
 
 /// Pools the test predictions of finished folds, and writes them with their metrics and plots.
@@ -18,13 +18,13 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     for (index, fold) in folds.iter().enumerate() {
         let summary = report::summary(fold)?;
         let rows: Vec<PredictionRow> =
-            read_csv(&fold.predictions(Part::Test, summary.selected_epoch))?;
-        let evaluation = summary.parts.get("test");
+            read_csv(&fold.predictions(SplitName::Test, summary.selected_epoch))?;
+        let evaluation = summary.splits.get("test");
         fold_summaries.push(Fold {
             fold: index + 1,
             selected_epoch: summary.selected_epoch,
             exams: rows.len(),
-            positives: rows.iter().filter(|row| row.label == 1).count(),
+            positives: rows.iter().filter(|row| row.label).count(),
             auc: evaluation.and_then(|evaluation| evaluation.auc.value),
         });
         if let Some(calibration) = StoredCalibration::read(fold)? {

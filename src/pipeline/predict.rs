@@ -7,6 +7,7 @@ use super::{
     report_passed_over, settings,
 };
 use burn::module::Module;
+use lungs_image::codes::{Flag, joined_flags};
 use lungs_image::images::Image;
 use lungs_net::device::{self, DeviceRequest};
 use lungs_net::weights::{self, LoadedNetwork};
@@ -154,19 +155,23 @@ pub struct Prediction {
     /// Folder of the series, volume file, or damaged file.
     pub path: String,
     /// PatientID.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// StudyInstanceUID.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// SeriesInstanceUID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Probability of cancer; empty if the series is excluded.
     pub probability: Option<f64>,
     /// Calibrated probability; empty if the series is excluded, or a model has no calibration map.
     pub calibrated_probability: Option<f64>,
-    /// Reason of the exclusion.
+    /// Reason of the exclusion, as `code: sentence`.
     pub reason: String,
     /// Flags of harmless peculiarities in preparation.
-    pub flags: String,
+    #[serde(with = "joined_flags")]
+    pub flags: Vec<Flag>,
 }
 
 /// Predicts all images in `paths`; the predictions of several models are averaged. `cache` is the folder of prepared
@@ -211,15 +216,12 @@ pub fn predict(
         .zip(&rows)
         .map(|(image, row)| Prediction {
             path: image.path.display().to_string(),
-            patient: image.patient_id.clone(),
-            exam: image.exam_id.clone(),
-            series: image.series_uid.clone(),
+            patient_id: image.patient_id.clone(),
+            exam_id: image.exam_id.clone(),
+            series_uid: image.series_uid.clone(),
             probability: None,
             calibrated_probability: None,
-            reason: match row.status {
-                Status::Prepared => String::new(),
-                Status::Refused => format!("{}: {}", row.code, row.reason),
-            },
+            reason: row.exclusion().map_or(String::new(), |exclusion| exclusion.to_string()),
             flags: row.flags.clone(),
         })
         .collect();
@@ -228,10 +230,10 @@ pub fn predict(
     let exams: Vec<Exam> = usable
         .iter()
         .map(|index| Exam {
-            patient: rows[*index].patient_id.clone(),
-            exam: rows[*index].study_uid.clone(),
-            series: rows[*index].series_uid.clone(),
-            label: 0,
+            patient_id: rows[*index].patient_id.clone(),
+            exam_id: rows[*index].exam_id.clone(),
+            series_uid: rows[*index].series_uid.clone(),
+            label: false,
             crop: cache.join(&rows[*index].cache_file),
         })
         .collect();
@@ -278,15 +280,15 @@ pub fn predict(
         );
         watch.stage_ends("explanation", &summary);
     }
-    predictions.extend(excluded.into_iter().map(|(path, reason)| Prediction {
+    predictions.extend(excluded.into_iter().map(|(path, exclusion)| Prediction {
         path,
-        patient: String::new(),
-        exam: String::new(),
-        series: String::new(),
+        patient_id: String::new(),
+        exam_id: String::new(),
+        series_uid: String::new(),
         probability: None,
         calibrated_probability: None,
-        reason,
-        flags: String::new(),
+        reason: exclusion.to_string(),
+        flags: Vec::new(),
     }));
     Ok((predictions, explanations))
 }

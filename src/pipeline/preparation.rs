@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lungs_image::dicom::{self, StackRules};
+use lungs_image::dicom::StackRules;
 use lungs_image::images::Image;
-use lungs_image::volume;
-use lungs_spec::spec::{self, Compat, Interpolation, Spec};
+use lungs_image::volume::Grid;
+use lungs_spec::spec::{Compat, Spec};
 use lungs_study::cohort::{self, Cohort};
 use lungs_study::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Shard, Status};
 
@@ -49,10 +49,8 @@ pub fn prepare_chosen(
 /// Excludes series that could not be prepared; `rows` are those of the chosen series, in order.
 pub(super) fn exclude_unprepared(cohort: &mut Cohort, rows: &[Row]) {
     let chosen = cohort.chosen.iter().map(|(index, _)| *index);
-    let excluded = chosen.zip(rows).filter(|(_, row)| row.status == Status::Refused);
-    let reason = |(index, row): (usize, &Row)| (index, format!("{}: {}", row.code, row.reason));
-    let reasons = excluded.map(reason).collect();
-    cohort.exclude(reasons);
+    let exclusions = chosen.zip(rows).filter_map(|(index, row)| Some((index, row.exclusion()?)));
+    cohort.exclude(exclusions.collect());
 }
 
 /// Prepares the chosen series of one shard.
@@ -120,24 +118,15 @@ pub fn settings(spec: &Spec) -> Settings {
     let compat = preprocess.compat == Compat::Lungs015;
     Settings {
         spacing_mm: [preprocess.spacing_mm; 3],
-        interpolation: match preprocess.interpolation {
-            Interpolation::Cubic => volume::Interpolation::Cubic,
-            Interpolation::Linear => volume::Interpolation::Linear,
-        },
-        grid: if compat { volume::Grid::AlignedEnds } else { volume::Grid::Physical },
+        interpolation: preprocess.interpolation,
+        grid: if compat { Grid::AlignedEnds } else { Grid::Physical },
         size: preprocess.size,
         lower_hu: preprocess.window.lower_hu as f32,
         upper_hu: preprocess.window.upper_hu as f32,
         compat,
         stacks: StackRules {
-            gantry_tilt: match preprocess.gantry_tilt {
-                spec::GantryTilt::Reshear => dicom::GantryTilt::Reshear,
-                spec::GantryTilt::Refuse => dicom::GantryTilt::Refuse,
-            },
-            orientation: match preprocess.orientation {
-                spec::Orientation::Reformat => dicom::Orientation::Reformat,
-                spec::Orientation::Refuse => dicom::Orientation::Refuse,
-            },
+            gantry_tilt: preprocess.gantry_tilt,
+            orientation: preprocess.orientation,
         },
         limits: Limits {
             min_slices: spec.data.select.min_slices,

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lungs_base::files;
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Image, Scanner, SkippedFiles};
 use lungs_phantom as phantom;
 use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
@@ -28,10 +29,10 @@ pub(super) fn load_or_create_cohort(
 ) -> Result<Vec<CohortRow>, PipelineError> {
     let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
     if cohort_file.is_file() && preparation_file.is_file() {
-        let rows: Vec<CohortRow> = read_csv(&cohort_file)?;
+        let rows = cohort::read_cohort(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
         if inputs::are_cached(spec, &prepared) {
-            cohort::check_parts(&rows)?;
+            cohort::check_splits(&rows)?;
             equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
@@ -89,7 +90,8 @@ fn cohort_of_other_fold(
         inputs::check_recoverable(spec, &other)?;
         return Ok(None);
     }
-    let mut cohort = Cohort { rows: read_csv(&other.table(Table::Cohort))?, ..Cohort::default() };
+    let rows = cohort::read_cohort(&other.table(Table::Cohort))?;
+    let mut cohort = Cohort { rows, ..Cohort::default() };
     cohort::assign(&mut cohort, spec)?;
     for table in [Table::Inputs, Table::Preparation, Table::ExamColumns] {
         if other.table(table).is_file() {
@@ -211,9 +213,9 @@ fn exclude_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), Pi
         prepare::has_other_settings(image, &settings)
             && !prepare::is_prepared(image, &settings, &cache)
     });
-    let reason = format!("{}: {refusal}", refusal.code());
-    let reasons = otherwise.map(|(index, _)| (*index, reason.clone())).collect();
-    cohort.exclude(reasons);
+    let exclusion = Exclusion::new(refusal.code(), &refusal);
+    let exclusions = otherwise.map(|(index, _)| (*index, exclusion.clone())).collect();
+    cohort.exclude(exclusions);
     if series > 0 && cohort.chosen.is_empty() {
         let (reasons, first) = (cohort::count_reasons(&cohort.rows), refusal.to_string());
         return Err(PipelineError::NothingPrepared { series, reasons, first });
@@ -226,8 +228,8 @@ fn exclude_prepared_otherwise(spec: &Spec, cohort: &mut Cohort) -> Result<(), Pi
 pub struct ImageSet {
     /// Images.
     pub images: Vec<Image>,
-    /// Damaged files with their reasons.
-    pub excluded: Vec<(String, String)>,
+    /// Paths of damaged files, with their reasons.
+    pub excluded: Vec<(String, Exclusion)>,
     /// Files that are not images or are not read, by kind.
     pub passed_over: SkippedFiles,
 }
@@ -247,7 +249,8 @@ pub fn images_of(
             return Err(cohort::no_images_error(path.clone(), &found).into());
         }
         set.excluded.extend(found.problems.into_iter().map(|problem| {
-            (problem.path.display().to_string(), format!("unreadable: {}", problem.reason))
+            let exclusion = Exclusion::new(ExclusionCode::Unreadable, &problem.reason);
+            (problem.path.display().to_string(), exclusion)
         }));
         set.images.extend(found.images);
         set.passed_over.merge(found.skipped);
@@ -262,26 +265,26 @@ fn crop_path(spec: &Spec, row: &Row) -> PathBuf {
 }
 
 /// The exams of a cohort by split.
-pub(super) struct Exams(BTreeMap<Part, Vec<Exam>>);
+pub(super) struct Exams(BTreeMap<SplitName, Vec<Exam>>);
 
 impl Exams {
-    pub fn of(&self, part: Part) -> &[Exam] {
-        self.0.get(&part).map_or(&[], Vec::as_slice)
+    pub fn of(&self, split: SplitName) -> &[Exam] {
+        self.0.get(&split).map_or(&[], Vec::as_slice)
     }
 }
 
 pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams {
     let crops: BTreeMap<&str, PathBuf> =
         prepared.iter().map(|row| (row.series_uid.as_str(), crop_path(spec, row))).collect();
-    let mut exams = BTreeMap::<Part, Vec<Exam>>::new();
+    let mut exams = BTreeMap::<SplitName, Vec<Exam>>::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        let (Some(part), Some(crop)) = (row.split, crops.get(row.series.as_str())) else {
+        let (Some(split), Some(crop)) = (row.split, crops.get(row.series_uid.as_str())) else {
             continue;
         };
-        exams.entry(part).or_default().push(Exam {
-            patient: row.patient.clone(),
-            exam: row.exam.clone(),
-            series: row.series.clone(),
+        exams.entry(split).or_default().push(Exam {
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            series_uid: row.series_uid.clone(),
             label: row.label.unwrap_or_default(),
             crop: crop.clone(),
         });
@@ -293,14 +296,20 @@ pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams 
 /// `split.lists`.
 pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for (part, list) in split_lists {
-        hasher.update(format!("{part} list {list}\n").as_bytes());
+    for (split, list) in split_lists {
+        hasher.update(format!("{split} list {list}\n").as_bytes());
     }
-    for (part, exams) in &exams.0 {
+    for (split, exams) in &exams.0 {
         for exam in exams {
             let crop = exam.crop.file_name().unwrap_or_default().to_string_lossy();
             hasher.update(
-                format!("{part} {} {} {} {crop}\n", exam.exam, exam.series, exam.label).as_bytes(),
+                format!(
+                    "{split} {} {} {} {crop}\n",
+                    exam.exam_id,
+                    exam.series_uid,
+                    u8::from(exam.label)
+                )
+                .as_bytes(),
             );
         }
     }
@@ -309,33 +318,34 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
 
 /// The sizes of the splits, as a sentence.
 pub fn split_check(rows: &[CohortRow]) -> String {
-    let sizes = [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(|part| {
-        let rows: Vec<_> =
-            rows.iter().filter(|row| row.chosen && row.split == Some(part)).collect();
-        let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient).collect();
-        let positive = rows.iter().filter(|row| row.label == Some(1)).count();
-        (!rows.is_empty()).then(|| {
-            format!(
-                "{part} {} exams ({positive} positive) of {} patients",
-                rows.len(),
-                patients.len()
-            )
-        })
-    });
+    let sizes =
+        [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(|split| {
+            let rows: Vec<_> =
+                rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
+            let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient_id).collect();
+            let positive = rows.iter().filter(|row| row.label == Some(true)).count();
+            (!rows.is_empty()).then(|| {
+                format!(
+                    "{split} {} exams ({positive} positive) of {} patients",
+                    rows.len(),
+                    patients.len()
+                )
+            })
+        });
     sizes.collect::<Vec<_>>().join(", ") + "; no patient in two splits"
 }
 
 fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {
-    for part in [Part::Train, Part::Valid, Part::Test] {
+    for split in [SplitName::Train, SplitName::Valid, SplitName::Test] {
         let entries: Vec<ListEntry> = rows
             .iter()
-            .filter(|row| row.chosen && row.split == Some(part))
+            .filter(|row| row.chosen && row.split == Some(split))
             .filter_map(|row| {
                 Some(ListEntry { path: (&row.path).into(), label: row.label?, line: 0 })
             })
             .collect();
         if !entries.is_empty() {
-            cohort::write_list(&run.list_file(part), &entries)?;
+            cohort::write_list(&run.list_file(split), &entries)?;
         }
     }
     Ok(())

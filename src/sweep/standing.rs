@@ -4,7 +4,7 @@ use super::expand::PlannedRun;
 use super::folder::SweepFolder;
 use lungs_report::{self as report, Spread};
 use lungs_spec::results::{MetricsRow, Provenance, RunFolder, Table, read_csv};
-use lungs_spec::spec::{BestBy, Part};
+use lungs_spec::spec::{BestBy, SplitName};
 use lungs_stats::Evaluation;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ impl RunSummary {
             .and_then(|provenance| provenance.stage_seconds.get("training").copied());
         if self.state != RunStatus::Finished {
             let rows: Vec<MetricsRow> = read_csv(&run.table(Table::Metrics)).unwrap_or_default();
-            if let Some(last) = rows.iter().rfind(|row| row.split == Part::Valid) {
+            if let Some(last) = rows.iter().rfind(|row| row.split == SplitName::Valid) {
                 (self.epoch, self.auc) = (Some(last.epoch), last.auc);
             }
             return self;
@@ -121,7 +121,7 @@ impl RunSummary {
             Some(pooled) => Some(pooled),
             None => report::summary(&run).ok().and_then(|mut summary| {
                 self.epoch = Some(summary.selected_epoch);
-                summary.parts.remove("valid")
+                summary.splits.remove("valid")
             }),
         };
         self.auc = evaluation.as_ref().and_then(|evaluation| evaluation.auc.value);

@@ -1,10 +1,9 @@
 //! Chests that are hard to segment, each with the expected flags.
 
-use lungs_image::volume::LungFlag;
+use lungs_image::codes::Flag;
 use lungs_phantom::{ExamPlan, Finding, Side, Variants};
 
 use Finding as F;
-use LungFlag as Flag;
 
 /// One chest.
 pub struct Chest {
@@ -17,11 +16,11 @@ pub struct Chest {
     /// Segmented at 1.5 mm, as scans are; otherwise in the voxels of the rendering.
     pub resampled: bool,
     /// The expected flags; `None` if segmentation should fail.
-    pub flags: Option<Vec<LungFlag>>,
+    pub flags: Option<Vec<Flag>>,
 }
 
 impl Chest {
-    fn new(name: &'static str, findings: &[Finding], flags: &[LungFlag]) -> Self {
+    fn new(name: &'static str, findings: &[Finding], flags: &[Flag]) -> Self {
         Self {
             name,
             seed: 11,
@@ -99,21 +98,29 @@ pub fn chests() -> Vec<Chest> {
         Chest::new("with inflated colon", &[F::WithAbdomen, F::InflatedColon], &[]),
         Chest::new("with head", &[F::WithHead], &[]),
         Chest::new("with abdomen and gas", &[F::WithAbdomen], &[]).variants(gas).seed(6),
-        Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::CutAtBottom]),
+        Chest::new("cut at the bottom", &[F::CutAtBottom], &[Flag::LungsCutAtBottom]),
         // The rest of the trachea is just under 30 mm.
-        Chest::new("cut at the top", &[], &[Flag::CutAtTop, Flag::TracheaNotFound])
+        Chest::new("cut at the top", &[], &[Flag::LungsCutAtTop, Flag::TracheaNotFound])
             .variants(Variants { cut_at_top: true, ..Variants::default() }),
-        Chest::new("narrow field", &[F::NarrowField], &[Flag::CutAtSide]),
-        Chest::new("narrow field, emphysema", &[F::NarrowField, F::Emphysema], &[Flag::CutAtSide]),
+        Chest::new("narrow field", &[F::NarrowField], &[Flag::LungsCutAtSide]),
+        Chest::new(
+            "narrow field, emphysema",
+            &[F::NarrowField, F::Emphysema],
+            &[Flag::LungsCutAtSide],
+        ),
         Chest::new("emphysema and gas in the colon", &[F::Emphysema, F::HighColon], &[])
             .resampled(),
         Chest::new("metal, resampled", &[F::Metal], &[]).resampled(),
-        Chest::new("narrow field, water", &[F::NarrowField, F::Padding(0)], &[Flag::CutAtSide]),
+        Chest::new(
+            "narrow field, water",
+            &[F::NarrowField, F::Padding(0)],
+            &[Flag::LungsCutAtSide],
+        ),
         Chest::new("child", &[F::Child], &[Flag::SmallLungVolume]).spacing_mm(1.5, 1.5),
         Chest::new(
             "lung bases",
             &[F::LungBases],
-            &[Flag::CutAtTop, Flag::SmallLungVolume, Flag::TracheaNotFound],
+            &[Flag::LungsCutAtTop, Flag::SmallLungVolume, Flag::TracheaNotFound],
         ),
         Chest::refused("head", &[F::HeadOnly]),
         Chest::refused("abdomen", &[F::AbdomenOnly]),
@@ -122,12 +129,11 @@ pub fn chests() -> Vec<Chest> {
     for hu in [-1024, -2000, -3024, 0] {
         chests.push(Chest::new("padding", &[F::Padding(hu)], &[]).seed(7));
         let narrow = [F::NarrowField, F::Padding(hu)];
-        chests.push(Chest::new("narrow, resampled", &narrow, &[Flag::CutAtSide]).resampled());
+        chests.push(Chest::new("narrow, resampled", &narrow, &[Flag::LungsCutAtSide]).resampled());
         chests.push(Chest::new("obese, resampled", &[F::Obesity, F::Padding(hu)], &[]).resampled());
     }
     for (side, seed) in [(Side::Left, 11), (Side::Right, 12)] {
-        let new =
-            |name, finding, flags: &[LungFlag]| Chest::new(name, &[finding], flags).seed(seed);
+        let new = |name, finding, flags: &[Flag]| Chest::new(name, &[finding], flags).seed(seed);
         chests.extend([
             new("collapsed lung", F::CollapsedLung(side), &[Flag::OneLung]),
             new("removed lung", F::RemovedLung(side), &[Flag::OneLung]),

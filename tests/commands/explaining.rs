@@ -51,7 +51,7 @@ fn predict_writes_a_heatmap_of_every_exam_on_the_voxels_of_its_ct() {
         assert_same_positions(&header.geometry, &ct.geometry);
         // The map has the axes of the input file; for DICOM, rows from back to front.
         let dicom = Turn { from: [0, 1, 2], flip: [false, true, false] };
-        assert_eq!(header.turn, if row.series == "scan" { turn } else { dicom });
+        assert_eq!(header.turn, if row.series_uid == "scan" { turn } else { dicom });
         let picture = fs::read(place.path("looked").join(&row.picture)).unwrap();
         assert!(picture.starts_with(b"\x89PNG"));
     }

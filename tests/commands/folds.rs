@@ -55,8 +55,8 @@ fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
     let mut chosen = BTreeSet::new();
     for fold in 1..=3 {
         let cohort = table(&run.join(format!("fold-{fold}/cohort.csv")));
-        let of = |part: &str| -> BTreeSet<String> {
-            let rows = cohort.iter().filter(|row| row["split"] == part);
+        let of = |split: &str| -> BTreeSet<String> {
+            let rows = cohort.iter().filter(|row| row["split"] == split);
             rows.map(|row| row["patient"].clone()).collect()
         };
         let fold_rows: Vec<BTreeMap<String, String>> =

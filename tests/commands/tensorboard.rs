@@ -9,8 +9,8 @@ use std::process::Stdio;
 /// Tag and step → value, of one file. Fails on damaged records and duplicate steps.
 type Scalars = BTreeMap<(String, u64), f32>;
 
-fn scalars(run: &Path, part: &str) -> Scalars {
-    let folder = run.join("tensorboard").join(part);
+fn scalars(run: &Path, split: &str) -> Scalars {
+    let folder = run.join("tensorboard").join(split);
     let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     assert!(files[0].to_str().unwrap().contains("tfevents"));
@@ -90,13 +90,13 @@ fn message(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
 }
 
 /// The expected scalars: the values of the tables in single precision.
-fn table_scalars(run: &Path, part: &str) -> Scalars {
+fn table_scalars(run: &Path, split: &str) -> Scalars {
     let mut expected = Scalars::new();
     let mut table = |name: &str, key: &str, group: &str, columns: &[&str]| {
         let mut rows = csv::Reader::from_path(run.join(name)).unwrap();
         for row in rows.deserialize() {
             let row: BTreeMap<String, String> = row.unwrap();
-            if row.get("split").is_some_and(|split| split != part) {
+            if row.get("split").is_some_and(|split| split != split) {
                 continue;
             }
             for column in columns {
@@ -107,7 +107,7 @@ fn table_scalars(run: &Path, part: &str) -> Scalars {
             }
         }
     };
-    if part == "train" {
+    if split == "train" {
         table("steps.csv", "step", "step", &["loss", "learning_rate", "gradient_norm"]);
     }
     let figures = ["loss", "accuracy", "auc", "auc_low", "auc_high", "average_precision", "brier"];
@@ -116,10 +116,10 @@ fn table_scalars(run: &Path, part: &str) -> Scalars {
 }
 
 fn assert_events_are_the_tables(run: &Path) {
-    for part in ["train", "valid"] {
-        let (actual, expected) = (scalars(run, part), table_scalars(run, part));
+    for split in ["train", "valid"] {
+        let (actual, expected) = (scalars(run, split), table_scalars(run, split));
         assert!(expected.len() >= 8, "{expected:?}");
-        assert_eq!(actual, expected, "{part}");
+        assert_eq!(actual, expected, "{split}");
     }
 }
 

@@ -10,8 +10,9 @@ use super::run_report::write_report;
 use super::{ReportError, Summary};
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
-use lungs_spec::spec::{LossName, Part, Spec};
+use lungs_spec::spec::{LossName, Spec, SplitName};
 use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, roc};
+use lungs_study::cohort::read_cohort;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
     let roc_epochs: BTreeSet<usize> =
         spec.report.roc_epochs.iter().copied().chain(selected).chain([last]).collect();
     for epoch in roc_epochs {
-        if let Some(rows) = predictions(run, Part::Valid, epoch)? {
+        if let Some(rows) = predictions(run, SplitName::Valid, epoch)? {
             let title = format!("{}: validation, epoch {epoch}", spec.experiment.name);
             let curve = roc_of(&format!("epoch {epoch}"), &rows);
             drawings.push((format!("roc-epoch-{epoch:03}"), roc_curves(&title, &[curve])));
@@ -88,7 +89,7 @@ pub(super) fn cohort_flow(
     if !cohort.is_file() || !prepared.is_file() {
         return Ok(None);
     }
-    let flow = flow_of(&read_csv(&cohort)?, &read_csv(&prepared)?, spec);
+    let flow = flow_of(&read_cohort(&cohort)?, &read_csv(&prepared)?, spec);
     let title = format!("{}: study cohort", run.spec()?.experiment.name);
     Ok(Some(("cohort-flow".to_owned(), flow_diagram(&title, &flow))))
 }
@@ -120,7 +121,7 @@ pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
     for run in runs {
         let name = run.spec()?.experiment.name.clone();
         let epoch = summary(run)?.selected_epoch;
-        let rows: Vec<PredictionRow> = read_csv(&run.predictions(Part::Valid, epoch))?;
+        let rows: Vec<PredictionRow> = read_csv(&run.predictions(SplitName::Valid, epoch))?;
         let count = name_counts.entry(name.clone()).or_default();
         *count += 1;
         let name = if *count > 1 { format!("{name} ({count})") } else { name };
@@ -132,7 +133,7 @@ pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
 /// The ROC curve of a predictions table, ranked by log-odds.
 pub fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
     let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
-    let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+    let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
     let area = auc_with_interval(&logits, &labels, LEVEL);
     let positives = labels.iter().filter(|&&label| label).count();
     NamedRoc {
@@ -152,22 +153,22 @@ fn epoch_curves(
     selected: Option<usize>,
 ) -> Vec<(String, Drawing)> {
     let epochs: BTreeSet<usize> = metrics.iter().map(|row| row.epoch).collect();
-    let row = |epoch: usize, part: Part| {
-        metrics.iter().find(|row| row.epoch == epoch && row.split == part)
+    let row = |epoch: usize, split: SplitName| {
+        metrics.iter().find(|row| row.epoch == epoch && row.split == split)
     };
     let number = |epoch: usize| u32::try_from(epoch).unwrap_or(u32::MAX);
     let losses: Vec<EpochLoss> = epochs
         .iter()
         .map(|&epoch| EpochLoss {
             epoch: number(epoch),
-            train: row(epoch, Part::Train).map(|row| row.loss),
-            valid: row(epoch, Part::Valid).map(|row| row.loss),
+            train: row(epoch, SplitName::Train).map(|row| row.loss),
+            valid: row(epoch, SplitName::Valid).map(|row| row.loss),
         })
         .collect();
     let rankings: Vec<EpochRanking> = epochs
         .iter()
         .map(|&epoch| {
-            let valid = row(epoch, Part::Valid);
+            let valid = row(epoch, SplitName::Valid);
             EpochRanking {
                 epoch: number(epoch),
                 auc: valid.and_then(|row| row.auc),
@@ -198,10 +199,12 @@ fn final_plots(
     epoch: usize,
 ) -> Result<Vec<(String, Drawing)>, ReportError> {
     let (mut curves, mut precisions, mut drawings) = (Vec::new(), Vec::new(), Vec::new());
-    let metrics_by_split = summary(run)?.parts;
-    for (part, name, suffix) in [(Part::Valid, "validation", ""), (Part::Test, "test", "-test")] {
-        let Some(rows) = predictions(run, part, epoch)? else { continue };
-        curves.push(NamedRoc { band: curve(run, part, "roc")?, ..roc_of(name, &rows) });
+    let metrics_by_split = summary(run)?.splits;
+    for (split, name, suffix) in
+        [(SplitName::Valid, "validation", ""), (SplitName::Test, "test", "-test")]
+    {
+        let Some(rows) = predictions(run, split, epoch)? else { continue };
+        curves.push(NamedRoc { band: curve(run, split, "roc")?, ..roc_of(name, &rows) });
         let title = format!("{}: {name}, epoch {epoch}", spec.experiment.name);
         let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
         let options = Options { level: LEVEL, bootstrap_replicates: 0, ..Options::default() };
@@ -212,7 +215,7 @@ fn final_plots(
         drawings.push((format!("calibration{suffix}"), diagram));
         let histogram = score_histogram(&title, &probabilities, &labels);
         drawings.push((format!("scores{suffix}"), histogram));
-        let metrics = metrics_by_split.get(&part.to_string());
+        let metrics = metrics_by_split.get(&split.to_string());
         if let Some(metrics) = metrics.filter(|metrics| !metrics.subgroups.is_empty()) {
             let rows = forest_rows(&metrics.subgroups);
             drawings.push((
@@ -222,14 +225,14 @@ fn final_plots(
         }
         // Runs of older versions lack the tables of these curves.
         if let Some(metrics) = metrics
-            && run.curve(part, "decision").is_file()
+            && run.curve(split, "decision").is_file()
         {
-            let points = curve(run, part, "decision")?;
+            let points = curve(run, split, "decision")?;
             drawings.push((format!("decision{suffix}"), decision_curve(&title, &points)));
             precisions.push(NamedPrecisionRecall {
                 name: name.to_owned(),
-                points: curve(run, part, "precision-recall")?,
-                band: curve(run, part, "precision-band")?,
+                points: curve(run, split, "precision-recall")?,
+                band: curve(run, split, "precision-band")?,
                 average_precision: metrics.average_precision.clone(),
                 prevalence: metrics.positives as f64 / metrics.exams as f64,
             });
@@ -247,27 +250,27 @@ fn final_plots(
 /// The points of a curve's table; empty when the run has no such table.
 fn curve<T: DeserializeOwned>(
     run: &RunFolder,
-    part: Part,
+    split: SplitName,
     name: &str,
 ) -> Result<Vec<T>, ReportError> {
-    let path = run.curve(part, name);
+    let path = run.curve(split, name);
     Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
 fn predictions(
     run: &RunFolder,
-    part: Part,
+    split: SplitName,
     epoch: usize,
 ) -> Result<Option<Vec<PredictionRow>>, ReportError> {
-    let path = run.predictions(part, epoch);
+    let path = run.predictions(split, epoch);
     Ok(if path.is_file() { Some(read_csv(&path)?) } else { None })
 }
 
 fn scored(row: &PredictionRow) -> ScoredExam {
     ScoredExam {
-        patient_id: row.patient.clone(),
-        exam_id: row.exam.clone(),
-        label: row.label == 1,
+        patient_id: row.patient_id.clone(),
+        exam_id: row.exam_id.clone(),
+        label: row.label,
         logit: row.logit,
         probability: row.probability,
     }
@@ -297,12 +300,12 @@ mod tests {
     fn rows(epoch: usize) -> Vec<PredictionRow> {
         (0..40)
             .map(|index| {
-                let label = u8::from(index % 4 == 0);
-                let logit = f64::from(index % 7) - 3.0 + f64::from(label) * epoch as f64;
+                let label = index % 4 == 0;
+                let logit = f64::from(index % 7) - 3.0 + f64::from(u8::from(label)) * epoch as f64;
                 PredictionRow {
-                    exam: format!("exam-{index}"),
-                    patient: format!("patient-{index}"),
-                    series: format!("1.2.{index}"),
+                    exam_id: format!("exam-{index}"),
+                    patient_id: format!("patient-{index}"),
+                    series_uid: format!("1.2.{index}"),
                     label,
                     logit,
                     probability: 1.0 / (1.0 + (-logit).exp()),
@@ -314,7 +317,7 @@ mod tests {
     fn fill(run: &RunFolder) {
         let metrics: Vec<MetricsRow> = (1..=3)
             .flat_map(|epoch| {
-                [Part::Train, Part::Valid].map(|split| MetricsRow {
+                [SplitName::Train, SplitName::Valid].map(|split| MetricsRow {
                     epoch,
                     split,
                     loss: 1.0 / epoch as f64,
@@ -330,18 +333,18 @@ mod tests {
             .collect();
         write_csv(&run.table(Table::Metrics), &metrics).unwrap();
         for epoch in 1..=3 {
-            write_csv(&run.predictions(Part::Valid, epoch), &rows(epoch)).unwrap();
+            write_csv(&run.predictions(SplitName::Valid, epoch), &rows(epoch)).unwrap();
         }
         let scored: Vec<ScoredExam> = rows(2).iter().map(super::scored).collect();
         let options = Options { bootstrap_replicates: 10, ..Options::default() };
         let (metrics, curves) = evaluate_with_curves(&scored, &options);
-        write_csv(&run.curve(Part::Valid, "roc"), &curves.roc_band).unwrap();
+        write_csv(&run.curve(SplitName::Valid, "roc"), &curves.roc_band).unwrap();
         let points = &curves.precision_recall;
-        write_csv(&run.curve(Part::Valid, "precision-recall"), points).unwrap();
-        write_csv(&run.curve(Part::Valid, "precision-band"), &curves.precision_band).unwrap();
-        write_csv(&run.curve(Part::Valid, "decision"), &curves.decision).unwrap();
-        let parts = BTreeMap::from([("valid".to_owned(), metrics)]);
-        let summary = Summary { selected_epoch: 2, parts };
+        write_csv(&run.curve(SplitName::Valid, "precision-recall"), points).unwrap();
+        write_csv(&run.curve(SplitName::Valid, "precision-band"), &curves.precision_band).unwrap();
+        write_csv(&run.curve(SplitName::Valid, "decision"), &curves.decision).unwrap();
+        let splits = BTreeMap::from([("valid".to_owned(), metrics)]);
+        let summary = Summary { selected_epoch: 2, splits };
         let json = serde_json::to_vec_pretty(&summary).unwrap();
         write_bytes(&run.evaluation_file(), &json).unwrap();
     }

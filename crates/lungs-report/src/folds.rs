@@ -9,7 +9,7 @@ use super::plot::{
 use super::run_page::forest_rows;
 use super::run_report::write_report_of_folds;
 use super::{ReportError, roc_of};
-use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, read_csv};
+use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, label, read_csv};
 use lungs_stats::Evaluation;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -46,10 +46,14 @@ pub struct Fold {
 #[derive(Serialize)]
 pub struct PooledRow<'a> {
     fold: usize,
-    exam: &'a str,
-    patient: &'a str,
-    series: &'a str,
-    label: u8,
+    #[serde(rename = "exam")]
+    exam_id: &'a str,
+    #[serde(rename = "patient")]
+    patient_id: &'a str,
+    #[serde(rename = "series")]
+    series_uid: &'a str,
+    #[serde(with = "label::as_number")]
+    label: bool,
     logit: f64,
     probability: f64,
 }
@@ -59,9 +63,9 @@ impl<'a> PooledRow<'a> {
     pub fn new(fold: usize, row: &'a PredictionRow) -> Self {
         Self {
             fold,
-            exam: &row.exam,
-            patient: &row.patient,
-            series: &row.series,
+            exam_id: &row.exam_id,
+            patient_id: &row.patient_id,
+            series_uid: &row.series_uid,
             label: row.label,
             logit: row.logit,
             probability: row.probability,
@@ -96,7 +100,7 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
     let rows: Vec<PredictionRow> = read_csv(&run.pooled_predictions())?;
     let title = format!("{}: out of fold", spec.experiment.name);
     let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
-    let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
+    let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
     let mut drawings = vec![
         ("calibration", calibration(&title, &pooled.calibration, &probabilities)),
         ("scores", score_histogram(&title, &probabilities, &labels)),

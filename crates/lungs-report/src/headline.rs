@@ -8,8 +8,8 @@ use lungs_stats::{Estimate, Evaluation, Interval, Rule};
 pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
     let summary = summary(run)?;
     let mut lines = vec![format!("Selected epoch {}", summary.selected_epoch)];
-    for (part, evaluation) in &summary.parts {
-        let name = if part == "valid" { "validation" } else { part.as_str() };
+    for (split, evaluation) in &summary.splits {
+        let name = if split == "valid" { "validation" } else { split.as_str() };
         lines.push(format!(
             "  {name:<11} AUC {}   {} exams of {} patients, {} positive",
             auc_with_interval(evaluation),

@@ -46,7 +46,8 @@ pub struct Summary {
     /// The epoch whose weights were selected.
     pub selected_epoch: usize,
     /// Metrics of that epoch by split: `"valid"` and, where the run has one, `"test"`.
-    pub parts: BTreeMap<String, Evaluation>,
+    #[serde(rename = "parts")]
+    pub splits: BTreeMap<String, Evaluation>,
 }
 
 /// A run could not be plotted or compared.

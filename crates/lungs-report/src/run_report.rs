@@ -7,7 +7,7 @@ use super::run_page::{EvaluatedSplit, Namer, Pictures, RunPage, run_page, worst_
 use super::{ReportError, summary};
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::prepare::Row;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,10 +24,10 @@ pub(super) fn write_report(
 ) -> Result<PathBuf, ReportError> {
     let mut summary = summary(run)?;
     let mut splits = Vec::new();
-    for part in [Part::Valid, Part::Test] {
-        let key = part.to_string();
-        let Some(metrics) = summary.parts.remove(&key) else { continue };
-        let table = run.predictions(part, summary.selected_epoch);
+    for split in [SplitName::Valid, SplitName::Test] {
+        let key = split.to_string();
+        let Some(metrics) = summary.splits.remove(&key) else { continue };
+        let table = run.predictions(split, summary.selected_epoch);
         splits.push(evaluated_split(run, key, metrics, &table)?);
     }
     let tables = Tables::read(run)?;

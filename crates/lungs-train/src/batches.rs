@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exam {
     /// Patient.
-    pub patient: String,
+    pub patient_id: String,
     /// Exam.
-    pub exam: String,
+    pub exam_id: String,
     /// SeriesInstanceUID.
-    pub series: String,
+    pub series_uid: String,
     /// 1 for cancer within the horizon; 0 if unknown (prediction).
-    pub label: u8,
+    pub label: bool,
     /// The prepared volume.
     pub crop: PathBuf,
 }
@@ -167,7 +167,7 @@ impl BatchReader<'_> {
             Purpose::Train { epoch } => {
                 let rules = &self.spec.train.augment;
                 let fill_hu = self.spec.preprocess.window.lower_hu as i16;
-                let stream = augment_stream(epoch, &exam.exam, draw.repeat);
+                let stream = augment_stream(epoch, &exam.exam_id, draw.repeat);
                 augment(crop, rules, self.spec.experiment.seed, &stream, fill_hu)
             }
         })

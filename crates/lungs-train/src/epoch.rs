@@ -153,7 +153,7 @@ pub(super) fn train_epoch(
     let train = &context.spec.train;
     let seed = context.spec.experiment.seed;
     let epoch = learner.position.epochs_done + 1;
-    let labels: Vec<bool> = context.exams.iter().map(|exam| exam.label == 1).collect();
+    let labels: Vec<bool> = context.exams.iter().map(|exam| exam.label).collect();
     let order = epoch_order(&labels, train.sampling, train.batch_size, seed, epoch);
     let batches_before = learner.position.epochs_done * order.len();
     let statistics_rule = RunningStatisticsRule::of(context.spec);

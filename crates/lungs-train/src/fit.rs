@@ -16,7 +16,7 @@ use lungs_net::usage::peak_memory_bytes;
 use lungs_spec::results::{
     MetricsRow, PredictionRow, ResultsError, RunFolder, Table, TimingRow, write_csv,
 };
-use lungs_spec::spec::{Part, Spec, weights_metadata};
+use lungs_spec::spec::{Spec, SplitName, weights_metadata};
 use std::time::Instant;
 
 /// How training ended.
@@ -107,8 +107,8 @@ pub fn fit(
         };
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
         let rows = [
-            metrics_row(&state.learner.logits, train, &objective, (epoch, Part::Train), rate),
-            metrics_row(&valid_logits, valid, &objective, (epoch, Part::Valid), rate),
+            metrics_row(&state.learner.logits, train, &objective, (epoch, SplitName::Train), rate),
+            metrics_row(&valid_logits, valid, &objective, (epoch, SplitName::Valid), rate),
         ];
         state.metrics.extend(rows.iter().cloned());
         let timing = TimingRow {
@@ -126,7 +126,7 @@ pub fn fit(
         *position = Position { epochs_done: epoch, batches_done: 0, ..*position };
         let predictions: Vec<PredictionRow> =
             valid_logits.iter().map(|exam| exam.row(valid)).collect();
-        write_csv(&run.predictions(Part::Valid, epoch), &predictions)?;
+        write_csv(&run.predictions(SplitName::Valid, epoch), &predictions)?;
         state.record(run)?;
         state.save(run, spec, &metadata)?;
         watch.epoch_ends(&rows, selected_epoch(&state.metrics, spec.train.select));

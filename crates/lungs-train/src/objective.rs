@@ -24,7 +24,7 @@ impl Objective {
             LossName::Focal => Loss::Focal { alpha: spec.loss.alpha, gamma: spec.loss.gamma },
         };
         let count = |label| train.iter().filter(|exam| exam.label == label).count();
-        let counts = [count(0), count(1)];
+        let counts = [count(false), count(true)];
         let weights = match spec.loss.class_weights {
             ClassWeights::None => [1.0; 2],
             ClassWeights::Balanced if counts.contains(&0) => [1.0; 2],

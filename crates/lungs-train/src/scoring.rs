@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use burn::train::InferenceStep;
 use lungs_net::model::I3d;
 use lungs_spec::results::{MetricsRow, PredictionRow};
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats as evaluation;
 
 /// One exam's logits.
@@ -39,9 +39,9 @@ impl ExamLogits {
     pub fn row(&self, exams: &[Exam]) -> PredictionRow {
         let exam = &exams[self.exam];
         PredictionRow {
-            exam: exam.exam.clone(),
-            patient: exam.patient.clone(),
-            series: exam.series.clone(),
+            exam_id: exam.exam_id.clone(),
+            patient_id: exam.patient_id.clone(),
+            series_uid: exam.series_uid.clone(),
             label: exam.label,
             logit: self.log_odds(),
             probability: self.probability(),
@@ -120,17 +120,16 @@ pub(super) fn metrics_row(
     logits: &[ExamLogits],
     exams: &[Exam],
     objective: &Objective,
-    (epoch, split): (usize, Part),
+    (epoch, split): (usize, SplitName),
     learning_rate: f64,
 ) -> MetricsRow {
     let label = |exam: &ExamLogits| exams[exam.exam].label;
     let count = logits.len().max(1) as f64;
     let losses =
         logits.iter().map(|exam| objective.of_exam(&exam.logits, usize::from(label(exam))));
-    let correct =
-        logits.iter().filter(|exam| (exam.log_odds() > 0.0) == (label(exam) == 1)).count();
+    let correct = logits.iter().filter(|exam| (exam.log_odds() > 0.0) == label(exam)).count();
     let log_odds: Vec<f64> = logits.iter().map(ExamLogits::log_odds).collect();
-    let labels: Vec<bool> = logits.iter().map(|exam| label(exam) == 1).collect();
+    let labels: Vec<bool> = logits.iter().map(label).collect();
     let auc = evaluation::auc_with_interval(&log_odds, &labels, 0.95);
     let interval = auc.interval.as_ref();
     let probabilities: Vec<f64> = logits.iter().map(ExamLogits::probability).collect();

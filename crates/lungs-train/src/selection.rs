@@ -2,14 +2,14 @@
 //! resumed run decides as an uninterrupted one.
 
 use lungs_spec::results::MetricsRow;
-use lungs_spec::spec::{EarlyStopping, Part, SelectEpoch};
+use lungs_spec::spec::{EarlyStopping, SelectEpoch, SplitName};
 
 /// The epoch that `select` picks among the validation rows; the earliest of equal ones.
 ///
 /// If the metric is undefined in every epoch (as the AUC of validation exams of one class), the loss
 /// decides.
 pub fn selected_epoch(rows: &[MetricsRow], select: SelectEpoch) -> Option<usize> {
-    let valid = || rows.iter().filter(|row| row.split == Part::Valid);
+    let valid = || rows.iter().filter(|row| row.split == SplitName::Valid);
     let by_loss = || earliest_best(valid().map(|row| (row.epoch, Some(-row.loss))));
     let by = |metric: fn(&MetricsRow) -> Option<f64>| {
         earliest_best(valid().map(|row| (row.epoch, metric(row)))).or_else(by_loss)
@@ -53,7 +53,9 @@ pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping
     let EarlyStopping { patience, min_epochs } = rule;
     let perfect = criterion == SelectEpoch::BestValidAuc
         && rows.iter().any(|row| {
-            row.split == Part::Valid && row.auc >= Some(1.0) && row.auc_low >= Some(PERFECT_AUC_LOW)
+            row.split == SplitName::Valid
+                && row.auc >= Some(1.0)
+                && row.auc_low >= Some(PERFECT_AUC_LOW)
         });
     let stops =
         |last: usize, best: usize| last >= min_epochs && (last - best >= patience || perfect);
@@ -67,7 +69,7 @@ mod tests {
     fn row(epoch: usize, loss: f64, auc: Option<f64>) -> MetricsRow {
         MetricsRow {
             epoch,
-            split: Part::Valid,
+            split: SplitName::Valid,
             loss,
             accuracy: 0.5,
             auc,
@@ -97,7 +99,7 @@ mod tests {
         rows[0].brier = Some(0.2);
         rows[0].average_precision = Some(0.8);
         let mut train_row = row(5, 0.1, Some(1.0));
-        train_row.split = Part::Train;
+        train_row.split = SplitName::Train;
         (train_row.accuracy, train_row.brier) = (1.0, Some(0.0));
         rows.push(train_row);
         for (select, epoch) in [

@@ -55,10 +55,10 @@ impl Watch for SilentWatch {
 /// Exams with these labels and without volumes.
 pub fn exams(labels: &[u8]) -> Vec<Exam> {
     let exam = |(index, label): (usize, &u8)| Exam {
-        patient: format!("P{index}"),
-        exam: format!("E{index}"),
-        series: format!("1.2.{index}"),
-        label: *label,
+        patient_id: format!("P{index}"),
+        exam_id: format!("E{index}"),
+        series_uid: format!("1.2.{index}"),
+        label: *label == 1,
         crop: PathBuf::new(),
     };
     labels.iter().enumerate().map(exam).collect()

@@ -177,9 +177,10 @@ impl Nlst {
             output.say(note);
         }
         for exclusion in &labelled.exclusions {
-            let (patient, code, reason) = (&exclusion.patient, exclusion.code, &exclusion.reason);
-            let series_excluded = !exclusion.series.is_empty();
-            let uid = if series_excluded { &exclusion.series } else { &exclusion.exam };
+            let (patient, code, reason) =
+                (&exclusion.patient_id, &exclusion.code, &exclusion.reason);
+            let series_excluded = !exclusion.series_uid.is_empty();
+            let uid = if series_excluded { &exclusion.series_uid } else { &exclusion.exam_id };
             output.detail(format!("excluded  {patient} {uid}  {code}: {reason}"));
         }
         output.say(format!("written to {}", self.out.display()));

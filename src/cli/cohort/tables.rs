@@ -51,7 +51,7 @@ pub(super) fn fetch_tables(
         let series = of_host.map(|source| {
             let place = parse_place(&source.url).map_err(Failure::request)?;
             let (name, folder) = (source.name.to_owned(), PathBuf::from(source.name));
-            Ok(Series { name, patient: String::new(), place, folder })
+            Ok(Series { name, patient_id: String::new(), place, folder })
         });
         let series = series.collect::<Result<Vec<Series>, Failure>>()?;
         let plan = Plan { series, ..Plan::default() };

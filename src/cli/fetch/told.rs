@@ -123,7 +123,7 @@ mod tests {
     fn long_tables_list_the_first_and_the_failed_series() {
         let row = |number: usize| FetchRow {
             series: format!("series-{number}"),
-            patient: String::new(),
+            patient_id: String::new(),
             place: "s3://idc-open-data/a/".to_owned(),
             folder: String::new(),
             files: None,

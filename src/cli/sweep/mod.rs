@@ -355,8 +355,8 @@ impl ExpandedSweep {
         let runs: Vec<_> = self.runs.iter().enumerate().map(summarise).collect();
         let combinations = rank_combinations(&self.runs, &runs, best_by);
         let pooled = self.runs.iter().any(|run| run.spec.is_of_all_folds());
-        let part = if pooled { "out-of-fold" } else { "validation" };
-        Ok(SweepView { folder: self.folder.root().to_owned(), best_by, part, runs, combinations })
+        let split = if pooled { "out-of-fold" } else { "validation" };
+        Ok(SweepView { folder: self.folder.root().to_owned(), best_by, split, runs, combinations })
     }
 
     /// The estimates of memory, disk space and time for all runs.

@@ -13,7 +13,8 @@ pub(super) struct SweepView {
     /// The metric that ranks combinations, with its name in `sweep.best`.
     pub best_by: BestBy,
     /// The exams of the metrics: `"validation"`, or `"out-of-fold"` if runs are cross-validations.
-    pub part: &'static str,
+    #[serde(rename = "part")]
+    pub split: &'static str,
     pub runs: Vec<RunSummary>,
     pub combinations: Vec<Combination>,
 }
@@ -80,7 +81,7 @@ impl SweepView {
     }
 
     fn short_split(&self) -> &'static str {
-        if self.part == "validation" { "valid" } else { self.part }
+        if self.split == "validation" { "valid" } else { self.split }
     }
 
     fn combinations_text(&self) -> String {
@@ -114,7 +115,7 @@ impl SweepView {
         Some(format!(
             "Best of {ranked} combinations by {} {}: {} ({}, {runs}). This value is optimistically \
              biased by the selection; evaluate the best combination on exams that were not used to select it.",
-            self.part,
+            self.split,
             self.best_by.metric_name(),
             best.name,
             spread.text(),

@@ -1,7 +1,8 @@
 //! The model card, after Mitchell et al. (2019).
 
+use lungs_image::volume::Interpolation;
 use lungs_spec::results::Provenance;
-use lungs_spec::spec::{Interpolation, Recalibrate, Spec};
+use lungs_spec::spec::{Recalibrate, Spec};
 use lungs_stats::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use std::fmt::Write;
 /// The card as Markdown.
 pub(super) fn model_card(
     spec: &Spec,
-    parts: &BTreeMap<String, Evaluation>,
+    splits: &BTreeMap<String, Evaluation>,
     provenance: Option<&Provenance>,
     networks: usize,
     notes: Option<&str>,
@@ -21,12 +22,12 @@ pub(super) fn model_card(
     card += &input(spec);
     card += &data(spec, provenance);
     card += "## Metrics\n\nIntervals are 95 % confidence intervals.\n\n";
-    for (part, metrics) in parts {
-        card += &metrics_section(part, metrics);
+    for (split, metrics) in splits {
+        card += &metrics_section(split, metrics);
     }
     card += &calibration(spec);
     card += LIMITS;
-    card += &evaluation_notes(parts);
+    card += &evaluation_notes(splits);
     if let Some(notes) = notes {
         let _ = write!(card, "## Notes of the authors\n\n{}\n\n", notes.trim());
     }
@@ -119,14 +120,14 @@ fn data(spec: &Spec, provenance: Option<&Provenance>) -> String {
         Some(_) => " The exams are synthetic: the model is not trained on patients.",
         None => "",
     };
-    let parts = provenance.and_then(|it| it.split_check.as_deref()).unwrap_or("not recorded");
+    let splits = provenance.and_then(|it| it.split_check.as_deref()).unwrap_or("not recorded");
     let hash = provenance.and_then(|it| it.data_hash.as_deref()).unwrap_or("not recorded");
-    format!("## Data\n\nSplits: {parts}. Hash of labels and volumes: `{hash}`.{synthetic}\n\n")
+    format!("## Data\n\nSplits: {splits}. Hash of labels and volumes: `{hash}`.{synthetic}\n\n")
 }
 
-fn metrics_section(part: &str, metrics: &Evaluation) -> String {
-    let name = if part == "valid" { "validation" } else { part };
-    let caution = match part {
+fn metrics_section(split: &str, metrics: &Evaluation) -> String {
+    let name = if split == "valid" { "validation" } else { split };
+    let caution = match split {
         "valid" => "The epoch was selected on these exams, which biases the metrics upwards.\n\n",
         _ => "",
     };
@@ -185,8 +186,8 @@ fn calibration(spec: &Spec) -> String {
     }
 }
 
-fn evaluation_notes(parts: &BTreeMap<String, Evaluation>) -> String {
-    let notes: Vec<&String> = parts.values().flat_map(|metrics| &metrics.notes).collect();
+fn evaluation_notes(splits: &BTreeMap<String, Evaluation>) -> String {
+    let notes: Vec<&String> = splits.values().flat_map(|metrics| &metrics.notes).collect();
     notes.into_iter().fold(String::new(), |text, note| text + &format!("- {note}\n")) + "\n"
 }
 

@@ -33,7 +33,7 @@ pub fn export(run: &RunFolder, notes: Option<&str>, to: &Path) -> Result<Export,
     let metrics = if spec.is_of_all_folds() {
         BTreeMap::from([("out-of-fold".to_owned(), report::cross_validation(run)?.pooled)])
     } else {
-        report::summary(run)?.parts
+        report::summary(run)?.splits
     };
     let mut files = BTreeMap::<String, Vec<u8>>::new();
     let mut networks = Vec::new();

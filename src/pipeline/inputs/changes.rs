@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lungs_spec::results::{InputKind, InputRow};
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,15 +144,15 @@ impl Changes {
         let (Some(old), Some(new)) = (old.first(), new.first()) else { return };
         let count_before = self.count();
         self.compare_labels(name, old.label, new.label);
-        if (&old.patient, &old.exam) != (&new.patient, &new.exam) {
-            let identity = |row: &InputRow| format!("{} / {}", row.patient, row.exam);
+        if (&old.patient_id, &old.exam_id) != (&new.patient_id, &new.exam_id) {
+            let identity = |row: &InputRow| format!("{} / {}", row.patient_id, row.exam_id);
             self.add(Change::Identity, from_to(name, &identity(old), &identity(new)));
         }
         if old.slices != new.slices {
             self.add(Change::ScanReplaced, name.to_owned());
         }
         if old.chosen && new.chosen && old.split != new.split {
-            self.add(Change::List, from_to(name, &part_name(old.split), &part_name(new.split)));
+            self.add(Change::List, from_to(name, &split_name(old.split), &split_name(new.split)));
         }
         // Other changes of a series, such as a removed label, explain a changed choice.
         if self.count() > count_before {
@@ -166,7 +166,8 @@ impl Changes {
         }
     }
 
-    fn compare_labels(&mut self, name: &str, old: Option<u8>, new: Option<u8>) {
+    fn compare_labels(&mut self, name: &str, old: Option<bool>, new: Option<bool>) {
+        let [old, new] = [old, new].map(|label| label.map(u8::from));
         match (old, new) {
             (Some(old), Some(new)) if old != new => {
                 self.add(Change::Label, from_to(name, &old.to_string(), &new.to_string()));
@@ -195,9 +196,9 @@ impl Changes {
     }
 
     fn compare_lists(&mut self, name: &str, old: &[&InputRow], new: &[&InputRow]) {
-        let part = |rows: &[&InputRow]| rows.first().and_then(|row| row.split);
-        if part(old) != part(new) {
-            let change = from_to(name, &part_name(part(old)), &part_name(part(new)));
+        let split = |rows: &[&InputRow]| rows.first().and_then(|row| row.split);
+        if split(old) != split(new) {
+            let change = from_to(name, &split_name(split(old)), &split_name(split(new)));
             self.add(Change::Listed, change);
         }
     }
@@ -207,8 +208,8 @@ impl Changes {
     }
 }
 
-fn part_name(part: Option<Part>) -> String {
-    part.map_or_else(|| "none".to_owned(), |part| part.to_string())
+fn split_name(split: Option<SplitName>) -> String {
+    split.map_or_else(|| "none".to_owned(), |split| split.to_string())
 }
 
 pub(in super::super) fn from_to(name: &str, old: &str, new: &str) -> String {

@@ -95,8 +95,8 @@ pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
     let rows = series.chain(labels).map(|(kind, row)| InputRow {
         kind,
         name: name_of(row),
-        patient: row.patient.clone(),
-        exam: row.exam.clone(),
+        patient_id: row.patient_id.clone(),
+        exam_id: row.exam_id.clone(),
         label: row.label,
         split: row.split,
         chosen: row.chosen,
@@ -108,9 +108,9 @@ pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
 
 /// The series, or the name in a label without a series.
 fn name_of(row: &CohortRow) -> String {
-    match (row.series.as_str(), row.study_date.as_str()) {
-        ("", "") => row.patient.clone(),
-        ("", date) => format!("{} {date}", row.patient),
+    match (row.series_uid.as_str(), row.study_date.as_str()) {
+        ("", "") => row.patient_id.clone(),
+        ("", date) => format!("{} {date}", row.patient_id),
         (series, _) => series.to_owned(),
     }
 }
@@ -128,8 +128,8 @@ fn empty(kind: InputKind) -> InputRow {
     InputRow {
         kind,
         name: String::new(),
-        patient: String::new(),
-        exam: String::new(),
+        patient_id: String::new(),
+        exam_id: String::new(),
         label: None,
         split: None,
         chosen: false,

@@ -1,11 +1,11 @@
 use super::*;
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 
-fn series(name: &str, label: Option<u8>, content: &str) -> InputRow {
+fn series(name: &str, label: Option<bool>, content: &str) -> InputRow {
     InputRow {
         name: name.into(),
-        patient: format!("P-{name}"),
-        exam: format!("E-{name}"),
+        patient_id: format!("P-{name}"),
+        exam_id: format!("E-{name}"),
         label,
         chosen: label.is_some(),
         slices: 60,
@@ -16,11 +16,11 @@ fn series(name: &str, label: Option<u8>, content: &str) -> InputRow {
 
 fn cohort() -> Vec<InputRow> {
     vec![
-        series("a", Some(0), "aa"),
-        series("b", Some(1), "bb"),
+        series("a", Some(false), "aa"),
+        series("b", Some(true), "bb"),
         series("c", None, ""),
-        InputRow { name: "x".into(), label: Some(1), ..empty(InputKind::Label) },
-        InputRow { name: "P1".into(), split: Some(Part::Test), ..empty(InputKind::Listed) },
+        InputRow { name: "x".into(), label: Some(true), ..empty(InputKind::Label) },
+        InputRow { name: "P1".into(), split: Some(SplitName::Test), ..empty(InputKind::Listed) },
     ]
 }
 
@@ -40,27 +40,27 @@ fn summary(change: impl FnOnce(&mut Vec<InputRow>)) -> String {
 fn every_kind_of_change_is_counted_and_named() {
     assert_eq!(summary(|_| {}), "");
     assert_eq!(summary(|rows| rows.reverse()), "");
-    assert_eq!(summary(|rows| rows[1].label = Some(0)), "|1 label changed: b (1, now 0)");
+    assert_eq!(summary(|rows| rows[1].label = Some(false)), "|1 label changed: b (1, now 0)");
     assert_eq!(
         summary(|rows| (rows[1].label, rows[1].chosen) = (None, false)),
         "|1 label removed: b (1)"
     );
     assert_eq!(
-        summary(|rows| (rows[2].label, rows[2].chosen) = (Some(1), true)),
+        summary(|rows| (rows[2].label, rows[2].chosen) = (Some(true), true)),
         "|1 label added: c (1)"
     );
     assert_eq!(summary(|rows| drop(rows.remove(3))), "|1 label removed: x (1)");
-    assert_eq!(summary(|rows| rows[3].label = Some(0)), "|1 label changed: x (1, now 0)");
+    assert_eq!(summary(|rows| rows[3].label = Some(false)), "|1 label changed: x (1, now 0)");
     assert_eq!(summary(|rows| drop(rows.remove(0))), "|1 series removed: a");
-    assert_eq!(summary(|rows| rows.push(series("d", Some(0), "dd"))), "|1 series added: d");
+    assert_eq!(summary(|rows| rows.push(series("d", Some(false), "dd"))), "|1 series added: d");
     assert_eq!(summary(|rows| rows[0].content = "xx".into()), "|1 series replaced: a");
     assert_eq!(summary(|rows| rows[2].slices = 61), "|1 series replaced: c");
     assert_eq!(
-        summary(|rows| rows[0].patient = "Q".into()),
+        summary(|rows| rows[0].patient_id = "Q".into()),
         "|1 series with another patient or exam: a (P-a / E-a, now Q / E-a)"
     );
     assert_eq!(
-        summary(|rows| rows[0].split = Some(Part::Valid)),
+        summary(|rows| rows[0].split = Some(SplitName::Valid)),
         "|1 series in another list: a (none, now valid)"
     );
     assert_eq!(
@@ -68,7 +68,7 @@ fn every_kind_of_change_is_counted_and_named() {
         "|1 choice of a series changed: a is no longer chosen"
     );
     assert_eq!(
-        summary(|rows| rows[4].split = Some(Part::Train)),
+        summary(|rows| rows[4].split = Some(SplitName::Train)),
         "|1 patient changed in split.lists: P1 (test, now train)"
     );
     assert_eq!(
@@ -81,7 +81,7 @@ fn every_kind_of_change_is_counted_and_named() {
 fn a_new_series_with_an_existing_label_is_one_change() {
     let text = summary(|rows| {
         rows.remove(3);
-        rows.push(series("x", Some(1), "xx"));
+        rows.push(series("x", Some(true), "xx"));
     });
     assert_eq!(text, "|1 series added: x");
 }

@@ -17,7 +17,7 @@ pub struct Index {
 /// A row of an index table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexRow {
-    pub patient: String,
+    pub patient_id: String,
     /// Its place, or the problem of its address.
     pub place: Result<Place, String>,
 }
@@ -51,7 +51,7 @@ impl Index {
         if let Ok(place) = &place {
             self.uid_by_place.insert(place.clone(), uid.to_owned());
         }
-        self.by_uid.insert(uid.to_owned(), IndexRow { patient: patient.to_owned(), place });
+        self.by_uid.insert(uid.to_owned(), IndexRow { patient_id: patient.to_owned(), place });
     }
 }
 

@@ -14,7 +14,7 @@ fn rows_requested_by_uid_or_place_are_kept() {
     let index = read_index(&path, &parse_request(request).unwrap()).unwrap();
     let place = |bucket: &str, key: &str| Place { bucket: bucket.into(), key: key.into() };
     let first = index.series("1.2.3").unwrap();
-    assert_eq!((&*first.patient, first.place.clone()), ("P1", Ok(place("idc-open-data", "aa"))));
+    assert_eq!((&*first.patient_id, first.place.clone()), ("P1", Ok(place("idc-open-data", "aa"))));
     assert_eq!(index.uid_at(&place("idc-open-data-two", "bb")), Some("1.2.4"));
     assert!(index.series("1.2.5").unwrap().place.as_ref().unwrap_err().contains("invalid address"));
     assert_eq!(index.series("1.2.9"), None);

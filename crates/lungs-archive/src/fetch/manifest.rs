@@ -24,7 +24,7 @@ pub struct SeriesRequest {
     /// SeriesInstanceUID, if given.
     pub series_uid: Option<String>,
     /// PatientID, if given.
-    pub patient: Option<String>,
+    pub patient_id: Option<String>,
     /// Its folder in the archive, if given.
     pub place: Option<Place>,
 }
@@ -264,7 +264,7 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
                 let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
                 let (series_uid, patient) = (non_empty(uid), non_empty(cell(patient)));
                 if requested.insert((series_uid.clone(), place.clone())) {
-                    request.series.push(SeriesRequest { series_uid, patient, place });
+                    request.series.push(SeriesRequest { series_uid, patient_id: patient, place });
                 }
             }
         }

@@ -49,7 +49,7 @@ fn lists_of_uids_and_our_tables_name_series() {
     let labels = "patient_id,series_uid,label\nP1,1.2.3,0\nP2,1.2.4,1\nP2,1.2.4,1\nP3,,0\n";
     let labels = parse_request(labels.as_bytes()).unwrap();
     assert_eq!((labels.series.len(), labels.problems.len()), (2, 1));
-    assert_eq!(labels.series[0].patient.as_deref(), Some("P1"));
+    assert_eq!(labels.series[0].patient_id.as_deref(), Some("P1"));
     let cohort = "patient,exam,series,chosen\nP1,e,1.2.3,true\nP1,e,1.2.9,false\n";
     let cohort = parse_request(cohort.as_bytes()).unwrap();
     assert_eq!((cohort.series.len(), cohort.not_chosen), (1, 1));

@@ -13,7 +13,7 @@ pub struct Series {
     /// Its name in tables: its UID, or the last part of its place.
     pub name: String,
     /// PatientID; empty if unknown.
-    pub patient: String,
+    pub patient_id: String,
     /// Its place in the archive.
     pub place: Place,
     /// The folder of its files, below the target folder: `<patient>/<series>` or `<series>`.
@@ -45,7 +45,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
         let uid = requested.series_uid.as_deref();
         let uid = uid.or_else(|| index.and_then(|index| index.uid_at(requested_place?)));
         let index_row = uid.and_then(|uid| index?.series(uid));
-        let patient = requested.patient.clone().or_else(|| Some(index_row?.patient.clone()));
+        let patient = requested.patient_id.clone().or_else(|| Some(index_row?.patient_id.clone()));
         let patient = patient.unwrap_or_default();
         let place = match (requested_place, index_row) {
             (Some(place), _) => Ok(place.clone()),
@@ -81,7 +81,7 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
             }
             None => {
                 folders.insert(folder.clone(), place.clone());
-                plan.series.push(Series { name, patient, place, folder });
+                plan.series.push(Series { name, patient_id: patient, place, folder });
             }
         }
     }
@@ -93,7 +93,7 @@ impl Series {
     pub(super) fn row(&self, state: FetchStatus) -> FetchRow {
         FetchRow {
             series: self.name.clone(),
-            patient: self.patient.clone(),
+            patient_id: self.patient_id.clone(),
             place: self.place.to_string(),
             folder: self.folder.display().to_string(),
             files: None,

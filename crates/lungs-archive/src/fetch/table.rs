@@ -8,7 +8,8 @@ pub struct FetchRow {
     /// SeriesInstanceUID, the last part of the place, or an invalid line.
     pub series: String,
     /// PatientID; empty if unknown.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// Its place in the archive.
     pub place: String,
     /// Folder of its files, below the target folder.
@@ -27,7 +28,7 @@ impl FetchRow {
     pub(super) fn failed(series: &str, patient: &str, reason: &str) -> Self {
         Self {
             series: series.to_owned(),
-            patient: patient.to_owned(),
+            patient_id: patient.to_owned(),
             place: String::new(),
             folder: String::new(),
             files: None,

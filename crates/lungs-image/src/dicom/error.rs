@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::codes::ExclusionCode;
+
 use super::shares::{StackSummary, ValueCount, list_stacks, list_values};
 
 /// An error that concerns the whole folder.
@@ -20,7 +22,7 @@ pub enum DicomError {
 
 /// The reason why a series is excluded: the value found and the value expected.
 ///
-/// [`SeriesRefusal::code`] is the short stable name for tables; `Display` is the sentence.
+/// [`SeriesRefusal::code`] is the code for tables; `Display` is the sentence.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SeriesRefusal {
     /// Another kind of image, or no image at all.
@@ -344,33 +346,37 @@ pub enum SeriesRefusal {
 }
 
 impl SeriesRefusal {
-    /// Short stable code for tables.
-    pub fn code(&self) -> &'static str {
+    /// Code for tables.
+    pub fn code(&self) -> ExclusionCode {
         match self {
-            Self::NotCt { .. } => "not-ct",
-            Self::Localizer { .. } => "localizer",
-            Self::NoSlices { .. } => "no-slices",
-            Self::TooManyStacks { .. } => "too-many-stacks",
-            Self::SeveralPatients { .. } => "several-patients",
-            Self::SeveralExams { .. } => "several-exams",
-            Self::SeveralStacks { .. } => "several-stacks",
-            Self::TooLarge { .. } => "too-large",
-            Self::Sheared { .. } => "sheared",
-            Self::NotAxial { .. } => "not-axial",
-            Self::BadTag { .. } => "bad-tag",
-            Self::Inconsistent { .. } => "inconsistent-slices",
-            Self::NotHounsfield { .. } | Self::NotHounsfieldRange { .. } => "not-hounsfield",
-            Self::TooFewSlices { .. } | Self::OnePosition { .. } => "too-few-slices",
-            Self::DuplicateSlices { .. } => "duplicate-slices",
-            Self::MissingSlices { .. } => "missing-slices",
-            Self::UnevenSpacing { .. } | Self::DriftingSpacing { .. } => "uneven-spacing",
-            Self::GantryTilt { .. } => "gantry-tilt",
-            Self::ScatteredSlices { .. } => "scattered-slices",
-            Self::Oblique { .. } => "oblique",
-            Self::Truncated { .. } => "truncated",
-            Self::UnsupportedSyntax { .. } => "unsupported-transfer-syntax",
-            Self::Undecodable { .. } => "undecodable",
-            Self::Unreadable { .. } => "unreadable",
+            Self::NotCt { .. } => ExclusionCode::NotCt,
+            Self::Localizer { .. } => ExclusionCode::Localizer,
+            Self::NoSlices { .. } => ExclusionCode::NoSlices,
+            Self::TooManyStacks { .. } => ExclusionCode::TooManyStacks,
+            Self::SeveralPatients { .. } => ExclusionCode::SeveralPatients,
+            Self::SeveralExams { .. } => ExclusionCode::SeveralExams,
+            Self::SeveralStacks { .. } => ExclusionCode::SeveralStacks,
+            Self::TooLarge { .. } => ExclusionCode::TooLarge,
+            Self::Sheared { .. } => ExclusionCode::Sheared,
+            Self::NotAxial { .. } => ExclusionCode::NotAxial,
+            Self::BadTag { .. } => ExclusionCode::BadTag,
+            Self::Inconsistent { .. } => ExclusionCode::InconsistentSlices,
+            Self::NotHounsfield { .. } | Self::NotHounsfieldRange { .. } => {
+                ExclusionCode::NotHounsfield
+            }
+            Self::TooFewSlices { .. } | Self::OnePosition { .. } => ExclusionCode::TooFewSlices,
+            Self::DuplicateSlices { .. } => ExclusionCode::DuplicateSlices,
+            Self::MissingSlices { .. } => ExclusionCode::MissingSlices,
+            Self::UnevenSpacing { .. } | Self::DriftingSpacing { .. } => {
+                ExclusionCode::UnevenSpacing
+            }
+            Self::GantryTilt { .. } => ExclusionCode::GantryTilt,
+            Self::ScatteredSlices { .. } => ExclusionCode::ScatteredSlices,
+            Self::Oblique { .. } => ExclusionCode::Oblique,
+            Self::Truncated { .. } => ExclusionCode::Truncated,
+            Self::UnsupportedSyntax { .. } => ExclusionCode::UnsupportedTransferSyntax,
+            Self::Undecodable { .. } => ExclusionCode::Undecodable,
+            Self::Unreadable { .. } => ExclusionCode::Unreadable,
         }
     }
 }

@@ -164,7 +164,7 @@ fn origin(set: &DataSet) -> Origin {
     let ascii = |tag| set.get(tag).map(|value| value.text()).unwrap_or_default();
     Origin {
         series_uid: ascii(0x0020_000E),
-        study_uid: ascii(0x0020_000D),
+        exam_id: ascii(0x0020_000D),
         patient_id: free_text(0x0010_0020),
         modality: ascii(0x0008_0060),
         description: free_text(0x0008_103E),

@@ -130,7 +130,7 @@ pub struct Origin {
     /// SeriesInstanceUID (0020,000E).
     pub series_uid: String,
     /// StudyInstanceUID (0020,000D); empty when absent.
-    pub study_uid: String,
+    pub exam_id: String,
     /// PatientID (0010,0020); empty when absent.
     pub patient_id: String,
     /// Modality (0008,0060), for example `CT`.

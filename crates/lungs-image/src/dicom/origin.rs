@@ -35,7 +35,7 @@ impl Series {
         };
         Origin {
             series_uid: self.series_uid.clone(),
-            study_uid: most_frequent(|origin| &origin.study_uid),
+            exam_id: most_frequent(|origin| &origin.exam_id),
             patient_id: most_frequent(|origin| &origin.patient_id),
             modality: most_frequent(|origin| &origin.modality),
             description: most_frequent(|origin| &origin.description),
@@ -61,7 +61,7 @@ pub(super) fn check(series: &Series, slices: &[usize]) -> Result<(), SeriesRefus
         return Err(SeriesRefusal::SeveralPatients { patients });
     }
     let exams =
-        count_values(series, slices, |origin| origin.study_uid.clone(), |origin| &origin.study_uid);
+        count_values(series, slices, |origin| origin.exam_id.clone(), |origin| &origin.exam_id);
     if exams.len() > 1 {
         return Err(SeriesRefusal::SeveralExams { exams });
     }

@@ -29,7 +29,7 @@ fn facts_are_those_of_the_slices_that_make_the_volume() {
             slice.content = Content::Localizer;
             slice.origin.kernel = "T20s".to_owned();
             slice.origin.patient_id.clear();
-            slice.origin.study_uid = "1.9".to_owned();
+            slice.origin.exam_id = "1.9".to_owned();
             slice.origin.study_date = "19990101".to_owned();
             slice.origin.manufacturer = "ELSE".to_owned();
         }
@@ -37,7 +37,7 @@ fn facts_are_those_of_the_slices_that_make_the_volume() {
     // The scout has the lowest position, so that the others remain evenly spaced.
     assert!(first(&series.slices[0]) && series.slices[0].instance_number == Some(0));
     let origin = stack(&series).unwrap().origin;
-    let facts = [&origin.kernel, &origin.patient_id, &origin.study_uid, &origin.study_date];
+    let facts = [&origin.kernel, &origin.patient_id, &origin.exam_id, &origin.study_date];
     assert_eq!(facts, ["B30f", "P1", "1.2", "20200102"]);
     assert_eq!((origin.manufacturer.as_str(), origin.series_uid.as_str()), ("", "1.2.3"));
 }
@@ -64,7 +64,7 @@ fn slices_of_two_patients_never_become_one_volume_and_the_reason_names_both() {
         let series = series(8, |number, slice| {
             if is_other(number) {
                 slice.origin.patient_id = "P2".to_owned();
-                slice.origin.study_uid = "1.3".to_owned();
+                slice.origin.exam_id = "1.3".to_owned();
             }
         });
         let refusal = stack(&series).unwrap_err();
@@ -79,7 +79,7 @@ fn slices_of_two_patients_never_become_one_volume_and_the_reason_names_both() {
 fn slices_of_two_exams_of_one_patient_never_become_one_volume() {
     let series = series(8, |number, slice| {
         if number % 2 == 1 {
-            slice.origin.study_uid = "1.3".to_owned();
+            slice.origin.exam_id = "1.3".to_owned();
         }
     });
     let refusal = stack(&series).unwrap_err();
@@ -117,10 +117,10 @@ fn spellings_of_one_id_and_absent_ids_are_one_patient() {
     let series = series(8, |number, slice| match number {
         0 => slice.origin.patient_id = "p1".to_owned(),
         1 => slice.origin.patient_id.clear(),
-        2 => slice.origin.study_uid.clear(),
+        2 => slice.origin.exam_id.clear(),
         _ => {}
     });
     let stack = stack(&series).unwrap();
     assert_eq!((stack.slices.len(), stack.origin.patient_id.as_str()), (8, "P1"));
-    assert_eq!(stack.origin.study_uid, "1.2");
+    assert_eq!(stack.origin.exam_id, "1.2");
 }

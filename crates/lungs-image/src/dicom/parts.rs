@@ -7,6 +7,8 @@
 //! series, and together they are not one scan. A scanner that moves the table in steps increments
 //! AcquisitionNumber within one stack, which is not divided.
 
+use crate::codes::Flag;
+
 use super::marks::{Group, MARKS, MAX_STACKS, Mark, MarkKind, same_stack};
 use super::plane::Plane;
 use super::shares::StackSummary;
@@ -15,10 +17,6 @@ use super::{Series, SeriesRefusal, StackRules};
 
 /// At most one in this many slices may differ from the others in a mark: an error of the writer.
 const OUTLIER_RATIO: usize = 10;
-
-/// Flag of a stack in which a few slices differ from the others in kernel, voltage, thickness,
-/// type or time.
-pub(super) const MIXED: &str = "mixed-headers";
 
 /// Slices that may be a stack.
 pub(super) struct Candidate {
@@ -168,7 +166,7 @@ fn check_mixture(undivided: &mut Candidate, mixed: &[(&Mark, Vec<Group>)]) {
             undivided.stack = Err(SeriesRefusal::SeveralStacks { stacks });
         }
         None if mixed.is_empty() => {}
-        None => stack.flags.push(MIXED.to_owned()),
+        None => stack.flags.push(Flag::MixedHeaders),
     }
 }
 

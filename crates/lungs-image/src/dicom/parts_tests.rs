@@ -2,6 +2,7 @@
 
 use super::split::{Stack, stack};
 use super::{Series, SeriesRefusal, SliceFile};
+use crate::codes::Flag;
 use lungs_testing::dicom::{TestSlice, write_series};
 
 /// An even series of `count` slices 2.5 mm apart; `change` modifies each slice by its number.
@@ -56,10 +57,14 @@ fn interleaved_stacks_are_separated_by_every_mark() {
             assert!(found.windows(2).all(|pair| pair[1] - pair[0] == stacks as i64), "{name}");
             let spacing_mm = stack.geometry.spacing_mm[0];
             assert!((spacing_mm - 2.5 * stacks as f64).abs() < 1e-9, "{name}: {spacing_mm}");
-            assert_eq!(stack.flags, [format!("one-of-{stacks}-stacks")]);
+            assert_eq!(stack.flags, [Flag::OneOfStacks(stacks)]);
             let excluded: usize = stack.excluded.iter().map(|slices| slices.slices.len()).sum();
             assert_eq!(excluded, 8 * (stacks - 1));
-            assert!(stack.excluded[0].reason.contains(name), "{}", stack.excluded[0].reason);
+            assert!(
+                stack.excluded[0].exclusion.reason.contains(name),
+                "{}",
+                stack.excluded[0].exclusion.reason
+            );
         }
     }
 }
@@ -102,7 +107,7 @@ fn a_few_slices_with_another_value_stay_with_a_flag_and_a_mixture_is_refused() {
     for (name, mark) in DIFFERING {
         let slip = series(20, |number, slice| mark(slice, usize::from([6, 19].contains(&number))));
         let chosen = stack(&slip).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
-        assert_eq!((chosen.slices.len(), chosen.flags), (20, vec!["mixed-headers".to_owned()]));
+        assert_eq!((chosen.slices.len(), chosen.flags), (20, vec![Flag::MixedHeaders]));
         // Neither of the two groups is even.
         let odd = [0, 1, 4, 6, 7, 8, 11, 15, 16, 18];
         let mixture = series(20, |number, slice| mark(slice, usize::from(odd.contains(&number))));
@@ -141,7 +146,7 @@ fn kernels_of_two_acquisitions_are_four_stacks() {
         slice.marks.acquisition = Some(number / 2 % 2);
     });
     let stack = stack(&series).unwrap();
-    assert_eq!((stack.slices.len(), stack.flags), (8, vec!["one-of-4-stacks".to_owned()]));
+    assert_eq!((stack.slices.len(), stack.flags), (8, vec![Flag::OneOfStacks(4)]));
     assert_eq!(stack.geometry.spacing_mm[0], 10.0);
 }
 
@@ -151,7 +156,7 @@ fn a_value_missing_in_half_of_the_files_does_not_divide_a_scan() {
         slice.marks.kernel = if number < 8 { "B30f" } else { "" }.to_owned();
     });
     let stack = stack(&series).unwrap();
-    assert_eq!((stack.slices.len(), stack.flags), (16, vec!["mixed-headers".to_owned()]));
+    assert_eq!((stack.slices.len(), stack.flags), (16, vec![Flag::MixedHeaders]));
 }
 
 #[test]

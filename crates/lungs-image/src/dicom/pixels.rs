@@ -9,6 +9,7 @@ use std::path::Path;
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
+use crate::codes::Flag;
 use crate::volume::{Geometry, Volume};
 
 use super::codec::Shape;
@@ -36,8 +37,8 @@ pub struct SeriesFacts {
     pub hu_min: i16,
     /// Greatest value of the volume.
     pub hu_max: i16,
-    /// Remarks that do not exclude the series, as short stable words.
-    pub flags: Vec<String>,
+    /// Peculiarities that do not exclude the series.
+    pub flags: Vec<Flag>,
     /// Images of the series that are not in the volume, with the reason.
     pub excluded: Vec<ExcludedSlices>,
     /// BLAKE3 over the contents of all files, independent of their names and order.

@@ -46,7 +46,7 @@ pub fn scan(root: &Path) -> Result<Scan, DicomError> {
 }
 
 fn order(series: &Series) -> [String; 4] {
-    let Origin { patient_id, study_date, study_uid, series_uid, .. } = series.origin();
+    let Origin { patient_id, study_date, exam_id: study_uid, series_uid, .. } = series.origin();
     [patient_id, study_date, study_uid, series_uid]
 }
 

@@ -34,7 +34,7 @@ fn tilted_sphere(degrees: f64) -> Volume {
     write_series(folder.path(), &slices);
     let (volume, facts) =
         read_volume(&scan(folder.path()).unwrap().series[0], HuRule::Standard).unwrap();
-    assert_eq!(facts.flags.contains(&"tilt-resheared".to_owned()), degrees != 0.0);
+    assert_eq!(facts.flags.contains(&crate::codes::Flag::TiltResheared), degrees != 0.0);
     volume
 }
 

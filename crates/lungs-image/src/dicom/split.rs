@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::codes::{Exclusion, ExclusionCode, Flag};
 use crate::volume::Geometry;
 
 use super::parts::{Candidate, candidates};
@@ -40,8 +41,8 @@ pub struct Stack {
     pub turn: Turn,
     /// Position of the canonical volume in the patient.
     pub geometry: Geometry,
-    /// Remarks that do not exclude the series, as short stable words.
-    pub flags: Vec<String>,
+    /// Peculiarities that do not exclude the series.
+    pub flags: Vec<Flag>,
 }
 
 impl Stack {
@@ -57,10 +58,8 @@ impl Stack {
 pub struct ExcludedSlices {
     /// Indices into [`Series::slices`].
     pub slices: Vec<usize>,
-    /// Short stable code for tables.
-    pub code: &'static str,
-    /// The reason as a sentence.
-    pub reason: String,
+    /// Why they are not in the volume.
+    pub exclusion: Exclusion,
 }
 
 /// [`stack_by`] with the default rules.
@@ -77,13 +76,11 @@ pub fn stack(series: &Series) -> Result<Stack, SeriesRefusal> {
 /// A [`SeriesRefusal`] with the value found and the limit if neither the slices nor a large share of
 /// them are one even stack of equal images.
 pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefusal> {
-    let (images, mut excluded) = slices_of_the_body(series)?;
-    let mut flags: Vec<String> =
-        excluded.iter().map(|images| format!("{}-left-out", images.code)).collect();
+    let BodySlices { images, mut excluded, mut flags } = slices_of_the_body(series)?;
     origin::check(series, &images)?;
     let (stack, other_stacks, stack_count) = choose(series, &images, rules)?;
     if stack_count > 1 {
-        flags.push(format!("one-of-{stack_count}-stacks"));
+        flags.push(Flag::OneOfStacks(stack_count));
     }
     flags.extend(stack.flags);
     excluded.extend(other_stacks);
@@ -102,55 +99,78 @@ pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefus
 }
 
 /// The images that show slices of the body, and the other images by content.
-fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<ExcludedSlices>), SeriesRefusal> {
+struct BodySlices {
+    images: Vec<usize>,
+    excluded: Vec<ExcludedSlices>,
+    flags: Vec<Flag>,
+}
+
+/// The code and the reason of images that are not slices of the body, and the flag of their series; `None` for slices.
+fn exclusion_of(content: &Content) -> Option<(ExclusionCode, Flag, String)> {
+    let (code, flag, description) = match content {
+        Content::Slice => return None,
+        Content::Localizer => (
+            ExclusionCode::Localizers,
+            Flag::LocalizersLeftOut,
+            "ImageType (0008,0008) contains LOCALIZER",
+        ),
+        Content::DosePage => (
+            ExclusionCode::DosePages,
+            Flag::DosePagesLeftOut,
+            "ImageType (0008,0008) contains DOSE",
+        ),
+        Content::ScreenSave => (
+            ExclusionCode::ScreenSaves,
+            Flag::ScreenSavesLeftOut,
+            "ImageType (0008,0008) contains SCREEN SAVE",
+        ),
+        Content::Projection => (
+            ExclusionCode::Projections,
+            Flag::ProjectionsLeftOut,
+            "ImageType (0008,0008) contains MIP, MINIP or PROJECTION IMAGE",
+        ),
+        Content::SecondaryCapture => (
+            ExclusionCode::SecondaryCaptures,
+            Flag::SecondaryCapturesLeftOut,
+            "SOPClassUID (0008,0016) is Secondary Capture",
+        ),
+        Content::Colour => (
+            ExclusionCode::ColourImages,
+            Flag::ColourImagesLeftOut,
+            "SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) indicates colour",
+        ),
+        Content::OtherModality(modality) => {
+            let description = format!("Modality (0008,0060) is {modality:?}, expected \"CT\"");
+            return Some((
+                ExclusionCode::OtherModalities,
+                Flag::OtherModalitiesLeftOut,
+                description,
+            ));
+        }
+    };
+    Some((code, flag, description.to_owned()))
+}
+
+/// Divides the images of a series by content.
+///
+/// # Errors
+/// No image shows a slice of the body.
+fn slices_of_the_body(series: &Series) -> Result<BodySlices, SeriesRefusal> {
     let mut kinds: BTreeMap<&Content, Vec<usize>> = BTreeMap::new();
     for (index, slice) in series.slices.iter().enumerate() {
         kinds.entry(&slice.content).or_default().push(index);
     }
     let images = kinds.remove(&Content::Slice).unwrap_or_default();
-    let excluded: Vec<ExcludedSlices> = kinds
-        .into_iter()
-        .map(|(content, slices)| {
-            let (code, description) = match content {
-                Content::Slice => ("slices", "slices".to_owned()),
-                Content::Localizer => {
-                    ("localizers", "ImageType (0008,0008) contains LOCALIZER".to_owned())
-                }
-                Content::DosePage => {
-                    ("dose-pages", "ImageType (0008,0008) contains DOSE".to_owned())
-                }
-                Content::ScreenSave => {
-                    ("screen-saves", "ImageType (0008,0008) contains SCREEN SAVE".to_owned())
-                }
-                Content::Projection => (
-                    "projections",
-                    "ImageType (0008,0008) contains MIP, MINIP or PROJECTION IMAGE".to_owned(),
-                ),
-                Content::SecondaryCapture => (
-                    "secondary-captures",
-                    "SOPClassUID (0008,0016) is Secondary Capture".to_owned(),
-                ),
-                Content::Colour => (
-                    "colour-images",
-                    "SamplesPerPixel (0028,0002) or PhotometricInterpretation (0028,0004) \
-                     indicates colour"
-                        .to_owned(),
-                ),
-                Content::OtherModality(modality) => (
-                    "other-modalities",
-                    format!("Modality (0008,0060) is {modality:?}, expected \"CT\""),
-                ),
-            };
-            let plural = if slices.len() == 1 { "" } else { "s" };
-            ExcludedSlices {
-                reason: format!("{} image{plural}: {description}", slices.len()),
-                slices,
-                code,
-            }
-        })
-        .collect();
+    let (mut excluded, mut flags) = (Vec::new(), Vec::new());
+    for (content, slices) in kinds {
+        let Some((code, flag, description)) = exclusion_of(content) else { continue };
+        let plural = if slices.len() == 1 { "" } else { "s" };
+        let reason = format!("{} image{plural}: {description}", slices.len());
+        excluded.push(ExcludedSlices { exclusion: Exclusion { code, reason }, slices });
+        flags.push(flag);
+    }
     if !images.is_empty() {
-        return Ok((images, excluded));
+        return Ok(BodySlices { images, excluded, flags });
     }
     let modality = |index: usize| match &series.slices[index].content {
         Content::OtherModality(modality) => Some(modality.clone()),
@@ -158,14 +178,24 @@ fn slices_of_the_body(series: &Series) -> Result<(Vec<usize>, Vec<ExcludedSlices
     };
     let total = series.slices.len();
     Err(match excluded.as_slice() {
-        [group] if group.code == "localizers" => SeriesRefusal::Localizer { images: total },
-        groups if groups.iter().all(|group| group.code == "other-modalities") => {
+        [group] if group.exclusion.code == ExclusionCode::Localizers => {
+            SeriesRefusal::Localizer { images: total }
+        }
+        groups
+            if groups
+                .iter()
+                .all(|group| group.exclusion.code == ExclusionCode::OtherModalities) =>
+        {
             let found = groups.first().and_then(|group| modality(*group.slices.first()?));
             SeriesRefusal::NotCt { found: found.unwrap_or_else(|| series.origin().modality) }
         }
         groups => SeriesRefusal::NoSlices {
             images: total,
-            kinds: groups.iter().map(|group| group.reason.as_str()).collect::<Vec<_>>().join("; "),
+            kinds: groups
+                .iter()
+                .map(|group| group.exclusion.reason.as_str())
+                .collect::<Vec<_>>()
+                .join("; "),
         },
     })
 }
@@ -222,7 +252,8 @@ fn choose(
                 format!("{} image{plural} with {label}: {refusal}", candidate.slices.len())
             }
         };
-        ExcludedSlices { slices: candidate.slices, code: "other-stack", reason }
+        let exclusion = Exclusion { code: ExclusionCode::OtherStack, reason };
+        ExcludedSlices { slices: candidate.slices, exclusion }
     });
     let excluded = excluded.collect();
     chosen.stack.map(|stack| (stack, excluded, total))

@@ -196,9 +196,12 @@ fn of_two_kernels_under_one_uid_the_first_acquisition_is_read_and_the_other_list
     let kernels: Vec<&str> =
         stack.slices.iter().map(|&index| series.slices[index].marks.kernel.as_str()).collect();
     assert_eq!(kernels, ["B70f"; 6]);
-    assert_eq!((stack.excluded[0].slices.len(), stack.excluded[0].code), (6, "other-stack"));
     assert_eq!(
-        stack.excluded[0].reason,
+        (stack.excluded[0].slices.len(), stack.excluded[0].exclusion.code.to_string()),
+        (6, "other-stack".to_owned())
+    );
+    assert_eq!(
+        stack.excluded[0].exclusion.reason,
         "a stack of 6 slices with ConvolutionKernel (0018,1210) \"B30f\"; the stack of 6 slices with \
          ConvolutionKernel (0018,1210) \"B70f\" is used"
     );

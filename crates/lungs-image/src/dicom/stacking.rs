@@ -7,6 +7,7 @@
 //! ([`super::shear`]), and close enough to the body's axes for flips and a permutation to give the
 //! canonical axial order of [`crate::volume`].
 
+use crate::codes::Flag;
 use crate::volume::Geometry;
 
 use super::plane::{Plane, require};
@@ -42,7 +43,7 @@ pub(super) struct EvenStack {
     pub geometry: Geometry,
     /// From the first slice's centre to the last's.
     pub length_mm: f64,
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 /// Stacks slices of a series.
@@ -97,7 +98,8 @@ pub(super) fn even_stack(
         return Err(SeriesRefusal::TooLarge { slices, rows, columns, limit: MAX_VOXELS });
     }
     let mut turn = turn_to_body(&stacked.directions)?;
-    if let (Orientation::Refuse, Some(plane)) = (rules.orientation, plane_name(turn)) {
+    let reformatted = reformatted_plane(turn);
+    if let (Orientation::Refuse, Some((plane, _))) = (rules.orientation, &reformatted) {
         return Err(SeriesRefusal::NotAxial { plane });
     }
     if turn.from[0] == 0 && turn.flip[0] && shear.is_none() {
@@ -107,12 +109,11 @@ pub(super) fn even_stack(
         turn.flip[0] = false;
     }
     let mut flags = Vec::new();
-    let flag = |name: &str| name.to_owned();
-    flags.extend((!duplicates.is_empty()).then(|| flag("duplicates-dropped")));
-    flags.extend(shear.map(|_| flag("tilt-resheared")));
-    match plane_name(turn) {
-        Some(plane) => flags.push(format!("reformatted-from-{plane}")),
-        None => flags.extend((turn != Turn::NONE).then(|| flag("reoriented"))),
+    flags.extend((!duplicates.is_empty()).then_some(Flag::DuplicatesDropped));
+    flags.extend(shear.map(|_| Flag::TiltResheared));
+    match reformatted {
+        Some((_, flag)) => flags.push(flag),
+        None => flags.extend((turn != Turn::NONE).then_some(Flag::Reoriented)),
     }
     for (axis, flip) in turn.from.into_iter().zip(turn.flip) {
         if flip {
@@ -136,12 +137,12 @@ pub(super) fn even_stack(
     })
 }
 
-/// The name of the plane of images that are not stacked along the body axis.
-fn plane_name(turn: Turn) -> Option<&'static str> {
+/// The name of the plane of images that are not stacked along the body axis, and the flag of their series.
+fn reformatted_plane(turn: Turn) -> Option<(&'static str, Flag)> {
     match turn.from {
         [0, ..] => None,
-        [_, 0, _] => Some("coronal"),
-        _ => Some("sagittal"),
+        [_, 0, _] => Some(("coronal", Flag::ReformattedFromCoronal)),
+        _ => Some(("sagittal", Flag::ReformattedFromSagittal)),
     }
 }
 

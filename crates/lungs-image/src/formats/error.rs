@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::codes::ExclusionCode;
+
 /// The reason why a volume file is excluded: the value found and the value expected.
 ///
-/// [`FormatRefusal::code`] is the short stable name for tables; `Display` is the sentence.
+/// [`FormatRefusal::code`] is the code for tables; `Display` is the sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 pub enum FormatRefusal {
     /// A header value is absent or impossible.
@@ -130,19 +132,19 @@ pub enum FormatRefusal {
 }
 
 impl FormatRefusal {
-    /// Short stable code for tables.
-    pub fn code(&self) -> &'static str {
+    /// Code for tables.
+    pub fn code(&self) -> ExclusionCode {
         match self {
-            Self::BadHeader { .. } => "bad-header",
-            Self::NotOneVolume { .. } => "not-one-volume",
-            Self::Unsupported { .. } => "unsupported-format",
-            Self::Outside { .. } => "data-outside",
-            Self::Sheared { .. } => "gantry-tilt",
-            Self::Oblique { .. } => "oblique",
-            Self::Truncated { .. } => "truncated",
-            Self::Undecodable { .. } => "undecodable",
-            Self::NotHounsfield { .. } | Self::NotNumbers { .. } => "not-hounsfield",
-            Self::Unreadable { .. } => "unreadable",
+            Self::BadHeader { .. } => ExclusionCode::BadHeader,
+            Self::NotOneVolume { .. } => ExclusionCode::NotOneVolume,
+            Self::Unsupported { .. } => ExclusionCode::UnsupportedFormat,
+            Self::Outside { .. } => ExclusionCode::DataOutside,
+            Self::Sheared { .. } => ExclusionCode::GantryTilt,
+            Self::Oblique { .. } => ExclusionCode::Oblique,
+            Self::Truncated { .. } => ExclusionCode::Truncated,
+            Self::Undecodable { .. } => ExclusionCode::Undecodable,
+            Self::NotHounsfield { .. } | Self::NotNumbers { .. } => ExclusionCode::NotHounsfield,
+            Self::Unreadable { .. } => ExclusionCode::Unreadable,
         }
     }
 

@@ -13,6 +13,7 @@ use std::path::{Component, Path};
 
 use super::values::{Element, Stored};
 use super::{DataLocation, Format, FormatRefusal, Packing, VolumeHeader, grid};
+use crate::codes::Flag;
 use crate::volume::Turn;
 use crate::volume::turn::scale;
 
@@ -68,7 +69,7 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     {
         Some(key) => lines.numbers(key, dimensions * dimensions, "the direction of each axis")?,
         None => {
-            flags.push("orientation-assumed".to_owned());
+            flags.push(Flag::OrientationAssumed);
             let number = |at: usize| f64::from(u8::from(at.is_multiple_of(dimensions + 1)));
             (0..dimensions * dimensions).map(number).collect()
         }
@@ -89,7 +90,7 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let field = "TransformMatrix with ElementSpacing";
     let (turn, geometry) = grid::canonical(path, field, stored, steps, origin)?;
     if turn != Turn::NONE {
-        flags.push("reoriented".to_owned());
+        flags.push(Flag::Reoriented);
     }
     let location = lines.location()?;
     let format = Format::MetaImage;

@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::codes::Flag;
 use crate::volume::{Geometry, Turn, Volume};
 use lungs_base::unpack::Gunzip;
 
@@ -74,8 +75,8 @@ pub struct VolumeHeader {
     pub geometry: Geometry,
     /// First and last voxel of the lungs, for our prepared volumes.
     pub lung_box: Option<[[i64; 2]; 3]>,
-    /// Remarks that do not exclude the file, as short stable words.
-    pub flags: Vec<String>,
+    /// Peculiarities that do not exclude the file.
+    pub flags: Vec<Flag>,
     /// The scan from which a prepared volume was made, if a `.json` file describes it.
     pub source: Option<Box<Source>>,
 }

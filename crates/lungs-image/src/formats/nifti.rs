@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::values::{Element, Stored};
 use super::{DataLocation, Format, FormatRefusal, Packing, VolumeHeader, grid};
+use crate::codes::Flag;
 use crate::volume::Turn;
 use lungs_base::unpack::Gunzip;
 
@@ -143,10 +144,10 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let (turn, geometry) = grid::canonical(path, field, stored, steps, lps(3))?;
     let mut flags = Vec::new();
     if is_assumed {
-        flags.push("orientation-assumed".to_owned());
+        flags.push(Flag::OrientationAssumed);
     }
     if turn != Turn::NONE {
-        flags.push("reoriented".to_owned());
+        flags.push(Flag::Reoriented);
     }
     let location = DataLocation { file: None, offset: Some(offset(path, &fields)?), packing };
     let format = Format::Nifti;

@@ -14,6 +14,7 @@ use zip::result::ZipError;
 
 use super::values::{Element, Stored};
 use super::{DataLocation, Format, FormatRefusal, Packing, Source, VolumeHeader, grid};
+use crate::codes::Flag;
 use crate::volume::Turn;
 use lungs_base::unpack;
 
@@ -48,7 +49,7 @@ pub(super) fn header(path: &Path) -> Result<Option<VolumeHeader>, FormatRefusal>
     };
     let (steps, origin) = match spacing {
         None => {
-            flags.push("spacing-assumed".to_owned());
+            flags.push(Flag::SpacingAssumed);
             let mm = ORIGINAL_SPACING_MM;
             ([[0.0, 0.0, mm], [0.0, mm, 0.0], [mm, 0.0, 0.0]], [0.0; 3])
         }

@@ -1,5 +1,6 @@
 use super::testing::{Nifti, TestVolume, gzip, npy, write_npz, zlib};
 use super::*;
+use crate::codes::ExclusionCode;
 use crate::dicom::{self, HuRule};
 use lungs_testing::dicom::{TestSlice, write_series};
 use proptest::prelude::*;
@@ -17,7 +18,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<(ReadVolume, VolumeHeader), FormatRe
 }
 
 /// Code and message of the refusal, without the path, which differs each time.
-fn refusal(name: &str, bytes: &[u8]) -> (&'static str, String) {
+fn refusal(name: &str, bytes: &[u8]) -> (ExclusionCode, String) {
     let refusal = read(name, bytes).unwrap_err();
     let message = refusal.to_string();
     (refusal.code(), message.split_once(name).map(|(_, rest)| rest.to_owned()).unwrap_or(message))

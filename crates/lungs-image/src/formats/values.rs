@@ -6,8 +6,8 @@ use std::path::Path;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use super::{FormatRefusal, Packing, ReadVolume, VolumeHeader};
-use crate::volume::Volume;
+use super::{Format, FormatRefusal, Packing, ReadVolume, VolumeHeader};
+use crate::volume::{Geometry, Turn, Volume};
 use lungs_base::unpack;
 
 /// Attenuation of air, the floor of [`Rounding::Standard`].
@@ -39,6 +39,22 @@ pub enum Element {
 }
 
 impl Element {
+    /// The name in the content hash.
+    fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "U8",
+            Self::I8 => "I8",
+            Self::I16 => "I16",
+            Self::U16 => "U16",
+            Self::I32 => "I32",
+            Self::F32 => "F32",
+            Self::F64 => "F64",
+            Self::U32 => "U32",
+            Self::I64 => "I64",
+            Self::U64 => "U64",
+        }
+    }
+
     /// Bytes of one value.
     pub fn bytes(self) -> usize {
         match self {
@@ -143,10 +159,25 @@ pub(super) fn read(
     })
 }
 
-/// The header values that determine the meaning of stored values, as text for the content hash.
+/// The header values that determine the meaning of stored values, as text for the content hash. Prepared series are
+/// found by this hash, so the text never changes for headers that exist; names of types and fields in Rust do not
+/// change it.
 fn meaning(header: &VolumeHeader) -> String {
     let VolumeHeader { format, stored, values, turn, geometry, lung_box, .. } = header;
-    format!("{format:?} {stored:?} {values:?} {turn:?} {geometry:?} {lung_box:?}\n")
+    let format = match format {
+        Format::Nifti => "Nifti",
+        Format::MetaImage => "MetaImage",
+        Format::Prepared => "Prepared",
+    };
+    let Stored { element, big_endian, slope, intercept } = values;
+    let element = element.name();
+    let Turn { from, flip } = turn;
+    let Geometry { spacing_mm, origin_mm, axes } = geometry;
+    format!(
+        "{format} {stored:?} Stored {{ element: {element}, big_endian: {big_endian}, slope: {slope:?}, \
+         intercept: {intercept:?} }} Turn {{ from: {from:?}, flip: {flip:?} }} \
+         Geometry {{ spacing_mm: {spacing_mm:?}, origin_mm: {origin_mm:?}, axes: {axes:?} }} {lung_box:?}\n"
+    )
 }
 
 /// Reads until the buffer is full or the source ends.
@@ -217,5 +248,48 @@ fn number(value: f32, rounding: Rounding) -> i16 {
     match rounding {
         Rounding::Standard => (value.round() as i16).max(AIR_HU),
         Rounding::Lungs015 => value as i16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::DataLocation;
+
+    /// Other text would leave every existing cache entry of a volume file unused.
+    #[test]
+    fn the_text_of_a_header_never_changes() {
+        let header = VolumeHeader {
+            format: Format::MetaImage,
+            stored: [5, 4, 6],
+            values: Stored {
+                element: Element::I16,
+                big_endian: false,
+                slope: 1.0,
+                intercept: -1024.0,
+            },
+            location: DataLocation { file: None, offset: None, packing: Packing::None },
+            turn: Turn { from: [0, 2, 1], flip: [false, true, false] },
+            geometry: Geometry {
+                spacing_mm: [2.5, 0.7, 0.8],
+                origin_mm: [-100.0, 0.0, 1e-7],
+                axes: [[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [1.0, 0.0, 0.0]],
+            },
+            lung_box: Some([[0, 4], [-1, 3], [2, 5]]),
+            flags: Vec::new(),
+            source: None,
+        };
+        assert_eq!(
+            meaning(&header),
+            "MetaImage [5, 4, 6] Stored { element: I16, big_endian: false, slope: 1.0, intercept: -1024.0 } \
+             Turn { from: [0, 2, 1], flip: [false, true, false] } Geometry { spacing_mm: [2.5, 0.7, 0.8], \
+             origin_mm: [-100.0, 0.0, 1e-7], axes: [[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [1.0, 0.0, 0.0]] } \
+             Some([[0, 4], [-1, 3], [2, 5]])\n"
+        );
+        let VolumeHeader { format, stored, values, turn, geometry, lung_box, .. } = &header;
+        assert_eq!(
+            meaning(&header),
+            format!("{format:?} {stored:?} {values:?} {turn:?} {geometry:?} {lung_box:?}\n")
+        );
     }
 }

@@ -10,11 +10,9 @@ use rayon::prelude::*;
 
 use super::facts::{Facts, FileEntry, FolderFacts, Stamp};
 use super::{ExcludedImages, Grid, Image, ImageFile, ImageRefusal, Kind, ScanResult};
+use crate::codes::{Exclusion, ExclusionCode, Flag};
 use crate::dicom::{self, Problem, Series, StackRules};
 use crate::formats::{self, FormatRefusal, Source, VolumeHeader};
-
-/// Flag of an image with identical copies in other files.
-const COPIES: &str = "copies-counted-once";
 
 /// Divides the files of all folders into images, problems and skipped files.
 pub(super) fn group(
@@ -98,19 +96,22 @@ fn series_image(
         flags.clone_from(&stack.flags);
         excluded.extend(stack.excluded.iter().map(|part| ExcludedImages {
             slices: part.slices.len(),
-            reason: format!("{}: {}", part.code, part.reason),
+            exclusion: part.exclusion.clone(),
         }));
         let copies = copies_by_folder(&stack.duplicates, &folder_indices);
         if !copies.is_empty() {
-            flags.push(COPIES.to_owned());
+            flags.push(Flag::CopiesCountedOnce);
         }
         excluded.extend(copies.into_iter().map(|(folder_index, slices)| ExcludedImages {
             slices,
-            reason: format!(
-                "copies: {} holds {} identical to {} in another folder; each slice is used once",
-                folders[folder_index].0.display(),
-                if slices == 1 { "a slice".to_owned() } else { format!("{slices} slices") },
-                if slices == 1 { "one" } else { "slices" }
+            exclusion: Exclusion::new(
+                ExclusionCode::Copies,
+                format_args!(
+                    "{} holds {} identical to {} in another folder; each slice is used once",
+                    folders[folder_index].0.display(),
+                    if slices == 1 { "a slice".to_owned() } else { format!("{slices} slices") },
+                    if slices == 1 { "one" } else { "slices" }
+                ),
             ),
         }));
     }
@@ -125,7 +126,7 @@ fn series_image(
         kind: Kind::Dicom,
         series_uid: series.series_uid,
         patient_id: origin.patient_id,
-        exam_id: origin.study_uid,
+        exam_id: origin.exam_id,
         study_date: origin.study_date,
         kernel: origin.kernel,
         manufacturer: origin.manufacturer,
@@ -261,14 +262,17 @@ impl VolumeFile<'_> {
         let source = source.unwrap_or_else(|| Source { series_uid, ..Source::default() });
         let mut flags = header.map_or_else(|_| Vec::new(), |header| header.flags.clone());
         if !self.copies.is_empty() {
-            flags.push(COPIES.to_owned());
+            flags.push(Flag::CopiesCountedOnce);
         }
         let copy = |path: &PathBuf| ExcludedImages {
             slices: grid.as_ref().map_or(0, |grid| grid.slices),
-            reason: format!(
-                "copies: {} holds the same volume as {}; the volume is used once",
-                path.display(),
-                self.path.display()
+            exclusion: Exclusion::new(
+                ExclusionCode::Copies,
+                format_args!(
+                    "{} holds the same volume as {}; the volume is used once",
+                    path.display(),
+                    self.path.display()
+                ),
             ),
         };
         let excluded = self.copies.iter().map(copy).collect();

@@ -27,6 +27,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::codes::{Exclusion, ExclusionCode, Flag};
 use crate::dicom::{Problem, SeriesRefusal};
 use crate::formats::{Format, FormatRefusal, VolumeHeader};
 use crate::volume::Geometry;
@@ -87,8 +88,8 @@ pub struct Image {
     pub grid: Result<Grid, ImageRefusal>,
     /// The files, in order.
     pub files: Vec<ImageFile>,
-    /// Remarks that do not exclude the image, as short stable words.
-    pub flags: Vec<String>,
+    /// Peculiarities that do not exclude the image.
+    pub flags: Vec<Flag>,
     /// Images of the series that are not in the volume.
     pub excluded: Vec<ExcludedImages>,
 }
@@ -98,8 +99,8 @@ pub struct Image {
 pub struct ExcludedImages {
     /// Number of images.
     pub slices: usize,
-    /// A short stable code, a colon, and a sentence.
-    pub reason: String,
+    /// Why they are not in the volume.
+    pub exclusion: Exclusion,
 }
 
 /// The kind of an image.
@@ -183,8 +184,8 @@ pub enum ImageRefusal {
 }
 
 impl ImageRefusal {
-    /// Short stable code for tables.
-    pub fn code(&self) -> &'static str {
+    /// Code for tables.
+    pub fn code(&self) -> ExclusionCode {
         match self {
             Self::Series(refusal) => refusal.code(),
             Self::File(refusal) => refusal.code(),

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
+use crate::codes::ExclusionCode;
+
 /// The kind of a skipped file or folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,19 +90,19 @@ impl SkippedKind {
         }
     }
 
-    /// Short stable code for tables.
-    pub fn code(self) -> &'static str {
+    /// Code for tables.
+    pub fn code(self) -> ExclusionCode {
         match self {
-            Self::Compressed => "compressed",
-            Self::Archive => "archive",
-            Self::HiddenFolder => "hidden-folder",
-            Self::CacheFolder => "cache-folder",
-            Self::HiddenFile => "hidden-file",
-            Self::Dicomdir => "dicomdir",
-            Self::Table => "table",
-            Self::Picture => "picture",
-            Self::Document => "document",
-            Self::Other => "other",
+            Self::Compressed => ExclusionCode::Compressed,
+            Self::Archive => ExclusionCode::Archive,
+            Self::HiddenFolder => ExclusionCode::HiddenFolder,
+            Self::CacheFolder => ExclusionCode::CacheFolder,
+            Self::HiddenFile => ExclusionCode::HiddenFile,
+            Self::Dicomdir => ExclusionCode::Dicomdir,
+            Self::Table => ExclusionCode::Table,
+            Self::Picture => ExclusionCode::Picture,
+            Self::Document => ExclusionCode::Document,
+            Self::Other => ExclusionCode::Other,
         }
     }
 

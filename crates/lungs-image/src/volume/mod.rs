@@ -29,7 +29,7 @@ pub use affine::{Affine, resample_affine};
 pub use components::{Components, Connectivity, Region, fill_holes_2d};
 pub use crop::{crop, crop_original};
 pub use lungs::{
-    LungFlag, LungLimits, Lungs, SegmentationError, segment_lungs, segment_lungs_original,
+    LungLimits, Lungs, SegmentationError, segment_lungs, segment_lungs_original,
     segment_lungs_within,
 };
 pub use mask::{BoundingBox, Mask};

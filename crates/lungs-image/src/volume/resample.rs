@@ -12,11 +12,14 @@
 
 use thiserror::Error;
 
+use serde::{Deserialize, Serialize};
+
 use super::spline::{self, AxisPlan};
 use super::{Geometry, Volume};
 
 /// The interpolation between voxel centres.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Interpolation {
     /// The interpolating cubic B-spline (Unser 1999), as in `scipy.ndimage.zoom(order=3)`.
     #[default]

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Largest angle between an image axis and its body axis.
 const OBLIQUE_LIMIT_DEGREES: f64 = 20.0;
 
-/// A permutation and reflection of array axes. Content hashes include its debug text, so its name and
-/// fields must not change.
+/// A permutation and reflection of array axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// The stored axis of depth, height and width.

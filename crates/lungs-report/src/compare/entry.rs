@@ -7,7 +7,7 @@ use super::Cell;
 use lungs_spec::results::{
     MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
 };
-use lungs_spec::spec::{Part, Spec};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{Estimate, Evaluation, Interval};
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) struct Entry {
     /// Predictions on the split that is compared.
     pub rows: Vec<PredictionRow>,
     /// Metrics by split, as in `evaluation.json`.
-    pub parts: BTreeMap<String, Evaluation>,
+    pub splits: BTreeMap<String, Evaluation>,
     pub selected_epoch: Option<usize>,
     pub metrics: Vec<MetricsRow>,
     seconds: Option<f64>,
@@ -29,34 +29,34 @@ pub(super) struct Entry {
 
 /// The split that is compared: the test split when all runs have one, else validation. `None` means
 /// out-of-fold exams, when a run is a cross-validation.
-pub(super) fn common_part(runs: &[RunFolder]) -> Result<Option<Part>, ReportError> {
+pub(super) fn common_split(runs: &[RunFolder]) -> Result<Option<SplitName>, ReportError> {
     let (mut all_tested, mut any_folds) = (true, false);
     for run in runs {
         if run.spec()?.is_of_all_folds() {
             any_folds = true
         } else {
-            all_tested &= summary(run)?.parts.contains_key("test")
+            all_tested &= summary(run)?.splits.contains_key("test")
         }
     }
     Ok(match (any_folds, all_tested) {
         (true, _) => None,
-        (_, true) => Some(Part::Test),
-        _ => Some(Part::Valid),
+        (_, true) => Some(SplitName::Test),
+        _ => Some(SplitName::Valid),
     })
 }
 
 /// The name of a split in a sentence.
-pub(super) fn split_name(part: Option<Part>) -> &'static str {
-    match part {
+pub(super) fn split_name(split: Option<SplitName>) -> &'static str {
+    match split {
         None => "out-of-fold",
-        Some(Part::Train) => "training",
-        Some(Part::Valid) => "validation",
-        Some(Part::Test) => "test",
+        Some(SplitName::Train) => "training",
+        Some(SplitName::Valid) => "validation",
+        Some(SplitName::Test) => "test",
     }
 }
 
 impl Entry {
-    pub fn read(run: &RunFolder, part: Option<Part>) -> Result<Self, ReportError> {
+    pub fn read(run: &RunFolder, split: Option<SplitName>) -> Result<Self, ReportError> {
         let spec = run.spec()?;
         let optional = |path: std::path::PathBuf| path.is_file().then_some(path);
         if spec.is_of_all_folds() {
@@ -67,7 +67,7 @@ impl Entry {
                 name: run.name(),
                 spec,
                 rows: read_csv(&run.pooled_predictions())?,
-                parts: BTreeMap::from([("out-of-fold".to_owned(), pooled)]),
+                splits: BTreeMap::from([("out-of-fold".to_owned(), pooled)]),
                 selected_epoch: None,
                 metrics: Vec::new(),
                 seconds: seconds.sum(),
@@ -77,8 +77,9 @@ impl Entry {
         }
         let summary = summary(run)?;
         // Compared with a cross-validation, a single run uses its own test split, else validation.
-        let own_split = if summary.parts.contains_key("test") { Part::Test } else { Part::Valid };
-        let file = run.predictions(part.unwrap_or(own_split), summary.selected_epoch);
+        let own_split =
+            if summary.splits.contains_key("test") { SplitName::Test } else { SplitName::Valid };
+        let file = run.predictions(split.unwrap_or(own_split), summary.selected_epoch);
         let timings: Vec<TimingRow> = match optional(run.table(Table::Timings)) {
             Some(path) => read_csv(&path)?,
             None => Vec::new(),
@@ -87,7 +88,7 @@ impl Entry {
             name: run.name(),
             spec,
             rows: read_csv(&file)?,
-            parts: summary.parts,
+            splits: summary.splits,
             selected_epoch: Some(summary.selected_epoch),
             metrics: read_csv(&run.table(Table::Metrics))?,
             seconds: training_seconds(run),
@@ -107,14 +108,14 @@ impl Entry {
         if let Some(epoch) = self.selected_epoch {
             cells.push(("selected epoch".to_owned(), count(epoch)));
         }
-        for (part, evaluation) in &self.parts {
+        for (split, evaluation) in &self.splits {
             let exams = format!("{} ({} positive)", evaluation.exams, evaluation.positives);
             let exams = Cell { text: exams, ..count(evaluation.exams) };
-            cells.push((format!("{part} exams"), exams));
+            cells.push((format!("{split} exams"), exams));
             let auc = &evaluation.auc;
             let cell = number(auc.value, auc.interval.as_ref());
             cells.push((
-                format!("{part} AUC"),
+                format!("{split} AUC"),
                 Cell { text: auc_with_interval(evaluation), ..cell },
             ));
             let accuracy = &evaluation.accuracy;
@@ -127,10 +128,10 @@ impl Entry {
                 ("calibration error", estimate(&evaluation.calibration.expected_calibration_error)),
                 ("calibration slope", estimate(&evaluation.calibration.slope)),
             ] {
-                cells.push((format!("{part} {name}"), cell));
+                cells.push((format!("{split} {name}"), cell));
             }
         }
-        if let Some(last) = self.metrics.iter().rfind(|row| row.split == Part::Valid) {
+        if let Some(last) = self.metrics.iter().rfind(|row| row.split == SplitName::Valid) {
             let auc = last.auc_low.zip(last.auc_high);
             let text = number(last.auc, None).text;
             let text = match auc {

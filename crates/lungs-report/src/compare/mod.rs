@@ -31,7 +31,8 @@ pub struct Comparison {
     /// `experiment/stamp-hash` of each run.
     pub runs: Vec<String>,
     /// Name of the split that is compared.
-    pub part: String,
+    #[serde(rename = "part")]
+    pub split: String,
     /// Spec keys that affect results and differ, with the value in each run.
     pub differences: Vec<KeyDifference>,
     /// Metrics of each run.
@@ -136,9 +137,9 @@ pub struct CompareOptions {
 /// When a run is not finished or cannot be read, when two runs have different labels for an exam, or when
 /// their exams differ and [`CompareOptions::common`] is not set.
 pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison, ReportError> {
-    let part = entry::common_part(runs)?;
+    let split = entry::common_split(runs)?;
     let entries: Vec<Entry> =
-        runs.iter().map(|run| Entry::read(run, part)).collect::<Result<_, _>>()?;
+        runs.iter().map(|run| Entry::read(run, split)).collect::<Result<_, _>>()?;
     let specs: Vec<Spec> = entries.iter().map(|entry| entry.spec.clone()).collect();
     let metrics = metrics(&entries);
     let groups = group(&specs);
@@ -153,7 +154,7 @@ pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison
     }
     Ok(Comparison {
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
-        part: entry::split_name(part).to_owned(),
+        split: entry::split_name(split).to_owned(),
         differences: differences(&specs).into_iter().map(KeyDifference::from).collect(),
         groups: if has_repetitions {
             groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &metrics)).collect()
@@ -251,7 +252,7 @@ impl Comparison {
 
     /// A warning about selection bias, when the validation split is compared.
     pub fn caution(&self) -> Option<&'static str> {
-        (self.part == "validation").then_some(
+        (self.split == "validation").then_some(
             "Each run's epoch was selected on these validation exams, so the metrics are biased upwards; for a \
              paper, compare on a test split (split.test) or by cross-validation (split.folds).",
         )

@@ -4,7 +4,7 @@ use super::super::page::{Page, counted, number};
 use super::super::plot::{Drawing, overlaid_calibration, overlaid_losses, roc_curves};
 use super::super::roc_of;
 use super::Comparison;
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 use lungs_stats::equal_count_bins;
 use maud::{Markup, PreEscaped, html};
 
@@ -54,7 +54,7 @@ pub fn comparison_page(comparison: &Comparison) -> String {
     let lead = format!(
         "{} compared on their {} exams.",
         counted(comparison.runs.len(), "run", "runs"),
-        comparison.part
+        comparison.split
     );
     Page { title: "Comparison of runs", lead: &lead, body, style: STYLE, script: "" }.to_html()
 }
@@ -130,7 +130,7 @@ pub(super) fn overlaid_roc(comparison: &Comparison) -> Drawing {
             roc_of(&format!("{label}{epoch}"), &entry.rows)
         })
         .collect();
-    roc_curves(&format!("ROC, {} exams", comparison.part), &curves)
+    roc_curves(&format!("ROC, {} exams", comparison.split), &curves)
 }
 
 fn calibration(comparison: &Comparison) -> Drawing {
@@ -138,7 +138,7 @@ fn calibration(comparison: &Comparison) -> Drawing {
     let runs: Vec<_> = entries
         .map(|(entry, label)| {
             let probabilities: Vec<f64> = entry.rows.iter().map(|row| row.probability).collect();
-            let labels: Vec<bool> = entry.rows.iter().map(|row| row.label == 1).collect();
+            let labels: Vec<bool> = entry.rows.iter().map(|row| row.label).collect();
             let usable = probabilities.iter().all(|p| (0.0..=1.0).contains(p));
             let bins = if usable {
                 equal_count_bins(&probabilities, &labels, 10, 0.95)
@@ -148,14 +148,14 @@ fn calibration(comparison: &Comparison) -> Drawing {
             (label, bins)
         })
         .collect();
-    overlaid_calibration(&format!("Calibration, {} exams", comparison.part), &runs)
+    overlaid_calibration(&format!("Calibration, {} exams", comparison.split), &runs)
 }
 
 fn losses(comparison: &Comparison) -> Drawing {
     let entries = comparison.entries.iter().zip(comparison.labels()).take(MAX_CURVES);
     let runs: Vec<_> = entries
         .map(|(entry, label)| {
-            let valid = entry.metrics.iter().filter(|row| row.split == Part::Valid);
+            let valid = entry.metrics.iter().filter(|row| row.split == SplitName::Valid);
             let epoch = |epoch: usize| u32::try_from(epoch).unwrap_or(u32::MAX);
             (label, valid.map(|row| (epoch(row.epoch), row.loss)).collect())
         })

@@ -4,7 +4,7 @@ use super::super::ReportError;
 use super::CompareOptions;
 use super::entry::{Entry, split_name};
 use lungs_spec::results::PredictionRow;
-use lungs_spec::spec::{LossName, Part, Spec, differences};
+use lungs_spec::spec::{LossName, Spec, SplitName, differences};
 use lungs_stats::{PairedAucs, auc_with_interval, delong_paired, holm};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ impl Pair {
 }
 
 fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, ReportError> {
-    let key = |row: &PredictionRow| (row.patient.clone(), row.exam.clone());
+    let key = |row: &PredictionRow| (row.patient_id.clone(), row.exam_id.clone());
     let first_rows: BTreeMap<_, &PredictionRow> =
         first.rows.iter().map(|row| (key(row), row)).collect();
     let shared: Vec<(&PredictionRow, &PredictionRow)> =
@@ -116,7 +116,7 @@ fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, R
     }
     let a: Vec<f64> = shared.iter().map(|(first, _)| first.logit).collect();
     let b: Vec<f64> = shared.iter().map(|(_, other)| other.logit).collect();
-    let labels: Vec<bool> = shared.iter().map(|(first, _)| first.label == 1).collect();
+    let labels: Vec<bool> = shared.iter().map(|(first, _)| first.label).collect();
     let aucs = delong_paired(&b, &a, &labels, 0.95);
     let reason = match &aucs {
         None => Some(format!(
@@ -184,14 +184,14 @@ fn sentence(
 }
 
 fn compared_split(entry: &Entry) -> &'static str {
-    if entry.parts.contains_key("out-of-fold") {
+    if entry.splits.contains_key("out-of-fold") {
         return split_name(None);
     }
-    let count = |split: &str| entry.parts.get(split).map(|metrics| metrics.exams);
+    let count = |split: &str| entry.splits.get(split).map(|metrics| metrics.exams);
     if count("test") == Some(entry.rows.len()) && count("test").is_some() {
-        split_name(Some(Part::Test))
+        split_name(Some(SplitName::Test))
     } else {
-        split_name(Some(Part::Valid))
+        split_name(Some(SplitName::Valid))
     }
 }
 

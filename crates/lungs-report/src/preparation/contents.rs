@@ -1,10 +1,11 @@
 //! Content and order of the preparation page: excluded series by reason, prepared series by flags.
 
+use super::Preparation;
 use super::figures::distributions;
 use super::refusals::{Group, exclusions};
 use super::sheet::{SCRIPT, STYLE, sheet};
-use super::{Preparation, Weight, flags, words};
 use crate::page::{Page, counted};
+use lungs_image::codes::Weight;
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::{Row, Status};
 use maud::{Markup, html};
@@ -28,24 +29,26 @@ impl<'a> Contents<'a> {
         let paths: BTreeMap<&str, &str> = preparation
             .cohort
             .iter()
-            .filter(|row| !row.series.is_empty())
-            .map(|row| (row.series.as_str(), row.path.as_str()))
+            .filter(|row| !row.series_uid.is_empty())
+            .map(|row| (row.series_uid.as_str(), row.path.as_str()))
             .collect();
         let preparation_uids: BTreeSet<&str> =
             preparation.rows.iter().map(|row| row.series_uid.as_str()).collect();
         let excluded = preparation.rows.iter().filter(|row| row.status == Status::Refused);
-        let excluded = excluded.map(|row| {
+        let excluded = excluded.filter_map(|row| {
             let path = paths.get(row.series_uid.as_str()).copied().unwrap_or_default();
             let (patient, series) = (row.patient_id.as_str(), row.series_uid.as_str());
-            (row.code.as_str(), [patient, series, path, row.reason.as_str()])
+            Some((row.code.as_ref()?, [patient, series, path, row.reason.as_str()]))
         });
         let excluded_before = preparation.cohort.iter().filter(|row| {
-            let has_reason = !row.reason.is_empty() && !row.chosen && !row.is_passed_over();
-            has_reason && (row.series.is_empty() || !preparation_uids.contains(row.series.as_str()))
+            let is_excluded = !row.chosen && !row.is_passed_over();
+            is_excluded
+                && (row.series_uid.is_empty()
+                    || !preparation_uids.contains(row.series_uid.as_str()))
         });
-        let excluded_before = excluded_before.map(|row| {
-            let (code, reason) = row.reason.split_once(':').unwrap_or((&row.reason, ""));
-            (code, [row.patient.as_str(), &row.series, &row.path, reason.trim()])
+        let excluded_before = excluded_before.filter_map(|row| {
+            let entry = [row.patient_id.as_str(), &row.series_uid, &row.path, &row.reason];
+            Some((row.code.as_ref()?, entry))
         });
         let mut prepared: Vec<&Row> =
             preparation.rows.iter().filter(|row| row.status == Status::Prepared).collect();
@@ -61,7 +64,7 @@ impl<'a> Contents<'a> {
 
 /// Sort key of prepared rows; the file name makes it unique.
 fn order(row: &Row) -> (std::cmp::Reverse<(usize, usize)>, &str, &str, &str) {
-    let weights: Vec<Weight> = flags(&row.flags).map(|flag| words(flag).weight).collect();
+    let weights: Vec<Weight> = row.flags.iter().map(|flag| flag.words().weight).collect();
     let inspect = weights.iter().filter(|weight| **weight == Weight::Look).count();
     let first = std::cmp::Reverse((inspect, weights.len()));
     (first, &row.patient_id, &row.series_uid, &row.cache_file)
@@ -108,12 +111,13 @@ struct Summary {
 
 impl Summary {
     fn of(preparation: &Preparation, contents: &Contents<'_>) -> Self {
-        let is_series = |row: &&CohortRow| !row.series.is_empty() && !row.path.is_empty();
-        let in_cohort = preparation.cohort.iter().filter(is_series).map(|row| row.series.as_str());
+        let is_series = |row: &&CohortRow| !row.series_uid.is_empty() && !row.path.is_empty();
+        let in_cohort =
+            preparation.cohort.iter().filter(is_series).map(|row| row.series_uid.as_str());
         let in_preparation = preparation.rows.iter().map(|row| row.series_uid.as_str());
         let total =
             |groups: &[Group<'_>]| groups.iter().map(|group| group.entries.len()).sum::<usize>();
-        let is_flagged = |row: &&&Row| flags(&row.flags).next().is_some();
+        let is_flagged = |row: &&&Row| !row.flags.is_empty();
         Self {
             found: in_cohort.chain(in_preparation).collect::<BTreeSet<_>>().len(),
             prepared: contents.prepared.len(),

@@ -1,6 +1,5 @@
 //! Histograms of spacing, slices, lung volume and HU over all series, which show outliers.
 
-use super::flags;
 use crate::plot::{Distribution, distribution_histogram};
 use lungs_study::prepare::{Row, Status};
 use maud::{Markup, PreEscaped, html};
@@ -47,7 +46,7 @@ pub(super) fn distributions(rows: &[Row]) -> Markup {
 
 /// The values of unflagged, flagged and excluded series.
 fn grouped(rows: &[Row], value: Value) -> [Vec<f64>; 3] {
-    let group = |row: &Row| match (row.status, flags(&row.flags).next()) {
+    let group = |row: &Row| match (row.status, row.flags.first()) {
         (Status::Refused, _) => 2,
         (Status::Prepared, Some(_)) => 1,
         (Status::Prepared, None) => 0,

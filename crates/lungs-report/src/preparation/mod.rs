@@ -11,7 +11,6 @@
 
 mod contents;
 mod figures;
-mod glossary;
 mod naming;
 mod refusals;
 mod sheet;
@@ -23,7 +22,7 @@ use super::page::folder_link;
 use super::run_page::Namer;
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv};
-use lungs_study::cohort::CohortRow;
+use lungs_study::cohort::{CohortRow, read_cohort};
 use lungs_study::prepare::{Row, Status};
 use naming::anonymised;
 use std::collections::BTreeMap;
@@ -32,7 +31,6 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 pub use contents::preparation_page;
-pub use glossary::{Weight, Words, flags, words};
 
 /// The data of the page.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -124,7 +122,7 @@ pub fn redraw_preparation(run: &RunFolder, cache: &Path) -> Result<Option<PathBu
     if !tables.iter().all(|table| table.is_file()) {
         return Ok(None);
     }
-    let (rows, cohort): (Vec<Row>, Vec<CohortRow>) = (read_csv(&tables[0])?, read_csv(&tables[1])?);
+    let (rows, cohort): (Vec<Row>, _) = (read_csv(&tables[0])?, read_cohort(&tables[1])?);
     let cohort_text = std::fs::read(&tables[1]).map_err(|error| ResultsError::Read {
         path: tables[1].clone(),
         message: error.to_string(),

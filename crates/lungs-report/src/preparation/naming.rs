@@ -1,6 +1,7 @@
 //! Anonymised tables, for pages that may be shared.
 
 use crate::run_page::Namer;
+use lungs_image::codes::ExclusionCode;
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::Row;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ pub(super) fn anonymised(
 ) -> (Vec<Row>, Vec<CohortRow>) {
     let mut series_names = BTreeMap::<&str, String>::new();
     for (number, row) in (1..).zip(cohort) {
-        series_names.insert(&row.series, format!("cohort {number}"));
+        series_names.insert(&row.series_uid, format!("cohort {number}"));
     }
     for (number, row) in (1..).zip(rows) {
         series_names.insert(&row.series_uid, format!("row {number}"));
@@ -27,29 +28,31 @@ pub(super) fn anonymised(
         uid => series_names.get(uid).cloned().unwrap_or_default(),
     };
     let paths: BTreeMap<&str, &str> =
-        cohort.iter().map(|row| (row.series.as_str(), row.path.as_str())).collect();
+        cohort.iter().map(|row| (row.series_uid.as_str(), row.path.as_str())).collect();
     let anonymous_rows = rows.iter().map(|row| {
         let path = paths.get(row.series_uid.as_str()).copied().unwrap_or_default();
-        let names = [&row.patient_id, &row.study_uid, &row.series_uid, path];
+        let names = [&row.patient_id, &row.exam_id, &row.series_uid, path];
         Row {
             patient_id: namer.patient(&row.patient_id),
-            study_uid: String::new(),
+            exam_id: String::new(),
             series_uid: series(&row.series_uid),
+            code: row.code.as_ref().map(scrub_code),
             reason: scrub(&row.reason, &names),
             ..row.clone()
         }
     });
     let anonymous_cohort = (1..).zip(cohort).map(|(number, row)| {
-        let names = [&*row.patient, &row.exam, &row.series, &row.path];
+        let names = [&*row.patient_id, &row.exam_id, &row.series_uid, &row.path];
         // A file without a series is identified by its row only.
         let path =
-            if row.series.is_empty() { format!("cohort {number}") } else { HIDDEN.to_owned() };
+            if row.series_uid.is_empty() { format!("cohort {number}") } else { HIDDEN.to_owned() };
         CohortRow {
-            patient: namer.patient(&row.patient),
-            exam: String::new(),
+            patient_id: namer.patient(&row.patient_id),
+            exam_id: String::new(),
             study_date: String::new(),
-            series: series(&row.series),
+            series_uid: series(&row.series_uid),
             path,
+            code: row.code.as_ref().map(scrub_code),
             reason: scrub(&row.reason, &names),
             ..row.clone()
         }
@@ -57,14 +60,20 @@ pub(super) fn anonymised(
     (anonymous_rows.collect(), anonymous_cohort.collect())
 }
 
-/// A reason without possible names: words of letters and plain numbers stay unless they occur in `names`.
-/// The code before the first colon stays.
-fn scrub(reason: &str, names: &[&str]) -> String {
-    if let Some((code, rest)) = reason.split_once(": ")
-        && code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
-    {
-        return format!("{code}: {}", scrub(rest, names));
+/// A code without possible names: a code of another version stays if it is spelled as a code.
+fn scrub_code(code: &ExclusionCode) -> ExclusionCode {
+    match code {
+        ExclusionCode::Unknown(text)
+            if !text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-') =>
+        {
+            ExclusionCode::Unknown(HIDDEN.to_owned())
+        }
+        code => code.clone(),
     }
+}
+
+/// A reason without possible names: words of letters and plain numbers stay unless they occur in `names`.
+fn scrub(reason: &str, names: &[&str]) -> String {
     // Shorter components identify nobody and occur as words and numbers in every sentence.
     const MIN_LENGTH: usize = 4;
     let parts = names.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));

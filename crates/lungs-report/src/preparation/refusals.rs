@@ -1,8 +1,8 @@
 //! The sections on excluded series and unused files, by reason.
 
 use super::contents::Contents;
-use super::{Weight, words};
 use crate::page::short_uid;
+use lungs_image::codes::{ExclusionCode, Weight};
 use lungs_study::cohort::CohortRow;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -20,15 +20,15 @@ pub(super) type Entry<'a> = [&'a str; 4];
 /// All entries with one reason.
 pub(super) struct Group<'a> {
     /// The reason code of the tables.
-    pub code: &'a str,
+    pub code: &'a ExclusionCode,
     /// Sorted by patient, series and path.
     pub entries: Vec<Entry<'a>>,
 }
 
 impl<'a> Group<'a> {
     /// Groups entries by code: reasons to inspect first, then the largest groups.
-    pub fn by_code(entries: impl Iterator<Item = (&'a str, Entry<'a>)>) -> Vec<Self> {
-        let mut groups = BTreeMap::<&str, Vec<Entry<'_>>>::new();
+    pub fn by_code(entries: impl Iterator<Item = (&'a ExclusionCode, Entry<'a>)>) -> Vec<Self> {
+        let mut groups = BTreeMap::<&ExclusionCode, Vec<Entry<'_>>>::new();
         for (code, entry) in entries {
             groups.entry(code).or_default().push(entry);
         }
@@ -40,7 +40,7 @@ impl<'a> Group<'a> {
             })
             .collect();
         groups.sort_by_key(|group| {
-            let first = std::cmp::Reverse((words(group.code).weight, group.entries.len()));
+            let first = std::cmp::Reverse((group.code.words().weight, group.entries.len()));
             (first, group.code)
         });
         groups
@@ -75,12 +75,11 @@ fn unused_files(rows: &[&CohortRow]) -> Markup {
             table.reasons {
                 thead { tr { th { "Files" } th { "Kind" } th { "First file" } th { "Note" } } }
                 tbody { @for row in rows {
-                    @let (code, reason) = row.reason.split_once(':').unwrap_or((&row.reason, ""));
                     tr {
                         td { (row.slices) }
-                        td { (words(code).name) }
+                        td { (row.code.as_ref().map(|code| code.words().name).unwrap_or_default()) }
                         td.path { (row.path) }
-                        td { (reason.split_once(';').map_or("", |(_, remedy)| remedy.trim())) }
+                        td { (row.reason.split_once(';').map_or("", |(_, remedy)| remedy.trim())) }
                     }
                     "\n"
                 } }
@@ -90,13 +89,13 @@ fn unused_files(rows: &[&CohortRow]) -> Markup {
 }
 
 fn tables(groups: &[Group<'_>]) -> Markup {
-    let to_inspect = groups.iter().filter(|group| words(group.code).weight == Weight::Look);
+    let to_inspect = groups.iter().filter(|group| group.code.words().weight == Weight::Look);
     let open = to_inspect.map(|group| group.entries.len()).sum::<usize>() <= MAX_OPEN_ROWS;
     html! { @for group in groups { (table(group, open)) } }
 }
 
 fn table(group: &Group<'_>, open: bool) -> Markup {
-    let words = words(group.code);
+    let words = group.code.words();
     let inspect = words.weight == Weight::Look;
     html! {
         details class=[inspect.then_some("bad")] open[inspect && open] {

@@ -1,8 +1,9 @@
 //! The contact sheet: one picture per series with its geometry, lung volumes and flags.
 
 use super::figures::lung_ml;
-use super::{Pictures, Preparation, Weight, flags, picture_name, words};
+use super::{Pictures, Preparation, picture_name};
 use crate::page::{counted, link, number, short_uid};
+use lungs_image::codes::{Flag, Weight, Words};
 use lungs_study::prepare::Row;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ fn legend(rows: &[&Row]) -> Markup {
         @if !counts.is_empty() {
             dl.flags {
                 @for ((_, flag), count) in counts {
-                    @let words = words(flag);
+                    @let words = flag.words();
                     div class=(class(words.weight)) {
                         dt { span.count { (count) } " " (words.name) }
                         dd { (words.meaning) }
@@ -72,10 +73,10 @@ fn legend(rows: &[&Row]) -> Markup {
 }
 
 /// Number of rows with each flag, flags to inspect first.
-fn counts<'a>(rows: &[&'a Row]) -> BTreeMap<(std::cmp::Reverse<Weight>, &'a str), usize> {
+fn counts<'a>(rows: &[&'a Row]) -> BTreeMap<(std::cmp::Reverse<Weight>, &'a Flag), usize> {
     let mut counts = BTreeMap::new();
-    for flag in rows.iter().flat_map(|row| flags(&row.flags)) {
-        *counts.entry((std::cmp::Reverse(words(flag).weight), flag)).or_default() += 1;
+    for flag in rows.iter().flat_map(|row| &row.flags) {
+        *counts.entry((std::cmp::Reverse(flag.words().weight), flag)).or_default() += 1;
     }
     counts
 }
@@ -100,7 +101,7 @@ fn missing_pictures(missing: usize, total: usize, pictures: &Pictures) -> Markup
 
 /// Controls for sorting and filtering; the script that implements them also shows them.
 fn tools(rows: &[&Row]) -> Markup {
-    let flagged = rows.iter().filter(|row| flags(&row.flags).next().is_some()).count();
+    let flagged = rows.iter().filter(|row| !row.flags.is_empty()).count();
     html! {
         div #tools hidden {
             label {
@@ -121,7 +122,7 @@ fn tools(rows: &[&Row]) -> Markup {
                     option value="any" { "any flag (" (flagged) ")" }
                     option value="none" { "no flags (" (rows.len() - flagged) ")" }
                     @for ((_, flag), count) in counts(rows) {
-                        option value=(flag) { (words(flag).name) " (" (count) ")" }
+                        option value=(flag) { (flag.words().name) " (" (count) ")" }
                     }
                 }
             }
@@ -132,7 +133,7 @@ fn tools(rows: &[&Row]) -> Markup {
 }
 
 fn card(row: &Row, pictures: &Pictures, no_patient: &str) -> Markup {
-    let flag_words: Vec<_> = flags(&row.flags).map(words).collect();
+    let flag_words: Vec<Words> = row.flags.iter().map(Flag::words).collect();
     let weight = flag_words.iter().map(|words| words.weight).max();
     let file = picture_name(row);
     let picture = file.as_ref().and_then(|name| Some((name, pictures.sizes.get(name)?)));
@@ -147,7 +148,7 @@ fn card(row: &Row, pictures: &Pictures, no_patient: &str) -> Markup {
             data-n=(row.slices.unwrap_or_default())
             data-d=(attribute(row.spacing_d_mm))
             data-v=(attribute(lung_ml(row)))
-            data-f=(flags(&row.flags).collect::<Vec<_>>().join(" "))
+            data-f=(row.flags.iter().map(Flag::code).collect::<Vec<_>>().join(" "))
         {
             @if let Some((name, [width, height])) = picture {
                 @let address = link(&pictures.folder, name);

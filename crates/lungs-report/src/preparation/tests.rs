@@ -1,4 +1,5 @@
 use super::*;
+use lungs_image::codes::ExclusionCode;
 use lungs_spec::results::write_csv;
 use lungs_testing::browser::opened;
 use std::fs;
@@ -18,7 +19,7 @@ fn row(patient: &str, uid: &str, flags: &str) -> Row {
 fn excluded_row(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
     Row {
         status: Status::Refused,
-        code: code.into(),
+        code: Some(code.into()),
         reason: reason.into(),
         cache_file: String::new(),
         lung_left_ml: None,
@@ -30,7 +31,7 @@ fn excluded_row(patient: &str, uid: &str, code: &str, reason: &str) -> Row {
 fn cohort_row(row: &Row, path: &str) -> CohortRow {
     let json = serde_json::json!({
         "patient": row.patient_id, "exam": "1.2", "series": row.series_uid, "path": path,
-        "chosen": row.status == Status::Prepared, "reason": row.code, "slices": 120, "kernel": "",
+        "chosen": row.status == Status::Prepared, "code": row.code.as_ref().map(ToString::to_string).unwrap_or_default(), "reason": "", "slices": 120, "kernel": "",
         "kind": "dicom", "manufacturer": "", "flags": "",
     });
     serde_json::from_value(json).unwrap()
@@ -54,17 +55,19 @@ fn small() -> Preparation {
     let mut cohort: Vec<CohortRow> =
         rows.iter().map(|row| cohort_row(row, &format!("data/{}", row.patient_id))).collect();
     cohort.push(CohortRow {
-        series: "1.2.840.113619.2.55.1006".into(),
-        reason: "not-preferred: series 1.2 of the same exam comes first".into(),
+        series_uid: "1.2.840.113619.2.55.1006".into(),
+        code: Some(ExclusionCode::NotPreferred),
+        reason: "series 1.2 of the same exam comes first".into(),
         chosen: false,
         ..cohort[0].clone()
     });
     cohort.push(CohortRow {
-        patient: String::new(),
-        exam: String::new(),
-        series: String::new(),
+        patient_id: String::new(),
+        exam_id: String::new(),
+        series_uid: String::new(),
         path: "data/broken.dcm".into(),
-        reason: "unreadable: is empty, expected a DICOM file".into(),
+        code: Some(ExclusionCode::Unreadable),
+        reason: "is empty, expected a DICOM file".into(),
         chosen: false,
         ..cohort[0].clone()
     });
@@ -127,11 +130,12 @@ fn texts_from_dicom_are_harmless() {
         row.patient_id = attack.into();
         row.series_uid = format!("{attack}{}", row.series_uid);
         row.reason = attack.into();
-        row.flags = attack.into();
+        row.flags = vec![attack.into()];
     }
-    preparation.rows[1].code = attack.into();
+    preparation.rows[1].code = Some(attack.into());
     for row in &mut preparation.cohort {
-        (row.path, row.reason) = (attack.into(), format!("{attack}: {attack}"));
+        (row.path, row.reason) = (attack.into(), attack.into());
+        row.code = row.code.as_ref().map(|_| attack.into());
     }
     preparation.pictures.cache = attack.into();
     preparation.pictures.sizes.clear();
@@ -183,7 +187,7 @@ fn five_hundred_series_are_less_than_a_megabyte() {
         for (row, cohort_row) in one.rows.iter().zip(&one.cohort) {
             let uid = format!("{}.{number:020}", row.series_uid);
             let file = format!("{number:027}{}", row.cache_file);
-            many.cohort.push(CohortRow { series: uid.clone(), ..cohort_row.clone() });
+            many.cohort.push(CohortRow { series_uid: uid.clone(), ..cohort_row.clone() });
             many.rows.push(Row { series_uid: uid, cache_file: file, ..row.clone() });
         }
     }

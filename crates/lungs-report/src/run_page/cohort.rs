@@ -3,8 +3,8 @@
 use super::{RunPage, plots};
 use crate::page::counted;
 use crate::plot::{Flow, FlowStep};
-use crate::preparation::{Weight, words};
-use lungs_spec::spec::{Part, Spec};
+use lungs_image::codes::{ExclusionCode, Weight};
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::{Row, Status};
 use maud::{Markup, html};
@@ -24,7 +24,7 @@ pub(crate) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &Spec) -> Fl
     let other_entries: Vec<&CohortRow> =
         cohort.iter().filter(|row| !row.is_image() && !row.is_passed_over()).collect();
     let failed_preparation =
-        |row: &&&CohortRow| refused.contains(row.series.as_str()) && !row.chosen;
+        |row: &&&CohortRow| refused.contains(row.series_uid.as_str()) && !row.chosen;
     let before: Vec<&CohortRow> =
         images.iter().filter(|row| !row.chosen && !failed_preparation(row)).copied().collect();
     let in_preparation: Vec<&CohortRow> =
@@ -65,7 +65,7 @@ pub(crate) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &Spec) -> Fl
 fn files_not_read(cohort: &[CohortRow]) -> Vec<String> {
     let rows = cohort.iter().filter(|row| row.is_passed_over());
     let lines = rows.filter_map(|row| {
-        let words = words(row.reason.split(':').next().unwrap_or_default());
+        let words = row.code.as_ref()?.words();
         (words.weight == Weight::Look).then(|| format!("{} {}", row.slices, words.name))
     });
     let lines: Vec<String> = lines.collect();
@@ -78,19 +78,23 @@ fn splits(chosen: &[&CohortRow], spec: &Spec) -> Vec<Vec<String>> {
         let folds = format!("in {}-fold cross-validation", spec.split.folds);
         return vec![vec!["Each tested once".to_owned(), folds]];
     }
-    let box_lines = |split: Part, name: &str| {
+    let box_lines = |split: SplitName, name: &str| {
         let rows: Vec<&CohortRow> =
             chosen.iter().filter(|row| row.split == Some(split)).copied().collect();
         (!rows.is_empty()).then(|| exam_counts(&rows, Some(name)))
     };
-    let splits = [(Part::Train, "Training"), (Part::Valid, "Validation"), (Part::Test, "Test")];
+    let splits = [
+        (SplitName::Train, "Training"),
+        (SplitName::Valid, "Validation"),
+        (SplitName::Test, "Test"),
+    ];
     splits.into_iter().filter_map(|(split, name)| box_lines(split, name)).collect()
 }
 
 /// Lines with the numbers of exams, patients and cancers; `name` is the name of the split.
 fn exam_counts(rows: &[&CohortRow], name: Option<&str>) -> Vec<String> {
     let exams = counted(rows.len(), "exam", "exams");
-    let positive = rows.iter().filter(|row| row.label == Some(1)).count();
+    let positive = rows.iter().filter(|row| row.label == Some(true)).count();
     let head = match name {
         Some(name) => vec![name.to_owned(), exams],
         None => vec![format!("{exams} included")],
@@ -100,7 +104,7 @@ fn exam_counts(rows: &[&CohortRow], name: Option<&str>) -> Vec<String> {
 }
 
 fn patients(rows: &[&CohortRow]) -> usize {
-    rows.iter().map(|row| row.patient.as_str()).collect::<BTreeSet<_>>().len()
+    rows.iter().map(|row| row.patient_id.as_str()).collect::<BTreeSet<_>>().len()
 }
 
 /// The lines of a box of excluded series; none when no series is excluded.
@@ -118,12 +122,12 @@ fn excluded(name: &str, rows: &[&CohortRow]) -> Vec<String> {
 
 /// Reasons in words with their number of rows, the most frequent first.
 fn reasons(rows: &[&CohortRow]) -> Vec<(String, usize)> {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for row in rows {
-        *counts.entry(row.reason.split(':').next().unwrap_or_default()).or_default() += 1;
+    let mut counts = BTreeMap::<&ExclusionCode, usize>::new();
+    for code in rows.iter().filter_map(|row| row.code.as_ref()) {
+        *counts.entry(code).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> =
-        counts.into_iter().map(|(code, count)| (words(code).name.into_owned(), count)).collect();
+        counts.into_iter().map(|(code, count)| (code.words().name.into_owned(), count)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts
 }

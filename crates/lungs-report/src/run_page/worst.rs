@@ -2,7 +2,6 @@
 
 use super::{EvaluatedSplit, RunPage};
 use crate::page::number;
-use crate::preparation::{flags, words};
 use base64::Engine;
 use lungs_spec::results::PredictionRow;
 use lungs_stats::OperatingPoint;
@@ -17,11 +16,11 @@ const PER_CLASS: usize = 4;
 pub(crate) type Pictures = BTreeMap<String, Vec<u8>>;
 
 /// Indices of the exams of a class with the worst predictions, the worst first.
-fn worst(rows: &[PredictionRow], label: u8) -> Vec<usize> {
+fn worst(rows: &[PredictionRow], label: bool) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..rows.len())
         .filter(|&index| rows[index].label == label && rows[index].logit.is_finite())
         .collect();
-    let error = |row: &PredictionRow| if label == 1 { -row.logit } else { row.logit };
+    let error = |row: &PredictionRow| if label { -row.logit } else { row.logit };
     indices.sort_by(|&a, &b| error(&rows[b]).total_cmp(&error(&rows[a])).then(a.cmp(&b)));
     indices.truncate(PER_CLASS);
     indices
@@ -29,15 +28,15 @@ fn worst(rows: &[PredictionRow], label: u8) -> Vec<usize> {
 
 /// The series whose pictures the page shows.
 pub(crate) fn worst_series(rows: &[PredictionRow]) -> Vec<&str> {
-    let indices = [1, 0].into_iter().flat_map(|label| worst(rows, label));
-    indices.map(|index| rows[index].series.as_str()).collect()
+    let indices = [true, false].into_iter().flat_map(|label| worst(rows, label));
+    indices.map(|index| rows[index].series_uid.as_str()).collect()
 }
 
 pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let prepared: BTreeMap<&str, &Row> =
         page.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
     let point = reported.metrics.operating_points.first();
-    let cards = |label: u8| {
+    let cards = |label: bool| {
         html! { ul.cards { @for index in worst(&reported.rows, label) {
             (card(page, &reported.rows[index], index + 1, &prepared, point)) "\n"
         } } }
@@ -49,9 +48,9 @@ pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
                 "Among the " (reported.name()) " exams. Row numbers refer to " code { (reported.table) } "."
             }
             h3 { "Cancers with the lowest predicted probability" }
-            (cards(1))
+            (cards(true))
             h3 { "Exams without cancer with the highest predicted probability" }
-            (cards(0))
+            (cards(false))
         }
     }
 }
@@ -65,15 +64,15 @@ fn card(
 ) -> Markup {
     let is_positive = point.and_then(|point| Some(row.logit >= point.threshold_logit?));
     let verdict = match (is_positive, row.label) {
-        (Some(false), 1) => Some(("bad", "false negative")),
-        (Some(true), 0) => Some(("bad", "false positive")),
+        (Some(false), true) => Some(("bad", "false negative")),
+        (Some(true), false) => Some(("bad", "false positive")),
         (Some(_), _) => Some(("", "correct")),
         (None, _) => None,
     };
-    let preparation = prepared.get(row.series.as_str());
+    let preparation = prepared.get(row.series_uid.as_str());
     html! {
         li {
-            @match page.pictures.get(&row.series) {
+            @match page.pictures.get(&row.series_uid) {
                 Some(png) => { img alt="axial, coronal and sagittal slice" loading="lazy"
                     src=(data_uri(png)); },
                 None => { p.soft { "The picture is missing from the cache." } },
@@ -81,10 +80,10 @@ fn card(
             p {
                 b { "p = " (probability(row.probability)) } " "
                 @if let Some((class, verdict)) = verdict { span.verdict.(class) { (verdict) } }
-                br; span.soft { (page.namer.exam(&row.patient, &row.exam, number_in_table)) }
+                br; span.soft { (page.namer.exam(&row.patient_id, &row.exam_id, number_in_table)) }
                 @if let Some(row) = preparation {
                     br; span.soft { (geometry(row)) }
-                    @for flag in flags(&row.flags) { br; span.soft { (words(flag).name) } }
+                    @for flag in &row.flags { br; span.soft { (flag.words().name) } }
                 }
             }
         }
@@ -116,10 +115,10 @@ mod tests {
 
     fn row(series: &str, label: u8, logit: f64) -> PredictionRow {
         PredictionRow {
-            exam: series.into(),
-            patient: series.into(),
-            series: series.into(),
-            label,
+            exam_id: series.into(),
+            patient_id: series.into(),
+            series_uid: series.into(),
+            label: label == 1,
             logit,
             probability: 1.0 / (1.0 + (-logit).exp()),
         }

@@ -284,8 +284,8 @@ impl RunFolder {
     }
 
     /// Predictions of one split after one epoch.
-    pub fn predictions(&self, part: crate::spec::Part, epoch: usize) -> PathBuf {
-        self.root.join("predictions").join(format!("{part}-epoch-{epoch:03}.csv"))
+    pub fn predictions(&self, split: crate::spec::SplitName, epoch: usize) -> PathBuf {
+        self.root.join("predictions").join(format!("{split}-epoch-{epoch:03}.csv"))
     }
 
     /// The final metrics.
@@ -299,8 +299,8 @@ impl RunFolder {
     }
 
     /// A curve of the final metrics: `roc`, `precision-recall`, `decision`.
-    pub fn curve(&self, part: crate::spec::Part, name: &str) -> PathBuf {
-        self.root.join("curves").join(format!("{part}-{name}.csv"))
+    pub fn curve(&self, split: crate::spec::SplitName, name: &str) -> PathBuf {
+        self.root.join("curves").join(format!("{split}-{name}.csv"))
     }
 
     /// A curve of the pooled metrics of a cross-validation.
@@ -355,8 +355,8 @@ impl RunFolder {
     }
 
     /// The `.list` file of a split.
-    pub fn list_file(&self, part: crate::spec::Part) -> PathBuf {
-        self.root.join("lists").join(format!("{part}.list"))
+    pub fn list_file(&self, split: crate::spec::SplitName) -> PathBuf {
+        self.root.join("lists").join(format!("{split}.list"))
     }
 
     /// The log, with times.

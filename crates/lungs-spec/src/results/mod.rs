@@ -36,6 +36,7 @@
 mod event_file;
 mod failure;
 mod folder;
+pub mod label;
 mod lock;
 mod provenance;
 mod tables;

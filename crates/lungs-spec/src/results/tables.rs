@@ -1,7 +1,7 @@
 //! Rows of the tables of a run, and their CSV files.
 
-use super::ResultsError;
-use crate::spec::Part;
+use super::{ResultsError, label};
+use crate::spec::SplitName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct MetricsRow {
     /// Epoch, from 1.
     pub epoch: usize,
     /// Split.
-    pub split: Part,
+    pub split: SplitName,
     /// Mean loss over exams.
     pub loss: f64,
     /// Fraction of correct predictions at the threshold 0.5.
@@ -77,13 +77,17 @@ pub struct TimingRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRow {
     /// Exam.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// Patient.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// Series UID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// 1 for cancer within the horizon.
-    pub label: u8,
+    #[serde(with = "label::as_number")]
+    pub label: bool,
     /// Log-odds of cancer: the difference of the two logits.
     pub logit: f64,
     /// Probability of cancer.
@@ -94,7 +98,8 @@ pub struct PredictionRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnRow {
     /// Series UID.
-    pub series: String,
+    #[serde(rename = "series")]
+    pub series_uid: String,
     /// Name of the column.
     pub column: String,
     /// Value; empty if unknown.
@@ -123,13 +128,16 @@ pub struct InputRow {
     /// The series, the name in the label, or the patient.
     pub name: String,
     /// Patient.
-    pub patient: String,
+    #[serde(rename = "patient")]
+    pub patient_id: String,
     /// Exam.
-    pub exam: String,
+    #[serde(rename = "exam")]
+    pub exam_id: String,
     /// 1 for cancer within the horizon; empty if unknown.
-    pub label: Option<u8>,
+    #[serde(default, with = "label::as_optional_number")]
+    pub label: Option<bool>,
     /// The split that a list fixes.
-    pub split: Option<Part>,
+    pub split: Option<SplitName>,
     /// Whether the series is chosen for its exam, before preparation.
     pub chosen: bool,
     /// Number of slices of a series.

@@ -17,7 +17,7 @@ use super::event_file::{Event, wall_time};
 use super::provenance::unix_seconds;
 use super::tables::{MetricsRow, StepRow, read_csv};
 use super::{ResultsError, RunFolder, Table};
-use crate::spec::Part;
+use crate::spec::SplitName;
 use lungs_base::files::{WriteError, make_folder};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -37,17 +37,17 @@ impl EventFiles {
         steps: &[StepRow],
         metrics: &[MetricsRow],
     ) -> Result<Self, WriteError> {
-        let rows = |part| metrics.iter().filter(move |row| row.split == part);
+        let rows = |split| metrics.iter().filter(move |row| row.split == split);
         let mut train = vec![Event::Version];
         let mut steps = steps.iter().peekable();
-        for row in rows(Part::Train) {
+        for row in rows(SplitName::Train) {
             while let Some(step) = steps.next_if(|step| step.epoch <= row.epoch) {
                 train.push(step_event(step));
             }
             train.push(epoch_event(row));
         }
         train.extend(steps.map(step_event));
-        let valid = [Event::Version].into_iter().chain(rows(Part::Valid).map(epoch_event));
+        let valid = [Event::Version].into_iter().chain(rows(SplitName::Valid).map(epoch_event));
         let folder = run.tensorboard();
         Ok(Self {
             train: EventFile::open(&folder.join("train"), train)?,
@@ -73,9 +73,9 @@ impl EventFiles {
     pub fn epoch(&mut self, rows: &[MetricsRow]) -> Result<(), WriteError> {
         for row in rows {
             match row.split {
-                Part::Train => self.train.append(&epoch_event(row))?,
-                Part::Valid => self.valid.append(&epoch_event(row))?,
-                Part::Test => {}
+                SplitName::Train => self.train.append(&epoch_event(row))?,
+                SplitName::Valid => self.valid.append(&epoch_event(row))?,
+                SplitName::Test => {}
             }
         }
         Ok(())
@@ -158,12 +158,12 @@ mod tests {
     }
 
     fn epoch(epoch: usize) -> [MetricsRow; 2] {
-        [Part::Train, Part::Valid].map(|split| MetricsRow {
+        [SplitName::Train, SplitName::Valid].map(|split| MetricsRow {
             epoch,
             split,
             loss: 0.5,
             accuracy: 0.75,
-            auc: (split == Part::Valid).then_some(0.875),
+            auc: (split == SplitName::Valid).then_some(0.875),
             auc_low: None,
             auc_high: None,
             learning_rate: 1e-3,
@@ -179,13 +179,13 @@ mod tests {
         (folder, run)
     }
 
-    fn file(run: &RunFolder, part: &str) -> PathBuf {
-        run.tensorboard().join(part).join("events.out.tfevents.lungs")
+    fn file(run: &RunFolder, split: &str) -> PathBuf {
+        run.tensorboard().join(split).join("events.out.tfevents.lungs")
     }
 
     /// The bytes of a file with zeros for its times and their checksums.
-    fn timeless(run: &RunFolder, part: &str) -> Vec<u8> {
-        let mut bytes = std::fs::read(file(run, part)).unwrap();
+    fn timeless(run: &RunFolder, split: &str) -> Vec<u8> {
+        let mut bytes = std::fs::read(file(run, split)).unwrap();
         let mut at = 0;
         while at < bytes.len() {
             let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn both(run: &RunFolder) -> [Vec<u8>; 2] {
-        ["train", "valid"].map(|part| timeless(run, part))
+        ["train", "valid"].map(|split| timeless(run, split))
     }
 
     #[test]

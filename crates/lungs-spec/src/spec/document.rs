@@ -226,7 +226,7 @@ pub enum Precision {
 /// The split that an exam belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum SplitName {
     /// Exams that train the network.
     Train,
     /// Exams that select the epoch.
@@ -235,12 +235,12 @@ pub enum Part {
     Test,
 }
 
-impl std::fmt::Display for Part {
+impl std::fmt::Display for SplitName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Part::Train => "train",
-            Part::Valid => "valid",
-            Part::Test => "test",
+            SplitName::Train => "train",
+            SplitName::Valid => "valid",
+            SplitName::Test => "test",
         })
     }
 }

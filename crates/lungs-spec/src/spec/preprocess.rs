@@ -1,5 +1,7 @@
 //! `[preprocess]`: conversion of a series to a stored crop, and the Hounsfield window of the network.
 
+use lungs_image::dicom::{GantryTilt, Orientation};
+use lungs_image::volume::Interpolation;
 use serde::{Deserialize, Serialize};
 
 /// `[preprocess]`
@@ -43,16 +45,6 @@ impl Default for Preprocess {
     }
 }
 
-/// `preprocess.interpolation`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// Cubic B-spline with prefilter.
-    Cubic,
-    /// Trilinear.
-    Linear,
-}
-
 /// `preprocess.compat`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compat {
@@ -62,26 +54,6 @@ pub enum Compat {
     /// The arithmetic of the original package, for weights that were trained with it.
     #[serde(rename = "lungs-0.1.5")]
     Lungs015,
-}
-
-/// `preprocess.gantry_tilt`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GantryTilt {
-    /// Resample the rows onto an untilted grid.
-    Reshear,
-    /// Exclude the series.
-    Refuse,
-}
-
-/// `preprocess.orientation`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Orientation {
-    /// Reorder the voxels to axial slices.
-    Reformat,
-    /// Exclude the series.
-    Refuse,
 }
 
 /// `[preprocess.window]`

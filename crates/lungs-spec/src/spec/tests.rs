@@ -1,4 +1,5 @@
 use super::*;
+use lungs_image::dicom::{GantryTilt, Orientation};
 use std::fs;
 use std::path::PathBuf;
 

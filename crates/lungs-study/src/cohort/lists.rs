@@ -10,7 +10,7 @@ pub struct ListEntry {
     /// Folder of the series, or a volume file. Relative paths start at the working directory.
     pub path: PathBuf,
     /// Label, 0 or 1.
-    pub label: u8,
+    pub label: bool,
     /// Line of the list, from 1; 0 for an entry that is not read from a list.
     pub line: usize,
 }
@@ -64,8 +64,8 @@ pub fn read_list(path: &Path) -> Result<Vec<ListEntry>, ListError> {
 fn parse(line: &str) -> Option<ListEntry> {
     let (path, label) = line.rsplit_once(char::is_whitespace)?;
     let label = match label {
-        "0" => 0,
-        "1" => 1,
+        "0" => false,
+        "1" => true,
         _ => return None,
     };
     Some(ListEntry { path: PathBuf::from(path.trim_end()), label, line: 0 })
@@ -75,7 +75,7 @@ fn parse(line: &str) -> Option<ListEntry> {
 pub fn write_list(path: &Path, entries: &[ListEntry]) -> Result<(), WriteError> {
     let mut text = String::new();
     for entry in entries {
-        text += &format!("{} {}\n", entry.path.display(), entry.label);
+        text += &format!("{} {}\n", entry.path.display(), u8::from(entry.label));
     }
     lungs_base::files::write_bytes(path, text.as_bytes())
 }
@@ -89,8 +89,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.list");
         let entries = vec![
-            ListEntry { path: "a/b c/1.2.3".into(), label: 1, line: 1 },
-            ListEntry { path: "d".into(), label: 0, line: 2 },
+            ListEntry { path: "a/b c/1.2.3".into(), label: true, line: 1 },
+            ListEntry { path: "d".into(), label: false, line: 2 },
         ];
         write_list(&path, &entries).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a/b c/1.2.3 1\nd 0\n");

@@ -7,13 +7,14 @@
 //!
 //! An image is a DICOM series or a volume file ([`lungs_image::images`]); both are called series here.
 //! Every series, every unusable file and every label without a series is a [`CohortRow`] with the reason of
-//! its exclusion. The split is by patient: no patient is in two splits ([`check_parts`]).
+//! its exclusion. The split is by patient: no patient is in two splits ([`check_splits`]).
 
 mod kernel;
 mod labels;
 mod lists;
 mod reasons;
 mod remarks;
+mod row;
 mod rules;
 mod select;
 mod split;
@@ -30,18 +31,18 @@ pub use labels::{
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;
+pub use row::{CohortRow, read_cohort};
 pub use select::{Candidate, select, unlabelled_rows};
-pub use split::{SplitError, assign, check_parts, split_warnings};
+pub use split::{SplitError, assign, check_splits, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
 pub use unmatched::{SeriesNames, UnmatchedIds};
 
+use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
 use lungs_image::formats;
 use lungs_image::images::{
     self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
 };
-use lungs_spec::spec::{Part, Spec};
-use remarks::PATIENT_ASSUMED;
-use serde::{Deserialize, Serialize};
+use lungs_spec::spec::{Spec, SplitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -108,45 +109,6 @@ pub enum CohortError {
     },
 }
 
-/// A row of `cohort.csv`: a series, a damaged file, or a label without a series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CohortRow {
-    /// PatientID, or `patient_id` of the labels.
-    pub patient: String,
-    /// `exam_id` of the labels, or the StudyInstanceUID, or the series.
-    pub exam: String,
-    /// SeriesInstanceUID, or the name of a volume file.
-    pub series: String,
-    /// Folder of the series, volume file, or damaged file.
-    pub path: String,
-    /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
-    pub label: Option<u8>,
-    /// Split; empty for excluded rows.
-    pub split: Option<Part>,
-    /// Whether this series is used for its exam.
-    pub chosen: bool,
-    /// Reason of the exclusion as `code: sentence`; empty for chosen series.
-    pub reason: String,
-    /// `dicom`, `nifti`, `metaimage` or `prepared`.
-    pub kind: String,
-    /// Number of slices, or of files if there is no volume.
-    pub slices: usize,
-    /// Distance between slices; empty if unknown.
-    pub slice_spacing_mm: Option<f64>,
-    /// Distance from the first to the last slice; empty if unknown.
-    pub coverage_mm: Option<f64>,
-    /// StudyDate of the header; empty if missing, and in tables of older runs. For a label without a series,
-    /// the date of the label.
-    #[serde(default)]
-    pub study_date: String,
-    /// Reconstruction kernel.
-    pub kernel: String,
-    /// Manufacturer.
-    pub manufacturer: String,
-    /// Flags of harmless peculiarities of the headers, joined by `;`.
-    pub flags: String,
-}
-
 /// The cohort; its splits are drawn by [`assign`].
 #[derive(Clone, Debug, Default)]
 pub struct Cohort {
@@ -185,7 +147,8 @@ pub fn select_from_images(
     if cohort.chosen.is_empty() {
         let reasons = count_reasons(&cohort.rows);
         let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
-        let first = first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason)).collect();
+        let first =
+            first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason_text())).collect();
         let unmatched = UnmatchedIds::of(&cohort.rows);
         let unmatched = unmatched.map_or_else(String::new, |ids| format!("\n  {ids}"));
         return Err(CohortError::NoneChosen { series, reasons, first, unmatched });
@@ -233,22 +196,21 @@ pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
 }
 
 impl Cohort {
-    /// Excludes chosen series; `reasons` has the reason of each, by the index of its row. One call excludes
+    /// Excludes chosen series; `exclusions` has the reason of each, by the index of its row. One call excludes
     /// thousands of series in linear time.
-    pub fn exclude(&mut self, reasons: BTreeMap<usize, String>) {
-        self.chosen.retain(|(row, _)| !reasons.contains_key(row));
-        for (row, reason) in reasons {
-            self.rows[row].chosen = false;
-            self.rows[row].reason = reason;
+    pub fn exclude(&mut self, exclusions: BTreeMap<usize, Exclusion>) {
+        self.chosen.retain(|(row, _)| !exclusions.contains_key(row));
+        for (row, exclusion) in exclusions {
+            self.rows[row].exclude(exclusion);
         }
     }
 }
 
 /// Codes of exclusion and their counts, the most frequent first.
 pub fn count_reasons(rows: &[CohortRow]) -> String {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for row in rows.iter().filter(|row| !row.chosen && !row.is_passed_over()) {
-        let code = row.reason.split(':').next().unwrap_or_default();
+    let mut counts = BTreeMap::<&ExclusionCode, usize>::new();
+    let excluded = rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
+    for code in excluded.filter_map(|row| row.code.as_ref()) {
         *counts.entry(code).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
@@ -261,19 +223,20 @@ pub fn count_reasons(rows: &[CohortRow]) -> String {
 fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Labels), CohortError> {
     let data = &spec.data;
     if let (Some(train), Some(valid)) = (&data.train_list, &data.valid_list) {
-        let lists = [(train, Part::Train), (valid, Part::Valid)];
-        let test = data.test_list.as_ref().map(|test| (test, Part::Test));
+        let lists = [(train, SplitName::Train), (valid, SplitName::Valid)];
+        let test = data.test_list.as_ref().map(|test| (test, SplitName::Test));
         let mut entries = Vec::new();
-        for (list, part) in lists.into_iter().chain(test) {
-            entries.extend(read_list(list)?.into_iter().map(|entry| (entry, part, list.as_path())));
+        for (list, split) in lists.into_iter().chain(test) {
+            entries
+                .extend(read_list(list)?.into_iter().map(|entry| (entry, split, list.as_path())));
         }
         return read_lists(&entries, scanner);
     }
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
         let mut sources = Vec::new();
-        for (folder, label) in [(positives, 1), (negatives, 0)] {
+        for (folder, label) in [(positives, true), (negatives, false)] {
             let found = scanner.scan(folder)?;
-            sources.push(LabelledImages { found, label, part: None, source: None });
+            sources.push(LabelledImages { found, label, split: None, source: None });
         }
         return Ok(merge(sources));
     }
@@ -287,18 +250,18 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
 
 /// The images and labels of `.list` files.
 fn read_lists(
-    entries: &[(ListEntry, Part, &Path)],
+    entries: &[(ListEntry, SplitName, &Path)],
     scanner: &mut Scanner,
 ) -> Result<(ScanResult, Labels), CohortError> {
     let mut sources = Vec::with_capacity(entries.len());
-    for (entry, part, list) in entries {
+    for (entry, split, list) in entries {
         let found = scanner.scan(&entry.path).map_err(|source| CohortError::ListedPath {
             list: list.to_path_buf(),
             line: entry.line,
             source,
         })?;
         let source = Some(format!("{} line {}", list.display(), entry.line));
-        sources.push(LabelledImages { found, label: entry.label, part: Some(*part), source });
+        sources.push(LabelledImages { found, label: entry.label, split: Some(*split), source });
     }
     Ok(merge(sources))
 }
@@ -306,8 +269,8 @@ fn read_lists(
 /// The images of a class folder or of a list entry, with their label.
 struct LabelledImages {
     found: ScanResult,
-    label: u8,
-    part: Option<Part>,
+    label: bool,
+    split: Option<SplitName>,
     /// The line of the list, if any.
     source: Option<String>,
 }
@@ -324,7 +287,7 @@ fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
     let mut all = ScanResult::default();
     let mut labels = Labels::default();
     let mut known = HashSet::new();
-    for LabelledImages { mut found, label, part, source } in sources {
+    for LabelledImages { mut found, label, split, source } in sources {
         for image in &mut found.images {
             if paths.get(&image.series_uid).is_some_and(|paths| paths.len() > 1) {
                 let path = image.path.display().to_string();
@@ -332,7 +295,7 @@ fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
             }
         }
         found.images.iter_mut().for_each(assume_patient);
-        labels.add_images(&found.images, label, part, source.as_deref());
+        labels.add_images(&found.images, label, split, source.as_deref());
         all.images.extend(
             found.images.into_iter().filter(|image| known.insert(image.series_uid.clone())),
         );
@@ -347,6 +310,6 @@ fn merge(sources: Vec<LabelledImages>) -> (ScanResult, Labels) {
 fn assume_patient(image: &mut Image) {
     if image.kind != Kind::Dicom && image.patient_id.is_empty() {
         image.patient_id.clone_from(&image.series_uid);
-        image.flags.push(PATIENT_ASSUMED.to_owned());
+        image.flags.push(Flag::PatientAssumed);
     }
 }

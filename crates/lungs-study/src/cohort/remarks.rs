@@ -1,6 +1,7 @@
 //! Assumptions about the cohort that are reported before training.
 
 use super::PatientRows;
+use lungs_image::codes::Flag;
 
 /// An assumption about the cohort, or its consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +25,6 @@ pub enum Remark {
     },
 }
 
-/// The flag of volume files that are treated as separate patients.
-pub(super) const PATIENT_ASSUMED: &str = "patient-assumed";
-
 impl Remark {
     /// The first word of a line with the remark.
     pub fn heading(self) -> &'static str {
@@ -44,9 +42,10 @@ impl std::fmt::Display for Remark {
             Self::LabelledByPatient(rows) => write!(f, "{rows}"),
             Self::PatientsAssumed { files } => write!(
                 f,
-                "{PATIENT_ASSUMED}: {} no patient; each is treated as a separate patient, so \
+                "{}: {} no patient; each is treated as a separate patient, so \
                  exams of one patient can be in different splits. To name patients, use data.labels with the \
                  columns path, patient_id and label",
+                Flag::PatientAssumed,
                 match files {
                     1 => "1 volume file has".to_owned(),
                     _ => format!("{files} volume files have"),

@@ -1,66 +1,89 @@
 //! Rules of `[data.select]` that exclude a series, independent of the other series of its exam.
 
+use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Grid, Image};
 use lungs_spec::spec::Select;
 
 /// Tolerance, because positions are decimal text: 2.5 mm can be read as 2.5000001.
 const ROUNDING_MM: f64 = 1e-3;
 
-/// The reason of the first rule that excludes a series, as `code: sentence` with the value and the limit.
-pub(super) fn exclusion_reason(image: &Image, grid: &Grid, rules: &Select) -> Option<String> {
+/// The exclusion by the first rule that excludes a series, with the value and the limit.
+pub(super) fn exclusion(image: &Image, grid: &Grid, rules: &Select) -> Option<Exclusion> {
+    let excluded = |code, reason: std::fmt::Arguments| Some(Exclusion::new(code, reason));
     let slices = grid.slices;
     let spacing_mm = grid.slice_spacing_mm;
     let coverage_mm = grid.coverage_mm();
     let matches = |list: &[String]| list.iter().any(|name| starts_with(&image.kernel, name));
     let quoted = |list: &[String]| format!("\"{}\"", list.join("\", \""));
     if !rules.kernels.is_empty() && !matches(&rules.kernels) {
-        return Some(format!(
-            "kernel-not-listed: the kernel is \"{}\", expected one that starts with {} \
+        return excluded(
+            ExclusionCode::KernelNotListed,
+            format_args!(
+                "the kernel is \"{}\", expected one that starts with {} \
              (data.select.kernels)",
-            image.kernel,
-            quoted(&rules.kernels)
-        ));
+                image.kernel,
+                quoted(&rules.kernels)
+            ),
+        );
     }
     if matches(&rules.exclude_kernels) {
-        return Some(format!(
-            "kernel-excluded: the kernel is \"{}\", expected one that does not start with {} \
+        return excluded(
+            ExclusionCode::KernelExcluded,
+            format_args!(
+                "the kernel is \"{}\", expected one that does not start with {} \
              (data.select.exclude_kernels)",
-            image.kernel,
-            quoted(&rules.exclude_kernels)
-        ));
+                image.kernel,
+                quoted(&rules.exclude_kernels)
+            ),
+        );
     }
     if slices < rules.min_slices {
-        return Some(format!(
-            "too-few-slices: {slices} slices, expected at least {} (data.select.min_slices)",
-            rules.min_slices
-        ));
+        return excluded(
+            ExclusionCode::TooFewSlices,
+            format_args!(
+                "{slices} slices, expected at least {} (data.select.min_slices)",
+                rules.min_slices
+            ),
+        );
     }
     if rules.max_slices > 0 && slices > rules.max_slices {
-        return Some(format!(
-            "too-many-slices: {slices} slices, expected at most {} (data.select.max_slices)",
-            rules.max_slices
-        ));
+        return excluded(
+            ExclusionCode::TooManySlices,
+            format_args!(
+                "{slices} slices, expected at most {} (data.select.max_slices)",
+                rules.max_slices
+            ),
+        );
     }
     if spacing_mm > rules.max_slice_spacing_mm + ROUNDING_MM {
-        return Some(format!(
-            "slices-too-far-apart: slices {spacing_mm:.2} mm apart, expected at most {} mm \
+        return excluded(
+            ExclusionCode::SlicesTooFarApart,
+            format_args!(
+                "slices {spacing_mm:.2} mm apart, expected at most {} mm \
              (data.select.max_slice_spacing_mm)",
-            rules.max_slice_spacing_mm
-        ));
+                rules.max_slice_spacing_mm
+            ),
+        );
     }
     if spacing_mm < rules.min_slice_spacing_mm - ROUNDING_MM {
-        return Some(format!(
-            "slices-too-near: slices {spacing_mm:.2} mm apart, expected at least {} mm \
+        return excluded(
+            ExclusionCode::SlicesTooNear,
+            format_args!(
+                "slices {spacing_mm:.2} mm apart, expected at least {} mm \
              (data.select.min_slice_spacing_mm)",
-            rules.min_slice_spacing_mm
-        ));
+                rules.min_slice_spacing_mm
+            ),
+        );
     }
     if coverage_mm < rules.min_coverage_mm - ROUNDING_MM {
-        return Some(format!(
-            "too-short: {coverage_mm:.1} mm from the first to the last slice, expected at least {} mm \
+        return excluded(
+            ExclusionCode::TooShort,
+            format_args!(
+                "{coverage_mm:.1} mm from the first to the last slice, expected at least {} mm \
              (data.select.min_coverage_mm)",
-            rules.min_coverage_mm
-        ));
+                rules.min_coverage_mm
+            ),
+        );
     }
     None
 }
@@ -80,7 +103,7 @@ mod tests {
         let mut rules = Select::default();
         change(&mut rules);
         let image = image("1.1");
-        exclusion_reason(&image, image.grid.as_ref().unwrap(), &rules)
+        exclusion(&image, image.grid.as_ref().unwrap(), &rules).map(|it| it.to_string())
     }
 
     #[test]

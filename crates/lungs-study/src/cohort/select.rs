@@ -1,8 +1,9 @@
 //! Selection of one series per exam.
 
 use super::kernel::{Sharpness, sharpness};
-use super::remarks::PATIENT_ASSUMED;
+use super::row::{PART, PASSED_OVER};
 use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
+use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
 use lungs_image::images::{Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted};
 use lungs_spec::spec::{Preference, Select};
 use std::cmp::Ordering;
@@ -72,9 +73,9 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     for (mut image, label) in found.images.into_iter().zip(labels) {
         let row = describe(&image, label, rules);
         // Missing patient and exam IDs of the image come from the labels.
-        image.patient_id.clone_from(&row.patient);
+        image.patient_id.clone_from(&row.patient_id);
         if image.exam_id.is_empty() {
-            image.exam_id.clone_from(&row.exam);
+            image.exam_id.clone_from(&row.exam_id);
         }
         rows.push((row, Some(image)));
     }
@@ -83,26 +84,28 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     exclude_not_preferred(&mut rows, rules);
     rows.extend(found.problems.iter().map(|problem| {
         let path = problem.path.display().to_string();
-        (CohortRow { path, reason: format!("unreadable: {}", problem.reason), ..empty() }, None)
+        let exclusion = Exclusion::new(ExclusionCode::Unreadable, &problem.reason);
+        (CohortRow { path, ..CohortRow::of_exclusion(exclusion) }, None)
     }));
     rows.extend(matches.unused.into_iter().map(|unused| {
         let label = unused.label;
-        let (value, source, reason) = (label.label, &label.source, &unused.reason);
-        let reason = format!("label-without-series: label {value} in {source} {reason}");
+        let (value, source, reason) = (u8::from(label.label), &label.source, &unused.reason);
+        let reason = format!("label {value} in {source} {reason}");
+        let exclusion = Exclusion::new(ExclusionCode::LabelWithoutSeries, reason);
         let row = CohortRow {
-            patient: label.patient.clone().unwrap_or(unused.patient),
-            exam: label.exam.clone().unwrap_or_default(),
-            series: unused.name,
+            patient_id: label.patient_id.clone().unwrap_or(unused.patient_id),
+            exam_id: label.exam_id.clone().unwrap_or_default(),
+            series_uid: unused.name,
             study_date: unused.study_date,
             label: Some(label.label),
-            reason,
-            ..empty()
+            ..CohortRow::of_exclusion(exclusion)
         };
         (row, None)
     }));
     let passed_over = found.skipped;
     rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
-    let patient_assumed = |(row, _): &&(CohortRow, _)| row.chosen && row.has_flag(PATIENT_ASSUMED);
+    let patient_assumed =
+        |(row, _): &&(CohortRow, _)| row.chosen && row.flags.contains(&Flag::PatientAssumed);
     let files = rows.iter().filter(patient_assumed).count();
     let by_patient = matches.by_patient;
     let remarks = [
@@ -113,14 +116,13 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     let mut cohort = Cohort { columns, passed_over, remarks, ..Cohort::default() };
     for (row, image) in rows {
         let parts = image.iter().flat_map(|image| &image.excluded).map(|part| CohortRow {
-            reason: part.reason.clone(),
             kind: PART.to_owned(),
             slices: part.slices,
-            patient: row.patient.clone(),
-            exam: row.exam.clone(),
-            series: row.series.clone(),
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            series_uid: row.series_uid.clone(),
             path: row.path.clone(),
-            ..empty()
+            ..CohortRow::of_exclusion(part.exclusion.clone())
         });
         let parts: Vec<CohortRow> = parts.collect();
         if let Some(image) = image.filter(|_| row.chosen) {
@@ -132,90 +134,42 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     cohort
 }
 
-/// The `kind` of rows for a part of a series: scout views, other stacks.
-const PART: &str = "part";
-
-/// The `kind` of rows that count files that are not images or are not read.
-const PASSED_OVER: &str = "passed-over";
-
-impl CohortRow {
-    /// Whether the row is an image, and not a part of an image, a damaged file, a label or a count of files.
-    pub fn is_image(&self) -> bool {
-        !self.kind.is_empty() && self.kind != PART && self.kind != PASSED_OVER
-    }
-
-    /// Whether the row is a label without a series.
-    pub fn is_label(&self) -> bool {
-        self.kind.is_empty() && self.label.is_some()
-    }
-
-    /// Whether the row has a flag.
-    pub fn has_flag(&self, flag: &str) -> bool {
-        self.flags.split(';').any(|own| own == flag)
-    }
-
-    /// Whether the row counts files of one kind that are not images or are not read.
-    pub fn is_passed_over(&self) -> bool {
-        self.kind == PASSED_OVER
-    }
-}
-
 /// A row for each kind of file that is not an image or is not read, with an example and the count.
 fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
     let row = |(kind, tally): (SkippedKind, &Tally)| CohortRow {
         path: tally.example.display().to_string(),
         kind: PASSED_OVER.to_owned(),
         slices: tally.files,
-        reason: match kind.remedy() {
-            Some(remedy) => format!("{}: {}; {remedy}", kind.code(), counted(kind, tally.files)),
-            None => format!("{}: {}", kind.code(), counted(kind, tally.files)),
-        },
-        ..empty()
+        ..CohortRow::of_exclusion(Exclusion::new(
+            kind.code(),
+            match kind.remedy() {
+                Some(remedy) => format!("{}; {remedy}", counted(kind, tally.files)),
+                None => counted(kind, tally.files),
+            },
+        ))
     };
     passed_over.iter().map(row).collect()
 }
 
 fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
-    (&row.patient, &row.exam, &row.series, &row.path)
+    (&row.patient_id, &row.exam_id, &row.series_uid, &row.path)
 }
 
-fn empty() -> CohortRow {
-    CohortRow {
-        patient: String::new(),
-        exam: String::new(),
-        series: String::new(),
-        path: String::new(),
-        label: None,
-        split: None,
-        chosen: false,
-        reason: String::new(),
-        kind: String::new(),
-        slices: 0,
-        slice_spacing_mm: None,
-        coverage_mm: None,
-        study_date: String::new(),
-        kernel: String::new(),
-        manufacturer: String::new(),
-        flags: String::new(),
-    }
-}
-
-/// Rows of a cohort without labels: all images as chosen series, excluded files (path and reason), and counts of
-/// other files.
+/// Rows of a cohort without labels: all images as chosen series, excluded files by path, and counts of other files.
 pub fn unlabelled_rows(
     images: &[Image],
-    excluded: &[(String, String)],
+    excluded: &[(String, Exclusion)],
     passed_over: &SkippedFiles,
 ) -> Vec<CohortRow> {
     let rows = images.iter().map(|image| CohortRow {
         chosen: true,
+        code: None,
         reason: String::new(),
         ..describe(image, None, &Select::default())
     });
-    let excluded = excluded.iter().map(|(path, reason)| CohortRow {
+    let excluded = excluded.iter().map(|(path, exclusion)| CohortRow {
         path: path.clone(),
-        reason: reason.clone(),
-        ..empty()
+        ..CohortRow::of_exclusion(exclusion.clone())
     });
     rows.chain(excluded).chain(passed_over_rows(passed_over)).collect()
 }
@@ -223,19 +177,20 @@ pub fn unlabelled_rows(
 /// The row of an image, chosen unless a rule excludes the image independent of others.
 fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
     let grid = image.grid.as_ref().ok();
-    let patient = label.and_then(|label| label.patient.clone());
-    let exam = label.and_then(|label| label.exam.clone());
+    let patient = label.and_then(|label| label.patient_id.clone());
+    let exam = label.and_then(|label| label.exam_id.clone());
     let first_non_empty =
         |text: &String, other: &str| if text.is_empty() { other.to_owned() } else { text.clone() };
     let rounded = |mm: f64| (mm * 1e4).round() / 1e4;
     let mut row = CohortRow {
-        patient: first_non_empty(&image.patient_id, patient.as_deref().unwrap_or_default()),
-        exam: exam.unwrap_or_else(|| first_non_empty(&image.exam_id, &image.series_uid)),
-        series: image.series_uid.clone(),
+        patient_id: first_non_empty(&image.patient_id, patient.as_deref().unwrap_or_default()),
+        exam_id: exam.unwrap_or_else(|| first_non_empty(&image.exam_id, &image.series_uid)),
+        series_uid: image.series_uid.clone(),
         path: image.path.display().to_string(),
         label: label.map(|label| label.label),
-        split: label.and_then(|label| label.part),
-        chosen: false,
+        split: label.and_then(|label| label.split),
+        chosen: true,
+        code: None,
         reason: String::new(),
         kind: image.kind.name().to_owned(),
         slices: image.slices,
@@ -244,31 +199,43 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
         study_date: image.study_date.clone(),
         kernel: image.kernel.clone(),
         manufacturer: image.manufacturer.clone(),
-        flags: image.flags.join(";"),
+        flags: image.flags.clone(),
     };
-    row.reason = match (&image.grid, label) {
-        (Err(refusal), _) => format!("{}: {refusal}", refusal.code()),
-        (_, None) => {
-            "no-label: no label names this series, its folder, its exam or its patient".into()
+    let exclusion = match (&image.grid, label) {
+        (Err(refusal), _) => Some(Exclusion::new(refusal.code(), refusal)),
+        (_, None) => Some(Exclusion::new(
+            ExclusionCode::NoLabel,
+            "no label names this series, its folder, its exam or its patient",
+        )),
+        _ if row.patient_id.is_empty() => {
+            let found = if image.kind == Kind::Dicom {
+                "PatientID (0010,0020) is empty"
+            } else {
+                "the volume file has no patient"
+            };
+            Some(Exclusion::new(
+                ExclusionCode::NoPatient,
+                format_args!(
+                    "{found} and the labels have no patient_id, which is needed to keep all exams of a \
+                     patient in one split"
+                ),
+            ))
         }
-        _ if row.patient.is_empty() && image.kind == Kind::Dicom => {
-            "no-patient: PatientID (0010,0020) is empty and the labels have no patient_id, which is \
-             needed to keep all exams of a patient in one split"
-                .into()
+        _ if patient.as_ref().is_some_and(|patient| *patient != row.patient_id) => {
+            Some(Exclusion::new(
+                ExclusionCode::PatientMismatch,
+                format_args!(
+                    "PatientID (0010,0020) is \"{}\", but patient_id of the labels is \"{}\"",
+                    row.patient_id,
+                    patient.unwrap_or_default()
+                ),
+            ))
         }
-        _ if row.patient.is_empty() => {
-            "no-patient: the volume file has no patient and the labels have no patient_id, which is \
-             needed to keep all exams of a patient in one split"
-                .into()
-        }
-        _ if patient.as_ref().is_some_and(|patient| *patient != row.patient) => format!(
-            "patient-mismatch: PatientID (0010,0020) is \"{}\", but patient_id of the labels is \"{}\"",
-            row.patient,
-            patient.unwrap_or_default()
-        ),
-        (Ok(grid), _) => rules::exclusion_reason(image, grid, rules).unwrap_or_default(),
+        (Ok(grid), _) => rules::exclusion(image, grid, rules),
     };
-    row.chosen = row.reason.is_empty();
+    if let Some(exclusion) = exclusion {
+        row.exclude(exclusion);
+    }
     row
 }
 
@@ -281,14 +248,13 @@ fn exclude_copies(rows: &mut [(CohortRow, Option<Image>)]) {
         if !rows[index].0.chosen {
             continue;
         }
-        let Some(first) = kept.insert(rows[index].0.series.clone(), index) else { continue };
+        let Some(first) = kept.insert(rows[index].0.series_uid.clone(), index) else { continue };
         let keep_first = rank(&rows[first].0) <= rank(&rows[index].0);
         let (keep, exclude) = if keep_first { (first, index) } else { (index, first) };
-        kept.insert(rows[keep].0.series.clone(), keep);
+        kept.insert(rows[keep].0.series_uid.clone(), keep);
         let other = rows[keep].0.path.clone();
-        let row = &mut rows[exclude].0;
-        row.chosen = false;
-        row.reason = format!("copy: the same series is used from {other}");
+        let reason = format!("the same series is used from {other}");
+        rows[exclude].0.exclude(Exclusion::new(ExclusionCode::Copy, reason));
     }
 }
 
@@ -296,7 +262,7 @@ fn exclude_copies(rows: &mut [(CohortRow, Option<Image>)]) {
 fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select) {
     let mut exams = BTreeMap::<(String, String), Vec<usize>>::new();
     for (index, (row, _)) in rows.iter().enumerate().filter(|(_, (row, _))| row.chosen) {
-        exams.entry((row.patient.clone(), row.exam.clone())).or_default().push(index);
+        exams.entry((row.patient_id.clone(), row.exam_id.clone())).or_default().push(index);
     }
     for indices in exams.values() {
         let candidates: Vec<Candidate> = indices
@@ -304,7 +270,7 @@ fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select
             .map(|index| {
                 let row = &rows[*index].0;
                 Candidate {
-                    series_uid: row.series.clone(),
+                    series_uid: row.series_uid.clone(),
                     slices: row.slices,
                     slice_spacing_mm: row.slice_spacing_mm.unwrap_or(f64::INFINITY),
                     coverage_mm: row.coverage_mm.unwrap_or(0.0),
@@ -314,12 +280,11 @@ fn exclude_not_preferred(rows: &mut [(CohortRow, Option<Image>)], rules: &Select
             .collect();
         let Some(best) = select(&candidates, rules) else { continue };
         for (_, index) in indices.iter().enumerate().filter(|(n, _)| *n != best) {
-            let row = &mut rows[*index].0;
-            row.chosen = false;
-            row.reason = format!(
-                "not-preferred: series {} of the same exam is preferred (data.select.prefer)",
+            let reason = format!(
+                "series {} of the same exam is preferred (data.select.prefer)",
                 candidates[best].series_uid
             );
+            rows[*index].0.exclude(Exclusion::new(ExclusionCode::NotPreferred, reason));
         }
     }
     for (row, _) in rows.iter_mut().filter(|(row, _)| !row.chosen) {

@@ -48,7 +48,7 @@ fn rules_decide_in_their_order_and_the_uid_breaks_ties() {
 
 fn labelled(images: Vec<Image>, rules: &Select) -> Cohort {
     let mut labels = Labels::default();
-    labels.add_images(&images, 1, None, None);
+    labels.add_images(&images, true, None, None);
     let matches = labels.match_images(&images);
     choose(ScanResult { images, ..ScanResult::default() }, matches, rules)
 }
@@ -58,7 +58,7 @@ fn one_series_of_an_exam_is_chosen_and_the_reasons_name_it() {
     let mut images = vec![image("1.2"), image("1.1"), image("1.3")];
     images[2].kernel = "B80f".into();
     let cohort = labelled(images, &Select::default());
-    let reasons: Vec<_> = cohort.rows.iter().map(|row| row.reason.as_str()).collect();
+    let reasons: Vec<_> = cohort.rows.iter().map(CohortRow::reason_text).collect();
     let other = "not-preferred: series 1.1 of the same exam is preferred (data.select.prefer)";
     assert_eq!(reasons, ["", other, other]);
     assert_eq!(cohort.chosen.len(), 1);
@@ -72,19 +72,21 @@ fn a_duplicate_series_is_used_once() {
     images[0].patient_id = String::new();
     images[0].path = "1.1.mhd".into();
     let mut labels = Labels::default();
-    labels.add_images(&images, 1, None, None);
+    labels.add_images(&images, true, None, None);
     let mut found = ScanResult { images, ..ScanResult::default() };
     let cohort = choose(found.clone(), labels.match_images(&found.images), &Select::default());
     // The file is excluded because it has no patient.
     assert_eq!(cohort.chosen.len(), 1);
-    assert!(cohort.rows.iter().any(|row| row.reason.starts_with("no-patient: the volume file")));
+    assert!(
+        cohort.rows.iter().any(|row| row.reason_text().starts_with("no-patient: the volume file"))
+    );
     found.images[0].patient_id = "P".into();
     let matches = labels.match_images(&found.images);
     let cohort = choose(found, matches, &Select::default());
     assert_eq!(cohort.chosen.len(), 1);
     assert_eq!(cohort.chosen[0].1.kind, Kind::Dicom);
     let copy = cohort.rows.iter().find(|row| !row.chosen).unwrap();
-    assert_eq!(copy.reason, "copy: the same series is used from 1.1");
+    assert_eq!(copy.reason_text(), "copy: the same series is used from 1.1");
 }
 
 #[test]

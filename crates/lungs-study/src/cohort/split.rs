@@ -2,7 +2,8 @@
 
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use lungs_base::random;
-use lungs_spec::spec::{Part, Spec, Stratify};
+use lungs_image::codes::{Exclusion, ExclusionCode};
+use lungs_spec::spec::{Spec, SplitName, Stratify};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +19,18 @@ pub enum SplitError {
         /// The patient.
         patient: String,
         /// The first split.
-        first: Part,
+        first: SplitName,
         /// The second split.
-        second: Part,
+        second: SplitName,
     },
     /// A train or valid split without patients.
     #[error(
-        "the {part} split has no patients; the cohort has {patients} patients, {positives} with a positive \
+        "the {split} split has no patients; the cohort has {patients} patients, {positives} with a positive \
          exam; add patients, or change the fractions in [split]"
     )]
     Empty {
         /// The split.
-        part: Part,
+        split: SplitName,
         /// Patients of the cohort.
         patients: usize,
         /// Patients with a positive exam.
@@ -45,50 +46,53 @@ pub enum SplitError {
 /// are excluded.
 pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     if spec.data.train_list.is_some() {
-        return check_parts(&cohort.rows);
+        return check_splits(&cohort.rows);
     }
     let lists = SplitLists::read(spec)?;
     let mut all = patients(&cohort.rows);
     lists.check_members(all.keys().map(String::as_str))?;
-    let parts = if lists.is_empty() {
+    let splits = if lists.is_empty() {
         draw(&all, spec)
     } else {
-        all.retain(|patient, _| lists.part_of(patient).is_none());
+        all.retain(|patient, _| lists.split_of(patient).is_none());
         draw_unlisted(&all, &lists, spec)
     };
     for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
-        row.split = lists.part_of(&row.patient).or_else(|| parts.get(&row.patient).copied());
+        row.split =
+            lists.split_of(&row.patient_id).or_else(|| splits.get(&row.patient_id).copied());
     }
     exclude_without_split(cohort, |row| row.split.is_none());
-    check_parts(&cohort.rows)
+    check_splits(&cohort.rows)
 }
 
 /// Excludes patients without a split before preparation: [`assign`] would exclude them later.
 pub(super) fn exclude_unlisted(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     let lists = SplitLists::read(spec)?;
     if !lists.is_empty() && open_shares(&lists, spec).is_none() {
-        exclude_without_split(cohort, |row| lists.part_of(&row.patient).is_none());
+        exclude_without_split(cohort, |row| lists.split_of(&row.patient_id).is_none());
     }
     Ok(())
 }
 
 fn exclude_without_split(cohort: &mut Cohort, has_no_split: impl Fn(&CohortRow) -> bool) {
-    let reason = "not-in-split-lists: the patient is in none of split.lists, and every other split has the \
-                  fraction 0";
+    let exclusion = Exclusion::new(
+        ExclusionCode::NotInSplitLists,
+        "the patient is in none of split.lists, and every other split has the fraction 0",
+    );
     let rows = cohort.rows.iter().enumerate();
     let excluded = rows.filter(|(_, row)| row.chosen && has_no_split(row));
-    let reasons = excluded.map(|(index, _)| (index, reason.to_owned())).collect();
-    cohort.exclude(reasons);
+    let exclusions = excluded.map(|(index, _)| (index, exclusion.clone())).collect();
+    cohort.exclude(exclusions);
 }
 
 /// The fractions of the splits without a list, normalised to a sum of 1; `None` if all are 0.
 fn open_shares(lists: &SplitLists, spec: &Spec) -> Option<[f64; 3]> {
     let split = &spec.split;
-    let share = |part, share| if lists.has(part) { 0.0 } else { share };
+    let share = |split, share| if lists.has(split) { 0.0 } else { share };
     let shares = [
-        share(Part::Train, split.train),
-        share(Part::Valid, split.valid),
-        share(Part::Test, split.test),
+        share(SplitName::Train, split.train),
+        share(SplitName::Valid, split.valid),
+        share(SplitName::Test, split.test),
     ];
     let sum: f64 = shares.iter().sum();
     (sum > 0.0).then(|| shares.map(|share| share / sum))
@@ -100,7 +104,7 @@ fn draw_unlisted(
     patients: &BTreeMap<String, bool>,
     lists: &SplitLists,
     spec: &Spec,
-) -> BTreeMap<String, Part> {
+) -> BTreeMap<String, SplitName> {
     match open_shares(lists, spec) {
         Some(shares) => draw_shares(patients, shares, spec),
         None => BTreeMap::new(),
@@ -108,22 +112,22 @@ fn draw_unlisted(
 }
 
 /// Checks that no patient is in two splits, and that the train and valid splits have patients.
-pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
-    let mut parts = BTreeMap::<&str, Part>::new();
+pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
+    let mut splits = BTreeMap::<&str, SplitName>::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        let Some(part) = row.split else { continue };
-        let first = *parts.entry(&row.patient).or_insert(part);
-        if first != part {
-            let patient = row.patient.clone();
-            return Err(SplitError::Leak { patient, first, second: part });
+        let Some(split) = row.split else { continue };
+        let first = *splits.entry(&row.patient_id).or_insert(split);
+        if first != split {
+            let patient = row.patient_id.clone();
+            return Err(SplitError::Leak { patient, first, second: split });
         }
     }
     let patients = patients(rows);
-    let used: BTreeSet<Part> = parts.values().copied().collect();
-    for part in [Part::Train, Part::Valid] {
-        if !used.contains(&part) {
+    let used: BTreeSet<SplitName> = splits.values().copied().collect();
+    for split in [SplitName::Train, SplitName::Valid] {
+        if !used.contains(&split) {
             let positives = patients.values().filter(|positive| **positive).count();
-            return Err(SplitError::Empty { part, patients: patients.len(), positives });
+            return Err(SplitError::Empty { split, patients: patients.len(), positives });
         }
     }
     Ok(())
@@ -131,9 +135,9 @@ pub fn check_parts(rows: &[CohortRow]) -> Result<(), SplitError> {
 
 /// A warning for each split whose exams all have the same label.
 pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
-    let warning = |part: Part| {
-        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(part));
-        let labels: Vec<bool> = labels.map(|row| row.label == Some(1)).collect();
+    let warning = |split: SplitName| {
+        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(split));
+        let labels: Vec<bool> = labels.map(|row| row.label == Some(true)).collect();
         let positives = labels.iter().filter(|positive| **positive).count();
         let absent = match (labels.len(), positives) {
             (0, _) => return None,
@@ -141,28 +145,28 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
             (all, positives) if all == positives => "negative",
             _ => return None,
         };
-        let effect = match part {
-            Part::Train => "the network cannot learn to distinguish the classes",
-            Part::Valid => "its AUC is undefined, and no epoch can be selected by it",
-            Part::Test => "its AUC is undefined",
+        let effect = match split {
+            SplitName::Train => "the network cannot learn to distinguish the classes",
+            SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
+            SplitName::Test => "its AUC is undefined",
         };
         let exams = if labels.len() == 1 { "exam" } else { "exams" };
-        Some(format!("none of the {} {part} {exams} is {absent}: {effect}", labels.len()))
+        Some(format!("none of the {} {split} {exams} is {absent}: {effect}", labels.len()))
     };
-    [Part::Train, Part::Valid, Part::Test].into_iter().filter_map(warning).collect()
+    [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(warning).collect()
 }
 
 /// Patients of the cohort, and whether each has a positive exam.
 fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
     let mut patients = BTreeMap::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        *patients.entry(row.patient.clone()).or_insert(false) |= row.label == Some(1);
+        *patients.entry(row.patient_id.clone()).or_insert(false) |= row.label == Some(true);
     }
     patients
 }
 
 /// Draws a split for each patient.
-fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+fn draw(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, SplitName> {
     match spec.split.folds {
         0 => {
             let split = &spec.split;
@@ -203,25 +207,25 @@ fn strata<'a>(
 /// test split. Of the other patients, drawn again for each fold, the fraction `train / (train + valid)` trains
 /// and the rest validates. The test split never selects the epoch, so that the pooled predictions of all folds
 /// are unbiased.
-fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, Part> {
+fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String, SplitName> {
     let split = &spec.split;
     let fold = split.fold.max(1);
     let shuffled = strata(patients, spec, "folds").concat();
     let test_patients: BTreeSet<&String> =
         shuffled.into_iter().skip(fold - 1).step_by(split.folds).collect();
-    let mut parts = BTreeMap::new();
+    let mut splits = BTreeMap::new();
     for members in strata(patients, spec, &format!("folds/split-of-fold-{fold}")) {
         let (test, others): (Vec<&String>, Vec<&String>) =
             members.into_iter().partition(|patient| test_patients.contains(patient));
         let share = split.train / (split.train + split.valid);
         let train = (share * others.len() as f64).round() as usize;
-        parts.extend(test.into_iter().map(|patient| (patient.clone(), Part::Test)));
+        splits.extend(test.into_iter().map(|patient| (patient.clone(), SplitName::Test)));
         for (index, patient) in others.into_iter().enumerate() {
-            let part = if index < train { Part::Train } else { Part::Valid };
-            parts.insert(patient.clone(), part);
+            let split = if index < train { SplitName::Train } else { SplitName::Valid };
+            splits.insert(patient.clone(), split);
         }
     }
-    parts
+    splits
 }
 
 /// Draws splits by their fractions. Within a stratum, the first fraction of the shuffled patients is the train
@@ -230,23 +234,23 @@ fn draw_shares(
     patients: &BTreeMap<String, bool>,
     [train, valid, _]: [f64; 3],
     spec: &Spec,
-) -> BTreeMap<String, Part> {
-    let mut parts = BTreeMap::new();
+) -> BTreeMap<String, SplitName> {
+    let mut splits = BTreeMap::new();
     for members in strata(patients, spec, "split") {
         let limit = |share: f64| (share * members.len() as f64).round() as usize;
         let (train, valid) = (limit(train), limit(train + valid));
         for (index, patient) in members.into_iter().enumerate() {
-            let part = if index < train {
-                Part::Train
+            let split = if index < train {
+                SplitName::Train
             } else if index < valid {
-                Part::Valid
+                SplitName::Valid
             } else {
-                Part::Test
+                SplitName::Test
             };
-            parts.insert(patient.clone(), part);
+            splits.insert(patient.clone(), split);
         }
     }
-    parts
+    splits
 }
 
 #[cfg(test)]
@@ -265,13 +269,14 @@ mod tests {
 
     fn row(patient: usize, exam: usize, label: u8) -> CohortRow {
         CohortRow {
-            patient: format!("P{patient:03}"),
-            exam: format!("P{patient:03}-E{exam}"),
-            series: format!("1.{patient}.{exam}"),
+            patient_id: format!("P{patient:03}"),
+            exam_id: format!("P{patient:03}-E{exam}"),
+            series_uid: format!("1.{patient}.{exam}"),
             path: String::new(),
-            label: Some(label),
+            label: Some(label == 1),
             split: None,
             chosen: true,
+            code: None,
             reason: String::new(),
             kind: "dicom".into(),
             slices: 100,
@@ -280,7 +285,7 @@ mod tests {
             study_date: String::new(),
             kernel: String::new(),
             manufacturer: String::new(),
-            flags: String::new(),
+            flags: Vec::new(),
         }
     }
 
@@ -303,7 +308,7 @@ mod tests {
             if assign(&mut cohort, &spec).is_ok() {
                 prop_assert!(cohort.rows.iter().all(|row| row.split.is_some()));
                 for a in &cohort.rows {
-                    for b in cohort.rows.iter().filter(|b| b.patient == a.patient) {
+                    for b in cohort.rows.iter().filter(|b| b.patient_id == a.patient_id) {
                         prop_assert_eq!(a.split, b.split);
                     }
                 }
@@ -316,29 +321,30 @@ mod tests {
         let labels: Vec<Vec<u8>> = (0..100).map(|patient| vec![u8::from(patient < 20)]).collect();
         let mut cohort = cohort(&labels);
         assign(&mut cohort, &spec(&[])).unwrap();
-        let count = |part, label| {
-            let matches = |row: &&CohortRow| row.split == Some(part) && row.label == Some(label);
+        let count = |split, label: u8| {
+            let matches =
+                |row: &&CohortRow| row.split == Some(split) && row.label == Some(label == 1);
             cohort.rows.iter().filter(matches).count()
         };
-        assert_eq!((count(Part::Train, 1), count(Part::Valid, 1)), (14, 6));
-        assert_eq!((count(Part::Train, 0), count(Part::Valid, 0)), (56, 24));
+        assert_eq!((count(SplitName::Train, 1), count(SplitName::Valid, 1)), (14, 6));
+        assert_eq!((count(SplitName::Train, 0), count(SplitName::Valid, 0)), (56, 24));
     }
 
     #[test]
     fn the_draw_depends_on_the_seed_and_not_on_the_order_of_rows() {
         let labels: Vec<Vec<u8>> =
             (0..40).map(|patient| vec![u8::from(patient % 2 == 0)]).collect();
-        let parts = |set: &[&str], reverse: bool| {
+        let splits = |set: &[&str], reverse: bool| {
             let mut cohort = cohort(&labels);
             if reverse {
                 cohort.rows.reverse();
             }
             assign(&mut cohort, &spec(set)).unwrap();
-            cohort.rows.sort_by(|a, b| a.series.cmp(&b.series));
+            cohort.rows.sort_by(|a, b| a.series_uid.cmp(&b.series_uid));
             cohort.rows.iter().map(|row| row.split).collect::<Vec<_>>()
         };
-        assert_eq!(parts(&[], false), parts(&[], true));
-        assert_ne!(parts(&[], false), parts(&["experiment.seed=38"], false));
+        assert_eq!(splits(&[], false), splits(&[], true));
+        assert_ne!(splits(&[], false), splits(&["experiment.seed=38"], false));
     }
 
     #[test]
@@ -352,20 +358,20 @@ mod tests {
             let mut cohort = cohort(&labels);
             let set = ["split.folds=5", &format!("split.fold={fold}")];
             assign(&mut cohort, &spec(&set)).unwrap();
-            let of = |part| -> BTreeSet<String> {
-                let rows = cohort.rows.iter().filter(|row| row.split == Some(part));
-                rows.map(|row| row.patient.clone()).collect()
+            let of = |split| -> BTreeSet<String> {
+                let rows = cohort.rows.iter().filter(|row| row.split == Some(split));
+                rows.map(|row| row.patient_id.clone()).collect()
             };
             let positive = |patient: &String| patient[1..].parse::<usize>().unwrap() % 3 == 0;
-            for patient in of(Part::Test) {
+            for patient in of(SplitName::Test) {
                 *test_counts.entry(patient).or_default() += 1;
             }
-            let positives = of(Part::Test).into_iter().filter(positive).count();
-            counts.push((of(Part::Test).len(), positives));
+            let positives = of(SplitName::Test).into_iter().filter(positive).count();
+            counts.push((of(SplitName::Test).len(), positives));
             // 70 % and 30 % of the patients outside the test split, in both classes.
-            let others = 23 - of(Part::Test).len();
-            assert!((of(Part::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
-            assert_eq!(of(Part::Train).len() + of(Part::Valid).len(), others);
+            let others = 23 - of(SplitName::Test).len();
+            assert!((of(SplitName::Train).len() as f64 - 0.7 * others as f64).abs() <= 1.0);
+            assert_eq!(of(SplitName::Train).len() + of(SplitName::Valid).len(), others);
         }
         assert_eq!(test_counts.len(), 23);
         assert!(test_counts.values().all(|count| *count == 1));
@@ -376,9 +382,15 @@ mod tests {
     #[test]
     fn splits_with_one_label_only_have_a_warning() {
         let mut rows = vec![row(1, 1, 0), row(2, 1, 1), row(3, 1, 0), row(4, 1, 1), row(4, 2, 1)];
-        let parts = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Test];
-        for (row, part) in rows.iter_mut().zip(parts) {
-            row.split = Some(part);
+        let splits = [
+            SplitName::Train,
+            SplitName::Train,
+            SplitName::Valid,
+            SplitName::Test,
+            SplitName::Test,
+        ];
+        for (row, split) in rows.iter_mut().zip(splits) {
+            row.split = Some(split);
         }
         assert_eq!(
             split_warnings(&rows),
@@ -388,17 +400,17 @@ mod tests {
                 "none of the 2 test exams is negative: its AUC is undefined",
             ]
         );
-        rows[2].split = Some(Part::Train);
-        rows[3].label = Some(0);
+        rows[2].split = Some(SplitName::Train);
+        rows[3].label = Some(false);
         assert_eq!(split_warnings(&rows), [""; 0]);
     }
 
     #[test]
     fn a_patient_in_two_splits_is_an_error() {
         let mut rows = vec![row(1, 1, 0), row(1, 2, 1)];
-        rows[0].split = Some(Part::Train);
-        rows[1].split = Some(Part::Valid);
-        let message = check_parts(&rows).unwrap_err().to_string();
+        rows[0].split = Some(SplitName::Train);
+        rows[1].split = Some(SplitName::Valid);
+        let message = check_splits(&rows).unwrap_err().to_string();
         assert!(
             message.starts_with("patient P001 is in two splits, train and valid:"),
             "{message}"

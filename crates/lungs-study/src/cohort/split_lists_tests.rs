@@ -10,10 +10,10 @@ const IDS: [&str; 12] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "
 /// A spec with lists of these contents.
 fn spec(folder: &Path, lists: &[(&str, &str)], set: &[&str]) -> Spec {
     let mut text = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n[split.lists]\n".to_owned();
-    for (part, list) in lists {
-        let path = folder.join(format!("{part}.txt"));
+    for (split, list) in lists {
+        let path = folder.join(format!("{split}.txt"));
         std::fs::write(&path, list).unwrap();
-        text += &format!("{part} = {path:?}\n");
+        text += &format!("{split} = {path:?}\n");
     }
     let path = folder.join("spec.toml");
     std::fs::write(&path, text).unwrap();
@@ -24,13 +24,14 @@ fn spec(folder: &Path, lists: &[(&str, &str)], set: &[&str]) -> Spec {
 /// One exam of each patient, every second one positive.
 fn cohort() -> Cohort {
     let row = |(index, patient): (usize, &&str)| CohortRow {
-        patient: (*patient).to_owned(),
-        exam: format!("{patient}-1"),
-        series: format!("1.{index}"),
+        patient_id: (*patient).to_owned(),
+        exam_id: format!("{patient}-1"),
+        series_uid: format!("1.{index}"),
         path: String::new(),
-        label: Some((index % 2) as u8),
+        label: Some(index % 2 == 1),
         split: None,
         chosen: true,
+        code: None,
         reason: String::new(),
         kind: "dicom".into(),
         slices: 100,
@@ -39,14 +40,14 @@ fn cohort() -> Cohort {
         study_date: String::new(),
         kernel: String::new(),
         manufacturer: String::new(),
-        flags: String::new(),
+        flags: Vec::new(),
     };
     Cohort { rows: IDS.iter().enumerate().map(row).collect(), ..Cohort::default() }
 }
 
-fn of(cohort: &Cohort, part: Part) -> Vec<&str> {
-    let rows = cohort.rows.iter().filter(|row| row.split == Some(part));
-    rows.map(|row| row.patient.as_str()).collect()
+fn of(cohort: &Cohort, split: SplitName) -> Vec<&str> {
+    let rows = cohort.rows.iter().filter(|row| row.split == Some(split));
+    rows.map(|row| row.patient_id.as_str()).collect()
 }
 
 #[test]
@@ -55,10 +56,10 @@ fn a_list_fixes_its_split_and_other_patients_are_drawn_by_fractions() {
     let spec = spec(folder.path(), &[("test", "# published\np3\n\np8\nelsewhere\n")], &[]);
     let mut drawn = cohort();
     assign(&mut drawn, &spec).unwrap();
-    assert_eq!(of(&drawn, Part::Test), ["p3", "p8"]);
+    assert_eq!(of(&drawn, SplitName::Test), ["p3", "p8"]);
     // 0.7 and 0.3 of five positive and five negative patients.
-    assert_eq!(of(&drawn, Part::Train).len(), 8);
-    assert_eq!(of(&drawn, Part::Valid).len(), 2);
+    assert_eq!(of(&drawn, SplitName::Train).len(), 8);
+    assert_eq!(of(&drawn, SplitName::Valid).len(), 2);
     let lists = SplitLists::read(&spec).unwrap();
     assert_eq!(lists.summary(&drawn.rows), "test list: 3 patients, 1 not in the cohort");
 }
@@ -70,9 +71,9 @@ fn no_patient_is_drawn_for_a_split_with_a_list() {
     let shares = ["split.train=0.5", "split.valid=0.2", "split.test=0.3"];
     let mut drawn = cohort();
     assign(&mut drawn, &spec(folder.path(), &lists, &shares)).unwrap();
-    assert_eq!(of(&drawn, Part::Train), ["p0", "p1"]);
-    assert_eq!(of(&drawn, Part::Valid), ["p2", "p3"]);
-    assert_eq!(of(&drawn, Part::Test).len(), 8);
+    assert_eq!(of(&drawn, SplitName::Train), ["p0", "p1"]);
+    assert_eq!(of(&drawn, SplitName::Valid), ["p2", "p3"]);
+    assert_eq!(of(&drawn, SplitName::Test).len(), 8);
 }
 
 #[test]
@@ -83,7 +84,9 @@ fn patients_without_a_list_are_excluded_if_no_split_can_be_drawn() {
     assign(&mut drawn, &spec(folder.path(), &lists, &[])).unwrap();
     let excluded: Vec<&CohortRow> = drawn.rows.iter().filter(|row| !row.chosen).collect();
     assert_eq!(excluded.len(), 9);
-    assert!(excluded.iter().all(|row| row.reason.starts_with("not-in-split-lists: ")));
+    assert!(
+        excluded.iter().all(|row| row.reason_text().starts_with("not-in-split-lists: the patient"))
+    );
 }
 
 #[test]

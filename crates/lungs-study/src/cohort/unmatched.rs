@@ -1,6 +1,7 @@
 //! Labels without a series and series without a label, with the most similar pair as an example.
 
 use super::CohortRow;
+use lungs_image::codes::ExclusionCode;
 use serde::Serialize;
 
 /// Counts and an example of labels without a series and series without a label.
@@ -35,20 +36,19 @@ const MAX_COMPARED: usize = 200;
 impl UnmatchedIds {
     /// Labels and series of a cohort without a match; `None` if there are not both.
     pub fn of(rows: &[CohortRow]) -> Option<Self> {
-        let with_code = |code: &'static str| {
-            let has_code = move |row: &&CohortRow| row.reason.split(':').next() == Some(code);
-            rows.iter().filter(has_code)
-        };
-        let series = with_code("no-label");
+        let with_code =
+            |code: ExclusionCode| rows.iter().filter(move |row| row.code.as_ref() == Some(&code));
+        let series = with_code(ExclusionCode::NoLabel);
         // A label with an unmatched date is not a mismatch of IDs.
-        let labels = with_code("label-without-series").filter(|row| row.study_date.is_empty());
+        let labels =
+            with_code(ExclusionCode::LabelWithoutSeries).filter(|row| row.study_date.is_empty());
         let name_of = |row: &CohortRow| {
-            if row.series.is_empty() { row.patient.clone() } else { row.series.clone() }
+            if row.series_uid.is_empty() { row.patient_id.clone() } else { row.series_uid.clone() }
         };
         let pairs = labels.clone().take(MAX_COMPARED).flat_map(|label| {
             let label = name_of(label);
             series.clone().take(MAX_COMPARED).map(move |row| {
-                let names = [&row.series, &row.exam, &row.patient, &row.path];
+                let names = [&row.series_uid, &row.exam_id, &row.patient_id, &row.path];
                 let similarity = names.map(|name| similarity(&label, name)).into_iter().max();
                 (similarity, label.clone(), row)
             })
@@ -61,9 +61,9 @@ impl UnmatchedIds {
             series: series.count(),
             label_example,
             series_example: SeriesNames {
-                series_uid: row.series.clone(),
-                exam_id: row.exam.clone(),
-                patient_id: row.patient.clone(),
+                series_uid: row.series_uid.clone(),
+                exam_id: row.exam_id.clone(),
+                patient_id: row.patient_id.clone(),
                 path: row.path.clone(),
             },
         })

@@ -12,7 +12,8 @@ use lungs_image::images::Image;
 
 use super::cache::{Cache, inputs_text};
 use super::claim::CacheLock;
-use super::series::{empty_row, make, read, refuse};
+use super::row::Facts;
+use super::series::{Product, make, read, usable_grid};
 use super::{Refusal, Row, Settings};
 
 /// The preparation cannot start or continue.
@@ -161,9 +162,8 @@ fn prepare_guarded(
     let start = Instant::now();
     let work = catch_unwind(AssertUnwindSafe(|| prepare_cached(image, context, if_locked)));
     let row = work.unwrap_or_else(|panic| {
-        let mut row = empty_row(image);
-        refuse(&mut row, &Refusal::Defect { message: panics::message(panic.as_ref()) });
-        Ok(Some(row))
+        let refusal = Refusal::Defect { message: panics::message(panic.as_ref()) };
+        Ok(Some(Row::new(image, &Facts::default(), Some(&refusal))))
     });
     Ok(row?.map(|row| {
         let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
@@ -192,49 +192,50 @@ fn prepare_cached(
             // Another process may have finished the image just before the lock was acquired.
             match cache.lookup(image) {
                 Some(row) => row,
-                None => {
-                    let mut row = empty_row(image);
-                    fill(image, context, &mut row)?;
-                    row
-                }
+                None => prepare_read(image, context)?,
             }
         }
     };
     // The cache is keyed by content; the name of a volume file and the labels may have changed.
     row.patient_id.clone_from(&image.patient_id);
-    row.study_uid.clone_from(&image.exam_id);
+    row.exam_id.clone_from(&image.exam_id);
     row.series_uid.clone_from(&image.series_uid);
     Ok(Some(row))
 }
 
-/// Fills the row from the cache entry of the image's content, or prepares the image.
-fn fill(image: &Image, context: &Context, row: &mut Row) -> Result<(), WriteError> {
-    let cache = context.cache;
-    let read = context.readers.install(|| read(image, cache.settings, row));
-    let (volume, facts) = match read {
+/// The row from the cache entry of the image's content, or of the image prepared now.
+fn prepare_read(image: &Image, context: &Context) -> Result<Row, WriteError> {
+    let (cache, settings) = (context.cache, context.cache.settings);
+    let mut facts = Facts::default();
+    let read = usable_grid(image, settings).and_then(|grid| {
+        facts.grid = Some(grid);
+        context.readers.install(|| read(image, &grid, settings))
+    });
+    let (volume, series) = match read {
         Ok(read) => read,
-        Err(refusal) => {
-            refuse(row, &refusal);
-            return Ok(());
-        }
+        Err(refusal) => return Ok(Row::new(image, &facts, Some(&refusal))),
     };
-    let inputs = inputs_text(&facts);
-    if let Some(cached) = cache.load(&inputs) {
-        *row = cached;
-    } else {
-        row.new = true;
-        match make(image, volume, cache.settings, row) {
-            Ok((prepared, picture)) => cache.store(&inputs, row, Some((&prepared, &picture)))?,
-            Err(refusal) => {
-                refuse(row, &refusal);
-                if !refusal.is_reproducible() {
-                    return Ok(());
-                }
-                cache.store(&inputs, row, None)?;
+    let inputs = inputs_text(&series);
+    facts.series = Some(series);
+    let row = match cache.load(&inputs) {
+        Some(row) => row,
+        None => match make(image, volume, settings) {
+            Ok(Product { prepared, picture, crop }) => {
+                facts.crop = Some(crop);
+                let row = Row { new: true, ..Row::new(image, &facts, None) };
+                cache.store(&inputs, row, Some((&prepared, &picture)))?
             }
-        }
-    }
-    cache.index(image, &inputs)
+            Err(refusal) => {
+                let row = Row { new: true, ..Row::new(image, &facts, Some(&refusal)) };
+                if !refusal.is_reproducible() {
+                    return Ok(row);
+                }
+                cache.store(&inputs, row, None)?
+            }
+        },
+    };
+    cache.index(image, &inputs)?;
+    Ok(row)
 }
 
 #[cfg(test)]

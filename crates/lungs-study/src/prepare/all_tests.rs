@@ -1,5 +1,6 @@
 use super::*;
 use crate::prepare::{Limits, Status, load_prepared};
+use lungs_image::codes::{ExclusionCode, Flag};
 use lungs_image::images::{Scanner, scan};
 use lungs_testing::dicom::{TestSlice, write_series};
 use std::fs;
@@ -93,8 +94,9 @@ fn every_series_has_its_row_in_order_and_a_bad_one_does_not_stop_the_others() {
     let (folder, cache) = (folder(), tempfile::tempdir().unwrap());
     let rows = prepare(folder.path(), cache.path(), 2);
     let codes: Vec<_> =
-        rows.iter().map(|row| (row.series_uid.as_str(), row.code.as_str())).collect();
-    assert_eq!(codes, [("1.1", ""), ("1.2", "not-ct"), ("1.3", "truncated"), ("1.4", "")]);
+        rows.iter().map(|row| (row.series_uid.as_str(), row.code.clone())).collect();
+    let (not_ct, truncated) = (Some(ExclusionCode::NotCt), Some(ExclusionCode::Truncated));
+    assert_eq!(codes, [("1.1", None), ("1.2", not_ct), ("1.3", truncated), ("1.4", None)]);
     let good = &rows[0];
     assert_eq!((good.status, good.slices), (Status::Prepared, Some(60)));
     // Two ellipsoids of 4/3·π·55·75·110 mm³ = 1901 ml each.
@@ -191,13 +193,13 @@ fn a_tilted_chest_is_corrected_or_excluded_by_the_settings() {
     let scan = scan(folder.path()).unwrap();
     let row = crate::prepare::prepare_image(&scan.images[0], &settings()).row;
     assert_eq!((row.status, row.reason.as_str()), (Status::Prepared, ""));
-    assert!(row.flags.starts_with("tilt-resheared"), "{}", row.flags);
+    assert_eq!(row.flags[0], Flag::TiltResheared);
     let gantry_tilt = lungs_image::dicom::GantryTilt::Refuse;
     let stacks = lungs_image::dicom::StackRules { gantry_tilt, ..settings().stacks };
     let strict = Settings { stacks, ..settings() };
     let scan = Scanner::default().with_stack_rules(stacks).scan(folder.path()).unwrap();
     let row = crate::prepare::prepare_image(&scan.images[0], &strict).row;
-    assert_eq!(row.code, "gantry-tilt");
+    assert_eq!(row.code, Some(ExclusionCode::GantryTilt));
     assert!(row.reason.starts_with("gantry tilt of 6.0 degrees"), "{}", row.reason);
 }
 
@@ -212,10 +214,10 @@ fn exclusions_by_limits_have_the_value_and_the_limit() {
     };
     let limits = settings().limits;
     let row = row_with(Limits { min_slices: 61, ..limits });
-    assert_eq!((row.code.as_str(), row.slices), ("too-few-slices", Some(60)));
+    assert_eq!((row.code, row.slices), (Some(ExclusionCode::TooFewSlices), Some(60)));
     assert_eq!(row.reason, "60 slices, expected at least 61");
     let row = row_with(Limits { max_slice_spacing_mm: 2.5, ..limits });
     assert_eq!(row.reason, "slices are 5.000 mm apart, expected at most 2.5 mm");
     let row = row_with(Limits { min_lung_ml: 9000.0, ..limits });
-    assert_eq!(row.code, "small-lungs");
+    assert_eq!(row.code, Some(ExclusionCode::SmallLungs));
 }

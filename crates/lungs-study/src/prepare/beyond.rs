@@ -1,37 +1,26 @@
 //! The distance by which the lungs extend beyond the crop.
 
 use super::Row;
-
-/// Flag of rows whose lungs extend beyond the crop.
-pub const LUNGS_BEYOND_CROP: &str = "lungs-beyond-crop";
+use super::row::CropFacts;
+use lungs_image::codes::Flag;
 
 /// Step of suggested crop sizes, in voxels.
 const STEP: usize = 8;
 
-impl Row {
-    /// Sets the distances by which the lungs extend beyond a crop that begins at `start`, in voxels of the
-    /// resampled volume `[depth, height, width]`, with voxels of `spacing_mm`.
-    pub(super) fn note_beyond_crop(&mut self, start: [i64; 3], spacing_mm: [f64; 3]) {
-        let size = [self.crop_d, self.crop_h, self.crop_w];
-        let lungs = self.lung_box();
-        let beyond = |axis: usize| -> Option<[f64; 2]> {
-            let ([first, last], size) = (lungs[axis]?, size[axis]?);
-            let before = start[axis] - first as i64;
-            let after = last as i64 - (start[axis] + size as i64 - 1);
-            let mm = |voxels: i64| (voxels.max(0) as f64 * spacing_mm[axis] * 10.0).round() / 10.0;
-            Some([mm(before), mm(after)])
-        };
-        [self.beyond_feet_mm, self.beyond_head_mm] = pair(beyond(0));
-        [self.beyond_front_mm, self.beyond_back_mm] = pair(beyond(1));
-        [self.beyond_right_mm, self.beyond_left_mm] = pair(beyond(2));
-        if self.beyond_sides().next().is_some() {
-            self.flags = match self.flags.as_str() {
-                "" => LUNGS_BEYOND_CROP.to_owned(),
-                flags => format!("{flags};{LUNGS_BEYOND_CROP}"),
-            };
-        }
-    }
+/// The distances by which the lungs extend beyond a crop, before and after it along depth, height and width; `None`
+/// when the lungs are unknown.
+pub(super) fn beyond_mm(crop: &CropFacts) -> Option<[[f64; 2]; 3]> {
+    let (lung_box, start) = (crop.lung_box?, crop.start());
+    Some(std::array::from_fn(|axis| {
+        let [first, last] = lung_box[axis];
+        let before = start[axis] - first as i64;
+        let after = last as i64 - (start[axis] + crop.size[axis] as i64 - 1);
+        [before, after]
+            .map(|voxels| (voxels.max(0) as f64 * crop.spacing_mm[axis] * 10.0).round() / 10.0)
+    }))
+}
 
+impl Row {
     /// First and last voxel of the lungs along depth, height and width; `None` when unknown.
     fn lung_box(&self) -> [Option<[usize; 2]>; 3] {
         let range = |first: Option<usize>, last: Option<usize>| Some([first?, last?]);
@@ -74,10 +63,6 @@ impl Row {
         };
         Some([size(0)?, size(1)?, size(2)?])
     }
-}
-
-fn pair(values: Option<[f64; 2]>) -> [Option<f64>; 2] {
-    values.map_or([None; 2], |values| values.map(Some))
 }
 
 /// The network's input from a crop: all rows and columns of the middle slices.
@@ -147,8 +132,9 @@ impl std::fmt::Display for BeyondCrop {
         write!(
             f,
             "the lungs extend beyond the crop in {series} of {of} series, by up to {most_mm} mm ({side}; \
-             {LUNGS_BEYOND_CROP}); preprocess.size = [{depth}, {height}, {width}] with model.slices = \
-             {depth} holds all of them"
+             {}); preprocess.size = [{depth}, {height}, {width}] with model.slices = \
+             {depth} holds all of them",
+            Flag::LungsBeyondCrop
         )
     }
 }
@@ -156,6 +142,7 @@ impl std::fmt::Display for BeyondCrop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prepare::row::Facts;
     use lungs_image::images::scan;
 
     /// The row of lungs in a box, cropped to `size` around the middle of the box.
@@ -164,16 +151,16 @@ mod tests {
         let slice = lungs_testing::dicom::TestSlice::axial(0);
         lungs_testing::dicom::write_series(folder.path(), &[slice]);
         let image = scan(folder.path()).unwrap().images.remove(0);
-        let mut row = super::super::series::empty_row(&image);
-        [row.box_z0, row.box_z1] = lungs[0].map(Some);
-        [row.box_y0, row.box_y1] = lungs[1].map(Some);
-        [row.box_x0, row.box_x1] = lungs[2].map(Some);
         let centre = lungs.map(|[first, last]| usize::midpoint(first, last));
-        [row.centre_z, row.centre_y, row.centre_x] = centre.map(Some);
-        [row.crop_d, row.crop_h, row.crop_w] = size.map(Some);
-        let start = std::array::from_fn(|axis| centre[axis] as i64 - (size[axis] / 2) as i64);
-        row.note_beyond_crop(start, [2.5, 1.0, 0.7]);
-        row
+        let crop = CropFacts {
+            lungs_ml: None,
+            lung_box: Some(lungs),
+            centre,
+            size,
+            spacing_mm: [2.5, 1.0, 0.7],
+            flags: Vec::new(),
+        };
+        Row::new(&image, &Facts { crop: Some(crop), ..Facts::default() }, None)
     }
 
     /// A network whose input has all slices.
@@ -195,11 +182,11 @@ mod tests {
     fn lungs_that_fill_the_crop_are_inside_and_one_more_voxel_is_reported_with_its_side() {
         // An even crop of 8 around voxel 14 has voxels 10 to 17.
         let inside = row([[11, 17], [11, 17], [11, 17]], [8, 8, 8]);
-        assert_eq!((inside.beyond_crop(), inside.flags.as_str()), (None, ""));
+        assert_eq!((inside.beyond_crop(), inside.flags.len()), (None, 0));
         assert_eq!(inside.beyond_feet_mm, Some(0.0));
         // The middle of 10 to 18 is 14: voxel 18 is outside.
         let beyond = row([[10, 18], [11, 17], [9, 19]], [8, 8, 8]);
-        assert_eq!(beyond.flags, LUNGS_BEYOND_CROP);
+        assert_eq!(beyond.flags, [Flag::LungsBeyondCrop]);
         assert_eq!(beyond.beyond_crop().unwrap(), "2.5 mm (head), 0.7 mm (right), 1.4 mm (left)");
         assert_eq!(BeyondCrop::of(std::slice::from_ref(&inside), ALL), None);
         let counted = BeyondCrop::of(&[inside, beyond], ALL).unwrap();

@@ -43,7 +43,7 @@ impl Cache<'_> {
         let key = self.key(inputs);
         let entry: Entry = serde_json::from_slice(&fs::read(self.path(&key, "json")).ok()?).ok()?;
         let matches = entry.algorithm_version == ALGORITHM_VERSION
-            && entry.settings == self.settings_text()
+            && entry.settings == self.settings.key_text()
             && entry.inputs == inputs;
         let is_complete = match entry.row.status {
             Status::Refused => true,
@@ -55,13 +55,13 @@ impl Cache<'_> {
         (matches && is_complete).then_some(entry.row)
     }
 
-    /// Stores a finished series and sets the row's cache file.
+    /// Stores a finished series, and returns its row with the cache file.
     pub fn store(
         &self,
         inputs: &str,
-        row: &mut Row,
+        mut row: Row,
         result: Option<(&Prepared, &Picture)>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Row, WriteError> {
         let key = self.key(inputs);
         let mut npz_bytes = None;
         if let Some((prepared, picture)) = result {
@@ -73,14 +73,15 @@ impl Cache<'_> {
         }
         let entry = Entry {
             algorithm_version: ALGORITHM_VERSION,
-            settings: self.settings_text(),
+            settings: self.settings.key_text(),
             inputs: inputs.to_owned(),
             npz_bytes,
             row: row.clone(),
         };
         let mut text = serde_json::to_string_pretty(&entry).unwrap_or_default();
         text.push('\n');
-        write_bytes(&self.path(&key, "json"), text.as_bytes())
+        write_bytes(&self.path(&key, "json"), text.as_bytes())?;
+        Ok(row)
     }
 
     /// Stores the content of the image's files in the index, until the files change.
@@ -94,18 +95,13 @@ impl Cache<'_> {
 
     fn key(&self, inputs: &str) -> String {
         let text =
-            format!("lungs prepared {ALGORITHM_VERSION}\n{}\n{inputs}\n", self.settings_text());
+            format!("lungs prepared {ALGORITHM_VERSION}\n{}\n{inputs}\n", self.settings.key_text());
         short_hash(text.as_bytes())
-    }
-
-    /// Every field of the settings, as text that changes when one of them does.
-    fn settings_text(&self) -> String {
-        format!("{:?}", self.settings)
     }
 
     /// The lock file for preparing the image with these settings.
     pub fn lock_path(&self, image: &Image) -> PathBuf {
-        let text = format!("{}\n{}", self.files_hash(image), self.settings_text());
+        let text = format!("{}\n{}", self.files_hash(image), self.settings.key_text());
         self.folder.join("claims").join(short_hash(text.as_bytes()))
     }
 
@@ -153,4 +149,19 @@ pub(super) fn inputs_text(facts: &SeriesFacts) -> String {
 
 fn short_hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().as_str()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another key would leave every existing cache unused.
+    #[test]
+    fn the_key_of_content_and_settings_never_changes() {
+        let settings = Settings::default();
+        let cache = Cache { folder: Path::new(""), settings: &settings };
+        let old = format!("lungs prepared 4\n{settings:?}\n{}\n", "ab".repeat(32));
+        assert_eq!(cache.key(&"ab".repeat(32)), short_hash(old.as_bytes()));
+        assert_eq!(cache.key(&"ab".repeat(32)).len(), 32);
+    }
 }

@@ -18,20 +18,20 @@ mod beyond;
 mod cache;
 mod claim;
 mod content;
+mod key;
 mod npz;
 mod prepared;
 mod preview;
 mod refusal;
+mod row;
 mod series;
 mod shard;
-
-use serde::{Deserialize, Serialize};
 
 use lungs_image::dicom::StackRules;
 use lungs_image::volume::{Grid, Interpolation};
 
 pub use all::{PrepareError, prepare_all};
-pub use beyond::{BeyondCrop, LUNGS_BEYOND_CROP, NetworkInput};
+pub use beyond::{BeyondCrop, NetworkInput};
 pub use cache::{inputs_of, is_prepared, prepared_row};
 pub use claim::{CacheLock, lock_task};
 pub use content::content_of;
@@ -39,6 +39,7 @@ pub use npz::{LoadError, Prepared, load_prepared};
 pub use prepared::has_other_settings;
 pub use preview::Picture;
 pub use refusal::Refusal;
+pub use row::{Row, Status};
 pub use series::{Outcome, prepare_image};
 pub use shard::Shard;
 
@@ -81,15 +82,6 @@ pub struct Limits {
     pub min_lung_ml: f64,
 }
 
-impl Settings {
-    /// The settings that affect the voxels of a prepared volume, as text for comparison: all but the limits, with
-    /// the version of the algorithm.
-    pub fn voxel_settings(&self) -> String {
-        let limits = Limits { min_slices: 0, max_slice_spacing_mm: 0.0, min_lung_ml: 0.0 };
-        format!("{ALGORITHM_VERSION} {:?}", Self { limits, ..*self })
-    }
-}
-
 impl Default for Settings {
     /// The published settings, with corrected arithmetic.
     fn default() -> Self {
@@ -105,69 +97,4 @@ impl Default for Settings {
             limits: Limits { min_slices: 50, max_slice_spacing_mm: 5.0, min_lung_ml: 500.0 },
         }
     }
-}
-
-/// Whether a series was prepared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// The crop is in the cache.
-    Prepared,
-    /// The series is excluded for the row's reason.
-    Refused,
-}
-
-/// One row of `preparation.csv`. Values that were not computed before an exclusion are empty.
-///
-/// Boxes and centres are in voxels of the resampled volume, first and last inclusive.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the fields are the table's columns; names carry their units")]
-pub struct Row {
-    pub patient_id: String,
-    pub study_uid: String,
-    pub series_uid: String,
-    pub status: Status,
-    /// Stable code of the exclusion, empty when prepared.
-    pub code: String,
-    /// Reason of the exclusion as a sentence, empty when prepared.
-    pub reason: String,
-    pub slices: Option<usize>,
-    pub rows: Option<usize>,
-    pub columns: Option<usize>,
-    pub spacing_d_mm: Option<f64>,
-    pub spacing_h_mm: Option<f64>,
-    pub spacing_w_mm: Option<f64>,
-    pub hu_min: Option<i16>,
-    pub hu_max: Option<i16>,
-    pub lung_left_ml: Option<f64>,
-    pub lung_right_ml: Option<f64>,
-    pub box_z0: Option<usize>,
-    pub box_z1: Option<usize>,
-    pub box_y0: Option<usize>,
-    pub box_y1: Option<usize>,
-    pub box_x0: Option<usize>,
-    pub box_x1: Option<usize>,
-    pub centre_z: Option<usize>,
-    pub centre_y: Option<usize>,
-    pub centre_x: Option<usize>,
-    pub crop_d: Option<usize>,
-    pub crop_h: Option<usize>,
-    pub crop_w: Option<usize>,
-    /// Distance by which the lungs extend beyond the crop on each side of the patient; 0 when they do not.
-    pub beyond_head_mm: Option<f64>,
-    pub beyond_feet_mm: Option<f64>,
-    pub beyond_front_mm: Option<f64>,
-    pub beyond_back_mm: Option<f64>,
-    pub beyond_right_mm: Option<f64>,
-    pub beyond_left_mm: Option<f64>,
-    /// Codes of observations that do not exclude the series, joined by `;`.
-    pub flags: String,
-    /// File name of the crop in the cache, empty when excluded; the preview has the extension `.png`.
-    pub cache_file: String,
-    /// Duration of the preparation; not in the table, so that two runs write the same bytes.
-    #[serde(skip)]
-    pub seconds: f64,
-    /// Whether the series was prepared in this call instead of loaded from the cache; not in the table.
-    #[serde(skip)]
-    pub new: bool,
 }

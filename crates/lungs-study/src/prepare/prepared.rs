@@ -2,11 +2,14 @@
 //! to the requested size around the stored lung box. Segmenting the lungs again would include the padding,
 //! and resampling again would blur the volume.
 
-use super::preview::{self, Picture};
-use super::{Prepared, Row, Settings};
+use super::preview;
+use super::row::CropFacts;
+use super::series::{Product, cut_out};
+use super::{Prepared, Settings};
+use lungs_image::codes::Flag;
 use lungs_image::formats::{Format, Source};
 use lungs_image::images::{Image, Kind};
-use lungs_image::volume::{Lungs, Mask, Volume, crop, crop_original};
+use lungs_image::volume::{Lungs, Mask, Volume};
 
 /// Relative tolerance of spacings: the spacing of a grid with aligned ends is only close to its target.
 const SPACING_TOLERANCE: f64 = 0.01;
@@ -51,13 +54,8 @@ pub(super) struct LungBox {
     is_from_file: bool,
 }
 
-/// Crops the volume around the lung box, fills the row and draws the preview.
-pub(super) fn cut(
-    volume: &Volume,
-    lung_box: LungBox,
-    settings: &Settings,
-    row: &mut Row,
-) -> (Prepared, Picture) {
+/// Crops the volume around the lung box and draws the preview.
+pub(super) fn cut(volume: &Volume, lung_box: &LungBox, settings: &Settings) -> Product {
     let dim: [usize; 3] = volume.hu.dim().into();
     let clamp = |axis: usize, voxel: i64| voxel.clamp(0, dim[axis] as i64 - 1) as usize;
     let centre: [usize; 3] = std::array::from_fn(|axis| {
@@ -66,27 +64,15 @@ pub(super) fn cut(
     });
     let bounding_box: [[usize; 2]; 3] =
         std::array::from_fn(|axis| lung_box.ends[axis].map(|voxel| clamp(axis, voxel)));
-    let size = settings.size;
-    let crop = if settings.compat {
-        crop_original(volume, centre, size)
-    } else {
-        crop(volume, centre, size, settings.lower_hu.round() as i16)
+    let crop = CropFacts {
+        lungs_ml: None,
+        lung_box: lung_box.is_from_file.then_some(bounding_box),
+        centre,
+        size: settings.size,
+        spacing_mm: volume.geometry.spacing_mm,
+        flags: vec![Flag::PreparedBefore],
     };
-    let start: [i64; 3] = std::array::from_fn(|axis| centre[axis] as i64 - (size[axis] / 2) as i64);
-    if lung_box.is_from_file {
-        let [z, y, x] = bounding_box.map(|ends| ends.map(Some));
-        [row.box_z0, row.box_z1] = z;
-        [row.box_y0, row.box_y1] = y;
-        [row.box_x0, row.box_x1] = x;
-    }
-    [row.centre_z, row.centre_y, row.centre_x] = centre.map(Some);
-    [row.crop_d, row.crop_h, row.crop_w] = size.map(Some);
-    row.flags = [row.flags.as_str(), "prepared-before"]
-        .into_iter()
-        .filter(|flags| !flags.is_empty())
-        .collect::<Vec<_>>()
-        .join(";");
-    row.note_beyond_crop(start, volume.geometry.spacing_mm);
+    let start = crop.start();
     let lungs = Lungs {
         mask: Mask::empty(dim),
         left_ml: 0.0,
@@ -99,5 +85,6 @@ pub(super) fn cut(
     let picture = preview::draw(volume, &lungs, start, settings);
     let lung_box =
         std::array::from_fn(|axis| lung_box.ends[axis].map(|end| end.saturating_sub(start[axis])));
-    (Prepared { volume: crop, lung_box }, picture)
+    let prepared = Prepared { volume: cut_out(volume, centre, settings), lung_box };
+    Product { prepared, picture, crop }
 }

@@ -1,5 +1,6 @@
 //! Reasons why an image is excluded in preparation.
 
+use lungs_image::codes::ExclusionCode;
 use lungs_image::dicom::SeriesRefusal;
 use lungs_image::images::ImageRefusal;
 use lungs_image::volume::{ResampleError, SegmentationError};
@@ -45,19 +46,19 @@ impl From<SeriesRefusal> for Refusal {
 }
 
 impl Refusal {
-    /// The stable code of the reason, for tables.
-    pub fn code(&self) -> &'static str {
+    /// The code of the reason, for tables.
+    pub fn code(&self) -> ExclusionCode {
         match self {
             Self::Image(refusal) => refusal.code(),
-            Self::SliceSpacing { .. } => "wide-slices",
-            Self::Resample(_) => "not-resampled",
-            Self::Lungs(SegmentationError::NoBody) => "no-body",
-            Self::Lungs(SegmentationError::TooSmall { .. }) => "small-lungs",
-            Self::Lungs(SegmentationError::TooFewSlices { .. }) => "too-short",
-            Self::Lungs(SegmentationError::BoxTooSmall { .. }) => "small-box",
-            Self::Lungs(_) => "no-lungs",
-            Self::PreparedOtherwise => "prepared-otherwise",
-            Self::Defect { .. } => "defect",
+            Self::SliceSpacing { .. } => ExclusionCode::WideSlices,
+            Self::Resample(_) => ExclusionCode::NotResampled,
+            Self::Lungs(SegmentationError::NoBody) => ExclusionCode::NoBody,
+            Self::Lungs(SegmentationError::TooSmall { .. }) => ExclusionCode::SmallLungs,
+            Self::Lungs(SegmentationError::TooFewSlices { .. }) => ExclusionCode::TooShort,
+            Self::Lungs(SegmentationError::BoxTooSmall { .. }) => ExclusionCode::SmallBox,
+            Self::Lungs(_) => ExclusionCode::NoLungs,
+            Self::PreparedOtherwise => ExclusionCode::PreparedOtherwise,
+            Self::Defect { .. } => ExclusionCode::Defect,
         }
     }
 

@@ -40,7 +40,7 @@ use super::{Geometry, Volume};
 use contest::Contest;
 use working::{VOXEL_ML, Working};
 
-pub use flags::LungFlag;
+use crate::codes::Flag;
 pub use original::segment_lungs_original;
 
 /// Upper limit of air; tissue is above.
@@ -74,7 +74,7 @@ const LUNG_ML: f64 = 150.0;
 pub struct LungLimits {
     /// A smaller volume is an error.
     pub min_volume_ml: f64,
-    /// A smaller volume is flagged [`LungFlag::SmallLungVolume`].
+    /// A smaller volume is flagged [`Flag::SmallLungVolume`].
     pub small_volume_ml: f64,
 }
 
@@ -101,7 +101,7 @@ pub struct Lungs {
     /// The centre of that voxel in the patient.
     pub centre_mm: [f64; 3],
     /// Remarks that a reader should check.
-    pub flags: Vec<LungFlag>,
+    pub flags: Vec<Flag>,
 }
 
 /// Errors of lung segmentation.
@@ -275,7 +275,7 @@ impl Lungs {
         [left_ml, right_ml]: [f64; 2],
         bounding_box: BoundingBox,
         geometry: &Geometry,
-        flags: Vec<LungFlag>,
+        flags: Vec<Flag>,
     ) -> Self {
         let centre_voxel = bounding_box.map(|[first, last]| (first + last) / 2);
         let centre_mm = geometry.position_mm(centre_voxel.map(|i| i as f64));

@@ -69,7 +69,7 @@ fn truth(chest: &Chest, slices: usize) -> ([[f64; 2]; 3], f64) {
 
 /// The errors of the lungs of a chest at a spacing, beyond tolerances of 5 mm or a voxel for the box and
 /// 4 % for the volumes.
-fn errors_of(chest: &Chest, flags: &[LungFlag]) -> Option<String> {
+fn errors_of(chest: &Chest, flags: &[Flag]) -> Option<String> {
     let volume = chest.volume();
     let lungs = match segment_lungs(&volume) {
         Ok(lungs) => lungs,
@@ -87,7 +87,7 @@ fn errors_of(chest: &Chest, flags: &[LungFlag]) -> Option<String> {
     })
 }
 
-fn assert_right_at(spacings_mm: &[f64], chest: &Chest, flags: &[LungFlag], name: &str) {
+fn assert_right_at(spacings_mm: &[f64], chest: &Chest, flags: &[Flag], name: &str) {
     let errors: Vec<String> = spacings_mm
         .iter()
         .filter_map(|&spacing_mm| {
@@ -165,7 +165,7 @@ fn lung_bases_over_bowel_gas_are_measured_alone() {
     let mut chest = with_bowel_gas(Body::new(10.0).chest());
     chest.scan_mm = [-330.0, -50.0];
     chest.parts.insert(2, ([0.0, 0.0, -300.0], [140.0, 80.0, 220.0], 40));
-    let flags = [LungFlag::CutAtTop, LungFlag::SmallLungVolume, LungFlag::TracheaNotFound];
+    let flags = [Flag::LungsCutAtTop, Flag::SmallLungVolume, Flag::TracheaNotFound];
     assert_right_at(&SPACINGS_MM, &chest, &flags, "bases of 700 ml");
     // About 190 ml, less than the limit.
     chest.scan_mm = [-330.0, -80.0];
@@ -188,6 +188,6 @@ fn a_phantom_of_slabs_has_all_of_its_lungs_and_a_flag() {
         let mut chest = Body::new(10.0).chest();
         chest.gaps_mm = (-4..4).map(|i| f64::from(i) * 25.0).map(|z| [z, z + gap_mm]).collect();
         let name = format!("gaps of {gap_mm} mm");
-        assert_right_at(&SPACINGS_MM, &chest, &[LungFlag::BodyInterrupted], &name);
+        assert_right_at(&SPACINGS_MM, &chest, &[Flag::BodyInterrupted], &name);
     }
 }

@@ -111,7 +111,7 @@ fn assert_normal(chest: &Chest) {
     for ml in [lungs.left_ml, lungs.right_ml] {
         assert!((ml - 1900.0).abs() < 80.0, "{ml} ml");
     }
-    assert_eq!(lungs.flags, [], "{:?}", lungs.flags);
+    assert!(lungs.flags.is_empty(), "{:?}", lungs.flags);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn two_lungs_without_the_trachea() {
 #[test]
 fn the_lungs_need_not_be_joined_and_may_be() {
     let lungs = Chest::new().without(TRACHEA).lungs();
-    assert_eq!(lungs.flags, [LungFlag::TracheaNotFound]);
+    assert_eq!(lungs.flags, [Flag::TracheaNotFound]);
     assert!((lungs.left_ml - lungs.right_ml).abs() < 60.0);
     // A wide junction in front of the heart.
     let joined = Chest::new().with(([0.0, -40.0, 0.0], [60.0, 6.0, 40.0], LUNG_HU)).lungs();
@@ -184,7 +184,7 @@ fn a_collapsed_lung_leaves_one() {
     let lungs = Chest::new().without(LEFT_LUNG).lungs();
     assert_eq!(lungs.left_ml, 0.0);
     assert!((lungs.right_ml - 1900.0).abs() < 80.0);
-    assert_eq!(lungs.flags, [LungFlag::OneLung]);
+    assert_eq!(lungs.flags, [Flag::OneLung]);
     assert_eq!(lungs.flags[0].to_string(), "one-lung");
     assert!(lungs.centre_mm[0] < -60.0);
 }
@@ -193,9 +193,9 @@ fn a_collapsed_lung_leaves_one() {
 fn a_scan_that_ends_in_the_lungs_is_flagged() {
     let mut chest = Chest::new().without(TRACHEA);
     chest.scan_mm = [-60.0, 170.0];
-    assert_eq!(chest.lungs().flags, [LungFlag::CutAtBottom, LungFlag::TracheaNotFound]);
+    assert_eq!(chest.lungs().flags, [Flag::LungsCutAtBottom, Flag::TracheaNotFound]);
     chest.scan_mm = [-150.0, 60.0];
-    assert_eq!(chest.lungs().flags, [LungFlag::CutAtTop, LungFlag::TracheaNotFound]);
+    assert_eq!(chest.lungs().flags, [Flag::LungsCutAtTop, Flag::TracheaNotFound]);
     // From head to feet, the same scan.
     let mut turned = chest.volume();
     turned.hu.invert_axis(ndarray::Axis(0));
@@ -203,7 +203,7 @@ fn a_scan_that_ends_in_the_lungs_is_flagged() {
     turned.geometry.origin_mm[2] += turned.geometry.spacing_mm[0] * (turned.hu.dim().0 - 1) as f64;
     turned.geometry.axes[0][2] = -1.0;
     let lungs = segment_lungs(&turned).unwrap();
-    assert_eq!(lungs.flags, [LungFlag::CutAtTop, LungFlag::TracheaNotFound]);
+    assert_eq!(lungs.flags, [Flag::LungsCutAtTop, Flag::TracheaNotFound]);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_lung_cut_by_a_narrow_field_of_view_is_kept_and_flagged() {
     let mut chest = Chest::new();
     chest.half_width_mm = 100.0;
     let lungs = chest.lungs();
-    assert!(lungs.flags.contains(&LungFlag::CutAtSide), "{:?}", lungs.flags);
+    assert!(lungs.flags.contains(&Flag::LungsCutAtSide), "{:?}", lungs.flags);
     assert!(lungs.left_ml > 1000.0 && lungs.right_ml > 1000.0);
 }
 
@@ -240,7 +240,7 @@ fn volumes_without_a_chest_are_errors_with_the_measured_volume() {
     assert!((200.0..300.0).contains(&found_ml) && limit_ml == 300.0);
     let limits = LungLimits { min_volume_ml: 100.0, small_volume_ml: 1000.0 };
     let lungs = segment_lungs_within(&small, &limits).unwrap();
-    assert_eq!(lungs.flags, [LungFlag::SmallLungVolume, LungFlag::OneLung]);
+    assert_eq!(lungs.flags, [Flag::SmallLungVolume, Flag::OneLung]);
 }
 
 #[test]

@@ -68,10 +68,10 @@ impl<'l> Finder<'l> {
                 });
             }
         };
-        add("labels", [first, second].map(|it| Some(it.label.to_string())));
-        add("patients", [first, second].map(|it| it.patient.clone()));
-        add("exams", [first, second].map(|it| it.exam.clone()));
-        add("splits", [first, second].map(|it| it.part.map(|part| part.to_string())));
+        add("labels", [first, second].map(|it| Some(u8::from(it.label).to_string())));
+        add("patients", [first, second].map(|it| it.patient_id.clone()));
+        add("exams", [first, second].map(|it| it.exam_id.clone()));
+        add("splits", [first, second].map(|it| it.split.map(|split| split.to_string())));
     }
 
     fn compare_all(&mut self, name: &str, labels: impl IntoIterator<Item = &'l Label>) {
@@ -123,8 +123,8 @@ pub fn check(
     for (image, labels) in images.iter().zip(&matches.labels) {
         finder.compare_all(&format!("series {}", image.series_uid), labels.iter().copied());
         let Some(label) = labels.first() else { continue };
-        let exam = label.exam.as_deref().unwrap_or_else(|| exam_of(image));
-        let patient = label.patient.as_ref().filter(|_| image.patient_id.is_empty());
+        let exam = label.exam_id.as_deref().unwrap_or_else(|| exam_of(image));
+        let patient = label.patient_id.as_ref().filter(|_| image.patient_id.is_empty());
         exams.entry((patient.unwrap_or(&image.patient_id), exam)).or_default().push(label);
     }
     for ((patient, exam), labels) in exams {

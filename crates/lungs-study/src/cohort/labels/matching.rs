@@ -24,7 +24,7 @@ pub struct UnusedLabel<'a> {
     /// The series, exam or path that it names; empty if it names a patient only.
     pub name: String,
     /// The patient, if it names a patient only.
-    pub patient: String,
+    pub patient_id: String,
     /// The date, if it has one.
     pub study_date: String,
     /// The name and the reason, as the end of a sentence that starts with the label.
@@ -82,7 +82,7 @@ impl Labels {
         let unused_name = |name: String, label| UnusedLabel {
             reason: format!("names {name}, which matches no series"),
             name,
-            patient: String::new(),
+            patient_id: String::new(),
             study_date: String::new(),
             label,
         };
@@ -103,7 +103,7 @@ impl Labels {
             let dates = used.dates.get(patient.as_str());
             unused.extend(labels.iter().filter(is_unused).map(|entry| UnusedLabel {
                 name: String::new(),
-                patient: patient.clone(),
+                patient_id: patient.clone(),
                 study_date: entry.date.as_ref().map(Date::to_string).unwrap_or_default(),
                 reason: unused_patient_reason(patient, entry.date.as_ref(), dates),
                 label: &entry.label,
@@ -198,11 +198,11 @@ impl Labels {
             let path = (!self.by_path.is_empty()).then(|| canonical(Path::new(&row.path)))?;
             path.ancestors().find_map(|ancestor| self.by_path.get(ancestor))
         };
-        let labels = self.by_series.get(&row.series).or_else(by_path);
-        let labels = labels.or_else(|| self.by_exam.get(&row.exam));
+        let labels = self.by_series.get(&row.series_uid).or_else(by_path);
+        let labels = labels.or_else(|| self.by_exam.get(&row.exam_id));
         labels.and_then(|labels| labels.first()).or_else(|| {
             let date = Date::parse(&row.study_date);
-            labels_of_date(self.by_patient.get(&row.patient)?, date.as_ref()).into_iter().next()
+            labels_of_date(self.by_patient.get(&row.patient_id)?, date.as_ref()).into_iter().next()
         })
     }
 }

@@ -14,7 +14,7 @@ mod tests;
 use date::Date;
 use lungs_base::text::TextError;
 use lungs_image::images::Image;
-use lungs_spec::spec::Part;
+use lungs_spec::spec::SplitName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -125,13 +125,13 @@ pub enum LabelsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// 1 for cancer within the horizon.
-    pub label: u8,
+    pub label: bool,
     /// Patient, if the source has one.
-    pub patient: Option<String>,
+    pub patient_id: Option<String>,
     /// Exam, if the source has one.
-    pub exam: Option<String>,
+    pub exam_id: Option<String>,
     /// Split, if the source fixes it.
-    pub part: Option<Part>,
+    pub split: Option<SplitName>,
     /// Values of other columns, by column name.
     pub columns: BTreeMap<String, String>,
     /// Source, such as `labels.csv line 3`.
@@ -163,14 +163,14 @@ impl Labels {
     pub fn add_images(
         &mut self,
         images: &[Image],
-        label: u8,
-        part: Option<Part>,
+        label: bool,
+        split: Option<SplitName>,
         source: Option<&str>,
     ) {
         for image in images {
             let source = source.map_or_else(|| image.path.display().to_string(), str::to_owned);
             let columns = BTreeMap::new();
-            let entry = Label { label, patient: None, exam: None, part, columns, source };
+            let entry = Label { label, patient_id: None, exam_id: None, split, columns, source };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);
         }
     }

@@ -109,8 +109,8 @@ impl Labels {
     ) -> Result<(), LabelsError> {
         let (path, number) = (line.file.to_owned(), line.number);
         let label = match row.label {
-            "0" | "0.0" => 0,
-            "1" | "1.0" => 1,
+            "0" | "0.0" => false,
+            "1" | "1.0" => true,
             other => {
                 let value = other.to_owned();
                 return Err(LabelsError::BadLabel { path, line: number, value });
@@ -119,9 +119,9 @@ impl Labels {
         let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let entry = Label {
             label,
-            patient: non_empty(row.patient_id),
-            exam: non_empty(row.exam_id),
-            part: None,
+            patient_id: non_empty(row.patient_id),
+            exam_id: non_empty(row.exam_id),
+            split: None,
             columns,
             source: format!("{} line {number}", line.file.display()),
         };

@@ -23,7 +23,7 @@ fn error(text: &str) -> String {
 /// The label of each image: the most specific one.
 fn of(labels: &Labels, images: &[Image]) -> Vec<Option<u8>> {
     let matched = labels.match_images(images);
-    matched.labels.iter().map(|labels| labels.first().map(|label| label.label)).collect()
+    matched.labels.iter().map(|labels| labels.first().map(|label| u8::from(label.label))).collect()
 }
 
 fn contradictions(labels: &Labels, images: &[Image]) -> String {
@@ -245,7 +245,7 @@ fn a_path_matches_any_folder_with_slices_of_the_series() {
 #[test]
 fn every_series_in_two_class_folders_is_counted() {
     let mut labels = Labels::default();
-    for (folder, label) in [("sick", 1), ("well", 0)] {
+    for (folder, label) in [("sick", true), ("well", false)] {
         let mut images: Vec<Image> = ["1", "2", "3"].map(image).into();
         images.iter_mut().for_each(|image| image.path = Path::new(folder).join(&image.series_uid));
         labels.add_images(&images, label, None, None);

@@ -1,0 +1,172 @@
+//! A row of `cohort.csv`.
+
+use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
+use lungs_spec::results::{ResultsError, label, read_csv};
+use lungs_spec::spec::SplitName;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A row of `cohort.csv`: a series, a damaged file, or a label without a series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CohortRow {
+    /// PatientID, or `patient_id` of the labels.
+    #[serde(rename = "patient")]
+    pub patient_id: String,
+    /// `exam_id` of the labels, or the StudyInstanceUID, or the series.
+    #[serde(rename = "exam")]
+    pub exam_id: String,
+    /// SeriesInstanceUID, or the name of a volume file.
+    #[serde(rename = "series")]
+    pub series_uid: String,
+    /// Folder of the series, volume file, or damaged file.
+    pub path: String,
+    /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
+    #[serde(default, with = "label::as_optional_number")]
+    pub label: Option<bool>,
+    /// Split; empty for excluded rows.
+    pub split: Option<SplitName>,
+    /// Whether this series is used for its exam.
+    pub chosen: bool,
+    /// Code of the exclusion; empty for chosen series.
+    #[serde(default, with = "optional_code")]
+    pub code: Option<ExclusionCode>,
+    /// Reason of the exclusion as a sentence; empty for chosen series.
+    pub reason: String,
+    /// `dicom`, `nifti`, `metaimage` or `prepared`.
+    pub kind: String,
+    /// Number of slices, or of files if there is no volume.
+    pub slices: usize,
+    /// Distance between slices; empty if unknown.
+    pub slice_spacing_mm: Option<f64>,
+    /// Distance from the first to the last slice; empty if unknown.
+    pub coverage_mm: Option<f64>,
+    /// StudyDate of the header; empty if missing, and in tables of older runs. For a label without a series,
+    /// the date of the label.
+    #[serde(default)]
+    pub study_date: String,
+    /// Reconstruction kernel.
+    pub kernel: String,
+    /// Manufacturer.
+    pub manufacturer: String,
+    /// Flags of harmless peculiarities of the headers.
+    #[serde(with = "joined_flags")]
+    pub flags: Vec<Flag>,
+}
+
+/// The `kind` of rows for a part of a series: scout views, other stacks.
+pub(super) const PART: &str = "part";
+
+/// The `kind` of rows that count files that are not images or are not read.
+pub(super) const PASSED_OVER: &str = "passed-over";
+
+impl CohortRow {
+    /// Whether the row is an image, and not a part of an image, a damaged file, a label or a count of files.
+    pub fn is_image(&self) -> bool {
+        !self.kind.is_empty() && self.kind != PART && self.kind != PASSED_OVER
+    }
+
+    /// Whether the row is a label without a series.
+    pub fn is_label(&self) -> bool {
+        self.kind.is_empty() && self.label.is_some()
+    }
+
+    /// Whether the row counts files of one kind that are not images or are not read.
+    pub fn is_passed_over(&self) -> bool {
+        self.kind == PASSED_OVER
+    }
+
+    /// The code and the reason of an excluded row.
+    pub fn exclusion(&self) -> Option<Exclusion> {
+        let code = self.code.clone()?;
+        Some(Exclusion { code, reason: self.reason.clone() })
+    }
+
+    /// The exclusion as `code: sentence`; empty for a chosen series.
+    pub fn reason_text(&self) -> String {
+        self.exclusion().map_or(String::new(), |exclusion| exclusion.to_string())
+    }
+
+    /// Excludes the row.
+    pub fn exclude(&mut self, exclusion: Exclusion) {
+        self.chosen = false;
+        self.code = Some(exclusion.code);
+        self.reason = exclusion.reason;
+    }
+
+    /// A row with an exclusion and no other values.
+    pub(super) fn of_exclusion(exclusion: Exclusion) -> Self {
+        Self {
+            patient_id: String::new(),
+            exam_id: String::new(),
+            series_uid: String::new(),
+            path: String::new(),
+            label: None,
+            split: None,
+            chosen: false,
+            code: Some(exclusion.code),
+            reason: exclusion.reason,
+            kind: String::new(),
+            slices: 0,
+            slice_spacing_mm: None,
+            coverage_mm: None,
+            study_date: String::new(),
+            kernel: String::new(),
+            manufacturer: String::new(),
+            flags: Vec::new(),
+        }
+    }
+
+    /// Moves the code of a table of older versions, whose reasons are `code: sentence`, to its own field.
+    fn with_code(mut self) -> Self {
+        if self.code.is_none() && !self.chosen && !self.reason.is_empty() {
+            let (code, sentence) = self.reason.split_once(':').unwrap_or((&self.reason, ""));
+            self.code = Some(ExclusionCode::from(code));
+            self.reason = sentence.trim().to_owned();
+        }
+        self
+    }
+}
+
+/// Reads `cohort.csv` of this or an older version.
+///
+/// # Errors
+/// The table cannot be read.
+pub fn read_cohort(path: &Path) -> Result<Vec<CohortRow>, ResultsError> {
+    let rows: Vec<CohortRow> = read_csv(path)?;
+    Ok(rows.into_iter().map(CohortRow::with_code).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lungs_spec::results::write_csv;
+
+    const HEADER: &str = "patient,exam,series,path,label,split,chosen,reason,kind,slices,slice_spacing_mm,\
+                          coverage_mm,study_date,kernel,manufacturer,flags";
+
+    #[test]
+    fn a_table_without_codes_is_read_and_written_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cohort.csv");
+        let old = format!(
+            "{HEADER}\nP1,E1,1.1,ct/a,1,train,true,,dicom,100,2.0,198.0,,B30f,S,reoriented;one-lung\n\
+             P1,E1,1.2,ct/b,1,,false,not-preferred: series 1.1: preferred,dicom,100,2.0,198.0,,B30f,S,\n\
+             ,,,ct/c,,,false,new-code: a sentence,,0,,,,,,\n"
+        );
+        std::fs::write(&path, old).unwrap();
+        let rows = read_cohort(&path).unwrap();
+        assert_eq!(
+            (rows[0].exclusion(), &*rows[0].flags),
+            (None, &[Flag::Reoriented, Flag::OneLung][..])
+        );
+        let exclusion = Exclusion::new(ExclusionCode::NotPreferred, "series 1.1: preferred");
+        assert_eq!(rows[1].exclusion(), Some(exclusion));
+        assert_eq!(rows[2].code, Some(ExclusionCode::Unknown("new-code".into())));
+        write_csv(&path, &rows).unwrap();
+        assert_eq!(read_cohort(&path).unwrap(), rows);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let header = HEADER.replace("chosen,", "chosen,code,");
+        assert!(text.starts_with(&format!("{header}\n")), "{text}");
+        assert!(text.contains(",false,not-preferred,series 1.1: preferred,dicom,"), "{text}");
+    }
+}
