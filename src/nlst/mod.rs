@@ -22,6 +22,7 @@ mod inventory;
 mod label;
 #[cfg(test)]
 mod oddity_tests;
+mod person;
 mod record;
 mod rows;
 mod rules;
@@ -40,6 +41,7 @@ pub use inventory::{
     Compression, Exam, Inventory, Series, inventory_from_images, inventory_from_index,
 };
 pub use label::label;
+pub use person::{Arm, Cancers, Person};
 pub use record::{Record, SeriesChoice, WriteLabelsError, labels_record, write};
 pub use rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
 pub use rules::{
@@ -47,4 +49,4 @@ pub use rules::{
 };
 pub use sources::{Host, INDEX_FOLDER, RELEASE, Source, sources};
 pub use table::TableError;
-pub use tables::{Arm, Cancers, Nodules, Person, Tables, find_index, find_table, read_tables};
+pub use tables::{Nodules, Tables, find_index, find_table, read_tables};

@@ -9,7 +9,7 @@
 //! ```
 
 use super::codes::Days;
-use super::tables::{Arm, Cancers, Person};
+use super::person::{Arm, Cancers, Person};
 use serde::{Deserialize, Serialize};
 
 /// Rules for labels.

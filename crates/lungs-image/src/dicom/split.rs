@@ -76,7 +76,7 @@ pub fn stack(series: &Series) -> Result<Stack, SeriesRefusal> {
 /// # Errors
 /// A [`SeriesRefusal`] with the value found and the limit if neither the slices nor a large share of
 /// them are one even stack of equal images.
-pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefusal> {
+pub(crate) fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefusal> {
     let (images, mut excluded) = slices_of_the_body(series)?;
     let mut flags: Vec<String> =
         excluded.iter().map(|images| format!("{}-left-out", images.code)).collect();

@@ -150,7 +150,7 @@ impl CohortRow {
     }
 
     /// Whether the row has a flag.
-    pub fn has_flag(&self, flag: &str) -> bool {
+    pub(crate) fn has_flag(&self, flag: &str) -> bool {
         self.flags.split(';').any(|own| own == flag)
     }
 

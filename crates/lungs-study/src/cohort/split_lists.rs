@@ -156,7 +156,7 @@ impl SplitLists {
     }
 
     /// The split of a listed patient.
-    pub fn part_of(&self, patient: &str) -> Option<Part> {
+    pub(crate) fn part_of(&self, patient: &str) -> Option<Part> {
         self.parts.get(patient).copied()
     }
 
@@ -174,7 +174,7 @@ impl SplitLists {
     ///
     /// # Errors
     /// [`SplitListError::NoMembers`].
-    pub fn check_members<'a>(
+    pub(crate) fn check_members<'a>(
         &self,
         cohort: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(), SplitListError> {
