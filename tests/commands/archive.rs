@@ -100,7 +100,10 @@ impl Archive {
     }
 
     /// Sets the faults of all further answers.
-    pub(crate) fn inject(&self, choose_fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static) {
+    pub(crate) fn inject(
+        &self,
+        choose_fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static,
+    ) {
         *self.inner.choose_fault.lock().expect("no panic") = Arc::new(choose_fault);
     }
 
