@@ -17,11 +17,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs_base::random;
 use lungs_net::model::{I3dConfig, Loss};
-use lungs_train::Adam;
 use rand::Rng;
 
 const SIZES: [&str; 4] = ["32x64x64", "64x112x112", "64x224x224", "220x224x224"];
@@ -219,7 +218,7 @@ fn child_process(pass: &str, size: &str, steps: usize, config: &I3dConfig) {
         .collect();
     let data = TensorData::new(values, [1, channels, depth, height, width]);
     let x = Tensor::<5>::from_data(data, &device);
-    let mut adam = ModuleOptimizer::from(Adam::default());
+    let mut adam = lungs_train::adam();
     for number in 0..=steps {
         let start = Instant::now();
         let loss = |logits| Loss::CrossEntropy.mean(logits, &[1]);

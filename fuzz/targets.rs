@@ -8,13 +8,13 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A parser and where its input is put.
-pub struct Target {
+pub(crate) struct Target {
     name: &'static str,
     folder: tempfile::TempDir,
 }
 
 /// Every target: its name, and the name of the file that it reads.
-pub const TARGETS: [(&str, &str); 12] = [
+pub(crate) const TARGETS: [(&str, &str); 12] = [
     ("spec", "spec.toml"),
     ("list", "train.list"),
     ("labels", "labels.csv"),
@@ -31,7 +31,7 @@ pub const TARGETS: [(&str, &str); 12] = [
 
 impl Target {
     /// The target of this name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let (name, _) = TARGETS.into_iter().find(|(known, _)| *known == name)?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         Some(Self { name, folder })
@@ -43,7 +43,7 @@ impl Target {
     }
 
     /// Parses the input to the end.
-    pub fn run(&self, input: &[u8]) {
+    pub(crate) fn run(&self, input: &[u8]) {
         let path = self.file();
         fs::write(&path, input).expect("a file can be written");
         match self.name {

@@ -45,7 +45,7 @@ const MEMORY: &str = "Memory";
 
 impl Dashboard {
     /// Opens the dashboard for a run that starts with `epoch` (from 1) of `epochs`.
-    pub fn open(name: &str, interrupt: &Interrupt, epoch: usize, epochs: usize) -> Self {
+    pub(super) fn open(name: &str, interrupt: &Interrupt, epoch: usize, epochs: usize) -> Self {
         let screen = interrupt.screen.clone();
         screen.take();
         let completed_epochs = epoch.saturating_sub(1);
@@ -67,7 +67,7 @@ impl Dashboard {
         dashboard
     }
 
-    pub fn epoch_begins(&mut self, batch: usize, batches: usize) {
+    pub(super) fn epoch_begins(&mut self, batch: usize, batches: usize) {
         self.batch = batch;
         self.render(|renderer| {
             renderer.start_split("train", batches);
@@ -75,7 +75,7 @@ impl Dashboard {
         });
     }
 
-    pub fn batch_done(&mut self, loss: f64) {
+    pub(super) fn batch_done(&mut self, loss: f64) {
         self.batch += 1;
         let batch = self.batch;
         self.render(|renderer| {
@@ -84,7 +84,7 @@ impl Dashboard {
         });
     }
 
-    pub fn step_done(&mut self, row: &StepRow) {
+    pub(super) fn step_done(&mut self, row: &StepRow) {
         self.render(|renderer| {
             let rate = row.learning_rate;
             renderer.update_train(plotted_metric("Learning rate", rate, format!("{rate:.3e}")));
@@ -94,7 +94,7 @@ impl Dashboard {
         });
     }
 
-    pub fn usage(&mut self, pace: &str, usage: &Usage) {
+    pub(super) fn usage(&mut self, pace: &str, usage: &Usage) {
         let known_gpus = self.gpus;
         self.gpus = known_gpus.max(usage.gpus.len());
         self.render(|renderer| {
@@ -114,7 +114,7 @@ impl Dashboard {
         });
     }
 
-    pub fn validation_begins(&mut self, exams: usize) {
+    pub(super) fn validation_begins(&mut self, exams: usize) {
         self.exams_scored = 0;
         self.render(|renderer| {
             renderer.end_split();
@@ -122,13 +122,13 @@ impl Dashboard {
         });
     }
 
-    pub fn exams_scored(&mut self, exams: usize) {
+    pub(super) fn exams_scored(&mut self, exams: usize) {
         self.exams_scored += exams;
         let exams_scored = self.exams_scored;
         self.render(|renderer| renderer.update_split(exams_scored));
     }
 
-    pub fn epoch_ends(&mut self, rows: &[MetricsRow]) {
+    pub(super) fn epoch_ends(&mut self, rows: &[MetricsRow]) {
         self.render(|renderer| {
             for row in rows {
                 let mut values = vec![
@@ -157,7 +157,7 @@ impl Dashboard {
     }
 
     /// Closes the dashboard and restores the terminal.
-    pub fn close(mut self) {
+    pub(super) fn close(mut self) {
         let renderer = self.renderer.take();
         if catch_unwind(AssertUnwindSafe(|| drop(renderer))).is_err() {
             self.exit();

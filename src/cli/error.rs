@@ -20,17 +20,17 @@ pub(super) enum Failure {
 
 impl Failure {
     /// An invalid request with a message.
-    pub fn request(error: impl std::fmt::Display) -> Self {
+    pub(super) fn request(error: impl std::fmt::Display) -> Self {
         Self::Request(Report::msg(error.to_string()))
     }
 
     /// Failed work with a message.
-    pub fn work(error: impl std::fmt::Display) -> Self {
+    pub(super) fn work(error: impl std::fmt::Display) -> Self {
         Self::Work(Report::msg(error.to_string()))
     }
 
     /// The record of the failure for a run folder; `None` if a signal stopped the command.
-    pub fn record(&self) -> Option<RunFailure> {
+    pub(super) fn record(&self) -> Option<RunFailure> {
         let (report, code) = match self {
             Self::Request(report) => (report, 2),
             Self::Work(report) => (report, 1),
@@ -45,7 +45,7 @@ impl Failure {
     }
 
     /// Prints the report and returns the exit code.
-    pub fn report(self) -> ExitCode {
+    pub(super) fn report(self) -> ExitCode {
         let (report, code) = match self {
             Self::Request(report) => (report, 2),
             Self::Work(report) => (report, 1),

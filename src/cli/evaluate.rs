@@ -36,7 +36,7 @@ pub(super) struct Evaluate {
 }
 
 impl Evaluate {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
         for path in &self.runs {

@@ -57,7 +57,7 @@ enum AttributionMethod {
 
 impl Explain {
     /// The requested explanation; `None` without `--explain`.
-    pub fn settings(&self, paths: &[PathBuf]) -> Result<Option<ExplainOptions>, Failure> {
+    pub(super) fn settings(&self, paths: &[PathBuf]) -> Result<Option<ExplainOptions>, Failure> {
         let Some(folder) = &self.explain else { return Ok(None) };
         let canonical = |path: &Path| std::fs::canonicalize(path).ok();
         if paths

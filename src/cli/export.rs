@@ -31,7 +31,7 @@ pub(super) struct Export {
 }
 
 impl Export {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let run = RunFolder::find(&self.run)?;
         let notes = self.notes.as_deref().map(|path| {
             let read = std::fs::read_to_string(path);

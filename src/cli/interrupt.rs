@@ -34,7 +34,7 @@ pub(super) struct Interrupt {
 
 impl Interrupt {
     /// Installs the signal handlers. If that fails, signals keep their default action.
-    pub fn listen() -> Self {
+    pub(super) fn listen() -> Self {
         let interrupt = Self {
             interrupter: Interrupter::new(),
             screen: Screen::default(),
@@ -71,7 +71,7 @@ impl Interrupt {
     }
 
     /// Sends SIGTERM to this process when standard input closes.
-    pub fn stop_at_end_of_input() {
+    pub(super) fn stop_at_end_of_input() {
         std::thread::spawn(|| {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             let _ = signal_hook::low_level::raise(SIGTERM);
@@ -79,18 +79,18 @@ impl Interrupt {
     }
 
     /// Sets whether training is running: then the first signal stops after the current step.
-    pub fn set_training(&self, training: bool) {
+    pub(super) fn set_training(&self, training: bool) {
         self.graceful.store(training, Ordering::SeqCst);
     }
 
     /// Makes the first signal stop after the current unit of work, as in training. The message names `unit`.
-    pub fn stop_gracefully_after(&self, unit: &'static str) {
+    pub(super) fn stop_gracefully_after(&self, unit: &'static str) {
         let _ = self.unit.set(unit);
         self.set_training(true);
     }
 
     /// The exit code of a stopped command.
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         if self.warned.load(Ordering::SeqCst) { EXIT_REQUEUE } else { EXIT_STOPPED }
     }
 }

@@ -10,34 +10,34 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub fn new(quiet: bool, verbose: bool) -> Self {
+    pub(super) fn new(quiet: bool, verbose: bool) -> Self {
         Self { quiet, verbose }
     }
 
     /// Prints the result of the command, also with `--quiet`.
-    pub fn answer(&self, text: impl std::fmt::Display) {
+    pub(super) fn answer(&self, text: impl std::fmt::Display) {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
 
     /// Prints a message, unless `--quiet` is set.
-    pub fn say(&self, text: impl std::fmt::Display) {
+    pub(super) fn say(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
     }
 
     /// Prints a detail if `--verbose` is set.
-    pub fn detail(&self, text: impl std::fmt::Display) {
+    pub(super) fn detail(&self, text: impl std::fmt::Display) {
         if self.verbose {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
     }
 
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    pub fn is_verbose(&self) -> bool {
+    pub(super) fn is_verbose(&self) -> bool {
         self.verbose
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Starts an epoch at `batch` of `batches`.
-    pub fn begin(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
+    pub(super) fn begin(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
         let validation_seconds = self.validation_seconds;
         *self = Self {
             epoch,
@@ -35,29 +35,29 @@ impl Pace {
     }
 
     /// Counts a finished batch of `exams` exams.
-    pub fn batch(&mut self, exams: usize) {
+    pub(super) fn batch(&mut self, exams: usize) {
         self.done += 1;
         self.exams += exams;
     }
 
     /// Records the duration of a validation.
-    pub fn record_validation(&mut self, seconds: f64) {
+    pub(super) fn record_validation(&mut self, seconds: f64) {
         self.validation_seconds = Some(seconds);
     }
 
     /// Exams per second, `seconds` after the start of the epoch.
-    pub fn exams_per_second(&self, seconds: f64) -> Option<f64> {
+    pub(super) fn exams_per_second(&self, seconds: f64) -> Option<f64> {
         (self.exams > 0 && seconds > 0.0).then(|| self.exams as f64 / seconds)
     }
 
     /// Seconds until the training of the epoch ends, `seconds` after its start.
-    pub fn epoch_eta(&self, seconds: f64) -> Option<f64> {
+    pub(super) fn epoch_eta(&self, seconds: f64) -> Option<f64> {
         Some(self.seconds_per_batch(seconds)? * self.batches.saturating_sub(self.done) as f64)
     }
 
     /// Seconds until the run ends without early stopping, `seconds` after the start of the epoch. Assumes
     /// the duration of the last validation, and zero before the first one.
-    pub fn run_eta(&self, seconds: f64) -> Option<f64> {
+    pub(super) fn run_eta(&self, seconds: f64) -> Option<f64> {
         let epochs = self.epochs.saturating_sub(self.epoch);
         let training = self.seconds_per_batch(seconds)? * (epochs * self.batches) as f64;
         let validation = self.validation_seconds.unwrap_or(0.0) * (epochs + 1) as f64;
@@ -66,7 +66,7 @@ impl Pace {
 
     /// Seconds that the following epochs take without early stopping, if training the current epoch took
     /// `seconds`.
-    pub fn next_epochs_eta(&self, seconds: f64) -> Option<f64> {
+    pub(super) fn next_epochs_eta(&self, seconds: f64) -> Option<f64> {
         let epochs = self.epochs.saturating_sub(self.epoch) as f64;
         let training = self.seconds_per_batch(seconds)? * self.batches as f64;
         Some(epochs * (training + self.validation_seconds.unwrap_or(0.0)))

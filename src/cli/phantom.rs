@@ -49,7 +49,7 @@ pub(super) struct Phantom {
 }
 
 impl Phantom {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let base = if self.full_size { PhantomPlan::full_size() } else { PhantomPlan::default() };
         let plan = PhantomPlan {
             patients: self.patients,

@@ -25,7 +25,7 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let mut runs: Vec<RunFolder> = Vec::new();
         for path in &self.runs {
             runs.extend(find_runs(path)?);

@@ -57,7 +57,7 @@ pub(super) struct Predict {
 }
 
 impl Predict {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
         let mut models = Vec::new();

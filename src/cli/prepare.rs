@@ -50,7 +50,7 @@ pub(super) struct Prepare {
 }
 
 impl Prepare {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         if self.submission.slurm {
             return self.submit(output);
         }

@@ -52,7 +52,7 @@ const STAGE_TEMPLATE: &str =
 const EPOCH_TEMPLATE: &str = "{prefix:>12} [{bar:20}] {pos}/{len}  {wide_msg}";
 
 impl<'a> Progress<'a> {
-    pub fn new(quiet: bool, interrupt: &'a Interrupt) -> Self {
+    pub(super) fn new(quiet: bool, interrupt: &'a Interrupt) -> Self {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target =
             if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -70,7 +70,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows training as a dashboard with this title, or prints why the terminal does not support it.
-    pub fn with_dashboard(mut self, title: &str) -> Self {
+    pub(super) fn with_dashboard(mut self, title: &str) -> Self {
         match Screen::obstacle() {
             None => self.dashboard_title = Some(title.to_owned()),
             Some(obstacle) => {
@@ -92,7 +92,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows that `done` of `of` series are fetched, with a message about bytes and time.
-    pub fn fetching(&self, done: usize, of: usize, message: String) {
+    pub(super) fn fetching(&self, done: usize, of: usize, message: String) {
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
         let Ok(mut epoch) = self.epoch.lock() else { return };
@@ -105,7 +105,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Removes the bar.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 

@@ -70,13 +70,13 @@ struct RunSelection {
 }
 
 impl Run {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         self.selection.execute(output, LastStage::Report)
     }
 }
 
 impl Train {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         self.selection.execute(output, LastStage::Training)
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Screen {
 
 impl Screen {
     /// The reason why the terminal does not support a dashboard, if any.
-    pub fn obstacle() -> Option<&'static str> {
+    pub(super) fn obstacle() -> Option<&'static str> {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
         if !stdout().is_terminal() {
             Some("standard output is not a terminal")
@@ -33,7 +33,7 @@ impl Screen {
     }
 
     /// Saves the modes of the terminal.
-    pub fn take(&self) {
+    pub(super) fn take(&self) {
         if let Ok(mut saved_modes) = self.saved_modes.lock() {
             *saved_modes = tcgetattr(stdin()).ok();
         }
@@ -41,7 +41,7 @@ impl Screen {
 
     /// Waits until the dashboard has switched the terminal to raw mode, then enables the signal of Ctrl-C again.
     /// Ctrl-Z and Ctrl-\\ stay disabled: they would leave the shell with the modes of the dashboard.
-    pub fn keep_signals(&self) {
+    pub(super) fn keep_signals(&self) {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
             let Ok(mut modes) = tcgetattr(stdin()) else { return };
@@ -58,12 +58,12 @@ impl Screen {
     }
 
     /// Whether a dashboard is open.
-    pub fn is_taken(&self) -> bool {
+    pub(super) fn is_taken(&self) -> bool {
         self.saved_modes.lock().is_ok_and(|saved_modes| saved_modes.is_some())
     }
 
     /// Records that the dashboard has closed and restored the terminal.
-    pub fn release(&self) {
+    pub(super) fn release(&self) {
         if let Ok(mut saved_modes) = self.saved_modes.lock() {
             *saved_modes = None;
         }
@@ -71,7 +71,7 @@ impl Screen {
 
     /// Restores the terminal before an immediate exit: its modes, no mouse events, the main screen, a visible
     /// cursor.
-    pub fn restore(&self) {
+    pub(super) fn restore(&self) {
         let Some(modes) = self.saved_modes.lock().ok().and_then(|mut modes| modes.take()) else {
             return;
         };

@@ -44,7 +44,12 @@ pub(super) struct Submitter<'a> {
 
 impl Submitter<'_> {
     /// A job that runs this program with `arguments`; the file name of its script is `<stem>.sh`.
-    pub fn job(&self, stem: &str, about: &str, mut arguments: Vec<String>) -> Result<Job, Failure> {
+    pub(super) fn job(
+        &self,
+        stem: &str,
+        about: &str,
+        mut arguments: Vec<String>,
+    ) -> Result<Job, Failure> {
         let program = std::env::current_exe().map_err(Failure::work)?;
         let working_directory = std::env::current_dir().map_err(Failure::work)?;
         let folder = std::path::absolute(self.folder).map_err(Failure::work)?;
@@ -66,7 +71,7 @@ impl Submitter<'_> {
     }
 
     /// The preparation job; with `slurm.shards` above 1, an array with a task per shard.
-    pub fn preparation(&self, mut command: Vec<String>) -> Result<Job, Failure> {
+    pub(super) fn preparation(&self, mut command: Vec<String>) -> Result<Job, Failure> {
         let shards = self.spec.slurm.shards;
         let about = match shards {
             0 | 1 => "Preparation of all series.".to_owned(),
@@ -83,7 +88,11 @@ impl Submitter<'_> {
     }
 
     /// Writes and submits the jobs, each with its dependency on the previous one; with `--dry-run` prints them.
-    pub fn submit(&self, jobs: &[(Job, Option<Dependency>)], output: &Output) -> CommandResult {
+    pub(super) fn submit(
+        &self,
+        jobs: &[(Job, Option<Dependency>)],
+        output: &Output,
+    ) -> CommandResult {
         let mut previous: Option<String> = None;
         for (job, dependency) in jobs {
             let text = job.script(&self.spec.slurm);

@@ -136,7 +136,7 @@ fn one_or_three() -> impl TypedValueParser<Value = usize> {
 }
 
 impl Weights {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         match &self.action {
             Action::Import(import) => import.execute(output),
             Action::Inflate(inflate) => inflate.execute(output),

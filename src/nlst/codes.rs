@@ -51,21 +51,21 @@ fn parse(text: &str) -> Option<Days> {
 
 impl Row<'_> {
     /// A whole number of days, or the code of a missing value.
-    pub fn days(&self, column: usize) -> Result<Days, TableError> {
+    pub(super) fn days(&self, column: usize) -> Result<Days, TableError> {
         parse(self.text(column)).ok_or_else(|| {
             self.wrong(column, "a whole number of days, a code such as .N, or an empty cell")
         })
     }
 
     /// A whole number, if there is one.
-    pub fn number(&self, column: usize) -> Result<Option<i64>, TableError> {
+    pub(super) fn number(&self, column: usize) -> Result<Option<i64>, TableError> {
         let value = parse(self.text(column));
         let expected = "a whole number, a code such as .N, or an empty cell";
         Ok(value.ok_or_else(|| self.wrong(column, expected))?.known())
     }
 
     /// A measurement such as a diameter, if there is one.
-    pub fn measurement(&self, column: usize) -> Result<Option<f64>, TableError> {
+    pub(super) fn measurement(&self, column: usize) -> Result<Option<f64>, TableError> {
         if let Some(value) = parse(self.text(column)) {
             return Ok(value.known().map(|number| number as f64));
         }

@@ -2,11 +2,12 @@
 
 use super::describe::Description;
 use super::inventory::{Compression, Exam, Inventory, Series};
+use super::person::{Cancers, Person};
 use super::reasons::{Reason, ReasonCode, reason};
 use super::rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
 use super::rules::{Outcome, Rules, SeveralExams, outcome};
 use super::sample;
-use super::tables::{Person, Tables};
+use super::tables::Tables;
 use super::years::{ExamYear, years_of};
 use lungs_spec::spec::Select;
 use lungs_study::cohort::{Candidate, select};
@@ -129,7 +130,7 @@ fn count_missing_screenings(rows: &[LabelRow], tables: &Tables) -> usize {
 /// Persons with different first diagnoses in `nlst_prsn` and `nlst_canc`.
 fn count_different_diagnoses(tables: &Tables) -> usize {
     let cancers = tables.cancers.iter().flatten();
-    let differs = |(pid, cancers): &(&String, &super::tables::Cancers)| {
+    let differs = |(pid, cancers): &(&String, &Cancers)| {
         let person = tables.persons.get(*pid).filter(|_| !tables.unusable.contains_key(*pid));
         cancers.first_days.is_some()
             && person.is_some_and(|person| person.diagnosis_day.known() != cancers.first_days)

@@ -22,6 +22,7 @@ mod inventory;
 mod label;
 #[cfg(test)]
 mod oddity_tests;
+mod person;
 mod reasons;
 mod record;
 mod rows;
@@ -41,10 +42,11 @@ pub use inventory::{
     Compression, Exam, Inventory, Series, inventory_from_images, inventory_from_index,
 };
 pub use label::label;
+pub use person::{Arm, Cancers, Person};
 pub use reasons::{Reason, ReasonCode, reason};
 pub use record::{Record, SeriesChoice, WriteLabelsError, labels_record, write};
 pub use rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
 pub use rules::{FollowUp, LaterCancers, Outcome, Rules, Sample, SeveralExams, outcome};
 pub use sources::{Host, INDEX_FOLDER, RELEASE, Source, sources};
 pub use table::TableError;
-pub use tables::{Arm, Cancers, Nodules, Person, Tables, find_index, find_table, read_tables};
+pub use tables::{Nodules, Tables, find_index, find_table, read_tables};

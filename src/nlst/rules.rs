@@ -9,8 +9,8 @@
 //! ```
 
 use super::codes::Days;
+use super::person::{Arm, Cancers, Person};
 use super::reasons::{Reason, ReasonCode, reason};
-use super::tables::{Arm, Cancers, Person};
 use serde::{Deserialize, Serialize};
 
 /// Rules for labels.

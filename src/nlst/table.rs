@@ -47,7 +47,7 @@ pub enum TableError {
 
 /// A requested column of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(super) struct Column {
     /// Its name, in any case.
     pub name: &'static str,
     /// Whether its absence is an error.
@@ -55,34 +55,34 @@ pub struct Column {
 }
 
 /// A column whose absence is an error.
-pub const fn required(name: &'static str) -> Column {
+pub(super) const fn required(name: &'static str) -> Column {
     Column { name, is_required: true }
 }
 
 /// A column that may be absent; its cells are then empty.
-pub const fn optional(name: &'static str) -> Column {
+pub(super) const fn optional(name: &'static str) -> Column {
     Column { name, is_required: false }
 }
 
 /// One row, with its cells in the order of the requested columns.
-pub struct Row<'a> {
+pub(super) struct Row<'a> {
     columns: &'a [Column],
     row: &'a Cells<'a>,
 }
 
 impl Row<'_> {
     /// The text of the cell of a requested column, without surrounding blanks.
-    pub fn text(&self, column: usize) -> &str {
+    pub(super) fn text(&self, column: usize) -> &str {
         self.row.cells[column]
     }
 
     /// Its position in the file.
-    pub fn at(&self) -> RowNumber {
+    pub(super) fn at(&self) -> RowNumber {
         self.row.at()
     }
 
     /// The error of an invalid cell.
-    pub fn wrong(&self, column: usize, expected: impl Into<String>) -> TableError {
+    pub(super) fn wrong(&self, column: usize, expected: impl Into<String>) -> TableError {
         TableError::BadValue {
             path: self.row.path.to_owned(),
             at: self.row.at(),
@@ -93,7 +93,7 @@ impl Row<'_> {
     }
 
     /// Text that must not be empty.
-    pub fn required_text(&self, column: usize) -> Result<&str, TableError> {
+    pub(super) fn required_text(&self, column: usize) -> Result<&str, TableError> {
         match self.text(column) {
             "" => Err(self.wrong(column, "a value")),
             text => Ok(text),
@@ -101,7 +101,7 @@ impl Row<'_> {
     }
 
     /// An identifier such as `pid`: `100012`, or `100012.0` as some programs write it.
-    pub fn identifier(&self, column: usize) -> Result<String, TableError> {
+    pub(super) fn identifier(&self, column: usize) -> Result<String, TableError> {
         let text = self.required_text(column)?;
         Ok(text.strip_suffix(".0").unwrap_or(text).to_owned())
     }
@@ -111,7 +111,7 @@ impl Row<'_> {
 ///
 /// # Errors
 /// The table cannot be read or lacks a required column, or `each` fails.
-pub fn read_rows(
+pub(super) fn read_rows(
     path: &Path,
     columns: &[Column],
     mut each: impl FnMut(&Row) -> Result<(), TableError>,

@@ -1,6 +1,6 @@
 //! Columns that `[evaluate]` names: they are read from the labels or the cohort and stored in the run.
 
-use super::PipelineError;
+use super::error::{ColumnError, PipelineError};
 use super::inputs::{Change, Changes, from_to};
 use lungs_image::codes::joined_flags;
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
@@ -8,54 +8,6 @@ use lungs_spec::spec::{Bands, Spec, SubgroupBy};
 use lungs_stats::Grouping;
 use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels, read_cohort};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An invalid column of `[evaluate]`.
-#[derive(Debug, thiserror::Error)]
-pub enum ColumnError {
-    /// A missing column.
-    #[error("{key}: no column `{column}` in {source_name}; existing columns: {columns}")]
-    NoColumn {
-        /// The key of the spec.
-        key: &'static str,
-        /// The column.
-        column: String,
-        /// The searched files.
-        source_name: String,
-        /// The existing columns.
-        columns: String,
-    },
-    /// An invalid cell.
-    #[error(
-        "{key}: column `{column}` in {source_name} is \"{value}\" for series {series}, expected {expected}"
-    )]
-    BadCell {
-        /// The key of the spec.
-        key: &'static str,
-        /// The column.
-        column: String,
-        /// The file.
-        source_name: String,
-        /// The series.
-        series: String,
-        /// Content of the cell.
-        value: String,
-        /// The expected content.
-        expected: &'static str,
-    },
-    /// A column has too many values for groups.
-    #[error(
-        "evaluate.subgroups: column `{column}` has {values} different values, expected at most {max}; for \
-         numbers, use bands: {{ column = \"{column}\", edges = [55, 65, 75] }}"
-    )]
-    TooManyGroups {
-        /// The column.
-        column: String,
-        /// Number of its values.
-        values: usize,
-        /// Largest allowed number.
-        max: usize,
-    },
-}
 
 /// Largest number of groups of a column.
 const MAX_GROUPS: usize = 50;
@@ -277,7 +229,7 @@ pub(super) struct Columns(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Columns {
     /// The stored columns of runs with a common cohort; empty if the spec names no columns.
-    pub fn read(spec: &Spec, runs: &[RunFolder]) -> Result<Self, PipelineError> {
+    pub(super) fn read(spec: &Spec, runs: &[RunFolder]) -> Result<Self, PipelineError> {
         let mut columns = Self::default();
         if !requested_columns(spec).is_empty() {
             for run in runs {
@@ -294,7 +246,7 @@ impl Columns {
     }
 
     /// The subgroups of these series.
-    pub fn groupings(&self, spec: &Spec, series: &[&str]) -> Vec<Grouping> {
+    pub(super) fn groupings(&self, spec: &Spec, series: &[&str]) -> Vec<Grouping> {
         let grouping = |by: &SubgroupBy| {
             let cells: Vec<&str> =
                 series.iter().map(|series| self.cell(by.column(), series)).collect();
@@ -307,7 +259,7 @@ impl Columns {
     }
 
     /// The name of the weight column and the weights of these series, if the spec names a weight column.
-    pub fn weights(
+    pub(super) fn weights(
         &self,
         spec: &Spec,
         series: &[&str],

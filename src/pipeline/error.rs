@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::archive::ArchiveError;
-use super::columns::ColumnError;
 use super::equal_scans::EqualScansError;
 use super::inputs::ChangedInputs;
 use lungs_base::files::WriteError;
@@ -186,4 +185,52 @@ impl From<ListError> for PipelineError {
     fn from(error: ListError) -> Self {
         Self::Cohort(error.into())
     }
+}
+
+/// An invalid column of `[evaluate]`.
+#[derive(Debug, thiserror::Error)]
+pub enum ColumnError {
+    /// A missing column.
+    #[error("{key}: no column `{column}` in {source_name}; existing columns: {columns}")]
+    NoColumn {
+        /// The key of the spec.
+        key: &'static str,
+        /// The column.
+        column: String,
+        /// The searched files.
+        source_name: String,
+        /// The existing columns.
+        columns: String,
+    },
+    /// An invalid cell.
+    #[error(
+        "{key}: column `{column}` in {source_name} is \"{value}\" for series {series}, expected {expected}"
+    )]
+    BadCell {
+        /// The key of the spec.
+        key: &'static str,
+        /// The column.
+        column: String,
+        /// The file.
+        source_name: String,
+        /// The series.
+        series: String,
+        /// Content of the cell.
+        value: String,
+        /// The expected content.
+        expected: &'static str,
+    },
+    /// A column has too many values for groups.
+    #[error(
+        "evaluate.subgroups: column `{column}` has {values} different values, expected at most {max}; for \
+         numbers, use bands: {{ column = \"{column}\", edges = [55, 65, 75] }}"
+    )]
+    TooManyGroups {
+        /// The column.
+        column: String,
+        /// Number of its values.
+        values: usize,
+        /// Largest allowed number.
+        max: usize,
+    },
 }

@@ -1,7 +1,7 @@
 //! Heatmaps of predictions: a map on the voxels of each CT, and a picture.
 
 use super::PipelineError;
-use super::predict::Prediction;
+use super::prediction::Prediction;
 use super::preparation::settings;
 use burn::tensor::Device;
 use lungs_base::files::{WriteError, make_folder, write_bytes};

@@ -19,21 +19,22 @@ mod folds;
 mod inputs;
 mod pooled;
 pub mod predict;
+mod prediction;
 mod preparation;
 mod study;
 
 pub use calibrated::StoredCalibration;
-pub use columns::ColumnError;
 pub use equal_scans::{EqualGroup, EqualScan, EqualScansError};
-pub use error::PipelineError;
+pub use error::{ColumnError, PipelineError};
 pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
 pub use preparation::{
-    cache_folder, network_input, prepare, prepare_chosen, prepare_images, prepare_shard, settings,
+    cache_folder, network_input, prepare, prepare_chosen, prepare_images, settings,
 };
 pub use study::{
-    ImageSet, Survey, gather, images_of, make_phantom, report_passed_over, split_check, survey,
+    ImageSet, Survey, gather, images_of, make_phantom, prepare_shard, report_passed_over,
+    split_check, survey,
 };
 
 use crate::nlst;

@@ -2,12 +2,13 @@
 
 use super::archive::{is_archive, unpack};
 use super::explain::{ExplainOptions, ExplainedModel, Explanation, explain};
+pub use super::prediction::Prediction;
 use super::{
     ImageSet, PipelineError, Stages, StoredCalibration, images_of, prepare_images,
     report_passed_over, settings,
 };
 use burn::module::Module;
-use lungs_image::codes::{Flag, joined_flags};
+
 use lungs_image::images::Image;
 use lungs_net::device::{self, DeviceRequest};
 use lungs_net::weights::{self, LoadedNetwork};
@@ -16,7 +17,6 @@ use lungs_spec::spec::{Contract, Spec, load_preparation};
 use lungs_stats::Calibrator;
 use lungs_study::prepare::Status;
 use lungs_train::{self as training, Exam};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A trained network and its preprocessing.
@@ -147,31 +147,6 @@ impl Model {
             ),
         })
     }
-}
-
-/// The prediction of one series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// Folder of the series, volume file, or damaged file.
-    pub path: String,
-    /// PatientID.
-    #[serde(rename = "patient")]
-    pub patient_id: String,
-    /// StudyInstanceUID.
-    #[serde(rename = "exam")]
-    pub exam_id: String,
-    /// SeriesInstanceUID.
-    #[serde(rename = "series")]
-    pub series_uid: String,
-    /// Probability of cancer; empty if the series is excluded.
-    pub probability: Option<f64>,
-    /// Calibrated probability; empty if the series is excluded, or a model has no calibration map.
-    pub calibrated_probability: Option<f64>,
-    /// Reason of the exclusion, as `code: sentence`.
-    pub reason: String,
-    /// Flags of harmless peculiarities in preparation.
-    #[serde(with = "joined_flags")]
-    pub flags: Vec<Flag>,
 }
 
 /// Predicts all images in `paths`; the predictions of several models are averaged. `cache` is the folder of prepared

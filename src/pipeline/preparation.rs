@@ -8,9 +8,8 @@ use lungs_image::images::Image;
 use lungs_image::volume::Grid;
 use lungs_spec::spec::{Compat, Spec};
 use lungs_study::cohort::{self, Cohort};
-use lungs_study::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Shard, Status};
+use lungs_study::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Status};
 
-use super::study::{gather, make_phantom};
 use super::{PipelineError, Stages};
 
 /// Prepares the chosen series, and excludes series that cannot be prepared.
@@ -51,23 +50,6 @@ pub(super) fn exclude_unprepared(cohort: &mut Cohort, rows: &[Row]) {
     let chosen = cohort.chosen.iter().map(|(index, _)| *index);
     let exclusions = chosen.zip(rows).filter_map(|(index, row)| Some((index, row.exclusion()?)));
     cohort.exclude(exclusions.collect());
-}
-
-/// Prepares the chosen series of one shard.
-pub fn prepare_shard(
-    spec: &Spec,
-    shard: Shard,
-    watch: &dyn Stages,
-) -> Result<Vec<Row>, PipelineError> {
-    // All shards start at the same time: one of them generates the synthetic cohort and indexes the files.
-    let lock = prepare::lock_task(&cache_folder(spec), "index");
-    make_phantom(spec, watch)?;
-    let mut cohort = gather(spec, watch)?;
-    drop(lock);
-    let total = cohort.chosen.len();
-    cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
-    watch.stage_ends("shard", &format!("{shard}, {} of {total} series", cohort.chosen.len()));
-    prepare_chosen(spec, &mut cohort, watch)
 }
 
 /// Prepares images with the settings of `spec` into `cache`.

@@ -12,12 +12,13 @@ use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
-use lungs_study::prepare::{self, Refusal, Row};
+use lungs_study::prepare::{self, Refusal, Row, Shard};
 use lungs_train::Exam;
 
 use super::columns::{self, check_columns};
 use super::preparation::{
-    cache_folder, check_prepared, exclude_unprepared, known_rows, prepare_images, settings,
+    cache_folder, check_prepared, exclude_unprepared, known_rows, prepare_chosen, prepare_images,
+    settings,
 };
 use super::{PipelineError, Stages, equal_scans, inputs};
 
@@ -268,7 +269,7 @@ fn crop_path(spec: &Spec, row: &Row) -> PathBuf {
 pub(super) struct Exams(BTreeMap<SplitName, Vec<Exam>>);
 
 impl Exams {
-    pub fn of(&self, split: SplitName) -> &[Exam] {
+    pub(super) fn of(&self, split: SplitName) -> &[Exam] {
         self.0.get(&split).map_or(&[], Vec::as_slice)
     }
 }
@@ -349,4 +350,21 @@ fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError>
         }
     }
     Ok(())
+}
+
+/// Prepares the chosen series of one shard.
+pub fn prepare_shard(
+    spec: &Spec,
+    shard: Shard,
+    watch: &dyn Stages,
+) -> Result<Vec<Row>, PipelineError> {
+    // All shards start at the same time: one of them generates the synthetic cohort and indexes the files.
+    let lock = prepare::lock_task(&cache_folder(spec), "index");
+    make_phantom(spec, watch)?;
+    let mut cohort = gather(spec, watch)?;
+    drop(lock);
+    let total = cohort.chosen.len();
+    cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
+    watch.stage_ends("shard", &format!("{shard}, {} of {total} series", cohort.chosen.len()));
+    prepare_chosen(spec, &mut cohort, watch)
 }

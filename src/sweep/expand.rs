@@ -21,6 +21,14 @@ pub struct PlannedRun {
     pub hash: String,
 }
 
+impl PlannedRun {
+    /// The varied keys with their values, as JSON.
+    pub(super) fn settings_as_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let json = |value: &toml::Value| serde_json::to_value(value).unwrap_or_default();
+        self.settings.iter().map(|setting| (setting.key.clone(), json(&setting.value))).collect()
+    }
+}
+
 /// An invalid sweep.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum SweepError {

@@ -2,7 +2,7 @@
 
 use super::expand::PlannedRun;
 use super::names::unique_name;
-use super::standing::{RunStatus, run_summary};
+use super::status::{RunStatus, run_status};
 use lungs_base::files::{make_folder, write_bytes};
 use lungs_spec::results::{ResultsError, RunFolder, SWEEP_FILE};
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,11 @@ impl SweepFolder {
     /// The run with this name, if it has started.
     pub fn run(&self, name: &str) -> Option<RunFolder> {
         RunFolder::open(&self.run_path(name)).ok()
+    }
+
+    /// The status of a run; `has_failed` says whether its last process failed.
+    pub fn status(&self, run: &PlannedRun, has_failed: bool) -> RunStatus {
+        run_status(self.run(&run.name).as_ref(), &run.spec, has_failed)
     }
 
     /// Log of the processes of a run.
@@ -181,17 +186,12 @@ impl SweepFolder {
     }
 
     fn entry(&self, run: &PlannedRun, failure: Option<String>) -> ManifestRun {
-        let json = |value: &toml::Value| serde_json::to_value(value).unwrap_or_default();
-        let state = run_summary(self, run, failure.as_deref()).state;
+        let state = self.status(run, failure.is_some());
         ManifestRun {
             name: run.name.clone(),
             hash: run.hash.clone(),
             wanted: true,
-            settings: run
-                .settings
-                .iter()
-                .map(|setting| (setting.key.clone(), json(&setting.value)))
-                .collect(),
+            settings: run.settings_as_json(),
             failure: failure.filter(|_| state == RunStatus::Failed),
             state,
         }

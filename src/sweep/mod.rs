@@ -18,10 +18,12 @@ mod expand;
 mod folder;
 mod names;
 mod standing;
+mod status;
 
 pub use expand::{PlannedRun, SweepError, expand};
 pub use folder::{ManifestRun, SweepFolder, SweepManifest, find_runs};
-pub use standing::{Combination, RunStatus, RunSummary, rank_combinations, run_summary};
+pub use standing::{Combination, RunSummary, rank_combinations, run_summary};
+pub use status::RunStatus;
 
 #[cfg(test)]
 mod tests;

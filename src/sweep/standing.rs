@@ -2,41 +2,12 @@
 
 use super::expand::PlannedRun;
 use super::folder::SweepFolder;
+use super::status::RunStatus;
 use lungs_report::{self as report, Spread};
 use lungs_spec::results::{MetricsRow, Provenance, RunFolder, Table, read_csv};
 use lungs_spec::spec::{BestBy, SplitName};
 use lungs_stats::Evaluation;
-use serde::{Deserialize, Serialize};
-
-/// The status of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunStatus {
-    /// Not started.
-    Waiting,
-    /// A process holds its lock.
-    #[serde(rename = "in-work")]
-    Running,
-    /// Started, and stopped before its end.
-    Stopped,
-    /// Its last process failed.
-    Failed,
-    /// Complete.
-    Finished,
-}
-
-impl RunStatus {
-    /// The status as shown in tables.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-            Self::Finished => "finished",
-        }
-    }
-}
+use serde::Serialize;
 
 /// The status and the results of a run of a sweep.
 #[derive(Clone, Debug, Serialize)]
@@ -68,39 +39,20 @@ pub struct RunSummary {
 
 /// The status of a run, from the files in its folder. `failure` is the recorded failure of its last process.
 pub fn run_summary(folder: &SweepFolder, run: &PlannedRun, failure: Option<&str>) -> RunSummary {
-    let json = |value: &toml::Value| serde_json::to_value(value).unwrap_or_default();
-    let mut summary = RunSummary {
+    let state = folder.status(run, failure.is_some());
+    RunSummary {
         index: 0,
         name: run.name.clone(),
         folder: folder.run_path(&run.name),
-        settings: run
-            .settings
-            .iter()
-            .map(|setting| (setting.key.clone(), json(&setting.value)))
-            .collect(),
-        state: RunStatus::Waiting,
-        failure: None,
+        settings: run.settings_as_json(),
+        state,
+        failure: failure.filter(|_| state == RunStatus::Failed).map(str::to_owned),
         epoch: None,
         auc: None,
         figure: None,
         training_seconds: None,
         kind: run.spec.hash_of_kind(),
-    };
-    let existing = folder.run(&run.name);
-    let is_complete = |existing: &RunFolder| {
-        existing.is_finished() && existing.has_metrics_of(&run.spec).unwrap_or(false)
-    };
-    summary.state = match &existing {
-        Some(existing) if is_complete(existing) => RunStatus::Finished,
-        Some(existing) if existing.holder().is_some() => RunStatus::Running,
-        _ if failure.is_some() => RunStatus::Failed,
-        Some(existing) if existing.log_file().is_file() => RunStatus::Stopped,
-        _ => RunStatus::Waiting,
-    };
-    if summary.state == RunStatus::Failed {
-        summary.failure = failure.map(str::to_owned);
     }
-    summary
 }
 
 impl RunSummary {

@@ -6,7 +6,7 @@ use lungs_phantom::{ExamPlan, Finding, Side, Variants};
 use Finding as F;
 
 /// One chest.
-pub struct Chest {
+pub(crate) struct Chest {
     pub name: &'static str,
     pub seed: u64,
     /// Between slices, within a slice.
@@ -52,13 +52,13 @@ impl Chest {
         Self { variants, ..self }
     }
 
-    pub fn exam(&self) -> ExamPlan {
+    pub(crate) fn exam(&self) -> ExamPlan {
         ExamPlan::chest(self.seed, self.spacing_mm, self.variants, &self.findings).unwrap()
     }
 }
 
 /// Every chest of the tests.
-pub fn chests() -> Vec<Chest> {
+pub(crate) fn chests() -> Vec<Chest> {
     let arms_down = Variants { arms_down: true, ..Variants::default() };
     let gas = Variants { bowel_gas: true, ..Variants::default() };
     let unjoined = Variants { unjoined_airways: true, ..Variants::default() };

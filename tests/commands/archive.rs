@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// A fault of one answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// An error status.
     Status(u16),
     /// The connection ends before any answer.
@@ -36,7 +36,7 @@ pub enum Fault {
 
 /// A received request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub key: String,
     /// Number of earlier requests for the same key.
     pub earlier: usize,
@@ -48,7 +48,7 @@ pub struct Request {
 type ChooseFault = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
 /// A running archive; it ends when dropped.
-pub struct Archive {
+pub(crate) struct Archive {
     address: SocketAddr,
     inner: Arc<Inner>,
 }
@@ -63,12 +63,12 @@ struct Inner {
 
 impl Archive {
     /// Serves objects by `bucket/key`.
-    pub fn of(objects: BTreeMap<String, Vec<u8>>) -> Self {
+    pub(crate) fn of(objects: BTreeMap<String, Vec<u8>>) -> Self {
         Self::start(objects, None)
     }
 
     /// Forwards requests to another server.
-    pub fn proxy(upstream: SocketAddr) -> Self {
+    pub(crate) fn proxy(upstream: SocketAddr) -> Self {
         Self::start(BTreeMap::new(), Some(upstream))
     }
 
@@ -95,22 +95,25 @@ impl Archive {
         Self { address, inner }
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Sets the faults of all further answers.
-    pub fn inject(&self, choose_fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static) {
+    pub(crate) fn inject(
+        &self,
+        choose_fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static,
+    ) {
         *self.inner.choose_fault.lock().expect("no panic") = Arc::new(choose_fault);
     }
 
     /// Number of requests since the last call of [`Self::take_requests`].
-    pub fn count_requests(&self) -> usize {
+    pub(crate) fn count_requests(&self) -> usize {
         self.inner.requests.lock().expect("no panic").len()
     }
 
     /// All requests since the last call.
-    pub fn take_requests(&self) -> Vec<Request> {
+    pub(crate) fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.inner.requests.lock().expect("no panic"))
     }
 }
@@ -323,7 +326,7 @@ fn forward(
 }
 
 /// Puts an object on another server.
-pub fn put(server: SocketAddr, path: &str, bytes: &[u8]) -> u16 {
+pub(crate) fn put(server: SocketAddr, path: &str, bytes: &[u8]) -> u16 {
     let mut request = format!(
         "PUT /{path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         bytes.len()

@@ -8,19 +8,19 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// A temporary working directory, with a link `ct` to the shared cohort.
-pub struct Workspace {
+pub(crate) struct Workspace {
     folder: TempDir,
 }
 
 /// Exit code and output of a command.
-pub struct CommandOutput {
+pub(crate) struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 /// The smallest experiment with all stages.
-pub const SPEC: &str = r#"
+pub(crate) const SPEC: &str = r#"
 [experiment]
 name = "small"
 
@@ -52,7 +52,7 @@ shift_voxels = 1
 "#;
 
 impl Workspace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::os::unix::fs::symlink(cohort(), folder.path().join("ct")).expect("a link");
         let workspace = Self { folder };
@@ -60,18 +60,18 @@ impl Workspace {
         workspace
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
 
     /// Runs `lungs` in this directory.
-    pub fn lungs(&self, arguments: &[&str]) -> CommandOutput {
+    pub(crate) fn lungs(&self, arguments: &[&str]) -> CommandOutput {
         let output = self.command(arguments).output().expect("the program runs");
         CommandOutput {
             code: output.status.code().unwrap_or(-1),
@@ -80,7 +80,7 @@ impl Workspace {
         }
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lungs"));
         command.current_dir(self.folder.path()).args(arguments);
         // The archives of tests listen on loopback addresses.
@@ -92,7 +92,7 @@ impl Workspace {
     }
 
     /// The newest run of an experiment.
-    pub fn newest_run(&self, experiment: &str) -> PathBuf {
+    pub(crate) fn newest_run(&self, experiment: &str) -> PathBuf {
         let mut runs: Vec<PathBuf> = fs::read_dir(self.path("results").join(experiment))
             .expect("the experiment has runs")
             .map(|entry| entry.expect("an entry").path())
@@ -108,7 +108,7 @@ impl Workspace {
 }
 
 /// Tables, weights and plots of a run that do not depend on the clock, as name and bytes.
-pub fn stable_files(run: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn stable_files(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut names = vec![
         "cohort.csv".to_owned(),
         "preparation.csv".into(),
@@ -134,7 +134,7 @@ pub fn stable_files(run: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Asserts that the [`stable_files`] of two runs are identical. Names the first file that differs.
-pub fn assert_same_bytes(a: &Path, b: &Path) {
+pub(crate) fn assert_same_bytes(a: &Path, b: &Path) {
     let (a, b) = (stable_files(a), stable_files(b));
     let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
         files.iter().map(|(name, _)| name.clone()).collect()
@@ -147,7 +147,7 @@ pub fn assert_same_bytes(a: &Path, b: &Path) {
 
 /// All files of a run as name and bytes, except files that depend on the clock or the machine, and partial
 /// files of killed processes.
-pub fn run_files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn run_files(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let excluded =
         ["spec.toml", "provenance.json", "timings.csv", "run.log", "run.lock", "report.html"];
     walkdir::WalkDir::new(run)
@@ -167,7 +167,7 @@ pub fn run_files(run: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Asserts that two runs have the same [`run_files`] with identical bytes, including checkpoints.
-pub fn assert_same_runs(a: &Path, b: &Path, context: &str) {
+pub(crate) fn assert_same_runs(a: &Path, b: &Path, context: &str) {
     let (a, b) = (run_files(a), run_files(b));
     let names = |run: &BTreeMap<String, Vec<u8>>| run.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&a), names(&b), "{context}");
@@ -177,7 +177,7 @@ pub fn assert_same_runs(a: &Path, b: &Path, context: &str) {
 }
 
 /// The cohort of all tests, written once by `lungs phantom`.
-pub fn cohort() -> &'static Path {
+pub(crate) fn cohort() -> &'static Path {
     static COHORT: OnceLock<TempDir> = OnceLock::new();
     let folder = COHORT.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -193,7 +193,7 @@ pub fn cohort() -> &'static Path {
 }
 
 /// Snapshot settings that mask values that change between runs: times, hashes, UIDs, durations.
-pub fn settings() -> insta::Settings {
+pub(crate) fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6}(-\d)?", "STAMP-HASH");
     settings.add_filter(r"\d+\.\d+ s\b", "SECONDS");

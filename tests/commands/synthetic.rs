@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Writes a finished run of the experiment `name` into `folder`, with `evaluated` validation exams, as many
 /// test exams, and three times as many training exams. `seed` changes the predictions only.
-pub fn run(folder: &Path, name: &str, evaluated: usize, seed: u64) -> RunFolder {
+pub(crate) fn run(folder: &Path, name: &str, evaluated: usize, seed: u64) -> RunFolder {
     let spec = spec(folder, name, seed);
     let run = RunFolder::create(&spec).unwrap();
     write_tables(&run, evaluated);

@@ -31,7 +31,7 @@ fn values(volume: &Volume) -> Vec<u8> {
 }
 
 /// A NIfTI-2 file as most programs write it: rows to the right, columns to the front (RAS).
-pub fn nifti(volume: &Volume) -> Vec<u8> {
+pub(crate) fn nifti(volume: &Volume) -> Vec<u8> {
     let mut turned = volume.hu.clone();
     turned.invert_axis(ndarray::Axis(1));
     turned.invert_axis(ndarray::Axis(2));
@@ -58,7 +58,7 @@ pub fn nifti(volume: &Volume) -> Vec<u8> {
 }
 
 /// A MetaImage as LUNA16 has it.
-pub fn write_metaimage(folder: &Path, name: &str, volume: &Volume) {
+pub(crate) fn write_metaimage(folder: &Path, name: &str, volume: &Volume) {
     let (d, h, w) = volume.hu.dim();
     let [z, y, x] = volume.geometry.spacing_mm;
     let [a, b, c] = volume.geometry.origin_mm;

@@ -143,13 +143,13 @@ pub fn open(request: &DeviceRequest) -> Result<(Device, DeviceFacts), DeviceErro
 /// The PCI address of a GPU, e.g. `"0000:07:00.0"`, if Burn knows it. NVIDIA's tools identify a GPU by this
 /// address; it does not depend on `CUDA_VISIBLE_DEVICES`.
 #[cfg(feature = "cuda")]
-pub fn pci_address(device: &Device) -> Option<String> {
+pub(crate) fn pci_address(device: &Device) -> Option<String> {
     Some(device.identity()?.physical?.pci_address?.to_string())
 }
 
 /// The PCI address of a GPU: `None` without CUDA.
 #[cfg(not(feature = "cuda"))]
-pub fn pci_address(_device: &Device) -> Option<String> {
+pub(crate) fn pci_address(_device: &Device) -> Option<String> {
     None
 }
 
@@ -165,11 +165,6 @@ pub fn open_all(names: &[String]) -> Result<Vec<(Device, DeviceFacts)>, DeviceEr
 pub fn describe(devices: &[(Device, DeviceFacts)]) -> String {
     let texts = devices.iter().map(|(_, facts)| format!("{} ({})", facts.request, facts.name));
     texts.collect::<Vec<_>>().join(", ")
-}
-
-/// Whether this binary was built with CUDA. The machine may still have no GPU.
-pub fn built_with_cuda() -> bool {
-    cfg!(feature = "cuda")
 }
 
 fn cpu() -> (Device, DeviceFacts) {
@@ -233,7 +228,7 @@ mod tests {
         assert_eq!(facts.kind, DeviceKind::Cpu);
         assert!(facts.reproducible);
         let (_, facts) = open(&DeviceRequest::Auto).unwrap();
-        if !built_with_cuda() {
+        if cfg!(not(feature = "cuda")) {
             assert_eq!(facts.kind, DeviceKind::Cpu);
         }
     }

@@ -1,11 +1,12 @@
 //! The abdomen: liver, spleen, stomach, and gas in stomach and colon.
 
-use super::anatomy::{Body, Side};
+use super::anatomy::Body;
 use super::exam::ExamPlan;
 use super::finding::Finding;
 use super::shapes::{
     Edge, Point, Tube, ellipse_distance, ellipsoid_distance, mix, smooth_max, smooth_noise,
 };
+use super::side::Side;
 
 impl Body {
     /// Hounsfield units of liver, spleen and stomach in fat, with gas below the left dome for

@@ -2,8 +2,9 @@
 
 use rand::Rng;
 
-use super::anatomy::{Body, Side};
+use super::anatomy::Body;
 use super::shapes::{Point, Tube, mix};
+use super::side::Side;
 use super::trees::{Root, grow, lung_points};
 
 /// Inner surfaces of the airways; [`Airways::walls`] gives the outer surfaces.
@@ -24,7 +25,7 @@ pub(super) fn hilum(body: &Body, side: Side) -> Point {
 impl Airways {
     /// Grows the airways. If `connected` is false, the trachea ends above the carina and there are no
     /// bronchi, so that no air path connects the lungs.
-    pub fn grow(random: &mut impl Rng, body: &Body, connected: bool) -> Self {
+    pub(crate) fn grow(random: &mut impl Rng, body: &Body, connected: bool) -> Self {
         let s = body.size;
         let carina = [1.0, 6.0, 0.0];
         let start = [0.0, -16.0 * s, body.apex_z() + 60.0];
@@ -53,7 +54,7 @@ impl Airways {
     }
 
     /// Outer surfaces: the wall is 0.5 mm plus a sixth of the lumen's radius.
-    pub fn walls(&self) -> impl Iterator<Item = Tube> + '_ {
+    pub(crate) fn walls(&self) -> impl Iterator<Item = Tube> + '_ {
         self.lumens.iter().map(|tube| tube.widened(0.5 + tube.widest() / 6.0))
     }
 }

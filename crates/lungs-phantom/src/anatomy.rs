@@ -22,34 +22,10 @@ use super::shapes::{
     Edge, Point, Trunk, ellipse_distance, ellipsoid_distance, mix, smooth_max, smooth_min,
     smooth_noise,
 };
+use super::side::Side;
 
 /// Height at which the cavity starts to close towards the apices, in mm.
 pub(super) const DOME_Z: f32 = -60.0;
-
-/// A side of the patient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// The patient's right (small columns of an image, negative x).
-    Right,
-    /// The patient's left.
-    Left,
-}
-
-impl Side {
-    /// −1 for right, +1 for left: the sign of x on that side.
-    pub(super) fn sign(self) -> f32 {
-        match self {
-            Self::Right => -1.0,
-            Self::Left => 1.0,
-        }
-    }
-
-    /// The side of the coordinate x.
-    pub(super) fn of(x: f32) -> Self {
-        if x < 0.0 { Self::Right } else { Self::Left }
-    }
-}
 
 /// A patient's body, in mm; the same in all exams of the patient.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,11 +17,9 @@ use super::PhantomError;
 use super::exam::ExamPlan;
 use super::plan::PhantomPlan;
 use super::render::render_on_this_thread;
-use super::series;
+use super::series::{self, GENERATOR};
 use super::truth::{self, Truth};
 
-/// Version of the generator; cohorts of different versions differ even for equal plans.
-pub(super) const GENERATOR: &str = "lungs phantom 2";
 const RECORD: &str = "phantom.json";
 const TRUTH: &str = "truth.csv";
 const LABELS: &str = "labels.csv";

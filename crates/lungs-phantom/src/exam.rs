@@ -1,12 +1,11 @@
 //! The plan of one exam: the input of rendering and writing.
 
-use super::PhantomError;
 use super::anatomy::Body;
 use super::finding::Finding;
+use super::grid::Grid;
 use super::nodule::Nodule;
-use super::patient;
-use super::plan::{Grid, PhantomPlan, Variants};
 use super::stance::Pose;
+use super::variants::Variants;
 
 /// Family of reconstruction kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -103,52 +102,8 @@ pub struct ExamPlan {
 }
 
 impl ExamPlan {
-    /// One exam of a small cohort (matrix 112): a chest with a cancer, for tests.
-    ///
-    /// # Errors
-    /// None in practice: the constant plan is valid.
-    pub fn example(seed: u64, variants: Variants) -> Result<Self, PhantomError> {
-        let plan = PhantomPlan {
-            seed,
-            patients: 1,
-            positive_fraction: 1.0,
-            exams_per_patient: [1, 1],
-            matrix: vec![112],
-            extra_series_fraction: 0.0,
-            ..PhantomPlan::default()
-        };
-        plan.check()?;
-        Ok(patient::first_exam(&plan).with_variants(variants))
-    }
-
-    /// A chest with voxels of `spacing_mm` (between slices, within a slice) and a field of view of
-    /// 370 mm, for tests of volume processing.
-    ///
-    /// # Errors
-    /// Those of [`ExamPlan::example`].
-    pub fn chest(
-        seed: u64,
-        spacing_mm: [f64; 2],
-        variants: Variants,
-        findings: &[Finding],
-    ) -> Result<Self, PhantomError> {
-        let [gap_mm, pixel_mm] = spacing_mm;
-        let mut exam = Self::example(seed, Variants::default())?;
-        let matrix = (370.0 / pixel_mm).round() as usize;
-        exam.grid = Grid::around(
-            &exam.body,
-            matrix,
-            pixel_mm * matrix as f64,
-            gap_mm,
-            gap_mm,
-            [0.0, 8.0],
-            exam.grid.body_offset_mm,
-        );
-        Ok(exam.with_variants(variants).with_findings(findings))
-    }
-
     /// The exam with these variants. Nodules in a lung without air or outside the scan are removed.
-    pub fn with_variants(mut self, variants: Variants) -> Self {
+    pub(crate) fn with_variants(mut self, variants: Variants) -> Self {
         self.variants = variants;
         self.body.opaque = variants.opaque_lung;
         self.body.bowel_gas = variants.bowel_gas;
@@ -177,12 +132,12 @@ impl ExamPlan {
     }
 
     /// Centre of a nodule in patient coordinates (x, y, z), mm.
-    pub fn nodule_center_mm(&self, nodule: &Nodule) -> [f64; 3] {
+    pub(crate) fn nodule_center_mm(&self, nodule: &Nodule) -> [f64; 3] {
         std::array::from_fn(|xyz| f64::from(nodule.center[xyz]) + self.grid.body_offset_mm[xyz])
     }
 
     /// Centre of a nodule as a fractional voxel index `[depth, height, width]`.
-    pub fn nodule_voxel(&self, nodule: &Nodule) -> [f64; 3] {
+    pub(crate) fn nodule_voxel(&self, nodule: &Nodule) -> [f64; 3] {
         let center = self.nodule_center_mm(nodule);
         let index = |xyz: usize, axis: usize| {
             (center[xyz] - self.grid.origin_mm[xyz]) / self.grid.spacing_mm[axis]

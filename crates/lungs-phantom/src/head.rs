@@ -1,6 +1,5 @@
 //! Neck and head, for scans that include them: skin, skull, brain and air.
 
-use super::anatomy::Body;
 use super::shapes::{Edge, Point, Tube, ellipse_distance, ellipsoid_distance, mix, smooth_max};
 
 const HEAD: Point = [0.0, -18.0, 305.0];
@@ -33,12 +32,11 @@ pub(super) fn paint(p: Point, edge: Edge, hu: f32) -> f32 {
     mix(hu, -650.0, edge.coverage(mastoid))
 }
 
-/// The airway from the nose to the trachea's upper end.
-pub(super) fn upper_airway(body: &Body) -> Vec<Tube> {
-    let s = body.size;
+/// The airway from the nose to the upper end of the trachea, for a body of size `s`.
+pub(super) fn upper_airway(s: f32, apex_z: f32) -> Vec<Tube> {
     let course = [
-        [0.0, -16.0 * s, body.apex_z() + 60.0],
-        [0.0, -22.0, body.apex_z() + 90.0],
+        [0.0, -16.0 * s, apex_z + 60.0],
+        [0.0, -22.0, apex_z + 90.0],
         [0.0, -38.0, 225.0],
         [0.0, -48.0, 258.0],
     ];

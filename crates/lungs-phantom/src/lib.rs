@@ -22,8 +22,11 @@ mod airways;
 mod anatomy;
 mod cohort;
 mod disease;
+mod diseased_body;
 mod exam;
 mod finding;
+mod findings_of_exam;
+mod grid;
 mod head;
 mod nodule;
 mod noise;
@@ -32,6 +35,7 @@ mod plan;
 mod render;
 mod series;
 mod shapes;
+mod side;
 mod skeleton;
 mod stance;
 mod streaks;
@@ -40,16 +44,20 @@ mod surroundings;
 mod tests;
 mod trees;
 mod truth;
+mod variants;
 mod vessels;
 
-pub use anatomy::{Body, Side};
+pub use anatomy::Body;
 pub use cohort::write_cohort;
 pub use exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 pub use finding::Finding;
+pub use grid::Grid;
 pub use nodule::{Nodule, NoduleKind, Site};
-pub use plan::{Grid, PhantomPlan, Variants};
+pub use plan::PhantomPlan;
 pub use render::{Lungs, RenderedExam, render};
+pub use side::Side;
 pub use truth::Truth;
+pub use variants::Variants;
 
 /// A synthetic cohort cannot be generated.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,9 @@
 
 use rand::{Rng, RngExt};
 
-use super::anatomy::{Body, Side};
+use super::anatomy::Body;
 use super::shapes::{Edge, Point, Tube, add, dot, length, mix, scale, subtract, unit};
+use super::side::Side;
 use super::trees::lung_points;
 use lungs_base::random::stream;
 
@@ -27,7 +28,7 @@ pub enum NoduleKind {
 
 impl NoduleKind {
     /// Whether it is a cancer.
-    pub fn is_malignant(self) -> bool {
+    pub(crate) fn is_malignant(self) -> bool {
         matches!(self, Self::SpiculatedSolid | Self::SpiculatedPartSolid | Self::GroundGlass)
     }
 
@@ -159,7 +160,7 @@ fn random_direction(random: &mut impl Rng) -> Point {
 
 impl NoduleShape {
     /// Draws lobes, spicules and pleural tags.
-    pub fn new(nodule: Nodule, body: &Body) -> Self {
+    pub(crate) fn new(nodule: Nodule, body: &Body) -> Self {
         let radius = nodule.diameter_mm as f32 / 2.0;
         let mut shape = Self { nodule, lobes: Vec::new(), spicules: Vec::new() };
         if !nodule.kind.is_malignant() {
@@ -199,12 +200,12 @@ impl NoduleShape {
     }
 
     /// Largest distance from the centre at which core or halo are painted.
-    pub fn reach(&self) -> f32 {
+    pub(crate) fn reach(&self) -> f32 {
         self.nodule.diameter_mm as f32 * 1.15 + 4.0
     }
 
     /// Paints core and halo over `hu`.
-    pub fn paint(&self, p: Point, edge: Edge, hu: f32) -> f32 {
+    pub(crate) fn paint(&self, p: Point, edge: Edge, hu: f32) -> f32 {
         let offset = subtract(p, self.nodule.center);
         let distance = length(offset);
         if distance > self.reach() {

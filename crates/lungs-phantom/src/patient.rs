@@ -2,18 +2,80 @@
 
 use rand::{Rng, RngExt};
 
+use super::PhantomError;
 use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 use super::finding::Finding;
+use super::grid::{Grid, to_decimals};
 use super::nodule::{Nodule, NoduleKind, Site, sample_center, sample_center_at};
-use super::plan::{Grid, PhantomPlan, Variants, to_decimals};
+use super::plan::PhantomPlan;
 use super::shapes::Tube;
 use super::stance::Pose;
+use super::variants::Variants;
 use super::vessels;
 use lungs_base::random::{stream, stream_seed};
 
+impl PhantomPlan {
+    /// The plans of all exams, by patient and then by date.
+    ///
+    /// # Errors
+    /// When [`PhantomPlan::check`] fails.
+    pub fn exams(&self) -> Result<Vec<ExamPlan>, PhantomError> {
+        self.check()?;
+        let has_cancer = with_cancer(self);
+        let exams = (0..self.patients).flat_map(|index| exams(self, index, has_cancer[index]));
+        Ok(exams.collect())
+    }
+}
+
+impl ExamPlan {
+    /// One exam of a small cohort (matrix 112): a chest with a cancer, for tests.
+    ///
+    /// # Errors
+    /// None in practice: the constant plan is valid.
+    pub fn example(seed: u64, variants: Variants) -> Result<Self, PhantomError> {
+        let plan = PhantomPlan {
+            seed,
+            patients: 1,
+            positive_fraction: 1.0,
+            exams_per_patient: [1, 1],
+            matrix: vec![112],
+            extra_series_fraction: 0.0,
+            ..PhantomPlan::default()
+        };
+        plan.check()?;
+        Ok(first_exam(&plan).with_variants(variants))
+    }
+
+    /// A chest with voxels of `spacing_mm` (between slices, within a slice) and a field of view of
+    /// 370 mm, for tests of volume processing.
+    ///
+    /// # Errors
+    /// Those of [`ExamPlan::example`].
+    pub fn chest(
+        seed: u64,
+        spacing_mm: [f64; 2],
+        variants: Variants,
+        findings: &[Finding],
+    ) -> Result<Self, PhantomError> {
+        let [gap_mm, pixel_mm] = spacing_mm;
+        let mut exam = Self::example(seed, Variants::default())?;
+        let matrix = (370.0 / pixel_mm).round() as usize;
+        exam.grid = Grid::around(
+            &exam.body,
+            matrix,
+            pixel_mm * matrix as f64,
+            gap_mm,
+            gap_mm,
+            [0.0, 8.0],
+            exam.grid.body_offset_mm,
+        );
+        Ok(exam.with_variants(variants).with_findings(findings))
+    }
+}
+
 /// For each patient, whether they have a cancer: the planned number, in random order.
-pub(super) fn with_cancer(plan: &PhantomPlan) -> Vec<bool> {
+fn with_cancer(plan: &PhantomPlan) -> Vec<bool> {
     let mut has_cancer: Vec<bool> = (0..plan.patients).map(|i| i < plan.positives()).collect();
     let mut random = stream(plan.seed, "phantom/who is ill");
     for last in (1..has_cancer.len()).rev() {
@@ -157,13 +219,13 @@ fn draw_benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> O
 }
 
 /// The first exam of the plan's first patient, with a cancer.
-pub(super) fn first_exam(plan: &PhantomPlan) -> ExamPlan {
+fn first_exam(plan: &PhantomPlan) -> ExamPlan {
     let patient = draw_patient(plan, 0, true);
     plan_exam(plan, &patient, 1, 0, 30)
 }
 
 /// All exams of a patient, by date.
-pub(super) fn exams(plan: &PhantomPlan, index: usize, has_cancer: bool) -> Vec<ExamPlan> {
+fn exams(plan: &PhantomPlan, index: usize, has_cancer: bool) -> Vec<ExamPlan> {
     let patient = draw_patient(plan, index, has_cancer);
     let mut random = stream(patient.seed, "visits");
     let [fewest, most] = plan.exams_per_patient;

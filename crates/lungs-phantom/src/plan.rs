@@ -1,9 +1,6 @@
 //! The plan of a synthetic cohort, and the plans of its exams.
 
 use super::PhantomError;
-use super::anatomy::{Body, Side};
-use super::exam::ExamPlan;
-use super::patient;
 
 /// The complete plan of a synthetic cohort. The same plan always gives the same bytes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -128,127 +125,6 @@ impl PhantomPlan {
     /// Number of patients with a cancer.
     pub fn positives(&self) -> usize {
         (self.patients as f64 * self.positive_fraction).round() as usize
-    }
-
-    /// The plans of all exams, by patient and then by date.
-    ///
-    /// # Errors
-    /// When [`PhantomPlan::check`] fails.
-    pub fn exams(&self) -> Result<Vec<ExamPlan>, PhantomError> {
-        self.check()?;
-        let has_cancer = patient::with_cancer(self);
-        let exams =
-            (0..self.patients).flat_map(|index| patient::exams(self, index, has_cancer[index]));
-        Ok(exams.collect())
-    }
-}
-
-/// The voxel grid of a series, and the position of the body in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Grid {
-    /// Slices, rows, columns.
-    pub shape: [usize; 3],
-    /// Distance between slices, rows, columns, mm.
-    pub spacing_mm: [f64; 3],
-    /// Slice thickness in mm; more than the spacing if slices overlap.
-    pub thickness_mm: f64,
-    /// Patient coordinates (x, y, z) of the first voxel of the lowest slice.
-    pub origin_mm: [f64; 3],
-    /// Offset from the body's coordinates to patient coordinates.
-    pub body_offset_mm: [f64; 3],
-}
-
-/// Rounds to the precision of a DICOM decimal string, so that files and truth agree exactly.
-pub(super) fn to_decimals(value: f64, decimals: i32) -> f64 {
-    let factor = 10f64.powi(decimals);
-    (value * factor).round() / factor
-}
-
-impl Grid {
-    /// A grid around a body, from below to above the lungs.
-    pub(super) fn around(
-        body: &Body,
-        matrix: usize,
-        field_of_view_mm: f64,
-        gap_mm: f64,
-        thickness_mm: f64,
-        center_mm: [f64; 2],
-        body_offset_mm: [f64; 3],
-    ) -> Self {
-        let pixel = to_decimals(field_of_view_mm / matrix as f64, 4);
-        let half = pixel * (matrix as f64 - 1.0) / 2.0;
-        let low = f64::from(body.floor_z()) - 24.0;
-        let high = f64::from(body.apex_z()) + 18.0;
-        let offset = body_offset_mm.map(|mm| to_decimals(mm, 1));
-        let origin = [center_mm[0] - half, center_mm[1] - half, low];
-        Self {
-            shape: [((high - low) / gap_mm).ceil() as usize + 1, matrix, matrix],
-            spacing_mm: [gap_mm, pixel, pixel],
-            thickness_mm,
-            origin_mm: std::array::from_fn(|xyz| to_decimals(origin[xyz] + offset[xyz], 3)),
-            body_offset_mm: offset,
-        }
-    }
-
-    /// The grid with the same centre and a field of view of at least `diameter_mm`.
-    pub(super) fn widened(&self, diameter_mm: f64) -> Self {
-        let matrix = self.shape[1] as f64;
-        let pixel = to_decimals((diameter_mm / matrix).max(self.spacing_mm[1]), 4);
-        let shift = (pixel - self.spacing_mm[1]) * (matrix - 1.0) / 2.0;
-        let [x, y, z] = self.origin_mm;
-        Self {
-            spacing_mm: [self.spacing_mm[0], pixel, pixel],
-            origin_mm: [to_decimals(x - shift, 3), to_decimals(y - shift, 3), z],
-            ..*self
-        }
-    }
-
-    /// Body coordinates (x, y, z) of a voxel `[depth, height, width]`.
-    pub(super) fn body_point(&self, [depth, height, width]: [f64; 3]) -> [f64; 3] {
-        let [gap, row, column] = self.spacing_mm;
-        let steps = [width * column, height * row, depth * gap];
-        std::array::from_fn(|xyz| self.origin_mm[xyz] - self.body_offset_mm[xyz] + steps[xyz])
-    }
-
-    /// Whether a pixel lies in the circle of reconstruction.
-    pub fn in_field_of_view(&self, row: usize, column: usize) -> bool {
-        let center = (self.shape[1] as f64 - 1.0) / 2.0;
-        let (dy, dx) = (row as f64 - center, column as f64 - center);
-        dx * dx + dy * dy <= (self.shape[1] as f64 / 2.0).powi(2)
-    }
-}
-
-/// Variants of the ordinary chest, for tests of robustness.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Variants {
-    /// No bronchi: no air path connects the lungs with each other or with the outside.
-    pub unjoined_airways: bool,
-    /// A lung without air (collapsed and filled with fluid).
-    pub opaque_lung: Option<Side>,
-    /// The scan ends 45 mm below the apices.
-    pub cut_at_top: bool,
-    /// Gas in stomach and colon directly below the left diaphragm.
-    pub bowel_gas: bool,
-    /// Arms beside the body.
-    pub arms_down: bool,
-    /// No table in the image.
-    pub no_table: bool,
-}
-
-impl Variants {
-    /// Names of the active variants, joined by `+`; empty for an ordinary chest.
-    pub fn names(&self) -> String {
-        let flags = [
-            (self.unjoined_airways, "unjoined-airways"),
-            (self.opaque_lung == Some(Side::Right), "opaque-right-lung"),
-            (self.opaque_lung == Some(Side::Left), "opaque-left-lung"),
-            (self.cut_at_top, "cut-at-top"),
-            (self.bowel_gas, "bowel-gas"),
-            (self.arms_down, "arms-down"),
-            (self.no_table, "no-table"),
-        ];
-        let active: Vec<&str> = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
-        active.join("+")
     }
 }
 

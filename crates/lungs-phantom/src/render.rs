@@ -8,10 +8,10 @@ use super::airways::Airways;
 use super::anatomy::Body;
 use super::exam::{ExamPlan, Kernel};
 use super::finding::Finding;
+use super::grid::Grid;
 use super::head;
 use super::nodule::NoduleShape;
 use super::noise::slice_noise;
-use super::plan::Grid;
 use super::shapes::{Edge, Tube, mix};
 use super::skeleton::{CARTILAGE_HU, CORTEX_HU, MARROW_HU, Skeleton, arms_beside_body};
 use super::stance::Pose;
@@ -172,7 +172,7 @@ impl<'a> Scene<'a> {
         layer(30.0, displaced(airways.walls().collect()));
         layer(-1000.0, displaced(airways.lumens));
         if body.has_head {
-            layer(-1000.0, head::upper_airway(body));
+            layer(-1000.0, head::upper_airway(body.size, body.apex_z()));
         }
         if exam.grid.body_point([0.0; 3])[2] < f64::from(body.floor_z()) - 60.0 {
             let colon = exam.colon();
@@ -385,7 +385,7 @@ fn pixel_range(
 mod tests {
     use super::*;
     use crate::Side;
-    use crate::plan::Variants;
+    use crate::variants::Variants;
 
     fn example(variants: Variants) -> (ExamPlan, RenderedExam) {
         let exam = ExamPlan::example(5, variants).unwrap();

@@ -11,8 +11,11 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 
 use super::PhantomError;
 use super::exam::{ExamPlan, ExtraSeries, Pixels};
-use super::plan::Grid;
+use super::grid::Grid;
 use super::render::RenderedExam;
+
+/// Version of the generator; cohorts of different versions differ even for equal plans.
+pub(super) const GENERATOR: &str = "lungs phantom 2";
 
 /// Attributes that all files of a series share.
 struct Series {
@@ -282,7 +285,7 @@ fn describe_exam(object: &mut InMemDicomObject, exam: &ExamPlan) {
     put(tags::MODALITY, VR::CS, "CT");
     put(tags::MANUFACTURER, VR::LO, "lungs phantom");
     put(tags::MANUFACTURER_MODEL_NAME, VR::LO, "analytic chest 1");
-    put(tags::SOFTWARE_VERSIONS, VR::LO, super::cohort::GENERATOR);
+    put(tags::SOFTWARE_VERSIONS, VR::LO, GENERATOR);
     put(tags::REFERRING_PHYSICIAN_NAME, VR::PN, "");
     put(tags::STUDY_DESCRIPTION, VR::LO, "Synthetic low-dose chest CT");
     put(tags::PATIENT_NAME, VR::PN, &format!("PHANTOM^{}", exam.patient_id));

@@ -67,7 +67,7 @@ pub(super) struct Edge {
 
 impl Edge {
     /// The share of a voxel that lies inside a shape whose surface is `distance` mm away.
-    pub fn coverage(self, distance: f32) -> f32 {
+    pub(crate) fn coverage(self, distance: f32) -> f32 {
         smooth_step(-distance, self.width_mm)
     }
 
@@ -75,7 +75,7 @@ impl Edge {
     ///
     /// The cross-section is approximated by a square of equal area, whose blurred profile is the product
     /// of two blurred slabs: exact for thick tubes, within 15 % for tubes far thinner than a voxel.
-    pub fn tube_coverage(self, distance: f32, radius: f32) -> f32 {
+    pub(crate) fn tube_coverage(self, distance: f32, radius: f32) -> f32 {
         let along = smooth_step(radius - distance, self.width_mm)
             - smooth_step(-radius - distance, self.width_mm);
         let across = 2.0 * smooth_step(0.886 * radius, self.width_mm) - 1.0;
@@ -108,18 +108,18 @@ pub(super) struct Trunk {
 
 impl Trunk {
     /// Squared height within the dome, 0 below it and 1 at its top.
-    pub fn dome(&self, z: f32) -> f32 {
+    pub(crate) fn dome(&self, z: f32) -> f32 {
         let t = z.max(0.0) / self.semi[2];
         t * t
     }
 
     /// The cross-section's factor at height `z`: 1 in the cylinder, 0 at and above the dome's top.
-    pub fn taper(&self, z: f32) -> f32 {
+    pub(crate) fn taper(&self, z: f32) -> f32 {
         (1.0 - self.dome(z)).max(0.0).sqrt()
     }
 
     /// First-order signed distance of a point relative to the trunk's axis.
-    pub fn distance(&self, [x, y, z]: Point) -> f32 {
+    pub(crate) fn distance(&self, [x, y, z]: Point) -> f32 {
         let [a, b, c] = self.semi;
         let (u, v) = (x / a, y / b);
         let (u2, v2) = (u * u, v * v);
@@ -133,7 +133,7 @@ impl Trunk {
     }
 
     /// Distance from the axis to the wall in the in-plane direction (`dx`, `dy`) at height `z`.
-    pub fn reach(&self, dx: f32, dy: f32, z: f32) -> f32 {
+    pub(crate) fn reach(&self, dx: f32, dy: f32, z: f32) -> f32 {
         let (u, v) = (dx / self.semi[0], dy / self.semi[1]);
         let (u2, v2) = (u * u, v * v);
         let flat = (u2 * u2 + v2 * v2 + 2.0 * self.roundness * u2 * v2).sqrt().max(1e-9);
@@ -151,17 +151,17 @@ pub(super) struct Tube {
 }
 
 impl Tube {
-    pub fn new(from: Point, to: Point, from_radius: f32, to_radius: f32) -> Self {
+    pub(crate) fn new(from: Point, to: Point, from_radius: f32, to_radius: f32) -> Self {
         Self { from, to, from_radius, to_radius }
     }
 
     /// Tubes through `points` with the same radius.
-    pub fn chain(points: &[Point], radius: f32) -> impl Iterator<Item = Self> + '_ {
+    pub(crate) fn chain(points: &[Point], radius: f32) -> impl Iterator<Item = Self> + '_ {
         points.windows(2).map(move |pair| Self::new(pair[0], pair[1], radius, radius))
     }
 
     /// The tube with its radii increased by `extra` mm.
-    pub fn widened(self, extra: f32) -> Self {
+    pub(crate) fn widened(self, extra: f32) -> Self {
         Self {
             from_radius: (self.from_radius + extra).max(0.0),
             to_radius: (self.to_radius + extra).max(0.0),
@@ -170,7 +170,7 @@ impl Tube {
     }
 
     /// Distance of `p` to the axis, and the radius at the nearest point.
-    pub fn axis_distance(&self, p: Point) -> (f32, f32) {
+    pub(crate) fn axis_distance(&self, p: Point) -> (f32, f32) {
         let along = subtract(self.to, self.from);
         let offset = subtract(p, self.from);
         let share = (dot(offset, along) / dot(along, along).max(1e-6)).clamp(0.0, 1.0);
@@ -179,7 +179,7 @@ impl Tube {
     }
 
     /// The larger radius.
-    pub fn widest(&self) -> f32 {
+    pub(crate) fn widest(&self) -> f32 {
         self.from_radius.max(self.to_radius)
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Skeleton {
 
 impl Skeleton {
     /// A random skeleton around a body's thoracic cavity.
-    pub fn sample(random: &mut impl Rng, body: &Body) -> Self {
+    pub(crate) fn sample(random: &mut impl Rng, body: &Body) -> Self {
         let vertebra_mm = random.random_range(22.5f32..25.5) * body.size;
         let first_disc_z = random.random_range(0.0..vertebra_mm);
         let mut bones = Self {
@@ -130,7 +130,7 @@ impl Skeleton {
     }
 
     /// Paints spine and sternum over `hu` in one voxel.
-    pub fn paint_columns(&self, body: &Body, p: Point, edge: Edge, hu: f32) -> f32 {
+    pub(crate) fn paint_columns(&self, body: &Body, p: Point, edge: Edge, hu: f32) -> f32 {
         if p[0].abs() > 46.0 {
             hu
         } else if p[1] > 0.0 {

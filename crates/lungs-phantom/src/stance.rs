@@ -27,7 +27,7 @@ fn rotate([x, y]: [f32; 2], angle: f32) -> [f32; 2] {
 
 impl Pose {
     /// Body coordinates of a point of the scan.
-    pub fn body_point(&self, p: Point) -> Point {
+    pub(crate) fn body_point(&self, p: Point) -> Point {
         let [x, y] = rotate([p[0], p[1]], -self.roll);
         [x / self.scale, y / self.scale, p[2] / self.scale]
     }
@@ -39,7 +39,7 @@ impl Pose {
     }
 
     /// A tube of the body in scan coordinates.
-    pub fn tube(&self, tube: Tube) -> Tube {
+    pub(crate) fn tube(&self, tube: Tube) -> Tube {
         Tube {
             from: self.scan_point(tube.from),
             to: self.scan_point(tube.to),
@@ -49,17 +49,17 @@ impl Pose {
     }
 
     /// Direction of gravity in the body's coordinates (x, y).
-    pub fn down(&self) -> [f32; 2] {
+    pub(crate) fn down(&self) -> [f32; 2] {
         rotate([0.0, 1.0], -self.lying - self.roll)
     }
 
     /// A point of the scan in coordinates of the table: across, and down.
-    pub fn table_point(&self, x: f32, y: f32) -> [f32; 2] {
+    pub(crate) fn table_point(&self, x: f32, y: f32) -> [f32; 2] {
         if self.lying == 0.0 { [x, y] } else { rotate([x, y], self.lying) }
     }
 
     /// Distance from the axis to the body's lowest point.
-    pub fn reach_down(&self, body: &Body) -> f32 {
+    pub(crate) fn reach_down(&self, body: &Body) -> f32 {
         let side = (self.lying + self.roll).sin().abs();
         let back = body.back_y();
         let front = body.front_reach();

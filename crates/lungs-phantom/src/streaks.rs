@@ -2,7 +2,7 @@
 //! implants in the same slice.
 
 use super::anatomy::Body;
-use super::plan::Grid;
+use super::grid::Grid;
 use super::shapes::{Point, dot, length, scale, subtract};
 
 /// Metal implants with streak artefacts.
@@ -13,7 +13,7 @@ pub(super) struct Streaks {
 
 impl Streaks {
     /// Prostheses of both shoulders, and a pacemaker below the left clavicle.
-    pub fn of(body: &Body) -> Self {
+    pub(crate) fn of(body: &Body) -> Self {
         let s = body.size;
         let high = body.apex_z() - 12.0;
         let width = body.half_width() - 16.0;
@@ -27,7 +27,7 @@ impl Streaks {
     }
 
     /// Adds implants and streaks to a plane. `[x0, y0, z]` is the centre of its first pixel.
-    pub fn add_to(&self, hu: &mut [f32], grid: &Grid, [x0, y0, z]: Point) {
+    pub(crate) fn add_to(&self, hu: &mut [f32], grid: &Grid, [x0, y0, z]: Point) {
         let visible: Vec<_> =
             self.pieces.iter().filter(|(center, radius)| (center[2] - z).abs() < *radius).collect();
         if visible.is_empty() {

@@ -7,8 +7,9 @@
 
 use rand::{Rng, RngExt};
 
-use super::anatomy::{Body, Side};
+use super::anatomy::Body;
 use super::shapes::{Point, Tube, add, cross, dot, scale, subtract, unit};
+use super::side::Side;
 
 /// Start of a tree, and radius of its terminal branches.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::PhantomError;
 use super::exam::{ExamPlan, Kernel};
 use super::finding::Finding;
+use super::grid::to_decimals;
 use super::nodule::{Nodule, NoduleKind, Site};
-use super::plan::to_decimals;
 use super::render::RenderedExam;
 
 /// The ground truth of an exam: a row of `truth.csv`. Lengths are in mm in patient coordinates (x left,

@@ -4,8 +4,9 @@
 use rand::{Rng, RngExt};
 
 use super::airways::hilum;
-use super::anatomy::{Body, Side};
+use super::anatomy::Body;
 use super::shapes::{Point, Tube, add};
+use super::side::Side;
 use super::trees::{Root, grow, lung_points};
 
 /// Pulmonary arteries and veins of both lungs.

@@ -1,5 +1,7 @@
 //! The plots of a run and the tables that each is drawn from.
 
+use super::ReportError;
+use super::evaluated::summary;
 use super::plot::{
     Drawing, EpochLoss, EpochRanking, NamedPrecisionRecall, NamedRoc, auc_accuracy_curves,
     calibration, decision_curve, flow_diagram, forest, loss_curves, precision_recall_curves,
@@ -7,14 +9,13 @@ use super::plot::{
 };
 use super::run_page::{flow_of, forest_rows};
 use super::run_report::write_report;
-use super::{ReportError, Summary};
 use lungs_base::files::write_bytes;
-use lungs_spec::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
+use lungs_spec::results::{MetricsRow, PredictionRow, RunFolder, Table, read_csv};
 use lungs_spec::spec::{LossName, Spec, SplitName};
 use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, roc};
 use lungs_study::cohort::read_cohort;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Coverage of the intervals in `metrics.csv` and in the legends.
@@ -94,44 +95,8 @@ pub(super) fn cohort_flow(
     Ok(Some(("cohort-flow".to_owned(), flow_diagram(&title, &flow))))
 }
 
-/// The final metrics of a run, from its `evaluation.json`.
-///
-/// # Errors
-/// [`ReportError::NotFinished`] when the file does not exist, [`ReportError::Results`] when it cannot be read.
-pub fn summary(run: &RunFolder) -> Result<Summary, ReportError> {
-    let path = run.evaluation_file();
-    if !path.is_file() {
-        return Err(ReportError::NotFinished { path });
-    }
-    let read = || -> Result<Summary, String> {
-        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    };
-    read().map_err(|message| ResultsError::Read { path: path.clone(), message }.into())
-}
-
-/// The validation ROC curves of several finished runs at their selected epochs in one plot. Curves are named
-/// by experiment, with a number where a name repeats.
-///
-/// # Errors
-/// When a run is not finished or one of its tables cannot be read.
-pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
-    let mut name_counts: BTreeMap<String, usize> = BTreeMap::new();
-    let mut curves = Vec::new();
-    for run in runs {
-        let name = run.spec()?.experiment.name.clone();
-        let epoch = summary(run)?.selected_epoch;
-        let rows: Vec<PredictionRow> = read_csv(&run.predictions(SplitName::Valid, epoch))?;
-        let count = name_counts.entry(name.clone()).or_default();
-        *count += 1;
-        let name = if *count > 1 { format!("{name} ({count})") } else { name };
-        curves.push(roc_of(&format!("{name}, epoch {epoch}"), &rows));
-    }
-    Ok(roc_curves("Validation ROC", &curves))
-}
-
 /// The ROC curve of a predictions table, ranked by log-odds.
-pub fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
+pub(crate) fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
     let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
     let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
     let area = auc_with_interval(&logits, &labels, LEVEL);
@@ -278,9 +243,11 @@ fn scored(row: &PredictionRow) -> ScoredExam {
 
 #[cfg(test)]
 mod tests {
+    use super::super::evaluated::Summary;
     use super::*;
     use lungs_spec::results::write_csv;
     use lungs_stats::evaluate_with_curves;
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
 
@@ -394,19 +361,9 @@ mod tests {
         fs::remove_file(run.evaluation_file()).unwrap();
         // loss, auc-accuracy, roc of epochs 1 and 3, each twice
         assert_eq!(redraw(&run, folder.path()).unwrap().len(), 8);
-        let error = overlaid_roc(std::slice::from_ref(&run)).unwrap_err().to_string();
+        let error = summary(&run).unwrap_err().to_string();
         assert!(error.contains("the run is not finished"), "{error}");
         fs::write(run.evaluation_file(), "{").unwrap();
         assert!(redraw(&run, folder.path()).unwrap_err().to_string().contains("evaluation.json"));
-    }
-
-    #[test]
-    fn runs_with_the_same_name_get_distinct_labels() {
-        let folder = tempfile::tempdir().unwrap();
-        let (a, b) = (run(&folder.path().join("a"), "same"), run(&folder.path().join("b"), "same"));
-        fill(&a);
-        fill(&b);
-        let svg = overlaid_roc(&[a, b]).unwrap().svg;
-        assert!(svg.contains("same, epoch 2") && svg.contains("same (2), epoch 2"));
     }
 }

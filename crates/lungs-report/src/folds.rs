@@ -1,6 +1,8 @@
 //! Metrics, plots and report of a cross-validation over all its folds.
 
-use super::draw_run::{cohort_flow, write_drawings};
+use super::ReportError;
+use super::draw_run::{cohort_flow, roc_of, write_drawings};
+use super::evaluated::cross_validation;
 use super::headline::auc_with_interval;
 use super::plot::{
     Drawing, NamedPrecisionRecall, calibration, decision_curve, forest, precision_recall_curves,
@@ -8,86 +10,8 @@ use super::plot::{
 };
 use super::run_page::forest_rows;
 use super::run_report::write_report_of_folds;
-use super::{ReportError, roc_of};
-use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, label, read_csv};
-use lungs_stats::Evaluation;
-use serde::{Deserialize, Serialize};
+use lungs_spec::results::{PredictionRow, RunFolder, read_csv};
 use std::path::{Path, PathBuf};
-
-/// The content of `cross-validation.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CrossValidation {
-    /// The folds in order.
-    pub folds: Vec<Fold>,
-    /// Mean over folds of the AUC on their test exams; `None` when the AUC of a fold is undefined.
-    pub mean_auc: Option<f64>,
-    /// Metrics over all exams, each scored by the network that was not trained on its patient. The pooled AUC
-    /// ranks scores of different networks against each other, so it is lower than the folds' mean where the
-    /// networks' scores differ in scale.
-    pub pooled: Evaluation,
-}
-
-/// Summary of one fold; its run folder has all metrics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fold {
-    /// Number of the fold, from 1.
-    pub fold: usize,
-    /// The epoch selected on the fold's own validation exams.
-    pub selected_epoch: usize,
-    /// Number of test exams.
-    pub exams: usize,
-    /// Number of positive test exams.
-    pub positives: usize,
-    /// AUC on the test exams.
-    pub auc: Option<f64>,
-}
-
-/// A row of `predictions/out-of-fold.csv`.
-#[derive(Serialize)]
-pub struct PooledRow<'a> {
-    fold: usize,
-    #[serde(rename = "exam")]
-    exam_id: &'a str,
-    #[serde(rename = "patient")]
-    patient_id: &'a str,
-    #[serde(rename = "series")]
-    series_uid: &'a str,
-    #[serde(with = "label::as_number")]
-    label: bool,
-    logit: f64,
-    probability: f64,
-}
-
-impl<'a> PooledRow<'a> {
-    /// The prediction `row` of a fold.
-    pub fn new(fold: usize, row: &'a PredictionRow) -> Self {
-        Self {
-            fold,
-            exam_id: &row.exam_id,
-            patient_id: &row.patient_id,
-            series_uid: &row.series_uid,
-            label: row.label,
-            logit: row.logit,
-            probability: row.probability,
-        }
-    }
-}
-
-/// The metrics of a finished cross-validation, from its `cross-validation.json`.
-///
-/// # Errors
-/// [`ReportError::NotFinished`] when the file does not exist, [`ReportError::Results`] when it cannot be read.
-pub fn cross_validation(run: &RunFolder) -> Result<CrossValidation, ReportError> {
-    let path = run.cross_validation_file();
-    if !path.is_file() {
-        return Err(ReportError::NotFinished { path });
-    }
-    let read = || -> Result<CrossValidation, String> {
-        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    };
-    Ok(read().map_err(|message| ResultsError::Read { path: path.clone(), message })?)
-}
 
 /// Draws the plots and the report page of a finished cross-validation from its pooled predictions. Preview
 /// pictures are read from `cache`.

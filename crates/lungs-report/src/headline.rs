@@ -1,6 +1,7 @@
 //! The terminal summary of a finished run.
 
-use super::{ReportError, summary};
+use super::ReportError;
+use super::evaluated::summary;
 use lungs_spec::results::RunFolder;
 use lungs_stats::{Estimate, Evaluation, Interval, Rule};
 

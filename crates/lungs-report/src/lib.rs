@@ -15,6 +15,7 @@
 
 mod compare;
 mod draw_run;
+mod evaluated;
 mod folds;
 mod headline;
 pub mod page;
@@ -25,30 +26,17 @@ mod run_report;
 
 use lungs_base::files::WriteError;
 use lungs_spec::results::ResultsError;
-use lungs_stats::Evaluation;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use compare::{
     Cell, CompareOptions, Comparison, Group, KeyDifference, MetricRow, PairedTest, Spread, compare,
     comparison_page,
 };
-pub use draw_run::{overlaid_roc, redraw, roc_of, summary};
-pub use folds::{
-    CrossValidation, Fold, PooledRow, cross_validation, headline_of_folds, redraw_folds,
-};
+pub use draw_run::redraw;
+pub(crate) use draw_run::roc_of;
+pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation, summary};
+pub use folds::{headline_of_folds, redraw_folds};
 pub use headline::headline;
-
-/// The content of `evaluation.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// The epoch whose weights were selected.
-    pub selected_epoch: usize,
-    /// Metrics of that epoch by split: `"valid"` and, where the run has one, `"test"`.
-    #[serde(rename = "parts")]
-    pub splits: BTreeMap<String, Evaluation>,
-}
 
 /// A run could not be plotted or compared.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! Reads the data of a run's report page and writes `report.html`.
 
-use super::folds::cross_validation;
+use super::ReportError;
+use super::evaluated::{cross_validation, summary};
 use super::plot::Drawing;
 use super::preparation::picture_name;
 use super::run_page::{EvaluatedSplit, Namer, Pictures, RunPage, run_page, worst_series};
-use super::{ReportError, summary};
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::{Spec, SplitName};

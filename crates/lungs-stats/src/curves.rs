@@ -95,12 +95,16 @@ pub(super) struct ResampledMetrics {
 
 impl ResampledMetrics {
     /// Metrics of at least one exam, with finite log-odds and probabilities in [0, 1].
-    pub fn of(exams: &ExamColumns, options: &Options) -> Self {
+    pub(crate) fn of(exams: &ExamColumns, options: &Options) -> Self {
         Self::weighted(exams, None, options)
     }
 
     /// [`ResampledMetrics::of`] weighted exams; `weights` is `[exam]`.
-    pub fn weighted(exams: &ExamColumns, weights: Option<&[f64]>, options: &Options) -> Self {
+    pub(crate) fn weighted(
+        exams: &ExamColumns,
+        weights: Option<&[f64]>,
+        options: &Options,
+    ) -> Self {
         let ExamColumns { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
         let settings =
@@ -117,7 +121,7 @@ impl ResampledMetrics {
     }
 
     /// AUCs of the replicates that have both classes.
-    pub fn aucs(&self) -> Vec<f64> {
+    pub(crate) fn aucs(&self) -> Vec<f64> {
         self.replicates.iter().filter_map(|metrics| metrics.auc).collect()
     }
 
@@ -128,7 +132,7 @@ impl ResampledMetrics {
     }
 
     /// A metric of the sample with its interval over the replicates.
-    pub fn estimate(&self, metric: impl Fn(&CohortMetrics) -> Option<f64>) -> Estimate {
+    pub(crate) fn estimate(&self, metric: impl Fn(&CohortMetrics) -> Option<f64>) -> Estimate {
         match metric(&self.sample) {
             Some(value) => {
                 Estimate { value: Some(value), interval: self.interval(metric), reason: None }
@@ -138,7 +142,7 @@ impl ResampledMetrics {
     }
 
     /// Sets average precision and partial AUC in `evaluation`, and the intervals of means over exams.
-    pub fn complete(&self, evaluation: &mut Evaluation) {
+    pub(crate) fn complete(&self, evaluation: &mut Evaluation) {
         evaluation.average_precision = match evaluation.positives {
             0 => Estimate::undefined("there are no positive exams"),
             _ => self.estimate(|metrics| metrics.average_precision),
@@ -158,14 +162,14 @@ impl ResampledMetrics {
     }
 
     /// Sets the intervals of the calibration metrics that are means over exams.
-    pub fn complete_calibration(&self, calibration: &mut Calibration) {
+    pub(crate) fn complete_calibration(&self, calibration: &mut Calibration) {
         calibration.brier.interval = self.interval(|metrics| Some(metrics.brier));
         calibration.expected_calibration_error.interval =
             self.interval(|metrics| Some(metrics.calibration_error));
     }
 
     /// The points of all curves; bands need replicates.
-    pub fn curves(&self, exams: &ExamColumns) -> Curves {
+    pub(crate) fn curves(&self, exams: &ExamColumns) -> Curves {
         let positives = exams.labels.iter().filter(|&&label| label).count();
         let prevalence = positives as f64 / exams.labels.len() as f64;
         let band = self.sample.band.iter().enumerate().filter_map(|(index, &height)| {

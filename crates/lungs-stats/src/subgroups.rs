@@ -112,7 +112,7 @@ impl Heterogeneity {
 
 /// Metrics by each grouping; the tests are corrected for their number. Sensitivity and specificity are those at
 /// the threshold of `point`. Log-odds must be finite.
-pub fn subgroups(
+pub(crate) fn subgroups(
     exams: &[ScoredExam],
     groupings: &[Grouping],
     point: Option<&OperatingPoint>,

@@ -63,7 +63,7 @@ pub(super) struct CohortMetrics {
 impl RankedExams {
     /// Sorts exams with finite log-odds and probabilities in [0, 1]; `weights` are 1 if `None`. All slices
     /// are `[exam]`.
-    pub fn new(
+    pub(crate) fn new(
         logits: &[f64],
         probabilities: &[f64],
         labels: &[bool],
@@ -92,7 +92,7 @@ impl RankedExams {
     }
 
     /// The metrics when the exams of each patient count `draws` times, `[patient]`.
-    pub fn metrics(&self, draws: &[u32]) -> CohortMetrics {
+    pub(crate) fn metrics(&self, draws: &[u32]) -> CohortMetrics {
         // The totals come first, because the curve is followed from (1, 1).
         let mut totals = [0.0; 2];
         let (mut squares, mut losses) = (0.0, 0.0);

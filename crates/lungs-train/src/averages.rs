@@ -21,7 +21,7 @@ pub(super) struct RunningStatisticsRule {
 impl RunningStatisticsRule {
     /// The spec's rule: unbiased, except for initial weights with their own running statistics and
     /// for compatibility with the original.
-    pub fn of(spec: &Spec) -> Self {
+    pub(crate) fn of(spec: &Spec) -> Self {
         Self {
             decay: spec.model.batch_norm_decay,
             unbiased: spec.model.init == "random" && spec.preprocess.compat == Compat::None,
@@ -30,7 +30,7 @@ impl RunningStatisticsRule {
 
     /// The weight of batch `batch` (from 1 over the whole training) in the running statistics after
     /// it.
-    pub fn share(&self, batch: usize) -> f64 {
+    pub(crate) fn share(&self, batch: usize) -> f64 {
         let plain = 1.0 - self.decay;
         if self.unbiased { plain.max(9.0 / (batch as f64 + 8.0)) } else { plain }
     }

@@ -74,7 +74,7 @@ enum Source<'a> {
 
 impl Batches<'_> {
     /// Total time that the network has waited for batches.
-    pub fn wait_time(&self) -> Duration {
+    pub(crate) fn wait_time(&self) -> Duration {
         self.wait_time
     }
 }

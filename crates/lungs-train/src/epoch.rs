@@ -37,7 +37,7 @@ pub(super) struct Learner {
 
 impl Learner {
     /// The network for validation and prediction: the EMA if there is one.
-    pub fn evaluation_network(&self) -> I3d {
+    pub(crate) fn evaluation_network(&self) -> I3d {
         self.ema.clone().unwrap_or_else(|| self.network.valid())
     }
 }
@@ -55,7 +55,7 @@ pub(super) struct TrainingContext<'a> {
 
 impl TrainingContext<'_> {
     /// Number of batches in an epoch.
-    pub fn batches_per_epoch(&self) -> usize {
+    pub(crate) fn batches_per_epoch(&self) -> usize {
         self.exams.len().div_ceil(self.spec.train.batch_size)
     }
 

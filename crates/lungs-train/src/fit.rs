@@ -7,36 +7,15 @@ use super::initial::network;
 use super::objective::Objective;
 use super::recorder::Recorder;
 use super::scoring::{metrics_row, score_until};
-use super::state::{TrainingState, rows};
+use super::state::{Outcome, TrainingState};
 use super::{TrainingError, Watch, selected_epoch, stops_early};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use lungs_net::model::{self, I3d};
 use lungs_net::usage::peak_memory_bytes;
-use lungs_spec::results::{
-    MetricsRow, PredictionRow, ResultsError, RunFolder, Table, TimingRow, write_csv,
-};
+use lungs_spec::results::{PredictionRow, RunFolder, TimingRow, write_csv};
 use lungs_spec::spec::{Spec, SplitName, weights_metadata};
 use std::time::Instant;
-
-/// How training ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All epochs are done, or early stopping ended training.
-    Finished {
-        /// The epoch that the spec selects.
-        selected: usize,
-        /// The last epoch.
-        last: usize,
-    },
-    /// The interrupter stopped it; a checkpoint is written.
-    Interrupted {
-        /// The running epoch.
-        epoch: usize,
-        /// Optimizer steps done.
-        step: usize,
-    },
-}
 
 /// Trains the spec's network in the run folder, from its latest checkpoint on.
 ///
@@ -142,12 +121,6 @@ pub fn trained_network(
 ) -> Result<I3d, TrainingError> {
     let file = checkpoint::weights_file(&run.checkpoint(epoch))?;
     Ok(model::load(network(spec, device)?, &file)?.0)
-}
-
-/// The epoch that a run's spec selects among the trained epochs; `None` before the first.
-pub fn selected_epoch_of(run: &RunFolder) -> Result<Option<usize>, ResultsError> {
-    let metrics: Vec<MetricsRow> = rows(run, Table::Metrics)?;
-    Ok(selected_epoch(&metrics, run.spec()?.train.select))
 }
 
 fn milli(seconds: f64) -> f64 {

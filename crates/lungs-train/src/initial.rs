@@ -1,7 +1,7 @@
 //! The initial network: the spec's architecture with the spec's initial weights.
 
 use super::checkpoint::{self, CheckpointError};
-use super::selected_epoch_of;
+use super::tables::selected_epoch_of;
 use burn::tensor::Device;
 use lungs_net::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
 use lungs_net::weights::{self, LoadError, LoadedNetwork};
@@ -167,7 +167,7 @@ fn shapes(config: &I3dConfig) -> Vec<(String, Vec<usize>)> {
 
 /// The weights file of `model.init`: the path itself, or the weights of a run's selected epoch. `None`
 /// for `"random"`.
-pub fn initial_file(spec: &Spec) -> Result<Option<PathBuf>, InitError> {
+pub(crate) fn initial_file(spec: &Spec) -> Result<Option<PathBuf>, InitError> {
     if spec.model.init == "random" {
         return Ok(None);
     }

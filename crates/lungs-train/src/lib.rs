@@ -14,7 +14,6 @@
 //! which the network implements here, and the [`Interrupter`](burn::train::Interrupter) that stops the
 //! loop.
 
-mod adam;
 mod augment;
 mod averages;
 mod batches;
@@ -35,22 +34,26 @@ mod selection;
 mod state;
 #[cfg(test)]
 mod step_tests;
+mod tables;
 #[cfg(test)]
 mod testing;
 mod windowing;
 
-pub use adam::Adam;
 pub use batches::{Exam, central_slices};
 pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, BatchOutput, Classifier, InferenceOutput, TrainStepOutput};
-pub use fit::{Outcome, fit, selected_epoch_of, trained_network};
+pub use fit::{fit, trained_network};
 pub use footprint::{DeviceFailure, advice, step_bytes};
-pub use initial::{InitError, initial_file, initial_weights, network, selected_weights};
+pub use initial::{InitError, initial_weights, network, selected_weights};
 pub use objective::Objective;
+pub use optimizer::adam;
 pub use order::{Draw, epoch_order};
 pub use schedule::learning_rate;
 pub use scoring::{ExamLogits, score};
-pub use selection::{selected_epoch, stops_early};
+pub use selection::selected_epoch;
+pub(crate) use selection::stops_early;
+pub use state::Outcome;
+pub use tables::selected_epoch_of;
 
 use lungs_net::model::{ModelError, WeightsError};
 use lungs_spec::results::ResultsError;

@@ -1,18 +1,24 @@
 //! The optimizer of a spec, gradient clipping, and the EMA of the weights.
 
+use super::TrainingError;
 use super::windowing::is_cpu;
-use super::{Adam, TrainingError};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{FloatDType, Tensor};
 use lungs_net::model::I3d;
 use lungs_spec::spec::{Spec, Train};
 use rayon::prelude::*;
 
+/// Adam (Kingma & Ba 2015, <https://arxiv.org/abs/1412.6980>) with TensorFlow's and PyTorch's usual
+/// constants: β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+pub fn adam() -> ModuleOptimizer {
+    AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build().into()
+}
+
 /// A new optimizer: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter 2019) for kernels.
 /// Vectors (offsets of normalisations, the classifier's bias) do not decay.
 pub(super) fn new(spec: &Spec, network: &I3d) -> ModuleOptimizer {
-    let optimizer = ModuleOptimizer::from(Adam::default());
+    let optimizer = adam();
     let decay = spec.train.weight_decay;
     if decay == 0.0 {
         return optimizer;

@@ -27,7 +27,7 @@ const METER_INTERVAL: Duration = Duration::from_secs(1);
 impl<'a> Recorder<'a> {
     /// A recorder for a run on these devices. If the event files cannot be opened, it notes the error
     /// and records without them.
-    pub fn new(
+    pub(crate) fn new(
         watch: &'a dyn Watch,
         devices: &[Device],
         events: Option<Result<EventFiles, WriteError>>,
@@ -44,7 +44,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Peak memory of any GPU since the last call.
-    pub fn take_gpu_peak_bytes(&self) -> Option<u64> {
+    pub(crate) fn take_gpu_peak_bytes(&self) -> Option<u64> {
         self.meter.lock().ok()?.gpu_peak_bytes.take()
     }
 

@@ -23,14 +23,14 @@ pub(super) struct Replicas<'a> {
 
 impl<'a> Replicas<'a> {
     /// Copies `network`, which is on the first device, to the others.
-    pub fn new(network: &'a I3d, devices: &[Device]) -> Self {
+    pub(crate) fn new(network: &'a I3d, devices: &[Device]) -> Self {
         let others = devices.iter().skip(1).map(|device| network.clone().fork(device)).collect();
         Self { first: network, others }
     }
 
     /// Runs `work` for each item on its own device, in parallel. There are at most as many items as
     /// devices. The results are in the order of the items.
-    pub fn each<T: Send, R: Send>(
+    pub(crate) fn each<T: Send, R: Send>(
         &self,
         items: Vec<T>,
         work: impl Fn(&I3d, T) -> R + Sync,

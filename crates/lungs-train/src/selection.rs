@@ -43,7 +43,7 @@ const PERFECT_AUC_LOW: f64 = 0.95;
 /// Whether training stops early: `min_epochs` are done, and either the last `patience` epochs brought
 /// no improvement, or none is possible (the earliest epoch with an AUC of 1 stays selected). With
 /// `select = "last"` the loss counts.
-pub fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping) -> bool {
+pub(crate) fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping) -> bool {
     let criterion = match select {
         SelectEpoch::Last => SelectEpoch::BestValidLoss,
         other => other,

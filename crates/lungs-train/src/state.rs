@@ -3,19 +3,38 @@
 
 use super::checkpoint::{self, Checkpoint, CheckpointError, Position};
 use super::epoch::Learner;
-use super::fit::Outcome;
 use super::initial::{initial, network};
 use super::optimizer;
+use super::tables::rows;
 use super::{TrainingError, Watch, selected_epoch};
 use burn::module::Module;
 use burn::tensor::Device;
 use lungs_base::files::WriteError;
 use lungs_spec::results::{
-    EventFiles, MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, read_csv, write_csv,
+    EventFiles, MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, write_csv,
 };
 use lungs_spec::spec::{KeepCheckpoints, Spec, Train};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+/// How training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All epochs are done, or early stopping ended training.
+    Finished {
+        /// The epoch that the spec selects.
+        selected: usize,
+        /// The last epoch.
+        last: usize,
+    },
+    /// The interrupter stopped it; a checkpoint is written.
+    Interrupted {
+        /// The running epoch.
+        epoch: usize,
+        /// Optimizer steps done.
+        step: usize,
+    },
+}
 
 /// The learner and the run's tables.
 pub(super) struct TrainingState {
@@ -28,7 +47,7 @@ pub(super) struct TrainingState {
 impl TrainingState {
     /// Restores the latest intact checkpoint, or starts from the spec's initial weights. Damaged
     /// checkpoints are moved aside, with a note.
-    pub fn restore(
+    pub(crate) fn restore(
         spec: &Spec,
         run: &RunFolder,
         device: &Device,
@@ -77,12 +96,12 @@ impl TrainingState {
     }
 
     /// TensorBoard's event files, consistent with these tables.
-    pub fn event_files(&self, run: &RunFolder) -> Result<EventFiles, WriteError> {
+    pub(crate) fn event_files(&self, run: &RunFolder) -> Result<EventFiles, WriteError> {
         EventFiles::open(run, &self.learner.steps, &self.metrics)
     }
 
     /// Writes the tables.
-    pub fn record(&self, run: &RunFolder) -> Result<(), TrainingError> {
+    pub(crate) fn record(&self, run: &RunFolder) -> Result<(), TrainingError> {
         write_csv(&run.table(Table::Steps), &self.learner.steps)?;
         write_csv(&run.table(Table::Timings), &self.timings)?;
         write_csv(&run.table(Table::Metrics), &self.metrics)?;
@@ -90,7 +109,7 @@ impl TrainingState {
     }
 
     /// Writes a checkpoint, and removes checkpoints that are no longer needed.
-    pub fn save(
+    pub(crate) fn save(
         &mut self,
         run: &RunFolder,
         spec: &Spec,
@@ -103,7 +122,7 @@ impl TrainingState {
     }
 
     /// [`TrainingState::save`] within an epoch, after writing the table of steps.
-    pub fn save_within(
+    pub(crate) fn save_within(
         &mut self,
         run: &RunFolder,
         spec: &Spec,
@@ -118,13 +137,13 @@ impl TrainingState {
     }
 
     /// When the next checkpoint within an epoch is due; `None` if they are disabled.
-    pub fn next_checkpoint(&self, train: &Train) -> Option<Instant> {
+    pub(crate) fn next_checkpoint(&self, train: &Train) -> Option<Instant> {
         let minutes = train.checkpoint_minutes;
         (minutes > 0.0).then(|| self.last_saved + Duration::from_secs_f64(60.0 * minutes))
     }
 
     /// Saves a checkpoint within the running epoch, and ends training.
-    pub fn save_and_stop(
+    pub(crate) fn save_and_stop(
         mut self,
         run: &RunFolder,
         spec: &Spec,
@@ -196,15 +215,6 @@ fn removable<'a>(
             && train.keep_checkpoints == KeepCheckpoints::BestAndLast
     });
     of_complete.into_iter().chain(of_running.into_iter().take(older)).chain(ends).collect()
-}
-
-/// Rows of a table; none if the file does not exist yet.
-pub(super) fn rows<T: serde::de::DeserializeOwned>(
-    run: &RunFolder,
-    table: Table,
-) -> Result<Vec<T>, ResultsError> {
-    let path = run.table(table);
-    Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
 /// Checks the number of rows. A table is written before the checkpoint that depends on it, so missing

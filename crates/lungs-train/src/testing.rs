@@ -8,7 +8,7 @@ use ndarray_npy::NpzWriter;
 use std::path::{Path, PathBuf};
 
 /// A spec of a narrow network on small crops, with these keys set.
-pub fn spec(set: &[&str]) -> Spec {
+pub(crate) fn spec(set: &[&str]) -> Spec {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spec.toml");
     let text = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n[model]\nwidth = 0.06\nslices = 16\n\
@@ -20,7 +20,7 @@ pub fn spec(set: &[&str]) -> Spec {
 
 /// Exams with these labels. Their volumes, in the size of [`spec`], are written to `folder`; `hu`
 /// gives the voxels of each.
-pub fn prepared_exams(
+pub(crate) fn prepared_exams(
     folder: &Path,
     labels: &[u8],
     hu: impl Fn(usize, [usize; 3]) -> i16,
@@ -41,7 +41,7 @@ pub fn prepared_exams(
 }
 
 /// Ignores every event.
-pub struct SilentWatch;
+pub(crate) struct SilentWatch;
 
 impl Watch for SilentWatch {
     fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
@@ -53,7 +53,7 @@ impl Watch for SilentWatch {
 }
 
 /// Exams with these labels and without volumes.
-pub fn exams(labels: &[u8]) -> Vec<Exam> {
+pub(crate) fn exams(labels: &[u8]) -> Vec<Exam> {
     let exam = |(index, label): (usize, &u8)| Exam {
         patient_id: format!("P{index}"),
         exam_id: format!("E{index}"),

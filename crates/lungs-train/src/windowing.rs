@@ -18,12 +18,12 @@ pub(super) enum Windowing {
 
 impl Windowing {
     /// Where to window for a device.
-    pub fn of(device: &Device) -> Self {
+    pub(crate) fn of(device: &Device) -> Self {
         if is_cpu(device) { Self::Host } else { Self::Device }
     }
 
     /// Allocates the voxels of a batch.
-    pub fn allocate(self, [batch, channels, depth, height, width]: [usize; 5]) -> Voxels {
+    pub(crate) fn allocate(self, [batch, channels, depth, height, width]: [usize; 5]) -> Voxels {
         let voxels = batch * depth * height * width;
         match self {
             Self::Host => Voxels::Windowed(vec![0.0; channels * voxels]),
@@ -48,7 +48,7 @@ pub(super) enum Voxels {
 
 impl Voxels {
     /// Writes the slices of the exam at `index` in the batch. All channels have the same voxels.
-    pub fn put(&mut self, [index, channels]: [usize; 2], hu: &[i16], window: Window) {
+    pub(crate) fn put(&mut self, [index, channels]: [usize; 2], hu: &[i16], window: Window) {
         match self {
             Self::Windowed(voxels) => {
                 let mut slot = voxels.chunks_exact_mut(channels * hu.len()).skip(index);
@@ -68,7 +68,7 @@ impl Voxels {
     }
 
     /// The voxels on the device, windowed, of `shape` `[batch, channel, depth, height, width]`.
-    pub fn on_device(self, shape: [usize; 5], window: Window, device: &Device) -> Tensor<5> {
+    pub(crate) fn on_device(self, shape: [usize; 5], window: Window, device: &Device) -> Tensor<5> {
         let [batch, channels, depth, height, width] = shape;
         match self {
             Self::Windowed(voxels) => Tensor::from_data(TensorData::new(voxels, shape), device),

@@ -24,7 +24,7 @@ enum Study {
 }
 
 impl Cohort {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         match &self.study {
             Study::Nlst(nlst) => nlst.execute(output),
         }

@@ -104,7 +104,7 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 impl Fetch {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let settings = self.settings()?;
         let set = Overrides::from_process(&self.set);
         let spec = self.prepare.as_ref().map(|path| load(path, &set)).transpose()?;

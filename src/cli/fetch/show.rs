@@ -30,7 +30,7 @@ struct Tally {
 const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
 impl<'a> FetchProgress<'a> {
-    pub fn new(progress: &'a Progress<'a>, series: usize, output: &'a Output) -> Self {
+    pub(crate) fn new(progress: &'a Progress<'a>, series: usize, output: &'a Output) -> Self {
         let now = Instant::now();
         let mut pace = Pace::default();
         pace.begin(1, 1, 0, series);
@@ -39,16 +39,16 @@ impl<'a> FetchProgress<'a> {
         Self { progress, output, tally: Mutex::new(tally) }
     }
 
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.tally.lock().map_or(0, |tally| tally.bytes)
     }
 
     /// Verified files: by MD5, and by size only.
-    pub fn checked(&self) -> [usize; 2] {
+    pub(crate) fn checked(&self) -> [usize; 2] {
         self.tally.lock().map_or([0; 2], |tally| tally.checked)
     }
 
-    pub fn update(&self, event: &Event) {
+    pub(crate) fn update(&self, event: &Event) {
         let Ok(mut tally) = self.tally.lock() else { return };
         match event {
             Event::Checked { by_md5 } => {

@@ -5,19 +5,19 @@ use super::super::{CommandResult, Failure};
 use lungs_archive::fetch::{FetchRow, FetchStatus};
 
 /// Number of series with a state.
-pub fn count(rows: &[FetchRow], state: FetchStatus) -> usize {
+pub(super) fn count(rows: &[FetchRow], state: FetchStatus) -> usize {
     rows.iter().filter(|row| row.state == state).count()
 }
 
 /// Fails if a series failed.
-pub fn check_failures(rows: &[FetchRow], problem: &str) -> CommandResult {
+pub(super) fn check_failures(rows: &[FetchRow], problem: &str) -> CommandResult {
     match count(rows, FetchStatus::Failed) {
         0 => Ok(()),
         failed => Err(Failure::work(format!("{failed} of {} series {problem}", rows.len()))),
     }
 }
 
-pub fn summary(rows: &[FetchRow], byte_count: u64, [by_md5, by_size]: [usize; 2]) -> String {
+pub(super) fn summary(rows: &[FetchRow], byte_count: u64, [by_md5, by_size]: [usize; 2]) -> String {
     let states = [
         (FetchStatus::Fetched, "fetched"),
         (FetchStatus::Prepared, "prepared"),
@@ -48,7 +48,7 @@ pub fn summary(rows: &[FetchRow], byte_count: u64, [by_md5, by_size]: [usize; 2]
 const MAX_LISTED: usize = 40;
 
 /// A line for each series that failed or was excluded, at most [`MAX_LISTED`].
-pub fn problem_list(rows: &[FetchRow]) -> String {
+pub(super) fn problem_list(rows: &[FetchRow]) -> String {
     let problems: Vec<&FetchRow> = rows
         .iter()
         .filter(|row| matches!(row.state, FetchStatus::Failed | FetchStatus::Excluded))
@@ -78,7 +78,7 @@ pub fn problem_list(rows: &[FetchRow]) -> String {
 }
 
 /// The table of all series, or of the first ones and the failed ones if there are more than [`MAX_LISTED`].
-pub fn short_table(rows: &[FetchRow]) -> String {
+pub(super) fn short_table(rows: &[FetchRow]) -> String {
     if rows.len() <= MAX_LISTED {
         return table(rows);
     }
@@ -88,7 +88,7 @@ pub fn short_table(rows: &[FetchRow]) -> String {
     format!("{}\n… and {} more; --verbose lists all", table(&shown), rows.len() - shown.len())
 }
 
-pub fn table(rows: &[FetchRow]) -> String {
+pub(super) fn table(rows: &[FetchRow]) -> String {
     let mut lines = vec![
         ["series", "files", "bytes", "status", "address / reason"].map(str::to_owned).to_vec(),
     ];

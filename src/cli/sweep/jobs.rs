@@ -7,7 +7,7 @@
 use super::super::Failure;
 use super::super::interrupt::Interrupt;
 use super::super::output::Output;
-use crate::sweep::{PlannedRun, RunStatus, SweepFolder, run_summary};
+use crate::sweep::{PlannedRun, RunStatus, SweepFolder};
 use lungs_spec::results::{RunFailure, RunFolder};
 use lungs_spec::spec::OnFailure;
 use std::collections::VecDeque;
@@ -62,7 +62,7 @@ pub(super) fn threads_per_job(cores: usize, jobs: usize) -> Vec<usize> {
 impl Jobs<'_> {
     /// Executes the runs at `indices` until each is finished, failed, or running in another process, or until
     /// a signal or a failure stops the sweep. Calls `on_outcome` for each run when its process ends.
-    pub fn execute(
+    pub(super) fn execute(
         &self,
         indices: &[usize],
         interrupt: &Interrupt,
@@ -129,7 +129,7 @@ impl Jobs<'_> {
     }
 
     fn status(&self, index: usize) -> RunStatus {
-        run_summary(self.folder, &self.runs[index], None).state
+        self.folder.status(&self.runs[index], false)
     }
 
     fn start(&self, index: usize, slot: usize) -> Result<Job, Failure> {

@@ -114,7 +114,7 @@ struct ExpandedSweep {
 }
 
 impl Sweep {
-    pub fn execute(&self, output: &Output) -> CommandResult {
+    pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let source = load_sweep(&self.spec, &Overrides::from_process(&self.set))?;
         let mut runs = expand(&source)?;
         let folder = SweepFolder::of(&runs, &source.table.name);

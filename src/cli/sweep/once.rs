@@ -112,7 +112,7 @@ pub(super) struct Cohorts(BTreeMap<String, Cohort>);
 
 impl Cohorts {
     /// The cohort of `spec`; `None` if it is synthetic and not written yet.
-    pub fn of(&mut self, spec: &Spec) -> Result<Option<Cohort>, Failure> {
+    pub(super) fn of(&mut self, spec: &Spec) -> Result<Option<Cohort>, Failure> {
         if spec.data.phantom.is_some() && !spec.data.root.exists() {
             return Ok(None);
         }

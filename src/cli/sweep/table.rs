@@ -21,12 +21,12 @@ pub(super) struct SweepView {
 
 impl SweepView {
     /// Number of runs with a status.
-    pub fn count(&self, status: RunStatus) -> usize {
+    pub(super) fn count(&self, status: RunStatus) -> usize {
         self.runs.iter().filter(|run| run.state == status).count()
     }
 
     /// `4 finished, 1 running, 1 waiting`
-    pub fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let all = [
             RunStatus::Finished,
             RunStatus::Running,
@@ -40,7 +40,7 @@ impl SweepView {
     }
 
     /// The table of results, and the means over seeds and folds.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let cell =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
         let auc = format!("{} AUC", self.short_split());
@@ -103,7 +103,7 @@ impl SweepView {
     }
 
     /// The best combination, with a caution about its selection bias.
-    pub fn best_text(&self) -> Option<String> {
+    pub(super) fn best_text(&self) -> Option<String> {
         let best = self.combinations.iter().find(|combination| combination.best)?;
         let spread = best.spread.as_ref()?;
         let ranked = self.combinations.iter().filter(|combination| combination.spread.is_some());
@@ -141,7 +141,11 @@ pub(super) struct ForecastRun {
 }
 
 impl Forecast {
-    pub fn new(folder: &std::path::Path, summaries: Vec<RunSummary>, plans: Vec<Plan>) -> Self {
+    pub(super) fn new(
+        folder: &std::path::Path,
+        summaries: Vec<RunSummary>,
+        plans: Vec<Plan>,
+    ) -> Self {
         let run = |(summary, plan): (RunSummary, Plan)| ForecastRun {
             index: summary.index,
             name: summary.name,
@@ -154,7 +158,7 @@ impl Forecast {
     }
 
     /// The table of runs with their varied keys, and the estimates for the unfinished runs.
-    pub fn text(&self, planned: &[PlannedRun], jobs: usize) -> String {
+    pub(super) fn text(&self, planned: &[PlannedRun], jobs: usize) -> String {
         let mut keys: Vec<&str> = Vec::new();
         for setting in planned.iter().flat_map(|run| &run.settings) {
             if !keys.contains(&setting.key.as_str()) {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// Waits until a condition holds, for at most ten minutes.
 #[track_caller]
-pub fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
+pub(super) fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(600);
     while !condition() {
         assert!(Instant::now() < deadline, "timeout: {event}");
@@ -22,7 +22,7 @@ pub fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// A controller and three nodes with one processor each, stopped on drop.
-pub struct Cluster {
+pub(super) struct Cluster {
     folder: TempDir,
     daemons: Vec<Child>,
     /// Requeued jobs whose start time has been moved forward.
@@ -31,7 +31,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts a cluster. Needs Slurm and munge, and root, because Slurm's daemons run jobs as other users.
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
         let mut cluster = Self { folder, daemons: Vec::new(), rescheduled: RefCell::default() };
@@ -114,14 +114,14 @@ impl Cluster {
     }
 
     /// A command of Slurm, configured for this cluster.
-    pub fn command(&self, name: &str) -> Command {
+    pub(super) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(find_program(name).expect("an installed program"));
         command.env("SLURM_CONF", self.at("slurm.conf"));
         command
     }
 
     /// Runs `lungs` with the configuration of this cluster.
-    pub fn lungs(&self, workspace: &Workspace, arguments: &[&str]) -> CommandOutput {
+    pub(super) fn lungs(&self, workspace: &Workspace, arguments: &[&str]) -> CommandOutput {
         let mut command = workspace.command(arguments);
         let output = command.env("SLURM_CONF", self.at("slurm.conf")).output().expect("it runs");
         CommandOutput {
@@ -131,7 +131,7 @@ impl Cluster {
         }
     }
 
-    pub fn scontrol(&self, arguments: &[&str]) -> String {
+    pub(super) fn scontrol(&self, arguments: &[&str]) -> String {
         output(self.command("scontrol").args(arguments))
     }
 
@@ -145,18 +145,18 @@ impl Cluster {
     }
 
     /// States of the tasks of a job.
-    pub fn states(&self, job: u64) -> Vec<String> {
+    pub(super) fn states(&self, job: u64) -> Vec<String> {
         self.field(job, "JobState")
     }
 
     /// Number of restarts of all tasks of a job.
-    pub fn restarts(&self, job: u64) -> usize {
+    pub(super) fn restarts(&self, job: u64) -> usize {
         self.field(job, "Restarts").iter().filter_map(|text| text.parse::<usize>().ok()).sum()
     }
 
     /// Starts requeued jobs in three seconds instead of Slurm's two minutes. (Slurm rejects a job as revoked in
     /// the second in which it was requeued.)
-    pub fn start_requeued_jobs(&self) {
+    pub(super) fn start_requeued_jobs(&self) {
         let pending = output(self.command("squeue").args(["-h", "-r", "-t", "PD", "-o", "%i %r"]));
         let held = pending.lines().filter_map(|line| line.strip_suffix(" BeginTime"));
         let held: BTreeSet<String> = held.map(str::to_owned).collect();
@@ -167,7 +167,7 @@ impl Cluster {
     }
 
     /// Waits until jobs have ended with any state.
-    pub fn wait_for(&self, jobs: &[u64]) {
+    pub(super) fn wait_for(&self, jobs: &[u64]) {
         wait_until("the end of all jobs", || {
             self.start_requeued_jobs();
             std::thread::sleep(Duration::from_millis(200));
@@ -181,7 +181,7 @@ impl Cluster {
     }
 
     /// Kills a node with all its processes if `lungs` is running on it; returns whether it was.
-    pub fn kill_busy_node(&self, node: &str) -> bool {
+    pub(super) fn kill_busy_node(&self, node: &str) -> bool {
         let processes = self.processes(Some(node));
         let is_busy = processes.iter().any(is_lungs);
         if is_busy {
@@ -191,7 +191,7 @@ impl Cluster {
     }
 
     /// Lets `lungs` run for only 50 of 500 ms, so that a job reaches its time limit on any machine.
-    pub fn slow_down(&self) {
+    pub(super) fn slow_down(&self) {
         let mut processes = self.processes(None);
         processes.retain(is_lungs);
         signal("-STOP", &processes);

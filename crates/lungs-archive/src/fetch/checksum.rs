@@ -13,7 +13,7 @@ pub(super) enum Checksum {
 
 impl Checksum {
     /// Parses an ETag, with or without quotes. `None` if it has several parts or is no MD5.
-    pub fn from_etag(etag: &str) -> Option<Self> {
+    pub(crate) fn from_etag(etag: &str) -> Option<Self> {
         let etag = etag.trim().trim_matches('"');
         match etag.split_once('-') {
             None => parse_hex(etag).map(Self::Md5),
@@ -23,7 +23,7 @@ impl Checksum {
     }
 
     /// Whether bytes with this MD5 match.
-    pub fn matches(self, md5: &[u8; 16]) -> bool {
+    pub(super) fn matches(self, md5: &[u8; 16]) -> bool {
         match self {
             Self::Md5(expected) => expected == *md5,
             Self::OnePart(expected) => expected == <[u8; 16]>::from(Md5::digest(md5)),

@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 use super::backoff;
 use super::checksum::Checksum;
 use super::partial::{Partial, md5_of};
+use super::session::{Event, Session};
 use super::store::{FileError, Object};
-use super::work::{Event, Session};
 
 /// Fetches a file into a folder, and returns whether it had to be fetched.
 pub(super) async fn fetch_file(

@@ -38,13 +38,13 @@ pub(super) struct LedgerEntry {
 
 impl LedgerEntry {
     /// Whether this preparation has processed it (also by excluding it), and its products exist.
-    pub fn is_prepared_by(&self, name: &str, target: &Path) -> bool {
+    pub(crate) fn is_prepared_by(&self, name: &str, target: &Path) -> bool {
         self.prepared_by == name
             && self.products.iter().all(|product| target.join(product).is_file())
     }
 
     /// Whether prepared volumes exist instead of its raw files.
-    pub fn is_volume_only(&self, target: &Path) -> bool {
+    pub(crate) fn is_volume_only(&self, target: &Path) -> bool {
         !self.products.is_empty() && self.is_prepared_by(&self.prepared_by, target)
     }
 }
@@ -58,7 +58,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Opens and locks the ledger of a folder, which is created if missing.
-    pub fn open(target: &Path) -> Result<Self, FetchError> {
+    pub(super) fn open(target: &Path) -> Result<Self, FetchError> {
         lungs_base::files::make_folder(target)?;
         let path = target.join(NAME);
         let failed = |source| WriteError { path: path.clone(), source };
@@ -84,12 +84,12 @@ impl Ledger {
     }
 
     /// The entry of a place, as of the opening of the ledger.
-    pub fn entry(&self, place: &str) -> Option<&LedgerEntry> {
+    pub(super) fn entry(&self, place: &str) -> Option<&LedgerEntry> {
         self.entries.get(place)
     }
 
     /// Appends an entry, durably.
-    pub fn append(&self, entry: &LedgerEntry) -> Result<(), WriteError> {
+    pub(super) fn append(&self, entry: &LedgerEntry) -> Result<(), WriteError> {
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(|poison| poison.into_inner());

@@ -25,7 +25,7 @@ pub(super) struct Partial {
 impl Partial {
     /// Opens the partial file of an object, or creates it. Its name is a hash of key, size and ETag, so a changed
     /// object has another partial file.
-    pub fn open(folder: &Path, object: &Object) -> Result<Self, WriteError> {
+    pub(super) fn open(folder: &Path, object: &Object) -> Result<Self, WriteError> {
         let etag = object.e_tag.as_deref().unwrap_or("");
         let identity = format!("{}\0{}\0{etag}", object.key, object.bytes);
         let path =
@@ -43,7 +43,7 @@ impl Partial {
     }
 
     /// Appends bytes.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         self.file.write_all(bytes).map_err(|source| self.write_error(source))?;
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
@@ -51,7 +51,7 @@ impl Partial {
     }
 
     /// Discards all bytes.
-    pub fn clear(&mut self) -> Result<(), WriteError> {
+    pub(super) fn clear(&mut self) -> Result<(), WriteError> {
         self.file.set_len(0).map_err(|source| self.write_error(source))?;
         self.hash = Md5::new();
         self.bytes = 0;
@@ -59,12 +59,12 @@ impl Partial {
     }
 
     /// The MD5 of the bytes so far.
-    pub fn md5(&self) -> [u8; 16] {
+    pub(super) fn md5(&self) -> [u8; 16] {
         self.hash.clone().finalize().into()
     }
 
     /// Renames the file to its final name, durably.
-    pub fn finish(self, path: &Path) -> Result<(), WriteError> {
+    pub(super) fn finish(self, path: &Path) -> Result<(), WriteError> {
         self.file.sync_all().map_err(|source| self.write_error(source))?;
         rename(&self.path, path)
     }

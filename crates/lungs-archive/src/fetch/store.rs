@@ -76,7 +76,7 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    pub fn new(endpoint: &Endpoint, timeout: Duration) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, timeout: Duration) -> Self {
         // Fails only if a provider is already installed, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { endpoint: endpoint.clone(), timeout, clients: Mutex::default() }
@@ -86,7 +86,7 @@ impl Stores {
     ///
     /// Its configuration is complete: credentials are read neither from the environment nor from files nor from a
     /// metadata service, and requests are unsigned.
-    pub fn client(&self, bucket: &str) -> Result<Arc<AmazonS3>, FetchError> {
+    pub(super) fn client(&self, bucket: &str) -> Result<Arc<AmazonS3>, FetchError> {
         let mut clients = self.clients.lock().unwrap_or_else(|poison| poison.into_inner());
         if let Some(store) = clients.get(bucket) {
             return Ok(store.clone());
@@ -186,7 +186,7 @@ impl From<WriteError> for FileError {
 
 impl FileError {
     /// Classifies an error of the client.
-    pub fn from_response(error: object_store::Error) -> Self {
+    pub(crate) fn from_response(error: object_store::Error) -> Self {
         use object_store::Error::{
             InvalidPath, NotFound, NotImplemented, NotSupported, PermissionDenied, Precondition,
             Unauthenticated,

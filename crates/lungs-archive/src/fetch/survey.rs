@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use super::download::retry;
 use super::folder::{complete_files, missing_objects};
 use super::ledger::read_ledger;
+use super::session::{Event, Session, Settings};
 use super::store::{FileError, Object, list};
-use super::work::{Event, Session, Settings, runtime};
+use super::work::runtime;
 use super::{FetchError, FetchRow, FetchStatus, Plan, Series};
 
 /// The number and size of the files to fetch.

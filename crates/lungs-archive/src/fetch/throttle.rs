@@ -12,12 +12,12 @@ pub(super) struct Throttle {
 const BURST_SECONDS: f64 = 0.25;
 
 impl Throttle {
-    pub fn new(bytes_per_second: Option<f64>) -> Self {
+    pub(super) fn new(bytes_per_second: Option<f64>) -> Self {
         Self { bytes_per_second, due_seconds: 0.0 }
     }
 
     /// Seconds to wait after `bytes` arrived at `now`.
-    pub fn wait_seconds(&mut self, bytes: usize, now: f64) -> f64 {
+    pub(super) fn wait_seconds(&mut self, bytes: usize, now: f64) -> f64 {
         let Some(rate) = self.bytes_per_second else { return 0.0 };
         self.due_seconds = self.due_seconds.max(now - BURST_SECONDS) + bytes as f64 / rate;
         (self.due_seconds - now).max(0.0)

@@ -101,7 +101,11 @@ pub(super) enum Pixels<'a> {
 
 impl<'a> Pixels<'a> {
     /// Locates the pixels of the file that contains `slice`.
-    pub fn find(slice: &SliceFile, file: &'a [u8], shape: Shape) -> Result<Self, SeriesRefusal> {
+    pub(super) fn find(
+        slice: &SliceFile,
+        file: &'a [u8],
+        shape: Shape,
+    ) -> Result<Self, SeriesRefusal> {
         let location = location(slice)?;
         match storage(slice)? {
             Storage::Native { big_endian } => {
@@ -127,7 +131,11 @@ impl<'a> Pixels<'a> {
     }
 
     /// The samples of `slice`, which belongs to this file.
-    pub fn frame(&self, slice: &SliceFile, shape: Shape) -> Result<Stored<'_>, SeriesRefusal> {
+    pub(super) fn frame(
+        &self,
+        slice: &SliceFile,
+        shape: Shape,
+    ) -> Result<Stored<'_>, SeriesRefusal> {
         match self {
             Self::Native { bytes, big_endian } => {
                 let range = native_range(slice, location(slice)?, shape, bytes.len() as u64)?;

@@ -26,7 +26,7 @@ pub(super) enum ElementError {
 
 impl ElementError {
     /// The verb phrase of a [`Problem`](super::Problem), once all bytes are read.
-    pub fn reason(self) -> String {
+    pub(super) fn reason(self) -> String {
         match self {
             Self::CutShort(location) => format!("is cut short at {location}"),
             Self::Malformed(reason) => reason,
@@ -98,7 +98,11 @@ pub(super) struct DataSet<'a> {
 impl<'a> DataSet<'a> {
     /// Reads elements from `start` up to the pixel data (or the first tag after it), or the end of
     /// `bytes`.
-    pub fn read(bytes: &'a [u8], start: usize, encoding: Encoding) -> Result<Self, ElementError> {
+    pub(super) fn read(
+        bytes: &'a [u8],
+        start: usize,
+        encoding: Encoding,
+    ) -> Result<Self, ElementError> {
         Self::read_nested(bytes, start, encoding, 0)
     }
 
@@ -129,19 +133,19 @@ impl<'a> DataSet<'a> {
     }
 
     /// The value of a tag; the first when a file has it twice.
-    pub fn get(&self, tag: TagNumber) -> Option<Value<'a>> {
+    pub(super) fn get(&self, tag: TagNumber) -> Option<Value<'a>> {
         self.elements.iter().find(|(key, _)| *key == tag).map(|(_, value)| *value)
     }
 }
 
 impl<'a> Value<'a> {
     /// Text without padding; bytes that are not UTF-8 are replaced.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(self.start()).trim_matches([' ', '\0']).to_owned()
     }
 
     /// The first [`MAX_VALUE_BYTES`] bytes of the value.
-    pub fn start(&self) -> &'a [u8] {
+    pub(super) fn start(&self) -> &'a [u8] {
         self.bytes.get(..MAX_VALUE_BYTES).unwrap_or(self.bytes)
     }
 
@@ -173,7 +177,7 @@ impl<'a> Value<'a> {
     }
 
     /// Exactly `N` finite numbers, or the value as text.
-    pub fn numbers<const N: usize>(&self, kind: Kind) -> HeaderValue<[f64; N]> {
+    pub(super) fn numbers<const N: usize>(&self, kind: Kind) -> HeaderValue<[f64; N]> {
         self.all_numbers(kind)
             .and_then(|values| <[f64; N]>::try_from(values).ok())
             .filter(|values| values.iter().all(|value| value.is_finite()))
@@ -181,7 +185,7 @@ impl<'a> Value<'a> {
     }
 
     /// The first number as an integer, or the value as text.
-    pub fn integer(&self, kind: Kind) -> HeaderValue<i64> {
+    pub(super) fn integer(&self, kind: Kind) -> HeaderValue<i64> {
         self.all_numbers(kind)
             .and_then(|values| values.first().copied())
             .filter(|value| value.fract() == 0.0 && value.abs() < 1e15)
@@ -201,7 +205,7 @@ impl<'a> Value<'a> {
     }
 
     /// The items of a sequence, as data sets.
-    pub fn items(&self) -> Result<Vec<DataSet<'a>>, ElementError> {
+    pub(super) fn items(&self) -> Result<Vec<DataSet<'a>>, ElementError> {
         // A sequence of unknown VR is written as implicit VR little endian (PS3.5, 6.2.2).
         let encoding = match &self.vr {
             b"UN" => Encoding { explicit: false, big_endian: false },
@@ -226,7 +230,7 @@ impl<'a> Value<'a> {
     }
 
     /// The first item of a sequence.
-    pub fn first_item(&self) -> Option<DataSet<'a>> {
+    pub(crate) fn first_item(&self) -> Option<DataSet<'a>> {
         self.items().ok()?.into_iter().next()
     }
 }

@@ -7,6 +7,9 @@ use crate::codes::ExclusionCode;
 
 use super::shares::{StackSummary, ValueCount, list_stacks, list_values};
 
+/// Largest angle between slice normal and stack direction that does not count as gantry tilt.
+pub(super) const TILT_LIMIT_DEGREES: f64 = 0.5;
+
 /// An error that concerns the whole folder.
 #[derive(Debug, thiserror::Error)]
 pub enum DicomError {
@@ -390,7 +393,7 @@ fn all_localizers(images: &usize) -> String {
 
 /// The suffix of errors of a tilted stack; empty without tilt.
 fn tilt_note(degrees: &f64) -> String {
-    if *degrees > super::stacking::TILT_LIMIT_DEGREES {
+    if *degrees > TILT_LIMIT_DEGREES {
         format!("; the gantry is tilted by {degrees:.1} degrees")
     } else {
         String::new()

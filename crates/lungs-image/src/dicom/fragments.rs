@@ -26,7 +26,7 @@ pub(super) enum FragmentError {
 
 impl Fragments {
     /// Reads item after item from `start`, up to the delimiter or the end of the file.
-    pub fn read(file: &[u8], start: usize) -> Result<Self, FragmentError> {
+    pub(super) fn read(file: &[u8], start: usize) -> Result<Self, FragmentError> {
         let mut at = start;
         let mut items = Vec::new();
         while let Some(header) = file.get(at..at.saturating_add(ITEM_HEADER)) {
@@ -64,7 +64,7 @@ impl Fragments {
     /// With as many fragments as frames, each frame is one fragment (this includes files with an
     /// extended offset table). Otherwise the offset table gives the first fragment of each frame,
     /// or else the marker at the start of every JPEG frame.
-    pub fn frame<'a>(
+    pub(super) fn frame<'a>(
         &self,
         file: &'a [u8],
         frame: usize,

@@ -45,7 +45,7 @@ const MAX_SLOPE: f64 = 1e4;
 impl TableKey {
     /// # Errors
     /// [`SeriesRefusal::BadTag`] for values that cannot give Hounsfield units.
-    pub fn of(slice: &SliceFile, rule: HuRule) -> Result<Self, SeriesRefusal> {
+    pub(super) fn of(slice: &SliceFile, rule: HuRule) -> Result<Self, SeriesRefusal> {
         let values = &slice.values;
         let bad = |tag, found: String, expected: &str| SeriesRefusal::BadTag {
             path: slice.path.clone(),
@@ -96,7 +96,7 @@ impl TableKey {
     }
 
     /// BitsAllocated.
-    pub fn bits_allocated(&self) -> u32 {
+    pub(crate) fn bits_allocated(&self) -> u32 {
         self.allocated
     }
 

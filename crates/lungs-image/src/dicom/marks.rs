@@ -86,7 +86,7 @@ pub(super) struct Group {
 impl Mark {
     /// Groups the slices by value, in the order of the values; `None` if the mark does not
     /// distinguish stacks, because all slices have one value, or nearly each has a different one.
-    pub fn groups(&self, series: &Series, slices: &[usize]) -> Option<Vec<Group>> {
+    pub(super) fn groups(&self, series: &Series, slices: &[usize]) -> Option<Vec<Group>> {
         let mut values: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for &index in slices {
             let value = (self.read)(&series.slices[index]);
@@ -107,7 +107,7 @@ impl Mark {
     }
 
     /// The mark with this value, for messages.
-    pub fn label(&self, value: &str) -> String {
+    pub(super) fn label(&self, value: &str) -> String {
         match (self.name, value) {
             ("", _) => value.to_owned(),
             (name, "") => format!("no {name}"),

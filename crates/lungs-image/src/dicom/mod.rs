@@ -56,11 +56,13 @@ use serde::{Deserialize, Serialize};
 pub use error::{DicomError, SeriesRefusal};
 pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
-pub use pixels::{SeriesFacts, read_slice, read_volume, read_volume_by};
+pub(crate) use pixels::read_volume_by;
+pub use pixels::{SeriesFacts, read_slice, read_volume};
 pub use scan::scan;
 pub use shares::{StackSummary, ValueCount};
 pub use shear::Shear;
-pub use split::{ExcludedSlices, Stack, stack, stack_by};
+pub(crate) use split::stack_by;
+pub use split::{ExcludedSlices, Stack, stack};
 pub use turn::Turn;
 
 /// The contents of a folder, in an order that depends only on the contents and names of files.

@@ -27,7 +27,12 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub fn new(series: &Series, slices: Vec<usize>, rules: StackRules, label: String) -> Self {
+    pub(super) fn new(
+        series: &Series,
+        slices: Vec<usize>,
+        rules: StackRules,
+        label: String,
+    ) -> Self {
         let stack = even_stack(series, &slices, rules);
         Self { slices, stack, label }
     }
@@ -45,7 +50,7 @@ impl Candidate {
     }
 
     /// Number of slices of the stack, 0 without a stack.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.stack.as_ref().map_or(0, |stack| stack.slices.len())
     }
 }

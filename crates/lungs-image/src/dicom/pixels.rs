@@ -60,7 +60,7 @@ pub fn read_volume(series: &Series, rule: HuRule) -> Result<(Volume, SeriesFacts
 /// A [`SeriesRefusal`]: a stack that is not one even volume, a file cut short, a transfer syntax
 /// without decoder, values that are not Hounsfield units. No voxel is filled in, except the corners
 /// of tilted stacks, which become air.
-pub fn read_volume_by(
+pub(crate) fn read_volume_by(
     series: &Series,
     rule: HuRule,
     rules: StackRules,

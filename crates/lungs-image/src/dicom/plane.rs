@@ -41,7 +41,7 @@ pub(super) fn size(slice: &SliceFile) -> Result<(u32, u32), SeriesRefusal> {
 impl Plane {
     /// # Errors
     /// The tag that is absent or impossible.
-    pub fn of(slice: &SliceFile) -> Result<Self, SeriesRefusal> {
+    pub(super) fn of(slice: &SliceFile) -> Result<Self, SeriesRefusal> {
         let (rows, columns) = size(slice)?;
         let spacing_mm =
             require(slice, &slice.pixel_spacing_mm, PIXEL_SPACING, "two distances in mm")?;
@@ -67,7 +67,7 @@ impl Plane {
     }
 
     /// The stacking direction.
-    pub fn normal(&self) -> [f64; 3] {
+    pub(super) fn normal(&self) -> [f64; 3] {
         cross(self.along_row, self.along_column)
     }
 
@@ -75,7 +75,7 @@ impl Plane {
     ///
     /// # Errors
     /// [`SeriesRefusal::Inconsistent`] with the first value that differs.
-    pub fn check(&self, first: &SliceFile, slice: &SliceFile) -> Result<(), SeriesRefusal> {
+    pub(super) fn check(&self, first: &SliceFile, slice: &SliceFile) -> Result<(), SeriesRefusal> {
         let plane = Self::of(slice)?;
         let differs = |tag, found: String, expected: String| SeriesRefusal::Inconsistent {
             path: slice.path.clone(),

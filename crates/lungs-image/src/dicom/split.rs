@@ -75,7 +75,7 @@ pub fn stack(series: &Series) -> Result<Stack, SeriesRefusal> {
 /// # Errors
 /// A [`SeriesRefusal`] with the value found and the limit if neither the slices nor a large share of
 /// them are one even stack of equal images.
-pub fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefusal> {
+pub(crate) fn stack_by(series: &Series, rules: StackRules) -> Result<Stack, SeriesRefusal> {
     let BodySlices { images, mut excluded, mut flags } = slices_of_the_body(series)?;
     origin::check(series, &images)?;
     let (stack, other_stacks, stack_count) = choose(series, &images, rules)?;

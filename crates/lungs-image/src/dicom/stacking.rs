@@ -10,6 +10,7 @@
 use crate::codes::Flag;
 use crate::volume::Geometry;
 
+use super::error::TILT_LIMIT_DEGREES;
 use super::plane::{Plane, require};
 use super::shear::{self, Shear};
 use super::turn::{Axes, Turn, dot, scale, subtract, turn_to_body};
@@ -22,8 +23,6 @@ const SAME_POSITION_MM: f64 = 0.01;
 const GRID_TOLERANCE: f64 = 0.1;
 /// … plus this.
 const GRID_TOLERANCE_MM: f64 = 0.05;
-/// Largest angle between slice normal and stack direction that does not count as gantry tilt.
-pub(super) const TILT_LIMIT_DEGREES: f64 = 0.5;
 /// Farthest a slice may lie from the line through the first and last.
 const OFF_LINE_LIMIT_MM: f64 = 1.0;
 /// Most voxels of a stack (4 GiB).

@@ -112,7 +112,7 @@ impl VolumeHeader {
     }
 
     /// The file with the values.
-    pub fn data_path(&self, path: &Path) -> PathBuf {
+    pub(crate) fn data_path(&self, path: &Path) -> PathBuf {
         match &self.location.file {
             Some(name) => path.with_file_name("").join(name),
             None => path.to_owned(),
@@ -138,7 +138,7 @@ pub struct ReadVolume {
 }
 
 /// Whether a name has the extension of a volume file.
-pub fn is_volume_name(name: &str) -> bool {
+pub(crate) fn is_volume_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".nii", ".nii.gz", ".hdr", ".mhd", ".mha", ".npz"].iter().any(|end| name.ends_with(end))
 }
@@ -175,7 +175,7 @@ pub fn read_header(path: &Path) -> Option<Result<VolumeHeader, FormatRefusal>> {
 ///
 /// # Errors
 /// [`FormatRefusal::Unreadable`] or [`FormatRefusal::Truncated`].
-pub fn check_size(path: &Path, header: &VolumeHeader) -> Result<(), FormatRefusal> {
+pub(crate) fn check_size(path: &Path, header: &VolumeHeader) -> Result<(), FormatRefusal> {
     let data = header.data_path(path);
     let metadata =
         std::fs::metadata(&data).map_err(|error| FormatRefusal::unreadable(&data, &error))?;

@@ -40,7 +40,7 @@ impl Source {
     pub const VERSION: u32 = 1;
 
     /// Reads the source of a prepared volume; `None` without a valid `.json` file.
-    pub fn read_for(volume: &Path) -> Option<Self> {
+    pub(crate) fn read_for(volume: &Path) -> Option<Self> {
         let bytes = std::fs::read(volume.with_extension("json")).ok()?;
         let source: Self = serde_json::from_slice(&bytes).ok()?;
         (source.lungs_source == Self::VERSION).then_some(source)

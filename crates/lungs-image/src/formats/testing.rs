@@ -19,7 +19,7 @@ pub(crate) struct TestVolume {
 impl TestVolume {
     /// 5 slices of 4 rows by 6 columns, stored in canonical order; the grid of
     /// [`lungs_testing::dicom::TestSlice::axial`].
-    pub fn axial() -> Self {
+    pub(crate) fn axial() -> Self {
         Self {
             shape: [5, 4, 6],
             spacing_mm: [2.5, 0.7, 0.8],
@@ -29,17 +29,17 @@ impl TestVolume {
     }
 
     /// The value of a canonical voxel: air below, tissue above.
-    pub fn hu(&self, [z, y, x]: [usize; 3]) -> i16 {
+    pub(crate) fn hu(&self, [z, y, x]: [usize; 3]) -> i16 {
         (300 * z + 24 * y + 7 * x) as i16 - 1000
     }
 
     /// Lengths of the stored axes, fastest first.
-    pub fn lengths(&self) -> [usize; 3] {
+    pub(crate) fn lengths(&self) -> [usize; 3] {
         self.order.map(|(axis, _)| self.shape[axis])
     }
 
     /// Values in the order in which they are stored.
-    pub fn stored(&self) -> Vec<i16> {
+    pub(crate) fn stored(&self) -> Vec<i16> {
         let [a, b, c] = self.lengths();
         let mut values = Vec::new();
         for k in 0..c {
@@ -58,7 +58,7 @@ impl TestVolume {
     }
 
     /// Unit vectors (LPS) along the stored axes, fastest first.
-    pub fn directions(&self) -> [[f64; 3]; 3] {
+    pub(crate) fn directions(&self) -> [[f64; 3]; 3] {
         self.order.map(|(axis, is_backwards)| {
             let mut direction = [0.0; 3];
             direction[2 - axis] = if is_backwards { -1.0 } else { 1.0 };
@@ -67,12 +67,12 @@ impl TestVolume {
     }
 
     /// Spacing of the stored axes, fastest first.
-    pub fn stored_spacing_mm(&self) -> [f64; 3] {
+    pub(crate) fn stored_spacing_mm(&self) -> [f64; 3] {
         self.order.map(|(axis, _)| self.spacing_mm[axis])
     }
 
     /// The first stored voxel, LPS.
-    pub fn stored_origin_mm(&self) -> [f64; 3] {
+    pub(crate) fn stored_origin_mm(&self) -> [f64; 3] {
         let mut origin = self.origin_mm;
         for (axis, is_backwards) in self.order {
             if is_backwards {
@@ -83,12 +83,12 @@ impl TestVolume {
     }
 
     /// Values as little-endian int16.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.stored().iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
     /// A NIfTI-1 file with an sform.
-    pub fn nifti(&self) -> Nifti {
+    pub(crate) fn nifti(&self) -> Nifti {
         let (directions, origin) = (self.directions(), self.stored_origin_mm());
         let spacing = self.stored_spacing_mm();
         let to_ras = [-1.0, -1.0, 1.0];
@@ -112,7 +112,7 @@ impl TestVolume {
     }
 
     /// A MetaImage header.
-    pub fn metaimage(&self, data_file: &str) -> String {
+    pub(crate) fn metaimage(&self, data_file: &str) -> String {
         let text = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
         let [a, b, c] = self.lengths();
         format!(
@@ -127,7 +127,7 @@ impl TestVolume {
     }
 
     /// Writes a `.mhd` and its `.raw`.
-    pub fn write_metaimage(&self, folder: &Path, name: &str) {
+    pub(crate) fn write_metaimage(&self, folder: &Path, name: &str) {
         std::fs::create_dir_all(folder).unwrap();
         let raw = format!("{name}.raw");
         std::fs::write(folder.join(format!("{name}.mhd")), self.metaimage(&raw)).unwrap();
@@ -162,7 +162,7 @@ impl Nifti {
     }
 
     /// Version 1.
-    pub fn one(&self) -> Vec<u8> {
+    pub(crate) fn one(&self) -> Vec<u8> {
         let mut bytes = vec![0; 352];
         let mut int = |at, value: i16| self.put(&mut bytes, at, &value.to_le_bytes());
         for (index, value) in self.dim.iter().enumerate() {
@@ -193,7 +193,7 @@ impl Nifti {
     }
 
     /// Version 2.
-    pub fn two(&self) -> Vec<u8> {
+    pub(crate) fn two(&self) -> Vec<u8> {
         let mut bytes = vec![0; 544];
         self.put(&mut bytes, 0, &540_i32.to_le_bytes());
         bytes[4..12].copy_from_slice(b"n+2\0\r\n\x1a\n");

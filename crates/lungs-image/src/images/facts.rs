@@ -22,7 +22,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub fn of(facts: &Metadata) -> Self {
+    pub(super) fn of(facts: &Metadata) -> Self {
         let modified = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let (changed_ns, inode) = identity(facts);
         Self {
@@ -91,14 +91,14 @@ pub(super) struct FolderFacts {
 
 impl FolderFacts {
     /// The SeriesInstanceUID of an entry's slices, which are all of one series.
-    pub fn series_uid(&self, entry: &FileEntry) -> Option<&str> {
+    pub(super) fn series_uid(&self, entry: &FileEntry) -> Option<&str> {
         let Facts::Slices(slices) = &entry.facts else { return None };
         let template = self.templates.get(slices.first()?.template as usize)?;
         Some(&template.0.origin.series_uid)
     }
 
     /// The slices of an entry, as read from its header.
-    pub fn slices(&self, folder: &Path, entry: &FileEntry) -> Vec<SliceFile> {
+    pub(super) fn slices(&self, folder: &Path, entry: &FileEntry) -> Vec<SliceFile> {
         let Facts::Slices(slices) = &entry.facts else { return Vec::new() };
         let slice = |facts: &SliceFacts| {
             let mut slice = self.templates.get(facts.template as usize)?.0.clone();
@@ -119,7 +119,7 @@ impl FolderFacts {
     }
 
     /// Whether every slice has a template, which fails only in a manipulated index.
-    pub fn has_all_templates(&self) -> bool {
+    pub(crate) fn has_all_templates(&self) -> bool {
         let known = |slice: &SliceFacts| (slice.template as usize) < self.templates.len();
         self.files.iter().all(|entry| match &entry.facts {
             Facts::Slices(slices) => !slices.is_empty() && slices.iter().all(known),
@@ -159,7 +159,7 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Adds a file that was inspected.
-    pub fn add(&mut self, name: &str, stamp: Stamp, content: FileContent) {
+    pub(super) fn add(&mut self, name: &str, stamp: Stamp, content: FileContent) {
         let facts = match content {
             FileContent::Facts(facts) => facts,
             FileContent::Slices(slices) => {
@@ -187,7 +187,7 @@ impl Collector {
     }
 
     /// Adds a file from the index.
-    pub fn add_known(&mut self, mut entry: FileEntry, templates: &[Template]) {
+    pub(crate) fn add_known(&mut self, mut entry: FileEntry, templates: &[Template]) {
         if let Facts::Slices(slices) = &mut entry.facts {
             for slice in slices {
                 let Some(template) = templates.get(slice.template as usize) else { return };
@@ -212,7 +212,7 @@ impl Collector {
     }
 
     /// The folder, its files sorted by name.
-    pub fn finish(mut self) -> FolderFacts {
+    pub(super) fn finish(mut self) -> FolderFacts {
         self.facts.files.sort_by(|a, b| a.name.cmp(&b.name));
         self.facts
     }

@@ -56,7 +56,7 @@ impl Components {
     }
 
     /// The components of one slice.
-    pub fn of_slice(mask: &Mask, z: usize, connectivity: Connectivity) -> Self {
+    pub(crate) fn of_slice(mask: &Mask, z: usize, connectivity: Connectivity) -> Self {
         Self::of_slices(mask, z..z + 1, connectivity)
     }
 
@@ -157,7 +157,7 @@ impl Components {
 
 /// Fills holes slice by slice: 4-connected gaps of at most `max_voxels` that do not touch the border
 /// of the slice.
-pub fn fill_holes_2d(mask: &mut Mask, max_voxels: usize) {
+pub(crate) fn fill_holes_2d(mask: &mut Mask, max_voxels: usize) {
     let gaps = mask.complement();
     let [_, height, width] = mask.dim();
     for z in 0..mask.dim()[0] {

@@ -13,7 +13,7 @@ pub struct Mask {
 }
 
 /// An inclusive box of voxels: `[first, last]` along depth, height and width.
-pub type BoundingBox = [[usize; 2]; 3];
+pub(crate) type BoundingBox = [[usize; 2]; 3];
 
 impl Mask {
     /// The empty set.
@@ -67,7 +67,7 @@ impl Mask {
     }
 
     /// Voxels of one slice in the set.
-    pub fn count_slice(&self, z: usize) -> usize {
+    pub(crate) fn count_slice(&self, z: usize) -> usize {
         let words = self.dim[1] * self.words_per_row;
         self.words[z * words..][..words].iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -101,7 +101,7 @@ impl Mask {
     }
 
     /// Mean index along depth; NaN for the empty set.
-    pub fn mean_depth(&self) -> f64 {
+    pub(crate) fn mean_depth(&self) -> f64 {
         let sum: usize = (0..self.dim[0]).map(|z| z * self.count_slice(z)).sum();
         sum as f64 / self.count() as f64
     }
@@ -213,24 +213,6 @@ impl Mask {
         }
     }
 
-    /// Adds, slice by slice, the voxels between the first and last voxel of every column.
-    pub fn fill_columns(&mut self) {
-        let words_per_row = self.words_per_row.max(1);
-        for slice in self.words.chunks_exact_mut((self.dim[1] * words_per_row).max(1)) {
-            // Voxels with a set voxel at or above them, and then also with one at or below them.
-            let mut above = slice.to_vec();
-            for at in words_per_row..above.len() {
-                above[at] |= above[at - words_per_row];
-            }
-            for at in (words_per_row..slice.len()).rev() {
-                slice[at - words_per_row] |= slice[at];
-            }
-            for (below, above) in slice.iter_mut().zip(above) {
-                *below &= above;
-            }
-        }
-    }
-
     /// The voxels not in the set.
     pub fn complement(&self) -> Self {
         let mut other = Self::empty(self.dim);
@@ -264,7 +246,7 @@ impl Mask {
     }
 
     /// The set dilated by a box of `radius` voxels along depth, height and width.
-    pub fn dilated(&self, radius: [usize; 3]) -> Self {
+    pub(crate) fn dilated(&self, radius: [usize; 3]) -> Self {
         let mut grown = self.clone();
         for _ in 0..radius[2] {
             grown.grow_along_width();
@@ -283,12 +265,12 @@ impl Mask {
 
     /// The set eroded by a box of `radius` voxels. Voxels beyond the grid count as set, so that nothing is
     /// removed at the faces of the volume.
-    pub fn eroded(&self, radius: [usize; 3]) -> Self {
+    pub(crate) fn eroded(&self, radius: [usize; 3]) -> Self {
         self.complement().dilated(radius).complement()
     }
 
     /// The voxels that are reached from this set within another in `steps` steps to 6 neighbours.
-    pub fn grown_within(&self, within: &Self, steps: usize) -> Self {
+    pub(crate) fn grown_within(&self, within: &Self, steps: usize) -> Self {
         let mut reached = self.clone();
         reached.keep(within);
         for _ in 0..steps {
@@ -402,18 +384,6 @@ mod tests {
                 [range(&|at| at.0), range(&|at| at.1), range(&|at| at.2)]
             });
             prop_assert_eq!(mask.bounding_box(), expected);
-        }
-
-        #[test]
-        fn columns_are_filled_between_their_ends(set in any_mask()) {
-            let mut mask = Mask::of(&set, |on| on);
-            mask.fill_columns();
-            for ((z, y, x), filled) in mask.to_array().indexed_iter() {
-                let column = set.slice(ndarray::s![z, .., x]);
-                let first = column.iter().position(|on| *on).unwrap_or(usize::MAX);
-                let last = column.iter().rposition(|on| *on).unwrap_or(0);
-                prop_assert_eq!(*filled, first <= y && y <= last);
-            }
         }
 
         #[test]

@@ -26,14 +26,15 @@ pub(crate) mod turn;
 mod window;
 
 pub use affine::{Affine, resample_affine};
-pub use components::{Components, Connectivity, Region, fill_holes_2d};
+pub use components::{Components, Connectivity, Region};
 pub use crop::{crop, crop_original};
 pub use lungs::{
     LungLimits, Lungs, SegmentationError, segment_lungs, segment_lungs_original,
     segment_lungs_within,
 };
-pub use mask::{BoundingBox, Mask};
-pub use resample::{Grid, Interpolation, ResampleError, low_pass, resample};
+pub use mask::Mask;
+pub use resample::{Grid, ResampleError, resample};
+pub use spline::Interpolation;
 pub use turn::{Oblique, Turn};
 pub use window::Window;
 

@@ -12,21 +12,8 @@
 
 use thiserror::Error;
 
-use serde::{Deserialize, Serialize};
-
-use super::spline::{self, AxisPlan};
+use super::spline::{self, AxisPlan, Interpolation};
 use super::{Geometry, Volume};
-
-/// The interpolation between voxel centres.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// The interpolating cubic B-spline (Unser 1999), as in `scipy.ndimage.zoom(order=3)`.
-    #[default]
-    Cubic,
-    /// Linear interpolation between neighbours.
-    Linear,
-}
 
 /// The position of the new voxel centres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +72,7 @@ const MAX_VOXELS: f64 = 2e9;
 ///
 /// Arithmetic is in f32; results are rounded half away from zero, as SciPy rounds into integers.
 /// An axis whose new centres are its old ones is copied exactly. No low-pass filter is applied
-/// (the published recipe has none): see [`low_pass`].
+/// (the published recipe has none).
 ///
 /// # Errors
 /// Spacings that are not positive, an empty volume, or a result that is too large.
@@ -123,28 +110,6 @@ pub fn resample(
         axes: old.axes,
     };
     Ok(Volume { hu, geometry })
-}
-
-/// The volume after a low-pass filter that prevents aliasing in a following [`resample`] to a coarser
-/// spacing.
-///
-/// Along every axis with a coarsening factor f > 1, the filter is a Gaussian of σ = 0.5·√(f²−1) old
-/// voxels, cut at 3σ: if a voxel is a blur of σ = 0.5 voxels, the result has the blur of a voxel of
-/// the new size. Other axes are unchanged.
-///
-/// # Errors
-/// Spacings that are not positive.
-pub fn low_pass(volume: &Volume, target_spacing_mm: [f64; 3]) -> Result<Volume, ResampleError> {
-    check_spacing("voxel", volume.geometry.spacing_mm)?;
-    check_spacing("target", target_spacing_mm)?;
-    let mut hu = volume.hu.mapv(f32::from);
-    for (axis, &target_mm) in target_spacing_mm.iter().enumerate() {
-        let factor = target_mm / volume.geometry.spacing_mm[axis];
-        if factor > 1.0 {
-            spline::blur_axis(&mut hu, axis, 0.5 * (factor * factor - 1.0).sqrt());
-        }
-    }
-    Ok(Volume { hu: hu.mapv(spline::to_hu), geometry: volume.geometry })
 }
 
 fn check_spacing(which: &'static str, found_mm: [f64; 3]) -> Result<(), ResampleError> {

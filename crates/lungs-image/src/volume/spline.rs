@@ -15,8 +15,18 @@
 //! whose rows are whole slices. Depth is last because the in-plane axes shrink.
 
 use ndarray::{Array3, ArrayView3, Axis};
+use serde::{Deserialize, Serialize};
 
-use super::resample::Interpolation;
+/// The interpolation between voxel centres.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interpolation {
+    /// The interpolating cubic B-spline (Unser 1999), as in `scipy.ndimage.zoom(order=3)`.
+    #[default]
+    Cubic,
+    /// Linear interpolation between neighbours.
+    Linear,
+}
 
 /// Lines processed together: four cache lines of f32; 512 rows take 128 kB.
 const STRIP: usize = 64;
@@ -42,7 +52,7 @@ pub(super) struct AxisPlan {
 
 impl AxisPlan {
     /// Reads an axis of `old_len` ≥ 1 samples at `positions`, each within `0 ..= old_len − 1`.
-    pub fn new(
+    pub(super) fn new(
         old_len: usize,
         positions: impl Iterator<Item = f64>,
         interpolation: Interpolation,
@@ -252,23 +262,4 @@ fn sample(strip: &[Row], (first, weights): &(usize, [f32; 4])) -> Row {
         }
     }
     new
-}
-
-/// Convolves one axis with a Gaussian of `sigma` voxels cut at 3σ, ends continued.
-pub(super) fn blur_axis(values: &mut Array3<f32>, axis: usize, sigma: f64) {
-    let radius = (3.0 * sigma).ceil() as usize;
-    let weights: Vec<f64> =
-        (0..=radius).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
-    let total = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
-    let weights: Vec<f32> = weights.iter().map(|w| (w / total) as f32).collect();
-    for mut line in values.lanes_mut(Axis(axis)) {
-        let last = line.len() - 1;
-        let old = line.to_vec();
-        for (i, new) in line.iter_mut().enumerate() {
-            *new = weights[0] * old[i]
-                + (1..=radius)
-                    .map(|k| weights[k] * (old[i.saturating_sub(k)] + old[(i + k).min(last)]))
-                    .sum::<f32>();
-        }
-    }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Axes {
 
 impl Axes {
     /// Reverses the direction of `axis`.
-    pub fn reverse(&mut self, axis: usize) {
+    pub(crate) fn reverse(&mut self, axis: usize) {
         let length_mm = (self.lengths[axis] - 1) as f64 * self.spacing_mm[axis];
         let offset_mm = scale(self.directions[axis], length_mm);
         self.origin_mm = std::array::from_fn(|xyz| self.origin_mm[xyz] + offset_mm[xyz]);

@@ -12,7 +12,7 @@ pub enum CamKind {
 }
 
 /// The weight of each cell. `activations` and `gradients` are `[channel, cell]`.
-pub fn class_activation(
+pub(crate) fn class_activation(
     kind: CamKind,
     activations: &[f32],
     gradients: &[f32],

@@ -65,7 +65,7 @@ impl Field {
 
     /// The field resampled to every voxel of the prepared volume.
     #[must_use]
-    pub fn on_voxels(&self) -> Self {
+    pub(crate) fn on_voxels(&self) -> Self {
         let values =
             Array3::from_shape_fn(self.shape, |(d, h, w)| self.at([d as f64, h as f64, w as f64]));
         Self { values, first: [0.0; 3], step: [1.0; 3], ..self.clone() }

@@ -13,7 +13,7 @@ mod field;
 mod look;
 mod occlusion;
 
-pub use camera::{CamKind, class_activation};
+pub use camera::CamKind;
 pub use field::Field;
 pub use look::{HeatmapError, InputVolume, LEVELS, Method, heatmap};
-pub use occlusion::{Blocks, Length, occlude};
+pub use occlusion::{Blocks, Length};

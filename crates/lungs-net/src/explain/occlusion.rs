@@ -113,7 +113,12 @@ impl Blocks {
     }
 
     /// Whether all voxels of a block have `value`, so that filling it changes nothing.
-    pub fn contains_only(&self, volume: &Array3<f32>, index: [usize; 3], value: f32) -> bool {
+    pub(crate) fn contains_only(
+        &self,
+        volume: &Array3<f32>,
+        index: [usize; 3],
+        value: f32,
+    ) -> bool {
         let [d, h, w] = self.range(index);
         volume.slice(s![d[0]..d[1], h[0]..h[1], w[0]..w[1]]).iter().all(|&voxel| voxel == value)
     }
@@ -134,7 +139,7 @@ impl Blocks {
 ///
 /// # Errors
 /// Those of `log_odds`.
-pub fn occlude<E>(
+pub(crate) fn occlude<E>(
     volume: &Array3<f32>,
     blocks: &Blocks,
     air: f32,

@@ -1,6 +1,6 @@
 //! Positions of the cells of a layer's output in the network's input.
 
-use super::network::{BLOCKS, STEM};
+use super::layers::{BLOCKS, STEM};
 use super::padding::same;
 
 /// The cells of a layer along one axis of the input. The centre of cell `i`'s receptive field is
@@ -30,7 +30,7 @@ impl Cells {
 
 /// The cells of the named layer's output (an inception block, or a unit of the stem before its
 /// pool) along depth, height and width of an input of `lengths`; `None` for other names.
-pub fn layer_cells(layer: &str, lengths: [usize; 3]) -> Option<[Cells; 3]> {
+pub(crate) fn layer_cells(layer: &str, lengths: [usize; 3]) -> Option<[Cells; 3]> {
     let mut cells = lengths.map(|count| Cells { count, first: 0.0, step: 1.0 });
     let mut pass = |sizes: [usize; 3], strides: [usize; 3]| {
         for ((cells, size), stride) in cells.iter_mut().zip(sizes).zip(strides) {

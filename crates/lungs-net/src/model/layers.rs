@@ -1,14 +1,40 @@
 //! A description of the network: its units in the order of a forward pass, their inputs, and the shape
 //! of every array, without allocating any.
 
-use super::network::{BLOCKS, HEAD, STEM};
 use super::unit::{
-    beta_name, kernel_name, mixed_unit_names, moving_mean_name, moving_variance_name,
+    Widths, beta_name, kernel_name, mixed_unit_names, moving_mean_name, moving_variance_name,
 };
 use super::{I3dConfig, Variable};
 
+/// The inception blocks' names, and their widths at multiplier 1.
+pub(super) const BLOCKS: [(&str, Widths); 9] = [
+    ("Mixed_3b", widths(64, [96, 128], [16, 32], 32)),
+    ("Mixed_3c", widths(128, [128, 192], [32, 96], 64)),
+    ("Mixed_4b", widths(192, [96, 208], [16, 48], 64)),
+    ("Mixed_4c", widths(160, [112, 224], [24, 64], 64)),
+    ("Mixed_4d", widths(128, [128, 256], [24, 64], 64)),
+    ("Mixed_4e", widths(112, [144, 288], [32, 64], 64)),
+    ("Mixed_4f", widths(256, [160, 320], [32, 128], 128)),
+    ("Mixed_5b", widths(256, [160, 320], [32, 128], 128)),
+    ("Mixed_5c", widths(384, [192, 384], [48, 128], 128)),
+];
+
+const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: usize) -> Widths {
+    Widths { direct, first, second, pooled }
+}
+
+/// The three units before the blocks: name, output channels at multiplier 1, kernel size, stride.
+pub(super) const STEM: [(&str, usize, usize, usize); 3] =
+    [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
+
+/// Number of segments, each with one output tensor: the units of the stem and the blocks.
+pub(super) const SEGMENTS: usize = STEM.len() + BLOCKS.len();
+
+/// The classifier's name.
+pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
+
 /// Number of units in an inception block.
-pub const BLOCK_UNITS: usize = 6;
+pub(crate) const BLOCK_UNITS: usize = 6;
 /// Indices of the units whose outputs form the block's output, in that order.
 const BLOCK_OUTPUTS: [usize; 4] = [0, 2, 4, 5];
 
@@ -32,12 +58,12 @@ pub struct Layer {
 
 impl Layer {
     /// `[out, in, depth, height, width]`.
-    pub fn kernel_shape(&self) -> [usize; 5] {
+    pub(crate) fn kernel_shape(&self) -> [usize; 5] {
         [self.outputs, self.inputs, self.size, self.size, self.size]
     }
 
     /// Names of kernel, beta, running mean and running variance.
-    pub fn array_names(&self) -> [String; 4] {
+    pub(crate) fn array_names(&self) -> [String; 4] {
         [
             kernel_name(&self.name),
             beta_name(&self.name),
@@ -53,7 +79,7 @@ pub fn head_names() -> [String; 2] {
 }
 
 /// Indices of the units whose concatenated outputs are the classifier's input.
-pub fn head_inputs() -> Vec<usize> {
+pub(crate) fn head_inputs() -> Vec<usize> {
     outputs_of_block(BLOCKS.len() - 1)
 }
 

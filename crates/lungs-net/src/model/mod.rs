@@ -56,16 +56,17 @@ mod tests;
 mod unit;
 mod weights;
 
-pub use cells::{Cells, inspected_layers, layer_cells};
+pub(crate) use cells::layer_cells;
+pub use cells::{Cells, inspected_layers};
 pub use inspect::Inspection;
-pub use layers::{BLOCK_UNITS, Layer, head_inputs, head_names, is_head, knows_layer, layer_groups};
+pub(crate) use layers::{BLOCK_UNITS, head_inputs};
+pub use layers::{Layer, head_names, is_head, knows_layer, layer_groups};
 pub use loss::Loss;
 pub use network::{BatchStatistics, I3d};
 pub use recompute::TrainingStep;
 pub use unit::parameter_id;
 pub use weights::{
-    Metadata, Variable, WeightsError, load, load_variables, save, save_variables,
-    sum_input_channels,
+    Metadata, Variable, WeightsError, load, save, save_variables, sum_input_channels,
 };
 
 /// Configuration of an I3D.

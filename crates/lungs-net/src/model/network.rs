@@ -5,38 +5,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
 use super::initialization::truncated_normal;
+use super::layers::{BLOCKS, HEAD, SEGMENTS, STEM, is_below};
 use super::normalization::ChannelStatistics;
 use super::pooling::{average_pool_valid, max_pool_same};
 use super::unit::{Mixed, Pass, Unit, Widths, mixed_unit_names, parameter};
 use super::{I3dConfig, ModelError};
 use lungs_base::random;
-
-/// The inception blocks' names, and their widths at multiplier 1.
-pub(super) const BLOCKS: [(&str, Widths); 9] = [
-    ("Mixed_3b", widths(64, [96, 128], [16, 32], 32)),
-    ("Mixed_3c", widths(128, [128, 192], [32, 96], 64)),
-    ("Mixed_4b", widths(192, [96, 208], [16, 48], 64)),
-    ("Mixed_4c", widths(160, [112, 224], [24, 64], 64)),
-    ("Mixed_4d", widths(128, [128, 256], [24, 64], 64)),
-    ("Mixed_4e", widths(112, [144, 288], [32, 64], 64)),
-    ("Mixed_4f", widths(256, [160, 320], [32, 128], 128)),
-    ("Mixed_5b", widths(256, [160, 320], [32, 128], 128)),
-    ("Mixed_5c", widths(384, [192, 384], [48, 128], 128)),
-];
-
-const fn widths(direct: usize, first: [usize; 2], second: [usize; 2], pooled: usize) -> Widths {
-    Widths { direct, first, second, pooled }
-}
-
-/// The three units before the blocks: name, output channels at multiplier 1, kernel size, stride.
-pub(super) const STEM: [(&str, usize, usize, usize); 3] =
-    [("Conv3d_1a_7x7", 64, 7, 2), ("Conv3d_2b_1x1", 64, 1, 1), ("Conv3d_2c_3x3", 192, 3, 1)];
-
-/// Number of segments, each with one output tensor: the units of the stem and the blocks.
-pub(super) const SEGMENTS: usize = STEM.len() + BLOCKS.len();
-
-/// The classifier's name.
-pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
 
 /// I3D: Inception-v1 with every kernel inflated to three dimensions (Carreira & Zisserman 2017).
 ///
@@ -176,7 +150,7 @@ impl I3d {
     /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`super::knows_layer`]).
     #[must_use]
     pub fn with_frozen(mut self, names: &[String]) -> Self {
-        let frozen = |name: &str| names.iter().any(|layer| super::layers::is_below(name, layer));
+        let frozen = |name: &str| names.iter().any(|layer| is_below(name, layer));
         for (name, unit) in self.units_mut() {
             if frozen(&name) {
                 unit.freeze();

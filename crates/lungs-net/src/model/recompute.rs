@@ -13,7 +13,8 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use super::network::{BatchStatistics, I3d, SEGMENTS};
+use super::layers::SEGMENTS;
+use super::network::{BatchStatistics, I3d};
 use super::unit::Pass;
 
 /// The result of a training step.

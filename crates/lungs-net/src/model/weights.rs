@@ -21,7 +21,8 @@ use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
-use super::network::{HEAD, I3d};
+use super::layers::HEAD;
+use super::network::I3d;
 use super::unit::{self, replace};
 use lungs_base::files::{self, WriteError};
 
@@ -267,7 +268,7 @@ pub fn load(model: I3d, path: &Path) -> Result<(I3d, Metadata), WeightsError> {
 ///
 /// # Errors
 /// [`WeightsError`] when the file cannot be read, or is not a safetensors file of 32-bit floats.
-pub fn load_variables(path: &Path) -> Result<(Vec<Variable>, Metadata), WeightsError> {
+pub(crate) fn load_variables(path: &Path) -> Result<(Vec<Variable>, Metadata), WeightsError> {
     let bytes = std::fs::read(path)
         .map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };

@@ -2,11 +2,19 @@
 
 use super::fold::{Unit, fold_gammas};
 use super::layout::{Layout, NetworkLocation};
-use super::load::Head;
 use super::{Archive, UnusedEntry};
 use crate::model::{I3dConfig, Layer, Variable};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+
+/// Whether to load a file's classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// Load it, if the file has one.
+    Keep,
+    /// Skip it. The features that it would read keep the scale that they have in the file.
+    Drop,
+}
 
 /// The network in a file.
 #[derive(Debug, Clone, PartialEq)]

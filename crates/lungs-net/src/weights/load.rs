@@ -1,6 +1,6 @@
 //! From a path to the network's arrays.
 
-use super::intake::{ExtractedNetwork, extract, set_input_channels};
+use super::intake::{ExtractedNetwork, Head, extract, set_input_channels};
 use super::layout::{Layout, NetworkLocation, recognise};
 use super::{Archive, ReadError, UnusedEntry, pytorch, safetensors, tensorflow};
 use crate::model::{I3dConfig, Metadata, Variable, is_head};
@@ -133,15 +133,6 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
         Err(source) => Err(ReadError::Io { path: path.to_owned(), source }.into()),
         Ok(_) => Err(LoadError::NoKind { path: path.to_owned() }),
     }
-}
-
-/// Whether to load a file's classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Head {
-    /// Load it, if the file has one.
-    Keep,
-    /// Skip it. The features that it would read keep the scale that they have in the file.
-    Drop,
 }
 
 /// Loads the network in a file, inflates it if it is two-dimensional, and folds its gammas into the

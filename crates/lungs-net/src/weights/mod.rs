@@ -23,6 +23,7 @@ pub mod tensorflow;
 
 pub use archive::{Archive, ReadError, UnusedEntry};
 pub use export::{ExportError, Target, export};
+pub use intake::Head;
 pub use layout::Layout;
-pub use load::{FileKind, Head, LoadError, LoadedNetwork, load, read_archive};
+pub use load::{FileKind, LoadError, LoadedNetwork, load, read_archive};
 pub use show::{ArraySummary, head_compatibility, unused_by_kind};

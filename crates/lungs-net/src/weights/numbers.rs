@@ -15,7 +15,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Bytes of one number; 0 for types that are not read.
-    pub fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Self::F64 => 8,
             Self::F32 => 4,
@@ -25,7 +25,7 @@ impl Kind {
     }
 
     /// Little-endian numbers as `f32`.
-    pub fn numbers(self, bytes: &[u8]) -> Vec<f32> {
+    pub(super) fn numbers(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Self::F64 => {

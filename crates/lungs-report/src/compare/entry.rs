@@ -1,15 +1,28 @@
 //! The data of one run in a comparison.
 
-use super::super::folds::cross_validation;
+use super::super::ReportError;
+use super::super::evaluated::{cross_validation, summary};
 use super::super::headline::auc_with_interval;
-use super::super::{ReportError, summary};
-use super::Cell;
 use lungs_spec::results::{
     MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
 };
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{Estimate, Evaluation, Interval};
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// A metric of one run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cell {
+    /// Display text.
+    pub text: String,
+    /// The number; `None` when the metric is undefined or missing.
+    pub value: Option<f64>,
+    /// Lower end of the 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end of the 95 % interval.
+    pub high: Option<f64>,
+}
 
 /// Spec, predictions and metrics of one run.
 #[derive(Debug)]
@@ -56,7 +69,7 @@ pub(super) fn split_name(split: Option<SplitName>) -> &'static str {
 }
 
 impl Entry {
-    pub fn read(run: &RunFolder, split: Option<SplitName>) -> Result<Self, ReportError> {
+    pub(super) fn read(run: &RunFolder, split: Option<SplitName>) -> Result<Self, ReportError> {
         let spec = run.spec()?;
         let optional = |path: std::path::PathBuf| path.is_file().then_some(path);
         if spec.is_of_all_folds() {
@@ -98,7 +111,7 @@ impl Entry {
     }
 
     /// Metrics by name, in table order.
-    pub fn cells(&self) -> Vec<(String, Cell)> {
+    pub(super) fn cells(&self) -> Vec<(String, Cell)> {
         let mut cells = Vec::new();
         let count = |value: usize| Cell {
             text: value.to_string(),

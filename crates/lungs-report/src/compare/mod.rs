@@ -22,6 +22,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use entry::Cell;
 pub use page::comparison_page;
 pub use pairing::PairedTest;
 
@@ -74,19 +75,6 @@ pub struct MetricRow {
     pub name: String,
     /// The metric of each run.
     pub cells: Vec<Cell>,
-}
-
-/// A metric of one run.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Cell {
-    /// Display text.
-    pub text: String,
-    /// The number; `None` when the metric is undefined or missing.
-    pub value: Option<f64>,
-    /// Lower end of the 95 % interval.
-    pub low: Option<f64>,
-    /// Upper end of the 95 % interval.
-    pub high: Option<f64>,
 }
 
 /// Runs that differ only in seed or fold.

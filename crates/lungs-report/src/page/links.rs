@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 /// The relative link from a page in folder `from` to folder `to`: ends in `/`, or is empty when both are the
 /// same. `None` when a folder does not exist.
-pub fn folder_link(from: &Path, to: &Path) -> Option<String> {
+pub(crate) fn folder_link(from: &Path, to: &Path) -> Option<String> {
     let (from, to) = (fs::canonicalize(from).ok()?, fs::canonicalize(to).ok()?);
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| "../".to_owned());

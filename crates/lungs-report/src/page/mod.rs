@@ -16,7 +16,8 @@ use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-pub use links::{folder_link, link};
+pub(crate) use links::folder_link;
+pub use links::link;
 
 /// The shared style of all pages.
 const STYLE: &str = include_str!("page.css");
@@ -37,7 +38,7 @@ pub struct Page<'a> {
 
 impl Page<'_> {
     /// The page as HTML.
-    pub fn to_html(&self) -> String {
+    pub(crate) fn to_html(&self) -> String {
         let style = format!("{STYLE}{}{}", super::plot::page_colours(), self.style);
         let policy = format!(
             "default-src 'none'; img-src 'self' file: data:; style-src {}; script-src {}; \
@@ -82,7 +83,7 @@ fn hash_source(text: &str) -> String {
 
 /// A UID or other long name, shortened to its last characters, where UIDs differ. The `title` attribute has
 /// the full name.
-pub fn short_uid(uid: &str) -> Markup {
+pub(crate) fn short_uid(uid: &str) -> Markup {
     const LENGTH: usize = 10;
     let characters = uid.chars().count();
     let end: String = uid.chars().skip(characters.saturating_sub(LENGTH)).collect();

@@ -12,7 +12,7 @@ const TREAT_NONE: Option<Dash> = Some((2.0, 3.0));
 
 /// Net benefit of treating by the prediction, of treating all and of treating none, by threshold probability
 /// (Vickers & Elkin 2006).
-pub fn decision_curve(title: &str, points: &[DecisionPoint]) -> Drawing {
+pub(crate) fn decision_curve(title: &str, points: &[DecisionPoint]) -> Drawing {
     let mut scene = Scene::new(720.0, 440.0, &format!("{title}: decision curve"));
     let best = points.iter().flat_map(|p| [Some(p.net_benefit), p.high, Some(p.treat_all)]);
     let best = best.flatten().filter(|value| value.is_finite()).fold(0.05, f64::max);

@@ -8,7 +8,7 @@ use super::style::{BAND, BLUE, CURVE, Colour, Dash, REFERENCE, SMALL, SOFT_INK, 
 
 /// Losses of one epoch; a loss that was not measured is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EpochLoss {
+pub(crate) struct EpochLoss {
     /// Epoch, from 1.
     pub epoch: u32,
     /// Mean training loss.
@@ -19,7 +19,7 @@ pub struct EpochLoss {
 
 /// AUC and accuracy on validation in one epoch; an undefined metric is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EpochRanking {
+pub(crate) struct EpochRanking {
     /// Epoch, from 1.
     pub epoch: u32,
     /// Area under the ROC curve.
@@ -36,7 +36,7 @@ const TRAIN_DASH: Option<Dash> = Some((7.0, 3.0));
 
 /// Training and validation loss by epoch, with the selected epoch marked. `loss_name` is the axis label
 /// ("cross-entropy (nats per exam)").
-pub fn loss_curves(
+pub(crate) fn loss_curves(
     title: &str,
     loss_name: &str,
     epochs: &[EpochLoss],
@@ -71,7 +71,7 @@ pub fn loss_curves(
 
 /// Validation AUC with its interval as a band, and accuracy, by epoch, with the selected epoch marked.
 /// `interval_name` is the legend of the band ("95% CI").
-pub fn auc_accuracy_curves(
+pub(crate) fn auc_accuracy_curves(
     title: &str,
     interval_name: &str,
     epochs: &[EpochRanking],

@@ -9,7 +9,7 @@ use lungs_stats::Estimate;
 
 /// A row of a forest plot: a group or a heading.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ForestRow {
+pub(crate) struct ForestRow {
     /// Name of the group, or the text of the heading.
     pub name: String,
     /// Numbers of exams as text; empty for a heading.
@@ -21,7 +21,12 @@ pub struct ForestRow {
 const ROW: f64 = 24.0;
 
 /// Draws the rows over a common axis, with the `overall` value of all exams as a dashed line.
-pub fn forest(title: &str, label: &str, overall: Option<f64>, rows: &[ForestRow]) -> Drawing {
+pub(crate) fn forest(
+    title: &str,
+    label: &str,
+    overall: Option<f64>,
+    rows: &[ForestRow],
+) -> Drawing {
     draw(&scene(title, label, overall, rows))
 }
 

@@ -56,25 +56,25 @@ pub(super) struct Frame {
 impl Frame {
     /// A square with both axes from 0 to 1 at equal scales, below a title in a picture 560 pixels wide. A
     /// margin keeps curves along the edges, such as a perfect ROC curve, off the axes.
-    pub fn of_shares() -> Self {
+    pub(crate) fn of_shares() -> Self {
         let range = (-0.02, 1.02);
         Self { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: range, y: range }
     }
 
-    pub fn x(&self, value: f64) -> f64 {
+    pub(super) fn x(&self, value: f64) -> f64 {
         self.left + (value - self.x.0) / (self.x.1 - self.x.0) * (self.right - self.left)
     }
 
-    pub fn y(&self, value: f64) -> f64 {
+    pub(super) fn y(&self, value: f64) -> f64 {
         self.bottom - (value - self.y.0) / (self.y.1 - self.y.0) * (self.bottom - self.top)
     }
 
-    pub fn at(&self, x: f64, y: f64) -> Point {
+    pub(super) fn at(&self, x: f64, y: f64) -> Point {
         (self.x(x), self.y(y))
     }
 
     /// Draws grid and tick labels. Call before the data, so that the data lie on top.
-    pub fn draw_grid(&self, scene: &mut Scene, x_ticks: &[Tick], y_ticks: &[Tick]) {
+    pub(super) fn draw_grid(&self, scene: &mut Scene, x_ticks: &[Tick], y_ticks: &[Tick]) {
         for tick in y_ticks {
             let y = self.y(tick.at);
             scene.line(vec![(self.left, y), (self.right, y)], 1.0, GRID);
@@ -90,7 +90,7 @@ impl Frame {
     }
 
     /// Draws axis lines with tick marks. Call after the data, so that fills do not hide them.
-    pub fn draw_axes(&self, scene: &mut Scene, x_ticks: &[Tick], y_ticks: &[Tick]) {
+    pub(crate) fn draw_axes(&self, scene: &mut Scene, x_ticks: &[Tick], y_ticks: &[Tick]) {
         for tick in y_ticks {
             let y = self.y(tick.at);
             scene.line(vec![(self.left - 4.0, y), (self.left, y)], 1.0, AXIS);
@@ -104,7 +104,7 @@ impl Frame {
     }
 
     /// Draws the labels of the axes.
-    pub fn draw_labels(&self, scene: &mut Scene, x_label: &str, y_label: &str) {
+    pub(crate) fn draw_labels(&self, scene: &mut Scene, x_label: &str, y_label: &str) {
         let middle = (self.left + self.right) / 2.0;
         let x = Text::new(x_label, (middle, self.bottom + 38.0), LABEL);
         scene.text(x.anchor(Anchor::Middle));
@@ -114,7 +114,7 @@ impl Frame {
     }
 
     /// Draws a text in the middle of the rectangle, in place of data.
-    pub fn draw_note(&self, scene: &mut Scene, text: &str) {
+    pub(crate) fn draw_note(&self, scene: &mut Scene, text: &str) {
         let anchor = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
         let width = self.right - self.left - 16.0;
         let text = fit(text, width, LABEL, false);
@@ -127,7 +127,7 @@ impl Frame {
     }
 
     /// Draws a dashed vertical line at `x` with its label in the strip above the rectangle.
-    pub fn mark_x(&self, scene: &mut Scene, x: f64, label: &str) {
+    pub(crate) fn mark_x(&self, scene: &mut Scene, x: f64, label: &str) {
         let x = self.x(x);
         scene.dashed(&[(x, self.top), (x, self.bottom)], 1.25, REFERENCE, Some((4.0, 3.0)));
         let half = text_width(label, SMALL, false) / 2.0;

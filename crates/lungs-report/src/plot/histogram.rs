@@ -20,7 +20,7 @@ pub(super) fn tally(values: impl Iterator<Item = f64>, bars: usize) -> Vec<usize
 
 /// Histogram of predicted probabilities by class, each class as shares of its own exams, so that a rare class
 /// is as visible as a common one. `probabilities` and `labels` are `[exam]`.
-pub fn score_histogram(title: &str, probabilities: &[f64], labels: &[bool]) -> Drawing {
+pub(crate) fn score_histogram(title: &str, probabilities: &[f64], labels: &[bool]) -> Drawing {
     let mut scene = Scene::new(720.0, 440.0, &format!("{title}: predictions by class"));
     let counts_of = |class: bool| {
         let values = probabilities.iter().zip(labels).filter(move |&(_, &label)| label == class);

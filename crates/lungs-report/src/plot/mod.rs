@@ -34,18 +34,18 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use decision::decision_curve;
-pub use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
+pub(crate) use decision::decision_curve;
+pub(crate) use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
 pub use explained::{Caption, draw_heatmap};
 pub use flow::{Flow, FlowStep, flow_diagram};
-pub use forest::{ForestRow, forest};
-pub use histogram::score_histogram;
-pub use overlay::{overlaid_calibration, overlaid_losses};
-pub use precision::{NamedPrecisionRecall, precision_recall_curves};
+pub(crate) use forest::{ForestRow, forest};
+pub(crate) use histogram::score_histogram;
+pub(crate) use overlay::{overlaid_calibration, overlaid_losses};
+pub(crate) use precision::{NamedPrecisionRecall, precision_recall_curves};
 pub use reliability::calibration;
-pub use roc::{NamedRoc, roc_curves};
-pub use style::page_colours;
-pub use tally::{Distribution, distribution_histogram};
+pub(crate) use roc::{NamedRoc, roc_curves};
+pub(crate) use style::page_colours;
+pub(crate) use tally::{Distribution, distribution_histogram};
 
 /// A plot in two formats.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use lungs_stats::ReliabilityBin;
 const ROW: f64 = 22.0;
 
 /// Observed share of cancers against predicted probability, by bins, for several runs.
-pub fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)]) -> Drawing {
+pub(crate) fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)]) -> Drawing {
     let frame = Frame::of_shares();
     let marks = ticks(0.0, 1.0, 5);
     let mut scene = scene(&frame, &format!("{title}: calibration"), runs.len());
@@ -36,7 +36,11 @@ pub fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)])
 }
 
 /// Validation loss by epoch of several runs.
-pub fn overlaid_losses(title: &str, label: &str, runs: &[(String, Vec<(u32, f64)>)]) -> Drawing {
+pub(crate) fn overlaid_losses(
+    title: &str,
+    label: &str,
+    runs: &[(String, Vec<(u32, f64)>)],
+) -> Drawing {
     let values = || runs.iter().flat_map(|(_, row)| row).filter(|(_, loss)| loss.is_finite());
     let fold = |start: f64, pick: fn(f64, f64) -> f64| values().map(|v| v.1).fold(start, pick);
     let (low, high) = (fold(f64::INFINITY, f64::min), fold(f64::NEG_INFINITY, f64::max));

@@ -9,7 +9,7 @@ use lungs_stats::{Estimate, PrecisionBandPoint, PrecisionRecallPoint};
 
 /// One curve with its legend entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedPrecisionRecall {
+pub(crate) struct NamedPrecisionRecall {
     /// Legend name: the split.
     pub name: String,
     /// Points from the strictest threshold; empty when the curve is undefined.
@@ -28,7 +28,7 @@ const ROW: f64 = 22.0;
 /// Precision–recall curves on a square, with the chance level dotted and a legend with average precision,
 /// its interval, and prevalence. Between its points a curve is a step function: average precision is the
 /// area below it.
-pub fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecall]) -> Drawing {
+pub(crate) fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecall]) -> Drawing {
     let frame = Frame::of_shares();
     let legend_top = frame.bottom + 74.0;
     let height = legend_top + ROW * curves.len() as f64 + 8.0;

@@ -99,12 +99,12 @@ pub(super) struct Pixels {
 
 impl Pixels {
     /// A picture filled with one grey.
-    pub fn filled(width: usize, height: usize, grey: u8) -> Self {
+    pub(super) fn filled(width: usize, height: usize, grey: u8) -> Self {
         Self { width, height, rgb: vec![grey; 3 * width * height] }
     }
 
     /// Colours a pixel; pixels outside the picture are ignored.
-    pub fn put(&mut self, column: usize, row: usize, (red, green, blue): Colour) {
+    pub(super) fn put(&mut self, column: usize, row: usize, (red, green, blue): Colour) {
         if column < self.width && row < self.height {
             let offset = 3 * (row * self.width + column);
             self.rgb[offset..offset + 3].copy_from_slice(&[red, green, blue]);
@@ -112,7 +112,7 @@ impl Pixels {
     }
 
     /// The picture as a PNG with two device pixels per CSS pixel.
-    pub fn to_png(&self) -> Vec<u8> {
+    pub(super) fn to_png(&self) -> Vec<u8> {
         let density = (192.0 / 0.0254_f64).round() as u32;
         encode(&self.rgb, (self.width as u32, self.height as u32), density)
     }

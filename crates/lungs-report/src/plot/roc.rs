@@ -9,7 +9,7 @@ use lungs_stats::{BandPoint, Interval, RocPoint};
 
 /// One curve with its legend entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedRoc {
+pub(crate) struct NamedRoc {
     /// Legend name: a run, a split or an epoch.
     pub name: String,
     /// Points of the curve; empty when it is undefined.
@@ -30,7 +30,7 @@ pub struct NamedRoc {
 const ROW: f64 = 22.0;
 
 /// ROC curves on a square, the diagonal of chance, and a legend with AUC, interval and counts.
-pub fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
+pub(crate) fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
     let frame = Frame::of_shares();
     let legend_top = frame.bottom + 74.0;
     let height = legend_top + ROW * curves.len() as f64 + 8.0;

@@ -33,25 +33,25 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub fn new(content: impl Into<String>, at: Point, size: f64) -> Self {
+    pub(super) fn new(content: impl Into<String>, at: Point, size: f64) -> Self {
         // Control characters are not allowed in XML and have no glyph.
         let content = content.into().replace(|c: char| c.is_control(), " ");
         Self { content, at, anchor: Anchor::Start, size, bold: false, colour: INK, upwards: false }
     }
 
-    pub fn anchor(self, anchor: Anchor) -> Self {
+    pub(crate) fn anchor(self, anchor: Anchor) -> Self {
         Self { anchor, ..self }
     }
 
-    pub fn colour(self, colour: Colour) -> Self {
+    pub(super) fn colour(self, colour: Colour) -> Self {
         Self { colour, ..self }
     }
 
-    pub fn bold(self) -> Self {
+    pub(crate) fn bold(self) -> Self {
         Self { bold: true, ..self }
     }
 
-    pub fn upwards(self) -> Self {
+    pub(super) fn upwards(self) -> Self {
         Self { upwards: true, ..self }
     }
 }
@@ -80,17 +80,23 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub fn new(width: f64, height: f64, description: &str) -> Self {
+    pub(super) fn new(width: f64, height: f64, description: &str) -> Self {
         Self { width, height, description: description.to_owned(), shapes: Vec::new() }
     }
 
-    pub fn line(&mut self, points: Vec<Point>, width: f64, colour: Colour) {
+    pub(super) fn line(&mut self, points: Vec<Point>, width: f64, colour: Colour) {
         if points.len() > 1 {
             self.shapes.push(Shape::Line { points, width, colour });
         }
     }
 
-    pub fn dashed(&mut self, points: &[Point], width: f64, colour: Colour, dash: Option<Dash>) {
+    pub(crate) fn dashed(
+        &mut self,
+        points: &[Point],
+        width: f64,
+        colour: Colour,
+        dash: Option<Dash>,
+    ) {
         match dash {
             None => self.line(points.to_vec(), width, colour),
             Some(dash) => {
@@ -101,17 +107,17 @@ impl Scene {
         }
     }
 
-    pub fn polygon(&mut self, points: Vec<Point>, colour: Colour, opacity: f64) {
+    pub(crate) fn polygon(&mut self, points: Vec<Point>, colour: Colour, opacity: f64) {
         if points.len() > 2 {
             self.shapes.push(Shape::Polygon { points, colour, opacity });
         }
     }
 
-    pub fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
+    pub(super) fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
         self.shapes.push(Shape::Disc { centre, radius, colour });
     }
 
-    pub fn text(&mut self, text: Text) {
+    pub(super) fn text(&mut self, text: Text) {
         self.shapes.push(Shape::Text(text));
     }
 }

@@ -55,7 +55,7 @@ pub(super) const BAND: f64 = 0.16;
 
 /// CSS rules that map the colours of an embedded plot to the page's variables, so that it follows the light or
 /// dark theme.
-pub fn page_colours() -> String {
+pub(crate) fn page_colours() -> String {
     let named = [
         (INK, "ink"),
         (SOFT_INK, "soft"),

@@ -15,7 +15,7 @@ const COLOURS: [Colour; 3] = [BLUE, VERMILION, REFERENCE];
 
 /// Values of one quantity over many series.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Distribution<'a> {
+pub(crate) struct Distribution<'a> {
     /// Name of the quantity.
     pub title: &'a str,
     /// Label of the horizontal axis, with the unit.
@@ -28,7 +28,7 @@ pub struct Distribution<'a> {
 
 /// The histogram as SVG of 300 × 152 CSS pixels, the same bytes every time. Bars show the number of series; rare
 /// values have a visible bar.
-pub fn distribution_histogram(distribution: &Distribution<'_>) -> String {
+pub(crate) fn distribution_histogram(distribution: &Distribution<'_>) -> String {
     let mut scene = Scene::new(300.0, 152.0, &format!("{}: histogram", distribution.title));
     let frame_of = |x, y| Frame { left: 44.0, right: 288.0, top: 42.0, bottom: 108.0, x, y };
     draw_title(&mut scene, 10.0, distribution.title);

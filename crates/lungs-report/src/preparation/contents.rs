@@ -87,7 +87,7 @@ pub fn preparation_page(preparation: &Preparation) -> String {
                     code { "report.identifiers = \"plain\"" } " to show them on this page."
                 }
             }
-            (exclusions(&contents))
+            (exclusions(&contents.excluded, &contents.excluded_before, &contents.unused_files))
             @if !preparation.rows.is_empty() { (distributions(&preparation.rows)) }
             (sheet(&contents.prepared, preparation))
         },

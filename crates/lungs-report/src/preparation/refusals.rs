@@ -1,6 +1,5 @@
 //! The sections on excluded series and unused files, by reason.
 
-use super::contents::Contents;
 use crate::page::short_uid;
 use lungs_image::codes::{ExclusionCode, Weight};
 use lungs_study::cohort::CohortRow;
@@ -27,7 +26,9 @@ pub(super) struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// Groups entries by code: reasons to inspect first, then the largest groups.
-    pub fn by_code(entries: impl Iterator<Item = (&'a ExclusionCode, Entry<'a>)>) -> Vec<Self> {
+    pub(crate) fn by_code(
+        entries: impl Iterator<Item = (&'a ExclusionCode, Entry<'a>)>,
+    ) -> Vec<Self> {
         let mut groups = BTreeMap::<&ExclusionCode, Vec<Entry<'_>>>::new();
         for (code, entry) in entries {
             groups.entry(code).or_default().push(entry);
@@ -48,22 +49,26 @@ impl<'a> Group<'a> {
 }
 
 /// The sections on series excluded in and before preparation and on unused files.
-pub(super) fn exclusions(contents: &Contents<'_>) -> Markup {
+pub(super) fn exclusions(
+    excluded: &[Group<'_>],
+    excluded_before: &[Group<'_>],
+    unused: &[&CohortRow],
+) -> Markup {
     html! {
         section #excluded {
             h2 { "Excluded in preparation" }
-            @if contents.excluded.is_empty() { p.soft { "No series was excluded in preparation." } }
-            (tables(&contents.excluded))
+            @if excluded.is_empty() { p.soft { "No series was excluded in preparation." } }
+            (tables(excluded))
         }
         "\n"
-        @if !contents.excluded_before.is_empty() {
+        @if !excluded_before.is_empty() {
             section #excluded-before {
                 h2 { "Excluded before preparation" }
-                (tables(&contents.excluded_before))
+                (tables(excluded_before))
             }
             "\n"
         }
-        @if !contents.unused_files.is_empty() { (unused_files(&contents.unused_files)) "\n" }
+        @if !unused.is_empty() { (unused_files(unused)) "\n" }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table of all metrics of every evaluated split.
 
 use super::{EvaluatedSplit, RunPage, cell, share, table};
-use crate::folds::CrossValidation;
+use crate::evaluated::CrossValidation;
 use lungs_stats::{CalibrationMetrics, Estimate, WeightedMetrics};
 use maud::{Markup, html};
 

@@ -12,18 +12,18 @@ pub(crate) struct Namer {
 impl Namer {
     /// Hashes are keyed by the content of the cohort table, so without that table nobody can recover an
     /// identifier by hashing all candidates.
-    pub fn new(identifiers: Identifiers, cohort_table: &[u8]) -> Self {
+    pub(crate) fn new(identifiers: Identifiers, cohort_table: &[u8]) -> Self {
         let key = blake3::derive_key("lungs 2026-11 identifiers in reports", cohort_table);
         Self { identifiers, key }
     }
 
     /// Whether pages show the original names.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.identifiers == Identifiers::Plain
     }
 
     /// The displayed name of a patient; empty when the data name none or pages show row numbers only.
-    pub fn patient(&self, patient: &str) -> String {
+    pub(crate) fn patient(&self, patient: &str) -> String {
         match self.identifiers {
             Identifiers::Plain => patient.to_owned(),
             Identifiers::Hashed if !patient.is_empty() => {
@@ -35,7 +35,7 @@ impl Namer {
     }
 
     /// The displayed name of an exam; `row` is its row (from 1) in the table of predictions.
-    pub fn exam(&self, patient: &str, exam: &str, row: usize) -> String {
+    pub(crate) fn exam(&self, patient: &str, exam: &str, row: usize) -> String {
         match self.identifiers {
             Identifiers::Plain => format!("patient {patient}, exam {exam}"),
             Identifiers::Row => format!("row {row}"),

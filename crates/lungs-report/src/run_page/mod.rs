@@ -20,7 +20,7 @@ mod identifiers;
 mod record;
 mod worst;
 
-use super::folds::CrossValidation;
+use super::evaluated::CrossValidation;
 use super::page::{Page, counted};
 use lungs_spec::results::{PredictionRow, Provenance};
 use lungs_spec::spec::Spec;
@@ -68,7 +68,7 @@ pub(super) struct EvaluatedSplit {
 
 impl EvaluatedSplit {
     /// `validation`, `test`, `out-of-fold`.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         if self.key == "valid" { "validation" } else { &self.key }
     }
 

@@ -21,7 +21,7 @@ pub(super) enum Event {
 
 impl Event {
     /// The bytes of the record.
-    pub fn record(&self, wall_time: f64) -> Vec<u8> {
+    pub(super) fn record(&self, wall_time: f64) -> Vec<u8> {
         let payload = self.payload(wall_time);
         let length = (payload.len() as u64).to_le_bytes();
         let mut record = Vec::with_capacity(payload.len() + 16);

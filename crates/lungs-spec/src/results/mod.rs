@@ -33,6 +33,7 @@
 //! Tables do not depend on the clock: two runs of one spec have identical tables. Times are in
 //! `provenance.json` and `timings.csv`.
 
+mod error;
 mod event_file;
 mod failure;
 mod folder;
@@ -42,8 +43,9 @@ mod provenance;
 mod tables;
 mod tensorboard;
 
+pub use error::ResultsError;
 pub use failure::RunFailure;
-pub use folder::{ResultsError, RunFolder, SWEEP_FILE, Table, find_run};
+pub use folder::{RunFolder, SWEEP_FILE, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Program, Provenance, now_utc};
 pub use tables::{

@@ -38,7 +38,7 @@ impl Spec {
 
     /// This spec with the `[evaluate]` of another.
     #[must_use]
-    pub fn with_evaluation_of(&self, other: &Spec) -> Spec {
+    pub(crate) fn with_evaluation_of(&self, other: &Spec) -> Spec {
         let mut document = self.0.clone();
         document.evaluate = other.evaluate.clone();
         Spec(document)

@@ -97,7 +97,7 @@ pub struct SplitListFiles {
 
 impl SplitListFiles {
     /// Whether no list is set.
-    pub fn are_none(&self) -> bool {
+    pub(crate) fn are_none(&self) -> bool {
         self.train.is_none() && self.valid.is_none() && self.test.is_none()
     }
 }

@@ -23,11 +23,9 @@ mod split_lists;
 mod testing;
 mod unmatched;
 
-pub use kernel::{Sharpness, sharpness};
-pub use labels::{
-    Contradiction, Contradictions, Label, LabelMatches, Labels, LabelsError, PatientRows,
-    UnusedLabel,
-};
+pub use kernel::Sharpness;
+pub(crate) use labels::LabelMatches;
+pub use labels::{Contradictions, Label, Labels, LabelsError, PatientRows};
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;

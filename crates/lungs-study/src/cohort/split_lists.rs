@@ -159,7 +159,7 @@ impl SplitLists {
     }
 
     /// The split of a listed patient.
-    pub fn split_of(&self, patient: &str) -> Option<SplitName> {
+    pub(crate) fn split_of(&self, patient: &str) -> Option<SplitName> {
         self.splits.get(patient).copied()
     }
 
@@ -177,7 +177,7 @@ impl SplitLists {
     ///
     /// # Errors
     /// [`SplitListError::NoMembers`].
-    pub fn check_members<'a>(
+    pub(crate) fn check_members<'a>(
         &self,
         cohort: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(), SplitListError> {

@@ -30,7 +30,7 @@ struct Entry {
 impl Cache<'_> {
     /// The row of an image that was prepared with these settings and whose files have not changed, or that was
     /// prepared from a scan in this cache. Reads none of the image's files.
-    pub fn lookup(&self, image: &Image) -> Option<Row> {
+    pub(super) fn lookup(&self, image: &Image) -> Option<Row> {
         if let Some(row) = prepared::source(image).and_then(|source| self.load(&source.inputs)) {
             return Some(row);
         }
@@ -39,7 +39,7 @@ impl Cache<'_> {
     }
 
     /// The row of this content; `None` if it was not prepared with these settings.
-    pub fn load(&self, inputs: &str) -> Option<Row> {
+    pub(super) fn load(&self, inputs: &str) -> Option<Row> {
         let key = self.key(inputs);
         let entry: Entry = serde_json::from_slice(&fs::read(self.path(&key, "json")).ok()?).ok()?;
         let matches = entry.algorithm_version == ALGORITHM_VERSION
@@ -56,7 +56,7 @@ impl Cache<'_> {
     }
 
     /// Stores a finished series, and returns its row with the cache file.
-    pub fn store(
+    pub(super) fn store(
         &self,
         inputs: &str,
         mut row: Row,
@@ -85,7 +85,7 @@ impl Cache<'_> {
     }
 
     /// Stores the content of the image's files in the index, until the files change.
-    pub fn index(&self, image: &Image, inputs: &str) -> Result<(), WriteError> {
+    pub(super) fn index(&self, image: &Image, inputs: &str) -> Result<(), WriteError> {
         write_bytes(&self.index_path(image), inputs.as_bytes())
     }
 
@@ -100,7 +100,7 @@ impl Cache<'_> {
     }
 
     /// The lock file for preparing the image with these settings.
-    pub fn lock_path(&self, image: &Image) -> PathBuf {
+    pub(crate) fn lock_path(&self, image: &Image) -> PathBuf {
         let text = format!("{}\n{}", self.files_hash(image), self.settings.key_text());
         self.folder.join("claims").join(short_hash(text.as_bytes()))
     }

@@ -107,7 +107,7 @@ pub(super) struct CropFacts {
 
 impl CropFacts {
     /// The first voxel of the crop, which can be outside of the volume.
-    pub fn start(&self) -> [i64; 3] {
+    pub(super) fn start(&self) -> [i64; 3] {
         std::array::from_fn(|axis| self.centre[axis] as i64 - (self.size[axis] / 2) as i64)
     }
 }

@@ -123,7 +123,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The fault of a damaged checkpoint.
-    pub fn verify(&self) -> Result<Position, String> {
+    pub(crate) fn verify(&self) -> Result<Position, String> {
         let always = [WEIGHTS, OPTIMIZER, STATE, SEEN];
         let needed = if self.batches_done > 0 { &always[..] } else { &always[..3] };
         manifest::verify(&self.folder, needed)?;
@@ -137,7 +137,7 @@ impl Checkpoint {
     }
 
     /// Renames the folder of a damaged checkpoint, and returns its new path.
-    pub fn set_aside(&self) -> Result<PathBuf, WriteError> {
+    pub(crate) fn set_aside(&self) -> Result<PathBuf, WriteError> {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut target = self.folder.with_file_name(format!("{DAMAGED}{name}"));
         let mut number = 2;

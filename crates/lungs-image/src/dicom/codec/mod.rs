@@ -20,7 +20,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.rows * self.columns
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Contest {
 
 impl Contest {
     /// What is contested around gas: its air within [`WALL`] and outside the lungs that were chosen.
-    pub fn new(
+    pub(super) fn new(
         working: &Working,
         fine_air: &Mask,
         gas: &Mask,
@@ -53,7 +53,7 @@ impl Contest {
     }
 
     /// Adds to the lungs what the flood from them reaches before the flood from the gas.
-    pub fn settle(self, hu: &Array3<i16>, lungs: &mut Mask) {
+    pub(crate) fn settle(self, hu: &Array3<i16>, lungs: &mut Mask) {
         let Self { mut gas, contested } = self;
         gas.remove(lungs);
         let mut queue = Queue::new();

@@ -28,7 +28,7 @@ pub(super) const TRACHEA: ([f64; 3], [f64; 3], i16) =
     ([0.0, 5.0, 120.0], [10.0, 10.0, 100.0], -1000);
 
 impl Chest {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let body = ([0.0; 3], [165.0, 105.0, 1e6], 40);
         Self {
             parts: vec![body, LEFT_LUNG, RIGHT_LUNG, TRACHEA],
@@ -40,7 +40,7 @@ impl Chest {
         }
     }
 
-    pub fn with(mut self, part: ([f64; 3], [f64; 3], i16)) -> Self {
+    pub(super) fn with(mut self, part: ([f64; 3], [f64; 3], i16)) -> Self {
         self.parts.push(part);
         self
     }
@@ -50,7 +50,7 @@ impl Chest {
         self
     }
 
-    pub fn volume(&self) -> Volume {
+    pub(super) fn volume(&self) -> Volume {
         let spacing_mm = self.spacing_mm;
         let across = (2.0 * self.half_width_mm / spacing_mm) as usize;
         let slices = ((self.scan_mm[1] - self.scan_mm[0]) / spacing_mm) as usize;

@@ -37,7 +37,7 @@ pub(super) fn torso(tissue: &Mask, unmeasured: &Mask, geometry: &Geometry) -> Op
 
 impl Torso {
     /// The part of a run `start..end` of a row in the hull.
-    pub fn within_hull(&self, y: usize, run: Range<usize>) -> Range<usize> {
+    pub(crate) fn within_hull(&self, y: usize, run: Range<usize>) -> Range<usize> {
         let start = run.start.max(self.hull[y].start);
         start..run.end.min(self.hull[y].end).max(start)
     }

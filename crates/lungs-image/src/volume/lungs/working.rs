@@ -30,7 +30,7 @@ pub(super) struct Working {
 impl Working {
     /// Converts a volume to working voxels. The outer faces of both start at the same position; the last
     /// working voxels may extend beyond the volume, and are means over the part inside.
-    pub fn new(volume: &Volume) -> Self {
+    pub(super) fn new(volume: &Volume) -> Self {
         let spacing_mm = volume.geometry.spacing_mm;
         let dim: [usize; 3] = volume.hu.dim().into();
         let first = spacing_mm.map(|mm| (SIDE_MM - mm) / 2.0 / mm);
@@ -44,7 +44,7 @@ impl Working {
     }
 
     /// Depth, height, width of the working grid.
-    pub fn dim(&self) -> [usize; 3] {
+    pub(super) fn dim(&self) -> [usize; 3] {
         self.volume.hu.dim().into()
     }
 
@@ -55,7 +55,7 @@ impl Working {
     }
 
     /// The working columns with their middle in a set of columns of the volume (sets of one slice).
-    pub fn columns(&self, volume_columns: &Mask) -> Mask {
+    pub(super) fn columns(&self, volume_columns: &Mask) -> Mask {
         let [_, height, width] = self.dim();
         let middle = |axis: usize, i: usize| {
             let voxel = ((i as f64 + 0.5) * SIDE_MM / self.spacing_mm[axis]) as usize;
@@ -68,7 +68,7 @@ impl Working {
     }
 
     /// The voxels of the volume with their centre in a set of working voxels.
-    pub fn refined(&self, working: &Mask) -> Mask {
+    pub(crate) fn refined(&self, working: &Mask) -> Mask {
         let mut fine = Mask::empty(self.dim);
         // The first voxel of the volume at or after a face between working voxels.
         let first: Vec<usize> = {

@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::{Cursor, Read};
 
 /// Raw bytes of each storage, by key.
-pub type Storages<'a> = HashMap<String, Cow<'a, [u8]>>;
+pub(crate) type Storages<'a> = HashMap<String, Cow<'a, [u8]>>;
 
 /// The unpickled values, the root value, and the storages.
 type Contents<'a> = (Machine, Id, Storages<'a>);
 
 /// Reads a zip file of torch 1.6 and later.
-pub fn open_zip(bytes: &[u8]) -> Result<Contents<'static>, FormatError> {
+pub(crate) fn open_zip(bytes: &[u8]) -> Result<Contents<'static>, FormatError> {
     let damaged = |e: zip::result::ZipError| FormatError::Damaged(format!("invalid zip file: {e}"));
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let names: HashSet<String> = archive.file_names().map(str::to_owned).collect();
@@ -71,7 +71,7 @@ pub fn open_zip(bytes: &[u8]) -> Result<Contents<'static>, FormatError> {
 }
 
 /// Reads a stream of torch before 1.6.
-pub fn open_stream(bytes: &[u8]) -> Result<Contents<'_>, FormatError> {
+pub(crate) fn open_stream(bytes: &[u8]) -> Result<Contents<'_>, FormatError> {
     let mut rest = bytes;
     let mut machine = Machine::default();
     let _magic = machine.run(&mut rest)?;

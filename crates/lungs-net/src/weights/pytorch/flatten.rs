@@ -13,13 +13,13 @@ const LONGEST_KEY: usize = 256;
 
 /// The tensors of a file, and its other entries.
 #[derive(Debug, Default)]
-pub struct Contents {
+pub(super) struct Contents {
     pub tensors: Vec<(String, Tensor)>,
     pub other_entries: Vec<UnusedEntry>,
 }
 
 /// Every value below `root`. Its name is the path of keys, joined by dots.
-pub fn flatten(machine: &Machine, root: Id) -> Result<Contents, FormatError> {
+pub(super) fn flatten(machine: &Machine, root: Id) -> Result<Contents, FormatError> {
     let mut contents = Contents::default();
     // Shared values are visited several times; the limit stops exponential and endless sharing.
     let mut visits = machine.values.len().saturating_mul(4).saturating_add(1024);
@@ -70,7 +70,7 @@ fn key_text(machine: &Machine, key: Id) -> String {
 
 impl Tensor {
     /// The type of its numbers, if they are floating-point.
-    pub fn float_kind(&self) -> Option<Kind> {
+    pub(crate) fn float_kind(&self) -> Option<Kind> {
         match self.storage.class.as_str() {
             "FloatStorage" => Some(Kind::F32),
             "DoubleStorage" => Some(Kind::F64),
@@ -81,7 +81,7 @@ impl Tensor {
     }
 
     /// Its numbers in row-major order. `remaining` is how many numbers may still be read.
-    pub fn numbers(
+    pub(super) fn numbers(
         &self,
         kind: Kind,
         storages: &Storages<'_>,

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 
 /// Index of a value in [`Machine::values`].
-pub type Id = usize;
+pub(crate) type Id = usize;
 
 /// An unpickled value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     None,
     Bool(bool),
     Int(i64),
@@ -32,7 +32,7 @@ pub enum Value {
 
 /// A reference to numbers outside the pickle.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Storage {
+pub(super) struct Storage {
     /// `FloatStorage` and so on.
     pub class: String,
     /// Key of the numbers in the container.
@@ -45,7 +45,7 @@ pub struct Storage {
 
 /// A view of a storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tensor {
+pub(super) struct Tensor {
     pub storage: Storage,
     pub offset: usize,
     pub shape: Vec<usize>,
@@ -54,7 +54,7 @@ pub struct Tensor {
 
 /// The interpreter's state.
 #[derive(Debug, Default)]
-pub struct Machine {
+pub(crate) struct Machine {
     pub values: Vec<Value>,
     pub(super) stack: Vec<Id>,
     marks: Vec<usize>,
@@ -66,7 +66,7 @@ impl Machine {
     ///
     /// # Errors
     /// The fault of the pickle.
-    pub fn run(&mut self, code: &mut &[u8]) -> Result<Id, String> {
+    pub(super) fn run(&mut self, code: &mut &[u8]) -> Result<Id, String> {
         self.stack.clear();
         self.marks.clear();
         self.memo.clear();
@@ -80,7 +80,7 @@ impl Machine {
     }
 
     /// The value at an index.
-    pub fn get(&self, id: Id) -> &Value {
+    pub(super) fn get(&self, id: Id) -> &Value {
         &self.values[id]
     }
 
@@ -319,7 +319,7 @@ impl Machine {
     }
 
     /// The text or name of a value, for keys and messages.
-    pub fn name(&self, id: Id) -> String {
+    pub(super) fn name(&self, id: Id) -> String {
         match self.get(id) {
             Value::Text(text) => text.chars().take(200).collect(),
             Value::Global(name) | Value::Opaque(name) => name.clone(),

@@ -38,7 +38,7 @@ struct Shard {
     unread: u64,
 }
 
-pub fn read(prefix: &Path) -> Result<Archive, ReadError> {
+pub(super) fn read(prefix: &Path) -> Result<Archive, ReadError> {
     let index = index_of(prefix);
     let (count, entries) = entries(&index)?;
     let mut archive = Archive::default();

@@ -2,12 +2,12 @@
 //! weak.
 
 /// The stored form of a CRC-32C.
-pub fn masked(crc: u32) -> u32 {
+pub(super) fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 /// Whether a checksum is the expected one. Always true under fuzzing, since a fuzzer cannot guess a
 /// checksum.
-pub fn agrees(actual: u32, expected: u32) -> bool {
+pub(crate) fn agrees(actual: u32, expected: u32) -> bool {
     cfg!(fuzzing) || actual == expected
 }

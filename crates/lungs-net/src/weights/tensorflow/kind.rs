@@ -3,7 +3,7 @@
 use super::super::numbers::Kind;
 
 /// The type for a value of TensorFlow's `DataType`.
-pub fn kind_of(number: u64) -> Kind {
+pub(crate) fn kind_of(number: u64) -> Kind {
     match number {
         1 => Kind::F32,
         2 => Kind::F64,
@@ -18,7 +18,7 @@ pub fn kind_of(number: u64) -> Kind {
 }
 
 /// A `TensorShapeProto`: the lengths of the axes, and their product.
-pub fn shape(message: &[u8]) -> Result<(Vec<usize>, usize), String> {
+pub(super) fn shape(message: &[u8]) -> Result<(Vec<usize>, usize), String> {
     let (mut sides, mut count) = (vec![], 1_usize);
     for field in super::proto::fields(message) {
         let (2, value) = field? else { continue };

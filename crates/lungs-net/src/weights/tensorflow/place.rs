@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The files of a checkpoint, by format version.
 #[derive(Debug, PartialEq, Eq)]
-pub enum CheckpointFiles {
+pub(crate) enum CheckpointFiles {
     /// V2: the prefix of `.index` and `.data-…`.
     Bundle(PathBuf),
     /// V1: its shards, usually one.
@@ -25,7 +25,7 @@ pub fn is_one(path: &Path) -> bool {
 }
 
 /// The files of the checkpoint at a path.
-pub fn find(path: &Path) -> Result<CheckpointFiles, ReadError> {
+pub(super) fn find(path: &Path) -> Result<CheckpointFiles, ReadError> {
     if path.is_dir() {
         return in_folder(path);
     }
@@ -102,12 +102,12 @@ fn prefix(path: &Path) -> PathBuf {
 }
 
 /// `model.ckpt-5.index`
-pub fn index_of(prefix: &Path) -> PathBuf {
+pub(crate) fn index_of(prefix: &Path) -> PathBuf {
     with_ending(prefix, ".index")
 }
 
 /// `model.ckpt-5.data-00000-of-00002`
-pub fn shard_of(prefix: &Path, shard: u64, of: u64) -> PathBuf {
+pub(super) fn shard_of(prefix: &Path, shard: u64, of: u64) -> PathBuf {
     with_ending(prefix, &format!(".data-{shard:05}-of-{of:05}"))
 }
 

@@ -4,7 +4,7 @@
 
 /// The value of a field, by wire type.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value<'a> {
+pub(super) enum Value<'a> {
     /// A variable-length integer.
     Number(u64),
     /// Four bytes.
@@ -17,7 +17,7 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The integer; an error for other wire types.
-    pub fn number(self, field: &str) -> Result<u64, String> {
+    pub(super) fn number(self, field: &str) -> Result<u64, String> {
         match self {
             Self::Number(number) => Ok(number),
             other => Err(format!("{field} is {}, expected an integer", other.description())),
@@ -25,7 +25,7 @@ impl<'a> Value<'a> {
     }
 
     /// The bytes; an error for other wire types.
-    pub fn bytes(self, field: &str) -> Result<&'a [u8], String> {
+    pub(super) fn bytes(self, field: &str) -> Result<&'a [u8], String> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             other => Err(format!("{field} is {}, expected bytes", other.description())),
@@ -43,12 +43,12 @@ impl<'a> Value<'a> {
 }
 
 /// A message's fields in order, each with its number. The first error ends the iteration.
-pub struct Fields<'a> {
+pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 /// The fields of a message.
-pub fn fields(message: &[u8]) -> Fields<'_> {
+pub(super) fn fields(message: &[u8]) -> Fields<'_> {
     Fields { rest: message }
 }
 
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Takes `length` bytes from the front.
-pub fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
+pub(super) fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
     let remaining = bytes.len();
     let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
     let (front, rest) =
@@ -106,7 +106,7 @@ pub fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
 }
 
 /// Takes a variable-length integer from the front: seven bits per byte, low bits first.
-pub fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
+pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
         if index == 9 && byte > 1 {

@@ -21,7 +21,7 @@ struct PartialVariable {
 /// Start and length of a slice along one axis; `None` for the full axis.
 type Extent = Option<(usize, usize)>;
 
-pub fn read(files: &[PathBuf]) -> Result<Archive, ReadError> {
+pub(super) fn read(files: &[PathBuf]) -> Result<Archive, ReadError> {
     let mut variables: BTreeMap<String, PartialVariable> = BTreeMap::new();
     for path in files {
         let bytes = std::fs::read(path).map_err(|e| ReadError::io(path, e))?;

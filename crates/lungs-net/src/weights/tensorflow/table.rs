@@ -6,9 +6,9 @@ use super::proto::{take, varint};
 use std::borrow::Cow;
 
 /// The last eight bytes of a table.
-pub const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
+pub(crate) const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 /// Length of the footer in bytes.
-pub const FOOTER: usize = 48;
+pub(crate) const FOOTER: usize = 48;
 /// Longest accepted key in bytes; names in checkpoints are far shorter.
 const LONGEST_KEY: u64 = 4096;
 /// Largest accepted block in bytes; a block is usually a few kilobytes, and one array at most.
@@ -30,7 +30,7 @@ impl Handle {
 }
 
 /// Whether a file that ends with these bytes is a table.
-pub fn has_footer(end: &[u8]) -> bool {
+pub(crate) fn has_footer(end: &[u8]) -> bool {
     end.len() >= FOOTER && end.ends_with(&MAGIC.to_le_bytes())
 }
 
@@ -38,7 +38,7 @@ pub fn has_footer(end: &[u8]) -> bool {
 ///
 /// # Errors
 /// The fault and its offset, or an error of `each`.
-pub fn for_each(
+pub(super) fn for_each(
     table: &[u8],
     mut each: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
 ) -> Result<(), String> {

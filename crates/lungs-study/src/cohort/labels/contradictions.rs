@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Two different values, with their sources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Contradiction {
+pub(crate) struct Contradiction {
     /// The series, exam, path or patient.
     pub name: String,
     /// The attribute with two values: `labels`, `patients`, `exams` or `splits`.
@@ -31,11 +31,6 @@ pub struct Contradictions(BTreeSet<Contradiction>);
 const MAX_PRINTED: usize = 5;
 
 impl Contradictions {
-    /// The number of contradictions.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
     fn lines(&self) -> String {
         let lines = self.0.iter().take(MAX_PRINTED).map(|it| format!("\n  {it}"));
         let rest = self.0.len().saturating_sub(MAX_PRINTED);
@@ -94,7 +89,7 @@ impl std::fmt::Display for Contradiction {
 ///
 /// # Errors
 /// All [`Contradictions`].
-pub fn check(
+pub(crate) fn check(
     labels: &Labels,
     images: &[Image],
     matches: &LabelMatches,

@@ -7,7 +7,7 @@ pub(super) struct Date(String);
 impl Date {
     /// Parses `2001-12-31`, `2001/12/31`, `2001.12.31` or `20011231`, with or without a time of day.
     /// `None` for other formats: `1/2/2001` is ambiguous.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let day = text.trim().split(['T', ' ']).next()?;
         let digits = match day.split_once(['-', '/', '.']) {
             None => day.to_owned(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 /// The labels of each image, and labels without an image.
-pub struct LabelMatches<'a> {
+pub(crate) struct LabelMatches<'a> {
     /// For each image in order, all labels that match it, the most specific first: by series, by path,
     /// by exam, by patient and date, by patient.
     pub labels: Vec<Vec<&'a Label>>,
@@ -20,7 +20,7 @@ pub struct LabelMatches<'a> {
 }
 
 /// A label that matches no image.
-pub struct UnusedLabel<'a> {
+pub(crate) struct UnusedLabel<'a> {
     /// The series, exam or path that it names; empty if it names a patient only.
     pub name: String,
     /// The patient, if it names a patient only.
@@ -74,7 +74,7 @@ struct UsedNames<'l, 'i> {
 
 impl Labels {
     /// Matches labels and images.
-    pub fn match_images(&self, images: &[Image]) -> LabelMatches<'_> {
+    pub(crate) fn match_images(&self, images: &[Image]) -> LabelMatches<'_> {
         let mut used = UsedNames::default();
         let labels_of = images.iter().map(|image| self.labels_of(image, &mut used));
         let image_labels: Vec<Vec<&Label>> = labels_of.collect();

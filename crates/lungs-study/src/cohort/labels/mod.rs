@@ -18,9 +18,10 @@ use lungs_spec::spec::SplitName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use contradictions::Contradictions;
 pub(super) use contradictions::check as check_contradictions;
-pub use contradictions::{Contradiction, Contradictions};
-pub use matching::{LabelMatches, PatientRows, UnusedLabel};
+pub(crate) use matching::LabelMatches;
+pub use matching::PatientRows;
 
 /// Labels that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +161,7 @@ pub struct Labels {
 impl Labels {
     /// Gives all images the same label and split. `source` is the line of a list; without it, the source of
     /// each label is the path of the image.
-    pub fn add_images(
+    pub(crate) fn add_images(
         &mut self,
         images: &[Image],
         label: bool,

@@ -31,7 +31,7 @@ pub(super) fn read_tables<'a>(
 }
 
 impl Table {
-    pub fn new((counts, symbols): EncodedTable) -> Result<Self, String> {
+    pub(super) fn new((counts, symbols): EncodedTable) -> Result<Self, String> {
         let mut codes = Vec::with_capacity(1 << 16);
         let mut symbols = symbols.iter();
         for (length, &count) in (1..=16_u8).zip(counts) {
@@ -59,7 +59,7 @@ pub(super) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, buffer: 0, count: 0 }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Bits<'a> {
     }
 
     /// The next `count` bits (at most 16), `None` when there are fewer.
-    pub fn take(&mut self, count: u32) -> Option<u32> {
+    pub(super) fn take(&mut self, count: u32) -> Option<u32> {
         if count == 0 {
             return Some(0);
         }
@@ -91,7 +91,7 @@ impl<'a> Bits<'a> {
     }
 
     /// The symbol of the next code.
-    pub fn symbol(&mut self, table: &Table) -> Option<u8> {
+    pub(super) fn symbol(&mut self, table: &Table) -> Option<u8> {
         if self.count < 16 {
             self.fill();
         }
@@ -103,7 +103,7 @@ impl<'a> Bits<'a> {
     }
 
     /// A number of `size` bits with its sign (T.81, F.2.2.1).
-    pub fn signed(&mut self, size: u32) -> Option<i32> {
+    pub(super) fn signed(&mut self, size: u32) -> Option<i32> {
         if size == 0 {
             return Some(0);
         }
@@ -112,7 +112,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Skips the next restart marker; `None` if there is none.
-    pub fn restart(&mut self) -> Option<()> {
+    pub(super) fn restart(&mut self) -> Option<()> {
         (self.buffer, self.count) = (0, 0);
         match self.bytes.get(self.at..)? {
             [0xFF, 0xD0..=0xD7, ..] => self.at += 2,

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::lanes;
+use super::shape::{Shape, TAPS};
 use super::transforms::{KernelPoints, POINTS, Taps};
-use super::{Shape, TAPS, lanes};
 
 /// Orientation of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

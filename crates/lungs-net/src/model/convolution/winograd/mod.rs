@@ -19,6 +19,7 @@
 
 mod kernel;
 mod lanes;
+mod shape;
 mod stretch;
 #[cfg(test)]
 mod tests;
@@ -29,44 +30,10 @@ use rayon::prelude::*;
 
 use super::matrix::{Matrix, Threads, multiply};
 use kernel::Orientation;
+pub(super) use shape::Shape;
+use shape::TAPS;
 use stretch::SliceBlocks;
-use tiles::Grid;
 use transforms::POINTS;
-
-/// Depth taps of a kernel.
-const TAPS: usize = 3;
-
-/// The lengths of one convolution, per sample.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    /// Input channels.
-    pub(super) channels: usize,
-    /// Output channels.
-    pub(super) filters: usize,
-    /// Depth, height, width of input and output.
-    pub(super) size: [usize; 3],
-}
-
-impl Shape {
-    /// Whether Winograd's filtering is faster: tiles must be well filled, and many tiles must share the
-    /// cost of transforming the kernel.
-    pub(super) fn is_faster(&self) -> bool {
-        let [depth, height, width] = self.size;
-        let tiles = Grid::new(height, width).tiles();
-        2 * height * width >= 16 * tiles
-            && depth * tiles >= 64
-            && self.channels.min(self.filters) >= 4
-    }
-
-    fn volume(&self) -> usize {
-        self.size.iter().product()
-    }
-
-    /// The shape with input and output channels exchanged.
-    fn reversed(self) -> Self {
-        Self { channels: self.filters, filters: self.channels, ..self }
-    }
-}
 
 /// The convolution of `input` (`[batch, channel, depth, height, width]`) with `kernel`
 /// (`[filter, channel, 3, 3, 3]`): `[batch, filter, depth, height, width]`.

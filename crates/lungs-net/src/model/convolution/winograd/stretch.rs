@@ -5,8 +5,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::matrix::Matrix;
-use super::Shape;
 use super::lanes;
+use super::shape::Shape;
 use super::tiles::{Grid, Margin};
 use super::transforms::{InputPoints, OUTPUTS, OutputPoints, Outputs, POINTS};
 
