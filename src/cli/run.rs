@@ -92,6 +92,7 @@ impl RunSelection {
             Interrupt::stop_at_end_of_input();
         }
         let (spec, folder) = self.find_or_create_run()?;
+        output.report_renamed_keys(&spec);
         use_threads(&spec);
         if !self.keep_inputs {
             pipeline::check_inputs(&spec, &folder)?;
@@ -233,6 +234,7 @@ impl RunSelection {
     /// Submits the run to Slurm; with `slurm.shards`, after an array of preparation jobs.
     fn submit(&self, output: &Output, until: LastStage) -> CommandResult {
         let (spec, existing) = self.find_run()?;
+        output.report_renamed_keys(&spec);
         let (root, changes) = match existing {
             Some(run) => {
                 if !self.keep_inputs {
