@@ -1,5 +1,6 @@
 //! The documents name existing tests and specs, generated references are current, and shell scripts parse.
 
+mod cli_reference;
 mod spec_reference;
 
 use std::collections::BTreeSet;
