@@ -62,7 +62,7 @@ fn heading(arg: &Arg) -> String {
     let names: Vec<String> = names.into_iter().flatten().collect();
     let mut parts = vec![names.join(", ")];
     parts.extend(values);
-    format!("`{}`", parts.join(" ").trim())
+    format!("`{}`", parts.join(" ").trim().replace('|', "\\|"))
 }
 
 /// The help of an argument with its choices and its default.
