@@ -2,14 +2,14 @@
 //! same number of threads.
 //!
 //! ```text
-//! just bench train [--threads N] [--rounds N] [--steps N] [--channels N] [--width W] [--recompute] [--python PYTHON] [SIZE …]
+//! just bench train [--threads N] [--rounds N] [--steps N] [--channels N] [--width W] [--gradient-checkpointing] [--python PYTHON] [SIZE …]
 //! ```
 //!
 //! Every round starts a new process for each program: lungs, PyTorch with its default layout, PyTorch
 //! with channels last. Each process runs one warm-up pass and then `--steps` measured passes. The table
 //! shows the medians over all rounds, for PyTorch in the faster layout, and the highest peak memory.
 //! `--python` or `LUNGS_PYTHON` gives a Python with PyTorch; without it, only lungs is timed. If
-//! `taskset` is installed, both are restricted to the first N processors. `--recompute` measures steps
+//! `taskset` is installed, both are restricted to the first N processors. `--gradient-checkpointing` measures steps
 //! with gradient checkpointing.
 
 use std::collections::BTreeMap;
@@ -119,7 +119,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
             "--steps" => options.steps = number(value()),
             "--width" => options.width = value().parse().expect("the value is a number"),
             "--channels" => options.channels = number(value()),
-            "--recompute" => options.gradient_checkpointing = true,
+            "--gradient-checkpointing" => options.gradient_checkpointing = true,
             "--python" => options.python = Some(value()),
             size => options.sizes.push(size.to_owned()),
         }

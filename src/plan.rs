@@ -119,8 +119,8 @@ const TIME_BY_WIDTH: f64 = 1.3;
 /// Operations of a direct convolution per core and second with AVX-512 (80 to 92 · 10⁹ measured at full size,
 /// 45 · 10⁹ at small sizes; model/convolution/winograd saves most of them).
 const OPERATIONS_PER_CORE: f64 = 60e9;
-/// Factor of the time of a step with gradient checkpointing (`train.recompute`).
-const RECOMPUTE_FACTOR: f64 = 1.6;
+/// Factor of the time of a step with gradient checkpointing (`train.gradient_checkpointing`).
+const GRADIENT_CHECKPOINTING_FACTOR: f64 = 1.6;
 /// Time to predict an exam, as a fraction of the time of a training step.
 const FORWARD_FRACTION: f64 = 0.4;
 /// Core-seconds to prepare a series (0.4 to 0.6 measured on 140 to 280 slices of 512×512).
@@ -148,7 +148,7 @@ pub fn plan(
         Some(split.map_or(0.0, |split| split.exams as f64))
     };
     let epochs = spec.train.epochs as f64;
-    let step = if spec.train.recompute { RECOMPUTE_FACTOR } else { 1.0 };
+    let step = if spec.train.gradient_checkpointing { GRADIENT_CHECKPOINTING_FACTOR } else { 1.0 };
     let per_epoch = exams(SplitName::Train)
         .zip(exams(SplitName::Valid))
         .map(|(t, v)| t * step + v * FORWARD_FRACTION);
@@ -163,7 +163,7 @@ pub fn plan(
         (KeepCheckpoints::BestAndLast, every) => 3.0 + (epochs / every as f64).floor(),
     } + within;
     // The EMA is one more copy of the weights, in memory and on disk.
-    let ema_copies = if spec.train.weight_average > 0.0 { 1.0 } else { 0.0 };
+    let ema_copies = if spec.train.ema_decay > 0.0 { 1.0 } else { 0.0 };
     let runs = if spec.is_of_all_folds() { spec.split.folds as f64 } else { 1.0 };
     Ok(Plan {
         spec_hash: spec.hash(),

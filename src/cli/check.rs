@@ -35,6 +35,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
+        output.report_renamed_keys(&spec);
         let devices = device::open_all(spec.runtime.device.names()).map_err(Failure::request)?;
         let survey = if spec.data.phantom.is_some() && !spec.data.root.exists() {
             None

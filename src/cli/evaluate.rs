@@ -42,6 +42,7 @@ impl Evaluate {
         for path in &self.runs {
             let folder = RunFolder::open(path)?;
             let spec = load_resolved(&folder.spec_file(), &self.set)?;
+            output.report_renamed_keys(&spec);
             let differences = folder.spec()?.result_differences(&spec);
             if let Some(difference) = differences.first() {
                 return Err(Failure::request(format!(

@@ -26,7 +26,7 @@ mod slurm;
 mod sweep;
 mod weights;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use error::Failure;
 use output::Output;
 use std::process::ExitCode;
@@ -72,6 +72,11 @@ enum Command {
     Export(export::Export),
     Phantom(phantom::Phantom),
     Weights(weights::Weights),
+}
+
+/// The command line with all subcommands, for its reference.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command line of this process.

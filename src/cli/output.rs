@@ -1,6 +1,7 @@
 //! Standard output, tables, and texts for quantities.
 
 use lungs_net::usage::{GpuUsage, Usage};
+use lungs_spec::spec::Spec;
 use std::io::Write;
 
 /// Writes to standard output. Ignores a closed pipe (`| head`).
@@ -30,6 +31,15 @@ impl Output {
     pub(super) fn detail(&self, text: impl std::fmt::Display) {
         if self.verbose {
             let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+
+    /// Reports former names of keys on standard error, unless `--quiet` is set.
+    pub(super) fn report_renamed_keys(&self, spec: &Spec) {
+        if !self.quiet {
+            for key in spec.renamed_keys() {
+                let _ = writeln!(std::io::stderr(), "note: {key}");
+            }
         }
     }
 

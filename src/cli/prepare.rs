@@ -59,7 +59,7 @@ impl Prepare {
         let (rows, page) = if self.is_data() {
             self.prepare_folder(&progress, output)?
         } else {
-            self.prepare_spec(&progress)?
+            self.prepare_spec(&progress, output)?
         };
         let excluded: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Refused).collect();
         let reasons: Vec<(&str, Exclusion)> = excluded
@@ -88,14 +88,20 @@ impl Prepare {
         self.input.is_dir() || self.input.is_file() && !is_spec
     }
 
-    fn load_spec(&self) -> Result<Spec, Failure> {
+    fn load_spec(&self, output: &Output) -> Result<Spec, Failure> {
         let mut set = self.set.clone();
         set.extend(self.out.iter().map(|out| format!("data.cache={}", out.display())));
-        Ok(load(&self.input, &Overrides::from_process(&set))?)
+        let spec = load(&self.input, &Overrides::from_process(&set))?;
+        output.report_renamed_keys(&spec);
+        Ok(spec)
     }
 
-    fn prepare_spec(&self, progress: &Progress) -> Result<(Vec<Row>, PathBuf), Failure> {
-        let spec = self.load_spec()?;
+    fn prepare_spec(
+        &self,
+        progress: &Progress,
+        output: &Output,
+    ) -> Result<(Vec<Row>, PathBuf), Failure> {
+        let spec = self.load_spec(output)?;
         use_threads(&spec);
         if let Some(shard) = self.shard {
             let rows = pipeline::prepare_shard(&spec, shard, progress)?;
@@ -120,7 +126,7 @@ impl Prepare {
             let out = self.out_folder()?.to_owned();
             (spec_for_folder(&self.input, &self.set)?, out)
         } else {
-            let spec = self.load_spec()?;
+            let spec = self.load_spec(output)?;
             let cache = pipeline::cache_folder(&spec);
             (spec, cache)
         };

@@ -117,6 +117,7 @@ impl RunSelection {
         if folder.holder().is_none() {
             lungs_base::files::remove(&folder.failure_file()).map_err(Failure::work)?;
         }
+        output.report_renamed_keys(&spec);
         use_threads(&spec);
         if !self.keep_inputs {
             pipeline::check_inputs(&spec, &folder)?;
@@ -258,6 +259,7 @@ impl RunSelection {
     /// Submits the run to Slurm; with `slurm.shards`, after an array of preparation jobs.
     fn submit(&self, output: &Output, until: LastStage) -> CommandResult {
         let (spec, existing) = self.find_run()?;
+        output.report_renamed_keys(&spec);
         let (root, changes) = match existing {
             Some(run) => {
                 if !self.keep_inputs {

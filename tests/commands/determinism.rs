@@ -17,7 +17,7 @@ epochs = 2
 accumulate = 2
 clip_norm = 0.5
 weight_decay = 0.01
-weight_average = 0.9
+ema_decay = 0.9
 sampling = "balanced"
 select = "best-valid-average-precision"
 [train.augment]
@@ -54,7 +54,7 @@ fn assert_independent_of_settings(spec: &str, name: &str) {
         &["--set", "train.checkpoint_minutes=0"],
         &["--set", "train.checkpoint_minutes=0.000001"],
         &["--set", "train.tensorboard=true"],
-        &["--set", "train.recompute=true"],
+        &["--set", "train.gradient_checkpointing=true"],
         &["--tui"],
     ] {
         let (_place, run) = trained(spec, name, arguments);

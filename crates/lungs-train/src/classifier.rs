@@ -72,7 +72,7 @@ impl Batch {
         device: &Device,
     ) -> Self {
         let voxels = host.voxels.on_device(host.shape, window_of(spec), device);
-        let gradient_checkpointing = spec.train.recompute;
+        let gradient_checkpointing = spec.train.gradient_checkpointing;
         Self { voxels, labels, objective, share: 1.0, dropout_seed: 0, gradient_checkpointing }
     }
 }

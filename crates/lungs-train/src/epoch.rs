@@ -222,9 +222,8 @@ pub(super) fn train_epoch(
                     network.update_running_statistics(statistics, statistics_rule.share(batch))
                 });
             let ema = learner.ema.take();
-            learner.ema = ema.map(|ema| {
-                optimizer::update_ema(ema, &learner.network, train.weight_average, step)
-            });
+            learner.ema =
+                ema.map(|ema| optimizer::update_ema(ema, &learner.network, train.ema_decay, step));
             learner.position.steps_done = step;
             let row = StepRow {
                 step,

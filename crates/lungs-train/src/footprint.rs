@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 3.2 GB for
 /// 220×224×224 with the weights (measured on the CPU in float32, docs/performance.md).
 const BYTES_PER_VOXEL: f64 = 265.0;
-/// The same with gradient checkpointing (`train.recompute`): 1.9 GB.
+/// The same with gradient checkpointing (`train.gradient_checkpointing`): 1.9 GB.
 const BYTES_PER_VOXEL_CHECKPOINTED: f64 = 155.0;
 
 /// Estimated bytes that one device needs for a training step of the spec, whose network has
@@ -15,10 +15,13 @@ const BYTES_PER_VOXEL_CHECKPOINTED: f64 = 155.0;
 pub fn step_bytes(spec: &Spec, parameters: usize) -> f64 {
     let [_, height, width] = spec.preprocess.size;
     let voxels = (spec.model.slices * height * width * spec.train.batch_size) as f64;
-    let per_voxel =
-        if spec.train.recompute { BYTES_PER_VOXEL_CHECKPOINTED } else { BYTES_PER_VOXEL };
+    let per_voxel = if spec.train.gradient_checkpointing {
+        BYTES_PER_VOXEL_CHECKPOINTED
+    } else {
+        BYTES_PER_VOXEL
+    };
     // Weights, gradients and Adam's two moments; the EMA is one more copy.
-    let copies = if spec.train.weight_average > 0.0 { 5.0 } else { 4.0 };
+    let copies = if spec.train.ema_decay > 0.0 { 5.0 } else { 4.0 };
     per_voxel * voxels * spec.model.width + copies * 4.0 * parameters as f64
 }
 
@@ -80,10 +83,9 @@ pub fn advice(spec: &Spec, bytes: f64) -> String {
             train.accumulate * train.batch_size / smaller
         ));
     }
-    if !train.recompute {
+    if !train.gradient_checkpointing {
         remedies.push(
-            "train.recompute = true (gradient checkpointing: 0.6 times the memory, 1.6 times the \
-             time)"
+            "train.gradient_checkpointing = true (0.6 times the memory, 1.6 times the time)"
                 .to_owned(),
         );
     }
@@ -134,12 +136,13 @@ mod tests {
         let first = advice(&spec(&["train.batch_size=4"]), 5.23e9);
         assert!(first.contains("about 5.2 GB"), "{first}");
         assert!(first.contains("train.batch_size = 2 with train.accumulate = 2"), "{first}");
-        assert!(first.contains("train.recompute = true"), "{first}");
+        assert!(first.contains("train.gradient_checkpointing = true"), "{first}");
         let odd = advice(&spec(&["train.batch_size=3", "train.accumulate=2"]), 5.23e9);
         assert!(odd.contains("train.batch_size = 1 with train.accumulate = 6"), "{odd}");
-        let last = advice(&spec(&["train.batch_size=1", "train.recompute=true"]), 5.23e9);
+        let last =
+            advice(&spec(&["train.batch_size=1", "train.gradient_checkpointing=true"]), 5.23e9);
         assert!(
-            !last.contains("train.batch_size =") && !last.contains("train.recompute"),
+            !last.contains("train.batch_size =") && !last.contains("train.gradient_checkpointing"),
             "{last}"
         );
     }

@@ -63,7 +63,7 @@ impl TrainingState {
         };
         let mut learner = Learner {
             optimizer: optimizer::new(spec, &network),
-            ema: (spec.train.weight_average > 0.0).then(|| network.valid()),
+            ema: (spec.train.ema_decay > 0.0).then(|| network.valid()),
             network,
             position: Position::default(),
             logits: Vec::new(),

@@ -16,7 +16,7 @@ fn learner(spec: &Spec) -> Learner {
     let network = super::network(spec, &Device::flex().autodiff()).unwrap();
     Learner {
         optimizer: optimizer::new(spec, &network),
-        ema: (spec.train.weight_average > 0.0).then(|| network.valid()),
+        ema: (spec.train.ema_decay > 0.0).then(|| network.valid()),
         network,
         position: Position::default(),
         logits: Vec::new(),
@@ -201,7 +201,7 @@ fn clipping_scales_all_gradients_by_their_global_norm() {
 fn the_ema_follows_the_weights_after_every_step() {
     let folder = tempfile::tempdir().unwrap();
     let exams = prepared_exams(folder.path(), &[1, 0, 1, 0], different);
-    let set = ["train.weight_average=0.3", "train.batch_size=1", "train.learning_rate=0.01"];
+    let set = ["train.ema_decay=0.3", "train.batch_size=1", "train.learning_rate=0.01"];
     let spec = spec(&set);
     let mut learner = learner(&spec);
     let mut expected = values(&learner.network);

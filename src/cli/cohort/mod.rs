@@ -39,7 +39,7 @@ impl Cohort {
 /// index, series.csv and manifest.txt with the series to fetch.
 ///
 /// An exam is positive if lung cancer is diagnosed within the horizon: 0 <= candx_days − scr_days <
-/// horizon. Exams after the diagnosis are excluded.
+/// horizon, the days of the diagnosis and of the screening. Exams after the diagnosis are excluded.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs cohort nlst --tables nlst --fetch-tables --out data/nlst\n  lungs cohort nlst --tables nlst --out sample --positives 10 --negatives 10\n  lungs cohort nlst --tables nlst --index my-index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst"
@@ -88,13 +88,13 @@ struct Nlst {
           value_parser = choice::<LaterCancers>(&["negative", "exclude"]))]
     later_cancers: LaterCancers,
 
-    /// Follow-up that an exam of a patient without lung cancer needs to be negative: canc_free_days of at
+    /// Follow-up required to label an exam of a patient without lung cancer negative: canc_free_days of at
     /// least the horizon, a screening in a later study year, or none.
     #[arg(long, value_name = "RULE", default_value = "canc-free-days",
           value_parser = choice::<FollowUp>(&["canc-free-days", "later-screen", "none"]))]
     follow_up: FollowUp,
 
-    /// Several exams of a patient in one study year: keep all, or only the one with most images.
+    /// Several exams of a patient in one study year: keep all, or only the one with the most images.
     #[arg(long, value_name = "RULE", default_value = "keep",
           value_parser = choice::<SeveralExams>(&["keep", "most-images"]))]
     several_exams: SeveralExams,

@@ -108,6 +108,7 @@ impl Fetch {
         let settings = self.settings()?;
         let set = Overrides::from_process(&self.set);
         let spec = self.prepare.as_ref().map(|path| load(path, &set)).transpose()?;
+        spec.iter().for_each(|spec| output.report_renamed_keys(spec));
         spec.iter().for_each(use_threads);
         let plan = self.plan(output)?;
         self.warn_outside_root(spec.as_ref(), output);

@@ -117,6 +117,8 @@ impl Sweep {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let source = load_sweep(&self.spec, &Overrides::from_process(&self.set))?;
         let mut runs = expand(&source)?;
+        // The runs have the layers in common.
+        runs.first().iter().for_each(|run| output.report_renamed_keys(&run.spec));
         let folder = SweepFolder::of(&runs, &source.table.name);
         folder.assign_names(&mut runs)?;
         let sweep = ExpandedSweep { folder, runs, table: source.table };

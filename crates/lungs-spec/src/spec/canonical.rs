@@ -1,5 +1,6 @@
 //! The canonical form of a spec, its hash, and the differences between specs.
 
+use super::renamed::former_name;
 use super::{
     Document, Evaluate, KeepCheckpoints, LossName, Report, Runtime, Schedule, Slurm, Spec,
 };
@@ -17,14 +18,14 @@ pub struct Difference {
 impl Spec {
     /// The resolved spec as TOML, with every default explicit.
     pub fn to_toml(&self) -> String {
-        to_toml(&self.0)
+        to_toml(&self.document)
     }
 
     /// The spec with defaults for every key that has no effect on results: name, cache, `[evaluate]`,
     /// `[report]`, `[runtime]` except `precision`, `[slurm]` and the kept checkpoints. Specs with equal
     /// identities are the same experiment.
     fn identity(&self) -> Document {
-        let mut document = self.0.clone();
+        let mut document = self.document.clone();
         document.experiment.name = String::new();
         document.data.cache = None;
         document.evaluate = Evaluate::default();
@@ -39,9 +40,9 @@ impl Spec {
     /// This spec with the `[evaluate]` of another.
     #[must_use]
     pub(crate) fn with_evaluation_of(&self, other: &Spec) -> Spec {
-        let mut document = self.0.clone();
+        let mut document = self.document.clone();
         document.evaluate = other.evaluate.clone();
-        Spec(document)
+        Spec::new(document)
     }
 
     /// Whether the spec describes all folds of a cross-validation, one run each.
@@ -52,41 +53,43 @@ impl Spec {
     /// The spec of each fold of a cross-validation, in order.
     pub fn fold_specs(&self) -> Vec<Spec> {
         let with_fold = |fold| {
-            let mut document = self.0.clone();
+            let mut document = self.document.clone();
             document.split.fold = fold;
-            Spec(document)
+            Spec::new(document)
         };
         (1..=self.split.folds).map(with_fold).collect()
     }
 
-    /// BLAKE3 of the canonical form of all keys that affect results, in hexadecimal.
+    /// BLAKE3 of the canonical form of all keys that affect results, in hexadecimal. The form has the former
+    /// names of renamed keys, so that older specs keep their hashes.
     pub fn hash(&self) -> String {
-        let mut flat = String::new();
-        for (key, value) in flatten(&self.identity()) {
-            flat += &format!("{key} = {value}\n");
-        }
+        let keys: BTreeMap<String, String> = flatten(&self.identity())
+            .into_iter()
+            .map(|(key, value)| (former_name(&key).map_or(key, str::to_owned), value))
+            .collect();
+        let flat: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
         blake3::hash(flat.as_bytes()).to_hex().to_string()
     }
 
     /// [`Spec::hash`] without seed and fold: specs with the same value are repetitions of one experiment.
     pub fn hash_of_kind(&self) -> String {
-        let mut document = self.0.clone();
+        let mut document = self.document.clone();
         document.experiment.seed = 0;
         document.split.fold = 0;
-        Spec(document).hash()
+        Spec::new(document).hash()
     }
 
     /// Keys whose values differ from their defaults, sorted by name.
     pub fn set_keys(&self) -> Vec<(String, String)> {
         let defaults = flatten(&Document::default());
-        let own = flatten(&self.0).into_iter();
+        let own = flatten(&self.document).into_iter();
         own.filter(|(key, value)| defaults.get(key) != Some(value)).collect()
     }
 
     /// Settings, as `key=value`, that change `base` to this spec. Keys that only `base` has stay.
     pub fn settings_over(&self, base: &Spec) -> Vec<String> {
         let mut tables = [BTreeMap::new(), BTreeMap::new()];
-        for (document, flat) in [&self.0, &base.0].into_iter().zip(&mut tables) {
+        for (document, flat) in [&self.document, &base.document].into_iter().zip(&mut tables) {
             walk("", &tree(document), flat);
         }
         let [own, base] = tables;
@@ -146,9 +149,12 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
         flat.remove("train.step_every");
         flat.remove("train.step_factor");
     }
-    for key in
-        ["train.checkpoint_minutes", "train.keep_every", "train.recompute", "train.tensorboard"]
-    {
+    for key in [
+        "train.checkpoint_minutes",
+        "train.keep_every",
+        "train.gradient_checkpointing",
+        "train.tensorboard",
+    ] {
         flat.remove(key);
     }
     flat
@@ -178,7 +184,7 @@ const OFF_BY_DEFAULT: [&str; 23] = [
     "train.freeze",
     "train.head_rate_factor",
     "train.sampling",
-    "train.weight_average",
+    "train.ema_decay",
     "train.weight_decay",
 ];
 

@@ -26,7 +26,7 @@ impl Document {
         checks.evaluate(&self);
         checks.runtime(&self);
         checks.slurm(&self);
-        if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
+        if checks.0.is_empty() { Ok(Spec::new(self)) } else { Err(checks.0) }
     }
 
     /// Checks the keys of preparation and network only, for commands without a cohort.
@@ -34,7 +34,7 @@ impl Document {
         let mut checks = Checks(Vec::new());
         checks.preprocess(&self);
         checks.model(&self);
-        if checks.0.is_empty() { Ok(Spec(self)) } else { Err(checks.0) }
+        if checks.0.is_empty() { Ok(Spec::new(self)) } else { Err(checks.0) }
     }
 }
 

@@ -79,10 +79,10 @@ impl Checks {
                 "a positive number, or 0 (off)",
             );
         }
-        let decay = train.weight_average;
+        let decay = train.ema_decay;
         self.need(
             (0.0..1.0).contains(&decay),
-            "train.weight_average",
+            "train.ema_decay",
             decay,
             "0 (off), or less than 1, for example 0.999",
         );

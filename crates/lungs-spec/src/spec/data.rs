@@ -7,9 +7,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Folder that is searched at any depth for DICOM series, NIfTI, MetaImage and prepared `.npz` files,
-    /// or one such file. Relative paths start at the working directory. Required unless lists or class
-    /// folders name the images.
+    /// Folder that is searched at any depth for DICOM series, NIfTI, MetaImage and prepared `.npz` files, or
+    /// one such file. Relative paths start at the working directory. Required unless lists or class folders
+    /// name the images.
     pub root: PathBuf,
     /// CSV file with a column `label` (0 or 1) and at least one of `series_uid`, `path`, `exam_id` and
     /// `patient_id`. `study_date` selects the exam of a row that names a patient only. Other columns can
@@ -22,26 +22,27 @@ pub struct Data {
     /// Folder whose series all have label 0. Replaces `labels`, together with `positives`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negatives: Option<PathBuf>,
-    /// `.list` file of the training series, one `path label` per line. Replaces `labels` and fixes the
-    /// split, together with `valid_list`. Relative paths in it start at the working directory.
+    /// `.list` file of the training series, one `path label` per line. Replaces `labels` and fixes the split,
+    /// together with `valid_list`. Relative paths in it start at the working directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_list: Option<PathBuf>,
     /// `.list` file of the validation series, in the format of `train_list`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_list: Option<PathBuf>,
-    /// `.list` file of the test series, in the format of `train_list`. Default: no test split.
+    /// `.list` file of the test series, in the format of `train_list`. If not set, there is no test split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_list: Option<PathBuf>,
-    /// Folder of prepared volumes. Default: `<root>.prepared`, next to `root`. Several specs can share
-    /// it. It has no effect on results.
+    /// Folder of prepared volumes. If not set, `<root>.prepared`, next to `root`. Several specs can share it.
+    /// It has no effect on results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
-    /// Treatment of series with identical voxels but several patients. Default: `"error"`.
+    /// Treatment of series with identical voxels but several patients.
     #[serde(skip_serializing_if = "EqualScans::is_default")]
     pub equal_scans: EqualScans,
     /// Rules that exclude series, and that select one series per exam.
     pub select: Select,
-    /// Synthetic cohort that is generated at `root` if that folder does not exist. Default: none.
+    /// Synthetic cohort that is generated at `root` if that folder does not exist. If the table is missing,
+    /// nothing is generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantom: Option<Phantom>,
 }
@@ -69,27 +70,25 @@ impl EqualScans {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Select {
-    /// Accept only series whose reconstruction kernel (ConvolutionKernel) starts with one of these
-    /// prefixes, ignoring case. Default: `[]`, which accepts all.
+    /// Accept only series whose reconstruction kernel (ConvolutionKernel) starts with one of these prefixes,
+    /// ignoring case. An empty list accepts all.
     pub kernels: Vec<String>,
     /// Exclude series whose reconstruction kernel starts with one of these prefixes, ignoring case.
-    /// Default: `[]`.
     pub exclude_kernels: Vec<String>,
-    /// Largest accepted distance between slices, in mm. Default: 5.0.
+    /// Largest accepted distance between slices, in mm.
     pub max_slice_spacing_mm: f64,
-    /// Smallest accepted distance between slices, in mm. Default: 0.0.
+    /// Smallest accepted distance between slices, in mm.
     pub min_slice_spacing_mm: f64,
-    /// Slice spacing, in mm, that the rule `"nearest-spacing"` of `prefer` compares with. Default: 0.0,
-    /// not set.
+    /// Slice spacing, in mm, that the rule `"nearest-spacing"` of `prefer` compares with. 0 is not set.
     pub target_slice_spacing_mm: f64,
-    /// Smallest accepted distance from the first to the last slice, in mm. Default: 0.0, no limit.
+    /// Smallest accepted distance from the first to the last slice, in mm. 0 sets no limit.
     pub min_coverage_mm: f64,
-    /// Smallest accepted number of slices, at least 2. Default: 50.
+    /// Smallest accepted number of slices, at least 2.
     pub min_slices: usize,
-    /// Largest accepted number of slices. Default: 0, no limit.
+    /// Largest accepted number of slices. 0 sets no limit.
     pub max_slices: usize,
-    /// Rules that choose among the accepted series of an exam. A later rule decides ties of the earlier
-    /// ones; the smallest series UID decides the rest. Default: `["soft-kernel", "most-slices"]`.
+    /// Rules that choose among the accepted series of an exam. A later rule decides ties of the earlier ones;
+    /// the smallest series UID decides the rest.
     pub prefer: Vec<Preference>,
 }
 
@@ -131,16 +130,16 @@ pub enum Preference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Phantom {
-    /// Number of patients, each with one to three exams. At least 4. Default: 120.
+    /// Number of patients, each with one to three exams. At least 4.
     pub patients: usize,
-    /// Fraction of patients with cancer, between 0 and 1. Default: 0.5.
+    /// Fraction of patients with cancer, between 0 and 1.
     pub positive_fraction: f64,
-    /// Smallest and largest diameter of a cancer at its last exam, in mm. Default: `[17, 27]`.
+    /// Smallest and largest diameter of a cancer at its last exam, in mm.
     pub cancer_diameter_mm: [f64; 2],
     /// Vary the difficulty: cancers from solid to ground glass, isolated, at the pleura or at a vessel, and
-    /// benign nodules of the same kinds with up to 16 mm. Default: `false`.
+    /// benign nodules of the same kinds with up to 16 mm.
     pub graded: bool,
-    /// Seed of the cohort, independent of `experiment.seed`. Default: 1.
+    /// Seed of the cohort, independent of `experiment.seed`.
     pub seed: u64,
 }
 

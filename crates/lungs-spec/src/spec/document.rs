@@ -41,9 +41,8 @@ pub struct Document {
 #[serde(deny_unknown_fields, default)]
 pub struct Experiment {
     /// Name of the experiment and of its folder in `runtime.results`: letters, digits, `-`, `_` and `.`.
-    /// Default: `"experiment"`.
     pub name: String,
-    /// Seed of every random draw of the run. Default: 37.
+    /// Seed of every random draw of the run.
     pub seed: u64,
 }
 
@@ -57,41 +56,44 @@ impl Default for Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Split {
-    /// Unit of the split. `"patient"` is the only choice: all exams of a patient are in one split.
+    /// Unit of the split, with one choice: all exams of a patient are in one split.
     pub unit: SplitUnit,
-    /// Stratification: `"label"` gives every split the same fraction of patients with a positive exam, `"none"`
-    /// does not stratify. Default: `"label"`.
+    /// Stratification of the split.
     pub stratify: Stratify,
-    /// Fraction of patients in the train split. `train`, `valid` and `test` add up to 1. Default: 0.7.
+    /// Fraction of patients in the train split. `train`, `valid` and `test` add up to 1.
     pub train: f64,
-    /// Fraction of patients in the valid split, which selects the epoch. Default: 0.3.
+    /// Fraction of patients in the valid split, which selects the epoch.
     pub valid: f64,
-    /// Fraction of patients in the test split, which is used in the final evaluation only. Default: 0.0.
+    /// Fraction of patients in the test split, which is used in the final evaluation only.
     pub test: f64,
-    /// Number of folds of a cross-validation by patient, 2 to 100. Each fold is the test split of one run; of
-    /// the other patients, `train / (train + valid)` train and the rest validate. Default: 0, no
-    /// cross-validation.
+    /// Number of folds of a cross-validation by patient, 2 to 100, with the same stratification; 0 is no
+    /// cross-validation. Each fold is the test split of one run, in `fold-1`, `fold-2`, … inside the run
+    /// folder. Of the other patients, drawn for each fold, `train / (train + valid)` train and the rest
+    /// select the epoch. `cross-validation.json` has the metrics of the pooled predictions.
     pub folds: usize,
-    /// Index of the fold to run, from 1 to `folds`; 0 runs all folds, one after the other. Default: 0.
+    /// Index of the fold to run, from 1 to `folds`; 0 runs all folds, one after the other.
     pub fold: usize,
     /// Files with patient IDs that fix the members of splits.
     #[serde(skip_serializing_if = "SplitListFiles::are_none")]
     pub lists: SplitListFiles,
 }
 
-/// `split.lists`: text files with one patient ID per line. Empty lines and lines that start with `#` are
-/// ignored.
+/// `[split.lists]`
+///
+/// Text files with one patient ID per line. Empty lines and lines that start with `#` are ignored.
 ///
 /// A split with a list has the listed patients only. Other patients are drawn for the splits without a list, by
-/// their fractions; they are excluded as `not-in-split-lists` if these fractions are 0.
+/// their fractions; they are excluded as `not-in-split-lists` if these fractions are 0. A patient in two lists
+/// is an error. Listed patients without an exam in the study are counted. The BLAKE3 of the contents is part of
+/// the data hash and in `provenance.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitListFiles {
-    /// Patients of the train split. Default: not set.
+    /// Patients of the train split.
     pub train: Option<PathBuf>,
-    /// Patients of the valid split. Default: not set.
+    /// Patients of the valid split.
     pub valid: Option<PathBuf>,
-    /// Patients of the test split. Default: not set.
+    /// Patients of the test split.
     pub test: Option<PathBuf>,
 }
 
@@ -129,9 +131,9 @@ pub enum SplitUnit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stratify {
-    /// Stratify by whether the patient has a positive exam.
+    /// Every split has the same fraction of patients with a positive exam.
     Label,
-    /// Do not stratify.
+    /// No stratification.
     None,
 }
 
@@ -139,9 +141,9 @@ pub enum Stratify {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {
-    /// Epochs with a ROC plot, in addition to the selected and the last one. Default: `[]`.
+    /// Epochs with a ROC plot, in addition to the selected and the last one.
     pub roc_epochs: Vec<usize>,
-    /// Identifiers of exams in `report.html`. Default: `"hashed"`.
+    /// Identifiers of exams in `report.html`.
     pub identifiers: Identifiers,
 }
 
@@ -163,18 +165,18 @@ pub enum Identifiers {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Runtime {
-    /// Device: `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`; or a list of devices, which share the
-    /// `train.accumulate` batches of an optimizer step. Default: `"auto"`.
+    /// Device: `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`. Or a list of devices, such as `["cuda:0",
+    /// "cuda:1"]`: they share the `train.accumulate` batches of an optimizer step and the exams of a
+    /// prediction. It has no effect on results on the CPU.
     pub device: DeviceNames,
-    /// Number format of convolutions: `"f32"`, or `"bf16"` for GPUs with matrix units. It affects results.
-    /// Default: `"f32"`.
+    /// Number format of convolutions. It affects results.
     pub precision: Precision,
-    /// Threads for preparation and CPU training; 0 uses every core. It has no effect on results. Default: 0.
+    /// Threads for preparation and CPU training; 0 uses every core. It has no effect on results.
     pub threads: usize,
-    /// Threads that read and augment exams in advance, at most 64; 0 reads each batch when it is needed. It
-    /// has no effect on results. Default: 1.
+    /// Threads that read and augment exams in advance, at most 64; 0 reads each batch when it is needed. One
+    /// worker has three batches in memory, several have two each. It has no effect on results.
     pub workers: usize,
-    /// Folder of all run folders. Default: `"results"`.
+    /// Folder of all run folders.
     pub results: PathBuf,
 }
 
@@ -219,7 +221,8 @@ impl DeviceNames {
 pub enum Precision {
     /// 32-bit floating point.
     F32,
-    /// Convolutions in bfloat16; weights, gradients, normalisation and loss in 32-bit floating point.
+    /// Convolutions in bfloat16, for GPUs with matrix units; weights, gradients, normalisation and loss in
+    /// 32-bit floating point.
     Bf16,
 }
 

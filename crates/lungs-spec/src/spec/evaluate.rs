@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
     /// Method that calibrates probabilities. The map is fitted on the validation split and stored in
-    /// `calibration.json`; `lungs predict` reports the calibrated probability in its own column.
-    /// Default: `"none"`.
+    /// `calibration.json`. `lungs predict` reports the calibrated probability in its own column, and
+    /// `evaluation.json` has its effect on the test split.
     pub recalibrate: Recalibrate,
-    /// Probability, between 0 and 1, that is evaluated as an additional operating point, listed first.
-    /// Default: not set.
+    /// Probability, between 0 and 1, that is evaluated as an additional operating point, listed first. The
+    /// threshold 0.5 is always evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// Prevalence of cancer in the target population, between 0 and 1. If set, predictive values are also
-    /// computed at this prevalence. Default: not set.
+    /// Prevalence of cancer in the target population, between 0 and 1. If set, predictive values at every
+    /// operating point are also computed at this prevalence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prevalence: Option<f64>,
-    /// Columns of the labels file or of `cohort.csv` that define subgroups with metrics of their own:
-    /// `"sex"` for one group per value, or `{ column = "age", edges = [55, 65, 75] }` for numeric bands.
-    /// Default: `[]`.
+    /// Columns of the labels file or of `cohort.csv` that define subgroups with metrics of their own, and a
+    /// test of whether the AUC differs between them: `"sex"` for one group per value, or `{ column = "age",
+    /// edges = [55, 65, 75] }` for numeric bands.
     pub subgroups: Vec<SubgroupBy>,
-    /// Column with the weight of each exam, the inverse of its sampling probability. If set, weighted
-    /// metrics estimate those of the population. Default: not set.
+    /// Column of the labels file with the weight of each exam, the inverse of its sampling probability. If
+    /// set, weighted metrics estimate those of the population.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_column: Option<String>,
 }

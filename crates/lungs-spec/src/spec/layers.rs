@@ -2,6 +2,7 @@
 
 use super::check::Problem;
 use super::error::{KeyProblem, SpecError};
+use super::renamed::{RenamedKey, current_name, former_name, rename, set_twice};
 use super::{Document, Spec};
 use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
@@ -41,19 +42,23 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Spec, SpecError> {
     layers.finish(overrides)
 }
 
-/// Reads the resolved spec of a run folder, with `--set` arguments but without the environment.
+/// Reads the resolved spec of a run folder, with `--set` arguments but without the environment. The stored spec
+/// of an older version can have former names of keys, which [`Spec::renamed_keys`] does not report.
 pub fn load_resolved(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
-    load(path, &Overrides { environment: Vec::new(), set: set.to_vec() })
+    let mut layers = Layers::default();
+    layers.add_file(path, &mut Vec::new())?;
+    layers.renamed.clear();
+    layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
 }
 
 /// The default spec for a folder of images, with `--set` arguments.
 pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
     let root = toml::Value::String(root.display().to_string());
     let mut layers = Layers::default();
-    layers.add_override("the command line".into(), "data.root", &root.to_string());
-    layers.add_override("the command line".into(), "data.labels", "\"\"");
+    layers.add_override("the command line".into(), "data.root", &root.to_string())?;
+    layers.add_override("the command line".into(), "data.labels", "\"\"")?;
     // Without training, any depth of the crop is valid: `model.slices` must not exceed it.
-    layers.add_override("the command line".into(), "model.slices", "8");
+    layers.add_override("the command line".into(), "model.slices", "8")?;
     layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
 }
 
@@ -70,6 +75,8 @@ pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> 
 pub(super) struct Layers {
     layers: Vec<Layer>,
     texts: BTreeMap<PathBuf, String>,
+    /// Former names of keys in the layers.
+    pub(super) renamed: Vec<RenamedKey>,
     /// `[sweep]` of the requested file. The tables of extended files are not inherited.
     pub(super) sweep: Option<toml::Value>,
 }
@@ -126,26 +133,69 @@ impl Layers {
             self.add_file(&folder.join(base), chain)?;
         }
         chain.pop();
-        let keys = to_dict(&table);
-        self.layers.push(Layer { origin: Source::File(path.to_owned()), keys });
-        Ok(())
+        self.add_layer(Source::File(path.to_owned()), to_dict(&table))
     }
 
-    fn add_override(&mut self, origin: String, key: &str, value: &str) {
-        self.add_value(origin, key, &toml_value(value));
+    fn add_override(&mut self, origin: String, key: &str, value: &str) -> Result<(), SpecError> {
+        self.add_value(origin, key, &toml_value(value))
     }
 
     /// Adds a layer of one dotted key.
-    pub(super) fn add_value(&mut self, origin: String, key: &str, value: &toml::Value) {
+    pub(super) fn add_value(
+        &mut self,
+        origin: String,
+        key: &str,
+        value: &toml::Value,
+    ) -> Result<(), SpecError> {
         let mut keys = Value::serialize(value).unwrap_or_else(|_| Value::from(value.to_string()));
         for part in key.rsplit('.') {
             keys = Value::from(Dict::from([(part.to_owned(), keys)]));
         }
-        self.add_layer(Source::Custom(origin), keys.into_dict().unwrap_or_default());
+        self.add_layer(Source::Custom(origin), keys.into_dict().unwrap_or_default())
     }
 
-    pub(super) fn add_layer(&mut self, origin: Source, keys: Dict) {
+    /// Adds a layer, with current names in place of former names of keys.
+    pub(super) fn add_layer(&mut self, origin: Source, mut keys: Dict) -> Result<(), SpecError> {
+        let renamed = rename(&mut keys)
+            .map_err(|[former, current]| self.both_names(former, current, &origin))?;
+        for (former, current) in renamed {
+            self.add_renamed(former, current, &origin);
+        }
         self.layers.push(Layer { origin, keys });
+        Ok(())
+    }
+
+    fn add_renamed(&mut self, former: &str, current: &'static str, origin: &Source) {
+        let (former, origin) = (former.to_owned(), origin_text(Some(origin)));
+        self.renamed.push(RenamedKey { former, current, origin });
+    }
+
+    /// Replaces the former names among the keys that a table sets together.
+    pub(super) fn rename_group<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k mut String>,
+        table: &str,
+        origin: &Source,
+    ) -> Result<(), SpecError> {
+        let keys: Vec<&mut String> = keys.collect();
+        let names: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+        if let Some((former, current)) = set_twice(&names) {
+            return Err(self.both_names(&format!("{table}.{former}"), current, origin));
+        }
+        for key in keys {
+            if let Some(current) = current_name(key) {
+                self.add_renamed(key, current, origin);
+                *key = current.to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    /// A key that is set under its former and its current name in one source.
+    pub(super) fn both_names(&self, former: &str, current: &str, origin: &Source) -> SpecError {
+        let message = format!("set together with `{current}`, the current name of the same key");
+        let help = Some(format!("remove `{former}`"));
+        self.keys_error(former, origin, message, help)
     }
 
     /// A copy with the texts of the files, without layers.
@@ -177,18 +227,35 @@ impl Layers {
 
     /// Adds the layers of `overrides` on top.
     fn add_overrides(&mut self, overrides: &Overrides) -> Result<(), SpecError> {
+        let mut environment = Vec::new();
         for (name, value) in &overrides.environment {
             if let Some(key) = name.strip_prefix("LUNGS_").filter(|key| key.contains("__")) {
                 let key = key.to_lowercase().replace("__", ".");
-                self.add_override(format!("environment variable {name}"), &key, value);
+                environment.push((format!("environment variable {name}"), key, value.as_str()));
             }
         }
+        self.add_group(&environment)?;
+        let mut arguments = Vec::new();
         for set in &overrides.set {
             let (key, value) = set
                 .split_once('=')
                 .filter(|(key, _)| !key.trim().is_empty())
                 .ok_or_else(|| SpecError::BadOverride { argument: set.clone() })?;
-            self.add_override(format!("--set {set}"), key.trim(), value.trim());
+            arguments.push((format!("--set {set}"), key.trim().to_owned(), value.trim()));
+        }
+        self.add_group(&arguments)
+    }
+
+    /// Adds one layer per override (origin, key, value). No key may be set under both its names.
+    fn add_group(&mut self, group: &[(String, String, &str)]) -> Result<(), SpecError> {
+        let keys: Vec<&str> = group.iter().map(|(_, key, _)| key.as_str()).collect();
+        if let Some((former, current)) = set_twice(&keys) {
+            let origin = group.iter().find(|(_, key, _)| key == former);
+            let origin = origin.map(|(origin, ..)| origin.clone()).unwrap_or_default();
+            return Err(self.both_names(former, current, &Source::Custom(origin)));
+        }
+        for (origin, key, value) in group {
+            self.add_override(origin.clone(), key, value)?;
         }
         Ok(())
     }
@@ -214,7 +281,7 @@ impl Layers {
     ) -> Result<Spec, SpecError> {
         let figment = self.over(Serialized::defaults(Document::default()));
         let document: Document = figment.extract().map_err(|e| self.explain(&e))?;
-        check(document).map_err(|problems| {
+        let checked = check(document).map_err(|problems| {
             let problems = problems
                 .into_iter()
                 .map(|p| {
@@ -223,7 +290,8 @@ impl Layers {
                 })
                 .collect();
             SpecError::Keys { problems }
-        })
+        });
+        checked.map(|spec| Spec { renamed: self.renamed, ..spec })
     }
 
     /// Converts a deserialisation error to a problem of a key.
@@ -283,19 +351,30 @@ impl Layers {
         message: String,
         help: Option<String>,
     ) -> KeyProblem {
-        let (origin, text, span) = match origin {
+        let (text, span) = match origin {
             Some(Source::File(path)) => {
                 let text = self.texts.get(path);
-                let span = text.and_then(|text| locate(text, key));
+                let former = || former_name(key);
+                let position =
+                    |text| locate(text, key).or_else(|| former().and_then(|key| locate(text, key)));
+                let span = text.and_then(|text| position(text));
                 let name = path.display().to_string();
                 let source =
                     text.map(|text| NamedSource::new(&name, text.clone()).with_language("TOML"));
-                (format!("in {name}"), source.filter(|_| span.is_some()), span)
+                (source.filter(|_| span.is_some()), span)
             }
-            Some(Source::Custom(origin)) => (format!("from {origin}"), None, None),
-            _ => ("the default".into(), None, None),
+            _ => (None, None),
         };
-        KeyProblem { key: key.to_owned(), message, origin, text, span, help }
+        KeyProblem { key: key.to_owned(), message, origin: origin_text(origin), text, span, help }
+    }
+}
+
+/// The source of a value, as text for the end of a message.
+fn origin_text(origin: Option<&Source>) -> String {
+    match origin {
+        Some(Source::File(path)) => format!("in {}", path.display()),
+        Some(Source::Custom(origin)) => format!("from {origin}"),
+        _ => "the default".to_owned(),
     }
 }
 

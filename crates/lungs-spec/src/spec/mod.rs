@@ -22,6 +22,7 @@ mod evaluate;
 mod layers;
 mod network;
 mod preprocess;
+mod renamed;
 mod slurm;
 mod sweep;
 mod training;
@@ -36,21 +37,40 @@ pub use evaluate::*;
 pub use layers::{Overrides, load, load_data, load_preparation, load_resolved};
 pub use network::*;
 pub use preprocess::*;
+pub use renamed::RenamedKey;
 pub use slurm::*;
 pub use sweep::*;
 pub use training::*;
 
 use std::ops::Deref;
 
-/// A valid spec. Only [`Document::check`] constructs it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spec(Document);
+/// A valid spec. Only [`Document::check`] constructs it. Specs are equal if all values are equal.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    document: Document,
+    renamed: Vec<RenamedKey>,
+}
+
+impl PartialEq for Spec {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
+}
 
 impl Spec {
+    fn new(document: Document) -> Self {
+        Self { document, renamed: Vec::new() }
+    }
+
+    /// Former names of keys in the layers of this spec, to tell the user about.
+    pub fn renamed_keys(&self) -> &[RenamedKey] {
+        &self.renamed
+    }
+
     /// The spec with `model.channels = channels`, 1 or 3.
     #[must_use]
     pub fn with_channels(mut self, channels: usize) -> Self {
-        self.0.model.channels = channels;
+        self.document.model.channels = channels;
         self
     }
 }
@@ -59,9 +79,11 @@ impl Deref for Spec {
     type Target = Document;
 
     fn deref(&self) -> &Document {
-        &self.0
+        &self.document
     }
 }
 
+#[cfg(test)]
+mod renamed_tests;
 #[cfg(test)]
 mod tests;

@@ -7,33 +7,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// Network architecture. `"i3d"` is the only choice.
+    /// Network architecture, with one choice: Inflated Inception-v1 (I3D).
     pub name: ModelName,
     /// Number of central slices of the stored crop that are the network's input, from 1 to
-    /// `preprocess.size[0]`. Default: 220.
+    /// `preprocess.size[0]`.
     pub slices: usize,
-    /// Initial weights: `"random"`, a TensorFlow checkpoint, a `.pt`, `.pth` or `.safetensors` file, or
-    /// the folder of another run (its selected epoch). Two-dimensional weights are inflated.
-    /// Default: `"random"`.
+    /// Initial weights: `"random"`, a TensorFlow checkpoint, a `.pt`, `.pth` or `.safetensors` file, or the
+    /// folder of another run (its selected epoch). Two-dimensional weights are inflated.
     pub init: String,
-    /// Classifier of the initial weights: `"load"` uses that of `init`, `"new"` draws one from the seed.
-    /// Default: `"load"`.
+    /// Classifier of the initial weights. A classifier that cannot be loaded as requested is an error.
     pub init_head: InitHead,
-    /// Whether the preprocessing stored in the weights of `init` must agree with this spec: `"same"` stops
-    /// with an error if it differs, `"any"` accepts it. Default: `"same"`.
+    /// Whether the preprocessing stored in the weights of `init` must agree with this spec.
     pub init_preprocess: InitPreprocess,
-    /// Fraction of features that dropout keeps in training, more than 0 and at most 1. Default: 0.7.
+    /// Fraction of features that dropout keeps in training, more than 0 and at most 1.
     pub keep_prob: f64,
-    /// Input channels: 1, or 3, which repeats the image three times, as the original does. Default: 1.
+    /// Input channels: 1, or 3, which repeats the image three times, as the original does.
     pub channels: usize,
-    /// Multiplier of the number of channels of every layer, from 0.05 to 4; 1 is I3D. Default: 1.0.
+    /// Multiplier of the number of channels of every layer, from 0.05 to 4; 1 is I3D.
     pub width: f64,
-    /// Statistics that training normalises with: `"train"` uses batch statistics and updates the running
-    /// statistics; `"frozen"` uses the running statistics of `init` and does not update them.
-    /// Default: `"train"`.
+    /// Statistics that training normalises with.
     pub batch_norm: BatchNorm,
     /// Decay of the running statistics of batch normalisation, at least 0 and less than 1. With random
-    /// initial weights, the decay after batch `t` is `min(decay, (t - 1) / (t + 8))`. Default: 0.999.
+    /// initial weights, the decay after batch `t` is `min(decay, (t - 1) / (t + 8))`: from the first batch
+    /// on, the running statistics contain batches only, and they follow the early steps. With weights in
+    /// `init`, or with `preprocess.compat = "lungs-0.1.5"`, the decay is constant.
     pub batch_norm_decay: f64,
 }
 
@@ -58,7 +55,7 @@ impl Default for Model {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitHead {
-    /// Use the classifier of the initial weights.
+    /// Use the classifier of `init`.
     Load,
     /// Draw a new classifier from the seed.
     New,
@@ -68,7 +65,7 @@ pub enum InitHead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitPreprocess {
-    /// The preprocessing of the weights must agree with this spec.
+    /// A difference is an error.
     Same,
     /// The preprocessing may differ.
     Any,
@@ -78,9 +75,9 @@ pub enum InitPreprocess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchNorm {
-    /// Normalise with batch statistics, and update the running statistics.
+    /// Use batch statistics, and update the running statistics.
     Train,
-    /// Normalise with the running statistics, and do not update them.
+    /// Use the running statistics of `init`, and do not update them. For small batches.
     Frozen,
 }
 
@@ -96,16 +93,16 @@ pub enum ModelName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Loss {
-    /// Loss function: `"cross-entropy"` or `"focal"`. Default: `"cross-entropy"`.
+    /// Loss function.
     pub name: LossName,
     /// Focal loss: focusing exponent γ, 0 or more. A larger value reduces the weight of exams that are
-    /// already predicted well. Default: 2.0.
+    /// already predicted well.
     pub gamma: f64,
     /// Focal loss: weight of positive exams, between 0 and 1; negative exams have `1 - alpha`.
-    /// Default: 0.25.
     pub alpha: f64,
-    /// Weight of each class in the loss: `"none"`, `"balanced"`, or two positive numbers for exams without
-    /// and with cancer, such as `[1.0, 3.0]`. Default: `"none"`.
+    /// Weight of each class in the loss: a name, or two positive numbers for exams without and with cancer,
+    /// such as `[1.0, 3.0]`. The sum over a step is divided by the number of its exams, not by their weights.
+    /// The losses in tables are weighted too.
     pub class_weights: ClassWeights,
 }
 

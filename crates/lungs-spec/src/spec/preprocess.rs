@@ -8,23 +8,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Preprocess {
-    /// Isotropic voxel size after resampling, in mm, from 0.3 to 20. Default: 1.5.
+    /// Isotropic voxel size after resampling, in mm, from 0.3 to 20.
     pub spacing_mm: f64,
-    /// Interpolation of the resampling: `"cubic"` (B-spline) or `"linear"`. Default: `"cubic"`.
+    /// Interpolation of the resampling.
     pub interpolation: Interpolation,
     /// Size of the stored crop in voxels, `[depth, height, width]`, each from 8 to 1024. The crop is centred
-    /// on the lungs. Default: `[224, 224, 224]`.
+    /// on the lungs.
     pub size: [usize; 3],
-    /// Compatibility mode: `"none"`, or `"lungs-0.1.5"` for the arithmetic of the original Python package.
-    /// Default: `"none"`.
+    /// Compatibility mode.
     pub compat: Compat,
-    /// Smallest accepted lung volume, in ml; series with less are excluded. Default: 500.
+    /// Smallest accepted lung volume, in ml; series with less are excluded.
     pub min_lung_ml: f64,
-    /// Treatment of series acquired with a tilted gantry: `"reshear"` resamples their rows onto an untilted
-    /// grid (up to 30°) and sets the flag `tilt-resheared`, `"refuse"` excludes them. Default: `"reshear"`.
+    /// Treatment of series acquired with a tilted gantry.
     pub gantry_tilt: GantryTilt,
-    /// Treatment of sagittal and coronal series: `"reformat"` reorders their voxels to axial slices and sets
-    /// the flag `reformatted-from-sagittal` or `-coronal`, `"refuse"` excludes them. Default: `"reformat"`.
+    /// Treatment of sagittal and coronal series.
     pub orientation: Orientation,
     /// Hounsfield window of the network's input.
     pub window: Window,
@@ -60,9 +57,9 @@ pub enum Compat {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Window {
-    /// Lower limit, in HU. It and all lower values map to −1. Default: -1000.
+    /// Lower limit, in HU. It and all lower values map to −1.
     pub lower_hu: f64,
-    /// Upper limit, in HU. It and all higher values map to +1. Default: 400.
+    /// Upper limit, in HU. It and all higher values map to +1.
     pub upper_hu: f64,
 }
 

@@ -4,37 +4,39 @@ use super::Document;
 use super::check::Checks;
 use serde::{Deserialize, Serialize};
 
-/// `[slurm]`: options of jobs that `lungs run`, `lungs train`, `lungs sweep` and `lungs prepare` submit with
+/// `[slurm]`
+///
+/// Options of jobs that `lungs run`, `lungs train`, `lungs sweep` and `lungs prepare` submit with
 /// `--slurm`. An empty string or 0, the default of most keys, omits the option and uses the cluster's default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Slurm {
-    /// Partition of training jobs. Default: `""`.
+    /// Partition of training jobs.
     pub partition: String,
-    /// Partition of jobs without a GPU, which prepare or compare. Default: `""`, the same as `partition`.
+    /// Partition of jobs without a GPU, which prepare or compare. Empty is the same as `partition`.
     pub cpu_partition: String,
-    /// Account that jobs are charged to. Default: `""`.
+    /// Account that jobs are charged to.
     pub account: String,
-    /// Time limit of a job in Slurm's format, such as `"12:00:00"` or `"2-00:00:00"`. At the limit, the job is
-    /// requeued and continues. Default: `""`.
+    /// Time limit of a job in Slurm's format, such as `"12:00:00"` or `"2-00:00:00"`. At the limit, the job
+    /// is requeued and continues.
     pub time: String,
-    /// CPUs of a job, and its `runtime.threads` if that is 0. Default: 0.
+    /// CPUs of a job, and its `runtime.threads` if that is 0.
     pub cpus: usize,
-    /// Memory of a job, such as `"32G"`. Default: `""`.
+    /// Memory of a job, such as `"32G"`.
     pub mem: String,
-    /// GPUs of a training job. Default: 0.
+    /// GPUs of a training job.
     pub gpus: usize,
     /// Seconds before the time limit at which Slurm signals a job to write a checkpoint, 1 to 65535. `time`
-    /// must be at least twice as long. Default: 120.
+    /// must be at least twice as long.
     pub warning_seconds: usize,
     /// Number of jobs that share the preparation, at most 10000. With 0, a sweep prepares in one job, and a
-    /// single run prepares in its own job. Default: 0.
+    /// single run prepares in its own job.
     pub shards: usize,
-    /// Largest number of tasks of a job array that run at once. Default: 0, no limit.
+    /// Largest number of tasks of a job array that run at once. 0 sets no limit.
     pub concurrent: usize,
-    /// Shell commands that precede the program, such as `"module load cuda"`. Default: `[]`.
+    /// Shell commands that precede the program, such as `"module load cuda"`.
     pub setup: Vec<String>,
-    /// Additional options of `sbatch`, such as `"--constraint=a100"`. Default: `[]`.
+    /// Additional options of `sbatch`, such as `"--constraint=a100"`.
     pub extra: Vec<String>,
 }
 

@@ -15,27 +15,30 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 /// `[sweep]`
+///
+/// Describes several runs, for `lungs sweep`. The table is not part of any run, and specs that extend this one do
+/// not inherit it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepTable {
-    /// Name of the folder of the sweep, in the folder of the experiment. Default: `"sweep"`.
+    /// Name of the folder of the sweep, in the folder of the experiment: `results/<experiment>/<name>`.
     pub name: String,
-    /// Values of `experiment.seed`. Default: `[]`, the seed of the spec.
+    /// Values of `experiment.seed`. An empty list uses the seed of the spec.
     pub seeds: Vec<u64>,
-    /// Folds of `split.folds` that are separate runs: `"all"`, or a list such as `[1, 2]`. Default: `[]`, the
-    /// `split.fold` of the spec.
+    /// Folds of `split.folds` that are separate runs: `"all"`, or a list such as `[1, 2]`. An empty list uses
+    /// the `split.fold` of the spec.
     pub folds: SweepFolds,
     /// Keys, each with a list of values. Every combination of values is a run.
     pub grid: toml::Table,
     /// Tables of keys that are set together, with an optional `name`. Each table is a run, for every
     /// combination of the grid.
     pub list: Vec<toml::Table>,
-    /// Devices that parallel runs (`--jobs`) are distributed over. Default: `[]`, the `runtime.device` of each
-    /// run.
+    /// Devices that parallel runs (`--jobs`) are distributed over. An empty list uses the `runtime.device` of
+    /// each run.
     pub devices: Vec<String>,
-    /// Reaction to a failed run. Default: `"continue"`.
+    /// Reaction to a failed run.
     pub on_failure: OnFailure,
-    /// Metric that ranks the combinations, as the mean over seeds and folds. Default: `"valid-auc"`.
+    /// Metric that ranks the combinations, as the mean over seeds and folds.
     pub best: BestBy,
 }
 
@@ -160,7 +163,7 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
     let origin = Source::File(path.to_owned());
     let keys = Dict::from([("sweep".to_owned(), serialize(&sweep))]);
     let mut sweep_layers = layers.without_layers();
-    sweep_layers.add_layer(origin.clone(), keys);
+    sweep_layers.add_layer(origin.clone(), keys)?;
     let defaults = Serialized::default("sweep", SweepTable::default());
     let figment = sweep_layers.merged(defaults, &sweep_overrides)?;
     let SweepSection { sweep: table } =
@@ -192,6 +195,7 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
         return Err(sweep_layers.keys_error(&format!("sweep.grid.{key}"), &origin, problem, None));
     }
     grid.sort_by_key(|(key, _)| positions.get(&format!("grid.{key}")).copied());
+    layers.rename_group(grid.iter_mut().map(|(key, _)| key), "sweep.grid", &origin)?;
     let mut list = Vec::new();
     for entry in &table.list {
         let mut entry = entry.clone();
@@ -207,7 +211,10 @@ pub fn load_sweep(path: &Path, overrides: &Overrides) -> Result<SweepSource, Spe
             let problem = "an entry sets no key; remove it, or set a key to its default".to_owned();
             return Err(sweep_layers.keys_error("sweep.list", &origin, problem, None));
         }
-        list.push((name, flatten_to_leaves(&entry)));
+        let mut settings = flatten_to_leaves(&entry);
+        let keys = settings.iter_mut().map(|setting| &mut setting.key);
+        layers.rename_group(keys, "sweep.list", &origin)?;
+        list.push((name, settings));
     }
     Ok(SweepSource { path: path.to_owned(), table, grid, list, layers, overrides })
 }
@@ -228,7 +235,7 @@ impl SweepSource {
                 return Err(layers.keys_error(&setting.key, &origin, message, help));
             }
             let origin = format!("[sweep] of {}", self.path.display());
-            layers.add_value(origin, &setting.key, &setting.value);
+            layers.add_value(origin, &setting.key, &setting.value)?;
         }
         layers.finish_with(Document::check)
     }

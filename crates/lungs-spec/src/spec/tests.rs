@@ -3,12 +3,12 @@ use lungs_image::dicom::{GantryTilt, Orientation};
 use std::fs;
 use std::path::PathBuf;
 
-struct Files {
+pub(super) struct Files {
     folder: tempfile::TempDir,
 }
 
 impl Files {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
@@ -16,11 +16,11 @@ impl Files {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn load(
+    pub(super) fn load(
         &self,
         name: &str,
         environment: &[(&str, &str)],
@@ -32,9 +32,9 @@ impl Files {
     }
 }
 
-const MINIMAL: &str = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n";
+pub(super) const MINIMAL: &str = "[data]\nroot = \"ct\"\nlabels = \"labels.csv\"\n";
 
-fn problems(result: Result<Spec, SpecError>) -> Vec<String> {
+pub(super) fn problems(result: Result<Spec, SpecError>) -> Vec<String> {
     match result {
         Err(SpecError::Keys { problems }) => problems.iter().map(|p| p.to_string()).collect(),
         other => panic!("expected key problems, got {other:?}"),
@@ -164,13 +164,13 @@ fn keys_of_later_versions_keep_the_hash_of_older_specs() {
         "train.clip_norm=0",
         "train.weight_decay=0.0",
         "train.sampling=shuffle",
-        "train.weight_average=0",
+        "train.ema_decay=0",
         "train.augment.scale=0",
         "loss.class_weights=none",
         // These affect checkpoints and memory only.
         "train.checkpoint_minutes=0.5",
         "train.keep_every=5",
-        "train.recompute=true",
+        "train.gradient_checkpointing=true",
         "train.tensorboard=true",
         "train.keep_checkpoints=all",
         "runtime.workers=4",
@@ -186,7 +186,7 @@ fn keys_of_later_versions_keep_the_hash_of_older_specs() {
         "train.clip_norm=1",
         "train.weight_decay=0.01",
         "train.sampling=balanced",
-        "train.weight_average=0.9",
+        "train.ema_decay=0.9",
         "train.augment.scale=0.1",
         "train.augment.rotate_degrees=5",
         "train.augment.shift_hu=5",
@@ -228,7 +228,7 @@ fn invalid_values_of_training_are_reported() {
     for set in [
         "train.clip_norm=-1",
         "train.weight_decay=nan",
-        "train.weight_average=1",
+        "train.ema_decay=1",
         "train.checkpoint_minutes=-1",
         "train.augment.rotate_degrees=181",
         "train.augment.scale=-0.1",

@@ -6,63 +6,59 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Train {
-    /// Optimizer. `"adam"` is the only choice.
+    /// Optimizer, with one choice: Adam with β 0.9 and 0.999, ε 1e-8.
     pub optimizer: Optimizer,
-    /// Initial learning rate, more than 0 and at most 1. Default: 5e-5.
+    /// Initial learning rate, more than 0 and at most 1.
     pub learning_rate: f64,
-    /// Schedule of the learning rate: `"constant"`, `"step"` (times `step_factor` every `step_every` optimizer
-    /// steps) or `"cosine"` (to zero at the last step). Default: `"constant"`.
+    /// Schedule of the learning rate.
     pub schedule: Schedule,
-    /// Optimizer steps between two changes of the learning rate, with `schedule = "step"`. Default: 5000.
+    /// Optimizer steps between two changes of the learning rate, with `schedule = "step"`.
     pub step_every: usize,
-    /// Factor of each change, more than 0 and at most 1, with `schedule = "step"`. Default: 0.1.
+    /// Factor of each change, more than 0 and at most 1, with `schedule = "step"`.
     pub step_factor: f64,
-    /// Optimizer steps over which the learning rate rises linearly to its scheduled value. Default: 0.
+    /// Optimizer steps over which the learning rate rises linearly to its scheduled value.
     pub warmup_steps: usize,
     /// Largest gradient norm of an optimizer step, over all parameters together. A larger gradient is scaled
-    /// down to this norm. Default: 0.0, no limit.
+    /// down to this norm. 0 sets no limit.
     pub clip_norm: f64,
     /// Decoupled weight decay (AdamW): every step multiplies kernels by `1 - learning_rate * weight_decay`.
-    /// Offsets and the bias of the classifier do not decay. Default: 0.0, off.
+    /// Offsets and the bias of the classifier do not decay. 0 is off.
     pub weight_decay: f64,
-    /// Sampling of the training exams: `"shuffle"` uses every exam once per epoch; `"balanced"` draws the same
-    /// number of exams, half of them positive. Default: `"shuffle"`.
+    /// Sampling of the training exams.
     pub sampling: Sampling,
-    /// Exams per batch. Default: 2.
+    /// Exams per batch.
     pub batch_size: usize,
-    /// Batches per optimizer step, whose gradients are averaged. Batch normalisation sees each batch alone.
-    /// Default: 1.
+    /// Batches per optimizer step. The gradient is that of the mean over the exams of the step. Batch
+    /// normalisation sees each batch alone.
     pub accumulate: usize,
-    /// Number of epochs. Default: 37.
+    /// Number of epochs.
     pub epochs: usize,
     /// Criterion that selects the epoch for the final evaluation and for `lungs predict`.
-    /// Default: `"best-valid-auc"`.
     pub select: SelectEpoch,
-    /// Decay of the EMA of the weights and running statistics, at least 0 and less than 1; in step `t` it is
-    /// `min(weight_average, (1 + t) / (10 + t))`. If set, validation, selection and prediction use the
-    /// EMA. Default: 0.0, off.
-    pub weight_average: f64,
+    /// Decay of the EMA of the weights and running statistics, at least 0 and less than 1; after step `t` it
+    /// is `min(ema_decay, (1 + t) / (10 + t))`. Validation, selection, prediction and `weights.safetensors`
+    /// use the EMA; training continues with the weights themselves. 0 is off.
+    pub ema_decay: f64,
     /// Early stopping after `patience` epochs without improvement of the validation.
     pub early_stopping: EarlyStopping,
-    /// Minutes between checkpoints within an epoch; 0 writes checkpoints at the end of each epoch only. It
-    /// has no effect on results. Default: 10.0.
+    /// Minutes between checkpoints within an epoch, which are written between two optimizer steps; 0 writes
+    /// checkpoints at the end of each epoch only. It has no effect on results.
     pub checkpoint_minutes: f64,
-    /// Checkpoints that are kept: `"best-and-last"` (the selected epoch and the last two) or `"all"`.
-    /// Default: `"best-and-last"`.
+    /// Checkpoints that are kept.
     pub keep_checkpoints: KeepCheckpoints,
-    /// Interval, in epochs, of additional checkpoints that are kept. Default: 0, none.
+    /// Interval, in epochs, of additional checkpoints that are kept. 0 keeps none.
     pub keep_every: usize,
-    /// Gradient checkpointing: recompute activations in the backward pass instead of storing them. A
-    /// full-size step takes 1.9 instead of 3.2 GB and 1.6 times as long. It has no effect on results on the
-    /// CPU. Default: `false`.
-    pub recompute: bool,
-    /// Write TensorBoard event files to the run folder during training. It has no effect on results.
-    /// Default: `false`.
+    /// Gradient checkpointing: store only the outputs of the blocks of the network, and compute the other
+    /// activations again in the backward pass. A full-size step takes 1.9 instead of 3.2 GB and 1.6 times as
+    /// long. It has no effect on results on the CPU.
+    pub gradient_checkpointing: bool,
+    /// Write TensorBoard event files to the run folder during training; `tensorboard --logdir results` shows
+    /// them. `lungs plot RUN --tensorboard` writes them later. It has no effect on results.
     pub tensorboard: bool,
     /// Names of layers that are not trained, with all layers below them: `"Conv3d_1a_7x7"`, `"Mixed_3b"`,
-    /// `"Mixed_3b/Branch_1"`, … They normalise with their running statistics. Default: `[]`.
+    /// `"Mixed_3b/Branch_1"`, `"Logits"`, … They normalise with their running statistics.
     pub freeze: Vec<String>,
-    /// Learning-rate multiplier of the classifier, more than 0 and at most 10000. Default: 1.0.
+    /// Learning-rate multiplier of the classifier, more than 0 and at most 10000.
     pub head_rate_factor: f64,
     /// Random augmentation of the training exams.
     pub augment: Augment,
@@ -84,12 +80,12 @@ impl Default for Train {
             accumulate: 1,
             epochs: 37,
             select: SelectEpoch::BestValidAuc,
-            weight_average: 0.0,
+            ema_decay: 0.0,
             early_stopping: EarlyStopping::default(),
             checkpoint_minutes: 10.0,
             keep_checkpoints: KeepCheckpoints::BestAndLast,
             keep_every: 0,
-            recompute: false,
+            gradient_checkpointing: false,
             tensorboard: false,
             freeze: Vec::new(),
             head_rate_factor: 1.0,
@@ -124,8 +120,8 @@ pub enum Schedule {
 pub enum Sampling {
     /// Every exam once per epoch, in random order.
     Shuffle,
-    /// As many draws as exams, half of them (rounded down) positive: exams of the rarer class repeat
-    /// within an epoch, exams of the other class alternate between epochs.
+    /// As many draws as exams, half of them (rounded down) positive: exams of the rarer class repeat within
+    /// an epoch, each time with another augmentation; exams of the other class alternate between epochs.
     Balanced,
 }
 
@@ -147,14 +143,14 @@ pub enum SelectEpoch {
     Last,
 }
 
-/// `train.early_stopping`
+/// `[train.early_stopping]`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarlyStopping {
-    /// Patience: epochs without improvement before training stops. With `select = "best-valid-auc"`, an AUC
-    /// of 1 whose confidence interval starts above 0.95 also stops training. Default: 0, never stop early.
+    /// Epochs without improvement of the validation before training stops; 0 never stops early. With `select
+    /// = "best-valid-auc"`, an AUC of 1 whose confidence interval starts above 0.95 also stops training.
     pub patience: usize,
-    /// Number of epochs before which training never stops early, to pass the initial plateau. Default: 0.
+    /// Number of epochs before which training never stops early, to pass the initial plateau.
     pub min_epochs: usize,
 }
 
@@ -162,7 +158,7 @@ pub struct EarlyStopping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeepCheckpoints {
-    /// The selected epoch and the last two epochs.
+    /// The selected epoch and the last two epochs; within a running epoch, also its last two checkpoints.
     BestAndLast,
     /// Every epoch.
     All,
@@ -176,20 +172,20 @@ pub enum KeepCheckpoints {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
-    /// Flip left and right with probability 0.5. Default: `false`.
+    /// Flip left and right with probability 0.5.
     pub flip_width: bool,
-    /// Flip front and back with probability 0.5. Default: `false`.
+    /// Flip front and back with probability 0.5.
     pub flip_height: bool,
-    /// Flip head and feet with probability 0.5. Default: `false`.
+    /// Flip head and feet with probability 0.5.
     pub flip_depth: bool,
-    /// Largest shift along each axis, in voxels. Default: 0.
+    /// Largest shift along each axis, in voxels.
     pub shift_voxels: usize,
-    /// Largest rotation about each of the three axes, in degrees, from 0 to 180. Default: 0.0.
+    /// Largest rotation about each of the three axes, in degrees, from 0 to 180.
     pub rotate_degrees: f64,
-    /// Range of the random scale factor, `1 / (1 + scale)` to `1 + scale`, from 0 to 1. Default: 0.0.
+    /// Range of the random scale factor, `1 / (1 + scale)` to `1 + scale`, from 0 to 1.
     pub scale: f64,
-    /// Largest offset added to all voxels of an exam, in HU, from 0 to 1000. Default: 0.0.
+    /// Largest offset added to all voxels of an exam, in HU, from 0 to 1000.
     pub shift_hu: f64,
-    /// Largest standard deviation of added noise, in HU, from 0 to 1000; drawn for each exam. Default: 0.0.
+    /// Largest standard deviation of added noise, in HU, from 0 to 1000; drawn for each exam.
     pub noise_hu: f64,
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! checkpoints/epoch-010/             after epoch 10
 //! checkpoints/epoch-011-batch-0042/  in the middle of epoch 11
-//!   weights.safetensors              the network, by stable names; with `train.weight_average`, its
+//!   weights.safetensors              the network, by stable names; with `train.ema_decay`, its
 //!                                    EMA
 //!   learner.safetensors              in that case, the network itself
 //!   optimizer.bpk                    Adam's moments (Burn's record, in order)

@@ -1,4 +1,7 @@
-//! The documents name existing tests and specs, and shell scripts parse.
+//! The documents name existing tests and specs, generated references are current, and shell scripts parse.
+
+mod cli_reference;
+mod spec_reference;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,6 +10,22 @@ use walkdir::WalkDir;
 
 fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Compares a document with its generated text. With `LUNGS_UPDATE_DOCS=1`, writes the text instead.
+fn assert_is_current(path: &str, generated: &str) {
+    if std::env::var_os("LUNGS_UPDATE_DOCS").is_some() {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), generated).unwrap();
+        return;
+    }
+    let stored = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let stored = stored.unwrap_or_default();
+    let differs = stored.lines().zip(generated.lines()).position(|(old, new)| old != new);
+    assert!(
+        stored == generated,
+        "{path} is stale from line {} on; regenerate it with\n  LUNGS_UPDATE_DOCS=1 cargo test --test docs",
+        differs.map_or(stored.lines().count().min(generated.lines().count()), |index| index) + 1
+    );
 }
 
 /// Names of all functions of the workspace.
