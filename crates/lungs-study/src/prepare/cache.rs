@@ -160,8 +160,6 @@ mod tests {
     fn the_key_of_content_and_settings_never_changes() {
         let settings = Settings::default();
         let cache = Cache { folder: Path::new(""), settings: &settings };
-        let old = format!("lungs prepared 4\n{settings:?}\n{}\n", "ab".repeat(32));
-        assert_eq!(cache.key(&"ab".repeat(32)), short_hash(old.as_bytes()));
-        assert_eq!(cache.key(&"ab".repeat(32)).len(), 32);
+        assert_eq!(cache.key(&"ab".repeat(32)), "864a0bcc7b915836839b555b148a1511");
     }
 }
