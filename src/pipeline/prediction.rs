@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The prediction of one series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Folder of the series, volume file, or damaged file.
     pub path: String,
