@@ -8,14 +8,15 @@ use super::{
     report_passed_over, settings,
 };
 use burn::module::Module;
-
+use burn::tensor::Device;
 use lungs_image::images::Image;
 use lungs_net::device::{self, DeviceRequest};
+use lungs_net::model::I3d;
 use lungs_net::weights::{self, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
 use lungs_spec::spec::{Contract, Spec, load_preparation};
 use lungs_stats::Calibrator;
-use lungs_study::prepare::Status;
+use lungs_study::prepare::{Row, Status};
 use lungs_train::{self as training, Exam};
 use std::path::{Path, PathBuf};
 
@@ -169,37 +170,18 @@ pub fn predict(
         });
     }
     let spec = spec.clone();
-    let mut networks = Vec::new();
-    for Model { path, spec, loaded, calibration } in models {
-        let invalid = |reason: String| PipelineError::InvalidWeights { path: path.clone(), reason };
-        // Heatmaps need gradients, predictions do not.
-        let device =
-            if explain_options.is_some() { device.clone().autodiff() } else { device.clone() };
-        let network = loaded.config.init(0, &device).map_err(|e| invalid(e.to_string()))?;
-        let network =
-            network.with_variables(loaded.variables).map_err(|e| invalid(e.to_string()))?;
-        let map: Option<Calibrator> = calibration.and_then(|stored| stored.calibrator);
-        networks.push((spec, network, map));
-    }
+    // Heatmaps need gradients, predictions do not.
+    let model_device =
+        if explain_options.is_some() { device.clone().autodiff() } else { device.clone() };
+    let networks: Vec<ReadyModel> =
+        models.into_iter().map(|model| model.ready(&model_device)).collect::<Result<_, _>>()?;
     let ImageSet { images, excluded, passed_over } =
         images_of(&spec, paths, is_permanent.then_some(cache))?;
     report_passed_over(&passed_over, watch);
     let images: Vec<&Image> = images.iter().collect();
     let rows = prepare_images(&spec, &images, cache, watch)?;
-    let mut predictions: Vec<Prediction> = images
-        .iter()
-        .zip(&rows)
-        .map(|(image, row)| Prediction {
-            path: image.path.display().to_string(),
-            patient_id: image.patient_id.clone(),
-            exam_id: image.exam_id.clone(),
-            series_uid: image.series_uid.clone(),
-            probability: None,
-            calibrated_probability: None,
-            reason: row.exclusion().map_or(String::new(), |exclusion| exclusion.to_string()),
-            flags: row.flags.clone(),
-        })
-        .collect();
+    let mut predictions: Vec<Prediction> =
+        images.iter().zip(&rows).map(|(image, row)| unscored(image, row)).collect();
     let usable: Vec<usize> =
         (0..rows.len()).filter(|index| rows[*index].status == Status::Prepared).collect();
     let exams: Vec<Exam> = usable
@@ -212,60 +194,113 @@ pub fn predict(
             crop: cache.join(&rows[*index].cache_file),
         })
         .collect();
+    let has_gradients = explain_options.is_some();
+    let means = mean_probabilities(&networks, &exams, has_gradients, &device, watch)?;
+    for (index, (probability, calibrated)) in usable.iter().zip(means) {
+        predictions[*index].probability = probability;
+        predictions[*index].calibrated_probability = calibrated;
+    }
+    let explanations = match explain_options {
+        Some(options) => {
+            let scored: Vec<_> = usable
+                .iter()
+                .zip(&exams)
+                .map(|(index, exam)| (images[*index], exam.crop.clone(), &predictions[*index]))
+                .collect();
+            explain_scored(networks, &scored, options, &device, watch)?
+        }
+        None => vec![],
+    };
+    predictions.extend(excluded.into_iter().map(|(path, exclusion)| Prediction {
+        path,
+        reason: exclusion.to_string(),
+        ..Prediction::default()
+    }));
+    Ok((predictions, explanations))
+}
+
+/// A network on its device, with the spec of its preprocessing.
+struct ReadyModel {
+    spec: Spec,
+    network: I3d,
+    calibrator: Option<Calibrator>,
+}
+
+impl Model {
+    /// Loads the weights onto a device.
+    fn ready(self, device: &Device) -> Result<ReadyModel, PipelineError> {
+        let Self { path, spec, loaded, calibration } = self;
+        let invalid = |reason: String| PipelineError::InvalidWeights { path: path.clone(), reason };
+        let network = loaded.config.init(0, device).map_err(|e| invalid(e.to_string()))?;
+        let network =
+            network.with_variables(loaded.variables).map_err(|e| invalid(e.to_string()))?;
+        let calibrator = calibration.and_then(|stored| stored.calibrator);
+        Ok(ReadyModel { spec, network, calibrator })
+    }
+}
+
+/// The prediction of an image before it is scored, with the reason if preparation excluded it.
+fn unscored(image: &Image, row: &Row) -> Prediction {
+    Prediction {
+        path: image.path.display().to_string(),
+        patient_id: image.patient_id.clone(),
+        exam_id: image.exam_id.clone(),
+        series_uid: image.series_uid.clone(),
+        reason: row.exclusion().map_or(String::new(), |exclusion| exclusion.to_string()),
+        flags: row.flags.clone(),
+        ..Prediction::default()
+    }
+}
+
+/// The probability and the calibrated probability of each exam, averaged over the models.
+fn mean_probabilities(
+    models: &[ReadyModel],
+    exams: &[Exam],
+    has_gradients: bool,
+    device: &Device,
+    watch: &dyn Stages,
+) -> Result<Vec<(Option<f64>, Option<f64>)>, PipelineError> {
     let mut probabilities = vec![Vec::new(); exams.len()];
-    for (spec, network, map) in &networks {
+    for ReadyModel { spec, network, calibrator } in models {
         watch.validation_begins(exams.len());
-        let without_gradients = explain_options.map(|_| network.valid());
-        let network = without_gradients.as_ref().unwrap_or(network);
-        for scored in training::score(network, spec, &exams, std::slice::from_ref(&device), watch)?
-        {
-            let calibrated = map.as_ref().map(|map| map.probability(scored.log_odds()));
+        let network = if has_gradients { &network.valid() } else { network };
+        for scored in training::score(network, spec, exams, std::slice::from_ref(device), watch)? {
+            let calibrated = calibrator.as_ref().map(|map| map.probability(scored.log_odds()));
             probabilities[scored.exam].push((scored.probability(), calibrated));
         }
     }
-    for (index, probabilities) in usable.iter().zip(probabilities) {
-        let prediction = &mut predictions[*index];
-        prediction.probability = mean(probabilities.iter().map(|(plain, _)| Some(*plain)));
-        // All models must have a map: calibrated and uncalibrated probabilities are not averaged.
-        prediction.calibrated_probability =
-            mean(probabilities.iter().map(|(_, calibrated)| *calibrated));
-    }
-    let mut explanations = vec![];
-    if let Some(options) = explain_options {
-        let scored: Vec<_> = usable
-            .iter()
-            .zip(&exams)
-            .map(|(index, exam)| (images[*index], exam.crop.clone(), &predictions[*index]))
-            .collect();
-        let networks: Vec<_> = networks
-            .into_iter()
-            .map(|(spec, network, _)| (spec, network.for_inspection()))
-            .collect();
-        let models: Vec<ExplainedModel> =
-            networks.iter().map(|(spec, network)| ExplainedModel { spec, network }).collect();
-        watch.stage_begins("explanation");
-        let advance = |done| watch.stage_advances(done, scored.len());
-        explanations = explain(&models, &scored, options, &device, advance)?;
-        let failed = explanations.iter().filter(|row| !row.reason.is_empty()).count();
-        let summary = format!(
-            "{} maps and pictures in {}{}",
-            explanations.len() - failed,
-            options.folder.display(),
-            if failed > 0 { format!("; {failed} failed") } else { String::new() }
-        );
-        watch.stage_ends("explanation", &summary);
-    }
-    predictions.extend(excluded.into_iter().map(|(path, exclusion)| Prediction {
-        path,
-        patient_id: String::new(),
-        exam_id: String::new(),
-        series_uid: String::new(),
-        probability: None,
-        calibrated_probability: None,
-        reason: exclusion.to_string(),
-        flags: Vec::new(),
-    }));
-    Ok((predictions, explanations))
+    // All models must have a map: calibrated and uncalibrated probabilities are not averaged.
+    let means = probabilities.iter().map(|of_exam| {
+        let plain = mean(of_exam.iter().map(|(plain, _)| Some(*plain)));
+        (plain, mean(of_exam.iter().map(|(_, calibrated)| *calibrated)))
+    });
+    Ok(means.collect())
+}
+
+/// Computes the heatmaps of scored images.
+fn explain_scored(
+    models: Vec<ReadyModel>,
+    scored: &[(&Image, PathBuf, &Prediction)],
+    options: &ExplainOptions,
+    device: &Device,
+    watch: &dyn Stages,
+) -> Result<Vec<Explanation>, PipelineError> {
+    let networks: Vec<_> =
+        models.into_iter().map(|model| (model.spec, model.network.for_inspection())).collect();
+    let models: Vec<ExplainedModel> =
+        networks.iter().map(|(spec, network)| ExplainedModel { spec, network }).collect();
+    watch.stage_begins("explanation");
+    let advance = |done| watch.stage_advances(done, scored.len());
+    let explanations = explain(&models, scored, options, device, advance)?;
+    let failed = explanations.iter().filter(|row| !row.reason.is_empty()).count();
+    let summary = format!(
+        "{} maps and pictures in {}{}",
+        explanations.len() - failed,
+        options.folder.display(),
+        if failed > 0 { format!("; {failed} failed") } else { String::new() }
+    );
+    watch.stage_ends("explanation", &summary);
+    Ok(explanations)
 }
 
 /// The mean; `None` if a value is missing or there are no values.

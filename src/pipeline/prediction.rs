@@ -4,7 +4,7 @@ use lungs_image::codes::{Flag, joined_flags};
 use serde::{Deserialize, Serialize};
 
 /// The prediction of one series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Folder of the series, volume file, or damaged file.
     pub path: String,

@@ -1,9 +1,10 @@
-//! The documents name existing tests and specs, generated references are current, and shell scripts parse.
+//! The documents name existing tests and specs, generated references are current, shell scripts parse, and files do not
+//! import each other in circles.
 
 mod cli_reference;
 mod spec_reference;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use walkdir::WalkDir;
@@ -108,4 +109,125 @@ fn every_shipped_spec_can_be_read_and_is_named_in_the_readme() {
         count += 1;
     }
     assert!(count >= 8, "{count}");
+}
+
+/// Rust files of a crate by module path, without tests.
+fn modules(source: &Path) -> BTreeMap<Vec<String>, String> {
+    let files = WalkDir::new(source).into_iter().map(Result::unwrap);
+    let files = files.filter(|file| file.path().extension() == Some("rs".as_ref()));
+    let mut modules = BTreeMap::new();
+    for file in files {
+        let path = file.path().strip_prefix(source).unwrap().with_extension("");
+        let mut names: Vec<String> =
+            path.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+        let last = names.last().unwrap().clone();
+        if last == "main" || last == "testing" || last.ends_with("tests") {
+            continue;
+        }
+        if last == "mod" || last == "lib" {
+            names.pop();
+        }
+        let text = fs::read_to_string(file.path()).unwrap();
+        modules.insert(names, text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned());
+    }
+    modules
+}
+
+/// The paths of `use` declarations, each as its names.
+fn imports(text: &str) -> Vec<(Vec<String>, bool)> {
+    let mut paths = Vec::new();
+    let mut declaration = String::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let starts = |visibility: &str| visibility.is_empty() || visibility.starts_with("pub");
+        let is_use = line.split_once("use ").is_some_and(|(visibility, _)| starts(visibility));
+        if declaration.is_empty() && !is_use {
+            continue;
+        }
+        declaration += line;
+        if !declaration.ends_with(';') {
+            continue;
+        }
+        let complete = std::mem::take(&mut declaration);
+        let (visibility, path) = complete.trim_end_matches(';').split_once("use ").unwrap();
+        let (start, names) = match path.split_once('{') {
+            Some((start, names)) => (start, names.trim_end_matches('}')),
+            None => ("", path),
+        };
+        for name in names.split(',').filter(|name| !name.trim().is_empty()) {
+            let path = format!("{start}{}", name.trim().split(" as ").next().unwrap());
+            let names = path.split("::").map(|name| name.trim().to_owned()).collect();
+            paths.push((names, visibility.starts_with("pub")));
+        }
+    }
+    paths
+}
+
+/// The module that a path from the module `from` leads to: the longest prefix that is one, through the
+/// re-exports of others.
+fn target(
+    from: &[String],
+    path: &[String],
+    modules: &BTreeMap<Vec<String>, String>,
+    reexports: &BTreeMap<Vec<String>, Vec<String>>,
+) -> Option<Vec<String>> {
+    let mut names = from.to_vec();
+    match path[0].as_str() {
+        "crate" => names.clear(),
+        "super" | "self" => {}
+        child if modules.contains_key(&[from, &[child.to_owned()]].concat()) => {}
+        _ => return None,
+    }
+    for name in path {
+        match name.as_str() {
+            "crate" | "self" => {}
+            "super" => drop(names.pop()),
+            name => names.push(name.to_owned()),
+        }
+    }
+    for _ in 0..4 {
+        names = reexports.get(&names).cloned().unwrap_or(names);
+    }
+    while !modules.contains_key(&names) {
+        names.pop()?;
+    }
+    Some(names)
+}
+
+/// A file may use what the file of its parent module defines, also where the parent imports it.
+#[test]
+fn files_of_a_crate_do_not_import_each_other_in_circles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crates = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    for source in crates.chain([root.to_owned()]).map(|path| path.join("src")) {
+        let modules = modules(&source);
+        let mut reexports = BTreeMap::new();
+        for (module, text) in &modules {
+            for (path, is_public) in imports(text).into_iter().filter(|(_, public)| *public) {
+                let child = [&module[..], &path[..1]].concat();
+                if is_public && modules.contains_key(&child) {
+                    let name = [&module[..], &path[path.len() - 1..]].concat();
+                    reexports.insert(name, [&module[..], &path[..]].concat());
+                }
+            }
+        }
+        let mut unresolved: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+        for (module, text) in &modules {
+            let private = imports(text).into_iter().filter(|(_, is_public)| !is_public);
+            let targets =
+                private.filter_map(|(path, _)| target(module, &path, &modules, &reexports));
+            unresolved
+                .insert(module, targets.filter(|target| !module.starts_with(target)).collect());
+        }
+        // Files without unresolved imports are removed until none is left, or a circle.
+        while let Some(free) =
+            unresolved.iter().find(|(_, to)| to.is_empty()).map(|(name, _)| *name)
+        {
+            unresolved.remove(free);
+            for targets in unresolved.values_mut() {
+                targets.remove(free);
+            }
+        }
+        assert!(unresolved.is_empty(), "{}: {unresolved:#?}", source.display());
+    }
 }

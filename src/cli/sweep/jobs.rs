@@ -54,6 +54,47 @@ struct Job {
     printed: u64,
 }
 
+/// Whether runs of other processes are met for the first time.
+#[derive(Clone, Copy)]
+enum Pass {
+    First,
+    Recheck,
+}
+
+/// The runs that have not started.
+struct Queue {
+    waiting: VecDeque<usize>,
+    /// Runs of other processes, which are checked once more at the end.
+    deferred: VecDeque<usize>,
+    pass: Pass,
+}
+
+impl Queue {
+    fn new(indices: &[usize]) -> Self {
+        Self {
+            waiting: indices.iter().copied().collect(),
+            deferred: VecDeque::new(),
+            pass: Pass::First,
+        }
+    }
+
+    /// Once no run is waiting, the deferred ones are. Returns whether any run is waiting then.
+    fn recheck_deferred(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            self.pass = Pass::Recheck;
+            std::mem::swap(&mut self.waiting, &mut self.deferred);
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// The outcomes of the runs that were not started.
+    fn rest(self) -> impl Iterator<Item = (usize, RunOutcome)> {
+        let stopped = self.waiting.into_iter().map(|index| (index, RunOutcome::Stopped));
+        let elsewhere = self.deferred.into_iter();
+        stopped.chain(elsewhere.map(|index| (index, RunOutcome::RunningElsewhere)))
+    }
+}
+
 /// Distributes `cores` threads evenly over `jobs` processes, at least one thread each.
 pub(super) fn threads_per_job(cores: usize, jobs: usize) -> Vec<usize> {
     (0..jobs).map(|job| (cores / jobs + usize::from(job < cores % jobs)).max(1)).collect()
@@ -69,21 +110,12 @@ impl Jobs<'_> {
         output: &Output,
         mut on_outcome: impl FnMut(usize, &RunOutcome),
     ) -> Result<Vec<(usize, RunOutcome)>, Failure> {
-        let mut waiting: VecDeque<usize> = indices.iter().copied().collect();
-        // Runs of other processes are checked once more at the end.
-        let mut deferred: VecDeque<usize> = VecDeque::new();
-        let mut second_pass = false;
+        let mut queue = Queue::new(indices);
         let mut outcomes: Vec<(usize, RunOutcome)> = Vec::new();
         let mut slots: Vec<Option<Job>> = self.threads.iter().map(|_| None).collect();
         let mut stopping = false;
         loop {
-            for slot in &mut slots {
-                let Some(job) = slot else { continue };
-                self.print_new_lines(job, output);
-                let Some(status) = job.child.try_wait().map_err(Failure::work)? else { continue };
-                self.print_new_lines(job, output);
-                let (index, outcome) = (job.index, self.outcome(job, status));
-                *slot = None;
+            for (index, outcome) in self.take_ended(&mut slots, output)? {
                 let failure = match &outcome {
                     RunOutcome::Failed(message) => Some(message.as_str()),
                     _ => None,
@@ -97,35 +129,56 @@ impl Jobs<'_> {
             if stopping {
                 // Closing their standard input stops the processes with a checkpoint.
                 slots.iter_mut().flatten().for_each(|job| drop(job.child.stdin.take()));
+            } else {
+                self.fill(&mut slots, &mut queue, &mut outcomes)?;
             }
-            while !stopping && slots.iter().any(Option::is_none) {
-                let Some(index) = waiting.pop_front() else { break };
-                match self.status(index) {
-                    RunStatus::Finished => outcomes.push((index, RunOutcome::Finished)),
-                    RunStatus::Running if second_pass => {
-                        outcomes.push((index, RunOutcome::RunningElsewhere));
-                    }
-                    RunStatus::Running => deferred.push_back(index),
-                    _ => {
-                        let free = slots.iter().position(Option::is_none).unwrap_or_default();
-                        slots[free] = Some(self.start(index, free)?);
-                    }
-                }
-            }
-            if slots.iter().all(Option::is_none) {
-                if stopping || (waiting.is_empty() && deferred.is_empty()) {
-                    break;
-                }
-                if waiting.is_empty() {
-                    second_pass = true;
-                    std::mem::swap(&mut waiting, &mut deferred);
-                }
+            let is_idle = slots.iter().all(Option::is_none);
+            if is_idle && (stopping || !queue.recheck_deferred()) {
+                break;
             }
             std::thread::sleep(POLL_INTERVAL);
         }
-        outcomes.extend(waiting.into_iter().map(|index| (index, RunOutcome::Stopped)));
-        outcomes.extend(deferred.into_iter().map(|index| (index, RunOutcome::RunningElsewhere)));
+        outcomes.extend(queue.rest());
         Ok(outcomes)
+    }
+
+    /// Prints the output of all processes, and empties the slots of those that have ended.
+    fn take_ended(
+        &self,
+        slots: &mut [Option<Job>],
+        output: &Output,
+    ) -> Result<Vec<(usize, RunOutcome)>, Failure> {
+        let mut ended = Vec::new();
+        for slot in slots {
+            let Some(job) = slot else { continue };
+            self.print_new_lines(job, output);
+            let Some(status) = job.child.try_wait().map_err(Failure::work)? else { continue };
+            self.print_new_lines(job, output);
+            ended.push((job.index, self.outcome(job, status)));
+            *slot = None;
+        }
+        Ok(ended)
+    }
+
+    /// Starts waiting runs in the free slots.
+    fn fill(
+        &self,
+        slots: &mut [Option<Job>],
+        queue: &mut Queue,
+        outcomes: &mut Vec<(usize, RunOutcome)>,
+    ) -> Result<(), Failure> {
+        while let Some(free) = slots.iter().position(Option::is_none) {
+            let Some(index) = queue.waiting.pop_front() else { break };
+            match (self.status(index), queue.pass) {
+                (RunStatus::Finished, _) => outcomes.push((index, RunOutcome::Finished)),
+                (RunStatus::Running, Pass::First) => queue.deferred.push_back(index),
+                (RunStatus::Running, Pass::Recheck) => {
+                    outcomes.push((index, RunOutcome::RunningElsewhere));
+                }
+                _ => slots[free] = Some(self.start(index, free)?),
+            }
+        }
+        Ok(())
     }
 
     fn status(&self, index: usize) -> RunStatus {

@@ -1,8 +1,8 @@
 //! Paths of a run folder, and the search for the run of a spec.
 
+use super::clock::now_utc;
 use super::error::ResultsError;
 use super::lock::RunLock;
-use super::provenance::now_utc;
 use crate::spec::{Spec, load_resolved};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The lock of a run folder, for one process at a time.
 
 use super::ResultsError;
-use super::provenance::now_utc;
+use super::clock::now_utc;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;

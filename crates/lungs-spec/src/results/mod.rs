@@ -33,6 +33,7 @@
 //! Tables do not depend on the clock: two runs of one spec have identical tables. Times are in
 //! `provenance.json` and `timings.csv`.
 
+mod clock;
 mod error;
 mod event_file;
 mod failure;
@@ -43,11 +44,12 @@ mod provenance;
 mod tables;
 mod tensorboard;
 
+pub use clock::now_utc;
 pub use error::ResultsError;
 pub use failure::RunFailure;
 pub use folder::{RunFolder, SWEEP_FILE, Table, find_run};
 pub use lock::RunLock;
-pub use provenance::{Program, Provenance, now_utc};
+pub use provenance::{Program, Provenance};
 pub use tables::{
     ColumnRow, InputKind, InputRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv,
     write_csv,

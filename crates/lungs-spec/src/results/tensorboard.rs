@@ -13,8 +13,8 @@
 //! does not notice a new file with the same name. A repeated record has the length of the truncated one, so that
 //! the position of an open reader stays valid.
 
+use super::clock::unix_seconds;
 use super::event_file::{Event, wall_time};
-use super::provenance::unix_seconds;
 use super::tables::{MetricsRow, StepRow, read_csv};
 use super::{ResultsError, RunFolder, Table};
 use crate::spec::SplitName;
