@@ -11,7 +11,7 @@ use super::{ReportError, Summary};
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{MetricsRow, PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::{LossName, Part, Spec};
-use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, roc};
+use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, repeated_patients, roc};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -133,7 +133,8 @@ pub fn overlaid_roc(runs: &[RunFolder]) -> Result<Drawing, ReportError> {
 pub fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
     let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
     let labels: Vec<bool> = rows.iter().map(|row| row.label == 1).collect();
-    let area = auc_with_interval(&logits, &labels, LEVEL);
+    let patients = repeated_patients(rows.iter().map(|row| row.patient.as_str()));
+    let area = auc_with_interval(&logits, &labels, patients.as_deref(), LEVEL);
     let positives = labels.iter().filter(|&&label| label).count();
     NamedRoc {
         name: name.to_owned(),

@@ -1,7 +1,7 @@
 //! Metrics, plots and report of a cross-validation over all its folds.
 
 use super::draw_run::{cohort_flow, write_drawings};
-use super::headline::auc_with_interval;
+use super::headline::{auc_with_interval, plain};
 use super::plot::{
     Drawing, NamedPrecisionRecall, calibration, decision_curve, forest, precision_recall_curves,
     roc_curves, score_histogram,
@@ -10,7 +10,7 @@ use super::run_page::forest_rows;
 use super::run_report::write_report_of_folds;
 use super::{ReportError, roc_of};
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, read_csv};
-use lungs_stats::Evaluation;
+use lungs_stats::{Estimate, Evaluation, Interval};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -21,10 +21,32 @@ pub struct CrossValidation {
     pub folds: Vec<Fold>,
     /// Mean over folds of the AUC on their test exams; `None` when the AUC of a fold is undefined.
     pub mean_auc: Option<f64>,
+    /// Interval of the mean for the networks of these folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_auc_interval: Option<Interval>,
+    /// Why the mean or its interval is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_auc_reason: Option<String>,
     /// Metrics over all exams, each scored by the network that was not trained on its patient. The pooled AUC
     /// ranks scores of different networks against each other, so it is lower than the folds' mean where the
     /// networks' scores differ in scale.
     pub pooled: Evaluation,
+}
+
+/// Why the mean over folds and the pooled AUC differ.
+pub(crate) const MEAN_AND_POOLED: &str = "The fold mean compares exams that the same network scored; the \
+     pooled AUC also ranks scores of different networks against each other, so it is lower where their scales \
+     differ.";
+
+impl CrossValidation {
+    /// Mean over folds of the AUC, with its interval.
+    pub(crate) fn fold_mean(&self) -> Estimate {
+        Estimate {
+            value: self.mean_auc,
+            interval: self.mean_auc_interval,
+            reason: self.mean_auc_reason.clone(),
+        }
+    }
 }
 
 /// Summary of one fold; its run folder has all metrics.
@@ -150,7 +172,11 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
             fold.selected_epoch
         ));
     }
-    lines.push(format!("  {:<11} AUC {}", "fold mean", auc(metrics.mean_auc)));
+    let mean = match metrics.mean_auc {
+        None => auc(None),
+        Some(_) => plain(&metrics.fold_mean()),
+    };
+    lines.push(format!("  {:<11} AUC {mean}", "fold mean"));
     let pooled = &metrics.pooled;
     lines.push(format!(
         "  {:<11} AUC {}   {} exams of {} patients, {} positive",
@@ -160,6 +186,8 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
         pooled.patients,
         pooled.positives
     ));
+    lines.push(format!("  {:<11} {MEAN_AND_POOLED}", ""));
+    lines.extend(pooled.warning.iter().map(|warning| format!("  {:<11} warning: {warning}", "")));
     lines.push(format!("Metrics: {}", path.display()));
     lines.push(format!("Report:  {}", run.report_page().display()));
     Ok(lines.join("\n"))

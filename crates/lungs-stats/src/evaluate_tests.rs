@@ -133,7 +133,7 @@ fn cross_entropy_and_accuracy_equal_the_reference() {
     let labels: Vec<bool> = testing::fixture_npy_labels(path).unwrap();
     let loss = mean_cross_entropy(&z, &labels).unwrap();
     assert!((loss - reference["cross_entropy_mean"].as_f64().unwrap()).abs() < 1e-5, "{loss}");
-    let accuracy = accuracy(&z, &labels, 0.95).value.unwrap();
+    let accuracy = accuracy(&z, &labels, None, 0.95).value.unwrap();
     assert_eq!(accuracy, reference["accuracy"].as_f64().unwrap());
 }
 
