@@ -314,11 +314,7 @@ pub(super) fn cross_entropy(z: f64, label: bool) -> f64 {
 }
 
 /// All metrics of [`Calibration`], from finite log-odds and probabilities in [0, 1].
-pub(super) fn calibration(
-    logits: &[f64],
-    exams: &ExamColumns,
-    options: &Options,
-) -> Calibration {
+pub(super) fn calibration(logits: &[f64], exams: &ExamColumns, options: &Options) -> Calibration {
     let ExamColumns { probabilities, labels, .. } = *exams;
     let (bin_count, level) = (options.calibration_bins, options.level);
     let plain = |value: Option<f64>| {

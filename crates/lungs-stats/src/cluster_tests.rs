@@ -21,8 +21,11 @@ fn by_definition(scores: [&[f64]; 2], labels: &[bool], patients: &[usize]) -> f6
                 0.0
             }
         };
-        let auc = exams(true).flat_map(|p| exams(false).map(move |q| (p, q)))
-            .map(|(p, q)| psi(p, q)).sum::<f64>() / (m * n);
+        let auc = exams(true)
+            .flat_map(|p| exams(false).map(move |q| (p, q)))
+            .map(|(p, q)| psi(p, q))
+            .sum::<f64>()
+            / (m * n);
         let mut positive = BTreeMap::<usize, f64>::new();
         let mut negative = BTreeMap::<usize, f64>::new();
         for p in exams(true) {

@@ -145,7 +145,9 @@ impl ResampledMetrics {
         metric: impl Fn(&CohortMetrics) -> Option<f64>,
         is_biased: bool,
     ) -> Estimate {
-        let Some(value) = metric(&self.sample) else { return Estimate::undefined("one class only") };
+        let Some(value) = metric(&self.sample) else {
+            return Estimate::undefined("one class only");
+        };
         let values: Vec<f64> = self.replicates.iter().filter_map(metric).collect();
         let interval = if is_biased && values.iter().any(|replicate| *replicate != value) {
             bias_corrected_interval(&values, value, self.level)
@@ -156,7 +158,8 @@ impl ResampledMetrics {
         let contains =
             |interval: &Interval| interval.low - 1e-12 <= value && value <= interval.high + 1e-12;
         let interval = interval.filter(contains);
-        let excluded = || "no interval: that over resampled patients excludes the estimate".to_owned();
+        let excluded =
+            || "no interval: that over resampled patients excludes the estimate".to_owned();
         let reason = match interval {
             None if values.len() > 1 => Some(excluded()),
             _ => self.reason.clone(),

@@ -9,9 +9,7 @@
 use proptest::prelude::*;
 
 use super::super::testing::{labelled_scores, normal_draws};
-use super::super::{
-    Method, auc_with_interval, delong_plain_interval, paired_aucs,
-};
+use super::super::{Method, auc_with_interval, delong_plain_interval, paired_aucs};
 use super::*;
 
 #[rustfmt::skip]

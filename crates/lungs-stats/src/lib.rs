@@ -35,10 +35,12 @@
 mod auc_interval;
 mod bootstrap;
 mod calibration;
+mod cautions;
 mod cluster;
 mod curves;
 mod decision;
 mod delong;
+mod evaluation;
 mod interval;
 mod multiple;
 mod normal;
@@ -57,22 +59,24 @@ mod sweep;
 mod testing;
 mod weighted;
 
+use cautions::{FEW_EXAMS, few_of_a_class, notes, unusable_reason};
 use curves::{ExamColumns, ResampledMetrics};
+use evaluation::{not_computed, withdraw_all};
 use recalibrate::calibrated_metrics;
-use serde::{Deserialize, Serialize};
 
 pub use auc_interval::{
     auc_with_interval, delong_logit_interval, delong_plain_interval, newcombe_interval,
 };
 pub use bootstrap::bootstrap_auc;
 pub use calibration::{
-    Calibration, ReliabilityBin, brier, calibration_in_the_large, debiased_calibration_error, equal_count_bins,
-    expected_calibration_error, recalibration, reliability_bins,
+    Calibration, ReliabilityBin, brier, calibration_in_the_large, debiased_calibration_error,
+    equal_count_bins, expected_calibration_error, recalibration, reliability_bins,
 };
+pub use cluster::{patient_indices, repeated_patients};
 pub use curves::{BandPoint, Curves, PartialAuc, PrecisionBandPoint};
 pub use decision::DecisionPoint;
-pub use cluster::{patient_indices, repeated_patients};
 pub use delong::{Delong, delong};
+pub use evaluation::{AucMetrics, Evaluation};
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
 pub use multiple::holm;
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
@@ -83,7 +87,7 @@ pub use predictive::AtPrevalence;
 pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
 pub use resampling::{Resampling, bias_corrected_interval, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
-pub use strata::mean_auc_of_folds;
+pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Grouping, Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use weighted::WeightedMetrics;
 
@@ -158,78 +162,6 @@ impl Default for Options {
             calibrated: None,
         }
     }
-}
-
-/// All metrics of one set of predictions, as stored in `evaluation.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Number of exams.
-    pub exams: usize,
-    /// Number of patients.
-    pub patients: usize,
-    /// Positive exams.
-    pub positives: usize,
-    /// Negative exams.
-    pub negatives: usize,
-    /// AUC with its intervals.
-    pub auc: AucMetrics,
-    /// Partial AUC where specificity is at least 0.9.
-    #[serde(default)]
-    pub partial_auc: PartialAuc,
-    /// Average precision; its chance level is the prevalence, `positives / exams`.
-    #[serde(default = "not_computed")]
-    pub average_precision: Estimate,
-    /// Mean over exams of `−log p(label)`.
-    pub cross_entropy: Estimate,
-    /// Accuracy at a probability of one half (exactly one half counts as negative).
-    pub accuracy: Proportion,
-    /// Calibration of the probabilities.
-    pub calibration: Calibration,
-    /// Calibration before and after a calibrator that was fitted on another split; `None` without
-    /// [`Options::calibrated`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recalibrated: Option<RecalibrationMetrics>,
-    /// Sensitivity, specificity and predictive values at chosen thresholds.
-    pub operating_points: Vec<OperatingPoint>,
-    /// Metrics by subgroup, one entry for each of [`Options::groupings`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub subgroups: Vec<Subgroups>,
-    /// Metrics of the population that [`Options::weights`] represent; `None` without weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weighted: Option<WeightedMetrics>,
-    /// A warning beside the headline: fewer than ten exams (or patients) of a class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-    /// Remarks about the intervals.
-    pub notes: Vec<String>,
-}
-
-/// The AUC with intervals by three methods.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AucMetrics {
-    /// Area under the ROC curve, ties counting one half.
-    pub value: Option<f64>,
-    /// The interval to report: on the logit scale with DeLong's or Obuchowski's variance, or a score interval
-    /// where few exams of a class, or few that are ranked wrongly, make that too short.
-    pub interval: Option<Interval>,
-    /// AUC ± z·SE, for comparison with other software.
-    pub plain_interval: Option<Interval>,
-    /// Percentile interval over patients resampled with replacement.
-    pub bootstrap_interval: Option<Interval>,
-    /// Replicates of the bootstrap interval, without those with a missing class.
-    pub bootstrap_replicates: usize,
-    /// Why there is no bootstrap interval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bootstrap_reason: Option<String>,
-    /// DeLong's standard error, or Obuchowski's where patients have several exams.
-    pub standard_error: Option<f64>,
-    /// Why the value or the interval is missing.
-    pub reason: Option<String>,
-}
-
-/// Default of a metric that is missing in files of older versions.
-fn not_computed() -> Estimate {
-    Estimate::undefined("not computed")
 }
 
 /// All metrics of `exams`. The order of the exams changes a metric by rounding at most.
@@ -393,89 +325,6 @@ fn auc_metrics(
         standard_error: variance.map(f64::sqrt),
         reason: headline.reason,
     }
-}
-
-/// Exams (or patients) of a class below which an evaluation carries a warning.
-const FEW_EXAMS: usize = 10;
-
-/// "3 positive exams, fewer than 10", where a class has some, but few.
-fn few_of_a_class(labels: &[bool], patients: Option<&[usize]>) -> Option<String> {
-    let exams = cluster::class_counts(labels, None);
-    let units = cluster::class_counts(labels, patients);
-    let (count, class) = [1, 0].map(|class| (units[class], class)).into_iter().min()?;
-    let name = ["negative", "positive"][class];
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    (count > 0 && count < FEW_EXAMS && units.iter().all(|&count| count > 0)).then(|| {
-        if exams[class] == count {
-            format!("{count} {name} exam{}, fewer than {FEW_EXAMS}", plural(count))
-        } else {
-            format!(
-                "{count} patient{} with {} {name} exams, fewer than {FEW_EXAMS}",
-                plural(count),
-                exams[class]
-            )
-        }
-    })
-}
-
-fn notes(exams: usize, patients: usize) -> Vec<String> {
-    let mut notes = Vec::new();
-    if patients < exams {
-        notes.push(format!(
-            "{exams} exams of {patients} patients: intervals and tests of the AUC and of shares allow for \
-             the exams of one patient being alike (Obuchowski 1997; Rao & Scott 1992), and the bootstrap \
-             resamples patients; the intervals of calibration slope and intercept and of reliability bins \
-             do not, and may be too narrow"
-        ));
-    }
-    notes
-}
-
-/// A description of the first unusable prediction, as a diverged network gives; `None` if all are usable.
-fn unusable_reason(exams: &[ScoredExam]) -> Option<String> {
-    let unusable =
-        |exam: &&ScoredExam| !exam.logit.is_finite() || !(0.0..=1.0).contains(&exam.probability);
-    let first = exams.iter().find(unusable)?;
-    Some(format!(
-        "{} of {} predictions are unusable, first exam {}: logit {}, probability {}",
-        exams.iter().filter(unusable).count(),
-        exams.len(),
-        first.exam_id,
-        first.logit,
-        first.probability
-    ))
-}
-
-/// Replaces every metric by the reason; the counts stay.
-fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
-    let undefined = || Estimate::undefined(reason);
-    evaluation.auc = AucMetrics {
-        value: None,
-        interval: None,
-        plain_interval: None,
-        bootstrap_interval: None,
-        bootstrap_replicates: 0,
-        bootstrap_reason: None,
-        standard_error: None,
-        reason: Some(reason.to_owned()),
-    };
-    evaluation.partial_auc = PartialAuc::undefined(reason);
-    evaluation.average_precision = undefined();
-    evaluation.cross_entropy = undefined();
-    evaluation.accuracy = Proportion::undefined(reason);
-    evaluation.calibration = Calibration {
-        brier: undefined(),
-        brier_of_prevalence: undefined(),
-        expected_calibration_error: undefined(),
-        expected_calibration_error_debiased: undefined(),
-        slope: undefined(),
-        intercept: undefined(),
-        in_the_large: undefined(),
-        bins: Vec::new(),
-        equal_count_bins: Vec::new(),
-    };
-    evaluation.operating_points =
-        options.rules.iter().map(|&rule| OperatingPoint::undefined(rule, reason)).collect();
 }
 
 #[cfg(test)]

@@ -90,12 +90,11 @@ pub fn mean_auc_of_folds(folds: &[FoldExams], level: f64) -> Estimate {
     };
     let count = strata.len() as f64;
     let mean = strata.iter().map(|fold| fold.auc).sum::<f64>() / count;
-    let variance = pooled_variances(&strata)
-        .map(|variances| variances.iter().sum::<f64>() / (count * count));
+    let variance =
+        pooled_variances(&strata).map(|variances| variances.iter().sum::<f64>() / (count * count));
     let null_variance = |theta: f64| {
-        let variance = |fold: &Stratum| {
-            newcombe_variance(theta, fold.effective[1], fold.effective[0])
-        };
+        let variance =
+            |fold: &Stratum| newcombe_variance(theta, fold.effective[1], fold.effective[0]);
         strata.iter().map(variance).sum::<f64>() / (count * count)
     };
     let size = |class: usize| strata.iter().map(|fold| fold.effective[class]).sum::<f64>();

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::brier;
 use super::auc_interval::auc_with_interval;
+use super::calibration::brier;
 use super::cluster::{class_counts, patient_indices, repeated_patients};
 use super::delong::delong;
 use super::interval::{Estimate, Proportion};

@@ -41,7 +41,12 @@ pub fn separation(auc: f64) -> f64 {
 }
 
 /// Scores and labels of `positives` and `negatives` independent exams.
-pub fn exams(draws: &mut Draws, positives: usize, negatives: usize, auc: f64) -> (Vec<f64>, Vec<bool>) {
+pub fn exams(
+    draws: &mut Draws,
+    positives: usize,
+    negatives: usize,
+    auc: f64,
+) -> (Vec<f64>, Vec<bool>) {
     let shift = separation(auc);
     let labels: Vec<bool> = (0..positives + negatives).map(|exam| exam < positives).collect();
     let score = |label: &bool| draws.normal() + if *label { shift } else { 0.0 };

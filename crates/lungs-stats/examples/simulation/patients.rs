@@ -28,16 +28,14 @@ fn cohort(draws: &mut Draws, auc: f64, correlation: f64, of_patients: bool) -> C
         let shared = [draws.normal(), draws.normal(), draws.normal()];
         let label_of_patient = draws.uniform() < PREVALENCE;
         for exam in 0..count {
-            let label =
-                if of_patients { label_of_patient } else { draws.uniform() < PREVALENCE };
+            let label = if of_patients { label_of_patient } else { draws.uniform() < PREVALENCE };
             let part = |draws: &mut Draws, shared: f64| {
                 correlation.sqrt() * shared + (1.0 - correlation).sqrt() * draws.normal()
             };
             let common = part(draws, shared[0]);
             let centre = if label { shift } else { 0.0 };
-            let [logit, other] = [1, 2].map(|model| {
-                centre + (common + part(draws, shared[model])) / 2f64.sqrt()
-            });
+            let [logit, other] =
+                [1, 2].map(|model| centre + (common + part(draws, shared[model])) / 2f64.sqrt());
             cohort.other.push(other);
             cohort.sites.push(Some(patient % SITES));
             cohort.exams.push(ScoredExam {
@@ -97,8 +95,8 @@ fn judge(cohort: &Cohort, auc: f64) -> [bool; 8] {
     let evaluation = evaluate(&cohort.exams, &options);
     let share = 1.0 - 0.5 * libm::erfc(threshold / 2f64.sqrt());
     let positive = PREVALENCE * share / (PREVALENCE * share + (1.0 - PREVALENCE) * (1.0 - share));
-    let negative = (1.0 - PREVALENCE) * share
-        / ((1.0 - PREVALENCE) * share + PREVALENCE * (1.0 - share));
+    let negative =
+        (1.0 - PREVALENCE) * share / ((1.0 - PREVALENCE) * share + PREVALENCE * (1.0 - share));
     let contains = |interval: Option<lungs_stats::Interval>, truth: f64| {
         interval.is_some_and(|interval| interval.low <= truth && truth <= interval.high)
     };

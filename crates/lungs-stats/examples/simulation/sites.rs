@@ -18,8 +18,7 @@ pub fn print(replicates: usize) {
     for (size, positives, sites) in COHORTS {
         let cells = AUCS.map(|auc| {
             let p_value = |replicate: usize| p_value(size, positives, sites, auc, replicate);
-            let p_values: Vec<Option<f64>> =
-                (0..replicates).into_par_iter().map(p_value).collect();
+            let p_values: Vec<Option<f64>> = (0..replicates).into_par_iter().map(p_value).collect();
             let rejected = share(p_values.iter().map(|p| p.is_some_and(|p| p < 0.05)));
             format!("{rejected:.3} ({:.2})", share(p_values.iter().map(Option::is_some)))
         });
