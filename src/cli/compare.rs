@@ -114,7 +114,9 @@ fn comparison_table(comparison: &Comparison) -> String {
         tests.join("\n")
     };
     let caution = comparison.caution().map_or(String::new(), |caution| format!("\n{caution}"));
-    format!("{text}\n\n{tests}{caution}")
+    let warnings: String =
+        comparison.warnings.iter().map(|warning| format!("\nWarning: {warning}.")).collect();
+    format!("{text}\n\n{tests}{warnings}{caution}")
 }
 
 fn group_table(comparison: &Comparison) -> String {

@@ -7,7 +7,7 @@ use super::{PipelineError, cache_folder};
 use lungs_report::{self as report, CrossValidation, Fold, PooledRow};
 use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
-use lungs_stats::CalibratedProbabilities;
+use lungs_stats::{CalibratedProbabilities, mean_auc_of_folds, repeated_patients};
 
 /// Pools the test predictions of finished folds, and writes them with their metrics and plots.
 pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), PipelineError> {
@@ -15,6 +15,7 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     let mut fold_numbers = Vec::new();
     let mut fold_summaries = Vec::new();
     let mut calibrated = Vec::new();
+    let mut fold_exams = Vec::new();
     for (index, fold) in folds.iter().enumerate() {
         let summary = report::summary(fold)?;
         let rows: Vec<PredictionRow> =
@@ -30,6 +31,9 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
         if let Some(calibration) = StoredCalibration::read(fold)? {
             calibrated.extend(rows.iter().filter_map(|row| calibration.probability(row.logit)));
         }
+        let patients = repeated_patients(rows.iter().map(|row| row.patient_id.as_str()));
+        let (logits, labels) = rows.iter().map(|row| (row.logit, row.label)).unzip();
+        fold_exams.push((logits, labels, patients));
         fold_numbers.extend(rows.iter().map(|_| index + 1));
         predictions.extend(rows);
     }
@@ -52,7 +56,10 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     let (pooled, curves) = compute_metrics(predictions, &options);
     write_curves(&curves, |name| run.pooled_curve(name))?;
     let aucs: Option<Vec<f64>> = fold_summaries.iter().map(|fold| fold.auc).collect();
+    let mean = mean_auc_of_folds(&fold_exams, options.level);
     let cross_validation = CrossValidation {
+        mean_auc_interval: mean.interval,
+        mean_auc_reason: mean.reason,
         mean_auc: aucs.map(|aucs| aucs.iter().sum::<f64>() / aucs.len() as f64),
         folds: fold_summaries,
         pooled,

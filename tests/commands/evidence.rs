@@ -215,7 +215,8 @@ fn a_comparison_is_also_a_page_and_a_table() {
         assert!(done.stdout.contains(words), "{words}: {}", done.stdout);
     }
     let page = fs::read_to_string(place.path("comparison.html")).unwrap();
-    assert!(page.contains("DeLong&#39;s paired test") || page.contains("DeLong's paired test"));
+    // The validation split has fewer than twenty exams of a class.
+    assert!(page.contains("permutation test"), "{page}");
     assert_eq!(page.matches("<svg").count(), 3);
     assert!(!page.contains("src=") && !page.contains("<script"), "no external content");
     let again = place.lungs(&[&["compare"], &runs[..], &files].concat());

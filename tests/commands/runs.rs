@@ -176,7 +176,8 @@ fn focal_and_cross_entropy_runs_compare() {
         .collect();
     settings().bind(|| insta::assert_snapshot!("compare-keys", keys.join("\n")));
     assert!(compare.stdout.contains("valid AUC"), "{}", compare.stdout);
-    assert!(compare.stdout.contains("DeLong's paired test"), "{}", compare.stdout);
+    // The validation split has fewer than twenty exams of a class.
+    assert!(compare.stdout.contains("permutation test"), "{}", compare.stdout);
     assert!(workspace.path("results/comparison/roc.svg").is_file());
     assert!(workspace.path("results/comparison/roc.png").is_file());
 

@@ -12,7 +12,7 @@ use super::run_report::write_report;
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{MetricsRow, PredictionRow, RunFolder, Table, read_csv};
 use lungs_spec::spec::{LossName, Spec, SplitName};
-use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, roc};
+use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, repeated_patients, roc};
 use lungs_study::cohort::read_cohort;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -99,7 +99,8 @@ pub(super) fn cohort_flow(
 pub(crate) fn roc_of(name: &str, rows: &[PredictionRow]) -> NamedRoc {
     let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
     let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
-    let area = auc_with_interval(&logits, &labels, LEVEL);
+    let patients = repeated_patients(rows.iter().map(|row| row.patient_id.as_str()));
+    let area = auc_with_interval(&logits, &labels, patients.as_deref(), LEVEL);
     let positives = labels.iter().filter(|&&label| label).count();
     NamedRoc {
         name: name.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, label};
-use lungs_stats::Evaluation;
+use lungs_stats::{Estimate, Evaluation, Interval};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,10 +25,32 @@ pub struct CrossValidation {
     pub folds: Vec<Fold>,
     /// Mean over folds of the AUC on their test exams; `None` when the AUC of a fold is undefined.
     pub mean_auc: Option<f64>,
+    /// Interval of the mean for the networks of these folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_auc_interval: Option<Interval>,
+    /// Why the mean or its interval is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_auc_reason: Option<String>,
     /// Metrics over all exams, each scored by the network that was not trained on its patient. The pooled AUC
     /// ranks scores of different networks against each other, so it is lower than the folds' mean where the
     /// networks' scores differ in scale.
     pub pooled: Evaluation,
+}
+
+/// Why the mean over folds and the pooled AUC differ.
+pub(crate) const MEAN_AND_POOLED: &str = "The fold mean compares exams that the same network scored; the \
+     pooled AUC also ranks scores of different networks against each other, so it is lower where their scales \
+     differ.";
+
+impl CrossValidation {
+    /// Mean over folds of the AUC, with its interval.
+    pub(crate) fn fold_mean(&self) -> Estimate {
+        Estimate {
+            value: self.mean_auc,
+            interval: self.mean_auc_interval,
+            reason: self.mean_auc_reason.clone(),
+        }
+    }
 }
 
 /// Summary of one fold; its run folder has all metrics.

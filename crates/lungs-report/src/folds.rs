@@ -2,8 +2,8 @@
 
 use super::ReportError;
 use super::draw_run::{cohort_flow, roc_of, write_drawings};
-use super::evaluated::cross_validation;
-use super::headline::auc_with_interval;
+use super::evaluated::{MEAN_AND_POOLED, cross_validation};
+use super::headline::{auc_with_interval, plain};
 use super::plot::{
     Drawing, NamedPrecisionRecall, calibration, decision_curve, forest, precision_recall_curves,
     roc_curves, score_histogram,
@@ -78,7 +78,11 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
             fold.selected_epoch
         ));
     }
-    lines.push(format!("  {:<11} AUC {}", "fold mean", auc(metrics.mean_auc)));
+    let mean = match metrics.mean_auc {
+        None => auc(None),
+        Some(_) => plain(&metrics.fold_mean()),
+    };
+    lines.push(format!("  {:<11} AUC {mean}", "fold mean"));
     let pooled = &metrics.pooled;
     lines.push(format!(
         "  {:<11} AUC {}   {} exams of {} patients, {} positive",
@@ -88,6 +92,8 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
         pooled.patients,
         pooled.positives
     ));
+    lines.push(format!("  {:<11} {MEAN_AND_POOLED}", ""));
+    lines.extend(pooled.warning.iter().map(|warning| format!("  {:<11} warning: {warning}", "")));
     lines.push(format!("Metrics: {}", path.display()));
     lines.push(format!("Report:  {}", run.report_page().display()));
     Ok(lines.join("\n"))

@@ -18,6 +18,9 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             evaluation.patients,
             evaluation.positives
         ));
+        if let Some(warning) = &evaluation.warning {
+            lines.push(format!("  {:<11} warning: {warning}", ""));
+        }
         if let Some(point) = evaluation.operating_points.first() {
             let format_share = |share: &lungs_stats::Proportion| {
                 with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
@@ -84,7 +87,8 @@ pub(super) fn auc_with_interval(evaluation: &Evaluation) -> String {
     with_interval(auc.value, auc.interval.as_ref(), auc.reason.as_deref())
 }
 
-fn plain(estimate: &Estimate) -> String {
+/// `0.943 (95 % CI 0.912–0.965)`, or the reason why the metric is undefined.
+pub(super) fn plain(estimate: &Estimate) -> String {
     with_interval(estimate.value, estimate.interval.as_ref(), estimate.reason.as_deref())
 }
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Options;
+use super::curves::ExamColumns;
 use super::interval::{Estimate, Interval, Method, Proportion};
-use super::normal::critical_value;
+use super::normal::{cdf, critical_value};
 
 /// One bin of the reliability diagram: the exams whose probability lies in `[low, high)`; the last
 /// bin includes 1.
@@ -29,6 +31,9 @@ pub struct Calibration {
     /// Expected calibration error over `bins`: the mean of |mean probability − observed share|
     /// weighted by the bins' numbers of exams.
     pub expected_calibration_error: Estimate,
+    /// Expected calibration error without the share that chance alone gives to bins of few exams.
+    #[serde(default = "super::not_computed")]
+    pub expected_calibration_error_debiased: Estimate,
     /// Slope b of the logistic recalibration `logit P(y=1) = a + b·z`; 1 is ideal, below 1 means
     /// that predictions are too extreme.
     pub slope: Estimate,
@@ -141,6 +146,33 @@ pub fn expected_calibration_error(bins: &[ReliabilityBin]) -> Option<f64> {
     };
     (total > 0).then(|| bins.iter().filter_map(gap).sum::<f64>() / total as f64)
 }
+
+/// The expected calibration error without its bias; `None` without exams, at least 0.
+///
+/// Chance moves the observed share of a bin of `n` exams by `σ = √(p(1−p)/n)`, where `p` is its mean probability,
+/// so that the expected gap is above 0 even for perfect probabilities. Each bin's gap `g` is reduced by the
+/// excess `E|N(g, σ²)| − g` (Kumar, Liang & Ma 2019).
+pub fn debiased_calibration_error(bins: &[ReliabilityBin]) -> Option<f64> {
+    let total: usize = bins.iter().map(|bin| bin.observed.total).sum();
+    let gap = |bin: &ReliabilityBin| {
+        let (p, exams) = (bin.mean_probability?, bin.observed.total as f64);
+        let gap = (p - bin.observed.value?).abs();
+        let sigma = (p * (1.0 - p) / exams).max(0.0).sqrt();
+        let excess = if sigma > 0.0 {
+            let ratio = gap / sigma;
+            let density = (-0.5 * ratio * ratio).exp() * std::f64::consts::FRAC_2_PI.sqrt();
+            sigma * density - 2.0 * gap * cdf(-ratio)
+        } else {
+            0.0
+        };
+        Some((gap - excess) * exams)
+    };
+    (total > 0).then(|| (bins.iter().filter_map(gap).sum::<f64>() / total as f64).max(0.0))
+}
+
+/// Why the expected calibration error has no interval.
+const NO_INTERVAL: &str = "no interval: the error of resampled exams is larger than that of the exams \
+                           themselves, so their percentiles do not cover it";
 
 /// Logistic recalibration (Cox 1958): slope and intercept of `logit P(y=1) = a + b·z`, with Wald
 /// intervals; or the reason why the maximum likelihood estimate does not exist.
@@ -282,13 +314,9 @@ pub(super) fn cross_entropy(z: f64, label: bool) -> f64 {
 }
 
 /// All metrics of [`Calibration`], from finite log-odds and probabilities in [0, 1].
-pub(super) fn calibration(
-    logits: &[f64],
-    probabilities: &[f64],
-    labels: &[bool],
-    bin_count: usize,
-    level: f64,
-) -> Calibration {
+pub(super) fn calibration(logits: &[f64], exams: &ExamColumns, options: &Options) -> Calibration {
+    let ExamColumns { probabilities, labels, .. } = *exams;
+    let (bin_count, level) = (options.calibration_bins, options.level);
     let plain = |value: Option<f64>| {
         value.map_or_else(|| Estimate::undefined("there are no exams"), Estimate::plain)
     };
@@ -300,7 +328,13 @@ pub(super) fn calibration(
     Calibration {
         brier: plain(brier(probabilities, labels)),
         brier_of_prevalence: plain((!labels.is_empty()).then_some(prevalence * (1.0 - prevalence))),
-        expected_calibration_error: plain(expected_calibration_error(&bins)),
+        expected_calibration_error: Estimate {
+            reason: Some(
+                if labels.is_empty() { "there are no exams" } else { NO_INTERVAL }.to_owned(),
+            ),
+            ..plain(expected_calibration_error(&bins))
+        },
+        expected_calibration_error_debiased: plain(debiased_calibration_error(&bins)),
         slope,
         intercept,
         in_the_large: calibration_in_the_large(logits, labels, level)

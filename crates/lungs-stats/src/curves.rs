@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::decision::{DecisionPoint, THRESHOLDS, treat_all};
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
-use super::resampling::{Resampling, percentile_interval};
+use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
 use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
-use super::{Calibration, Evaluation, Options};
+use super::{Calibration, Evaluation, Options, few_of_a_class};
 
 /// Specificities of the partial area under the ROC curve: the range that matters for screening.
 const PARTIAL_SPECIFICITY: (f64, f64) = (0.9, 1.0);
@@ -91,6 +91,8 @@ pub(super) struct ResampledMetrics {
     sample: CohortMetrics,
     replicates: Vec<CohortMetrics>,
     level: f64,
+    /// Why there are no replicates, where the exams do not allow them.
+    reason: Option<String>,
 }
 
 impl ResampledMetrics {
@@ -112,12 +114,21 @@ impl ResampledMetrics {
         let ranked = RankedExams::new(logits, probabilities, labels, patients, weights, settings);
         let count = patients.iter().max().map_or(0, |&last| last + 1);
         let resampling = Resampling::new(labels, patients, options.seed);
+        let reason = few_of_a_class(labels, Some(patients)).map(|few| {
+            format!("no bootstrap interval: {few}, too few for its coverage to be near its level")
+        });
+        let replicates = if reason.is_none() { options.bootstrap_replicates } else { 0 };
         Self {
             sample: ranked.metrics(&vec![1; count]),
-            replicates: resampling
-                .replicates(options.bootstrap_replicates, |counts| ranked.metrics(counts)),
+            replicates: resampling.replicates(replicates, |counts| ranked.metrics(counts)),
             level: options.level,
+            reason: reason.filter(|_| options.bootstrap_replicates > 0),
         }
+    }
+
+    /// Why there are no bootstrap intervals; `None` when there are, or when none were asked for.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// AUCs of the replicates that have both classes.
@@ -131,21 +142,50 @@ impl ResampledMetrics {
         percentile_interval(&values, self.level)
     }
 
-    /// A metric of the sample with its interval over the replicates.
+    /// A metric of the sample with its interval over the replicates. The interval is corrected for bias where
+    /// the metric of resampled exams is biased.
+    fn estimate_with(
+        &self,
+        metric: impl Fn(&CohortMetrics) -> Option<f64>,
+        is_biased: bool,
+    ) -> Estimate {
+        let Some(value) = metric(&self.sample) else {
+            return Estimate::undefined("one class only");
+        };
+        let values: Vec<f64> = self.replicates.iter().filter_map(metric).collect();
+        let interval = if is_biased && values.iter().any(|replicate| *replicate != value) {
+            bias_corrected_interval(&values, value, self.level)
+        } else {
+            percentile_interval(&values, self.level)
+        };
+        // Rounding may move the ends of an interval without width past the estimate.
+        let contains =
+            |interval: &Interval| interval.low - 1e-12 <= value && value <= interval.high + 1e-12;
+        let interval = interval.filter(contains);
+        let excluded =
+            || "no interval: that over resampled patients excludes the estimate".to_owned();
+        let reason = match interval {
+            None if values.len() > 1 => Some(excluded()),
+            _ => self.reason.clone(),
+        };
+        Estimate { value: Some(value), interval, reason }
+    }
+
+    /// A metric of the sample with its percentile interval over the replicates.
     pub(crate) fn estimate(&self, metric: impl Fn(&CohortMetrics) -> Option<f64>) -> Estimate {
-        match metric(&self.sample) {
-            Some(value) => {
-                Estimate { value: Some(value), interval: self.interval(metric), reason: None }
-            }
-            None => Estimate::undefined("one class only"),
-        }
+        self.estimate_with(metric, false)
+    }
+
+    /// Average precision; that of resampled exams is too high, because repeated exams are ties.
+    pub(crate) fn average_precision(&self) -> Estimate {
+        self.estimate_with(|metrics| metrics.average_precision, true)
     }
 
     /// Sets average precision and partial AUC in `evaluation`, and the intervals of means over exams.
     pub(crate) fn complete(&self, evaluation: &mut Evaluation) {
         evaluation.average_precision = match evaluation.positives {
             0 => Estimate::undefined("there are no positive exams"),
-            _ => self.estimate(|metrics| metrics.average_precision),
+            _ => self.average_precision(),
         };
         let (low, high) = PARTIAL_SPECIFICITY;
         let width = high - low;
@@ -157,15 +197,13 @@ impl ResampledMetrics {
             area: self.estimate(|metrics| metrics.partial_auc),
             standardised: self.estimate(|metrics| metrics.partial_auc.map(scale)),
         };
-        evaluation.cross_entropy.interval = self.interval(|metrics| Some(metrics.cross_entropy));
+        evaluation.cross_entropy = self.estimate(|metrics| Some(metrics.cross_entropy));
         self.complete_calibration(&mut evaluation.calibration);
     }
 
-    /// Sets the intervals of the calibration metrics that are means over exams.
+    /// Sets the Brier score, the calibration metric that is a mean over exams, with its interval.
     pub(crate) fn complete_calibration(&self, calibration: &mut Calibration) {
-        calibration.brier.interval = self.interval(|metrics| Some(metrics.brier));
-        calibration.expected_calibration_error.interval =
-            self.interval(|metrics| Some(metrics.calibration_error));
+        calibration.brier = self.estimate(|metrics| Some(metrics.brier));
     }
 
     /// The points of all curves; bands need replicates.
@@ -177,8 +215,8 @@ impl ResampledMetrics {
             Some(BandPoint {
                 false_positive_rate: rate_of(index),
                 true_positive_rate: height,
-                low: interval.low,
-                high: interval.high,
+                low: interval.low.min(height),
+                high: interval.high.max(height),
             })
         });
         let precision =
@@ -188,8 +226,8 @@ impl ResampledMetrics {
                 Some(PrecisionBandPoint {
                     recall: recall_of(index),
                     precision: height,
-                    low: interval.low,
-                    high: interval.high,
+                    low: interval.low.min(height),
+                    high: interval.high.max(height),
                 })
             });
         let benefits = THRESHOLDS.zip(&self.sample.net_benefit).enumerate();
@@ -198,8 +236,8 @@ impl ResampledMetrics {
             DecisionPoint {
                 threshold,
                 net_benefit,
-                low: interval.map(|interval| interval.low),
-                high: interval.map(|interval| interval.high),
+                low: interval.map(|interval| interval.low.min(net_benefit)),
+                high: interval.map(|interval| interval.high.max(net_benefit)),
                 treat_all: treat_all(threshold, prevalence),
             }
         });

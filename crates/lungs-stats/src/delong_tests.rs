@@ -9,6 +9,7 @@
 use proptest::prelude::*;
 
 use super::super::testing::{labelled_scores, normal_draws};
+use super::super::{Method, auc_with_interval, delong_plain_interval, paired_aucs};
 use super::*;
 
 #[rustfmt::skip]
@@ -44,14 +45,14 @@ fn one_auc_agrees_with_proc() {
         (&WFNS, 0.823678861789, 0.00146991470882, 0.748534887819, 0.898822835758),
     ] {
         let (scores, labels) = asah(ranks);
-        let estimate = delong(&scores, &labels).unwrap();
+        let estimate = delong(&scores, &labels, None).unwrap();
         assert_close(estimate.auc, auc);
         assert_close(estimate.variance.unwrap(), variance);
         let interval = delong_plain_interval(estimate.auc, variance, 0.95);
         assert_close(interval.low, low);
         assert_close(interval.high, high);
         // The reported interval is shifted away from 1 and contains the same estimate.
-        let reported = auc_with_interval(&scores, &labels, 0.95).interval.unwrap();
+        let reported = auc_with_interval(&scores, &labels, None, 0.95).interval.unwrap();
         assert!(reported.low < auc && auc < reported.high && reported.high < high);
     }
 }
@@ -64,7 +65,7 @@ fn paired_test_agrees_with_proc() {
         (&WFNS, &NDKA, 2.79777591869, 0.00514557970691, 0.063401170934, 0.360040563483),
     ] {
         let ((a, labels), (b, _)) = (asah(a), asah(b));
-        let paired = delong_paired(&a, &b, &labels, 0.95).unwrap();
+        let paired = paired_aucs([&a, &b], &labels, None, 0.95, 37).unwrap();
         assert_close(paired.statistic.unwrap(), statistic);
         assert_close(paired.p_value.unwrap(), p_value);
         assert_close(paired.interval.unwrap().low, low);
@@ -75,7 +76,7 @@ fn paired_test_agrees_with_proc() {
 #[test]
 fn the_test_of_a_model_against_itself_is_undefined() {
     let (scores, labels) = asah(&S100B);
-    let paired = delong_paired(&scores, &scores, &labels, 0.95).unwrap();
+    let paired = paired_aucs([&scores, &scores], &labels, None, 0.95, 37).unwrap();
     assert_eq!((paired.difference, paired.p_value), (0.0, None));
     assert!(paired.reason.unwrap().contains("rank these exams equally"));
 }
@@ -84,7 +85,7 @@ fn the_test_of_a_model_against_itself_is_undefined() {
 fn perfect_separation_has_an_interval_with_width() {
     let (scores, labels) =
         ([0.1, 0.2, 0.3, 0.7, 0.8, 0.9], [false, false, false, true, true, true]);
-    let estimate = auc_with_interval(&scores, &labels, 0.95);
+    let estimate = auc_with_interval(&scores, &labels, None, 0.95);
     let interval = estimate.interval.unwrap();
     assert_eq!(
         (estimate.value, interval.high, interval.method),
@@ -99,15 +100,20 @@ fn perfect_separation_has_an_interval_with_width() {
 
 #[test]
 fn an_undefined_auc_has_a_reason() {
-    let one = auc_with_interval(&[0.1, 0.2], &[false, false], 0.95);
+    let one = auc_with_interval(&[0.1, 0.2], &[false, false], None, 0.95);
     assert_eq!(one.value, None);
     assert_eq!(one.reason.unwrap(), "one class only: all 2 exams are negative");
-    let single = auc_with_interval(&[0.1, 0.2, 0.15], &[false, false, true], 0.95);
-    assert_eq!((single.value, single.interval), (Some(0.5), None));
-    assert!(single.reason.unwrap().contains("found 1 positive and 2 negative"));
-    let nan = auc_with_interval(&[0.1, f64::NAN], &[false, true], 0.95);
+    // One positive exam has Newcombe's interval, equal scores have none.
+    let single = auc_with_interval(&[0.1, 0.2, 0.15], &[false, false, true], None, 0.95);
+    let interval = single.interval.unwrap();
+    assert_eq!((single.value, interval.method), (Some(0.5), Method::NewcombeScore));
+    assert!(interval.low < 0.2 && interval.high > 0.8, "{interval:?}");
+    let equal = auc_with_interval(&[0.3; 4], &[false, true, false, true], None, 0.95);
+    assert_eq!((equal.value, equal.interval), (Some(0.5), None));
+    assert!(equal.reason.unwrap().contains("all scores are equal"));
+    let nan = auc_with_interval(&[0.1, f64::NAN], &[false, true], None, 0.95);
     assert_eq!(nan.reason.unwrap(), "1 of 2 scores are not numbers");
-    assert_eq!(auc_with_interval(&[], &[], 0.95).reason.unwrap(), "there are no exams");
+    assert_eq!(auc_with_interval(&[], &[], None, 0.95).reason.unwrap(), "there are no exams");
 }
 
 /// The definition, `O(m·n)`: the covariance of two AUCs on the same exams.
@@ -150,7 +156,7 @@ proptest! {
         let b: Vec<f64> = a.iter().enumerate().map(|(i, s)| s + (i * salt % 5) as f64).collect();
         let (ca, cb) = (components(&a, &labels).unwrap(), components(&b, &labels).unwrap());
         for (x, y, sx, sy) in [(&ca, &ca, &a, &a), (&ca, &cb, &a, &b)] {
-            let (fast, naive) = (covariance_of_aucs(x, y).unwrap(), naive_covariance(sx, sy, &labels));
+            let (fast, naive) = (covariance_of_aucs(x, y, &labels, None).unwrap(), naive_covariance(sx, sy, &labels));
             prop_assert!((fast - naive).abs() < 1e-12, "{fast} against {naive}");
         }
     }
@@ -166,7 +172,7 @@ fn delong_agrees_with_the_bootstrap_on_simulated_data() {
     let bootstrap = super::super::bootstrap::bootstrap_auc(&scores, &labels, &patients, 2000, 37);
     let mean = bootstrap.iter().sum::<f64>() / bootstrap.len() as f64;
     let variance = bootstrap.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / 1999.0;
-    let estimate = delong(&scores, &labels).unwrap();
+    let estimate = delong(&scores, &labels, None).unwrap();
     let ratio = (variance / estimate.variance.unwrap()).sqrt();
     assert!((ratio - 1.0).abs() < 0.06, "bootstrap SE / DeLong SE = {ratio}");
     assert!((mean - estimate.auc).abs() < 0.003);

@@ -64,7 +64,92 @@ fn several_exams_of_a_patient_give_a_note() {
     assert!(evaluation.notes[0].starts_with("300 exams of 100 patients"));
     let mut backwards = simulated(300, 3);
     backwards.reverse();
-    assert_eq!(evaluate(&backwards, &options).auc, evaluation.auc);
+    // The sum over a patient's exams is rounded in their order.
+    let backwards = evaluate(&backwards, &options).auc;
+    assert_eq!(backwards.value, evaluation.auc.value);
+    assert_eq!(backwards.bootstrap_interval, evaluation.auc.bootstrap_interval);
+    let ends = |auc: &AucMetrics| auc.interval.map(|it| [it.low, it.high]).unwrap();
+    let pairs = ends(&backwards).into_iter().zip(ends(&evaluation.auc));
+    pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-12));
+    let method = evaluation.auc.interval.unwrap().method;
+    // 33 positive patients, of whom fewer than four are ranked wrongly.
+    assert_eq!(method, Method::ScaledScore);
+    let interval = evaluation.operating_points[0].sensitivity.interval.unwrap();
+    assert_eq!(interval.method, Method::RaoScottWilson);
+}
+
+#[test]
+fn few_positive_exams_give_a_warning_and_no_bootstrap_intervals() {
+    let mut exams = simulated(200, 1);
+    let mut positives = 0;
+    exams.retain(|exam| {
+        positives += usize::from(exam.label);
+        !exam.label || positives <= 4
+    });
+    let options = Options { bootstrap_replicates: 50, ..Options::default() };
+    let (evaluation, curves) = evaluate_with_curves(&exams, &options);
+    assert!(evaluation.warning.unwrap().starts_with("4 positive exams, fewer than 10"));
+    assert_eq!(evaluation.auc.bootstrap_interval, None);
+    assert!(evaluation.auc.bootstrap_reason.unwrap().starts_with("no bootstrap interval: 4 pos"));
+    assert!(evaluation.auc.interval.unwrap().low < evaluation.auc.value.unwrap());
+    for estimate in [evaluation.average_precision, evaluation.calibration.brier] {
+        assert!(estimate.value.is_some() && estimate.interval.is_none());
+        assert!(estimate.reason.unwrap().starts_with("no bootstrap interval"));
+    }
+    assert!(curves.roc_band.is_empty() && !curves.decision.is_empty());
+    assert_eq!(evaluate(&simulated(200, 1), &options).warning, None);
+}
+
+#[test]
+fn no_interval_excludes_its_own_estimate() {
+    // A model that ranks most positive exams low, with probabilities that are far off.
+    let noise = normal_draws(13, "bad", 150);
+    let exams: Vec<ScoredExam> = (0..150)
+        .map(|i| scored(i, i % 10 == 0, noise[i] - if i % 10 == 0 { 1.5 } else { 0.0 }))
+        .collect();
+    let evaluation = evaluate(&exams, &Options { bootstrap_replicates: 400, ..Options::default() });
+    let calibration = &evaluation.calibration;
+    let error = &calibration.expected_calibration_error;
+    assert!(error.interval.is_none() && error.reason.is_some());
+    let debiased = calibration.expected_calibration_error_debiased.value.unwrap();
+    assert!(debiased < error.value.unwrap() && debiased > 0.1);
+    for estimate in [
+        &evaluation.average_precision,
+        &evaluation.partial_auc.area,
+        &evaluation.cross_entropy,
+        &calibration.brier,
+    ] {
+        let value = estimate.value.unwrap();
+        match estimate.interval {
+            Some(it) => assert!(it.low <= value && value <= it.high, "{estimate:?}"),
+            None => assert!(estimate.reason.is_some()),
+        }
+    }
+    // The percentiles of average precision do exclude it here, or nearly; the corrected ones do not.
+    assert!(evaluation.average_precision.interval.is_some());
+}
+
+#[test]
+fn the_debiased_calibration_error_of_true_probabilities_is_near_zero() {
+    let noise = normal_draws(17, "calibrated", 4000);
+    let mean_of = |metric: &dyn Fn(&[ReliabilityBin]) -> Option<f64>| {
+        let errors = (0..20).map(|cohort| {
+            let exams = (0..100).map(|exam| {
+                let index = cohort * 100 + exam;
+                let z = noise[index];
+                (
+                    calibration::sigmoid(z),
+                    noise[2000 + index] < normal::quantile(calibration::sigmoid(z)),
+                )
+            });
+            let (probabilities, labels): (Vec<f64>, Vec<bool>) = exams.unzip();
+            metric(&reliability_bins(&probabilities, &labels, 10, 0.95)).unwrap()
+        });
+        errors.sum::<f64>() / 20.0
+    };
+    let (plain, debiased) =
+        (mean_of(&expected_calibration_error), mean_of(&debiased_calibration_error));
+    assert!(plain > 0.08 && debiased < 0.7 * plain, "{plain} {debiased}");
 }
 
 fn every_null_has_a_reason(value: &serde_json::Value) {
@@ -133,7 +218,7 @@ fn cross_entropy_and_accuracy_equal_the_reference() {
     let labels: Vec<bool> = testing::fixture_npy_labels(path).unwrap();
     let loss = mean_cross_entropy(&z, &labels).unwrap();
     assert!((loss - reference["cross_entropy_mean"].as_f64().unwrap()).abs() < 1e-5, "{loss}");
-    let accuracy = accuracy(&z, &labels, 0.95).value.unwrap();
+    let accuracy = accuracy(&z, &labels, None, 0.95).value.unwrap();
     assert_eq!(accuracy, reference["accuracy"].as_f64().unwrap());
 }
 

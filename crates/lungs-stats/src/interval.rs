@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::normal::critical_value;
+use super::cluster::effective_exams;
+use super::normal::{critical_value, critical_value_of_student};
 
 /// Method of an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,14 +15,25 @@ pub enum Method {
     DelongPlain,
     /// Newcombe 2006, method 5: used when DeLong's variance is zero (AUC of exactly 0 or 1).
     NewcombeScore,
+    /// Newcombe's score interval, its variance scaled towards DeLong's or Obuchowski's: used when few exams
+    /// of a class, or few that are ranked wrongly, make DeLong's interval too short.
+    ScaledScore,
+    /// Obuchowski's variance (several exams of a patient), with the interval on the logit of the AUC.
+    ObuchowskiLogit,
+    /// Obuchowski's variance, AUC ± z·SE, clipped to [0, 1].
+    ObuchowskiPlain,
     /// Wilson's score interval of a proportion.
     Wilson,
+    /// Wilson's interval with the effective number of exams (several exams of a patient).
+    RaoScottWilson,
     /// Estimate ± z·SE, the standard error from the likelihood's curvature.
     Wald,
     /// Mercaldo, Lau & Zhou 2007: a predictive value at a given prevalence, on the logit scale.
     MercaldoLogit,
     /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
     PatientBootstrap,
+    /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).
+    BiasCorrectedBootstrap,
 }
 
 /// A two-sided confidence interval.
@@ -78,6 +90,9 @@ pub struct Proportion {
     pub value: Option<f64>,
     /// Wilson's score interval.
     pub interval: Option<Interval>,
+    /// Effective number of exams of the interval where patients have several exams (Rao & Scott 1992).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_total: Option<f64>,
     /// Why the proportion is undefined; `None` when it is defined.
     pub reason: Option<String>,
 }
@@ -92,8 +107,32 @@ impl Proportion {
             total,
             value: (total > 0).then(|| successes as f64 / total as f64),
             interval,
+            effective_total: None,
             reason: (total == 0).then(|| format!("there are no {denominator}")),
         }
+    }
+
+    /// An undefined proportion with the reason.
+    pub(super) fn undefined(reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..Self::new(0, 0, 0.95, "") }
+    }
+
+    /// This proportion with the interval of its effective number of exams; `outcomes` are the exams of its
+    /// denominator: the patient, and whether the exam is in the numerator.
+    #[must_use]
+    pub(super) fn of_patients(mut self, outcomes: &[(usize, bool)], level: f64) -> Self {
+        if let Some(share) = self.value {
+            let effective = effective_exams(outcomes);
+            // The design effect is estimated from this many patients.
+            let degrees = effective.patients.saturating_sub(1).max(1) as f64;
+            let z = critical_value_of_student(level, degrees);
+            self.interval = Some(Interval {
+                method: Method::RaoScottWilson,
+                ..wilson_of_share(share, effective.exams, z, level)
+            });
+            self.effective_total = Some(effective.exams);
+        }
+        self
     }
 }
 
@@ -106,15 +145,19 @@ pub fn wilson(successes: usize, total: usize, level: f64) -> Option<Interval> {
     if total == 0 {
         return None;
     }
-    let z = critical_value(level);
-    let (n, p) = (total as f64, successes as f64 / total as f64);
+    let (share, z) = (successes as f64 / total as f64, critical_value(level));
+    Some(wilson_of_share(share, total as f64, z, level))
+}
+
+/// Wilson's interval of a share `p` of `n` exams, `z` standard errors to each side.
+fn wilson_of_share(p: f64, n: f64, z: f64, level: f64) -> Interval {
     let centre = p + z * z / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
     // The ends are exact at p = 0 and p = 1, so that rounding cannot move them past the estimate.
-    let low = if successes == 0 { 0.0 } else { (centre - spread) / scale };
-    let high = if successes == total { 1.0 } else { (centre + spread) / scale };
-    Some(Interval { low, high, level, method: Method::Wilson })
+    let low = if p == 0.0 { 0.0 } else { (centre - spread) / scale };
+    let high = if p == 1.0 { 1.0 } else { (centre + spread) / scale };
+    Interval { low, high, level, method: Method::Wilson }
 }
 
 #[cfg(test)]

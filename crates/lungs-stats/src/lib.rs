@@ -19,7 +19,7 @@
 //! the decision curve. Means over exams, average precision and the bands have percentile intervals
 //! over resampled patients, all from the same replicates.
 //!
-//! [`delong_paired`] compares two models on the same exams.
+//! [`paired_aucs`] compares two models on the same exams.
 //!
 //! # Adding a metric
 //!
@@ -32,51 +32,62 @@
 //! 4. Show it in `report/run_page/figures.rs` and `report/compare/entry.rs`, describe it in
 //!    `docs/statistics.md`, and test it against an independent implementation.
 
+mod auc_interval;
 mod bootstrap;
 mod calibration;
+mod cautions;
+mod cluster;
 mod curves;
 mod decision;
 mod delong;
+mod evaluation;
 mod interval;
 mod multiple;
 mod normal;
 mod operating;
+mod paired;
+mod permutation;
 mod precision;
 mod predictive;
 mod recalibrate;
 mod resampling;
 mod roc;
+mod strata;
 mod subgroups;
 mod sweep;
 #[cfg(test)]
 mod testing;
 mod weighted;
 
-use std::collections::BTreeMap;
-
+use cautions::{FEW_EXAMS, few_of_a_class, notes, unusable_reason};
 use curves::{ExamColumns, ResampledMetrics};
+use evaluation::{not_computed, withdraw_all};
 use recalibrate::calibrated_metrics;
-use serde::{Deserialize, Serialize};
 
+pub use auc_interval::{
+    auc_with_interval, delong_logit_interval, delong_plain_interval, newcombe_interval,
+};
 pub use bootstrap::bootstrap_auc;
 pub use calibration::{
-    Calibration, ReliabilityBin, brier, calibration_in_the_large, equal_count_bins,
-    expected_calibration_error, recalibration, reliability_bins,
+    Calibration, ReliabilityBin, brier, calibration_in_the_large, debiased_calibration_error,
+    equal_count_bins, expected_calibration_error, recalibration, reliability_bins,
 };
+pub use cluster::{patient_indices, repeated_patients};
 pub use curves::{BandPoint, Curves, PartialAuc, PrecisionBandPoint};
 pub use decision::DecisionPoint;
-pub use delong::{
-    Delong, PairedAucs, auc_with_interval, delong, delong_logit_interval, delong_paired,
-    delong_plain_interval, newcombe_interval,
-};
+pub use delong::{Delong, delong};
+pub use evaluation::{AucMetrics, Evaluation};
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
 pub use multiple::holm;
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
+pub use paired::{PairedAucs, paired_aucs};
+pub use permutation::{Permutation, paired_permutation};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
 pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
-pub use resampling::{Resampling, percentile_interval};
+pub use resampling::{Resampling, bias_corrected_interval, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
+pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Grouping, Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use weighted::WeightedMetrics;
 
@@ -153,71 +164,6 @@ impl Default for Options {
     }
 }
 
-/// All metrics of one set of predictions, as stored in `evaluation.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Number of exams.
-    pub exams: usize,
-    /// Number of patients.
-    pub patients: usize,
-    /// Positive exams.
-    pub positives: usize,
-    /// Negative exams.
-    pub negatives: usize,
-    /// AUC with its intervals.
-    pub auc: AucMetrics,
-    /// Partial AUC where specificity is at least 0.9.
-    #[serde(default)]
-    pub partial_auc: PartialAuc,
-    /// Average precision; its chance level is the prevalence, `positives / exams`.
-    #[serde(default = "not_computed")]
-    pub average_precision: Estimate,
-    /// Mean over exams of `−log p(label)`.
-    pub cross_entropy: Estimate,
-    /// Accuracy at a probability of one half (exactly one half counts as negative).
-    pub accuracy: Proportion,
-    /// Calibration of the probabilities.
-    pub calibration: Calibration,
-    /// Calibration before and after a calibrator that was fitted on another split; `None` without
-    /// [`Options::calibrated`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recalibrated: Option<RecalibrationMetrics>,
-    /// Sensitivity, specificity and predictive values at chosen thresholds.
-    pub operating_points: Vec<OperatingPoint>,
-    /// Metrics by subgroup, one entry for each of [`Options::groupings`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub subgroups: Vec<Subgroups>,
-    /// Metrics of the population that [`Options::weights`] represent; `None` without weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weighted: Option<WeightedMetrics>,
-    /// Warnings about the validity of the intervals.
-    pub notes: Vec<String>,
-}
-
-/// The AUC with intervals by three methods.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AucMetrics {
-    /// Area under the ROC curve, ties counting one half.
-    pub value: Option<f64>,
-    /// The interval to report: DeLong's on the logit scale, or Newcombe's at an AUC of 0 or 1.
-    pub interval: Option<Interval>,
-    /// AUC ± z·SE with DeLong's SE, for comparison with other software.
-    pub plain_interval: Option<Interval>,
-    /// Percentile interval over patients resampled with replacement.
-    pub bootstrap_interval: Option<Interval>,
-    /// Replicates of the bootstrap interval, without those with a missing class.
-    pub bootstrap_replicates: usize,
-    /// DeLong's standard error.
-    pub standard_error: Option<f64>,
-    /// Why the value or the interval is missing.
-    pub reason: Option<String>,
-}
-
-/// Default of a metric that is missing in files of older versions.
-fn not_computed() -> Estimate {
-    Estimate::undefined("not computed")
-}
-
 /// All metrics of `exams`. The order of the exams changes a metric by rounding at most.
 ///
 /// # Panics
@@ -236,8 +182,10 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
     let logits: Vec<f64> = exams.iter().map(|exam| exam.logit).collect();
     let probabilities: Vec<f64> = exams.iter().map(|exam| exam.probability).collect();
     let positives = labels.iter().filter(|&&label| label).count();
-    let patients = patient_numbers(exams);
-    let patient_count = patients.iter().max().map_or(0, |&last| last + 1);
+    let patients = patient_indices(exams.iter().map(|exam| exam.patient_id.as_str()));
+    let patient_count = cluster::count(&patients);
+    // Where every patient has one exam, exams are independent.
+    let repeated = (patient_count < exams.len()).then_some(patients.as_slice());
     let unusable = unusable_reason(exams);
     let columns = ExamColumns {
         logits: &logits,
@@ -253,22 +201,18 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         patients: patient_count,
         positives,
         negatives: exams.len() - positives,
-        auc: auc_metrics(&logits, &labels, &aucs, level),
+        auc: auc_metrics(&columns, repeated, &aucs, level),
         partial_auc: PartialAuc::undefined("there are no exams"),
         average_precision: Estimate::undefined("there are no exams"),
         cross_entropy: Estimate::undefined("there are no exams"),
-        accuracy: accuracy(&logits, &labels, level),
-        calibration: calibration::calibration(
-            &logits,
-            &probabilities,
-            &labels,
-            options.calibration_bins,
-            level,
-        ),
+        accuracy: accuracy(&logits, &labels, repeated, level),
+        calibration: calibration::calibration(&logits, &columns, options),
         recalibrated: None,
-        operating_points: all_operating_points(&logits, &labels, options),
+        operating_points: all_operating_points(&logits, &labels, repeated, options),
         subgroups: Vec::new(),
         weighted: None,
+        warning: few_of_a_class(&labels, repeated)
+            .map(|few| format!("{few}: every metric is uncertain, and its interval approximate")),
         notes: notes(exams.len(), patient_count),
     };
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
@@ -279,6 +223,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
     }
     let Some(resampled) = resampled else { return (evaluation, Curves::default()) };
     resampled.complete(&mut evaluation);
+    evaluation.auc.bootstrap_reason = resampled.reason().map(str::to_owned);
     evaluation.recalibrated = options.calibrated.as_ref().map(|calibrated| RecalibrationMetrics {
         method: calibrated.method.clone(),
         fitted_on: calibrated.fitted_on.clone(),
@@ -296,7 +241,12 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
 }
 
 /// Operating points of the rules, then those of thresholds that were chosen on validation.
-fn all_operating_points(logits: &[f64], labels: &[bool], options: &Options) -> Vec<OperatingPoint> {
+fn all_operating_points(
+    logits: &[f64],
+    labels: &[bool],
+    patients: Option<&[usize]>,
+    options: &Options,
+) -> Vec<OperatingPoint> {
     let level = options.level;
     let mut points = operating_points(logits, labels, &options.rules, level);
     if !labels.is_empty() {
@@ -305,7 +255,12 @@ fn all_operating_points(logits: &[f64], labels: &[bool], options: &Options) -> V
             ..operating::at_threshold(logits, labels, rule, threshold, level)
         }));
     }
-    points.into_iter().map(|point| point.with_prevalence(options.prevalence, level)).collect()
+    let complete = |point: OperatingPoint| {
+        point
+            .for_patients(logits, labels, patients, level)
+            .with_prevalence(options.prevalence, level)
+    };
+    points.into_iter().map(complete).collect()
 }
 
 /// Mean over exams of `−log p(label)` in nats, from the log-odds; `None` without exams.
@@ -320,101 +275,56 @@ pub fn mean_cross_entropy(logits: &[f64], labels: &[bool]) -> Option<f64> {
 }
 
 /// Accuracy at a probability of one half. Log-odds of exactly 0 count as negative: of two equal logits, the
-/// first counts as the larger one.
+/// first counts as the larger one. `patients` has the index of each exam's patient where patients have several.
 ///
 /// # Panics
 /// When the slices differ in length.
-pub fn accuracy(logits: &[f64], labels: &[bool], level: f64) -> Proportion {
+pub fn accuracy(
+    logits: &[f64],
+    labels: &[bool],
+    patients: Option<&[usize]>,
+    level: f64,
+) -> Proportion {
     assert_eq!(logits.len(), labels.len(), "one label per score");
-    let correct = logits.iter().zip(labels).filter(|&(&z, &label)| (z > 0.0) == label).count();
-    Proportion::new(correct, labels.len(), level, "exams")
+    let is_correct = |exam: usize| (logits[exam] > 0.0) == labels[exam];
+    let correct = (0..labels.len()).filter(|&exam| is_correct(exam)).count();
+    let accuracy = Proportion::new(correct, labels.len(), level, "exams");
+    match patients {
+        None => accuracy,
+        Some(patients) => {
+            let outcomes: Vec<(usize, bool)> =
+                patients.iter().enumerate().map(|(exam, &p)| (p, is_correct(exam))).collect();
+            accuracy.of_patients(&outcomes, level)
+        }
+    }
 }
 
-fn auc_metrics(logits: &[f64], labels: &[bool], replicates: &[f64], level: f64) -> AucMetrics {
-    let headline = auc_with_interval(logits, labels, level);
-    let variance = delong(logits, labels).and_then(|delong| delong.variance);
+fn auc_metrics(
+    exams: &ExamColumns,
+    patients: Option<&[usize]>,
+    replicates: &[f64],
+    level: f64,
+) -> AucMetrics {
+    let ExamColumns { logits, labels, .. } = exams;
+    let headline = auc_with_interval(logits, labels, patients, level);
+    let variance = delong(logits, labels, patients)
+        .and_then(|delong| delong.variance)
+        .filter(|_| headline.interval.is_some());
+    let plain = |(auc, variance)| Interval {
+        method: if patients.is_some() { Method::ObuchowskiPlain } else { Method::DelongPlain },
+        ..delong_plain_interval(auc, variance, level)
+    };
     AucMetrics {
         value: headline.value,
         interval: headline.interval,
-        plain_interval: headline
-            .value
-            .zip(variance)
-            .map(|(auc, variance)| delong_plain_interval(auc, variance, level)),
-        bootstrap_interval: percentile_interval(replicates, level),
+        plain_interval: headline.value.zip(variance).map(plain),
+        bootstrap_interval: percentile_interval(replicates, level)
+            .filter(|_| headline.interval.is_some()),
         bootstrap_replicates: replicates.len(),
+        bootstrap_reason: None,
         standard_error: variance.map(f64::sqrt),
         reason: headline.reason,
     }
-}
-
-/// Index of each exam's patient, in the order of patient names, so that the order of exams does not matter.
-fn patient_numbers(exams: &[ScoredExam]) -> Vec<usize> {
-    let mut numbers: BTreeMap<&str, usize> =
-        exams.iter().map(|exam| (exam.patient_id.as_str(), 0)).collect();
-    numbers.values_mut().enumerate().for_each(|(index, number)| *number = index);
-    exams.iter().map(|exam| numbers[exam.patient_id.as_str()]).collect()
-}
-
-fn notes(exams: usize, patients: usize) -> Vec<String> {
-    let mut notes = Vec::new();
-    if patients < exams {
-        notes.push(format!(
-            "{exams} exams of {patients} patients: DeLong and Wilson intervals assume \
-             independent exams and may be too narrow; the bootstrap resamples patients"
-        ));
-    }
-    notes
-}
-
-/// A description of the first unusable prediction, as a diverged network gives; `None` if all are usable.
-fn unusable_reason(exams: &[ScoredExam]) -> Option<String> {
-    let unusable =
-        |exam: &&ScoredExam| !exam.logit.is_finite() || !(0.0..=1.0).contains(&exam.probability);
-    let first = exams.iter().find(unusable)?;
-    Some(format!(
-        "{} of {} predictions are unusable, first exam {}: logit {}, probability {}",
-        exams.iter().filter(unusable).count(),
-        exams.len(),
-        first.exam_id,
-        first.logit,
-        first.probability
-    ))
-}
-
-/// Replaces every metric by the reason; the counts stay.
-fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &Options) {
-    let undefined = || Estimate::undefined(reason);
-    evaluation.auc = AucMetrics {
-        value: None,
-        interval: None,
-        plain_interval: None,
-        bootstrap_interval: None,
-        bootstrap_replicates: 0,
-        standard_error: None,
-        reason: Some(reason.to_owned()),
-    };
-    evaluation.partial_auc = PartialAuc::undefined(reason);
-    evaluation.average_precision = undefined();
-    evaluation.cross_entropy = undefined();
-    evaluation.accuracy = Proportion {
-        successes: 0,
-        total: 0,
-        value: None,
-        interval: None,
-        reason: Some(reason.to_owned()),
-    };
-    evaluation.calibration = Calibration {
-        brier: undefined(),
-        brier_of_prevalence: undefined(),
-        expected_calibration_error: undefined(),
-        slope: undefined(),
-        intercept: undefined(),
-        in_the_large: undefined(),
-        bins: Vec::new(),
-        equal_count_bins: Vec::new(),
-    };
-    evaluation.operating_points =
-        options.rules.iter().map(|&rule| OperatingPoint::undefined(rule, reason)).collect();
 }
 
 #[cfg(test)]

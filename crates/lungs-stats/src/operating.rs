@@ -83,6 +83,37 @@ impl OperatingPoint {
         self
     }
 
+    /// Replaces the intervals by those of patients with several exams; all slices are `[exam]`.
+    #[must_use]
+    pub(super) fn for_patients(
+        mut self,
+        logits: &[f64],
+        labels: &[bool],
+        patients: Option<&[usize]>,
+        level: f64,
+    ) -> Self {
+        let (Some(patients), Some(threshold)) = (patients, self.threshold_logit) else {
+            return self;
+        };
+        // The exams of a denominator, and whether each was predicted correctly.
+        let outcomes = |is_counted: &dyn Fn(bool, bool) -> bool| -> Vec<(usize, bool)> {
+            let exams = logits.iter().zip(labels).zip(patients);
+            let exams = exams.map(|((z, label), patient)| (*z >= threshold, *label, *patient));
+            let counted = exams.filter(|&(predicted, label, _)| is_counted(predicted, label));
+            counted.map(|(predicted, label, patient)| (patient, predicted == label)).collect()
+        };
+        let of_patients = |share: Proportion, is_counted: &dyn Fn(bool, bool) -> bool| {
+            share.of_patients(&outcomes(is_counted), level)
+        };
+        self.sensitivity = of_patients(self.sensitivity, &|_, label| label);
+        self.specificity = of_patients(self.specificity, &|_, label| !label);
+        self.positive_predictive_value =
+            of_patients(self.positive_predictive_value, &|predicted, _| predicted);
+        self.negative_predictive_value =
+            of_patients(self.negative_predictive_value, &|predicted, _| !predicted);
+        self
+    }
+
     fn at(rule: Rule, cut: Cut, positives: usize, negatives: usize, level: f64) -> Self {
         let Cut { true_positives, false_positives, .. } = cut;
         let true_negatives = negatives - false_positives;
@@ -112,13 +143,7 @@ impl OperatingPoint {
     }
 
     pub(super) fn undefined(rule: Rule, reason: &str) -> Self {
-        let undefined = || Proportion {
-            successes: 0,
-            total: 0,
-            value: None,
-            interval: None,
-            reason: Some(reason.to_owned()),
-        };
+        let undefined = || Proportion::undefined(reason);
         Self {
             rule,
             chosen_on: rule.chosen_on(),

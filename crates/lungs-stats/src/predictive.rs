@@ -41,11 +41,13 @@ pub(super) fn at_prevalence(
         };
     };
     let z = critical_value(level);
-    let (mut n1, mut n0) = (sensitivity.total as f64, specificity.total as f64);
+    // Where patients have several exams, the effective numbers of exams.
+    let size = |share: &Proportion| share.effective_total.unwrap_or(share.total as f64);
+    let (mut n1, mut n0) = (size(sensitivity), size(specificity));
     let (mut a, mut b) = (se, sp);
     if [0.0, 1.0].contains(&se) || [0.0, 1.0].contains(&sp) {
-        let share = |x: usize, n: f64| (x as f64 + z * z / 2.0) / (n + z * z);
-        (a, b) = (share(sensitivity.successes, n1), share(specificity.successes, n0));
+        let share = |share: f64, n: f64| (share * n + z * z / 2.0) / (n + z * z);
+        (a, b) = (share(se, n1), share(sp, n0));
         (n1, n0) = (n1 + z * z, n0 + z * z);
     }
     let odds = prevalence / (1.0 - prevalence);

@@ -176,6 +176,9 @@ pub struct CalibrationMetrics {
     pub brier: Estimate,
     /// Expected calibration error.
     pub expected_calibration_error: Estimate,
+    /// Expected calibration error without the share that chance alone gives.
+    #[serde(default = "super::not_computed")]
+    pub expected_calibration_error_debiased: Estimate,
     /// Slope of the logistic recalibration; 1 is ideal.
     pub slope: Estimate,
     /// Intercept of the logistic recalibration; 0 is ideal together with a slope of 1.
@@ -187,6 +190,9 @@ impl From<&Calibration> for CalibrationMetrics {
         Self {
             brier: calibration.brier.clone(),
             expected_calibration_error: calibration.expected_calibration_error.clone(),
+            expected_calibration_error_debiased: calibration
+                .expected_calibration_error_debiased
+                .clone(),
             slope: calibration.slope.clone(),
             intercept: calibration.intercept.clone(),
         }
@@ -201,8 +207,8 @@ pub(super) fn calibrated_metrics(
     options: &Options,
 ) -> CalibrationMetrics {
     let logits: Vec<f64> = probabilities.iter().map(|p| (p / (1.0 - p)).ln()).collect();
-    let bins = options.calibration_bins;
-    let mut metrics = calibration(&logits, probabilities, exams.labels, bins, options.level);
+    let calibrated = ExamColumns { probabilities, ..*exams };
+    let mut metrics = calibration(&logits, &calibrated, options);
     let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
     if infinite > 0 {
         let reason = format!(
@@ -211,7 +217,7 @@ pub(super) fn calibrated_metrics(
         (metrics.slope, metrics.intercept) =
             (Estimate::undefined(reason.clone()), Estimate::undefined(reason));
     }
-    let resampled = ResampledMetrics::of(&ExamColumns { probabilities, ..*exams }, options);
+    let resampled = ResampledMetrics::of(&calibrated, options);
     resampled.complete_calibration(&mut metrics);
     (&metrics).into()
 }

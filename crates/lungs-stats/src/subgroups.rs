@@ -1,8 +1,9 @@
 //! Metrics by subgroup: scanner, sex, age band.
 //!
-//! A difference of the AUC between groups is tested by Cochran's statistic over DeLong's variances,
-//! `Q = Σ (AUCᵢ − mean)² / Vᵢ` with the mean weighted by `1 / Vᵢ`, chi-squared with one degree of
-//! freedom less than the number of groups (McClish 1987). It assumes independent groups, so it is not
+//! A difference of the AUC between groups is tested by Cochran's statistic over DeLong's (or Obuchowski's)
+//! variances, `Q = Σ (AUCᵢ − mean)² / Vᵢ` with the mean weighted by `1 / Vᵢ`, chi-squared with one degree of
+//! freedom less than the number of groups (McClish 1987). Where a group is small, the variances are pooled
+//! over groups, and the smallest groups are excluded. The test assumes independent groups, so it is not
 //! computed when a patient has exams in several groups.
 //!
 //! A column with values for the exams of one class only (size, stage or histology of a cancer) gives
@@ -12,16 +13,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::auc_interval::auc_with_interval;
 use super::calibration::brier;
-use super::delong::{auc_with_interval, delong};
+use super::cluster::{class_counts, patient_indices, repeated_patients};
+use super::delong::delong;
 use super::interval::{Estimate, Proportion};
 use super::multiple::holm;
-use super::normal::chi_squared_tail;
 use super::operating::{OperatingPoint, Rule, at_threshold};
-use super::{ScoredExam, patient_numbers};
+use super::strata::{Stratum, cochran, pooled_variances};
+use super::{FEW_EXAMS, ScoredExam};
 
-/// Classes with fewer exams than this get a warning.
-const FEW_EXAMS: usize = 10;
+/// Patients of a class that a group needs to enter the test of heterogeneity.
+const MIN_PATIENTS: usize = 5;
+/// Patients of a class from which a group's own variance is used in that test; where patients have several exams,
+/// one patient weighs more in it than another, and it takes more of them.
+const OWN_VARIANCE: [usize; 2] = [20, 50];
 
 /// The groups of a column and the group of each exam.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,8 +204,10 @@ fn metrics(
     let probabilities: Vec<f64> = exams.iter().map(|exam| exam.probability).collect();
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
+    let patients = repeated_patients(exams.iter().map(|exam| exam.patient_id.as_str()));
     let group_point = match point.and_then(|point| Some((point.rule, point.threshold_logit?))) {
-        Some((rule, threshold)) => at_threshold(&logits, &labels, rule, threshold, level),
+        Some((rule, threshold)) => at_threshold(&logits, &labels, rule, threshold, level)
+            .for_patients(&logits, &labels, patients.as_deref(), level),
         None => OperatingPoint::undefined(Rule::Probability(0.5), "there is no operating point"),
     };
     let warning = |count: usize, class: &str| {
@@ -217,7 +225,7 @@ fn metrics(
         group: name.to_owned(),
         exams: exams.len(),
         positives,
-        auc: auc_with_interval(&logits, &labels, level),
+        auc: auc_with_interval(&logits, &labels, patients.as_deref(), level),
         sensitivity: group_point.sensitivity,
         specificity: group_point.specificity,
         brier: brier(&probabilities, &labels)
@@ -241,30 +249,47 @@ fn heterogeneity(
         let reason = format!("{patients} exams in several groups, which are not independent");
         return Heterogeneity::undefined(groups.len(), reason);
     }
-    let (mut aucs, mut excluded) = (Vec::new(), Vec::new());
+    let (mut strata, mut own_variances, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
     for (name, exams) in groups {
         let (logits, labels) = logits_and_labels(exams);
-        match delong(&logits, &labels).and_then(|delong| Some((delong.auc, delong.variance?))) {
-            Some((auc, variance)) if variance > 1e-15 => aucs.push((auc, variance)),
-            Some((auc, _)) => excluded.push(format!("{name} (its AUC of {auc} has no variance)")),
-            None => excluded.push(format!("{name} (too few exams of a class)")),
+        let patients = repeated_patients(exams.iter().map(|exam| exam.patient_id.as_str()));
+        let smaller = class_counts(&labels, patients.as_deref()).into_iter().min().unwrap_or(0);
+        let enough = OWN_VARIANCE[usize::from(patients.is_some())];
+        match Stratum::of(&logits, &labels, patients.as_deref()) {
+            Some(stratum) if smaller >= MIN_PATIENTS => {
+                let variance = delong(&logits, &labels, patients.as_deref())
+                    .and_then(|delong| delong.variance)
+                    .filter(|&variance| smaller >= enough && variance > 1e-15);
+                own_variances.push(variance);
+                strata.push(stratum);
+            }
+            _ => excluded.push(format!("{name} (fewer than {MIN_PATIENTS} patients of a class)")),
         }
     }
-    let reason = (!excluded.is_empty()).then(|| format!("excluded: {}", excluded.join(", ")));
-    if aucs.len() < 2 {
+    let mut reasons = Vec::new();
+    if !excluded.is_empty() {
+        reasons.push(format!("excluded: {}", excluded.join(", ")));
+    }
+    let own: Option<Vec<f64>> = own_variances.into_iter().collect();
+    if own.is_none() && strata.len() > 1 {
+        let reason = "variances pooled over groups, because a group has few exams of a class";
+        reasons.push(reason.to_owned());
+    }
+    let variances = own.or_else(|| pooled_variances(&strata)).unwrap_or_default();
+    let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+    if strata.len() < 2 || variances.iter().any(|&variance| variance <= 1e-15) {
         let detail = reason.map_or(String::new(), |reason| format!("; {reason}"));
         let reason = format!("fewer than two groups have an AUC with a variance{detail}");
-        return Heterogeneity::undefined(aucs.len(), reason);
+        return Heterogeneity::undefined(strata.len(), reason);
     }
-    let weights: f64 = aucs.iter().map(|(_, variance)| 1.0 / variance).sum();
-    let mean = aucs.iter().map(|(auc, variance)| auc / variance).sum::<f64>() / weights;
-    let statistic: f64 = aucs.iter().map(|(auc, variance)| (auc - mean).powi(2) / variance).sum();
-    let degrees = aucs.len() - 1;
+    let aucs: Vec<(f64, f64)> =
+        strata.iter().zip(variances).map(|(group, variance)| (group.auc, variance)).collect();
+    let (statistic, degrees, p_value) = cochran(&aucs);
     Heterogeneity {
         groups: aucs.len(),
         statistic: Some(statistic),
         degrees: Some(degrees),
-        p_value: Some(chi_squared_tail(statistic, degrees)),
+        p_value: Some(p_value),
         p_value_holm: None,
         reason,
     }
@@ -272,7 +297,8 @@ fn heterogeneity(
 
 fn patients_in_several_groups(exams: &[ScoredExam], grouping: &Grouping) -> usize {
     let mut groups_of_patient = BTreeMap::<usize, BTreeSet<usize>>::new();
-    for (patient, group) in patient_numbers(exams).into_iter().zip(&grouping.of) {
+    let patients = patient_indices(exams.iter().map(|exam| exam.patient_id.as_str()));
+    for (patient, group) in patients.into_iter().zip(&grouping.of) {
         groups_of_patient.entry(patient).or_default().extend(group);
     }
     groups_of_patient.values().filter(|groups| groups.len() > 1).count()

@@ -60,7 +60,7 @@ pub(super) fn metrics(
     if total > 0.0 {
         let resampled = ResampledMetrics::weighted(exams, Some(weights), options);
         metrics.auc = resampled.estimate(|cohort| cohort.auc);
-        metrics.average_precision = resampled.estimate(|cohort| cohort.average_precision);
+        metrics.average_precision = resampled.average_precision();
         metrics.brier = resampled.estimate(|cohort| Some(cohort.brier).filter(|v| v.is_finite()));
         metrics.cross_entropy =
             resampled.estimate(|cohort| Some(cohort.cross_entropy).filter(|v| v.is_finite()));

@@ -130,7 +130,10 @@ pub(super) fn metrics_row(
     let correct = logits.iter().filter(|exam| (exam.log_odds() > 0.0) == label(exam)).count();
     let log_odds: Vec<f64> = logits.iter().map(ExamLogits::log_odds).collect();
     let labels: Vec<bool> = logits.iter().map(label).collect();
-    let auc = evaluation::auc_with_interval(&log_odds, &labels, 0.95);
+    let patients = evaluation::repeated_patients(
+        logits.iter().map(|exam| exams[exam.exam].patient_id.as_str()),
+    );
+    let auc = evaluation::auc_with_interval(&log_odds, &labels, patients.as_deref(), 0.95);
     let interval = auc.interval.as_ref();
     let probabilities: Vec<f64> = logits.iter().map(ExamLogits::probability).collect();
     MetricsRow {

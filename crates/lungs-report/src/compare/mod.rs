@@ -19,7 +19,7 @@ use lungs_base::files::write_bytes;
 use lungs_spec::results::{RunFolder, write_csv};
 use lungs_spec::spec::{Difference, Spec, differences};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub use entry::Cell;
@@ -43,6 +43,9 @@ pub struct Comparison {
     pub groups: Vec<Group>,
     /// Paired tests of the other runs against those of the first group.
     pub tests: Vec<PairedTest>,
+    /// Warnings of the runs' evaluations, each with its split.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The best combination of a sweep, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<String>,
@@ -140,7 +143,12 @@ pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison
             group_names[run].clone_from(name);
         }
     }
+    let evaluations = entries.iter().flat_map(|entry| &entry.splits);
+    let warnings: BTreeSet<String> = evaluations
+        .filter_map(|(part, metrics)| Some(format!("{part}: {}", metrics.warning.as_ref()?)))
+        .collect();
     Ok(Comparison {
+        warnings: warnings.into_iter().collect(),
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
         split: entry::split_name(split).to_owned(),
         differences: differences(&specs).into_iter().map(KeyDifference::from).collect(),

@@ -23,6 +23,7 @@ pub fn comparison_page(comparison: &Comparison) -> String {
             @if comparison.tests.is_empty() {
                 p { "The runs differ only in seed or fold, so there is nothing to test." }
             }
+            @for warning in &comparison.warnings { p.soft { "Warning: " (warning) "." } }
             @if let Some(caution) = comparison.caution() { p.soft { (caution) } }
         }
         h2 { "Spec differences" }

@@ -5,11 +5,11 @@ use super::CompareOptions;
 use super::entry::{Entry, split_name};
 use lungs_spec::results::PredictionRow;
 use lungs_spec::spec::{LossName, Spec, SplitName, differences};
-use lungs_stats::{PairedAucs, auc_with_interval, delong_paired, holm};
+use lungs_stats::{PairedAucs, auc_with_interval, holm, paired_aucs, repeated_patients};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// DeLong's paired test of a run against a run of the first group.
+/// The paired test of a run against a run of the first group.
 #[derive(Debug, Serialize)]
 pub struct PairedTest {
     /// Name of the run.
@@ -71,6 +71,8 @@ struct Pair {
     /// Log-odds of the run and of its partner, each `[exam]`.
     scores: [Vec<f64>; 2],
     labels: Vec<bool>,
+    /// The index of each exam's patient, where patients have several exams.
+    patients: Option<Vec<usize>>,
     aucs: Option<PairedAucs>,
     /// Why the test is undefined.
     reason: Option<String>,
@@ -82,7 +84,13 @@ impl Pair {
             "No paired test for {}: no run of the first group has the same seed ({}) and fold.",
             entry.name, entry.spec.experiment.seed
         );
-        Self { scores: Default::default(), labels: Vec::new(), aucs: None, reason: Some(reason) }
+        Self {
+            scores: Default::default(),
+            labels: Vec::new(),
+            patients: None,
+            aucs: None,
+            reason: Some(reason),
+        }
     }
 
     fn p_value(&self) -> Option<f64> {
@@ -117,15 +125,18 @@ fn pair(first: &Entry, other: &Entry, options: CompareOptions) -> Result<Pair, R
     let a: Vec<f64> = shared.iter().map(|(first, _)| first.logit).collect();
     let b: Vec<f64> = shared.iter().map(|(_, other)| other.logit).collect();
     let labels: Vec<bool> = shared.iter().map(|(first, _)| first.label).collect();
-    let aucs = delong_paired(&b, &a, &labels, 0.95);
+    let patients = repeated_patients(shared.iter().map(|(row, _)| row.patient_id.as_str()));
+    let seed = first.spec.experiment.seed;
+    let aucs = paired_aucs([&b, &a], &labels, patients.as_deref(), 0.95, seed);
     let reason = match &aucs {
         None => Some(format!(
             "No paired test for {}: all exams have the same class, or a prediction is not a number.",
             other.name
         )),
+        Some(aucs) if aucs.p_value.is_some() => None,
         Some(aucs) => aucs.reason.as_ref().map(|reason| format!("{}: {reason}.", other.name)),
     };
-    Ok(Pair { scores: [b, a], labels, aucs, reason })
+    Ok(Pair { scores: [b, a], labels, patients, aucs, reason })
 }
 
 /// The result of a test as a sentence for a paper.
@@ -140,12 +151,33 @@ fn sentence(
         return reason.clone();
     }
     let Some(aucs) = &pair.aucs else { return String::new() };
-    let (Some(interval), Some(p)) = (&aucs.interval, aucs.p_value) else {
+    let Some(p) = aucs.p_value else {
         return "The paired test of the AUCs is undefined.".to_owned();
+    };
+    let test = match (&aucs.permutation, &aucs.interval) {
+        (Some(permutation), _) if permutation.exact => {
+            format!("exact permutation test, {} exchanges", permutation.exchanges)
+        }
+        (Some(permutation), _) => {
+            format!("permutation test, {} random exchanges", permutation.exchanges)
+        }
+        (None, Some(it)) => {
+            let name = if pair.patients.is_some() {
+                "DeLong's paired test with Obuchowski's variance for repeated patients"
+            } else {
+                "DeLong's paired test"
+            };
+            format!("95 % CI {:.3} to {:.3}; {name}", it.low, it.high)
+        }
+        (None, None) => String::new(),
+    };
+    let remark = match (&aucs.permutation, &aucs.reason) {
+        (Some(_), Some(reason)) => format!(" There is {reason}."),
+        _ => String::new(),
     };
     let [own, other] =
         [(&pair.scores[0], entry), (&pair.scores[1], partner)].map(|(scores, run)| {
-            let auc = auc_with_interval(scores, &pair.labels, 0.95);
+            let auc = auc_with_interval(scores, &pair.labels, pair.patients.as_deref(), 0.95);
             let interval = auc.interval.map_or(String::new(), |interval| {
                 format!(" (95 % CI {:.3} to {:.3})", interval.low, interval.high)
             });
@@ -165,7 +197,7 @@ fn sentence(
     };
     format!(
         "On the same {} {split} exams{common} ({positives} positive), {} reached an AUC of {:.3}{} and {} \
-         an AUC of {:.3}{}, a difference of {:.3} (95 % CI {:.3} to {:.3}; DeLong's paired test, {}{holm}).",
+         an AUC of {:.3}{}, a difference of {:.3} ({test}, {}{holm}).{remark}",
         pair.labels.len(),
         own.0,
         own.1,
@@ -174,8 +206,6 @@ fn sentence(
         other.1,
         other.2,
         aucs.difference,
-        interval.low,
-        interval.high,
         format_p(p),
     )
     .replace("of -", "of −")

@@ -103,14 +103,14 @@ mod tests {
     fn each_group_has_its_point_on_the_scale() {
         let scores: Vec<f64> = (0..40).map(f64::from).collect();
         let labels: Vec<bool> = (0..40).map(|i| i % 3 == 0 || i > 30).collect();
-        let estimate = auc_with_interval(&scores, &labels, 0.95);
+        let estimate = auc_with_interval(&scores, &labels, None, 0.95);
         let value = estimate.value.unwrap();
         let row =
             |name: &str, estimate| ForestRow { name: name.into(), counts: "40".into(), estimate };
         let rows = [
             row("sex", None),
             row("female", Some(estimate)),
-            row("male", Some(auc_with_interval(&[1.0], &[true], 0.95))),
+            row("male", Some(auc_with_interval(&[1.0], &[true], None, 0.95))),
         ];
         let scene = scene("demo", "AUC", Some(0.7), &rows);
         let discs: Vec<f64> = scene

@@ -21,7 +21,7 @@ fn scores(count: usize, separation: f64) -> (Vec<f64>, Vec<bool>) {
 }
 
 fn named_roc(name: &str, logits: &[f64], labels: &[bool]) -> NamedRoc {
-    let area = auc_with_interval(logits, labels, 0.95);
+    let area = auc_with_interval(logits, labels, None, 0.95);
     NamedRoc {
         name: name.to_owned(),
         points: roc(logits, labels),
@@ -135,7 +135,7 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
     let group = |name: &str, auc: Option<f64>| ForestRow {
         name: name.to_owned(),
         counts: auc.map_or(String::new(), |_| "80 / 320".to_owned()),
-        estimate: auc.map(|_| auc_with_interval(&middling, &labels, 0.95)),
+        estimate: auc.map(|_| auc_with_interval(&middling, &labels, None, 0.95)),
     };
     let groups = [
         group("manufacturer", None),

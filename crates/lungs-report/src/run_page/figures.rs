@@ -1,7 +1,7 @@
 //! The table of all metrics of every evaluated split.
 
 use super::{EvaluatedSplit, RunPage, cell, share, table};
-use crate::evaluated::CrossValidation;
+use crate::evaluated::{CrossValidation, MEAN_AND_POOLED};
 use lungs_stats::{CalibrationMetrics, Estimate, WeightedMetrics};
 use maud::{Markup, html};
 
@@ -56,7 +56,7 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
                         it.low, it.high, auc.bootstrap_replicates
                     )
                 }
-                None => "–".to_owned(),
+                None => auc.bootstrap_reason.clone().unwrap_or_else(|| "–".to_owned()),
             }
         }),
         estimate("partial AUC, specificity ≥ 0.9", |split| {
@@ -71,6 +71,9 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
         }),
         estimate("calibration error", |split| {
             &split.metrics.calibration.expected_calibration_error
+        }),
+        estimate("calibration error, debiased", |split| {
+            &split.metrics.calibration.expected_calibration_error_debiased
         }),
         estimate("calibration slope", |split| &split.metrics.calibration.slope),
         estimate("calibration intercept", |split| &split.metrics.calibration.intercept),
@@ -123,6 +126,6 @@ pub(super) fn folds(results: &CrossValidation) -> Markup {
     });
     html! {
         (table(&["", "AUC", "exams", "with cancer", "epoch"], rows))
-        p.soft { "Mean AUC over folds: " (auc(results.mean_auc)) "." }
+        p.soft { "Mean AUC over folds: " (cell(&results.fold_mean())) ". " (MEAN_AND_POOLED) }
     }
 }

@@ -142,6 +142,7 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
             (tile(metrics.positives.to_string(), None, "with cancer", "#cohort"))
         } }
         p.soft { "Intervals are 95 % confidence intervals." }
+        @if let Some(warning) = &metrics.warning { p.notes { "Warning: " (warning) "." } }
         @if !metrics.notes.is_empty() {
             ul.notes { @for note in &metrics.notes { li { (note) } } }
         }

@@ -1,0 +1,43 @@
+//! Coverage of the intervals and type I error of the tests, by simulation:
+//!
+//! ```text
+//! cargo run --release -p lungs-stats --example simulation -- [TABLE …] [REPLICATES]
+//! ```
+//!
+//! Prints the tables `intervals`, `patients`, `paired` and `sites`, all of them without a name, of 2,000
+//! replicates each. The draws are named streams of one seed, so a table is the same on every machine.
+//! docs/statistics.md has the tables.
+
+mod data;
+mod intervals;
+mod paired;
+mod patients;
+mod sites;
+
+/// A table by its number of replicates.
+type Table = fn(usize);
+
+const TABLES: [(&str, Table); 4] = [
+    ("intervals", intervals::print),
+    ("patients", patients::print),
+    ("paired", paired::print),
+    ("sites", sites::print),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let replicates = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(2000);
+    let named = |name: &str| arguments.iter().any(|argument| argument == name);
+    let all = !TABLES.iter().any(|(name, _)| named(name));
+    for (_, print) in TABLES.iter().filter(|(name, _)| all || named(name)) {
+        print(replicates);
+        println!();
+    }
+}
+
+/// Share of `hits`.
+fn share(hits: impl Iterator<Item = bool>) -> f64 {
+    let (count, hits) =
+        hits.fold((0usize, 0usize), |(count, sum), hit| (count + 1, sum + usize::from(hit)));
+    hits as f64 / count as f64
+}
