@@ -229,6 +229,17 @@ fn a_failed_run_stops_the_sweep_with_on_failure_stop() {
     assert_eq!(states(&workspace), ["failed", "waiting", "waiting"]);
     let status = sweep(&workspace, &["--status"]);
     settings().bind(|| insta::assert_snapshot!("sweep-status-failed", status.stdout));
+    // The process of the run recorded its failure, and deletes the record when it starts again.
+    let run = workspace.path("results/small/sweep/giants");
+    let record: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("failure.json")).unwrap()).unwrap();
+    let message = record["message"].as_str().unwrap();
+    assert!(message.starts_with("none of the 17 chosen series could be prepared"), "{message}");
+    assert_eq!(record["exit_code"], 1);
+    let set = ["run", "results/small/sweep/giants", "--set", "train.epochs=9"];
+    assert_eq!(workspace.lungs(&set).code, 2, "a key that affects results");
+    let record = fs::read_to_string(run.join("failure.json")).unwrap();
+    assert!(record.contains("train.epochs") && record.contains("\"exit_code\": 2"), "{record}");
     settings().bind(|| insta::assert_snapshot!("sweep-failed", done.stderr));
 
     let done = sweep(&workspace, &["--jobs", "2"]);

@@ -96,7 +96,7 @@ fn table_scalars(run: &Path, split: &str) -> Scalars {
         let mut rows = csv::Reader::from_path(run.join(name)).unwrap();
         for row in rows.deserialize() {
             let row: BTreeMap<String, String> = row.unwrap();
-            if row.get("split").is_some_and(|split| split != split) {
+            if row.get("split").is_some_and(|of_row| of_row != split) {
                 continue;
             }
             for column in columns {

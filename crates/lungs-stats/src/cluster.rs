@@ -7,7 +7,7 @@
 //! patients to the binomial variance (Rao & Scott, Biometrics 1992, 48:577–585).
 
 use super::delong::Components;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Index of each exam's patient, in the order of patient names, so that the order of exams does not matter.
 pub fn patient_indices<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<usize> {
@@ -29,7 +29,10 @@ pub(super) fn count(patients: &[usize]) -> usize {
 
 /// Number of different patients among some exams.
 fn distinct(patients: impl Iterator<Item = usize>) -> usize {
-    patients.collect::<BTreeSet<_>>().len()
+    let mut patients: Vec<usize> = patients.collect();
+    patients.sort_unstable();
+    patients.dedup();
+    patients.len()
 }
 
 /// Number of patients with a negative exam, and with a positive one: the units that carry information. Exams,
@@ -147,22 +150,24 @@ pub(super) struct EffectiveExams {
 /// The design effect is at least 1. Where all outcomes are equal it cannot be estimated, and exams of one
 /// patient count as if they agreed completely.
 pub(super) fn effective_exams(outcomes: &[(usize, bool)]) -> EffectiveExams {
-    let mut tallies = BTreeMap::<usize, [f64; 2]>::new();
+    let last = outcomes.iter().map(|&(patient, _)| patient).max();
+    let mut tallies = vec![[0.0; 2]; last.map_or(0, |last| last + 1)];
     for &(patient, success) in outcomes {
-        let [total, successes] = tallies.entry(patient).or_default();
+        let [total, successes] = &mut tallies[patient];
         *total += 1.0;
         *successes += f64::from(u8::from(success));
     }
+    tallies.retain(|[total, _]| *total > 0.0);
     let exams = outcomes.len() as f64;
-    let share = tallies.values().map(|[_, successes]| successes).sum::<f64>() / exams;
+    let share = tallies.iter().map(|[_, successes]| successes).sum::<f64>() / exams;
     let binomial = exams * share * (1.0 - share);
     let patients = tallies.len() as f64;
     if patients < 2.0 || binomial <= 0.0 {
-        let sizes: Vec<f64> = tallies.values().map(|[total, _]| *total).collect();
+        let sizes: Vec<f64> = tallies.iter().map(|[total, _]| *total).collect();
         return EffectiveExams { exams: kish(&sizes), patients: tallies.len() };
     }
     let squares: f64 =
-        tallies.values().map(|[total, successes]| (successes - share * total).powi(2)).sum();
+        tallies.iter().map(|[total, successes]| (successes - share * total).powi(2)).sum();
     let design_effect = squares * patients / (patients - 1.0) / binomial;
     EffectiveExams { exams: exams / design_effect.max(1.0), patients: tallies.len() }
 }

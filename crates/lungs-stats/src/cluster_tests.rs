@@ -5,6 +5,7 @@ use super::super::testing::{labelled_scores, normal_draws};
 use super::super::{Interval, Method, Proportion, delong, wilson};
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 /// Obuchowski 1997 by the definition: `ψ` of every pair of a positive and a negative exam, summed within
 /// patients with maps, for two models.
