@@ -12,7 +12,7 @@ use lungs_spec::results::RunFolder;
 use lungs_spec::spec::load_resolved;
 use std::path::PathBuf;
 
-/// Evaluate runs with their best epoch so far, and draw their plots.
+/// Evaluate runs with the epoch selected so far, and draw their plots.
 ///
 /// Selects an epoch among those trained so far by the rule of the spec, predicts the test split if there is
 /// one without predictions, and rewrites `evaluation.json` and the plots. For a cross-validation, evaluates
@@ -30,7 +30,7 @@ pub(super) struct Evaluate {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Use the original labels, lists and scans even if they have changed since the run began.
+    /// Use the original labels, lists and images even if they have changed since the run began.
     #[arg(long)]
     keep_inputs: bool,
 }

@@ -19,7 +19,7 @@ pub(super) struct Explain {
     #[arg(long, value_enum, default_value_t = AttributionMethod::GradCam, requires = "explain")]
     explain_by: AttributionMethod,
 
-    /// Layers whose heatmaps are multiplied, from Conv3d_1a_7x7 to Mixed_5c. [default: the last layer of each
+    /// Layers to compute heatmaps for, multiplied with each other, from Conv3d_1a_7x7 to Mixed_5c. [default: the last layer of each
     /// resolution]
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',', requires = "explain")]
     explain_layer: Vec<String>,

@@ -44,7 +44,7 @@ pub(super) struct Predict {
     #[arg(long, value_name = "CSV")]
     out: Option<PathBuf>,
 
-    /// Folder for prepared series, kept for the next call. [default: a temporary folder]
+    /// Folder for prepared series, kept for the next call. Default: a temporary folder
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 

@@ -15,6 +15,7 @@ use lungs_spec::results::write_csv;
 use lungs_spec::spec::{Overrides, Spec, load, load_data};
 use lungs_study::cohort::{CohortRow, group_reasons, unlabelled_rows};
 use lungs_study::prepare::{self, Row, Shard, Status};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Prepare CT series without training: resample, segment the lungs, crop.
@@ -74,9 +75,17 @@ impl Prepare {
         }
         output.say(format!("quality page  {}", page.display()));
         if excluded.len() == rows.len() {
+            let mut counts = BTreeMap::<String, usize>::new();
+            for (_, exclusion) in &reasons {
+                *counts.entry(exclusion.code.to_string()).or_default() += 1;
+            }
+            let counts: Vec<String> =
+                counts.iter().map(|(code, count)| format!("{code} ({count})")).collect();
             return Err(Failure::work(format!(
-                "none of the {} series could be prepared",
-                rows.len()
+                "no series could be prepared, {} excluded: {}. Each has its reason in {}",
+                rows.len(),
+                counts.join(", "),
+                page.display()
             )));
         }
         Ok(())

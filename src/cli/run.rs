@@ -53,7 +53,7 @@ struct RunSelection {
     #[arg(long)]
     fresh: bool,
 
-    /// Resume with the original labels, lists and scans even if they have changed since the run began.
+    /// Resume with the original labels, lists and images even if they have changed since the run began.
     #[arg(long, conflicts_with = "fresh")]
     keep_inputs: bool,
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// safetensors. No code in these files is executed.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs weights show model.ckpt-1234\n  lungs weights import model.ckpt-1234 -o weights/lungs-0.1.5.safetensors --spec experiments/original.toml\n  lungs weights inflate inception_v1.ckpt -o weights/imagenet.safetensors\n  lungs weights export results/demo --to pytorch-safetensors -o demo-pytorch.safetensors"
+    after_help = "Examples:\n  lungs weights show model.ckpt-1234\n  lungs weights import model.ckpt-1234 -o weights/lungs-0.1.5.safetensors --spec experiments/original-code.toml\n  lungs weights inflate inception_v1.ckpt -o weights/imagenet.safetensors\n  lungs weights export results/demo --to pytorch-safetensors -o demo-pytorch.safetensors"
 )]
 pub(super) struct Weights {
     #[command(subcommand)]

@@ -162,7 +162,7 @@ pub fn report_passed_over(passed_over: &SkippedFiles, watch: &dyn Stages) {
     if passed_over.is_empty() {
         return;
     }
-    watch.stage_ends("passed over", &passed_over.counts());
+    watch.stage_ends("ignored", &passed_over.counts());
     for line in cohort::remedies(passed_over) {
         watch.note(&format!("warning: {line}"));
     }

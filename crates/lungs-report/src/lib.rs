@@ -55,7 +55,7 @@ pub enum ReportError {
     },
     /// Two runs have predictions for different exams.
     #[error(
-        "{first} and {second} scored different exams ({first_exams} and {second_exams}, {common} in \
+        "{first} and {second} have predictions for different exams ({first_exams} and {second_exams}, {common} in \
          common), but a paired test needs the same exams; use the same data, seed and [split], or compare \
          on the common exams with --common"
     )]

@@ -77,7 +77,7 @@ pub(super) struct Sweep {
     #[arg(long, conflicts_with_all = ["only", "status", "dry_run"])]
     compare: bool,
 
-    /// Resume runs with their original labels, lists and scans even if they have changed. Runs that have not
+    /// Resume runs with their original labels, lists and images even if they have changed. Runs that have not
     /// started use the current ones.
     #[arg(long, conflicts_with_all = ["status", "prepare", "compare"])]
     keep_inputs: bool,

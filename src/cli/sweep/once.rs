@@ -27,7 +27,7 @@ pub(super) fn check_weights(runs: &[&PlannedRun]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that labels, lists and scans of started runs are unchanged, before the first run starts.
+/// Checks that labels, lists and images of started runs are unchanged, before the first run starts.
 pub(super) fn check_inputs<'a>(
     runs: impl Iterator<Item = &'a PlannedRun>,
     folder: &SweepFolder,

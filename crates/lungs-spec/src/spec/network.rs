@@ -28,8 +28,8 @@ pub struct Model {
     /// Statistics that training normalises with.
     pub batch_norm: BatchNorm,
     /// Decay of the running statistics of batch normalisation, at least 0 and less than 1. With random
-    /// initial weights, the decay after batch `t` is `min(decay, (t - 1) / (t + 8))`: from the first batch
-    /// on, the running statistics contain batches only, and they follow the early steps. With weights in
+    /// initial weights, the decay after batch `t` is `min(decay, (t - 1) / (t + 8))`: the running
+    /// statistics contain no initial values, and they adapt quickly in the first steps. With weights in
     /// `init`, or with `preprocess.compat = "lungs-0.1.5"`, the decay is constant.
     pub batch_norm_decay: f64,
 }

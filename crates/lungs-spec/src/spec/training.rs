@@ -121,7 +121,8 @@ pub enum Sampling {
     /// Every exam once per epoch, in random order.
     Shuffle,
     /// As many draws as exams, half of them (rounded down) positive: exams of the rarer class repeat within
-    /// an epoch, each time with another augmentation; exams of the other class alternate between epochs.
+    /// an epoch, each time with another augmentation; each epoch uses a subset of the other class, another one than the
+    /// epoch before.
     Balanced,
 }
 
@@ -147,8 +148,9 @@ pub enum SelectEpoch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarlyStopping {
-    /// Epochs without improvement of the validation before training stops; 0 never stops early. With `select
-    /// = "best-valid-auc"`, an AUC of 1 whose confidence interval starts above 0.95 also stops training.
+    /// Epochs without improvement of the validation before training stops; 0 disables early stopping.
+    /// Otherwise, with `select = "best-valid-auc"`, a validation AUC of 1 whose confidence interval starts at 0.95 or
+    /// above also stops training, after `min_epochs`.
     pub patience: usize,
     /// Number of epochs before which training never stops early, to pass the initial plateau.
     pub min_epochs: usize,

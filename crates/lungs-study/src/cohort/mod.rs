@@ -92,9 +92,7 @@ pub enum CohortError {
         passed_over: Vec<String>,
     },
     /// No series can be used.
-    #[error(
-        "none of the {series} series can be used. Reasons: {reasons}. First cases:{first}{unmatched}"
-    )]
+    #[error("no series can be used, {series} excluded: {reasons}. First cases:{first}{unmatched}")]
     NoneChosen {
         /// Number of series.
         series: usize,
@@ -143,10 +141,15 @@ pub fn select_from_images(
     let mut cohort = select::choose(found, matches, &spec.data.select);
     split::exclude_unlisted(&mut cohort, spec)?;
     if cohort.chosen.is_empty() {
-        let reasons = count_reasons(&cohort.rows);
-        let first: Vec<&CohortRow> = cohort.rows.iter().take(3).collect();
-        let first =
-            first.iter().map(|row| format!("\n  {}: {}", row.path, row.reason_text())).collect();
+        // Labels without a series are in `unmatched`.
+        let rows: Vec<CohortRow> =
+            cohort.rows.iter().filter(|row| !row.is_label()).cloned().collect();
+        let reasons = count_reasons(&rows);
+        let first = rows
+            .iter()
+            .take(3)
+            .map(|row| format!("\n  {}: {}", row.path, row.reason_text()))
+            .collect();
         let unmatched = UnmatchedIds::of(&cohort.rows);
         let unmatched = unmatched.map_or_else(String::new, |ids| format!("\n  {ids}"));
         return Err(CohortError::NoneChosen { series, reasons, first, unmatched });
@@ -184,11 +187,7 @@ pub fn no_images_error(root: PathBuf, found: &ScanResult) -> CohortError {
 pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
     let line = |(kind, tally): (SkippedKind, &Tally)| {
         let count = images::counted(kind, tally.files);
-        Some(format!(
-            "{count} passed over, such as {}: {}",
-            tally.example.display(),
-            kind.remedy()?
-        ))
+        Some(format!("{count} ignored, such as {}: {}", tally.example.display(), kind.remedy()?))
     };
     passed_over.iter().filter_map(line).collect()
 }
