@@ -102,10 +102,11 @@ pub(super) fn interval_to_report(
     let Some(variance) = variance else {
         return score_interval(auc, null_variance, level, Method::NewcombeScore);
     };
-    if smaller >= MIN_EXAMS && smaller * auc.min(1.0 - auc) >= MIN_ERRORS {
-        if let Some(interval) = delong_logit_interval(auc, variance, level) {
-            return interval;
-        }
+    if smaller >= MIN_EXAMS
+        && smaller * auc.min(1.0 - auc) >= MIN_ERRORS
+        && let Some(interval) = delong_logit_interval(auc, variance, level)
+    {
+        return interval;
     }
     let ratio = variance / null_variance(auc);
     let drawn = (smaller * ratio + PRIOR_EXAMS) / (smaller + PRIOR_EXAMS);
