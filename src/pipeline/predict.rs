@@ -252,14 +252,17 @@ fn unscored(image: &Image, row: &Row) -> Prediction {
     }
 }
 
-/// The probability and the calibrated probability of each exam, averaged over the models.
+/// The probability of an exam and its calibrated probability, each averaged over the models.
+type MeanProbability = (Option<f64>, Option<f64>);
+
+/// Scores exams with every model.
 fn mean_probabilities(
     models: &[ReadyModel],
     exams: &[Exam],
     has_gradients: bool,
     device: &Device,
     watch: &dyn Stages,
-) -> Result<Vec<(Option<f64>, Option<f64>)>, PipelineError> {
+) -> Result<Vec<MeanProbability>, PipelineError> {
     let mut probabilities = vec![Vec::new(); exams.len()];
     for ReadyModel { spec, network, calibrator } in models {
         watch.validation_begins(exams.len());

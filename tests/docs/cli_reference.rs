@@ -16,7 +16,7 @@ fn section(command: &Command, level: usize) -> String {
     text += &about.map(|about| format!("{}\n\n", prose(&about.to_string()))).unwrap_or_default();
     let usage = command.clone().render_usage().to_string();
     let _ = write!(text, "```text\n{}\n```\n", usage.trim_start_matches("Usage: "));
-    let own = |arg: &&Arg| !arg.is_hide_set() && !(arg.is_global_set() && level > 2);
+    let own = |arg: &&Arg| !(arg.is_hide_set() || arg.is_global_set() && level > 2);
     let arguments: Vec<&Arg> = command.get_arguments().filter(own).collect();
     let is_builtin = |arg: &&&Arg| ["help", "version"].contains(&arg.get_id().as_str());
     let listed: Vec<&&Arg> = arguments.iter().filter(|arg| !is_builtin(arg)).collect();

@@ -196,12 +196,11 @@ pub mod optional_code {
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// Writes the code, or an empty text.
-    #[expect(clippy::ref_option, reason = "serde asks for a reference")]
     pub fn serialize<S: Serializer>(
         code: &Option<ExclusionCode>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&code.as_ref().map(ExclusionCode::code).unwrap_or_default())
+        to.serialize_str(code.as_ref().map(ExclusionCode::code).unwrap_or_default())
     }
 
     /// Reads a code, or `None` from an empty text.

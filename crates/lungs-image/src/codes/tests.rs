@@ -22,8 +22,12 @@ fn codes_are_unique_and_explained() {
         Flag::ALL.iter().map(ToString::to_string).collect(),
         Flag::ALL.iter().map(Flag::words).collect(),
     );
-    assert!(ExclusionCode::ALL.iter().all(|code| ExclusionCode::from(code.code()) == *code));
-    assert!(Flag::ALL.iter().all(|flag| Flag::from(&*flag.code()) == *flag));
+    for code in ExclusionCode::ALL {
+        assert_eq!(&ExclusionCode::from(code.code()), code);
+    }
+    for flag in Flag::ALL {
+        assert_eq!(&Flag::from(&*flag.code()), flag);
+    }
 }
 
 #[test]

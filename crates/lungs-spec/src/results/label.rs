@@ -6,7 +6,6 @@ pub mod as_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// Writes 0 or 1.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
     pub fn serialize<S: Serializer>(label: &bool, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u8(u8::from(*label))
     }
@@ -29,11 +28,6 @@ pub mod as_optional_number {
     struct Number(#[serde(with = "super::as_number")] bool);
 
     /// Writes 0, 1 or nothing.
-    #[expect(
-        clippy::ref_option,
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde asks for a reference"
-    )]
     pub fn serialize<S: Serializer>(label: &Option<bool>, to: S) -> Result<S::Ok, S::Error> {
         label.map(u8::from).serialize(to)
     }
