@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use super::curves::ExamColumns;
+use super::columns::ExamColumns;
 use super::interval::{Estimate, Interval, Method, Proportion};
 use super::normal::{cdf, critical_value};
 

@@ -6,7 +6,7 @@
 //! with the effective number of exams `n / d`, where the design effect `d` is the ratio of the variance over
 //! patients to the binomial variance (Rao & Scott, Biometrics 1992, 48:577–585).
 
-use super::delong::Components;
+use super::components::Components;
 use std::collections::BTreeMap;
 
 /// Index of each exam's patient, in the order of patient names, so that the order of exams does not matter.

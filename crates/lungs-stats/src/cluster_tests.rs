@@ -1,6 +1,7 @@
 //! Obuchowski's variance against its definition over pairs of exams, and against DeLong's.
 
-use super::super::delong::{components, covariance_of_aucs};
+use super::super::components::components;
+use super::super::delong::covariance_of_aucs;
 use super::super::testing::{labelled_scores, normal_draws};
 use super::super::{Interval, Method, Proportion, delong, wilson};
 use super::*;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::ExamColumns;
 use super::decision::{DecisionPoint, THRESHOLDS, treat_all};
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
@@ -76,14 +77,6 @@ pub struct Curves {
     pub precision_band: Vec<PrecisionBandPoint>,
     /// Net benefit at thresholds of 0.01, …, 0.99.
     pub decision: Vec<DecisionPoint>,
-}
-
-/// Predictions and labels as columns, each `[exam]`; patients are indices.
-pub(super) struct ExamColumns<'a> {
-    pub logits: &'a [f64],
-    pub probabilities: &'a [f64],
-    pub labels: &'a [bool],
-    pub patients: &'a [usize],
 }
 
 /// Metrics of the exams, and of every bootstrap replicate.

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cluster;
-use super::roc::mid_ranks;
+use super::components::{Components, components};
 
 /// One AUC with DeLong's variance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,39 +18,6 @@ pub struct Delong {
     pub auc: f64,
     /// Variance of the AUC; `None` with fewer than two exams (or patients) in a class.
     pub variance: Option<f64>,
-}
-
-/// The structural components of one set of scores.
-pub(super) struct Components {
-    pub auc: f64,
-    /// Per positive exam, the share of negatives below it.
-    pub positives: Vec<f64>,
-    /// Per negative exam, the share of positives above it.
-    pub negatives: Vec<f64>,
-}
-
-pub(super) fn components(scores: &[f64], labels: &[bool]) -> Option<Components> {
-    assert_eq!(scores.len(), labels.len(), "one label per score");
-    if scores.iter().any(|score| score.is_nan()) {
-        return None;
-    }
-    let of_class = |class: bool, values: &[f64]| -> Vec<f64> {
-        values.iter().zip(labels).filter(|&(_, &label)| label == class).map(|(&v, _)| v).collect()
-    };
-    let ranks = mid_ranks(scores);
-    // Share of the other class with lower scores.
-    let share_below = |class: bool, others: f64| -> Vec<f64> {
-        let ranks_in_class = mid_ranks(&of_class(class, scores));
-        let ranks = of_class(class, &ranks);
-        ranks.iter().zip(ranks_in_class).map(|(all, class)| (all - class) / others).collect()
-    };
-    let (m, n) = (labels.iter().filter(|&&l| l).count(), labels.iter().filter(|&&l| !l).count());
-    if m == 0 || n == 0 {
-        return None;
-    }
-    let positives = share_below(true, n as f64);
-    let negatives: Vec<f64> = share_below(false, m as f64).iter().map(|v| 1.0 - v).collect();
-    Some(Components { auc: super::roc::auc(scores, labels)?, positives, negatives })
 }
 
 /// The sample covariance of the components of one class of two models, about the models' AUCs, which are the

@@ -37,6 +37,8 @@ mod bootstrap;
 mod calibration;
 mod cautions;
 mod cluster;
+mod columns;
+mod components;
 mod curves;
 mod decision;
 mod delong;
@@ -60,7 +62,8 @@ mod testing;
 mod weighted;
 
 use cautions::{FEW_EXAMS, few_of_a_class, notes, unusable_reason};
-use curves::{ExamColumns, ResampledMetrics};
+use columns::ExamColumns;
+use curves::ResampledMetrics;
 use evaluation::{not_computed, withdraw_all};
 use recalibrate::calibrated_metrics;
 

@@ -5,7 +5,8 @@
 //! test there, and there is no interval.
 
 use super::cluster::class_counts;
-use super::delong::{components, covariance_of_aucs};
+use super::components::components;
+use super::delong::covariance_of_aucs;
 use super::interval::{Interval, Method};
 use super::normal::{critical_value, two_sided_p};
 use super::permutation::{Permutation, paired_permutation};

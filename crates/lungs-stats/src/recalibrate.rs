@@ -12,7 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, calibration, recalibration, sigmoid};
-use super::curves::{ExamColumns, ResampledMetrics};
+use super::columns::ExamColumns;
+use super::curves::ResampledMetrics;
 use super::{Estimate, Options};
 
 /// A map from log-odds to calibrated probability.

@@ -6,7 +6,7 @@
 
 use super::auc_interval::{interval_to_report, newcombe_variance};
 use super::cluster::{PatientSums, effective_counts};
-use super::delong::components;
+use super::components::components;
 use super::interval::{Estimate, Method};
 use super::normal::chi_squared_tail;
 

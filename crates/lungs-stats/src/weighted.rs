@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::curves::{ExamColumns, ResampledMetrics};
+use super::columns::ExamColumns;
+use super::curves::ResampledMetrics;
 use super::{Estimate, Options};
 
 /// Weighted metrics.

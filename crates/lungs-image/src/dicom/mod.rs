@@ -98,10 +98,10 @@ pub struct StackRules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GantryTilt {
-    /// Resample its rows on an untilted grid.
+    /// Resample the rows onto an untilted grid (up to 30°), and set the flag `tilt-resheared`.
     #[default]
     Reshear,
-    /// Exclude it, with the angle as the reason.
+    /// Exclude the series, with the angle in the reason.
     Refuse,
 }
 
@@ -109,10 +109,11 @@ pub enum GantryTilt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// Reorder its axes to axial order, without resampling.
+    /// Reorder the voxels to axial slices, and set the flag `reformatted-from-sagittal` or
+    /// `reformatted-from-coronal`.
     #[default]
     Reformat,
-    /// Exclude it.
+    /// Exclude the series.
     Refuse,
 }
 
