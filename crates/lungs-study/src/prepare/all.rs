@@ -12,8 +12,9 @@ use lungs_image::images::Image;
 
 use super::cache::{Cache, inputs_text};
 use super::claim::CacheLock;
+use super::product::Product;
 use super::row::Facts;
-use super::series::{Product, make, read, usable_grid};
+use super::series::{make, read, usable_grid};
 use super::{Refusal, Row, Settings};
 
 /// The preparation cannot start or continue.

@@ -1,24 +1,10 @@
 //! The distance by which the lungs extend beyond the crop.
 
 use super::Row;
-use super::row::CropFacts;
 use lungs_image::codes::Flag;
 
 /// Step of suggested crop sizes, in voxels.
 const STEP: usize = 8;
-
-/// The distances by which the lungs extend beyond a crop, before and after it along depth, height and width; `None`
-/// when the lungs are unknown.
-pub(super) fn beyond_mm(crop: &CropFacts) -> Option<[[f64; 2]; 3]> {
-    let (lung_box, start) = (crop.lung_box?, crop.start());
-    Some(std::array::from_fn(|axis| {
-        let [first, last] = lung_box[axis];
-        let before = start[axis] - first as i64;
-        let after = last as i64 - (start[axis] + crop.size[axis] as i64 - 1);
-        [before, after]
-            .map(|voxels| (voxels.max(0) as f64 * crop.spacing_mm[axis] * 10.0).round() / 10.0)
-    }))
-}
 
 impl Row {
     /// First and last voxel of the lungs along depth, height and width; `None` when unknown.
@@ -142,7 +128,7 @@ impl std::fmt::Display for BeyondCrop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prepare::row::Facts;
+    use crate::prepare::row::{CropFacts, Facts};
     use lungs_image::images::scan;
 
     /// The row of lungs in a box, cropped to `size` around the middle of the box.

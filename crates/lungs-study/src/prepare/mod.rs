@@ -22,6 +22,7 @@ mod key;
 mod npz;
 mod prepared;
 mod preview;
+mod product;
 mod refusal;
 mod row;
 mod series;

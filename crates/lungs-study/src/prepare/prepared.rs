@@ -3,8 +3,8 @@
 //! and resampling again would blur the volume.
 
 use super::preview;
+use super::product::{Product, cut_out};
 use super::row::CropFacts;
-use super::series::{Product, cut_out};
 use super::{Prepared, Settings};
 use lungs_image::codes::Flag;
 use lungs_image::formats::{Format, Source};

@@ -7,7 +7,6 @@ use lungs_image::dicom::SeriesFacts;
 use lungs_image::images::{Grid, Image};
 
 use super::Refusal;
-use super::beyond::beyond_mm;
 
 /// Whether a series was prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,4 +170,17 @@ impl Row {
         let code = self.code.clone()?;
         Some(Exclusion { code, reason: self.reason.clone() })
     }
+}
+
+/// The distances by which the lungs extend beyond a crop, before and after it along depth, height and width; `None`
+/// when the lungs are unknown.
+fn beyond_mm(crop: &CropFacts) -> Option<[[f64; 2]; 3]> {
+    let (lung_box, start) = (crop.lung_box?, crop.start());
+    Some(std::array::from_fn(|axis| {
+        let [first, last] = lung_box[axis];
+        let before = start[axis] - first as i64;
+        let after = last as i64 - (start[axis] + crop.size[axis] as i64 - 1);
+        [before, after]
+            .map(|voxels| (voxels.max(0) as f64 * crop.spacing_mm[axis] * 10.0).round() / 10.0)
+    }))
 }

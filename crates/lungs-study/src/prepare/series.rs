@@ -3,12 +3,12 @@
 use lungs_image::dicom::{HuRule, SeriesFacts, SeriesRefusal};
 use lungs_image::images::{self, Image, read_volume};
 use lungs_image::volume::{
-    Grid, LungLimits, Volume, crop, crop_original, resample, segment_lungs_original,
-    segment_lungs_within,
+    Grid, LungLimits, Volume, resample, segment_lungs_original, segment_lungs_within,
 };
 
 use super::prepared;
 use super::preview::{self, Picture};
+use super::product::{Product, cut_out};
 use super::row::{CropFacts, Facts};
 use super::{Prepared, Refusal, Row, Settings};
 
@@ -75,13 +75,6 @@ pub(super) fn read(
     Ok(read_volume(image, rule, settings.stacks)?)
 }
 
-/// A prepared volume with its preview and its measurements.
-pub(super) struct Product {
-    pub prepared: Prepared,
-    pub picture: Picture,
-    pub crop: CropFacts,
-}
-
 /// Makes the crop: computed from a scan, or cut from a volume that was already prepared.
 pub(super) fn make(image: &Image, volume: Volume, settings: &Settings) -> Result<Product, Refusal> {
     match prepared::lung_box(image, settings) {
@@ -117,13 +110,4 @@ fn compute(volume: Volume, settings: &Settings) -> Result<Product, Refusal> {
     let volume = cut_out(&resampled, lungs.centre_voxel, settings);
     let picture = preview::draw(&resampled, &lungs, start, settings);
     Ok(Product { prepared: Prepared { volume, lung_box }, picture, crop })
-}
-
-/// The crop of a resampled volume.
-pub(super) fn cut_out(resampled: &Volume, centre: [usize; 3], settings: &Settings) -> Volume {
-    if settings.compat {
-        crop_original(resampled, centre, settings.size)
-    } else {
-        crop(resampled, centre, settings.size, settings.lower_hu.round() as i16)
-    }
 }
