@@ -14,7 +14,7 @@ is_met() {
         s3s-fs) command -v "${LUNGS_S3_SERVER:-s3s-fs}" >/dev/null ;;
         slurmctld) PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
-        "python3 with numpy and safetensors") python3 -c 'import numpy, safetensors' 2>/dev/null ;;
+        numpy | safetensors) python3 -c "import $1" 2>/dev/null ;;
         *) echo "unknown need \"$1\": add it to tools/test-all.sh" >&2; exit 2 ;;
     esac >/dev/null
 }
@@ -24,11 +24,7 @@ cargo test "$@" 2>&1 | tee "$log"
 run=() missing=()
 while IFS=$'\t' read -r name needs; do
     met=yes
-    if [ "$needs" = "python3 with numpy and safetensors" ]; then
-        is_met "$needs" || met=no
-    else
-        for need in ${needs// and / }; do is_met "$need" || met=no; done
-    fi
+    for need in ${needs// and / }; do is_met "$need" || met=no; done
     if [ "$met" = yes ]; then run+=("$name"); else missing+=("$name: needs $needs"); fi
 done < <(sed -nE 's/^test ([^ ]+) \.\.\. ignored, needs (.*)$/\1\t\2/p' "$log")
 

@@ -91,8 +91,14 @@ impl RunSelection {
         if self.tethered {
             Interrupt::stop_at_end_of_input();
         }
-        let mut run = RunFolder::open(&self.spec).ok();
-        let result = self.execute_in(&mut run, output, until, &interrupt);
+        let (run, result) = match self.find_or_create_run() {
+            Ok((spec, folder)) => {
+                let result = self.execute_in(&spec, &folder, output, until, &interrupt);
+                (Some(folder), result)
+            }
+            // The folder of a run whose spec cannot be used records the failure too.
+            Err(failure) => (RunFolder::open(&self.spec).ok(), Err(failure)),
+        };
         // The folder of a run that another process works on stays as it is.
         if let (Some(run), Err(failure)) = (&run, &result)
             && let Some(record) = failure.record()
@@ -104,42 +110,41 @@ impl RunSelection {
         result
     }
 
-    /// Runs the stages; `run` becomes the run folder once it is known.
+    /// Runs the stages in the run folder.
     fn execute_in(
         &self,
-        run: &mut Option<RunFolder>,
+        spec: &Spec,
+        folder: &RunFolder,
         output: &Output,
         until: LastStage,
         interrupt: &Interrupt,
     ) -> CommandResult {
-        let (spec, folder) = self.find_or_create_run()?;
-        *run = Some(folder.clone());
         if folder.holder().is_none() {
             lungs_base::files::remove(&folder.failure_file()).map_err(Failure::work)?;
         }
-        output.report_renamed_keys(&spec);
-        use_threads(&spec);
+        output.report_renamed_keys(spec);
+        use_threads(spec);
         if !self.keep_inputs {
-            pipeline::check_inputs(&spec, &folder)?;
+            pipeline::check_inputs(spec, folder)?;
         }
         if spec.is_of_all_folds() {
-            return self.cross_validate(&spec, &folder, output, until, interrupt);
+            return self.cross_validate(spec, folder, output, until, interrupt);
         }
         if folder.is_finished() {
-            if !folder.has_metrics_of(&spec)? {
-                return self.update_evaluation(&spec, &folder, output, interrupt);
+            if !folder.has_metrics_of(spec)? {
+                return self.update_evaluation(spec, folder, output, interrupt);
             }
             output.say(format!("{} is finished already.", folder.root().display()));
             output.say("Start a new run with `--fresh`, or redraw the plots with `lungs plot`.\n");
-            output.answer(report::headline(&folder).map_err(Failure::work)?);
+            output.answer(report::headline(folder).map_err(Failure::work)?);
             return Ok(());
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
-        let progress = self.progress(&spec, output, interrupt);
-        let outcome = pipeline::run(&spec, &folder, until, &interrupt.interrupter, &progress)?;
+        let progress = self.progress(spec, output, interrupt);
+        let outcome = pipeline::run(spec, folder, until, &interrupt.interrupter, &progress)?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {
-                print_resume_command(output, until, &folder, (epoch, step));
+                print_resume_command(output, until, folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
             Outcome::Finished { selected, last } if until == LastStage::Training => {
@@ -152,7 +157,7 @@ impl RunSelection {
             }
             Outcome::Finished { .. } => {
                 output.answer("");
-                output.answer(report::headline(&folder).map_err(Failure::work)?);
+                output.answer(report::headline(folder).map_err(Failure::work)?);
                 Ok(())
             }
         }

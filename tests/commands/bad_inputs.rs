@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 /// Asserts the exit code and the error message of a command.
 #[track_caller]
-fn fails(place: &Workspace, name: &str, code: i32, arguments: &[&str]) {
-    let done = place.lungs(arguments);
+fn fails(workspace: &Workspace, name: &str, code: i32, arguments: &[&str]) {
+    let done = workspace.lungs(arguments);
     assert_eq!(done.code, code, "{}{}", done.stdout, done.stderr);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!(name, done.stderr));
@@ -22,10 +22,10 @@ fn a_series() -> Vec<PathBuf> {
     files
 }
 
-fn spec_with(place: &Workspace, from: &str, to: &str) {
-    let text = fs::read_to_string(place.path("small.toml")).unwrap();
+fn spec_with(workspace: &Workspace, from: &str, to: &str) {
+    let text = fs::read_to_string(workspace.path("small.toml")).unwrap();
     assert!(text.contains(from), "{from} is not in the spec");
-    place.write("small.toml", &text.replace(from, to));
+    workspace.write("small.toml", &text.replace(from, to));
 }
 
 #[test]
@@ -35,86 +35,86 @@ fn missing_spec() {
 
 #[test]
 fn missing_data() {
-    let place = Workspace::new();
-    fails(&place, "missing-data", 2, &["run", "small.toml", "--set", "data.root=nowhere"]);
+    let workspace = Workspace::new();
+    fails(&workspace, "missing-data", 2, &["run", "small.toml", "--set", "data.root=nowhere"]);
 }
 
 #[test]
 fn unknown_key() {
-    let place = Workspace::new();
-    spec_with(&place, "batch_size = 3", "batchsize = 3");
-    fails(&place, "unknown-key", 2, &["run", "small.toml"]);
+    let workspace = Workspace::new();
+    spec_with(&workspace, "batch_size = 3", "batchsize = 3");
+    fails(&workspace, "unknown-key", 2, &["run", "small.toml"]);
 }
 
 #[test]
 fn wrong_type() {
-    let place = Workspace::new();
-    spec_with(&place, "epochs = 2", "epochs = \"two\"");
-    fails(&place, "wrong-type", 2, &["run", "small.toml"]);
+    let workspace = Workspace::new();
+    spec_with(&workspace, "epochs = 2", "epochs = \"two\"");
+    fails(&workspace, "wrong-type", 2, &["run", "small.toml"]);
 }
 
 #[test]
 fn impossible_values() {
-    let place = Workspace::new();
-    spec_with(&place, "slices = 24", "slices = 25\nkeep_prob = 0");
-    fails(&place, "impossible-values", 2, &["check", "small.toml"]);
+    let workspace = Workspace::new();
+    spec_with(&workspace, "slices = 24", "slices = 25\nkeep_prob = 0");
+    fails(&workspace, "impossible-values", 2, &["check", "small.toml"]);
 }
 
 #[test]
 fn not_toml() {
-    let place = Workspace::new();
-    spec_with(&place, "epochs = 2", "epochs 2");
-    fails(&place, "not-toml", 2, &["run", "small.toml"]);
+    let workspace = Workspace::new();
+    spec_with(&workspace, "epochs = 2", "epochs 2");
+    fails(&workspace, "not-toml", 2, &["run", "small.toml"]);
 }
 
 #[test]
 fn a_spec_that_extends_itself() {
-    let place = Workspace::new();
-    place.write("loop.toml", "extends = \"loop.toml\"\n");
-    fails(&place, "extends-itself", 2, &["run", "loop.toml"]);
+    let workspace = Workspace::new();
+    workspace.write("loop.toml", "extends = \"loop.toml\"\n");
+    fails(&workspace, "extends-itself", 2, &["run", "loop.toml"]);
 }
 
 #[test]
 fn bad_override() {
-    let place = Workspace::new();
-    fails(&place, "bad-override", 2, &["run", "small.toml", "--set", "train.epochs"]);
+    let workspace = Workspace::new();
+    fails(&workspace, "bad-override", 2, &["run", "small.toml", "--set", "train.epochs"]);
 }
 
 #[test]
 fn empty_folder() {
-    let place = Workspace::new();
-    fs::create_dir(place.path("empty")).unwrap();
-    fails(&place, "empty-folder", 2, &["run", "small.toml", "--set", "data.root=empty"]);
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.path("empty")).unwrap();
+    fails(&workspace, "empty-folder", 2, &["run", "small.toml", "--set", "data.root=empty"]);
 }
 
 #[test]
 fn text_file_named_dcm() {
-    let place = Workspace::new();
-    place.write("notes/readme.dcm", "These are notes, not slices.\n");
-    fails(&place, "text-named-dcm", 2, &["run", "small.toml", "--set", "data.root=notes"]);
+    let workspace = Workspace::new();
+    workspace.write("notes/readme.dcm", "These are notes, not slices.\n");
+    fails(&workspace, "text-named-dcm", 2, &["run", "small.toml", "--set", "data.root=notes"]);
 }
 
 #[test]
 fn a_series_of_one_slice() {
-    let place = Workspace::new();
-    fs::create_dir(place.path("one")).unwrap();
-    fs::copy(&a_series()[10], place.path("one/slice")).unwrap();
-    fails(&place, "one-slice", 2, &["run", "small.toml", "--set", "data.root=one"]);
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.path("one")).unwrap();
+    fs::copy(&a_series()[10], workspace.path("one/slice")).unwrap();
+    fails(&workspace, "one-slice", 2, &["run", "small.toml", "--set", "data.root=one"]);
 }
 
 #[test]
 fn a_truncated_file() {
-    let place = Workspace::new();
-    fs::create_dir(place.path("cut")).unwrap();
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.path("cut")).unwrap();
     for (number, file) in a_series().iter().enumerate() {
         let mut bytes = fs::read(file).unwrap();
         if number == 7 {
             bytes.truncate(bytes.len() - 1000);
         }
-        fs::write(place.path(&format!("cut/{number:03}.dcm")), bytes).unwrap();
+        fs::write(workspace.path(&format!("cut/{number:03}.dcm")), bytes).unwrap();
     }
     let out = ["prepare", "cut", "--out", "out", "--set", "data.select.min_slices=40"];
-    let done = place.lungs(&out);
+    let done = workspace.lungs(&out);
     assert_eq!(done.code, 1);
     settings().bind(|| insta::assert_snapshot!("truncated-file", done.stdout));
     settings().bind(|| insta::assert_snapshot!("truncated-file-error", done.stderr));
@@ -122,25 +122,25 @@ fn a_truncated_file() {
 
 #[test]
 fn labels_without_series() {
-    let place = Workspace::new();
-    place.write("labels.csv", "series_uid,label\n1.2.3,1\n1.2.4,0\n");
+    let workspace = Workspace::new();
+    workspace.write("labels.csv", "series_uid,label\n1.2.3,1\n1.2.4,0\n");
     let labels = "data.labels=labels.csv";
-    fails(&place, "labels-without-series", 2, &["run", "small.toml", "--set", labels]);
+    fails(&workspace, "labels-without-series", 2, &["run", "small.toml", "--set", labels]);
 }
 
 #[test]
 fn invalid_labels() {
-    let place = Workspace::new();
-    place.write("labels.csv", "series_uid,label\n1.2.3,cancer\n");
+    let workspace = Workspace::new();
+    workspace.write("labels.csv", "series_uid,label\n1.2.3,cancer\n");
     let labels = "data.labels=labels.csv";
-    fails(&place, "bad-label", 2, &["run", "small.toml", "--set", labels]);
-    place.write("labels.csv", "series_uid,outcome\n1.2.3,1\n");
-    fails(&place, "no-label-column", 2, &["run", "small.toml", "--set", labels]);
+    fails(&workspace, "bad-label", 2, &["run", "small.toml", "--set", labels]);
+    workspace.write("labels.csv", "series_uid,outcome\n1.2.3,1\n");
+    fails(&workspace, "no-label-column", 2, &["run", "small.toml", "--set", labels]);
 }
 
 #[test]
 fn a_patient_in_both_lists() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     // A patient with two exams.
     let patient = fs::read_dir(cohort())
         .unwrap()
@@ -149,14 +149,14 @@ fn a_patient_in_both_lists() {
         .find(|path| path.join(format!("{}-2", name(path))).is_dir())
         .expect("a patient with two exams");
     let exam = |number: usize| patient.join(format!("{}-{number}/2-axial", name(&patient)));
-    place.write("train.list", &format!("{} 1\n", exam(1).display()));
-    place.write("valid.list", &format!("{} 0\n", exam(2).display()));
+    workspace.write("train.list", &format!("{} 1\n", exam(1).display()));
+    workspace.write("valid.list", &format!("{} 0\n", exam(2).display()));
     spec_with(
-        &place,
+        &workspace,
         "labels = \"ct/labels.csv\"",
         "train_list = \"train.list\"\nvalid_list = \"valid.list\"",
     );
-    let done = place.lungs(&["run", "small.toml"]);
+    let done = workspace.lungs(&["run", "small.toml"]);
     assert_eq!(done.code, 2, "{}", done.stderr);
     let message = done.stderr.replace(&name(&patient), "PATIENT");
     settings().bind(|| insta::assert_snapshot!("patient-in-both-lists", message));
@@ -168,32 +168,32 @@ fn name(path: &std::path::Path) -> String {
 
 #[test]
 fn unwritable_results_folder() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     // A file in place of the folder is an error for root too.
-    place.write("results", "a file\n");
-    fails(&place, "unwritable-results", 1, &["run", "small.toml"]);
+    workspace.write("results", "a file\n");
+    fails(&workspace, "unwritable-results", 1, &["run", "small.toml"]);
 }
 
 #[test]
 fn unavailable_cuda() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let device = "runtime.device=cuda";
-    fails(&place, "no-cuda", 2, &["check", "small.toml", "--set", device]);
+    fails(&workspace, "no-cuda", 2, &["check", "small.toml", "--set", device]);
 }
 
 #[test]
 fn not_a_run_folder() {
-    let place = Workspace::new();
-    fails(&place, "not-a-run", 2, &["plot", "ct"]);
+    let workspace = Workspace::new();
+    fails(&workspace, "not-a-run", 2, &["plot", "ct"]);
 }
 
 #[test]
 fn evaluating_a_run_that_has_not_trained() {
-    let place = Workspace::new();
-    let check = place.lungs(&["check", "small.toml", "--verbose"]);
+    let workspace = Workspace::new();
+    let check = workspace.lungs(&["check", "small.toml", "--verbose"]);
     let spec = check.stdout.split("spec hash").next().unwrap();
-    place.write("results/small/begun/spec.toml", spec);
-    fails(&place, "nothing-trained", 2, &["evaluate", "results/small/begun"]);
+    workspace.write("results/small/begun/spec.toml", spec);
+    fails(&workspace, "nothing-trained", 2, &["evaluate", "results/small/begun"]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn preparing_into_the_data_folder() {
 
 #[test]
 fn a_phantom_folder_that_is_not_empty() {
-    let place = Workspace::new();
-    place.write("taken/notes.txt", "mine\n");
-    fails(&place, "phantom-taken", 2, &["phantom", "taken"]);
+    let workspace = Workspace::new();
+    workspace.write("taken/notes.txt", "mine\n");
+    fails(&workspace, "phantom-taken", 2, &["phantom", "taken"]);
 }

@@ -20,9 +20,9 @@ fn arguments<'a>(input: &'a str, out: &'a str) -> Vec<&'a str> {
     [&["prepare", input, "--out", out][..], &SMALL[..]].concat()
 }
 
-fn start(place: &Workspace, out: &str) -> Child {
+fn start(workspace: &Workspace, out: &str) -> Child {
     Process::new(env!("CARGO_BIN_EXE_lungs"))
-        .current_dir(place.path("."))
+        .current_dir(workspace.path("."))
         .args(arguments("ct", out))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -55,13 +55,13 @@ fn new_count(stdout: &str) -> usize {
 
 #[test]
 fn two_processes_share_a_cache_without_duplicate_work() {
-    let place = Workspace::new();
-    let alone = place.lungs(&arguments("ct", "alone"));
+    let workspace = Workspace::new();
+    let alone = workspace.lungs(&arguments("ct", "alone"));
     assert_eq!(alone.code, 0, "{}", alone.stderr);
     let all = new_count(&alone.stdout);
     assert!(all > 10, "{}", alone.stdout);
 
-    let processes = [start(&place, "shared"), start(&place, "shared")];
+    let processes = [start(&workspace, "shared"), start(&workspace, "shared")];
     let mut shared = 0;
     for process in processes {
         let output = process.wait_with_output().unwrap();
@@ -69,30 +69,30 @@ fn two_processes_share_a_cache_without_duplicate_work() {
         shared += new_count(&String::from_utf8_lossy(&output.stdout));
     }
     assert_eq!(shared, all);
-    assert!(prepared(&place.path("shared")) == prepared(&place.path("alone")));
-    assert_eq!(fs::read_dir(place.path("shared/claims")).unwrap().count(), 0);
+    assert!(prepared(&workspace.path("shared")) == prepared(&workspace.path("alone")));
+    assert_eq!(fs::read_dir(workspace.path("shared/claims")).unwrap().count(), 0);
 }
 
 #[test]
 fn a_killed_preparation_leaves_no_partial_files() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&arguments("ct", "reference")).code, 0);
-    let reference = prepared(&place.path("reference"));
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&arguments("ct", "reference")).code, 0);
+    let reference = prepared(&workspace.path("reference"));
     for milliseconds in [20, 90, 160, 230, 300, 370, 440, 510] {
-        let mut process = start(&place, "killed");
+        let mut process = start(&workspace, "killed");
         std::thread::sleep(Duration::from_millis(milliseconds));
         let _ = process.kill();
         process.wait().unwrap();
-        if !place.path("killed").is_dir() {
+        if !workspace.path("killed").is_dir() {
             continue;
         }
         // Every file with a final name equals that of an uninterrupted preparation.
-        for (name, bytes) in prepared(&place.path("killed")) {
+        for (name, bytes) in prepared(&workspace.path("killed")) {
             assert!(reference.get(&name) == Some(&bytes), "{name} after {milliseconds} ms");
         }
     }
-    assert_eq!(place.lungs(&arguments("ct", "killed")).code, 0);
-    assert!(prepared(&place.path("killed")) == reference);
+    assert_eq!(workspace.lungs(&arguments("ct", "killed")).code, 0);
+    assert!(prepared(&workspace.path("killed")) == reference);
 }
 
 /// A small file system, unmounted on drop.
@@ -119,10 +119,10 @@ impl Drop for SmallDisk<'_> {
 #[test]
 #[ignore = "needs root"]
 fn a_full_disk_is_an_error() {
-    let place = Workspace::new();
-    let path = place.path("disk");
+    let workspace = Workspace::new();
+    let path = workspace.path("disk");
     let _disk = SmallDisk::mount(&path);
-    let prepare = place.lungs(&arguments("ct", "disk/out"));
+    let prepare = workspace.lungs(&arguments("ct", "disk/out"));
     assert_eq!(prepare.code, 1, "{}{}", prepare.stdout, prepare.stderr);
     let mut settings = settings();
     settings.add_filter(r"[0-9a-f]{32}", "KEY");

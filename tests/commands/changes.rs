@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 /// A working folder with its own copy of the cohort.
 fn workplace() -> Workspace {
-    let place = Workspace::new();
-    fs::remove_file(place.path("ct")).unwrap();
-    copy(cohort(), &place.path("ct"));
-    place
+    let workspace = Workspace::new();
+    fs::remove_file(workspace.path("ct")).unwrap();
+    copy(cohort(), &workspace.path("ct"));
+    workspace
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -27,8 +27,8 @@ fn copy(from: &Path, to: &Path) {
 
 const ONE_EPOCH: [&str; 2] = ["--set", "train.epochs=1"];
 
-fn run(place: &Workspace, more: &[&str]) -> CommandOutput {
-    place.lungs(&[&["run", "small.toml"], &ONE_EPOCH[..], more].concat())
+fn run(workspace: &Workspace, more: &[&str]) -> CommandOutput {
+    workspace.lungs(&[&["run", "small.toml"], &ONE_EPOCH[..], more].concat())
 }
 
 /// The output in one line, without the frame of errors.
@@ -38,8 +38,8 @@ fn flat_output(done: &CommandOutput) -> String {
 }
 
 #[track_caller]
-fn assert_unchanged(place: &Workspace, case: &str) {
-    let done = run(place, &[]);
+fn assert_unchanged(workspace: &Workspace, case: &str) {
+    let done = run(workspace, &[]);
     assert!(
         done.code == 0 && flat_output(&done).contains("is finished already"),
         "{case}: {}",
@@ -49,30 +49,30 @@ fn assert_unchanged(place: &Workspace, case: &str) {
 
 /// `run`, `train` and `evaluate` stop with this message; with `--keep-inputs` they continue.
 #[track_caller]
-fn assert_changed(place: &Workspace, expected: &str) {
-    let folder = place.newest_run("small");
+fn assert_changed(workspace: &Workspace, expected: &str) {
+    let folder = workspace.newest_run("small");
     let evaluate = ["evaluate", folder.to_str().unwrap()];
     let train = [&["train", "small.toml"], &ONE_EPOCH[..]].concat();
-    for done in [run(place, &[]), place.lungs(&train), place.lungs(&evaluate)] {
+    for done in [run(workspace, &[]), workspace.lungs(&train), workspace.lungs(&evaluate)] {
         let text = flat_output(&done);
         assert_eq!(done.code, 2, "{text}");
         assert!(text.contains(expected), "{expected} is not in: {text}");
         assert!(text.contains("add --keep-inputs to the command"), "{text}");
         assert!(text.contains("spec.toml --fresh"), "{text}");
     }
-    let kept = run(place, &["--keep-inputs"]);
+    let kept = run(workspace, &["--keep-inputs"]);
     assert!(
         kept.code == 0 && flat_output(&kept).contains("is finished already"),
         "{}",
         flat_output(&kept)
     );
-    let kept = place.lungs(&[&evaluate[..], &["--keep-inputs"]].concat());
+    let kept = workspace.lungs(&[&evaluate[..], &["--keep-inputs"]].concat());
     assert_eq!(kept.code, 0, "{}", flat_output(&kept));
 }
 
 /// Slices of the exam's axial series.
-fn slices(place: &Workspace, exam: &str) -> Vec<PathBuf> {
-    let folder = place.path(&format!("ct/{}/{exam}/2-axial", &exam[..5]));
+fn slices(workspace: &Workspace, exam: &str) -> Vec<PathBuf> {
+    let folder = workspace.path(&format!("ct/{}/{exam}/2-axial", &exam[..5]));
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -89,59 +89,59 @@ fn set_modified(path: &Path, time: SystemTime) {
 
 #[test]
 fn changed_inputs_stop_a_run_and_moved_ones_do_not() {
-    let place = workplace();
-    assert_eq!(run(&place, &["-q"]).code, 0);
-    assert_unchanged(&place, "nothing");
+    let workspace = workplace();
+    assert_eq!(run(&workspace, &["-q"]).code, 0);
+    assert_unchanged(&workspace, "nothing");
 
-    let labels = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
+    let labels = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let mut lines: Vec<&str> = labels.lines().collect();
     let header = lines.remove(0);
     let table = |lines: &[&str]| format!("{header}\n{}\n", lines.join("\n"));
-    let put = |text: &str| place.write("ct/labels.csv", text);
+    let put = |text: &str| workspace.write("ct/labels.csv", text);
 
     lines.reverse();
     put(&table(&lines).replace('\n', "\r\n"));
-    assert_unchanged(&place, "other order and ends of lines");
+    assert_unchanged(&workspace, "other order and ends of lines");
     let column = header.split(',').position(|name| name == "label").unwrap();
     let mut cells: Vec<&str> = lines[0].split(',').collect();
     cells[column] = if cells[column] == "1" { "0" } else { "1" };
     let flipped = cells.join(",");
     put(&table(&[&[flipped.as_str()], &lines[1..]].concat()));
-    assert_changed(&place, "1 label changed: ");
+    assert_changed(&workspace, "1 label changed: ");
     put(&table(&lines[1..]));
-    assert_changed(&place, "1 label removed: ");
+    assert_changed(&workspace, "1 label removed: ");
     put(&labels);
-    assert_unchanged(&place, "restored labels");
+    assert_unchanged(&workspace, "restored labels");
 
-    let exam = place.path("ct/P0001/P0001-1");
-    fs::rename(&exam, place.path("away")).unwrap();
-    assert_changed(&place, "1 series removed: ");
-    fs::rename(place.path("away"), &exam).unwrap();
-    assert_unchanged(&place, "restored series");
+    let exam = workspace.path("ct/P0001/P0001-1");
+    fs::rename(&exam, workspace.path("away")).unwrap();
+    assert_changed(&workspace, "1 series removed: ");
+    fs::rename(workspace.path("away"), &exam).unwrap();
+    assert_unchanged(&workspace, "restored series");
 
-    let slice = slices(&place, "P0001-1").swap_remove(20);
+    let slice = slices(&workspace, "P0001-1").swap_remove(20);
     let (bytes, time) = (fs::read(&slice).unwrap(), modified(&slice));
     set_modified(&slice, SystemTime::now() + Duration::from_secs(60));
-    assert_unchanged(&place, "another time");
+    assert_unchanged(&workspace, "another time");
     let mut other = bytes.clone();
     let last = other.len() - 200;
     other[last] ^= 1;
     fs::write(&slice, &other).unwrap();
     set_modified(&slice, time);
-    assert_changed(&place, "1 series replaced: ");
+    assert_changed(&workspace, "1 series replaced: ");
     fs::write(&slice, &bytes).unwrap();
-    assert_unchanged(&place, "restored voxels");
+    assert_unchanged(&workspace, "restored voxels");
 
-    fs::rename(place.path("ct"), place.path("moved")).unwrap();
-    std::os::unix::fs::symlink(place.path("moved"), place.path("ct")).unwrap();
-    assert_unchanged(&place, "moved data");
-    fs::remove_dir_all(place.path("prepared")).unwrap();
-    assert_unchanged(&place, "no cache");
-    let done = run(&place, &["--set", "data.cache=elsewhere"]);
+    fs::rename(workspace.path("ct"), workspace.path("moved")).unwrap();
+    std::os::unix::fs::symlink(workspace.path("moved"), workspace.path("ct")).unwrap();
+    assert_unchanged(&workspace, "moved data");
+    fs::remove_dir_all(workspace.path("prepared")).unwrap();
+    assert_unchanged(&workspace, "no cache");
+    let done = run(&workspace, &["--set", "data.cache=elsewhere"]);
     assert!(flat_output(&done).contains("is finished already"), "{}", flat_output(&done));
 
-    fs::remove_file(place.path("ct")).unwrap();
-    let missing = run(&place, &[]);
+    fs::remove_file(workspace.path("ct")).unwrap();
+    let missing = run(&workspace, &[]);
     assert_eq!(missing.code, 2);
     assert!(
         flat_output(&missing).contains("cannot look for CT images in ct"),
@@ -153,17 +153,17 @@ fn changed_inputs_stop_a_run_and_moved_ones_do_not() {
         "{}",
         flat_output(&missing)
     );
-    assert_eq!(run(&place, &["--keep-inputs"]).code, 0);
+    assert_eq!(run(&workspace, &["--keep-inputs"]).code, 0);
 }
 
 #[test]
 fn an_unfinished_run_continues_with_original_inputs_on_request_only() {
-    let place = workplace();
+    let workspace = workplace();
     let train = ["train", "small.toml", "--set", "train.epochs=1", "-q"];
-    assert_eq!(place.lungs(&train).code, 0);
-    let folder = place.newest_run("small");
+    assert_eq!(workspace.lungs(&train).code, 0);
+    let folder = workspace.newest_run("small");
     let before = fs::read(folder.join("cohort.csv")).unwrap();
-    let labels = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
+    let labels = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let swapped: Vec<String> = labels
         .lines()
         .map(|line| match line.strip_suffix(",0") {
@@ -174,50 +174,50 @@ fn an_unfinished_run_continues_with_original_inputs_on_request_only() {
     let at_end = labels.lines().next().unwrap().ends_with(",label");
     let text = if at_end { swapped.join("\n") } else { labels.replacen(",0,", ",1,", 100) };
     assert_ne!(text, labels);
-    place.write("ct/labels.csv", &text);
-    let stopped = run(&place, &[]);
+    workspace.write("ct/labels.csv", &text);
+    let stopped = run(&workspace, &[]);
     assert_eq!(stopped.code, 2, "{}", flat_output(&stopped));
     assert!(flat_output(&stopped).contains("labels changed: "), "{}", flat_output(&stopped));
     assert!(!folder.join("evaluation.json").exists());
     // Missing prepared volumes cannot be prepared again from changed series.
-    fs::rename(place.path("prepared"), place.path("elsewhere")).unwrap();
-    let lost = run(&place, &["--keep-inputs"]);
+    fs::rename(workspace.path("prepared"), workspace.path("elsewhere")).unwrap();
+    let lost = run(&workspace, &["--keep-inputs"]);
     assert_eq!(lost.code, 2, "{}", flat_output(&lost));
     assert!(
         flat_output(&lost).contains("restore the inputs or the cache"),
         "{}",
         flat_output(&lost)
     );
-    fs::remove_dir_all(place.path("prepared")).ok();
-    fs::rename(place.path("elsewhere"), place.path("prepared")).unwrap();
-    let kept = run(&place, &["--keep-inputs"]);
+    fs::remove_dir_all(workspace.path("prepared")).ok();
+    fs::rename(workspace.path("elsewhere"), workspace.path("prepared")).unwrap();
+    let kept = run(&workspace, &["--keep-inputs"]);
     assert_eq!(kept.code, 0, "{}", flat_output(&kept));
     assert!(fs::read(folder.join("cohort.csv")).unwrap() == before);
-    let fresh = run(&place, &["--fresh", "-q"]);
+    let fresh = run(&workspace, &["--fresh", "-q"]);
     // All exams are positive now. In any case, it is another run.
-    assert!(place.newest_run("small") != folder, "{}", flat_output(&fresh));
+    assert!(workspace.newest_run("small") != folder, "{}", flat_output(&fresh));
 }
 
 #[test]
 fn lists_are_compared_by_their_patients() {
-    let place = workplace();
-    let labels = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
+    let workspace = workplace();
+    let labels = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let mut ids: Vec<&str> =
         labels.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
     ids.sort_unstable();
     ids.dedup();
-    place.write("test.txt", &format!("{}\n{}\n", ids[0], ids[3]));
+    workspace.write("test.txt", &format!("{}\n{}\n", ids[0], ids[3]));
     let lists = ["--set", "split.lists.test=test.txt"];
-    assert_eq!(run(&place, &[&lists[..], &["-q"]].concat()).code, 0);
-    place.write("test.txt", &format!("# published\r\n{}\r\n\r\n{}", ids[3], ids[0]));
-    let again = run(&place, &lists);
+    assert_eq!(run(&workspace, &[&lists[..], &["-q"]].concat()).code, 0);
+    workspace.write("test.txt", &format!("# published\r\n{}\r\n\r\n{}", ids[3], ids[0]));
+    let again = run(&workspace, &lists);
     assert!(
         again.code == 0 && flat_output(&again).contains("is finished already"),
         "{}",
         flat_output(&again)
     );
-    place.write("test.txt", &format!("{}\n{}\n", ids[1], ids[3]));
-    let changed = run(&place, &lists);
+    workspace.write("test.txt", &format!("{}\n{}\n", ids[1], ids[3]));
+    let changed = run(&workspace, &lists);
     assert_eq!(changed.code, 2);
     let text = flat_output(&changed);
     assert!(text.contains("2 patients changed in split.lists: "), "{text}");
@@ -226,41 +226,41 @@ fn lists_are_compared_by_their_patients() {
 
 #[test]
 fn all_folds_have_the_same_inputs() {
-    let place = workplace();
+    let workspace = workplace();
     let folds = ["--set", "split.folds=2"];
-    assert_eq!(run(&place, &[&folds[..], &["-q"]].concat()).code, 0);
-    let cross_validation = place.newest_run("small");
+    assert_eq!(run(&workspace, &[&folds[..], &["-q"]].concat()).code, 0);
+    let cross_validation = workspace.newest_run("small");
     let before = fs::read(cross_validation.join("fold-2/cohort.csv")).unwrap();
     // The state after an interruption between the folds.
     fs::remove_dir_all(cross_validation.join("fold-2")).unwrap();
     fs::remove_file(cross_validation.join("cross-validation.json")).unwrap();
-    let labels = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
+    let labels = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let last = labels.trim_end().rfind('\n').unwrap();
-    place.write("ct/labels.csv", &labels[..=last]);
-    let stopped = run(&place, &folds);
+    workspace.write("ct/labels.csv", &labels[..=last]);
+    let stopped = run(&workspace, &folds);
     assert_eq!(stopped.code, 2, "{}", flat_output(&stopped));
     assert!(flat_output(&stopped).contains("1 label removed: "), "{}", flat_output(&stopped));
-    let kept = run(&place, &[&folds[..], &["--keep-inputs"]].concat());
+    let kept = run(&workspace, &[&folds[..], &["--keep-inputs"]].concat());
     assert_eq!(kept.code, 0, "{}", flat_output(&kept));
     assert!(fs::read(cross_validation.join("fold-2/cohort.csv")).unwrap() == before);
 }
 
 #[test]
 fn changed_inputs_stop_a_sweep() {
-    let place = workplace();
-    place.write(
+    let workspace = workplace();
+    workspace.write(
         "sweep.toml",
         "extends = \"small.toml\"\ntrain.epochs = 1\n[sweep]\nseeds = [1, 2]\n",
     );
-    let first = place.lungs(&["sweep", "sweep.toml", "-q"]);
+    let first = workspace.lungs(&["sweep", "sweep.toml", "-q"]);
     assert_eq!(first.code, 0, "{}", flat_output(&first));
-    let labels = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
+    let labels = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let last = labels.trim_end().rfind('\n').unwrap();
-    place.write("ct/labels.csv", &labels[..=last]);
-    let stopped = place.lungs(&["sweep", "sweep.toml"]);
+    workspace.write("ct/labels.csv", &labels[..=last]);
+    let stopped = workspace.lungs(&["sweep", "sweep.toml"]);
     assert_eq!(stopped.code, 2, "{}", flat_output(&stopped));
     assert!(flat_output(&stopped).contains("1 label removed: "), "{}", flat_output(&stopped));
     assert!(flat_output(&stopped).contains("set another sweep.name"), "{}", flat_output(&stopped));
-    let kept = place.lungs(&["sweep", "sweep.toml", "--keep-inputs"]);
+    let kept = workspace.lungs(&["sweep", "sweep.toml", "--keep-inputs"]);
     assert_eq!(kept.code, 0, "{}", flat_output(&kept));
 }

@@ -5,10 +5,10 @@ use std::fs;
 
 #[test]
 fn lungs_beyond_the_crop_are_counted_everywhere() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let small = ["--set", "preprocess.size=[12,32,40]", "--set", "model.slices=12"];
     let words = |arguments: &[&str]| {
-        let done = place.lungs(&[arguments, &small[..]].concat());
+        let done = workspace.lungs(&[arguments, &small[..]].concat());
         assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
         format!("{}{}", done.stdout, done.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
     };
@@ -19,7 +19,7 @@ fn lungs_beyond_the_crop_are_counted_everywhere() {
     assert!(words(&["check", "small.toml"]).contains(count));
     let run = words(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert!(run.contains(count), "{run}");
-    let folder = place.newest_run("small");
+    let folder = workspace.newest_run("small");
     let mut table = csv::Reader::from_path(folder.join("preparation.csv")).unwrap();
     let header = table.headers().unwrap().clone();
     let column = |name: &str| header.iter().position(|own| own == name).unwrap();
@@ -48,7 +48,7 @@ fn lungs_beyond_the_crop_are_counted_everywhere() {
     let slices = size.trim_start_matches('[').split(',').next().unwrap();
     let (size, slices) = (format!("preprocess.size={size}]"), format!("model.slices={slices}"));
     let again = |slices: &str| {
-        let done = place.lungs(&["prepare", "small.toml", "--set", &size, "--set", slices]);
+        let done = workspace.lungs(&["prepare", "small.toml", "--set", &size, "--set", slices]);
         done.stdout + &done.stderr
     };
     assert!(again("model.slices=12").contains(count));

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// The labels of the cohort with columns for sex, age and weight.
-fn labels_with_columns(place: &Workspace) {
-    let text = fs::read_to_string(place.path("ct/labels.csv")).unwrap();
+fn labels_with_columns(workspace: &Workspace) {
+    let text = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let mut lines = text.lines();
     let mut table = format!("{},sex,age,sampling_weight\n", lines.next().unwrap());
     for (index, line) in lines.enumerate() {
         let sex = ["f", "m"][index % 2];
         table += &format!("{line},{sex},{},{}\n", 50 + index, 1 + index % 3);
     }
-    place.write("labels.csv", &table);
+    workspace.write("labels.csv", &table);
 }
 
 const SETS: [&str; 12] = [
@@ -48,11 +48,11 @@ fn set(key: &str) -> [String; 2] {
 
 #[test]
 fn the_evaluation_has_subgroups_weights_and_calibration() {
-    let place = Workspace::new();
-    labels_with_columns(&place);
-    let run = place.lungs(&[&["run", "small.toml", "-q"], &SETS[..], &COLUMNS].concat());
+    let workspace = Workspace::new();
+    labels_with_columns(&workspace);
+    let run = workspace.lungs(&[&["run", "small.toml", "-q"], &SETS[..], &COLUMNS].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let folder = place.newest_run("small");
+    let folder = workspace.newest_run("small");
     let json = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
     };
@@ -87,10 +87,10 @@ fn the_evaluation_has_subgroups_weights_and_calibration() {
 
     // `predict` applies the same map.
     let model = folder.to_str().unwrap();
-    let done = place.lungs(&["predict", "--model", model, "ct/P0001", "--out", "p.csv"]);
+    let done = workspace.lungs(&["predict", "--model", model, "ct/P0001", "--out", "p.csv"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("calibrated_probability: by isotonic"), "{}", done.stdout);
-    let rows: Vec<BTreeMap<String, String>> = csv::Reader::from_path(place.path("p.csv"))
+    let rows: Vec<BTreeMap<String, String>> = csv::Reader::from_path(workspace.path("p.csv"))
         .unwrap()
         .deserialize()
         .map(Result::unwrap)
@@ -101,21 +101,21 @@ fn the_evaluation_has_subgroups_weights_and_calibration() {
     assert!(rows.iter().all(both) && rows.iter().any(|row| !row["probability"].is_empty()));
     // Evaluating again gives the same bytes.
     let before = fs::read(folder.join("evaluation.json")).unwrap();
-    assert_eq!(place.lungs(&["evaluate", model]).code, 0);
+    assert_eq!(workspace.lungs(&["evaluate", model]).code, 0);
     assert!(fs::read(folder.join("evaluation.json")).unwrap() == before);
 }
 
 #[test]
 fn other_metrics_of_a_finished_run_need_no_training() {
-    let place = Workspace::new();
-    labels_with_columns(&place);
+    let workspace = Workspace::new();
+    labels_with_columns(&workspace);
     let run = |more: &[&str]| {
-        let done = place.lungs(&[&["run", "small.toml"], &SETS[..], more].concat());
+        let done = workspace.lungs(&[&["run", "small.toml"], &SETS[..], more].concat());
         assert_eq!(done.code, 0, "{}", done.stderr);
         done
     };
     run(&["--set", "evaluate.recalibrate=none"]);
-    let folder = place.newest_run("small");
+    let folder = workspace.newest_run("small");
     let weights = fs::metadata(folder.join("checkpoints")).unwrap().modified().unwrap();
     let predictions = fs::read(folder.join("predictions/test-epoch-001.csv")).unwrap();
     let plain = fs::read(folder.join("evaluation.json")).unwrap();
@@ -124,7 +124,7 @@ fn other_metrics_of_a_finished_run_need_no_training() {
     // The same experiment with other metrics is the same run.
     let again = run(&COLUMNS);
     assert!(again.stdout.contains("recomputing the metrics"), "{}", again.stdout);
-    assert_eq!(place.newest_run("small"), folder);
+    assert_eq!(workspace.newest_run("small"), folder);
     let json = || -> serde_json::Value {
         serde_json::from_slice(&fs::read(folder.join("evaluation.json")).unwrap()).unwrap()
     };
@@ -139,7 +139,7 @@ fn other_metrics_of_a_finished_run_need_no_training() {
     let model = folder.to_str().unwrap();
     let sets = ["evaluate.recalibrate=none", "evaluate.subgroups=[]"];
     let back: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
-    let done = place.lungs(&[&["evaluate", model], &back[..]].concat());
+    let done = workspace.lungs(&[&["evaluate", model], &back[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(!folder.join("calibration.json").exists());
     assert!(json()["parts"]["test"].get("subgroups").is_none());
@@ -150,26 +150,26 @@ fn other_metrics_of_a_finished_run_need_no_training() {
         plain,
         "the weighted metrics are still requested"
     );
-    let refused = place.lungs(&["evaluate", model, "--set", "train.epochs=9"]);
+    let refused = workspace.lungs(&["evaluate", model, "--set", "train.epochs=9"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(
         refused.stderr.contains("train.epochs: this key affects training"),
         "{}",
         refused.stderr
     );
-    let unknown = place.lungs(&["evaluate", model, "--set", "evaluate.subgroups=[\"smoker\"]"]);
+    let unknown = workspace.lungs(&["evaluate", model, "--set", "evaluate.subgroups=[\"smoker\"]"]);
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("no column `smoker`"), "{}", unknown.stderr);
 }
 
 #[test]
 fn invalid_columns_are_errors_before_preparation() {
-    let place = Workspace::new();
-    labels_with_columns(&place);
+    let workspace = Workspace::new();
+    labels_with_columns(&workspace);
     let error = |key: &str| {
         let [flag, key] = set(key);
         let sets = ["--set", "data.labels=labels.csv", &flag, &key];
-        let done = place.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat());
+        let done = workspace.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat());
         assert_eq!(done.code, 2, "{}", done.stdout);
         done.stderr
     };
@@ -177,33 +177,33 @@ fn invalid_columns_are_errors_before_preparation() {
     settings().bind(|| insta::assert_snapshot!("unknown-column", unknown));
     let weight = error("evaluate.weight_column=sex");
     settings().bind(|| insta::assert_snapshot!("weight-not-a-number", weight));
-    assert!(!place.path("prepared").join("previews").exists());
+    assert!(!workspace.path("prepared").join("previews").exists());
     let [flag, key] = set("evaluate.subgroups=[{ column = \"age\", edges = [60, 55] }]");
-    let wrong = place.lungs(&["check", "small.toml", &flag, &key]);
+    let wrong = workspace.lungs(&["check", "small.toml", &flag, &key]);
     assert!(wrong.stderr.contains("in ascending order"), "{}", wrong.stderr);
 }
 
 /// A small experiment whose validation has enough exams, in variants by `--set`.
-fn variant(place: &Workspace, name: &str, sets: &[&str]) {
+fn variant(workspace: &Workspace, name: &str, sets: &[&str]) {
     let name = format!("experiment.name={name}");
     let mut arguments = vec!["run", "small.toml", "-q", "--set", &name];
     let common = ["train.epochs=1", "split.train=0.5", "split.valid=0.5"];
     for set in common.iter().chain(sets) {
         arguments.extend(["--set", set]);
     }
-    let done = place.lungs(&arguments);
+    let done = workspace.lungs(&arguments);
     assert_eq!(done.code, 0, "{}", done.stderr);
 }
 
 #[test]
 fn a_comparison_is_also_a_page_and_a_table() {
-    let place = Workspace::new();
-    variant(&place, "cross", &[]);
-    variant(&place, "focal", &["loss.name=focal"]);
-    variant(&place, "faster", &["train.learning_rate=0.01"]);
+    let workspace = Workspace::new();
+    variant(&workspace, "cross", &[]);
+    variant(&workspace, "focal", &["loss.name=focal"]);
+    variant(&workspace, "faster", &["train.learning_rate=0.01"]);
     let runs = ["results/cross", "results/focal", "results/faster"];
     let files = ["--html", "comparison.html", "--csv", "comparison.csv"];
-    let done = place.lungs(&[&["compare"], &runs[..], &files].concat());
+    let done = workspace.lungs(&[&["compare"], &runs[..], &files].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     for words in [
         "focal loss (γ = 2, α = 0.25) reached an AUC of",
@@ -214,35 +214,35 @@ fn a_comparison_is_also_a_page_and_a_table() {
     ] {
         assert!(done.stdout.contains(words), "{words}: {}", done.stdout);
     }
-    let page = fs::read_to_string(place.path("comparison.html")).unwrap();
+    let page = fs::read_to_string(workspace.path("comparison.html")).unwrap();
     // The validation split has fewer than twenty exams of a class.
     assert!(page.contains("permutation test"), "{page}");
     assert_eq!(page.matches("<svg").count(), 3);
     assert!(!page.contains("src=") && !page.contains("<script"), "no external content");
-    let again = place.lungs(&[&["compare"], &runs[..], &files].concat());
+    let again = workspace.lungs(&[&["compare"], &runs[..], &files].concat());
     assert_eq!(again.stdout, done.stdout);
-    assert_eq!(fs::read_to_string(place.path("comparison.html")).unwrap(), page);
-    let table = fs::read_to_string(place.path("comparison.csv")).unwrap();
+    assert_eq!(fs::read_to_string(workspace.path("comparison.html")).unwrap(), page);
+    let table = fs::read_to_string(workspace.path("comparison.csv")).unwrap();
     assert!(table.starts_with("run,figure,value,low,high,text\n"), "{table}");
     assert!(table.lines().any(|line| line.contains(",valid AUC,")), "{table}");
 }
 
 #[test]
 fn runs_on_different_exams_are_an_error_and_seeds_are_a_group() {
-    let place = Workspace::new();
-    variant(&place, "one", &[]);
-    variant(&place, "other", &["loss.name=focal", "experiment.seed=38"]);
-    let refused = place.lungs(&["compare", "results/one", "results/other"]);
+    let workspace = Workspace::new();
+    variant(&workspace, "one", &[]);
+    variant(&workspace, "other", &["loss.name=focal", "experiment.seed=38"]);
+    let refused = workspace.lungs(&["compare", "results/one", "results/other"]);
     assert_eq!(refused.code, 2, "{}", refused.stdout);
     settings().bind(|| insta::assert_snapshot!("other-exams", refused.stderr));
-    let common = place.lungs(&["compare", "results/one", "results/other", "--common"]);
+    let common = workspace.lungs(&["compare", "results/one", "results/other", "--common"]);
     assert_eq!(common.code, 0, "{}", common.stderr);
 
     // Two seeds of each: mean and deviation, and tests seed by seed.
-    variant(&place, "one-again", &["experiment.seed=38"]);
-    variant(&place, "other-again", &["loss.name=focal"]);
+    variant(&workspace, "one-again", &["experiment.seed=38"]);
+    variant(&workspace, "other-again", &["loss.name=focal"]);
     let four = ["results/one", "results/one-again", "results/other", "results/other-again"];
-    let grouped = place.lungs(&[&["compare", "--json", "-q"], &four[..]].concat());
+    let grouped = workspace.lungs(&[&["compare", "--json", "-q"], &four[..]].concat());
     assert_eq!(grouped.code, 0, "{}", grouped.stderr);
     let json: serde_json::Value = serde_json::from_str(&grouped.stdout).unwrap();
     assert_eq!(json["groups"][0]["runs"], serde_json::json!([0, 1]));
@@ -260,10 +260,10 @@ fn runs_on_different_exams_are_an_error_and_seeds_are_a_group() {
     assert!((spread["sd"].as_f64().unwrap() - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
     let against = |test: usize| json["tests"][test]["against"].as_str().unwrap();
     assert!(against(0).starts_with("one-again/") && against(1).starts_with("one/"));
-    let text = place.lungs(&[&["compare"], &four[..]].concat());
+    let text = workspace.lungs(&[&["compare"], &four[..]].concat());
     assert!(text.stdout.contains("Mean ± standard deviation"), "{}", text.stdout);
 
-    let seeds = place.lungs(&["compare", "results/one", "results/one-again"]);
+    let seeds = workspace.lungs(&["compare", "results/one", "results/one-again"]);
     assert_eq!(seeds.code, 0, "{}", seeds.stderr);
     assert!(seeds.stdout.contains("No paired test"), "{}", seeds.stdout);
 }

@@ -20,10 +20,10 @@ fn assert_same_positions(found: &Geometry, expected: &Geometry) {
 
 #[test]
 fn predict_writes_a_heatmap_of_every_exam_on_the_voxels_of_its_ct() {
-    let place = Workspace::new();
-    let run = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
+    let workspace = Workspace::new();
+    let run = workspace.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let model = run.to_str().unwrap();
 
     // The same scan as DICOM, and as NIfTI with another order of axes.
@@ -32,27 +32,27 @@ fn predict_writes_a_heatmap_of_every_exam_on_the_voxels_of_its_ct() {
     let (ct, _) = read_volume(image, HuRule::Standard, StackRules::default()).unwrap();
     let turn = Turn { from: [2, 0, 1], flip: [true, false, true] };
     let grid = MapGrid { shape: ct.hu.dim().into(), geometry: ct.geometry, turn };
-    fs::create_dir(place.path("nifti")).unwrap();
-    write_map(&place.path("nifti/scan.nii.gz"), &grid, "", 32767.0, |v| f32::from(ct.hu[v]))
+    fs::create_dir(workspace.path("nifti")).unwrap();
+    write_map(&workspace.path("nifti/scan.nii.gz"), &grid, "", 32767.0, |v| f32::from(ct.hu[v]))
         .unwrap();
 
     let arguments = ["predict", "--model", model, "ct/P0001/P0001-1", "nifti", "--out", "p.csv"];
     let explain = ["--cache", "cache", "--explain", "looked"];
-    let done = place.lungs(&[&arguments[..], &explain].concat());
+    let done = workspace.lungs(&[&arguments[..], &explain].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!("explain", done.stdout));
-    let rows: Vec<Explanation> = read_csv(&place.path("looked/grad-cam.csv")).unwrap();
+    let rows: Vec<Explanation> = read_csv(&workspace.path("looked/grad-cam.csv")).unwrap();
     assert_eq!(rows.len(), 2, "{rows:?}");
     for row in &rows {
         assert_eq!((row.grid.as_str(), row.reason.as_str()), ("original", ""));
         assert!(row.probability.is_some());
-        let header = read_header(&place.path("looked").join(&row.map)).unwrap().unwrap();
+        let header = read_header(&workspace.path("looked").join(&row.map)).unwrap().unwrap();
         assert_eq!((header.format, header.shape()), (Format::Nifti, ct.hu.dim().into()));
         assert_same_positions(&header.geometry, &ct.geometry);
         // The map has the axes of the input file; for DICOM, rows from back to front.
         let dicom = Turn { from: [0, 1, 2], flip: [false, true, false] };
         assert_eq!(header.turn, if row.series_uid == "scan" { turn } else { dicom });
-        let picture = fs::read(place.path("looked").join(&row.picture)).unwrap();
+        let picture = fs::read(workspace.path("looked").join(&row.picture)).unwrap();
         assert!(picture.starts_with(b"\x89PNG"));
     }
     // The highest weight of the same scan is at the same position in the patient.
@@ -62,35 +62,35 @@ fn predict_writes_a_heatmap_of_every_exam_on_the_voxels_of_its_ct() {
     );
 
     // A second call gives the same bytes; another method has its own files; an ensemble has one map per exam.
-    let before = fs::read(place.path("looked").join(&rows[0].map)).unwrap();
+    let before = fs::read(workspace.path("looked").join(&rows[0].map)).unwrap();
     let occlusion = ["--explain-by", "occlusion", "--occlusion-size", "100mm"];
     let stride = ["--occlusion-stride", "8", "--model", model];
     for more in [vec![], [&occlusion[..], &stride].concat()] {
-        let done = place.lungs(&[&arguments[..], &explain, &more].concat());
+        let done = workspace.lungs(&[&arguments[..], &explain, &more].concat());
         assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     }
-    assert!(fs::read(place.path("looked").join(&rows[0].map)).unwrap() == before);
-    let rows: Vec<Explanation> = read_csv(&place.path("looked/occlusion.csv")).unwrap();
+    assert!(fs::read(workspace.path("looked").join(&rows[0].map)).unwrap() == before);
+    let rows: Vec<Explanation> = read_csv(&workspace.path("looked/occlusion.csv")).unwrap();
     assert!(rows.iter().all(|row| row.map.ends_with("-occlusion.nii.gz")), "{rows:?}");
 
     // Prepared volumes have no original CT; the column `grid` is `prepared`.
-    let entries = fs::read_dir(place.path("cache")).unwrap();
+    let entries = fs::read_dir(workspace.path("cache")).unwrap();
     let mut paths = entries.map(|entry| entry.unwrap().path());
     let prepared = paths.find(|path| path.extension().is_some_and(|e| e == "npz")).unwrap();
-    fs::create_dir(place.path("npz")).unwrap();
-    fs::copy(prepared, place.path("npz/a.npz")).unwrap();
-    let done = place.lungs(&["predict", "--model", model, "npz", "--explain", "from-npz"]);
+    fs::create_dir(workspace.path("npz")).unwrap();
+    fs::copy(prepared, workspace.path("npz/a.npz")).unwrap();
+    let done = workspace.lungs(&["predict", "--model", model, "npz", "--explain", "from-npz"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    let row: &Explanation = &read_csv(&place.path("from-npz/grad-cam.csv")).unwrap()[0];
+    let row: &Explanation = &read_csv(&workspace.path("from-npz/grad-cam.csv")).unwrap()[0];
     assert_eq!((row.grid.as_str(), row.reason.as_str()), ("prepared", ""));
 
     for (name, invalid) in [
         ("unknown-layer", ["--explain", "x", "--explain-layer", "Mixed_6a"]),
         ("explain-the-data", ["--explain", "ct/P0001/P0001-1", "--explain-by", "grad-cam"]),
     ] {
-        let done = place.lungs(&[&arguments[..], &invalid].concat());
+        let done = workspace.lungs(&[&arguments[..], &invalid].concat());
         assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
         settings().bind(|| insta::assert_snapshot!(name, done.stderr));
     }
-    assert!(!place.path("x").exists());
+    assert!(!workspace.path("x").exists());
 }

@@ -21,28 +21,30 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A model's predictions for the cohort, as rows of the table.
-fn predictions(place: &Workspace, model: &str) -> Vec<Vec<String>> {
-    let done = place.lungs(&["predict", "--model", model, "ct", "--out", "p.csv", "--cache", "c"]);
+fn predictions(workspace: &Workspace, model: &str) -> Vec<Vec<String>> {
+    let done =
+        workspace.lungs(&["predict", "--model", model, "ct", "--out", "p.csv", "--cache", "c"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let mut table = csv::Reader::from_path(place.path("p.csv")).unwrap();
+    let mut table = csv::Reader::from_path(workspace.path("p.csv")).unwrap();
     table.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
 #[test]
 fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let sets =
         ["train.epochs=1", "evaluate.recalibrate=platt", "split.train=0.5", "split.valid=0.5"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
-    let done = place.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat());
+    let done = workspace.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let run = place.newest_run("small");
-    place.write("about.md", "Made by **nobody**.\n");
-    let done = place.lungs(&["export", "results/small", "--out", "m.zip", "--notes", "about.md"]);
+    let run = workspace.newest_run("small");
+    workspace.write("about.md", "Made by **nobody**.\n");
+    let done =
+        workspace.lungs(&["export", "results/small", "--out", "m.zip", "--notes", "about.md"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("Research use only"), "{}", done.stdout);
 
-    let archive = files(&place.path("m.zip"));
+    let archive = files(&workspace.path("m.zip"));
     let names: Vec<&str> = archive.keys().map(String::as_str).collect();
     let expected = [
         "MODEL_CARD.md",
@@ -81,26 +83,28 @@ fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
 
     // Exporting again gives the same bytes; sha256sum confirms the checksums.
     assert_eq!(
-        place.lungs(&["export", "results/small", "--out", "n.zip", "--notes", "about.md"]).code,
+        workspace.lungs(&["export", "results/small", "--out", "n.zip", "--notes", "about.md"]).code,
         0
     );
-    assert!(fs::read(place.path("m.zip")).unwrap() == fs::read(place.path("n.zip")).unwrap());
-    fs::create_dir(place.path("out")).unwrap();
+    assert!(
+        fs::read(workspace.path("m.zip")).unwrap() == fs::read(workspace.path("n.zip")).unwrap()
+    );
+    fs::create_dir(workspace.path("out")).unwrap();
     for (name, bytes) in &archive {
-        fs::write(place.path("out").join(name), bytes).unwrap();
+        fs::write(workspace.path("out").join(name), bytes).unwrap();
     }
     let checked = Command::new("sha256sum")
         .args(["-c", "SHA256SUMS"])
-        .current_dir(place.path("out"))
+        .current_dir(workspace.path("out"))
         .output();
     if let Ok(checked) = checked {
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
 
     let model = run.to_str().unwrap();
-    let by_run = predictions(&place, model);
-    assert_eq!(predictions(&place, "m.zip"), by_run);
-    let other = place.lungs(&[
+    let by_run = predictions(&workspace, model);
+    assert_eq!(predictions(&workspace, "m.zip"), by_run);
+    let other = workspace.lungs(&[
         "predict",
         "--model",
         "out/weights.safetensors",
@@ -113,39 +117,39 @@ fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
     assert_eq!(other.code, 0, "{}", other.stderr);
 
     // A single changed bit is detected.
-    let mut bytes = fs::read(place.path("m.zip")).unwrap();
+    let mut bytes = fs::read(workspace.path("m.zip")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    fs::write(place.path("n.zip"), bytes).unwrap();
-    let refused = place.lungs(&["predict", "--model", "n.zip", "ct"]);
+    fs::write(workspace.path("n.zip"), bytes).unwrap();
+    let refused = workspace.lungs(&["predict", "--model", "n.zip", "ct"]);
     assert_eq!(refused.code, 2, "{}", refused.stdout);
     assert!(refused.stderr.contains("get a new copy"), "{}", refused.stderr);
 }
 
 #[test]
 fn a_cross_validation_exports_all_folds_and_an_unfinished_run_is_an_error() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let sets = ["--set", "train.epochs=1", "--set", "split.folds=3"];
-    let trained = place.lungs(&[&["train", "small.toml", "-q"], &sets[..]].concat());
+    let trained = workspace.lungs(&[&["train", "small.toml", "-q"], &sets[..]].concat());
     assert_eq!(trained.code, 0, "{}", trained.stderr);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let model = run.to_str().unwrap();
-    let unfinished = place.lungs(&["export", model]);
+    let unfinished = workspace.lungs(&["export", model]);
     assert_ne!(unfinished.code, 0, "{}", unfinished.stdout);
     assert!(unfinished.stderr.contains("the run is not finished"), "{}", unfinished.stderr);
-    assert_eq!(place.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat()).code, 0);
-    let done = place.lungs(&["export", model]);
+    assert_eq!(workspace.lungs(&[&["run", "small.toml", "-q"], &sets[..]].concat()).code, 0);
+    let done = workspace.lungs(&["export", model]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.starts_with("3 networks"), "{}", done.stdout);
-    let archive = fs::read_dir(place.path(""))
+    let archive = fs::read_dir(workspace.path(""))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .find(|name| name.ends_with(".lungs.zip"))
         .unwrap();
-    let contents = files(&place.path(&archive));
+    let contents = files(&workspace.path(&archive));
     assert!((1..=3).all(|fold| contents.contains_key(&format!("fold-{fold}/weights.safetensors"))));
     assert!(contents.contains_key("cross-validation.json"));
     let card = String::from_utf8(contents["MODEL_CARD.md"].clone()).unwrap();
     assert!(card.contains("out-of-fold exams") && card.contains("3 networks"), "{card}");
-    assert_eq!(predictions(&place, &archive), predictions(&place, model));
+    assert_eq!(predictions(&workspace, &archive), predictions(&workspace, model));
 }

@@ -64,19 +64,19 @@ fn assert_same(actual: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, V
     }
 }
 
-fn fetch(place: &Workspace, archive: &Archive, options: &[&str]) -> CommandOutput {
+fn fetch(workspace: &Workspace, archive: &Archive, options: &[&str]) -> CommandOutput {
     let endpoint = archive.endpoint();
     let mut arguments = vec!["fetch", "manifest.s5cmd", "data", "--endpoint", &endpoint];
     arguments.extend(["--first-wait", "0.001", "--timeout", "0.5"]);
     arguments.extend(options);
-    let mut done = place.lungs(&arguments);
+    let mut done = workspace.lungs(&arguments);
     done.stdout = done.stdout.replace(&endpoint, "ENDPOINT");
     done.stderr = done.stderr.replace(&endpoint, "ENDPOINT");
     done
 }
 
-fn states(place: &Workspace) -> Vec<(String, String)> {
-    let mut table = csv::Reader::from_path(place.path("data/fetch.csv")).unwrap();
+fn states(workspace: &Workspace) -> Vec<(String, String)> {
+    let mut table = csv::Reader::from_path(workspace.path("data/fetch.csv")).unwrap();
     let headers = table.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
     let (state, reason) = (column("state"), column("reason"));
@@ -85,32 +85,32 @@ fn states(place: &Workspace) -> Vec<(String, String)> {
 
 #[test]
 fn a_manifest_becomes_folders_and_a_second_start_sends_no_requests() {
-    let (place, objects) = (Workspace::new(), objects(3, 4));
+    let (workspace, objects) = (Workspace::new(), objects(3, 4));
     let archive = Archive::of(objects.clone());
-    place.write("manifest.s5cmd", &manifest(3));
-    let done = fetch(&place, &archive, &[]);
+    workspace.write("manifest.s5cmd", &manifest(3));
+    let done = fetch(&workspace, &archive, &[]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("fetch", done.stdout));
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
     // Three series of two pages, twelve files of which the empty one needs no request.
     assert_eq!(archive.take_requests().len(), 3 * 2 + 11);
 
-    let again = fetch(&place, &archive, &[]);
+    let again = fetch(&workspace, &archive, &[]);
     assert!(again.stdout.contains("3 already complete"), "{}", again.stdout);
     assert_eq!(archive.take_requests().len(), 0);
     // A file was removed, and another one changed by another program.
-    fs::remove_file(place.path("data").join(uuid(1)).join("file-1.dcm")).unwrap();
-    assert_eq!(fetch(&place, &archive, &[]).code, 0);
+    fs::remove_file(workspace.path("data").join(uuid(1)).join("file-1.dcm")).unwrap();
+    assert_eq!(fetch(&workspace, &archive, &[]).code, 0);
     let requests = archive.take_requests();
     assert_eq!(requests.iter().filter(|request| !request.is_list).count(), 1);
-    let changed = place.path("data").join(uuid(2)).join("file-2.dcm");
+    let changed = workspace.path("data").join(uuid(2)).join("file-2.dcm");
     let mut bytes = fs::read(&changed).unwrap();
     bytes[0] ^= 1;
     fs::write(&changed, bytes).unwrap();
-    assert_eq!(fetch(&place, &archive, &[]).code, 0);
+    assert_eq!(fetch(&workspace, &archive, &[]).code, 0);
     assert_eq!(archive.take_requests().len(), 0, "the sizes are unchanged");
-    assert_eq!(fetch(&place, &archive, &["--verify"]).code, 0);
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    assert_eq!(fetch(&workspace, &archive, &["--verify"]).code, 0);
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
 }
 
 /// A random fault of most answers; every third answer of a key is correct.
@@ -138,13 +138,13 @@ fn random_faults(seed: u64) -> impl Fn(&Request) -> Option<Fault> + Send + Sync 
 fn faults_of_every_kind_end_in_the_same_bytes() {
     let objects = objects(4, 6);
     for seed in [1, 2] {
-        let place = Workspace::new();
+        let workspace = Workspace::new();
         let archive = Archive::of(objects.clone());
         archive.inject(random_faults(seed));
-        place.write("manifest.s5cmd", &manifest(4));
-        let done = fetch(&place, &archive, &["--retries", "12"]);
+        workspace.write("manifest.s5cmd", &manifest(4));
+        let done = fetch(&workspace, &archive, &["--retries", "12"]);
         assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-        assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+        assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
         let requests = archive.take_requests();
         assert!(
             requests.iter().any(|request| request.range_from.is_some()),
@@ -155,14 +155,14 @@ fn faults_of_every_kind_end_in_the_same_bytes() {
 
 #[test]
 fn an_interrupted_file_resumes_and_a_changed_object_starts_again() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let key = format!("{BUCKET}/{}/a.dcm", uuid(0));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let archive = Archive::of([(key.clone(), bytes.clone())].into());
     archive.inject(|request| (!request.is_list).then_some(Fault::CutAt(0.4)));
-    place.write("manifest.s5cmd", &manifest(1));
-    assert_eq!(fetch(&place, &archive, &["--retries", "0"]).code, 1);
-    let partial = files_below(&place.path("data"));
+    workspace.write("manifest.s5cmd", &manifest(1));
+    assert_eq!(fetch(&workspace, &archive, &["--retries", "0"]).code, 1);
+    let partial = files_below(&workspace.path("data"));
     let (name, start) = partial.first_key_value().unwrap();
     assert!(name.contains("/.partial-") && start.len() <= 40_000 && bytes.starts_with(start));
 
@@ -180,15 +180,15 @@ fn an_interrupted_file_resumes_and_a_changed_object_starts_again() {
 
     archive.take_requests();
     archive.inject(|_| None);
-    assert_eq!(fetch(&place, &archive, &[]).code, 0);
+    assert_eq!(fetch(&workspace, &archive, &[]).code, 0);
     let requests = archive.take_requests();
     assert_eq!(requests.last().unwrap().range_from, Some(start.len()));
-    assert_eq!(files_below(&place.path("data")).into_values().collect::<Vec<_>>(), [bytes]);
+    assert_eq!(files_below(&workspace.path("data")).into_values().collect::<Vec<_>>(), [bytes]);
 }
 
 #[test]
 fn permanent_errors_are_reported_and_the_others_fetched() {
-    let (place, objects) = (Workspace::new(), objects(4, 2));
+    let (workspace, objects) = (Workspace::new(), objects(4, 2));
     let archive = Archive::of(objects.clone());
     archive.inject(|request| match request.is_list {
         false if request.key.contains(&uuid(0)) => Some(Fault::Status(403)),
@@ -196,11 +196,11 @@ fn permanent_errors_are_reported_and_the_others_fetched() {
         _ => None,
     });
     let invalid = format!("cp s3://{BUCKET}/{}/* .\nnonsense\n", uuid(9));
-    place.write("manifest.s5cmd", &(manifest(4) + &invalid));
-    let done = fetch(&place, &archive, &["--retries", "2"]);
+    workspace.write("manifest.s5cmd", &(manifest(4) + &invalid));
+    let done = fetch(&workspace, &archive, &["--retries", "2"]);
     assert_eq!(done.code, 1);
     settings().bind(|| insta::assert_snapshot!("fetch_failures", done.stdout + &done.stderr));
-    let rows = states(&place);
+    let rows = states(&workspace);
     let states: Vec<&str> = rows.iter().map(|(state, _)| state.as_str()).collect();
     assert_eq!(states, ["failed", "failed", "fetched", "fetched", "failed", "failed"]);
     assert!(rows[0].1.contains("anonymous"), "{}", rows[0].1);
@@ -208,19 +208,19 @@ fn permanent_errors_are_reported_and_the_others_fetched() {
     assert!(rows[4].1.contains("not found in the archive") && rows[5].1.contains("expected `cp"));
     // Without faults the same command completes.
     archive.inject(|_| None);
-    place.write("manifest.s5cmd", &manifest(4));
-    assert_eq!(fetch(&place, &archive, &[]).code, 0);
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    workspace.write("manifest.s5cmd", &manifest(4));
+    assert_eq!(fetch(&workspace, &archive, &[]).code, 0);
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
 }
 
 #[test]
 fn a_dry_run_shows_the_size_and_writes_nothing() {
-    let (place, objects) = (Workspace::new(), objects(2, 3));
+    let (workspace, objects) = (Workspace::new(), objects(2, 3));
     let archive = Archive::of(objects);
-    place.write("manifest.s5cmd", &manifest(2));
-    let done = fetch(&place, &archive, &["--dry-run"]);
+    workspace.write("manifest.s5cmd", &manifest(2));
+    let done = fetch(&workspace, &archive, &["--dry-run"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(!place.path("data").exists());
+    assert!(!workspace.path("data").exists());
     let mut settings = settings();
     settings.add_filter(r"[\d.]+ [GT]B free", "ROOM free");
     settings.bind(|| insta::assert_snapshot!("fetch_dry_run", done.stdout));
@@ -229,35 +229,35 @@ fn a_dry_run_shows_the_size_and_writes_nothing() {
 
 #[test]
 fn series_without_an_address_are_reported_also_in_a_dry_run() {
-    let (place, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
-    place.write("manifest.s5cmd", "1.2.3\n1.2.4\n");
+    let (workspace, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
+    workspace.write("manifest.s5cmd", "1.2.3\n1.2.4\n");
     for options in [&["--dry-run"][..], &[]] {
-        let done = fetch(&place, &archive, options);
+        let done = fetch(&workspace, &archive, options);
         assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
         assert!(done.stdout.contains("give --index"), "{}", done.stdout);
     }
     // A labels file names exams; the series are in the file next to it.
-    place.write("own/labels.csv", "patient_id,exam_id,label\nP,1.2,0\n");
-    place.write("own/series.csv", "patient_id,series_uid\nP,1.2.3\n");
-    let done = place.lungs(&["fetch", "own/labels.csv", "data"]);
+    workspace.write("own/labels.csv", "patient_id,exam_id,label\nP,1.2,0\n");
+    workspace.write("own/series.csv", "patient_id,series_uid\nP,1.2.3\n");
+    let done = workspace.lungs(&["fetch", "own/labels.csv", "data"]);
     assert_eq!(done.code, 2);
     assert!(done.stderr.replace('\n', " ").contains("own/series.csv"), "{}", done.stderr);
 }
 
 #[test]
 fn an_unreachable_archive_ends_the_command_and_a_missing_series_is_requested_once() {
-    let (place, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
-    place.write("manifest.s5cmd", &manifest(40));
+    let (workspace, archive) = (Workspace::new(), Archive::of(objects(1, 1)));
+    workspace.write("manifest.s5cmd", &manifest(40));
     let silent = ["fetch", "manifest.s5cmd", "data", "--first-wait", "0.001"];
-    let done = place.lungs(&[&silent[..], &["--endpoint", "http://127.0.0.1:9"]].concat());
+    let done = workspace.lungs(&[&silent[..], &["--endpoint", "http://127.0.0.1:9"]].concat());
     assert_eq!(done.code, 1);
     settings().bind(|| insta::assert_snapshot!("fetch_unreachable", done.stderr));
-    let rows = states(&place);
+    let rows = states(&workspace);
     assert!(rows.iter().filter(|(state, _)| state == "not-started").count() >= 32, "{rows:?}");
 
     archive.inject(|_| Some(Fault::Status(404)));
-    place.write("manifest.s5cmd", &manifest(2));
-    let done = fetch(&place, &archive, &[]);
+    workspace.write("manifest.s5cmd", &manifest(2));
+    let done = fetch(&workspace, &archive, &[]);
     assert_eq!(done.code, 1);
     assert!(done.stdout.contains("not found in the archive"), "{}", done.stdout);
     assert!(!done.stdout.contains("xml") && archive.take_requests().len() == 2);
@@ -265,60 +265,60 @@ fn an_unreachable_archive_ends_the_command_and_a_missing_series_is_requested_onc
 
 #[test]
 fn files_are_verified_also_where_the_listing_has_no_checksums() {
-    let (place, objects) = (Workspace::new(), objects(2, 3));
+    let (workspace, objects) = (Workspace::new(), objects(2, 3));
     let archive = Archive::of(objects.clone());
     archive.inject(|request| request.is_list.then_some(Fault::NoEtag));
-    place.write("manifest.s5cmd", &manifest(2));
-    let done = fetch(&place, &archive, &[]);
+    workspace.write("manifest.s5cmd", &manifest(2));
+    let done = fetch(&workspace, &archive, &[]);
     // The empty file needs no request, so its MD5 is unknown.
     assert!(
         done.stdout.contains("5 files verified by MD5, 1 file verified by size"),
         "{}",
         done.stdout
     );
-    let changed = place.path("data").join(uuid(1)).join("file-2.dcm");
+    let changed = workspace.path("data").join(uuid(1)).join("file-2.dcm");
     let mut bytes = fs::read(&changed).unwrap();
     bytes[0] ^= 1;
     fs::write(&changed, bytes).unwrap();
-    let done = fetch(&place, &archive, &["--verify"]);
+    let done = fetch(&workspace, &archive, &["--verify"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("1 fetched, 1 already complete"), "{}", done.stdout);
     assert!(done.stdout.contains("6 files verified by MD5"), "{}", done.stdout);
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
 }
 
 /// A power cut may leave a file of the right size without content.
 #[test]
 fn a_file_of_the_right_size_and_wrong_content_is_fetched_again() {
-    let (place, key) = (Workspace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
+    let (workspace, key) = (Workspace::new(), format!("{BUCKET}/{}/a.dcm", uuid(0)));
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let objects = BTreeMap::from([(key, bytes.clone())]);
     let archive = Archive::of(objects.clone());
     archive.inject(|request| Some(if request.is_list { Fault::NoEtag } else { Fault::CutAt(0.4) }));
-    place.write("manifest.s5cmd", &manifest(1));
-    assert_eq!(fetch(&place, &archive, &["--retries", "0"]).code, 1);
-    let partial = files_below(&place.path("data")).into_keys().next().unwrap();
-    fs::write(place.path("data").join(&partial), vec![0; bytes.len()]).unwrap();
+    workspace.write("manifest.s5cmd", &manifest(1));
+    assert_eq!(fetch(&workspace, &archive, &["--retries", "0"]).code, 1);
+    let partial = files_below(&workspace.path("data")).into_keys().next().unwrap();
+    fs::write(workspace.path("data").join(&partial), vec![0; bytes.len()]).unwrap();
     archive.inject(|request| request.is_list.then_some(Fault::NoEtag));
-    let done = fetch(&place, &archive, &[]);
+    let done = fetch(&workspace, &archive, &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("1 file verified by MD5"), "{}", done.stdout);
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
 }
 
 /// Credentials of the environment and of files are neither used nor printed.
 #[test]
 fn requests_are_anonymous_whatever_the_environment() {
-    let (place, objects) = (Workspace::new(), objects(1, 2));
+    let (workspace, objects) = (Workspace::new(), objects(1, 2));
     let archive = Archive::of(objects.clone());
     archive.inject(|request| (request.earlier == 0).then_some(Fault::Status(503)));
-    place.write("manifest.s5cmd", &manifest(1));
-    place.write(
+    workspace.write("manifest.s5cmd", &manifest(1));
+    workspace.write(
         "credentials",
         "[default]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n",
     );
     let endpoint = archive.endpoint();
-    let output = place
+    let output = workspace
         .command(&["fetch", "manifest.s5cmd", "data", "-v", "--endpoint", &endpoint])
         .args(["--first-wait", "0.001"])
         .env("AWS_ACCESS_KEY_ID", "KEY-OF-ENV")
@@ -326,13 +326,13 @@ fn requests_are_anonymous_whatever_the_environment() {
         .env("AWS_SESSION_TOKEN", "TOKEN-OF-ENV")
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         .env("AWS_ENDPOINT", "http://127.0.0.1:9")
-        .env("AWS_SHARED_CREDENTIALS_FILE", place.path("credentials"))
+        .env("AWS_SHARED_CREDENTIALS_FILE", workspace.path("credentials"))
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && told.contains("retry"), "{told}");
-    assert!(!told.contains("SECRET") && !told.contains("OF-ENV"), "{told}");
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("retry"), "{text}");
+    assert!(!text.contains("SECRET") && !text.contains("OF-ENV"), "{text}");
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
     for request in archive.take_requests() {
         for (name, value) in &request.headers {
             assert!(!value.contains("OF-ENV") && !value.contains("SECRET"), "{name}: {value}");
@@ -343,30 +343,30 @@ fn requests_are_anonymous_whatever_the_environment() {
 
 #[test]
 fn an_index_names_patients_and_no_name_escapes_the_folder() {
-    let (place, objects) = (Workspace::new(), objects(3, 2));
+    let (workspace, objects) = (Workspace::new(), objects(3, 2));
     let archive = Archive::of(objects.clone());
     let mut index = "SeriesInstanceUID,PatientID,series_aws_url\n".to_owned();
     for (one, patient) in ["100012", "../../outside", "linked"].iter().enumerate() {
         index += &format!("1.2.{one},{patient},s3://{BUCKET}/{}/*\n", uuid(one));
     }
-    place.write("index.csv", &index);
-    place.write(
+    workspace.write("index.csv", &index);
+    workspace.write(
         "manifest.s5cmd",
         "patient_id,series_uid,label\n,1.2.0,0\n,1.2.1,1\n,1.2.2,1\n,1.2.9,0\n",
     );
-    fs::create_dir_all(place.path("data")).unwrap();
-    fs::create_dir_all(place.path("elsewhere")).unwrap();
-    std::os::unix::fs::symlink(place.path("elsewhere"), place.path("data/linked")).unwrap();
-    let done = fetch(&place, &archive, &["--index", "index.csv"]);
+    fs::create_dir_all(workspace.path("data")).unwrap();
+    fs::create_dir_all(workspace.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(workspace.path("elsewhere"), workspace.path("data/linked")).unwrap();
+    let done = fetch(&workspace, &archive, &["--index", "index.csv"]);
     assert_eq!(done.code, 1);
-    let rows = states(&place);
+    let rows = states(&workspace);
     let states: Vec<&str> = rows.iter().map(|(state, _)| state.as_str()).collect();
     assert_eq!(states, ["fetched", "fetched", "failed", "failed"]);
     assert!(rows[2].1.contains("is a link") && rows[3].1.contains("missing in the index"));
-    assert!(place.path("data/100012/1.2.0/file-1.dcm").is_file());
-    assert_eq!(fs::read_dir(place.path("elsewhere")).unwrap().count(), 0);
-    assert!(!place.path("outside").exists() && !place.path("../outside").exists());
-    let names = files_below(&place.path("data"));
+    assert!(workspace.path("data/100012/1.2.0/file-1.dcm").is_file());
+    assert_eq!(fs::read_dir(workspace.path("elsewhere")).unwrap().count(), 0);
+    assert!(!workspace.path("outside").exists() && !workspace.path("../outside").exists());
+    let names = files_below(&workspace.path("data"));
     let safe = names.keys().find(|name| name.contains("outside")).unwrap();
     assert!(safe.starts_with("outside-") && safe.ends_with("/1.2.1/file-0.dcm"), "{safe}");
 }

@@ -33,10 +33,10 @@ fn auc(scored: &[(f64, bool)]) -> Option<f64> {
 
 #[test]
 fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
-    let place = Workspace::new();
-    let done = place.lungs(&RUN);
+    let workspace = Workspace::new();
+    let done = workspace.lungs(&RUN);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let pooled = table(&run.join("predictions/out-of-fold.csv"));
     let exams: BTreeSet<&String> = pooled.iter().map(|row| &row["exam"]).collect();
     assert_eq!(exams.len(), pooled.len(), "one row per exam");
@@ -77,23 +77,23 @@ fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
     assert_close(&figures["mean_auc"], mean);
 
     assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
-    let again = place.lungs(&RUN);
+    let again = workspace.lungs(&RUN);
     assert_eq!(again.code, 0);
     assert!(again.stdout.contains("is finished already"), "{}", again.stdout);
-    assert_eq!(place.newest_run("small"), run);
+    assert_eq!(workspace.newest_run("small"), run);
 }
 
 #[test]
 fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&RUN).code, 0);
-    let run = place.newest_run("small");
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&RUN).code, 0);
+    let run = workspace.newest_run("small");
     let folder = run.to_str().unwrap();
     let figures = fs::read(run.join("cross-validation.json")).unwrap();
     let picture = fs::read(run.join("fold-2/plots/roc.svg")).unwrap();
     fs::remove_file(run.join("cross-validation.json")).unwrap();
     fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
-    let done = place.lungs(&["evaluate", folder]);
+    let done = workspace.lungs(&["evaluate", folder]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
     assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), figures);
@@ -102,7 +102,7 @@ fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
     assert!(run.join("curves/out-of-fold-decision.csv").is_file());
     fs::remove_dir_all(run.join("plots")).unwrap();
     fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
-    assert_eq!(place.lungs(&["plot", folder]).code, 0);
+    assert_eq!(workspace.lungs(&["plot", folder]).code, 0);
     assert!(fs::read(run.join("plots/roc.svg")).unwrap() == pooled);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
 
@@ -110,24 +110,24 @@ fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
     let mut again = RUN.to_vec();
     let sets = ["evaluate.prevalence=0.01", "evaluate.subgroups=[\"manufacturer\"]"];
     again.extend(sets.iter().flat_map(|set| ["--set", set]));
-    let done = place.lungs(&again);
+    let done = workspace.lungs(&again);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!(place.newest_run("small"), run);
+    assert_eq!(workspace.newest_run("small"), run);
     let text = fs::read_to_string(run.join("cross-validation.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let groups = &json["pooled"]["subgroups"][0]["groups"];
     let exams: u64 = groups.as_array().unwrap().iter().map(|g| g["exams"].as_u64().unwrap()).sum();
     assert_eq!(exams, json["pooled"]["exams"].as_u64().unwrap());
     assert_eq!(json["pooled"]["operating_points"][0]["at_prevalence"]["prevalence"], 0.01);
-    assert!(place.lungs(&again).stdout.contains("is finished already"));
+    assert!(workspace.lungs(&again).stdout.contains("is finished already"));
 
     // The prediction of the ensemble is the mean of the predictions of the folds.
     let predicted = |models: &[&str]| -> Vec<f64> {
         let mut arguments = vec!["predict", "--out", "out.csv", "--cache", "cache", "ct"];
         arguments.extend(models.iter().flat_map(|model| ["--model", model]));
-        let done = place.lungs(&arguments);
+        let done = workspace.lungs(&arguments);
         assert_eq!(done.code, 0, "{}", done.stderr);
-        let rows = table(&place.path("out.csv"));
+        let rows = table(&workspace.path("out.csv"));
         rows.iter().filter_map(|row| row["probability"].parse().ok()).collect()
     };
     let ensemble = predicted(&[folder]);
@@ -144,7 +144,7 @@ fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
 fn killed_folds_resume_to_the_same_bytes_from_the_spec_or_the_folder() {
     let uninterrupted = Workspace::new();
     assert_eq!(uninterrupted.lungs(&RUN).code, 0);
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let mut target = "small.toml".to_owned();
     for after_ms in (1..).map(|attempt| 200 * attempt) {
         let mut arguments = vec!["run", &target, "-q"];
@@ -153,7 +153,7 @@ fn killed_folds_resume_to_the_same_bytes_from_the_spec_or_the_folder() {
         }
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
             .args(arguments)
-            .current_dir(place.path(""))
+            .current_dir(workspace.path(""))
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
@@ -164,31 +164,35 @@ fn killed_folds_resume_to_the_same_bytes_from_the_spec_or_the_folder() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        if place.path("results/small").is_dir() {
-            let run = place.newest_run("small");
+        if workspace.path("results/small").is_dir() {
+            let run = workspace.newest_run("small");
             if run.join("spec.toml").is_file() {
                 target = run.to_str().unwrap().to_owned();
             }
         }
     }
-    assert_same_runs(&uninterrupted.newest_run("small"), &place.newest_run("small"), "three folds");
+    assert_same_runs(
+        &uninterrupted.newest_run("small"),
+        &workspace.newest_run("small"),
+        "three folds",
+    );
 }
 
 #[test]
 fn invalid_folds_are_errors() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     for (set, expected) in [
         ("split.folds=1", "split.folds: found 1, expected 0 (off), or 2 to 100"),
         ("split.fold=1", "split.fold: found 1, expected 0 (all folds), or at most split.folds"),
     ] {
-        let refused = place.lungs(&["run", "small.toml", "--set", set]);
+        let refused = workspace.lungs(&["run", "small.toml", "--set", set]);
         assert_eq!(refused.code, 2);
         let message = refused.stderr.replace(['│', '\n'], " ");
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(message.contains(expected), "{message}");
     }
     let both = ["run", "small.toml", "--set", "split.folds=3", "--set", "split.valid=0.2"];
-    let refused = place.lungs(&[&both[..], &["--set", "split.test=0.1"]].concat());
+    let refused = workspace.lungs(&[&both[..], &["--set", "split.test=0.1"]].concat());
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("set together with split.folds"), "{}", refused.stderr);
 }

@@ -21,20 +21,20 @@ fn volumes(count: usize) -> Vec<Volume> {
 
 /// A working folder with volume files `files/<letter>.nii`.
 fn with_files(letters: &str) -> (Workspace, Vec<Volume>) {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let volumes = volumes(letters.len());
-    fs::create_dir(place.path("files")).unwrap();
+    fs::create_dir(workspace.path("files")).unwrap();
     for (letter, volume) in letters.chars().zip(&volumes) {
-        fs::write(place.path(&format!("files/{letter}.nii")), nifti(volume)).unwrap();
+        fs::write(workspace.path(&format!("files/{letter}.nii")), nifti(volume)).unwrap();
     }
-    (place, volumes)
+    (workspace, volumes)
 }
 
 const FILES: [&str; 6] =
     ["--set", "train.epochs=1", "--set", "data.root=files", "--set", "data.labels=labels.csv"];
 
-fn with_labels(place: &Workspace, command: &str, more: &[&str]) -> CommandOutput {
-    place.lungs(&[&[command, "small.toml"], &FILES[..], more].concat())
+fn with_labels(workspace: &Workspace, command: &str, more: &[&str]) -> CommandOutput {
+    workspace.lungs(&[&[command, "small.toml"], &FILES[..], more].concat())
 }
 
 /// The output in one line, without the frame of errors.
@@ -54,12 +54,12 @@ fn assert_output(done: &CommandOutput, code: i32, expected: &[&str]) {
 
 #[test]
 fn identical_voxels_of_two_patients_stop_the_run_before_training() {
-    let (place, volumes) = with_files("abcde");
+    let (workspace, volumes) = with_files("abcde");
     // Another format and another name, with the same voxels.
-    write_metaimage(&place.path("files"), "f", &volumes[0]);
+    write_metaimage(&workspace.path("files"), "f", &volumes[0]);
     let write_labels = |label: u8| {
         let rows = "path,patient_id,label\na.nii,A,0\nb.nii,B,1\nc.nii,C,0\nd.nii,D,1\ne.nii,E,1\n";
-        place.write("labels.csv", &format!("{rows}f.mhd,F,{label}\n"));
+        workspace.write("labels.csv", &format!("{rows}f.mhd,F,{label}\n"));
     };
     write_labels(0);
     let expected = [
@@ -68,15 +68,15 @@ fn identical_voxels_of_two_patients_stop_the_run_before_training() {
         "set data.equal_scans = \"keep-first\"",
     ];
     // Nothing is prepared yet: headers do not show it.
-    assert_output(&with_labels(&place, "check", &[]), 0, &["6 found, 6 chosen"]);
-    assert_output(&with_labels(&place, "run", &[]), 2, &expected);
-    assert_output(&with_labels(&place, "check", &[]), 2, &expected);
+    assert_output(&with_labels(&workspace, "check", &[]), 0, &["6 found, 6 chosen"]);
+    assert_output(&with_labels(&workspace, "run", &[]), 2, &expected);
+    assert_output(&with_labels(&workspace, "check", &[]), 2, &expected);
     let keep = ["--set", "data.equal_scans=\"keep-first\""];
     let excluded = "excluded: 1 series with the same voxels as another series (equal-scan)";
-    assert_output(&with_labels(&place, "run", &keep), 0, &[excluded]);
+    assert_output(&with_labels(&workspace, "run", &keep), 0, &[excluded]);
     let remark = excluded.trim_start_matches("excluded: ");
-    assert_output(&with_labels(&place, "check", &keep), 0, &[remark, "equal-scan"]);
-    let runs = fs::read_dir(place.path("results/small")).unwrap().map(Result::unwrap);
+    assert_output(&with_labels(&workspace, "check", &keep), 0, &[remark, "equal-scan"]);
+    let runs = fs::read_dir(workspace.path("results/small")).unwrap().map(Result::unwrap);
     let table = runs.map(|run| run.path().join("cohort.csv")).find(|table| table.is_file());
     let table = fs::read_to_string(table.unwrap()).unwrap();
     let row = table.lines().find(|line| line.starts_with("F,")).unwrap();
@@ -88,74 +88,78 @@ fn identical_voxels_of_two_patients_stop_the_run_before_training() {
     // Different labels are an error.
     write_labels(1);
     let both = ["label 0, series a", "label 1, series f", "must have the same label"];
-    assert_output(&with_labels(&place, "check", &keep), 2, &both);
+    assert_output(&with_labels(&workspace, "check", &keep), 2, &both);
 }
 
 #[test]
 fn a_prepared_volume_is_identical_to_its_scan() {
-    let (place, _) = with_files("abcd");
+    let (workspace, _) = with_files("abcd");
     let rows = "path,patient_id,label\na.nii,A,0\nb.nii,B,1\nc.nii,C,0\nd.nii,D,1\n";
-    place.write("labels.csv", rows);
-    assert_output(&with_labels(&place, "prepare", &[]), 0, &["4 volumes"]);
-    let mut table = csv::Reader::from_path(place.path("prepared/preparation.csv")).unwrap();
+    workspace.write("labels.csv", rows);
+    assert_output(&with_labels(&workspace, "prepare", &[]), 0, &["4 volumes"]);
+    let mut table = csv::Reader::from_path(workspace.path("prepared/preparation.csv")).unwrap();
     let header = table.headers().unwrap().clone();
     let column = |name: &str| header.iter().position(|column| column == name).unwrap();
     let row = table.records().map(Result::unwrap).find(|row| &row[column("series_uid")] == "a");
     let file = row.unwrap()[column("cache_file")].to_owned();
-    fs::copy(place.path("prepared").join(file), place.path("files/g.npz")).unwrap();
-    place.write("labels.csv", &format!("{rows}g.npz,G,0\n"));
+    fs::copy(workspace.path("prepared").join(file), workspace.path("files/g.npz")).unwrap();
+    workspace.write("labels.csv", &format!("{rows}g.npz,G,0\n"));
     let equal = "series a (files/a.nii) = patient G, label 0, series g (files/g.npz)";
     // The default rules exclude 24 slices of 10 mm.
     let rules =
         ["--set", "data.select.min_slices=20", "--set", "data.select.max_slice_spacing_mm=10"];
-    assert_output(&with_labels(&place, "run", &rules), 2, &[equal]);
+    assert_output(&with_labels(&workspace, "run", &rules), 2, &[equal]);
 }
 
 #[test]
 fn identical_series_of_one_patient_are_used_with_a_warning() {
-    let (place, volumes) = with_files("abcd");
-    write_metaimage(&place.path("files"), "f", &volumes[0]);
-    place.write(
+    let (workspace, volumes) = with_files("abcd");
+    write_metaimage(&workspace.path("files"), "f", &volumes[0]);
+    workspace.write(
         "labels.csv",
         "path;patient_id;label\na.nii;A;0\nb.nii;B;1\nc.nii;C;0\nd.nii;D;1\nf.mhd;A;0\n",
     );
     let warning = "warning: 1 group of series with identical voxels, patient and label";
-    assert_output(&with_labels(&place, "run", &[]), 0, &[warning, "5 chosen"]);
+    assert_output(&with_labels(&workspace, "run", &[]), 0, &[warning, "5 chosen"]);
 }
 
 #[test]
 fn lists_of_volume_files_are_read_with_a_byte_order_mark_and_a_warning() {
-    let (place, _) = with_files("abcd");
-    place.write("train.list", "\u{feff}files/a.nii 1\r\nfiles/b.nii 0\r\n");
-    place.write("valid.list", "files/c.nii 1\nfiles/d.nii 0\n");
+    let (workspace, _) = with_files("abcd");
+    workspace.write("train.list", "\u{feff}files/a.nii 1\r\nfiles/b.nii 0\r\n");
+    workspace.write("valid.list", "files/c.nii 1\nfiles/d.nii 0\n");
     let spec = super::support::SPEC;
     let spec = spec.replace("root   = \"ct\"\n", "train_list = \"train.list\"\n");
     let spec = spec.replace("labels = \"ct/labels.csv\"", "valid_list = \"valid.list\"");
-    place.write("lists.toml", &spec.replace("\"small\"", "\"lists\""));
+    workspace.write("lists.toml", &spec.replace("\"small\"", "\"lists\""));
     let warning = "patient-assumed: 4 volume files have no patient; each is treated as a separate \
                    patient";
     assert_output(
-        &place.lungs(&["check", "lists.toml"]),
+        &workspace.lungs(&["check", "lists.toml"]),
         0,
         &[warning, "2 exams of 2 patients, 1 positive"],
     );
-    assert_output(&place.lungs(&["run", "lists.toml", "--set", "train.epochs=1"]), 0, &[warning]);
-    let table = fs::read_to_string(place.newest_run("lists").join("cohort.csv")).unwrap();
+    assert_output(
+        &workspace.lungs(&["run", "lists.toml", "--set", "train.epochs=1"]),
+        0,
+        &[warning],
+    );
+    let table = fs::read_to_string(workspace.newest_run("lists").join("cohort.csv")).unwrap();
     assert_eq!(table.matches("patient-assumed").count(), 4);
     // One file in both lists.
-    place.write("valid.list", "files/a.nii 1\nfiles/d.nii 0\n");
+    workspace.write("valid.list", "files/a.nii 1\nfiles/d.nii 0\n");
     let contradiction =
         "series a has two splits: train (train.list line 1) and valid (valid.list line 1)";
-    assert_output(&place.lungs(&["check", "lists.toml"]), 2, &[contradiction]);
+    assert_output(&workspace.lungs(&["check", "lists.toml"]), 2, &[contradiction]);
     // A missing folder.
-    place.write("valid.list", "files/c.nii 1\n\nfiles/none 0\n");
+    workspace.write("valid.list", "files/c.nii 1\n\nfiles/none 0\n");
     let missing = "valid.list, line 3: cannot look for CT images in files/none";
-    assert_output(&place.lungs(&["check", "lists.toml"]), 2, &[missing]);
+    assert_output(&workspace.lungs(&["check", "lists.toml"]), 2, &[missing]);
     // A list in UTF-16.
     let utf16: Vec<u8> = "files/a.nii 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    fs::write(place.path("valid.list"), utf16).unwrap();
+    fs::write(workspace.path("valid.list"), utf16).unwrap();
     assert_output(
-        &place.lungs(&["check", "lists.toml"]),
+        &workspace.lungs(&["check", "lists.toml"]),
         2,
         &["valid.list is UTF-16 text; save it as"],
     );
@@ -163,25 +167,26 @@ fn lists_of_volume_files_are_read_with_a_byte_order_mark_and_a_warning() {
 
 #[test]
 fn class_folders_of_volume_files_are_read() {
-    let (place, _) = with_files("abcdefgh");
+    let (workspace, _) = with_files("abcdefgh");
     for (folder, letters) in [("sick", "abcd"), ("well", "efgh")] {
-        fs::create_dir(place.path(folder)).unwrap();
+        fs::create_dir(workspace.path(folder)).unwrap();
         for letter in letters.chars() {
             let name = format!("{letter}.nii");
-            fs::rename(place.path("files").join(&name), place.path(folder).join(&name)).unwrap();
+            fs::rename(workspace.path("files").join(&name), workspace.path(folder).join(&name))
+                .unwrap();
         }
     }
     let spec = super::support::SPEC;
     let spec = spec.replace("root   = \"ct\"\n", "positives = \"sick\"\n");
     let spec = spec.replace("labels = \"ct/labels.csv\"", "negatives = \"well\"");
-    place.write("folders.toml", &spec.replace("\"small\"", "\"folders\""));
-    let done = place.lungs(&["run", "folders.toml", "--set", "train.epochs=1"]);
+    workspace.write("folders.toml", &spec.replace("\"small\"", "\"folders\""));
+    let done = workspace.lungs(&["run", "folders.toml", "--set", "train.epochs=1"]);
     assert_output(&done, 0, &["patient-assumed: 8 volume files", "8 chosen"]);
 }
 
 #[test]
 fn labels_by_patient_apply_to_every_exam() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let mut table = csv::Reader::from_path(cohort().join("labels.csv")).unwrap();
     let patient = table.headers().unwrap().iter().position(|name| name == "patient_id").unwrap();
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
@@ -189,19 +194,19 @@ fn labels_by_patient_apply_to_every_exam() {
     patients.dedup();
     let lines: String =
         patients.iter().enumerate().map(|(n, patient)| format!("{patient};{}\n", n % 2)).collect();
-    place.write("labels.csv", &format!("patient_id;label\n{lines}"));
+    workspace.write("labels.csv", &format!("patient_id;label\n{lines}"));
     let check = ["check", "small.toml", "--set", "data.labels=labels.csv"];
     let (exams, patients) = (rows.len(), patients.len());
     let by_patient = format!(
         "{exams} exams of {patients} patients labelled by patient_id: 0 by patient and study_date, {exams} by \
          patient only (the label applies to every exam of the patient)"
     );
-    assert_output(&place.lungs(&check), 0, &[&by_patient, &format!("{exams} chosen")]);
+    assert_output(&workspace.lungs(&check), 0, &[&by_patient, &format!("{exams} chosen")]);
 }
 
 #[test]
 fn two_labels_of_one_exam_are_an_error_with_both_lines() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let text = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let mut table = csv::Reader::from_reader(text.as_bytes());
     let header = table.headers().unwrap().clone();
@@ -209,11 +214,11 @@ fn two_labels_of_one_exam_are_an_error_with_both_lines() {
     let row = table.records().next().unwrap().unwrap();
     let (label, exam) = (&row[column("label")], &row[column("exam_id")]);
     let other = if label == "0" { "1" } else { "0" };
-    place.write(
+    workspace.write(
         "labels.csv",
         &format!("exam_id,patient_id,label\n{exam},,{label}\n{exam},,{other}\n{exam},X,{label}\n"),
     );
-    let done = place.lungs(&["check", "small.toml", "--set", "data.labels=labels.csv"]);
+    let done = workspace.lungs(&["check", "small.toml", "--set", "data.labels=labels.csv"]);
     let line = format!(
         "exam {exam} has two labels: {label} (labels.csv line 2) and \
                         {other} (labels.csv line 3)"

@@ -29,12 +29,12 @@ PatientID,StudyInstanceUID,SeriesInstanceUID,StudyDate,Modality,SeriesDescriptio
 999999,1.9.0,1.9.0.1,1999-01-02,CT,\"0,OPA,GE,LSULT,STANDARD,380,2.5,120,60,44.4,1.4\",120,63.2,u11
 ";
 
-fn place() -> Workspace {
-    let place = Workspace::new();
-    place.write("nlst/nlst_prsn.csv", PRSN);
-    place.write("nlst/nlst_canc.csv", "pid,candx_days\n100002,364\n100003,200\n100004,1105\n");
-    place.write("index.csv", INDEX);
-    place
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.write("nlst/nlst_prsn.csv", PRSN);
+    workspace.write("nlst/nlst_canc.csv", "pid,candx_days\n100002,364\n100003,200\n100004,1105\n");
+    workspace.write("index.csv", INDEX);
+    workspace
 }
 
 const COMMAND: [&str; 8] =
@@ -46,19 +46,19 @@ fn with_options<'a>(options: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[track_caller]
-fn assert_fails(place: &Workspace, name: &str, arguments: &[&str]) {
-    let done = place.lungs(arguments);
+fn assert_fails(workspace: &Workspace, name: &str, arguments: &[&str]) {
+    let done = workspace.lungs(arguments);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!(name, done.stderr));
 }
 
 #[test]
 fn the_flow_counts_every_exam_and_exclusion() {
-    let place = place();
-    let done = place.lungs(&with_options(&["--max-thickness-mm", "2.5"]));
+    let workspace = workspace();
+    let done = workspace.lungs(&with_options(&["--max-thickness-mm", "2.5"]));
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("nlst-flow", done.stdout));
-    let read = |name: &str| fs::read_to_string(place.path("out").join(name)).unwrap();
+    let read = |name: &str| fs::read_to_string(workspace.path("out").join(name)).unwrap();
     settings().bind(|| insta::assert_snapshot!("nlst-labels", read("labels.csv")));
     settings().bind(|| insta::assert_snapshot!("nlst-exclusions", read("exclusions.csv")));
     settings().bind(|| insta::assert_snapshot!("nlst-manifest", read("manifest.txt")));
@@ -74,7 +74,7 @@ fn the_flow_counts_every_exam_and_exclusion() {
 
 #[test]
 fn rules_and_draws_are_options() {
-    let place = place();
+    let workspace = workspace();
     let options = [
         "--later-cancers",
         "exclude",
@@ -87,27 +87,28 @@ fn rules_and_draws_are_options() {
         "--series",
         "all",
     ];
-    let done = place.lungs(&with_options(&options));
+    let done = workspace.lungs(&with_options(&options));
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("nlst-flow-of-a-draw", done.stdout));
 }
 
 #[test]
 fn exams_on_disk_are_labelled_by_their_headers() {
-    let place = place();
+    let workspace = workspace();
     let mut persons = PRSN.lines().next().unwrap().to_owned() + "\n";
     let mut screens = "pid,study_yr\n".to_owned();
     for patient in patients() {
         persons += &format!("{patient},61,1,1,5,370,735,.N,2400,0,.N\n");
         screens += &format!("{patient},0\n");
     }
-    place.write("nlst/nlst_prsn.csv", &persons);
-    place.write("nlst/nlst_screen.csv", &screens);
-    let done = place.lungs(&["cohort", "nlst", "--tables", "nlst", "--data", "ct", "--out", "out"]);
+    workspace.write("nlst/nlst_prsn.csv", &persons);
+    workspace.write("nlst/nlst_screen.csv", &screens);
+    let done =
+        workspace.lungs(&["cohort", "nlst", "--tables", "nlst", "--data", "ct", "--out", "out"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     // Whatever the headers' dates, every exam has either a label or a reason.
     let exams = |name: &str, skip_series: bool| -> BTreeSet<String> {
-        let text = fs::read_to_string(place.path("out").join(name)).unwrap();
+        let text = fs::read_to_string(workspace.path("out").join(name)).unwrap();
         let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
         let rows = rows.filter(|row| !skip_series || row[2].is_empty());
         rows.map(|row| row[1].to_owned()).collect()
@@ -116,39 +117,39 @@ fn exams_on_disk_are_labelled_by_their_headers() {
     assert!(!labelled.is_empty() && labelled.is_disjoint(&excluded));
     let exam_count = fs::read_to_string(cohort().join("labels.csv")).unwrap().lines().count() - 1;
     assert_eq!(labelled.len() + excluded.len(), exam_count);
-    assert!(!place.path("out/manifest.txt").exists());
+    assert!(!workspace.path("out/manifest.txt").exists());
 }
 
 #[test]
 fn errors_of_tables_name_the_file_and_the_column() {
-    let place = place();
+    let workspace = workspace();
     assert_fails(
-        &place,
+        &workspace,
         "nlst-no-tables",
         &["cohort", "nlst", "--tables", "ct", "--index", "index.csv", "--out", "out"],
     );
-    place.write("nlst/nlst_prsn.csv", &PRSN.replace("candx_days", "cancer_days"));
-    assert_fails(&place, "nlst-no-column", &COMMAND);
-    place.write("nlst/nlst_prsn.csv", PRSN);
-    place.write("index.csv", &INDEX.replace("SeriesInstanceUID", "Series"));
-    assert_fails(&place, "nlst-no-index-column", &COMMAND);
-    assert!(!place.path("out").exists());
+    workspace.write("nlst/nlst_prsn.csv", &PRSN.replace("candx_days", "cancer_days"));
+    assert_fails(&workspace, "nlst-no-column", &COMMAND);
+    workspace.write("nlst/nlst_prsn.csv", PRSN);
+    workspace.write("index.csv", &INDEX.replace("SeriesInstanceUID", "Series"));
+    assert_fails(&workspace, "nlst-no-index-column", &COMMAND);
+    assert!(!workspace.path("out").exists());
 }
 
 #[test]
 fn irregular_rows_exclude_their_series_exam_or_person() {
-    let place = place();
-    place.write(
+    let workspace = workspace();
+    workspace.write(
         "nlst/nlst_prsn.csv",
         &PRSN.replace("100003,59,1,1,10", "100003,59,1,1,ten").replace("100005,70", "100002,70"),
     );
     let extra_rows =
         "100001,1.4.2,1.4.2.9,2001-01-02,CT,,9,1,u12\n100001,1.1.0,p1,1999-01-02,SM,,9,1,u13\n";
-    place.write("index.csv", &(INDEX.replace("1.2.0.1,", "1.1.1.1,") + extra_rows));
-    let done = place.lungs(&COMMAND);
+    workspace.write("index.csv", &(INDEX.replace("1.2.0.1,", "1.1.1.1,") + extra_rows));
+    let done = workspace.lungs(&COMMAND);
     assert_eq!(done.code, 0, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("nlst-oddities", done.stdout));
-    let exclusions = fs::read_to_string(place.path("out/exclusions.csv")).unwrap();
+    let exclusions = fs::read_to_string(workspace.path("out/exclusions.csv")).unwrap();
     settings().bind(|| insta::assert_snapshot!("nlst-oddities-exclusions", exclusions));
 }
 
@@ -164,22 +165,22 @@ fn patients() -> Vec<String> {
 
 #[test]
 fn a_list_of_patients_defines_the_test_split_and_is_recorded_with_the_run() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let ids = patients();
     let list = format!("# published\n{}\n{}\nelsewhere\n", ids[0], ids[3]);
-    place.write("test.txt", &list);
+    workspace.write("test.txt", &list);
     let set = ["--set", "split.lists.test=test.txt", "--set", "train.epochs=1"];
-    let check = place.lungs(&[&["check", "small.toml"], &set[..]].concat());
+    let check = workspace.lungs(&[&["check", "small.toml"], &set[..]].concat());
     assert_eq!(check.code, 0, "{}", check.stderr);
     assert!(
         check.stdout.contains("test list: 3 patients, 1 not in the cohort"),
         "{}",
         check.stdout
     );
-    let done = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
+    let done = workspace.lungs(&[&["run", "small.toml"], &set[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("test list: 3 patients, 1 not in the cohort"), "{}", done.stdout);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let rows = fs::read_to_string(run.join("cohort.csv")).unwrap();
     let tested: BTreeSet<&str> = rows
         .lines()
@@ -192,31 +193,31 @@ fn a_list_of_patients_defines_the_test_split_and_is_recorded_with_the_run() {
     let hash = blake3::hash(list.as_bytes()).to_hex().to_string();
     assert_eq!(provenance["split_lists"]["test"], hash.as_str());
     // A changed list with the same path is a change of the inputs.
-    place.write("test.txt", &format!("{}\n", ids[1]));
-    let again = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
+    workspace.write("test.txt", &format!("{}\n", ids[1]));
+    let again = workspace.lungs(&[&["run", "small.toml"], &set[..]].concat());
     assert_eq!(again.code, 2, "{}", again.stdout);
     assert!(again.stderr.contains("4 patients changed in split.lists"), "{}", again.stderr);
 }
 
 #[test]
 fn a_list_without_a_patient_of_the_cohort_is_an_error() {
-    let place = Workspace::new();
-    place.write("test.txt", &format!("{}\nP9999\n", patients()[0].to_lowercase()));
-    let done = place.lungs(&["check", "small.toml", "--set", "split.lists.test=test.txt"]);
+    let workspace = Workspace::new();
+    workspace.write("test.txt", &format!("{}\nP9999\n", patients()[0].to_lowercase()));
+    let done = workspace.lungs(&["check", "small.toml", "--set", "split.lists.test=test.txt"]);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     assert!(done.stderr.contains("none of its 2 patients"), "{}", done.stderr);
 }
 
 #[test]
 fn a_patient_in_two_lists_is_an_error_before_preparation() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let ids = patients();
-    place.write("train.txt", &format!("{}\n{}\n", ids[0], ids[1]));
-    place.write("test.txt", &format!("{}\n", ids[1]));
+    workspace.write("train.txt", &format!("{}\n{}\n", ids[0], ids[1]));
+    workspace.write("test.txt", &format!("{}\n", ids[1]));
     let set = ["--set", "split.lists.train=train.txt", "--set", "split.lists.test=test.txt"];
-    let done = place.lungs(&[&["run", "small.toml"], &set[..]].concat());
+    let done = workspace.lungs(&[&["run", "small.toml"], &set[..]].concat());
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     let error = done.stderr.replace(&ids[1], "PATIENT");
     settings().bind(|| insta::assert_snapshot!("patient-in-two-split-lists", error));
-    assert!(!place.path("prepared").exists());
+    assert!(!workspace.path("prepared").exists());
 }

@@ -71,7 +71,7 @@ fn every_count_of_the_real_index_is_correct() {
         .filter(|(index, _)| has_cancer(*index))
         .map(|(_, pid)| *pid)
         .collect();
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let mut persons = "pid,scr_days0,scr_days1,scr_days2,candx_days,canc_free_days\n".to_owned();
     for pid in &patient_ids {
         let (diagnosed, free) =
@@ -82,13 +82,13 @@ fn every_count_of_the_real_index_is_correct() {
     for pid in 0..100 {
         writeln!(persons, "x{pid},.N,.N,.N,.N,3000").unwrap();
     }
-    place.write("nlst/nlst_prsn.csv", &persons);
+    workspace.write("nlst/nlst_prsn.csv", &persons);
     let index = index.to_str().unwrap();
     let command = ["cohort", "nlst", "--tables", "nlst", "--index", index, "--out", "out"];
-    let done = place.lungs(&command);
+    let done = workspace.lungs(&command);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let record: serde_json::Value =
-        serde_json::from_slice(&fs::read(place.path("out/labels.json")).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(workspace.path("out/labels.json")).unwrap()).unwrap();
     let counts = &record["counts"];
 
     // Published counts of the index.
@@ -151,11 +151,12 @@ fn every_count_of_the_real_index_is_correct() {
     assert_eq!(expected["exam-of-several-patients"], 1);
 
     // A line for each excluded CT series and exam, the shared exam once for each of its patients.
-    let lines = fs::read_to_string(place.path("out/exclusions.csv")).unwrap().lines().count() - 1;
+    let lines =
+        fs::read_to_string(workspace.path("out/exclusions.csv")).unwrap().lines().count() - 1;
     let exams_excluded = exams.len() - labelled;
     assert_eq!(lines, localizers + 24 + exams_excluded + 1);
-    let labels = fs::read_to_string(place.path("out/labels.csv")).unwrap();
+    let labels = fs::read_to_string(workspace.path("out/labels.csv")).unwrap();
     assert_eq!(labels.lines().count() - 1, labelled);
-    let series = fs::read_to_string(place.path("out/series.csv")).unwrap();
+    let series = fs::read_to_string(workspace.path("out/series.csv")).unwrap();
     assert_eq!(series.lines().count() - 1, labelled, "one preferred series per exam");
 }

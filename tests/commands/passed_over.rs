@@ -22,11 +22,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A readable series, and copies in forms that are not read.
-fn write_hidden_scans(place: &Workspace, root: &str) {
+fn write_hidden_scans(workspace: &Workspace, root: &str) {
     for (number, file) in slices().iter().enumerate() {
         let bytes = fs::read(file).unwrap();
         let put = |name: &str, bytes: &[u8]| {
-            let path = place.path(&format!("{root}/{name}"));
+            let path = workspace.path(&format!("{root}/{name}"));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         };
@@ -48,12 +48,12 @@ fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
 
 #[test]
 fn files_that_are_passed_over_are_counted_by_kind() {
-    let place = Workspace::new();
-    write_hidden_scans(&place, "scans");
+    let workspace = Workspace::new();
+    write_hidden_scans(&workspace, "scans");
     let files = slices().len();
     let small = ["--set", "preprocess.spacing_mm=10", "--set", "preprocess.size=[24,32,40]"];
     let few = ["--set", "data.select.min_slices=40"];
-    let done = place.lungs(&[&["prepare", "scans", "--out", "out"], &small[..], &few].concat());
+    let done = workspace.lungs(&[&["prepare", "scans", "--out", "out"], &small[..], &few].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     let counts =
         format!("{} compressed files, 2 archives, {files} files in hidden folders", files + 3);
@@ -66,22 +66,23 @@ fn files_that_are_passed_over_are_counted_by_kind() {
         "{}",
         done.stdout
     );
-    let table = rows(&place.path("out/cohort.csv"));
+    let table = rows(&workspace.path("out/cohort.csv"));
     let row = table.iter().find(|row| row["code"] == "compressed").unwrap();
     assert_eq!((&*row["kind"], &*row["slices"]), ("passed-over", &*(files + 3).to_string()));
-    let page = fs::read_to_string(place.path("out/report.html")).unwrap();
+    let page = fs::read_to_string(workspace.path("out/report.html")).unwrap();
     assert!(page.contains("Files not used") && page.contains("scans/c/scan.tar.gz"));
 
     // The same files next to a cohort.
-    fs::remove_file(place.path("ct")).unwrap();
-    fs::create_dir(place.path("ct")).unwrap();
+    fs::remove_file(workspace.path("ct")).unwrap();
+    fs::create_dir(workspace.path("ct")).unwrap();
     for entry in fs::read_dir(cohort()).unwrap().map(Result::unwrap) {
-        std::os::unix::fs::symlink(entry.path(), place.path("ct").join(entry.file_name())).unwrap();
+        std::os::unix::fs::symlink(entry.path(), workspace.path("ct").join(entry.file_name()))
+            .unwrap();
     }
-    fs::rename(place.path("scans/b"), place.path("ct/b")).unwrap();
-    fs::rename(place.path("scans/c"), place.path("ct/c")).unwrap();
-    fs::rename(place.path("scans/.d"), place.path("ct/.d")).unwrap();
-    let check = place.lungs(&["check", "small.toml"]);
+    fs::rename(workspace.path("scans/b"), workspace.path("ct/b")).unwrap();
+    fs::rename(workspace.path("scans/c"), workspace.path("ct/c")).unwrap();
+    fs::rename(workspace.path("scans/.d"), workspace.path("ct/.d")).unwrap();
+    let check = workspace.lungs(&["check", "small.toml"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     for words in [
         &*format!(
@@ -94,33 +95,34 @@ fn files_that_are_passed_over_are_counted_by_kind() {
     ] {
         assert!(check.stdout.contains(words), "{words} is not in: {}", check.stdout);
     }
-    let run = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
+    let run = workspace.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(
         run.stdout.contains(&format!("{files} compressed files, 2 archives")),
         "{}",
         run.stdout
     );
-    let flow = fs::read_to_string(place.newest_run("small").join("plots/cohort-flow.svg")).unwrap();
+    let flow =
+        fs::read_to_string(workspace.newest_run("small").join("plots/cohort-flow.svg")).unwrap();
     assert!(
         flow.contains("Files not read:") || flow.contains("compressed"),
         "the flow counts them"
     );
-    let page = fs::read_to_string(place.newest_run("small").join("preparation.html")).unwrap();
+    let page = fs::read_to_string(workspace.newest_run("small").join("preparation.html")).unwrap();
     assert!(page.contains("Files not used") && !page.contains("scan.tar.gz"), "no names");
 
     // Files that are passed over are not inputs of a run.
-    fs::remove_dir_all(place.path("ct/b")).unwrap();
-    let again = place.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
+    fs::remove_dir_all(workspace.path("ct/b")).unwrap();
+    let again = workspace.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert!(again.stdout.contains("is finished already"), "{}{}", again.stdout, again.stderr);
 }
 
 #[test]
 fn a_folder_of_compressed_files_is_an_error_with_a_remedy() {
-    let place = Workspace::new();
-    place.write("packed/1.dcm.gz", "");
-    place.write("packed/2.dcm.gz", "");
-    let done = place.lungs(&["prepare", "packed", "--out", "out"]);
+    let workspace = Workspace::new();
+    workspace.write("packed/1.dcm.gz", "");
+    workspace.write("packed/2.dcm.gz", "");
+    let done = workspace.lungs(&["prepare", "packed", "--out", "out"]);
     assert_eq!(done.code, 2);
     settings().bind(|| insta::assert_snapshot!("packed-alone", done.stderr));
 }
@@ -138,15 +140,15 @@ fn as_modality(bytes: &[u8], modality: &[u8; 2], uid: u8) -> Vec<u8> {
 
 #[test]
 fn similar_reasons_are_grouped() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let slice = fs::read(&slices()[0]).unwrap();
     for uid in 0..9 {
         let modality = if uid < 2 { b"MR" } else { b"SR" };
         let bytes = as_modality(&slice, modality, b'0' + uid);
-        place.write(&format!("mixed/{uid}/keep"), "");
-        fs::write(place.path(&format!("mixed/{uid}/1.dcm")), bytes).unwrap();
+        workspace.write(&format!("mixed/{uid}/keep"), "");
+        fs::write(workspace.path(&format!("mixed/{uid}/1.dcm")), bytes).unwrap();
     }
-    let done = place.lungs(&["prepare", "mixed", "--out", "out"]);
+    let done = workspace.lungs(&["prepare", "mixed", "--out", "out"]);
     assert_eq!(done.code, 1);
     let group = |count: usize, modality: &str| {
         format!("{count} × not-ct: Modality (0008,0060) is \"{modality}\", expected \"CT\"")
@@ -154,13 +156,13 @@ fn similar_reasons_are_grouped() {
     assert!(done.stdout.contains(&group(7, "SR")), "{}", done.stdout);
     assert!(done.stdout.contains(&group(2, "MR")), "{}", done.stdout);
     assert_eq!(done.stdout.matches("not-ct").count(), 2, "{}", done.stdout);
-    let all = place.lungs(&["prepare", "mixed", "--out", "out", "--verbose"]);
+    let all = workspace.lungs(&["prepare", "mixed", "--out", "out", "--verbose"]);
     assert_eq!(all.stdout.matches("not-ct").count(), 2 + 9, "{}", all.stdout);
 }
 
 #[test]
 fn check_warns_of_splits_with_one_label_and_shows_unmatched_ids() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let labels = fs::read_to_string(cohort().join("labels.csv")).unwrap();
     let header = labels.lines().next().unwrap();
     assert!(header.contains("series_uid"), "{header}");
@@ -172,9 +174,9 @@ fn check_warns_of_splits_with_one_label_and_shows_unmatched_ids() {
     let unmatched = format!("{}.dcm", lines[0][column]);
     lines[0][column].clone_from(&unmatched);
     let text: Vec<String> = lines.iter().map(|cells| cells.join(",")).collect();
-    place.write("labels.csv", &format!("{header}\n{}\n", text.join("\n")));
+    workspace.write("labels.csv", &format!("{header}\n{}\n", text.join("\n")));
     let set = ["--set", "data.labels=labels.csv"];
-    let done = place.lungs(&[&["check", "small.toml"], &set[..]].concat());
+    let done = workspace.lungs(&[&["check", "small.toml"], &set[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(
         done.stdout.contains("train exams is positive: the network cannot learn"),

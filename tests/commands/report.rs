@@ -116,21 +116,21 @@ fn exams_are_named_by_report_identifiers() {
 
 #[test]
 fn runs_and_cross_validations_leave_a_report() {
-    let place = Workspace::new();
-    let done = place.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]);
+    let workspace = Workspace::new();
+    let done = workspace.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("report.html"), "{}", done.stdout);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.contains("The epoch was selected on these validation exams"));
     fs::remove_file(run.join("report.html")).unwrap();
-    assert_eq!(place.lungs(&["plot", run.to_str().unwrap()]).code, 0);
+    assert_eq!(workspace.lungs(&["plot", run.to_str().unwrap()]).code, 0);
     assert!(fs::read_to_string(run.join("report.html")).unwrap() == page);
 
     let folds = ["--set", "split.folds=3", "--set", "train.epochs=1"];
-    let done = place.lungs(&[&["run", "small.toml", "-q"], &folds[..]].concat());
+    let done = workspace.lungs(&[&["run", "small.toml", "-q"], &folds[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     for words in ["3-fold cross-validation", "<section id=\"folds\">", "out-of-fold exams"] {
         assert!(page.contains(words), "{words}");

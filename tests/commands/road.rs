@@ -149,13 +149,13 @@ fn study() -> Study {
 
 #[test]
 fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let study = study();
     let archive = Archive::of(study.objects);
     let endpoint = archive.endpoint();
     let labels = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];
     let command = [&labels[..], &["--endpoint", &endpoint]].concat();
-    let done = place.lungs(&command);
+    let done = workspace.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     settings().bind(|| insta::assert_snapshot!("road-labels", done.stdout));
     let requests = archive.take_requests();
@@ -165,29 +165,29 @@ fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
             .all(|request| !request.key.contains("sm_instance") && !request.key.contains("ctabc"))
     );
     // Pieces of two releases would make one table.
-    let other = place.lungs(&[&command[..], &["--idc-release", "25.0.0"]].concat());
+    let other = workspace.lungs(&[&command[..], &["--idc-release", "25.0.0"]].concat());
     assert_eq!(other.code, 2, "{}", other.stderr);
     assert!(other.stderr.contains("contains tables of release 24.2.2"), "{}", other.stderr);
     // Existing tables are not fetched again.
-    assert_eq!(place.lungs(&command).code, 0);
+    assert_eq!(workspace.lungs(&command).code, 0);
     assert_eq!(archive.take_requests().len(), 0);
 
     let spec = ["--set", "data.root=data", "--set", "data.labels=data/labels.csv"];
     let fetch =
         ["fetch", "data/series.csv", "data", "--prepare", "small.toml", "--endpoint", &endpoint];
-    let done = place.lungs(&[&fetch[..], &spec[..]].concat());
+    let done = workspace.lungs(&[&fetch[..], &spec[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(
-        walkdir::WalkDir::new(place.path("data")).into_iter().all(|file| file
+        walkdir::WalkDir::new(workspace.path("data")).into_iter().all(|file| file
             .unwrap()
             .path()
             .extension()
             .is_none_or(|extension| extension != "dcm"))
     );
 
-    let done = place.lungs(&[&["run", "small.toml"], &spec[..]].concat());
+    let done = workspace.lungs(&[&["run", "small.toml"], &spec[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    let run = place.newest_run("small");
+    let run = workspace.newest_run("small");
     let mut cohort = csv::Reader::from_path(run.join("cohort.csv")).unwrap();
     let headers = cohort.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
@@ -200,7 +200,7 @@ fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
     assert!(used.iter().all(|(exam, label)| study.labels[exam] == *label), "{used:?}");
     // Prepared exams can be labelled again by the records of their headers, with the years by their dates.
     let again = ["cohort", "nlst", "--tables", "nlst", "--data", "data", "--out", "again"];
-    let done = place.lungs(&again);
+    let done = workspace.lungs(&again);
     assert!(!done.stdout.contains(" 0  CT series"), "{}", done.stdout);
     // The run records the rules and inputs of its labels.
     let provenance = fs::read_to_string(run.join("provenance.json")).unwrap();
@@ -209,47 +209,47 @@ fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
 
 #[test]
 fn existing_tables_are_not_fetched() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let study = study();
     let clinical = "idc-open-metadata/bigquery_export/idc_v24_clinical";
     let piece = format!("{clinical}/nlst_screen/000000000000.parquet");
-    fs::create_dir_all(place.path("nlst")).unwrap();
-    fs::write(place.path("nlst/nlst_screen.parquet"), &study.objects[&piece]).unwrap();
+    fs::create_dir_all(workspace.path("nlst")).unwrap();
+    fs::write(workspace.path("nlst/nlst_screen.parquet"), &study.objects[&piece]).unwrap();
     let archive = Archive::of(study.objects);
     let endpoint = archive.endpoint();
     let command = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];
     let command = [&command[..], &["--endpoint", &endpoint]].concat();
-    let done = place.lungs(&command);
+    let done = workspace.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert!(archive.take_requests().iter().all(|request| !request.key.contains("nlst_screen")));
-    assert_eq!(place.lungs(&command).code, 0);
+    assert_eq!(workspace.lungs(&command).code, 0);
     // The same holds for an existing index.
     fs::rename(
-        place.path("nlst/idc_index/idc_index.parquet"),
-        place.path("nlst/idc_index.parquet"),
+        workspace.path("nlst/idc_index/idc_index.parquet"),
+        workspace.path("nlst/idc_index.parquet"),
     )
     .unwrap();
-    fs::remove_dir(place.path("nlst/idc_index")).unwrap();
-    let done = place.lungs(&command);
+    fs::remove_dir(workspace.path("nlst/idc_index")).unwrap();
+    let done = workspace.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert_eq!(archive.take_requests().len(), 0);
 }
 
 #[test]
 fn a_missing_release_is_an_error_with_advice() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let archive = Archive::of(BTreeMap::new());
     let endpoint = archive.endpoint();
     let labels = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];
-    let done = place.lungs(&[&labels[..], &["--endpoint", &endpoint]].concat());
+    let done = workspace.lungs(&[&labels[..], &["--endpoint", &endpoint]].concat());
     assert_eq!(done.code, 1, "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!("road-no-release", done.stderr));
-    let done = place.lungs(&[&labels[..], &["--idc-release", "latest"]].concat());
+    let done = workspace.lungs(&[&labels[..], &["--idc-release", "latest"]].concat());
     assert_eq!(done.code, 2, "{}", done.stderr);
     // Another release can be requested then.
     let other = [&labels[..], &["--endpoint", &endpoint, "--idc-release", "25.0.0"]].concat();
-    assert_eq!(place.lungs(&other).code, 1);
-    let done = place.lungs(&["cohort", "nlst", "--tables", "ct", "--out", "data"]);
+    assert_eq!(workspace.lungs(&other).code, 1);
+    let done = workspace.lungs(&["cohort", "nlst", "--tables", "ct", "--out", "data"]);
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("nlst_prsn"), "{}", done.stderr);
 }

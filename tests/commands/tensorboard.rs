@@ -125,9 +125,9 @@ fn assert_events_are_the_tables(run: &Path) {
 
 #[test]
 fn event_files_hold_the_tables_and_change_nothing_else() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&["run", "small.toml", "-q"]).code, 0);
-    let plain = place.newest_run("small");
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&["run", "small.toml", "-q"]).code, 0);
+    let plain = workspace.newest_run("small");
     assert!(!plain.join("tensorboard").exists());
     let steps = fs::read_to_string(plain.join("steps.csv")).unwrap();
     assert!(steps.starts_with("step,epoch,loss,learning_rate,gradient_norm\n"), "{steps}");
@@ -144,16 +144,16 @@ fn event_files_hold_the_tables_and_change_nothing_else() {
     fs::remove_dir_all(watched.join("tensorboard")).unwrap();
     assert_eq!(other.lungs(&["plot", watched.to_str().unwrap()]).code, 0);
     assert_eq!((scalars(&watched, "train"), scalars(&watched, "valid")), before);
-    assert_eq!(place.lungs(&["plot", plain.to_str().unwrap()]).code, 0);
+    assert_eq!(workspace.lungs(&["plot", plain.to_str().unwrap()]).code, 0);
     assert!(!plain.join("tensorboard").exists());
-    let plot = place.lungs(&["plot", plain.to_str().unwrap(), "--tensorboard"]);
+    let plot = workspace.lungs(&["plot", plain.to_str().unwrap(), "--tensorboard"]);
     assert!(plot.stdout.contains("event files in "), "{}", plot.stdout);
     assert_eq!((scalars(&plain, "train"), scalars(&plain, "valid")), before);
 }
 
 #[test]
 fn no_step_occurs_twice_after_kills() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let key = "train.tensorboard=true";
     // Killed later each time, with checkpoints after every step or at the end of each epoch only.
     for attempt in 1.. {
@@ -161,7 +161,7 @@ fn no_step_occurs_twice_after_kills() {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lungs"))
             .args(["run", "small.toml", "-q", "--set", key, "--set"])
             .arg(format!("train.checkpoint_minutes={minutes}"))
-            .current_dir(place.path(""))
+            .current_dir(workspace.path(""))
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -173,30 +173,30 @@ fn no_step_occurs_twice_after_kills() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert_events_are_the_tables(&place.newest_run("small"));
+    assert_events_are_the_tables(&workspace.newest_run("small"));
 }
 
 #[test]
 fn events_can_be_enabled_for_a_resumed_run() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     // The run is trained, but has no report yet.
-    assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
-    let run = place.newest_run("small");
+    assert_eq!(workspace.lungs(&["train", "small.toml", "-q"]).code, 0);
+    let run = workspace.newest_run("small");
     assert!(!run.join("tensorboard").exists());
     let again = ["run", "small.toml", "-q", "--set", "train.tensorboard=true"];
-    let again = place.lungs(&again);
+    let again = workspace.lungs(&again);
     assert_eq!(again.code, 0, "{}", again.stderr);
-    assert_eq!(place.newest_run("small"), run, "it is the same run");
+    assert_eq!(workspace.newest_run("small"), run, "it is the same run");
     assert_events_are_the_tables(&run);
 }
 
 #[test]
 fn unwritable_events_do_not_stop_training() {
-    let place = Workspace::new();
-    assert_eq!(place.lungs(&["train", "small.toml", "-q"]).code, 0);
-    let run = place.newest_run("small");
+    let workspace = Workspace::new();
+    assert_eq!(workspace.lungs(&["train", "small.toml", "-q"]).code, 0);
+    let run = workspace.newest_run("small");
     fs::write(run.join("tensorboard"), "a file in place of the folder").unwrap();
-    let again = place.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
+    let again = workspace.lungs(&["run", "small.toml", "--set", "train.tensorboard=true"]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     let output = again.stdout.replace('\n', " ");
     assert!(output.contains("recording no further TensorBoard events: cannot write "), "{output}");

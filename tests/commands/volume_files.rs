@@ -74,13 +74,13 @@ pub(crate) fn write_metaimage(folder: &Path, name: &str, volume: &Volume) {
 }
 
 /// Prepares a folder or file and returns its rows and the one crop.
-fn prepared(place: &Workspace, input: &str, out: &str) -> (BTreeMap<String, String>, Volume) {
-    let done = place.lungs(&[&["prepare", input, "--out", out], &SETTINGS[..]].concat());
+fn prepared(workspace: &Workspace, input: &str, out: &str) -> (BTreeMap<String, String>, Volume) {
+    let done = workspace.lungs(&[&["prepare", input, "--out", out], &SETTINGS[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    let mut table = csv::Reader::from_path(place.path(out).join("preparation.csv")).unwrap();
+    let mut table = csv::Reader::from_path(workspace.path(out).join("preparation.csv")).unwrap();
     let rows: Vec<BTreeMap<String, String>> = table.deserialize().map(Result::unwrap).collect();
     let row = rows.into_iter().find(|row| row["status"] == "prepared").unwrap();
-    let crop = load_prepared(&place.path(out).join(&row["cache_file"])).unwrap();
+    let crop = load_prepared(&workspace.path(out).join(&row["cache_file"])).unwrap();
     (row, crop.volume)
 }
 
@@ -97,45 +97,45 @@ fn assert_same(found: &Volume, expected: &Volume) {
 
 #[test]
 fn nifti_and_metaimage_folders_and_files_prepare_as_the_dicom_series_does() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let (uid, volume) = an_exam();
-    let (_, expected) = prepared(&place, "ct/P0001/P0001-1", "from-dicom");
-    fs::create_dir(place.path("nifti")).unwrap();
-    fs::write(place.path(&format!("nifti/{uid}.nii")), nifti(&volume)).unwrap();
-    write_metaimage(&place.path("meta/subset0"), &uid, &volume);
+    let (_, expected) = prepared(&workspace, "ct/P0001/P0001-1", "from-dicom");
+    fs::create_dir(workspace.path("nifti")).unwrap();
+    fs::write(workspace.path(&format!("nifti/{uid}.nii")), nifti(&volume)).unwrap();
+    write_metaimage(&workspace.path("meta/subset0"), &uid, &volume);
     let file = format!("meta/subset0/{uid}.mhd");
     for (input, out) in [("nifti", "a"), ("meta", "b"), (file.as_str(), "c")] {
-        let (row, crop) = prepared(&place, input, out);
+        let (row, crop) = prepared(&workspace, input, out);
         assert_eq!(row["series_uid"], uid, "{input}");
         assert_same(&crop, &expected);
     }
     // A prepared volume is not resampled again and is unchanged.
-    let (row, again) = prepared(&place, "from-dicom", "d");
+    let (row, again) = prepared(&workspace, "from-dicom", "d");
     assert!(row["flags"].ends_with("prepared-before"), "{}", row["flags"]);
     assert_eq!(again.hu, expected.hu);
     // A volume that is not CT is an error.
     let mask = Volume { hu: volume.hu.mapv(|hu| i16::from(hu > 0)), ..volume };
-    fs::create_dir(place.path("mask")).unwrap();
-    fs::write(place.path("mask/m.nii"), nifti(&mask)).unwrap();
-    let done = place.lungs(&[&["prepare", "mask", "--out", "e"], &SETTINGS[..]].concat());
+    fs::create_dir(workspace.path("mask")).unwrap();
+    fs::write(workspace.path("mask/m.nii"), nifti(&mask)).unwrap();
+    let done = workspace.lungs(&[&["prepare", "mask", "--out", "e"], &SETTINGS[..]].concat());
     assert_eq!(done.code, 1);
     assert!(done.stdout.contains("not-hounsfield: mask/m.nii: values run from 0 to 1"));
 }
 
 #[test]
 fn a_study_of_volume_files_takes_patients_and_exams_from_its_labels() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let (_, volume) = an_exam();
     let mut text = String::from("path,patient_id,exam_id,label\n");
     for patient in 0..6 {
-        write_metaimage(&place.path("luna"), &format!("1.2.{patient}"), &volume);
+        write_metaimage(&workspace.path("luna"), &format!("1.2.{patient}"), &volume);
         if patient < 5 {
             text += &format!("luna/1.2.{patient}.mhd,P{patient},E{patient},{}\n", patient % 2);
         }
     }
-    place.write("labels.csv", &text);
+    workspace.write("labels.csv", &text);
     let luna = ["--set", "data.root=luna", "--set", "data.labels=labels.csv"];
-    let done = place.lungs(&[&["check", "small.toml", "--json"], &luna[..]].concat());
+    let done = workspace.lungs(&[&["check", "small.toml", "--json"], &luna[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(plan["cohort"]["chosen"], 5);
@@ -144,9 +144,9 @@ fn a_study_of_volume_files_takes_patients_and_exams_from_its_labels() {
     assert!(reason.starts_with("no-label"), "{reason}");
     let mut arguments = vec!["prepare", "small.toml"];
     arguments.extend(luna);
-    let done = place.lungs(&arguments);
+    let done = workspace.lungs(&arguments);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    let table = fs::read_to_string(place.path("prepared/preparation.csv")).unwrap();
+    let table = fs::read_to_string(workspace.path("prepared/preparation.csv")).unwrap();
     assert!(table.contains("P4,E4,1.2.4,prepared"), "{table}");
-    assert!(place.path("prepared/index").is_file());
+    assert!(workspace.path("prepared/index").is_file());
 }

@@ -10,10 +10,10 @@ fn vector(name: &str) -> String {
 }
 
 fn trained() -> Workspace {
-    let place = Workspace::new();
-    let done = place.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
+    let workspace = Workspace::new();
+    let done = workspace.lungs(&["run", "small.toml", "--set", "train.epochs=1", "-q"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    place
+    workspace
 }
 
 fn assert_error(done: &CommandOutput, parts: &[&str]) {
@@ -33,9 +33,9 @@ fn assert_success(done: &CommandOutput, parts: &[&str]) {
 
 #[test]
 fn foreign_weights_are_shown_imported_and_inflated() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let (flat, deep) = (vector("googlenet.pth"), vector("i3d-public.pt"));
-    let done = place.lungs(&["weights", "show", &deep]);
+    let done = workspace.lungs(&["weights", "show", &deep]);
     assert_success(
         &done,
         &[
@@ -47,34 +47,37 @@ fn foreign_weights_are_shown_imported_and_inflated() {
         ],
     );
     assert_error(
-        &place.lungs(&["weights", "import", &flat, "-o", "x.safetensors"]),
+        &workspace.lungs(&["weights", "import", &flat, "-o", "x.safetensors"]),
         &["lungs weights inflate"],
     );
     assert_error(
-        &place.lungs(&["weights", "inflate", &deep, "-o", "x.safetensors"]),
+        &workspace.lungs(&["weights", "inflate", &deep, "-o", "x.safetensors"]),
         &["lungs weights import"],
     );
     assert_error(
-        &place.lungs(&["weights", "show", "small.toml"]),
+        &workspace.lungs(&["weights", "show", "small.toml"]),
         &["is not a known weights file"],
     );
-    assert_error(&place.lungs(&["weights", "show", "nowhere.pt"]), &["nowhere.pt", "No such file"]);
+    assert_error(
+        &workspace.lungs(&["weights", "show", "nowhere.pt"]),
+        &["nowhere.pt", "No such file"],
+    );
     let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
     assert_success(
-        &place.lungs(&inflate),
+        &workspace.lungs(&inflate),
         &["228 arrays", "× auxiliary classifier", "The file has no classifier"],
     );
     let import = ["weights", "import", &deep, "-o", "deep.safetensors", "--spec", "small.toml"];
-    assert_success(&place.lungs(&import), &["230 arrays"]);
+    assert_success(&workspace.lungs(&import), &["230 arrays"]);
     assert_success(
-        &place.lungs(&["weights", "show", "deep.safetensors"]),
+        &workspace.lungs(&["weights", "show", "deep.safetensors"]),
         &["10 mm, 24×32×40 voxels"],
     );
 }
 
 #[test]
 fn a_run_starts_from_the_weights_of_its_spec() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     let flat = vector("googlenet.pth");
     let init = format!("model.init={flat}");
     let run = |sets: &[&str]| {
@@ -82,7 +85,7 @@ fn a_run_starts_from_the_weights_of_its_spec() {
         for set in sets {
             arguments.extend(["--set", set]);
         }
-        place.lungs(&arguments)
+        workspace.lungs(&arguments)
     };
     assert_error(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
     let width = "model.width=0.0625";
@@ -93,7 +96,7 @@ fn a_run_starts_from_the_weights_of_its_spec() {
         for set in sets {
             arguments.extend(["--set", set]);
         }
-        place.lungs(&arguments)
+        workspace.lungs(&arguments)
     };
     assert_error(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
     assert_error(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
@@ -105,13 +108,13 @@ fn a_run_starts_from_the_weights_of_its_spec() {
 
     // Frozen layers keep the inflated weights; the others have changed.
     let inflate = ["weights", "inflate", &flat, "-o", "flat.safetensors", "--channels", "1"];
-    assert_success(&place.lungs(&inflate), &[]);
+    assert_success(&workspace.lungs(&inflate), &[]);
     let read = |path: &Path| {
         let archive = lungs_net::weights::safetensors::read(path).unwrap();
         move |name: &str| archive.arrays.iter().find(|a| a.name == name).unwrap().clone()
     };
-    let before = read(&place.path("flat.safetensors"));
-    let run = place.newest_run("small");
+    let before = read(&workspace.path("flat.safetensors"));
+    let run = workspace.newest_run("small");
     let after = read(&run.join("checkpoints/epoch-001/weights.safetensors"));
     for name in ["conv_3d/w", "batch_norm/beta", "batch_norm/moving_mean"] {
         for frozen in ["Conv3d_1a_7x7", "Mixed_3b/Branch_1/Conv3d_0b_3x3"] {
@@ -125,31 +128,31 @@ fn a_run_starts_from_the_weights_of_its_spec() {
 
 #[test]
 fn a_run_records_its_initial_weights() {
-    let place = Workspace::new();
-    std::fs::copy(vector("googlenet.pth"), place.path("flat.pth")).unwrap();
+    let workspace = Workspace::new();
+    std::fs::copy(vector("googlenet.pth"), workspace.path("flat.pth")).unwrap();
     let sets = ["model.init=flat.pth", "model.width=0.0625", "model.init_head=new"];
     let run = |more: &[&str]| {
         let mut arguments = vec!["run", "small.toml", "--set", "train.epochs=1"];
         for set in sets {
             arguments.extend(["--set", set]);
         }
-        place.lungs(&[&arguments[..], more].concat())
+        workspace.lungs(&[&arguments[..], more].concat())
     };
     assert_success(&run(&["-q"]), &[]);
-    let provenance = std::fs::read_to_string(place.newest_run("small").join("provenance.json"));
+    let provenance = std::fs::read_to_string(workspace.newest_run("small").join("provenance.json"));
     let provenance: serde_json::Value = serde_json::from_str(&provenance.unwrap()).unwrap();
     let loaded =
-        lungs_net::weights::load(&place.path("flat.pth"), None, lungs_net::weights::Head::Drop);
+        lungs_net::weights::load(&workspace.path("flat.pth"), None, lungs_net::weights::Head::Drop);
     let fingerprint = loaded.unwrap().with_channels(1).fingerprint();
     assert_eq!(provenance["initial_weights"], fingerprint.as_str());
     let again = run(&[]);
     assert_success(&again, &["is finished already"]);
     // Another network under the same name: the run no longer belongs to its inputs.
-    let mut arrays = lungs_net::weights::pytorch::read(&place.path("flat.pth")).unwrap().arrays;
+    let mut arrays = lungs_net::weights::pytorch::read(&workspace.path("flat.pth")).unwrap().arrays;
     let kernel = arrays.iter_mut().find(|array| array.name == "conv1.conv.weight").unwrap();
     kernel.values[0] += 1.0;
-    std::fs::remove_file(place.path("flat.pth")).unwrap();
-    lungs_net::model::save_variables(&arrays, &place.path("flat.pth"), &Default::default())
+    std::fs::remove_file(workspace.path("flat.pth")).unwrap();
+    lungs_net::model::save_variables(&arrays, &workspace.path("flat.pth"), &Default::default())
         .unwrap();
     let changed = run(&[]);
     assert_eq!(changed.code, 2, "{}", changed.stderr);
@@ -160,17 +163,18 @@ fn a_run_records_its_initial_weights() {
 
 #[test]
 fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
-    let place = Workspace::new();
+    let workspace = Workspace::new();
     // One step in total: Adam's update is proportional to the learning rate.
     let run = |sets: &[&str]| {
         let mut arguments = vec!["train", "small.toml", "--fresh", "-q"];
         for set in ["train.epochs=1", "train.batch_size=64"].iter().chain(sets) {
             arguments.extend(["--set", set]);
         }
-        assert_success(&place.lungs(&arguments), &[]);
-        let weights = place.newest_run("small").join("checkpoints/epoch-001/weights.safetensors");
+        assert_success(&workspace.lungs(&arguments), &[]);
+        let weights =
+            workspace.newest_run("small").join("checkpoints/epoch-001/weights.safetensors");
         let arrays = lungs_net::weights::safetensors::read(&weights).unwrap().arrays;
-        std::fs::remove_dir_all(place.path("results")).unwrap();
+        std::fs::remove_dir_all(workspace.path("results")).unwrap();
         arrays
     };
     let [one, two, three] = ["1", "2", "3"].map(|f| run(&[&format!("train.head_rate_factor={f}")]));
@@ -198,14 +202,17 @@ fn the_head_rate_factor_and_frozen_batch_norm_take_effect() {
 
 #[test]
 fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
-    let place = trained();
-    let run = place.newest_run("small").display().to_string();
-    assert_success(&place.lungs(&["weights", "show", &run]), &["classifier: loads (2 classes)"]);
-    assert_success(&place.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
+    let workspace = trained();
+    let run = workspace.newest_run("small").display().to_string();
+    assert_success(
+        &workspace.lungs(&["weights", "show", &run]),
+        &["classifier: loads (2 classes)"],
+    );
+    assert_success(&workspace.lungs(&["weights", "import", &run, "-o", "own.safetensors"]), &[]);
     let predict = |more: &[&str]| {
         let mut arguments = vec!["predict", "ct", "-q", "--cache", "prepared"];
         arguments.extend(more);
-        place.lungs(&arguments)
+        workspace.lungs(&arguments)
     };
     let probabilities = |model: &str| -> Vec<String> {
         let done = predict(&["--model", model]);
@@ -219,10 +226,11 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     // Exported for PyTorch and read back: the same predictions.
     let export =
         ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    assert_success(&place.lungs(&export), &["written: torch.safetensors"]);
+    assert_success(&workspace.lungs(&export), &["written: torch.safetensors"]);
     assert_eq!(probabilities("torch.safetensors"), of_run);
 
-    place.write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
+    workspace
+        .write("other.toml", "extends = \"small.toml\"\n[preprocess.window]\nupper_hu = 200\n");
     let other = ["--model", "own.safetensors", "--spec", "other.toml"];
     assert_error(
         &predict(&other),
@@ -232,7 +240,7 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
     let init = format!("model.init={run}");
     let other = ["run", "other.toml", "--set", &init];
     assert_error(
-        &place.lungs(&other),
+        &workspace.lungs(&other),
         &["trained with different preprocessing", "model.init_preprocess"],
     );
 
@@ -242,15 +250,15 @@ fn a_weights_file_predicts_as_its_run_and_checks_the_preprocessing() {
 }
 
 #[test]
-#[ignore = "needs python3 with numpy and safetensors"]
+#[ignore = "needs numpy and safetensors"]
 fn an_exported_file_passes_the_documented_check_in_python() {
-    let place = trained();
-    let run = place.newest_run("small").display().to_string();
+    let workspace = trained();
+    let run = workspace.newest_run("small").display().to_string();
     let export =
         ["weights", "export", &run, "--to", "pytorch-safetensors", "-o", "torch.safetensors"];
-    assert_success(&place.lungs(&export), &[]);
+    assert_success(&workspace.lungs(&export), &[]);
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pytorch/check.py");
-    let done = Command::new("python3").arg(check).arg(place.path("torch.safetensors")).output();
+    let done = Command::new("python3").arg(check).arg(workspace.path("torch.safetensors")).output();
     let done = done.unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(String::from_utf8_lossy(&done.stdout).contains("287 arrays"));

@@ -13,7 +13,7 @@ pub struct Variants {
     pub cut_at_top: bool,
     /// Gas in stomach and colon directly below the left diaphragm.
     pub bowel_gas: bool,
-    /// Arms beside the body.
+    /// Arms at the sides.
     pub arms_down: bool,
     /// No table in the image.
     pub no_table: bool,

@@ -43,7 +43,7 @@ pub struct Evaluation {
     /// Metrics of the population that [`Options::weights`] represent; `None` without weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighted: Option<WeightedMetrics>,
-    /// A warning beside the headline: fewer than ten exams (or patients) of a class.
+    /// A warning next to the headline: fewer than ten exams (or patients) of a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// Remarks about the intervals.

@@ -29,7 +29,7 @@
 //!    of older versions can be read, and set it in [`evaluate_with_curves`] and in `withdraw_all`.
 //! 3. For a bootstrap interval, compute the metric in `RankedExams::metrics` (`sweep.rs`), where exams have
 //!    weights and ties, and set the estimate in `ResampledMetrics::complete` (`curves.rs`).
-//! 4. Show it in `report/run_page/figures.rs` and `report/compare/entry.rs`, describe it in
+//! 4. Show it in `lungs-report/src/run_page/figures.rs` and `lungs-report/src/compare/entry.rs`, describe it in
 //!    `docs/statistics.md`, and test it against an independent implementation.
 
 mod auc_interval;

@@ -3,50 +3,42 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use lungs_testing::shared;
 use proptest::prelude::*;
 
-fn fixture(path: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("LUNGS_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("fixtures").join(path);
-    if !path.exists() {
-        eprintln!("skipped: no fixtures at {}", path.display());
-        return None;
-    }
-    Some(path)
+/// A reference value; tests that read one need shared/fixtures.
+fn fixture(path: &str) -> PathBuf {
+    shared("fixtures").join(path)
 }
 
-pub(super) fn fixture_json(path: &str) -> Option<serde_json::Value> {
-    Some(serde_json::from_reader(File::open(fixture(path)?).unwrap()).unwrap())
+pub(super) fn fixture_json(path: &str) -> serde_json::Value {
+    serde_json::from_reader(File::open(fixture(path)).unwrap()).unwrap()
 }
 
 /// An array of an `.npz` as f64; stored as f64 or i64.
-pub(super) fn fixture_npz_f64(path: &str, name: &str) -> Option<Vec<f64>> {
-    let file = || ndarray_npy::NpzReader::new(File::open(fixture(path).unwrap()).unwrap()).unwrap();
-    fixture(path)?;
+pub(super) fn fixture_npz_f64(path: &str, name: &str) -> Vec<f64> {
+    let file = || ndarray_npy::NpzReader::new(File::open(fixture(path)).unwrap()).unwrap();
     let name = format!("{name}.npy");
     if let Ok(array) = file().by_name::<ndarray::OwnedRepr<f64>, ndarray::Ix1>(&name) {
-        return Some(array.to_vec());
+        return array.to_vec();
     }
     let array = file().by_name::<ndarray::OwnedRepr<i64>, ndarray::Ix1>(&name).unwrap();
-    Some(array.iter().map(|&x| x as f64).collect())
+    array.iter().map(|&x| x as f64).collect()
 }
 
-pub(super) fn fixture_npy_f32(path: &str) -> Option<Vec<f32>> {
-    let array: ndarray::ArrayD<f32> = ndarray_npy::read_npy(fixture(path)?).unwrap();
-    Some(array.iter().copied().collect())
+pub(super) fn fixture_npy_f32(path: &str) -> Vec<f32> {
+    let array: ndarray::ArrayD<f32> = ndarray_npy::read_npy(fixture(path)).unwrap();
+    array.iter().copied().collect()
 }
 
-pub(super) fn fixture_npy_labels(path: &str) -> Option<Vec<bool>> {
-    let path = fixture(path)?;
+pub(super) fn fixture_npy_labels(path: &str) -> Vec<bool> {
+    let path = fixture(path);
     let as_i64 = ndarray_npy::read_npy::<_, ndarray::Array1<i64>>(&path).map(|a| a.to_vec());
     let as_i32 = || {
         let array: ndarray::Array1<i32> = ndarray_npy::read_npy(&path).unwrap();
         array.iter().map(|&x| i64::from(x)).collect()
     };
-    Some(as_i64.unwrap_or_else(|_| as_i32()).iter().map(|&y| y == 1).collect())
+    as_i64.unwrap_or_else(|_| as_i32()).iter().map(|&y| y == 1).collect()
 }
 
 /// Scores on a coarse grid, which gives many ties, with both classes present.

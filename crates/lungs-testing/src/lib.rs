@@ -9,6 +9,6 @@ use std::path::{Path, PathBuf};
 ///
 /// The material is in the folder that `LUNGS_SHARED` names, else in `../shared` next to the repository.
 pub fn shared(path: &str) -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    std::env::var_os("LUNGS_SHARED").map_or_else(beside, PathBuf::from).join(path)
+    let sibling = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    std::env::var_os("LUNGS_SHARED").map_or_else(sibling, PathBuf::from).join(path)
 }

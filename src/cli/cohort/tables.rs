@@ -8,7 +8,7 @@ use super::super::{CommandResult, Failure};
 use crate::nlst::{Host, Source, find_index, find_table, sources};
 use crate::pipeline::Stages;
 use lungs_archive::fetch::{
-    self, Endpoint, Event, FetchStatus, Plan, Series, Settings, parse_place,
+    self, Endpoint, Event, FetchStatus, Plan, Series, Settings, parse_address,
 };
 use lungs_base::files::{make_folder, remove, write_bytes};
 use std::path::{Path, PathBuf};
@@ -49,9 +49,9 @@ pub(super) fn fetch_tables(
         let endpoint = endpoint.map(Endpoint::parse).transpose()?.unwrap_or(default_endpoint);
         let of_host = sources.iter().filter(|source| source.host == host);
         let series = of_host.map(|source| {
-            let place = parse_place(&source.url).map_err(Failure::request)?;
+            let address = parse_address(&source.url).map_err(Failure::request)?;
             let (name, folder) = (source.name.to_owned(), PathBuf::from(source.name));
-            Ok(Series { name, patient_id: String::new(), place, folder })
+            Ok(Series { name, patient_id: String::new(), address, folder })
         });
         let series = series.collect::<Result<Vec<Series>, Failure>>()?;
         let plan = Plan { series, ..Plan::default() };
@@ -72,7 +72,7 @@ pub(super) fn fetch_tables(
             return Err(Failure::work(format!(
                 "cannot fetch {} of release {release} from {}: {}. Run the same command to retry, or choose \
                  another release with --idc-release",
-                row.series, row.place, row.reason
+                row.series, row.address, row.reason
             )));
         }
         complete += rows.iter().filter(|row| row.state == FetchStatus::Complete).count();

@@ -1,7 +1,7 @@
 //! `lungs fetch`
 
 mod show;
-mod told;
+mod summary;
 
 use super::interrupt::Interrupt;
 use super::output::{Output, bytes};
@@ -18,7 +18,7 @@ use lungs_spec::spec::{Overrides, Spec, load};
 pub(super) use show::FetchProgress;
 use std::path::PathBuf;
 use std::time::Duration;
-use told::{check_failures, count, problem_list, short_table, summary, table};
+use summary::{check_failures, count, problem_list, short_table, summary, table};
 
 /// Fetch CT series from a public archive without an account.
 ///

@@ -15,8 +15,8 @@ use std::time::Duration;
 #[ignore = "needs s3s-fs"]
 fn another_s3_server_gives_the_same_bytes_through_faults() {
     let program = std::env::var_os("LUNGS_S3_SERVER").unwrap_or_else(|| "s3s-fs".into());
-    let place = Workspace::new();
-    let root = place.path("root");
+    let workspace = Workspace::new();
+    let root = workspace.path("root");
     fs::create_dir_all(root.join(BUCKET)).unwrap();
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Command::new(&program)
@@ -34,10 +34,10 @@ fn another_s3_server_gives_the_same_bytes_through_faults() {
     }
     let archive = Archive::proxy(address);
     archive.inject(random_faults(3));
-    place.write("manifest.s5cmd", &manifest(3));
-    let done = fetch(&place, &archive, &["--retries", "12"]);
+    workspace.write("manifest.s5cmd", &manifest(3));
+    let done = fetch(&workspace, &archive, &["--retries", "12"]);
     assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
-    assert_same(&files_below(&place.path("data")), &expected_files(&objects));
+    assert_same(&files_below(&workspace.path("data")), &expected_files(&objects));
     assert!(archive.take_requests().iter().any(|request| request.range_from.is_some()));
 }
 

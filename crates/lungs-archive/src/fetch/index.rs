@@ -1,25 +1,25 @@
-//! Index tables of an archive: the place and the patient of each series.
+//! Index tables of an archive: the address and the patient of each series.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::FetchError;
-use super::manifest::{BUCKET, PATIENT, Place, Request, SERIES, URL, UUID, column, row_place};
+use super::manifest::{Address, BUCKET, PATIENT, Request, SERIES, URL, UUID, column, row_address};
 use crate::table;
 
 /// The rows of an index table for the series of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     by_uid: BTreeMap<String, IndexRow>,
-    uid_by_place: BTreeMap<Place, String>,
+    uid_by_address: BTreeMap<Address, String>,
 }
 
 /// A row of an index table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexRow {
     pub patient_id: String,
-    /// Its place, or the problem of its address.
-    pub place: Result<Place, String>,
+    /// Its address, or the reason why it is invalid.
+    pub address: Result<Address, String>,
 }
 
 impl Index {
@@ -27,9 +27,9 @@ impl Index {
         self.by_uid.get(uid)
     }
 
-    /// The UID of the series at a place.
-    pub(super) fn uid_at(&self, place: &Place) -> Option<&str> {
-        self.uid_by_place.get(place).map(String::as_str)
+    /// The UID of the series at an address.
+    pub(super) fn uid_at(&self, address: &Address) -> Option<&str> {
+        self.uid_by_address.get(address).map(String::as_str)
     }
 
     /// Adds a row: series, patient, address, UUID and bucket.
@@ -38,27 +38,27 @@ impl Index {
         if uid.is_empty() || self.by_uid.contains_key(uid) {
             return;
         }
-        let place = match row_place(url, uuid, bucket) {
-            Ok(Some(place)) => Ok(place),
+        let address = match row_address(url, uuid, bucket) {
+            Ok(Some(address)) => Ok(address),
             Ok(None) => Err("the index has no address for this series".to_owned()),
             Err(reason) => Err(format!("the index has an invalid address: {reason}")),
         };
-        let has_requested_place =
-            place.as_ref().is_ok_and(|place| requested.places.contains(place));
-        if !requested.uids.contains(uid) && !has_requested_place {
+        let has_requested_address =
+            address.as_ref().is_ok_and(|address| requested.addresses.contains(address));
+        if !requested.uids.contains(uid) && !has_requested_address {
             return;
         }
-        if let Ok(place) = &place {
-            self.uid_by_place.insert(place.clone(), uid.to_owned());
+        if let Ok(address) = &address {
+            self.uid_by_address.insert(address.clone(), uid.to_owned());
         }
-        self.by_uid.insert(uid.to_owned(), IndexRow { patient_id: patient.to_owned(), place });
+        self.by_uid.insert(uid.to_owned(), IndexRow { patient_id: patient.to_owned(), address });
     }
 }
 
-/// UIDs and places of a request.
+/// UIDs and addresses of a request.
 struct RequestKeys<'a> {
     uids: BTreeSet<&'a str>,
-    places: BTreeSet<&'a Place>,
+    addresses: BTreeSet<&'a Address>,
 }
 
 /// Reads the rows of an index table (CSV, `.csv.gz` or Parquet) for the series of a request.
@@ -68,7 +68,7 @@ struct RequestKeys<'a> {
 pub fn read_index(path: &Path, request: &Request) -> Result<Index, FetchError> {
     let requested = RequestKeys {
         uids: request.series.iter().filter_map(|series| series.series_uid.as_deref()).collect(),
-        places: request.series.iter().filter_map(|series| series.place.as_ref()).collect(),
+        addresses: request.series.iter().filter_map(|series| series.address.as_ref()).collect(),
     };
     let mut index = Index::default();
     table::read(path, columns, |row| {

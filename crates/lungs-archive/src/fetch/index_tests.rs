@@ -6,17 +6,22 @@ const INDEX: &str = "SeriesInstanceUID,PatientID,series_aws_url,Modality\n\
     1.2.5,P3,s3://idc-open-data/../*,CT\n";
 
 #[test]
-fn rows_requested_by_uid_or_place_are_kept() {
+fn rows_requested_by_uid_or_address_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.csv");
     std::fs::write(&path, INDEX).unwrap();
     let request = b"cp s3://idc-open-data-two/bb/* .\n1.2.3\n1.2.5\n1.2.9\n";
     let index = read_index(&path, &parse_request(request).unwrap()).unwrap();
-    let place = |bucket: &str, key: &str| Place { bucket: bucket.into(), key: key.into() };
+    let address = |bucket: &str, key: &str| Address { bucket: bucket.into(), key: key.into() };
     let first = index.series("1.2.3").unwrap();
-    assert_eq!((&*first.patient_id, first.place.clone()), ("P1", Ok(place("idc-open-data", "aa"))));
-    assert_eq!(index.uid_at(&place("idc-open-data-two", "bb")), Some("1.2.4"));
-    assert!(index.series("1.2.5").unwrap().place.as_ref().unwrap_err().contains("invalid address"));
+    assert_eq!(
+        (&*first.patient_id, first.address.clone()),
+        ("P1", Ok(address("idc-open-data", "aa")))
+    );
+    assert_eq!(index.uid_at(&address("idc-open-data-two", "bb")), Some("1.2.4"));
+    assert!(
+        index.series("1.2.5").unwrap().address.as_ref().unwrap_err().contains("invalid address")
+    );
     assert_eq!(index.series("1.2.9"), None);
 }
 

@@ -19,8 +19,9 @@ const NAME: &str = ".fetched";
 /// A finished series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LedgerEntry {
-    /// Its place in the archive, as text.
-    pub place: String,
+    /// Its address in the archive, as text.
+    #[serde(rename = "place")]
+    pub address: String,
     /// Folder of its files, below the target folder.
     pub folder: PathBuf,
     pub files: usize,
@@ -83,9 +84,9 @@ impl Ledger {
         Ok(Self { path, file: Mutex::new(file), entries })
     }
 
-    /// The entry of a place, as of the opening of the ledger.
-    pub(super) fn entry(&self, place: &str) -> Option<&LedgerEntry> {
-        self.entries.get(place)
+    /// The entry of an address, as of the opening of the ledger.
+    pub(super) fn entry(&self, address: &str) -> Option<&LedgerEntry> {
+        self.entries.get(address)
     }
 
     /// Appends an entry, durably.
@@ -103,11 +104,11 @@ pub(super) fn read_ledger(target: &Path) -> BTreeMap<String, LedgerEntry> {
     read_entries(&std::fs::read(target.join(NAME)).unwrap_or_default())
 }
 
-/// Parses entries by place: the last line of a place is used, invalid lines are ignored.
+/// Parses entries by address: the last line of an address is used, invalid lines are ignored.
 fn read_entries(bytes: &[u8]) -> BTreeMap<String, LedgerEntry> {
     let lines = bytes.split(|byte| *byte == b'\n');
     let entries = lines.filter_map(|line| serde_json::from_slice::<LedgerEntry>(line).ok());
-    entries.map(|entry| (entry.place.clone(), entry)).collect()
+    entries.map(|entry| (entry.address.clone(), entry)).collect()
 }
 
 /// Makes opening a symbolic link an error.
@@ -138,9 +139,9 @@ pub fn disk_free_bytes(_: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn entry(place: &str, files: usize) -> LedgerEntry {
+    fn entry(address: &str, files: usize) -> LedgerEntry {
         LedgerEntry {
-            place: place.to_owned(),
+            address: address.to_owned(),
             folder: PathBuf::from("a"),
             files,
             bytes: 10,

@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 
 /// The folder of a series in an archive: `s3://<bucket>/<key>/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct Address {
     /// The bucket.
     pub bucket: String,
     /// The key of the folder, without slashes at its ends.
     pub key: String,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "s3://{}/{}/", self.bucket, self.key)
     }
 }
 
-/// A requested series, by its place, its UID, or both.
+/// A requested series, by its address, its UID, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesRequest {
     /// SeriesInstanceUID, if given.
@@ -26,7 +26,7 @@ pub struct SeriesRequest {
     /// PatientID, if given.
     pub patient_id: Option<String>,
     /// Its folder in the archive, if given.
-    pub place: Option<Place>,
+    pub address: Option<Address>,
 }
 
 /// An invalid line of a request.
@@ -61,7 +61,7 @@ pub(super) const BUCKET: &str = "aws_bucket";
 /// The bucket of series whose table has a UUID but no bucket.
 pub(super) const DEFAULT_BUCKET: &str = "idc-open-data";
 
-/// Reads a manifest (`cp s3://bucket/uuid/* .`), a list of series UIDs or places, or a CSV with a
+/// Reads a manifest (`cp s3://bucket/uuid/* .`), a list of series UIDs or addresses, or a CSV with a
 /// column of series UIDs (a labels file, a `cohort.csv`, an index table).
 ///
 /// # Errors
@@ -129,11 +129,17 @@ fn parse_line(line: &str) -> Result<SeriesRequest, String> {
     let mut words = line.split_whitespace();
     let first = words.next().unwrap_or_default();
     if is_url(first) {
-        return Ok(SeriesRequest { place: Some(parse_place(first)?), ..SeriesRequest::default() });
+        return Ok(SeriesRequest {
+            address: Some(parse_address(first)?),
+            ..SeriesRequest::default()
+        });
     }
     if first == "cp" || first == "sync" {
         let url = words.find(|word| is_url(word)).ok_or("the command has no s3:// address")?;
-        return Ok(SeriesRequest { place: Some(parse_place(url)?), ..SeriesRequest::default() });
+        return Ok(SeriesRequest {
+            address: Some(parse_address(url)?),
+            ..SeriesRequest::default()
+        });
     }
     if words.next().is_none() && is_uid(first) {
         return Ok(SeriesRequest {
@@ -159,11 +165,11 @@ pub(super) fn is_uid(text: &str) -> bool {
     text.len() <= 64 && text.contains('.') && text.split('.').all(digits)
 }
 
-/// The place of an address: `s3://bucket/folder/*`, with or without the final `/*`.
+/// Parses an address: `s3://bucket/folder/*`, with or without the final `/*`.
 ///
 /// # Errors
 /// A sentence that describes the problem.
-pub fn parse_place(url: &str) -> Result<Place, String> {
+pub fn parse_address(url: &str) -> Result<Address, String> {
     let url = trim_quotes(url.trim());
     let rest = url
         .strip_prefix("s3://")
@@ -198,19 +204,19 @@ pub fn parse_place(url: &str) -> Result<Place, String> {
     if key.ends_with(".dcm") {
         return Err("it names one file, expected s3://bucket/folder/*".to_owned());
     }
-    Ok(Place { bucket: bucket.to_owned(), key: key.to_owned() })
+    Ok(Address { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// The place of a row with an address, or with a UUID and perhaps a bucket.
-pub(super) fn row_place(url: &str, uuid: &str, bucket: &str) -> Result<Option<Place>, String> {
+/// The address of a row with an address, or with a UUID and perhaps a bucket.
+pub(super) fn row_address(url: &str, uuid: &str, bucket: &str) -> Result<Option<Address>, String> {
     if !url.is_empty() {
-        return parse_place(url).map(Some);
+        return parse_address(url).map(Some);
     }
     if uuid.is_empty() {
         return Ok(None);
     }
     let bucket = if bucket.is_empty() { DEFAULT_BUCKET } else { bucket };
-    parse_place(&format!("s3://{bucket}/{uuid}/")).map(Some)
+    parse_address(&format!("s3://{bucket}/{uuid}/")).map(Some)
 }
 
 /// The index of the column with one of these names; earlier names take precedence.
@@ -251,7 +257,7 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
             Problem { line, text, reason }
         };
         let uid = cell(series);
-        match row_place(cell(url), cell(uuid), cell(bucket)) {
+        match row_address(cell(url), cell(uuid), cell(bucket)) {
             Err(reason) => request.problems.push(problem(reason)),
             Ok(None) if uid.is_empty() => {
                 request.problems.push(problem("its series UID is empty".to_owned()));
@@ -260,11 +266,11 @@ fn parse_table(text: &str, separator: Separator) -> Result<Request, String> {
                 request.problems.push(problem(format!("{:?} is not a series UID", shorten(uid))));
             }
             // Tables of exams may name a series more than once.
-            Ok(place) => {
+            Ok(address) => {
                 let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
                 let (series_uid, patient) = (non_empty(uid), non_empty(cell(patient)));
-                if requested.insert((series_uid.clone(), place.clone())) {
-                    request.series.push(SeriesRequest { series_uid, patient_id: patient, place });
+                if requested.insert((series_uid.clone(), address.clone())) {
+                    request.series.push(SeriesRequest { series_uid, patient_id: patient, address });
                 }
             }
         }

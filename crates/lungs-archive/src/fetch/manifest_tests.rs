@@ -1,13 +1,13 @@
 use super::*;
 use proptest::prelude::*;
 
-fn place(bucket: &str, key: &str) -> Place {
-    Place { bucket: bucket.to_owned(), key: key.to_owned() }
+fn address(bucket: &str, key: &str) -> Address {
+    Address { bucket: bucket.to_owned(), key: key.to_owned() }
 }
 
-fn places(text: &str) -> Vec<Place> {
+fn addresses(text: &str) -> Vec<Address> {
     let request = parse_request(text.as_bytes()).unwrap();
-    request.series.into_iter().filter_map(|series| series.place).collect()
+    request.series.into_iter().filter_map(|series| series.address).collect()
 }
 
 #[test]
@@ -18,12 +18,12 @@ fn a_manifest_is_read_with_comments_blank_lines_and_either_end_of_line() {
         \x20 sync --size-only s3://idc-open-data/ff/ .\n\
         gs://idc-open-data/ee/*\n";
     assert_eq!(
-        places(text),
+        addresses(text),
         [
-            place("idc-open-data", "0a1b2c3d-0000-4000-8000-000000000001"),
-            place("idc-open-data-two", "0a1b"),
-            place("idc-open-data", "ff"),
-            place("idc-open-data", "ee"),
+            address("idc-open-data", "0a1b2c3d-0000-4000-8000-000000000001"),
+            address("idc-open-data-two", "0a1b"),
+            address("idc-open-data", "ff"),
+            address("idc-open-data", "ee"),
         ]
     );
 }
@@ -55,10 +55,10 @@ fn lists_of_uids_and_our_tables_name_series() {
     assert_eq!((cohort.series.len(), cohort.not_chosen), (1, 1));
     let index = "SeriesInstanceUID,PatientID,series_aws_url\n1.2.3,P1,s3://idc-open-data/aa/*\n";
     let index = parse_request(index.as_bytes()).unwrap();
-    assert_eq!(index.series[0].place, Some(place("idc-open-data", "aa")));
+    assert_eq!(index.series[0].address, Some(address("idc-open-data", "aa")));
     let uuids = "series_uid,crdc_series_uuid\n1.2.3,aa\n";
     let uuids = parse_request(uuids.as_bytes()).unwrap();
-    assert_eq!(uuids.series[0].place, Some(place("idc-open-data", "aa")));
+    assert_eq!(uuids.series[0].address, Some(address("idc-open-data", "aa")));
 }
 
 #[test]
@@ -76,18 +76,18 @@ proptest! {
     }
 
     #[test]
-    fn any_lines_give_safe_places_or_a_reason(
+    fn any_lines_give_safe_addresses_or_a_reason(
         lines in proptest::collection::vec(
             "(cp |sync |)('|)(s3://|gs://|)[a-z./*#,-]{0,20}( \\.|)(\r|)", 0..20)
     ) {
         let text = lines.join("\n");
         let Ok(request) = parse_request(text.as_bytes()) else { return Ok(()) };
         for series in &request.series {
-            if let Some(place) = &series.place {
-                prop_assert!(!place.key.starts_with('/') && !place.key.ends_with('/'));
-                prop_assert!(!place.key.split('/').any(|part| part == ".." || part.is_empty()));
+            if let Some(address) = &series.address {
+                prop_assert!(!address.key.starts_with('/') && !address.key.ends_with('/'));
+                prop_assert!(!address.key.split('/').any(|part| part == ".." || part.is_empty()));
                 // Printing and parsing are inverse.
-                prop_assert_eq!(parse_place(&place.to_string()), Ok(place.clone()));
+                prop_assert_eq!(parse_address(&address.to_string()), Ok(address.clone()));
             }
         }
         let requested = text.lines().filter(|line| !is_comment(line.trim())).count();

@@ -35,7 +35,7 @@ mod work;
 pub use error::FetchError;
 pub use index::{Index, read_index};
 pub use ledger::disk_free_bytes;
-pub use manifest::{Place, Problem, Request, SeriesRequest, parse_place, parse_request};
+pub use manifest::{Address, Problem, Request, SeriesRequest, parse_address, parse_request};
 pub use names::safe_name;
 pub use plan::{Plan, Series, plan};
 pub use session::{Event, Settings};

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::manifest::{Place, Request};
+use super::manifest::{Address, Request};
 use super::names::safe_name;
 use super::{FetchRow, FetchStatus, Index};
 
 /// A series to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// Its name in tables: its UID, or the last part of its place.
+    /// Its name in tables: its UID, or the last part of its address.
     pub name: String,
     /// PatientID; empty if unknown.
     pub patient_id: String,
-    /// Its place in the archive.
-    pub place: Place,
+    /// Its address in the archive.
+    pub address: Address,
     /// The folder of its files, below the target folder: `<patient>/<series>` or `<series>`.
     pub folder: PathBuf,
 }
@@ -38,32 +38,32 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
         let name = format!("line {}: {}", problem.line, problem.text);
         plan.failures.push(FetchRow::failed(&name, "", &problem.reason));
     }
-    // The place of each folder.
-    let mut folders = BTreeMap::<PathBuf, Place>::new();
+    // The address of each folder.
+    let mut folders = BTreeMap::<PathBuf, Address>::new();
     for requested in &request.series {
-        let requested_place = requested.place.as_ref();
+        let requested_address = requested.address.as_ref();
         let uid = requested.series_uid.as_deref();
-        let uid = uid.or_else(|| index.and_then(|index| index.uid_at(requested_place?)));
+        let uid = uid.or_else(|| index.and_then(|index| index.uid_at(requested_address?)));
         let index_row = uid.and_then(|uid| index?.series(uid));
         let patient = requested.patient_id.clone().or_else(|| Some(index_row?.patient_id.clone()));
         let patient = patient.unwrap_or_default();
-        let place = match (requested_place, index_row) {
-            (Some(place), _) => Ok(place.clone()),
-            (None, Some(row)) => row.place.clone(),
+        let address = match (requested_address, index_row) {
+            (Some(address), _) => Ok(address.clone()),
+            (None, Some(row)) => row.address.clone(),
             (None, None) if index.is_some() => Err("missing in the index".to_owned()),
             (None, None) => {
                 Err("no address: give --index with the archive's index table".to_owned())
             }
         };
-        let place = match place {
-            Ok(place) => place,
+        let address = match address {
+            Ok(address) => address,
             Err(reason) => {
                 let row = FetchRow::failed(uid.unwrap_or_default(), &patient, &reason);
                 plan.failures.push(row);
                 continue;
             }
         };
-        let last_part = place.key.rsplit('/').next().unwrap_or_default();
+        let last_part = address.key.rsplit('/').next().unwrap_or_default();
         let name = uid.unwrap_or(last_part).to_owned();
         let series_folder = safe_name(&name).unwrap_or_else(|| "series".to_owned());
         let folder = match safe_name(&patient) {
@@ -71,17 +71,17 @@ pub fn plan(request: &Request, index: Option<&Index>) -> Plan {
             None => PathBuf::from(series_folder),
         };
         match folders.get(&folder) {
-            Some(earlier) if *earlier == place => plan.repeated += 1,
+            Some(earlier) if *earlier == address => plan.repeated += 1,
             Some(earlier) => {
                 let reason = format!("its folder {} is used by {earlier}", folder.display());
                 plan.failures.push(FetchRow {
-                    place: place.to_string(),
+                    address: address.to_string(),
                     ..FetchRow::failed(&name, &patient, &reason)
                 });
             }
             None => {
-                folders.insert(folder.clone(), place.clone());
-                plan.series.push(Series { name, patient_id: patient, place, folder });
+                folders.insert(folder.clone(), address.clone());
+                plan.series.push(Series { name, patient_id: patient, address, folder });
             }
         }
     }
@@ -94,7 +94,7 @@ impl Series {
         FetchRow {
             series: self.name.clone(),
             patient_id: self.patient_id.clone(),
-            place: self.place.to_string(),
+            address: self.address.to_string(),
             folder: self.folder.display().to_string(),
             files: None,
             bytes: None,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_maps_uids_to_places_and_places_to_names() {
+    fn an_index_maps_uids_to_addresses_and_addresses_to_names() {
         let request = parse_request(
             b"1.2.3\n1.2.4\n1.2.9\ns3://idc-open-data/bb/*\ns3://idc-open-data/cc/*\n",
         );
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(series[0], ("1.2.3", "P1/1.2.3".to_owned()));
         assert!(series[1].1.starts_with("P2-") && series[1].1.ends_with("/1.2.4"), "{series:?}");
         assert_eq!(series[2], ("cc", "cc".to_owned()));
-        // Requested by UID, and again by its place.
+        // Requested by UID, and again by its address.
         assert_eq!((series.len(), plan.repeated), (3, 1));
         assert_eq!(plan.failures.len(), 1);
         assert!(plan.failures[0].reason.contains("missing in the index"));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn uids_without_an_address_need_an_index_and_two_places_do_not_share_a_folder() {
+    fn uids_without_an_address_need_an_index_and_two_addresses_do_not_share_a_folder() {
         let request = parse_request(b"1.2.3\n").unwrap();
         let no_index = plan(&request, None);
         assert!(no_index.series.is_empty() && no_index.failures[0].reason.contains("--index"));

@@ -10,7 +10,7 @@ use object_store::path::Path as Key;
 use object_store::{ClientOptions, HeaderValue, ObjectStore, ObjectStoreExt, RetryConfig};
 
 use super::FetchError;
-use super::manifest::Place;
+use super::manifest::Address;
 use super::names::safe_name;
 use lungs_base::files::WriteError;
 
@@ -128,13 +128,13 @@ pub(super) struct Object {
     pub e_tag: Option<String>,
 }
 
-/// The files of a series, ordered by key. If the place is a file instead of a folder, this file.
-pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>, FileError> {
+/// The files of a series, ordered by key. If the address is a file instead of a folder, this file.
+pub(super) async fn list(store: &AmazonS3, address: &Address) -> Result<Vec<Object>, FileError> {
     let prefix =
-        Key::parse(&place.key).map_err(|error| FileError::Permanent(single_line(&error)))?;
+        Key::parse(&address.key).map_err(|error| FileError::Permanent(single_line(&error)))?;
     let metadata: Vec<_> =
         store.list(Some(&prefix)).try_collect().await.map_err(FileError::from_response)?;
-    let folder = format!("{}/", place.key);
+    let folder = format!("{}/", address.key);
     let mut objects: Vec<Object> = metadata
         .into_iter()
         .filter_map(|object| {
@@ -147,7 +147,7 @@ pub(super) async fn list(store: &AmazonS3, place: &Place) -> Result<Vec<Object>,
     if !objects.is_empty() {
         return Ok(objects);
     }
-    // The place is no folder, but may be a file.
+    // The address is no folder, but may be a file.
     let not_found = || FileError::Permanent("not found in the archive".to_owned());
     let object = match store.head(&prefix).await {
         Err(object_store::Error::NotFound { .. }) => return Err(not_found()),

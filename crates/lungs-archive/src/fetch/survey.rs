@@ -42,7 +42,7 @@ pub fn survey(
     let ledger = read_ledger(target);
     let row_of = |series: &Series| {
         let mut row = series.row(FetchStatus::NotStarted);
-        let entry = ledger.get(&row.place).filter(|entry| entry.folder == series.folder);
+        let entry = ledger.get(&row.address).filter(|entry| entry.folder == series.folder);
         let complete_entry = entry.filter(|entry| match prepared_by {
             None => {
                 entry.is_volume_only(target)
@@ -62,8 +62,9 @@ pub fn survey(
             if row.state == FetchStatus::Complete {
                 return Ok((row, 0, 0));
             }
-            let store = session.stores.client(&series.place.bucket)?;
-            let objects = retry(session, &series.place.key, || list(&store, &series.place)).await;
+            let store = session.stores.client(&series.address.bucket)?;
+            let objects =
+                retry(session, &series.address.key, || list(&store, &series.address)).await;
             let folder = target.join(&series.folder);
             let result = add_size(row, objects, &folder, prepared_by.is_some());
             if let Ok((row, ..)) = &result {

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 /// A row of `fetch.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRow {
-    /// SeriesInstanceUID, the last part of the place, or an invalid line.
+    /// SeriesInstanceUID, the last part of the address, or an invalid line.
     pub series: String,
     /// PatientID; empty if unknown.
     #[serde(rename = "patient")]
     pub patient_id: String,
-    /// Its place in the archive.
-    pub place: String,
+    /// Its address in the archive.
+    #[serde(rename = "place")]
+    pub address: String,
     /// Folder of its files, below the target folder.
     pub folder: String,
     /// Number of its files in the archive; empty if it was not listed.
@@ -29,7 +30,7 @@ impl FetchRow {
         Self {
             series: series.to_owned(),
             patient_id: patient.to_owned(),
-            place: String::new(),
+            address: String::new(),
             folder: String::new(),
             files: None,
             bytes: None,

@@ -120,7 +120,7 @@ struct SeriesFetcher<'a> {
 impl SeriesFetcher<'_> {
     fn fetch_series(&self, series: &Series, row: &mut FetchRow) -> Result<(), FileError> {
         let verify = self.session.settings.verify;
-        let entry = self.ledger.entry(&row.place).filter(|entry| entry.folder == series.folder);
+        let entry = self.ledger.entry(&row.address).filter(|entry| entry.folder == series.folder);
         let folder = self.target.join(&series.folder);
         if let Some(entry) = entry {
             (row.files, row.bytes) = (Some(entry.files), Some(entry.bytes));
@@ -146,7 +146,7 @@ impl SeriesFetcher<'_> {
         // Files of an earlier command or of another program are kept.
         let raw_wanted = keep_raw || entry.map_or(!is_new, |entry| entry.raw_wanted);
         let mut entry = LedgerEntry {
-            place: row.place.clone(),
+            address: row.address.clone(),
             folder: series.folder.clone(),
             files: names.len(),
             bytes: row.bytes.unwrap_or(0),
@@ -195,10 +195,10 @@ impl SeriesFetcher<'_> {
         row: &mut FetchRow,
     ) -> Result<(Vec<String>, bool), FileError> {
         let session = self.session;
-        let store = &session.stores.client(&series.place.bucket)?;
+        let store = &session.stores.client(&series.address.bucket)?;
         let objects = self.runtime.block_on(async {
             let _connection = session.connections.acquire().await;
-            retry(session, &series.place.key, || list(store, &series.place)).await
+            retry(session, &series.address.key, || list(store, &series.address)).await
         })?;
         row.files = Some(objects.len());
         row.bytes = Some(objects.iter().map(|object| object.bytes).sum());

@@ -40,15 +40,21 @@ pub(crate) fn separation(auc: f64) -> f64 {
     low
 }
 
-/// Scores and labels of `positives` and `negatives` independent exams.
+/// Scores and labels of `positives` and `negatives` independent exams. The scores of positive exams have the standard
+/// deviation `spread`, those of negative ones 1.
 pub(crate) fn exams(
     draws: &mut Draws,
     positives: usize,
     negatives: usize,
     auc: f64,
+    spread: f64,
 ) -> (Vec<f64>, Vec<bool>) {
-    let shift = separation(auc);
+    // The AUC is the normal distribution function at the shift over √(1 + spread²).
+    let shift = separation(auc) * ((1.0 + spread * spread) / 2.0).sqrt();
     let labels: Vec<bool> = (0..positives + negatives).map(|exam| exam < positives).collect();
-    let score = |label: &bool| draws.normal() + if *label { shift } else { 0.0 };
+    let score = |label: &bool| {
+        let draw = draws.normal();
+        if *label { shift + spread * draw } else { draw }
+    };
     (labels.iter().map(score).collect(), labels)
 }

@@ -13,26 +13,42 @@ const SIZES: [(usize, &[usize]); 5] = [
     (1500, &[15, 45, 75, 150, 750]),
     (6700, &[67, 201, 670, 3350]),
 ];
+/// The same for scores with unequal variances.
+const UNEQUAL_SIZES: [(usize, &[usize]); 2] = [(120, &[4, 12, 30, 60]), (1500, &[15, 75, 150])];
+/// Standard deviation of the scores of positive exams in that table, times that of negative ones.
+const UNEQUAL_SPREAD: f64 = 1.6;
 const AUCS: [f64; 4] = [0.6, 0.7, 0.85, 0.97];
 
-/// Prints the table: for each AUC the coverage of the reported interval, of DeLong's on the logit scale, and of
-/// Newcombe's.
+/// Prints the table of equal variances.
 pub(crate) fn print(replicates: usize) {
-    println!("Coverage of the interval of one AUC: reported / DeLong, logit / Newcombe 5\n");
+    print_table(&SIZES, 1.0, replicates);
+}
+
+/// Prints the table of unequal variances.
+pub(crate) fn print_unequal(replicates: usize) {
+    print_table(&UNEQUAL_SIZES, UNEQUAL_SPREAD, replicates);
+}
+
+/// Prints a table: for each AUC the coverage of the reported interval, of DeLong's on the logit scale, and of
+/// Newcombe's.
+fn print_table(sizes: &[(usize, &[usize])], spread: f64, replicates: usize) {
+    println!("Coverage of the interval of one AUC: reported / DeLong, logit / Newcombe 5");
+    println!("Standard deviation of the scores of positive exams: {spread}\n");
     println!("| exams | positive | {} |", AUCS.map(|auc| format!("AUC {auc}")).join(" | "));
     println!("|---|---|{}", "---|".repeat(AUCS.len()));
-    for (size, positives) in SIZES {
+    for &(size, positives) in sizes {
         for &positive in positives {
-            let cells = AUCS.map(|auc| cell(size, positive, auc, replicates));
+            let cells = AUCS.map(|auc| cell([size, positive], auc, spread, replicates));
             println!("| {size} | {positive} | {} |", cells.join(" | "));
         }
     }
 }
 
-fn cell(size: usize, positives: usize, auc: f64, replicates: usize) -> String {
+/// One cell of the table: `size` is the number of exams and of positive ones.
+fn cell([size, positives]: [usize; 2], auc: f64, spread: f64, replicates: usize) -> String {
     let covered = |replicate: usize| -> [bool; 3] {
         let mut draws = Draws::new(&format!("intervals/{size}/{positives}/{auc}/{replicate}"));
-        let (scores, labels) = exams(&mut draws, positives, size - positives, auc);
+        let (scores, labels) = exams(&mut draws, positives, size - positives, auc, spread);
         let reported = auc_with_interval(&scores, &labels, None, 0.95).interval;
         let logit = delong(&scores, &labels, None)
             .and_then(|delong| delong_logit_interval(delong.auc, delong.variance?, 0.95));

@@ -4,7 +4,7 @@
 //! cargo run --release -p lungs-stats --example simulation -- [TABLE …] [REPLICATES]
 //! ```
 //!
-//! Prints the tables `intervals`, `patients`, `paired` and `sites`, all of them without a name, of 2,000
+//! Prints the tables `intervals`, `unequal`, `patients`, `paired` and `sites`, all of them without a name, of 2,000
 //! replicates each. The draws are named streams of one seed, so a table is the same on every machine.
 //! docs/statistics.md has the tables.
 
@@ -17,8 +17,9 @@ mod sites;
 /// A table by its number of replicates.
 type Table = fn(usize);
 
-const TABLES: [(&str, Table); 4] = [
+const TABLES: [(&str, Table); 5] = [
     ("intervals", intervals::print),
+    ("unequal", intervals::print_unequal),
     ("patients", patients::print),
     ("paired", paired::print),
     ("sites", sites::print),

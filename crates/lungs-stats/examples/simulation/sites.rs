@@ -28,7 +28,7 @@ pub(crate) fn print(replicates: usize) {
 
 fn p_value(size: usize, positives: usize, sites: usize, auc: f64, replicate: usize) -> Option<f64> {
     let mut draws = Draws::new(&format!("sites/{size}/{positives}/{sites}/{auc}/{replicate}"));
-    let (scores, labels) = exams(&mut draws, positives, size - positives, auc);
+    let (scores, labels) = exams(&mut draws, positives, size - positives, auc, 1.0);
     let exams: Vec<ScoredExam> = scores
         .iter()
         .zip(labels)

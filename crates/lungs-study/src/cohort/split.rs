@@ -256,6 +256,7 @@ fn draw_shares(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cohort::testing::chosen_row;
     use lungs_spec::spec::{Overrides, load};
     use proptest::prelude::*;
 
@@ -268,25 +269,9 @@ mod tests {
     }
 
     fn row(patient: usize, exam: usize, label: u8) -> CohortRow {
-        CohortRow {
-            patient_id: format!("P{patient:03}"),
-            exam_id: format!("P{patient:03}-E{exam}"),
-            series_uid: format!("1.{patient}.{exam}"),
-            path: String::new(),
-            label: Some(label == 1),
-            split: None,
-            chosen: true,
-            code: None,
-            reason: String::new(),
-            kind: "dicom".into(),
-            slices: 100,
-            slice_spacing_mm: Some(2.0),
-            coverage_mm: Some(198.0),
-            study_date: String::new(),
-            kernel: String::new(),
-            manufacturer: String::new(),
-            flags: Vec::new(),
-        }
+        let patient_id = format!("P{patient:03}");
+        let exam_id = format!("{patient_id}-E{exam}");
+        chosen_row(&patient_id, &exam_id, &format!("1.{patient}.{exam}"), label == 1)
     }
 
     fn cohort(labels: &[Vec<u8>]) -> Cohort {

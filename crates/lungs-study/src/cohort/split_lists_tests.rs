@@ -1,6 +1,7 @@
 //! Tests of lists of patients that fix the split.
 
 use super::*;
+use crate::cohort::testing::chosen_row;
 use crate::cohort::{Cohort, assign};
 use lungs_spec::spec::{Overrides, load};
 use std::path::Path;
@@ -23,24 +24,8 @@ fn spec(folder: &Path, lists: &[(&str, &str)], set: &[&str]) -> Spec {
 
 /// One exam of each patient, every second one positive.
 fn cohort() -> Cohort {
-    let row = |(index, patient): (usize, &&str)| CohortRow {
-        patient_id: (*patient).to_owned(),
-        exam_id: format!("{patient}-1"),
-        series_uid: format!("1.{index}"),
-        path: String::new(),
-        label: Some(index % 2 == 1),
-        split: None,
-        chosen: true,
-        code: None,
-        reason: String::new(),
-        kind: "dicom".into(),
-        slices: 100,
-        slice_spacing_mm: Some(2.0),
-        coverage_mm: Some(198.0),
-        study_date: String::new(),
-        kernel: String::new(),
-        manufacturer: String::new(),
-        flags: Vec::new(),
+    let row = |(index, patient): (usize, &&str)| {
+        chosen_row(patient, &format!("{patient}-1"), &format!("1.{index}"), index % 2 == 1)
     };
     Cohort { rows: IDS.iter().enumerate().map(row).collect(), ..Cohort::default() }
 }

@@ -1,5 +1,6 @@
-//! Images for tests of the cohort.
+//! Images and rows for tests of the cohort.
 
+use super::CohortRow;
 use lungs_image::images::{Grid, Image, Kind};
 use lungs_image::volume::Geometry;
 
@@ -24,5 +25,33 @@ pub(super) fn image(series_uid: &str) -> Image {
         files: Vec::new(),
         flags: Vec::new(),
         excluded: Vec::new(),
+    }
+}
+
+/// A chosen row of 100 slices without flags; every other field is for the test to set.
+pub(super) fn chosen_row(
+    patient_id: &str,
+    exam_id: &str,
+    series_uid: &str,
+    label: bool,
+) -> CohortRow {
+    CohortRow {
+        patient_id: patient_id.into(),
+        exam_id: exam_id.into(),
+        series_uid: series_uid.into(),
+        path: String::new(),
+        label: Some(label),
+        split: None,
+        chosen: true,
+        code: None,
+        reason: String::new(),
+        kind: "dicom".into(),
+        slices: 100,
+        slice_spacing_mm: Some(2.0),
+        coverage_mm: Some(198.0),
+        study_date: String::new(),
+        kernel: String::new(),
+        manufacturer: String::new(),
+        flags: Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Sharing the air between lungs and the gas beside them.
+//! Sharing the air between lungs and the gas next to them.
 //!
 //! ```text
 //!    lung      wall    lumen
@@ -22,7 +22,7 @@ use crate::volume::mask::Mask;
 /// the dark rims of sharp kernels decide nothing.
 const DARKEST_HU: i16 = -700;
 
-/// The gas beside lungs and the air around it, in the voxels of the volume.
+/// The gas next to lungs and the air around it, in the voxels of the volume.
 pub(super) struct Contest {
     /// The middle of airways and bowel.
     gas: Mask,

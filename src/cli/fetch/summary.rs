@@ -103,7 +103,7 @@ pub(super) fn table(rows: &[FetchRow]) -> String {
             FetchStatus::Interrupted => "interrupted",
             FetchStatus::NotStarted => "to fetch",
         };
-        let address_or_reason = if row.reason.is_empty() { &row.place } else { &row.reason };
+        let address_or_reason = if row.reason.is_empty() { &row.address } else { &row.reason };
         vec![
             row.series.clone(),
             row.files.map_or("–".into(), |files| files.to_string()),
@@ -124,7 +124,7 @@ mod tests {
         let row = |number: usize| FetchRow {
             series: format!("series-{number}"),
             patient_id: String::new(),
-            place: "s3://idc-open-data/a/".to_owned(),
+            address: "s3://idc-open-data/a/".to_owned(),
             folder: String::new(),
             files: None,
             bytes: None,
