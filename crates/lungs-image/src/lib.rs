@@ -16,7 +16,8 @@
 //! let ct = Volume { hu: Array3::from_elem((4, 8, 8), -800), geometry };
 //!
 //! let isotropic = resample(&ct, [1.5; 3], Interpolation::Cubic, Grid::Physical)?;
-//! assert_eq!(isotropic.hu.shape(), [8, 4, 4]);
+//! // The outer centres stay: 9 mm between the first and the last slice.
+//! assert_eq!(isotropic.hu.shape(), [7, 4, 4]);
 //! assert_eq!(isotropic.geometry.spacing_mm, [1.5; 3]);
 //! # Ok::<(), lungs_image::volume::ResampleError>(())
 //! ```
