@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::columns::ExamColumns;
-use super::decision::{DecisionPoint, THRESHOLDS, treat_all};
+use super::decision::{DecisionPoint, THRESHOLDS, interventions_avoided, treat_all};
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
@@ -75,7 +75,7 @@ pub struct Curves {
     pub precision_recall: Vec<PrecisionRecallPoint>,
     /// Precision at recalls of 0.01, …, 1.
     pub precision_band: Vec<PrecisionBandPoint>,
-    /// Net benefit at thresholds of 0.01, …, 0.99.
+    /// Net benefit at thresholds from 0.001 to 0.99, which are closest where they are small.
     pub decision: Vec<DecisionPoint>,
 }
 
@@ -202,7 +202,6 @@ impl ResampledMetrics {
     /// The points of all curves; bands need replicates.
     pub(crate) fn curves(&self, exams: &ExamColumns) -> Curves {
         let positives = exams.labels.iter().filter(|&&label| label).count();
-        let prevalence = positives as f64 / exams.labels.len() as f64;
         let band = self.sample.band.iter().enumerate().filter_map(|(index, &height)| {
             let interval = self.interval(|metrics| metrics.band.get(index).copied())?;
             Some(BandPoint {
@@ -223,24 +222,48 @@ impl ResampledMetrics {
                     high: interval.high.max(height),
                 })
             });
-        let benefits = THRESHOLDS.zip(&self.sample.net_benefit).enumerate();
-        let decision = benefits.map(|(index, (threshold, &net_benefit))| {
-            let interval = self.interval(|metrics| metrics.net_benefit.get(index).copied());
-            DecisionPoint {
-                threshold,
-                net_benefit,
-                low: interval.map(|interval| interval.low.min(net_benefit)),
-                high: interval.map(|interval| interval.high.max(net_benefit)),
-                treat_all: treat_all(threshold, prevalence),
-            }
-        });
         let has_both_classes = positives > 0 && positives < exams.labels.len();
         Curves {
             roc_band: band.collect(),
             precision_band: precision.collect(),
             precision_recall: precision_recall(exams.logits, exams.labels),
-            decision: if has_both_classes { decision.collect() } else { Vec::new() },
+            decision: if has_both_classes { self.decision() } else { Vec::new() },
         }
+    }
+
+    /// The decision curve of exams of both classes.
+    fn decision(&self) -> Vec<DecisionPoint> {
+        let point = |(index, threshold): (usize, f64)| {
+            // A metric of a cohort with its interval, which contains it despite rounding.
+            let with_interval = |metric: &dyn Fn(f64, f64) -> f64| {
+                let of = |cohort: &CohortMetrics| {
+                    Some(metric(*cohort.net_benefit.get(index)?, cohort.prevalence))
+                };
+                let value = of(&self.sample)?;
+                let interval = self.interval(of);
+                let low = interval.map(|interval| interval.low.min(value));
+                Some((value, low, interval.map(|interval| interval.high.max(value))))
+            };
+            let (net_benefit, low, high) = with_interval(&|benefit, _| benefit)?;
+            let standardised = with_interval(&|benefit, prevalence| benefit / prevalence)?;
+            let avoided = with_interval(&|benefit, prevalence| {
+                interventions_avoided(benefit, threshold, prevalence)
+            })?;
+            Some(DecisionPoint {
+                threshold,
+                net_benefit,
+                low,
+                high,
+                treat_all: treat_all(threshold, self.sample.prevalence),
+                standardised: Some(standardised.0),
+                standardised_low: standardised.1,
+                standardised_high: standardised.2,
+                interventions_avoided: Some(avoided.0),
+                interventions_avoided_low: avoided.1,
+                interventions_avoided_high: avoided.2,
+            })
+        };
+        THRESHOLDS.enumerate().filter_map(point).collect()
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct CohortMetrics {
     /// Precision of the strictest threshold that reaches each recall of the band; empty when a class
     /// is missing.
     pub precision_band: Vec<f64>,
+    /// Share of positive exams.
+    pub prevalence: f64,
     /// Net benefit at each threshold of the decision curve.
     pub net_benefit: Vec<f64>,
 }
@@ -130,6 +132,7 @@ impl RankedExams {
                 / all,
             precision_band: curve.as_ref().map(|it| it.precision_band.clone()).unwrap_or_default(),
             band: curve.map(|curve| curve.band).unwrap_or_default(),
+            prevalence: positives / all,
             net_benefit: net_benefits(&cuts, positives / all),
         }
     }

@@ -115,7 +115,7 @@ fn a_missing_class_leaves_ranking_undefined() {
         (metrics.auc, metrics.partial_auc, metrics.average_precision),
         (None, None, Some(1.0))
     );
-    assert!(metrics.band.is_empty() && metrics.net_benefit.len() == 99);
+    assert!(metrics.band.is_empty() && metrics.net_benefit.len() == THRESHOLDS.count());
 }
 
 #[test]
