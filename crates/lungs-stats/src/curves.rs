@@ -7,6 +7,7 @@ use super::decision::{DecisionPoint, THRESHOLDS, interventions_avoided, treat_al
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
+use super::smooth::{Smooth, SmoothCells};
 use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
 use super::{Calibration, Evaluation, Options, few_of_a_class};
 
@@ -90,29 +91,37 @@ pub(super) struct ResampledMetrics {
 
 impl ResampledMetrics {
     /// Metrics of at least one exam, with finite log-odds and probabilities in [0, 1].
-    pub(crate) fn of(exams: &ExamColumns, options: &Options) -> Self {
-        Self::weighted(exams, None, options)
+    pub(crate) fn of(exams: &ExamColumns, smooth: Option<&Smooth>, options: &Options) -> Self {
+        Self::weighted(exams, None, smooth, options)
     }
 
     /// [`ResampledMetrics::of`] weighted exams; `weights` is `[exam]`.
     pub(crate) fn weighted(
         exams: &ExamColumns,
         weights: Option<&[f64]>,
+        smooth: Option<&Smooth>,
         options: &Options,
     ) -> Self {
         let ExamColumns { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
         let settings =
             MetricSettings { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
-        let ranked = RankedExams::new(logits, probabilities, labels, patients, weights, settings);
+        let cells = smooth.map(SmoothCells::of);
+        let ranked =
+            RankedExams::new(logits, probabilities, labels, patients, weights, cells, settings);
         let count = patients.iter().max().map_or(0, |&last| last + 1);
         let resampling = Resampling::new(labels, patients, options.seed);
         let reason = few_of_a_class(labels, Some(patients)).map(|few| {
             format!("no bootstrap interval: {few}, too few for its coverage to be near its level")
         });
         let replicates = if reason.is_none() { options.bootstrap_replicates } else { 0 };
+        let sample = ranked.metrics(&vec![1; count]);
         Self {
-            sample: ranked.metrics(&vec![1; count]),
+            // The errors of the sample are those of its exams, not of cells.
+            sample: CohortMetrics {
+                calibration_errors: smooth.map(|smooth| smooth.errors),
+                ..sample
+            },
             replicates: resampling.replicates(replicates, |counts| ranked.metrics(counts)),
             level: options.level,
             reason: reason.filter(|_| options.bootstrap_replicates > 0),
@@ -194,9 +203,16 @@ impl ResampledMetrics {
         self.complete_calibration(&mut evaluation.calibration);
     }
 
-    /// Sets the Brier score, the calibration metric that is a mean over exams, with its interval.
+    /// Sets the Brier score and the errors of the smooth curve with their intervals. The errors of resampled exams
+    /// are too large, so their intervals are corrected for bias.
     pub(crate) fn complete_calibration(&self, calibration: &mut Calibration) {
         calibration.brier = self.estimate(|metrics| Some(metrics.brier));
+        if self.sample.calibration_errors.is_some() {
+            let error = |index: usize| {
+                self.estimate_with(|metrics| Some(metrics.calibration_errors?[index]), true)
+            };
+            calibration.smooth.set_errors([error(0), error(1), error(2), error(3)]);
+        }
     }
 
     /// The points of all curves; bands need replicates.

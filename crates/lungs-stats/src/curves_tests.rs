@@ -1,6 +1,6 @@
 //! Curves and intervals against scikit-learn 1.9, and against each other.
 
-use super::super::calibration::sigmoid;
+use super::super::logit::sigmoid;
 use super::super::testing::normal_draws;
 use super::super::{Evaluation, Options, ScoredExam, evaluate_with_curves};
 use super::Curves;

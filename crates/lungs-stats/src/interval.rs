@@ -28,6 +28,8 @@ pub enum Method {
     RaoScottWilson,
     /// Estimate ± z·SE, the standard error from the likelihood's curvature.
     Wald,
+    /// Estimate · exp(±z·SE), the standard error on the log scale.
+    WaldLog,
     /// Mercaldo, Lau & Zhou 2007: a predictive value at a given prevalence, on the logit scale.
     MercaldoLogit,
     /// Koopman 1984: the score interval of a ratio of two shares.

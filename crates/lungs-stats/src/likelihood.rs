@@ -8,9 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluation::not_computed;
 use super::interval::{Estimate, Interval, Method, Proportion};
 use super::normal::critical_value;
+use super::not_computed;
 
 /// Likelihood ratios at an operating point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

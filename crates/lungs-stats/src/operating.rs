@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::sigmoid;
 use super::interval::Proportion;
 use super::likelihood::{LikelihoodRatios, likelihood_ratios};
+use super::logit::sigmoid;
 use super::predictive::{AtPrevalence, at_prevalence};
 use super::roc::{Cut, cuts};
 
