@@ -51,6 +51,7 @@ mod multiple;
 mod normal;
 mod operating;
 mod paired;
+mod paired_shares;
 mod permutation;
 mod precision;
 mod predictive;
@@ -92,6 +93,9 @@ pub use likelihood::{LikelihoodRatios, likelihood_ratios};
 pub use multiple::holm;
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use paired::{PairedAucs, paired_aucs};
+pub use paired_shares::{
+    PairedOperatingPoints, PairedShares, SharesTest, paired_operating_points, paired_shares,
+};
 pub use permutation::{Permutation, paired_permutation};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
