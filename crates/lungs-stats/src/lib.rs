@@ -48,6 +48,7 @@ mod likelihood;
 mod logistic;
 mod logit;
 mod multiple;
+mod non_inferiority;
 mod normal;
 mod operating;
 mod paired;
@@ -91,6 +92,7 @@ pub use evaluation::{AucMetrics, Evaluation};
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
 pub use likelihood::{LikelihoodRatios, likelihood_ratios};
 pub use multiple::holm;
+pub use non_inferiority::{NonInferiority, non_inferiority};
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use paired::{PairedAucs, paired_aucs};
 pub use paired_shares::{
