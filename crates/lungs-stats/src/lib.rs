@@ -61,6 +61,7 @@ mod resampling;
 mod roc;
 mod smooth;
 mod spline;
+mod standardised;
 mod strata;
 mod subgroups;
 mod sweep;
@@ -105,6 +106,10 @@ pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
 pub use resampling::{Resampling, bias_corrected_interval, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
 pub use smooth::{CalibrationPoint, SmoothCalibration, smooth_calibration};
+pub use standardised::{
+    ColumnKind, StandardisedDifference, binary_difference, categorical_difference,
+    continuous_difference,
+};
 pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Grouping, Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use weighted::WeightedMetrics;
