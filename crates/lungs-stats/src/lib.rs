@@ -240,7 +240,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         notes: notes(exams.len(), patient_count),
     };
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
-        evaluation.cross_entropy = Estimate::plain(loss);
+        evaluation.cross_entropy = Estimate::plain(loss).if_finite();
     }
     if let Some(reason) = unusable {
         withdraw_all(&mut evaluation, &reason, options);
@@ -351,6 +351,8 @@ fn auc_metrics(
     }
 }
 
+#[cfg(test)]
+mod robustness_tests;
 #[cfg(test)]
 #[path = "evaluate_tests.rs"]
 mod tests;
