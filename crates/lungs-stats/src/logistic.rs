@@ -131,9 +131,9 @@ fn derivatives(rows: &[Row], terms: usize, coefficients: &Terms) -> (Terms, Matr
         let (residual, weight) = (positive - total * p, total * p * (1.0 - p));
         for i in 0..terms {
             gradient[i] += residual * row.terms[i];
-            for j in 0..=i {
-                information[i][j] += weight * row.terms[i] * row.terms[j];
-            }
+            let with_weight = weight * row.terms[i];
+            let below = information[i].iter_mut().zip(row.terms).take(i + 1);
+            below.for_each(|(sum, term)| *sum += with_weight * term);
         }
     }
     (gradient, information)

@@ -182,7 +182,7 @@ pub fn exams_for_slope_width(logits: &[f64], width: f64, level: f64) -> Result<u
     }
     let [intercept, both, slope] = information;
     let determinant = intercept * slope - both * both;
-    if !(determinant > 1e-12 * intercept * slope) {
+    if determinant.is_nan() || determinant <= 1e-12 * intercept * slope {
         return Err(PlanningError::EqualLogits);
     }
     let error = width / (2.0 * critical_value(level));

@@ -171,11 +171,11 @@ fn mahalanobis(shares: &[Vec<f64>; 2]) -> Option<f64> {
             return None;
         }
         square += reduced[pivot] * reduced[pivot] / diagonal;
+        let pivot_row = matrix[pivot].clone();
         for row in pivot + 1..levels {
             let factor = matrix[row][pivot] / diagonal;
-            for column in pivot..levels {
-                matrix[row][column] -= factor * matrix[pivot][column];
-            }
+            let columns = matrix[row].iter_mut().zip(&pivot_row);
+            columns.for_each(|(value, above)| *value -= factor * above);
             reduced[row] -= factor * reduced[pivot];
         }
     }
