@@ -213,9 +213,13 @@ impl Differences {
         };
         let scale = effective / self.exams;
         let z = critical_value_of_student(level, (patients - 1.0).max(1.0));
+        let scaled = tango_interval([b * scale, c * scale], effective, z, level);
+        // Rounding of the scaled counts must not move an end past the estimate.
         Interval {
+            low: scaled.low.min(mean),
+            high: scaled.high.max(mean),
             method: Method::RaoScottTango,
-            ..tango_interval([b * scale, c * scale], effective, z, level)
+            ..scaled
         }
     }
 }
