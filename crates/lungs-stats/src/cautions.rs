@@ -29,10 +29,10 @@ pub(super) fn notes(exams: usize, patients: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if patients < exams {
         notes.push(format!(
-            "{exams} exams of {patients} patients: intervals and tests of the AUC and of shares allow for \
-             the exams of one patient being alike (Obuchowski 1997; Rao & Scott 1992), and the bootstrap \
-             resamples patients; the intervals of calibration slope and intercept and of reliability bins \
-             do not, and may be too narrow"
+            "{exams} exams of {patients} patients: intervals and tests of the AUC, of shares and of calibration \
+             allow for the exams of one patient being alike (Obuchowski 1997; Rao & Scott 1992; Liang & Zeger \
+             1986), and the bootstrap resamples patients; the intervals of reliability bins do not, and may be \
+             too narrow"
         ));
     }
     notes

@@ -28,8 +28,16 @@ pub enum Method {
     RaoScottWilson,
     /// Estimate ± z·SE, the standard error from the likelihood's curvature.
     Wald,
+    /// Estimate · exp(±z·SE), the standard error on the log scale.
+    WaldLog,
     /// Mercaldo, Lau & Zhou 2007: a predictive value at a given prevalence, on the logit scale.
     MercaldoLogit,
+    /// Koopman 1984: the score interval of a ratio of two shares.
+    KoopmanScore,
+    /// Tango 1998: the score interval of the difference of two shares of the same exams.
+    Tango,
+    /// Tango's interval with the effective number of exams (several exams of a patient).
+    RaoScottTango,
     /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).
@@ -69,6 +77,20 @@ impl Estimate {
     /// A value with its interval.
     pub(super) fn with_interval(value: f64, interval: Interval) -> Self {
         Self { value: Some(value), interval: Some(interval), reason: None }
+    }
+
+    /// This metric, or a reason where it or its interval is beyond the largest number.
+    #[must_use]
+    pub(super) fn if_finite(mut self) -> Self {
+        if self.value.is_some_and(|value| !value.is_finite()) {
+            return Self::undefined("the scores are so large or so close that it overflows");
+        }
+        if self.interval.is_some_and(|it| !(it.low.is_finite() && it.high.is_finite())) {
+            self.interval = None;
+            let reason = "no interval: the scores are so large or so close that it overflows";
+            self.reason = Some(reason.to_owned());
+        }
+        self
     }
 
     /// An undefined metric with the reason.
@@ -150,7 +172,7 @@ pub fn wilson(successes: usize, total: usize, level: f64) -> Option<Interval> {
 }
 
 /// Wilson's interval of a share `p` of `n` exams, `z` standard errors to each side.
-fn wilson_of_share(p: f64, n: f64, z: f64, level: f64) -> Interval {
+pub(super) fn wilson_of_share(p: f64, n: f64, z: f64, level: f64) -> Interval {
     let centre = p + z * z / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
