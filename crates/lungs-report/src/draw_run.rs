@@ -58,7 +58,7 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
     drawings.extend(cohort_flow(run, run, &spec)?);
     let mut written = write_drawings(run, &drawings)?;
     if selected.is_some() {
-        written.push(write_report(run, &spec, cache, drawings)?);
+        written.extend(write_report(run, &spec, cache, drawings)?);
     }
     Ok(written)
 }

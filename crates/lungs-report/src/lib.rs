@@ -13,13 +13,16 @@
 //! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte. The same holds for
 //! the quality control page, `preparation.html`: see [`preparation`].
 
+mod checklist;
 mod compare;
+mod digits;
 mod draw_run;
 mod evaluated;
 mod folds;
 mod headline;
 pub mod page;
 pub mod plot;
+mod population;
 pub mod preparation;
 mod run_page;
 mod run_report;

@@ -1,7 +1,7 @@
 //! Calibration and losses of several runs in one plot.
 
 use super::Drawing;
-use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks, whole_ticks};
+use super::frame::{Frame, Swatch, draw_heading, draw_swatch, ticks, whole_ticks};
 use super::render::draw;
 use super::scene::{Point, Scene, Text, fit};
 use super::style::{CURVE, DASHES, LABEL, PALETTE, REFERENCE};
@@ -15,7 +15,7 @@ pub(crate) fn overlaid_calibration(title: &str, runs: &[(String, Vec<Reliability
     let frame = Frame::of_shares();
     let marks = ticks(0.0, 1.0, 5);
     let mut scene = scene(&frame, &format!("{title}: calibration"), runs.len());
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "Calibration", title);
     frame.draw_grid(&mut scene, &marks, &marks);
     let diagonal = [frame.at(0.0, 0.0), frame.at(1.0, 1.0)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
@@ -53,7 +53,7 @@ pub(crate) fn overlaid_losses(
     let frame = Frame { left: 74.0, right: 534.0, top: 52.0, bottom: 372.0, x, y };
     let (x_marks, y_marks) = (whole_ticks(first, last), ticks(y.0, y.1, 6));
     let mut scene = scene(&frame, &format!("{title}: loss by epoch"), runs.len());
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "Loss", title);
     frame.draw_grid(&mut scene, &x_marks, &y_marks);
     for (index, (_, row)) in runs.iter().enumerate().rev() {
         let finite = row.iter().filter(|(_, loss)| loss.is_finite());

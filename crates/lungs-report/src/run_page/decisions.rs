@@ -1,6 +1,7 @@
 //! The section on decision thresholds: confusion matrix and operating points.
 
 use super::{EvaluatedSplit, RunPage, cell, share, table};
+use crate::digits;
 use crate::page::number;
 use lungs_stats::{ChosenOn, OperatingPoint, Rule};
 use maud::{Markup, html};
@@ -9,8 +10,19 @@ use maud::{Markup, html};
 pub(super) fn at(point: &OperatingPoint) -> String {
     match (point.rule, point.threshold_probability) {
         (Rule::Probability(probability), _) => format!("p ≥ {}", number(probability, 4)),
-        (_, Some(probability)) => format!("p ≥ {probability:.3}"),
+        (_, Some(probability)) => format!("p ≥ {}", digits::value(probability)),
         (_, None) => "no threshold".to_owned(),
+    }
+}
+
+/// Where the threshold of the tiles is from, as a sentence; none for a stated probability.
+pub(super) fn origin(point: &OperatingPoint) -> &'static str {
+    match point.chosen_on {
+        ChosenOn::None => "",
+        ChosenOn::TheseExams => {
+            " The threshold was chosen on these exams, so sensitivity and specificity are biased upwards."
+        }
+        ChosenOn::Validation => " The threshold was chosen on the validation exams.",
     }
 }
 
@@ -36,7 +48,7 @@ pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     html! {
         section #decisions {
             h2 { "Decision thresholds" }
-            @if let Some(point) = points.first() { (confusion(point, reported)) }
+            @if let Some(point) = reported.metrics.leading_point() { (confusion(point, reported)) }
             h3 { "Operating points" }
             (table(
                 &["threshold", "sensitivity", "specificity", "PPV", "NPV"],
@@ -61,8 +73,7 @@ pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
 }
 
 fn prevalence(split: &EvaluatedSplit) -> String {
-    let share = split.metrics.positives as f64 / split.metrics.exams.max(1) as f64;
-    format!("{} %", number(100.0 * share, 1))
+    digits::percent(split.metrics.positives as f64 / split.metrics.exams.max(1) as f64)
 }
 
 fn at_prevalence(page: &RunPage, points: &[OperatingPoint]) -> Markup {
@@ -76,7 +87,7 @@ fn at_prevalence(page: &RunPage, points: &[OperatingPoint]) -> Markup {
         ])
     });
     html! {
-        h3 { "At a prevalence of " (number(100.0 * share, 3)) " %" }
+        h3 { "At a prevalence of " (digits::percent(share)) }
         (table(&["threshold", "PPV", "NPV"], rows))
     }
 }

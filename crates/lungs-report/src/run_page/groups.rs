@@ -23,7 +23,7 @@ pub(crate) fn forest_rows(subgroups: &[Subgroups]) -> Vec<ForestRow> {
 
 pub(super) fn groups(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let subgroups = &reported.metrics.subgroups;
-    let threshold = reported.metrics.operating_points.first().map(super::decisions::at);
+    let threshold = reported.metrics.leading_point().map(super::decisions::at);
     html! {
         @if !subgroups.is_empty() {
             section #groups {
