@@ -70,6 +70,12 @@ pub(crate) fn with_interval(value: f64, interval: Interval) -> String {
     format!("{value} ({range})")
 }
 
+/// [`with_interval`] of an interval by its ends.
+pub(crate) fn with_ends(value: f64, low: f64, high: f64) -> String {
+    let method = lungs_stats::Method::PatientBootstrap;
+    with_interval(value, Interval { low, high, level: 0.95, method })
+}
+
 /// `0.912–0.965`, or `−0.012 to 0.004`.
 fn range(low: &str, high: &str) -> String {
     let has_sign = [low, high].iter().any(|end| end.contains(['−', 'e']));

@@ -35,7 +35,8 @@ pub(super) fn write_report(
         let key = split.to_string();
         let Some(metrics) = summary.splits.remove(&key) else { continue };
         let table = run.predictions(split, summary.selected_epoch);
-        splits.push(evaluated_split(run, key, metrics, &table)?);
+        let decision = run.curve(split, "decision");
+        splits.push(evaluated_split(run, key, metrics, [&table, &decision])?);
     }
     let tables = Tables::read(run, spec)?;
     write(
@@ -61,7 +62,8 @@ pub(super) fn write_report_of_folds(
 ) -> Result<Vec<PathBuf>, ReportError> {
     let folds = cross_validation(run)?;
     let key = "out-of-fold".to_owned();
-    let pooled = evaluated_split(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
+    let (table, decision) = (run.pooled_predictions(), run.pooled_curve("decision"));
+    let pooled = evaluated_split(run, key, folds.pooled.clone(), [&table, &decision])?;
     let page = Tables::read(first, spec)?.page(run, spec, cache, vec![pooled], plots);
     write(run, RunPage { folds: Some(&folds), ..page })
 }
@@ -106,11 +108,12 @@ fn evaluated_split(
     run: &RunFolder,
     key: String,
     metrics: lungs_stats::Evaluation,
-    table: &Path,
+    [table, decision]: [&Path; 2],
 ) -> Result<EvaluatedSplit, ReportError> {
     let rows: Vec<PredictionRow> = read_csv(table)?;
     let table = table.strip_prefix(run.root()).unwrap_or(table).display().to_string();
-    Ok(EvaluatedSplit { key, metrics, rows, table })
+    let decision = if decision.is_file() { read_csv(decision)? } else { Vec::new() };
+    Ok(EvaluatedSplit { key, metrics, rows, decision, table })
 }
 
 /// Tables of a run folder besides its metrics; a missing file gives an empty value.

@@ -5,9 +5,9 @@ use super::frame::{Frame, Tick, draw_heading, ticks};
 use super::histogram::tally;
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
-use super::style::{BLUE, CURVE, LABEL, REFERENCE, SMALL, SOFT_INK};
+use super::style::{BAND, BLUE, CURVE, LABEL, REFERENCE, SMALL, SOFT_INK, VERMILION};
 use crate::digits;
-use lungs_stats::{Calibration, Estimate, ReliabilityBin};
+use lungs_stats::{Calibration, CalibrationPoint, Estimate, ReliabilityBin};
 
 /// Bars of the histogram below the diagram.
 const BARS: usize = 40;
@@ -36,6 +36,7 @@ pub fn calibration(title: &str, metrics: &Calibration, probabilities: &[f64]) ->
     frame.draw_grid(&mut scene, &marks, &marks);
     let diagonal = [frame.at(0.0, 0.0), frame.at(end, end)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
+    draw_smooth(&mut scene, &frame, end, &metrics.smooth.curve);
 
     let mut points: Vec<Point> = Vec::new();
     for bin in bins {
@@ -51,7 +52,9 @@ pub fn calibration(title: &str, metrics: &Calibration, probabilities: &[f64]) ->
         }
         points.push(frame.at(mean, share));
     }
-    scene.line(points.clone(), CURVE, BLUE);
+    if metrics.smooth.curve.is_empty() {
+        scene.line(points.clone(), CURVE, BLUE);
+    }
     points.iter().for_each(|&point| scene.disc(point, 4.0, BLUE));
     frame.draw_axes(&mut scene, &marks, &marks);
     let y_label = Text::new("Observed share of cancers", (18.0, 282.0), LABEL);
@@ -64,6 +67,19 @@ pub fn calibration(title: &str, metrics: &Calibration, probabilities: &[f64]) ->
         draw_metrics(&mut scene, &frame, metrics, zoom_note(end, probabilities));
     }
     draw(&scene)
+}
+
+/// Draws the smooth curve with its band, as far as the axes go.
+fn draw_smooth(scene: &mut Scene, frame: &Frame, end: f64, curve: &[CalibrationPoint]) {
+    let is_inside = |point: &&CalibrationPoint| point.probability <= end && point.observed <= end;
+    let inside: Vec<&CalibrationPoint> = curve.iter().take_while(is_inside).collect();
+    let edge = |height: fn(&CalibrationPoint) -> f64| -> Vec<Point> {
+        inside.iter().map(|point| frame.at(point.probability, height(point).min(end))).collect()
+    };
+    let outline = edge(|point| point.low).into_iter();
+    let outline = outline.chain(edge(|point| point.high).into_iter().rev()).collect();
+    scene.polygon(outline, VERMILION, BAND);
+    scene.line(edge(|point| point.observed), CURVE, VERMILION);
 }
 
 /// What zoomed axes leave out, as a line of text.
@@ -81,15 +97,20 @@ fn draw_metrics(scene: &mut Scene, frame: &Frame, metrics: &Calibration, note: O
     let value = |estimate: &Estimate| estimate.value.map_or("undefined".to_owned(), digits::value);
     let rows = [
         format!(
-            "Brier score {}   slope {}   intercept {}",
+            "Brier score {}   slope {}   intercept {}   ICI {}",
             value(&metrics.brier),
             value(&metrics.slope),
-            value(&metrics.intercept)
+            value(&metrics.intercept),
+            value(&metrics.smooth.integrated_calibration_index)
         ),
         format!(
-            "expected calibration error {}{}",
-            value(&metrics.expected_calibration_error),
-            note.map_or(String::new(), |note| format!("   {note}"))
+            "points: groups of equal size; {}{}",
+            if metrics.smooth.curve.is_empty() {
+                "no smooth curve"
+            } else {
+                "curve: smooth, with 95% CI"
+            },
+            note.map_or(String::new(), |note| format!("; {note}"))
         ),
     ];
     for (index, row) in rows.into_iter().enumerate() {

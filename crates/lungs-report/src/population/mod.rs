@@ -9,7 +9,6 @@
 //! All tables are aggregated: they name no patient and no exam.
 
 mod describe;
-mod difference;
 mod exclusions;
 mod summary;
 mod table;

@@ -1,8 +1,9 @@
 //! Tables of characteristics in rows and groups of exams in columns.
 
+use super::Population;
 use super::describe::{Characteristic, Values};
 use super::summary::{NONE, count_text, mean_text, median_text};
-use super::{Population, difference};
+use lungs_stats::{standardised_difference_of_levels, standardised_difference_of_means};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Levels of a category with a row of their own; rarer ones share a row.
@@ -171,8 +172,8 @@ impl Columns<'_> {
         let known =
             |group: &Group| -> Vec<f64> { known(of, values, group).into_iter().copied().collect() };
         let mut mean = self.row(of, "mean (SD)", |group| mean_text(&known(group)));
-        mean.differences =
-            self.differences(|one, other| difference::of_means(&known(one), &known(other)));
+        mean.differences = self
+            .differences(|one, other| standardised_difference_of_means(&known(other), &known(one)));
         vec![mean, self.row(of, "median (quartiles)", |group| median_text(&known(group)))]
     }
 
@@ -208,7 +209,7 @@ impl Columns<'_> {
                         |name: &&str| known.iter().filter(|level| level.as_str() == *name).count();
                     names.iter().map(count).collect()
                 };
-                difference::of_levels(&counts(one), &counts(other))
+                standardised_difference_of_levels(&counts(other), &counts(one))
             });
         }
         rows

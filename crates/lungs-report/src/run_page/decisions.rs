@@ -1,9 +1,9 @@
 //! The section on decision thresholds: confusion matrix and operating points.
 
-use super::{EvaluatedSplit, RunPage, cell, share, table};
+use super::{EvaluatedSplit, RunPage, cell, share, table, unbroken};
 use crate::digits;
 use crate::page::number;
-use lungs_stats::{ChosenOn, OperatingPoint, Rule};
+use lungs_stats::{ChosenOn, DecisionPoint, OperatingPoint, Rule};
 use maud::{Markup, html};
 
 /// A threshold in words: `p ≥ 0.5`.
@@ -51,23 +51,71 @@ pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
             @if let Some(point) = reported.metrics.leading_point() { (confusion(point, reported)) }
             h3 { "Operating points" }
             (table(
-                &["threshold", "sensitivity", "specificity", "PPV", "NPV"],
+                &["threshold", "sensitivity", "specificity", "PPV", "NPV", "LR+", "LR−"],
                 points.iter().map(|point| vec![
                     rule(point),
                     share(&point.sensitivity),
                     share(&point.specificity),
                     share(&point.positive_predictive_value),
                     share(&point.negative_predictive_value),
+                    cell(&point.likelihood_ratios.positive),
+                    cell(&point.likelihood_ratios.negative),
                 ]),
             ))
             p.soft {
-                "Predictive values (PPV, NPV) apply at the prevalence of these exams, "
+                "LR: likelihood ratio. Predictive values (PPV, NPV) apply at the prevalence of these exams, "
                 (prevalence(reported)) "."
                 @if is_biased {
                     " Values at a threshold that was chosen on these exams are biased upwards."
                 }
             }
             @if has_prevalence { (at_prevalence(page, points)) }
+            (net_benefit(reported))
+        }
+    }
+}
+
+/// Net benefit at thresholds around the prevalence, from the points of the decision curve.
+fn net_benefit(reported: &EvaluatedSplit) -> Markup {
+    let prevalence = reported.metrics.positives as f64 / reported.metrics.exams.max(1) as f64;
+    let nearest = |threshold: f64| {
+        let distance = |point: &&DecisionPoint| (point.threshold - threshold).abs();
+        reported.decision.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    };
+    let mut shown: Vec<&DecisionPoint> =
+        [0.5, 1.0, 2.0, 5.0].iter().filter_map(|times| nearest(times * prevalence)).collect();
+    shown.dedup_by(|a, b| a.threshold == b.threshold);
+    let text = |value: Option<f64>, ends: [Option<f64>; 2]| match (value, ends) {
+        (Some(value), [Some(low), Some(high)]) => unbroken(&digits::with_ends(value, low, high)),
+        (Some(value), _) => digits::value(value),
+        (None, _) => "–".to_owned(),
+    };
+    let rows = shown.into_iter().map(|point| {
+        vec![
+            digits::value(point.threshold),
+            text(Some(point.net_benefit), [point.low, point.high]),
+            text(point.standardised, [point.standardised_low, point.standardised_high]),
+            text(
+                point.interventions_avoided,
+                [point.interventions_avoided_low, point.interventions_avoided_high],
+            ),
+            digits::value(point.treat_all),
+        ]
+    });
+    let heads = [
+        "threshold probability",
+        "net benefit",
+        "standardised",
+        "interventions avoided per 100 exams",
+        "net benefit of treating all",
+    ];
+    html! {
+        @if !reported.decision.is_empty() {
+            h3 { "Net benefit" }
+            (table(&heads, rows))
+            p.soft {
+                "At half, one, two and five times the prevalence. Standardised: divided by the prevalence, its                  largest value. Interventions are avoided compared with treating all, without missing a cancer                  more; a negative number is a loss."
+            }
         }
     }
 }

@@ -80,6 +80,19 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
         estimate("calibration slope", |split| &split.metrics.calibration.slope),
         estimate("calibration intercept", |split| &split.metrics.calibration.intercept),
         estimate("calibration-in-the-large", |split| &split.metrics.calibration.in_the_large),
+        estimate("observed / expected cancers", |split| {
+            &split.metrics.calibration.observed_expected
+        }),
+        estimate("integrated calibration index (ICI)", |split| {
+            &split.metrics.calibration.smooth.integrated_calibration_index
+        }),
+        estimate("median calibration error (E50)", |split| &split.metrics.calibration.smooth.e50),
+        estimate("90th percentile of the calibration error (E90)", |split| {
+            &split.metrics.calibration.smooth.e90
+        }),
+        estimate("largest calibration error (Emax)", |split| {
+            &split.metrics.calibration.smooth.emax
+        }),
     ]
 }
 

@@ -212,8 +212,9 @@ fn statistics(page: &RunPage) -> String {
         "95 % confidence intervals. AUC: {auc}, on the logit scale, or a score interval where few exams of a \
          class make it too short (Newcombe 2006). Sensitivity, specificity, predictive values and accuracy: \
          {share}. {bootstrap}Standardised partial AUC: McClish 1989. Calibration: slope and intercept of \
-         logistic regression on the log-odds (Cox 1958), Brier score (1950). Decision curve: Vickers & Elkin \
-         2006. Subgroups: Cochran's Q over the AUCs, p-values corrected by Holm's method (1979). Standardised \
+         logistic regression on the log-odds (Cox 1958), Brier score (1950), a smooth curve with ICI, E50, E90 and Emax \
+         (Austin & Steyerberg 2019). Likelihood ratios: Koopman 1984. Decision curve: Vickers & Elkin \
+         2006, standardised as Kerr et al. 2016. Subgroups: Cochran's Q over the AUCs, p-values corrected by Holm's method (1979). Standardised \
          differences of characteristics: Austin 2009; of more than two levels, Yang & Dalton 2012. The \
          threshold that leads this page is the one stated in advance (evaluate.threshold), or else one chosen \
          on the validation exams."
@@ -221,15 +222,18 @@ fn statistics(page: &RunPage) -> String {
 }
 
 /// The references of the methods; digital object identifiers are not links, as the page loads nothing.
-const REFERENCES: [&str; 22] = [
+const REFERENCES: [&str; 25] = [
     "Ardila D, et al. End-to-end lung cancer screening with three-dimensional deep learning on low-dose chest computed tomography. Nat Med 2019;25:954–961. doi:10.1038/s41591-019-0447-x",
     "Austin PC. Balance diagnostics for comparing the distribution of baseline covariates between treatment groups in propensity-score matched samples. Stat Med 2009;28:3083–3107. doi:10.1002/sim.3697",
+    "Austin PC, Steyerberg EW. The Integrated Calibration Index (ICI) and related metrics for quantifying the calibration of logistic regression models. Stat Med 2019;38:4051–4065. doi:10.1002/sim.8281",
     "Brier GW. Verification of forecasts expressed in terms of probability. Mon Weather Rev 1950;78:1–3.",
     "Carreira J, Zisserman A. Quo vadis, action recognition? A new model and the Kinetics dataset. CVPR 2017. doi:10.1109/CVPR.2017.502",
     "Collins GS, et al. TRIPOD+AI statement. BMJ 2024;385:e078378. doi:10.1136/bmj-2023-078378",
     "Cox DR. Two further applications of a model for binary regression. Biometrika 1958;45:562–565. doi:10.1093/biomet/45.3-4.562",
     "DeLong ER, DeLong DM, Clarke-Pearson DL. Comparing the areas under two or more correlated receiver operating characteristic curves. Biometrics 1988;44:837–845. doi:10.2307/2531595",
     "Holm S. A simple sequentially rejective multiple test procedure. Scand J Stat 1979;6:65–70.",
+    "Kerr KF, et al. Assessing the clinical impact of risk prediction models with decision curves. J Clin Oncol 2016;34:2534–2540. doi:10.1200/JCO.2015.65.5654",
+    "Koopman PAR. Confidence intervals for the ratio of two binomial proportions. Biometrics 1984;40:513–517. doi:10.2307/2531405",
     "McClish DK. Analyzing a portion of the ROC curve. Med Decis Making 1989;9:190–195. doi:10.1177/0272989X8900900307",
     "Mercaldo ND, Lau KF, Zhou XH. Confidence intervals for predictive values with an emphasis to case–control studies. Stat Med 2007;26:2170–2183. doi:10.1002/sim.2677",
     "Newcombe RG. Confidence intervals for an effect size measure based on the Mann–Whitney statistic. Part 2. Stat Med 2006;25:559–573. doi:10.1002/sim.2324",

@@ -31,7 +31,7 @@ use super::page::{Page, counted};
 use super::population::Population;
 use lungs_spec::results::{PredictionRow, Provenance};
 use lungs_spec::spec::Spec;
-use lungs_stats::{Estimate, Evaluation};
+use lungs_stats::{DecisionPoint, Estimate, Evaluation};
 use lungs_study::prepare::Row;
 use maud::{Markup, PreEscaped, html};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +74,8 @@ pub(super) struct EvaluatedSplit {
     pub key: String,
     pub metrics: Evaluation,
     pub rows: Vec<PredictionRow>,
+    /// Points of the decision curve; empty in runs of older versions.
+    pub decision: Vec<DecisionPoint>,
     /// Path of the table of predictions, relative to the run folder.
     pub table: String,
 }
