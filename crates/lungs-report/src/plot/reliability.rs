@@ -15,8 +15,8 @@ const BARS: usize = 40;
 const ENDS: [f64; 9] = [0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5];
 
 /// The end of both axes: the smallest that shows every bin with its interval.
-fn end_of_axes(bins: &[ReliabilityBin]) -> f64 {
-    let highest = bins.iter().flat_map(|bin| {
+pub(super) fn end_of_axes<'a>(bins: impl IntoIterator<Item = &'a ReliabilityBin>) -> f64 {
+    let highest = bins.into_iter().flat_map(|bin| {
         [bin.mean_probability, bin.observed.value, bin.observed.interval.map(|it| it.high)]
     });
     let Some(highest) = highest.flatten().reduce(f64::max) else { return 1.0 };

@@ -106,6 +106,12 @@ fn before_and_after(before: &CalibrationMetrics, after: &CalibrationMetrics) -> 
         ),
         ("calibration slope", &before.slope, &after.slope),
         ("calibration intercept", &before.intercept, &after.intercept),
+        ("observed / expected cancers", &before.observed_expected, &after.observed_expected),
+        (
+            "integrated calibration index (ICI)",
+            &before.integrated_calibration_index,
+            &after.integrated_calibration_index,
+        ),
     ];
     let rows = rows.map(|(name, before, after)| vec![name.to_owned(), cell(before), cell(after)]);
     table(&["", "before", "after"], rows)

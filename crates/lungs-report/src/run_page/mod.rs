@@ -303,7 +303,9 @@ fn unbroken(text: &str) -> String {
 fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Markup {
     html! {
         div.wide { table {
-            thead { tr { @for head in heads { th { (head) } } } }
+            @if heads.iter().any(|head| !head.is_empty()) {
+                thead { tr { @for head in heads { th { (head) } } } }
+            }
             tbody { @for row in rows {
                 tr {
                     @for (column, (cell, head)) in row.iter().zip(heads).enumerate() {

@@ -1,6 +1,6 @@
 //! The section on the study population: characteristics, acquisition, exclusions.
 
-use super::{RunPage, table};
+use super::{RunPage, table, unbroken};
 use crate::population::{ExclusionRow, Group, Population, PopulationTable, exclusions};
 use maud::{Markup, html};
 
@@ -99,7 +99,10 @@ fn shown(population: &PopulationTable) -> Markup {
         let differences = row.differences.iter();
         let differences =
             differences.map(|it| it.map_or(String::new(), |value| format!("{value:.2}")));
-        std::iter::once(name).chain(row.cells.iter().cloned()).chain(differences).collect()
+        std::iter::once(name)
+            .chain(row.cells.iter().map(|cell| unbroken(cell)))
+            .chain(differences)
+            .collect()
     });
     table(&heads, rows)
 }
