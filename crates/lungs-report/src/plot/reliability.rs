@@ -26,7 +26,7 @@ pub(super) fn end_of_axes<'a>(bins: impl IntoIterator<Item = &'a ReliabilityBin>
 /// Observed share of positives against predicted probability, per bin with its interval, above a
 /// histogram of the predictions (`probabilities`, `[exam]`, in [0, 1]). Where no bin is near 1, both axes are zoomed.
 pub fn calibration(title: &str, metrics: &Calibration, probabilities: &[f64]) -> Drawing {
-    let mut scene = Scene::new(560.0, 706.0, &format!("{title}: calibration"));
+    let mut scene = Scene::new(560.0, 724.0, &format!("{title}: calibration"));
     let bins =
         if metrics.equal_count_bins.is_empty() { &metrics.bins } else { &metrics.equal_count_bins };
     let end = end_of_axes(bins);
@@ -95,6 +95,10 @@ fn zoom_note(end: f64, probabilities: &[f64]) -> Option<String> {
 /// Draws the main metrics below the histogram, where they hide nothing.
 fn draw_metrics(scene: &mut Scene, frame: &Frame, metrics: &Calibration, note: Option<String>) {
     let value = |estimate: &Estimate| estimate.value.map_or("undefined".to_owned(), digits::value);
+    let curve = match metrics.smooth.curve.as_slice() {
+        [] => "no smooth curve",
+        _ => "curve: smooth, with 95% CI",
+    };
     let rows = [
         format!(
             "Brier score {}   slope {}   intercept {}   ICI {}",
@@ -103,15 +107,8 @@ fn draw_metrics(scene: &mut Scene, frame: &Frame, metrics: &Calibration, note: O
             value(&metrics.intercept),
             value(&metrics.smooth.integrated_calibration_index)
         ),
-        format!(
-            "points: groups of equal size; {}{}",
-            if metrics.smooth.curve.is_empty() {
-                "no smooth curve"
-            } else {
-                "curve: smooth, with 95% CI"
-            },
-            note.map_or(String::new(), |note| format!("; {note}"))
-        ),
+        format!("points: groups of equal size; {curve}"),
+        note.unwrap_or_default(),
     ];
     for (index, row) in rows.into_iter().enumerate() {
         let y = frame.bottom + 174.0 + 17.0 * index as f64;

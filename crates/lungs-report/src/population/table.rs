@@ -3,11 +3,14 @@
 use super::Population;
 use super::describe::{Characteristic, Values};
 use super::summary::{NONE, count_text, mean_text, median_text};
-use lungs_stats::{standardised_difference_of_levels, standardised_difference_of_means};
+use lungs_stats::{categorical_difference, continuous_difference};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Levels of a category with a row of their own; rarer ones share a row.
 const MAX_LEVELS: usize = 8;
+
+/// Coverage of intervals, which the tables do not show.
+const LEVEL: f64 = 0.95;
 
 /// A group of exams, such as a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,8 +175,10 @@ impl Columns<'_> {
         let known =
             |group: &Group| -> Vec<f64> { known(of, values, group).into_iter().copied().collect() };
         let mut mean = self.row(of, "mean (SD)", |group| mean_text(&known(group)));
-        mean.differences = self
-            .differences(|one, other| standardised_difference_of_means(&known(other), &known(one)));
+        mean.differences = self.differences(|one, other| {
+            let groups = [one, other].map(|group| options(&known(group)));
+            continuous_difference([&groups[0], &groups[1]], LEVEL).difference.value
+        });
         vec![mean, self.row(of, "median (quartiles)", |group| median_text(&known(group)))]
     }
 
@@ -203,13 +208,8 @@ impl Columns<'_> {
         }
         if let Some(first) = rows.first_mut() {
             first.differences = self.differences(|one, other| {
-                let counts = |group: &Group| -> Vec<usize> {
-                    let known = known(of, values, group);
-                    let count =
-                        |name: &&str| known.iter().filter(|level| level.as_str() == *name).count();
-                    names.iter().map(count).collect()
-                };
-                standardised_difference_of_levels(&counts(other), &counts(one))
+                let groups = [one, other].map(|group| options(&known(of, values, group)));
+                categorical_difference([&groups[0], &groups[1]], LEVEL).difference.value
             });
         }
         rows
@@ -239,6 +239,11 @@ impl Columns<'_> {
         let pairs = self.pairs.iter();
         pairs.map(|[one, other]| of(&self.groups[*one], &self.groups[*other])).collect()
     }
+}
+
+/// Known values for the statistics, which count missing ones themselves.
+fn options<T: Clone>(values: &[T]) -> Vec<Option<T>> {
+    values.iter().cloned().map(Some).collect()
 }
 
 /// The known values of the exams of a group that can have one.
