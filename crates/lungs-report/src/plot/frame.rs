@@ -151,8 +151,8 @@ pub(super) fn draw_title(scene: &mut Scene, left: f64, title: &str) {
 /// Draws what the plot is, in bold, and what it is of, shortened to the picture's width.
 pub(super) fn draw_heading(scene: &mut Scene, left: f64, kind: &str, subject: &str) {
     scene.text(Text::new(kind, (left, 28.0), TITLE).bold());
-    // Room for a fallback font that is wider than Inter.
-    let start = left + text_width(kind, TITLE, true) * 1.06 + 12.0;
+    // Room for a bold fallback font, which is wider than Inter.
+    let start = left + text_width(kind, TITLE, true) * 1.2 + 8.0;
     let subject = fit(subject, scene.width - start - 16.0, LABEL, false);
     scene.text(Text::new(subject, (start, 28.0), LABEL).colour(SOFT_INK));
 }

@@ -110,7 +110,7 @@ fn draw_metrics(scene: &mut Scene, frame: &Frame, metrics: &Calibration, note: O
         format!("points: groups of equal size; {curve}"),
         note.unwrap_or_default(),
     ];
-    for (index, row) in rows.into_iter().enumerate() {
+    for (index, row) in rows.into_iter().filter(|row| !row.is_empty()).enumerate() {
         let y = frame.bottom + 174.0 + 17.0 * index as f64;
         scene.text(Text::new(row, (frame.left, y), SMALL).colour(SOFT_INK));
     }

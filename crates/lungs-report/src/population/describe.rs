@@ -25,6 +25,9 @@ pub(super) struct Characteristic {
 
 /// A column of the labels with at most this many distinct numbers is a category.
 const MAX_CODES: usize = 5;
+/// Columns of the labels that are quantities, however few their values are.
+const QUANTITIES: [&str; 6] =
+    ["age", "pack_years", "days_of_follow_up", "days_to_cancer", "nodules", "largest_nodule_mm"];
 /// The level of all texts that are not shown.
 const HIDDEN: &str = "known (more than 50 values, not listed)";
 /// A column of the labels with more distinct texts than this may name persons: its texts are not shown.
@@ -104,7 +107,9 @@ impl Population {
         let distinct = distinct(&values);
         let hidden = || values.iter().map(|text| text.as_ref().map(|_| HIDDEN.to_owned()));
         let values = match numbers {
-            Some(numbers) if distinct > MAX_CODES => Values::Numbers(numbers),
+            Some(numbers) if distinct > MAX_CODES || QUANTITIES.contains(&column) => {
+                Values::Numbers(numbers)
+            }
             _ if distinct > MAX_TEXTS => Values::Levels(hidden().collect()),
             _ => Values::Levels(values),
         };

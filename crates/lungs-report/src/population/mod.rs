@@ -15,6 +15,7 @@ mod table;
 
 pub(crate) use exclusions::{ExclusionRow, exclusions};
 pub(crate) use table::{Group, PopulationTable};
+use table::{WITH_CANCER, WITHOUT_CANCER};
 
 use super::ReportError;
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv};
@@ -100,9 +101,9 @@ impl Population {
 
     /// The exams of a group with and without cancer.
     pub(crate) fn by_outcome(&self, group: &Group) -> [Group; 2] {
-        [(true, "with cancer"), (false, "without cancer")].map(|(label, words)| {
+        [(true, WITH_CANCER), (false, WITHOUT_CANCER)].map(|(label, words)| {
             let has_label = |exam: &&usize| self.exams[**exam].label == Some(label);
-            let name = format!("{}, {words}", group.name);
+            let name = format!("{}{words}", group.name);
             Group { name, exams: group.exams.iter().filter(has_label).copied().collect() }
         })
     }

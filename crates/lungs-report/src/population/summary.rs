@@ -25,9 +25,10 @@ pub(super) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 pub(super) fn mean_text(values: &[f64]) -> String {
     let Some((mean, deviation)) = mean_and_deviation(values) else { return NONE.to_owned() };
     let Some(deviation) = deviation else { return number(mean, 2) };
-    let decimals =
-        if deviation > 0.0 { (1.0 - deviation.log10().floor()).clamp(0.0, 4.0) } else { 2.0 };
-    let decimals = decimals as usize;
+    if deviation == 0.0 {
+        return format!("{} (0)", number(mean, 2));
+    }
+    let decimals = (1.0 - deviation.log10().floor()).clamp(0.0, 4.0) as usize;
     let fixed = |value: f64| format!("{value:.decimals$}").replace('-', "−");
     format!("{} ({})", fixed(mean), fixed(deviation))
 }

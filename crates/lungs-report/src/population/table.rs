@@ -12,6 +12,11 @@ const MAX_LEVELS: usize = 8;
 /// Coverage of intervals, which the tables do not show.
 const LEVEL: f64 = 0.95;
 
+/// Ends of the names of the exams of a group with and without cancer.
+pub(super) const WITH_CANCER: &str = ", with cancer";
+/// See [`WITH_CANCER`].
+pub(super) const WITHOUT_CANCER: &str = ", without cancer";
+
 /// A group of exams, such as a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
@@ -85,7 +90,12 @@ impl PopulationTable {
         }
         let name = |pair: &[usize; 2]| {
             let [one, other] = pair.map(|index| columns.groups[index].name.as_str());
-            format!("{one} vs {}", other.to_lowercase())
+            match (one.strip_suffix(WITH_CANCER), other.strip_suffix(WITHOUT_CANCER)) {
+                (Some(group), Some(same)) if group == same => {
+                    format!("{group}, with vs without cancer")
+                }
+                _ => format!("{one} vs {}", other.to_lowercase()),
+            }
         };
         Self {
             groups: columns.groups.iter().map(|group| group.name.clone()).collect(),
@@ -185,8 +195,9 @@ impl Columns<'_> {
     fn level_rows(&self, of: &Characteristic, values: &[Option<String>]) -> Vec<PopulationRow> {
         let everywhere: BTreeSet<usize> =
             self.groups.iter().flat_map(|group| group.exams.iter().copied()).collect();
+        let applicable = everywhere.iter().filter(|exam| of.applies[**exam]);
         let mut counts = BTreeMap::<&str, usize>::new();
-        for level in everywhere.iter().filter_map(|&exam| values[exam].as_deref()) {
+        for level in applicable.filter_map(|&exam| values[exam].as_deref()) {
             *counts.entry(level).or_default() += 1;
         }
         let mut levels: Vec<(&str, usize)> = counts.into_iter().collect();

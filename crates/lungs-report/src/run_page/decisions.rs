@@ -3,7 +3,7 @@
 use super::{EvaluatedSplit, RunPage, cell, share, table, unbroken};
 use crate::digits;
 use crate::page::number;
-use lungs_stats::{ChosenOn, DecisionPoint, OperatingPoint, Rule};
+use lungs_stats::{ChosenOn, DecisionPoint, Estimate, OperatingPoint, Rule};
 use maud::{Markup, html};
 
 /// A threshold in words: `p ≥ 0.5`.
@@ -58,8 +58,8 @@ pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
                     share(&point.specificity),
                     share(&point.positive_predictive_value),
                     share(&point.negative_predictive_value),
-                    cell(&point.likelihood_ratios.positive),
-                    cell(&point.likelihood_ratios.negative),
+                    ratio(&point.likelihood_ratios.positive),
+                    ratio(&point.likelihood_ratios.negative),
                 ]),
             ))
             p.soft {
@@ -75,6 +75,11 @@ pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     }
 }
 
+/// A likelihood ratio in a narrow cell.
+fn ratio(ratio: &Estimate) -> String {
+    digits::estimate(ratio).map_or("undefined".to_owned(), |text| unbroken(&text))
+}
+
 /// Net benefit at thresholds around the prevalence, from the points of the decision curve.
 fn net_benefit(reported: &EvaluatedSplit) -> Markup {
     let prevalence = reported.metrics.positives as f64 / reported.metrics.exams.max(1) as f64;
@@ -82,8 +87,9 @@ fn net_benefit(reported: &EvaluatedSplit) -> Markup {
         let distance = |point: &&DecisionPoint| (point.threshold - threshold).abs();
         reported.decision.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
     };
-    let mut shown: Vec<&DecisionPoint> =
-        [0.5, 1.0, 2.0, 5.0].iter().filter_map(|times| nearest(times * prevalence)).collect();
+    let thresholds = [0.5, 1.0, 2.0, 5.0].map(|times| times * prevalence);
+    let below_one = thresholds.into_iter().filter(|threshold| *threshold < 1.0);
+    let mut shown: Vec<&DecisionPoint> = below_one.filter_map(nearest).collect();
     shown.dedup_by(|a, b| a.threshold == b.threshold);
     let text = |value: Option<f64>, ends: [Option<f64>; 2]| match (value, ends) {
         (Some(value), [Some(low), Some(high)]) => unbroken(&digits::with_ends(value, low, high)),
