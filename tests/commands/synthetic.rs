@@ -93,11 +93,12 @@ fn series(split: SplitName, index: usize) -> String {
 
 /// Predictions in which one exam in `one_in` is positive and has higher scores.
 fn predictions(split: SplitName, count: usize, seed: u64, one_in: usize) -> Vec<PredictionRow> {
-    let offset = (one_in as f64 / 4.0).ln();
+    // Rare cancers have probabilities that are about right: their mean is near the prevalence.
+    let (spread, gain, offset) = if one_in == 4 { (1.0, 2.0, 1.0) } else { (0.5, 1.5, 4.9) };
     let row = |index: usize| {
         let label = u8::from(index.is_multiple_of(one_in));
         let share = share(index, seed + split as u64);
-        let logit = (share / (1.0 - share)).ln() + 2.0 * f64::from(label) - 1.0 - offset;
+        let logit = spread * (share / (1.0 - share)).ln() + gain * f64::from(label) - offset;
         PredictionRow {
             exam_id: format!("exam-{split}-{index}"),
             patient_id: format!("Jane Doe {split} {index}"),

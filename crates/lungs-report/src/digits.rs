@@ -97,6 +97,12 @@ pub(crate) fn estimate(estimate: &Estimate) -> Option<String> {
     })
 }
 
+/// A standardised difference: two decimals, and no sign on a zero.
+pub(crate) fn difference(value: f64) -> String {
+    let text = format!("{value:.2}");
+    if text == "-0.00" { "0.00".to_owned() } else { text.replace('-', "−") }
+}
+
 /// `1.3 %`: two significant digits, and no more than one decimal from 10 % on.
 pub(crate) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
@@ -134,6 +140,7 @@ mod tests {
     fn nothing_is_minus_zero() {
         assert_eq!(value(-0.0), "0.000");
         assert_eq!(value(-0.000_4), "−4.0e-4");
+        assert_eq!([-0.004, -0.126, 0.3].map(difference), ["0.00", "−0.13", "0.30"]);
         assert_eq!(value(0.0117), "0.0117");
         assert_eq!(value(0.75), "0.750");
         assert_eq!(of(0.0, -0.0, 0.06), "0.000 (0.000–0.060)");

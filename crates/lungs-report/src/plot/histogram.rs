@@ -32,7 +32,8 @@ fn probability_ticks((low, high): (f64, f64)) -> Vec<Tick> {
     const FINE: [f64; 13] =
         [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9];
     let inside = |marks: &[f64]| -> Vec<Tick> {
-        let tick = |mark: &f64| Tick { at: log_odds(*mark), label: mark.to_string() };
+        let label = |mark: f64| if mark < 1e-3 { format!("{mark:e}") } else { mark.to_string() };
+        let tick = |mark: &f64| Tick { at: log_odds(*mark), label: label(*mark) };
         marks.iter().map(tick).filter(|tick| (low..=high).contains(&tick.at)).collect()
     };
     let coarse = inside(&COARSE);

@@ -112,12 +112,17 @@ impl PopulationTable {
         let row = |row: &PopulationRow| {
             let words = [row.name.clone(), row.statistic.clone()].into_iter();
             let differences = row.differences.iter();
-            let differences =
-                differences.map(|it| it.map_or(String::new(), |value| format!("{value:.3}")));
+            let differences = differences.map(|it| it.map_or(String::new(), three_decimals));
             words.chain(row.cells.iter().cloned()).chain(differences).collect()
         };
         std::iter::once(heads).chain(self.rows.iter().map(row)).collect()
     }
+}
+
+/// Three decimals, without a sign on a zero.
+fn three_decimals(value: f64) -> String {
+    let text = format!("{value:.3}");
+    if text == "-0.000" { "0.000".to_owned() } else { text }
 }
 
 /// Exams and patients, all and with cancer.

@@ -302,7 +302,7 @@ fn unbroken(text: &str) -> String {
 /// A table whose first column names the rows; on a phone, each cell shows its column's head.
 fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Markup {
     html! {
-        div.wide { table {
+        div.wide { table.many[heads.len() > 6] {
             @if heads.iter().any(|head| !head.is_empty()) {
                 thead { tr { @for head in heads { th { (head) } } } }
             }

@@ -1,6 +1,7 @@
 //! The section on the study population: characteristics, acquisition, exclusions.
 
 use super::{RunPage, table, unbroken};
+use crate::digits;
 use crate::population::{ExclusionRow, Group, Population, PopulationTable, exclusions};
 use maud::{Markup, html};
 
@@ -52,7 +53,7 @@ pub(super) fn section(page: &RunPage) -> Markup {
             }
             h3 { "Characteristics" }
             (shown(&PopulationTable::of_characteristics(population, &groups, &pairs)))
-            @for group in &groups {
+            @for group in groups.iter().filter(|group| is_by_outcome(page, group)) {
                 (by_outcome(population, group))
             }
             h3 #acquisition { "Acquisition" }
@@ -67,6 +68,12 @@ pub(super) fn section(page: &RunPage) -> Markup {
             }
         }
     }
+}
+
+/// Whether the page shows a group by outcome: all exams and the reported split. The tables have every group.
+fn is_by_outcome(page: &RunPage, group: &Group) -> bool {
+    let reported = page.splits.last().map_or("", |split| split.name());
+    group.name == "All" || group.name.eq_ignore_ascii_case(reported)
 }
 
 fn by_outcome(population: &Population, group: &Group) -> Markup {
@@ -97,8 +104,7 @@ fn shown(population: &PopulationTable) -> Markup {
             statistic => format!("{}: {statistic}", row.name),
         };
         let differences = row.differences.iter();
-        let differences =
-            differences.map(|it| it.map_or(String::new(), |value| format!("{value:.2}")));
+        let differences = differences.map(|it| it.map_or(String::new(), digits::difference));
         std::iter::once(name)
             .chain(row.cells.iter().map(|cell| unbroken(cell)))
             .chain(differences)
