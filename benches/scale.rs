@@ -197,6 +197,7 @@ fn index(series: usize, files: usize) -> ScanResult {
             study_date: format!("{}0102", 1999 + exam / PATIENTS),
             kernel: kernels[number % kernels.len()].to_owned(),
             manufacturer: makers[number % makers.len()].to_owned(),
+            acquisition: Default::default(),
             slices,
             grid: Ok(Grid { geometry, slices, rows: 512, columns: 512, slice_spacing_mm }),
             files: (0..files).map(file).collect(),

@@ -164,7 +164,7 @@ impl RunSelection {
         }
     }
 
-    /// Evaluates a finished run again with the current settings of `[evaluate]`.
+    /// Evaluates a finished run again with the current settings of `[evaluate]` and `[report]`.
     fn update_evaluation(
         &self,
         spec: &Spec,
@@ -173,7 +173,7 @@ impl RunSelection {
         interrupt: &Interrupt,
     ) -> CommandResult {
         output.say(format!(
-            "{} is trained, but its [evaluate] settings have changed; recomputing the metrics.\n",
+            "{} is trained, but its [evaluate] or [report] settings have changed; recomputing the metrics.\n",
             folder.root().display()
         ));
         let progress = self.progress(spec, output, interrupt);

@@ -1,8 +1,9 @@
-//! Columns that `[evaluate]` names: they are read from the labels or the cohort and stored in the run.
+//! Columns that `[evaluate]` and `[report]` name: they are read from the labels or the cohort and stored in the run.
 
 use super::error::{ColumnError, PipelineError};
 use super::inputs::{Change, Changes, from_to};
 use lungs_image::codes::joined_flags;
+use lungs_image::dicom::Sex;
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use lungs_spec::spec::{Bands, Spec, SubgroupBy};
 use lungs_stats::Grouping;
@@ -13,8 +14,23 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_GROUPS: usize = 50;
 
 /// Columns of `cohort.csv` that can define subgroups.
-const COHORT_COLUMNS: [&str; 7] =
-    ["kind", "slices", "slice_spacing_mm", "coverage_mm", "kernel", "manufacturer", "flags"];
+const COHORT_COLUMNS: [&str; 15] = [
+    "kind",
+    "slices",
+    "slice_spacing_mm",
+    "coverage_mm",
+    "kernel",
+    "manufacturer",
+    "flags",
+    "scanner_model",
+    "kilovolts",
+    "tube_current_ma",
+    "exposure_mas",
+    "ctdi_vol_mgy",
+    "slice_thickness_mm",
+    "age_years",
+    "sex",
+];
 
 /// The value of a column of the cohort for a series.
 fn cohort_value(row: &CohortRow, column: &str) -> Option<String> {
@@ -27,6 +43,14 @@ fn cohort_value(row: &CohortRow, column: &str) -> Option<String> {
         "kernel" => row.kernel.clone(),
         "manufacturer" => row.manufacturer.clone(),
         "flags" => joined_flags::join(&row.flags),
+        "scanner_model" => row.scanner_model.clone(),
+        "kilovolts" => number(row.kilovolts),
+        "tube_current_ma" => number(row.tube_current_ma),
+        "exposure_mas" => number(row.exposure_mas),
+        "ctdi_vol_mgy" => number(row.ctdi_vol_mgy),
+        "slice_thickness_mm" => number(row.slice_thickness_mm),
+        "age_years" => number(row.age_years),
+        "sex" => row.sex.map_or("", Sex::name).to_owned(),
         _ => return None,
     })
 }
@@ -36,7 +60,11 @@ fn requested_columns(spec: &Spec) -> Vec<(&'static str, &str)> {
     let evaluate = &spec.evaluate;
     let groups = evaluate.subgroups.iter().map(|by| ("evaluate.subgroups", by.column()));
     let weight = evaluate.weight_column.as_deref();
-    groups.chain(weight.map(|column| ("evaluate.weight_column", column))).collect()
+    let described = spec.report.characteristics.iter();
+    groups
+        .chain(weight.map(|column| ("evaluate.weight_column", column)))
+        .chain(described.map(|column| ("report.characteristics", column.as_str())))
+        .collect()
 }
 
 /// The files that are searched for columns.
@@ -62,6 +90,11 @@ impl<'a> ChosenSeries<'a> {
         }
     }
 
+    /// Names of the columns of the labels.
+    fn label_columns(&self) -> BTreeSet<&'a str> {
+        self.label_columns.values().flat_map(|columns| columns.keys()).map(String::as_str).collect()
+    }
+
     /// The value of a column for a series, from the labels or else from the headers.
     fn value(&self, row: &CohortRow, column: &str) -> String {
         let columns = self.label_columns.get(row.series_uid.as_str());
@@ -80,12 +113,7 @@ fn check(spec: &Spec, chosen: &ChosenSeries) -> Result<(), PipelineError> {
     if requested.is_empty() {
         return Ok(());
     }
-    let mut known: BTreeSet<&str> = chosen
-        .label_columns
-        .values()
-        .flat_map(|columns| columns.keys())
-        .map(String::as_str)
-        .collect();
+    let mut known = chosen.label_columns();
     known.extend(COHORT_COLUMNS);
     for (key, column) in requested {
         if !known.contains(column) {
@@ -159,7 +187,8 @@ fn bad_cell(
     })
 }
 
-/// Stores the columns that the spec names in the run, for its chosen series.
+/// Stores the columns that the spec names in the run, for its chosen series, and those of the labels that the report
+/// describes.
 pub(super) fn write(spec: &Spec, run: &RunFolder, cohort: &Cohort) -> Result<(), PipelineError> {
     store(spec, run, &ChosenSeries::of(cohort))
 }
@@ -208,8 +237,13 @@ pub(super) fn add_changes(
 }
 
 fn store(spec: &Spec, run: &RunFolder, chosen: &ChosenSeries) -> Result<(), PipelineError> {
-    let columns: BTreeSet<&str> =
-        requested_columns(spec).into_iter().map(|(_, column)| column).collect();
+    let of_labels = chosen.label_columns();
+    let described = spec.report.described_columns().into_iter();
+    let columns: BTreeSet<&str> = requested_columns(spec)
+        .into_iter()
+        .map(|(_, column)| column)
+        .chain(described.filter(|column| of_labels.contains(column)))
+        .collect();
     if columns.is_empty() {
         return Ok(());
     }

@@ -75,6 +75,7 @@ pub(super) fn options(
     if let Some(threshold) = spec.evaluate.threshold {
         options.rules.retain(|rule| *rule != Rule::Probability(threshold));
         options.rules.insert(0, Rule::Probability(threshold));
+        options.stated = Some(Rule::Probability(threshold));
     }
     Ok(options)
 }

@@ -187,7 +187,7 @@ impl From<ListError> for PipelineError {
     }
 }
 
-/// An invalid column of `[evaluate]`.
+/// An invalid column of `[evaluate]` or `[report]`.
 #[derive(Debug, thiserror::Error)]
 pub enum ColumnError {
     /// A missing column.

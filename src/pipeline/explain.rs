@@ -320,6 +320,7 @@ mod tests {
             study_date: String::new(),
             kernel: String::new(),
             manufacturer: String::new(),
+            acquisition: Default::default(),
             path: "a".into(),
             slices: 0,
             grid: grid.map_err(Into::into),

@@ -115,6 +115,7 @@ impl<'a> Preparer<'a> {
             study_date: image.study_date.clone(),
             kernel: image.kernel.clone(),
             manufacturer: image.manufacturer.clone(),
+            acquisition: image.acquisition.clone(),
             slices: grid.slices,
             rows: grid.rows,
             columns: grid.columns,

@@ -29,7 +29,7 @@ pub fn cross_validate(
                 folder.log(&format!("interrupted in fold {}", spec.split.fold));
                 return Ok(outcome);
             }
-        } else if fold.spec()?.evaluate != spec.evaluate {
+        } else if !fold.spec()?.has_report_of(&spec) {
             evaluate_run(&spec, &fold, observe)?;
         }
         folds.push(fold);

@@ -119,7 +119,11 @@ fn other_metrics_of_a_finished_run_need_no_training() {
     let weights = fs::metadata(folder.join("checkpoints")).unwrap().modified().unwrap();
     let predictions = fs::read(folder.join("predictions/test-epoch-001.csv")).unwrap();
     let plain = fs::read(folder.join("evaluation.json")).unwrap();
-    assert!(!folder.join("calibration.json").exists() && !folder.join("exam-columns.csv").exists());
+    assert!(!folder.join("calibration.json").exists());
+    // The report describes age and sex of the labels without being asked.
+    let columns = fs::read_to_string(folder.join("exam-columns.csv")).unwrap();
+    assert!(columns.contains(",sex,f\n") && columns.contains(",age,5"), "{columns}");
+    assert!(!columns.contains("sampling_weight"), "{columns}");
 
     // The same experiment with other metrics is the same run.
     let again = run(&COLUMNS);

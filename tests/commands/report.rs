@@ -46,9 +46,20 @@ fn a_report_is_self_contained_and_has_every_section_once() {
         assert!(!content.contains("http://") && !content.contains("https://"), "external resource");
         assert!(!page.contains("<script"), "needs a script");
         assert!(!page.contains("Jane Doe") && !page.contains("2.25."), "patient name or UID");
-        for section in
-            ["metrics", "curves", "decisions", "groups", "cohort", "worst", "training", "record"]
-        {
+        for section in [
+            "study",
+            "metrics",
+            "curves",
+            "decisions",
+            "groups",
+            "cohort",
+            "population",
+            "worst",
+            "training",
+            "methods",
+            "record",
+            "checklist",
+        ] {
             assert_eq!(
                 page.matches(&format!("<section id=\"{section}\">")).count(),
                 1,
@@ -80,6 +91,46 @@ fn a_report_is_self_contained_and_has_every_section_once() {
         redraw(&run, &folder.path().join("missing")).unwrap();
         let page = fs::read_to_string(run.report_page()).unwrap();
         assert!(page.contains("The picture is missing from the cache"));
+    }
+}
+
+/// 6,700 test exams of which 1.3 % are positive.
+#[test]
+fn rare_cancers_are_reported_at_a_threshold_of_validation_with_their_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = synthetic::run_of(folder.path(), "rare", 6700, 1, 77);
+    redraw(&run, folder.path()).unwrap();
+    let page = fs::read_to_string(run.report_page()).unwrap();
+    if let Some(folder) = std::env::var_os("LUNGS_PAGES") {
+        fs::copy(run.report_page(), Path::new(&folder).join("report-rare.html")).unwrap();
+    }
+    let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap().split("</ul>").next().unwrap();
+    assert!(!tiles.contains("p ≥ 0.5<") && tiles.contains("sensitivity at p ≥ 0.0"), "{tiles}");
+    assert!(page.contains("The threshold was chosen on the validation exams."));
+    assert!(page.contains("88 (1.3 %)"), "prevalence");
+    assert!(!page.contains("-0.000") && !page.contains("−0.000<"), "minus zero");
+    let cell = |name: &str| {
+        let row = page.split(&format!("<td>{name}</td>")).nth(1).unwrap();
+        row.split('>').nth(1).unwrap().split('<').next().unwrap().to_owned()
+    };
+    assert!(cell("Brier score").starts_with("0.012"), "{}", cell("Brier score"));
+    assert!(cell("standardised partial AUC (McClish)").starts_with("0."));
+    // Axes are zoomed.
+    assert!(page.contains("both axes end at 0."), "calibration");
+    let table = |name: &str| fs::read_to_string(run.root().join(name)).unwrap();
+    let characteristics = table("characteristics.csv");
+    for row in
+        ["Exams with cancer,n (%),436 (1.3 %)", "Patients with cancer,n (%)", "Smoking,missing,"]
+    {
+        assert!(characteristics.contains(row), "{row}: {characteristics}");
+    }
+    assert!(table("acquisition.csv").contains("Tube current (mA),mean (SD),"));
+    assert!(table("exclusions.csv").contains("too-few-slices,"));
+    assert!(table("checklist.csv").contains(
+        "TRIPOD+AI,17,Ethics approval and consent,for the authors,,report.statements.ethics"
+    ));
+    for text in [&page, &characteristics, &table("acquisition.csv"), &table("exclusions.csv")] {
+        assert!(!text.contains("Jane Doe") && !text.contains("2.25."), "a patient");
     }
 }
 

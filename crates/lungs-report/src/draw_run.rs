@@ -58,7 +58,7 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
     drawings.extend(cohort_flow(run, run, &spec)?);
     let mut written = write_drawings(run, &drawings)?;
     if selected.is_some() {
-        written.push(write_report(run, &spec, cache, drawings)?);
+        written.extend(write_report(run, &spec, cache, drawings)?);
     }
     Ok(written)
 }
@@ -342,7 +342,7 @@ mod tests {
         let expected: BTreeSet<String> = expected
             .iter()
             .flat_map(|name| [format!("{name}.png"), format!("{name}.svg")])
-            .chain(["report.html".to_owned()])
+            .chain(["checklist.csv".to_owned(), "report.html".to_owned()])
             .collect();
         assert_eq!(names, expected);
         let bytes = || -> Vec<Vec<u8>> { written.iter().map(|p| fs::read(p).unwrap()).collect() };

@@ -58,7 +58,7 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
     let (first, _) = &run.members()?[0];
     drawings.extend(cohort_flow(run, first, &spec)?);
     let mut written = write_drawings(run, &drawings)?;
-    written.push(write_report_of_folds(run, first, &spec, cache, drawings)?);
+    written.extend(write_report_of_folds(run, first, &spec, cache, drawings)?);
     Ok(written)
 }
 

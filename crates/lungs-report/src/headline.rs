@@ -1,9 +1,10 @@
 //! The terminal summary of a finished run.
 
 use super::ReportError;
+use super::digits;
 use super::evaluated::summary;
 use lungs_spec::results::RunFolder;
-use lungs_stats::{Estimate, Evaluation, Interval, Rule};
+use lungs_stats::{ChosenOn, Estimate, Evaluation, Interval, Proportion, Rule};
 
 /// The main metrics with their intervals, and the paths of the tables and the report.
 pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
@@ -21,19 +22,22 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
         if let Some(warning) = &evaluation.warning {
             lines.push(format!("  {:<11} warning: {warning}", ""));
         }
-        if let Some(point) = evaluation.operating_points.first() {
-            let format_share = |share: &lungs_stats::Proportion| {
-                with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
+        if let Some(point) = evaluation.leading_point() {
+            let threshold = match (point.rule, point.threshold_probability) {
+                (Rule::Probability(probability), _) => format!("p ≥ {probability}"),
+                (_, Some(probability)) => format!("p ≥ {}", digits::value(probability)),
+                (_, None) => "no threshold".to_owned(),
             };
-            let threshold = match point.rule {
-                Rule::Probability(probability) => format!("p ≥ {probability}"),
-                _ => format!("p ≥ {:.3}", point.threshold_probability.unwrap_or_default()),
+            let origin = match point.chosen_on {
+                ChosenOn::None => "",
+                ChosenOn::TheseExams => "; threshold chosen on these exams",
+                ChosenOn::Validation => "; threshold chosen on validation",
             };
             for (name, share) in
                 [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
             {
                 let name = format!("{name} at {threshold}");
-                lines.push(format!("  {:<11} {name:<23} {}", "", format_share(share)));
+                lines.push(format!("  {:<11} {name:<23} {}{origin}", "", share_text(share)));
             }
             if let Some(stated) = &point.at_prevalence {
                 let name = format!("PPV at prevalence {}", stated.prevalence);
@@ -42,10 +46,10 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             }
         }
         lines.push(format!(
-            "  {:<11} average precision       {}; chance: {:.3}",
+            "  {:<11} average precision       {}; chance: {}",
             "",
             plain(&evaluation.average_precision),
-            evaluation.positives as f64 / evaluation.exams.max(1) as f64
+            digits::value(evaluation.positives as f64 / evaluation.exams.max(1) as f64)
         ));
         for (name, metric) in [
             ("cross-entropy", &evaluation.cross_entropy),
@@ -92,15 +96,30 @@ pub(super) fn plain(estimate: &Estimate) -> String {
     with_interval(estimate.value, estimate.interval.as_ref(), estimate.reason.as_deref())
 }
 
+fn share_text(share: &Proportion) -> String {
+    match digits::share_and_interval(share) {
+        Some((value, Some(range))) => with_range(&value, share.interval.as_ref(), &range),
+        Some((value, None)) => value,
+        None => undefined(share.reason.as_deref()),
+    }
+}
+
 fn with_interval(value: Option<f64>, interval: Option<&Interval>, reason: Option<&str>) -> String {
     match (value, interval) {
-        (Some(value), Some(interval)) => format!(
-            "{value:.3} ({:.0} % CI {:.3}–{:.3})",
-            interval.level * 100.0,
-            interval.low,
-            interval.high
-        ),
-        (Some(value), None) => format!("{value:.3}"),
-        (None, _) => format!("undefined: {}", reason.unwrap_or("no value")),
+        (Some(value), Some(it)) => {
+            let (value, range) = digits::value_and_interval(value, *it);
+            with_range(&value, interval, &range)
+        }
+        (Some(value), None) => digits::value(value),
+        (None, _) => undefined(reason),
     }
+}
+
+fn with_range(value: &str, interval: Option<&Interval>, range: &str) -> String {
+    let level = interval.map_or(95.0, |interval| interval.level * 100.0);
+    format!("{value} ({level:.0} % CI {range})")
+}
+
+fn undefined(reason: Option<&str>) -> String {
+    format!("undefined: {}", reason.unwrap_or("no value"))
 }

@@ -6,6 +6,8 @@
 //!   evaluation.json (the selected epoch) ─► plots/roc, plots/calibration, plots/scores
 //!   curves/valid-….csv ───────────────────► plots/roc (band), precision-recall, decision
 //!   cohort.csv, preparation.csv ──────────► plots/cohort-flow
+//!   cohort.csv, exam-columns.csv ─────────► characteristics.csv, acquisition.csv, exclusions.csv
+//!   [report.statements] ──────────────────► checklist.csv
 //!   all of these, and preview pictures ───► report.html
 //! ```
 //!
@@ -27,13 +29,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod checklist;
 mod compare;
+mod digits;
 mod draw_run;
 mod evaluated;
 mod folds;
 mod headline;
 pub mod page;
 pub mod plot;
+mod population;
 pub mod preparation;
 mod run_page;
 mod run_report;

@@ -1,18 +1,25 @@
 //! Reads the data of a run's report page and writes `report.html`.
 
 use super::ReportError;
+use super::checklist::{self, Answer};
 use super::evaluated::{cross_validation, summary};
 use super::plot::Drawing;
+use super::population::{ExclusionRow, Population, PopulationTable, exclusions};
 use super::preparation::picture_name;
-use super::run_page::{EvaluatedSplit, Namer, Pictures, RunPage, run_page, worst_series};
+use super::run_page::{
+    EvaluatedSplit, Namer, Pictures, RunPage, all_columns, run_page, sections, worst_series,
+};
 use lungs_base::files::write_bytes;
-use lungs_spec::results::{PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv};
+use lungs_spec::results::{
+    PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv, write_csv,
+};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::prepare::Row;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Writes `report.html` of a finished run with `plots`; preview pictures are read from `cache`.
+/// Writes `report.html` of a finished run with `plots`, and the tables of its population and of the reporting guidelines;
+/// preview pictures are read from `cache`.
 ///
 /// # Errors
 /// When a table cannot be read or the page cannot be written.
@@ -21,19 +28,20 @@ pub(super) fn write_report(
     spec: &Spec,
     cache: &Path,
     plots: Vec<(String, Drawing)>,
-) -> Result<PathBuf, ReportError> {
+) -> Result<Vec<PathBuf>, ReportError> {
     let mut summary = summary(run)?;
     let mut splits = Vec::new();
     for split in [SplitName::Valid, SplitName::Test] {
         let key = split.to_string();
         let Some(metrics) = summary.splits.remove(&key) else { continue };
         let table = run.predictions(split, summary.selected_epoch);
-        splits.push(evaluated_split(run, key, metrics, &table)?);
+        let decision = run.curve(split, "decision");
+        splits.push(evaluated_split(run, key, metrics, [&table, &decision])?);
     }
-    let tables = Tables::read(run)?;
+    let tables = Tables::read(run, spec)?;
     write(
         run,
-        &RunPage {
+        RunPage {
             selected_epoch: Some(summary.selected_epoch),
             folds: None,
             ..tables.page(run, spec, cache, splits, plots)
@@ -51,29 +59,61 @@ pub(super) fn write_report_of_folds(
     spec: &Spec,
     cache: &Path,
     plots: Vec<(String, Drawing)>,
-) -> Result<PathBuf, ReportError> {
+) -> Result<Vec<PathBuf>, ReportError> {
     let folds = cross_validation(run)?;
     let key = "out-of-fold".to_owned();
-    let pooled = evaluated_split(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
-    let page = Tables::read(first)?.page(run, spec, cache, vec![pooled], plots);
-    write(run, &RunPage { folds: Some(&folds), ..page })
+    let (table, decision) = (run.pooled_predictions(), run.pooled_curve("decision"));
+    let pooled = evaluated_split(run, key, folds.pooled.clone(), [&table, &decision])?;
+    let page = Tables::read(first, spec)?.page(run, spec, cache, vec![pooled], plots);
+    write(run, RunPage { folds: Some(&folds), ..page })
 }
 
-fn write(run: &RunFolder, page: &RunPage) -> Result<PathBuf, ReportError> {
+/// Writes the page and its tables; the page is last.
+fn write(run: &RunFolder, mut page: RunPage) -> Result<Vec<PathBuf>, ReportError> {
+    let statements = &page.spec.report.statements;
+    page.checklist = checklist::answers(statements, &sections(&page));
+    let mut tables = vec![("checklist.csv", checklist_cells(&page.checklist))];
+    if let Some(population) = &page.population {
+        let (groups, pairs) = all_columns(population);
+        let characteristics = PopulationTable::of_characteristics(population, &groups, &pairs);
+        let acquisition = PopulationTable::of_acquisition(population, &groups, &pairs);
+        tables.push(("characteristics.csv", characteristics.cells()));
+        tables.push(("acquisition.csv", acquisition.cells()));
+        tables.push(("exclusions.csv", exclusion_cells(population)));
+    }
+    let mut written = Vec::new();
+    for (name, cells) in tables {
+        let path = run.root().join(name);
+        write_csv(&path, &cells)?;
+        written.push(path);
+    }
     let path = run.report_page();
-    write_bytes(&path, run_page(page).as_bytes())?;
-    Ok(path)
+    write_bytes(&path, run_page(&page).as_bytes())?;
+    written.push(path);
+    Ok(written)
+}
+
+fn checklist_cells(answers: &[Answer]) -> Vec<Vec<String>> {
+    let heads = Answer::COLUMNS.map(str::to_owned).to_vec();
+    std::iter::once(heads).chain(answers.iter().map(Answer::cells)).collect()
+}
+
+fn exclusion_cells(population: &Population) -> Vec<Vec<String>> {
+    let heads = ExclusionRow::COLUMNS.map(str::to_owned).to_vec();
+    let rows = exclusions(population);
+    std::iter::once(heads).chain(rows.iter().map(ExclusionRow::cells)).collect()
 }
 
 fn evaluated_split(
     run: &RunFolder,
     key: String,
     metrics: lungs_stats::Evaluation,
-    table: &Path,
+    [table, decision]: [&Path; 2],
 ) -> Result<EvaluatedSplit, ReportError> {
     let rows: Vec<PredictionRow> = read_csv(table)?;
     let table = table.strip_prefix(run.root()).unwrap_or(table).display().to_string();
-    Ok(EvaluatedSplit { key, metrics, rows, table })
+    let decision = if decision.is_file() { read_csv(decision)? } else { Vec::new() };
+    Ok(EvaluatedSplit { key, metrics, rows, decision, table })
 }
 
 /// Tables of a run folder besides its metrics; a missing file gives an empty value.
@@ -81,10 +121,11 @@ struct Tables {
     prepared: Vec<Row>,
     provenance: Option<Provenance>,
     cohort_text: Vec<u8>,
+    population: Option<Population>,
 }
 
 impl Tables {
-    fn read(run: &RunFolder) -> Result<Self, ReportError> {
+    fn read(run: &RunFolder, spec: &Spec) -> Result<Self, ReportError> {
         let (cohort, prepared) = (run.table(Table::Cohort), run.table(Table::Preparation));
         let text = || {
             std::fs::read(&cohort).map_err(|error| ResultsError::Read {
@@ -96,6 +137,7 @@ impl Tables {
             cohort_text: if cohort.is_file() { text()? } else { Vec::new() },
             prepared: if prepared.is_file() { read_csv(&prepared)? } else { Vec::new() },
             provenance: Provenance::read(run),
+            population: Population::read(run, &spec.report)?,
         })
     }
 
@@ -119,6 +161,8 @@ impl Tables {
             pictures: pictures.unwrap_or_default(),
             prepared: self.prepared,
             provenance: self.provenance,
+            population: self.population,
+            checklist: Vec::new(),
         }
     }
 

@@ -25,7 +25,7 @@ impl Iterator for Thresholds {
 }
 
 /// A point of the decision curve (Vickers & Elkin 2006).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DecisionPoint {
     /// Exams of at least this probability are treated; its odds are the harm of treating a negative
     /// in units of the benefit of treating a positive.

@@ -37,6 +37,9 @@ pub struct Evaluation {
     pub recalibrated: Option<RecalibrationMetrics>,
     /// Sensitivity, specificity and predictive values at chosen thresholds.
     pub operating_points: Vec<OperatingPoint>,
+    /// Index of the operating point that a report leads with; that of subgroups.
+    #[serde(default)]
+    pub leading: usize,
     /// Metrics by subgroup, one entry for each of [`Options::groupings`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subgroups: Vec<Subgroups>,

@@ -56,6 +56,7 @@ mod decision;
 mod delong;
 mod evaluation;
 mod interval;
+mod leading;
 mod likelihood;
 mod logistic;
 mod logit;
@@ -160,6 +161,8 @@ pub struct Options {
     pub calibration_bins: usize,
     /// Rules that choose the operating points.
     pub rules: Vec<Rule>,
+    /// The rule whose threshold was stated before the evaluation, if any; reports lead with it.
+    pub stated: Option<Rule>,
     /// Thresholds (log-odds) that rules chose on the validation split; they give further operating points.
     pub validated: Vec<(Rule, f64)>,
     /// Prevalence at which predictive values are computed in addition to the sample's own.
@@ -196,6 +199,7 @@ impl Default for Options {
                 Rule::SpecificityAtSensitivity(0.9),
                 Rule::Youden,
             ],
+            stated: None,
             validated: Vec::new(),
             prevalence: None,
             groupings: Vec::new(),
@@ -251,6 +255,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         calibration: calibration::calibration(&columns, smooth.as_ref(), options),
         recalibrated: None,
         operating_points: all_operating_points(&logits, &labels, repeated, options),
+        leading: 0,
         subgroups: Vec::new(),
         weighted: None,
         warning: few_of_a_class(&labels, repeated)
@@ -260,6 +265,9 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
         evaluation.cross_entropy = Estimate::plain(loss).if_finite();
     }
+    let positive_share = positives as f64 / exams.len().max(1) as f64;
+    evaluation.leading =
+        leading::leading_index(&evaluation.operating_points, positive_share, options);
     if let Some(reason) = unusable {
         withdraw_all(&mut evaluation, &reason, options);
     }
@@ -272,7 +280,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         before: (&evaluation.calibration).into(),
         after: calibrated_metrics(&calibrated.probabilities, &columns, options),
     });
-    let point = evaluation.operating_points.first();
+    let point = evaluation.leading_point();
     evaluation.subgroups = subgroups::subgroups(exams, &options.groupings, point, level);
     evaluation.weighted = options
         .weights

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dicom_core::value::DataSetSequence;
-use dicom_core::{DataElement, PrimitiveValue, VR, dicom_value};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -43,6 +43,8 @@ pub struct TestSlice {
     pub acquisition: Option<i32>,
     /// ConvolutionKernel.
     pub kernel: &'static str,
+    /// Further values of the header by keyword, such as `KVP`.
+    pub acquired: Vec<(&'static str, String)>,
     /// Stored values, rows × columns.
     pub pixels: Vec<i16>,
     /// TransferSyntaxUID of the file.
@@ -70,6 +72,7 @@ impl TestSlice {
             sop_class: uids::CT_IMAGE_STORAGE,
             acquisition: None,
             kernel: "",
+            acquired: Vec::new(),
             pixels: (0..24).map(|index| (100 * number + index) as i16).collect(),
             transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN,
         }
@@ -120,6 +123,14 @@ impl TestSlice {
         if !self.kernel.is_empty() {
             object.put(put(VR::SH, tags::CONVOLUTION_KERNEL, self.kernel.into()));
         }
+        for (keyword, value) in &self.acquired {
+            let (tag, vr) = header_value(keyword);
+            let value = match vr {
+                VR::FD => PrimitiveValue::from(value.parse::<f64>().unwrap()),
+                _ => value.as_str().into(),
+            };
+            object.put(put(vr, tag, value));
+        }
         let words: Vec<u16> = self.pixels.iter().map(|&value| value.cast_unsigned()).collect();
         object.put(put(VR::OW, tags::PIXEL_DATA, PrimitiveValue::U16(words.into())));
         object
@@ -127,6 +138,22 @@ impl TestSlice {
             .unwrap()
             .write_to_file(path)
             .unwrap();
+    }
+}
+
+/// Tag and representation of a keyword of [`TestSlice::acquired`].
+fn header_value(keyword: &str) -> (Tag, VR) {
+    match keyword {
+        "KVP" => (tags::KVP, VR::DS),
+        "SliceThickness" => (tags::SLICE_THICKNESS, VR::DS),
+        "XRayTubeCurrent" => (tags::X_RAY_TUBE_CURRENT, VR::IS),
+        "Exposure" => (tags::EXPOSURE, VR::IS),
+        "CTDIvol" => (tags::CTD_IVOL, VR::FD),
+        "PatientAge" => (tags::PATIENT_AGE, VR::AS),
+        "PatientSex" => (tags::PATIENT_SEX, VR::CS),
+        "Manufacturer" => (tags::MANUFACTURER, VR::LO),
+        "ManufacturerModelName" => (tags::MANUFACTURER_MODEL_NAME, VR::LO),
+        _ => panic!("unknown keyword {keyword}"),
     }
 }
 
@@ -153,6 +180,14 @@ pub fn write_frames(path: &Path, slices: &[TestSlice]) {
     let group = |tag, elements: Vec<InMemElement>| {
         sequence(tag, vec![InMemDicomObject::from_element_iter(elements)])
     };
+    let acquired = |slice: &TestSlice, keyword: &str| {
+        let value = slice.acquired.iter().find(|(name, _)| *name == keyword)?;
+        Some(value.1.parse::<f64>().unwrap())
+    };
+    let decimal = |tag, value: Option<f64>| value.map(|value| text(tag, VR::DS, &[value]));
+    let double = |tag, value: Option<f64>| value.map(|value| put(tag, VR::FD, value.into()));
+    let present =
+        |elements: [Option<InMemElement>; 2]| elements.into_iter().flatten().collect::<Vec<_>>();
     let shared = vec![
         group(
             tags::PLANE_ORIENTATION_SEQUENCE,
@@ -160,7 +195,14 @@ pub fn write_frames(path: &Path, slices: &[TestSlice]) {
         ),
         group(
             tags::PIXEL_MEASURES_SEQUENCE,
-            vec![text(tags::PIXEL_SPACING, VR::DS, &first.spacing)],
+            present([
+                Some(text(tags::PIXEL_SPACING, VR::DS, &first.spacing)),
+                decimal(tags::SLICE_THICKNESS, acquired(first, "SliceThickness")),
+            ]),
+        ),
+        group(
+            tags::CTX_RAY_DETAILS_SEQUENCE,
+            present([decimal(tags::KVP, acquired(first, "KVP")), None]),
         ),
         group(
             tags::CT_IMAGE_FRAME_TYPE_SEQUENCE,
@@ -179,6 +221,13 @@ pub fn write_frames(path: &Path, slices: &[TestSlice]) {
                     text(tags::RESCALE_INTERCEPT, VR::DS, &[slice.intercept]),
                     text(tags::RESCALE_SLOPE, VR::DS, &[slice.slope]),
                 ],
+            ),
+            group(
+                tags::CT_EXPOSURE_SEQUENCE,
+                present([
+                    double(tags::X_RAY_TUBE_CURRENT_INM_A, acquired(slice, "XRayTubeCurrent")),
+                    double(tags::EXPOSURE_INM_AS, acquired(slice, "Exposure")),
+                ]),
             ),
         ])
     });

@@ -54,7 +54,7 @@ impl Change {
             Self::Choice => ["choice of a series changed", "choices of series changed"],
             Self::Listed => ["patient changed in split.lists", "patients changed in split.lists"],
             Self::Column => {
-                ["cell of an [evaluate] column changed", "cells of [evaluate] columns changed"]
+                ["cell of a column of the labels changed", "cells of columns of the labels changed"]
             }
             Self::InitialWeights => {
                 ["file of initial weights changed", "files of initial weights changed"]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::elements::{DataSet, ElementError, Kind, TagNumber, Value};
 use super::meta::Meta;
-use super::{Content, HeaderValue, Marks, Origin, PixelLocation, SliceFile, ValueHeader};
+use super::{Content, Exposure, HeaderValue, Marks, Origin, PixelLocation, SliceFile, ValueHeader};
 
 /// Facts of a file that are known before its data set is parsed.
 pub(super) struct FileFacts<'a> {
@@ -142,6 +142,7 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
             frame_of_reference: plain(0x0020_0052),
             image_type,
         },
+        exposure: exposure(groups),
         values: value_header(groups),
         pixels: top.pixels.map_or_else(
             || Err(absent()),
@@ -153,6 +154,22 @@ fn slice_file(groups: &Groups, file: &FileFacts, frame: u32, frames: u32) -> Sli
             },
         ),
         transfer_syntax: file.meta.transfer_syntax.clone(),
+    }
+}
+
+/// Current, exposure and dose of the slice.
+fn exposure(groups: &Groups) -> Exposure {
+    /// CTExposureSequence.
+    const EXPOSURE: TagNumber = 0x0018_9321;
+    let number = |tag| {
+        let [value] = groups.find(EXPOSURE, tag)?.numbers::<1>(Kind::Text).ok()?;
+        Some(value as f32)
+    };
+    let micro = || Some(number(0x0018_1153)? / 1000.0);
+    Exposure {
+        tube_current_ma: number(0x0018_9330).or_else(|| number(0x0018_1151)),
+        exposure_mas: number(0x0018_9332).or_else(|| number(0x0018_1152)).or_else(micro),
+        ctdi_vol_mgy: number(0x0018_9345),
     }
 }
 

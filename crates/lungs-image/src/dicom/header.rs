@@ -170,6 +170,9 @@ fn origin(set: &DataSet) -> Origin {
         description: free_text(0x0008_103E),
         kernel: free_text(0x0018_1210),
         manufacturer: free_text(0x0008_0070),
+        scanner_model: free_text(0x0008_1090),
         study_date: ascii(0x0008_0020),
+        patient_age: ascii(0x0010_1010),
+        patient_sex: ascii(0x0010_0040),
     }
 }

@@ -13,6 +13,7 @@
 //! ImagePositionPatient and ImageOrientationPatient give the position of a slice. A series without a
 //! reliable geometry is excluded with the value found and the value expected; no data is filled in.
 
+mod acquisition;
 mod codec;
 mod decode;
 mod elements;
@@ -53,6 +54,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use acquisition::{Acquisition, Sex};
 pub use error::{DicomError, SeriesRefusal};
 pub(crate) use header::{Kind as FileKind, read as read_header};
 pub use hounsfield::HuRule;
@@ -144,8 +146,14 @@ pub struct Origin {
     pub kernel: String,
     /// Manufacturer (0008,0070).
     pub manufacturer: String,
+    /// ManufacturerModelName (0008,1090).
+    pub scanner_model: String,
     /// StudyDate (0008,0020) as written, `YYYYMMDD`.
     pub study_date: String,
+    /// PatientAge (0010,1010) as written, such as `061Y`.
+    pub patient_age: String,
+    /// PatientSex (0010,0040) as written.
+    pub patient_sex: String,
 }
 
 /// A parsed header value, or the text found instead (`"absent"`, or a text that does not parse).
@@ -184,6 +192,8 @@ pub struct SliceFile {
     pub pixel_spacing_mm: HeaderValue<[f64; 2]>,
     /// Header values that distinguish the stacks of one series.
     pub marks: Marks,
+    /// Current, exposure and dose, which a scanner may change from slice to slice.
+    pub exposure: Exposure,
     /// Conversion of stored values to Hounsfield units.
     pub values: ValueHeader,
     /// Location of PixelData (7FE0,0010).
@@ -236,6 +246,17 @@ pub struct Marks {
     pub stack: String,
     /// FrameOfReferenceUID (0020,0052).
     pub frame_of_reference: String,
+}
+
+/// Current, exposure and dose of a slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// XRayTubeCurrent (0018,1151), or XRayTubeCurrentInmA (0018,9330).
+    pub tube_current_ma: Option<f32>,
+    /// Exposure (0018,1152), or ExposureInuAs (0018,1153), or ExposureInmAs (0018,9332).
+    pub exposure_mas: Option<f32>,
+    /// CTDIvol (0018,9345).
+    pub ctdi_vol_mgy: Option<f32>,
 }
 
 /// Location of a file's pixels.

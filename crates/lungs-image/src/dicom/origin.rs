@@ -41,7 +41,10 @@ impl Series {
             description: most_frequent(|origin| &origin.description),
             kernel: most_frequent(|origin| &origin.kernel),
             manufacturer: most_frequent(|origin| &origin.manufacturer),
+            scanner_model: most_frequent(|origin| &origin.scanner_model),
             study_date: most_frequent(|origin| &origin.study_date),
+            patient_age: most_frequent(|origin| &origin.patient_age),
+            patient_sex: most_frequent(|origin| &origin.patient_sex),
         }
     }
 }

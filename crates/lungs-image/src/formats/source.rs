@@ -1,6 +1,7 @@
 //! The scan from which a prepared volume was made, in `<name>.json` for `<name>.npz`. With it a folder
 //! of prepared volumes has the header values of the scans.
 
+use crate::dicom::Acquisition;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -21,6 +22,9 @@ pub struct Source {
     pub kernel: String,
     /// Manufacturer.
     pub manufacturer: String,
+    /// How the scan was acquired, and of whom; empty in files of older versions.
+    #[serde(default)]
+    pub acquisition: Acquisition,
     /// Slices of the scan.
     pub slices: usize,
     /// Rows of each slice.

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::SkippedKind;
-use crate::dicom::{self, FileKind, HeaderValue, PixelLocation, SliceFile};
+use crate::dicom::{self, Exposure, FileKind, HeaderValue, PixelLocation, SliceFile};
 use crate::formats::{self, FormatRefusal, VolumeHeader};
 
 /// The state of a file: an equal stamp means equal contents.
@@ -67,6 +67,7 @@ pub(super) struct SliceFacts {
     instance_number: Option<i64>,
     position_mm: HeaderValue<[f64; 3]>,
     acquired: Box<str>,
+    exposure: Exposure,
     pixels: HeaderValue<PixelLocation>,
 }
 
@@ -111,6 +112,7 @@ impl FolderFacts {
                 instance_uid: facts.instance_uid.to_string(),
                 instance_number: facts.instance_number,
                 position_mm: facts.position_mm.clone(),
+                exposure: facts.exposure,
                 pixels: facts.pixels.clone(),
                 ..slice
             })
@@ -178,6 +180,7 @@ impl Collector {
             instance_number: slice.instance_number.take(),
             position_mm: std::mem::replace(&mut slice.position_mm, Ok([0.0; 3])),
             acquired: std::mem::take(&mut slice.marks.acquired).into(),
+            exposure: std::mem::take(&mut slice.exposure),
             pixels: std::mem::replace(&mut slice.pixels, Err(String::new())),
         };
         slice.path = Default::default();

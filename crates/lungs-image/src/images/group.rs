@@ -88,6 +88,9 @@ fn series_image(
         entries.iter().map(|(folder_index, entry)| file(&shared[*folder_index], entry)).collect();
     let stack = dicom::stack_by(&series, rules);
     let origin = stack.as_ref().map_or_else(|_| series.origin(), |stack| stack.origin.clone());
+    let all = || (0..series.slices.len()).collect();
+    let in_volume = stack.as_ref().map_or_else(|_| all(), |stack| stack.slices.clone());
+    let acquisition = series.acquisition(&in_volume, &origin);
     // Slices are ordered by path: the smallest index belongs to the first file.
     let stacked = stack.as_ref().ok().and_then(|stack| stack.slices.iter().min());
     let folder = folder_indices.get(stacked.copied().unwrap_or(0)).copied().unwrap_or_default();
@@ -130,6 +133,7 @@ fn series_image(
         study_date: origin.study_date,
         kernel: origin.kernel,
         manufacturer: origin.manufacturer,
+        acquisition,
         path: folders.get(folder).map(|(folder, _)| (*folder).to_owned()).unwrap_or_default(),
         slices: grid.as_ref().map_or(series.slices.len(), |grid| grid.slices),
         grid,
@@ -284,6 +288,7 @@ impl VolumeFile<'_> {
             study_date: source.study_date,
             kernel: source.kernel,
             manufacturer: source.manufacturer,
+            acquisition: source.acquisition,
             path: self.path,
             slices: grid.as_ref().map_or(0, |grid| grid.slices),
             grid,

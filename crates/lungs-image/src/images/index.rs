@@ -12,7 +12,7 @@ use super::facts::FolderFacts;
 use lungs_base::files::{WriteError, write_bytes};
 
 /// Increases whenever the meaning of the stored values changes.
-const LAYOUT_VERSION: u32 = 5;
+const LAYOUT_VERSION: u32 = 6;
 
 /// Known folders by their absolute path.
 pub(super) type Known = BTreeMap<String, FolderFacts>;

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codes::{Exclusion, ExclusionCode, Flag};
-use crate::dicom::{Problem, SeriesRefusal};
+use crate::dicom::{Acquisition, Problem, SeriesRefusal};
 use crate::formats::{Format, FormatRefusal, VolumeHeader};
 use crate::volume::Geometry;
 
@@ -80,6 +80,8 @@ pub struct Image {
     pub kernel: String,
     /// Manufacturer; empty when absent.
     pub manufacturer: String,
+    /// How the volume was acquired, and of whom.
+    pub acquisition: Acquisition,
     /// Folder of the series' first file, or the volume file.
     pub path: PathBuf,
     /// Slices of the volume; without a volume, the files of the series.

@@ -186,12 +186,24 @@ fn facts_of_an_image_come_from_the_slices_of_its_volume() {
     let mut scout = axial("1.2.1", 1);
     scout[0].image_type = "ORIGINAL\\PRIMARY\\LOCALIZER".into();
     (scout[0].kernel, scout[0].patient_id) = ("T20s", String::new());
+    scout[0].acquired = vec![("KVP", "80".into()), ("XRayTubeCurrent", "500".into())];
     write_series(&folder.path().join("a"), &scout);
     let mut slices = axial("1.2.1", 4);
-    slices.iter_mut().for_each(|slice| slice.kernel = "B30f");
+    for (current, slice) in [40, 60, 80, 100].into_iter().zip(&mut slices) {
+        slice.kernel = "B30f";
+        let current = current.to_string();
+        slice.acquired = vec![("KVP", "120".into()), ("XRayTubeCurrent", current)];
+    }
     write_series(&folder.path().join("b"), &slices);
     let image = scan(folder.path()).unwrap().images.remove(0);
     assert_eq!((image.kernel.as_str(), image.patient_id.as_str()), ("B30f", "P1"));
+    let acquisition = &image.acquisition;
+    assert_eq!((acquisition.kilovolts, acquisition.tube_current_ma), (Some(120.0), Some(70.0)));
+    // The same from an index.
+    let cache = tempfile::tempdir().unwrap();
+    indexed(folder.path(), cache.path());
+    let again = indexed(folder.path(), cache.path());
+    assert_eq!((again.opened, &again.images[0]), (0, &image));
     assert_eq!((image.slices, image.path), (4, folder.path().join("b")));
     assert_eq!(image.flags, ["localizers-left-out"]);
 }

@@ -1,7 +1,7 @@
 //! Curves over epochs.
 
 use super::Drawing;
-use super::frame::{Frame, Swatch, draw_legend_row, draw_title, ticks, whole_ticks};
+use super::frame::{Frame, Swatch, draw_heading, draw_legend_row, ticks, whole_ticks};
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
 use super::style::{BAND, BLUE, CURVE, Colour, Dash, REFERENCE, SMALL, SOFT_INK, VERMILION, WHITE};
@@ -50,7 +50,7 @@ pub(crate) fn loss_curves(
     let frame = frame_over(epochs.iter().map(|e| e.epoch), range);
     let (x_ticks, y_ticks) =
         (epoch_ticks(epochs.iter().map(|e| e.epoch)), ticks(range.0, range.1, 6));
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "Loss", title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
     mark_selected(&mut scene, &frame, selected);
     draw_curve(&mut scene, &frame, &train, VERMILION, TRAIN_DASH);
@@ -91,7 +91,7 @@ pub(crate) fn auc_accuracy_curves(
     let frame = frame_over(epochs.iter().map(|e| e.epoch), range);
     let (x_ticks, y_ticks) =
         (epoch_ticks(epochs.iter().map(|e| e.epoch)), ticks(range.0, range.1, 6));
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "AUC and accuracy", title);
     frame.draw_grid(&mut scene, &x_ticks, &y_ticks);
     if range.0 < 0.5 {
         let y = frame.y(0.5);

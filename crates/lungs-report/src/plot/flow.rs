@@ -2,9 +2,9 @@
 //! right, as STARD 2015 (Bossuyt et al.) requires.
 
 use super::Drawing;
-use super::frame::draw_title;
+use super::frame::draw_heading;
 use super::render::draw;
-use super::scene::{Anchor, Point, Scene, Text, fit};
+use super::scene::{Point, Scene, Text, wrap};
 use super::style::{AXIS, LABEL, SOFT_INK, WHITE};
 
 /// Content of a flow diagram.
@@ -34,30 +34,68 @@ const EXCLUSIONS: (f64, f64) = (296.0, WIDTH - LEFT);
 const LINE: f64 = 18.0;
 const MARGIN: f64 = 10.0;
 const GAP: f64 = 26.0;
+/// Indentation of a line that continues the one above.
+const INDENT: f64 = 12.0;
 
 /// Draws the diagram; its height depends on the number of lines.
 pub fn flow_diagram(title: &str, flow: &Flow) -> Drawing {
     draw(&scene(title, flow))
 }
 
+/// A line of a box: its text, and whether it continues the line above.
+type Line = (String, bool);
+
+/// A flow whose lines fit into their boxes.
+#[derive(Default)]
+struct WrappedFlow {
+    /// Lines of each step and of the exclusions after it.
+    steps: Vec<(Vec<Line>, Vec<Line>)>,
+    branches: Vec<Vec<Line>>,
+}
+
+fn wrapped(flow: &Flow) -> WrappedFlow {
+    let lines = |lines: &[String], (left, right): (f64, f64)| -> Vec<Line> {
+        // A twentieth more room than Inter needs, for systems with a fallback font.
+        let width = (right - left - 2.0 * MARGIN - INDENT) / 1.05;
+        let wrap = |(index, line): (usize, &String)| {
+            let parts = wrap(line, width, LABEL, index == 0);
+            parts.into_iter().enumerate().map(|(part, text)| (text, part > 0)).collect::<Vec<_>>()
+        };
+        lines.iter().enumerate().flat_map(wrap).collect()
+    };
+    let step = |step: &FlowStep| (lines(&step.lines, STEPS), lines(&step.excluded, EXCLUSIONS));
+    let count = flow.branches.len();
+    let branch = |(index, branch): (usize, &Vec<String>)| lines(branch, branch_sides(index, count));
+    WrappedFlow {
+        steps: flow.steps.iter().map(step).collect(),
+        branches: flow.branches.iter().enumerate().map(branch).collect(),
+    }
+}
+
+/// Left and right edge of a branch.
+fn branch_sides(index: usize, count: usize) -> (f64, f64) {
+    const APART: f64 = 14.0;
+    let width = ((WIDTH - 2.0 * LEFT) - APART * (count - 1) as f64) / count as f64;
+    let left = LEFT + index as f64 * (width + APART);
+    (left, left + width)
+}
+
 fn scene(title: &str, flow: &Flow) -> Scene {
+    let flow = &wrapped(flow);
     let mut scene = Scene::new(WIDTH, 0.0, &format!("{title}: flow of exams"));
-    draw_title(&mut scene, LEFT, title);
+    draw_heading(&mut scene, LEFT, "Flow of exams", title);
     let mut y = 48.0;
     let middle = f64::midpoint(STEPS.0, STEPS.1);
     for (index, step) in flow.steps.iter().enumerate() {
-        let bottom = y + height(&step.lines);
-        draw_box(&mut scene, STEPS, y, &step.lines);
+        let (lines, excluded) = step;
+        let bottom = y + height(lines);
+        draw_box(&mut scene, STEPS, y, lines);
         let is_last = index + 1 == flow.steps.len();
-        let next = if step.excluded.is_empty() {
-            bottom + GAP
-        } else {
-            bottom + GAP + height(&step.excluded)
-        };
-        if !step.excluded.is_empty() {
+        let next = if excluded.is_empty() { bottom + GAP } else { bottom + GAP + height(excluded) };
+        if !excluded.is_empty() {
             let top = bottom + GAP / 2.0;
-            let centre = top + height(&step.excluded) / 2.0;
-            draw_box(&mut scene, EXCLUSIONS, top, &step.excluded);
+            let centre = top + height(excluded) / 2.0;
+            draw_box(&mut scene, EXCLUSIONS, top, excluded);
             draw_arrow(&mut scene, (middle, centre), (EXCLUSIONS.0, centre));
         }
         if is_last {
@@ -71,12 +109,7 @@ fn scene(title: &str, flow: &Flow) -> Scene {
     if count > 0 {
         let fork = y + GAP * 0.6;
         let top = y + GAP * 1.4;
-        let gap = 14.0;
-        let width = ((WIDTH - 2.0 * LEFT) - gap * (count - 1) as f64) / count as f64;
-        let span = |index: usize| {
-            let left = LEFT + index as f64 * (width + gap);
-            (left, left + width)
-        };
+        let span = |index: usize| branch_sides(index, count);
         let centre = |index: usize| f64::midpoint(span(index).0, span(index).1);
         scene.line(vec![(middle, y), (middle, fork)], 1.25, AXIS);
         let ends = [middle, centre(0), centre(count - 1)];
@@ -93,11 +126,11 @@ fn scene(title: &str, flow: &Flow) -> Scene {
     scene
 }
 
-fn height(lines: &[String]) -> f64 {
+fn height(lines: &[Line]) -> f64 {
     lines.len() as f64 * LINE + 2.0 * MARGIN - 4.0
 }
 
-fn draw_box(scene: &mut Scene, sides: (f64, f64), top: f64, lines: &[String]) {
+fn draw_box(scene: &mut Scene, sides: (f64, f64), top: f64, lines: &[Line]) {
     draw_box_of_height(scene, sides, (top, top + height(lines)), lines);
 }
 
@@ -105,17 +138,17 @@ fn draw_box_of_height(
     scene: &mut Scene,
     (left, right): (f64, f64),
     (top, bottom): (f64, f64),
-    lines: &[String],
+    lines: &[Line],
 ) {
     let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
     scene.polygon(corners.clone(), WHITE, 1.0);
     scene.line([corners.clone(), vec![corners[0]]].concat(), 1.25, AXIS);
-    for (index, line) in lines.iter().enumerate() {
+    let head = lines.iter().skip(1).take_while(|(_, continues)| *continues).count() + 1;
+    for (index, (line, continues)) in lines.iter().enumerate() {
         let y = top + MARGIN + LINE * index as f64 + LABEL * 0.8;
-        let bold = index == 0;
-        let content = fit(line, (right - left - 2.0 * MARGIN) / 1.05, LABEL, bold);
-        let text = Text::new(content, (left + MARGIN, y), LABEL).anchor(Anchor::Start);
-        scene.text(if bold { text.bold() } else { text.colour(SOFT_INK) });
+        let x = left + MARGIN + if *continues { INDENT } else { 0.0 };
+        let text = Text::new(line.as_str(), (x, y), LABEL);
+        scene.text(if index < head { text.bold() } else { text.colour(SOFT_INK) });
     }
 }
 
@@ -170,7 +203,7 @@ mod tests {
             })
             .collect();
         let expected =
-            1 + flow.steps.iter().map(|s| s.lines.len() + s.excluded.len()).sum::<usize>();
+            2 + flow.steps.iter().map(|s| s.lines.len() + s.excluded.len()).sum::<usize>();
         assert_eq!(texts.len(), expected + 4);
         let boxes: Vec<[f64; 4]> = scene
             .shapes
@@ -189,6 +222,27 @@ mod tests {
                 let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
                 assert!(apart, "{a:?} {b:?}");
             }
+        }
+    }
+
+    #[test]
+    fn long_lines_are_wrapped_inside_their_box() {
+        let long =
+            "23 an image lies on another slice position than its neighbours by more than a tenth";
+        let excluded = lines(&["23 excluded before preparation", long]);
+        let step = FlowStep { lines: lines(&["100 series found"]), excluded };
+        let scene = scene("demo", &Flow { steps: vec![step], branches: Vec::new() });
+        let texts = scene.shapes.iter().filter_map(|shape| match shape {
+            Shape::Text(text) => Some(text),
+            _ => None,
+        });
+        let words: Vec<&str> =
+            texts.clone().skip(4).flat_map(|text| text.content.split(' ')).collect();
+        assert_eq!(words.join(" "), long);
+        for text in texts.skip(3) {
+            let end =
+                text.at.0 + super::super::scene::text_width(&text.content, text.size, text.bold);
+            assert!(text.at.0 > EXCLUSIONS.0 && end < EXCLUSIONS.1 - MARGIN, "{text:?}");
         }
     }
 

@@ -1,10 +1,11 @@
 //! Forest plots: an estimate with its interval for each of several groups, one row per group.
 
 use super::Drawing;
-use super::frame::{Frame, draw_title, ticks};
+use super::frame::{Frame, draw_heading, ticks};
 use super::render::draw;
 use super::scene::{Anchor, Scene, Text, fit};
 use super::style::{BLUE, CURVE, LABEL, REFERENCE, SMALL, SOFT_INK};
+use crate::digits;
 use lungs_stats::Estimate;
 
 /// A row of a forest plot: a group or a heading.
@@ -36,7 +37,7 @@ fn scene(title: &str, label: &str, overall: Option<f64>, rows: &[ForestRow]) -> 
     let frame =
         Frame { left: 250.0, right: 420.0, top: 58.0, bottom, x: (low, high), y: (0.0, 1.0) };
     let mut scene = Scene::new(560.0, bottom + 56.0, &format!("{title}: {label} by group"));
-    draw_title(&mut scene, 20.0, title);
+    draw_heading(&mut scene, 20.0, "Subgroups", title);
     let marks = ticks(low, high, 4);
     frame.draw_grid(&mut scene, &marks, &[]);
     if let Some(overall) = overall {
@@ -67,11 +68,11 @@ fn draw_row(scene: &mut Scene, frame: &Frame, y: f64, row: &ForestRow) {
             let ends = [interval.low, interval.high].map(|end| frame.x(end));
             scene.line(vec![(ends[0], y), (ends[1], y)], CURVE, BLUE);
             scene.disc((frame.x(value), y), 4.0, BLUE);
-            format!("{value:.3} ({:.3}–{:.3})", interval.low, interval.high)
+            digits::with_interval(value, interval)
         }
         (Some(value), None) => {
             scene.disc((frame.x(value), y), 4.0, BLUE);
-            format!("{value:.3}")
+            digits::value(value)
         }
         (None, _) => "undefined".to_owned(),
     };

@@ -57,7 +57,12 @@ impl Frame {
     /// A square with both axes from 0 to 1 at equal scales, below a title in a picture 560 pixels wide. A
     /// margin keeps curves along the edges, such as a perfect ROC curve, off the axes.
     pub(crate) fn of_shares() -> Self {
-        let range = (-0.02, 1.02);
+        Self::of_shares_up_to(1.0)
+    }
+
+    /// [`of_shares`](Self::of_shares) with both axes from 0 to `end`.
+    pub(crate) fn of_shares_up_to(end: f64) -> Self {
+        let range = (-0.02 * end, 1.02 * end);
         Self { left: 74.0, right: 534.0, top: 52.0, bottom: 512.0, x: range, y: range }
     }
 
@@ -141,6 +146,15 @@ impl Frame {
 pub(super) fn draw_title(scene: &mut Scene, left: f64, title: &str) {
     let width = scene.width - left - 20.0;
     scene.text(Text::new(fit(title, width, TITLE, true), (left, 28.0), TITLE).bold());
+}
+
+/// Draws what the plot is, in bold, and what it is of, shortened to the picture's width.
+pub(super) fn draw_heading(scene: &mut Scene, left: f64, kind: &str, subject: &str) {
+    scene.text(Text::new(kind, (left, 28.0), TITLE).bold());
+    // Room for a bold fallback font, which is wider than Inter.
+    let start = left + text_width(kind, TITLE, true) * 1.2 + 8.0;
+    let subject = fit(subject, scene.width - start - 16.0, LABEL, false);
+    scene.text(Text::new(subject, (start, 28.0), LABEL).colour(SOFT_INK));
 }
 
 /// The symbol of a legend entry.

@@ -1,7 +1,8 @@
 //! Calibration and losses of several runs in one plot.
 
 use super::Drawing;
-use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks, whole_ticks};
+use super::frame::{Frame, Swatch, draw_heading, draw_swatch, ticks, whole_ticks};
+use super::reliability::end_of_axes;
 use super::render::draw;
 use super::scene::{Point, Scene, Text, fit};
 use super::style::{CURVE, DASHES, LABEL, PALETTE, REFERENCE};
@@ -12,12 +13,13 @@ const ROW: f64 = 22.0;
 
 /// Observed share of cancers against predicted probability, by bins, for several runs.
 pub(crate) fn overlaid_calibration(title: &str, runs: &[(String, Vec<ReliabilityBin>)]) -> Drawing {
-    let frame = Frame::of_shares();
-    let marks = ticks(0.0, 1.0, 5);
+    let end = end_of_axes(runs.iter().flat_map(|(_, bins)| bins));
+    let frame = Frame::of_shares_up_to(end);
+    let marks = ticks(0.0, end, 5);
     let mut scene = scene(&frame, &format!("{title}: calibration"), runs.len());
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "Calibration", title);
     frame.draw_grid(&mut scene, &marks, &marks);
-    let diagonal = [frame.at(0.0, 0.0), frame.at(1.0, 1.0)];
+    let diagonal = [frame.at(0.0, 0.0), frame.at(end, end)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
     for (index, (_, bins)) in runs.iter().enumerate().rev() {
         let values = |bin: &ReliabilityBin| Some((bin.mean_probability?, bin.observed.value?));
@@ -53,7 +55,7 @@ pub(crate) fn overlaid_losses(
     let frame = Frame { left: 74.0, right: 534.0, top: 52.0, bottom: 372.0, x, y };
     let (x_marks, y_marks) = (whole_ticks(first, last), ticks(y.0, y.1, 6));
     let mut scene = scene(&frame, &format!("{title}: loss by epoch"), runs.len());
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "Loss", title);
     frame.draw_grid(&mut scene, &x_marks, &y_marks);
     for (index, (_, row)) in runs.iter().enumerate().rev() {
         let finite = row.iter().filter(|(_, loss)| loss.is_finite());

@@ -1,10 +1,11 @@
 //! Precision–recall curves.
 
 use super::Drawing;
-use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks};
+use super::frame::{Frame, Swatch, draw_heading, draw_swatch, ticks};
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
 use super::style::{BAND, CURVE, DASHES, LABEL, PALETTE, REFERENCE, SMALL, SOFT_INK};
+use crate::digits;
 use lungs_stats::{Estimate, PrecisionBandPoint, PrecisionRecallPoint};
 
 /// One curve with its legend entry.
@@ -34,7 +35,7 @@ pub(crate) fn precision_recall_curves(title: &str, curves: &[NamedPrecisionRecal
     let height = legend_top + ROW * curves.len() as f64 + 8.0;
     let mut scene = Scene::new(560.0, height, &format!("{title}: precision and recall"));
     let marks = ticks(0.0, 1.0, 5);
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "Precision and recall", title);
     frame.draw_grid(&mut scene, &marks, &marks);
     for (index, curve) in curves.iter().enumerate().rev() {
         let edge = |end: fn(&PrecisionBandPoint) -> f64| -> Vec<Point> {
@@ -102,15 +103,13 @@ fn draw_legend(scene: &mut Scene, top: f64, curves: &[NamedPrecisionRecall]) {
         draw_swatch(scene, swatch, y - LABEL * 0.36, line);
         let Estimate { value, interval, .. } = &curve.average_precision;
         let value = match (value, interval) {
-            (Some(value), Some(interval)) => {
-                format!("{value:.3} ({:.3}–{:.3})", interval.low, interval.high)
-            }
-            (Some(value), None) => format!("{value:.3} (no interval)"),
+            (Some(value), Some(interval)) => digits::with_interval(*value, *interval),
+            (Some(value), None) => format!("{} (no interval)", digits::value(*value)),
             (None, _) => "undefined".to_owned(),
         };
         scene.text(Text::new(&*curve.name, (name, y), LABEL));
         scene.text(Text::new(value, (average, y), LABEL).anchor(Anchor::End));
-        let share = format!("{:.3}", curve.prevalence);
+        let share = digits::value(curve.prevalence);
         scene.text(Text::new(share, (prevalence, y), LABEL).anchor(Anchor::End));
     }
 }

@@ -1,10 +1,11 @@
 //! ROC curves of one or several runs.
 
 use super::Drawing;
-use super::frame::{Frame, Swatch, draw_swatch, draw_title, ticks};
+use super::frame::{Frame, Swatch, draw_heading, draw_swatch, ticks};
 use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text, fit};
 use super::style::{BAND, CURVE, DASHES, LABEL, PALETTE, REFERENCE, SOFT_INK};
+use crate::digits;
 use lungs_stats::{BandPoint, Interval, RocPoint};
 
 /// One curve with its legend entry.
@@ -36,7 +37,7 @@ pub(crate) fn roc_curves(title: &str, curves: &[NamedRoc]) -> Drawing {
     let height = legend_top + ROW * curves.len() as f64 + 8.0;
     let mut scene = Scene::new(560.0, height, &format!("{title}: ROC curve"));
     let marks = ticks(0.0, 1.0, 5);
-    draw_title(&mut scene, frame.left, title);
+    draw_heading(&mut scene, frame.left, "ROC curve", title);
     frame.draw_grid(&mut scene, &marks, &marks);
     let diagonal = [frame.at(0.0, 0.0), frame.at(1.0, 1.0)];
     scene.dashed(&diagonal, 1.25, REFERENCE, Some((4.0, 3.0)));
@@ -100,10 +101,8 @@ fn draw_legend(scene: &mut Scene, top: f64, curves: &[NamedRoc]) {
         let colour = PALETTE[index % PALETTE.len()];
         draw_swatch(scene, swatch, y - LABEL * 0.36, Swatch::Line(colour, dash_of(index)));
         let value = match (curve.auc, curve.interval) {
-            (Some(auc), Some(interval)) => {
-                format!("{auc:.3} ({:.3}–{:.3})", interval.low, interval.high)
-            }
-            (Some(auc), None) => format!("{auc:.3} (no interval)"),
+            (Some(auc), Some(interval)) => digits::with_interval(auc, interval),
+            (Some(auc), None) => format!("{} (no interval)", digits::value(auc)),
             (None, _) => "undefined".to_owned(),
         };
         let room = auc - name - super::scene::text_width(&value, LABEL, false) * 1.1 - 12.0;

@@ -185,6 +185,22 @@ pub(super) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
     units * size / units_per_em(font)
 }
 
+/// `content` in lines of at most `width`, broken at spaces; a longer word is shortened.
+pub(super) fn wrap(content: &str, width: f64, size: f64, bold: bool) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in content.split(' ') {
+        let joined = lines.last().map(|line| format!("{line} {word}"));
+        match joined.filter(|joined| text_width(joined, size, bold) <= width) {
+            Some(joined) => {
+                lines.pop();
+                lines.push(joined);
+            }
+            None => lines.push(fit(word, width, size, bold)),
+        }
+    }
+    lines
+}
+
 /// `content`, shortened in the middle with "…" to fit `width`: run names differ most often at their ends.
 pub(super) fn fit(content: &str, width: f64, size: f64, bold: bool) -> String {
     if text_width(content, size, bold) <= width {

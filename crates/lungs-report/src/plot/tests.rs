@@ -20,6 +20,14 @@ fn scores(count: usize, separation: f64) -> (Vec<f64>, Vec<bool>) {
     (logits, labels)
 }
 
+fn rare_scores(count: usize) -> (Vec<f64>, Vec<bool>) {
+    let (logits, _) = scores(count, 0.0);
+    let labels: Vec<bool> = (0..count).map(|i| i % 77 == 0).collect();
+    let shift = |label: bool| if label { -2.0 } else { -3.9 };
+    let logits = logits.iter().zip(&labels).map(|(z, &label)| z + shift(label)).collect();
+    (logits, labels)
+}
+
 fn named_roc(name: &str, logits: &[f64], labels: &[bool]) -> NamedRoc {
     let area = auc_with_interval(logits, labels, None, 0.95);
     NamedRoc {
@@ -132,6 +140,10 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
     let (band, precision, plain) = curves("validation", &strong, &labels);
     let (band_test, precision_test, _) = curves("test", &middling, &labels);
     let (_, no_precision, _) = curves("validation", &strong, &one_class);
+    // One exam in 77 is positive.
+    let (rare, rare_labels) = rare_scores(2000);
+    let rare_probabilities: Vec<f64> = rare.iter().map(probability).collect();
+    let (_, _, rare_curves) = curves("test", &rare, &rare_labels);
     let group = |name: &str, auc: Option<f64>| ForestRow {
         name: name.to_owned(),
         counts: auc.map_or(String::new(), |_| "80 / 320".to_owned()),
@@ -184,6 +196,13 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
             "precision undefined: no positive exams",
         ),
         ("decision", decision_curve("baseline, epoch 14", &plain.decision), "treat all"),
+        ("rare-decision", decision_curve("rare", &rare_curves.decision), "treat all"),
+        (
+            "rare-calibration",
+            calibration("rare", &calibration_of(&rare, &rare_labels), &rare_probabilities),
+            "Brier score 0.01",
+        ),
+        ("rare-histogram", score_histogram("rare", &rare_probabilities, &rare_labels), "0.001"),
         (
             "decision-undefined",
             decision_curve("one class", &[]),
@@ -232,7 +251,7 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
                 &calibration_of(&strong[..4], &labels[..4]),
                 &probabilities[..4],
             ),
-            "slope",
+            "Brier score",
         ),
         (
             "calibration-none",

@@ -1,16 +1,28 @@
 //! The section on decision thresholds: confusion matrix and operating points.
 
-use super::{EvaluatedSplit, RunPage, cell, share, table};
+use super::{EvaluatedSplit, RunPage, cell, share, table, unbroken};
+use crate::digits;
 use crate::page::number;
-use lungs_stats::{ChosenOn, OperatingPoint, Rule};
+use lungs_stats::{ChosenOn, DecisionPoint, Estimate, OperatingPoint, Rule};
 use maud::{Markup, html};
 
 /// A threshold in words: `p ≥ 0.5`.
 pub(super) fn at(point: &OperatingPoint) -> String {
     match (point.rule, point.threshold_probability) {
         (Rule::Probability(probability), _) => format!("p ≥ {}", number(probability, 4)),
-        (_, Some(probability)) => format!("p ≥ {probability:.3}"),
+        (_, Some(probability)) => format!("p ≥ {}", digits::value(probability)),
         (_, None) => "no threshold".to_owned(),
+    }
+}
+
+/// Where the threshold of the tiles is from, as a sentence; none for a stated probability.
+pub(super) fn origin(point: &OperatingPoint) -> &'static str {
+    match point.chosen_on {
+        ChosenOn::None => "",
+        ChosenOn::TheseExams => {
+            " The threshold was chosen on these exams, so sensitivity and specificity are biased upwards."
+        }
+        ChosenOn::Validation => " The threshold was chosen on the validation exams.",
     }
 }
 
@@ -36,33 +48,86 @@ pub(super) fn decisions(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     html! {
         section #decisions {
             h2 { "Decision thresholds" }
-            @if let Some(point) = points.first() { (confusion(point, reported)) }
+            @if let Some(point) = reported.metrics.leading_point() { (confusion(point, reported)) }
             h3 { "Operating points" }
             (table(
-                &["threshold", "sensitivity", "specificity", "PPV", "NPV"],
+                &["threshold", "sensitivity", "specificity", "PPV", "NPV", "LR+", "LR−"],
                 points.iter().map(|point| vec![
                     rule(point),
                     share(&point.sensitivity),
                     share(&point.specificity),
                     share(&point.positive_predictive_value),
                     share(&point.negative_predictive_value),
+                    ratio(&point.likelihood_ratios.positive),
+                    ratio(&point.likelihood_ratios.negative),
                 ]),
             ))
             p.soft {
-                "Predictive values (PPV, NPV) apply at the prevalence of these exams, "
+                "LR: likelihood ratio. Predictive values (PPV, NPV) apply at the prevalence of these exams, "
                 (prevalence(reported)) "."
                 @if is_biased {
                     " Values at a threshold that was chosen on these exams are biased upwards."
                 }
             }
             @if has_prevalence { (at_prevalence(page, points)) }
+            (net_benefit(reported))
+        }
+    }
+}
+
+/// A likelihood ratio in a narrow cell.
+fn ratio(ratio: &Estimate) -> String {
+    digits::estimate(ratio).map_or("undefined".to_owned(), |text| unbroken(&text))
+}
+
+/// Net benefit at thresholds around the prevalence, from the points of the decision curve.
+fn net_benefit(reported: &EvaluatedSplit) -> Markup {
+    let prevalence = reported.metrics.positives as f64 / reported.metrics.exams.max(1) as f64;
+    let nearest = |threshold: f64| {
+        let distance = |point: &&DecisionPoint| (point.threshold - threshold).abs();
+        reported.decision.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    };
+    let thresholds = [0.5, 1.0, 2.0, 5.0].map(|times| times * prevalence);
+    let below_one = thresholds.into_iter().filter(|threshold| *threshold < 1.0);
+    let mut shown: Vec<&DecisionPoint> = below_one.filter_map(nearest).collect();
+    shown.dedup_by(|a, b| a.threshold == b.threshold);
+    let text = |value: Option<f64>, ends: [Option<f64>; 2]| match (value, ends) {
+        (Some(value), [Some(low), Some(high)]) => unbroken(&digits::with_ends(value, low, high)),
+        (Some(value), _) => digits::value(value),
+        (None, _) => "–".to_owned(),
+    };
+    let rows = shown.into_iter().map(|point| {
+        vec![
+            digits::value(point.threshold),
+            text(Some(point.net_benefit), [point.low, point.high]),
+            text(point.standardised, [point.standardised_low, point.standardised_high]),
+            text(
+                point.interventions_avoided,
+                [point.interventions_avoided_low, point.interventions_avoided_high],
+            ),
+            digits::value(point.treat_all),
+        ]
+    });
+    let heads = [
+        "threshold probability",
+        "net benefit",
+        "standardised",
+        "interventions avoided per 100 exams",
+        "net benefit of treating all",
+    ];
+    html! {
+        @if !reported.decision.is_empty() {
+            h3 { "Net benefit" }
+            (table(&heads, rows))
+            p.soft {
+                "At half, one, two and five times the prevalence. Standardised: divided by the prevalence, its                  largest value. Interventions are avoided compared with treating all, without missing a cancer                  more; a negative number is a loss."
+            }
         }
     }
 }
 
 fn prevalence(split: &EvaluatedSplit) -> String {
-    let share = split.metrics.positives as f64 / split.metrics.exams.max(1) as f64;
-    format!("{} %", number(100.0 * share, 1))
+    digits::percent(split.metrics.positives as f64 / split.metrics.exams.max(1) as f64)
 }
 
 fn at_prevalence(page: &RunPage, points: &[OperatingPoint]) -> Markup {
@@ -76,7 +141,7 @@ fn at_prevalence(page: &RunPage, points: &[OperatingPoint]) -> Markup {
         ])
     });
     html! {
-        h3 { "At a prevalence of " (number(100.0 * share, 3)) " %" }
+        h3 { "At a prevalence of " (digits::percent(share)) }
         (table(&["threshold", "PPV", "NPV"], rows))
     }
 }

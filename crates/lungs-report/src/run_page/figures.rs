@@ -1,6 +1,7 @@
 //! The table of all metrics of every evaluated split.
 
 use super::{EvaluatedSplit, RunPage, cell, share, table};
+use crate::digits;
 use crate::evaluated::{CrossValidation, MEAN_AND_POOLED};
 use lungs_stats::{CalibrationMetrics, Estimate, WeightedMetrics};
 use maud::{Markup, html};
@@ -41,7 +42,7 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
     vec![
         row("exams", &|split| split.metrics.exams.to_string()),
         row("with cancer", &|split| {
-            format!("{} ({:.1} %)", split.metrics.positives, 100.0 * prevalence(split))
+            format!("{} ({})", split.metrics.positives, digits::percent(prevalence(split)))
         }),
         row("AUC", &|split| {
             let auc = &split.metrics.auc;
@@ -51,15 +52,16 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
             let auc = &split.metrics.auc;
             match auc.bootstrap_interval {
                 Some(it) => {
-                    format!(
-                        "{:.3}–{:.3} ({} replicates)",
-                        it.low, it.high, auc.bootstrap_replicates
-                    )
+                    let (_, range) = digits::value_and_interval(auc.value.unwrap_or(0.5), it);
+                    format!("{range} ({} replicates)", auc.bootstrap_replicates)
                 }
                 None => auc.bootstrap_reason.clone().unwrap_or_else(|| "–".to_owned()),
             }
         }),
-        estimate("partial AUC, specificity ≥ 0.9", |split| {
+        estimate("partial AUC, specificity ≥ 0.9 (of 0.1 at most)", |split| {
+            &split.metrics.partial_auc.area
+        }),
+        estimate("standardised partial AUC (McClish)", |split| {
             &split.metrics.partial_auc.standardised
         }),
         estimate("average precision", |split| &split.metrics.average_precision),
@@ -78,6 +80,19 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
         estimate("calibration slope", |split| &split.metrics.calibration.slope),
         estimate("calibration intercept", |split| &split.metrics.calibration.intercept),
         estimate("calibration-in-the-large", |split| &split.metrics.calibration.in_the_large),
+        estimate("observed / expected cancers", |split| {
+            &split.metrics.calibration.observed_expected
+        }),
+        estimate("integrated calibration index (ICI)", |split| {
+            &split.metrics.calibration.smooth.integrated_calibration_index
+        }),
+        estimate("median calibration error (E50)", |split| &split.metrics.calibration.smooth.e50),
+        estimate("90th percentile of the calibration error (E90)", |split| {
+            &split.metrics.calibration.smooth.e90
+        }),
+        estimate("largest calibration error (Emax)", |split| {
+            &split.metrics.calibration.smooth.emax
+        }),
     ]
 }
 
@@ -91,6 +106,12 @@ fn before_and_after(before: &CalibrationMetrics, after: &CalibrationMetrics) -> 
         ),
         ("calibration slope", &before.slope, &after.slope),
         ("calibration intercept", &before.intercept, &after.intercept),
+        ("observed / expected cancers", &before.observed_expected, &after.observed_expected),
+        (
+            "integrated calibration index (ICI)",
+            &before.integrated_calibration_index,
+            &after.integrated_calibration_index,
+        ),
     ];
     let rows = rows.map(|(name, before, after)| vec![name.to_owned(), cell(before), cell(after)]);
     table(&["", "before", "after"], rows)
@@ -102,7 +123,7 @@ fn weighted_metrics(weighted: &WeightedMetrics) -> Markup {
         ("average precision", cell(&weighted.average_precision)),
         ("Brier score", cell(&weighted.brier)),
         ("cross-entropy", cell(&weighted.cross_entropy)),
-        ("prevalence", weighted.prevalence.map_or("–".to_owned(), |p| format!("{p:.4}"))),
+        ("prevalence", weighted.prevalence.map_or("–".to_owned(), digits::percent)),
         ("effective number of exams", format!("{:.1}", weighted.effective_exams)),
         ("effective number of cancers", format!("{:.1}", weighted.effective_positives)),
     ];
@@ -114,7 +135,7 @@ fn weighted_metrics(weighted: &WeightedMetrics) -> Markup {
 
 /// The table of folds of a cross-validation.
 pub(super) fn folds(results: &CrossValidation) -> Markup {
-    let auc = |auc: Option<f64>| auc.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
+    let auc = |auc: Option<f64>| auc.map_or("–".to_owned(), digits::value);
     let rows = results.folds.iter().map(|fold| {
         vec![
             format!("fold {}", fold.fold),

@@ -23,7 +23,7 @@ pub(crate) fn forest_rows(subgroups: &[Subgroups]) -> Vec<ForestRow> {
 
 pub(super) fn groups(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let subgroups = &reported.metrics.subgroups;
-    let threshold = reported.metrics.operating_points.first().map(super::decisions::at);
+    let threshold = reported.metrics.leading_point().map(super::decisions::at);
     html! {
         @if !subgroups.is_empty() {
             section #groups {
@@ -40,8 +40,18 @@ pub(super) fn groups(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
 }
 
 fn column_table(subgroups: &Subgroups) -> Markup {
-    let heads =
-        ["", "exams", "with cancer", "AUC", "sensitivity", "specificity", "Brier", "warning"];
+    let heads = [
+        "",
+        "exams",
+        "with cancer",
+        "AUC",
+        "sensitivity",
+        "specificity",
+        "Brier",
+        "observed / expected",
+        "calibration slope",
+        "warning",
+    ];
     let rows = subgroups.groups.iter().map(|group| {
         vec![
             group.group.clone(),
@@ -51,6 +61,8 @@ fn column_table(subgroups: &Subgroups) -> Markup {
             share(&group.sensitivity),
             share(&group.specificity),
             cell(&group.brier),
+            cell(&group.observed_expected),
+            cell(&group.slope),
             group.warning.clone().unwrap_or_default(),
         ]
     });

@@ -16,22 +16,30 @@ mod cohort;
 mod decisions;
 mod figures;
 mod groups;
+mod guidelines;
 mod identifiers;
+mod methods;
+mod population;
 mod record;
+mod study;
 mod worst;
 
+use super::checklist::Answer;
+use super::digits;
 use super::evaluated::CrossValidation;
 use super::page::{Page, counted};
+use super::population::Population;
 use lungs_spec::results::{PredictionRow, Provenance};
 use lungs_spec::spec::Spec;
-use lungs_stats::{Estimate, Evaluation};
+use lungs_stats::{DecisionPoint, Estimate, Evaluation};
 use lungs_study::prepare::Row;
 use maud::{Markup, PreEscaped, html};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use cohort::flow_of;
 pub(super) use groups::forest_rows;
 pub(super) use identifiers::Namer;
+pub(super) use population::all_columns;
 pub(super) use worst::{Pictures, worst_series};
 
 const STYLE: &str = include_str!("run_page.css");
@@ -53,6 +61,10 @@ pub(super) struct RunPage<'a> {
     pub pictures: Pictures,
     pub provenance: Option<Provenance>,
     pub namer: Namer,
+    /// `None` without a cohort table.
+    pub population: Option<Population>,
+    /// The items of the reporting guidelines.
+    pub checklist: Vec<Answer>,
 }
 
 /// Metrics and predictions of one split.
@@ -62,6 +74,8 @@ pub(super) struct EvaluatedSplit {
     pub key: String,
     pub metrics: Evaluation,
     pub rows: Vec<PredictionRow>,
+    /// Points of the decision curve; empty in runs of older versions.
+    pub decision: Vec<DecisionPoint>,
     /// Path of the table of predictions, relative to the run folder.
     pub table: String,
 }
@@ -78,20 +92,39 @@ impl EvaluatedSplit {
     }
 }
 
+/// The anchors of the sections of a page.
+pub(super) fn sections(page: &RunPage) -> BTreeSet<&'static str> {
+    let always =
+        ["study", "metrics", "curves", "decisions", "cohort", "worst", "methods", "record"];
+    let has_groups = page.splits.last().is_some_and(|split| !split.metrics.subgroups.is_empty());
+    let sometimes = [
+        ("groups", has_groups),
+        ("population", page.population.is_some()),
+        ("training", page.folds.is_none() && page.plots.contains_key("loss")),
+        ("folds", page.folds.is_some()),
+    ];
+    let sometimes = sometimes.into_iter().filter(|(_, exists)| *exists).map(|(name, _)| name);
+    always.into_iter().chain(sometimes).collect()
+}
+
 /// The page as HTML.
 pub(super) fn run_page(page: &RunPage) -> String {
     let title = &page.spec.experiment.name;
     let body = match page.splits.last() {
         Some(reported) => html! {
             (headline(page, reported))
+            (study::section(page))
             (figures::metrics(page))
             (curves(page, reported))
             (decisions::decisions(page, reported))
             (groups::groups(page, reported))
             (cohort::section(page))
+            (population::section(page))
             (worst::section(page, reported))
             (training(page))
+            (methods::section(page))
             (record::record(page))
+            (guidelines::section(page))
         },
         None => html! { p { "No split was evaluated." } (record::record(page)) },
     };
@@ -110,43 +143,58 @@ fn version(page: &RunPage) -> String {
 /// The main result as a sentence and as tiles.
 fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let metrics = &reported.metrics;
-    let point = metrics.operating_points.first();
-    let tile = |value: String, interval: Option<String>, name: &str, link: &str| {
+    let point = metrics.leading_point();
+    let tile = |(value, interval): (String, Option<String>), name: &str, link: &str| {
         html! { li { a href=(link) {
             b { (value) } (name)
             @if let Some(interval) = interval { br; span.soft { (interval) } }
         } } }
     };
-    let texts = |value: Option<f64>, interval: Option<lungs_stats::Interval>| {
-        let value = value.map_or("–".to_owned(), |value| format!("{value:.3}"));
-        (value, interval.map(|it| format!("{:.3}–{:.3}", it.low, it.high)))
+    let count = |count: usize| (count.to_string(), None);
+    let none = || ("–".to_owned(), None);
+    let auc = match (metrics.auc.value, metrics.auc.interval) {
+        (Some(auc), Some(interval)) => {
+            let (value, range) = digits::value_and_interval(auc, interval);
+            (value, Some(range))
+        }
+        (Some(auc), None) => (digits::value(auc), None),
+        (None, _) => none(),
     };
-    let auc = texts(metrics.auc.value, metrics.auc.interval);
-    let threshold = point.map_or(String::new(), decisions::at);
-    let sensitivity = point.map(|point| texts(point.sensitivity.value, point.sensitivity.interval));
-    let specificity = point.map(|point| texts(point.specificity.value, point.specificity.interval));
+    let shares = point.map(|point| {
+        let at = decisions::at(point);
+        [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)].map(
+            |(name, share)| {
+                let text = digits::share_and_interval(share).unwrap_or_else(none);
+                (text, format!("{name} at {at}"))
+            },
+        )
+    });
     html! {
         section.finding {
             p { (sentence(page, reported)) }
             @if let Some(caution) = caution(reported) { p.soft { (caution) } }
         }
         nav { ul.tiles {
-            (tile(auc.0, auc.1, "AUC", "#metrics"))
-            @if let Some(it) = sensitivity {
-                (tile(it.0, it.1, &format!("sensitivity at {threshold}"), "#decisions"))
-            }
-            @if let Some(it) = specificity {
-                (tile(it.0, it.1, &format!("specificity at {threshold}"), "#decisions"))
-            }
-            (tile(metrics.exams.to_string(), None, &format!("{} exams", reported.name()), "#cohort"))
-            (tile(metrics.positives.to_string(), None, "with cancer", "#cohort"))
+            (tile(auc, "AUC", "#metrics"))
+            @for (text, name) in shares.into_iter().flatten() { (tile(text, &name, "#decisions")) }
+            (tile(count(metrics.exams), &format!("{} exams", reported.name()), "#cohort"))
+            (tile(count(metrics.positives), "exams with cancer", "#cohort"))
+            (tile(count(patients_with_cancer(reported)), "patients with cancer", "#population"))
         } }
-        p.soft { "Intervals are 95 % confidence intervals." }
+        p.soft {
+            "Intervals are 95 % confidence intervals."
+            @if let Some(point) = point { (decisions::origin(point)) }
+        }
         @if let Some(warning) = &metrics.warning { p.notes { "Warning: " (warning) "." } }
         @if !metrics.notes.is_empty() {
             ul.notes { @for note in &metrics.notes { li { (note) } } }
         }
     }
+}
+
+fn patients_with_cancer(reported: &EvaluatedSplit) -> usize {
+    let positive = reported.rows.iter().filter(|row| row.label);
+    positive.map(|row| row.patient_id.as_str()).collect::<BTreeSet<_>>().len()
 }
 
 /// The main result as a sentence for a paper.
@@ -168,11 +216,13 @@ fn sentence(page: &RunPage, reported: &EvaluatedSplit) -> String {
         (None, None) => "the network".to_owned(),
     };
     match (metrics.auc.value, metrics.auc.interval) {
-        (Some(auc), Some(interval)) => format!(
-            "{exams}, {model} reached an AUC of {auc:.3} (95 % CI {:.3} to {:.3}).",
-            interval.low, interval.high
-        ),
-        (Some(auc), None) => format!("{exams}, {model} reached an AUC of {auc:.3}."),
+        (Some(auc), Some(interval)) => {
+            let (auc, range) = digits::value_and_interval(auc, interval);
+            format!("{exams}, {model} reached an AUC of {auc} (95 % CI {range}).")
+        }
+        (Some(auc), None) => {
+            format!("{exams}, {model} reached an AUC of {}.", digits::value(auc))
+        }
         (None, _) => format!(
             "{exams}, the AUC of {model} is undefined: {}.",
             metrics.auc.reason.as_deref().unwrap_or("reason unknown")
@@ -228,24 +278,20 @@ fn training(page: &RunPage) -> Markup {
 
 /// A metric in a cell of a table: `0.943 (0.912–0.965)`.
 fn cell(estimate: &Estimate) -> String {
-    match (estimate.value, estimate.interval) {
-        (Some(value), Some(it)) => {
-            unbroken(&format!("{value:.3} ({:.3}–{:.3})", it.low, it.high)).replace('-', "−")
-        }
-        (Some(value), None) => format!("{value:.3}").replace('-', "−"),
-        (None, _) => format!("undefined: {}", estimate.reason.as_deref().unwrap_or("no value")),
+    match digits::estimate(estimate) {
+        Some(text) => unbroken(&text),
+        None => format!("undefined: {}", estimate.reason.as_deref().unwrap_or("no value")),
     }
 }
 
 /// A proportion in a cell of a table: `0.900 (0.596–0.982) 9 of 10`.
 fn share(share: &lungs_stats::Proportion) -> String {
-    let (Some(value), Some(it)) = (share.value, share.interval) else {
+    let Some((value, Some(range))) = digits::share_and_interval(share) else {
         return format!("undefined: {}", share.reason.as_deref().unwrap_or("no value"));
     };
     // A line break is allowed between the share and its counts only.
-    let interval = format!("{value:.3} ({:.3}–{:.3})", it.low, it.high);
     let counts = format!("{} of {}", share.successes, share.total);
-    format!("{} {}", unbroken(&interval), unbroken(&counts))
+    format!("{} {}", unbroken(&format!("{value} ({range})")), unbroken(&counts))
 }
 
 /// The text without allowed line breaks.
@@ -256,8 +302,10 @@ fn unbroken(text: &str) -> String {
 /// A table whose first column names the rows; on a phone, each cell shows its column's head.
 fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Markup {
     html! {
-        div.wide { table {
-            thead { tr { @for head in heads { th { (head) } } } }
+        div.wide { table.many[heads.len() > 6] {
+            @if heads.iter().any(|head| !head.is_empty()) {
+                thead { tr { @for head in heads { th { (head) } } } }
+            }
             tbody { @for row in rows {
                 tr {
                     @for (column, (cell, head)) in row.iter().zip(heads).enumerate() {

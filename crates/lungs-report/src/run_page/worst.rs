@@ -35,7 +35,7 @@ pub(crate) fn worst_series(rows: &[PredictionRow]) -> Vec<&str> {
 pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     let prepared: BTreeMap<&str, &Row> =
         page.prepared.iter().map(|row| (row.series_uid.as_str(), row)).collect();
-    let point = reported.metrics.operating_points.first();
+    let point = reported.metrics.leading_point();
     let cards = |label: bool| {
         html! { ul.cards { @for index in worst(&reported.rows, label) {
             (card(page, &reported.rows[index], index + 1, &prepared, point)) "\n"

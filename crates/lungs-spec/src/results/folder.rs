@@ -151,9 +151,9 @@ impl RunFolder {
             || super::Provenance::read(self).is_some_and(finished)
     }
 
-    /// Whether the run has all metrics of `spec`; the report is written last.
+    /// Whether the run has the metrics and the report of `spec`; the report is written last.
     pub fn has_metrics_of(&self, spec: &Spec) -> Result<bool, ResultsError> {
-        Ok(self.spec()?.evaluate == spec.evaluate && self.report_page().is_file())
+        Ok(self.spec()?.has_report_of(spec) && self.report_page().is_file())
     }
 
     /// The text of `run.lock` about the process that holds the lock, if any.
@@ -166,10 +166,10 @@ impl RunFolder {
         Ok(load_resolved(&self.spec_file(), &[]).map_err(Box::new)?)
     }
 
-    /// Sets `[evaluate]` of the stored spec to that of `spec`.
+    /// Sets `[evaluate]` and `[report]` of the stored spec to those of `spec`.
     pub fn store_evaluation(&self, spec: &Spec) -> Result<(), ResultsError> {
         let stored = self.spec()?;
-        if stored.evaluate != spec.evaluate {
+        if !stored.has_report_of(spec) {
             // The report is written last: without it, the metrics are incomplete.
             lungs_base::files::remove(&self.report_page())?;
             let updated = stored.with_evaluation_of(spec);

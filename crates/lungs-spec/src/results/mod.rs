@@ -5,7 +5,7 @@
 //!   spec.toml                  resolved spec, complete
 //!   provenance.json            version, commit, hashes, seed, device, threads, time of stages
 //!   cohort.csv                 every series, with the reason of its exclusion
-//!   exam-columns.csv           columns that [evaluate] names
+//!   exam-columns.csv           columns that [evaluate] names and the report describes
 //!   inputs.csv                 inputs of the run, to detect changes
 //!   preparation.csv            geometry and quality of every prepared series
 //!   preparation.html           excluded series, histograms, contact sheet

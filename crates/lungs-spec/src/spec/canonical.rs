@@ -37,11 +37,17 @@ impl Spec {
         document
     }
 
-    /// This spec with the `[evaluate]` of another.
+    /// Whether metrics and report are those of another spec: `[evaluate]` and `[report]` are equal.
+    pub fn has_report_of(&self, other: &Spec) -> bool {
+        self.evaluate == other.evaluate && self.report == other.report
+    }
+
+    /// This spec with the `[evaluate]` and the `[report]` of another.
     #[must_use]
     pub(crate) fn with_evaluation_of(&self, other: &Spec) -> Spec {
         let mut document = self.document.clone();
         document.evaluate = other.evaluate.clone();
+        document.report = other.report.clone();
         Spec::new(document)
     }
 
@@ -162,13 +168,14 @@ fn flatten(document: &Document) -> BTreeMap<String, String> {
 
 /// Keys of later versions. With their default values they are not part of the identity, so that older specs
 /// keep their hashes.
-const OFF_BY_DEFAULT: [&str; 23] = [
+const OFF_BY_DEFAULT: [&str; 24] = [
     "evaluate.recalibrate",
     "evaluate.subgroups",
     "loss.class_weights",
     "model.batch_norm",
     "model.init_head",
     "model.init_preprocess",
+    "report.characteristics",
     "report.identifiers",
     "runtime.workers",
     "split.fold",

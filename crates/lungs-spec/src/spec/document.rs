@@ -3,7 +3,7 @@
 //! The types here accept any value of the right type; [`check`](super::check) checks ranges and
 //! combinations. Doc comments of fields are the reference documentation of the keys.
 
-use super::{Data, Evaluate, Loss, Model, Preprocess, Slurm, Train};
+use super::{Data, Evaluate, Loss, Model, Preprocess, Slurm, Statements, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -158,6 +158,36 @@ pub struct Report {
     pub roc_epochs: Vec<usize>,
     /// Identifiers of exams in `report.html`.
     pub identifiers: Identifiers,
+    /// Columns of the labels file that `characteristics.csv` and the report describe, in addition to those of
+    /// these names: `age`, `sex`, `race`, `smoking`, `pack_years`, `days_of_follow_up`, `days_to_cancer`,
+    /// `stage`, `nodules`, `largest_nodule_mm`.
+    pub characteristics: Vec<String>,
+    /// Statements of the authors for the report.
+    #[serde(skip_serializing_if = "Statements::are_none")]
+    pub statements: Statements,
+}
+
+impl Report {
+    /// Columns of the labels that are described wherever they exist.
+    const KNOWN_COLUMNS: [&'static str; 10] = [
+        "age",
+        "sex",
+        "race",
+        "smoking",
+        "pack_years",
+        "days_of_follow_up",
+        "days_to_cancer",
+        "stage",
+        "nodules",
+        "largest_nodule_mm",
+    ];
+
+    /// The columns of the labels that are described: those that need not exist, then those of the spec.
+    pub fn described_columns(&self) -> Vec<&str> {
+        let own = self.characteristics.iter().map(String::as_str);
+        let own = own.filter(|column| !Self::KNOWN_COLUMNS.contains(column));
+        Self::KNOWN_COLUMNS.into_iter().chain(own).collect()
+    }
 }
 
 /// `report.identifiers`

@@ -25,6 +25,7 @@ mod network;
 mod preprocess;
 mod renamed;
 mod slurm;
+mod statements;
 mod sweep;
 mod training;
 
@@ -40,6 +41,7 @@ pub use network::*;
 pub use preprocess::*;
 pub use renamed::RenamedKey;
 pub use slurm::*;
+pub use statements::Statements;
 pub use sweep::*;
 pub use training::*;
 

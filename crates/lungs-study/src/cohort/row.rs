@@ -2,13 +2,14 @@
 
 use lungs_base::label;
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
+use lungs_image::dicom::{Acquisition, Sex};
 use lungs_spec::results::{ResultsError, read_csv};
 use lungs_spec::spec::SplitName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A row of `cohort.csv`: a series, a damaged file, or a label without a series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CohortRow {
     /// PatientID, or `patient_id` of the labels.
     #[serde(rename = "patient")]
@@ -52,6 +53,31 @@ pub struct CohortRow {
     /// Flags of harmless peculiarities of the headers.
     #[serde(with = "joined_flags")]
     pub flags: Vec<Flag>,
+    /// ManufacturerModelName of the header. This and the next columns are empty if missing, and in tables of
+    /// older runs.
+    #[serde(default)]
+    pub scanner_model: String,
+    /// KVP of the header.
+    #[serde(default)]
+    pub kilovolts: Option<f64>,
+    /// XRayTubeCurrent of the header, mean over the slices.
+    #[serde(default)]
+    pub tube_current_ma: Option<f64>,
+    /// Exposure of the header, mean over the slices.
+    #[serde(default)]
+    pub exposure_mas: Option<f64>,
+    /// CTDIvol of the header, mean over the slices.
+    #[serde(default)]
+    pub ctdi_vol_mgy: Option<f64>,
+    /// SliceThickness of the header.
+    #[serde(default)]
+    pub slice_thickness_mm: Option<f64>,
+    /// PatientAge of the header.
+    #[serde(default)]
+    pub age_years: Option<f64>,
+    /// PatientSex of the header.
+    #[serde(default)]
+    pub sex: Option<Sex>,
 }
 
 /// The `kind` of rows for a part of a series: scout views, other stacks.
@@ -94,27 +120,34 @@ impl CohortRow {
         self.reason = exclusion.reason;
     }
 
+    /// A row with this acquisition and no other values.
+    pub(super) fn of_acquisition(acquisition: &Acquisition) -> Self {
+        let Acquisition {
+            scanner_model,
+            age_years,
+            sex,
+            kilovolts,
+            tube_current_ma,
+            exposure_mas,
+            ctdi_vol_mgy,
+            slice_thickness_mm,
+        } = acquisition.clone();
+        Self {
+            scanner_model,
+            age_years,
+            sex,
+            kilovolts,
+            tube_current_ma,
+            exposure_mas,
+            ctdi_vol_mgy,
+            slice_thickness_mm,
+            ..Self::default()
+        }
+    }
+
     /// A row with an exclusion and no other values.
     pub(super) fn of_exclusion(exclusion: Exclusion) -> Self {
-        Self {
-            patient_id: String::new(),
-            exam_id: String::new(),
-            series_uid: String::new(),
-            path: String::new(),
-            label: None,
-            split: None,
-            chosen: false,
-            code: Some(exclusion.code),
-            reason: exclusion.reason,
-            kind: String::new(),
-            slices: 0,
-            slice_spacing_mm: None,
-            coverage_mm: None,
-            study_date: String::new(),
-            kernel: String::new(),
-            manufacturer: String::new(),
-            flags: Vec::new(),
-        }
+        Self { code: Some(exclusion.code), reason: exclusion.reason, ..Self::default() }
     }
 
     /// Moves the code of a table of older versions, whose reasons are `code: sentence`, to its own field.

@@ -200,6 +200,7 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
         kernel: image.kernel.clone(),
         manufacturer: image.manufacturer.clone(),
         flags: image.flags.clone(),
+        ..CohortRow::of_acquisition(&image.acquisition)
     };
     let exclusion = match (&image.grid, label) {
         (Err(refusal), _) => Some(Exclusion::new(refusal.code(), refusal)),

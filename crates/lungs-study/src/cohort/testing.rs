@@ -1,6 +1,7 @@
 //! Images and rows for tests of the cohort.
 
 use super::CohortRow;
+use lungs_image::dicom::Acquisition;
 use lungs_image::images::{Grid, Image, Kind};
 use lungs_image::volume::Geometry;
 
@@ -19,6 +20,7 @@ pub(super) fn image(series_uid: &str) -> Image {
         study_date: String::new(),
         kernel: "B30f".into(),
         manufacturer: "SIEMENS".into(),
+        acquisition: Acquisition::default(),
         path: series_uid.into(),
         slices: 100,
         grid: Ok(Grid { geometry, slices: 100, rows: 512, columns: 512, slice_spacing_mm: 2.0 }),
@@ -39,19 +41,12 @@ pub(super) fn chosen_row(
         patient_id: patient_id.into(),
         exam_id: exam_id.into(),
         series_uid: series_uid.into(),
-        path: String::new(),
         label: Some(label),
-        split: None,
         chosen: true,
-        code: None,
-        reason: String::new(),
         kind: "dicom".into(),
         slices: 100,
         slice_spacing_mm: Some(2.0),
         coverage_mm: Some(198.0),
-        study_date: String::new(),
-        kernel: String::new(),
-        manufacturer: String::new(),
-        flags: Vec::new(),
+        ..CohortRow::default()
     }
 }
