@@ -111,8 +111,9 @@ fn write_tables(run: &RunFolder, evaluated: usize) {
         let series = series(split.unwrap_or(SplitName::Train), index);
         let patient =
             split.map_or(format!("Nobody {index}"), |split| format!("Jane Doe {split} {index}"));
+        let exam = split.map_or(format!("exam-{index}"), |split| format!("exam-{split}-{index}"));
         let row: lungs_study::cohort::CohortRow = serde_json::from_value(json!({
-            "patient": patient, "exam": format!("exam-{index}"), "series": series,
+            "patient": patient, "exam": exam, "series": series,
             "path": format!("data/{series}"), "label": u8::from(index.is_multiple_of(4)),
             "split": split, "chosen": split.is_some(), "code": code, "reason": reason, "kind": "dicom",
             "slices": 120, "slice_spacing_mm": 2.5, "coverage_mm": 300.0, "kernel": "B30f",
