@@ -28,8 +28,12 @@ pub enum Method {
     RaoScottWilson,
     /// Estimate ± z·SE, the standard error from the likelihood's curvature.
     Wald,
+    /// Estimate · exp(±z·SE), the standard error on the log scale.
+    WaldLog,
     /// Mercaldo, Lau & Zhou 2007: a predictive value at a given prevalence, on the logit scale.
     MercaldoLogit,
+    /// Koopman 1984: the score interval of a ratio of two shares.
+    KoopmanScore,
     /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).

@@ -28,18 +28,20 @@ pub(crate) fn evaluate_model(
         settings.rules.retain(|rule| !matches!(rule, Rule::Probability(_)));
     }
     let (mut evaluation, mut curves) = evaluate_with_curves(&table.scored(model), &settings);
-    if model.probabilities.is_none() {
-        let reason = "the model has ranking scores, no probabilities";
-        withdraw_probabilities(&mut evaluation, &mut curves, reason);
-    }
-    if let Some(reason) = saturated_reason(model) {
-        withdraw_log_odds(&mut evaluation, &reason);
+    match (undefined_reason(model), &model.probabilities) {
+        (Some(reason), None) => withdraw_probabilities(&mut evaluation, &mut curves, &reason),
+        (Some(reason), Some(_)) => withdraw_log_odds(&mut evaluation, &reason),
+        (None, _) => {}
     }
     (evaluation, curves)
 }
 
-/// Why metrics of log-odds are undefined, if some probabilities are exactly 0 or 1.
-pub(crate) fn saturated_reason(model: &ModelPredictions) -> Option<String> {
+/// Why metrics of probabilities (for a model with ranking scores only) or of log-odds (if some probabilities are
+/// exactly 0 or 1) are undefined.
+pub(crate) fn undefined_reason(model: &ModelPredictions) -> Option<String> {
+    if model.probabilities.is_none() {
+        return Some("the model has ranking scores, no probabilities".to_owned());
+    }
     let (noun, verb) = match model.saturated {
         0 => return None,
         1 => ("probability", "is"),

@@ -41,6 +41,19 @@ impl Figure {
     }
 }
 
+impl Figure {
+    /// The text in a table; `–` if the reason is that of all undefined metrics of the model, which is a warning.
+    pub(super) fn cell(&self, reason_of_model: Option<&str>) -> String {
+        if self.value.is_none()
+            && self.reason.is_some()
+            && self.reason.as_deref() == reason_of_model
+        {
+            return "–".to_owned();
+        }
+        self.text()
+    }
+}
+
 impl From<&Estimate> for Figure {
     fn from(estimate: &Estimate) -> Self {
         Self::new(estimate.value, estimate.interval, estimate.reason.clone())
@@ -126,6 +139,19 @@ impl Figures {
                 "calibration-in-the-large",
                 (&calibration.in_the_large).into(),
             ),
+            (
+                "observed_expected",
+                "observed / expected positive exams",
+                (&calibration.observed_expected).into(),
+            ),
+            (
+                "integrated_calibration_index",
+                "integrated calibration index",
+                (&calibration.smooth.integrated_calibration_index).into(),
+            ),
+            ("e50", "E50", (&calibration.smooth.e50).into()),
+            ("e90", "E90", (&calibration.smooth.e90).into()),
+            ("emax", "Emax", (&calibration.smooth.emax).into()),
         ];
         Self(figures.map(|(key, name, figure)| NamedFigure { key, name, figure }).to_vec())
     }

@@ -15,7 +15,7 @@ mod withdraw;
 
 use super::paired::{FixedThreshold, Pair, PairSettings, PairedModel, PairedTest, tests_of};
 use super::predictions::{ModelPredictions, PredictionTable};
-use evaluate::saturated_reason;
+use evaluate::undefined_reason;
 use lungs_base::files::{WriteError, write_bytes};
 use lungs_stats::{Curves, Evaluation, Options, repeated_patients};
 use serde::Serialize;
@@ -136,6 +136,9 @@ pub struct ScoredModel {
     /// Whether the model predicts probabilities.
     #[serde(skip)]
     has_probabilities: bool,
+    /// Why metrics of probabilities or of log-odds are undefined.
+    #[serde(skip)]
+    undefined_reason: Option<String>,
     #[serde(skip)]
     scores: Vec<f64>,
     #[serde(skip)]
@@ -189,6 +192,7 @@ fn scored_model(
         subgroups: evaluation.subgroups.iter().map(SubgroupFigures::of).collect(),
         weighted: evaluation.weighted.as_ref().map(Figures::of_weighted),
         has_probabilities: model.probabilities.is_some(),
+        undefined_reason: undefined_reason(model),
         scores: model.scores.clone(),
         probabilities: model.probabilities.clone().unwrap_or_default(),
         evaluation,
@@ -215,7 +219,7 @@ fn warnings(table: &PredictionTable, models: &[ScoredModel]) -> Vec<String> {
         warnings.push(format!("the paired tests do not use the weights of the column `{column}`"));
     }
     for model in &table.models {
-        warnings.extend(saturated_reason(model).map(|reason| format!("{}: {reason}", model.name)));
+        warnings.extend(undefined_reason(model).map(|reason| format!("{}: {reason}", model.name)));
     }
     warnings
 }

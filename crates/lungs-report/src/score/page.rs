@@ -121,7 +121,7 @@ fn thresholds(report: &ScoreReport) -> Markup {
 }
 
 fn points(model: &ScoredModel) -> Markup {
-    let mut heads = vec!["threshold", "sensitivity", "specificity", "PPV", "NPV"];
+    let mut heads = vec!["threshold", "sensitivity", "specificity", "PPV", "NPV", "LR+", "LR−"];
     let stated = model.operating_points.iter().find_map(|point| point.at_prevalence.as_ref());
     let names = stated.map(|stated| {
         ["PPV", "NPV"]
@@ -135,6 +135,8 @@ fn points(model: &ScoredModel) -> Markup {
             point.specificity.text(),
             point.positive_predictive_value.text(),
             point.negative_predictive_value.text(),
+            point.positive_likelihood_ratio.text(),
+            point.negative_likelihood_ratio.text(),
         ];
         if let Some(stated) = &point.at_prevalence {
             row.push(stated.positive_predictive_value.text());
@@ -159,12 +161,12 @@ fn subgroups(report: &ScoreReport, model: &ScoredModel) -> Markup {
                 "Sensitivity and specificity at " (threshold.unwrap_or_default()) ". The more subgroups are compared, \
                  the more likely a difference appears by chance."
             }
-            @for column in &model.subgroups { (column_table(column)) }
+            @for column in &model.subgroups { (column_table(column, model.undefined_reason.as_deref())) }
         }
     }
 }
 
-fn column_table(column: &SubgroupFigures) -> Markup {
+fn column_table(column: &SubgroupFigures, reason: Option<&str>) -> Markup {
     let heads =
         ["", "exams", "with cancer", "AUC", "sensitivity", "specificity", "Brier", "warning"];
     let rows = column.groups.iter().map(|group| {
@@ -175,7 +177,7 @@ fn column_table(column: &SubgroupFigures) -> Markup {
             group.auc.text(),
             group.sensitivity.text(),
             group.specificity.text(),
-            group.brier.text(),
+            group.brier.cell(reason),
             group.warning.clone().unwrap_or_default(),
         ]
     });

@@ -24,6 +24,10 @@ pub struct PointFigures {
     pub positive_predictive_value: Figure,
     /// True negatives of all exams predicted negative.
     pub negative_predictive_value: Figure,
+    /// Likelihood ratio of a positive prediction.
+    pub positive_likelihood_ratio: Figure,
+    /// Likelihood ratio of a negative prediction.
+    pub negative_likelihood_ratio: Figure,
     /// Predictive values at the stated prevalence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_prevalence: Option<PrevalenceFigures>,
@@ -55,6 +59,8 @@ impl PointFigures {
             specificity: (&point.specificity).into(),
             positive_predictive_value: (&point.positive_predictive_value).into(),
             negative_predictive_value: (&point.negative_predictive_value).into(),
+            positive_likelihood_ratio: (&point.likelihood_ratios.positive).into(),
+            negative_likelihood_ratio: (&point.likelihood_ratios.negative).into(),
             at_prevalence: point.at_prevalence.as_ref().map(|stated| PrevalenceFigures {
                 prevalence: stated.prevalence,
                 positive_predictive_value: (&stated.positive_predictive_value).into(),

@@ -75,8 +75,9 @@ impl ScoreReport {
         figures: impl Fn(&'a ScoredModel) -> &'a Figures,
     ) -> Vec<Vec<String>> {
         self.joined(|model| {
+            let reason = model.undefined_reason.as_deref();
             let named = figures(model).0.iter();
-            named.map(|named| (named.name.to_owned(), named.figure.text())).collect()
+            named.map(|named| (named.name.to_owned(), named.figure.cell(reason))).collect()
         })
     }
 
@@ -112,14 +113,15 @@ impl ScoreReport {
 
 impl ScoredModel {
     fn named_texts(&self) -> Vec<(String, String)> {
+        let reason = self.undefined_reason.as_deref();
         let figures = self.figures.0.iter();
         let mut rows: Vec<(String, String)> =
-            figures.map(|named| (named.name.to_owned(), named.figure.text())).collect();
+            figures.map(|named| (named.name.to_owned(), named.figure.cell(reason))).collect();
         for point in &self.operating_points {
             rows.extend(point.named_texts());
         }
         for named in self.weighted.iter().flat_map(|weighted| &weighted.0) {
-            rows.push((format!("{}, weighted", named.name), named.figure.text()));
+            rows.push((format!("{}, weighted", named.name), named.figure.cell(reason)));
         }
         for column in &self.subgroups {
             for group in &column.groups {
