@@ -34,6 +34,10 @@ pub enum Method {
     MercaldoLogit,
     /// Koopman 1984: the score interval of a ratio of two shares.
     KoopmanScore,
+    /// Tango 1998: the score interval of the difference of two shares of the same exams.
+    Tango,
+    /// Tango's interval with the effective number of exams (several exams of a patient).
+    RaoScottTango,
     /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).

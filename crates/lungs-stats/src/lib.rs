@@ -48,9 +48,11 @@ mod likelihood;
 mod logistic;
 mod logit;
 mod multiple;
+mod non_inferiority;
 mod normal;
 mod operating;
 mod paired;
+mod paired_shares;
 mod permutation;
 mod precision;
 mod predictive;
@@ -59,6 +61,7 @@ mod resampling;
 mod roc;
 mod smooth;
 mod spline;
+mod standardised;
 mod strata;
 mod subgroups;
 mod sweep;
@@ -90,8 +93,12 @@ pub use evaluation::{AucMetrics, Evaluation};
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
 pub use likelihood::{LikelihoodRatios, likelihood_ratios};
 pub use multiple::holm;
+pub use non_inferiority::{NonInferiority, non_inferiority};
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use paired::{PairedAucs, paired_aucs};
+pub use paired_shares::{
+    PairedOperatingPoints, PairedShares, SharesTest, paired_operating_points, paired_shares,
+};
 pub use permutation::{Permutation, paired_permutation};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
@@ -99,6 +106,10 @@ pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
 pub use resampling::{Resampling, bias_corrected_interval, percentile_interval};
 pub use roc::{RocPoint, auc, roc};
 pub use smooth::{CalibrationPoint, SmoothCalibration, smooth_calibration};
+pub use standardised::{
+    ColumnKind, StandardisedDifference, binary_difference, categorical_difference,
+    continuous_difference,
+};
 pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Grouping, Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use weighted::WeightedMetrics;
