@@ -27,7 +27,7 @@ fn table(header: &str, line: impl Fn(usize, u8, f64, usize) -> String) -> String
     text
 }
 
-fn two_models() -> String {
+pub(crate) fn two_models() -> String {
     table("exam,patient,label,probability_net,score_reader,weight,sex", |i, label, p, s| {
         format!("E{i},P{i},{label},{p:.4},{s},{},{}", 1 + i % 4, ["f", "m"][i / 2 % 2])
     })
@@ -111,6 +111,38 @@ fn several_models_are_compared_on_the_same_exams() {
 }
 
 #[test]
+fn sensitivity_specificity_and_non_inferiority_are_tested() {
+    let workspace = Workspace::new();
+    let text = table("label,probability_net,probability_points", |_, label, p, s| {
+        format!("{label},{p:.4},{:.4}", s as f64 / 125.0)
+    });
+    workspace.write("two.csv", &text);
+    let test = &json(&workspace, &["two.csv", "--margin", "0.15"])["comparisons"][0];
+    let half = &test["at_thresholds"][0];
+    assert_eq!((&half["rule"], &half["at"]), (&"probability".into(), &0.5.into()));
+    // SciPy 1.17.1: binomtest for fewer than 25 discordant exams, else norm.sf of McNemar's statistic.
+    for (name, shares, only, p) in [
+        ("sensitivity", [23, 23], [10, 10], 1.0),
+        ("specificity", [53, 51], [17, 15], 0.7236736098317631),
+    ] {
+        let test = &half[name];
+        assert_eq!([&test["a"]["successes"], &test["b"]["successes"]], shares, "{name}");
+        assert_eq!([&test["only_a"], &test["only_b"]], only, "{name}");
+        close(&test["p_value"], p);
+    }
+    // DeLong's difference and standard error as in the test above: norm.sf((0.02609375 + 0.15) / SE).
+    let margin = &test["non_inferiority"];
+    close(&margin["p_value"], 0.006088003758229308);
+    close(&margin["lower_bound"], -0.11157563712294544);
+    assert_eq!(margin["is_non_inferior"], true);
+    let done = workspace.lungs(&["score", "two.csv", "--margin", "0.15"]);
+    settings().bind(|| {
+        let tests = done.stdout.lines().filter(|line| line.contains("points"));
+        insta::assert_snapshot!("score-tests", tests.collect::<Vec<_>>().join("\n"));
+    });
+}
+
+#[test]
 fn the_page_and_the_plots_are_written_and_do_not_change() {
     let workspace = Workspace::new();
     workspace.write("two.csv", &two_models());
@@ -137,7 +169,7 @@ fn the_page_and_the_plots_are_written_and_do_not_change() {
         assert!(page.contains(words), "{words}");
     }
     assert!(!page.contains("<script") && !page.contains(">E7<"), "no script, no exam");
-    assert_eq!(page.matches("<svg").count(), 5, "ROC, precision, calibration, decision, scores");
+    assert_eq!(page.matches("<svg").count(), 7, "five of the models and two of subgroups");
     let metrics: Value =
         serde_json::from_slice(&fs::read(workspace.path("scored/metrics.json")).unwrap()).unwrap();
     close(&metrics["models"]["reader"]["auc"]["value"], 0.71640625);

@@ -41,7 +41,7 @@ pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation,
 pub use folds::{headline_of_folds, redraw_folds};
 pub use groupings::{MAX_GROUPS, finite_number, grouping};
 pub use headline::headline;
-pub use paired::PairedTest;
+pub use paired::{MarginTest, PairedTest, ThresholdTest};
 pub use predictions::{
     Fault, Faults, LineFault, ModelPredictions, PredictionTable, PredictionsError,
     RequestedColumns, TableExam,

@@ -3,11 +3,13 @@
 mod sentence;
 mod thresholds;
 
-use lungs_stats::{PairedAucs, holm, paired_aucs};
+use lungs_stats::{NonInferiority, PairedAucs, holm, paired_aucs};
 use serde::Serialize;
 
 pub(crate) use sentence::percent;
 pub(crate) use thresholds::FixedThreshold;
+pub use thresholds::ThresholdTest;
+use thresholds::tests_at_thresholds;
 
 /// The paired test of a model against another one.
 #[derive(Debug, Serialize)]
@@ -24,12 +26,29 @@ pub struct PairedTest {
     pub p_value_holm: Option<f64>,
     /// The result as a sentence, or the reason why there is none.
     pub sentence: String,
+    /// Whether the AUC of the run is worse by less than a margin; `None` without a margin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub non_inferiority: Option<MarginTest>,
+    /// Tests of sensitivity and specificity at thresholds that were not chosen on these exams.
+    pub at_thresholds: Vec<ThresholdTest>,
+}
+
+/// The test of non-inferiority with its result as a sentence.
+#[derive(Debug, Serialize)]
+pub struct MarginTest {
+    /// The test.
+    #[serde(flatten)]
+    pub test: NonInferiority,
+    /// The result as a sentence.
+    pub sentence: String,
 }
 
 impl PairedTest {
     /// All results as sentences.
     pub fn sentences(&self) -> Vec<&str> {
-        vec![self.sentence.as_str()]
+        let margin = self.non_inferiority.iter().map(|test| test.sentence.as_str());
+        let thresholds = self.at_thresholds.iter().map(|test| test.sentence.as_str());
+        std::iter::once(self.sentence.as_str()).chain(margin).chain(thresholds).collect()
     }
 }
 
@@ -117,6 +136,8 @@ pub(crate) fn tests_of(
                     aucs,
                     p_value_holm,
                     sentence: reason,
+                    non_inferiority: None,
+                    at_thresholds: Vec::new(),
                 },
             }
         })
@@ -133,6 +154,11 @@ impl Pair {
     ) -> PairedTest {
         let corrected = p_value_holm.filter(|_| count > 1).map(|p| (p, count));
         let sentence = sentence::of_aucs(&self, aucs.as_ref(), corrected, settings.level);
+        let at_thresholds = tests_at_thresholds(&self, settings.level);
+        let non_inferiority = aucs.as_ref().zip(settings.margin).map(|(aucs, margin)| {
+            let test = NonInferiority::of(aucs, margin, settings.level);
+            MarginTest { sentence: sentence::of_margin(&self, &test), test }
+        });
         let [own, other] = self.models;
         PairedTest {
             run: own.name,
@@ -141,6 +167,8 @@ impl Pair {
             aucs,
             p_value_holm,
             sentence,
+            non_inferiority,
+            at_thresholds,
         }
     }
 }

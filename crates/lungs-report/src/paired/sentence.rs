@@ -1,7 +1,7 @@
 //! Results of paired tests as sentences for a paper.
 
 use super::{Pair, PairedModel};
-use lungs_stats::{PairedAucs, auc_with_interval};
+use lungs_stats::{NonInferiority, PairedAucs, auc_with_interval};
 
 /// `p = 0.034`, `p < 0.001`
 pub(super) fn p_text(p: f64) -> String {
@@ -65,6 +65,29 @@ pub(super) fn of_aucs(
         method(pair, aucs, level),
         p_text(p),
         remarks.collect::<String>(),
+    )
+}
+
+/// The result of the test of non-inferiority, or the reason why there is none.
+pub(super) fn of_margin(pair: &Pair, test: &NonInferiority) -> String {
+    let [own, other] = &pair.models;
+    let (Some(bound), Some(p), Some(is_non_inferior)) =
+        (test.lower_bound, test.p_value, test.is_non_inferior)
+    else {
+        let reason = test.reason.as_deref().unwrap_or("the test is undefined");
+        return format!("Non-inferiority of {} to {}: {reason}.", own.name, other.name);
+    };
+    let verdict =
+        if is_non_inferior { "is non-inferior" } else { "is not shown to be non-inferior" };
+    format!(
+        "With a margin of {}, the AUC of {} {verdict} to that of {}: the lower {} % bound of the difference is {} \
+         (one-sided {}).",
+        test.margin,
+        own.phrase,
+        other.phrase,
+        percent(test.one_sided_level),
+        signed(bound),
+        p_text(p),
     )
 }
 

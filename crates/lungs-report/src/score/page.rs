@@ -1,7 +1,7 @@
 //! The page of predictions: result, metrics, comparisons, curves, thresholds, subgroups, method.
 
 use super::figures::Figures;
-use super::plots::MAX_CURVES;
+use super::plots::{MAX_CURVES, plot_name};
 use super::points::{PointFigures, SubgroupFigures};
 use super::{ScoreReport, ScoredModel};
 use crate::page::{Page, counted, number};
@@ -24,8 +24,11 @@ pub(super) fn score_page(report: &ScoreReport, plots: &[(String, Drawing)]) -> S
         @if !report.comparisons.is_empty() { (comparisons(report)) }
         (curves(report, plots))
         (thresholds(report))
-        @for model in models.iter().filter(|model| !model.subgroups.is_empty()) {
-            (subgroups(report, model))
+        @for (index, model) in models.iter().enumerate() {
+            @if !model.subgroups.is_empty() {
+                @let name = plot_name("subgroups", index, models.len());
+                (subgroups(report, model, plots.iter().filter(|(plot, _)| *plot == name)))
+            }
         }
         (method(report))
         p.soft { "Research use only: not a medical device." }
@@ -147,7 +150,11 @@ fn points(model: &ScoredModel) -> Markup {
     table(&heads, rows)
 }
 
-fn subgroups(report: &ScoreReport, model: &ScoredModel) -> Markup {
+fn subgroups<'a>(
+    report: &ScoreReport,
+    model: &ScoredModel,
+    plots: impl Iterator<Item = &'a (String, Drawing)>,
+) -> Markup {
     let threshold = model.operating_points.first().map(PointFigures::threshold_text);
     let of_model = if report.models.0.len() > 1 {
         format!("Subgroups, {}", model.name)
@@ -161,6 +168,7 @@ fn subgroups(report: &ScoreReport, model: &ScoredModel) -> Markup {
                 "Sensitivity and specificity at " (threshold.unwrap_or_default()) ". The more subgroups are compared, \
                  the more likely a difference appears by chance."
             }
+            (figures(plots))
             @for column in &model.subgroups { (column_table(column, model.undefined_reason.as_deref())) }
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn score_plots(report: &ScoreReport, labels: &[bool]) -> Vec<(String,
         plots.push(("calibration".to_owned(), drawing));
     }
     for (index, model) in models.iter().enumerate() {
-        let suffix = if models.len() > 1 { format!("-{}", index + 1) } else { String::new() };
+        let name = |plot: &str| plot_name(plot, index, models.len());
         let title = report.title_of(model);
         if model.has_probabilities {
             let metrics = &model.evaluation.calibration;
@@ -38,18 +38,23 @@ pub(super) fn score_plots(report: &ScoreReport, labels: &[bool]) -> Vec<(String,
                 plots.push(("calibration".to_owned(), drawing));
             }
             let drawing = decision_curve(&title, &model.curves.decision);
-            plots.push((format!("decision{suffix}"), drawing));
+            plots.push((name("decision"), drawing));
             let drawing = score_histogram(&title, &model.probabilities, labels);
-            plots.push((format!("scores{suffix}"), drawing));
+            plots.push((name("scores"), drawing));
         }
         if !model.evaluation.subgroups.is_empty() {
             let rows = forest_rows(&model.evaluation.subgroups);
             let label = format!("AUC ({}% CI)", report.percent());
             let drawing = forest(&title, &label, model.evaluation.auc.value, &rows);
-            plots.push((format!("subgroups{suffix}"), drawing));
+            plots.push((name("subgroups"), drawing));
         }
     }
     plots
+}
+
+/// The name of a plot of one model: numbered if there are several models.
+pub(super) fn plot_name(plot: &str, index: usize, models: usize) -> String {
+    if models > 1 { format!("{plot}-{}", index + 1) } else { plot.to_owned() }
 }
 
 fn roc_plot(title: &str, models: &[&ScoredModel], labels: &[bool]) -> Drawing {
