@@ -250,10 +250,11 @@ pub fn recalibration(
 }
 
 fn wald(value: f64, variance: f64, level: f64) -> Estimate {
-    let spread = critical_value(level) * variance.max(0.0).sqrt();
+    let variance = if variance.is_nan() { f64::INFINITY } else { variance.max(0.0) };
+    let spread = critical_value(level) * variance.sqrt();
     let interval =
         Interval { low: value - spread, high: value + spread, level, method: Method::Wald };
-    Estimate::with_interval(value, interval)
+    Estimate::with_interval(value, interval).if_finite()
 }
 
 /// Intercept of `logit P(y=1) = a + z`, by bisection: the mean probability increases with `a`. `patients` as in
@@ -275,15 +276,25 @@ pub fn calibration_in_the_large(
         return Err("one class only: nothing to fit".to_owned());
     }
     let largest = logits.iter().fold(0.0f64, |largest, z| largest.max(z.abs()));
+    if !largest.is_finite() {
+        return Err("a probability has no finite log-odds".to_owned());
+    }
     let bound = largest + (labels.len() as f64).ln() + 1.0;
     let (mut low, mut high) = (-bound, bound);
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
+    // Until no number is between: about 60 steps for usual scores, a thousand for the largest.
+    loop {
+        let middle = 0.5 * low + 0.5 * high;
+        if !(middle > low && middle < high) {
+            break;
+        }
         let expected: f64 = logits.iter().map(|z| sigmoid(middle + z)).sum();
         *(if expected < positives as f64 { &mut low } else { &mut high }) = middle;
     }
-    let a = 0.5 * (low + high);
+    let a = 0.5 * low + 0.5 * high;
     let information: f64 = logits.iter().map(|z| sigmoid(a + z) * sigmoid(-a - z)).sum();
+    if information < 1e-9 {
+        return Err("the scores are so far apart that no exam determines the intercept".to_owned());
+    }
     let variance = match patients {
         None => 1.0 / information,
         Some(patients) => {

@@ -170,7 +170,7 @@ impl ResampledMetrics {
             None if values.len() > 1 => Some(excluded()),
             _ => self.reason.clone(),
         };
-        Estimate { value: Some(value), interval, reason }
+        Estimate { value: Some(value), interval, reason }.if_finite()
     }
 
     /// A metric of the sample with its percentile interval over the replicates.

@@ -79,6 +79,20 @@ impl Estimate {
         Self { value: Some(value), interval: Some(interval), reason: None }
     }
 
+    /// This metric, or a reason where it or its interval is beyond the largest number.
+    #[must_use]
+    pub(super) fn if_finite(mut self) -> Self {
+        if self.value.is_some_and(|value| !value.is_finite()) {
+            return Self::undefined("the scores are so large or so close that it overflows");
+        }
+        if self.interval.is_some_and(|it| !(it.low.is_finite() && it.high.is_finite())) {
+            self.interval = None;
+            let reason = "no interval: the scores are so large or so close that it overflows";
+            self.reason = Some(reason.to_owned());
+        }
+        self
+    }
+
     /// An undefined metric with the reason.
     pub(super) fn undefined(reason: impl Into<String>) -> Self {
         Self { value: None, interval: None, reason: Some(reason.into()) }
@@ -158,7 +172,7 @@ pub fn wilson(successes: usize, total: usize, level: f64) -> Option<Interval> {
 }
 
 /// Wilson's interval of a share `p` of `n` exams, `z` standard errors to each side.
-fn wilson_of_share(p: f64, n: f64, z: f64, level: f64) -> Interval {
+pub(super) fn wilson_of_share(p: f64, n: f64, z: f64, level: f64) -> Interval {
     let centre = p + z * z / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;

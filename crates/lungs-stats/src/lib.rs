@@ -54,6 +54,7 @@ mod operating;
 mod paired;
 mod paired_shares;
 mod permutation;
+mod planning;
 mod precision;
 mod predictive;
 mod recalibrate;
@@ -100,6 +101,11 @@ pub use paired_shares::{
     PairedOperatingPoints, PairedShares, SharesTest, paired_operating_points, paired_shares,
 };
 pub use permutation::{Permutation, paired_permutation};
+pub use planning::{
+    PairedAucPlan, PlanningError, auc_correlation, auc_standard_error, exams_for_auc_width,
+    exams_for_observed_expected_width, exams_for_paired_auc_power, exams_for_share_width,
+    exams_for_slope_width, paired_auc_power,
+};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
 pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
@@ -240,7 +246,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         notes: notes(exams.len(), patient_count),
     };
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {
-        evaluation.cross_entropy = Estimate::plain(loss);
+        evaluation.cross_entropy = Estimate::plain(loss).if_finite();
     }
     if let Some(reason) = unusable {
         withdraw_all(&mut evaluation, &reason, options);
@@ -351,6 +357,8 @@ fn auc_metrics(
     }
 }
 
+#[cfg(test)]
+mod robustness_tests;
 #[cfg(test)]
 #[path = "evaluate_tests.rs"]
 mod tests;

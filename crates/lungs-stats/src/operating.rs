@@ -211,7 +211,9 @@ pub fn operating_points(
         false_positives: 0,
         true_positives: 0,
     };
-    let candidates: Vec<Cut> = std::iter::once(none_positive).chain(cuts).collect();
+    // No number is above the largest one.
+    let is_number = none_positive.threshold.is_finite();
+    let candidates: Vec<Cut> = is_number.then_some(none_positive).into_iter().chain(cuts).collect();
     let sensitivity = |cut: &Cut| cut.true_positives as f64 / positives as f64;
     let specificity = |cut: &Cut| (negatives - cut.false_positives) as f64 / negatives as f64;
     // Candidates are sorted from the strictest: a later one must be better by more than rounding.
@@ -234,7 +236,7 @@ pub fn operating_points(
                 Rule::Probability(probability) => {
                     let threshold = (probability / (1.0 - probability)).ln();
                     // The last cut at or above the threshold has the counts of the threshold.
-                    let counted = candidates[1..].iter().rfind(|cut| cut.threshold >= threshold);
+                    let counted = candidates.iter().rfind(|cut| cut.threshold >= threshold);
                     return OperatingPoint::at(
                         rule,
                         Cut { threshold, ..*counted.unwrap_or(&none_positive) },

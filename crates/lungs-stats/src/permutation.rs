@@ -49,7 +49,14 @@ impl<'a> Ranks<'a> {
         let patient = |exam: usize| patients.map_or(exam, |patients| patients[exam]);
         let mut unit_of = vec![None; labels.len().max(patients.map_or(0, super::cluster::count))];
         let mut unit_count = 0;
-        for exam in (0..labels.len()).filter(|&exam| of[0][exam] != of[1][exam]) {
+        // Units are numbered by patient, or by ranks, so that the order of the exams does not matter.
+        let mut exchanged: Vec<usize> =
+            (0..labels.len()).filter(|&exam| of[0][exam] != of[1][exam]).collect();
+        exchanged.sort_by_key(|&exam| {
+            let patient = patients.map(|patients| patients[exam]);
+            (patient, of[0][exam], of[1][exam], labels[exam])
+        });
+        for exam in exchanged {
             unit_of[patient(exam)].get_or_insert_with(|| {
                 unit_count += 1;
                 unit_count - 1

@@ -127,7 +127,10 @@ impl Calibrator {
                 if after == 0 || after == logits.len() || logits[after] == logit {
                     return if after == 0 { low } else { high };
                 }
-                let share = (logit - logits[after - 1]) / (logits[after] - logits[after - 1]);
+                // Halves where the distance overflows.
+                let (first, last) = (logits[after - 1], logits[after]);
+                let scale = if (last - first).is_finite() { 1.0 } else { 0.5 };
+                let share = (scale * logit - scale * first) / (scale * last - scale * first);
                 low + share * (high - low)
             }
         }

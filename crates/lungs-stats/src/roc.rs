@@ -96,7 +96,10 @@ pub fn roc(scores: &[f64], labels: &[bool]) -> Vec<RocPoint> {
         return Vec::new();
     }
     let cuts = cuts(scores, labels);
-    let start = Cut { threshold: cuts[0].threshold + 1.0, false_positives: 0, true_positives: 0 };
+    // One above a large score is the same number.
+    let largest = cuts[0].threshold;
+    let above = (largest + 1.0).max(largest.next_up());
+    let start = Cut { threshold: above, false_positives: 0, true_positives: 0 };
     let corners = cuts.iter().enumerate().filter(|&(index, cut)| {
         // A point is a corner when the steps before and after it differ.
         let (Some(next), true) = (cuts.get(index + 1), index > 0) else { return true };
