@@ -21,6 +21,7 @@ mod predict;
 mod prepare;
 mod progress;
 mod run;
+mod sample_size;
 mod score;
 mod screen;
 mod slurm;
@@ -69,6 +70,7 @@ enum Command {
     Predict(predict::Predict),
     Compare(compare::Compare),
     Score(score::Score),
+    SampleSize(sample_size::SampleSize),
     Cohort(cohort::Cohort),
     Plot(plot::Plot),
     Export(export::Export),
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Predict(predict) => predict.execute(&output),
         Command::Compare(compare) => compare.execute(&output),
         Command::Score(score) => score.execute(&output),
+        Command::SampleSize(sizes) => sizes.execute(&output),
         Command::Cohort(cohort) => cohort.execute(&output),
         Command::Plot(plot) => plot.execute(&output),
         Command::Export(export) => export.execute(&output),

@@ -13,6 +13,11 @@ fn run(workspace: &Workspace) -> RunFolder {
     synthetic::run(&workspace.path(""), "ours", 120, 1)
 }
 
+/// The text of an error without the line breaks of its box.
+fn unwrapped(message: &str) -> String {
+    message.replace("-\n  │ ", "-").replace("\n  │ ", " ")
+}
+
 fn test_rows(run: &RunFolder) -> Vec<PredictionRow> {
     read_csv(&run.predictions(SplitName::Test, 2)).unwrap()
 }
@@ -85,7 +90,7 @@ fn exams_and_labels_of_a_file_must_be_those_of_the_run() {
     let compare = |arguments: &[&str]| {
         let done =
             workspace.lungs(&[&["compare", "results/ours", "theirs.csv"], arguments].concat());
-        (done.code, done.stdout, done.stderr.replace("\n  │ ", " "))
+        (done.code, done.stdout, unwrapped(&done.stderr))
     };
     // 100 of 120 exams, and one that the run does not have.
     file(&workspace, &run, |row| match row.exam_id.rsplit('-').next()?.parse::<usize>().ok()? {
@@ -165,7 +170,7 @@ fn predictions_that_contradict_the_cohort_are_errors() {
         for command in [&["plot", "results/ours"][..], &["compare", "results/ours", "results/ours"]]
         {
             let done = workspace.lungs(command);
-            let message = done.stderr.replace("\n  │ ", " ");
+            let message = unwrapped(&done.stderr);
             assert_ne!(done.code, 0, "{command:?}: {}", done.stdout);
             assert!(message.contains(expected), "{command:?}, {expected}: {message}");
             assert!(message.contains("test-epoch-002.csv") && message.contains("cohort.csv"));
@@ -228,7 +233,7 @@ fn evaluating_a_run_compares_its_predictions_with_its_cohort() {
     let (exam, rest) = first.split_once(',').unwrap();
     fs::write(&path, text.replace(first, &format!("{exam}-other,{rest}"))).unwrap();
     let done = workspace.lungs(&["evaluate", run.to_str().unwrap()]);
-    let message = done.stderr.replace("\n  │ ", " ");
+    let message = unwrapped(&done.stderr);
     assert_eq!(done.code, 1, "{}", done.stdout);
     assert!(message.contains(&format!("exam {exam}-other of patient")), "{message}");
     assert!(message.contains("contradict each other for 2 exams"), "{message}");

@@ -22,6 +22,7 @@ mod passed_over;
 mod report;
 mod road;
 mod runs;
+mod sample_size;
 mod score;
 mod slurm;
 mod support;

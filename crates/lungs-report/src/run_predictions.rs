@@ -1,5 +1,6 @@
 //! The predictions of a run, compared with its cohort.
 
+use super::page::counted;
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::SplitName;
 use lungs_study::cohort::read_cohort;
@@ -15,8 +16,9 @@ pub enum RunPredictionsError {
     Results(#[from] ResultsError),
     /// The predictions contradict the cohort.
     #[error(
-        "{predictions} and {cohort} contradict each other for {count} exams; the first: {first}. Restore the \
-         original tables of the run, or start it again with --fresh"
+        "{predictions} and {cohort} contradict each other for {}; the first: {first}. Restore the original tables of \
+         the run, or start it again with --fresh",
+        exams_text(.count)
     )]
     Contradiction {
         /// The table of predictions.
@@ -28,6 +30,10 @@ pub enum RunPredictionsError {
         /// The first of them.
         first: ExamContradiction,
     },
+}
+
+fn exams_text(count: &usize) -> String {
+    counted(*count, "exam", "exams")
 }
 
 /// An exam with contradictory rows.

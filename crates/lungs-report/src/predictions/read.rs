@@ -201,8 +201,8 @@ impl Reader<'_> {
         for row in self.rows {
             let cells = [row.cell(probability), row.cell(score)];
             let [Some(p), Some(logit)] = cells.map(finite_number) else { continue };
-            let p_step = decimal_step(cells[0]).unwrap_or(1e-3).max(steps[0]);
-            let logit_step = decimal_step(cells[1]).unwrap_or(1e-3).max(steps[1]);
+            let p_step = 0.51 * decimal_step(cells[0]).unwrap_or(1e-3).max(steps[0]);
+            let logit_step = 0.51 * decimal_step(cells[1]).unwrap_or(1e-3).max(steps[1]);
             // Numbers of single precision differ by less than 1e-5.
             let low = probability_of(logit - logit_step) - p_step - 1e-5;
             let high = probability_of(logit + logit_step) + p_step + 1e-5;

@@ -123,6 +123,12 @@ fn thresholds(report: &ScoreReport) -> Markup {
     }
 }
 
+/// The text without line breaks within an interval or within counts.
+fn unbroken(text: &str) -> String {
+    let text = text.replace(" (", "\u{a0}(").replace(" of ", "\u{a0}of\u{a0}");
+    text.replace('–', "\u{2060}–\u{2060}")
+}
+
 fn points(model: &ScoredModel) -> Markup {
     let mut heads = vec!["threshold", "sensitivity", "specificity", "PPV", "NPV", "LR+", "LR−"];
     let stated = model.operating_points.iter().find_map(|point| point.at_prevalence.as_ref());
@@ -134,16 +140,16 @@ fn points(model: &ScoredModel) -> Markup {
     let rows = model.operating_points.iter().map(|point| {
         let mut row = vec![
             point.threshold_text(),
-            point.sensitivity.text(),
-            point.specificity.text(),
-            point.positive_predictive_value.text(),
-            point.negative_predictive_value.text(),
-            point.positive_likelihood_ratio.text(),
-            point.negative_likelihood_ratio.text(),
+            unbroken(&point.sensitivity.text()),
+            unbroken(&point.specificity.text()),
+            unbroken(&point.positive_predictive_value.text()),
+            unbroken(&point.negative_predictive_value.text()),
+            unbroken(&point.positive_likelihood_ratio.text()),
+            unbroken(&point.negative_likelihood_ratio.text()),
         ];
         if let Some(stated) = &point.at_prevalence {
-            row.push(stated.positive_predictive_value.text());
-            row.push(stated.negative_predictive_value.text());
+            row.push(unbroken(&stated.positive_predictive_value.text()));
+            row.push(unbroken(&stated.negative_predictive_value.text()));
         }
         row
     });
@@ -182,9 +188,9 @@ fn column_table(column: &SubgroupFigures, reason: Option<&str>) -> Markup {
             group.group.clone(),
             group.exams.to_string(),
             group.positives.to_string(),
-            group.auc.text(),
-            group.sensitivity.text(),
-            group.specificity.text(),
+            unbroken(&group.auc.text()),
+            unbroken(&group.sensitivity.text()),
+            unbroken(&group.specificity.text()),
             group.brier.cell(reason),
             group.warning.clone().unwrap_or_default(),
         ]

@@ -6,7 +6,7 @@ use crate::plot::{
     overlaid_calibration, precision_recall_curves, roc_curves, score_histogram,
 };
 use crate::run_page::forest_rows;
-use lungs_stats::roc;
+use lungs_stats::{DecisionPoint, roc};
 
 /// The largest number of models in one plot: colours and dashes of more cannot be distinguished.
 pub(super) const MAX_CURVES: usize = 12;
@@ -37,7 +37,7 @@ pub(super) fn score_plots(report: &ScoreReport, labels: &[bool]) -> Vec<(String,
                 let drawing = calibration(&title, metrics, &model.probabilities);
                 plots.push(("calibration".to_owned(), drawing));
             }
-            let drawing = decision_curve(&title, &model.curves.decision);
+            let drawing = decision_curve(&title, &decision_points(report, model));
             plots.push((name("decision"), drawing));
             let drawing = score_histogram(&title, &model.probabilities, labels);
             plots.push((name("scores"), drawing));
@@ -50,6 +50,16 @@ pub(super) fn score_plots(report: &ScoreReport, labels: &[bool]) -> Vec<(String,
         }
     }
     plots
+}
+
+/// The decision curve; without its band if that has another level than the 95 % of the legend.
+fn decision_points(report: &ScoreReport, model: &ScoredModel) -> Vec<DecisionPoint> {
+    let points = model.curves.decision.iter().copied();
+    if report.confidence == 0.95 {
+        points.collect()
+    } else {
+        points.map(|point| DecisionPoint { low: None, high: None, ..point }).collect()
+    }
 }
 
 /// The name of a plot of one model: numbered if there are several models.
