@@ -10,8 +10,7 @@ mod synthetic;
 use std::path::Path;
 use std::time::Instant;
 
-use lungs_report::{CompareOptions, compare, redraw};
-use lungs_spec::results::RunFolder;
+use lungs_report::{CompareOptions, Subject, compare, redraw};
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
@@ -27,9 +26,9 @@ fn main() {
         "{exams} validation and {exams} test exams: plots and report {seconds:.2} s, {bytes} bytes"
     );
 
-    let runs: Vec<RunFolder> = (0..count)
-        .map(|seed| synthetic::run(folder.path(), &format!("run-{seed}"), 1000, seed as u64))
-        .collect();
+    let run =
+        |seed: usize| synthetic::run(folder.path(), &format!("run-{seed}"), 1000, seed as u64);
+    let runs: Vec<Subject> = (0..count).map(|seed| Subject::Run(run(seed))).collect();
     let page = folder.path().join("comparison.html");
     let seconds = best_of_three(|| {
         let comparison = compare(&runs, CompareOptions::default()).expect("complete runs");

@@ -14,10 +14,11 @@ pub(crate) struct Target {
 }
 
 /// Every target: its name, and the name of the file that it reads.
-pub(crate) const TARGETS: [(&str, &str); 12] = [
+pub(crate) const TARGETS: [(&str, &str); 13] = [
     ("spec", "spec.toml"),
     ("list", "train.list"),
     ("labels", "labels.csv"),
+    ("predictions", "predictions.csv"),
     ("npz", "crop.npz"),
     ("metaimage", "scan.mha"),
     ("nifti", "scan.nii"),
@@ -68,6 +69,13 @@ impl Target {
             "labels" => {
                 let _ =
                     lungs_study::cohort::Labels::read_csv(&path, path.parent().unwrap_or(&path));
+            }
+            "predictions" => {
+                use lungs_report::{PredictionTable, RequestedColumns, ScoreOptions, score};
+                if let Ok(table) = PredictionTable::read(&path, &RequestedColumns::default()) {
+                    let options = ScoreOptions { replicates: 2, ..ScoreOptions::default() };
+                    let _ = score(&table, &options).to_json();
+                }
             }
             "npz" => {
                 let _ = lungs_study::prepare::load_prepared(&path);

@@ -1,26 +1,29 @@
 //! `lungs compare`
 
 use super::output::{Output, columns};
+use super::score::PredictionColumns;
 use super::{CommandResult, Failure};
 use crate::sweep::find_runs;
 use clap::Args;
-use lungs_report::{CompareOptions, Comparison, ReportError, Spread, compare};
-use lungs_spec::results::RunFolder;
+use lungs_report::{CompareOptions, Comparison, PredictionTable, Spread, Subject, compare};
 use std::path::PathBuf;
 
-/// Compare runs: different spec keys, metrics side by side, paired tests, overlaid ROC curves.
+/// Compare runs and other programs' predictions: spec keys, metrics, paired tests, ROC curves.
 ///
 /// Prints the spec keys that differ, the metrics with confidence intervals, and DeLong's paired test of
 /// each run against the first one on the same exams: on the test split if all runs have one, else on the
 /// validation split. Several p-values are corrected by Holm's method. Runs that differ only in seed or fold
 /// form a group with mean ± standard deviation; between groups, runs with the same seed are paired.
+/// A CSV file has the predictions of one or several models of any program, as for `lungs score`; its rows are
+/// matched with the exams of runs by the column `exam`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2"
+    after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2\n  lungs compare results/demo sybil.csv --common --margin 0.05"
 )]
 pub(super) struct Compare {
-    /// Run folders, folders of experiments (newest finished run) or folders of sweeps (all finished runs).
-    #[arg(required = true)]
+    /// Run folders, folders of experiments (newest finished run), folders of sweeps (all finished runs), or CSV
+    /// files of predictions.
+    #[arg(required = true, value_name = "RUN|CSV")]
     runs: Vec<PathBuf>,
 
     /// Output folder for the overlaid ROC plot.
@@ -30,6 +33,13 @@ pub(super) struct Compare {
     /// Compare on the exams that all runs have predictions for, if their exams differ.
     #[arg(long)]
     common: bool,
+
+    /// Test whether each run is not worse than the first one by more than this difference of the AUC.
+    #[arg(long, value_name = "DIFFERENCE", value_parser = super::score::parse_share)]
+    margin: Option<f64>,
+
+    #[command(flatten)]
+    columns: PredictionColumns,
 
     /// Print the comparison as JSON.
     #[arg(long)]
@@ -46,22 +56,22 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
-        let mut runs: Vec<RunFolder> = Vec::new();
-        for path in &self.runs {
-            runs.extend(find_runs(path)?);
-        }
-        if runs.len() < 2 {
+        let subjects = self.subjects()?;
+        let models = |subject: &Subject| match subject {
+            Subject::Run(_) => 1,
+            Subject::File(table) => table.models.len(),
+        };
+        let count: usize = subjects.iter().map(models).sum();
+        if count < 2 {
             return Err(Failure::request(format!(
-                "found {} to compare, expected at least two; give finished runs or the folder of a sweep",
-                if runs.is_empty() { "no finished run" } else { "one finished run" }
+                "found {} to compare, expected at least two; give finished runs, the folder of a sweep or CSV files of \
+                 predictions",
+                if count == 0 { "no finished run" } else { "one run or model" }
             )));
         }
-        let options = CompareOptions { common: self.common };
-        let comparison = compare(&runs, options).map_err(|error| match error {
-            ReportError::DifferentExams { .. } | ReportError::DifferentLabels { .. } => {
-                Failure::request(error)
-            }
-            error => Failure::work(error),
+        let options = CompareOptions { common: self.common, margin: self.margin };
+        let comparison = compare(&subjects, options).map_err(|error| {
+            if error.is_request() { Failure::request(error) } else { Failure::work(error) }
         })?;
         comparison.write_overlaid_roc(&self.out).map_err(Failure::work)?;
         if let Some(path) = &self.csv {
@@ -86,6 +96,22 @@ impl Compare {
     }
 }
 
+impl Compare {
+    /// The runs and files, in the order of the arguments.
+    fn subjects(&self) -> Result<Vec<Subject>, Failure> {
+        let mut subjects = Vec::new();
+        for path in &self.runs {
+            if path.is_file() {
+                let table = PredictionTable::read(path, &self.columns.requested());
+                subjects.push(Subject::File(Box::new(table.map_err(Failure::request)?)));
+            } else {
+                subjects.extend(find_runs(path)?.into_iter().map(Subject::Run));
+            }
+        }
+        Ok(subjects)
+    }
+}
+
 fn comparison_table(comparison: &Comparison) -> String {
     let mut rows = vec![[vec![String::new()], comparison.runs.clone()].concat()];
     let heading = |text: &str| vec![text.to_owned()];
@@ -107,16 +133,15 @@ fn comparison_table(comparison: &Comparison) -> String {
     if !comparison.groups.is_empty() {
         text += &format!("\n\nMean ± standard deviation\n{}", group_table(comparison));
     }
-    let tests: Vec<&str> = comparison.tests.iter().map(|test| test.sentence.as_str()).collect();
+    let tests: Vec<&str> = comparison.tests.iter().flat_map(|test| test.sentences()).collect();
     let tests = if tests.is_empty() {
         "No paired test: the runs differ only in seed or fold.".to_owned()
     } else {
         tests.join("\n")
     };
-    let caution = comparison.caution().map_or(String::new(), |caution| format!("\n{caution}"));
     let warnings: String =
-        comparison.warnings.iter().map(|warning| format!("\nWarning: {warning}.")).collect();
-    format!("{text}\n\n{tests}{warnings}{caution}")
+        comparison.warnings.iter().map(|warning| format!("\nWarning: {warning}")).collect();
+    format!("{}\n\n{text}\n\n{tests}{warnings}", comparison.lead())
 }
 
 fn group_table(comparison: &Comparison) -> String {

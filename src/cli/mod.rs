@@ -21,6 +21,8 @@ mod predict;
 mod prepare;
 mod progress;
 mod run;
+mod sample_size;
+mod score;
 mod screen;
 mod slurm;
 mod sweep;
@@ -67,6 +69,8 @@ enum Command {
     Prepare(prepare::Prepare),
     Predict(predict::Predict),
     Compare(compare::Compare),
+    Score(score::Score),
+    SampleSize(sample_size::SampleSize),
     Cohort(cohort::Cohort),
     Plot(plot::Plot),
     Export(export::Export),
@@ -94,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Prepare(prepare) => prepare.execute(&output),
         Command::Predict(predict) => predict.execute(&output),
         Command::Compare(compare) => compare.execute(&output),
+        Command::Score(score) => score.execute(&output),
+        Command::SampleSize(sizes) => sizes.execute(&output),
         Command::Cohort(cohort) => cohort.execute(&output),
         Command::Plot(plot) => plot.execute(&output),
         Command::Export(export) => export.execute(&output),

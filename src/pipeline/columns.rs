@@ -4,14 +4,12 @@ use super::error::{ColumnError, PipelineError};
 use super::inputs::{Change, Changes, from_to};
 use lungs_image::codes::joined_flags;
 use lungs_image::dicom::Sex;
+use lungs_report::{MAX_GROUPS, finite_number, grouping};
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv, write_csv};
 use lungs_spec::spec::{Bands, Spec, SubgroupBy};
 use lungs_stats::Grouping;
 use lungs_study::cohort::{Cohort, CohortError, CohortRow, Labels, read_cohort};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Largest number of groups of a column.
-const MAX_GROUPS: usize = 50;
 
 /// Columns of `cohort.csv` that can define subgroups.
 const COHORT_COLUMNS: [&str; 15] = [
@@ -139,7 +137,7 @@ fn check(spec: &Spec, chosen: &ChosenSeries) -> Result<(), PipelineError> {
             SubgroupBy::Bands(Bands { column, .. }) => {
                 for row in &chosen.rows {
                     let value = chosen.value(row, column);
-                    if !value.is_empty() && number(&value).is_none() {
+                    if !value.is_empty() && finite_number(&value).is_none() {
                         let key = "evaluate.subgroups";
                         let expected = "a number, or an empty cell";
                         return Err(
@@ -158,13 +156,9 @@ fn check(spec: &Spec, chosen: &ChosenSeries) -> Result<(), PipelineError> {
     Ok(())
 }
 
-fn number(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
-}
-
 fn weight(spec: &Spec, column: &str, series: &str, value: &str) -> Result<f64, Box<ColumnError>> {
     let expected = "a number that is not negative";
-    number(value)
+    finite_number(value)
         .filter(|weight| *weight >= 0.0)
         .ok_or_else(|| bad_cell(spec, "evaluate.weight_column", column, series, value, expected))
 }
@@ -281,15 +275,12 @@ impl Columns {
 
     /// The subgroups of these series.
     pub(super) fn groupings(&self, spec: &Spec, series: &[&str]) -> Vec<Grouping> {
-        let grouping = |by: &SubgroupBy| {
+        let of_column = |by: &SubgroupBy| {
             let cells: Vec<&str> =
                 series.iter().map(|series| self.cell(by.column(), series)).collect();
-            match by {
-                SubgroupBy::Values(column) => by_value(column, &cells),
-                SubgroupBy::Bands(bands) => by_band(bands, &cells),
-            }
+            grouping(by, &cells)
         };
-        spec.evaluate.subgroups.iter().map(grouping).collect()
+        spec.evaluate.subgroups.iter().map(of_column).collect()
     }
 
     /// The name of the weight column and the weights of these series, if the spec names a weight column.
@@ -302,47 +293,5 @@ impl Columns {
         let weight = |series: &&str| weight(spec, column, series, self.cell(column, series));
         let weights: Vec<f64> = series.iter().map(weight).collect::<Result<_, _>>()?;
         Ok(Some((column.clone(), weights)))
-    }
-}
-
-fn by_value(column: &str, cells: &[&str]) -> Grouping {
-    let names: BTreeSet<&str> = cells.iter().copied().filter(|cell| !cell.is_empty()).collect();
-    let groups: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    let of = cells.iter().map(|cell| groups.iter().position(|group| group == cell)).collect();
-    Grouping { by: column.to_owned(), groups, of }
-}
-
-fn by_band(bands: &Bands, cells: &[&str]) -> Grouping {
-    let edges = &bands.edges;
-    let name = |index: usize| match (index.checked_sub(1).map(|low| edges[low]), edges.get(index)) {
-        (None, Some(high)) => format!("under {high}"),
-        (Some(low), Some(high)) => format!("{low} to under {high}"),
-        (Some(low), None) => format!("{low} and over"),
-        (None, None) => "all".to_owned(),
-    };
-    let band = |cell: &&str| {
-        Some(edges.partition_point(|edge| *edge <= number(cell).unwrap_or(0.0)))
-            .filter(|_| number(cell).is_some())
-    };
-    Grouping {
-        by: bands.column.clone(),
-        groups: (0..=edges.len()).map(name).collect(),
-        of: cells.iter().map(band).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_on_an_edge_are_in_the_upper_band_and_empty_cells_in_none() {
-        let bands = Bands { column: "age".into(), edges: vec![55.0, 65.0] };
-        let grouping = by_band(&bands, &["54.9", "55", "64", "65", "", "90"]);
-        assert_eq!(grouping.groups, ["under 55", "55 to under 65", "65 and over"]);
-        assert_eq!(grouping.of, [Some(0), Some(1), Some(1), Some(2), None, Some(2)]);
-        let grouping = by_value("sex", &["m", "f", "", "f"]);
-        assert_eq!(grouping.groups, ["f", "m"]);
-        assert_eq!(grouping.of, [Some(1), Some(0), None, Some(0)]);
     }
 }

@@ -4,8 +4,8 @@ use super::PipelineError;
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use lungs_base::files;
-use lungs_report as report;
-use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
+use lungs_report::{self as report, ReportError, RunPredictions};
+use lungs_spec::results::{PredictionRow, RunFolder, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{
     CalibratedProbabilities, ChosenOn, Curves, Evaluation, Options, Rule, ScoredExam,
@@ -24,12 +24,10 @@ pub(super) fn write_metrics(
     let mut splits = BTreeMap::<String, Evaluation>::new();
     let mut calibration = None;
     let columns = Columns::read(spec, std::slice::from_ref(run))?;
+    let predictions = RunPredictions::of(run).map_err(ReportError::from)?;
     for split in [SplitName::Valid, SplitName::Test] {
-        let path = run.predictions(split, selected);
-        if !path.is_file() {
-            continue;
-        }
-        let rows: Vec<PredictionRow> = read_csv(&path)?;
+        let rows = predictions.read(split, selected).map_err(ReportError::from)?;
+        let Some(rows) = rows else { continue };
         let mut options = options(spec, &columns, &rows)?;
         if split == SplitName::Valid {
             calibration = StoredCalibration::fit(spec.evaluate.recalibrate, selected, &rows);

@@ -4,8 +4,8 @@ use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{compute_metrics, options, write_curves, write_json};
 use super::{PipelineError, cache_folder};
-use lungs_report::{self as report, CrossValidation, Fold, PooledRow};
-use lungs_spec::results::{PredictionRow, RunFolder, read_csv, write_csv};
+use lungs_report::{self as report, CrossValidation, Fold, PooledRow, ReportError, RunPredictions};
+use lungs_spec::results::{PredictionRow, RunFolder, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{CalibratedProbabilities, mean_auc_of_folds, repeated_patients};
 
@@ -18,8 +18,11 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     let mut fold_exams = Vec::new();
     for (index, fold) in folds.iter().enumerate() {
         let summary = report::summary(fold)?;
-        let rows: Vec<PredictionRow> =
-            read_csv(&fold.predictions(SplitName::Test, summary.selected_epoch))?;
+        let rows = RunPredictions::of(fold)
+            .and_then(|predictions| predictions.read(SplitName::Test, summary.selected_epoch));
+        let rows = rows.map_err(ReportError::from)?.ok_or_else(|| ReportError::NotFinished {
+            path: fold.predictions(SplitName::Test, summary.selected_epoch),
+        })?;
         let evaluation = summary.splits.get("test");
         fold_summaries.push(Fold {
             fold: index + 1,

@@ -210,8 +210,8 @@ fn a_comparison_is_also_a_page_and_a_table() {
     let done = workspace.lungs(&[&["compare"], &runs[..], &files].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     for words in [
-        "focal loss (γ = 2, α = 0.25) reached an AUC of",
-        "and cross-entropy an AUC of",
+        "loss.alpha = 0.25, loss.gamma = 2.0, loss.name = focal reached an AUC of",
+        "and loss.name = cross-entropy an AUC of",
         "train.learning_rate = 0.01 reached",
         "Holm-corrected for 2 tests",
         "validation exams (",

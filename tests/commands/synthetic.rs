@@ -131,13 +131,14 @@ fn write_tables(run: &RunFolder, evaluated: usize, one_in: usize) {
         let series = series(split.unwrap_or(SplitName::Train), index);
         let patient =
             split.map_or(format!("Nobody {index}"), |split| format!("Jane Doe {split} {index}"));
+        let exam = split.map_or(format!("exam-{index}"), |split| format!("exam-{split}-{index}"));
         let (maker, scanner, kernel, thickness_mm) = [
             ("SIEMENS", "Sensation 16", "B30f", 2.0),
             ("GE MEDICAL SYSTEMS", "LightSpeed VCT", "STANDARD", 2.5),
             ("TOSHIBA", "", "FC51", 1.25),
         ][index % 3];
         let row: lungs_study::cohort::CohortRow = serde_json::from_value(json!({
-            "patient": patient, "exam": format!("exam-{index}"), "series": series,
+            "patient": patient, "exam": exam, "series": series,
             "path": format!("data/{series}"), "label": u8::from(index.is_multiple_of(one_in)),
             "split": split, "chosen": split.is_some(), "code": code, "reason": reason, "kind": "dicom",
             "slices": 120, "slice_spacing_mm": 2.5, "coverage_mm": 300.0, 

@@ -8,6 +8,7 @@ use super::plot::{
     roc_curves, score_histogram,
 };
 use super::run_page::{flow_of, forest_rows};
+use super::run_predictions::RunPredictions;
 use super::run_report::write_report;
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{MetricsRow, PredictionRow, RunFolder, Table, read_csv};
@@ -42,18 +43,19 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
         Err(ReportError::NotFinished { .. }) => None,
         Err(error) => return Err(error),
     };
+    let predictions = RunPredictions::of(run)?;
     let mut drawings = epoch_curves(&spec, &metrics, selected);
     let roc_epochs: BTreeSet<usize> =
         spec.report.roc_epochs.iter().copied().chain(selected).chain([last]).collect();
     for epoch in roc_epochs {
-        if let Some(rows) = predictions(run, SplitName::Valid, epoch)? {
+        if let Some(rows) = predictions.read(SplitName::Valid, epoch)? {
             let title = format!("{}: validation, epoch {epoch}", spec.experiment.name);
             let curve = roc_of(&format!("epoch {epoch}"), &rows);
             drawings.push((format!("roc-epoch-{epoch:03}"), roc_curves(&title, &[curve])));
         }
     }
     if let Some(epoch) = selected {
-        drawings.extend(final_plots(run, &spec, epoch)?);
+        drawings.extend(final_plots(run, &predictions, &spec, epoch)?);
     }
     drawings.extend(cohort_flow(run, run, &spec)?);
     let mut written = write_drawings(run, &drawings)?;
@@ -161,6 +163,7 @@ fn epoch_curves(
 /// and the histogram of its predictions (`calibration` for validation, `calibration-test` for test).
 fn final_plots(
     run: &RunFolder,
+    predictions: &RunPredictions,
     spec: &Spec,
     epoch: usize,
 ) -> Result<Vec<(String, Drawing)>, ReportError> {
@@ -169,7 +172,7 @@ fn final_plots(
     for (split, name, suffix) in
         [(SplitName::Valid, "validation", ""), (SplitName::Test, "test", "-test")]
     {
-        let Some(rows) = predictions(run, split, epoch)? else { continue };
+        let Some(rows) = predictions.read(split, epoch)? else { continue };
         curves.push(NamedRoc { band: curve(run, split, "roc")?, ..roc_of(name, &rows) });
         let title = format!("{}: {name}, epoch {epoch}", spec.experiment.name);
         let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
@@ -221,15 +224,6 @@ fn curve<T: DeserializeOwned>(
 ) -> Result<Vec<T>, ReportError> {
     let path = run.curve(split, name);
     Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
-}
-
-fn predictions(
-    run: &RunFolder,
-    split: SplitName,
-    epoch: usize,
-) -> Result<Option<Vec<PredictionRow>>, ReportError> {
-    let path = run.predictions(split, epoch);
-    Ok(if path.is_file() { Some(read_csv(&path)?) } else { None })
 }
 
 fn scored(row: &PredictionRow) -> ScoredExam {

@@ -9,8 +9,9 @@ use super::plot::{
     roc_curves, score_histogram,
 };
 use super::run_page::forest_rows;
+use super::run_predictions::RunPredictions;
 use super::run_report::write_report_of_folds;
-use lungs_spec::results::{PredictionRow, RunFolder, read_csv};
+use lungs_spec::results::{RunFolder, read_csv};
 use std::path::{Path, PathBuf};
 
 /// Draws the plots and the report page of a finished cross-validation from its pooled predictions. Preview
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let spec = run.spec()?;
     let pooled = cross_validation(run)?.pooled;
-    let rows: Vec<PredictionRow> = read_csv(&run.pooled_predictions())?;
+    let rows = RunPredictions::of(run)?.pooled()?;
     let title = format!("{}: out of fold", spec.experiment.name);
     let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
     let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();

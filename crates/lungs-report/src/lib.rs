@@ -33,80 +33,42 @@ mod checklist;
 mod compare;
 mod digits;
 mod draw_run;
+mod error;
 mod evaluated;
 mod folds;
+mod groupings;
 mod headline;
 pub mod page;
+mod paired;
 pub mod plot;
 mod population;
+mod predictions;
 pub mod preparation;
 mod run_page;
+mod run_predictions;
 mod run_report;
-
-use lungs_base::files::WriteError;
-use lungs_spec::results::ResultsError;
-use std::path::PathBuf;
+mod score;
 
 pub use compare::{
-    Cell, CompareOptions, Comparison, Group, KeyDifference, MetricRow, PairedTest, Spread, compare,
+    Cell, CompareOptions, Comparison, Group, KeyDifference, MetricRow, Spread, Subject, compare,
     comparison_page,
 };
 pub use draw_run::redraw;
 pub(crate) use draw_run::roc_of;
+pub use error::{OtherLabel, OtherPatient, ReportError};
 pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation, summary};
 pub use folds::{headline_of_folds, redraw_folds};
+pub use groupings::{MAX_GROUPS, finite_number, grouping};
 pub use headline::headline;
-
-/// A run could not be plotted or compared.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// No epoch is finished yet.
-    #[error("{path}: no finished epoch to plot; continue the run, then plot it again")]
-    NoFinishedEpoch {
-        /// The metrics table that is missing or empty.
-        path: PathBuf,
-    },
-    /// The run has no final metrics yet.
-    #[error("{path} does not exist: the run is not finished; continue it first")]
-    NotFinished {
-        /// The missing file: `evaluation.json` or `cross-validation.json`.
-        path: PathBuf,
-    },
-    /// Two runs have predictions for different exams.
-    #[error(
-        "{first} and {second} have predictions for different exams ({first_exams} and {second_exams}, {common} in \
-         common), but a paired test needs the same exams; use the same data, seed and [split], or compare \
-         on the common exams with --common"
-    )]
-    DifferentExams {
-        /// Name of the first run.
-        first: String,
-        /// Name of the second run.
-        second: String,
-        /// Number of exams of the first run.
-        first_exams: usize,
-        /// Number of exams of the second run.
-        second_exams: usize,
-        /// Number of exams of both.
-        common: usize,
-    },
-    /// Two runs have different labels for the same exam.
-    #[error(
-        "{first} and {second} have different labels for {exams} common exams; train or evaluate both with \
-         the same labels"
-    )]
-    DifferentLabels {
-        /// Name of the first run.
-        first: String,
-        /// Name of the second run.
-        second: String,
-        /// Number of common exams whose labels differ.
-        exams: usize,
-    },
-    /// A table of the run could not be read.
-    #[error(transparent)]
-    Results(#[from] ResultsError),
-    /// A plot or page could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
+pub use paired::{MarginTest, PairedTest, ThresholdTest};
+pub use predictions::{
+    Fault, Faults, LineFault, ModelPredictions, PredictionTable, PredictionsError,
+    RequestedColumns, TableExam,
+};
+pub use run_predictions::{
+    ContradictionKind, ExamContradiction, RunPredictions, RunPredictionsError,
+};
+pub use score::{
+    Figure, Figures, GroupFigures, Models, NamedFigure, PointFigures, PrevalenceFigures,
+    ScoreOptions, ScoreReport, ScoredModel, SubgroupFigures, score, write_score,
+};

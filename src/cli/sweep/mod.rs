@@ -16,7 +16,7 @@ use crate::sweep::{
 use clap::Args;
 use jobs::{Jobs, RunOutcome, threads_per_job};
 use lungs_net::device;
-use lungs_report::{CompareOptions, Comparison, ReportError, compare};
+use lungs_report::{CompareOptions, Comparison, ReportError, Subject, compare};
 use lungs_spec::spec;
 use lungs_spec::spec::{Overrides, load_sweep};
 use lungs_study::prepare::Shard;
@@ -379,13 +379,14 @@ impl ExpandedSweep {
     fn compare(&self, view: &SweepView) -> Option<Result<Comparison, ReportError>> {
         let write = || -> Result<Option<Comparison>, ReportError> {
             let runs = find_runs(self.folder.root())?;
+            let runs: Vec<Subject> = runs.into_iter().map(Subject::Run).collect();
             if runs.len() < 2 {
                 return Ok(None);
             }
             let comparison = match compare(&runs, CompareOptions::default()) {
                 // The sweep varies a key that changes the exams: compare on the exams in common.
                 Err(ReportError::DifferentExams { .. }) => {
-                    compare(&runs, CompareOptions { common: true })
+                    compare(&runs, CompareOptions { common: true, ..CompareOptions::default() })
                 }
                 result => result,
             };

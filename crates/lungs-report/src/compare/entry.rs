@@ -1,36 +1,35 @@
-//! The data of one run in a comparison.
+//! The data of one run, or of one model of a file of predictions, in a comparison.
 
 use super::super::ReportError;
 use super::super::evaluated::{cross_validation, summary};
-use super::super::headline::auc_with_interval;
+use super::super::predictions::{ModelPredictions, PredictionTable};
+use super::super::run_predictions::RunPredictions;
+use super::super::score::{ScoreOptions, evaluate_model};
+use super::cells::{Cell, cells_of_costs, cells_of_last_epoch, cells_of_split};
+use super::subject::{ExamSource, Subject};
 use lungs_spec::results::{
     MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
 };
 use lungs_spec::spec::{Spec, SplitName};
-use lungs_stats::{Estimate, Evaluation, Interval};
-use serde::Serialize;
+use lungs_stats::{Evaluation, repeated_patients};
 use std::collections::BTreeMap;
 
-/// A metric of one run.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Cell {
-    /// Display text.
-    pub text: String,
-    /// The number; `None` when the metric is undefined or missing.
-    pub value: Option<f64>,
-    /// Lower end of the 95 % interval.
-    pub low: Option<f64>,
-    /// Upper end of the 95 % interval.
-    pub high: Option<f64>,
-}
-
-/// Spec, predictions and metrics of one run.
+/// Predictions and metrics of one run or of one model.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub name: String,
-    pub spec: Spec,
-    /// Predictions on the split that is compared.
+    /// `None` for a model of a file.
+    pub spec: Option<Spec>,
+    /// Predictions on the exams that are compared.
     pub rows: Vec<PredictionRow>,
+    /// The exams of `rows`.
+    pub source: ExamSource,
+    /// Whether the probabilities of `rows` are predictions.
+    pub has_probabilities: bool,
+    /// Whether the exams of `rows` have names; those of a file may have none.
+    pub names_exams: bool,
+    /// Whether the patients of `rows` have names.
+    pub names_patients: bool,
     /// Metrics by split, as in `evaluation.json`.
     pub splits: BTreeMap<String, Evaluation>,
     pub selected_epoch: Option<usize>,
@@ -40,67 +39,82 @@ pub(super) struct Entry {
     gpu_memory_bytes: Option<u64>,
 }
 
-/// The split that is compared: the test split when all runs have one, else validation. `None` means
-/// out-of-fold exams, when a run is a cross-validation.
-pub(super) fn common_split(runs: &[RunFolder]) -> Result<Option<SplitName>, ReportError> {
-    let (mut all_tested, mut any_folds) = (true, false);
-    for run in runs {
+/// The exams that are compared: those of the test split when all runs have one, else of validation; out-of-fold
+/// exams when a run is a cross-validation.
+pub(super) fn common_source(subjects: &[Subject]) -> Result<ExamSource, ReportError> {
+    let (mut any_run, mut all_tested, mut any_folds) = (false, true, false);
+    for subject in subjects {
+        let Subject::Run(run) = subject else { continue };
+        any_run = true;
         if run.spec()?.is_of_all_folds() {
             any_folds = true
         } else {
             all_tested &= summary(run)?.splits.contains_key("test")
         }
     }
-    Ok(match (any_folds, all_tested) {
-        (true, _) => None,
-        (_, true) => Some(SplitName::Test),
-        _ => Some(SplitName::Valid),
+    Ok(match (any_run, any_folds, all_tested) {
+        (false, ..) => ExamSource::File,
+        (_, true, _) => ExamSource::OutOfFold,
+        (_, _, true) => ExamSource::Split(SplitName::Test),
+        _ => ExamSource::Split(SplitName::Valid),
     })
 }
 
-/// The name of a split in a sentence.
-pub(super) fn split_name(split: Option<SplitName>) -> &'static str {
-    match split {
-        None => "out-of-fold",
-        Some(SplitName::Train) => "training",
-        Some(SplitName::Valid) => "validation",
-        Some(SplitName::Test) => "test",
-    }
-}
-
 impl Entry {
-    pub(super) fn read(run: &RunFolder, split: Option<SplitName>) -> Result<Self, ReportError> {
-        let spec = run.spec()?;
-        let optional = |path: std::path::PathBuf| path.is_file().then_some(path);
-        if spec.is_of_all_folds() {
-            let pooled = cross_validation(run)?.pooled;
-            let members = run.members()?;
-            let seconds = members.iter().map(|(fold, _)| training_seconds(fold));
-            return Ok(Self {
-                name: run.name(),
-                spec,
-                rows: read_csv(&run.pooled_predictions())?,
-                splits: BTreeMap::from([("out-of-fold".to_owned(), pooled)]),
-                selected_epoch: None,
-                metrics: Vec::new(),
-                seconds: seconds.sum(),
-                memory_bytes: None,
-                gpu_memory_bytes: None,
-            });
+    /// The entries of a subject: one for a run, one for each model of a file.
+    pub(super) fn read(subject: &Subject, source: ExamSource) -> Result<Vec<Self>, ReportError> {
+        match subject {
+            Subject::Run(run) if run.spec()?.is_of_all_folds() => Ok(vec![Self::of_folds(run)?]),
+            Subject::Run(run) => Ok(vec![Self::of_run(run, source)?]),
+            Subject::File(table) => {
+                Ok(table.models.iter().map(|model| Self::of_file(table, model, source)).collect())
+            }
         }
-        let summary = summary(run)?;
-        // Compared with a cross-validation, a single run uses its own test split, else validation.
-        let own_split =
-            if summary.splits.contains_key("test") { SplitName::Test } else { SplitName::Valid };
-        let file = run.predictions(split.unwrap_or(own_split), summary.selected_epoch);
-        let timings: Vec<TimingRow> = match optional(run.table(Table::Timings)) {
-            Some(path) => read_csv(&path)?,
-            None => Vec::new(),
-        };
+    }
+
+    fn of_folds(run: &RunFolder) -> Result<Self, ReportError> {
+        let pooled = cross_validation(run)?.pooled;
+        let members = run.members()?;
+        let seconds = members.iter().map(|(fold, _)| training_seconds(fold));
+        let source = ExamSource::OutOfFold;
         Ok(Self {
             name: run.name(),
-            spec,
-            rows: read_csv(&file)?,
+            spec: Some(run.spec()?),
+            rows: RunPredictions::of(run)?.pooled()?,
+            source,
+            has_probabilities: true,
+            names_exams: true,
+            names_patients: true,
+            splits: BTreeMap::from([(source.key().to_owned(), pooled)]),
+            selected_epoch: None,
+            metrics: Vec::new(),
+            seconds: seconds.sum(),
+            memory_bytes: None,
+            gpu_memory_bytes: None,
+        })
+    }
+
+    fn of_run(run: &RunFolder, source: ExamSource) -> Result<Self, ReportError> {
+        let summary = summary(run)?;
+        let split = match source {
+            ExamSource::Split(split) => split,
+            // Compared with a cross-validation, a single run uses its own test split, else validation.
+            _ if summary.splits.contains_key("test") => SplitName::Test,
+            _ => SplitName::Valid,
+        };
+        let path = run.predictions(split, summary.selected_epoch);
+        let rows = RunPredictions::of(run)?.read(split, summary.selected_epoch)?;
+        let timings = run.table(Table::Timings);
+        let timings: Vec<TimingRow> =
+            if timings.is_file() { read_csv(&timings)? } else { Vec::new() };
+        Ok(Self {
+            name: run.name(),
+            spec: Some(run.spec()?),
+            rows: rows.ok_or(ReportError::NotFinished { path })?,
+            source: ExamSource::Split(split),
+            has_probabilities: true,
+            names_exams: true,
+            names_patients: true,
             splits: summary.splits,
             selected_epoch: Some(summary.selected_epoch),
             metrics: read_csv(&run.table(Table::Metrics))?,
@@ -110,86 +124,74 @@ impl Entry {
         })
     }
 
+    /// A model of a file; its metrics are in the rows of the split that is compared.
+    fn of_file(table: &PredictionTable, model: &ModelPredictions, source: ExamSource) -> Self {
+        let (evaluation, _) = evaluate_model(table, model, &ScoreOptions::default());
+        let row = |exam: lungs_stats::ScoredExam| PredictionRow {
+            exam_id: exam.exam_id,
+            patient_id: exam.patient_id,
+            series_uid: String::new(),
+            label: exam.label,
+            logit: exam.logit,
+            probability: exam.probability,
+        };
+        let file = table.path.display();
+        Self {
+            name: if table.models.len() > 1 {
+                format!("{file}: {}", model.name)
+            } else {
+                file.to_string()
+            },
+            spec: None,
+            rows: table.scored(model).into_iter().map(row).collect(),
+            source: ExamSource::File,
+            has_probabilities: model.probabilities.is_some(),
+            names_exams: table.names_exams,
+            names_patients: table.names_patients,
+            splits: BTreeMap::from([(source.key().to_owned(), evaluation)]),
+            selected_epoch: None,
+            metrics: Vec::new(),
+            seconds: None,
+            memory_bytes: None,
+            gpu_memory_bytes: None,
+        }
+    }
+
+    /// The metrics of the compared exams.
+    pub(super) fn evaluation(&self, source: ExamSource) -> Option<&Evaluation> {
+        let own = if self.source == ExamSource::File { source } else { self.source };
+        self.splits.get(own.key())
+    }
+
     /// Metrics by name, in table order.
     pub(super) fn cells(&self) -> Vec<(String, Cell)> {
-        let mut cells = Vec::new();
-        let count = |value: usize| Cell {
-            text: value.to_string(),
-            value: Some(value as f64),
-            ..Cell::default()
-        };
+        let positives = self.rows.iter().filter(|row| row.label).count();
+        let text = format!("{} ({positives} positive)", self.source.exams(self.rows.len()));
+        let value = Some(self.rows.len() as f64);
+        let compared = Cell { text, value, ..Cell::default() };
+        let mut cells = vec![("compared on".to_owned(), compared)];
         if let Some(epoch) = self.selected_epoch {
-            cells.push(("selected epoch".to_owned(), count(epoch)));
+            cells.push(("selected epoch".to_owned(), Cell::count(epoch)));
         }
         for (split, evaluation) in &self.splits {
-            let exams = format!("{} ({} positive)", evaluation.exams, evaluation.positives);
-            let exams = Cell { text: exams, ..count(evaluation.exams) };
-            cells.push((format!("{split} exams"), exams));
-            let auc = &evaluation.auc;
-            let cell = number(auc.value, auc.interval.as_ref());
-            cells.push((
-                format!("{split} AUC"),
-                Cell { text: auc_with_interval(evaluation), ..cell },
-            ));
-            let accuracy = &evaluation.accuracy;
-            let estimate = |metric: &Estimate| number(metric.value, metric.interval.as_ref());
-            for (name, cell) in [
-                ("average precision", estimate(&evaluation.average_precision)),
-                ("accuracy", number(accuracy.value, accuracy.interval.as_ref())),
-                ("cross-entropy", estimate(&evaluation.cross_entropy)),
-                ("Brier", estimate(&evaluation.calibration.brier)),
-                ("calibration error", estimate(&evaluation.calibration.expected_calibration_error)),
-                ("calibration slope", estimate(&evaluation.calibration.slope)),
-            ] {
-                cells.push((format!("{split} {name}"), cell));
-            }
+            cells.extend(cells_of_split(split, evaluation));
         }
-        if let Some(last) = self.metrics.iter().rfind(|row| row.split == SplitName::Valid) {
-            let auc = last.auc_low.zip(last.auc_high);
-            let text = number(last.auc, None).text;
-            let text = match auc {
-                Some((low, high)) => format!("{text} ({low:.3}–{high:.3})"),
-                None => text,
-            };
-            cells.push(("last epoch".to_owned(), count(last.epoch)));
-            cells.push((
-                "last epoch, valid AUC".to_owned(),
-                Cell { text, value: last.auc, low: last.auc_low, high: last.auc_high },
-            ));
-        }
-        if let Some(seconds) = self.seconds {
-            let cell =
-                Cell { text: format!("{seconds:.0}"), value: Some(seconds), ..Cell::default() };
-            cells.push(("training seconds".to_owned(), cell));
-        }
-        for (name, bytes) in
-            [("peak memory, MB", self.memory_bytes), ("peak GPU memory, MB", self.gpu_memory_bytes)]
-        {
-            if let Some(bytes) = bytes {
-                let value = bytes as f64 / 1e6;
-                let cell =
-                    Cell { text: format!("{value:.0}"), value: Some(value), ..Cell::default() };
-                cells.push((name.to_owned(), cell));
-            }
-        }
+        cells.extend(cells_of_last_epoch(&self.metrics));
+        cells.extend(cells_of_costs(self.seconds, self.memory_bytes, self.gpu_memory_bytes));
         cells
+    }
+
+    /// A warning about patients with several exams among those that are compared.
+    pub(super) fn repeated_patients(&self) -> Option<String> {
+        let names = self.rows.iter().map(|row| row.patient_id.as_str());
+        let patients = repeated_patients(names)?.into_iter().max().map_or(0, |last| last + 1);
+        Some(format!(
+            "{} of {patients} patients: exams of one patient are alike, so intervals and tests count patients.",
+            self.source.exams(self.rows.len())
+        ))
     }
 }
 
 fn training_seconds(run: &RunFolder) -> Option<f64> {
     Provenance::read(run)?.stage_seconds.get("training").copied()
-}
-
-fn number(value: Option<f64>, interval: Option<&Interval>) -> Cell {
-    let text = match (value, interval) {
-        (Some(value), Some(interval)) => {
-            format!("{value:.3} ({:.3}–{:.3})", interval.low, interval.high)
-        }
-        (Some(value), None) => format!("{value:.3}"),
-        (None, _) => "–".to_owned(),
-    };
-    let text = text.replace('-', "−");
-    let (low, high) =
-        (interval.map(|interval| interval.low), interval.map(|interval| interval.high));
-    Cell { text, value, low, high }
 }

@@ -1,37 +1,43 @@
-//! Comparison of runs: the spec keys that differ, the metrics, and paired tests on the same exams.
+//! Comparison of runs and of other programs' predictions: the spec keys that differ, the metrics, and paired tests on
+//! the same exams.
 //!
 //! ```text
-//!   run folders ──► Entry (spec, predictions, metrics, epochs, cost) ──► groups of seeds and folds
-//!        spec keys that differ · metrics · mean ± sd over a group · DeLong's paired tests (Holm)
+//!   run folders ─┬─► Entry (spec, predictions, metrics, epochs, cost) ──► groups of seeds and folds
+//!   CSV files ───┘   spec keys that differ · metrics · mean ± sd over a group · paired tests (Holm)
 //! ```
 //!
 //! Runs whose specs differ only in seed or fold form a group. Every run of a later group is tested against
 //! a run of the first group: when the groups have several runs, against the one of the same seed and fold.
 
+mod cells;
 mod entry;
 mod naming;
 mod page;
 mod pairing;
+mod subject;
 
 use super::ReportError;
+use super::page::counted;
+use super::paired::PairedTest;
 use entry::Entry;
 use lungs_base::files::write_bytes;
-use lungs_spec::results::{RunFolder, write_csv};
-use lungs_spec::spec::{Difference, Spec, differences};
+use lungs_spec::results::write_csv;
+use lungs_spec::spec::{Spec, SplitName, differences};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use subject::ExamSource;
 
-pub use entry::Cell;
+pub use cells::Cell;
 pub use page::comparison_page;
-pub use pairing::PairedTest;
+pub use subject::Subject;
 
-/// A comparison of two or more runs.
+/// A comparison of two or more runs or models.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `experiment/stamp-hash` of each run.
     pub runs: Vec<String>,
-    /// Name of the split that is compared.
+    /// Name of the split that is compared: `test`, `validation`, `out-of-fold`; empty for files of predictions.
     #[serde(rename = "part")]
     pub split: String,
     /// Spec keys that affect results and differ, with the value in each run.
@@ -43,8 +49,7 @@ pub struct Comparison {
     pub groups: Vec<Group>,
     /// Paired tests of the other runs against those of the first group.
     pub tests: Vec<PairedTest>,
-    /// Warnings of the runs' evaluations, each with its split.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Warnings about the compared exams, each a sentence.
     pub warnings: Vec<String>,
     /// The best combination of a sweep, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,12 +68,6 @@ pub struct KeyDifference {
     pub key: String,
     /// Value in each run; `None` when the key has no effect in a run.
     pub values: Vec<Option<String>>,
-}
-
-impl From<Difference> for KeyDifference {
-    fn from(difference: Difference) -> Self {
-        Self { key: difference.key, values: difference.values }
-    }
 }
 
 /// One metric of every run.
@@ -120,38 +119,36 @@ impl Spread {
 pub struct CompareOptions {
     /// Test on the common exams when two runs have different exams.
     pub common: bool,
+    /// Non-inferiority margin of the AUC.
+    pub margin: Option<f64>,
 }
 
-/// Compares finished runs.
+/// Compares finished runs and files of predictions.
 ///
 /// # Errors
-/// When a run is not finished or cannot be read, when two runs have different labels for an exam, or when
+/// When a run is not finished or cannot be read, when two of them have different labels for an exam, or when
 /// their exams differ and [`CompareOptions::common`] is not set.
-pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison, ReportError> {
-    let split = entry::common_split(runs)?;
-    let entries: Vec<Entry> =
-        runs.iter().map(|run| Entry::read(run, split)).collect::<Result<_, _>>()?;
-    let specs: Vec<Spec> = entries.iter().map(|entry| entry.spec.clone()).collect();
+pub fn compare(subjects: &[Subject], options: CompareOptions) -> Result<Comparison, ReportError> {
+    let source = entry::common_source(subjects)?;
+    let entries: Vec<Vec<Entry>> =
+        subjects.iter().map(|subject| Entry::read(subject, source)).collect::<Result<_, _>>()?;
+    let entries: Vec<Entry> = entries.into_iter().flatten().collect();
     let metrics = metrics(&entries);
-    let groups = group(&specs);
-    let tests = pairing::tests(&entries, &groups, &specs, options)?;
+    let groups = group(&entries);
+    let tests = pairing::tests(&entries, &groups, source, &options)?;
     let has_repetitions = groups.iter().any(|members| members.len() > 1);
-    let names = naming::names_of_groups(&specs, &groups);
-    let mut group_names = vec![String::new(); entries.len()];
+    let names = group_names(&entries, &groups);
+    let mut names_of_entries = vec![String::new(); entries.len()];
     for (name, group) in names.iter().zip(&groups) {
         for &run in group {
-            group_names[run].clone_from(name);
+            names_of_entries[run].clone_from(name);
         }
     }
-    let evaluations = entries.iter().flat_map(|entry| &entry.splits);
-    let warnings: BTreeSet<String> = evaluations
-        .filter_map(|(part, metrics)| Some(format!("{part}: {}", metrics.warning.as_ref()?)))
-        .collect();
     Ok(Comparison {
-        warnings: warnings.into_iter().collect(),
+        warnings: warnings(&entries, source),
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
-        split: entry::split_name(split).to_owned(),
-        differences: differences(&specs).into_iter().map(KeyDifference::from).collect(),
+        split: source.name().to_owned(),
+        differences: key_differences(&entries),
         groups: if has_repetitions {
             groups.iter().zip(names).map(|(runs, name)| spread(name, runs, &metrics)).collect()
         } else {
@@ -160,28 +157,79 @@ pub fn compare(runs: &[RunFolder], options: CompareOptions) -> Result<Comparison
         metrics,
         tests,
         best: None,
-        group_names,
+        group_names: names_of_entries,
         entries,
     })
 }
 
-/// Indices of specs that differ only in seed and fold, in order. When all specs have the same hash, each spec
-/// is its own group: the runs are repetitions of one run.
-fn group(specs: &[Spec]) -> Vec<Vec<usize>> {
-    let mut order: Vec<String> = Vec::new();
-    let mut groups = BTreeMap::<String, Vec<usize>>::new();
-    for (index, spec) in specs.iter().enumerate() {
-        let kind = spec.hash_of_kind();
-        if !groups.contains_key(&kind) {
-            order.push(kind.clone());
+/// Warnings about the compared exams, each once.
+fn warnings(entries: &[Entry], source: ExamSource) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut add = |warning: String| {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
         }
-        groups.entry(kind).or_default().push(index);
+    };
+    for entry in entries {
+        for (split, metrics) in &entry.splits {
+            let Some(warning) = &metrics.warning else { continue };
+            let split = if split.is_empty() { "exams" } else { split };
+            add(format!("{split}: {warning}."));
+        }
     }
-    let all_equal = specs.windows(2).all(|pair| pair[0].hash() == pair[1].hash());
-    if all_equal {
-        return (0..specs.len()).map(|index| vec![index]).collect();
+    entries.iter().filter_map(Entry::repeated_patients).for_each(&mut add);
+    let is_biased = |entry: &Entry| entry.source == ExamSource::Split(SplitName::Valid);
+    if source != ExamSource::File && entries.iter().any(is_biased) {
+        add("The epoch of each run was selected on its validation exams, so its metrics are biased upwards; for a \
+             paper, compare on a test split (split.test) or by cross-validation (split.folds)."
+            .to_owned());
     }
-    order.iter().filter_map(|kind| groups.remove(kind)).collect()
+    warnings
+}
+
+/// The spec keys in which runs differ; models of files have no value.
+fn key_differences(entries: &[Entry]) -> Vec<KeyDifference> {
+    let specs: Vec<Spec> = entries.iter().filter_map(|entry| entry.spec.clone()).collect();
+    differences(&specs)
+        .into_iter()
+        .map(|difference| {
+            let mut of_runs = difference.values.into_iter();
+            let value = |entry: &Entry| entry.spec.as_ref().and_then(|_| of_runs.next().flatten());
+            KeyDifference { key: difference.key, values: entries.iter().map(value).collect() }
+        })
+        .collect()
+}
+
+/// Indices of runs that differ only in seed and fold, in order; a model of a file is its own group. When all runs
+/// have the same hash, each is its own group: they are repetitions of one run.
+fn group(entries: &[Entry]) -> Vec<Vec<usize>> {
+    let hashes: BTreeSet<String> =
+        entries.iter().filter_map(|entry| Some(entry.spec.as_ref()?.hash())).collect();
+    let mut groups: Vec<(Option<String>, Vec<usize>)> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let kind = entry.spec.as_ref().filter(|_| hashes.len() > 1).map(Spec::hash_of_kind);
+        match groups.iter_mut().find(|(known, _)| kind.is_some() && *known == kind) {
+            Some((_, members)) => members.push(index),
+            None => groups.push((kind, vec![index])),
+        }
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
+/// A name for each group: that of the model, or the experiment or differing keys of runs.
+fn group_names(entries: &[Entry], groups: &[Vec<usize>]) -> Vec<String> {
+    let first = |group: &[usize]| group.first().map(|&index| &entries[index]);
+    let specs: Vec<Spec> = groups.iter().filter_map(|group| first(group)?.spec.clone()).collect();
+    let own_groups: Vec<Vec<usize>> = (0..specs.len()).map(|index| vec![index]).collect();
+    let mut of_runs = naming::names_of_groups(&specs, &own_groups).into_iter();
+    let name = |group: &Vec<usize>| {
+        let entry = first(group)?;
+        match &entry.spec {
+            Some(_) => of_runs.next(),
+            None => Some(entry.name.clone()),
+        }
+    };
+    groups.iter().map(name).map(Option::unwrap_or_default).collect()
 }
 
 fn spread(name: String, runs: &[usize], metrics: &[MetricRow]) -> Group {
@@ -246,12 +294,16 @@ impl Comparison {
         Ok(write_bytes(&folder.join("roc.png"), &drawing.png)?)
     }
 
-    /// A warning about selection bias, when the validation split is compared.
-    pub fn caution(&self) -> Option<&'static str> {
-        (self.split == "validation").then_some(
-            "Each run's epoch was selected on these validation exams, so the metrics are biased upwards; for a \
-             paper, compare on a test split (split.test) or by cross-validation (split.folds).",
-        )
+    /// What is compared: `2 runs compared on their test exams`.
+    pub fn lead(&self) -> String {
+        let files = self.entries.iter().filter(|entry| entry.spec.is_none()).count();
+        let runs = counted(self.entries.len() - files, "run", "runs");
+        let models = counted(files, "model", "models");
+        match (self.entries.len() - files, files) {
+            (_, 0) => format!("{runs} compared on their {} exams.", self.split),
+            (0, _) => format!("{models} compared on the exams of their files."),
+            _ => format!("{runs} and {models} of other programs compared on {} exams.", self.split),
+        }
     }
 
     /// Distinct short names of the runs: the name of the group, with seed and fold when groups have several
@@ -260,10 +312,10 @@ impl Comparison {
         let mut name_counts = BTreeMap::<String, usize>::new();
         let label = |(entry, group): (&Entry, &String)| {
             let mut name = group.clone();
-            if !self.groups.is_empty() {
-                name += &format!(", seed {}", entry.spec.experiment.seed);
-                if entry.spec.split.fold > 0 {
-                    name += &format!(", fold {}", entry.spec.split.fold);
+            if let (false, Some(spec)) = (self.groups.is_empty(), &entry.spec) {
+                name += &format!(", seed {}", spec.experiment.seed);
+                if spec.split.fold > 0 {
+                    name += &format!(", fold {}", spec.split.fold);
                 }
             }
             let count = name_counts.entry(name.clone()).or_default();

@@ -32,6 +32,43 @@ pub(super) fn names_of_groups(specs: &[Spec], groups: &[Vec<usize>]) -> Vec<Stri
     names.iter().enumerate().map(name).collect()
 }
 
+/// Largest number of differing keys that a sentence names.
+const MAX_KEYS: usize = 6;
+
+/// How a sentence names two runs, and a remark about their differences.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PairNames {
+    /// The runs in a sentence.
+    pub phrases: [String; 2],
+    /// A sentence with the keys that differ, where they are too many for the names.
+    pub remark: Option<String>,
+}
+
+/// Names two runs by every key in which their specs differ, with its value in each: `loss.name = focal,
+/// train.epochs = 3`. Runs without a differing key, with many of them, and models without a spec keep their `names`.
+pub(super) fn names_in_sentence(names: [&str; 2], specs: [Option<&Spec>; 2]) -> PairNames {
+    let own_names = PairNames { phrases: names.map(str::to_owned), remark: None };
+    let [Some(first), Some(second)] = specs else { return own_names };
+    let keys = differences(&[first.clone(), second.clone()]);
+    if keys.len() > MAX_KEYS {
+        let keys: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
+        let remark = format!("Their specs differ in {}.", keys.join(", "));
+        return PairNames { remark: Some(remark), ..own_names };
+    }
+    let settings = |index: usize| {
+        let setting = |key: &Difference| {
+            let value = key.values.get(index)?.as_ref()?;
+            Some(format!("{} = {}", key.key, value.trim_matches('"')))
+        };
+        keys.iter().filter_map(setting).collect::<Vec<_>>().join(", ")
+    };
+    let phrases = [settings(0), settings(1)];
+    if phrases.iter().any(String::is_empty) {
+        return own_names;
+    }
+    PairNames { phrases, remark: None }
+}
+
 /// Whether a difference belongs into a name: not seed or fold, and not a key that has an effect in some runs
 /// only and one value in all of them (γ of a focal loss compared with cross-entropy).
 fn is_distinguishing(difference: &Difference) -> bool {
@@ -51,7 +88,7 @@ mod tests {
     use super::*;
     use lungs_spec::spec::{Overrides, load};
 
-    fn group_names_of(specs: &[&[&str]]) -> Vec<String> {
+    fn specs(sets: &[&[&str]]) -> Vec<Spec> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spec.toml");
         std::fs::write(&path, "[data]\nroot = \"ct\"\nlabels = \"l.csv\"\n").unwrap();
@@ -59,7 +96,11 @@ mod tests {
             let set = set.iter().map(|set| set.to_string()).collect();
             load(&path, &Overrides { environment: Vec::new(), set }).unwrap()
         };
-        let specs: Vec<Spec> = specs.iter().map(load).collect();
+        sets.iter().map(load).collect()
+    }
+
+    fn group_names_of(sets: &[&[&str]]) -> Vec<String> {
+        let specs = specs(sets);
         names_of_groups(&specs, &(0..specs.len()).map(|index| vec![index]).collect::<Vec<_>>())
     }
 
@@ -92,6 +133,41 @@ mod tests {
                 &["experiment.name=b", "train.epochs=3"]
             ]),
             ["a: epochs = 37", "b: epochs = 37", "b: epochs = 3"]
+        );
+    }
+
+    #[test]
+    fn a_sentence_names_every_key_that_differs() {
+        let names = |sets: &[&[&str]]| {
+            let specs = specs(sets);
+            names_in_sentence(["one", "two"], [Some(&specs[0]), Some(&specs[1])])
+        };
+        let phrases = |sets: &[&[&str]]| names(sets).phrases;
+        assert_eq!(
+            phrases(&[&["experiment.seed=1"], &["loss.name=focal", "train.epochs=3"]]),
+            [
+                "experiment.seed = 1, loss.name = cross-entropy, train.epochs = 37",
+                "experiment.seed = 37, loss.alpha = 0.25, loss.gamma = 2.0, loss.name = focal, train.epochs = 3"
+            ]
+        );
+        assert_eq!(phrases(&[&[], &["experiment.name=other"]]), ["one", "two"]);
+        let many = [
+            "experiment.seed=1",
+            "loss.name=focal",
+            "train.epochs=3",
+            "train.batch_size=5",
+            "train.learning_rate=0.5",
+        ];
+        let names = names(&[&[], &many]);
+        assert_eq!(names.phrases, ["one", "two"]);
+        assert_eq!(
+            names.remark.unwrap(),
+            "Their specs differ in experiment.seed, loss.alpha, loss.gamma, loss.name, train.batch_size, \
+             train.epochs, train.learning_rate."
+        );
+        assert_eq!(
+            names_in_sentence(["run", "file.csv"], [None, None]).phrases,
+            ["run", "file.csv"]
         );
     }
 }

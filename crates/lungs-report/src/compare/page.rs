@@ -19,12 +19,13 @@ pub fn comparison_page(comparison: &Comparison) -> String {
     let body = html! {
         section.finding {
             @if let Some(best) = &comparison.best { p { (best) } }
-            @for test in &comparison.tests { p { (test.sentence) } }
+            @for sentence in comparison.tests.iter().flat_map(|test| test.sentences()) {
+                p { (sentence) }
+            }
             @if comparison.tests.is_empty() {
                 p { "The runs differ only in seed or fold, so there is nothing to test." }
             }
-            @for warning in &comparison.warnings { p.soft { "Warning: " (warning) "." } }
-            @if let Some(caution) = comparison.caution() { p.soft { (caution) } }
+            @for warning in &comparison.warnings { p.soft { "Warning: " (warning) } }
         }
         h2 { "Spec differences" }
         @if comparison.differences.is_empty() { p.soft { "No spec key that affects the results differs." } }
@@ -52,12 +53,8 @@ pub fn comparison_page(comparison: &Comparison) -> String {
         } }
         p.soft { "Research use only: not a medical device." }
     };
-    let lead = format!(
-        "{} compared on their {} exams.",
-        counted(comparison.runs.len(), "run", "runs"),
-        comparison.split
-    );
-    Page { title: "Comparison of runs", lead: &lead, body, style: STYLE, script: "" }.to_html()
+    Page { title: "Comparison of runs", lead: &comparison.lead(), body, style: STYLE, script: "" }
+        .to_html()
 }
 
 /// A table with a column for each label; on a phone, each cell shows its column's label.
@@ -122,6 +119,15 @@ impl super::Spread {
     }
 }
 
+/// `ROC, test exams`
+fn title(name: &str, comparison: &Comparison) -> String {
+    if comparison.split.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}, {} exams", comparison.split)
+    }
+}
+
 /// ROC curves on the split that is compared.
 pub(super) fn overlaid_roc(comparison: &Comparison) -> Drawing {
     let entries = comparison.entries.iter().zip(comparison.labels()).take(MAX_CURVES);
@@ -131,7 +137,7 @@ pub(super) fn overlaid_roc(comparison: &Comparison) -> Drawing {
             roc_of(&format!("{label}{epoch}"), &entry.rows)
         })
         .collect();
-    roc_curves(&format!("ROC, {} exams", comparison.split), &curves)
+    roc_curves(&title("ROC", comparison), &curves)
 }
 
 fn calibration(comparison: &Comparison) -> Drawing {
@@ -140,7 +146,8 @@ fn calibration(comparison: &Comparison) -> Drawing {
         .map(|(entry, label)| {
             let probabilities: Vec<f64> = entry.rows.iter().map(|row| row.probability).collect();
             let labels: Vec<bool> = entry.rows.iter().map(|row| row.label).collect();
-            let usable = probabilities.iter().all(|p| (0.0..=1.0).contains(p));
+            let usable =
+                entry.has_probabilities && probabilities.iter().all(|p| (0.0..=1.0).contains(p));
             let bins = if usable {
                 equal_count_bins(&probabilities, &labels, 10, 0.95)
             } else {
@@ -149,7 +156,7 @@ fn calibration(comparison: &Comparison) -> Drawing {
             (label, bins)
         })
         .collect();
-    overlaid_calibration(&format!("Calibration, {} exams", comparison.split), &runs)
+    overlaid_calibration(&title("Calibration", comparison), &runs)
 }
 
 fn losses(comparison: &Comparison) -> Drawing {

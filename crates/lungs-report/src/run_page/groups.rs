@@ -87,7 +87,7 @@ fn comparison(shared: SharedExams) -> String {
 }
 
 /// The result of the heterogeneity test, as a sentence.
-fn test_result(test: &Heterogeneity) -> String {
+pub(crate) fn test_result(test: &Heterogeneity) -> String {
     let format_p = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
     let reason = test.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
     match (test.statistic, test.degrees, test.p_value) {

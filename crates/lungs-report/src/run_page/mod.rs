@@ -37,7 +37,7 @@ use maud::{Markup, PreEscaped, html};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use cohort::flow_of;
-pub(super) use groups::forest_rows;
+pub(super) use groups::{forest_rows, test_result};
 pub(super) use identifiers::Namer;
 pub(super) use population::all_columns;
 pub(super) use worst::{Pictures, worst_series};
@@ -300,7 +300,7 @@ fn unbroken(text: &str) -> String {
 }
 
 /// A table whose first column names the rows; on a phone, each cell shows its column's head.
-fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Markup {
+pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Markup {
     html! {
         div.wide { table.many[heads.len() > 6] {
             @if heads.iter().any(|head| !head.is_empty()) {

@@ -1,0 +1,167 @@
+//! Metrics at thresholds and of subgroups.
+
+use super::figures::Figure;
+use lungs_stats::{ChosenOn, Heterogeneity, OperatingPoint, Rule, Subgroups};
+use serde::Serialize;
+
+/// A threshold with its metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct PointFigures {
+    /// The rule that chose the threshold.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// The exams that the threshold was chosen on.
+    pub chosen_on: ChosenOn,
+    /// The threshold: a probability, or a score for a model without probabilities.
+    pub threshold: Option<f64>,
+    /// Whether the threshold is a probability.
+    pub is_probability: bool,
+    /// True positives of all positive exams.
+    pub sensitivity: Figure,
+    /// True negatives of all negative exams.
+    pub specificity: Figure,
+    /// True positives of all exams predicted positive.
+    pub positive_predictive_value: Figure,
+    /// True negatives of all exams predicted negative.
+    pub negative_predictive_value: Figure,
+    /// Likelihood ratio of a positive prediction.
+    pub positive_likelihood_ratio: Figure,
+    /// Likelihood ratio of a negative prediction.
+    pub negative_likelihood_ratio: Figure,
+    /// Predictive values at the stated prevalence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_prevalence: Option<PrevalenceFigures>,
+}
+
+/// Predictive values at a stated prevalence.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrevalenceFigures {
+    /// The prevalence.
+    pub prevalence: f64,
+    /// Positive predictive value.
+    pub positive_predictive_value: Figure,
+    /// Negative predictive value.
+    pub negative_predictive_value: Figure,
+}
+
+impl PointFigures {
+    pub(super) fn of(point: &OperatingPoint, is_probability: bool) -> Self {
+        Self {
+            rule: point.rule,
+            chosen_on: point.chosen_on,
+            threshold: if is_probability {
+                point.threshold_probability
+            } else {
+                point.threshold_logit
+            },
+            is_probability,
+            sensitivity: (&point.sensitivity).into(),
+            specificity: (&point.specificity).into(),
+            positive_predictive_value: (&point.positive_predictive_value).into(),
+            negative_predictive_value: (&point.negative_predictive_value).into(),
+            positive_likelihood_ratio: (&point.likelihood_ratios.positive).into(),
+            negative_likelihood_ratio: (&point.likelihood_ratios.negative).into(),
+            at_prevalence: point.at_prevalence.as_ref().map(|stated| PrevalenceFigures {
+                prevalence: stated.prevalence,
+                positive_predictive_value: (&stated.positive_predictive_value).into(),
+                negative_predictive_value: (&stated.negative_predictive_value).into(),
+            }),
+        }
+    }
+
+    /// The rule in words: `p ≥ 0.5`, `specificity ≥ 0.9`.
+    pub(super) fn rule_text(&self) -> String {
+        match self.rule {
+            Rule::Probability(probability) => format!("p ≥ {probability}"),
+            Rule::SensitivityAtSpecificity(share) => format!("specificity ≥ {share}"),
+            Rule::SpecificityAtSensitivity(share) => format!("sensitivity ≥ {share}"),
+            Rule::Youden => "Youden's index".to_owned(),
+        }
+    }
+
+    /// The rule with the threshold that it chose: `specificity ≥ 0.9: p ≥ 0.312`.
+    pub(super) fn threshold_text(&self) -> String {
+        let scale = if self.is_probability { "p" } else { "score" };
+        match (self.rule, self.threshold) {
+            (Rule::Probability(_), _) => self.rule_text(),
+            (_, Some(threshold)) => {
+                format!("{}: {scale} ≥ {threshold:.3}", self.rule_text()).replace('-', "−")
+            }
+            (_, None) => format!("{}: no threshold", self.rule_text()),
+        }
+    }
+
+    /// The rows of this point in a table with a column for each model.
+    pub(super) fn named_texts(&self) -> Vec<(String, String)> {
+        let rule = self.rule_text();
+        let mut rows = Vec::new();
+        if !matches!(self.rule, Rule::Probability(_)) {
+            let text = self.threshold.map_or("–".to_owned(), |value| format!("{value:.3}"));
+            rows.push((format!("threshold, {rule}"), text.replace('-', "−")));
+        }
+        rows.push((format!("sensitivity, {rule}"), self.sensitivity.text()));
+        rows.push((format!("specificity, {rule}"), self.specificity.text()));
+        if let Some(stated) = &self.at_prevalence {
+            let name = |short: &str| format!("{short} at prevalence {}, {rule}", stated.prevalence);
+            rows.push((name("PPV"), stated.positive_predictive_value.text()));
+            rows.push((name("NPV"), stated.negative_predictive_value.text()));
+        }
+        rows
+    }
+}
+
+/// Metrics by the groups of one column.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubgroupFigures {
+    /// The column.
+    pub by: String,
+    /// The groups.
+    pub groups: Vec<GroupFigures>,
+    /// Number of exams without a group.
+    pub unknown: usize,
+    /// The test for a difference of the AUC between groups.
+    pub heterogeneity: Heterogeneity,
+}
+
+/// Metrics of one group.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupFigures {
+    /// Name of the group.
+    pub group: String,
+    /// Number of exams.
+    pub exams: usize,
+    /// Number of positive exams.
+    pub positives: usize,
+    /// AUC.
+    pub auc: Figure,
+    /// Sensitivity at the first threshold.
+    pub sensitivity: Figure,
+    /// Specificity at the first threshold.
+    pub specificity: Figure,
+    /// Brier score.
+    pub brier: Figure,
+    /// A warning about classes with few exams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+impl SubgroupFigures {
+    pub(super) fn of(subgroups: &Subgroups) -> Self {
+        let group = |group: &lungs_stats::Subgroup| GroupFigures {
+            group: group.group.clone(),
+            exams: group.exams,
+            positives: group.positives,
+            auc: (&group.auc).into(),
+            sensitivity: (&group.sensitivity).into(),
+            specificity: (&group.specificity).into(),
+            brier: (&group.brier).into(),
+            warning: group.warning.clone(),
+        };
+        Self {
+            by: subgroups.by.clone(),
+            groups: subgroups.groups.iter().map(group).collect(),
+            unknown: subgroups.unknown,
+            heterogeneity: subgroups.heterogeneity.clone(),
+        }
+    }
+}
