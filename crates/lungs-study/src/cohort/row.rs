@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(read_cohort(&path).unwrap(), rows);
         let text = std::fs::read_to_string(&path).unwrap();
         let header = HEADER.replace("chosen,", "chosen,code,");
-        assert!(text.starts_with(&format!("{header}\n")), "{text}");
+        assert!(text.starts_with(&format!("{header},scanner_model,")), "{text}");
         assert!(text.contains(",false,not-preferred,series 1.1: preferred,dicom,"), "{text}");
     }
 }
