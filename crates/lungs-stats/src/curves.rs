@@ -21,9 +21,9 @@ pub struct PartialAuc {
     pub specificity_low: f64,
     /// Upper end of the range.
     pub specificity_high: f64,
-    /// The area; at most the width of the range.
+    /// The raw partial AUC: the area; at most the width of the range.
     pub area: Estimate,
-    /// The area scaled so that chance is 0.5 and a perfect classifier 1 (McClish 1989).
+    /// The standardised partial AUC: the area scaled so that chance is 0.5 and a perfect classifier 1 (McClish 1989).
     pub standardised: Estimate,
 }
 

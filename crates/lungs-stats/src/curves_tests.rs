@@ -1,7 +1,7 @@
 //! Curves and intervals against scikit-learn 1.9, and against each other.
 
 use super::super::logit::sigmoid;
-use super::super::testing::normal_draws;
+use super::super::testing::{Y, Z, normal_draws};
 use super::super::{Evaluation, Options, ScoredExam, evaluate_with_curves};
 use super::Curves;
 
@@ -71,6 +71,15 @@ fn areas_equal_those_of_scikit_learn() {
     // Without replicates there are no bands.
     assert!(curves.roc_band.is_empty() && metrics.average_precision.interval.is_none());
     assert!(curves.decision.iter().all(|point| point.low.is_none()));
+}
+
+#[test]
+fn raw_and_standardised_partial_areas_equal_those_of_proc() {
+    // R 4.2.2, pROC 1.18.0: auc(roc(Y, Z), partial.auc = c(1, .9)), and with partial.auc.correct = TRUE
+    let exams: Vec<(f64, bool)> = Z.into_iter().zip(Y).map(|(z, y)| (z, y == 1)).collect();
+    let partial = evaluate_curves(&exams, 0).0.partial_auc;
+    assert!((partial.area.value.unwrap() - 0.019154723297416).abs() < 1e-12);
+    assert!((partial.standardised.value.unwrap() - 0.574498543670611).abs() < 1e-12);
 }
 
 #[test]
