@@ -17,22 +17,11 @@ use lungs_image::volume::Window;
 use lungs_net::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, heatmap};
 use lungs_net::model::{I3d, inspected_layers};
 use lungs_phantom::Truth;
-use lungs_spec::results::{MetricsRow, RunFolder, Table, read_csv};
+use lungs_spec::results::{RunFolder, Table, read_csv};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::read_cohort;
 use lungs_study::prepare::{Row, load_prepared};
-use lungs_train::{self as training, Exam, Watch};
-
-struct Silent;
-
-impl Watch for Silent {
-    fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
-    fn batch_done(&self, _: usize, _: f64) {}
-    fn validation_begins(&self, _: usize) {}
-    fn exams_scored(&self, _: usize) {}
-    fn epoch_ends(&self, _: &[MetricsRow], _: Option<usize>) {}
-    fn note(&self, _: &str) {}
-}
+use lungs_train::{self as training, Exam};
 
 /// What the network sees, and what is true of it.
 type Case = (InputVolume, Truth);
@@ -99,7 +88,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
             crop: crops[&row.series_uid].clone(),
         })
         .collect();
-    let logits = training::score(&network.valid(), spec, &exams, &[Device::flex()], &Silent);
+    let logits = training::score(&network.valid(), spec, &exams, &[Device::flex()], &|_| ());
     let positives: Vec<&Exam> = logits
         .expect("logits")
         .iter()

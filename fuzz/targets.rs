@@ -74,7 +74,7 @@ impl Target {
                 self.look_and_read();
             }
             "safetensors" | "pytorch" => {
-                let _ = lungs_net::weights::load(&path, None, lungs_net::weights::Head::Keep);
+                let _ = lungs_net::weights::load(&path, None, lungs_net::weights::Head::Load);
             }
             "tensorflow" => self.read_checkpoint(input),
             "dicom" => {

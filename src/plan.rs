@@ -7,7 +7,8 @@ use burn::tensor::Device;
 use lungs_image::images::SkippedKind;
 use lungs_net::device::{self, DeviceFacts, DeviceKind};
 use lungs_net::usage;
-use lungs_spec::spec::{InitHead, KeepCheckpoints, Spec, SplitName};
+use lungs_net::weights::Head;
+use lungs_spec::spec::{KeepCheckpoints, Spec, SplitName};
 use lungs_study::cohort::{self, Cohort, CohortRow, ReasonGroup, Remark, UnmatchedIds};
 use lungs_study::prepare::{BeyondCrop, NetworkInput, Row};
 use lungs_train::{self as training, TrainingError};
@@ -223,8 +224,8 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
         || "random".to_owned(),
         |loaded| {
             let head = match spec.model.init_head {
-                InitHead::Load => "with its classifier",
-                InitHead::New => "with a new classifier",
+                Head::Load => "with its classifier",
+                Head::New => "with a new classifier",
             };
             format!("{} ({}, {}), {head}", loaded.path.display(), loaded.kind, loaded.layout)
         },

@@ -73,7 +73,7 @@ fn middle_features(network: &I3d) -> Vec<Vec<f64>> {
 
 #[test]
 fn an_inflated_network_has_the_flat_networks_features_on_equal_slices() {
-    let loaded = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
+    let loaded = load(&vector("googlenet.pth"), None, Head::New).unwrap();
     assert_eq!(loaded.layout, Layout::GoogLeNet);
     assert_eq!((loaded.config.in_channels, loaded.config.width_multiplier), (3, 0.0625));
     assert!(loaded.unused_entries.iter().any(|entry| entry.description.contains("auxiliary")));
@@ -89,7 +89,7 @@ fn an_inflated_network_has_the_flat_networks_features_on_equal_slices() {
 
 #[test]
 fn an_inflated_network_has_the_flat_networks_logits_on_equal_slices() {
-    let loaded = load(&vector("googlenet.pth"), None, Head::Keep).unwrap();
+    let loaded = load(&vector("googlenet.pth"), None, Head::Load).unwrap();
     assert_eq!(loaded.config.classes, 10);
     let features = middle_features(&network(&loaded));
     let [kernel, bias] = lungs_net::model::head_names()
@@ -156,19 +156,19 @@ fn tf_slims_names_and_shapes_give_the_same_network() {
         }
     }
     lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
-    let slim = load(&file, None, Head::Drop).unwrap();
+    let slim = load(&file, None, Head::New).unwrap();
     assert_eq!((slim.layout, slim.prefix.as_str()), (Layout::SlimInception, "InceptionV1/"));
-    let torch = load(&vector("googlenet.pth"), None, Head::Drop).unwrap();
+    let torch = load(&vector("googlenet.pth"), None, Head::New).unwrap();
     assert_eq!(slim.variables, torch.variables);
     // TF-slim itself saves no gamma.
     arrays.retain(|array| !array.name.ends_with("gamma"));
     lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
-    assert_eq!(load(&file, None, Head::Drop).unwrap().variables.len(), 228);
+    assert_eq!(load(&file, None, Head::New).unwrap().variables.len(), 228);
 }
 
 #[test]
 fn a_pytorch_i3d_has_pytorchs_logits() {
-    let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    let loaded = load(&vector("i3d-public.pt"), None, Head::Load).unwrap();
     assert_eq!(loaded.layout, Layout::PyTorchI3d);
     assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 7));
     let actual = network(&loaded).forward(input(16, 224, false));
@@ -181,7 +181,7 @@ fn a_pytorch_i3d_has_pytorchs_logits() {
 
 #[test]
 fn folded_scales_are_the_same_function_in_training_too() {
-    let mut loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    let mut loaded = load(&vector("i3d-public.pt"), None, Head::Load).unwrap();
     loaded.config.keep_prob = 1.0;
     let x = input(16, 224, false);
     let pair = Tensor::cat(vec![x.clone(), x.flip([4])], 0);
@@ -203,7 +203,7 @@ fn by_name(variables: &[Variable]) -> BTreeMap<&str, &Variable> {
 fn an_export_for_pytorch_has_pytorchs_names_and_loads_unchanged() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("out.safetensors");
-    let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    let loaded = load(&vector("i3d-public.pt"), None, Head::Load).unwrap();
     export(&loaded, Target::PyTorchSafetensors, &file).unwrap();
     let original = lungs_net::weights::pytorch::read(&vector("i3d-public.pt")).unwrap();
     let exported = lungs_net::weights::safetensors::read(&file).unwrap();
@@ -211,7 +211,7 @@ fn an_export_for_pytorch_has_pytorchs_names_and_loads_unchanged() {
         archive.arrays.iter().map(|a| (a.name.clone(), a.shape.clone())).collect()
     };
     assert_eq!(names(&exported), names(&original));
-    let back = load(&file, None, Head::Keep).unwrap();
+    let back = load(&file, None, Head::Load).unwrap();
     assert_eq!(back.layout, Layout::PyTorchI3d);
     assert_eq!(by_name(&back.variables), by_name(&loaded.variables));
 }
@@ -221,7 +221,7 @@ fn an_export_for_burn_loads_in_burn() {
     use burn::store::{BurnpackStore, ModuleSnapshot};
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("out.bpk");
-    let loaded = load(&vector("i3d-public.pt"), None, Head::Keep).unwrap();
+    let loaded = load(&vector("i3d-public.pt"), None, Head::Load).unwrap();
     export(&loaded, Target::Burn, &file).unwrap();
     let mut network = loaded.config.init(5, &Device::flex()).unwrap();
     network.load_from(&mut BurnpackStore::from_file(&file)).unwrap();
@@ -245,7 +245,7 @@ fn missing_and_wrong_arrays_are_listed_with_the_expected_shape() {
     }
     arrays.push(Variable { name: "extra".into(), shape: vec![1], values: vec![0.0] });
     lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
-    let error = load(&file, None, Head::Keep).unwrap_err().to_string();
+    let error = load(&file, None, Head::Load).unwrap_err().to_string();
     for part in [
         "3 arrays are missing or wrong",
         "Mixed_3b.b1b.bn.bias: missing; expected shape [8]",

@@ -55,7 +55,7 @@ impl Evaluate {
             if !self.keep_inputs {
                 pipeline::check_inputs(&spec, &folder)?;
             }
-            pipeline::evaluate(&spec, &folder, &progress)?;
+            pipeline::evaluate(&spec, &folder, &progress.observer())?;
             for (run, _) in folder.members()? {
                 output.answer(report::headline(&run).map_err(Failure::work)?);
             }

@@ -4,7 +4,6 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{CommandResult, Failure};
-use crate::pipeline::Stages;
 use clap::Args;
 use lungs_phantom::{PhantomPlan, write_cohort};
 use std::path::PathBuf;

@@ -71,8 +71,14 @@ impl Predict {
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
         let cache = (cache, self.cache.is_some());
         let explaining = self.explain.settings(&self.paths)?;
-        let (rows, explanations) =
-            predict(models, &self.paths, cache, &self.device, explaining.as_ref(), &progress)?;
+        let (rows, explanations) = predict(
+            models,
+            &self.paths,
+            cache,
+            &self.device,
+            explaining.as_ref(),
+            &progress.observer(),
+        )?;
         match &self.out {
             Some(path) => {
                 write_csv(path, &rows)?;

@@ -15,6 +15,7 @@ use lungs_spec::results::write_csv;
 use lungs_spec::spec::{Overrides, Spec, load, load_data};
 use lungs_study::cohort::{CohortRow, group_reasons, unlabelled_rows};
 use lungs_study::prepare::{self, Row, Shard, Status};
+use lungs_train::Observer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -58,9 +59,9 @@ impl Prepare {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet(), &interrupt);
         let (rows, page) = if self.is_data() {
-            self.prepare_folder(&progress, output)?
+            self.prepare_folder(&progress.observer(), output)?
         } else {
-            self.prepare_spec(&progress, output)?
+            self.prepare_spec(&progress.observer(), output)?
         };
         let excluded: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Refused).collect();
         let reasons: Vec<(&str, Exclusion)> = excluded
@@ -107,18 +108,18 @@ impl Prepare {
 
     fn prepare_spec(
         &self,
-        progress: &Progress,
+        observe: &Observer,
         output: &Output,
     ) -> Result<(Vec<Row>, PathBuf), Failure> {
         let spec = self.load_spec(output)?;
         use_threads(&spec);
         if let Some(shard) = self.shard {
-            let rows = pipeline::prepare_shard(&spec, shard, progress)?;
+            let rows = pipeline::prepare_shard(&spec, shard, observe)?;
             return write_shard_table(shard, rows, &pipeline::cache_folder(&spec));
         }
-        pipeline::make_phantom(&spec, progress)?;
-        let mut cohort = pipeline::gather(&spec, progress)?;
-        let rows = pipeline::prepare_chosen(&spec, &mut cohort, progress)?;
+        pipeline::make_phantom(&spec, observe)?;
+        let mut cohort = pipeline::gather(&spec, observe)?;
+        let rows = pipeline::prepare_chosen(&spec, &mut cohort, observe)?;
         write_report(rows, &cohort.rows, &pipeline::cache_folder(&spec), &spec.experiment.name)
     }
 
@@ -150,7 +151,7 @@ impl Prepare {
 
     fn prepare_folder(
         &self,
-        progress: &Progress,
+        observe: &Observer,
         output: &Output,
     ) -> Result<(Vec<Row>, PathBuf), Failure> {
         let out = self.out_folder()?;
@@ -171,15 +172,15 @@ impl Prepare {
         if let Some(shard) = self.shard {
             let images = scan.images.iter().filter(|image| shard.has(&image.series_uid));
             let images: Vec<&Image> = images.collect();
-            let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
+            let rows = pipeline::prepare_images(&spec, &images, out, observe)?;
             return write_shard_table(shard, rows, out);
         }
         let excluded: Vec<(&str, Exclusion)> =
             scan.excluded.iter().map(|(path, it)| (path.as_str(), it.clone())).collect();
         print_excluded(&excluded, output);
-        pipeline::report_passed_over(&scan.passed_over, progress);
+        pipeline::report_passed_over(&scan.passed_over, observe);
         let images: Vec<&Image> = scan.images.iter().collect();
-        let rows = pipeline::prepare_images(&spec, &images, out, progress)?;
+        let rows = pipeline::prepare_images(&spec, &images, out, observe)?;
         let mut cohort = unlabelled_rows(&scan.images, &scan.excluded, &scan.passed_over);
         for (cohort_row, row) in cohort.iter_mut().zip(&rows) {
             if let Some(exclusion) = row.exclusion() {

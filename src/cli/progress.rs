@@ -5,12 +5,11 @@ use super::interrupt::Interrupt;
 use super::output::{duration, usage_text};
 use super::pace::Pace;
 use super::screen::Screen;
-use crate::pipeline::Stages;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lungs_net::usage::Usage;
 use lungs_spec::results::{MetricsRow, StepRow};
 use lungs_spec::spec::SplitName;
-use lungs_train::Watch;
+use lungs_train::Event;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -166,7 +165,32 @@ fn pace_texts(pace: &Pace, seconds: f64) -> Vec<String> {
     rate.into_iter().chain(eta).collect()
 }
 
-impl Watch for Progress<'_> {
+impl Progress<'_> {
+    /// The receiver of the events of a run.
+    pub(super) fn observer(&self) -> impl Fn(&Event) + Sync + '_ {
+        |event| self.show(event)
+    }
+
+    fn show(&self, event: &Event) {
+        match *event {
+            Event::StageBegins(stage) => self.stage_begins(stage),
+            Event::StageAdvances { done, total } => self.stage_advances(done, total),
+            Event::StageEnds { stage, summary } => self.stage_ends(stage, summary),
+            Event::TrainingBegins => self.training(true),
+            Event::TrainingEnds => self.training(false),
+            Event::EpochBegins { epoch, epochs, batch, batches } => {
+                self.epoch_begins(epoch, epochs, batch, batches);
+            }
+            Event::BatchDone { exams, loss } => self.batch_done(exams, loss),
+            Event::StepDone(row) => self.step_done(row),
+            Event::Measured(usage) => self.usage(usage),
+            Event::ValidationBegins { exams } => self.validation_begins(exams),
+            Event::ExamsScored(exams) => self.exams_scored(exams),
+            Event::EpochEnds { rows, best } => self.epoch_ends(rows, best),
+            Event::Note(text) => self.note(text),
+        }
+    }
+
     fn epoch_begins(&self, number: usize, epochs: usize, batch: usize, batches: usize) {
         self.open_dashboard(number, epochs);
         let now = Instant::now();
@@ -228,7 +252,7 @@ impl Watch for Progress<'_> {
         }
     }
 
-    fn epoch_ends(&self, rows: &[MetricsRow], best_so_far: Option<usize>) {
+    fn epoch_ends(&self, rows: &[MetricsRow], best: Option<usize>) {
         let Ok(mut epoch) = self.epoch.lock() else { return };
         let seconds = epoch.start.elapsed().as_secs_f64();
         let epochs = epoch.pace.epochs;
@@ -245,7 +269,7 @@ impl Watch for Progress<'_> {
             return;
         };
         let auc = |row: &MetricsRow| row.auc.map_or("  –  ".into(), |auc| format!("{auc:.3}"));
-        let best = if best_so_far == Some(valid.epoch) { "  best so far" } else { "" };
+        let best = if best == Some(valid.epoch) { "  best so far" } else { "" };
         if !self.update_dashboard(|dashboard| dashboard.epoch_ends(rows)) {
             self.clear();
         }
@@ -260,22 +284,20 @@ impl Watch for Progress<'_> {
         ));
     }
 
-    fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         self.line(text);
     }
-}
 
-impl Stages for Progress<'_> {
-    fn stage_begins(&self, name: &str) {
+    pub(super) fn stage_begins(&self, name: &str) {
         self.start_bar(name, 0, STAGE_TEMPLATE);
     }
 
-    fn stage_advances(&self, done: usize, of: usize) {
+    pub(super) fn stage_advances(&self, done: usize, of: usize) {
         self.bar.set_length(of as u64);
         self.bar.set_position(done as u64);
     }
 
-    fn stage_ends(&self, name: &str, summary: &str) {
+    pub(super) fn stage_ends(&self, name: &str, summary: &str) {
         self.clear();
         self.line(&format!("{name:<12} {summary}"));
     }

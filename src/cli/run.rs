@@ -141,7 +141,8 @@ impl RunSelection {
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
         let progress = self.progress(spec, output, interrupt);
-        let outcome = pipeline::run(spec, folder, until, &interrupt.interrupter, &progress)?;
+        let outcome =
+            pipeline::run(spec, folder, until, &interrupt.interrupter, &progress.observer())?;
         match outcome {
             Outcome::Interrupted { epoch, step } => {
                 print_resume_command(output, until, folder, (epoch, step));
@@ -175,7 +176,8 @@ impl RunSelection {
             "{} is trained, but its [evaluate] or [report] settings have changed; recomputing the metrics.\n",
             folder.root().display()
         ));
-        pipeline::evaluate(spec, folder, &self.progress(spec, output, interrupt))?;
+        let progress = self.progress(spec, output, interrupt);
+        pipeline::evaluate(spec, folder, &progress.observer())?;
         let headline = if spec.is_of_all_folds() {
             report::headline_of_folds(folder)
         } else {
@@ -212,7 +214,7 @@ impl RunSelection {
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
         let progress = self.progress(spec, output, interrupt);
         let interrupter = &interrupt.interrupter;
-        match pipeline::cross_validate(spec, folder, until, interrupter, &progress)? {
+        match pipeline::cross_validate(spec, folder, until, interrupter, &progress.observer())? {
             Outcome::Interrupted { epoch, step } => {
                 print_resume_command(output, until, folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))

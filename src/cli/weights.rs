@@ -171,7 +171,7 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
 
 impl Import {
     fn execute(&self, output: &Output) -> CommandResult {
-        let head = if self.without_head { Head::Drop } else { Head::Keep };
+        let head = if self.without_head { Head::New } else { Head::Load };
         let loaded = self.source.load(head)?;
         if loaded.layout.is_two_dimensional() {
             return Err(Failure::request(format!(
@@ -182,7 +182,7 @@ impl Import {
                 self.destination.output.display()
             )));
         }
-        if head == Head::Keep && !loaded.has_head() {
+        if head == Head::Load && !loaded.has_head() {
             return Err(Failure::request(format!(
                 "{} has no classifier: {} are missing. To import it without a classifier, add --without-head",
                 loaded.path.display(),
@@ -195,7 +195,7 @@ impl Import {
 
 impl Inflate {
     fn execute(&self, output: &Output) -> CommandResult {
-        let loaded = self.source.load(Head::Drop)?;
+        let loaded = self.source.load(Head::New)?;
         if !loaded.layout.is_two_dimensional() {
             return Err(Failure::request(format!(
                 "{} is already three-dimensional ({}). To import it:\n  lungs weights import {} -o {}",
@@ -255,7 +255,7 @@ fn source_of(loaded: &LoadedNetwork) -> String {
 
 impl Export {
     fn execute(&self, output: &Output) -> CommandResult {
-        let loaded = self.source.load(Head::Keep)?;
+        let loaded = self.source.load(Head::Load)?;
         let loaded = match self.channels {
             Some(channels) => loaded.with_channels(channels),
             None => loaded,
@@ -275,7 +275,7 @@ impl Export {
 impl Show {
     fn execute(&self, output: &Output) -> CommandResult {
         let path = self.source.path()?;
-        let loaded = match weights::load(&path, self.source.prefix.as_deref(), Head::Keep) {
+        let loaded = match weights::load(&path, self.source.prefix.as_deref(), Head::Load) {
             Ok(loaded) => loaded,
             Err(error @ (LoadError::NoNetwork { .. } | LoadError::Mismatch { .. })) => {
                 // List the arrays of the file next to the error.

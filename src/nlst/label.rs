@@ -68,7 +68,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     let not_drawn = sample::draw(&mut rows, &rules.sample);
     counts.not_drawn = not_drawn.len();
     exclusions.extend(not_drawn.into_iter().map(|row| {
-        let message = format!("label {}; not drawn for the sample", row.label);
+        let message = format!("label {}; not drawn for the sample", u8::from(row.label));
         exclusion(&row.patient_id, &row.exam_id, "", reason(ReasonCode::NotDrawn, message))
     }));
     counts.kept = rows.len();
@@ -90,7 +90,7 @@ fn exclusion_key(exclusion: &Exclusion) -> (bool, &str, &str, &str) {
 }
 
 fn count_positives(rows: &[LabelRow]) -> usize {
-    rows.iter().filter(|row| row.label == 1).count()
+    rows.iter().filter(|row| row.label).count()
 }
 
 fn exclusion(patient: &str, exam: &str, series: &str, reason: Reason) -> Exclusion {

@@ -11,8 +11,9 @@ pub struct LabelRow {
     pub patient_id: String,
     /// StudyInstanceUID.
     pub exam_id: String,
-    /// 1 for cancer within the horizon.
-    pub label: u8,
+    /// Whether cancer was diagnosed within the horizon.
+    #[serde(with = "lungs_base::label::as_number")]
+    pub label: bool,
     /// 0, 1 or 2.
     pub study_year: u8,
     /// Days from the screening to the first diagnosis; empty without one.
@@ -70,7 +71,8 @@ pub struct SeriesRow {
     /// SeriesInstanceUID.
     pub series_uid: String,
     /// Label of its exam.
-    pub label: u8,
+    #[serde(with = "lungs_base::label::as_number")]
+    pub label: bool,
     /// Reconstruction kernel.
     pub kernel: String,
     /// Slice thickness from the description.

@@ -90,8 +90,8 @@ pub struct Sample {
 /// The label of a screening and the days behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// 1 for cancer within the horizon.
-    pub label: u8,
+    /// Whether cancer was diagnosed within the horizon.
+    pub label: bool,
     /// Days from the screening to the first diagnosis; `None` without one.
     pub days_to_cancer: Option<i64>,
     /// Days from the screening to the last day on which a person without cancer was known to be free
@@ -156,11 +156,7 @@ fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
         );
         return Err(reason(ReasonCode::LaterCancer, message));
     }
-    Ok(Outcome {
-        label: u8::from(days < horizon),
-        days_to_cancer: Some(days),
-        days_of_follow_up: None,
-    })
+    Ok(Outcome { label: days < horizon, days_to_cancer: Some(days), days_of_follow_up: None })
 }
 
 fn without_cancer(
@@ -193,7 +189,7 @@ fn without_cancer(
             }
         }
     }
-    Ok(Outcome { label: 0, days_to_cancer: None, days_of_follow_up: follow_up_days })
+    Ok(Outcome { label: false, days_to_cancer: None, days_of_follow_up: follow_up_days })
 }
 
 #[cfg(test)]
@@ -221,7 +217,7 @@ mod tests {
     }
 
     /// Label or code of the first screening, on day 10, of a person diagnosed on a day.
-    fn first_screening(diagnosis_day: i64, rules: &Rules) -> Result<u8, ReasonCode> {
+    fn first_screening(diagnosis_day: i64, rules: &Rules) -> Result<bool, ReasonCode> {
         let person =
             person([known(10), known(375), Days::Blank], known(diagnosis_day), Days::Blank);
         outcome(&person, None, 0, rules).map(|it| it.label).map_err(|reason| reason.code)
@@ -231,12 +227,12 @@ mod tests {
     fn the_limits_of_the_horizon_are_exact() {
         let rules = Rules::default();
         assert_eq!(first_screening(9, &rules), Err(ReasonCode::AfterDiagnosis));
-        assert_eq!(first_screening(10, &rules), Ok(1));
-        assert_eq!(first_screening(374, &rules), Ok(1));
-        assert_eq!(first_screening(375, &rules), Ok(0));
-        assert_eq!(first_screening(3000, &rules), Ok(0));
+        assert_eq!(first_screening(10, &rules), Ok(true));
+        assert_eq!(first_screening(374, &rules), Ok(true));
+        assert_eq!(first_screening(375, &rules), Ok(false));
+        assert_eq!(first_screening(3000, &rules), Ok(false));
         let strict = Rules { later_cancers: LaterCancers::Exclude, ..rules };
-        assert_eq!(first_screening(374, &strict), Ok(1));
+        assert_eq!(first_screening(374, &strict), Ok(true));
         assert_eq!(first_screening(375, &strict), Err(ReasonCode::LaterCancer));
     }
 
@@ -251,7 +247,7 @@ mod tests {
             match outcome(&person, None, 0, &rules) {
                 Err(reason) => prop_assert!(days < 0 && reason.code == "after-diagnosis"),
                 Ok(outcome) => {
-                    prop_assert_eq!(outcome.label == 1, days >= 0 && days < horizon);
+                    prop_assert_eq!(outcome.label, days >= 0 && days < horizon);
                     prop_assert_eq!(outcome.days_to_cancer, Some(days));
                 }
             }
@@ -278,10 +274,10 @@ mod tests {
         };
         // 1099 − 735 is 364 days, one too few.
         assert_eq!(label(&short, 2, FollowUp::CancFreeDays), Err(ReasonCode::ShortFollowUp));
-        assert_eq!(label(&short, 1, FollowUp::CancFreeDays), Ok(0));
+        assert_eq!(label(&short, 1, FollowUp::CancFreeDays), Ok(false));
         assert_eq!(label(&short, 2, FollowUp::LaterScreen), Err(ReasonCode::NoLaterScreen));
-        assert_eq!(label(&short, 1, FollowUp::LaterScreen), Ok(0));
-        assert_eq!(label(&short, 2, FollowUp::None), Ok(0));
+        assert_eq!(label(&short, 1, FollowUp::LaterScreen), Ok(false));
+        assert_eq!(label(&short, 2, FollowUp::None), Ok(false));
         let unknown = person([known(5), Days::Blank, Days::Blank], Days::Code('N'), Days::Blank);
         assert_eq!(label(&unknown, 0, FollowUp::CancFreeDays), Err(ReasonCode::NoFollowUp));
         assert_eq!(label(&unknown, 0, FollowUp::LaterScreen), Err(ReasonCode::NoLaterScreen));
@@ -294,7 +290,7 @@ mod tests {
         let rules = Rules { follow_up: FollowUp::None, ..Rules::default() };
         assert_eq!(outcome(&person, None, 0, &rules).unwrap_err().code, "cancer-without-date");
         let with_date = Cancers { first_days: Some(100) };
-        assert_eq!(outcome(&person, Some(&with_date), 0, &rules).unwrap().label, 1);
+        assert!(outcome(&person, Some(&with_date), 0, &rules).unwrap().label);
         person.has_cancer_record = false;
         let without_date = Cancers { first_days: None };
         let code = outcome(&person, Some(&without_date), 0, &rules).unwrap_err().code;

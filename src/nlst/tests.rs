@@ -79,7 +79,7 @@ fn exam(patient: &'static str, exam: &'static str, date: &'static str) -> [&'sta
 }
 
 /// Labels by exam.
-fn labels(labelled: &LabelledCohort) -> Vec<(&str, u8)> {
+fn labels(labelled: &LabelledCohort) -> Vec<(&str, bool)> {
     labelled.rows.iter().map(|row| (row.exam_id.as_str(), row.label)).collect()
 }
 
@@ -117,14 +117,14 @@ fn every_special_case_has_a_label_or_a_reason() {
     ]);
     let cohort = labelled(folder.path(), &text, &Rules::default());
     let expected = [
-        ("1-0", 0),
-        ("1-1", 0),
-        ("1-2", 0),
-        ("2-0", 1),
-        ("2-1", 1),
-        ("3-0", 1),
-        ("4-0", 0),
-        ("4-2", 0),
+        ("1-0", false),
+        ("1-1", false),
+        ("1-2", false),
+        ("2-0", true),
+        ("2-1", true),
+        ("3-0", true),
+        ("4-0", false),
+        ("4-2", false),
     ];
     assert_eq!(labels(&cohort), expected);
     let expected = [
@@ -219,10 +219,10 @@ fn two_exams_of_a_year_are_kept_or_only_the_larger() {
         exam("100001", "1-2", "2001-01-02"),
     ]);
     let cohort = labelled(folder.path(), &text, &Rules::default());
-    assert_eq!(labels(&cohort), [("1-a", 0), ("1-b", 0), ("1-2", 0)]);
+    assert_eq!(labels(&cohort), [("1-a", false), ("1-b", false), ("1-2", false)]);
     let rules = Rules { several_exams: SeveralExams::MostImages, ..Rules::default() };
     let cohort = labelled(folder.path(), &text, &rules);
-    assert_eq!(labels(&cohort), [("1-b", 0), ("1-2", 0)]);
+    assert_eq!(labels(&cohort), [("1-b", false), ("1-2", false)]);
     assert_eq!(reasons(&cohort), [("1-a", "second-exam")]);
 }
 
@@ -239,7 +239,7 @@ fn unusable_series_are_excluded_and_the_preferred_one_is_fetched() {
     text += "nlst,100001,1-9,slides,2001-01-02,SM,,1,9,\nlidc_idri,L,L,L,2000-01-01,CT,,1,9,\n";
     let rules = Rules { max_thickness_mm: 2.5, ..Rules::default() };
     let cohort = labelled(folder.path(), &text, &rules);
-    assert_eq!(labels(&cohort), [("1-0", 0)]);
+    assert_eq!(labels(&cohort), [("1-0", false)]);
     let expected = [
         ("1-1", "no-series"),
         ("scout", "localizer"),
@@ -288,9 +288,9 @@ fn the_weights_of_a_sample_sum_to_the_cohort_and_the_draw_depends_on_the_seed_on
         (cohort.counts.kept_positive, cohort.counts.kept, cohort.counts.not_drawn),
         (2, 5, 3)
     );
-    let weight: f64 = cohort.rows.iter().filter(|row| row.label == 0).map(|row| row.weight).sum();
+    let weight: f64 = cohort.rows.iter().filter(|row| !row.label).map(|row| row.weight).sum();
     assert!((weight - 6.0).abs() < 1e-12);
-    assert!(cohort.rows.iter().filter(|row| row.label == 1).all(|row| row.weight == 1.0));
+    assert!(cohort.rows.iter().filter(|row| row.label).all(|row| row.weight == 1.0));
     let reversed = lines.iter().rev().cloned().collect();
     assert_eq!(labels(&cohort), labels(&draw(reversed, 1)));
     let seed_matters = (2..10).any(|seed| labels(&draw(lines.clone(), seed)) != labels(&cohort));
@@ -306,7 +306,7 @@ fn the_radiography_arm_is_excluded() {
     fs::remove_file(folder.path().join("nlst_canc.csv")).unwrap();
     let text = index(&[exam("100001", "1-0", "1999-01-02"), exam("100002", "2-0", "1999-01-02")]);
     let cohort = labelled(folder.path(), &text, &Rules::default());
-    assert_eq!(labels(&cohort), [("2-0", 0)]);
+    assert_eq!(labels(&cohort), [("2-0", false)]);
     assert_eq!(reasons(&cohort), [("1-0", "xray-arm")]);
 }
 

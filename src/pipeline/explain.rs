@@ -8,7 +8,7 @@ use lungs_base::files::{WriteError, make_folder, write_bytes};
 use lungs_image::dicom::HuRule;
 use lungs_image::formats::{Format, MapGrid, write_map};
 use lungs_image::images::{Image, Kind, read_volume};
-use lungs_image::volume::{Geometry, Turn, Window};
+use lungs_image::volume::{Geometry, Turn, Volume, Window};
 use lungs_net::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
 use lungs_net::model::I3d;
 use lungs_report::plot::{Caption, draw_heatmap};
@@ -178,22 +178,9 @@ fn explain_exam(
     let exam_error = |error: &dyn std::fmt::Display| ExplainError::Exam(error.to_string());
     let Some(ExplainedModel { spec, .. }) = models.first() else { return Ok(()) };
     let prepared = load_prepared(crop).map_err(|error| exam_error(&error))?.volume;
-    let mut fields = Vec::with_capacity(models.len());
-    for ExplainedModel { spec, network } in models {
-        let (hu, slices) = (prepared.hu.clone(), spec.model.slices);
-        let first = (hu.len_of(Axis(0)) - slices) / 2;
-        let window = window_of(spec);
-        let input = InputVolume {
-            volume: central_slices(hu, slices).mapv(|hu| window.value(hu)),
-            channels: spec.model.channels,
-            geometry: Geometry {
-                origin_mm: prepared.geometry.position_mm([first as f64, 0.0, 0.0]),
-                ..prepared.geometry
-            },
-        };
-        fields.push(heatmap(network, &input, &options.method, device)?);
-    }
-    let Some(field) = Field::mean(fields) else { return Ok(()) };
+    let Some(field) = mean_field(models, &prepared, &options.method, device)? else {
+        return Ok(());
+    };
 
     let settings = settings(spec);
     let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
@@ -209,37 +196,64 @@ fn explain_exam(
     })
     .map_err(ExplainError::Write)?;
 
-    let highest = field.peak().map(|(_, value)| value);
+    row.highest = field.peak().map(|(_, value)| value);
+    grid.clone_into(&mut row.grid);
+    let picture = format!("{stem}.png");
+    let caption = caption(row, options, models.len());
+    let png = draw_heatmap(&ct, &field, window_of(spec), &caption);
+    write_bytes(&options.folder.join(&picture), &png).map_err(ExplainError::Write)?;
+    if let Some([x, y, z]) = field.peak_mm() {
+        let rounded = |mm: f64| Some((mm * 10.0).round() / 10.0);
+        (row.x_mm, row.y_mm, row.z_mm) = (rounded(x), rounded(y), rounded(z));
+    }
+    (row.map, row.picture) = (map, picture);
+    Ok(())
+}
+
+/// The mean of the models' heatmaps of a prepared volume; `None` without a model.
+fn mean_field(
+    models: &[ExplainedModel],
+    prepared: &Volume,
+    method: &Method,
+    device: &Device,
+) -> Result<Option<Field>, HeatmapError> {
+    let mut fields = Vec::with_capacity(models.len());
+    for ExplainedModel { spec, network } in models {
+        let (hu, slices) = (prepared.hu.clone(), spec.model.slices);
+        let first = (hu.len_of(Axis(0)) - slices) / 2;
+        let window = window_of(spec);
+        let input = InputVolume {
+            volume: central_slices(hu, slices).mapv(|hu| window.value(hu)),
+            channels: spec.model.channels,
+            geometry: Geometry {
+                origin_mm: prepared.geometry.position_mm([first as f64, 0.0, 0.0]),
+                ..prepared.geometry
+            },
+        };
+        fields.push(heatmap(network, &input, method, device)?);
+    }
+    Ok(Field::mean(fields))
+}
+
+/// The caption of a picture.
+fn caption(row: &Explanation, options: &ExplainOptions, models: usize) -> Caption {
     let probability = row.probability.map_or("–".to_owned(), |p| format!("{p:.4}"));
-    let models = match models.len() {
-        1 => String::new(),
-        count => format!("; mean of {count} models"),
-    };
+    let models = if models == 1 { String::new() } else { format!("; mean of {models} models") };
     let name = if row.patient_id.is_empty() {
         row.series_uid.clone()
     } else {
         format!("{}, series {}", row.patient_id, row.series_uid)
     };
-    let source = if grid == "prepared" { "; on the prepared volume, without the CT" } else { "" };
-    let caption = Caption {
+    let source =
+        if row.grid == "prepared" { "; on the prepared volume, without the CT" } else { "" };
+    Caption {
         name,
         facts: format!(
             "Probability of cancer within one year {probability}; {}{models}{source}",
             options.description()
         ),
-        highest: format!("{:.3} {}", highest.unwrap_or(0.0), options.unit()),
-    };
-    let picture = format!("{stem}.png");
-    let png = draw_heatmap(&ct, &field, window_of(spec), &caption);
-    write_bytes(&options.folder.join(&picture), &png).map_err(ExplainError::Write)?;
-    row.highest = highest;
-    if let Some([x, y, z]) = field.peak_mm() {
-        let rounded = |mm: f64| Some((mm * 10.0).round() / 10.0);
-        (row.x_mm, row.y_mm, row.z_mm) = (rounded(x), rounded(y), rounded(z));
+        highest: format!("{:.3} {}", row.highest.unwrap_or(0.0), options.unit()),
     }
-    grid.clone_into(&mut row.grid);
-    (row.map, row.picture) = (map, picture);
-    Ok(())
 }
 
 fn window_of(spec: &Spec) -> Window {

@@ -1,11 +1,11 @@
 //! Cross-validation: one run per fold, and metrics of the pooled predictions.
 
 use super::pooled::pool;
-use super::{LastStage, PipelineError, Stages, evaluate_run, run};
+use super::{LastStage, PipelineError, evaluate_run, run};
 use burn::train::Interrupter;
 use lungs_spec::results::{Provenance, RunFolder};
 use lungs_spec::spec::Spec;
-use lungs_train::Outcome;
+use lungs_train::{Event, Observer, Outcome};
 
 /// Runs or resumes every fold, one after the other, each in its own folder inside `folder`, and pools the test
 /// predictions of all folds. Returns the outcome of the last fold.
@@ -14,7 +14,7 @@ pub fn cross_validate(
     folder: &RunFolder,
     last_stage: LastStage,
     interrupter: &Interrupter,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Outcome, PipelineError> {
     let _lock = folder.lock()?;
     let mut folds = Vec::new();
@@ -23,14 +23,14 @@ pub fn cross_validate(
         let fold = folder.fold(&spec)?;
         let finished = |provenance: Provenance| provenance.finished.is_some();
         if !Provenance::read(&fold).is_some_and(finished) {
-            watch.note(&format!("fold {} of {}", spec.split.fold, spec.split.folds));
-            outcome = run(&spec, &fold, last_stage, interrupter, watch)?;
+            observe(&Event::Note(&format!("fold {} of {}", spec.split.fold, spec.split.folds)));
+            outcome = run(&spec, &fold, last_stage, interrupter, observe)?;
             if matches!(outcome, Outcome::Interrupted { .. }) {
                 folder.log(&format!("interrupted in fold {}", spec.split.fold));
                 return Ok(outcome);
             }
         } else if !fold.spec()?.has_report_of(&spec) {
-            evaluate_run(&spec, &fold, watch)?;
+            evaluate_run(&spec, &fold, observe)?;
         }
         folds.push(fold);
     }

@@ -48,21 +48,9 @@ use lungs_spec::results::{
 use lungs_spec::spec::{Precision, Spec, SplitName};
 use lungs_study::cohort::{SplitError, SplitLists, read_cohort};
 use lungs_study::prepare::Row;
-use lungs_train::{self as training, Outcome, Watch};
+use lungs_train::{self as training, Event, Observer, Outcome};
 use std::time::Instant;
 use study::{Exams, data_hash, exams, load_or_create_cohort};
-
-/// Callbacks for the progress of a run, in addition to those of training.
-pub trait Stages: Watch {
-    /// A stage begins.
-    fn stage_begins(&self, name: &str);
-    /// `done` of `of` items of the stage are done.
-    fn stage_advances(&self, done: usize, of: usize);
-    /// A stage ends, with a summary in one line.
-    fn stage_ends(&self, name: &str, summary: &str);
-    /// Training begins or ends. Signals have another meaning during training.
-    fn training(&self, active: bool);
-}
 
 /// The last stage of [`run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +67,7 @@ pub fn run(
     run: &RunFolder,
     last_stage: LastStage,
     interrupter: &Interrupter,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Outcome, PipelineError> {
     let _lock = run.lock()?;
     let (mut provenance, devices) = open_devices(spec, run)?;
@@ -89,7 +77,7 @@ pub fn run(
     record_sources(spec, run, &mut provenance)?;
 
     let began = Instant::now();
-    let rows = load_or_create_cohort(spec, run, watch)?;
+    let rows = load_or_create_cohort(spec, run, observe)?;
     report::preparation::redraw_preparation(run, &cache_folder(spec))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     provenance.data_hash = Some(data_hash(&exams, &provenance.split_lists));
@@ -98,10 +86,10 @@ pub fn run(
     provenance.write(run)?;
 
     let began = Instant::now();
-    watch.training(true);
+    observe(&Event::TrainingBegins);
     let splits = (exams.of(SplitName::Train), exams.of(SplitName::Valid));
-    let outcome = training::fit(spec, splits, run, &devices, interrupter, watch);
-    watch.training(false);
+    let outcome = training::fit(spec, splits, run, &devices, interrupter, observe);
+    observe(&Event::TrainingEnds);
     provenance.spent("training", began.elapsed().as_secs_f64());
     provenance.write(run)?;
     let outcome = outcome.inspect_err(|error| run.log(&format!("training failed: {error}")))?;
@@ -110,7 +98,7 @@ pub fn run(
         return Ok(outcome);
     };
     if last_stage == LastStage::Report {
-        write_report(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
+        write_report(spec, run, &exams, selected, &devices, &mut provenance, observe)?;
         provenance.finished = Some(now_utc());
         provenance.write(run)?;
         run.log(&format!("finished; selected epoch {selected}"));
@@ -155,28 +143,28 @@ fn initial_weights_changed(spec: &Spec, provenance: &Provenance) -> bool {
 
 /// Evaluates the trained epochs of a run with the metrics of `spec`, and writes its report. For a cross-validation, it
 /// evaluates every fold and the pooled predictions.
-pub fn evaluate(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
+pub fn evaluate(spec: &Spec, run: &RunFolder, observe: &Observer) -> Result<(), PipelineError> {
     if !spec.is_of_all_folds() {
-        return evaluate_run(spec, run, watch);
+        return evaluate_run(spec, run, observe);
     }
     let _lock = run.lock()?;
     let mut folds = Vec::new();
     for spec in spec.fold_specs() {
         let fold = run.fold(&spec)?;
-        evaluate_run(&spec, &fold, watch)?;
+        evaluate_run(&spec, &fold, observe)?;
         folds.push(fold);
     }
     pooled::pool(spec, run, &folds)
 }
 
-fn evaluate_run(spec: &Spec, run: &RunFolder, watch: &dyn Stages) -> Result<(), PipelineError> {
+fn evaluate_run(spec: &Spec, run: &RunFolder, observe: &Observer) -> Result<(), PipelineError> {
     let _lock = run.lock()?;
     let selected = training::selected_epoch_of(run)?
         .ok_or_else(|| PipelineError::NothingTrained { run: run.root().to_owned() })?;
     let (mut provenance, devices) = open_devices(spec, run)?;
     let rows = read_cohort(&run.table(Table::Cohort))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
-    write_report(spec, run, &exams, selected, &devices, &mut provenance, watch)?;
+    write_report(spec, run, &exams, selected, &devices, &mut provenance, observe)?;
     provenance.write(run)?;
     run.log(&format!("evaluated epoch {selected}"));
     Ok(())
@@ -215,11 +203,11 @@ fn write_report(
     selected: usize,
     devices: &[burn::tensor::Device],
     provenance: &mut Provenance,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<(), PipelineError> {
     let began = Instant::now();
     columns::complete(spec, run)?;
-    predict_test(spec, run, exams, selected, devices, watch)?;
+    predict_test(spec, run, exams, selected, devices, observe)?;
     write_metrics(spec, run, selected)?;
     // The stored spec is updated last, when all metrics exist.
     run.store_evaluation(spec)?;
@@ -235,16 +223,16 @@ fn predict_test(
     exams: &Exams,
     selected: usize,
     devices: &[burn::tensor::Device],
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<(), PipelineError> {
     let test = exams.of(SplitName::Test);
     let file = run.predictions(SplitName::Test, selected);
     if test.is_empty() || file.is_file() {
         return Ok(());
     }
-    watch.validation_begins(test.len());
+    observe(&Event::ValidationBegins { exams: test.len() });
     let network = training::trained_network(spec, run, selected, &devices[0])?;
-    let scored = training::score(&network, spec, test, devices, watch)?;
+    let scored = training::score(&network, spec, test, devices, observe)?;
     let rows: Vec<PredictionRow> = scored.iter().map(|scored| scored.row(test)).collect();
     Ok(write_csv(&file, &rows)?)
 }

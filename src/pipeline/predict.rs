@@ -4,8 +4,8 @@ use super::archive::{is_archive, unpack};
 use super::explain::{ExplainOptions, ExplainedModel, Explanation, explain};
 pub use super::prediction::Prediction;
 use super::{
-    ImageSet, PipelineError, Stages, StoredCalibration, images_of, prepare_images,
-    report_passed_over, settings,
+    ImageSet, PipelineError, StoredCalibration, images_of, prepare_images, report_passed_over,
+    settings,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -17,7 +17,7 @@ use lungs_spec::results::{ResultsError, RunFolder};
 use lungs_spec::spec::{Contract, Spec, load_preparation};
 use lungs_stats::Calibrator;
 use lungs_study::prepare::{Row, Status};
-use lungs_train::{self as training, Exam};
+use lungs_train::{self as training, Event, Exam, Observer};
 use std::path::{Path, PathBuf};
 
 /// A trained network and its preprocessing.
@@ -80,7 +80,7 @@ impl Model {
             Err(error @ ResultsError::IsSweep { .. }) => return Err(error.into()),
             Err(_) => (path.to_owned(), None, None),
         };
-        let loaded = weights::load(&file, None, weights::Head::Keep)?;
+        let loaded = weights::load(&file, None, weights::Head::Load)?;
         if !loaded.has_head() || loaded.config.classes != 2 {
             let classifier = if loaded.has_head() {
                 format!("a classifier of {} classes", loaded.config.classes)
@@ -93,15 +93,20 @@ impl Model {
                 path.display()
             )));
         }
-        let contract =
+        let channels = loaded.config.in_channels;
+        let mut contract =
             Contract::from_metadata(&loaded.metadata).map_err(|e| invalid(e.to_string()))?;
+        if let Some(contract) = &mut contract {
+            contract.model.channels = channels;
+        }
         let own = match (run_spec, &contract) {
             (Some(spec), _) => Some(spec),
             (None, Some(contract)) => Some(contract.to_spec().map_err(invalid)?),
             (None, None) => None,
         };
+        let set = [format!("model.channels={channels}")];
         let requested =
-            spec.map(|path| load_preparation(path, &[])).transpose().map_err(Box::new)?;
+            spec.map(|path| load_preparation(path, &set)).transpose().map_err(Box::new)?;
         let spec = match (own, requested) {
             (None, None) => return Err(PipelineError::NoPreparation { path: path.to_owned() }),
             (Some(own), None) => own,
@@ -123,12 +128,7 @@ impl Model {
                 requested
             }
         };
-        Ok(Self {
-            path: path.to_owned(),
-            spec: spec.with_channels(loaded.config.in_channels),
-            loaded,
-            calibration,
-        })
+        Ok(Self { path: path.to_owned(), spec, loaded, calibration })
     }
 
     /// A sentence about calibrated probabilities; `None` if the run has no `evaluate.recalibrate`.
@@ -158,7 +158,7 @@ pub fn predict(
     (cache, is_permanent): (&Path, bool),
     device: &str,
     explain_options: Option<&ExplainOptions>,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<(Vec<Prediction>, Vec<Explanation>), PipelineError> {
     let request: DeviceRequest = device.parse()?;
     let (device, _) = device::open(&request)?;
@@ -177,9 +177,9 @@ pub fn predict(
         models.into_iter().map(|model| model.ready(&model_device)).collect::<Result<_, _>>()?;
     let ImageSet { images, excluded, passed_over } =
         images_of(&spec, paths, is_permanent.then_some(cache))?;
-    report_passed_over(&passed_over, watch);
+    report_passed_over(&passed_over, observe);
     let images: Vec<&Image> = images.iter().collect();
-    let rows = prepare_images(&spec, &images, cache, watch)?;
+    let rows = prepare_images(&spec, &images, cache, observe)?;
     let mut predictions: Vec<Prediction> =
         images.iter().zip(&rows).map(|(image, row)| unscored(image, row)).collect();
     let usable: Vec<usize> =
@@ -195,7 +195,7 @@ pub fn predict(
         })
         .collect();
     let has_gradients = explain_options.is_some();
-    let means = mean_probabilities(&networks, &exams, has_gradients, &device, watch)?;
+    let means = mean_probabilities(&networks, &exams, has_gradients, &device, observe)?;
     for (index, (probability, calibrated)) in usable.iter().zip(means) {
         predictions[*index].probability = probability;
         predictions[*index].calibrated_probability = calibrated;
@@ -207,7 +207,7 @@ pub fn predict(
                 .zip(&exams)
                 .map(|(index, exam)| (images[*index], exam.crop.clone(), &predictions[*index]))
                 .collect();
-            explain_scored(networks, &scored, options, &device, watch)?
+            explain_scored(networks, &scored, options, &device, observe)?
         }
         None => vec![],
     };
@@ -261,13 +261,14 @@ fn mean_probabilities(
     exams: &[Exam],
     has_gradients: bool,
     device: &Device,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<MeanProbability>, PipelineError> {
     let mut probabilities = vec![Vec::new(); exams.len()];
     for ReadyModel { spec, network, calibrator } in models {
-        watch.validation_begins(exams.len());
+        observe(&Event::ValidationBegins { exams: exams.len() });
         let network = if has_gradients { &network.valid() } else { network };
-        for scored in training::score(network, spec, exams, std::slice::from_ref(device), watch)? {
+        for scored in training::score(network, spec, exams, std::slice::from_ref(device), observe)?
+        {
             let calibrated = calibrator.as_ref().map(|map| map.probability(scored.log_odds()));
             probabilities[scored.exam].push((scored.probability(), calibrated));
         }
@@ -286,14 +287,14 @@ fn explain_scored(
     scored: &[(&Image, PathBuf, &Prediction)],
     options: &ExplainOptions,
     device: &Device,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<Explanation>, PipelineError> {
     let networks: Vec<_> =
         models.into_iter().map(|model| (model.spec, model.network.for_inspection())).collect();
     let models: Vec<ExplainedModel> =
         networks.iter().map(|(spec, network)| ExplainedModel { spec, network }).collect();
-    watch.stage_begins("explanation");
-    let advance = |done| watch.stage_advances(done, scored.len());
+    observe(&Event::StageBegins("explanation"));
+    let advance = |done| observe(&Event::StageAdvances { done, total: scored.len() });
     let explanations = explain(&models, scored, options, device, advance)?;
     let failed = explanations.iter().filter(|row| !row.reason.is_empty()).count();
     let summary = format!(
@@ -302,7 +303,7 @@ fn explain_scored(
         options.folder.display(),
         if failed > 0 { format!("; {failed} failed") } else { String::new() }
     );
-    watch.stage_ends("explanation", &summary);
+    observe(&Event::StageEnds { stage: "explanation", summary: &summary });
     Ok(explanations)
 }
 

@@ -10,15 +10,16 @@ use lungs_spec::spec::{Compat, Spec};
 use lungs_study::cohort::{self, Cohort};
 use lungs_study::prepare::{self, BeyondCrop, Limits, NetworkInput, Row, Settings, Status};
 
-use super::{PipelineError, Stages};
+use super::PipelineError;
+use lungs_train::{Event, Observer};
 
 /// Prepares the chosen series, and excludes series that cannot be prepared.
 pub fn prepare(
     spec: &Spec,
     cohort: &mut Cohort,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<Row>, PipelineError> {
-    let rows = prepare_chosen(spec, cohort, watch)?;
+    let rows = prepare_chosen(spec, cohort, observe)?;
     check_prepared(cohort, &rows)?;
     Ok(rows)
 }
@@ -37,10 +38,10 @@ pub(super) fn check_prepared(cohort: &Cohort, rows: &[Row]) -> Result<(), Pipeli
 pub fn prepare_chosen(
     spec: &Spec,
     cohort: &mut Cohort,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<Row>, PipelineError> {
     let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
-    let rows = prepare_images(spec, &images, &cache_folder(spec), watch)?;
+    let rows = prepare_images(spec, &images, &cache_folder(spec), observe)?;
     exclude_unprepared(cohort, &rows);
     Ok(rows)
 }
@@ -57,12 +58,15 @@ pub fn prepare_images(
     spec: &Spec,
     images: &[&Image],
     cache: &Path,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<Row>, PipelineError> {
-    watch.stage_begins("preparation");
+    observe(&Event::StageBegins("preparation"));
     let done = AtomicUsize::new(0);
     let advance = |_: &Row| {
-        watch.stage_advances(done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
+        observe(&Event::StageAdvances {
+            done: done.fetch_add(1, Ordering::Relaxed) + 1,
+            total: images.len(),
+        });
     };
     let threads = spec.runtime.threads;
     let rows = prepare::prepare_all(images, &settings(spec), cache, &advance, threads)?;
@@ -75,9 +79,9 @@ pub fn prepare_images(
         rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
         if excluded > 0 { format!("; {excluded} excluded") } else { String::new() }
     );
-    watch.stage_ends("preparation", &summary);
+    observe(&Event::StageEnds { stage: "preparation", summary: &summary });
     if let Some(beyond) = BeyondCrop::of(&rows, network_input(spec)) {
-        watch.note(&format!("warning: {beyond}"));
+        observe(&Event::Note(&format!("warning: {beyond}")));
     }
     Ok(rows)
 }

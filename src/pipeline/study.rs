@@ -13,20 +13,20 @@ use lungs_study::cohort::{
     self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
 };
 use lungs_study::prepare::{self, Refusal, Row, Shard};
-use lungs_train::Exam;
+use lungs_train::{Event, Exam, Observer};
 
 use super::columns::{self, check_columns};
 use super::preparation::{
     cache_folder, check_prepared, exclude_unprepared, known_rows, prepare_chosen, prepare_images,
     settings,
 };
-use super::{PipelineError, Stages, equal_scans, inputs};
+use super::{PipelineError, equal_scans, inputs};
 
 /// The cohort of a run: read from its tables, or else selected, prepared and split.
 pub(super) fn load_or_create_cohort(
     spec: &Spec,
     run: &RunFolder,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<CohortRow>, PipelineError> {
     let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
     if cohort_file.is_file() && preparation_file.is_file() {
@@ -37,7 +37,7 @@ pub(super) fn load_or_create_cohort(
             equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
-        watch.note("prepared volumes are missing: preparing again");
+        observe(&Event::Note("prepared volumes are missing: preparing again"));
         inputs::check_recoverable(spec, run)?;
     }
     if !cohort_file.is_file()
@@ -45,18 +45,18 @@ pub(super) fn load_or_create_cohort(
     {
         return Ok(rows);
     }
-    make_phantom(spec, watch)?;
-    let mut cohort = gather(spec, watch)?;
+    make_phantom(spec, observe)?;
+    let mut cohort = gather(spec, observe)?;
     let lists = SplitLists::read(spec).map_err(SplitError::from)?;
     let mut input_rows = inputs::rows_of(&cohort, &lists);
     let images: Vec<&Image> = cohort.chosen.iter().map(|(_, image)| image).collect();
-    let prepared = prepare_images(spec, &images, &cache_folder(spec), watch)?;
+    let prepared = prepare_images(spec, &images, &cache_folder(spec), observe)?;
     inputs::add_contents(&mut input_rows, &images, spec);
     exclude_unprepared(&mut cohort, &prepared);
     check_prepared(&cohort, &prepared)?;
     let reported = cohort.remarks.len();
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
-    note_remarks(&cohort.remarks[reported..], watch);
+    note_remarks(&cohort.remarks[reported..], observe);
     cohort::assign(&mut cohort, spec)?;
     write_csv(&run.table(Table::Inputs), &input_rows)?;
     write_csv(&preparation_file, &prepared)?;
@@ -67,9 +67,9 @@ pub(super) fn load_or_create_cohort(
     if !lists.is_empty() {
         summary += &format!("; {}", lists.summary(&cohort.rows));
     }
-    watch.stage_ends("split", &summary);
+    observe(&Event::StageEnds { stage: "split", summary: &summary });
     for warning in cohort::split_warnings(&cohort.rows) {
-        watch.note(&format!("warning: {warning}"));
+        observe(&Event::Note(&format!("warning: {warning}")));
     }
     Ok(cohort.rows)
 }
@@ -109,7 +109,7 @@ fn cohort_of_other_fold(
 }
 
 /// Generates the synthetic cohort of a spec, if it does not exist.
-pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError> {
+pub fn make_phantom(spec: &Spec, observe: &Observer) -> Result<(), PipelineError> {
     let Some(settings) = &spec.data.phantom else { return Ok(()) };
     let plan = phantom::PhantomPlan {
         patients: settings.patients,
@@ -119,25 +119,25 @@ pub fn make_phantom(spec: &Spec, watch: &dyn Stages) -> Result<(), PipelineError
         seed: settings.seed,
         ..Default::default()
     };
-    watch.stage_begins("phantom");
-    let advance = |done, of| watch.stage_advances(done, of);
+    observe(&Event::StageBegins("phantom"));
+    let advance = |done, of| observe(&Event::StageAdvances { done, total: of });
     let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
     let summary = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
-    watch.stage_ends("phantom", &summary);
+    observe(&Event::StageEnds { stage: "phantom", summary: &summary });
     Ok(())
 }
 
 /// Reads series and labels, and selects one series per exam. An index of file headers is stored with the prepared
 /// volumes, so that unchanged files are not opened again.
-pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> {
-    watch.stage_begins("cohort");
+pub fn gather(spec: &Spec, observe: &Observer) -> Result<Cohort, PipelineError> {
+    observe(&Event::StageBegins("cohort"));
     let mut scanner = scanner(spec, Some(&cache_folder(spec)));
     let cohort = cohort::gather(spec, &mut scanner)?;
     check_columns(spec, &cohort)?;
     if let Err(error) = scanner.save() {
-        watch.note(&format!(
+        observe(&Event::Note(&format!(
             "warning: the index of the files could not be saved, they will be read again: {error}"
-        ));
+        )));
     }
     let series = cohort.rows.iter().filter(|row| row.is_image()).count();
     let excluded = match cohort::count_reasons(&cohort.rows) {
@@ -145,26 +145,26 @@ pub fn gather(spec: &Spec, watch: &dyn Stages) -> Result<Cohort, PipelineError> 
         reasons => format!("; excluded: {reasons}"),
     };
     let summary = format!("{series} series, {} chosen{excluded}", cohort.chosen.len());
-    watch.stage_ends("cohort", &summary);
-    note_remarks(&cohort.remarks, watch);
-    report_passed_over(&cohort.passed_over, watch);
+    observe(&Event::StageEnds { stage: "cohort", summary: &summary });
+    note_remarks(&cohort.remarks, observe);
+    report_passed_over(&cohort.passed_over, observe);
     Ok(cohort)
 }
 
-fn note_remarks(remarks: &[Remark], watch: &dyn Stages) {
+fn note_remarks(remarks: &[Remark], observe: &Observer) {
     for remark in remarks {
-        watch.note(&format!("{}: {remark}", remark.heading()));
+        observe(&Event::Note(&format!("{}: {remark}", remark.heading())));
     }
 }
 
 /// Reports files that are not images or are not read, and remedies for those that can contain images.
-pub fn report_passed_over(passed_over: &SkippedFiles, watch: &dyn Stages) {
+pub fn report_passed_over(passed_over: &SkippedFiles, observe: &Observer) {
     if passed_over.is_empty() {
         return;
     }
-    watch.stage_ends("ignored", &passed_over.counts());
+    observe(&Event::StageEnds { stage: "ignored", summary: &passed_over.counts() });
     for line in cohort::remedies(passed_over) {
-        watch.note(&format!("warning: {line}"));
+        observe(&Event::Note(&format!("warning: {line}")));
     }
 }
 
@@ -356,15 +356,18 @@ fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError>
 pub fn prepare_shard(
     spec: &Spec,
     shard: Shard,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<Vec<Row>, PipelineError> {
     // All shards start at the same time: one of them generates the synthetic cohort and indexes the files.
     let lock = prepare::lock_task(&cache_folder(spec), "index");
-    make_phantom(spec, watch)?;
-    let mut cohort = gather(spec, watch)?;
+    make_phantom(spec, observe)?;
+    let mut cohort = gather(spec, observe)?;
     drop(lock);
     let total = cohort.chosen.len();
     cohort.chosen.retain(|(_, image)| shard.has(&image.series_uid));
-    watch.stage_ends("shard", &format!("{shard}, {} of {total} series", cohort.chosen.len()));
-    prepare_chosen(spec, &mut cohort, watch)
+    observe(&Event::StageEnds {
+        stage: "shard",
+        summary: &format!("{shard}, {} of {total} series", cohort.chosen.len()),
+    });
+    prepare_chosen(spec, &mut cohort, observe)
 }

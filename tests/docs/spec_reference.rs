@@ -204,8 +204,13 @@ fn reference() -> String {
     // Some keys have the types of the images.
     let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/lungs-image/src");
     let read = |path: &str| std::fs::read_to_string(image.join(path)).unwrap();
-    let mut types =
-        [types(&read("dicom/mod.rs")), types(&read("volume/spline.rs")), types(&sources)];
+    let weights = super::text("crates/lungs-net/src/weights/intake.rs");
+    let mut types = [
+        types(&read("dicom/mod.rs")),
+        types(&read("volume/spline.rs")),
+        types(&weights),
+        types(&sources),
+    ];
     let types: BTreeMap<String, Type> = types.iter_mut().flat_map(std::mem::take).collect();
     let defaults = defaults();
     let mut sections: Vec<(&str, &[String], &str)> = Vec::new();

@@ -1,5 +1,5 @@
-//! What every crate of `lungs` shares: atomic files, text that people write, named random streams, and compressed
-//! data read within bounds.
+//! What every crate of `lungs` shares: atomic files, labels in tables, text that people write, named random streams,
+//! and compressed data read within bounds.
 //!
 //! ```
 //! use rand::Rng;
@@ -11,6 +11,7 @@
 //! ```
 
 pub mod files;
+pub mod label;
 pub mod panics;
 pub mod random;
 pub mod text;

@@ -13,6 +13,16 @@
 //! ```
 //!
 //! [`write_cohort`] performs all steps; [`render`] alone gives a volume for tests without files.
+//!
+//! ```
+//! use lungs_phantom::PhantomPlan;
+//!
+//! let plan = PhantomPlan { patients: 6, positive_fraction: 0.5, seed: 7, ..Default::default() };
+//! let exams = plan.exams()?;
+//! assert!(exams.iter().any(|exam| exam.cancer) && exams.iter().any(|exam| !exam.cancer));
+//! assert_eq!(exams, plan.exams()?);
+//! # Ok::<(), lungs_phantom::PhantomError>(())
+//! ```
 
 use std::io;
 use std::path::{Path, PathBuf};

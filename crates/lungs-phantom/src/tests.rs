@@ -208,16 +208,21 @@ fn labels_contain_every_exam_once() {
     );
     assert_eq!(lines.count(), truths.len());
     for truth in &truths {
-        let start =
-            format!("{},{},{},{},", truth.patient_id, truth.exam_id, truth.series_uid, truth.label);
+        let start = format!(
+            "{},{},{},{},",
+            truth.patient_id,
+            truth.exam_id,
+            truth.series_uid,
+            u8::from(truth.label)
+        );
         assert_eq!(labels.lines().filter(|line| line.starts_with(&start)).count(), 1);
-        assert_eq!(truth.label == 1, truth.cancer_kind.is_some());
-        assert_eq!(truth.label == 1, truth.days_to_cancer.is_some_and(|days| days <= 365));
+        assert_eq!(truth.label, truth.cancer_kind.is_some());
+        assert_eq!(truth.label, truth.days_to_cancer.is_some_and(|days| days <= 365));
         assert!(truth.cancer_diameter_mm.is_none_or(|mm| (13.0..28.0).contains(&mm)));
         assert!(truth.benign_diameter_mm.is_none_or(|mm| (4.0..9.01).contains(&mm)));
     }
     let mut with_cancer: Vec<&str> =
-        truths.iter().filter(|t| t.label == 1).map(|t| t.patient_id.as_str()).collect();
+        truths.iter().filter(|t| t.label).map(|t| t.patient_id.as_str()).collect();
     with_cancer.dedup();
     assert_eq!(with_cancer.len(), 3);
 }

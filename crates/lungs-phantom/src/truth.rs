@@ -19,8 +19,9 @@ pub struct Truth {
     pub series_uid: String,
     /// The main series' folder, relative to the cohort's.
     pub folder: String,
-    /// 1 for a cancer within a year.
-    pub label: u8,
+    /// Whether there is a cancer within a year.
+    #[serde(with = "lungs_base::label::as_number")]
+    pub label: bool,
     pub days_to_cancer: Option<u32>,
     pub sex: char,
     pub age: u32,
@@ -93,7 +94,7 @@ impl Truth {
             exam_id: exam.exam_id.clone(),
             series_uid: exam.series_uid(),
             folder,
-            label: u8::from(exam.cancer),
+            label: exam.cancer,
             days_to_cancer: exam.days_to_cancer,
             sex: exam.sex,
             age: exam.age_years,
@@ -150,7 +151,8 @@ struct Label<'a> {
     patient_id: &'a str,
     exam_id: &'a str,
     series_uid: &'a str,
-    label: u8,
+    #[serde(with = "lungs_base::label::as_number")]
+    label: bool,
     days_to_cancer: Option<u32>,
     cancer_mm: Option<f64>,
     sex: char,

@@ -1,7 +1,8 @@
 //! The final metrics of a run or of a cross-validation, as stored in its folder.
 
 use super::ReportError;
-use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, label};
+use lungs_base::label;
+use lungs_spec::results::{PredictionRow, ResultsError, RunFolder};
 use lungs_stats::{Estimate, Evaluation, Interval};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

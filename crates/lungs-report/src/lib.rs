@@ -14,6 +14,20 @@
 //! Every plot is written as `.svg` and `.png`. It is a function of those files and of `spec.toml`
 //! alone, so deleting `plots/` and calling [`redraw`] restores it byte for byte. The same holds for
 //! the quality control page, `preparation.html`: see [`preparation`].
+//!
+//! ```
+//! use lungs_spec::results::RunFolder;
+//! use std::path::Path;
+//!
+//! let folder = tempfile::tempdir()?;
+//! // A folder that is no run is an error with its name.
+//! assert!(RunFolder::open(folder.path()).is_err());
+//! if let Ok(run) = RunFolder::open(Path::new("results/demo")) {
+//!     lungs_report::redraw(&run, Path::new("data/demo.prepared"))?;
+//!     println!("{}", lungs_report::headline(&run)?);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod checklist;
 mod compare;

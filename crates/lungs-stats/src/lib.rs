@@ -21,6 +21,18 @@
 //!
 //! [`paired_aucs`] compares two models on the same exams.
 //!
+//! ```
+//! use lungs_stats::auc_with_interval;
+//!
+//! let scores = [-2.1, -1.4, -0.9, -0.2, 0.3, 0.8, 1.1, 2.5];
+//! let labels = [false, false, false, true, false, true, true, true];
+//! let auc = auc_with_interval(&scores, &labels, None, 0.95);
+//! // 15 of the 16 pairs of a positive and a negative exam are ranked correctly.
+//! assert_eq!(auc.value, Some(15.0 / 16.0));
+//! let interval = auc.interval.unwrap();
+//! assert!(interval.low < 0.9375 && interval.high <= 1.0);
+//! ```
+//!
 //! # Adding a metric
 //!
 //! 1. Write a function from slices over exams (`scores`, `probabilities`, `labels`) to `Option<f64>`, such as

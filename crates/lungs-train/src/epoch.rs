@@ -9,7 +9,7 @@ use super::order::{Draw, epoch_order};
 use super::replicas::Replicas;
 use super::scoring::ExamLogits;
 use super::windowing::Windowing;
-use super::{Batch, Exam, Position, TrainingError, Watch, learning_rate, optimizer};
+use super::{Batch, Event, Exam, Observer, Position, TrainingError, learning_rate, optimizer};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
@@ -50,7 +50,7 @@ pub(super) struct TrainingContext<'a> {
     /// Devices with gradients; the first holds the network.
     pub devices: &'a [Device],
     pub interrupter: &'a Interrupter,
-    pub watch: &'a dyn Watch,
+    pub observe: &'a Observer<'a>,
 }
 
 impl TrainingContext<'_> {
@@ -205,7 +205,10 @@ pub(super) fn train_epoch(
                     gradients.accumulate(&learner.network, grads);
                     statistics.push(own);
                     loss_of_step += output.loss * share;
-                    context.watch.batch_done(indices.len(), output.loss);
+                    (context.observe)(&Event::BatchDone {
+                        exams: indices.len(),
+                        loss: output.loss,
+                    });
                     let pairs = indices.into_iter().zip(output.logits);
                     learner.logits.extend(pairs.map(|(exam, logits)| ExamLogits { exam, logits }));
                     learner.position.batches_done += 1;
@@ -232,7 +235,7 @@ pub(super) fn train_epoch(
                 learning_rate: rate,
                 gradient_norm: Some(norm),
             };
-            context.watch.step_done(&row);
+            (context.observe)(&Event::StepDone(&row));
             learner.steps.push(row);
         }
         Ok(Pause::Complete)

@@ -8,7 +8,7 @@ use super::objective::Objective;
 use super::recorder::Recorder;
 use super::scoring::{metrics_row, score_until};
 use super::state::{Outcome, TrainingState};
-use super::{TrainingError, Watch, selected_epoch, stops_early};
+use super::{Event, Observer, TrainingError, selected_epoch, stops_early};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use lungs_net::model::{self, I3d};
@@ -28,12 +28,12 @@ pub fn fit(
     run: &RunFolder,
     devices: &[Device],
     interrupter: &Interrupter,
-    watch: &dyn Watch,
+    observe: &Observer,
 ) -> Result<Outcome, TrainingError> {
-    let mut state = TrainingState::restore(spec, run, &devices[0], watch)?;
+    let mut state = TrainingState::restore(spec, run, &devices[0], observe)?;
     let events = spec.train.tensorboard.then(|| state.event_files(run));
-    let recorder = Recorder::new(watch, devices, events);
-    let watch: &dyn Watch = &recorder;
+    let recorder = Recorder::new(observe, devices, events);
+    let observe: &Observer = &|event: &Event| recorder.record_event(event);
     let with_gradients: Vec<Device> =
         devices.iter().map(|device| device.clone().autodiff()).collect();
     let objective = Objective::new(spec, train);
@@ -43,7 +43,7 @@ pub fn fit(
         objective,
         devices: &with_gradients,
         interrupter,
-        watch,
+        observe,
     };
     let metadata = weights_metadata(spec);
     loop {
@@ -59,13 +59,18 @@ pub fn fit(
                     spec.train.epochs
                 );
                 run.log(&message);
-                watch.note(&message);
+                observe(&Event::Note(&message));
             }
             return Ok(Outcome::Finished { selected, last: done });
         }
         let epoch = done + 1;
         let batch = state.learner.position.batches_done;
-        watch.epoch_begins(epoch, spec.train.epochs, batch, context.batches_per_epoch());
+        observe(&Event::EpochBegins {
+            epoch,
+            epochs: spec.train.epochs,
+            batch,
+            batches: context.batches_per_epoch(),
+        });
         let start = Instant::now();
         loop {
             let due = state.next_checkpoint(&spec.train);
@@ -78,10 +83,11 @@ pub fn fit(
         let train_seconds = start.elapsed().as_secs_f64();
         let wait_seconds = std::mem::take(&mut state.learner.wait_time).as_secs_f64();
         let start = Instant::now();
-        watch.validation_begins(valid.len());
+        observe(&Event::ValidationBegins { exams: valid.len() });
         let network = state.learner.evaluation_network();
         let stop = || interrupter.should_stop();
-        let Some(valid_logits) = score_until(&network, spec, valid, devices, watch, &stop)? else {
+        let Some(valid_logits) = score_until(&network, spec, valid, devices, observe, &stop)?
+        else {
             return state.save_and_stop(run, spec, &metadata);
         };
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
@@ -108,7 +114,10 @@ pub fn fit(
         write_csv(&run.predictions(SplitName::Valid, epoch), &predictions)?;
         state.record(run)?;
         state.save(run, spec, &metadata)?;
-        watch.epoch_ends(&rows, selected_epoch(&state.metrics, spec.train.select));
+        observe(&Event::EpochEnds {
+            rows: &rows,
+            best: selected_epoch(&state.metrics, spec.train.select),
+        });
     }
 }
 

@@ -4,11 +4,9 @@ use super::checkpoint::{self, CheckpointError};
 use super::tables::selected_epoch_of;
 use burn::tensor::Device;
 use lungs_net::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
-use lungs_net::weights::{self, LoadError, LoadedNetwork};
+use lungs_net::weights::{self, Head, LoadError, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
-use lungs_spec::spec::{
-    BatchNorm, Contract, ContractError, InitHead, InitPreprocess, Precision, Spec,
-};
+use lungs_spec::spec::{BatchNorm, Contract, ContractError, InitPreprocess, Precision, Spec};
 use std::path::{Path, PathBuf};
 
 /// The network cannot be initialised from `model.init`.
@@ -111,7 +109,7 @@ pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
     let network = network(spec, device)?;
     let Some(loaded) = initial_weights(spec)? else { return Ok(network) };
     let mut variables = loaded.variables;
-    if spec.model.init_head == InitHead::New {
+    if spec.model.init_head == Head::New {
         variables.extend(network.variables().into_iter().filter(is_head));
     }
     let path = spec.model.init.clone();
@@ -123,11 +121,8 @@ pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
 pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> {
     let path = spec.model.init.clone();
     let Some(file) = initial_file(spec)? else { return Ok(None) };
-    let head = match spec.model.init_head {
-        InitHead::Load => weights::Head::Keep,
-        InitHead::New => weights::Head::Drop,
-    };
-    let loaded = weights::load(&file, None, head)?.with_channels(spec.model.channels);
+    let loaded =
+        weights::load(&file, None, spec.model.init_head)?.with_channels(spec.model.channels);
     let (actual, expected) = (loaded.config.width_multiplier, spec.model.width);
     if shapes(&loaded.config) != shapes(&I3dConfig { width_multiplier: expected, ..loaded.config })
     {
@@ -149,13 +144,13 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
         }
     }
     match (spec.model.init_head, loaded.has_head(), loaded.config.classes) {
-        (InitHead::New, ..) => Ok(Some(loaded)),
-        (InitHead::Load, true, 2) => Ok(Some(loaded)),
-        (InitHead::Load, true, classes) => {
+        (Head::New, ..) => Ok(Some(loaded)),
+        (Head::Load, true, 2) => Ok(Some(loaded)),
+        (Head::Load, true, classes) => {
             let classifier = format!("has a classifier with {classes} classes, expected 2");
             Err(InitError::Head { path, classifier })
         }
-        (InitHead::Load, false, _) => {
+        (Head::Load, false, _) => {
             Err(InitError::Head { path, classifier: "has no classifier".to_owned() })
         }
     }

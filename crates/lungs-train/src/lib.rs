@@ -13,6 +13,17 @@
 //! traits [`TrainStep`](burn::train::TrainStep) and [`InferenceStep`](burn::train::InferenceStep),
 //! which the network implements here, and the [`Interrupter`](burn::train::Interrupter) that stops the
 //! loop.
+//!
+//! ```
+//! use lungs_spec::spec::Sampling;
+//! use lungs_train::epoch_order;
+//!
+//! let labels = [true, false, false, false, true];
+//! // The order of an epoch is a function of the seed and the epoch's number.
+//! let order = |epoch| epoch_order(&labels, Sampling::Shuffle, 2, 37, epoch);
+//! assert_eq!(order(7), order(7));
+//! assert_eq!(order(7).concat().len(), 5);
+//! ```
 
 mod augment;
 mod averages;
@@ -20,6 +31,7 @@ mod batches;
 mod checkpoint;
 mod classifier;
 mod epoch;
+mod event;
 mod fit;
 mod footprint;
 mod initial;
@@ -42,6 +54,7 @@ mod windowing;
 pub use batches::{Exam, central_slices};
 pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, BatchOutput, Classifier, InferenceOutput, TrainStepOutput};
+pub use event::{Event, Observer};
 pub use fit::{fit, trained_network};
 pub use footprint::{DeviceFailure, advice, step_bytes};
 pub use initial::{InitError, initial_weights, network, selected_weights};
@@ -59,26 +72,6 @@ use lungs_net::model::{ModelError, WeightsError};
 use lungs_spec::results::ResultsError;
 use lungs_study::prepare::LoadError;
 use std::path::PathBuf;
-
-/// An observer of training.
-pub trait Watch: Sync {
-    /// An epoch begins at `batch` of `batches`.
-    fn epoch_begins(&self, epoch: usize, epochs: usize, batch: usize, batches: usize);
-    /// A batch of this many exams is done.
-    fn batch_done(&self, exams: usize, loss: f64);
-    /// An optimizer step is done; its row of `steps.csv`.
-    fn step_done(&self, _row: &lungs_spec::results::StepRow) {}
-    /// A measurement of memory and GPUs, about once a second.
-    fn usage(&self, _usage: &lungs_net::usage::Usage) {}
-    /// Validation begins.
-    fn validation_begins(&self, exams: usize);
-    /// This many more exams are scored.
-    fn exams_scored(&self, exams: usize);
-    /// An epoch is complete; its rows of `metrics.csv`.
-    fn epoch_ends(&self, rows: &[lungs_spec::results::MetricsRow], best_so_far: Option<usize>);
-    /// A message for the user.
-    fn note(&self, text: &str);
-}
 
 impl From<InitError> for TrainingError {
     fn from(error: InitError) -> Self {

@@ -1,16 +1,16 @@
 //! Records training for TensorBoard, and measures memory and GPU usage.
 
-use super::Watch;
+use super::{Event, Observer};
 use burn::tensor::Device;
 use lungs_base::files::WriteError;
 use lungs_net::usage::Meter;
-use lungs_spec::results::{EventFiles, MetricsRow, StepRow};
+use lungs_spec::results::EventFiles;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Forwards every event to `watch`, and records it.
+/// Forwards every event to `observe`, and records it.
 pub(super) struct Recorder<'a> {
-    watch: &'a dyn Watch,
+    observe: &'a Observer<'a>,
     events: Mutex<Option<EventFiles>>,
     meter: Mutex<UsageMeter>,
 }
@@ -28,13 +28,13 @@ impl<'a> Recorder<'a> {
     /// A recorder for a run on these devices. If the event files cannot be opened, it notes the error
     /// and records without them.
     pub(crate) fn new(
-        watch: &'a dyn Watch,
+        observe: &'a Observer<'a>,
         devices: &[Device],
         events: Option<Result<EventFiles, WriteError>>,
     ) -> Self {
         let meter = Meter::of(&devices.iter().collect::<Vec<_>>());
         let usage_meter = UsageMeter { meter, last: None, gpu_peak_bytes: None };
-        let recorder = Self { watch, events: Mutex::new(None), meter: Mutex::new(usage_meter) };
+        let recorder = Self { observe, events: Mutex::new(None), meter: Mutex::new(usage_meter) };
         match events {
             Some(Ok(files)) => recorder.set(files),
             Some(Err(error)) => recorder.without_events(&error),
@@ -56,7 +56,8 @@ impl<'a> Recorder<'a> {
 
     /// Notes that event files cannot be written; training continues.
     fn without_events(&self, error: &WriteError) {
-        self.watch.note(&format!("recording no further TensorBoard events: {error}"));
+        let note = format!("recording no further TensorBoard events: {error}");
+        (self.observe)(&Event::Note(&note));
     }
 
     fn record(&self, write: impl FnOnce(&mut EventFiles) -> Result<(), WriteError>) {
@@ -66,6 +67,19 @@ impl<'a> Recorder<'a> {
             *events = None;
             drop(events);
             self.without_events(&error);
+        }
+    }
+
+    /// Records an event and forwards it.
+    pub(crate) fn record_event(&self, event: &Event) {
+        match event {
+            Event::StepDone(row) => self.record(|events| events.step(row)),
+            Event::EpochEnds { rows, .. } => self.record(|events| events.epoch(rows)),
+            _ => {}
+        }
+        (self.observe)(event);
+        if let Event::BatchDone { .. } = event {
+            self.read_usage();
         }
     }
 
@@ -79,43 +93,6 @@ impl<'a> Recorder<'a> {
         let peak = usage.gpus.iter().map(|gpu| gpu.memory_bytes).max();
         usage_meter.gpu_peak_bytes = usage_meter.gpu_peak_bytes.max(peak);
         drop(usage_meter);
-        self.watch.usage(&usage);
-    }
-}
-
-impl Watch for Recorder<'_> {
-    fn epoch_begins(&self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
-        self.watch.epoch_begins(epoch, epochs, batch, batches);
-    }
-
-    fn batch_done(&self, exams: usize, loss: f64) {
-        self.watch.batch_done(exams, loss);
-        self.read_usage();
-    }
-
-    fn step_done(&self, row: &StepRow) {
-        self.record(|events| events.step(row));
-        self.watch.step_done(row);
-    }
-
-    fn usage(&self, usage: &lungs_net::usage::Usage) {
-        self.watch.usage(usage);
-    }
-
-    fn validation_begins(&self, exams: usize) {
-        self.watch.validation_begins(exams);
-    }
-
-    fn exams_scored(&self, exams: usize) {
-        self.watch.exams_scored(exams);
-    }
-
-    fn epoch_ends(&self, rows: &[MetricsRow], best_so_far: Option<usize>) {
-        self.record(|events| events.epoch(rows));
-        self.watch.epoch_ends(rows, best_so_far);
-    }
-
-    fn note(&self, text: &str) {
-        self.watch.note(text);
+        (self.observe)(&Event::Measured(&usage));
     }
 }

@@ -7,7 +7,7 @@ use super::objective::Objective;
 use super::order::Draw;
 use super::replicas::Replicas;
 use super::windowing::Windowing;
-use super::{Batch, Exam, TrainingError, Watch};
+use super::{Batch, Event, Exam, Observer, TrainingError};
 use burn::tensor::Device;
 use burn::train::InferenceStep;
 use lungs_net::model::I3d;
@@ -57,9 +57,9 @@ pub fn score(
     spec: &Spec,
     exams: &[Exam],
     devices: &[Device],
-    watch: &dyn Watch,
+    observe: &Observer,
 ) -> Result<Vec<ExamLogits>, TrainingError> {
-    let logits = score_until(network, spec, exams, devices, watch, &|| false)?;
+    let logits = score_until(network, spec, exams, devices, observe, &|| false)?;
     Ok(logits.unwrap_or_default())
 }
 
@@ -69,7 +69,7 @@ pub(super) fn score_until(
     spec: &Spec,
     exams: &[Exam],
     devices: &[Device],
-    watch: &dyn Watch,
+    observe: &Observer,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<ExamLogits>>, TrainingError> {
     let draws: Vec<Draw> = (0..exams.len()).map(Draw::once).collect();
@@ -107,7 +107,7 @@ pub(super) fn score_until(
                     }
                     DeviceFailure::Other(message) => TrainingError::Device { message },
                 })?;
-                watch.exams_scored(indices.len());
+                observe(&Event::ExamsScored(indices.len()));
                 let pairs = indices.into_iter().zip(logits);
                 all_logits.extend(pairs.map(|(exam, logits)| ExamLogits { exam, logits }));
             }

@@ -6,7 +6,7 @@ use super::epoch::Learner;
 use super::initial::{initial, network};
 use super::optimizer;
 use super::tables::rows;
-use super::{TrainingError, Watch, selected_epoch};
+use super::{Event, Observer, TrainingError, selected_epoch};
 use burn::module::Module;
 use burn::tensor::Device;
 use lungs_base::files::WriteError;
@@ -51,10 +51,10 @@ impl TrainingState {
         spec: &Spec,
         run: &RunFolder,
         device: &Device,
-        watch: &dyn Watch,
+        observe: &Observer,
     ) -> Result<Self, TrainingError> {
         checkpoint::remove_partial(run).map_err(CheckpointError::from)?;
-        let latest = latest_intact(run, watch)?;
+        let latest = latest_intact(run, observe)?;
         let device = device.clone().autodiff();
         // Initial weights are not loaded when a checkpoint replaces them.
         let network = match latest {
@@ -83,12 +83,12 @@ impl TrainingState {
             check_row_count(run, Table::Metrics, metrics.len(), 2 * position.epochs_done)?;
             timings = rows(run, Table::Timings)?;
             timings.retain(|row: &TimingRow| row.epoch <= position.epochs_done);
-            watch.note(&format!(
+            observe(&Event::Note(&format!(
                 "continuing after {} epochs and {} batches from {}",
                 position.epochs_done,
                 position.batches_done,
                 folder.display()
-            ));
+            )));
         }
         let state = Self { learner, metrics, timings, last_saved: Instant::now() };
         state.remove_old_checkpoints(run, spec)?;
@@ -168,7 +168,7 @@ impl TrainingState {
 /// The latest checkpoint whose checksums are correct.
 fn latest_intact(
     run: &RunFolder,
-    watch: &dyn Watch,
+    observe: &Observer,
 ) -> Result<Option<(Position, Checkpoint)>, TrainingError> {
     let mut all = checkpoint::all(run);
     while let Some(checkpoint) = all.pop() {
@@ -187,7 +187,7 @@ fn latest_intact(
             new_folder.display()
         );
         run.log(&message);
-        watch.note(&message);
+        observe(&Event::Note(&message));
     }
     Ok(None)
 }

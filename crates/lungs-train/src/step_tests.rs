@@ -2,7 +2,7 @@
 
 use super::epoch::{Learner, Pause, TrainingContext, train_epoch};
 use super::objective::Objective;
-use super::testing::{SilentWatch, prepared_exams, spec};
+use super::testing::{prepared_exams, spec};
 use super::{Exam, Position, TrainingError, checkpoint, optimizer};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -39,7 +39,7 @@ fn epoch(
         objective: Objective::new(spec, exams),
         devices: std::slice::from_ref(&device),
         interrupter: &Interrupter::new(),
-        watch: &SilentWatch,
+        observe: &|_| (),
     };
     loop {
         let pause = train_epoch(learner, &context, Some(Instant::now()))?;

@@ -1,7 +1,6 @@
 //! Specs and exams for tests of training.
 
-use super::{Exam, Watch};
-use lungs_spec::results::MetricsRow;
+use super::Exam;
 use lungs_spec::spec::{Overrides, Spec, load};
 use ndarray::{Array3, arr1, arr2};
 use ndarray_npy::NpzWriter;
@@ -38,18 +37,6 @@ pub(crate) fn prepared_exams(
         npz.finish().unwrap();
     }
     exams
-}
-
-/// Ignores every event.
-pub(crate) struct SilentWatch;
-
-impl Watch for SilentWatch {
-    fn epoch_begins(&self, _: usize, _: usize, _: usize, _: usize) {}
-    fn batch_done(&self, _: usize, _: f64) {}
-    fn validation_begins(&self, _: usize) {}
-    fn exams_scored(&self, _: usize) {}
-    fn epoch_ends(&self, _: &[MetricsRow], _: Option<usize>) {}
-    fn note(&self, _: &str) {}
 }
 
 /// Exams with these labels and without volumes.

@@ -6,7 +6,6 @@ use super::super::output::{Output, bytes};
 use super::super::progress::Progress;
 use super::super::{CommandResult, Failure};
 use crate::nlst::{Host, Source, find_index, find_table, sources};
-use crate::pipeline::Stages;
 use lungs_archive::fetch::{
     self, Endpoint, Event, FetchStatus, Plan, Series, Settings, parse_address,
 };

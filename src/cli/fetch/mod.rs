@@ -8,7 +8,7 @@ use super::output::{Output, bytes};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
-use crate::pipeline::{Preparer, Stages};
+use crate::pipeline::Preparer;
 use clap::Args;
 use lungs_archive::fetch::{
     self, Endpoint, Event, FetchError, FetchStatus, Plan, Preparation, Product, Settings, Survey,

@@ -4,7 +4,6 @@ use super::super::output::{Output, bytes, duration};
 use super::super::pace::Pace;
 use super::super::progress::Progress;
 use lungs_archive::fetch::{Event, FetchStatus};
-use lungs_train::Watch;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 

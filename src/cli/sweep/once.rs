@@ -5,12 +5,12 @@ use super::super::interrupt::Interrupt;
 use super::super::output::Output;
 use super::super::progress::Progress;
 use super::super::run::use_threads;
-use crate::pipeline::{self, Inputs, PipelineError, Stages};
+use crate::pipeline::{self, Inputs, PipelineError};
 use crate::sweep::{PlannedRun, SweepFolder};
 use lungs_spec::spec::Spec;
 use lungs_study::cohort::{self, Cohort};
 use lungs_study::prepare::Shard;
-use lungs_train as training;
+use lungs_train::{self as training, Observer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -74,9 +74,9 @@ pub(super) fn prepare(
         if spec.data.phantom.is_some() {
             // Tasks of a job array start at the same time; one of them writes the cohort.
             let _lock = folder.lock()?;
-            pipeline::make_phantom(spec, &progress)?;
+            pipeline::make_phantom(spec, &progress.observer())?;
         }
-        match prepare_study(spec, shard, &progress) {
+        match prepare_study(spec, shard, &progress.observer()) {
             Err(error) if error.is_request() => return Err(error.into()),
             // Only the runs that need these series fail later.
             Err(error) => output.say(format!("preparation of {}: {error}", run.name)),
@@ -89,13 +89,13 @@ pub(super) fn prepare(
 fn prepare_study(
     spec: &Spec,
     shard: Option<Shard>,
-    watch: &dyn Stages,
+    observe: &Observer,
 ) -> Result<(), PipelineError> {
     match shard {
-        Some(shard) => pipeline::prepare_shard(spec, shard, watch).map(drop),
+        Some(shard) => pipeline::prepare_shard(spec, shard, observe).map(drop),
         None => {
-            let mut cohort = pipeline::gather(spec, watch)?;
-            pipeline::prepare(spec, &mut cohort, watch).map(drop)
+            let mut cohort = pipeline::gather(spec, observe)?;
+            pipeline::prepare(spec, &mut cohort, observe).map(drop)
         }
     }
 }

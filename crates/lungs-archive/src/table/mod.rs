@@ -2,63 +2,16 @@
 //! a folder of parts of one table. Cells are text, regardless of their type in the file.
 
 mod parquet;
+mod row;
 #[cfg(test)]
 mod tests;
 
 use lungs_base::text::{self, LineFeeds, Separator};
 use lungs_base::unpack::Gunzip;
+pub use row::{Cells, RowNumber, Unreadable};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-
-/// A table that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {path}: {message}")]
-pub struct Unreadable {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// The cause.
-    pub message: String,
-}
-
-impl Unreadable {
-    fn new(path: &Path, message: &dyn std::fmt::Display) -> Self {
-        Self { path: path.to_owned(), message: message.to_string() }
-    }
-}
-
-/// One row of a table: the cells of the requested columns, in that order and trimmed. A column that the
-/// table lacks gives empty cells.
-pub struct Cells<'a> {
-    /// The file.
-    pub path: &'a Path,
-    /// The cells.
-    pub cells: &'a [&'a str],
-    /// The position of the row.
-    number: RowNumber,
-}
-
-/// The position of a row: `line 7` of a CSV with its header, `row 6` of a Parquet file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowNumber {
-    /// The number of the row, from 1; of a CSV, the line that it begins on.
-    number: u64,
-    /// The unit: lines or rows.
-    unit: &'static str,
-}
-
-impl std::fmt::Display for RowNumber {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.unit, self.number)
-    }
-}
-
-impl Cells<'_> {
-    /// The position of the row.
-    pub fn at(&self) -> RowNumber {
-        self.number
-    }
-}
 
 /// The extensions of tables.
 pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".parquet"];

@@ -2,6 +2,7 @@
 
 use super::testing::{TestVolume, zlib};
 use super::*;
+use crate::volume::Volume;
 
 /// Reads a header and data files of these names.
 fn read(head: &str, files: &[(&str, Vec<u8>)]) -> Result<Volume, FormatRefusal> {

@@ -2,6 +2,7 @@
 
 use super::testing::{TestVolume, gzip, npy, write_npz, zlib};
 use super::*;
+use crate::volume::Volume;
 use proptest::prelude::*;
 
 fn read(name: &str, bytes: &[u8]) -> Result<Volume, FormatRefusal> {

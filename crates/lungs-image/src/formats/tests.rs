@@ -2,6 +2,8 @@ use super::testing::{Nifti, TestVolume, gzip, npy, write_npz, zlib};
 use super::*;
 use crate::codes::ExclusionCode;
 use crate::dicom::{self, HuRule};
+use crate::volume::Geometry;
+use crate::volume::Volume;
 use lungs_testing::dicom::{TestSlice, write_series};
 use proptest::prelude::*;
 

@@ -5,15 +5,17 @@ use super::layout::{Layout, NetworkLocation};
 use super::{Archive, UnusedEntry};
 use crate::model::{I3dConfig, Layer, Variable};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Whether to load a file's classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The classifier of a network with initial weights: `model.init_head`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Head {
-    /// Load it, if the file has one.
-    Keep,
-    /// Skip it. The features that it would read keep the scale that they have in the file.
-    Drop,
+    /// Use the classifier of `init`.
+    Load,
+    /// Draw a new classifier from the seed.
+    New,
 }
 
 /// The network in a file.
@@ -56,7 +58,7 @@ pub(super) fn extract(
     for (index, layer) in layers.iter().enumerate() {
         units.push(store.unit(layout, index, layer));
     }
-    let head = store.head(layout, &config).filter(|_| head_policy == Head::Keep);
+    let head = store.head(layout, &config).filter(|_| head_policy == Head::Load);
     if !store.problems.is_empty() {
         return Err(store.problems);
     }

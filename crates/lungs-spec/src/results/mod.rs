@@ -38,7 +38,8 @@ mod error;
 mod event_file;
 mod failure;
 mod folder;
-pub mod label;
+#[cfg(test)]
+mod label_tests;
 mod lock;
 mod provenance;
 mod tables;

@@ -1,7 +1,8 @@
 //! Rows of the tables of a run, and their CSV files.
 
-use super::{ResultsError, label};
+use super::ResultsError;
 use crate::spec::SplitName;
+use lungs_base::label;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;

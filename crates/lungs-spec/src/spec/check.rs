@@ -1,7 +1,8 @@
 //! Ranges and combinations of values. All problems are reported together.
 
-use super::{Document, InitHead, Preference, Spec, SubgroupBy};
+use super::{Document, Preference, Select, Spec, Split, SubgroupBy};
 use lungs_net::device::DeviceRequest;
+use lungs_net::weights::Head;
 use std::path::Path;
 
 /// A key with an invalid value.
@@ -16,9 +17,12 @@ impl Document {
     pub(super) fn check(self) -> Result<Spec, Vec<Problem>> {
         let mut checks = Checks(Vec::new());
         checks.experiment(&self);
-        checks.data(&self);
+        checks.labels(&self);
+        checks.phantom(&self);
+        checks.select(&self.data.select);
         checks.preprocess(&self);
-        checks.split(&self);
+        checks.shares(&self.split);
+        checks.folds_and_lists(&self);
         checks.model(&self);
         checks.loss(&self);
         checks.train(&self);
@@ -26,14 +30,6 @@ impl Document {
         checks.evaluate(&self);
         checks.runtime(&self);
         checks.slurm(&self);
-        if checks.0.is_empty() { Ok(Spec::new(self)) } else { Err(checks.0) }
-    }
-
-    /// Checks the keys of preparation and network only, for commands without a cohort.
-    pub(super) fn check_preparation(self) -> Result<Spec, Vec<Problem>> {
-        let mut checks = Checks(Vec::new());
-        checks.preprocess(&self);
-        checks.model(&self);
         if checks.0.is_empty() { Ok(Spec::new(self)) } else { Err(checks.0) }
     }
 }
@@ -80,7 +76,8 @@ impl Checks {
         );
     }
 
-    fn data(&mut self, document: &Document) {
+    /// The sources of images and labels.
+    fn labels(&mut self, document: &Document) {
         let data = &document.data;
         let lists = [&data.train_list, &data.valid_list, &data.test_list];
         let by_list = lists.iter().any(|list| list.is_some());
@@ -118,6 +115,10 @@ impl Checks {
             "set one of: `data.labels` (a CSV), `data.positives` with `data.negatives` (folders), \
              `data.train_list` with `data.valid_list` (.list files)",
         );
+    }
+
+    fn phantom(&mut self, document: &Document) {
+        let data = &document.data;
         self.need_or(
             data.phantom.is_none() || data.labels.is_some(),
             "data.phantom",
@@ -139,7 +140,9 @@ impl Checks {
                 "a number between 0 and 1",
             );
         }
-        let select = &data.select;
+    }
+
+    fn select(&mut self, select: &Select) {
         self.need(
             select.max_slice_spacing_mm > 0.0,
             "data.select.max_slice_spacing_mm",
@@ -221,8 +224,8 @@ impl Checks {
         );
     }
 
-    fn split(&mut self, document: &Document) {
-        let split = &document.split;
+    /// Shares of the splits.
+    fn shares(&mut self, split: &Split) {
         for (key, fraction) in
             [("train", split.train), ("valid", split.valid), ("test", split.test)]
         {
@@ -233,6 +236,23 @@ impl Checks {
                 "a fraction between 0 and 1",
             );
         }
+        let sum = split.train + split.valid + split.test;
+        self.need_or(
+            (sum - 1.0).abs() < 1e-6,
+            "split.train",
+            &format!("train, valid and test add up to {sum}, expected 1"),
+            "for example train = 0.7, valid = 0.3, test = 0.0",
+        );
+        self.need_or(
+            split.train > 0.0 && split.valid > 0.0,
+            if split.train > 0.0 { "split.valid" } else { "split.train" },
+            "found 0.0, expected more than 0",
+            "both the train and the valid split need patients",
+        );
+    }
+
+    fn folds_and_lists(&mut self, document: &Document) {
+        let split = &document.split;
         self.need(
             split.folds == 0 || (2..=100).contains(&split.folds),
             "split.folds",
@@ -272,19 +292,6 @@ impl Checks {
             "set together with data.train_list",
             "both fix the split, by patients and by paths: remove one of the two",
         );
-        let sum = split.train + split.valid + split.test;
-        self.need_or(
-            (sum - 1.0).abs() < 1e-6,
-            "split.train",
-            &format!("train, valid and test add up to {sum}, expected 1"),
-            "for example train = 0.7, valid = 0.3, test = 0.0",
-        );
-        self.need_or(
-            split.train > 0.0 && split.valid > 0.0,
-            if split.train > 0.0 { "split.valid" } else { "split.train" },
-            "found 0.0, expected more than 0",
-            "both the train and the valid split need patients",
-        );
     }
 
     fn model(&mut self, document: &Document) {
@@ -318,7 +325,7 @@ impl Checks {
         );
         self.need(!model.init.is_empty(), "model.init", &model.init, "\"random\" or a path");
         self.need_or(
-            model.init != "random" || model.init_head == InitHead::Load,
+            model.init != "random" || model.init_head == Head::Load,
             "model.init_head",
             "found \"new\", but model.init is \"random\", which draws every weight",
             "remove the key, or set model.init to initial weights",

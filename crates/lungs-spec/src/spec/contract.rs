@@ -110,7 +110,7 @@ impl Contract {
             data: Data { select: self.select.clone(), ..Data::default() },
             ..Document::default()
         };
-        document.check_preparation().map_err(|problems| {
+        document.without_cohort().check().map_err(|problems| {
             let lines = problems.iter().map(|p| format!("{}: {}", p.key, p.message));
             lines.collect::<Vec<_>>().join("\n")
         })

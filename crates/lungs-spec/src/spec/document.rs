@@ -36,6 +36,19 @@ pub struct Document {
     pub slurm: Slurm,
 }
 
+impl Document {
+    /// The document for commands that are given images without labels: of `[data]` it keeps `[data.select]`.
+    pub(super) fn without_cohort(self) -> Self {
+        let data = Data {
+            root: PathBuf::from("."),
+            labels: Some(PathBuf::new()),
+            select: self.data.select,
+            ..Data::default()
+        };
+        Self { data, split: Split::default(), ..self }
+    }
+}
+
 /// `[experiment]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

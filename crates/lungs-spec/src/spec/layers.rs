@@ -2,19 +2,17 @@
 
 use super::check::Problem;
 use super::error::{KeyProblem, SpecError};
+use super::messages::{describe, locate, origin_text, syntax};
 use super::renamed::{RenamedKey, current_name, former_name, rename, set_twice};
 use super::{Document, Spec};
-use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use lungs_base::text;
-use miette::{NamedSource, SourceSpan};
+use miette::NamedSource;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use toml::de::{DeTable, DeValue};
 
 /// The layers above the file.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +60,12 @@ pub fn load_data(root: &Path, set: &[String]) -> Result<Spec, SpecError> {
     layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
 }
 
-/// Reads the spec at `path` for its `[preprocess]` and `[model]`; `[data]` may be incomplete.
+/// Reads the spec at `path` for commands without a cohort: of `[data]`, only `[data.select]` is used.
 pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> {
     let mut layers = Layers::default();
     layers.add_file(path, &mut Vec::new())?;
     let overrides = Overrides { environment: Vec::new(), set: set.to_vec() };
-    layers.finish_by(&overrides, Document::check_preparation)
+    layers.finish_by(&overrides, |document| document.without_cohort().check())
 }
 
 /// Layers in ascending priority, and the texts of their files.
@@ -296,26 +294,7 @@ impl Layers {
 
     /// Converts a deserialisation error to a problem of a key.
     pub(super) fn explain(&self, error: &figment::Error) -> SpecError {
-        let mut key = error.path.join(".");
-        let mut help = None;
-        let message = match &error.kind {
-            Kind::UnknownField(field, known) => {
-                if error.path.last() != Some(field) {
-                    key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
-                }
-                help = nearest(field, known).map(|near| format!("did you mean `{near}`?"));
-                format!("unknown key, expected one of: {}", known.join(", "))
-            }
-            Kind::UnknownVariant(value, known) => {
-                help = nearest(value, known).map(|near| format!("did you mean \"{near}\"?"));
-                let known: Vec<String> = known.iter().map(|k| format!("\"{k}\"")).collect();
-                format!("found \"{value}\", expected one of: {}", known.join(", "))
-            }
-            Kind::InvalidType(value, expected) | Kind::InvalidValue(value, expected) => {
-                format!("found {}, expected {}", format_value(value), describe_type(expected))
-            }
-            other => other.to_string(),
-        };
+        let (key, message, help) = describe(error);
         let origin = error.metadata.as_ref().and_then(|m| m.source.clone());
         let origin = origin.or_else(|| self.last_layer_with(&key));
         SpecError::Keys { problems: vec![self.problem(&key, origin.as_ref(), message, help)] }
@@ -369,26 +348,6 @@ impl Layers {
     }
 }
 
-/// The source of a value, as text for the end of a message.
-fn origin_text(origin: Option<&Source>) -> String {
-    match origin {
-        Some(Source::File(path)) => format!("in {}", path.display()),
-        Some(Source::Custom(origin)) => format!("from {origin}"),
-        _ => "the default".to_owned(),
-    }
-}
-
-fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> SpecError {
-    let name = path.display().to_string();
-    let source = NamedSource::new(name, text.to_owned()).with_language("TOML");
-    SpecError::Syntax {
-        path: path.to_owned(),
-        message: error.message().to_owned(),
-        text: Arc::new(source),
-        span: error.span().map(SourceSpan::from),
-    }
-}
-
 fn to_dict(table: &toml::Table) -> Dict {
     Value::serialize(table).ok().and_then(Value::into_dict).unwrap_or_default()
 }
@@ -402,58 +361,4 @@ fn toml_value(text: &str) -> toml::Value {
         // No key is a date or a time of day: they are strings.
         .filter(|value| !value.is_datetime())
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
-}
-
-/// The known key with the spelling closest to `key`, if one is close.
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(key, candidate), *candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| key)
-}
-
-/// A value in the syntax of a spec.
-fn format_value(value: &Actual) -> String {
-    match value {
-        Actual::Bool(value) => value.to_string(),
-        Actual::Unsigned(value) => value.to_string(),
-        Actual::Signed(value) => value.to_string(),
-        Actual::Float(value) => value.to_string(),
-        Actual::Str(value) => format!("{value:?}"),
-        Actual::Seq => "a list".to_owned(),
-        Actual::Map => "a table".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Describes a Rust type in terms of TOML values.
-fn describe_type(expected: &str) -> String {
-    match expected {
-        "f64" | "f32" => "a number".into(),
-        "usize" | "u64" | "u32" => "a whole number that is not negative".into(),
-        "bool" | "a boolean" => "true or false".into(),
-        "a string" | "path string" => "text in quotes".into(),
-        other => other.strip_prefix("struct ").map_or_else(
-            || other.to_owned(),
-            |section| format!("a table of keys (`{}`)", section.to_lowercase()),
-        ),
-    }
-}
-
-/// The position of a dotted key in the text of a spec.
-fn locate(text: &str, key: &str) -> Option<SourceSpan> {
-    let root = DeTable::parse(text).ok()?;
-    let mut table = root.get_ref().clone();
-    let mut span = None;
-    for part in key.split('.') {
-        let (name, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)?;
-        span = Some(name.span());
-        table = match value.get_ref() {
-            DeValue::Table(inner) => inner.clone(),
-            _ => Default::default(),
-        };
-    }
-    span.map(SourceSpan::from)
 }

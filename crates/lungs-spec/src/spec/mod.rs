@@ -20,6 +20,7 @@ mod document;
 mod error;
 mod evaluate;
 mod layers;
+mod messages;
 mod network;
 mod preprocess;
 mod renamed;
@@ -67,13 +68,6 @@ impl Spec {
     /// Former names of keys in the layers of this spec, to tell the user about.
     pub fn renamed_keys(&self) -> &[RenamedKey] {
         &self.renamed
-    }
-
-    /// The spec with `model.channels = channels`, 1 or 3.
-    #[must_use]
-    pub fn with_channels(mut self, channels: usize) -> Self {
-        self.document.model.channels = channels;
-        self
     }
 }
 

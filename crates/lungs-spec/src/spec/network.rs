@@ -1,6 +1,7 @@
 //! `[model]` and `[loss]`: the network, its initial weights and the loss function.
 
 use super::ClassWeights;
+use lungs_net::weights::Head;
 use serde::{Deserialize, Serialize};
 
 /// `[model]`
@@ -16,7 +17,7 @@ pub struct Model {
     /// folder of another run (its selected epoch). Two-dimensional weights are inflated.
     pub init: String,
     /// Classifier of the initial weights. A classifier that cannot be loaded as requested is an error.
-    pub init_head: InitHead,
+    pub init_head: Head,
     /// Whether the preprocessing stored in the weights of `init` must agree with this spec.
     pub init_preprocess: InitPreprocess,
     /// Fraction of features that dropout keeps in training, more than 0 and at most 1.
@@ -40,7 +41,7 @@ impl Default for Model {
             name: ModelName::I3d,
             slices: 220,
             init: "random".into(),
-            init_head: InitHead::Load,
+            init_head: Head::Load,
             init_preprocess: InitPreprocess::Same,
             keep_prob: 0.7,
             channels: 1,
@@ -49,16 +50,6 @@ impl Default for Model {
             batch_norm_decay: 0.999,
         }
     }
-}
-
-/// `model.init_head`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InitHead {
-    /// Use the classifier of `init`.
-    Load,
-    /// Draw a new classifier from the seed.
-    New,
 }
 
 /// `model.init_preprocess`

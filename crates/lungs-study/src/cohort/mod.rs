@@ -9,6 +9,7 @@
 //! Every series, every unusable file and every label without a series is a [`CohortRow`] with the reason of
 //! its exclusion. The split is by patient: no patient is in two splits ([`check_splits`]).
 
+mod error;
 mod kernel;
 mod labels;
 mod lists;
@@ -23,6 +24,7 @@ mod split_lists;
 mod testing;
 mod unmatched;
 
+pub use error::CohortError;
 pub use kernel::Sharpness;
 pub(crate) use labels::LabelMatches;
 pub use labels::{Contradictions, Label, Labels, LabelsError, PatientRows};
@@ -38,72 +40,11 @@ pub use unmatched::{SeriesNames, UnmatchedIds};
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
 use lungs_image::formats;
 use lungs_image::images::{
-    self, Image, ImagesError, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
+    self, Image, Kind, ScanResult, Scanner, SkippedFiles, SkippedKind, Tally,
 };
 use lungs_spec::spec::{Spec, SplitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-
-/// The cohort could not be gathered.
-#[derive(Debug, thiserror::Error)]
-pub enum CohortError {
-    /// A folder could not be searched.
-    #[error(transparent)]
-    Images(#[from] ImagesError),
-    /// A folder or file of a list could not be searched.
-    #[error(
-        "{list}, line {line}: {source}; relative paths of a list start at the working directory"
-    )]
-    ListedPath {
-        /// The list.
-        list: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// The error.
-        source: ImagesError,
-    },
-    /// The labels are invalid.
-    #[error(transparent)]
-    Labels(#[from] LabelsError),
-    /// A `.list` file is invalid.
-    #[error(transparent)]
-    List(#[from] ListError),
-    /// The patients cannot be split.
-    #[error(transparent)]
-    Split(#[from] SplitError),
-    /// No images.
-    #[error(
-        "no CT images in {root} ({skipped} other files, {problems} damaged); expected a \
-         folder with DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
-         depth{first_problem}{hint}{}", .passed_over.iter().map(|line| format!("\n  {line}")).collect::<String>()
-    )]
-    NoImages {
-        /// The folder.
-        root: PathBuf,
-        /// Files of other kinds.
-        skipped: usize,
-        /// Damaged image files.
-        problems: usize,
-        /// The first damaged file, as a sentence.
-        first_problem: String,
-        /// The remedy, if known.
-        hint: String,
-        /// A line for each kind of file that can contain images but is not read.
-        passed_over: Vec<String>,
-    },
-    /// No series can be used.
-    #[error("no series can be used, {series} excluded: {reasons}. First cases:{first}{unmatched}")]
-    NoneChosen {
-        /// Number of series.
-        series: usize,
-        /// Reasons with their counts.
-        reasons: String,
-        /// The first cases, one line each.
-        first: String,
-        /// An unmatched label and a similar series, as a line.
-        unmatched: String,
-    },
-}
 
 /// The cohort; its splits are drawn by [`assign`].
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,9 @@
 //! A row of `cohort.csv`.
 
+use lungs_base::label;
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
 use lungs_image::dicom::{Acquisition, Sex};
-use lungs_spec::results::{ResultsError, label, read_csv};
+use lungs_spec::results::{ResultsError, read_csv};
 use lungs_spec::spec::SplitName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -26,25 +26,26 @@ mod choice;
 mod contest;
 mod flags;
 mod interrupted;
+mod limits;
+mod measure;
 mod original;
 mod outside;
+mod result;
 mod torso;
 mod working;
 
-use thiserror::Error;
+use limits::{AIR_HU, GAS_HU, LUNG_ML, MOST_GAS, WALL};
+use measure::{left_and_right_ml, middle_of, pixel_mm2, voxel_ml};
+pub use result::{LungLimits, Lungs, SegmentationError};
 
+use super::Volume;
 use super::components::{Components, Connectivity, fill_holes_2d};
-use super::mask::{BoundingBox, Mask};
-use super::{Geometry, Volume};
+use super::mask::Mask;
 
 use contest::Contest;
 use working::{VOXEL_ML, Working};
 
-use crate::codes::Flag;
 pub use original::segment_lungs_original;
-
-/// Upper limit of air; tissue is above.
-const AIR_HU: i16 = -320;
 
 /// Largest hole in a slice of a lung (vessel, nodule, mass) that belongs to the lung.
 const HOLE_MM2: f64 = 2000.0;
@@ -52,103 +53,9 @@ const HOLE_MM2: f64 = 2000.0;
 /// Distance, in working voxels, over which tips of the lungs thinner than one voxel are tracked.
 const TIPS: [usize; 3] = [3; 3];
 
-/// Dilation of airways and bowel gas, in working voxels, that includes their wall.
-const WALL: [usize; 3] = [2; 3];
-
-/// Upper limit of gas without lung tissue (air is −1000, inflated lung about −850).
-const GAS_HU: i16 = -950;
-
-/// A region with a larger share of gas is bowel, or air around the body. Even in severe emphysema at
-/// least a third of the lung is above [`GAS_HU`].
-const MOST_GAS: f64 = 0.7;
-
 /// A larger volume of lung in pieces of slices at the border of the field of view means that the view
 /// cuts the lungs.
 const CUT_ML: f64 = 50.0;
-
-/// A region of this volume is a lung or a large part of one.
-const LUNG_ML: f64 = 150.0;
-
-/// Limits of the lung volume.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LungLimits {
-    /// A smaller volume is an error.
-    pub min_volume_ml: f64,
-    /// A smaller volume is flagged [`Flag::SmallLungVolume`].
-    pub small_volume_ml: f64,
-}
-
-impl Default for LungLimits {
-    /// Error below 300 ml, flag below 1500 ml; adults have 3 to 7 litres at full inspiration.
-    fn default() -> Self {
-        Self { min_volume_ml: 300.0, small_volume_ml: 1500.0 }
-    }
-}
-
-/// The lungs of one scan.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lungs {
-    /// Their voxels, including vessels and nodules inside them.
-    pub mask: Mask,
-    /// Volume on the patient's left.
-    pub left_ml: f64,
-    /// Volume on the patient's right.
-    pub right_ml: f64,
-    /// The smallest box around them, inclusive: depth, height, width.
-    pub bounding_box: BoundingBox,
-    /// The middle of the box, `(first + last) / 2` rounded down.
-    pub centre_voxel: [usize; 3],
-    /// The centre of that voxel in the patient.
-    pub centre_mm: [f64; 3],
-    /// Remarks that a reader should check.
-    pub flags: Vec<Flag>,
-}
-
-/// Errors of lung segmentation.
-#[derive(Debug, Error, Clone, PartialEq)]
-pub enum SegmentationError {
-    /// No tissue: an empty field of view, or not Hounsfield units.
-    #[error(
-        "no body in the volume: nothing larger than 9 mm is above -320 HU; check that the series \
-         is a CT in Hounsfield units"
-    )]
-    NoBody,
-    /// The body contains no air.
-    #[error("no lungs in the volume: no air (at most -320 HU) inside the body")]
-    NoAir,
-    /// The regions found are too small for lungs.
-    #[error(
-        "no lungs in the volume: {found_ml:.0} ml of lung inside the body, expected at least \
-         {limit_ml:.0} ml; check that the series is a chest CT"
-    )]
-    TooSmall {
-        /// Volume of the most likely regions.
-        found_ml: f64,
-        /// [`LungLimits::min_volume_ml`].
-        limit_ml: f64,
-    },
-    /// The original's error for short volumes.
-    #[error("{found} slices after resampling, expected at least {limit} with lungs-0.1.5")]
-    TooFewSlices {
-        /// Number of slices.
-        found: usize,
-        /// Lower limit.
-        limit: usize,
-    },
-    /// The original's error for small boxes.
-    #[error(
-        "the lung box is {found_voxels} voxels long along {axis}, expected at least {limit_voxels} \
-         with lungs-0.1.5"
-    )]
-    BoxTooSmall {
-        /// `"depth"`, `"height"` or `"width"`.
-        axis: &'static str,
-        /// Last voxel minus first voxel.
-        found_voxels: usize,
-        /// Lower limit.
-        limit_voxels: usize,
-    },
-}
 
 /// The lungs of a chest CT, under the default [`LungLimits`], in a volume of any spacing up to 5 mm.
 ///
@@ -267,66 +174,6 @@ fn refined(
     }
     fill_holes_2d(&mut mask, (HOLE_MM2 / pixel_mm2(&volume.geometry)) as usize);
     mask
-}
-
-impl Lungs {
-    fn new(
-        mask: Mask,
-        [left_ml, right_ml]: [f64; 2],
-        bounding_box: BoundingBox,
-        geometry: &Geometry,
-        flags: Vec<Flag>,
-    ) -> Self {
-        let centre_voxel = bounding_box.map(|[first, last]| (first + last) / 2);
-        let centre_mm = geometry.position_mm(centre_voxel.map(|i| i as f64));
-        Self { mask, left_ml, right_ml, bounding_box, centre_voxel, centre_mm, flags }
-    }
-}
-
-/// Volume on the patient's left and right of the plane at `middle_x_mm`. A lung that crosses the plane
-/// with less than a fifth of its volume counts entirely for its side.
-fn left_and_right_ml(mask: &Mask, geometry: &Geometry, middle_x_mm: f64) -> [f64; 2] {
-    let pieces = Components::of(mask, Connectivity::Faces3d);
-    let mut left = vec![0usize; pieces.regions().len()];
-    pieces.for_runs(|label, z, y, along| {
-        let is_left =
-            |x: usize| geometry.position_mm([z as f64, y as f64, x as f64])[0] > middle_x_mm;
-        // x is monotonic along a run: equal ends mean an equal run.
-        left[label] += match (is_left(along.start), is_left(along.end - 1)) {
-            (true, true) => along.len(),
-            (false, false) => 0,
-            _ => along.filter(|&x| is_left(x)).count(),
-        };
-    });
-    let mut sides = [0usize; 2];
-    for (region, left) in pieces.regions().iter().zip(left) {
-        let right = region.voxels - left;
-        let is_of_one_side = 5 * left.min(right) < region.voxels;
-        let left = if !is_of_one_side {
-            left
-        } else if left > right {
-            region.voxels
-        } else {
-            0
-        };
-        sides[0] += left;
-        sides[1] += region.voxels - left;
-    }
-    sides.map(|voxels| voxels as f64 * voxel_ml(geometry))
-}
-
-/// The middle of the volume in the patient.
-fn middle_of(volume: &Volume) -> [f64; 3] {
-    let (depth, height, width) = volume.hu.dim();
-    volume.geometry.position_mm([depth, height, width].map(|n| (n as f64 - 1.0) / 2.0))
-}
-
-fn pixel_mm2(geometry: &Geometry) -> f64 {
-    geometry.spacing_mm[1] * geometry.spacing_mm[2]
-}
-
-fn voxel_ml(geometry: &Geometry) -> f64 {
-    geometry.spacing_mm.iter().product::<f64>() / 1000.0
 }
 
 #[cfg(test)]

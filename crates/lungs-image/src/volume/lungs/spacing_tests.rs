@@ -1,5 +1,6 @@
 //! The same lungs at every spacing.
 
+use crate::codes::Flag;
 use std::f64::consts::PI;
 
 use super::tests::*;

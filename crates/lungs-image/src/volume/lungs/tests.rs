@@ -1,3 +1,6 @@
+use crate::codes::Flag;
+use crate::volume::Geometry;
+use crate::volume::Volume;
 use ndarray::Array3;
 
 use super::*;

@@ -7,6 +7,7 @@
 //! used.
 
 mod columns;
+mod geometry;
 mod kernels;
 mod matrix;
 mod winograd;
@@ -21,18 +22,10 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use burn::tensor::ops::{ConvOptions, PadMode};
 use burn_flex::FlexTensor;
+use geometry::Geometry;
 
 use super::{flex, padding};
 use columns::Lengths;
-
-/// Strides and padding of a convolution.
-#[derive(Debug, Clone)]
-struct Geometry {
-    /// Steps along depth, height, width.
-    strides: [usize; 3],
-    /// Zeros before and after each axis.
-    padding: [(usize, usize); 3],
-}
 
 /// The convolution of `input` (`[batch, channel, depth, height, width]`) with `kernel`
 /// (`[out, channel, depth, height, width]`), with `stride` along all axes and SAME padding. The output

@@ -9,11 +9,13 @@
 //! dictionaries and the calls that build PyTorch's tensors. Of any other call it keeps only the name.
 
 mod container;
+mod error;
 mod flatten;
 mod pickle;
 mod rebuild;
 
 use super::{Archive, ReadError, UnusedEntry};
+use error::FormatError;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -83,19 +85,6 @@ pub fn read(path: &Path) -> Result<Archive, ReadError> {
     archive.arrays.sort_by(|one, other| one.name.cmp(&other.name));
     archive.unused_entries.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(archive)
-}
-
-/// The fault of a file; the caller adds the path.
-#[derive(Debug, PartialEq)]
-enum FormatError {
-    Damaged(String),
-    Unsupported(String),
-}
-
-impl From<String> for FormatError {
-    fn from(message: String) -> Self {
-        Self::Damaged(message)
-    }
 }
 
 impl From<&str> for FormatError {

@@ -86,91 +86,105 @@ impl Machine {
 
     fn step(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
         match opcode {
+            // Protocol and frame.
             0x80 => drop(take_array::<1>(code)?),
             0x95 => drop(take_array::<8>(code)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
-            b'2' => {
-                let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
-                self.stack.push(top);
-            }
+            b'2' => self.stack.push(self.top()?),
             b'N' => self.push(Value::None),
             0x88 => self.push(Value::Bool(true)),
             0x89 => self.push(Value::Bool(false)),
             b'I' | b'L' | b'F' | b'K' | b'M' | b'J' | 0x8a | 0x8b | b'G' => {
-                self.number(opcode, code)?
+                self.number(opcode, code)?;
             }
             b'S' | b'T' | b'U' | b'V' | b'X' | 0x8c | 0x8d => self.text(opcode, code)?,
-            b'B' | b'C' | 0x8e | 0x96 => {
-                let length = match opcode {
-                    b'C' => length_of::<1>(code)?,
-                    b'B' => length_of::<4>(code)?,
-                    _ => length_of::<8>(code)?,
-                };
-                take(code, length)?;
-                self.push(Value::Bytes);
+            b'B' | b'C' | 0x8e | 0x96 => self.bytes(opcode, code)?,
+            b')' | b']' | 0x8f | b'}' | b't' | 0x85..=0x87 | b'l' | 0x91 | b'd' => {
+                self.collection(opcode)?;
             }
-            b')' => self.push(Value::Tuple(vec![])),
-            b']' | 0x8f => self.push(Value::List(vec![])),
-            b'}' => self.push(Value::Dict(vec![])),
-            b't' => {
-                let items = self.since_mark()?;
-                self.push(Value::Tuple(items));
+            b'a' | b'e' | 0x90 | b's' | b'u' => self.fill(opcode)?,
+            b'c' | b'i' | 0x93 | b'R' | 0x81 | 0x92 | b'o' | b'b' => self.object(opcode, code)?,
+            b'p' | b'q' | b'r' | 0x94 | b'g' | b'h' | b'j' => self.memo(opcode, code)?,
+            b'Q' => {
+                let reference = self.pop()?;
+                let storage = self.storage(reference)?;
+                self.push(Value::Storage(storage));
             }
+            other => return Err(format!("unknown pickle opcode {other:#04x}")),
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
+        let length = match opcode {
+            b'C' => length_of::<1>(code)?,
+            b'B' => length_of::<4>(code)?,
+            _ => length_of::<8>(code)?,
+        };
+        take(code, length)?;
+        self.push(Value::Bytes);
+        Ok(())
+    }
+
+    /// Makes a tuple, list or dictionary, of nothing or of values on the stack.
+    fn collection(&mut self, opcode: u8) -> Result<(), String> {
+        let value = match opcode {
+            b')' => Value::Tuple(vec![]),
+            b']' | 0x8f => Value::List(vec![]),
+            b'}' => Value::Dict(vec![]),
+            b't' => Value::Tuple(self.since_mark()?),
             0x85..=0x87 => {
                 let count = usize::from(opcode - 0x84);
                 let from = self.stack.len().checked_sub(count).ok_or(STACK_UNDERFLOW)?;
-                let items = self.stack.split_off(from);
-                self.push(Value::Tuple(items));
+                Value::Tuple(self.stack.split_off(from))
             }
-            b'l' | 0x91 => {
-                let items = self.since_mark()?;
-                self.push(Value::List(items));
-            }
-            b'd' => {
-                let pairs = pairs(self.since_mark()?);
-                self.push(Value::Dict(pairs));
-            }
+            b'd' => Value::Dict(pairs(self.since_mark()?)),
+            _ => Value::List(self.since_mark()?),
+        };
+        self.push(value);
+        Ok(())
+    }
+
+    /// Adds values on the stack to the list or dictionary below them.
+    fn fill(&mut self, opcode: u8) -> Result<(), String> {
+        match opcode {
             b'a' => {
                 let item = self.pop()?;
-                self.extend(vec![item])?;
-            }
-            b'e' | 0x90 => {
-                let items = self.since_mark()?;
-                self.extend(items)?;
+                self.extend(vec![item])
             }
             b's' => {
-                let value = self.pop()?;
-                let key = self.pop()?;
-                self.insert(vec![(key, value)])?;
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.insert(vec![(key, value)])
             }
             b'u' => {
                 let pairs = pairs(self.since_mark()?);
-                self.insert(pairs)?;
+                self.insert(pairs)
             }
-            b'c' | b'i' => {
+            _ => {
+                let items = self.since_mark()?;
+                self.extend(items)
+            }
+        }
+    }
+
+    /// Names a class or function, or calls one.
+    fn object(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
+        match opcode {
+            b'c' => {
                 let name = format!("{} {}", line(code)?, line(code)?);
-                if opcode == b'i' {
-                    self.since_mark()?;
-                    self.push(Value::Opaque(name));
-                } else {
-                    self.push(Value::Global(name));
-                }
+                self.push(Value::Global(name));
+            }
+            b'i' => {
+                let name = format!("{} {}", line(code)?, line(code)?);
+                self.since_mark()?;
+                self.push(Value::Opaque(name));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let name = format!("{} {}", self.name(module), self.name(name));
                 self.push(Value::Global(name));
-            }
-            b'R' | 0x81 => {
-                let (arguments, callable) = (self.pop()?, self.pop()?);
-                self.call(callable, arguments)?;
-            }
-            0x92 => {
-                self.pop()?;
-                let (arguments, callable) = (self.pop()?, self.pop()?);
-                self.call(callable, arguments)?;
             }
             b'o' => {
                 let items = self.since_mark()?;
@@ -179,41 +193,30 @@ impl Machine {
             }
             // The state of an object; objects are not built.
             b'b' => drop(self.pop()?),
-            b'p' => {
-                let key = line(code)?.trim().parse().map_err(|_| INVALID_MEMO_KEY)?;
-                self.remember(key)?;
-            }
-            b'q' => {
-                let key = length_of::<1>(code)?;
-                self.remember(key)?;
-            }
-            b'r' => {
-                let key = length_of::<4>(code)?;
-                self.remember(key)?;
-            }
-            0x94 => self.remember(self.memo.len() as u64)?,
-            b'g' => {
-                let key = line(code)?.trim().parse().map_err(|_| INVALID_MEMO_KEY)?;
-                self.recall(key)?;
-            }
-            b'h' => {
-                let key = length_of::<1>(code)?;
-                self.recall(key)?;
-            }
-            b'j' => {
-                let key = length_of::<4>(code)?;
-                self.recall(key)?;
-            }
-            b'Q' => {
-                let reference = self.pop()?;
-                let storage = self.storage(reference)?;
-                self.push(Value::Storage(storage));
-            }
-            other => {
-                return Err(format!("unknown pickle opcode {other:#04x}"));
+            _ => {
+                if opcode == 0x92 {
+                    // Arguments by name.
+                    self.pop()?;
+                }
+                let (arguments, callable) = (self.pop()?, self.pop()?);
+                self.call(callable, arguments)?;
             }
         }
         Ok(())
+    }
+
+    /// Stores the top of the stack in the memo, or pushes an entry of it.
+    fn memo(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
+        let key = match opcode {
+            b'p' | b'g' => line(code)?.trim().parse().map_err(|_| INVALID_MEMO_KEY)?,
+            b'q' | b'h' => length_of::<1>(code)?,
+            b'r' | b'j' => length_of::<4>(code)?,
+            _ => self.memo.len() as u64,
+        };
+        match opcode {
+            b'g' | b'h' | b'j' => self.recall(key),
+            _ => self.remember(key),
+        }
     }
 
     fn number(&mut self, opcode: u8, code: &mut &[u8]) -> Result<(), String> {
@@ -283,6 +286,10 @@ impl Machine {
         Ok(self.stack.pop().ok_or(STACK_UNDERFLOW)?)
     }
 
+    fn top(&self) -> Result<Id, String> {
+        Ok(*self.stack.last().ok_or(STACK_UNDERFLOW)?)
+    }
+
     fn since_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark =
             self.marks.pop().filter(|mark| *mark <= self.stack.len()).ok_or(STACK_UNDERFLOW)?;
@@ -290,7 +297,7 @@ impl Machine {
     }
 
     fn remember(&mut self, key: u64) -> Result<(), String> {
-        let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
+        let top = self.top()?;
         self.memo.insert(key, top);
         Ok(())
     }
@@ -303,7 +310,7 @@ impl Machine {
 
     /// Appends to the list on top of the stack. Items for other objects are dropped.
     fn extend(&mut self, items: Vec<Id>) -> Result<(), String> {
-        let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
+        let top = self.top()?;
         if let Value::List(list) = &mut self.values[top] {
             list.extend(items);
         }
@@ -311,7 +318,7 @@ impl Machine {
     }
 
     fn insert(&mut self, pairs: Vec<(Id, Id)>) -> Result<(), String> {
-        let top = *self.stack.last().ok_or(STACK_UNDERFLOW)?;
+        let top = self.top()?;
         if let Value::Dict(dict) = &mut self.values[top] {
             dict.extend(pairs);
         }

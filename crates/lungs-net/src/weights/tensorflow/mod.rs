@@ -18,9 +18,11 @@ mod checksum;
 mod kind;
 mod place;
 mod proto;
+mod shown;
 mod single;
 mod table;
 
+use shown::shown;
 use std::path::Path;
 
 use super::{Archive, ReadError};
@@ -45,9 +47,4 @@ pub fn read(path: &Path) -> Result<Archive, ReadError> {
     archive.arrays.sort_by(|one, other| one.name.cmp(&other.name));
     archive.unused_entries.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(archive)
-}
-
-/// A name from a file, escaped and shortened for messages.
-fn shown(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).chars().take(200).flat_map(char::escape_debug).collect()
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cohort::testing::image;
-use lungs_image::images::Kind;
+use lungs_image::images::{Image, Kind};
 use std::path::Path;
 
 /// Labels of a table in `folder`, with images below `folder/ct`.

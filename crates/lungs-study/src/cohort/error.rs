@@ -1,0 +1,66 @@
+//! A cohort that cannot be selected.
+
+use super::{LabelsError, ListError, SplitError};
+use lungs_image::images::ImagesError;
+use std::path::PathBuf;
+
+/// The cohort could not be gathered.
+#[derive(Debug, thiserror::Error)]
+pub enum CohortError {
+    /// A folder could not be searched.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// A folder or file of a list could not be searched.
+    #[error(
+        "{list}, line {line}: {source}; relative paths of a list start at the working directory"
+    )]
+    ListedPath {
+        /// The list.
+        list: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The error.
+        source: ImagesError,
+    },
+    /// The labels are invalid.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A `.list` file is invalid.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// The patients cannot be split.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// No images.
+    #[error(
+        "no CT images in {root} ({skipped} other files, {problems} damaged); expected a \
+         folder with DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
+         depth{first_problem}{hint}{}", .passed_over.iter().map(|line| format!("\n  {line}")).collect::<String>()
+    )]
+    NoImages {
+        /// The folder.
+        root: PathBuf,
+        /// Files of other kinds.
+        skipped: usize,
+        /// Damaged image files.
+        problems: usize,
+        /// The first damaged file, as a sentence.
+        first_problem: String,
+        /// The remedy, if known.
+        hint: String,
+        /// A line for each kind of file that can contain images but is not read.
+        passed_over: Vec<String>,
+    },
+    /// No series can be used.
+    #[error("no series can be used, {series} excluded: {reasons}. First cases:{first}{unmatched}")]
+    NoneChosen {
+        /// Number of series.
+        series: usize,
+        /// Reasons with their counts.
+        reasons: String,
+        /// The first cases, one line each.
+        first: String,
+        /// An unmatched label and a similar series, as a line.
+        unmatched: String,
+    },
+}
