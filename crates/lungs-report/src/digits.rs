@@ -18,6 +18,8 @@ fn magnitude(value: f64) -> i32 {
 fn decimals(value: f64, interval: Option<Interval>) -> usize {
     let size = value.abs();
     let reaches_one = interval.is_some_and(|it| it.low <= 1.0 && it.high == 1.0);
+    // Zero has the decimals of the end of its interval.
+    let size = if size == 0.0 { interval.map_or(0.0, |it| it.high.abs()) } else { size };
     let of_value = match size {
         _ if !size.is_finite() || size == 0.0 || size == 1.0 || reaches_one => 3,
         _ if size >= 1.0 => (2 - magnitude(size)).max(0),
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(value(0.0117), "0.0117");
         assert_eq!(value(0.75), "0.750");
         assert_eq!(of(0.0, -0.0, 0.06), "0.000 (0.000–0.060)");
+        assert_eq!(of(0.0, 0.0, 286.05), "0 (0–286)");
     }
 
     #[test]
