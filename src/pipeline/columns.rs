@@ -247,15 +247,12 @@ impl Columns {
 
     /// The subgroups of these series.
     pub(super) fn groupings(&self, spec: &Spec, series: &[&str]) -> Vec<Grouping> {
-        let grouping = |by: &SubgroupBy| {
+        let of_series = |by: &SubgroupBy| {
             let cells: Vec<&str> =
                 series.iter().map(|series| self.cell(by.column(), series)).collect();
-            match by {
-                SubgroupBy::Values(column) => by_value(column, &cells),
-                SubgroupBy::Bands(bands) => by_band(bands, &cells),
-            }
+            grouping(by, &cells)
         };
-        spec.evaluate.subgroups.iter().map(grouping).collect()
+        spec.evaluate.subgroups.iter().map(of_series).collect()
     }
 
     /// The name of the weight column and the weights of these series, if the spec names a weight column.
@@ -268,6 +265,14 @@ impl Columns {
         let weight = |series: &&str| weight(spec, column, series, self.cell(column, series));
         let weights: Vec<f64> = series.iter().map(weight).collect::<Result<_, _>>()?;
         Ok(Some((column.clone(), weights)))
+    }
+}
+
+/// The groups of exams; `cells` is `[exam]`. An empty cell is an unknown group.
+pub(super) fn grouping(by: &SubgroupBy, cells: &[&str]) -> Grouping {
+    match by {
+        SubgroupBy::Values(column) => by_value(column, cells),
+        SubgroupBy::Bands(bands) => by_band(bands, cells),
     }
 }
 

@@ -14,6 +14,8 @@ mod conclude;
 mod equal_scans;
 mod error;
 pub mod explain;
+mod external;
+mod failures;
 mod fetched;
 mod folds;
 mod inputs;
@@ -21,17 +23,20 @@ mod pooled;
 pub mod predict;
 mod prediction;
 mod preparation;
+mod robustness;
 mod study;
 
 pub use calibrated::StoredCalibration;
 pub use equal_scans::{EqualGroup, EqualScan, EqualScansError};
 pub use error::{ColumnError, PipelineError};
+pub use external::{ExternalError, ExternalOutcome, ExternalRequest, evaluate_external};
 pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
 pub use preparation::{
     cache_folder, network_input, prepare, prepare_chosen, prepare_images, settings,
 };
+pub use robustness::measure_robustness;
 pub use study::{
     ImageSet, Survey, gather, images_of, make_phantom, prepare_shard, report_passed_over,
     split_check, survey,
@@ -50,7 +55,7 @@ use lungs_study::cohort::{SplitError, SplitLists, read_cohort};
 use lungs_study::prepare::Row;
 use lungs_train::{self as training, Outcome, Watch};
 use std::time::Instant;
-use study::{Exams, data_hash, exams, load_or_create_cohort};
+use study::{Assignment, Exams, data_hash, exams, load_or_create_cohort};
 
 /// Callbacks for the progress of a run, in addition to those of training.
 pub trait Stages: Watch {
@@ -89,7 +94,7 @@ pub fn run(
     record_sources(spec, run, &mut provenance)?;
 
     let began = Instant::now();
-    let rows = load_or_create_cohort(spec, run, watch)?;
+    let rows = load_or_create_cohort(spec, run, Assignment::Splits, watch)?;
     report::preparation::redraw_preparation(run, &cache_folder(spec))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     provenance.data_hash = Some(data_hash(&exams, &provenance.split_lists));
@@ -221,6 +226,7 @@ fn write_report(
     columns::complete(spec, run)?;
     predict_test(spec, run, exams, selected, devices, watch)?;
     write_metrics(spec, run, selected)?;
+    robustness::refresh_robustness(spec, run, false)?;
     // The stored spec is updated last, when all metrics exist.
     run.store_evaluation(spec)?;
     report::redraw(run, &cache_folder(spec))?;

@@ -22,10 +22,39 @@ use super::preparation::{
 };
 use super::{PipelineError, Stages, equal_scans, inputs};
 
+/// How the exams of a cohort get their splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Assignment {
+    /// Training, validation and test, by the spec.
+    Splits,
+    /// All exams are external: a trained model is evaluated on them.
+    External,
+}
+
+impl Assignment {
+    fn assign(self, cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
+        match self {
+            Self::Splits => cohort::assign(cohort, spec),
+            Self::External => {
+                cohort::assign_external(cohort);
+                Ok(())
+            }
+        }
+    }
+
+    fn check(self, rows: &[CohortRow]) -> Result<(), SplitError> {
+        match self {
+            Self::Splits => cohort::check_splits(rows),
+            Self::External => Ok(()),
+        }
+    }
+}
+
 /// The cohort of a run: read from its tables, or else selected, prepared and split.
 pub(super) fn load_or_create_cohort(
     spec: &Spec,
     run: &RunFolder,
+    assignment: Assignment,
     watch: &dyn Stages,
 ) -> Result<Vec<CohortRow>, PipelineError> {
     let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
@@ -33,7 +62,7 @@ pub(super) fn load_or_create_cohort(
         let rows = cohort::read_cohort(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
         if inputs::are_cached(spec, &prepared) {
-            cohort::check_splits(&rows)?;
+            assignment.check(&rows)?;
             equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
@@ -57,7 +86,7 @@ pub(super) fn load_or_create_cohort(
     let reported = cohort.remarks.len();
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
     note_remarks(&cohort.remarks[reported..], watch);
-    cohort::assign(&mut cohort, spec)?;
+    assignment.assign(&mut cohort, spec)?;
     write_csv(&run.table(Table::Inputs), &input_rows)?;
     write_csv(&preparation_file, &prepared)?;
     write_lists(run, &cohort.rows)?;
@@ -319,8 +348,9 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
 
 /// The sizes of the splits, as a sentence.
 pub fn split_check(rows: &[CohortRow]) -> String {
-    let sizes =
-        [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(|split| {
+    let sizes = [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External]
+        .into_iter()
+        .filter_map(|split| {
             let rows: Vec<_> =
                 rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
             let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient_id).collect();
@@ -333,11 +363,14 @@ pub fn split_check(rows: &[CohortRow]) -> String {
                 )
             })
         });
-    sizes.collect::<Vec<_>>().join(", ") + "; no patient in two splits"
+    let sizes = sizes.collect::<Vec<_>>().join(", ");
+    // External exams have one split.
+    let is_external = rows.iter().any(|row| row.split == Some(SplitName::External));
+    if is_external { sizes } else { sizes + "; no patient in two splits" }
 }
 
 fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {
-    for split in [SplitName::Train, SplitName::Valid, SplitName::Test] {
+    for split in [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External] {
         let entries: Vec<ListEntry> = rows
             .iter()
             .filter(|row| row.chosen && row.split == Some(split))

@@ -22,18 +22,15 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
             lines.push(format!("  {:<11} warning: {warning}", ""));
         }
         if let Some(point) = evaluation.operating_points.first() {
-            let format_share = |share: &lungs_stats::Proportion| {
-                with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
-            };
             let threshold = match point.rule {
                 Rule::Probability(probability) => format!("p ≥ {probability}"),
                 _ => format!("p ≥ {:.3}", point.threshold_probability.unwrap_or_default()),
             };
-            for (name, share) in
+            for (name, value) in
                 [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
             {
                 let name = format!("{name} at {threshold}");
-                lines.push(format!("  {:<11} {name:<23} {}", "", format_share(share)));
+                lines.push(format!("  {:<11} {name:<23} {}", "", share(value)));
             }
             if let Some(stated) = &point.at_prevalence {
                 let name = format!("PPV at prevalence {}", stated.prevalence);
@@ -90,6 +87,11 @@ pub(super) fn auc_with_interval(evaluation: &Evaluation) -> String {
 /// `0.943 (95 % CI 0.912–0.965)`, or the reason why the metric is undefined.
 pub(super) fn plain(estimate: &Estimate) -> String {
     with_interval(estimate.value, estimate.interval.as_ref(), estimate.reason.as_deref())
+}
+
+/// `0.900 (95 % CI 0.596–0.982)`, or the reason why the share is undefined.
+pub(super) fn share(share: &lungs_stats::Proportion) -> String {
+    with_interval(share.value, share.interval.as_ref(), share.reason.as_deref())
 }
 
 fn with_interval(value: Option<f64>, interval: Option<&Interval>, reason: Option<&str>) -> String {

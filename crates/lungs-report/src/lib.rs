@@ -15,14 +15,19 @@
 
 mod compare;
 mod draw_run;
+mod drift;
 mod evaluated;
+mod external;
+mod failures;
 mod folds;
 mod headline;
 pub mod page;
 pub mod plot;
 pub mod preparation;
+mod robustness;
 mod run_page;
 mod run_report;
+mod thresholds;
 
 use lungs_base::files::WriteError;
 use lungs_spec::results::ResultsError;
@@ -34,9 +39,15 @@ pub use compare::{
 };
 pub use draw_run::redraw;
 pub(crate) use draw_run::roc_of;
+pub use drift::{DriftRow, Inputs, drift};
 pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation, summary};
+pub use external::{External, ExternalHeadline, ModelKind, Overlap, external, external_headline};
+pub use failures::{FailureRow, failure_rows};
 pub use folds::{headline_of_folds, redraw_folds};
 pub use headline::headline;
+pub use robustness::{
+    RobustMetric, RobustnessRow, robustness_points, robustness_rows, robustness_table,
+};
 
 /// A run could not be plotted or compared.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,19 @@
 //! Reads the data of a run's report page and writes `report.html`.
 
 use super::ReportError;
+use super::drift::DriftRow;
 use super::evaluated::{cross_validation, summary};
+use super::external::{External, external};
+use super::failures::FailureRow;
 use super::plot::Drawing;
 use super::preparation::picture_name;
+use super::robustness::RobustnessRow;
 use super::run_page::{EvaluatedSplit, Namer, Pictures, RunPage, run_page, worst_series};
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::prepare::Row;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +28,9 @@ pub(super) fn write_report(
     plots: Vec<(String, Drawing)>,
 ) -> Result<PathBuf, ReportError> {
     let mut summary = summary(run)?;
-    let mut splits = Vec::new();
-    for split in [SplitName::Valid, SplitName::Test] {
+    let external = external(run)?;
+    let mut splits = development_splits(external.as_ref());
+    for split in [SplitName::Valid, SplitName::Test, SplitName::External] {
         let key = split.to_string();
         let Some(metrics) = summary.splits.remove(&key) else { continue };
         let table = run.predictions(split, summary.selected_epoch);
@@ -34,7 +40,11 @@ pub(super) fn write_report(
     write(
         run,
         &RunPage {
-            selected_epoch: Some(summary.selected_epoch),
+            selected_epoch: match &external {
+                Some(external) => external.selected_epoch,
+                None => Some(summary.selected_epoch),
+            },
+            external,
             folds: None,
             ..tables.page(run, spec, cache, splits, plots)
         },
@@ -59,6 +69,18 @@ pub(super) fn write_report_of_folds(
     write(run, &RunPage { folds: Some(&folds), ..page })
 }
 
+/// Metrics of the development of a model, without predictions.
+fn development_splits(external: Option<&External>) -> Vec<EvaluatedSplit> {
+    let splits = external.iter().flat_map(|external| external.development.iter().rev());
+    let split = |(key, metrics): (&String, &lungs_stats::Evaluation)| EvaluatedSplit {
+        key: key.clone(),
+        metrics: metrics.clone(),
+        rows: Vec::new(),
+        table: String::new(),
+    };
+    splits.map(split).collect()
+}
+
 fn write(run: &RunFolder, page: &RunPage) -> Result<PathBuf, ReportError> {
     let path = run.report_page();
     write_bytes(&path, run_page(page).as_bytes())?;
@@ -81,11 +103,23 @@ struct Tables {
     prepared: Vec<Row>,
     provenance: Option<Provenance>,
     cohort_text: Vec<u8>,
+    failures: Vec<FailureRow>,
+    robustness: Vec<RobustnessRow>,
+    drift: Vec<DriftRow>,
+}
+
+/// The rows of a table; none if the run has no such table.
+fn optional_table<T: DeserializeOwned>(
+    run: &RunFolder,
+    table: Table,
+) -> Result<Vec<T>, ResultsError> {
+    let path = run.table(table);
+    if path.is_file() { read_csv(&path) } else { Ok(Vec::new()) }
 }
 
 impl Tables {
     fn read(run: &RunFolder) -> Result<Self, ReportError> {
-        let (cohort, prepared) = (run.table(Table::Cohort), run.table(Table::Preparation));
+        let cohort = run.table(Table::Cohort);
         let text = || {
             std::fs::read(&cohort).map_err(|error| ResultsError::Read {
                 path: cohort.clone(),
@@ -94,7 +128,10 @@ impl Tables {
         };
         Ok(Self {
             cohort_text: if cohort.is_file() { text()? } else { Vec::new() },
-            prepared: if prepared.is_file() { read_csv(&prepared)? } else { Vec::new() },
+            prepared: optional_table(run, Table::Preparation)?,
+            failures: optional_table(run, Table::Failures)?,
+            robustness: optional_table(run, Table::Robustness)?,
+            drift: optional_table(run, Table::Drift)?,
             provenance: Provenance::read(run),
         })
     }
@@ -114,6 +151,10 @@ impl Tables {
             selected_epoch: None,
             splits,
             folds: None,
+            external: None,
+            failures: self.failures,
+            robustness: self.robustness,
+            drift: self.drift,
             plots: plots.into_iter().map(|(name, drawing)| (name, drawing.svg)).collect(),
             namer: Namer::new(spec.report.identifiers, &self.cohort_text),
             pictures: pictures.unwrap_or_default(),

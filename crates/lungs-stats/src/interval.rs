@@ -30,6 +30,8 @@ pub enum Method {
     Wald,
     /// Mercaldo, Lau & Zhou 2007: a predictive value at a given prevalence, on the logit scale.
     MercaldoLogit,
+    /// Bonett & Price 2012: the difference of two paired proportions.
+    BonettPrice,
     /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).

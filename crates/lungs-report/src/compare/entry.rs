@@ -43,16 +43,19 @@ pub(super) struct Entry {
 /// The split that is compared: the test split when all runs have one, else validation. `None` means
 /// out-of-fold exams, when a run is a cross-validation.
 pub(super) fn common_split(runs: &[RunFolder]) -> Result<Option<SplitName>, ReportError> {
-    let (mut all_tested, mut any_folds) = (true, false);
+    let (mut all_tested, mut all_external, mut any_folds) = (true, true, false);
     for run in runs {
         if run.spec()?.is_of_all_folds() {
             any_folds = true
         } else {
-            all_tested &= summary(run)?.splits.contains_key("test")
+            let splits = summary(run)?.splits;
+            all_tested &= splits.contains_key("test") || splits.contains_key("external");
+            all_external &= splits.contains_key("external");
         }
     }
     Ok(match (any_folds, all_tested) {
         (true, _) => None,
+        (_, true) if all_external => Some(SplitName::External),
         (_, true) => Some(SplitName::Test),
         _ => Some(SplitName::Valid),
     })
@@ -65,6 +68,7 @@ pub(super) fn split_name(split: Option<SplitName>) -> &'static str {
         Some(SplitName::Train) => "training",
         Some(SplitName::Valid) => "validation",
         Some(SplitName::Test) => "test",
+        Some(SplitName::External) => "external",
     }
 }
 
@@ -90,9 +94,14 @@ impl Entry {
         }
         let summary = summary(run)?;
         // Compared with a cross-validation, a single run uses its own test split, else validation.
-        let own_split =
-            if summary.splits.contains_key("test") { SplitName::Test } else { SplitName::Valid };
-        let file = run.predictions(split.unwrap_or(own_split), summary.selected_epoch);
+        let has = |split: &str| summary.splits.contains_key(split);
+        let split = match split {
+            _ if has("external") => SplitName::External,
+            Some(split) => split,
+            None if has("test") => SplitName::Test,
+            None => SplitName::Valid,
+        };
+        let file = run.predictions(split, summary.selected_epoch);
         let timings: Vec<TimingRow> = match optional(run.table(Table::Timings)) {
             Some(path) => read_csv(&path)?,
             None => Vec::new(),
@@ -102,8 +111,12 @@ impl Entry {
             spec,
             rows: read_csv(&file)?,
             splits: summary.splits,
-            selected_epoch: Some(summary.selected_epoch),
-            metrics: read_csv(&run.table(Table::Metrics))?,
+            // The network of an external evaluation may have no epoch.
+            selected_epoch: Some(summary.selected_epoch).filter(|epoch| *epoch > 0),
+            metrics: match optional(run.table(Table::Metrics)) {
+                Some(path) => read_csv(&path)?,
+                None => Vec::new(),
+            },
             seconds: training_seconds(run),
             memory_bytes: timings.iter().filter_map(|row| row.peak_memory_bytes).max(),
             gpu_memory_bytes: timings.iter().filter_map(|row| row.gpu_peak_memory_bytes).max(),

@@ -217,6 +217,9 @@ fn compared_split(entry: &Entry) -> &'static str {
     if entry.splits.contains_key("out-of-fold") {
         return split_name(None);
     }
+    if entry.splits.contains_key("external") {
+        return split_name(Some(SplitName::External));
+    }
     let count = |split: &str| entry.splits.get(split).map(|metrics| metrics.exams);
     if count("test") == Some(entry.rows.len()) && count("test").is_some() {
         split_name(Some(SplitName::Test))

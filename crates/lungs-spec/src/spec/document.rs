@@ -236,6 +236,8 @@ pub enum SplitName {
     Valid,
     /// Exams of the final test.
     Test,
+    /// Exams of another source than those of the development of the model.
+    External,
 }
 
 impl std::fmt::Display for SplitName {
@@ -244,6 +246,7 @@ impl std::fmt::Display for SplitName {
             SplitName::Train => "train",
             SplitName::Valid => "valid",
             SplitName::Test => "test",
+            SplitName::External => "external",
         })
     }
 }
