@@ -8,6 +8,7 @@
 //! output instead of computing it again, so that a second call resumes a run.
 
 pub mod archive;
+mod assignment;
 mod calibrated;
 mod columns;
 mod conclude;
@@ -43,6 +44,7 @@ pub use study::{
 };
 
 use crate::nlst;
+use assignment::Assignment;
 use burn::train::Interrupter;
 use conclude::write_metrics;
 use lungs_net::device;
@@ -55,7 +57,7 @@ use lungs_study::cohort::{SplitError, SplitLists, read_cohort};
 use lungs_study::prepare::Row;
 use lungs_train::{self as training, Outcome, Watch};
 use std::time::Instant;
-use study::{Assignment, Exams, data_hash, exams, load_or_create_cohort};
+use study::{Exams, data_hash, exams, load_or_create_cohort};
 
 /// Callbacks for the progress of a run, in addition to those of training.
 pub trait Stages: Watch {

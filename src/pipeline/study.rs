@@ -15,40 +15,13 @@ use lungs_study::cohort::{
 use lungs_study::prepare::{self, Refusal, Row, Shard};
 use lungs_train::Exam;
 
+use super::assignment::Assignment;
 use super::columns::{self, check_columns};
 use super::preparation::{
     cache_folder, check_prepared, exclude_unprepared, known_rows, prepare_chosen, prepare_images,
     settings,
 };
 use super::{PipelineError, Stages, equal_scans, inputs};
-
-/// How the exams of a cohort get their splits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Assignment {
-    /// Training, validation and test, by the spec.
-    Splits,
-    /// All exams are external: a trained model is evaluated on them.
-    External,
-}
-
-impl Assignment {
-    fn assign(self, cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
-        match self {
-            Self::Splits => cohort::assign(cohort, spec),
-            Self::External => {
-                cohort::assign_external(cohort);
-                Ok(())
-            }
-        }
-    }
-
-    fn check(self, rows: &[CohortRow]) -> Result<(), SplitError> {
-        match self {
-            Self::Splits => cohort::check_splits(rows),
-            Self::External => Ok(()),
-        }
-    }
-}
 
 /// The cohort of a run: read from its tables, or else selected, prepared and split.
 pub(super) fn load_or_create_cohort(

@@ -113,8 +113,14 @@ fn the_validation_exams_of_a_run_give_its_predictions_and_metrics_again() {
     let sum = |rows: &[&BTreeMap<String, String>], key: &str| -> usize {
         rows.iter().map(|row| row[key].parse::<usize>().unwrap()).sum()
     };
-    assert_eq!(sum(&by("sex"), "false_negatives"), failures[0]["false_negatives"].parse().unwrap());
-    assert_eq!(sum(&by("lung_ml"), "negatives"), failures[0]["negatives"].parse().unwrap());
+    assert_eq!(
+        sum(&by("sex"), "false_negatives"),
+        failures[0]["false_negatives"].parse::<usize>().unwrap()
+    );
+    assert_eq!(
+        sum(&by("lung_ml"), "negatives"),
+        failures[0]["negatives"].parse::<usize>().unwrap()
+    );
     // The run has the same table of its own.
     let own_failures = table(&run.join("failures.csv"));
     assert_eq!(own_failures[0]["false_negatives"], failures[0]["false_negatives"]);

@@ -12,13 +12,15 @@ mod error;
 mod scores;
 mod source;
 
+use super::assignment::Assignment;
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{chosen_thresholds, compute_metrics, options, write_curves, write_json};
 use super::failures::write_failures;
 use super::robustness::write_robustness;
-use super::study::{Assignment, Exams, data_hash, exams, load_or_create_cohort, split_check};
+use super::study::{Exams, data_hash, exams, load_or_create_cohort, split_check};
 use super::{PipelineError, Stages, cache_folder, check_inputs, columns, open_devices};
+use burn::tensor::Device;
 use lungs_base::files;
 use lungs_report::{self as report, External, Inputs, Overlap, drift};
 use lungs_spec::results::{RunFolder, Table, now_utc, read_csv, write_csv};
@@ -26,6 +28,7 @@ use lungs_spec::spec::{OtherExams, Spec, SplitName};
 use lungs_stats::{CalibratedProbabilities, ChosenOn, Evaluation};
 use lungs_study::cohort::{CohortRow, read_cohort};
 use lungs_study::prepare::Row;
+use lungs_train::Exam;
 use scores::{Scores, Task};
 use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,42 +95,51 @@ pub fn evaluate_external(
     provenance.spent("cohort and preparation", began.elapsed().as_secs_f64());
 
     let began = Instant::now();
-    // The report is written last: without it, the evaluation is incomplete.
-    files::remove(&run.report_page())?;
-    columns::complete(&spec, &run)?;
-    let Source { models, external, development, .. } = source;
-    let calibrations: Vec<Option<StoredCalibration>> =
-        models.iter().map(|model| model.calibration.clone()).collect();
-    let task = Task {
-        spec: &spec,
-        run: &run,
-        exams: all.of(SplitName::External),
-        devices: &devices,
-        // Later calls keep the table up to date.
-        robustness: request.robustness || run.table(Table::Robustness).is_file(),
-    };
-    let scores = task.predict(models, watch)?;
-    let metrics = write_metrics(&spec, &run, &external, &scores, &calibrations)?;
-    let predictions = scores.mean();
-    if task.robustness {
-        let changed = scores.mean_changed();
-        write_robustness(&spec, &run, "external", &predictions, &metrics, &changed)?;
-    }
-    write_drift(&run, development.as_ref())?;
-    let overlap = development.as_ref().map(|it| overlap(it, &rows, &prepared)).transpose()?;
-    if let Some(warning) = overlap.and_then(|overlap| overlap.warning()) {
-        watch.note(&format!("warning: {warning}"));
-    }
-    write_json(&run.external_file(), &External { overlap, ..external })?;
-    if run.spec()? != spec {
-        files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
-    }
-    report::redraw(&run, &cache_folder(&spec))?;
+    let exams = all.of(SplitName::External);
+    let tables = (&rows[..], &prepared[..]);
+    write_products(request, &run, &spec, source, (exams, &devices), tables, watch)?;
     provenance.spent("evaluation and report", began.elapsed().as_secs_f64());
     provenance.finished = Some(now_utc());
     provenance.write(&run)?;
     run.log(&format!("evaluated {}", request.model.display()));
     Ok(ExternalOutcome { run, was_finished: false })
+}
+
+/// Predicts the exams, and writes metrics, tables and the report. `rows` and `prepared` are the tables of the exams.
+fn write_products(
+    request: &ExternalRequest,
+    run: &RunFolder,
+    spec: &Spec,
+    source: Source,
+    (exams, devices): (&[Exam], &[Device]),
+    (rows, prepared): (&[CohortRow], &[Row]),
+    watch: &dyn Stages,
+) -> Result<(), PipelineError> {
+    // The report is written last: without it, the evaluation is incomplete.
+    files::remove(&run.report_page())?;
+    columns::complete(spec, run)?;
+    let Source { models, external, development, .. } = source;
+    let calibrations: Vec<Option<StoredCalibration>> =
+        models.iter().map(|model| model.calibration.clone()).collect();
+    // Later calls keep the table of robustness up to date.
+    let robustness = request.robustness || run.table(Table::Robustness).is_file();
+    let scores = Task { spec, run, exams, devices, robustness }.predict(models, watch)?;
+    let metrics = write_metrics(spec, run, &external, &scores, &calibrations)?;
+    if robustness {
+        let changed = scores.mean_changed();
+        write_robustness(spec, run, "external", &scores.mean(), &metrics, &changed)?;
+    }
+    write_drift(run, development.as_ref())?;
+    let overlap = development.as_ref().map(|it| overlap(it, rows, prepared)).transpose()?;
+    if let Some(warning) = overlap.and_then(|overlap| overlap.warning()) {
+        watch.note(&format!("warning: {warning}"));
+    }
+    write_json(&run.external_file(), &External { overlap, ..external })?;
+    if run.spec()? != *spec {
+        files::write_bytes(&run.spec_file(), spec.to_toml().as_bytes())?;
+    }
+    report::redraw(run, &cache_folder(spec))?;
+    Ok(())
 }
 
 /// The output folder and the spec. Creates the folder, or checks that it belongs to this model and these settings.
