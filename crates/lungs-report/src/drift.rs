@@ -5,7 +5,7 @@
 
 use super::ReportError;
 use lungs_spec::results::{ColumnRow, RunFolder, Table, read_csv};
-use lungs_stats::{standardised_difference_of_levels, standardised_difference_of_means};
+use lungs_stats::{StandardisedDifference, categorical_difference, continuous_difference};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +62,10 @@ pub struct DriftRow {
     pub external_share: Option<f64>,
     /// Standardised difference, external minus development; of a category without a sign.
     pub standardised_difference: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    pub high: Option<f64>,
     /// Why there is no standardised difference.
     pub reason: String,
 }
@@ -134,8 +138,14 @@ impl Inputs {
         values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect()
     }
 
-    fn numbers(&self, variable: &str) -> Vec<f64> {
-        self.known(variable).into_iter().filter_map(number).collect()
+    fn numbers(&self, variable: &str) -> Vec<Option<f64>> {
+        let values = self.values.get(variable).map_or(&[][..], Vec::as_slice);
+        values.iter().map(|value| number(value)).collect()
+    }
+
+    fn levels(&self, variable: &str) -> Vec<Option<&str>> {
+        let values = self.values.get(variable).map_or(&[][..], Vec::as_slice);
+        values.iter().map(|value| Some(value.trim()).filter(|value| !value.is_empty())).collect()
     }
 }
 
@@ -179,11 +189,20 @@ fn has_many_numbers(all: &[&Inputs], variable: &str) -> bool {
 
 const UNKNOWN_DEVELOPMENT: &str = "the exams of the development are unknown";
 
-fn reason(development: Option<&Inputs>, difference: Option<f64>) -> String {
-    match (development, difference) {
-        (_, Some(_)) => String::new(),
-        (None, None) => UNKNOWN_DEVELOPMENT.to_owned(),
-        (Some(_), None) => "too few values, or values without variance".to_owned(),
+/// Coverage of the intervals.
+const LEVEL: f64 = 0.95;
+
+impl DriftRow {
+    /// The row with this difference; `None` if the exams of the development are unknown.
+    fn with_difference(mut self, difference: Option<StandardisedDifference>) -> Self {
+        let Some(StandardisedDifference { difference, .. }) = difference else {
+            UNKNOWN_DEVELOPMENT.clone_into(&mut self.reason);
+            return self;
+        };
+        self.standardised_difference = difference.value;
+        (self.low, self.high) = difference.interval.map(|it| (it.low, it.high)).unzip();
+        self.reason = difference.reason.unwrap_or_default();
+        self
     }
 }
 
@@ -192,12 +211,15 @@ fn number_row(variable: &str, development: Option<&Inputs>, external: &Inputs) -
     let of_external = external.numbers(variable);
     let difference = of_development
         .as_ref()
-        .and_then(|numbers| standardised_difference_of_means(numbers, &of_external));
+        .map(|numbers| continuous_difference([&of_external, numbers], LEVEL));
+    let known = |numbers: &[Option<f64>]| numbers.iter().flatten().copied().collect::<Vec<f64>>();
+    let of_development = of_development.as_deref().map(known);
+    let of_external = known(&of_external);
     let (development_mean, development_sd) =
         of_development.as_deref().map_or((None, None), mean_and_sd);
     let (external_mean, external_sd) = mean_and_sd(&of_external);
     let missing = |inputs: &Inputs, known: usize| inputs.exams.saturating_sub(known);
-    DriftRow {
+    let row = DriftRow {
         variable: variable.to_owned(),
         development_exams: of_development.as_ref().map(Vec::len),
         development_missing: development
@@ -209,10 +231,9 @@ fn number_row(variable: &str, development: Option<&Inputs>, external: &Inputs) -
         external_missing: Some(missing(external, of_external.len())),
         external_mean,
         external_sd,
-        standardised_difference: difference,
-        reason: reason(development, difference),
         ..DriftRow::default()
-    }
+    };
+    row.with_difference(difference)
 }
 
 /// Mean and sample standard deviation.
@@ -245,9 +266,10 @@ fn category_rows(variable: &str, development: Option<&Inputs>, external: &Inputs
     };
     let external_counts = counts(&of_external);
     let development_counts = of_development.as_ref().map(counts);
-    let difference = development_counts
-        .as_ref()
-        .and_then(|counts| standardised_difference_of_levels(counts, &external_counts));
+    let difference = development.map(|development| {
+        let levels = [&external.levels(variable)[..], &development.levels(variable)];
+        categorical_difference(levels, LEVEL)
+    });
     let sum = |counts: &[usize]| counts.iter().sum::<usize>();
     let (external_known, development_known) =
         (sum(&external_counts), development_counts.as_deref().map(sum));
@@ -257,10 +279,9 @@ fn category_rows(variable: &str, development: Option<&Inputs>, external: &Inputs
         development_missing: development.zip(development_known).map(|(it, n)| it.exams - n),
         external_exams: external_known,
         external_missing: Some(external.exams - external_known),
-        standardised_difference: difference,
-        reason: reason(development, difference),
         ..DriftRow::default()
     };
+    let head = head.with_difference(difference);
     let share = |count: usize, known: usize| (known > 0).then(|| count as f64 / known as f64);
     let level_row = |level: &str, range: std::ops::Range<usize>| {
         let count = |counts: &[usize]| sum(&counts[range.clone()]);

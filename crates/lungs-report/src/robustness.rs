@@ -1,7 +1,7 @@
 //! `robustness.csv`: metrics after changes of the volumes that a scanner could make.
 
 use super::thresholds::name_of_rule;
-use lungs_stats::{ChangeEffect, ChosenOn, DecisionChange, Interval, OperatingPoint, ShareChange};
+use lungs_stats::{ChangeEffect, ChosenOn, DecisionChange, Interval, OperatingPoint, PairedShares};
 use serde::{Deserialize, Serialize};
 
 /// A metric of [`RobustnessRow`].
@@ -37,7 +37,7 @@ pub struct RobustnessRow {
     pub low: Option<f64>,
     /// Upper end of the 95 % interval of the difference.
     pub high: Option<f64>,
-    /// P-value of equal AUCs; empty for a sensitivity or specificity.
+    /// P-value of equal metrics before and after.
     pub p_value: Option<f64>,
     /// Exams of the metric.
     pub exams: usize,
@@ -93,17 +93,18 @@ pub fn robustness_rows(
             ..auc
         },
     };
-    let of_share = |metric: RobustMetric, threshold: &str, share: &ShareChange| {
+    let of_share = |metric: RobustMetric, threshold: &str, share: &PairedShares| {
         let (low, high) = ends(share.interval);
         RobustnessRow {
-            before: (share.total > 0).then(|| share.before as f64 / share.total as f64),
-            after: share.after(),
+            before: share.b.value,
+            after: share.a.value,
             difference: share.difference,
             low,
             high,
-            exams: share.total,
-            corrected: Some(share.gained),
-            spoiled: Some(share.lost),
+            p_value: share.p_value,
+            exams: share.a.total,
+            corrected: Some(share.only_a),
+            spoiled: Some(share.only_b),
             reason: share.reason.clone().unwrap_or_default(),
             ..row(metric, threshold)
         }

@@ -20,7 +20,7 @@ pub fn bootstrap_auc(
     assert_eq!(scores.len(), labels.len(), "one label per score");
     let settings = MetricSettings { bins: 1, partial: (0.0, 0.0) };
     let probabilities = vec![0.0; scores.len()];
-    let exams = RankedExams::new(scores, &probabilities, labels, patients, None, settings);
+    let exams = RankedExams::new(scores, &probabilities, labels, patients, None, None, settings);
     let aucs = Resampling::new(labels, patients, seed)
         .replicates(replicates, |counts| exams.metrics(counts).auc);
     aucs.into_iter().flatten().collect()

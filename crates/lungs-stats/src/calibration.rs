@@ -3,9 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::Options;
+use super::cluster::effective_exams;
 use super::columns::ExamColumns;
 use super::interval::{Estimate, Interval, Method, Proportion};
-use super::normal::{cdf, critical_value};
+use super::logistic::{LogisticFit, Row, Terms, quadratic};
+use super::logit::sigmoid;
+use super::normal::{cdf, critical_value, critical_value_of_student};
+use super::smooth::{Smooth, SmoothCalibration};
 
 /// One bin of the reliability diagram: the exams whose probability lies in `[low, high)`; the last
 /// bin includes 1.
@@ -41,6 +45,13 @@ pub struct Calibration {
     pub intercept: Estimate,
     /// Intercept with the slope fixed at 1: above 0, cancers are more frequent than predicted.
     pub in_the_large: Estimate,
+    /// Observed number of positive exams divided by the expected one, the sum of the probabilities: above 1,
+    /// cancers are more frequent than predicted.
+    #[serde(default = "super::not_computed")]
+    pub observed_expected: Estimate,
+    /// The smooth calibration curve and its errors.
+    #[serde(default)]
+    pub smooth: SmoothCalibration,
     /// The reliability diagram in bins of equal width.
     pub bins: Vec<ReliabilityBin>,
     /// The reliability diagram in bins of equal numbers of exams, which are never empty. Small bins are merged.
@@ -175,14 +186,16 @@ const NO_INTERVAL: &str = "no interval: the error of resampled exams is larger t
                            themselves, so their percentiles do not cover it";
 
 /// Logistic recalibration (Cox 1958): slope and intercept of `logit P(y=1) = a + b·z`, with Wald
-/// intervals; or the reason why the maximum likelihood estimate does not exist.
+/// intervals; or the reason why the maximum likelihood estimate does not exist. `patients` has the index of each
+/// exam's patient where patients have several exams; the covariance is that over patients then.
 ///
-/// In one variable it exists exactly when the classes overlap: some negative scores strictly
-/// above some positive and the reverse. That is tested first, so Newton's method below converges to
+/// In one variable the estimate exists exactly when the classes overlap: some negative scores strictly
+/// above some positive and the reverse. That is tested first, so Newton's method converges to
 /// the finite optimum of a strictly concave likelihood.
 pub fn recalibration(
     logits: &[f64],
     labels: &[bool],
+    patients: Option<&[usize]>,
     level: f64,
 ) -> Result<(Estimate, Estimate), String> {
     let range = |class: bool| {
@@ -202,20 +215,38 @@ pub fn recalibration(
         return Err("the scores separate the classes perfectly: the slope has no finite estimate"
             .to_owned());
     }
-    // The scores are centred and scaled for conditioning; the result is mapped back at the end.
+    // The scores are centred and scaled for conditioning, first to at most 1, so that no sum overflows; the result
+    // is mapped back at the end.
+    let largest = logits.iter().fold(0.0f64, |largest, z| largest.max(z.abs()));
     let n = logits.len() as f64;
-    let mean = logits.iter().sum::<f64>() / n;
-    let spread = (logits.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt();
-    let scaled: Vec<f64> = logits.iter().map(|z| (z - mean) / spread).collect();
-    let fit = newton(&scaled, labels).ok_or("the fit did not converge")?;
-    let slope = fit.slope / spread;
-    let intercept = fit.intercept - slope * mean;
-    // Covariance of (intercept, slope) under (a, b) ↦ (a − b·mean/spread, b/spread).
-    let shift = mean / spread;
-    let slope_variance = fit.slope_variance / (spread * spread);
-    let intercept_variance =
-        fit.intercept_variance - 2.0 * shift * fit.covariance + shift * shift * fit.slope_variance;
-    Ok((wald(slope, slope_variance, level), wald(intercept, intercept_variance, level)))
+    let mean = logits.iter().map(|z| z / largest).sum::<f64>() / n;
+    let variance = logits.iter().map(|z| (z / largest - mean).powi(2)).sum::<f64>() / n;
+    let spread = variance.sqrt();
+    let row = |(z, &label): (&f64, &bool)| {
+        let mut terms = Terms::default();
+        (terms[0], terms[1]) = (1.0, (z / largest - mean) / spread);
+        Row::of(terms, label)
+    };
+    let rows: Vec<Row> = logits.iter().zip(labels).map(row).collect();
+    let fit = LogisticFit::of(&rows, 2, Terms::default(), 200).ok_or("the fit did not converge")?;
+    let covariance = match patients {
+        None => fit.covariance,
+        Some(patients) => fit.covariance_of_patients(&rows, patients),
+    };
+    // (a, b) ↦ (a − b·mean/spread, b/spread) for the scores that are at most 1.
+    let estimate = |first: f64, second: f64| {
+        let mut weights = Terms::default();
+        (weights[0], weights[1]) = (first, second);
+        let value = first * fit.coefficients[0] + second * fit.coefficients[1];
+        (value, quadratic(&covariance, &weights))
+    };
+    let (slope, slope_variance) = estimate(0.0, 1.0 / spread);
+    let (intercept, intercept_variance) = estimate(1.0, -mean / spread);
+    let slope_error = slope_variance.max(0.0).sqrt() / largest;
+    Ok((
+        wald(slope / largest, slope_error * slope_error, level),
+        wald(intercept, intercept_variance, level),
+    ))
 }
 
 fn wald(value: f64, variance: f64, level: f64) -> Estimate {
@@ -225,63 +256,18 @@ fn wald(value: f64, variance: f64, level: f64) -> Estimate {
     Estimate::with_interval(value, interval)
 }
 
-struct Fit {
-    intercept: f64,
-    slope: f64,
-    intercept_variance: f64,
-    slope_variance: f64,
-    covariance: f64,
-}
-
-/// Newton's method on the logistic log-likelihood; steps that do not raise it are halved.
-fn newton(z: &[f64], labels: &[bool]) -> Option<Fit> {
-    let loss = |a: f64, b: f64| -> f64 {
-        z.iter().zip(labels).map(|(z, &label)| cross_entropy(a + b * z, label)).sum()
-    };
-    let (mut a, mut b) = (0.0, 0.0);
-    let mut current = loss(a, b);
-    for _ in 0..200 {
-        let (mut gradient_a, mut gradient_b) = (0.0, 0.0);
-        let (mut aa, mut ab, mut bb) = (0.0, 0.0, 0.0);
-        for (&z, &label) in z.iter().zip(labels) {
-            let p = sigmoid(a + b * z);
-            let (residual, weight) = (f64::from(u8::from(label)) - p, p * (1.0 - p));
-            gradient_a += residual;
-            gradient_b += residual * z;
-            aa += weight;
-            ab += weight * z;
-            bb += weight * z * z;
-        }
-        let determinant = aa * bb - ab * ab;
-        if determinant.is_nan() || determinant <= 0.0 {
-            return None;
-        }
-        let step_a = (bb * gradient_a - ab * gradient_b) / determinant;
-        let step_b = (aa * gradient_b - ab * gradient_a) / determinant;
-        if step_a.abs() + step_b.abs() < 1e-12 * (1.0 + a.abs() + b.abs()) {
-            return Some(Fit {
-                intercept: a,
-                slope: b,
-                intercept_variance: bb / determinant,
-                slope_variance: aa / determinant,
-                covariance: -ab / determinant,
-            });
-        }
-        let mut share = 1.0;
-        let mut next = loss(a + step_a, b + step_b);
-        while next > current + 1e-12 * current.abs() && share > 1e-10 {
-            share *= 0.5;
-            next = loss(a + share * step_a, b + share * step_b);
-        }
-        (a, b, current) = (a + share * step_a, b + share * step_b, next);
-    }
-    None
-}
-
-/// Intercept of `logit P(y=1) = a + z`, by bisection: the mean probability increases with `a`.
+/// Intercept of `logit P(y=1) = a + z`, by bisection: the mean probability increases with `a`. `patients` as in
+/// [`recalibration`].
+///
+/// # Errors
+/// The reason why there is none: one class only.
+///
+/// # Panics
+/// When `level` is not between 0 and 1.
 pub fn calibration_in_the_large(
     logits: &[f64],
     labels: &[bool],
+    patients: Option<&[usize]>,
     level: f64,
 ) -> Result<Estimate, String> {
     let positives = labels.iter().filter(|&&label| label).count();
@@ -298,24 +284,76 @@ pub fn calibration_in_the_large(
     }
     let a = 0.5 * (low + high);
     let information: f64 = logits.iter().map(|z| sigmoid(a + z) * sigmoid(-a - z)).sum();
-    Ok(wald(a, 1.0 / information, level))
+    let variance = match patients {
+        None => 1.0 / information,
+        Some(patients) => {
+            let mut scores = vec![0.0; super::cluster::count(patients)];
+            for ((z, &label), &patient) in logits.iter().zip(labels).zip(patients) {
+                scores[patient] += f64::from(u8::from(label)) - sigmoid(a + z);
+            }
+            let count = scores.len() as f64;
+            let correction = count / (count - 1.0).max(1.0);
+            correction * scores.iter().map(|score| score * score).sum::<f64>() / information.powi(2)
+        }
+    };
+    Ok(wald(a, variance, level))
 }
 
-/// `1 / (1 + exp(−z))`, without overflow for any finite z.
-pub(super) fn sigmoid(z: f64) -> f64 {
-    if z >= 0.0 { 1.0 / (1.0 + (-z).exp()) } else { z.exp() / (1.0 + z.exp()) }
+/// The observed number of positive exams divided by the expected one, the sum of the probabilities, with the
+/// interval on the log scale: `SE(ln O/E) = √((1 − φ) / (nφ))` at a prevalence of `φ` (Debray et al. 2017; Riley et
+/// al. 2021). `patients` as in [`recalibration`]; `n` is the effective number of exams then (Rao & Scott 1992).
+///
+/// # Panics
+/// When the slices differ in length, or `level` is not between 0 and 1.
+pub fn observed_expected(
+    probabilities: &[f64],
+    labels: &[bool],
+    patients: Option<&[usize]>,
+    level: f64,
+) -> Estimate {
+    assert_eq!(probabilities.len(), labels.len(), "one label per probability");
+    let observed = labels.iter().filter(|&&label| label).count();
+    let expected: f64 = probabilities.iter().sum();
+    if labels.is_empty() {
+        return Estimate::undefined("there are no exams");
+    }
+    if expected <= 0.0 {
+        return Estimate::undefined("the probabilities are all 0, so no positive exam is expected");
+    }
+    let ratio = observed as f64 / expected;
+    if observed == 0 || observed == labels.len() {
+        let reason = Some("no interval: one class only".to_owned());
+        return Estimate { reason, ..Estimate::plain(ratio) };
+    }
+    let share = observed as f64 / labels.len() as f64;
+    let (exams, z) = match patients {
+        None => (labels.len() as f64, critical_value(level)),
+        Some(patients) => {
+            let outcomes: Vec<(usize, bool)> =
+                patients.iter().copied().zip(labels.iter().copied()).collect();
+            let effective = effective_exams(&outcomes);
+            let degrees = effective.patients.saturating_sub(1).max(1) as f64;
+            (effective.exams, critical_value_of_student(level, degrees))
+        }
+    };
+    let spread = z * ((1.0 - share) / (exams * share)).sqrt();
+    let interval = Interval {
+        low: ratio * (-spread).exp(),
+        high: ratio * spread.exp(),
+        level,
+        method: Method::WaldLog,
+    };
+    Estimate::with_interval(ratio, interval)
 }
 
-/// The cross-entropy of one exam, `−log p(label)`, from the log-odds z without overflow:
-/// `log(1 + exp(∓z))`.
-pub(super) fn cross_entropy(z: f64, label: bool) -> f64 {
-    let signed = if label { -z } else { z };
-    signed.max(0.0) + (-signed.abs()).exp().ln_1p()
-}
-
-/// All metrics of [`Calibration`], from finite log-odds and probabilities in [0, 1].
-pub(super) fn calibration(logits: &[f64], exams: &ExamColumns, options: &Options) -> Calibration {
-    let ExamColumns { probabilities, labels, .. } = *exams;
+/// All metrics of [`Calibration`], from log-odds and probabilities in [0, 1]; `smooth` is the fit of the log-odds.
+pub(super) fn calibration(
+    exams: &ExamColumns,
+    smooth: Result<&Smooth, &String>,
+    options: &Options,
+) -> Calibration {
+    let ExamColumns { logits, probabilities, labels, .. } = *exams;
+    let patients = exams.repeated();
     let (bin_count, level) = (options.calibration_bins, options.level);
     let plain = |value: Option<f64>| {
         value.map_or_else(|| Estimate::undefined("there are no exams"), Estimate::plain)
@@ -323,7 +361,7 @@ pub(super) fn calibration(logits: &[f64], exams: &ExamColumns, options: &Options
     let bins = reliability_bins(probabilities, labels, bin_count, level);
     let positives = labels.iter().filter(|&&label| label).count();
     let prevalence = positives as f64 / labels.len() as f64;
-    let (slope, intercept) = recalibration(logits, labels, level)
+    let (slope, intercept) = recalibration(logits, labels, patients, level)
         .unwrap_or_else(|reason| (Estimate::undefined(&reason), Estimate::undefined(&reason)));
     Calibration {
         brier: plain(brier(probabilities, labels)),
@@ -337,8 +375,13 @@ pub(super) fn calibration(logits: &[f64], exams: &ExamColumns, options: &Options
         expected_calibration_error_debiased: plain(debiased_calibration_error(&bins)),
         slope,
         intercept,
-        in_the_large: calibration_in_the_large(logits, labels, level)
+        in_the_large: calibration_in_the_large(logits, labels, patients, level)
             .unwrap_or_else(Estimate::undefined),
+        observed_expected: observed_expected(probabilities, labels, patients, level),
+        smooth: match smooth {
+            Ok(smooth) => smooth.calibration(labels, patients, level),
+            Err(reason) => SmoothCalibration::undefined(reason),
+        },
         equal_count_bins: equal_count_bins(probabilities, labels, bin_count, level),
         bins,
     }

@@ -22,13 +22,13 @@ fn assert_close(found: f64, expected: f64, tolerance: f64) {
 
 #[test]
 fn recalibration_agrees_with_r() {
-    let (slope, intercept) = recalibration(&Z, &labels(), 0.95).unwrap();
+    let (slope, intercept) = recalibration(&Z, &labels(), None, 0.95).unwrap();
     assert_close(slope.value.unwrap(), 0.513959824120, 1e-9);
     assert_close(intercept.value.unwrap(), -0.535837894132, 1e-9);
     // (glm's standard errors are those of the last step but one)
     assert_close(standard_error(&slope), 0.0985936158567, 1e-5);
     assert_close(standard_error(&intercept), 0.1609364154624, 1e-5);
-    let large = calibration_in_the_large(&Z, &labels(), 0.95).unwrap();
+    let large = calibration_in_the_large(&Z, &labels(), None, 0.95).unwrap();
     assert_close(large.value.unwrap(), -0.702274956101, 1e-9);
     assert_close(standard_error(&large), 0.182365478306, 1e-5);
 }
@@ -44,10 +44,10 @@ fn brier_and_expected_calibration_error_agree_with_r() {
 
 #[test]
 fn recalibration_of_recalibrated_scores_changes_nothing() {
-    let (slope, intercept) = recalibration(&Z, &labels(), 0.95).unwrap();
+    let (slope, intercept) = recalibration(&Z, &labels(), None, 0.95).unwrap();
     let (a, b) = (intercept.value.unwrap(), slope.value.unwrap());
     let mapped: Vec<f64> = Z.iter().map(|z| a + b * z).collect();
-    let (slope, intercept) = recalibration(&mapped, &labels(), 0.95).unwrap();
+    let (slope, intercept) = recalibration(&mapped, &labels(), None, 0.95).unwrap();
     assert_close(slope.value.unwrap(), 1.0, 1e-9);
     assert_close(intercept.value.unwrap(), 0.0, 1e-9);
 }
@@ -60,7 +60,7 @@ fn scores_far_from_the_origin_still_fit() {
     let other = normal_draws(4, "far", 400);
     let logits: Vec<f64> =
         noise.iter().zip(&other).map(|(a, b)| 5000.0 + 800.0 * (a + b)).collect();
-    let (slope, intercept) = recalibration(&logits, &labels, 0.95).unwrap();
+    let (slope, intercept) = recalibration(&logits, &labels, None, 0.95).unwrap();
     let (a, b) = (intercept.value.unwrap(), slope.value.unwrap());
     let residual: f64 = logits
         .iter()
@@ -68,12 +68,14 @@ fn scores_far_from_the_origin_still_fit() {
         .map(|(z, &label)| f64::from(u8::from(label)) - sigmoid(a + b * z))
         .sum();
     assert!(residual.abs() < 1e-6, "the score equation holds at the optimum: {residual}");
-    assert!(calibration_in_the_large(&logits, &labels, 0.95).unwrap().value.unwrap().is_finite());
+    assert!(
+        calibration_in_the_large(&logits, &labels, None, 0.95).unwrap().value.unwrap().is_finite()
+    );
 }
 
 #[test]
 fn a_missing_estimate_has_a_reason() {
-    let reason = |z: &[f64], y: &[bool]| recalibration(z, y, 0.95).unwrap_err();
+    let reason = |z: &[f64], y: &[bool]| recalibration(z, y, None, 0.95).unwrap_err();
     assert!(reason(&[-1.0, 1.0], &[false, true]).contains("perfectly"));
     assert!(reason(&[-1.0, 1.0], &[true, false]).contains("perfectly"));
     // Overlap only in a tie: still no finite slope.

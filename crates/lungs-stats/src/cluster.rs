@@ -62,7 +62,7 @@ pub(super) fn effective_counts(labels: &[bool], patients: Option<&[usize]>) -> [
 }
 
 /// `(Σ w)² / Σ w²`; 0 without a positive weight.
-pub(super) fn kish(sizes: &[f64]) -> f64 {
+fn kish(sizes: &[f64]) -> f64 {
     let sum: f64 = sizes.iter().sum();
     let squares: f64 = sizes.iter().map(|size| size * size).sum();
     if squares > 0.0 { sum * sum / squares } else { 0.0 }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::columns::ExamColumns;
-use super::decision::{DecisionPoint, THRESHOLDS, treat_all};
+use super::decision::{DecisionPoint, THRESHOLDS, interventions_avoided, treat_all};
 use super::interval::{Estimate, Interval};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
+use super::smooth::{Smooth, SmoothCells};
 use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
 use super::{Calibration, Evaluation, Options, few_of_a_class};
 
@@ -75,7 +76,7 @@ pub struct Curves {
     pub precision_recall: Vec<PrecisionRecallPoint>,
     /// Precision at recalls of 0.01, …, 1.
     pub precision_band: Vec<PrecisionBandPoint>,
-    /// Net benefit at thresholds of 0.01, …, 0.99.
+    /// Net benefit at thresholds from 0.001 to 0.99, which are closest where they are small.
     pub decision: Vec<DecisionPoint>,
 }
 
@@ -90,29 +91,37 @@ pub(super) struct ResampledMetrics {
 
 impl ResampledMetrics {
     /// Metrics of at least one exam, with finite log-odds and probabilities in [0, 1].
-    pub(crate) fn of(exams: &ExamColumns, options: &Options) -> Self {
-        Self::weighted(exams, None, options)
+    pub(crate) fn of(exams: &ExamColumns, smooth: Option<&Smooth>, options: &Options) -> Self {
+        Self::weighted(exams, None, smooth, options)
     }
 
     /// [`ResampledMetrics::of`] weighted exams; `weights` is `[exam]`.
     pub(crate) fn weighted(
         exams: &ExamColumns,
         weights: Option<&[f64]>,
+        smooth: Option<&Smooth>,
         options: &Options,
     ) -> Self {
         let ExamColumns { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
         let settings =
             MetricSettings { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
-        let ranked = RankedExams::new(logits, probabilities, labels, patients, weights, settings);
+        let cells = smooth.map(SmoothCells::of);
+        let ranked =
+            RankedExams::new(logits, probabilities, labels, patients, weights, cells, settings);
         let count = patients.iter().max().map_or(0, |&last| last + 1);
         let resampling = Resampling::new(labels, patients, options.seed);
         let reason = few_of_a_class(labels, Some(patients)).map(|few| {
             format!("no bootstrap interval: {few}, too few for its coverage to be near its level")
         });
         let replicates = if reason.is_none() { options.bootstrap_replicates } else { 0 };
+        let sample = ranked.metrics(&vec![1; count]);
         Self {
-            sample: ranked.metrics(&vec![1; count]),
+            // The errors of the sample are those of its exams, not of cells.
+            sample: CohortMetrics {
+                calibration_errors: smooth.map(|smooth| smooth.errors),
+                ..sample
+            },
             replicates: resampling.replicates(replicates, |counts| ranked.metrics(counts)),
             level: options.level,
             reason: reason.filter(|_| options.bootstrap_replicates > 0),
@@ -194,15 +203,21 @@ impl ResampledMetrics {
         self.complete_calibration(&mut evaluation.calibration);
     }
 
-    /// Sets the Brier score, the calibration metric that is a mean over exams, with its interval.
+    /// Sets the Brier score and the errors of the smooth curve with their intervals. The errors of resampled exams
+    /// are too large, so their intervals are corrected for bias.
     pub(crate) fn complete_calibration(&self, calibration: &mut Calibration) {
         calibration.brier = self.estimate(|metrics| Some(metrics.brier));
+        if self.sample.calibration_errors.is_some() {
+            let error = |index: usize| {
+                self.estimate_with(|metrics| Some(metrics.calibration_errors?[index]), true)
+            };
+            calibration.smooth.set_errors([error(0), error(1), error(2), error(3)]);
+        }
     }
 
     /// The points of all curves; bands need replicates.
     pub(crate) fn curves(&self, exams: &ExamColumns) -> Curves {
         let positives = exams.labels.iter().filter(|&&label| label).count();
-        let prevalence = positives as f64 / exams.labels.len() as f64;
         let band = self.sample.band.iter().enumerate().filter_map(|(index, &height)| {
             let interval = self.interval(|metrics| metrics.band.get(index).copied())?;
             Some(BandPoint {
@@ -223,24 +238,48 @@ impl ResampledMetrics {
                     high: interval.high.max(height),
                 })
             });
-        let benefits = THRESHOLDS.zip(&self.sample.net_benefit).enumerate();
-        let decision = benefits.map(|(index, (threshold, &net_benefit))| {
-            let interval = self.interval(|metrics| metrics.net_benefit.get(index).copied());
-            DecisionPoint {
-                threshold,
-                net_benefit,
-                low: interval.map(|interval| interval.low.min(net_benefit)),
-                high: interval.map(|interval| interval.high.max(net_benefit)),
-                treat_all: treat_all(threshold, prevalence),
-            }
-        });
         let has_both_classes = positives > 0 && positives < exams.labels.len();
         Curves {
             roc_band: band.collect(),
             precision_band: precision.collect(),
             precision_recall: precision_recall(exams.logits, exams.labels),
-            decision: if has_both_classes { decision.collect() } else { Vec::new() },
+            decision: if has_both_classes { self.decision() } else { Vec::new() },
         }
+    }
+
+    /// The decision curve of exams of both classes.
+    fn decision(&self) -> Vec<DecisionPoint> {
+        let point = |(index, threshold): (usize, f64)| {
+            // A metric of a cohort with its interval, which contains it despite rounding.
+            let with_interval = |metric: &dyn Fn(f64, f64) -> f64| {
+                let of = |cohort: &CohortMetrics| {
+                    Some(metric(*cohort.net_benefit.get(index)?, cohort.prevalence))
+                };
+                let value = of(&self.sample)?;
+                let interval = self.interval(of);
+                let low = interval.map(|interval| interval.low.min(value));
+                Some((value, low, interval.map(|interval| interval.high.max(value))))
+            };
+            let (net_benefit, low, high) = with_interval(&|benefit, _| benefit)?;
+            let standardised = with_interval(&|benefit, prevalence| benefit / prevalence)?;
+            let avoided = with_interval(&|benefit, prevalence| {
+                interventions_avoided(benefit, threshold, prevalence)
+            })?;
+            Some(DecisionPoint {
+                threshold,
+                net_benefit,
+                low,
+                high,
+                treat_all: treat_all(threshold, self.sample.prevalence),
+                standardised: Some(standardised.0),
+                standardised_low: standardised.1,
+                standardised_high: standardised.2,
+                interventions_avoided: Some(avoided.0),
+                interventions_avoided_low: avoided.1,
+                interventions_avoided_high: avoided.2,
+            })
+        };
+        THRESHOLDS.enumerate().filter_map(point).collect()
     }
 }
 

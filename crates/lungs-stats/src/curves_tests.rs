@@ -1,6 +1,6 @@
 //! Curves and intervals against scikit-learn 1.9, and against each other.
 
-use super::super::calibration::sigmoid;
+use super::super::logit::sigmoid;
 use super::super::testing::normal_draws;
 use super::super::{Evaluation, Options, ScoredExam, evaluate_with_curves};
 use super::Curves;
@@ -95,7 +95,25 @@ fn intervals_contain_their_metric_and_narrow_with_the_number_of_exams() {
             // The curve's ends have no width.
             assert!(within.contains(&point.true_positive_rate), "{point:?}");
         }
-        assert_eq!((curves.roc_band.len(), curves.decision.len()), (101, 99));
+        assert_eq!((curves.roc_band.len(), curves.decision.len()), (101, 144));
+        let prevalence = metrics.positives as f64 / metrics.exams as f64;
+        for point in &curves.decision {
+            // One exam of every patient: the prevalence of all replicates is the same.
+            for (scaled, plain) in [
+                (point.standardised, Some(point.net_benefit)),
+                (point.standardised_low, point.low),
+                (point.standardised_high, point.high),
+            ] {
+                assert!((scaled.unwrap() * prevalence - plain.unwrap()).abs() < 1e-9);
+            }
+            let [low, value, high] = [
+                point.interventions_avoided_low,
+                point.interventions_avoided,
+                point.interventions_avoided_high,
+            ]
+            .map(Option::unwrap);
+            assert!(low <= value && value <= high && value <= 100.0, "{point:?}");
+        }
         widths
     };
     for (few, many) in width(200).into_iter().zip(width(3200)) {

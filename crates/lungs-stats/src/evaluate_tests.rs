@@ -9,7 +9,7 @@ fn scored(patient: usize, label: bool, logit: f64) -> ScoredExam {
         exam_id: format!("exam-{patient:03}"),
         label,
         logit,
-        probability: calibration::sigmoid(logit),
+        probability: logit::sigmoid(logit),
     }
 }
 
@@ -137,10 +137,7 @@ fn the_debiased_calibration_error_of_true_probabilities_is_near_zero() {
             let exams = (0..100).map(|exam| {
                 let index = cohort * 100 + exam;
                 let z = noise[index];
-                (
-                    calibration::sigmoid(z),
-                    noise[2000 + index] < normal::quantile(calibration::sigmoid(z)),
-                )
+                (logit::sigmoid(z), noise[2000 + index] < normal::quantile(logit::sigmoid(z)))
             });
             let (probabilities, labels): (Vec<f64>, Vec<bool>) = exams.unzip();
             metric(&reliability_bins(&probabilities, &labels, 10, 0.95)).unwrap()

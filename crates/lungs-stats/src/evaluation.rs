@@ -2,7 +2,7 @@
 
 use super::{
     Calibration, Estimate, Interval, OperatingPoint, Options, PartialAuc, Proportion,
-    RecalibrationMetrics, Subgroups, WeightedMetrics,
+    RecalibrationMetrics, SmoothCalibration, Subgroups, WeightedMetrics,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,8 @@ pub(super) fn withdraw_all(evaluation: &mut Evaluation, reason: &str, options: &
         slope: undefined(),
         intercept: undefined(),
         in_the_large: undefined(),
+        observed_expected: undefined(),
+        smooth: SmoothCalibration::undefined(reason),
         bins: Vec::new(),
         equal_count_bins: Vec::new(),
     };

@@ -28,10 +28,16 @@ pub enum Method {
     RaoScottWilson,
     /// Estimate ± z·SE, the standard error from the likelihood's curvature.
     Wald,
+    /// Estimate · exp(±z·SE), the standard error on the log scale.
+    WaldLog,
     /// Mercaldo, Lau & Zhou 2007: a predictive value at a given prevalence, on the logit scale.
     MercaldoLogit,
-    /// Bonett & Price 2012: the difference of two paired proportions.
-    BonettPrice,
+    /// Koopman 1984: the score interval of a ratio of two shares.
+    KoopmanScore,
+    /// Tango 1998: the score interval of the difference of two shares of the same exams.
+    Tango,
+    /// Tango's interval with the effective number of exams (several exams of a patient).
+    RaoScottTango,
     /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).

@@ -45,11 +45,15 @@ mod delong;
 mod evaluation;
 mod failures;
 mod interval;
+mod likelihood;
+mod logistic;
+mod logit;
 mod multiple;
+mod non_inferiority;
 mod normal;
 mod operating;
 mod paired;
-mod paired_share;
+mod paired_shares;
 mod permutation;
 mod precision;
 mod predictive;
@@ -57,6 +61,8 @@ mod recalibrate;
 mod resampling;
 mod robustness;
 mod roc;
+mod smooth;
+mod spline;
 mod standardised;
 mod strata;
 mod subgroups;
@@ -70,6 +76,7 @@ use columns::ExamColumns;
 use curves::ResampledMetrics;
 use evaluation::{not_computed, withdraw_all};
 use recalibrate::calibrated_metrics;
+use smooth::Smooth;
 
 pub use auc_interval::{
     auc_with_interval, delong_logit_interval, delong_plain_interval, newcombe_interval,
@@ -77,7 +84,8 @@ pub use auc_interval::{
 pub use bootstrap::bootstrap_auc;
 pub use calibration::{
     Calibration, ReliabilityBin, brier, calibration_in_the_large, debiased_calibration_error,
-    equal_count_bins, expected_calibration_error, recalibration, reliability_bins,
+    equal_count_bins, expected_calibration_error, observed_expected, recalibration,
+    reliability_bins,
 };
 pub use cluster::{patient_indices, repeated_patients};
 pub use curves::{BandPoint, Curves, PartialAuc, PrecisionBandPoint};
@@ -86,10 +94,14 @@ pub use delong::{Delong, delong};
 pub use evaluation::{AucMetrics, Evaluation};
 pub use failures::{Decisions, FailureTally, failures};
 pub use interval::{Estimate, Interval, Method, Proportion, wilson};
+pub use likelihood::{LikelihoodRatios, likelihood_ratios};
 pub use multiple::holm;
+pub use non_inferiority::{NonInferiority, non_inferiority};
 pub use operating::{ChosenOn, OperatingPoint, Rule, operating_points};
 pub use paired::{PairedAucs, paired_aucs};
-pub use paired_share::{ShareChange, share_change};
+pub use paired_shares::{
+    PairedOperatingPoints, PairedShares, SharesTest, paired_operating_points, paired_shares,
+};
 pub use permutation::{Permutation, paired_permutation};
 pub use precision::{PrecisionRecallPoint, average_precision, precision_recall};
 pub use predictive::AtPrevalence;
@@ -97,7 +109,11 @@ pub use recalibrate::{CalibrationMetrics, Calibrator, RecalibrationMetrics};
 pub use resampling::{Resampling, bias_corrected_interval, percentile_interval};
 pub use robustness::{ChangeEffect, DecisionChange, change_effect};
 pub use roc::{RocPoint, auc, roc};
-pub use standardised::{standardised_difference_of_levels, standardised_difference_of_means};
+pub use smooth::{CalibrationPoint, SmoothCalibration, smooth_calibration};
+pub use standardised::{
+    ColumnKind, StandardisedDifference, binary_difference, categorical_difference,
+    continuous_difference,
+};
 pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Grouping, Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use weighted::WeightedMetrics;
@@ -195,8 +211,6 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
     let positives = labels.iter().filter(|&&label| label).count();
     let patients = patient_indices(exams.iter().map(|exam| exam.patient_id.as_str()));
     let patient_count = cluster::count(&patients);
-    // Where every patient has one exam, exams are independent.
-    let repeated = (patient_count < exams.len()).then_some(patients.as_slice());
     let unusable = unusable_reason(exams);
     let columns = ExamColumns {
         logits: &logits,
@@ -204,8 +218,11 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         labels: &labels,
         patients: &patients,
     };
-    let resampled =
-        (!exams.is_empty() && unusable.is_none()).then(|| ResampledMetrics::of(&columns, options));
+    // Where every patient has one exam, exams are independent.
+    let repeated = columns.repeated();
+    let smooth = Smooth::of(&logits, &labels, repeated);
+    let resampled = (!exams.is_empty() && unusable.is_none())
+        .then(|| ResampledMetrics::of(&columns, smooth.as_ref().ok(), options));
     let aucs = resampled.as_ref().map(ResampledMetrics::aucs).unwrap_or_default();
     let mut evaluation = Evaluation {
         exams: exams.len(),
@@ -217,7 +234,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         average_precision: Estimate::undefined("there are no exams"),
         cross_entropy: Estimate::undefined("there are no exams"),
         accuracy: accuracy(&logits, &labels, repeated, level),
-        calibration: calibration::calibration(&logits, &columns, options),
+        calibration: calibration::calibration(&columns, smooth.as_ref(), options),
         recalibrated: None,
         operating_points: all_operating_points(&logits, &labels, repeated, options),
         subgroups: Vec::new(),
@@ -281,7 +298,7 @@ fn all_operating_points(
 pub fn mean_cross_entropy(logits: &[f64], labels: &[bool]) -> Option<f64> {
     assert_eq!(logits.len(), labels.len(), "one label per score");
     let sum: f64 =
-        logits.iter().zip(labels).map(|(&z, &label)| calibration::cross_entropy(z, label)).sum();
+        logits.iter().zip(labels).map(|(&z, &label)| logit::cross_entropy(z, label)).sum();
     (!labels.is_empty()).then(|| sum / labels.len() as f64)
 }
 

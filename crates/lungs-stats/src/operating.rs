@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::sigmoid;
 use super::interval::Proportion;
+use super::likelihood::{LikelihoodRatios, likelihood_ratios};
+use super::logit::sigmoid;
 use super::predictive::{AtPrevalence, at_prevalence};
 use super::roc::{Cut, cuts};
 
@@ -61,6 +62,9 @@ pub struct OperatingPoint {
     pub positive_predictive_value: Proportion,
     /// True negatives of all exams predicted negative.
     pub negative_predictive_value: Proportion,
+    /// Likelihood ratios of a positive and of a negative prediction.
+    #[serde(default)]
+    pub likelihood_ratios: LikelihoodRatios,
     /// The predictive values at the prevalence of the options; `None` when the options have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_prevalence: Option<AtPrevalence>,
@@ -114,6 +118,7 @@ impl OperatingPoint {
             of_patients(self.positive_predictive_value, &|predicted, _| predicted);
         self.negative_predictive_value =
             of_patients(self.negative_predictive_value, &|predicted, _| !predicted);
+        self.likelihood_ratios = likelihood_ratios(&self.sensitivity, &self.specificity, level);
         self
     }
 
@@ -123,13 +128,16 @@ impl OperatingPoint {
         let false_negatives = positives - true_positives;
         let proportion =
             |successes, total, denominator| Proportion::new(successes, total, level, denominator);
+        let sensitivity = proportion(true_positives, positives, "positive exams");
+        let specificity = proportion(true_negatives, negatives, "negative exams");
         Self {
             rule,
             chosen_on: rule.chosen_on(),
             threshold_logit: Some(cut.threshold),
             threshold_probability: Some(sigmoid(cut.threshold)),
-            sensitivity: proportion(true_positives, positives, "positive exams"),
-            specificity: proportion(true_negatives, negatives, "negative exams"),
+            likelihood_ratios: likelihood_ratios(&sensitivity, &specificity, level),
+            sensitivity,
+            specificity,
             positive_predictive_value: proportion(
                 true_positives,
                 true_positives + false_positives,
@@ -156,6 +164,7 @@ impl OperatingPoint {
             specificity: undefined(),
             positive_predictive_value: undefined(),
             negative_predictive_value: undefined(),
+            likelihood_ratios: LikelihoodRatios::undefined(reason),
             at_prevalence: None,
             reason: Some(reason.to_owned()),
         }

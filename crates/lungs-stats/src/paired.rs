@@ -26,6 +26,9 @@ pub struct PairedAucs {
     pub difference: f64,
     /// Difference ± z·SE; `None` where the test is a permutation test.
     pub interval: Option<Interval>,
+    /// Standard error of the difference; `None` where the test is a permutation test.
+    #[serde(default)]
+    pub standard_error: Option<f64>,
     /// Difference divided by its standard error; `None` where the test is a permutation test.
     pub statistic: Option<f64>,
     /// Two-sided p-value of the null hypothesis that the AUCs are equal.
@@ -57,6 +60,7 @@ pub fn paired_aucs(
         auc_b: b.auc,
         difference,
         interval: None,
+        standard_error: None,
         statistic: None,
         p_value: None,
         permutation: None,
@@ -88,6 +92,7 @@ pub fn paired_aucs(
     };
     let spread = critical_value(level) * variance.sqrt();
     let statistic = difference / variance.sqrt();
+    paired.standard_error = Some(variance.sqrt());
     paired.statistic = Some(statistic);
     paired.p_value = Some(two_sided_p(statistic));
     paired.interval = Some(Interval {

@@ -9,8 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::sigmoid;
 use super::interval::{Estimate, Interval, Method, Proportion};
+use super::logit::sigmoid;
 use super::normal::critical_value;
 
 /// Predictive values at a given prevalence.

@@ -11,9 +11,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::{Calibration, calibration, recalibration, sigmoid};
+use super::calibration::{Calibration, calibration, recalibration};
 use super::columns::ExamColumns;
 use super::curves::ResampledMetrics;
+use super::logit::sigmoid;
+use super::smooth::{Smooth, SmoothCalibration};
 use super::{Estimate, Options};
 
 /// A map from log-odds to calibrated probability.
@@ -43,7 +45,7 @@ impl Calibrator {
     /// The reason why there is no fit: one class only, equal scores, scores that separate the classes
     /// perfectly, or a slope that is not positive.
     pub fn platt(logits: &[f64], labels: &[bool]) -> Result<Self, String> {
-        let (slope, intercept) = recalibration(logits, labels, 0.95)?;
+        let (slope, intercept) = recalibration(logits, labels, None, 0.95)?;
         match (intercept.value, slope.value) {
             (_, Some(slope)) if slope <= 0.0 => Err(format!(
                 "the fitted slope is {slope:.3}, expected above 0: higher scores are less often cancer, so \
@@ -184,6 +186,12 @@ pub struct CalibrationMetrics {
     pub slope: Estimate,
     /// Intercept of the logistic recalibration; 0 is ideal together with a slope of 1.
     pub intercept: Estimate,
+    /// Observed number of positive exams divided by the expected one.
+    #[serde(default = "super::not_computed")]
+    pub observed_expected: Estimate,
+    /// Integrated calibration index.
+    #[serde(default = "super::not_computed")]
+    pub integrated_calibration_index: Estimate,
 }
 
 impl From<&Calibration> for CalibrationMetrics {
@@ -196,6 +204,8 @@ impl From<&Calibration> for CalibrationMetrics {
                 .clone(),
             slope: calibration.slope.clone(),
             intercept: calibration.intercept.clone(),
+            observed_expected: calibration.observed_expected.clone(),
+            integrated_calibration_index: calibration.smooth.integrated_calibration_index.clone(),
         }
     }
 }
@@ -208,17 +218,19 @@ pub(super) fn calibrated_metrics(
     options: &Options,
 ) -> CalibrationMetrics {
     let logits: Vec<f64> = probabilities.iter().map(|p| (p / (1.0 - p)).ln()).collect();
-    let calibrated = ExamColumns { probabilities, ..*exams };
-    let mut metrics = calibration(&logits, &calibrated, options);
+    let calibrated = ExamColumns { logits: &logits, probabilities, ..*exams };
+    let smooth = Smooth::of(&logits, exams.labels, exams.repeated());
+    let mut metrics = calibration(&calibrated, smooth.as_ref(), options);
     let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
     if infinite > 0 {
         let reason = format!(
             "{infinite} calibrated probabilities are exactly 0 or 1, which have no finite log-odds"
         );
         (metrics.slope, metrics.intercept) =
-            (Estimate::undefined(reason.clone()), Estimate::undefined(reason));
+            (Estimate::undefined(reason.clone()), Estimate::undefined(reason.clone()));
+        metrics.smooth = SmoothCalibration::undefined(&reason);
     }
-    let resampled = ResampledMetrics::of(&calibrated, options);
+    let resampled = ResampledMetrics::of(&calibrated, smooth.as_ref().ok(), options);
     resampled.complete_calibration(&mut metrics);
     (&metrics).into()
 }

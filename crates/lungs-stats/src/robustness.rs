@@ -2,7 +2,7 @@
 
 use super::operating::{ChosenOn, OperatingPoint, Rule};
 use super::paired::{PairedAucs, paired_aucs};
-use super::paired_share::{ShareChange, share_change};
+use super::paired_shares::{PairedShares, paired_operating_points};
 
 /// The effect of a change on the predictions of the same exams.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,10 +22,10 @@ pub struct DecisionChange {
     pub chosen_on: ChosenOn,
     /// The threshold as a probability.
     pub threshold_probability: f64,
-    /// Change of the sensitivity.
-    pub sensitivity: ShareChange,
-    /// Change of the specificity.
-    pub specificity: ShareChange,
+    /// Sensitivity after (a) and before (b) the change.
+    pub sensitivity: PairedShares,
+    /// Specificity after (a) and before (b) the change.
+    pub specificity: PairedShares,
 }
 
 /// The effect of a change that turns the log-odds `before` into `after`, each `[exam]`, at the thresholds of
@@ -42,24 +42,16 @@ pub fn change_effect(
     level: f64,
     seed: u64,
 ) -> ChangeEffect {
-    let of_class = |class: bool, threshold: f64| {
-        let exams: Vec<usize> = (0..labels.len()).filter(|&exam| labels[exam] == class).collect();
-        let correct = |logits: &[f64]| -> Vec<bool> {
-            exams.iter().map(|&exam| (logits[exam] >= threshold) == class).collect()
-        };
-        let patients: Option<Vec<usize>> =
-            patients.map(|patients| exams.iter().map(|&exam| patients[exam]).collect());
-        let denominator = if class { "positive exams" } else { "negative exams" };
-        share_change([&correct(before), &correct(after)], patients.as_deref(), level, denominator)
-    };
     let decision = |point: &OperatingPoint| {
         let threshold = point.threshold_logit?;
+        let scores = [after, before];
+        let points = paired_operating_points(scores, [threshold; 2], labels, patients, level)?;
         Some(DecisionChange {
             rule: point.rule,
             chosen_on: point.chosen_on,
             threshold_probability: point.threshold_probability?,
-            sensitivity: of_class(true, threshold),
-            specificity: of_class(false, threshold),
+            sensitivity: points.sensitivity,
+            specificity: points.specificity,
         })
     };
     ChangeEffect {
@@ -86,7 +78,7 @@ mod tests {
         assert!((aucs.auc_b - 8.0 / 9.0).abs() < 1e-12, "{aucs:?}");
         assert!((aucs.auc_a - 5.0 / 9.0).abs() < 1e-12, "{aucs:?}");
         let [decision] = &effect.decisions[..] else { panic!("one threshold") };
-        let counts = |it: &ShareChange| (it.before, it.gained, it.lost, it.total);
+        let counts = |it: &PairedShares| (it.b.successes, it.only_a, it.only_b, it.b.total);
         assert_eq!(counts(&decision.sensitivity), (2, 0, 1, 3));
         assert_eq!(counts(&decision.specificity), (2, 1, 1, 3));
         let none = change_effect([&before, &before], &labels, None, &points, 0.95, 1);

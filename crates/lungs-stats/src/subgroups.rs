@@ -14,12 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::auc_interval::auc_with_interval;
-use super::calibration::brier;
+use super::calibration::{brier, observed_expected, recalibration};
 use super::cluster::{class_counts, patient_indices, repeated_patients};
 use super::delong::delong;
 use super::interval::{Estimate, Proportion};
 use super::multiple::holm;
 use super::operating::{OperatingPoint, Rule, at_threshold};
+use super::smooth::{SmoothCalibration, smooth_calibration};
 use super::strata::{Stratum, cochran, pooled_variances};
 use super::{FEW_EXAMS, ScoredExam};
 
@@ -82,6 +83,15 @@ pub struct Subgroup {
     pub specificity: Proportion,
     /// Mean squared difference of probability and outcome.
     pub brier: Estimate,
+    /// Observed number of positive exams divided by the expected one.
+    #[serde(default = "super::not_computed")]
+    pub observed_expected: Estimate,
+    /// Slope of the logistic recalibration; 1 is ideal.
+    #[serde(default = "super::not_computed")]
+    pub slope: Estimate,
+    /// The smooth calibration curve of the group and its errors, without intervals of the errors.
+    #[serde(default)]
+    pub smooth: SmoothCalibration,
     /// Warning about classes with few exams.
     pub warning: Option<String>,
 }
@@ -171,7 +181,10 @@ fn subgroups_of_column(
             ),
             None => heterogeneity(exams, grouping, &groups),
         },
-        groups: groups.iter().map(|(name, exams)| metrics(name, exams, point, level)).collect(),
+        groups: groups
+            .iter()
+            .map(|(name, exams)| metrics(name, exams, point, shared.is_some(), level))
+            .collect(),
     }
 }
 
@@ -194,10 +207,34 @@ fn logits_and_labels(exams: &[&ScoredExam]) -> (Vec<f64>, Vec<bool>) {
     exams.iter().map(|exam| (exam.logit, exam.label)).unzip()
 }
 
+/// O/E, slope and smooth curve of a group; undefined where the exams of one class are `shared` with other groups.
+fn group_calibration(
+    (logits, probabilities, labels): (&[f64], &[f64], &[bool]),
+    patients: Option<&[usize]>,
+    shared: bool,
+    level: f64,
+) -> (Estimate, Estimate, SmoothCalibration) {
+    if shared {
+        let reason = "the group shares the exams of one class with other groups, which changes its prevalence";
+        return (
+            Estimate::undefined(reason),
+            Estimate::undefined(reason),
+            SmoothCalibration::undefined(reason),
+        );
+    }
+    (
+        observed_expected(probabilities, labels, patients, level),
+        recalibration(logits, labels, patients, level)
+            .map_or_else(Estimate::undefined, |(slope, _)| slope),
+        smooth_calibration(logits, labels, patients, level),
+    )
+}
+
 fn metrics(
     name: &str,
     exams: &[&ScoredExam],
     point: Option<&OperatingPoint>,
+    shared: bool,
     level: f64,
 ) -> Subgroup {
     let (logits, labels) = logits_and_labels(exams);
@@ -221,6 +258,9 @@ fn metrics(
         .into_iter()
         .flatten()
         .collect();
+    let columns = (logits.as_slice(), probabilities.as_slice(), labels.as_slice());
+    let (observed_expected, slope, smooth) =
+        group_calibration(columns, patients.as_deref(), shared, level);
     Subgroup {
         group: name.to_owned(),
         exams: exams.len(),
@@ -230,6 +270,9 @@ fn metrics(
         specificity: group_point.specificity,
         brier: brier(&probabilities, &labels)
             .map_or_else(|| Estimate::undefined("there are no exams"), Estimate::plain),
+        observed_expected,
+        slope,
+        smooth,
         warning: (!warnings.is_empty()).then(|| warnings.join(", ")),
     }
 }

@@ -35,6 +35,22 @@ fn metrics_and_test_equal_those_of_python() {
         assert!((group.auc.value.unwrap() - auc).abs() < 1e-12);
         assert_eq!(group.sensitivity.reason.as_deref(), Some("there is no operating point"));
     }
+    // R 4.2.2 over the exams of each third: sum(Y) / sum(plogis(Z)), coef(glm(Y ~ Z, binomial))[2] and rms 6.5.0
+    // lrm(Y ~ rcs(Z, 3)): mean(abs(fitted - plogis(Z))).
+    let calibration = [
+        [0.8213649646418, 0.434578795174442, 0.142158207395009],
+        [0.65157213299691, 0.666466350164909, 0.191552056769375],
+        [0.902789322278404, 0.558025299919509, 0.0929536077711632],
+    ];
+    for (group, expected) in one.groups.iter().zip(calibration) {
+        let found =
+            [&group.observed_expected, &group.slope, &group.smooth.integrated_calibration_index]
+                .map(|estimate| estimate.value.unwrap());
+        assert_eq!(group.smooth.knots, Some(3));
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-8, "{found} {expected}");
+        }
+    }
     let test = &one.heterogeneity;
     assert!((test.statistic.unwrap() - 0.2803631955182926).abs() < 1e-9);
     assert_eq!(test.degrees, Some(2));
@@ -99,6 +115,8 @@ fn groups_of_positive_exams_share_all_negative_exams() {
     assert_eq!(column.unknown, 0);
     assert_eq!(column.heterogeneity.statistic, None);
     assert!(column.heterogeneity.reason.as_deref().unwrap().contains("not independent"));
+    let calibration = column.groups[0].smooth.emax.reason.as_deref().unwrap();
+    assert!(calibration.contains("changes its prevalence"), "{calibration}");
     for (group, parity) in column.groups.iter().zip(0..) {
         let positives = (0..200).filter(|index| Y[*index] == 1 && index % 2 == parity);
         let wins: f64 = positives

@@ -4,8 +4,9 @@
 //! patient, so its metrics need no sorting: one pass from the lowest score to the highest follows
 //! the ROC curve from (1, 1) to (0, 0) and sums the other metrics, in `O(n)`.
 
-use super::calibration::cross_entropy;
 use super::decision::{THRESHOLDS, net_benefits};
+use super::logit::cross_entropy;
+use super::smooth::SmoothCells;
 
 /// Number of points of the ROC band: false positive rates of 0, 0.01, …, 1.
 pub(super) const BAND: usize = 101;
@@ -22,6 +23,8 @@ struct Exam {
     bin: u16,
     /// Number of thresholds of the decision curve that are at most the probability.
     cut: u16,
+    /// Cell of the smooth calibration curve.
+    cell: u16,
     weight: f64,
     probability: f64,
     loss: f64,
@@ -39,6 +42,7 @@ pub(super) struct MetricSettings {
 /// Exams in ascending order of log-odds.
 pub(super) struct RankedExams {
     exams: Vec<Exam>,
+    cells: Option<SmoothCells>,
     settings: MetricSettings,
 }
 
@@ -51,24 +55,29 @@ pub(super) struct CohortMetrics {
     pub brier: f64,
     pub cross_entropy: f64,
     pub calibration_error: f64,
+    /// ICI, E50, E90 and Emax of the smooth calibration curve.
+    pub calibration_errors: Option<[f64; 4]>,
     /// Sensitivity at each false positive rate of the band; empty when a class is missing.
     pub band: Vec<f64>,
     /// Precision of the strictest threshold that reaches each recall of the band; empty when a class
     /// is missing.
     pub precision_band: Vec<f64>,
+    /// Share of positive exams.
+    pub prevalence: f64,
     /// Net benefit at each threshold of the decision curve.
     pub net_benefit: Vec<f64>,
 }
 
 impl RankedExams {
     /// Sorts exams with finite log-odds and probabilities in [0, 1]; `weights` are 1 if `None`. All slices
-    /// are `[exam]`.
+    /// are `[exam]`. Without `cells` there are no errors of a smooth calibration curve.
     pub(crate) fn new(
         logits: &[f64],
         probabilities: &[f64],
         labels: &[bool],
         patients: &[usize],
         weights: Option<&[f64]>,
+        cells: Option<SmoothCells>,
         settings: MetricSettings,
     ) -> Self {
         let mut order: Vec<usize> = (0..logits.len()).collect();
@@ -83,12 +92,14 @@ impl RankedExams {
                 tied: order.get(rank + 1).is_some_and(|&next| logits[next] == logits[index]),
                 bin: bin as u16,
                 cut: thresholds.partition_point(|&threshold| threshold <= probability) as u16,
+                cell: cells.as_ref().map_or(0, |cells| cells.of[index]),
                 weight: weights.map_or(1.0, |weights| weights[index]),
                 probability,
                 loss: cross_entropy(logits[index], labels[index]),
             }
         };
-        Self { exams: order.iter().enumerate().map(exam).collect(), settings }
+        let exams = order.iter().enumerate().map(exam).collect();
+        Self { exams, cells, settings }
     }
 
     /// The metrics when the exams of each patient count `draws` times, `[patient]`.
@@ -98,6 +109,7 @@ impl RankedExams {
         let (mut squares, mut losses) = (0.0, 0.0);
         let mut bins = vec![(0.0, 0.0); self.settings.bins];
         let mut cuts = vec![[0.0; 2]; THRESHOLDS.count() + 1];
+        let mut cells = vec![[0.0; 2]; self.cells.as_ref().map_or(1, SmoothCells::count)];
         for exam in &self.exams {
             let weight = f64::from(draws[exam.patient as usize]) * exam.weight;
             let class = usize::from(exam.label);
@@ -109,6 +121,7 @@ impl RankedExams {
             bin.0 += weight * exam.probability;
             bin.1 += weight * outcome;
             cuts[usize::from(exam.cut)][class] += weight;
+            cells[usize::from(exam.cell)][class] += weight;
         }
         let [negatives, positives] = totals;
         let all = negatives + positives;
@@ -128,8 +141,10 @@ impl RankedExams {
                 .map(|(predicted, observed)| (predicted - observed).abs())
                 .sum::<f64>()
                 / all,
+            calibration_errors: self.cells.as_ref().and_then(|curve| curve.errors(&cells)),
             precision_band: curve.as_ref().map(|it| it.precision_band.clone()).unwrap_or_default(),
             band: curve.map(|curve| curve.band).unwrap_or_default(),
+            prevalence: positives / all,
             net_benefit: net_benefits(&cuts, positives / all),
         }
     }

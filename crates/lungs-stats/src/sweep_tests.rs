@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::calibration::sigmoid;
+use super::super::logit::sigmoid;
 use super::super::testing::{labelled_scores, normal_draws};
 use super::super::{
     auc, average_precision, brier, expected_calibration_error, mean_cross_entropy,
@@ -20,7 +20,7 @@ fn ranked(
 ) -> RankedExams {
     let probabilities: Vec<f64> = logits.iter().map(|&z| sigmoid(z)).collect();
     let patients: Vec<usize> = (0..logits.len()).collect();
-    RankedExams::new(logits, &probabilities, labels, &patients, weights, settings)
+    RankedExams::new(logits, &probabilities, labels, &patients, weights, None, settings)
 }
 
 fn close(found: f64, expected: f64) -> bool {
@@ -115,7 +115,7 @@ fn a_missing_class_leaves_ranking_undefined() {
         (metrics.auc, metrics.partial_auc, metrics.average_precision),
         (None, None, Some(1.0))
     );
-    assert!(metrics.band.is_empty() && metrics.net_benefit.len() == 99);
+    assert!(metrics.band.is_empty() && metrics.net_benefit.len() == THRESHOLDS.count());
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) fn section(page: &RunPage) -> Markup {
             p.soft {
                 "Mean ± standard deviation, or exams and their share, of what the headers, the labels and the \
                  preparation tell about the exams. A standardised difference above 0.1 in size is often called an \
-                 imbalance. Table: " code { "drift.csv" } "."
+                 imbalance; in brackets its 95 % interval. Table: " code { "drift.csv" } "."
             }
             (table(&heads, page.drift.iter().map(cells)))
         }
@@ -44,7 +44,12 @@ fn cells(row: &DriftRow) -> Vec<String> {
         row.external_share,
     );
     let difference = match row.standardised_difference {
-        Some(difference) => number(difference, 2),
+        Some(difference) => match row.low.zip(row.high) {
+            Some((low, high)) => {
+                format!("{} ({} to {})", number(difference, 2), number(low, 2), number(high, 2))
+            }
+            None => number(difference, 2),
+        },
         None if row.level.is_empty() => format!("– ({})", row.reason),
         None => String::new(),
     };
