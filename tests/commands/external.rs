@@ -201,7 +201,7 @@ fn refuses_other_inputs_and_folders(workspace: &Workspace, model: &str, command:
 #[test]
 fn folds_archives_and_weights_are_evaluated_as_they_predict() {
     let workspace = Workspace::new();
-    let run = train(&workspace, &["split.folds=2"]);
+    let run = train(&workspace, &["split.folds=2", "evaluate.recalibrate=isotonic"]);
     let model = run.to_str().unwrap();
     let done = workspace.lungs(&arguments(model, "ct/labels.csv", "folds"));
     assert_eq!(done.code, 0, "{}", done.stderr);

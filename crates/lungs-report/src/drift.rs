@@ -123,11 +123,13 @@ impl Inputs {
             of_labels.entry(&row.column).or_default().insert(&row.series_uid, &row.value);
         }
         for (column, cells) in of_labels {
-            // The headers of a cohort come before columns of the same name.
-            values.entry(column.to_owned()).or_insert_with(|| {
-                let cell = |series: &String| cells.get(series.as_str()).copied().unwrap_or("");
-                series.iter().map(|series| cell(series).to_owned()).collect()
-            });
+            let cell = |series: &String| cells.get(series.as_str()).copied().unwrap_or("");
+            let of_labels = series.iter().map(|series| cell(series).to_owned()).collect();
+            // The headers of a cohort come before a column of the same name, unless they are all empty.
+            let of_headers: &mut Vec<String> = values.entry(column.to_owned()).or_default();
+            if of_headers.iter().all(String::is_empty) {
+                *of_headers = of_labels;
+            }
         }
         Self { exams: chosen.len(), values }
     }

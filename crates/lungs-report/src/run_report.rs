@@ -65,7 +65,12 @@ pub(super) fn write_report_of_folds(
     let folds = cross_validation(run)?;
     let key = "out-of-fold".to_owned();
     let pooled = evaluated_split(run, key, folds.pooled.clone(), &run.pooled_predictions())?;
-    let page = Tables::read(first)?.page(run, spec, cache, vec![pooled], plots);
+    let tables = Tables {
+        failures: optional_table(run, Table::Failures)?,
+        robustness: optional_table(run, Table::Robustness)?,
+        ..Tables::read(first)?
+    };
+    let page = tables.page(run, spec, cache, vec![pooled], plots);
     write(run, &RunPage { folds: Some(&folds), ..page })
 }
 
