@@ -93,6 +93,8 @@ pub fn evaluate_external(
     provenance.data_hash = Some(data_hash(&all, &BTreeMap::new()));
     provenance.split_check = Some(split_check(&rows));
     provenance.spent("cohort and preparation", began.elapsed().as_secs_f64());
+    // The report shows it.
+    provenance.write(&run)?;
 
     let began = Instant::now();
     let exams = all.of(SplitName::External);
