@@ -46,7 +46,7 @@ impl Plot {
                 for file in files {
                     output.detail(format!("  {}", file.display()));
                 }
-                let requested = self.tensorboard || spec.train.tensorboard;
+                let requested = (self.tensorboard || spec.train.tensorboard) && !run.is_external();
                 if requested || run.tensorboard().is_dir() {
                     write_event_files(&run, output)?;
                 }

@@ -300,7 +300,7 @@ impl RunSelection {
 
     /// An existing run with its spec. Keys of `--set` must not affect results.
     fn open_run(&self, path: &Path) -> Result<(Spec, RunFolder), Failure> {
-        let folder = RunFolder::open(path)?;
+        let folder = RunFolder::open_run(path)?;
         if self.fresh {
             return Err(Failure::request(
                 "`--fresh` starts a new run: expected a spec (.toml), found a run folder",

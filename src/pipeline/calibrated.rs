@@ -83,7 +83,7 @@ impl StoredCalibration {
                 "evaluate.recalibrate: no map could be fitted on the valid split: {}",
                 reason.as_deref().unwrap_or("unknown reason")
             ),
-            (Some(map), _, SplitName::Test) => format!(
+            (Some(map), _, SplitName::Test | SplitName::External) => format!(
                 "`recalibrated` uses {}, fitted on {} validation exams ({} positive); all other metrics use \
                  uncalibrated probabilities",
                 map.name(),

@@ -3,6 +3,7 @@
 use super::PipelineError;
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
+use super::failures::write_failures;
 use lungs_base::files;
 use lungs_report::{self as report, ReportError, RunPredictions};
 use lungs_spec::results::{PredictionRow, RunFolder, write_csv};
@@ -23,6 +24,7 @@ pub(super) fn write_metrics(
 ) -> Result<(), PipelineError> {
     let mut splits = BTreeMap::<String, Evaluation>::new();
     let mut calibration = None;
+    let mut reported = None;
     let columns = Columns::read(spec, std::slice::from_ref(run))?;
     let predictions = RunPredictions::of(run).map_err(ReportError::from)?;
     for split in [SplitName::Valid, SplitName::Test] {
@@ -52,6 +54,15 @@ pub(super) fn write_metrics(
         }
         write_curves(&curves, |name| run.curve(split, name))?;
         splits.insert(split.to_string(), metrics);
+        reported = Some(split);
+    }
+    if let Some(split) = reported
+        && let Some(metrics) = splits.get(&split.to_string())
+        && let Some(rows) = predictions.read(split, selected).map_err(ReportError::from)?
+    {
+        let series: Vec<&str> = rows.iter().map(|row| row.series_uid.as_str()).collect();
+        let groupings = columns.groupings(spec, &series);
+        write_failures([run, run], &split.to_string(), &rows, metrics, groupings)?;
     }
     write_json(&run.evaluation_file(), &report::Summary { selected_epoch: selected, splits })
 }
@@ -103,7 +114,7 @@ pub(super) fn write_curves(
 }
 
 /// Thresholds that were chosen on the exams of these metrics.
-fn chosen_thresholds(metrics: &Evaluation) -> Vec<(Rule, f64)> {
+pub(super) fn chosen_thresholds(metrics: &Evaluation) -> Vec<(Rule, f64)> {
     let points = metrics.operating_points.iter();
     let points = points.filter(|point| point.chosen_on == ChosenOn::TheseExams);
     points.filter_map(|point| Some((point.rule, point.threshold_logit?))).collect()

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::archive::ArchiveError;
 use super::equal_scans::EqualScansError;
+use super::external::ExternalError;
 use super::inputs::ChangedInputs;
 use lungs_base::files::WriteError;
 use lungs_net::device::DeviceError;
@@ -34,6 +35,9 @@ pub enum PipelineError {
     /// Series with identical voxels have several patients or labels.
     #[error(transparent)]
     EqualScans(#[from] EqualScansError),
+    /// A model cannot be evaluated on other exams in this folder.
+    #[error(transparent)]
+    External(#[from] ExternalError),
     /// Preparation failed.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
@@ -139,7 +143,7 @@ impl PipelineError {
     pub fn is_request(&self) -> bool {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
-            Self::EqualScans(_) => true,
+            Self::EqualScans(_) | Self::External(_) => true,
             Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
             Self::InputsChanged(_) | Self::InputsUnusable { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
@@ -149,8 +153,8 @@ impl PipelineError {
                 !matches!(**error, InitError::Checkpoint(_))
             }
             Self::Results(error) => {
-                use ResultsError::{IsSweep, NotARun, Spec};
-                matches!(error, NotARun { .. } | IsSweep { .. } | Spec(_))
+                use ResultsError::{IsExternal, IsSweep, NotARun, Spec};
+                matches!(error, NotARun { .. } | IsExternal { .. } | IsSweep { .. } | Spec(_))
             }
             _ => false,
         }

@@ -8,12 +8,15 @@
 //! output instead of computing it again, so that a second call resumes a run.
 
 pub mod archive;
+mod assignment;
 mod calibrated;
 mod columns;
 mod conclude;
 mod equal_scans;
 mod error;
 pub mod explain;
+mod external;
+mod failures;
 mod fetched;
 mod folds;
 mod inputs;
@@ -21,23 +24,27 @@ mod pooled;
 pub mod predict;
 mod prediction;
 mod preparation;
+mod robustness;
 mod study;
 
 pub use calibrated::StoredCalibration;
 pub use equal_scans::{EqualGroup, EqualScan, EqualScansError};
 pub use error::{ColumnError, PipelineError};
+pub use external::{ExternalError, ExternalOutcome, ExternalRequest, evaluate_external};
 pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
 pub use preparation::{
     cache_folder, network_input, prepare, prepare_chosen, prepare_images, settings,
 };
+pub use robustness::measure_robustness;
 pub use study::{
     ImageSet, Survey, gather, images_of, make_phantom, prepare_shard, report_passed_over,
     split_check, survey,
 };
 
 use crate::nlst;
+use assignment::Assignment;
 use burn::train::Interrupter;
 use conclude::write_metrics;
 use lungs_net::device;
@@ -77,7 +84,7 @@ pub fn run(
     record_sources(spec, run, &mut provenance)?;
 
     let began = Instant::now();
-    let rows = load_or_create_cohort(spec, run, observe)?;
+    let rows = load_or_create_cohort(spec, run, Assignment::Splits, observe)?;
     report::preparation::redraw_preparation(run, &cache_folder(spec))?;
     let exams = exams(&rows, &read_csv::<Row>(&run.table(Table::Preparation))?, spec);
     provenance.data_hash = Some(data_hash(&exams, &provenance.split_lists));
@@ -209,6 +216,7 @@ fn write_report(
     columns::complete(spec, run)?;
     predict_test(spec, run, exams, selected, devices, observe)?;
     write_metrics(spec, run, selected)?;
+    robustness::refresh_robustness(spec, run, false)?;
     // The stored spec is updated last, when all metrics exist.
     run.store_evaluation(spec)?;
     report::redraw(run, &cache_folder(spec))?;

@@ -3,9 +3,11 @@
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{compute_metrics, options, write_curves, write_json};
+use super::failures::write_failures;
+use super::robustness::pool_robustness;
 use super::{PipelineError, cache_folder};
 use lungs_report::{self as report, CrossValidation, Fold, PooledRow, ReportError, RunPredictions};
-use lungs_spec::results::{PredictionRow, RunFolder, write_csv};
+use lungs_spec::results::{PredictionRow, RunFolder, Table, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{CalibratedProbabilities, mean_auc_of_folds, repeated_patients};
 
@@ -46,7 +48,8 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
         .map(|(fold, row)| PooledRow::new(*fold, row))
         .collect();
     write_csv(&run.pooled_predictions(), &rows)?;
-    let mut options = options(spec, &Columns::read(spec, folds)?, &predictions)?;
+    let columns = Columns::read(spec, folds)?;
+    let mut options = options(spec, &columns, &predictions)?;
     // Calibrated metrics need a map of every fold.
     options.calibrated =
         (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| {
@@ -56,7 +59,12 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
                 probabilities: calibrated,
             }
         });
-    let (pooled, curves) = compute_metrics(predictions, &options);
+    let (pooled, curves) = compute_metrics(predictions.clone(), &options);
+    if let Some(tables) = folds.first() {
+        let series: Vec<&str> = predictions.iter().map(|row| row.series_uid.as_str()).collect();
+        let groupings = columns.groupings(spec, &series);
+        write_failures([run, tables], "out-of-fold", &predictions, &pooled, groupings)?;
+    }
     write_curves(&curves, |name| run.pooled_curve(name))?;
     let aucs: Option<Vec<f64>> = fold_summaries.iter().map(|fold| fold.auc).collect();
     let mean = mean_auc_of_folds(&fold_exams, options.level);
@@ -69,6 +77,9 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     };
     write_json(&run.cross_validation_file(), &cross_validation)?;
     run.store_evaluation(spec)?;
+    if run.table(Table::Robustness).is_file() {
+        pool_robustness(spec, run)?;
+    }
     report::redraw_folds(run, &cache_folder(spec))?;
     Ok(())
 }

@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 
 /// A trained network and its preprocessing.
 pub struct Model {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Spec with the preprocessing; for a run, the spec of the run.
     pub spec: Spec,
     loaded: LoadedNetwork,
-    calibration: Option<StoredCalibration>,
+    pub(super) calibration: Option<StoredCalibration>,
 }
 
 impl Model {
@@ -51,6 +51,9 @@ impl Model {
             return unpacked.networks.iter().map(open).collect();
         }
         let paths = match RunFolder::find(path) {
+            Ok(run) if run.is_external() => {
+                return Err(ResultsError::IsExternal { path: path.to_owned() }.into());
+            }
             Ok(run) => run.members()?.into_iter().map(|(run, _)| run.root().to_owned()).collect(),
             Err(_) => vec![path.to_owned()],
         };
@@ -129,6 +132,11 @@ impl Model {
             }
         };
         Ok(Self { path: path.to_owned(), spec, loaded, calibration })
+    }
+
+    /// BLAKE3 of the weights.
+    pub(super) fn fingerprint(&self) -> String {
+        self.loaded.fingerprint()
     }
 
     /// A sentence about calibrated probabilities; `None` if the run has no `evaluate.recalibrate`.
@@ -220,15 +228,15 @@ pub fn predict(
 }
 
 /// A network on its device, with the spec of its preprocessing.
-struct ReadyModel {
+pub(super) struct ReadyModel {
     spec: Spec,
-    network: I3d,
+    pub network: I3d,
     calibrator: Option<Calibrator>,
 }
 
 impl Model {
     /// Loads the weights onto a device.
-    fn ready(self, device: &Device) -> Result<ReadyModel, PipelineError> {
+    pub(super) fn ready(self, device: &Device) -> Result<ReadyModel, PipelineError> {
         let Self { path, spec, loaded, calibration } = self;
         let invalid = |reason: String| PipelineError::InvalidWeights { path: path.clone(), reason };
         let network = loaded.config.init(0, device).map_err(|e| invalid(e.to_string()))?;

@@ -15,6 +15,7 @@ use lungs_study::cohort::{
 use lungs_study::prepare::{self, Refusal, Row, Shard};
 use lungs_train::{Event, Exam, Observer};
 
+use super::assignment::Assignment;
 use super::columns::{self, check_columns};
 use super::preparation::{
     cache_folder, check_prepared, exclude_unprepared, known_rows, prepare_chosen, prepare_images,
@@ -26,6 +27,7 @@ use super::{PipelineError, equal_scans, inputs};
 pub(super) fn load_or_create_cohort(
     spec: &Spec,
     run: &RunFolder,
+    assignment: Assignment,
     observe: &Observer,
 ) -> Result<Vec<CohortRow>, PipelineError> {
     let (cohort_file, preparation_file) = (run.table(Table::Cohort), run.table(Table::Preparation));
@@ -33,7 +35,7 @@ pub(super) fn load_or_create_cohort(
         let rows = cohort::read_cohort(&cohort_file)?;
         let prepared: Vec<Row> = read_csv(&preparation_file)?;
         if inputs::are_cached(spec, &prepared) {
-            cohort::check_splits(&rows)?;
+            assignment.check(&rows)?;
             equal_scans::check(&rows, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
             return Ok(rows);
         }
@@ -57,7 +59,7 @@ pub(super) fn load_or_create_cohort(
     let reported = cohort.remarks.len();
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
     note_remarks(&cohort.remarks[reported..], observe);
-    cohort::assign(&mut cohort, spec)?;
+    assignment.assign(&mut cohort, spec)?;
     write_csv(&run.table(Table::Inputs), &input_rows)?;
     write_csv(&preparation_file, &prepared)?;
     write_lists(run, &cohort.rows)?;
@@ -319,8 +321,9 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
 
 /// The sizes of the splits, as a sentence.
 pub fn split_check(rows: &[CohortRow]) -> String {
-    let sizes =
-        [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(|split| {
+    let sizes = [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External]
+        .into_iter()
+        .filter_map(|split| {
             let rows: Vec<_> =
                 rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
             let patients: BTreeSet<_> = rows.iter().map(|row| &row.patient_id).collect();
@@ -333,11 +336,14 @@ pub fn split_check(rows: &[CohortRow]) -> String {
                 )
             })
         });
-    sizes.collect::<Vec<_>>().join(", ") + "; no patient in two splits"
+    let sizes = sizes.collect::<Vec<_>>().join(", ");
+    // External exams have one split.
+    let is_external = rows.iter().any(|row| row.split == Some(SplitName::External));
+    if is_external { sizes } else { sizes + "; no patient in two splits" }
 }
 
 fn write_lists(run: &RunFolder, rows: &[CohortRow]) -> Result<(), PipelineError> {
-    for split in [SplitName::Train, SplitName::Valid, SplitName::Test] {
+    for split in [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External] {
         let entries: Vec<ListEntry> = rows
             .iter()
             .filter(|row| row.chosen && row.split == Some(split))

@@ -12,6 +12,7 @@ mod determinism;
 mod evidence;
 mod explaining;
 mod export;
+mod external;
 mod fetching;
 mod folds;
 mod killing;

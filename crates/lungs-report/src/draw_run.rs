@@ -32,6 +32,9 @@ const LEVEL: f64 = 0.95;
 /// When the run has no finished epoch, a table cannot be read, or a plot cannot be written.
 pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let spec = run.spec()?;
+    if run.is_external() {
+        return redraw_external(run, &spec, cache);
+    }
     let metrics_path = run.table(Table::Metrics);
     let metrics: Vec<MetricsRow> =
         if metrics_path.is_file() { read_csv(&metrics_path)? } else { Vec::new() };
@@ -62,6 +65,20 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
     if selected.is_some() {
         written.extend(write_report(run, &spec, cache, drawings)?);
     }
+    Ok(written)
+}
+
+/// The plots and the page of an external evaluation.
+fn redraw_external(
+    run: &RunFolder,
+    spec: &Spec,
+    cache: &Path,
+) -> Result<Vec<PathBuf>, ReportError> {
+    let predictions = RunPredictions::of(run)?;
+    let mut drawings = final_plots(run, &predictions, spec, summary(run)?.selected_epoch)?;
+    drawings.extend(cohort_flow(run, run, spec)?);
+    let mut written = write_drawings(run, &drawings)?;
+    written.extend(write_report(run, spec, cache, drawings)?);
     Ok(written)
 }
 
@@ -169,12 +186,17 @@ fn final_plots(
 ) -> Result<Vec<(String, Drawing)>, ReportError> {
     let (mut curves, mut precisions, mut drawings) = (Vec::new(), Vec::new(), Vec::new());
     let metrics_by_split = summary(run)?.splits;
-    for (split, name, suffix) in
-        [(SplitName::Valid, "validation", ""), (SplitName::Test, "test", "-test")]
-    {
+    let of_epoch = |what: &str| format!("{}: {what}, epoch {epoch}", spec.experiment.name);
+    let of_model = |what: &str| format!("{}: {what}", spec.experiment.name);
+    for (split, name, suffix) in [
+        (SplitName::Valid, "validation", ""),
+        (SplitName::Test, "test", "-test"),
+        (SplitName::External, "external", ""),
+    ] {
         let Some(rows) = predictions.read(split, epoch)? else { continue };
         curves.push(NamedRoc { band: curve(run, split, "roc")?, ..roc_of(name, &rows) });
-        let title = format!("{}: {name}, epoch {epoch}", spec.experiment.name);
+        let title =
+            if split == SplitName::External { of_model("external exams") } else { of_epoch(name) };
         let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
         let options = Options { level: LEVEL, bootstrap_replicates: 0, ..Options::default() };
         let metrics = evaluate(&scored, &options).calibration;
@@ -207,7 +229,11 @@ fn final_plots(
             });
         }
     }
-    let title = format!("{}: selected epoch {epoch}", spec.experiment.name);
+    let title = if run.is_external() {
+        of_model("external exams")
+    } else {
+        of_model(&format!("selected epoch {epoch}"))
+    };
     drawings.push(("roc".to_owned(), roc_curves(&title, &curves)));
     if !precisions.is_empty() {
         let drawing = precision_recall_curves(&title, &precisions);

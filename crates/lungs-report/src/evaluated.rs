@@ -12,9 +12,9 @@ use std::path::PathBuf;
 /// The content of `evaluation.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The epoch whose weights were selected.
+    /// The epoch whose weights were selected; 0 for an external evaluation of several networks or of a file of weights.
     pub selected_epoch: usize,
-    /// Metrics of that epoch by split: `"valid"` and, where the run has one, `"test"`.
+    /// Metrics of that epoch by split: `"valid"` and, where the run has one, `"test"`; `"external"` for other exams.
     #[serde(rename = "parts")]
     pub splits: BTreeMap<String, Evaluation>,
 }
@@ -116,7 +116,7 @@ pub fn summary(run: &RunFolder) -> Result<Summary, ReportError> {
     read_json(run.evaluation_file())
 }
 
-fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, ReportError> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, ReportError> {
     if !path.is_file() {
         return Err(ReportError::NotFinished { path });
     }

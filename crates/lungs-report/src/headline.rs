@@ -32,12 +32,13 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
                 ChosenOn::None => "",
                 ChosenOn::TheseExams => "; threshold chosen on these exams",
                 ChosenOn::Validation => "; threshold chosen on validation",
+                ChosenOn::Development => "; threshold of the model",
             };
-            for (name, share) in
+            for (name, value) in
                 [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
             {
                 let name = format!("{name} at {threshold}");
-                lines.push(format!("  {:<11} {name:<23} {}{origin}", "", share_text(share)));
+                lines.push(format!("  {:<11} {name:<23} {}{origin}", "", share(value)));
             }
             if let Some(stated) = &point.at_prevalence {
                 let name = format!("PPV at prevalence {}", stated.prevalence);
@@ -96,7 +97,8 @@ pub(super) fn plain(estimate: &Estimate) -> String {
     with_interval(estimate.value, estimate.interval.as_ref(), estimate.reason.as_deref())
 }
 
-fn share_text(share: &Proportion) -> String {
+/// `0.900 (95 % CI 0.596–0.982)`, or the reason why the share is undefined.
+pub(super) fn share(share: &Proportion) -> String {
     match digits::share_and_interval(share) {
         Some((value, Some(range))) => with_range(&value, share.interval.as_ref(), &range),
         Some((value, None)) => value,

@@ -33,8 +33,11 @@ mod checklist;
 mod compare;
 mod digits;
 mod draw_run;
+mod drift;
 mod error;
 mod evaluated;
+mod external;
+mod failures;
 mod folds;
 mod groupings;
 mod headline;
@@ -44,10 +47,12 @@ pub mod plot;
 mod population;
 mod predictions;
 pub mod preparation;
+mod robustness;
 mod run_page;
 mod run_predictions;
 mod run_report;
 mod score;
+mod thresholds;
 
 pub use compare::{
     Cell, CompareOptions, Comparison, Group, KeyDifference, MetricRow, Spread, Subject, compare,
@@ -55,8 +60,11 @@ pub use compare::{
 };
 pub use draw_run::redraw;
 pub(crate) use draw_run::roc_of;
+pub use drift::{DriftRow, Inputs, drift};
 pub use error::{OtherLabel, OtherPatient, ReportError};
 pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation, summary};
+pub use external::{External, ExternalHeadline, ModelKind, Overlap, external, external_headline};
+pub use failures::{FailureRow, failure_rows};
 pub use folds::{headline_of_folds, redraw_folds};
 pub use groupings::{MAX_GROUPS, finite_number, grouping};
 pub use headline::headline;
@@ -64,6 +72,9 @@ pub use paired::{MarginTest, PairedTest, ThresholdTest};
 pub use predictions::{
     Fault, Faults, LineFault, ModelPredictions, PredictionTable, PredictionsError,
     RequestedColumns, TableExam,
+};
+pub use robustness::{
+    RobustMetric, RobustnessRow, robustness_points, robustness_rows, robustness_table,
 };
 pub use run_predictions::{
     ContradictionKind, ExamContradiction, RunPredictions, RunPredictionsError,

@@ -2,10 +2,14 @@
 
 use super::ReportError;
 use super::checklist::{self, Answer};
+use super::drift::DriftRow;
 use super::evaluated::{cross_validation, summary};
+use super::external::{External, external};
+use super::failures::FailureRow;
 use super::plot::Drawing;
 use super::population::{ExclusionRow, Population, PopulationTable, exclusions};
 use super::preparation::picture_name;
+use super::robustness::RobustnessRow;
 use super::run_page::{
     EvaluatedSplit, Namer, Pictures, RunPage, all_columns, run_page, sections, worst_series,
 };
@@ -15,6 +19,7 @@ use lungs_spec::results::{
 };
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::prepare::Row;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -30,8 +35,9 @@ pub(super) fn write_report(
     plots: Vec<(String, Drawing)>,
 ) -> Result<Vec<PathBuf>, ReportError> {
     let mut summary = summary(run)?;
-    let mut splits = Vec::new();
-    for split in [SplitName::Valid, SplitName::Test] {
+    let external = external(run)?;
+    let mut splits = development_splits(external.as_ref());
+    for split in [SplitName::Valid, SplitName::Test, SplitName::External] {
         let key = split.to_string();
         let Some(metrics) = summary.splits.remove(&key) else { continue };
         let table = run.predictions(split, summary.selected_epoch);
@@ -42,7 +48,11 @@ pub(super) fn write_report(
     write(
         run,
         RunPage {
-            selected_epoch: Some(summary.selected_epoch),
+            selected_epoch: match &external {
+                Some(external) => external.selected_epoch,
+                None => Some(summary.selected_epoch),
+            },
+            external,
             folds: None,
             ..tables.page(run, spec, cache, splits, plots)
         },
@@ -64,8 +74,26 @@ pub(super) fn write_report_of_folds(
     let key = "out-of-fold".to_owned();
     let (table, decision) = (run.pooled_predictions(), run.pooled_curve("decision"));
     let pooled = evaluated_split(run, key, folds.pooled.clone(), [&table, &decision])?;
-    let page = Tables::read(first, spec)?.page(run, spec, cache, vec![pooled], plots);
+    let tables = Tables {
+        failures: optional_table(run, Table::Failures)?,
+        robustness: optional_table(run, Table::Robustness)?,
+        ..Tables::read(first, spec)?
+    };
+    let page = tables.page(run, spec, cache, vec![pooled], plots);
     write(run, RunPage { folds: Some(&folds), ..page })
+}
+
+/// Metrics of the development of a model, without predictions.
+fn development_splits(external: Option<&External>) -> Vec<EvaluatedSplit> {
+    let splits = external.iter().flat_map(|external| external.development.iter().rev());
+    let split = |(key, metrics): (&String, &lungs_stats::Evaluation)| EvaluatedSplit {
+        key: key.clone(),
+        metrics: metrics.clone(),
+        rows: Vec::new(),
+        decision: Vec::new(),
+        table: String::new(),
+    };
+    splits.map(split).collect()
 }
 
 /// Writes the page and its tables; the page is last.
@@ -121,12 +149,24 @@ struct Tables {
     prepared: Vec<Row>,
     provenance: Option<Provenance>,
     cohort_text: Vec<u8>,
+    failures: Vec<FailureRow>,
+    robustness: Vec<RobustnessRow>,
+    drift: Vec<DriftRow>,
     population: Option<Population>,
+}
+
+/// The rows of a table; none if the run has no such table.
+fn optional_table<T: DeserializeOwned>(
+    run: &RunFolder,
+    table: Table,
+) -> Result<Vec<T>, ResultsError> {
+    let path = run.table(table);
+    if path.is_file() { read_csv(&path) } else { Ok(Vec::new()) }
 }
 
 impl Tables {
     fn read(run: &RunFolder, spec: &Spec) -> Result<Self, ReportError> {
-        let (cohort, prepared) = (run.table(Table::Cohort), run.table(Table::Preparation));
+        let cohort = run.table(Table::Cohort);
         let text = || {
             std::fs::read(&cohort).map_err(|error| ResultsError::Read {
                 path: cohort.clone(),
@@ -135,7 +175,10 @@ impl Tables {
         };
         Ok(Self {
             cohort_text: if cohort.is_file() { text()? } else { Vec::new() },
-            prepared: if prepared.is_file() { read_csv(&prepared)? } else { Vec::new() },
+            prepared: optional_table(run, Table::Preparation)?,
+            failures: optional_table(run, Table::Failures)?,
+            robustness: optional_table(run, Table::Robustness)?,
+            drift: optional_table(run, Table::Drift)?,
             provenance: Provenance::read(run),
             population: Population::read(run, &spec.report)?,
         })
@@ -156,6 +199,10 @@ impl Tables {
             selected_epoch: None,
             splits,
             folds: None,
+            external: None,
+            failures: self.failures,
+            robustness: self.robustness,
+            drift: self.drift,
             plots: plots.into_iter().map(|(name, drawing)| (name, drawing.svg)).collect(),
             namer: Namer::new(spec.report.identifiers, &self.cohort_text),
             pictures: pictures.unwrap_or_default(),

@@ -33,6 +33,9 @@ pub enum ChosenOn {
     TheseExams,
     /// The validation split.
     Validation,
+    /// Other exams, of the development of the model: its validation split, or the out-of-fold exams of its
+    /// cross-validation.
+    Development,
 }
 
 /// A threshold and its metrics on the evaluated exams.

@@ -138,7 +138,7 @@ fn rotation([depth, height, width]: [f64; 3]) -> [[f64; 3]; 3] {
 
 /// Approximately normal, with mean 0 and variance 1: the sum of four uniform draws of 16 bits, within
 /// ±3.47. Integer arithmetic until the last step gives the same bits on every machine.
-fn normal(bits: u64) -> f64 {
+pub(super) fn normal(bits: u64) -> f64 {
     let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
     // The variance of one draw is (65536² − 1) / 12.
     let deviation = (4.0 * (65536.0_f64 * 65536.0 - 1.0) / 12.0).sqrt();

@@ -13,8 +13,9 @@
 use super::TrainingError;
 use super::augment::{augment, augment_stream};
 use super::order::Draw;
+use super::scanner::ScannerChange;
 use super::windowing::{Voxels, Windowing, window_of};
-use lungs_spec::spec::Spec;
+use lungs_spec::spec::{Compat, Spec};
 use lungs_study::prepare::load_prepared;
 use ndarray::{Array3, Axis, Slice};
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub(super) enum Purpose {
     Train { epoch: usize },
     /// Scoring: without augmentation.
     Score,
+    /// Scoring after a change that a scanner could make.
+    Changed(ScannerChange),
 }
 
 /// An iterator over batches in order.
@@ -162,13 +165,19 @@ impl BatchReader<'_> {
         if actual != expected {
             return Err(TrainingError::Shape { path: exam.crop.clone(), actual, expected });
         }
+        let fill_hu = self.spec.preprocess.window.lower_hu as i16;
+        let seed = self.spec.experiment.seed;
         Ok(match self.purpose {
             Purpose::Score => crop,
+            Purpose::Changed(change) => {
+                // The Python package pads with 0 HU.
+                let compat = self.spec.preprocess.compat == Compat::Lungs015;
+                change.apply(crop, seed, &exam.exam_id, if compat { 0 } else { fill_hu })
+            }
             Purpose::Train { epoch } => {
                 let rules = &self.spec.train.augment;
-                let fill_hu = self.spec.preprocess.window.lower_hu as i16;
                 let stream = augment_stream(epoch, &exam.exam_id, draw.repeat);
-                augment(crop, rules, self.spec.experiment.seed, &stream, fill_hu)
+                augment(crop, rules, seed, &stream, fill_hu)
             }
         })
     }

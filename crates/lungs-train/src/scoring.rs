@@ -6,6 +6,7 @@ use super::footprint::{DeviceFailure, advice, catch_panic, step_bytes};
 use super::objective::Objective;
 use super::order::Draw;
 use super::replicas::Replicas;
+use super::scanner::ScannerChange;
 use super::windowing::Windowing;
 use super::{Batch, Event, Exam, Observer, TrainingError};
 use burn::tensor::Device;
@@ -63,8 +64,34 @@ pub fn score(
     Ok(logits.unwrap_or_default())
 }
 
+/// [`score`] after a change of every volume that a scanner could make.
+pub fn score_changed(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    devices: &[Device],
+    observe: &Observer,
+    change: ScannerChange,
+) -> Result<Vec<ExamLogits>, TrainingError> {
+    let purpose = Purpose::Changed(change);
+    let logits = score_for(purpose, network, spec, exams, devices, observe, &|| false)?;
+    Ok(logits.unwrap_or_default())
+}
+
 /// [`score`], or `None` if `stop` returns true between two batches.
 pub(super) fn score_until(
+    network: &I3d,
+    spec: &Spec,
+    exams: &[Exam],
+    devices: &[Device],
+    observe: &Observer,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<ExamLogits>>, TrainingError> {
+    score_for(Purpose::Score, network, spec, exams, devices, observe, stop)
+}
+
+fn score_for(
+    purpose: Purpose,
     network: &I3d,
     spec: &Spec,
     exams: &[Exam],
@@ -75,7 +102,7 @@ pub(super) fn score_until(
     let draws: Vec<Draw> = (0..exams.len()).map(Draw::once).collect();
     let order = draws.chunks(spec.train.batch_size).map(<[Draw]>::to_vec).collect();
     let windowing = Windowing::of(&devices[0]);
-    let reader = BatchReader { spec, exams, purpose: Purpose::Score, windowing };
+    let reader = BatchReader { spec, exams, purpose, windowing };
     // The loss is not used.
     let objective = Objective::new(spec, &[]);
     let replicas = Replicas::new(network, devices);

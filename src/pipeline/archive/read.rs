@@ -23,7 +23,7 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    /// The temporary folder.
+    /// The temporary folder. It has the spec and the metrics as a run folder does.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -68,6 +68,11 @@ pub fn unpack(path: &Path) -> Result<Unpacked, ArchiveError> {
             std::fs::write(target.join("calibration.json"), map).map_err(unpack_error)?;
         }
         networks.push(target);
+    }
+    for name in ["spec.toml", "evaluation.json", "cross-validation.json"] {
+        if let Some(bytes) = files.get(name) {
+            std::fs::write(folder.path().join(name), bytes).map_err(unpack_error)?;
+        }
     }
     if networks.is_empty() {
         return Err(damaged(format!("{MANIFEST} names no network")));

@@ -241,14 +241,20 @@ pub struct ChangedInputs {
     pub changes: Changes,
     /// Whether prepared volumes are missing, so that the run cannot continue with its original inputs.
     pub lost: bool,
+    /// Whether the folder is the evaluation of a model on other exams.
+    pub external: bool,
 }
 
 impl ChangedInputs {
     fn remedies(&self) -> String {
-        let fresh = format!(
-            "To start a new run with the current inputs: lungs run {} --fresh",
-            self.run.join("spec.toml").display()
-        );
+        let fresh = if self.external {
+            "To evaluate the model on the current inputs: name another folder with --out".to_owned()
+        } else {
+            format!(
+                "To start a new run with the current inputs: lungs run {} --fresh",
+                self.run.join("spec.toml").display()
+            )
+        };
         if self.lost {
             format!(
                 "Prepared volumes of the run are missing and cannot be prepared again from changed inputs: \

@@ -175,6 +175,7 @@ pub fn check_against<I: std::borrow::Borrow<Inputs>>(
     if members.is_empty() {
         return Ok(());
     }
+    let external = run.is_external();
     let run = run.root().to_owned();
     let inputs = observe().map_err(|error| PipelineError::InputsUnusable {
         run: run.clone(),
@@ -188,7 +189,7 @@ pub fn check_against<I: std::borrow::Borrow<Inputs>>(
     if changes.is_empty() {
         Ok(())
     } else {
-        Err(ChangedInputs { run, changes, lost: false }.into())
+        Err(ChangedInputs { run, changes, lost: false, external }.into())
     }
 }
 
@@ -219,7 +220,8 @@ pub(super) fn check_recoverable(spec: &Spec, run: &RunFolder) -> Result<(), Pipe
     if changes.is_empty() {
         Ok(())
     } else {
-        Err(ChangedInputs { run: run.root().to_owned(), changes, lost: true }.into())
+        let external = run.is_external();
+        Err(ChangedInputs { run: run.root().to_owned(), changes, lost: true, external }.into())
     }
 }
 

@@ -39,22 +39,25 @@ pub(super) struct Entry {
     gpu_memory_bytes: Option<u64>,
 }
 
-/// The exams that are compared: those of the test split when all runs have one, else of validation; out-of-fold
-/// exams when a run is a cross-validation.
+/// The exams that are compared: those of the test split when all runs have one (or are external evaluations), else of
+/// validation; out-of-fold exams when a run is a cross-validation.
 pub(super) fn common_source(subjects: &[Subject]) -> Result<ExamSource, ReportError> {
-    let (mut any_run, mut all_tested, mut any_folds) = (false, true, false);
+    let (mut any_run, mut all_tested, mut all_external, mut any_folds) = (false, true, true, false);
     for subject in subjects {
         let Subject::Run(run) = subject else { continue };
         any_run = true;
         if run.spec()?.is_of_all_folds() {
             any_folds = true
         } else {
-            all_tested &= summary(run)?.splits.contains_key("test")
+            let splits = summary(run)?.splits;
+            all_tested &= splits.contains_key("test") || splits.contains_key("external");
+            all_external &= splits.contains_key("external");
         }
     }
     Ok(match (any_run, any_folds, all_tested) {
         (false, ..) => ExamSource::File,
         (_, true, _) => ExamSource::OutOfFold,
+        (_, _, true) if all_external => ExamSource::Split(SplitName::External),
         (_, _, true) => ExamSource::Split(SplitName::Test),
         _ => ExamSource::Split(SplitName::Valid),
     })
@@ -97,6 +100,8 @@ impl Entry {
     fn of_run(run: &RunFolder, source: ExamSource) -> Result<Self, ReportError> {
         let summary = summary(run)?;
         let split = match source {
+            // An external evaluation has no other exams.
+            _ if summary.splits.contains_key("external") => SplitName::External,
             ExamSource::Split(split) => split,
             // Compared with a cross-validation, a single run uses its own test split, else validation.
             _ if summary.splits.contains_key("test") => SplitName::Test,
@@ -104,7 +109,7 @@ impl Entry {
         };
         let path = run.predictions(split, summary.selected_epoch);
         let rows = RunPredictions::of(run)?.read(split, summary.selected_epoch)?;
-        let timings = run.table(Table::Timings);
+        let (metrics, timings) = (run.table(Table::Metrics), run.table(Table::Timings));
         let timings: Vec<TimingRow> =
             if timings.is_file() { read_csv(&timings)? } else { Vec::new() };
         Ok(Self {
@@ -116,8 +121,9 @@ impl Entry {
             names_exams: true,
             names_patients: true,
             splits: summary.splits,
-            selected_epoch: Some(summary.selected_epoch),
-            metrics: read_csv(&run.table(Table::Metrics))?,
+            // The network of an external evaluation may have no epoch.
+            selected_epoch: Some(summary.selected_epoch).filter(|epoch| *epoch > 0),
+            metrics: if metrics.is_file() { read_csv(&metrics)? } else { Vec::new() },
             seconds: training_seconds(run),
             memory_bytes: timings.iter().filter_map(|row| row.peak_memory_bytes).max(),
             gpu_memory_bytes: timings.iter().filter_map(|row| row.gpu_peak_memory_bytes).max(),

@@ -32,6 +32,7 @@ impl ExamSource {
             Self::Split(SplitName::Train) => "train",
             Self::Split(SplitName::Valid) => "valid",
             Self::Split(SplitName::Test) => "test",
+            Self::Split(SplitName::External) => "external",
             Self::OutOfFold => "out-of-fold",
             Self::File => "",
         }

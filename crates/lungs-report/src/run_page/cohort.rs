@@ -87,6 +87,7 @@ fn splits(chosen: &[&CohortRow], spec: &Spec) -> Vec<Vec<String>> {
         (SplitName::Train, "Training"),
         (SplitName::Valid, "Validation"),
         (SplitName::Test, "Test"),
+        (SplitName::External, "External"),
     ];
     splits.into_iter().filter_map(|(split, name)| box_lines(split, name)).collect()
 }

@@ -2,18 +2,10 @@
 
 use super::{EvaluatedSplit, RunPage, cell, share, table, unbroken};
 use crate::digits;
-use crate::page::number;
+use crate::thresholds::name_of_rule;
+pub(super) use crate::thresholds::text_of_threshold as at;
 use lungs_stats::{ChosenOn, DecisionPoint, Estimate, OperatingPoint, Rule};
 use maud::{Markup, html};
-
-/// A threshold in words: `p ≥ 0.5`.
-pub(super) fn at(point: &OperatingPoint) -> String {
-    match (point.rule, point.threshold_probability) {
-        (Rule::Probability(probability), _) => format!("p ≥ {}", number(probability, 4)),
-        (_, Some(probability)) => format!("p ≥ {}", digits::value(probability)),
-        (_, None) => "no threshold".to_owned(),
-    }
-}
 
 /// Where the threshold of the tiles is from, as a sentence; none for a stated probability.
 pub(super) fn origin(point: &OperatingPoint) -> &'static str {
@@ -23,20 +15,20 @@ pub(super) fn origin(point: &OperatingPoint) -> &'static str {
             " The threshold was chosen on these exams, so sensitivity and specificity are biased upwards."
         }
         ChosenOn::Validation => " The threshold was chosen on the validation exams.",
+        ChosenOn::Development => " The threshold was chosen in the development of the model.",
     }
 }
 
 fn rule(point: &OperatingPoint) -> String {
     let rule = match point.rule {
         Rule::Probability(_) => return at(point),
-        Rule::SensitivityAtSpecificity(share) => format!("specificity ≥ {}", number(share, 3)),
-        Rule::SpecificityAtSensitivity(share) => format!("sensitivity ≥ {}", number(share, 3)),
-        Rule::Youden => "Youden's index".to_owned(),
+        rule => name_of_rule(rule),
     };
     let on = match point.chosen_on {
         ChosenOn::None => "",
         ChosenOn::TheseExams => ", chosen on these exams",
         ChosenOn::Validation => ", chosen on validation",
+        ChosenOn::Development => ", chosen in development",
     };
     format!("{rule}{on}: {}", at(point))
 }

@@ -14,6 +14,9 @@
 
 mod cohort;
 mod decisions;
+mod drift;
+mod external;
+mod failures;
 mod figures;
 mod groups;
 mod guidelines;
@@ -21,14 +24,19 @@ mod identifiers;
 mod methods;
 mod population;
 mod record;
+mod robustness;
 mod study;
 mod worst;
 
 use super::checklist::Answer;
 use super::digits;
+use super::drift::DriftRow;
 use super::evaluated::CrossValidation;
+use super::external::{External, name_of_split};
+use super::failures::FailureRow;
 use super::page::{Page, counted};
 use super::population::Population;
+use super::robustness::RobustnessRow;
 use lungs_spec::results::{PredictionRow, Provenance};
 use lungs_spec::spec::Spec;
 use lungs_stats::{DecisionPoint, Estimate, Evaluation};
@@ -55,6 +63,11 @@ pub(super) struct RunPage<'a> {
     /// Validation first; the headline reports the last one.
     pub splits: Vec<EvaluatedSplit>,
     pub folds: Option<&'a CrossValidation>,
+    /// The model, for an external evaluation.
+    pub external: Option<External>,
+    pub failures: Vec<FailureRow>,
+    pub robustness: Vec<RobustnessRow>,
+    pub drift: Vec<DriftRow>,
     /// Plots as SVG, by file name without extension.
     pub plots: BTreeMap<String, String>,
     pub prepared: Vec<Row>,
@@ -70,7 +83,7 @@ pub(super) struct RunPage<'a> {
 /// Metrics and predictions of one split.
 #[derive(Debug)]
 pub(super) struct EvaluatedSplit {
-    /// Key in `evaluation.json`: `valid`, `test`, or `out-of-fold`.
+    /// Key in `evaluation.json`: `valid`, `test`, `out-of-fold` or `external`.
     pub key: String,
     pub metrics: Evaluation,
     pub rows: Vec<PredictionRow>,
@@ -81,9 +94,9 @@ pub(super) struct EvaluatedSplit {
 }
 
 impl EvaluatedSplit {
-    /// `validation`, `test`, `out-of-fold`.
+    /// `validation`, `test`, `out-of-fold`, `external`.
     pub(crate) fn name(&self) -> &str {
-        if self.key == "valid" { "validation" } else { &self.key }
+        name_of_split(&self.key)
     }
 
     /// Suffix of the names of the split's plots.
@@ -114,10 +127,14 @@ pub(super) fn run_page(page: &RunPage) -> String {
         Some(reported) => html! {
             (headline(page, reported))
             (study::section(page))
+            (external::section(page, reported))
             (figures::metrics(page))
             (curves(page, reported))
             (decisions::decisions(page, reported))
             (groups::groups(page, reported))
+            (failures::section(page, reported))
+            (robustness::section(page, reported))
+            (drift::section(page))
             (cohort::section(page))
             (population::section(page))
             (worst::section(page, reported))
@@ -132,7 +149,14 @@ pub(super) fn run_page(page: &RunPage) -> String {
         (body)
         p.soft { "Research use only: not a medical device. Created by lungs " (version(page)) "." }
     };
-    let lead = format!("Predicting lung cancer from chest CT: run {}.", page.name);
+    let lead = match &page.external {
+        Some(external) => format!(
+            "Predicting lung cancer from chest CT: {} on other exams, {}.",
+            external.description(),
+            page.name
+        ),
+        None => format!("Predicting lung cancer from chest CT: run {}.", page.name),
+    };
     Page { title, lead: &lead, body, style: STYLE, script: "" }.to_html()
 }
 
@@ -210,9 +234,11 @@ fn sentence(page: &RunPage, reported: &EvaluatedSplit) -> String {
         counted(metrics.patients, "patient", "patients"),
         metrics.positives
     );
+    let networks = page.external.as_ref().map_or(1, |external| external.networks.len());
     let model = match (page.selected_epoch, page.folds) {
         (_, Some(folds)) => format!("{}-fold cross-validation", folds.folds.len()),
         (Some(epoch), None) => format!("the network of epoch {epoch}"),
+        (None, None) if networks > 1 => format!("the mean of {networks} networks"),
         (None, None) => "the network".to_owned(),
     };
     match (metrics.auc.value, metrics.auc.interval) {

@@ -1,5 +1,6 @@
 //! The section on the spec, the provenance of the results, and how to reproduce them.
 
+use super::external::reproduction;
 use super::{RunPage, table};
 use lungs_spec::results::Provenance;
 use maud::{Markup, html};
@@ -19,6 +20,10 @@ pub(super) fn record(page: &RunPage) -> Markup {
             @if let Some(provenance) = &page.provenance {
                 h3 { "Provenance" }
                 (table(&["", "value"], facts(provenance)))
+                @if let Some(steps) = reproduction(page) {
+                    h3 { "Reproducing this evaluation" }
+                    (steps)
+                } @else {
                 h3 { "Reproducing this run" }
                 ol {
                     li {
@@ -30,6 +35,7 @@ pub(super) fn record(page: &RunPage) -> Markup {
                         "Compare the data hash in " code { "provenance.json" } ": if it is equal, the data are \
                          the same. Then " (provenance.determinism) "."
                     }
+                }
                 }
             }
         }

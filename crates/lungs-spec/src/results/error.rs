@@ -15,6 +15,15 @@ pub enum ResultsError {
         /// The folder.
         path: PathBuf,
     },
+    /// An external evaluation, where a run is expected.
+    #[error(
+        "{path} is the evaluation of a model on other exams, expected a run; to compute it again, repeat the \
+         command that made it: lungs evaluate MODEL --data FOLDER --labels CSV --out {path}"
+    )]
+    IsExternal {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder that is not a run folder.
     #[error(
         "{path} is not a run folder: it has no spec.toml; give a folder such as \

@@ -3,7 +3,7 @@
 use super::clock::now_utc;
 use super::error::ResultsError;
 use super::lock::RunLock;
-use crate::spec::{Spec, load_resolved};
+use crate::spec::{Spec, SplitName, load_resolved};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,12 @@ pub enum Table {
     Steps,
     /// Seconds by epoch.
     Timings,
+    /// Inputs of the model on other exams, compared with those of its development.
+    Drift,
+    /// False negatives and false positives by group.
+    Failures,
+    /// Metrics after changes of the volumes that a scanner could make.
+    Robustness,
 }
 
 /// The folder of one run.
@@ -136,8 +142,10 @@ impl RunFolder {
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
             .unwrap_or_default();
         runs.sort();
-        let finished =
-            |path: &PathBuf| Self::open(path).ok().filter(|run| run.evaluation_file().is_file());
+        let finished = |path: &PathBuf| {
+            let run = Self::open_run(path).ok();
+            run.filter(|run| run.evaluation_file().is_file())
+        };
         runs.iter()
             .rev()
             .find_map(finished)
@@ -225,12 +233,48 @@ impl RunFolder {
             Table::Metrics => "metrics.csv",
             Table::Steps => "steps.csv",
             Table::Timings => "timings.csv",
+            Table::Drift => "drift.csv",
+            Table::Failures => "failures.csv",
+            Table::Robustness => "robustness.csv",
         })
     }
 
-    /// Predictions of one split after one epoch.
-    pub fn predictions(&self, split: crate::spec::SplitName, epoch: usize) -> PathBuf {
-        self.root.join("predictions").join(format!("{split}-epoch-{epoch:03}.csv"))
+    /// Predictions of one split after one epoch. External exams are predicted by a trained model, without an epoch.
+    pub fn predictions(&self, split: SplitName, epoch: usize) -> PathBuf {
+        self.root.join("predictions").join(match split {
+            SplitName::External => format!("{split}.csv"),
+            _ => format!("{split}-epoch-{epoch:03}.csv"),
+        })
+    }
+
+    /// Predictions of one network of an ensemble for external exams; `number` counts from 1.
+    pub fn predictions_of_network(&self, number: usize) -> PathBuf {
+        self.root.join("predictions").join(format!("external-network-{number}.csv"))
+    }
+
+    /// Predictions of the exams in the table `predictions` after a change of their volumes.
+    pub fn changed_predictions(&self, predictions: &Path, change: &str) -> PathBuf {
+        let stem = predictions.file_stem().unwrap_or_default().to_string_lossy();
+        self.root.join("predictions").join(format!("{stem}-{change}.csv"))
+    }
+
+    /// The model and its development, in the folder of an external evaluation.
+    pub fn external_file(&self) -> PathBuf {
+        self.root.join("external.json")
+    }
+
+    /// Whether this folder is the evaluation of a model on other exams.
+    pub fn is_external(&self) -> bool {
+        self.external_file().is_file()
+    }
+
+    /// The run at `path`, which is no external evaluation.
+    pub fn open_run(path: &Path) -> Result<Self, ResultsError> {
+        let run = Self::open(path)?;
+        if run.is_external() {
+            return Err(ResultsError::IsExternal { path: path.to_owned() });
+        }
+        Ok(run)
     }
 
     /// The final metrics.
@@ -244,7 +288,7 @@ impl RunFolder {
     }
 
     /// A curve of the final metrics: `roc`, `precision-recall`, `decision`.
-    pub fn curve(&self, split: crate::spec::SplitName, name: &str) -> PathBuf {
+    pub fn curve(&self, split: SplitName, name: &str) -> PathBuf {
         self.root.join("curves").join(format!("{split}-{name}.csv"))
     }
 
@@ -300,7 +344,7 @@ impl RunFolder {
     }
 
     /// The `.list` file of a split.
-    pub fn list_file(&self, split: crate::spec::SplitName) -> PathBuf {
+    pub fn list_file(&self, split: SplitName) -> PathBuf {
         self.root.join("lists").join(format!("{split}.list"))
     }
 
@@ -329,6 +373,6 @@ pub fn find_run(spec: &Spec) -> Option<RunFolder> {
     folders
         .into_iter()
         .rev()
-        .filter_map(|path| RunFolder::open(&path).ok())
+        .filter_map(|path| RunFolder::open_run(&path).ok())
         .find(|run| run.spec().is_ok_and(|stored| stored.hash() == hash))
 }

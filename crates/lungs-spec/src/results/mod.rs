@@ -30,6 +30,19 @@
 //!   cross-validation.json       metrics of each fold and of the pooled predictions
 //! ```
 //!
+//! The folder of `lungs evaluate MODEL --data … --out FOLDER` has the layout of a run without training:
+//!
+//! ```text
+//!   external.json               the model, its validation and test metrics, exams in common
+//!   spec.toml                   the spec of the model, on the other exams
+//!   cohort.csv  inputs.csv  preparation.csv  exam-columns.csv   as in a run; the split is `external`
+//!   predictions/external.csv    and external-network-1.csv, … of an ensemble
+//!   evaluation.json  curves/external-….csv  plots/  report.html
+//!   drift.csv                   inputs, compared with those of the development
+//!   failures.csv                false negatives and false positives by group
+//!   robustness.csv              with --robustness; also in a run
+//! ```
+//!
 //! Tables do not depend on the clock: two runs of one spec have identical tables. Times are in
 //! `provenance.json` and `timings.csv`.
 

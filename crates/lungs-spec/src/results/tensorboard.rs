@@ -75,7 +75,7 @@ impl EventFiles {
             match row.split {
                 SplitName::Train => self.train.append(&epoch_event(row))?,
                 SplitName::Valid => self.valid.append(&epoch_event(row))?,
-                SplitName::Test => {}
+                SplitName::Test | SplitName::External => {}
             }
         }
         Ok(())

@@ -44,7 +44,7 @@ impl Spec {
 
     /// This spec with the `[evaluate]` and the `[report]` of another.
     #[must_use]
-    pub(crate) fn with_evaluation_of(&self, other: &Spec) -> Spec {
+    pub fn with_evaluation_of(&self, other: &Spec) -> Spec {
         let mut document = self.document.clone();
         document.evaluate = other.evaluate.clone();
         document.report = other.report.clone();
@@ -131,6 +131,11 @@ fn table_differences(tables: &[BTreeMap<String, String>]) -> Vec<Difference> {
 fn to_toml(document: &Document) -> String {
     toml::to_string_pretty(document)
         .expect("a document of strings, numbers and tables is valid TOML")
+}
+
+/// All keys of a spec, with every default explicit.
+pub(super) fn to_table(spec: &Spec) -> toml::Table {
+    tree(&spec.document)
 }
 
 fn tree(document: &Document) -> toml::Table {

@@ -279,6 +279,8 @@ pub enum SplitName {
     Valid,
     /// Exams of the final test.
     Test,
+    /// Exams of another source than those of the development of the model.
+    External,
 }
 
 impl std::fmt::Display for SplitName {
@@ -287,6 +289,7 @@ impl std::fmt::Display for SplitName {
             SplitName::Train => "train",
             SplitName::Valid => "valid",
             SplitName::Test => "test",
+            SplitName::External => "external",
         })
     }
 }

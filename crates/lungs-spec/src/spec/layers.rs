@@ -68,6 +68,17 @@ pub fn load_preparation(path: &Path, set: &[String]) -> Result<Spec, SpecError> 
     layers.finish_by(&overrides, |document| document.without_cohort().check())
 }
 
+/// The spec of a table of keys from `origin`, with `--set` arguments.
+pub(super) fn with_layer(
+    origin: &str,
+    table: &toml::Table,
+    set: &[String],
+) -> Result<Spec, SpecError> {
+    let mut layers = Layers::default();
+    layers.add_layer(Source::Custom(origin.to_owned()), to_dict(table))?;
+    layers.finish(&Overrides { environment: Vec::new(), set: set.to_vec() })
+}
+
 /// Layers in ascending priority, and the texts of their files.
 #[derive(Clone, Default)]
 pub(super) struct Layers {

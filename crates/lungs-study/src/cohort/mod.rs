@@ -33,7 +33,7 @@ pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;
 pub use row::{CohortRow, read_cohort};
 pub use select::{Candidate, select, unlabelled_rows};
-pub use split::{SplitError, assign, check_splits, split_warnings};
+pub use split::{SplitError, assign, assign_external, check_splits, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
 pub use unmatched::{SeriesNames, UnmatchedIds};
 

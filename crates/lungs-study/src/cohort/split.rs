@@ -148,12 +148,20 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
         let effect = match split {
             SplitName::Train => "the network cannot learn to distinguish the classes",
             SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
-            SplitName::Test => "its AUC is undefined",
+            SplitName::Test | SplitName::External => "its AUC is undefined",
         };
         let exams = if labels.len() == 1 { "exam" } else { "exams" };
         Some(format!("none of the {} {split} {exams} is {absent}: {effect}", labels.len()))
     };
-    [SplitName::Train, SplitName::Valid, SplitName::Test].into_iter().filter_map(warning).collect()
+    let splits = [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External];
+    splits.into_iter().filter_map(warning).collect()
+}
+
+/// Puts every chosen exam into the external split: a trained model is evaluated on all of them.
+pub fn assign_external(cohort: &mut Cohort) {
+    for row in cohort.rows.iter_mut().filter(|row| row.chosen) {
+        row.split = Some(SplitName::External);
+    }
 }
 
 /// Patients of the cohort, and whether each has a positive exam.
