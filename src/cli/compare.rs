@@ -30,7 +30,7 @@ pub(super) struct Compare {
     #[arg(long, default_value = "results/comparison", value_name = "FOLDER")]
     out: PathBuf,
 
-    /// Compare on the exams that all runs have predictions for, if their exams differ.
+    /// Test on the exams of both models, if their exams differ.
     #[arg(long)]
     common: bool,
 

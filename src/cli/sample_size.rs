@@ -40,7 +40,7 @@ struct Common {
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     prevalence: f64,
 
-    /// Level of the confidence intervals; a test has the two-sided level 1 − this.
+    /// Level of the confidence intervals. The two-sided level of a comparison is one minus it.
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = parse_share)]
     confidence: f64,
 
@@ -83,7 +83,7 @@ struct Sensitivity {
     common: Common,
 }
 
-/// Exams for intervals of observed / expected exams and of the calibration slope (Riley et al. 2021).
+/// Exams for intervals of observed / expected positive exams and of the calibration slope (Riley et al. 2021).
 #[derive(Args)]
 struct Calibration {
     /// Width of the interval of observed / expected positive exams, if their ratio is 1.

@@ -40,20 +40,15 @@ pub(super) fn groups(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
 }
 
 fn column_table(subgroups: &Subgroups) -> Markup {
-    let heads = [
-        "",
-        "exams",
-        "with cancer",
-        "AUC",
-        "sensitivity",
-        "specificity",
-        "Brier",
-        "observed / expected",
-        "calibration slope",
-        "warning",
-    ];
+    // Groups that share the exams of a class have another prevalence than that of the exams.
+    let has_calibration = subgroups.common.is_none();
+    let mut heads = vec!["", "exams", "with cancer", "AUC", "sensitivity", "specificity", "Brier"];
+    if has_calibration {
+        heads.extend(["observed / expected", "calibration slope"]);
+    }
+    heads.push("warning");
     let rows = subgroups.groups.iter().map(|group| {
-        vec![
+        let mut cells = vec![
             group.group.clone(),
             group.exams.to_string(),
             group.positives.to_string(),
@@ -61,10 +56,12 @@ fn column_table(subgroups: &Subgroups) -> Markup {
             share(&group.sensitivity),
             share(&group.specificity),
             cell(&group.brier),
-            cell(&group.observed_expected),
-            cell(&group.slope),
-            group.warning.clone().unwrap_or_default(),
-        ]
+        ];
+        if has_calibration {
+            cells.extend([cell(&group.observed_expected), cell(&group.slope)]);
+        }
+        cells.push(group.warning.clone().unwrap_or_default());
+        cells
     });
     html! {
         h3 { "By " (subgroups.by) }
@@ -83,7 +80,10 @@ fn column_table(subgroups: &Subgroups) -> Markup {
 fn comparison(shared: SharedExams) -> String {
     let class = if shared.positive { "with" } else { "without" };
     let exams = counted(shared.exams, "exam", "exams");
-    format!("Each group is compared with all {exams} {class} cancer.")
+    format!(
+        "Each group is compared with all {exams} {class} cancer, so its prevalence is not that of the exams, and its \
+         calibration is not given."
+    )
 }
 
 /// The result of the heterogeneity test, as a sentence.

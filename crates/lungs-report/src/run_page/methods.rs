@@ -82,7 +82,7 @@ fn preparation(spec: &Spec) -> String {
     format!(
         "Stored values were converted to Hounsfield units, resampled to {} mm by {interpolation}, and cropped \
          to {depth} × {height} × {width} voxels around the lungs, which were found by thresholds and \
-         connected components. The network sees {} to {} HU.",
+         connected components. The window of the network is {} to {} HU.",
         number(preprocess.spacing_mm, 3),
         number(preprocess.window.lower_hu, 1),
         number(preprocess.window.upper_hu, 1)
