@@ -13,7 +13,7 @@ use super::run_report::write_report;
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{MetricsRow, PredictionRow, RunFolder, Table, read_csv};
 use lungs_spec::spec::{LossName, Spec, SplitName};
-use lungs_stats::{Options, ScoredExam, auc_with_interval, evaluate, repeated_patients, roc};
+use lungs_stats::{auc_with_interval, repeated_patients, roc};
 use lungs_study::cohort::read_cohort;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -197,16 +197,15 @@ fn final_plots(
         curves.push(NamedRoc { band: curve(run, split, "roc")?, ..roc_of(name, &rows) });
         let title =
             if split == SplitName::External { of_model("external exams") } else { of_epoch(name) };
-        let scored: Vec<ScoredExam> = rows.iter().map(scored).collect();
-        let options = Options { level: LEVEL, bootstrap_replicates: 0, ..Options::default() };
-        let metrics = evaluate(&scored, &options).calibration;
-        let probabilities: Vec<f64> = scored.iter().map(|exam| exam.probability).collect();
-        let labels: Vec<bool> = scored.iter().map(|exam| exam.label).collect();
-        let diagram = calibration(&title, &metrics, &probabilities);
-        drawings.push((format!("calibration{suffix}"), diagram));
+        let probabilities: Vec<f64> = rows.iter().map(|row| row.probability).collect();
+        let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
+        let metrics = metrics_by_split.get(&split.to_string());
+        if let Some(metrics) = metrics {
+            let diagram = calibration(&title, &metrics.calibration, &probabilities);
+            drawings.push((format!("calibration{suffix}"), diagram));
+        }
         let histogram = score_histogram(&title, &probabilities, &labels);
         drawings.push((format!("scores{suffix}"), histogram));
-        let metrics = metrics_by_split.get(&split.to_string());
         if let Some(metrics) = metrics.filter(|metrics| !metrics.subgroups.is_empty()) {
             let rows = forest_rows(&metrics.subgroups);
             drawings.push((
@@ -252,25 +251,25 @@ fn curve<T: DeserializeOwned>(
     Ok(if path.is_file() { read_csv(&path)? } else { Vec::new() })
 }
 
-fn scored(row: &PredictionRow) -> ScoredExam {
-    ScoredExam {
-        patient_id: row.patient_id.clone(),
-        exam_id: row.exam_id.clone(),
-        label: row.label,
-        logit: row.logit,
-        probability: row.probability,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::evaluated::Summary;
     use super::*;
     use lungs_spec::results::write_csv;
-    use lungs_stats::evaluate_with_curves;
+    use lungs_stats::{Options, ScoredExam, evaluate_with_curves};
     use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
+
+    fn scored(row: &PredictionRow) -> ScoredExam {
+        ScoredExam {
+            patient_id: row.patient_id.clone(),
+            exam_id: row.exam_id.clone(),
+            label: row.label,
+            logit: row.logit,
+            probability: row.probability,
+        }
+    }
 
     fn run(folder: &Path, name: &str) -> RunFolder {
         fs::create_dir_all(folder).unwrap();
@@ -323,7 +322,7 @@ mod tests {
         for epoch in 1..=3 {
             write_csv(&run.predictions(SplitName::Valid, epoch), &rows(epoch)).unwrap();
         }
-        let scored: Vec<ScoredExam> = rows(2).iter().map(super::scored).collect();
+        let scored: Vec<ScoredExam> = rows(2).iter().map(scored).collect();
         let options = Options { bootstrap_replicates: 10, ..Options::default() };
         let (metrics, curves) = evaluate_with_curves(&scored, &options);
         write_csv(&run.curve(SplitName::Valid, "roc"), &curves.roc_band).unwrap();
