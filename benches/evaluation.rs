@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use lungs_net::usage::peak_memory_bytes;
 use lungs_stats::{Options, ScoredExam, evaluate_with_curves};
 
 fn main() {
@@ -28,7 +29,7 @@ fn main() {
         );
     }
     println!("{exams} exams, {bootstrap_replicates} replicates: {best:.2} s; {summary}");
-    println!("peak memory {:.0} MB", peak_mb());
+    println!("peak memory {} MB", peak_memory_bytes().unwrap_or(0) >> 20);
 }
 
 /// One exam in 60 is positive, and scores higher.
@@ -43,12 +44,4 @@ fn exam(index: usize) -> ScoredExam {
         logit,
         probability: 1.0 / (1.0 + (-logit).exp()),
     }
-}
-
-/// Peak memory of this process in MB; 0 where `/proc` does not exist.
-fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
 }

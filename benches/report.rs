@@ -10,6 +10,7 @@ mod synthetic;
 use std::path::Path;
 use std::time::Instant;
 
+use lungs_net::usage::peak_memory_bytes;
 use lungs_report::{CompareOptions, Subject, compare, redraw};
 
 fn main() {
@@ -38,7 +39,7 @@ fn main() {
     });
     let bytes = std::fs::metadata(&page).map_or(0, |metadata| metadata.len());
     println!("{count} runs of 1000 exams: comparison {seconds:.2} s, page {bytes} bytes");
-    println!("peak memory {:.0} MB", peak_mb());
+    println!("peak memory {} MB", peak_memory_bytes().unwrap_or(0) >> 20);
 }
 
 fn best_of_three(mut work: impl FnMut()) -> f64 {
@@ -49,12 +50,4 @@ fn best_of_three(mut work: impl FnMut()) -> f64 {
         best = best.min(start.elapsed().as_secs_f64());
     }
     best
-}
-
-/// Peak memory of this process in MB; 0 where `/proc` does not exist.
-fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
 }

@@ -17,6 +17,7 @@ use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Grid, Image, ImageFile, Kind, ScanResult};
 use lungs_image::volume::Geometry;
 use lungs_net::device;
+use lungs_net::usage::peak_memory_bytes;
 use lungs_spec::results::write_csv;
 use lungs_spec::spec::{Overrides, Sampling, Spec, load};
 use lungs_study::cohort::{self, Cohort, Labels};
@@ -42,7 +43,7 @@ fn main() {
     let files = numbers.next().unwrap_or(1);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let spec = spec(folder.path());
-    println!("peak memory at the start {:.0} MB", peak_mb());
+    println!("peak memory at the start {} MB", peak_memory_bytes().unwrap_or(0) >> 20);
     label(folder.path());
 
     let found = stage("make the index", || index(series, files));
@@ -135,7 +136,11 @@ fn series_uid(number: usize) -> String {
 fn stage<T>(name: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = work();
-    println!("{name:>28}: {:6.2} s, peak {:.0} MB", start.elapsed().as_secs_f64(), peak_mb());
+    println!(
+        "{name:>28}: {:6.2} s, peak {} MB",
+        start.elapsed().as_secs_f64(),
+        peak_memory_bytes().unwrap_or(0) >> 20
+    );
     result
 }
 
@@ -219,12 +224,4 @@ fn print_plan(spec: &Spec, cohort: &Cohort) {
         hours(plan.preparation_seconds),
         plan.cache_bytes.unwrap_or_default() / 1e12
     );
-}
-
-/// Peak memory of this process in MB; 0 where `/proc` does not exist.
-fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
 }

@@ -1,8 +1,7 @@
 //! Error messages for invalid inputs.
 
-use super::support::{Workspace, cohort, settings};
+use super::support::{Workspace, a_series, cohort, settings};
 use std::fs;
-use std::path::PathBuf;
 
 /// Asserts the exit code and the error message of a command.
 #[track_caller]
@@ -11,15 +10,6 @@ fn fails(workspace: &Workspace, name: &str, code: i32, arguments: &[&str]) {
     assert_eq!(done.code, code, "{}{}", done.stdout, done.stderr);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
     settings().bind(|| insta::assert_snapshot!(name, done.stderr));
-}
-
-/// The files of the cohort's longest series of patient 1, exam 1.
-fn a_series() -> Vec<PathBuf> {
-    let exam = cohort().join("P0001/P0001-1/2-axial");
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(exam).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
 }
 
 fn spec_with(workspace: &Workspace, from: &str, to: &str) {

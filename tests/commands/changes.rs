@@ -1,6 +1,6 @@
 //! Runs whose labels, lists or series change after their start.
 
-use super::support::{CommandOutput, Workspace, cohort};
+use super::support::{CommandOutput, Workspace, cohort, copy_folder};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,20 +9,8 @@ use std::time::{Duration, SystemTime};
 fn workplace() -> Workspace {
     let workspace = Workspace::new();
     fs::remove_file(workspace.path("ct")).unwrap();
-    copy(cohort(), &workspace.path("ct"));
+    copy_folder(cohort(), &workspace.path("ct"));
     workspace
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to)
-        } else {
-            let _ = fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 const ONE_EPOCH: [&str; 2] = ["--set", "train.epochs=1"];
@@ -31,19 +19,13 @@ fn run(workspace: &Workspace, more: &[&str]) -> CommandOutput {
     workspace.lungs(&[&["run", "small.toml"], &ONE_EPOCH[..], more].concat())
 }
 
-/// The output in one line, without the frame of errors.
-fn flat_output(done: &CommandOutput) -> String {
-    let text = format!("{}{}", done.stdout, done.stderr).replace('│', " ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[track_caller]
 fn assert_unchanged(workspace: &Workspace, case: &str) {
     let done = run(workspace, &[]);
     assert!(
-        done.code == 0 && flat_output(&done).contains("is finished already"),
+        done.code == 0 && done.flat().contains("is finished already"),
         "{case}: {}",
-        flat_output(&done)
+        done.flat()
     );
 }
 
@@ -54,20 +36,16 @@ fn assert_changed(workspace: &Workspace, expected: &str) {
     let evaluate = ["evaluate", folder.to_str().unwrap()];
     let train = [&["train", "small.toml"], &ONE_EPOCH[..]].concat();
     for done in [run(workspace, &[]), workspace.lungs(&train), workspace.lungs(&evaluate)] {
-        let text = flat_output(&done);
+        let text = done.flat();
         assert_eq!(done.code, 2, "{text}");
         assert!(text.contains(expected), "{expected} is not in: {text}");
         assert!(text.contains("add --keep-inputs to the command"), "{text}");
         assert!(text.contains("spec.toml --fresh"), "{text}");
     }
     let kept = run(workspace, &["--keep-inputs"]);
-    assert!(
-        kept.code == 0 && flat_output(&kept).contains("is finished already"),
-        "{}",
-        flat_output(&kept)
-    );
+    assert!(kept.code == 0 && kept.flat().contains("is finished already"), "{}", kept.flat());
     let kept = workspace.lungs(&[&evaluate[..], &["--keep-inputs"]].concat());
-    assert_eq!(kept.code, 0, "{}", flat_output(&kept));
+    assert_eq!(kept.code, 0, "{}", kept.flat());
 }
 
 /// Slices of the exam's axial series.
@@ -138,21 +116,13 @@ fn changed_inputs_stop_a_run_and_moved_ones_do_not() {
     fs::remove_dir_all(workspace.path("prepared")).unwrap();
     assert_unchanged(&workspace, "no cache");
     let done = run(&workspace, &["--set", "data.cache=elsewhere"]);
-    assert!(flat_output(&done).contains("is finished already"), "{}", flat_output(&done));
+    assert!(done.flat().contains("is finished already"), "{}", done.flat());
 
     fs::remove_file(workspace.path("ct")).unwrap();
     let missing = run(&workspace, &[]);
     assert_eq!(missing.code, 2);
-    assert!(
-        flat_output(&missing).contains("cannot look for CT images in ct"),
-        "{}",
-        flat_output(&missing)
-    );
-    assert!(
-        flat_output(&missing).contains("add --keep-inputs to the command"),
-        "{}",
-        flat_output(&missing)
-    );
+    assert!(missing.flat().contains("cannot look for CT images in ct"), "{}", missing.flat());
+    assert!(missing.flat().contains("add --keep-inputs to the command"), "{}", missing.flat());
     assert_eq!(run(&workspace, &["--keep-inputs"]).code, 0);
 }
 
@@ -176,26 +146,22 @@ fn an_unfinished_run_continues_with_original_inputs_on_request_only() {
     assert_ne!(text, labels);
     workspace.write("ct/labels.csv", &text);
     let stopped = run(&workspace, &[]);
-    assert_eq!(stopped.code, 2, "{}", flat_output(&stopped));
-    assert!(flat_output(&stopped).contains("labels changed: "), "{}", flat_output(&stopped));
+    assert_eq!(stopped.code, 2, "{}", stopped.flat());
+    assert!(stopped.flat().contains("labels changed: "), "{}", stopped.flat());
     assert!(!folder.join("evaluation.json").exists());
     // Missing prepared volumes cannot be prepared again from changed series.
     fs::rename(workspace.path("prepared"), workspace.path("elsewhere")).unwrap();
     let lost = run(&workspace, &["--keep-inputs"]);
-    assert_eq!(lost.code, 2, "{}", flat_output(&lost));
-    assert!(
-        flat_output(&lost).contains("restore the inputs or the cache"),
-        "{}",
-        flat_output(&lost)
-    );
+    assert_eq!(lost.code, 2, "{}", lost.flat());
+    assert!(lost.flat().contains("restore the inputs or the cache"), "{}", lost.flat());
     fs::remove_dir_all(workspace.path("prepared")).ok();
     fs::rename(workspace.path("elsewhere"), workspace.path("prepared")).unwrap();
     let kept = run(&workspace, &["--keep-inputs"]);
-    assert_eq!(kept.code, 0, "{}", flat_output(&kept));
+    assert_eq!(kept.code, 0, "{}", kept.flat());
     assert!(fs::read(folder.join("cohort.csv")).unwrap() == before);
     let fresh = run(&workspace, &["--fresh", "-q"]);
     // All exams are positive now. In any case, it is another run.
-    assert!(workspace.newest_run("small") != folder, "{}", flat_output(&fresh));
+    assert!(workspace.newest_run("small") != folder, "{}", fresh.flat());
 }
 
 #[test]
@@ -211,15 +177,11 @@ fn lists_are_compared_by_their_patients() {
     assert_eq!(run(&workspace, &[&lists[..], &["-q"]].concat()).code, 0);
     workspace.write("test.txt", &format!("# published\r\n{}\r\n\r\n{}", ids[3], ids[0]));
     let again = run(&workspace, &lists);
-    assert!(
-        again.code == 0 && flat_output(&again).contains("is finished already"),
-        "{}",
-        flat_output(&again)
-    );
+    assert!(again.code == 0 && again.flat().contains("is finished already"), "{}", again.flat());
     workspace.write("test.txt", &format!("{}\n{}\n", ids[1], ids[3]));
     let changed = run(&workspace, &lists);
     assert_eq!(changed.code, 2);
-    let text = flat_output(&changed);
+    let text = changed.flat();
     assert!(text.contains("2 patients changed in split.lists: "), "{text}");
     assert!(text.contains(&format!("{} (test, now none)", ids[0])), "{text}");
 }
@@ -238,10 +200,10 @@ fn all_folds_have_the_same_inputs() {
     let last = labels.trim_end().rfind('\n').unwrap();
     workspace.write("ct/labels.csv", &labels[..=last]);
     let stopped = run(&workspace, &folds);
-    assert_eq!(stopped.code, 2, "{}", flat_output(&stopped));
-    assert!(flat_output(&stopped).contains("1 label removed: "), "{}", flat_output(&stopped));
+    assert_eq!(stopped.code, 2, "{}", stopped.flat());
+    assert!(stopped.flat().contains("1 label removed: "), "{}", stopped.flat());
     let kept = run(&workspace, &[&folds[..], &["--keep-inputs"]].concat());
-    assert_eq!(kept.code, 0, "{}", flat_output(&kept));
+    assert_eq!(kept.code, 0, "{}", kept.flat());
     assert!(fs::read(cross_validation.join("fold-2/cohort.csv")).unwrap() == before);
 }
 
@@ -253,14 +215,14 @@ fn changed_inputs_stop_a_sweep() {
         "extends = \"small.toml\"\ntrain.epochs = 1\n[sweep]\nseeds = [1, 2]\n",
     );
     let first = workspace.lungs(&["sweep", "sweep.toml", "-q"]);
-    assert_eq!(first.code, 0, "{}", flat_output(&first));
+    assert_eq!(first.code, 0, "{}", first.flat());
     let labels = fs::read_to_string(workspace.path("ct/labels.csv")).unwrap();
     let last = labels.trim_end().rfind('\n').unwrap();
     workspace.write("ct/labels.csv", &labels[..=last]);
     let stopped = workspace.lungs(&["sweep", "sweep.toml"]);
-    assert_eq!(stopped.code, 2, "{}", flat_output(&stopped));
-    assert!(flat_output(&stopped).contains("1 label removed: "), "{}", flat_output(&stopped));
-    assert!(flat_output(&stopped).contains("set another sweep.name"), "{}", flat_output(&stopped));
+    assert_eq!(stopped.code, 2, "{}", stopped.flat());
+    assert!(stopped.flat().contains("1 label removed: "), "{}", stopped.flat());
+    assert!(stopped.flat().contains("set another sweep.name"), "{}", stopped.flat());
     let kept = workspace.lungs(&["sweep", "sweep.toml", "--keep-inputs"]);
-    assert_eq!(kept.code, 0, "{}", flat_output(&kept));
+    assert_eq!(kept.code, 0, "{}", kept.flat());
 }

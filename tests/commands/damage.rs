@@ -1,8 +1,8 @@
 //! Damaged checkpoints.
 
-use super::support::{Workspace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs, copy_folder};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Damages a file in the named way.
 fn damage(file: &Path, how: &str) {
@@ -21,18 +21,20 @@ fn damage(file: &Path, how: &str) {
 
 const RUN: [&str; 5] = ["run", "small.toml", "-q", "--set", "train.epochs=4"];
 
-/// An uninterrupted run.
-fn uninterrupted() -> Workspace {
+/// A workspace with an uninterrupted run, and the run.
+fn uninterrupted() -> (Workspace, PathBuf) {
     let workplace = Workspace::new();
     assert_eq!(workplace.lungs(&RUN).code, 0);
-    workplace
+    let run = workplace.newest_run("small");
+    (workplace, run)
 }
 
-/// The same run without its last epoch.
-fn trained_for_three_of_four_epochs() -> Workspace {
-    let workplace = uninterrupted();
+/// A copy of an uninterrupted run, without its last epoch.
+fn without_last_epoch(workplace: &Workspace, uninterrupted: &Path) -> PathBuf {
+    let folder = workplace.path("results/small/copy");
+    let _ = fs::remove_dir_all(&folder);
+    copy_folder(uninterrupted, &folder);
     // The state after a kill in the fourth epoch.
-    let folder = workplace.newest_run("small");
     for removed in ["checkpoints/epoch-004", "plots"] {
         fs::remove_dir_all(folder.join(removed)).unwrap();
     }
@@ -41,20 +43,19 @@ fn trained_for_three_of_four_epochs() -> Workspace {
     let mut provenance: serde_json::Value = serde_json::from_str(&provenance).unwrap();
     provenance["finished"] = serde_json::Value::Null;
     fs::write(folder.join("provenance.json"), provenance.to_string()).unwrap();
-    workplace
+    folder
 }
 
 #[test]
 fn a_damaged_checkpoint_is_reported_and_the_previous_one_is_used() {
-    let uninterrupted = uninterrupted();
+    let (workplace, uninterrupted) = uninterrupted();
     for (file, how) in [
         ("weights.safetensors", "one bit"),
         ("optimizer.bpk", "cut short"),
         ("state.json", "missing"),
         ("checksums.json", "cut short"),
     ] {
-        let workplace = trained_for_three_of_four_epochs();
-        let run = workplace.newest_run("small");
+        let run = without_last_epoch(&workplace, &uninterrupted);
         // The latest checkpoint, whichever epoch is best.
         let mut kept: Vec<_> = fs::read_dir(run.join("checkpoints"))
             .unwrap()
@@ -73,14 +74,14 @@ fn a_damaged_checkpoint_is_reported_and_the_previous_one_is_used() {
         let damaged_folder = run.join("checkpoints").join(format!("damaged-{latest}"));
         assert!(damaged_folder.is_dir(), "the damaged checkpoint is kept");
         fs::remove_dir_all(damaged_folder).unwrap();
-        assert_same_runs(&uninterrupted.newest_run("small"), &run, &format!("{file} {how}"));
+        assert_same_runs(&uninterrupted, &run, &format!("{file} {how}"));
     }
 }
 
 #[test]
 fn with_every_checkpoint_damaged_training_restarts_with_a_warning() {
-    let (uninterrupted, workplace) = (uninterrupted(), trained_for_three_of_four_epochs());
-    let run = workplace.newest_run("small");
+    let (workplace, uninterrupted) = uninterrupted();
+    let run = without_last_epoch(&workplace, &uninterrupted);
     for checkpoint in fs::read_dir(run.join("checkpoints")).unwrap() {
         damage(&checkpoint.unwrap().path().join("weights.safetensors"), "one bit");
     }
@@ -97,7 +98,7 @@ fn with_every_checkpoint_damaged_training_restarts_with_a_warning() {
             fs::remove_dir_all(path).unwrap();
         }
     }
-    assert_same_runs(&uninterrupted.newest_run("small"), &run, "restarted");
+    assert_same_runs(&uninterrupted, &run, "restarted");
 }
 
 #[test]
@@ -124,8 +125,7 @@ fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
     ] {
         let done = workplace.lungs(&command);
         assert_eq!(done.code, 1, "{}", done.stdout);
-        let message = done.stderr.replace(['│', '\n'], " ");
-        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = done.flat();
         assert!(message.contains("is damaged (weights.safetensors: its checksum"), "{message}");
         assert!(message.contains("restore this folder from a backup, or train again"), "{message}");
     }
@@ -133,15 +133,14 @@ fn damaged_weights_of_the_selected_epoch_are_an_error_of_evaluation() {
 
 #[test]
 fn a_table_with_missing_rows_is_an_error_and_no_checkpoint_changes() {
-    let workplace = trained_for_three_of_four_epochs();
-    let run = workplace.newest_run("small");
+    let (workplace, uninterrupted) = uninterrupted();
+    let run = without_last_epoch(&workplace, &uninterrupted);
     let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
     let first: Vec<&str> = metrics.lines().take(3).collect();
     fs::write(run.join("metrics.csv"), first.join("\n") + "\n").unwrap();
     let done = workplace.lungs(&["run", run.to_str().unwrap()]);
     assert_eq!(done.code, 1);
-    let message = done.stderr.replace(['│', '\n'], " ");
-    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = done.flat();
     assert!(message.contains("it has 2 rows up to the last checkpoint, expected 6"), "{message}");
     assert!(run.join("checkpoints/epoch-003").is_dir());
 }

@@ -1,14 +1,9 @@
 //! `lungs evaluate MODEL --data …`: a trained model on other exams, and `--robustness`.
 
-use super::support::{Workspace, run_files, settings};
+use super::support::{Workspace, run_files, settings, table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The rows of a table as maps from column to cell.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
-    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
-}
 
 fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -168,29 +163,26 @@ fn the_validation_exams_of_a_run_give_its_predictions_and_metrics_again() {
 
 /// Changed labels, a folder of a run, and commands that need a run.
 fn refuses_other_inputs_and_folders(workspace: &Workspace, model: &str, command: &[&str]) {
-    let plain = |text: &str| {
-        text.replace(['│', '\n'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
-    };
     let refused = workspace.lungs(&arguments(model, "labels.csv", model));
     assert_eq!(refused.code, 2);
-    assert!(plain(&refused.stderr).contains("is the folder of a run"), "{}", refused.stderr);
+    assert!(refused.flat().contains("is the folder of a run"), "{}", refused.stderr);
     for name in ["run", "evaluate"] {
         let refused = workspace.lungs(&[name, "outside"]);
         assert_eq!(refused.code, 2, "{name}");
-        let message = plain(&refused.stderr);
+        let message = refused.flat();
         assert!(message.contains("the evaluation of a model on other exams"), "{message}");
     }
     let refused = workspace.lungs(&["predict", "--model", "outside", "ct"]);
-    assert!(plain(&refused.stderr).contains("expected a run"), "{}", refused.stderr);
+    assert!(refused.flat().contains("expected a run"), "{}", refused.stderr);
     let two = workspace.lungs(&[command, &["outside"]].concat());
-    assert!(plain(&two.stderr).contains("found 2 models, expected one"), "{}", two.stderr);
+    assert!(two.flat().contains("found 2 models, expected one"), "{}", two.stderr);
 
     let labels = fs::read_to_string(workspace.path("labels.csv")).unwrap();
     let lines: Vec<&str> = labels.lines().collect();
     workspace.write("labels.csv", &format!("{}\n", lines[..lines.len() - 1].join("\n")));
     let refused = workspace.lungs(command);
     assert_eq!(refused.code, 2, "{}", refused.stdout);
-    let message = plain(&refused.stderr);
+    let message = refused.flat();
     assert!(message.contains("1 label removed") && message.contains("with --out"), "{message}");
     let kept = workspace.lungs(&[command, &["--keep-inputs"]].concat());
     assert_eq!(kept.code, 0, "{}", kept.stderr);

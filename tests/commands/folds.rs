@@ -1,9 +1,8 @@
 //! Cross-validation.
 
-use super::support::{Workspace, assert_same_runs};
+use super::support::{Workspace, assert_same_runs, table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 const RUN: [&str; 8] = [
@@ -16,11 +15,6 @@ const RUN: [&str; 8] = [
     "--set",
     "train.checkpoint_minutes=0.000001",
 ];
-
-/// The rows of a table as maps from column to cell.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
-    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
-}
 
 /// The AUC: the fraction of pairs in which the positive exam has the higher score.
 fn auc(scored: &[(f64, bool)]) -> Option<f64> {
@@ -187,8 +181,7 @@ fn invalid_folds_are_errors() {
     ] {
         let refused = workspace.lungs(&["run", "small.toml", "--set", set]);
         assert_eq!(refused.code, 2);
-        let message = refused.stderr.replace(['│', '\n'], " ");
-        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = refused.flat();
         assert!(message.contains(expected), "{message}");
     }
     let both = ["run", "small.toml", "--set", "split.folds=3", "--set", "split.valid=0.2"];

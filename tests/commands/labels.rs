@@ -37,15 +37,9 @@ fn with_labels(workspace: &Workspace, command: &str, more: &[&str]) -> CommandOu
     workspace.lungs(&[&[command, "small.toml"], &FILES[..], more].concat())
 }
 
-/// The output in one line, without the frame of errors.
-fn flat_output(done: &CommandOutput) -> String {
-    let text = format!("{}{}", done.stdout, done.stderr).replace('│', " ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[track_caller]
 fn assert_output(done: &CommandOutput, code: i32, expected: &[&str]) {
-    let text = flat_output(done);
+    let text = done.flat();
     assert_eq!(done.code, code, "{text}");
     for expected in expected {
         assert!(text.contains(expected), "{expected:?} is not in: {text}");

@@ -1,19 +1,10 @@
 //! Files that are not read, groups of reasons, and IDs that do not match.
 
-use super::support::{Workspace, cohort, settings};
+use super::support::{Workspace, a_series, cohort, settings, table};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-
-fn slices() -> Vec<PathBuf> {
-    let folder = cohort().join("P0001/P0001-1/2-axial");
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
-}
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -23,7 +14,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// A readable series, and copies in forms that are not read.
 fn write_hidden_scans(workspace: &Workspace, root: &str) {
-    for (number, file) in slices().iter().enumerate() {
+    for (number, file) in a_series().iter().enumerate() {
         let bytes = fs::read(file).unwrap();
         let put = |name: &str, bytes: &[u8]| {
             let path = workspace.path(&format!("{root}/{name}"));
@@ -42,15 +33,11 @@ fn write_hidden_scans(workspace: &Workspace, root: &str) {
     }
 }
 
-fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
-    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
-}
-
 #[test]
 fn files_that_are_passed_over_are_counted_by_kind() {
     let workspace = Workspace::new();
     write_hidden_scans(&workspace, "scans");
-    let files = slices().len();
+    let files = a_series().len();
     let small = ["--set", "preprocess.spacing_mm=10", "--set", "preprocess.size=[24,32,40]"];
     let few = ["--set", "data.select.min_slices=40"];
     let done = workspace.lungs(&[&["prepare", "scans", "--out", "out"], &small[..], &few].concat());
@@ -66,7 +53,7 @@ fn files_that_are_passed_over_are_counted_by_kind() {
         "{}",
         done.stdout
     );
-    let table = rows(&workspace.path("out/cohort.csv"));
+    let table = table(&workspace.path("out/cohort.csv"));
     let row = table.iter().find(|row| row["code"] == "compressed").unwrap();
     assert_eq!((&*row["kind"], &*row["slices"]), ("passed-over", &*(files + 3).to_string()));
     let page = fs::read_to_string(workspace.path("out/report.html")).unwrap();
@@ -141,7 +128,7 @@ fn as_modality(bytes: &[u8], modality: &[u8; 2], uid: u8) -> Vec<u8> {
 #[test]
 fn similar_reasons_are_grouped() {
     let workspace = Workspace::new();
-    let slice = fs::read(&slices()[0]).unwrap();
+    let slice = fs::read(&a_series()[0]).unwrap();
     for uid in 0..9 {
         let modality = if uid < 2 { b"MR" } else { b"SR" };
         let bytes = as_modality(&slice, modality, b'0' + uid);

@@ -3,8 +3,8 @@
 
 mod cluster;
 
-use super::support::{Workspace, assert_same_runs};
-use cluster::{Cluster, wait_until};
+use super::support::{Workspace, assert_same_runs, wait_until};
+use cluster::Cluster;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A temporary working directory, with a link `ct` to the shared cohort.
@@ -17,6 +18,14 @@ pub(crate) struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl CommandOutput {
+    /// Output and errors in one line, without the frame of errors.
+    pub(crate) fn flat(&self) -> String {
+        let text = format!("{}{}", self.stdout, self.stderr).replace('│', " ");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// The smallest experiment with all stages.
@@ -57,6 +66,20 @@ impl Workspace {
         std::os::unix::fs::symlink(cohort(), folder.path().join("ct")).expect("a link");
         let workspace = Self { folder };
         workspace.write("small.toml", SPEC);
+        workspace
+    }
+
+    /// A workspace with prepared volumes for [`SPEC`] in its cache: half of the work of a small run.
+    pub(crate) fn prepared() -> Self {
+        static PREPARED: OnceLock<Workspace> = OnceLock::new();
+        let prepared = PREPARED.get_or_init(|| {
+            let workspace = Self::new();
+            let run = workspace.lungs(&["run", "small.toml", "-q", "--set", "train.epochs=1"]);
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            workspace
+        });
+        let workspace = Self::new();
+        copy_folder(&prepared.path("prepared"), &workspace.path("prepared"));
         workspace
     }
 
@@ -173,6 +196,43 @@ pub(crate) fn assert_same_runs(a: &Path, b: &Path, context: &str) {
     assert_eq!(names(&a), names(&b), "{context}");
     for (name, bytes) in &a {
         assert!(*bytes == b[name], "{name} differs: {context}");
+    }
+}
+
+/// The rows of a table as maps from column to cell.
+pub(crate) fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
+}
+
+/// The files of the cohort's longest series of patient 1, exam 1.
+pub(crate) fn a_series() -> Vec<PathBuf> {
+    let exam = cohort().join("P0001/P0001-1/2-axial");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(exam).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Waits until a condition holds, for at most ten minutes.
+#[track_caller]
+pub(crate) fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    while !condition() {
+        assert!(Instant::now() < deadline, "timeout: {event}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Copies a folder with all its files.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

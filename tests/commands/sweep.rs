@@ -1,11 +1,10 @@
 //! `lungs sweep`.
 
-use super::support::{CommandOutput, Workspace, run_files, settings};
+use super::support::{CommandOutput, Workspace, run_files, settings, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const GRID: &str = r#"
 extends = "small.toml"
@@ -55,14 +54,6 @@ fn start(workspace: &Workspace, arguments: &[&str]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while !condition() {
-        assert!(Instant::now() < deadline, "timeout: {event}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The [`run_files`] of a run, without the depth of relative paths.

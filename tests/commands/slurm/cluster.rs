@@ -1,6 +1,6 @@
 //! A Slurm cluster in a temporary folder.
 
-use super::super::support::{CommandOutput, Workspace};
+use super::super::support::{CommandOutput, Workspace, wait_until};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,18 +8,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
-
-/// Waits until a condition holds, for at most ten minutes.
-#[track_caller]
-pub(super) fn wait_until(event: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(600);
-    while !condition() {
-        assert!(Instant::now() < deadline, "timeout: {event}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// A controller and three nodes with one processor each, stopped on drop.
 pub(super) struct Cluster {
