@@ -1,6 +1,6 @@
 //! `evaluate` as a whole: consistent metrics, undefined metrics with reasons, JSON.
 
-use super::testing::{fixture_json, fixture_npy_f32, normal_draws};
+use super::testing::{fixture_json, fixture_npy, normal_draws};
 use super::*;
 
 fn scored(patient: usize, label: bool, logit: f64) -> ScoredExam {
@@ -209,11 +209,10 @@ fn undefined_metrics_are_null_with_a_reason() {
 #[ignore = "needs shared/fixtures"]
 fn cross_entropy_and_accuracy_equal_the_reference() {
     let reference = fixture_json("losses/loss_reference.json");
-    let logits = fixture_npy_f32("losses/logits.npy");
-    let z: Vec<f64> =
-        logits.chunks(2).map(|pair| f64::from(pair[1]) - f64::from(pair[0])).collect();
-    let path = "losses/labels.npy";
-    let labels: Vec<bool> = testing::fixture_npy_labels(path);
+    let logits = fixture_npy("losses/logits.npy");
+    let z: Vec<f64> = logits.chunks(2).map(|pair| pair[1] - pair[0]).collect();
+    let labels: Vec<bool> =
+        fixture_npy("losses/labels.npy").iter().map(|&label| label == 1.0).collect();
     let loss = mean_cross_entropy(&z, &labels).unwrap();
     assert!((loss - reference["cross_entropy_mean"].as_f64().unwrap()).abs() < 1e-5, "{loss}");
     let accuracy = accuracy(&z, &labels, None, 0.95).value.unwrap();

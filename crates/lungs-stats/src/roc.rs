@@ -121,7 +121,7 @@ pub fn roc(scores: &[f64], labels: &[bool]) -> Vec<RocPoint> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::{fixture_json, fixture_npz_f64, labelled_scores};
+    use super::super::testing::{fixture_json, fixture_npz, labelled_scores};
     use super::*;
 
     fn assert_curve(points: &[RocPoint], fpr: &[f64], tpr: &[f64], thresholds: &[f64]) {
@@ -150,9 +150,9 @@ mod tests {
     #[ignore = "needs shared/fixtures"]
     fn curve_and_area_equal_scikit_learn_on_448_points() {
         let path = "losses/roc448.npz";
-        let scores = fixture_npz_f64(path, "score");
+        let scores = fixture_npz(path, "score");
         let [y, fpr, tpr, thresholds] =
-            ["y", "fpr", "tpr", "thresholds"].map(|name| fixture_npz_f64(path, name));
+            ["y", "fpr", "tpr", "thresholds"].map(|name| fixture_npz(path, name));
         let labels: Vec<bool> = y.iter().map(|&y| y == 1.0).collect();
         assert_curve(&roc(&scores, &labels), &fpr, &tpr, &thresholds);
         assert!((auc(&scores, &labels).unwrap() - 0.8164575430405603).abs() < 1e-12);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use lungs_testing::shared;
+use lungs_testing::{npy, shared};
 use proptest::prelude::*;
 
 /// A reference value; tests that read one need shared/fixtures.
@@ -15,30 +15,13 @@ pub(super) fn fixture_json(path: &str) -> serde_json::Value {
     serde_json::from_reader(File::open(fixture(path)).unwrap()).unwrap()
 }
 
-/// An array of an `.npz` as f64; stored as f64 or i64.
-pub(super) fn fixture_npz_f64(path: &str, name: &str) -> Vec<f64> {
-    let file = || ndarray_npy::NpzReader::new(File::open(fixture(path)).unwrap()).unwrap();
-    let name = format!("{name}.npy");
-    if let Ok(array) = file().by_name::<ndarray::OwnedRepr<f64>, ndarray::Ix1>(&name) {
-        return array.to_vec();
-    }
-    let array = file().by_name::<ndarray::OwnedRepr<i64>, ndarray::Ix1>(&name).unwrap();
-    array.iter().map(|&x| x as f64).collect()
+/// An array of an `.npz`.
+pub(super) fn fixture_npz(path: &str, name: &str) -> Vec<f64> {
+    npy::read_npz(&fixture(path), name)
 }
 
-pub(super) fn fixture_npy_f32(path: &str) -> Vec<f32> {
-    let array: ndarray::ArrayD<f32> = ndarray_npy::read_npy(fixture(path)).unwrap();
-    array.iter().copied().collect()
-}
-
-pub(super) fn fixture_npy_labels(path: &str) -> Vec<bool> {
-    let path = fixture(path);
-    let as_i64 = ndarray_npy::read_npy::<_, ndarray::Array1<i64>>(&path).map(|a| a.to_vec());
-    let as_i32 = || {
-        let array: ndarray::Array1<i32> = ndarray_npy::read_npy(&path).unwrap();
-        array.iter().map(|&x| i64::from(x)).collect()
-    };
-    as_i64.unwrap_or_else(|_| as_i32()).iter().map(|&y| y == 1).collect()
+pub(super) fn fixture_npy(path: &str) -> Vec<f64> {
+    npy::read_npy(&fixture(path))
 }
 
 /// Scores on a coarse grid, which gives many ties, with both classes present.

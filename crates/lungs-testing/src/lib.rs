@@ -1,7 +1,9 @@
 //! What the tests of several crates share. Not part of the program.
 
 pub mod browser;
+#[cfg(feature = "dicom")]
 pub mod dicom;
+pub mod npy;
 
 use std::path::{Path, PathBuf};
 
