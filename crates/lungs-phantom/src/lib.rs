@@ -43,6 +43,7 @@ mod noise;
 mod patient;
 mod plan;
 mod render;
+mod scanner;
 mod series;
 mod shapes;
 mod side;

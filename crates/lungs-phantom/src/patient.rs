@@ -4,11 +4,12 @@ use rand::{Rng, RngExt};
 
 use super::PhantomError;
 use super::anatomy::Body;
-use super::exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
+use super::exam::{ExamPlan, ExtraSeries, Kernel};
 use super::finding::Finding;
 use super::grid::{Grid, to_decimals};
 use super::nodule::{Nodule, NoduleKind, Site, sample_center, sample_center_at};
 use super::plan::PhantomPlan;
+use super::scanner::{draw_grid, draw_kernel, draw_storage};
 use super::shapes::Tube;
 use super::stance::Pose;
 use super::variants::Variants;
@@ -259,28 +260,9 @@ fn plan_exam(
     let exam_id = format!("{}-{visit}", patient.id);
     let exam_seed = stream_seed(patient.seed, &format!("exam/{visit}"));
     let mut random = stream(exam_seed, "scanner");
-    let kernel = if random.random_bool(0.7) { Kernel::Soft } else { Kernel::Sharp };
-    let manufacturer = random.random_range(0..4usize);
-    let kernel_name = match kernel {
-        Kernel::Soft => ["B30f", "STANDARD", "FC01", "C"][manufacturer],
-        Kernel::Sharp => ["B60f", "LUNG", "FC51", "L"][manufacturer],
-    };
-    let noise_hu = match kernel {
-        Kernel::Soft => random.random_range(9.0..18.0),
-        Kernel::Sharp => random.random_range(24.0..38.0),
-    };
-    let grid = draw_grid(plan, patient, &mut random);
-    let storage = Storage {
-        pixels: match random.random_range(0..4) {
-            0 => Pixels::Unsigned,
-            1 => Pixels::SignedPadded { padding_as_unsigned: false },
-            2 => Pixels::SignedPadded { padding_as_unsigned: true },
-            _ => Pixels::SignedPlain,
-        },
-        explicit_vr: random.random_bool(0.6),
-        from_head: random.random_bool(0.5),
-        scattered_names: random.random_bool(0.3),
-    };
+    let (kernel, kernel_name, noise_hu) = draw_kernel(&mut random);
+    let grid = draw_grid(plan, &patient.body, &mut random);
+    let storage = draw_storage(&mut random);
     let thick = random.random_bool(0.4);
     let extra = random.random_bool(plan.extra_series_fraction).then_some(
         // A sharp main series has no thick sharp copy, so that series selection is unambiguous.
@@ -302,12 +284,7 @@ fn plan_exam(
         let index = stream(exam_seed, "finding").random_range(0..Finding::HARD.len());
         findings.push(Finding::HARD[index]);
     }
-    let growth = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
-    let smallest_mm = plan.cancer_diameter_mm[0] * 13.0 / 17.0;
-    let cancer = patient.cancer.map(|nodule| Nodule {
-        diameter_mm: to_decimals((nodule.diameter_mm * growth).max(smallest_mm), 2),
-        ..nodule
-    });
+    let cancer = cancer_before(plan, patient, days_before_last);
     ExamPlan {
         patient_id: patient.id.clone(),
         cancer: patient.cancer.is_some(),
@@ -335,31 +312,14 @@ fn plan_exam(
     .with_findings(&findings)
 }
 
-fn draw_grid(plan: &PhantomPlan, patient: &Patient, random: &mut impl Rng) -> Grid {
-    let matrix = plan.matrix[random.random_range(0..plan.matrix.len())];
-    let uniform = |random: &mut dyn Rng, [low, high]: [f64; 2]| {
-        low + (high - low) * random.random_range(0.0..1.0)
-    };
-    let field_of_view = uniform(random, plan.field_of_view_mm);
-    // Scanners offer multiples of 0.25 mm.
-    let [closest, farthest] = plan.slice_gap_mm;
-    let gap = ((uniform(random, plan.slice_gap_mm) * 4.0).round() / 4.0).clamp(closest, farthest);
-    let thickness = if random.random_bool(0.3) { gap * 1.5 } else { gap };
-    let center = [random.random_range(-7.0..7.0), random.random_range(2.0..14.0)];
-    let offset = [
-        random.random_range(-12.0..12.0),
-        random.random_range(-30.0..30.0),
-        random.random_range(-900.0..-50.0),
-    ];
-    Grid::around(
-        &patient.body,
-        matrix,
-        field_of_view,
-        to_decimals(gap, 3),
-        to_decimals(thickness, 3),
-        center,
-        offset,
-    )
+/// The patient's cancer `days_before_last` days before the last exam.
+fn cancer_before(plan: &PhantomPlan, patient: &Patient, days_before_last: u32) -> Option<Nodule> {
+    let growth = (-f64::from(days_before_last) / (3.0 * patient.doubling_days)).exp2();
+    let smallest_mm = plan.cancer_diameter_mm[0] * 13.0 / 17.0;
+    patient.cancer.map(|nodule| Nodule {
+        diameter_mm: to_decimals((nodule.diameter_mm * growth).max(smallest_mm), 2),
+        ..nodule
+    })
 }
 
 /// A date in the years of the screening trials, `days_before_last` days before the last exam.

@@ -1,7 +1,7 @@
 //! One pass over the training exams.
 
 use super::averages::RunningStatisticsRule;
-use super::batches::{BatchReader, HostBatch, Purpose, read_ahead};
+use super::batches::{BatchReader, Batches, HostBatch, Purpose, read_ahead};
 use super::classifier::{BatchOutput, Classifier, TrainStepOutput};
 use super::footprint::{DeviceFailure, advice, catch_panic, step_bytes};
 use super::objective::Objective;
@@ -65,6 +65,7 @@ impl TrainingContext<'_> {
     }
 }
 
+/// Steps of [`train_epoch`]. An optimizer step is given as its number and its epoch, both from 1.
 impl TrainingContext<'_> {
     /// Computes one batch of an optimizer step. The result is on the first device.
     fn compute_batch(
@@ -98,6 +99,84 @@ impl TrainingContext<'_> {
                 }
             })
         })
+    }
+
+    /// All batches of an epoch.
+    fn order(&self, epoch: usize) -> Vec<Vec<Draw>> {
+        let train = &self.spec.train;
+        let labels: Vec<bool> = self.exams.iter().map(|exam| exam.label).collect();
+        epoch_order(&labels, train.sampling, train.batch_size, self.spec.experiment.seed, epoch)
+    }
+
+    /// Computes the batches of an optimizer step, one per device in parallel.
+    fn sum_batches(
+        &self,
+        learner: &mut Learner,
+        batches: &mut Batches,
+        batch_sizes: &[usize],
+        (step, epoch): (usize, usize),
+    ) -> Result<StepSums, TrainingError> {
+        let exams_in_step: usize = batch_sizes.iter().sum();
+        let mut gradients = GradientsAccumulator::new();
+        let mut statistics = Vec::with_capacity(batch_sizes.len());
+        let mut loss = 0.0;
+        let network = learner.network.clone();
+        let replicas = Replicas::new(&network, self.devices);
+        for parallel in batch_sizes.chunks(self.devices.len()) {
+            let wait_before = batches.wait_time();
+            let hosts = batches.by_ref().take(parallel.len()).collect::<Result<Vec<_>, _>>()?;
+            learner.wait_time += batches.wait_time() - wait_before;
+            let first = learner.position.batches_done + 1;
+            let work = hosts.into_iter().zip(first..).zip(self.devices).collect();
+            let results = replicas.each(work, |network, ((host, number), device)| {
+                self.compute_batch(network, host, (epoch, number), exams_in_step, device)
+            });
+            for result in results {
+                let result =
+                    result.map_err(|failure| self.failure(failure, &network, step, epoch))?;
+                let BatchResult { indices, share, output, statistics: own, gradients: grads } =
+                    result;
+                if !output.loss.is_finite() {
+                    return Err(TrainingError::Diverged { loss: output.loss, step, epoch });
+                }
+                gradients.accumulate(&network, grads);
+                statistics.push(own);
+                loss += output.loss * share;
+                (self.observe)(&Event::BatchDone { exams: indices.len(), loss: output.loss });
+                let pairs = indices.into_iter().zip(output.logits);
+                learner.logits.extend(pairs.map(|(exam, logits)| ExamLogits { exam, logits }));
+                learner.position.batches_done += 1;
+            }
+        }
+        Ok(StepSums { gradients: gradients.grads(), statistics, loss })
+    }
+
+    /// Updates the weights, the running statistics and the EMA by the sums of an optimizer step.
+    fn update(
+        &self,
+        learner: &mut Learner,
+        sums: StepSums,
+        (step, epoch): (usize, usize),
+    ) -> Result<StepRow, TrainingError> {
+        let StepSums { gradients, statistics, loss } = sums;
+        let train = &self.spec.train;
+        let rate = learning_rate(train, step, self.total_steps());
+        let network = learner.network.clone();
+        let (gradients, norm) = optimizer::clip(&network, gradients, train, (step, epoch))?;
+        let rates = [rate, rate * train.head_rate_factor];
+        let network = step_optimizer(&mut learner.optimizer, rates, network, gradients);
+        let rule = RunningStatisticsRule::of(self.spec);
+        let batches_before = learner.position.epochs_done * self.batches_per_epoch();
+        let first = batches_before + learner.position.batches_done + 1 - statistics.len();
+        learner.network = (first..).zip(&statistics).fold(network, |network, (batch, own)| {
+            network.update_running_statistics(own, rule.share(batch))
+        });
+        learner.ema = learner
+            .ema
+            .take()
+            .map(|ema| optimizer::update_ema(ema, &learner.network, train.ema_decay, step));
+        learner.position.steps_done = step;
+        Ok(StepRow { step, epoch, loss, learning_rate: rate, gradient_norm: Some(norm) })
     }
 
     /// The error for a device that failed in a step.
@@ -142,6 +221,16 @@ pub(super) enum Pause {
     Stopped,
 }
 
+/// The sums of an optimizer step over its batches.
+struct StepSums {
+    /// On the first device.
+    gradients: GradientsParams,
+    /// Of each batch, in order.
+    statistics: Vec<BatchStatistics>,
+    /// Mean over the exams of the step.
+    loss: f64,
+}
+
 /// Trains until the end of the epoch, until a step ends after `due`, or until the interrupter
 /// requests a stop. It pauses only between optimizer steps, and a pause does not change the result:
 /// time affects only when checkpoints are written.
@@ -150,17 +239,11 @@ pub(super) fn train_epoch(
     context: &TrainingContext,
     due: Option<Instant>,
 ) -> Result<Pause, TrainingError> {
-    let train = &context.spec.train;
-    let seed = context.spec.experiment.seed;
     let epoch = learner.position.epochs_done + 1;
-    let labels: Vec<bool> = context.exams.iter().map(|exam| exam.label).collect();
-    let order = epoch_order(&labels, train.sampling, train.batch_size, seed, epoch);
-    let batches_before = learner.position.epochs_done * order.len();
-    let statistics_rule = RunningStatisticsRule::of(context.spec);
-    let remaining: Vec<Vec<Draw>> = order[learner.position.batches_done..].to_vec();
+    let remaining = context.order(epoch).split_off(learner.position.batches_done);
     // Batch sizes of each optimizer step.
     let groups: Vec<Vec<usize>> = remaining
-        .chunks(train.accumulate)
+        .chunks(context.spec.train.accumulate)
         .map(|group| group.iter().map(Vec::len).collect())
         .collect();
     std::thread::scope(|scope| {
@@ -171,7 +254,7 @@ pub(super) fn train_epoch(
             windowing: Windowing::of(&context.devices[0]),
         };
         let mut batches = read_ahead(scope, reader, remaining);
-        for (steps, group) in groups.into_iter().enumerate() {
+        for (steps, batch_sizes) in groups.into_iter().enumerate() {
             if context.interrupter.should_stop() {
                 return Ok(Pause::Stopped);
             }
@@ -179,62 +262,9 @@ pub(super) fn train_epoch(
             if steps > 0 && due.is_some_and(|due| Instant::now() >= due) {
                 return Ok(Pause::CheckpointDue);
             }
-            let exams_in_step: usize = group.iter().sum();
-            let mut gradients = GradientsAccumulator::new();
-            let mut statistics = Vec::with_capacity(group.len());
-            let mut loss_of_step = 0.0;
-            let step = learner.position.steps_done + 1;
-            let network = learner.network.clone();
-            let replicas = Replicas::new(&network, context.devices);
-            // One batch per device in parallel.
-            for parallel in group.chunks(context.devices.len()) {
-                let wait_before = batches.wait_time();
-                let hosts = batches.by_ref().take(parallel.len()).collect::<Result<Vec<_>, _>>()?;
-                learner.wait_time += batches.wait_time() - wait_before;
-                let first = learner.position.batches_done + 1;
-                let work = hosts.into_iter().zip(first..).zip(context.devices).collect();
-                let results = replicas.each(work, |network, ((host, number), device)| {
-                    context.compute_batch(network, host, (epoch, number), exams_in_step, device)
-                });
-                for result in results {
-                    let BatchResult { indices, share, output, statistics: own, gradients: grads } =
-                        result.map_err(|failure| context.failure(failure, &network, step, epoch))?;
-                    if !output.loss.is_finite() {
-                        return Err(TrainingError::Diverged { loss: output.loss, step, epoch });
-                    }
-                    gradients.accumulate(&learner.network, grads);
-                    statistics.push(own);
-                    loss_of_step += output.loss * share;
-                    (context.observe)(&Event::BatchDone {
-                        exams: indices.len(),
-                        loss: output.loss,
-                    });
-                    let pairs = indices.into_iter().zip(output.logits);
-                    learner.logits.extend(pairs.map(|(exam, logits)| ExamLogits { exam, logits }));
-                    learner.position.batches_done += 1;
-                }
-            }
-            let rate = learning_rate(train, step, context.total_steps());
-            let (gradients, norm) =
-                optimizer::clip(&network, gradients.grads(), train, (step, epoch))?;
-            let rates = [rate, rate * train.head_rate_factor];
-            let network = step_optimizer(&mut learner.optimizer, rates, network, gradients);
-            let first = batches_before + learner.position.batches_done + 1 - statistics.len();
-            learner.network =
-                (first..).zip(&statistics).fold(network, |network, (batch, statistics)| {
-                    network.update_running_statistics(statistics, statistics_rule.share(batch))
-                });
-            let ema = learner.ema.take();
-            learner.ema =
-                ema.map(|ema| optimizer::update_ema(ema, &learner.network, train.ema_decay, step));
-            learner.position.steps_done = step;
-            let row = StepRow {
-                step,
-                epoch,
-                loss: loss_of_step,
-                learning_rate: rate,
-                gradient_norm: Some(norm),
-            };
+            let number = (learner.position.steps_done + 1, epoch);
+            let sums = context.sum_batches(learner, &mut batches, &batch_sizes, number)?;
+            let row = context.update(learner, sums, number)?;
             (context.observe)(&Event::StepDone(&row));
             learner.steps.push(row);
         }

@@ -54,25 +54,8 @@ pub(super) fn even_stack(
     images: &[usize],
     rules: StackRules,
 ) -> Result<EvenStack, SeriesRefusal> {
-    let too_few = |found| SeriesRefusal::TooFewSlices { found, limit: 2 };
-    let Some(&first_index) = images.first() else { return Err(too_few(0)) };
-    let first = &series.slices[first_index];
-    let plane = Plane::of(first)?;
-    for &index in images {
-        plane.check(first, &series.slices[index])?;
-    }
-    let mut positions = sorted_positions(series, images, plane.normal())?;
-    let duplicates = take_duplicates(&mut positions);
-    let (Some(bottom), Some(top)) = (positions.first(), positions.last()) else {
-        return Err(too_few(0));
-    };
-    if positions.len() < 2 && images.len() > 1 {
-        let (images, position_mm) = (images.len(), bottom.along_mm);
-        return Err(SeriesRefusal::OnePosition { images, position_mm });
-    }
-    if positions.len() < 2 {
-        return Err(too_few(positions.len()));
-    }
+    let (plane, mut positions, duplicates) = distinct_slices(series, images)?;
+    let (bottom, top) = (&positions[0], &positions[positions.len() - 1]);
     let tilt_degrees = tilt_degrees(bottom, top, plane.normal());
     check_line(series, &positions)?;
     check_grid(series, &positions, tilt_degrees)?;
@@ -91,11 +74,7 @@ pub(super) fn even_stack(
     } else {
         None
     };
-    let [slices, rows, columns] = stacked.lengths;
-    let voxels = rows.checked_mul(columns).and_then(|pixels| pixels.checked_mul(slices));
-    if voxels.is_none_or(|voxels| voxels > MAX_VOXELS) {
-        return Err(SeriesRefusal::TooLarge { slices, rows, columns, limit: MAX_VOXELS });
-    }
+    check_size(stacked.lengths)?;
     let mut turn = turn_to_body(&stacked.directions)?;
     let reformatted = reformatted_plane(turn);
     if let (Orientation::Refuse, Some((plane, _))) = (rules.orientation, &reformatted) {
@@ -107,13 +86,12 @@ pub(super) fn even_stack(
         stacked.reverse(0);
         turn.flip[0] = false;
     }
-    let mut flags = Vec::new();
-    flags.extend((!duplicates.is_empty()).then_some(Flag::DuplicatesDropped));
-    flags.extend(shear.map(|_| Flag::TiltResheared));
-    match reformatted {
-        Some((_, flag)) => flags.push(flag),
-        None => flags.extend((turn != Turn::NONE).then_some(Flag::Reoriented)),
-    }
+    let reoriented = match reformatted {
+        Some((_, flag)) => Some(flag),
+        None => (turn != Turn::NONE).then_some(Flag::Reoriented),
+    };
+    let duplicate = (!duplicates.is_empty()).then_some(Flag::DuplicatesDropped);
+    let tilted = shear.map(|_| Flag::TiltResheared);
     for (axis, flip) in turn.from.into_iter().zip(turn.flip) {
         if flip {
             stacked.reverse(axis);
@@ -132,8 +110,41 @@ pub(super) fn even_stack(
             axes: turn.from.map(|axis| stacked.directions[axis]),
         },
         length_mm,
-        flags,
+        flags: [duplicate, tilted, reoriented].into_iter().flatten().collect(),
     })
+}
+
+/// The common plane of the slices, their positions along the normal (at least two), and pairs (kept,
+/// excluded) of slices at one position.
+fn distinct_slices(series: &Series, images: &[usize]) -> Result<DistinctSlices, SeriesRefusal> {
+    let too_few = |found| SeriesRefusal::TooFewSlices { found, limit: 2 };
+    let Some(&first_index) = images.first() else { return Err(too_few(0)) };
+    let first = &series.slices[first_index];
+    let plane = Plane::of(first)?;
+    for &index in images {
+        plane.check(first, &series.slices[index])?;
+    }
+    let mut positions = sorted_positions(series, images, plane.normal())?;
+    let duplicates = take_duplicates(&mut positions);
+    match &positions[..] {
+        [only] if images.len() > 1 => {
+            let (images, position_mm) = (images.len(), only.along_mm);
+            Err(SeriesRefusal::OnePosition { images, position_mm })
+        }
+        [] | [_] => Err(too_few(positions.len())),
+        _ => Ok((plane, positions, duplicates)),
+    }
+}
+
+type DistinctSlices = (Plane, Vec<SlicePosition>, Vec<(usize, usize)>);
+
+/// Refuses volumes that are too large.
+fn check_size([slices, rows, columns]: [usize; 3]) -> Result<(), SeriesRefusal> {
+    let voxels = rows.checked_mul(columns).and_then(|pixels| pixels.checked_mul(slices));
+    if voxels.is_none_or(|voxels| voxels > MAX_VOXELS) {
+        return Err(SeriesRefusal::TooLarge { slices, rows, columns, limit: MAX_VOXELS });
+    }
+    Ok(())
 }
 
 /// The name of the plane of images that are not stacked along the body axis, and the flag of their series.
@@ -353,15 +364,7 @@ fn check_grid(
         });
     };
     let after = series.slices[positions[after].index].path.clone();
-    // With missing slices, wide gaps are whole multiples of the usual gap.
-    let missing: Option<usize> = wrong
-        .iter()
-        .map(|(_, gap)| {
-            let steps = (gap / spacing_mm).round();
-            let is_multiple = (gap - steps * spacing_mm).abs() <= tolerance_mm;
-            ((2.0..1e6).contains(&steps) && is_multiple).then(|| steps as usize - 1)
-        })
-        .sum();
+    let missing = missing_slices(&wrong, spacing_mm, tolerance_mm);
     Err(match missing {
         Some(missing) => {
             SeriesRefusal::MissingSlices { missing, after, gap_mm, spacing_mm, tilt_degrees }
@@ -376,4 +379,14 @@ fn check_grid(
             tilt_degrees,
         },
     })
+}
+
+/// Number of slices that are missing in wide gaps, `None` if the gaps are not whole multiples of the usual gap.
+fn missing_slices(gaps: &[(usize, f64)], spacing_mm: f64, tolerance_mm: f64) -> Option<usize> {
+    let missing = |(_, gap): &(usize, f64)| {
+        let steps = (gap / spacing_mm).round();
+        let is_multiple = (gap - steps * spacing_mm).abs() <= tolerance_mm;
+        ((2.0..1e6).contains(&steps) && is_multiple).then(|| steps as usize - 1)
+    };
+    gaps.iter().map(missing).sum()
 }

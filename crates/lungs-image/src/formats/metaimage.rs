@@ -30,23 +30,7 @@ struct Lines<'a> {
 /// Reads the header.
 pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
     let lines = lines(path)?;
-    let not_one = |found: String| FormatRefusal::NotOneVolume { path: path.to_owned(), found };
-    let dimensions = match lines.get("NDims").map(|text| (text, text.parse::<usize>())) {
-        Some((_, Ok(count @ 3..=10))) => count,
-        Some((other, _)) => return Err(not_one(format!("NDims is {other}"))),
-        None => return Err(FormatRefusal::bad(path, "NDims", "absent", "3")),
-    };
-    if let Some(channels) = lines.get("ElementNumberOfChannels").filter(|count| *count != "1") {
-        return Err(not_one(format!("ElementNumberOfChannels is {channels}")));
-    }
-    if lines.flag("BinaryData") == Some(false) {
-        return Err(FormatRefusal::bad(path, "BinaryData", "False", "True"));
-    }
-    let lengths: Vec<i64> = lines.numbers("DimSize", dimensions, "a whole number for each axis")?;
-    if lengths[3..].iter().any(|length| *length != 1) {
-        return Err(not_one(format!("DimSize is {}", lines.get("DimSize").unwrap_or_default())));
-    }
-    let stored = grid::lengths(path, "DimSize", [lengths[0], lengths[1], lengths[2]])?;
+    let (dimensions, stored) = lines.shape()?;
     let values = Stored {
         element: lines.element()?,
         big_endian: lines
@@ -56,30 +40,10 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
         slope: 1.0,
         intercept: 0.0,
     };
-    let spacing: Vec<f64> = match lines.get("ElementSpacing") {
-        None if lines.get("ElementSize").is_some() => {
-            lines.numbers("ElementSize", dimensions, DISTANCES)?
-        }
-        _ => lines.numbers("ElementSpacing", dimensions, DISTANCES)?,
-    };
-    let mut flags = Vec::new();
-    let matrix = match ["TransformMatrix", "Rotation", "Orientation"]
-        .into_iter()
-        .find(|key| lines.get(key).is_some())
-    {
-        Some(key) => lines.numbers(key, dimensions * dimensions, "the direction of each axis")?,
-        None => {
-            flags.push(Flag::OrientationAssumed);
-            let number = |at: usize| f64::from(u8::from(at.is_multiple_of(dimensions + 1)));
-            (0..dimensions * dimensions).map(number).collect()
-        }
-    };
-    let origin: Vec<f64> =
-        match ["Offset", "Position", "Origin"].into_iter().find(|key| lines.get(key).is_some()) {
-            Some(key) => lines.numbers(key, dimensions, "a number for each axis")?,
-            None => vec![0.0; dimensions],
-        };
-    let origin = [origin[0], origin[1], origin[2]];
+    let spacing = lines.spacing(dimensions)?;
+    let (matrix, assumed) = lines.directions(dimensions)?;
+    let mut flags: Vec<Flag> = assumed.into_iter().collect();
+    let origin = lines.origin(dimensions)?;
     let step = |axis: usize| {
         let direction: [f64; 3] = std::array::from_fn(|xyz| matrix[dimensions * axis + xyz]);
         // Directions are unit vectors; distances come from the spacing alone.
@@ -106,8 +70,6 @@ pub(super) fn header(path: &Path) -> Result<VolumeHeader, FormatRefusal> {
         source: None,
     })
 }
-
-const DISTANCES: &str = "a distance in mm for each axis";
 
 /// Reads `Key = Value` (or `Key: Value`) lines up to ElementDataFile, the last one. Lines with neither
 /// sign are ignored, as in ITK.
@@ -157,6 +119,62 @@ impl Lines<'_> {
             .collect::<Option<Vec<T>>>()
             .filter(|numbers| numbers.len() == count)
             .ok_or_else(|| FormatRefusal::bad(self.path, key, text, expected))
+    }
+
+    /// The first of `keys` that has a line.
+    fn first<'k>(&self, keys: [&'k str; 3]) -> Option<&'k str> {
+        keys.into_iter().find(|key| self.get(key).is_some())
+    }
+
+    /// Number of axes, and the lengths of the first three; the others have the length 1.
+    fn shape(&self) -> Result<(usize, [usize; 3]), FormatRefusal> {
+        let path = self.path;
+        let not_one = |found: String| FormatRefusal::NotOneVolume { path: path.to_owned(), found };
+        let dimensions = match self.get("NDims").map(|text| (text, text.parse::<usize>())) {
+            Some((_, Ok(count @ 3..=10))) => count,
+            Some((other, _)) => return Err(not_one(format!("NDims is {other}"))),
+            None => return Err(FormatRefusal::bad(path, "NDims", "absent", "3")),
+        };
+        if let Some(channels) = self.get("ElementNumberOfChannels").filter(|count| *count != "1") {
+            return Err(not_one(format!("ElementNumberOfChannels is {channels}")));
+        }
+        if self.flag("BinaryData") == Some(false) {
+            return Err(FormatRefusal::bad(path, "BinaryData", "False", "True"));
+        }
+        let lengths: Vec<i64> =
+            self.numbers("DimSize", dimensions, "a whole number for each axis")?;
+        if lengths[3..].iter().any(|length| *length != 1) {
+            return Err(not_one(format!("DimSize is {}", self.get("DimSize").unwrap_or_default())));
+        }
+        let lengths = grid::lengths(path, "DimSize", [lengths[0], lengths[1], lengths[2]])?;
+        Ok((dimensions, lengths))
+    }
+
+    /// Distances along the axes in mm.
+    fn spacing(&self, dimensions: usize) -> Result<Vec<f64>, FormatRefusal> {
+        let has_size_alone =
+            self.get("ElementSpacing").is_none() && self.get("ElementSize").is_some();
+        let key = if has_size_alone { "ElementSize" } else { "ElementSpacing" };
+        self.numbers(key, dimensions, "a distance in mm for each axis")
+    }
+
+    /// The directions of the axes, `dimensions` numbers for each; assumed, with a flag, if they are absent.
+    fn directions(&self, dimensions: usize) -> Result<(Vec<f64>, Option<Flag>), FormatRefusal> {
+        let count = dimensions * dimensions;
+        match self.first(["TransformMatrix", "Rotation", "Orientation"]) {
+            Some(key) => Ok((self.numbers(key, count, "the direction of each axis")?, None)),
+            None => {
+                let number = |at: usize| f64::from(u8::from(at.is_multiple_of(dimensions + 1)));
+                Ok(((0..count).map(number).collect(), Some(Flag::OrientationAssumed)))
+            }
+        }
+    }
+
+    /// The position of the first voxel in mm; 0 if it is absent.
+    fn origin(&self, dimensions: usize) -> Result<[f64; 3], FormatRefusal> {
+        let Some(key) = self.first(["Offset", "Position", "Origin"]) else { return Ok([0.0; 3]) };
+        let origin: Vec<f64> = self.numbers(key, dimensions, "a number for each axis")?;
+        Ok([origin[0], origin[1], origin[2]])
     }
 
     fn element(&self) -> Result<Element, FormatRefusal> {

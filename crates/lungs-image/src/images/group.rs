@@ -96,27 +96,14 @@ fn series_image(
     let folder = folder_indices.get(stacked.copied().unwrap_or(0)).copied().unwrap_or_default();
     let (mut flags, mut excluded) = (Vec::new(), Vec::new());
     if let Ok(stack) = &stack {
+        let copies = excluded_copies(&stack.duplicates, &folder_indices, folders);
         flags.clone_from(&stack.flags);
+        flags.extend((!copies.is_empty()).then_some(Flag::CopiesCountedOnce));
         excluded.extend(stack.excluded.iter().map(|part| ExcludedImages {
             slices: part.slices.len(),
             exclusion: part.exclusion.clone(),
         }));
-        let copies = copies_by_folder(&stack.duplicates, &folder_indices);
-        if !copies.is_empty() {
-            flags.push(Flag::CopiesCountedOnce);
-        }
-        excluded.extend(copies.into_iter().map(|(folder_index, slices)| ExcludedImages {
-            slices,
-            exclusion: Exclusion::new(
-                ExclusionCode::Copies,
-                format_args!(
-                    "{} holds {} identical to {} in another folder; each slice is used once",
-                    folders[folder_index].0.display(),
-                    if slices == 1 { "a slice".to_owned() } else { format!("{slices} slices") },
-                    if slices == 1 { "one" } else { "slices" }
-                ),
-            ),
-        }));
+        excluded.extend(copies);
     }
     let grid = stack.map_err(ImageRefusal::from).map(|stack| Grid {
         geometry: stack.geometry,
@@ -141,6 +128,29 @@ fn series_image(
         flags,
         excluded,
     }
+}
+
+/// The slices that are copies of slices in another folder, by folder. Parameters are those of
+/// [`copies_by_folder`].
+fn excluded_copies(
+    duplicates: &[(usize, usize)],
+    folder_indices: &[usize],
+    folders: &[(&Path, &FolderFacts)],
+) -> Vec<ExcludedImages> {
+    let copies = copies_by_folder(duplicates, folder_indices).into_iter();
+    let excluded = copies.map(|(folder_index, slices)| ExcludedImages {
+        slices,
+        exclusion: Exclusion::new(
+            ExclusionCode::Copies,
+            format_args!(
+                "{} holds {} identical to {} in another folder; each slice is used once",
+                folders[folder_index].0.display(),
+                if slices == 1 { "a slice".to_owned() } else { format!("{slices} slices") },
+                if slices == 1 { "one" } else { "slices" }
+            ),
+        ),
+    });
+    excluded.collect()
 }
 
 /// Number of slices per folder that are copies of slices in another folder. `duplicates` are pairs of

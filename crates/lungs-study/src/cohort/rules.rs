@@ -9,83 +9,60 @@ const ROUNDING_MM: f64 = 1e-3;
 
 /// The exclusion by the first rule that excludes a series, with the value and the limit.
 pub(super) fn exclusion(image: &Image, grid: &Grid, rules: &Select) -> Option<Exclusion> {
-    let excluded = |code, reason: std::fmt::Arguments| Some(Exclusion::new(code, reason));
-    let slices = grid.slices;
-    let spacing_mm = grid.slice_spacing_mm;
-    let coverage_mm = grid.coverage_mm();
+    let (slices, spacing_mm, coverage_mm) =
+        (grid.slices, grid.slice_spacing_mm, grid.coverage_mm());
     let matches = |list: &[String]| list.iter().any(|name| starts_with(&image.kernel, name));
     let quoted = |list: &[String]| format!("\"{}\"", list.join("\", \""));
-    if !rules.kernels.is_empty() && !matches(&rules.kernels) {
-        return excluded(
+    let kernel = format!("the kernel is \"{}\", expected one that", image.kernel);
+    let apart = format!("slices {spacing_mm:.2} mm apart, expected");
+    let coverage = format!("{coverage_mm:.1} mm from the first to the last slice, expected");
+    // Whether the rule excludes the series, the code, the value with the limit, and the key.
+    let rules = [
+        (
+            !rules.kernels.is_empty() && !matches(&rules.kernels),
             ExclusionCode::KernelNotListed,
-            format_args!(
-                "the kernel is \"{}\", expected one that starts with {} \
-             (data.select.kernels)",
-                image.kernel,
-                quoted(&rules.kernels)
-            ),
-        );
-    }
-    if matches(&rules.exclude_kernels) {
-        return excluded(
+            format!("{kernel} starts with {}", quoted(&rules.kernels)),
+            "kernels",
+        ),
+        (
+            matches(&rules.exclude_kernels),
             ExclusionCode::KernelExcluded,
-            format_args!(
-                "the kernel is \"{}\", expected one that does not start with {} \
-             (data.select.exclude_kernels)",
-                image.kernel,
-                quoted(&rules.exclude_kernels)
-            ),
-        );
-    }
-    if slices < rules.min_slices {
-        return excluded(
+            format!("{kernel} does not start with {}", quoted(&rules.exclude_kernels)),
+            "exclude_kernels",
+        ),
+        (
+            slices < rules.min_slices,
             ExclusionCode::TooFewSlices,
-            format_args!(
-                "{slices} slices, expected at least {} (data.select.min_slices)",
-                rules.min_slices
-            ),
-        );
-    }
-    if rules.max_slices > 0 && slices > rules.max_slices {
-        return excluded(
+            format!("{slices} slices, expected at least {}", rules.min_slices),
+            "min_slices",
+        ),
+        (
+            rules.max_slices > 0 && slices > rules.max_slices,
             ExclusionCode::TooManySlices,
-            format_args!(
-                "{slices} slices, expected at most {} (data.select.max_slices)",
-                rules.max_slices
-            ),
-        );
-    }
-    if spacing_mm > rules.max_slice_spacing_mm + ROUNDING_MM {
-        return excluded(
+            format!("{slices} slices, expected at most {}", rules.max_slices),
+            "max_slices",
+        ),
+        (
+            spacing_mm > rules.max_slice_spacing_mm + ROUNDING_MM,
             ExclusionCode::SlicesTooFarApart,
-            format_args!(
-                "slices {spacing_mm:.2} mm apart, expected at most {} mm \
-             (data.select.max_slice_spacing_mm)",
-                rules.max_slice_spacing_mm
-            ),
-        );
-    }
-    if spacing_mm < rules.min_slice_spacing_mm - ROUNDING_MM {
-        return excluded(
+            format!("{apart} at most {} mm", rules.max_slice_spacing_mm),
+            "max_slice_spacing_mm",
+        ),
+        (
+            spacing_mm < rules.min_slice_spacing_mm - ROUNDING_MM,
             ExclusionCode::SlicesTooNear,
-            format_args!(
-                "slices {spacing_mm:.2} mm apart, expected at least {} mm \
-             (data.select.min_slice_spacing_mm)",
-                rules.min_slice_spacing_mm
-            ),
-        );
-    }
-    if coverage_mm < rules.min_coverage_mm - ROUNDING_MM {
-        return excluded(
+            format!("{apart} at least {} mm", rules.min_slice_spacing_mm),
+            "min_slice_spacing_mm",
+        ),
+        (
+            coverage_mm < rules.min_coverage_mm - ROUNDING_MM,
             ExclusionCode::TooShort,
-            format_args!(
-                "{coverage_mm:.1} mm from the first to the last slice, expected at least {} mm \
-             (data.select.min_coverage_mm)",
-                rules.min_coverage_mm
-            ),
-        );
-    }
-    None
+            format!("{coverage} at least {} mm", rules.min_coverage_mm),
+            "min_coverage_mm",
+        ),
+    ];
+    let (_, code, reason, key) = rules.into_iter().find(|(excludes, ..)| *excludes)?;
+    Some(Exclusion::new(code, format_args!("{reason} (data.select.{key})")))
 }
 
 /// Whether the name of a kernel starts with a prefix, ignoring case.

@@ -1,9 +1,11 @@
 //! Selection of one series per exam.
 
 use super::kernel::{Sharpness, sharpness};
+use super::labels::UnusedLabel;
 use super::row::{PART, PASSED_OVER};
 use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
+use lungs_image::dicom::Problem;
 use lungs_image::images::{Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted};
 use lungs_spec::spec::{Preference, Select};
 use std::cmp::Ordering;
@@ -82,26 +84,8 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     rows.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
     exclude_copies(&mut rows);
     exclude_not_preferred(&mut rows, rules);
-    rows.extend(found.problems.iter().map(|problem| {
-        let path = problem.path.display().to_string();
-        let exclusion = Exclusion::new(ExclusionCode::Unreadable, &problem.reason);
-        (CohortRow { path, ..CohortRow::of_exclusion(exclusion) }, None)
-    }));
-    rows.extend(matches.unused.into_iter().map(|unused| {
-        let label = unused.label;
-        let (value, source, reason) = (u8::from(label.label), &label.source, &unused.reason);
-        let reason = format!("label {value} in {source} {reason}");
-        let exclusion = Exclusion::new(ExclusionCode::LabelWithoutSeries, reason);
-        let row = CohortRow {
-            patient_id: label.patient_id.clone().unwrap_or(unused.patient_id),
-            exam_id: label.exam_id.clone().unwrap_or_default(),
-            series_uid: unused.name,
-            study_date: unused.study_date,
-            label: Some(label.label),
-            ..CohortRow::of_exclusion(exclusion)
-        };
-        (row, None)
-    }));
+    rows.extend(found.problems.iter().map(|problem| (problem_row(problem), None)));
+    rows.extend(matches.unused.into_iter().map(|unused| (unused_row(unused), None)));
     let passed_over = found.skipped;
     rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
     let patient_assumed =
@@ -132,6 +116,28 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
         cohort.rows.extend(parts);
     }
     cohort
+}
+
+/// The row of an unreadable file.
+fn problem_row(problem: &Problem) -> CohortRow {
+    let exclusion = Exclusion::new(ExclusionCode::Unreadable, &problem.reason);
+    CohortRow { path: problem.path.display().to_string(), ..CohortRow::of_exclusion(exclusion) }
+}
+
+/// The row of a label without a series.
+fn unused_row(unused: UnusedLabel) -> CohortRow {
+    let label = unused.label;
+    let (value, source, reason) = (u8::from(label.label), &label.source, &unused.reason);
+    let reason = format!("label {value} in {source} {reason}");
+    let exclusion = Exclusion::new(ExclusionCode::LabelWithoutSeries, reason);
+    CohortRow {
+        patient_id: label.patient_id.clone().unwrap_or(unused.patient_id),
+        exam_id: label.exam_id.clone().unwrap_or_default(),
+        series_uid: unused.name,
+        study_date: unused.study_date,
+        label: Some(label.label),
+        ..CohortRow::of_exclusion(exclusion)
+    }
 }
 
 /// A row for each kind of file that is not an image or is not read, with an example and the count.

@@ -20,5 +20,5 @@ pub use label::{Label, Labels};
 
 pub use contradictions::Contradictions;
 pub(super) use contradictions::check as check_contradictions;
-pub(crate) use matching::LabelMatches;
 pub use matching::PatientRows;
+pub(crate) use matching::{LabelMatches, UnusedLabel};
