@@ -3,7 +3,9 @@
 use super::super::CommandResult;
 use super::super::output::Output;
 use super::super::slurm::{Dependency, Submission, Submitter};
-use super::{ExpandedSweep, Sweep, once};
+use super::arguments::Sweep;
+use super::expanded::ExpandedSweep;
+use super::once;
 use crate::slurm::TASK;
 use crate::sweep::{PlannedRun, RunStatus};
 

@@ -1,6 +1,8 @@
 //! `lungs sweep`
 
+mod arguments;
 mod cluster;
+mod expanded;
 mod jobs;
 mod once;
 mod table;
@@ -8,110 +10,14 @@ mod table;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::{CommandResult, Failure};
-use crate::plan::{Plan, plan};
-use crate::slurm::shell;
-use crate::sweep::{
-    PlannedRun, RunStatus, SweepFolder, expand, find_runs, rank_combinations, run_summary,
-};
-use clap::Args;
+use crate::sweep::{PlannedRun, RunStatus, SweepFolder, expand, run_summary};
+use arguments::RunNumber;
+use expanded::ExpandedSweep;
 use jobs::{Jobs, RunOutcome, threads_per_job};
-use lungs_net::device;
-use lungs_report::{CompareOptions, Comparison, ReportError, Subject, compare};
-use lungs_spec::spec;
 use lungs_spec::spec::{Overrides, load_sweep};
-use lungs_study::prepare::Shard;
 use std::io::IsTerminal;
-use std::path::PathBuf;
-use table::{Forecast, SweepView};
 
-/// Run all runs of a spec's [sweep] table, and compare them.
-///
-/// The table defines many runs by a grid of keys, lists of keys, seeds and folds. Each run is identical to
-/// `lungs run` with the same spec. The same command resumes a sweep: it skips finished runs, retries failed
-/// runs, and leaves runs that are running in another process to that process.
-#[derive(Args)]
-#[command(
-    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run      list the runs with estimates\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status       show the current results\n  lungs sweep experiments/demo-sweep.toml --only 3/6     one run, e.g. as a task of a job array\n  lungs sweep experiments/demo-sweep.toml --slurm        submit the runs to a Slurm cluster"
-)]
-pub(super) struct Sweep {
-    /// A spec (.toml) with a [sweep] table.
-    spec: PathBuf,
-
-    /// Override a key of all runs, e.g. train.epochs=10, or a key of the sweep. Repeatable.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-
-    /// Number of parallel runs. They share the threads.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: u16,
-
-    /// Run only the run with this number, e.g. 3. With 3/20, fail unless the sweep has 20 runs.
-    #[arg(long, value_name = "INDEX", value_parser = parse_run_number)]
-    only: Option<RunNumber>,
-
-    /// Show the current results without running anything.
-    #[arg(long, conflicts_with_all = ["dry_run", "only"])]
-    status: bool,
-
-    /// List the runs, the keys that they vary, and estimates of memory and time, without running anything.
-    /// With --slurm, print the batch scripts.
-    #[arg(long, conflicts_with = "only")]
-    dry_run: bool,
-
-    /// Submit the sweep to Slurm with the settings of [slurm]: a preparation job, a job array with a task for
-    /// each unfinished run, and a comparison job. Jobs are requeued at their time limit and after a node
-    /// failure, and resume.
-    #[arg(long, conflicts_with_all = ["only", "status", "prepare", "compare", "json"])]
-    slurm: bool,
-
-    /// Only prepare the series of all runs.
-    #[arg(long, conflicts_with_all = ["only", "status", "dry_run", "compare"])]
-    prepare: bool,
-
-    /// With --prepare: prepare only one shard, e.g. 3/20 for the third of 20. Series are assigned to shards by
-    /// the hash of their UID.
-    #[arg(long, value_name = "INDEX/COUNT", requires = "prepare")]
-    shard: Option<Shard>,
-
-    /// Only compare the finished runs. Exits with 1 if a run is unfinished.
-    #[arg(long, conflicts_with_all = ["only", "status", "dry_run"])]
-    compare: bool,
-
-    /// Resume runs with their original labels, lists and images even if they have changed. Runs that have not
-    /// started use the current ones.
-    #[arg(long, conflicts_with_all = ["status", "prepare", "compare"])]
-    keep_inputs: bool,
-
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// The number of a run, from 1, and optionally the number of runs of the sweep: `3` or `3/20`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RunNumber {
-    number: usize,
-    total: Option<usize>,
-}
-
-fn parse_run_number(text: &str) -> Result<RunNumber, String> {
-    let positive = |text: &str| text.parse::<usize>().ok().filter(|&number| number > 0);
-    let (number, total) = match text.split_once('/') {
-        None => (positive(text), Some(None)),
-        Some((number, total)) => (positive(number), positive(total).map(Some)),
-    };
-    match (number, total) {
-        (Some(number), Some(total)) => Ok(RunNumber { number, total }),
-        _ => Err("expected the number of a run from 1, e.g. 3 or 3/20".to_owned()),
-    }
-}
-
-/// An expanded sweep with its folder.
-struct ExpandedSweep {
-    folder: SweepFolder,
-    runs: Vec<PlannedRun>,
-    table: spec::SweepTable,
-}
+pub(super) use arguments::Sweep;
 
 impl Sweep {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
@@ -318,84 +224,5 @@ impl Sweep {
                 self.spec.display()
             )))
         }
-    }
-
-    /// The command that resumes the sweep.
-    fn resume_command(&self) -> String {
-        let mut command = format!("lungs sweep {}", self.spec.display());
-        for set in &self.set {
-            command += &format!(" --set {}", shell(set));
-        }
-        if self.keep_inputs {
-            command += " --keep-inputs";
-        }
-        if self.jobs > 1 {
-            command += &format!(" --jobs {}", self.jobs);
-        }
-        match self.only {
-            Some(RunNumber { number, total: Some(total) }) => {
-                command + &format!(" --only {number}/{total}")
-            }
-            Some(RunNumber { number, total: None }) => command + &format!(" --only {number}"),
-            None => command,
-        }
-    }
-}
-
-impl ExpandedSweep {
-    /// The current status and results of all runs.
-    fn view(&self) -> Result<SweepView, Failure> {
-        let manifest = self.folder.manifest()?.unwrap_or_default();
-        let best_by = self.table.best;
-        let summarise = |(index, run): (usize, &PlannedRun)| {
-            let entry = manifest.runs.iter().find(|entry| entry.hash == run.hash);
-            let failure = entry.and_then(|entry| entry.failure.as_deref());
-            let mut summary = run_summary(&self.folder, run, failure).with_metrics(best_by);
-            summary.index = index + 1;
-            summary
-        };
-        let runs: Vec<_> = self.runs.iter().enumerate().map(summarise).collect();
-        let combinations = rank_combinations(&self.runs, &runs, best_by);
-        let pooled = self.runs.iter().any(|run| run.spec.is_of_all_folds());
-        let split = if pooled { "out-of-fold" } else { "validation" };
-        Ok(SweepView { folder: self.folder.root().to_owned(), best_by, split, runs, combinations })
-    }
-
-    /// The estimates of memory, disk space and time for all runs.
-    fn forecast(&self) -> Result<Forecast, Failure> {
-        let view = self.view()?;
-        let mut cohorts = once::Cohorts::default();
-        let mut plans: Vec<Plan> = Vec::new();
-        for run in &self.runs {
-            let devices = device::open_all(run.spec.runtime.device.names());
-            let devices = devices.map_err(Failure::request)?;
-            let cohort = cohorts.of(&run.spec)?;
-            plans.push(plan(&run.spec, cohort.as_ref(), &devices).map_err(Failure::request)?);
-        }
-        Ok(Forecast::new(self.folder.root(), view.runs, plans))
-    }
-
-    /// Writes the comparison of all finished runs; `None` for fewer than two runs.
-    fn compare(&self, view: &SweepView) -> Option<Result<Comparison, ReportError>> {
-        let write = || -> Result<Option<Comparison>, ReportError> {
-            let runs = find_runs(self.folder.root())?;
-            let runs: Vec<Subject> = runs.into_iter().map(Subject::Run).collect();
-            if runs.len() < 2 {
-                return Ok(None);
-            }
-            let comparison = match compare(&runs, CompareOptions::default()) {
-                // The sweep varies a key that changes the exams: compare on the exams in common.
-                Err(ReportError::DifferentExams { .. }) => {
-                    compare(&runs, CompareOptions { common: true, ..CompareOptions::default() })
-                }
-                result => result,
-            };
-            let mut comparison = comparison?;
-            comparison.best = view.best_text();
-            comparison.write_page(&self.folder.comparison_page())?;
-            comparison.write_csv(&self.folder.comparison_table())?;
-            Ok(Some(comparison))
-        };
-        write().transpose()
     }
 }
