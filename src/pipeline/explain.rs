@@ -8,13 +8,13 @@ use lungs_base::files::{WriteError, make_folder, write_bytes};
 use lungs_image::dicom::HuRule;
 use lungs_image::formats::{Format, MapGrid, write_map};
 use lungs_image::images::{Image, Kind, read_volume};
-use lungs_image::volume::{Geometry, Turn, Volume, Window};
+use lungs_image::volume::{Geometry, Turn, Volume};
 use lungs_net::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
 use lungs_net::model::I3d;
 use lungs_report::plot::{Caption, draw_heatmap};
 use lungs_spec::spec::Spec;
 use lungs_study::prepare::load_prepared;
-use lungs_train::central_slices;
+use lungs_train::{central_slices, window_of};
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -254,11 +254,6 @@ fn caption(row: &Explanation, options: &ExplainOptions, models: usize) -> Captio
         ),
         highest: format!("{:.3} {}", row.highest.unwrap_or(0.0), options.unit()),
     }
-}
-
-fn window_of(spec: &Spec) -> Window {
-    let window = spec.preprocess.window;
-    Window { lower_hu: window.lower_hu as f32, upper_hu: window.upper_hu as f32 }
 }
 
 /// The grid of the map of an image, and the order of its voxels: as in a volume file, or for DICOM as converters to

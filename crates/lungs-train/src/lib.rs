@@ -69,6 +69,7 @@ pub use selection::selected_epoch;
 pub(crate) use selection::stops_early;
 pub use state::Outcome;
 pub use tables::selected_epoch_of;
+pub use windowing::window_of;
 
 use lungs_net::model::{ModelError, WeightsError};
 use lungs_spec::results::ResultsError;

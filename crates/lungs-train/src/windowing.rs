@@ -95,7 +95,7 @@ fn windowed(hu: Tensor<5>, window: Window) -> Tensor<5> {
 }
 
 /// The spec's window in single precision.
-pub(super) fn window_of(spec: &Spec) -> Window {
+pub fn window_of(spec: &Spec) -> Window {
     let window = spec.preprocess.window;
     Window { lower_hu: window.lower_hu as f32, upper_hu: window.upper_hu as f32 }
 }
