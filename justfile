@@ -56,6 +56,12 @@ test *ARGS:
 test-all *ARGS:
     tools/test-all.sh {{ARGS}}
 
+# Test the code of the GPU path on CubeCL's CPU runtime: docs/cuda.md (builds Burn a second time)
+test-gpu-code *ARGS:
+    cargo test --features cubecl-cpu -p lungs-net --lib -- gpu {{ARGS}}
+    LUNGS_TEST_DEVICE=cubecl-cpu cargo test --features cubecl-cpu --test model_reference {{ARGS}}
+    cargo test --features cubecl-cpu --test commands gpu_code {{ARGS}}
+
 # Run a benchmark: just bench train | prepare | volume | evaluation | report | scale | explain RUN
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}

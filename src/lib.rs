@@ -9,6 +9,7 @@
 //! Each arrow is one function. Stages exchange plain structs, and a stage never imports a later stage.
 //! `ARCHITECTURE.md` describes this package and the crates below it.
 
+pub mod bench;
 pub mod cli;
 pub mod nlst;
 pub mod pipeline;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 success, 1 failure, 2 invalid request, 75 stopped by SIGUSR1 (scheduler warning), 130
 //! stopped by another signal. After 75 and 130 the same command resumes the work.
 
+mod bench;
 mod check;
 mod cohort;
 mod compare;
@@ -76,6 +77,8 @@ enum Command {
     Export(export::Export),
     Phantom(phantom::Phantom),
     Weights(weights::Weights),
+    #[command(hide = true)]
+    Bench(bench::Bench),
 }
 
 /// The command line with all subcommands, for its reference.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Export(export) => export.execute(&output),
         Command::Phantom(phantom) => phantom.execute(&output),
         Command::Weights(weights) => weights.execute(&output),
+        Command::Bench(bench) => bench.execute(&output),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -189,6 +189,7 @@ fn open_devices(
     provenance.device = device::describe(&opened);
     provenance.precision = match spec.runtime.precision {
         Precision::F32 => "f32".into(),
+        Precision::Tf32 => "tf32 convolutions on a GPU, everything else f32".into(),
         Precision::Bf16 => "bf16 convolutions, everything else f32".into(),
     };
     provenance.threads = rayon::current_num_threads();

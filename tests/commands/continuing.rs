@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Starts a run and sends it a signal in its second epoch, when the checkpoint of the first one exists.
-fn interrupt(workspace: &Workspace, signal: &str) -> Option<i32> {
+pub(super) fn interrupt(workspace: &Workspace, signal: &str) -> Option<i32> {
     interrupt_at(workspace, signal, "checkpoints/epoch-001")
 }
 

@@ -15,6 +15,8 @@ mod export;
 mod external;
 mod fetching;
 mod folds;
+#[cfg(feature = "cubecl-cpu")]
+mod gpu_code;
 mod killing;
 mod labels;
 mod nlst;

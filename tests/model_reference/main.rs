@@ -12,6 +12,12 @@ use serde_json::Value;
 
 const PREFIX: &str = "RGB/inception_i3d/";
 
+/// The device under test: `LUNGS_TEST_DEVICE`, with a name as in `runtime.device`, or the CPU.
+fn device() -> Device {
+    let name = std::env::var("LUNGS_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    lungs_net::device::open(&name.parse().unwrap()).unwrap().0
+}
+
 fn reference() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/i3d")
 }
@@ -95,7 +101,7 @@ fn the_published_network_has_the_published_number_of_parameters() {
 #[test]
 fn evaluation_equals_the_originals_logits_and_layers() {
     let folder = reference();
-    let device = Device::flex();
+    let device = device();
     let expected = &json(folder.join("i3d_patterned_eval.json"))["eval_mode"];
     let logits = floats(&expected["logits"][0]);
     let assert_close = |actual: Tensor<2>| {
@@ -149,7 +155,7 @@ struct Step {
 }
 
 fn step(folder: &Path, updates: usize) -> Step {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let network = config(3).init(0, &device).unwrap();
     let network = network.with_variables(weights(folder)).unwrap();
     let x = input(folder, 3, &device);

@@ -1,4 +1,5 @@
-//! Devices of tensors. Only this module depends on whether the binary was built with CUDA.
+//! Devices of tensors. Only this module and the kernels for GPUs depend on whether the binary was built
+//! with CUDA.
 //!
 //! A spec names a device (`"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"`). [`open`] returns Burn's runtime [`Device`]
 //! and the [`DeviceFacts`] for the provenance of a run. All other code is the same on every device.
@@ -20,6 +21,8 @@ pub enum DeviceRequest {
     Cpu,
     /// The CUDA GPU with this index of the driver (`"cuda"` is `"cuda:0"`).
     Cuda(usize),
+    /// CubeCL's CPU runtime: the code of the GPU path on the CPU, for its tests.
+    CubeclCpu,
 }
 
 /// An unknown or unavailable device.
@@ -41,6 +44,11 @@ pub enum DeviceError {
         /// The requested device.
         request: DeviceRequest,
     },
+    /// The binary was built without CubeCL's CPU runtime.
+    #[error(
+        r#"device "cubecl-cpu" is not available: it runs the code of the GPU path for tests, in a program built with `cargo build --features cubecl-cpu`; use "cpu" or "auto""#
+    )]
+    BuiltWithoutCubeclCpu,
     /// The binary was built with CUDA, but the machine has no driver or no GPU.
     #[error(
         r#"device "{request}" is not available: found no NVIDIA driver or GPU; check that `nvidia-smi` lists a GPU, or use "cpu" or "auto""#
@@ -71,6 +79,7 @@ impl FromStr for DeviceRequest {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
+            "cubecl-cpu" => Ok(Self::CubeclCpu),
             _ => {
                 let index = name.strip_prefix("cuda:").ok_or_else(unknown)?;
                 // `parse` also accepts "+1".
@@ -90,6 +99,7 @@ impl fmt::Display for DeviceRequest {
             Self::Cpu => out.write_str("cpu"),
             Self::Cuda(0) => out.write_str("cuda"),
             Self::Cuda(index) => write!(out, "cuda:{index}"),
+            Self::CubeclCpu => out.write_str("cubecl-cpu"),
         }
     }
 }
@@ -101,6 +111,8 @@ pub enum DeviceKind {
     Cpu,
     /// An NVIDIA GPU, with CUDA.
     Cuda,
+    /// CubeCL's CPU runtime.
+    CubeclCpu,
 }
 
 impl fmt::Display for DeviceKind {
@@ -108,6 +120,7 @@ impl fmt::Display for DeviceKind {
         out.write_str(match self {
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
+            Self::CubeclCpu => "cubecl-cpu",
         })
     }
 }
@@ -136,6 +149,7 @@ pub fn open(request: &DeviceRequest) -> Result<(Device, DeviceFacts), DeviceErro
     match *request {
         DeviceRequest::Cpu => Ok(cpu()),
         DeviceRequest::Cuda(index) => cuda(index),
+        DeviceRequest::CubeclCpu => cubecl_cpu(),
         DeviceRequest::Auto => cuda(0).or_else(|_| Ok(cpu())),
     }
 }
@@ -181,6 +195,7 @@ fn cpu() -> (Device, DeviceFacts) {
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<(Device, DeviceFacts), DeviceError> {
     use burn::tensor::DeviceType;
+    configure_cubecl();
     let request = DeviceRequest::Cuda(index);
     // Without a driver, `enumerate` returns an empty list, and opening a device panics.
     let devices: Vec<Device> = Device::enumerate(DeviceType::Cuda).into_iter().collect();
@@ -190,7 +205,8 @@ fn cuda(index: usize) -> Result<(Device, DeviceFacts), DeviceError> {
     }
     let device = devices.into_iter().nth(index).ok_or(DeviceError::NoSuchGpu { request, count })?;
     let name = device.identity().map_or_else(|| "CUDA GPU".to_owned(), |identity| identity.name);
-    // Autotune can choose different kernels, with a different order of sums, in different runs.
+    // Every sum has a fixed order and no kernel is chosen by measuring, but two runs on a GPU have not
+    // been compared yet.
     let facts = DeviceFacts { kind: DeviceKind::Cuda, request, name, reproducible: false };
     Ok((device, facts))
 }
@@ -200,13 +216,45 @@ fn cuda(index: usize) -> Result<(Device, DeviceFacts), DeviceError> {
     Err(DeviceError::BuiltWithoutCuda { request: DeviceRequest::Cuda(index) })
 }
 
+#[cfg(feature = "cubecl-cpu")]
+fn cubecl_cpu() -> Result<(Device, DeviceFacts), DeviceError> {
+    configure_cubecl();
+    let facts = DeviceFacts {
+        kind: DeviceKind::CubeclCpu,
+        request: DeviceRequest::CubeclCpu,
+        name: "CPU through CubeCL".to_owned(),
+        reproducible: true,
+    };
+    Ok((Device::cpu(), facts))
+}
+
+#[cfg(not(feature = "cubecl-cpu"))]
+fn cubecl_cpu() -> Result<(Device, DeviceFacts), DeviceError> {
+    Err(DeviceError::BuiltWithoutCubeclCpu)
+}
+
+/// Settings of CubeCL, before its first device opens. Files called `cubecl.toml` or `burn.toml`, which
+/// it would look for in the working folder and above it, are not read: they would change a run without
+/// a trace in its record.
+#[cfg(feature = "cubecl")]
+fn configure_cubecl() {
+    use burn_cubecl::cubecl::config::streaming::{StreamPolicy, StreamingConfig};
+    use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
+    // One queue per device. With one for each thread, as by default, every thread that ever used a
+    // device would keep a memory pool of its own until the end of the program.
+    let streaming = StreamingConfig { policy: StreamPolicy::Single, ..StreamingConfig::default() };
+    let config = CubeClRuntimeConfig { streaming, ..CubeClRuntimeConfig::default() };
+    // Later calls change nothing.
+    CubeClRuntimeConfig::try_set(config);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn device_names_round_trip() {
-        for name in ["auto", "cpu", "cuda", "cuda:1", "cuda:12"] {
+        for name in ["auto", "cpu", "cuda", "cuda:1", "cuda:12", "cubecl-cpu"] {
             assert_eq!(name.parse::<DeviceRequest>().unwrap().to_string(), name);
         }
         assert_eq!("cuda:0".parse::<DeviceRequest>().unwrap(), DeviceRequest::Cuda(0));
@@ -243,7 +291,9 @@ mod tests {
             DeviceError::BuiltWithoutCuda { .. } => assert!(message.contains("--features cuda")),
             DeviceError::NoGpu { .. } => assert!(message.contains("nvidia-smi")),
             DeviceError::NoSuchGpu { count, .. } => assert!(count < 4096),
-            DeviceError::Unknown { .. } => panic!("{message}"),
+            DeviceError::Unknown { .. } | DeviceError::BuiltWithoutCubeclCpu => {
+                panic!("{message}")
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use super::footprint::DeviceFailure;
 use super::objective::Objective;
 use super::windowing::window_of;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use lungs_net::model::{BatchStatistics, I3d};
+use lungs_net::model::{BatchStatistics, I3d, with_gradient};
 use lungs_spec::spec::Spec;
 
 /// A batch on the device.
@@ -88,24 +88,28 @@ impl TrainStep for Classifier<'_> {
     fn step(&self, batch: Batch) -> TrainOutput<TrainStepOutput> {
         let Batch { voxels, labels, objective, share, dropout_seed, gradient_checkpointing } =
             batch;
-        let mut loss = Ok(TensorData::new(vec![f64::NAN], [1]));
+        let mut output = Err(DeviceFailure::Other("the network was not computed".to_owned()));
         let mut weighted_loss = |logits: Tensor<2>| {
-            let mean = objective.mean(logits, &labels);
-            loss = mean.try_to_data();
-            mean * share
+            output = to_host(logits.clone()).map(|logits| {
+                let (loss, gradient) = objective.mean(&logits, &labels);
+                (BatchOutput { loss, logits }, gradient)
+            });
+            let gradient = match &output {
+                Ok((_, gradient)) => gradient.iter().map(|slope| slope * share).collect(),
+                // The gradients of a failed step are never used.
+                Err(_) => vec![0.0; 2 * labels.len()],
+            };
+            with_gradient(logits, 0.0, gradient)
         };
-        let (logits, statistics, grads) = if gradient_checkpointing {
+        let (statistics, grads) = if gradient_checkpointing {
             let step = self.0.step_with_gradient_checkpointing(voxels, dropout_seed, weighted_loss);
-            (step.logits, step.statistics, step.gradients)
+            (step.statistics, step.gradients)
         } else {
             let (logits, statistics) = self.0.forward_train(voxels, dropout_seed);
-            let gradients = weighted_loss(logits.clone()).backward();
-            (logits, statistics, GradientsParams::from_grads(gradients, self.0))
+            let gradients = weighted_loss(logits).backward();
+            (statistics, GradientsParams::from_grads(gradients, self.0))
         };
-        let output = loss.map_err(DeviceFailure::from).and_then(|loss| {
-            let loss = loss.iter::<f64>().next().unwrap_or(f64::NAN);
-            Ok(BatchOutput { loss, logits: to_host(logits)? })
-        });
+        let output = output.map(|(output, _)| output);
         TrainOutput { grads, item: TrainStepOutput { output, statistics } }
     }
 }

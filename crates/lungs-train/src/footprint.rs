@@ -41,6 +41,8 @@ impl DeviceFailure {
         let out_of_memory = ["out of memory", "out-of-memory", "out_of_memory", "outofmemory"]
             .iter()
             .chain(&["out of device memory", "memory allocation", "alloc_failed"])
+            // CubeCL's words for an allocation larger than the device's memory.
+            .chain(&["can't allocate buffer of size", "buffertoobig"])
             .any(|phrase| lower.contains(phrase));
         // A backtrace lists addresses of the program's own code.
         let message = message.split("Backtrace").next().unwrap_or_default();
@@ -57,9 +59,10 @@ impl From<ExecutionError> for DeviceFailure {
 }
 
 /// Runs work on a device. Some GPU failures are panics; they become a [`DeviceFailure`].
-pub(super) fn catch_panic<T>(
-    work: impl FnOnce() -> Result<T, DeviceFailure>,
-) -> Result<T, DeviceFailure> {
+///
+/// # Errors
+/// The work's own error, or the message of its panic.
+pub fn catch_panic<T>(work: impl FnOnce() -> Result<T, DeviceFailure>) -> Result<T, DeviceFailure> {
     // Unwind safe: the work's own values are dropped, and a step does not change the borrowed network.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic
@@ -114,6 +117,7 @@ mod tests {
             "An out-of-memory error happened during launch\nCaused by:\n  CUDA_ERROR\nBacktrace\n  0: x",
             "out of device memory allocating 4294967296 bytes\n",
             "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "can't allocate buffer of size: 171798691840\nBacktrace:\n   0: x",
         ] {
             let DeviceFailure::OutOfMemory(short) = DeviceFailure::from_message(message) else {
                 panic!("{message}")

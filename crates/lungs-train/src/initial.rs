@@ -3,7 +3,7 @@
 use super::checkpoint::{self, CheckpointError};
 use super::tables::selected_epoch_of;
 use burn::tensor::Device;
-use lungs_net::model::{I3d, I3dConfig, ModelError, WeightsError, is_head};
+use lungs_net::model::{self, I3d, I3dConfig, ModelError, WeightsError, is_head};
 use lungs_net::weights::{self, Head, LoadError, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
 use lungs_spec::spec::{BatchNorm, Contract, ContractError, InitPreprocess, Precision, Spec};
@@ -98,10 +98,11 @@ pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
         BatchNorm::Train => network,
         BatchNorm::Frozen => network.with_frozen_statistics(),
     };
-    Ok(match spec.runtime.precision {
-        Precision::F32 => network,
-        Precision::Bf16 => network.with_bf16_convolutions(),
-    })
+    Ok(network.with_precision(match spec.runtime.precision {
+        Precision::F32 => model::Precision::F32,
+        Precision::Tf32 => model::Precision::Tf32,
+        Precision::Bf16 => model::Precision::Bf16,
+    }))
 }
 
 /// The network before the first step, with the spec's initial weights.

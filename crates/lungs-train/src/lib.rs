@@ -57,7 +57,7 @@ pub use checkpoint::{CheckpointError, Position};
 pub use classifier::{Batch, BatchOutput, Classifier, InferenceOutput, TrainStepOutput};
 pub use event::{Event, Observer};
 pub use fit::{fit, trained_network};
-pub use footprint::{DeviceFailure, advice, step_bytes};
+pub use footprint::{DeviceFailure, advice, catch_panic, step_bytes};
 pub use initial::{InitError, initial_weights, network, selected_weights};
 pub use objective::Objective;
 pub use optimizer::adam;

@@ -33,6 +33,13 @@ pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Fle
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
+/// A tensor of bytes in row-major order.
+pub(super) fn bytes<const D: usize>(values: Vec<u8>, shape: [usize; D]) -> FlexTensor {
+    debug_assert_eq!(values.len(), shape.iter().product::<usize>());
+    let layout = Layout::contiguous(Shape::from(shape.to_vec()));
+    FlexTensor::new(Bytes::from_elems(values), layout, DType::U8)
+}
+
 /// The five lengths of a `[batch, channel, depth, height, width]` tensor.
 pub(super) fn lengths(tensor: &FlexTensor) -> [usize; 5] {
     let shape = tensor.layout().shape();

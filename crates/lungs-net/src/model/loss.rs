@@ -9,9 +9,13 @@
 //!
 //! Both are computed from logarithms of probabilities, so that values and gradients are finite at
 //! log-odds of ±100 and beyond.
+//!
+//! A loss and its gradient are computed on the host, in double precision, from the two logits of each
+//! exam: the numbers are few, they are copied to the host anyway, and a GPU needs the CUDA toolkit's
+//! library of device functions for an exponential or a logarithm. [`with_gradient`] hands the gradient
+//! to the backward pass.
 
-use burn::tensor::activation::{log_sigmoid, log_softmax};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 /// A loss over exams. Labels are class indices, 1 for cancer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +32,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// Mean over the batch, `[1]`, for `logits` of `[batch, class]`.
+    /// Mean over the batch, `[1]`, with its gradient, for `logits` of `[batch, class]`.
     ///
     /// # Panics
     /// If the number of labels differs from the number of rows, if a label is not a class, or if focal
@@ -36,55 +40,93 @@ impl Loss {
     pub fn mean(&self, logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
         let [batch, classes] = logits.dims();
         check(labels, batch, classes);
-        let device = logits.device();
-        match *self {
-            Self::CrossEntropy => {
-                let mut one_hot = vec![0.0; batch * classes];
-                for (row, &label) in labels.iter().enumerate() {
-                    one_hot[row * classes + label] = 1.0;
-                }
-                let one_hot = on_device(one_hot, [batch, classes], &logits, &device);
-                let log_likelihood = (log_softmax(logits, 1) * one_hot).sum_dim(1);
-                log_likelihood.mean().neg()
-            }
-            Self::Focal { alpha, gamma } => {
-                assert_eq!(classes, 2, "focal loss is for two classes");
-                let choose = |positive: f64, negative: f64| {
-                    let values =
-                        labels.iter().map(|&y| if y == 1 { positive } else { negative }).collect();
-                    on_device(values, [batch, 1], &logits, &device)
-                };
-                // The log-odds of the true class.
-                let log_odds = (logits.clone().narrow(1, 1, 1) - logits.clone().narrow(1, 0, 1))
-                    * choose(1.0, -1.0);
-                // (1 − p)^γ = exp(γ·ln(1 − p)), and 1 − p is the sigmoid of −log_odds.
-                let discount = (log_sigmoid(log_odds.clone().neg()) * gamma).exp();
-                let weight = choose(alpha, 1.0 - alpha);
-                (weight * discount * log_sigmoid(log_odds)).mean().neg()
-            }
+        let values: Vec<f64> = logits.to_data().iter::<f64>().collect();
+        let share = 1.0 / batch as f64;
+        let (mut mean, mut gradient) = (0.0, Vec::with_capacity(values.len()));
+        for (logits, &label) in values.chunks_exact(classes).zip(labels) {
+            mean += self.of_exam(logits, label) * share;
+            gradient.extend(self.gradient_of_exam(logits, label).iter().map(|slope| slope * share));
         }
+        with_gradient(logits, mean, gradient)
     }
 
-    /// The loss of one exam in double precision, for evaluation.
+    /// The loss of one exam in double precision.
     ///
     /// # Panics
     /// If the label is not a class, or if focal loss is used with other than two classes.
     pub fn of_exam(&self, logits: &[f64], label: usize) -> f64 {
         check(&[label], 1, logits.len());
         match *self {
-            Self::CrossEntropy => {
-                let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-                sum.ln() - (logits[label] - largest)
-            }
+            Self::CrossEntropy => log_sum_exp(logits) - logits[label],
             Self::Focal { alpha, gamma } => {
-                assert_eq!(logits.len(), 2, "focal loss is for two classes");
-                let log_odds = logits[label] - logits[1 - label];
-                let weight = if label == 1 { alpha } else { 1.0 - alpha };
+                let log_odds = log_odds_of(logits, label);
+                let weight = class_weight(alpha, label);
                 -weight * (gamma * ln_sigmoid(-log_odds)).exp() * ln_sigmoid(log_odds)
             }
         }
     }
+
+    /// The gradient of [`Loss::of_exam`] with respect to the logits, `[class]`.
+    ///
+    /// # Panics
+    /// As [`Loss::of_exam`].
+    pub fn gradient_of_exam(&self, logits: &[f64], label: usize) -> Vec<f64> {
+        check(&[label], 1, logits.len());
+        match *self {
+            Self::CrossEntropy => {
+                let total = log_sum_exp(logits);
+                let mut gradient: Vec<f64> =
+                    logits.iter().map(|logit| (logit - total).exp()).collect();
+                // 1 − p of the true class, from the other classes: exact for p near 1.
+                let others: f64 =
+                    (0..logits.len()).filter(|&class| class != label).map(|c| gradient[c]).sum();
+                gradient[label] = -others;
+                gradient
+            }
+            Self::Focal { alpha, gamma } => {
+                // With p = σ(z) and q = σ(−z): d/dz of −w·q^γ·ln p is w·q^γ·(γ·p·ln p − q).
+                let log_odds = log_odds_of(logits, label);
+                let (ln_p, ln_q) = (ln_sigmoid(log_odds), ln_sigmoid(-log_odds));
+                let slope = class_weight(alpha, label)
+                    * (gamma * ln_q).exp()
+                    * (gamma * ln_p.exp() * ln_p - ln_q.exp());
+                let mut gradient = vec![-slope; 2];
+                gradient[label] = slope;
+                gradient
+            }
+        }
+    }
+}
+
+/// A number on the device of the `logits` (`[batch, class]`) whose value is `value` and whose gradient
+/// with respect to the logits is `gradient`, in row-major order.
+///
+/// # Panics
+/// If the numbers of logits and slopes differ.
+pub fn with_gradient(logits: Tensor<2>, value: f64, gradient: Vec<f64>) -> Tensor<1> {
+    let shape = logits.dims();
+    assert_eq!(gradient.len(), shape[0] * shape[1], "one slope per logit");
+    let options = (&logits.device(), logits.dtype());
+    let gradient = Tensor::from_data(TensorData::new(gradient, shape), options);
+    let linear = (logits * gradient).sum();
+    // The difference is 0, with the gradient of its first term.
+    linear.clone() - linear.detach() + value
+}
+
+/// `ln Σ e^l`, without overflow.
+fn log_sum_exp(logits: &[f64]) -> f64 {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln()
+}
+
+/// The log-odds of the class `label` of two.
+fn log_odds_of(logits: &[f64], label: usize) -> f64 {
+    assert_eq!(logits.len(), 2, "focal loss is for two classes");
+    logits[label] - logits[1 - label]
+}
+
+fn class_weight(alpha: f64, label: usize) -> f64 {
+    if label == 1 { alpha } else { 1.0 - alpha }
 }
 
 /// `ln(1 / (1 + e^−x))`, without overflow for large |x|.
@@ -99,18 +141,10 @@ fn check(labels: &[usize], batch: usize, classes: usize) {
     }
 }
 
-fn on_device<const D: usize>(
-    values: Vec<f64>,
-    shape: [usize; D],
-    like: &Tensor<2>,
-    device: &Device,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), (device, like.dtype()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
 
     fn values_and_gradients(loss: Loss, logits: &[[f32; 2]], labels: &[usize]) -> (f32, Vec<f32>) {
         let device = Device::flex().autodiff();

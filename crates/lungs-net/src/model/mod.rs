@@ -41,6 +41,7 @@
 
 mod cells;
 mod convolution;
+mod cube;
 mod flex;
 mod initialization;
 mod inspect;
@@ -58,10 +59,11 @@ mod weights;
 
 pub(crate) use cells::layer_cells;
 pub use cells::{Cells, inspected_layers};
+pub use convolution::Precision;
 pub use inspect::Inspection;
 pub(crate) use layers::{BLOCK_UNITS, head_inputs};
 pub use layers::{Layer, head_names, is_head, knows_layer, layer_groups};
-pub use loss::Loss;
+pub use loss::{Loss, with_gradient};
 pub use network::{BatchStatistics, I3d};
 pub use recompute::TrainingStep;
 pub use unit::parameter_id;

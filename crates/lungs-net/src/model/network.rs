@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
+use super::convolution::{Precision, multiply};
 use super::initialization::truncated_normal;
 use super::layers::{BLOCKS, HEAD, SEGMENTS, STEM, is_below};
 use super::normalization::ChannelStatistics;
@@ -171,12 +172,11 @@ impl I3d {
         self
     }
 
-    /// Computes convolutions in bfloat16 (mixed precision). Weights, their gradients, normalisation,
-    /// the classifier and the loss stay in f32. bfloat16 has the range of f32, so that no loss scaling
-    /// is needed.
+    /// Sets the number type of the convolutions' factors. Weights, their gradients, normalisation, the
+    /// classifier and the loss stay in f32.
     #[must_use]
-    pub fn with_bf16_convolutions(mut self) -> Self {
-        self.units_mut().into_iter().for_each(|(_, unit)| unit.in_bf16 = true);
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.units_mut().into_iter().for_each(|(_, unit)| unit.precision = precision);
         self
     }
 
@@ -269,7 +269,7 @@ impl I3d {
         let features = features.reshape([batch, channels, depth * height * width]);
         // The classifier is linear, so averaging first gives the same result.
         let features = features.mean_dim(2).reshape([batch, channels]);
-        features.matmul(self.head_kernel.val().transpose()) + self.head_bias.val().unsqueeze::<2>()
+        multiply(features, self.head_kernel.val()) + self.head_bias.val().unsqueeze::<2>()
     }
 
     /// Every unit with its name, in the order of a forward pass.

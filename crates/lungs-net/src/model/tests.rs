@@ -243,7 +243,7 @@ fn bfloat16_convolutions_give_nearly_the_same_logits_and_gradients() {
     let device = Device::flex().autodiff();
     // Running statistics: batch statistics of few numbers in the last blocks amplify rounding.
     let network = SMALL.init(37, &device).unwrap().with_frozen_statistics();
-    let mixed = network.clone().with_bf16_convolutions();
+    let mixed = network.clone().with_precision(Precision::Bf16);
     let x = volumes([2, 1, 16, 32, 32], &device);
 
     let logits = |network: &I3d| -> Vec<f32> {

@@ -2,9 +2,9 @@
 //! inception block of six units.
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::convolution::convolve_same;
+use super::convolution::{Precision, convolve_same};
 use super::initialization::truncated_normal;
 use super::normalization::{ChannelStatistics, normalize_by, normalize_by_batch};
 use super::pooling::max_pool_same;
@@ -31,8 +31,9 @@ pub(super) struct Unit {
     stride: usize,
     /// Whether training normalises with the running statistics and leaves them unchanged.
     pub(super) by_averages: bool,
-    /// Whether the convolution is computed in bfloat16.
-    pub(super) in_bf16: bool,
+    /// Number type of the convolution's factors.
+    #[module(skip)]
+    pub(super) precision: Precision,
 }
 
 impl Unit {
@@ -58,7 +59,7 @@ impl Unit {
             moving_variance: constant(&moving_variance_name(name), 1.0).set_require_grad(false),
             stride,
             by_averages: false,
-            in_bf16: false,
+            precision: Precision::F32,
         }
     }
 
@@ -70,12 +71,7 @@ impl Unit {
     }
 
     pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
-        let output = if self.in_bf16 {
-            let (input, kernel) = (input.cast(DType::BF16), self.kernel.val().cast(DType::BF16));
-            convolve_same(input, kernel, self.stride).cast(DType::F32)
-        } else {
-            convolve_same(input, self.kernel.val(), self.stride)
-        };
+        let output = convolve_same(input, self.kernel.val(), self.stride, self.precision);
         match pass {
             Pass::Train(statistics) if !self.by_averages => {
                 let (output, batch) = normalize_by_batch(output, self.beta.val());

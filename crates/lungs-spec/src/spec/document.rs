@@ -262,10 +262,13 @@ impl DeviceNames {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// 32-bit floating point.
+    /// 32-bit floating point throughout, on GPUs too.
     F32,
-    /// Convolutions in bfloat16, for GPUs with matrix units; weights, gradients, normalisation and loss in
-    /// 32-bit floating point.
+    /// Convolutions multiply TensorFloat-32 numbers (10 bits of the mantissa) on a GPU with tensor cores, and
+    /// 32-bit floating point on the CPU.
+    Tf32,
+    /// Convolutions multiply bfloat16 numbers (7 bits of the mantissa), for GPUs with tensor cores; weights,
+    /// gradients, sums, normalisation and loss in 32-bit floating point.
     Bf16,
 }
 

@@ -1,13 +1,15 @@
 //! 3-D convolution with TensorFlow's SAME padding.
 //!
 //! Burn 0.22's own `conv3d` does not support asymmetric padding, which SAME padding with stride 2
-//! needs, and on the CPU its gradients are the slowest part of a training step. The CPU therefore has
-//! our own kernels (windows unrolled into columns, then one matrix product: [`columns`], [`kernels`]),
-//! a backend extension with gradients. On other devices the input is padded and Burn's `conv3d` is
-//! used.
+//! needs, and its gradients are the slowest part of a training step. The CPU therefore has our own
+//! kernels (windows unrolled into columns, then one matrix product: [`columns`], [`kernels`]), and so
+//! have GPUs (products of tiles in shared memory: [`gpu`]), as one backend extension with gradients. For
+//! other number types the input is padded and Burn's `conv3d` is used; it is the oracle of the tests.
 
 mod columns;
 mod geometry;
+#[cfg(feature = "cubecl")]
+mod gpu;
 mod kernels;
 mod matrix;
 mod winograd;
@@ -18,25 +20,31 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, Flex, backend_extension};
+use burn::backend::{Backend, DType, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use burn::tensor::ops::{ConvOptions, PadMode};
 use burn_flex::FlexTensor;
 use geometry::Geometry;
+pub use geometry::Precision;
 
-use super::{flex, padding};
+use super::{cube, flex, padding};
 use columns::Lengths;
 
 /// The convolution of `input` (`[batch, channel, depth, height, width]`) with `kernel`
 /// (`[out, channel, depth, height, width]`), with `stride` along all axes and SAME padding. The output
 /// is `[batch, out, ceil(depth / stride), …]`.
-pub(super) fn convolve_same(input: Tensor<5>, kernel: Tensor<5>, stride: usize) -> Tensor<5> {
-    let [batch, channels, depth, height, width] = input.dims();
-    let [filters, _, kd, kh, kw] = kernel.dims();
+pub(super) fn convolve_same(
+    input: Tensor<5>,
+    kernel: Tensor<5>,
+    stride: usize,
+    precision: Precision,
+) -> Tensor<5> {
+    let [_, _, depth, height, width] = input.dims();
+    let [_, _, kd, kh, kw] = kernel.dims();
     let strides = [stride; 3];
     let padding = padding::same_3d([depth, height, width], [kd, kh, kw], strides);
-    if flex::is_ours(&input) && flex::is_ours(&kernel) {
-        let geometry = Geometry { strides, padding };
+    if has_kernels(&input, precision) {
+        let geometry = Geometry { strides, padding, precision };
         let output = <Dispatch as Convolve>::convolve(
             input.into_dispatch(),
             kernel.into_dispatch(),
@@ -44,7 +52,41 @@ pub(super) fn convolve_same(input: Tensor<5>, kernel: Tensor<5>, stride: usize) 
         );
         return Tensor::from_dispatch(output);
     }
-    if [kd, kh, kw] == [1; 3] && stride == 1 {
+    if precision == Precision::Bf16 {
+        let (input, kernel) = (input.cast(DType::BF16), kernel.cast(DType::BF16));
+        return convolve_by_burn(input, kernel, strides, padding).cast(DType::F32);
+    }
+    convolve_by_burn(input, kernel, strides, padding)
+}
+
+/// The product of `features` (`[batch, feature]`) with the transpose of `matrix` (`[class, feature]`),
+/// in float32. On a GPU, Burn's own product might use TensorFloat-32.
+pub(super) fn multiply(features: Tensor<2>, matrix: Tensor<2>) -> Tensor<2> {
+    if !cube::is_ours(&features) {
+        return features.matmul(matrix.transpose());
+    }
+    let [batch, length] = features.dims();
+    let [classes, _] = matrix.dims();
+    let features = features.reshape([batch, length, 1, 1, 1]);
+    let matrix = matrix.reshape([classes, length, 1, 1, 1]);
+    convolve_same(features, matrix, 1, Precision::F32).reshape([batch, classes])
+}
+
+/// Whether the tensor's device has kernels of ours for its number type and this precision.
+fn has_kernels(tensor: &Tensor<5>, precision: Precision) -> bool {
+    cube::is_ours(tensor) || (flex::is_ours(tensor) && precision != Precision::Bf16)
+}
+
+/// The convolution by Burn's own operations.
+fn convolve_by_burn(
+    input: Tensor<5>,
+    kernel: Tensor<5>,
+    strides: [usize; 3],
+    padding: [(usize, usize); 3],
+) -> Tensor<5> {
+    let [batch, channels, depth, height, width] = input.dims();
+    let [filters, _, kd, kh, kw] = kernel.dims();
+    if [kd, kh, kw] == [1; 3] && strides == [1; 3] {
         let kernel = kernel.reshape([1, filters, channels]);
         let input = input.reshape([batch, channels, depth * height * width]);
         return kernel.matmul(input).reshape([batch, filters, depth, height, width]);
@@ -58,8 +100,8 @@ pub(super) fn convolve_same(input: Tensor<5>, kernel: Tensor<5>, stride: usize) 
     burn::tensor::module::conv3d(padded, kernel, None, options)
 }
 
-/// Convolution as an operation of the CPU backend.
-#[backend_extension(Flex, Autodiff)]
+/// Convolution as an operation of the backends that have kernels of ours.
+#[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait Convolve: Backend {
     /// See [`convolve_same`].
     fn convolve(
@@ -69,19 +111,77 @@ trait Convolve: Backend {
     ) -> FloatTensor<Self>;
 }
 
-impl Convolve for Flex {
-    fn convolve(input: FlexTensor, kernel: FlexTensor, geometry: Geometry) -> FlexTensor {
+/// The three products of a convolution of `input` (`[batch, channel, …]`) with `kernel`
+/// (`[out, channel, …]`).
+trait Products: Backend {
+    /// The convolution.
+    fn forward(
+        input: FloatTensor<Self>,
+        kernel: FloatTensor<Self>,
+        geometry: &Geometry,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of a kernel of shape `kernel`, given the `gradient` of the output.
+    fn kernel_gradient(
+        input: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        kernel: [usize; 5],
+        geometry: &Geometry,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of an input of shape `input`, given the `gradient` of the output.
+    fn input_gradient(
+        kernel: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        input: [usize; 5],
+        geometry: &Geometry,
+    ) -> FloatTensor<Self>;
+}
+
+impl Products for Flex {
+    fn forward(input: FlexTensor, kernel: FlexTensor, geometry: &Geometry) -> FlexTensor {
         let (input, kernel) = (input.to_contiguous(), kernel.to_contiguous());
         let shape = flex::lengths(&input);
-        let lengths = Lengths::new(shape, flex::lengths(&kernel), &geometry);
+        let lengths = Lengths::new(shape, flex::lengths(&kernel), geometry);
         let (input, kernel) = (flex::values(&input), flex::values(&kernel));
-        let output = kernels::forward(input, kernel, shape[0], &lengths, &geometry);
+        let output = kernels::forward(input, kernel, shape[0], &lengths, geometry);
         let [depth, height, width] = lengths.output;
         flex::tensor(output, [shape[0], lengths.filters, depth, height, width])
     }
+
+    fn kernel_gradient(
+        input: FlexTensor,
+        gradient: FlexTensor,
+        kernel: [usize; 5],
+        geometry: &Geometry,
+    ) -> FlexTensor {
+        let (input, gradient) = (input.to_contiguous(), gradient.to_contiguous());
+        let lengths = Lengths::new(flex::lengths(&input), kernel, geometry);
+        let (input, gradient) = (flex::values(&input), flex::values(&gradient));
+        flex::tensor(kernels::kernel_gradient(input, gradient, &lengths, geometry), kernel)
+    }
+
+    fn input_gradient(
+        kernel: FlexTensor,
+        gradient: FlexTensor,
+        input: [usize; 5],
+        geometry: &Geometry,
+    ) -> FlexTensor {
+        let (kernel, gradient) = (kernel.to_contiguous(), gradient.to_contiguous());
+        let lengths = Lengths::new(input, flex::lengths(&kernel), geometry);
+        let (kernel, gradient) = (flex::values(&kernel), flex::values(&gradient));
+        let values = kernels::input_gradient(kernel, gradient, input[0], &lengths, geometry);
+        flex::tensor(values, input)
+    }
 }
 
-impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
+impl Convolve for Flex {
+    fn convolve(input: FlexTensor, kernel: FlexTensor, geometry: Geometry) -> FlexTensor {
+        Self::forward(input, kernel, &geometry)
+    }
+}
+
+impl<B: Products, C: CheckpointStrategy> Convolve for Autodiff<B, C> {
     fn convolve(
         input: FloatTensor<Self>,
         kernel: FloatTensor<Self>,
@@ -93,11 +193,11 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
                 let state =
                     (prepared.checkpoint(&input), prepared.checkpoint(&kernel), geometry.clone());
                 let (input, kernel) = (input.into_primitive(), kernel.into_primitive());
-                prepared.finish(state, Flex::convolve(input, kernel, geometry))
+                prepared.finish(state, B::forward(input, kernel, &geometry))
             }
             OpsKind::UnTracked(prepared) => {
                 let (input, kernel) = (input.into_primitive(), kernel.into_primitive());
-                prepared.finish(Flex::convolve(input, kernel, geometry))
+                prepared.finish(B::forward(input, kernel, &geometry))
             }
         }
     }
@@ -106,7 +206,7 @@ impl<C: CheckpointStrategy> Convolve for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct ConvolveBackward;
 
-impl Backward<Flex, 2> for ConvolveBackward {
+impl<B: Products> Backward<B, 2> for ConvolveBackward {
     type State = (NodeId, NodeId, Geometry);
 
     fn backward(
@@ -116,22 +216,19 @@ impl Backward<Flex, 2> for ConvolveBackward {
         checkpointer: &mut Checkpointer,
     ) {
         let [input_node, kernel_node] = ops.parents;
-        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let gradient = gradients.consume::<B>(&ops.node);
         let (input, kernel, geometry) = ops.state;
-        let input = checkpointer.retrieve_node_output::<FlexTensor>(input).to_contiguous();
-        let kernel = checkpointer.retrieve_node_output::<FlexTensor>(kernel).to_contiguous();
-        let (input_shape, kernel_shape) = (flex::lengths(&input), flex::lengths(&kernel));
-        let lengths = Lengths::new(input_shape, kernel_shape, &geometry);
-        let gradient = flex::values(&gradient);
+        let input = checkpointer.retrieve_node_output::<FloatTensor<B>>(input);
+        let kernel = checkpointer.retrieve_node_output::<FloatTensor<B>>(kernel);
+        let input_shape = cube::lengths(&input);
         if let Some(node) = kernel_node {
-            let values =
-                kernels::kernel_gradient(flex::values(&input), gradient, &lengths, &geometry);
-            gradients.register::<Flex>(node.id, flex::tensor(values, kernel_shape));
+            let shape = cube::lengths(&kernel);
+            let result = B::kernel_gradient(input, gradient.clone(), shape, &geometry);
+            gradients.register::<B>(node.id, result);
         }
         if let Some(node) = input_node {
-            let (kernel, batch) = (flex::values(&kernel), input_shape[0]);
-            let values = kernels::input_gradient(kernel, gradient, batch, &lengths, &geometry);
-            gradients.register::<Flex>(node.id, flex::tensor(values, input_shape));
+            let result = B::input_gradient(kernel, gradient, input_shape, &geometry);
+            gradients.register::<B>(node.id, result);
         }
     }
 }
@@ -154,12 +251,13 @@ mod tests {
     /// Output, and gradients of input and kernel, for a random gradient of the output. With f64, Burn's
     /// own convolution of the padded input is used, as on other devices.
     fn convolved<E: Element>(
+        device: Device,
         shape: [usize; 5],
         kernel: [usize; 5],
         stride: usize,
         seed: u64,
     ) -> [Vec<f64>; 3] {
-        let device = Device::flex().autodiff();
+        let device = device.autodiff();
         let tensor = |name: &str, shape: [usize; 5]| {
             let values = numbers(seed, name, shape.iter().product());
             let options = (&device, E::dtype());
@@ -167,8 +265,8 @@ mod tests {
         };
         let x = tensor("input", shape).require_grad();
         let w = tensor("kernel", kernel).require_grad();
-        assert_eq!(flex::is_ours(&x), E::dtype() == f32::dtype());
-        let y = convolve_same(x.clone(), w.clone(), stride);
+        assert_eq!(has_kernels(&x, Precision::F32), E::dtype() == f32::dtype());
+        let y = convolve_same(x.clone(), w.clone(), stride, Precision::F32);
         let weight = tensor("gradient", y.dims());
         let gradients = (y.clone() * weight).sum().backward();
         [y, x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()]
@@ -176,12 +274,16 @@ mod tests {
     }
 
     fn assert_equals_burn(shape: [usize; 5], kernel: [usize; 5], stride: usize, seed: u64) {
-        let ours = convolved::<f32>(shape, kernel, stride, seed);
-        let burns = convolved::<f64>(shape, kernel, stride, seed);
+        let ours = convolved::<f32>(Device::flex(), shape, kernel, stride, seed);
+        let burns = convolved::<f64>(Device::flex(), shape, kernel, stride, seed);
+        assert_same(&ours, &burns, &format!("{shape:?} * {kernel:?} / {stride}"));
+    }
+
+    fn assert_same(ours: &[Vec<f64>; 3], burns: &[Vec<f64>; 3], case: &str) {
         for (name, (ours, burns)) in
             ["output", "input's gradient", "kernel's gradient"].iter().zip(ours.iter().zip(&burns))
         {
-            assert_eq!(ours, burns, "{name} of {shape:?} * {kernel:?} / {stride}");
+            assert_eq!(ours, burns, "{name} of {case}");
         }
     }
 
@@ -205,5 +307,24 @@ mod tests {
     fn a_sample_of_several_tiles_is_convolved_correctly() {
         // 27·48 rows of columns: a tile is 16 of the 25 output rows.
         assert_equals_burn([1, 48, 5, 5, 24], [2, 48, 3, 3, 3], 1, 1);
+    }
+
+    #[cfg(feature = "cubecl-cpu")]
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn the_kernels_for_gpus_equal_burns_conv3d(
+            (batch, inputs, filters) in (1_usize..4, 1_usize..7, 1_usize..11),
+            size in prop::array::uniform3(1_usize..8),
+            kernel in prop::array::uniform3(prop::sample::select(vec![1_usize, 2, 3, 7])),
+            stride in 1_usize..4,
+            seed in any::<u64>(),
+        ) {
+            let shape = [batch, inputs, size[0], size[1], size[2]];
+            let kernel = [filters, inputs, kernel[0], kernel[1], kernel[2]];
+            let ours = convolved::<f32>(Device::cpu(), shape, kernel, stride, seed);
+            let burns = convolved::<f64>(Device::flex(), shape, kernel, stride, seed);
+            assert_same(&ours, &burns, &format!("{shape:?} * {kernel:?} / {stride}"));
+        }
     }
 }

@@ -8,14 +8,17 @@
 //! channel over batch and space, with gradients. Evaluation uses running statistics,
 //! `moving ← 0.999·moving + 0.001·batch`.
 //!
-//! Burn builds this from elementwise operations, each a pass over memory. Our CPU implementation needs
-//! one pass forward and two backward; other devices use Burn's operations.
+//! Burn builds this from elementwise operations, each a pass over memory. Our kernels for the CPU
+//! ([`passes`]) and for GPUs ([`gpu`]) need one pass forward and two backward, besides the one for the
+//! statistics. For other number types Burn's operations are used; they are the oracle of the tests.
 
+#[cfg(feature = "cubecl")]
+mod gpu;
 mod passes;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::grads::Gradients as TapeGradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
@@ -25,8 +28,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn_flex::FlexTensor;
 
-use super::flex;
-use passes::{Constants, Pass, StatisticsSource, channel_statistics, rectify, rectify_in_place};
+use super::{cube, flex};
+use passes::{
+    Constants, Pass, StatisticsSource, Sums, channel_statistics, rectify, rectify_in_place,
+};
 
 /// Added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;
@@ -43,9 +48,9 @@ pub(super) fn normalize_by_batch(
     input: Tensor<5>,
     beta: Tensor<1>,
 ) -> (Tensor<5>, ChannelStatistics) {
-    if flex::is_ours(&input) {
+    if has_kernels(&input) {
         let statistics = batch_statistics(input.clone().inner());
-        let output = normalize_on_cpu(input, beta, &statistics, StatisticsSource::Batch);
+        let output = normalize_relu(input, beta, &statistics, StatisticsSource::Batch);
         return (output, statistics);
     }
     let gamma = Tensor::ones_like(&beta);
@@ -61,8 +66,8 @@ pub(super) fn normalize_by(
     beta: Tensor<1>,
     statistics: &ChannelStatistics,
 ) -> Tensor<5> {
-    if flex::is_ours(&input) {
-        return normalize_on_cpu(input, beta, statistics, StatisticsSource::Given);
+    if has_kernels(&input) {
+        return normalize_relu(input, beta, statistics, StatisticsSource::Given);
     }
     let like_input = |tensor: &Tensor<1>| {
         if input.is_autodiff() {
@@ -76,42 +81,58 @@ pub(super) fn normalize_by(
     relu(batch_norm(input, gamma, beta, mean, variance, EPSILON))
 }
 
-fn normalize_on_cpu(
+/// Whether the tensor's device has kernels of ours for its number type.
+fn has_kernels(tensor: &Tensor<5>) -> bool {
+    flex::is_ours(tensor) || cube::is_ours(tensor)
+}
+
+fn normalize_relu(
     input: Tensor<5>,
     beta: Tensor<1>,
     statistics: &ChannelStatistics,
     source: StatisticsSource,
 ) -> Tensor<5> {
-    let on_host = |tensor: &Tensor<1>| -> Vec<f32> {
-        tensor.to_data().try_into_vec().expect("is_ours checked that the numbers are f32")
-    };
-    let constants = Constants {
-        mean: on_host(&statistics.mean),
-        scale: on_host(&statistics.variance)
-            .into_iter()
-            .map(|variance| (1.0 / (f64::from(variance) + EPSILON).sqrt()) as f32)
-            .collect(),
-        source,
-    };
+    let [mean, variance] =
+        [&statistics.mean, &statistics.variance].map(|tensor| tensor.clone().inner());
+    let statistics = Tensor::stack::<2>(vec![mean, variance], 0);
+    let statistics = if input.is_autodiff() { Tensor::from_inner(statistics) } else { statistics };
     Tensor::from_dispatch(<Dispatch as Normalize>::normalize_relu(
         input.into_dispatch(),
         beta.into_dispatch(),
-        constants,
+        statistics.into_dispatch(),
+        source,
     ))
 }
 
-/// Normalisation and ReLU as one operation of the CPU backend.
-#[backend_extension(Flex, Autodiff)]
+/// Normalisation and ReLU as one operation of the backends that have kernels of ours.
+#[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait Normalize: Backend {
     /// `[2, channel]`: means and population variances of `[batch, channel, …]`, without gradient.
     fn channel_statistics(input: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `max((input − mean)·scale + beta, 0)` per channel.
+    /// `max((input − mean) / sqrt(variance + 0.001) + beta, 0)` per channel, for `statistics` of
+    /// `[2, channel]`, mean and variance, whose own gradient is not tracked.
     fn normalize_relu(
         input: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        constants: Constants,
+        statistics: FloatTensor<Self>,
+        source: StatisticsSource,
     ) -> FloatTensor<Self>;
+}
+
+/// What the backward pass needs.
+struct Saved<B: Backend> {
+    input: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    /// `[2, channel]`.
+    statistics: FloatTensor<B>,
+    source: StatisticsSource,
+}
+
+/// The gradients of [`Normalize::normalize_relu`].
+trait Gradients: Normalize {
+    /// The gradients of input and beta, given the `gradient` of the output.
+    fn gradients(saved: Saved<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 2];
 }
 
 impl Normalize for Flex {
@@ -121,8 +142,14 @@ impl Normalize for Flex {
         flex::tensor(channel_statistics(flex::values(&input), shape), [2, shape[1]])
     }
 
-    fn normalize_relu(input: FlexTensor, beta: FlexTensor, constants: Constants) -> FlexTensor {
+    fn normalize_relu(
+        input: FlexTensor,
+        beta: FlexTensor,
+        statistics: FlexTensor,
+        source: StatisticsSource,
+    ) -> FlexTensor {
         let beta = beta.to_contiguous();
+        let constants = Constants::new(flex::values(&statistics.to_contiguous()), source);
         // `to_contiguous` on a contiguous tensor would add a second owner of the same numbers.
         let mut input = if input.is_contiguous() { input } else { input.to_contiguous() };
         let shape = flex::lengths(&input);
@@ -139,27 +166,49 @@ impl Normalize for Flex {
     }
 }
 
-impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
+impl Gradients for Flex {
+    fn gradients(saved: Saved<Self>, gradient: FlexTensor) -> [FlexTensor; 2] {
+        let (input, beta) = (saved.input.to_contiguous(), saved.beta.to_contiguous());
+        let constants =
+            Constants::new(flex::values(&saved.statistics.to_contiguous()), saved.source);
+        let gradient = gradient.to_contiguous();
+        let shape = flex::lengths(&input);
+        let beta = flex::values(&beta);
+        let pass = Pass { values: flex::values(&input), gradient: flex::values(&gradient), shape };
+        let sums = pass.sums(beta, &constants);
+        let of_input = pass.input_gradient(beta, &constants, &sums);
+        let of_beta = sums.iter().map(|sums: &Sums| sums.gradient as f32).collect();
+        [flex::tensor(of_input, shape), flex::tensor(of_beta, [shape[1]])]
+    }
+}
+
+impl<B: Gradients, C: CheckpointStrategy> Normalize for Autodiff<B, C> {
     fn channel_statistics(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(Flex::channel_statistics(input.into_primitive()))
+        <Self as AutodiffBackend>::from_inner(B::channel_statistics(input.into_primitive()))
     }
 
     fn normalize_relu(
         input: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        constants: Constants,
+        statistics: FloatTensor<Self>,
+        source: StatisticsSource,
     ) -> FloatTensor<Self> {
         let nodes = [input.node(), beta.node()];
+        let statistics = statistics.into_primitive();
         match NormalizeBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
-                let state =
-                    (prepared.checkpoint(&input), prepared.checkpoint(&beta), constants.clone());
+                let state = State {
+                    input: prepared.checkpoint(&input),
+                    beta: prepared.checkpoint(&beta),
+                    statistics: statistics.clone(),
+                    source,
+                };
                 let (input, beta) = (input.into_primitive(), beta.into_primitive());
-                prepared.finish(state, Flex::normalize_relu(input, beta, constants))
+                prepared.finish(state, B::normalize_relu(input, beta, statistics, source))
             }
             OpsKind::UnTracked(prepared) => {
                 let (input, beta) = (input.into_primitive(), beta.into_primitive());
-                prepared.finish(Flex::normalize_relu(input, beta, constants))
+                prepared.finish(B::normalize_relu(input, beta, statistics, source))
             }
         }
     }
@@ -168,35 +217,41 @@ impl<C: CheckpointStrategy> Normalize for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct NormalizeBackward;
 
-impl Backward<Flex, 2> for NormalizeBackward {
-    type State = (NodeId, NodeId, Constants);
+/// What the forward pass keeps.
+#[derive(Clone, Debug)]
+struct State<T> {
+    input: NodeId,
+    beta: NodeId,
+    statistics: T,
+    source: StatisticsSource,
+}
+
+impl<B: Gradients> Backward<B, 2> for NormalizeBackward {
+    type State = State<FloatTensor<B>>;
 
     fn backward(
         self,
         ops: Ops<Self::State, 2>,
-        gradients: &mut Gradients,
+        gradients: &mut TapeGradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let [input_node, beta_node] = ops.parents;
-        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let (input, beta, constants) = ops.state;
-        let input = checkpointer.retrieve_node_output::<FlexTensor>(input).to_contiguous();
-        let beta = checkpointer.retrieve_node_output::<FlexTensor>(beta).to_contiguous();
-        let shape = flex::lengths(&input);
-        let pass = Pass { values: flex::values(&input), gradient: flex::values(&gradient), shape };
-        let sums = pass.sums(flex::values(&beta), &constants);
-        if let Some(node) = input_node {
-            let values = pass.input_gradient(flex::values(&beta), &constants, &sums);
-            gradients.register::<Flex>(node.id, flex::tensor(values, shape));
-        }
-        if let Some(node) = beta_node {
-            let values = sums.iter().map(|sums| sums.gradient as f32).collect();
-            gradients.register::<Flex>(node.id, flex::tensor(values, [shape[1]]));
+        let gradient = gradients.consume::<B>(&ops.node);
+        let State { input, beta, statistics, source } = ops.state;
+        let saved = Saved {
+            input: checkpointer.retrieve_node_output(input),
+            beta: checkpointer.retrieve_node_output(beta),
+            statistics,
+            source,
+        };
+        for (node, result) in ops.parents.into_iter().zip(B::gradients(saved, gradient)) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, result);
+            }
         }
     }
 }
 
-/// Mean and population variance per channel of a tensor on the CPU.
+/// Mean and population variance per channel of a tensor with kernels of ours.
 fn batch_statistics(input: Tensor<5>) -> ChannelStatistics {
     let channels = input.dims()[1];
     let both = <Dispatch as Normalize>::channel_statistics(input.into_dispatch());
@@ -215,8 +270,13 @@ mod tests {
     use lungs_base::random;
 
     /// Output, gradients of input and beta, and statistics. With f64, Burn's operations are used.
-    fn normalized<E: Element>(shape: [usize; 5], by_batch: bool, seed: u64) -> [Vec<f64>; 5] {
-        let device = Device::flex().autodiff();
+    fn normalized<E: Element>(
+        device: Device,
+        shape: [usize; 5],
+        by_batch: bool,
+        seed: u64,
+    ) -> [Vec<f64>; 5] {
+        let device = device.autodiff();
         let numbers = |name: &str, count: usize| -> Vec<f64> {
             let mut stream = random::stream(seed, name);
             (0..count).map(|_| f64::from(stream.next_u32()) / 2e9 - 1.0).collect()
@@ -256,23 +316,45 @@ mod tests {
             by_batch in any::<bool>(),
             seed in any::<u64>(),
         ) {
-            let ours = normalized::<f32>(shape, by_batch, seed);
-            let burns = normalized::<f64>(shape, by_batch, seed);
-            for (ours, burns) in ours.iter().zip(&burns) {
-                // Small variances magnify rounding by up to 1/sqrt(0.001).
-                let largest = burns.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
-                for (ours, burns) in ours.iter().zip(burns) {
-                    prop_assert!((ours - burns).abs() < 2e-5 * largest, "{ours} for {burns}");
-                }
+            assert_equals_burn(Device::flex(), shape, by_batch, seed);
+        }
+    }
+
+    fn assert_equals_burn(device: Device, shape: [usize; 5], by_batch: bool, seed: u64) {
+        let ours = normalized::<f32>(device, shape, by_batch, seed);
+        let burns = normalized::<f64>(Device::flex(), shape, by_batch, seed);
+        for (ours, burns) in ours.iter().zip(&burns) {
+            // Small variances magnify rounding by up to 1/sqrt(0.001).
+            let largest = burns.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
+            for (ours, burns) in ours.iter().zip(burns) {
+                assert!((ours - burns).abs() < 2e-5 * largest, "{ours} for {burns}");
             }
+        }
+    }
+
+    #[cfg(feature = "cubecl-cpu")]
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_kernels_for_gpus_equal_burns_operations(
+            shape in prop::array::uniform5(1_usize..6),
+            by_batch in any::<bool>(),
+            seed in any::<u64>(),
+        ) {
+            assert_equals_burn(Device::cpu(), shape, by_batch, seed);
         }
     }
 
     #[test]
     fn statistics_of_numbers_far_from_zero_are_exact() {
-        let device = Device::flex();
+        assert_exact_statistics(&Device::flex());
+        #[cfg(feature = "cubecl-cpu")]
+        assert_exact_statistics(&Device::cpu());
+    }
+
+    fn assert_exact_statistics(device: &Device) {
         let values: Vec<f32> = (0..30_000).map(|i| 4000.0 + (i % 3) as f32).collect();
-        let x = Tensor::<5>::from_data(TensorData::new(values, [1, 1, 30, 100, 10]), &device);
+        let x = Tensor::<5>::from_data(TensorData::new(values, [1, 1, 30, 100, 10]), device);
         let statistics = batch_statistics(x);
         assert_eq!(statistics.mean.into_scalar::<f32>(), 4001.0);
         assert!((statistics.variance.into_scalar::<f32>() - 2.0 / 3.0).abs() < 1e-6);

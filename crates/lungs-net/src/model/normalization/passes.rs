@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::EPSILON;
+
 /// The source of mean and variance. Batch statistics depend on the input, so that gradients flow
 /// through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,15 @@ pub(super) struct Constants {
     pub(super) mean: Vec<f32>,
     pub(super) scale: Vec<f32>,
     pub(super) source: StatisticsSource,
+}
+
+impl Constants {
+    /// From mean and population variance of each channel, `[2, channel]`.
+    pub(super) fn new(statistics: &[f32], source: StatisticsSource) -> Self {
+        let (mean, variance) = statistics.split_at(statistics.len() / 2);
+        let scale = |variance: &f32| (1.0 / (f64::from(*variance) + EPSILON).sqrt()) as f32;
+        Self { mean: mean.to_vec(), scale: variance.iter().map(scale).collect(), source }
+    }
 }
 
 /// `max((input − mean)·scale + beta, 0)` per channel.

@@ -1,13 +1,15 @@
 //! Max pooling with SAME padding, and the average pool before the classifier.
 //!
 //! Burn 0.22 has no 3-D pooling. Its 2-D max pool, applied over height and width and then over depth,
-//! gives the same numbers; devices other than the CPU use it. On the CPU it would take a sixth of a
-//! training step, so that [`windows`] pools directly.
+//! gives the same numbers, but would take a sixth of a training step on the CPU. Our kernels for the CPU
+//! ([`windows`]) and for GPUs ([`gpu`]) pool directly.
 //!
 //! If several elements of a window are equally large (as always in the air around a body), the gradient
 //! goes to one of them, as in PyTorch and cuDNN. TensorFlow's CPU kernel gives each of them the full
 //! gradient, so that a step's gradients differ from those of the original on a CPU.
 
+#[cfg(feature = "cubecl")]
+mod gpu;
 mod windows;
 
 use burn::backend::autodiff::Autodiff;
@@ -15,14 +17,14 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn_flex::FlexTensor;
 
-use super::{flex, padding};
+use super::{cube, flex, padding};
 use windows::Windows;
 
 /// The largest element of each window of `[batch, channel, depth, height, width]` with SAME padding.
@@ -30,7 +32,7 @@ use windows::Windows;
 pub(super) fn max_pool_same(input: Tensor<5>, sizes: [usize; 3], strides: [usize; 3]) -> Tensor<5> {
     let [batch, channels, depth, height, width] = input.dims();
     let padding = padding::same_3d([depth, height, width], sizes, strides);
-    if flex::is_ours(&input) {
+    if flex::is_ours(&input) || cube::is_ours(&input) {
         let windows = Windows { input: [depth, height, width], sizes, strides, padding };
         return Tensor::from_dispatch(<Dispatch as MaxPool>::max_pool(
             input.into_dispatch(),
@@ -69,17 +71,40 @@ pub(super) fn average_pool_valid(input: Tensor<5>, sizes: [usize; 3]) -> Tensor<
     output
 }
 
-/// Max pooling as an operation of the CPU backend.
-#[backend_extension(Flex, Autodiff)]
+/// Max pooling as an operation of the backends that have kernels of ours.
+#[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait MaxPool: Backend {
     /// See [`max_pool_same`].
     fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self>;
 }
 
-/// Shape of the output.
-fn output_shape(input: &FlexTensor, windows: &Windows) -> [usize; 5] {
-    let [batch, channels, ..] = flex::lengths(input);
+/// Max pooling with its gradient.
+trait Winners: MaxPool {
+    /// The largest element of each window, and its row-major index within the window (`u8`).
+    fn max_pool_with_winners(
+        input: FloatTensor<Self>,
+        windows: &Windows,
+    ) -> (FloatTensor<Self>, IntTensor<Self>);
+
+    /// The gradient of the input, given the `gradient` of the output.
+    fn max_pool_gradient(
+        gradient: FloatTensor<Self>,
+        winners: IntTensor<Self>,
+        windows: &Windows,
+    ) -> FloatTensor<Self>;
+}
+
+/// Shape of the output for an input of shape `input`.
+fn output_shape(input: [usize; 5], windows: &Windows) -> [usize; 5] {
+    let [batch, channels, ..] = input;
     let [depth, height, width] = windows.output();
+    [batch, channels, depth, height, width]
+}
+
+/// Shape of the input for an output of shape `output`.
+fn input_shape(output: [usize; 5], windows: &Windows) -> [usize; 5] {
+    let [batch, channels, ..] = output;
+    let [depth, height, width] = windows.input;
     [batch, channels, depth, height, width]
 }
 
@@ -87,22 +112,39 @@ impl MaxPool for Flex {
     fn max_pool(input: FlexTensor, windows: Windows) -> FlexTensor {
         let input = input.to_contiguous();
         let values = windows::forward(flex::values(&input), &windows);
-        flex::tensor(values, output_shape(&input, &windows))
+        flex::tensor(values, output_shape(flex::lengths(&input), &windows))
     }
 }
 
-impl<C: CheckpointStrategy> MaxPool for Autodiff<Flex, C> {
+impl Winners for Flex {
+    fn max_pool_with_winners(input: FlexTensor, windows: &Windows) -> (FlexTensor, FlexTensor) {
+        let input = input.to_contiguous();
+        let (values, winners) = windows::forward_with_winners(flex::values(&input), windows);
+        let shape = output_shape(flex::lengths(&input), windows);
+        (flex::tensor(values, shape), flex::bytes(winners, shape))
+    }
+
+    fn max_pool_gradient(
+        gradient: FlexTensor,
+        winners: FlexTensor,
+        windows: &Windows,
+    ) -> FlexTensor {
+        let gradient = gradient.to_contiguous();
+        let winners = winners.as_slice().expect("max_pool_with_winners made bytes, contiguous");
+        let values = windows::backward(flex::values(&gradient), winners, windows);
+        flex::tensor(values, input_shape(flex::lengths(&gradient), windows))
+    }
+}
+
+impl<B: Winners, C: CheckpointStrategy> MaxPool for Autodiff<B, C> {
     fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self> {
         match MaxPoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let input = input.into_primitive().to_contiguous();
-                let (values, winners) =
-                    windows::forward_with_winners(flex::values(&input), &windows);
-                let output = flex::tensor(values, output_shape(&input, &windows));
+                let (output, winners) = B::max_pool_with_winners(input.into_primitive(), &windows);
                 prepared.finish((winners, windows), output)
             }
             OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::max_pool(input.into_primitive(), windows))
+                prepared.finish(B::max_pool(input.into_primitive(), windows))
             }
         }
     }
@@ -111,9 +153,9 @@ impl<C: CheckpointStrategy> MaxPool for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct MaxPoolBackward;
 
-impl Backward<Flex, 1> for MaxPoolBackward {
+impl<B: Winners> Backward<B, 1> for MaxPoolBackward {
     /// Index of each window's largest element.
-    type State = (Vec<u8>, Windows);
+    type State = (IntTensor<B>, Windows);
 
     fn backward(
         self,
@@ -121,14 +163,11 @@ impl Backward<Flex, 1> for MaxPoolBackward {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let gradient = gradients.consume::<B>(&ops.node);
         let (winners, windows) = ops.state;
         if let [Some(node)] = ops.parents {
-            let [batch, channels, ..] = flex::lengths(&gradient);
-            let values = windows::backward(flex::values(&gradient), &winners, &windows);
-            let [depth, height, width] = windows.input;
-            let shape = [batch, channels, depth, height, width];
-            gradients.register::<Flex>(node.id, flex::tensor(values, shape));
+            let result = B::max_pool_gradient(gradient, winners, &windows);
+            gradients.register::<B>(node.id, result);
         }
     }
 }
@@ -174,13 +213,14 @@ mod tests {
     }
 
     fn pooled<T: burn::tensor::Element>(
+        device: Device,
         input: &[f32],
         shape: [usize; 5],
         sizes: [usize; 3],
         strides: [usize; 3],
         count: usize,
     ) -> (Vec<T>, Vec<T>) {
-        let device = Device::flex().autodiff();
+        let device = device.autodiff();
         let values: Vec<T> = input.iter().map(|&value| T::from_elem(value)).collect();
         let options = (&device, T::dtype());
         let x = Tensor::<5>::from_data(TensorData::new(values, shape), options).require_grad();
@@ -220,13 +260,47 @@ mod tests {
             let padding = padding::same_3d(input, sizes, strides);
             let windows = Windows { input, sizes, strides, padding };
             let (expected, gradient) = naive(&values, &windows);
-            let ours = pooled::<f32>(&values, shape, sizes, strides, expected.len());
+            let ours = pooled::<f32>(Device::flex(), &values, shape, sizes, strides, expected.len());
             prop_assert_eq!(&ours.0, &expected);
             prop_assert_eq!(&ours.1, &gradient);
-            // Burn's pools, used on other devices.
-            let burns = pooled::<f64>(&values, shape, sizes, strides, expected.len());
+            // Burn's pools, used for other number types.
+            let burns = pooled::<f64>(Device::flex(), &values, shape, sizes, strides, expected.len());
             prop_assert_eq!(burns.0, expected.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
             prop_assert_eq!(burns.1, gradient.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+        }
+    }
+
+    #[cfg(feature = "cubecl-cpu")]
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_kernels_for_gpus_equal_those_of_the_cpu_ties_included(
+            (batch, channels) in (1_usize..3, 1_usize..3),
+            input in prop::array::uniform3(1_usize..8),
+            kind in 0_usize..4,
+            seed in any::<u64>(),
+        ) {
+            let (sizes, strides) = [
+                ([1, 3, 3], [1, 2, 2]),
+                ([3, 3, 3], [2, 2, 2]),
+                ([2, 2, 2], [2, 2, 2]),
+                ([3, 3, 3], [1, 1, 1]),
+            ][kind];
+            let shape = [batch, channels, input[0], input[1], input[2]];
+            let mut state = seed | 1;
+            // Three values: most windows hold several of the largest.
+            let values: Vec<f32> = (0..shape.iter().product::<usize>())
+                .map(|_| {
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+                    ((state >> 33) % 3) as f32 - 1.0
+                })
+                .collect();
+            let padding = padding::same_3d(input, sizes, strides);
+            let windows = Windows { input, sizes, strides, padding };
+            let count = batch * channels * windows.output().iter().product::<usize>();
+            let [gpus, cpus] = [Device::cpu(), Device::flex()]
+                .map(|device| pooled::<f32>(device, &values, shape, sizes, strides, count));
+            prop_assert_eq!(gpus, cpus);
         }
     }
 
