@@ -2,7 +2,9 @@
 
 use burn::tensor::ExecutionError;
 use lungs_spec::spec::Spec;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 /// Bytes of activations, gradients and workspace per input voxel of a batch, at width 1: 3.2 GB for
 /// 220×224×224 with the weights (measured on the CPU in float32, docs/performance.md).
@@ -34,21 +36,35 @@ pub enum DeviceFailure {
     Other(String),
 }
 
+/// Words of drivers and of CubeCL for too little memory, in lower case.
+const OUT_OF_MEMORY: [&str; 9] = [
+    "out of memory",
+    "out-of-memory",
+    "out_of_memory",
+    "outofmemory",
+    "out of device memory",
+    "memory allocation",
+    "alloc_failed",
+    // CubeCL's words for an allocation larger than the device's memory.
+    "can't allocate buffer of size",
+    "buffertoobig",
+];
+
 impl DeviceFailure {
     /// Classifies the message of a device or of a panic.
     fn from_message(message: &str) -> Self {
-        let lower = message.to_lowercase();
-        let out_of_memory = ["out of memory", "out-of-memory", "out_of_memory", "outofmemory"]
-            .iter()
-            .chain(&["out of device memory", "memory allocation", "alloc_failed"])
-            // CubeCL's words for an allocation larger than the device's memory.
-            .chain(&["can't allocate buffer of size", "buffertoobig"])
-            .any(|phrase| lower.contains(phrase));
+        let is_out_of_memory = |text: &str| {
+            let lower = text.to_lowercase();
+            OUT_OF_MEMORY.iter().any(|phrase| lower.contains(phrase))
+        };
         // A backtrace lists addresses of the program's own code.
         let message = message.split("Backtrace").next().unwrap_or_default();
         let lines: Vec<&str> = message.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-        let message = lines.join(" ").chars().take(400).collect();
-        if out_of_memory { Self::OutOfMemory(message) } else { Self::Other(message) }
+        // CubeCL lists every operation that it skipped before the one that failed.
+        if let Some(line) = lines.iter().find(|line| is_out_of_memory(line)) {
+            return Self::OutOfMemory(line.chars().take(400).collect());
+        }
+        Self::Other(lines.join(" ").chars().take(400).collect())
     }
 }
 
@@ -58,13 +74,35 @@ impl From<ExecutionError> for DeviceFailure {
     }
 }
 
+thread_local! {
+    /// Whether this thread's panics become a [`DeviceFailure`].
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets Rust's panic hook print nothing for panics that [`catch_panic`] turns into errors.
+fn silence_caught_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CATCHING.get() {
+                hook(panic);
+            }
+        }));
+    });
+}
+
 /// Runs work on a device. Some GPU failures are panics; they become a [`DeviceFailure`].
 ///
 /// # Errors
 /// The work's own error, or the message of its panic.
 pub fn catch_panic<T>(work: impl FnOnce() -> Result<T, DeviceFailure>) -> Result<T, DeviceFailure> {
+    silence_caught_panics();
+    let outer = CATCHING.replace(true);
     // Unwind safe: the work's own values are dropped, and a step does not change the borrowed network.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    let result = catch_unwind(AssertUnwindSafe(work));
+    CATCHING.set(outer);
+    result.unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -124,6 +162,12 @@ mod tests {
             };
             assert!(!short.contains('\n') && !short.contains("0: x"), "{short}");
         }
+        let listed = DeviceFailure::from_message(
+            "Several failures at once\nskipped `KernelBinop`: it needed memory\n\
+             Caused by:\n  out of device memory allocating 707788800 bytes\nNo backtrace available",
+        );
+        let short = "out of device memory allocating 707788800 bytes".to_owned();
+        assert_eq!(listed, DeviceFailure::OutOfMemory(short));
         let other = DeviceFailure::from_message("an illegal memory access was encountered");
         assert!(matches!(other, DeviceFailure::Other(_)));
     }

@@ -7,7 +7,8 @@ pub(super) struct Geometry {
     pub(super) strides: [usize; 3],
     /// Zeros before and after each axis.
     pub(super) padding: [(usize, usize); 3],
-    /// Number type of the factors.
+    /// Number type of the factors; the kernels for the CPU compute in f32.
+    #[cfg_attr(not(feature = "cubecl"), expect(dead_code, reason = "GPUs alone have several"))]
     pub(super) precision: Precision,
 }
 
