@@ -281,7 +281,7 @@ mod tests {
 
     fn assert_same(ours: &[Vec<f64>; 3], burns: &[Vec<f64>; 3], case: &str) {
         for (name, (ours, burns)) in
-            ["output", "input's gradient", "kernel's gradient"].iter().zip(ours.iter().zip(&burns))
+            ["output", "input's gradient", "kernel's gradient"].iter().zip(ours.iter().zip(burns))
         {
             assert_eq!(ours, burns, "{name} of {case}");
         }
