@@ -74,3 +74,11 @@ fuzz TARGET SECONDS="600":
 lint:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
+
+# Pack the program with checks and measurements for a machine with a GPU: tools/gpu/README.md
+gpu-kit *ARGS:
+    tools/gpu/pack.sh {{ARGS}}
+
+# Run training steps on a stand-in driver, without a GPU: kernels, registers, launches, memory
+gpu-dry *ARGS:
+    python3 tools/gpu/dry_run.py {{ARGS}}
