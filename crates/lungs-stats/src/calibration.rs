@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Options;
 use super::cluster::effective_exams;
-use super::columns::ExamColumns;
-use super::interval::{Estimate, Interval, Method, Proportion};
+use super::exam::ExamColumns;
+use super::interval::{Estimate, Interval, Method, Proportion, not_computed};
 use super::logistic::{LogisticFit, Row, Terms, quadratic};
 use super::logit::sigmoid;
 use super::normal::{cdf, critical_value, critical_value_of_student};
+use super::options::Options;
 use super::smooth::{Smooth, SmoothCalibration};
 
 /// One bin of the reliability diagram: the exams whose probability lies in `[low, high)`; the last
@@ -36,7 +36,7 @@ pub struct Calibration {
     /// weighted by the bins' numbers of exams.
     pub expected_calibration_error: Estimate,
     /// Expected calibration error without the share that chance alone gives to bins of few exams.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub expected_calibration_error_debiased: Estimate,
     /// Slope b of the logistic recalibration `logit P(y=1) = a + b·z`; 1 is ideal, below 1 means
     /// that predictions are too extreme.
@@ -47,7 +47,7 @@ pub struct Calibration {
     pub in_the_large: Estimate,
     /// Observed number of positive exams divided by the expected one, the sum of the probabilities: above 1,
     /// cancers are more frequent than predicted.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub observed_expected: Estimate,
     /// The smooth calibration curve and its errors.
     #[serde(default)]

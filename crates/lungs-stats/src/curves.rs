@@ -2,44 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::ExamColumns;
+use super::calibration::Calibration;
+use super::cautions::few_of_a_class;
 use super::decision::{DecisionPoint, THRESHOLDS, interventions_avoided, treat_all};
+use super::exam::ExamColumns;
 use super::interval::{Estimate, Interval};
+use super::options::Options;
+use super::partial_auc::{PARTIAL_SPECIFICITY, PartialAuc, standardised};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
 use super::smooth::{Smooth, SmoothCells};
 use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
-use super::{Calibration, Evaluation, Options, few_of_a_class};
-
-/// Specificities of the partial area under the ROC curve: the range that matters for screening.
-const PARTIAL_SPECIFICITY: (f64, f64) = (0.9, 1.0);
-
-/// The area under the ROC curve in a range of specificities.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartialAuc {
-    /// Lower end of the range.
-    pub specificity_low: f64,
-    /// Upper end of the range.
-    pub specificity_high: f64,
-    /// The raw partial AUC: the area; at most the width of the range.
-    pub area: Estimate,
-    /// The standardised partial AUC: the area scaled so that chance is 0.5 and a perfect classifier 1 (McClish 1989).
-    pub standardised: Estimate,
-}
-
-impl Default for PartialAuc {
-    fn default() -> Self {
-        Self::undefined("not computed")
-    }
-}
-
-impl PartialAuc {
-    pub(super) fn undefined(reason: &str) -> Self {
-        let (specificity_low, specificity_high) = PARTIAL_SPECIFICITY;
-        let undefined = || Estimate::undefined(reason);
-        Self { specificity_low, specificity_high, area: undefined(), standardised: undefined() }
-    }
-}
 
 /// The ROC curve at one false positive rate, with its pointwise interval over resampled patients.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,24 +156,18 @@ impl ResampledMetrics {
         self.estimate_with(|metrics| metrics.average_precision, true)
     }
 
-    /// Sets average precision and partial AUC in `evaluation`, and the intervals of means over exams.
-    pub(crate) fn complete(&self, evaluation: &mut Evaluation) {
-        evaluation.average_precision = match evaluation.positives {
-            0 => Estimate::undefined("there are no positive exams"),
-            _ => self.average_precision(),
-        };
-        let (low, high) = PARTIAL_SPECIFICITY;
-        let width = high - low;
-        let chance = ((1.0 - low) * (1.0 - low) - (1.0 - high) * (1.0 - high)) / 2.0;
-        let scale = |area: f64| 0.5 * (1.0 + (area - chance) / (width - chance));
-        evaluation.partial_auc = PartialAuc {
-            specificity_low: low,
-            specificity_high: high,
+    /// Mean cross-entropy.
+    pub(crate) fn cross_entropy(&self) -> Estimate {
+        self.estimate(|metrics| Some(metrics.cross_entropy))
+    }
+
+    /// The partial AUC, raw and standardised.
+    pub(crate) fn partial_auc(&self) -> PartialAuc {
+        PartialAuc {
             area: self.estimate(|metrics| metrics.partial_auc),
-            standardised: self.estimate(|metrics| metrics.partial_auc.map(scale)),
-        };
-        evaluation.cross_entropy = self.estimate(|metrics| Some(metrics.cross_entropy));
-        self.complete_calibration(&mut evaluation.calibration);
+            standardised: self.estimate(|metrics| metrics.partial_auc.map(standardised)),
+            ..PartialAuc::default()
+        }
     }
 
     /// Sets the Brier score and the errors of the smooth curve with their intervals. The errors of resampled exams

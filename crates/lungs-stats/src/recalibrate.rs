@@ -12,11 +12,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, calibration, recalibration};
-use super::columns::ExamColumns;
 use super::curves::ResampledMetrics;
+use super::exam::ExamColumns;
+use super::interval::{Estimate, not_computed};
 use super::logit::sigmoid;
+use super::options::Options;
 use super::smooth::{Smooth, SmoothCalibration};
-use super::{Estimate, Options};
 
 /// A map from log-odds to calibrated probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,17 +184,17 @@ pub struct CalibrationMetrics {
     /// Expected calibration error.
     pub expected_calibration_error: Estimate,
     /// Expected calibration error without the share that chance alone gives.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub expected_calibration_error_debiased: Estimate,
     /// Slope of the logistic recalibration; 1 is ideal.
     pub slope: Estimate,
     /// Intercept of the logistic recalibration; 0 is ideal together with a slope of 1.
     pub intercept: Estimate,
     /// Observed number of positive exams divided by the expected one.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub observed_expected: Estimate,
     /// Integrated calibration index.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub integrated_calibration_index: Estimate,
 }
 

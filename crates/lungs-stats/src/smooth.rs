@@ -11,11 +11,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::cluster::class_counts;
-use super::interval::Estimate;
+use super::interval::{Estimate, not_computed};
 use super::logistic::{LogisticFit, Row, Terms, dot, quadratic};
 use super::logit::sigmoid;
 use super::normal::critical_value;
-use super::not_computed;
 use super::spline::Spline;
 
 /// Exams (patients) of the smaller class for each term of the curve in addition to the intercept.

@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::ExamColumns;
 use super::curves::ResampledMetrics;
-use super::{Estimate, Options};
+use super::exam::ExamColumns;
+use super::interval::Estimate;
+use super::options::Options;
 
 /// Weighted metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
