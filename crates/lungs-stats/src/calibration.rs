@@ -9,7 +9,7 @@ use super::logistic::{LogisticFit, Row, Terms, quadratic};
 use super::logit::sigmoid;
 use super::normal::{cdf, critical_value, critical_value_of_student};
 use super::options::Options;
-use super::smooth::{Smooth, SmoothCalibration};
+use super::smooth::{SmoothCalibration, smooth_calibration};
 
 /// One bin of the reliability diagram: the exams whose probability lies in `[low, high)`; the last
 /// bin includes 1.
@@ -228,7 +228,7 @@ pub fn recalibration(
         Row::of(terms, label)
     };
     let rows: Vec<Row> = logits.iter().zip(labels).map(row).collect();
-    let fit = LogisticFit::of(&rows, 2, Terms::default(), 200).ok_or("the fit did not converge")?;
+    let fit = LogisticFit::of(&rows, 2, 200).ok_or("the fit did not converge")?;
     let covariance = match patients {
         None => fit.covariance,
         Some(patients) => fit.covariance_of_patients(&rows, patients),
@@ -357,12 +357,8 @@ pub fn observed_expected(
     Estimate::with_interval(ratio, interval)
 }
 
-/// All metrics of [`Calibration`], from log-odds and probabilities in [0, 1]; `smooth` is the fit of the log-odds.
-pub(super) fn calibration(
-    exams: &ExamColumns,
-    smooth: Result<&Smooth, &String>,
-    options: &Options,
-) -> Calibration {
+/// All metrics of [`Calibration`], from log-odds and probabilities in [0, 1].
+pub(super) fn calibration(exams: &ExamColumns, options: &Options) -> Calibration {
     let ExamColumns { logits, probabilities, labels, .. } = *exams;
     let patients = exams.repeated();
     let (bin_count, level) = (options.calibration_bins, options.level);
@@ -389,10 +385,7 @@ pub(super) fn calibration(
         in_the_large: calibration_in_the_large(logits, labels, patients, level)
             .unwrap_or_else(Estimate::undefined),
         observed_expected: observed_expected(probabilities, labels, patients, level),
-        smooth: match smooth {
-            Ok(smooth) => smooth.calibration(labels, patients, level),
-            Err(reason) => SmoothCalibration::undefined(reason),
-        },
+        smooth: smooth_calibration(logits, labels, patients, level),
         equal_count_bins: equal_count_bins(probabilities, labels, bin_count, level),
         bins,
     }

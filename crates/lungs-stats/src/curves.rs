@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::Calibration;
 use super::cautions::few_of_a_class;
+use super::cluster;
 use super::decision::{DecisionPoint, THRESHOLDS, interventions_avoided, treat_all};
 use super::exam::ExamColumns;
 use super::interval::{Estimate, Interval};
@@ -11,8 +11,7 @@ use super::options::Options;
 use super::partial_auc::{PARTIAL_SPECIFICITY, PartialAuc, standardised};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
-use super::smooth::{Smooth, SmoothCells};
-use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
+use super::sweep::{CohortMetrics, RankedExams, rate_of, recall_of};
 
 /// The ROC curve at one false positive rate, with its pointwise interval over resampled patients.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,38 +63,28 @@ pub(super) struct ResampledMetrics {
 
 impl ResampledMetrics {
     /// Metrics of at least one exam, with finite log-odds and probabilities in [0, 1].
-    pub(crate) fn of(exams: &ExamColumns, smooth: Option<&Smooth>, options: &Options) -> Self {
-        Self::weighted(exams, None, smooth, options)
+    pub(crate) fn of(exams: &ExamColumns, options: &Options) -> Self {
+        Self::weighted(exams, None, options)
     }
 
     /// [`ResampledMetrics::of`] weighted exams; `weights` is `[exam]`.
     pub(crate) fn weighted(
         exams: &ExamColumns,
         weights: Option<&[f64]>,
-        smooth: Option<&Smooth>,
         options: &Options,
     ) -> Self {
         let ExamColumns { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
-        let settings =
-            MetricSettings { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
-        let cells = smooth.map(SmoothCells::of);
-        let ranked =
-            RankedExams::new(logits, probabilities, labels, patients, weights, cells, settings);
-        let count = patients.iter().max().map_or(0, |&last| last + 1);
-        let resampling = Resampling::new(labels, patients, options.seed);
+        let partial = (1.0 - high, 1.0 - low);
+        let ranked = RankedExams::new(logits, probabilities, labels, patients, weights, partial);
         let reason = few_of_a_class(labels, Some(patients)).map(|few| {
             format!("no bootstrap interval: {few}, too few for its coverage to be near its level")
         });
         let replicates = if reason.is_none() { options.bootstrap_replicates } else { 0 };
-        let sample = ranked.metrics(&vec![1; count]);
         Self {
-            // The errors of the sample are those of its exams, not of cells.
-            sample: CohortMetrics {
-                calibration_errors: smooth.map(|smooth| smooth.errors),
-                ..sample
-            },
-            replicates: resampling.replicates(replicates, |counts| ranked.metrics(counts)),
+            sample: ranked.metrics(&vec![1; cluster::count(patients)]),
+            replicates: Resampling::new(labels, patients, options.seed)
+                .replicates(replicates, |draws| ranked.metrics(draws)),
             level: options.level,
             reason: reason.filter(|_| options.bootstrap_replicates > 0),
         }
@@ -170,16 +159,9 @@ impl ResampledMetrics {
         }
     }
 
-    /// Sets the Brier score and the errors of the smooth curve with their intervals. The errors of resampled exams
-    /// are too large, so their intervals are corrected for bias.
-    pub(crate) fn complete_calibration(&self, calibration: &mut Calibration) {
-        calibration.brier = self.estimate(|metrics| Some(metrics.brier));
-        if self.sample.calibration_errors.is_some() {
-            let error = |index: usize| {
-                self.estimate_with(|metrics| Some(metrics.calibration_errors?[index]), true)
-            };
-            calibration.smooth.set_errors([error(0), error(1), error(2), error(3)]);
-        }
+    /// Brier score.
+    pub(crate) fn brier(&self) -> Estimate {
+        self.estimate(|metrics| Some(metrics.brier))
     }
 
     /// The points of all curves; bands need replicates.

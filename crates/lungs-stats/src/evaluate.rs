@@ -16,7 +16,6 @@ use super::options::Options;
 use super::partial_auc::PartialAuc;
 use super::recalibrate::{RecalibrationMetrics, calibrated_metrics};
 use super::resampling::percentile_interval;
-use super::smooth::Smooth;
 use super::subgroups::subgroups;
 use super::weighted;
 
@@ -49,9 +48,8 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
     };
     // Where every patient has one exam, exams are independent.
     let repeated = columns.repeated();
-    let smooth = Smooth::of(&logits, &labels, repeated);
-    let resampled = (!exams.is_empty() && unusable.is_none())
-        .then(|| ResampledMetrics::of(&columns, smooth.as_ref().ok(), options));
+    let resampled =
+        (!exams.is_empty() && unusable.is_none()).then(|| ResampledMetrics::of(&columns, options));
     let aucs = resampled.as_ref().map(ResampledMetrics::aucs).unwrap_or_default();
     let mut evaluation = Evaluation {
         exams: exams.len(),
@@ -63,7 +61,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         average_precision: Estimate::undefined("there are no exams"),
         cross_entropy: Estimate::undefined("there are no exams"),
         accuracy: accuracy(&logits, &labels, repeated, level),
-        calibration: calibration(&columns, smooth.as_ref(), options),
+        calibration: calibration(&columns, options),
         recalibrated: None,
         operating_points: all_operating_points(&logits, &labels, repeated, options),
         leading: 0,
@@ -89,7 +87,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
     }
     evaluation.partial_auc = resampled.partial_auc();
     evaluation.cross_entropy = resampled.cross_entropy();
-    resampled.complete_calibration(&mut evaluation.calibration);
+    evaluation.calibration.brier = resampled.brier();
     evaluation.auc.bootstrap_reason = resampled.reason().map(str::to_owned);
     evaluation.recalibrated = options.calibrated.as_ref().map(|calibrated| RecalibrationMetrics {
         method: calibrated.method.clone(),

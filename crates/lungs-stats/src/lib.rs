@@ -40,12 +40,11 @@
 //! 2. Add a field of type [`Estimate`] to [`Evaluation`] with `#[serde(default = "not_computed")]`, so that files
 //!    of older versions can be read, and set it in [`evaluate_with_curves`] and in `withdraw_all`.
 //! 3. For a bootstrap interval, compute the metric in `RankedExams::metrics` (`sweep.rs`), where exams have
-//!    weights and ties, and set the estimate in `ResampledMetrics::complete` (`curves.rs`).
+//!    weights and ties, and return the estimate from a method of `ResampledMetrics` (`curves.rs`).
 //! 4. Show it in `lungs-report/src/run_page/figures.rs` and `lungs-report/src/compare/entry.rs`, describe it in
 //!    `docs/statistics.md`, and test it against an independent implementation.
 
 mod auc_interval;
-mod bootstrap;
 mod calibration;
 mod cautions;
 mod cluster;
@@ -92,7 +91,6 @@ mod weighted;
 pub use auc_interval::{
     auc_with_interval, delong_logit_interval, delong_plain_interval, newcombe_interval,
 };
-pub use bootstrap::bootstrap_auc;
 pub use calibration::{
     Calibration, ReliabilityBin, brier, calibration_in_the_large, debiased_calibration_error,
     equal_count_bins, expected_calibration_error, observed_expected, recalibration,

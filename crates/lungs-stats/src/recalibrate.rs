@@ -17,7 +17,7 @@ use super::exam::ExamColumns;
 use super::interval::{Estimate, not_computed};
 use super::logit::sigmoid;
 use super::options::Options;
-use super::smooth::{Smooth, SmoothCalibration};
+use super::smooth::SmoothCalibration;
 
 /// A map from log-odds to calibrated probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -223,8 +223,7 @@ pub(super) fn calibrated_metrics(
 ) -> CalibrationMetrics {
     let logits: Vec<f64> = probabilities.iter().map(|p| (p / (1.0 - p)).ln()).collect();
     let calibrated = ExamColumns { logits: &logits, probabilities, ..*exams };
-    let smooth = Smooth::of(&logits, exams.labels, exams.repeated());
-    let mut metrics = calibration(&calibrated, smooth.as_ref(), options);
+    let mut metrics = calibration(&calibrated, options);
     let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
     if infinite > 0 {
         let reason = format!(
@@ -234,8 +233,7 @@ pub(super) fn calibrated_metrics(
             (Estimate::undefined(reason.clone()), Estimate::undefined(reason.clone()));
         metrics.smooth = SmoothCalibration::undefined(&reason);
     }
-    let resampled = ResampledMetrics::of(&calibrated, smooth.as_ref().ok(), options);
-    resampled.complete_calibration(&mut metrics);
+    metrics.brier = ResampledMetrics::of(&calibrated, options).brier();
     (&metrics).into()
 }
 

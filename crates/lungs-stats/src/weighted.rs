@@ -60,7 +60,7 @@ pub(super) fn metrics(
         cross_entropy: Estimate::undefined("all weights are 0"),
     };
     if total > 0.0 {
-        let resampled = ResampledMetrics::weighted(exams, Some(weights), None, options);
+        let resampled = ResampledMetrics::weighted(exams, Some(weights), options);
         metrics.auc = resampled.estimate(|cohort| cohort.auc);
         metrics.average_precision = resampled.average_precision();
         metrics.brier = resampled.estimate(|cohort| Some(cohort.brier).filter(|v| v.is_finite()));
