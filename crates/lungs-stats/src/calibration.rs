@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Options;
 use super::cluster::effective_exams;
-use super::columns::ExamColumns;
-use super::interval::{Estimate, Interval, Method, Proportion};
+use super::exam::ExamColumns;
+use super::interval::{Estimate, Interval, Method, Proportion, not_computed};
 use super::logistic::{LogisticFit, Row, Terms, quadratic};
 use super::logit::sigmoid;
 use super::normal::{cdf, critical_value, critical_value_of_student};
-use super::smooth::{Smooth, SmoothCalibration};
+use super::options::Options;
+use super::smooth::{SmoothCalibration, smooth_calibration};
 
 /// One bin of the reliability diagram: the exams whose probability lies in `[low, high)`; the last
 /// bin includes 1.
@@ -36,7 +36,7 @@ pub struct Calibration {
     /// weighted by the bins' numbers of exams.
     pub expected_calibration_error: Estimate,
     /// Expected calibration error without the share that chance alone gives to bins of few exams.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub expected_calibration_error_debiased: Estimate,
     /// Slope b of the logistic recalibration `logit P(y=1) = a + b·z`; 1 is ideal, below 1 means
     /// that predictions are too extreme.
@@ -47,7 +47,7 @@ pub struct Calibration {
     pub in_the_large: Estimate,
     /// Observed number of positive exams divided by the expected one, the sum of the probabilities: above 1,
     /// cancers are more frequent than predicted.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub observed_expected: Estimate,
     /// The smooth calibration curve and its errors.
     #[serde(default)]
@@ -228,7 +228,7 @@ pub fn recalibration(
         Row::of(terms, label)
     };
     let rows: Vec<Row> = logits.iter().zip(labels).map(row).collect();
-    let fit = LogisticFit::of(&rows, 2, Terms::default(), 200).ok_or("the fit did not converge")?;
+    let fit = LogisticFit::of(&rows, 2, 200).ok_or("the fit did not converge")?;
     let covariance = match patients {
         None => fit.covariance,
         Some(patients) => fit.covariance_of_patients(&rows, patients),
@@ -357,12 +357,8 @@ pub fn observed_expected(
     Estimate::with_interval(ratio, interval)
 }
 
-/// All metrics of [`Calibration`], from log-odds and probabilities in [0, 1]; `smooth` is the fit of the log-odds.
-pub(super) fn calibration(
-    exams: &ExamColumns,
-    smooth: Result<&Smooth, &String>,
-    options: &Options,
-) -> Calibration {
+/// All metrics of [`Calibration`], from log-odds and probabilities in [0, 1].
+pub(super) fn calibration(exams: &ExamColumns, options: &Options) -> Calibration {
     let ExamColumns { logits, probabilities, labels, .. } = *exams;
     let patients = exams.repeated();
     let (bin_count, level) = (options.calibration_bins, options.level);
@@ -389,10 +385,7 @@ pub(super) fn calibration(
         in_the_large: calibration_in_the_large(logits, labels, patients, level)
             .unwrap_or_else(Estimate::undefined),
         observed_expected: observed_expected(probabilities, labels, patients, level),
-        smooth: match smooth {
-            Ok(smooth) => smooth.calibration(labels, patients, level),
-            Err(reason) => SmoothCalibration::undefined(reason),
-        },
+        smooth: smooth_calibration(logits, labels, patients, level),
         equal_count_bins: equal_count_bins(probabilities, labels, bin_count, level),
         bins,
     }

@@ -1,6 +1,7 @@
 //! Warnings and remarks about an evaluation.
 
-use super::{ScoredExam, cluster};
+use super::cluster;
+use super::exam::ScoredExam;
 
 /// Exams (or patients) of a class below which an evaluation carries a warning.
 pub(super) const FEW_EXAMS: usize = 10;

@@ -2,44 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::ExamColumns;
+use super::cautions::few_of_a_class;
+use super::cluster;
 use super::decision::{DecisionPoint, THRESHOLDS, interventions_avoided, treat_all};
+use super::exam::ExamColumns;
 use super::interval::{Estimate, Interval};
+use super::options::Options;
+use super::partial_auc::{PARTIAL_SPECIFICITY, PartialAuc, standardised};
 use super::precision::{PrecisionRecallPoint, precision_recall};
 use super::resampling::{Resampling, bias_corrected_interval, percentile_interval};
-use super::smooth::{Smooth, SmoothCells};
-use super::sweep::{CohortMetrics, MetricSettings, RankedExams, rate_of, recall_of};
-use super::{Calibration, Evaluation, Options, few_of_a_class};
-
-/// Specificities of the partial area under the ROC curve: the range that matters for screening.
-const PARTIAL_SPECIFICITY: (f64, f64) = (0.9, 1.0);
-
-/// The area under the ROC curve in a range of specificities.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartialAuc {
-    /// Lower end of the range.
-    pub specificity_low: f64,
-    /// Upper end of the range.
-    pub specificity_high: f64,
-    /// The raw partial AUC: the area; at most the width of the range.
-    pub area: Estimate,
-    /// The standardised partial AUC: the area scaled so that chance is 0.5 and a perfect classifier 1 (McClish 1989).
-    pub standardised: Estimate,
-}
-
-impl Default for PartialAuc {
-    fn default() -> Self {
-        Self::undefined("not computed")
-    }
-}
-
-impl PartialAuc {
-    pub(super) fn undefined(reason: &str) -> Self {
-        let (specificity_low, specificity_high) = PARTIAL_SPECIFICITY;
-        let undefined = || Estimate::undefined(reason);
-        Self { specificity_low, specificity_high, area: undefined(), standardised: undefined() }
-    }
-}
+use super::sweep::{CohortMetrics, RankedExams, rate_of, recall_of};
 
 /// The ROC curve at one false positive rate, with its pointwise interval over resampled patients.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,38 +63,28 @@ pub(super) struct ResampledMetrics {
 
 impl ResampledMetrics {
     /// Metrics of at least one exam, with finite log-odds and probabilities in [0, 1].
-    pub(crate) fn of(exams: &ExamColumns, smooth: Option<&Smooth>, options: &Options) -> Self {
-        Self::weighted(exams, None, smooth, options)
+    pub(crate) fn of(exams: &ExamColumns, options: &Options) -> Self {
+        Self::weighted(exams, None, options)
     }
 
     /// [`ResampledMetrics::of`] weighted exams; `weights` is `[exam]`.
     pub(crate) fn weighted(
         exams: &ExamColumns,
         weights: Option<&[f64]>,
-        smooth: Option<&Smooth>,
         options: &Options,
     ) -> Self {
         let ExamColumns { logits, probabilities, labels, patients } = exams;
         let (low, high) = PARTIAL_SPECIFICITY;
-        let settings =
-            MetricSettings { bins: options.calibration_bins, partial: (1.0 - high, 1.0 - low) };
-        let cells = smooth.map(SmoothCells::of);
-        let ranked =
-            RankedExams::new(logits, probabilities, labels, patients, weights, cells, settings);
-        let count = patients.iter().max().map_or(0, |&last| last + 1);
-        let resampling = Resampling::new(labels, patients, options.seed);
+        let partial = (1.0 - high, 1.0 - low);
+        let ranked = RankedExams::new(logits, probabilities, labels, patients, weights, partial);
         let reason = few_of_a_class(labels, Some(patients)).map(|few| {
             format!("no bootstrap interval: {few}, too few for its coverage to be near its level")
         });
         let replicates = if reason.is_none() { options.bootstrap_replicates } else { 0 };
-        let sample = ranked.metrics(&vec![1; count]);
         Self {
-            // The errors of the sample are those of its exams, not of cells.
-            sample: CohortMetrics {
-                calibration_errors: smooth.map(|smooth| smooth.errors),
-                ..sample
-            },
-            replicates: resampling.replicates(replicates, |counts| ranked.metrics(counts)),
+            sample: ranked.metrics(&vec![1; cluster::count(patients)]),
+            replicates: Resampling::new(labels, patients, options.seed)
+                .replicates(replicates, |draws| ranked.metrics(draws)),
             level: options.level,
             reason: reason.filter(|_| options.bootstrap_replicates > 0),
         }
@@ -183,36 +145,23 @@ impl ResampledMetrics {
         self.estimate_with(|metrics| metrics.average_precision, true)
     }
 
-    /// Sets average precision and partial AUC in `evaluation`, and the intervals of means over exams.
-    pub(crate) fn complete(&self, evaluation: &mut Evaluation) {
-        evaluation.average_precision = match evaluation.positives {
-            0 => Estimate::undefined("there are no positive exams"),
-            _ => self.average_precision(),
-        };
-        let (low, high) = PARTIAL_SPECIFICITY;
-        let width = high - low;
-        let chance = ((1.0 - low) * (1.0 - low) - (1.0 - high) * (1.0 - high)) / 2.0;
-        let scale = |area: f64| 0.5 * (1.0 + (area - chance) / (width - chance));
-        evaluation.partial_auc = PartialAuc {
-            specificity_low: low,
-            specificity_high: high,
-            area: self.estimate(|metrics| metrics.partial_auc),
-            standardised: self.estimate(|metrics| metrics.partial_auc.map(scale)),
-        };
-        evaluation.cross_entropy = self.estimate(|metrics| Some(metrics.cross_entropy));
-        self.complete_calibration(&mut evaluation.calibration);
+    /// Mean cross-entropy.
+    pub(crate) fn cross_entropy(&self) -> Estimate {
+        self.estimate(|metrics| Some(metrics.cross_entropy))
     }
 
-    /// Sets the Brier score and the errors of the smooth curve with their intervals. The errors of resampled exams
-    /// are too large, so their intervals are corrected for bias.
-    pub(crate) fn complete_calibration(&self, calibration: &mut Calibration) {
-        calibration.brier = self.estimate(|metrics| Some(metrics.brier));
-        if self.sample.calibration_errors.is_some() {
-            let error = |index: usize| {
-                self.estimate_with(|metrics| Some(metrics.calibration_errors?[index]), true)
-            };
-            calibration.smooth.set_errors([error(0), error(1), error(2), error(3)]);
+    /// The partial AUC, raw and standardised.
+    pub(crate) fn partial_auc(&self) -> PartialAuc {
+        PartialAuc {
+            area: self.estimate(|metrics| metrics.partial_auc),
+            standardised: self.estimate(|metrics| metrics.partial_auc.map(standardised)),
+            ..PartialAuc::default()
         }
+    }
+
+    /// Brier score.
+    pub(crate) fn brier(&self) -> Estimate {
+        self.estimate(|metrics| Some(metrics.brier))
     }
 
     /// The points of all curves; bands need replicates.

@@ -1,7 +1,7 @@
 //! Curves and intervals against scikit-learn 1.9, and against each other.
 
 use super::super::logit::sigmoid;
-use super::super::testing::{Y, Z, normal_draws};
+use super::super::testing::{Y, Z, normal_draws, resampled_aucs};
 use super::super::{Evaluation, Options, ScoredExam, evaluate_with_curves};
 use super::Curves;
 
@@ -148,6 +148,34 @@ fn the_bootstrap_interval_of_the_brier_score_agrees_with_its_standard_error() {
     let interval = metrics.calibration.brier.interval.unwrap();
     let ratio = (interval.high - interval.low) / (2.0 * 1.96 * error);
     assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
+}
+
+#[test]
+fn exams_of_one_patient_are_not_new_patients() {
+    // Every patient has four exams with the same score: an interval over exams would be half as wide.
+    let once = normal_draws(5, "clusters", 120);
+    let labels: Vec<bool> = (0..120).map(|i: usize| i.is_multiple_of(2)).collect();
+    let patients: Vec<usize> = (0..120).collect();
+    let patients4: Vec<usize> = (0..480).map(|i| i / 4).collect();
+    let scores4: Vec<f64> = patients4.iter().map(|&patient| once[patient]).collect();
+    let labels4: Vec<bool> = patients4.iter().map(|&patient| labels[patient]).collect();
+    let a = resampled_aucs(&once, &labels, &patients, [200, 1]);
+    let b = resampled_aucs(&scores4, &labels4, &patients4, [200, 1]);
+    assert_eq!((a.len(), b.len()), (200, 200));
+    a.iter().zip(&b).for_each(|(a, b)| assert!((a - b).abs() < 1e-12));
+    assert_ne!(a, resampled_aucs(&once, &labels, &patients, [200, 2]));
+}
+
+#[test]
+fn results_do_not_depend_on_the_thread_count() {
+    let exams = simulated(300);
+    let with_threads = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| evaluate_curves(&exams, 100))
+    };
+    let (evaluation, curves) = with_threads(1);
+    assert!(evaluation.average_precision.interval.is_some() && curves.roc_band.len() == 101);
+    assert_eq!((evaluation, curves), with_threads(3));
 }
 
 #[test]

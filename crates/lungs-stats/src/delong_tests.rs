@@ -8,7 +8,7 @@
 
 use proptest::prelude::*;
 
-use super::super::testing::{labelled_scores, normal_draws};
+use super::super::testing::{labelled_scores, normal_draws, resampled_aucs};
 use super::super::{Method, auc_with_interval, delong_plain_interval, paired_aucs};
 use super::*;
 
@@ -169,7 +169,7 @@ fn delong_agrees_with_the_bootstrap_on_simulated_data() {
     let scores: Vec<f64> =
         noise.iter().zip(&labels).map(|(z, &label)| z + f64::from(u8::from(label))).collect();
     let patients: Vec<usize> = (0..400).collect();
-    let bootstrap = super::super::bootstrap::bootstrap_auc(&scores, &labels, &patients, 2000, 37);
+    let bootstrap = resampled_aucs(&scores, &labels, &patients, [2000, 37]);
     let mean = bootstrap.iter().sum::<f64>() / bootstrap.len() as f64;
     let variance = bootstrap.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / 1999.0;
     let estimate = delong(&scores, &labels, None).unwrap();

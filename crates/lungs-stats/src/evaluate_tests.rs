@@ -1,6 +1,11 @@
 //! `evaluate` as a whole: consistent metrics, undefined metrics with reasons, JSON.
 
-use super::testing::{fixture_json, fixture_npy, normal_draws};
+use super::super::logit::sigmoid;
+use super::super::normal::quantile;
+use super::super::testing::{fixture_json, fixture_npy, normal_draws};
+use super::super::{
+    ReliabilityBin, debiased_calibration_error, expected_calibration_error, reliability_bins,
+};
 use super::*;
 
 fn scored(patient: usize, label: bool, logit: f64) -> ScoredExam {
@@ -9,7 +14,7 @@ fn scored(patient: usize, label: bool, logit: f64) -> ScoredExam {
         exam_id: format!("exam-{patient:03}"),
         label,
         logit,
-        probability: logit::sigmoid(logit),
+        probability: sigmoid(logit),
     }
 }
 
@@ -137,7 +142,7 @@ fn the_debiased_calibration_error_of_true_probabilities_is_near_zero() {
             let exams = (0..100).map(|exam| {
                 let index = cohort * 100 + exam;
                 let z = noise[index];
-                (logit::sigmoid(z), noise[2000 + index] < normal::quantile(logit::sigmoid(z)))
+                (sigmoid(z), noise[2000 + index] < quantile(sigmoid(z)))
             });
             let (probabilities, labels): (Vec<f64>, Vec<bool>) = exams.unzip();
             metric(&reliability_bins(&probabilities, &labels, 10, 0.95)).unwrap()

@@ -1,9 +1,14 @@
 //! All metrics of one set of predictions: `evaluation.json`.
 
-use super::{
-    Calibration, Estimate, Interval, OperatingPoint, Options, PartialAuc, Proportion,
-    RecalibrationMetrics, SmoothCalibration, Subgroups, WeightedMetrics,
-};
+use super::calibration::Calibration;
+use super::interval::{Estimate, Interval, Proportion, not_computed};
+use super::operating::OperatingPoint;
+use super::options::Options;
+use super::partial_auc::PartialAuc;
+use super::recalibrate::RecalibrationMetrics;
+use super::smooth::SmoothCalibration;
+use super::subgroups::Subgroups;
+use super::weighted::WeightedMetrics;
 use serde::{Deserialize, Serialize};
 
 /// All metrics of one set of predictions, as stored in `evaluation.json`.
@@ -74,11 +79,6 @@ pub struct AucMetrics {
     pub standard_error: Option<f64>,
     /// Why the value or the interval is missing.
     pub reason: Option<String>,
-}
-
-/// Default of a metric that is missing in files of older versions.
-pub(super) fn not_computed() -> Estimate {
-    Estimate::undefined("not computed")
 }
 
 /// Replaces every metric by the reason; the counts stay.

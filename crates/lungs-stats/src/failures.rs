@@ -1,7 +1,7 @@
 //! False negatives and false positives at a threshold, by groups of exams.
 
+use super::grouping::Grouping;
 use super::interval::Proportion;
-use super::subgroups::Grouping;
 
 /// Errors in one group of exams.
 #[derive(Clone, Debug, PartialEq)]

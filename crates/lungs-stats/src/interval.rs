@@ -99,6 +99,11 @@ impl Estimate {
     }
 }
 
+/// Default of a metric that is missing in files of older versions.
+pub(super) fn not_computed() -> Estimate {
+    Estimate::undefined("not computed")
+}
+
 /// `successes` of `total`, with Wilson's interval.
 ///
 /// With a total of zero the proportion is undefined: `value` and `interval` are empty.

@@ -5,8 +5,9 @@
 //! split; else a probability of one half where 10 to 90 % of the exams are positive; else the threshold at the rule's
 //! specificity, which is chosen on the evaluated exams.
 
+use super::evaluation::Evaluation;
 use super::operating::{ChosenOn, OperatingPoint, Rule};
-use super::{Evaluation, Options};
+use super::options::Options;
 
 /// Shares of positive exams at which a probability of one half can separate the classes.
 const BALANCED: std::ops::RangeInclusive<f64> = 0.1..=0.9;

@@ -8,9 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{Estimate, Interval, Method, Proportion};
+use super::interval::{Estimate, Interval, Method, Proportion, not_computed};
 use super::normal::critical_value;
-use super::not_computed;
 
 /// Likelihood ratios at an operating point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

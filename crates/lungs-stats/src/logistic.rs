@@ -48,10 +48,10 @@ pub(super) fn quadratic(matrix: &Matrix, a: &Terms) -> f64 {
 }
 
 impl LogisticFit {
-    /// The fit of `rows` with the first `terms` terms, from `start`. `None` where it does not converge within
+    /// The fit of `rows` with the first `terms` terms. `None` where it does not converge within
     /// `iterations`: the likelihood has no maximum (a combination of the terms separates the classes), or the
     /// terms are collinear. Steps that do not raise the likelihood are halved.
-    pub(crate) fn of(rows: &[Row], terms: usize, start: Terms, iterations: usize) -> Option<Self> {
+    pub(crate) fn of(rows: &[Row], terms: usize, iterations: usize) -> Option<Self> {
         let loss = |b: &Terms| -> f64 {
             let of_row = |row: &Row| {
                 let z = dot(&row.terms, b);
@@ -63,7 +63,7 @@ impl LogisticFit {
             };
             rows.iter().map(of_row).sum()
         };
-        let mut coefficients = start;
+        let mut coefficients = Terms::default();
         let mut current = loss(&coefficients);
         for _ in 0..iterations {
             let (gradient, information) = derivatives(rows, terms, &coefficients);

@@ -206,65 +206,87 @@ pub fn operating_points(
     level: f64,
 ) -> Vec<OperatingPoint> {
     assert_eq!(logits.len(), labels.len(), "one label per score");
-    let positives = labels.iter().filter(|&&label| label).count();
-    let negatives = labels.len() - positives;
-    let cuts = cuts(logits, labels);
-    let none_positive = Cut {
-        threshold: cuts.first().map_or(0.0, |cut| cut.threshold.next_up()),
-        false_positives: 0,
-        true_positives: 0,
-    };
-    // No number is above the largest one.
-    let is_number = none_positive.threshold.is_finite();
-    let candidates: Vec<Cut> = is_number.then_some(none_positive).into_iter().chain(cuts).collect();
-    let sensitivity = |cut: &Cut| cut.true_positives as f64 / positives as f64;
-    let specificity = |cut: &Cut| (negatives - cut.false_positives) as f64 / negatives as f64;
-    // Candidates are sorted from the strictest: a later one must be better by more than rounding.
-    let best = |is_allowed: &dyn Fn(&Cut) -> bool, metric: &dyn Fn(&Cut) -> f64| {
-        candidates
-            .iter()
-            .filter(|cut| is_allowed(cut))
-            .copied()
-            .reduce(|best, cut| if metric(&cut) > metric(&best) + 1e-12 { cut } else { best })
-    };
-    // A minimum of 0.9 must accept 9 of 10 despite rounding.
-    let meets = |value: f64, minimum: f64| value >= minimum - 1e-12;
-    rules
-        .iter()
-        .map(|&rule| {
-            if positives + negatives == 0 {
-                return OperatingPoint::undefined(rule, "there are no exams");
+    let candidates = Candidates::of(logits, labels);
+    rules.iter().map(|&rule| candidates.point(rule, level)).collect()
+}
+
+/// Candidate thresholds with their counts.
+struct Candidates {
+    /// From the strictest.
+    cuts: Vec<Cut>,
+    /// The threshold that predicts no exam positive.
+    none_positive: Cut,
+    positives: usize,
+    negatives: usize,
+}
+
+impl Candidates {
+    fn of(logits: &[f64], labels: &[bool]) -> Self {
+        let positives = labels.iter().filter(|&&label| label).count();
+        let cuts = cuts(logits, labels);
+        let none_positive = Cut {
+            threshold: cuts.first().map_or(0.0, |cut| cut.threshold.next_up()),
+            false_positives: 0,
+            true_positives: 0,
+        };
+        // No number is above the largest one.
+        let is_number = none_positive.threshold.is_finite();
+        let cuts = is_number.then_some(none_positive).into_iter().chain(cuts).collect();
+        Self { cuts, none_positive, positives, negatives: labels.len() - positives }
+    }
+
+    fn sensitivity(&self, cut: &Cut) -> f64 {
+        cut.true_positives as f64 / self.positives as f64
+    }
+
+    fn specificity(&self, cut: &Cut) -> f64 {
+        (self.negatives - cut.false_positives) as f64 / self.negatives as f64
+    }
+
+    /// The strictest of the best candidates.
+    fn best(&self, is_allowed: impl Fn(&Cut) -> bool, metric: impl Fn(&Cut) -> f64) -> Option<Cut> {
+        // A later one must be better by more than rounding.
+        let allowed = self.cuts.iter().filter(|cut| is_allowed(cut)).copied();
+        allowed.reduce(|best, cut| if metric(&cut) > metric(&best) + 1e-12 { cut } else { best })
+    }
+
+    /// The cut that a rule chooses; both classes must be present, unless the rule is a fixed probability.
+    fn chosen(&self, rule: Rule) -> Option<Cut> {
+        // A minimum of 0.9 must accept 9 of 10 despite rounding.
+        let meets = |value: f64, minimum: f64| value >= minimum - 1e-12;
+        match rule {
+            Rule::Probability(probability) => {
+                let threshold = (probability / (1.0 - probability)).ln();
+                // The last cut at or above the threshold has the counts of the threshold.
+                let counted = self.cuts.iter().rfind(|cut| cut.threshold >= threshold);
+                Some(Cut { threshold, ..*counted.unwrap_or(&self.none_positive) })
             }
-            let chosen = match rule {
-                Rule::Probability(probability) => {
-                    let threshold = (probability / (1.0 - probability)).ln();
-                    // The last cut at or above the threshold has the counts of the threshold.
-                    let counted = candidates.iter().rfind(|cut| cut.threshold >= threshold);
-                    return OperatingPoint::at(
-                        rule,
-                        Cut { threshold, ..*counted.unwrap_or(&none_positive) },
-                        positives,
-                        negatives,
-                        level,
-                    );
-                }
-                _ if positives == 0 || negatives == 0 => {
-                    return OperatingPoint::undefined(rule, "one class only");
-                }
-                Rule::SensitivityAtSpecificity(minimum) => {
-                    best(&|cut| meets(specificity(cut), minimum), &sensitivity)
-                }
-                Rule::SpecificityAtSensitivity(minimum) => {
-                    best(&|cut| meets(sensitivity(cut), minimum), &specificity)
-                }
-                Rule::Youden => best(&|_| true, &|cut| sensitivity(cut) + specificity(cut)),
-            };
-            match chosen {
+            Rule::SensitivityAtSpecificity(minimum) => {
+                self.best(|cut| meets(self.specificity(cut), minimum), |cut| self.sensitivity(cut))
+            }
+            Rule::SpecificityAtSensitivity(minimum) => {
+                self.best(|cut| meets(self.sensitivity(cut), minimum), |cut| self.specificity(cut))
+            }
+            Rule::Youden => {
+                self.best(|_| true, |cut| self.sensitivity(cut) + self.specificity(cut))
+            }
+        }
+    }
+
+    fn point(&self, rule: Rule, level: f64) -> OperatingPoint {
+        let (positives, negatives) = (self.positives, self.negatives);
+        let is_fixed = matches!(rule, Rule::Probability(_));
+        if positives + negatives == 0 {
+            OperatingPoint::undefined(rule, "there are no exams")
+        } else if !is_fixed && (positives == 0 || negatives == 0) {
+            OperatingPoint::undefined(rule, "one class only")
+        } else {
+            match self.chosen(rule) {
                 Some(cut) => OperatingPoint::at(rule, cut, positives, negatives, level),
                 None => OperatingPoint::undefined(rule, "no threshold meets the rule"),
             }
-        })
-        .collect()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, calibration, recalibration};
-use super::columns::ExamColumns;
 use super::curves::ResampledMetrics;
+use super::exam::ExamColumns;
+use super::interval::{Estimate, not_computed};
 use super::logit::sigmoid;
-use super::smooth::{Smooth, SmoothCalibration};
-use super::{Estimate, Options};
+use super::options::Options;
+use super::smooth::SmoothCalibration;
 
 /// A map from log-odds to calibrated probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,17 +184,17 @@ pub struct CalibrationMetrics {
     /// Expected calibration error.
     pub expected_calibration_error: Estimate,
     /// Expected calibration error without the share that chance alone gives.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub expected_calibration_error_debiased: Estimate,
     /// Slope of the logistic recalibration; 1 is ideal.
     pub slope: Estimate,
     /// Intercept of the logistic recalibration; 0 is ideal together with a slope of 1.
     pub intercept: Estimate,
     /// Observed number of positive exams divided by the expected one.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub observed_expected: Estimate,
     /// Integrated calibration index.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub integrated_calibration_index: Estimate,
 }
 
@@ -222,8 +223,7 @@ pub(super) fn calibrated_metrics(
 ) -> CalibrationMetrics {
     let logits: Vec<f64> = probabilities.iter().map(|p| (p / (1.0 - p)).ln()).collect();
     let calibrated = ExamColumns { logits: &logits, probabilities, ..*exams };
-    let smooth = Smooth::of(&logits, exams.labels, exams.repeated());
-    let mut metrics = calibration(&calibrated, smooth.as_ref(), options);
+    let mut metrics = calibration(&calibrated, options);
     let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
     if infinite > 0 {
         let reason = format!(
@@ -233,8 +233,7 @@ pub(super) fn calibrated_metrics(
             (Estimate::undefined(reason.clone()), Estimate::undefined(reason.clone()));
         metrics.smooth = SmoothCalibration::undefined(&reason);
     }
-    let resampled = ResampledMetrics::of(&calibrated, smooth.as_ref().ok(), options);
-    resampled.complete_calibration(&mut metrics);
+    metrics.brier = ResampledMetrics::of(&calibrated, options).brier();
     (&metrics).into()
 }
 

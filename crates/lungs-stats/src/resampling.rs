@@ -14,7 +14,7 @@ use lungs_base::random;
 /// models over the same replicates are paired.
 #[derive(Clone, Debug)]
 pub struct Resampling {
-    strata: [Vec<usize>; 2],
+    strata: [Vec<u32>; 2],
     patients: usize,
     seed: u64,
 }
@@ -31,8 +31,10 @@ impl Resampling {
         for (&patient, &label) in patients.iter().zip(labels) {
             has_positive[patient] = Some(has_positive[patient].unwrap_or(false) || label);
         }
-        let stratum =
-            |class| (0..count).filter(|&patient| has_positive[patient] == Some(class)).collect();
+        let stratum = |class| {
+            let members = (0..count).filter(|&patient| has_positive[patient] == Some(class));
+            members.map(|patient| patient as u32).collect()
+        };
         Self { strata: [stratum(false), stratum(true)], patients: count, seed }
     }
 
@@ -63,7 +65,7 @@ impl Resampling {
             for _ in 0..stratum.len() {
                 // Multiply-shift: uniform to within 2⁻⁶⁴ times the number of patients.
                 let index = (u128::from(random.next_u64()) * stratum.len() as u128) >> 64;
-                draws[stratum[index as usize]] += 1;
+                draws[stratum[index as usize] as usize] += 1;
             }
         }
     }
@@ -99,18 +101,17 @@ pub fn bias_corrected_interval(replicates: &[f64], value: f64, level: f64) -> Op
 
 /// Two quantiles of at least two values.
 fn quantiles(replicates: &[f64], first: f64, second: f64) -> Option<[f64; 2]> {
-    if replicates.len() < 2 {
-        return None;
-    }
-    let mut sorted = replicates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let quantile = |p: f64| {
-        let position = p * (sorted.len() - 1) as f64;
-        let below = (position as usize).min(sorted.len() - 2);
+    let mut values = replicates.to_vec();
+    let mut quantile = |p: f64| {
+        let position = p * (values.len() - 1) as f64;
+        let below = (position as usize).min(values.len() - 2);
         let share = position - below as f64;
-        sorted[below] * (1.0 - share) + sorted[below + 1] * share
+        // Two order statistics need no sorting.
+        let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+        let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+        low * (1.0 - share) + high * share
     };
-    Some([quantile(first), quantile(second)])
+    (replicates.len() > 1).then(|| [quantile(first), quantile(second)])
 }
 
 #[cfg(test)]

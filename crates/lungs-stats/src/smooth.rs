@@ -5,18 +5,17 @@
 //! Loess is the other common choice. The spline is taken because it costs `O(n)`, is maximum likelihood for a
 //! binary outcome (loess leaves [0, 1] where cancers are rare), and has a covariance that counts patients.
 //!
-//! The bootstrap of the errors fits cells of neighbouring exams, 512 at most and one exam each at both ends; the
-//! errors themselves are those of the exams.
+//! The errors have no intervals. They are at least 0 and larger than that by chance, so percentiles over resampled
+//! patients never contain the 0 of calibrated predictions; `examples/simulation/smooth.rs` measures their coverage.
 
 use serde::{Deserialize, Serialize};
 
 use super::cluster::class_counts;
-use super::interval::Estimate;
-use super::logistic::{LogisticFit, Row, Terms, dot, quadratic};
+use super::interval::{Estimate, not_computed};
+use super::logistic::{LogisticFit, Row, dot, quadratic};
 use super::logit::sigmoid;
 use super::normal::critical_value;
-use super::not_computed;
-use super::spline::Spline;
+use super::spline::{Spline, quantile_of_sorted};
 
 /// Exams (patients) of the smaller class for each term of the curve in addition to the intercept.
 const EXAMS_PER_TERM: usize = 10;
@@ -24,11 +23,11 @@ const EXAMS_PER_TERM: usize = 10;
 const POINTS: usize = 51;
 /// Log-odds beyond this count as this; their probabilities are 0 or 1 in double precision.
 const LARGEST_LOGIT: f64 = 700.0;
-/// Cells of the bootstrap, and cells of one exam at each end.
-const CELLS: usize = 512;
-const SINGLE_CELLS: usize = 64;
 /// Steps of Newton's method; a likelihood with a maximum needs fewer.
 const ITERATIONS: usize = 25;
+/// Why the errors have no intervals.
+const NO_INTERVAL: &str = "no interval: percentiles over resampled patients miss the true error too often, and always \
+                           where the predictions are calibrated";
 
 /// A point of the smooth calibration curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,11 +77,6 @@ impl SmoothCalibration {
     pub(super) fn undefined(reason: &str) -> Self {
         Self::of_estimates(None, [(); 4].map(|()| Estimate::undefined(reason)), Vec::new())
     }
-
-    /// Sets the four errors, in the order of [`errors_of`].
-    pub(super) fn set_errors(&mut self, errors: [Estimate; 4]) {
-        *self = Self::of_estimates(self.knots, errors, std::mem::take(&mut self.curve));
-    }
 }
 
 /// The smooth calibration curve of log-odds, `[exam]`, and its errors without intervals. `patients` has the index
@@ -106,24 +100,20 @@ pub fn smooth_calibration(
 }
 
 /// The fitted curve.
-pub(super) struct Smooth {
+struct Smooth {
     spline: Spline,
     fit: LogisticFit,
     /// Log-odds of the exams within ±[`LARGEST_LOGIT`].
     logits: Vec<f64>,
-    /// Exams in ascending order of their log-odds.
-    order: Vec<usize>,
+    /// The lowest and the highest of them.
+    ends: [f64; 2],
     /// ICI, E50, E90, Emax.
-    pub errors: [f64; 4],
+    errors: [f64; 4],
 }
 
 impl Smooth {
     /// The curve, or the reason why there is none.
-    pub(crate) fn of(
-        logits: &[f64],
-        labels: &[bool],
-        patients: Option<&[usize]>,
-    ) -> Result<Self, String> {
+    fn of(logits: &[f64], labels: &[bool], patients: Option<&[usize]>) -> Result<Self, String> {
         assert_eq!(logits.len(), labels.len(), "one label per score");
         let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
         if infinite > 0 {
@@ -143,10 +133,10 @@ impl Smooth {
         }
         let logits: Vec<f64> =
             logits.iter().map(|z| z.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)).collect();
-        let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        let sorted: Vec<f64> = order.iter().map(|&exam| logits[exam]).collect();
-        if sorted.first() == sorted.last() {
+        let mut sorted = logits.clone();
+        sorted.sort_by(f64::total_cmp);
+        let ends = [sorted[0], sorted[sorted.len() - 1]];
+        if ends[0] == ends[1] {
             return Err("all scores are equal: nothing to fit".to_owned());
         }
         // The richest curve that the exams allow and that has a maximum of the likelihood.
@@ -154,21 +144,19 @@ impl Smooth {
         let fitted = (2..=most).rev().find_map(|knots| {
             let spline = Spline::of(&sorted, knots)?;
             let rows = rows(&spline, &logits, labels);
-            let fit = LogisticFit::of(&rows, spline.terms(), Terms::default(), ITERATIONS)?;
+            let fit = LogisticFit::of(&rows, spline.terms(), ITERATIONS)?;
             Some((spline, fit))
         });
         let (spline, fit) =
             fitted.ok_or("the classes are separated, or nearly so: the curve has no finite fit")?;
-        let error = |z: &f64| {
-            let error = (sigmoid(dot(&spline.basis(*z), &fit.coefficients)) - sigmoid(*z)).abs();
-            (error, 1.0)
-        };
-        let errors = errors_of(logits.iter().map(error).collect()).unwrap_or_default();
-        Ok(Self { spline, fit, logits, order, errors })
+        let error =
+            |z: &f64| (sigmoid(dot(&spline.basis(*z), &fit.coefficients)) - sigmoid(*z)).abs();
+        let errors = errors_of(logits.iter().map(error).collect());
+        Ok(Self { spline, fit, logits, ends, errors })
     }
 
     /// The curve and its errors without intervals; arguments as in [`smooth_calibration`].
-    pub(crate) fn calibration(
+    fn calibration(
         &self,
         labels: &[bool],
         patients: Option<&[usize]>,
@@ -176,7 +164,10 @@ impl Smooth {
     ) -> SmoothCalibration {
         SmoothCalibration::of_estimates(
             Some(self.spline.knots()),
-            self.errors.map(Estimate::plain),
+            self.errors.map(|error| Estimate {
+                reason: Some(NO_INTERVAL.to_owned()),
+                ..Estimate::plain(error)
+            }),
             self.curve(labels, patients, level),
         )
     }
@@ -195,8 +186,7 @@ impl Smooth {
                 self.fit.covariance_of_patients(&rows, patients)
             }
         };
-        let end = |exam: Option<&usize>| exam.map_or(0.0, |&exam| self.logits[exam]);
-        let (low, high) = (end(self.order.first()), end(self.order.last()));
+        let [low, high] = self.ends;
         let z = critical_value(level);
         let point = |index: usize| {
             let share = index as f64 / (POINTS - 1) as f64;
@@ -219,94 +209,12 @@ fn rows(spline: &Spline, logits: &[f64], labels: &[bool]) -> Vec<Row> {
     logits.iter().zip(labels).map(|(&z, &label)| Row::of(spline.basis(z), label)).collect()
 }
 
-/// Mean, median, 90th percentile and maximum of (error, weight); `None` without weight. Percentiles are R's type 7
-/// where the weights are whole numbers.
-fn errors_of(mut errors: Vec<(f64, f64)>) -> Option<[f64; 4]> {
-    errors.retain(|(_, weight)| *weight > 0.0);
-    errors.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total: f64 = errors.iter().map(|(_, weight)| weight).sum();
-    let mean = errors.iter().map(|(error, weight)| error * weight).sum::<f64>() / total;
-    // The error of the exam at this place.
-    let at = |place: f64| {
-        let mut below = 0.0;
-        let exam = errors.iter().find(|(_, weight)| {
-            below += weight;
-            place < below
-        });
-        exam.or(errors.last()).map(|(error, _)| *error)
-    };
-    let quantile = |p: f64| {
-        let position = p * (total - 1.0).max(0.0);
-        let share = position.fract();
-        let (low, high) = (at(position.floor())?, at(position.floor() + 1.0)?);
-        Some(low * (1.0 - share) + high * share)
-    };
-    Some([mean, quantile(0.5)?, quantile(0.9)?, errors.last()?.0])
-}
-
-/// The curve over cells of neighbouring exams, for the bootstrap.
-pub(super) struct SmoothCells {
-    /// Cell of each exam, `[exam]`.
-    pub of: Vec<u16>,
-    /// Mean terms and mean probability of each cell's exams.
-    cells: Vec<(Terms, f64)>,
-    terms: usize,
-    start: Terms,
-}
-
-impl SmoothCells {
-    pub(crate) fn of(smooth: &Smooth) -> Self {
-        let exams = smooth.order.len();
-        let inner = exams.saturating_sub(2 * SINGLE_CELLS);
-        let inner_cells = CELLS - 2 * SINGLE_CELLS;
-        let cell_of_rank = |rank: usize| {
-            if exams <= CELLS || rank < SINGLE_CELLS {
-                rank
-            } else if rank < SINGLE_CELLS + inner {
-                SINGLE_CELLS + (rank - SINGLE_CELLS) * inner_cells / inner
-            } else {
-                CELLS + rank - exams
-            }
-        };
-        let mut of = vec![0u16; exams];
-        let mut cells = vec![(Terms::default(), 0.0, 0.0); exams.min(CELLS)];
-        for (rank, &exam) in smooth.order.iter().enumerate() {
-            let cell = cell_of_rank(rank);
-            of[exam] = cell as u16;
-            let (terms, probability, count) = &mut cells[cell];
-            let basis = smooth.spline.basis(smooth.logits[exam]);
-            terms.iter_mut().zip(basis).for_each(|(sum, term)| *sum += term);
-            *probability += sigmoid(smooth.logits[exam]);
-            *count += 1.0;
-        }
-        let mean = |(terms, probability, count): (Terms, f64, f64)| {
-            (terms.map(|sum| sum / count), probability / count)
-        };
-        Self {
-            of,
-            cells: cells.into_iter().map(mean).collect(),
-            terms: smooth.spline.terms(),
-            start: smooth.fit.coefficients,
-        }
-    }
-
-    /// Number of cells.
-    pub(crate) fn count(&self) -> usize {
-        self.cells.len()
-    }
-
-    /// ICI, E50, E90 and Emax of a cohort with these numbers of negative and positive exams in each cell.
-    pub(crate) fn errors(&self, counts: &[[f64; 2]]) -> Option<[f64; 4]> {
-        let row =
-            |(cell, counts): (&(Terms, f64), &[f64; 2])| Row { terms: cell.0, counts: *counts };
-        let rows: Vec<Row> = self.cells.iter().zip(counts).map(row).collect();
-        let fit = LogisticFit::of(&rows, self.terms, self.start, ITERATIONS)?;
-        let errors = self.cells.iter().zip(counts).map(|((terms, probability), counts)| {
-            let fitted = sigmoid(dot(terms, &fit.coefficients));
-            ((fitted - probability).abs(), counts[0] + counts[1])
-        });
-        errors_of(errors.collect())
-    }
+/// Mean, median, 90th percentile and maximum of at least one error. Percentiles are R's type 7.
+fn errors_of(mut errors: Vec<f64>) -> [f64; 4] {
+    errors.sort_by(f64::total_cmp);
+    let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    let quantile = |p: f64| quantile_of_sorted(&errors, p);
+    [mean, quantile(0.5), quantile(0.9), quantile(1.0)]
 }
 
 #[cfg(test)]

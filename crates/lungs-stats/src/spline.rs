@@ -72,8 +72,8 @@ impl Spline {
     }
 }
 
-/// The quantile of ascending values (R's type 7).
-fn quantile_of_sorted(sorted: &[f64], p: f64) -> f64 {
+/// The quantile of ascending values, at least one (R's type 7).
+pub(super) fn quantile_of_sorted(sorted: &[f64], p: f64) -> f64 {
     let position = p * (sorted.len() - 1) as f64;
     let below = position as usize;
     let share = position - below as f64;

@@ -15,31 +15,22 @@ use serde::{Deserialize, Serialize};
 
 use super::auc_interval::auc_with_interval;
 use super::calibration::{brier, observed_expected, recalibration};
+use super::cautions::FEW_EXAMS;
 use super::cluster::{class_counts, patient_indices, repeated_patients};
 use super::delong::delong;
-use super::interval::{Estimate, Proportion};
+use super::exam::ScoredExam;
+use super::grouping::Grouping;
+use super::interval::{Estimate, Proportion, not_computed};
 use super::multiple::holm;
 use super::operating::{OperatingPoint, Rule, at_threshold};
 use super::smooth::{SmoothCalibration, smooth_calibration};
 use super::strata::{Stratum, cochran, pooled_variances};
-use super::{FEW_EXAMS, ScoredExam};
 
 /// Patients of a class that a group needs to enter the test of heterogeneity.
 const MIN_PATIENTS: usize = 5;
 /// Patients of a class from which a group's own variance is used in that test; where patients have several exams,
 /// one patient weighs more in it than another, and it takes more of them.
 const OWN_VARIANCE: [usize; 2] = [20, 50];
-
-/// The groups of a column and the group of each exam.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Grouping {
-    /// Name of the column.
-    pub by: String,
-    /// Names of the groups, in the order of the output.
-    pub groups: Vec<String>,
-    /// For each exam, the index of its group in `groups`; `None` when it is unknown.
-    pub of: Vec<Option<usize>>,
-}
 
 /// Metrics by the groups of one column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,10 +75,10 @@ pub struct Subgroup {
     /// Mean squared difference of probability and outcome.
     pub brier: Estimate,
     /// Observed number of positive exams divided by the expected one.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub observed_expected: Estimate,
     /// Slope of the logistic recalibration; 1 is ideal.
-    #[serde(default = "super::not_computed")]
+    #[serde(default = "not_computed")]
     pub slope: Estimate,
     /// The smooth calibration curve of the group and its errors, without intervals of the errors.
     #[serde(default)]

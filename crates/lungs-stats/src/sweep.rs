@@ -1,49 +1,47 @@
-//! All metrics of a resampled or weighted cohort in one pass over the exams.
+//! All metrics of a resampled or weighted cohort in two passes.
 //!
-//! Exams are sorted once by their log-odds. A replicate of the bootstrap is a count for each
-//! patient, so its metrics need no sorting: one pass from the lowest score to the highest follows
-//! the ROC curve from (1, 1) to (0, 0) and sums the other metrics, in `O(n)`.
+//! Exams are sorted once by their log-odds. A replicate of the bootstrap is a count for each patient, so its metrics
+//! need no sorting. The first pass goes over the exams; it sums the losses and counts the exams of each run, which
+//! are neighbours that the other metrics do not distinguish. The second pass goes over the runs; it follows the ROC
+//! curve from (1, 1) to (0, 0). Where positive exams are rare there are few runs: about two for each positive exam
+//! and one for each threshold of the decision curve.
+
+use std::ops::Range;
 
 use super::decision::{THRESHOLDS, net_benefits};
 use super::logit::cross_entropy;
-use super::smooth::SmoothCells;
 
 /// Number of points of the ROC band: false positive rates of 0, 0.01, …, 1.
 pub(super) const BAND: usize = 101;
 /// Number of points of the precision band: recalls of 0.01, 0.02, …, 1.
 const RECALLS: usize = 100;
 
-/// One exam with precomputed values.
-struct Exam {
-    patient: u32,
+/// Neighbouring exams of one class with the same treatments in the decision curve. They have equal scores, or they
+/// are negative and no positive exam has the score of one of them.
+struct Run {
+    /// The exams before this rank belong to this run or to an earlier one.
+    end: u32,
     label: bool,
-    /// Whether the next exam has the same score.
-    tied: bool,
-    /// Bin of the expected calibration error.
-    bin: u16,
+    /// Whether the next run has other scores.
+    is_last_of_score: bool,
     /// Number of thresholds of the decision curve that are at most the probability.
     cut: u16,
-    /// Cell of the smooth calibration curve.
-    cell: u16,
-    weight: f64,
-    probability: f64,
-    loss: f64,
 }
 
-/// Settings of the metrics.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MetricSettings {
-    /// Bins of the expected calibration error.
-    pub bins: usize,
-    /// Range of the partial AUC in false positive rates.
-    pub partial: (f64, f64),
-}
-
-/// Exams in ascending order of log-odds.
+/// Exams in ascending order of log-odds, as columns by rank.
 pub(super) struct RankedExams {
-    exams: Vec<Exam>,
-    cells: Option<SmoothCells>,
-    settings: MetricSettings,
+    patients: Vec<u32>,
+    /// Probability minus outcome.
+    residuals: Vec<f64>,
+    /// Cross-entropy.
+    losses: Vec<f64>,
+    /// Whether the next exam has the same score.
+    is_tied: Vec<bool>,
+    /// `None` where all weights are 1.
+    weights: Option<Vec<f64>>,
+    runs: Vec<Run>,
+    /// Range of the partial AUC in false positive rates.
+    partial: (f64, f64),
 }
 
 /// Metrics of one cohort; ranking metrics are `None` when a class is missing.
@@ -54,9 +52,6 @@ pub(super) struct CohortMetrics {
     pub partial_auc: Option<f64>,
     pub brier: f64,
     pub cross_entropy: f64,
-    pub calibration_error: f64,
-    /// ICI, E50, E90 and Emax of the smooth calibration curve.
-    pub calibration_errors: Option<[f64; 4]>,
     /// Sensitivity at each false positive rate of the band; empty when a class is missing.
     pub band: Vec<f64>,
     /// Precision of the strictest threshold that reaches each recall of the band; empty when a class
@@ -68,148 +63,270 @@ pub(super) struct CohortMetrics {
     pub net_benefit: Vec<f64>,
 }
 
+/// Sums over the exams of a cohort.
+struct Sums {
+    /// Weight of the exams of each run.
+    runs: Vec<f64>,
+    squares: f64,
+    losses: f64,
+}
+
 impl RankedExams {
     /// Sorts exams with finite log-odds and probabilities in [0, 1]; `weights` are 1 if `None`. All slices
-    /// are `[exam]`. Without `cells` there are no errors of a smooth calibration curve.
+    /// are `[exam]`. `partial` is the range of the partial AUC in false positive rates.
     pub(crate) fn new(
         logits: &[f64],
         probabilities: &[f64],
         labels: &[bool],
         patients: &[usize],
         weights: Option<&[f64]>,
-        cells: Option<SmoothCells>,
-        settings: MetricSettings,
+        partial: (f64, f64),
     ) -> Self {
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        let thresholds: Vec<f64> = THRESHOLDS.collect();
-        let exam = |(rank, &index): (usize, &usize)| {
-            let probability = probabilities[index];
-            let bin = ((probability * settings.bins as f64) as usize).min(settings.bins - 1);
-            Exam {
-                patient: patients[index] as u32,
-                label: labels[index],
-                tied: order.get(rank + 1).is_some_and(|&next| logits[next] == logits[index]),
-                bin: bin as u16,
-                cut: thresholds.partition_point(|&threshold| threshold <= probability) as u16,
-                cell: cells.as_ref().map_or(0, |cells| cells.of[index]),
-                weight: weights.map_or(1.0, |weights| weights[index]),
-                probability,
-                loss: cross_entropy(logits[index], labels[index]),
-            }
-        };
-        let exams = order.iter().enumerate().map(exam).collect();
-        Self { exams, cells, settings }
+        let outcome = |exam: usize| f64::from(u8::from(labels[exam]));
+        let is_tied = |pair: &[usize]| logits[pair[0]] == logits[pair[1]];
+        Self {
+            patients: order.iter().map(|&exam| patients[exam] as u32).collect(),
+            residuals: order.iter().map(|&exam| probabilities[exam] - outcome(exam)).collect(),
+            losses: order.iter().map(|&exam| cross_entropy(logits[exam], labels[exam])).collect(),
+            is_tied: order.windows(2).map(is_tied).chain([false]).collect(),
+            weights: weights.map(|weights| order.iter().map(|&exam| weights[exam]).collect()),
+            runs: runs(&order, logits, probabilities, labels, weights.is_none()),
+            partial,
+        }
     }
 
     /// The metrics when the exams of each patient count `draws` times, `[patient]`.
     pub(crate) fn metrics(&self, draws: &[u32]) -> CohortMetrics {
-        // The totals come first, because the curve is followed from (1, 1).
-        let mut totals = [0.0; 2];
-        let (mut squares, mut losses) = (0.0, 0.0);
-        let mut bins = vec![(0.0, 0.0); self.settings.bins];
-        let mut cuts = vec![[0.0; 2]; THRESHOLDS.count() + 1];
-        let mut cells = vec![[0.0; 2]; self.cells.as_ref().map_or(1, SmoothCells::count)];
-        for exam in &self.exams {
-            let weight = f64::from(draws[exam.patient as usize]) * exam.weight;
-            let class = usize::from(exam.label);
-            let outcome = class as f64;
-            totals[class] += weight;
-            squares += weight * (exam.probability - outcome) * (exam.probability - outcome);
-            losses += weight * exam.loss;
-            let bin = &mut bins[usize::from(exam.bin)];
-            bin.0 += weight * exam.probability;
-            bin.1 += weight * outcome;
-            cuts[usize::from(exam.cut)][class] += weight;
-            cells[usize::from(exam.cell)][class] += weight;
-        }
-        let [negatives, positives] = totals;
-        let all = negatives + positives;
-        let has_both_classes = negatives > 0.0 && positives > 0.0;
-        let curve = has_both_classes.then(|| self.roc_metrics(draws, positives, negatives));
-        CohortMetrics {
-            auc: curve.as_ref().map(|curve| curve.auc),
-            average_precision: match &curve {
-                Some(curve) => Some(curve.average_precision),
-                None => (positives > 0.0).then_some(1.0),
-            },
-            partial_auc: curve.as_ref().map(|curve| curve.partial_auc),
-            brier: squares / all,
-            cross_entropy: losses / all,
-            calibration_error: bins
-                .iter()
-                .map(|(predicted, observed)| (predicted - observed).abs())
-                .sum::<f64>()
-                / all,
-            calibration_errors: self.cells.as_ref().and_then(|curve| curve.errors(&cells)),
-            precision_band: curve.as_ref().map(|it| it.precision_band.clone()).unwrap_or_default(),
-            band: curve.map(|curve| curve.band).unwrap_or_default(),
-            prevalence: positives / all,
-            net_benefit: net_benefits(&cuts, positives / all),
+        let draws_of = |rank: usize| f64::from(draws[self.patients[rank] as usize]);
+        match &self.weights {
+            None => self.metrics_of(draws_of),
+            Some(weights) => self.metrics_of(|rank| draws_of(rank) * weights[rank]),
         }
     }
 
-    /// Follows the ROC curve from (1, 1) to (0, 0): areas, bands, average precision.
-    fn roc_metrics(&self, draws: &[u32], positives: f64, negatives: f64) -> RocMetrics {
-        let mut band = vec![1.0; BAND];
-        let mut next = BAND - 1;
-        let mut precision_band = vec![1.0; RECALLS];
-        let mut unreached = RECALLS;
-        let (from, to) = self.settings.partial;
-        // Twice the number of pairs in which the positive exam has the higher score; ties count one.
-        let (mut twice_wins, mut average_precision, mut partial_auc) = (0.0, 0.0, 0.0);
-        let (mut below_positive, mut below_negative) = (0.0, 0.0);
-        let (mut tied_positive, mut tied_negative) = (0.0, 0.0);
-        for exam in &self.exams {
-            let weight = f64::from(draws[exam.patient as usize]) * exam.weight;
-            *(if exam.label { &mut tied_positive } else { &mut tied_negative }) += weight;
-            if exam.tied || tied_positive + tied_negative == 0.0 {
+    /// The metrics of exams with these weights by rank.
+    fn metrics_of(&self, weight_of: impl Fn(usize) -> f64) -> CohortMetrics {
+        // The totals come first, because the curve is followed from (1, 1).
+        let sums = self.sums(&weight_of);
+        let mut totals = [0.0; 2];
+        let mut cuts = vec![[0.0; 2]; THRESHOLDS.count() + 1];
+        for (run, weight) in self.runs.iter().zip(&sums.runs) {
+            let class = usize::from(run.label);
+            totals[class] += weight;
+            cuts[usize::from(run.cut)][class] += weight;
+        }
+        let [negatives, positives] = totals;
+        let all = negatives + positives;
+        let of_one_class = CohortMetrics {
+            auc: None,
+            average_precision: (positives > 0.0).then_some(1.0),
+            partial_auc: None,
+            brier: sums.squares / all,
+            cross_entropy: sums.losses / all,
+            band: Vec::new(),
+            precision_band: Vec::new(),
+            prevalence: positives / all,
+            net_benefit: net_benefits(&cuts, positives / all),
+        };
+        if !(negatives > 0.0 && positives > 0.0) {
+            return of_one_class;
+        }
+        let curve = self.curve(&sums.runs, weight_of, totals);
+        CohortMetrics {
+            auc: Some(curve.twice_wins / (2.0 * positives * negatives)),
+            average_precision: Some(curve.average_precision / positives),
+            partial_auc: Some(curve.partial_auc),
+            band: curve.band,
+            precision_band: curve.precision_band,
+            ..of_one_class
+        }
+    }
+
+    fn sums(&self, weight_of: impl Fn(usize) -> f64) -> Sums {
+        let mut sums =
+            Sums { runs: Vec::with_capacity(self.runs.len()), squares: 0.0, losses: 0.0 };
+        let mut start = 0;
+        for run in &self.runs {
+            let ranks = start..run.end as usize;
+            start = ranks.end;
+            let mut count = 0.0;
+            let terms = self.residuals[ranks.clone()].iter().zip(&self.losses[ranks.clone()]);
+            for (rank, (residual, loss)) in ranks.zip(terms) {
+                let weight = weight_of(rank);
+                count += weight;
+                sums.squares += weight * residual * residual;
+                sums.losses += weight * loss;
+            }
+            sums.runs.push(count);
+        }
+        sums
+    }
+
+    /// Follows the ROC curve through the runs, whose weights are `counts`.
+    fn curve(&self, counts: &[f64], weight_of: impl Fn(usize) -> f64, totals: [f64; 2]) -> Curve {
+        let mut curve = Curve::new(totals, self.partial);
+        let mut tied = [0.0; 2];
+        let mut start = 0;
+        for (run, count) in self.runs.iter().zip(counts) {
+            tied[usize::from(run.label)] += count;
+            if !run.is_last_of_score {
                 continue;
             }
-            twice_wins += tied_positive * (2.0 * below_negative + tied_negative);
-            let above = (positives - below_positive, negatives - below_negative);
-            average_precision += tied_positive * above.0 / (above.0 + above.1);
-            let start = (above.1 / negatives, above.0 / positives);
-            below_positive += std::mem::take(&mut tied_positive);
-            below_negative += std::mem::take(&mut tied_negative);
-            let end = (
-                (negatives - below_negative) / negatives,
-                (positives - below_positive) / positives,
-            );
-            // The tolerance assigns a recall to the threshold that reaches it exactly, despite rounding.
-            while unreached > 0 && recall_of(unreached - 1) > end.1 + 1e-12 {
-                unreached -= 1;
-                precision_band[unreached] = above.0 / (above.0 + above.1);
-            }
-            if end.0 < start.0 {
-                let slope = (start.1 - end.1) / (start.0 - end.0);
-                let height = |rate: f64| end.1 + slope * (rate - end.0);
-                let (low, high) = (from.max(end.0), to.min(start.0));
-                if low < high {
-                    partial_auc += (high - low) * (height(low) + height(high)) / 2.0;
-                }
-                while next > 0 && rate_of(next - 1) >= end.0 {
-                    next -= 1;
-                    band[next] = height(rate_of(next)).clamp(0.0, 1.0);
-                }
+            let tied = std::mem::take(&mut tied);
+            let ranks = start..run.end as usize;
+            start = ranks.end;
+            if tied[1] == 0.0 && curve.enters_partial_area(tied[0]) {
+                self.step_by_score(ranks, &weight_of, &mut curve);
+            } else {
+                curve.step(tied);
             }
         }
-        RocMetrics {
-            auc: twice_wins / (2.0 * positives * negatives),
-            average_precision: average_precision / positives,
-            partial_auc,
-            band,
-            precision_band,
+        curve
+    }
+
+    /// Steps through negative exams score by score, so that the partial area is summed in an order that does not
+    /// depend on the runs.
+    fn step_by_score(
+        &self,
+        ranks: Range<usize>,
+        weight_of: impl Fn(usize) -> f64,
+        curve: &mut Curve,
+    ) {
+        let mut tied = 0.0;
+        for rank in ranks {
+            tied += weight_of(rank);
+            if !self.is_tied[rank] {
+                curve.step([std::mem::take(&mut tied), 0.0]);
+            }
         }
     }
 }
 
-struct RocMetrics {
-    auc: f64,
+/// The runs of exams in this order; each exam is one if they are not to be merged, as sums of weights depend on their
+/// order.
+fn runs(
+    order: &[usize],
+    logits: &[f64],
+    probabilities: &[f64],
+    labels: &[bool],
+    are_merged: bool,
+) -> Vec<Run> {
+    let thresholds: Vec<f64> = THRESHOLDS.collect();
+    let mut runs: Vec<Run> = Vec::new();
+    let mut end = 0;
+    let mut was_negative = false;
+    for ties in order.chunk_by(|&a, &b| logits[a] == logits[b]) {
+        let is_negative = ties.iter().all(|&exam| !labels[exam]);
+        for (index, &exam) in ties.iter().enumerate() {
+            end += 1;
+            let probability = probabilities[exam];
+            let cut = thresholds.partition_point(|&threshold| threshold <= probability) as u16;
+            let new = Run { end, label: labels[exam], is_last_of_score: false, cut };
+            let continues = index > 0 || (is_negative && was_negative);
+            match runs.last_mut() {
+                Some(run)
+                    if are_merged && continues && (run.label, run.cut) == (new.label, cut) =>
+                {
+                    *run = new;
+                }
+                _ => runs.push(new),
+            }
+        }
+        if let Some(run) = runs.last_mut() {
+            run.is_last_of_score = true;
+        }
+        was_negative = is_negative;
+    }
+    runs
+}
+
+/// The ROC curve, followed from (1, 1) to (0, 0): areas, bands, average precision.
+struct Curve {
+    positives: f64,
+    negatives: f64,
+    partial: (f64, f64),
+    /// Weight of the exams of lower scores.
+    below_positive: f64,
+    below_negative: f64,
+    /// Twice the number of pairs in which the positive exam has the higher score; ties count one.
+    twice_wins: f64,
+    /// Sum over positive exams of the precision at their scores.
     average_precision: f64,
     partial_auc: f64,
     band: Vec<f64>,
     precision_band: Vec<f64>,
+    /// Points of the band to the left of the current one, and recalls of the precision band below the current one.
+    unpassed: usize,
+    unreached: usize,
+}
+
+impl Curve {
+    fn new([negatives, positives]: [f64; 2], partial: (f64, f64)) -> Self {
+        Self {
+            positives,
+            negatives,
+            partial,
+            below_positive: 0.0,
+            below_negative: 0.0,
+            twice_wins: 0.0,
+            average_precision: 0.0,
+            partial_auc: 0.0,
+            band: vec![1.0; BAND],
+            precision_band: vec![1.0; RECALLS],
+            unpassed: BAND - 1,
+            unreached: RECALLS,
+        }
+    }
+
+    /// Whether a step of negative exams of this weight ends within the range of the partial area.
+    fn enters_partial_area(&self, weight: f64) -> bool {
+        (self.negatives - (self.below_negative + weight)) / self.negatives < self.partial.1
+    }
+
+    /// Moves past the exams of the next score, which have these weights: negative and positive ones.
+    fn step(&mut self, [tied_negative, tied_positive]: [f64; 2]) {
+        if tied_positive + tied_negative == 0.0 {
+            return;
+        }
+        self.twice_wins += tied_positive * (2.0 * self.below_negative + tied_negative);
+        let above = (self.positives - self.below_positive, self.negatives - self.below_negative);
+        let start = (above.1 / self.negatives, above.0 / self.positives);
+        self.below_positive += tied_positive;
+        self.below_negative += tied_negative;
+        let end = (
+            (self.negatives - self.below_negative) / self.negatives,
+            (self.positives - self.below_positive) / self.positives,
+        );
+        if tied_positive > 0.0 {
+            let precision = above.0 / (above.0 + above.1);
+            self.average_precision += tied_positive * above.0 / (above.0 + above.1);
+            // The tolerance assigns a recall to the threshold that reaches it exactly, despite rounding.
+            while self.unreached > 0 && recall_of(self.unreached - 1) > end.1 + 1e-12 {
+                self.unreached -= 1;
+                self.precision_band[self.unreached] = precision;
+            }
+        }
+        if end.0 < start.0 {
+            self.pass(start, end);
+        }
+    }
+
+    /// Adds the segment of the curve between two points to the partial area and to the band.
+    fn pass(&mut self, start: (f64, f64), end: (f64, f64)) {
+        let slope = (start.1 - end.1) / (start.0 - end.0);
+        let height = |rate: f64| end.1 + slope * (rate - end.0);
+        let (from, to) = self.partial;
+        let (low, high) = (from.max(end.0), to.min(start.0));
+        if low < high {
+            self.partial_auc += (high - low) * (height(low) + height(high)) / 2.0;
+        }
+        while self.unpassed > 0 && rate_of(self.unpassed - 1) >= end.0 {
+            self.unpassed -= 1;
+            self.band[self.unpassed] = height(rate_of(self.unpassed)).clamp(0.0, 1.0);
+        }
+    }
 }
 
 /// False positive rate of a point of the band.

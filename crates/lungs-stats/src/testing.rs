@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use lungs_testing::{npy, shared};
 use proptest::prelude::*;
 
+use super::curves::ResampledMetrics;
+use super::exam::ExamColumns;
+use super::logit::sigmoid;
+use super::options::Options;
+
 /// A reference value; tests that read one need shared/fixtures.
 fn fixture(path: &str) -> PathBuf {
     shared("fixtures").join(path)
@@ -45,6 +50,20 @@ pub(super) fn normal_draws(seed: u64, name: &str, count: usize) -> Vec<f64> {
     (0..count)
         .map(|_| (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos())
         .collect()
+}
+
+/// AUCs of cohorts resampled by patient.
+pub(super) fn resampled_aucs(
+    logits: &[f64],
+    labels: &[bool],
+    patients: &[usize],
+    [replicates, seed]: [usize; 2],
+) -> Vec<f64> {
+    let probabilities: Vec<f64> = logits.iter().map(|&z| sigmoid(z)).collect();
+    let exams = ExamColumns { logits, probabilities: &probabilities, labels, patients };
+    let (bootstrap_replicates, seed) = (replicates, seed as u64);
+    ResampledMetrics::of(&exams, &Options { bootstrap_replicates, seed, ..Options::default() })
+        .aucs()
 }
 
 /// Log-odds of 200 exams.

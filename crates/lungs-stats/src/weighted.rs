@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::ExamColumns;
 use super::curves::ResampledMetrics;
-use super::{Estimate, Options};
+use super::exam::ExamColumns;
+use super::interval::Estimate;
+use super::options::Options;
 
 /// Weighted metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub(super) fn metrics(
         cross_entropy: Estimate::undefined("all weights are 0"),
     };
     if total > 0.0 {
-        let resampled = ResampledMetrics::weighted(exams, Some(weights), None, options);
+        let resampled = ResampledMetrics::weighted(exams, Some(weights), options);
         metrics.auc = resampled.estimate(|cohort| cohort.auc);
         metrics.average_precision = resampled.average_precision();
         metrics.brier = resampled.estimate(|cohort| Some(cohort.brier).filter(|v| v.is_finite()));
