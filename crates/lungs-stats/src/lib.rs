@@ -84,8 +84,6 @@ mod standardised;
 mod strata;
 mod subgroups;
 mod sweep;
-#[cfg(test)]
-mod testing;
 mod weighted;
 
 pub use auc_interval::{
@@ -139,3 +137,5 @@ pub use weighted::WeightedMetrics;
 
 #[cfg(test)]
 mod extreme_scores_tests;
+#[cfg(test)]
+mod testing;
