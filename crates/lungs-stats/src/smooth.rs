@@ -8,6 +8,7 @@
 //! The bootstrap of the errors fits cells of neighbouring exams, 512 at most and one exam each at both ends; the
 //! errors themselves are those of the exams.
 
+use lungs_base::text::counted;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::class_counts;
@@ -127,7 +128,10 @@ impl Smooth {
         assert_eq!(logits.len(), labels.len(), "one label per score");
         let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
         if infinite > 0 {
-            return Err(format!("{infinite} probabilities have no finite log-odds"));
+            return Err(format!(
+                "{} no finite log-odds",
+                counted(infinite, "probability has", "probabilities have")
+            ));
         }
         let smaller = class_counts(labels, patients).into_iter().min().unwrap_or(0);
         if smaller == 0 {

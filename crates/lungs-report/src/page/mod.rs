@@ -102,11 +102,6 @@ pub fn number(value: f64, decimals: usize) -> String {
     text.replace('-', "−")
 }
 
-/// `1 series`, `12 pictures`: a count with its noun.
-pub fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use evaluate::evaluate_model;
 pub use figures::{Figure, Figures, NamedFigure};
-pub use points::{GroupFigures, PointFigures, PrevalenceFigures, SubgroupFigures};
+pub use points::{GroupFigures, PointFigures, PrevalenceFigures, SubgroupFigures, Threshold};
 
 /// Options of [`score`]; the defaults are those of `[evaluate]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,7 +241,7 @@ fn comparisons(
                 models: [paired_model(model), paired_model(reference)],
                 labels: labels.clone(),
                 patients: patients.clone(),
-                exams: "exams".to_owned(),
+                exams: ["exam", "exams"].map(str::to_owned),
                 is_common: false,
                 remark: None,
             });

@@ -4,7 +4,9 @@ use super::kernel::{Sharpness, sharpness};
 use super::row::{PART, PASSED_OVER};
 use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
-use lungs_image::images::{Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted};
+use lungs_image::images::{
+    Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted_files,
+};
 use lungs_spec::spec::{Preference, Select};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -102,8 +104,8 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
         };
         (row, None)
     }));
-    let passed_over = found.skipped;
-    rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
+    let skipped_files = found.skipped;
+    rows.extend(skipped_file_rows(&skipped_files).into_iter().map(|row| (row, None)));
     let patient_assumed =
         |(row, _): &&(CohortRow, _)| row.chosen && row.flags.contains(&Flag::PatientAssumed);
     let files = rows.iter().filter(patient_assumed).count();
@@ -113,7 +115,7 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
         (files > 0).then_some(Remark::PatientsAssumed { files }),
     ];
     let remarks = remarks.into_iter().flatten().collect();
-    let mut cohort = Cohort { columns, passed_over, remarks, ..Cohort::default() };
+    let mut cohort = Cohort { columns, skipped_files, remarks, ..Cohort::default() };
     for (row, image) in rows {
         let parts = image.iter().flat_map(|image| &image.excluded).map(|part| CohortRow {
             kind: PART.to_owned(),
@@ -135,7 +137,7 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
 }
 
 /// A row for each kind of file that is not an image or is not read, with an example and the count.
-fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
+fn skipped_file_rows(skipped_files: &SkippedFiles) -> Vec<CohortRow> {
     let row = |(kind, tally): (SkippedKind, &Tally)| CohortRow {
         path: tally.example.display().to_string(),
         kind: PASSED_OVER.to_owned(),
@@ -143,12 +145,12 @@ fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
         ..CohortRow::of_exclusion(Exclusion::new(
             kind.code(),
             match kind.remedy() {
-                Some(remedy) => format!("{}; {remedy}", counted(kind, tally.files)),
-                None => counted(kind, tally.files),
+                Some(remedy) => format!("{}; {remedy}", counted_files(kind, tally.files)),
+                None => counted_files(kind, tally.files),
             },
         ))
     };
-    passed_over.iter().map(row).collect()
+    skipped_files.iter().map(row).collect()
 }
 
 fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
@@ -159,7 +161,7 @@ fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
 pub fn unlabelled_rows(
     images: &[Image],
     excluded: &[(String, Exclusion)],
-    passed_over: &SkippedFiles,
+    skipped_files: &SkippedFiles,
 ) -> Vec<CohortRow> {
     let rows = images.iter().map(|image| CohortRow {
         chosen: true,
@@ -171,7 +173,7 @@ pub fn unlabelled_rows(
         path: path.clone(),
         ..CohortRow::of_exclusion(exclusion.clone())
     });
-    rows.chain(excluded).chain(passed_over_rows(passed_over)).collect()
+    rows.chain(excluded).chain(skipped_file_rows(skipped_files)).collect()
 }
 
 /// The row of an image, chosen unless a rule excludes the image independent of others.
