@@ -57,11 +57,11 @@ pub struct CohortPlan {
     /// Number of series that are used for an exam.
     pub chosen: usize,
     /// Excluded series by reason, the most frequent first.
-    pub left_out: Vec<ReasonGroup>,
+    pub excluded: Vec<ReasonGroup>,
     /// Labels and series without a match, if there are both.
     pub unmatched: Option<UnmatchedIds>,
     /// Files that are not images or are not read.
-    pub passed_over: Vec<PassedOverPlan>,
+    pub skipped_files: Vec<SkippedFilesPlan>,
     /// The splits.
     #[serde(rename = "parts")]
     pub splits: Vec<SplitPlan>,
@@ -88,7 +88,7 @@ impl RemarkPlan {
 
 /// Files of one kind that are not images or are not read.
 #[derive(Debug, Serialize)]
-pub struct PassedOverPlan {
+pub struct SkippedFilesPlan {
     /// The kind of file.
     pub kind: SkippedKind,
     /// Number of files; for hidden folders, of the files in them.
@@ -102,8 +102,8 @@ pub struct PassedOverPlan {
 /// A split of the cohort.
 #[derive(Debug, Serialize)]
 pub struct SplitPlan {
-    /// `train`, `valid`, `test`.
-    pub name: String,
+    /// The split.
+    pub name: SplitName,
     /// Number of exams.
     pub exams: usize,
     /// Number of patients.
@@ -145,7 +145,7 @@ pub fn plan(
     let cohort = cohort.map(describe);
     let chosen = cohort.as_ref().map(|cohort| cohort.chosen as f64);
     let exams = |name: SplitName| {
-        let split = cohort.as_ref()?.splits.iter().find(|split| split.name == name.to_string());
+        let split = cohort.as_ref()?.splits.iter().find(|split| split.name == name);
         Some(split.map_or(0.0, |split| split.exams as f64))
     };
     let epochs = spec.train.epochs as f64;
@@ -233,9 +233,9 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
 }
 
 fn describe(cohort: &Cohort) -> CohortPlan {
-    let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
+    let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_skipped_file());
     let excluded = cohort::group_reasons(not_chosen.filter_map(CohortRow::exclusion));
-    let passed_over = cohort.passed_over.iter().map(|(kind, tally)| PassedOverPlan {
+    let skipped_files = cohort.skipped_files.iter().map(|(kind, tally)| SkippedFilesPlan {
         kind,
         count: tally.files,
         example: tally.example.clone(),
@@ -246,7 +246,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
             let rows: Vec<_> =
                 cohort.rows.iter().filter(|row| row.chosen && row.split == Some(split)).collect();
             (!rows.is_empty()).then(|| SplitPlan {
-                name: split.to_string(),
+                name: split,
                 exams: rows.len(),
                 patients: rows.iter().map(|row| &row.patient_id).collect::<BTreeSet<_>>().len(),
                 positive: rows.iter().filter(|row| row.label == Some(true)).count(),
@@ -255,9 +255,9 @@ fn describe(cohort: &Cohort) -> CohortPlan {
     CohortPlan {
         series: cohort.rows.iter().filter(|row| row.is_image()).count(),
         chosen: cohort.chosen.len(),
-        left_out: excluded,
+        excluded,
         unmatched: UnmatchedIds::of(&cohort.rows),
-        passed_over: passed_over.collect(),
+        skipped_files: skipped_files.collect(),
         splits: splits.collect(),
         remarks: cohort.remarks.iter().map(RemarkPlan::of).collect(),
         warnings: cohort::split_warnings(&cohort.rows),

@@ -3,9 +3,10 @@
 use super::output::{Output, bytes, columns, duration};
 use super::{CommandResult, Failure};
 use crate::pipeline;
-use crate::plan::{PassedOverPlan, Plan, plan};
+use crate::plan::{Plan, SkippedFilesPlan, plan};
 use clap::Args;
-use lungs_image::images::counted;
+use lungs_base::text::counted;
+use lungs_image::images::counted_files;
 use lungs_net::device;
 use lungs_spec::spec::{Overrides, Spec, load};
 use lungs_study::cohort::SplitLists;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 /// reasons, the splits, and estimates of disk space, memory and time.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.left_out\n  lungs check experiments/baseline.toml --verbose      all keys and all excluded series"
+    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.excluded\n  lungs check experiments/baseline.toml --verbose      all keys and all excluded series"
 )]
 pub(super) struct Check {
     /// A spec (.toml).
@@ -82,10 +83,10 @@ fn set_keys(spec: &Spec) -> String {
     format!("{lines}# all other keys have their defaults; --verbose prints all keys\n")
 }
 
-fn ignored_files_text(passed_over: &PassedOverPlan) -> String {
-    let count = counted(passed_over.kind, passed_over.count);
-    let example = passed_over.example.display();
-    match passed_over.remedy {
+fn ignored_files_text(skipped_files: &SkippedFilesPlan) -> String {
+    let count = counted_files(skipped_files.kind, skipped_files.count);
+    let example = skipped_files.example.display();
+    match skipped_files.remedy {
         Some(remedy) => format!("{count}, such as {example}: {remedy}"),
         None => format!("{count}, such as {example}"),
     }
@@ -100,21 +101,23 @@ fn plan_table(plan: &Plan) -> String {
         None => row("cohort", "synthetic; written when the run begins".into()),
         Some(cohort) => {
             row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
-            for left_out in &cohort.left_out {
-                row("  excluded", left_out.to_string());
+            for group in &cohort.excluded {
+                row("  excluded", group.to_string());
             }
             if let Some(unmatched) = &cohort.unmatched {
                 row("  no match", unmatched.to_string());
             }
-            for passed_over in &cohort.passed_over {
-                row("ignored", ignored_files_text(passed_over));
+            for skipped_files in &cohort.skipped_files {
+                row("ignored", ignored_files_text(skipped_files));
             }
             for split in &cohort.splits {
                 row(
-                    &split.name,
+                    split.name.word(),
                     format!(
-                        "{} exams of {} patients, {} positive",
-                        split.exams, split.patients, split.positive
+                        "{} of {}, {} positive",
+                        counted(split.exams, "exam", "exams"),
+                        counted(split.patients, "patient", "patients"),
+                        split.positive
                     ),
                 );
             }

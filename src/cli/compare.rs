@@ -5,6 +5,7 @@ use super::score::PredictionColumns;
 use super::{CommandResult, Failure};
 use crate::sweep::find_runs;
 use clap::Args;
+use lungs_base::text::counted;
 use lungs_report::{CompareOptions, Comparison, PredictionTable, Spread, Subject, compare};
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ pub(super) struct Compare {
     #[arg(long, default_value = "results/comparison", value_name = "FOLDER")]
     out: PathBuf,
 
-    /// Test on the exams of both models, if their exams differ.
+    /// Test on the exams of both models, if their exams differ; the metrics stay those of all exams of each.
     #[arg(long)]
     common: bool,
 
@@ -141,11 +142,15 @@ fn comparison_table(comparison: &Comparison) -> String {
     };
     let warnings: String =
         comparison.warnings.iter().map(|warning| format!("\nWarning: {warning}")).collect();
-    format!("{}\n\n{text}\n\n{tests}{warnings}", comparison.lead())
+    let notes: String = comparison.notes.iter().map(|note| format!("\nNote: {note}")).collect();
+    format!("{}\n\n{text}\n\n{tests}{warnings}{notes}", comparison.lead())
 }
 
 fn group_table(comparison: &Comparison) -> String {
-    let heads = comparison.groups.iter().map(|g| format!("{} ({} runs)", g.name, g.runs.len()));
+    let heads = comparison
+        .groups
+        .iter()
+        .map(|g| format!("{} ({})", g.name, counted(g.runs.len(), "run", "runs")));
     let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<_>>()];
     for metric in &comparison.metrics {
         let cells = comparison.groups.iter().map(|group| {

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::{CommandResult, Failure};
 use clap::Args;
+use lungs_base::text::counted;
 use lungs_phantom::{PhantomPlan, write_cohort};
 use std::path::PathBuf;
 
@@ -66,7 +67,11 @@ impl Phantom {
         let truth = write_cohort(&self.folder, &plan, advance);
         progress.clear();
         let truth = truth.map_err(Failure::request)?;
-        output.say(format!("{} exams in {}", truth.len(), self.folder.display()));
+        output.say(format!(
+            "{} in {}",
+            counted(truth.len(), "exam", "exams"),
+            self.folder.display()
+        ));
         Ok(())
     }
 }

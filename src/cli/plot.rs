@@ -5,6 +5,7 @@ use super::{CommandResult, Failure};
 use crate::pipeline;
 use crate::sweep::find_runs;
 use clap::Args;
+use lungs_base::text::counted;
 use lungs_report::{self as report, preparation::redraw_preparation};
 use lungs_spec::results::{EventFiles, ResultsError, RunFolder};
 use std::path::PathBuf;
@@ -34,7 +35,11 @@ impl Plot {
             if folder.cross_validation_file().is_file() {
                 let cache = pipeline::cache_folder(&folder.spec()?);
                 let files = report::redraw_folds(&folder, &cache).map_err(Failure::work)?;
-                output.say(format!("{} files in {}", files.len(), folder.plots().display()));
+                output.say(format!(
+                    "{} in {}",
+                    counted(files.len(), "file", "files"),
+                    folder.plots().display()
+                ));
             }
             for (run, spec) in folder.members()? {
                 let cache = pipeline::cache_folder(&spec);
@@ -42,7 +47,11 @@ impl Plot {
                     output.say(format!("quality page in {}", page.display()));
                 }
                 let files = report::redraw(&run, &cache).map_err(Failure::work)?;
-                output.say(format!("{} files in {}", files.len(), run.plots().display()));
+                output.say(format!(
+                    "{} in {}",
+                    counted(files.len(), "file", "files"),
+                    run.plots().display()
+                ));
                 for file in files {
                     output.detail(format!("  {}", file.display()));
                 }

@@ -178,10 +178,10 @@ impl Prepare {
         let excluded: Vec<(&str, Exclusion)> =
             scan.excluded.iter().map(|(path, it)| (path.as_str(), it.clone())).collect();
         print_excluded(&excluded, output);
-        pipeline::report_passed_over(&scan.passed_over, observe);
+        pipeline::report_skipped_files(&scan.skipped_files, observe);
         let images: Vec<&Image> = scan.images.iter().collect();
         let rows = pipeline::prepare_images(&spec, &images, out, observe)?;
-        let mut cohort = unlabelled_rows(&scan.images, &scan.excluded, &scan.passed_over);
+        let mut cohort = unlabelled_rows(&scan.images, &scan.excluded, &scan.skipped_files);
         for (cohort_row, row) in cohort.iter_mut().zip(&rows) {
             if let Some(exclusion) = row.exclusion() {
                 cohort_row.exclude(exclusion);

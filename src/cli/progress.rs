@@ -274,7 +274,7 @@ impl Progress<'_> {
             self.clear();
         }
         self.line(&format!(
-            "epoch {:>3}/{epochs}  train loss {:.4} AUC {}  valid loss {:.4} AUC {}  {}{eta_text}{best}",
+            "epoch {:>3}/{epochs}  training loss {:.4} AUC {}  validation loss {:.4} AUC {}  {}{eta_text}{best}",
             valid.epoch,
             train.loss,
             auc(train),

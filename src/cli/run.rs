@@ -7,6 +7,7 @@ use super::slurm::{Dependency, Submission, Submitter};
 use super::{CommandResult, Failure};
 use crate::pipeline::{self, LastStage, PipelineError};
 use clap::Args;
+use lungs_base::text::counted;
 use lungs_report as report;
 use lungs_spec::results::{RunFolder, find_run};
 use lungs_spec::spec::{Overrides, Spec, load, load_resolved};
@@ -150,8 +151,9 @@ impl RunSelection {
             }
             Outcome::Finished { selected, last } if until == LastStage::Training => {
                 output.answer(format!(
-                    "\nTrained {last} epochs, selected epoch {selected}. To compute metrics and plots:\n  \
+                    "\nTrained {}, selected epoch {selected}. To compute metrics and plots:\n  \
                      lungs evaluate {}",
+                    counted(last, "epoch", "epochs"),
                     folder.root().display()
                 ));
                 Ok(())

@@ -3,7 +3,8 @@
 use super::output::{Output, columns};
 use super::score::{PredictionColumns, parse_share};
 use super::{CommandResult, Failure};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
+use lungs_base::text::counted;
 use lungs_report::{ModelPredictions, PredictionTable};
 use lungs_stats::{
     PairedAucPlan, PlanningError, auc_correlation, exams_for_auc_width,
@@ -53,11 +54,11 @@ struct Common {
 #[derive(Args)]
 struct Auc {
     /// Expected AUC.
-    #[arg(long, value_parser = parse_share)]
+    #[arg(long, value_name = "AUC", value_parser = parse_share)]
     auc: f64,
 
-    /// Width of the interval, from its lower to its upper end.
-    #[arg(long, value_parser = parse_share)]
+    /// Width of the interval of the AUC, from its lower to its upper end: 0.1 for 0.80 to 0.90.
+    #[arg(long, value_name = "WIDTH", value_parser = parse_share)]
     width: f64,
 
     #[command(flatten)]
@@ -75,8 +76,8 @@ struct Sensitivity {
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     specificity: Option<f64>,
 
-    /// Width of the interval, from its lower to its upper end.
-    #[arg(long, value_parser = parse_share)]
+    /// Width of the interval of each share, from its lower to its upper end: 0.1 for 0.85 to 0.95.
+    #[arg(long, value_name = "WIDTH", value_parser = parse_share)]
     width: f64,
 
     #[command(flatten)]
@@ -86,12 +87,12 @@ struct Sensitivity {
 /// Exams for intervals of observed / expected positive exams and of the calibration slope (Riley et al. 2021).
 #[derive(Args)]
 struct Calibration {
-    /// Width of the interval of observed / expected positive exams, if their ratio is 1.
-    #[arg(long)]
+    /// Width of the interval of observed / expected positive exams, if their ratio is 1: 0.4 for about 0.82 to 1.22.
+    #[arg(long, value_name = "WIDTH")]
     width: f64,
 
-    /// Width of the interval of the calibration slope, if the predictions are calibrated.
-    #[arg(long, requires = "predictions")]
+    /// Width of the interval of the calibration slope, if the predictions are calibrated: 0.4 for 0.8 to 1.2.
+    #[arg(long, value_name = "WIDTH", requires = "predictions")]
     slope_width: Option<f64>,
 
     /// CSV file of earlier predictions of the model, as for `lungs score`; their log-odds are the expected ones.
@@ -107,20 +108,22 @@ struct Calibration {
 
 /// Exams for the paired test of two AUCs, or its power.
 #[derive(Args)]
+#[command(group(ArgGroup::new("correlation_of_aucs").args(["correlation", "predictions"]).required(true)))]
 struct Comparison {
     /// Expected AUC of one model.
-    #[arg(long, value_parser = parse_share)]
+    #[arg(long, value_name = "AUC", value_parser = parse_share)]
     auc: f64,
 
     /// Expected AUC of the other model.
     #[arg(long, value_name = "AUC", value_parser = parse_share)]
     other: f64,
 
-    /// Expected correlation of the two AUCs on the same exams.
-    #[arg(long, required_unless_present = "predictions", conflicts_with = "predictions")]
+    /// Expected correlation of the two AUCs on the same exams, greater than −1 and less than 1.
+    #[arg(long, value_name = "CORRELATION", allow_negative_numbers = true)]
     correlation: Option<f64>,
 
     /// CSV file with earlier predictions of both models, as for `lungs score`, that gives the correlation.
+    /// Instead of --correlation.
     #[arg(long, value_name = "CSV")]
     predictions: Option<PathBuf>,
 
@@ -263,8 +266,8 @@ impl Calibration {
             };
             if model.probabilities.is_none() || model.saturated > 0 {
                 return Err(Failure::request(format!(
-                    "{}: the slope needs log-odds; expected a column of probabilities between 0 and 1, both excluded, \
-                     or of log-odds",
+                    "{}: the slope needs log-odds; expected a column of probabilities greater than 0 and less than \
+                     1, or of log-odds",
                     path.display()
                 )));
             }
@@ -297,9 +300,11 @@ impl Comparison {
             output.answer(serde_json::to_string_pretty(&power).map_err(Failure::work)?);
         } else {
             output.answer(format!(
-                "The paired test of AUCs of {} and {} with {exams} exams has a power of {power:.3}\n\
+                "The paired test of AUCs of {} and {} with {} has a power of {power:.3}\n\
                  Correlation of the AUCs: {correlation:.3}",
-                self.auc, self.other
+                self.auc,
+                self.other,
+                counted(exams as usize, "exam", "exams")
             ));
         }
         Ok(())
@@ -332,8 +337,9 @@ fn read(path: &std::path::Path, columns: &PredictionColumns) -> Result<Predictio
 fn count_of_models(table: &PredictionTable, expected: &str) -> Failure {
     let names: Vec<&str> = table.models.iter().map(|model| model.name.as_str()).collect();
     Failure::request(format!(
-        "{} has predictions of {}; expected {expected}: name the columns with --probability COLUMN and --score COLUMN",
+        "{} has {} ({}), expected {expected}; name the columns with --probability COLUMN and --score COLUMN",
         table.path.display(),
+        counted(names.len(), "model", "models"),
         names.join(", ")
     ))
 }

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 /// Evaluate predictions of any program from a CSV file: metrics, comparisons, plots and a page.
 ///
 /// The file has a row for each exam with the column `label` (0 or 1) and the predictions of a model: `probability`,
-/// `logit` (log-odds) or `score` (any number that is higher for cancer). The columns `probability_NAME`, `logit_NAME`
+/// `logit` (log-odds) or `score` (any number that is higher for cancer; log-odds, if the model has a column
+/// `probability` too). The columns `probability_NAME`, `logit_NAME`
 /// and `score_NAME` are those of several models, which are compared in pairs on the same exams. `exam`, `patient` and
 /// `weight` (the inverse of an exam's sampling probability) are optional. Metrics of probabilities are undefined for
 /// a model that has scores only.
@@ -68,12 +69,14 @@ pub(super) struct Score {
 /// Columns of predictions in CSV files.
 #[derive(Args)]
 pub(super) struct PredictionColumns {
-    /// Column of a CSV file with the probabilities of a model. Repeatable; other columns are not evaluated.
+    /// Column of the CSV file with the probabilities of a model. Repeatable. With --probability or --score, only the
+    /// columns named by them are read as predictions. Default: the columns `probability`, `logit`, `score`, and these
+    /// names followed by `_NAME`.
     #[arg(long, value_name = "COLUMN")]
     probability: Vec<String>,
 
-    /// Column of a CSV file with the ranking scores of a model, or with log-odds if its name begins with `logit`.
-    /// Repeatable; other columns are not evaluated.
+    /// Column of the CSV file with the ranking scores of a model, or with log-odds if its name begins with `logit`.
+    /// Repeatable.
     #[arg(long, value_name = "COLUMN")]
     score: Vec<String>,
 }
@@ -88,11 +91,11 @@ impl PredictionColumns {
     }
 }
 
-/// A number between 0 and 1, both excluded.
+/// A number greater than 0 and less than 1.
 pub(super) fn parse_share(text: &str) -> Result<f64, String> {
     finite_number(text)
         .filter(|&share| 0.0 < share && share < 1.0)
-        .ok_or_else(|| "expected a number between 0 and 1".to_owned())
+        .ok_or_else(|| "expected a number greater than 0 and less than 1".to_owned())
 }
 
 /// `sex`, or `age=55,65,75`.
@@ -157,6 +160,9 @@ fn text(report: &ScoreReport) -> String {
     }
     for warning in &report.warnings {
         text += &format!("\nWarning: {warning}.");
+    }
+    for note in &report.notes {
+        text += &format!("\nNote: {note}.");
     }
     text
 }

@@ -4,6 +4,7 @@ use super::output::{Output, columns};
 use super::{CommandResult, Failure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
+use lungs_base::text::counted;
 use lungs_net::model::{self, Variable};
 use lungs_net::weights::{
     self, ArraySummary, ExportError, Head, LoadError, LoadedNetwork, Target, head_compatibility,
@@ -230,8 +231,8 @@ impl Destination {
             output.detail(format!("  {}: {}", entry.name, entry.description));
         }
         output.answer(format!(
-            "{} arrays, {} values in {}",
-            loaded.variables.len(),
+            "{}, {} values in {}",
+            counted(loaded.variables.len(), "array", "arrays"),
             grouped(loaded.count()),
             self.output.display()
         ));
@@ -281,9 +282,9 @@ impl Show {
                 // List the arrays of the file next to the error.
                 let (kind, archive) = weights::read_archive(&path)?;
                 output.answer(format!(
-                    "{}: {kind}, {} arrays",
+                    "{}: {kind}, {}",
                     path.display(),
-                    archive.arrays.len()
+                    counted(archive.arrays.len(), "array", "arrays")
                 ));
                 output.answer(array_table(&archive.arrays, true));
                 return Err(error.into());
@@ -317,7 +318,11 @@ fn ignored_lines(loaded: &LoadedNetwork) -> Vec<String> {
 fn compatibility(loaded: &LoadedNetwork) -> Vec<String> {
     let config = loaded.config;
     let mut lines = vec![
-        format!("{} values in {} arrays", grouped(loaded.count()), loaded.variables.len()),
+        format!(
+            "{} values in {}",
+            grouped(loaded.count()),
+            counted(loaded.variables.len(), "array", "arrays")
+        ),
         format!(
             "loads into model.width = {}, model.channels = {}",
             config.width_multiplier,

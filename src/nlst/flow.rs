@@ -2,6 +2,7 @@
 
 use super::reasons::ReasonCode;
 use super::rows::Counts;
+use lungs_base::text::{counted, noun};
 use lungs_report::plot::{Flow, FlowStep};
 use std::collections::BTreeMap;
 
@@ -32,23 +33,41 @@ pub fn flow_table(counts: &Counts) -> Vec<Vec<String>> {
         let text = "series of other collections in the index, ignored";
         row(1, counts.series_of_other_collections, text.into());
     }
-    for (count, reason) in reasons(&counts.series_left_out) {
+    for (count, reason) in reasons(&counts.series_excluded) {
         row(1, count, format!("excluded: {reason}"));
     }
     for (flag, count) in &counts.series_flagged {
         row(1, *count, format!("flagged {flag}"));
     }
-    row(0, counts.exams, format!("exams of {} patients", counts.patients));
-    for (count, reason) in reasons(&counts.exams_left_out) {
+    row(
+        0,
+        counts.exams,
+        format!(
+            "{} of {}",
+            noun(counts.exams, "exam", "exams"),
+            counted(counts.patients, "patient", "patients")
+        ),
+    );
+    for (count, reason) in reasons(&counts.exams_excluded) {
         row(1, count, format!("excluded: {reason}"));
     }
-    row(0, counts.labelled, format!("exams labelled, {} positive", counts.labelled_positive));
+    row(
+        0,
+        counts.labelled,
+        format!(
+            "{} labelled, {} positive",
+            noun(counts.labelled, "exam", "exams"),
+            counts.labelled_positive
+        ),
+    );
     if counts.not_drawn > 0 {
         row(1, counts.not_drawn, "excluded: not drawn".into());
     }
     let text = format!(
-        "exams of {} patients in the labels, {} positive",
-        counts.kept_patients, counts.kept_positive
+        "{} of {} in the labels, {} positive",
+        noun(counts.kept, "exam", "exams"),
+        counted(counts.kept_patients, "patient", "patients"),
+        counts.kept_positive
     );
     row(0, counts.kept, text);
     rows
@@ -56,29 +75,31 @@ pub fn flow_table(counts: &Counts) -> Vec<Vec<String>> {
 
 /// The flow as a diagram.
 pub fn flow(counts: &Counts) -> Flow {
-    let exclusion_lines = |counts: &BTreeMap<ReasonCode, usize>, unit: &str| -> Vec<String> {
+    let exclusion_lines = |counts: &BTreeMap<ReasonCode, usize>,
+                           [one, many]: [&str; 2]|
+     -> Vec<String> {
         let total: usize = counts.values().sum();
         if total == 0 {
             return Vec::new();
         }
         let lines = reasons(counts).into_iter().map(|(count, reason)| format!("{count} {reason}"));
-        std::iter::once(format!("Excluded: {total} {unit}")).chain(lines).collect()
+        std::iter::once(format!("Excluded: {}", counted(total, one, many))).chain(lines).collect()
     };
     let mut steps = vec![
         FlowStep {
             lines: vec![format!("{} CT series", counts.series)],
-            excluded: exclusion_lines(&counts.series_left_out, "series"),
+            excluded: exclusion_lines(&counts.series_excluded, ["series"; 2]),
         },
         FlowStep {
             lines: vec![
-                format!("{} exams", counts.exams),
-                format!("of {} patients", counts.patients),
+                counted(counts.exams, "exam", "exams"),
+                format!("of {}", counted(counts.patients, "patient", "patients")),
             ],
-            excluded: exclusion_lines(&counts.exams_left_out, "exams"),
+            excluded: exclusion_lines(&counts.exams_excluded, ["exam", "exams"]),
         },
         FlowStep {
             lines: vec![
-                format!("{} exams labelled", counts.labelled),
+                counted(counts.labelled, "exam labelled", "exams labelled"),
                 format!("{} positive", counts.labelled_positive),
             ],
             excluded: Vec::new(),
@@ -86,21 +107,23 @@ pub fn flow(counts: &Counts) -> Flow {
     ];
     if counts.not_drawn > 0 {
         if let Some(last) = steps.last_mut() {
-            last.excluded =
-                vec![format!("Excluded: {} exams", counts.not_drawn), "not drawn".into()];
+            last.excluded = vec![
+                format!("Excluded: {}", counted(counts.not_drawn, "exam", "exams")),
+                "not drawn".into(),
+            ];
         }
         steps.push(FlowStep {
             lines: vec![
-                format!("{} exams drawn", counts.kept),
-                format!("of {} patients", counts.kept_patients),
+                counted(counts.kept, "exam drawn", "exams drawn"),
+                format!("of {}", counted(counts.kept_patients, "patient", "patients")),
             ],
             excluded: Vec::new(),
         });
     }
     let negative = counts.kept - counts.kept_positive;
     let branches = vec![
-        vec!["positive".into(), format!("{} exams", counts.kept_positive)],
-        vec!["negative".into(), format!("{negative} exams")],
+        vec!["positive".into(), counted(counts.kept_positive, "exam", "exams")],
+        vec!["negative".into(), counted(negative, "exam", "exams")],
     ];
     Flow { steps, branches }
 }

@@ -28,7 +28,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     };
     let mut exclusions = std::mem::take(&mut inventory.excluded);
     for exclusion in &exclusions {
-        *counts.series_left_out.entry(exclusion.code.clone()).or_default() += 1;
+        *counts.series_excluded.entry(exclusion.code.clone()).or_default() += 1;
     }
     exclude_series(&mut inventory, rules, &mut counts, &mut exclusions);
     let mut rows = Vec::new();
@@ -61,7 +61,7 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
         rows.extend(labelled.into_iter().map(|(row, _)| row));
     }
     counts.persons_without_exam = tables.persons_in_table.saturating_sub(persons_with_exam);
-    counts.exams_left_out = count_exams(&exclusions);
+    counts.exams_excluded = count_exams(&exclusions);
     counts.years_not_in_screen_table = count_missing_screenings(&rows, tables);
     counts.labelled = rows.len();
     counts.labelled_positive = count_positives(&rows);
@@ -161,7 +161,7 @@ fn exclude_series(
             let Some(reason) = series.exclusion.take().or_else(|| excess_mm.map(too_thick)) else {
                 return true;
             };
-            *counts.series_left_out.entry(reason.code.clone()).or_default() += 1;
+            *counts.series_excluded.entry(reason.code.clone()).or_default() += 1;
             exclusions.push(exclusion(patient, uid, &series.uid, reason));
             false
         });

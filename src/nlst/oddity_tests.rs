@@ -58,7 +58,7 @@ fn an_exam_of_two_patients_is_excluded_once_and_nothing_else() {
     let code = "exam-of-several-patients";
     assert_eq!(excluded, [("x", "", code), ("x", "", code)], "a row for each patient");
     assert_eq!((study.counts.exams, study.counts.patients), (4, 3));
-    assert_eq!(study.counts.exams_left_out, [(ReasonCode::ExamOfSeveralPatients, 1)].into());
+    assert_eq!(study.counts.exams_excluded, [(ReasonCode::ExamOfSeveralPatients, 1)].into());
     assert!(study.exclusions[0].reason.contains("patients 1, 2"), "{}", study.exclusions[0].reason);
 }
 

@@ -108,13 +108,13 @@ pub struct Counts {
     /// CT series with unusual compression, by flag. They are not excluded for it.
     pub series_flagged: BTreeMap<String, usize>,
     /// Excluded series, by code of the reason.
-    pub series_left_out: BTreeMap<ReasonCode, usize>,
+    pub series_excluded: BTreeMap<ReasonCode, usize>,
     /// CT exams, each StudyInstanceUID once.
     pub exams: usize,
     /// Their patients.
     pub patients: usize,
     /// Exams excluded before the draw, by code of the reason.
-    pub exams_left_out: BTreeMap<ReasonCode, usize>,
+    pub exams_excluded: BTreeMap<ReasonCode, usize>,
     /// Exams with a label.
     pub labelled: usize,
     /// Positive ones among them.

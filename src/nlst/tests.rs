@@ -177,7 +177,7 @@ fn every_exam_is_labelled_or_excluded_once_and_counted() {
         assert_eq!(exams.len(), 24);
         assert_eq!(cohort.rows.len() + cohort.exclusions.len(), 24);
         assert_eq!((counts.exams, counts.patients, counts.persons_without_exam), (24, 8, 1));
-        let excluded: usize = counts.exams_left_out.values().sum();
+        let excluded: usize = counts.exams_excluded.values().sum();
         assert_eq!(counts.exams, excluded + counts.labelled);
         assert_eq!(counts.labelled, counts.kept + counts.not_drawn);
         assert_eq!(counts.kept, cohort.rows.len());

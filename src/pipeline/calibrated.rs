@@ -1,5 +1,6 @@
 //! The map from log-odds to calibrated probabilities of a run, stored as `calibration.json`.
 
+use lungs_base::text::counted;
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder};
 use lungs_spec::spec::{Recalibrate, SplitName};
 use lungs_stats::Calibrator;
@@ -44,7 +45,7 @@ impl StoredCalibration {
         read().map(Some).map_err(|message| ResultsError::Read { path: path.to_owned(), message })
     }
 
-    /// Fits the map of a method on the predictions of the valid split; `None` with [`Recalibrate::None`].
+    /// Fits the map of a method on the predictions of the validation split; `None` with [`Recalibrate::None`].
     pub(super) fn fit(method: Recalibrate, epoch: usize, rows: &[PredictionRow]) -> Option<Self> {
         let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
         let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
@@ -80,14 +81,14 @@ impl StoredCalibration {
     pub(super) fn note(&self, split: SplitName) -> String {
         match (&self.calibrator, &self.reason, split) {
             (None, reason, _) => format!(
-                "evaluate.recalibrate: no map could be fitted on the valid split: {}",
+                "evaluate.recalibrate: no map could be fitted on the validation split: {}",
                 reason.as_deref().unwrap_or("unknown reason")
             ),
             (Some(map), _, SplitName::Test | SplitName::External) => format!(
-                "`recalibrated` uses {}, fitted on {} validation exams ({} positive); all other metrics use \
+                "`recalibrated` uses {}, fitted on {} ({} positive); all other metrics use \
                  uncalibrated probabilities",
                 map.name(),
-                self.exams,
+                counted(self.exams, "validation exam", "validation exams"),
                 self.positives
             ),
             (Some(map), _, _) => format!(

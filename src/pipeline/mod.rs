@@ -39,7 +39,7 @@ pub use preparation::{
 };
 pub use robustness::measure_robustness;
 pub use study::{
-    ImageSet, Survey, gather, images_of, make_phantom, prepare_shard, report_passed_over,
+    ImageSet, Survey, gather, images_of, make_phantom, prepare_shard, report_skipped_files,
     split_check, survey,
 };
 

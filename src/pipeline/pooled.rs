@@ -55,7 +55,7 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
         (!predictions.is_empty() && calibrated.len() == predictions.len()).then(|| {
             CalibratedProbabilities {
                 method: spec.evaluate.recalibrate.to_string(),
-                fitted_on: "the valid split of each fold".to_owned(),
+                fitted_on: "the validation split of each fold".to_owned(),
                 probabilities: calibrated,
             }
         });

@@ -4,11 +4,12 @@ use super::archive::{is_archive, unpack};
 use super::explain::{ExplainOptions, ExplainedModel, Explanation, explain};
 pub use super::prediction::Prediction;
 use super::{
-    ImageSet, PipelineError, StoredCalibration, images_of, prepare_images, report_passed_over,
+    ImageSet, PipelineError, StoredCalibration, images_of, prepare_images, report_skipped_files,
     settings,
 };
 use burn::module::Module;
 use burn::tensor::Device;
+use lungs_base::text::counted;
 use lungs_image::images::Image;
 use lungs_net::device::{self, DeviceRequest};
 use lungs_net::model::I3d;
@@ -145,9 +146,9 @@ impl Model {
         let path = self.path.display();
         Some(match &calibration.calibrator {
             Some(map) => format!(
-                "calibrated_probability: by {}, fitted on {} validation exams ({} positive) of {path}",
+                "calibrated_probability: by {}, fitted on {} ({} positive) of {path}",
                 map.name(),
-                calibration.exams,
+                counted(calibration.exams, "validation exam", "validation exams"),
                 calibration.positives
             ),
             None => format!(
@@ -183,9 +184,9 @@ pub fn predict(
         if explain_options.is_some() { device.clone().autodiff() } else { device.clone() };
     let networks: Vec<ReadyModel> =
         models.into_iter().map(|model| model.ready(&model_device)).collect::<Result<_, _>>()?;
-    let ImageSet { images, excluded, passed_over } =
+    let ImageSet { images, excluded, skipped_files } =
         images_of(&spec, paths, is_permanent.then_some(cache))?;
-    report_passed_over(&passed_over, observe);
+    report_skipped_files(&skipped_files, observe);
     let images: Vec<&Image> = images.iter().collect();
     let rows = prepare_images(&spec, &images, cache, observe)?;
     let mut predictions: Vec<Prediction> =

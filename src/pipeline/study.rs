@@ -1,5 +1,6 @@
 //! Spec → Cohort → Prepared → Split: the cohort of a run.
 
+use lungs_base::text::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -124,7 +125,11 @@ pub fn make_phantom(spec: &Spec, observe: &Observer) -> Result<(), PipelineError
     observe(&Event::StageBegins("phantom"));
     let advance = |done, of| observe(&Event::StageAdvances { done, total: of });
     let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
-    let summary = format!("{} synthetic exams in {}", truth.len(), spec.data.root.display());
+    let summary = format!(
+        "{} in {}",
+        counted(truth.len(), "synthetic exam", "synthetic exams"),
+        spec.data.root.display()
+    );
     observe(&Event::StageEnds { stage: "phantom", summary: &summary });
     Ok(())
 }
@@ -149,7 +154,7 @@ pub fn gather(spec: &Spec, observe: &Observer) -> Result<Cohort, PipelineError> 
     let summary = format!("{series} series, {} chosen{excluded}", cohort.chosen.len());
     observe(&Event::StageEnds { stage: "cohort", summary: &summary });
     note_remarks(&cohort.remarks, observe);
-    report_passed_over(&cohort.passed_over, observe);
+    report_skipped_files(&cohort.skipped_files, observe);
     Ok(cohort)
 }
 
@@ -160,12 +165,12 @@ fn note_remarks(remarks: &[Remark], observe: &Observer) {
 }
 
 /// Reports files that are not images or are not read, and remedies for those that can contain images.
-pub fn report_passed_over(passed_over: &SkippedFiles, observe: &Observer) {
-    if passed_over.is_empty() {
+pub fn report_skipped_files(skipped_files: &SkippedFiles, observe: &Observer) {
+    if skipped_files.is_empty() {
         return;
     }
-    observe(&Event::StageEnds { stage: "ignored", summary: &passed_over.counts() });
-    for line in cohort::remedies(passed_over) {
+    observe(&Event::StageEnds { stage: "ignored", summary: &skipped_files.counts() });
+    for line in cohort::remedies(skipped_files) {
         observe(&Event::Note(&format!("warning: {line}")));
     }
 }
@@ -234,7 +239,7 @@ pub struct ImageSet {
     /// Paths of damaged files, with their reasons.
     pub excluded: Vec<(String, Exclusion)>,
     /// Files that are not images or are not read, by kind.
-    pub passed_over: SkippedFiles,
+    pub skipped_files: SkippedFiles,
 }
 
 /// All images of folders, at any depth, or of single files. With a permanent `cache`, an index of file headers is
@@ -256,7 +261,7 @@ pub fn images_of(
             (problem.path.display().to_string(), exclusion)
         }));
         set.images.extend(found.images);
-        set.passed_over.merge(found.skipped);
+        set.skipped_files.merge(found.skipped);
     }
     // Preparation reports a folder that cannot be written.
     let _ = scanner.save();
@@ -330,9 +335,10 @@ pub fn split_check(rows: &[CohortRow]) -> String {
             let positive = rows.iter().filter(|row| row.label == Some(true)).count();
             (!rows.is_empty()).then(|| {
                 format!(
-                    "{split} {} exams ({positive} positive) of {} patients",
-                    rows.len(),
-                    patients.len()
+                    "{} {} ({positive} positive) of {}",
+                    split.word(),
+                    counted(rows.len(), "exam", "exams"),
+                    counted(patients.len(), "patient", "patients")
                 )
             })
         });

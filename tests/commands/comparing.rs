@@ -48,16 +48,16 @@ fn a_file_is_tested_against_a_run_on_the_same_exams() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     for words in [
         "1 run and 1 model of other programs compared on test exams.",
-        "On the same 120 test exams (30 positive), theirs.csv reached an AUC of",
+        "On the same 120 test exams (30 positive), the AUC of theirs.csv is ",
         "DeLong's paired test",
     ] {
         assert!(done.stdout.contains(words), "{words}: {}", done.stdout);
     }
     let html = fs::read_to_string(workspace.path("page.html")).unwrap();
-    assert!(html.contains("On the same 120 test exams (30 positive), theirs.csv reached"));
+    assert!(html.contains("On the same 120 test exams (30 positive), the AUC of theirs.csv is "));
     let json = workspace.lungs(&["compare", "results/ours", "theirs.csv", "--json"]);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!((&json["part"], &json["tests"][0]["exams"]), (&"test".into(), &120.into()));
+    assert_eq!((&json["split"], &json["tests"][0]["exams"]), (&"test".into(), &120.into()));
     // The AUC of the file, counted over all pairs.
     let rows = test_rows(&run);
     let score = |row: &PredictionRow| (2.0 * row.logit + 7.0).round_ties_even();
@@ -74,13 +74,16 @@ fn a_file_is_tested_against_a_run_on_the_same_exams() {
     }
     let auc = json["tests"][0]["aucs"]["auc_a"].as_f64().unwrap();
     assert!((auc - wins / pairs).abs() < 1e-12, "{auc} {}", wins / pairs);
-    let figure = |name: &str| {
-        let figures = json["figures"].as_array().unwrap();
-        figures.iter().find(|figure| figure["name"] == name).unwrap()["cells"].clone()
+    let names = ["name_a", "name_b"].map(|key| json["tests"][0][key].as_str().unwrap());
+    assert_eq!(names[0], "theirs.csv");
+    assert!(names[1].starts_with("ours/"), "{names:?}");
+    let metric = |name: &str| {
+        let metrics = json["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap()["cells"].clone()
     };
-    assert!((figure("test AUC")[1]["value"].as_f64().unwrap() - auc).abs() < 1e-12);
-    assert_eq!(figure("test Brier")[1]["value"], Value::Null);
-    assert_eq!(figure("compared on")[0]["text"], "120 test exams (30 positive)");
+    assert!((metric("test AUC")[1]["value"].as_f64().unwrap() - auc).abs() < 1e-12);
+    assert_eq!(metric("test Brier")[1]["value"], Value::Null);
+    assert_eq!(metric("evaluated on")[0]["text"], "120 test exams (30 positive)");
 }
 
 #[test]
@@ -101,9 +104,41 @@ fn exams_and_labels_of_a_file_must_be_those_of_the_run() {
     let (code, _, message) = compare(&[]);
     assert_eq!(code, 2);
     assert!(message.contains("(120 and 101, 100 in common)"), "{message}");
+    assert!(message.contains("add the missing exams to the files of predictions, or"), "{message}");
     let (code, text, message) = compare(&["--common"]);
     assert_eq!(code, 0, "{message}");
-    assert!(text.contains("On the same 100 test exams common to both (25 positive)"), "{text}");
+    for words in [
+        "On the same 100 test exams common to both (25 positive)",
+        "Note: The metrics and curves are of all exams of each run or model; the paired tests are of the common exams.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let rows = |name: &str| -> Vec<String> {
+        let row = text.lines().find(|line| line.starts_with(name)).unwrap();
+        row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+    };
+    assert_eq!(
+        rows("evaluated on"),
+        ["evaluated on", "120 test exams (30 positive)", "101 exams (25 positive)"]
+    );
+    let common = "100 common exams (25 positive)";
+    assert_eq!(rows("tested on"), ["tested on", common, common]);
+    // Without an exam in common, --common is no remedy.
+    file(&workspace, &run, |row| Some(theirs(row).replace("exam-", "E")));
+    let (code, _, message) = compare(&["--common"]);
+    assert_eq!(code, 2);
+    assert!(message.contains("0 in common"), "{message}");
+    assert!(message.contains("write the same names of exams into the column `exam`"), "{message}");
+    // One other label.
+    file(&workspace, &run, |row| {
+        let label = row.label ^ (row.exam_id == "exam-test-119");
+        Some(format!("{},{},{}", row.exam_id, u8::from(label), row.logit))
+    });
+    let (_, _, message) = compare(&[]);
+    assert!(
+        message.contains("different labels for 1 common exam: exam exam-test-119"),
+        "{message}"
+    );
     // Other labels are an error that names the exams.
     file(&workspace, &run, |row| {
         let label = row.label ^ row.exam_id.ends_with('9');
@@ -181,7 +216,7 @@ fn predictions_that_contradict_the_cohort_are_errors() {
 }
 
 #[test]
-fn text_json_and_page_have_the_same_warnings() {
+fn text_json_and_page_have_the_same_warnings_and_notes() {
     let workspace = Workspace::new();
     // Two exams of each of 8 patients; 6 exams are positive.
     for (file, step) in [("a.csv", 5), ("b.csv", 7)] {
@@ -199,19 +234,29 @@ fn text_json_and_page_have_the_same_warnings() {
     let page = fs::read_to_string(workspace.path("page.html")).unwrap();
     let json = workspace.lungs(&[&arguments[..], &["--json"]].concat());
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
-    let warnings: Vec<&str> =
-        json["warnings"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    let sentences = |key: &str| -> Vec<&str> {
+        json[key].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect()
+    };
+    let warnings = sentences("warnings");
     assert_eq!(
         warnings,
         [
             "exams: 3 patients with 6 positive exams, fewer than 10: every metric is uncertain, and its interval \
-             approximate.",
-            "16 exams of 8 patients: exams of one patient are alike, so intervals and tests count patients.",
+          approximate."
         ]
     );
-    for warning in warnings {
-        assert!(text.stdout.contains(&format!("Warning: {warning}\n")), "{}", text.stdout);
-        assert!(page.contains(&format!("Warning: {warning}<")), "{warning}");
+    let notes = sentences("notes");
+    assert_eq!(
+        notes,
+        [
+            "16 exams of 8 patients: exams of one patient are alike, so intervals and tests count patients."
+        ]
+    );
+    for (label, sentences) in [("Warning", warnings), ("Note", notes)] {
+        for sentence in sentences {
+            assert!(text.stdout.contains(&format!("{label}: {sentence}\n")), "{}", text.stdout);
+            assert!(page.contains(&format!("{label}: {sentence}<")), "{sentence}");
+        }
     }
     assert!(
         text.stdout.starts_with("2 models compared on the exams of their files."),

@@ -210,9 +210,9 @@ fn a_comparison_is_also_a_page_and_a_table() {
     let done = workspace.lungs(&[&["compare"], &runs[..], &files].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     for words in [
-        "loss.alpha = 0.25, loss.gamma = 2.0, loss.name = focal reached an AUC of",
-        "and loss.name = cross-entropy an AUC of",
-        "train.learning_rate = 0.01 reached",
+        "the AUC of loss.alpha = 0.25, loss.gamma = 2.0, loss.name = focal is ",
+        "and that of loss.name = cross-entropy is ",
+        "the AUC of train.learning_rate = 0.01 is ",
         "Holm-corrected for 2 tests",
         "validation exams (",
     ] {
@@ -227,8 +227,8 @@ fn a_comparison_is_also_a_page_and_a_table() {
     assert_eq!(again.stdout, done.stdout);
     assert_eq!(fs::read_to_string(workspace.path("comparison.html")).unwrap(), page);
     let table = fs::read_to_string(workspace.path("comparison.csv")).unwrap();
-    assert!(table.starts_with("run,figure,value,low,high,text\n"), "{table}");
-    assert!(table.lines().any(|line| line.contains(",valid AUC,")), "{table}");
+    assert!(table.starts_with("run,metric,value,low,high,text\n"), "{table}");
+    assert!(table.lines().any(|line| line.contains(",validation AUC,")), "{table}");
 }
 
 #[test]
@@ -252,17 +252,17 @@ fn runs_on_different_exams_are_an_error_and_seeds_are_a_group() {
     assert_eq!(json["groups"][0]["runs"], serde_json::json!([0, 1]));
     assert_eq!(json["groups"][1]["runs"], serde_json::json!([2, 3]));
     let brier = |run: usize| {
-        let figures = json["figures"].as_array().unwrap();
-        let figure = figures.iter().find(|figure| figure["name"] == "valid Brier").unwrap();
-        figure["cells"][run]["value"].as_f64().unwrap()
+        let metrics = json["metrics"].as_array().unwrap();
+        let metric = metrics.iter().find(|metric| metric["name"] == "validation Brier").unwrap();
+        metric["cells"][run]["value"].as_f64().unwrap()
     };
     let spread = json["groups"][0]["spread"].as_array().unwrap();
-    let spread = spread.iter().find(|row| row["name"] == "valid Brier").unwrap();
+    let spread = spread.iter().find(|row| row["name"] == "validation Brier").unwrap();
     let (a, b) = (brier(0), brier(1));
     assert!((spread["mean"].as_f64().unwrap() - (a + b) / 2.0).abs() < 1e-12);
     // Of two, the standard deviation is their distance by the square root of two.
     assert!((spread["sd"].as_f64().unwrap() - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
-    let against = |test: usize| json["tests"][test]["against"].as_str().unwrap();
+    let against = |test: usize| json["tests"][test]["name_b"].as_str().unwrap();
     assert!(against(0).starts_with("one-again/") && against(1).starts_with("one/"));
     let text = workspace.lungs(&[&["compare"], &four[..]].concat());
     assert!(text.stdout.contains("Mean ± standard deviation"), "{}", text.stdout);

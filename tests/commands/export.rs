@@ -69,7 +69,7 @@ fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
         "sensitivity, p ≥ 0.5",
         "which biases the metrics upwards",
         "Made by **nobody**.",
-        "(platt, fitted on the valid split)",
+        "(platt, fitted on the validation split)",
     ] {
         assert!(card.contains(words), "{words}: {card}");
     }

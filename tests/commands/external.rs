@@ -21,7 +21,7 @@ fn auc(rows: &[BTreeMap<String, String>]) -> f64 {
     pairs.iter().sum::<f64>() / pairs.len() as f64
 }
 
-/// Trains the small experiment for one epoch, with calibration and half of the patients in the valid split.
+/// Trains the small experiment for one epoch, with calibration and half of the patients in the validation split.
 fn train(workspace: &Workspace, sets: &[&str]) -> PathBuf {
     let all = [
         &["train.epochs=1", "evaluate.recalibrate=platt", "evaluate.threshold=0.4"][..],
@@ -84,6 +84,27 @@ fn the_validation_exams_of_a_run_give_its_predictions_and_metrics_again() {
     assert_eq!((developed.len(), &developed), (3, &points(valid, "these-exams")));
     assert!(external["recalibrated"]["before"]["brier"] == valid["calibration"]["brier"]);
     assert_eq!(external["recalibrated"]["method"], "platt");
+
+    // The plot has the curve of the development: the exams are the same, so the points are too.
+    let curve = |rows: &[BTreeMap<String, String>]| -> f64 {
+        let at = |row: &BTreeMap<String, String>, key: &str| row[key].parse::<f64>().unwrap();
+        let area = |pair: &[BTreeMap<String, String>]| {
+            let width = at(&pair[1], "false_positive_rate") - at(&pair[0], "false_positive_rate");
+            let height = at(&pair[1], "true_positive_rate") + at(&pair[0], "true_positive_rate");
+            width * height / 2.0
+        };
+        rows.windows(2).map(area).sum()
+    };
+    let development = table(&out.join("curves/development-roc.csv"));
+    assert!((curve(&development) - auc(&table(&own))).abs() < 1e-12);
+    let plot = fs::read_to_string(out.join("plots/roc.svg")).unwrap();
+    assert!(plot.contains("development, validation"), "{plot}");
+
+    // The study population has the external exams, and compares the excluded ones with them.
+    let characteristics = table(&out.join("characteristics.csv"));
+    let exams = &characteristics[0];
+    assert_eq!(exams["External"], external["exams"].to_string());
+    assert!(!exams.contains_key("All"), "{exams:?}");
 
     // Every series has a row, with the reason of its exclusion.
     let cohort = table(&out.join("cohort.csv"));

@@ -95,7 +95,7 @@ fn every_count_of_the_real_index_is_correct() {
     assert_eq!(counts["series"], 203_111);
     assert_eq!(counts["exams"], 73_113);
     assert_eq!(counts["patients"], 26_254);
-    assert_eq!(counts["series_left_out"]["derived"], 24);
+    assert_eq!(counts["series_excluded"]["derived"], 24);
     assert_eq!(counts["series_flagged"]["lossy-compression"], 151);
     assert_eq!(counts["series_flagged"]["mixed-transfer-syntaxes"], 38);
     assert_eq!(counts["series_of_other_modalities"]["SM"], 1_259);
@@ -134,11 +134,11 @@ fn every_count_of_the_real_index_is_correct() {
         };
         *expected.entry(outcome).or_default() += 1;
     }
-    assert_eq!(counts["series_left_out"]["localizer"], localizers);
+    assert_eq!(counts["series_excluded"]["localizer"], localizers);
     let labelled = expected["positive"] + expected["negative"];
     assert_eq!(counts["labelled"], labelled);
     assert_eq!(counts["labelled_positive"], expected["positive"]);
-    let excluded: BTreeMap<&str, u64> = counts["exams_left_out"]
+    let excluded: BTreeMap<&str, u64> = counts["exams_excluded"]
         .as_object()
         .unwrap()
         .iter()

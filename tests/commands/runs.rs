@@ -175,7 +175,7 @@ fn focal_and_cross_entropy_runs_compare() {
         .take_while(|line| !line.contains("metrics"))
         .collect();
     settings().bind(|| insta::assert_snapshot!("compare-keys", keys.join("\n")));
-    assert!(compare.stdout.contains("valid AUC"), "{}", compare.stdout);
+    assert!(compare.stdout.contains("validation AUC"), "{}", compare.stdout);
     // The validation split has fewer than twenty exams of a class.
     assert!(compare.stdout.contains("permutation test"), "{}", compare.stdout);
     assert!(workspace.path("results/comparison/roc.svg").is_file());

@@ -98,11 +98,17 @@ fn several_models_are_compared_on_the_same_exams() {
     for key in ["brier", "cross_entropy", "accuracy", "calibration_slope"] {
         assert_eq!(reader[key]["value"], Value::Null);
         let reason = reader[key]["reason"].as_str().unwrap();
-        assert_eq!(reason, "the model has ranking scores, no probabilities");
+        assert_eq!(reason, "the predictions are ranking scores, not probabilities");
     }
-    assert_eq!(reader["operating_points"][0]["is_probability"], false);
+    // Specificity of at least 0.9: a threshold has the unit of the predictions.
+    let at = |model: &Value, key: &str| model["operating_points"][0][key].clone();
+    assert_eq!(at(reader, "threshold_score"), 89.0);
+    assert_eq!(
+        (at(net, "threshold_probability"), at(net, "threshold_score")),
+        (0.5.into(), Value::Null)
+    );
     let test = &report["comparisons"][0];
-    assert_eq!((&test["run"], &test["against"]), (&"reader".into(), &"net".into()));
+    assert_eq!((&test["name_a"], &test["name_b"]), (&"reader".into(), &"net".into()));
     // pROC 1.18: roc.test(paired = TRUE, method = "delong")
     close(&test["aucs"]["difference"], 0.02609375);
     close(&test["aucs"]["p_value"], 0.7102725508618684);
@@ -120,6 +126,10 @@ fn sensitivity_specificity_and_non_inferiority_are_tested() {
     let test = &json(&workspace, &["two.csv", "--margin", "0.15"])["comparisons"][0];
     let half = &test["at_thresholds"][0];
     assert_eq!((&half["rule"], &half["at"]), (&"probability".into(), &0.5.into()));
+    for model in ["a", "b"] {
+        assert_eq!(half[format!("threshold_probability_{model}")], 0.5);
+        assert_eq!(half[format!("threshold_logit_{model}")], 0.0);
+    }
     // SciPy 1.17.1: binomtest for fewer than 25 discordant exams, else norm.sf of McNemar's statistic.
     for (name, shares, only, p) in [
         ("sensitivity", [23, 23], [10, 10], 1.0),
@@ -162,7 +172,7 @@ fn the_page_and_the_plots_are_written_and_do_not_change() {
     }
     for words in [
         "reader reached an AUC of 0.716",
-        "the model has ranking scores, no probabilities",
+        "the predictions are ranking scores, not probabilities",
         "Subgroups, reader",
         "Research use only",
     ] {
@@ -250,12 +260,14 @@ fn bad_tables_are_errors_with_their_lines() {
         (
             "label,probability,logit\n0,0.5,0\n1,0.9,-2.1\n",
             &[],
-            "line 3: probability is 0.9, but logit is -2.1, the log-odds of 0.1091; correct one",
+            "line 3: probability is 0.9, but logit is -2.1, the log-odds of 0.1091; correct one of them, or evaluate",
         ),
         (
             "label,probability,score\n0,0.5,0\n1,0.9,7\n",
             &[],
-            "line 3: probability is 0.9, but score is 7, the log-odds of 0.9991",
+            "line 3: probability is 0.9, but score is 7, the log-odds of 0.9991; next to the column `probability` of a \
+             model, `score` is read as its log-odds; correct one of them, or evaluate them as two models with \
+             --probability probability --score score",
         ),
         (
             "label,score,weight\n0,1,1\n1,2,-1\n",

@@ -139,8 +139,8 @@ fn a_study_of_volume_files_takes_patients_and_exams_from_its_labels() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(plan["cohort"]["chosen"], 5);
-    assert_eq!(plan["cohort"]["left_out"][0]["count"], 1);
-    let reason = plan["cohort"]["left_out"][0]["reason"].as_str().unwrap();
+    assert_eq!(plan["cohort"]["excluded"][0]["count"], 1);
+    let reason = plan["cohort"]["excluded"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("no-label"), "{reason}");
     let mut arguments = vec!["prepare", "small.toml"];
     arguments.extend(luna);

@@ -63,7 +63,7 @@ fn bars_show_pace_eta_and_memory() {
     for word in ["epoch 2/2 [", "loss 0.", " exams/s  ", "ETA ", " (epoch), ", " (run)  ", " MB"] {
         assert!(screen.contains(word), "{word}: {screen}");
     }
-    assert!(screen.contains("epoch   2/2  train loss "), "{screen}");
+    assert!(screen.contains("epoch   2/2  training loss "), "{screen}");
     assert!(!screen.contains(ENTER_ALTERNATE_SCREEN));
 }
 
@@ -91,7 +91,7 @@ fn the_dashboard_stops_with_a_checkpoint_on_its_key_or_ctrl_c() {
             assert!(shown.contains(word), "{word}: {shown}");
         }
         // The lines printed after the dashboard closes, and the command that resumes.
-        assert!(after.contains("epoch   1/500  train loss "), "{after}");
+        assert!(after.contains("epoch   1/500  training loss "), "{after}");
         assert!(after.contains("a checkpoint is saved. To resume:"), "{after}");
         let run = workspace.newest_run("small");
         let log = fs::read_to_string(run.join("run.log")).unwrap();
@@ -118,5 +118,5 @@ fn without_a_terminal_tui_prints_plain_lines() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let note = "--tui: standard output is not a terminal; showing plain lines instead\n";
     assert!(run.stdout.contains(note), "{}", run.stdout);
-    assert!(run.stdout.contains("epoch   2/2  train loss "), "{}", run.stdout);
+    assert!(run.stdout.contains("epoch   2/2  training loss "), "{}", run.stdout);
 }

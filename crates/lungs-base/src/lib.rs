@@ -1,4 +1,4 @@
-//! What every crate of `lungs` shares: atomic files, labels in tables, text that people write, named random streams,
+//! What every crate of `lungs` shares: atomic files, labels in tables, text and tables that people write, named random streams,
 //! and compressed data read within bounds.
 //!
 //! ```
@@ -14,5 +14,6 @@ pub mod files;
 pub mod label;
 pub mod panics;
 pub mod random;
+pub mod table;
 pub mod text;
 pub mod unpack;

@@ -187,9 +187,25 @@ impl Separator {
     }
 }
 
+/// `1 picture`, `12 pictures`: a count with its noun.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", noun(count, one, many))
+}
+
+/// The noun of a count: `one` for 1, else `many`.
+pub fn noun<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_have_their_nouns() {
+        let texts = [0, 1, 2].map(|count| counted(count, "exam", "exams"));
+        assert_eq!(texts, ["0 exams", "1 exam", "2 exams"]);
+    }
 
     #[test]
     fn byte_order_marks_are_removed_and_other_encodings_are_errors() {

@@ -7,6 +7,7 @@
 //! DIR/P0001/P0001-1/2-axial/  the main series; some exams also have 1-localizer or 3-thick
 //! ```
 
+use lungs_base::text::counted;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,7 +125,10 @@ fn read_existing(dir: &Path, plan: &PhantomPlan, exams: usize) -> Result<Vec<Tru
     let table = dir.join(TRUTH);
     let truths = truth::read_truth(&table)?;
     if truths.len() != exams {
-        return Err(table_error(&table, format!("found {} rows, expected {exams}", truths.len())));
+        return Err(table_error(
+            &table,
+            format!("found {}, expected {exams}", counted(truths.len(), "row", "rows")),
+        ));
     }
     if let Some(missing) = truths.iter().find(|truth| !dir.join(&truth.folder).is_dir()) {
         return Err(table_error(&table, format!("the folder {} is missing", missing.folder)));

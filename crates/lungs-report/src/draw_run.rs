@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::evaluated::summary;
+use super::external::stored_development_roc;
 use super::plot::{
     Drawing, EpochLoss, EpochRanking, NamedPrecisionRecall, NamedRoc, auc_accuracy_curves,
     calibration, decision_curve, flow_diagram, forest, loss_curves, precision_recall_curves,
@@ -228,6 +229,7 @@ fn final_plots(
             });
         }
     }
+    curves.extend(stored_development_roc(run)?);
     let title = if run.is_external() {
         of_model("external exams")
     } else {

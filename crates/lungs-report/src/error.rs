@@ -2,6 +2,7 @@
 
 use super::run_predictions::RunPredictionsError;
 use lungs_base::files::WriteError;
+use lungs_base::text::counted;
 use lungs_spec::results::ResultsError;
 use std::path::PathBuf;
 
@@ -21,27 +22,12 @@ pub enum ReportError {
         path: PathBuf,
     },
     /// Two runs have predictions for different exams.
-    #[error(
-        "{first} and {second} have predictions for different exams ({first_exams} and {second_exams}, {common} in \
-         common), but a paired test needs the same exams; use the same data, seed and [split], or compare \
-         on the common exams with --common"
-    )]
-    DifferentExams {
-        /// Name of the first run.
-        first: String,
-        /// Name of the second run.
-        second: String,
-        /// Number of exams of the first run.
-        first_exams: usize,
-        /// Number of exams of the second run.
-        second_exams: usize,
-        /// Number of exams of both.
-        common: usize,
-    },
+    #[error(transparent)]
+    DifferentExams(Box<OtherExams>),
     /// Two runs have different labels for the same exam.
     #[error(
-        "{first} and {second} have different labels for {exams} common exams{}; evaluate both with the same labels",
-        list_labels(.named, .exams)
+        "{first} and {second} have different labels for {}{}; evaluate both with the same labels",
+        counted(*.exams, "common exam", "common exams"), list_labels(.named, .exams)
     )]
     DifferentLabels {
         /// Name of the first run.
@@ -91,12 +77,48 @@ impl ReportError {
     pub fn is_request(&self) -> bool {
         matches!(
             self,
-            Self::DifferentExams { .. }
+            Self::DifferentExams(_)
                 | Self::DifferentLabels { .. }
                 | Self::NoExams { .. }
                 | Self::AmbiguousExam { .. }
                 | Self::DifferentPatients(_)
         )
+    }
+}
+
+/// Two runs or models with predictions for different exams.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{first} and {second} have predictions for different exams ({first_exams} and {second_exams}, {common} in \
+     common), but a paired test needs the same exams; {}", self.remedy()
+)]
+pub struct OtherExams {
+    /// Name of the first run or model.
+    pub first: String,
+    /// Name of the second run or model.
+    pub second: String,
+    /// Number of exams of the first.
+    pub first_exams: usize,
+    /// Number of exams of the second.
+    pub second_exams: usize,
+    /// Number of exams of both.
+    pub common: usize,
+    /// Whether both are runs; otherwise one is of a file of predictions.
+    pub are_runs: bool,
+}
+
+impl OtherExams {
+    fn remedy(&self) -> &'static str {
+        match (self.are_runs, self.common) {
+            (true, 0) => "use the same data, seed and [split]",
+            (true, _) => {
+                "use the same data, seed and [split], or compare on the common exams with --common"
+            }
+            (false, 0) => "write the same names of exams into the column `exam`",
+            (false, _) => {
+                "add the missing exams to the files of predictions, or compare on the common exams with --common"
+            }
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! The evaluation of a trained model on other exams: the model, its development, and both side by side.
 
 use super::ReportError;
+use super::draw_run::roc_of;
 use super::evaluated::{read_json, summary};
 use super::headline::{auc_with_interval, plain, share};
-use super::page::counted;
-use super::thresholds::{name_of_rule, text_of_threshold};
-use lungs_spec::results::RunFolder;
-use lungs_stats::{ChosenOn, Evaluation, OperatingPoint, Proportion};
+use super::plot::NamedRoc;
+use super::run_predictions::RunPredictions;
+use super::thresholds::{text_of_threshold, threshold_of_rule};
+use lungs_base::text::counted;
+use lungs_spec::results::{RunFolder, read_csv};
+use lungs_spec::spec::SplitName;
+use lungs_stats::{ChosenOn, Evaluation, OperatingPoint, Proportion, RocPoint};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -88,6 +92,49 @@ impl External {
     }
 }
 
+/// The split of the development that external exams are compared with: the one that is least biased.
+fn development_split(external: &External) -> Option<(&str, &Evaluation)> {
+    ["test", "out-of-fold", "valid"].into_iter().find_map(|key| {
+        external.development.get_key_value(key).map(|(key, metrics)| (key.as_str(), metrics))
+    })
+}
+
+/// The ROC curve of a model's development, from the predictions of its run; `None` if the run has none.
+///
+/// # Errors
+/// The predictions cannot be read, or contradict their cohort.
+pub fn development_roc(
+    run: &RunFolder,
+    external: &External,
+) -> Result<Option<Vec<RocPoint>>, ReportError> {
+    let Some((key, _)) = development_split(external) else { return Ok(None) };
+    let predictions = RunPredictions::of(run)?;
+    let epoch = external.selected_epoch.unwrap_or_default();
+    let rows = match key {
+        "test" => predictions.read(SplitName::Test, epoch)?,
+        "valid" => predictions.read(SplitName::Valid, epoch)?,
+        _ if run.pooled_predictions().is_file() => Some(predictions.pooled()?),
+        _ => None,
+    };
+    Ok(rows.map(|rows| roc_of(key, &rows).points))
+}
+
+/// The stored ROC curve of the development, for the plot; `None` if there is none.
+pub(crate) fn stored_development_roc(run: &RunFolder) -> Result<Option<NamedRoc>, ReportError> {
+    let (path, external) = (run.development_curve("roc"), external(run)?);
+    let split = external.as_ref().and_then(development_split);
+    let Some((key, metrics)) = split.filter(|_| path.is_file()) else { return Ok(None) };
+    Ok(Some(NamedRoc {
+        name: format!("development, {}", name_of_split(key)),
+        points: read_csv(&path)?,
+        band: Vec::new(),
+        auc: metrics.auc.value,
+        interval: metrics.auc.interval,
+        positives: metrics.positives,
+        negatives: metrics.exams - metrics.positives,
+    }))
+}
+
 /// The model of an external evaluation; `None` for a run.
 ///
 /// # Errors
@@ -126,7 +173,7 @@ pub(crate) fn side_by_side(external: &External, metrics: &Evaluation) -> Vec<Vec
     for point in metrics.operating_points.iter().filter(|it| it.chosen_on != ChosenOn::TheseExams) {
         let origin = match (point.chosen_on, external.chosen_on()) {
             (ChosenOn::Development, Some((key, _))) => {
-                format!(", {}, chosen on {}", name_of_rule(point.rule), name_of_split(key))
+                format!(", {}, chosen on {}", threshold_of_rule(point.rule), name_of_split(key))
             }
             _ => String::new(),
         };

@@ -11,6 +11,7 @@ use super::plot::{
 use super::run_page::forest_rows;
 use super::run_predictions::RunPredictions;
 use super::run_report::write_report_of_folds;
+use lungs_base::text::counted;
 use lungs_spec::results::{RunFolder, read_csv};
 use std::path::{Path, PathBuf};
 
@@ -71,10 +72,10 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
     let mut lines = vec![format!("Cross-validation in {} folds", metrics.folds.len())];
     for fold in &metrics.folds {
         lines.push(format!(
-            "  fold {:<6} AUC {}   {} exams, {} positive; epoch {}",
+            "  fold {:<6} AUC {}   {}, {} positive; epoch {}",
             fold.fold,
             auc(fold.auc),
-            fold.exams,
+            counted(fold.exams, "exam", "exams"),
             fold.positives,
             fold.selected_epoch
         ));
@@ -86,11 +87,11 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
     lines.push(format!("  {:<11} AUC {mean}", "fold mean"));
     let pooled = &metrics.pooled;
     lines.push(format!(
-        "  {:<11} AUC {}   {} exams of {} patients, {} positive",
+        "  {:<11} AUC {}   {} of {}, {} positive",
         "pooled",
         auc_with_interval(pooled),
-        pooled.exams,
-        pooled.patients,
+        counted(pooled.exams, "exam", "exams"),
+        counted(pooled.patients, "patient", "patients"),
         pooled.positives
     ));
     lines.push(format!("  {:<11} {MEAN_AND_POOLED}", ""));

@@ -3,6 +3,7 @@
 use super::ReportError;
 use super::digits;
 use super::evaluated::summary;
+use lungs_base::text::counted;
 use lungs_spec::results::RunFolder;
 use lungs_stats::{ChosenOn, Estimate, Evaluation, Interval, Proportion, Rule};
 
@@ -13,10 +14,10 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
     for (split, evaluation) in &summary.splits {
         let name = if split == "valid" { "validation" } else { split.as_str() };
         lines.push(format!(
-            "  {name:<11} AUC {}   {} exams of {} patients, {} positive",
+            "  {name:<11} AUC {}   {} of {}, {} positive",
             auc_with_interval(evaluation),
-            evaluation.exams,
-            evaluation.patients,
+            counted(evaluation.exams, "exam", "exams"),
+            counted(evaluation.patients, "patient", "patients"),
             evaluation.positives
         ));
         if let Some(warning) = &evaluation.warning {

@@ -61,9 +61,11 @@ pub use compare::{
 pub use draw_run::redraw;
 pub(crate) use draw_run::roc_of;
 pub use drift::{DriftRow, Inputs, drift};
-pub use error::{OtherLabel, OtherPatient, ReportError};
+pub use error::{OtherExams, OtherLabel, OtherPatient, ReportError};
 pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation, summary};
-pub use external::{External, ExternalHeadline, ModelKind, Overlap, external, external_headline};
+pub use external::{
+    External, ExternalHeadline, ModelKind, Overlap, development_roc, external, external_headline,
+};
 pub use failures::{FailureRow, failure_rows};
 pub use folds::{headline_of_folds, redraw_folds};
 pub use groupings::{MAX_GROUPS, finite_number, grouping};
@@ -81,5 +83,6 @@ pub use run_predictions::{
 };
 pub use score::{
     Figure, Figures, GroupFigures, Models, NamedFigure, PointFigures, PrevalenceFigures,
-    ScoreOptions, ScoreReport, ScoredModel, SubgroupFigures, score, write_score,
+    ScoreOptions, ScoreReport, ScoredModel, SubgroupFigures, Threshold, score, write_score,
 };
+pub use thresholds::threshold_of_rule;

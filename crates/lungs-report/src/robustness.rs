@@ -1,6 +1,6 @@
 //! `robustness.csv`: metrics after changes of the volumes that a scanner could make.
 
-use super::thresholds::name_of_rule;
+use super::thresholds::{name_of_rule, threshold_of_rule};
 use lungs_stats::{ChangeEffect, ChosenOn, DecisionChange, Interval, OperatingPoint, PairedShares};
 use serde::{Deserialize, Serialize};
 
@@ -131,7 +131,7 @@ pub fn robustness_points(points: &[OperatingPoint]) -> Vec<OperatingPoint> {
 fn threshold(decision: &DecisionChange) -> String {
     let at = match decision.rule {
         lungs_stats::Rule::Probability(_) => return name_of_rule(decision.rule),
-        rule => format!("p ≥ {:.3}, {}", decision.threshold_probability, name_of_rule(rule)),
+        rule => format!("p ≥ {:.3}, {}", decision.threshold_probability, threshold_of_rule(rule)),
     };
     let origin = match decision.chosen_on {
         ChosenOn::None => "",

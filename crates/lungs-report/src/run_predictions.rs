@@ -1,6 +1,6 @@
 //! The predictions of a run, compared with its cohort.
 
-use super::page::counted;
+use lungs_base::text::counted;
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::SplitName;
 use lungs_study::cohort::read_cohort;

@@ -22,3 +22,12 @@ pub(crate) fn name_of_rule(rule: Rule) -> String {
         Rule::Youden => "Youden's index".to_owned(),
     }
 }
+
+/// A rule's threshold after "at" or "of": `p ≥ 0.5`, `the threshold for specificity ≥ 0.9`.
+pub fn threshold_of_rule(rule: Rule) -> String {
+    match rule {
+        Rule::Probability(_) => name_of_rule(rule),
+        Rule::Youden => "the threshold of Youden's index".to_owned(),
+        rule => format!("the threshold for {}", name_of_rule(rule)),
+    }
+}

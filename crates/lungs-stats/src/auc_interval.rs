@@ -11,6 +11,7 @@ use super::cluster::effective_counts;
 use super::delong::{Delong, delong};
 use super::interval::{Estimate, Interval, Method};
 use super::normal::critical_value;
+use lungs_base::text::counted;
 
 /// Exams of the smaller class from which the variance is estimated well enough for an interval on the logit
 /// scale.
@@ -141,6 +142,14 @@ pub fn auc_with_interval(
     Estimate::with_interval(auc, interval)
 }
 
+/// `all 12 exams are positive`, `the only exam is positive`
+fn all_of_class(count: usize, class: &str) -> String {
+    match count {
+        1 => format!("the only exam is {class}"),
+        _ => format!("all {} are {class}", counted(count, "exam", "exams")),
+    }
+}
+
 fn undefined_reason(scores: &[f64], labels: &[bool]) -> String {
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
@@ -150,8 +159,8 @@ fn undefined_reason(scores: &[f64], labels: &[bool]) -> String {
     } else if not_numbers > 0 {
         format!("{not_numbers} of {} scores are not numbers", scores.len())
     } else if negatives == 0 {
-        format!("one class only: all {positives} exams are positive")
+        format!("one class only: {}", all_of_class(positives, "positive"))
     } else {
-        format!("one class only: all {negatives} exams are negative")
+        format!("one class only: {}", all_of_class(negatives, "negative"))
     }
 }

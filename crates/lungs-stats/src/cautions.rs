@@ -2,6 +2,7 @@
 
 use super::cluster;
 use super::exam::ScoredExam;
+use lungs_base::text::{counted, noun};
 
 /// Exams (or patients) of a class below which an evaluation carries a warning.
 pub(super) const FEW_EXAMS: usize = 10;
@@ -12,14 +13,13 @@ pub(super) fn few_of_a_class(labels: &[bool], patients: Option<&[usize]>) -> Opt
     let units = cluster::class_counts(labels, patients);
     let (count, class) = [1, 0].map(|class| (units[class], class)).into_iter().min()?;
     let name = ["negative", "positive"][class];
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
     (count > 0 && count < FEW_EXAMS && units.iter().all(|&count| count > 0)).then(|| {
         if exams[class] == count {
-            format!("{count} {name} exam{}, fewer than {FEW_EXAMS}", plural(count))
+            format!("{count} {name} {}, fewer than {FEW_EXAMS}", noun(count, "exam", "exams"))
         } else {
             format!(
-                "{count} patient{} with {} {name} exams, fewer than {FEW_EXAMS}",
-                plural(count),
+                "{} with {} {name} exams, fewer than {FEW_EXAMS}",
+                counted(count, "patient", "patients"),
                 exams[class]
             )
         }
@@ -30,10 +30,12 @@ pub(super) fn notes(exams: usize, patients: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if patients < exams {
         notes.push(format!(
-            "{exams} exams of {patients} patients: intervals and tests of the AUC, of shares and of calibration \
+            "{} of {}: intervals and tests of the AUC, of shares and of calibration \
              allow for the exams of one patient being alike (Obuchowski 1997; Rao & Scott 1992; Liang & Zeger \
              1986), and the bootstrap resamples patients; the intervals of reliability bins do not, and may be \
-             too narrow"
+             too narrow",
+            counted(exams, "exam", "exams"),
+            counted(patients, "patient", "patients")
         ));
     }
     notes

@@ -49,8 +49,9 @@ impl NonInferiority {
             reason: None,
         };
         if !(margin > 0.0 && margin < 1.0) {
-            test.reason =
-                Some(format!("the margin is {margin}, expected a number between 0 and 1"));
+            test.reason = Some(format!(
+                "the margin is {margin}, expected a number greater than 0 and less than 1"
+            ));
             return test;
         }
         match (paired.interval, paired.standard_error) {
@@ -62,11 +63,14 @@ impl NonInferiority {
                 test.is_non_inferior = Some(interval.low > -margin);
             }
             _ => {
-                let reason = paired.reason.as_deref().unwrap_or("the difference has no variance");
-                test.reason = Some(format!(
-                    "no test of non-inferiority, because a permutation test can only test that models are \
-                     equal; {reason}"
-                ));
+                test.reason = Some(if paired.permutation.is_some() {
+                    "no test of the margin, because a permutation test can only test that models are equal".to_owned()
+                } else {
+                    paired
+                        .reason
+                        .clone()
+                        .unwrap_or_else(|| "the difference has no variance".to_owned())
+                });
             }
         }
         test

@@ -36,7 +36,7 @@ fn without_delongs_test_there_is_a_reason() {
     let test = non_inferiority([&second(), &Z], &labels, None, 0.1, 0.95, 37).unwrap();
     assert_eq!((test.p_value, test.lower_bound, test.is_non_inferior), (None, None, None));
     let reason = test.reason.unwrap();
-    assert!(reason.contains("permutation test") && reason.contains("12 exams"), "{reason}");
+    assert!(reason.contains("can only test that models are equal"), "{reason}");
     let labels = Y.map(|y| y == 1);
     let equal = non_inferiority([&Z, &Z], &labels, None, 0.1, 0.95, 37).unwrap();
     assert!(equal.reason.unwrap().contains("rank these exams equally"));

@@ -57,8 +57,6 @@ pub struct PairedShares {
 /// Sensitivity and specificity of two models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedOperatingPoints {
-    /// Thresholds of the two models in log-odds.
-    pub thresholds: [f64; 2],
     /// Sensitivities on the positive exams.
     pub sensitivity: PairedShares,
     /// Specificities on the negative exams.
@@ -93,11 +91,7 @@ pub fn paired_operating_points(
         paired_shares([&correct[0], &correct[1]], of_exams.as_deref(), level, denominator)
     };
     assert!(scores.iter().all(|scores| scores.len() == labels.len()), "one label per score");
-    Some(PairedOperatingPoints {
-        thresholds,
-        sensitivity: of_class(true),
-        specificity: of_class(false),
-    })
+    Some(PairedOperatingPoints { sensitivity: of_class(true), specificity: of_class(false) })
 }
 
 /// The shares of exams on which each of two models is `correct`, `[exam]`, and the test of their difference.

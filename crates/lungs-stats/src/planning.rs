@@ -51,11 +51,11 @@ fn in_range(
 }
 
 fn share(name: &'static str, value: f64) -> Result<(), PlanningError> {
-    in_range(name, value, value > 0.0 && value < 1.0, "a number between 0 and 1, both excluded")
+    in_range(name, value, value > 0.0 && value < 1.0, "a number greater than 0 and less than 1")
 }
 
 fn positive(name: &'static str, value: f64) -> Result<(), PlanningError> {
-    in_range(name, value, value > 0.0 && value.is_finite(), "a number above 0")
+    in_range(name, value, value > 0.0 && value.is_finite(), "a number greater than 0")
 }
 
 /// The smallest number of exams that is `enough`; whatever is more than enough is enough.
@@ -220,7 +220,7 @@ impl PairedAucPlan {
     fn check(&self) -> Result<(), PlanningError> {
         self.aucs.into_iter().try_for_each(|auc| share("AUC", auc))?;
         let is_inside = self.correlation > -1.0 && self.correlation < 1.0;
-        let expected = "a number between −1 and 1, both excluded";
+        let expected = "a number greater than −1 and less than 1";
         in_range("correlation of the AUCs", self.correlation, is_inside, expected)
     }
 

@@ -116,9 +116,9 @@ fn simulated_studies_have_the_planned_power_and_width() {
 fn impossible_aims_have_errors_that_name_the_number() {
     let text = |error: PlanningError| error.to_string();
     let error = text(exams_for_auc_width(1.2, 0.1, 0.1, 0.95).unwrap_err());
-    assert_eq!(error, "the AUC is 1.2, expected a number between 0 and 1, both excluded");
+    assert_eq!(error, "the AUC is 1.2, expected a number greater than 0 and less than 1");
     let error = text(exams_for_share_width(0.9, 0.0, 0.95).unwrap_err());
-    assert_eq!(error, "the width is 0, expected a number above 0");
+    assert_eq!(error, "the width is 0, expected a number greater than 0");
     let error = text(exams_for_auc_width(0.8, f64::NAN, 0.1, 0.95).unwrap_err());
     assert!(error.starts_with("the prevalence is NaN"), "{error}");
     let equal = PairedAucPlan { aucs: [0.8, 0.8], correlation: 0.5 };

@@ -9,6 +9,7 @@
 //! error, by pooling adjacent violators (Ayer 1955); between the fitted scores it is linear, beyond
 //! them constant. It changes ranks only by making ties.
 
+use lungs_base::text::counted;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, calibration, recalibration};
@@ -227,7 +228,8 @@ pub(super) fn calibrated_metrics(
     let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
     if infinite > 0 {
         let reason = format!(
-            "{infinite} calibrated probabilities are exactly 0 or 1, which have no finite log-odds"
+            "{} exactly 0 or 1, without finite log-odds",
+            counted(infinite, "calibrated probability is", "calibrated probabilities are")
         );
         (metrics.slope, metrics.intercept) =
             (Estimate::undefined(reason.clone()), Estimate::undefined(reason.clone()));

@@ -8,6 +8,7 @@
 //! The errors have no intervals. They are at least 0 and larger than that by chance, so percentiles over resampled
 //! patients never contain the 0 of calibrated predictions; `examples/simulation/smooth.rs` measures their coverage.
 
+use lungs_base::text::counted;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::class_counts;
@@ -117,7 +118,10 @@ impl Smooth {
         assert_eq!(logits.len(), labels.len(), "one label per score");
         let infinite = logits.iter().filter(|logit| !logit.is_finite()).count();
         if infinite > 0 {
-            return Err(format!("{infinite} probabilities have no finite log-odds"));
+            return Err(format!(
+                "{} no finite log-odds",
+                counted(infinite, "probability has", "probabilities have")
+            ));
         }
         let smaller = class_counts(labels, patients).into_iter().min().unwrap_or(0);
         if smaller == 0 {

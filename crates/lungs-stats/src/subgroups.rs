@@ -9,6 +9,7 @@
 //! A column with values for the exams of one class only (size, stage or histology of a cancer) gives
 //! groups of that class: each is evaluated together with all exams of the other class.
 
+use lungs_base::text::{counted, noun};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -241,8 +242,7 @@ fn metrics(
     let warning = |count: usize, class: &str| {
         (count < FEW_EXAMS).then(|| match count {
             0 => format!("no {class} exams"),
-            1 => format!("only 1 {class} exam"),
-            _ => format!("only {count} {class} exams"),
+            _ => format!("only {count} {class} {}", noun(count, "exam", "exams")),
         })
     };
     let warnings: Vec<String> = [warning(positives, "positive"), warning(negatives, "negative")]
@@ -275,11 +275,7 @@ fn heterogeneity(
 ) -> Heterogeneity {
     let repeated = patients_in_several_groups(exams, grouping);
     if repeated > 0 {
-        let patients = if repeated == 1 {
-            "1 patient has".to_owned()
-        } else {
-            format!("{repeated} patients have")
-        };
+        let patients = counted(repeated, "patient has", "patients have");
         let reason = format!("{patients} exams in several groups, which are not independent");
         return Heterogeneity::undefined(groups.len(), reason);
     }

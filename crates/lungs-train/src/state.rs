@@ -10,6 +10,7 @@ use super::{Event, Observer, TrainingError, selected_epoch};
 use burn::module::Module;
 use burn::tensor::Device;
 use lungs_base::files::WriteError;
+use lungs_base::text::counted;
 use lungs_spec::results::{
     EventFiles, MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, write_csv,
 };
@@ -84,9 +85,9 @@ impl TrainingState {
             timings = rows(run, Table::Timings)?;
             timings.retain(|row: &TimingRow| row.epoch <= position.epochs_done);
             observe(&Event::Note(&format!(
-                "continuing after {} epochs and {} batches from {}",
-                position.epochs_done,
-                position.batches_done,
+                "continuing after {} and {} from {}",
+                counted(position.epochs_done, "epoch", "epochs"),
+                counted(position.batches_done, "batch", "batches"),
                 folder.display()
             )));
         }

@@ -14,6 +14,7 @@ use crate::sweep::{PlannedRun, RunStatus, SweepFolder, expand, run_summary};
 use arguments::RunNumber;
 use expanded::ExpandedSweep;
 use jobs::{Jobs, RunOutcome, threads_per_job};
+use lungs_base::text::counted;
 use lungs_spec::spec::{Overrides, load_sweep};
 use std::io::IsTerminal;
 
@@ -95,10 +96,10 @@ impl Sweep {
         let unfinished: Vec<usize> =
             indices.iter().copied().filter(|&index| !is_finished(index)).collect();
         messages.say(format!(
-            "{}: {} of {} runs to do → {}",
+            "{}: {} of {} to do → {}",
             sweep.runs[0].spec.experiment.name,
             unfinished.len(),
-            indices.len(),
+            counted(indices.len(), "run", "runs"),
             sweep.folder.root().display()
         ));
         if !self.keep_inputs {
@@ -175,8 +176,8 @@ impl Sweep {
         };
         let elsewhere = count(|outcome| *outcome == RunOutcome::RunningElsewhere);
         if elsewhere > 0 {
-            let total = outcomes.len();
-            messages.say(format!("{elsewhere} of {total} runs: running in another process."));
+            let total = counted(outcomes.len(), "run", "runs");
+            messages.say(format!("{elsewhere} of {total}: running in another process."));
         }
         let failed = count(|outcome| matches!(outcome, RunOutcome::Failed(_)));
         let stopped = count(|outcome| *outcome == RunOutcome::Stopped);
@@ -192,9 +193,10 @@ impl Sweep {
                     format!(", {count} stopped or not started (sweep.on_failure = \"stop\")")
                 }
             };
-            let (total, logs) = (outcomes.len(), sweep.folder.root().join("logs"));
+            let total = counted(outcomes.len(), "run", "runs");
+            let logs = sweep.folder.root().join("logs");
             return Err(Failure::work(format!(
-                "{failed} of {total} runs failed{rest}; logs: {}. To retry: {resume}",
+                "{failed} of {total} failed{rest}; logs: {}. To retry: {resume}",
                 logs.display()
             )));
         }
@@ -211,17 +213,19 @@ impl Sweep {
         let Some(RunNumber { number, total }) = self.only else { return Ok((0..count).collect()) };
         if let Some(total) = total.filter(|&total| total != count) {
             return Err(Failure::request(format!(
-                "`--only {number}/{total}`: {} has {count} runs, expected {total}; list them with \
+                "`--only {number}/{total}`: {} has {}, expected {total}; list them with \
                  --dry-run",
-                self.spec.display()
+                self.spec.display(),
+                counted(count, "run", "runs")
             )));
         }
         if number <= count {
             Ok(vec![number - 1])
         } else {
             Err(Failure::request(format!(
-                "`--only {number}`: {} has only {count} runs; list them with --dry-run",
-                self.spec.display()
+                "`--only {number}`: {} has only {}; list them with --dry-run",
+                self.spec.display(),
+                counted(count, "run", "runs")
             )))
         }
     }

@@ -3,6 +3,7 @@
 use super::super::output::{bytes, columns, duration};
 use crate::plan::Plan;
 use crate::sweep::{Combination, PlannedRun, RunStatus, RunSummary};
+use lungs_base::text::counted;
 use lungs_spec::spec::BestBy;
 use serde::Serialize;
 
@@ -13,7 +14,6 @@ pub(super) struct SweepView {
     /// The metric that ranks combinations, with its name in `sweep.best`.
     pub best_by: BestBy,
     /// The exams of the metrics: `"validation"`, or `"out-of-fold"` if runs are cross-validations.
-    #[serde(rename = "part")]
     pub split: &'static str,
     pub runs: Vec<RunSummary>,
     pub combinations: Vec<Combination>,
@@ -43,12 +43,12 @@ impl SweepView {
     pub(super) fn text(&self) -> String {
         let cell =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
-        let auc = format!("{} AUC", self.short_split());
+        let auc = format!("{} AUC", self.split);
         let headings = ["", "run", "status", "epoch", &auc, "training"];
         let ranks_by_auc = self.best_by == BestBy::ValidAuc;
         let mut rows = vec![headings.map(str::to_owned).to_vec()];
         if !ranks_by_auc {
-            rows[0].insert(5, format!("{} {}", self.short_split(), self.best_by.metric_name()));
+            rows[0].insert(5, format!("{} {}", self.split, self.best_by.metric_name()));
         }
         for run in &self.runs {
             let epoch = run.epoch.map_or("–".to_owned(), |epoch| epoch.to_string());
@@ -80,12 +80,8 @@ impl SweepView {
         text
     }
 
-    fn short_split(&self) -> &'static str {
-        if self.split == "validation" { "valid" } else { self.split }
-    }
-
     fn combinations_text(&self) -> String {
-        let metric = format!("{} {}, mean ± sd", self.short_split(), self.best_by.metric_name());
+        let metric = format!("{} {}, mean ± sd", self.split, self.best_by.metric_name());
         let mut rows = vec![vec!["combination".to_owned(), "runs".to_owned(), metric]];
         for combination in &self.combinations {
             let count = combination.spread.as_ref().map_or(0, |spread| spread.count);
@@ -113,8 +109,9 @@ impl SweepView {
             count => format!("mean ± standard deviation of {count} runs"),
         };
         Some(format!(
-            "Best of {ranked} combinations by {} {}: {} ({}, {runs}). This value is optimistically \
+            "Best of {} by {} {}: {} ({}, {runs}). This value is optimistically \
              biased by the selection; evaluate the best combination on exams that were not used to select it.",
+            counted(ranked, "combination", "combinations"),
             self.split,
             self.best_by.metric_name(),
             best.name,
@@ -187,7 +184,8 @@ impl Forecast {
             unfinished.iter().map(|run| of(&run.plan)).sum()
         };
         let (remaining, total) = (unfinished.len(), rows.len() - 1);
-        let mut text = format!("{}\n\n{remaining} of {total} runs to do", columns(&rows));
+        let mut text =
+            format!("{}\n\n{remaining} of {} to do", columns(&rows), counted(total, "run", "runs"));
         if let Some(seconds) = sum(|plan| plan.training_seconds) {
             text += &format!(": about {} of training", duration(seconds));
         }

@@ -1,6 +1,8 @@
 //! The model card, after Mitchell et al. (2019).
 
+use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
+use lungs_report::threshold_of_rule;
 use lungs_spec::results::Provenance;
 use lungs_spec::spec::{Recalibrate, Spec};
 use lungs_stats::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
@@ -143,36 +145,39 @@ fn metrics_section(split: &str, metrics: &Evaluation) -> String {
     ];
     for point in &metrics.operating_points {
         let at = threshold(point);
-        rows.push((format!("sensitivity, {at}"), share(&point.sensitivity)));
-        rows.push((format!("specificity, {at}"), share(&point.specificity)));
+        rows.push((format!("sensitivity at {at}"), share(&point.sensitivity)));
+        rows.push((format!("specificity at {at}"), share(&point.specificity)));
         if let Some(at_prevalence) = &point.at_prevalence {
-            let name = format!("PPV at a prevalence of {}, {at}", at_prevalence.prevalence);
+            let name = format!("PPV at {at}, prevalence {}", at_prevalence.prevalence);
             rows.push((name, estimate(&at_prevalence.positive_predictive_value)));
         }
     }
     for groups in &metrics.subgroups {
         for group in &groups.groups {
             let name = format!(
-                "AUC, {} {} ({} exams, {} positive)",
-                groups.by, group.group, group.exams, group.positives
+                "AUC, {} {} ({}, {} positive)",
+                groups.by,
+                group.group,
+                counted(group.exams, "exam", "exams"),
+                group.positives
             );
             rows.push((name, estimate(&group.auc)));
         }
     }
     let rows: String = rows.iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
     format!(
-        "### {} {name} exams of {} patients, {} positive\n\n{caution}| metric | value |\n|---|---|\n{rows}\n",
-        metrics.exams, metrics.patients, metrics.positives
+        "### {} of {}, {} positive\n\n{caution}| metric | value |\n|---|---|\n{rows}\n",
+        counted(metrics.exams, &format!("{name} exam"), &format!("{name} exams")),
+        counted(metrics.patients, "patient", "patients"),
+        metrics.positives
     )
 }
 
 fn threshold(point: &OperatingPoint) -> String {
     let at = point.threshold_probability.map_or("–".to_owned(), |p| format!("p ≥ {p:.3}"));
     match point.rule {
-        Rule::Probability(p) => format!("p ≥ {p}"),
-        Rule::SensitivityAtSpecificity(share) => format!("{at} (specificity ≥ {share})"),
-        Rule::SpecificityAtSensitivity(share) => format!("{at} (sensitivity ≥ {share})"),
-        Rule::Youden => format!("{at} (Youden's index)"),
+        rule @ Rule::Probability(_) => threshold_of_rule(rule),
+        rule => format!("{at}, {}", threshold_of_rule(rule)),
     }
 }
 
@@ -180,7 +185,7 @@ fn calibration(spec: &Spec) -> String {
     match spec.evaluate.recalibrate {
         Recalibrate::None => "Probabilities are not recalibrated.\n\n".to_owned(),
         method => format!(
-            "`calibration.json` maps log-odds to calibrated probabilities ({method}, fitted on the valid \
+            "`calibration.json` maps log-odds to calibrated probabilities ({method}, fitted on the validation \
              split); `lungs predict` reports both.\n\n"
         ),
     }

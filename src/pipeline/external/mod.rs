@@ -120,7 +120,7 @@ fn write_products(
     // The report is written last: without it, the evaluation is incomplete.
     files::remove(&run.report_page())?;
     columns::complete(spec, run)?;
-    let Source { models, external, development, .. } = source;
+    let Source { models, external, run: model, development, .. } = source;
     let calibrations: Vec<Option<StoredCalibration>> =
         models.iter().map(|model| model.calibration.clone()).collect();
     // Later calls keep the table of robustness up to date.
@@ -130,6 +130,10 @@ fn write_products(
     if robustness {
         let changed = scores.mean_changed();
         write_robustness(spec, run, "external", &scores.mean(), &metrics, &changed)?;
+    }
+    let roc = model.map(|model| report::development_roc(&model, &external)).transpose()?;
+    if let Some(points) = roc.flatten() {
+        write_csv(&run.development_curve("roc"), &points)?;
     }
     write_drift(run, development.as_ref())?;
     let overlap = development.as_ref().map(|it| overlap(it, rows, prepared)).transpose()?;
@@ -271,7 +275,8 @@ fn calibrated(
         Some(all.iter().sum::<f64>() / all.len() as f64)
     };
     let method = maps.first()?.calibrator.as_ref()?.method().to_owned();
-    let several = if maps.len() > 1 { "the valid split of each fold" } else { "the valid split" };
+    let several =
+        if maps.len() > 1 { "the validation split of each fold" } else { "the validation split" };
     Some(CalibratedProbabilities {
         method,
         fitted_on: format!("{several} of {}", spec.experiment.name),

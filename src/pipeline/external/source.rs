@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub spec: Spec,
     /// The content of `external.json`, without exams in common.
     pub external: External,
+    /// The run or cross-validation.
+    pub run: Option<RunFolder>,
     /// A run with the cohort of the development.
     pub development: Option<RunFolder>,
 }
@@ -65,14 +67,14 @@ impl Source {
             development: BTreeMap::new(),
             overlap: None,
         };
-        let (spec, development) = match description {
+        let (spec, run, development) = match description {
             Description::Run(run) => {
                 let is_folded = run.spec()?.is_of_all_folds();
                 external.model = run.root().display().to_string();
                 external.kind = if is_folded { ModelKind::CrossValidation } else { ModelKind::Run };
                 describe(&mut external, &run, is_folded)?;
                 let development = run.members()?.into_iter().next().map(|(run, _)| run);
-                (first.spec.clone(), development)
+                (first.spec.clone(), Some(run), development)
             }
             Description::Archive(unpacked) => {
                 let run = RunFolder::open(unpacked.folder())?;
@@ -80,11 +82,11 @@ impl Source {
                 external.kind = ModelKind::Archive;
                 describe(&mut external, &run, stored.is_of_all_folds())?;
                 // A requested spec replaces the preprocessing.
-                (if spec.is_some() { first.spec.clone() } else { stored }, None)
+                (if spec.is_some() { first.spec.clone() } else { stored }, None, None)
             }
-            Description::None => (first.spec.named(&plain_name(path)), None),
+            Description::None => (first.spec.named(&plain_name(path)), None, None),
         };
-        Ok(Self { models, spec, external, development })
+        Ok(Self { models, spec, external, run, development })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fetches all series of a plan: several at a time, each in its own thread, over shared connections.
 
+use lungs_base::text::counted;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -260,7 +261,8 @@ fn combine_errors(errors: Vec<(&Object, FileError)>, files: usize) -> Result<(),
         _ if is_stopped => Err(FileError::Stopped),
         None => Ok(()),
         Some((object, reason)) => Err(FileError::Permanent(format!(
-            "{count} of {files} files failed; {}: {reason}",
+            "{count} of {} failed; {}: {reason}",
+            counted(files, "file", "files"),
             object.name
         ))),
     }

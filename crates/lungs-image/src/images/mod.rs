@@ -16,9 +16,9 @@
 mod facts;
 mod group;
 mod index;
-mod passed_over;
 mod read;
 mod scan;
+mod skipped_files;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -32,9 +32,9 @@ use crate::dicom::{Acquisition, Problem, SeriesRefusal};
 use crate::formats::{Format, FormatRefusal, VolumeHeader};
 use crate::volume::Geometry;
 
-pub use passed_over::{SkippedFiles, SkippedKind, Tally, counted};
 pub use read::read_volume;
 pub use scan::Scanner;
+pub use skipped_files::{SkippedFiles, SkippedKind, Tally, counted_files};
 
 /// An error that concerns the whole folder.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::passed_over::{SkippedFiles, SkippedKind};
+use super::skipped_files::{SkippedFiles, SkippedKind};
 use crate::dicom::Problem;
 
 /// Folders with the names of their files, both sorted.

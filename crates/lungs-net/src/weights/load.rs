@@ -4,6 +4,7 @@ use super::intake::{ExtractedNetwork, Head, extract, set_input_channels};
 use super::layout::{Layout, NetworkLocation, recognise};
 use super::{Archive, ReadError, UnusedEntry, pytorch, safetensors, tensorflow};
 use crate::model::{I3dConfig, Metadata, Variable, is_head};
+use lungs_base::text::counted;
 use std::path::{Path, PathBuf};
 
 /// Format of a weights file.
@@ -89,8 +90,8 @@ pub enum LoadError {
     },
     /// Arrays are missing or wrong.
     #[error(
-        "{path} ({layout}) does not fit the network: {} arrays are missing or wrong\n{}",
-        .problems.len(),
+        "{path} ({layout}) does not fit the network: {} missing or wrong\n{}",
+        counted(.problems.len(), "array is", "arrays are"),
         problem_list(.problems)
     )]
     Mismatch {
@@ -177,7 +178,7 @@ fn array_overview(archive: &Archive) -> String {
     let names: Vec<&str> = archive.arrays.iter().map(|array| &*array.name).take(3).collect();
     match archive.arrays.len() {
         0 => "no floating-point array".to_owned(),
-        count => format!("{count} arrays, for example {}", names.join(", ")),
+        count => format!("{}, for example {}", counted(count, "array", "arrays"), names.join(", ")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cells of the table of metrics.
 
+use super::super::external::name_of_split;
 use super::super::headline::auc_with_interval;
 use lungs_spec::results::MetricsRow;
 use lungs_spec::spec::SplitName;
@@ -67,7 +68,7 @@ pub(super) fn cells_of_split(split: &str, evaluation: &Evaluation) -> Vec<(Strin
         ("calibration error", estimate(&evaluation.calibration.expected_calibration_error)),
         ("calibration slope", estimate(&evaluation.calibration.slope)),
     ]
-    .map(|(name, cell)| (format!("{split} {name}").trim_start().to_owned(), cell))
+    .map(|(name, cell)| (format!("{} {name}", name_of_split(split)).trim_start().to_owned(), cell))
     .into()
 }
 
@@ -84,7 +85,7 @@ pub(super) fn cells_of_last_epoch(metrics: &[MetricsRow]) -> Vec<(String, Cell)>
     let auc = Cell { text, value: last.auc, low: last.auc_low, high: last.auc_high };
     vec![
         ("last epoch".to_owned(), Cell::count(last.epoch)),
-        ("last epoch, valid AUC".to_owned(), auc),
+        ("last epoch, validation AUC".to_owned(), auc),
     ]
 }
 

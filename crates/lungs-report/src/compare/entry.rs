@@ -7,6 +7,7 @@ use super::super::run_predictions::RunPredictions;
 use super::super::score::{ScoreOptions, evaluate_model};
 use super::cells::{Cell, cells_of_costs, cells_of_last_epoch, cells_of_split};
 use super::subject::{ExamSource, Subject};
+use lungs_base::text::counted;
 use lungs_spec::results::{
     MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
 };
@@ -175,7 +176,7 @@ impl Entry {
         let text = format!("{} ({positives} positive)", self.source.exams(self.rows.len()));
         let value = Some(self.rows.len() as f64);
         let compared = Cell { text, value, ..Cell::default() };
-        let mut cells = vec![("compared on".to_owned(), compared)];
+        let mut cells = vec![("evaluated on".to_owned(), compared)];
         if let Some(epoch) = self.selected_epoch {
             cells.push(("selected epoch".to_owned(), Cell::count(epoch)));
         }
@@ -187,13 +188,14 @@ impl Entry {
         cells
     }
 
-    /// A warning about patients with several exams among those that are compared.
+    /// A note about patients with several exams among those that are compared.
     pub(super) fn repeated_patients(&self) -> Option<String> {
         let names = self.rows.iter().map(|row| row.patient_id.as_str());
         let patients = repeated_patients(names)?.into_iter().max().map_or(0, |last| last + 1);
         Some(format!(
-            "{} of {patients} patients: exams of one patient are alike, so intervals and tests count patients.",
-            self.source.exams(self.rows.len())
+            "{} of {}: exams of one patient are alike, so intervals and tests count patients.",
+            self.source.exams(self.rows.len()),
+            counted(patients, "patient", "patients"),
         ))
     }
 }

@@ -17,10 +17,11 @@ mod pairing;
 mod subject;
 
 use super::ReportError;
-use super::page::counted;
+use super::external::name_of_split;
 use super::paired::PairedTest;
 use entry::Entry;
 use lungs_base::files::write_bytes;
+use lungs_base::text::counted;
 use lungs_spec::results::write_csv;
 use lungs_spec::spec::{Spec, SplitName, differences};
 use serde::Serialize;
@@ -38,12 +39,10 @@ pub struct Comparison {
     /// `experiment/stamp-hash` of each run.
     pub runs: Vec<String>,
     /// Name of the split that is compared: `test`, `validation`, `out-of-fold`; empty for files of predictions.
-    #[serde(rename = "part")]
     pub split: String,
     /// Spec keys that affect results and differ, with the value in each run.
     pub differences: Vec<KeyDifference>,
     /// Metrics of each run.
-    #[serde(rename = "figures")]
     pub metrics: Vec<MetricRow>,
     /// Runs that differ only in seed or fold; empty when every group has one run.
     pub groups: Vec<Group>,
@@ -51,6 +50,8 @@ pub struct Comparison {
     pub tests: Vec<PairedTest>,
     /// Warnings about the compared exams, each a sentence.
     pub warnings: Vec<String>,
+    /// How metrics and tests are computed, each a sentence.
+    pub notes: Vec<String>,
     /// The best combination of a sweep, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<String>,
@@ -133,9 +134,12 @@ pub fn compare(subjects: &[Subject], options: CompareOptions) -> Result<Comparis
     let entries: Vec<Vec<Entry>> =
         subjects.iter().map(|subject| Entry::read(subject, source)).collect::<Result<_, _>>()?;
     let entries: Vec<Entry> = entries.into_iter().flatten().collect();
-    let metrics = metrics(&entries);
+    let mut metrics = metrics(&entries);
     let groups = group(&entries);
     let tests = pairing::tests(&entries, &groups, source, &options)?;
+    if let Some(row) = common_exams(&entries, &tests) {
+        metrics.insert(1, row);
+    }
     let has_repetitions = groups.iter().any(|members| members.len() > 1);
     let names = group_names(&entries, &groups);
     let mut names_of_entries = vec![String::new(); entries.len()];
@@ -146,6 +150,7 @@ pub fn compare(subjects: &[Subject], options: CompareOptions) -> Result<Comparis
     }
     Ok(Comparison {
         warnings: warnings(&entries, source),
+        notes: notes(&entries, &tests),
         runs: entries.iter().map(|entry| entry.name.clone()).collect(),
         split: source.name().to_owned(),
         differences: key_differences(&entries),
@@ -162,22 +167,61 @@ pub fn compare(subjects: &[Subject], options: CompareOptions) -> Result<Comparis
     })
 }
 
+/// Adds a sentence, unless it is among them.
+fn add_once(sentences: &mut Vec<String>, sentence: String) {
+    if !sentences.contains(&sentence) {
+        sentences.push(sentence);
+    }
+}
+
+/// How metrics and tests are computed, each once.
+fn notes(entries: &[Entry], tests: &[PairedTest]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if tests.iter().any(|test| test.is_common) {
+        notes.push(
+            "The metrics and curves are of all exams of each run or model; the paired tests are of the common exams."
+                .to_owned(),
+        );
+    }
+    for note in entries.iter().filter_map(Entry::repeated_patients) {
+        add_once(&mut notes, note);
+    }
+    notes
+}
+
+/// The row of the numbers of common exams; `None` if all tests are of all exams.
+fn common_exams(entries: &[Entry], tests: &[PairedTest]) -> Option<MetricRow> {
+    let cell = |entry: &Entry| {
+        let mut texts = Vec::new();
+        let is_of_entry = |test: &&PairedTest| [&test.name_a, &test.name_b].contains(&&entry.name);
+        let mut counts: Vec<usize> = Vec::new();
+        for test in tests.iter().filter(is_of_entry).filter(|test| test.aucs.is_some()) {
+            let exams = if test.is_common { "common exam" } else { "exam" };
+            let exams = counted(test.exams, exams, &format!("{exams}s"));
+            add_once(&mut texts, format!("{exams} ({} positive)", test.positives));
+            counts.push(test.exams);
+        }
+        counts.dedup();
+        let value = if let [count] = counts.as_slice() { Some(*count as f64) } else { None };
+        let text = if texts.is_empty() { "–".to_owned() } else { texts.join("; ") };
+        Cell { text, value, ..Cell::default() }
+    };
+    let cells = entries.iter().map(cell).collect();
+    let is_common = tests.iter().any(|test| test.is_common);
+    is_common.then(|| MetricRow { name: "tested on".to_owned(), cells })
+}
+
 /// Warnings about the compared exams, each once.
 fn warnings(entries: &[Entry], source: ExamSource) -> Vec<String> {
     let mut warnings = Vec::new();
-    let mut add = |warning: String| {
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
-    };
+    let mut add = |warning: String| add_once(&mut warnings, warning);
     for entry in entries {
         for (split, metrics) in &entry.splits {
             let Some(warning) = &metrics.warning else { continue };
-            let split = if split.is_empty() { "exams" } else { split };
+            let split = if split.is_empty() { "exams" } else { name_of_split(split) };
             add(format!("{split}: {warning}."));
         }
     }
-    entries.iter().filter_map(Entry::repeated_patients).for_each(&mut add);
     let is_biased = |entry: &Entry| entry.source == ExamSource::Split(SplitName::Valid);
     if source != ExamSource::File && entries.iter().any(is_biased) {
         add("The epoch of each run was selected on its validation exams, so its metrics are biased upwards; for a \
@@ -259,7 +303,7 @@ fn metrics(entries: &[Entry]) -> Vec<MetricRow> {
 #[derive(Serialize)]
 struct CsvRow<'a> {
     run: &'a str,
-    figure: &'a str,
+    metric: &'a str,
     value: Option<f64>,
     low: Option<f64>,
     high: Option<f64>,
@@ -272,7 +316,7 @@ impl Comparison {
         let rows = self.metrics.iter().flat_map(|metric| {
             metric.cells.iter().zip(&self.runs).map(|(cell, run)| CsvRow {
                 run,
-                figure: &metric.name,
+                metric: &metric.name,
                 value: cell.value,
                 low: cell.low,
                 high: cell.high,

@@ -1,9 +1,10 @@
 //! The comparison as one page, with the curves of all runs over each other.
 
-use super::super::page::{Page, counted, number};
+use super::super::page::{Page, number};
 use super::super::plot::{Drawing, overlaid_calibration, overlaid_losses, roc_curves};
 use super::super::roc_of;
 use super::Comparison;
+use lungs_base::text::counted;
 use lungs_spec::spec::SplitName;
 use lungs_stats::equal_count_bins;
 use maud::{Markup, PreEscaped, html};
@@ -26,6 +27,7 @@ pub fn comparison_page(comparison: &Comparison) -> String {
                 p { "The runs differ only in seed or fold, so there is nothing to test." }
             }
             @for warning in &comparison.warnings { p.soft { "Warning: " (warning) } }
+            @for note in &comparison.notes { p.soft { "Note: " (note) } }
         }
         h2 { "Spec differences" }
         @if comparison.differences.is_empty() { p.soft { "No spec key that affects the results differs." } }

@@ -1,6 +1,6 @@
 //! Pairs of runs and models on the same exams.
 
-use super::super::error::{OtherLabel, OtherPatient, ReportError};
+use super::super::error::{OtherExams, OtherLabel, OtherPatient, ReportError};
 use super::super::paired::{
     FixedThreshold, Pair, PairSettings, PairedModel, PairedTest, Unpaired, tests_of,
 };
@@ -154,13 +154,14 @@ fn pair(
     let shared = shared_exams(first, other)?;
     let same_exams = shared.len() == other.rows.len() && shared.len() == first.rows.len();
     if !same_exams && (!options.common || shared.is_empty()) {
-        return Err(ReportError::DifferentExams {
+        return Err(ReportError::DifferentExams(Box::new(OtherExams {
             first: first.name.clone(),
             second: other.name.clone(),
             first_exams: first.rows.len(),
             second_exams: other.rows.len(),
             common: shared.len(),
-        });
+            are_runs: first.spec.is_some() && other.spec.is_some(),
+        })));
     }
     // A file without patients has its lines in their place.
     let of_first = first.names_patients || !other.names_patients;
@@ -191,12 +192,14 @@ fn pair(
     })
 }
 
-/// The exams of a pair: those of a split if both are of it, or of a run's split and a file.
-fn exams_in_words(first: &Entry, other: &Entry) -> String {
-    let name = |source: ExamSource| format!("{} exams", source.name()).trim_start().to_owned();
+/// The exams of a pair, one and several: those of a split if both are of it, or of a run's split and a file.
+fn exams_in_words(first: &Entry, other: &Entry) -> [String; 2] {
+    let nouns = ["exam", "exams"];
     match (first.source, other.source) {
-        (a, b) if a == b || b == ExamSource::File => name(a),
-        (ExamSource::File, b) => name(b),
-        (a, b) => format!("exams ({} of {}, {} of {})", b.name(), other.name, a.name(), first.name),
+        (a, b) if a == b || b == ExamSource::File => nouns.map(|noun| a.of_exams(noun)),
+        (ExamSource::File, b) => nouns.map(|noun| b.of_exams(noun)),
+        (a, b) => nouns.map(|noun| {
+            format!("{noun} ({} of {}, {} of {})", b.name(), other.name, a.name(), first.name)
+        }),
     }
 }

@@ -1,7 +1,7 @@
 //! What is compared, and on which exams.
 
-use super::super::page::counted;
 use super::super::predictions::PredictionTable;
+use lungs_base::text::counted;
 use lungs_spec::results::RunFolder;
 use lungs_spec::spec::SplitName;
 
@@ -41,15 +41,18 @@ impl ExamSource {
     /// The name of the split in a sentence; empty for a file.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Split(SplitName::Train) => "training",
-            Self::Split(SplitName::Valid) => "validation",
+            Self::Split(split) => split.word(),
             other => other.key(),
         }
     }
 
     /// `12 test exams`, `1 exam`
     pub(super) fn exams(self, count: usize) -> String {
-        let of_split = |noun: &str| format!("{} {noun}", self.name()).trim_start().to_owned();
-        counted(count, &of_split("exam"), &of_split("exams"))
+        counted(count, &self.of_exams("exam"), &self.of_exams("exams"))
+    }
+
+    /// `test exams`, for the noun `exams`
+    pub(super) fn of_exams(self, noun: &str) -> String {
+        format!("{} {noun}", self.name()).trim_start().to_owned()
     }
 }

@@ -102,11 +102,6 @@ pub fn number(value: f64, decimals: usize) -> String {
     text.replace('-', "−")
 }
 
-/// `1 series`, `12 pictures`: a count with its noun.
-pub fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +136,6 @@ mod tests {
         assert_eq!(number(120.0, 0), "120");
         assert_eq!(number(-1024.0, 0), "−1024");
         assert_eq!(number(-0.001, 2), "0");
-        assert_eq!(counted(1, "series", "series"), "1 series");
         assert_eq!(short_uid("1.2.3").into_string(), "<span class=\"uid\">1.2.3</span>");
         assert_eq!(
             short_uid("1.2.840.10008.\"é123").into_string(),

@@ -14,19 +14,23 @@ use thresholds::tests_at_thresholds;
 /// The paired test of a model against another one.
 #[derive(Debug, Serialize)]
 pub struct PairedTest {
-    /// Name of the run or model.
-    pub run: String,
-    /// Name of the run or model that it is tested against.
-    pub against: String,
+    /// Name of the run or model `a`.
+    pub name_a: String,
+    /// Name of the run or model `b`, which `a` is tested against.
+    pub name_b: String,
     /// Number of exams that both scored.
     pub exams: usize,
+    /// Number of positive exams among them.
+    pub positives: usize,
+    /// Whether one of the two has further exams.
+    pub is_common: bool,
     /// Result of the test; `None` when it is undefined.
     pub aucs: Option<PairedAucs>,
     /// The p-value corrected for the number of tests by Holm's method.
     pub p_value_holm: Option<f64>,
     /// The result as a sentence, or the reason why there is none.
     pub sentence: String,
-    /// Whether the AUC of the run is worse by less than a margin; `None` without a margin.
+    /// Whether the AUC of `a` is worse by less than a margin; `None` without a margin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_inferiority: Option<MarginTest>,
     /// Tests of sensitivity and specificity at thresholds that were not chosen on these exams.
@@ -44,9 +48,11 @@ pub struct MarginTest {
 }
 
 impl PairedTest {
-    /// All results as sentences.
+    /// All results as sentences. Where the AUCs have no test, their sentence says why, and holds for the margin too.
     pub fn sentences(&self) -> Vec<&str> {
-        let margin = self.non_inferiority.iter().map(|test| test.sentence.as_str());
+        let has_test = self.aucs.as_ref().is_some_and(|aucs| aucs.p_value.is_some());
+        let margin = self.non_inferiority.iter().filter(|_| has_test);
+        let margin = margin.map(|test| test.sentence.as_str());
         let thresholds = self.at_thresholds.iter().map(|test| test.sentence.as_str());
         std::iter::once(self.sentence.as_str()).chain(margin).chain(thresholds).collect()
     }
@@ -79,13 +85,13 @@ pub(crate) struct PairedModel {
 /// Two models on the same exams.
 #[derive(Debug)]
 pub(crate) struct Pair {
-    /// The model and the one that it is tested against.
+    /// The model `a`, and the model `b` that it is tested against.
     pub models: [PairedModel; 2],
     pub labels: Vec<bool>,
     /// The index of each exam's patient, where patients have several exams.
     pub patients: Option<Vec<usize>>,
-    /// The exams in words: `test exams`.
-    pub exams: String,
+    /// The exams in words, for one and for several: `test exam`, `test exams`.
+    pub exams: [String; 2],
     /// Whether one of the models has further exams.
     pub is_common: bool,
     /// A remark about the models, as a sentence.
@@ -130,9 +136,11 @@ pub(crate) fn tests_of(
             match pair {
                 Ok(pair) => pair.test(aucs, p_value_holm, count, settings),
                 Err(Unpaired { name, against, reason }) => PairedTest {
-                    run: name,
-                    against,
+                    name_a: name,
+                    name_b: against,
                     exams: 0,
+                    positives: 0,
+                    is_common: false,
                     aucs,
                     p_value_holm,
                     sentence: reason,
@@ -161,9 +169,11 @@ impl Pair {
         });
         let [own, other] = self.models;
         PairedTest {
-            run: own.name,
-            against: other.name,
+            name_a: own.name,
+            name_b: other.name,
             exams: self.labels.len(),
+            positives: self.labels.iter().filter(|&&label| label).count(),
+            is_common: self.is_common,
             aucs,
             p_value_holm,
             sentence,

@@ -52,11 +52,11 @@ pub(super) fn of_aucs(
         });
         format!("{:.3}{interval}", auc.value.unwrap_or_default())
     };
+    let exams = if pair.labels.len() == 1 { &pair.exams[0] } else { &pair.exams[1] };
     format!(
-        "On the same {} {}{common} ({positives} positive), {} reached an AUC of {} and {} an AUC of {}, a difference \
+        "On the same {} {exams}{common} ({positives} positive), the AUC of {} is {} and that of {} is {}, a difference \
          of {} ({}, {}{holm}).{}",
         pair.labels.len(),
-        pair.exams,
         own.phrase,
         auc(own),
         other.phrase,

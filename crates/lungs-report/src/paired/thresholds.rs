@@ -2,6 +2,7 @@
 
 use super::Pair;
 use super::sentence::{p_text, percent, signed};
+use crate::thresholds::name_of_rule;
 use lungs_stats::{
     ChosenOn, OperatingPoint, PairedOperatingPoints, PairedShares, Rule, SharesTest,
     paired_operating_points,
@@ -15,8 +16,10 @@ pub(crate) struct FixedThreshold {
     pub rule: Rule,
     /// The exams that it was chosen on.
     pub chosen_on: ChosenOn,
-    /// Exams with at least this score are predicted positive.
-    pub score: f64,
+    /// Exams with at least these log-odds are predicted positive.
+    pub logit: f64,
+    /// The threshold as a probability.
+    pub probability: f64,
 }
 
 impl FixedThreshold {
@@ -25,7 +28,8 @@ impl FixedThreshold {
         let fixed = points.iter().filter(|point| point.chosen_on != ChosenOn::TheseExams);
         let threshold = |point: &OperatingPoint| {
             let (rule, chosen_on) = (point.rule, point.chosen_on);
-            Some(Self { rule, chosen_on, score: point.threshold_logit? })
+            let (logit, probability) = (point.threshold_logit?, point.threshold_probability?);
+            Some(Self { rule, chosen_on, logit, probability })
         };
         fixed.filter_map(threshold).collect()
     }
@@ -39,7 +43,15 @@ pub struct ThresholdTest {
     pub rule: Rule,
     /// The exams that they were chosen on.
     pub chosen_on: ChosenOn,
-    /// The thresholds and the tests.
+    /// Threshold of the model `a` in log-odds.
+    pub threshold_logit_a: f64,
+    /// Threshold of the model `b` in log-odds.
+    pub threshold_logit_b: f64,
+    /// Threshold of the model `a` as a probability.
+    pub threshold_probability_a: f64,
+    /// Threshold of the model `b` as a probability.
+    pub threshold_probability_b: f64,
+    /// The tests.
     #[serde(flatten)]
     pub shares: PairedOperatingPoints,
     /// The result as a sentence.
@@ -55,7 +67,7 @@ pub(super) fn tests_at_thresholds(pair: &Pair, level: f64) -> Vec<ThresholdTest>
         let against = other.thresholds.iter().find(is_same)?;
         let shares = paired_operating_points(
             [&own.scores, &other.scores],
-            [threshold.score, against.score],
+            [threshold.logit, against.logit],
             &pair.labels,
             pair.patients.as_deref(),
             level,
@@ -68,21 +80,28 @@ pub(super) fn tests_at_thresholds(pair: &Pair, level: f64) -> Vec<ThresholdTest>
             shares_text("sensitivities", &shares.sensitivity, level),
             shares_text("specificities", &shares.specificity, level),
         );
-        let FixedThreshold { rule, chosen_on, .. } = *threshold;
-        Some(ThresholdTest { rule, chosen_on, shares, sentence })
+        Some(ThresholdTest {
+            rule: threshold.rule,
+            chosen_on: threshold.chosen_on,
+            threshold_logit_a: threshold.logit,
+            threshold_logit_b: against.logit,
+            threshold_probability_a: threshold.probability,
+            threshold_probability_b: against.probability,
+            shares,
+            sentence,
+        })
     };
     own.thresholds.iter().filter_map(test).collect()
 }
 
 impl FixedThreshold {
     fn text(&self) -> String {
-        let rule = match self.rule {
-            Rule::Probability(probability) => return format!("p ≥ {probability}"),
-            Rule::SensitivityAtSpecificity(share) => format!("a specificity ≥ {share}"),
-            Rule::SpecificityAtSensitivity(share) => format!("a sensitivity ≥ {share}"),
-            Rule::Youden => "the largest Youden index".to_owned(),
-        };
-        format!("the thresholds of {rule} on other exams")
+        let rule = name_of_rule(self.rule);
+        match self.rule {
+            Rule::Probability(_) => rule,
+            Rule::Youden => format!("the thresholds of {rule}, chosen on other exams"),
+            _ => format!("the thresholds for {rule}, chosen on other exams"),
+        }
     }
 }
 

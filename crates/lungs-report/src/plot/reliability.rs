@@ -7,6 +7,7 @@ use super::render::draw;
 use super::scene::{Anchor, Point, Scene, Text};
 use super::style::{BAND, BLUE, CURVE, LABEL, REFERENCE, SMALL, SOFT_INK, VERMILION};
 use crate::digits;
+use lungs_base::text::counted;
 use lungs_stats::{Calibration, CalibrationPoint, Estimate, ReliabilityBin};
 
 /// Bars of the histogram below the diagram.
@@ -87,8 +88,9 @@ fn zoom_note(end: f64, probabilities: &[f64]) -> Option<String> {
     let beyond = probabilities.iter().filter(|probability| **probability > end).count();
     (end < 1.0).then(|| match beyond {
         0 => format!("both axes end at {end}"),
-        1 => format!("both axes end at {end}; 1 exam is above"),
-        beyond => format!("both axes end at {end}; {beyond} exams are above"),
+        beyond => {
+            format!("both axes end at {end}; {} above", counted(beyond, "exam is", "exams are"))
+        }
     })
 }
 

@@ -46,7 +46,7 @@ impl ExclusionRow {
 
 /// The exclusions by reason, the most frequent first.
 pub(crate) fn exclusions(population: &Population) -> Vec<ExclusionRow> {
-    let rows = || population.cohort.iter().filter(|row| !row.is_passed_over());
+    let rows = || population.cohort.iter().filter(|row| !row.is_skipped_file());
     let mut lost: BTreeSet<ExamKey> = rows().filter(|row| row.chosen).map(key).collect();
     let mut by_code = BTreeMap::<&ExclusionCode, ExclusionRow>::new();
     for row in rows().filter(|row| !row.chosen) {

@@ -85,15 +85,20 @@ impl Population {
         (0..self.included).filter(is_in).collect()
     }
 
-    /// The groups of exams: all included ones, each split, and the excluded exams.
+    /// The groups of exams: all included ones, each split, and the excluded exams. External exams are all exams of
+    /// their cohort, so that they are the only group of included ones.
     pub(crate) fn by_split(&self) -> Vec<Group> {
-        let mut groups = vec![Group::new("All", self.included_in(None))];
+        let all = Group::new("All", self.included_in(None));
         let splits = [
             (SplitName::Train, "Training"),
             (SplitName::Valid, "Validation"),
             (SplitName::Test, "Test"),
+            (SplitName::External, "External"),
         ];
-        groups.extend(splits.map(|(split, name)| Group::new(name, self.included_in(Some(split)))));
+        let splits = splits.map(|(split, name)| Group::new(name, self.included_in(Some(split))));
+        let is_external = splits[3].exams == all.exams && !all.exams.is_empty();
+        let mut groups: Vec<Group> =
+            std::iter::once(all).filter(|_| !is_external).chain(splits).collect();
         groups.push(Group::new("Excluded", (self.included..self.exams.len()).collect()));
         groups.retain(|group| !group.exams.is_empty());
         groups

@@ -86,6 +86,21 @@ fn text(cells: &[Vec<String>]) -> String {
 }
 
 #[test]
+fn external_exams_are_the_only_group_of_included_ones() {
+    let external = Some(SplitName::External);
+    let cohort = vec![
+        row("P1", "1", true, external),
+        row("P2", "2", false, external),
+        row("P3", "3", true, None),
+    ];
+    let population = Population::new(cohort, Vec::new(), &Report::default());
+    let (groups, pairs) = crate::run_page::split_columns(&population);
+    let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!((names, pairs), (vec!["External", "Excluded"], vec![[1, 0]]));
+    assert_eq!(groups[0].exams.len(), 2);
+}
+
+#[test]
 fn characteristics_by_split_and_outcome() {
     let population = population();
     let groups = population.by_split();

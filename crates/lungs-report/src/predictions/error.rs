@@ -1,6 +1,6 @@
 //! Errors of prediction tables.
 
-use lungs_base::text::TextError;
+use lungs_base::text::{TextError, counted};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -122,17 +122,19 @@ pub struct LineFault {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut remedies = self.first.iter().filter_map(|it| it.fault.remedy());
         if let ([only], 1) = (self.first.as_slice(), self.count) {
-            return write!(f, ", line {}: {}", only.line, only.fault);
+            write!(f, ", line {}: {}", only.line, only.fault)?;
+            return remedies.next().map_or(Ok(()), |remedy| write!(f, "; {remedy}"));
         }
-        write!(f, ": {} faults", self.count)?;
+        write!(f, ": {}", counted(self.count, "fault", "faults"))?;
         for LineFault { line, fault } in &self.first {
             write!(f, "\nline {line}: {fault}")?;
         }
-        match self.count - self.first.len() {
-            0 => Ok(()),
-            rest => write!(f, "\nand {rest} more"),
+        if self.count > self.first.len() {
+            write!(f, "\nand {} more", self.count - self.first.len())?;
         }
+        remedies.next().map_or(Ok(()), |remedy| write!(f, "\n{remedy}"))
     }
 }
 
@@ -171,10 +173,7 @@ pub enum Fault {
         separator: char,
     },
     /// A probability that differs from that of its log-odds.
-    #[error(
-        "{column} is {probability}, but {other} is {logit}, the log-odds of {expected:.4}; correct one of them, or \
-         name the columns to evaluate with --probability COLUMN and --score COLUMN"
-    )]
+    #[error("{column} is {probability}, but {other} is {logit}, the log-odds of {expected:.4}")]
     Contradiction {
         /// The column of the probability.
         column: String,
@@ -186,7 +185,26 @@ pub enum Fault {
         logit: String,
         /// The probability of the log-odds.
         expected: f64,
+        /// Whether the column is of log-odds only because the model has a column of probabilities.
+        is_score: bool,
     },
+}
+
+impl Fault {
+    /// What to do, for a fault whose remedy is that of all rows.
+    fn remedy(&self) -> Option<String> {
+        let Self::Contradiction { column, other, is_score, .. } = self else { return None };
+        Some(if *is_score {
+            format!(
+                "next to the column `{column}` of a model, `{other}` is read as its log-odds; correct one of them, or \
+                 evaluate them as two models with --probability {column} --score {other}"
+            )
+        } else {
+            format!(
+                "correct one of them, or evaluate one of them with --probability {column} or --score {other}"
+            )
+        })
+    }
 }
 
 /// The remedy for a number with a decimal comma.

@@ -2,9 +2,10 @@
 
 use super::columns::{ModelColumns, Scale, TableColumns};
 use super::error::{Fault, Faults, LineFault, PredictionsError};
-use super::table::{CsvRow, read_table};
+use super::table::read_table;
 use super::{ModelPredictions, PredictionTable, RequestedColumns, TableExam};
 use crate::groupings::{MAX_GROUPS, finite_number, grouping};
+use lungs_base::table::TextRow;
 use lungs_spec::spec::SubgroupBy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,7 +22,7 @@ impl PredictionTable {
     /// The file has another format, a column is missing, or a row is invalid.
     pub fn read(path: &Path, requested: &RequestedColumns) -> Result<Self, PredictionsError> {
         let mut faults = Vec::new();
-        let table = read_table(path, &mut faults)?;
+        let (table, hash) = read_table(path, &mut faults)?;
         let columns = TableColumns::find(path, &table.header, requested)?;
         let rows = &table.rows;
         let exams = exams(rows, &columns, &table.header, &mut faults);
@@ -57,7 +58,7 @@ impl PredictionTable {
         }
         Ok(Self {
             path: path.to_owned(),
-            hash: table.hash,
+            hash,
             exams,
             names_exams: columns.exam.is_some(),
             names_patients: columns.patient.is_some(),
@@ -68,13 +69,13 @@ impl PredictionTable {
     }
 }
 
-fn add(faults: &mut Vec<LineFault>, row: &CsvRow, fault: Fault) {
+fn add(faults: &mut Vec<LineFault>, row: &TextRow, fault: Fault) {
     faults.push(LineFault { line: row.line, fault });
 }
 
 /// The exams of all rows; a row with a fault gets any value.
 fn exams(
-    rows: &[CsvRow],
+    rows: &[TextRow],
     columns: &TableColumns,
     header: &[String],
     faults: &mut Vec<LineFault>,
@@ -121,7 +122,7 @@ fn exams(
 /// Reads columns of numbers.
 struct Reader<'a> {
     header: &'a [String],
-    rows: &'a [CsvRow],
+    rows: &'a [TextRow],
     faults: &'a mut Vec<LineFault>,
 }
 
@@ -155,7 +156,7 @@ impl Reader<'_> {
         }
     }
 
-    fn add_cell(&mut self, row: &CsvRow, column: usize, expected: &'static str) {
+    fn add_cell(&mut self, row: &TextRow, column: usize, expected: &'static str) {
         let (column, value) = (self.header[column].clone(), row.cell(column).to_owned());
         add(self.faults, row, Fault::Cell { column, value, expected });
     }
@@ -166,7 +167,7 @@ impl Reader<'_> {
             self.numbers(column, "a probability from 0 to 1", is_probability)
         });
         let scores = columns.score.map(|(column, _)| self.numbers(column, "a number", |_| true));
-        if let (Some(probability), Some((score, _))) = (columns.probability, columns.score) {
+        if let (Some(probability), Some(score)) = (columns.probability, columns.score) {
             self.compare(probability, score);
         }
         let indices = columns.probability.into_iter().chain(columns.score.map(|(index, _)| index));
@@ -196,7 +197,7 @@ impl Reader<'_> {
     }
 
     /// Compares probabilities with the log-odds of the same model, up to the precision of both texts.
-    fn compare(&mut self, probability: usize, score: usize) {
+    fn compare(&mut self, probability: usize, (score, scale): (usize, Scale)) {
         let steps = [probability, score].map(|column| self.finest_step(column));
         for row in self.rows {
             let cells = [row.cell(probability), row.cell(score)];
@@ -213,6 +214,7 @@ impl Reader<'_> {
                     other: self.header[score].clone(),
                     logit: cells[1].to_owned(),
                     expected: probability_of(logit),
+                    is_score: scale == Scale::Ranking,
                 };
                 add(self.faults, row, fault);
             }

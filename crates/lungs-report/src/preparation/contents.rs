@@ -4,7 +4,8 @@ use super::Preparation;
 use super::figures::distributions;
 use super::refusals::{Group, exclusions};
 use super::sheet::{SCRIPT, STYLE, sheet};
-use crate::page::{Page, counted};
+use crate::page::Page;
+use lungs_base::text::counted;
 use lungs_image::codes::Weight;
 use lungs_study::cohort::CohortRow;
 use lungs_study::prepare::{Row, Status};
@@ -41,7 +42,7 @@ impl<'a> Contents<'a> {
             Some((row.code.as_ref()?, [patient, series, path, row.reason.as_str()]))
         });
         let excluded_before = preparation.cohort.iter().filter(|row| {
-            let is_excluded = !row.chosen && !row.is_passed_over();
+            let is_excluded = !row.chosen && !row.is_skipped_file();
             is_excluded
                 && (row.series_uid.is_empty()
                     || !preparation_uids.contains(row.series_uid.as_str()))
@@ -56,7 +57,7 @@ impl<'a> Contents<'a> {
         Self {
             excluded: Group::by_code(excluded),
             excluded_before: Group::by_code(excluded_before),
-            unused_files: preparation.cohort.iter().filter(|row| row.is_passed_over()).collect(),
+            unused_files: preparation.cohort.iter().filter(|row| row.is_skipped_file()).collect(),
             prepared,
         }
     }

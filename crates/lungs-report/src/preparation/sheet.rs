@@ -2,7 +2,8 @@
 
 use super::figures::lung_ml;
 use super::{Pictures, Preparation, picture_name};
-use crate::page::{counted, link, number, short_uid};
+use crate::page::{link, number, short_uid};
+use lungs_base::text::counted;
 use lungs_image::codes::{Flag, Weight, Words};
 use lungs_study::prepare::Row;
 use maud::{Markup, html};

@@ -1,8 +1,8 @@
 //! The study cohort: the flow of series from the data folder to the splits.
 
 use super::{RunPage, plots};
-use crate::page::counted;
 use crate::plot::{Flow, FlowStep};
+use lungs_base::text::counted;
 use lungs_image::codes::{ExclusionCode, Weight};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::CohortRow;
@@ -22,7 +22,7 @@ pub(crate) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &Spec) -> Fl
         .collect();
     let images: Vec<&CohortRow> = cohort.iter().filter(|row| row.is_image()).collect();
     let other_entries: Vec<&CohortRow> =
-        cohort.iter().filter(|row| !row.is_image() && !row.is_passed_over()).collect();
+        cohort.iter().filter(|row| !row.is_image() && !row.is_skipped_file()).collect();
     let failed_preparation =
         |row: &&&CohortRow| refused.contains(row.series_uid.as_str()) && !row.chosen;
     let before: Vec<&CohortRow> =
@@ -63,7 +63,7 @@ pub(crate) fn flow_of(cohort: &[CohortRow], prepared: &[Row], spec: &Spec) -> Fl
 
 /// Files that may contain images but were not read, a line for each kind.
 fn files_not_read(cohort: &[CohortRow]) -> Vec<String> {
-    let rows = cohort.iter().filter(|row| row.is_passed_over());
+    let rows = cohort.iter().filter(|row| row.is_skipped_file());
     let lines = rows.filter_map(|row| {
         let words = row.code.as_ref()?.words();
         (words.weight == Weight::Look).then(|| format!("{} {}", row.slices, words.name))

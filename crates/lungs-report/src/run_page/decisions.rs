@@ -112,7 +112,9 @@ fn net_benefit(reported: &EvaluatedSplit) -> Markup {
             h3 { "Net benefit" }
             (table(&heads, rows))
             p.soft {
-                "At half, one, two and five times the prevalence. Standardised: divided by the prevalence, its                  largest value. Interventions are avoided compared with treating all, without missing a cancer                  more; a negative number is a loss."
+                "At half, one, two and five times the prevalence. Standardised: divided by the prevalence, its \
+                 largest value. Interventions are avoided compared with treating all, without missing a cancer \
+                 more; a negative number is a loss."
             }
         }
     }

@@ -58,7 +58,7 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
                 None => auc.bootstrap_reason.clone().unwrap_or_else(|| "–".to_owned()),
             }
         }),
-        estimate("partial AUC, specificity ≥ 0.9 (of 0.1 at most)", |split| {
+        estimate("partial AUC at specificity ≥ 0.9 (of 0.1 at most)", |split| {
             &split.metrics.partial_auc.area
         }),
         estimate("standardised partial AUC (McClish)", |split| {

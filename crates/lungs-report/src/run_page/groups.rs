@@ -1,8 +1,8 @@
 //! The section on subgroups of exams.
 
 use super::{EvaluatedSplit, RunPage, cell, plots, share, table};
-use crate::page::counted;
 use crate::plot::ForestRow;
+use lungs_base::text::counted;
 use lungs_stats::{Heterogeneity, SharedExams, Subgroups};
 use maud::{Markup, html};
 

@@ -3,6 +3,7 @@
 
 use super::{RunPage, table};
 use crate::page::number;
+use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
 use lungs_spec::spec::{
     Augment, ClassWeights, LossName, Recalibrate, Sampling, SelectEpoch, Spec, Stratify,
@@ -133,11 +134,11 @@ fn training(spec: &Spec) -> String {
         }
     };
     format!(
-        "Loss: {loss}. Adam, learning rate {}, {} exams per step, {} epochs. Augmentation: {}. Classes: \
+        "Loss: {loss}. Adam, learning rate {}, {} per step, {}. Augmentation: {}. Classes: \
          {sampling}; {weights}.",
         train.learning_rate,
-        train.batch_size * train.accumulate.max(1),
-        train.epochs,
+        counted(train.batch_size * train.accumulate.max(1), "exam", "exams"),
+        counted(train.epochs, "epoch", "epochs"),
         augmentation(&train.augment)
     )
 }

@@ -34,9 +34,10 @@ use super::drift::DriftRow;
 use super::evaluated::CrossValidation;
 use super::external::{External, name_of_split};
 use super::failures::FailureRow;
-use super::page::{Page, counted};
+use super::page::Page;
 use super::population::Population;
 use super::robustness::RobustnessRow;
+use lungs_base::text::counted;
 use lungs_spec::results::{PredictionRow, Provenance};
 use lungs_spec::spec::Spec;
 use lungs_stats::{DecisionPoint, Estimate, Evaluation};
@@ -48,6 +49,8 @@ pub(super) use cohort::flow_of;
 pub(super) use groups::{forest_rows, test_result};
 pub(super) use identifiers::Namer;
 pub(super) use population::all_columns;
+#[cfg(test)]
+pub(super) use population::split_columns;
 pub(super) use worst::{Pictures, worst_series};
 
 const STYLE: &str = include_str!("run_page.css");

@@ -5,12 +5,15 @@ use crate::digits;
 use crate::population::{ExclusionRow, Group, Population, PopulationTable, exclusions};
 use maud::{Markup, html};
 
-/// Groups by split, and the pairs to compare: each split with the first one, the excluded exams with all.
+/// Groups by split, and the pairs to compare: each split with the first one, the excluded exams with all included ones.
 pub(crate) fn split_columns(population: &Population) -> (Vec<Group>, Vec<[usize; 2]>) {
     let groups = population.by_split();
-    let is_excluded = |index: &usize| groups[*index].name == "Excluded";
-    let later = (2..groups.len()).map(|index| [index, if is_excluded(&index) { 0 } else { 1 }]);
-    let pairs = later.collect();
+    let pair = |index: usize| match groups[index].name.as_str() {
+        "Excluded" if index > 0 => Some([index, 0]),
+        _ if index > 1 => Some([index, 1]),
+        _ => None,
+    };
+    let pairs = (0..groups.len()).filter_map(pair).collect();
     (groups, pairs)
 }
 

@@ -1,8 +1,8 @@
 //! The section on changes of the volumes that a scanner could make.
 
 use super::{EvaluatedSplit, RunPage, table};
-use crate::page::counted;
 use crate::robustness::{RobustMetric, RobustnessRow, difference, value};
+use lungs_base::text::counted;
 use maud::{Markup, html};
 
 /// The section; empty without rows of the reported split.

@@ -1,6 +1,7 @@
 //! The section on the study: outcome, reference standard, dates, and the statements of the authors.
 
 use super::{RunPage, table};
+use lungs_base::text::counted;
 use lungs_spec::spec::{Spec, Statements};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -144,7 +145,7 @@ fn dates(page: &RunPage) -> Option<String> {
     let known = if months.len() == included.len() {
         String::new()
     } else {
-        format!(" ({} of {} exams)", months.len(), included.len())
+        format!(" ({} of {})", months.len(), counted(included.len(), "exam", "exams"))
     };
     Some(format!("{first} to {last}, by the headers{known}"))
 }

@@ -40,7 +40,7 @@ pub(crate) fn evaluate_model(
 /// exactly 0 or 1) are undefined.
 pub(crate) fn undefined_reason(model: &ModelPredictions) -> Option<String> {
     if model.probabilities.is_none() {
-        return Some("the model has ranking scores, no probabilities".to_owned());
+        return Some("the predictions are ranking scores, not probabilities".to_owned());
     }
     let (noun, verb) = match model.saturated {
         0 => return None,

@@ -110,7 +110,7 @@ impl Figures {
             ),
             (
                 "partial_auc_standardised",
-                "partial AUC, specificity ≥ 0.9, standardised",
+                "partial AUC at specificity ≥ 0.9, standardised",
                 (&evaluation.partial_auc.standardised).into(),
             ),
             ("average_precision", "average precision", (&evaluation.average_precision).into()),

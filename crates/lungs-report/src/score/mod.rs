@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use evaluate::evaluate_model;
 pub use figures::{Figure, Figures, NamedFigure};
-pub use points::{GroupFigures, PointFigures, PrevalenceFigures, SubgroupFigures};
+pub use points::{GroupFigures, PointFigures, PrevalenceFigures, SubgroupFigures, Threshold};
 
 /// Options of [`score`]; the defaults are those of `[evaluate]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,8 @@ pub struct ScoreReport {
     labels: Vec<bool>,
     /// Warnings about the exams and the predictions.
     pub warnings: Vec<String>,
+    /// How metrics and tests are computed.
+    pub notes: Vec<String>,
     /// The models, in the order of their columns.
     #[serde(flatten)]
     pub models: Models,
@@ -169,6 +171,7 @@ pub fn score(table: &PredictionTable, options: &ScoreOptions) -> ScoreReport {
         seed: options.seed,
         labels: table.exams.iter().map(|exam| exam.label).collect(),
         warnings: warnings(table, &models),
+        notes: notes(table, &models),
         comparisons: comparisons(table, &models, options),
         models: Models(models),
     }
@@ -200,7 +203,7 @@ fn scored_model(
     }
 }
 
-/// Warnings about the exams, then about the predictions of each model.
+/// Warnings about the exams, then about the predictions.
 fn warnings(table: &PredictionTable, models: &[ScoredModel]) -> Vec<String> {
     let mut warnings = Vec::new();
     if !table.names_patients {
@@ -210,18 +213,42 @@ fn warnings(table: &PredictionTable, models: &[ScoredModel]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    // Exams, and so the remarks about them, are those of all models.
-    if let Some(first) = models.first() {
-        warnings.extend(first.evaluation.warning.clone());
-        warnings.extend(first.evaluation.notes.iter().cloned());
-    }
-    if let (Some((column, _)), 2..) = (&table.weights, models.len()) {
-        warnings.push(format!("the paired tests do not use the weights of the column `{column}`"));
-    }
-    for model in &table.models {
-        warnings.extend(undefined_reason(model).map(|reason| format!("{}: {reason}", model.name)));
-    }
+    // Exams, and so the warnings about them, are those of all models.
+    warnings.extend(models.first().and_then(|first| first.evaluation.warning.clone()));
+    warnings.extend(undefined_reasons(table, |model| model.probabilities.is_some()));
     warnings
+}
+
+/// How metrics and tests are computed.
+fn notes(table: &PredictionTable, models: &[ScoredModel]) -> Vec<String> {
+    // Exams, and so the remarks about them, are those of all models.
+    let mut notes = models.first().map_or_else(Vec::new, |first| first.evaluation.notes.clone());
+    if let (Some((column, _)), 2..) = (&table.weights, models.len()) {
+        notes.push(format!("the paired tests do not use the weights of the column `{column}`"));
+    }
+    notes.extend(undefined_reasons(table, |model| model.probabilities.is_none()));
+    notes
+}
+
+/// Why metrics are undefined, each reason once with the models that it holds for: `reader, points: the predictions are
+/// ranking scores, not probabilities`.
+fn undefined_reasons(
+    table: &PredictionTable,
+    is_included: impl Fn(&ModelPredictions) -> bool,
+) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for model in table.models.iter().filter(|model| is_included(model)) {
+        let Some(reason) = undefined_reason(model) else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, models)) => models.push(&model.name),
+            None => reasons.push((reason, vec![&model.name])),
+        }
+    }
+    let sentence = |(reason, models): (String, Vec<&str>)| match table.models.len() {
+        1 => reason,
+        _ => format!("{}: {reason}", models.join(", ")),
+    };
+    reasons.into_iter().map(sentence).collect()
 }
 
 /// Paired tests of every model against every earlier one.
@@ -241,7 +268,7 @@ fn comparisons(
                 models: [paired_model(model), paired_model(reference)],
                 labels: labels.clone(),
                 patients: patients.clone(),
-                exams: "exams".to_owned(),
+                exams: ["exam", "exams"].map(str::to_owned),
                 is_common: false,
                 remark: None,
             });

@@ -4,9 +4,10 @@ use super::figures::Figures;
 use super::plots::{MAX_CURVES, plot_name};
 use super::points::{PointFigures, SubgroupFigures};
 use super::{ScoreReport, ScoredModel};
-use crate::page::{Page, counted, number};
+use crate::page::{Page, number};
 use crate::plot::Drawing;
 use crate::run_page::table;
+use lungs_base::text::counted;
 use maud::{Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("../run_page/run_page.css");
@@ -47,6 +48,7 @@ fn result(report: &ScoreReport) -> Markup {
         section.finding {
             @for model in &report.models.0 { p { (report.sentence_of(model)) } }
             @for warning in &report.warnings { p.soft { "Warning: " (warning) "." } }
+            @for note in &report.notes { p.soft { "Note: " (note) "." } }
         }
         p.soft { "Intervals are " (report.percent()) " % confidence intervals." }
     }

@@ -1,6 +1,7 @@
 //! Metrics at thresholds and of subgroups.
 
 use super::figures::Figure;
+use crate::thresholds::{name_of_rule, threshold_of_rule};
 use lungs_stats::{ChosenOn, Heterogeneity, OperatingPoint, Rule, Subgroups};
 use serde::Serialize;
 
@@ -12,10 +13,9 @@ pub struct PointFigures {
     pub rule: Rule,
     /// The exams that the threshold was chosen on.
     pub chosen_on: ChosenOn,
-    /// The threshold: a probability, or a score for a model without probabilities.
-    pub threshold: Option<f64>,
-    /// Whether the threshold is a probability.
-    pub is_probability: bool,
+    /// The threshold.
+    #[serde(flatten)]
+    pub threshold: Threshold,
     /// True positives of all positive exams.
     pub sensitivity: Figure,
     /// True negatives of all negative exams.
@@ -31,6 +31,38 @@ pub struct PointFigures {
     /// Predictive values at the stated prevalence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_prevalence: Option<PrevalenceFigures>,
+}
+
+/// A threshold in the unit of the predictions; `None` when no threshold meets the rule.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Threshold {
+    /// Of a model with probabilities.
+    Probability {
+        /// Exams with at least this probability are predicted positive.
+        threshold_probability: Option<f64>,
+    },
+    /// Of a model with ranking scores.
+    Score {
+        /// Exams with at least this score are predicted positive.
+        threshold_score: Option<f64>,
+    },
+}
+
+impl Threshold {
+    fn value(self) -> Option<f64> {
+        match self {
+            Self::Probability { threshold_probability: value }
+            | Self::Score { threshold_score: value } => value,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Probability { .. } => "p",
+            Self::Score { .. } => "score",
+        }
+    }
 }
 
 /// Predictive values at a stated prevalence.
@@ -50,11 +82,10 @@ impl PointFigures {
             rule: point.rule,
             chosen_on: point.chosen_on,
             threshold: if is_probability {
-                point.threshold_probability
+                Threshold::Probability { threshold_probability: point.threshold_probability }
             } else {
-                point.threshold_logit
+                Threshold::Score { threshold_score: point.threshold_logit }
             },
-            is_probability,
             sensitivity: (&point.sensitivity).into(),
             specificity: (&point.specificity).into(),
             positive_predictive_value: (&point.positive_predictive_value).into(),
@@ -69,40 +100,30 @@ impl PointFigures {
         }
     }
 
-    /// The rule in words: `p ≥ 0.5`, `specificity ≥ 0.9`.
-    pub(super) fn rule_text(&self) -> String {
-        match self.rule {
-            Rule::Probability(probability) => format!("p ≥ {probability}"),
-            Rule::SensitivityAtSpecificity(share) => format!("specificity ≥ {share}"),
-            Rule::SpecificityAtSensitivity(share) => format!("sensitivity ≥ {share}"),
-            Rule::Youden => "Youden's index".to_owned(),
-        }
-    }
-
     /// The rule with the threshold that it chose: `specificity ≥ 0.9: p ≥ 0.312`.
     pub(super) fn threshold_text(&self) -> String {
-        let scale = if self.is_probability { "p" } else { "score" };
-        match (self.rule, self.threshold) {
-            (Rule::Probability(_), _) => self.rule_text(),
-            (_, Some(threshold)) => {
-                format!("{}: {scale} ≥ {threshold:.3}", self.rule_text()).replace('-', "−")
-            }
-            (_, None) => format!("{}: no threshold", self.rule_text()),
+        let (rule, sign) = (name_of_rule(self.rule), self.threshold.sign());
+        match (self.rule, self.threshold.value()) {
+            (Rule::Probability(_), _) => rule,
+            (_, Some(threshold)) => format!("{rule}: {sign} ≥ {threshold:.3}").replace('-', "−"),
+            (_, None) => format!("{rule}: no threshold"),
         }
     }
 
     /// The rows of this point in a table with a column for each model.
     pub(super) fn named_texts(&self) -> Vec<(String, String)> {
-        let rule = self.rule_text();
+        let at = threshold_of_rule(self.rule);
         let mut rows = Vec::new();
         if !matches!(self.rule, Rule::Probability(_)) {
-            let text = self.threshold.map_or("–".to_owned(), |value| format!("{value:.3}"));
-            rows.push((format!("threshold, {rule}"), text.replace('-', "−")));
+            let text = self.threshold.value();
+            let text = text.map_or("–".to_owned(), |value| format!("{value:.3}"));
+            let name = at.strip_prefix("the ").unwrap_or(&at);
+            rows.push((name.to_owned(), text.replace('-', "−")));
         }
-        rows.push((format!("sensitivity, {rule}"), self.sensitivity.text()));
-        rows.push((format!("specificity, {rule}"), self.specificity.text()));
+        rows.push((format!("sensitivity at {at}"), self.sensitivity.text()));
+        rows.push((format!("specificity at {at}"), self.specificity.text()));
         if let Some(stated) = &self.at_prevalence {
-            let name = |short: &str| format!("{short} at prevalence {}, {rule}", stated.prevalence);
+            let name = |short: &str| format!("{short} at {at}, prevalence {}", stated.prevalence);
             rows.push((name("PPV"), stated.positive_predictive_value.text()));
             rows.push((name("NPV"), stated.negative_predictive_value.text()));
         }

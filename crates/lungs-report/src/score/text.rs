@@ -3,8 +3,8 @@
 use super::figures::Figures;
 use super::points::SubgroupFigures;
 use super::{ScoreReport, ScoredModel};
-use crate::page::counted;
 use crate::paired::percent;
+use lungs_base::text::counted;
 
 impl ScoreReport {
     /// The name of the file without its folder.

@@ -292,6 +292,11 @@ impl RunFolder {
         self.root.join("curves").join(format!("{split}-{name}.csv"))
     }
 
+    /// A curve of the development of the model, in the folder of an external evaluation.
+    pub fn development_curve(&self, name: &str) -> PathBuf {
+        self.root.join("curves").join(format!("development-{name}.csv"))
+    }
+
     /// A curve of the pooled metrics of a cross-validation.
     pub fn pooled_curve(&self, name: &str) -> PathBuf {
         self.root.join("curves").join(format!("out-of-fold-{name}.csv"))

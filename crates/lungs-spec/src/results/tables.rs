@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A row of `metrics.csv`: one split after one epoch. Metrics of the train split are computed during training
-/// (with dropout and changing weights), those of the valid split with the weights at the end of the epoch.
+/// (with dropout and changing weights), those of the validation split with the weights at the end of the epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricsRow {
     /// Epoch, from 1.

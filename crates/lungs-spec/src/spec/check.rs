@@ -137,7 +137,7 @@ impl Checks {
                 fraction > 0.0 && fraction < 1.0,
                 "data.phantom.positive_fraction",
                 fraction,
-                "a number between 0 and 1",
+                "a number greater than 0 and less than 1",
             );
         }
     }
@@ -233,7 +233,7 @@ impl Checks {
                 (0.0..=1.0).contains(&fraction),
                 &format!("split.{key}"),
                 fraction,
-                "a fraction between 0 and 1",
+                "a fraction from 0 to 1",
             );
         }
         let sum = split.train + split.valid + split.test;
@@ -247,7 +247,7 @@ impl Checks {
             split.train > 0.0 && split.valid > 0.0,
             if split.train > 0.0 { "split.valid" } else { "split.train" },
             "found 0.0, expected more than 0",
-            "both the train and the valid split need patients",
+            "both the training and the validation split need patients",
         );
     }
 

@@ -16,7 +16,7 @@ impl Checks {
             loss.alpha > 0.0 && loss.alpha < 1.0,
             "loss.alpha",
             loss.alpha,
-            "between 0 and 1",
+            "greater than 0 and less than 1",
         );
         if let ClassWeights::PerClass(weights) = loss.class_weights {
             self.need(

@@ -75,7 +75,7 @@ pub struct Split {
     pub stratify: Stratify,
     /// Fraction of patients in the train split. `train`, `valid` and `test` add up to 1.
     pub train: f64,
-    /// Fraction of patients in the valid split, which selects the epoch.
+    /// Fraction of patients in the validation split, which selects the epoch.
     pub valid: f64,
     /// Fraction of patients in the test split, which is used in the final evaluation only.
     pub test: f64,
@@ -104,7 +104,7 @@ pub struct Split {
 pub struct SplitListFiles {
     /// Patients of the train split.
     pub train: Option<PathBuf>,
-    /// Patients of the valid split.
+    /// Patients of the validation split.
     pub valid: Option<PathBuf>,
     /// Patients of the test split.
     pub test: Option<PathBuf>,
@@ -284,6 +284,18 @@ pub enum SplitName {
     Test,
     /// Exams of another source than those of the development of the model.
     External,
+}
+
+impl SplitName {
+    /// The split in a sentence: `validation` for the key `valid`.
+    pub fn word(self) -> &'static str {
+        match self {
+            SplitName::Train => "training",
+            SplitName::Valid => "validation",
+            SplitName::Test => "test",
+            SplitName::External => "external",
+        }
+    }
 }
 
 impl std::fmt::Display for SplitName {

@@ -35,7 +35,7 @@ pub enum CohortError {
     #[error(
         "no CT images in {root} ({skipped} other files, {problems} damaged); expected a \
          folder with DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
-         depth{first_problem}{hint}{}", .passed_over.iter().map(|line| format!("\n  {line}")).collect::<String>()
+         depth{first_problem}{hint}{}", .skipped_files.iter().map(|line| format!("\n  {line}")).collect::<String>()
     )]
     NoImages {
         /// The folder.
@@ -49,18 +49,22 @@ pub enum CohortError {
         /// The remedy, if known.
         hint: String,
         /// A line for each kind of file that can contain images but is not read.
-        passed_over: Vec<String>,
+        skipped_files: Vec<String>,
     },
     /// No series can be used.
-    #[error("no series can be used, {series} excluded: {reasons}. First cases:{first}{unmatched}")]
+    #[error(
+        "none of the {series} series can be used, excluded: {reasons}. First cases:{first}{damaged}{unmatched}"
+    )]
     NoneChosen {
         /// Number of series.
         series: usize,
-        /// Reasons with their counts.
+        /// Reasons of the series with their counts.
         reasons: String,
-        /// The first cases, one line each.
+        /// The first series, one line each.
         first: String,
-        /// An unmatched label and a similar series, as a line.
+        /// The damaged files, as a line.
+        damaged: String,
+        /// The labels without a series, as lines.
         unmatched: String,
     },
 }

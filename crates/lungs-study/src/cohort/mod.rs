@@ -37,6 +37,7 @@ pub use split::{SplitError, assign, assign_external, check_splits, split_warning
 pub use split_lists::{SplitListError, SplitLists};
 pub use unmatched::{SeriesNames, UnmatchedIds};
 
+use lungs_base::text::counted;
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
 use lungs_image::formats;
 use lungs_image::images::{
@@ -56,7 +57,7 @@ pub struct Cohort {
     /// Values of other columns of the labels, by series and column name.
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
     /// Files that are not images or are not read, by kind.
-    pub passed_over: SkippedFiles,
+    pub skipped_files: SkippedFiles,
     /// Assumptions.
     pub remarks: Vec<Remark>,
 }
@@ -82,20 +83,39 @@ pub fn select_from_images(
     let mut cohort = select::choose(found, matches, &spec.data.select);
     split::exclude_unlisted(&mut cohort, spec)?;
     if cohort.chosen.is_empty() {
-        // Labels without a series are in `unmatched`.
-        let rows: Vec<CohortRow> =
-            cohort.rows.iter().filter(|row| !row.is_label()).cloned().collect();
-        let reasons = count_reasons(&rows);
-        let first = rows
-            .iter()
-            .take(3)
-            .map(|row| format!("\n  {}: {}", row.path, row.reason_text()))
-            .collect();
-        let unmatched = UnmatchedIds::of(&cohort.rows);
-        let unmatched = unmatched.map_or_else(String::new, |ids| format!("\n  {ids}"));
-        return Err(CohortError::NoneChosen { series, reasons, first, unmatched });
+        return Err(none_chosen_error(series, &cohort.rows));
     }
     Ok(cohort)
+}
+
+/// The error of a cohort without a chosen series: problems of series, of files and of labels, each by itself.
+fn none_chosen_error(series: usize, rows: &[CohortRow]) -> CohortError {
+    let case = |row: &CohortRow| format!("\n  {}: {}", row.path, row.reason_text());
+    let images: Vec<CohortRow> = rows.iter().filter(|row| row.is_image()).cloned().collect();
+    let mut damaged = rows.iter().filter(|row| row.is_damaged_file());
+    let count = damaged.clone().count();
+    let damaged = damaged.next().map_or_else(String::new, |row| {
+        format!("\n{}, for example:{}", counted(count, "damaged file", "damaged files"), case(row))
+    });
+    CohortError::NoneChosen {
+        series,
+        reasons: count_reasons(&images),
+        first: images.iter().take(3).map(case).collect(),
+        damaged,
+        unmatched: unmatched_labels(rows).map_or_else(String::new, |text| format!("\n{text}")),
+    }
+}
+
+/// The number of labels without a series and an example: `12 labels match no series, for example:` and a line;
+/// `None` if all labels match.
+fn unmatched_labels(rows: &[CohortRow]) -> Option<String> {
+    let mut labels = rows.iter().filter(|row| row.is_label());
+    let count = labels.clone().count();
+    let first = labels.next()?;
+    let example =
+        UnmatchedIds::of(rows).map_or_else(|| first.reason.clone(), |ids| ids.to_string());
+    let matches = counted(count, "label matches", "labels match");
+    Some(format!("{matches} no series, for example:\n  {example}"))
 }
 
 /// The error of a folder without images.
@@ -118,19 +138,19 @@ pub fn no_images_error(root: PathBuf, found: &ScanResult) -> CohortError {
         root,
         hint,
         skipped: found.skipped.files(),
-        passed_over: remedies(&found.skipped),
+        skipped_files: remedies(&found.skipped),
         problems: found.problems.len(),
         first_problem: found.problems.first().map(sentence).unwrap_or_default(),
     }
 }
 
 /// A line for each kind of file that can contain images but is not read.
-pub fn remedies(passed_over: &SkippedFiles) -> Vec<String> {
+pub fn remedies(skipped_files: &SkippedFiles) -> Vec<String> {
     let line = |(kind, tally): (SkippedKind, &Tally)| {
-        let count = images::counted(kind, tally.files);
+        let count = images::counted_files(kind, tally.files);
         Some(format!("{count} ignored, such as {}: {}", tally.example.display(), kind.remedy()?))
     };
-    passed_over.iter().filter_map(line).collect()
+    skipped_files.iter().filter_map(line).collect()
 }
 
 impl Cohort {
@@ -147,7 +167,7 @@ impl Cohort {
 /// Codes of exclusion and their counts, the most frequent first.
 pub fn count_reasons(rows: &[CohortRow]) -> String {
     let mut counts = BTreeMap::<&ExclusionCode, usize>::new();
-    let excluded = rows.iter().filter(|row| !row.chosen && !row.is_passed_over());
+    let excluded = rows.iter().filter(|row| !row.chosen && !row.is_skipped_file());
     for code in excluded.filter_map(|row| row.code.as_ref()) {
         *counts.entry(code).or_default() += 1;
     }

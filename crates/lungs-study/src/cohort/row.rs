@@ -92,13 +92,18 @@ impl CohortRow {
         !self.kind.is_empty() && self.kind != PART && self.kind != PASSED_OVER
     }
 
+    /// Whether the row is a file that cannot be read.
+    pub fn is_damaged_file(&self) -> bool {
+        self.kind.is_empty() && self.label.is_none()
+    }
+
     /// Whether the row is a label without a series.
     pub fn is_label(&self) -> bool {
         self.kind.is_empty() && self.label.is_some()
     }
 
     /// Whether the row counts files of one kind that are not images or are not read.
-    pub fn is_passed_over(&self) -> bool {
+    pub fn is_skipped_file(&self) -> bool {
         self.kind == PASSED_OVER
     }
 

@@ -6,7 +6,9 @@ use super::row::{PART, PASSED_OVER};
 use super::{Cohort, CohortRow, Label, LabelMatches, Remark, rules};
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag};
 use lungs_image::dicom::Problem;
-use lungs_image::images::{Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted};
+use lungs_image::images::{
+    Image, Kind, ScanResult, SkippedFiles, SkippedKind, Tally, counted_files,
+};
 use lungs_spec::spec::{Preference, Select};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -86,8 +88,8 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
     exclude_not_preferred(&mut rows, rules);
     rows.extend(found.problems.iter().map(|problem| (problem_row(problem), None)));
     rows.extend(matches.unused.into_iter().map(|unused| (unused_row(unused), None)));
-    let passed_over = found.skipped;
-    rows.extend(passed_over_rows(&passed_over).into_iter().map(|row| (row, None)));
+    let skipped_files = found.skipped;
+    rows.extend(skipped_file_rows(&skipped_files).into_iter().map(|row| (row, None)));
     let patient_assumed =
         |(row, _): &&(CohortRow, _)| row.chosen && row.flags.contains(&Flag::PatientAssumed);
     let files = rows.iter().filter(patient_assumed).count();
@@ -97,7 +99,7 @@ pub(super) fn choose(found: ScanResult, matches: LabelMatches, rules: &Select) -
         (files > 0).then_some(Remark::PatientsAssumed { files }),
     ];
     let remarks = remarks.into_iter().flatten().collect();
-    let mut cohort = Cohort { columns, passed_over, remarks, ..Cohort::default() };
+    let mut cohort = Cohort { columns, skipped_files, remarks, ..Cohort::default() };
     for (row, image) in rows {
         let parts = image.iter().flat_map(|image| &image.excluded).map(|part| CohortRow {
             kind: PART.to_owned(),
@@ -141,7 +143,7 @@ fn unused_row(unused: UnusedLabel) -> CohortRow {
 }
 
 /// A row for each kind of file that is not an image or is not read, with an example and the count.
-fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
+fn skipped_file_rows(skipped_files: &SkippedFiles) -> Vec<CohortRow> {
     let row = |(kind, tally): (SkippedKind, &Tally)| CohortRow {
         path: tally.example.display().to_string(),
         kind: PASSED_OVER.to_owned(),
@@ -149,12 +151,12 @@ fn passed_over_rows(passed_over: &SkippedFiles) -> Vec<CohortRow> {
         ..CohortRow::of_exclusion(Exclusion::new(
             kind.code(),
             match kind.remedy() {
-                Some(remedy) => format!("{}; {remedy}", counted(kind, tally.files)),
-                None => counted(kind, tally.files),
+                Some(remedy) => format!("{}; {remedy}", counted_files(kind, tally.files)),
+                None => counted_files(kind, tally.files),
             },
         ))
     };
-    passed_over.iter().map(row).collect()
+    skipped_files.iter().map(row).collect()
 }
 
 fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
@@ -165,7 +167,7 @@ fn order(row: &CohortRow) -> (&str, &str, &str, &str) {
 pub fn unlabelled_rows(
     images: &[Image],
     excluded: &[(String, Exclusion)],
-    passed_over: &SkippedFiles,
+    skipped_files: &SkippedFiles,
 ) -> Vec<CohortRow> {
     let rows = images.iter().map(|image| CohortRow {
         chosen: true,
@@ -177,7 +179,7 @@ pub fn unlabelled_rows(
         path: path.clone(),
         ..CohortRow::of_exclusion(exclusion.clone())
     });
-    rows.chain(excluded).chain(passed_over_rows(passed_over)).collect()
+    rows.chain(excluded).chain(skipped_file_rows(skipped_files)).collect()
 }
 
 /// The row of an image, chosen unless a rule excludes the image independent of others.

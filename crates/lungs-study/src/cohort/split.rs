@@ -2,6 +2,7 @@
 
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use lungs_base::random;
+use lungs_base::text::{counted, noun};
 use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_spec::spec::{Spec, SplitName, Stratify};
 use rand::seq::SliceRandom;
@@ -12,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum SplitError {
     /// A patient in two splits.
     #[error(
-        "patient {patient} is in two splits, {first} and {second}: exams of one patient in two splits \
-         bias the evaluation; put all exams of a patient into one list"
+        "patient {patient} is in two splits, {} and {}: exams of one patient in two splits \
+         bias the evaluation; put all exams of a patient into one list",
+        .first.word(), .second.word()
     )]
     Leak {
         /// The patient.
@@ -23,10 +25,13 @@ pub enum SplitError {
         /// The second split.
         second: SplitName,
     },
-    /// A train or valid split without patients.
+    /// A training or validation split without patients.
     #[error(
-        "the {split} split has no patients; the cohort has {patients} patients, {positives} with a positive \
-         exam; add patients, or change the fractions in [split]"
+        "the {} split has no patients; the cohort has {}, {positives} with a positive exam; add patients, or change \
+         the fractions in [split]{}",
+        .split.word(),
+        counted(*.patients, "patient", "patients"),
+        .unmatched.as_ref().map_or_else(String::new, |text| format!(". {text}"))
     )]
     Empty {
         /// The split.
@@ -35,6 +40,8 @@ pub enum SplitError {
         patients: usize,
         /// Patients with a positive exam.
         positives: usize,
+        /// The labels without a series, as lines.
+        unmatched: Option<String>,
     },
     /// A list of patients is invalid.
     #[error(transparent)]
@@ -111,7 +118,7 @@ fn draw_unlisted(
     }
 }
 
-/// Checks that no patient is in two splits, and that the train and valid splits have patients.
+/// Checks that no patient is in two splits, and that the training and validation splits have patients.
 pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
     let mut splits = BTreeMap::<&str, SplitName>::new();
     for row in rows.iter().filter(|row| row.chosen) {
@@ -127,7 +134,13 @@ pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
     for split in [SplitName::Train, SplitName::Valid] {
         if !used.contains(&split) {
             let positives = patients.values().filter(|positive| **positive).count();
-            return Err(SplitError::Empty { split, patients: patients.len(), positives });
+            let unmatched = super::unmatched_labels(rows);
+            return Err(SplitError::Empty {
+                split,
+                patients: patients.len(),
+                positives,
+                unmatched,
+            });
         }
     }
     Ok(())
@@ -150,8 +163,8 @@ pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
             SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
             SplitName::Test | SplitName::External => "its AUC is undefined",
         };
-        let exams = if labels.len() == 1 { "exam" } else { "exams" };
-        Some(format!("none of the {} {split} {exams} is {absent}: {effect}", labels.len()))
+        let exams = noun(labels.len(), "exam", "exams");
+        Some(format!("none of the {} {} {exams} is {absent}: {effect}", labels.len(), split.word()))
     };
     let splits = [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External];
     splits.into_iter().filter_map(warning).collect()
@@ -237,7 +250,7 @@ fn draw_fold(patients: &BTreeMap<String, bool>, spec: &Spec) -> BTreeMap<String,
 }
 
 /// Draws splits by their fractions. Within a stratum, the first fraction of the shuffled patients is the train
-/// split, the next one the valid split, and the rest the test split; the limits are rounded.
+/// split, the next one the validation split, and the rest the test split; the limits are rounded.
 fn draw_shares(
     patients: &BTreeMap<String, bool>,
     [train, valid, _]: [f64; 3],
@@ -405,7 +418,7 @@ mod tests {
         rows[1].split = Some(SplitName::Valid);
         let message = check_splits(&rows).unwrap_err().to_string();
         assert!(
-            message.starts_with("patient P001 is in two splits, train and valid:"),
+            message.starts_with("patient P001 is in two splits, training and validation:"),
             "{message}"
         );
     }
@@ -414,7 +427,7 @@ mod tests {
     fn too_few_patients_are_an_error_with_their_number() {
         let mut cohort = cohort(&[vec![1]]);
         let message = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
-        assert!(message.starts_with("the valid split has no patients"), "{message}");
+        assert!(message.starts_with("the validation split has no patients"), "{message}");
         assert!(message.contains("the cohort has 1 patients, 1 with a positive exam"), "{message}");
     }
 }

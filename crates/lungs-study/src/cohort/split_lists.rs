@@ -3,6 +3,7 @@
 //! A list is a text file with one patient ID per line. Empty lines and lines that start with `#` are ignored.
 
 use super::CohortRow;
+use lungs_base::text::counted;
 use lungs_base::text::{self, TextError};
 use lungs_spec::spec::{Spec, SplitName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +42,9 @@ pub enum SplitListError {
     },
     /// No patient of the list is in the cohort.
     #[error(
-        "split.lists.{split}: none of its {listed} patients is in the cohort; the list has, for example, \
-         \"{first}\", the cohort \"{known}\"; case and spaces must agree"
+        "split.lists.{split}: none of its {} is in the cohort; the list has, for example, \
+         \"{first}\", the cohort \"{known}\"; case and spaces must agree",
+        counted(*.listed, "patient", "patients")
     )]
     NoMembers {
         /// The split.
@@ -211,8 +213,8 @@ impl SplitLists {
             let (present, absent): (Vec<_>, Vec<_>) =
                 listed.partition(|(patient, _)| cohort_patients.contains(patient.as_str()));
             format!(
-                "{split} list: {} patients, {} not in the cohort",
-                present.len() + absent.len(),
+                "{split} list: {}, {} not in the cohort",
+                counted(present.len() + absent.len(), "patient", "patients"),
                 absent.len()
             )
         };

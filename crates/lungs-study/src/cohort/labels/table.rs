@@ -1,7 +1,8 @@
 //! Reader of CSV files of labels.
 
 use super::{Date, Label, Labels, LabelsError, PatientLabel};
-use lungs_base::text::{self, Separator};
+use lungs_base::table::TextTable;
+use lungs_base::text;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -52,51 +53,35 @@ impl Labels {
     /// # Errors
     /// The file has another format, or a row is invalid.
     pub fn read_csv(path: &Path, root: &Path) -> Result<Self, LabelsError> {
-        let text = text::read(path)?;
-        if text.trim().is_empty() {
-            return Err(LabelsError::NoRows { path: path.to_owned() });
-        }
-        let separator = Separator::of(text.as_bytes());
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .delimiter(separator.byte)
-            .flexible(true)
-            .from_reader(&text.as_bytes()[separator.skip..]);
-        let unreadable = |error: csv::Error| LabelsError::Csv {
+        let no_rows = || LabelsError::NoRows { path: path.to_owned() };
+        let table = TextTable::parse(&text::read(path)?).map_err(|error| LabelsError::Csv {
             path: path.to_owned(),
             message: error.to_string(),
-        };
-        let header: Vec<String> =
-            reader.headers().map_err(unreadable)?.iter().map(str::to_owned).collect();
-        check_header(path, &header)?;
+        })?;
+        if table.rows.is_empty() && table.header.iter().all(String::is_empty) {
+            return Err(no_rows());
+        }
+        check_header(path, &table.header)?;
+        if table.rows.is_empty() {
+            return Err(no_rows());
+        }
         let mut labels = Self { root: root.to_owned(), ..Self::default() };
-        let mut record = csv::StringRecord::new();
-        let mut rows = 0_usize;
-        while reader.read_record(&mut record).map_err(unreadable)? {
-            let number = record.position().map_or(0, csv::Position::line);
-            let line = Line { file: path, number: number + separator.lines_skipped() };
-            // Spreadsheets write empty rows.
-            if record.iter().all(str::is_empty) {
-                continue;
-            }
-            if record.iter().skip(header.len()).any(|cell| !cell.is_empty()) {
+        for row in &table.rows {
+            if table.has_too_many_cells(row) {
                 return Err(LabelsError::TooManyCells {
                     path: path.to_owned(),
-                    line: line.number,
-                    cells: record.len(),
-                    expected: header.len(),
-                    separator: char::from(separator.byte),
+                    line: row.line,
+                    cells: row.cells.len(),
+                    expected: table.header.len(),
+                    separator: table.separator,
                 });
             }
-            rows += 1;
-            let cells = header.iter().zip(&record);
+            let cells = table.header.iter().zip(&row.cells);
             let is_stored = |name: &str| !RESERVED_COLUMNS.contains(&name) || name == "study_date";
             let columns = cells.filter(|(name, _)| is_stored(name));
             let columns = columns.map(|(name, cell)| (name.clone(), cell.to_owned())).collect();
-            labels.add_row(&Row::of(&header, &record), columns, &line)?;
-        }
-        if rows == 0 {
-            return Err(LabelsError::NoRows { path: path.to_owned() });
+            let line = Line { file: path, number: row.line };
+            labels.add_row(&Row::of(&table.header, &row.cells), columns, &line)?;
         }
         Ok(labels)
     }

@@ -34,7 +34,7 @@ fn write_hidden_scans(workspace: &Workspace, root: &str) {
 }
 
 #[test]
-fn files_that_are_passed_over_are_counted_by_kind() {
+fn skipped_files_are_counted_by_kind() {
     let workspace = Workspace::new();
     write_hidden_scans(&workspace, "scans");
     let files = a_series().len();
@@ -98,7 +98,7 @@ fn files_that_are_passed_over_are_counted_by_kind() {
     let page = fs::read_to_string(workspace.newest_run("small").join("preparation.html")).unwrap();
     assert!(page.contains("Files not used") && !page.contains("scan.tar.gz"), "no names");
 
-    // Files that are passed over are not inputs of a run.
+    // Skipped files are not inputs of a run.
     fs::remove_dir_all(workspace.path("ct/b")).unwrap();
     let again = workspace.lungs(&["run", "small.toml", "--set", "train.epochs=1"]);
     assert!(again.stdout.contains("is finished already"), "{}{}", again.stdout, again.stderr);
@@ -166,12 +166,12 @@ fn check_warns_of_splits_with_one_label_and_shows_unmatched_ids() {
     let done = workspace.lungs(&[&["check", "small.toml"], &set[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(
-        done.stdout.contains("train exams is positive: the network cannot learn"),
+        done.stdout.contains("training exams is positive: the network cannot learn"),
         "{}",
         done.stdout
     );
     assert!(
-        done.stdout.contains("valid exams is positive: its AUC is undefined"),
+        done.stdout.contains("validation exams is positive: its AUC is undefined"),
         "{}",
         done.stdout
     );

@@ -196,13 +196,13 @@ impl SkippedFiles {
 
     /// Kinds with their counts: `60 compressed files, 1 archive`; empty without skipped files.
     pub fn counts(&self) -> String {
-        let count = |(kind, tally): (SkippedKind, &Tally)| counted(kind, tally.files);
+        let count = |(kind, tally): (SkippedKind, &Tally)| counted_files(kind, tally.files);
         self.iter().map(count).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// `1 archive`, `60 compressed files`.
-pub fn counted(kind: SkippedKind, files: usize) -> String {
+pub fn counted_files(kind: SkippedKind, files: usize) -> String {
     let [one, several] = kind.nouns();
     let more = kind == SkippedKind::HiddenFolder && files >= MAX_HIDDEN;
     let at_least = if more { "at least " } else { "" };
