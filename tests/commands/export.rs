@@ -66,7 +66,7 @@ fn an_exported_model_predicts_as_its_run_and_has_a_model_card() {
         "## Intended use",
         "**Not for**",
         "| AUC | ",
-        "sensitivity, p ≥ 0.5",
+        "sensitivity at p ≥ 0.5",
         "which biases the metrics upwards",
         "Made by **nobody**.",
         "(platt, fitted on the validation split)",

@@ -48,6 +48,8 @@ fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             (name, fs::read(entry.path()).unwrap())
         })
         .filter(|(name, _)| name != "fetch.csv" && name != ".fetched")
+        // A kill between writing and renaming a file leaves the temporary file.
+        .filter(|(name, _)| !name.starts_with(".partial-"))
         .collect()
 }
 

@@ -1,7 +1,6 @@
 //! The evaluation of a trained model on other exams: the model, its development, and both side by side.
 
 use super::ReportError;
-use super::draw_run::roc_of;
 use super::evaluated::{read_json, summary};
 use super::headline::{auc_with_interval, plain, share};
 use super::plot::NamedRoc;
@@ -10,7 +9,7 @@ use super::thresholds::{text_of_threshold, threshold_of_rule};
 use lungs_base::text::counted;
 use lungs_spec::results::{RunFolder, read_csv};
 use lungs_spec::spec::SplitName;
-use lungs_stats::{ChosenOn, Evaluation, OperatingPoint, Proportion, RocPoint};
+use lungs_stats::{ChosenOn, Evaluation, OperatingPoint, Proportion, RocPoint, roc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -116,7 +115,11 @@ pub fn development_roc(
         _ if run.pooled_predictions().is_file() => Some(predictions.pooled()?),
         _ => None,
     };
-    Ok(rows.map(|rows| roc_of(key, &rows).points))
+    Ok(rows.map(|rows| {
+        let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
+        let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
+        roc(&logits, &labels)
+    }))
 }
 
 /// The stored ROC curve of the development, for the plot; `None` if there is none.
