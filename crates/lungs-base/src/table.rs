@@ -29,11 +29,13 @@ impl TextTable {
     /// The text is not CSV.
     pub fn parse(text: &str) -> Result<Self, csv::Error> {
         let separator = Separator::of(text.as_bytes());
+        let text = &text.as_bytes()[separator.skip..];
+        let mut lines = Lines { text, read: 0, line: 1 };
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .delimiter(separator.byte)
             .flexible(true)
-            .from_reader(&text.as_bytes()[separator.skip..]);
+            .from_reader(text);
         let header = reader.headers()?.iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
         for cells in reader.into_records() {
@@ -42,7 +44,8 @@ impl TextTable {
             if cells.iter().all(str::is_empty) {
                 continue;
             }
-            let line = cells.position().map_or(0, csv::Position::line) + separator.lines_skipped();
+            let start = cells.position().map_or(0, |position| position.byte() as usize);
+            let line = lines.of_record(start) + separator.lines_skipped();
             rows.push(TextRow { line, cells });
         }
         Ok(Self { header, rows, separator: char::from(separator.byte) })
@@ -51,6 +54,29 @@ impl TextTable {
     /// Whether a row has cells beyond those of the header that are not empty.
     pub fn has_too_many_cells(&self, row: &TextRow) -> bool {
         row.cells.iter().skip(self.header.len()).any(|cell| !cell.is_empty())
+    }
+}
+
+/// Counts lines. The `csv` crate gives a record after an empty line the number of that line.
+struct Lines<'a> {
+    text: &'a [u8],
+    /// Number of bytes whose line ends are counted.
+    read: usize,
+    /// Line of the byte after them, from 1.
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of the record that starts at the first byte from `start` on that ends no line. Records are asked for
+    /// in their order.
+    fn of_record(&mut self, start: usize) -> u64 {
+        let ends_line = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let rest = self.text.get(start..).unwrap_or_default();
+        let first = start + rest.iter().take_while(ends_line).count();
+        let skipped = self.text.get(self.read..first).unwrap_or_default();
+        self.line += skipped.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.read = first.max(self.read);
+        self.line
     }
 }
 
@@ -80,6 +106,9 @@ mod tests {
         let expected =
             [(3, "1", "x", false), (6, "2", "", false), (7, "3", "y", false), (8, "4", "y", true)];
         assert_eq!(rows, expected);
+        let windows = TextTable::parse("a;b\r\n1;x\r\n\r\n2;\"y\r\nz\"\r\n3;y\r\n").unwrap();
+        let lines: Vec<u64> = windows.rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [2, 4, 6]);
         assert!(TextTable::parse("").unwrap().rows.is_empty());
     }
 }
