@@ -25,10 +25,10 @@ fn reduce(first: &mut Shared<[f32]>, second: &mut Shared<[f32]>, #[comptime] uni
     while width > 0 {
         sync_cube();
         if unit < width {
-            first[unit] = first[unit] + first[unit + width];
-            second[unit] = second[unit] + second[unit + width];
+            first[unit] += first[unit + width];
+            second[unit] += second[unit + width];
         }
-        width = width / 2;
+        width /= 2;
     }
     sync_cube();
 }
@@ -335,7 +335,8 @@ impl Gradients for CubeBackend {
                 share,
             );
         }
-        let of_beta = burn_cubecl::kernel::slice(sums, &[0..lengths.channels]);
+        let of_beta =
+            burn_cubecl::kernel::slice(sums, std::slice::from_ref(&(0..lengths.channels)));
         [of_input, into_contiguous(of_beta)]
     }
 }
