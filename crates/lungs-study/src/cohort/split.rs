@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(
             split_warnings(&rows),
             [
-                "none of the 1 valid exam is positive: its AUC is undefined, and no epoch can be \
+                "none of the 1 validation exam is positive: its AUC is undefined, and no epoch can be \
                  selected by it",
                 "none of the 2 test exams is negative: its AUC is undefined",
             ]
@@ -428,6 +428,6 @@ mod tests {
         let mut cohort = cohort(&[vec![1]]);
         let message = assign(&mut cohort, &spec(&[])).unwrap_err().to_string();
         assert!(message.starts_with("the validation split has no patients"), "{message}");
-        assert!(message.contains("the cohort has 1 patients, 1 with a positive exam"), "{message}");
+        assert!(message.contains("the cohort has 1 patient, 1 with a positive exam"), "{message}");
     }
 }
