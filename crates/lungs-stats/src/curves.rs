@@ -81,9 +81,10 @@ impl ResampledMetrics {
             format!("no bootstrap interval: {few}, too few for its coverage to be near its level")
         });
         let replicates = if reason.is_none() { options.bootstrap_replicates } else { 0 };
+        let patients = cluster::count(patients);
         Self {
-            sample: ranked.metrics(&vec![1; cluster::count(patients)]),
-            replicates: Resampling::new(labels, patients, options.seed)
+            sample: ranked.metrics(&vec![1; patients]),
+            replicates: Resampling::new(patients, options.seed)
                 .replicates(replicates, |draws| ranked.metrics(draws)),
             level: options.level,
             reason: reason.filter(|_| options.bootstrap_replicates > 0),
@@ -102,7 +103,9 @@ impl ResampledMetrics {
 
     /// The percentile interval of a metric over the replicates in which it is defined.
     fn interval(&self, metric: impl Fn(&CohortMetrics) -> Option<f64>) -> Option<Interval> {
-        let values: Vec<f64> = self.replicates.iter().filter_map(metric).collect();
+        let values = self.replicates.iter().filter_map(metric);
+        // A share of the positive exams is not finite in a replicate without any.
+        let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
         percentile_interval(&values, self.level)
     }
 

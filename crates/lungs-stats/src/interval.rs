@@ -38,7 +38,7 @@ pub enum Method {
     Tango,
     /// Tango's interval with the effective number of exams (several exams of a patient).
     RaoScottTango,
-    /// Percentiles over resampled patients, stratified by patients with and without a positive exam.
+    /// Percentiles over resampled patients.
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).
     BiasCorrectedBootstrap,

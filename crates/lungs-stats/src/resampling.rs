@@ -8,34 +8,21 @@ use lungs_base::random;
 
 /// Cohorts resampled with replacement by patient.
 ///
-/// Patients with at least one positive exam and patients without are separate strata; each stratum is
-/// resampled to its own size, and a drawn patient contributes all exams. A replicate is a function of the
-/// seed and its number alone, so results do not depend on the number of threads, and metrics of several
-/// models over the same replicates are paired.
+/// A drawn patient contributes all exams. The number of patients with a positive exam varies between
+/// replicates, as it does between cohorts: with a fixed number, intervals of the Brier score and other
+/// metrics that depend on the prevalence are too short. A replicate is a function of the seed and its
+/// number alone, so results do not depend on the number of threads, and metrics of several models over the
+/// same replicates are paired.
 #[derive(Clone, Debug)]
 pub struct Resampling {
-    strata: [Vec<u32>; 2],
     patients: usize,
     seed: u64,
 }
 
 impl Resampling {
-    /// Resampling of exams with these labels; `patients` has each exam's patient as an index.
-    ///
-    /// # Panics
-    /// When the slices differ in length.
-    pub fn new(labels: &[bool], patients: &[usize], seed: u64) -> Self {
-        assert_eq!(labels.len(), patients.len(), "one patient per label");
-        let count = patients.iter().max().map_or(0, |&last| last + 1);
-        let mut has_positive: Vec<Option<bool>> = vec![None; count];
-        for (&patient, &label) in patients.iter().zip(labels) {
-            has_positive[patient] = Some(has_positive[patient].unwrap_or(false) || label);
-        }
-        let stratum = |class| {
-            let members = (0..count).filter(|&patient| has_positive[patient] == Some(class));
-            members.map(|patient| patient as u32).collect()
-        };
-        Self { strata: [stratum(false), stratum(true)], patients: count, seed }
+    /// Resampling of patients with the indices 0 to `patients − 1`.
+    pub fn new(patients: usize, seed: u64) -> Self {
+        Self { patients, seed }
     }
 
     /// `metric` of each of `count` replicates, in order. Its argument is the number of draws of each patient.
@@ -60,13 +47,11 @@ impl Resampling {
     fn draw(&self, replicate: usize, draws: &mut [u32]) {
         use rand::Rng;
         draws.fill(0);
-        let mut random = random::stream(self.seed, &format!("bootstrap/auc/{replicate}"));
-        for stratum in &self.strata {
-            for _ in 0..stratum.len() {
-                // Multiply-shift: uniform to within 2⁻⁶⁴ times the number of patients.
-                let index = (u128::from(random.next_u64()) * stratum.len() as u128) >> 64;
-                draws[stratum[index as usize] as usize] += 1;
-            }
+        let mut random = random::stream(self.seed, &format!("bootstrap/{replicate}"));
+        for _ in 0..self.patients {
+            // Multiply-shift: uniform to within 2⁻⁶⁴ times the number of patients.
+            let patient = (u128::from(random.next_u64()) * self.patients as u128) >> 64;
+            draws[patient as usize] += 1;
         }
     }
 }
@@ -119,14 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_metric_can_be_resampled_and_strata_keep_their_size() {
-        let labels = [true, true, false, false, false];
-        let patients = [0, 0, 1, 1, 2];
-        let replicates = Resampling::new(&labels, &patients, 37).replicates(50, <[u32]>::to_vec);
-        // One positive patient, two negative: each stratum keeps its size.
-        assert!(replicates.iter().all(|draws| draws[0] == 1 && draws[1] + draws[2] == 2));
-        assert!(replicates.iter().any(|draws| draws[1] == 2));
-        assert!(replicates.iter().any(|draws| draws[1] == 1));
+    fn each_replicate_draws_as_many_patients_and_each_patient_equally_often() {
+        let replicates = Resampling::new(5, 37).replicates(4000, <[u32]>::to_vec);
+        assert!(replicates.iter().all(|draws| draws.iter().sum::<u32>() == 5));
+        for patient in 0..5 {
+            let of_patient = || replicates.iter().map(|draws| f64::from(draws[patient]));
+            // Binomial: mean 1 and variance 0.8.
+            let mean = of_patient().sum::<f64>() / 4000.0;
+            let variance = of_patient().map(|count| (count - mean).powi(2)).sum::<f64>() / 4000.0;
+            assert!((mean - 1.0).abs() < 0.05 && (variance - 0.8).abs() < 0.1, "{mean} {variance}");
+        }
     }
 
     #[test]

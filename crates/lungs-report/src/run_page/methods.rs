@@ -203,8 +203,7 @@ fn statistics(page: &RunPage) -> String {
     let replicates = page.splits.last().map_or(0, |split| split.metrics.auc.bootstrap_replicates);
     let bootstrap = if replicates > 0 {
         format!(
-            "Other metrics and bands: percentiles of {replicates} bootstrap replicates of patients, stratified \
-             by patients with and without cancer. "
+            "Other metrics and bands: percentiles of {replicates} bootstrap replicates of patients. "
         )
     } else {
         "Other metrics have no interval: a class has too few exams for the bootstrap. ".to_owned()

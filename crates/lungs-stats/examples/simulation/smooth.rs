@@ -16,12 +16,12 @@ const CALIBRATIONS: [(&str, f64, f64); 3] =
     [("calibrated", 0.0, 1.0), ("too high", -0.5, 1.0), ("too extreme", 0.0, 0.6)];
 /// Standard deviation of the log-odds, which are normal within 2.5 standard deviations.
 const SPREAD: f64 = 1.5;
-const LARGEST: f64 = 2.5;
+pub(crate) const LARGEST: f64 = 2.5;
 /// Cohorts of the bootstrap.
 const RESAMPLED: usize = 100;
 
 /// Predictions of log-odds `mean + SPREAD·x`, of which `intercept + slope·SPREAD·x + mean` are true.
-struct Population {
+pub(crate) struct Population {
     mean: f64,
     intercept: f64,
     slope: f64,
@@ -29,7 +29,7 @@ struct Population {
 
 impl Population {
     /// The population whose share of positive exams is `prevalence`.
-    fn of(prevalence: f64, intercept: f64, slope: f64) -> Self {
+    pub(crate) fn of(prevalence: f64, intercept: f64, slope: f64) -> Self {
         let (mut low, mut high) = (-20.0, 20.0);
         for _ in 0..60 {
             let mean = 0.5 * (low + high);
@@ -42,12 +42,12 @@ impl Population {
     }
 
     /// Predicted log-odds.
-    fn logit(&self, x: f64) -> f64 {
+    pub(crate) fn logit(&self, x: f64) -> f64 {
         self.mean + SPREAD * x
     }
 
     /// Probability of a positive exam.
-    fn truth(&self, x: f64) -> f64 {
+    pub(crate) fn truth(&self, x: f64) -> f64 {
         sigmoid(self.intercept + self.mean + self.slope * SPREAD * x)
     }
 
@@ -62,12 +62,12 @@ impl Population {
     }
 }
 
-fn sigmoid(z: f64) -> f64 {
+pub(crate) fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 
 /// 2,000 quantiles of the truncated normal distribution.
-fn quantiles() -> impl Iterator<Item = f64> {
+pub(crate) fn quantiles() -> impl Iterator<Item = f64> {
     let cdf = |x: f64| 0.5 * libm::erfc(-x / 2f64.sqrt());
     let tail = cdf(-LARGEST);
     let mut x = -LARGEST;
@@ -135,8 +135,7 @@ fn cohort(population: &Population, size: usize, name: &str) -> Option<[Bounds; 4
         }
     }
     let estimates = errors(&smooth_calibration(&logits, &labels, None, 0.95))?;
-    let patients: Vec<usize> = (0..size).collect();
-    let resampled = Resampling::new(&labels, &patients, 37).replicates(RESAMPLED, |counts| {
+    let resampled = Resampling::new(size, 37).replicates(RESAMPLED, |counts| {
         let repeated = |exam: usize| std::iter::repeat_n(exam, counts[exam] as usize);
         let exams: Vec<usize> = (0..size).flat_map(repeated).collect();
         let logits: Vec<f64> = exams.iter().map(|&exam| logits[exam]).collect();
