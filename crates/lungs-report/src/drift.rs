@@ -25,7 +25,8 @@ const NUMBERS_OF_COHORT: [&str; 9] = [
 const CATEGORIES_OF_COHORT: [&str; 6] =
     ["label", "sex", "manufacturer", "scanner_model", "kernel", "kind"];
 /// Numbers of `preparation.csv`.
-const NUMBERS_OF_PREPARATION: [&str; 3] = ["spacing_w_mm", "hu_min", "hu_max"];
+const NUMBERS_OF_PREPARATION: [&str; 5] =
+    ["spacing_w_mm", "hu_min", "hu_max", "lung_hu_mean", "lung_hu_sd"];
 /// The volume of both lungs, the sum of two columns of `preparation.csv`.
 const LUNG_ML: &str = "lung_ml";
 /// Levels of a category with a row of their own; the rarer ones share a row.

@@ -8,10 +8,11 @@ use maud::{Markup, PreEscaped, html};
 type Value = fn(&Row) -> Option<f64>;
 
 /// Title, axis label, minimum bar width, value.
-const HISTOGRAMS: [(&str, &str, f64, Value); 6] = [
+const HISTOGRAMS: [(&str, &str, f64, Value); 7] = [
     ("Slice spacing", "mm between slices", 0.05, |row| row.spacing_d_mm),
     ("Slices", "slices in the series", 1.0, |row| row.slices.map(|slices| slices as f64)),
     ("Lung volume", "litres, both lungs", 0.05, |row| lung_ml(row).map(|ml| ml / 1000.0)),
+    ("Lung density", "HU, mean over the lungs", 1.0, |row| row.lung_hu_mean),
     ("In-plane spacing", "mm between pixels", 0.01, |row| row.spacing_w_mm),
     ("Lowest value", "HU, minimum of the series", 1.0, |row| row.hu_min.map(f64::from)),
     ("Highest value", "HU, maximum of the series", 1.0, |row| row.hu_max.map(f64::from)),

@@ -88,6 +88,8 @@ fn name_of(variable: &str) -> String {
         "spacing_w_mm" => "pixel spacing, mm",
         "hu_min" => "lowest HU",
         "hu_max" => "highest HU",
+        "lung_hu_mean" => "mean HU of the lungs",
+        "lung_hu_sd" => "standard deviation of the lungs' HU",
         "lung_ml" => "lung volume, ml",
         "scanner_model" => "scanner model",
         "kind" => "file format",

@@ -140,6 +140,7 @@ mod tests {
         let centre = lungs.map(|[first, last]| usize::midpoint(first, last));
         let crop = CropFacts {
             lungs_ml: None,
+            lungs_hu: None,
             lung_box: Some(lungs),
             centre,
             size,

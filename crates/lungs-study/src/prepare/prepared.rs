@@ -66,6 +66,7 @@ pub(super) fn cut(volume: &Volume, lung_box: &LungBox, settings: &Settings) -> P
         std::array::from_fn(|axis| lung_box.ends[axis].map(|voxel| clamp(axis, voxel)));
     let crop = CropFacts {
         lungs_ml: None,
+        lungs_hu: None,
         lung_box: lung_box.is_from_file.then_some(bounding_box),
         centre,
         size: settings.size,

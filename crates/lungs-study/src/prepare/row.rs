@@ -44,6 +44,9 @@ pub struct Row {
     pub hu_max: Option<i16>,
     pub lung_left_ml: Option<f64>,
     pub lung_right_ml: Option<f64>,
+    /// Mean and standard deviation of the lungs' voxels.
+    pub lung_hu_mean: Option<f64>,
+    pub lung_hu_sd: Option<f64>,
     pub box_z0: Option<usize>,
     pub box_z1: Option<usize>,
     pub box_y0: Option<usize>,
@@ -92,6 +95,8 @@ pub(super) struct Facts {
 pub(super) struct CropFacts {
     /// Volumes of the left and the right lung; `None` for a volume that was already prepared.
     pub lungs_ml: Option<[f64; 2]>,
+    /// Mean and standard deviation of their voxels, in HU; `None` for a volume that was already prepared.
+    pub lungs_hu: Option<[f64; 2]>,
     /// First and last voxel of the lungs; `None` if the file of a prepared volume does not name them.
     pub lung_box: Option<[[usize; 2]; 3]>,
     /// Centre of the crop.
@@ -116,7 +121,8 @@ impl Row {
     pub(super) fn new(image: &Image, facts: &Facts, refusal: Option<&Refusal>) -> Self {
         let Facts { grid, series, crop } = facts;
         let lungs_ml = crop.as_ref().and_then(|crop| crop.lungs_ml);
-        let tenth = |ml: f64| (ml * 10.0).round() / 10.0;
+        let lungs_hu = crop.as_ref().and_then(|crop| crop.lungs_hu);
+        let tenth = |value: f64| (value * 10.0).round() / 10.0;
         let end = |axis: usize, side: usize| Some(crop.as_ref()?.lung_box?[axis][side]);
         let beyond = crop.as_ref().and_then(beyond_mm);
         let beyond_side = |axis: usize, side: usize| Some(beyond?[axis][side]);
@@ -140,6 +146,8 @@ impl Row {
             hu_max: series.as_ref().map(|series| series.hu_max),
             lung_left_ml: lungs_ml.map(|[left, _]| tenth(left)),
             lung_right_ml: lungs_ml.map(|[_, right]| tenth(right)),
+            lung_hu_mean: lungs_hu.map(|[mean, _]| tenth(mean)),
+            lung_hu_sd: lungs_hu.map(|[_, deviation]| tenth(deviation)),
             box_z0: end(0, 0),
             box_z1: end(0, 1),
             box_y0: end(1, 0),

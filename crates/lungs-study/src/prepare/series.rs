@@ -97,6 +97,7 @@ fn compute(volume: Volume, settings: &Settings) -> Result<Product, Refusal> {
     };
     let crop = CropFacts {
         lungs_ml: Some([lungs.left_ml, lungs.right_ml]),
+        lungs_hu: lungs.mean_and_deviation_hu(&resampled),
         lung_box: Some(lungs.bounding_box),
         centre: lungs.centre_voxel,
         size: settings.size,

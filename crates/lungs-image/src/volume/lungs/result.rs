@@ -1,8 +1,9 @@
 //! The lungs of a volume, or why they cannot be found.
 
 use crate::codes::Flag;
-use crate::volume::Geometry;
 use crate::volume::mask::{BoundingBox, Mask};
+use crate::volume::{Geometry, Volume};
+use ndarray::s;
 use thiserror::Error;
 
 /// Limits of the lung volume.
@@ -97,5 +98,55 @@ impl Lungs {
         let centre_voxel = bounding_box.map(|[first, last]| (first + last) / 2);
         let centre_mm = geometry.position_mm(centre_voxel.map(|i| i as f64));
         Self { mask, left_ml, right_ml, bounding_box, centre_voxel, centre_mm, flags }
+    }
+
+    /// Mean and population standard deviation of the lungs' voxels in the volume that they were found in, in
+    /// Hounsfield units. They change with inspiration, dose and kernel. `None` without voxels.
+    pub fn mean_and_deviation_hu(&self, volume: &Volume) -> Option<[f64; 2]> {
+        let [depth, height, _] = self.mask.dim();
+        let (mut count, mut sum, mut squares) = (0i64, 0i64, 0i64);
+        for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))) {
+            self.mask.for_runs(z, y, |start, end| {
+                for hu in volume.hu.slice(s![z, y, start..end]) {
+                    let hu = i64::from(*hu);
+                    sum += hu;
+                    squares += hu * hu;
+                }
+                count += (end - start) as i64;
+            });
+        }
+        let mean = (count > 0).then(|| sum as f64 / count as f64)?;
+        let variance = squares as f64 / count as f64 - mean * mean;
+        Some([mean, variance.max(0.0).sqrt()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array3;
+
+    #[test]
+    fn mean_and_deviation_are_those_of_the_voxels_in_the_mask() {
+        let hu =
+            Array3::from_shape_fn((2, 3, 130), |(z, y, x)| (z * 300 + y * 70 + x) as i16 - 900);
+        let is_lung = |hu: i16| hu % 3 == 0;
+        let mask = Mask::of(&hu, is_lung);
+        let values: Vec<f64> =
+            hu.iter().filter(|hu| is_lung(**hu)).map(|hu| f64::from(*hu)).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let squares: f64 = values.iter().map(|hu| (hu - mean).powi(2)).sum();
+        let geometry = Geometry {
+            spacing_mm: [1.0; 3],
+            origin_mm: [0.0; 3],
+            axes: [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        };
+        let volume = Volume { hu, geometry };
+        let whole = [[0, 1], [0, 2], [0, 129]];
+        let lungs = |mask| Lungs::new(mask, [1.0, 1.0], whole, &geometry, vec![]);
+        let [our_mean, deviation] = lungs(mask).mean_and_deviation_hu(&volume).unwrap();
+        assert!((our_mean - mean).abs() < 1e-9);
+        assert!((deviation - (squares / values.len() as f64).sqrt()).abs() < 1e-6);
+        assert_eq!(lungs(Mask::empty([2, 3, 130])).mean_and_deviation_hu(&volume), None);
     }
 }
