@@ -3,7 +3,7 @@
 use super::output::{Output, bytes, columns, duration};
 use super::{CommandResult, Failure};
 use crate::pipeline;
-use crate::plan::{Plan, SkippedFilesPlan, plan};
+use crate::plan::{CohortPlan, Plan, SkippedFilesPlan, plan};
 use clap::Args;
 use lungs_base::text::counted;
 use lungs_image::images::counted_files;
@@ -99,35 +99,7 @@ fn plan_table(plan: &Plan) -> String {
     row("device", plan.device.clone());
     match &plan.cohort {
         None => row("cohort", "synthetic; written when the run begins".into()),
-        Some(cohort) => {
-            row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
-            for group in &cohort.excluded {
-                row("  excluded", group.to_string());
-            }
-            if let Some(unmatched) = &cohort.unmatched {
-                row("  no match", unmatched.to_string());
-            }
-            for skipped_files in &cohort.skipped_files {
-                row("ignored", ignored_files_text(skipped_files));
-            }
-            for split in &cohort.splits {
-                row(
-                    split.name.word(),
-                    format!(
-                        "{} of {}, {} positive",
-                        counted(split.exams, "exam", "exams"),
-                        counted(split.patients, "patient", "patients"),
-                        split.positive
-                    ),
-                );
-            }
-        }
-    }
-    for remark in plan.cohort.iter().flat_map(|cohort| &cohort.remarks) {
-        row(&format!("  {}", remark.heading), remark.text.clone());
-    }
-    for warning in plan.cohort.iter().flat_map(|cohort| &cohort.warnings) {
-        row("  warning", warning.clone());
+        Some(cohort) => add_cohort_rows(cohort, &mut row),
     }
     row("weights", plan.initial_weights.clone());
     row("network", format!("{:.2} million parameters", plan.parameters as f64 / 1e6));
@@ -149,21 +121,42 @@ fn plan_table(plan: &Plan) -> String {
     if let Some(beyond) = &plan.lungs_beyond_crop {
         row("  warning", beyond.clone());
     }
-    match (plan.preparation_seconds, plan.training_seconds) {
-        (Some(preparation), Some(training)) => row(
-            "time",
-            format!(
-                "about {} for preparation, about {} for training ({})",
-                duration(preparation),
-                duration(training),
-                plan.time_basis
-            ),
-        ),
-        (Some(preparation), None) => row(
-            "time",
-            format!("about {} for preparation; {}", duration(preparation), plan.time_basis),
-        ),
-        _ => {}
+    if let Some(preparation) = plan.preparation_seconds.map(duration) {
+        let basis = &plan.time_basis;
+        let time = match plan.training_seconds.map(duration) {
+            Some(training) => {
+                format!(
+                    "about {preparation} for preparation, about {training} for training ({basis})"
+                )
+            }
+            None => format!("about {preparation} for preparation; {basis}"),
+        };
+        row("time", time);
     }
     columns(&rows)
+}
+
+/// Rows on the series, exams and splits.
+fn add_cohort_rows(cohort: &CohortPlan, row: &mut impl FnMut(&str, String)) {
+    row("series", format!("{} found, {} chosen", cohort.series, cohort.chosen));
+    for group in &cohort.excluded {
+        row("  excluded", group.to_string());
+    }
+    if let Some(unmatched) = &cohort.unmatched {
+        row("  no match", unmatched.to_string());
+    }
+    for skipped_files in &cohort.skipped_files {
+        row("ignored", ignored_files_text(skipped_files));
+    }
+    for split in &cohort.splits {
+        let exams = counted(split.exams, "exam", "exams");
+        let patients = counted(split.patients, "patient", "patients");
+        row(split.name.word(), format!("{exams} of {patients}, {} positive", split.positive));
+    }
+    for remark in &cohort.remarks {
+        row(&format!("  {}", remark.heading), remark.text.clone());
+    }
+    for warning in &cohort.warnings {
+        row("  warning", warning.clone());
+    }
 }

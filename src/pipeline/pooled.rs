@@ -9,16 +9,23 @@ use super::{PipelineError, cache_folder};
 use lungs_report::{self as report, CrossValidation, Fold, PooledRow, ReportError, RunPredictions};
 use lungs_spec::results::{PredictionRow, RunFolder, Table, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
-use lungs_stats::{CalibratedProbabilities, mean_auc_of_folds, repeated_patients};
+use lungs_stats::{CalibratedProbabilities, FoldExams, mean_auc_of_folds, repeated_patients};
 
-/// Pools the test predictions of finished folds, and writes them with their metrics and plots.
-pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), PipelineError> {
-    let mut predictions: Vec<PredictionRow> = Vec::new();
-    let mut fold_numbers = Vec::new();
-    let mut fold_summaries = Vec::new();
-    let mut calibrated = Vec::new();
-    let mut fold_exams = Vec::new();
-    for (index, fold) in folds.iter().enumerate() {
+/// The test predictions of finished folds.
+#[derive(Default)]
+struct Pool {
+    predictions: Vec<PredictionRow>,
+    /// Number of each prediction's fold, from 1.
+    fold_numbers: Vec<usize>,
+    folds: Vec<Fold>,
+    /// Calibrated probabilities of the folds with a calibration.
+    calibrated: Vec<f64>,
+    /// Logits, labels and repeated patients of each fold.
+    fold_exams: Vec<FoldExams>,
+}
+
+impl Pool {
+    fn add(&mut self, number: usize, fold: &RunFolder) -> Result<(), PipelineError> {
         let summary = report::summary(fold)?;
         let rows = RunPredictions::of(fold)
             .and_then(|predictions| predictions.read(SplitName::Test, summary.selected_epoch));
@@ -26,28 +33,40 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
             path: fold.predictions(SplitName::Test, summary.selected_epoch),
         })?;
         let evaluation = summary.splits.get("test");
-        fold_summaries.push(Fold {
-            fold: index + 1,
+        self.folds.push(Fold {
+            fold: number,
             selected_epoch: summary.selected_epoch,
             exams: rows.len(),
             positives: rows.iter().filter(|row| row.label).count(),
             auc: evaluation.and_then(|evaluation| evaluation.auc.value),
         });
         if let Some(calibration) = StoredCalibration::read(fold)? {
-            calibrated.extend(rows.iter().filter_map(|row| calibration.probability(row.logit)));
+            let probabilities = rows.iter().filter_map(|row| calibration.probability(row.logit));
+            self.calibrated.extend(probabilities);
         }
         let patients = repeated_patients(rows.iter().map(|row| row.patient_id.as_str()));
         let (logits, labels) = rows.iter().map(|row| (row.logit, row.label)).unzip();
-        fold_exams.push((logits, labels, patients));
-        fold_numbers.extend(rows.iter().map(|_| index + 1));
-        predictions.extend(rows);
+        self.fold_exams.push((logits, labels, patients));
+        self.fold_numbers.extend(rows.iter().map(|_| number));
+        self.predictions.extend(rows);
+        Ok(())
     }
-    let rows: Vec<PooledRow> = fold_numbers
-        .iter()
-        .zip(&predictions)
-        .map(|(fold, row)| PooledRow::new(*fold, row))
-        .collect();
-    write_csv(&run.pooled_predictions(), &rows)?;
+
+    /// Rows of the table of predictions.
+    fn rows(&self) -> Vec<PooledRow<'_>> {
+        let pairs = self.fold_numbers.iter().zip(&self.predictions);
+        pairs.map(|(fold, row)| PooledRow::new(*fold, row)).collect()
+    }
+}
+
+/// Pools the test predictions of finished folds, and writes them with their metrics and plots.
+pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<(), PipelineError> {
+    let mut pool = Pool::default();
+    for (number, fold) in (1..).zip(folds) {
+        pool.add(number, fold)?;
+    }
+    write_csv(&run.pooled_predictions(), &pool.rows())?;
+    let Pool { predictions, folds: fold_summaries, calibrated, fold_exams, .. } = pool;
     let columns = Columns::read(spec, folds)?;
     let mut options = options(spec, &columns, &predictions)?;
     // Calibrated metrics need a map of every fold.

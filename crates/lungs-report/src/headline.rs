@@ -5,7 +5,7 @@ use super::digits;
 use super::evaluated::summary;
 use lungs_base::text::counted;
 use lungs_spec::results::RunFolder;
-use lungs_stats::{ChosenOn, Estimate, Evaluation, Interval, Proportion, Rule};
+use lungs_stats::{ChosenOn, Estimate, Evaluation, Interval, OperatingPoint, Proportion, Rule};
 
 /// The main metrics with their intervals, and the paths of the tables and the report.
 pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
@@ -23,68 +23,71 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
         if let Some(warning) = &evaluation.warning {
             lines.push(format!("  {:<11} warning: {warning}", ""));
         }
-        if let Some(point) = evaluation.leading_point() {
-            let threshold = match (point.rule, point.threshold_probability) {
-                (Rule::Probability(probability), _) => format!("p ≥ {probability}"),
-                (_, Some(probability)) => format!("p ≥ {}", digits::value(probability)),
-                (_, None) => "no threshold".to_owned(),
-            };
-            let origin = match point.chosen_on {
-                ChosenOn::None => "",
-                ChosenOn::TheseExams => "; threshold chosen on these exams",
-                ChosenOn::Validation => "; threshold chosen on validation",
-                ChosenOn::Development => "; threshold of the model",
-            };
-            for (name, value) in
-                [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)]
-            {
-                let name = format!("{name} at {threshold}");
-                lines.push(format!("  {:<11} {name:<23} {}{origin}", "", share(value)));
-            }
-            if let Some(stated) = &point.at_prevalence {
-                let name = format!("PPV at prevalence {}", stated.prevalence);
-                let value = plain(&stated.positive_predictive_value);
-                lines.push(format!("  {:<11} {name:<23} {value}", ""));
-            }
-        }
-        lines.push(format!(
-            "  {:<11} average precision       {}; chance: {}",
-            "",
-            plain(&evaluation.average_precision),
-            digits::value(evaluation.positives as f64 / evaluation.exams.max(1) as f64)
-        ));
-        for (name, metric) in [
-            ("cross-entropy", &evaluation.cross_entropy),
-            ("Brier score", &evaluation.calibration.brier),
-        ] {
-            lines.push(format!("  {:<11} {name:<23} {}", "", plain(metric)));
-        }
-        if let Some(weighted) = &evaluation.weighted {
-            let value = plain(&weighted.auc);
-            lines.push(format!("  {:<11} {:<23} {value}", "", "AUC, weighted"));
-        }
-        if let Some(recalibrated) = &evaluation.recalibrated {
-            lines.push(format!(
-                "  {:<11} {:<23} {}; before: {}",
-                "",
-                format!("Brier after {}", recalibrated.method),
-                plain(&recalibrated.after.brier),
-                plain(&recalibrated.before.brier)
-            ));
-        }
-        for groups in &evaluation.subgroups {
-            let format_group = |group: &lungs_stats::Subgroup| {
-                let auc = group.auc.value.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
-                format!("{} {auc}", group.group)
-            };
-            let aucs: Vec<String> = groups.groups.iter().map(format_group).collect();
-            let name = format!("AUC by {}", groups.by);
-            lines.push(format!("  {:<11} {name:<23} {}", "", aucs.join(", ")));
-        }
+        let mut rows = evaluation.leading_point().map(point_rows).unwrap_or_default();
+        rows.extend(metric_rows(evaluation));
+        lines.extend(rows.iter().map(|(name, value)| format!("  {:<11} {name:<23} {value}", "")));
     }
     lines.push(format!("Tables: {}", run.root().display()));
     lines.push(format!("Report: {}", run.report_page().display()));
     Ok(lines.join("\n"))
+}
+
+/// Name and value of each metric at an operating point.
+fn point_rows(point: &OperatingPoint) -> Vec<(String, String)> {
+    let threshold = match (point.rule, point.threshold_probability) {
+        (Rule::Probability(probability), _) => format!("p ≥ {probability}"),
+        (_, Some(probability)) => format!("p ≥ {}", digits::value(probability)),
+        (_, None) => "no threshold".to_owned(),
+    };
+    let origin = match point.chosen_on {
+        ChosenOn::None => "",
+        ChosenOn::TheseExams => "; threshold chosen on these exams",
+        ChosenOn::Validation => "; threshold chosen on validation",
+        ChosenOn::Development => "; threshold of the model",
+    };
+    let shares = [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)];
+    let mut rows: Vec<_> = shares
+        .into_iter()
+        .map(|(name, value)| {
+            (format!("{name} at {threshold}"), format!("{}{origin}", share(value)))
+        })
+        .collect();
+    rows.extend(point.at_prevalence.as_ref().map(|stated| {
+        let name = format!("PPV at prevalence {}", stated.prevalence);
+        (name, plain(&stated.positive_predictive_value))
+    }));
+    rows
+}
+
+/// Name and value of each metric that needs no threshold.
+fn metric_rows(evaluation: &Evaluation) -> Vec<(String, String)> {
+    let chance = evaluation.positives as f64 / evaluation.exams.max(1) as f64;
+    let average_precision = plain(&evaluation.average_precision);
+    let mut rows = vec![
+        (
+            "average precision".to_owned(),
+            format!("{average_precision}; chance: {}", digits::value(chance)),
+        ),
+        ("cross-entropy".to_owned(), plain(&evaluation.cross_entropy)),
+        ("Brier score".to_owned(), plain(&evaluation.calibration.brier)),
+    ];
+    if let Some(weighted) = &evaluation.weighted {
+        rows.push(("AUC, weighted".to_owned(), plain(&weighted.auc)));
+    }
+    if let Some(recalibrated) = &evaluation.recalibrated {
+        let [before, after] =
+            [&recalibrated.before, &recalibrated.after].map(|metrics| plain(&metrics.brier));
+        let name = format!("Brier after {}", recalibrated.method);
+        rows.push((name, format!("{after}; before: {before}")));
+    }
+    rows.extend(evaluation.subgroups.iter().map(|groups| {
+        let aucs = groups.groups.iter().map(|group| {
+            let auc = group.auc.value.map_or("–".to_owned(), |auc| format!("{auc:.3}"));
+            format!("{} {auc}", group.group)
+        });
+        (format!("AUC by {}", groups.by), aucs.collect::<Vec<_>>().join(", "))
+    }));
+    rows
 }
 
 /// `0.943 (95 % CI 0.912–0.965)`, or the reason why the AUC is undefined.

@@ -24,18 +24,8 @@ pub(super) fn fetch_tables(
     let sources =
         sources(release).map_err(|error| Failure::request(format!("--idc-release: {error}")))?;
     keep_to_one_release(folder, release)?;
-    let sources: Vec<Source> = sources
-        .into_iter()
-        .filter(|source| {
-            let target = folder.join(source.name);
-            let existing = match source.name.strip_prefix("nlst_") {
-                Some(table) => find_table(folder, table).ok().flatten(),
-                None if with_index => find_index(folder),
-                None => return false,
-            };
-            existing.is_none_or(|path| path == target)
-        })
-        .collect();
+    let sources: Vec<Source> =
+        sources.into_iter().filter(|source| is_requested(source, folder, with_index)).collect();
     let interrupt = Interrupt::listen();
     interrupt.stop_gracefully_after("the files in transfer");
     let stop = || interrupt.interrupter.should_stop();
@@ -46,14 +36,7 @@ pub(super) fn fetch_tables(
     let mut complete = 0;
     for (host, default_endpoint) in [(Host::Aws, Endpoint::Aws), (Host::Google, Endpoint::Google)] {
         let endpoint = endpoint.map(Endpoint::parse).transpose()?.unwrap_or(default_endpoint);
-        let of_host = sources.iter().filter(|source| source.host == host);
-        let series = of_host.map(|source| {
-            let address = parse_address(&source.url).map_err(Failure::request)?;
-            let (name, folder) = (source.name.to_owned(), PathBuf::from(source.name));
-            Ok(Series { name, patient_id: String::new(), address, folder })
-        });
-        let series = series.collect::<Result<Vec<Series>, Failure>>()?;
-        let plan = Plan { series, ..Plan::default() };
+        let plan = plan_of_host(&sources, host)?;
         let settings = Settings { endpoint, ..Settings::default() };
         let (rows, failure) = fetch::fetch_all(&plan, folder, &settings, None, &on_event, &stop)?;
         if let Some(error) = failure {
@@ -86,6 +69,29 @@ pub(super) fn fetch_tables(
     };
     progress.stage_ends("tables", &message);
     Ok(())
+}
+
+/// Whether the source belongs to the request and does not exist as another file.
+fn is_requested(source: &Source, folder: &Path, with_index: bool) -> bool {
+    let target = folder.join(source.name);
+    let existing = match source.name.strip_prefix("nlst_") {
+        Some(table) => find_table(folder, table).ok().flatten(),
+        None if with_index => find_index(folder),
+        None => return false,
+    };
+    existing.is_none_or(|path| path == target)
+}
+
+/// The downloads from one host.
+fn plan_of_host(sources: &[Source], host: Host) -> Result<Plan, Failure> {
+    let of_host = sources.iter().filter(|source| source.host == host);
+    let series = of_host.map(|source| {
+        let address = parse_address(&source.url).map_err(Failure::request)?;
+        let (name, folder) = (source.name.to_owned(), PathBuf::from(source.name));
+        Ok(Series { name, patient_id: String::new(), address, folder })
+    });
+    let series = series.collect::<Result<Vec<Series>, Failure>>()?;
+    Ok(Plan { series, ..Plan::default() })
 }
 
 /// File with the release of the tables in a folder.
