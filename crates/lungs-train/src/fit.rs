@@ -8,6 +8,7 @@ use super::objective::Objective;
 use super::recorder::Recorder;
 use super::scoring::{ExamLogits, metrics_row, score_until};
 use super::state::{Outcome, TrainingState};
+use super::windowing::is_cpu;
 use super::{Event, Observer, TrainingError, selected_epoch, stops_early};
 use burn::tensor::Device;
 use burn::train::Interrupter;
@@ -34,6 +35,11 @@ pub fn fit(
     let mut state = TrainingState::restore(spec, run, &devices[0], observe)?;
     let events = spec.train.tensorboard.then(|| state.event_files(run));
     let recorder = Recorder::new(observe, devices, events);
+    if !is_cpu(&devices[0]) {
+        observe(&Event::Note(
+            "the first step compiles the kernels for the GPU: about 140, once in each process",
+        ));
+    }
     let with_gradients: Vec<Device> =
         devices.iter().map(|device| device.clone().autodiff()).collect();
     let epochs = Epochs {

@@ -3,16 +3,80 @@
 use super::TrainingError;
 use super::windowing::is_cpu;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{FloatDType, Tensor};
-use lungs_net::model::I3d;
+use burn::optim::{
+    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState,
+    GradientsParams, LearningRate, ModuleOptimizer, Optimizer,
+};
+use burn::tensor::{Device, FloatDType, Tensor};
+use lungs_net::model::{AdamStep, I3d, SquaresInput, adam_step, blend, squares_of_parts};
 use lungs_spec::spec::{Spec, Train};
 use rayon::prelude::*;
 
-/// Adam (Kingma & Ba 2015, <https://arxiv.org/abs/1412.6980>) with TensorFlow's and PyTorch's usual
-/// constants: β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+/// TensorFlow's and PyTorch's usual β₁ and β₂.
+const BETAS: [f32; 2] = [0.9, 0.999];
+/// TensorFlow's and PyTorch's usual ε.
+const EPSILON: f32 = 1e-8;
+
+/// Adam (Kingma & Ba 2015, <https://arxiv.org/abs/1412.6980>) with the usual constants.
 pub fn adam() -> ModuleOptimizer {
-    AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build().into()
+    DecoupledAdam::new(0.0).into()
+}
+
+/// Burn's Adam or AdamW, and the same in one pass on GPUs. All have the same state.
+#[derive(Clone)]
+struct DecoupledAdam {
+    adam: Adam,
+    adam_w: AdamW,
+    decay: f32,
+}
+
+impl DecoupledAdam {
+    fn new(decay: f32) -> Self {
+        let [beta_1, beta_2] = BETAS;
+        let adam = AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
+        let adam_w = AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
+        Self {
+            adam: adam.with_epsilon(EPSILON).build(),
+            adam_w: adam_w.with_epsilon(EPSILON).with_weight_decay(decay).build(),
+            decay,
+        }
+    }
+}
+
+impl Optimizer for DecoupledAdam {
+    type State<const D: usize> = AdamState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: LearningRate,
+        weights: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<AdamState<D>>,
+    ) -> (Tensor<D>, Option<AdamState<D>>) {
+        let (time, moments) = match &state {
+            Some(AdamState { momentum: old }) => {
+                (old.time + 1, [old.moment_1.clone(), old.moment_2.clone()])
+            }
+            None => (1, [(); 2].map(|()| gradient.zeros_like())),
+        };
+        let step = AdamStep { rate, betas: BETAS, epsilon: EPSILON, decay: self.decay, time };
+        if let Some([weights, moment_1, moment_2]) =
+            adam_step(weights.clone(), gradient.clone(), moments, &step)
+        {
+            let momentum = AdaptiveMomentumState::new(time, moment_1, moment_2);
+            return (weights, Some(AdamState::new(momentum)));
+        }
+        if self.decay == 0.0 {
+            return self.adam.step(rate, weights, gradient, state);
+        }
+        let state = state.map(|state| AdamWState::new(state.momentum));
+        let (weights, state) = self.adam_w.step(rate, weights, gradient, state);
+        (weights, state.map(|state| AdamState::new(state.momentum)))
+    }
+
+    fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {
+        Adam::to_device(state, device)
+    }
 }
 
 /// A new optimizer: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter 2019) for kernels.
@@ -23,11 +87,9 @@ pub(super) fn new(spec: &Spec, network: &I3d) -> ModuleOptimizer {
     if decay == 0.0 {
         return optimizer;
     }
-    let adam_w = AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.999);
-    let adam_w = adam_w.with_epsilon(1e-8).with_weight_decay(decay as f32);
     let mut kernels = Kernels(Vec::new());
     network.visit(&mut kernels);
-    optimizer.with_group(ParamGroup::from_ids(kernels.0), adam_w.build(), None)
+    optimizer.with_group(ParamGroup::from_ids(kernels.0), DecoupledAdam::new(decay as f32), None)
 }
 
 /// Collects parameters with more than one axis.
@@ -66,9 +128,11 @@ pub(super) fn clip(
 /// threads. On a GPU each parameter's squares are summed on the device, and all sums are fetched at
 /// once.
 fn norm(network: &I3d, gradients: &mut GradientsParams) -> f64 {
-    let mut squares = Squares { gradients, on_host: 0.0, on_device: Vec::new() };
+    let mut squares =
+        Squares { gradients, on_host: 0.0, on_gpu: SquaresInput::default(), on_device: Vec::new() };
     network.visit(&mut squares);
-    let Squares { mut on_host, on_device, .. } = squares;
+    let Squares { mut on_host, on_gpu, on_device, .. } = squares;
+    on_host += squares_of_parts(&on_gpu).into_iter().map(f64::from).sum::<f64>();
     if !on_device.is_empty() {
         let sums = Tensor::cat(on_device, 0).into_data();
         on_host += sums.iter::<f32>().map(f64::from).sum::<f64>();
@@ -79,6 +143,9 @@ fn norm(network: &I3d, gradients: &mut GradientsParams) -> f64 {
 struct Squares<'a> {
     gradients: &'a mut GradientsParams,
     on_host: f64,
+    /// Gradients whose squares are added by our kernels.
+    on_gpu: SquaresInput,
+    /// Sums of other gradients on devices.
     on_device: Vec<Tensor<1>>,
 }
 
@@ -94,6 +161,8 @@ impl ModuleVisitor for Squares<'_> {
                 Err(_) => values.iter::<f32>().map(|value| f64::from(value).powi(2)).sum(),
             };
             Tensor::from_data(values, (&device, dtype))
+        } else if self.on_gpu.add(&gradient) {
+            gradient
         } else {
             let single = gradient.clone().cast(FloatDType::F32);
             self.on_device.push((single.clone() * single).sum());
@@ -163,6 +232,8 @@ impl ModuleMapper for Blend {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(new) = self.values.remove::<D>(parameter.id) else { return parameter };
         let decay = self.decay;
-        parameter.map(|old| old * decay + new * (1.0 - decay))
+        parameter.map(|old| {
+            blend(&old, &new, 1.0 - decay).unwrap_or_else(|| old * decay + new * (1.0 - decay))
+        })
     }
 }

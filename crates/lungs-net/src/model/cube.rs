@@ -50,6 +50,7 @@ mod on_device {
     use burn_cubecl::cubecl;
     use burn_cubecl::cubecl::client::Client;
     use burn_cubecl::cubecl::prelude::*;
+    use burn_cubecl::cubecl::zspace::{Metadata, Strides};
     use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
     use burn_cubecl::tensor::CubeTensor;
 
@@ -64,6 +65,24 @@ mod on_device {
     ) -> CubeTensor {
         let shape = Shape::from(shape.to_vec());
         empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
+    }
+
+    /// A contiguous tensor with the device and shape of `like`, with undefined numbers.
+    pub(in super::super) fn empty_like(like: &CubeTensor) -> CubeTensor {
+        let shape = like.meta.shape().clone();
+        empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, like.dtype)
+    }
+
+    /// The first numbers of a contiguous tensor as a tensor of this shape, without a copy.
+    pub(in super::super) fn first_numbers<const D: usize>(
+        tensor: CubeTensor,
+        shape: [usize; D],
+    ) -> CubeTensor {
+        debug_assert!(tensor.is_contiguous());
+        debug_assert!(shape.iter().product::<usize>() <= tensor.meta.num_elements());
+        let strides = std::array::from_fn::<usize, D, _>(|axis| shape[axis + 1..].iter().product());
+        let meta = Metadata::new(Shape::from(shape.to_vec()), Strides::from(strides.to_vec()));
+        CubeTensor::new(tensor.client, tensor.handle, meta, tensor.device, tensor.dtype)
     }
 
     /// The buffer of a contiguous tensor, as the argument of a kernel.
@@ -88,10 +107,13 @@ mod on_device {
 
     /// The sums over the first axis of `[part, element]`, in order, as a tensor of this shape.
     pub(in super::super) fn add_parts<const D: usize>(
-        partial: &CubeTensor,
+        partial: CubeTensor,
         shape: [usize; D],
     ) -> CubeTensor {
-        let sum = empty(partial, shape, DType::F32);
+        if partial.meta.shape()[0] == 1 {
+            return first_numbers(partial, shape);
+        }
+        let sum = empty(&partial, shape, DType::F32);
         let units = units(&partial.client);
         // SAFETY: the kernel stays within the length of the sum, and each part is as long.
         unsafe {
@@ -99,7 +121,7 @@ mod on_device {
                 &partial.client,
                 blocks(shape.iter().product(), units),
                 CubeDim::new_1d(units),
-                buffer(partial),
+                buffer(&partial),
                 buffer(&sum),
                 partial.meta.shape()[0] as u32,
             );

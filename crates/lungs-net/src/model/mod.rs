@@ -55,6 +55,7 @@ mod recompute;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod update;
 mod weights;
 
 pub(crate) use cells::layer_cells;
@@ -67,6 +68,7 @@ pub use loss::{Loss, with_gradient};
 pub use network::{BatchStatistics, I3d};
 pub use recompute::TrainingStep;
 pub use unit::parameter_id;
+pub use update::{AdamStep, SquaresInput, adam_step, blend, squares_of_parts};
 pub use weights::{
     Metadata, Variable, WeightsError, load, save, save_variables, sum_input_channels,
 };

@@ -36,10 +36,7 @@ pub struct BatchStatistics(pub(super) Vec<ChannelStatistics>);
 impl BatchStatistics {
     /// The same statistics on another device.
     pub fn to_device(self, device: &Device) -> Self {
-        let each = |ChannelStatistics { mean, variance }| ChannelStatistics {
-            mean: Tensor::to_device(mean, device),
-            variance: Tensor::to_device(variance, device),
-        };
+        let each = |ChannelStatistics(both)| ChannelStatistics(Tensor::to_device(both, device));
         Self(self.0.into_iter().map(each).collect())
     }
 }

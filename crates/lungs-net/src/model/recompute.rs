@@ -146,8 +146,12 @@ mod tests {
         let volume = Tensor::<5>::from_data(TensorData::new(values, [2, 1, 20, 32, 36]), &device);
         let loss = |logits| Loss::CrossEntropy.mean(logits, &[0, 1]) * 0.5;
         let statistics = |statistics: BatchStatistics| -> Vec<Vec<f32>> {
-            let each = |m: super::super::normalization::ChannelStatistics| [m.mean, m.variance];
-            statistics.0.into_iter().flat_map(each).map(numbers).collect()
+            statistics
+                .0
+                .iter()
+                .flat_map(|channels| channels.mean_and_variance())
+                .map(numbers)
+                .collect()
         };
 
         let (logits, batch_statistics) = network.forward_train(volume.clone(), 7);

@@ -8,6 +8,7 @@ use super::convolution::{Precision, convolve_same};
 use super::initialization::truncated_normal;
 use super::normalization::{ChannelStatistics, normalize_by, normalize_by_batch};
 use super::pooling::max_pool_same;
+use super::update;
 
 /// The mode of a forward pass.
 pub(super) enum Pass<'a> {
@@ -81,21 +82,18 @@ impl Unit {
             _ => normalize_by(
                 output,
                 self.beta.val(),
-                &ChannelStatistics {
-                    mean: self.moving_mean.val(),
-                    variance: self.moving_variance.val(),
-                },
+                &ChannelStatistics::of(self.moving_mean.val(), self.moving_variance.val()),
             ),
         }
     }
 
     /// Updates the running statistics by one batch: `moving ← moving − (moving − batch)·share`.
     pub(super) fn update_running_statistics(&mut self, batch: &ChannelStatistics, share: f64) {
-        for (moving, batch) in
-            [(&mut self.moving_mean, &batch.mean), (&mut self.moving_variance, &batch.variance)]
-        {
+        let both = [&mut self.moving_mean, &mut self.moving_variance];
+        for (moving, batch) in both.into_iter().zip(batch.mean_and_variance()) {
             let old = moving.val().inner();
-            let new = old.clone() - (old - batch.clone()) * share;
+            let new = update::blend(&old, &batch, share)
+                .unwrap_or_else(|| old.clone() - (old - batch) * share);
             replace(moving, new);
         }
     }

@@ -34,7 +34,7 @@ fn reduce(first: &mut Shared<[f32]>, second: &mut Shared<[f32]>, #[comptime] uni
 }
 
 /// Per channel and part of its numbers: the sum of the distances to the channel's first number, and of
-/// their squares. `[part, 2, channel]`.
+/// their squares. `[part, 2, channel]`. For a channel in one part: its mean and population variance.
 #[cube(launch_unchecked)]
 fn moments_of_parts(
     input: &[f32],
@@ -43,6 +43,7 @@ fn moments_of_parts(
     plane: usize,
     count: usize,
     part: usize,
+    #[comptime] one_part: bool,
     #[comptime] units: usize,
 ) {
     let mut sums = Shared::<[f32]>::new_slice(units);
@@ -65,8 +66,15 @@ fn moments_of_parts(
     reduce(&mut sums, &mut squares, units);
     if unit == 0 {
         let row = 2 * CUBE_POS_Y as usize * channels + channel;
-        parts[row] = sums[0];
-        parts[row + channels] = squares[0];
+        if comptime!(one_part) {
+            let n = f32::cast_from(count);
+            let distance = sums[0] / n;
+            parts[row] = shift + distance;
+            parts[row + channels] = max(squares[0] / n - distance * distance, 0.0f32);
+        } else {
+            parts[row] = sums[0];
+            parts[row + channels] = squares[0];
+        }
     }
 }
 
@@ -221,8 +229,8 @@ impl Normalize for CubeBackend {
         let lengths = Channels::of(&input);
         let units = cube::units(&input.client);
         let parts = cube::empty(&input, [lengths.parts(), 2, lengths.channels], DType::F32);
-        let statistics = cube::empty(&input, [2, lengths.channels], DType::F32);
-        // SAFETY: the kernels stay within the lengths that they are given, which are those of the
+        let one_part = lengths.parts() == 1;
+        // SAFETY: the kernel stays within the lengths that it is given, which are those of the
         // buffers.
         unsafe {
             moments_of_parts::launch_unchecked(
@@ -235,8 +243,16 @@ impl Normalize for CubeBackend {
                 lengths.plane,
                 lengths.count,
                 PART,
+                one_part,
                 units as usize,
             );
+        }
+        if one_part {
+            return cube::first_numbers(parts, [2, lengths.channels]);
+        }
+        let statistics = cube::empty(&input, [2, lengths.channels], DType::F32);
+        // SAFETY: as above.
+        unsafe {
             moments::launch_unchecked(
                 &input.client,
                 cube::blocks(lengths.channels, units),
@@ -316,7 +332,7 @@ impl Gradients for CubeBackend {
                 units as usize,
             );
         }
-        let sums = cube::add_parts(&parts, [2 * lengths.channels]);
+        let sums = cube::add_parts(parts, [2 * lengths.channels]);
         // SAFETY: as above.
         unsafe {
             input_gradient::launch_unchecked(
@@ -335,8 +351,6 @@ impl Gradients for CubeBackend {
                 share,
             );
         }
-        let of_beta =
-            burn_cubecl::kernel::slice(sums, std::slice::from_ref(&(0..lengths.channels)));
-        [of_input, into_contiguous(of_beta)]
+        [of_input, cube::first_numbers(sums, [lengths.channels])]
     }
 }

@@ -36,11 +36,21 @@ use passes::{
 /// Added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;
 
-/// Mean and population variance of each channel, `[channel]` each, without gradients.
+/// Mean and population variance of each channel, `[2, channel]`, without gradients.
 #[derive(Debug, Clone)]
-pub(super) struct ChannelStatistics {
-    pub(super) mean: Tensor<1>,
-    pub(super) variance: Tensor<1>,
+pub(super) struct ChannelStatistics(pub(super) Tensor<2>);
+
+impl ChannelStatistics {
+    /// From two tensors of `[channel]`.
+    pub(super) fn of(mean: Tensor<1>, variance: Tensor<1>) -> Self {
+        Self(Tensor::stack(vec![mean.inner(), variance.inner()], 0))
+    }
+
+    /// `[channel]` each.
+    pub(super) fn mean_and_variance(&self) -> [Tensor<1>; 2] {
+        let channels = self.0.dims()[1];
+        [0, 1].map(|row| self.0.clone().narrow(0, row, 1).reshape([channels]))
+    }
 }
 
 /// Normalises with the batch statistics, and returns them.
@@ -55,8 +65,7 @@ pub(super) fn normalize_by_batch(
     }
     let gamma = Tensor::ones_like(&beta);
     let output = batch_norm_train(input, gamma, beta, EPSILON);
-    let statistics =
-        ChannelStatistics { mean: output.mean.inner(), variance: output.variance.inner() };
+    let statistics = ChannelStatistics::of(output.mean, output.variance);
     (relu(output.output), statistics)
 }
 
@@ -69,14 +78,9 @@ pub(super) fn normalize_by(
     if has_kernels(&input) {
         return normalize_relu(input, beta, statistics, StatisticsSource::Given);
     }
-    let like_input = |tensor: &Tensor<1>| {
-        if input.is_autodiff() {
-            Tensor::from_inner(tensor.clone().inner())
-        } else {
-            tensor.clone().inner()
-        }
-    };
-    let (mean, variance) = (like_input(&statistics.mean), like_input(&statistics.variance));
+    let [mean, variance] = statistics
+        .mean_and_variance()
+        .map(|tensor| if input.is_autodiff() { Tensor::from_inner(tensor) } else { tensor });
     let gamma = Tensor::ones_like(&beta);
     relu(batch_norm(input, gamma, beta, mean, variance, EPSILON))
 }
@@ -92,9 +96,7 @@ fn normalize_relu(
     statistics: &ChannelStatistics,
     source: StatisticsSource,
 ) -> Tensor<5> {
-    let [mean, variance] =
-        [&statistics.mean, &statistics.variance].map(|tensor| tensor.clone().inner());
-    let statistics = Tensor::stack::<2>(vec![mean, variance], 0);
+    let statistics = statistics.0.clone();
     let statistics = if input.is_autodiff() { Tensor::from_inner(statistics) } else { statistics };
     Tensor::from_dispatch(<Dispatch as Normalize>::normalize_relu(
         input.into_dispatch(),
@@ -253,11 +255,8 @@ impl<B: Gradients> Backward<B, 2> for NormalizeBackward {
 
 /// Mean and population variance per channel of a tensor with kernels of ours.
 fn batch_statistics(input: Tensor<5>) -> ChannelStatistics {
-    let channels = input.dims()[1];
-    let both = <Dispatch as Normalize>::channel_statistics(input.into_dispatch());
-    let both = Tensor::<2>::from_dispatch(both);
-    let row = |index| both.clone().narrow(0, index, 1).reshape([channels]);
-    ChannelStatistics { mean: row(0), variance: row(1) }
+    let statistics = <Dispatch as Normalize>::channel_statistics(input.into_dispatch());
+    ChannelStatistics(Tensor::from_dispatch(statistics))
 }
 
 #[cfg(test)]
@@ -290,8 +289,7 @@ mod tests {
             Tensor::<1>::from_data(TensorData::new(numbers(name, shape[1]), [shape[1]]), options)
         };
         let (x, beta) = (tensor("input").require_grad(), vector("beta").require_grad());
-        let given =
-            ChannelStatistics { mean: vector("mean"), variance: vector("variance").abs() + 0.5 };
+        let given = ChannelStatistics::of(vector("mean"), vector("variance").abs() + 0.5);
         let (y, statistics) = if by_batch {
             normalize_by_batch(x.clone(), beta.clone())
         } else {
@@ -299,12 +297,13 @@ mod tests {
         };
         let gradients = (y.clone() * tensor("gradient")).sum().backward();
         let values = |data: TensorData| data.iter::<f64>().collect();
+        let [mean, variance] = statistics.mean_and_variance();
         [
             values(y.into_data()),
             values(x.grad(&gradients).unwrap().into_data()),
             values(beta.grad(&gradients).unwrap().into_data()),
-            values(statistics.mean.into_data()),
-            values(statistics.variance.into_data()),
+            values(mean.into_data()),
+            values(variance.into_data()),
         ]
     }
 
@@ -355,8 +354,8 @@ mod tests {
     fn assert_exact_statistics(device: &Device) {
         let values: Vec<f32> = (0..30_000).map(|i| 4000.0 + (i % 3) as f32).collect();
         let x = Tensor::<5>::from_data(TensorData::new(values, [1, 1, 30, 100, 10]), device);
-        let statistics = batch_statistics(x);
-        assert_eq!(statistics.mean.into_scalar::<f32>(), 4001.0);
-        assert!((statistics.variance.into_scalar::<f32>() - 2.0 / 3.0).abs() < 1e-6);
+        let [mean, variance] = batch_statistics(x).mean_and_variance();
+        assert_eq!(mean.into_scalar::<f32>(), 4001.0);
+        assert!((variance.into_scalar::<f32>() - 2.0 / 3.0).abs() < 1e-6);
     }
 }

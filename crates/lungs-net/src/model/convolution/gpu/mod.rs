@@ -73,7 +73,7 @@ impl Products for CubeBackend {
                 staged(tile, geometry.precision),
             );
         }
-        cube::add_parts(&partial, kernel)
+        cube::add_parts(partial, kernel)
     }
 
     fn input_gradient(
@@ -146,7 +146,11 @@ fn sum_windows(
         (Direction::Backward, false) => [2, 3, 4, 0, 1],
         (Direction::Backward, true) => [0, 2, 3, 4, 1],
     };
-    let matrix = into_contiguous(permute(kernel, &order));
+    let matrix = if direction == Direction::Backward && window.taps() == 1 {
+        into_contiguous(kernel)
+    } else {
+        into_contiguous(permute(kernel, &order))
+    };
     let result = cube::empty(input, output, DType::F32);
     let plane: usize = output[2..].iter().product();
     let blocks = [plane.div_ceil(tile.rows()), output[1].div_ceil(tile.columns()), output[0]];
