@@ -31,7 +31,7 @@ fn decimals(value: f64, interval: Option<Interval>) -> usize {
 }
 
 /// A value with this many decimals; one that would round to zero has an exponent. A minus is `−`.
-fn fixed(value: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let is_zero = text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.');
     let text = if !is_zero {
@@ -86,8 +86,13 @@ fn range(low: &str, high: &str) -> String {
 
 /// A share of exams: three decimals, as its counts say more.
 pub(crate) fn share_and_interval(share: &Proportion) -> Option<(String, Option<String>)> {
-    let interval = share.interval.map(|it| range(&fixed(it.low, 3), &fixed(it.high, 3)));
+    let interval = share.interval.map(|interval| three_decimals(interval.low, interval.high));
     Some((fixed(share.value?, 3), interval))
+}
+
+/// The ends of an interval with three decimals: `0.912–0.965`, or `−0.012 to 0.004`.
+pub(crate) fn three_decimals(low: f64, high: f64) -> String {
+    range(&fixed(low, 3), &fixed(high, 3))
 }
 
 /// `0.943 (0.912–0.965)`, or the value alone; `None` for an undefined metric.

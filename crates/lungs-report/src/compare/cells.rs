@@ -1,5 +1,6 @@
 //! The cells of the table of metrics.
 
+use super::super::digits;
 use super::super::external::name_of_split;
 use super::super::headline::auc_with_interval;
 use lungs_spec::results::MetricsRow;
@@ -35,12 +36,12 @@ impl Cell {
     fn number(value: Option<f64>, interval: Option<&Interval>) -> Self {
         let text = match (value, interval) {
             (Some(value), Some(interval)) => {
-                format!("{value:.3} ({:.3}–{:.3})", interval.low, interval.high)
+                let interval = digits::three_decimals(interval.low, interval.high);
+                format!("{} ({interval})", digits::fixed(value, 3))
             }
-            (Some(value), None) => format!("{value:.3}"),
+            (Some(value), None) => digits::fixed(value, 3),
             (None, _) => "–".to_owned(),
         };
-        let text = text.replace('-', "−");
         let (low, high) = (interval.map(|it| it.low), interval.map(|it| it.high));
         Self { text, value, low, high }
     }
@@ -79,7 +80,7 @@ pub(super) fn cells_of_last_epoch(metrics: &[MetricsRow]) -> Vec<(String, Cell)>
     };
     let text = Cell::number(last.auc, None).text;
     let text = match last.auc_low.zip(last.auc_high) {
-        Some((low, high)) => format!("{text} ({low:.3}–{high:.3})"),
+        Some((low, high)) => format!("{text} ({})", digits::three_decimals(low, high)),
         None => text,
     };
     let auc = Cell { text, value: last.auc, low: last.auc_low, high: last.auc_high };

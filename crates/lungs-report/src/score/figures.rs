@@ -1,5 +1,6 @@
 //! All metrics of one model by name: the rows of the table, of the page and of the JSON object.
 
+use super::super::digits;
 use lungs_stats::{Estimate, Evaluation, Interval, Proportion, WeightedMetrics};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -33,11 +34,11 @@ impl Figure {
             return format!("undefined: {}", self.reason.as_deref().unwrap_or("no value"));
         };
         let interval = match (self.low, self.high) {
-            (Some(low), Some(high)) => format!(" ({low:.3}–{high:.3})"),
+            (Some(low), Some(high)) => format!(" ({})", digits::three_decimals(low, high)),
             _ => String::new(),
         };
         let counts = self.counts.map_or(String::new(), |[part, all]| format!(" {part} of {all}"));
-        format!("{value:.3}{interval}{counts}").replace('-', "−")
+        format!("{}{interval}{counts}", digits::fixed(value, 3))
     }
 }
 
