@@ -4,7 +4,7 @@
 //! cargo run --release -p lungs-stats --example simulation -- [TABLE …] [REPLICATES]
 //! ```
 //!
-//! Prints the tables `intervals`, `unequal`, `patients`, `paired`, `sites` and `smooth`, all of them without a name, of
+//! Prints the tables `intervals`, `unequal`, `patients`, `paired`, `sites`, `smooth` and `survival`, all of them without a name, of
 //! 2,000 replicates each (`paired` and `smooth` take a share of them where a replicate is slow). The draws are named streams of one seed, so a table is the same on every machine.
 //! docs/statistics.md has the tables.
 
@@ -14,17 +14,19 @@ mod paired;
 mod patients;
 mod sites;
 mod smooth;
+mod survival;
 
 /// A table by its number of replicates.
 type Table = fn(usize);
 
-const TABLES: [(&str, Table); 6] = [
+const TABLES: [(&str, Table); 7] = [
     ("intervals", intervals::print),
     ("unequal", intervals::print_unequal),
     ("patients", patients::print),
     ("paired", paired::print),
     ("sites", sites::print),
     ("smooth", smooth::print),
+    ("survival", survival::print),
 ];
 
 fn main() {
