@@ -4,8 +4,9 @@
 //! cargo run --release -p lungs-stats --example simulation -- [TABLE …] [REPLICATES]
 //! ```
 //!
-//! Prints the tables `intervals`, `unequal`, `patients`, `paired`, `sites`, `smooth` and `survival`, all of them without a name, of
-//! 2,000 replicates each (`paired` and `smooth` take a share of them where a replicate is slow). The draws are named streams of one seed, so a table is the same on every machine.
+//! Prints the tables `intervals`, `unequal`, `patients`, `paired`, `sites`, `smooth` and `survival`, all of them without a
+//! name, of 2,000 replicates each (`paired` and `smooth` take a share of them where a replicate is slow). The draws are
+//! named streams of one seed, so a table is the same on every machine.
 //! docs/statistics.md has the tables.
 
 mod data;

@@ -52,6 +52,20 @@ pub struct SurvivalEvaluation {
 
 /// All metrics of predicted risks, with calibration in at most `groups` groups.
 ///
+/// ```
+/// use lungs_stats::{FollowUp, Outcomes, RiskTable, evaluate_survival};
+///
+/// let follow_ups = [(0.5, true), (1.5, true), (1.2, false), (3.0, false)]
+///     .map(|(time_years, event)| FollowUp { time_years, event });
+/// let outcomes = Outcomes::new(&follow_ups, None)?;
+/// let risks = [[0.4, 0.6], [0.2, 0.5], [0.1, 0.2], [0.05, 0.1]].map(Vec::from);
+/// let table = RiskTable::new(&[1.0, 2.0], &risks)?;
+/// let evaluation = evaluate_survival(&outcomes, &table, 10, 0.95)?;
+/// // Both cancers within two years rank above the exam that is free of cancer for two years.
+/// assert_eq!(evaluation.horizons[1].auc.value, Some(1.0));
+/// # Ok::<(), lungs_stats::SurvivalError>(())
+/// ```
+///
 /// # Errors
 /// Another number of rows than of exams.
 ///
