@@ -167,7 +167,8 @@ impl Outcomes {
     /// Why the risk at a horizon is unknown: the longest follow-up ends before it, without cancer.
     pub(crate) fn unknown_risk(&self, horizon_years: f64) -> Option<String> {
         let Some(last) = self.steps.last() else { return Some("there are no exams".to_owned()) };
-        (last.censored > 0 && !(last.time_years >= horizon_years)).then(|| {
+        let is_followed = last.time_years >= horizon_years;
+        (last.censored > 0 && !is_followed).then(|| {
             format!(
                 "no exam is followed to {horizon_years} years: the longest follow-up is {} years",
                 last.time_years

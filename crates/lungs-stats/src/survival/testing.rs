@@ -131,8 +131,8 @@ pub(crate) fn weighted_censoring(cohort: &Cohort, weights: &[f64], time_years: f
 }
 
 /// The share of pairs that are ranked correctly, by its definition, where exams have one weight as cases, one as the
-/// other exam of a pair, and one in the curve of censoring. A case's pairs have the weight `G(t−)^−power`, and `horizon`
-/// makes all exams that are free at it the other exams (AUC); without it they are those that are free longer (C).
+/// other exam of a pair, and one in the curve of censoring. A case's pairs have the weight `G(t−)` to the power of
+/// `−power`. The other exams are free at `tau_years` for an AUC, and at the case's time for C.
 pub(crate) fn weighted_share(
     cohort: &Cohort,
     [as_case, as_other, in_curve]: [&[f64]; 3],
