@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::effective_exams;
 use super::exam::ExamColumns;
+use super::grouping::equal_count_groups;
 use super::interval::{Estimate, Interval, Method, Proportion, not_computed};
 use super::logistic::{LogisticFit, Row, Terms, quadratic};
 use super::logit::sigmoid;
@@ -99,9 +100,6 @@ pub fn reliability_bins(
         .collect()
 }
 
-/// Minimum number of exams in a bin of [`equal_count_bins`].
-const MIN_EXAMS_IN_BIN: usize = 10;
-
 /// The reliability diagram in at most `count` bins of equal numbers of exams in the order of their
 /// probabilities. A bin has at least ten exams, unless there are fewer in total; exams with equal
 /// probabilities are in the same bin. Edges are the smallest and the largest probability in the bin.
@@ -114,25 +112,6 @@ pub fn equal_count_bins(
     count: usize,
     level: f64,
 ) -> Vec<ReliabilityBin> {
-    assert!(count > 0, "a reliability diagram has at least one bin");
-    let total = probabilities.len();
-    let mut order: Vec<usize> = (0..total).collect();
-    order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-    let mut bins: Vec<Vec<usize>> = Vec::new();
-    let mut assigned = 0;
-    for ties in order.chunk_by(|&a, &b| probabilities[a] == probabilities[b]) {
-        // A new bin begins when the previous bins have their share of the exams.
-        let is_full = assigned * count >= bins.len() * total;
-        match bins.last_mut() {
-            Some(last) if !is_full || last.len() < MIN_EXAMS_IN_BIN => last.extend(ties),
-            _ => bins.push(ties.to_vec()),
-        }
-        assigned += ties.len();
-    }
-    if bins.len() > 1 && bins.last().is_some_and(|last| last.len() < MIN_EXAMS_IN_BIN) {
-        let rest = bins.pop().unwrap_or_default();
-        bins.last_mut().into_iter().for_each(|last| last.extend(&rest));
-    }
     let bin = |members: Vec<usize>| {
         let sum: f64 = members.iter().map(|&exam| probabilities[exam]).sum();
         let positives = members.iter().filter(|&&exam| labels[exam]).count();
@@ -144,7 +123,7 @@ pub fn equal_count_bins(
             observed: Proportion::new(positives, members.len(), level, "exams in this bin"),
         }
     };
-    bins.into_iter().map(bin).collect()
+    equal_count_groups(probabilities, count).into_iter().map(bin).collect()
 }
 
 /// The mean over exams of |mean probability − observed share| of their bins (Naeini 2015);

@@ -1,5 +1,6 @@
 //! Calibration against R: `glm(y ~ z, binomial)` and `glm(y ~ 1, binomial, offset = z)`.
 
+use super::super::grouping::MIN_EXAMS_IN_GROUP;
 use super::super::testing::{Y, Z, normal_draws};
 use super::*;
 
@@ -125,7 +126,7 @@ proptest::proptest! {
         proptest::prop_assert_eq!(total, labels.len());
         proptest::prop_assert!(bins.len() <= count);
         proptest::prop_assert!(bins.windows(2).all(|pair| pair[0].high < pair[1].low));
-        let has_min_exams = |bin: &ReliabilityBin| bin.observed.total >= MIN_EXAMS_IN_BIN.min(labels.len());
+        let has_min_exams = |bin: &ReliabilityBin| bin.observed.total >= MIN_EXAMS_IN_GROUP.min(labels.len());
         proptest::prop_assert!(bins.iter().all(has_min_exams));
     }
 }

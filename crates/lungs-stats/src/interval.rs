@@ -42,6 +42,17 @@ pub enum Method {
     PatientBootstrap,
     /// Percentiles over resampled patients, corrected for the bias of the replicates (Efron 1981).
     BiasCorrectedBootstrap,
+    /// Greenwood's variance of a Kaplan–Meier curve, with the interval on the scale of `ln(−ln S)`.
+    GreenwoodLogLog,
+    /// Variance from derivatives by the weights of the exams, summed over patients; the interval on the scale of
+    /// `ln(−ln S)`.
+    InfluenceLogLog,
+    /// The same variance, with the interval on the logit scale.
+    InfluenceLogit,
+    /// The same variance, with the interval on the log scale.
+    InfluenceLog,
+    /// The same variance, estimate ± z·SE.
+    InfluencePlain,
 }
 
 /// A two-sided confidence interval.

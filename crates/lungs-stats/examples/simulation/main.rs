@@ -4,9 +4,9 @@
 //! cargo run --release -p lungs-stats --example simulation -- [TABLE …] [REPLICATES]
 //! ```
 //!
-//! Prints the tables `intervals`, `unequal`, `patients`, `paired`, `sites`, `smooth` and `losses`, all of them without
-//! a name, of 2,000 replicates each (`paired`, `smooth` and `losses` take a share of them where a replicate is slow). The
-//! draws are named streams of one seed, so a table is the same on every machine.
+//! Prints the tables `intervals`, `unequal`, `patients`, `paired`, `sites`, `smooth`, `losses` and `survival`, all of
+//! them without a name, of 2,000 replicates each (`paired`, `smooth` and `losses` take a share of them where a replicate
+//! is slow). The draws are named streams of one seed, so a table is the same on every machine.
 //! docs/statistics.md has the tables.
 
 mod data;
@@ -16,11 +16,12 @@ mod paired;
 mod patients;
 mod sites;
 mod smooth;
+mod survival;
 
 /// A table by its number of replicates.
 type Table = fn(usize);
 
-const TABLES: [(&str, Table); 7] = [
+const TABLES: [(&str, Table); 8] = [
     ("intervals", intervals::print),
     ("unequal", intervals::print_unequal),
     ("patients", patients::print),
@@ -28,6 +29,7 @@ const TABLES: [(&str, Table); 7] = [
     ("sites", sites::print),
     ("smooth", smooth::print),
     ("losses", losses::print),
+    ("survival", survival::print),
 ];
 
 fn main() {
