@@ -214,7 +214,7 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
         }
         @if let Some(warning) = &metrics.warning { p.notes { "Warning: " (warning) "." } }
         @if !metrics.notes.is_empty() {
-            ul.notes { @for note in &metrics.notes { li { (note) } } }
+            ul.notes { @for note in &metrics.notes { li { (note) "." } } }
         }
     }
 }
