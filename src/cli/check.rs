@@ -38,6 +38,7 @@ impl Check {
         let spec = load(&self.spec, &Overrides::from_process(&self.set))?;
         output.report_renamed_keys(&spec);
         let devices = device::open_all(spec.runtime.device.names()).map_err(Failure::request)?;
+        pipeline::check_phantom(&spec)?;
         let survey = if spec.data.phantom.is_some() && !spec.data.root.exists() {
             None
         } else {

@@ -31,7 +31,7 @@ pub(super) struct Compare {
     #[arg(long, default_value = "results/comparison", value_name = "FOLDER")]
     out: PathBuf,
 
-    /// Test on the exams of both models, if their exams differ; the metrics stay those of all exams of each.
+    /// Test on the exams that both models have in common; the metrics remain those of all exams of each model.
     #[arg(long)]
     common: bool,
 

@@ -13,11 +13,10 @@ use lungs_spec::spec::{OtherExams, load_resolved};
 use lungs_train::Observer;
 use std::path::{Path, PathBuf};
 
-/// Evaluate runs with the epoch selected so far, or a trained model on other exams.
+/// Evaluate runs at their selected epoch, or a trained model on other exams.
 ///
-/// Selects an epoch among those trained so far by the rule of the spec, predicts the test split if there is
-/// one without predictions, and rewrites `evaluation.json` and the plots. For a cross-validation, evaluates
-/// each fold and then the pooled predictions.
+/// Selects an epoch by the rule of the spec, predicts the test split if that has not been done, and rewrites
+/// `evaluation.json` and the plots. For a cross-validation, evaluates each fold and then the pooled predictions.
 ///
 /// With --data, evaluates one model on other exams (external validation): a run, the folds of a cross-validation as
 /// an ensemble, an archive of `lungs export`, or a weights file. The model's preprocessing, thresholds and
@@ -25,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// resumes an interrupted evaluation.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --set evaluate.subgroups=[\"manufacturer\"]\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --robustness\n  lungs evaluate demo.lungs.zip --data data/other --labels data/other/labels.csv --out results/demo-on-other"
+    after_help = "Examples:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --set 'evaluate.subgroups=[\"manufacturer\"]'\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --robustness\n  lungs evaluate demo.lungs.zip --data data/other --labels data/other/labels.csv --out results/demo-on-other"
 )]
 pub(super) struct Evaluate {
     /// Run folders; with --data, one run, archive or weights file.
@@ -73,7 +72,7 @@ struct External {
     #[arg(long, value_name = "SPEC", requires = "data")]
     spec: Option<PathBuf>,
 
-    /// Use the preprocessing of --spec even if the metadata of the weights differ.
+    /// Use the preprocessing of --spec even if the metadata of the weights differ; predictions may be wrong.
     #[arg(long, requires = "spec")]
     any_preprocessing: bool,
 

@@ -43,7 +43,7 @@ use std::process::ExitCode;
     name = "lungs",
     version = crate::program::version(),
     arg_required_else_help = true,
-    after_help = "Start here:\n  lungs run experiments/demo.toml         a complete experiment on synthetic CT, in minutes\n  lungs check experiments/baseline.toml   check a spec and its data without training\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
+    after_help = "Start here:\n  lungs run experiments/demo.toml         a complete experiment on synthetic CT, in minutes\n  lungs check experiments/demo.toml       check a spec and its data without training\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
 )]
 struct Arguments {
     #[command(subcommand)]

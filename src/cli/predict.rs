@@ -31,7 +31,7 @@ pub(super) struct Predict {
     #[arg(long, value_name = "SPEC")]
     spec: Option<PathBuf>,
 
-    /// Use the preprocessing of --spec even if the metadata of the weights differ.
+    /// Use the preprocessing of --spec even if the metadata of the weights differ; predictions may be wrong.
     #[arg(long, requires = "spec")]
     any_preprocessing: bool,
 

@@ -99,6 +99,12 @@ impl Prepare {
     }
 
     fn load_spec(&self, output: &Output) -> Result<Spec, Failure> {
+        if !self.input.exists() {
+            return Err(Failure::request(format!(
+                "{} does not exist; expected a spec (.toml), or a folder or file with CT images",
+                self.input.display()
+            )));
+        }
         let mut set = self.set.clone();
         set.extend(self.out.iter().map(|out| format!("data.cache={}", out.display())));
         let spec = load(&self.input, &Overrides::from_process(&set))?;

@@ -14,9 +14,9 @@ use lungs_stats::{
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Number of exams that a study needs: width of an interval, calibration, power of a comparison.
+/// Number of exams that a study needs: for an interval of a given width, for calibration, or for power.
 ///
-/// All exams are taken as independent: where patients have several exams, the numbers count patients.
+/// All exams are taken as independent: where patients have several exams, read a result as the number of patients.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs sample-size auc --auc 0.85 --prevalence 0.02 --width 0.1\n  lungs sample-size sensitivity --sensitivity 0.9 --specificity 0.8 --prevalence 0.02 --width 0.1\n  lungs sample-size calibration --prevalence 0.02 --width 0.4 --slope-width 0.4 --predictions pilot.csv\n  lungs sample-size comparison --auc 0.88 --other 0.84 --correlation 0.6 --prevalence 0.02"
@@ -41,7 +41,7 @@ struct Common {
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     prevalence: f64,
 
-    /// Level of the confidence intervals. The two-sided level of a comparison is one minus it.
+    /// Level of the confidence intervals. A comparison is tested at the two-sided level of 1 − this.
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = parse_share)]
     confidence: f64,
 

@@ -33,7 +33,7 @@ pub(super) struct Score {
     #[arg(long, value_name = "COLUMN[=EDGES]", value_parser = parse_group)]
     group: Vec<SubgroupBy>,
 
-    /// Probability that is evaluated as an additional threshold, listed first.
+    /// Additional threshold, listed first.
     #[arg(long, value_name = "PROBABILITY", value_parser = parse_share)]
     threshold: Option<f64>,
 
@@ -41,7 +41,7 @@ pub(super) struct Score {
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     prevalence: Option<f64>,
 
-    /// Test whether each model is not worse than an earlier one by more than this difference of the AUC.
+    /// Test whether each model is not worse than a model in an earlier column by more than this difference of the AUC.
     #[arg(long, value_name = "DIFFERENCE", value_parser = parse_share)]
     margin: Option<f64>,
 

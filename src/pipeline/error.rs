@@ -153,8 +153,16 @@ impl PipelineError {
                 !matches!(**error, InitError::Checkpoint(_))
             }
             Self::Results(error) => {
-                use ResultsError::{IsExternal, IsSweep, NotARun, Spec};
-                matches!(error, NotARun { .. } | IsExternal { .. } | IsSweep { .. } | Spec(_))
+                use ResultsError::{IsExternal, IsSweep, NoFinishedRun, NoFolder, NotARun, Spec};
+                matches!(
+                    error,
+                    NotARun { .. }
+                        | NoFolder { .. }
+                        | NoFinishedRun { .. }
+                        | IsExternal { .. }
+                        | IsSweep { .. }
+                        | Spec(_)
+                )
             }
             _ => false,
         }

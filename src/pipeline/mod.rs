@@ -39,8 +39,8 @@ pub use preparation::{
 };
 pub use robustness::measure_robustness;
 pub use study::{
-    ImageSet, Survey, gather, images_of, make_phantom, prepare_shard, report_skipped_files,
-    split_check, survey,
+    ImageSet, Survey, check_phantom, gather, images_of, make_phantom, prepare_shard,
+    report_skipped_files, split_check, survey,
 };
 
 use crate::nlst;

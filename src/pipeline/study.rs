@@ -113,15 +113,7 @@ fn cohort_of_other_fold(
 
 /// Generates the synthetic cohort of a spec, if it does not exist.
 pub fn make_phantom(spec: &Spec, observe: &Observer) -> Result<(), PipelineError> {
-    let Some(settings) = &spec.data.phantom else { return Ok(()) };
-    let plan = phantom::PhantomPlan {
-        patients: settings.patients,
-        positive_fraction: settings.positive_fraction,
-        cancer_diameter_mm: settings.cancer_diameter_mm,
-        graded: settings.graded,
-        seed: settings.seed,
-        ..Default::default()
-    };
+    let Some(plan) = phantom_plan(spec) else { return Ok(()) };
     observe(&Event::StageBegins("phantom"));
     let advance = |done, of| observe(&Event::StageAdvances { done, total: of });
     let truth = phantom::write_cohort(&spec.data.root, &plan, advance)?;
@@ -132,6 +124,27 @@ pub fn make_phantom(spec: &Spec, observe: &Observer) -> Result<(), PipelineError
     );
     observe(&Event::StageEnds { stage: "phantom", summary: &summary });
     Ok(())
+}
+
+/// The plan of the spec's synthetic cohort.
+fn phantom_plan(spec: &Spec) -> Option<phantom::PhantomPlan> {
+    let settings = spec.data.phantom.as_ref()?;
+    Some(phantom::PhantomPlan {
+        patients: settings.patients,
+        positive_fraction: settings.positive_fraction,
+        cancer_diameter_mm: settings.cancer_diameter_mm,
+        graded: settings.graded,
+        seed: settings.seed,
+        ..Default::default()
+    })
+}
+
+/// Checks that `data.root` can hold the spec's synthetic cohort, if it has one.
+pub fn check_phantom(spec: &Spec) -> Result<(), PipelineError> {
+    match phantom_plan(spec) {
+        Some(plan) => Ok(phantom::check_cohort(&spec.data.root, &plan)?),
+        None => Ok(()),
+    }
 }
 
 /// Reads series and labels, and selects one series per exam. An index of file headers is stored with the prepared

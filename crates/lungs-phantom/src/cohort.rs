@@ -81,6 +81,18 @@ pub fn write_cohort(
     Ok(truths)
 }
 
+/// Checks that [`write_cohort`] would write to `dir` or find this plan's cohort in it.
+///
+/// # Errors
+/// As [`write_cohort`].
+pub fn check_cohort(dir: &Path, plan: &PhantomPlan) -> Result<(), PhantomError> {
+    let exams = plan.exams()?;
+    if is_occupied(dir)? {
+        read_existing(dir, plan, exams.len())?;
+    }
+    Ok(())
+}
+
 fn write_exam(cohort: &Path, exam: &ExamPlan) -> Result<Truth, PhantomError> {
     let rendered = render_on_this_thread(exam);
     let study = format!("{}/{}", exam.patient_id, exam.exam_id);

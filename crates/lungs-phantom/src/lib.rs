@@ -59,7 +59,7 @@ mod variants;
 mod vessels;
 
 pub use anatomy::Body;
-pub use cohort::write_cohort;
+pub use cohort::{check_cohort, write_cohort};
 pub use exam::{ExamPlan, ExtraSeries, Kernel, Pixels, Storage};
 pub use finding::Finding;
 pub use grid::Grid;
@@ -91,8 +91,8 @@ pub enum PhantomError {
     },
     /// The folder is not empty and has no synthetic cohort.
     #[error(
-        "{dir} is not empty and contains no synthetic cohort (no phantom.json); \
-         choose a new or empty folder"
+        "{dir} is not empty and contains no synthetic cohort (no phantom.json); choose a new or empty \
+         folder, or, in a spec for your own images, remove the table [data.phantom]"
     )]
     Occupied {
         /// The folder.
@@ -101,7 +101,8 @@ pub enum PhantomError {
     /// The folder contains the cohort of another plan.
     #[error(
         "{dir} contains another synthetic cohort: {difference}; \
-         choose another folder, or delete this one to generate it again"
+         choose another folder, the settings of the existing cohort, or, in a spec for your own images, \
+         remove the table [data.phantom]"
     )]
     OtherPlan {
         /// The folder.

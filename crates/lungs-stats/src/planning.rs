@@ -31,7 +31,7 @@ pub enum PlanningError {
         expected: &'static str,
     },
     /// No number of exams is large enough.
-    #[error("no number of exams reaches the {aim}; allow a wider interval or a larger difference")]
+    #[error("no number of exams reaches the {aim}; change the aim or the expected values")]
     Unreachable {
         /// What cannot be reached.
         aim: &'static str,

@@ -33,6 +33,20 @@ pub enum ResultsError {
         /// The folder.
         path: PathBuf,
     },
+    /// The path does not exist.
+    #[error("{path} does not exist; give the folder of a run or of an experiment")]
+    NoFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// An experiment without a finished run.
+    #[error("no run in {path} is finished; `lungs run {newest}` resumes the newest")]
+    NoFinishedRun {
+        /// The folder of the experiment.
+        path: PathBuf,
+        /// Its newest run.
+        newest: PathBuf,
+    },
     /// The folder cannot be created.
     #[error(
         "cannot create the run folder {path}: {source}; choose another with \

@@ -138,18 +138,21 @@ impl RunFolder {
         if path.join(SWEEP_FILE).is_file() {
             return Err(ResultsError::IsSweep { path: path.to_owned() });
         }
-        let mut runs: Vec<PathBuf> = fs::read_dir(path)
+        if !path.exists() {
+            return Err(ResultsError::NoFolder { path: path.to_owned() });
+        }
+        let mut folders: Vec<PathBuf> = fs::read_dir(path)
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
             .unwrap_or_default();
-        runs.sort();
-        let finished = |path: &PathBuf| {
-            let run = Self::open_run(path).ok();
-            run.filter(|run| run.evaluation_file().is_file())
+        folders.sort();
+        let runs: Vec<Self> =
+            folders.iter().rev().filter_map(|folder| Self::open_run(folder).ok()).collect();
+        let Some(newest) = runs.first() else {
+            return Err(ResultsError::NotARun { path: path.to_owned() });
         };
-        runs.iter()
-            .rev()
-            .find_map(finished)
-            .ok_or_else(|| ResultsError::NotARun { path: path.to_owned() })
+        let newest = newest.root().to_owned();
+        let finished = runs.into_iter().find(|run| run.evaluation_file().is_file());
+        finished.ok_or_else(|| ResultsError::NoFinishedRun { path: path.to_owned(), newest })
     }
 
     /// Whether the run is finished.

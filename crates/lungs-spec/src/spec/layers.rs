@@ -138,8 +138,16 @@ impl Layers {
                     None,
                 ));
             };
-            let folder = path.parent().unwrap_or(Path::new("."));
-            self.add_file(&folder.join(base), chain)?;
+            let base = path.parent().unwrap_or(Path::new(".")).join(base);
+            if !base.exists() {
+                return Err(self.keys_error(
+                    "extends",
+                    &Source::File(path.to_owned()),
+                    format!("{} does not exist", base.display()),
+                    Some(format!("give a path relative to {}", path.display())),
+                ));
+            }
+            self.add_file(&base, chain)?;
         }
         chain.pop();
         self.add_layer(Source::File(path.to_owned()), to_dict(&table))

@@ -85,6 +85,7 @@ fn describe_type(expected: &str) -> String {
         "usize" | "u64" | "u32" => "a whole number that is not negative".into(),
         "bool" | "a boolean" => "true or false".into(),
         "a string" | "path string" => "text in quotes".into(),
+        "a sequence" => "a list".into(),
         other => other.strip_prefix("struct ").map_or_else(
             || other.to_owned(),
             |section| format!("a table of keys (`{}`)", section.to_lowercase()),

@@ -10,6 +10,14 @@ pub enum CohortError {
     /// A folder could not be searched.
     #[error(transparent)]
     Images(#[from] ImagesError),
+    /// A folder that the spec names could not be searched.
+    #[error("{key}: {source}")]
+    Root {
+        /// The key of the spec.
+        key: &'static str,
+        /// The error.
+        source: ImagesError,
+    },
     /// A folder or file of a list could not be searched.
     #[error(
         "{list}, line {line}: {source}; relative paths of a list start at the working directory"

@@ -192,13 +192,16 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
     }
     if let (Some(positives), Some(negatives)) = (&data.positives, &data.negatives) {
         let mut sources = Vec::new();
-        for (folder, label) in [(positives, true), (negatives, false)] {
-            let found = scanner.scan(folder)?;
+        let folders = [("data.positives", positives, true), ("data.negatives", negatives, false)];
+        for (key, folder, label) in folders {
+            let root = |source| CohortError::Root { key, source };
+            let found = scanner.scan(folder).map_err(root)?;
             sources.push(LabelledImages { found, label, split: None, source: None });
         }
         return Ok(merge(sources));
     }
-    let found = scanner.scan(&data.root)?;
+    let root = |source| CohortError::Root { key: "data.root", source };
+    let found = scanner.scan(&data.root).map_err(root)?;
     let labels = match &data.labels {
         Some(path) => Labels::read_csv(path, &data.root)?,
         None => Labels::default(),

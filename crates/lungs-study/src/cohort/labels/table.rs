@@ -162,7 +162,7 @@ fn check_header(path: &Path, header: &[String]) -> Result<(), LabelsError> {
         return Err(missing("label"));
     }
     if !["series_uid", "path", "exam_id", "patient_id"].into_iter().any(has) {
-        return Err(missing("series_uid` (or `path`, `exam_id`, `patient_id"));
+        return Err(missing("series_uid`, `path`, `exam_id` or `patient_id"));
     }
     let count = |name: &&&str| header.iter().filter(|column| column == *name).count();
     match RESERVED_COLUMNS.iter().find(|name| count(name) > 1) {

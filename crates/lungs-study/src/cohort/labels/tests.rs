@@ -143,9 +143,8 @@ fn a_path_is_relative_to_the_table_or_to_the_folder_of_images() {
 fn invalid_tables_of_labels_are_errors() {
     assert_eq!(
         error("series,label\n1,1\n"),
-        "DIR/labels.csv has no column `series_uid` (or `path`, `exam_id`, `patient_id`; its columns are: \
-         series, label. Add the column, or rename an existing one"
-            .replace("`patient_id;", "`patient_id`;")
+        "DIR/labels.csv has no column `series_uid`, `path`, `exam_id` or `patient_id`; its columns are: series, \
+         label. Add the column, or rename an existing one"
     );
     assert_eq!(
         error("patient_id,label,label\nP,1,0\n"),
