@@ -50,7 +50,8 @@ mod on_device {
     use burn_cubecl::cubecl;
     use burn_cubecl::cubecl::client::Client;
     use burn_cubecl::cubecl::prelude::*;
-    use burn_cubecl::cubecl::zspace::{Metadata, Strides};
+    use burn_cubecl::cubecl::zspace::Strides;
+    use burn_cubecl::cubecl::zspace::metadata::Metadata;
     use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
     use burn_cubecl::tensor::CubeTensor;
 

@@ -269,7 +269,7 @@ mod on_device {
             sum = sum_of_squares(d, parts, units);
         } else if CUBE_POS_Y == 4 {
             sum = sum_of_squares(e, parts, units);
-        } else {
+        } else if CUBE_POS_Y == 5 {
             sum = sum_of_squares(f, parts, units);
         }
         of_units[unit] = sum;
