@@ -76,12 +76,13 @@ fn an_existing_cohort_is_reused_and_other_content_is_not_overwritten() {
     assert_eq!(
         message(&PhantomPlan { seed: 1, patients: 7, ..small() }, &dir),
         "ROOT/cohort contains another synthetic cohort: seed is 37, expected 1; patients is 6, \
-         expected 7; choose another folder, or delete this one to generate it again"
+         expected 7; choose another folder, the settings of the existing cohort, or, in a spec for your own \
+         images, remove the table [data.phantom]"
     );
     assert_eq!(
         message(&small(), root.path()),
-        "ROOT is not empty and contains no synthetic cohort (no phantom.json); \
-         choose a new or empty folder"
+        "ROOT is not empty and contains no synthetic cohort (no phantom.json); choose a new or empty folder, \
+         or, in a spec for your own images, remove the table [data.phantom]"
     );
     assert_eq!(
         message(&small(), &dir.join("labels.csv")),
