@@ -37,7 +37,7 @@ pub fn fit(
     let recorder = Recorder::new(observe, devices, events);
     if !is_cpu(&devices[0]) {
         observe(&Event::Note(
-            "the first step compiles the kernels for the GPU: about 140, once in each process",
+            "the first step compiles the kernels for the GPU: about 90, once in each process",
         ));
     }
     let with_gradients: Vec<Device> =
