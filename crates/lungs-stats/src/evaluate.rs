@@ -150,7 +150,7 @@ pub fn accuracy(
     level: f64,
 ) -> Proportion {
     assert_eq!(logits.len(), labels.len(), "one label per score");
-    let is_correct = |exam: usize| (logits[exam] >= 0.0) == labels[exam];
+    let is_correct = |exam: usize| (logits[exam] > 0.0) == labels[exam];
     let correct = (0..labels.len()).filter(|&exam| is_correct(exam)).count();
     let accuracy = Proportion::new(correct, labels.len(), level, "exams");
     match patients {

@@ -32,7 +32,7 @@ pub struct Evaluation {
     pub average_precision: Estimate,
     /// Mean over exams of `−log p(label)`.
     pub cross_entropy: Estimate,
-    /// Accuracy at a probability of one half (one half counts as positive, as at every threshold).
+    /// Accuracy at a probability of one half (exactly one half counts as negative, as in the original's argmax).
     pub accuracy: Proportion,
     /// Calibration of the probabilities.
     pub calibration: Calibration,

@@ -154,7 +154,7 @@ pub(super) fn metrics_row(
     let count = logits.len().max(1) as f64;
     let losses =
         logits.iter().map(|exam| objective.of_exam(&exam.logits, usize::from(label(exam))));
-    let correct = logits.iter().filter(|exam| (exam.log_odds() >= 0.0) == label(exam)).count();
+    let correct = logits.iter().filter(|exam| (exam.log_odds() > 0.0) == label(exam)).count();
     let log_odds: Vec<f64> = logits.iter().map(ExamLogits::log_odds).collect();
     let labels: Vec<bool> = logits.iter().map(label).collect();
     let patients = evaluation::repeated_patients(

@@ -65,7 +65,7 @@ fn rows(splits: &[EvaluatedSplit]) -> Vec<Vec<String>> {
             &split.metrics.partial_auc.standardised
         }),
         estimate("average precision", |split| &split.metrics.average_precision),
-        row("accuracy at p ≥ 0.5", &|split| share(&split.metrics.accuracy)),
+        row("accuracy at p > 0.5", &|split| share(&split.metrics.accuracy)),
         estimate("cross-entropy", |split| &split.metrics.cross_entropy),
         estimate("Brier score", |split| &split.metrics.calibration.brier),
         estimate("Brier score of predicting the prevalence", |split| {

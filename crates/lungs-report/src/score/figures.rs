@@ -115,7 +115,7 @@ impl Figures {
                 (&evaluation.partial_auc.standardised).into(),
             ),
             ("average_precision", "average precision", (&evaluation.average_precision).into()),
-            ("accuracy", "accuracy at p ≥ 0.5", (&evaluation.accuracy).into()),
+            ("accuracy", "accuracy at p > 0.5", (&evaluation.accuracy).into()),
             ("cross_entropy", "cross-entropy", (&evaluation.cross_entropy).into()),
             ("brier", "Brier score", (&calibration.brier).into()),
             (
