@@ -55,9 +55,9 @@ impl Optimizer for DecoupledAdam {
     ) -> (Tensor<D>, Option<AdamState<D>>) {
         let (time, moments) = match &state {
             Some(AdamState { momentum: old }) => {
-                (old.time + 1, [old.moment_1.clone(), old.moment_2.clone()])
+                (old.time + 1, Some([old.moment_1.clone(), old.moment_2.clone()]))
             }
-            None => (1, [(); 2].map(|()| gradient.zeros_like())),
+            None => (1, None),
         };
         let step = AdamStep { rate, betas: BETAS, epsilon: EPSILON, decay: self.decay, time };
         if let Some([weights, moment_1, moment_2]) =
@@ -125,8 +125,8 @@ pub(super) fn clip(
 /// The global norm of the gradients, over all parameters.
 ///
 /// On the CPU it is summed in double precision, in an order that does not depend on the number of
-/// threads. On a GPU each parameter's squares are summed on the device, and all sums are fetched at
-/// once.
+/// threads. On a GPU the squares of parts of each parameter are summed on the device, and these sums are
+/// fetched after all launches.
 fn norm(network: &I3d, gradients: &mut GradientsParams) -> f64 {
     let mut squares =
         Squares { gradients, on_host: 0.0, on_gpu: SquaresInput::default(), on_device: Vec::new() };
