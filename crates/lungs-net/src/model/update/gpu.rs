@@ -195,7 +195,9 @@ impl Update for CubeBackend {
             [weights, gradient, first, second].map(into_contiguous);
         let results = [(); 3].map(|()| cube::empty_like(&weights));
         let units = cube::units(&weights.client);
-        let [power_1, power_2] = step.betas.map(|beta| 1.0 - beta.powi(step.time as i32));
+        // In double precision: 1 − β₂ has few digits in single precision.
+        let [power_1, power_2] =
+            step.betas.map(|beta| 1.0 - f64::from(beta).powi(step.time as i32));
         // SAFETY: all tensors have the length of the weights, within which the kernel stays.
         unsafe {
             adam::launch_unchecked(
@@ -212,8 +214,8 @@ impl Update for CubeBackend {
                 ConstantsLaunch::new(
                     step.betas[0],
                     step.betas[1],
-                    power_2.sqrt() / power_1,
-                    step.epsilon * power_2.sqrt(),
+                    (power_2.sqrt() / power_1) as f32,
+                    (f64::from(step.epsilon) * power_2.sqrt()) as f32,
                     step.rate as f32,
                     (1.0 - step.rate * f64::from(step.decay)) as f32,
                 ),
