@@ -124,6 +124,13 @@ impl Score {
                 self.predictions.display()
             )));
         }
+        if self.margin.is_some() && table.models.len() < 2 {
+            return Err(Failure::request(format!(
+                "--margin compares models, but {} has the predictions of one; name the columns of several with \
+                 --probability or --score, or remove --margin",
+                self.predictions.display()
+            )));
+        }
         let options = ScoreOptions {
             threshold: self.threshold,
             prevalence: self.prevalence,

@@ -321,6 +321,9 @@ fn bad_tables_are_errors_with_their_lines() {
     workspace.write("p.csv", "label,score\n0,1\n1,2\n");
     let threshold = workspace.lungs(&["score", "p.csv", "--threshold", "0.5"]);
     assert!(threshold.stderr.contains("has ranking scores only"), "{}", threshold.stderr);
+    let margin = workspace.lungs(&["score", "p.csv", "--margin", "0.05"]);
+    assert_eq!(margin.code, 2);
+    assert!(margin.stderr.contains("--margin compares models"), "{}", margin.stderr);
 }
 
 #[test]
