@@ -12,7 +12,7 @@ use lungs_report as report;
 use lungs_spec::results::{RunFolder, find_run};
 use lungs_spec::spec::{Overrides, Spec, load, load_resolved};
 use lungs_study::cohort::SplitLists;
-use lungs_train::{self as training, Outcome};
+use lungs_train::{self as training, Completion};
 use std::path::{Path, PathBuf};
 
 /// Run an experiment, or resume it after an interruption.
@@ -145,11 +145,11 @@ impl RunSelection {
         let outcome =
             pipeline::run(spec, folder, until, &interrupt.interrupter, &progress.observer())?;
         match outcome {
-            Outcome::Interrupted { epoch, step } => {
+            Completion::Interrupted { epoch, step } => {
                 print_resume_command(output, until, folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
-            Outcome::Finished { selected, last } if until == LastStage::Training => {
+            Completion::Finished { selected, last } if until == LastStage::Training => {
                 output.answer(format!(
                     "\nTrained {}, selected epoch {selected}. To compute metrics and plots:\n  \
                      lungs evaluate {}",
@@ -158,7 +158,7 @@ impl RunSelection {
                 ));
                 Ok(())
             }
-            Outcome::Finished { .. } => {
+            Completion::Finished { .. } => {
                 output.answer("");
                 output.answer(report::headline(folder).map_err(Failure::work)?);
                 Ok(())
@@ -217,11 +217,11 @@ impl RunSelection {
         let progress = self.progress(spec, output, interrupt);
         let interrupter = &interrupt.interrupter;
         match pipeline::cross_validate(spec, folder, until, interrupter, &progress.observer())? {
-            Outcome::Interrupted { epoch, step } => {
+            Completion::Interrupted { epoch, step } => {
                 print_resume_command(output, until, folder, (epoch, step));
                 Err(Failure::Stopped(interrupt.exit_code()))
             }
-            Outcome::Finished { .. } if until == LastStage::Training => {
+            Completion::Finished { .. } if until == LastStage::Training => {
                 output.answer(format!(
                     "\nTrained {} folds. To compute metrics:\n  lungs run {}",
                     spec.split.folds,
@@ -229,7 +229,7 @@ impl RunSelection {
                 ));
                 Ok(())
             }
-            Outcome::Finished { .. } => {
+            Completion::Finished { .. } => {
                 output.answer(format!(
                     "\n{}",
                     report::headline_of_folds(folder).map_err(Failure::work)?

@@ -5,7 +5,7 @@ use super::{LastStage, PipelineError, evaluate_run, run};
 use burn::train::Interrupter;
 use lungs_spec::results::{Provenance, RunFolder};
 use lungs_spec::spec::Spec;
-use lungs_train::{Event, Observer, Outcome};
+use lungs_train::{Completion, Event, Observer};
 
 /// Runs or resumes every fold, one after the other, each in its own folder inside `folder`, and pools the test
 /// predictions of all folds. Returns the outcome of the last fold.
@@ -15,17 +15,17 @@ pub fn cross_validate(
     last_stage: LastStage,
     interrupter: &Interrupter,
     observe: &Observer,
-) -> Result<Outcome, PipelineError> {
+) -> Result<Completion, PipelineError> {
     let _lock = folder.lock()?;
     let mut folds = Vec::new();
-    let mut outcome = Outcome::Finished { selected: 0, last: 0 };
+    let mut outcome = Completion::Finished { selected: 0, last: 0 };
     for spec in spec.fold_specs() {
         let fold = folder.fold(&spec)?;
         let finished = |provenance: Provenance| provenance.finished.is_some();
         if !Provenance::read(&fold).is_some_and(finished) {
             observe(&Event::Note(&format!("fold {} of {}", spec.split.fold, spec.split.folds)));
             outcome = run(&spec, &fold, last_stage, interrupter, observe)?;
-            if matches!(outcome, Outcome::Interrupted { .. }) {
+            if matches!(outcome, Completion::Interrupted { .. }) {
                 folder.log(&format!("interrupted in fold {}", spec.split.fold));
                 return Ok(outcome);
             }

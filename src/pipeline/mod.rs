@@ -50,12 +50,12 @@ use conclude::write_metrics;
 use lungs_net::device;
 use lungs_report as report;
 use lungs_spec::results::{
-    PredictionRow, Provenance, RunFolder, Table, now_utc, read_csv, write_csv,
+    PredictionRow, Provenance, RiskRow, RunFolder, Table, now_utc, read_csv, write_csv, write_risks,
 };
 use lungs_spec::spec::{Precision, Spec, SplitName};
 use lungs_study::cohort::{SplitError, SplitLists, read_cohort};
 use lungs_study::prepare::Row;
-use lungs_train::{self as training, Event, Observer, Outcome};
+use lungs_train::{self as training, Completion, Event, Observer};
 use std::time::Instant;
 use study::{Exams, data_hash, exams, load_or_create_cohort};
 
@@ -75,7 +75,7 @@ pub fn run(
     last_stage: LastStage,
     interrupter: &Interrupter,
     observe: &Observer,
-) -> Result<Outcome, PipelineError> {
+) -> Result<Completion, PipelineError> {
     let _lock = run.lock()?;
     let (mut provenance, devices) = open_devices(spec, run)?;
     // Errors of the initial weights are reported before hours of preparation.
@@ -100,7 +100,7 @@ pub fn run(
     provenance.spent("training", began.elapsed().as_secs_f64());
     provenance.write(run)?;
     let outcome = outcome.inspect_err(|error| run.log(&format!("training failed: {error}")))?;
-    let Outcome::Finished { selected, .. } = outcome else {
+    let Completion::Finished { selected, .. } = outcome else {
         run.log("training interrupted; the run can be resumed");
         return Ok(outcome);
     };
@@ -242,6 +242,11 @@ fn predict_test(
     observe(&Event::ValidationBegins { exams: test.len() });
     let network = training::trained_network(spec, run, selected, &devices[0])?;
     let scored = training::score(&network, spec, test, devices, observe)?;
-    let rows: Vec<PredictionRow> = scored.iter().map(|scored| scored.row(test)).collect();
-    Ok(write_csv(&file, &rows)?)
+    let outcome = &spec.outcome;
+    if outcome.is_survival() {
+        let risks: Vec<RiskRow> = scored.iter().filter_map(|scored| scored.risks(test)).collect();
+        write_risks(&run.risks(SplitName::Test, selected), outcome.horizons(), &risks)?;
+    }
+    let rows = scored.iter().filter_map(|scored| scored.row(test, outcome));
+    Ok(write_csv(&file, &rows.collect::<Vec<PredictionRow>>())?)
 }

@@ -200,6 +200,7 @@ pub fn predict(
             exam_id: rows[*index].exam_id.clone(),
             series_uid: rows[*index].series_uid.clone(),
             label: false,
+            follow_up: None,
             crop: cache.join(&rows[*index].cache_file),
         })
         .collect();

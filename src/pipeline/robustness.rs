@@ -47,7 +47,8 @@ pub(super) fn predict_changed(
     for (change, file) in files {
         if !file.is_file() {
             let scored = training::score_changed(network, spec, exams, devices, observe, change)?;
-            let rows: Vec<PredictionRow> = scored.iter().map(|scored| scored.row(exams)).collect();
+            let rows: Vec<PredictionRow> =
+                scored.iter().filter_map(|scored| scored.row(exams, &spec.outcome)).collect();
             write_csv(&file, &rows)?;
         }
         all.push((change, read_csv(&file)?));

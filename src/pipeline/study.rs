@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lungs_base::files;
+use lungs_base::follow_up::FollowUp;
 use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Image, Scanner, SkippedFiles};
 use lungs_phantom as phantom;
@@ -307,13 +308,14 @@ pub(super) fn exams(rows: &[CohortRow], prepared: &[Row], spec: &Spec) -> Exams 
             exam_id: row.exam_id.clone(),
             series_uid: row.series_uid.clone(),
             label: row.label.unwrap_or_default(),
+            follow_up: row.follow_up,
             crop: crop.clone(),
         });
     }
     Exams(exams)
 }
 
-/// BLAKE3 of exams, labels, splits, the content hashes in the names of prepared volumes, and the hashes of
+/// BLAKE3 of exams, labels, follow-up, splits, the content hashes in the names of prepared volumes, and the hashes of
 /// `split.lists`.
 pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -332,6 +334,9 @@ pub(super) fn data_hash(exams: &Exams, split_lists: &BTreeMap<String, String>) -
                 )
                 .as_bytes(),
             );
+            if let Some(FollowUp { time_years, event }) = exam.follow_up {
+                hasher.update(format!("{time_years} {}\n", u8::from(event)).as_bytes());
+            }
         }
     }
     hasher.finalize().to_hex().to_string()

@@ -1,7 +1,7 @@
 //! The reference of spec keys in `docs/spec.md`: types and meanings from the source of the spec's types, defaults
 //! from the serialised default spec.
 
-use lungs_spec::spec::{Document, EqualScans, Phantom, Slurm, SweepTable};
+use lungs_spec::spec::{Document, EqualScans, Outcome, Phantom, Slurm, SweepTable};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -189,6 +189,7 @@ fn defaults() -> toml::Table {
     let mut defaults = table(toml::Value::try_from(&document).unwrap());
     let data = defaults["data"].as_table_mut().unwrap();
     data.insert("equal_scans".into(), toml::Value::try_from(EqualScans::default()).unwrap());
+    defaults.insert("outcome".into(), toml::Value::try_from(Outcome::default()).unwrap());
     defaults.insert("slurm".into(), toml::Value::try_from(Slurm::default()).unwrap());
     defaults.insert("sweep".into(), toml::Value::try_from(SweepTable::default()).unwrap());
     defaults

@@ -1,4 +1,4 @@
-//! What every crate of `lungs` shares: atomic files, labels in tables, text and tables that people write, named random streams,
+//! What every crate of `lungs` shares: atomic files, labels in tables, follow-up, text and tables that people write, named random streams,
 //! and compressed data read within bounds.
 //!
 //! ```
@@ -11,6 +11,7 @@
 //! ```
 
 pub mod files;
+pub mod follow_up;
 pub mod label;
 pub mod panics;
 pub mod random;

@@ -317,6 +317,7 @@ mod tests {
                     learning_rate: 1e-4,
                     average_precision: Some(0.7),
                     brier: Some(0.2),
+                    survival: None,
                 })
             })
             .collect();

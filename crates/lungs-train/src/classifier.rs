@@ -2,7 +2,8 @@
 
 use super::batches::HostBatch;
 use super::footprint::DeviceFailure;
-use super::objective::Objective;
+use super::logits::Logits;
+use super::objective::{Objective, Target};
 use super::windowing::window_of;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, ExecutionError, Tensor};
@@ -15,8 +16,8 @@ use lungs_spec::spec::Spec;
 pub struct Batch {
     /// Windowed voxels, `[batch, channel, depth, height, width]`.
     pub voxels: Tensor<5>,
-    /// 0 or 1 for each exam.
-    pub labels: Vec<usize>,
+    /// The outcome of each exam.
+    pub targets: Vec<Target>,
     /// The training objective.
     pub objective: Objective,
     /// This batch's share of the optimizer step's exams. It scales the loss, so that the gradients of
@@ -33,8 +34,8 @@ pub struct Batch {
 pub struct BatchOutput {
     /// Mean loss over the batch.
     pub loss: f64,
-    /// Two logits for each exam.
-    pub logits: Vec<[f64; 2]>,
+    /// Logits of each exam.
+    pub logits: Vec<Logits>,
 }
 
 /// The result of a training step, besides the gradients.
@@ -66,14 +67,14 @@ impl Batch {
     /// Copies a batch to the device.
     pub(super) fn new(
         host: HostBatch,
-        labels: Vec<usize>,
+        targets: Vec<Target>,
         objective: Objective,
         spec: &Spec,
         device: &Device,
     ) -> Self {
         let voxels = host.voxels.on_device(host.shape, window_of(spec), device);
         let gradient_checkpointing = spec.train.gradient_checkpointing;
-        Self { voxels, labels, objective, share: 1.0, dropout_seed: 0, gradient_checkpointing }
+        Self { voxels, targets, objective, share: 1.0, dropout_seed: 0, gradient_checkpointing }
     }
 }
 
@@ -86,18 +87,20 @@ impl TrainStep for Classifier<'_> {
     type Output = TrainStepOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<TrainStepOutput> {
-        let Batch { voxels, labels, objective, share, dropout_seed, gradient_checkpointing } =
+        let Batch { voxels, targets, objective, share, dropout_seed, gradient_checkpointing } =
             batch;
         let mut output = Err(DeviceFailure::Other("the network was not computed".to_owned()));
         let mut weighted_loss = |logits: Tensor<2>| {
-            output = to_host(logits.clone()).map(|logits| {
-                let (loss, gradient) = objective.mean(&logits, &labels);
+            let count = logits.shape().num_elements();
+            output = to_host(logits.clone()).map(|outputs| {
+                let (loss, gradient) = objective.mean(&outputs, &targets);
+                let logits = outputs.iter().map(|outputs| objective.logits(outputs)).collect();
                 (BatchOutput { loss, logits }, gradient)
             });
             let gradient = match &output {
                 Ok((_, gradient)) => gradient.iter().map(|slope| slope * share).collect(),
                 // The gradients of a failed step are never used.
-                Err(_) => vec![0.0; 2 * labels.len()],
+                Err(_) => vec![0.0; count],
             };
             with_gradient(logits, 0.0, gradient)
         };
@@ -119,18 +122,22 @@ impl InferenceStep for Classifier<'_> {
     type Output = InferenceOutput;
 
     fn step(&self, batch: Batch) -> InferenceOutput {
-        let logits = match to_host(self.0.forward(batch.voxels)) {
-            Ok(logits) => logits,
+        let outputs = match to_host(self.0.forward(batch.voxels)) {
+            Ok(outputs) => outputs,
             Err(failure) => return InferenceOutput(Err(failure)),
         };
-        let losses = logits.iter().zip(&batch.labels);
-        let sum: f64 = losses.map(|(logits, label)| batch.objective.of_exam(logits, *label)).sum();
+        let logits = outputs.iter().map(|outputs| batch.objective.logits(outputs));
+        let logits: Vec<Logits> = logits.collect();
+        let losses = logits.iter().zip(&batch.targets);
+        let sum: f64 =
+            losses.map(|(logits, target)| batch.objective.of_exam(logits, *target)).sum();
         InferenceOutput(Ok(BatchOutput { loss: sum / logits.len().max(1) as f64, logits }))
     }
 }
 
-/// `[batch, 2]` logits on the host.
-fn to_host(logits: Tensor<2>) -> Result<Vec<[f64; 2]>, DeviceFailure> {
-    let values: Vec<f64> = logits.try_into_data()?.iter::<f64>().collect();
-    Ok(values.as_chunks::<2>().0.to_vec())
+/// The outputs of a network, `[batch, output]`, on the host.
+fn to_host(outputs: Tensor<2>) -> Result<Vec<Vec<f64>>, DeviceFailure> {
+    let [_, count] = outputs.dims();
+    let values: Vec<f64> = outputs.try_into_data()?.iter::<f64>().collect();
+    Ok(values.chunks_exact(count).map(<[f64]>::to_vec).collect())
 }

@@ -77,8 +77,8 @@ impl TrainingContext<'_> {
         device: &Device,
     ) -> Result<BatchResult, DeviceFailure> {
         let indices = host.exams.clone();
-        let labels = indices.iter().map(|exam| usize::from(self.exams[*exam].label)).collect();
-        let mut batch = Batch::new(host, labels, self.objective, self.spec, device);
+        let targets = indices.iter().map(|exam| self.exams[*exam].target()).collect();
+        let mut batch = Batch::new(host, targets, self.objective.clone(), self.spec, device);
         let share = indices.len() as f64 / exams_in_step as f64;
         batch.share = share;
         let stream = format!("dropout/epoch-{epoch}/batch-{number}");
@@ -104,7 +104,8 @@ impl TrainingContext<'_> {
     /// All batches of an epoch.
     fn order(&self, epoch: usize) -> Vec<Vec<Draw>> {
         let train = &self.spec.train;
-        let labels: Vec<bool> = self.exams.iter().map(|exam| exam.label).collect();
+        let outcome = &self.spec.outcome;
+        let labels: Vec<bool> = self.exams.iter().map(|exam| exam.is_positive(outcome)).collect();
         epoch_order(&labels, train.sampling, train.batch_size, self.spec.experiment.seed, epoch)
     }
 

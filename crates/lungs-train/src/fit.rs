@@ -7,14 +7,14 @@ use super::initial::network;
 use super::objective::Objective;
 use super::recorder::Recorder;
 use super::scoring::{ExamLogits, metrics_row, score_until};
-use super::state::{Outcome, TrainingState};
+use super::state::{Completion, TrainingState};
 use super::windowing::is_cpu;
 use super::{Event, Observer, TrainingError, selected_epoch, stops_early};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use lungs_net::model::{self, I3d};
 use lungs_net::usage::peak_memory_bytes;
-use lungs_spec::results::{PredictionRow, RunFolder, TimingRow, write_csv};
+use lungs_spec::results::{PredictionRow, RiskRow, RunFolder, TimingRow, write_csv, write_risks};
 use lungs_spec::spec::{Spec, SplitName, weights_metadata};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -31,7 +31,7 @@ pub fn fit(
     devices: &[Device],
     interrupter: &Interrupter,
     observe: &Observer,
-) -> Result<Outcome, TrainingError> {
+) -> Result<Completion, TrainingError> {
     let mut state = TrainingState::restore(spec, run, &devices[0], observe)?;
     let events = spec.train.tensorboard.then(|| state.event_files(run));
     let recorder = Recorder::new(observe, devices, events);
@@ -96,13 +96,13 @@ struct Epochs<'a> {
 
 impl Epochs<'_> {
     /// The outcome if all epochs are done, or if early stopping ends training.
-    fn outcome(&self, state: &TrainingState) -> Option<Outcome> {
+    fn outcome(&self, state: &TrainingState) -> Option<Completion> {
         let train = &self.training.spec.train;
         let done = state.learner.position.epochs_done;
-        if done < train.epochs && !stops_early(&state.metrics, train.select, train.early_stopping) {
+        if done < train.epochs && !stops_early(&state.metrics, train) {
             return None;
         }
-        let selected = selected_epoch(&state.metrics, train.select).unwrap_or(done);
+        let selected = selected_epoch(&state.metrics, train).unwrap_or(done);
         if done < train.epochs {
             let message = format!(
                 "stopped early after epoch {done} of {}: no improvement since epoch {selected}, \
@@ -112,7 +112,7 @@ impl Epochs<'_> {
             self.run.log(&message);
             (self.training.observe)(&Event::Note(&message));
         }
-        Some(Outcome::Finished { selected, last: done })
+        Some(Completion::Finished { selected, last: done })
     }
 
     /// Trains to the end of the epoch, with a checkpoint whenever one is due. `false` if the
@@ -154,9 +154,10 @@ impl Epochs<'_> {
         let Self { training, valid, run, metadata, .. } = self;
         let position = state.learner.position;
         let epoch = position.epochs_done + 1;
+        let outcome = &training.spec.outcome;
         let rate = state.learner.steps.last().map_or(0.0, |row| row.learning_rate);
         let row = |logits: &[ExamLogits], exams: &[Exam], split| {
-            metrics_row(logits, exams, &training.objective, (epoch, split), rate)
+            metrics_row(logits, exams, training.spec, &training.objective, (epoch, split), rate)
         };
         let rows = [
             row(&state.learner.logits, training.exams, SplitName::Train),
@@ -166,11 +167,16 @@ impl Epochs<'_> {
         state.learner.logits.clear();
         state.learner.position = Position { epochs_done: epoch, batches_done: 0, ..position };
         let predictions: Vec<PredictionRow> =
-            valid_logits.iter().map(|exam| exam.row(valid)).collect();
+            valid_logits.iter().filter_map(|exam| exam.row(valid, outcome)).collect();
         write_csv(&run.predictions(SplitName::Valid, epoch), &predictions)?;
+        let risks: Vec<RiskRow> =
+            valid_logits.iter().filter_map(|exam| exam.risks(valid)).collect();
+        if outcome.is_survival() {
+            write_risks(&run.risks(SplitName::Valid, epoch), outcome.horizons(), &risks)?;
+        }
         state.record(run)?;
         state.save(run, training.spec, metadata)?;
-        let best = selected_epoch(&state.metrics, training.spec.train.select);
+        let best = selected_epoch(&state.metrics, &training.spec.train);
         (training.observe)(&Event::EpochEnds { rows: &rows, best });
         Ok(())
     }

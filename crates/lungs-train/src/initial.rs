@@ -39,13 +39,15 @@ pub enum InitError {
     /// The classifier cannot be loaded.
     #[error(
         "model.init = \"{path}\" {classifier}, but model.init_head is \"load\"; set \
-         model.init_head = \"new\" for a new random classifier with 2 classes"
+         model.init_head = \"new\" for a new random classifier with {expected} outputs"
     )]
     Head {
         /// `model.init`.
         path: String,
         /// The classifier of the weights, in words.
         classifier: String,
+        /// Number of outputs of the spec's network.
+        expected: usize,
     },
     /// The weights were trained with other preprocessing.
     #[error(
@@ -88,7 +90,7 @@ pub enum InitError {
 /// The spec's network, with random weights from its seed.
 pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
     let config = I3dConfig {
-        classes: 2,
+        classes: spec.outcome.outputs(),
         in_channels: spec.model.channels,
         width_multiplier: spec.model.width,
         keep_prob: spec.model.keep_prob,
@@ -144,15 +146,18 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
             return Err(InitError::Preparation { path, differences });
         }
     }
+    let expected = spec.outcome.outputs();
     match (spec.model.init_head, loaded.has_head(), loaded.config.classes) {
         (Head::New, ..) => Ok(Some(loaded)),
-        (Head::Load, true, 2) => Ok(Some(loaded)),
-        (Head::Load, true, classes) => {
-            let classifier = format!("has a classifier with {classes} classes, expected 2");
-            Err(InitError::Head { path, classifier })
+        (Head::Load, true, outputs) if outputs == expected => Ok(Some(loaded)),
+        (Head::Load, true, outputs) => {
+            let classifier =
+                format!("has a classifier with {outputs} outputs, expected {expected}");
+            Err(InitError::Head { path, classifier, expected })
         }
         (Head::Load, false, _) => {
-            Err(InitError::Head { path, classifier: "has no classifier".to_owned() })
+            let classifier = "has no classifier".to_owned();
+            Err(InitError::Head { path, classifier, expected })
         }
     }
 }

@@ -35,6 +35,7 @@ mod event;
 mod fit;
 mod footprint;
 mod initial;
+mod logits;
 mod objective;
 mod optimizer;
 mod order;
@@ -47,6 +48,7 @@ mod selection;
 mod state;
 #[cfg(test)]
 mod step_tests;
+mod survival;
 mod tables;
 #[cfg(test)]
 mod testing;
@@ -59,7 +61,8 @@ pub use event::{Event, Observer};
 pub use fit::{fit, trained_network};
 pub use footprint::{DeviceFailure, advice, catch_panic, step_bytes};
 pub use initial::{InitError, initial_weights, network, selected_weights};
-pub use objective::Objective;
+pub use logits::Logits;
+pub use objective::{Objective, Target};
 pub use optimizer::adam;
 pub use order::{Draw, epoch_order};
 pub use scanner::ScannerChange;
@@ -67,7 +70,7 @@ pub use schedule::learning_rate;
 pub use scoring::{ExamLogits, score, score_changed};
 pub use selection::selected_epoch;
 pub(crate) use selection::stops_early;
-pub use state::Outcome;
+pub use state::Completion;
 pub use tables::selected_epoch_of;
 pub use windowing::window_of;
 

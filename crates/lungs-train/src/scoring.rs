@@ -3,17 +3,19 @@
 use super::batches::{BatchReader, Purpose, read_ahead};
 use super::classifier::Classifier;
 use super::footprint::{DeviceFailure, advice, catch_panic, step_bytes};
+use super::logits::{Logits, logistic};
 use super::objective::Objective;
 use super::order::Draw;
 use super::replicas::Replicas;
 use super::scanner::ScannerChange;
+use super::survival::survival_metrics;
 use super::windowing::Windowing;
 use super::{Batch, Event, Exam, Observer, TrainingError};
 use burn::tensor::Device;
 use burn::train::InferenceStep;
 use lungs_net::model::I3d;
-use lungs_spec::results::{MetricsRow, PredictionRow};
-use lungs_spec::spec::{Spec, SplitName};
+use lungs_spec::results::{MetricsRow, PredictionRow, RiskRow};
+use lungs_spec::spec::{Outcome, Spec, SplitName};
 use lungs_stats as evaluation;
 
 /// One exam's logits.
@@ -21,32 +23,45 @@ use lungs_stats as evaluation;
 pub struct ExamLogits {
     /// Index in the list of exams.
     pub exam: usize,
-    /// Logits of the classes "no cancer" and "cancer".
-    pub logits: [f64; 2],
+    /// Its logits.
+    pub logits: Logits,
 }
 
 impl ExamLogits {
-    /// Log-odds of cancer.
+    /// Log-odds of cancer; of cancer until the first horizon.
     pub fn log_odds(&self) -> f64 {
-        self.logits[1] - self.logits[0]
+        self.logits.log_odds()
     }
 
-    /// Probability of cancer.
+    /// Probability of cancer; of cancer until the first horizon.
     pub fn probability(&self) -> f64 {
-        1.0 / (1.0 + (-self.log_odds()).exp())
+        logistic(self.log_odds())
     }
 
-    /// The row of a predictions file.
-    pub fn row(&self, exams: &[Exam]) -> PredictionRow {
+    /// The row of a predictions file; `None` if the label is unknown, because the follow-up ends before the first
+    /// horizon.
+    pub fn row(&self, exams: &[Exam], outcome: &Outcome) -> Option<PredictionRow> {
         let exam = &exams[self.exam];
-        PredictionRow {
+        exam.has_known_label(outcome).then(|| PredictionRow {
             exam_id: exam.exam_id.clone(),
             patient_id: exam.patient_id.clone(),
             series_uid: exam.series_uid.clone(),
             label: exam.label,
             logit: self.log_odds(),
             probability: self.probability(),
-        }
+        })
+    }
+
+    /// The row of a file of risks; `None` without follow-up.
+    pub fn risks(&self, exams: &[Exam]) -> Option<RiskRow> {
+        let exam = &exams[self.exam];
+        Some(RiskRow {
+            exam_id: exam.exam_id.clone(),
+            patient_id: exam.patient_id.clone(),
+            series_uid: exam.series_uid.clone(),
+            follow_up: exam.follow_up?,
+            risks: self.logits.risks(),
+        })
     }
 }
 
@@ -104,7 +119,7 @@ fn score_for(
     let windowing = Windowing::of(&devices[0]);
     let reader = BatchReader { spec, exams, purpose, windowing };
     // The loss is not used.
-    let objective = Objective::new(spec, &[]);
+    let objective = &Objective::new(spec, &[]);
     let replicas = Replicas::new(network, devices);
     std::thread::scope(|scope| {
         let mut batches = read_ahead(scope, reader, order);
@@ -120,8 +135,8 @@ fn score_for(
             let work = hosts.into_iter().zip(devices).collect();
             let results = replicas.each(work, |network, (host, device)| {
                 let indices = host.exams.clone();
-                let labels = indices.iter().map(|exam| usize::from(exams[*exam].label)).collect();
-                let batch = Batch::new(host, labels, objective, spec, device);
+                let targets = indices.iter().map(|exam| exams[*exam].target()).collect();
+                let batch = Batch::new(host, targets, objective.clone(), spec, device);
                 let output = catch_panic(|| InferenceStep::step(&Classifier(network), batch).0)?;
                 Ok((indices, output.logits))
             });
@@ -142,37 +157,43 @@ fn score_for(
     })
 }
 
-/// The row of `metrics.csv` for these exams' logits.
+/// The row of `metrics.csv` for these exams' logits. With several horizons, the metrics of a probability are those
+/// of the first horizon, over the exams whose status is known there.
 pub(super) fn metrics_row(
     logits: &[ExamLogits],
     exams: &[Exam],
+    spec: &Spec,
     objective: &Objective,
     (epoch, split): (usize, SplitName),
     learning_rate: f64,
 ) -> MetricsRow {
-    let label = |exam: &ExamLogits| exams[exam.exam].label;
-    let count = logits.len().max(1) as f64;
+    let outcome = &spec.outcome;
     let losses =
-        logits.iter().map(|exam| objective.of_exam(&exam.logits, usize::from(label(exam))));
-    let correct = logits.iter().filter(|exam| (exam.log_odds() > 0.0) == label(exam)).count();
-    let log_odds: Vec<f64> = logits.iter().map(ExamLogits::log_odds).collect();
-    let labels: Vec<bool> = logits.iter().map(label).collect();
+        logits.iter().map(|exam| objective.of_exam(&exam.logits, exams[exam.exam].target()));
+    let loss = losses.sum::<f64>() / logits.len().max(1) as f64;
+    let known = logits.iter().filter(|exam| exams[exam.exam].has_known_label(outcome));
+    let known: Vec<&ExamLogits> = known.collect();
+    let label = |exam: &&ExamLogits| exams[exam.exam].label;
+    let correct = known.iter().filter(|exam| (exam.log_odds() > 0.0) == label(exam)).count();
+    let log_odds: Vec<f64> = known.iter().map(|exam| exam.log_odds()).collect();
+    let labels: Vec<bool> = known.iter().map(label).collect();
     let patients = evaluation::repeated_patients(
-        logits.iter().map(|exam| exams[exam.exam].patient_id.as_str()),
+        known.iter().map(|exam| exams[exam.exam].patient_id.as_str()),
     );
     let auc = evaluation::auc_with_interval(&log_odds, &labels, patients.as_deref(), 0.95);
     let interval = auc.interval.as_ref();
-    let probabilities: Vec<f64> = logits.iter().map(ExamLogits::probability).collect();
+    let probabilities: Vec<f64> = known.iter().map(|exam| exam.probability()).collect();
     MetricsRow {
         epoch,
         split,
-        loss: losses.sum::<f64>() / count,
-        accuracy: correct as f64 / count,
+        loss,
+        accuracy: correct as f64 / known.len().max(1) as f64,
         auc: auc.value,
         auc_low: interval.map(|interval| interval.low),
         auc_high: interval.map(|interval| interval.high),
         learning_rate,
         average_precision: evaluation::average_precision(&log_odds, &labels),
         brier: evaluation::brier(&probabilities, &labels),
+        survival: survival_metrics(logits, exams, outcome),
     }
 }

@@ -2,26 +2,44 @@
 //! resumed run decides as an uninterrupted one.
 
 use lungs_spec::results::MetricsRow;
-use lungs_spec::spec::{EarlyStopping, SelectEpoch, SplitName};
+use lungs_spec::spec::{EarlyStopping, SelectEpoch, SplitName, Train};
 
 /// The epoch that `select` picks among the validation rows; the earliest of equal ones.
 ///
 /// If the metric is undefined in every epoch (as the AUC of validation exams of one class), the loss
 /// decides.
-pub fn selected_epoch(rows: &[MetricsRow], select: SelectEpoch) -> Option<usize> {
+pub fn selected_epoch(rows: &[MetricsRow], train: &Train) -> Option<usize> {
+    best_epoch(rows, train.select, train.select_horizon_years)
+}
+
+fn best_epoch(
+    rows: &[MetricsRow],
+    select: SelectEpoch,
+    horizon_years: Option<f64>,
+) -> Option<usize> {
     let valid = || rows.iter().filter(|row| row.split == SplitName::Valid);
     let by_loss = || earliest_best(valid().map(|row| (row.epoch, Some(-row.loss))));
-    let by = |metric: fn(&MetricsRow) -> Option<f64>| {
+    let by = |metric: &dyn Fn(&MetricsRow) -> Option<f64>| {
         earliest_best(valid().map(|row| (row.epoch, metric(row)))).or_else(by_loss)
     };
     match select {
         SelectEpoch::Last => valid().map(|row| row.epoch).max(),
         SelectEpoch::BestValidLoss => by_loss(),
-        SelectEpoch::BestValidAuc => by(|row| row.auc),
-        SelectEpoch::BestValidAveragePrecision => by(|row| row.average_precision),
-        SelectEpoch::BestValidBrier => by(|row| row.brier.map(|brier| -brier)),
-        SelectEpoch::BestValidAccuracy => by(|row| Some(row.accuracy)),
+        SelectEpoch::BestValidAuc => by(&|row| auc(row, horizon_years)),
+        SelectEpoch::BestValidAveragePrecision => by(&|row| row.average_precision),
+        SelectEpoch::BestValidBrier => by(&|row| row.brier.map(|brier| -brier)),
+        SelectEpoch::BestValidAccuracy => by(&|row| Some(row.accuracy)),
+        SelectEpoch::BestValidCIndex => by(&|row| row.survival.as_ref()?.c_index),
     }
+}
+
+/// The AUC of a row; for risks of several years, that of a horizon, or else of the first.
+fn auc(row: &MetricsRow, horizon_years: Option<f64>) -> Option<f64> {
+    let Some(survival) = &row.survival else { return row.auc };
+    let mut horizons = survival.horizons.iter();
+    let horizon =
+        horizons.find(|horizon| horizon_years.is_none_or(|years| years == horizon.years))?;
+    horizon.auc
 }
 
 /// The epoch with the largest finite value; the earliest of equal ones.
@@ -43,17 +61,18 @@ const PERFECT_AUC_LOW: f64 = 0.95;
 /// Whether training stops early: `min_epochs` are done, and either the last `patience` epochs brought
 /// no improvement, or none is possible (the earliest epoch with an AUC of 1 stays selected). With
 /// `select = "last"` the loss counts.
-pub(crate) fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyStopping) -> bool {
-    let criterion = match select {
+pub(crate) fn stops_early(rows: &[MetricsRow], train: &Train) -> bool {
+    let criterion = match train.select {
         SelectEpoch::Last => SelectEpoch::BestValidLoss,
         other => other,
     };
-    let last = selected_epoch(rows, SelectEpoch::Last);
-    let best = selected_epoch(rows, criterion);
-    let EarlyStopping { patience, min_epochs } = rule;
+    let last = best_epoch(rows, SelectEpoch::Last, None);
+    let best = best_epoch(rows, criterion, train.select_horizon_years);
+    let EarlyStopping { patience, min_epochs } = train.early_stopping;
     let perfect = criterion == SelectEpoch::BestValidAuc
         && rows.iter().any(|row| {
             row.split == SplitName::Valid
+                && row.survival.is_none()
                 && row.auc >= Some(1.0)
                 && row.auc_low >= Some(PERFECT_AUC_LOW)
         });
@@ -65,6 +84,7 @@ pub(crate) fn stops_early(rows: &[MetricsRow], select: SelectEpoch, rule: EarlyS
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lungs_spec::results::{HorizonAuc, SurvivalMetrics};
 
     fn row(epoch: usize, loss: f64, auc: Option<f64>) -> MetricsRow {
         MetricsRow {
@@ -78,16 +98,21 @@ mod tests {
             learning_rate: 1e-4,
             average_precision: None,
             brier: None,
+            survival: None,
         }
+    }
+
+    fn by(select: SelectEpoch) -> Train {
+        Train { select, ..Train::default() }
     }
 
     #[test]
     fn the_earliest_of_the_best_is_selected() {
         let rows = [row(1, 0.7, Some(0.6)), row(2, 0.5, Some(0.9)), row(3, 0.4, Some(0.9))];
-        assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidAuc), Some(2));
-        assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidLoss), Some(3));
-        assert_eq!(selected_epoch(&rows, SelectEpoch::Last), Some(3));
-        assert_eq!(selected_epoch(&[], SelectEpoch::Last), None);
+        assert_eq!(selected_epoch(&rows, &by(SelectEpoch::BestValidAuc)), Some(2));
+        assert_eq!(selected_epoch(&rows, &by(SelectEpoch::BestValidLoss)), Some(3));
+        assert_eq!(selected_epoch(&rows, &by(SelectEpoch::Last)), Some(3));
+        assert_eq!(selected_epoch(&[], &by(SelectEpoch::Last)), None);
     }
 
     #[test]
@@ -109,21 +134,44 @@ mod tests {
             (SelectEpoch::BestValidLoss, 1),
             (SelectEpoch::Last, 4),
         ] {
-            assert_eq!(selected_epoch(&rows, select), Some(epoch), "{select:?}");
+            assert_eq!(selected_epoch(&rows, &by(select)), Some(epoch), "{select:?}");
         }
+    }
+
+    #[test]
+    fn the_c_index_or_the_auc_of_a_horizon_can_select() {
+        let mut rows: Vec<MetricsRow> = (1..=3).map(|epoch| row(epoch, 0.5, Some(0.5))).collect();
+        for (row, (c_index, aucs)) in
+            rows.iter_mut().zip([(0.6, [0.9, 0.7]), (0.8, [0.7, 0.6]), (0.7, [0.8, 0.8])])
+        {
+            let pairs = [1.0, 3.0].into_iter().zip(aucs);
+            let horizons = pairs.map(|(years, auc)| HorizonAuc { years, auc: Some(auc) }).collect();
+            let (low, high) = (None, None);
+            row.survival = Some(SurvivalMetrics {
+                c_index: Some(c_index),
+                c_index_low: low,
+                c_index_high: high,
+                horizons,
+            });
+        }
+        assert_eq!(selected_epoch(&rows, &by(SelectEpoch::BestValidCIndex)), Some(2));
+        assert_eq!(selected_epoch(&rows, &by(SelectEpoch::BestValidAuc)), Some(1));
+        let third_year = Train { select_horizon_years: Some(3.0), ..by(SelectEpoch::BestValidAuc) };
+        assert_eq!(selected_epoch(&rows, &third_year), Some(3));
     }
 
     #[test]
     fn with_one_class_the_loss_decides() {
         let rows = [row(1, 0.7, None), row(2, 0.5, None), row(3, 0.6, None)];
-        assert_eq!(selected_epoch(&rows, SelectEpoch::BestValidAuc), Some(2));
+        assert_eq!(selected_epoch(&rows, &by(SelectEpoch::BestValidAuc)), Some(2));
     }
 
     #[test]
     fn patience_counts_epochs_since_the_best() {
         let rows = [row(1, 0.7, Some(0.9)), row(2, 0.5, Some(0.8)), row(3, 0.6, Some(0.9))];
         let stops = |rows: &[MetricsRow], select, patience, min_epochs| {
-            stops_early(rows, select, EarlyStopping { patience, min_epochs })
+            let early_stopping = EarlyStopping { patience, min_epochs };
+            stops_early(rows, &Train { early_stopping, ..by(select) })
         };
         assert!(stops(&rows, SelectEpoch::BestValidAuc, 2, 0));
         assert!(!stops(&rows, SelectEpoch::BestValidAuc, 3, 0));

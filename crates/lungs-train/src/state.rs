@@ -5,7 +5,7 @@ use super::checkpoint::{self, Checkpoint, CheckpointError, Position};
 use super::epoch::Learner;
 use super::initial::{initial, network};
 use super::optimizer;
-use super::tables::rows;
+use super::tables::{metrics_rows, rows};
 use super::{Event, Observer, TrainingError, selected_epoch};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -13,6 +13,7 @@ use lungs_base::files::WriteError;
 use lungs_base::text::counted;
 use lungs_spec::results::{
     EventFiles, MetricsRow, ResultsError, RunFolder, StepRow, Table, TimingRow, write_csv,
+    write_metrics,
 };
 use lungs_spec::spec::{KeepCheckpoints, Spec, Train};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// How training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Completion {
     /// All epochs are done, or early stopping ended training.
     Finished {
         /// The epoch that the spec selects.
@@ -74,12 +75,12 @@ impl TrainingState {
         let (mut metrics, mut timings) = (Vec::new(), Vec::new());
         if let Some((position, checkpoint)) = latest {
             let folder = &checkpoint.folder;
-            learner = checkpoint::load(learner, folder, position)?;
+            learner = checkpoint::load(learner, folder, position, &spec.outcome)?;
             // Rows after the checkpoint belong to steps that are repeated.
             learner.steps = rows(run, Table::Steps)?;
             learner.steps.retain(|row: &StepRow| row.step <= position.steps_done);
             check_row_count(run, Table::Steps, learner.steps.len(), position.steps_done)?;
-            metrics = rows(run, Table::Metrics)?;
+            metrics = metrics_rows(run)?;
             metrics.retain(|row: &MetricsRow| row.epoch <= position.epochs_done);
             check_row_count(run, Table::Metrics, metrics.len(), 2 * position.epochs_done)?;
             timings = rows(run, Table::Timings)?;
@@ -105,7 +106,7 @@ impl TrainingState {
     pub(crate) fn record(&self, run: &RunFolder) -> Result<(), TrainingError> {
         write_csv(&run.table(Table::Steps), &self.learner.steps)?;
         write_csv(&run.table(Table::Timings), &self.timings)?;
-        write_csv(&run.table(Table::Metrics), &self.metrics)?;
+        write_metrics(&run.table(Table::Metrics), &self.metrics)?;
         Ok(())
     }
 
@@ -149,14 +150,14 @@ impl TrainingState {
         run: &RunFolder,
         spec: &Spec,
         metadata: &BTreeMap<String, String>,
-    ) -> Result<Outcome, TrainingError> {
+    ) -> Result<Completion, TrainingError> {
         self.save_within(run, spec, metadata)?;
         let position = self.learner.position;
-        Ok(Outcome::Interrupted { epoch: position.epochs_done + 1, step: position.steps_done })
+        Ok(Completion::Interrupted { epoch: position.epochs_done + 1, step: position.steps_done })
     }
 
     fn remove_old_checkpoints(&self, run: &RunFolder, spec: &Spec) -> Result<(), TrainingError> {
-        let selected = selected_epoch(&self.metrics, spec.train.select);
+        let selected = selected_epoch(&self.metrics, &spec.train);
         let all = checkpoint::all(run);
         for checkpoint in removable(&all, self.learner.position.epochs_done, selected, &spec.train)
         {

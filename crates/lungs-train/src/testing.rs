@@ -46,6 +46,7 @@ pub(crate) fn exams(labels: &[u8]) -> Vec<Exam> {
         exam_id: format!("E{index}"),
         series_uid: format!("1.2.{index}"),
         label: *label == 1,
+        follow_up: None,
         crop: PathBuf::new(),
     };
     labels.iter().enumerate().map(exam).collect()

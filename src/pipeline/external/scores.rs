@@ -93,8 +93,8 @@ impl Task<'_> {
         observe(&Event::ValidationBegins { exams: self.exams.len() });
         let scored =
             training::score(&network.network, self.spec, self.exams, self.devices, observe)?;
-        let rows: Vec<PredictionRow> = scored.iter().map(|it| it.row(self.exams)).collect();
-        Ok(write_csv(table, &rows)?)
+        let rows = scored.iter().filter_map(|it| it.row(self.exams, &self.spec.outcome));
+        Ok(write_csv(table, &rows.collect::<Vec<PredictionRow>>())?)
     }
 }
 

@@ -170,6 +170,7 @@ fn selection(spec: &Spec) -> String {
         SelectEpoch::BestValidLoss => "lowest loss",
         SelectEpoch::BestValidAveragePrecision => "highest average precision",
         SelectEpoch::BestValidBrier => "lowest Brier score",
+        SelectEpoch::BestValidCIndex => "highest C-index",
         SelectEpoch::BestValidAccuracy => "highest accuracy",
         SelectEpoch::Last => return "The last epoch.".to_owned(),
     };

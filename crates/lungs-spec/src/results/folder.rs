@@ -250,6 +250,11 @@ impl RunFolder {
         })
     }
 
+    /// Risks of several years of one split after one epoch, next to [`RunFolder::predictions`].
+    pub fn risks(&self, split: SplitName, epoch: usize) -> PathBuf {
+        self.changed_predictions(&self.predictions(split, epoch), "risks")
+    }
+
     /// Predictions of one network of an ensemble for external exams; `number` counts from 1.
     pub fn predictions_of_network(&self, number: usize) -> PathBuf {
         self.root.join("predictions").join(format!("external-network-{number}.csv"))

@@ -11,6 +11,7 @@
 //!   preparation.html           excluded series, histograms, contact sheet
 //!   metrics.csv  steps.csv     loss, accuracy and AUC by epoch; loss by step
 //!   predictions/…-epoch-010.csv
+//!   predictions/…-epoch-010-risks.csv   with outcome.name = "survival": follow-up and risks by horizon
 //!   evaluation.json            final metrics with confidence intervals
 //!   calibration.json           the map to calibrated probabilities, with evaluate.recalibrate
 //!   checkpoints/epoch-010/     state to resume training
@@ -55,6 +56,7 @@ mod folder;
 mod label_tests;
 mod lock;
 mod provenance;
+mod survival;
 mod tables;
 mod tensorboard;
 
@@ -64,6 +66,9 @@ pub use failure::RunFailure;
 pub use folder::{RunFolder, SWEEP_FILE, Table, find_run};
 pub use lock::RunLock;
 pub use provenance::{Program, Provenance};
+pub use survival::{
+    HorizonAuc, RiskRow, SurvivalMetrics, read_metrics, read_risks, write_metrics, write_risks,
+};
 pub use tables::{
     ColumnRow, InputKind, InputRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv,
     write_csv,

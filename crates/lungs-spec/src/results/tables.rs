@@ -1,6 +1,6 @@
 //! Rows of the tables of a run, and their CSV files.
 
-use super::ResultsError;
+use super::{ResultsError, SurvivalMetrics};
 use crate::spec::SplitName;
 use lungs_base::label;
 use serde::de::DeserializeOwned;
@@ -33,6 +33,9 @@ pub struct MetricsRow {
     /// Brier score: mean squared difference of probability and label.
     #[serde(default)]
     pub brier: Option<f64>,
+    /// Metrics of risks of several years; see [`write_metrics`](super::write_metrics).
+    #[serde(skip)]
+    pub survival: Option<SurvivalMetrics>,
 }
 
 /// A row of `steps.csv`: one optimizer step.
@@ -163,7 +166,7 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ResultsError
     reader.deserialize().collect::<Result<_, _>>().map_err(|e| unreadable(path, &e))
 }
 
-fn unreadable(path: &Path, error: &impl std::fmt::Display) -> ResultsError {
+pub(super) fn unreadable(path: &Path, error: &impl std::fmt::Display) -> ResultsError {
     ResultsError::Read { path: path.to_owned(), message: error.to_string() }
 }
 

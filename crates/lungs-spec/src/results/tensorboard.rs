@@ -169,6 +169,7 @@ mod tests {
             learning_rate: 1e-3,
             average_precision: None,
             brier: Some(0.25),
+            survival: None,
         })
     }
 

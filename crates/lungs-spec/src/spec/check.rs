@@ -23,6 +23,7 @@ impl Document {
         checks.preprocess(&self);
         checks.shares(&self.split);
         checks.folds_and_lists(&self);
+        checks.outcome(&self);
         checks.model(&self);
         checks.loss(&self);
         checks.train(&self);

@@ -1,9 +1,49 @@
 //! Ranges of the values of `[loss]` and `[train]`.
 
 use super::check::Checks;
-use super::{ClassWeights, Document};
+use super::{ClassWeights, Document, SelectEpoch};
 
 impl Checks {
+    pub(super) fn outcome(&mut self, document: &Document) {
+        let outcome = &document.outcome;
+        let horizons = &outcome.horizons_years;
+        let ascending = horizons.windows(2).all(|pair| pair[0] < pair[1]);
+        let in_range = horizons.iter().all(|years| *years > 0.0 && *years <= 100.0);
+        self.need(
+            (1..=100).contains(&horizons.len()) && ascending && in_range,
+            "outcome.horizons_years",
+            horizons,
+            "1 to 100 numbers of years in ascending order, more than 0 and at most 100",
+        );
+        let is_survival = outcome.is_survival();
+        let needs_survival = matches!(document.train.select, SelectEpoch::BestValidCIndex);
+        self.need_or(
+            is_survival || !needs_survival,
+            "train.select",
+            "\"best-valid-c-index\" needs risks of several years, but outcome.name is \"binary\"",
+            "set outcome.name = \"survival\", or select by another metric, such as \"best-valid-auc\"",
+        );
+        if let Some(horizon) = document.train.select_horizon_years {
+            let known: Vec<String> = horizons.iter().map(f64::to_string).collect();
+            self.need(
+                is_survival && horizons.contains(&horizon),
+                "train.select_horizon_years",
+                horizon,
+                &format!(
+                    "one of outcome.horizons_years ({}), with outcome.name = \"survival\"",
+                    known.join(", ")
+                ),
+            );
+        }
+        let data = &document.data;
+        self.need_or(
+            !is_survival || (data.positives.is_none() && data.train_list.is_none()),
+            "data.labels",
+            "outcome.name is \"survival\", but class folders and lists have no follow-up",
+            "set data.labels to a CSV file with `years_to_event` and `years_followed` for each exam",
+        );
+    }
+
     pub(super) fn loss(&mut self, document: &Document) {
         let loss = &document.loss;
         self.need(

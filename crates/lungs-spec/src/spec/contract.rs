@@ -1,11 +1,12 @@
 //! The preprocessing that weights were trained with, as TOML in the metadata of a safetensors file.
 
-use super::{Data, Document, Model, Preprocess, Select, Spec};
+use super::{Data, Document, Model, Outcome, Preprocess, Select, Spec};
 use std::collections::BTreeMap;
 
 const PREPROCESS: &str = "lungs.preprocess";
 const MODEL: &str = "lungs.model";
 const SELECT: &str = "lungs.select";
+const OUTCOME: &str = "lungs.outcome";
 const SPEC_HASH: &str = "lungs.spec_hash";
 
 /// Preprocessing, network and selection of series that belong to weights.
@@ -17,6 +18,8 @@ pub struct Contract {
     pub model: Model,
     /// `[data.select]` of the spec, with its limits of slices and spacing.
     pub select: Select,
+    /// `[outcome]` of the spec.
+    pub outcome: Outcome,
 }
 
 /// Metadata that cannot be parsed.
@@ -38,6 +41,7 @@ impl Contract {
             preprocess: spec.preprocess.clone(),
             model: spec.model.clone(),
             select: spec.data.select.clone(),
+            outcome: spec.outcome.clone(),
         }
     }
 
@@ -46,11 +50,14 @@ impl Contract {
         fn table(value: &impl serde::Serialize) -> String {
             toml::to_string(value).expect("a table of numbers and names is TOML")
         }
-        BTreeMap::from([
+        let outcome =
+            self.outcome.is_survival().then(|| (OUTCOME.to_owned(), table(&self.outcome)));
+        let always = [
             (PREPROCESS.to_owned(), table(&self.preprocess)),
             (MODEL.to_owned(), table(&self.model)),
             (SELECT.to_owned(), table(&self.select)),
-        ])
+        ];
+        always.into_iter().chain(outcome).collect()
     }
 
     /// Parses metadata; `None` if it has no preprocessing.
@@ -63,6 +70,7 @@ impl Contract {
         let Some(preprocess) = metadata.get(PREPROCESS) else { return Ok(None) };
         let model = metadata.get(MODEL).map_or("", String::as_str);
         let select = metadata.get(SELECT).map_or("", String::as_str);
+        let outcome = metadata.get(OUTCOME).map_or("", String::as_str);
         let invalid = |key, error: toml::de::Error| ContractError {
             key,
             message: error.message().to_owned(),
@@ -71,6 +79,7 @@ impl Contract {
             preprocess: toml::from_str(preprocess).map_err(|e| invalid(PREPROCESS, e))?,
             model: toml::from_str(model).map_err(|e| invalid(MODEL, e))?,
             select: toml::from_str(select).map_err(|e| invalid(SELECT, e))?,
+            outcome: toml::from_str(outcome).map_err(|e| invalid(OUTCOME, e))?,
         }))
     }
 
@@ -107,6 +116,7 @@ impl Contract {
         let document = Document {
             preprocess: self.preprocess.clone(),
             model: self.model.clone(),
+            outcome: self.outcome.clone(),
             data: Data { select: self.select.clone(), ..Data::default() },
             ..Document::default()
         };
@@ -138,6 +148,7 @@ mod tests {
             preprocess: Preprocess::default(),
             model: Model::default(),
             select: Select::default(),
+            outcome: Outcome::default(),
         };
         change(&mut contract);
         contract
@@ -148,6 +159,8 @@ mod tests {
         let own = contract(|c| {
             c.preprocess.spacing_mm = 2.5;
             c.select.min_slices = 8;
+            c.outcome.name = super::super::OutcomeName::Survival;
+            c.outcome.horizons_years = vec![1.0, 2.0];
         });
         assert_eq!(Contract::from_metadata(&own.to_metadata()), Ok(Some(own)));
         assert_eq!(Contract::from_metadata(&BTreeMap::new()), Ok(None));

@@ -3,7 +3,7 @@
 //! The types here accept any value of the right type; [`check`](super::check) checks ranges and
 //! combinations. Doc comments of fields are the reference documentation of the keys.
 
-use super::{Data, Evaluate, Loss, Model, Preprocess, Slurm, Statements, Train};
+use super::{Data, Evaluate, Loss, Model, Outcome, Preprocess, Slurm, Statements, Train};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,6 +19,10 @@ pub struct Document {
     pub preprocess: Preprocess,
     /// Assignment of patients to the train, valid and test splits.
     pub split: Split,
+    /// The predicted quantity: one probability, or the risks of several years. The resolved spec omits this table for
+    /// one probability.
+    #[serde(default, skip_serializing_if = "Outcome::is_binary")]
+    pub outcome: Outcome,
     /// The network.
     pub model: Model,
     /// The loss.

@@ -60,7 +60,7 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Contract, Model, Preprocess, Select};
+    use crate::spec::{Contract, Model, Outcome, Preprocess, Select};
 
     #[test]
     fn a_model_keeps_its_preprocessing_on_other_exams_and_settings_are_checked() {
@@ -68,6 +68,7 @@ mod tests {
             preprocess: Preprocess { spacing_mm: 2.5, ..Preprocess::default() },
             model: Model::default(),
             select: Select { min_slices: 8, ..Select::default() },
+            outcome: Outcome::default(),
         };
         let exams = OtherExams {
             root: "data".into(),

@@ -35,6 +35,10 @@ pub struct Train {
     pub epochs: usize,
     /// Criterion that selects the epoch for the final evaluation and for `lungs predict`.
     pub select: SelectEpoch,
+    /// With `select = "best-valid-auc"` and `outcome.name = "survival"`: the horizon of the AUC, one of
+    /// `outcome.horizons_years`. If not set, the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select_horizon_years: Option<f64>,
     /// Decay of the EMA of the weights and running statistics, at least 0 and less than 1; after step `t` it
     /// is `min(ema_decay, (1 + t) / (10 + t))`. Validation, selection, prediction and `weights.safetensors`
     /// use the EMA; training continues with the weights themselves. 0 is off.
@@ -80,6 +84,7 @@ impl Default for Train {
             accumulate: 1,
             epochs: 37,
             select: SelectEpoch::BestValidAuc,
+            select_horizon_years: None,
             ema_decay: 0.0,
             early_stopping: EarlyStopping::default(),
             checkpoint_minutes: 10.0,
@@ -140,6 +145,9 @@ pub enum SelectEpoch {
     BestValidBrier,
     /// Highest validation accuracy; the earliest epoch of equal ones.
     BestValidAccuracy,
+    /// Highest C-index of the validation (Harrell), with `outcome.name = "survival"`; the earliest epoch of equal
+    /// ones.
+    BestValidCIndex,
     /// The last epoch.
     Last,
 }

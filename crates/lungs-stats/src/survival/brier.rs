@@ -4,9 +4,10 @@ use super::censoring::Censoring;
 use super::estimate::{NO_SPREAD, SurvivalEstimate, log_interval};
 use super::influence::{Influence, correction};
 use super::kaplan_meier::survival_influence;
-use super::outcomes::{Outcomes, Status};
+use super::outcomes::Outcomes;
 use super::risk_table::RiskTable;
 use crate::interval::Interval;
+use lungs_base::follow_up::Status;
 
 /// The Brier score of risks at a horizon `t` (Graf, Schmoor, Sauerbrei & Schumacher 1999): the mean over exams of
 /// `(1 − r)²/G(tᵢ−)` for cancer within `t` years at `tᵢ`, `r²/G(t−)` for exams that are followed to `t` without cancer,

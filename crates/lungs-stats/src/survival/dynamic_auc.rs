@@ -3,7 +3,8 @@
 use super::censoring::Censoring;
 use super::discrimination::{Discrimination, Pairs, unusable_scores};
 use super::estimate::SurvivalEstimate;
-use super::outcomes::{Outcomes, Status};
+use super::outcomes::Outcomes;
+use lungs_base::follow_up::Status;
 
 /// The cumulative/dynamic AUC at a horizon `t`: the probability that an exam with cancer within `t` years (a case)
 /// scores above one without (a control), ties counting one half.

@@ -1,8 +1,9 @@
 //! The AUC at a horizon over the exams of known status, without weights.
 
-use super::outcomes::{Outcomes, Status};
+use super::outcomes::Outcomes;
 use crate::auc_interval::auc_with_interval;
 use crate::interval::Estimate;
+use lungs_base::follow_up::Status;
 use serde::{Deserialize, Serialize};
 
 /// The AUC at a horizon over the exams of known status.

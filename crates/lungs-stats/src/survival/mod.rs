@@ -47,7 +47,8 @@ pub use estimate::SurvivalEstimate;
 pub use evaluation::{HorizonMetrics, SurvivalEvaluation, evaluate_survival};
 pub use follow_up_auc::{FollowUpAuc, follow_up_auc};
 pub use kaplan_meier::{SurvivalPoint, cumulative_risk, kaplan_meier};
-pub use outcomes::{FollowUp, Outcomes, Status};
+pub use lungs_base::follow_up::{FollowUp, Status};
+pub use outcomes::Outcomes;
 pub use risk_table::RiskTable;
 
 #[cfg(test)]

@@ -2,27 +2,7 @@
 
 use super::error::SurvivalError;
 use crate::cluster;
-use serde::{Deserialize, Serialize};
-
-/// Follow-up of one exam.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FollowUp {
-    /// Years from the exam to cancer if there is one, else to the end of follow-up.
-    pub time_years: f64,
-    /// Whether the follow-up ends with cancer.
-    pub event: bool,
-}
-
-/// What is known about an exam at a horizon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Cancer within the horizon.
-    Cancer,
-    /// Followed to the horizon without cancer, whatever happened later.
-    Free,
-    /// Follow-up ended before the horizon, without cancer.
-    Unknown,
-}
+use lungs_base::follow_up::{FollowUp, Status};
 
 /// Exams with the same time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,14 +93,7 @@ impl Outcomes {
     /// # Panics
     /// When there is no such exam.
     pub fn status(&self, exam: usize, horizon_years: f64) -> Status {
-        let FollowUp { time_years, event } = self.follow_ups[exam];
-        if event && time_years <= horizon_years {
-            Status::Cancer
-        } else if time_years >= horizon_years {
-            Status::Free
-        } else {
-            Status::Unknown
-        }
+        self.follow_ups[exam].status_at(horizon_years)
     }
 
     /// Some of the exams.

@@ -34,7 +34,7 @@ fn status_counts_a_follow_up_that_ends_at_the_horizon_as_free() {
     ];
     let outcomes = Outcomes::new(&exams, None).unwrap();
     let status: Vec<Status> = (0..6).map(|exam| outcomes.status(exam, 2.0)).collect();
-    use Status::{Cancer, Free, Unknown};
+    use lungs_base::follow_up::Status::{Cancer, Free, Unknown};
     assert_eq!(status, [Cancer, Cancer, Free, Unknown, Free, Free]);
     assert_eq!((outcomes.len(), outcomes.event_count()), (6, 3));
     assert_eq!(outcomes.unknown_risk(3.0), None);

@@ -1,5 +1,6 @@
 //! A row of `cohort.csv`.
 
+use lungs_base::follow_up::FollowUp;
 use lungs_base::label;
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
 use lungs_image::dicom::{Acquisition, Sex};
@@ -25,6 +26,9 @@ pub struct CohortRow {
     /// 1 for cancer within the horizon, 0 for no cancer, empty if unknown.
     #[serde(default, with = "label::as_optional_number")]
     pub label: Option<bool>,
+    /// Follow-up, with `outcome.name = "survival"`.
+    #[serde(skip)]
+    pub follow_up: Option<FollowUp>,
     /// Split; empty for excluded rows.
     pub split: Option<SplitName>,
     /// Whether this series is used for its exam.

@@ -18,15 +18,16 @@
 
 mod manifest;
 mod moments;
+mod seen;
 
 #[cfg(test)]
 pub(super) use moments::first_moments;
 
 use super::epoch::Learner;
-use super::scoring::ExamLogits;
 use lungs_base::files::{self, WriteError};
 use lungs_net::model::{self, WeightsError};
-use lungs_spec::results::{ResultsError, RunFolder, read_csv, write_csv};
+use lungs_spec::results::{ResultsError, RunFolder};
+use lungs_spec::spec::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -150,14 +151,6 @@ impl Checkpoint {
     }
 }
 
-/// A row of `seen.csv`.
-#[derive(Serialize, Deserialize)]
-struct SeenRow {
-    exam: usize,
-    logit_0: f64,
-    logit_1: f64,
-}
-
 /// Writes a checkpoint and returns its folder.
 pub(super) fn save(
     run: &RunFolder,
@@ -180,11 +173,7 @@ pub(super) fn save(
     let state = serde_json::to_vec_pretty(position).expect("three numbers have a JSON form");
     files::write_bytes(&partial.join(STATE), &state)?;
     if position.batches_done > 0 {
-        let rows: Vec<SeenRow> = logits
-            .iter()
-            .map(|row| SeenRow { exam: row.exam, logit_0: row.logits[0], logit_1: row.logits[1] })
-            .collect();
-        write_csv(&partial.join(SEEN), &rows)?;
+        seen::write(&partial.join(SEEN), logits)?;
     }
     // Every file is durable now; renaming the folder completes the checkpoint.
     manifest::write(&partial)?;
@@ -235,6 +224,7 @@ pub(super) fn load(
     mut learner: Learner,
     checkpoint: &Path,
     position: Position,
+    outcome: &Outcome,
 ) -> Result<Learner, CheckpointError> {
     let optimizer_error =
         |message: String| CheckpointError::Optimizer { path: checkpoint.to_owned(), message };
@@ -251,11 +241,7 @@ pub(super) fn load(
     learner.optimizer = moments::from_bytes(learner.optimizer, record).map_err(optimizer_error)?;
     learner.position = position;
     if position.batches_done > 0 {
-        let rows: Vec<SeenRow> = read_csv(&checkpoint.join(SEEN))?;
-        learner.logits = rows
-            .into_iter()
-            .map(|row| ExamLogits { exam: row.exam, logits: [row.logit_0, row.logit_1] })
-            .collect();
+        learner.logits = seen::read(&checkpoint.join(SEEN), outcome)?;
     }
     Ok(learner)
 }
