@@ -10,57 +10,18 @@
 //! queue has room for its next batch, so that memory holds a few batches whatever the size of the
 //! cohort: three with one worker, two per worker with several.
 
+use super::TrainingError;
 use super::augment::{augment, augment_stream};
+use super::exam::Exam;
 use super::order::Draw;
 use super::scanner::ScannerChange;
 use super::windowing::{Voxels, Windowing, window_of};
-use super::{Target, TrainingError};
-use lungs_base::follow_up::{FollowUp, Status};
-use lungs_spec::spec::{Compat, Outcome, Spec};
+use lungs_spec::spec::{Compat, Spec};
 use lungs_study::prepare::load_prepared;
 use ndarray::{Array3, Axis, Slice};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
-
-/// An exam with its prepared volume.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Exam {
-    /// Patient.
-    pub patient_id: String,
-    /// Exam.
-    pub exam_id: String,
-    /// SeriesInstanceUID.
-    pub series_uid: String,
-    /// 1 for cancer within the horizon, the first of several; 0 if unknown (prediction).
-    pub label: bool,
-    /// Time to cancer or to the end of follow-up, for an outcome of several years.
-    pub follow_up: Option<FollowUp>,
-    /// The prepared volume.
-    pub crop: PathBuf,
-}
-
-impl Exam {
-    /// What is known about the outcome of the exam.
-    pub fn target(&self) -> Target {
-        Target { label: self.label, follow_up: self.follow_up }
-    }
-
-    /// Whether the label is known: always, but for an exam whose follow-up ends before the first horizon.
-    pub fn has_known_label(&self, outcome: &Outcome) -> bool {
-        let status = |horizon| self.follow_up.map(|follow_up| follow_up.status_at(horizon));
-        outcome.first_horizon().is_none_or(|horizon| status(horizon) != Some(Status::Unknown))
-    }
-
-    /// Whether the exam has cancer: by its label, or until the last horizon.
-    pub fn is_positive(&self, outcome: &Outcome) -> bool {
-        match (outcome.last_horizon(), self.follow_up) {
-            (Some(horizon), Some(follow_up)) => follow_up.status_at(horizon) == Status::Cancer,
-            _ => self.label,
-        }
-    }
-}
 
 /// A batch on the host.
 #[derive(Debug)]

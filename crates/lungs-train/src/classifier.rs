@@ -1,9 +1,10 @@
 //! The computation of one step: logits of a batch, its loss, and the gradients.
 
 use super::batches::HostBatch;
+use super::exam::Target;
 use super::footprint::DeviceFailure;
 use super::logits::Logits;
-use super::objective::{Objective, Target};
+use super::objective::Objective;
 use super::windowing::window_of;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, ExecutionError, Tensor};

@@ -1,12 +1,13 @@
 //! The loop over epochs: train, validate, record, save, decide whether to continue.
 
-use super::batches::Exam;
 use super::checkpoint::{self, Position};
 use super::epoch::{Pause, TrainingContext, train_epoch};
+use super::exam::Exam;
 use super::initial::network;
+use super::logits::ExamLogits;
 use super::objective::Objective;
 use super::recorder::Recorder;
-use super::scoring::{ExamLogits, metrics_row, score_until};
+use super::scoring::{metrics_row, score_until};
 use super::state::{Completion, TrainingState};
 use super::windowing::is_cpu;
 use super::{Event, Observer, TrainingError, selected_epoch, stops_early};

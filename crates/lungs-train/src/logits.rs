@@ -4,6 +4,8 @@
 //! risk until horizon `t` is `z_t = b + Σ_{s ≤ t} g(h_s)`, where `g` is not negative, so that the risk never falls
 //! with time (Mikhael et al., J Clin Oncol 2023).
 
+use super::exam::Exam;
+use lungs_spec::results::{PredictionRow, RiskRow};
 use lungs_spec::spec::{Hazard, Outcome, OutcomeName};
 
 /// The logits of one exam.
@@ -67,8 +69,55 @@ impl Logits {
     }
 }
 
+/// One exam's logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExamLogits {
+    /// Index in the list of exams.
+    pub exam: usize,
+    /// Its logits.
+    pub logits: Logits,
+}
+
+impl ExamLogits {
+    /// Log-odds of cancer; of cancer until the first horizon.
+    pub fn log_odds(&self) -> f64 {
+        self.logits.log_odds()
+    }
+
+    /// Probability of cancer; of cancer until the first horizon.
+    pub fn probability(&self) -> f64 {
+        logistic(self.log_odds())
+    }
+
+    /// The row of a predictions file; `None` if the label is unknown, because the follow-up ends before the first
+    /// horizon.
+    pub fn row(&self, exams: &[Exam], outcome: &Outcome) -> Option<PredictionRow> {
+        let exam = &exams[self.exam];
+        exam.has_known_label(outcome).then(|| PredictionRow {
+            exam_id: exam.exam_id.clone(),
+            patient_id: exam.patient_id.clone(),
+            series_uid: exam.series_uid.clone(),
+            label: exam.label,
+            logit: self.log_odds(),
+            probability: self.probability(),
+        })
+    }
+
+    /// The row of a file of risks; `None` without follow-up.
+    pub fn risks(&self, exams: &[Exam]) -> Option<RiskRow> {
+        let exam = &exams[self.exam];
+        Some(RiskRow {
+            exam_id: exam.exam_id.clone(),
+            patient_id: exam.patient_id.clone(),
+            series_uid: exam.series_uid.clone(),
+            follow_up: exam.follow_up?,
+            risks: self.logits.risks(),
+        })
+    }
+}
+
 /// `1 / (1 + e^−x)`.
-pub(super) fn logistic(x: f64) -> f64 {
+fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 

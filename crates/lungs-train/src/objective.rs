@@ -4,36 +4,10 @@
 //! status is known, divided by the mean number of such horizons of the training exams. The divisor is a constant,
 //! so that the batches of an optimizer step add up whatever their follow-up.
 
-use super::Exam;
+use super::exam::{Exam, Target};
 use super::logits::{Logits, output_gradient};
-use lungs_base::follow_up::{FollowUp, Status};
 use lungs_net::model::Loss;
 use lungs_spec::spec::{ClassWeights, LossName, Outcome, Spec};
-
-/// What is known about the outcome of an exam.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Target {
-    /// The label.
-    pub label: bool,
-    /// The follow-up; `None` without one, as in prediction.
-    pub follow_up: Option<FollowUp>,
-}
-
-impl Target {
-    /// The classes of the exam at the horizons of an outcome; `None` where its status is unknown. A binary
-    /// outcome has one class, the label.
-    fn classes(self, outcome: &Outcome) -> Vec<Option<bool>> {
-        if !outcome.is_survival() {
-            return vec![Some(self.label)];
-        }
-        let class = |horizon: &f64| match self.follow_up?.status_at(*horizon) {
-            Status::Cancer => Some(true),
-            Status::Free => Some(false),
-            Status::Unknown => None,
-        };
-        outcome.horizons().iter().map(class).collect()
-    }
-}
 
 /// A loss with class weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +125,7 @@ impl Objective {
 mod tests {
     use super::super::testing::{exams, spec};
     use super::*;
+    use lungs_base::follow_up::FollowUp;
     use proptest::prelude::*;
 
     const LOGITS: [[f32; 2]; 3] = [[0.3, -1.1], [2.0, 0.4], [-0.2, 0.9]];

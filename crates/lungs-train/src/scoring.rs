@@ -3,7 +3,7 @@
 use super::batches::{BatchReader, Purpose, read_ahead};
 use super::classifier::Classifier;
 use super::footprint::{DeviceFailure, advice, catch_panic, step_bytes};
-use super::logits::{Logits, logistic};
+use super::logits::ExamLogits;
 use super::objective::Objective;
 use super::order::Draw;
 use super::replicas::Replicas;
@@ -14,56 +14,9 @@ use super::{Batch, Event, Exam, Observer, TrainingError};
 use burn::tensor::Device;
 use burn::train::InferenceStep;
 use lungs_net::model::I3d;
-use lungs_spec::results::{MetricsRow, PredictionRow, RiskRow};
-use lungs_spec::spec::{Outcome, Spec, SplitName};
+use lungs_spec::results::MetricsRow;
+use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats as evaluation;
-
-/// One exam's logits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExamLogits {
-    /// Index in the list of exams.
-    pub exam: usize,
-    /// Its logits.
-    pub logits: Logits,
-}
-
-impl ExamLogits {
-    /// Log-odds of cancer; of cancer until the first horizon.
-    pub fn log_odds(&self) -> f64 {
-        self.logits.log_odds()
-    }
-
-    /// Probability of cancer; of cancer until the first horizon.
-    pub fn probability(&self) -> f64 {
-        logistic(self.log_odds())
-    }
-
-    /// The row of a predictions file; `None` if the label is unknown, because the follow-up ends before the first
-    /// horizon.
-    pub fn row(&self, exams: &[Exam], outcome: &Outcome) -> Option<PredictionRow> {
-        let exam = &exams[self.exam];
-        exam.has_known_label(outcome).then(|| PredictionRow {
-            exam_id: exam.exam_id.clone(),
-            patient_id: exam.patient_id.clone(),
-            series_uid: exam.series_uid.clone(),
-            label: exam.label,
-            logit: self.log_odds(),
-            probability: self.probability(),
-        })
-    }
-
-    /// The row of a file of risks; `None` without follow-up.
-    pub fn risks(&self, exams: &[Exam]) -> Option<RiskRow> {
-        let exam = &exams[self.exam];
-        Some(RiskRow {
-            exam_id: exam.exam_id.clone(),
-            patient_id: exam.patient_id.clone(),
-            series_uid: exam.series_uid.clone(),
-            follow_up: exam.follow_up?,
-            risks: self.logits.risks(),
-        })
-    }
-}
 
 /// Predicts exams in evaluation mode: no dropout, running statistics. The network is on the first
 /// device, and all devices share the batches. Results are in the order of the exams, whatever the

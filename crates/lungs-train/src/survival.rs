@@ -1,7 +1,7 @@
 //! Metrics of risks of several years, for `metrics.csv`.
 
-use super::Exam;
-use super::scoring::ExamLogits;
+use super::exam::Exam;
+use super::logits::ExamLogits;
 use lungs_spec::results::{HorizonAuc, SurvivalMetrics};
 use lungs_spec::spec::Outcome;
 use lungs_stats::{Outcomes, dynamic_auc, harrell_c};

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 /// `[outcome]`
-///
-/// The resolved spec omits this table if every key has its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outcome {

@@ -1,7 +1,6 @@
 //! `seen.csv`: the logits of the exams of an unfinished epoch, in the order of training.
 
-use super::super::logits::Logits;
-use super::super::scoring::ExamLogits;
+use super::super::logits::{ExamLogits, Logits};
 use lungs_base::files;
 use lungs_spec::results::ResultsError;
 use lungs_spec::spec::Outcome;
