@@ -1,18 +1,19 @@
-//! Forward passes and training steps compared with PyTorch, alternating on the same machine with the
+//! Forward passes and training steps compared with PyTorch and OpenVINO, alternating on the same machine with the
 //! same number of threads.
 //!
 //! ```text
 //! just bench train [--threads N] [--rounds N] [--steps N] [--channels N] [--width W] [--gradient-checkpointing] [--python PYTHON] [SIZE …]
 //! ```
 //!
-//! Every round starts a new process for each program: lungs, PyTorch with its default layout, PyTorch
-//! with channels last. Each process runs one warm-up pass and then `--steps` measured passes. The table
-//! shows the medians over all rounds, for PyTorch in the faster layout, and the highest peak memory.
-//! `--python` or `LUNGS_PYTHON` gives a Python with PyTorch; without it, only lungs is timed. If
+//! Every round starts a new process for each program: lungs, PyTorch with its default layout, with channels last
+//! and with bfloat16 (autocast), and for forward passes OpenVINO in float32 and bfloat16. Each process runs one warm-up
+//! pass and then `--steps` measured passes. The table shows the medians over all rounds, for PyTorch in the faster
+//! layout, the highest peak memory, and the ratios of ours to theirs. `--python` or `LUNGS_PYTHON` gives a Python with
+//! PyTorch and, if installed, OpenVINO; without it, only lungs is timed. If
 //! `taskset` is installed, both are restricted to the first N processors. `--gradient-checkpointing` measures steps
 //! with gradient checkpointing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Instant;
 
@@ -52,50 +53,69 @@ fn main() {
         return child_process(pass, size, number(steps), &config);
     }
     let options = options(arguments.into_iter());
-    let mut version = None;
     println!(
-        "{} threads, {} rounds of {} passes, width {}, {} input channels, float32, batch 1",
+        "{} threads, {} rounds of {} passes, width {}, {} input channels, batch 1, ours in float32",
         options.threads, options.rounds, options.steps, options.width, options.channels
     );
     println!(
-        "{:<12} {:<8} {:>9} {:>9} {:>7}   {:>9} {:>9} {:>7}   PyTorch's layout",
-        "size", "pass", "ours s", "PyTorch s", "ratio", "ours MB", "PyTorch", "ratio"
+        "{:<12} {:<8} {:<24} {:>8} {:>6} {:>9} {:>6}",
+        "size", "pass", "program", "seconds", "ratio", "peak MiB", "ratio"
     );
+    let mut versions = BTreeSet::new();
     for size in &options.sizes {
         for pass in ["forward", "step"] {
-            let mut measurements: BTreeMap<&str, Measurements> = BTreeMap::new();
-            for _ in 0..options.rounds {
-                measurements.entry("ours").or_default().add(run(&options, "ours", pass, size));
-                if options.python.is_some() {
-                    for layout in ["plain", "channels-last"] {
-                        let stdout = run(&options, layout, pass, size);
-                        let reported = stdout.lines().find_map(|l| l.strip_prefix("version "));
-                        version = version.or(reported.map(str::to_owned));
-                        measurements.entry(layout).or_default().add(stdout);
-                    }
-                }
-            }
-            let ours = measurements.remove("ours").expect("it ran");
-            let best = measurements.iter().min_by(|a, b| a.1.median().total_cmp(&b.1.median()));
-            let mut line = format!("{size:<12} {pass:<8} {:>9.3}", ours.median());
-            match best {
-                Some((layout, theirs)) => {
-                    line += &format!(
-                        " {:>9.3} {:>7.2}   {:>9.0} {:>9.0} {:>7.2}   {layout}",
-                        theirs.median(),
-                        ours.median() / theirs.median(),
-                        ours.peak_mb,
-                        theirs.peak_mb,
-                        ours.peak_mb / theirs.peak_mb
-                    );
-                }
-                None => line += &format!(" {:>9} {:>7}   {:>9.0}", "–", "–", ours.peak_mb),
-            }
-            println!("{line}");
+            compare(&options, pass, size, &mut versions);
         }
     }
-    if let Some(version) = version {
-        println!("{version}");
+    versions.iter().for_each(|version| println!("{version}"));
+}
+
+/// Programs to compare with: a name, its variants, of which the fastest counts, and whether it trains.
+const PEERS: [(&str, &[&str], bool); 4] = [
+    ("PyTorch", &["plain", "channels-last"], true),
+    ("PyTorch bfloat16", &["bf16"], true),
+    ("OpenVINO", &["openvino"], false),
+    ("OpenVINO bfloat16", &["openvino-bf16"], false),
+];
+
+/// Measures all programs in turns and prints one line for each.
+fn compare(options: &Options, pass: &str, size: &str, versions: &mut BTreeSet<String>) {
+    let peers = PEERS.iter().filter(|(.., trains)| *trains || pass == "forward");
+    let peers: Vec<_> = peers.filter(|_| options.python.is_some()).collect();
+    let variants = peers.iter().flat_map(|(_, variants, _)| variants.iter().copied());
+    let programs: Vec<&str> = std::iter::once("ours").chain(variants).collect();
+    let mut measurements: BTreeMap<&str, Measurements> = BTreeMap::new();
+    for _ in 0..options.rounds {
+        for program in &programs {
+            let stdout = run(options, program, pass, size);
+            let lines = stdout.lines().filter_map(|line| line.strip_prefix("version "));
+            versions.extend(lines.map(str::to_owned));
+            measurements.entry(program).or_default().add(stdout);
+        }
+    }
+    let ours = &measurements["ours"];
+    println!(
+        "{size:<12} {pass:<8} {:<24} {:>8.3} {:>6} {:>9.0}",
+        "ours",
+        ours.median(),
+        "",
+        ours.peak_mib
+    );
+    for (name, variants, _) in peers {
+        let measured = variants.iter().filter(|variant| !measurements[*variant].seconds.is_empty());
+        let fastest =
+            measured.min_by(|a, b| measurements[*a].median().total_cmp(&measurements[*b].median()));
+        let Some(variant) = fastest else { continue };
+        let theirs = &measurements[variant];
+        let name =
+            if variants.len() > 1 { format!("{name} ({variant})") } else { (*name).to_owned() };
+        println!(
+            "{size:<12} {pass:<8} {name:<24} {:>8.3} {:>6.2} {:>9.0} {:>6.2}",
+            theirs.median(),
+            ours.median() / theirs.median(),
+            theirs.peak_mib,
+            ours.peak_mib / theirs.peak_mib
+        );
     }
 }
 
@@ -134,7 +154,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
 #[derive(Default)]
 struct Measurements {
     seconds: Vec<f64>,
-    peak_mb: f64,
+    peak_mib: f64,
 }
 
 impl Measurements {
@@ -143,7 +163,7 @@ impl Measurements {
             let mut words = line.split_whitespace();
             match (words.next(), words.next().and_then(|word| word.parse::<f64>().ok())) {
                 (Some("seconds"), Some(seconds)) => self.seconds.push(seconds),
-                (Some("peak_kib"), Some(kib)) => self.peak_mb = self.peak_mb.max(kib / 1024.0),
+                (Some("peak_kib"), Some(kib)) => self.peak_mib = self.peak_mib.max(kib / 1024.0),
                 _ => {}
             }
         }
