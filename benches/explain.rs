@@ -15,7 +15,7 @@ use burn::tensor::Device;
 use lungs::pipeline::cache_folder;
 use lungs_image::volume::Window;
 use lungs_net::explain::{CamKind, Field, InputVolume, LEVELS, Length, Method, heatmap};
-use lungs_net::model::{I3d, inspected_layers};
+use lungs_net::model::{Explained, I3d, inspected_layers};
 use lungs_phantom::Truth;
 use lungs_spec::results::{RunFolder, Table, read_csv};
 use lungs_spec::spec::{Spec, SplitName};
@@ -104,7 +104,15 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
         let crop = load_prepared(&exam.crop).expect("a crop").volume;
         let volume = crop.hu.mapv(|hu| window.value(hu));
         let channels = spec.model.channels;
-        (InputVolume { volume, channels, geometry: crop.geometry }, truth[&exam.series_uid].clone())
+        (
+            InputVolume {
+                volume,
+                channels,
+                geometry: crop.geometry,
+                explained: Explained::Classes,
+            },
+            truth[&exam.series_uid].clone(),
+        )
     };
     positives.iter().map(case).collect()
 }

@@ -27,6 +27,7 @@ pub(super) struct Dashboard {
     exams_scored: usize,
     batch: usize,
     gpus: usize,
+    has_c_index: bool,
 }
 
 /// Plotted metrics, and whether a higher value is better.
@@ -40,6 +41,9 @@ const PLOTTED_METRICS: [(&str, bool); 7] = [
     ("Learning rate", false),
 ];
 
+/// Plotted for risks of several years.
+const C_INDEX: &str = "C-index";
+
 const PACE: &str = "Pace";
 const MEMORY: &str = "Memory";
 
@@ -52,8 +56,14 @@ impl Dashboard {
         let renderer =
             TuiMetricsRendererWrapper::new(interrupt.interrupter.clone(), Some(completed_epochs));
         screen.keep_signals();
-        let mut dashboard =
-            Self { renderer: Some(renderer), screen, exams_scored: 0, batch: 0, gpus: 0 };
+        let mut dashboard = Self {
+            renderer: Some(renderer),
+            screen,
+            exams_scored: 0,
+            batch: 0,
+            gpus: 0,
+            has_c_index: false,
+        };
         dashboard.render(|renderer| {
             renderer.start(epochs, epoch, None, Some(name));
             for (name, higher_is_better) in PLOTTED_METRICS {
@@ -129,13 +139,21 @@ impl Dashboard {
     }
 
     pub(super) fn epoch_ends(&mut self, rows: &[MetricsRow]) {
+        let is_new = !self.has_c_index && rows.iter().any(|row| row.survival.is_some());
+        self.has_c_index |= is_new;
         self.render(|renderer| {
+            if is_new {
+                let attributes = NumericAttributes { unit: None, higher_is_better: true };
+                let attributes = MetricAttributes::Numeric(attributes);
+                renderer.register_metric(definition(C_INDEX, attributes));
+            }
             for row in rows {
                 let mut values = vec![
                     ("AUC", row.auc),
                     ("Accuracy", Some(row.accuracy)),
                     ("Average precision", row.average_precision),
                     ("Brier score", row.brier),
+                    (C_INDEX, row.survival.as_ref().and_then(|survival| survival.c_index)),
                 ];
                 // The training loss is shown per batch.
                 if row.split == SplitName::Valid {

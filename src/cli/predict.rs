@@ -6,15 +6,16 @@ use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
-use crate::pipeline::predict::{Model, Prediction, predict};
+use crate::pipeline::predict::{Model, Prediction, predict, write_predictions};
 use clap::Args;
-use lungs_spec::results::write_csv;
+use lungs_spec::spec::horizon_words;
 use std::path::PathBuf;
 
-/// Predict the probability of lung cancer within one year for CT series.
+/// Predict the probability of lung cancer within one year, or the risks of several years, for CT series.
 ///
 /// Finds every CT image in PATHS, prepares it with the model's preprocessing and runs the network without
-/// dropout. A run contributes the weights of its selected epoch. Excluded series are listed with the
+/// dropout. A model with outcome.name = "survival" gives a risk for each of its horizons; its probability is the risk of
+/// the first. A run contributes the weights of its selected epoch. Excluded series are listed with the
 /// reason. Research use only: not a medical device.
 #[derive(Args)]
 #[command(
@@ -66,6 +67,8 @@ impl Predict {
             members.iter().for_each(|model| use_threads(&model.spec));
             models.extend(members);
         }
+        let horizons: Vec<f64> =
+            models.first().map_or_else(Vec::new, |model| model.spec.outcome.horizons().to_vec());
         let calibrations: Vec<String> = models.iter().filter_map(Model::calibration).collect();
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
@@ -81,10 +84,10 @@ impl Predict {
         )?;
         match &self.out {
             Some(path) => {
-                write_csv(path, &rows)?;
+                write_predictions(path, &horizons, &rows)?;
                 output.say(format!("{} series in {}", rows.len(), path.display()));
             }
-            None => output.answer(table(&rows)),
+            None => output.answer(table(&rows, &horizons)),
         }
         calibrations.iter().for_each(|line| output.say(line));
         if let Some(settings) = &explaining {
@@ -105,17 +108,23 @@ impl Predict {
     }
 }
 
-fn table(rows: &[Prediction]) -> String {
+fn table(rows: &[Prediction], horizons: &[f64]) -> String {
     // The column of calibrated probabilities is shown only if a row has one.
     let calibrated = rows.iter().any(|row| row.calibrated_probability.is_some());
-    let mut heading = vec!["probability", "patient", "series", "path / reason"];
+    let words = |head: &str| vec![head.to_owned()];
+    let mut heading = if horizons.is_empty() { words("probability") } else { Vec::new() };
+    heading.extend(horizons.iter().map(|years| horizon_words(*years)));
     if calibrated {
-        heading.insert(1, "calibrated");
+        let of =
+            horizons.first().map_or(String::new(), |years| format!(", {}", horizon_words(*years)));
+        heading.push(format!("calibrated{of}"));
     }
-    let mut lines = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    heading.extend(["patient", "series", "path / reason"].map(str::to_owned));
+    let mut lines = vec![heading];
     let cell = |p: Option<f64>| p.map_or("–".into(), |p| format!("{p:.4}"));
     lines.extend(rows.iter().map(|row| {
-        let mut line = vec![cell(row.probability)];
+        let mut line = if horizons.is_empty() { vec![cell(row.probability)] } else { Vec::new() };
+        line.extend((0..horizons.len()).map(|index| cell(row.risks.get(index).copied())));
         if calibrated {
             line.push(cell(row.calibrated_probability));
         }
@@ -130,5 +139,6 @@ fn table(rows: &[Prediction]) -> String {
         ]);
         line
     }));
-    columns(&lines)
+    let table = columns(&lines);
+    if horizons.is_empty() { table } else { format!("Risk of lung cancer within\n{table}") }
 }

@@ -269,17 +269,26 @@ impl Progress<'_> {
             return;
         };
         let auc = |row: &MetricsRow| row.auc.map_or("  –  ".into(), |auc| format!("{auc:.3}"));
+        let c_index = |row: &MetricsRow| match &row.survival {
+            None => String::new(),
+            Some(survival) => match survival.c_index {
+                Some(c_index) => format!(" C-index {c_index:.3}"),
+                None => " C-index   –  ".to_owned(),
+            },
+        };
         let best = if best == Some(valid.epoch) { "  best so far" } else { "" };
         if !self.update_dashboard(|dashboard| dashboard.epoch_ends(rows)) {
             self.clear();
         }
         self.line(&format!(
-            "epoch {:>3}/{epochs}  training loss {:.4} AUC {}  validation loss {:.4} AUC {}  {}{eta_text}{best}",
+            "epoch {:>3}/{epochs}  training loss {:.4} AUC {}{}  validation loss {:.4} AUC {}{}  {}{eta_text}{best}",
             valid.epoch,
             train.loss,
             auc(train),
+            c_index(train),
             valid.loss,
             auc(valid),
+            c_index(valid),
             duration(seconds),
         ));
     }

@@ -1,9 +1,10 @@
 //! The map from log-odds to calibrated probabilities of a run, stored as `calibration.json`.
 
 use lungs_base::text::counted;
+use lungs_report::SplitRisks;
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder};
 use lungs_spec::spec::{Recalibrate, SplitName};
-use lungs_stats::Calibrator;
+use lungs_stats::{Calibrator, RiskCalibrator, RiskMapMethod};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -25,6 +26,33 @@ pub struct StoredCalibration {
     pub calibrator: Option<Calibrator>,
     /// Reason of a missing map.
     pub reason: Option<String>,
+    /// The maps of the risks of several years; `None` for a binary outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risks: Option<StoredRiskMaps>,
+}
+
+/// The maps of the risks of several years, fitted on the same split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredRiskMaps {
+    /// Number of exams with follow-up that the maps were fitted on.
+    pub exams: usize,
+    /// Number of exams with cancer among them, at any time.
+    pub cancers: usize,
+    /// The maps; `None` if one could not be fitted.
+    pub calibrator: Option<RiskCalibrator>,
+    /// Reason of missing maps.
+    pub reason: Option<String>,
+}
+
+impl StoredRiskMaps {
+    fn fit(method: RiskMapMethod, risks: &SplitRisks) -> Self {
+        let (calibrator, reason) = match risks.calibrator(method) {
+            Ok(calibrator) => (Some(calibrator), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let (exams, cancers) = (risks.outcomes.len(), risks.outcomes.event_count());
+        Self { exams, cancers, calibrator, reason }
+    }
 }
 
 impl StoredCalibration {
@@ -45,8 +73,14 @@ impl StoredCalibration {
         read().map(Some).map_err(|message| ResultsError::Read { path: path.to_owned(), message })
     }
 
-    /// Fits the map of a method on the predictions of the validation split; `None` with [`Recalibrate::None`].
-    pub(super) fn fit(method: Recalibrate, epoch: usize, rows: &[PredictionRow]) -> Option<Self> {
+    /// Fits the map of a method on the predictions of the validation split, and those of its `risks`; `None` with
+    /// [`Recalibrate::None`].
+    pub(super) fn fit(
+        method: Recalibrate,
+        epoch: usize,
+        rows: &[PredictionRow],
+        risks: Option<&SplitRisks>,
+    ) -> Option<Self> {
         let logits: Vec<f64> = rows.iter().map(|row| row.logit).collect();
         let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
         let result = match method {
@@ -69,7 +103,27 @@ impl StoredCalibration {
             positives: labels.iter().filter(|&&label| label).count(),
             calibrator,
             reason,
+            risks: risks.map(|risks| {
+                let method = match method {
+                    Recalibrate::Isotonic => RiskMapMethod::Isotonic,
+                    _ => RiskMapMethod::Platt,
+                };
+                StoredRiskMaps::fit(method, risks)
+            }),
         })
+    }
+
+    /// The maps of the risks of several years.
+    pub fn risk_calibrator(&self) -> Option<&RiskCalibrator> {
+        self.risks.as_ref()?.calibrator.as_ref()
+    }
+
+    /// A note about missing maps of risks.
+    pub(super) fn note_of_risks(&self) -> Option<String> {
+        let reason = self.risks.as_ref()?.reason.as_ref()?;
+        Some(format!(
+            "evaluate.recalibrate: no maps of the risks could be fitted on the validation split: {reason}"
+        ))
     }
 
     /// The calibrated probability of log-odds; `None` without a map.

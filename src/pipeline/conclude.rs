@@ -4,8 +4,9 @@ use super::PipelineError;
 use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::failures::write_failures;
+use super::risks::{CalibratedRisks, add_survival};
 use lungs_base::files;
-use lungs_report::{self as report, ReportError, RunPredictions};
+use lungs_report::{self as report, ReportError, RunPredictions, SplitRisks};
 use lungs_spec::results::{PredictionRow, RunFolder, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{
@@ -31,8 +32,12 @@ pub(super) fn write_metrics(
         let rows = predictions.read(split, selected).map_err(ReportError::from)?;
         let Some(rows) = rows else { continue };
         let mut options = options(spec, &columns, &rows)?;
+        let risk_file = run.risks(split, selected);
+        let risks = if spec.outcome.is_survival() { SplitRisks::read(&risk_file)? } else { None };
+        let mut calibrated_risks = None;
         if split == SplitName::Valid {
-            calibration = StoredCalibration::fit(spec.evaluate.recalibrate, selected, &rows);
+            let method = spec.evaluate.recalibrate;
+            calibration = StoredCalibration::fit(method, selected, &rows, risks.as_ref());
             match &calibration {
                 Some(calibration) => write_json(&run.calibration_file(), calibration)?,
                 None => files::remove(&run.calibration_file())?,
@@ -47,10 +52,18 @@ pub(super) fn write_metrics(
                 })
             });
             options.validated = splits.values().flat_map(chosen_thresholds).collect();
+            if let (Some(risks), Some(calibration)) = (&risks, &calibration) {
+                calibrated_risks = CalibratedRisks::of(risks, calibration, &risk_file)?;
+            }
         }
         let (mut metrics, curves) = compute_metrics(rows, &options);
         if let Some(calibration) = &calibration {
             metrics.notes.push(calibration.note(split));
+            metrics.notes.extend(calibration.note_of_risks());
+        }
+        if let Some(risks) = &risks {
+            let path = |name: &str| run.curve(split, name);
+            add_survival(&mut metrics, risks, calibrated_risks, &risk_file, path)?;
         }
         write_curves(&curves, |name| run.curve(split, name))?;
         splits.insert(split.to_string(), metrics);

@@ -67,6 +67,17 @@ pub enum PipelineError {
         /// The second model.
         second: PathBuf,
     },
+    /// Models of an ensemble predict different outcomes.
+    #[error(
+        "{first} and {second} predict different outcomes ([outcome] of their specs) and cannot be averaged; use models \
+         with the same outcome and horizons"
+    )]
+    MixedOutcomes {
+        /// The first model.
+        first: PathBuf,
+        /// The second model.
+        second: PathBuf,
+    },
     /// Weights cannot be read.
     #[error(transparent)]
     Load(#[from] Box<LoadError>),
@@ -144,7 +155,8 @@ impl PipelineError {
         match self {
             Self::Spec(_) | Self::Cohort(_) | Self::Device(_) | Self::Phantom(_) => true,
             Self::EqualScans(_) | Self::External(_) => true,
-            Self::MixedPreparation { .. } | Self::NothingTrained { .. } => true,
+            Self::MixedPreparation { .. } | Self::MixedOutcomes { .. } => true,
+            Self::NothingTrained { .. } => true,
             Self::InputsChanged(_) | Self::InputsUnusable { .. } => true,
             Self::NoPreparation { .. } | Self::OtherPreparation { .. } => true,
             Self::Archive(ArchiveError::Damaged { .. } | ArchiveError::Newer { .. }) => true,

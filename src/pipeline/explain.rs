@@ -10,9 +10,9 @@ use lungs_image::formats::{Format, MapGrid, write_map};
 use lungs_image::images::{Image, Kind, read_volume};
 use lungs_image::volume::{Geometry, Turn, Volume};
 use lungs_net::explain::{CamKind, Field, HeatmapError, InputVolume, Method, heatmap};
-use lungs_net::model::I3d;
+use lungs_net::model::{Explained, I3d};
 use lungs_report::plot::{Caption, draw_heatmap};
-use lungs_spec::spec::Spec;
+use lungs_spec::spec::{Hazard, Outcome, Spec, horizon_words};
 use lungs_study::prepare::load_prepared;
 use lungs_train::{central_slices, window_of};
 use ndarray::Axis;
@@ -87,6 +87,10 @@ pub struct Explanation {
     pub series_uid: String,
     /// Probability of cancer.
     pub probability: Option<f64>,
+    /// The last horizon in years and the risk until then, which is explained where risks of several years are
+    /// predicted.
+    #[serde(skip)]
+    pub last_risk: Option<(f64, f64)>,
     /// Largest weight; empty if no voxel has a positive weight.
     pub highest: Option<f32>,
     /// Position of the largest weight in patient coordinates: x to the left, y to the back, z to the head.
@@ -125,6 +129,7 @@ pub(super) fn explain(
     mut advance: impl FnMut(usize),
 ) -> Result<Vec<Explanation>, PipelineError> {
     make_folder(&options.folder)?;
+    let last_horizon = models.first().and_then(|model| model.spec.outcome.last_horizon());
     let mut names = Names::default();
     let mut rows = Vec::with_capacity(scored.len());
     for (index, (image, crop, prediction)) in scored.iter().enumerate() {
@@ -134,6 +139,7 @@ pub(super) fn explain(
             exam_id: prediction.exam_id.clone(),
             series_uid: prediction.series_uid.clone(),
             probability: prediction.probability,
+            last_risk: last_horizon.zip(prediction.risks.last().copied()),
             ..Explanation::default()
         };
         let stem = names.unique(&format!("{}-{}", prediction.series_uid, options.name()));
@@ -229,15 +235,29 @@ fn mean_field(
                 origin_mm: prepared.geometry.position_mm([first as f64, 0.0, 0.0]),
                 ..prepared.geometry
             },
+            explained: explained(&spec.outcome),
         };
         fields.push(heatmap(network, &input, method, device)?);
     }
     Ok(Field::mean(fields))
 }
 
+/// The explained log-odds: of cancer, or of the risk at the last horizon.
+fn explained(outcome: &Outcome) -> Explained {
+    match (outcome.is_survival(), outcome.hazard) {
+        (false, _) => Explained::Classes,
+        (true, Hazard::Softplus) => Explained::SoftplusHazards,
+        (true, Hazard::Relu) => Explained::ReluHazards,
+    }
+}
+
 /// The caption of a picture.
 fn caption(row: &Explanation, options: &ExplainOptions, models: usize) -> Caption {
-    let probability = row.probability.map_or("–".to_owned(), |p| format!("{p:.4}"));
+    let (within, probability) = match row.last_risk {
+        Some((years, risk)) => (horizon_words(years), Some(risk)),
+        None => ("one year".to_owned(), row.probability),
+    };
+    let probability = probability.map_or("–".to_owned(), |p| format!("{p:.4}"));
     let models = if models == 1 { String::new() } else { format!("; mean of {models} models") };
     let name = if row.patient_id.is_empty() {
         row.series_uid.clone()
@@ -249,7 +269,7 @@ fn caption(row: &Explanation, options: &ExplainOptions, models: usize) -> Captio
     Caption {
         name,
         facts: format!(
-            "Probability of cancer within one year {probability}; {}{models}{source}",
+            "Probability of cancer within {within} {probability}; {}{models}{source}",
             options.description()
         ),
         highest: format!("{:.3} {}", row.highest.unwrap_or(0.0), options.unit()),
@@ -329,9 +349,7 @@ mod tests {
             exam_id: String::new(),
             series_uid: "1.2".to_owned(),
             probability: Some(0.5),
-            calibrated_probability: None,
-            reason: String::new(),
-            flags: Vec::new(),
+            ..Prediction::default()
         };
         let layers = vec!["Mixed_5c".to_owned()];
         let method = Method::Cam { kind: CamKind::GradCam, layers };

@@ -24,6 +24,7 @@ mod pooled;
 pub mod predict;
 mod prediction;
 mod preparation;
+mod risks;
 mod robustness;
 mod study;
 

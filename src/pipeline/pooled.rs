@@ -4,12 +4,17 @@ use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{compute_metrics, options, write_curves, write_json};
 use super::failures::write_failures;
+use super::risks::{CalibratedRisks, add_survival};
 use super::robustness::pool_robustness;
 use super::{PipelineError, cache_folder};
-use lungs_report::{self as report, CrossValidation, Fold, PooledRow, ReportError, RunPredictions};
-use lungs_spec::results::{PredictionRow, RunFolder, Table, write_csv};
+use lungs_report::{
+    self as report, CrossValidation, Fold, PooledRow, ReportError, RunPredictions, SplitRisks,
+};
+use lungs_spec::results::{PredictionRow, RiskRow, RunFolder, Table, write_csv, write_risks};
 use lungs_spec::spec::{Spec, SplitName};
-use lungs_stats::{CalibratedProbabilities, FoldExams, mean_auc_of_folds, repeated_patients};
+use lungs_stats::{
+    CalibratedProbabilities, Evaluation, FoldExams, mean_auc_of_folds, repeated_patients,
+};
 
 /// The test predictions of finished folds.
 #[derive(Default)]
@@ -22,6 +27,11 @@ struct Pool {
     calibrated: Vec<f64>,
     /// Logits, labels and repeated patients of each fold.
     fold_exams: Vec<FoldExams>,
+    /// Risks of several years, with the horizons; none for a binary outcome.
+    horizons_years: Vec<f64>,
+    risks: Vec<RiskRow>,
+    /// Calibrated risks of the folds with maps, `[exam][horizon]`.
+    calibrated_risks: Vec<Vec<f64>>,
 }
 
 impl Pool {
@@ -40,7 +50,16 @@ impl Pool {
             positives: rows.iter().filter(|row| row.label).count(),
             auc: evaluation.and_then(|evaluation| evaluation.auc.value),
         });
-        if let Some(calibration) = StoredCalibration::read(fold)? {
+        let calibration = StoredCalibration::read(fold)?;
+        if let Some(risks) = SplitRisks::read(&fold.risks(SplitName::Test, summary.selected_epoch))?
+        {
+            self.horizons_years = risks.table.horizons_years().to_vec();
+            if let Some(maps) = calibration.as_ref().and_then(StoredCalibration::risk_calibrator) {
+                self.calibrated_risks.extend(risks.rows.iter().map(|row| maps.risks(&row.risks)));
+            }
+            self.risks.extend(risks.rows);
+        }
+        if let Some(calibration) = calibration {
             let probabilities = rows.iter().filter_map(|row| calibration.probability(row.logit));
             self.calibrated.extend(probabilities);
         }
@@ -66,7 +85,16 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
         pool.add(number, fold)?;
     }
     write_csv(&run.pooled_predictions(), &pool.rows())?;
-    let Pool { predictions, folds: fold_summaries, calibrated, fold_exams, .. } = pool;
+    let Pool {
+        predictions,
+        folds: fold_summaries,
+        calibrated,
+        fold_exams,
+        horizons_years: horizons,
+        risks,
+        calibrated_risks,
+        ..
+    } = pool;
     let columns = Columns::read(spec, folds)?;
     let mut options = options(spec, &columns, &predictions)?;
     // Calibrated metrics need a map of every fold.
@@ -78,7 +106,10 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
                 probabilities: calibrated,
             }
         });
-    let (pooled, curves) = compute_metrics(predictions.clone(), &options);
+    let (mut pooled, curves) = compute_metrics(predictions.clone(), &options);
+    if spec.outcome.is_survival() && !risks.is_empty() {
+        add_pooled_risks(spec, run, &mut pooled, &horizons, &risks, &calibrated_risks)?;
+    }
     if let Some(tables) = folds.first() {
         let series: Vec<&str> = predictions.iter().map(|row| row.series_uid.as_str()).collect();
         let groupings = columns.groupings(spec, &series);
@@ -101,4 +132,26 @@ pub(super) fn pool(spec: &Spec, run: &RunFolder, folds: &[RunFolder]) -> Result<
     }
     report::redraw_folds(run, &cache_folder(spec))?;
     Ok(())
+}
+
+/// Writes the risks of all folds with their curves, and adds their metrics to the pooled ones.
+fn add_pooled_risks(
+    spec: &Spec,
+    run: &RunFolder,
+    pooled: &mut Evaluation,
+    horizons_years: &[f64],
+    rows: &[RiskRow],
+    calibrated: &[Vec<f64>],
+) -> Result<(), PipelineError> {
+    let file = run.changed_predictions(&run.pooled_predictions(), "risks");
+    write_risks(&file, horizons_years, rows)?;
+    let Some(risks) = SplitRisks::read(&file)? else { return Ok(()) };
+    // Calibrated metrics need the maps of every fold.
+    let has_all = !calibrated.is_empty() && calibrated.len() == rows.len();
+    let calibrated = has_all.then(|| {
+        let method = spec.evaluate.recalibrate.to_string();
+        let fitted_on = "the validation split of each fold".to_owned();
+        CalibratedRisks::of_rows(calibrated, &risks, method, fitted_on, &file)
+    });
+    add_survival(pooled, &risks, calibrated.transpose()?, &file, |name| run.pooled_curve(name))
 }

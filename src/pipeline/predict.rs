@@ -2,7 +2,7 @@
 
 use super::archive::{is_archive, unpack};
 use super::explain::{ExplainOptions, ExplainedModel, Explanation, explain};
-pub use super::prediction::Prediction;
+pub use super::prediction::{Prediction, write_predictions};
 use super::{
     ImageSet, PipelineError, StoredCalibration, images_of, prepare_images, report_skipped_files,
     settings,
@@ -15,8 +15,8 @@ use lungs_net::device::{self, DeviceRequest};
 use lungs_net::model::I3d;
 use lungs_net::weights::{self, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
-use lungs_spec::spec::{Contract, Spec, load_preparation};
-use lungs_stats::Calibrator;
+use lungs_spec::spec::{Contract, Outcome, Spec, load_preparation};
+use lungs_stats::{Calibrator, RiskCalibrator};
 use lungs_study::prepare::{Row, Status};
 use lungs_train::{self as training, Event, Exam, Observer};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ impl Model {
     /// agree, unless `any_preprocessing` is set.
     ///
     /// # Errors
-    /// [`PipelineError`] if the weights cannot be read, have no classifier of two classes, or have unknown or
+    /// [`PipelineError`] if the weights cannot be read, have no classifier for their outcome, or have unknown or
     /// different preprocessing.
     pub fn open(
         path: &Path,
@@ -85,18 +85,6 @@ impl Model {
             Err(_) => (path.to_owned(), None, None),
         };
         let loaded = weights::load(&file, None, weights::Head::Load)?;
-        if !loaded.has_head() || loaded.config.classes != 2 {
-            let classifier = if loaded.has_head() {
-                format!("a classifier of {} classes", loaded.config.classes)
-            } else {
-                "no classifier".to_owned()
-            };
-            return Err(invalid(format!(
-                "found {classifier}, expected a classifier of 2 classes; train one in a run with \
-                 model.init = \"{}\" and model.init_head = \"new\"",
-                path.display()
-            )));
-        }
         let channels = loaded.config.in_channels;
         let mut contract =
             Contract::from_metadata(&loaded.metadata).map_err(|e| invalid(e.to_string()))?;
@@ -132,6 +120,7 @@ impl Model {
                 requested
             }
         };
+        check_classifier(&loaded, &spec.outcome, path)?;
         Ok(Self { path: path.to_owned(), spec, loaded, calibration })
     }
 
@@ -159,6 +148,37 @@ impl Model {
     }
 }
 
+/// Whether the weights have a classifier for the outcome.
+fn check_classifier(
+    loaded: &LoadedNetwork,
+    outcome: &Outcome,
+    path: &Path,
+) -> Result<(), PipelineError> {
+    if loaded.has_head() && loaded.config.classes == outcome.outputs() {
+        return Ok(());
+    }
+    let classifier = if loaded.has_head() {
+        format!("a classifier of {} classes", loaded.config.classes)
+    } else {
+        "no classifier".to_owned()
+    };
+    let expected = if outcome.is_survival() {
+        format!(
+            "{} outputs for outcome.name = \"survival\": a base, and a hazard for each of {} horizons",
+            outcome.outputs(),
+            outcome.horizons().len()
+        )
+    } else {
+        "2 classes".to_owned()
+    };
+    let reason = format!(
+        "found {classifier}, expected a classifier of {expected}; train one in a run with model.init = \"{}\" and \
+         model.init_head = \"new\"",
+        path.display()
+    );
+    Err(PipelineError::InvalidWeights { path: path.to_owned(), reason })
+}
+
 /// Predicts all images in `paths`; the predictions of several models are averaged. `cache` is the folder of prepared
 /// volumes, and whether it is permanent. With `explain_options`, also computes heatmaps.
 pub fn predict(
@@ -174,6 +194,12 @@ pub fn predict(
     let Some(Model { path, spec, .. }) = models.first() else { return Ok((vec![], vec![])) };
     if let Some(other) = models.iter().find(|other| settings(&other.spec) != settings(spec)) {
         return Err(PipelineError::MixedPreparation {
+            first: path.clone(),
+            second: other.path.clone(),
+        });
+    }
+    if let Some(other) = models.iter().find(|other| other.spec.outcome != spec.outcome) {
+        return Err(PipelineError::MixedOutcomes {
             first: path.clone(),
             second: other.path.clone(),
         });
@@ -205,10 +231,11 @@ pub fn predict(
         })
         .collect();
     let has_gradients = explain_options.is_some();
-    let means = mean_probabilities(&networks, &exams, has_gradients, &device, observe)?;
-    for (index, (probability, calibrated)) in usable.iter().zip(means) {
-        predictions[*index].probability = probability;
-        predictions[*index].calibrated_probability = calibrated;
+    let means = mean_predictions(&networks, &exams, has_gradients, &device, observe)?;
+    for (index, mean) in usable.iter().zip(means) {
+        let row = &mut predictions[*index];
+        (row.probability, row.calibrated_probability) = (mean.probability, mean.calibrated);
+        (row.risks, row.calibrated_risks) = (mean.risks, mean.calibrated_risks);
     }
     let explanations = match explain_options {
         Some(options) => {
@@ -234,6 +261,7 @@ pub(super) struct ReadyModel {
     spec: Spec,
     pub network: I3d,
     calibrator: Option<Calibrator>,
+    risk_calibrator: Option<RiskCalibrator>,
 }
 
 impl Model {
@@ -244,8 +272,9 @@ impl Model {
         let network = loaded.config.init(0, device).map_err(|e| invalid(e.to_string()))?;
         let network =
             network.with_variables(loaded.variables).map_err(|e| invalid(e.to_string()))?;
+        let risk_calibrator = calibration.as_ref().and_then(|it| it.risk_calibrator().cloned());
         let calibrator = calibration.and_then(|stored| stored.calibrator);
-        Ok(ReadyModel { spec, network, calibrator })
+        Ok(ReadyModel { spec, network, calibrator, risk_calibrator })
     }
 }
 
@@ -262,33 +291,65 @@ fn unscored(image: &Image, row: &Row) -> Prediction {
     }
 }
 
-/// The probability of an exam and its calibrated probability, each averaged over the models.
-type MeanProbability = (Option<f64>, Option<f64>);
+/// The prediction of one exam by one model, or the mean over models.
+#[derive(Default)]
+struct ModelPrediction {
+    probability: Option<f64>,
+    calibrated: Option<f64>,
+    /// By horizon; empty for one probability.
+    risks: Vec<f64>,
+    /// By horizon; empty without a map.
+    calibrated_risks: Vec<f64>,
+}
+
+impl ModelPrediction {
+    /// The mean over models. All models must have a map: calibrated and uncalibrated predictions are not averaged.
+    fn mean_of(models: &[Self]) -> Self {
+        Self {
+            probability: mean(models.iter().map(|it| it.probability)),
+            calibrated: mean(models.iter().map(|it| it.calibrated)),
+            risks: mean_by_horizon(models, |it| &it.risks),
+            calibrated_risks: mean_by_horizon(models, |it| &it.calibrated_risks),
+        }
+    }
+}
+
+/// The mean at each horizon; none if a model has none.
+fn mean_by_horizon(
+    models: &[ModelPrediction],
+    risks: fn(&ModelPrediction) -> &Vec<f64>,
+) -> Vec<f64> {
+    let horizons = models.iter().map(|model| risks(model).len()).min().unwrap_or(0);
+    let at = |horizon: usize| mean(models.iter().map(|model| Some(risks(model)[horizon])));
+    (0..horizons).filter_map(at).collect()
+}
 
 /// Scores exams with every model.
-fn mean_probabilities(
+fn mean_predictions(
     models: &[ReadyModel],
     exams: &[Exam],
     has_gradients: bool,
     device: &Device,
     observe: &Observer,
-) -> Result<Vec<MeanProbability>, PipelineError> {
-    let mut probabilities = vec![Vec::new(); exams.len()];
-    for ReadyModel { spec, network, calibrator } in models {
+) -> Result<Vec<ModelPrediction>, PipelineError> {
+    let mut by_exam: Vec<Vec<ModelPrediction>> = exams.iter().map(|_| Vec::new()).collect();
+    for ReadyModel { spec, network, calibrator, risk_calibrator } in models {
         observe(&Event::ValidationBegins { exams: exams.len() });
         let network = if has_gradients { &network.valid() } else { network };
         for scored in training::score(network, spec, exams, std::slice::from_ref(device), observe)?
         {
-            let calibrated = calibrator.as_ref().map(|map| map.probability(scored.log_odds()));
-            probabilities[scored.exam].push((scored.probability(), calibrated));
+            let risks = scored.logits.risks();
+            by_exam[scored.exam].push(ModelPrediction {
+                probability: Some(scored.probability()),
+                calibrated: calibrator.as_ref().map(|map| map.probability(scored.log_odds())),
+                calibrated_risks: risk_calibrator
+                    .as_ref()
+                    .map_or_else(Vec::new, |map| map.risks(&risks)),
+                risks,
+            });
         }
     }
-    // All models must have a map: calibrated and uncalibrated probabilities are not averaged.
-    let means = probabilities.iter().map(|of_exam| {
-        let plain = mean(of_exam.iter().map(|(plain, _)| Some(*plain)));
-        (plain, mean(of_exam.iter().map(|(_, calibrated)| *calibrated)))
-    });
-    Ok(means.collect())
+    Ok(by_exam.iter().map(|models| ModelPrediction::mean_of(models)).collect())
 }
 
 /// Computes the heatmaps of scored images.

@@ -1,7 +1,7 @@
 //! Expands a `[sweep]` table into runs.
 
 use super::names::{key_word, plain_name, unique_name, value_word};
-use lungs_spec::spec::{Setting, Spec, SpecError, SweepFolds, SweepSource};
+use lungs_spec::spec::{BestBy, Setting, Spec, SpecError, SweepFolds, SweepSource};
 use miette::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -78,6 +78,20 @@ pub enum SweepError {
         /// How to correct the table.
         help: String,
     },
+    /// A ranking by a metric that a run does not have.
+    #[error(
+        "{path}: sweep.best is \"valid-c-index\", but outcome.name is \"binary\", which has no C-index{}",
+        if .run.is_empty() { String::new() } else { format!(" ({})", .run) }
+    )]
+    #[diagnostic(help(
+        "set outcome.name = \"survival\", or rank by another metric, such as \"valid-auc\""
+    ))]
+    NoCIndex {
+        /// The spec.
+        path: PathBuf,
+        /// The settings of the run; empty for the unchanged spec.
+        run: String,
+    },
     /// Folds without a cross-validation.
     #[error("{path}: sweep.folds is set, but split.folds is 0 (no cross-validation)")]
     #[diagnostic(help("set split.folds, e.g. to 5"))]
@@ -148,6 +162,9 @@ pub fn expand(source: &SweepSource) -> Result<Vec<PlannedRun>, SweepError> {
     let mut index_by_hash: BTreeMap<String, usize> = BTreeMap::new();
     let mut runs: Vec<PlannedRun> = Vec::new();
     for (SettingCombination { words, description, settings }, spec) in resolved {
+        if source.table.best == BestBy::ValidCIndex && !spec.outcome.is_survival() {
+            return Err(SweepError::NoCIndex { path: path(), run: settings_text(&settings) });
+        }
         let hash = spec.hash();
         if let Some(&other) = index_by_hash.get(&hash) {
             let texts = [&runs[other].settings, &settings].map(|settings| settings_text(settings));

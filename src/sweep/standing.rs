@@ -86,6 +86,7 @@ impl RunSummary {
 fn ranking_value(best_by: BestBy, evaluation: &Evaluation) -> Option<f64> {
     match best_by {
         BestBy::ValidAuc => evaluation.auc.value,
+        BestBy::ValidCIndex => evaluation.survival.as_ref().and_then(|it| it.harrell_c.value),
         BestBy::ValidAveragePrecision => evaluation.average_precision.value,
         BestBy::ValidAccuracy => evaluation.accuracy.value,
         BestBy::ValidBrier => evaluation.calibration.brier.value,

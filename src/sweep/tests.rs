@@ -51,6 +51,15 @@ fn error_message(result: Result<Vec<PlannedRun>, SweepError>) -> String {
 }
 
 #[test]
+fn a_ranking_by_the_c_index_needs_risks_of_several_years() {
+    let table = "[sweep]\nseeds = [1, 2]\nbest = \"valid-c-index\"\n";
+    let file = SweepFile::new(table);
+    let error = error_message(file.expand_with(&[]));
+    assert!(error.contains("which has no C-index (experiment.seed = 1)"), "{error}");
+    assert_eq!(file.expand_with(&["outcome.name=survival"]).unwrap().len(), 2);
+}
+
+#[test]
 fn a_grid_expands_in_file_order_with_seeds_fastest() {
     let file = SweepFile::new(
         "[sweep]\nseeds = [1, 2]\n[sweep.grid]\n\"train.learning_rate\" = [5e-5, 1e-4]\n\

@@ -211,6 +211,7 @@ fn write_tables(run: &RunFolder, evaluated: usize, one_in: usize) {
         learning_rate: 1e-4,
         average_precision: Some(0.7),
         brier: Some(0.2),
+        survival: None,
     };
     let rows: Vec<MetricsRow> = (1..=2)
         .flat_map(|number| [SplitName::Train, SplitName::Valid].map(|split| epoch(number, split)))

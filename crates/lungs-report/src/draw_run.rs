@@ -8,11 +8,12 @@ use super::plot::{
     calibration, decision_curve, flow_diagram, forest, loss_curves, precision_recall_curves,
     roc_curves, score_histogram,
 };
+use super::risk_plots as risks;
 use super::run_page::{flow_of, forest_rows};
 use super::run_predictions::RunPredictions;
 use super::run_report::write_report;
 use lungs_base::files::write_bytes;
-use lungs_spec::results::{MetricsRow, PredictionRow, RunFolder, Table, read_csv};
+use lungs_spec::results::{MetricsRow, PredictionRow, RunFolder, Table, read_csv, read_metrics};
 use lungs_spec::spec::{LossName, Spec, SplitName};
 use lungs_stats::{auc_with_interval, repeated_patients, roc};
 use lungs_study::cohort::read_cohort;
@@ -38,7 +39,7 @@ pub fn redraw(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, ReportError
     }
     let metrics_path = run.table(Table::Metrics);
     let metrics: Vec<MetricsRow> =
-        if metrics_path.is_file() { read_csv(&metrics_path)? } else { Vec::new() };
+        if metrics_path.is_file() { read_metrics(&metrics_path)? } else { Vec::new() };
     let Some(last) = metrics.iter().map(|row| row.epoch).max() else {
         return Err(ReportError::NoFinishedEpoch { path: metrics_path });
     };
@@ -171,10 +172,14 @@ fn epoch_curves(
         }
     };
     let (name, selected) = (&spec.experiment.name, selected.map(number));
-    vec![
+    let mut drawings = vec![
         ("loss".to_owned(), loss_curves(name, &loss_name, &losses, selected)),
         ("auc-accuracy".to_owned(), auc_accuracy_curves(name, "95% CI", &rankings, selected)),
-    ]
+    ];
+    let valid =
+        epochs.iter().filter_map(|&epoch| Some((number(epoch), row(epoch, SplitName::Valid)?)));
+    drawings.extend(risks::epoch_plot(name, valid, selected));
+    drawings
 }
 
 /// Plots of the selected epoch: one ROC plot with all evaluated splits, and for each split its calibration
@@ -230,6 +235,7 @@ fn final_plots(
         }
     }
     curves.extend(stored_development_roc(run)?);
+    drawings.extend(risks::plots(run, spec, &metrics_by_split)?);
     let title = if run.is_external() {
         of_model("external exams")
     } else {

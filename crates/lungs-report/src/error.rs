@@ -2,8 +2,10 @@
 
 use super::run_predictions::RunPredictionsError;
 use lungs_base::files::WriteError;
+use lungs_base::follow_up::FollowUp;
 use lungs_base::text::counted;
 use lungs_spec::results::ResultsError;
+use lungs_spec::spec::horizon_words;
 use std::path::PathBuf;
 
 /// A run could not be plotted or compared.
@@ -39,6 +41,9 @@ pub enum ReportError {
         /// The first of these exams.
         named: Vec<OtherLabel>,
     },
+    /// Two runs have different follow-up for the same exam.
+    #[error(transparent)]
+    DifferentFollowUp(Box<OtherFollowUp>),
     /// A file of predictions has no column of exams.
     #[error(
         "{file} has no column `exam`, so its rows cannot be matched with the exams of others; add the column"
@@ -79,6 +84,7 @@ impl ReportError {
             self,
             Self::DifferentExams(_)
                 | Self::DifferentLabels { .. }
+                | Self::DifferentFollowUp(_)
                 | Self::NoExams { .. }
                 | Self::AmbiguousExam { .. }
                 | Self::DifferentPatients(_)
@@ -120,6 +126,32 @@ impl OtherExams {
             }
         }
     }
+}
+
+/// An exam with different follow-up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "{first} and {second} have different follow-up for {} (the first is {exam}: {} and {}); evaluate both with the same \
+     labels",
+    counted(*.exams, "common exam", "common exams"), words(.follow_ups[0]), words(.follow_ups[1])
+)]
+pub struct OtherFollowUp {
+    /// Name of the first run.
+    pub first: String,
+    /// Name of the second run.
+    pub second: String,
+    /// Number of common exams whose follow-up differs.
+    pub exams: usize,
+    /// The first of these exams.
+    pub exam: String,
+    /// Its follow-up in each run.
+    pub follow_ups: [FollowUp; 2],
+}
+
+/// `cancer after 1.5 years`, `no cancer for 6 years`
+fn words(follow_up: FollowUp) -> String {
+    let years = horizon_words(follow_up.time_years);
+    if follow_up.event { format!("cancer after {years}") } else { format!("no cancer for {years}") }
 }
 
 /// An exam with different labels.

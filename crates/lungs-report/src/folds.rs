@@ -8,9 +8,11 @@ use super::plot::{
     Drawing, NamedPrecisionRecall, calibration, decision_curve, forest, precision_recall_curves,
     roc_curves, score_histogram,
 };
+use super::risk_plots;
 use super::run_page::forest_rows;
 use super::run_predictions::RunPredictions;
 use super::run_report::write_report_of_folds;
+use super::survival::survival_lines;
 use lungs_base::text::counted;
 use lungs_spec::results::{RunFolder, read_csv};
 use std::path::{Path, PathBuf};
@@ -56,6 +58,14 @@ pub fn redraw_folds(run: &RunFolder, cache: &Path) -> Result<Vec<PathBuf>, Repor
     }
     let mut drawings: Vec<(String, Drawing)> =
         drawings.into_iter().map(|(name, drawing)| (name.to_owned(), drawing)).collect();
+    if let Some(survival) = &pooled.survival {
+        drawings.push((
+            "auc-by-year".to_owned(),
+            risk_plots::by_year(&title, &[("all folds", survival)]),
+        ));
+        let steps = run.pooled_curve("kaplan-meier");
+        drawings.extend(risk_plots::of_exams(&title, "", survival, &steps)?);
+    }
     // All folds have the same cohort; only the splits differ.
     let (first, _) = &run.members()?[0];
     drawings.extend(cohort_flow(run, first, &spec)?);
@@ -95,6 +105,9 @@ pub fn headline_of_folds(run: &RunFolder) -> Result<String, ReportError> {
         pooled.positives
     ));
     lines.push(format!("  {:<11} {MEAN_AND_POOLED}", ""));
+    if let Some(survival) = &pooled.survival {
+        lines.extend(survival_lines(survival, 14));
+    }
     lines.extend(pooled.warning.iter().map(|warning| format!("  {:<11} warning: {warning}", "")));
     lines.push(format!("Metrics: {}", path.display()));
     lines.push(format!("Report:  {}", run.report_page().display()));

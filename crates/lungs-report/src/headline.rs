@@ -3,6 +3,7 @@
 use super::ReportError;
 use super::digits;
 use super::evaluated::summary;
+use super::survival::survival_lines;
 use lungs_base::text::counted;
 use lungs_spec::results::RunFolder;
 use lungs_stats::{ChosenOn, Estimate, Evaluation, Interval, OperatingPoint, Proportion, Rule};
@@ -22,6 +23,9 @@ pub fn headline(run: &RunFolder) -> Result<String, ReportError> {
         ));
         if let Some(warning) = &evaluation.warning {
             lines.push(format!("  {:<11} warning: {warning}", ""));
+        }
+        if let Some(survival) = &evaluation.survival {
+            lines.extend(survival_lines(survival, 14));
         }
         let mut rows = evaluation.leading_point().map(point_rows).unwrap_or_default();
         rows.extend(metric_rows(evaluation));

@@ -4,7 +4,8 @@
 //!   metrics.csv ──────────────────────────► plots/loss, plots/auc-accuracy
 //!   predictions/valid-epoch-010.csv ──────► plots/roc-epoch-010
 //!   evaluation.json (the selected epoch) ─► plots/roc, plots/calibration, plots/scores
-//!   curves/valid-….csv ───────────────────► plots/roc (band), precision-recall, decision
+//!   curves/valid-….csv ───────────────────► plots/roc (band), precision-recall, decision, observed-risk
+//!   evaluation.json (risks of several years) ► survival.csv, plots/auc-by-year, risk-calibration
 //!   cohort.csv, preparation.csv ──────────► plots/cohort-flow
 //!   cohort.csv, exam-columns.csv ─────────► characteristics.csv, acquisition.csv, exclusions.csv
 //!   [report.statements] ──────────────────► checklist.csv
@@ -47,11 +48,15 @@ pub mod plot;
 mod population;
 mod predictions;
 pub mod preparation;
+mod risk_plots;
 mod robustness;
 mod run_page;
 mod run_predictions;
 mod run_report;
 mod score;
+mod survival;
+#[cfg(test)]
+mod survival_tests;
 mod thresholds;
 
 pub use compare::{
@@ -61,7 +66,7 @@ pub use compare::{
 pub use draw_run::redraw;
 pub(crate) use draw_run::roc_of;
 pub use drift::{DriftRow, Inputs, drift};
-pub use error::{OtherExams, OtherLabel, OtherPatient, ReportError};
+pub use error::{OtherExams, OtherFollowUp, OtherLabel, OtherPatient, ReportError};
 pub use evaluated::{CrossValidation, Fold, PooledRow, Summary, cross_validation, summary};
 pub use external::{
     External, ExternalHeadline, ModelKind, Overlap, development_roc, external, external_headline,
@@ -70,7 +75,7 @@ pub use failures::{FailureRow, failure_rows};
 pub use folds::{headline_of_folds, redraw_folds};
 pub use groupings::{MAX_GROUPS, finite_number, grouping};
 pub use headline::headline;
-pub use paired::{MarginTest, PairedTest, ThresholdTest};
+pub use paired::{MarginTest, PairedTest, SurvivalTest, ThresholdTest};
 pub use predictions::{
     Fault, Faults, LineFault, ModelPredictions, PredictionTable, PredictionsError,
     RequestedColumns, TableExam,
@@ -85,4 +90,5 @@ pub use score::{
     Figure, Figures, GroupFigures, Models, NamedFigure, PointFigures, PrevalenceFigures,
     ScoreOptions, ScoreReport, ScoredModel, SubgroupFigures, Threshold, score, write_score,
 };
+pub use survival::{SplitRisks, write_evaluated_risks};
 pub use thresholds::threshold_of_rule;

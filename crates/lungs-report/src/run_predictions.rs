@@ -1,9 +1,10 @@
 //! The predictions of a run, compared with its cohort.
 
+use lungs_base::follow_up::Status;
 use lungs_base::text::counted;
 use lungs_spec::results::{PredictionRow, ResultsError, RunFolder, Table, read_csv};
 use lungs_spec::spec::SplitName;
-use lungs_study::cohort::read_cohort;
+use lungs_study::cohort::{CohortRow, read_cohort};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -126,8 +127,15 @@ impl RunPredictions {
         let first = members.first().map_or(run, |(member, _)| member);
         let cohort = first.table(Table::Cohort);
         let chosen = if cohort.is_file() {
-            let rows = read_cohort(&cohort)?.into_iter().filter(|row| row.chosen);
-            let exam = |row: lungs_study::cohort::CohortRow| {
+            let first_horizon = first.spec()?.outcome.first_horizon();
+            // Predictions of a first horizon are those of the exams whose status is known there.
+            let is_known = |row: &CohortRow| match (first_horizon, row.follow_up) {
+                (Some(years), Some(follow_up)) => follow_up.status_at(years) != Status::Unknown,
+                _ => true,
+            };
+            let rows = read_cohort(&cohort)?.into_iter();
+            let rows = rows.filter(|row| row.chosen && is_known(row));
+            let exam = |row: CohortRow| {
                 let exam = ChosenExam { label: row.label.unwrap_or_default(), split: row.split };
                 ((row.patient_id, row.exam_id), exam)
             };

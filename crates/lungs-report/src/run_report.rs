@@ -13,6 +13,7 @@ use super::robustness::RobustnessRow;
 use super::run_page::{
     EvaluatedSplit, Namer, Pictures, RunPage, all_columns, run_page, sections, worst_series,
 };
+use super::survival::survival_cells;
 use lungs_base::files::write_bytes;
 use lungs_spec::results::{
     PredictionRow, Provenance, ResultsError, RunFolder, Table, read_csv, write_csv,
@@ -101,6 +102,14 @@ fn write(run: &RunFolder, mut page: RunPage) -> Result<Vec<PathBuf>, ReportError
     let statements = &page.spec.report.statements;
     page.checklist = checklist::answers(statements, &sections(&page));
     let mut tables = vec![("checklist.csv", checklist_cells(&page.checklist))];
+    let risks = page
+        .splits
+        .iter()
+        .filter_map(|split| Some((split.name(), split.metrics.survival.as_deref()?)));
+    let risks = survival_cells(risks);
+    if !risks.is_empty() {
+        tables.push(("survival.csv", risks));
+    }
     if let Some(population) = &page.population {
         let (groups, pairs) = all_columns(population);
         let characteristics = PopulationTable::of_characteristics(population, &groups, &pairs);

@@ -67,6 +67,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         leading: 0,
         subgroups: Vec::new(),
         weighted: None,
+        survival: None,
         warning: few_of_a_class(&labels, repeated)
             .map(|few| format!("{few}: every metric is uncertain, and its interval approximate")),
         notes: notes(exams.len(), patient_count),

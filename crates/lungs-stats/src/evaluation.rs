@@ -8,6 +8,7 @@ use super::partial_auc::PartialAuc;
 use super::recalibrate::RecalibrationMetrics;
 use super::smooth::SmoothCalibration;
 use super::subgroups::Subgroups;
+use super::survival::SurvivalEvaluation;
 use super::weighted::WeightedMetrics;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,9 @@ pub struct Evaluation {
     /// Metrics of the population that [`Options::weights`] represent; `None` without weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighted: Option<WeightedMetrics>,
+    /// Metrics of the risks of several years; `None` for a binary outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survival: Option<Box<SurvivalEvaluation>>,
     /// A warning next to the headline: fewer than ten exams (or patients) of a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

@@ -141,11 +141,12 @@ pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use survival::{
     CensoringPoint, FollowUp, FollowUpAuc, HorizonComparison, HorizonMetrics, Outcomes,
-    PairedDifference, RiskCalibration, RiskGroup, RiskTable, Status, SurvivalComparison,
-    SurvivalError, SurvivalEstimate, SurvivalEvaluation, SurvivalPoint, censoring_curve,
-    compare_survival, cumulative_risk, dynamic_auc, evaluate_survival, follow_up_auc, harrell_c,
-    integrated_brier, kaplan_meier, paired_dynamic_auc, paired_harrell_c, paired_uno_c,
-    prediction_accuracy, risk_calibration, survival_brier, uno_c,
+    PairedDifference, RecalibratedHorizon, RecalibratedRisks, RiskCalibration, RiskCalibrator,
+    RiskGroup, RiskGroupCurve, RiskMapMethod, RiskTable, Status, SurvivalComparison, SurvivalError,
+    SurvivalEstimate, SurvivalEvaluation, SurvivalPoint, censoring_curve, compare_survival,
+    cumulative_risk, dynamic_auc, evaluate_survival, follow_up_auc, harrell_c, integrated_brier,
+    kaplan_meier, paired_dynamic_auc, paired_harrell_c, paired_uno_c, prediction_accuracy,
+    risk_calibration, risk_group_curves, survival_brier, uno_c,
 };
 pub use weighted::WeightedMetrics;
 

@@ -4,7 +4,7 @@ use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
 use lungs_report::threshold_of_rule;
 use lungs_spec::results::Provenance;
-use lungs_spec::spec::{Recalibrate, Spec};
+use lungs_spec::spec::{Recalibrate, Spec, horizon_words};
 use lungs_stats::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,6 +21,7 @@ pub(super) fn model_card(
     card += "**Research use only. Not a medical device: do not use it for decisions about patients.**\n\n";
     card += &model(spec, provenance, networks);
     card += INTENDED_USE;
+    card += &outcome(spec);
     card += &input(spec);
     card += &data(spec, provenance);
     card += "## Metrics\n\nIntervals are 95 % confidence intervals.\n\n";
@@ -60,6 +61,22 @@ const USAGE: &str = "## How to use it\n\n\
     ```\n\n\
     Series are prepared automatically with `preprocessing.toml`. The complete experiment is in `spec.toml`; with \
     the same data, `lungs run spec.toml` trains this model again.\n";
+
+/// The predicted risks; empty for one probability.
+fn outcome(spec: &Spec) -> String {
+    if !spec.outcome.is_survival() {
+        return String::new();
+    }
+    let horizons: Vec<String> =
+        spec.outcome.horizons().iter().map(|years| horizon_words(*years)).collect();
+    format!(
+        "## Outcome\n\n\
+         The risk of lung cancer within {} after the exam. `probability` is the risk within {}. The risks were learned from \
+         times to cancer or to the end of follow-up; deaths from other causes count as ends of follow-up.\n\n",
+        horizons.join(", "),
+        horizons.first().map_or("–", String::as_str)
+    )
+}
 
 fn model(spec: &Spec, provenance: Option<&Provenance>, networks: usize) -> String {
     let training = match networks {
@@ -136,13 +153,23 @@ fn metrics_section(split: &str, metrics: &Evaluation) -> String {
     let auc = &metrics.auc;
     let auc = Estimate { value: auc.value, interval: auc.interval, reason: auc.reason.clone() };
     let calibration = &metrics.calibration;
-    let mut rows: Vec<(String, String)> = vec![
+    let mut rows: Vec<(String, String)> = Vec::new();
+    if let Some(survival) = &metrics.survival {
+        rows.push(("C-index (Harrell)".to_owned(), estimate(&survival.harrell_c.to_estimate())));
+        for it in &survival.horizons {
+            let years = horizon_words(it.horizon_years);
+            rows.push((format!("AUC, {years}"), estimate(&it.auc.to_estimate())));
+            let ratio = it.calibration.observed_expected.to_estimate();
+            rows.push((format!("observed / expected, {years}"), estimate(&ratio)));
+        }
+    }
+    rows.extend([
         ("AUC".to_owned(), estimate(&auc)),
         ("average precision".to_owned(), estimate(&metrics.average_precision)),
         ("Brier score".to_owned(), estimate(&calibration.brier)),
         ("calibration error".to_owned(), estimate(&calibration.expected_calibration_error)),
         ("calibration slope".to_owned(), estimate(&calibration.slope)),
-    ];
+    ]);
     for point in &metrics.operating_points {
         let at = threshold(point);
         rows.push((format!("sensitivity at {at}"), share(&point.sensitivity)));

@@ -100,6 +100,11 @@ fn preparation(spec: &Spec) -> String {
     section("preprocess", "lungs.preprocess")
         + &section("data.select", "lungs.select")
         + &format!("[model]\nslices = {}\n", spec.model.slices)
+        + &if spec.outcome.is_survival() {
+            format!("\n{}", section("outcome", "lungs.outcome"))
+        } else {
+            String::new()
+        }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ArchiveError> {

@@ -17,12 +17,13 @@ use super::calibrated::StoredCalibration;
 use super::columns::Columns;
 use super::conclude::{chosen_thresholds, compute_metrics, options, write_curves, write_json};
 use super::failures::write_failures;
+use super::risks::{CalibratedRisks, add_survival};
 use super::robustness::write_robustness;
 use super::study::{Exams, data_hash, exams, load_or_create_cohort, split_check};
 use super::{PipelineError, cache_folder, check_inputs, columns, open_devices};
 use burn::tensor::Device;
 use lungs_base::files;
-use lungs_report::{self as report, External, Inputs, Overlap, drift};
+use lungs_report::{self as report, External, Inputs, Overlap, SplitRisks, drift};
 use lungs_spec::results::{RunFolder, Table, now_utc, read_csv, write_csv};
 use lungs_spec::spec::{OtherExams, Spec, SplitName};
 use lungs_stats::{CalibratedProbabilities, ChosenOn, Evaluation};
@@ -251,6 +252,17 @@ fn write_metrics(
             calibrations.len()
         ));
     }
+    let file = run.risks(SplitName::External, 0);
+    let risks = if spec.outcome.is_survival() { SplitRisks::read(&file)? } else { None };
+    if let Some(risks) = risks.filter(|risks| !risks.rows.is_empty()) {
+        let origin = calibrated_origin(spec, calibrations);
+        let calibrated = scores.calibrated_risks(calibrations).zip(origin);
+        let calibrated = calibrated.map(|(rows, (method, fitted_on))| {
+            CalibratedRisks::of_rows(&rows, &risks, method, fitted_on, &file)
+        });
+        let path = |name: &str| run.curve(SplitName::External, name);
+        add_survival(&mut metrics, &risks, calibrated.transpose()?, &file, path)?;
+    }
     write_curves(&curves, |name| run.curve(SplitName::External, name))?;
     let splits = BTreeMap::from([("external".to_owned(), metrics.clone())]);
     let selected_epoch = external.selected_epoch.unwrap_or(0);
@@ -275,13 +287,26 @@ fn calibrated(
         Some(all.iter().sum::<f64>() / all.len() as f64)
     };
     let method = maps.first()?.calibrator.as_ref()?.method().to_owned();
-    let several =
-        if maps.len() > 1 { "the validation split of each fold" } else { "the validation split" };
+    let (_, fitted_on) = calibrated_origin(spec, calibrations)?;
     Some(CalibratedProbabilities {
         method,
-        fitted_on: format!("{several} of {}", spec.experiment.name),
+        fitted_on,
         probabilities: scores.logits().into_iter().map(of_exam).collect::<Option<_>>()?,
     })
+}
+
+/// The method of the maps of the networks, and the exams that they were fitted on, in words.
+fn calibrated_origin(
+    spec: &Spec,
+    calibrations: &[Option<StoredCalibration>],
+) -> Option<(String, String)> {
+    let method = calibrations.first()?.as_ref()?.method.to_string();
+    let several = if calibrations.len() > 1 {
+        "the validation split of each fold"
+    } else {
+        "the validation split"
+    };
+    Some((method, format!("{several} of {}", spec.experiment.name)))
 }
 
 /// Writes `drift.csv`.

@@ -53,6 +53,12 @@ impl Source {
                 second: other.path.clone(),
             });
         }
+        if let Some(other) = models.iter().find(|it| it.spec.outcome != first.spec.outcome) {
+            return Err(PipelineError::MixedOutcomes {
+                first: first.path.clone(),
+                second: other.path.clone(),
+            });
+        }
         let description = match RunFolder::find(path) {
             Ok(run) => Description::Run(run),
             Err(_) if is_archive(path) => Description::Archive(unpack(path)?),

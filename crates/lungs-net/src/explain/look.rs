@@ -6,7 +6,7 @@ use ndarray::Array3;
 use super::camera::{CamKind, class_activation};
 use super::field::Field;
 use super::occlusion::{Blocks, Length, occlude};
-use crate::model::{I3d, inspected_layers, layer_cells};
+use crate::model::{Explained, I3d, inspected_layers, layer_cells};
 use lungs_image::volume::Geometry;
 
 /// Windowed value of air and of everything below.
@@ -61,6 +61,8 @@ pub struct InputVolume {
     pub channels: usize,
     /// Geometry of the volume in patient coordinates.
     pub geometry: Geometry,
+    /// The explained log-odds.
+    pub explained: Explained,
 }
 
 /// The heatmap of one network, which must be on a device with gradients
@@ -82,7 +84,8 @@ pub fn heatmap(
                 let unknown = || HeatmapError::UnknownLayer { layer: layer.clone() };
                 let cells = layer_cells(layer, shape).ok_or_else(unknown)?;
                 let input = input(std::slice::from_ref(&exam.volume), exam.channels, device);
-                let inspected = network.inspect(layer, input).ok_or_else(unknown)?;
+                let inspected =
+                    network.inspect(layer, input, exam.explained).ok_or_else(unknown)?;
                 let [activations, gradients] =
                     [values(inspected.activations)?, values(inspected.gradients)?];
                 let count = cells.map(|cells| cells.count);
@@ -104,12 +107,12 @@ pub fn heatmap(
             );
             let network = burn::module::Module::valid(network);
             let weights = occlude(&exam.volume, &blocks, AIR, *batch, |volumes| {
-                let logits = values(network.forward(input(volumes, exam.channels, device)))?;
-                let odds = logits.as_chunks::<2>().0.iter();
-                Ok::<_, HeatmapError>(
-                    odds.map(|[negative, positive]| f64::from(*positive) - f64::from(*negative))
-                        .collect(),
-                )
+                let outputs = network.forward(input(volumes, exam.channels, device));
+                let count = outputs.dims()[1];
+                let outputs = values(outputs)?;
+                let exams = outputs.chunks_exact(count);
+                let log_odds = exams.map(|outputs| exam.explained.log_odds_of(outputs));
+                Ok::<_, HeatmapError>(log_odds.collect())
             })?;
             Ok(field(weights, blocks.first(), blocks.step()))
         }
@@ -151,7 +154,7 @@ mod tests {
         });
         let axes = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
         let geometry = Geometry { spacing_mm: [5.0; 3], origin_mm: [0.0; 3], axes };
-        InputVolume { volume, channels, geometry }
+        InputVolume { volume, channels, geometry, explained: Explained::Classes }
     }
 
     #[test]
@@ -174,7 +177,11 @@ mod tests {
     fn hires_cam_of_the_last_layer_is_its_share_of_the_log_odds() {
         let (network, exam, device) = (network(), exam(1), Device::flex());
         let inspected = network
-            .inspect("Mixed_5c", input(std::slice::from_ref(&exam.volume), 1, &device))
+            .inspect(
+                "Mixed_5c",
+                input(std::slice::from_ref(&exam.volume), 1, &device),
+                Explained::Classes,
+            )
             .unwrap();
         let logits = values(inspected.logits).unwrap();
         let product = inspected.activations * inspected.gradients;
@@ -212,6 +219,54 @@ mod tests {
         let weight = field.values[[1, 2, 3]];
         assert!((weight - expected).abs() < 1e-5, "{weight} {expected}");
         assert!(expected.abs() > 1e-4, "{expected}");
+    }
+
+    #[test]
+    fn the_risk_at_the_last_horizon_is_explained_by_every_method() {
+        let config = I3dConfig { width_multiplier: 0.125, classes: 4, ..I3dConfig::default() };
+        let network = config.init(37, &Device::flex().autodiff()).unwrap().for_inspection();
+        let device = Device::flex();
+        let plain = burn::module::Module::valid(&network);
+        for explained in [Explained::SoftplusHazards, Explained::ReluHazards] {
+            let exam = InputVolume { explained, ..exam(1) };
+            let log_odds = |volume: &Array3<f32>| {
+                let outputs = plain.forward(input(std::slice::from_ref(volume), 1, &device));
+                explained.log_odds_of(&values(outputs).unwrap())
+            };
+            // The head is linear in the features of the last layer, whose gradient is the sum over outputs of the
+            // weights times the slope of each output's hazard.
+            let volume = input(std::slice::from_ref(&exam.volume), 1, &device);
+            let inspected = network.inspect("Mixed_5c", volume, explained).unwrap();
+            let outputs = values(inspected.logits).unwrap();
+            let slope = |x: f32| match explained {
+                Explained::ReluHazards => f32::from(u8::from(x > 0.0)),
+                _ => 1.0 / (1.0 + (-x).exp()),
+            };
+            let head = network.variables().into_iter().find(|v| v.name.ends_with("1x1/conv_3d/w"));
+            let head = head.unwrap().values;
+            let [_, channels, depth, height, width] = inspected.gradients.dims();
+            let (cells, gradients) = (depth * height * width, values(inspected.gradients).unwrap());
+            let weight = |output: usize, channel: usize| {
+                // As rows of outputs or of channels.
+                [head[output * channels + channel], head[channel * 4 + output]]
+            };
+            for channel in [0, channels / 2, channels - 1] {
+                let sum = |layout: usize| {
+                    let hazards = (1..4).map(|o| weight(o, channel)[layout] * slope(outputs[o]));
+                    weight(0, channel)[layout] + hazards.sum::<f32>()
+                };
+                let found = gradients[channel * cells] * cells as f32;
+                let error = [0, 1].map(|layout| (found - sum(layout)).abs());
+                assert!(error[0].min(error[1]) < 1e-4, "{explained:?} {found} {error:?}");
+            }
+            let [size, stride] = [Length::Millimetres(40.0), Length::Voxels(8)];
+            let occlusion = Method::Occlusion { size, stride, batch: 3 };
+            let field = heatmap(&network, &exam, &occlusion, &device).unwrap();
+            let mut occluded = exam.volume.clone();
+            occluded.slice_mut(ndarray::s![8..16, 16..24, 24..32]).fill(-1.0);
+            let expected = log_odds(&exam.volume) - log_odds(&occluded);
+            assert!((f64::from(field.values[[1, 2, 3]]) - expected).abs() < 1e-5);
+        }
     }
 
     #[test]

@@ -1,21 +1,72 @@
 //! Inspection of a layer: its output, and the gradient of the log-odds of cancer with respect to it, in
 //! evaluation mode (running statistics, no dropout).
+//!
+//! The log-odds are a function of the network's outputs ([`Explained`]).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 
 use super::cells::inspected_layers;
 use super::network::I3d;
 use super::unit::Pass;
+
+/// The log-odds that are inspected, as a function of the network's outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explained {
+    /// Of two classes: `output 1 − output 0`.
+    #[default]
+    Classes,
+    /// Of the risk at the last horizon, with a base and a hazard for each horizon as outputs:
+    /// `base + Σ ln(1 + e^hazard)`.
+    SoftplusHazards,
+    /// The same with `max(hazard, 0)`.
+    ReluHazards,
+}
+
+impl Explained {
+    /// The log-odds `[batch, 1]` of outputs `[batch, output]`.
+    fn log_odds(self, outputs: Tensor<2>) -> Tensor<2> {
+        let hazards = || {
+            let horizons = outputs.dims()[1] - 1;
+            outputs.clone().narrow(1, 1, horizons)
+        };
+        let base = outputs.clone().narrow(1, 0, 1);
+        match self {
+            Self::Classes => outputs.narrow(1, 1, 1) - base,
+            Self::SoftplusHazards => {
+                // Without overflow for large hazards.
+                let positive = relu(hazards());
+                let rest = hazards().abs().neg().exp().log1p();
+                base + (positive + rest).sum_dim(1)
+            }
+            Self::ReluHazards => base + relu(hazards()).sum_dim(1),
+        }
+    }
+
+    /// The log-odds of the outputs of one exam.
+    pub fn log_odds_of(self, outputs: &[f32]) -> f64 {
+        let output = |index: usize| outputs.get(index).map_or(0.0, |output| f64::from(*output));
+        let hazards = outputs.iter().skip(1).map(|hazard| f64::from(*hazard));
+        match self {
+            Self::Classes => output(1) - output(0),
+            Self::SoftplusHazards => {
+                let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+                output(0) + hazards.map(softplus).sum::<f64>()
+            }
+            Self::ReluHazards => output(0) + hazards.map(|x| x.max(0.0)).sum::<f64>(),
+        }
+    }
+}
 
 /// A layer's output and gradient.
 #[derive(Debug)]
 pub struct Inspection {
     /// `[batch, channel, depth, height, width]`.
     pub activations: Tensor<5>,
-    /// Gradient of `logit 1 − logit 0` of each exam, in the same shape.
+    /// Gradient of the log-odds of each exam, in the same shape.
     pub gradients: Tensor<5>,
-    /// `[batch, class]`, equal to those of [`I3d::forward`].
+    /// Outputs `[batch, output]`, equal to those of [`I3d::forward`].
     pub logits: Tensor<2>,
 }
 
@@ -31,7 +82,12 @@ impl I3d {
     ///
     /// The network must be on a device with gradients, and `input` on one without. Intermediate results
     /// before the layer are not kept in memory.
-    pub fn inspect(&self, layer: &str, input: Tensor<5>) -> Option<Inspection> {
+    pub fn inspect(
+        &self,
+        layer: &str,
+        input: Tensor<5>,
+        explained: Explained,
+    ) -> Option<Inspection> {
         let segment = inspected_layers().into_iter().position(|name| name == layer)?;
         let without_gradients = self.valid();
         let mut probed = None;
@@ -51,7 +107,7 @@ impl I3d {
         let activations = probed?;
         let tracked = Tensor::from_inner(activations.clone()).require_grad();
         let logits = self.continue_after(segment, tracked.clone());
-        let log_odds = logits.clone().narrow(1, 1, 1) - logits.clone().narrow(1, 0, 1);
+        let log_odds = explained.log_odds(logits.clone());
         // Exams are independent in evaluation mode: the gradient of the sum is each exam's own.
         let mut gradients = log_odds.sum().backward();
         let gradients = tracked.grad_remove(&mut gradients);
@@ -96,12 +152,12 @@ mod tests {
         });
         let plain = numbers(plain);
         for layer in inspected_layers() {
-            let inspection = network.inspect(layer, input.clone()).unwrap();
+            let inspection = network.inspect(layer, input.clone(), Explained::Classes).unwrap();
             assert_eq!(numbers(inspection.logits), plain, "{layer}");
             let (_, expected) = probed.iter().find(|(name, _)| name == layer).unwrap();
             assert_eq!(&numbers(inspection.activations), expected, "{layer}");
         }
-        assert!(network.inspect("Logits", input).is_none());
+        assert!(network.inspect("Logits", input, Explained::Classes).is_none());
     }
 
     /// The gradient at the last layer is the difference of the classifier's weights, divided by the
@@ -109,7 +165,7 @@ mod tests {
     #[test]
     fn the_last_layers_gradient_is_the_classifiers_weights() {
         let network = network();
-        let inspection = network.inspect("Mixed_5c", volumes(1)).unwrap();
+        let inspection = network.inspect("Mixed_5c", volumes(1), Explained::Classes).unwrap();
         let [_, channels, depth, height, width] = inspection.gradients.dims();
         assert_eq!([depth, height, width], [2, 1, 1]);
         let head = numbers(network.head_kernel.val().inner());
@@ -141,7 +197,7 @@ mod tests {
         ];
         for (layer, pooled) in layers {
             let index = inspected_layers().iter().position(|name| *name == layer).unwrap();
-            let inspection = network.inspect(layer, input.clone()).unwrap();
+            let inspection = network.inspect(layer, input.clone(), Explained::Classes).unwrap();
             let active = inspection.activations.clone().greater_elem(0.0).float();
             let direction = inspection.gradients.clone().clamp_min(0.0) * active;
             let channels = direction.dims()[1];

@@ -61,7 +61,7 @@ mod weights;
 pub(crate) use cells::layer_cells;
 pub use cells::{Cells, inspected_layers};
 pub use convolution::Precision;
-pub use inspect::Inspection;
+pub use inspect::{Explained, Inspection};
 pub(crate) use layers::{BLOCK_UNITS, head_inputs};
 pub use layers::{Layer, head_names, is_head, knows_layer, layer_groups};
 pub use loss::{Loss, with_gradient};

@@ -4,7 +4,7 @@ use super::super::digits;
 use super::super::external::name_of_split;
 use super::super::headline::auc_with_interval;
 use lungs_spec::results::MetricsRow;
-use lungs_spec::spec::SplitName;
+use lungs_spec::spec::{SplitName, horizon_words};
 use lungs_stats::{Estimate, Evaluation, Interval};
 use serde::Serialize;
 
@@ -53,7 +53,8 @@ pub(super) fn cells_of_split(split: &str, evaluation: &Evaluation) -> Vec<(Strin
     let auc = &evaluation.auc;
     let accuracy = &evaluation.accuracy;
     let estimate = |metric: &Estimate| Cell::number(metric.value, metric.interval.as_ref());
-    [
+    let name = |name: &str| format!("{} {name}", name_of_split(split)).trim_start().to_owned();
+    let mut cells: Vec<(String, Cell)> = [
         ("exams", Cell::plain(exams, evaluation.exams as f64)),
         (
             "AUC",
@@ -69,8 +70,21 @@ pub(super) fn cells_of_split(split: &str, evaluation: &Evaluation) -> Vec<(Strin
         ("calibration error", estimate(&evaluation.calibration.expected_calibration_error)),
         ("calibration slope", estimate(&evaluation.calibration.slope)),
     ]
-    .map(|(name, cell)| (format!("{} {name}", name_of_split(split)).trim_start().to_owned(), cell))
-    .into()
+    .map(|(of, cell)| (name(of), cell))
+    .into();
+    if let Some(survival) = &evaluation.survival {
+        let followed = format!("{} ({} with cancer)", survival.exams, survival.events);
+        let followed = Cell::plain(followed, survival.exams as f64);
+        cells.push((name("exams with follow-up"), followed));
+        cells.push((name("C-index"), estimate(&survival.harrell_c.to_estimate())));
+        cells.extend(survival.horizons.iter().map(|it| {
+            let years = horizon_words(it.horizon_years);
+            (name(&format!("AUC within {years}")), estimate(&it.auc.to_estimate()))
+        }));
+        let brier = estimate(&survival.integrated_brier.to_estimate());
+        cells.push((name("integrated Brier"), brier));
+    }
+    cells
 }
 
 /// The validation AUC of the last epoch.

@@ -5,15 +5,17 @@ use super::super::evaluated::{cross_validation, summary};
 use super::super::predictions::{ModelPredictions, PredictionTable};
 use super::super::run_predictions::RunPredictions;
 use super::super::score::{ScoreOptions, evaluate_model};
+use super::super::survival::SplitRisks;
 use super::cells::{Cell, cells_of_costs, cells_of_last_epoch, cells_of_split};
 use super::subject::{ExamSource, Subject};
 use lungs_base::text::counted;
 use lungs_spec::results::{
-    MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv,
+    MetricsRow, PredictionRow, Provenance, RunFolder, Table, TimingRow, read_csv, read_metrics,
 };
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats::{Evaluation, repeated_patients};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Predictions and metrics of one run or of one model.
 #[derive(Debug)]
@@ -23,6 +25,9 @@ pub(super) struct Entry {
     pub spec: Option<Spec>,
     /// Predictions on the exams that are compared.
     pub rows: Vec<PredictionRow>,
+    /// Risks of several years; `None` for a binary outcome. They include the exams of unknown status at the first
+    /// horizon, which `rows` lacks.
+    pub risks: Option<SplitRisks>,
     /// The exams of `rows`.
     pub source: ExamSource,
     /// Whether the probabilities of `rows` are predictions.
@@ -85,6 +90,7 @@ impl Entry {
             name: run.name(),
             spec: Some(run.spec()?),
             rows: RunPredictions::of(run)?.pooled()?,
+            risks: risks_of(run, &run.pooled_predictions())?,
             source,
             has_probabilities: true,
             names_exams: true,
@@ -116,6 +122,7 @@ impl Entry {
         Ok(Self {
             name: run.name(),
             spec: Some(run.spec()?),
+            risks: risks_of(run, &path)?,
             rows: rows.ok_or(ReportError::NotFinished { path })?,
             source: ExamSource::Split(split),
             has_probabilities: true,
@@ -124,7 +131,7 @@ impl Entry {
             splits: summary.splits,
             // The network of an external evaluation may have no epoch.
             selected_epoch: Some(summary.selected_epoch).filter(|epoch| *epoch > 0),
-            metrics: if metrics.is_file() { read_csv(&metrics)? } else { Vec::new() },
+            metrics: if metrics.is_file() { read_metrics(&metrics)? } else { Vec::new() },
             seconds: training_seconds(run),
             memory_bytes: timings.iter().filter_map(|row| row.peak_memory_bytes).max(),
             gpu_memory_bytes: timings.iter().filter_map(|row| row.gpu_peak_memory_bytes).max(),
@@ -151,6 +158,7 @@ impl Entry {
             },
             spec: None,
             rows: table.scored(model).into_iter().map(row).collect(),
+            risks: None,
             source: ExamSource::File,
             has_probabilities: model.probabilities.is_some(),
             names_exams: table.names_exams,
@@ -198,6 +206,14 @@ impl Entry {
             counted(patients, "patient", "patients"),
         ))
     }
+}
+
+/// The risks next to a table of predictions.
+fn risks_of(run: &RunFolder, predictions: &Path) -> Result<Option<SplitRisks>, ReportError> {
+    if !run.spec()?.outcome.is_survival() {
+        return Ok(None);
+    }
+    Ok(SplitRisks::read(&run.changed_predictions(predictions, "risks"))?)
 }
 
 fn training_seconds(run: &RunFolder) -> Option<f64> {

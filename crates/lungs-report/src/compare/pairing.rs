@@ -1,16 +1,19 @@
 //! Pairs of runs and models on the same exams.
 
-use super::super::error::{OtherExams, OtherLabel, OtherPatient, ReportError};
+use super::super::error::{OtherExams, OtherFollowUp, OtherLabel, OtherPatient, ReportError};
 use super::super::paired::{
-    FixedThreshold, Pair, PairSettings, PairedModel, PairedTest, Unpaired, tests_of,
+    FixedThreshold, Pair, PairSettings, PairedModel, PairedTest, SurvivalPair, Unpaired, tests_of,
 };
+use super::super::survival::SplitRisks;
 use super::CompareOptions;
 use super::entry::Entry;
 use super::naming::names_in_sentence;
 use super::subject::ExamSource;
-use lungs_spec::results::PredictionRow;
+use lungs_base::text::counted;
+use lungs_spec::results::{PredictionRow, RiskRow};
+use lungs_spec::spec::horizon_words;
 use lungs_stats::repeated_patients;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of exams that an error names.
 const NAMED_EXAMS: usize = 3;
@@ -106,6 +109,13 @@ impl Key {
             Self::Exam => ("", &row.exam_id),
         }
     }
+
+    fn name_of_risks(self, row: &RiskRow) -> (&str, &str) {
+        match self {
+            Self::PatientAndExam => (&row.patient_id, &row.exam_id),
+            Self::Exam => ("", &row.exam_id),
+        }
+    }
 }
 
 /// The exams of both entries, in the order of `other`.
@@ -145,6 +155,75 @@ fn shared_exams<'a>(
     Ok(shared)
 }
 
+/// Number of rows of `entry` whose status at the first horizon of `other` is unknown, so that `other` has risks for
+/// them, but no row.
+fn unknown_exams(entry: &Entry, other: &Entry) -> Result<usize, ReportError> {
+    let Some(risks) = &other.risks else { return Ok(0) };
+    let key = Key::of(entry, other)?;
+    let known: BTreeSet<_> = other.rows.iter().map(|row| key.name(row)).collect();
+    let followed: BTreeSet<_> = risks.rows.iter().map(|row| key.name_of_risks(row)).collect();
+    let is_unknown =
+        |row: &&PredictionRow| followed.contains(&key.name(row)) && !known.contains(&key.name(row));
+    Ok(entry.rows.iter().filter(is_unknown).count())
+}
+
+/// How many exams of each entry are left out because the other run does not know their status.
+fn remark_on_unknown(entries: [&Entry; 2], unknown: [usize; 2]) -> Option<String> {
+    let [first, other] = entries;
+    let remark = |count: usize, entry: &Entry, of: &Entry| {
+        let years = of.spec.as_ref()?.outcome.first_horizon()?;
+        (count > 0).then(|| {
+            format!(
+                "{} of {} {} not among these: the follow-up ends before {}, the first horizon of {}, without cancer.",
+                counted(count, "exam", "exams"),
+                entry.name,
+                if count == 1 { "is" } else { "are" },
+                horizon_words(years),
+                of.name
+            )
+        })
+    };
+    joined(remark(unknown[0], first, other), remark(unknown[1], other, first))
+}
+
+fn joined(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first} {second}")),
+        (first, second) => first.or(second),
+    }
+}
+
+/// Follow-up and risks of the exams that both runs scored, if both have risks of several years with the same follow-up.
+fn survival_pair(first: &Entry, other: &Entry) -> Result<Option<SurvivalPair>, ReportError> {
+    let (Some(own), Some(partner)) = (&other.risks, &first.risks) else { return Ok(None) };
+    let key = Key::of(first, other)?;
+    let rows: BTreeMap<_, &RiskRow> =
+        partner.rows.iter().map(|row| (key.name_of_risks(row), row)).collect();
+    let shared = own.rows.iter().filter_map(|row| Some((row, *rows.get(&key.name_of_risks(row))?)));
+    let shared: Vec<(&RiskRow, &RiskRow)> = shared.collect();
+    let differing: Vec<_> = shared.iter().filter(|(a, b)| a.follow_up != b.follow_up).collect();
+    if let Some((a, b)) = differing.first() {
+        return Err(ReportError::DifferentFollowUp(Box::new(OtherFollowUp {
+            first: first.name.clone(),
+            second: other.name.clone(),
+            exams: differing.len(),
+            exam: a.exam_id.clone(),
+            follow_ups: [b.follow_up, a.follow_up],
+        })));
+    }
+    if shared.is_empty() {
+        return Ok(None);
+    }
+    let of = |index: usize, horizons: &[f64]| {
+        let rows = shared.iter().map(|(own, other)| RiskRow::clone([own, other][index])).collect();
+        SplitRisks::of(horizons, rows).ok()
+    };
+    let tables = [of(0, own.table.horizons_years()), of(1, partner.table.horizons_years())];
+    // Both tables were valid when they were read.
+    let [Some(own), Some(other)] = tables else { return Ok(None) };
+    Ok(Some(SurvivalPair { outcomes: own.outcomes, tables: [own.table, other.table] }))
+}
+
 fn pair(
     first: &Entry,
     other: &Entry,
@@ -152,7 +231,10 @@ fn pair(
     options: &CompareOptions,
 ) -> Result<Pair, ReportError> {
     let shared = shared_exams(first, other)?;
-    let same_exams = shared.len() == other.rows.len() && shared.len() == first.rows.len();
+    // Exams of unknown status at the first horizon of the other run cannot be compared.
+    let unknown = [unknown_exams(first, other)?, unknown_exams(other, first)?];
+    let same_exams = shared.len() + unknown[1] == other.rows.len()
+        && shared.len() + unknown[0] == first.rows.len();
     if !same_exams && (!options.common || shared.is_empty()) {
         return Err(ReportError::DifferentExams(Box::new(OtherExams {
             first: first.name.clone(),
@@ -187,8 +269,9 @@ fn pair(
         labels: shared.iter().map(|(first, _)| first.label).collect(),
         patients: repeated_patients(patients),
         exams: exams_in_words(first, other),
-        is_common: !same_exams,
-        remark: names.remark,
+        is_common: !same_exams || unknown != [0, 0],
+        remark: joined(names.remark, remark_on_unknown([first, other], unknown)),
+        survival: survival_pair(first, other)?,
     })
 }
 

@@ -1,12 +1,15 @@
 //! Paired tests of two models on the same exams: AUC, non-inferiority, sensitivity and specificity.
 
 mod sentence;
+mod survival;
 mod thresholds;
 
 use lungs_stats::{NonInferiority, PairedAucs, holm, paired_aucs};
 use serde::Serialize;
 
 pub(crate) use sentence::percent;
+pub(crate) use survival::SurvivalPair;
+pub use survival::SurvivalTest;
 pub(crate) use thresholds::FixedThreshold;
 pub use thresholds::ThresholdTest;
 use thresholds::tests_at_thresholds;
@@ -35,6 +38,9 @@ pub struct PairedTest {
     pub non_inferiority: Option<MarginTest>,
     /// Tests of sensitivity and specificity at thresholds that were not chosen on these exams.
     pub at_thresholds: Vec<ThresholdTest>,
+    /// Tests of the risks of several years; `None` unless both models have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub survival: Option<SurvivalTest>,
 }
 
 /// The test of non-inferiority with its result as a sentence.
@@ -54,7 +60,10 @@ impl PairedTest {
         let margin = self.non_inferiority.iter().filter(|_| has_test);
         let margin = margin.map(|test| test.sentence.as_str());
         let thresholds = self.at_thresholds.iter().map(|test| test.sentence.as_str());
-        std::iter::once(self.sentence.as_str()).chain(margin).chain(thresholds).collect()
+        let survival = self.survival.iter().flat_map(|test| &test.sentences);
+        let survival = survival.map(String::as_str);
+        let first = std::iter::once(self.sentence.as_str());
+        first.chain(margin).chain(thresholds).chain(survival).collect()
     }
 }
 
@@ -96,6 +105,8 @@ pub(crate) struct Pair {
     pub is_common: bool,
     /// A remark about the models, as a sentence.
     pub remark: Option<String>,
+    /// Risks of several years, if both models have them.
+    pub survival: Option<SurvivalPair>,
 }
 
 /// A model without a partner for a test.
@@ -146,6 +157,7 @@ pub(crate) fn tests_of(
                     sentence: reason,
                     non_inferiority: None,
                     at_thresholds: Vec::new(),
+                    survival: None,
                 },
             }
         })
@@ -167,6 +179,8 @@ impl Pair {
             let test = NonInferiority::of(aucs, margin, settings.level);
             MarginTest { sentence: sentence::of_margin(&self, &test), test }
         });
+        let survival = self.survival.as_ref();
+        let survival = survival.and_then(|pair| SurvivalTest::of(&self, pair, settings.level));
         let [own, other] = self.models;
         PairedTest {
             name_a: own.name,
@@ -179,6 +193,7 @@ impl Pair {
             sentence,
             non_inferiority,
             at_thresholds,
+            survival,
         }
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn auc_accuracy_curves(
     draw(&scene)
 }
 
-fn finite(value: Option<f64>) -> Option<f64> {
+pub(super) fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite())
 }
 
@@ -142,7 +142,7 @@ fn loss_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-fn frame_over(epochs: impl Iterator<Item = u32>, y: (f64, f64)) -> Frame {
+pub(super) fn frame_over(epochs: impl Iterator<Item = u32>, y: (f64, f64)) -> Frame {
     let (first, last) = epochs.fold((u32::MAX, 0), |(f, l), e| (f.min(e), l.max(e)));
     let (first, last) = if first > last { (1.0, 1.0) } else { (f64::from(first), f64::from(last)) };
     let margin = if last > first { 0.02 * (last - first) } else { 0.5 };
@@ -151,21 +151,21 @@ fn frame_over(epochs: impl Iterator<Item = u32>, y: (f64, f64)) -> Frame {
 }
 
 /// Ticks from the first to the last epoch; the margins of the axis get none.
-fn epoch_ticks(epochs: impl Iterator<Item = u32> + Clone) -> Vec<super::frame::Tick> {
+pub(super) fn epoch_ticks(epochs: impl Iterator<Item = u32> + Clone) -> Vec<super::frame::Tick> {
     match (epochs.clone().min(), epochs.max()) {
         (Some(first), Some(last)) => whole_ticks(first, last),
         _ => Vec::new(),
     }
 }
 
-fn mark_selected(scene: &mut Scene, frame: &Frame, selected: Option<u32>) {
+pub(super) fn mark_selected(scene: &mut Scene, frame: &Frame, selected: Option<u32>) {
     if let Some(epoch) = selected.filter(|&e| (frame.x.0..=frame.x.1).contains(&f64::from(e))) {
         frame.mark_x(scene, f64::from(epoch), &format!("selected: epoch {epoch}"));
     }
 }
 
 /// Draws a ring around the selected epoch's value.
-fn mark_value(
+pub(super) fn mark_value(
     scene: &mut Scene,
     frame: &Frame,
     column: &[(u32, Option<f64>)],
@@ -182,7 +182,7 @@ fn mark_value(
 }
 
 /// A line broken where values are missing; single values between gaps become dots.
-fn draw_curve(
+pub(super) fn draw_curve(
     scene: &mut Scene,
     frame: &Frame,
     column: &[(u32, Option<f64>)],
@@ -202,7 +202,7 @@ fn draw_curve(
     }
 }
 
-fn draw_band(
+pub(super) fn draw_band(
     scene: &mut Scene,
     frame: &Frame,
     low: &[(u32, Option<f64>)],

@@ -14,6 +14,7 @@
 //! several curves in one plot also differ in dashes. Missing or non-finite values are gaps. A plot without
 //! data has a note in its place.
 
+mod concordance;
 mod decision;
 mod epochs;
 mod explained;
@@ -21,10 +22,12 @@ mod flow;
 mod forest;
 mod frame;
 mod histogram;
+mod kaplan_meier;
 mod overlay;
 mod precision;
 mod reliability;
 mod render;
+mod risk_calibration;
 mod roc;
 mod scene;
 #[cfg(test)]
@@ -33,19 +36,24 @@ mod style;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod years;
 
+pub(crate) use concordance::{EpochConcordance, c_index_curves};
 pub(crate) use decision::decision_curve;
 pub(crate) use epochs::{EpochLoss, EpochRanking, auc_accuracy_curves, loss_curves};
 pub use explained::{Caption, draw_heatmap};
 pub use flow::{Flow, FlowStep, flow_diagram};
 pub(crate) use forest::{ForestRow, forest};
 pub(crate) use histogram::score_histogram;
+pub(crate) use kaplan_meier::observed_risk_curves;
 pub(crate) use overlay::{overlaid_calibration, overlaid_losses};
 pub(crate) use precision::{NamedPrecisionRecall, precision_recall_curves};
 pub use reliability::calibration;
+pub(crate) use risk_calibration::risk_calibration_panels;
 pub(crate) use roc::{NamedRoc, roc_curves};
 pub(crate) use style::page_colours;
 pub(crate) use tally::{Distribution, distribution_histogram};
+pub(crate) use years::{YearSeries, auc_by_year};
 
 /// A plot in two formats.
 #[derive(Clone, Debug, PartialEq, Eq)]

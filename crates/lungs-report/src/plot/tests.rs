@@ -2,8 +2,11 @@
 //! `LUNGS_PLOTS` for visual inspection.
 
 use super::*;
+use crate::survival::kaplan_meier_rows;
+use crate::survival::testing::evaluated;
 use lungs_stats::{
-    Curves, Options, RocPoint, ScoredExam, auc_with_interval, evaluate, evaluate_with_curves, roc,
+    Curves, Options, RiskMapMethod, RocPoint, ScoredExam, auc_with_interval, evaluate,
+    evaluate_with_curves, roc,
 };
 
 fn scores(count: usize, separation: f64) -> (Vec<f64>, Vec<bool>) {
@@ -174,7 +177,55 @@ pub(super) fn gallery() -> Vec<(&'static str, Drawing, &'static str)> {
             .map(|split| lines(&[split, "139 exams", "of 130 patients", "70 with cancer"]))
             .collect(),
     };
+    let years = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    let (risks, mut evaluation) = evaluated(400, &years);
+    let by_year = |name: &str| YearSeries {
+        name: name.to_owned(),
+        points: evaluation
+            .horizons
+            .iter()
+            .map(|it| (it.horizon_years, it.auc.to_estimate()))
+            .collect(),
+    };
+    let by_years = [by_year("validation"), by_year("test")];
+    let steps = kaplan_meier_rows(&risks.outcomes, &risks.table, 0.95);
+    let table = risks.calibrated(&risks.calibrator(RiskMapMethod::Platt).unwrap()).unwrap();
+    let own = risk_calibration_panels("survival, epoch 9", &evaluation);
+    evaluation = risks.evaluate(Some(("platt".into(), "validation".into(), &table))).unwrap();
+    let (nobody, no_evaluation) = evaluated(0, &[1.0]);
+    let no_steps = kaplan_meier_rows(&nobody.outcomes, &nobody.table, 0.95);
+    let concordance = |epoch: u32| EpochConcordance {
+        epoch,
+        c_index: Some(0.5 + 0.02 * f64::from(epoch)),
+        low: Some(0.44 + 0.02 * f64::from(epoch)),
+        high: Some(0.57 + 0.02 * f64::from(epoch)),
+        aucs: [Some(0.55 + 0.02 * f64::from(epoch)), None],
+    };
+    let concordances: Vec<EpochConcordance> = (1..=12).map(concordance).collect();
+    let horizons = ["1 year", "6 years"];
     vec![
+        ("years", auc_by_year("survival, epoch 9", &by_years), "validation"),
+        ("years-none", auc_by_year("nothing", &[]), "AUC undefined at every horizon"),
+        ("observed-risk", observed_risk_curves("survival, epoch 9", &steps), "middle risk"),
+        (
+            "observed-risk-none",
+            observed_risk_curves("nothing", &no_steps),
+            "no exam with follow-up",
+        ),
+        ("risk-calibration", own, "6 years: O/E"),
+        (
+            "risk-calibration-two",
+            risk_calibration_panels("survival, epoch 9", &evaluation),
+            "after recalibration",
+        ),
+        (
+            "risk-calibration-none",
+            risk_calibration_panels("nothing", &no_evaluation),
+            "observed risk undefined",
+        ),
+        ("c-index", c_index_curves("survival", horizons, &concordances, Some(9)), "AUC, 6 years"),
+        ("c-index-one", c_index_curves("one", ["1 year"; 2], &concordances[..1], None), "95% CI"),
+        ("c-index-none", c_index_curves("nothing", horizons, &[], None), "C-index undefined"),
         ("forest", forest("baseline, epoch 14", "AUC (95% CI)", Some(0.81), &groups), "all 0.810"),
         ("forest-none", forest("nothing", "AUC (95% CI)", None, &[]), "AUC (95% CI)"),
         ("flow", flow_diagram("baseline: study cohort", &flow), "Validation"),

@@ -24,6 +24,7 @@ mod identifiers;
 mod methods;
 mod population;
 mod record;
+mod risks;
 mod robustness;
 mod study;
 mod worst;
@@ -39,8 +40,8 @@ use super::population::Population;
 use super::robustness::RobustnessRow;
 use lungs_base::text::counted;
 use lungs_spec::results::{PredictionRow, Provenance};
-use lungs_spec::spec::Spec;
-use lungs_stats::{DecisionPoint, Estimate, Evaluation};
+use lungs_spec::spec::{Spec, horizon_words};
+use lungs_stats::{AucMetrics, DecisionPoint, Estimate, Evaluation};
 use lungs_study::prepare::Row;
 use maud::{Markup, PreEscaped, html};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +116,7 @@ pub(super) fn sections(page: &RunPage) -> BTreeSet<&'static str> {
     let has_groups = page.splits.last().is_some_and(|split| !split.metrics.subgroups.is_empty());
     let sometimes = [
         ("groups", has_groups),
+        ("risks", page.splits.last().is_some_and(|split| split.metrics.survival.is_some())),
         ("population", page.population.is_some()),
         ("training", page.folds.is_none() && page.plots.contains_key("loss")),
         ("folds", page.folds.is_some()),
@@ -133,6 +135,7 @@ pub(super) fn run_page(page: &RunPage) -> String {
             (external::section(page, reported))
             (figures::metrics(page))
             (curves(page, reported))
+            (risks::section(page, reported))
             (decisions::decisions(page, reported))
             (groups::groups(page, reported))
             (failures::section(page, reported))
@@ -179,14 +182,16 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
     };
     let count = |count: usize| (count.to_string(), None);
     let none = || ("–".to_owned(), None);
-    let auc = match (metrics.auc.value, metrics.auc.interval) {
-        (Some(auc), Some(interval)) => {
-            let (value, range) = digits::value_and_interval(auc, interval);
+    let estimate = |estimate: &Estimate| match (estimate.value, estimate.interval) {
+        (Some(value), Some(interval)) => {
+            let (value, range) = digits::value_and_interval(value, interval);
             (value, Some(range))
         }
-        (Some(auc), None) => (digits::value(auc), None),
+        (Some(value), None) => (digits::value(value), None),
         (None, _) => none(),
     };
+    let AucMetrics { value, interval, .. } = metrics.auc;
+    let auc = estimate(&Estimate { value, interval, reason: None });
     let shares = point.map(|point| {
         let at = decisions::at(point);
         [("sensitivity", &point.sensitivity), ("specificity", &point.specificity)].map(
@@ -202,7 +207,10 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
             @if let Some(caution) = caution(reported) { p.soft { (caution) } }
         }
         nav { ul.tiles {
-            (tile(auc, "AUC", "#metrics"))
+            (tile(auc, &auc_name(page), "#metrics"))
+            @if let Some(survival) = &metrics.survival {
+                (tile(estimate(&survival.harrell_c.to_estimate()), "C-index", "#risks"))
+            }
             @for (text, name) in shares.into_iter().flatten() { (tile(text, &name, "#decisions")) }
             (tile(count(metrics.exams), &format!("{} exams", reported.name()), "#cohort"))
             (tile(count(metrics.positives), "exams with cancer", "#cohort"))
@@ -217,6 +225,12 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
             ul.notes { @for note in &metrics.notes { li { (note) "." } } }
         }
     }
+}
+
+/// `AUC`, or `AUC, 1 year` where risks of several years are predicted.
+fn auc_name(page: &RunPage) -> String {
+    let horizon = page.spec.outcome.first_horizon();
+    horizon.map_or("AUC".to_owned(), |years| format!("AUC, {}", horizon_words(years)))
 }
 
 fn patients_with_cancer(reported: &EvaluatedSplit) -> usize {
@@ -244,16 +258,19 @@ fn sentence(page: &RunPage, reported: &EvaluatedSplit) -> String {
         (None, None) if networks > 1 => format!("the mean of {networks} networks"),
         (None, None) => "the network".to_owned(),
     };
+    let horizon = page.spec.outcome.first_horizon();
+    let horizon = horizon
+        .map_or(String::new(), |years| format!(" for cancer within {}", horizon_words(years)));
     match (metrics.auc.value, metrics.auc.interval) {
         (Some(auc), Some(interval)) => {
             let (auc, range) = digits::value_and_interval(auc, interval);
-            format!("{exams}, {model} reached an AUC of {auc} (95 % CI {range}).")
+            format!("{exams}, {model} reached an AUC of {auc} (95 % CI {range}){horizon}.")
         }
         (Some(auc), None) => {
-            format!("{exams}, {model} reached an AUC of {}.", digits::value(auc))
+            format!("{exams}, {model} reached an AUC of {}{horizon}.", digits::value(auc))
         }
         (None, _) => format!(
-            "{exams}, the AUC of {model} is undefined: {}.",
+            "{exams}, the AUC of {model}{horizon} is undefined: {}.",
             metrics.auc.reason.as_deref().unwrap_or("reason unknown")
         ),
     }
@@ -295,7 +312,7 @@ fn curves(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
 }
 
 fn training(page: &RunPage) -> Markup {
-    let names = ["loss".to_owned(), "auc-accuracy".to_owned()];
+    let names = ["loss", "auc-accuracy", "c-index"].map(str::to_owned);
     html! {
         @if let Some(folds) = page.folds {
             section #folds { h2 { "Folds" } (figures::folds(folds)) }

@@ -271,6 +271,7 @@ fn comparisons(
                 exams: ["exam", "exams"].map(str::to_owned),
                 is_common: false,
                 remark: None,
+                survival: None,
             });
         }
     }

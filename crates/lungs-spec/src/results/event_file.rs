@@ -10,13 +10,15 @@
 //! The format is TensorFlow's: `core/lib/io/record_writer.h`, `core/util/event.proto` and
 //! `core/framework/summary.proto`.
 
+use std::borrow::Cow;
+
 /// One record without its time, the only field that depends on the clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Event {
     /// The first record of every file.
     Version,
     /// Values by name at one step.
-    Scalars { step: usize, values: Vec<(&'static str, f64)> },
+    Scalars { step: usize, values: Vec<(Cow<'static, str>, f64)> },
 }
 
 impl Event {
@@ -98,7 +100,8 @@ mod tests {
 
     #[test]
     fn records_equal_those_of_tensorflow() {
-        let values = vec![("step/loss", std::f64::consts::LN_2), ("step/learning_rate", 5e-5)];
+        let values =
+            vec![("step/loss".into(), std::f64::consts::LN_2), ("step/learning_rate".into(), 5e-5)];
         let scalars = Event::Scalars { step: 300, values };
         let time = 1_700_000_000.25;
         let file = [Event::Version.record(time), scalars.record(time)].concat();

@@ -16,9 +16,10 @@
 use super::clock::unix_seconds;
 use super::event_file::{Event, wall_time};
 use super::tables::{MetricsRow, StepRow, read_csv};
-use super::{ResultsError, RunFolder, Table};
-use crate::spec::SplitName;
+use super::{ResultsError, RunFolder, Table, read_metrics};
+use crate::spec::{SplitName, horizon_name};
 use lungs_base::files::{WriteError, make_folder};
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl EventFiles {
     pub fn redraw(run: &RunFolder) -> Result<Vec<PathBuf>, ResultsError> {
         let (steps, metrics) = (run.table(Table::Steps), run.table(Table::Metrics));
         let steps = if steps.is_file() { read_csv(&steps)? } else { Vec::new() };
-        let metrics = if metrics.is_file() { read_csv(&metrics)? } else { Vec::new() };
+        let metrics = if metrics.is_file() { read_metrics(&metrics)? } else { Vec::new() };
         let files = Self::open(run, &steps, &metrics)?;
         Ok(vec![files.train.path, files.valid.path])
     }
@@ -82,24 +83,40 @@ impl EventFiles {
     }
 }
 
+/// The values that exist, by name.
+fn scalars(step: usize, values: Vec<(Cow<'static, str>, Option<f64>)>) -> Event {
+    let values = values.into_iter().filter_map(|(tag, value)| Some((tag, value?)));
+    Event::Scalars { step, values: values.collect() }
+}
+
 fn step_event(row: &StepRow) -> Event {
-    let mut values = vec![("step/loss", row.loss), ("step/learning_rate", row.learning_rate)];
-    values.extend(row.gradient_norm.map(|norm| ("step/gradient_norm", norm)));
-    Event::Scalars { step: row.step, values }
+    let values = vec![
+        ("step/loss".into(), Some(row.loss)),
+        ("step/learning_rate".into(), Some(row.learning_rate)),
+        ("step/gradient_norm".into(), row.gradient_norm),
+    ];
+    scalars(row.step, values)
 }
 
 fn epoch_event(row: &MetricsRow) -> Event {
-    let mut values = vec![("epoch/loss", row.loss), ("epoch/accuracy", row.accuracy)];
-    for (tag, value) in [
-        ("epoch/auc", row.auc),
-        ("epoch/auc_low", row.auc_low),
-        ("epoch/auc_high", row.auc_high),
-        ("epoch/average_precision", row.average_precision),
-        ("epoch/brier", row.brier),
-    ] {
-        values.extend(value.map(|value| (tag, value)));
+    let mut values = vec![
+        ("epoch/loss".into(), Some(row.loss)),
+        ("epoch/accuracy".into(), Some(row.accuracy)),
+        ("epoch/auc".into(), row.auc),
+        ("epoch/auc_low".into(), row.auc_low),
+        ("epoch/auc_high".into(), row.auc_high),
+        ("epoch/average_precision".into(), row.average_precision),
+        ("epoch/brier".into(), row.brier),
+    ];
+    if let Some(survival) = &row.survival {
+        values.push(("epoch/c_index".into(), survival.c_index));
+        values.push(("epoch/c_index_low".into(), survival.c_index_low));
+        values.push(("epoch/c_index_high".into(), survival.c_index_high));
+        values.extend(survival.horizons.iter().map(|horizon| {
+            (format!("epoch/auc_{}", horizon_name(horizon.years)).into(), horizon.auc)
+        }));
     }
-    Event::Scalars { step: row.epoch, values }
+    scalars(row.epoch, values)
 }
 
 #[derive(Debug)]
@@ -150,6 +167,7 @@ impl EventFile {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{HorizonAuc, SurvivalMetrics};
     use super::*;
 
     fn step(step: usize, epoch: usize) -> StepRow {
@@ -238,6 +256,31 @@ mod tests {
                 assert_eq!(both(&live), expected, "{length} {done}");
             }
         }
+    }
+
+    #[test]
+    fn an_epoch_of_several_horizons_has_a_value_for_each() {
+        let survival = SurvivalMetrics {
+            c_index: Some(0.75),
+            c_index_low: None,
+            c_index_high: Some(0.875),
+            horizons: vec![
+                HorizonAuc { years: 1.0, auc: Some(0.5) },
+                HorizonAuc { years: 2.5, auc: None },
+                HorizonAuc { years: 6.0, auc: Some(0.25) },
+            ],
+        };
+        let [_, valid] = epoch(3);
+        let Event::Scalars { step, values } =
+            epoch_event(&MetricsRow { survival: Some(survival), ..valid })
+        else {
+            panic!("scalars")
+        };
+        assert_eq!(step, 3);
+        let names: Vec<&str> = values.iter().map(|(tag, _)| tag.as_ref()).collect();
+        let expected =
+            ["epoch/c_index", "epoch/c_index_high", "epoch/auc_1_year", "epoch/auc_6_years"];
+        assert_eq!(names[names.len() - 4..], expected);
     }
 
     #[test]

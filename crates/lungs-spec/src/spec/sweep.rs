@@ -95,8 +95,10 @@ pub enum OnFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BestBy {
-    /// The highest area under the ROC curve.
+    /// The highest area under the ROC curve; with `outcome.name = "survival"`, at the first horizon.
     ValidAuc,
+    /// The highest C-index of the risk at the last horizon, with `outcome.name = "survival"`.
+    ValidCIndex,
     /// The highest average precision.
     ValidAveragePrecision,
     /// The highest accuracy.
@@ -112,6 +114,7 @@ impl BestBy {
     pub fn metric_name(self) -> &'static str {
         match self {
             Self::ValidAuc => "AUC",
+            Self::ValidCIndex => "C-index",
             Self::ValidAveragePrecision => "average precision",
             Self::ValidAccuracy => "accuracy",
             Self::ValidBrier => "Brier",

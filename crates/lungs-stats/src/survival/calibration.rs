@@ -4,6 +4,7 @@ use super::estimate::{SurvivalEstimate, log_interval};
 use super::influence::{Influence, correction};
 use super::kaplan_meier::{cumulative_risk, survival_influence};
 use super::outcomes::Outcomes;
+use super::risk_logistic::logistic_calibration;
 use crate::grouping::equal_count_groups;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,11 @@ pub struct RiskCalibration {
     pub observed: SurvivalEstimate,
     /// Observed divided by mean predicted risk; above 1, cancers are more frequent than predicted.
     pub observed_expected: SurvivalEstimate,
+    /// Slope of the logistic regression of cancer on the log-odds of the risk, with inverse-probability-of-censoring
+    /// weights; 1 is ideal, below 1 means that risks are too extreme.
+    pub slope: SurvivalEstimate,
+    /// Intercept of that regression; 0 is ideal together with a slope of 1.
+    pub intercept: SurvivalEstimate,
     /// Groups of about equally many exams in the order of their risks.
     pub groups: Vec<RiskGroup>,
 }
@@ -61,10 +67,13 @@ pub fn risk_calibration(
         mean_risk: mean(&members),
         observed: cumulative_risk(&outcomes.subset(&members), horizon_years, level),
     };
+    let [slope, intercept] = logistic_calibration(outcomes, risks, horizon_years, level);
     RiskCalibration {
         mean_risk: (!all.is_empty()).then(|| mean(&all)),
         observed: cumulative_risk(outcomes, horizon_years, level),
         observed_expected: observed_expected(outcomes, risks, horizon_years, level),
+        slope,
+        intercept,
         groups: equal_count_groups(risks, groups).into_iter().map(group).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! A metric with standard error and interval.
 
-use crate::interval::{Interval, Method};
+use crate::interval::{Estimate, Interval, Method};
 use crate::normal::critical_value;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ pub struct SurvivalEstimate {
 }
 
 impl SurvivalEstimate {
+    /// The metric without its standard error.
+    pub fn to_estimate(&self) -> Estimate {
+        let Self { value, interval, reason, .. } = self.clone();
+        Estimate { value, interval, reason }
+    }
+
     /// An undefined metric with the reason.
     pub(crate) fn undefined(reason: impl Into<String>) -> Self {
         Self { value: None, standard_error: None, interval: None, reason: Some(reason.into()) }

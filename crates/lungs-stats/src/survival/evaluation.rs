@@ -46,8 +46,56 @@ pub struct SurvivalEvaluation {
     pub uno_c: SurvivalEstimate,
     /// Integrated Brier score over the horizons.
     pub integrated_brier: SurvivalEstimate,
-    /// The Kaplan–Meier curve of all exams.
+    /// Metrics of calibrated risks; `None` without calibration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibrated: Option<RecalibratedRisks>,
+    /// The Kaplan–Meier curve of all exams; empty where it is stored as a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<SurvivalPoint>,
+}
+
+/// Metrics of calibrated risks, next to those of the network's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecalibratedRisks {
+    /// Method of the maps: `platt` or `isotonic`.
+    pub method: String,
+    /// Exams that the maps were fitted on.
+    pub fitted_on: String,
+    /// Metrics of the calibrated risks at each horizon.
+    pub horizons: Vec<RecalibratedHorizon>,
+    /// Integrated Brier score of the calibrated risks.
+    pub integrated_brier: SurvivalEstimate,
+}
+
+/// Metrics that recalibration changes, at one horizon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecalibratedHorizon {
+    /// The horizon in years.
+    pub horizon_years: f64,
+    /// Brier score.
+    pub brier: SurvivalEstimate,
+    /// Index of prediction accuracy.
+    pub prediction_accuracy: SurvivalEstimate,
+    /// Observed against calibrated risk.
+    pub calibration: RiskCalibration,
+}
+
+impl RecalibratedRisks {
+    /// The metrics that recalibration changes, of an evaluation of calibrated risks.
+    pub fn of(evaluation: SurvivalEvaluation, method: String, fitted_on: String) -> Self {
+        let horizon = |metrics: HorizonMetrics| RecalibratedHorizon {
+            horizon_years: metrics.horizon_years,
+            brier: metrics.brier,
+            prediction_accuracy: metrics.prediction_accuracy,
+            calibration: metrics.calibration,
+        };
+        Self {
+            method,
+            fitted_on,
+            horizons: evaluation.horizons.into_iter().map(horizon).collect(),
+            integrated_brier: evaluation.integrated_brier,
+        }
+    }
 }
 
 /// All metrics of predicted risks, with calibration in at most `groups` groups.
@@ -101,6 +149,7 @@ pub fn evaluate_survival(
         harrell_c: harrell_c(outcomes, last, level),
         uno_c: uno_c(outcomes, last, table.last_horizon_years(), level),
         integrated_brier: integrated_brier(outcomes, table, level),
+        recalibrated: None,
         curve: kaplan_meier(outcomes, level),
     })
 }

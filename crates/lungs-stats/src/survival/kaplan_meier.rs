@@ -3,6 +3,7 @@
 use super::estimate::SurvivalEstimate;
 use super::influence::{Influence, correction};
 use super::outcomes::Outcomes;
+use crate::grouping::equal_count_groups;
 use crate::interval::{Interval, Method};
 use crate::normal::critical_value;
 use serde::{Deserialize, Serialize};
@@ -148,6 +149,40 @@ pub fn cumulative_risk(outcomes: &Outcomes, horizon_years: f64, level: f64) -> S
         interval: Some(Interval { low: 1.0 - interval.high, high: 1.0 - interval.low, ..interval }),
         reason: None,
     }
+}
+
+/// The Kaplan–Meier curve of exams of similar risk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RiskGroupCurve {
+    /// Smallest risk of the group.
+    pub low: f64,
+    /// Largest risk of the group.
+    pub high: f64,
+    /// Number of exams.
+    pub exams: usize,
+    /// The curve of the group.
+    pub points: Vec<SurvivalPoint>,
+}
+
+/// The Kaplan–Meier curves of at most `groups` groups of equal numbers of exams in the order of their risks. A group
+/// has at least ten exams, and exams with equal risks are in the same group.
+///
+/// # Panics
+/// When there is not one risk for each exam, `groups` is zero, or `level` is not between 0 and 1.
+pub fn risk_group_curves(
+    outcomes: &Outcomes,
+    risks: &[f64],
+    groups: usize,
+    level: f64,
+) -> Vec<RiskGroupCurve> {
+    assert_eq!(risks.len(), outcomes.len(), "one risk per exam");
+    let curve = |exams: Vec<usize>| RiskGroupCurve {
+        low: exams.first().map_or(0.0, |&exam| risks[exam]),
+        high: exams.last().map_or(0.0, |&exam| risks[exam]),
+        exams: exams.len(),
+        points: kaplan_meier(&outcomes.subset(&exams), level),
+    };
+    equal_count_groups(risks, groups).into_iter().map(curve).collect()
 }
 
 #[cfg(test)]

@@ -104,3 +104,19 @@ fn repeating_every_exam_does_not_change_the_standard_error() {
     let greenwood = cumulative_risk(&outcomes, 3.5, 0.95).standard_error.unwrap();
     assert_close(twice.standard_error.unwrap() / greenwood, 1.0, 0.01);
 }
+
+#[test]
+fn groups_of_risk_partition_the_exams() {
+    let reference = &references()[0];
+    let (outcomes, table) = (reference.outcomes(), reference.table());
+    let groups = risk_group_curves(&outcomes, table.last_risks(), 3, 0.95);
+    assert_eq!(groups.len(), 3);
+    assert_eq!(groups.iter().map(|group| group.exams).sum::<usize>(), outcomes.len());
+    assert!(groups.windows(2).all(|pair| pair[0].high < pair[1].low));
+    for group in &groups {
+        assert_eq!(group.points.first().map(|point| point.at_risk), Some(group.exams));
+    }
+    let last = |index: usize| groups[index].points.last().unwrap().survival;
+    assert!(last(2) < last(0));
+    assert!(risk_group_curves(&Outcomes::new(&[], None).unwrap(), &[], 3, 0.95).is_empty());
+}

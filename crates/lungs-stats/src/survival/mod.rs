@@ -31,6 +31,8 @@ mod follow_up_auc;
 mod influence;
 mod kaplan_meier;
 mod outcomes;
+mod risk_calibrator;
+mod risk_logistic;
 mod risk_table;
 
 pub use brier::{integrated_brier, prediction_accuracy, survival_brier};
@@ -44,11 +46,16 @@ pub use concordance::{harrell_c, uno_c};
 pub use dynamic_auc::dynamic_auc;
 pub use error::SurvivalError;
 pub use estimate::SurvivalEstimate;
-pub use evaluation::{HorizonMetrics, SurvivalEvaluation, evaluate_survival};
+pub use evaluation::{
+    HorizonMetrics, RecalibratedHorizon, RecalibratedRisks, SurvivalEvaluation, evaluate_survival,
+};
 pub use follow_up_auc::{FollowUpAuc, follow_up_auc};
-pub use kaplan_meier::{SurvivalPoint, cumulative_risk, kaplan_meier};
+pub use kaplan_meier::{
+    RiskGroupCurve, SurvivalPoint, cumulative_risk, kaplan_meier, risk_group_curves,
+};
 pub use lungs_base::follow_up::{FollowUp, Status};
 pub use outcomes::Outcomes;
+pub use risk_calibrator::{RiskCalibrator, RiskMapMethod};
 pub use risk_table::RiskTable;
 
 #[cfg(test)]
