@@ -49,7 +49,7 @@ fn main() {
     let found = stage("make the index", || index(series, files));
     let labels = stage("read the labels", || {
         let path = spec.data.labels.as_deref().expect("the spec has labels");
-        Labels::read_csv(path, &spec.data.root).expect("the labels are valid")
+        Labels::read_csv(path, &spec.data.root, &spec.outcome).expect("the labels are valid")
     });
     let mut cohort = stage("choose one series per exam", || {
         cohort::select_from_images(&spec, found, &labels).expect("series and labels meet")

@@ -67,8 +67,12 @@ impl Target {
                 }
             }
             "labels" => {
-                let _ =
-                    lungs_study::cohort::Labels::read_csv(&path, path.parent().unwrap_or(&path));
+                use lungs_spec::spec::{Outcome, OutcomeName};
+                let root = path.parent().unwrap_or(&path);
+                for name in [OutcomeName::Binary, OutcomeName::Survival] {
+                    let outcome = Outcome { name, ..Outcome::default() };
+                    let _ = lungs_study::cohort::Labels::read_csv(&path, root, &outcome);
+                }
             }
             "predictions" => {
                 use lungs_report::{PredictionTable, RequestedColumns, ScoreOptions, score};

@@ -8,8 +8,10 @@ use lungs_image::images::SkippedKind;
 use lungs_net::device::{self, DeviceFacts, DeviceKind};
 use lungs_net::usage;
 use lungs_net::weights::Head;
-use lungs_spec::spec::{KeepCheckpoints, Spec, SplitName};
-use lungs_study::cohort::{self, Cohort, CohortRow, ReasonGroup, Remark, UnmatchedIds};
+use lungs_spec::spec::{KeepCheckpoints, Outcome, Spec, SplitName};
+use lungs_study::cohort::{
+    self, Cohort, CohortRow, FollowUpCounts, ReasonGroup, Remark, UnmatchedIds,
+};
 use lungs_study::prepare::{BeyondCrop, NetworkInput, Row};
 use lungs_train::{self as training, TrainingError};
 use serde::Serialize;
@@ -65,6 +67,9 @@ pub struct CohortPlan {
     /// The splits.
     #[serde(rename = "parts")]
     pub splits: Vec<SplitPlan>,
+    /// Follow-up of a survival outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_up: Option<FollowUpCounts>,
     /// Assumptions about patients, labels and identical series.
     pub remarks: Vec<RemarkPlan>,
     /// Warnings about splits with undefined metrics.
@@ -142,7 +147,7 @@ pub fn plan(
         threads => threads,
     } as f64;
     let weights = parameters as f64 * 4.0;
-    let cohort = cohort.map(describe);
+    let cohort = cohort.map(|cohort| describe(cohort, &spec.outcome));
     let chosen = cohort.as_ref().map(|cohort| cohort.chosen as f64);
     let exams = |name: SplitName| {
         let split = cohort.as_ref()?.splits.iter().find(|split| split.name == name);
@@ -232,7 +237,7 @@ fn initial_weights(spec: &Spec) -> Result<String, TrainingError> {
     ))
 }
 
-fn describe(cohort: &Cohort) -> CohortPlan {
+fn describe(cohort: &Cohort, outcome: &Outcome) -> CohortPlan {
     let not_chosen = cohort.rows.iter().filter(|row| !row.chosen && !row.is_skipped_file());
     let excluded = cohort::group_reasons(not_chosen.filter_map(CohortRow::exclusion));
     let skipped_files = cohort.skipped_files.iter().map(|(kind, tally)| SkippedFilesPlan {
@@ -260,6 +265,7 @@ fn describe(cohort: &Cohort) -> CohortPlan {
         skipped_files: skipped_files.collect(),
         splits: splits.collect(),
         remarks: cohort.remarks.iter().map(RemarkPlan::of).collect(),
-        warnings: cohort::split_warnings(&cohort.rows),
+        follow_up: FollowUpCounts::of(&cohort.rows, outcome.horizons()),
+        warnings: cohort::split_warnings(&cohort.rows, outcome),
     }
 }

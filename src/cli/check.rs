@@ -8,7 +8,7 @@ use clap::Args;
 use lungs_base::text::counted;
 use lungs_image::images::counted_files;
 use lungs_net::device;
-use lungs_spec::spec::{Overrides, Spec, load};
+use lungs_spec::spec::{Overrides, Spec, horizon_words, load};
 use lungs_study::cohort::SplitLists;
 use std::path::PathBuf;
 
@@ -153,6 +153,15 @@ fn add_cohort_rows(cohort: &CohortPlan, row: &mut impl FnMut(&str, String)) {
         let exams = counted(split.exams, "exam", "exams");
         let patients = counted(split.patients, "patient", "patients");
         row(split.name.word(), format!("{exams} of {patients}, {} positive", split.positive));
+    }
+    if let Some(follow_up) = &cohort.follow_up {
+        row("follow-up", follow_up.to_string());
+        for horizon in &follow_up.horizons {
+            row(&format!("  {}", horizon_words(horizon.years)), horizon.to_string());
+        }
+        for note in follow_up.notes() {
+            row("  note", note);
+        }
     }
     for remark in &cohort.remarks {
         row(&format!("  {}", remark.heading), remark.text.clone());

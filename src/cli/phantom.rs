@@ -42,6 +42,12 @@ pub(super) struct Phantom {
     #[arg(long)]
     graded: bool,
 
+    /// Diagnose cancers over this many years after the last exam, for outcome.name = "survival": exams are a year
+    /// apart, a cancer is smaller the longer before its diagnosis, and labels.csv has days_to_event and
+    /// days_followed. [default: cancers within a year of each exam]
+    #[arg(long, value_name = "YEARS")]
+    follow_up_years: Option<f64>,
+
     /// Write exams of clinical size: 512×512 pixels, 1 to 2.5 mm between slices, 60 to 150 MB per exam. The
     /// default is small exams for quick tests.
     #[arg(long)]
@@ -57,6 +63,7 @@ impl Phantom {
             seed: self.seed,
             hard: self.hard,
             graded: self.graded,
+            follow_up_years: self.follow_up_years,
             cancer_diameter_mm: if self.graded { [6.0, 40.0] } else { base.cancer_diameter_mm },
             ..base
         };

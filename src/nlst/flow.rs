@@ -55,22 +55,36 @@ pub fn flow_table(counts: &Counts) -> Vec<Vec<String>> {
         0,
         counts.labelled,
         format!(
-            "{} labelled, {} positive",
+            "{} labelled, {} {}",
             noun(counts.labelled, "exam", "exams"),
-            counts.labelled_positive
+            counts.labelled_positive,
+            positive_words(counts)
         ),
     );
     if counts.not_drawn > 0 {
         row(1, counts.not_drawn, "excluded: not drawn".into());
     }
     let text = format!(
-        "{} of {} in the labels, {} positive",
+        "{} of {} in the labels, {} {}",
         noun(counts.kept, "exam", "exams"),
         counted(counts.kept_patients, "patient", "patients"),
-        counts.kept_positive
+        counts.kept_positive,
+        positive_words(counts)
     );
     row(0, counts.kept, text);
+    for year in &counts.years {
+        let years = counted(year.years as usize, "year", "years");
+        let (cancer, free) = (year.cancer, year.free);
+        let text =
+            format!("censored before {years} ({cancer} with cancer by then, {free} free of it)");
+        row(1, year.unknown, text);
+    }
     rows
+}
+
+/// The name of positive exams: those of a survival outcome have cancer at any time.
+fn positive_words(counts: &Counts) -> &'static str {
+    if counts.years.is_empty() { "positive" } else { "with cancer" }
 }
 
 /// The flow as a diagram.
@@ -100,7 +114,7 @@ pub fn flow(counts: &Counts) -> Flow {
         FlowStep {
             lines: vec![
                 counted(counts.labelled, "exam labelled", "exams labelled"),
-                format!("{} positive", counts.labelled_positive),
+                format!("{} {}", counts.labelled_positive, positive_words(counts)),
             ],
             excluded: Vec::new(),
         },
@@ -121,9 +135,17 @@ pub fn flow(counts: &Counts) -> Flow {
         });
     }
     let negative = counts.kept - counts.kept_positive;
-    let branches = vec![
+    let mut branches = vec![
         vec!["positive".into(), counted(counts.kept_positive, "exam", "exams")],
         vec!["negative".into(), counted(negative, "exam", "exams")],
     ];
+    if !counts.years.is_empty() {
+        branches[0][0] = "with cancer".into();
+        branches[1][0] = "censored".into();
+        branches[1].extend(counts.years.iter().map(|year| {
+            let years = counted(year.years as usize, "year", "years");
+            format!("{} before {years}", year.unknown)
+        }));
+    }
     Flow { steps, branches }
 }

@@ -4,7 +4,7 @@ use super::describe::Description;
 use super::inventory::{Compression, Exam, Inventory, Series};
 use super::person::{Cancers, Person};
 use super::reasons::{Reason, ReasonCode, reason};
-use super::rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
+use super::rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow, YearCounts};
 use super::rules::{Outcome, Rules, SeveralExams, outcome};
 use super::sample;
 use super::tables::Tables;
@@ -68,11 +68,13 @@ pub fn label(tables: &Tables, mut inventory: Inventory, rules: &Rules) -> Labell
     let not_drawn = sample::draw(&mut rows, &rules.sample);
     counts.not_drawn = not_drawn.len();
     exclusions.extend(not_drawn.into_iter().map(|row| {
-        let message = format!("label {}; not drawn for the sample", u8::from(row.label));
+        let label = row.label.map_or("unknown", |label| if label { "1" } else { "0" });
+        let message = format!("label {label}; not drawn for the sample");
         exclusion(&row.patient_id, &row.exam_id, "", reason(ReasonCode::NotDrawn, message))
     }));
     counts.kept = rows.len();
     counts.kept_positive = count_positives(&rows);
+    counts.years = YearCounts::of(&rows);
     counts.kept_patients = rows.iter().map(|row| &row.patient_id).collect::<BTreeSet<_>>().len();
     rows.sort_by(|a, b| row_key(a).cmp(&row_key(b)));
     exclusions.sort_by(|a, b| exclusion_key(a).cmp(&exclusion_key(b)));
@@ -90,7 +92,7 @@ fn exclusion_key(exclusion: &Exclusion) -> (bool, &str, &str, &str) {
 }
 
 fn count_positives(rows: &[LabelRow]) -> usize {
-    rows.iter().filter(|row| row.label).count()
+    rows.iter().filter(|row| row.is_positive()).count()
 }
 
 fn exclusion(patient: &str, exam: &str, series: &str, reason: Reason) -> Exclusion {
@@ -225,6 +227,7 @@ fn describe(
         study_year,
         days_to_cancer: outcome.days_to_cancer,
         days_of_follow_up: outcome.days_of_follow_up,
+        follow_up: outcome.follow_up,
         weight: 1.0,
         age: person.age,
         sex: person.sex,

@@ -45,8 +45,11 @@ pub use label::label;
 pub use person::{Arm, Cancers, Person};
 pub use reasons::{Reason, ReasonCode, reason};
 pub use record::{Record, SeriesChoice, WriteLabelsError, labels_record, write};
-pub use rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow};
-pub use rules::{FollowUp, LaterCancers, Outcome, Rules, Sample, SeveralExams, outcome};
+pub use rows::{Counts, Exclusion, LabelRow, LabelledCohort, SeriesRow, YearCounts};
+pub use rules::{
+    DaysFollowed, FollowUp, LabelledOutcome, LaterCancers, Outcome, Rules, Sample, SeveralExams,
+    outcome,
+};
 pub use sources::{Host, INDEX_FOLDER, RELEASE, Source, sources};
 pub use table::TableError;
 pub use tables::{Nodules, Tables, find_index, find_table, read_tables};

@@ -1,9 +1,10 @@
 //! Output files: the labels, the exclusions, the series to fetch, and the record of rules and counts.
 
 use super::flow::flow;
-use super::rows::{Counts, LabelledCohort, SeriesRow};
+use super::rows::{Counts, LabelRow, LabelledCohort, SeriesRow};
 use super::rules::Rules;
 use lungs_base::files::{WriteError, remove, write_bytes};
+use lungs_base::table::to_wide_csv;
 use lungs_report::plot::flow_diagram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,7 +77,7 @@ pub fn write(
     choice: SeriesChoice,
     files: &BTreeMap<&'static str, PathBuf>,
 ) -> Result<Record, WriteLabelsError> {
-    let labels = table(&folder.join("labels.csv"), &labelled.rows)?;
+    let labels = labels_table(&folder.join("labels.csv"), &labelled.rows)?;
     let mut read_blake3 = BTreeMap::new();
     for (name, path) in files {
         let hash = hash_table(path)
@@ -120,6 +121,22 @@ pub fn write(
     })?;
     write_bytes(&folder.join("labels.json"), (text + "\n").as_bytes())?;
     Ok(record)
+}
+
+/// The labels, with the times of a survival outcome.
+fn labels_table(path: &Path, rows: &[LabelRow]) -> Result<Vec<u8>, WriteLabelsError> {
+    if rows.iter().all(|row| row.follow_up.is_none()) {
+        return table(path, rows);
+    }
+    let cells = |row: &LabelRow| {
+        let days = |is_event| row.follow_up.filter(|it| it.event == is_event).map(|it| it.days);
+        [days(true), days(false)]
+            .map(|days| days.map_or_else(String::new, |days| days.to_string()))
+            .into()
+    };
+    to_wide_csv(rows, &["days_to_event", "days_followed"], cells).map_err(|error| {
+        WriteLabelsError::Table { path: path.to_owned(), message: error.to_string() }
+    })
 }
 
 fn table<T: Serialize>(path: &Path, rows: &[T]) -> Result<Vec<u8>, WriteLabelsError> {

@@ -1,6 +1,8 @@
 //! Results of labelling: rows of the output tables, and the counts of the flow.
 
 use super::reasons::ReasonCode;
+use super::rules::DaysFollowed;
+use lungs_base::follow_up::Status;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -11,9 +13,9 @@ pub struct LabelRow {
     pub patient_id: String,
     /// StudyInstanceUID.
     pub exam_id: String,
-    /// Whether cancer was diagnosed within the horizon.
-    #[serde(with = "lungs_base::label::as_number")]
-    pub label: bool,
+    /// Whether cancer was diagnosed within the horizon; empty if it is unknown, for a survival outcome.
+    #[serde(with = "lungs_base::label::as_optional_number")]
+    pub label: Option<bool>,
     /// 0, 1 or 2.
     pub study_year: u8,
     /// Days from the screening to the first diagnosis; empty without one.
@@ -21,6 +23,9 @@ pub struct LabelRow {
     /// Days from the screening to the last day on which a person without cancer was known to be free
     /// of it.
     pub days_of_follow_up: Option<i64>,
+    /// The time of a survival outcome, in the columns `days_to_event` and `days_followed`.
+    #[serde(skip)]
+    pub follow_up: Option<DaysFollowed>,
     /// Inverse of the exam's probability of being drawn.
     pub weight: f64,
     /// Age at randomisation, years.
@@ -41,6 +46,13 @@ pub struct LabelRow {
     pub manufacturer: String,
     /// Source of the study year: `date`, `description` or `screen`.
     pub study_year_from: &'static str,
+}
+
+impl LabelRow {
+    /// Whether the exam is positive: for a survival outcome, with cancer at any time.
+    pub fn is_positive(&self) -> bool {
+        self.follow_up.map_or(self.label == Some(true), |follow_up| follow_up.event)
+    }
 }
 
 /// An excluded exam or series.
@@ -71,8 +83,8 @@ pub struct SeriesRow {
     /// SeriesInstanceUID.
     pub series_uid: String,
     /// Label of its exam.
-    #[serde(with = "lungs_base::label::as_number")]
-    pub label: bool,
+    #[serde(with = "lungs_base::label::as_optional_number")]
+    pub label: Option<bool>,
     /// Reconstruction kernel.
     pub kernel: String,
     /// Slice thickness from the description.
@@ -133,6 +145,44 @@ pub struct Counts {
     pub years_not_in_screen_table: usize,
     /// Persons whose earliest `candx_days` in `nlst_canc` differs from that in `nlst_prsn`, which is used.
     pub diagnoses_disagree: usize,
+    /// Exams in the labels file by what is known at each year, for a survival outcome.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub years: Vec<YearCounts>,
+}
+
+/// What is known about exams at a number of years.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct YearCounts {
+    /// The years.
+    pub years: u32,
+    /// Exams with cancer within the years.
+    pub cancer: usize,
+    /// Exams followed for the years without cancer.
+    pub free: usize,
+    /// Exams followed for a shorter time, without cancer.
+    pub unknown: usize,
+}
+
+/// The years of [`YearCounts`].
+const YEARS: u32 = 6;
+
+impl YearCounts {
+    /// Counts exams of a survival outcome; empty for a binary one.
+    pub(super) fn of(rows: &[LabelRow]) -> Vec<Self> {
+        let times: Option<Vec<DaysFollowed>> = rows.iter().map(|row| row.follow_up).collect();
+        let Some(times) = times.filter(|times| !times.is_empty()) else { return Vec::new() };
+        let at = |years: u32| {
+            let is = |status| move |it: &&DaysFollowed| it.status_at(f64::from(years)) == status;
+            let count = |status| times.iter().filter(is(status)).count();
+            Self {
+                years,
+                cancer: count(Status::Cancer),
+                free: count(Status::Free),
+                unknown: count(Status::Unknown),
+            }
+        };
+        (1..=YEARS).map(at).collect()
+    }
 }
 
 /// The labels of the study, its exclusions and the series to fetch.

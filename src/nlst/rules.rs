@@ -7,15 +7,21 @@
 //! days ≥ horizon           negative at this horizon, or excluded
 //! no lung cancer           negative, if the follow-up is as long as the rule requires
 //! ```
+//!
+//! For a survival outcome, every screening with a time keeps it: the days to cancer, or the days without it.
 
 use super::codes::Days;
 use super::person::{Arm, Cancers, Person};
 use super::reasons::{Reason, ReasonCode, reason};
+use lungs_base::follow_up::{self, DAYS_PER_YEAR, Status};
 use serde::{Deserialize, Serialize};
 
 /// Rules for labels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rules {
+    /// The labels: cancer within the horizon, or times.
+    #[serde(skip_serializing_if = "LabelledOutcome::is_binary")]
+    pub outcome: LabelledOutcome,
     /// A screening is positive when lung cancer is diagnosed within fewer days than this.
     pub horizon_days: i64,
     /// Label of screenings of persons who are diagnosed after the horizon.
@@ -33,6 +39,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            outcome: LabelledOutcome::Binary,
             horizon_days: 365,
             later_cancers: LaterCancers::Negative,
             follow_up: FollowUp::CancFreeDays,
@@ -40,6 +47,24 @@ impl Default for Rules {
             max_thickness_mm: 0.0,
             sample: Sample::default(),
         }
+    }
+}
+
+/// What the labels tell about an exam.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelledOutcome {
+    /// Whether cancer was diagnosed within the horizon. Exams of unknown label are excluded.
+    Binary,
+    /// The days to the diagnosis, or to the end of the follow-up. The label is that of one year, and empty if it is
+    /// unknown.
+    Survival,
+}
+
+impl LabelledOutcome {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_binary(&self) -> bool {
+        *self == Self::Binary
     }
 }
 
@@ -90,13 +115,41 @@ pub struct Sample {
 /// The label of a screening and the days behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether cancer was diagnosed within the horizon.
-    pub label: bool,
+    /// Whether cancer was diagnosed within the horizon; `None` if it is unknown, for a survival outcome.
+    pub label: Option<bool>,
     /// Days from the screening to the first diagnosis; `None` without one.
     pub days_to_cancer: Option<i64>,
     /// Days from the screening to the last day on which a person without cancer was known to be free
     /// of it.
     pub days_of_follow_up: Option<i64>,
+    /// The time of a survival outcome.
+    pub follow_up: Option<DaysFollowed>,
+}
+
+/// Days from a screening to the first diagnosis, or to the end of the follow-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DaysFollowed {
+    /// The days.
+    pub days: i64,
+    /// Whether they end with a diagnosis.
+    pub event: bool,
+}
+
+impl DaysFollowed {
+    /// Status at a number of years.
+    pub fn status_at(self, years: f64) -> Status {
+        let time_years = self.days as f64 / DAYS_PER_YEAR;
+        follow_up::FollowUp { time_years, event: self.event }.status_at(years)
+    }
+
+    /// Cancer within a year; `None` if it is unknown.
+    fn label(self) -> Option<bool> {
+        match self.status_at(1.0) {
+            Status::Cancer => Some(true),
+            Status::Free => Some(false),
+            Status::Unknown => None,
+        }
+    }
 }
 
 /// The label of a person's screening in a study year, or the reason of its exclusion.
@@ -131,7 +184,9 @@ pub fn outcome(
     };
     let has_cancer = person.has_cancer_record || cancers.is_some();
     let diagnosis_day = person.diagnosis_day.known().or_else(|| cancers?.first_days);
+    let survival = rules.outcome == LabelledOutcome::Survival;
     match diagnosis_day {
+        Some(diagnosis_day) if survival => time_to_cancer(diagnosis_day - screen_day),
         Some(diagnosis_day) => with_cancer(diagnosis_day - screen_day, rules),
         None if has_cancer => Err(reason(
             ReasonCode::CancerWithoutDate,
@@ -140,23 +195,83 @@ pub fn outcome(
                 person.diagnosis_day.to_text()
             ),
         )),
+        None if survival => time_without_cancer(person, year, screen_day, rules),
         None => without_cancer(person, year, screen_day, rules),
     }
 }
 
-fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
-    let horizon = rules.horizon_days;
+fn check_before_diagnosis(days: i64) -> Result<(), Reason> {
     if days < 0 {
         let message = format!("screened {} days after the diagnosis of lung cancer", -days);
         return Err(reason(ReasonCode::AfterDiagnosis, message));
     }
+    Ok(())
+}
+
+fn time_to_cancer(days: i64) -> Result<Outcome, Reason> {
+    check_before_diagnosis(days)?;
+    let follow_up = DaysFollowed { days, event: true };
+    Ok(Outcome {
+        label: follow_up.label(),
+        days_to_cancer: Some(days),
+        days_of_follow_up: None,
+        follow_up: Some(follow_up),
+    })
+}
+
+/// The time without cancer: to the last day on which the person was known to be free of it, or to the last later
+/// screening.
+fn time_without_cancer(
+    person: &Person,
+    year: u8,
+    screen_day: i64,
+    rules: &Rules,
+) -> Result<Outcome, Reason> {
+    let days = if rules.follow_up == FollowUp::LaterScreen {
+        let later =
+            person.screen_days[usize::from(year) + 1..].iter().filter_map(|day| day.known());
+        let last = later.max().filter(|day| *day > screen_day);
+        let message = format!("no screening after study year {year}");
+        last.ok_or_else(|| reason(ReasonCode::NoLaterScreen, message))? - screen_day
+    } else {
+        known_free_days(person, screen_day)?
+    };
+    if days <= 0 {
+        let message = format!("known to be free of lung cancer for {days} days");
+        return Err(reason(ReasonCode::ShortFollowUp, message));
+    }
+    let follow_up = DaysFollowed { days, event: false };
+    Ok(Outcome {
+        label: follow_up.label(),
+        days_to_cancer: None,
+        days_of_follow_up: Some(days),
+        follow_up: Some(follow_up),
+    })
+}
+
+/// Days from a screening to the last day on which the person was known to be free of lung cancer.
+fn known_free_days(person: &Person, screen_day: i64) -> Result<i64, Reason> {
+    person.cancer_free_day.known().map(|day| day - screen_day).ok_or_else(|| {
+        let message = format!("canc_free_days is {}", person.cancer_free_day.to_text());
+        reason(ReasonCode::NoFollowUp, message)
+    })
+}
+
+fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
+    let horizon = rules.horizon_days;
+    check_before_diagnosis(days)?;
     if days >= horizon && rules.later_cancers == LaterCancers::Exclude {
         let message = format!(
             "lung cancer {days} days after the screening, beyond the horizon of {horizon} days"
         );
         return Err(reason(ReasonCode::LaterCancer, message));
     }
-    Ok(Outcome { label: days < horizon, days_to_cancer: Some(days), days_of_follow_up: None })
+    Ok(Outcome {
+        label: Some(days < horizon),
+        days_to_cancer: Some(days),
+        days_of_follow_up: None,
+        follow_up: None,
+    })
 }
 
 fn without_cancer(
@@ -169,18 +284,14 @@ fn without_cancer(
     let horizon = rules.horizon_days;
     match rules.follow_up {
         FollowUp::None => {}
-        FollowUp::CancFreeDays => match follow_up_days {
-            Some(days) if days >= horizon => {}
-            Some(days) => {
+        FollowUp::CancFreeDays => {
+            let days = known_free_days(person, screen_day)?;
+            if days < horizon {
                 let message =
                     format!("known to be free of lung cancer for {days} days, not {horizon}");
                 return Err(reason(ReasonCode::ShortFollowUp, message));
             }
-            None => {
-                let message = format!("canc_free_days is {}", person.cancer_free_day.to_text());
-                return Err(reason(ReasonCode::NoFollowUp, message));
-            }
-        },
+        }
         FollowUp::LaterScreen => {
             let later = &person.screen_days[usize::from(year) + 1..];
             if !later.iter().any(|days| days.known().is_some_and(|days| days > screen_day)) {
@@ -189,7 +300,12 @@ fn without_cancer(
             }
         }
     }
-    Ok(Outcome { label: false, days_to_cancer: None, days_of_follow_up: follow_up_days })
+    Ok(Outcome {
+        label: Some(false),
+        days_to_cancer: None,
+        days_of_follow_up: follow_up_days,
+        follow_up: None,
+    })
 }
 
 #[cfg(test)]
@@ -216,11 +332,15 @@ mod tests {
         Days::Known(days)
     }
 
+    fn is_positive(outcome: Outcome) -> bool {
+        outcome.label.unwrap()
+    }
+
     /// Label or code of the first screening, on day 10, of a person diagnosed on a day.
     fn first_screening(diagnosis_day: i64, rules: &Rules) -> Result<bool, ReasonCode> {
         let person =
             person([known(10), known(375), Days::Blank], known(diagnosis_day), Days::Blank);
-        outcome(&person, None, 0, rules).map(|it| it.label).map_err(|reason| reason.code)
+        outcome(&person, None, 0, rules).map(is_positive).map_err(|reason| reason.code)
     }
 
     #[test]
@@ -247,7 +367,7 @@ mod tests {
             match outcome(&person, None, 0, &rules) {
                 Err(reason) => prop_assert!(days < 0 && reason.code == "after-diagnosis"),
                 Ok(outcome) => {
-                    prop_assert_eq!(outcome.label, days >= 0 && days < horizon);
+                    prop_assert_eq!(outcome.label, Some(days >= 0 && days < horizon));
                     prop_assert_eq!(outcome.days_to_cancer, Some(days));
                 }
             }
@@ -270,7 +390,7 @@ mod tests {
         let short = person([known(5), known(370), known(735)], Days::Code('N'), known(1099));
         let label = |person: &Person, year, follow_up| {
             let rules = Rules { follow_up, ..Rules::default() };
-            outcome(person, None, year, &rules).map(|it| it.label).map_err(|reason| reason.code)
+            outcome(person, None, year, &rules).map(is_positive).map_err(|reason| reason.code)
         };
         // 1099 − 735 is 364 days, one too few.
         assert_eq!(label(&short, 2, FollowUp::CancFreeDays), Err(ReasonCode::ShortFollowUp));
@@ -290,11 +410,36 @@ mod tests {
         let rules = Rules { follow_up: FollowUp::None, ..Rules::default() };
         assert_eq!(outcome(&person, None, 0, &rules).unwrap_err().code, "cancer-without-date");
         let with_date = Cancers { first_days: Some(100) };
-        assert!(outcome(&person, Some(&with_date), 0, &rules).unwrap().label);
+        assert!(is_positive(outcome(&person, Some(&with_date), 0, &rules).unwrap()));
         person.has_cancer_record = false;
         let without_date = Cancers { first_days: None };
         let code = outcome(&person, Some(&without_date), 0, &rules).unwrap_err().code;
         assert_eq!(code, "cancer-without-date");
+    }
+
+    #[test]
+    fn a_survival_outcome_keeps_every_time_and_the_label_of_a_known_year() {
+        let survival = Rules { outcome: LabelledOutcome::Survival, ..Rules::default() };
+        let of = |diagnosis: Days, free: Days, year, rules: &Rules| {
+            let person = person([known(10), known(375), Days::Blank], diagnosis, free);
+            let outcome = outcome(&person, None, year, rules).map_err(|reason| reason.code)?;
+            let DaysFollowed { days, event } = outcome.follow_up.unwrap();
+            Ok((days, event, outcome.label))
+        };
+        let cancer = |day| of(known(day), Days::Blank, 0, &survival);
+        assert_eq!(cancer(10), Ok((0, true, Some(true))));
+        assert_eq!(cancer(375), Ok((365, true, Some(true))));
+        assert_eq!(cancer(376), Ok((366, true, Some(false))));
+        assert_eq!(cancer(9), Err(ReasonCode::AfterDiagnosis));
+        let free = |day| of(Days::Code('N'), known(day), 0, &survival);
+        assert_eq!(free(376), Ok((366, false, Some(false))));
+        assert_eq!(free(375), Ok((365, false, None)));
+        assert_eq!(free(11), Ok((1, false, None)));
+        assert_eq!(free(10), Err(ReasonCode::ShortFollowUp));
+        assert_eq!(of(Days::Code('N'), Days::Blank, 0, &survival), Err(ReasonCode::NoFollowUp));
+        let later = Rules { follow_up: FollowUp::LaterScreen, ..survival };
+        assert_eq!(of(Days::Code('N'), known(9000), 0, &later), Ok((365, false, None)));
+        assert_eq!(of(Days::Code('N'), known(9000), 1, &later), Err(ReasonCode::NoLaterScreen));
     }
 
     #[test]

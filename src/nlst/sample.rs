@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 /// on the order of rows.
 pub(super) fn draw(rows: &mut Vec<LabelRow>, sample: &Sample) -> Vec<LabelRow> {
     let (mut kept, mut others) = (Vec::new(), Vec::new());
-    let (positive, negative) = std::mem::take(rows).into_iter().partition(|row| row.label);
+    let (positive, negative) = std::mem::take(rows).into_iter().partition(LabelRow::is_positive);
     for (name, members, requested) in
         [("positives", positive, sample.positives), ("negatives", negative, sample.negatives)]
     {

@@ -80,7 +80,7 @@ fn exam(patient: &'static str, exam: &'static str, date: &'static str) -> [&'sta
 
 /// Labels by exam.
 fn labels(labelled: &LabelledCohort) -> Vec<(&str, bool)> {
-    labelled.rows.iter().map(|row| (row.exam_id.as_str(), row.label)).collect()
+    labelled.rows.iter().map(|row| (row.exam_id.as_str(), row.label == Some(true))).collect()
 }
 
 /// Reasons by exam or series.
@@ -288,13 +288,71 @@ fn the_weights_of_a_sample_sum_to_the_cohort_and_the_draw_depends_on_the_seed_on
         (cohort.counts.kept_positive, cohort.counts.kept, cohort.counts.not_drawn),
         (2, 5, 3)
     );
-    let weight: f64 = cohort.rows.iter().filter(|row| !row.label).map(|row| row.weight).sum();
+    let weight: f64 =
+        cohort.rows.iter().filter(|row| !row.is_positive()).map(|row| row.weight).sum();
     assert!((weight - 6.0).abs() < 1e-12);
-    assert!(cohort.rows.iter().filter(|row| row.label).all(|row| row.weight == 1.0));
+    assert!(cohort.rows.iter().filter(|row| row.is_positive()).all(|row| row.weight == 1.0));
     let reversed = lines.iter().rev().cloned().collect();
     assert_eq!(labels(&cohort), labels(&draw(reversed, 1)));
     let seed_matters = (2..10).any(|seed| labels(&draw(lines.clone(), seed)) != labels(&cohort));
     assert!(seed_matters);
+}
+
+#[test]
+fn a_survival_outcome_keeps_short_follow_up_and_counts_censoring() {
+    let folder = folder();
+    let text = index(&[
+        exam("100001", "1-0", "1999-01-02"),
+        exam("100002", "2-0", "1999-01-02"),
+        exam("100004", "4-0", "1999-01-02"),
+        // 300 days without cancer.
+        exam("100005", "5-2", "2001-01-02"),
+        exam("100006", "6-0", "1999-01-02"),
+        exam("200008", "8-0", "1999-01-02"),
+    ]);
+    let rules = Rules { outcome: LabelledOutcome::Survival, ..Rules::default() };
+    let cohort = labelled(folder.path(), &text, &rules);
+    let times: Vec<_> = cohort
+        .rows
+        .iter()
+        .map(|row| {
+            let DaysFollowed { days, event } = row.follow_up.unwrap();
+            (row.exam_id.as_str(), days, event, row.label)
+        })
+        .collect();
+    let expected = [
+        ("1-0", 2395, false, Some(false)),
+        ("2-0", 364, true, Some(true)),
+        ("4-0", 1098, true, Some(false)),
+        ("5-2", 300, false, None),
+        ("8-0", 294, false, None),
+    ];
+    assert_eq!(times, expected);
+    assert_eq!(reasons(&cohort), [("6-0", "cancer-without-date")]);
+    assert_eq!((cohort.counts.labelled_positive, cohort.counts.kept_positive), (2, 2));
+    let year = |years, cancer, free, unknown| YearCounts { years, cancer, free, unknown };
+    assert_eq!(cohort.counts.years[0], year(1, 1, 2, 2));
+    assert_eq!(cohort.counts.years[3], year(4, 2, 1, 2));
+    assert_eq!(cohort.counts.years.len(), 6);
+    let files = read_tables(folder.path()).unwrap().files;
+    let out = folder.path().join("out");
+    write(&out, &cohort, &rules, SeriesChoice::Preferred, &files).unwrap();
+    let outcome = lungs_spec::spec::OutcomeName::Survival;
+    let outcome = lungs_spec::spec::Outcome { name: outcome, ..Default::default() };
+    let labels = out.join("labels.csv");
+    lungs_study::cohort::Labels::read_csv(&labels, Path::new("ct"), &outcome).unwrap();
+    let text = fs::read_to_string(&labels).unwrap();
+    assert!(text.lines().next().unwrap().ends_with(",days_to_event,days_followed"), "{text}");
+    assert!(text.contains("\n100002,2-0,1,0,364,,") && text.contains(",364,\n"), "{text}");
+    assert!(text.contains("\n100005,5-2,,2,,300,") && text.contains(",,300\n"), "{text}");
+    let record = labels_record(&labels).unwrap();
+    assert_eq!(record["rules"]["outcome"], "survival");
+    assert_eq!(record["counts"]["years"][0]["unknown"], 2);
+    let flow = flow_table(&cohort.counts).into_iter().map(|row| row.join("  "));
+    let flow = flow.collect::<Vec<_>>().join("\n");
+    let line = "      2    censored before 1 year (1 with cancer by then, 2 free of it)";
+    assert!(flow.contains(line), "{flow}");
+    assert!(flow.contains("5  exams of 5 patients in the labels, 2 with cancer\n"), "{flow}");
 }
 
 #[test]
@@ -345,7 +403,8 @@ fn a_record_is_valid_only_for_its_labels() {
         fs::read_to_string(out.join("manifest.txt")).unwrap(),
         "cp s3://idc-open-data/uuid-1-0/* .\n"
     );
-    lungs_study::cohort::Labels::read_csv(&labels, Path::new("ct")).unwrap();
+    let outcome = lungs_spec::spec::Outcome::default();
+    lungs_study::cohort::Labels::read_csv(&labels, Path::new("ct"), &outcome).unwrap();
     fs::write(&labels, "label\n").unwrap();
     assert!(labels_record(&labels).is_none());
 }

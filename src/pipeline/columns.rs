@@ -196,7 +196,8 @@ pub(super) fn complete(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError
         return Ok(());
     }
     let rows = read_cohort(&run.table(Table::Cohort))?;
-    let labels = spec.data.labels.as_deref().map(|path| Labels::read_csv(path, &spec.data.root));
+    let read = |path| Labels::read_csv(path, &spec.data.root, &spec.outcome);
+    let labels = spec.data.labels.as_deref().map(read);
     let labels = labels.transpose();
     let labels = labels.map_err(CohortError::from)?.unwrap_or_default();
     let rows: Vec<&CohortRow> = rows.iter().filter(|row| row.chosen).collect();

@@ -9,10 +9,10 @@ use lungs_base::follow_up::FollowUp;
 use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Image, Scanner, SkippedFiles};
 use lungs_phantom as phantom;
-use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv, write_csv};
+use lungs_spec::results::{ResultsError, RunFolder, Table, read_csv, write_csv, write_inputs};
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_study::cohort::{
-    self, Cohort, CohortError, CohortRow, ListEntry, Remark, SplitError, SplitLists,
+    self, Cohort, CohortError, CohortRow, FollowUpCounts, ListEntry, Remark, SplitError, SplitLists,
 };
 use lungs_study::prepare::{self, Refusal, Row, Shard};
 use lungs_train::{Event, Exam, Observer};
@@ -62,17 +62,18 @@ pub(super) fn load_or_create_cohort(
     equal_scans::resolve(&mut cohort, &prepared, &cache_folder(spec), spec.data.equal_scans)?;
     note_remarks(&cohort.remarks[reported..], observe);
     assignment.assign(&mut cohort, spec)?;
-    write_csv(&run.table(Table::Inputs), &input_rows)?;
+    write_inputs(&run.table(Table::Inputs), &input_rows)?;
     write_csv(&preparation_file, &prepared)?;
     write_lists(run, &cohort.rows)?;
     columns::write(spec, run, &cohort)?;
-    write_csv(&cohort_file, &cohort.rows)?;
+    cohort::write_cohort(&cohort_file, &cohort.rows)?;
     let mut summary = split_check(&cohort.rows);
     if !lists.is_empty() {
         summary += &format!("; {}", lists.summary(&cohort.rows));
     }
     observe(&Event::StageEnds { stage: "split", summary: &summary });
-    for warning in cohort::split_warnings(&cohort.rows) {
+    note_follow_up(spec, &cohort.rows, observe);
+    for warning in cohort::split_warnings(&cohort.rows, &spec.outcome) {
         observe(&Event::Note(&format!("warning: {warning}")));
     }
     Ok(cohort.rows)
@@ -108,7 +109,7 @@ fn cohort_of_other_fold(
         }
     }
     write_lists(run, &cohort.rows)?;
-    write_csv(&run.table(Table::Cohort), &cohort.rows)?;
+    cohort::write_cohort(&run.table(Table::Cohort), &cohort.rows)?;
     Ok(Some(cohort.rows))
 }
 
@@ -135,6 +136,7 @@ fn phantom_plan(spec: &Spec) -> Option<phantom::PhantomPlan> {
         positive_fraction: settings.positive_fraction,
         cancer_diameter_mm: settings.cancer_diameter_mm,
         graded: settings.graded,
+        follow_up_years: settings.follow_up_years,
         seed: settings.seed,
         ..Default::default()
     })
@@ -170,6 +172,15 @@ pub fn gather(spec: &Spec, observe: &Observer) -> Result<Cohort, PipelineError> 
     note_remarks(&cohort.remarks, observe);
     report_skipped_files(&cohort.skipped_files, observe);
     Ok(cohort)
+}
+
+/// Reports the follow-up of a survival outcome.
+fn note_follow_up(spec: &Spec, rows: &[CohortRow], observe: &Observer) {
+    let Some(counts) = FollowUpCounts::of(rows, spec.outcome.horizons()) else { return };
+    observe(&Event::StageEnds { stage: "follow-up", summary: &counts.to_string() });
+    for note in counts.notes() {
+        observe(&Event::Note(&format!("note: {note}")));
+    }
 }
 
 fn note_remarks(remarks: &[Remark], observe: &Observer) {

@@ -15,6 +15,7 @@ mod export;
 mod external;
 mod fetching;
 mod folds;
+mod follow_up;
 #[cfg(feature = "cubecl-cpu")]
 mod gpu_code;
 mod killing;

@@ -93,6 +93,27 @@ fn rules_and_draws_are_options() {
 }
 
 #[test]
+fn times_of_a_survival_outcome_are_written_and_censoring_is_counted() {
+    let workspace = workspace();
+    let done = workspace.lungs(&with_options(&["--outcome", "survival"]));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    settings().bind(|| insta::assert_snapshot!("nlst-survival-flow", done.stdout));
+    let read = |name: &str| fs::read_to_string(workspace.path("out").join(name)).unwrap();
+    settings().bind(|| insta::assert_snapshot!("nlst-survival-labels", read("labels.csv")));
+    assert!(read("flow.svg").contains("censored"));
+    for (options, message) in [
+        (["--horizon-days", "700"], "--horizon-days has no effect on times"),
+        (["--later-cancers", "exclude"], "--later-cancers exclude would exclude exams"),
+        (["--follow-up", "none"], "--follow-up none has no end of follow-up"),
+    ] {
+        let done =
+            workspace.lungs(&with_options(&[&["--outcome", "survival"], &options[..]].concat()));
+        assert_eq!(done.code, 2, "{}", done.stdout);
+        assert!(done.flat().contains(message), "{}", done.flat());
+    }
+}
+
+#[test]
 fn exams_on_disk_are_labelled_by_their_headers() {
     let workspace = workspace();
     let mut persons = PRSN.lines().next().unwrap().to_owned() + "\n";

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Days of a year: the mean of the calendar.
+pub const DAYS_PER_YEAR: f64 = 365.25;
+
 /// Follow-up of one exam.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FollowUp {
@@ -36,9 +39,26 @@ impl FollowUp {
     }
 }
 
+impl std::fmt::Display for FollowUp {
+    /// `cancer after 0.5 years`, `no cancer in 1 year`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { time_years, event } = *self;
+        let outcome = if event { "cancer after" } else { "no cancer in" };
+        let years = if time_years == 1.0 { "year" } else { "years" };
+        write!(f, "{outcome} {time_years} {years}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_follow_up_is_a_phrase() {
+        let text = |time_years, event| FollowUp { time_years, event }.to_string();
+        assert_eq!(text(0.5, true), "cancer after 0.5 years");
+        assert_eq!(text(1.0, false), "no cancer in 1 year");
+    }
 
     #[test]
     fn the_status_depends_on_time_and_event() {

@@ -1,6 +1,7 @@
 //! The cells of CSV text with their lines.
 
 use super::text::Separator;
+use serde::Serialize;
 
 /// The header and the rows of CSV text.
 #[derive(Debug)]
@@ -55,6 +56,38 @@ impl TextTable {
     pub fn has_too_many_cells(&self, row: &TextRow) -> bool {
         row.cells.iter().skip(self.header.len()).any(|cell| !cell.is_empty())
     }
+}
+
+/// CSV of rows, with the columns `names` after those of the rows' type. `cells` gives the cells of a row in these
+/// columns. Without rows, the text is empty.
+///
+/// # Errors
+/// A row is not a struct of scalars.
+pub fn to_wide_csv<T: Serialize>(
+    rows: &[T],
+    names: &[&str],
+    cells: impl Fn(&T) -> Vec<String>,
+) -> Result<Vec<u8>, csv::Error> {
+    let bytes = |writer: csv::Writer<Vec<u8>>| {
+        writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| writer.serialize(row))?;
+    let narrow = bytes(writer)?;
+    if rows.is_empty() {
+        return Ok(narrow);
+    }
+    let mut reader = csv::Reader::from_reader(narrow.as_slice());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header = reader.headers()?.clone();
+    header.extend(names);
+    writer.write_record(&header)?;
+    for (record, row) in reader.records().zip(rows) {
+        let mut record = record?;
+        record.extend(cells(row));
+        writer.write_record(&record)?;
+    }
+    bytes(writer)
 }
 
 /// Counts lines. The `csv` crate gives a record after an empty line the number of that line.

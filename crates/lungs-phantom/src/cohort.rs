@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/phantom.json            the plan, which identifies the folder as a synthetic cohort
 //! DIR/labels.csv              patient_id, exam_id, series_uid, label, days_to_cancer, cancer_mm, subgroups
+//!                             (with follow-up: days_to_event and days_followed instead of days_to_cancer)
 //! DIR/truth.csv               one `Truth` per exam
 //! DIR/P0001/P0001-1/2-axial/  the main series; some exams also have 1-localizer or 3-thick
 //! ```
@@ -67,7 +68,7 @@ pub fn write_cohort(
             Ok(truth)
         })
         .collect::<Result<Vec<Truth>, PhantomError>>()?;
-    truth::write_labels(&work.path().join(LABELS), &truths)?;
+    truth::write_labels(&work.path().join(LABELS), &truths, &exams)?;
     truth::write_truth(&work.path().join(TRUTH), &truths)?;
     let record = Record { generator: GENERATOR.to_owned(), plan: plan.clone() };
     let mut json = serde_json::to_vec_pretty(&record)

@@ -65,6 +65,8 @@ pub struct ExamPlan {
     pub cancer: bool,
     /// Days from the exam to the diagnosis; `None` without cancer.
     pub days_to_cancer: Option<u32>,
+    /// Days from the exam to the end of the observation, in a plan with follow-up.
+    pub days_followed: Option<u32>,
     /// `F` or `M`.
     pub sex: char,
     /// Age at the exam.

@@ -36,6 +36,7 @@ mod diseased_body;
 mod exam;
 mod finding;
 mod findings_of_exam;
+mod follow_up;
 mod grid;
 mod head;
 mod nodule;

@@ -6,6 +6,7 @@ use super::PhantomError;
 use super::anatomy::Body;
 use super::exam::{ExamPlan, ExtraSeries, Kernel};
 use super::finding::Finding;
+use super::follow_up::{self, Visit};
 use super::grid::{Grid, to_decimals};
 use super::nodule::{Nodule, NoduleKind, Site, sample_center, sample_center_at};
 use super::plan::PhantomPlan;
@@ -222,7 +223,12 @@ fn draw_benign(random: &mut impl Rng, body: &Body, avoid: Option<[f32; 3]>) -> O
 /// The first exam of the plan's first patient, with a cancer.
 fn first_exam(plan: &PhantomPlan) -> ExamPlan {
     let patient = draw_patient(plan, 0, true);
-    plan_exam(plan, &patient, 1, 0, 30)
+    plan_exam(
+        plan,
+        &patient,
+        1,
+        Visit { days_before_last: 0, days_to_cancer: 30, days_followed: None },
+    )
 }
 
 /// All exams of a patient, by date.
@@ -234,31 +240,35 @@ fn exams(plan: &PhantomPlan, index: usize, has_cancer: bool) -> Vec<ExamPlan> {
     while count < most && random.random_bool(0.4) {
         count += 1;
     }
-    // Days from each exam to the diagnosis: 10 to 70 for the last exam, less than a year for all.
     // Patients without cancer have the same calendar.
+    let visits = match plan.follow_up_years {
+        Some(years) => follow_up::visits(patient.seed, count, years),
+        None => visits(&mut random, count),
+    };
+    let visits = visits.into_iter().enumerate();
+    visits.map(|(index, visit)| plan_exam(plan, &patient, index + 1, visit)).collect()
+}
+
+/// Exams of which the last is 10 to 70 days before the diagnosis, and all are less than a year before it.
+fn visits(random: &mut impl Rng, count: usize) -> Vec<Visit> {
     let mut days_before = vec![random.random_range(10u32..=70)];
     for _ in 1..count {
         days_before.push(days_before[days_before.len() - 1] + random.random_range(80u32..=140));
     }
-    days_before.reverse();
-    let last = days_before[count - 1];
-    days_before
-        .iter()
-        .enumerate()
-        .map(|(visit, &days)| plan_exam(plan, &patient, visit + 1, days - last, days))
-        .collect()
+    let last = days_before[0];
+    let visit = |days: u32| Visit {
+        days_before_last: days - last,
+        days_to_cancer: days,
+        days_followed: None,
+    };
+    days_before.into_iter().rev().map(visit).collect()
 }
 
-/// The exam `days_before_last` days before the patient's last one.
-fn plan_exam(
-    plan: &PhantomPlan,
-    patient: &Patient,
-    visit: usize,
-    days_before_last: u32,
-    days_to_cancer: u32,
-) -> ExamPlan {
-    let exam_id = format!("{}-{visit}", patient.id);
-    let exam_seed = stream_seed(patient.seed, &format!("exam/{visit}"));
+/// The exam of a visit; `number` counts from 1.
+fn plan_exam(plan: &PhantomPlan, patient: &Patient, number: usize, visit: Visit) -> ExamPlan {
+    let Visit { days_before_last, days_to_cancer, days_followed } = visit;
+    let exam_id = format!("{}-{number}", patient.id);
+    let exam_seed = stream_seed(patient.seed, &format!("exam/{number}"));
     let mut random = stream(exam_seed, "scanner");
     let (kernel, kernel_name, noise_hu) = draw_kernel(&mut random);
     let grid = draw_grid(plan, &patient.body, &mut random);
@@ -284,13 +294,17 @@ fn plan_exam(
         let index = stream(exam_seed, "finding").random_range(0..Finding::HARD.len());
         findings.push(Finding::HARD[index]);
     }
-    let cancer = cancer_before(plan, patient, days_before_last);
+    let cancer = match plan.follow_up_years {
+        Some(_) => patient.cancer.map(|it| follow_up::cancer_at(it, visit, patient.doubling_days)),
+        None => cancer_before(plan, patient, days_before_last),
+    };
     ExamPlan {
         patient_id: patient.id.clone(),
-        cancer: patient.cancer.is_some(),
+        cancer: patient.cancer.is_some() && days_to_cancer <= follow_up::DAYS_OF_LABEL,
         days_to_cancer: patient.cancer.map(|_| days_to_cancer),
+        days_followed,
         sex: if patient.female { 'F' } else { 'M' },
-        age_years: patient.age_years,
+        age_years: patient.age_years - days_before_last / 365,
         date: date(patient.seed, days_before_last),
         grid,
         kernel,

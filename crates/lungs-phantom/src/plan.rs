@@ -34,6 +34,11 @@ pub struct PhantomPlan {
     /// Benign nodules have up to 16 mm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub graded: bool,
+    /// Years after the last exam over which cancers are diagnosed. If set, exams are a year apart, cancers start
+    /// small, and `labels.csv` has a follow-up: see the module `follow_up`. If not, every cancer is
+    /// diagnosed within a year of each exam.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_up_years: Option<f64>,
 }
 
 impl Default for PhantomPlan {
@@ -52,6 +57,7 @@ impl Default for PhantomPlan {
             extra_series_fraction: 0.3,
             hard: false,
             graded: false,
+            follow_up_years: None,
         }
     }
 }
@@ -119,6 +125,11 @@ impl PhantomPlan {
             let value = format!("{:?}", self.slice_gap_mm);
             return out_of_range("slice_gap_mm", value, "[smallest, largest] between 0.5 and 20");
         }
+        if let Some(years) = self.follow_up_years
+            && !(1.0..=20.0).contains(&years)
+        {
+            return out_of_range("follow_up_years", years.to_string(), "1 to 20");
+        }
         Ok(())
     }
 
@@ -142,6 +153,7 @@ mod tests {
             (PhantomPlan { matrix: vec![], ..valid.clone() }, "matrix"),
             (PhantomPlan { slice_gap_mm: [f64::NAN, 5.0], ..valid.clone() }, "slice_gap_mm"),
             (PhantomPlan { field_of_view_mm: [10.0, 20.0], ..valid.clone() }, "field_of_view_mm"),
+            (PhantomPlan { follow_up_years: Some(0.5), ..valid.clone() }, "follow_up_years"),
         ] {
             let message = plan.exams().unwrap_err().to_string();
             assert!(message.contains(&format!("`{key}`")), "{message}");

@@ -196,6 +196,33 @@ fn extra_series_are_written_and_uids_are_unique() {
 }
 
 #[test]
+fn labels_of_a_plan_with_follow_up_have_the_times_that_were_observed() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("cohort");
+    let plan = PhantomPlan { patients: 12, follow_up_years: Some(4.0), ..small() };
+    let truths = write_cohort(&dir, &plan, no_progress).unwrap();
+    let exams = plan.exams().unwrap();
+    let labels = fs::read_to_string(dir.join("labels.csv")).unwrap();
+    let header =
+        "patient_id,exam_id,series_uid,label,days_to_event,days_followed,cancer_mm,sex,age,kernel";
+    assert_eq!(labels.lines().next(), Some(header));
+    let mut known = 0;
+    for ((line, truth), exam) in labels.lines().skip(1).zip(&truths).zip(&exams) {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells[2], truth.series_uid);
+        let (event, followed): (Option<u32>, u32) =
+            (cells[4].parse().ok(), cells[5].parse().unwrap());
+        assert_eq!(Some(followed), exam.days_followed);
+        assert_eq!(event, exam.days_to_cancer.filter(|days| *days <= followed));
+        assert_eq!(cells[3] == "1", event.is_some_and(|days| days <= 365));
+        known += usize::from(event.is_some_and(|days| days > 365));
+    }
+    assert!(known > 0);
+    let plan_text = fs::read_to_string(dir.join("phantom.json")).unwrap();
+    assert!(plan_text.contains("\"follow_up_years\": 4.0"), "{plan_text}");
+}
+
+#[test]
 fn labels_contain_every_exam_once() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("cohort");

@@ -177,7 +177,51 @@ pub(super) fn write_truth(path: &Path, truths: &[Truth]) -> Result<(), PhantomEr
     write_table(path, truths.iter())
 }
 
-pub(super) fn write_labels(path: &Path, truths: &[Truth]) -> Result<(), PhantomError> {
+/// A row of `labels.csv` in a plan with follow-up. A cancer after the end of the follow-up is not known.
+#[derive(serde::Serialize)]
+struct FollowedLabel<'a> {
+    patient_id: &'a str,
+    exam_id: &'a str,
+    series_uid: &'a str,
+    #[serde(with = "lungs_base::label::as_number")]
+    label: bool,
+    days_to_event: Option<u32>,
+    days_followed: u32,
+    cancer_mm: Option<f64>,
+    sex: char,
+    age: u32,
+    kernel: Kernel,
+}
+
+impl<'a> FollowedLabel<'a> {
+    fn of(truth: &'a Truth, days_followed: u32) -> Self {
+        Self {
+            patient_id: &truth.patient_id,
+            exam_id: &truth.exam_id,
+            series_uid: &truth.series_uid,
+            label: truth.label,
+            days_to_event: truth.days_to_cancer.filter(|days| *days <= days_followed),
+            days_followed,
+            cancer_mm: truth.cancer_diameter_mm,
+            sex: truth.sex,
+            age: truth.age,
+            kernel: truth.kernel,
+        }
+    }
+}
+
+/// Writes `labels.csv`: with the follow-up of the exams, if the plan has one.
+pub(super) fn write_labels(
+    path: &Path,
+    truths: &[Truth],
+    exams: &[ExamPlan],
+) -> Result<(), PhantomError> {
+    let pairs = truths.iter().zip(exams);
+    let followed: Option<Vec<FollowedLabel>> =
+        pairs.map(|(truth, exam)| Some(FollowedLabel::of(truth, exam.days_followed?))).collect();
+    if let Some(rows) = followed {
+        return write_table(path, rows.into_iter());
+    }
     let rows = truths.iter().map(|truth| Label {
         patient_id: &truth.patient_id,
         exam_id: &truth.exam_id,

@@ -4,7 +4,9 @@ mod tables;
 
 use super::output::{Output, bytes, columns};
 use super::{CommandResult, Failure};
-use crate::nlst::{self, FollowUp, LaterCancers, Rules, Sample, SeriesChoice, SeveralExams};
+use crate::nlst::{
+    self, FollowUp, LabelledOutcome, LaterCancers, Rules, Sample, SeriesChoice, SeveralExams,
+};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use lungs_image::images::Scanner;
@@ -42,7 +44,7 @@ impl Cohort {
 /// horizon, the days of the diagnosis and of the screening. Exams after the diagnosis are excluded.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs cohort nlst --tables nlst --fetch-tables --out data/nlst\n  lungs cohort nlst --tables nlst --out sample --positives 10 --negatives 10\n  lungs cohort nlst --tables nlst --index my-index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst"
+    after_help = "Examples:\n  lungs cohort nlst --tables nlst --fetch-tables --out data/nlst\n  lungs cohort nlst --tables nlst --out sample --positives 10 --negatives 10\n  lungs cohort nlst --tables nlst --index my-index.csv --out data/nlst\n  lungs cohort nlst --tables nlst --data data/nlst --out data/nlst\n  lungs cohort nlst --tables nlst --outcome survival --out data/nlst-survival"
 )]
 struct Nlst {
     /// Folder with the table nlst_prsn and optionally nlst_canc, nlst_screen and nlst_ctab. Each is a .csv
@@ -78,6 +80,13 @@ struct Nlst {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
+    /// Labels: whether cancer was diagnosed within --horizon-days, or, for outcome.name = "survival" of a spec, the
+    /// days to the diagnosis and the days of follow-up (days_to_event, days_followed). The latter keep the exams whose
+    /// status at one year is unknown; their label is empty.
+    #[arg(long, value_name = "OUTCOME", default_value = "binary",
+          value_parser = choice::<LabelledOutcome>(&["binary", "survival"]))]
+    outcome: LabelledOutcome,
+
     /// Horizon: an exam is positive if lung cancer is diagnosed less than this many days after it.
     #[arg(long, value_name = "DAYS", default_value_t = 365,
           value_parser = clap::value_parser!(i64).range(1..))]
@@ -89,7 +98,8 @@ struct Nlst {
     later_cancers: LaterCancers,
 
     /// Follow-up required to label an exam of a patient without lung cancer negative: canc_free_days of at
-    /// least the horizon, a screening in a later study year, or none.
+    /// least the horizon, a screening in a later study year, or none. With --outcome survival: the end of the
+    /// follow-up, canc_free_days or the last screening.
     #[arg(long, value_name = "RULE", default_value = "canc-free-days",
           value_parser = choice::<FollowUp>(&["canc-free-days", "later-screen", "none"]))]
     follow_up: FollowUp,
@@ -103,7 +113,7 @@ struct Nlst {
     #[arg(long, value_name = "MM", default_value_t = 0.0)]
     max_thickness_mm: f64,
 
-    /// Number of positive exams to sample. [default: all]
+    /// Number of positive exams to sample; with --outcome survival, of exams with cancer at any time. [default: all]
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     positives: Option<usize>,
 
@@ -207,8 +217,10 @@ impl Nlst {
                 "--max-thickness-mm: found {max_thickness_mm}, expected a thickness in mm, or 0 (no limit)"
             )));
         }
+        self.check_survival()?;
         let (positives, negatives) = (self.positives, self.negatives);
         Ok(Rules {
+            outcome: self.outcome,
             horizon_days: self.horizon_days,
             later_cancers: self.later_cancers,
             follow_up: self.follow_up,
@@ -216,6 +228,30 @@ impl Nlst {
             max_thickness_mm,
             sample: Sample { positives, negatives, seed: self.seed },
         })
+    }
+
+    /// Options that contradict `--outcome survival`.
+    fn check_survival(&self) -> Result<(), Failure> {
+        if self.outcome == LabelledOutcome::Binary {
+            return Ok(());
+        }
+        let error = |message: &str| Err(Failure::request(format!("--outcome survival: {message}")));
+        if self.horizon_days != 365 {
+            return error(
+                "--horizon-days has no effect on times; set outcome.horizons_years in the spec instead",
+            );
+        }
+        if self.later_cancers == LaterCancers::Exclude {
+            return error(
+                "--later-cancers exclude would exclude exams with a known time to cancer",
+            );
+        }
+        if self.follow_up == FollowUp::None {
+            return error(
+                "--follow-up none has no end of follow-up; expected canc-free-days or later-screen",
+            );
+        }
+        Ok(())
     }
 
     /// Notes on missing tables, contradictions, the sample and the next step.

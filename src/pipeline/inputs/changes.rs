@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::empty;
 use lungs_spec::results::{InputKind, InputRow};
 use lungs_spec::spec::SplitName;
 
@@ -11,6 +12,8 @@ use lungs_spec::spec::SplitName;
 pub enum Change {
     /// A label has another value.
     Label,
+    /// A follow-up has another time, or ends otherwise.
+    FollowUp,
     /// A label is new.
     LabelAdded,
     /// A label is missing.
@@ -42,6 +45,7 @@ impl Change {
     fn phrases(self) -> [&'static str; 2] {
         match self {
             Self::Label => ["label changed", "labels changed"],
+            Self::FollowUp => ["follow-up changed", "follow-ups changed"],
             Self::LabelAdded => ["label added", "labels added"],
             Self::LabelRemoved => ["label removed", "labels removed"],
             Self::ScanAdded => ["series added", "series added"],
@@ -143,7 +147,7 @@ impl Changes {
         }
         let (Some(old), Some(new)) = (old.first(), new.first()) else { return };
         let count_before = self.count();
-        self.compare_labels(name, old.label, new.label);
+        self.compare_labels(name, old, new);
         if (&old.patient_id, &old.exam_id) != (&new.patient_id, &new.exam_id) {
             let identity = |row: &InputRow| format!("{} / {}", row.patient_id, row.exam_id);
             self.add(Change::Identity, from_to(name, &identity(old), &identity(new)));
@@ -166,8 +170,16 @@ impl Changes {
         }
     }
 
-    fn compare_labels(&mut self, name: &str, old: Option<bool>, new: Option<bool>) {
-        let [old, new] = [old, new].map(|label| label.map(u8::from));
+    fn compare_labels(&mut self, name: &str, old: &InputRow, new: &InputRow) {
+        let [before, after] = [old, new].map(|row| row.follow_up.as_str());
+        if !before.is_empty() && !after.is_empty() {
+            // The label follows from it.
+            if before != after {
+                self.add(Change::FollowUp, from_to(name, before, after));
+            }
+            return;
+        }
+        let [old, new] = [old, new].map(|row| row.label.map(u8::from));
         match (old, new) {
             (Some(old), Some(new)) if old != new => {
                 self.add(Change::Label, from_to(name, &old.to_string(), &new.to_string()));
@@ -191,8 +203,9 @@ impl Changes {
         if stored.contains_key(&series) || current.contains_key(&series) {
             return;
         }
-        let label = |rows: &[&InputRow]| rows.first().and_then(|row| row.label);
-        self.compare_labels(name, label(old), label(new));
+        let absent = empty(InputKind::Label);
+        let [old, new] = [old, new].map(|rows| rows.first().copied().unwrap_or(&absent));
+        self.compare_labels(name, old, new);
     }
 
     fn compare_lists(&mut self, name: &str, old: &[&InputRow], new: &[&InputRow]) {

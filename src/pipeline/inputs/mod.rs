@@ -20,7 +20,7 @@ use super::{PipelineError, columns, initial_weights_changed};
 pub(super) use changes::from_to;
 pub use changes::{Change, ChangedInputs, Changes};
 use lungs_image::images::Image;
-use lungs_spec::results::{InputKind, InputRow, Provenance, RunFolder, Table, read_csv};
+use lungs_spec::results::{InputKind, InputRow, Provenance, RunFolder, Table, read_inputs};
 use lungs_spec::spec::Spec;
 use lungs_study::cohort::{self, Cohort, CohortRow, SplitError, SplitLists};
 use lungs_study::prepare::{self, Row};
@@ -57,7 +57,7 @@ impl Inputs {
     pub fn changes_since(&self, spec: &Spec, run: &RunFolder) -> Result<Changes, PipelineError> {
         let mut changes = Changes::default();
         if run.table(Table::Inputs).is_file() {
-            let mut stored: Vec<InputRow> = read_csv(&run.table(Table::Inputs))?;
+            let mut stored = read_inputs(&run.table(Table::Inputs))?;
             stored.retain(|row| row.kind != InputKind::Preparation);
             match &self.cohort {
                 Some(cohort) => {
@@ -102,6 +102,7 @@ pub(super) fn rows_of(cohort: &Cohort, lists: &SplitLists) -> Vec<InputRow> {
         chosen: row.chosen,
         slices: row.slices,
         content: String::new(),
+        follow_up: row.follow_up.map_or_else(String::new, |follow_up| follow_up.to_string()),
     });
     rows.chain(list_rows(lists)).collect()
 }
@@ -135,6 +136,7 @@ fn empty(kind: InputKind) -> InputRow {
         chosen: false,
         slices: 0,
         content: String::new(),
+        follow_up: String::new(),
     }
 }
 
@@ -211,7 +213,7 @@ fn started_members(spec: &Spec, run: &RunFolder) -> Vec<RunFolder> {
 pub(super) fn check_recoverable(spec: &Spec, run: &RunFolder) -> Result<(), PipelineError> {
     let mut changes = Inputs::observe(spec)?.changes_since(spec, run)?;
     if run.table(Table::Inputs).is_file() {
-        let stored: Vec<InputRow> = read_csv(&run.table(Table::Inputs))?;
+        let stored = read_inputs(&run.table(Table::Inputs))?;
         let current = preparation(spec);
         if stored.iter().any(|row| row.kind == current.kind && row.content != current.content) {
             changes.add(Change::Preparation, env!("CARGO_PKG_VERSION").to_owned());

@@ -78,6 +78,26 @@ fn every_kind_of_change_is_counted_and_named() {
 }
 
 #[test]
+fn a_changed_follow_up_is_one_change() {
+    let with = |text: &str, label: bool| {
+        let mut rows = cohort();
+        (rows[0].follow_up, rows[0].label) = (text.into(), Some(label));
+        rows
+    };
+    let changes = |new: Vec<InputRow>| {
+        let mut changes = Changes::default();
+        let content = |_: &str| Some("aa".to_owned());
+        changes.compare_rows(&with("no cancer in 3 years", false)[..1], &new[..1], content);
+        changes.to_string().replace("\n  ", "|")
+    };
+    assert_eq!(changes(with("no cancer in 3 years", false)), "");
+    assert_eq!(
+        changes(with("cancer after 0.5 years", true)),
+        "|1 follow-up changed: a (no cancer in 3 years, now cancer after 0.5 years)"
+    );
+}
+
+#[test]
 fn a_new_series_with_an_existing_label_is_one_change() {
     let text = summary(|rows| {
         rows.remove(3);

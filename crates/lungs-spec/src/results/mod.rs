@@ -59,6 +59,7 @@ mod provenance;
 mod survival;
 mod tables;
 mod tensorboard;
+mod wide;
 
 pub use clock::now_utc;
 pub use error::ResultsError;
@@ -71,6 +72,7 @@ pub use survival::{
 };
 pub use tables::{
     ColumnRow, InputKind, InputRow, MetricsRow, PredictionRow, StepRow, TimingRow, read_csv,
-    write_csv,
+    read_inputs, write_csv, write_inputs,
 };
 pub use tensorboard::EventFiles;
+pub use wide::{read_wide_csv, write_wide_csv};

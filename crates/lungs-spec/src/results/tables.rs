@@ -1,6 +1,6 @@
 //! Rows of the tables of a run, and their CSV files.
 
-use super::{ResultsError, SurvivalMetrics};
+use super::{ResultsError, SurvivalMetrics, read_wide_csv, write_wide_csv};
 use crate::spec::SplitName;
 use lungs_base::label;
 use serde::de::DeserializeOwned;
@@ -148,6 +148,35 @@ pub struct InputRow {
     pub slices: usize,
     /// BLAKE3 of the content of a chosen series, or of the preprocessing.
     pub content: String,
+    /// Follow-up of a survival outcome as text; see [`write_inputs`].
+    #[serde(skip)]
+    pub follow_up: String,
+}
+
+const FOLLOW_UP: &str = "follow_up";
+
+/// Writes `inputs.csv`. Rows of a survival outcome have the additional column `follow_up`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_inputs(path: &Path, rows: &[InputRow]) -> Result<(), ResultsError> {
+    if rows.iter().all(|row| row.follow_up.is_empty()) {
+        return write_csv(path, rows);
+    }
+    write_wide_csv(path, rows, &[FOLLOW_UP], |row| vec![row.follow_up.clone()])
+}
+
+/// Reads `inputs.csv`.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_inputs(path: &Path) -> Result<Vec<InputRow>, ResultsError> {
+    let rows = read_wide_csv::<InputRow, 1>(path, [FOLLOW_UP])?;
+    let row = |(row, [follow_up]): (InputRow, [Option<String>; 1])| InputRow {
+        follow_up: follow_up.unwrap_or_default(),
+        ..row
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 /// Writes rows as CSV with a header, atomically.

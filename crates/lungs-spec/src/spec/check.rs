@@ -140,6 +140,14 @@ impl Checks {
                 fraction,
                 "a number greater than 0 and less than 1",
             );
+            if let Some(years) = phantom.follow_up_years {
+                self.need(
+                    (1.0..=20.0).contains(&years),
+                    "data.phantom.follow_up_years",
+                    years,
+                    "a number of years from 1 to 20",
+                );
+            }
         }
     }
 

@@ -12,8 +12,9 @@ pub struct Data {
     /// name the images.
     pub root: PathBuf,
     /// CSV file with a column `label` (0 or 1) and at least one of `series_uid`, `path`, `exam_id` and
-    /// `patient_id`. `study_date` selects the exam of a row that names a patient only. Other columns can
-    /// define subgroups and weights in `[evaluate]`.
+    /// `patient_id`. `study_date` selects the exam of a row that names a patient only. With `outcome.name =
+    /// "survival"`, the follow-up replaces `label`: `years_to_event` or `days_to_event`, and `years_followed` or
+    /// `days_followed`. Other columns can define subgroups and weights in `[evaluate]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
     /// Folder whose series all have label 1. Replaces `labels`, together with `negatives`.
@@ -139,6 +140,11 @@ pub struct Phantom {
     /// Vary the difficulty: cancers from solid to ground glass, isolated, at the pleura or at a vessel, and
     /// benign nodules of the same kinds with up to 16 mm.
     pub graded: bool,
+    /// Years after the last exam over which cancers are diagnosed, for `outcome.name = "survival"`. If set, exams
+    /// are a year apart, a cancer is smaller the longer before its diagnosis, and `labels.csv` has `days_to_event`
+    /// and `days_followed`. If not set, every cancer is diagnosed within a year of each exam.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_up_years: Option<f64>,
     /// Seed of the cohort, independent of `experiment.seed`.
     pub seed: u64,
 }
@@ -150,6 +156,7 @@ impl Default for Phantom {
             positive_fraction: 0.5,
             cancer_diameter_mm: [17.0, 27.0],
             graded: false,
+            follow_up_years: None,
             seed: 1,
         }
     }

@@ -10,6 +10,7 @@
 //! its exclusion. The split is by patient: no patient is in two splits ([`check_splits`]).
 
 mod error;
+mod follow_up;
 mod kernel;
 mod labels;
 mod lists;
@@ -25,13 +26,14 @@ mod testing;
 mod unmatched;
 
 pub use error::CohortError;
+pub use follow_up::{FollowUpCounts, HorizonCounts};
 pub use kernel::Sharpness;
 pub(crate) use labels::LabelMatches;
-pub use labels::{Contradictions, Label, Labels, LabelsError, PatientRows};
+pub use labels::{Contradictions, FollowUpError, Label, Labels, LabelsError, PatientRows};
 pub use lists::{ListEntry, ListError, read_list, write_list};
 pub use reasons::{ReasonGroup, group_reasons};
 pub use remarks::Remark;
-pub use row::{CohortRow, read_cohort};
+pub use row::{CohortRow, read_cohort, write_cohort};
 pub use select::{Candidate, select, unlabelled_rows};
 pub use split::{SplitError, assign, assign_external, check_splits, split_warnings};
 pub use split_lists::{SplitListError, SplitLists};
@@ -82,6 +84,7 @@ pub fn select_from_images(
     labels::check_contradictions(labels, &found.images, &matches).map_err(LabelsError::from)?;
     let mut cohort = select::choose(found, matches, &spec.data.select);
     split::exclude_unlisted(&mut cohort, spec)?;
+    labels::check_one_exam(labels, cohort.chosen.iter().map(|(_, image)| image))?;
     if cohort.chosen.is_empty() {
         return Err(none_chosen_error(series, &cohort.rows));
     }
@@ -203,7 +206,7 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
     let root = |source| CohortError::Root { key: "data.root", source };
     let found = scanner.scan(&data.root).map_err(root)?;
     let labels = match &data.labels {
-        Some(path) => Labels::read_csv(path, &data.root)?,
+        Some(path) => Labels::read_csv(path, &data.root, &spec.outcome)?,
         None => Labels::default(),
     };
     Ok((found, labels))

@@ -4,7 +4,7 @@ use lungs_base::follow_up::FollowUp;
 use lungs_base::label;
 use lungs_image::codes::{Exclusion, ExclusionCode, Flag, joined_flags, optional_code};
 use lungs_image::dicom::{Acquisition, Sex};
-use lungs_spec::results::{ResultsError, read_csv};
+use lungs_spec::results::{ResultsError, read_wide_csv, write_csv, write_wide_csv};
 use lungs_spec::spec::SplitName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -170,22 +170,87 @@ impl CohortRow {
     }
 }
 
+/// Columns of the follow-up: its time, and 1 if it ends with cancer.
+const FOLLOW_UP: [&str; 2] = ["time_years", "event"];
+
+/// Writes `cohort.csv`. If rows have a follow-up, the table has the additional columns `time_years` and `event`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_cohort(path: &Path, rows: &[CohortRow]) -> Result<(), ResultsError> {
+    if rows.iter().all(|row| row.follow_up.is_none()) {
+        return write_csv(path, rows);
+    }
+    write_wide_csv(path, rows, &FOLLOW_UP, |row| match row.follow_up {
+        Some(FollowUp { time_years, event }) => {
+            vec![time_years.to_string(), u8::from(event).to_string()]
+        }
+        None => vec![String::new(); 2],
+    })
+}
+
 /// Reads `cohort.csv` of this or an older version.
 ///
 /// # Errors
 /// The table cannot be read.
 pub fn read_cohort(path: &Path) -> Result<Vec<CohortRow>, ResultsError> {
-    let rows: Vec<CohortRow> = read_csv(path)?;
-    Ok(rows.into_iter().map(CohortRow::with_code).collect())
+    let rows = read_wide_csv::<CohortRow, 2>(path, FOLLOW_UP)?;
+    rows.into_iter()
+        .map(|(row, cells)| Ok(CohortRow { follow_up: follow_up(path, cells)?, ..row.with_code() }))
+        .collect()
+}
+
+/// The follow-up of the cells of a row; `None` if they are empty or missing.
+fn follow_up(
+    path: &Path,
+    [time, event]: [Option<String>; 2],
+) -> Result<Option<FollowUp>, ResultsError> {
+    let (Some(time), Some(event)) = (time, event) else { return Ok(None) };
+    if time.is_empty() && event.is_empty() {
+        return Ok(None);
+    }
+    let event = match event.as_str() {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    };
+    let time_years = time.parse().ok().filter(|years: &f64| years.is_finite() && *years >= 0.0);
+    let follow_up = time_years.zip(event);
+    let follow_up = follow_up.map(|(time_years, event)| FollowUp { time_years, event });
+    follow_up.map(Some).ok_or_else(|| ResultsError::Read {
+        path: path.to_owned(),
+        message: format!(
+            "found time_years {time:?} with another event than 0 or 1, or a time that is not a number; restore the \
+             file"
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lungs_spec::results::write_csv;
 
     const HEADER: &str = "patient,exam,series,path,label,split,chosen,reason,kind,slices,slice_spacing_mm,\
                           coverage_mm,study_date,kernel,manufacturer,flags";
+
+    #[test]
+    fn follow_up_has_columns_only_if_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cohort.csv");
+        let row = CohortRow { patient_id: "P".into(), chosen: true, ..CohortRow::default() };
+        write_cohort(&path, std::slice::from_ref(&row)).unwrap();
+        assert_eq!(read_cohort(&path).unwrap(), [row.clone()]);
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("event"));
+        let follow_up = Some(FollowUp { time_years: 400.0 / 365.25, event: true });
+        let rows = [CohortRow { follow_up, ..row.clone() }, row];
+        write_cohort(&path, &rows).unwrap();
+        assert_eq!(read_cohort(&path).unwrap(), rows);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().next().unwrap().ends_with(",sex,time_years,event"), "{text}");
+        std::fs::write(&path, text.replace(",1\n", ",2\n")).unwrap();
+        let message = read_cohort(&path).unwrap_err().to_string();
+        assert!(message.contains("another event than 0 or 1"), "{message}");
+    }
 
     #[test]
     fn a_table_without_codes_is_read_and_written_with_them() {

@@ -138,6 +138,7 @@ fn unused_row(unused: UnusedLabel) -> CohortRow {
         series_uid: unused.name,
         study_date: unused.study_date,
         label: Some(label.label),
+        follow_up: label.follow_up,
         ..CohortRow::of_exclusion(exclusion)
     }
 }
@@ -196,6 +197,7 @@ fn describe(image: &Image, label: Option<&Label>, rules: &Select) -> CohortRow {
         series_uid: image.series_uid.clone(),
         path: image.path.display().to_string(),
         label: label.map(|label| label.label),
+        follow_up: label.and_then(|label| label.follow_up),
         split: label.and_then(|label| label.split),
         chosen: true,
         code: None,

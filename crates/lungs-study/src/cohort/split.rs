@@ -1,10 +1,11 @@
 //! Assignment of patients to splits.
 
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
+use lungs_base::follow_up::Status;
 use lungs_base::random;
 use lungs_base::text::{counted, noun};
 use lungs_image::codes::{Exclusion, ExclusionCode};
-use lungs_spec::spec::{Spec, SplitName, Stratify};
+use lungs_spec::spec::{Outcome, Spec, SplitName, Stratify, horizon_words};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,14 +50,14 @@ pub enum SplitError {
 }
 
 /// Assigns every chosen row to a split: by lists, or drawn per patient from the seed of the spec, stratified by
-/// whether the patient has a positive exam. If every split has a list or the fraction 0, patients without a list
+/// whether the patient has a positive exam: for a survival outcome, one with cancer within the last horizon. If every split has a list or the fraction 0, patients without a list
 /// are excluded.
 pub fn assign(cohort: &mut Cohort, spec: &Spec) -> Result<(), SplitError> {
     if spec.data.train_list.is_some() {
         return check_splits(&cohort.rows);
     }
     let lists = SplitLists::read(spec)?;
-    let mut all = patients(&cohort.rows);
+    let mut all = patients(&cohort.rows, spec.outcome.last_horizon());
     lists.check_members(all.keys().map(String::as_str))?;
     let splits = if lists.is_empty() {
         draw(&all, spec)
@@ -129,7 +130,7 @@ pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
             return Err(SplitError::Leak { patient, first, second: split });
         }
     }
-    let patients = patients(rows);
+    let patients = patients(rows, None);
     let used: BTreeSet<SplitName> = splits.values().copied().collect();
     for split in [SplitName::Train, SplitName::Valid] {
         if !used.contains(&split) {
@@ -146,28 +147,76 @@ pub fn check_splits(rows: &[CohortRow]) -> Result<(), SplitError> {
     Ok(())
 }
 
-/// A warning for each split whose exams all have the same label.
-pub fn split_warnings(rows: &[CohortRow]) -> Vec<String> {
-    let warning = |split: SplitName| {
-        let labels = rows.iter().filter(|row| row.chosen && row.split == Some(split));
-        let labels: Vec<bool> = labels.map(|row| row.label == Some(true)).collect();
-        let positives = labels.iter().filter(|positive| **positive).count();
-        let absent = match (labels.len(), positives) {
-            (0, _) => return None,
-            (_, 0) => "positive",
-            (all, positives) if all == positives => "negative",
-            _ => return None,
-        };
-        let effect = match split {
-            SplitName::Train => "the network cannot learn to distinguish the classes",
-            SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
-            SplitName::Test | SplitName::External => "its AUC is undefined",
-        };
-        let exams = noun(labels.len(), "exam", "exams");
-        Some(format!("none of the {} {} {exams} is {absent}: {effect}", labels.len(), split.word()))
-    };
+/// A warning for each split whose exams all have the same label; for a survival outcome, for each split without
+/// cancer or without a known status of both kinds at the first horizon.
+pub fn split_warnings(rows: &[CohortRow], outcome: &Outcome) -> Vec<String> {
     let splits = [SplitName::Train, SplitName::Valid, SplitName::Test, SplitName::External];
+    let warning = |split: SplitName| {
+        let rows = rows.iter().filter(|row| row.chosen && row.split == Some(split));
+        let rows: Vec<&CohortRow> = rows.collect();
+        match outcome.horizons() {
+            [] => one_label_warning(&rows, split),
+            horizons => one_status_warning(&rows, split, horizons),
+        }
+    };
     splits.into_iter().filter_map(warning).collect()
+}
+
+fn one_label_warning(rows: &[&CohortRow], split: SplitName) -> Option<String> {
+    let positives = rows.iter().filter(|row| row.label == Some(true)).count();
+    let absent = match (rows.len(), positives) {
+        (0, _) => return None,
+        (_, 0) => "positive",
+        (all, positives) if all == positives => "negative",
+        _ => return None,
+    };
+    let effect = match split {
+        SplitName::Train => "the network cannot learn to distinguish the classes",
+        SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
+        SplitName::Test | SplitName::External => "its AUC is undefined",
+    };
+    let exams = noun(rows.len(), "exam", "exams");
+    Some(format!("none of the {} {} {exams} is {absent}: {effect}", rows.len(), split.word()))
+}
+
+/// A warning if no exam has cancer within the last horizon, or the AUC at the first horizon is undefined.
+fn one_status_warning(rows: &[&CohortRow], split: SplitName, horizons: &[f64]) -> Option<String> {
+    let (first, last) = (*horizons.first()?, *horizons.last()?);
+    let has = |years: f64, status: Status| {
+        let status_of = |row: &&CohortRow| row.follow_up.map(|it| it.status_at(years));
+        rows.iter().any(|row| status_of(row) == Some(status))
+    };
+    let cancer = |years: f64| format!("has cancer within {}", horizon_words(years));
+    let (absent, effect) = if rows.is_empty() {
+        return None;
+    } else if !has(last, Status::Cancer) {
+        let effect = match split {
+            SplitName::Train => "the network cannot learn to distinguish the exams",
+            SplitName::Valid => {
+                "its C-index and its AUC are undefined, and no epoch can be selected by them"
+            }
+            SplitName::Test | SplitName::External => "its C-index and its AUC are undefined",
+        };
+        (cancer(last), effect.to_owned())
+    } else if split == SplitName::Train {
+        return None;
+    } else {
+        let absent = match [Status::Cancer, Status::Free].map(|status| has(first, status)) {
+            [true, true] => return None,
+            [false, _] => cancer(first),
+            _ => format!("is known to be free of cancer for {}", horizon_words(first)),
+        };
+        let years = horizon_words(first);
+        let effect = match split {
+            SplitName::Valid => {
+                format!("its AUC at {years} is undefined, and no epoch can be selected by it")
+            }
+            _ => format!("its AUC at {years} is undefined"),
+        };
+        (absent, effect)
+    };
+    let exams = noun(rows.len(), "exam", "exams");
+    Some(format!("none of the {} {} {exams} {absent}: {effect}", rows.len(), split.word()))
 }
 
 /// Puts every chosen exam into the external split: a trained model is evaluated on all of them.
@@ -177,11 +226,13 @@ pub fn assign_external(cohort: &mut Cohort) {
     }
 }
 
-/// Patients of the cohort, and whether each has a positive exam.
-fn patients(rows: &[CohortRow]) -> BTreeMap<String, bool> {
+/// Patients of the cohort, and whether each has a positive exam; with a horizon, one with cancer within it.
+fn patients(rows: &[CohortRow], horizon_years: Option<f64>) -> BTreeMap<String, bool> {
     let mut patients = BTreeMap::new();
     for row in rows.iter().filter(|row| row.chosen) {
-        *patients.entry(row.patient_id.clone()).or_insert(false) |= row.label == Some(true);
+        let status = horizon_years.and_then(|years| Some(row.follow_up?.status_at(years)));
+        let is_positive = row.label == Some(true) || status == Some(Status::Cancer);
+        *patients.entry(row.patient_id.clone()).or_insert(false) |= is_positive;
     }
     patients
 }
@@ -278,6 +329,7 @@ fn draw_shares(
 mod tests {
     use super::*;
     use crate::cohort::testing::chosen_row;
+    use lungs_base::follow_up::FollowUp;
     use lungs_spec::spec::{Overrides, load};
     use proptest::prelude::*;
 
@@ -399,7 +451,7 @@ mod tests {
             row.split = Some(split);
         }
         assert_eq!(
-            split_warnings(&rows),
+            split_warnings(&rows, &Outcome::default()),
             [
                 "none of the 1 validation exam is positive: its AUC is undefined, and no epoch can be \
                  selected by it",
@@ -408,7 +460,50 @@ mod tests {
         );
         rows[2].split = Some(SplitName::Train);
         rows[3].label = Some(false);
-        assert_eq!(split_warnings(&rows), [""; 0]);
+        assert_eq!(split_warnings(&rows, &Outcome::default()), [""; 0]);
+    }
+
+    #[test]
+    fn strata_of_a_survival_outcome_count_cancer_within_the_last_horizon() {
+        let spec = spec(&["outcome.name=\"survival\"", "outcome.horizons_years=[1, 3]"]);
+        let mut cohort = cohort(&vec![vec![0]; 100]);
+        for (index, row) in cohort.rows.iter_mut().enumerate() {
+            let time_years = if index < 20 { 2.5 } else { 3.5 };
+            row.follow_up = Some(FollowUp { time_years, event: true });
+        }
+        assign(&mut cohort, &spec).unwrap();
+        let is_valid = |row: &&CohortRow| row.split == Some(SplitName::Valid);
+        assert_eq!(cohort.rows[..20].iter().filter(is_valid).count(), 6);
+        assert_eq!(cohort.rows[20..].iter().filter(is_valid).count(), 24);
+    }
+
+    #[test]
+    fn splits_without_cancer_at_a_horizon_have_a_warning() {
+        let spec = spec(&["outcome.name=\"survival\"", "outcome.horizons_years=[1, 3]"]);
+        let outcome = &spec.outcome;
+        let mut rows: Vec<CohortRow> = (1..=4).map(|patient| row(patient, 1, 0)).collect();
+        for (row, (split, time_years, event)) in rows.iter_mut().zip([
+            (SplitName::Train, 2.0, true),
+            (SplitName::Train, 3.5, false),
+            (SplitName::Valid, 2.0, true),
+            (SplitName::Test, 3.5, true),
+        ]) {
+            row.split = Some(split);
+            row.follow_up = Some(FollowUp { time_years, event });
+        }
+        assert_eq!(
+            split_warnings(&rows, outcome),
+            [
+                "none of the 1 validation exam has cancer within 1 year: its AUC at 1 year is undefined, and no \
+                 epoch can be selected by it",
+                "none of the 1 test exam has cancer within 3 years: its C-index and its AUC are undefined",
+            ]
+        );
+        rows[2].follow_up = Some(FollowUp { time_years: 0.5, event: true });
+        rows[3].split = Some(SplitName::Train);
+        let warnings = split_warnings(&rows, outcome);
+        let expected = "none of the 1 validation exam is known to be free of cancer for 1 year: ";
+        assert!(warnings[0].starts_with(expected) && warnings.len() == 1, "{warnings:?}");
     }
 
     #[test]

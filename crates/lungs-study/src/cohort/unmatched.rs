@@ -111,7 +111,7 @@ mod tests {
         let labels = folder.path().join("labels.csv");
         let text = "series_uid,label\n1.2.1,1\n9.9,0\nscan7.nii,1\n";
         std::fs::write(&labels, text).unwrap();
-        let labels = Labels::read_csv(&labels, folder.path()).unwrap();
+        let labels = Labels::read_csv(&labels, folder.path(), &spec.outcome).unwrap();
         let images = vec![image("1.2.1"), image("x"), image("scan7")];
         let found = ScanResult { images, ..ScanResult::default() };
         let rows = select_from_images(&spec, found, &labels).unwrap().rows;

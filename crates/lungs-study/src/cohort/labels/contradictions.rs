@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Contradiction {
     /// The series, exam, path or patient.
     pub name: String,
-    /// The attribute with two values: `labels`, `patients`, `exams` or `splits`.
+    /// The attribute with two values: `labels`, `follow-ups`, `patients`, `exams` or `splits`.
     pub attribute: &'static str,
     /// The first value and its source.
     pub first: (String, String),
@@ -63,7 +63,12 @@ impl<'l> Finder<'l> {
                 });
             }
         };
-        add("labels", [first, second].map(|it| Some(u8::from(it.label).to_string())));
+        if first.follow_up.is_some() && second.follow_up.is_some() {
+            // The label follows from it.
+            add("follow-ups", [first, second].map(|it| it.follow_up.map(|it| it.to_string())));
+        } else {
+            add("labels", [first, second].map(|it| Some(u8::from(it.label).to_string())));
+        }
         add("patients", [first, second].map(|it| it.patient_id.clone()));
         add("exams", [first, second].map(|it| it.exam_id.clone()));
         add("splits", [first, second].map(|it| it.split.map(|split| split.to_string())));
@@ -125,7 +130,8 @@ pub(crate) fn check(
     for ((patient, exam), labels) in exams {
         let Some(first) = labels.first() else { continue };
         let of_patient = if patient.is_empty() { String::new() } else { format!(" of {patient}") };
-        for label in labels.iter().filter(|label| label.label != first.label) {
+        let outcome = |label: &Label| (label.label, label.follow_up);
+        for label in labels.iter().filter(|label| outcome(label) != outcome(first)) {
             finder.compare(&format!("exam {exam}{of_patient}"), first, label);
         }
     }

@@ -1,6 +1,7 @@
 //! Labels that cannot be used.
 
 use super::contradictions::Contradictions;
+use super::follow_up::FollowUpError;
 use lungs_base::text::TextError;
 use std::path::PathBuf;
 
@@ -74,6 +75,65 @@ pub enum LabelsError {
         line: u64,
         /// Content of the cell.
         value: String,
+    },
+    /// A value that is not a label of a survival outcome.
+    #[error("{path}, line {line}: label is \"{value}\", expected 0, 1 or an empty cell")]
+    BadOptionalLabel {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Content of the cell.
+        value: String,
+    },
+    /// A survival outcome without a column of times.
+    #[error(
+        "{path} has no column `{years}` or `{days}`, which outcome.name = \"survival\" needs; its columns are: \
+         {columns}. Add the column, or rename an existing one"
+    )]
+    NoTimeColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column in years.
+        years: &'static str,
+        /// The column in days.
+        days: &'static str,
+        /// All columns of the file.
+        columns: String,
+    },
+    /// A time in years and in days.
+    #[error("{path} has the columns `{years}` and `{days}`; remove one of them")]
+    TimeColumnTwice {
+        /// The file.
+        path: PathBuf,
+        /// The column in years.
+        years: &'static str,
+        /// The column in days.
+        days: &'static str,
+    },
+    /// A follow-up that cannot be used.
+    #[error("{path}, line {line}: {problem}")]
+    FollowUp {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// The problem.
+        problem: FollowUpError,
+    },
+    /// One follow-up for several exams.
+    #[error(
+        "{source_name}: the row names patient {patient} without study_date, and the patient has several exams: \
+         {exams}. A follow-up starts at one exam. Write a row for each exam, with study_date, exam_id or \
+         series_uid"
+    )]
+    OneFollowUpForExams {
+        /// File and line.
+        source_name: String,
+        /// The patient.
+        patient: String,
+        /// The exams with their dates.
+        exams: String,
     },
     /// A value that is not a date.
     #[error(

@@ -1,16 +1,19 @@
 //! A label, and the labels of a study by series, exam, path and patient.
 
 use super::date::Date;
+use lungs_base::follow_up::FollowUp;
 use lungs_image::images::Image;
 use lungs_spec::spec::SplitName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The label of a series, an exam or a patient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// 1 for cancer within the horizon.
     pub label: bool,
+    /// Follow-up, with `outcome.name = "survival"`; then the label is cancer within the first horizon.
+    pub follow_up: Option<FollowUp>,
     /// Patient, if the source has one.
     pub patient_id: Option<String>,
     /// Exam, if the source has one.
@@ -24,7 +27,7 @@ pub struct Label {
 }
 
 /// A label of a patient, for all exams or for those of one date.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct PatientLabel {
     /// The date of the exams; `None` for all exams.
     pub(super) date: Option<Date>,
@@ -55,7 +58,15 @@ impl Labels {
         for image in images {
             let source = source.map_or_else(|| image.path.display().to_string(), str::to_owned);
             let columns = BTreeMap::new();
-            let entry = Label { label, patient_id: None, exam_id: None, split, columns, source };
+            let entry = Label {
+                label,
+                follow_up: None,
+                patient_id: None,
+                exam_id: None,
+                split,
+                columns,
+                source,
+            };
             self.by_series.entry(image.series_uid.clone()).or_default().push(entry);
         }
     }

@@ -65,7 +65,7 @@ impl std::fmt::Display for PatientRows {
 
 /// Names, paths and patients of labels that match an image.
 #[derive(Default)]
-struct UsedNames<'l, 'i> {
+pub(super) struct UsedNames<'l, 'i> {
     names: HashSet<&'i str>,
     paths: HashSet<&'l Path>,
     patients: HashSet<*const Label>,
@@ -132,7 +132,7 @@ impl Labels {
         PatientRows { patients: patients.len(), exams: exams.len(), dated_exams: dated.len() }
     }
 
-    fn labels_of<'l, 'i>(
+    pub(super) fn labels_of<'l, 'i>(
         &'l self,
         image: &'i Image,
         used: &mut UsedNames<'l, 'i>,

@@ -7,14 +7,17 @@
 mod contradictions;
 mod date;
 mod error;
+mod follow_up;
 mod label;
 mod matching;
+mod one_exam;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use date::Date;
 pub use error::LabelsError;
+pub use follow_up::FollowUpError;
 use label::PatientLabel;
 pub use label::{Label, Labels};
 
@@ -22,3 +25,4 @@ pub use contradictions::Contradictions;
 pub(super) use contradictions::check as check_contradictions;
 pub use matching::PatientRows;
 pub(crate) use matching::{LabelMatches, UnusedLabel};
+pub(super) use one_exam::check as check_one_exam;

@@ -1,8 +1,11 @@
 //! Reader of CSV files of labels.
 
+use super::follow_up::FollowUpColumns;
 use super::{Date, Label, Labels, LabelsError, PatientLabel};
-use lungs_base::table::TextTable;
+use lungs_base::follow_up::FollowUp;
+use lungs_base::table::{TextRow, TextTable};
 use lungs_base::text;
+use lungs_spec::spec::Outcome;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +39,43 @@ impl<'a> Row<'a> {
             study_date: cell("study_date"),
         }
     }
+
+    /// The label; `None` if the cell is not one.
+    fn read_label(&self) -> Option<bool> {
+        match self.label {
+            "0" | "0.0" => Some(false),
+            "1" | "1.0" => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The label of a binary outcome.
+    fn label(&self, line: &Line) -> Result<bool, LabelsError> {
+        self.read_label().ok_or_else(|| LabelsError::BadLabel {
+            path: line.file.to_owned(),
+            line: line.number,
+            value: self.label.to_owned(),
+        })
+    }
+
+    /// The label of a survival outcome, and its follow-up.
+    fn follow_up(
+        &self,
+        columns: &FollowUpColumns,
+        row: &TextRow,
+        line: &Line,
+    ) -> Result<(bool, Option<FollowUp>), LabelsError> {
+        let (path, number) = (line.file.to_owned(), line.number);
+        let label = self.read_label();
+        if label.is_none() && !self.label.is_empty() {
+            let value = self.label.to_owned();
+            return Err(LabelsError::BadOptionalLabel { path, line: number, value });
+        }
+        let (follow_up, label) = columns
+            .read(row, label)
+            .map_err(|problem| LabelsError::FollowUp { path, line: number, problem })?;
+        Ok((label, Some(follow_up)))
+    }
 }
 
 /// Position of a row.
@@ -48,11 +88,11 @@ impl Labels {
     /// Reads a CSV file of labels, separated by `,`, `;` or tabs. A row labels the most specific name that it
     /// has: `series_uid`, `path` (a folder or volume file, relative to the folder of the table or to `root`),
     /// `exam_id` (StudyInstanceUID: all series of the exam), or `patient_id` (all exams of the patient, or
-    /// those of `study_date`).
+    /// those of `study_date`). A survival outcome needs columns of follow-up, and no label.
     ///
     /// # Errors
     /// The file has another format, or a row is invalid.
-    pub fn read_csv(path: &Path, root: &Path) -> Result<Self, LabelsError> {
+    pub fn read_csv(path: &Path, root: &Path, outcome: &Outcome) -> Result<Self, LabelsError> {
         let no_rows = || LabelsError::NoRows { path: path.to_owned() };
         let table = TextTable::parse(&text::read(path)?).map_err(|error| LabelsError::Csv {
             path: path.to_owned(),
@@ -61,7 +101,8 @@ impl Labels {
         if table.rows.is_empty() && table.header.iter().all(String::is_empty) {
             return Err(no_rows());
         }
-        check_header(path, &table.header)?;
+        let follow_up = FollowUpColumns::of(path, &table.header, outcome)?;
+        check_header(path, &table.header, follow_up.is_some())?;
         if table.rows.is_empty() {
             return Err(no_rows());
         }
@@ -77,11 +118,20 @@ impl Labels {
                 });
             }
             let cells = table.header.iter().zip(&row.cells);
-            let is_stored = |name: &str| !RESERVED_COLUMNS.contains(&name) || name == "study_date";
+            let is_follow_up =
+                |name: &str| follow_up.is_some() && FollowUpColumns::are_reserved(name);
+            let is_stored = |name: &str| {
+                name == "study_date" || !(RESERVED_COLUMNS.contains(&name) || is_follow_up(name))
+            };
             let columns = cells.filter(|(name, _)| is_stored(name));
             let columns = columns.map(|(name, cell)| (name.clone(), cell.to_owned())).collect();
             let line = Line { file: path, number: row.line };
-            labels.add_row(&Row::of(&table.header, &row.cells), columns, &line)?;
+            let named = Row::of(&table.header, &row.cells);
+            let outcome = match &follow_up {
+                None => (named.label(&line)?, None),
+                Some(times) => named.follow_up(times, row, &line)?,
+            };
+            labels.add_row(&named, outcome, columns, &line)?;
         }
         Ok(labels)
     }
@@ -89,21 +139,15 @@ impl Labels {
     fn add_row(
         &mut self,
         row: &Row,
+        (label, follow_up): (bool, Option<FollowUp>),
         columns: BTreeMap<String, String>,
         line: &Line,
     ) -> Result<(), LabelsError> {
         let (path, number) = (line.file.to_owned(), line.number);
-        let label = match row.label {
-            "0" | "0.0" => false,
-            "1" | "1.0" => true,
-            other => {
-                let value = other.to_owned();
-                return Err(LabelsError::BadLabel { path, line: number, value });
-            }
-        };
         let non_empty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let entry = Label {
             label,
+            follow_up,
             patient_id: non_empty(row.patient_id),
             exam_id: non_empty(row.exam_id),
             split: None,
@@ -151,23 +195,27 @@ pub(super) fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.components().collect())
 }
 
-fn check_header(path: &Path, header: &[String]) -> Result<(), LabelsError> {
+fn check_header(path: &Path, header: &[String], has_follow_up: bool) -> Result<(), LabelsError> {
     let has = |name: &str| header.iter().any(|column| column == name);
     let missing = |column| LabelsError::NoColumn {
         path: path.to_owned(),
         column,
         columns: header.join(", "),
     };
-    if !has("label") {
+    if !has_follow_up && !has("label") {
         return Err(missing("label"));
     }
     if !["series_uid", "path", "exam_id", "patient_id"].into_iter().any(has) {
         return Err(missing("series_uid`, `path`, `exam_id` or `patient_id"));
     }
-    let count = |name: &&&str| header.iter().filter(|column| column == *name).count();
-    match RESERVED_COLUMNS.iter().find(|name| count(name) > 1) {
+    let is_reserved = |name: &str| {
+        RESERVED_COLUMNS.contains(&name) || (has_follow_up && FollowUpColumns::are_reserved(name))
+    };
+    let count = |name: &str| header.iter().filter(|column| *column == name).count();
+    let mut reserved = header.iter().filter(|name| is_reserved(name));
+    match reserved.find(|name| count(name) > 1) {
         Some(column) => {
-            let column = (*column).to_owned();
+            let column = column.clone();
             Err(LabelsError::ColumnTwice { path: path.to_owned(), column })
         }
         None => Ok(()),

@@ -1,23 +1,32 @@
 use super::*;
 use crate::cohort::testing::image;
 use lungs_image::images::{Image, Kind};
+use lungs_spec::spec::Outcome;
 use std::path::Path;
 
-/// Labels of a table in `folder`, with images below `folder/ct`.
-fn read(folder: &Path, text: &str) -> Result<Labels, LabelsError> {
+/// Labels of a table in `folder` for an outcome, with images below `folder/ct`.
+pub(super) fn read_of(folder: &Path, text: &str, outcome: &Outcome) -> Result<Labels, LabelsError> {
     let path = folder.join("labels.csv");
     std::fs::write(&path, text).unwrap();
-    Labels::read_csv(&path, &folder.join("ct"))
+    Labels::read_csv(&path, &folder.join("ct"), outcome)
+}
+
+fn read(folder: &Path, text: &str) -> Result<Labels, LabelsError> {
+    read_of(folder, text, &Outcome::default())
 }
 
 fn labels(text: &str) -> Labels {
     read(tempfile::tempdir().unwrap().path(), text).unwrap()
 }
 
-fn error(text: &str) -> String {
+pub(super) fn error_of(text: &str, outcome: &Outcome) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let error = read(folder.path(), text).unwrap_err().to_string();
+    let error = read_of(folder.path(), text, outcome).unwrap_err().to_string();
     error.replace(&folder.path().display().to_string(), "DIR")
+}
+
+fn error(text: &str) -> String {
+    error_of(text, &Outcome::default())
 }
 
 /// The label of each image: the most specific one.
@@ -171,7 +180,8 @@ fn invalid_tables_of_labels_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("labels.csv");
     std::fs::write(&path, b"patient_id,label\nM\xfcller,1\n").unwrap();
-    let message = Labels::read_csv(&path, folder.path()).unwrap_err().to_string();
+    let message =
+        Labels::read_csv(&path, folder.path(), &Outcome::default()).unwrap_err().to_string();
     assert!(
         message.contains("labels.csv is not UTF-8 at line 2; save it as UTF-8 (in a spreadsheet"),
         "{message}"
