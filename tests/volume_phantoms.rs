@@ -1,14 +1,14 @@
 //! The lung segmentation against the truth of synthetic chests.
 
-mod chests;
+mod segmentation_cases;
 
-use chests::Chest;
 use lungs_image::codes::Flag;
 use lungs_image::volume::{
     Grid, Interpolation, Lungs, SegmentationError, Volume, resample, segment_lungs,
 };
 use lungs_phantom::{ExamPlan, PhantomPlan, RenderedExam, Side, Variants, render};
 use rayon::prelude::*;
+use segmentation_cases::{SegmentationCase, segmentation_cases};
 
 fn segmented(rendered: &RenderedExam, spacing_mm: f64) -> (Volume, Lungs) {
     let volume =
@@ -53,7 +53,7 @@ fn assert_variant(seed: u64, variants: Variants, flags: &[Flag]) {
 }
 
 #[test]
-fn ordinary_chests() {
+fn ordinary_exams_are_segmented_without_flags() {
     let plan = PhantomPlan { patients: 8, ..PhantomPlan::default() };
     for exam in plan.exams().unwrap().iter().take(12) {
         assert_true(&render(exam), 4.0, &[]);
@@ -108,14 +108,14 @@ fn lowered_arms_and_no_table() {
     assert_variant(7, Variants { no_table: true, ..Variants::default() }, &[]);
 }
 
-/// The errors of the segmentation of a chest; empty without errors.
-fn errors_of(chest: &Chest) -> String {
-    let rendered = render(&chest.exam());
+/// The errors of the segmentation of an exam; empty without errors.
+fn errors_of(case: &SegmentationCase) -> String {
+    let rendered = render(&case.exam());
     let resampled =
         || resample(&rendered.volume, [1.5; 3], Interpolation::Cubic, Grid::Physical).unwrap();
-    let volume = if chest.resampled { resampled() } else { rendered.volume.clone() };
+    let volume = if case.resampled { resampled() } else { rendered.volume.clone() };
     let found = segment_lungs(&volume);
-    let (lungs, flags) = match (found, &chest.flags) {
+    let (lungs, flags) = match (found, &case.flags) {
         (Ok(lungs), Some(flags)) => (lungs, flags),
         (Err(SegmentationError::TooSmall { found_ml, limit_ml: 300.0 }), None)
             if found_ml < 100.0 =>
@@ -137,7 +137,7 @@ fn errors_of(chest: &Chest) -> String {
     if faces_mm > 6.0 || centre_mm.sqrt() > 3.5 || off > 0.06 {
         errors = format!("box {off_mm:.1?} mm off, volumes {:.1} %", 100.0 * off);
     }
-    if !chest.resampled {
+    if !case.resampled {
         let mut common = lungs.mask.clone();
         common.keep(&rendered.lung_mask);
         let both = lungs.mask.count() + rendered.lung_mask.count();
@@ -153,13 +153,13 @@ fn errors_of(chest: &Chest) -> String {
 }
 
 #[test]
-fn hard_chests_are_found_within_millimetres_with_their_flags_or_refused() {
-    let failures: Vec<String> = chests::chests()
+fn hard_cases_are_segmented_within_millimetres_with_their_flags_or_excluded() {
+    let failures: Vec<String> = segmentation_cases()
         .par_iter()
-        .map(|chest| (chest, errors_of(chest)))
+        .map(|case| (case, errors_of(case)))
         .filter(|(_, errors)| !errors.is_empty())
-        .map(|(chest, errors)| {
-            format!("{} {:?} seed {}: {errors}", chest.name, chest.findings, chest.seed)
+        .map(|(case, errors)| {
+            format!("{} {:?} seed {}: {errors}", case.name, case.findings, case.seed)
         })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));

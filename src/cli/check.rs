@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// reasons, the splits, and estimates of disk space, memory and time.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.excluded\n  lungs check experiments/baseline.toml --verbose      all keys and all excluded series"
+    after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.excluded\n  lungs check experiments/baseline.toml --verbose   keys and excluded series"
 )]
 pub(super) struct Check {
     /// A spec (.toml).

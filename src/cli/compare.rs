@@ -5,9 +5,10 @@ use super::score::PredictionColumns;
 use super::{CommandResult, Failure};
 use crate::sweep::find_runs;
 use clap::Args;
+use lungs_base::files::is_same_path;
 use lungs_base::text::counted;
 use lungs_report::{CompareOptions, Comparison, PredictionTable, Spread, Subject, compare};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Compare runs and other programs' predictions: spec keys, metrics, paired tests, ROC curves.
 ///
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 /// matched with the exams of runs by the column `exam`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c results/demo-focal/2026-01-31T10-25-40Z-8c01d2\n  lungs compare results/demo sybil.csv --common --margin 0.05"
+    after_help = "Examples:\n  lungs compare results/demo results/demo-focal --html comparison.html\n  lungs compare results/demo/2026-01-31T10-15-02Z-5f3a9c \\\n      results/demo-focal/2026-01-31T10-25-40Z-8c01d2\n  lungs compare results/demo sybil.csv --common --margin 0.05"
 )]
 pub(super) struct Compare {
     /// Run folders, folders of experiments (newest finished run), folders of sweeps (all finished runs), or CSV
@@ -35,7 +36,7 @@ pub(super) struct Compare {
     #[arg(long)]
     common: bool,
 
-    /// Test whether each run is not worse than the first one by more than this difference of the AUC.
+    /// Test for non-inferiority: whether the AUC of each run is less than this difference below that of the first run.
     #[arg(long, value_name = "DIFFERENCE", value_parser = super::score::parse_share)]
     margin: Option<f64>,
 
@@ -71,9 +72,7 @@ impl Compare {
             )));
         }
         let options = CompareOptions { common: self.common, margin: self.margin };
-        let comparison = compare(&subjects, options).map_err(|error| {
-            if error.is_request() { Failure::request(error) } else { Failure::work(error) }
-        })?;
+        let comparison = compare(&subjects, options)?;
         comparison.write_overlaid_roc(&self.out).map_err(Failure::work)?;
         if let Some(path) = &self.csv {
             comparison.write_csv(path).map_err(Failure::work)?;
@@ -100,17 +99,46 @@ impl Compare {
 impl Compare {
     /// The runs and files, in the order of the arguments.
     fn subjects(&self) -> Result<Vec<Subject>, Failure> {
-        let mut subjects = Vec::new();
+        let mut subjects: Vec<(&Path, Subject)> = Vec::new();
         for path in &self.runs {
             if path.is_file() {
                 let table = PredictionTable::read(path, &self.columns.requested());
-                subjects.push(Subject::File(Box::new(table.map_err(Failure::request)?)));
+                let table = table.map_err(Failure::request)?;
+                subjects.push((path.as_path(), Subject::File(Box::new(table))));
             } else {
-                subjects.extend(find_runs(path)?.into_iter().map(Subject::Run));
+                subjects
+                    .extend(find_runs(path)?.into_iter().map(|run| (&**path, Subject::Run(run))));
             }
         }
-        Ok(subjects)
+        reject_repeated(&subjects)?;
+        Ok(subjects.into_iter().map(|(_, subject)| subject).collect())
     }
+}
+
+/// An error if two arguments are the same run, or files with the same content: nothing can differ between them.
+fn reject_repeated(subjects: &[(&Path, Subject)]) -> CommandResult {
+    for (index, (path, subject)) in subjects.iter().enumerate() {
+        for (earlier_path, earlier) in &subjects[..index] {
+            let fault = match (earlier, subject) {
+                (Subject::Run(a), Subject::Run(b)) if is_same_path(a.root(), b.root()) => {
+                    format!("are the same run, {}", a.root().display())
+                }
+                (Subject::File(a), Subject::File(b)) if is_same_path(&a.path, &b.path) => {
+                    "are the same file".to_owned()
+                }
+                (Subject::File(a), Subject::File(b)) if a.hash == b.hash => {
+                    "have the same content".to_owned()
+                }
+                _ => continue,
+            };
+            return Err(Failure::request(format!(
+                "{} and {} {fault}, expected different runs or predictions; remove one of them from the command",
+                earlier_path.display(),
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn comparison_table(comparison: &Comparison) -> String {

@@ -1,12 +1,15 @@
 //! Errors of commands: a report on standard error and an exit code.
 
+use super::wrap;
 use crate::pipeline::PipelineError;
 use crate::sweep::SweepError;
+use lungs_report::ReportError;
 use lungs_spec::results::RunFailure;
 use lungs_spec::spec::SpecError;
 use miette::{MietteHandlerOpts, Report};
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use textwrap::{WordSeparator, WordSplitter};
 
 /// The reason why a command did not succeed.
 pub(super) enum Failure {
@@ -51,17 +54,23 @@ impl Failure {
             Self::Work(report) => (report, 1),
             Self::Stopped(code) => return ExitCode::from(code),
         };
-        eprintln!("Error: {report:?}");
+        eprintln!("{HEADING}{report:?}");
         ExitCode::from(code)
     }
 }
 
+/// The start of an error, which miette does not count as part of its first line.
+const HEADING: &str = "Error: ";
+
 /// Sets the format of reports. A report uses the format that is set when it is created.
 pub(super) fn set_report_format() {
     let colour = std::io::stderr().is_terminal();
+    let width = wrap::columns() - HEADING.len();
     // Fails only if a format is set already, which then stays.
     let _ = miette::set_hook(Box::new(move |_| {
-        let options = MietteHandlerOpts::new().width(100).unicode(true).color(colour);
+        let options = MietteHandlerOpts::new().width(width).unicode(true).color(colour);
+        let options = options.break_words(false).word_separator(WordSeparator::Custom(wrap::words));
+        let options = options.word_splitter(WordSplitter::NoHyphenation);
         Box::new(options.terminal_links(false).build())
     }));
 }
@@ -94,6 +103,12 @@ impl From<PipelineError> for Failure {
             error if error.is_request() => Self::request(error),
             error => Self::work(error),
         }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        PipelineError::from(error).into()
     }
 }
 

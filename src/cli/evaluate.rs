@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// resumes an interrupted evaluation.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --set 'evaluate.subgroups=[\"manufacturer\"]'\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --robustness\n  lungs evaluate demo.lungs.zip --data data/other --labels data/other/labels.csv --out results/demo-on-other"
+    after_help = "Examples:\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c \\\n      --set 'evaluate.subgroups=[\"manufacturer\"]'\n  lungs evaluate results/demo/2026-01-31T10-15-02Z-5f3a9c --robustness\n  lungs evaluate demo.lungs.zip --data data/other \\\n      --labels data/other/labels.csv --out results/demo-on-other"
 )]
 pub(super) struct Evaluate {
     /// Run folders; with --data, one run, archive or weights file.
@@ -64,7 +64,7 @@ struct External {
     #[arg(long, value_name = "FOLDER", requires = "data")]
     out: Option<PathBuf>,
 
-    /// Folder of prepared volumes. Default: next to the images
+    /// Folder of prepared volumes. Default: next to the images.
     #[arg(long, value_name = "FOLDER", requires = "data")]
     cache: Option<PathBuf>,
 
@@ -111,10 +111,10 @@ impl Evaluate {
                 pipeline::measure_robustness(&spec, &folder, &observe)?;
             }
             for (run, _) in folder.members()? {
-                output.answer(report::headline(&run).map_err(Failure::work)?);
+                output.answer(report::headline(&run)?);
             }
             if spec.is_of_all_folds() {
-                output.answer(report::headline_of_folds(&folder).map_err(Failure::work)?);
+                output.answer(report::headline_of_folds(&folder)?);
             }
             if self.robustness {
                 answer_robustness(&folder, output)?;
@@ -162,7 +162,7 @@ impl Evaluate {
 
 /// Prints development and external metrics side by side.
 fn answer_external(run: &RunFolder, output: &Output) -> CommandResult {
-    let headline = report::external_headline(run).map_err(Failure::work)?;
+    let headline = report::external_headline(run)?;
     if let Some(headline) = headline {
         output.answer(format!("Model: {}\n", headline.model));
         output.answer(columns(&headline.rows));

@@ -16,7 +16,7 @@ pub(super) struct Explain {
     explain: Option<PathBuf>,
 
     /// Attribution method.
-    #[arg(long, value_enum, default_value_t = AttributionMethod::GradCam, requires = "explain")]
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t = AttributionMethod::GradCam, requires = "explain")]
     explain_by: AttributionMethod,
 
     /// Layers to compute heatmaps for, multiplied with each other, from Conv3d_1a_7x7 to Mixed_5c. [default: the last layer of each
@@ -25,11 +25,11 @@ pub(super) struct Explain {
     explain_layer: Vec<String>,
 
     /// Side length of the occluded blocks, in mm (16mm) or in voxels of the prepared volume (8).
-    #[arg(long, value_name = "SIZE", default_value = "30mm", requires = "explain")]
+    #[arg(long, value_name = "LENGTH", default_value = "30mm", requires = "explain")]
     occlusion_size: Length,
 
     /// Distance between neighbouring blocks, in mm (8mm) or in voxels (4).
-    #[arg(long, value_name = "STEP", default_value = "15mm", requires = "explain")]
+    #[arg(long, value_name = "LENGTH", default_value = "15mm", requires = "explain")]
     occlusion_stride: Length,
 
     /// Occluded volumes per forward pass.

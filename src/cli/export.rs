@@ -4,6 +4,7 @@ use super::output::Output;
 use super::{CommandResult, Failure};
 use crate::pipeline::archive::export;
 use clap::Args;
+use lungs_base::text::counted;
 use lungs_spec::results::RunFolder;
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 /// before you share the archive: it contains the paths of your data.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs export results/demo\n  lungs export results/demo/2026-01-31T10-15-02Z-5f3a9c --out model.zip --notes about.md\n  lungs predict --model model.zip data/new-patient"
+    after_help = "Examples:\n  lungs export results/demo\n  lungs export results/demo/2026-01-31T10-15-02Z-5f3a9c --out model.zip \\\n      --notes about.md\n  lungs predict --model model.zip data/new-patient"
 )]
 pub(super) struct Export {
     /// A finished run, or the folder of an experiment for its newest finished run.
@@ -43,10 +44,7 @@ impl Export {
         let default_path = || PathBuf::from(run.name().replace('/', "-") + ".lungs.zip");
         let path = self.out.clone().unwrap_or_else(default_path);
         let archive = export(&run, notes.as_deref(), &path)?;
-        let networks = match archive.networks {
-            1 => "one network".to_owned(),
-            count => format!("{count} networks"),
-        };
+        let networks = counted(archive.networks, "network", "networks");
         output.answer(format!(
             "{networks}, {:.1} MB: {}\nModel card: MODEL_CARD.md in the archive. The spec in it contains the paths of your data.\n\n\
              Research use only: not a medical device.",

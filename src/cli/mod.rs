@@ -26,8 +26,10 @@ mod sample_size;
 mod score;
 mod screen;
 mod slurm;
+mod suggest;
 mod sweep;
 mod weights;
+mod wrap;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use error::Failure;
@@ -43,7 +45,7 @@ use std::process::ExitCode;
     name = "lungs",
     version = crate::program::version(),
     arg_required_else_help = true,
-    after_help = "Start here:\n  lungs run experiments/demo.toml         a complete experiment on synthetic CT, in minutes\n  lungs check experiments/demo.toml       check a spec and its data without training\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
+    after_help = "Start here:\n  lungs run experiments/demo.toml     a complete experiment on synthetic CT\n  lungs check experiments/demo.toml   check a spec and its data\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -89,7 +91,7 @@ pub fn command() -> clap::Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     error::set_report_format();
-    let arguments = Arguments::parse();
+    let arguments: Arguments = suggest::parse();
     let output = Output::new(arguments.quiet, arguments.verbose);
     let result = match &arguments.command {
         Command::Run(run) => run.execute(&output),

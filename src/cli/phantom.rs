@@ -21,11 +21,11 @@ pub(super) struct Phantom {
     folder: PathBuf,
 
     /// Number of patients. Each has one to three exams.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
     patients: usize,
 
     /// Share of patients with cancer.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     positive_fraction: f64,
 
     /// Random seed.

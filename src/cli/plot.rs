@@ -1,7 +1,7 @@
 //! `lungs plot`
 
+use super::CommandResult;
 use super::output::Output;
-use super::{CommandResult, Failure};
 use crate::pipeline;
 use crate::sweep::find_runs;
 use clap::Args;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 #[command(after_help = "Example:\n  lungs plot results/demo/2026-01-31T10-15-02Z-5f3a9c")]
 pub(super) struct Plot {
     /// Run folders, folders of experiments (newest finished run) or folders of sweeps (all finished runs).
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
 
     /// Write TensorBoard's event files also for runs without them.
@@ -34,7 +34,7 @@ impl Plot {
         for folder in runs {
             if folder.cross_validation_file().is_file() {
                 let cache = pipeline::cache_folder(&folder.spec()?);
-                let files = report::redraw_folds(&folder, &cache).map_err(Failure::work)?;
+                let files = report::redraw_folds(&folder, &cache)?;
                 output.say(format!(
                     "{} in {}",
                     counted(files.len(), "file", "files"),
@@ -43,10 +43,10 @@ impl Plot {
             }
             for (run, spec) in folder.members()? {
                 let cache = pipeline::cache_folder(&spec);
-                if let Some(page) = redraw_preparation(&run, &cache).map_err(Failure::work)? {
+                if let Some(page) = redraw_preparation(&run, &cache)? {
                     output.say(format!("quality page in {}", page.display()));
                 }
-                let files = report::redraw(&run, &cache).map_err(Failure::work)?;
+                let files = report::redraw(&run, &cache)?;
                 output.say(format!(
                     "{} in {}",
                     counted(files.len(), "file", "files"),

@@ -8,18 +8,20 @@ use super::run::use_threads;
 use super::{CommandResult, Failure};
 use crate::pipeline::predict::{Model, Prediction, predict, write_predictions};
 use clap::Args;
+use lungs_base::files::is_same_path;
+use lungs_base::text::counted;
 use lungs_spec::spec::horizon_words;
 use std::path::PathBuf;
 
 /// Predict the probability of lung cancer within one year, or the risks of several years, for CT series.
 ///
-/// Finds every CT image in PATHS, prepares it with the model's preprocessing and runs the network without
+/// Finds every CT image in each PATH, prepares it with the model's preprocessing and runs the network without
 /// dropout. A model with outcome.name = "survival" gives a risk for each of its horizons; its probability is the risk of
 /// the first. A run contributes the weights of its selected epoch. Excluded series are listed with the
 /// reason. Research use only: not a medical device.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs predict --model results/demo/2026-01-31T10-15-02Z-5f3a9c data/new-patient\n  lungs predict --model RUN data/a data/b --out predictions.csv\n  lungs predict --model RUN data/a --explain heatmaps\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
+    after_help = "Examples:\n  lungs predict --model results/demo data/new-patient\n  lungs predict --model results/demo data/a data/b --out predictions.csv\n  lungs predict --model results/demo data/a --explain heatmaps\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
 )]
 pub(super) struct Predict {
     /// A run, an archive of `lungs export`, or a weights file (.safetensors, .pt, .pth, model.ckpt-123).
@@ -38,7 +40,7 @@ pub(super) struct Predict {
 
     /// Folders, searched recursively, or files with CT images (DICOM series, NIfTI, MetaImage, prepared
     /// .npz).
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
     /// Write the predictions to a CSV file instead of printing a table.
@@ -61,12 +63,7 @@ impl Predict {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let interrupt = Interrupt::listen();
         let progress = Progress::new(output.is_quiet() || self.out.is_none(), &interrupt);
-        let mut models = Vec::new();
-        for path in &self.model {
-            let members = Model::open_all(path, self.spec.as_deref(), self.any_preprocessing)?;
-            members.iter().for_each(|model| use_threads(&model.spec));
-            models.extend(members);
-        }
+        let models = self.models()?;
         let horizons: Vec<f64> =
             models.first().map_or_else(Vec::new, |model| model.spec.outcome.horizons().to_vec());
         let calibrations: Vec<String> = models.iter().filter_map(Model::calibration).collect();
@@ -96,8 +93,8 @@ impl Predict {
             }
             let explained = explanations.iter().filter(|row| row.reason.is_empty()).count();
             let table = settings.table();
-            let heatmaps = if explained == 1 { "heatmap" } else { "heatmaps" };
-            output.say(format!("\n{explained} {heatmaps}, listed in {}", table.display()));
+            let heatmaps = counted(explained, "heatmap", "heatmaps");
+            output.say(format!("\n{heatmaps}, listed in {}", table.display()));
         }
         output.say("\nResearch use only: not a medical device.");
         if rows.iter().any(|row| row.probability.is_some()) {
@@ -105,6 +102,27 @@ impl Predict {
         } else {
             Err(Failure::work("no series could be predicted"))
         }
+    }
+}
+
+impl Predict {
+    /// The networks of all models, in the order of the arguments.
+    fn models(&self) -> Result<Vec<Model>, Failure> {
+        let mut models: Vec<Model> = Vec::new();
+        for path in &self.model {
+            let members = Model::open_all(path, self.spec.as_deref(), self.any_preprocessing)?;
+            let is_known = |new: &&Model| models.iter().any(|it| is_same_path(&it.path, &new.path));
+            if let Some(model) = members.iter().find(is_known) {
+                return Err(Failure::request(format!(
+                    "--model {}: {} is in the ensemble already, expected different models; remove one of the two",
+                    path.display(),
+                    model.path.display()
+                )));
+            }
+            members.iter().for_each(|model| use_threads(&model.spec));
+            models.extend(members);
+        }
+        Ok(models)
     }
 }
 

@@ -28,14 +28,15 @@ use std::path::{Path, PathBuf};
 /// distributions of the measurements, and all previews.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 --set 'preprocess.size=[160,160,160]'\n  lungs prepare experiments/baseline.toml --shard 3/20   one shard, e.g. as a task of a job array"
+    after_help = "Examples:\n  lungs prepare experiments/baseline.toml\n  lungs prepare data/ct --out prepared\n  lungs prepare data/ct --out prepared --set preprocess.spacing_mm=2 \\\n      --set 'preprocess.size=[160,160,160]'\n  lungs prepare experiments/baseline.toml --shard 3/20   one of 20 shards"
 )]
 pub(super) struct Prepare {
     /// A spec (.toml), or a folder or file with CT images.
+    #[arg(value_name = "SPEC|PATH")]
     input: PathBuf,
 
     /// Output folder; required unless the input is a spec.
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 
     /// Override a key of the spec, e.g. preprocess.spacing_mm=2. Repeatable.

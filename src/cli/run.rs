@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// folder, resumes that run.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs run experiments/demo.toml\n  lungs run experiments/baseline.toml --set train.epochs=10 --set runtime.device=cuda:1\n  lungs run results/demo/2026-01-31T10-15-02Z-5f3a9c     resume this run"
+    after_help = "Examples:\n  lungs run experiments/demo.toml\n  lungs run experiments/baseline.toml --set train.epochs=10 \\\n      --set runtime.device=cuda:1\n  lungs run results/demo/2026-01-31T10-15-02Z-5f3a9c     resume this run"
 )]
 pub(super) struct Run {
     #[command(flatten)]
@@ -44,6 +44,7 @@ pub(super) struct Train {
 #[derive(Args)]
 struct RunSelection {
     /// A spec (.toml), or the folder of a run to resume.
+    #[arg(value_name = "SPEC|RUN")]
     spec: PathBuf,
 
     /// Override a key of the spec, e.g. train.epochs=10. Repeatable.
@@ -137,7 +138,7 @@ impl RunSelection {
             }
             output.say(format!("{} is finished already.", folder.root().display()));
             output.say("Start a new run with `--fresh`, or redraw the plots with `lungs plot`.\n");
-            output.answer(report::headline(folder).map_err(Failure::work)?);
+            output.answer(report::headline(folder)?);
             return Ok(());
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
@@ -160,7 +161,7 @@ impl RunSelection {
             }
             Completion::Finished { .. } => {
                 output.answer("");
-                output.answer(report::headline(folder).map_err(Failure::work)?);
+                output.answer(report::headline(folder)?);
                 Ok(())
             }
         }
@@ -185,7 +186,7 @@ impl RunSelection {
         } else {
             report::headline(folder)
         };
-        output.answer(headline.map_err(Failure::work)?);
+        output.answer(headline?);
         Ok(())
     }
 
@@ -210,7 +211,7 @@ impl RunSelection {
             }
             output.say(format!("{} is finished already.", folder.root().display()));
             output.say("Start a new cross-validation with `--fresh`.\n");
-            output.answer(report::headline_of_folds(folder).map_err(Failure::work)?);
+            output.answer(report::headline_of_folds(folder)?);
             return Ok(());
         }
         output.say(format!("{} → {}", spec.experiment.name, folder.root().display()));
@@ -230,10 +231,7 @@ impl RunSelection {
                 Ok(())
             }
             Completion::Finished { .. } => {
-                output.answer(format!(
-                    "\n{}",
-                    report::headline_of_folds(folder).map_err(Failure::work)?
-                ));
+                output.answer(format!("\n{}", report::headline_of_folds(folder)?));
                 Ok(())
             }
         }

@@ -16,10 +16,10 @@ use std::path::PathBuf;
 
 /// Number of exams that a study needs: for an interval of a given width, for calibration, or for power.
 ///
-/// All exams are taken as independent: where patients have several exams, read a result as the number of patients.
+/// Assumes independent exams: if patients have several exams, the result is the number of patients.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs sample-size auc --auc 0.85 --prevalence 0.02 --width 0.1\n  lungs sample-size sensitivity --sensitivity 0.9 --specificity 0.8 --prevalence 0.02 --width 0.1\n  lungs sample-size calibration --prevalence 0.02 --width 0.4 --slope-width 0.4 --predictions pilot.csv\n  lungs sample-size comparison --auc 0.88 --other 0.84 --correlation 0.6 --prevalence 0.02"
+    after_help = "Examples:\n  lungs sample-size auc --auc 0.85 --prevalence 0.02 --width 0.1\n  lungs sample-size sensitivity --sensitivity 0.9 --specificity 0.8 \\\n      --prevalence 0.02 --width 0.1\n  lungs sample-size calibration --prevalence 0.02 --width 0.4 \\\n      --slope-width 0.4 --predictions pilot.csv\n  lungs sample-size comparison --auc 0.88 --other 0.84 --correlation 0.6 \\\n      --prevalence 0.02"
 )]
 pub(super) struct SampleSize {
     #[command(subcommand)]
@@ -72,7 +72,7 @@ struct Sensitivity {
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     sensitivity: f64,
 
-    /// Expected specificity. Default: specificity is not planned
+    /// Expected specificity. Default: no interval of the specificity
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     specificity: Option<f64>,
 
@@ -119,7 +119,7 @@ struct Comparison {
     other: f64,
 
     /// Expected correlation of the two AUCs on the same exams, greater than −1 and less than 1.
-    #[arg(long, value_name = "CORRELATION", allow_negative_numbers = true)]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     correlation: Option<f64>,
 
     /// CSV file with earlier predictions of both models, as for `lungs score`, that gives the correlation.

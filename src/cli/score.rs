@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// a model that has scores only.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs score predictions.csv\n  lungs score predictions.csv --out results/sybil --group sex --group age=55,65,75\n  lungs score readers.csv --probability network --score lung_rads --json"
+    after_help = "Examples:\n  lungs score predictions.csv\n  lungs score predictions.csv --out scored --group sex --group age=55,65,75\n  lungs score readers.csv --probability network --score lung_rads --json"
 )]
 pub(super) struct Score {
     /// CSV file of predictions, separated by commas, semicolons or tabs.
@@ -41,7 +41,8 @@ pub(super) struct Score {
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     prevalence: Option<f64>,
 
-    /// Test whether each model is not worse than a model in an earlier column by more than this difference of the AUC.
+    /// Test for non-inferiority: whether the AUC of each model is less than this difference below that of each model in
+    /// an earlier column.
     #[arg(long, value_name = "DIFFERENCE", value_parser = parse_share)]
     margin: Option<f64>,
 
@@ -160,12 +161,15 @@ fn text(report: &ScoreReport) -> String {
     if names.len() > 1 {
         rows.insert(0, [vec![String::new()], names].concat());
     }
-    let mut text = format!("{}: {}\n\n{}", report.file, report.exams_text(), columns(&rows));
+    let (leading, others) = report.leading_and_other_warnings();
+    let leading = leading.map_or(String::new(), |warning| format!("\nWarning: {warning}.\n"));
+    let heading = format!("{}: {}\n{leading}", report.file, report.exams_text());
+    let mut text = format!("{heading}\n{}", columns(&rows));
     text += &format!("\n\nIntervals: {} % confidence", report.percent());
     for sentence in report.comparisons.iter().flat_map(|test| test.sentences()) {
         text += &format!("\n{sentence}");
     }
-    for warning in &report.warnings {
+    for warning in others {
         text += &format!("\nWarning: {warning}.");
     }
     for note in &report.notes {

@@ -8,6 +8,7 @@ use super::{CommandResult, Failure};
 use crate::slurm::{Job, TASK, job_number, shell};
 use clap::Args;
 use lungs_base::files::{make_folder, write_bytes};
+use lungs_base::text::counted;
 use lungs_spec::spec::Spec;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -117,8 +118,7 @@ impl Submitter<'_> {
             let number = submit_script(&arguments, &job.script, previous.is_some())?;
             let tasks = match job.tasks.len() {
                 0 => String::new(),
-                1 => ", 1 task".to_owned(),
-                count => format!(", {count} tasks"),
+                count => format!(", {}", counted(count, "task", "tasks")),
             };
             output.answer(format!("job {number}  {}{tasks}", job.script.display()));
             previous = Some(number.to_string());

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// safetensors. No code in these files is executed.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs weights show model.ckpt-1234\n  lungs weights import model.ckpt-1234 -o weights/lungs-0.1.5.safetensors --spec experiments/original-code.toml\n  lungs weights inflate inception_v1.ckpt -o weights/imagenet.safetensors\n  lungs weights export results/demo --to pytorch-safetensors -o demo-pytorch.safetensors"
+    after_help = "Examples:\n  lungs weights show model.ckpt-1234\n  lungs weights import model.ckpt-1234 -o weights/lungs-0.1.5.safetensors \\\n      --spec experiments/original-code.toml\n  lungs weights inflate inception_v1.ckpt -o weights/imagenet.safetensors\n  lungs weights export results/demo --to pytorch-safetensors \\\n      -o demo-pytorch.safetensors"
 )]
 pub(super) struct Weights {
     #[command(subcommand)]
@@ -75,7 +75,7 @@ struct Export {
     source: Source,
 
     /// Target format.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FORMAT")]
     to: ExportFormat,
 
     /// Output file.
@@ -83,7 +83,7 @@ struct Export {
     output: PathBuf,
 
     /// Input channels, all with the same image: 1 or 3. [default: as in the weights]
-    #[arg(long, value_parser = one_or_three())]
+    #[arg(long, value_name = "COUNT", value_parser = one_or_three())]
     channels: Option<usize>,
 }
 
@@ -115,7 +115,7 @@ struct Destination {
     output: PathBuf,
 
     /// Input channels, all with the same image: 1 or 3. [default: as in the checkpoint]
-    #[arg(long, value_parser = one_or_three())]
+    #[arg(long, value_name = "COUNT", value_parser = one_or_three())]
     channels: Option<usize>,
 
     /// Spec with the [preprocess] settings of the training. They are stored in the metadata of the output,

@@ -200,9 +200,14 @@ pub fn outcome(
     }
 }
 
+/// `1 day`, `365 days`, `-2 days`
+fn days_text(days: i64) -> String {
+    format!("{days} {}", if days == 1 { "day" } else { "days" })
+}
+
 fn check_before_diagnosis(days: i64) -> Result<(), Reason> {
     if days < 0 {
-        let message = format!("screened {} days after the diagnosis of lung cancer", -days);
+        let message = format!("screened {} after the diagnosis of lung cancer", days_text(-days));
         return Err(reason(ReasonCode::AfterDiagnosis, message));
     }
     Ok(())
@@ -237,7 +242,7 @@ fn time_without_cancer(
         known_free_days(person, screen_day)?
     };
     if days <= 0 {
-        let message = format!("known to be free of lung cancer for {days} days");
+        let message = format!("known to be free of lung cancer for {}", days_text(days));
         return Err(reason(ReasonCode::ShortFollowUp, message));
     }
     let follow_up = DaysFollowed { days, event: false };
@@ -262,7 +267,9 @@ fn with_cancer(days: i64, rules: &Rules) -> Result<Outcome, Reason> {
     check_before_diagnosis(days)?;
     if days >= horizon && rules.later_cancers == LaterCancers::Exclude {
         let message = format!(
-            "lung cancer {days} days after the screening, beyond the horizon of {horizon} days"
+            "lung cancer {} after the screening, beyond the horizon of {}",
+            days_text(days),
+            days_text(horizon)
         );
         return Err(reason(ReasonCode::LaterCancer, message));
     }
@@ -287,8 +294,10 @@ fn without_cancer(
         FollowUp::CancFreeDays => {
             let days = known_free_days(person, screen_day)?;
             if days < horizon {
-                let message =
-                    format!("known to be free of lung cancer for {days} days, not {horizon}");
+                let message = format!(
+                    "known to be free of lung cancer for {}, not {horizon}",
+                    days_text(days)
+                );
                 return Err(reason(ReasonCode::ShortFollowUp, message));
             }
         }

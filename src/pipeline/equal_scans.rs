@@ -3,6 +3,7 @@
 //! A series that was exported or anonymised twice is in an archive under two patients. In two splits, it biases
 //! the evaluation. The files differ in headers and compression, so the prepared voxels are compared.
 
+use lungs_base::text::counted;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -46,10 +47,11 @@ const MAX_PRINTED: usize = 5;
 impl EqualScansError {
     fn text(&self) -> String {
         let Self(groups) = self;
-        let mut text = match groups.len() {
-            1 => "1 group of series with identical voxels has".to_owned(),
-            count => format!("{count} groups of series with identical voxels have"),
-        };
+        let [one, many] = [
+            "group of series with identical voxels has",
+            "groups of series with identical voxels have",
+        ];
+        let mut text = counted(groups.len(), one, many);
         text += " several patients or labels:";
         for group in groups.iter().take(MAX_PRINTED) {
             let scans: Vec<String> = group.scans.iter().map(ToString::to_string).collect();

@@ -130,14 +130,14 @@ pub enum PipelineError {
         source: Box<PipelineError>,
     },
     /// A run without a trained epoch.
-    #[error("{run} has no trained epoch yet; train it first: lungs train {run}")]
+    #[error("{run} has no trained epoch yet; train it first with `lungs train {run}`")]
     NothingTrained {
         /// The run folder.
         run: PathBuf,
     },
     /// No chosen series could be prepared.
     #[error(
-        "none of the {series} chosen series could be prepared. Reasons: {reasons}. First case: {first}"
+        "chose {series} series, none of which could be prepared. Reasons: {reasons}. First case: {first}"
     )]
     NothingPrepared {
         /// Number of chosen series.
@@ -164,18 +164,8 @@ impl PipelineError {
             Self::Training(TrainingError::Init(error)) => {
                 !matches!(**error, InitError::Checkpoint(_))
             }
-            Self::Results(error) => {
-                use ResultsError::{IsExternal, IsSweep, NoFinishedRun, NoFolder, NotARun, Spec};
-                matches!(
-                    error,
-                    NotARun { .. }
-                        | NoFolder { .. }
-                        | NoFinishedRun { .. }
-                        | IsExternal { .. }
-                        | IsSweep { .. }
-                        | Spec(_)
-                )
-            }
+            Self::Results(error) => error.is_request(),
+            Self::Report(error) => error.is_request(),
             _ => false,
         }
     }

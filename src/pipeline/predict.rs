@@ -9,9 +9,10 @@ use super::{
 };
 use burn::module::Module;
 use burn::tensor::Device;
+use lungs_base::device::DeviceRequest;
 use lungs_base::text::counted;
 use lungs_image::images::Image;
-use lungs_net::device::{self, DeviceRequest};
+use lungs_net::device::{self, DeviceError};
 use lungs_net::model::I3d;
 use lungs_net::weights::{self, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
@@ -23,7 +24,8 @@ use std::path::{Path, PathBuf};
 
 /// A trained network and its preprocessing.
 pub struct Model {
-    pub(super) path: PathBuf,
+    /// The run, archive or file.
+    pub path: PathBuf,
     /// Spec with the preprocessing; for a run, the spec of the run.
     pub spec: Spec,
     loaded: LoadedNetwork,
@@ -189,7 +191,7 @@ pub fn predict(
     explain_options: Option<&ExplainOptions>,
     observe: &Observer,
 ) -> Result<(Vec<Prediction>, Vec<Explanation>), PipelineError> {
-    let request: DeviceRequest = device.parse()?;
+    let request: DeviceRequest = device.parse().map_err(DeviceError::from)?;
     let (device, _) = device::open(&request)?;
     let Some(Model { path, spec, .. }) = models.first() else { return Ok((vec![], vec![])) };
     if let Some(other) = models.iter().find(|other| settings(&other.spec) != settings(spec)) {
@@ -369,8 +371,12 @@ fn explain_scored(
     let explanations = explain(&models, scored, options, device, advance)?;
     let failed = explanations.iter().filter(|row| !row.reason.is_empty()).count();
     let summary = format!(
-        "{} maps and pictures in {}{}",
-        explanations.len() - failed,
+        "{} in {}{}",
+        counted(
+            explanations.len() - failed,
+            "heatmap with its picture",
+            "heatmaps with their pictures"
+        ),
         options.folder.display(),
         if failed > 0 { format!("; {failed} failed") } else { String::new() }
     );

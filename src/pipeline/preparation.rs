@@ -1,5 +1,6 @@
 //! Cohort → Prepared: preparation of the chosen series into the cache.
 
+use lungs_base::text::counted;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -73,8 +74,8 @@ pub fn prepare_images(
     let excluded = rows.iter().filter(|row| row.status == Status::Refused).count();
     let volumes = rows.len() - excluded;
     let summary = format!(
-        "{volumes} {} in {}, {} new{}",
-        if volumes == 1 { "volume" } else { "volumes" },
+        "{} in {}, {} new{}",
+        counted(volumes, "volume", "volumes"),
         cache.display(),
         rows.iter().filter(|row| row.new && row.status == Status::Prepared).count(),
         if excluded > 0 { format!("; {excluded} excluded") } else { String::new() }

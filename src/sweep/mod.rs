@@ -17,13 +17,13 @@
 mod expand;
 mod folder;
 mod names;
-mod standing;
 mod status;
+mod summary;
 
 pub use expand::{PlannedRun, SweepError, expand};
 pub use folder::{ManifestRun, SweepFolder, SweepManifest, find_runs};
-pub use standing::{Combination, RunSummary, rank_combinations, run_summary};
 pub use status::RunStatus;
+pub use summary::{Combination, RunSummary, rank_combinations, run_summary};
 
 #[cfg(test)]
 mod tests;

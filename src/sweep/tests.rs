@@ -283,7 +283,7 @@ fn the_best_combination_is_complete_and_has_the_best_mean() {
     let summaries: Vec<RunSummary> = runs
         .iter()
         .zip(metrics)
-        .map(|(run, figure)| RunSummary { figure, ..run_summary(&folder, run, None) })
+        .map(|(run, ranking_value)| RunSummary { ranking_value, ..run_summary(&folder, run, None) })
         .collect();
     let combinations = rank_combinations(&runs, &summaries, BestBy::ValidAuc);
     let rows: Vec<_> = combinations
@@ -305,7 +305,7 @@ fn the_best_combination_is_complete_and_has_the_best_mean() {
     let summaries: Vec<RunSummary> = summaries
         .into_iter()
         .map(|summary| RunSummary {
-            figure: Some(if summary.name.contains("-3_") { 0.1 } else { 0.3 }),
+            ranking_value: Some(if summary.name.contains("-3_") { 0.1 } else { 0.3 }),
             ..summary
         })
         .collect();

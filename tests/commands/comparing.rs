@@ -15,7 +15,7 @@ fn run(workspace: &Workspace) -> RunFolder {
 
 /// The text of an error without the line breaks of its box.
 fn unwrapped(message: &str) -> String {
-    message.replace("-\n  │ ", "-").replace("\n  │ ", " ")
+    message.replace("\n  │ ", " ")
 }
 
 fn test_rows(run: &RunFolder) -> Vec<PredictionRow> {
@@ -175,6 +175,7 @@ fn predictions_that_contradict_the_cohort_are_errors() {
     let [cohort_text, text] = [&cohort, &predictions].map(|path| fs::read_to_string(path).unwrap());
     let line = text.lines().find(|line| line.starts_with("exam-test-4,")).unwrap();
     let chosen = cohort_text.lines().find(|line| line.contains(",exam-test-4,")).unwrap();
+    file(&workspace, &run, |row| Some(theirs(row)));
     let cases = [
         (
             &predictions,
@@ -202,8 +203,7 @@ fn predictions_that_contradict_the_cohort_are_errors() {
         assert!(changed != text && changed != cohort_text, "{expected}");
         let original = fs::read(path).unwrap();
         fs::write(path, changed).unwrap();
-        for command in [&["plot", "results/ours"][..], &["compare", "results/ours", "results/ours"]]
-        {
+        for command in [&["plot", "results/ours"][..], &["compare", "results/ours", "theirs.csv"]] {
             let done = workspace.lungs(command);
             let message = unwrapped(&done.stderr);
             assert_ne!(done.code, 0, "{command:?}: {}", done.stdout);

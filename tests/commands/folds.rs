@@ -39,7 +39,7 @@ fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
         rows.iter().map(|row| (row["logit"].parse().unwrap(), row["label"] == "1")).collect()
     };
     let text = fs::read_to_string(run.join("cross-validation.json")).unwrap();
-    let figures: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&text).unwrap();
     let assert_close =
         |value: &serde_json::Value, expected: Option<f64>| match (value.as_f64(), expected) {
             (Some(value), Some(expected)) => assert!((value - expected).abs() < 1e-12),
@@ -62,13 +62,13 @@ fn every_exam_has_one_prediction_of_a_network_without_its_patient() {
         chosen
             .extend(cohort.iter().filter(|row| row["chosen"] == "true").map(|r| r["exam"].clone()));
         let fold_auc = auc(&scored(&fold_rows));
-        assert_close(&figures["folds"][fold - 1]["auc"], fold_auc);
+        assert_close(&metrics["folds"][fold - 1]["auc"], fold_auc);
         aucs.extend(fold_auc);
     }
     assert_eq!(exams, chosen.iter().collect());
-    assert_close(&figures["pooled"]["auc"]["value"], auc(&scored(&pooled)));
+    assert_close(&metrics["pooled"]["auc"]["value"], auc(&scored(&pooled)));
     let mean = (aucs.len() == 3).then(|| aucs.iter().sum::<f64>() / 3.0);
-    assert_close(&figures["mean_auc"], mean);
+    assert_close(&metrics["mean_auc"], mean);
 
     assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
     let again = workspace.lungs(&RUN);
@@ -83,14 +83,14 @@ fn a_cross_validation_predicts_plots_and_is_evaluated_again() {
     assert_eq!(workspace.lungs(&RUN).code, 0);
     let run = workspace.newest_run("small");
     let folder = run.to_str().unwrap();
-    let figures = fs::read(run.join("cross-validation.json")).unwrap();
+    let metrics = fs::read(run.join("cross-validation.json")).unwrap();
     let picture = fs::read(run.join("fold-2/plots/roc.svg")).unwrap();
     fs::remove_file(run.join("cross-validation.json")).unwrap();
     fs::remove_dir_all(run.join("fold-2/plots")).unwrap();
     let done = workspace.lungs(&["evaluate", folder]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("Cross-validation in 3 folds"), "{}", done.stdout);
-    assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), figures);
+    assert_eq!(fs::read(run.join("cross-validation.json")).unwrap(), metrics);
     assert_eq!(fs::read(run.join("fold-2/plots/roc.svg")).unwrap(), picture);
     let pooled = fs::read(run.join("plots/roc.svg")).unwrap();
     assert!(run.join("curves/out-of-fold-decision.csv").is_file());

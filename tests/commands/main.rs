@@ -1,6 +1,7 @@
 //! Tests of complete commands: their output, their files and their errors.
 
 mod archive;
+mod archive_to_model;
 mod bad_inputs;
 mod cache;
 mod changes;
@@ -10,6 +11,7 @@ mod crop;
 mod damage;
 mod determinism;
 mod evidence;
+mod exit_codes;
 mod explaining;
 mod export;
 mod external;
@@ -18,12 +20,12 @@ mod folds;
 mod follow_up;
 #[cfg(feature = "cubecl-cpu")]
 mod gpu_code;
+mod help;
 mod killing;
 mod labels;
 mod nlst;
 mod nlst_index;
 mod report;
-mod road;
 mod runs;
 mod sample_size;
 mod score;

@@ -57,7 +57,7 @@ fn earlier_predictions_give_the_log_odds_and_the_correlation() {
             [&aucs[..4], &["0.88", "--prevalence", "0.02", "--correlation", "0.5"]].concat(),
             "no number of exams",
         ),
-        (aucs.to_vec(), "<--correlation <CORRELATION>|--predictions <CSV>>"),
+        (aucs.to_vec(), "<--correlation <R>|--predictions <CSV>>"),
         (
             vec!["auc", "--auc", "1.2", "--width", "0.1", "--prevalence", "0.02"],
             "greater than 0 and less than 1",

@@ -334,7 +334,54 @@ fn tables_of_one_class_or_two_exams_have_reasons() {
     assert_eq!(metrics["auc"]["value"], Value::Null);
     assert!(metrics["auc"]["reason"].as_str().unwrap().contains("class"), "{metrics}");
     close(&metrics["brier"]["value"], (0.25 + 0.0625) / 2.0);
+    let warning = "all 2 exams are negative: the AUC, the sensitivity and every other metric that needs positive exams \
+                   cannot be computed; add positive exams";
+    assert_eq!(metrics["warnings"][0], warning);
+    let done = workspace.lungs(&["score", "p.csv", "--out", "scored"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let heading = format!("p.csv: 2 exams, 0 positive\n\nWarning: {warning}.\n\nAUC ");
+    assert!(done.stdout.starts_with(&heading), "{}", done.stdout);
+    assert_eq!(done.stdout.matches(warning).count(), 1, "{}", done.stdout);
+    let page = fs::read_to_string(workspace.path("scored/report.html")).unwrap();
+    assert!(page.contains(&format!("<strong>Warning: {warning}.</strong>")), "{page}");
+    // Several models, positive exams only; and in a comparison.
+    for name in ["p.csv", "other.csv"] {
+        let first = if name == "p.csv" { "0.5" } else { "0.6" };
+        let text =
+            format!("exam,label,probability_a,probability_b\nA,1,{first},0.2\nB,1,0.1,0.4\n");
+        workspace.write(name, &text);
+    }
+    let words = "all 2 exams are positive: the AUC, the specificity and every other metric that needs negative exams";
+    for arguments in [&["score", "p.csv"][..], &["compare", "p.csv", "other.csv"]] {
+        let done = workspace.lungs(arguments);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stdout.contains(words), "{}", done.stdout);
+    }
     workspace.write("p.csv", "label,score\n0,1\n1,2\n");
     let metrics = json(&workspace, &["p.csv"]);
     close(&metrics["auc"]["value"], 1.0);
+}
+
+#[test]
+fn a_model_is_not_compared_with_itself() {
+    let workspace = Workspace::new();
+    workspace.write("a.csv", "exam,label,score\nA,0,1\nB,1,2\n");
+    workspace.write("b.csv", "exam,label,score\nA,0,1\nB,1,2\n");
+    fs::create_dir(workspace.path("folder")).unwrap();
+    for (arguments, expected) in [
+        (
+            ["a.csv", "a.csv"],
+            "a.csv and a.csv are the same file, expected different runs or predictions",
+        ),
+        (["a.csv", "folder/../a.csv"], "a.csv and folder/../a.csv are the same file"),
+        (["a.csv", "b.csv"], "a.csv and b.csv have the same content"),
+    ] {
+        let done = workspace.lungs(&[&["compare"], &arguments[..]].concat());
+        assert_eq!(done.code, 2, "{}", done.stdout);
+        assert!(done.flat().contains(expected), "{}", done.stderr);
+    }
+    let twice = ["score", "a.csv", "--score", "score", "--probability", "score"];
+    let done = workspace.lungs(&twice);
+    assert_eq!(done.code, 2, "{}", done.stdout);
+    assert!(done.flat().contains("a.csv: column `score` is named twice"), "{}", done.stderr);
 }

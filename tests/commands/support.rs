@@ -108,6 +108,7 @@ impl Workspace {
         command.current_dir(self.folder.path()).args(arguments);
         // The archives of tests listen on loopback addresses.
         command.env("NO_PROXY", "127.0.0.1");
+        command.env_remove("COLUMNS");
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LUNGS_")) {
             command.env_remove(name);
         }

@@ -110,8 +110,8 @@ fn table_scalars(run: &Path, split: &str) -> Scalars {
     if split == "train" {
         table("steps.csv", "step", "step", &["loss", "learning_rate", "gradient_norm"]);
     }
-    let figures = ["loss", "accuracy", "auc", "auc_low", "auc_high", "average_precision", "brier"];
-    table("metrics.csv", "epoch", "epoch", &figures);
+    let columns = ["loss", "accuracy", "auc", "auc_low", "auc_high", "average_precision", "brier"];
+    table("metrics.csv", "epoch", "epoch", &columns);
     expected
 }
 

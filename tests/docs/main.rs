@@ -59,10 +59,50 @@ fn every_row_of_the_data_page_names_a_test_that_exists() {
         }
         let header = last.starts_with("test") || last.starts_with("what");
         let has_test =
-            last.contains('`') || last.contains("hard chests") || last.contains("the same");
+            last.contains('`') || last.contains("hard cases") || last.contains("the same");
         assert!(header || has_test, "no test behind: {row}");
     }
     assert!(count > 60, "{count}");
+}
+
+/// The packages of `Cargo.lock` by name, each with the names of its dependencies, those of tests included.
+fn packages() -> BTreeMap<String, Vec<String>> {
+    let lock: toml::Table = text("Cargo.lock").parse().unwrap();
+    let mut packages = BTreeMap::<String, Vec<String>>::new();
+    for package in lock["package"].as_array().unwrap() {
+        let dependencies = package.get("dependencies").and_then(|all| all.as_array());
+        let names = dependencies.into_iter().flatten().map(|name| {
+            // A name with its version, where there are several.
+            name.as_str().unwrap().split(' ').next().unwrap().to_owned()
+        });
+        packages.entry(package["name"].as_str().unwrap().to_owned()).or_default().extend(names);
+    }
+    packages
+}
+
+#[test]
+fn specs_studies_and_pages_are_built_without_burn() {
+    let packages = packages();
+    let reaches_burn = |name: &str| {
+        let (mut open, mut known) = (vec![name.to_owned()], BTreeSet::new());
+        while let Some(name) = open.pop() {
+            if name == "burn" {
+                return true;
+            }
+            open.extend(
+                packages[&name].iter().filter(|name| known.insert((*name).clone())).cloned(),
+            );
+        }
+        false
+    };
+    for name in
+        ["base", "stats", "image", "archive", "phantom", "spec", "study", "report", "testing"]
+    {
+        assert!(!reaches_burn(&format!("lungs-{name}")), "lungs-{name} needs Burn");
+    }
+    for name in ["lungs-net", "lungs-train", "lungs"] {
+        assert!(reaches_burn(name), "{name}");
+    }
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn reference() -> String {
     // Some keys have the types of the images.
     let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/lungs-image/src");
     let read = |path: &str| std::fs::read_to_string(image.join(path)).unwrap();
-    let weights = super::text("crates/lungs-net/src/weights/intake.rs");
+    let weights = super::text("crates/lungs-base/src/network.rs");
     let mut types = [
         types(&read("dicom/mod.rs")),
         types(&read("volume/spline.rs")),

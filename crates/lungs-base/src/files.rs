@@ -145,6 +145,12 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether two paths are those of one existing file or folder.
+pub fn is_same_path(first: &Path, second: &Path) -> bool {
+    let [first, second] = [first, second].map(fs::canonicalize);
+    matches!((first, second), (Ok(first), Ok(second)) if first == second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,5 @@
-//! What every crate of `lungs` shares: atomic files, labels in tables, follow-up, text and tables that people write, named random streams,
+//! What every crate of `lungs` shares: atomic files, labels in tables, follow-up, text and tables that people write,
+//! suggestions for misspelt names, named random streams,
 //! and compressed data read within bounds.
 //!
 //! ```
@@ -10,11 +11,14 @@
 //! assert_eq!(epoch_7.next_u64(), again.next_u64());
 //! ```
 
+pub mod device;
 pub mod files;
 pub mod follow_up;
 pub mod label;
+pub mod network;
 pub mod panics;
 pub mod random;
+pub mod suggest;
 pub mod table;
 pub mod text;
 pub mod unpack;

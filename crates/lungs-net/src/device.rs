@@ -5,37 +5,19 @@
 //! and the [`DeviceFacts`] for the provenance of a run. All other code is the same on every device.
 
 use std::fmt;
-use std::str::FromStr;
 
 use burn::tensor::Device;
+use lungs_base::device::{DeviceRequest, UnknownDevice};
+use lungs_base::text::counted;
 
 use crate::memory;
-
-/// The device that a spec requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceRequest {
-    /// The first CUDA GPU if the binary has CUDA and a driver and a GPU exist, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The CUDA GPU with this index of the driver (`"cuda"` is `"cuda:0"`).
-    Cuda(usize),
-    /// CubeCL's CPU runtime: the code of the GPU path on the CPU, for its tests.
-    CubeclCpu,
-}
 
 /// An unknown or unavailable device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// The name is not the name of a device.
-    #[error(
-        r#"unknown device "{name}": expected "auto", "cpu", "cuda" or "cuda:N" with the index N of a GPU (0, 1, …)"#
-    )]
-    Unknown {
-        /// The unknown name.
-        name: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownDevice),
     /// The binary was built without CUDA.
     #[error(
         r#"device "{request}" is not available: this program was built without CUDA; build it with `cargo build --release --features cuda`, or use "cpu" or "auto""#
@@ -59,7 +41,8 @@ pub enum DeviceError {
     },
     /// The machine has GPUs, but none with this index.
     #[error(
-        r#"device "{request}" is not available: this machine has {count} GPU(s); expected "cuda:0" to "cuda:{}""#,
+        r#"device "{request}" is not available: this machine has {}; expected "cuda:0" to "cuda:{}""#,
+        counted(*.count, "GPU", "GPUs"),
         count - 1
     )]
     NoSuchGpu {
@@ -68,40 +51,6 @@ pub enum DeviceError {
         /// Number of GPUs, at least one.
         count: usize,
     },
-}
-
-impl FromStr for DeviceRequest {
-    type Err = DeviceError;
-
-    fn from_str(name: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::Unknown { name: name.to_owned() };
-        match name {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            "cubecl-cpu" => Ok(Self::CubeclCpu),
-            _ => {
-                let index = name.strip_prefix("cuda:").ok_or_else(unknown)?;
-                // `parse` also accepts "+1".
-                if !index.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return Err(unknown());
-                }
-                index.parse().map(Self::Cuda).map_err(|_| unknown())
-            }
-        }
-    }
-}
-
-impl fmt::Display for DeviceRequest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => out.write_str("auto"),
-            Self::Cpu => out.write_str("cpu"),
-            Self::Cuda(0) => out.write_str("cuda"),
-            Self::Cuda(index) => write!(out, "cuda:{index}"),
-            Self::CubeclCpu => out.write_str("cubecl-cpu"),
-        }
-    }
 }
 
 /// The kind of hardware of a device.
@@ -253,23 +202,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn device_names_round_trip() {
-        for name in ["auto", "cpu", "cuda", "cuda:1", "cuda:12", "cubecl-cpu"] {
-            assert_eq!(name.parse::<DeviceRequest>().unwrap().to_string(), name);
-        }
-        assert_eq!("cuda:0".parse::<DeviceRequest>().unwrap(), DeviceRequest::Cuda(0));
-    }
-
-    #[test]
-    fn an_unknown_name_is_reported_with_the_allowed_names() {
-        for name in ["", "gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:1 "] {
-            let message = name.parse::<DeviceRequest>().unwrap_err().to_string();
-            assert!(message.contains(&format!("\"{name}\"")), "{message}");
-            assert!(message.contains("\"cuda:N\""), "{message}");
-        }
-    }
-
-    #[test]
     fn the_cpu_is_always_available_and_auto_never_fails() {
         let (device, facts) = open(&DeviceRequest::Cpu).unwrap();
         assert!(!device.is_autodiff());
@@ -291,7 +223,7 @@ mod tests {
             DeviceError::BuiltWithoutCuda { .. } => assert!(message.contains("--features cuda")),
             DeviceError::NoGpu { .. } => assert!(message.contains("nvidia-smi")),
             DeviceError::NoSuchGpu { count, .. } => assert!(count < 4096),
-            DeviceError::Unknown { .. } | DeviceError::BuiltWithoutCubeclCpu => {
+            DeviceError::Unknown(_) | DeviceError::BuiltWithoutCubeclCpu => {
                 panic!("{message}")
             }
         }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// No epoch is finished yet.
-    #[error("{path}: no finished epoch to plot; continue the run, then plot it again")]
+    #[error("{path} has no finished epoch, expected at least one; continue the run first")]
     NoFinishedEpoch {
         /// The metrics table that is missing or empty.
         path: PathBuf,
@@ -78,17 +78,21 @@ pub enum ReportError {
 }
 
 impl ReportError {
-    /// Whether the compared runs and files do not fit together. Other errors are failures of the work.
+    /// Whether the command or its inputs are invalid: runs that are not finished or do not fit together. Other errors are
+    /// failures of the work.
     pub fn is_request(&self) -> bool {
-        matches!(
-            self,
-            Self::DifferentExams(_)
-                | Self::DifferentLabels { .. }
-                | Self::DifferentFollowUp(_)
-                | Self::NoExams { .. }
-                | Self::AmbiguousExam { .. }
-                | Self::DifferentPatients(_)
-        )
+        match self {
+            Self::NoFinishedEpoch { .. } | Self::NotFinished { .. } => true,
+            Self::DifferentExams(_) | Self::DifferentLabels { .. } => true,
+            Self::DifferentFollowUp(_) => true,
+            Self::NoExams { .. } | Self::AmbiguousExam { .. } | Self::DifferentPatients(_) => true,
+            Self::Results(error) | Self::RunPredictions(RunPredictionsError::Results(error)) => {
+                error.is_request()
+            }
+            Self::RunPredictions(RunPredictionsError::Contradiction { .. }) | Self::Write(_) => {
+                false
+            }
+        }
     }
 }
 

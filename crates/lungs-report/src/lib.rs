@@ -87,8 +87,8 @@ pub use run_predictions::{
     ContradictionKind, ExamContradiction, RunPredictions, RunPredictionsError,
 };
 pub use score::{
-    Figure, Figures, GroupFigures, Models, NamedFigure, PointFigures, PrevalenceFigures,
-    ScoreOptions, ScoreReport, ScoredModel, SubgroupFigures, Threshold, score, write_score,
+    GroupMetrics, Metric, Metrics, Models, NamedMetric, PointMetrics, PrevalenceMetrics,
+    ScoreOptions, ScoreReport, ScoredModel, SubgroupMetrics, Threshold, score, write_score,
 };
 pub use survival::{SplitRisks, write_evaluated_risks};
 pub use thresholds::threshold_of_rule;

@@ -11,7 +11,7 @@ use super::cluster::effective_counts;
 use super::delong::{Delong, delong};
 use super::interval::{Estimate, Interval, Method};
 use super::normal::critical_value;
-use lungs_base::text::counted;
+use lungs_base::text::{counted, noun};
 
 /// Exams of the smaller class from which the variance is estimated well enough for an interval on the logit
 /// scale.
@@ -150,6 +150,11 @@ fn all_of_class(count: usize, class: &str) -> String {
     }
 }
 
+/// `3 of 40 scores are not numbers`
+pub(crate) fn not_numbers_text(count: usize, scores: usize) -> String {
+    format!("{count} of {scores} scores {}", noun(count, "is not a number", "are not numbers"))
+}
+
 fn undefined_reason(scores: &[f64], labels: &[bool]) -> String {
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
@@ -157,7 +162,7 @@ fn undefined_reason(scores: &[f64], labels: &[bool]) -> String {
     if positives + negatives == 0 {
         "there are no exams".to_owned()
     } else if not_numbers > 0 {
-        format!("{not_numbers} of {} scores are not numbers", scores.len())
+        not_numbers_text(not_numbers, scores.len())
     } else if negatives == 0 {
         format!("one class only: {}", all_of_class(positives, "positive"))
     } else {

@@ -112,7 +112,7 @@ fn an_undefined_auc_has_a_reason() {
     assert_eq!((equal.value, equal.interval), (Some(0.5), None));
     assert!(equal.reason.unwrap().contains("all scores are equal"));
     let nan = auc_with_interval(&[0.1, f64::NAN], &[false, true], None, 0.95);
-    assert_eq!(nan.reason.unwrap(), "1 of 2 scores are not numbers");
+    assert_eq!(nan.reason.unwrap(), "1 of 2 scores is not a number");
     assert_eq!(auc_with_interval(&[], &[], None, 0.95).reason.unwrap(), "there are no exams");
 }
 

@@ -2,7 +2,7 @@
 
 use super::auc_interval::{auc_with_interval, delong_plain_interval};
 use super::calibration::calibration;
-use super::cautions::{few_of_a_class, notes, unusable_reason};
+use super::cautions::{class_warning, notes, unusable_reason};
 use super::cluster::{self, patient_indices};
 use super::curves::{Curves, ResampledMetrics};
 use super::delong::delong;
@@ -68,8 +68,7 @@ pub fn evaluate_with_curves(exams: &[ScoredExam], options: &Options) -> (Evaluat
         subgroups: Vec::new(),
         weighted: None,
         survival: None,
-        warning: few_of_a_class(&labels, repeated)
-            .map(|few| format!("{few}: every metric is uncertain, and its interval approximate")),
+        warning: class_warning(&labels, repeated),
         notes: notes(exams.len(), patient_count),
     };
     if let Some(loss) = mean_cross_entropy(&logits, &labels) {

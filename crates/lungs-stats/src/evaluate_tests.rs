@@ -200,7 +200,7 @@ fn undefined_metrics_are_null_with_a_reason() {
             .auc
             .reason
             .unwrap()
-            .starts_with("1 of 30 predictions are unusable, first exam exam-003")
+            .starts_with("1 of 30 predictions is unusable, first exam exam-003")
     );
     let evaluation = evaluate(&separable, &Options::default());
     assert_eq!(evaluation.auc.value, Some(1.0));

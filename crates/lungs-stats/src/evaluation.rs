@@ -55,7 +55,7 @@ pub struct Evaluation {
     /// Metrics of the risks of several years; `None` for a binary outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub survival: Option<Box<SurvivalEvaluation>>,
-    /// A warning next to the headline: fewer than ten exams (or patients) of a class.
+    /// A warning next to the headline: exams of one class only, or fewer than ten exams (or patients) of a class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// Remarks about the intervals.

@@ -43,7 +43,7 @@
 //!    of older versions can be read, and set it in [`evaluate_with_curves`] and in `withdraw_all`.
 //! 3. For a bootstrap interval, compute the metric in `RankedExams::metrics` (`sweep.rs`), where exams have
 //!    weights and ties, and return the estimate from a method of `ResampledMetrics` (`curves.rs`).
-//! 4. Show it in `lungs-report/src/run_page/figures.rs`, `score/figures.rs` and `compare/cells.rs`, describe it in
+//! 4. Show it in `lungs-report/src/run_page/metrics.rs`, `score/metrics.rs` and `compare/cells.rs`, describe it in
 //!    `docs/statistics.md`, and test it against an independent implementation.
 //!
 //! A metric at a threshold is a field of [`OperatingPoint`] instead, set where the point is made (`operating.rs`) and

@@ -1,6 +1,7 @@
 //! Memory of a training step, and failures of devices.
 
 use burn::tensor::ExecutionError;
+use lungs_base::text::counted;
 use lungs_spec::spec::Spec;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -135,9 +136,9 @@ pub fn advice(spec: &Spec, bytes: f64) -> String {
     let [_, height, width] = spec.preprocess.size;
     let slices = spec.model.slices;
     format!(
-        "a training step of {} exam(s) of {slices}×{height}×{width} voxels at width {} needs about \
+        "a training step of {} of {slices}×{height}×{width} voxels at width {} needs about \
          {:.1} GB (estimated); try {}",
-        train.batch_size,
+        counted(train.batch_size, "exam", "exams"),
         spec.model.width,
         bytes / 1e9,
         remedies.join(", or ")

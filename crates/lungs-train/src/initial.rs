@@ -3,6 +3,7 @@
 use super::checkpoint::{self, CheckpointError};
 use super::tables::selected_epoch_of;
 use burn::tensor::Device;
+use lungs_base::text::counted;
 use lungs_net::model::{self, I3d, I3dConfig, ModelError, WeightsError, is_head};
 use lungs_net::weights::{self, Head, LoadError, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
@@ -77,7 +78,7 @@ pub enum InitError {
     #[error(transparent)]
     Run(#[from] ResultsError),
     /// The run of the weights has no trained epoch.
-    #[error("{run} has no trained epoch, so it has no weights to load")]
+    #[error("{run} has no trained epoch yet; train it first with `lungs train {run}`")]
     NothingTrained {
         /// The run.
         run: PathBuf,
@@ -151,8 +152,10 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
         (Head::New, ..) => Ok(Some(loaded)),
         (Head::Load, true, outputs) if outputs == expected => Ok(Some(loaded)),
         (Head::Load, true, outputs) => {
-            let classifier =
-                format!("has a classifier with {outputs} outputs, expected {expected}");
+            let classifier = format!(
+                "has a classifier with {}, expected {expected}",
+                counted(outputs, "output", "outputs")
+            );
             Err(InitError::Head { path, classifier, expected })
         }
         (Head::Load, false, _) => {

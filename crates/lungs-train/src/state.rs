@@ -231,8 +231,9 @@ fn check_row_count(
         return Ok(());
     }
     let message = format!(
-        "it has {actual} rows up to the last checkpoint, expected {expected}; restore the table \
-         from a backup, or remove the run's checkpoints to train from the beginning"
+        "it has {} up to the last checkpoint, expected {expected}; restore the table from a backup, or remove the run's \
+         checkpoints to train from the beginning",
+        counted(actual, "row", "rows")
     );
     Err(ResultsError::Read { path: run.table(table), message }.into())
 }

@@ -9,6 +9,7 @@ use crate::nlst::{
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use lungs_base::text::counted;
 use lungs_image::images::Scanner;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ impl Cohort {
 struct Nlst {
     /// Folder with the table nlst_prsn and optionally nlst_canc, nlst_screen and nlst_ctab. Each is a .csv
     /// file, a .parquet file, or a folder of such files.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "FOLDER")]
     tables: PathBuf,
 
     /// First download missing tables and the index from the Imaging Data Commons into --tables (about 80 MB,
@@ -73,11 +74,11 @@ struct Nlst {
     index: Option<PathBuf>,
 
     /// Folder of CT images, searched recursively, instead of an index.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 
     /// Output folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 
     /// Labels: whether cancer was diagnosed within --horizon-days, or, for outcome.name = "survival" of a spec, the
@@ -126,7 +127,7 @@ struct Nlst {
     seed: u64,
 
     /// Series to fetch of each exam: the one preferred by data.select, or all.
-    #[arg(long, value_name = "WHICH", default_value = "preferred",
+    #[arg(long, value_name = "CHOICE", default_value = "preferred",
           value_parser = choice::<SeriesChoice>(&["preferred", "all"]))]
     series: SeriesChoice,
 }
@@ -288,7 +289,8 @@ impl Nlst {
         ] {
             if let Some(requested) = requested.filter(|requested| *requested > available) {
                 notes.push(format!(
-                    "note: requested {requested} {class} exams, only {available} available"
+                    "note: requested {}, only {available} available",
+                    counted(requested, &format!("{class} exam"), &format!("{class} exams"))
                 ));
             }
         }
@@ -310,7 +312,7 @@ impl Nlst {
         if with_address > 0 {
             let out = self.out.display();
             notes.push(format!(
-                "{} series to fetch{size}: lungs fetch {out}/series.csv {out} --prepare SPEC (without \
+                "{} series to fetch{size}: `lungs fetch {out}/series.csv {out} --prepare SPEC` (without \
                  --prepare, the DICOM files are kept)",
                 series.len()
             ));

@@ -13,6 +13,7 @@ use clap::Args;
 use lungs_archive::fetch::{
     self, Endpoint, Event, FetchError, FetchStatus, Plan, Preparation, Product, Settings, Survey,
 };
+use lungs_base::text::{counted, noun};
 use lungs_spec::results::write_csv;
 use lungs_spec::spec::{Overrides, Spec, load};
 pub(super) use show::FetchProgress;
@@ -28,7 +29,7 @@ use summary::{check_failures, count, problem_list, short_table, summary, table};
 /// of every series.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs fetch manifest.s5cmd data/nlst --dry-run\n  lungs fetch manifest.s5cmd data/nlst\n  lungs fetch data/nlst/series.csv data/nlst --prepare experiments/nlst-full.toml\n  lungs fetch uids.txt data/nlst --index idc_index.parquet"
+    after_help = "Examples:\n  lungs fetch manifest.s5cmd data/nlst --dry-run\n  lungs fetch manifest.s5cmd data/nlst\n  lungs fetch data/nlst/series.csv data/nlst \\\n      --prepare experiments/nlst-full.toml\n  lungs fetch uids.txt data/nlst --index idc_index.parquet"
 )]
 pub(super) struct Fetch {
     /// Series to fetch: an s5cmd manifest, a list of series UIDs, or a CSV with a column of series UIDs, such
@@ -49,7 +50,7 @@ pub(super) struct Fetch {
     dry_run: bool,
 
     /// Number of parallel transfers.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 
     /// Limit of the total transfer rate, in megabits per second. Data that connections have already buffered
@@ -58,7 +59,7 @@ pub(super) struct Fetch {
     limit_mbps: Option<f64>,
 
     /// Number of retries of a failed request, with increasing waiting times.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
     retries: u32,
 
     /// Waiting time before the first retry. It doubles with each retry, up to 30 seconds.
@@ -177,7 +178,7 @@ impl Fetch {
         let plan = fetch::plan(&request, index.as_ref());
         let mut summary = format!("{} series", plan.series.len());
         for (count, status) in [
-            (plan.repeated, "duplicates"),
+            (plan.repeated, noun(plan.repeated, "duplicate", "duplicates")),
             (request.not_chosen, "not chosen"),
             (plan.failures.len(), "cannot be fetched"),
         ] {
@@ -218,8 +219,8 @@ impl Fetch {
         let complete = count(&survey.rows, FetchStatus::Complete);
         let remaining = count(&survey.rows, FetchStatus::NotStarted);
         output.answer(format!(
-            "to fetch     {remaining} series, {} files, {}; {complete} series already complete",
-            survey.files,
+            "to fetch     {remaining} series, {}, {}; {complete} series already complete",
+            counted(survey.files, "file", "files"),
             bytes(survey.bytes as f64)
         ));
         output.answer(format!("disk         {}", self.disk_space(&survey, remaining, spec)));

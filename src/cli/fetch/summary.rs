@@ -3,6 +3,7 @@
 use super::super::output::{bytes, columns};
 use super::super::{CommandResult, Failure};
 use lungs_archive::fetch::{FetchRow, FetchStatus};
+use lungs_base::text::counted;
 
 /// Number of series with a state.
 pub(super) fn count(rows: &[FetchRow], state: FetchStatus) -> usize {
@@ -35,10 +36,8 @@ pub(super) fn summary(rows: &[FetchRow], byte_count: u64, [by_md5, by_size]: [us
     let mut text = format!("{counts}; {} transferred", bytes(byte_count as f64));
     let size = "size only (the archive has no MD5)";
     for (count, check) in [(by_md5, "MD5"), (by_size, size)] {
-        match count {
-            0 => {}
-            1 => text += &format!(", 1 file verified by {check}"),
-            _ => text += &format!(", {count} files verified by {check}"),
+        if count > 0 {
+            text += &format!(", {} verified by {check}", counted(count, "file", "files"));
         }
     }
     text

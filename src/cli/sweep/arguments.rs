@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// runs, and leaves runs that are running in another process to that process.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run      list the runs with estimates\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status       show the current results\n  lungs sweep experiments/demo-sweep.toml --only 3/6     one run, e.g. as a task of a job array\n  lungs sweep experiments/demo-sweep.toml --slurm        submit the runs to a Slurm cluster"
+    after_help = "Examples:\n  lungs sweep experiments/demo-sweep.toml --dry-run    list the runs\n  lungs sweep experiments/demo-sweep.toml --jobs 2\n  lungs sweep experiments/demo-sweep.toml --status     show the current results\n  lungs sweep experiments/demo-sweep.toml --only 3/6   run the third of 6 runs\n  lungs sweep experiments/demo-sweep.toml --slurm      submit the runs to Slurm"
 )]
 pub(in crate::cli) struct Sweep {
     /// A spec (.toml) with a [sweep] table.

@@ -61,7 +61,7 @@ impl SweepView {
                 run.training_seconds.map_or("–".to_owned(), duration),
             ];
             if !ranks_by_auc {
-                row.insert(5, cell(run.figure));
+                row.insert(5, cell(run.ranking_value));
             }
             rows.push(row);
         }

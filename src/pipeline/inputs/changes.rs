@@ -264,7 +264,7 @@ impl ChangedInputs {
             "To evaluate the model on the current inputs: name another folder with --out".to_owned()
         } else {
             format!(
-                "To start a new run with the current inputs: lungs run {} --fresh",
+                "To start a new run with the current inputs: `lungs run {} --fresh`",
                 self.run.join("spec.toml").display()
             )
         };

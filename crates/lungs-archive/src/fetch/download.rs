@@ -1,5 +1,6 @@
 //! Downloads one file: resumes, retries, verifies and renames it.
 
+use lungs_base::text::counted;
 use std::fs;
 use std::future::Future;
 use std::path::Path;
@@ -56,7 +57,10 @@ pub(super) async fn retry<T, F: Future<Output = Result<T, FileError>>>(
         if is_answer {
             session.record_answer();
             if failures > session.settings.retries {
-                return Err(FileError::Permanent(format!("{reason} (tried {failures} times)")));
+                return Err(FileError::Permanent(format!(
+                    "{reason} (tried {})",
+                    counted(failures as usize, "time", "times")
+                )));
             }
         } else if failures > session.max_retries_without_answer() {
             return Err(session.unreachable_error(reason, failures));

@@ -1,5 +1,6 @@
 //! What all downloads of one command share: settings, connections, throttling and the end.
 
+use lungs_base::text::counted;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -130,7 +131,8 @@ impl<'a> Session<'a> {
         let unanswered = self.unanswered.fetch_add(1, Ordering::Relaxed) + 1;
         if self.has_answered.load(Ordering::Relaxed) && unanswered < MAX_UNANSWERED {
             return FileError::Permanent(format!(
-                "cannot connect: {reason} (tried {attempts} times)"
+                "cannot connect: {reason} (tried {})",
+                counted(attempts as usize, "time", "times")
             ));
         }
         let endpoint = self.settings.endpoint.name().to_owned();

@@ -1,5 +1,6 @@
 //! Errors of reading folders and series.
 
+use lungs_base::text::counted;
 use std::io;
 use std::path::PathBuf;
 
@@ -41,7 +42,7 @@ pub enum SeriesRefusal {
         images: usize,
     },
     /// The series has only dose pages, screen saves, captures and the like.
-    #[error("none of the {images} images is a CT slice: {kinds}")]
+    #[error("{}, none of which is a CT slice: {kinds}", counted(*.images, "image", "images"))]
     NoSlices {
         /// Number of images.
         images: usize,
@@ -157,7 +158,7 @@ pub enum SeriesRefusal {
         tissue_hu: i16,
     },
     /// Too few images for a volume.
-    #[error("{found} slice{}, expected at least {limit}", if *.found == 1 { "" } else { "s" })]
+    #[error("{}, expected at least {limit}", counted(*.found, "slice", "slices"))]
     TooFewSlices {
         /// Number of images.
         found: usize,
@@ -190,9 +191,9 @@ pub enum SeriesRefusal {
     },
     /// Slices are missing in an otherwise even stack.
     #[error(
-        "{missing} {} missing: the gap after {after} is {gap_mm:.3} mm, expected \
+        "{} missing: the gap after {after} is {gap_mm:.3} mm, expected \
          {spacing_mm:.3} mm{}",
-        if *.missing == 1 { "slice is" } else { "slices are" },
+        counted(*.missing, "slice is", "slices are"),
         tilt_note(.tilt_degrees)
     )]
     MissingSlices {

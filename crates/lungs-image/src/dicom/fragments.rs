@@ -1,5 +1,6 @@
 //! Encapsulated pixel data (PS3.5, A.4): a sequence of fragments, and their division into frames.
 
+use lungs_base::text::counted;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -85,8 +86,10 @@ impl Fragments {
         };
         if starts.len() != frames || starts.first() != Some(&0) {
             return Err(FragmentError::Damaged(format!(
-                "{count} fragments and {} offsets, expected those of {frames} frames",
-                self.offsets.len()
+                "{} and {}, expected those of {}",
+                counted(count, "fragment", "fragments"),
+                counted(self.offsets.len(), "offset", "offsets"),
+                counted(frames, "frame", "frames")
             )));
         }
         let end = starts.get(frame + 1).copied().unwrap_or(count);

@@ -1,5 +1,6 @@
 //! Counts of slices by header value and by stack, as errors list them.
 
+use lungs_base::text::counted;
 use std::path::PathBuf;
 
 /// A header value with the number of slices that have it.
@@ -29,7 +30,7 @@ const MAX_LISTED: usize = 4;
 pub(super) fn list_values(counts: &[ValueCount]) -> String {
     let items = counts.iter().take(MAX_LISTED).map(|count| {
         let ValueCount { value, slices, first } = count;
-        format!("{value:?} in {slices} slices (first: {})", first.display())
+        format!("{value:?} in {} (first: {})", counted(*slices, "slice", "slices"), first.display())
     });
     join_items(items.collect(), counts.len())
 }
@@ -38,7 +39,11 @@ pub(super) fn list_values(counts: &[ValueCount]) -> String {
 pub(super) fn list_stacks(stacks: &[StackSummary]) -> String {
     let items = stacks.iter().take(MAX_LISTED);
     join_items(
-        items.map(|stack| format!("{} slices with {}", stack.slices, stack.label)).collect(),
+        items
+            .map(|stack| {
+                format!("{} with {}", counted(stack.slices, "slice", "slices"), stack.label)
+            })
+            .collect(),
         stacks.len(),
     )
 }

@@ -8,6 +8,7 @@
 //! a scan whose gaps or pixels change is not reduced to its longest even section. All excluded images
 //! are listed with their reason.
 
+use lungs_base::text::counted;
 use std::collections::BTreeMap;
 
 use crate::codes::{Exclusion, ExclusionCode, Flag};
@@ -164,8 +165,7 @@ fn slices_of_the_body(series: &Series) -> Result<BodySlices, SeriesRefusal> {
     let (mut excluded, mut flags) = (Vec::new(), Vec::new());
     for (content, slices) in kinds {
         let Some((code, flag, description)) = exclusion_of(content) else { continue };
-        let plural = if slices.len() == 1 { "" } else { "s" };
-        let reason = format!("{} image{plural}: {description}", slices.len());
+        let reason = format!("{}: {description}", counted(slices.len(), "image", "images"));
         excluded.push(ExcludedSlices { exclusion: Exclusion { code, reason }, slices });
         flags.push(flag);
     }
@@ -243,13 +243,14 @@ fn choose(
         let label = &candidate.label;
         let reason = match &candidate.stack {
             Ok(stack) => format!(
-                "a stack of {} slices with {label}; the stack of {count} slices with {} is used",
-                stack.slices.len(),
+                "a stack of {} with {label}; the stack of {} with {} is used",
+                counted(stack.slices.len(), "slice", "slices"),
+                counted(count, "slice", "slices"),
                 chosen.label
             ),
             Err(refusal) => {
-                let plural = if candidate.slices.len() == 1 { "" } else { "s" };
-                format!("{} image{plural} with {label}: {refusal}", candidate.slices.len())
+                let images = counted(candidate.slices.len(), "image", "images");
+                format!("{images} with {label}: {refusal}")
             }
         };
         let exclusion = Exclusion { code: ExclusionCode::OtherStack, reason };

@@ -114,7 +114,9 @@ pub enum FormatRefusal {
         tissue_hu: f32,
     },
     /// Values that are not finite numbers.
-    #[error("{path}: {count} voxels are not finite numbers, expected Hounsfield units")]
+    #[error(
+        "{path}: found {count} voxel values that are not finite numbers, expected Hounsfield units"
+    )]
     NotNumbers {
         /// The file.
         path: PathBuf,

@@ -216,7 +216,7 @@ fn values_that_are_not_hounsfield_units_are_refused_with_their_range() {
     assert_eq!(refusal("a.nii", &with(&|_| -1000.0)).0, "not-hounsfield");
     let numbers = refusal("a.nii", &with(&|value| if value > 290.0 { f32::NAN } else { value }));
     assert_eq!(numbers.0, "not-hounsfield");
-    assert!(numbers.1.contains("3 voxels are not finite numbers"), "{numbers:?}");
+    assert!(numbers.1.contains("3 voxel values that are not finite numbers"), "{numbers:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files and folders that the walk skips, counted by kind.
 
+use lungs_base::text::counted;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -206,7 +207,7 @@ pub fn counted_files(kind: SkippedKind, files: usize) -> String {
     let [one, several] = kind.nouns();
     let more = kind == SkippedKind::HiddenFolder && files >= MAX_HIDDEN;
     let at_least = if more { "at least " } else { "" };
-    format!("{at_least}{files} {}", if files == 1 { one } else { several })
+    format!("{at_least}{}", counted(files, one, several))
 }
 
 fn files_in(folder: &Path) -> usize {

@@ -11,6 +11,7 @@
 //! | [`Components`], [`fill_holes_2d`] | connected voxels |
 //! | [`crop`] | a box of fixed size |
 //! | [`Window`] | the input of the network |
+//! | [`Field`] | a heatmap on a lattice of its own |
 //!
 //! Functions with `original` in their name, and [`Grid::AlignedEnds`], reproduce `lungs` 0.1.5. All
 //! are pure functions of one volume on one thread: callers run one per series.
@@ -18,6 +19,7 @@
 mod affine;
 mod components;
 mod crop;
+mod field;
 mod lungs;
 mod mask;
 mod resample;
@@ -28,6 +30,7 @@ mod window;
 pub use affine::{Affine, resample_affine};
 pub use components::{Components, Connectivity, Region};
 pub use crop::{crop, crop_original};
+pub use field::Field;
 pub use lungs::{
     LungLimits, Lungs, SegmentationError, segment_lungs, segment_lungs_original,
     segment_lungs_within,

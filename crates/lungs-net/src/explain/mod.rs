@@ -6,14 +6,12 @@
 //!     voxel of the original CT ──position in mm──▶ voxel of the prepared volume ──Field::at──▶ weight
 //! ```
 //!
-//! This module reads and writes no files.
+//! A [`Field`](lungs_image::volume::Field) belongs to `lungs-image`. This module reads and writes no files.
 
 mod camera;
-mod field;
-mod look;
+mod heatmap;
 mod occlusion;
 
 pub use camera::CamKind;
-pub use field::Field;
-pub use look::{HeatmapError, InputVolume, LEVELS, Method, heatmap};
+pub use heatmap::{HeatmapError, InputVolume, LEVELS, Method, heatmap};
 pub use occlusion::{Blocks, Length};

@@ -5,6 +5,7 @@
 //! weight of a block = log-odds(volume) − log-odds(volume with air in the block)
 //! ```
 
+use lungs_base::text::counted;
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,7 +47,7 @@ impl fmt::Display for Length {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Millimetres(mm) => write!(out, "{mm} mm"),
-            Self::Voxels(voxels) => write!(out, "{voxels} voxels"),
+            Self::Voxels(voxels) => out.write_str(&counted(*voxels, "voxel", "voxels")),
         }
     }
 }

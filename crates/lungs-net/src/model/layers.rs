@@ -1,10 +1,10 @@
 //! A description of the network: its units in the order of a forward pass, their inputs, and the shape
 //! of every array, without allocating any.
 
-use super::unit::{
-    Widths, beta_name, kernel_name, mixed_unit_names, moving_mean_name, moving_variance_name,
-};
+use super::unit::{Widths, beta_name, kernel_name, moving_mean_name, moving_variance_name};
 use super::{I3dConfig, Variable};
+use lungs_base::network::mixed_unit_names;
+pub(super) use lungs_base::network::{HEAD, is_below};
 
 /// The inception blocks' names, and their widths at multiplier 1.
 pub(super) const BLOCKS: [(&str, Widths); 9] = [
@@ -29,9 +29,6 @@ pub(super) const STEM: [(&str, usize, usize, usize); 3] =
 
 /// Number of segments, each with one output tensor: the units of the stem and the blocks.
 pub(super) const SEGMENTS: usize = STEM.len() + BLOCKS.len();
-
-/// The classifier's name.
-pub(super) const HEAD: &str = "Logits/Conv3d_0c_1x1/conv_3d";
 
 /// Number of units in an inception block.
 pub(crate) const BLOCK_UNITS: usize = 6;
@@ -142,23 +139,6 @@ impl I3dConfig {
     }
 }
 
-/// Whether `name` is `layer` or below it: `Mixed_3b/Branch_0/…` is below `Mixed_3b`.
-pub(super) fn is_below(name: &str, layer: &str) -> bool {
-    name.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether a layer of this name, or a layer below it, exists.
-pub fn knows_layer(name: &str) -> bool {
-    let layers = I3dConfig::default().layers();
-    layers.iter().map(|layer| &*layer.name).chain([HEAD]).any(|layer| is_below(layer, name))
-}
-
-/// Names of the top-level layers, in the order of a forward pass.
-pub fn layer_groups() -> Vec<&'static str> {
-    let stem = STEM.iter().map(|(name, ..)| *name);
-    stem.chain(BLOCKS.iter().map(|(name, _)| *name)).chain(["Logits"]).collect()
-}
-
 /// Whether a variable belongs to the classifier.
 pub fn is_head(variable: &Variable) -> bool {
     head_names().contains(&variable.name)
@@ -168,6 +148,7 @@ pub fn is_head(variable: &Variable) -> bool {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+    use lungs_base::network;
 
     #[test]
     fn the_described_shapes_are_those_of_the_network() {
@@ -181,14 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn layers_and_their_parents_are_known() {
-        for known in ["Conv3d_1a_7x7", "Mixed_5c", "Mixed_5c/Branch_3", "Logits"] {
-            assert!(knows_layer(known), "{known}");
-        }
-        for unknown in ["Conv3d_1a", "Mixed_5d", "", "Mixed_5c/Branch_3/"] {
-            assert!(!knows_layer(unknown), "{unknown}");
-        }
-        assert!(layer_groups().into_iter().all(knows_layer));
+    fn the_names_of_specs_are_those_of_the_network() {
+        let names: Vec<String> =
+            I3dConfig::default().layers().into_iter().map(|it| it.name).collect();
+        assert_eq!(network::layer_names(), [names, vec![HEAD.to_owned()]].concat());
     }
 
     #[test]

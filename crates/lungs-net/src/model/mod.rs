@@ -63,7 +63,7 @@ pub use cells::{Cells, inspected_layers};
 pub use convolution::Precision;
 pub use inspect::{Explained, Inspection};
 pub(crate) use layers::{BLOCK_UNITS, head_inputs};
-pub use layers::{Layer, head_names, is_head, knows_layer, layer_groups};
+pub use layers::{Layer, head_names, is_head};
 pub use loss::{Loss, with_gradient};
 pub use network::{BatchStatistics, I3d};
 pub use recompute::TrainingStep;

@@ -145,7 +145,7 @@ impl I3d {
 
     /// Freezes the named layers: kernels, betas and running statistics stay constant, and training
     /// normalises with the running statistics. A name includes everything below it: `Mixed_3b`,
-    /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`super::knows_layer`]).
+    /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`lungs_base::network::knows_layer`]).
     #[must_use]
     pub fn with_frozen(mut self, names: &[String]) -> Self {
         let frozen = |name: &str| names.iter().any(|layer| is_below(name, layer));

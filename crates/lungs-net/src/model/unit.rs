@@ -9,6 +9,7 @@ use super::initialization::truncated_normal;
 use super::normalization::{ChannelStatistics, normalize_by, normalize_by_batch};
 use super::pooling::max_pool_same;
 use super::update;
+pub(super) use lungs_base::network::mixed_unit_names;
 
 /// The mode of a forward pass.
 pub(super) enum Pass<'a> {
@@ -181,25 +182,6 @@ pub(super) struct Mixed {
     reduce_second: Unit,
     second: Unit,
     pooled: Unit,
-}
-
-/// The names of a block's units, in the order of [`Mixed::units`].
-///
-/// `Mixed_5b` is irregular in the original (`0a` for `0b`), and therefore in every checkpoint.
-pub(super) fn mixed_unit_names(block: &str) -> [String; 6] {
-    let second = match block {
-        "Mixed_5b" => "Branch_2/Conv3d_0a_3x3",
-        _ => "Branch_2/Conv3d_0b_3x3",
-    };
-    [
-        "Branch_0/Conv3d_0a_1x1",
-        "Branch_1/Conv3d_0a_1x1",
-        "Branch_1/Conv3d_0b_3x3",
-        "Branch_2/Conv3d_0a_1x1",
-        second,
-        "Branch_3/Conv3d_0b_1x1",
-    ]
-    .map(|unit| format!("{block}/{unit}"))
 }
 
 impl Mixed {

@@ -4,19 +4,9 @@ use super::fold::{Unit, fold_gammas};
 use super::layout::{Layout, NetworkLocation};
 use super::{Archive, UnusedEntry};
 use crate::model::{I3dConfig, Layer, Variable};
+use lungs_base::network::Head;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The classifier of a network with initial weights: `model.init_head`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Head {
-    /// Use the classifier of `init`.
-    Load,
-    /// Draw a new classifier from the seed.
-    New,
-}
 
 /// The network in a file.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,10 @@
 //! From a path to the network's arrays.
 
-use super::intake::{ExtractedNetwork, Head, extract, set_input_channels};
+use super::intake::{ExtractedNetwork, extract, set_input_channels};
 use super::layout::{Layout, NetworkLocation, recognise};
 use super::{Archive, ReadError, UnusedEntry, pytorch, safetensors, tensorflow};
 use crate::model::{I3dConfig, Metadata, Variable, is_head};
+use lungs_base::network::Head;
 use lungs_base::text::counted;
 use std::path::{Path, PathBuf};
 

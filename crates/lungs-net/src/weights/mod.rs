@@ -23,7 +23,8 @@ pub mod tensorflow;
 
 pub use archive::{Archive, ReadError, UnusedEntry};
 pub use export::{ExportError, Target, export};
-pub use intake::Head;
 pub use layout::Layout;
 pub use load::{FileKind, LoadError, LoadedNetwork, load, read_archive};
+/// The choice of [`load`] between the classifier of a file and a new one.
+pub use lungs_base::network::Head;
 pub use show::{ArraySummary, head_compatibility, unused_by_kind};

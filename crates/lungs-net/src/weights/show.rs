@@ -2,6 +2,7 @@
 
 use super::{LoadedNetwork, UnusedEntry};
 use crate::model::Variable;
+use lungs_base::text::counted;
 use std::collections::BTreeMap;
 
 /// Summary of one array.
@@ -49,7 +50,8 @@ pub fn head_compatibility(loaded: &LoadedNetwork) -> String {
     match (loaded.has_head(), loaded.config.classes) {
         (true, 2) => "loads (2 classes)".to_owned(),
         (true, classes) => format!(
-            "has {classes} classes, expected 2: set model.init_head = \"new\" for a new random one"
+            "has {}, expected 2: set model.init_head = \"new\" for a new random one",
+            counted(classes, "class", "classes")
         ),
         (false, _) => {
             "not in the file: set model.init_head = \"new\" for a new random one".to_owned()

@@ -3,6 +3,7 @@
 use super::Pair;
 use super::sentence::{p_text, percent, signed};
 use crate::thresholds::name_of_rule;
+use lungs_base::text::counted;
 use lungs_stats::{
     ChosenOn, OperatingPoint, PairedOperatingPoints, PairedShares, Rule, SharesTest,
     paired_operating_points,
@@ -123,11 +124,11 @@ fn shares_text(name: &str, shares: &PairedShares, level: f64) -> String {
         None => "",
     };
     format!(
-        "{name} of {a:.3} and {b:.3}, a difference of {} ({interval}{} and {} exams that one model alone predicts \
+        "{name} of {a:.3} and {b:.3}, a difference of {} ({interval}{} and {} that one model alone predicts \
          correctly; {test}{})",
         signed(difference),
         shares.only_a,
-        shares.only_b,
+        counted(shares.only_b, "exam", "exams"),
         shares.p_value.map_or("no test".to_owned(), p_text),
     )
 }

@@ -6,8 +6,7 @@
 //! (Okabe & Ito's), which differ in brightness and from grey under the common colour-vision
 //! deficiencies too.
 
-use lungs_image::volume::{Affine, Volume, Window};
-use lungs_net::explain::Field;
+use lungs_image::volume::{Affine, Field, Volume, Window};
 
 use super::render::{self, Pixels};
 use super::scene::{Anchor, Text, fit};

@@ -3,6 +3,7 @@
 use super::Population;
 use super::describe::{Characteristic, Values};
 use super::summary::{NONE, count_text, mean_text, median_text};
+use lungs_base::text::counted;
 use lungs_stats::{categorical_difference, continuous_difference};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -219,7 +220,7 @@ impl Columns<'_> {
         let mut rows: Vec<PopulationRow> =
             names[..shown].iter().map(|name| count_row(name, &|level| level == *name)).collect();
         if shown < names.len() {
-            let words = format!("{} other values", names.len() - shown);
+            let words = counted(names.len() - shown, "other value", "other values");
             rows.push(count_row(&words, &|level| names[shown..].contains(&level)));
         }
         if let Some(first) = rows.first_mut() {

@@ -106,6 +106,12 @@ fn requested_models(
     header: &Header,
     requested: &RequestedColumns,
 ) -> Result<Vec<ModelColumns>, PredictionsError> {
+    let names: Vec<&String> = requested.probabilities.iter().chain(&requested.scores).collect();
+    let repeated = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    if let Some((_, name)) = repeated {
+        let column = (*name).clone();
+        return Err(PredictionsError::RepeatedColumn { path: header.path.to_owned(), column });
+    }
     let mut models = Vec::new();
     for name in &requested.probabilities {
         let probability = Some(header.required(name, "predictions")?);

@@ -53,6 +53,16 @@ pub enum PredictionsError {
         /// All columns of the file.
         columns: String,
     },
+    /// The user names a column of predictions twice.
+    #[error(
+        "{path}: column `{column}` is named twice by --probability and --score, expected a column for each model"
+    )]
+    RepeatedColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
     /// Two columns with one meaning.
     #[error(
         "{path} has the columns `{first}` and `{second}` for {meaning}; remove or rename one of them"

@@ -1,8 +1,8 @@
 //! Content and order of the preparation page: excluded series by reason, prepared series by flags.
 
 use super::Preparation;
-use super::figures::distributions;
-use super::refusals::{Group, exclusions};
+use super::exclusions::{Group, exclusions};
+use super::histograms::distributions;
 use super::sheet::{SCRIPT, STYLE, sheet};
 use crate::page::Page;
 use lungs_base::text::counted;

@@ -10,9 +10,9 @@
 //! equal bytes. Pictures stay in the cache and are linked by relative path.
 
 mod contents;
-mod figures;
+mod exclusions;
+mod histograms;
 mod naming;
-mod refusals;
 mod sheet;
 #[cfg(test)]
 mod tests;

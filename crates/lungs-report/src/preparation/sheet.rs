@@ -1,6 +1,6 @@
 //! The contact sheet: one picture per series with its geometry, lung volumes and flags.
 
-use super::figures::lung_ml;
+use super::histograms::lung_ml;
 use super::{Pictures, Preparation, picture_name};
 use crate::page::{link, number, short_uid};
 use lungs_base::text::counted;

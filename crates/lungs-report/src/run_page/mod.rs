@@ -17,11 +17,11 @@ mod decisions;
 mod drift;
 mod external;
 mod failures;
-mod figures;
 mod groups;
 mod guidelines;
 mod identifiers;
 mod methods;
+mod metrics;
 mod population;
 mod record;
 mod risks;
@@ -38,7 +38,7 @@ use super::failures::FailureRow;
 use super::page::Page;
 use super::population::Population;
 use super::robustness::RobustnessRow;
-use lungs_base::text::counted;
+use lungs_base::text::{counted, noun};
 use lungs_spec::results::{PredictionRow, Provenance};
 use lungs_spec::spec::{Spec, horizon_words};
 use lungs_stats::{AucMetrics, DecisionPoint, Estimate, Evaluation};
@@ -133,7 +133,7 @@ pub(super) fn run_page(page: &RunPage) -> String {
             (headline(page, reported))
             (study::section(page))
             (external::section(page, reported))
-            (figures::metrics(page))
+            (metrics::metrics(page))
             (curves(page, reported))
             (risks::section(page, reported))
             (decisions::decisions(page, reported))
@@ -201,6 +201,8 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
             },
         )
     });
+    let patients = patients_with_cancer(reported);
+    let exams = format!("{} {}", reported.name(), noun(metrics.exams, "exam", "exams"));
     html! {
         section.finding {
             p { (sentence(page, reported)) }
@@ -212,9 +214,9 @@ fn headline(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
                 (tile(estimate(&survival.harrell_c.to_estimate()), "C-index", "#risks"))
             }
             @for (text, name) in shares.into_iter().flatten() { (tile(text, &name, "#decisions")) }
-            (tile(count(metrics.exams), &format!("{} exams", reported.name()), "#cohort"))
-            (tile(count(metrics.positives), "exams with cancer", "#cohort"))
-            (tile(count(patients_with_cancer(reported)), "patients with cancer", "#population"))
+            (tile(count(metrics.exams), &exams, "#cohort"))
+            (tile(count(metrics.positives), noun(metrics.positives, "exam with cancer", "exams with cancer"), "#cohort"))
+            (tile(count(patients), noun(patients, "patient with cancer", "patients with cancer"), "#population"))
         } }
         p.soft {
             "Intervals are 95 % confidence intervals."
@@ -315,7 +317,7 @@ fn training(page: &RunPage) -> Markup {
     let names = ["loss", "auc-accuracy", "c-index"].map(str::to_owned);
     html! {
         @if let Some(folds) = page.folds {
-            section #folds { h2 { "Folds" } (figures::folds(folds)) }
+            section #folds { h2 { "Folds" } (metrics::folds(folds)) }
         } @else if names.iter().any(|name| page.plots.contains_key(name)) {
             section #training { h2 { "Training" } (plots(page, &names)) }
         }

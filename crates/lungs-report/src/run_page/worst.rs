@@ -3,6 +3,7 @@
 use super::{EvaluatedSplit, RunPage};
 use crate::page::number;
 use base64::Engine;
+use lungs_base::text::counted;
 use lungs_spec::results::PredictionRow;
 use lungs_stats::OperatingPoint;
 use lungs_study::prepare::Row;
@@ -98,7 +99,7 @@ fn probability(p: f64) -> String {
 }
 
 fn geometry(row: &Row) -> String {
-    let slices = row.slices.map_or(String::new(), |slices| format!("{slices} slices"));
+    let slices = row.slices.map_or(String::new(), |slices| counted(slices, "slice", "slices"));
     match row.spacing_d_mm {
         Some(spacing) => format!("{slices}, {} mm apart", number(spacing, 2)),
         None => slices,

@@ -1,12 +1,12 @@
 //! Metrics, comparisons, plots and a page of a table of predictions: `lungs score`.
 //!
 //! ```text
-//!   PredictionTable ──evaluate──► Evaluation of each model ──► Figures ──► table, JSON
+//!   PredictionTable ──evaluate──► Evaluation of each model ──► Metrics ──► table, JSON
 //!                   └─paired tests of all pairs              └► plots, page
 //! ```
 
 mod evaluate;
-mod figures;
+mod metrics;
 mod page;
 mod plots;
 mod points;
@@ -23,8 +23,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub(crate) use evaluate::evaluate_model;
-pub use figures::{Figure, Figures, NamedFigure};
-pub use points::{GroupFigures, PointFigures, PrevalenceFigures, SubgroupFigures, Threshold};
+pub use metrics::{Metric, Metrics, NamedMetric};
+pub use points::{GroupMetrics, PointMetrics, PrevalenceMetrics, SubgroupMetrics, Threshold};
 
 /// Options of [`score`]; the defaults are those of `[evaluate]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,15 +126,15 @@ pub struct ScoredModel {
     pub columns: Vec<String>,
     /// The metrics of all exams.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub metrics: Metrics,
     /// Sensitivity, specificity and predictive values at thresholds.
-    pub operating_points: Vec<PointFigures>,
+    pub operating_points: Vec<PointMetrics>,
     /// Metrics by subgroup.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub subgroups: Vec<SubgroupFigures>,
+    pub subgroups: Vec<SubgroupMetrics>,
     /// Metrics of the population that the weights represent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub weighted: Option<Figures>,
+    pub weighted: Option<Metrics>,
     /// Whether the model predicts probabilities.
     #[serde(skip)]
     has_probabilities: bool,
@@ -186,14 +186,14 @@ fn scored_model(
     ScoredModel {
         name: model.name.clone(),
         columns: model.columns.clone(),
-        figures: Figures::of(&evaluation),
+        metrics: Metrics::of(&evaluation),
         operating_points: evaluation
             .operating_points
             .iter()
-            .map(|point| PointFigures::of(point, model.probabilities.is_some()))
+            .map(|point| PointMetrics::of(point, model.probabilities.is_some()))
             .collect(),
-        subgroups: evaluation.subgroups.iter().map(SubgroupFigures::of).collect(),
-        weighted: evaluation.weighted.as_ref().map(Figures::of_weighted),
+        subgroups: evaluation.subgroups.iter().map(SubgroupMetrics::of).collect(),
+        weighted: evaluation.weighted.as_ref().map(Metrics::of_weighted),
         has_probabilities: model.probabilities.is_some(),
         undefined_reason: undefined_reason(model),
         scores: model.scores.clone(),
@@ -203,9 +203,11 @@ fn scored_model(
     }
 }
 
-/// Warnings about the exams, then about the predictions.
+/// Warnings about the classes of the exams, their patients, and the predictions, in this order.
 fn warnings(table: &PredictionTable, models: &[ScoredModel]) -> Vec<String> {
-    let mut warnings = Vec::new();
+    // Exams, and so the warnings about their classes, are those of all models.
+    let mut warnings: Vec<String> =
+        models.first().and_then(|first| first.evaluation.warning.clone()).into_iter().collect();
     if !table.names_patients {
         warnings.push(
             "the file has no column `patient`: every exam counts as a patient of its own, and intervals are too \
@@ -213,8 +215,6 @@ fn warnings(table: &PredictionTable, models: &[ScoredModel]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    // Exams, and so the warnings about them, are those of all models.
-    warnings.extend(models.first().and_then(|first| first.evaluation.warning.clone()));
     warnings.extend(undefined_reasons(table, |model| model.probabilities.is_some()));
     warnings
 }
@@ -305,6 +305,16 @@ pub fn write_score(report: &ScoreReport, folder: &Path) -> Result<PathBuf, Write
 }
 
 impl ScoreReport {
+    /// The main warning, which is shown above the metrics, if the exams are of one class; then the other warnings.
+    pub fn leading_and_other_warnings(&self) -> (Option<&str>, &[String]) {
+        match self.warnings.split_first() {
+            Some((first, others)) if self.positives == 0 || self.positives == self.exams => {
+                (Some(first.as_str()), others)
+            }
+            _ => (None, self.warnings.as_slice()),
+        }
+    }
+
     /// The metrics as one JSON object.
     pub fn to_json(&self) -> String {
         // Names are strings and numbers are finite, so that there is a JSON form.

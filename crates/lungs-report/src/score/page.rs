@@ -1,8 +1,8 @@
 //! The page of predictions: result, metrics, comparisons, curves, thresholds, subgroups, method.
 
-use super::figures::Figures;
+use super::metrics::Metrics;
 use super::plots::{MAX_CURVES, plot_name};
-use super::points::{PointFigures, SubgroupFigures};
+use super::points::{PointMetrics, SubgroupMetrics};
 use super::{ScoreReport, ScoredModel};
 use crate::page::{Page, number};
 use crate::plot::Drawing;
@@ -19,7 +19,7 @@ pub(super) fn score_page(report: &ScoreReport, plots: &[(String, Drawing)]) -> S
         (result(report))
         section #metrics {
             h2 { "Metrics" }
-            (table(&heads(report), report.rows_of(|model| &model.figures)))
+            (table(&heads(report), report.rows_of(|model| &model.metrics)))
             @if models.iter().any(|model| model.weighted.is_some()) { (weighted(report)) }
         }
         @if !report.comparisons.is_empty() { (comparisons(report)) }
@@ -44,10 +44,12 @@ fn heads(report: &ScoreReport) -> Vec<&str> {
 }
 
 fn result(report: &ScoreReport) -> Markup {
+    let (leading, others) = report.leading_and_other_warnings();
     html! {
         section.finding {
+            @if let Some(warning) = leading { p { strong { "Warning: " (warning) "." } } }
             @for model in &report.models.0 { p { (report.sentence_of(model)) } }
-            @for warning in &report.warnings { p.soft { "Warning: " (warning) "." } }
+            @for warning in others { p.soft { "Warning: " (warning) "." } }
             @for note in &report.notes { p.soft { "Note: " (note) "." } }
         }
         p.soft { "Intervals are " (report.percent()) " % confidence intervals." }
@@ -56,7 +58,7 @@ fn result(report: &ScoreReport) -> Markup {
 
 fn weighted(report: &ScoreReport) -> Markup {
     let column = report.weight_column().unwrap_or_default();
-    let none = Figures(Vec::new());
+    let none = Metrics(Vec::new());
     html! {
         h3 { "Weighted metrics" }
         p.soft { "Exams are weighted by the column " code { (column) } "." }
@@ -90,19 +92,19 @@ fn curves(report: &ScoreReport, plots: &[(String, Drawing)]) -> Markup {
             @if count > MAX_CURVES {
                 p.soft { "The plots show the first " (MAX_CURVES) " of " (count) " models." }
             }
-            (figures(plots.iter().filter(|(name, _)| is_curve(name))))
+            (drawings(plots.iter().filter(|(name, _)| is_curve(name))))
         }
     }
 }
 
-fn figures<'a>(plots: impl Iterator<Item = &'a (String, Drawing)>) -> Markup {
+fn drawings<'a>(plots: impl Iterator<Item = &'a (String, Drawing)>) -> Markup {
     html! {
         div.curves { @for (_, drawing) in plots { figure { (PreEscaped(&drawing.svg)) } "\n" } }
     }
 }
 
 fn thresholds(report: &ScoreReport) -> Markup {
-    let is_biased = |point: &PointFigures| point.chosen_on == lungs_stats::ChosenOn::TheseExams;
+    let is_biased = |point: &PointMetrics| point.chosen_on == lungs_stats::ChosenOn::TheseExams;
     let has_biased =
         report.models.0.iter().any(|model| model.operating_points.iter().any(is_biased));
     let prevalence = 100.0 * report.positives as f64 / report.exams.max(1) as f64;
@@ -163,7 +165,7 @@ fn subgroups<'a>(
     model: &ScoredModel,
     plots: impl Iterator<Item = &'a (String, Drawing)>,
 ) -> Markup {
-    let threshold = model.operating_points.first().map(PointFigures::threshold_text);
+    let threshold = model.operating_points.first().map(PointMetrics::threshold_text);
     let of_model = if report.models.0.len() > 1 {
         format!("Subgroups, {}", model.name)
     } else {
@@ -176,13 +178,13 @@ fn subgroups<'a>(
                 "Sensitivity and specificity at " (threshold.unwrap_or_default()) ". The more subgroups are compared, \
                  the more likely a difference appears by chance."
             }
-            (figures(plots))
+            (drawings(plots))
             @for column in &model.subgroups { (column_table(column, model.undefined_reason.as_deref())) }
         }
     }
 }
 
-fn column_table(column: &SubgroupFigures, reason: Option<&str>) -> Markup {
+fn column_table(column: &SubgroupMetrics, reason: Option<&str>) -> Markup {
     let heads =
         ["", "exams", "with cancer", "AUC", "sensitivity", "specificity", "Brier", "warning"];
     let rows = column.groups.iter().map(|group| {

@@ -1,13 +1,13 @@
 //! Metrics at thresholds and of subgroups.
 
-use super::figures::Figure;
+use super::metrics::Metric;
 use crate::thresholds::{name_of_rule, threshold_of_rule};
 use lungs_stats::{ChosenOn, Heterogeneity, OperatingPoint, Rule, Subgroups};
 use serde::Serialize;
 
 /// A threshold with its metrics.
 #[derive(Clone, Debug, Serialize)]
-pub struct PointFigures {
+pub struct PointMetrics {
     /// The rule that chose the threshold.
     #[serde(flatten)]
     pub rule: Rule,
@@ -17,20 +17,20 @@ pub struct PointFigures {
     #[serde(flatten)]
     pub threshold: Threshold,
     /// True positives of all positive exams.
-    pub sensitivity: Figure,
+    pub sensitivity: Metric,
     /// True negatives of all negative exams.
-    pub specificity: Figure,
+    pub specificity: Metric,
     /// True positives of all exams predicted positive.
-    pub positive_predictive_value: Figure,
+    pub positive_predictive_value: Metric,
     /// True negatives of all exams predicted negative.
-    pub negative_predictive_value: Figure,
+    pub negative_predictive_value: Metric,
     /// Likelihood ratio of a positive prediction.
-    pub positive_likelihood_ratio: Figure,
+    pub positive_likelihood_ratio: Metric,
     /// Likelihood ratio of a negative prediction.
-    pub negative_likelihood_ratio: Figure,
+    pub negative_likelihood_ratio: Metric,
     /// Predictive values at the stated prevalence.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub at_prevalence: Option<PrevalenceFigures>,
+    pub at_prevalence: Option<PrevalenceMetrics>,
 }
 
 /// A threshold in the unit of the predictions; `None` when no threshold meets the rule.
@@ -67,16 +67,16 @@ impl Threshold {
 
 /// Predictive values at a stated prevalence.
 #[derive(Clone, Debug, Serialize)]
-pub struct PrevalenceFigures {
+pub struct PrevalenceMetrics {
     /// The prevalence.
     pub prevalence: f64,
     /// Positive predictive value.
-    pub positive_predictive_value: Figure,
+    pub positive_predictive_value: Metric,
     /// Negative predictive value.
-    pub negative_predictive_value: Figure,
+    pub negative_predictive_value: Metric,
 }
 
-impl PointFigures {
+impl PointMetrics {
     pub(super) fn of(point: &OperatingPoint, is_probability: bool) -> Self {
         Self {
             rule: point.rule,
@@ -92,7 +92,7 @@ impl PointFigures {
             negative_predictive_value: (&point.negative_predictive_value).into(),
             positive_likelihood_ratio: (&point.likelihood_ratios.positive).into(),
             negative_likelihood_ratio: (&point.likelihood_ratios.negative).into(),
-            at_prevalence: point.at_prevalence.as_ref().map(|stated| PrevalenceFigures {
+            at_prevalence: point.at_prevalence.as_ref().map(|stated| PrevalenceMetrics {
                 prevalence: stated.prevalence,
                 positive_predictive_value: (&stated.positive_predictive_value).into(),
                 negative_predictive_value: (&stated.negative_predictive_value).into(),
@@ -133,11 +133,11 @@ impl PointFigures {
 
 /// Metrics by the groups of one column.
 #[derive(Clone, Debug, Serialize)]
-pub struct SubgroupFigures {
+pub struct SubgroupMetrics {
     /// The column.
     pub by: String,
     /// The groups.
-    pub groups: Vec<GroupFigures>,
+    pub groups: Vec<GroupMetrics>,
     /// Number of exams without a group.
     pub unknown: usize,
     /// The test for a difference of the AUC between groups.
@@ -146,7 +146,7 @@ pub struct SubgroupFigures {
 
 /// Metrics of one group.
 #[derive(Clone, Debug, Serialize)]
-pub struct GroupFigures {
+pub struct GroupMetrics {
     /// Name of the group.
     pub group: String,
     /// Number of exams.
@@ -154,21 +154,21 @@ pub struct GroupFigures {
     /// Number of positive exams.
     pub positives: usize,
     /// AUC.
-    pub auc: Figure,
+    pub auc: Metric,
     /// Sensitivity at the first threshold.
-    pub sensitivity: Figure,
+    pub sensitivity: Metric,
     /// Specificity at the first threshold.
-    pub specificity: Figure,
+    pub specificity: Metric,
     /// Brier score.
-    pub brier: Figure,
+    pub brier: Metric,
     /// A warning about classes with few exams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
-impl SubgroupFigures {
+impl SubgroupMetrics {
     pub(super) fn of(subgroups: &Subgroups) -> Self {
-        let group = |group: &lungs_stats::Subgroup| GroupFigures {
+        let group = |group: &lungs_stats::Subgroup| GroupMetrics {
             group: group.group.clone(),
             exams: group.exams,
             positives: group.positives,

@@ -1,7 +1,7 @@
 //! Texts of a report: its title, its sentences and its table.
 
-use super::figures::Figures;
-use super::points::SubgroupFigures;
+use super::metrics::Metrics;
+use super::points::SubgroupMetrics;
 use super::{ScoreReport, ScoredModel};
 use crate::paired::percent;
 use lungs_base::text::counted;
@@ -69,15 +69,15 @@ impl ScoreReport {
         weighted.next().map(|weighted| weighted.column.as_str())
     }
 
-    /// A table of figures with a column for each model.
+    /// A table of metrics with a column for each model.
     pub(super) fn rows_of<'a>(
         &'a self,
-        figures: impl Fn(&'a ScoredModel) -> &'a Figures,
+        metrics: impl Fn(&'a ScoredModel) -> &'a Metrics,
     ) -> Vec<Vec<String>> {
         self.joined(|model| {
             let reason = model.undefined_reason.as_deref();
-            let named = figures(model).0.iter();
-            named.map(|named| (named.name.to_owned(), named.figure.cell(reason))).collect()
+            let named = metrics(model).0.iter();
+            named.map(|named| (named.name.to_owned(), named.metric.cell(reason))).collect()
         })
     }
 
@@ -114,14 +114,14 @@ impl ScoreReport {
 impl ScoredModel {
     fn named_texts(&self) -> Vec<(String, String)> {
         let reason = self.undefined_reason.as_deref();
-        let figures = self.figures.0.iter();
+        let metrics = self.metrics.0.iter();
         let mut rows: Vec<(String, String)> =
-            figures.map(|named| (named.name.to_owned(), named.figure.cell(reason))).collect();
+            metrics.map(|named| (named.name.to_owned(), named.metric.cell(reason))).collect();
         for point in &self.operating_points {
             rows.extend(point.named_texts());
         }
         for named in self.weighted.iter().flat_map(|weighted| &weighted.0) {
-            rows.push((format!("{}, weighted", named.name), named.figure.cell(reason)));
+            rows.push((format!("{}, weighted", named.name), named.metric.cell(reason)));
         }
         for column in &self.subgroups {
             for group in &column.groups {
@@ -132,7 +132,7 @@ impl ScoredModel {
     }
 }
 
-impl SubgroupFigures {
+impl SubgroupMetrics {
     /// The result of the test of heterogeneity, as a sentence.
     pub(super) fn test_text(&self) -> String {
         crate::run_page::test_result(&self.heterogeneity)

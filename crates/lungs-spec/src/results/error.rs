@@ -18,7 +18,7 @@ pub enum ResultsError {
     /// An external evaluation, where a run is expected.
     #[error(
         "{path} is the evaluation of a model on other exams, expected a run; to compute it again, repeat the \
-         command that made it: lungs evaluate MODEL --data FOLDER --labels CSV --out {path}"
+         command that made it: `lungs evaluate MODEL --data FOLDER --labels CSV --out {path}`"
     )]
     IsExternal {
         /// The folder.
@@ -80,4 +80,16 @@ pub enum ResultsError {
     /// The stored spec of the run is invalid.
     #[error("the spec of this run is invalid")]
     Spec(#[from] Box<SpecError>),
+}
+
+impl ResultsError {
+    /// Whether the path is not that of the expected run. Other errors are failures of the work.
+    pub fn is_request(&self) -> bool {
+        match self {
+            Self::IsSweep { .. } | Self::IsExternal { .. } | Self::NotARun { .. } => true,
+            Self::NoFolder { .. } | Self::NoFinishedRun { .. } | Self::Spec(_) => true,
+            Self::CannotCreate { .. } | Self::InUse { .. } => false,
+            Self::Write(_) | Self::Read { .. } => false,
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Ranges and combinations of values. All problems are reported together.
 
 use super::{Document, Preference, Select, Spec, Split, SubgroupBy};
-use lungs_net::device::DeviceRequest;
-use lungs_net::weights::Head;
+use lungs_base::device::DeviceRequest;
+use lungs_base::network::Head;
+use lungs_base::text::counted;
 use std::path::Path;
 
 /// A key with an invalid value.
@@ -410,8 +411,8 @@ impl Checks {
             accumulate >= count,
             key,
             &format!(
-                "{count} devices, but an optimizer step has {accumulate} batch(es) \
-                 (train.accumulate) for the devices to share"
+                "{count} devices, but an optimizer step has {} (train.accumulate) for the devices to share",
+                counted(accumulate, "batch", "batches")
             ),
             &format!(
                 "set train.accumulate to a multiple of {count}, and train.batch_size to the number of exams \

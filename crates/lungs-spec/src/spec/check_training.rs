@@ -2,6 +2,7 @@
 
 use super::check::Checks;
 use super::{ClassWeights, Document, SelectEpoch};
+use lungs_base::network;
 
 impl Checks {
     pub(super) fn outcome(&mut self, document: &Document) {
@@ -86,9 +87,8 @@ impl Checks {
             factor,
             "more than 0, at most 10000",
         );
-        if let Some(unknown) = train.freeze.iter().find(|name| !lungs_net::model::knows_layer(name))
-        {
-            let known = lungs_net::model::layer_groups().join(", ");
+        if let Some(unknown) = train.freeze.iter().find(|name| !network::knows_layer(name)) {
+            let known = network::layer_groups().join(", ");
             self.need_or(
                 false,
                 "train.freeze",

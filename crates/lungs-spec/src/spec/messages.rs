@@ -1,8 +1,10 @@
 //! Messages about keys and files of a spec.
 
 use super::error::SpecError;
+use super::suggestions::suggestion;
 use figment::Source;
 use figment::error::{Actual, Kind};
+use lungs_base::suggest::nearest;
 use miette::{NamedSource, SourceSpan};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,11 +19,12 @@ pub(super) fn describe(error: &figment::Error) -> (String, String, Option<String
             if error.path.last() != Some(field) {
                 key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
             }
-            help = nearest(field, known).map(|near| format!("did you mean `{near}`?"));
+            help = suggestion(&key, known);
             format!("unknown key, expected one of: {}", known.join(", "))
         }
         Kind::UnknownVariant(value, known) => {
-            help = nearest(value, known).map(|near| format!("did you mean \"{near}\"?"));
+            help = nearest(value, known.iter().copied())
+                .map(|near| format!("did you mean \"{near}\"?"));
             let known: Vec<String> = known.iter().map(|k| format!("\"{k}\"")).collect();
             format!("found \"{value}\", expected one of: {}", known.join(", "))
         }
@@ -52,16 +55,6 @@ pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> SpecEr
         text: Arc::new(source),
         span: error.span().map(SourceSpan::from),
     }
-}
-
-/// The known key with the spelling closest to `key`, if one is close.
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(key, candidate), *candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| key)
 }
 
 /// A value in the syntax of a spec.

@@ -28,6 +28,7 @@ mod preprocess;
 mod renamed;
 mod slurm;
 mod statements;
+mod suggestions;
 mod sweep;
 mod training;
 

@@ -1,7 +1,7 @@
 //! `[model]` and `[loss]`: the network, its initial weights and the loss function.
 
 use super::ClassWeights;
-use lungs_net::weights::Head;
+use lungs_base::network::Head;
 use serde::{Deserialize, Serialize};
 
 /// `[model]`

@@ -8,7 +8,7 @@ use super::{Document, Spec, SpecError};
 use figment::Source;
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
-use lungs_net::device::DeviceRequest;
+use lungs_base::device::DeviceRequest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -82,7 +82,7 @@ fn an_unknown_key_suggests_the_nearest_known_key() {
     let files = Files::new(&[("spec.toml", &format!("{MINIMAL}[train]\nlearning_rat = 1e-4\n"))]);
     let Err(SpecError::Keys { problems }) = files.load("spec.toml", &[], &[]) else { panic!() };
     assert_eq!(problems[0].key, "train.learning_rat");
-    assert_eq!(problems[0].help.as_deref(), Some("did you mean `learning_rate`?"));
+    assert_eq!(problems[0].help.as_deref(), Some("did you mean `train.learning_rate`?"));
     assert!(problems[0].span.is_some());
 }
 

@@ -9,6 +9,7 @@ use super::outcomes::Outcomes;
 use super::risk_table::RiskTable;
 use crate::interval::{Interval, Method};
 use crate::normal::{critical_value, two_sided_p};
+use lungs_base::text::counted;
 use serde::{Deserialize, Serialize};
 
 /// Patients with a case, and with another exam, from which the normal approximation of the test holds; that of the
@@ -99,7 +100,8 @@ fn paired(
     if smaller < MIN_PATIENTS {
         let of = if cases <= others { "with a cancer that counts" } else { "without" };
         paired.reason = Some(format!(
-            "no interval and no p-value: {smaller} patients {of}, expected at least {MIN_PATIENTS}"
+            "no interval and no p-value: {} {of}, expected at least {MIN_PATIENTS}",
+            counted(smaller, "patient", "patients")
         ));
         return paired;
     }

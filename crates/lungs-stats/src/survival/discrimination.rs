@@ -4,7 +4,7 @@ use super::censoring::Censoring;
 use super::estimate::SurvivalEstimate;
 use super::influence::{Influence, correction};
 use super::outcomes::Outcomes;
-use crate::auc_interval::{interval_to_report, newcombe_variance};
+use crate::auc_interval::{interval_to_report, newcombe_variance, not_numbers_text};
 use crate::interval::Method;
 
 /// Weighted pairs of every exam, as the case and as the other exam.
@@ -118,5 +118,5 @@ pub(crate) fn unusable_scores(outcomes: &Outcomes, scores: &[f64]) -> Option<Str
     if scores.is_empty() {
         return Some("there are no exams".to_owned());
     }
-    (not_numbers > 0).then(|| format!("{not_numbers} of {} scores are not numbers", scores.len()))
+    (not_numbers > 0).then(|| not_numbers_text(not_numbers, scores.len()))
 }

@@ -53,7 +53,7 @@ fn an_undefined_auc_has_a_reason() {
     let scores = [0.1, 0.2, 0.15];
     assert_eq!(reason(&scores, 1.5), "no exam has cancer within 1.5 years");
     assert_eq!(reason(&scores, 4.0), "no exam is followed to 4 years without cancer");
-    assert_eq!(reason(&[0.1, f64::NAN, 0.2], 2.0), "1 of 3 scores are not numbers");
+    assert_eq!(reason(&[0.1, f64::NAN, 0.2], 2.0), "1 of 3 scores is not a number");
     assert!(reason(&[0.1; 3], 2.0).contains("all scores are equal"));
     // One case has Newcombe's interval.
     let single = dynamic_auc(&outcomes, &scores, 3.0, 0.95);

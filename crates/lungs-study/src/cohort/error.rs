@@ -1,6 +1,7 @@
 //! A cohort that cannot be selected.
 
 use super::{LabelsError, ListError, SplitError};
+use lungs_base::text::counted;
 use lungs_image::images::ImagesError;
 use std::path::PathBuf;
 
@@ -41,9 +42,9 @@ pub enum CohortError {
     Split(#[from] SplitError),
     /// No images.
     #[error(
-        "no CT images in {root} ({skipped} other files, {problems} damaged); expected a \
+        "no CT images in {root} ({}, {problems} damaged); expected a \
          folder with DICOM series, NIfTI, MetaImage or prepared .npz files, at any \
-         depth{first_problem}{hint}{}", .skipped_files.iter().map(|line| format!("\n  {line}")).collect::<String>()
+         depth{first_problem}{hint}{}", counted(*.skipped, "other file", "other files"), .skipped_files.iter().map(|line| format!("\n  {line}")).collect::<String>()
     )]
     NoImages {
         /// The folder.
@@ -61,7 +62,7 @@ pub enum CohortError {
     },
     /// No series can be used.
     #[error(
-        "none of the {series} series can be used, excluded: {reasons}. First cases:{first}{damaged}{unmatched}"
+        "found {series} series, none of which can be used; excluded: {reasons}. First cases:{first}{damaged}{unmatched}"
     )]
     NoneChosen {
         /// Number of series.

@@ -129,7 +129,7 @@ pub fn no_images_error(root: PathBuf, found: &ScanResult) -> CohortError {
     let list = root.join("series.csv");
     let hint = if list.is_file() {
         format!(
-            ". To fetch the series of {}: lungs fetch {} {}",
+            ". To fetch the series of {}: `lungs fetch {} {}`",
             list.display(),
             list.display(),
             root.display()

@@ -1,6 +1,7 @@
 //! Assumptions about the cohort that are reported before training.
 
 use super::PatientRows;
+use lungs_base::text::counted;
 use lungs_image::codes::Flag;
 
 /// An assumption about the cohort, or its consequence.
@@ -46,10 +47,7 @@ impl std::fmt::Display for Remark {
                  exams of one patient can be in different splits. To name patients, use data.labels with the \
                  columns path, patient_id and label",
                 Flag::PatientAssumed,
-                match files {
-                    1 => "1 volume file has".to_owned(),
-                    _ => format!("{files} volume files have"),
-                }
+                counted(*files, "volume file has", "volume files have")
             ),
             Self::EqualScansExcluded { series } => {
                 write!(f, "{series} series with the same voxels as another series (equal-scan)")
@@ -58,10 +56,7 @@ impl std::fmt::Display for Remark {
                 f,
                 "{} of series with identical voxels, patient and label; data.equal_scans = \
                  \"keep-first\" uses one series of each group",
-                match groups {
-                    1 => "1 group".to_owned(),
-                    _ => format!("{groups} groups"),
-                }
+                counted(*groups, "group", "groups")
             ),
         }
     }

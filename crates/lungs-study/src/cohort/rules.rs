@@ -1,5 +1,6 @@
 //! Rules of `[data.select]` that exclude a series, independent of the other series of its exam.
 
+use lungs_base::text::counted;
 use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_image::images::{Grid, Image};
 use lungs_spec::spec::Select;
@@ -33,13 +34,21 @@ pub(super) fn exclusion(image: &Image, grid: &Grid, rules: &Select) -> Option<Ex
         (
             slices < rules.min_slices,
             ExclusionCode::TooFewSlices,
-            format!("{slices} slices, expected at least {}", rules.min_slices),
+            format!(
+                "{}, expected at least {}",
+                counted(slices, "slice", "slices"),
+                rules.min_slices
+            ),
             "min_slices",
         ),
         (
             rules.max_slices > 0 && slices > rules.max_slices,
             ExclusionCode::TooManySlices,
-            format!("{slices} slices, expected at most {}", rules.max_slices),
+            format!(
+                "{}, expected at most {}",
+                counted(slices, "slice", "slices"),
+                rules.max_slices
+            ),
             "max_slices",
         ),
         (

@@ -11,7 +11,7 @@ use lungs_base::panics;
 use lungs_image::images::Image;
 
 use super::cache::{Cache, inputs_text};
-use super::claim::CacheLock;
+use super::lock::CacheLock;
 use super::product::Product;
 use super::row::Facts;
 use super::series::{make, read, usable_grid};

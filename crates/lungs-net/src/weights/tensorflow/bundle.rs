@@ -2,10 +2,10 @@
 
 use super::super::numbers::Kind;
 use super::super::{Archive, ReadError, UnusedEntry};
+use super::files::{index_of, shard_of};
 use super::kind::{kind_of, shape};
-use super::place::{index_of, shard_of};
 use super::proto::{Value, fields};
-use super::{checksum, shown, table};
+use super::{checksum, readable, table};
 use crate::model::Variable;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -105,8 +105,8 @@ fn entries(index: &Path) -> Result<(u64, Vec<(String, Entry)>), ReadError> {
             // A slice of a partitioned variable; the variable has its own entry.
             [0, ..] => {}
             name => {
-                let entry = entry(value).map_err(|e| format!("{}: {e}", shown(name)))?;
-                entries.push((shown(name), entry));
+                let entry = entry(value).map_err(|e| format!("{}: {e}", readable(name)))?;
+                entries.push((readable(name), entry));
             }
         }
         Ok(())

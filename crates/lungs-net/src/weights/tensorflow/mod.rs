@@ -15,20 +15,20 @@
 
 mod bundle;
 mod checksum;
+mod files;
 mod kind;
-mod place;
+mod names;
 mod proto;
-mod shown;
 mod single;
 mod table;
 
-use shown::shown;
+use names::readable;
 use std::path::Path;
 
 use super::{Archive, ReadError};
-use place::CheckpointFiles;
+use files::CheckpointFiles;
 
-pub use place::is_one;
+pub use files::is_one;
 
 /// Every floating-point array of a checkpoint, with its own name and shape (kernels are
 /// `[…, in, out]`), and the names of all other entries.
@@ -40,7 +40,7 @@ pub use place::is_one;
 /// # Errors
 /// [`ReadError`] when a file is missing, damaged or not supported.
 pub fn read(path: &Path) -> Result<Archive, ReadError> {
-    let mut archive = match place::find(path)? {
+    let mut archive = match files::find(path)? {
         CheckpointFiles::Bundle(prefix) => bundle::read(&prefix)?,
         CheckpointFiles::Single(files) => single::read(&files)?,
     };

@@ -4,7 +4,7 @@ use super::super::numbers::Kind;
 use super::super::{Archive, ReadError, UnusedEntry};
 use super::kind::{kind_of, shape};
 use super::proto::{Value, fields};
-use super::{shown, table};
+use super::{readable, table};
 use crate::model::Variable;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ fn empty_variable(
     let (mut name, mut dtype, mut shape_and_count) = (String::new(), 0, (vec![], 1));
     for field in fields(message) {
         match field? {
-            (1, value) => name = shown(value.bytes("a name")?),
+            (1, value) => name = readable(value.bytes("a name")?),
             (2, value) => shape_and_count = shape(value.bytes("a shape")?)?,
             (3, value) => dtype = value.number("a type")?,
             _ => {}
@@ -110,7 +110,7 @@ fn fill(message: &[u8], variables: &mut BTreeMap<String, PartialVariable>) -> Re
     let (mut name, mut extents, mut tensor) = (String::new(), vec![], None);
     for field in fields(message) {
         match field? {
-            (1, value) => name = shown(value.bytes("a name")?),
+            (1, value) => name = readable(value.bytes("a name")?),
             (2, value) => extents = slice(value.bytes("a slice")?)?,
             (3, value) => tensor = Some(value.bytes("numbers")?),
             _ => {}

@@ -3,6 +3,7 @@
 use super::table::canonical;
 use super::{Date, Label, Labels, PatientLabel};
 use crate::cohort::CohortRow;
+use lungs_base::text::counted;
 use lungs_image::formats;
 use lungs_image::images::{Image, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -47,16 +48,12 @@ pub struct PatientRows {
 impl std::fmt::Display for PatientRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { patients, exams, dated_exams } = self;
-        let plural = |count: &usize, word: &str| match count {
-            1 => format!("1 {word}"),
-            _ => format!("{count} {word}s"),
-        };
         write!(
             f,
             "{} of {} labelled by patient_id: {} by patient and study_date, {} by patient only (the label \
              applies to every exam of the patient)",
-            plural(exams, "exam"),
-            plural(patients, "patient"),
+            counted(*exams, "exam", "exams"),
+            counted(*patients, "patient", "patients"),
             dated_exams,
             exams - dated_exams
         )

@@ -1,8 +1,7 @@
 //! A heatmap as values on a regular lattice in the prepared volume, with interpolation between them.
 
+use super::Geometry;
 use ndarray::Array3;
-
-use lungs_image::volume::Geometry;
 
 /// Values at points of the prepared volume, `[depth, height, width]`: value `[i, j, k]` lies at
 /// voxel `first + [i, j, k] · step`.
@@ -65,7 +64,7 @@ impl Field {
 
     /// The field resampled to every voxel of the prepared volume.
     #[must_use]
-    pub(crate) fn on_voxels(&self) -> Self {
+    fn on_voxels(&self) -> Self {
         let values =
             Array3::from_shape_fn(self.shape, |(d, h, w)| self.at([d as f64, h as f64, w as f64]));
         Self { values, first: [0.0; 3], step: [1.0; 3], ..self.clone() }

@@ -157,7 +157,7 @@ fn two_commands_fetch_and_prepare_exams_and_a_third_trains_a_model() {
     let command = [&labels[..], &["--endpoint", &endpoint]].concat();
     let done = workspace.lungs(&command);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
-    settings().bind(|| insta::assert_snapshot!("road-labels", done.stdout));
+    settings().bind(|| insta::assert_snapshot!("archive-to-model-labels", done.stdout));
     let requests = archive.take_requests();
     assert!(
         requests
@@ -243,7 +243,7 @@ fn a_missing_release_is_an_error_with_advice() {
     let labels = ["cohort", "nlst", "--tables", "nlst", "--fetch-tables", "--out", "data"];
     let done = workspace.lungs(&[&labels[..], &["--endpoint", &endpoint]].concat());
     assert_eq!(done.code, 1, "{}", done.stderr);
-    settings().bind(|| insta::assert_snapshot!("road-no-release", done.stderr));
+    settings().bind(|| insta::assert_snapshot!("archive-to-model-no-release", done.stderr));
     let done = workspace.lungs(&[&labels[..], &["--idc-release", "latest"]].concat());
     assert_eq!(done.code, 2, "{}", done.stderr);
     // Another release can be requested then.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 /// A metric with the ends of its interval.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figure {
+pub struct Metric {
     /// The value; `None` if it is undefined.
     pub value: Option<f64>,
     /// Lower end of the interval.
@@ -22,7 +22,7 @@ pub struct Figure {
     pub reason: Option<String>,
 }
 
-impl Figure {
+impl Metric {
     fn new(value: Option<f64>, interval: Option<Interval>, reason: Option<String>) -> Self {
         let (low, high) = (interval.map(|it| it.low), interval.map(|it| it.high));
         Self { value, low, high, counts: None, reason }
@@ -42,7 +42,7 @@ impl Figure {
     }
 }
 
-impl Figure {
+impl Metric {
     /// The text in a table; `–` if the reason is that of all undefined metrics of the model, which is a warning.
     pub(super) fn cell(&self, reason_of_model: Option<&str>) -> String {
         if self.value.is_none()
@@ -55,13 +55,13 @@ impl Figure {
     }
 }
 
-impl From<&Estimate> for Figure {
+impl From<&Estimate> for Metric {
     fn from(estimate: &Estimate) -> Self {
         Self::new(estimate.value, estimate.interval, estimate.reason.clone())
     }
 }
 
-impl From<&Proportion> for Figure {
+impl From<&Proportion> for Metric {
     fn from(share: &Proportion) -> Self {
         let counts = share.value.map(|_| [share.successes, share.total]);
         Self { counts, ..Self::new(share.value, share.interval, share.reason.clone()) }
@@ -70,40 +70,40 @@ impl From<&Proportion> for Figure {
 
 /// A metric with its names.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedFigure {
+pub struct NamedMetric {
     /// Name in JSON: `average_precision`.
     pub key: &'static str,
     /// Name in tables: `average precision`.
     pub name: &'static str,
     /// The metric.
-    pub figure: Figure,
+    pub metric: Metric,
 }
 
 /// Metrics in the order of tables; as JSON, an object with the metrics by their keys.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Figures(pub Vec<NamedFigure>);
+pub struct Metrics(pub Vec<NamedMetric>);
 
-impl Serialize for Figures {
+impl Serialize for Metrics {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.len()))?;
-        for NamedFigure { key, figure, .. } in &self.0 {
-            map.serialize_entry(key, figure)?;
+        for NamedMetric { key, metric, .. } in &self.0 {
+            map.serialize_entry(key, metric)?;
         }
         map.end()
     }
 }
 
-impl Figures {
+impl Metrics {
     /// The metrics of an evaluation, without those of thresholds and subgroups.
     pub(super) fn of(evaluation: &Evaluation) -> Self {
         let auc = &evaluation.auc;
         let calibration = &evaluation.calibration;
-        let figures = [
-            ("auc", "AUC", Figure::new(auc.value, auc.interval, auc.reason.clone())),
+        let metrics = [
+            ("auc", "AUC", Metric::new(auc.value, auc.interval, auc.reason.clone())),
             (
                 "auc_bootstrap",
                 "AUC, bootstrap interval",
-                Figure::new(
+                Metric::new(
                     auc.value,
                     auc.bootstrap_interval,
                     auc.reason.clone().or_else(|| auc.bootstrap_reason.clone()),
@@ -154,13 +154,13 @@ impl Figures {
             ("e90", "E90", (&calibration.smooth.e90).into()),
             ("emax", "Emax", (&calibration.smooth.emax).into()),
         ];
-        Self(figures.map(|(key, name, figure)| NamedFigure { key, name, figure }).to_vec())
+        Self(metrics.map(|(key, name, metric)| NamedMetric { key, name, metric }).to_vec())
     }
 
     /// The weighted metrics.
     pub(super) fn of_weighted(weighted: &WeightedMetrics) -> Self {
-        let plain = |value: Option<f64>| Figure::new(value, None, None);
-        let figures = [
+        let plain = |value: Option<f64>| Metric::new(value, None, None);
+        let metrics = [
             ("auc", "AUC", (&weighted.auc).into()),
             ("average_precision", "average precision", (&weighted.average_precision).into()),
             ("brier", "Brier score", (&weighted.brier).into()),
@@ -173,11 +173,11 @@ impl Figures {
                 plain(Some(weighted.effective_positives)),
             ),
         ];
-        Self(figures.map(|(key, name, figure)| NamedFigure { key, name, figure }).to_vec())
+        Self(metrics.map(|(key, name, metric)| NamedMetric { key, name, metric }).to_vec())
     }
 
     /// The metric with this key.
-    pub fn get(&self, key: &str) -> Option<&Figure> {
-        self.0.iter().find(|named| named.key == key).map(|named| &named.figure)
+    pub fn get(&self, key: &str) -> Option<&Metric> {
+        self.0.iter().find(|named| named.key == key).map(|named| &named.metric)
     }
 }

@@ -29,7 +29,7 @@ pub struct RunSummary {
     /// Validation AUC of that epoch; for a cross-validation, the out-of-fold AUC.
     pub auc: Option<f64>,
     /// The metric that ranks the runs of the sweep; `None` unless finished.
-    pub figure: Option<f64>,
+    pub ranking_value: Option<f64>,
     /// Seconds of training.
     pub training_seconds: Option<f64>,
     /// Hash that is equal for runs that differ only in seed and fold.
@@ -49,7 +49,7 @@ pub fn run_summary(folder: &SweepFolder, run: &PlannedRun, failure: Option<&str>
         failure: failure.filter(|_| state == RunStatus::Failed).map(str::to_owned),
         epoch: None,
         auc: None,
-        figure: None,
+        ranking_value: None,
         training_seconds: None,
         kind: run.spec.hash_of_kind(),
     }
@@ -77,7 +77,8 @@ impl RunSummary {
             }),
         };
         self.auc = evaluation.as_ref().and_then(|evaluation| evaluation.auc.value);
-        self.figure = evaluation.as_ref().and_then(|evaluation| ranking_value(best_by, evaluation));
+        self.ranking_value =
+            evaluation.as_ref().and_then(|evaluation| ranking_value(best_by, evaluation));
         self
     }
 }
@@ -124,7 +125,7 @@ pub fn rank_combinations(
     let mut best: Option<(usize, f64)> = None;
     for (_, indices) in &groups {
         let values: Vec<f64> =
-            indices.iter().filter_map(|&index| summaries[index].figure).collect();
+            indices.iter().filter_map(|&index| summaries[index].ranking_value).collect();
         let spread = Spread::over(best_by.metric_name(), &values);
         let complete = values.len() == indices.len();
         if let Some(spread) = spread.as_ref().filter(|_| complete) {

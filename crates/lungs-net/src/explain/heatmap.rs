@@ -4,10 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array3;
 
 use super::camera::{CamKind, class_activation};
-use super::field::Field;
 use super::occlusion::{Blocks, Length, occlude};
 use crate::model::{Explained, I3d, inspected_layers, layer_cells};
-use lungs_image::volume::Geometry;
+use lungs_image::volume::{Field, Geometry};
 
 /// Windowed value of air and of everything below.
 const AIR: f32 = -1.0;
