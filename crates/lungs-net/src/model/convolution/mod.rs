@@ -1,4 +1,4 @@
-//! 3-D convolution with TensorFlow's SAME padding.
+//! 3-D convolution with any strides, with TensorFlow's SAME padding or explicit padding.
 //!
 //! Burn 0.22's own `conv3d` does not support asymmetric padding, which SAME padding with stride 2
 //! needs, and its gradients are the slowest part of a training step. The CPU therefore has our own
@@ -43,6 +43,22 @@ pub(super) fn convolve_same(
     let [_, _, kd, kh, kw] = kernel.dims();
     let strides = [stride; 3];
     let padding = padding::same_3d([depth, height, width], [kd, kh, kw], strides);
+    convolve(input, kernel, strides, padding, precision)
+}
+
+/// The convolution of `input` (`[batch, channel, depth, height, width]`) with `kernel`
+/// (`[out, channel, depth, height, width]`), with the given strides, and zeros before and after each
+/// axis. Each length of the output is `(length + padding − kernel) / stride + 1`, rounded down.
+///
+/// # Panics
+/// If the kernel is longer than the padded input.
+pub(super) fn convolve(
+    input: Tensor<5>,
+    kernel: Tensor<5>,
+    strides: [usize; 3],
+    padding: [(usize, usize); 3],
+    precision: Precision,
+) -> Tensor<5> {
     if has_kernels(&input, precision) {
         let geometry = Geometry { strides, padding, precision };
         let output = <Dispatch as Convolve>::convolve(
@@ -86,7 +102,7 @@ fn convolve_by_burn(
 ) -> Tensor<5> {
     let [batch, channels, depth, height, width] = input.dims();
     let [filters, _, kd, kh, kw] = kernel.dims();
-    if [kd, kh, kw] == [1; 3] && strides == [1; 3] {
+    if [kd, kh, kw] == [1; 3] && strides == [1; 3] && padding == [(0, 0); 3] {
         let kernel = kernel.reshape([1, filters, channels]);
         let input = input.reshape([batch, channels, depth * height * width]);
         return kernel.matmul(input).reshape([batch, filters, depth, height, width]);
@@ -103,7 +119,7 @@ fn convolve_by_burn(
 /// Convolution as an operation of the backends that have kernels of ours.
 #[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait Convolve: Backend {
-    /// See [`convolve_same`].
+    /// See [`convolve`].
     fn convolve(
         input: FloatTensor<Self>,
         kernel: FloatTensor<Self>,
@@ -248,13 +264,20 @@ mod tests {
         (0..count).map(|_| f64::from(stream.next_u32() % 33) / 8.0 - 2.0).collect()
     }
 
+    /// Padding of a test.
+    #[derive(Debug, Clone, Copy)]
+    enum Pad {
+        Same,
+        Explicit([(usize, usize); 3]),
+    }
+
     /// Output, and gradients of input and kernel, for a random gradient of the output. With f64, Burn's
     /// own convolution of the padded input is used, as on other devices.
     fn convolved<E: Element>(
         device: Device,
         shape: [usize; 5],
         kernel: [usize; 5],
-        stride: usize,
+        (strides, pad): ([usize; 3], Pad),
         seed: u64,
     ) -> [Vec<f64>; 3] {
         let device = device.autodiff();
@@ -266,17 +289,27 @@ mod tests {
         let x = tensor("input", shape).require_grad();
         let w = tensor("kernel", kernel).require_grad();
         assert_eq!(has_kernels(&x, Precision::F32), E::dtype() == f32::dtype());
-        let y = convolve_same(x.clone(), w.clone(), stride, Precision::F32);
+        let y = match pad {
+            Pad::Same => convolve_same(x.clone(), w.clone(), strides[0], Precision::F32),
+            Pad::Explicit(padding) => {
+                convolve(x.clone(), w.clone(), strides, padding, Precision::F32)
+            }
+        };
         let weight = tensor("gradient", y.dims());
         let gradients = (y.clone() * weight).sum().backward();
         [y, x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()]
             .map(|tensor| tensor.into_data().iter::<f64>().collect())
     }
 
-    fn assert_equals_burn(shape: [usize; 5], kernel: [usize; 5], stride: usize, seed: u64) {
-        let ours = convolved::<f32>(Device::flex(), shape, kernel, stride, seed);
-        let burns = convolved::<f64>(Device::flex(), shape, kernel, stride, seed);
-        assert_same(&ours, &burns, &format!("{shape:?} * {kernel:?} / {stride}"));
+    fn assert_equals_burn(
+        shape: [usize; 5],
+        kernel: [usize; 5],
+        steps: ([usize; 3], Pad),
+        seed: u64,
+    ) {
+        let ours = convolved::<f32>(Device::flex(), shape, kernel, steps, seed);
+        let burns = convolved::<f64>(Device::flex(), shape, kernel, steps, seed);
+        assert_same(&ours, &burns, &format!("{shape:?} * {kernel:?} / {steps:?}"));
     }
 
     fn assert_same(ours: &[Vec<f64>; 3], burns: &[Vec<f64>; 3], case: &str) {
@@ -299,14 +332,48 @@ mod tests {
         ) {
             let shape = [batch, inputs, size[0], size[1], size[2]];
             let kernel = [filters, inputs, kernel[0], kernel[1], kernel[2]];
-            assert_equals_burn(shape, kernel, stride, seed);
+            assert_equals_burn(shape, kernel, ([stride; 3], Pad::Same), seed);
+        }
+
+        #[test]
+        fn strides_and_padding_of_each_axis_are_those_of_burns_conv3d(
+            (batch, inputs, filters) in (1_usize..3, 1_usize..5, 1_usize..5),
+            size in prop::array::uniform3(3_usize..10),
+            kernel in prop::array::uniform3(1_usize..4),
+            strides in prop::array::uniform3(1_usize..4),
+            padding in prop::array::uniform3((0_usize..4, 0_usize..4)),
+            seed in any::<u64>(),
+        ) {
+            let shape = [batch, inputs, size[0], size[1], size[2]];
+            let kernel = [filters, inputs, kernel[0], kernel[1], kernel[2]];
+            assert_equals_burn(shape, kernel, (strides, Pad::Explicit(padding)), seed);
+        }
+    }
+
+    /// The layers of residual networks that the networks of other padding do not have.
+    #[test]
+    fn layers_of_residual_networks_are_convolved_correctly() {
+        let symmetric = |padding: [usize; 3]| Pad::Explicit(padding.map(|zeros| (zeros, zeros)));
+        for (kernel, strides, padding) in [
+            ([3, 7, 7], [1, 2, 2], [1, 3, 3]),
+            ([3, 3, 3], [1, 1, 1], [1, 1, 1]),
+            ([3, 3, 3], [2, 2, 2], [1, 1, 1]),
+            ([1, 1, 1], [2, 2, 2], [0, 0, 0]),
+            ([11, 1, 1], [1, 1, 1], [5, 0, 0]),
+        ] {
+            let [depth, height, width] = kernel;
+            for size in [[6, 10, 9], [1, 12, 11]] {
+                let shape = [2, 5, size[0], size[1], size[2]];
+                let kernel = [4, 5, depth, height, width];
+                assert_equals_burn(shape, kernel, (strides, symmetric(padding)), 3);
+            }
         }
     }
 
     #[test]
     fn a_sample_of_several_tiles_is_convolved_correctly() {
         // 27·48 rows of columns: a tile is 16 of the 25 output rows.
-        assert_equals_burn([1, 48, 5, 5, 24], [2, 48, 3, 3, 3], 1, 1);
+        assert_equals_burn([1, 48, 5, 5, 24], [2, 48, 3, 3, 3], ([1; 3], Pad::Same), 1);
     }
 
     #[cfg(feature = "cubecl-cpu")]
@@ -322,9 +389,27 @@ mod tests {
         ) {
             let shape = [batch, inputs, size[0], size[1], size[2]];
             let kernel = [filters, inputs, kernel[0], kernel[1], kernel[2]];
-            let ours = convolved::<f32>(Device::cpu(), shape, kernel, stride, seed);
-            let burns = convolved::<f64>(Device::flex(), shape, kernel, stride, seed);
+            let steps = ([stride; 3], Pad::Same);
+            let ours = convolved::<f32>(Device::cpu(), shape, kernel, steps, seed);
+            let burns = convolved::<f64>(Device::flex(), shape, kernel, steps, seed);
             assert_same(&ours, &burns, &format!("{shape:?} * {kernel:?} / {stride}"));
+        }
+
+        #[test]
+        fn the_kernels_for_gpus_have_strides_and_padding_of_each_axis(
+            (batch, inputs, filters) in (1_usize..3, 1_usize..7, 1_usize..11),
+            size in prop::array::uniform3(3_usize..8),
+            kernel in prop::array::uniform3(1_usize..4),
+            strides in prop::array::uniform3(1_usize..4),
+            padding in prop::array::uniform3((0_usize..4, 0_usize..4)),
+            seed in any::<u64>(),
+        ) {
+            let shape = [batch, inputs, size[0], size[1], size[2]];
+            let kernel = [filters, inputs, kernel[0], kernel[1], kernel[2]];
+            let steps = (strides, Pad::Explicit(padding));
+            let ours = convolved::<f32>(Device::cpu(), shape, kernel, steps, seed);
+            let burns = convolved::<f64>(Device::flex(), shape, kernel, steps, seed);
+            assert_same(&ours, &burns, &format!("{shape:?} * {kernel:?} / {steps:?}"));
         }
     }
 }

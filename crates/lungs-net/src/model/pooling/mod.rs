@@ -1,4 +1,4 @@
-//! Max pooling with SAME padding, and the average pool before the classifier.
+//! Max pooling with SAME or explicit padding, and the average pool before the classifier.
 //!
 //! Burn 0.22 has no 3-D pooling. Its 2-D max pool, applied over height and width and then over depth,
 //! gives the same numbers, but would take a sixth of a training step on the CPU. Our kernels for the CPU
@@ -30,8 +30,21 @@ use windows::Windows;
 /// The largest element of each window of `[batch, channel, depth, height, width]` with SAME padding.
 /// The output is `[batch, channel, ceil(depth / stride), …]`. Padding is never the largest.
 pub(super) fn max_pool_same(input: Tensor<5>, sizes: [usize; 3], strides: [usize; 3]) -> Tensor<5> {
-    let [batch, channels, depth, height, width] = input.dims();
+    let [_, _, depth, height, width] = input.dims();
     let padding = padding::same_3d([depth, height, width], sizes, strides);
+    max_pool(input, sizes, strides, padding)
+}
+
+/// The largest element of each window of `[batch, channel, depth, height, width]`. Each length of the
+/// output is `(length + padding − size) / stride + 1`, rounded down. Padding is never the largest, so
+/// every window must contain an element of the input.
+pub(super) fn max_pool(
+    input: Tensor<5>,
+    sizes: [usize; 3],
+    strides: [usize; 3],
+    padding: [(usize, usize); 3],
+) -> Tensor<5> {
+    let [batch, channels, depth, height, width] = input.dims();
     if flex::is_ours(&input) || cube::is_ours(&input) {
         let windows = Windows { input: [depth, height, width], sizes, strides, padding };
         return Tensor::from_dispatch(<Dispatch as MaxPool>::max_pool(
@@ -74,7 +87,7 @@ pub(super) fn average_pool_valid(input: Tensor<5>, sizes: [usize; 3]) -> Tensor<
 /// Max pooling as an operation of the backends that have kernels of ours.
 #[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait MaxPool: Backend {
-    /// See [`max_pool_same`].
+    /// See [`max_pool`].
     fn max_pool(input: FloatTensor<Self>, windows: Windows) -> FloatTensor<Self>;
 }
 
@@ -216,15 +229,15 @@ mod tests {
         device: Device,
         input: &[f32],
         shape: [usize; 5],
-        sizes: [usize; 3],
-        strides: [usize; 3],
+        windows: Windows,
         count: usize,
     ) -> (Vec<T>, Vec<T>) {
         let device = device.autodiff();
         let values: Vec<T> = input.iter().map(|&value| T::from_elem(value)).collect();
         let options = (&device, T::dtype());
         let x = Tensor::<5>::from_data(TensorData::new(values, shape), options).require_grad();
-        let y = max_pool_same(x.clone(), sizes, strides);
+        let Windows { sizes, strides, padding, .. } = windows;
+        let y = max_pool(x.clone(), sizes, strides, padding);
         let weights: Vec<T> = (1..=count).map(|i| T::from_elem(i as f32)).collect();
         let weights = Tensor::<5>::from_data(TensorData::new(weights, y.dims()), options);
         let gradients = (y.clone() * weights).sum().backward();
@@ -238,15 +251,16 @@ mod tests {
         fn max_pools_agree_with_the_definition(
             (batch, channels) in (1_usize..3, 1_usize..3),
             input in prop::array::uniform3(1_usize..8),
-            kind in 0_usize..4,
+            kind in 0_usize..5,
             seed in any::<u64>(),
         ) {
-            // The network's four max pools.
+            // The four max pools of I3D, and that of I3ResNet.
             let (sizes, strides) = [
                 ([1, 3, 3], [1, 2, 2]),
                 ([3, 3, 3], [2, 2, 2]),
                 ([2, 2, 2], [2, 2, 2]),
                 ([3, 3, 3], [1, 1, 1]),
+                ([3, 3, 3], [2, 2, 2]),
             ][kind];
             let shape = [batch, channels, input[0], input[1], input[2]];
             let count: usize = shape.iter().product();
@@ -257,14 +271,17 @@ mod tests {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
                 values.swap(i, (state >> 33) as usize % (i + 1));
             }
-            let padding = padding::same_3d(input, sizes, strides);
+            let padding = match kind {
+                4 => [(1, 1); 3],
+                _ => padding::same_3d(input, sizes, strides),
+            };
             let windows = Windows { input, sizes, strides, padding };
             let (expected, gradient) = naive(&values, &windows);
-            let ours = pooled::<f32>(Device::flex(), &values, shape, sizes, strides, expected.len());
+            let ours = pooled::<f32>(Device::flex(), &values, shape, windows, expected.len());
             prop_assert_eq!(&ours.0, &expected);
             prop_assert_eq!(&ours.1, &gradient);
             // Burn's pools, used for other number types.
-            let burns = pooled::<f64>(Device::flex(), &values, shape, sizes, strides, expected.len());
+            let burns = pooled::<f64>(Device::flex(), &values, shape, windows, expected.len());
             prop_assert_eq!(burns.0, expected.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
             prop_assert_eq!(burns.1, gradient.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
         }
@@ -299,7 +316,7 @@ mod tests {
             let windows = Windows { input, sizes, strides, padding };
             let count = batch * channels * windows.output().iter().product::<usize>();
             let [gpus, cpus] = [Device::cpu(), Device::flex()]
-                .map(|device| pooled::<f32>(device, &values, shape, sizes, strides, count));
+                .map(|device| pooled::<f32>(device, &values, shape, windows, count));
             prop_assert_eq!(gpus, cpus);
         }
     }
