@@ -14,8 +14,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 use lungs::pipeline::cache_folder;
 use lungs_image::volume::{Field, Window};
-use lungs_net::explain::{CamKind, InputVolume, LEVELS, Length, Method, heatmap};
-use lungs_net::model::{Explained, I3d, inspected_layers};
+use lungs_net::explain::{CamKind, InputVolume, Length, Method, heatmap};
+use lungs_net::model::{Explained, Network, inspected_layers, levels};
 use lungs_phantom::Truth;
 use lungs_spec::results::{RunFolder, Table, read_csv};
 use lungs_spec::spec::{Spec, SplitName};
@@ -43,18 +43,15 @@ fn main() {
     let network = network.for_inspection();
     let cases = true_positives(&spec, &run, &network);
 
-    let camera = |camera, layers: &[&str]| {
-        let layers = layers.iter().map(|layer| (*layer).to_owned()).collect();
-        Method::Cam { kind: camera, layers }
-    };
+    let camera = |camera, layers: &[String]| Method::Cam { kind: camera, layers: layers.to_vec() };
     for kind in [CamKind::GradCam, CamKind::HiResCam] {
         measure(
-            &format!("{kind:?}, {}", LEVELS.join(" + ")),
-            &camera(kind, &LEVELS),
+            &format!("{kind:?}, {}", levels(network.architecture()).join(" + ")),
+            &camera(kind, &[]),
             &network,
             &cases,
         );
-        for layer in inspected_layers() {
+        for layer in inspected_layers(network.architecture()) {
             measure(&format!("{kind:?}, {layer}"), &camera(kind, &[layer]), &network, &cases);
         }
     }
@@ -68,7 +65,7 @@ fn main() {
     }
 }
 
-fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
+fn true_positives(spec: &Spec, run: &RunFolder, network: &Network) -> Vec<Case> {
     let truth: Vec<Truth> = read_csv(&spec.data.root.join("truth.csv")).expect("truth.csv");
     let truth: BTreeMap<_, _> = truth.into_iter().map(|t| (t.series_uid.clone(), t)).collect();
     let cohort = read_cohort(&run.table(Table::Cohort)).expect("cohort.csv");
@@ -117,7 +114,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &I3d) -> Vec<Case> {
     positives.iter().map(case).collect()
 }
 
-fn measure(name: &str, method: &Method, network: &I3d, cases: &[Case]) {
+fn measure(name: &str, method: &Method, network: &Network, cases: &[Case]) {
     let start = Instant::now();
     let device = Device::flex();
     let mut radii: Vec<f64> = cases

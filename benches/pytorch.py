@@ -1,9 +1,9 @@
-"""Times the I3D of PyTorch or OpenVINO for benches/train.rs: forward passes or training steps, one line of seconds each.
+"""Times the networks of PyTorch or OpenVINO for benches/train.rs: forward passes or training steps, one line of seconds each.
 
-    python benches/pytorch.py forward|step DEPTHxHEIGHTxWIDTH WARM_UP COUNT CHANNELS WIDTH PEER
+    python benches/pytorch.py forward|step DEPTHxHEIGHTxWIDTH WARM_UP COUNT CHANNELS WIDTH PEER NAME
 
 PEER is plain, channels-last, bf16 (PyTorch), openvino or openvino-bf16 (forward passes only). Without OpenVINO, its
-peers print "missing".
+peers print "missing". NAME is that of `model.name`; residual networks have three channels and width 1.
 """
 
 import os
@@ -13,14 +13,22 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "docs", "pytorch"))
 
 import torch
-from i3d import InceptionI3d
 from torch.nn import functional as F
 
-pass_name, size, warm_up, count, channels, width, peer = sys.argv[1:]
+pass_name, size, warm_up, count, channels, width, peer, name = sys.argv[1:]
 threads = int(os.environ["OMP_NUM_THREADS"])
 torch.set_num_threads(threads)
 torch.manual_seed(37)
-network = InceptionI3d(classes=2, in_channels=int(channels), width=float(width))
+if name == "i3d":
+    from i3d import InceptionI3d
+
+    network = InceptionI3d(classes=2, in_channels=int(channels), width=float(width))
+else:
+    from resnet import Network
+
+    if (channels, float(width)) != ("3", 1):
+        sys.exit(f"{name}: found {channels} channels and width {width}, expected --channels 3 --width 1")
+    network = Network(name, "average", 2)
 volume = torch.rand(1, int(channels), *map(int, size.split("x"))) * 2 - 1
 if peer in ("channels-last", "bf16"):
     network = network.to(memory_format=torch.channels_last_3d)

@@ -21,7 +21,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs_base::random;
-use lungs_net::model::{I3dConfig, Loss};
+use lungs_net::model::{Architecture, Loss, NetworkConfig};
 use rand::Rng;
 
 const SIZES: [&str; 4] = ["32x64x64", "64x112x112", "64x224x224", "220x224x224"];
@@ -32,6 +32,8 @@ struct Options {
     steps: usize,
     channels: usize,
     width: f64,
+    /// `model.name`; residual networks need `--channels 3`.
+    network: String,
     /// Whether our steps use gradient checkpointing.
     gradient_checkpointing: bool,
     python: Option<String>,
@@ -41,21 +43,28 @@ struct Options {
 fn main() {
     // Cargo adds "--bench".
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    if let [child, pass, size, steps, channels, width] = &arguments[..]
+    if let [child, pass, size, steps, channels, width, name] = &arguments[..]
         && child == "child"
     {
         let number = |text: &str| text.parse().expect("a number");
-        let config = I3dConfig {
+        let named = |architecture: &Architecture| architecture.name() == name;
+        let config = NetworkConfig {
+            architecture: Architecture::ALL.into_iter().find(named).expect("a name of a network"),
             in_channels: number(channels),
             width_multiplier: width.parse().expect("a number"),
-            ..I3dConfig::default()
+            ..NetworkConfig::default()
         };
         return child_process(pass, size, number(steps), &config);
     }
     let options = options(arguments.into_iter());
     println!(
-        "{} threads, {} rounds of {} passes, width {}, {} input channels, batch 1, ours in float32",
-        options.threads, options.rounds, options.steps, options.width, options.channels
+        "{}, {} threads, {} rounds of {} passes, width {}, {} input channels, batch 1, ours in float32",
+        options.network,
+        options.threads,
+        options.rounds,
+        options.steps,
+        options.width,
+        options.channels
     );
     println!(
         "{:<12} {:<8} {:<24} {:>8} {:>6} {:>9} {:>6}",
@@ -126,6 +135,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
         steps: 3,
         channels: 1,
         width: 1.0,
+        network: "i3d".to_owned(),
         gradient_checkpointing: false,
         python: std::env::var("LUNGS_PYTHON").ok(),
         sizes: vec![],
@@ -139,6 +149,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Options {
             "--steps" => options.steps = number(value()),
             "--width" => options.width = value().parse().expect("the value is a number"),
             "--channels" => options.channels = number(value()),
+            "--network" => options.network = value(),
             "--gradient-checkpointing" => options.gradient_checkpointing = true,
             "--python" => options.python = Some(value()),
             size => options.sizes.push(size.to_owned()),
@@ -198,11 +209,13 @@ fn run(options: &Options, program: &str, pass: &str, size: &str) -> String {
                 pass => pass,
             };
             line.extend(["child", pass, size, &steps, &channels, &width].map(str::to_owned));
+            line.push(options.network.clone());
         }
         layout => {
             line.extend(options.python.clone());
             line.push(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pytorch.py").to_owned());
             line.extend([pass, size, "1", &steps, &channels, &width, layout].map(str::to_owned));
+            line.push(options.network.clone());
         }
     }
     let threads = options.threads.to_string();
@@ -222,7 +235,7 @@ fn run(options: &Options, program: &str, pass: &str, size: &str) -> String {
 }
 
 /// Times our network like `benches/pytorch.py` times PyTorch's.
-fn child_process(pass: &str, size: &str, steps: usize, config: &I3dConfig) {
+fn child_process(pass: &str, size: &str, steps: usize, config: &NetworkConfig) {
     let lengths: Vec<usize> =
         size.split('x').map(|length| length.parse().expect("lengths are numbers")).collect();
     let &[depth, height, width] = &lengths[..] else {

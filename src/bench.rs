@@ -6,7 +6,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use lungs_base::random;
 use lungs_net::model::{
-    self, I3d, I3dConfig, Loss, ModelError, Precision, Variable, with_gradient,
+    self, Architecture, Loss, ModelError, Network, NetworkConfig, Pool, Precision, Variable,
+    with_gradient,
 };
 use lungs_net::usage;
 use lungs_train::{DeviceFailure, catch_panic};
@@ -28,6 +29,10 @@ pub enum BenchPass {
 /// The network and its input.
 #[derive(Clone, Debug)]
 pub struct BenchOptions {
+    /// Architecture of the network.
+    pub architecture: Architecture,
+    /// Pool of the network.
+    pub pool: Pool,
     /// Depth, height, width.
     pub size: [usize; 3],
     /// Volumes of a batch.
@@ -97,10 +102,12 @@ pub fn bench(
     observe: impl FnMut(&BenchStep),
 ) -> Result<Vec<Variable>, BenchError> {
     let device = device.clone().autodiff();
-    let config = I3dConfig {
+    let config = NetworkConfig {
+        architecture: options.architecture,
+        pool: options.pool,
         in_channels: options.channels,
         width_multiplier: options.width,
-        ..I3dConfig::default()
+        ..NetworkConfig::default()
     };
     let network = config.init(options.seed, &device)?.with_precision(options.precision);
     Ok(catch_panic(|| passes(options, &config, network, &device, observe))?)
@@ -108,8 +115,8 @@ pub fn bench(
 
 fn passes(
     options: &BenchOptions,
-    config: &I3dConfig,
-    mut network: I3d,
+    config: &NetworkConfig,
+    mut network: Network,
     device: &Device,
     mut observe: impl FnMut(&BenchStep),
 ) -> Result<Vec<Variable>, DeviceFailure> {
@@ -197,7 +204,7 @@ fn mean_with_gradient(logits: &[f64], labels: &[usize]) -> (f64, Vec<f64>) {
 }
 
 /// The gradient of each parameter, with the parameter's name.
-fn by_name(config: &I3dConfig, gradients: &GradientsParams) -> Vec<Variable> {
+fn by_name(config: &NetworkConfig, gradients: &GradientsParams) -> Vec<Variable> {
     config
         .variable_shapes()
         .into_iter()
@@ -206,6 +213,7 @@ fn by_name(config: &I3dConfig, gradients: &GradientsParams) -> Vec<Variable> {
             let data = match shape.len() {
                 1 => gradients.get::<1>(id).map(Tensor::into_data),
                 2 => gradients.get::<2>(id).map(Tensor::into_data),
+                3 => gradients.get::<3>(id).map(Tensor::into_data),
                 _ => gradients.get::<5>(id).map(Tensor::into_data),
             };
             let values = data?.iter::<f32>().collect();

@@ -6,6 +6,7 @@
 use burn::tensor::Device;
 use lungs_image::images::SkippedKind;
 use lungs_net::device::{self, DeviceFacts, DeviceKind};
+use lungs_net::model::multiplications_per_voxel;
 use lungs_net::usage;
 use lungs_net::weights::Head;
 use lungs_spec::spec::{KeepCheckpoints, Outcome, Spec, SplitName};
@@ -119,6 +120,9 @@ pub struct SplitPlan {
 
 /// Multiplications and additions of a training step per input voxel, at width 1.
 const STEP_OPERATIONS_PER_VOXEL: f64 = 1.05e5;
+/// Operations of a training step for each multiplication of a forward pass: a product and a sum, forward and in
+/// both gradients.
+const STEP_FACTOR: f64 = 6.0;
 /// Exponent of the time as a function of the width: operations grow with its square, but narrow layers are less
 /// efficient (measured at 1 and 0.2).
 const TIME_BY_WIDTH: f64 = 1.3;
@@ -158,7 +162,9 @@ pub fn plan(
     let per_epoch = exams(SplitName::Train)
         .zip(exams(SplitName::Valid))
         .map(|(t, v)| t * step + v * FORWARD_FRACTION);
-    let operations = STEP_OPERATIONS_PER_VOXEL * voxels * spec.model.width.powf(TIME_BY_WIDTH);
+    let per_voxel = multiplications_per_voxel(spec.model.architecture())
+        .map_or(STEP_OPERATIONS_PER_VOXEL, |multiplications| STEP_FACTOR * multiplications);
+    let operations = per_voxel * voxels * spec.model.width.powf(TIME_BY_WIDTH);
     let on_cpu = facts.kind == DeviceKind::Cpu;
     let step_bytes = training::step_bytes(spec, parameters);
     // The selected epoch, the last two epochs, and two checkpoints within the current epoch.

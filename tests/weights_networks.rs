@@ -2,7 +2,7 @@
 //! precision (see tests/vectors/pytorch/make_networks.py).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use lungs_net::model::{I3d, Variable};
+use lungs_net::model::{Network, Variable};
 use lungs_net::weights::{Head, Layout, LoadedNetwork, Target, export, load};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ fn floats(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-fn network(loaded: &LoadedNetwork) -> I3d {
+fn network(loaded: &LoadedNetwork) -> Network {
     let network = loaded.config.init(1, &Device::flex()).unwrap();
     if loaded.has_head() {
         return network.with_variables(loaded.variables.clone()).unwrap();
@@ -53,7 +53,7 @@ fn assert_close(actual: f64, expected: f64, scale: f64, name: &str) {
 }
 
 /// The features of the last block in the middle of a volume of equal slices, `[feature][position]`.
-fn middle_features(network: &I3d) -> Vec<Vec<f64>> {
+fn middle_features(network: &Network) -> Vec<Vec<f64>> {
     // The receptive field spans about 100 slices: the middle ones see no border.
     let mut features = vec![];
     network.forward_probed(input(120, 223, true), |name, output| {
@@ -90,7 +90,7 @@ fn an_inflated_network_has_the_flat_networks_features_on_equal_slices() {
 #[test]
 fn an_inflated_network_has_the_flat_networks_logits_on_equal_slices() {
     let loaded = load(&vector("googlenet.pth"), None, Head::Load).unwrap();
-    assert_eq!(loaded.config.classes, 10);
+    assert_eq!(loaded.config.outputs, 10);
     let features = middle_features(&network(&loaded));
     let [kernel, bias] = lungs_net::model::head_names()
         .map(|name| loaded.variables.iter().find(|v| v.name == name).unwrap().values.clone());
@@ -170,7 +170,7 @@ fn tf_slims_names_and_shapes_give_the_same_network() {
 fn a_pytorch_i3d_has_pytorchs_logits() {
     let loaded = load(&vector("i3d-public.pt"), None, Head::Load).unwrap();
     assert_eq!(loaded.layout, Layout::PyTorchI3d);
-    assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 7));
+    assert_eq!((loaded.config.in_channels, loaded.config.outputs), (3, 7));
     let actual = network(&loaded).forward(input(16, 224, false));
     let logits = floats(&expected("i3d-public.json")["logits"]);
     let largest = logits.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));

@@ -6,13 +6,21 @@ use crate::bench::{BenchError, BenchOptions, BenchPass, BenchStep, bench};
 use clap::Args;
 use lungs_base::device::DeviceRequest;
 use lungs_net::device;
-use lungs_net::model::{self, Precision};
+use lungs_net::model::{self, Architecture, Pool, Precision};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Measure steps of the network on random volumes. For the benchmarks and tools/gpu.
 #[derive(Args)]
 pub(super) struct Bench {
+    /// Architecture, as in `model.name`.
+    #[arg(long, default_value = "i3d", value_parser = ["i3d", "r3d-18", "i3resnet-152"])]
+    network: String,
+
+    /// Pool, as in `model.pool`.
+    #[arg(long, default_value = "average", value_parser = ["average", "sybil"])]
+    pool: String,
+
     /// Depth, height and width of a volume, in voxels.
     #[arg(long, default_value = "32x64x64", value_parser = parse_size)]
     size: [usize; 3],
@@ -61,7 +69,10 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let (device, _) = device::open(&self.device).map_err(Failure::request)?;
+        let named = |architecture: &Architecture| architecture.name() == self.network;
         let options = BenchOptions {
+            architecture: Architecture::ALL.into_iter().find(named).unwrap_or_default(),
+            pool: if self.pool == "sybil" { Pool::Sybil } else { Pool::Average },
             size: self.size,
             batch: self.batch,
             channels: self.channels,

@@ -3,8 +3,8 @@
 use super::Failure;
 use crate::pipeline::explain::ExplainOptions;
 use clap::{Args, ValueEnum};
-use lungs_net::explain::{CamKind, HeatmapError, LEVELS, Length, Method};
-use lungs_net::model::inspected_layers;
+use lungs_net::explain::{CamKind, HeatmapError, Length, Method};
+use lungs_net::model::{Architecture, inspected_layers};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -71,17 +71,17 @@ impl Explain {
             )));
         }
         let camera = |camera| {
-            let layers = if self.explain_layer.is_empty() {
-                LEVELS.map(str::to_owned).to_vec()
-            } else {
-                self.explain_layer.clone()
-            };
-            match layers.iter().find(|layer| !inspected_layers().contains(&layer.as_str())) {
-                Some(layer) => {
-                    Err(Failure::request(HeatmapError::UnknownLayer { layer: layer.clone() }))
-                }
-                None => Ok(Method::Cam { kind: camera, layers }),
+            // Which layers exist depends on the network, which is not loaded yet. A name of no network is
+            // an error at once.
+            let layers = self.explain_layer.clone();
+            let known: Vec<String> =
+                Architecture::ALL.into_iter().flat_map(inspected_layers).collect();
+            let unknown = layers.iter().find(|layer| !known.contains(layer));
+            if let Some(layer) = unknown.cloned() {
+                let known = inspected_layers(Architecture::I3d);
+                return Err(Failure::request(HeatmapError::UnknownLayer { layer, known }));
             }
+            Ok(Method::Cam { kind: camera, layers })
         };
         let method = match self.explain_by {
             AttributionMethod::GradCam => camera(CamKind::GradCam)?,

@@ -5,7 +5,7 @@ use super::{CommandResult, Failure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use lungs_base::text::counted;
-use lungs_net::model::{self, Variable};
+use lungs_net::model::{self, Architecture, Pool, Variable};
 use lungs_net::weights::{
     self, ArraySummary, ExportError, Head, LoadError, LoadedNetwork, Target, head_compatibility,
     unused_by_kind,
@@ -324,7 +324,14 @@ fn compatibility(loaded: &LoadedNetwork) -> Vec<String> {
             counted(loaded.variables.len(), "array", "arrays")
         ),
         format!(
-            "loads into model.width = {}, model.channels = {}",
+            "loads into {}model.width = {}, model.channels = {}",
+            match (config.architecture, config.pool) {
+                (Architecture::I3d, _) => String::new(),
+                (residual, Pool::Average) => format!("model.name = \"{residual}\", "),
+                (residual, Pool::Sybil) => {
+                    format!("model.name = \"{residual}\", model.pool = \"sybil\", ")
+                }
+            },
             config.width_multiplier,
             match config.in_channels {
                 1 => "1 (or 3)".to_owned(),

@@ -10,7 +10,7 @@ use lungs_image::formats::{Format, MapGrid, write_map};
 use lungs_image::images::{Image, Kind, read_volume};
 use lungs_image::volume::{Field, Geometry, Turn, Volume};
 use lungs_net::explain::{CamKind, HeatmapError, InputVolume, Method, heatmap};
-use lungs_net::model::{Explained, I3d};
+use lungs_net::model::{Explained, Network, levels};
 use lungs_report::plot::{Caption, draw_heatmap};
 use lungs_spec::spec::{Hazard, Outcome, Spec, horizon_words};
 use lungs_study::prepare::load_prepared;
@@ -38,6 +38,17 @@ impl ExplainOptions {
             Method::Cam { kind: CamKind::HiResCam, .. } => "hires-cam",
             Method::Occlusion { .. } => "occlusion",
         }
+    }
+
+    /// The options with the layers of a network's default heatmap, if none are chosen.
+    fn for_network(&self, network: &Network) -> Self {
+        let mut options = self.clone();
+        if let Method::Cam { layers, .. } = &mut options.method
+            && layers.is_empty()
+        {
+            *layers = levels(network.architecture());
+        }
+        options
     }
 
     /// The table of all heatmaps.
@@ -113,7 +124,7 @@ pub struct Explanation {
 /// A network, and the spec of its training.
 pub(super) struct ExplainedModel<'a> {
     pub spec: &'a Spec,
-    pub network: &'a I3d,
+    pub network: &'a Network,
 }
 
 /// Computes the heatmaps of all images. `scored` has each image, its crop in the cache and its prediction. The row
@@ -130,6 +141,10 @@ pub(super) fn explain(
 ) -> Result<Vec<Explanation>, PipelineError> {
     make_folder(&options.folder)?;
     let last_horizon = models.first().and_then(|model| model.spec.outcome.last_horizon());
+    let options = &match models.first() {
+        Some(model) => options.for_network(model.network),
+        None => options.clone(),
+    };
     let mut names = Names::default();
     let mut rows = Vec::with_capacity(scored.len());
     for (index, (image, crop, prediction)) in scored.iter().enumerate() {
@@ -323,7 +338,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spec = lungs_spec::spec::load_data(folder.path(), &[]).unwrap();
         let device = Device::flex();
-        let network = lungs_net::model::I3dConfig { width_multiplier: 0.06, ..Default::default() };
+        let network =
+            lungs_net::model::NetworkConfig { width_multiplier: 0.06, ..Default::default() };
         let network = network.init(1, &device.clone().autodiff()).unwrap().for_inspection();
         let grid =
             Err(lungs_image::formats::FormatRefusal::NotNumbers { path: "a".into(), count: 1 });

@@ -13,7 +13,7 @@ use lungs_base::device::DeviceRequest;
 use lungs_base::text::counted;
 use lungs_image::images::Image;
 use lungs_net::device::{self, DeviceError};
-use lungs_net::model::I3d;
+use lungs_net::model::Network;
 use lungs_net::weights::{self, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
 use lungs_spec::spec::{Contract, Outcome, Spec, load_preparation};
@@ -156,11 +156,11 @@ fn check_classifier(
     outcome: &Outcome,
     path: &Path,
 ) -> Result<(), PipelineError> {
-    if loaded.has_head() && loaded.config.classes == outcome.outputs() {
+    if loaded.has_head() && loaded.config.outputs == outcome.outputs() {
         return Ok(());
     }
     let classifier = if loaded.has_head() {
-        format!("a classifier of {} classes", loaded.config.classes)
+        format!("a classifier of {} classes", loaded.config.outputs)
     } else {
         "no classifier".to_owned()
     };
@@ -261,7 +261,7 @@ pub fn predict(
 /// A network on its device, with the spec of its preprocessing.
 pub(super) struct ReadyModel {
     spec: Spec,
-    pub network: I3d,
+    pub network: Network,
     calibrator: Option<Calibrator>,
     risk_calibrator: Option<RiskCalibrator>,
 }

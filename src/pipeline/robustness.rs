@@ -2,7 +2,7 @@
 
 use super::{Exams, PipelineError, cache_folder, exams, open_devices};
 use burn::tensor::Device;
-use lungs_net::model::I3d;
+use lungs_net::model::Network;
 use lungs_report::{self as report, robustness_points, robustness_rows};
 use lungs_spec::results::{PredictionRow, RunFolder, Table, read_csv, write_csv};
 use lungs_spec::spec::{Spec, SplitName};
@@ -35,7 +35,7 @@ fn stored(run: &RunFolder, predictions: &Path) -> Result<Option<Vec<Changed>>, P
 pub(super) fn predict_changed(
     run: &RunFolder,
     predictions: &Path,
-    (spec, network): (&Spec, &I3d),
+    (spec, network): (&Spec, &Network),
     exams: &[Exam],
     devices: &[Device],
     observe: &Observer,

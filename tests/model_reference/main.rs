@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use lungs_net::model::{self, I3dConfig, Loss, Variable, sum_input_channels};
+use lungs_net::model::{self, Loss, NetworkConfig, Variable, sum_input_channels};
 use lungs_net::weights::Head;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ fn weights(folder: &Path) -> Vec<Variable> {
     assert_eq!(loaded.prefix, PREFIX);
     assert_eq!(loaded.variables.len(), 230);
     assert!(loaded.unused_entries.is_empty());
-    assert_eq!((loaded.config.in_channels, loaded.config.classes), (3, 2));
+    assert_eq!((loaded.config.in_channels, loaded.config.outputs), (3, 2));
     assert_eq!(loaded.config.width_multiplier, 1.0);
     loaded.variables
 }
@@ -87,8 +87,8 @@ fn input(folder: &Path, channels: usize, device: &Device) -> Tensor<5> {
     one.repeat_dim(1, channels)
 }
 
-fn config(in_channels: usize) -> I3dConfig {
-    I3dConfig { in_channels, keep_prob: 1.0, ..I3dConfig::default() }
+fn config(in_channels: usize) -> NetworkConfig {
+    NetworkConfig { in_channels, keep_prob: 1.0, ..NetworkConfig::default() }
 }
 
 #[test]

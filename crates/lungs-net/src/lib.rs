@@ -1,12 +1,12 @@
-//! The network: I3D on Burn with its CPU kernels ([`model`]), weights of other programs ([`weights`]), attribution
+//! The networks: I3D and residual networks on Burn with its CPU kernels ([`model`]), weights of other programs ([`weights`]), attribution
 //! ([`explain`]), and the devices that it runs on ([`device`], [`usage`]).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use lungs_net::model::I3dConfig;
+//! use lungs_net::model::NetworkConfig;
 //!
 //! // A tenth of the width of I3D; one channel.
-//! let config = I3dConfig { classes: 2, in_channels: 1, width_multiplier: 0.1, keep_prob: 1.0 };
+//! let config = NetworkConfig { width_multiplier: 0.1, ..NetworkConfig::default() };
 //! let device = Device::flex();
 //! let network = config.init(37, &device)?;
 //! // [batch, channel, depth, height, width] → [batch, class]
@@ -15,7 +15,7 @@
 //! # Ok::<(), lungs_net::model::ModelError>(())
 //! ```
 //!
-//! Limits: one architecture; float32, or bfloat16 convolutions on a GPU.
+//! Limits: the architectures of [`model::Architecture`]; float32, or bfloat16 convolutions on a GPU.
 
 pub mod device;
 pub mod explain;

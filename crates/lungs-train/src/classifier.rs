@@ -9,7 +9,7 @@ use super::windowing::window_of;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, ExecutionError, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use lungs_net::model::{BatchStatistics, I3d, with_gradient};
+use lungs_net::model::{BatchStatistics, Network, with_gradient};
 use lungs_spec::spec::Spec;
 
 /// A batch on the device.
@@ -44,7 +44,7 @@ pub struct BatchOutput {
 pub struct TrainStepOutput {
     /// Loss and logits, unless the device failed.
     pub output: Result<BatchOutput, DeviceFailure>,
-    /// The batch statistics, for [`I3d::update_running_statistics`] after the optimizer's step.
+    /// The batch statistics, for [`Network::update_running_statistics`] after the optimizer's step.
     pub statistics: BatchStatistics,
 }
 
@@ -81,7 +81,7 @@ impl Batch {
 
 /// A network as burn-train's traits see it: one that learns from and scores batches of exams.
 #[derive(Clone, Copy, Debug)]
-pub struct Classifier<'a>(pub &'a I3d);
+pub struct Classifier<'a>(pub &'a Network);
 
 impl TrainStep for Classifier<'_> {
     type Input = Batch;

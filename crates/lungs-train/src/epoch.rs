@@ -15,16 +15,16 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use burn::train::{Interrupter, TrainOutput, TrainStep};
 use lungs_base::random;
-use lungs_net::model::{self, BatchStatistics, I3d};
+use lungs_net::model::{self, BatchStatistics, Network};
 use lungs_spec::results::StepRow;
 use lungs_spec::spec::Spec;
 use std::time::{Duration, Instant};
 
 /// The part of training that changes: network, optimizer, position and the tables of steps.
 pub(super) struct Learner {
-    pub network: I3d,
+    pub network: Network,
     /// EMA of the weights, without gradients, if the spec asks for one.
-    pub ema: Option<I3d>,
+    pub ema: Option<Network>,
     pub optimizer: ModuleOptimizer,
     pub position: Position,
     /// Logits of the exams of the unfinished epoch, from training.
@@ -37,7 +37,7 @@ pub(super) struct Learner {
 
 impl Learner {
     /// The network for validation and prediction: the EMA if there is one.
-    pub(crate) fn evaluation_network(&self) -> I3d {
+    pub(crate) fn evaluation_network(&self) -> Network {
         self.ema.clone().unwrap_or_else(|| self.network.valid())
     }
 }
@@ -70,7 +70,7 @@ impl TrainingContext<'_> {
     /// Computes one batch of an optimizer step. The result is on the first device.
     fn compute_batch(
         &self,
-        network: &I3d,
+        network: &Network,
         host: HostBatch,
         (epoch, number): (usize, usize),
         exams_in_step: usize,
@@ -184,7 +184,7 @@ impl TrainingContext<'_> {
     fn failure(
         &self,
         failure: DeviceFailure,
-        network: &I3d,
+        network: &Network,
         step: usize,
         epoch: usize,
     ) -> TrainingError {
@@ -277,9 +277,9 @@ pub(super) fn train_epoch(
 fn step_optimizer(
     optimizer: &mut ModuleOptimizer,
     [rate, head_rate]: [f64; 2],
-    network: I3d,
+    network: Network,
     mut gradients: GradientsParams,
-) -> I3d {
+) -> Network {
     if rate == head_rate {
         return optimizer.step(rate, network, gradients);
     }

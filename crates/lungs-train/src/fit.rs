@@ -13,7 +13,7 @@ use super::windowing::is_cpu;
 use super::{Event, Observer, TrainingError, selected_epoch, stops_early};
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use lungs_net::model::{self, I3d};
+use lungs_net::model::{self, Network};
 use lungs_net::usage::peak_memory_bytes;
 use lungs_spec::results::{PredictionRow, RiskRow, RunFolder, TimingRow, write_csv, write_risks};
 use lungs_spec::spec::{Spec, SplitName, weights_metadata};
@@ -189,7 +189,7 @@ pub fn trained_network(
     run: &RunFolder,
     epoch: usize,
     device: &Device,
-) -> Result<I3d, TrainingError> {
+) -> Result<Network, TrainingError> {
     let file = checkpoint::weights_file(&run.checkpoint(epoch))?;
     Ok(model::load(network(spec, device)?, &file)?.0)
 }

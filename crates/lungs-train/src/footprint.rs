@@ -2,6 +2,7 @@
 
 use burn::tensor::ExecutionError;
 use lungs_base::text::counted;
+use lungs_net::model::step_numbers_per_voxel;
 use lungs_spec::spec::Spec;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,10 +19,11 @@ const BYTES_PER_VOXEL_CHECKPOINTED: f64 = 155.0;
 pub fn step_bytes(spec: &Spec, parameters: usize) -> f64 {
     let [_, height, width] = spec.preprocess.size;
     let voxels = (spec.model.slices * height * width * spec.train.batch_size) as f64;
-    let per_voxel = if spec.train.gradient_checkpointing {
-        BYTES_PER_VOXEL_CHECKPOINTED
-    } else {
-        BYTES_PER_VOXEL
+    let checkpointed = spec.train.gradient_checkpointing;
+    let per_voxel = match step_numbers_per_voxel(spec.model.architecture(), checkpointed) {
+        Some(numbers) => 4.0 * numbers,
+        None if checkpointed => BYTES_PER_VOXEL_CHECKPOINTED,
+        None => BYTES_PER_VOXEL,
     };
     // Weights, gradients and Adam's two moments; the EMA is one more copy.
     let copies = if spec.train.ema_decay > 0.0 { 5.0 } else { 4.0 };

@@ -4,7 +4,10 @@ use super::checkpoint::{self, CheckpointError};
 use super::tables::selected_epoch_of;
 use burn::tensor::Device;
 use lungs_base::text::counted;
-use lungs_net::model::{self, I3d, I3dConfig, ModelError, WeightsError, is_head};
+use lungs_net::model::{
+    self, Architecture, ModelError, Network, NetworkConfig, Variable, WeightsError, is_head,
+    is_pool,
+};
 use lungs_net::weights::{self, Head, LoadError, LoadedNetwork};
 use lungs_spec::results::{ResultsError, RunFolder};
 use lungs_spec::spec::{BatchNorm, Contract, ContractError, InitPreprocess, Precision, Spec};
@@ -23,6 +26,19 @@ pub enum InitError {
         path: String,
         /// What does not fit.
         source: WeightsError,
+    },
+    /// The weights are of another architecture.
+    #[error(
+        "model.init = \"{path}\" is a network of the architecture \"{actual}\", but model.name is \
+         \"{expected}\"; set model.name = \"{actual}\", or model.init to other weights"
+    )]
+    Architecture {
+        /// `model.init`.
+        path: String,
+        /// Architecture of the weights.
+        actual: Architecture,
+        /// Architecture of the spec.
+        expected: Architecture,
     },
     /// The weights have another width.
     #[error(
@@ -89,9 +105,11 @@ pub enum InitError {
 }
 
 /// The spec's network, with random weights from its seed.
-pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
-    let config = I3dConfig {
-        classes: spec.outcome.outputs(),
+pub fn network(spec: &Spec, device: &Device) -> Result<Network, ModelError> {
+    let config = NetworkConfig {
+        architecture: spec.model.architecture(),
+        pool: spec.model.network_pool(),
+        outputs: spec.outcome.outputs(),
         in_channels: spec.model.channels,
         width_multiplier: spec.model.width,
         keep_prob: spec.model.keep_prob,
@@ -109,12 +127,15 @@ pub fn network(spec: &Spec, device: &Device) -> Result<I3d, ModelError> {
 }
 
 /// The network before the first step, with the spec's initial weights.
-pub(super) fn initial(spec: &Spec, device: &Device) -> Result<I3d, InitError> {
+pub(super) fn initial(spec: &Spec, device: &Device) -> Result<Network, InitError> {
     let network = network(spec, device)?;
     let Some(loaded) = initial_weights(spec)? else { return Ok(network) };
     let mut variables = loaded.variables;
     if spec.model.init_head == Head::New {
-        variables.extend(network.variables().into_iter().filter(is_head));
+        // A pool that the weights do not have is new too.
+        let has_pool = variables.iter().any(is_pool);
+        let is_new = |variable: &Variable| is_head(variable) || (!has_pool && is_pool(variable));
+        variables.extend(network.variables().into_iter().filter(is_new));
     }
     let path = spec.model.init.clone();
     network.with_variables(variables).map_err(|source| InitError::Weights { path, source })
@@ -127,9 +148,13 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
     let Some(file) = initial_file(spec)? else { return Ok(None) };
     let loaded =
         weights::load(&file, None, spec.model.init_head)?.with_channels(spec.model.channels);
+    let (actual, expected) = (loaded.config.architecture, spec.model.architecture());
+    if actual != expected {
+        return Err(InitError::Architecture { path, actual, expected });
+    }
     let (actual, expected) = (loaded.config.width_multiplier, spec.model.width);
-    if shapes(&loaded.config) != shapes(&I3dConfig { width_multiplier: expected, ..loaded.config })
-    {
+    let wider = NetworkConfig { width_multiplier: expected, ..loaded.config };
+    if loaded.config.variable_shapes() != wider.variable_shapes() {
         return Err(InitError::Width { path, actual, expected });
     }
     if spec.model.init_preprocess == InitPreprocess::Same {
@@ -148,7 +173,7 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
         }
     }
     let expected = spec.outcome.outputs();
-    match (spec.model.init_head, loaded.has_head(), loaded.config.classes) {
+    match (spec.model.init_head, loaded.has_head(), loaded.config.outputs) {
         (Head::New, ..) => Ok(Some(loaded)),
         (Head::Load, true, outputs) if outputs == expected => Ok(Some(loaded)),
         (Head::Load, true, outputs) => {
@@ -163,10 +188,6 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
             Err(InitError::Head { path, classifier, expected })
         }
     }
-}
-
-fn shapes(config: &I3dConfig) -> Vec<(String, Vec<usize>)> {
-    config.variable_shapes()
 }
 
 /// The weights file of `model.init`: the path itself, or the weights of a run's selected epoch. `None`

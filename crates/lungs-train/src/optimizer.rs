@@ -8,7 +8,7 @@ use burn::optim::{
     GradientsParams, LearningRate, ModuleOptimizer, Optimizer,
 };
 use burn::tensor::{Device, FloatDType, Tensor};
-use lungs_net::model::{AdamStep, I3d, SquaresInput, adam_step, blend, squares_of_parts};
+use lungs_net::model::{AdamStep, Network, SquaresInput, adam_step, blend, squares_of_parts};
 use lungs_spec::spec::{Spec, Train};
 use rayon::prelude::*;
 
@@ -81,7 +81,7 @@ impl Optimizer for DecoupledAdam {
 
 /// A new optimizer: Adam, and with `weight_decay` AdamW (Loshchilov & Hutter 2019) for kernels.
 /// Vectors (offsets of normalisations, the classifier's bias) do not decay.
-pub(super) fn new(spec: &Spec, network: &I3d) -> ModuleOptimizer {
+pub(super) fn new(spec: &Spec, network: &Network) -> ModuleOptimizer {
     let optimizer = adam();
     let decay = spec.train.weight_decay;
     if decay == 0.0 {
@@ -106,7 +106,7 @@ impl ModuleVisitor for Kernels {
 /// Clips the global norm of a step's gradients to `train.clip_norm`, if that is set (Pascanu et al.
 /// 2013). Returns the gradients and their norm before clipping.
 pub(super) fn clip(
-    network: &I3d,
+    network: &Network,
     mut gradients: GradientsParams,
     train: &Train,
     (step, epoch): (usize, usize),
@@ -127,7 +127,7 @@ pub(super) fn clip(
 /// On the CPU it is summed in double precision, in an order that does not depend on the number of
 /// threads. On a GPU the squares of parts of each parameter are summed on the device, and these sums are
 /// fetched after all launches.
-fn norm(network: &I3d, gradients: &mut GradientsParams) -> f64 {
+fn norm(network: &Network, gradients: &mut GradientsParams) -> f64 {
     let mut squares =
         Squares { gradients, on_host: 0.0, on_gpu: SquaresInput::default(), on_device: Vec::new() };
     network.visit(&mut squares);
@@ -204,7 +204,7 @@ impl ModuleVisitor for Scale<'_> {
 /// The EMA after step `step` (from 1): `ema · d + network · (1 − d)` for every parameter and every
 /// running statistic, with `d = min(decay, (1 + step) / (10 + step))`, so that the initial weights
 /// lose their influence early (as in TensorFlow's `ExponentialMovingAverage`).
-pub(super) fn update_ema(ema: I3d, network: &I3d, decay: f64, step: usize) -> I3d {
+pub(super) fn update_ema(ema: Network, network: &Network, decay: f64, step: usize) -> Network {
     let decay = decay.min((1.0 + step as f64) / (10.0 + step as f64));
     let mut values = Values(GradientsParams::new());
     network.visit(&mut values);

@@ -12,18 +12,18 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use lungs_net::model::I3d;
+use lungs_net::model::Network;
 use std::panic::resume_unwind;
 
 /// Copies of a network, one per device.
 pub(super) struct Replicas<'a> {
-    first: &'a I3d,
-    others: Vec<I3d>,
+    first: &'a Network,
+    others: Vec<Network>,
 }
 
 impl<'a> Replicas<'a> {
     /// Copies `network`, which is on the first device, to the others.
-    pub(crate) fn new(network: &'a I3d, devices: &[Device]) -> Self {
+    pub(crate) fn new(network: &'a Network, devices: &[Device]) -> Self {
         let others = devices.iter().skip(1).map(|device| network.clone().fork(device)).collect();
         Self { first: network, others }
     }
@@ -33,7 +33,7 @@ impl<'a> Replicas<'a> {
     pub(crate) fn each<T: Send, R: Send>(
         &self,
         items: Vec<T>,
-        work: impl Fn(&I3d, T) -> R + Sync,
+        work: impl Fn(&Network, T) -> R + Sync,
     ) -> Vec<R> {
         debug_assert!(items.len() <= self.others.len() + 1);
         let mut items = items.into_iter();

@@ -13,7 +13,7 @@ use super::windowing::Windowing;
 use super::{Batch, Event, Exam, Observer, TrainingError};
 use burn::tensor::Device;
 use burn::train::InferenceStep;
-use lungs_net::model::I3d;
+use lungs_net::model::Network;
 use lungs_spec::results::MetricsRow;
 use lungs_spec::spec::{Spec, SplitName};
 use lungs_stats as evaluation;
@@ -22,7 +22,7 @@ use lungs_stats as evaluation;
 /// device, and all devices share the batches. Results are in the order of the exams, whatever the
 /// batch size and the number of devices.
 pub fn score(
-    network: &I3d,
+    network: &Network,
     spec: &Spec,
     exams: &[Exam],
     devices: &[Device],
@@ -34,7 +34,7 @@ pub fn score(
 
 /// [`score`] after a change of every volume that a scanner could make.
 pub fn score_changed(
-    network: &I3d,
+    network: &Network,
     spec: &Spec,
     exams: &[Exam],
     devices: &[Device],
@@ -48,7 +48,7 @@ pub fn score_changed(
 
 /// [`score`], or `None` if `stop` returns true between two batches.
 pub(super) fn score_until(
-    network: &I3d,
+    network: &Network,
     spec: &Spec,
     exams: &[Exam],
     devices: &[Device],
@@ -60,7 +60,7 @@ pub(super) fn score_until(
 
 fn score_for(
     purpose: Purpose,
-    network: &I3d,
+    network: &Network,
     spec: &Spec,
     exams: &[Exam],
     devices: &[Device],

@@ -7,7 +7,7 @@ use super::{Exam, Position, TrainingError, checkpoint, optimizer};
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use lungs_net::model::{I3d, Variable};
+use lungs_net::model::{Network, Variable};
 use lungs_spec::spec::Spec;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ fn epoch(
     }
 }
 
-fn values(network: &I3d) -> BTreeMap<String, Vec<f64>> {
+fn values(network: &Network) -> BTreeMap<String, Vec<f64>> {
     let wide = |variable: Variable| {
         (variable.name, variable.values.into_iter().map(f64::from).collect::<Vec<f64>>())
     };
@@ -151,21 +151,57 @@ fn a_step_of_adam_with_and_without_decay_matches_the_formula() {
 fn frozen_layers_do_not_decay() {
     let folder = tempfile::tempdir().unwrap();
     let exams = prepared_exams(folder.path(), &[1, 0], different);
-    let freeze = "train.freeze=['Conv3d_1a_7x7', 'Mixed_4c']";
-    let spec = spec(&["train.learning_rate=0.01", "train.weight_decay=0.3", freeze]);
-    let mut learner = learner(&spec);
-    let before = values(&learner.network);
-    epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
-    let after = values(&learner.network);
-    let mut frozen = 0;
-    for (name, value) in &before {
-        let is_frozen = name.starts_with("Conv3d_1a_7x7/") || name.starts_with("Mixed_4c/");
-        frozen += usize::from(is_frozen);
-        if is_frozen || name.ends_with("/w") {
-            assert_eq!(after[name] == *value, is_frozen, "{name}");
+    let i3d = ["model.name=i3d", "model.pool=average"];
+    let r3d = ["model.name=r3d-18", "model.pool=sybil"];
+    for (network, layers) in [(i3d, ["Conv3d_1a_7x7", "Mixed_4c"]), (r3d, ["layer1", "Pool"])] {
+        let freeze = format!("train.freeze={layers:?}");
+        let rates = ["train.learning_rate=0.01", "train.weight_decay=0.3"];
+        let spec = spec(&[network[0], network[1], rates[0], rates[1], &freeze]);
+        let mut learner = learner(&spec);
+        let before = values(&learner.network);
+        epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+        let after = values(&learner.network);
+        let mut frozen = 0;
+        for (name, value) in &before {
+            let is_frozen = layers.iter().any(|layer| name.starts_with(&format!("{layer}/")));
+            frozen += usize::from(is_frozen);
+            if is_frozen || name.ends_with("/w") {
+                assert_eq!(after[name] == *value, is_frozen, "{name}");
+            }
         }
+        assert!(frozen >= 14, "{frozen}");
     }
-    assert!(frozen >= 14, "{frozen}");
+}
+
+/// Every kernel is trained, the EMA follows, and gradient checkpointing gives the same bytes.
+#[test]
+fn residual_networks_train_with_ema_clipping_and_gradient_checkpointing() {
+    let folder = tempfile::tempdir().unwrap();
+    let exams = prepared_exams(folder.path(), &[1, 0, 1], different);
+    let after = |checkpointing: bool| {
+        let checkpointing = format!("train.gradient_checkpointing={checkpointing}");
+        let spec = spec(&[
+            "model.name=i3resnet-152",
+            "model.pool=sybil",
+            "train.ema_decay=0.5",
+            "train.clip_norm=1",
+            "train.head_rate_factor=10",
+            &checkpointing,
+        ]);
+        let mut learner = learner(&spec);
+        let before = values(&learner.network);
+        epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
+        let ema = values(learner.ema.as_ref().unwrap());
+        let network = values(&learner.network);
+        for (name, value) in &before {
+            if name.ends_with("/w") || name.ends_with("/moving_mean") {
+                assert_ne!(network[name], *value, "{name}");
+                assert_ne!(network[name], ema[name], "{name}");
+            }
+        }
+        (network, ema, learner.steps[0].gradient_norm.unwrap())
+    };
+    assert!(after(false) == after(true));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
 use lungs_report::threshold_of_rule;
 use lungs_spec::results::Provenance;
-use lungs_spec::spec::{Recalibrate, Spec, horizon_words};
+use lungs_spec::spec::{ModelName, PoolName, Recalibrate, Spec, horizon_words};
 use lungs_stats::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -88,9 +88,20 @@ fn model(spec: &Spec, provenance: Option<&Provenance>, networks: usize) -> Strin
             Some(hash) => format!("weights with BLAKE3 `{hash}`"),
             None => "random weights".to_owned(),
         };
+    let network = match (spec.model.name, spec.model.pool) {
+        (ModelName::I3d, _) => "I3D (Carreira & Zisserman 2017; Ardila et al. 2019)",
+        (ModelName::R3d18, PoolName::Average) => "R3D-18 (Tran et al. 2018)",
+        (ModelName::R3d18, PoolName::Sybil) => {
+            "R3D-18 (Tran et al. 2018) with the pooling of Sybil (Mikhael et al. 2023)"
+        }
+        (ModelName::I3Resnet152, PoolName::Average) => "inflated ResNet-152 (He et al. 2016)",
+        (ModelName::I3Resnet152, PoolName::Sybil) => {
+            "inflated ResNet-152 (He et al. 2016) with the pooling of Sybil (Mikhael et al. 2023)"
+        }
+    };
     let mut text = format!(
         "## Model\n\n\
-         - I3D (Carreira & Zisserman 2017; Ardila et al. 2019), width {}, {} slices of the crop: {training}\n\
+         - {network}, width {}, {} slices of the crop: {training}\n\
          - trained from {initial_weights}, loss `{}`, seed {}\n",
         spec.model.width,
         spec.model.slices,

@@ -5,7 +5,7 @@ use ndarray::Array3;
 
 use super::camera::{CamKind, class_activation};
 use super::occlusion::{Blocks, Length, occlude};
-use crate::model::{Explained, I3d, inspected_layers, layer_cells};
+use crate::model::{Explained, Network, inspected_layers, layer_cells, levels};
 use lungs_image::volume::{Field, Geometry};
 
 /// Windowed value of air and of everything below.
@@ -18,7 +18,10 @@ pub enum Method {
     Cam {
         /// Formula of the map.
         kind: CamKind,
-        /// Names of the layers, from [`inspected_layers`].
+        /// Names of the layers, from [`inspected_layers`]; empty for
+        /// the last layer of each resolution, whose cells in I3D have 2 × 4 × 4, 2 × 8 × 8, 4 × 16 × 16 and
+        /// 8 × 32 × 32 voxels. Deep layers classify well and localise poorly, early layers the reverse
+        /// (docs/explain.md).
         layers: Vec<String>,
     },
     /// The decrease of the log-odds when a block of the volume is replaced by air.
@@ -32,19 +35,16 @@ pub enum Method {
     },
 }
 
-/// The last layer of each resolution of the network, the finest first: 2 × 4 × 4, 2 × 8 × 8,
-/// 4 × 16 × 16 and 8 × 32 × 32 voxels per cell. Deep layers classify well and localise poorly, early layers
-/// the reverse; the default heatmap combines all four (docs/explain.md).
-pub const LEVELS: [&str; 4] = ["Conv3d_2c_3x3", "Mixed_3c", "Mixed_4f", "Mixed_5c"];
-
 /// A heatmap cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum HeatmapError {
     /// The network has no layer of this name.
-    #[error("unknown layer \"{layer}\", expected one of {}", inspected_layers().join(", "))]
+    #[error("unknown layer \"{layer}\", expected one of {}", .known.join(", "))]
     UnknownLayer {
         /// Name of the layer.
         layer: String,
+        /// Names of the network's layers.
+        known: Vec<String>,
     },
     /// The device failed.
     #[error("device error: {0}; try another device (--device) or a smaller batch")]
@@ -65,12 +65,12 @@ pub struct InputVolume {
 }
 
 /// The heatmap of one network, which must be on a device with gradients
-/// ([`I3d::for_inspection`]).
+/// ([`Network::for_inspection`]).
 ///
 /// # Errors
 /// [`HeatmapError`] for an unknown layer or a failure of the device.
 pub fn heatmap(
-    network: &I3d,
+    network: &Network,
     exam: &InputVolume,
     method: &Method,
     device: &Device,
@@ -79,9 +79,15 @@ pub fn heatmap(
     let field = |values, first, step| Field { values, first, step, shape, geometry: exam.geometry };
     match method {
         Method::Cam { kind, layers } => {
+            let architecture = network.architecture();
+            let unknown = |layer: &str| HeatmapError::UnknownLayer {
+                layer: layer.to_owned(),
+                known: inspected_layers(architecture),
+            };
+            let layers = if layers.is_empty() { levels(architecture) } else { layers.to_owned() };
             let map = |layer: &String| -> Result<Field, HeatmapError> {
-                let unknown = || HeatmapError::UnknownLayer { layer: layer.clone() };
-                let cells = layer_cells(layer, shape).ok_or_else(unknown)?;
+                let unknown = || unknown(layer);
+                let cells = layer_cells(architecture, layer, shape).ok_or_else(unknown)?;
                 let input = input(std::slice::from_ref(&exam.volume), exam.channels, device);
                 let inspected =
                     network.inspect(layer, input, exam.explained).ok_or_else(unknown)?;
@@ -95,7 +101,7 @@ pub fn heatmap(
                 Ok(field(values, cells.map(|cells| cells.first), cells.map(|cells| cells.step)))
             };
             let maps = layers.iter().map(map).collect::<Result<Vec<_>, _>>()?;
-            Field::agreement(maps).ok_or(HeatmapError::UnknownLayer { layer: String::new() })
+            Field::agreement(maps).ok_or_else(|| unknown(""))
         }
         Method::Occlusion { size, stride, batch } => {
             let spacing_mm = exam.geometry.spacing_mm;
@@ -140,10 +146,10 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, HeatmapError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::I3dConfig;
+    use crate::model::{Architecture, NetworkConfig};
 
-    fn network() -> I3d {
-        let config = I3dConfig { width_multiplier: 0.125, ..I3dConfig::default() };
+    fn network() -> Network {
+        let config = NetworkConfig { width_multiplier: 0.125, ..NetworkConfig::default() };
         config.init(37, &Device::flex().autodiff()).unwrap().for_inspection()
     }
 
@@ -167,7 +173,9 @@ mod tests {
         let combined = map(&["Mixed_4f", "Conv3d_2c_3x3"]).unwrap();
         assert_eq!(combined, Field::agreement(vec![fine.clone(), coarse]).unwrap());
         assert_eq!((combined.first, combined.step), (fine.first, fine.step));
-        assert_eq!(map(&LEVELS).unwrap().values.dim(), fine.values.dim());
+        let levels = map(&["Conv3d_2c_3x3", "Mixed_3c", "Mixed_4f", "Mixed_5c"]).unwrap();
+        assert_eq!(levels.values.dim(), fine.values.dim());
+        assert_eq!(map(&[]).unwrap(), levels);
     }
 
     /// The classifier after the last layer is linear: the sum of the cells' shares and the classifier's bias is
@@ -222,7 +230,8 @@ mod tests {
 
     #[test]
     fn the_risk_at_the_last_horizon_is_explained_by_every_method() {
-        let config = I3dConfig { width_multiplier: 0.125, classes: 4, ..I3dConfig::default() };
+        let config =
+            NetworkConfig { width_multiplier: 0.125, outputs: 4, ..NetworkConfig::default() };
         let network = config.init(37, &Device::flex().autodiff()).unwrap().for_inspection();
         let device = Device::flex();
         let plain = burn::module::Module::valid(&network);
@@ -275,5 +284,23 @@ mod tests {
         let error =
             heatmap(&network(), &exam(1), &method, &Device::flex()).unwrap_err().to_string();
         assert!(error.contains("\"Mixed_6a\"") && error.contains("Mixed_4f, Mixed_5b"), "{error}");
+    }
+
+    #[test]
+    fn residual_networks_have_heatmaps() {
+        let config = NetworkConfig {
+            architecture: Architecture::R3d18,
+            width_multiplier: 0.1,
+            ..NetworkConfig::default()
+        };
+        let device = Device::flex();
+        let network = config.init(37, &device.clone().autodiff()).unwrap().for_inspection();
+        let method = Method::Cam { kind: CamKind::HiResCam, layers: vec!["layer2".to_owned()] };
+        let field = heatmap(&network, &exam(1), &method, &device).unwrap();
+        assert_eq!((field.values.dim(), field.step), ((8, 8, 10), [2.0, 4.0, 4.0]));
+        assert!(field.values.iter().any(|value| *value > 0.0));
+        let method = Method::Cam { kind: CamKind::HiResCam, layers: vec!["Mixed_5c".to_owned()] };
+        let error = heatmap(&network, &exam(1), &method, &device).unwrap_err().to_string();
+        assert!(error.contains("stem, layer1, layer2"), "{error}");
     }
 }

@@ -13,5 +13,5 @@ mod heatmap;
 mod occlusion;
 
 pub use camera::CamKind;
-pub use heatmap::{HeatmapError, InputVolume, LEVELS, Method, heatmap};
+pub use heatmap::{HeatmapError, InputVolume, Method, heatmap};
 pub use occlusion::{Blocks, Length};

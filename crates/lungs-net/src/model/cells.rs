@@ -16,6 +16,11 @@ pub struct Cells {
 }
 
 impl Cells {
+    /// The voxels of an axis.
+    pub(super) fn voxels(count: usize) -> Self {
+        Self { count, first: 0.0, step: 1.0 }
+    }
+
     /// The cells after a layer with windows of `size`, stride `stride` and SAME padding.
     fn after(self, size: usize, stride: usize) -> Self {
         let (before, _) = same(self.count, size, stride);
@@ -26,12 +31,19 @@ impl Cells {
             step: self.step * stride as f64,
         }
     }
+
+    /// The cells after a layer whose odd windows have half their size of padding on both sides: the
+    /// first window's centre is the first cell.
+    pub(super) fn after_symmetric(self, stride: usize) -> Self {
+        let count = self.count.div_ceil(stride);
+        Self { count, step: self.step * stride as f64, ..self }
+    }
 }
 
 /// The cells of the named layer's output (an inception block, or a unit of the stem before its
 /// pool) along depth, height and width of an input of `lengths`; `None` for other names.
-pub(crate) fn layer_cells(layer: &str, lengths: [usize; 3]) -> Option<[Cells; 3]> {
-    let mut cells = lengths.map(|count| Cells { count, first: 0.0, step: 1.0 });
+pub(super) fn layer_cells(layer: &str, lengths: [usize; 3]) -> Option<[Cells; 3]> {
+    let mut cells = lengths.map(Cells::voxels);
     let mut pass = |sizes: [usize; 3], strides: [usize; 3]| {
         for ((cells, size), stride) in cells.iter_mut().zip(sizes).zip(strides) {
             *cells = cells.after(size, stride);
@@ -62,7 +74,7 @@ pub(crate) fn layer_cells(layer: &str, lengths: [usize; 3]) -> Option<[Cells; 3]
 }
 
 /// Names of the layers that [`layer_cells`] supports, in the order of a forward pass.
-pub fn inspected_layers() -> Vec<&'static str> {
+pub(super) fn inspected_layers() -> Vec<&'static str> {
     let stem = STEM.iter().map(|(name, ..)| *name);
     stem.chain(BLOCKS.iter().map(|(name, _)| *name)).collect()
 }

@@ -9,6 +9,7 @@ use burn::tensor::activation::relu;
 
 use super::cells::inspected_layers;
 use super::network::I3d;
+use super::parts::{Parts, continue_after};
 use super::unit::Pass;
 
 /// The log-odds that are inspected, as a function of the network's outputs.
@@ -89,31 +90,37 @@ impl I3d {
         explained: Explained,
     ) -> Option<Inspection> {
         let segment = inspected_layers().into_iter().position(|name| name == layer)?;
-        let without_gradients = self.valid();
-        let mut probed = None;
-        let mut output = input;
-        for index in 0..=segment {
-            output = without_gradients.segment(
-                index,
-                output,
-                &mut Pass::Evaluate,
-                &mut |name, tensor| {
-                    if name == layer {
-                        probed = Some(tensor.clone());
-                    }
-                },
-            );
-        }
-        let activations = probed?;
-        let tracked = Tensor::from_inner(activations.clone()).require_grad();
-        let logits = self.continue_after(segment, tracked.clone());
-        let log_odds = explained.log_odds(logits.clone());
-        // Exams are independent in evaluation mode: the gradient of the sum is each exam's own.
-        let mut gradients = log_odds.sum().backward();
-        let gradients = tracked.grad_remove(&mut gradients);
-        let gradients = gradients.unwrap_or_else(|| activations.zeros_like());
-        Some(Inspection { activations, gradients, logits: logits.inner() })
+        inspect(self, (layer, segment), input, explained)
     }
+}
+
+/// Output and gradient of a layer, the last one of a segment before the pool behind it.
+pub(super) fn inspect<N: Parts>(
+    network: &N,
+    (layer, segment): (&str, usize),
+    input: Tensor<5>,
+    explained: Explained,
+) -> Option<Inspection> {
+    let without_gradients = network.valid();
+    let mut probed = None;
+    let mut output = input;
+    for index in 0..=segment {
+        output =
+            without_gradients.segment(index, output, &mut Pass::Evaluate, &mut |name, tensor| {
+                if name == layer {
+                    probed = Some(tensor.clone());
+                }
+            });
+    }
+    let activations = probed?;
+    let tracked = Tensor::from_inner(activations.clone()).require_grad();
+    let logits = continue_after(network, segment, tracked.clone());
+    let log_odds = explained.log_odds(logits.clone());
+    // Exams are independent in evaluation mode: the gradient of the sum is each exam's own.
+    let mut gradients = log_odds.sum().backward();
+    let gradients = tracked.grad_remove(&mut gradients);
+    let gradients = gradients.unwrap_or_else(|| activations.zeros_like());
+    Some(Inspection { activations, gradients, logits: logits.inner() })
 }
 
 #[cfg(test)]
@@ -212,7 +219,7 @@ mod tests {
             let slope: f32 = numbers((direction.clone() * direction.clone()).sum())[0];
             let log_odds = |step: f32| {
                 let moved = inspection.activations.clone() + direction.clone() * step;
-                let logits = numbers(network.valid().continue_after(index, moved));
+                let logits = numbers(continue_after(&network.valid(), index, moved));
                 f64::from(logits[1]) - f64::from(logits[0])
             };
             // The network is piecewise linear: long steps leave the linear piece, short ones are

@@ -144,6 +144,11 @@ pub fn is_head(variable: &Variable) -> bool {
     head_names().contains(&variable.name)
 }
 
+/// Whether a variable belongs to the pool before the classifier.
+pub fn is_pool(variable: &Variable) -> bool {
+    is_below(&variable.name, lungs_base::network::POOL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +170,10 @@ mod tests {
     fn the_names_of_specs_are_those_of_the_network() {
         let names: Vec<String> =
             I3dConfig::default().layers().into_iter().map(|it| it.name).collect();
-        assert_eq!(network::layer_names(), [names, vec![HEAD.to_owned()]].concat());
+        assert_eq!(
+            network::Architecture::I3d.layer_names(network::Pool::Average),
+            [names, vec![HEAD.to_owned()]].concat()
+        );
     }
 
     #[test]

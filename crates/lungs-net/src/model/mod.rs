@@ -1,4 +1,6 @@
-//! The network: I3D, its losses, and its weights files.
+//! The networks: I3D and residual networks, their losses, and their weights files.
+//!
+//! [`NetworkConfig`] names an architecture, [`Network`] is a network of any of them.
 //!
 //! I3D is Inception-v1 inflated to three dimensions (Carreira & Zisserman 2017,
 //! <https://arxiv.org/abs/1705.07750>), as the `lungs` 0.1.5 package trained it on chest CT:
@@ -39,6 +41,7 @@
 //!
 //! The same input gives the same bytes on the CPU, whatever the number of threads.
 
+mod architecture;
 mod cells;
 mod convolution;
 mod cube;
@@ -50,23 +53,31 @@ mod loss;
 mod network;
 mod normalization;
 mod padding;
+mod parts;
 mod pooling;
 mod recompute;
+mod residual;
 #[cfg(test)]
 mod tests;
 mod unit;
 mod update;
 mod weights;
 
-pub(crate) use cells::layer_cells;
-pub use cells::{Cells, inspected_layers};
+pub(crate) use architecture::layer_cells;
+pub use architecture::{
+    Network, NetworkConfig, inspected_layers, levels, multiplications_per_voxel,
+    step_numbers_per_voxel,
+};
+pub use cells::Cells;
 pub use convolution::Precision;
 pub use inspect::{Explained, Inspection};
 pub(crate) use layers::{BLOCK_UNITS, head_inputs};
-pub use layers::{Layer, head_names, is_head};
+pub use layers::{Layer, head_names, is_head, is_pool};
 pub use loss::{Loss, with_gradient};
+pub use lungs_base::network::{Architecture, Pool};
 pub use network::{BatchStatistics, I3d};
 pub use recompute::TrainingStep;
+pub use residual::ResNet;
 pub use unit::parameter_id;
 pub use update::{AdamStep, SquaresInput, adam_step, blend, squares_of_parts};
 pub use weights::{

@@ -6,8 +6,9 @@ use rand::Rng;
 
 use super::convolution::{Precision, multiply};
 use super::initialization::truncated_normal;
-use super::layers::{BLOCKS, HEAD, SEGMENTS, STEM, is_below};
+use super::layers::{BLOCKS, HEAD, SEGMENTS, STEM};
 use super::normalization::ChannelStatistics;
+use super::parts::{self, ArrayMapper, ArrayVisitor, Parts, Probe};
 use super::pooling::{average_pool_valid, max_pool_same};
 use super::unit::{Mixed, Pass, Unit, Widths, mixed_unit_names, parameter};
 use super::{I3dConfig, ModelError};
@@ -115,8 +116,7 @@ impl I3d {
         input: Tensor<5>,
         mut probe: impl FnMut(&str, &Tensor<5>),
     ) -> Tensor<2> {
-        let features = self.features(input, &mut Pass::Evaluate, &mut probe);
-        self.classify(average_pool_valid(features, [2, 7, 7]))
+        parts::forward(self, input, &mut probe)
     }
 
     /// Logits in training mode: batch statistics, and dropout.
@@ -129,82 +129,56 @@ impl I3d {
         input: Tensor<5>,
         dropout_seed: u64,
     ) -> (Tensor<2>, BatchStatistics) {
-        let mut statistics = vec![];
-        let features = self.features(input, &mut Pass::Train(&mut statistics), &mut |_, _| ());
-        (self.classify_with_dropout(features, dropout_seed), BatchStatistics(statistics))
+        parts::forward_train(self, input, dropout_seed)
     }
 
     /// Updates the running statistics by one training batch, whose weight in them is `share` (0 to 1).
-    pub fn update_running_statistics(mut self, statistics: &BatchStatistics, share: f64) -> Self {
-        let units = self.units_mut().into_iter().filter(|(_, unit)| !unit.by_averages);
-        for ((_, unit), statistics) in units.zip(&statistics.0) {
-            unit.update_running_statistics(statistics, share);
-        }
-        self
+    pub fn update_running_statistics(self, statistics: &BatchStatistics, share: f64) -> Self {
+        parts::update_running_statistics(self, statistics, share)
     }
 
     /// Freezes the named layers: kernels, betas and running statistics stay constant, and training
     /// normalises with the running statistics. A name includes everything below it: `Mixed_3b`,
-    /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`lungs_base::network::knows_layer`]).
+    /// `Mixed_3b/Branch_1`, or the classifier, `Logits` (see [`lungs_base::network::Architecture::knows_layer`]).
     #[must_use]
-    pub fn with_frozen(mut self, names: &[String]) -> Self {
-        let frozen = |name: &str| names.iter().any(|layer| is_below(name, layer));
-        for (name, unit) in self.units_mut() {
-            if frozen(&name) {
-                unit.freeze();
-            }
-        }
-        if frozen(HEAD) {
-            self.head_kernel = self.head_kernel.clone().set_require_grad(false);
-            self.head_bias = self.head_bias.clone().set_require_grad(false);
-        }
-        self
+    pub fn with_frozen(self, names: &[String]) -> Self {
+        parts::with_frozen(self, names)
     }
 
     /// Freezes every batch normalisation: training uses the running statistics, and does not change
     /// them.
     #[must_use]
-    pub fn with_frozen_statistics(mut self) -> Self {
-        self.units_mut().into_iter().for_each(|(_, unit)| unit.by_averages = true);
-        self
+    pub fn with_frozen_statistics(self) -> Self {
+        parts::with_frozen_statistics(self)
     }
 
     /// Sets the number type of the convolutions' factors. Weights, their gradients, normalisation, the
     /// classifier and the loss stay in f32.
     #[must_use]
-    pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.units_mut().into_iter().for_each(|(_, unit)| unit.precision = precision);
-        self
+    pub fn with_precision(self, precision: Precision) -> Self {
+        parts::with_precision(self, precision)
     }
 
     /// Number of trainable parameters (without running statistics).
     pub fn parameter_count(&self) -> usize {
-        let units = self.units().into_iter().map(|(_, unit)| {
-            unit.kernel.val().shape().num_elements() + unit.beta.val().shape().num_elements()
-        });
-        let head = self.head_kernel.val().shape().num_elements()
-            + self.head_bias.val().shape().num_elements();
-        units.sum::<usize>() + head
+        parts::parameter_count(self)
+    }
+}
+
+impl Parts for I3d {
+    const FIRST_KERNEL: &'static str = "Conv3d_1a_7x7/conv_3d/w";
+
+    fn segments(&self) -> usize {
+        SEGMENTS
     }
 
-    /// Everything before the average pool.
-    fn features(
-        &self,
-        input: Tensor<5>,
-        pass: &mut Pass<'_>,
-        probe: &mut dyn FnMut(&str, &Tensor<5>),
-    ) -> Tensor<5> {
-        (0..SEGMENTS).fold(input, |output, index| self.segment(index, output, pass, probe))
-    }
-
-    /// One of the [`SEGMENTS`] of the features: a unit of the stem with the pool after it, or a block
-    /// with the pool before it.
-    pub(super) fn segment(
+    /// A unit of the stem with the pool after it, or a block with the pool before it.
+    fn segment(
         &self,
         index: usize,
         input: Tensor<5>,
         pass: &mut Pass<'_>,
-        probe: &mut dyn FnMut(&str, &Tensor<5>),
+        probe: &mut Probe<'_>,
     ) -> Tensor<5> {
         let mut output = input;
         if let (Some(unit), Some((name, ..))) = (self.stem.get(index), STEM.get(index)) {
@@ -232,36 +206,31 @@ impl I3d {
         output
     }
 
-    /// Logits from the output of segment `index`, taken before the pool that may follow it.
-    pub(super) fn continue_after(&self, index: usize, output: Tensor<5>) -> Tensor<2> {
-        let pool = STEM.get(index).and_then(|(name, ..)| pool_after(name));
-        let output = match pool {
+    fn pool_after(&self, index: usize, output: Tensor<5>) -> Tensor<5> {
+        match STEM.get(index).and_then(|(name, ..)| pool_after(name)) {
             Some(_) => max_pool_same(output, [1, 3, 3], [1, 2, 2]),
             None => output,
-        };
-        let features = (index + 1..SEGMENTS).fold(output, |output, index| {
-            self.segment(index, output, &mut Pass::Evaluate, &mut |_, _| ())
-        });
-        self.classify(average_pool_valid(features, [2, 7, 7]))
-    }
-
-    /// Whether a segment has trainable parameters.
-    pub(super) fn is_trainable(&self, index: usize) -> bool {
-        let trainable = |unit: &Unit| unit.kernel.is_require_grad() || unit.beta.is_require_grad();
-        match self.stem.get(index) {
-            Some(unit) => trainable(unit),
-            None => self.blocks[index - STEM.len()].units().into_iter().any(trainable),
         }
     }
 
-    /// Logits of features with dropout.
-    pub(super) fn classify_with_dropout(&self, features: Tensor<5>, seed: u64) -> Tensor<2> {
-        let features = average_pool_valid(features, [2, 7, 7]);
-        self.classify(dropout(features, self.keep_prob, seed))
+    fn segment_units(&self, index: usize) -> Vec<&Unit> {
+        match self.stem.get(index) {
+            Some(unit) => vec![unit],
+            None => self.blocks[index - STEM.len()].units().to_vec(),
+        }
     }
 
     /// The classifier at every position, averaged over positions.
-    fn classify(&self, features: Tensor<5>) -> Tensor<2> {
+    fn classify(
+        &self,
+        features: Tensor<5>,
+        dropout_seed: Option<u64>,
+        _probe: &mut Probe<'_>,
+    ) -> Tensor<2> {
+        let mut features = average_pool_valid(features, [2, 7, 7]);
+        if let Some(seed) = dropout_seed {
+            features = drop_features(features, self.keep_prob, seed);
+        }
         let [batch, channels, depth, height, width] = features.dims();
         let features = features.reshape([batch, channels, depth * height * width]);
         // The classifier is linear, so averaging first gives the same result.
@@ -269,8 +238,7 @@ impl I3d {
         multiply(features, self.head_kernel.val()) + self.head_bias.val().unsqueeze::<2>()
     }
 
-    /// Every unit with its name, in the order of a forward pass.
-    pub(super) fn units(&self) -> Vec<(String, &Unit)> {
+    fn units(&self) -> Vec<(String, &Unit)> {
         let stem = self.stem.iter().zip(STEM).map(|(unit, (name, ..))| (name.to_owned(), unit));
         let blocks =
             self.blocks.iter().zip(BLOCKS).flat_map(|(block, (name, _))| {
@@ -279,12 +247,22 @@ impl I3d {
         stem.chain(blocks).collect()
     }
 
-    pub(super) fn units_mut(&mut self) -> Vec<(String, &mut Unit)> {
+    fn units_mut(&mut self) -> Vec<(String, &mut Unit)> {
         let stem = self.stem.iter_mut().zip(STEM).map(|(unit, (name, ..))| (name.to_owned(), unit));
         let blocks = self.blocks.iter_mut().zip(BLOCKS).flat_map(|(block, (name, _))| {
             mixed_unit_names(name).into_iter().zip(block.units_mut())
         });
         stem.chain(blocks).collect()
+    }
+
+    fn visit_head<V: ArrayVisitor>(&self, visitor: &mut V) {
+        visitor.array(format!("{HEAD}/w"), &self.head_kernel);
+        visitor.array(format!("{HEAD}/b"), &self.head_bias);
+    }
+
+    fn map_head<M: ArrayMapper>(&mut self, mapper: &mut M) {
+        mapper.array(format!("{HEAD}/w"), &mut self.head_kernel);
+        mapper.array(format!("{HEAD}/b"), &mut self.head_bias);
     }
 }
 
@@ -300,7 +278,7 @@ fn pool_after(unit: &str) -> Option<&'static str> {
 /// Keeps each feature with probability `keep`, divided by `keep`; sets the others to 0.
 ///
 /// The mask is drawn on the host, so that it does not depend on a device's random generator.
-fn dropout(features: Tensor<5>, keep: f64, seed: u64) -> Tensor<5> {
+pub(super) fn drop_features(features: Tensor<5>, keep: f64, seed: u64) -> Tensor<5> {
     if keep >= 1.0 {
         return features;
     }
@@ -325,8 +303,9 @@ mod tests {
     fn dropout_keeps_the_mean_and_follows_its_seed() {
         let device = Device::flex();
         let ones = || Tensor::<5>::ones([2, 5000, 1, 1, 1], &device);
-        let values =
-            |seed| -> Vec<f32> { dropout(ones(), 0.7, seed).into_data().try_into_vec().unwrap() };
+        let values = |seed| -> Vec<f32> {
+            drop_features(ones(), 0.7, seed).into_data().try_into_vec().unwrap()
+        };
         let first = values(1);
         assert!(first.iter().all(|&v| v == 0.0 || v == (1.0_f64 / 0.7) as f32));
         let mean = first.iter().sum::<f32>() / 1e4;
@@ -334,7 +313,7 @@ mod tests {
         assert!((mean - 1.0).abs() < 4.0 * (0.3_f32 / 0.7).sqrt() / 100.0, "{mean}");
         assert_eq!(first, values(1));
         assert_ne!(first, values(2));
-        let kept: Vec<f32> = dropout(ones(), 1.0, 1).into_data().try_into_vec().unwrap();
+        let kept: Vec<f32> = drop_features(ones(), 1.0, 1).into_data().try_into_vec().unwrap();
         assert!(kept.iter().all(|&v| v == 1.0));
     }
 }

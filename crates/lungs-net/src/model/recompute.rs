@@ -9,12 +9,11 @@
 //! Burn's own gradient checkpointing keeps every convolution's output, which is most of the memory of
 //! this network.
 
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use super::layers::SEGMENTS;
 use super::network::{BatchStatistics, I3d};
+use super::parts::Parts;
 use super::unit::Pass;
 
 /// The result of a training step.
@@ -30,6 +29,59 @@ pub struct TrainingStep {
     pub gradients: GradientsParams,
 }
 
+/// A training step of `network`, which must be on a device with gradients, with gradient checkpointing.
+pub(super) fn step<N: Parts>(
+    network: &N,
+    input: Tensor<5>,
+    dropout_seed: u64,
+    loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+) -> TrainingStep {
+    let without_gradients = network.valid();
+    let mut statistics = vec![];
+    let mut inputs = vec![input.inner()];
+    for index in 0..network.segments() {
+        let input = inputs[index].clone();
+        let mut pass = Pass::Train(&mut statistics);
+        inputs.push(without_gradients.segment(index, input, &mut pass, &mut |_, _| ()));
+    }
+    let mut accumulator = GradientsAccumulator::new();
+    let mut collect = |gradients| {
+        accumulator.accumulate(network, GradientsParams::from_grads(gradients, network));
+    };
+
+    // The classifier, and the gradient of its input.
+    let features = with_gradients(inputs.pop());
+    let logits = network.classify(features.clone(), Some(dropout_seed), &mut |_, _| ());
+    let loss = loss(logits.clone());
+    let mut gradients = loss.backward();
+    let mut output_gradient = features.grad_remove(&mut gradients);
+    collect(gradients);
+
+    // The segments in reverse order, down to the first trainable one.
+    for index in (0..network.segments()).rev() {
+        let Some(gradient) = output_gradient.take() else { break };
+        let is_trainable = |index| network.segment_units(index).iter().any(|u| u.is_trainable());
+        if !(0..=index).any(is_trainable) {
+            break;
+        }
+        let input = with_gradients(inputs.pop());
+        let mut repeated_statistics = vec![];
+        let mut pass = Pass::Train(&mut repeated_statistics);
+        let output = network.segment(index, input.clone(), &mut pass, &mut |_, _| ());
+        // The gradient of this sum with respect to the output is `gradient`.
+        let mut gradients = (output * Tensor::from_inner(gradient)).sum().backward();
+        output_gradient = input.grad_remove(&mut gradients);
+        collect(gradients);
+    }
+    let statistics = BatchStatistics(statistics);
+    TrainingStep {
+        logits: logits.inner(),
+        loss: loss.inner(),
+        statistics,
+        gradients: accumulator.grads(),
+    }
+}
+
 impl I3d {
     /// [`I3d::forward_train`] and the gradients of `loss` of its logits, in about 0.6 times the memory
     /// and 1.6 times the time.
@@ -41,49 +93,7 @@ impl I3d {
         dropout_seed: u64,
         loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
     ) -> TrainingStep {
-        let without_gradients = self.valid();
-        let mut statistics = vec![];
-        let mut inputs = vec![input.inner()];
-        for index in 0..SEGMENTS {
-            let input = inputs[index].clone();
-            let mut pass = Pass::Train(&mut statistics);
-            inputs.push(without_gradients.segment(index, input, &mut pass, &mut |_, _| ()));
-        }
-        let mut accumulator = GradientsAccumulator::new();
-        let mut collect = |gradients| {
-            accumulator.accumulate(self, GradientsParams::from_grads(gradients, self));
-        };
-
-        // The classifier, and the gradient of its input.
-        let features = with_gradients(inputs.pop());
-        let logits = self.classify_with_dropout(features.clone(), dropout_seed);
-        let loss = loss(logits.clone());
-        let mut gradients = loss.backward();
-        let mut output_gradient = features.grad_remove(&mut gradients);
-        collect(gradients);
-
-        // The segments in reverse order, down to the first trainable one.
-        for index in (0..SEGMENTS).rev() {
-            let Some(gradient) = output_gradient.take() else { break };
-            if !(0..=index).any(|index| self.is_trainable(index)) {
-                break;
-            }
-            let input = with_gradients(inputs.pop());
-            let mut repeated_statistics = vec![];
-            let mut pass = Pass::Train(&mut repeated_statistics);
-            let output = self.segment(index, input.clone(), &mut pass, &mut |_, _| ());
-            // The gradient of this sum with respect to the output is `gradient`.
-            let mut gradients = (output * Tensor::from_inner(gradient)).sum().backward();
-            output_gradient = input.grad_remove(&mut gradients);
-            collect(gradients);
-        }
-        let statistics = BatchStatistics(statistics);
-        TrainingStep {
-            logits: logits.inner(),
-            loss: loss.inner(),
-            statistics,
-            gradients: accumulator.grads(),
-        }
+        step(self, input, dropout_seed, loss)
     }
 }
 

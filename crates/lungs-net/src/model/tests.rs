@@ -11,8 +11,14 @@ use rand::Rng;
 use super::*;
 use lungs_base::random;
 
-const SMALL: I3dConfig =
-    I3dConfig { classes: 2, in_channels: 1, width_multiplier: 0.125, keep_prob: 0.7 };
+const SMALL: NetworkConfig = NetworkConfig {
+    architecture: Architecture::I3d,
+    pool: Pool::Average,
+    outputs: 2,
+    in_channels: 1,
+    width_multiplier: 0.125,
+    keep_prob: 0.7,
+};
 
 fn volumes(shape: [usize; 5], device: &Device) -> Tensor<5> {
     let mut stream = random::stream(37, "volumes");
@@ -36,7 +42,7 @@ impl ModuleMapper for DoublePrecision {
     }
 }
 
-fn gradients(network: &I3d, x: Tensor<5>) -> BTreeMap<String, Vec<f64>> {
+fn gradients(network: &Network, x: Tensor<5>) -> BTreeMap<String, Vec<f64>> {
     let (logits, _) = network.forward_train(x, 5);
     let loss = Loss::CrossEntropy.mean(logits, &[0, 1]);
     let gradients = GradientsParams::from_grads(loss.backward(), network);
@@ -81,7 +87,7 @@ fn a_step_has_the_same_bytes_for_any_number_of_threads() {
         pool.install(|| {
             let device = Device::flex().autodiff();
             // Wide enough for matrix products with several threads.
-            let config = I3dConfig { width_multiplier: 0.5, ..SMALL };
+            let config = NetworkConfig { width_multiplier: 0.5, ..SMALL };
             let network = config.init(37, &device).unwrap();
             let (logits, statistics) =
                 network.forward_train(volumes([2, 1, 16, 48, 48], &device), 1);
@@ -102,7 +108,7 @@ fn evaluation_is_deterministic_and_has_no_dropout() {
     let network = SMALL.init(37, &device).unwrap();
     let logits = bytes(network.forward(x.clone()));
     assert_eq!(logits, bytes(network.forward(x.clone())));
-    let kept = I3dConfig { keep_prob: 1.0, ..SMALL }.init(37, &device).unwrap();
+    let kept = NetworkConfig { keep_prob: 1.0, ..SMALL }.init(37, &device).unwrap();
     assert_eq!(logits, bytes(kept.forward(x.clone())));
     // One exam's logits do not depend on which others are in its batch.
     assert_eq!(logits[..2], bytes(network.forward(x.clone().narrow(0, 0, 1))));
@@ -136,7 +142,7 @@ fn a_training_pass_does_not_change_the_running_statistics() {
 #[test]
 fn a_small_network_learns_two_exams() {
     let device = Device::flex().autodiff();
-    let config = I3dConfig { keep_prob: 1.0, ..SMALL };
+    let config = NetworkConfig { keep_prob: 1.0, ..SMALL };
     let mut network = config.init(37, &device).unwrap();
     let x = volumes([2, 1, 16, 64, 64], &device);
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
@@ -156,12 +162,12 @@ fn a_small_network_learns_two_exams() {
 fn an_invalid_configuration_is_an_error() {
     let device = Device::flex();
     let invalid = [
-        (I3dConfig { classes: 1, ..SMALL }, "classes is 1"),
-        (I3dConfig { in_channels: 2, ..SMALL }, "in_channels is 2"),
-        (I3dConfig { width_multiplier: 0.0, ..SMALL }, "width_multiplier is 0"),
-        (I3dConfig { width_multiplier: f64::NAN, ..SMALL }, "width_multiplier is NaN"),
-        (I3dConfig { keep_prob: 0.0, ..SMALL }, "keep_prob is 0"),
-        (I3dConfig { keep_prob: 1.5, ..SMALL }, "keep_prob is 1.5"),
+        (NetworkConfig { outputs: 1, ..SMALL }, "classes is 1"),
+        (NetworkConfig { in_channels: 2, ..SMALL }, "in_channels is 2"),
+        (NetworkConfig { width_multiplier: 0.0, ..SMALL }, "width_multiplier is 0"),
+        (NetworkConfig { width_multiplier: f64::NAN, ..SMALL }, "width_multiplier is NaN"),
+        (NetworkConfig { keep_prob: 0.0, ..SMALL }, "keep_prob is 0"),
+        (NetworkConfig { keep_prob: 1.5, ..SMALL }, "keep_prob is 1.5"),
     ];
     for (config, expected) in invalid {
         let message = config.init(1, &device).unwrap_err().to_string();
@@ -203,7 +209,7 @@ fn weights_of_another_network_are_an_error() {
     let device = Device::flex();
     let network = SMALL.init(37, &device).unwrap();
     save(&network, &file, &Metadata::new()).unwrap();
-    let wider = I3dConfig { width_multiplier: 0.25, ..SMALL }.init(37, &device).unwrap();
+    let wider = NetworkConfig { width_multiplier: 0.25, ..SMALL }.init(37, &device).unwrap();
     let message = load(wider, &file).unwrap_err().to_string();
     let line = "Conv3d_1a_7x7/conv_3d/w: expected shape [16, 1, 7, 7, 7], found [8, 1, 7, 7, 7]";
     assert!(message.contains(line), "{message}");
@@ -246,7 +252,7 @@ fn bfloat16_convolutions_give_nearly_the_same_logits_and_gradients() {
     let mixed = network.clone().with_precision(Precision::Bf16);
     let x = volumes([2, 1, 16, 32, 32], &device);
 
-    let logits = |network: &I3d| -> Vec<f32> {
+    let logits = |network: &Network| -> Vec<f32> {
         network.valid().forward(x.clone().inner()).into_data().try_into_vec().unwrap()
     };
     let (single, half) = (logits(&network), logits(&mixed));

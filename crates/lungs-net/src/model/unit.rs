@@ -4,9 +4,11 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::convolution::{Precision, convolve_same};
+use super::convolution::{Precision, convolve, convolve_same};
 use super::initialization::truncated_normal;
-use super::normalization::{ChannelStatistics, normalize_by, normalize_by_batch};
+use super::normalization::{
+    Affine, ChannelStatistics, normalize_by, normalize_by_batch, scale_by, scale_by_batch,
+};
 use super::pooling::max_pool_same;
 use super::update;
 pub(super) use lungs_base::network::mixed_unit_names;
@@ -19,18 +21,47 @@ pub(super) enum Pass<'a> {
     Train(&'a mut Vec<ChannelStatistics>),
 }
 
-/// Convolution without bias, batch normalisation without scale, ReLU.
+/// Strides and padding of a unit's convolution.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Steps {
+    /// One stride for all axes, and TensorFlow's SAME padding.
+    Same(usize),
+    /// A stride for each axis, and half a kernel of zeros on both sides (PyTorch's `padding=1` for a
+    /// kernel of three).
+    Symmetric([usize; 3]),
+}
+
+/// The lengths of a unit of a residual network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnitShape {
+    /// Name, for example `layer2/0/conv1`.
+    pub(super) name: String,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    /// Kernel depth, height, width; all odd.
+    pub(super) sizes: [usize; 3],
+    pub(super) strides: [usize; 3],
+    /// Whether ReLU follows the normalisation.
+    pub(super) rectifies: bool,
+}
+
+/// Convolution without bias, batch normalisation with or without scale, ReLU.
 #[derive(Module, Debug)]
 pub(super) struct Unit {
-    /// `[out, in, size, size, size]`.
+    /// `[out, in, depth, height, width]`.
     pub(super) kernel: Param<Tensor<5>>,
+    /// `[out]`, trainable: the scale of the normalisation, which I3D does not have.
+    pub(super) gamma: Option<Param<Tensor<1>>>,
     /// `[out]`, trainable.
     pub(super) beta: Param<Tensor<1>>,
     /// `[out]`, a running statistic, not trainable.
     pub(super) moving_mean: Param<Tensor<1>>,
     /// `[out]`, a running statistic, not trainable.
     pub(super) moving_variance: Param<Tensor<1>>,
-    stride: usize,
+    #[module(skip)]
+    steps: Steps,
+    /// Whether ReLU follows the normalisation. A unit without scale always has it.
+    rectifies: bool,
     /// Whether training normalises with the running statistics and leaves them unchanged.
     pub(super) by_averages: bool,
     /// Number type of the convolution's factors.
@@ -39,7 +70,7 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// The unit called `name`, with initial weights from `seed`.
+    /// The unit of I3D called `name`, with initial weights from `seed`.
     pub(super) fn new(
         name: &str,
         [inputs, outputs]: [usize; 2],
@@ -48,44 +79,97 @@ impl Unit {
         seed: u64,
         device: &Device,
     ) -> Self {
-        let fan_in = inputs * size.pow(3);
+        let shape = [outputs, inputs, size, size, size];
+        Self::initialized(name, shape, Steps::Same(stride), seed, device)
+    }
+
+    /// A unit of a residual network, whose normalisation has a scale, with initial weights from `seed`.
+    pub(super) fn scaled(shape: &UnitShape, seed: u64, device: &Device) -> Self {
+        let UnitShape { name, inputs, outputs, sizes: [depth, height, width], .. } = shape;
+        let kernel = [*outputs, *inputs, *depth, *height, *width];
+        let unit = Self::initialized(name, kernel, Steps::Symmetric(shape.strides), seed, device);
+        let gamma = parameter(&gamma_name(name), vec![1.0; *outputs], [*outputs], device);
+        Self { gamma: Some(gamma), rectifies: shape.rectifies, ..unit }
+    }
+
+    fn initialized(
+        name: &str,
+        shape: [usize; 5],
+        steps: Steps,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let [outputs, of_output @ ..] = shape;
+        let fan_in: usize = of_output.iter().product();
         let deviation = (2.0 / fan_in as f64).sqrt();
         let kernel_name = kernel_name(name);
         let kernel = truncated_normal(seed, &kernel_name, deviation, fan_in * outputs);
-        let shape = [outputs, inputs, size, size, size];
         let constant = |name: &str, value| parameter(name, vec![value; outputs], [outputs], device);
         Self {
             kernel: parameter(&kernel_name, kernel, shape, device),
+            gamma: None,
             beta: constant(&beta_name(name), 0.0),
             moving_mean: constant(&moving_mean_name(name), 0.0).set_require_grad(false),
             moving_variance: constant(&moving_variance_name(name), 1.0).set_require_grad(false),
-            stride,
+            steps,
+            rectifies: true,
             by_averages: false,
             precision: Precision::F32,
         }
     }
 
-    /// Makes kernel, beta and running statistics constant.
+    /// Makes kernel, gamma, beta and running statistics constant.
     pub(super) fn freeze(&mut self) {
         self.by_averages = true;
         self.kernel = self.kernel.clone().set_require_grad(false);
+        self.gamma = self.gamma.take().map(|gamma| gamma.set_require_grad(false));
         self.beta = self.beta.clone().set_require_grad(false);
     }
 
+    /// Whether any parameter is trainable.
+    pub(super) fn is_trainable(&self) -> bool {
+        let gamma = self.gamma.as_ref().is_some_and(|gamma| gamma.is_require_grad());
+        self.kernel.is_require_grad() || gamma || self.beta.is_require_grad()
+    }
+
     pub(super) fn forward(&self, input: Tensor<5>, pass: &mut Pass<'_>) -> Tensor<5> {
-        let output = convolve_same(input, self.kernel.val(), self.stride, self.precision);
+        let output = self.convolve(input);
         match pass {
             Pass::Train(statistics) if !self.by_averages => {
-                let (output, batch) = normalize_by_batch(output, self.beta.val());
+                let (output, batch) = match self.affine() {
+                    Some(affine) => scale_by_batch(output, affine),
+                    None => normalize_by_batch(output, self.beta.val()),
+                };
                 statistics.push(batch);
                 output
             }
-            _ => normalize_by(
-                output,
-                self.beta.val(),
-                &ChannelStatistics::of(self.moving_mean.val(), self.moving_variance.val()),
-            ),
+            _ => {
+                let statistics =
+                    ChannelStatistics::of(self.moving_mean.val(), self.moving_variance.val());
+                match self.affine() {
+                    Some(affine) => scale_by(output, affine, &statistics),
+                    None => normalize_by(output, self.beta.val(), &statistics),
+                }
+            }
         }
+    }
+
+    fn convolve(&self, input: Tensor<5>) -> Tensor<5> {
+        let kernel = self.kernel.val();
+        match self.steps {
+            Steps::Same(stride) => convolve_same(input, kernel, stride, self.precision),
+            Steps::Symmetric(strides) => {
+                let [_, _, sizes @ ..] = kernel.dims();
+                let padding = sizes.map(|size| (size / 2, size / 2));
+                convolve(input, kernel, strides, padding, self.precision)
+            }
+        }
+    }
+
+    /// Scale and offset, if the normalisation has a scale.
+    fn affine(&self) -> Option<Affine> {
+        let gamma = self.gamma.as_ref()?.val();
+        Some(Affine { gamma, beta: self.beta.val(), rectifies: self.rectifies })
     }
 
     /// Updates the running statistics by one batch: `moving ← moving − (moving − batch)·share`.
@@ -105,6 +189,11 @@ pub(super) fn kernel_name(unit: &str) -> String {
     format!("{unit}/conv_3d/w")
 }
 
+/// `<unit>/batch_norm/gamma`.
+pub(super) fn gamma_name(unit: &str) -> String {
+    format!("{unit}/batch_norm/gamma")
+}
+
 /// `<unit>/batch_norm/beta`.
 pub(super) fn beta_name(unit: &str) -> String {
     format!("{unit}/batch_norm/beta")
@@ -118,6 +207,11 @@ pub(super) fn moving_mean_name(unit: &str) -> String {
 /// `<unit>/batch_norm/moving_variance`.
 pub(super) fn moving_variance_name(unit: &str) -> String {
     format!("{unit}/batch_norm/moving_variance")
+}
+
+/// Whether the array of this name is a running statistic, which no optimizer trains.
+pub(super) fn is_running_statistic(name: &str) -> bool {
+    name.contains("/moving_")
 }
 
 /// The id of the parameter called `name`, the same in every run. A saved optimizer state refers to

@@ -1,17 +1,20 @@
 //! Weights as named arrays, and safetensors files of them.
 //!
-//! Names are the original checkpoint's without its `RGB/inception_i3d/` prefix; shapes are this
-//! program's (and PyTorch's), where TensorFlow's kernels are `[depth, height, width, in, out]`:
+//! I3D's names are the original checkpoint's without its `RGB/inception_i3d/` prefix, and those of
+//! residual networks have the same ends; shapes are this program's (and PyTorch's), where TensorFlow's
+//! kernels are `[depth, height, width, in, out]`:
 //!
 //! | name | shape |
 //! |---|---|
 //! | `<unit>/conv_3d/w` | `[out, in, depth, height, width]` |
+//! | `<unit>/batch_norm/gamma` (residual networks) | `[out]` |
 //! | `<unit>/batch_norm/{beta,moving_mean,moving_variance}` | `[out]` |
+//! | `Pool/…/w`, `Pool/…/b` (the pool of Sybil) | by layer |
 //! | `Logits/Conv3d_0c_1x1/conv_3d/w` | `[class, feature]` |
 //! | `Logits/Conv3d_0c_1x1/conv_3d/b` | `[class]` |
 //!
-//! A unit is called `Conv3d_1a_7x7` or `Mixed_4b/Branch_1/Conv3d_0b_3x3`, for example. The same network
-//! gives the same file, byte for byte.
+//! A unit is called `Conv3d_1a_7x7` or `Mixed_4b/Branch_1/Conv3d_0b_3x3` in I3D, `stem` or
+//! `layer2/0/downsample` in a residual network. The same network gives the same file, byte for byte.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,16 +24,14 @@ use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
-use super::layers::HEAD;
+use super::architecture::Network;
 use super::network::I3d;
-use super::unit::{self, replace};
+use super::parts::{self, ArrayMapper, ArrayVisitor, Parts};
+use super::unit::replace;
 use lungs_base::files::{self, WriteError};
 
 /// Numbers that are converted to bytes at once.
 const PIECE: usize = 1 << 16;
-
-/// The kernel that reads the image.
-const FIRST_KERNEL: &str = "Conv3d_1a_7x7/conv_3d/w";
 
 /// One named array of the network on the host, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,16 +84,7 @@ pub enum WeightsError {
 impl I3d {
     /// Every array of the network, with the running statistics, in the order of a forward pass.
     pub fn variables(&self) -> Vec<Variable> {
-        let mut variables = vec![];
-        for (name, unit) in self.units() {
-            variables.push(read(unit::kernel_name(&name), &unit.kernel));
-            variables.push(read(unit::beta_name(&name), &unit.beta));
-            variables.push(read(unit::moving_mean_name(&name), &unit.moving_mean));
-            variables.push(read(unit::moving_variance_name(&name), &unit.moving_variance));
-        }
-        variables.push(read(format!("{HEAD}/w"), &self.head_kernel));
-        variables.push(read(format!("{HEAD}/b"), &self.head_bias));
-        variables
+        variables(self)
     }
 
     /// The network with these arrays, given in any order.
@@ -104,35 +96,57 @@ impl I3d {
     /// # Errors
     /// [`WeightsError::Mismatch`] with every array that is missing, unknown, duplicated or of another
     /// shape.
-    pub fn with_variables(mut self, variables: Vec<Variable>) -> Result<Self, WeightsError> {
-        let mut problems = vec![];
-        let mut arrays = BTreeMap::new();
-        for variable in variables {
-            if variable.shape.iter().product::<usize>() != variable.values.len() {
-                problems.push(format!(
-                    "{}: shape {:?} with {} values",
-                    variable.name,
-                    variable.shape,
-                    variable.values.len()
-                ));
-            }
-            if let Some(duplicate) = arrays.insert(variable.name.clone(), variable) {
-                problems.push(format!("{}: occurs twice", duplicate.name));
-            }
+    pub fn with_variables(self, variables: Vec<Variable>) -> Result<Self, WeightsError> {
+        with_variables(self, variables)
+    }
+}
+
+/// Every array of a network, in the order of a forward pass.
+pub(super) fn variables(network: &impl Parts) -> Vec<Variable> {
+    let mut reader = Reader { variables: vec![] };
+    parts::visit_arrays(network, &mut reader);
+    reader.variables
+}
+
+/// A network with these arrays. See [`I3d::with_variables`].
+pub(super) fn with_variables<N: Parts>(
+    mut network: N,
+    variables: Vec<Variable>,
+) -> Result<N, WeightsError> {
+    let mut problems = vec![];
+    let mut arrays = BTreeMap::new();
+    for variable in variables {
+        if variable.shape.iter().product::<usize>() != variable.values.len() {
+            problems.push(format!(
+                "{}: shape {:?} with {} values",
+                variable.name,
+                variable.shape,
+                variable.values.len()
+            ));
         }
-        let mut loader = ParameterLoader { arrays, problems };
-        for (name, unit) in self.units_mut() {
-            loader.fill(unit::kernel_name(&name), &mut unit.kernel);
-            loader.fill(unit::beta_name(&name), &mut unit.beta);
-            loader.fill(unit::moving_mean_name(&name), &mut unit.moving_mean);
-            loader.fill(unit::moving_variance_name(&name), &mut unit.moving_variance);
+        if let Some(duplicate) = arrays.insert(variable.name.clone(), variable) {
+            problems.push(format!("{}: occurs twice", duplicate.name));
         }
-        loader.fill(format!("{HEAD}/w"), &mut self.head_kernel);
-        loader.fill(format!("{HEAD}/b"), &mut self.head_bias);
-        let ParameterLoader { arrays, mut problems } = loader;
-        let extra = arrays.into_values();
-        problems.extend(extra.map(|v| format!("{}: not part of the network", v.name)));
-        if problems.is_empty() { Ok(self) } else { Err(WeightsError::Mismatch { problems }) }
+    }
+    let mut loader = ParameterLoader { arrays, problems, first_kernel: N::FIRST_KERNEL };
+    parts::map_arrays(&mut network, &mut loader);
+    let ParameterLoader { arrays, mut problems, .. } = loader;
+    let extra = arrays.into_values();
+    problems.extend(extra.map(|v| format!("{}: not part of the network", v.name)));
+    if problems.is_empty() { Ok(network) } else { Err(WeightsError::Mismatch { problems }) }
+}
+
+/// Arrays in the order of their visits.
+struct Reader {
+    variables: Vec<Variable>,
+}
+
+impl ArrayVisitor for Reader {
+    fn array<const D: usize>(&mut self, name: String, parameter: &Param<Tensor<D>>) {
+        let tensor = parameter.val();
+        let shape = tensor.dims().to_vec();
+        let values = tensor.into_data().iter::<f32>().collect();
+        self.variables.push(Variable { name, shape, values });
     }
 }
 
@@ -140,17 +154,19 @@ impl I3d {
 struct ParameterLoader {
     arrays: BTreeMap<String, Variable>,
     problems: Vec<String>,
+    /// Name of the kernel that reads the image.
+    first_kernel: &'static str,
 }
 
-impl ParameterLoader {
-    fn fill<const D: usize>(&mut self, name: String, parameter: &mut Param<Tensor<D>>) {
+impl ArrayMapper for ParameterLoader {
+    fn array<const D: usize>(&mut self, name: String, parameter: &mut Param<Tensor<D>>) {
         let current = parameter.val();
         let expected = current.dims();
         let Some(mut variable) = self.arrays.remove(&name) else {
             self.problems.push(format!("{name}: missing; expected shape {expected:?}"));
             return;
         };
-        if name == FIRST_KERNEL && expected[1] == 1 {
+        if name == self.first_kernel && expected[1] == 1 {
             variable = sum_input_channels(variable);
         }
         if variable.shape != expected {
@@ -190,18 +206,11 @@ pub fn sum_input_channels(kernel: Variable) -> Variable {
     Variable { name, shape, values }
 }
 
-fn read<const D: usize>(name: String, parameter: &Param<Tensor<D>>) -> Variable {
-    let tensor = parameter.val();
-    let shape = tensor.dims().to_vec();
-    let values = tensor.into_data().iter::<f32>().collect();
-    Variable { name, shape, values }
-}
-
 /// Writes the network to a safetensors file, atomically.
 ///
 /// # Errors
 /// [`WeightsError::Write`] when the file cannot be written.
-pub fn save(model: &I3d, path: &Path, metadata: &Metadata) -> Result<(), WeightsError> {
+pub fn save(model: &Network, path: &Path, metadata: &Metadata) -> Result<(), WeightsError> {
     save_variables(&model.variables(), path, metadata)
 }
 
@@ -259,7 +268,7 @@ fn header(variables: &[Variable], metadata: &Metadata) -> Vec<u8> {
 ///
 /// # Errors
 /// [`WeightsError`] when the file cannot be read, is not safetensors, or belongs to another network.
-pub fn load(model: I3d, path: &Path) -> Result<(I3d, Metadata), WeightsError> {
+pub fn load(model: Network, path: &Path) -> Result<(Network, Metadata), WeightsError> {
     let (variables, metadata) = load_variables(path)?;
     Ok((model.with_variables(variables)?, metadata))
 }

@@ -2,7 +2,7 @@
 
 use super::LoadedNetwork;
 use super::layout::Layout;
-use crate::model::{self, Metadata, ModelError, Variable, WeightsError, is_head};
+use crate::model::{self, Architecture, Metadata, ModelError, Variable, WeightsError, is_head};
 use burn::store::{BurnpackStore, ModuleSnapshot};
 use burn::tensor::Device;
 use lungs_base::files::{self, WriteError};
@@ -14,7 +14,7 @@ use std::path::Path;
 pub enum Target {
     /// Safetensors with the names of the common public PyTorch I3D.
     PyTorchSafetensors,
-    /// A burnpack file of [`crate::model::I3d`].
+    /// A burnpack file of [`crate::model::Network`].
     Burn,
 }
 
@@ -33,6 +33,17 @@ pub enum ExportError {
     /// Burn failed to serialise the network.
     #[error("cannot write the Burn file: {0}")]
     Burn(String),
+    /// The names of the public PyTorch I3D do not fit another architecture.
+    #[error(
+        "{path} is a network of the architecture {architecture}; pytorch-safetensors has the names of the \
+         public I3D, expected \"i3d\"; export to burn, or use the safetensors file itself"
+    )]
+    Architecture {
+        /// The source file of the weights.
+        path: std::path::PathBuf,
+        /// The architecture of the weights.
+        architecture: Architecture,
+    },
     /// A Burn file needs a classifier, and the weights have none.
     #[error(
         "{path} has no classifier, but a Burn file holds a complete network; export to \
@@ -51,6 +62,10 @@ pub enum ExportError {
 pub fn export(loaded: &LoadedNetwork, target: Target, path: &Path) -> Result<(), ExportError> {
     match target {
         Target::PyTorchSafetensors => {
+            let architecture = loaded.config.architecture;
+            if architecture != Architecture::I3d {
+                return Err(ExportError::Architecture { path: loaded.path.clone(), architecture });
+            }
             let metadata = Metadata::from([("format".to_owned(), "pt".to_owned())]);
             let metadata = metadata.into_iter().chain(loaded.metadata.clone()).collect();
             model::save_variables(&pytorch_arrays(loaded), path, &metadata)?;
@@ -79,7 +94,7 @@ fn pytorch_arrays(loaded: &LoadedNetwork) -> Vec<Variable> {
         by_name.get(own_name).map(|variable| Variable { name, ..(*variable).clone() })
     };
     let mut arrays = vec![];
-    for (index, layer) in loaded.config.layers().iter().enumerate() {
+    for (index, layer) in loaded.config.i3d().layers().iter().enumerate() {
         let names = layout.unit(index, layer);
         let [kernel, beta, mean, variance] = layer.array_names();
         arrays.extend(renamed(&kernel, names.kernel));

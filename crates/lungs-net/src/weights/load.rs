@@ -2,8 +2,9 @@
 
 use super::intake::{ExtractedNetwork, extract, set_input_channels};
 use super::layout::{Layout, NetworkLocation, recognise};
+use super::residual;
 use super::{Archive, ReadError, UnusedEntry, pytorch, safetensors, tensorflow};
-use crate::model::{I3dConfig, Metadata, Variable, is_head};
+use crate::model::{Metadata, NetworkConfig, Variable, is_head};
 use lungs_base::network::Head;
 use lungs_base::text::counted;
 use std::path::{Path, PathBuf};
@@ -40,8 +41,8 @@ pub struct LoadedNetwork {
     pub layout: Layout,
     /// The prefix of every name.
     pub prefix: String,
-    /// Input channels, width and, if there is a classifier, classes.
-    pub config: I3dConfig,
+    /// Architecture, pool, input channels, width and, if there is a classifier, outputs.
+    pub config: NetworkConfig,
     /// The arrays, in the order of a forward pass.
     pub variables: Vec<Variable>,
     /// Entries of the file that the network does not use.
@@ -146,10 +147,14 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
 /// [`LoadError`] with every missing or wrong array.
 pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<LoadedNetwork, LoadError> {
     let (kind, archive) = read_archive(path)?;
+    if let Some(config) = residual::config_of(&archive) {
+        return residual::extract(path, kind, archive, config, head);
+    }
     let NetworkLocation { layout, prefix } = choose(path, &archive, prefix)?;
     let extracted = extract(&archive, &NetworkLocation { layout, prefix: prefix.clone() }, head);
     let ExtractedNetwork { config, variables, unused_entries } = extracted
         .map_err(|problems| LoadError::Mismatch { path: path.to_owned(), layout, problems })?;
+    let config = config.into();
     let Archive { metadata, .. } = archive;
     let path = path.to_owned();
     Ok(LoadedNetwork { path, kind, layout, prefix, config, variables, unused_entries, metadata })

@@ -17,6 +17,7 @@ mod layout;
 mod load;
 mod numbers;
 pub mod pytorch;
+mod residual;
 pub mod safetensors;
 mod show;
 pub mod tensorflow;

@@ -47,7 +47,7 @@ pub fn unused_by_kind(entries: &[UnusedEntry]) -> BTreeMap<&str, usize> {
 
 /// Whether a network with two classes can load the classifier of these weights, in words.
 pub fn head_compatibility(loaded: &LoadedNetwork) -> String {
-    match (loaded.has_head(), loaded.config.classes) {
+    match (loaded.has_head(), loaded.config.outputs) {
         (true, 2) => "loads (2 classes)".to_owned(),
         (true, classes) => format!(
             "has {}, expected 2: set model.init_head = \"new\" for a new random one",

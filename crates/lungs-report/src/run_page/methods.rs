@@ -6,7 +6,8 @@ use crate::page::number;
 use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
 use lungs_spec::spec::{
-    Augment, ClassWeights, LossName, Recalibrate, Sampling, SelectEpoch, Spec, Stratify,
+    Augment, ClassWeights, LossName, ModelName, PoolName, Recalibrate, Sampling, SelectEpoch, Spec,
+    Stratify,
 };
 use maud::{Markup, html};
 
@@ -97,14 +98,24 @@ fn network(page: &RunPage) -> String {
         None => "Initial weights were drawn at random.".to_owned(),
     };
     format!(
-        "Three-dimensional Inception-v1 (I3D; Carreira & Zisserman 2017) over {} slices with {}, as in Ardila \
-         et al. 2019; width {}, dropout {}. {weights} Output: probability of cancer, one network without \
-         ensemble.",
+        "{} over {} slices with {}{}; width {}, dropout {}. {weights} Output: probability of cancer, one network \
+         without ensemble.",
+        match model.name {
+            ModelName::I3d => "Three-dimensional Inception-v1 (I3D; Carreira & Zisserman 2017)",
+            ModelName::R3d18 =>
+                "Three-dimensional residual network of 18 layers (R3D; Tran et al. 2018)",
+            ModelName::I3Resnet152 => "ResNet-152 (He et al. 2016) with inflated kernels",
+        },
         model.slices,
         if model.channels == 1 {
             "1 channel".to_owned()
         } else {
             format!("{} channels", model.channels)
+        },
+        match (model.name, model.pool) {
+            (ModelName::I3d, _) => ", as in Ardila et al. 2019",
+            (_, PoolName::Average) => ", and the mean over positions",
+            (_, PoolName::Sybil) => ", and the pooling of Sybil (Mikhael et al. 2023)",
         },
         number(model.width, 3),
         number(1.0 - model.keep_prob, 3)

@@ -319,12 +319,18 @@ impl Checks {
             model.keep_prob,
             "more than 0, at most 1 (the fraction of features that is kept)",
         );
+        self.need_or(
+            model.architecture().has_pool(model.network_pool()),
+            "model.pool",
+            "found \"sybil\", but model.name is \"i3d\", which has the pool \"average\"",
+            "remove the key, or set model.name to a residual network, such as \"r3d-18\"",
+        );
         self.need([1, 3].contains(&model.channels), "model.channels", model.channels, "1 or 3");
         self.need(
             (0.05..=4.0).contains(&model.width),
             "model.width",
             model.width,
-            "0.05 to 4 (1 is I3D)",
+            "0.05 to 4 (1 is the published network)",
         );
         let decay = model.batch_norm_decay;
         self.need(

@@ -2,7 +2,6 @@
 
 use super::check::Checks;
 use super::{ClassWeights, Document, SelectEpoch};
-use lungs_base::network;
 
 impl Checks {
     pub(super) fn outcome(&mut self, document: &Document) {
@@ -87,13 +86,17 @@ impl Checks {
             factor,
             "more than 0, at most 10000",
         );
-        if let Some(unknown) = train.freeze.iter().find(|name| !network::knows_layer(name)) {
-            let known = network::layer_groups().join(", ");
+        let (architecture, pool) = (document.model.architecture(), document.model.network_pool());
+        if let Some(unknown) =
+            train.freeze.iter().find(|name| !architecture.knows_layer(pool, name))
+        {
+            let known = architecture.layer_groups(pool).join(", ");
+            let example = architecture.layer_example();
             self.need_or(
                 false,
                 "train.freeze",
                 &format!("the network has no layer \"{unknown}\""),
-                &format!("its layers are {known}; a branch of a layer is, for example, `Mixed_3b/Branch_1`"),
+                &format!("its layers are {known}; a part of a layer is, for example, `{example}`"),
             );
         }
         for (key, count) in [

@@ -1,15 +1,18 @@
 //! `[model]` and `[loss]`: the network, its initial weights and the loss function.
 
 use super::ClassWeights;
-use lungs_base::network::Head;
+use lungs_base::network::{Architecture, Head, Pool};
 use serde::{Deserialize, Serialize};
 
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// Network architecture, with one choice: Inflated Inception-v1 (I3D).
+    /// Network architecture.
     pub name: ModelName,
+    /// Pool between the features and the classifier. The resolved spec omits `"average"`.
+    #[serde(skip_serializing_if = "PoolName::is_average")]
+    pub pool: PoolName,
     /// Number of central slices of the stored crop that are the network's input, from 1 to
     /// `preprocess.size[0]`.
     pub slices: usize,
@@ -24,7 +27,7 @@ pub struct Model {
     pub keep_prob: f64,
     /// Input channels: 1, or 3, which repeats the image three times, as the original does.
     pub channels: usize,
-    /// Multiplier of the number of channels of every layer, from 0.05 to 4; 1 is I3D.
+    /// Multiplier of the number of channels of every layer, from 0.05 to 4; 1 is the published network.
     pub width: f64,
     /// Statistics that training normalises with.
     pub batch_norm: BatchNorm,
@@ -39,6 +42,7 @@ impl Default for Model {
     fn default() -> Self {
         Self {
             name: ModelName::I3d,
+            pool: PoolName::Average,
             slices: 220,
             init: "random".into(),
             init_head: Head::Load,
@@ -76,8 +80,51 @@ pub enum BatchNorm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelName {
-    /// Inflated Inception-v1.
+    /// Inflated Inception-v1 (Carreira & Zisserman 2017).
+    #[serde(rename = "i3d")]
     I3d,
+    /// The residual network of 18 layers of torchvision (Tran et al. 2018), the encoder of Sybil.
+    #[serde(rename = "r3d-18")]
+    R3d18,
+    /// ResNet-152 with inflated kernels, the encoder of Merlin.
+    #[serde(rename = "i3resnet-152")]
+    I3Resnet152,
+}
+
+/// `model.pool`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolName {
+    /// The mean over positions.
+    Average,
+    /// The pool of Sybil (Mikhael et al. 2023): attention over the positions of each slice and over slices,
+    /// convolved maxima of slices with attention, and the maximum. For residual networks.
+    Sybil,
+}
+
+impl PoolName {
+    fn is_average(&self) -> bool {
+        *self == Self::Average
+    }
+}
+
+impl Model {
+    /// The architecture of the network.
+    pub fn architecture(&self) -> Architecture {
+        match self.name {
+            ModelName::I3d => Architecture::I3d,
+            ModelName::R3d18 => Architecture::R3d18,
+            ModelName::I3Resnet152 => Architecture::I3Resnet152,
+        }
+    }
+
+    /// The pool of the network.
+    pub fn network_pool(&self) -> Pool {
+        match self.pool {
+            PoolName::Average => Pool::Average,
+            PoolName::Sybil => Pool::Sybil,
+        }
+    }
 }
 
 /// `[loss]`

@@ -167,6 +167,7 @@ fn keys_of_later_versions_keep_the_hash_of_older_specs() {
         "train.ema_decay=0",
         "train.augment.scale=0",
         "loss.class_weights=none",
+        "model.pool=average",
         // These affect checkpoints and memory only.
         "train.checkpoint_minutes=0.5",
         "train.keep_every=5",
@@ -192,6 +193,7 @@ fn keys_of_later_versions_keep_the_hash_of_older_specs() {
         "train.augment.shift_hu=5",
         "train.augment.noise_hu=5",
         "loss.class_weights=[1.0, 2.0]",
+        "model.name=r3d-18",
     ] {
         assert_ne!(hash(&[]), hash(&[on]), "{on}");
     }
@@ -239,6 +241,26 @@ fn invalid_values_of_training_are_reported() {
         let key = set.split('=').next().unwrap();
         let messages = problems(files.load("spec.toml", &[], &[set]));
         assert!(messages.len() == 1 && messages[0].starts_with(key), "{set}: {messages:?}");
+    }
+}
+
+#[test]
+fn residual_networks_have_their_own_pools_and_layers() {
+    let files = Files::new(&[("spec.toml", MINIMAL)]);
+    let load = |set: &[&str]| files.load("spec.toml", &[], set);
+    let spec = load(&["model.name=r3d-18", "model.pool=sybil", "train.freeze=['stem', 'Pool']"]);
+    let spec = spec.unwrap();
+    assert_eq!(spec.model.architecture().name(), "r3d-18");
+    assert!(spec.to_toml().contains("pool = \"sybil\""));
+    assert!(!load(&["model.name=i3resnet-152"]).unwrap().to_toml().contains("pool"));
+    for (set, part) in [
+        (&["model.pool=sybil"][..], "model.pool: found \"sybil\", but model.name is \"i3d\""),
+        (&["model.name=r3d-18", "train.freeze=['Pool']"], "train.freeze: the network has no layer"),
+        (&["model.name=r3d-18", "train.freeze=['Mixed_3b']"], "stem, layer1, layer2"),
+        (&["train.freeze=['layer1']"], "for example, `Mixed_3b/Branch_1`"),
+    ] {
+        let messages = problems(load(set));
+        assert!(messages.len() == 1 && messages[0].contains(part), "{set:?}: {messages:?}");
     }
 }
 

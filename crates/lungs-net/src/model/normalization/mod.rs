@@ -12,9 +12,11 @@
 //! ([`passes`]) and for GPUs ([`gpu`]) need one pass forward and two backward, besides the one for the
 //! statistics. For other number types Burn's operations are used; they are the oracle of the tests.
 
+mod affine;
 #[cfg(feature = "cubecl")]
 mod gpu;
 mod passes;
+mod sum;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -29,9 +31,11 @@ use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn_flex::FlexTensor;
 
 use super::{cube, flex};
+pub(super) use affine::{Affine, scale_by, scale_by_batch};
 use passes::{
     Constants, Pass, StatisticsSource, Sums, channel_statistics, rectify, rectify_in_place,
 };
+pub(super) use sum::add_rectified;
 
 /// Added to a variance before its square root.
 pub(super) const EPSILON: f64 = 1e-3;

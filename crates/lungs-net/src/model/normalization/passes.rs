@@ -23,8 +23,13 @@ pub(super) struct Constants {
 impl Constants {
     /// From mean and population variance of each channel, `[2, channel]`.
     pub(super) fn new(statistics: &[f32], source: StatisticsSource) -> Self {
+        Self::with_epsilon(statistics, EPSILON, source)
+    }
+
+    /// [`Constants::new`] with another number added to the variances.
+    pub(super) fn with_epsilon(statistics: &[f32], epsilon: f64, source: StatisticsSource) -> Self {
         let (mean, variance) = statistics.split_at(statistics.len() / 2);
-        let scale = |variance: &f32| (1.0 / (f64::from(*variance) + EPSILON).sqrt()) as f32;
+        let scale = |variance: &f32| (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32;
         Self { mean: mean.to_vec(), scale: variance.iter().map(scale).collect(), source }
     }
 }
@@ -171,12 +176,16 @@ pub(super) fn channel_statistics(input: &[f32], shape: [usize; 5]) -> Vec<f32> {
 }
 
 /// Numbers in one channel of one sample.
-fn plane(shape: [usize; 5]) -> usize {
+pub(super) fn plane(shape: [usize; 5]) -> usize {
     shape[2] * shape[3] * shape[4]
 }
 
 /// Numbers of one channel, sample by sample.
-fn planes(values: &[f32], shape: [usize; 5], channel: usize) -> impl Iterator<Item = &[f32]> {
+pub(super) fn planes(
+    values: &[f32],
+    shape: [usize; 5],
+    channel: usize,
+) -> impl Iterator<Item = &[f32]> {
     let plane = plane(shape);
     (0..shape[0]).map(move |sample| &values[(sample * shape[1] + channel) * plane..][..plane])
 }
@@ -259,7 +268,11 @@ impl pulp::NullaryFnOnce for Derive<'_> {
 
 /// Two sums over pairs of numbers: short runs in sixteen f32 lanes, which the processor adds in
 /// parallel, and the totals of the runs in f64. The order depends on the length alone.
-fn sum_in_lanes(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> (f32, f32)) -> (f64, f64) {
+pub(super) fn sum_in_lanes(
+    left: &[f32],
+    right: &[f32],
+    term: impl Fn(f32, f32) -> (f32, f32),
+) -> (f64, f64) {
     pulp::Arch::new().dispatch(SumInLanes { left, right, term })
 }
 

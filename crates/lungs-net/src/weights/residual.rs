@@ -1,0 +1,121 @@
+//! Residual networks in files of this program.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Archive, FileKind, Head, Layout, LoadError, LoadedNetwork, UnusedEntry};
+use crate::model::{Architecture, NetworkConfig, Pool, Variable, head_names, is_head, is_pool};
+
+/// The first kernel.
+const STEM: &str = "stem/conv_3d/w";
+/// A kernel that bottlenecks alone have.
+const BOTTLENECK: &str = "layer1/0/conv3/conv_3d/w";
+/// Channels of the first convolution at width 1.
+const STEM_WIDTH: f64 = 64.0;
+
+/// The configuration of the residual network in a file; `None` if there is none. Without a classifier,
+/// the number of outputs is the default.
+pub(super) fn config_of(archive: &Archive) -> Option<NetworkConfig> {
+    let find = |name: &str| archive.arrays.iter().find(|array| array.name == name);
+    let &[outputs, in_channels, ..] = &find(STEM)?.shape[..] else { return None };
+    let default = NetworkConfig::default();
+    let [kernel, _] = head_names();
+    let classes = find(&kernel).and_then(|kernel| kernel.shape.first().copied());
+    Some(NetworkConfig {
+        architecture: match find(BOTTLENECK) {
+            Some(_) => Architecture::I3Resnet152,
+            None => Architecture::R3d18,
+        },
+        pool: if archive.arrays.iter().any(is_pool) { Pool::Sybil } else { Pool::Average },
+        outputs: classes.unwrap_or(default.outputs),
+        in_channels,
+        width_multiplier: width_of(archive, outputs as f64 / STEM_WIDTH),
+        ..default
+    })
+}
+
+/// The width whose rounded numbers of channels are those of the last stage too, near `width`.
+fn width_of(archive: &Archive, width: f64) -> f64 {
+    let last = archive.arrays.iter().find(|array| array.name == "layer4/0/conv1/conv_3d/w");
+    let Some(&outputs) = last.and_then(|kernel| kernel.shape.first()) else { return width };
+    let fine = outputs as f64 / (8.0 * STEM_WIDTH);
+    // The last stage has eight times as many channels: its ratio is eight times as exact.
+    if (fine - width).abs() <= 0.5 / STEM_WIDTH { fine } else { width }
+}
+
+/// The network's arrays in the order of a forward pass, without its classifier if a new one replaces it.
+pub(super) fn extract(
+    path: &Path,
+    kind: FileKind,
+    archive: Archive,
+    config: NetworkConfig,
+    head: Head,
+) -> Result<LoadedNetwork, LoadError> {
+    let Archive { arrays, unused_entries, metadata } = archive;
+    let mut arrays: BTreeMap<String, Variable> =
+        arrays.into_iter().map(|array| (array.name.clone(), array)).collect();
+    let (mut variables, mut problems) = (vec![], vec![]);
+    for (name, shape) in config.variable_shapes() {
+        match arrays.remove(&name) {
+            Some(array) if is_head(&array) && head == Head::New => {}
+            Some(array) if array.shape == shape => variables.push(array),
+            Some(Variable { shape: actual, .. }) => {
+                problems.push(format!("{name}: expected shape {shape:?}, found {actual:?}"));
+            }
+            None if head_names().contains(&name) => {}
+            None => problems.push(format!("{name}: missing; expected shape {shape:?}")),
+        }
+    }
+    let (path, layout) = (path.to_owned(), Layout::Lungs);
+    if !problems.is_empty() {
+        return Err(LoadError::Mismatch { path, layout, problems });
+    }
+    let extra = arrays
+        .into_keys()
+        .map(|name| UnusedEntry { name, description: "not part of the network".to_owned() });
+    let unused_entries = unused_entries.into_iter().chain(extra).collect();
+    let prefix = String::new();
+    Ok(LoadedNetwork { path, kind, layout, prefix, config, variables, unused_entries, metadata })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::model::{self, Metadata};
+    use crate::weights::load;
+
+    #[test]
+    fn a_residual_network_is_recognised_and_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weights.safetensors");
+        for (architecture, pool, width_multiplier) in [
+            (Architecture::R3d18, Pool::Sybil, 0.1),
+            (Architecture::I3Resnet152, Pool::Average, 0.05),
+        ] {
+            let config = NetworkConfig {
+                architecture,
+                pool,
+                outputs: 7,
+                width_multiplier,
+                ..NetworkConfig::default()
+            };
+            let network = config.init(1, &Device::flex()).unwrap();
+            model::save(&network, &file, &Metadata::new()).unwrap();
+            let loaded = load(&file, None, Head::Load).unwrap();
+            let shapes = loaded.config.variable_shapes();
+            assert_eq!(shapes, config.variable_shapes(), "{:?}", loaded.config);
+            assert_eq!(loaded.variables, network.variables());
+            let loaded = load(&file, None, Head::New).unwrap();
+            assert!(!loaded.has_head());
+            assert_eq!(loaded.variables.len() + 2, network.variables().len());
+            // A missing array is an error.
+            let mut variables = network.variables();
+            variables.remove(7);
+            model::save_variables(&variables, &file, &Metadata::new()).unwrap();
+            let error = load(&file, None, Head::Load).unwrap_err().to_string();
+            assert!(error.contains("layer1/0/conv1") && error.contains("missing"), "{error}");
+        }
+    }
+}
