@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::model::{
     Architecture, BatchStatistics, Explained, Network, NetworkConfig, Pool, TrainingStep,
-    parameter_id,
+    inspected_layers, layer_cells, parameter_id,
 };
 use lungs_base::random;
 
