@@ -225,7 +225,7 @@ fn a_failed_run_stops_the_sweep_with_on_failure_stop() {
     let record: serde_json::Value =
         serde_json::from_slice(&fs::read(run.join("failure.json")).unwrap()).unwrap();
     let message = record["message"].as_str().unwrap();
-    assert!(message.starts_with("none of the 17 chosen series could be prepared"), "{message}");
+    assert!(message.starts_with("chose 17 series, none of which could be prepared"), "{message}");
     assert_eq!(record["exit_code"], 1);
     let set = ["run", "results/small/sweep/giants", "--set", "train.epochs=9"];
     assert_eq!(workspace.lungs(&set).code, 2, "a key that affects results");

@@ -196,7 +196,7 @@ impl Sweep {
             let total = counted(outcomes.len(), "run", "runs");
             let logs = sweep.folder.root().join("logs");
             return Err(Failure::work(format!(
-                "{failed} of {total} failed{rest}; logs: {}. To retry: {resume}",
+                "{failed} of {total} failed{rest}; logs: {}. To retry: `{resume}`",
                 logs.display()
             )));
         }

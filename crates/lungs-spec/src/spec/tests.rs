@@ -284,7 +284,11 @@ fn invalid_lists_of_devices_are_reported() {
         (r#"["cuda:0", "cpu"]"#, "2", "different kinds"),
         (r#"["auto", "cuda:1"]"#, "2", "different kinds"),
         (r#"["cuda", "cuda:0"]"#, "2", "the same GPU twice"),
-        (r#"["cuda:0", "cuda:1"]"#, "1", "2 devices, but an optimizer step has 1 batch(es)"),
+        (
+            r#"["cuda:0", "cuda:1"]"#,
+            "1",
+            "2 devices, but an optimizer step has 1 batch (train.accumulate)",
+        ),
         ("3", "2", "a device such as \"cuda\", or a list"),
     ] {
         let messages = problems(load(device, accumulate));
