@@ -250,7 +250,9 @@ mod tests {
                 Explained::ReluHazards => f32::from(u8::from(x > 0.0)),
                 _ => 1.0 / (1.0 + (-x).exp()),
             };
-            let head = network.variables().into_iter().find(|v| v.name.ends_with("1x1/conv_3d/w"));
+            let head = network.variables().into_iter();
+            let head =
+                head.into_iter().find(|v| v.name.ends_with("Logits/Conv3d_0c_1x1/conv_3d/w"));
             let head = head.unwrap().values;
             let [_, channels, depth, height, width] = inspected.gradients.dims();
             let (cells, gradients) = (depth * height * width, values(inspected.gradients).unwrap());

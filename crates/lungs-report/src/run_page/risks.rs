@@ -19,10 +19,10 @@ pub(super) fn section(page: &RunPage, reported: &EvaluatedSplit) -> Markup {
         section #risks {
             h2 { "Risk over several years" }
             p { (sentence(reported, survival)) }
-            h3 { "Metrics by year, " (reported.name()) " exams" }
+            h3 { "AUC by year, " (reported.name()) " exams" }
             (by_year(survival))
-            p.soft { (counts_in_words(survival)) " Table: " code { "survival.csv" } "." }
             @if let Some(recalibrated) = &survival.recalibrated { (calibrated(survival, recalibrated)) }
+            h3 { "Plots by year" }
             (plots(page, &names))
             (others(page, reported))
             h3 { "Definitions and limits" }
@@ -62,32 +62,28 @@ fn sentence(reported: &EvaluatedSplit, survival: &SurvivalEvaluation) -> String 
     }
 }
 
-/// A row for each horizon, so that the table has room for intervals.
+/// Two tables with a row for each horizon, and one of the metrics over all years.
 fn by_year(survival: &SurvivalEvaluation) -> Markup {
-    let heads = [
-        "within",
-        "AUC",
-        "cancer / free / unknown",
-        "Brier score",
-        "IPA",
-        "O/E",
-        "slope",
-        "intercept",
-        "AUC, rule of Sybil",
-    ];
     let estimate = |estimate: &SurvivalEstimate| cell(&estimate.to_estimate());
-    let row = |it: &HorizonMetrics| {
+    let ranking = |it: &HorizonMetrics| {
         let counts = &it.follow_up_auc;
         vec![
             horizon_words(it.horizon_years),
             estimate(&it.auc),
-            format!("{} / {} / {}", counts.positives, counts.negatives, counts.excluded),
-            estimate(&it.brier),
-            estimate(&it.prediction_accuracy),
+            cell(&counts.auc),
+            counts.positives.to_string(),
+            counts.negatives.to_string(),
+            counts.excluded.to_string(),
+        ]
+    };
+    let accuracy = |it: &HorizonMetrics| {
+        vec![
+            horizon_words(it.horizon_years),
             estimate(&it.calibration.observed_expected),
             estimate(&it.calibration.slope),
             estimate(&it.calibration.intercept),
-            cell(&counts.auc),
+            estimate(&it.brier),
+            estimate(&it.prediction_accuracy),
         ]
     };
     let overall = [
@@ -96,9 +92,17 @@ fn by_year(survival: &SurvivalEvaluation) -> Markup {
         ("integrated Brier score", &survival.integrated_brier),
     ];
     let overall = overall.map(|(name, metric)| vec![name.to_owned(), estimate(metric)]);
+    let heads = ["within", "AUC", "AUC, rule of Sybil", "cancer", "free", "unknown"];
     html! {
-        (table(&heads, survival.horizons.iter().map(row)))
-        (table(&["over all years", "value"], overall))
+        (table(&heads, survival.horizons.iter().map(ranking)))
+        p.soft { (counts_in_words(survival)) " Table: " code { "survival.csv" } "." }
+        h3 { "Calibration and accuracy by year" }
+        (table(
+            &["within", "O/E", "slope", "intercept", "Brier score", "IPA"],
+            survival.horizons.iter().map(accuracy),
+        ))
+        h3 { "Over all years" }
+        (table(&["", "value"], overall))
     }
 }
 
