@@ -385,7 +385,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path(), "unfinished");
         let error = redraw(&run, folder.path()).unwrap_err().to_string();
-        assert!(error.contains("metrics.csv: no finished epoch to plot"), "{error}");
+        assert!(error.contains("metrics.csv has no finished epoch"), "{error}");
         fill(&run);
         fs::remove_file(run.evaluation_file()).unwrap();
         // loss, auc-accuracy, roc of epochs 1 and 3, each twice

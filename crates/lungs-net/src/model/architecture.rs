@@ -165,6 +165,7 @@ impl NetworkConfig {
 
 /// A network of any architecture. Clones share no state.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a process has one network, or a few")]
 pub enum Network {
     /// Inflated Inception-v1.
     I3d(I3d),

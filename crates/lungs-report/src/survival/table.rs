@@ -60,7 +60,7 @@ fn rows(evaluation: &SurvivalEvaluation) -> Vec<Vec<String>> {
             rows.push(overall(&format!("{name}, {end}"), text(estimate.interval.map(pick))));
         }
     }
-    let metrics: [(&str, fn(&HorizonMetrics) -> &SurvivalEstimate); 7] = [
+    let metrics: [(&str, EstimateOf); 7] = [
         ("AUC", |it| &it.auc),
         ("Brier score", |it| &it.brier),
         ("index of prediction accuracy", |it| &it.prediction_accuracy),
@@ -90,10 +90,17 @@ fn rows(evaluation: &SurvivalEvaluation) -> Vec<Vec<String>> {
     rows
 }
 
-const ENDS: [(&str, fn(Interval) -> f64); 2] = [("low", |it| it.low), ("high", |it| it.high)];
+/// A metric of a horizon.
+type EstimateOf = fn(&HorizonMetrics) -> &SurvivalEstimate;
+/// A number of a horizon with calibrated risks.
+type RecalibratedNumber = fn(&lungs_stats::RecalibratedHorizon) -> Option<f64>;
+/// An end of an interval.
+type End = fn(Interval) -> f64;
+
+const ENDS: [(&str, End); 2] = [("low", |it| it.low), ("high", |it| it.high)];
 
 fn recalibrated_rows(recalibrated: &RecalibratedRisks) -> Vec<Vec<String>> {
-    let metrics: [(&str, fn(&lungs_stats::RecalibratedHorizon) -> Option<f64>); 6] = [
+    let metrics: [(&str, RecalibratedNumber); 6] = [
         ("Brier score", |it| it.brier.value),
         ("index of prediction accuracy", |it| it.prediction_accuracy.value),
         ("mean predicted risk", |it| it.calibration.mean_risk),
@@ -101,7 +108,7 @@ fn recalibrated_rows(recalibrated: &RecalibratedRisks) -> Vec<Vec<String>> {
         ("calibration slope", |it| it.calibration.slope.value),
         ("calibration intercept", |it| it.calibration.intercept.value),
     ];
-    let row = |(name, get): (&str, fn(&lungs_stats::RecalibratedHorizon) -> Option<f64>)| {
+    let row = |(name, get): (&str, RecalibratedNumber)| {
         let cells = recalibrated.horizons.iter().map(|it| text(get(it)));
         let name = format!("{name}, calibrated risks");
         [name, String::new()].into_iter().chain(cells).collect()

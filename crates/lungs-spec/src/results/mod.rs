@@ -75,4 +75,4 @@ pub use tables::{
     read_inputs, write_csv, write_inputs,
 };
 pub use tensorboard::EventFiles;
-pub use wide::{read_wide_csv, write_wide_csv};
+pub use wide::{WideRow, read_wide_csv, write_wide_csv};

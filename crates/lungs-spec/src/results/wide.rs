@@ -23,6 +23,9 @@ pub fn write_wide_csv<T: Serialize>(
     Ok(files::write_bytes(path, &bytes)?)
 }
 
+/// A row and its cells in more columns.
+pub type WideRow<T, const N: usize> = (T, [Option<String>; N]);
+
 /// Reads rows, and the cells of more columns; a cell is `None` if the table does not have its column.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub fn write_wide_csv<T: Serialize>(
 pub fn read_wide_csv<T: DeserializeOwned, const N: usize>(
     path: &Path,
     names: [&str; N],
-) -> Result<Vec<(T, [Option<String>; N])>, ResultsError> {
+) -> Result<Vec<WideRow<T, N>>, ResultsError> {
     let invalid = |error: csv::Error| unreadable(path, &error);
     let mut reader = csv::Reader::from_path(path).map_err(invalid)?;
     let header = reader.headers().map_err(invalid)?.clone();

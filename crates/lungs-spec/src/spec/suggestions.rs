@@ -120,7 +120,7 @@ mod tests {
             (
                 "name",
                 &top[..],
-                Some("did you mean `experiment.name`, `model.name` or `loss.name`?"),
+                Some("did you mean `experiment.name`, `outcome.name` or `model.name`?"),
             ),
             ("trian", &top[..], Some("did you mean `train`?")),
             ("train.learning-rate", &train[..], Some("did you mean `train.learning_rate`?")),

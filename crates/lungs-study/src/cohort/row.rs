@@ -239,7 +239,7 @@ mod tests {
         let path = folder.path().join("cohort.csv");
         let row = CohortRow { patient_id: "P".into(), chosen: true, ..CohortRow::default() };
         write_cohort(&path, std::slice::from_ref(&row)).unwrap();
-        assert_eq!(read_cohort(&path).unwrap(), [row.clone()]);
+        assert_eq!(read_cohort(&path).unwrap(), std::slice::from_ref(&row));
         assert!(!std::fs::read_to_string(&path).unwrap().contains("event"));
         let follow_up = Some(FollowUp { time_years: 400.0 / 365.25, event: true });
         let rows = [CohortRow { follow_up, ..row.clone() }, row];

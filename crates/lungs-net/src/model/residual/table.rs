@@ -89,9 +89,10 @@ impl ResidualShape {
         let middle = scaled(full_width, width);
         let outputs = scaled(self.stage_outputs(full_width), width);
         // Output channels, kernel and stride of each convolution.
-        let convolutions = match self.is_bottleneck {
-            true => vec![(middle, 1, 1), (middle, 3, stride), (outputs, 1, 1)],
-            false => vec![(middle, 3, stride), (outputs, 3, 1)],
+        let convolutions = if self.is_bottleneck {
+            vec![(middle, 1, 1), (middle, 3, stride), (outputs, 1, 1)]
+        } else {
+            vec![(middle, 3, stride), (outputs, 3, 1)]
         };
         let last = convolutions.len() - 1;
         let mut channels = inputs;
