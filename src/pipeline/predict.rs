@@ -102,7 +102,11 @@ impl Model {
         let requested =
             spec.map(|path| load_preparation(path, &set)).transpose().map_err(Box::new)?;
         let spec = match (own, requested) {
-            (None, None) => return Err(PipelineError::NoPreparation { path: path.to_owned() }),
+            (None, None) => {
+                // A classifier of other classes is the first thing to know about such a file.
+                check_classifier(&loaded, &Outcome::default(), path)?;
+                return Err(PipelineError::NoPreparation { path: path.to_owned() });
+            }
             (Some(own), None) => own,
             (None, Some(requested)) => requested,
             (Some(own), Some(requested)) => {

@@ -89,7 +89,7 @@ fn a_run_starts_from_the_weights_of_its_spec() {
     };
     assert_error(&run(&[&init]), &["is a network of width 0.0625", "set model.width = 0.0625"]);
     let width = "model.width=0.0625";
-    assert_error(&run(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    assert_error(&run(&[&init, width]), &["10 outputs", "model.init_head = \"new\""]);
     assert_error(&run(&["train.freeze=['Conv3d_9']"]), &["no layer \"Conv3d_9\"", "Mixed_5c"]);
     let check = |sets: &[&str]| {
         let mut arguments = vec!["check", "small.toml"];
@@ -98,7 +98,7 @@ fn a_run_starts_from_the_weights_of_its_spec() {
         }
         workspace.lungs(&arguments)
     };
-    assert_error(&check(&[&init, width]), &["10 classes", "model.init_head = \"new\""]);
+    assert_error(&check(&[&init, width]), &["10 outputs", "model.init_head = \"new\""]);
     assert_error(&check(&["model.init=nowhere.pt"]), &["nowhere.pt", "No such file"]);
     let messages = ["googlenet.pth (PyTorch file, ", "), with a new classifier"];
     assert_success(&check(&[&init, width, "model.init_head=new"]), &messages);
