@@ -118,7 +118,7 @@ fn config_of(layout: Layout, arrays: &BTreeMap<&str, &Variable>) -> I3dConfig {
 
 /// The width multiplier that yields these output channels, given as pairs (channels at width 1,
 /// channels in the file). If none yields all of them, the ratio of the first unit.
-fn width_of(outputs: &[(usize, usize)]) -> f64 {
+pub(super) fn width_of(outputs: &[(usize, usize)]) -> f64 {
     let first = outputs.first().map_or(1.0, |&(full, actual)| actual as f64 / full as f64);
     let fits = |width: f64| {
         outputs

@@ -10,18 +10,16 @@ use crate::model::{Architecture, NetworkConfig, Pool, Variable, head_names, is_h
 const STEM: &str = "stem/conv_3d/w";
 /// A kernel that bottlenecks alone have.
 const BOTTLENECK: &str = "layer1/0/conv3/conv_3d/w";
-/// Channels of the first convolution at width 1.
-const STEM_WIDTH: f64 = 64.0;
 
 /// The configuration of the residual network in a file; `None` if there is none. Without a classifier,
 /// the number of outputs is the default.
 pub(super) fn config_of(archive: &Archive) -> Option<NetworkConfig> {
     let find = |name: &str| archive.arrays.iter().find(|array| array.name == name);
-    let &[outputs, in_channels, ..] = &find(STEM)?.shape[..] else { return None };
+    let &[_, in_channels, ..] = &find(STEM)?.shape[..] else { return None };
     let default = NetworkConfig::default();
     let [kernel, _] = head_names();
     let classes = find(&kernel).and_then(|kernel| kernel.shape.first().copied());
-    Some(NetworkConfig {
+    let full = NetworkConfig {
         architecture: match find(BOTTLENECK) {
             Some(_) => Architecture::I3Resnet152,
             None => Architecture::R3d18,
@@ -29,18 +27,24 @@ pub(super) fn config_of(archive: &Archive) -> Option<NetworkConfig> {
         pool: if archive.arrays.iter().any(is_pool) { Pool::Sybil } else { Pool::Average },
         outputs: classes.unwrap_or(default.outputs),
         in_channels,
-        width_multiplier: width_of(archive, outputs as f64 / STEM_WIDTH),
         ..default
-    })
+    };
+    Some(NetworkConfig { width_multiplier: width_of(archive, &full), ..full })
 }
 
-/// The width whose rounded numbers of channels are those of the last stage too, near `width`.
-fn width_of(archive: &Archive, width: f64) -> f64 {
-    let last = archive.arrays.iter().find(|array| array.name == "layer4/0/conv1/conv_3d/w");
-    let Some(&outputs) = last.and_then(|kernel| kernel.shape.first()) else { return width };
-    let fine = outputs as f64 / (8.0 * STEM_WIDTH);
-    // The last stage has eight times as many channels: its ratio is eight times as exact.
-    if (fine - width).abs() <= 0.5 / STEM_WIDTH { fine } else { width }
+/// The width multiplier of a network whose arrays are named as those of `full`, at width 1.
+fn width_of(archive: &Archive, full: &NetworkConfig) -> f64 {
+    let shapes = full.variable_shapes().into_iter();
+    let kernels = shapes.filter(|(name, _)| name.ends_with("/conv_3d/w") && !is_head_name(name));
+    let pairs = kernels.filter_map(|(name, shape)| {
+        let array = archive.arrays.iter().find(|array| array.name == name)?;
+        Some((shape[0], *array.shape.first()?))
+    });
+    super::intake::width_of(&pairs.collect::<Vec<_>>())
+}
+
+fn is_head_name(name: &str) -> bool {
+    head_names().iter().any(|head| head == name)
 }
 
 /// The network's arrays in the order of a forward pass, without its classifier if a new one replaces it.
@@ -62,7 +66,7 @@ pub(super) fn extract(
             Some(Variable { shape: actual, .. }) => {
                 problems.push(format!("{name}: expected shape {shape:?}, found {actual:?}"));
             }
-            None if head_names().contains(&name) => {}
+            None if is_head_name(&name) => {}
             None => problems.push(format!("{name}: missing; expected shape {shape:?}")),
         }
     }
