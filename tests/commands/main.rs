@@ -32,6 +32,7 @@ mod score;
 mod skipped_files;
 mod slurm;
 mod support;
+mod survival;
 mod sweep;
 mod synthetic;
 mod tensorboard;
