@@ -82,6 +82,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &Network) -> Vec<Case> 
             exam_id: row.exam_id.clone(),
             series_uid: row.series_uid.clone(),
             label: true,
+            follow_up: None,
             crop: crops[&row.series_uid].clone(),
         })
         .collect();

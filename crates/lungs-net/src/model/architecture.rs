@@ -5,14 +5,15 @@ use burn::tensor::{Device, Tensor};
 
 use lungs_base::network::{Architecture, Pool};
 
+use super::arrays::{self, WeightsError};
 use super::cells::{self, Cells};
 use super::convolution::Precision;
 use super::inspect::{self, Explained, Inspection};
-use super::network::{BatchStatistics, I3d};
-use super::parts;
+use super::network::I3d;
+use super::parts::{self, BatchStatistics};
 use super::recompute::{self, TrainingStep};
 use super::residual::{self, ResNet, ResNetConfig, ResidualShape};
-use super::weights::{self, Variable, WeightsError};
+use super::variable::Variable;
 use super::{I3dConfig, ModelError};
 
 /// The row of the table of residual networks.
@@ -284,7 +285,7 @@ impl Network {
 
     /// Every array of the network, with the running statistics, in the order of a forward pass.
     pub fn variables(&self) -> Vec<Variable> {
-        each!(self, network => weights::variables(network))
+        each!(self, network => arrays::variables(network))
     }
 
     /// The network with these arrays, given in any order. See [`I3d::with_variables`].
@@ -293,7 +294,7 @@ impl Network {
     /// [`WeightsError::Mismatch`] with every array that is missing, unknown, duplicated or of another
     /// shape.
     pub fn with_variables(self, variables: Vec<Variable>) -> Result<Self, WeightsError> {
-        Ok(changed!(self, network => weights::with_variables(network, variables)?))
+        Ok(changed!(self, network => arrays::with_variables(network, variables)?))
     }
 
     /// The network for [`Network::inspect`]: no parameter is trainable, so that only activations have

@@ -42,6 +42,7 @@
 //! The same input gives the same bytes on the CPU, whatever the number of threads.
 
 mod architecture;
+mod arrays;
 mod cells;
 mod convolution;
 mod cube;
@@ -61,6 +62,7 @@ mod residual;
 mod tests;
 mod unit;
 mod update;
+mod variable;
 mod weights;
 
 pub(crate) use architecture::layer_cells;
@@ -68,6 +70,7 @@ pub use architecture::{
     Network, NetworkConfig, inspected_layers, levels, multiplications_per_voxel,
     step_numbers_per_voxel,
 };
+pub use arrays::WeightsError;
 pub use cells::Cells;
 pub use convolution::Precision;
 pub use inspect::{Explained, Inspection};
@@ -75,14 +78,14 @@ pub(crate) use layers::{BLOCK_UNITS, head_inputs};
 pub use layers::{Layer, head_names, is_head, is_pool};
 pub use loss::{Loss, with_gradient};
 pub use lungs_base::network::{Architecture, Pool};
-pub use network::{BatchStatistics, I3d};
+pub use network::I3d;
+pub use parts::BatchStatistics;
 pub use recompute::TrainingStep;
 pub use residual::ResNet;
 pub use unit::parameter_id;
 pub use update::{AdamStep, SquaresInput, adam_step, blend, squares_of_parts};
-pub use weights::{
-    Metadata, Variable, WeightsError, load, save, save_variables, sum_input_channels,
-};
+pub use variable::{Variable, sum_input_channels};
+pub use weights::{Metadata, load, save, save_variables};
 
 /// Configuration of an I3D.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,8 +7,7 @@ use rand::Rng;
 use super::convolution::{Precision, multiply};
 use super::initialization::truncated_normal;
 use super::layers::{BLOCKS, HEAD, SEGMENTS, STEM};
-use super::normalization::ChannelStatistics;
-use super::parts::{self, ArrayMapper, ArrayVisitor, Parts, Probe};
+use super::parts::{self, ArrayMapper, ArrayVisitor, BatchStatistics, Parts, Probe};
 use super::pooling::{average_pool_valid, max_pool_same};
 use super::unit::{Mixed, Pass, Unit, Widths, mixed_unit_names, parameter};
 use super::{I3dConfig, ModelError};
@@ -26,20 +25,6 @@ pub struct I3d {
     /// `[class]`.
     pub(super) head_bias: Param<Tensor<1>>,
     keep_prob: f64,
-}
-
-/// The batch statistics of every normalisation in one training pass, for
-/// [`I3d::update_running_statistics`].
-#[derive(Debug, Clone)]
-#[must_use = "without I3d::update_running_statistics the network evaluates with outdated statistics"]
-pub struct BatchStatistics(pub(super) Vec<ChannelStatistics>);
-
-impl BatchStatistics {
-    /// The same statistics on another device.
-    pub fn to_device(self, device: &Device) -> Self {
-        let each = |ChannelStatistics(both)| ChannelStatistics(Tensor::to_device(both, device));
-        Self(self.0.into_iter().map(each).collect())
-    }
 }
 
 impl I3dConfig {

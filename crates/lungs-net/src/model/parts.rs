@@ -2,12 +2,26 @@
 //! depend on the architecture is written once, for these parts.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::convolution::Precision;
 use super::layers::is_below;
-use super::network::BatchStatistics;
+use super::normalization::ChannelStatistics;
 use super::unit::{self, Pass, Unit};
+
+/// The batch statistics of every normalisation in one training pass, for
+/// [`Network::update_running_statistics`](super::Network::update_running_statistics).
+#[derive(Debug, Clone)]
+#[must_use = "without Network::update_running_statistics the network evaluates with outdated statistics"]
+pub struct BatchStatistics(pub(super) Vec<ChannelStatistics>);
+
+impl BatchStatistics {
+    /// The same statistics on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        let each = |ChannelStatistics(both)| ChannelStatistics(Tensor::to_device(both, device));
+        Self(self.0.into_iter().map(each).collect())
+    }
+}
 
 /// Receives the output of each layer, with the layer's name.
 pub(super) type Probe<'a> = dyn FnMut(&str, &Tensor<5>) + 'a;

@@ -12,8 +12,8 @@
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use super::network::{BatchStatistics, I3d};
-use super::parts::Parts;
+use super::network::I3d;
+use super::parts::{BatchStatistics, Parts};
 use super::unit::Pass;
 
 /// The result of a training step.

@@ -15,6 +15,7 @@ mod fold;
 mod intake;
 mod layout;
 mod load;
+mod loaded;
 mod numbers;
 pub mod pytorch;
 mod residual;
@@ -25,7 +26,8 @@ pub mod tensorflow;
 pub use archive::{Archive, ReadError, UnusedEntry};
 pub use export::{ExportError, Target, export};
 pub use layout::Layout;
-pub use load::{FileKind, LoadError, LoadedNetwork, load, read_archive};
+pub use load::{load, read_archive};
+pub use loaded::{FileKind, LoadError, LoadedNetwork};
 /// The choice of [`load`] between the classifier of a file and a new one.
 pub use lungs_base::network::Head;
 pub use show::{ArraySummary, head_compatibility, unused_by_kind};
