@@ -21,7 +21,8 @@
 //!
 //! [`paired_aucs`] compares two models on the same exams.
 //!
-//! [`evaluate_survival`] evaluates predicted risks over several years against follow-up of unequal length.
+//! [`evaluate_survival`] evaluates predicted risks over several years against follow-up of unequal length;
+//! [`SybilCalibrators`] are the calibrators that Sybil's weights come with.
 //!
 //! ```
 //! use lungs_stats::auc_with_interval;
@@ -140,13 +141,14 @@ pub use standardised::{
 pub use strata::{FoldExams, mean_auc_of_folds};
 pub use subgroups::{Heterogeneity, SharedExams, Subgroup, Subgroups};
 pub use survival::{
-    CensoringPoint, FollowUp, FollowUpAuc, HorizonComparison, HorizonMetrics, Outcomes,
-    PairedDifference, RecalibratedHorizon, RecalibratedRisks, RiskCalibration, RiskCalibrator,
-    RiskGroup, RiskGroupCurve, RiskMapMethod, RiskTable, Status, SurvivalComparison, SurvivalError,
-    SurvivalEstimate, SurvivalEvaluation, SurvivalPoint, censoring_curve, compare_survival,
-    cumulative_risk, dynamic_auc, evaluate_survival, follow_up_auc, harrell_c, integrated_brier,
-    kaplan_meier, paired_dynamic_auc, paired_harrell_c, paired_uno_c, prediction_accuracy,
-    risk_calibration, risk_group_curves, survival_brier, uno_c,
+    CalibratorError, CensoringPoint, FollowUp, FollowUpAuc, HorizonComparison, HorizonMetrics,
+    Outcomes, PairedDifference, RecalibratedHorizon, RecalibratedRisks, RiskCalibration,
+    RiskCalibrator, RiskGroup, RiskGroupCurve, RiskMapMethod, RiskTable, Status,
+    SurvivalComparison, SurvivalError, SurvivalEstimate, SurvivalEvaluation, SurvivalPoint,
+    SybilCalibrators, censoring_curve, compare_survival, cumulative_risk, dynamic_auc,
+    evaluate_survival, follow_up_auc, harrell_c, integrated_brier, kaplan_meier,
+    paired_dynamic_auc, paired_harrell_c, paired_uno_c, prediction_accuracy, risk_calibration,
+    risk_group_curves, survival_brier, uno_c,
 };
 pub use weighted::WeightedMetrics;
 

@@ -34,6 +34,7 @@ mod outcomes;
 mod risk_calibrator;
 mod risk_logistic;
 mod risk_table;
+mod sybil_calibrators;
 
 pub use brier::{integrated_brier, prediction_accuracy, survival_brier};
 pub use calibration::{RiskCalibration, RiskGroup, risk_calibration};
@@ -57,6 +58,7 @@ pub use lungs_base::follow_up::{FollowUp, Status};
 pub use outcomes::Outcomes;
 pub use risk_calibrator::{RiskCalibrator, RiskMapMethod};
 pub use risk_table::RiskTable;
+pub use sybil_calibrators::{CalibratorError, SybilCalibrators};
 
 #[cfg(test)]
 mod testing;
