@@ -74,7 +74,7 @@ fn middle_features(network: &Network) -> Vec<Vec<f64>> {
 #[test]
 fn an_inflated_network_has_the_flat_networks_features_on_equal_slices() {
     let loaded = load(&vector("googlenet.pth"), None, Head::New).unwrap();
-    assert_eq!(loaded.layout, Layout::GoogLeNet);
+    assert_eq!(loaded.layout, Layout::GoogLeNet.into());
     assert_eq!((loaded.config.in_channels, loaded.config.width_multiplier), (3, 0.0625));
     assert!(loaded.unused_entries.iter().any(|entry| entry.description.contains("auxiliary")));
     let features = middle_features(&network(&loaded));
@@ -157,7 +157,7 @@ fn tf_slims_names_and_shapes_give_the_same_network() {
     }
     lungs_net::model::save_variables(&arrays, &file, &BTreeMap::new()).unwrap();
     let slim = load(&file, None, Head::New).unwrap();
-    assert_eq!((slim.layout, slim.prefix.as_str()), (Layout::SlimInception, "InceptionV1/"));
+    assert_eq!((slim.layout, slim.prefix.as_str()), (Layout::SlimInception.into(), "InceptionV1/"));
     let torch = load(&vector("googlenet.pth"), None, Head::New).unwrap();
     assert_eq!(slim.variables, torch.variables);
     // TF-slim itself saves no gamma.
@@ -169,7 +169,7 @@ fn tf_slims_names_and_shapes_give_the_same_network() {
 #[test]
 fn a_pytorch_i3d_has_pytorchs_logits() {
     let loaded = load(&vector("i3d-public.pt"), None, Head::Load).unwrap();
-    assert_eq!(loaded.layout, Layout::PyTorchI3d);
+    assert_eq!(loaded.layout, Layout::PyTorchI3d.into());
     assert_eq!((loaded.config.in_channels, loaded.config.outputs), (3, 7));
     let actual = network(&loaded).forward(input(16, 224, false));
     let logits = floats(&expected("i3d-public.json")["logits"]);
@@ -212,7 +212,7 @@ fn an_export_for_pytorch_has_pytorchs_names_and_loads_unchanged() {
     };
     assert_eq!(names(&exported), names(&original));
     let back = load(&file, None, Head::Load).unwrap();
-    assert_eq!(back.layout, Layout::PyTorchI3d);
+    assert_eq!(back.layout, Layout::PyTorchI3d.into());
     assert_eq!(by_name(&back.variables), by_name(&loaded.variables));
 }
 

@@ -61,6 +61,32 @@ fn nested_dictionaries_become_names_and_other_entries_are_described() {
     }
 }
 
+/// A Namespace that contains itself, a class as a key and an object whose pickle calls `print`: none is built.
+#[test]
+fn a_checkpoint_of_lightning_is_read_and_its_objects_are_not_built() {
+    for file in ["lightning.ckpt", "lightning-older.ckpt"] {
+        let (kind, archive) = lungs_net::weights::read_archive(&vector(file)).unwrap();
+        assert_eq!(kind, lungs_net::weights::FileKind::PyTorch);
+        let eighths = |count: u8| (0..count).map(|number| f32::from(number) / 8.0).collect();
+        let name = |name: &str| format!("state_dict.model.{name}");
+        let kernel = array(&archive, &name("image_encoder.0.0.weight"));
+        assert_eq!(kernel, (vec![2, 3, 1, 1, 1], eighths(6)), "{file}");
+        let hazard = array(&archive, &name("prob_of_failure_layer.hazard_fc.weight"));
+        assert_eq!(hazard, (vec![6, 2], eighths(12)));
+        let convolution = array(&archive, &name("pool.volume_pool2.conv1d.weight"));
+        assert_eq!(convolution, (vec![2, 2, 11], eighths(44)));
+        let mask = array(&archive, &name("prob_of_failure_layer.upper_triagular_mask"));
+        assert_eq!((mask.0, mask.1.iter().sum::<f32>()), (vec![6, 6], 21.0));
+        let description = |name: &str| {
+            let entry = archive.unused_entries.iter().find(|entry| entry.name == name);
+            entry.map(|entry| &*entry.description)
+        };
+        for object in ["args", "hyper_parameters.args", "callbacks.EarlyStopping"] {
+            assert_eq!(description(object), Some("object"), "{file}: {object}");
+        }
+    }
+}
+
 #[test]
 fn a_pickled_model_is_an_error_with_advice_and_is_not_executed() {
     let error = pytorch::read(&vector("model.pt")).unwrap_err().to_string();
@@ -78,12 +104,21 @@ fn safetensors_of_other_types_are_read() {
 #[test]
 fn damaged_files_do_not_panic_and_errors_name_the_file() {
     let scratch = tempfile::tempdir().unwrap();
-    for file in ["kinds.pt", "kinds-older.pt", "training.pt", "kinds.safetensors"] {
+    let files = [
+        "kinds.pt",
+        "kinds-older.pt",
+        "training.pt",
+        "lightning.ckpt",
+        "lightning-older.ckpt",
+        "kinds.safetensors",
+    ];
+    for file in files {
         let intact = fs::read(vector(file)).unwrap();
         let path = scratch.path().join(file);
         let read = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
-            let read = if file.ends_with(".pt") { pytorch::read } else { safetensors::read };
+            let is_safetensors = file.ends_with(".safetensors");
+            let read = if is_safetensors { safetensors::read } else { pytorch::read };
             if let Err(error) = read(&path) {
                 assert!(error.to_string().contains(file), "{error}");
             }
@@ -161,6 +196,16 @@ fn malicious_pickles_are_errors() {
     assert!(error_of(b"}q\x00U\x01ah\x00s").contains("no floating-point tensor"));
     // A call that would run a command; only its name is kept.
     assert!(error_of(b"cos\nsystem\nU\x04true\x85R").contains("no floating-point tensor"));
+    // A Namespace whose state is set by a call, and objects made in every other way.
+    for object in [
+        &b"cargparse\nNamespace\n)\x81}U\x01acos\nsystem\nU\x04true\x85Rsb"[..],
+        b"(cos\nsystem\nU\x04trueo",
+        b"(U\x04trueios\nsystem\n",
+        b"cbuiltins\neval\nU\x011\x85R}U\x01aK\x01sb",
+        b"ccopyreg\n__newobj_ex__\ncargparse\nNamespace\n)}\x87R",
+    ] {
+        assert!(error_of(object).contains("no floating-point tensor"), "{object:?}");
+    }
     // A text of 2^60 bytes.
     let error = error_of(b"\x8d\x00\x00\x00\x00\x00\x00\x00\x10x");
     assert!(error.contains("1152921504606846976 bytes"), "{error}");

@@ -54,7 +54,7 @@ fn checkpoint(folder: &Path) -> tempfile::TempDir {
 fn weights(folder: &Path) -> Vec<Variable> {
     let unpacked = checkpoint(folder);
     let loaded = lungs_net::weights::load(unpacked.path(), None, Head::Load).unwrap();
-    assert_eq!(loaded.layout, lungs_net::weights::Layout::TensorFlowI3d);
+    assert_eq!(loaded.layout, lungs_net::weights::Layout::TensorFlowI3d.into());
     assert_eq!(loaded.prefix, PREFIX);
     assert_eq!(loaded.variables.len(), 230);
     assert!(loaded.unused_entries.is_empty());

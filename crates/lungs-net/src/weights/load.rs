@@ -2,8 +2,9 @@
 
 use super::intake::{ExtractedNetwork, extract};
 use super::layout::{NetworkLocation, recognise};
-use super::loaded::{FileKind, LoadError, LoadedNetwork};
-use super::residual;
+use super::loaded::{FileKind, LoadError, LoadedNetwork, NetworkLayout};
+use super::residual::{self, ResidualNetwork};
+use super::residual_names::{self, ResidualLocation};
 use super::{Archive, ReadError, pytorch, safetensors, tensorflow};
 use lungs_base::network::Head;
 use lungs_base::text::counted;
@@ -29,8 +30,8 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
     }
 }
 
-/// Loads the network in a file, inflates it if it is two-dimensional, and folds its gammas into the
-/// kernels.
+/// Loads the network in a file, inflates it if it is two-dimensional, and folds the gammas of
+/// Inception-v1 into the kernels.
 ///
 /// `prefix` selects one of several networks.
 ///
@@ -38,34 +39,79 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
 /// [`LoadError`] with every missing or wrong array.
 pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<LoadedNetwork, LoadError> {
     let (kind, archive) = read_archive(path)?;
-    if let Some(config) = residual::config_of(&archive) {
-        return residual::extract(path, kind, archive, config, head);
-    }
-    let NetworkLocation { layout, prefix } = choose(path, &archive, prefix)?;
-    let extracted = extract(&archive, &NetworkLocation { layout, prefix: prefix.clone() }, head);
-    let ExtractedNetwork { config, variables, unused_entries } = extracted
-        .map_err(|problems| LoadError::Mismatch { path: path.to_owned(), layout, problems })?;
-    let config = config.into();
-    let Archive { metadata, .. } = archive;
+    let location = choose(path, &archive, prefix)?;
+    let layout = location.layout();
+    let mismatch = |problems| LoadError::Mismatch { path: path.to_owned(), layout, problems };
+    let prefix = location.prefix().to_owned();
     let path = path.to_owned();
-    Ok(LoadedNetwork { path, kind, layout, prefix, config, variables, unused_entries, metadata })
+    match location {
+        Location::Inception(location) => {
+            let extracted = extract(&archive, &location, head).map_err(mismatch)?;
+            let ExtractedNetwork { config, variables, unused_entries } = extracted;
+            let (config, metadata) = (config.into(), archive.metadata);
+            Ok(LoadedNetwork {
+                path,
+                kind,
+                layout,
+                prefix,
+                config,
+                variables,
+                unused_entries,
+                metadata,
+            })
+        }
+        Location::Residual(location) => {
+            let extracted = residual::extract(archive, &location, head).map_err(mismatch)?;
+            let ResidualNetwork { config, variables, unused_entries, metadata } = extracted;
+            Ok(LoadedNetwork {
+                path,
+                kind,
+                layout,
+                prefix,
+                config,
+                variables,
+                unused_entries,
+                metadata,
+            })
+        }
+    }
 }
 
-fn choose(
-    path: &Path,
-    archive: &Archive,
-    prefix: Option<&str>,
-) -> Result<NetworkLocation, LoadError> {
-    let mut networks = recognise(archive);
+/// A network in a file.
+enum Location {
+    Inception(NetworkLocation),
+    Residual(ResidualLocation),
+}
+
+impl Location {
+    fn layout(&self) -> NetworkLayout {
+        match self {
+            Self::Inception(location) => location.layout.into(),
+            Self::Residual(location) => location.layout.into(),
+        }
+    }
+
+    fn prefix(&self) -> &str {
+        match self {
+            Self::Inception(location) => &location.prefix,
+            Self::Residual(location) => &location.prefix,
+        }
+    }
+}
+
+fn choose(path: &Path, archive: &Archive, prefix: Option<&str>) -> Result<Location, LoadError> {
+    let inceptions = recognise(archive).into_iter().map(Location::Inception);
+    let residual = residual_names::recognise(archive).into_iter().map(Location::Residual);
+    let mut networks: Vec<Location> = inceptions.chain(residual).collect();
     if let Some(prefix) = prefix {
-        networks.retain(|network| network.prefix == prefix);
+        networks.retain(|network| network.prefix() == prefix);
     }
     match networks.len() {
         1 => Ok(networks.remove(0)),
         0 => Err(LoadError::NoNetwork { path: path.to_owned(), arrays: array_overview(archive) }),
         _ => Err(LoadError::SeveralNetworks {
             path: path.to_owned(),
-            prefixes: networks.into_iter().map(|network| network.prefix).collect(),
+            prefixes: networks.iter().map(|network| network.prefix().to_owned()).collect(),
         }),
     }
 }

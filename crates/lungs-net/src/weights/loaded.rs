@@ -2,6 +2,7 @@
 
 use super::intake::set_input_channels;
 use super::layout::Layout;
+use super::residual_names::ResidualLayout;
 use super::{ReadError, UnusedEntry};
 use crate::model::{Metadata, NetworkConfig, Variable, is_head};
 use lungs_base::text::counted;
@@ -28,6 +29,46 @@ impl std::fmt::Display for FileKind {
     }
 }
 
+/// The convention for the names and shapes of a network's arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkLayout {
+    /// Of Inception-v1 or I3D.
+    Inception(Layout),
+    /// Of a residual network.
+    Residual(ResidualLayout),
+}
+
+impl NetworkLayout {
+    /// Whether its kernels have no depth.
+    pub fn is_two_dimensional(self) -> bool {
+        match self {
+            Self::Inception(layout) => layout.is_two_dimensional(),
+            Self::Residual(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for NetworkLayout {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inception(layout) => layout.fmt(out),
+            Self::Residual(layout) => layout.fmt(out),
+        }
+    }
+}
+
+impl From<Layout> for NetworkLayout {
+    fn from(layout: Layout) -> Self {
+        Self::Inception(layout)
+    }
+}
+
+impl From<ResidualLayout> for NetworkLayout {
+    fn from(layout: ResidualLayout) -> Self {
+        Self::Residual(layout)
+    }
+}
+
 /// A network from a file, in this program's names and shapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadedNetwork {
@@ -36,7 +77,7 @@ pub struct LoadedNetwork {
     /// The file's format.
     pub kind: FileKind,
     /// The layout of the network's names and shapes.
-    pub layout: Layout,
+    pub layout: NetworkLayout,
     /// The prefix of every name.
     pub prefix: String,
     /// Architecture, pool, input channels, width and, if there is a classifier, outputs.
@@ -67,9 +108,10 @@ pub enum LoadError {
     },
     /// The file contains no known network.
     #[error(
-        "{path} contains no known I3D or Inception-v1: found {arrays}; expected the first kernel \
-         under one of these names: {}",
-        Layout::first_kernels()
+        "{path} contains no known I3D, Inception-v1 or residual network: found {arrays}; expected the \
+         first kernel under one of these names: {}, {}",
+        Layout::first_kernels(),
+        ResidualLayout::first_kernels()
     )]
     NoNetwork {
         /// The file.
@@ -98,7 +140,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// The recognised layout.
-        layout: Layout,
+        layout: NetworkLayout,
         /// One line for each array, with the expected and the found shape.
         problems: Vec<String>,
     },

@@ -19,6 +19,7 @@ mod loaded;
 mod numbers;
 pub mod pytorch;
 mod residual;
+mod residual_names;
 pub mod safetensors;
 mod show;
 pub mod tensorflow;
@@ -27,7 +28,8 @@ pub use archive::{Archive, ReadError, UnusedEntry};
 pub use export::{ExportError, Target, export};
 pub use layout::Layout;
 pub use load::{load, read_archive};
-pub use loaded::{FileKind, LoadError, LoadedNetwork};
+pub use loaded::{FileKind, LoadError, LoadedNetwork, NetworkLayout};
 /// The choice of [`load`] between the classifier of a file and a new one.
 pub use lungs_base::network::Head;
+pub use residual_names::ResidualLayout;
 pub use show::{ArraySummary, head_compatibility, unused_by_kind};

@@ -1,10 +1,11 @@
-//! Residual networks in files of this program.
+//! Residual networks in files: their configuration, and their arrays in order.
 
+use super::residual_names::{Renamed, ResidualLayout, ResidualLocation, with_own_names};
+use super::{Archive, Head, UnusedEntry};
+use crate::model::{
+    Architecture, Metadata, NetworkConfig, Pool, Variable, head_names, is_head, is_pool,
+};
 use std::collections::BTreeMap;
-use std::path::Path;
-
-use super::{Archive, FileKind, Head, Layout, LoadError, LoadedNetwork, UnusedEntry};
-use crate::model::{Architecture, NetworkConfig, Pool, Variable, head_names, is_head, is_pool};
 
 /// The first kernel.
 const STEM: &str = "stem/conv_3d/w";
@@ -13,7 +14,7 @@ const BOTTLENECK: &str = "layer1/0/conv3/conv_3d/w";
 
 /// The configuration of the residual network in a file; `None` if there is none. Without a classifier,
 /// the number of outputs is the default.
-pub(super) fn config_of(archive: &Archive) -> Option<NetworkConfig> {
+fn config_of(archive: &Archive) -> Option<NetworkConfig> {
     let find = |name: &str| archive.arrays.iter().find(|array| array.name == name);
     let &[_, in_channels, ..] = &find(STEM)?.shape[..] else { return None };
     let default = NetworkConfig::default();
@@ -47,18 +48,32 @@ fn is_head_name(name: &str) -> bool {
     head_names().iter().any(|head| head == name)
 }
 
+/// A residual network of a file, in the names of this program.
+pub(super) struct ResidualNetwork {
+    pub config: NetworkConfig,
+    pub variables: Vec<Variable>,
+    pub unused_entries: Vec<UnusedEntry>,
+    pub metadata: Metadata,
+}
+
 /// The network's arrays in the order of a forward pass, without its classifier if a new one replaces it.
+///
+/// # Errors
+/// One line for each missing or wrong array.
 pub(super) fn extract(
-    path: &Path,
-    kind: FileKind,
     archive: Archive,
-    config: NetworkConfig,
+    location: &ResidualLocation,
     head: Head,
-) -> Result<LoadedNetwork, LoadError> {
+) -> Result<ResidualNetwork, Vec<String>> {
+    let Renamed { archive, mut problems } = with_own_names(archive, location, head);
+    let Some(config) = config_of(&archive) else {
+        let kernel = ResidualLayout::Lungs.first_kernel();
+        return Err(vec![format!("{kernel}: expected shape [outputs, inputs, 3, 7, 7]")]);
+    };
     let Archive { arrays, unused_entries, metadata } = archive;
     let mut arrays: BTreeMap<String, Variable> =
         arrays.into_iter().map(|array| (array.name.clone(), array)).collect();
-    let (mut variables, mut problems) = (vec![], vec![]);
+    let mut variables = vec![];
     for (name, shape) in config.variable_shapes() {
         match arrays.remove(&name) {
             Some(array) if is_head(&array) && head == Head::New => {}
@@ -70,16 +85,14 @@ pub(super) fn extract(
             None => problems.push(format!("{name}: missing; expected shape {shape:?}")),
         }
     }
-    let (path, layout) = (path.to_owned(), Layout::Lungs);
     if !problems.is_empty() {
-        return Err(LoadError::Mismatch { path, layout, problems });
+        return Err(problems);
     }
     let extra = arrays
         .into_keys()
         .map(|name| UnusedEntry { name, description: "not part of the network".to_owned() });
     let unused_entries = unused_entries.into_iter().chain(extra).collect();
-    let prefix = String::new();
-    Ok(LoadedNetwork { path, kind, layout, prefix, config, variables, unused_entries, metadata })
+    Ok(ResidualNetwork { config, variables, unused_entries, metadata })
 }
 
 #[cfg(test)]
@@ -87,7 +100,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::model::{self, Metadata};
+    use crate::model;
     use crate::weights::load;
 
     #[test]
