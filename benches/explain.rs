@@ -95,6 +95,7 @@ fn true_positives(spec: &Spec, run: &RunFolder, network: &Network) -> Vec<Case> 
         .collect();
     println!("{} true positives of {} exams with cancer", positives.len(), exams.len());
     let window = Window {
+        amplitude: 1.0,
         lower_hu: spec.preprocess.window.lower_hu as f32,
         upper_hu: spec.preprocess.window.upper_hu as f32,
     };

@@ -11,7 +11,7 @@ use lungs_net::weights::{
     unused_by_kind,
 };
 use lungs_spec::results::{ResultsError, RunFolder};
-use lungs_spec::spec::{Contract, load_preparation};
+use lungs_spec::spec::{Compat, Contract, Preprocess, load_preparation};
 use lungs_train as training;
 use std::path::{Path, PathBuf};
 
@@ -344,14 +344,19 @@ fn compatibility(loaded: &LoadedNetwork) -> Vec<String> {
     lines.extend(ignored_lines(loaded));
     lines.push(match Contract::from_metadata(&loaded.metadata) {
         Ok(Some(contract)) => {
-            let window = contract.preprocess.window;
+            let Preprocess { spacing_mm, compat, window, .. } = contract.preprocess;
             let [depth, height, width] = contract.preprocess.size;
+            let values = match compat {
+                Compat::Sybil => "the values of Sybil".to_owned(),
+                _ => format!("{} to {} HU", window.lower_hu, window.upper_hu),
+            };
+            let spacing = match compat {
+                Compat::Sybil => String::new(),
+                _ => format!("{spacing_mm} mm, "),
+            };
             format!(
-                "prepared for: {} mm, {depth}×{height}×{width} voxels, {} slices as input, {} to {} HU",
-                contract.preprocess.spacing_mm,
+                "prepared for: {spacing}{depth}×{height}×{width} voxels, {} slices as input, {values}",
                 contract.model.slices,
-                window.lower_hu,
-                window.upper_hu
             )
         }
         Ok(None) => "prepared for: unknown (to add it: lungs weights import --spec)".to_owned(),

@@ -5,7 +5,6 @@ use super::prediction::Prediction;
 use super::preparation::settings;
 use burn::tensor::Device;
 use lungs_base::files::{WriteError, make_folder, write_bytes};
-use lungs_image::dicom::HuRule;
 use lungs_image::formats::{Format, MapGrid, write_map};
 use lungs_image::images::{Image, Kind, read_volume};
 use lungs_image::volume::{Field, Geometry, Turn, Volume};
@@ -14,7 +13,7 @@ use lungs_net::model::{Explained, Network, levels};
 use lungs_report::plot::{Caption, draw_heatmap};
 use lungs_spec::spec::{Hazard, Outcome, Spec, horizon_words};
 use lungs_study::prepare::load_prepared;
-use lungs_train::{central_slices, window_of};
+use lungs_train::{central_slices, picture_window, window_of};
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -204,8 +203,8 @@ fn explain_exam(
     };
 
     let settings = settings(spec);
-    let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    let (ct, _) = read_volume(image, rule, settings.stacks).map_err(|error| exam_error(&error))?;
+    let (ct, _) = read_volume(image, settings.hu_rule(), settings.stacks)
+        .map_err(|error| exam_error(&error))?;
     let (grid, turn) = map_grid(image);
     let grid_of_map = MapGrid { shape: ct.hu.dim().into(), geometry: ct.geometry, turn };
     let to_field = ct.geometry.indices_in(&field.geometry);
@@ -221,7 +220,7 @@ fn explain_exam(
     grid.clone_into(&mut row.grid);
     let picture = format!("{stem}.png");
     let caption = caption(row, options, models.len());
-    let png = draw_heatmap(&ct, &field, window_of(spec), &caption);
+    let png = draw_heatmap(&ct, &field, picture_window(spec), &caption);
     write_bytes(&options.folder.join(&picture), &png).map_err(ExplainError::Write)?;
     if let Some([x, y, z]) = field.peak_mm() {
         let rounded = |mm: f64| Some((mm * 10.0).round() / 10.0);

@@ -102,24 +102,27 @@ pub(super) fn known_rows(spec: &Spec, cohort: &Cohort) -> Vec<Row> {
 /// The settings of preparation of a spec.
 pub fn settings(spec: &Spec) -> Settings {
     let preprocess = &spec.preprocess;
-    let compat = preprocess.compat == Compat::Lungs015;
+    let stacks =
+        StackRules { gantry_tilt: preprocess.gantry_tilt, orientation: preprocess.orientation };
+    let limits = Limits {
+        min_slices: spec.data.select.min_slices,
+        max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,
+        min_lung_ml: preprocess.min_lung_ml,
+    };
+    if preprocess.compat == Compat::Sybil {
+        return Settings::sybil(stacks, limits);
+    }
+    let is_original = preprocess.compat == Compat::Lungs015;
     Settings {
         spacing_mm: [preprocess.spacing_mm; 3],
         interpolation: preprocess.interpolation,
-        grid: if compat { Grid::AlignedEnds } else { Grid::Physical },
+        grid: if is_original { Grid::AlignedEnds } else { Grid::Physical },
         size: preprocess.size,
         lower_hu: preprocess.window.lower_hu as f32,
         upper_hu: preprocess.window.upper_hu as f32,
-        compat,
-        stacks: StackRules {
-            gantry_tilt: preprocess.gantry_tilt,
-            orientation: preprocess.orientation,
-        },
-        limits: Limits {
-            min_slices: spec.data.select.min_slices,
-            max_slice_spacing_mm: spec.data.select.max_slice_spacing_mm,
-            min_lung_ml: preprocess.min_lung_ml,
-        },
+        compat: preprocess.compat,
+        stacks,
+        limits,
     }
 }
 

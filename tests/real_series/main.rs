@@ -2,6 +2,9 @@
 //! libraries. Runs if the data is in `LUNGS_SHARED` or `../shared`.
 
 mod lung_masks;
+#[allow(dead_code, reason = "real series do not use the description of phantoms")]
+#[path = "../sybil_input/expected.rs"]
+mod sybil_expected;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,7 +13,8 @@ use std::sync::Mutex;
 use lungs_image::dicom::{HuRule, Scan, Series, SeriesRefusal, read_slice, read_volume, scan};
 use lungs_image::images::{self, Image};
 use lungs_image::volume::{Grid, Interpolation, Volume, resample};
-use lungs_study::prepare::{Row, Settings, Status, load_prepared, prepare_all};
+use lungs_spec::spec::Compat;
+use lungs_study::prepare::{Row, Settings, Status, load_prepared, prepare_all, prepare_image};
 use lungs_testing::shared;
 use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
@@ -128,7 +132,7 @@ fn compat_reproduces_the_originals_resampling_box_and_crop() {
         let theirs = reference_array(name, "resampled_sub4");
         assert_interior_within_1_hu(name, "resampled", &resampled, &theirs);
 
-        let settings = Settings { compat: true, ..Settings::default() };
+        let settings = Settings { compat: Compat::Lungs015, ..Settings::default() };
         let cache = tempfile::tempdir().unwrap();
         let image = only_image(&folder);
         let row = prepare_all(&[&image], &settings, cache.path(), &|_| (), 0).unwrap().remove(0);
@@ -140,6 +144,22 @@ fn compat_reproduces_the_originals_resampling_box_and_crop() {
         let crop = load_prepared(&cache.path().join(&row.cache_file)).unwrap();
         let theirs = reference_array(name, "crop_sub4");
         assert_interior_within_1_hu(name, "crop", &crop.volume, &theirs);
+    }
+}
+
+#[test]
+#[ignore = "needs shared/ct"]
+fn the_input_of_sybil_equals_its_libraries() {
+    let expected = sybil_expected::expected();
+    for name in ["lidc-idri-0001", "lidc-idri-0003", "lungdx-A0001-s2", "qin-lsc-0064"] {
+        let image = only_image(&unpacked(&format!("{name}.tar.xz")));
+        let outcome = prepare_image(&image, &sybil_expected::settings());
+        let (prepared, picture) =
+            outcome.result.unwrap_or_else(|reason| panic!("{name}: {reason}"));
+        sybil_expected::assert_equal(name, &prepared, &expected[name]);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sybil-{name}.png"));
+        std::fs::write(&path, picture.to_png()).unwrap();
+        eprintln!("look at {}", path.display());
     }
 }
 

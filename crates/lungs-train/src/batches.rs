@@ -15,7 +15,7 @@ use super::augment::{augment, augment_stream};
 use super::exam::Exam;
 use super::order::Draw;
 use super::scanner::ScannerChange;
-use super::windowing::{Voxels, Windowing, window_of};
+use super::windowing::{Voxels, Windowing, padding, units_per_hu, window_of};
 use lungs_spec::spec::{Compat, Spec};
 use lungs_study::prepare::load_prepared;
 use ndarray::{Array3, Axis, Slice};
@@ -150,19 +150,25 @@ impl BatchReader<'_> {
         if actual != expected {
             return Err(TrainingError::Shape { path: exam.crop.clone(), actual, expected });
         }
-        let fill_hu = self.spec.preprocess.window.lower_hu as i16;
+        let units_per_hu = units_per_hu(self.spec);
         let seed = self.spec.experiment.seed;
         Ok(match self.purpose {
             Purpose::Score => crop,
             Purpose::Changed(change) => {
-                // The Python package pads with 0 HU.
-                let compat = self.spec.preprocess.compat == Compat::Lungs015;
-                change.apply(crop, seed, &exam.exam_id, if compat { 0 } else { fill_hu })
+                let change = change.in_units(units_per_hu);
+                change.apply(crop, seed, &exam.exam_id, padding(self.spec))
             }
             Purpose::Train { epoch } => {
-                let rules = &self.spec.train.augment;
+                // Augmentation fills with the lower end of the window in the mode of the Python package too.
+                let fill_hu = match self.spec.preprocess.compat {
+                    Compat::None | Compat::Lungs015 => self.spec.preprocess.window.lower_hu as i16,
+                    Compat::Sybil => padding(self.spec),
+                };
+                let mut rules = self.spec.train.augment.clone();
+                rules.shift_hu *= units_per_hu;
+                rules.noise_hu *= units_per_hu;
                 let stream = augment_stream(epoch, &exam.exam_id, draw.repeat);
-                augment(crop, rules, seed, &stream, fill_hu)
+                augment(crop, &rules, seed, &stream, fill_hu)
             }
         })
     }

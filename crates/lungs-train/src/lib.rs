@@ -74,7 +74,7 @@ pub use selection::selected_epoch;
 pub(crate) use selection::stops_early;
 pub use state::Completion;
 pub use tables::selected_epoch_of;
-pub use windowing::window_of;
+pub use windowing::{picture_window, window_of};
 
 use lungs_net::model::{ModelError, WeightsError};
 use lungs_spec::results::ResultsError;

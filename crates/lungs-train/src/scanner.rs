@@ -74,6 +74,16 @@ impl ScannerChange {
         }
     }
 
+    /// The change of a volume whose numbers are this many to a Hounsfield unit.
+    pub(super) fn in_units(self, units_per_hu: f64) -> Self {
+        let scaled = |hu: i16| (f64::from(hu) * units_per_hu).round() as i16;
+        match self {
+            Self::Noise { sd_hu } => Self::Noise { sd_hu: scaled(sd_hu) },
+            Self::Shift { hu } => Self::Shift { hu: scaled(hu) },
+            Self::Slices { .. } | Self::Smoother | Self::Sharper => self,
+        }
+    }
+
     /// Changes a volume `[depth, height, width]` of `exam`; `fill_hu` is the value of padding.
     pub(super) fn apply(
         self,

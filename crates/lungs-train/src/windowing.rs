@@ -4,8 +4,8 @@
 //! memory. A GPU receives int16, a quarter or half of the bytes, and windows itself.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use lungs_image::volume::Window;
-use lungs_spec::spec::Spec;
+use lungs_image::volume::{SYBIL_UNITS_PER_HU, SYBIL_WINDOW, Window};
+use lungs_spec::spec::{Compat, Spec};
 
 /// Where Hounsfield units are windowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,19 +85,53 @@ impl Voxels {
 /// [`Window::value`] as tensor operations, in the same order: the same bytes on devices whose
 /// division follows IEEE 754.
 fn windowed(hu: Tensor<5>, window: Window) -> Tensor<5> {
-    let Window { lower_hu, upper_hu } = window;
+    let Window { lower_hu, upper_hu, amplitude } = window;
     let width = upper_hu - lower_hu;
-    if width > 0.0 {
+    let value = if width > 0.0 {
         ((hu - lower_hu) / width).clamp(0.0, 1.0) * 2.0 - 1.0
     } else {
         hu.greater_elem(lower_hu).float() * 2.0 - 1.0
+    };
+    if amplitude == 1.0 { value } else { value * amplitude }
+}
+
+/// The window from the numbers of prepared volumes to the network's input, in single precision.
+pub fn window_of(spec: &Spec) -> Window {
+    match spec.preprocess.compat {
+        Compat::Sybil => Window::SYBIL,
+        Compat::None | Compat::Lungs015 => hounsfield_window(spec),
     }
 }
 
-/// The spec's window in single precision.
-pub fn window_of(spec: &Spec) -> Window {
+/// The window of Hounsfield units for pictures.
+pub fn picture_window(spec: &Spec) -> Window {
+    match spec.preprocess.compat {
+        Compat::Sybil => SYBIL_WINDOW,
+        Compat::None | Compat::Lungs015 => hounsfield_window(spec),
+    }
+}
+
+fn hounsfield_window(spec: &Spec) -> Window {
     let window = spec.preprocess.window;
-    Window { lower_hu: window.lower_hu as f32, upper_hu: window.upper_hu as f32 }
+    let (lower_hu, upper_hu) = (window.lower_hu as f32, window.upper_hu as f32);
+    Window { lower_hu, upper_hu, amplitude: 1.0 }
+}
+
+/// Numbers of prepared volumes per Hounsfield unit, within the window.
+pub(super) fn units_per_hu(spec: &Spec) -> f64 {
+    match spec.preprocess.compat {
+        Compat::Sybil => SYBIL_UNITS_PER_HU,
+        Compat::None | Compat::Lungs015 => 1.0,
+    }
+}
+
+/// The padding of prepared volumes.
+pub(super) fn padding(spec: &Spec) -> i16 {
+    match spec.preprocess.compat {
+        Compat::None => spec.preprocess.window.lower_hu as i16,
+        // The Python package pads with water, Sybil with grey.
+        Compat::Lungs015 | Compat::Sybil => 0,
+    }
 }
 
 #[cfg(test)]
@@ -109,8 +143,9 @@ mod tests {
     fn the_device_windows_every_value_to_the_same_bytes_as_the_host() {
         let every: Vec<i16> = (i16::MIN..=i16::MAX).collect();
         let shape = |channels| [2, channels, 2, 128, 128];
-        for (lower_hu, upper_hu) in [(-1000.0, 400.0), (-1350.5, 150.25), (-500.0, -500.0)] {
-            let window = Window { lower_hu, upper_hu };
+        let windows = [(-1000.0, 400.0), (-1350.5, 150.25), (-500.0, -500.0)]
+            .map(|(lower_hu, upper_hu)| Window { lower_hu, upper_hu, amplitude: 1.0 });
+        for window in windows.into_iter().chain([Window::SYBIL]) {
             for channels in [1, 3] {
                 let bits = |windowing: Windowing| -> Vec<u32> {
                     let mut voxels = windowing.allocate(shape(channels));
@@ -122,7 +157,7 @@ mod tests {
                     tensor.into_data().iter::<f32>().map(f32::to_bits).collect()
                 };
                 let (host, device) = (bits(Windowing::Host), bits(Windowing::Device));
-                assert!(host == device, "{lower_hu} {upper_hu} {channels}");
+                assert!(host == device, "{window:?} {channels}");
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The model card, after Mitchell et al. (2019).
 
 use lungs_base::text::counted;
-use lungs_image::volume::Interpolation;
+use lungs_image::volume::{Interpolation, SYBIL_MAX_THICKNESS_MM};
 use lungs_report::threshold_of_rule;
 use lungs_spec::results::Provenance;
-use lungs_spec::spec::{ModelName, PoolName, Recalibrate, Spec, horizon_words};
+use lungs_spec::spec::{Compat, ModelName, PoolName, Recalibrate, Spec, horizon_words};
 use lungs_stats::{Estimate, Evaluation, OperatingPoint, Proportion, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -125,6 +125,15 @@ fn model(spec: &Spec, provenance: Option<&Provenance>, networks: usize) -> Strin
 fn input(spec: &Spec) -> String {
     let preprocess = &spec.preprocess;
     let [d, h, w] = preprocess.size;
+    if preprocess.compat == Compat::Sybil {
+        return format!(
+            "## Input\n\n\
+             One CT series as the input of Sybil (`preprocess.compat = \"sybil\"`): {d} × {h} × {w} voxels (depth, \
+             height, width), of which {} slices are the input. Series with fewer than {} slices, a slice spacing of \
+             more than {} mm or a slice thickness of more than {SYBIL_MAX_THICKNESS_MM} mm are excluded.\n\n",
+            spec.model.slices, spec.data.select.min_slices, spec.data.select.max_slice_spacing_mm
+        );
+    }
     let interpolation = match preprocess.interpolation {
         Interpolation::Cubic => "cubic B-splines",
         Interpolation::Linear => "linear interpolation",

@@ -67,6 +67,8 @@ codes! {
                 "wider gaps than the spec accepts";
         SlicesTooFarApart: "slices-too-far-apart", Look, "slices too far apart",
                 "wider gaps than the spec accepts";
+        ThickSlices: "thick-slices", Look, "slices too thick",
+                "a thickness above the limit of Sybil";
         NotResampled: "not-resampled", Look, "cannot be resampled",
                 "the volume has an impossible size";
         NoBody: "no-body", Look, "no body found",

@@ -5,6 +5,7 @@
 
 use super::decode::Stored;
 use super::{SeriesRefusal, SliceFile};
+use crate::volume::sybil_levels::same_level_hu;
 
 /// Attenuation of air, the floor of [`HuRule::Standard`].
 const AIR_HU: i16 = -1024;
@@ -21,6 +22,9 @@ pub enum HuRule {
     /// product with the slope is cut to int16 and the intercept added in int16; no floor.
     #[serde(rename = "lungs-0.1.5")]
     Lungs015,
+    /// The arithmetic of Sybil: `slope · stored + intercept` in f64, without padding or floor, as the nearest whole
+    /// number with the same one of Sybil's grey levels.
+    Sybil,
 }
 
 /// All values that determine the meaning of a stored value.
@@ -118,6 +122,7 @@ pub(super) fn hu_table(key: &TableKey) -> Vec<i16> {
     match key.rule {
         HuRule::Standard => standard_table(key),
         HuRule::Lungs015 => (0..=u16::MAX).map(|bits| lungs_015(key, bits)).collect(),
+        HuRule::Sybil => (0..=u16::MAX).map(|bits| sybil(key, bits)).collect(),
     }
 }
 
@@ -154,6 +159,12 @@ fn lungs_015(key: &TableKey, bits: u16) -> i16 {
     let sloped =
         if key.slope == 1.0 { stored } else { (key.slope * f64::from(stored)) as i64 as i16 };
     sloped.wrapping_add(key.intercept as i64 as i16)
+}
+
+/// Sybil's arithmetic: every allocated bit counts, as in pydicom.
+fn sybil(key: &TableKey, bits: u16) -> i16 {
+    let stored = sign_extend(u32::from(bits), key.allocated, key.signed);
+    same_level_hu(f64::from(stored) * key.slope + key.intercept)
 }
 
 /// Converts stored samples with the table, as many as `out` holds.
@@ -233,6 +244,19 @@ mod tests {
         assert_eq!(table[usize::from((-1999_i16).cast_unsigned())], -3023);
         // Cut towards zero, as a cast to an integer does.
         assert_eq!(lungs_015(&TableKey { slope: 0.7, intercept: 0.0, ..key }, 5), 3);
+    }
+
+    #[test]
+    fn the_arithmetic_of_sybil_keeps_padding_and_the_grey_level_of_fractions() {
+        let padding = Some((63_536, 63_536));
+        let key = TableKey { intercept: -1024.0, padding, ..key(HuRule::Sybil) };
+        let table = hu_table(&key);
+        assert_eq!((table[63_536], table[1064]), (-3024, 40));
+        // Unsigned padding is above every window.
+        assert_eq!(hu_table(&TableKey { signed: false, ..key })[63_536], i16::MAX);
+        // −1344.4 HU rounds to −1344, the first unit of level 1, but is of level 0.
+        let key = TableKey { slope: 0.1, intercept: 0.0, ..key };
+        assert_eq!(hu_table(&key)[usize::from((-13_444_i16).cast_unsigned())], -1345);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::{Format, FormatRefusal, Packing, ReadVolume, VolumeHeader};
+use crate::volume::sybil_levels::same_level_hu;
 use crate::volume::{Geometry, Turn, Volume};
 use lungs_base::unpack;
 
@@ -79,13 +80,15 @@ pub struct Stored {
     pub intercept: f64,
 }
 
-/// The rounding to 16-bit Hounsfield units; both clamp to 16 bits.
+/// The rounding to 16-bit Hounsfield units; all clamp to 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// To the nearest, with a floor of −1024 (air).
     Standard,
     /// Towards zero and without a floor, as the Python package `lungs` 0.1.5 cut to int16.
     Lungs015,
+    /// To the nearest with the same grey level of Sybil, without a floor.
+    Sybil,
 }
 
 /// Range of the values, and number of values that are not finite.
@@ -248,6 +251,7 @@ fn number(value: f32, rounding: Rounding) -> i16 {
     match rounding {
         Rounding::Standard => (value.round() as i16).max(AIR_HU),
         Rounding::Lungs015 => value as i16,
+        Rounding::Sybil => same_level_hu(f64::from(value)),
     }
 }
 

@@ -38,6 +38,7 @@ pub fn read_volume(
             let rounding = match rule {
                 HuRule::Standard => Rounding::Standard,
                 HuRule::Lungs015 => Rounding::Lungs015,
+                HuRule::Sybil => Rounding::Sybil,
             };
             let read = formats::read_volume(&image.path, header, rounding)?;
             let facts = SeriesFacts {

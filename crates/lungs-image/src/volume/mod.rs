@@ -12,6 +12,7 @@
 //! | [`crop`] | a box of fixed size |
 //! | [`Window`] | the input of the network |
 //! | [`Field`] | a heatmap on a lattice of its own |
+//! | [`sybil_input`] | the input of Sybil |
 //!
 //! Functions with `original` in their name, and [`Grid::AlignedEnds`], reproduce `lungs` 0.1.5. All
 //! are pure functions of one volume on one thread: callers run one per series.
@@ -24,6 +25,8 @@ mod lungs;
 mod mask;
 mod resample;
 mod spline;
+mod sybil;
+pub(crate) mod sybil_levels;
 pub(crate) mod turn;
 mod window;
 
@@ -38,6 +41,8 @@ pub use lungs::{
 pub use mask::Mask;
 pub use resample::{Grid, ResampleError, resample};
 pub use spline::Interpolation;
+pub use sybil::{SYBIL_MAX_THICKNESS_MM, SYBIL_SIZE, SYBIL_SPACING_MM, SYBIL_WINDOW, sybil_input};
+pub use sybil_levels::{SYBIL_UNITS, SYBIL_UNITS_PER_HU};
 pub use turn::{Oblique, Turn};
 pub use window::Window;
 

@@ -6,8 +6,8 @@ use crate::page::number;
 use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
 use lungs_spec::spec::{
-    Augment, ClassWeights, LossName, ModelName, PoolName, Recalibrate, Sampling, SelectEpoch, Spec,
-    Stratify,
+    Augment, ClassWeights, Compat, LossName, ModelName, PoolName, Recalibrate, Sampling,
+    SelectEpoch, Spec, Stratify,
 };
 use maud::{Markup, html};
 
@@ -81,6 +81,14 @@ fn preparation(spec: &Spec) -> String {
         Interpolation::Linear => "linear interpolation",
     };
     let [depth, height, width] = preprocess.size;
+    if preprocess.compat == Compat::Sybil {
+        return format!(
+            "Series were prepared with the arithmetic of Sybil (Mikhael et al. 2023): 256 grey levels of -1350 to 149 \
+             HU, axial slices of 256 × 256 pixels, linear resampling by the slice thickness and the pixel spacing \
+             in the header, and {depth} × {height} × {width} voxels around the middle, padded with the mean grey \
+             level."
+        );
+    }
     format!(
         "Stored values were converted to Hounsfield units, resampled to {} mm by {interpolation}, and cropped \
          to {depth} × {height} × {width} voxels around the lungs, which were found by thresholds and \

@@ -1,9 +1,10 @@
 //! Ranges and combinations of values. All problems are reported together.
 
-use super::{Document, Preference, Select, Spec, Split, SubgroupBy};
+use super::{Compat, Document, Preference, Preprocess, Select, Spec, Split, SubgroupBy};
 use lungs_base::device::DeviceRequest;
 use lungs_base::network::Head;
 use lungs_base::text::counted;
+use lungs_image::volume::SYBIL_SIZE;
 use std::path::Path;
 
 /// A key with an invalid value.
@@ -232,6 +233,34 @@ impl Checks {
             window.upper_hu,
             &format!("more than preprocess.window.lower_hu ({})", window.lower_hu),
         );
+        self.sybil(preprocess);
+    }
+
+    /// The input of Sybil has one size, and its other values are fixed.
+    fn sybil(&mut self, preprocess: &Preprocess) {
+        if preprocess.compat != Compat::Sybil {
+            return;
+        }
+        self.need(
+            preprocess.size == SYBIL_SIZE,
+            "preprocess.size",
+            preprocess.size,
+            &format!("{SYBIL_SIZE:?}, the input of Sybil (preprocess.compat)"),
+        );
+        let defaults = Preprocess::default();
+        for (key, is_default) in [
+            ("spacing_mm", preprocess.spacing_mm == defaults.spacing_mm),
+            ("interpolation", preprocess.interpolation == defaults.interpolation),
+            ("window", preprocess.window == defaults.window),
+            ("min_lung_ml", preprocess.min_lung_ml == defaults.min_lung_ml),
+        ] {
+            self.need_or(
+                is_default,
+                &format!("preprocess.{key}"),
+                "set, but has no effect with preprocess.compat = \"sybil\"",
+                "remove the key, or preprocess.compat",
+            );
+        }
     }
 
     /// Shares of the splits.

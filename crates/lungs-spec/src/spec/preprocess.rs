@@ -51,6 +51,10 @@ pub enum Compat {
     /// The arithmetic of the original package, for weights that were trained with it.
     #[serde(rename = "lungs-0.1.5")]
     Lungs015,
+    /// The arithmetic of Sybil, for weights that were trained with it: `size` must be `[200, 256, 256]`;
+    /// `spacing_mm`, `interpolation`, `window` and `min_lung_ml` keep their defaults and have no effect.
+    #[serde(rename = "sybil")]
+    Sybil,
 }
 
 /// `[preprocess.window]`

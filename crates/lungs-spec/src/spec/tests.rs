@@ -352,3 +352,18 @@ fn rules_for_tilted_and_sagittal_stacks_are_read() {
         ]
     );
 }
+
+#[test]
+fn the_input_of_sybil_has_one_size_and_no_other_values() {
+    let files = Files::new(&[("spec.toml", MINIMAL)]);
+    let sybil = ["preprocess.compat=sybil", "model.slices=200"];
+    let size = "preprocess.size=[200, 256, 256]";
+    let spec = files.load("spec.toml", &[], &[sybil[0], sybil[1], size]).unwrap();
+    assert_eq!(spec.preprocess.compat, Compat::Sybil);
+    let other = [sybil[0], sybil[1], "preprocess.spacing_mm=2", "preprocess.min_lung_ml=0"];
+    let found = problems(files.load("spec.toml", &[], &other));
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[0].contains("preprocess.size") && found[0].contains("[200, 256, 256]"));
+    assert!(found[1].contains("preprocess.spacing_mm") && found[1].contains("no effect"));
+    assert!(found[2].contains("preprocess.min_lung_ml"));
+}

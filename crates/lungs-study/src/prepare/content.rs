@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use lungs_base::files::write_bytes;
-use lungs_image::dicom::HuRule;
 use lungs_image::images::{Image, read_volume};
 
 use super::cache::{Cache, inputs_text};
@@ -25,8 +24,7 @@ pub fn content_of(image: &Image, settings: &Settings, cache_folder: &Path) -> Op
     if let Ok(content) = indexed {
         return Some(content);
     }
-    let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    let (file, content) = match read_volume(image, rule, settings.stacks) {
+    let (file, content) = match read_volume(image, settings.hu_rule(), settings.stacks) {
         Ok((_, facts)) => (volume_entry, inputs_text(&facts)),
         // Images without a volume are compared by the bytes of their files.
         Err(_) => (files_entry, hash_of_files(image)?),

@@ -6,6 +6,7 @@
 
 use lungs_image::dicom::{GantryTilt, Orientation, StackRules};
 use lungs_image::volume::{Grid, Interpolation};
+use lungs_spec::spec::Compat;
 
 use super::{ALGORITHM_VERSION, Limits, Settings};
 
@@ -30,6 +31,12 @@ impl Settings {
         let grid = match grid {
             Grid::Physical => "Physical",
             Grid::AlignedEnds => "AlignedEnds",
+        };
+        // A flag in caches of versions with one mode.
+        let compat = match compat {
+            Compat::None => "false",
+            Compat::Lungs015 => "true",
+            Compat::Sybil => "Sybil",
         };
         let (stacks, limits) = (stacks_text(stacks), limits_text(limits));
         format!(
@@ -91,7 +98,7 @@ mod tests {
             size: [48, 40, 56],
             lower_hu: -1350.5,
             upper_hu: 1e10,
-            compat: true,
+            compat: Compat::Lungs015,
             stacks: StackRules {
                 gantry_tilt: GantryTilt::Refuse,
                 orientation: Orientation::Refuse,
@@ -107,6 +114,8 @@ mod tests {
         let voxels = other.voxel_settings();
         let limits =
             "limits: Limits { min_slices: 0, max_slice_spacing_mm: 0.0, min_lung_ml: 0.0 } }";
+        let sybil = Settings { compat: Compat::Sybil, ..other };
+        assert_eq!(sybil.key_text(), text.replace("compat: true", "compat: Sybil"));
         assert!(voxels.starts_with("4 Settings { spacing_mm: [0.7") && voxels.ends_with(limits));
     }
 }

@@ -6,6 +6,8 @@
 //!                                                  └─draw────────────▶ <cache>/<key>.png   preview
 //! ```
 //!
+//! With `compat = "sybil"`, `product` makes the input of Sybil instead, without lungs.
+//!
 //! The key is a BLAKE3 hash of the input files' content, the settings and [`ALGORITHM_VERSION`],
 //! so an entry is never out of date: any relevant change gives another key. An index from (path, size, time
 //! of change) to content lets a second preparation of an unchanged folder read no pixels. The `.json` is
@@ -27,9 +29,11 @@ mod refusal;
 mod row;
 mod series;
 mod shard;
+mod sybil;
 
-use lungs_image::dicom::StackRules;
-use lungs_image::volume::{Grid, Interpolation};
+use lungs_image::dicom::{HuRule, StackRules};
+use lungs_image::volume::{Grid, Interpolation, SYBIL_SIZE, SYBIL_SPACING_MM, SYBIL_WINDOW};
+use lungs_spec::spec::Compat;
 
 pub use all::{PrepareError, prepare_all};
 pub use beyond::{BeyondCrop, NetworkInput};
@@ -55,7 +59,7 @@ pub struct Settings {
     pub spacing_mm: [f64; 3],
     /// Interpolation between voxels.
     pub interpolation: Interpolation,
-    /// Position of the resampled voxels; with `compat` always [`Grid::AlignedEnds`].
+    /// Position of the resampled voxels; with [`Compat::Lungs015`] always [`Grid::AlignedEnds`].
     pub grid: Grid,
     /// Size of the crop in voxels, `[depth, height, width]`, centred on the lungs.
     pub size: [usize; 3],
@@ -63,9 +67,9 @@ pub struct Settings {
     pub lower_hu: f32,
     /// Upper bound of the window, white in the preview.
     pub upper_hu: f32,
-    /// Use the arithmetic of the Python package `lungs` 0.1.5: its Hounsfield units, grid, lung mask,
-    /// exclusions, crop and padding with 0 HU.
-    pub compat: bool,
+    /// The arithmetic: with [`Compat::Lungs015`] the Hounsfield units, grid, lung mask, exclusions, crop and padding
+    /// with 0 HU of the Python package; with [`Compat::Sybil`] everything up to the network's input.
+    pub compat: Compat,
     /// Rules for tilted and for sagittal or coronal stacks.
     pub stacks: StackRules,
     /// Limits that exclude series.
@@ -83,6 +87,32 @@ pub struct Limits {
     pub min_lung_ml: f64,
 }
 
+impl Settings {
+    /// The settings of Sybil's input; `stacks` and `limits` apply to the scan.
+    pub fn sybil(stacks: StackRules, limits: Limits) -> Self {
+        Self {
+            spacing_mm: SYBIL_SPACING_MM,
+            interpolation: Interpolation::Linear,
+            grid: Grid::Physical,
+            size: SYBIL_SIZE,
+            lower_hu: SYBIL_WINDOW.lower_hu,
+            upper_hu: SYBIL_WINDOW.upper_hu,
+            compat: Compat::Sybil,
+            stacks,
+            limits,
+        }
+    }
+
+    /// The conversion of stored values to Hounsfield units.
+    pub fn hu_rule(&self) -> HuRule {
+        match self.compat {
+            Compat::None => HuRule::Standard,
+            Compat::Lungs015 => HuRule::Lungs015,
+            Compat::Sybil => HuRule::Sybil,
+        }
+    }
+}
+
 impl Default for Settings {
     /// The published settings, with corrected arithmetic.
     fn default() -> Self {
@@ -93,7 +123,7 @@ impl Default for Settings {
             size: [224; 3],
             lower_hu: -1000.0,
             upper_hu: 400.0,
-            compat: false,
+            compat: Compat::None,
             stacks: StackRules::default(),
             limits: Limits { min_slices: 50, max_slice_spacing_mm: 5.0, min_lung_ml: 500.0 },
         }

@@ -10,6 +10,7 @@ use lungs_image::codes::Flag;
 use lungs_image::formats::{Format, Source};
 use lungs_image::images::{Image, Kind};
 use lungs_image::volume::{Lungs, Mask, Volume};
+use lungs_spec::spec::Compat;
 
 /// Relative tolerance of spacings: the spacing of a grid with aligned ends is only close to its target.
 const SPACING_TOLERANCE: f64 = 0.01;
@@ -24,7 +25,9 @@ pub(super) fn lung_box(image: &Image, settings: &Settings) -> Option<LungBox> {
         .iter()
         .zip(settings.spacing_mm)
         .all(|(found, requested)| (found - requested).abs() <= SPACING_TOLERANCE * requested);
-    (header.format == Format::Prepared && has_spacing).then(|| LungBox {
+    // The true spacing of Sybil's input is that of the scan.
+    let is_usable = has_spacing || settings.compat == Compat::Sybil;
+    (header.format == Format::Prepared && is_usable).then(|| LungBox {
         is_from_file: header.lung_box.is_some(),
         ends: header.lung_box.unwrap_or_else(|| {
             // The centre of an even length is the voxel after the middle, as for crops.
@@ -44,6 +47,13 @@ pub(super) fn source(image: &Image) -> Option<&Source> {
 /// Whether an image was already prepared with other settings than these.
 pub fn has_other_settings(image: &Image, settings: &Settings) -> bool {
     source(image).is_some_and(|source| source.prepared_as != settings.voxel_settings())
+}
+
+/// Whether an image is a prepared volume without the name of its settings, which Sybil's input cannot be made from: it
+/// is normalised, or the window of its Hounsfield units is unknown.
+pub(super) fn is_of_unknown_settings(image: &Image, settings: &Settings) -> bool {
+    let Kind::File(Some(header)) = &image.kind else { return false };
+    settings.compat == Compat::Sybil && header.format == Format::Prepared && header.source.is_none()
 }
 
 /// The lung box of a volume that was already prepared.
@@ -74,18 +84,27 @@ pub(super) fn cut(volume: &Volume, lung_box: &LungBox, settings: &Settings) -> P
         flags: vec![Flag::PreparedBefore],
     };
     let start = crop.start();
-    let lungs = Lungs {
-        mask: Mask::empty(dim),
-        left_ml: 0.0,
-        right_ml: 0.0,
-        bounding_box,
-        centre_voxel: centre,
-        centre_mm: volume.geometry.position_mm(centre.map(|voxel| voxel as f64)),
-        flags: Vec::new(),
-    };
-    let picture = preview::draw(volume, &lungs, start, settings);
+    let picture =
+        preview::draw(volume, &unknown_lungs(volume, bounding_box, centre), start, settings);
     let lung_box =
         std::array::from_fn(|axis| lung_box.ends[axis].map(|end| end.saturating_sub(start[axis])));
     let prepared = Prepared { volume: cut_out(volume, centre, settings), lung_box };
     Product { prepared, picture, crop }
+}
+
+/// Lungs of which only a box and a centre are known.
+pub(super) fn unknown_lungs(
+    volume: &Volume,
+    bounding_box: [[usize; 2]; 3],
+    centre_voxel: [usize; 3],
+) -> Lungs {
+    Lungs {
+        mask: Mask::empty(volume.hu.dim().into()),
+        left_ml: 0.0,
+        right_ml: 0.0,
+        bounding_box,
+        centre_voxel,
+        centre_mm: volume.geometry.position_mm(centre_voxel.map(|voxel| voxel as f64)),
+        flags: Vec::new(),
+    }
 }

@@ -7,6 +7,7 @@
 //! two pixels wide, so that they stay visible at half size.
 
 use lungs_image::volume::{Lungs, Volume, Window};
+use lungs_spec::spec::Compat;
 
 use super::Settings;
 
@@ -63,7 +64,11 @@ pub(super) fn draw(
     let pixels = |axis: usize| ((length_mm[axis] / mm_per_pixel) as usize).clamp(1, WIDTH);
     let height = 2 * GAP + PANELS.iter().map(|panel| pixels(panel.down)).max().unwrap_or(0);
 
-    let cuts = cuts(lungs);
+    let cuts = match settings.compat {
+        // Without lungs, the sagittal slice is where the right one usually is.
+        Compat::Sybil => [dim[0] / 2, dim[1] / 2, dim[2] / 3],
+        Compat::None | Compat::Lungs015 => cuts(lungs),
+    };
     let mut picture = Picture { width: WIDTH, height, rgb: vec![24; 3 * WIDTH * height] };
     let mut left = GAP;
     for panel in &PANELS {
@@ -87,6 +92,16 @@ pub(super) fn draw(
         left += size[1] + GAP;
     }
     picture
+}
+
+/// The window of the picture.
+fn window(settings: &Settings) -> Window {
+    match settings.compat {
+        Compat::Sybil => Window { amplitude: 1.0, ..Window::SYBIL },
+        Compat::None | Compat::Lungs015 => {
+            Window { lower_hu: settings.lower_hu, upper_hu: settings.upper_hu, amplitude: 1.0 }
+        }
+    }
 }
 
 /// The voxel at which each axis is cut.
@@ -119,7 +134,7 @@ struct View<'a> {
 impl View<'_> {
     /// Draws the windowed slice at voxel `cut` with the lungs' outline.
     fn fill(&mut self, volume: &Volume, lungs: &Lungs, cut: usize, settings: &Settings) {
-        let window = Window { lower_hu: settings.lower_hu, upper_hu: settings.upper_hu };
+        let window = window(settings);
         let [rows, columns] = self.size;
         let axes = [self.panel.down, self.panel.across, self.panel.cut];
         let index = |down: usize, across: usize| {

@@ -19,6 +19,19 @@ pub enum Refusal {
         /// Maximum distance.
         limit_mm: f64,
     },
+    /// The slices are thicker than Sybil accepts.
+    #[error(
+        "SliceThickness (0018,0050) is {found_mm} mm, expected at most {limit_mm} mm for Sybil"
+    )]
+    Thickness {
+        /// SliceThickness.
+        found_mm: f64,
+        /// Maximum thickness.
+        limit_mm: f64,
+    },
+    /// The header has no thickness, which Sybil takes for the distance between slices.
+    #[error("SliceThickness (0018,0050) is absent, expected millimetres: Sybil uses it as spacing")]
+    NoThickness,
     /// The volume cannot be resampled.
     #[error(transparent)]
     Resample(#[from] ResampleError),
@@ -51,6 +64,8 @@ impl Refusal {
         match self {
             Self::Image(refusal) => refusal.code(),
             Self::SliceSpacing { .. } => ExclusionCode::WideSlices,
+            Self::Thickness { .. } => ExclusionCode::ThickSlices,
+            Self::NoThickness => ExclusionCode::BadTag,
             Self::Resample(_) => ExclusionCode::NotResampled,
             Self::Lungs(SegmentationError::NoBody) => ExclusionCode::NoBody,
             Self::Lungs(SegmentationError::TooSmall { .. }) => ExclusionCode::SmallLungs,

@@ -1,6 +1,6 @@
 //! Preparation of one image: from files to crop, table row and preview.
 
-use lungs_image::dicom::{HuRule, SeriesFacts, SeriesRefusal};
+use lungs_image::dicom::{SeriesFacts, SeriesRefusal};
 use lungs_image::images::{self, Image, read_volume};
 use lungs_image::volume::{
     Grid, LungLimits, Volume, resample, segment_lungs_original, segment_lungs_within,
@@ -10,7 +10,8 @@ use super::prepared;
 use super::preview::{self, Picture};
 use super::product::{Product, cut_out};
 use super::row::{CropFacts, Facts};
-use super::{Prepared, Refusal, Row, Settings};
+use super::{Prepared, Refusal, Row, Settings, sybil};
+use lungs_spec::spec::Compat;
 
 /// Result of preparing one image.
 #[derive(Clone, Debug)]
@@ -45,7 +46,8 @@ fn prepare(
 /// The voxel grid of an image that is a volume and can be prepared with these settings.
 pub(super) fn usable_grid(image: &Image, settings: &Settings) -> Result<images::Grid, Refusal> {
     let grid = image.grid.clone()?;
-    if prepared::has_other_settings(image, settings) {
+    let is_unusable = prepared::is_of_unknown_settings(image, settings);
+    if is_unusable || prepared::has_other_settings(image, settings) {
         return Err(Refusal::PreparedOtherwise);
     }
     Ok(grid)
@@ -71,25 +73,26 @@ pub(super) fn read(
             limit_mm: limits.max_slice_spacing_mm,
         });
     }
-    let rule = if settings.compat { HuRule::Lungs015 } else { HuRule::Standard };
-    Ok(read_volume(image, rule, settings.stacks)?)
+    Ok(read_volume(image, settings.hu_rule(), settings.stacks)?)
 }
 
 /// Makes the crop: computed from a scan, or cut from a volume that was already prepared.
 pub(super) fn make(image: &Image, volume: Volume, settings: &Settings) -> Result<Product, Refusal> {
     match prepared::lung_box(image, settings) {
         Some(lung_box) => Ok(prepared::cut(&volume, &lung_box, settings)),
+        None if settings.compat == Compat::Sybil => sybil::compute(image, &volume, settings),
         None => compute(volume, settings),
     }
 }
 
 /// Resamples, segments the lungs, crops and draws; no files.
 fn compute(volume: Volume, settings: &Settings) -> Result<Product, Refusal> {
-    let grid = if settings.compat { Grid::AlignedEnds } else { settings.grid };
+    let is_original = settings.compat == Compat::Lungs015;
+    let grid = if is_original { Grid::AlignedEnds } else { settings.grid };
     let resampled = resample(&volume, settings.spacing_mm, settings.interpolation, grid)?;
     // The scan needs several times more memory than the remaining steps.
     drop(volume);
-    let lungs = if settings.compat {
+    let lungs = if is_original {
         segment_lungs_original(&resampled)?
     } else {
         let min_volume_ml = settings.limits.min_lung_ml;
